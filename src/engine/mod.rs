@@ -1,0 +1,221 @@
+//! *Purpose*: the door to whatever runs scripts.
+//!
+//! *Owns*: the [`Engine`] trait and the values that pass through it: orders, sightings, exit
+//! records.
+//!
+//! *Promises*: `launch` is idempotent by key; `reattach` is the only question ever asked about
+//! an attempt, after a launch, in the sweep and after a crash alike; a [`Sighting`] never
+//! invents an end.
+//!
+//! *Not here*: what follows from a sighting (`actors::executor` turns it into a fact,
+//! `kernel::transition` decides).
+
+pub mod fake;
+pub mod local;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+
+use serde::{Deserialize, Serialize};
+
+use crate::kernel::ids::{Attempt, CpuId};
+use crate::kernel::job::{ExitCode, Usage};
+use crate::kernel::time::Time;
+
+/// A boxed future, as object-safe traits need it.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The identity of an attempt to the engine: durable before launch, never reused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Key {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// Random text, so that an old folder is never taken for a new one.
+    pub nonce: String,
+    /// The boot during which it was granted.
+    pub boot_id: String,
+}
+
+impl Key {
+    /// The spool folder's name and the value of `DOWNBEAT_KEY`: `<job>.<n>.<nonce>`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.attempt, self.nonce)
+    }
+}
+
+/// Where one stream of a job goes: a path beneath a root that links must not leave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamFile {
+    /// An absolute folder that must not be left. Missing folders below it are created.
+    pub root: PathBuf,
+    /// The file, relative to `root`.
+    pub path: PathBuf,
+}
+
+/// All that is needed to run one attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Whose order.
+    pub key: Key,
+    /// The script's text.
+    pub script: String,
+    /// The complete environment of the script; the engine adds only `DOWNBEAT_KEY`.
+    pub environment: BTreeMap<String, String>,
+    /// Where it runs, absolute.
+    pub working_directory: PathBuf,
+    /// Whether a missing working directory is created.
+    pub create_working_directory: bool,
+    /// Standard output; truncated at start.
+    pub stdout: StreamFile,
+    /// Standard error; the same file as `stdout` is fine.
+    pub stderr: StreamFile,
+    /// Time limit in seconds from the spawn.
+    pub limit_s: Option<u32>,
+    /// Seconds between TERM and KILL.
+    pub kill_grace_s: u32,
+    /// The CPUs it holds.
+    pub cpus: Vec<CpuId>,
+    /// Whether to pin it to them.
+    pub pin: bool,
+}
+
+/// The script's process, verifiable: a bare pid is never trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handle {
+    /// The script's process id.
+    pub pid: i32,
+    /// When it was spawned.
+    pub start_time: Time,
+}
+
+/// Why a supervisor stopped a script, or that it did not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stop {
+    /// It was asked to.
+    Cancelled,
+    /// The time limit had passed.
+    TimeLimit,
+}
+
+/// What a supervisor knows at the end of its attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitRecord {
+    /// Version of this record.
+    pub version: u32,
+    /// The script's true end; `None` when none was started.
+    pub exit_code: Option<ExitCode>,
+    /// Whether the supervisor had told it to stop, and why.
+    pub stop: Option<Stop>,
+    /// Why no script was started, a sentence.
+    pub launch_error: Option<String>,
+    /// The script's process, when one was started.
+    pub handle: Option<Handle>,
+    /// When the last process of the tree was gone.
+    pub end_time: Time,
+    /// What the tree used.
+    pub usage: Usage,
+}
+
+/// The answer to "what has become of this attempt?".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sighting {
+    /// An order is on its way, no script yet.
+    Launching,
+    /// The script runs; `stopping` once the supervisor has begun to end it.
+    Running {
+        /// Its process.
+        handle: Handle,
+        /// Why it is being stopped.
+        stopping: Option<Stop>,
+    },
+    /// It ended, and this is how.
+    Exited(ExitRecord),
+    /// No trace of a launch on this boot: launching it (again) is safe.
+    NeverStarted,
+    /// Its supervisor is gone without a record; processes may remain.
+    Lost,
+    /// It belonged to another boot: no process remains, the end is unknown.
+    OtherBoot,
+}
+
+/// A wish about a living attempt. All fields are what shall hold from now on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Control {
+    /// End it: TERM, grace, KILL.
+    pub cancel: bool,
+    /// Grace for this cancel, seconds; the order's when absent.
+    pub kill_grace_s: Option<u32>,
+}
+
+/// What goes wrong in an engine. The sentence reaches the person who can act.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The spool could not be written or read.
+    #[error("spool {path}: {source}")]
+    Spool {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The step daemon did not take the order.
+    #[error("step daemon: {0}")]
+    Daemon(std::io::Error),
+}
+
+/// Something that runs scripts.
+pub trait Engine: Send + Sync + 'static {
+    /// Hands an order over. Idempotent by key: an attempt is started at most once.
+    ///
+    /// # Errors
+    /// When the order could not be written or handed over; trying again is safe.
+    fn launch(&self, order: Order) -> Later<'_, Result<(), EngineError>>;
+
+    /// What has become of this attempt.
+    ///
+    /// # Errors
+    /// When the spool cannot be read; nothing is known then, ask again.
+    fn reattach<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Sighting, EngineError>>;
+
+    /// Resolves when asking [`Engine::reattach`] again may give a new answer: the script was
+    /// spawned, is being stopped, or its supervisor ended. A hint; it may come too often, and
+    /// a hint that came while nobody waited is kept for the next who does.
+    fn changed<'a>(&'a self, key: &'a Key) -> Later<'a, ()>;
+
+    /// Asks for something; repeated until the attempt has ended. Works for an attempt that
+    /// has not started yet and for one of a former server.
+    ///
+    /// # Errors
+    /// When the wish could not be written; trying again is safe.
+    fn control<'a>(&'a self, key: &'a Key, control: Control) -> Later<'a, Result<(), EngineError>>;
+
+    /// For a [`Sighting::Lost`] attempt: kills every process that can be attributed to it.
+    /// Answers how many were seen alive; 0 means that none remains. Call until 0.
+    ///
+    /// # Errors
+    /// When `/proc` or the spool cannot be read.
+    fn kill_remains<'a>(&'a self, key: &'a Key) -> Later<'a, Result<usize, EngineError>>;
+
+    /// Forgets an attempt whose end is committed: removes its spool folder.
+    fn collect<'a>(&'a self, key: &'a Key) -> Later<'a, ()>;
+
+    /// Keys (by [`Key::name`]) of which the engine still holds something.
+    ///
+    /// # Errors
+    /// When the spool cannot be read.
+    fn known(&self) -> Later<'_, Result<Vec<String>, EngineError>>;
+
+    /// The process ids of living processes that can be attributed to this attempt, for the
+    /// audit.
+    ///
+    /// # Errors
+    /// When `/proc` or the spool cannot be read.
+    fn processes<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Vec<i32>, EngineError>>;
+
+    /// What works here and what does not, for `/info`: name → sentence.
+    fn isolation(&self) -> BTreeMap<String, String>;
+}

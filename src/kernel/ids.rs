@@ -1,0 +1,69 @@
+//! *Purpose*: the names of things: jobs, attempts, CPUs, commits, epochs, events.
+//!
+//! *Owns*: newtypes over integers, so that a job id is never taken for a CPU id.
+//!
+//! *Promises*: ids order as they were given out; an attempt names one run of one job.
+//!
+//! *Not here*: who gives ids out (`kernel::kernel`), where they are kept (`store`).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident($int:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub $int);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = std::num::ParseIntError;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map($name)
+            }
+        }
+    };
+}
+
+id! {
+    /// A job's number, 1 upward, never given out twice by one installation.
+    JobId(i64)
+}
+id! {
+    /// The identity of one CPU, as the operating system numbers it.
+    CpuId(u32)
+}
+id! {
+    /// The number of a transaction; the first one of an installation is 1.
+    CommitNo(i64)
+}
+id! {
+    /// The number of a server's reign over a database; each start takes the next one.
+    Epoch(i64)
+}
+id! {
+    /// The durable sequence number of a transition, the id of server-sent events.
+    EventId(i64)
+}
+
+/// One run of one job: a job that is run again has the next `n`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The job that runs.
+    pub job: JobId,
+    /// 1 for the first run.
+    pub n: u32,
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.job, self.n)
+    }
+}
