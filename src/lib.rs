@@ -1,1 +1,13 @@
-//! x
+//! Downbeat, a batch-job scheduler: **the kernel decides, the store remembers, then and only
+//! then the world is touched.**
+//!
+//! *Purpose*: the map of the rooms.
+//!
+//! *Owns*: nothing.
+//!
+//! *Promises*: no import points upward; `tests/tidy.rs` holds the rooms to it.
+//!
+//! *Not here*: the picture and the walks (README).
+
+pub mod clock;
+pub mod kernel;
