@@ -7,7 +7,16 @@
 //! *Not here*: durability (`store`), processes (`engine`), mailboxes (`actors`).
 
 pub mod allocation;
+pub mod change;
+pub mod check;
 pub mod ids;
 pub mod job;
+#[expect(clippy::module_inception, reason = "the room and its one struct share the name")]
+pub mod kernel;
 pub mod ledger;
+pub mod outbox;
+pub mod policy;
+pub mod queue;
 pub mod time;
+pub mod transition;
+pub mod view;

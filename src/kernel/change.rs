@@ -1,0 +1,151 @@
+//! *Purpose*: what a step of the kernel leads to: changes to remember, effects to cause.
+//!
+//! *Owns*: [`Change`], [`Effect`], [`Step`].
+//!
+//! *Promises*: the changes of one step are never split across two commits; effects happen
+//! only after the commit that holds their step.
+//!
+//! *Not here*: SQL (`store::write`), who causes the effects (`actors::resource_manager`).
+
+use std::sync::Arc;
+
+use super::ids::{Attempt, CpuId, EventId, JobId};
+use super::job::{JobSpec, StateWord};
+use super::time::Time;
+use super::transition::{EndReason, EndState, Handle};
+
+/// One transition of one job, as `events` keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its durable sequence number.
+    pub id: EventId,
+    /// The job.
+    pub job: JobId,
+    /// Its attempt, 0 before the first.
+    pub attempt: u32,
+    /// When.
+    pub time: Time,
+    /// From which state; `None` for a submission.
+    pub from: Option<StateWord>,
+    /// Into which state.
+    pub to: StateWord,
+    /// The fact behind it.
+    pub cause: &'static str,
+    /// Who wanted it; empty for the scheduler itself.
+    pub principal: Arc<str>,
+}
+
+/// A client's name for a submission, so that a repeated request finds the first one's jobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The client's text.
+    pub key: Arc<str>,
+    /// SHA-256 of the body, hex.
+    pub body_hash: Arc<str>,
+    /// First id of the consecutive ids given out.
+    pub first: JobId,
+    /// How many.
+    pub count: u32,
+    /// When.
+    pub time: Time,
+}
+
+/// One thing to remember. The event of a change is committed with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A job was accepted.
+    Submitted {
+        /// Its first event.
+        event: Event,
+        /// What it is.
+        spec: Arc<JobSpec>,
+    },
+    /// A client's key belongs to these jobs.
+    Key(IdempotencyKey),
+    /// An attempt got CPUs and is ordered to start.
+    Granted {
+        /// PENDING → RUNNING.
+        event: Event,
+        /// The CPUs.
+        cpus: Vec<CpuId>,
+        /// Part of the attempt's key to the engine.
+        nonce: Arc<str>,
+        /// The boot during which it was granted.
+        boot_id: Arc<str>,
+    },
+    /// The script was spawned.
+    Started {
+        /// RUNNING → RUNNING.
+        event: Event,
+        /// Its process.
+        handle: Handle,
+    },
+    /// A live attempt is being ended.
+    Completing {
+        /// → COMPLETING.
+        event: Event,
+        /// Why.
+        reason: EndReason,
+    },
+    /// The job is over; the CPUs that it held are given back in the same change.
+    Ended {
+        /// → a final state.
+        event: Event,
+        /// How.
+        end: EndState,
+        /// How many CPUs it gave back, 0 when it held none.
+        released_cpus: u32,
+    },
+}
+
+impl Change {
+    /// The event of this change, if it is a transition.
+    #[must_use]
+    pub fn event(&self) -> Option<&Event> {
+        match self {
+            Change::Key(_) => None,
+            Change::Submitted { event, .. }
+            | Change::Granted { event, .. }
+            | Change::Started { event, .. }
+            | Change::Completing { event, .. }
+            | Change::Ended { event, .. } => Some(event),
+        }
+    }
+}
+
+/// Something to do once the step is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// These jobs enter the kernel's queue.
+    Admit(Vec<Queued>),
+    /// Start this attempt.
+    Launch(Attempt),
+    /// End this attempt: TERM, grace, KILL.
+    Stop(Attempt),
+    /// This attempt's end is durable; its spool may go.
+    Retire(Attempt),
+}
+
+/// What the queue knows of a pending job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// The job.
+    pub id: JobId,
+    /// CPUs it asks for.
+    pub cpus: u32,
+    /// Time limit, seconds.
+    pub limit_s: Option<u32>,
+    /// Larger runs first.
+    pub priority: i64,
+    /// Attempts it has had.
+    pub attempts: u32,
+}
+
+/// What one command or fact leads to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// To remember, in one transaction.
+    pub changes: Vec<Change>,
+    /// To do afterwards.
+    pub effects: Vec<Effect>,
+}

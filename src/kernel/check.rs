@@ -1,0 +1,194 @@
+//! *Purpose*: the invariants, as functions.
+//!
+//! *Owns*: what must be true of a kernel after every step.
+//!
+//! *Promises*: each function answers the sentence in its name, or says what breaks it; each has
+//! a test that breaks it and sees it fire.
+//!
+//! *Not here*: the comparison with the database and `/proc` (`actors::recovery`).
+
+use std::collections::BTreeMap;
+
+use super::ids::{Attempt, CpuId};
+use super::kernel::Kernel;
+use super::transition::JobState;
+
+/// What is broken, as a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Broken(pub String);
+
+fn broken<T>(sentence: String) -> Result<T, Broken> {
+    Err(Broken(sentence))
+}
+
+/// Every CPU is free, or held by exactly one live attempt, and never both.
+///
+/// # Errors
+/// Names the CPU.
+pub fn cpus_are_conserved(kernel: &Kernel) -> Result<(), Broken> {
+    if let Some(cpu) = kernel.ledger.broken_cpu() {
+        return broken(format!("CPU {cpu} is both free and held, or neither"));
+    }
+    let mut by_states: BTreeMap<CpuId, Attempt> = BTreeMap::new();
+    for live in kernel.live.values() {
+        for cpu in live.state.allocation().map_or(&[][..], |a| a.cpus()) {
+            if let Some(other) = by_states.insert(*cpu, live.attempt()) {
+                return broken(format!("CPU {cpu} is held by {other} and {}", live.attempt()));
+            }
+        }
+    }
+    if by_states != *kernel.ledger.held() {
+        return broken(format!("states hold {by_states:?}, ledger {:?}", kernel.ledger.held()));
+    }
+    Ok(())
+}
+
+/// Every live attempt holds CPUs, as many as its job asked for; nothing else holds any.
+///
+/// # Errors
+/// Names the attempt.
+pub fn the_living_hold_what_they_asked_for(kernel: &Kernel) -> Result<(), Broken> {
+    for live in kernel.live.values() {
+        let held = live.state.allocation().map_or(0, |a| a.cpus().len());
+        if held != live.job.cpus as usize {
+            return broken(format!("{} asked for {}, holds {held}", live.attempt(), live.job.cpus));
+        }
+        if live.state.allocation().is_some_and(|a| a.holder() != live.attempt()) {
+            return broken(format!("{} holds somebody else's allocation", live.attempt()));
+        }
+    }
+    Ok(())
+}
+
+/// No ended job is kept, no pending job is live, and no job is both.
+///
+/// # Errors
+/// Names the job.
+pub fn a_job_is_in_one_place(kernel: &Kernel) -> Result<(), Broken> {
+    for (id, live) in &kernel.live {
+        if matches!(live.state, JobState::Pending | JobState::Finished(_)) {
+            return broken(format!("job {id} is {} and kept as live", live.state.word()));
+        }
+        if kernel.queue.get(*id).is_some() {
+            return broken(format!("job {id} waits and lives"));
+        }
+    }
+    Ok(())
+}
+
+/// Every id in memory was given out: it is below the next one.
+///
+/// # Errors
+/// Names the job.
+pub fn ids_were_given_out(kernel: &Kernel) -> Result<(), Broken> {
+    let waiting = kernel.queue.iter().map(|q| q.id);
+    match waiting.chain(kernel.live.keys().copied()).find(|id| id.0 >= kernel.next_job) {
+        Some(id) => broken(format!("job {id} exists, the next id is {}", kernel.next_job)),
+        None => Ok(()),
+    }
+}
+
+/// All invariants.
+///
+/// # Errors
+/// The first that is broken.
+pub fn all(kernel: &Kernel) -> Result<(), Broken> {
+    cpus_are_conserved(kernel)?;
+    the_living_hold_what_they_asked_for(kernel)?;
+    a_job_is_in_one_place(kernel)?;
+    ids_were_given_out(kernel)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::change::Queued;
+    use super::super::ids::JobId;
+    use super::super::kernel::{Memory, Reign, Remembered};
+    use super::super::time::Time;
+    use super::super::transition::EndState;
+    use super::*;
+
+    /// Job 1 runs on CPU 0, job 2 waits.
+    fn kernel() -> Kernel {
+        let job = |id, attempts| Queued {
+            id: JobId(id),
+            cpus: 1,
+            limit_s: None,
+            priority: 0,
+            attempts,
+        };
+        let live = Remembered {
+            job: job(1, 1),
+            cpus: vec![CpuId(0)],
+            granted: Time(0),
+            handle: None,
+            completing: None,
+        };
+        let reign = Reign { boot_id: "boot".into(), nonce: "n".into() };
+        let memory = Memory {
+            pending: vec![job(2, 0)],
+            live: vec![live],
+            next_job: 3,
+            ..Memory::default()
+        };
+        Kernel::load([CpuId(0), CpuId(1)], reign, memory).unwrap()
+    }
+
+    #[test]
+    fn a_sound_kernel_passes() {
+        assert_eq!(all(&kernel()), Ok(()));
+    }
+
+    #[test]
+    fn a_forgotten_cpu_is_noticed() {
+        let mut kernel = kernel();
+        kernel.ledger.break_by_forgetting(CpuId(0));
+        assert!(cpus_are_conserved(&kernel).unwrap_err().0.contains("CPU 0"));
+    }
+
+    #[test]
+    fn a_leaked_allocation_is_noticed() {
+        let mut kernel = kernel();
+        kernel.live.remove(&JobId(1));
+        assert!(cpus_are_conserved(&kernel).unwrap_err().0.contains("states hold"));
+    }
+
+    #[test]
+    fn holding_less_than_asked_is_noticed() {
+        let mut kernel = kernel();
+        kernel.live.get_mut(&JobId(1)).unwrap().job.cpus = 2;
+        assert!(the_living_hold_what_they_asked_for(&kernel).unwrap_err().0.contains("asked for 2"));
+    }
+
+    #[test]
+    fn a_waiting_job_that_lives_is_noticed() {
+        let mut kernel = kernel();
+        let job = kernel.live[&JobId(1)].job;
+        kernel.queue.insert(job);
+        assert!(a_job_is_in_one_place(&kernel).unwrap_err().0.contains("waits and lives"));
+    }
+
+    #[test]
+    fn an_ended_job_kept_as_live_is_noticed() {
+        let mut kernel = kernel();
+        let end = EndState {
+            word: super::super::job::StateWord::Completed,
+            exit_code: None,
+            error: None,
+            end_time: Time(0),
+            usage: super::super::job::Usage::default(),
+            handle: None,
+        };
+        kernel.live.get_mut(&JobId(1)).unwrap().state = JobState::Finished(end);
+        assert!(a_job_is_in_one_place(&kernel).unwrap_err().0.contains("kept as live"));
+    }
+
+    #[test]
+    fn an_id_from_nowhere_is_noticed() {
+        let mut kernel = kernel();
+        kernel.next_job = 2;
+        assert!(ids_were_given_out(&kernel).unwrap_err().0.contains("job 2"));
+    }
+}

@@ -1,0 +1,303 @@
+//! *Purpose*: the life of a job as one `match`.
+//!
+//! *Owns*: [`JobState`], [`Fact`] and [`transition`].
+//!
+//! *Promises*: an allocation enters with `Granted` and leaves with the final state, in the
+//! same step; once a cancel of a live attempt is in, the end is CANCELLED whatever the
+//! script's last act; TIMEOUT only when the supervisor's record says so and no cancel came
+//! first; no end is invented: the code is null where no script ended.
+//!
+//! *Not here*: which attempt a fact belongs to (`kernel::kernel`), who sends facts
+//! (`actors::executor`).
+
+use serde::{Deserialize, Serialize};
+
+use super::allocation::Allocation;
+use super::job::{ExitCode, StateWord, Usage};
+use super::time::Time;
+
+/// The script's process. Identity is pid plus start, never a bare pid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handle {
+    /// The script's process id.
+    pub pid: i32,
+    /// When it was spawned.
+    pub start_time: Time,
+}
+
+/// Why a supervisor stopped a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stop {
+    /// It was asked to.
+    Cancelled,
+    /// The time limit had passed.
+    TimeLimit,
+}
+
+/// Why a live attempt is being brought to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EndReason {
+    /// Somebody cancelled it.
+    Cancelled,
+    /// Its supervisor enforces the time limit.
+    TimeLimit,
+    /// Its supervisor is gone; what remains of it is being killed.
+    Lost,
+}
+
+impl EndReason {
+    /// The word in SQL and events.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            EndReason::Cancelled => "cancelled",
+            EndReason::TimeLimit => "time_limit",
+            EndReason::Lost => "lost",
+        }
+    }
+
+    /// Reads [`EndReason::word`].
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<EndReason> {
+        [EndReason::Cancelled, EndReason::TimeLimit, EndReason::Lost]
+            .into_iter()
+            .find(|r| r.word() == word)
+    }
+}
+
+/// Where a job stands. What holds CPUs holds the [`Allocation`] itself.
+#[derive(Debug, PartialEq, Eq)]
+pub enum JobState {
+    /// In the queue.
+    Pending,
+    /// CPUs held, launch ordered; users read RUNNING.
+    Starting(Allocation),
+    /// The script runs.
+    Running(Allocation, Handle),
+    /// Told to stop, not yet gone: CPUs still held.
+    Completing(Allocation, EndReason, Option<Handle>),
+    /// Over.
+    Finished(EndState),
+}
+
+impl JobState {
+    /// The word users read.
+    #[must_use]
+    pub fn word(&self) -> StateWord {
+        match self {
+            JobState::Pending => StateWord::Pending,
+            JobState::Starting(_) | JobState::Running(..) => StateWord::Running,
+            JobState::Completing(..) => StateWord::Completing,
+            JobState::Finished(end) => end.word,
+        }
+    }
+
+    /// The CPUs it holds.
+    #[must_use]
+    pub fn allocation(&self) -> Option<&Allocation> {
+        match self {
+            JobState::Starting(a) | JobState::Running(a, _) | JobState::Completing(a, ..) => {
+                Some(a)
+            }
+            JobState::Pending | JobState::Finished(_) => None,
+        }
+    }
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndState {
+    /// A final word.
+    pub word: StateWord,
+    /// The script's true code; `None` where no script ended.
+    pub exit_code: Option<ExitCode>,
+    /// A sentence for the person, where there is something to say.
+    pub error: Option<String>,
+    /// When the last process of the tree was gone, or the job was given up.
+    pub end_time: Time,
+    /// What the tree used.
+    pub usage: Usage,
+    /// The script's process, when one was started.
+    pub handle: Option<Handle>,
+}
+
+/// What an exit record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// The script's true code; `None` when a stop came before the spawn.
+    pub exit_code: Option<ExitCode>,
+    /// Whether the supervisor had stopped it.
+    pub stop: Option<Stop>,
+    /// The script's process.
+    pub handle: Option<Handle>,
+    /// When the last process of the tree was gone.
+    pub end_time: Time,
+    /// What the tree used.
+    pub usage: Usage,
+}
+
+/// Something that happened to one attempt.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// The ledger gave CPUs.
+    Granted(Allocation),
+    /// The script was spawned.
+    Started(Handle),
+    /// The attempt is over and its tree is gone.
+    Exited(Exit),
+    /// Somebody wants it to end.
+    CancelAsked,
+    /// Its supervisor has begun to enforce the time limit.
+    LimitReached,
+    /// Its supervisor is gone without a record.
+    Lost,
+    /// No script could be started; the sentence says why.
+    LaunchFailed(String),
+    /// It is gone and nobody knows how it ended; the sentence says what is known.
+    Vanished(String),
+}
+
+impl Fact {
+    /// The word in events and messages.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Fact::Granted(_) => "granted",
+            Fact::Started(_) => "started",
+            Fact::Exited(_) => "exited",
+            Fact::CancelAsked => "cancel_asked",
+            Fact::LimitReached => "limit_reached",
+            Fact::Lost => "lost",
+            Fact::LaunchFailed(_) => "launch_failed",
+            Fact::Vanished(_) => "vanished",
+        }
+    }
+}
+
+/// Why a fact changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Late, doubled, or of an attempt that is over: normal, counted.
+    #[error("stale")]
+    Stale,
+    /// Impossible in this state: a bug of ours.
+    #[error("illegal")]
+    Illegal,
+}
+
+/// What a fact led to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The next state; what it gave back.
+    Moved(JobState, Option<Allocation>),
+    /// The state as it was, the fact handed back, and why.
+    Unmoved(JobState, Fact, Refused),
+}
+
+/// The whole machine: state × fact → next state.
+#[must_use]
+pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
+    use JobState::{Completing, Finished, Pending, Running, Starting};
+    use Outcome::{Moved, Unmoved};
+    use Refused::{Illegal, Stale};
+    match (state, fact) {
+        (Pending, Fact::Granted(a)) => Moved(Starting(a), None),
+        (Pending, Fact::CancelAsked) => {
+            let end = without_script(StateWord::Cancelled, None, now, None);
+            Moved(Finished(end), None)
+        }
+        (Pending, fact) => Unmoved(Pending, fact, Illegal),
+
+        (Starting(a), Fact::Started(h)) => Moved(Running(a, h), None),
+        (Running(a, h), fact @ Fact::Started(_)) => Unmoved(Running(a, h), fact, Stale),
+        (Completing(a, why, None), Fact::Started(h)) => {
+            Moved(Completing(a, why, Some(h)), None)
+        }
+
+        (Starting(a), Fact::CancelAsked) => Moved(Completing(a, EndReason::Cancelled, None), None),
+        (Running(a, h), Fact::CancelAsked) => {
+            Moved(Completing(a, EndReason::Cancelled, Some(h)), None)
+        }
+        (Completing(a, EndReason::TimeLimit | EndReason::Lost, h), Fact::CancelAsked) => {
+            Moved(Completing(a, EndReason::Cancelled, h), None)
+        }
+
+        (Starting(a), Fact::LimitReached) => Moved(Completing(a, EndReason::TimeLimit, None), None),
+        (Running(a, h), Fact::LimitReached) => {
+            Moved(Completing(a, EndReason::TimeLimit, Some(h)), None)
+        }
+        (Starting(a), Fact::Lost) => Moved(Completing(a, EndReason::Lost, None), None),
+        (Running(a, h), Fact::Lost) => Moved(Completing(a, EndReason::Lost, Some(h)), None),
+
+        (Starting(a), Fact::Exited(exit)) => Moved(Finished(after_exit(exit, None)), Some(a)),
+        (Running(a, _), Fact::Exited(exit)) => Moved(Finished(after_exit(exit, None)), Some(a)),
+        (Completing(a, why, _), Fact::Exited(exit)) => {
+            Moved(Finished(after_exit(exit, Some(why))), Some(a))
+        }
+
+        (Starting(a), Fact::LaunchFailed(error)) => {
+            let end = without_script(StateWord::Failed, Some(error), now, None);
+            Moved(Finished(end), Some(a))
+        }
+        (Completing(a, why, None), Fact::LaunchFailed(error)) => {
+            let word = unless_cancelled(why, StateWord::Failed);
+            Moved(Finished(without_script(word, Some(error), now, None)), Some(a))
+        }
+        (Starting(a), Fact::Vanished(error)) => {
+            let end = without_script(StateWord::NodeFail, Some(error), now, None);
+            Moved(Finished(end), Some(a))
+        }
+        (Running(a, h), Fact::Vanished(error)) => {
+            let end = without_script(StateWord::NodeFail, Some(error), now, Some(h));
+            Moved(Finished(end), Some(a))
+        }
+        (Completing(a, why, h), Fact::Vanished(error)) => {
+            let word = unless_cancelled(why, StateWord::NodeFail);
+            Moved(Finished(without_script(word, Some(error), now, h)), Some(a))
+        }
+
+        (state @ Completing(_, EndReason::Cancelled, _), fact @ Fact::CancelAsked)
+        | (state @ Completing(_, _, Some(_)), fact @ Fact::Started(_))
+        | (state @ Completing(..), fact @ (Fact::LimitReached | Fact::Lost)) => {
+            Unmoved(state, fact, Stale)
+        }
+        (state @ Finished(_), fact @ Fact::Granted(_)) => Unmoved(state, fact, Illegal),
+        (state @ Finished(_), fact) => Unmoved(state, fact, Stale),
+        (state @ (Starting(_) | Running(..) | Completing(..)), fact @ Fact::Granted(_))
+        | (state @ (Running(..) | Completing(..)), fact @ Fact::LaunchFailed(_)) => {
+            Unmoved(state, fact, Illegal)
+        }
+    }
+}
+
+fn unless_cancelled(why: EndReason, word: StateWord) -> StateWord {
+    if why == EndReason::Cancelled { StateWord::Cancelled } else { word }
+}
+
+fn without_script(
+    word: StateWord,
+    error: Option<String>,
+    end_time: Time,
+    handle: Option<Handle>,
+) -> EndState {
+    EndState { word, exit_code: None, error, end_time, usage: Usage::default(), handle }
+}
+
+fn after_exit(exit: Exit, why: Option<EndReason>) -> EndState {
+    let clean = exit.exit_code.is_some_and(|c| c.code == 0 && c.signal == 0);
+    let word = match (why, exit.stop) {
+        (Some(EndReason::Cancelled), _) | (_, Some(Stop::Cancelled)) => StateWord::Cancelled,
+        (_, Some(Stop::TimeLimit)) => StateWord::Timeout,
+        _ if clean => StateWord::Completed,
+        _ => StateWord::Failed,
+    };
+    EndState {
+        word,
+        exit_code: exit.exit_code,
+        error: None,
+        end_time: exit.end_time,
+        usage: exit.usage,
+        handle: exit.handle,
+    }
+}
