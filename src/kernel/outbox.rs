@@ -5,7 +5,7 @@
 //!
 //! *Promises*: one commit is in flight at a time; steps are committed in the order of the
 //! kernel's decisions; a ticket is answered and an effect is caused only after its commit; a
-//! dropped submission is answered and its effects never happen.
+//! submission that was given up is answered, and its effects never happen.
 //!
 //! *Not here*: when to flush (`actors::resource_manager`), how to commit (`store::write`).
 
@@ -21,16 +21,6 @@ use super::view::Snapshot;
 /// come back to the resource manager.
 pub const KEY_WINDOW_COMMITS: i64 = 256;
 
-/// One step on its way, as the writer sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batch {
-    /// The changes.
-    pub changes: Arc<Vec<Change>>,
-    /// Whether it may be answered "nothing stored" when the disk refuses: submissions may,
-    /// facts, plans and cancels must be kept.
-    pub droppable: bool,
-}
-
 /// One transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {
@@ -42,31 +32,23 @@ pub struct Commit {
     pub next_job: JobId,
     /// The next event id.
     pub next_event: EventId,
-    /// Steps, in order.
-    pub batches: Vec<Batch>,
-}
-
-/// What became of a commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Committed {
-    /// All of it is durable.
-    All,
-    /// All but the droppable steps is durable.
-    WithoutSubmissions,
-    /// Nothing is durable; there was nothing but droppable steps. The number is free again.
-    Nothing,
+    /// The changes of each step, in order.
+    pub steps: Vec<Arc<Vec<Change>>>,
 }
 
 #[derive(Debug)]
 struct Waiting<T> {
-    batch: Batch,
+    changes: Arc<Vec<Change>>,
     effects: Vec<Effect>,
+    /// Whether it may be answered "nothing stored" when the disk refuses: submissions may,
+    /// facts, plans and cancels must be kept.
+    droppable: bool,
     ticket: T,
 }
 
 #[derive(Debug)]
 struct InFlight<T> {
-    no: CommitNo,
+    commit: Commit,
     steps: Vec<Waiting<T>>,
     snapshot: Snapshot,
 }
@@ -78,12 +60,20 @@ pub struct Settled<T> {
     pub snapshot: Snapshot,
     /// Effects of what is durable.
     pub effects: Vec<Effect>,
-    /// Tickets of what is durable.
-    pub done: Vec<T>,
-    /// Tickets of what was dropped.
-    pub dropped: Vec<T>,
-    /// Durable changes, for those who follow events.
+    /// Who waits for it.
+    pub tickets: Vec<T>,
+    /// The durable changes, for those who follow events.
     pub changes: Vec<Arc<Vec<Change>>>,
+}
+
+/// What to do after a commit that is known not to be durable.
+#[derive(Debug)]
+pub struct Dropped<T> {
+    /// Whose submissions were given up.
+    pub tickets: Vec<T>,
+    /// The same commit without them, to be tried again until it succeeds; `None` when nothing
+    /// remains, and the number is free again.
+    pub retry: Option<Commit>,
 }
 
 /// May this key be used for new jobs?
@@ -120,14 +110,10 @@ impl<T> Outbox<T> {
 
     /// Puts a step behind those that wait.
     pub fn push(&mut self, step: Step, droppable: bool, ticket: T) {
-        for change in &step.changes {
-            if let Change::Key(key) = change {
-                let no = self.next_free_no();
-                self.keys.push_back((no, Arc::clone(&key.key)));
-            }
-        }
-        let batch = Batch { changes: Arc::new(step.changes), droppable };
-        self.waiting.push(Waiting { batch, effects: step.effects, ticket });
+        let no = self.next_free_no();
+        self.keys.extend(keys_of(&step.changes).map(|key| (no, key)));
+        let Step { changes, effects } = step;
+        self.waiting.push(Waiting { changes: Arc::new(changes), effects, droppable, ticket });
     }
 
     fn next_free_no(&self) -> CommitNo {
@@ -170,55 +156,68 @@ impl<T> Outbox<T> {
         snapshot.commit_no = no;
         snapshot.last_event = EventId(next_event.0 - 1);
         // Submissions enter the kernel's queue after the commit, but it makes them pending.
-        snapshot.pending += steps.iter().map(|s| submissions(&s.batch)).sum::<u64>();
-        let batches = steps.iter().map(|s| s.batch.clone()).collect();
-        self.in_flight = Some(InFlight { no, steps, snapshot });
-        Some(Commit { epoch: self.epoch, no, next_job, next_event, batches })
+        snapshot.pending += steps.iter().map(|s| submissions(&s.changes)).sum::<u64>();
+        let changes = steps.iter().map(|s| Arc::clone(&s.changes)).collect();
+        let commit = Commit { epoch: self.epoch, no, next_job, next_event, steps: changes };
+        self.in_flight = Some(InFlight { commit: commit.clone(), steps, snapshot });
+        Some(commit)
     }
 
-    /// The answer to the commit in flight.
+    /// The commit in flight is durable.
     ///
     /// # Panics
     /// When no such commit is in flight: our bug.
-    pub fn settle(&mut self, no: CommitNo, result: Committed) -> Settled<T> {
-        let Some(flight) = self.in_flight.take().filter(|f| f.no == no) else {
+    pub fn settle(&mut self, no: CommitNo) -> Settled<T> {
+        let Some(flight) = self.in_flight.take().filter(|f| f.commit.no == no) else {
             panic!("commit {no} was answered and is not in flight");
         };
+        self.next_no = CommitNo(no.0 + 1);
+        while self.keys.front().is_some_and(|(k, _)| k.0 + KEY_WINDOW_COMMITS < self.next_no.0) {
+            self.keys.pop_front();
+        }
         let mut settled = Settled {
             snapshot: flight.snapshot,
             effects: Vec::new(),
-            done: Vec::new(),
-            dropped: Vec::new(),
-            changes: Vec::new(),
+            tickets: Vec::with_capacity(flight.steps.len()),
+            changes: flight.commit.steps,
         };
         for step in flight.steps {
-            if result != Committed::All && step.batch.droppable {
-                settled.snapshot.pending -= submissions(&step.batch);
-                settled.dropped.push(step.ticket);
-                self.forget_keys(&step.batch);
-            } else {
-                settled.effects.extend(step.effects);
-                settled.done.push(step.ticket);
-                settled.changes.push(step.batch.changes);
-            }
-        }
-        if result == Committed::Nothing {
-            settled.snapshot.commit_no = CommitNo(no.0 - 1);
-        } else {
-            self.next_no = CommitNo(no.0 + 1);
-        }
-        while self.keys.front().is_some_and(|(k, _)| k.0 + KEY_WINDOW_COMMITS < self.next_no.0) {
-            self.keys.pop_front();
+            settled.effects.extend(step.effects);
+            settled.tickets.push(step.ticket);
         }
         settled
     }
 
-    fn forget_keys(&mut self, batch: &Batch) {
-        for change in batch.changes.iter() {
-            if let Change::Key(key) = change {
-                self.keys.retain(|(_, k)| *k != key.key);
+    /// The commit in flight is known not to be durable: gives up every submission, in flight and
+    /// waiting; all else will be tried again under the same number.
+    ///
+    /// # Panics
+    /// When no such commit is in flight: our bug.
+    pub fn give_up_submissions(&mut self, no: CommitNo) -> Dropped<T> {
+        let Some(mut flight) = self.in_flight.take().filter(|f| f.commit.no == no) else {
+            panic!("commit {no} was refused and is not in flight");
+        };
+        let mut tickets = Vec::new();
+        let (dropped, kept) = flight.steps.into_iter().partition(|s| s.droppable);
+        flight.steps = kept;
+        let (also_dropped, kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|s| s.droppable);
+        self.waiting = kept;
+        let dropped: Vec<Waiting<T>> = dropped;
+        flight.snapshot.pending -= dropped.iter().map(|s| submissions(&s.changes)).sum::<u64>();
+        for step in dropped.into_iter().chain(also_dropped) {
+            for key in keys_of(&step.changes) {
+                self.keys.retain(|(_, k)| *k != key);
             }
+            tickets.push(step.ticket);
         }
+        if flight.steps.is_empty() {
+            return Dropped { tickets, retry: None };
+        }
+        flight.commit.steps = flight.steps.iter().map(|s| Arc::clone(&s.changes)).collect();
+        let retry = Some(flight.commit.clone());
+        self.in_flight = Some(flight);
+        Dropped { tickets, retry }
     }
 
     /// Whether a key that a reader did not find at commit `read_at` is free to use.
@@ -234,6 +233,13 @@ impl<T> Outbox<T> {
     }
 }
 
-fn submissions(batch: &Batch) -> u64 {
-    batch.changes.iter().filter(|c| matches!(c, Change::Submitted { .. })).count() as u64
+fn submissions(changes: &[Change]) -> u64 {
+    changes.iter().filter(|c| matches!(c, Change::Submitted { .. })).count() as u64
+}
+
+fn keys_of(changes: &[Change]) -> impl Iterator<Item = Arc<str>> + '_ {
+    changes.iter().filter_map(|c| match c {
+        Change::Key(key) => Some(Arc::clone(&key.key)),
+        _ => None,
+    })
 }

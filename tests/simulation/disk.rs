@@ -39,19 +39,14 @@ pub struct Disk {
 
 impl Disk {
     /// Applies a commit, or refuses because of the fence.
-    pub fn apply(&mut self, commit: &Commit, with_submissions: bool) {
+    pub fn apply(&mut self, commit: &Commit) {
         assert_eq!(commit.epoch, Epoch(self.epoch), "the fence");
         assert_eq!(commit.no, CommitNo(self.commit_no + 1), "commits come in order");
         self.commit_no = commit.no.0;
         self.next_job = commit.next_job.0;
         self.next_event = commit.next_event.0;
-        for batch in &commit.batches {
-            if batch.droppable && !with_submissions {
-                continue;
-            }
-            for change in batch.changes.iter() {
-                self.change(change);
-            }
+        for change in commit.steps.iter().flat_map(|changes| changes.iter()) {
+            self.change(change);
         }
         self.no_cpu_is_held_twice();
     }

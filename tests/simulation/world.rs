@@ -15,7 +15,7 @@ use downbeat::kernel::check;
 use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::kernel::job::{CpusAsked, JobRequest, JobSpec, LimitAsked, Site, StateWord};
 use downbeat::kernel::kernel::{Kernel, Reign};
-use downbeat::kernel::outbox::{Commit, Committed, Outbox};
+use downbeat::kernel::outbox::{Commit, Outbox};
 use downbeat::kernel::policy::plan;
 use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::Refused;
@@ -38,8 +38,8 @@ pub struct World {
     engine: Engine,
     kernel: Kernel,
     outbox: Outbox<Ticket>,
-    /// Sent to the writer; `Some(result)` once the disk has acted and the answer is under way.
-    commit: Option<(Commit, Option<Committed>)>,
+    /// Sent to the writer; once the disk has acted, whether it is durable is under way.
+    commit: Option<(Commit, Option<bool>)>,
     acknowledged: BTreeSet<JobId>,
     faults: bool,
     pub steps: u64,
@@ -153,17 +153,11 @@ impl World {
         match &mut self.commit {
             None => self.commit = self.outbox.take(&self.kernel).map(|c| (c, None)),
             Some((commit, result @ None)) => {
-                let refuse = self.faults && self.rng.u8(..8) == 0;
-                let any_kept = commit.batches.iter().any(|b| !b.droppable);
-                *result = Some(match (refuse, any_kept) {
-                    (false, _) => Committed::All,
-                    (true, true) => Committed::WithoutSubmissions,
-                    (true, false) => Committed::Nothing,
-                });
-                self.refused_commits += u64::from(refuse);
-                match result {
-                    Some(Committed::Nothing) => {}
-                    other => self.disk.apply(commit, *other == Some(Committed::All)),
+                let durable = !(self.faults && self.rng.u8(..8) == 0);
+                *result = Some(durable);
+                self.refused_commits += u64::from(!durable);
+                if durable {
+                    self.disk.apply(commit);
                 }
             }
             Some((_, Some(_))) => {}
@@ -177,12 +171,20 @@ impl World {
             self.lost_answers += u64::from(matches!(&self.commit, Some((_, Some(_)))));
             return;
         }
-        let Some((commit, Some(result))) =
-            self.commit.take_if(|(_, result)| result.is_some())
+        let Some((commit, Some(durable))) = self.commit.take_if(|(_, result)| result.is_some())
         else {
             return;
         };
-        let settled = self.outbox.settle(commit.no, result);
+        if !durable {
+            let dropped = self.outbox.give_up_submissions(commit.no);
+            for ticket in dropped.tickets {
+                let Ticket::Submission(ids) = ticket else { panic!("only submissions") };
+                assert!(ids.iter().all(|id| !self.disk.rows.contains_key(id)), "nothing stored");
+            }
+            self.commit = dropped.retry.map(|commit| (commit, None));
+            return;
+        }
+        let settled = self.outbox.settle(commit.no);
         let pending = self.disk.rows.values().filter(|r| r.state == StateWord::Pending).count();
         assert_eq!(settled.snapshot.pending, pending as u64, "the snapshot is the disk's truth");
         let held: usize = self.disk.rows.values().map(|r| r.cpus.len()).sum();
@@ -190,14 +192,9 @@ impl World {
         for effect in settled.effects {
             self.cause(effect);
         }
-        for ticket in settled.done {
+        for ticket in settled.tickets {
             if let Ticket::Submission(ids) = ticket {
                 self.acknowledged.extend(ids);
-            }
-        }
-        for ticket in settled.dropped {
-            if let Ticket::Submission(ids) = ticket {
-                assert!(ids.iter().all(|id| !self.disk.rows.contains_key(id)), "nothing stored");
             }
         }
     }
@@ -252,7 +249,7 @@ impl World {
         if let Some((commit, None)) = &self.commit
             && self.rng.bool()
         {
-            self.disk.apply(commit, true);
+            self.disk.apply(commit);
         }
         self.commit = None;
         (self.kernel, self.outbox) = boot(&mut self.disk);
