@@ -79,6 +79,8 @@ pub enum Change {
         event: Event,
         /// Its process.
         handle: Handle,
+        /// From submission to spawn, µs; for the histogram, not stored.
+        waited_us: i64,
     },
     /// A live attempt is being ended.
     Completing {
@@ -139,6 +141,8 @@ pub struct Queued {
     pub priority: i64,
     /// Attempts it has had.
     pub attempts: u32,
+    /// When it was submitted.
+    pub submitted: Time,
 }
 
 /// What one command or fact leads to.

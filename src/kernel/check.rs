@@ -118,6 +118,7 @@ mod tests {
             limit_s: None,
             priority: 0,
             attempts,
+            submitted: Time(0),
         };
         let live = Remembered {
             job: job(1, 1),
@@ -127,12 +128,8 @@ mod tests {
             completing: None,
         };
         let reign = Reign { boot_id: "boot".into(), nonce: "n".into() };
-        let memory = Memory {
-            pending: vec![job(2, 0)],
-            live: vec![live],
-            next_job: 3,
-            ..Memory::default()
-        };
+        let memory =
+            Memory { pending: vec![job(2, 0)], live: vec![live], next_job: 3, ..Memory::default() };
         Kernel::load([CpuId(0), CpuId(1)], reign, memory).unwrap()
     }
 
@@ -159,7 +156,9 @@ mod tests {
     fn holding_less_than_asked_is_noticed() {
         let mut kernel = kernel();
         kernel.live.get_mut(&JobId(1)).unwrap().job.cpus = 2;
-        assert!(the_living_hold_what_they_asked_for(&kernel).unwrap_err().0.contains("asked for 2"));
+        assert!(
+            the_living_hold_what_they_asked_for(&kernel).unwrap_err().0.contains("asked for 2")
+        );
     }
 
     #[test]

@@ -171,6 +171,7 @@ impl Kernel {
                 limit_s: spec.limit_s,
                 priority: spec.priority,
                 attempts: 0,
+                submitted: now,
             });
             step.changes.push(Change::Submitted { event, spec });
         }
@@ -341,10 +342,10 @@ impl Kernel {
         match &live.state {
             JobState::Pending | JobState::Starting(_) => unreachable!("no fact leads back there"),
             JobState::Running(_, handle) => {
-                step.changes.push(Change::Started { event, handle: *handle });
+                step.changes.push(started(event, &live, *handle));
             }
             JobState::Completing(_, _, Some(handle)) if event.cause == "started" => {
-                step.changes.push(Change::Started { event, handle: *handle });
+                step.changes.push(started(event, &live, *handle));
             }
             JobState::Completing(_, reason, _) => {
                 step.changes.push(Change::Completing { event, reason: *reason });
@@ -445,6 +446,11 @@ impl Kernel {
     pub fn queue(&self) -> &Queue {
         &self.queue
     }
+}
+
+fn started(event: Event, live: &Live, handle: Handle) -> Change {
+    let waited_us = handle.start_time.since_us(live.job.submitted);
+    Change::Started { event, handle, waited_us }
 }
 
 fn busy(live: &Live) -> Busy {

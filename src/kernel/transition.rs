@@ -211,9 +211,7 @@ pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
 
         (Starting(a), Fact::Started(h)) => Moved(Running(a, h), None),
         (Running(a, h), fact @ Fact::Started(_)) => Unmoved(Running(a, h), fact, Stale),
-        (Completing(a, why, None), Fact::Started(h)) => {
-            Moved(Completing(a, why, Some(h)), None)
-        }
+        (Completing(a, why, None), Fact::Started(h)) => Moved(Completing(a, why, Some(h)), None),
 
         (Starting(a), Fact::CancelAsked) => Moved(Completing(a, EndReason::Cancelled, None), None),
         (Running(a, h), Fact::CancelAsked) => {

@@ -68,6 +68,7 @@ impl Disk {
                     limit_s: spec.limit_s,
                     priority: spec.priority,
                     attempts: 0,
+                    submitted: event.time,
                 };
                 let row = Row {
                     queued,
@@ -87,7 +88,7 @@ impl Disk {
                 row.granted = event.time;
                 row.queued.attempts = event.attempt;
             }
-            Change::Started { event, handle } => {
+            Change::Started { event, handle, .. } => {
                 let row = self.rows.get_mut(&event.job).unwrap();
                 row.state = event.to;
                 row.handle = Some(*handle);
@@ -120,11 +121,8 @@ impl Disk {
     /// What a new server reads; it takes the next epoch.
     pub fn boot(&mut self) -> Memory {
         self.epoch += 1;
-        let mut memory = Memory {
-            next_job: self.next_job,
-            next_event: self.next_event,
-            ..Memory::default()
-        };
+        let mut memory =
+            Memory { next_job: self.next_job, next_event: self.next_event, ..Memory::default() };
         for row in self.rows.values() {
             match row.state {
                 StateWord::Pending => memory.pending.push(row.queued),

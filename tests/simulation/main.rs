@@ -41,7 +41,9 @@ fn a_million_random_steps_break_nothing_and_end_every_job() {
         (0, 0, 0, 0, 0, 0);
     for seed in first.. {
         let world = std::panic::catch_unwind(|| run(seed)).unwrap_or_else(|_| {
-            panic!("seed {seed} failed; repeat: DOWNBEAT_SIM_SEED={seed} cargo test --test simulation")
+            panic!(
+                "seed {seed} failed; repeat: DOWNBEAT_SIM_SEED={seed} cargo test --test simulation"
+            )
         });
         seeds += 1;
         steps += world.steps;

@@ -1,0 +1,123 @@
+//! *Purpose*: connections.
+//!
+//! *Owns*: the database URL, SQLite's settings, the pool of readers.
+//!
+//! *Promises*: writers are durable at COMMIT (WAL, `synchronous=FULL`); readers cannot write.
+//!
+//! *Not here*: queries (`store::read`, `store::write`).
+
+use std::path::{Path, PathBuf};
+
+use diesel::connection::SimpleConnection;
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
+use diesel::{Connection, SqliteConnection};
+
+use super::error::StoreError;
+
+/// Reader connections: as many as blocking threads that read at once on a small machine; more
+/// would only queue inside SQLite.
+pub const READERS: u32 = 4;
+/// How long SQLite itself waits for a lock that another program holds, milliseconds.
+const BUSY_MS: u32 = 2_000;
+/// Longest wait for a reader from the pool, seconds; then the answer is 503.
+const POOL_WAIT_S: u64 = 10;
+
+/// Where the database is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Database {
+    path: PathBuf,
+}
+
+impl Database {
+    /// Understands `sqlite://PATH`.
+    ///
+    /// # Errors
+    /// A sentence for the person who wrote the URL.
+    pub fn from_url(url: &str) -> Result<Database, StoreError> {
+        match url.strip_prefix("sqlite://") {
+            Some(path) if !path.is_empty() => Ok(Database { path: PathBuf::from(path) }),
+            _ => Err(StoreError::Open {
+                path: url.to_owned(),
+                reason: "only sqlite://PATH is understood".to_owned(),
+            }),
+        }
+    }
+
+    /// The SQLite file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The writer's connection.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or is not a database.
+    pub fn writer(&self) -> Result<SqliteConnection, StoreError> {
+        let mut conn = self.connect()?;
+        conn.batch_execute(&format!(
+            "PRAGMA busy_timeout = {BUSY_MS}; PRAGMA journal_mode = WAL; \
+             PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
+        ))
+        .map_err(|e| self.unopened(&StoreError::from(e).to_string()))?;
+        Ok(conn)
+    }
+
+    fn connect(&self) -> Result<SqliteConnection, StoreError> {
+        let path = self.path.to_string_lossy();
+        SqliteConnection::establish(&path).map_err(|e| self.unopened(&e.to_string()))
+    }
+
+    fn unopened(&self, reason: &str) -> StoreError {
+        StoreError::Open { path: self.path.display().to_string(), reason: reason.to_owned() }
+    }
+
+    /// The readers. Connections are made when first needed.
+    ///
+    /// # Errors
+    /// When the pool cannot be built.
+    pub fn readers(&self) -> Result<Readers, StoreError> {
+        let manager = ConnectionManager::new(self.path.to_string_lossy());
+        let pool = Pool::builder()
+            .max_size(READERS)
+            .min_idle(Some(1))
+            .connection_timeout(std::time::Duration::from_secs(POOL_WAIT_S))
+            .connection_customizer(Box::new(ReadOnly))
+            .build(manager)
+            .map_err(|e| self.unopened(&e.to_string()))?;
+        Ok(Readers { pool })
+    }
+}
+
+#[derive(Debug)]
+struct ReadOnly;
+
+impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReadOnly {
+    fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
+        conn.batch_execute(&format!(
+            "PRAGMA busy_timeout = {BUSY_MS}; PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;"
+        ))
+        .map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
+/// The pool of readers.
+#[derive(Clone)]
+pub struct Readers {
+    pool: Pool<ConnectionManager<SqliteConnection>>,
+}
+
+impl Readers {
+    /// Runs a read in a transaction of its own, so that all it sees is of one commit. Blocks:
+    /// call it on a blocking thread.
+    ///
+    /// # Errors
+    /// When no reader is free in time, or the database refuses.
+    pub fn read<T>(
+        &self,
+        body: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut conn = self.pool.get().map_err(|e| StoreError::Transient(e.to_string()))?;
+        SqliteConnection::transaction(&mut conn, body)
+    }
+}

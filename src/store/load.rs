@@ -1,0 +1,132 @@
+//! *Purpose*: what a new server has to know, read once at boot.
+//!
+//! *Owns*: the queries behind [`Memory`] and the keys of live attempts.
+//!
+//! *Promises*: everything is of one commit.
+//!
+//! *Not here*: what becomes of live attempts (`actors::recovery`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use diesel::prelude::*;
+
+use super::error::StoreError;
+use super::rows::AllocationRow;
+use super::schema::{jobs, meta, resource_allocations};
+use crate::kernel::change::Queued;
+use crate::kernel::ids::{Attempt, CommitNo, JobId};
+use crate::kernel::job::StateWord;
+use crate::kernel::kernel::{Memory, Remembered};
+use crate::kernel::time::Time;
+use crate::kernel::transition::{EndReason, Handle};
+
+/// Nonce and boot id of a live attempt's engine key.
+pub type AttemptKey = (Attempt, Arc<str>, Arc<str>);
+
+/// All that boot needs.
+#[derive(Debug)]
+pub struct Loaded {
+    /// For the kernel.
+    pub memory: Memory,
+    /// The last commit.
+    pub commit_no: CommitNo,
+    /// Keys of live attempts.
+    pub keys: Vec<AttemptKey>,
+}
+
+/// What boot reads of a job that has not ended.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = jobs)]
+struct OpenJob {
+    id: i64,
+    cpus: i32,
+    time_limit_s: Option<i64>,
+    priority: i64,
+    attempt: i32,
+    start_time: Option<i64>,
+    process_id: Option<i32>,
+    completing: Option<String>,
+    submit_time: i64,
+}
+
+/// Reads it.
+///
+/// # Errors
+/// What the database says.
+pub fn load(conn: &mut SqliteConnection) -> Result<Loaded, StoreError> {
+    conn.transaction(|conn| {
+        let (commit_no, next_job, next_event) = meta::table
+            .select((meta::commit_no, meta::next_job_id, meta::next_event_id))
+            .first::<(i64, i64, i64)>(conn)?;
+        let mut memory = Memory { next_job, next_event, ..Memory::default() };
+        memory.ended = ended_counts(conn)?;
+        memory.pending = in_states(conn, &[StateWord::Pending])?.iter().map(queued).collect();
+        let live = in_states(conn, &[StateWord::Running, StateWord::Completing])?;
+        let mut keys = Vec::with_capacity(live.len());
+        let allocations: BTreeMap<i64, AllocationRow> = resource_allocations::table
+            .filter(resource_allocations::released.eq(false))
+            .select(AllocationRow::as_select())
+            .load(conn)?
+            .into_iter()
+            .map(|a| (a.job_id, a))
+            .collect();
+        for row in &live {
+            let job = queued(row);
+            let Some(allocation) = allocations.get(&row.id) else {
+                return Err(StoreError::Disagrees(format!("job {} lives without CPUs", row.id)));
+            };
+            let attempt = Attempt { job: job.id, n: job.attempts };
+            keys.push((
+                attempt,
+                allocation.nonce.as_str().into(),
+                allocation.boot_id.as_str().into(),
+            ));
+            memory.live.push(Remembered {
+                job,
+                cpus: allocation.cpus(),
+                granted: Time(allocation.allocation_time),
+                handle: row
+                    .start_time
+                    .zip(row.process_id)
+                    .map(|(t, pid)| Handle { pid, start_time: Time(t) }),
+                completing: row.completing.as_deref().and_then(EndReason::from_word),
+            });
+        }
+        Ok(Loaded { memory, commit_no: CommitNo(commit_no), keys })
+    })
+}
+
+fn in_states(
+    conn: &mut SqliteConnection,
+    states: &[StateWord],
+) -> Result<Vec<OpenJob>, StoreError> {
+    Ok(jobs::table
+        .filter(jobs::state.eq_any(states.iter().map(|s| s.word())))
+        .select(OpenJob::as_select())
+        .load(conn)?)
+}
+
+fn queued(row: &OpenJob) -> Queued {
+    Queued {
+        id: JobId(row.id),
+        cpus: row.cpus as u32,
+        limit_s: row.time_limit_s.and_then(|s| u32::try_from(s).ok()),
+        priority: row.priority,
+        attempts: row.attempt as u32,
+        submitted: Time(row.submit_time),
+    }
+}
+
+/// Ended jobs by final state.
+fn ended_counts(conn: &mut SqliteConnection) -> Result<BTreeMap<StateWord, u64>, StoreError> {
+    let counts: Vec<(String, i64)> = jobs::table
+        .group_by(jobs::state)
+        .select((jobs::state, diesel::dsl::count_star()))
+        .load(conn)?;
+    Ok(counts
+        .into_iter()
+        .filter_map(|(word, n)| Some((word.parse::<StateWord>().ok()?, n as u64)))
+        .filter(|(state, _)| state.is_final())
+        .collect())
+}

@@ -1,0 +1,84 @@
+//! *Purpose*: one server per installation.
+//!
+//! *Owns*: flocks on files of their own, in the data folder and beside the SQLite file.
+//!
+//! *Promises*: a second server is refused with the holder's process id and address; a dead
+//! server's lock is free at once. The database file itself is never opened here: closing such
+//! a descriptor would drop SQLite's locks.
+//!
+//! *Not here*: fencing inside the database (`store::write`).
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+
+/// A lock that is held as long as this value lives.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+/// Why a lock was not had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Somebody has it.
+    #[error("another server holds {path}: {holder}; stop it, or use another --data-dir")]
+    Held {
+        /// The lock file.
+        path: PathBuf,
+        /// What the holder wrote: process id and address.
+        holder: String,
+    },
+    /// The file cannot be made or locked.
+    #[error("cannot lock {path}: {source}")]
+    Io {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Lock {
+    /// Takes the lock, or says who has it.
+    ///
+    /// # Errors
+    /// [`LockError`].
+    pub fn take(path: &Path) -> Result<Lock, LockError> {
+        let io = |source| LockError::Io { path: path.to_owned(), source };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(io)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Lock { file }),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut holder = String::new();
+                file.read_to_string(&mut holder).map_err(io)?;
+                let holder = match holder.trim() {
+                    "" => "a server that is just starting".to_owned(),
+                    text => text.to_owned(),
+                };
+                Err(LockError::Held { path: path.to_owned(), holder })
+            }
+            Err(e) => Err(io(e.into())),
+        }
+    }
+
+    /// Writes who holds it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn sign(&mut self, holder: &str) -> std::io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        self.file.write_all(holder.as_bytes())
+    }
+}

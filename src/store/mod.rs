@@ -1,0 +1,18 @@
+//! *Purpose*: remembers.
+//!
+//! *Owns*: the database: one writer, a pool of readers, migrations.
+//!
+//! *Promises*: what `write` has answered is on disk (`synchronous=FULL`); nothing is written
+//! from two places; the database file is never opened except through SQLite.
+//!
+//! *Not here*: what to remember (`kernel`), when (`actors::store_writer`).
+
+pub mod backend;
+pub mod error;
+pub mod load;
+pub mod lock;
+pub mod migrate;
+pub mod read;
+pub mod rows;
+pub mod schema;
+pub mod write;

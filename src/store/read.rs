@@ -1,0 +1,277 @@
+//! *Purpose*: the questions that answers are made of.
+//!
+//! *Owns*: every SELECT after boot.
+//!
+//! *Promises*: each answer says of which commit it is; pages are bounded; nothing is decided.
+//!
+//! *Not here*: "now" (`kernel::view::Snapshot`), JSON (`api::wire`).
+
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
+
+use super::error::StoreError;
+use super::rows::{AllocationRow, EventRow, JobRow, KeyRow, ScriptRow};
+use super::schema::{
+    events, held_cpus, idempotency_keys, job_scripts, jobs, meta, resource_allocations,
+};
+use crate::kernel::ids::{CommitNo, EventId, JobId};
+use crate::kernel::job::StateWord;
+use crate::kernel::time::Time;
+
+/// An answer and the commit it is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct At<T> {
+    /// The commit.
+    pub commit_no: CommitNo,
+    /// The answer.
+    pub value: T,
+}
+
+/// Longest page of a list.
+pub const PAGE_MAX: i64 = 1_000;
+
+/// Which jobs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobFilter {
+    /// In one of these states; empty means all.
+    pub states: Vec<StateWord>,
+    /// Of this account.
+    pub account: Option<String>,
+    /// Of this name.
+    pub name: Option<String>,
+    /// With each of these labels.
+    pub labels: Vec<(String, String)>,
+    /// Submitted at or after.
+    pub since: Option<Time>,
+    /// Submitted before.
+    pub until: Option<Time>,
+    /// Oldest first instead of newest first.
+    pub ascending: bool,
+    /// Go on behind this job.
+    pub after: Option<JobId>,
+    /// At most so many, [`PAGE_MAX`] at the most.
+    pub limit: i64,
+}
+
+/// A job with its latest allocation.
+pub type JobAndAllocation = (JobRow, Option<AllocationRow>);
+
+fn at<T>(conn: &mut SqliteConnection, value: T) -> Result<At<T>, StoreError> {
+    let no = meta::table.select(meta::commit_no).first(conn)?;
+    Ok(At { commit_no: CommitNo(no), value })
+}
+
+/// A page of jobs.
+///
+/// # Errors
+/// What the database says.
+pub fn jobs_page(
+    conn: &mut SqliteConnection,
+    filter: &JobFilter,
+) -> Result<At<Vec<JobAndAllocation>>, StoreError> {
+    let mut query = jobs::table.select(JobRow::as_select()).into_boxed();
+    if !filter.states.is_empty() {
+        query = query.filter(jobs::state.eq_any(filter.states.iter().map(|s| s.word())));
+    }
+    if let Some(account) = &filter.account {
+        query = query.filter(jobs::account.eq(account));
+    }
+    if let Some(name) = &filter.name {
+        query = query.filter(jobs::name.eq(name));
+    }
+    for (key, value) in &filter.labels {
+        // Quoted, so that a key with a dot is one key.
+        let path = format!("$.{}", serde_json::Value::from(key.as_str()));
+        let label = diesel::dsl::sql::<Bool>("json_extract(labels, ")
+            .bind::<Text, _>(path)
+            .sql(") = ")
+            .bind::<Text, _>(value.clone());
+        query = query.filter(label);
+    }
+    if let Some(since) = filter.since {
+        query = query.filter(jobs::submit_time.ge(since.0));
+    }
+    if let Some(until) = filter.until {
+        query = query.filter(jobs::submit_time.lt(until.0));
+    }
+    query = match (filter.ascending, filter.after) {
+        (true, Some(after)) => query.filter(jobs::id.gt(after.0)).order(jobs::id.asc()),
+        (true, None) => query.order(jobs::id.asc()),
+        (false, Some(after)) => query.filter(jobs::id.lt(after.0)).order(jobs::id.desc()),
+        (false, None) => query.order(jobs::id.desc()),
+    };
+    let rows: Vec<JobRow> = query.limit(filter.limit.clamp(1, PAGE_MAX)).load(conn)?;
+    let with_allocations = with_allocations(conn, rows)?;
+    at(conn, with_allocations)
+}
+
+/// Puts the latest allocation beside each job.
+fn with_allocations(
+    conn: &mut SqliteConnection,
+    rows: Vec<JobRow>,
+) -> Result<Vec<JobAndAllocation>, StoreError> {
+    let ids: Vec<i64> = rows.iter().map(|r| r.id).collect();
+    let mut found: std::collections::HashMap<i64, AllocationRow> = resource_allocations::table
+        .filter(resource_allocations::job_id.eq_any(ids))
+        .order(resource_allocations::id.asc())
+        .select(AllocationRow::as_select())
+        .load(conn)?
+        .into_iter()
+        .map(|a| (a.job_id, a))
+        .collect();
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let a = found.remove(&row.id);
+            (row, a)
+        })
+        .collect())
+}
+
+/// One job.
+///
+/// # Errors
+/// What the database says.
+pub fn job(
+    conn: &mut SqliteConnection,
+    id: JobId,
+) -> Result<At<Option<JobAndAllocation>>, StoreError> {
+    let row = jobs::table.find(id.0).select(JobRow::as_select()).first(conn).optional()?;
+    let found = with_allocations(conn, row.into_iter().collect())?.pop();
+    at(conn, found)
+}
+
+/// A job's script and environment.
+///
+/// # Errors
+/// What the database says.
+pub fn script(conn: &mut SqliteConnection, id: JobId) -> Result<Option<ScriptRow>, StoreError> {
+    Ok(job_scripts::table.find(id.0).select(ScriptRow::as_select()).first(conn).optional()?)
+}
+
+/// All that launching needs: the job, its script, its unreleased allocation.
+///
+/// # Errors
+/// When one of them is missing, or what the database says.
+pub fn launch(
+    conn: &mut SqliteConnection,
+    id: JobId,
+) -> Result<(JobRow, ScriptRow, AllocationRow), StoreError> {
+    let job = jobs::table.find(id.0).select(JobRow::as_select()).first(conn)?;
+    let script = job_scripts::table.find(id.0).select(ScriptRow::as_select()).first(conn)?;
+    let allocation = resource_allocations::table
+        .filter(resource_allocations::job_id.eq(id.0))
+        .filter(resource_allocations::released.eq(false))
+        .select(AllocationRow::as_select())
+        .first(conn)?;
+    Ok((job, script, allocation))
+}
+
+/// Every transition of one job, oldest first, at most [`PAGE_MAX`].
+///
+/// # Errors
+/// What the database says.
+pub fn events_of(conn: &mut SqliteConnection, id: JobId) -> Result<At<Vec<EventRow>>, StoreError> {
+    let rows = events::table
+        .filter(events::job_id.eq(id.0))
+        .order(events::id.asc())
+        .limit(PAGE_MAX)
+        .select(EventRow::as_select())
+        .load(conn)?;
+    at(conn, rows)
+}
+
+/// Transitions after one, oldest first.
+///
+/// # Errors
+/// What the database says.
+pub fn events_after(
+    conn: &mut SqliteConnection,
+    after: EventId,
+    limit: i64,
+) -> Result<Vec<EventRow>, StoreError> {
+    Ok(events::table
+        .filter(events::id.gt(after.0))
+        .order(events::id.asc())
+        .limit(limit.clamp(1, PAGE_MAX))
+        .select(EventRow::as_select())
+        .load(conn)?)
+}
+
+/// Allocations, newest first.
+///
+/// # Errors
+/// What the database says.
+pub fn allocations(
+    conn: &mut SqliteConnection,
+    job: Option<JobId>,
+    released: Option<bool>,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<At<Vec<AllocationRow>>, StoreError> {
+    let mut query = resource_allocations::table.select(AllocationRow::as_select()).into_boxed();
+    if let Some(job) = job {
+        query = query.filter(resource_allocations::job_id.eq(job.0));
+    }
+    if let Some(released) = released {
+        query = query.filter(resource_allocations::released.eq(released));
+    }
+    if let Some(before) = before {
+        query = query.filter(resource_allocations::id.lt(before));
+    }
+    let rows =
+        query.order(resource_allocations::id.desc()).limit(limit.clamp(1, PAGE_MAX)).load(conn)?;
+    at(conn, rows)
+}
+
+/// What an earlier submission with this key led to.
+///
+/// # Errors
+/// What the database says.
+pub fn key(conn: &mut SqliteConnection, key: &str) -> Result<At<Option<KeyRow>>, StoreError> {
+    let row =
+        idempotency_keys::table.find(key).select(KeyRow::as_select()).first(conn).optional()?;
+    at(conn, row)
+}
+
+/// What the database says about "now", for the audit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    /// Unreleased allocations with the state of their jobs.
+    pub unreleased: Vec<(AllocationRow, String)>,
+    /// Held CPUs: CPU and job.
+    pub held: Vec<(i32, i64)>,
+    /// Jobs in RUNNING or COMPLETING.
+    pub live: Vec<i64>,
+    /// Jobs in PENDING.
+    pub pending: i64,
+}
+
+/// Reads the books.
+///
+/// # Errors
+/// What the database says.
+pub fn books(conn: &mut SqliteConnection) -> Result<At<Books>, StoreError> {
+    let live_words = [StateWord::Running.word(), StateWord::Completing.word()];
+    let books = Books {
+        unreleased: resource_allocations::table
+            .inner_join(jobs::table.on(jobs::id.eq(resource_allocations::job_id)))
+            .filter(resource_allocations::released.eq(false))
+            .select((AllocationRow::as_select(), jobs::state))
+            .load(conn)?,
+        held: held_cpus::table
+            .order(held_cpus::cpu_id)
+            .select((held_cpus::cpu_id, held_cpus::job_id))
+            .load(conn)?,
+        live: jobs::table
+            .filter(jobs::state.eq_any(live_words))
+            .order(jobs::id)
+            .select(jobs::id)
+            .load(conn)?,
+        pending: jobs::table
+            .filter(jobs::state.eq(StateWord::Pending.word()))
+            .count()
+            .get_result(conn)?,
+    };
+    at(conn, books)
+}

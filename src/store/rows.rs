@@ -1,0 +1,237 @@
+//! *Purpose*: rows as structs.
+//!
+//! *Owns*: what each column holds and how a checked job becomes rows.
+//!
+//! *Promises*: labels, warnings, environment and CPU ids are JSON text; times are µs.
+//!
+//! *Not here*: queries (`store::read`, `store::write`).
+
+use std::collections::BTreeMap;
+
+use diesel::prelude::*;
+
+use super::schema::{events, idempotency_keys, job_scripts, jobs, resource_allocations};
+use crate::kernel::change::{Event, IdempotencyKey};
+use crate::kernel::ids::{CpuId, JobId};
+use crate::kernel::job::{JobSpec, StateWord, expand_pattern};
+
+/// A row of `jobs`.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = jobs, treat_none_as_default_value = false)]
+#[allow(missing_docs, reason = "columns are named as the Job fields of the API")]
+pub struct JobRow {
+    pub id: i64,
+    pub name: String,
+    pub account: String,
+    pub user: String,
+    pub partition: String,
+    pub state: String,
+    pub priority: i64,
+    pub cpus: i32,
+    pub memory_bytes: Option<i64>,
+    pub time_limit_s: Option<i64>,
+    pub kill_grace_s: i64,
+    /// `None`: a folder of its own below the data folder.
+    pub working_directory: Option<String>,
+    pub create_working_directory: bool,
+    /// Placeholders expanded; `None`: kept by the server.
+    pub standard_output: Option<String>,
+    pub standard_error: Option<String>,
+    pub labels: String,
+    pub comment: Option<String>,
+    pub data_source: String,
+    pub warnings: String,
+    pub submit_time: i64,
+    pub eligible_time: i64,
+    pub start_time: Option<i64>,
+    pub end_time: Option<i64>,
+    pub exit_code: Option<String>,
+    pub error: Option<String>,
+    pub attempt: i32,
+    pub completing: Option<String>,
+    pub process_id: Option<i32>,
+    pub user_cpu_us: Option<i64>,
+    pub system_cpu_us: Option<i64>,
+    pub max_rss_bytes: Option<i64>,
+}
+
+/// A row of `job_scripts`.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = job_scripts)]
+#[allow(missing_docs, reason = "named as the fields of the API")]
+pub struct ScriptRow {
+    pub job_id: i64,
+    pub script: String,
+    /// A JSON object of strings.
+    pub environment: String,
+}
+
+/// A row of `resource_allocations`.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = resource_allocations, treat_none_as_default_value = false)]
+#[allow(missing_docs, reason = "named as the fields of the API")]
+pub struct AllocationRow {
+    /// The id of the event that granted it.
+    pub id: i64,
+    pub job_id: i64,
+    pub attempt: i32,
+    pub allocated_cpus: i32,
+    /// A JSON array of numbers.
+    pub cpu_ids: String,
+    pub released: bool,
+    pub allocation_time: i64,
+    pub released_time: Option<i64>,
+    pub process_id: Option<i32>,
+    /// With job and attempt, the key to the engine.
+    pub nonce: String,
+    /// The boot during which it was granted.
+    pub boot_id: String,
+}
+
+impl AllocationRow {
+    /// The CPUs.
+    #[must_use]
+    pub fn cpus(&self) -> Vec<CpuId> {
+        from_json(&self.cpu_ids)
+    }
+}
+
+/// A row of `events`.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = events, treat_none_as_default_value = false)]
+#[allow(missing_docs, reason = "named as the fields of the API")]
+pub struct EventRow {
+    pub id: i64,
+    pub job_id: i64,
+    pub attempt: i32,
+    pub time: i64,
+    pub from_state: Option<String>,
+    pub to_state: String,
+    pub cause: String,
+    pub principal: String,
+}
+
+/// A row of `idempotency_keys`.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = idempotency_keys)]
+#[allow(missing_docs, reason = "see kernel::change::IdempotencyKey")]
+pub struct KeyRow {
+    pub key: String,
+    pub body_hash: String,
+    pub first_job_id: i64,
+    pub job_count: i32,
+    pub time: i64,
+}
+
+/// JSON text of a value that always has one (strings, numbers, lists and maps of them).
+#[must_use]
+pub fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// Reads what [`json`] wrote; text that another program has spoilt reads as empty.
+#[must_use]
+pub fn from_json<T: serde::de::DeserializeOwned + Default>(text: &str) -> T {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+impl JobRow {
+    /// The first row of a job.
+    #[must_use]
+    pub fn submitted(event: &Event, spec: &JobSpec) -> JobRow {
+        let id = event.job;
+        let expand = |pattern: &Option<String>| {
+            pattern.as_deref().map(|p| expand_pattern(p, id, &spec.name))
+        };
+        JobRow {
+            id: id.0,
+            name: spec.name.clone(),
+            account: spec.account.clone(),
+            user: spec.user.clone(),
+            partition: spec.partition.clone(),
+            state: event.to.word().to_owned(),
+            priority: spec.priority,
+            cpus: spec.cpus as i32,
+            memory_bytes: spec.memory_bytes,
+            time_limit_s: spec.limit_s.map(i64::from),
+            kill_grace_s: i64::from(spec.kill_grace_s),
+            working_directory: spec.working_directory.clone(),
+            create_working_directory: spec.create_working_directory,
+            standard_output: expand(&spec.standard_output),
+            standard_error: expand(&spec.standard_error),
+            labels: json(&spec.labels),
+            comment: spec.comment.clone(),
+            data_source: spec.data_source.word().to_owned(),
+            warnings: json(&spec.warnings),
+            submit_time: event.time.0,
+            eligible_time: event.time.0,
+            start_time: None,
+            end_time: None,
+            exit_code: None,
+            error: None,
+            attempt: event.attempt as i32,
+            completing: None,
+            process_id: None,
+            user_cpu_us: None,
+            system_cpu_us: None,
+            max_rss_bytes: None,
+        }
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn job(&self) -> JobId {
+        JobId(self.id)
+    }
+
+    /// The state; a word that another program has spoilt reads as FAILED.
+    #[must_use]
+    pub fn state_word(&self) -> StateWord {
+        self.state.parse().unwrap_or(StateWord::Failed)
+    }
+}
+
+impl ScriptRow {
+    /// Script and environment of a new job.
+    #[must_use]
+    pub fn submitted(job: JobId, spec: &JobSpec) -> ScriptRow {
+        ScriptRow {
+            job_id: job.0,
+            script: spec.script.clone(),
+            environment: json(&spec.environment),
+        }
+    }
+
+    /// The environment.
+    #[must_use]
+    pub fn environment(&self) -> BTreeMap<String, String> {
+        from_json(&self.environment)
+    }
+}
+
+impl From<&Event> for EventRow {
+    fn from(event: &Event) -> EventRow {
+        EventRow {
+            id: event.id.0,
+            job_id: event.job.0,
+            attempt: event.attempt as i32,
+            time: event.time.0,
+            from_state: event.from.map(|s| s.word().to_owned()),
+            to_state: event.to.word().to_owned(),
+            cause: event.cause.to_owned(),
+            principal: event.principal.to_string(),
+        }
+    }
+}
+
+impl From<&IdempotencyKey> for KeyRow {
+    fn from(key: &IdempotencyKey) -> KeyRow {
+        KeyRow {
+            key: key.key.to_string(),
+            body_hash: key.body_hash.to_string(),
+            first_job_id: key.first.0,
+            job_count: key.count as i32,
+            time: key.time.0,
+        }
+    }
+}

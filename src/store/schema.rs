@@ -1,0 +1,111 @@
+//! *Purpose*: the tables as diesel knows them.
+//!
+//! *Owns*: nothing but names and types; a test compares them with the migrated database.
+//!
+//! *Promises*: the same columns in the same order as `migrations/`.
+//!
+//! *Not here*: what the columns mean (the migrations and `store::rows`).
+
+#![allow(missing_docs, reason = "generated shape")]
+
+diesel::table! {
+    meta (id) {
+        id -> Integer,
+        commit_no -> BigInt,
+        epoch -> BigInt,
+        next_job_id -> BigInt,
+        next_event_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    jobs (id) {
+        id -> BigInt,
+        name -> Text,
+        account -> Text,
+        user -> Text,
+        partition -> Text,
+        state -> Text,
+        priority -> BigInt,
+        cpus -> Integer,
+        memory_bytes -> Nullable<BigInt>,
+        time_limit_s -> Nullable<BigInt>,
+        kill_grace_s -> BigInt,
+        working_directory -> Nullable<Text>,
+        create_working_directory -> Bool,
+        standard_output -> Nullable<Text>,
+        standard_error -> Nullable<Text>,
+        labels -> Text,
+        comment -> Nullable<Text>,
+        data_source -> Text,
+        warnings -> Text,
+        submit_time -> BigInt,
+        eligible_time -> BigInt,
+        start_time -> Nullable<BigInt>,
+        end_time -> Nullable<BigInt>,
+        exit_code -> Nullable<Text>,
+        error -> Nullable<Text>,
+        attempt -> Integer,
+        completing -> Nullable<Text>,
+        process_id -> Nullable<Integer>,
+        user_cpu_us -> Nullable<BigInt>,
+        system_cpu_us -> Nullable<BigInt>,
+        max_rss_bytes -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    job_scripts (job_id) {
+        job_id -> BigInt,
+        script -> Text,
+        environment -> Text,
+    }
+}
+
+diesel::table! {
+    resource_allocations (id) {
+        id -> BigInt,
+        job_id -> BigInt,
+        attempt -> Integer,
+        allocated_cpus -> Integer,
+        cpu_ids -> Text,
+        released -> Bool,
+        allocation_time -> BigInt,
+        released_time -> Nullable<BigInt>,
+        process_id -> Nullable<Integer>,
+        nonce -> Text,
+        boot_id -> Text,
+    }
+}
+
+diesel::table! {
+    held_cpus (cpu_id) {
+        cpu_id -> Integer,
+        job_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    events (id) {
+        id -> BigInt,
+        job_id -> BigInt,
+        attempt -> Integer,
+        time -> BigInt,
+        from_state -> Nullable<Text>,
+        to_state -> Text,
+        cause -> Text,
+        principal -> Text,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (key) {
+        key -> Text,
+        body_hash -> Text,
+        first_job_id -> BigInt,
+        job_count -> Integer,
+        time -> BigInt,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(jobs, job_scripts, resource_allocations);

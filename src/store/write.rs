@@ -1,0 +1,320 @@
+//! *Purpose*: the one place that changes the database.
+//!
+//! *Owns*: the writer's connection and every INSERT, UPDATE and DELETE.
+//!
+//! *Promises*: a commit is one transaction; it begins by moving `commit_no` from the number
+//! before to its own under its own epoch, so a second server or a commit out of order is
+//! fenced off; updates are guarded by the state they start from and touch exactly one row;
+//! after an error it is known whether the commit is durable before anyone is told.
+//!
+//! *Not here*: retries and their timing (`actors::resource_manager`).
+//!
+//! **Why insert in batches and update one by one.** SQLite has no round trip to save: a cached
+//! single-row UPDATE costs a few microseconds, and its row count is the guard. Inserts are
+//! sent as multi-row statements, chunked below SQLite's bound of 32,766 parameters.
+
+use diesel::prelude::*;
+use diesel::{SqliteConnection, insert_into, update};
+
+use super::backend::Database;
+use super::error::StoreError;
+use super::migrate;
+use super::rows::{AllocationRow, EventRow, JobRow, KeyRow, ScriptRow, json};
+use super::schema::{
+    events, held_cpus, idempotency_keys, job_scripts, jobs, meta, resource_allocations,
+};
+use crate::kernel::change::{Change, Event};
+use crate::kernel::ids::{CommitNo, CpuId, Epoch};
+use crate::kernel::job::StateWord;
+use crate::kernel::outbox::Commit;
+use crate::kernel::time::Time;
+use crate::kernel::transition::EndState;
+
+/// SQLite's bound on parameters of one statement.
+const PARAMETERS_MAX: usize = 32_766;
+/// Columns of the widest row, `jobs`.
+const JOB_COLUMNS: usize = 31;
+/// How long idempotency keys are kept, seconds.
+pub const KEY_KEPT_S: i64 = 86_400;
+/// Expired keys removed by one chore, so that it never holds the database for long.
+const KEYS_PER_CHORE: i64 = 1_000;
+
+/// The writer.
+pub struct Writer {
+    database: Database,
+    conn: Option<SqliteConnection>,
+    epoch: Epoch,
+}
+
+/// Why a commit did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Known not to be durable; may be tried again.
+    #[error("not committed: {0}")]
+    NotCommitted(StoreError),
+    /// Not known whether it is durable; asking again (by committing again) is safe.
+    #[error("outcome unknown: {0}")]
+    Unknown(StoreError),
+    /// Must not be tried again: the process has to end, boot repairs.
+    #[error("{0}")]
+    Fatal(StoreError),
+}
+
+impl Writer {
+    /// Opens and migrates the database and takes the next epoch.
+    ///
+    /// # Errors
+    /// When the database cannot be opened, is damaged, or is newer than this program.
+    pub fn open(database: Database) -> Result<Writer, StoreError> {
+        let mut conn = database.writer()?;
+        migrate::run(&mut conn, &database)?;
+        let epoch = update(meta::table)
+            .set(meta::epoch.eq(meta::epoch + 1))
+            .returning(meta::epoch)
+            .get_result::<i64>(&mut conn)?;
+        Ok(Writer { database, conn: Some(conn), epoch: Epoch(epoch) })
+    }
+
+    /// This reign.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The connection, for loading at boot.
+    ///
+    /// # Errors
+    /// When it cannot be opened again.
+    pub fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        if self.conn.is_none() {
+            self.conn = Some(self.database.writer()?);
+        }
+        self.conn.as_mut().ok_or_else(|| StoreError::Transient("no connection".to_owned()))
+    }
+
+    /// Makes a commit durable. Committing a number again that is durable already succeeds.
+    ///
+    /// # Errors
+    /// [`CommitError`] says what is known.
+    pub fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
+        if self.conn.is_none() && self.is_durable(commit)? {
+            return Ok(());
+        }
+        let result = match self.connection() {
+            Ok(conn) => conn.immediate_transaction(|c| apply(c, commit)),
+            Err(error) => Err(error),
+        };
+        let Err(error) = result else { return Ok(()) };
+        if !error.may_pass() {
+            return Err(CommitError::Fatal(error));
+        }
+        // The answer of COMMIT itself may be what was lost: only a new look can tell.
+        self.conn = None;
+        if self.is_durable(commit)? { Ok(()) } else { Err(CommitError::NotCommitted(error)) }
+    }
+
+    fn is_durable(&mut self, commit: &Commit) -> Result<bool, CommitError> {
+        let look = |conn: &mut SqliteConnection| {
+            meta::table.select((meta::commit_no, meta::epoch)).first::<(i64, i64)>(conn)
+        };
+        let (at, epoch) = match self.connection() {
+            Ok(conn) => look(conn).map_err(StoreError::from),
+            Err(error) => Err(error),
+        }
+        .map_err(|e| {
+            self.conn = None;
+            if e.may_pass() { CommitError::Unknown(e) } else { CommitError::Fatal(e) }
+        })?;
+        match (epoch == self.epoch.0, at - commit.no.0) {
+            (true, 0) => Ok(true),
+            (true, -1) => Ok(false),
+            _ => Err(CommitError::Fatal(StoreError::Fenced { at, epoch })),
+        }
+    }
+
+    /// Forgets idempotency keys that are older than a day. A chore: idempotent, small.
+    ///
+    /// # Errors
+    /// When the database refuses; the next chore tries again.
+    pub fn forget_old_keys(&mut self, now: Time) -> Result<usize, StoreError> {
+        let old = idempotency_keys::table
+            .filter(idempotency_keys::time.lt(now.plus_s(-KEY_KEPT_S).0))
+            .select(idempotency_keys::key)
+            .limit(KEYS_PER_CHORE);
+        let delete = diesel::delete(idempotency_keys::table)
+            .filter(idempotency_keys::key.eq_any(old.into_boxed::<diesel::sqlite::Sqlite>()));
+        Ok(delete.execute(self.connection()?)?)
+    }
+}
+
+fn one_row(touched: usize, what: impl FnOnce() -> String) -> Result<(), StoreError> {
+    if touched == 1 { Ok(()) } else { Err(StoreError::Disagrees(what())) }
+}
+
+fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {
+    fence(conn, commit)?;
+    let changes = || commit.steps.iter().flat_map(|step| step.iter());
+    submitted(conn, changes())?;
+    for change in changes() {
+        match change {
+            Change::Submitted { .. } => {}
+            Change::Key(key) => {
+                insert_into(idempotency_keys::table).values(KeyRow::from(key)).execute(conn)?;
+            }
+            Change::Granted { event, cpus, nonce, boot_id } => {
+                granted(conn, event, cpus, nonce, boot_id)?;
+            }
+            Change::Started { event, handle, .. } => {
+                let row = jobs::table.filter(in_state(event));
+                let set = (
+                    jobs::state.eq(event.to.word()),
+                    jobs::start_time.eq(handle.start_time.0),
+                    jobs::process_id.eq(handle.pid),
+                );
+                one_row(update(row).set(set).execute(conn)?, || disagreement(event))?;
+                let set = resource_allocations::process_id.eq(handle.pid);
+                update(unreleased(event)).set(set).execute(conn)?;
+            }
+            Change::Completing { event, reason } => {
+                let set = (jobs::state.eq(event.to.word()), jobs::completing.eq(reason.word()));
+                let row = jobs::table.filter(in_state(event));
+                one_row(update(row).set(set).execute(conn)?, || disagreement(event))?;
+            }
+            Change::Ended { event, end, released_cpus } => {
+                ended(conn, event, end, *released_cpus)?;
+            }
+        }
+    }
+    let rows: Vec<EventRow> = changes().filter_map(Change::event).map(EventRow::from).collect();
+    for chunk in rows.chunks(PARAMETERS_MAX / 8) {
+        insert_into(events::table).values(chunk).execute(conn)?;
+    }
+    Ok(())
+}
+
+fn fence(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {
+    let CommitNo(no) = commit.no;
+    let ours =
+        meta::table.filter(meta::commit_no.eq(no - 1)).filter(meta::epoch.eq(commit.epoch.0));
+    let set = (
+        meta::commit_no.eq(no),
+        meta::next_job_id.eq(commit.next_job.0),
+        meta::next_event_id.eq(commit.next_event.0),
+    );
+    if update(ours).set(set).execute(conn)? == 1 {
+        return Ok(());
+    }
+    let (at, epoch) = meta::table.select((meta::commit_no, meta::epoch)).first(conn)?;
+    Err(StoreError::Fenced { at, epoch })
+}
+
+fn submitted<'a>(
+    conn: &mut SqliteConnection,
+    changes: impl Iterator<Item = &'a Change>,
+) -> Result<(), StoreError> {
+    let (mut rows, mut scripts) = (Vec::new(), Vec::new());
+    for change in changes {
+        if let Change::Submitted { event, spec } = change {
+            rows.push(JobRow::submitted(event, spec));
+            scripts.push(ScriptRow::submitted(event.job, spec));
+        }
+    }
+    for chunk in rows.chunks(PARAMETERS_MAX / JOB_COLUMNS) {
+        insert_into(jobs::table).values(chunk).execute(conn)?;
+    }
+    for chunk in scripts.chunks(PARAMETERS_MAX / 3) {
+        insert_into(job_scripts::table).values(chunk).execute(conn)?;
+    }
+    Ok(())
+}
+
+fn granted(
+    conn: &mut SqliteConnection,
+    event: &Event,
+    cpus: &[CpuId],
+    nonce: &str,
+    boot_id: &str,
+) -> Result<(), StoreError> {
+    let set = (jobs::state.eq(event.to.word()), jobs::attempt.eq(event.attempt as i32));
+    let row = jobs::table.filter(in_state(event));
+    one_row(update(row).set(set).execute(conn)?, || disagreement(event))?;
+    let allocation = AllocationRow {
+        id: event.id.0,
+        job_id: event.job.0,
+        attempt: event.attempt as i32,
+        allocated_cpus: cpus.len() as i32,
+        cpu_ids: json(&cpus),
+        released: false,
+        allocation_time: event.time.0,
+        released_time: None,
+        process_id: None,
+        nonce: nonce.to_owned(),
+        boot_id: boot_id.to_owned(),
+    };
+    insert_into(resource_allocations::table).values(allocation).execute(conn)?;
+    for cpu in cpus {
+        let held = (held_cpus::cpu_id.eq(cpu.0 as i32), held_cpus::job_id.eq(event.job.0));
+        insert_into(held_cpus::table).values(held).execute(conn)?;
+    }
+    Ok(())
+}
+
+fn ended(
+    conn: &mut SqliteConnection,
+    event: &Event,
+    end: &EndState,
+    released_cpus: u32,
+) -> Result<(), StoreError> {
+    // An end that nobody saw has no usage, rather than one of zero.
+    let measured = end.exit_code.is_some();
+    let row = jobs::table.filter(in_state(event));
+    let set = (
+        jobs::state.eq(event.to.word()),
+        jobs::end_time.eq(end.end_time.0),
+        jobs::exit_code.eq(end.exit_code.map(|c| c.to_string())),
+        jobs::error.eq(&end.error),
+        jobs::start_time.eq(end.handle.map(|h| h.start_time.0)),
+        jobs::process_id.eq(end.handle.map(|h| h.pid)),
+        jobs::user_cpu_us.eq(measured.then_some(end.usage.user_us)),
+        jobs::system_cpu_us.eq(measured.then_some(end.usage.system_us)),
+        jobs::max_rss_bytes.eq(measured.then_some(end.usage.max_rss_bytes)),
+    );
+    one_row(update(row).set(set).execute(conn)?, || disagreement(event))?;
+    if released_cpus == 0 {
+        return Ok(());
+    }
+    let set = (
+        resource_allocations::released.eq(true),
+        resource_allocations::released_time.eq(event.time.0),
+        resource_allocations::process_id.eq(end.handle.map(|h| h.pid)),
+    );
+    one_row(update(unreleased(event)).set(set).execute(conn)?, || disagreement(event))?;
+    let held = held_cpus::table.filter(held_cpus::job_id.eq(event.job.0));
+    let freed = diesel::delete(held).execute(conn)?;
+    if freed == released_cpus as usize {
+        return Ok(());
+    }
+    Err(StoreError::Disagrees(format!("job {} gave back {freed} CPUs", event.job)))
+}
+
+fn disagreement(event: &Event) -> String {
+    let from = event.from.map_or("", StateWord::word);
+    format!("job {} is not {from} or holds nothing ({})", event.job, event.cause)
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn in_state<'a>(event: &'a Event) -> _ {
+    let from: &'a str = event.from.map_or("", StateWord::word);
+    let id: i64 = event.job.0;
+    jobs::id.eq(id).and(jobs::state.eq(from))
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn unreleased(event: &Event) -> _ {
+    let job: i64 = event.job.0;
+    let attempt: i32 = event.attempt as i32;
+    resource_allocations::table
+        .filter(resource_allocations::job_id.eq(job))
+        .filter(resource_allocations::attempt.eq(attempt))
+        .filter(resource_allocations::released.eq(false))
+}
