@@ -15,6 +15,7 @@ pub mod job;
 pub mod kernel;
 pub mod ledger;
 pub mod outbox;
+pub mod places;
 pub mod policy;
 pub mod queue;
 pub mod time;

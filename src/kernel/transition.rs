@@ -93,6 +93,12 @@ impl JobState {
         }
     }
 
+    /// Whether a cancel of it is in.
+    #[must_use]
+    pub fn is_being_cancelled(&self) -> bool {
+        matches!(self, JobState::Completing(_, EndReason::Cancelled, _))
+    }
+
     /// The CPUs it holds.
     #[must_use]
     pub fn allocation(&self) -> Option<&Allocation> {

@@ -1,0 +1,292 @@
+//! *Purpose*: follows one attempt from order to end.
+//!
+//! *Owns*: the loop: ask the engine, turn the sighting into a fact, have it acknowledged, wait
+//! for a change.
+//!
+//! *Promises*: one loop serves a fresh launch, an adopted attempt and the sweep; facts are
+//! resent until acknowledged; a cancel is resent until the attempt has ended; every wait also
+//! listens for requests.
+//!
+//! *Not here*: what a fact leads to (`kernel::transition`), processes (`engine`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::sync::watch;
+
+use super::messages::{ExecutorAddr, Look, Observed, StopAttempt};
+use super::order::Orders;
+use crate::engine::{Control, Engine, EngineError, ExitRecord, Sighting};
+use crate::kernel::ids::Attempt;
+use crate::kernel::transition::{Exit, Fact, Stop};
+
+/// Mailbox: a stop and a few looks.
+const MAILBOX: usize = 16;
+/// First and longest pause before something that failed, or processes that will not die, are
+/// looked at again.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+/// See [`PAUSE_MIN`].
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// What every executor needs.
+pub struct Tools {
+    /// What runs scripts.
+    pub engine: Arc<dyn Engine>,
+    /// Where orders come from.
+    pub orders: Arc<dyn Orders>,
+    /// Who hears the facts.
+    pub observed: Recipient<Observed>,
+}
+
+/// What the executor was asked; a new value wakes the loop.
+#[derive(Clone, Copy, Default)]
+struct Asked {
+    stop: bool,
+    looks: u64,
+}
+
+/// The executor of one attempt.
+pub struct ExecutorActor {
+    attempt: Attempt,
+    fresh: bool,
+    tools: Arc<Tools>,
+    asked: watch::Sender<Asked>,
+}
+
+impl ExecutorActor {
+    /// Starts an executor. `fresh` says that the attempt was granted just now by this server.
+    #[must_use]
+    pub fn launch(attempt: Attempt, fresh: bool, tools: Arc<Tools>) -> ExecutorAddr {
+        let (asked, _) = watch::channel(Asked::default());
+        let addr = ExecutorActor { attempt, fresh, tools, asked }.start();
+        ExecutorAddr { stop: addr.clone().recipient(), look: addr.recipient() }
+    }
+}
+
+impl Actor for ExecutorActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        let attempt = Follow {
+            attempt: self.attempt,
+            tools: Arc::clone(&self.tools),
+            asked: self.asked.subscribe(),
+            ordered: false,
+            told_started: false,
+            told_limit: false,
+            pause: PAUSE_MIN,
+        };
+        let fresh = self.fresh;
+        let follow = async move { attempt.run(fresh).await };
+        ctx.spawn(follow.into_actor(self).map(|(), _, ctx| ctx.stop()));
+    }
+}
+
+impl Handler<StopAttempt> for ExecutorActor {
+    type Result = ();
+
+    fn handle(&mut self, _: StopAttempt, _: &mut Self::Context) {
+        self.asked.send_modify(|asked| asked.stop = true);
+    }
+}
+
+impl Handler<Look> for ExecutorActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Look, _: &mut Self::Context) {
+        self.asked.send_modify(|asked| asked.looks += 1);
+    }
+}
+
+/// The loop's state.
+struct Follow {
+    attempt: Attempt,
+    tools: Arc<Tools>,
+    asked: watch::Receiver<Asked>,
+    ordered: bool,
+    told_started: bool,
+    told_limit: bool,
+    pause: Duration,
+}
+
+/// Whether the loop goes on.
+enum Next {
+    Wait,
+    Again,
+    Pause,
+    Over,
+}
+
+impl Follow {
+    async fn run(mut self, fresh: bool) {
+        let key = match self.key().await {
+            Some(key) => key,
+            None => return,
+        };
+        let engine = Arc::clone(&self.tools.engine);
+        let mut first = fresh;
+        loop {
+            let stop = self.asked.borrow_and_update().stop;
+            let sighting = match std::mem::take(&mut first) {
+                // Nobody can know it yet: no need to ask.
+                true => Ok(Sighting::NeverStarted),
+                false => engine.reattach(&key).await,
+            };
+            let next = match sighting {
+                Ok(sighting) => self.react(&key, sighting, stop).await,
+                Err(error) => self.failed("look at", &error),
+            };
+            match next {
+                Next::Over => break,
+                Next::Again => {}
+                Next::Pause => self.rest().await,
+                Next::Wait => {
+                    self.pause = PAUSE_MIN;
+                    tokio::select! {
+                        () = engine.changed(&key) => {}
+                        gone = self.asked.changed() => if gone.is_err() { return },
+                    }
+                }
+            }
+        }
+        engine.collect(&key).await;
+    }
+
+    async fn key(&mut self) -> Option<crate::engine::Key> {
+        loop {
+            match self.tools.orders.key(self.attempt).await {
+                Ok(key) => return Some(key),
+                Err(error) => {
+                    log::warn!("Cannot read the key of attempt {}: {error}", self.attempt);
+                    self.rest().await;
+                }
+            }
+        }
+    }
+
+    async fn react(&mut self, key: &crate::engine::Key, sighting: Sighting, stop: bool) -> Next {
+        match sighting {
+            Sighting::NeverStarted if stop => {
+                self.tell(Fact::Exited(never_ran())).await;
+                Next::Over
+            }
+            Sighting::NeverStarted => self.order().await,
+            Sighting::Launching => self.control(key, stop).await,
+            Sighting::Running { handle, stopping } => {
+                if !self.told_started {
+                    self.tell(Fact::Started(handle)).await;
+                    self.told_started = true;
+                }
+                if stopping == Some(Stop::TimeLimit) && !self.told_limit {
+                    self.tell(Fact::LimitReached).await;
+                    self.told_limit = true;
+                }
+                self.control(key, stop).await
+            }
+            Sighting::Exited(record) => {
+                self.tell(end_of(record)).await;
+                Next::Over
+            }
+            Sighting::Lost => self.lost(key).await,
+            Sighting::OtherBoot => {
+                let why = "the machine was restarted while the job ran; how it ended is unknown";
+                self.tell(Fact::Vanished(why.to_owned())).await;
+                Next::Over
+            }
+        }
+    }
+
+    /// Orders the launch. An order that went to a step daemon which died is given again: the
+    /// engine says `NeverStarted` only when no daemon can still act on it.
+    async fn order(&mut self) -> Next {
+        if self.ordered {
+            log::info!("Attempt {} was ordered and not started; ordering again", self.attempt);
+        }
+        self.ordered = true;
+        let order = match self.tools.orders.order(self.attempt).await {
+            Ok(order) => order,
+            Err(error) => {
+                log::warn!("Cannot read the order of attempt {}: {error}", self.attempt);
+                return Next::Pause;
+            }
+        };
+        match self.tools.engine.launch(order).await {
+            Ok(()) => Next::Wait,
+            Err(error) => self.failed("launch", &error),
+        }
+    }
+
+    async fn control(&mut self, key: &crate::engine::Key, stop: bool) -> Next {
+        if !stop {
+            return Next::Wait;
+        }
+        let control = Control { cancel: true, ..Control::default() };
+        match self.tools.engine.control(key, control).await {
+            Ok(()) => Next::Wait,
+            Err(error) => self.failed("stop", &error),
+        }
+    }
+
+    /// Its supervisor is gone: nothing of it may live when the CPUs are given back.
+    async fn lost(&mut self, key: &crate::engine::Key) -> Next {
+        self.tell(Fact::Lost).await;
+        match self.tools.engine.kill_remains(key).await {
+            Ok(0) => {
+                let why = "the job's supervisor was killed; how the script ended is unknown";
+                self.tell(Fact::Vanished(why.to_owned())).await;
+                Next::Over
+            }
+            Ok(n) => {
+                log::info!("{n} processes of lost attempt {} are being killed", self.attempt);
+                Next::Pause
+            }
+            Err(error) => self.failed("kill the remains of", &error),
+        }
+    }
+
+    fn failed(&self, what: &str, error: &EngineError) -> Next {
+        log::warn!("Cannot {what} attempt {}, trying again: {error}", self.attempt);
+        Next::Pause
+    }
+
+    async fn rest(&mut self) {
+        tokio::select! {
+            () = actix_rt::time::sleep(self.pause) => {}
+            _ = self.asked.changed() => {}
+        }
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
+    }
+
+    /// Tells a fact and waits until it is durable.
+    async fn tell(&self, fact: Fact) {
+        let told = Observed { attempt: self.attempt, fact };
+        if let Err(error) = self.tools.observed.send(told).await {
+            log::debug!("Attempt {}: nobody hears ({error}); boot will", self.attempt);
+        }
+    }
+}
+
+fn never_ran() -> Exit {
+    Exit {
+        exit_code: None,
+        stop: Some(Stop::Cancelled),
+        handle: None,
+        end_time: crate::clock::now(),
+        usage: crate::kernel::job::Usage::default(),
+    }
+}
+
+fn end_of(record: ExitRecord) -> Fact {
+    match record.launch_error {
+        Some(error) => Fact::LaunchFailed(error),
+        None => Fact::Exited(Exit {
+            exit_code: record.exit_code,
+            stop: record.stop,
+            handle: record.handle,
+            end_time: record.end_time,
+            usage: record.usage,
+        }),
+    }
+}

@@ -1,0 +1,176 @@
+//! *Purpose*: what actors say to each other.
+//!
+//! *Owns*: one struct per message, its reply, and when the reply comes.
+//!
+//! *Promises*: commands are imperative, facts are past tense, hints are short; commands and
+//! facts are answered after the commit; all facts about an attempt travel as [`Observed`], since
+//! daily life, sweep and boot make them by the same function.
+//!
+//! *Not here*: who handles them (the other files of this room).
+
+use std::sync::Arc;
+
+use actix::{Message, Recipient};
+use tokio::sync::oneshot;
+
+use crate::kernel::ids::{Attempt, CommitNo, EventId, JobId};
+use crate::kernel::job::JobSpec;
+use crate::kernel::kernel::Cancelled;
+use crate::kernel::outbox::Commit;
+use crate::kernel::policy::Plan;
+use crate::kernel::transition::Fact;
+use crate::kernel::view::QueueView;
+use crate::store::write::CommitError;
+
+/// A client's key for a submission, looked up at a commit and not found.
+#[derive(Clone, Debug)]
+pub struct KeyAsked {
+    /// The client's text.
+    pub key: Arc<str>,
+    /// SHA-256 of the body, hex.
+    pub body_hash: Arc<str>,
+    /// The commit at which the table did not have it.
+    pub read_at: CommitNo,
+}
+
+/// api → ResourceManager: accept these jobs, all or none. Answered after the commit.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<JobId>, SubmitRefused>")]
+pub struct SubmitJobs {
+    /// Checked jobs.
+    pub specs: Vec<Arc<JobSpec>>,
+    /// The client's key, if it sent one.
+    pub key: Option<KeyAsked>,
+    /// Who asks.
+    pub principal: Arc<str>,
+}
+
+/// Why nothing was submitted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitRefused {
+    /// The key may be in the table by now: read it again at this commit or later.
+    #[error("look again")]
+    LookAgain(CommitNo),
+    /// The database could not take it; nothing is stored.
+    #[error("nothing stored: {0}")]
+    NothingStored(String),
+    /// The server is going down.
+    #[error("the server is stopping; nothing stored")]
+    Stopping,
+}
+
+/// api → ResourceManager: end these jobs. Answered after the commit, in the same order.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<Cancelled>")]
+pub struct CancelJobs {
+    /// Which.
+    pub jobs: Vec<JobId>,
+    /// Who asks.
+    pub principal: Arc<str>,
+}
+
+/// SchedulerActor → ResourceManager: what is there to decide upon? Answered at once.
+#[derive(Debug, Message)]
+#[rtype(result = "QueueView")]
+pub struct GetQueueView;
+
+/// SchedulerActor → ResourceManager: start these. Answered after the commit.
+#[derive(Debug, Message)]
+#[rtype(result = "Applied")]
+pub struct ApplyPlan {
+    /// The plan, empty when a pass found nothing to start.
+    pub plan: Plan,
+}
+
+/// What became of a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, actix::MessageResponse)]
+pub struct Applied {
+    /// Jobs that got CPUs.
+    pub started: u32,
+    /// Entries that no longer waited or no longer fitted.
+    pub stale: u32,
+}
+
+/// ResourceManager → SchedulerActor: a pass may find something.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Wake;
+
+/// ExecutorActor → ResourceManager: this happened to this attempt. Answered after the commit;
+/// a doubled or late fact is answered too.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Observed {
+    /// Which attempt.
+    pub attempt: Attempt,
+    /// What happened.
+    pub fact: Fact,
+}
+
+/// ResourceManager → ExecutorActor: end your attempt.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct StopAttempt;
+
+/// ResourceManager → ExecutorActor: look at your attempt now.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Look;
+
+/// Both ends of an executor that the resource manager holds.
+#[derive(Clone, Debug)]
+pub struct ExecutorAddr {
+    /// To end the attempt.
+    pub stop: Recipient<StopAttempt>,
+    /// To look at it.
+    pub look: Recipient<Look>,
+}
+
+/// RecoveryActor → ResourceManager: every live attempt shall have an executor, and each shall
+/// look. Boot and sweep are this one message. Answers how many executors were made.
+#[derive(Debug, Message)]
+#[rtype(result = "usize")]
+pub struct LookAtAll;
+
+/// ResourceManager → StoreWriter: make this durable. Answered after COMMIT.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), CommitError>")]
+pub struct MakeDurable(pub Commit);
+
+/// RecoveryActor → StoreWriter: small, idempotent housekeeping between commits.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct DoChores;
+
+/// ResourceManager → EventHub: this is durable now.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Publish {
+    /// The last event of the commit.
+    pub last_event: EventId,
+    /// Jobs whose state changed.
+    pub changed: Vec<JobId>,
+}
+
+/// api → EventHub: tell me when this job's state changes. Register first, then read the row.
+#[derive(Debug, Message)]
+#[rtype(result = "Changes")]
+pub struct Await {
+    /// Which job.
+    pub job: JobId,
+}
+
+/// Resolves at the next change; an error means that the server is stopping.
+#[derive(Debug, actix::MessageResponse)]
+pub struct Changes(pub oneshot::Receiver<()>);
+
+/// shutdown → ResourceManager: accept and start nothing more; answered when all that was decided
+/// is durable.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Drain;
+
+/// api → RecoveryActor: compare ledger, database and processes now.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<super::audit::Report, String>")]
+pub struct RunAudit;

@@ -1,0 +1,173 @@
+//! *Purpose*: makes the order of an attempt from its rows.
+//!
+//! *Owns*: the environment of a job, and what of the server's own is inherited.
+//!
+//! *Promises*: nothing of the server's environment beyond [`INHERITED`] reaches a job.
+//!
+//! *Not here*: launching (`engine`), what a job asked for (`kernel::job`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::engine::{Key, Later, Order};
+use crate::kernel::ids::{Attempt, CpuId};
+use crate::kernel::places::Places;
+use crate::store::backend::Readers;
+use crate::store::error::StoreError;
+use crate::store::read;
+use crate::store::rows::{AllocationRow, JobRow, ScriptRow};
+
+/// The only variables a job inherits from the server.
+pub const INHERITED: [&str; 8] =
+    ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR"];
+/// Where jobs look for programs when the server was started without a `PATH`.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Where orders come from.
+pub trait Orders: Send + Sync {
+    /// The key to the engine of a live attempt.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn key(&self, attempt: Attempt) -> Later<'_, Result<Key, StoreError>>;
+
+    /// The order of a live attempt.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn order(&self, attempt: Attempt) -> Later<'_, Result<Order, StoreError>>;
+}
+
+/// Orders from the database.
+pub struct FromStore {
+    readers: Readers,
+    site: Arc<OrderSite>,
+    /// Of attempts of this reign the key is known without a question.
+    nonce: Arc<str>,
+    boot_id: Arc<str>,
+    /// Of attempts that were live at boot.
+    older: BTreeMap<Attempt, (Arc<str>, Arc<str>)>,
+}
+
+/// What is the same for every order.
+#[derive(Debug)]
+pub struct OrderSite {
+    /// Where files are.
+    pub places: Places,
+    /// Whether jobs are pinned to their CPUs.
+    pub pin: bool,
+    /// This machine's name.
+    pub host: String,
+    /// The inherited variables.
+    pub inherited: BTreeMap<String, String>,
+}
+
+impl OrderSite {
+    /// Picks what is inherited from this process.
+    #[must_use]
+    pub fn inherited() -> BTreeMap<String, String> {
+        let mut vars: BTreeMap<String, String> = INHERITED
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
+            .collect();
+        vars.entry("PATH".to_owned()).or_insert_with(|| PATH.to_owned());
+        vars
+    }
+}
+
+impl FromStore {
+    /// Orders read through these readers. `older` are the keys of attempts that live already.
+    #[must_use]
+    pub fn new(
+        readers: Readers,
+        site: Arc<OrderSite>,
+        (nonce, boot_id): (Arc<str>, Arc<str>),
+        older: Vec<crate::store::load::AttemptKey>,
+    ) -> FromStore {
+        let older = older.into_iter().map(|(a, nonce, boot)| (a, (nonce, boot))).collect();
+        FromStore { readers, site, nonce, boot_id, older }
+    }
+
+    fn key_of(&self, attempt: Attempt) -> Key {
+        let (nonce, boot_id) =
+            self.older.get(&attempt).map_or((&self.nonce, &self.boot_id), |(n, b)| (n, b));
+        Key { attempt, nonce: nonce.to_string(), boot_id: boot_id.to_string() }
+    }
+}
+
+impl Orders for FromStore {
+    fn key(&self, attempt: Attempt) -> Later<'_, Result<Key, StoreError>> {
+        let key = self.key_of(attempt);
+        Box::pin(async { Ok(key) })
+    }
+
+    fn order(&self, attempt: Attempt) -> Later<'_, Result<Order, StoreError>> {
+        let key = self.key_of(attempt);
+        let (readers, site) = (self.readers.clone(), Arc::clone(&self.site));
+        Box::pin(async move {
+            let read = actix_rt::task::spawn_blocking(move || {
+                let rows = readers.read(|conn| read::launch(conn, attempt.job))?;
+                Ok(order(&site, key, rows))
+            });
+            read.await.unwrap_or_else(|e| Err(StoreError::Transient(e.to_string())))
+        })
+    }
+}
+
+fn order(site: &OrderSite, key: Key, rows: (JobRow, ScriptRow, AllocationRow)) -> Order {
+    let (job, script, allocation) = rows;
+    let files = site.places.files(
+        job.job(),
+        job.working_directory.as_deref(),
+        job.standard_output.as_deref(),
+        job.standard_error.as_deref(),
+    );
+    let cpus = allocation.cpus();
+    let environment = environment(site, &key, &job, &script, &cpus, &files.working_directory);
+    Order {
+        key,
+        script: script.script,
+        environment,
+        create_working_directory: job.create_working_directory || job.working_directory.is_none(),
+        working_directory: files.working_directory,
+        stdout: files.stdout,
+        stderr: files.stderr,
+        limit_s: job.time_limit_s.and_then(|s| u32::try_from(s).ok()),
+        kill_grace_s: u32::try_from(job.kill_grace_s).unwrap_or(0),
+        cpus,
+        pin: site.pin,
+    }
+}
+
+fn environment(
+    site: &OrderSite,
+    key: &Key,
+    job: &JobRow,
+    script: &ScriptRow,
+    cpus: &[CpuId],
+    work: &std::path::Path,
+) -> BTreeMap<String, String> {
+    let mut vars = site.inherited.clone();
+    vars.extend(script.environment());
+    let count = cpus.len().to_string();
+    vars.entry("OMP_NUM_THREADS".to_owned()).or_insert_with(|| count.clone());
+    let id = job.id.to_string();
+    let ids: Vec<String> = cpus.iter().map(ToString::to_string).collect();
+    let ours = [
+        ("SLURM_JOB_ID", id.clone()),
+        ("SLURM_JOBID", id.clone()),
+        ("SLURM_JOB_NAME", job.name.clone()),
+        ("SLURM_CPUS_PER_TASK", count.clone()),
+        ("SLURM_CPUS_ON_NODE", count),
+        ("SLURM_NTASKS", "1".to_owned()),
+        ("SLURM_SUBMIT_DIR", work.display().to_string()),
+        ("SLURM_JOB_NODELIST", site.host.clone()),
+        ("SLURM_JOB_ACCOUNT", job.account.clone()),
+        ("SLURM_JOB_PARTITION", job.partition.clone()),
+        ("DOWNBEAT_JOB_ID", id),
+        ("DOWNBEAT_ATTEMPT", key.attempt.n.to_string()),
+        ("DOWNBEAT_CPU_IDS", ids.join(",")),
+    ];
+    vars.extend(ours.map(|(name, value)| (name.to_owned(), value)));
+    vars
+}

@@ -1,0 +1,473 @@
+//! *Purpose*: the one owner of job and CPU state.
+//!
+//! *Owns*: kernel, outbox, the snapshot that answers "now", the executors of live attempts.
+//!
+//! *Promises*: its mailbox serialises every allocation and release, so there are no locks;
+//! handlers take the time, ask the kernel and put step and reply into the outbox; nothing is
+//! visible before its commit: the snapshot is published, then effects are caused, then replies
+//! leave.
+//!
+//! *Not here*: decisions (`kernel`), SQL (`store`), processes (`engine`).
+//!
+//! **Group commit.** The first change asks for a `Flush` by `ctx.notify`; actix drains the mailbox
+//! before that, so all that is queued already joins the commit. Two rules shape it: while
+//! a commit is in flight nothing is flushed, its return flushes; and when a change woke the
+//! scheduler the flush waits for its plan, so that an end and the start that follows from it
+//! are one transaction. A handler that fills the outbox to [`OUTBOX_MAX`] flushes itself,
+//! since a self-notify starves while messages keep coming.
+//!
+//! **A commit that fails.** Submissions are answered "nothing stored" as soon as that is known;
+//! all else is kept and tried again with back-off under the same number; meanwhile new
+//! submissions are refused at once. Jobs run on.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::sync::{oneshot, watch};
+
+use super::messages::{
+    Applied, ApplyPlan, CancelJobs, Drain, ExecutorAddr, GetQueueView, Look, LookAtAll,
+    MakeDurable, Observed, Publish, StopAttempt, SubmitJobs, SubmitRefused, Wake,
+};
+use crate::clock;
+use crate::kernel::change::{Change, Effect, IdempotencyKey, Step};
+use crate::kernel::ids::{Attempt, CommitNo, Epoch, JobId};
+use crate::kernel::kernel::{Cancelled, Kernel};
+use crate::kernel::outbox::{Commit, KeyCheck, Outbox};
+use crate::kernel::transition::Refused;
+use crate::kernel::view::{QueueView, Snapshot};
+use crate::observe::metrics::Metrics;
+use crate::store::write::CommitError;
+
+/// Mailbox: 4,096 senders wait their turn in memory; beyond it `send` holds them back.
+const MAILBOX: usize = 4_096;
+/// Steps in the outbox at which a handler flushes by itself: a commit of this size still takes
+/// milliseconds.
+const OUTBOX_MAX: usize = 1_000;
+/// First and longest pause before a failed commit is tried again.
+const RETRY_MIN: Duration = Duration::from_millis(50);
+/// See [`RETRY_MIN`].
+const RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// Makes an executor for an attempt; `true` when the attempt was granted just now and nobody
+/// can know it yet.
+pub type MakeExecutor = Box<dyn Fn(Attempt, bool) -> ExecutorAddr>;
+
+/// Who waits for a step, and for what.
+enum Ticket {
+    Submitted(oneshot::Sender<Result<Vec<JobId>, SubmitRefused>>, Vec<JobId>),
+    Cancelled(oneshot::Sender<Vec<Cancelled>>, Vec<Cancelled>),
+    Applied(oneshot::Sender<Applied>, Applied),
+    Observed(oneshot::Sender<()>),
+}
+
+/// Everyone the resource manager talks to.
+pub struct Outlets {
+    /// The scheduler.
+    pub wake: Recipient<Wake>,
+    /// The store's writer.
+    pub durable: Recipient<MakeDurable>,
+    /// The event hub.
+    pub publish: Recipient<Publish>,
+    /// Makes executors.
+    pub make_executor: MakeExecutor,
+    /// Where the snapshot appears.
+    pub snapshot: watch::Sender<Arc<Snapshot>>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The resource manager.
+pub struct ResourceManagerActor {
+    kernel: Kernel,
+    outbox: Outbox<Ticket>,
+    outlets: Outlets,
+    executors: HashMap<Attempt, ExecutorAddr>,
+    /// A wake-up was sent whose plan has not come yet.
+    plan_due: bool,
+    flush_due: bool,
+    /// Why the last commit failed and how long to wait, while it is being tried again.
+    trouble: Option<(String, Duration)>,
+    stopping: bool,
+    drained: Vec<oneshot::Sender<()>>,
+}
+
+impl ResourceManagerActor {
+    /// Takes up the kernel as loaded at boot, after the commit `last`.
+    #[must_use]
+    pub fn new(kernel: Kernel, epoch: Epoch, last: CommitNo, outlets: Outlets) -> Self {
+        ResourceManagerActor {
+            kernel,
+            outbox: Outbox::new(epoch, last),
+            outlets,
+            executors: HashMap::new(),
+            plan_due: false,
+            flush_due: false,
+            trouble: None,
+            stopping: false,
+            drained: Vec::new(),
+        }
+    }
+
+    fn put(&mut self, step: Step, droppable: bool, ticket: Ticket, ctx: &mut Context<Self>) {
+        self.outbox.push(step, droppable, ticket);
+        self.wake();
+        if self.outbox.len() >= OUTBOX_MAX {
+            self.flush(ctx);
+        } else if !self.flush_due {
+            self.flush_due = true;
+            ctx.notify(Flush);
+        }
+    }
+
+    fn wake(&mut self) {
+        if !self.plan_due && !self.stopping && self.kernel.wants_a_plan() {
+            self.plan_due = true;
+            self.outlets.wake.do_send(Wake);
+        }
+    }
+
+    fn flush(&mut self, ctx: &mut Context<Self>) {
+        if let Some(commit) = self.outbox.take(&self.kernel) {
+            self.send(commit, ctx);
+        }
+    }
+
+    fn send(&mut self, commit: Commit, ctx: &mut Context<Self>) {
+        let no = commit.no;
+        let sent = self.outlets.durable.send(MakeDurable(commit.clone()));
+        ctx.spawn(sent.into_actor(self).map(move |result, actor, ctx| match result {
+            Ok(Ok(())) => actor.settle(no, ctx),
+            Ok(Err(error)) => actor.refused(commit, error, ctx),
+            Err(error) => panic!("the store's writer is gone: {error}"),
+        }));
+    }
+
+    fn settle(&mut self, no: CommitNo, ctx: &mut Context<Self>) {
+        if self.trouble.take().is_some() {
+            log::info!("The database takes commits again (commit {no})");
+        }
+        let settled = self.outbox.settle(no);
+        self.outlets.metrics.committed();
+        self.record(&settled.snapshot, &settled.changes);
+        let changes = settled.changes.iter().flat_map(|step| step.iter());
+        let publish = Publish {
+            last_event: settled.snapshot.last_event,
+            changed: changes.filter_map(Change::event).map(|e| e.job).collect(),
+        };
+        self.outlets.snapshot.send_replace(Arc::new(settled.snapshot));
+        self.outlets.publish.do_send(publish);
+        for effect in settled.effects {
+            self.cause(effect);
+        }
+        for ticket in settled.tickets {
+            ticket.done();
+        }
+        self.wake();
+        self.flush_unless_a_plan_is_due(ctx);
+        self.tell_drained();
+    }
+
+    fn record(&self, snapshot: &Snapshot, steps: &[Arc<Vec<Change>>]) {
+        let mut started = 0;
+        for change in steps.iter().flat_map(|step| step.iter()) {
+            match change {
+                Change::Granted { event, cpus, .. } => {
+                    started += 1;
+                    log::debug!("Allocated CPUs {cpus:?} to job {} ({})", event.job, event.cause);
+                }
+                Change::Started { waited_us, .. } => self.outlets.metrics.started(*waited_us),
+                Change::Ended { event, released_cpus, .. } if *released_cpus > 0 => {
+                    let (used, total) = (snapshot.used_cpus, snapshot.total_cpus);
+                    log::info!(
+                        "Released {released_cpus} CPUs for job {}: used={used}/{total} \
+                         ({}, {})",
+                        event.job,
+                        event.to,
+                        event.cause
+                    );
+                }
+                _ => {}
+            }
+        }
+        if started > 0 {
+            log::info!(
+                "Scheduled {started} jobs, utilization: {:.1}% ({}/{} CPUs)",
+                snapshot.utilization(),
+                snapshot.used_cpus,
+                snapshot.total_cpus
+            );
+        }
+    }
+
+    fn cause(&mut self, effect: Effect) {
+        match effect {
+            Effect::Admit(jobs) => self.kernel.admit(jobs),
+            Effect::Launch(attempt) => {
+                let executor = (self.outlets.make_executor)(attempt, true);
+                self.executors.insert(attempt, executor);
+            }
+            Effect::Stop(attempt) => {
+                if let Some(executor) = self.executors.get(&attempt) {
+                    executor.stop.do_send(StopAttempt);
+                }
+            }
+            Effect::Retire(attempt) => {
+                self.executors.remove(&attempt);
+            }
+        }
+    }
+
+    /// The commit failed and may be tried again.
+    fn refused(&mut self, commit: Commit, error: CommitError, ctx: &mut Context<Self>) {
+        let pause = self.trouble.as_ref().map_or(RETRY_MIN, |(_, p)| (*p * 2).min(RETRY_MAX));
+        if self.trouble.is_none() {
+            log::warn!("Commit {} failed, trying again: {error}", commit.no);
+        }
+        self.trouble = Some((error.to_string(), pause));
+        let retry = match error {
+            // Nobody may be told anything before it is known.
+            CommitError::Unknown(_) => Some(commit),
+            CommitError::NotCommitted(_) | CommitError::Fatal(_) => {
+                let dropped = self.outbox.give_up_submissions(commit.no);
+                for ticket in dropped.tickets {
+                    ticket.dropped(&error.to_string());
+                }
+                dropped.retry
+            }
+        };
+        match retry {
+            Some(commit) => {
+                ctx.run_later(pause, move |actor, ctx| actor.send(commit, ctx));
+            }
+            None => {
+                // Nothing is owed to the disk: the next submission tries again.
+                self.trouble = None;
+                self.flush(ctx);
+                self.tell_drained();
+            }
+        }
+    }
+
+    fn flush_unless_a_plan_is_due(&mut self, ctx: &mut Context<Self>) {
+        if !self.plan_due {
+            self.flush(ctx);
+        }
+    }
+
+    fn tell_drained(&mut self) {
+        if self.stopping && self.outbox.is_idle() {
+            for waiting in self.drained.drain(..) {
+                let _gone = waiting.send(());
+            }
+        }
+    }
+
+    fn may_submit(&self, message: &SubmitJobs) -> Result<(), SubmitRefused> {
+        if self.stopping {
+            return Err(SubmitRefused::Stopping);
+        }
+        if let Some((why, _)) = &self.trouble {
+            return Err(SubmitRefused::NothingStored(why.clone()));
+        }
+        let Some(key) = &message.key else { return Ok(()) };
+        match self.outbox.check_key(&key.key, key.read_at) {
+            KeyCheck::Fresh => Ok(()),
+            KeyCheck::LookAgain(at) => Err(SubmitRefused::LookAgain(at)),
+        }
+    }
+}
+
+impl Ticket {
+    fn done(self) {
+        // Whoever no longer waits reads the row instead.
+        let _gone = match self {
+            Ticket::Submitted(reply, ids) => reply.send(Ok(ids)).is_err(),
+            Ticket::Cancelled(reply, outcomes) => reply.send(outcomes).is_err(),
+            Ticket::Applied(reply, applied) => reply.send(applied).is_err(),
+            Ticket::Observed(reply) => reply.send(()).is_err(),
+        };
+    }
+
+    fn dropped(self, why: &str) {
+        if let Ticket::Submitted(reply, _) = self {
+            let _gone = reply.send(Err(SubmitRefused::NothingStored(why.to_owned())));
+        }
+    }
+}
+
+/// To itself: all that was queued has joined.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Flush;
+
+impl Actor for ResourceManagerActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        self.outlets.metrics.resource_managers.fetch_add(1, Ordering::SeqCst);
+        let ledger = self.kernel.ledger();
+        log::info!(
+            "Resource manager initialized: total={}, used={}, available={}",
+            ledger.total(),
+            ledger.used(),
+            ledger.free()
+        );
+        self.wake();
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.outlets.metrics.resource_managers.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Handler<Flush> for ResourceManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Flush, ctx: &mut Self::Context) {
+        self.flush_due = false;
+        self.flush_unless_a_plan_is_due(ctx);
+    }
+}
+
+impl Handler<SubmitJobs> for ResourceManagerActor {
+    type Result = ResponseFuture<Result<Vec<JobId>, SubmitRefused>>;
+
+    fn handle(&mut self, message: SubmitJobs, ctx: &mut Self::Context) -> Self::Result {
+        if let Err(refused) = self.may_submit(&message) {
+            return Box::pin(async { Err(refused) });
+        }
+        let now = clock::now();
+        let (ids, mut step) = self.kernel.submit(message.specs, &message.principal, now);
+        if let (Some(asked), Some(first)) = (message.key, ids.first()) {
+            let (key, body_hash) = (asked.key, asked.body_hash);
+            let count = ids.len() as u32;
+            let key = IdempotencyKey { key, body_hash, first: *first, count, time: now };
+            step.changes.push(Change::Key(key));
+        }
+        let (reply, answer) = oneshot::channel();
+        self.put(step, true, Ticket::Submitted(reply, ids), ctx);
+        Box::pin(async { answer.await.unwrap_or(Err(SubmitRefused::Stopping)) })
+    }
+}
+
+impl Handler<CancelJobs> for ResourceManagerActor {
+    type Result = ResponseFuture<Vec<Cancelled>>;
+
+    fn handle(&mut self, message: CancelJobs, ctx: &mut Self::Context) -> Self::Result {
+        let (outcomes, step) =
+            self.kernel.cancel(&message.jobs, &message.principal, clock::now());
+        let (reply, answer) = oneshot::channel();
+        if step.changes.is_empty() {
+            return Box::pin(async move { outcomes });
+        }
+        self.put(step, false, Ticket::Cancelled(reply, outcomes), ctx);
+        Box::pin(async { answer.await.unwrap_or_default() })
+    }
+}
+
+impl Handler<GetQueueView> for ResourceManagerActor {
+    type Result = MessageResult<GetQueueView>;
+
+    fn handle(&mut self, _: GetQueueView, _: &mut Self::Context) -> Self::Result {
+        MessageResult::<GetQueueView>(if self.stopping { QueueView::default() } else { self.kernel.view() })
+    }
+}
+
+impl Handler<ApplyPlan> for ResourceManagerActor {
+    type Result = ResponseFuture<Applied>;
+
+    fn handle(&mut self, message: ApplyPlan, ctx: &mut Self::Context) -> Self::Result {
+        self.plan_due = false;
+        let (started, stale, step) = self.kernel.start(&message.plan, clock::now());
+        let applied = Applied { started, stale };
+        if step.changes.is_empty() {
+            self.flush(ctx);
+            return Box::pin(async move { applied });
+        }
+        let (reply, answer) = oneshot::channel();
+        self.outbox.push(step, false, Ticket::Applied(reply, applied));
+        self.flush(ctx);
+        Box::pin(async { answer.await.unwrap_or_default() })
+    }
+}
+
+impl Handler<Observed> for ResourceManagerActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, message: Observed, ctx: &mut Self::Context) -> Self::Result {
+        let Observed { attempt, fact } = message;
+        let word = fact.word();
+        let step = match self.kernel.fact(attempt, fact, clock::now()) {
+            Ok(step) => step,
+            Err(Refused::Stale) => {
+                log::debug!("{word} of attempt {attempt} came late or twice");
+                return Box::pin(async {});
+            }
+            Err(Refused::Illegal) => panic!("{word} of attempt {attempt} is impossible"),
+        };
+        let (reply, answer) = oneshot::channel();
+        self.put(step, false, Ticket::Observed(reply), ctx);
+        Box::pin(async {
+            // Dropped only when the server stops: boot observes again.
+            let _gone = answer.await;
+        })
+    }
+}
+
+impl Handler<LookAtAll> for ResourceManagerActor {
+    type Result = usize;
+
+    fn handle(&mut self, _: LookAtAll, _: &mut Self::Context) -> usize {
+        let mut made = 0;
+        let live: Vec<(Attempt, bool)> = self
+            .kernel
+            .live()
+            .values()
+            .map(|l| (l.attempt(), l.state.is_being_cancelled()))
+            .collect();
+        for (attempt, cancelled) in live {
+            if let Some(executor) = self.executors.get(&attempt) {
+                executor.look.do_send(Look);
+            } else if !self.launch_is_under_way(attempt) {
+                let executor = (self.outlets.make_executor)(attempt, false);
+                if cancelled {
+                    executor.stop.do_send(StopAttempt);
+                }
+                self.executors.insert(attempt, executor);
+                made += 1;
+            }
+        }
+        made
+    }
+}
+
+impl ResourceManagerActor {
+    /// Granted in memory, its commit not back yet: its executor comes with the commit.
+    fn launch_is_under_way(&self, attempt: Attempt) -> bool {
+        let now = self.outlets.snapshot.borrow();
+        let held = self.kernel.live().get(&attempt.job).and_then(|l| l.state.allocation());
+        let durable = |cpu| now.cpus.iter().any(|(c, job)| *c == cpu && *job == Some(attempt.job));
+        !held.is_some_and(|a| a.cpus().iter().all(|cpu| durable(*cpu)))
+    }
+}
+
+impl Handler<Drain> for ResourceManagerActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Drain, ctx: &mut Self::Context) -> Self::Result {
+        self.stopping = true;
+        self.plan_due = false;
+        self.flush(ctx);
+        let (reply, answer) = oneshot::channel();
+        self.drained.push(reply);
+        self.tell_drained();
+        Box::pin(async {
+            let _gone = answer.await;
+        })
+    }
+}

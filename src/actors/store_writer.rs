@@ -1,0 +1,62 @@
+//! *Purpose*: carries commits to the database, one at a time, on a thread of its own.
+//!
+//! *Owns*: the [`Writer`], and with it the only writing connection.
+//!
+//! *Promises*: the answer leaves after COMMIT; what must not be tried again aborts the process,
+//! since only boot can repair it.
+//!
+//! *Not here*: what a commit holds (`kernel::outbox`), retries (`actors::resource_manager`).
+
+use actix::prelude::*;
+
+use super::messages::{DoChores, MakeDurable};
+use crate::clock;
+use crate::store::write::{CommitError, Writer};
+
+/// Mailbox: one commit in flight and a chore.
+const MAILBOX: usize = 4;
+
+/// Lives on an arbiter of its own, since SQLite blocks.
+pub struct StoreWriter {
+    writer: Writer,
+}
+
+impl StoreWriter {
+    /// Takes the writer over.
+    #[must_use]
+    pub fn new(writer: Writer) -> StoreWriter {
+        StoreWriter { writer }
+    }
+}
+
+impl Actor for StoreWriter {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+    }
+}
+
+impl Handler<MakeDurable> for StoreWriter {
+    type Result = Result<(), CommitError>;
+
+    fn handle(&mut self, MakeDurable(commit): MakeDurable, _: &mut Self::Context) -> Self::Result {
+        let result = self.writer.commit(&commit);
+        if let Err(CommitError::Fatal(error)) = &result {
+            panic!("commit {} must not be tried again: {error}", commit.no);
+        }
+        result
+    }
+}
+
+impl Handler<DoChores> for StoreWriter {
+    type Result = ();
+
+    fn handle(&mut self, _: DoChores, _: &mut Self::Context) {
+        match self.writer.forget_old_keys(clock::now()) {
+            Ok(0) => {}
+            Ok(n) => log::debug!("forgot {n} idempotency keys older than a day"),
+            Err(error) => log::warn!("idempotency keys were not pruned: {error}"),
+        }
+    }
+}

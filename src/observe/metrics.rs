@@ -1,0 +1,116 @@
+//! *Purpose*: numbers for Prometheus.
+//!
+//! *Owns*: the counters that a snapshot does not have, and the text format.
+//!
+//! *Promises*: gauges are read from the snapshot at scrape time, so they are of one commit.
+//!
+//! *Not here*: the route (`api::health`).
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::kernel::job::StateWord;
+use crate::kernel::time::SECOND_US;
+use crate::kernel::view::Snapshot;
+
+/// Bounds of the start latency histogram, seconds: from a bare spawn to a long queue.
+const LATENCY_BUCKETS_S: [f64; 14] = [
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3_600.0, 86_400.0,
+];
+
+/// Counters of this process.
+#[derive(Debug)]
+pub struct Metrics {
+    start_latency: Histogram,
+    commits: Counter,
+    drift: AtomicI64,
+    /// Living resource managers; must be 1.
+    pub resource_managers: AtomicU32,
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics {
+            start_latency: Histogram::new(LATENCY_BUCKETS_S),
+            commits: Counter::default(),
+            drift: AtomicI64::new(0),
+            resource_managers: AtomicU32::new(0),
+        }
+    }
+}
+
+impl Metrics {
+    /// A script was spawned so long after its submission.
+    pub fn started(&self, waited_us: i64) {
+        self.start_latency.observe(waited_us.max(0) as f64 / SECOND_US as f64);
+    }
+
+    /// A commit is durable.
+    pub fn committed(&self) {
+        self.commits.inc();
+    }
+
+    /// The last audit found so many disagreements.
+    pub fn drift(&self, found: usize) {
+        self.drift.store(found as i64, Ordering::Relaxed);
+    }
+
+    /// The text format, with "now" from this snapshot.
+    ///
+    /// # Errors
+    /// Never in practice: writing into a string.
+    pub fn text(&self, now: &Snapshot) -> Result<String, fmt::Error> {
+        let mut registry = Registry::with_prefix("downbeat");
+        let jobs: Family<Vec<(String, String)>, Gauge> = Family::default();
+        for state in StateWord::ALL {
+            let labels = vec![("state".to_owned(), state.word().to_owned())];
+            jobs.get_or_create(&labels).set(now.count(state) as i64);
+        }
+        registry.register("jobs", "Jobs by state", jobs);
+        let gauge = |value: i64| ConstGauge::new(value);
+        registry.register("cpus_total", "CPUs configured", gauge(now.total_cpus.into()));
+        registry.register("cpus_used", "CPUs held by jobs", gauge(now.used_cpus.into()));
+        registry.register("cpus_available", "CPUs free", gauge(now.available_cpus.into()));
+        registry.register(
+            "allocations",
+            "Allocations since this server started",
+            ConstCounter::new(now.allocations),
+        );
+        registry.register(
+            "releases",
+            "Releases since this server started",
+            ConstCounter::new(now.releases),
+        );
+        registry.register(
+            "stale_facts",
+            "Facts that came late or twice; normal",
+            ConstCounter::new(now.stale_facts),
+        );
+        registry.register("commits", "Durable commits of this server", self.commits.clone());
+        registry.register(
+            "ledger_drift",
+            "Disagreements found by the last audit; must be 0",
+            gauge(self.drift.load(Ordering::Relaxed)),
+        );
+        registry.register(
+            "resource_managers",
+            "Living resource managers; must be 1",
+            gauge(self.resource_managers.load(Ordering::SeqCst).into()),
+        );
+        registry.register(
+            "start_latency_seconds",
+            "From submission to the spawn of the script",
+            self.start_latency.clone(),
+        );
+        let mut text = String::new();
+        encode(&mut text, &registry)?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,10 @@
+//! *Purpose*: shows.
+//!
+//! *Owns*: counters and explanations.
+//!
+//! *Promises*: nothing here is needed for correctness.
+//!
+//! *Not here*: the routes that show them (`api`).
+
+pub mod explain;
+pub mod metrics;
