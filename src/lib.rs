@@ -10,4 +10,5 @@
 //! *Not here*: the picture and the walks (README).
 
 pub mod clock;
+pub mod engine;
 pub mod kernel;
