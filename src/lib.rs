@@ -10,5 +10,6 @@
 //! *Not here*: the picture and the walks (README).
 
 pub mod clock;
+pub mod engine;
 pub mod kernel;
 pub mod store;

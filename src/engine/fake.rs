@@ -1,0 +1,333 @@
+//! *Purpose*: an engine whose world is written by a test.
+//!
+//! *Owns*: [`FakeEngine`] and the [`Plan`]s by which its scripts behave; a diary of what it was
+//! asked.
+//!
+//! *Promises*: it keeps the promises of [`Engine`] (`tests/engine_conformance.rs` runs the same
+//! cases against it); it survives the server: a clone is a new server's look at the same world.
+//!
+//! *Not here*: processes (`engine::local`).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::{Control, Engine, EngineError, ExitRecord, Handle, Key, Later, Order, Sighting, Stop};
+use crate::clock;
+use crate::kernel::job::{ExitCode, Usage};
+
+/// How a script behaves once it is launched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Plan {
+    /// Starts; ends when the test says so, or with `0:15` when it is cancelled.
+    #[default]
+    Runs,
+    /// Starts and ends at once.
+    Exits(ExitCode),
+    /// Starts; a cancel is heard, but it ends only when the test says so.
+    Stubborn,
+    /// Nothing happens until the test says so: the order is on its way.
+    Waits,
+    /// Is not started, with this sentence.
+    Fails(String),
+    /// Starts and loses its supervisor; so many processes remain.
+    Vanishes(usize),
+}
+
+/// One thing the engine was asked, in the order of asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A launch that began an attempt (a repeated one begins nothing).
+    Launch(String),
+    /// A wish.
+    Control(String, Control),
+    /// One round of killing.
+    KillRemains(String),
+    /// Forgotten.
+    Collect(String),
+}
+
+#[derive(Debug, Default)]
+struct Attempt {
+    order: Option<Order>,
+    plan: Plan,
+    sighting: Option<Sighting>,
+    cancelled: bool,
+    remains: usize,
+    hint: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct World {
+    attempts: BTreeMap<String, Attempt>,
+    plans: VecDeque<Plan>,
+    usual: Plan,
+    refusals: usize,
+    diary: Vec<Asked>,
+    launches: Vec<Order>,
+    last_pid: i32,
+}
+
+/// An engine in memory. Clones share one world, as servers that follow each other do.
+#[derive(Clone, Debug, Default)]
+pub struct FakeEngine(Arc<Mutex<World>>);
+
+impl FakeEngine {
+    /// An engine whose scripts follow [`Plan::Runs`].
+    #[must_use]
+    pub fn new() -> FakeEngine {
+        FakeEngine::default()
+    }
+
+    /// An engine whose scripts follow this plan unless [`FakeEngine::plan_next`] says otherwise.
+    #[must_use]
+    pub fn with_plan(plan: Plan) -> FakeEngine {
+        let engine = FakeEngine::default();
+        engine.world().usual = plan;
+        engine
+    }
+
+    /// The next launch without a plan of its own follows this one; may be called ahead for
+    /// several.
+    pub fn plan_next(&self, plan: Plan) {
+        self.world().plans.push_back(plan);
+    }
+
+    /// The next `count` launches are refused with an error; nothing is started.
+    pub fn refuse_launches(&self, count: usize) {
+        self.world().refusals = count;
+    }
+
+    /// The script is spawned (of an order that waits). Answers its handle.
+    pub fn start(&self, key: &Key) -> Handle {
+        self.world().start(&key.name())
+    }
+
+    /// The script ends by itself, or at last after a stop, which the record then names.
+    pub fn exit(&self, key: &Key, code: ExitCode) {
+        self.world().exit(&key.name(), code);
+    }
+
+    /// The time limit passes: the supervisor stops the script, which ends unless stubborn.
+    pub fn reach_limit(&self, key: &Key) {
+        self.world().stop(&key.name(), Stop::TimeLimit);
+    }
+
+    /// Any end whatever.
+    pub fn end(&self, key: &Key, record: ExitRecord) {
+        self.world().see(&key.name(), Sighting::Exited(record));
+    }
+
+    /// The supervisor vanishes; `remains` processes of its script live on.
+    pub fn lose(&self, key: &Key, remains: usize) {
+        self.world().lose(&key.name(), remains);
+    }
+
+    /// The machine restarts: every attempt without a record belongs to another boot.
+    pub fn reboot(&self) {
+        let mut world = self.world();
+        let names: Vec<String> = world.attempts.keys().cloned().collect();
+        for name in names {
+            let seen = world.attempts.get(&name).and_then(|a| a.sighting.as_ref());
+            if !matches!(seen, Some(Sighting::Exited(_))) {
+                world.see(&name, Sighting::OtherBoot);
+            }
+        }
+    }
+
+    /// A hint without news.
+    pub fn hint(&self, key: &Key) {
+        self.world().attempt(&key.name()).hint.notify_one();
+    }
+
+    /// What has become of it, without waiting.
+    #[must_use]
+    pub fn sighting(&self, key: &Key) -> Sighting {
+        self.world().sighting(&key.name())
+    }
+
+    /// Every order that began an attempt, in order.
+    #[must_use]
+    pub fn launches(&self) -> Vec<Order> {
+        self.world().launches.clone()
+    }
+
+    /// Everything it was asked that changes the world, in order.
+    #[must_use]
+    pub fn diary(&self) -> Vec<Asked> {
+        self.world().diary.clone()
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        // A test that panicked is reported; the next may still look.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl World {
+    fn attempt(&mut self, name: &str) -> &mut Attempt {
+        self.attempts.entry(name.to_owned()).or_default()
+    }
+
+    fn sighting(&self, name: &str) -> Sighting {
+        let seen = self.attempts.get(name).and_then(|a| a.sighting.clone());
+        seen.unwrap_or(Sighting::NeverStarted)
+    }
+
+    fn see(&mut self, name: &str, sighting: Sighting) {
+        let attempt = self.attempt(name);
+        attempt.sighting = Some(sighting);
+        attempt.hint.notify_one();
+    }
+
+    fn launch(&mut self, order: Order) -> Result<(), EngineError> {
+        let name = order.key.name();
+        if self.attempts.get(&name).is_some_and(|a| a.sighting.is_some()) {
+            return Ok(());
+        }
+        if self.refusals > 0 {
+            self.refusals -= 1;
+            return Err(EngineError::Daemon(io::Error::other("refused by the test")));
+        }
+        self.diary.push(Asked::Launch(name.clone()));
+        self.launches.push(order.clone());
+        let plan = self.plans.pop_front().unwrap_or_else(|| self.usual.clone());
+        let attempt = self.attempt(&name);
+        attempt.order = Some(order);
+        attempt.plan = plan.clone();
+        self.see(&name, Sighting::Launching);
+        match plan {
+            _ if self.attempt(&name).cancelled && plan != Plan::Waits => {
+                self.end(&name, None, Some(Stop::Cancelled), None);
+            }
+            Plan::Runs | Plan::Stubborn => drop(self.start(&name)),
+            Plan::Exits(code) => {
+                self.start(&name);
+                self.exit(&name, code);
+            }
+            Plan::Waits => {}
+            Plan::Fails(sentence) => self.end(&name, None, None, Some(sentence)),
+            Plan::Vanishes(remains) => {
+                self.start(&name);
+                self.lose(&name, remains);
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, name: &str) -> Handle {
+        self.last_pid += 1;
+        // Beyond any pid of Linux, so that a test that signals one hits nobody.
+        let handle = Handle { pid: 5_000_000 + self.last_pid, start_time: clock::now() };
+        if self.attempt(name).cancelled {
+            self.end(name, None, Some(Stop::Cancelled), None);
+        } else {
+            self.see(name, Sighting::Running { handle, stopping: None });
+        }
+        handle
+    }
+
+    fn exit(&mut self, name: &str, code: ExitCode) {
+        let stop = match self.sighting(name) {
+            Sighting::Running { stopping, .. } => stopping,
+            _ => None,
+        };
+        self.end(name, Some(code), stop, None);
+    }
+
+    fn stop(&mut self, name: &str, stop: Stop) {
+        let Sighting::Running { handle, stopping: None } = self.sighting(name) else { return };
+        self.see(name, Sighting::Running { handle, stopping: Some(stop) });
+        if self.attempt(name).plan != Plan::Stubborn {
+            self.exit(name, ExitCode { code: 0, signal: 15 });
+        }
+    }
+
+    fn lose(&mut self, name: &str, remains: usize) {
+        self.attempt(name).remains = remains;
+        self.see(name, Sighting::Lost);
+    }
+
+    fn end(
+        &mut self,
+        name: &str,
+        exit_code: Option<ExitCode>,
+        stop: Option<Stop>,
+        launch_error: Option<String>,
+    ) {
+        let handle = match self.sighting(name) {
+            Sighting::Running { handle, .. } => Some(handle),
+            _ => None,
+        };
+        let (end_time, usage) = (clock::now(), Usage::default());
+        let record =
+            ExitRecord { version: 1, exit_code, stop, launch_error, handle, end_time, usage };
+        self.see(name, Sighting::Exited(record));
+    }
+
+    fn control(&mut self, name: &str, control: Control) {
+        self.diary.push(Asked::Control(name.to_owned(), control));
+        if control.cancel {
+            self.attempt(name).cancelled = true;
+            self.stop(name, Stop::Cancelled);
+        }
+    }
+
+    fn kill_remains(&mut self, name: &str) -> usize {
+        self.diary.push(Asked::KillRemains(name.to_owned()));
+        std::mem::take(&mut self.attempt(name).remains)
+    }
+}
+
+impl Engine for FakeEngine {
+    fn launch(&self, order: Order) -> Later<'_, Result<(), EngineError>> {
+        Box::pin(async move { self.world().launch(order) })
+    }
+
+    fn reattach<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Sighting, EngineError>> {
+        Box::pin(async move { Ok(self.sighting(key)) })
+    }
+
+    fn changed<'a>(&'a self, key: &'a Key) -> Later<'a, ()> {
+        let hint = Arc::clone(&self.world().attempt(&key.name()).hint);
+        Box::pin(async move { hint.notified().await })
+    }
+
+    fn control<'a>(&'a self, key: &'a Key, control: Control) -> Later<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            self.world().control(&key.name(), control);
+            Ok(())
+        })
+    }
+
+    fn kill_remains<'a>(&'a self, key: &'a Key) -> Later<'a, Result<usize, EngineError>> {
+        Box::pin(async move { Ok(self.world().kill_remains(&key.name())) })
+    }
+
+    fn collect<'a>(&'a self, key: &'a Key) -> Later<'a, ()> {
+        Box::pin(async move {
+            let mut world = self.world();
+            world.diary.push(Asked::Collect(key.name()));
+            world.attempts.remove(&key.name());
+        })
+    }
+
+    fn known(&self) -> Later<'_, Result<Vec<String>, EngineError>> {
+        Box::pin(async move { Ok(self.world().attempts.keys().cloned().collect()) })
+    }
+
+    fn processes<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Vec<i32>, EngineError>> {
+        Box::pin(async move {
+            Ok(match self.sighting(key) {
+                Sighting::Running { handle, .. } => vec![handle.pid],
+                _ => Vec::new(),
+            })
+        })
+    }
+
+    fn isolation(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([("processes".to_owned(), "none: this engine is a fake".to_owned())])
+    }
+}

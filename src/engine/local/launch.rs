@@ -1,0 +1,185 @@
+//! *Purpose*: from an order to a running script, or to the sentence that says why not.
+//!
+//! *Owns*: opening streams beneath their roots, the working directory, pinning, the
+//! interpreter; the sentences of launch failures.
+//!
+//! *Promises*: a stream is a regular file below its root, whatever links say; both streams to
+//! one path share one open file; nothing of the supervisor is inherited by the script.
+//!
+//! *Not here*: watching what was started (`supervisor`), which paths are allowed
+//! (`kernel::job` as text; this room when the file is opened).
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::thread::CpuSet;
+
+use super::spool::OrderFile;
+use super::sys;
+use crate::engine::StreamFile;
+use crate::kernel::ids::CpuId;
+
+/// How often an open beneath a root is tried while others rename folders around it.
+const BENEATH_TRIES: u32 = 16;
+
+/// Starts the script; answers its pid.
+///
+/// # Errors
+/// The sentence for the person who submitted it.
+pub fn launch(file: &OrderFile, script: PathBuf, key_name: &str) -> Result<i32, String> {
+    let order = &file.order;
+    let directory = &order.working_directory;
+    if order.create_working_directory {
+        std::fs::create_dir_all(directory)
+            .map_err(|e| format!("working directory {}: {}", directory.display(), why(&e)))?;
+    }
+    std::env::set_current_dir(directory)
+        .map_err(|e| format!("working directory {}: {}", directory.display(), why(&e)))?;
+    let stdout = open_stream("standard output", &order.stdout)?;
+    let separate = (order.stderr != order.stdout)
+        .then(|| open_stream("standard error", &order.stderr))
+        .transpose()?;
+    let stderr = separate.as_ref().unwrap_or(&stdout);
+
+    let Some(program) = file.interpreter.first() else {
+        return Err("the order names no interpreter".to_owned());
+    };
+    let text = |s: &str| CString::new(s).map_err(|_| format!("{s:?} holds a NUL byte"));
+    let mut arguments = Vec::with_capacity(3);
+    for word in &file.interpreter {
+        arguments.push(text(word)?);
+    }
+    arguments.push(text(&script.to_string_lossy())?);
+    let mut environment = Vec::with_capacity(order.environment.len() + 1);
+    for (name, value) in order.environment.iter().filter(|(name, _)| *name != KEY_VARIABLE) {
+        environment.push(text(&format!("{name}={value}"))?);
+    }
+    environment.push(text(&format!("{KEY_VARIABLE}={key_name}"))?);
+    sys::spawn(&text(program)?, &arguments, &environment, stdout.as_fd(), stderr.as_fd())
+        .map_err(|e| spawn_sentence(program, &e))
+}
+
+/// The variable by which a process can be attributed to its attempt.
+pub const KEY_VARIABLE: &str = "DOWNBEAT_KEY";
+
+/// Keeps this process on these CPUs; answers whether that was possible. A CPU that this
+/// machine does not have (a server told to count more than there are) pins nothing.
+pub fn pin(cpus: &[CpuId]) -> bool {
+    let mut set = CpuSet::new();
+    for cpu in cpus {
+        let cpu = usize::try_from(cpu.0).unwrap_or(usize::MAX);
+        if cpu >= CpuSet::MAX_CPU {
+            return false;
+        }
+        set.set(cpu);
+    }
+    rustix::thread::sched_setaffinity(None, &set).is_ok()
+}
+
+fn spawn_sentence(program: &str, error: &io::Error) -> String {
+    let carriage = program.ends_with('\r');
+    let program = program.trim_end_matches('\r');
+    match error.kind() {
+        _ if carriage => {
+            format!("interpreter {program} not found: the script's lines end in carriage returns")
+        }
+        io::ErrorKind::NotFound if Path::new(program).exists() => {
+            format!("interpreter {program} is there, but the loader it names is not")
+        }
+        io::ErrorKind::NotFound => format!("interpreter {program} not found"),
+        io::ErrorKind::ArgumentListTooLong => {
+            "the environment is larger than this system allows".to_owned()
+        }
+        _ => format!("interpreter {program} cannot be executed: {}", why(error)),
+    }
+}
+
+/// Opens one stream for writing, emptied.
+fn open_stream(which: &str, stream: &StreamFile) -> Result<File, String> {
+    let shown = stream.root.join(&stream.path);
+    let shown = shown.display();
+    let root = rustix::fs::openat(
+        CWD,
+        &stream.root,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .map_err(|e| {
+        format!("{which} {shown}: folder {}: {}", stream.root.display(), why(&e.into()))
+    })?;
+    // NONBLOCK, so that a named pipe without a reader is refused instead of waited for.
+    let flags = OFlags::WRONLY
+        | OFlags::CREATE
+        | OFlags::TRUNC
+        | OFlags::APPEND
+        | OFlags::NOCTTY
+        | OFlags::NONBLOCK;
+    let opened = match open_beneath(&root, &stream.path, flags) {
+        Err(rustix::io::Errno::NOENT) => create_parents(&root, &stream.path)
+            .and_then(|()| open_beneath(&root, &stream.path, flags)),
+        other => other,
+    };
+    let file = File::from(opened.map_err(|e| match e {
+        rustix::io::Errno::XDEV => {
+            format!("{which} {shown}: a link leads out of {}", stream.root.display())
+        }
+        rustix::io::Errno::NXIO => format!("{which} {shown}: is not a regular file"),
+        other => format!("{which} {shown}: {}", why(&other.into())),
+    })?);
+    let kind = file.metadata().map_err(|e| format!("{which} {shown}: {}", why(&e)))?.file_type();
+    if !kind.is_file() {
+        let what = if kind.is_fifo() { "a named pipe" } else { "a device" };
+        return Err(format!("{which} {shown}: is {what}, not a regular file"));
+    }
+    // The script shall find an ordinary stream.
+    rustix::fs::fcntl_setfl(&file, OFlags::APPEND)
+        .map_err(|e| format!("{which} {shown}: {}", why(&e.into())))?;
+    Ok(file)
+}
+
+fn open_beneath(root: &OwnedFd, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let mode = Mode::from_raw_mode(0o666);
+    let mode = if flags.contains(OFlags::CREATE) { mode } else { Mode::empty() };
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, mode, resolve) {
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) if tries < BENEATH_TRIES => {}
+            other => return other,
+        }
+    }
+}
+
+/// Creates the missing folders of `path` below `root`, never through a link that leaves it.
+fn create_parents(root: &OwnedFd, path: &Path) -> rustix::io::Result<()> {
+    let mut parent = PathBuf::from(".");
+    for component in path.parent().into_iter().flat_map(Path::components) {
+        let Component::Normal(name) = component else { continue };
+        let folder = open_beneath(root, &parent, OFlags::PATH | OFlags::DIRECTORY)?;
+        match rustix::fs::mkdirat(&folder, name, Mode::from_raw_mode(0o777)) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(e) => return Err(e),
+        }
+        parent.push(name);
+    }
+    Ok(())
+}
+
+/// A system's reason in words, without its number.
+fn why(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    match error.kind() {
+        io::ErrorKind::NotFound => "not found".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::NotADirectory => "not a folder".to_owned(),
+        io::ErrorKind::IsADirectory => "is a folder".to_owned(),
+        _ => text.to_lowercase(),
+    }
+}

@@ -1,0 +1,288 @@
+//! *Purpose*: the server's end of the step daemon.
+//!
+//! *Owns*: the thread that starts the daemon, listens to it, and starts it again when it dies;
+//! the socket over which orders go.
+//!
+//! *Promises*: nobody is told of a socket before the daemon behind it said `Ready`; a dead
+//! daemon is replaced by the same act that started it; nothing is sent again blindly: whoever
+//! sent an order hears that its daemon is gone and looks.
+//!
+//! *Not here*: what the daemon does (`stepd`), whom a report wakes (`watch`).
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
+use rustix::process::Signal;
+
+use super::proc;
+use super::report::Report;
+use super::stepd::{self, DATAGRAM_BYTES_MAX, NOFILE_WORD};
+use super::watch::{Attempts, held};
+
+/// How long a new daemon waits for the lock of an old one before that one is killed: an old
+/// one ends within milliseconds of its server unless it hangs.
+const READY_BOUND: Duration = Duration::from_secs(10);
+/// How long an order waits for a daemon: longer than replacing a hanging one takes.
+pub const DAEMON_BOUND: Duration = Duration::from_secs(25);
+/// How long a daemon may take to read an order before that counts as hanging.
+const SEND_BOUND: Duration = Duration::from_secs(10);
+/// Between two tries to start a daemon that will not start or dies at once.
+const RESTART_PAUSE: Duration = Duration::from_millis(500);
+
+/// How to start a daemon.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// The program whose `stepd` subcommand is the daemon.
+    pub program: PathBuf,
+    /// The data folder, absolute.
+    pub data_dir: PathBuf,
+    /// The soft limit of open files for scripts.
+    pub soft_nofile: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Set while a daemon is ready.
+    socket: Option<Arc<OwnedFd>>,
+    /// The daemon's pid, while it is ready.
+    pid: Option<i32>,
+    /// Counts daemons that became ready.
+    generation: u64,
+    closing: bool,
+    failure: Option<String>,
+}
+
+/// The server's end. One per engine, shared with its thread.
+#[derive(Debug)]
+pub struct Link {
+    recipe: Recipe,
+    attempts: Arc<Attempts>,
+    state: Mutex<State>,
+    moved: Condvar,
+}
+
+impl Link {
+    /// Starts the thread and waits until the first daemon is ready.
+    ///
+    /// # Errors
+    /// When it cannot be started or an old one cannot be removed.
+    pub fn start(recipe: Recipe, attempts: Arc<Attempts>) -> io::Result<Arc<Link>> {
+        let link =
+            Arc::new(Link { recipe, attempts, state: Mutex::default(), moved: Condvar::new() });
+        let own = Arc::clone(&link);
+        std::thread::Builder::new().name("stepd-link".to_owned()).spawn(move || own.run())?;
+        match link.ready(0, crate::clock::monotonic() + DAEMON_BOUND) {
+            Ok(_) => Ok(link),
+            Err(e) => {
+                link.close();
+                Err(e)
+            }
+        }
+    }
+
+    /// The generation of the daemon that is ready; of the last one when none is.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        held(&self.state).generation
+    }
+
+    /// The step daemon's process, while there is one.
+    #[must_use]
+    pub fn daemon(&self) -> Option<i32> {
+        held(&self.state).pid
+    }
+
+    /// Lets the daemon end after the orders it was sent. Jobs go on.
+    pub fn close(&self) {
+        let mut state = held(&self.state);
+        state.closing = true;
+        if let Some(socket) = state.socket.take() {
+            let _ = rustix::net::shutdown(&socket, Shutdown::Both);
+        }
+        self.moved.notify_all();
+    }
+
+    /// Sends a name; when the daemon has just died, to the next one. `before` is told the
+    /// generation before each try. Blocks, so it belongs on the blocking pool.
+    ///
+    /// # Errors
+    /// When there is no daemon within [`DAEMON_BOUND`] or it does not read.
+    pub fn send(&self, name: &str, before: impl Fn(u64)) -> io::Result<()> {
+        let deadline = crate::clock::monotonic() + DAEMON_BOUND;
+        let mut after = 0;
+        loop {
+            let (socket, generation) = self.ready(after, deadline)?;
+            before(generation);
+            let sent = rustix::io::retry_on_intr(|| {
+                rustix::net::send(&socket, name.as_bytes(), SendFlags::NOSIGNAL)
+            });
+            match sent {
+                Ok(_) => return Ok(()),
+                Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => after = generation,
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    /// Waits for a ready daemon of a generation later than `after`.
+    fn ready(&self, after: u64, deadline: Instant) -> io::Result<(Arc<OwnedFd>, u64)> {
+        let mut state = held(&self.state);
+        loop {
+            if let Some(socket) = state.socket.as_ref().filter(|_| state.generation > after) {
+                return Ok((Arc::clone(socket), state.generation));
+            }
+            let left = deadline.saturating_duration_since(crate::clock::monotonic());
+            // At the start a failure is an answer; later the thread tries again and so do we.
+            let hopeless = state.generation == 0 && state.failure.is_some();
+            if state.closing || hopeless || left.is_zero() {
+                let why = state.failure.clone().unwrap_or_else(|| "it is not running".to_owned());
+                return Err(io::Error::other(why));
+            }
+            let waited = self.moved.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The thread: a daemon after the other, until the engine closes.
+    fn run(&self) {
+        loop {
+            let began = crate::clock::monotonic();
+            match self.raise() {
+                Ok((mut child, socket)) => {
+                    self.install(&child, &socket);
+                    self.listen(&socket);
+                    let closing = self.uninstall();
+                    if !closing {
+                        log::error!("the step daemon is gone; starting another, jobs go on");
+                        drop(child.kill());
+                    }
+                    drop(child.wait());
+                }
+                Err(e) => {
+                    log::error!("the step daemon cannot be started: {e}");
+                    held(&self.state).failure = Some(e.to_string());
+                    self.moved.notify_all();
+                }
+            }
+            let mut state = held(&self.state);
+            if began.elapsed() < RESTART_PAUSE {
+                let closed = |s: &mut State| !s.closing;
+                let waited = self.moved.wait_timeout_while(state, RESTART_PAUSE, closed);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            if state.closing {
+                return;
+            }
+        }
+    }
+
+    fn install(&self, child: &Child, socket: &Arc<OwnedFd>) {
+        let mut state = held(&self.state);
+        state.generation += 1;
+        state.pid = i32::try_from(child.id()).ok();
+        state.failure = None;
+        if state.closing {
+            let _ = rustix::net::shutdown(socket, Shutdown::Both);
+        } else {
+            state.socket = Some(Arc::clone(socket));
+        }
+        self.moved.notify_all();
+    }
+
+    /// Answers whether the engine is closing.
+    fn uninstall(&self) -> bool {
+        let closing = {
+            let mut state = held(&self.state);
+            state.socket = None;
+            state.pid = None;
+            state.closing
+        };
+        self.attempts.hint_all();
+        closing
+    }
+
+    /// Starts a daemon and waits until it is ready.
+    fn raise(&self) -> io::Result<(Child, Arc<OwnedFd>)> {
+        let (ours, theirs) = rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )?;
+        let mut child = Command::new(&self.recipe.program)
+            .arg("stepd")
+            .arg("--data-dir")
+            .arg(&self.recipe.data_dir)
+            .env_clear()
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        match self.await_ready(&ours) {
+            Ok(()) => Ok((child, Arc::new(ours))),
+            Err(e) => {
+                drop(child.kill());
+                drop(child.wait());
+                Err(e)
+            }
+        }
+    }
+
+    fn await_ready(&self, socket: &OwnedFd) -> io::Result<()> {
+        if let Some(soft) = self.recipe.soft_nofile {
+            let hello = format!("{NOFILE_WORD}{soft}");
+            rustix::net::send(socket, hello.as_bytes(), SendFlags::NOSIGNAL)?;
+        }
+        set_socket_timeout(socket, Timeout::Send, Some(SEND_BOUND))?;
+        set_socket_timeout(socket, Timeout::Recv, Some(READY_BOUND))?;
+        let mut buffer = [0; DATAGRAM_BYTES_MAX];
+        let mut first = rustix::net::recv(socket, &mut buffer, RecvFlags::empty());
+        if first.is_err() && self.kill_holder() {
+            first = rustix::net::recv(socket, &mut buffer, RecvFlags::empty());
+        }
+        let (count, _) = first?;
+        let line = String::from_utf8_lossy(&buffer[..count]);
+        if Report::parse(line.trim_end()) != Some(Report::Ready) {
+            let log = self.recipe.data_dir.join("stepd.log");
+            return Err(io::Error::other(format!("it did not get ready; see {}", log.display())));
+        }
+        set_socket_timeout(socket, Timeout::Recv, None)?;
+        Ok(())
+    }
+
+    /// Kills a step daemon that keeps its lock without a server; answers whether it was there.
+    fn kill_holder(&self) -> bool {
+        let Some((holder, boot_id)) = stepd::holder(&self.recipe.data_dir) else { return false };
+        let this_boot = proc::boot_id().is_ok_and(|now| now == boot_id);
+        let killed = this_boot && proc::signal(holder, Signal::KILL);
+        if killed {
+            log::warn!("killed the former step daemon {}, which did not end", holder.pid);
+        }
+        killed
+    }
+
+    /// Hears reports until the daemon is gone.
+    fn listen(&self, socket: &OwnedFd) {
+        let mut buffer = [0; DATAGRAM_BYTES_MAX];
+        loop {
+            match rustix::net::recv(socket, &mut buffer, RecvFlags::empty()) {
+                Ok((0, _)) => return,
+                Ok((count, _)) => {
+                    for line in String::from_utf8_lossy(&buffer[..count]).lines() {
+                        if let Some(report) = Report::parse(line) {
+                            self.attempts.hear(&report);
+                        }
+                    }
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! *Purpose*: the engine that runs scripts on this machine, so that they outlive the server.
+//!
+//! *Owns*: [`LocalEngine`]; below it the step daemon, the supervisors and the spool.
+//!
+//! ```text
+//! serve ──socketpair── step daemon ──fork── supervisor (one per attempt) ──posix_spawn── script
+//!   └───────────── spool/<key>/{order,script,state,control,exit} ─────────────┘
+//! ```
+//!
+//! *Promises*: [`LocalEngine::start`] returns only when one step daemon, this one, can start
+//! anything, so no answer of `reattach` is overtaken by an old order; answers come from the
+//! spool, never from memory; an end is one that a supervisor wrote, or none.
+//!
+//! *Not here*: the words between them (`report`), who lives (`proc`), what follows (`actors`).
+
+mod launch;
+mod link;
+mod proc;
+mod remains;
+mod report;
+mod spool;
+pub mod stepd;
+mod supervisor;
+mod sys;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use rustix::fs::FlockOperation;
+use rustix::process::Signal;
+
+use self::link::{Link, Recipe};
+use self::proc::Identity;
+use self::spool::{Folder, State};
+use self::watch::{Attempts, held};
+use super::{Control, Engine, EngineError, Key, Later, Order, Sighting};
+
+/// How soon `changed` suggests another look at an attempt of a former server whose supervisor
+/// has not yet written who it is, or is gone by now: both last microseconds.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// How to start a [`LocalEngine`].
+#[derive(Clone, Debug)]
+pub struct LocalConfig {
+    /// The data folder; `spool/`, `stepd.lock` and `stepd.log` are made in it.
+    pub data_dir: PathBuf,
+    /// The program whose hidden subcommand `stepd` is the step daemon: this one.
+    pub program: PathBuf,
+    /// The soft limit of open files that scripts shall have: the one the server was started
+    /// with, before it raised its own. `None` leaves it alone.
+    pub soft_nofile: Option<u64>,
+}
+
+impl LocalConfig {
+    /// The usual: this very program.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> LocalConfig {
+        let program = PathBuf::from("/proc/self/exe");
+        LocalConfig { data_dir: data_dir.into(), program, soft_nofile: None }
+    }
+}
+
+/// The identity of this boot of the machine, for [`Key::boot_id`].
+///
+/// # Errors
+/// When `/proc` is not mounted.
+pub fn boot_id() -> io::Result<String> {
+    proc::boot_id()
+}
+
+/// Scripts as processes of this machine. Dropping it ends the step daemon, not the jobs.
+#[derive(Debug)]
+pub struct LocalEngine {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    data_dir: PathBuf,
+    boot_id: String,
+    attempts: Arc<Attempts>,
+    link: Arc<Link>,
+}
+
+impl Drop for LocalEngine {
+    fn drop(&mut self) {
+        self.inner.link.close();
+    }
+}
+
+impl LocalEngine {
+    /// Starts the step daemon and returns when it is ready. Blocks, for milliseconds; for up
+    /// to ten seconds when a former step daemon hangs.
+    ///
+    /// # Errors
+    /// When the data folder cannot be used or no daemon can be started.
+    pub fn start(config: LocalConfig) -> Result<LocalEngine, EngineError> {
+        let spool = config.data_dir.join("spool");
+        let error = |source| EngineError::Spool { path: spool.clone(), source };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&spool).map_err(error)?;
+        let data_dir = config.data_dir.canonicalize().map_err(error)?;
+        let boot_id = proc::boot_id().map_err(EngineError::Daemon)?;
+        let attempts = Arc::new(Attempts::default());
+        let recipe = Recipe {
+            program: config.program,
+            data_dir: data_dir.clone(),
+            soft_nofile: config.soft_nofile,
+        };
+        let link = Link::start(recipe, Arc::clone(&attempts)).map_err(EngineError::Daemon)?;
+        Ok(LocalEngine { inner: Arc::new(Inner { data_dir, boot_id, attempts, link }) })
+    }
+
+    /// The step daemon's process id, while there is one.
+    #[must_use]
+    pub fn step_daemon(&self) -> Option<i32> {
+        self.inner.link.daemon()
+    }
+
+    fn folder(&self, name: &str) -> Folder {
+        self.inner.folder(name)
+    }
+
+    /// Work that touches files, away from the threads that answer requests.
+    fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, EngineError> + Send + 'static,
+    ) -> Later<'_, Result<T, EngineError>> {
+        let inner = Arc::clone(&self.inner);
+        Box::pin(async move {
+            match tokio::task::spawn_blocking(move || work(&inner)).await {
+                Ok(answer) => answer,
+                Err(e) => Err(EngineError::Daemon(io::Error::other(e))),
+            }
+        })
+    }
+}
+
+impl Inner {
+    fn folder(&self, name: &str) -> Folder {
+        Folder::new(&self.data_dir, name)
+    }
+
+    fn launch(&self, order: Order) -> Result<(), EngineError> {
+        let name = order.key.name();
+        if !self.folder(&name).write_order(order)? {
+            return Ok(());
+        }
+        let entry = self.attempts.entry(&name);
+        self.link.send(&name, |generation| entry.set_sent(generation)).map_err(EngineError::Daemon)
+    }
+
+    fn reattach(&self, key: &Key) -> Result<Sighting, EngineError> {
+        let name = key.name();
+        let folder = self.folder(&name);
+        if let Some(record) = folder.read_exit()? {
+            return Ok(Sighting::Exited(record));
+        }
+        if key.boot_id != self.boot_id {
+            return Ok(Sighting::OtherBoot);
+        }
+        let entry = self.attempts.get(&name);
+        if entry.as_ref().is_some_and(|e| held(&e.lost).is_some()) {
+            return Ok(Sighting::Lost);
+        }
+        let Some(mut file) = folder.open_state()? else {
+            // Sent to the daemon that lives, and not yet begun: it may be in its socket.
+            let sent = entry.map_or(0, |e| e.sent());
+            let on_its_way = sent != 0 && sent == self.link.generation();
+            return Ok(if on_its_way { Sighting::Launching } else { Sighting::NeverStarted });
+        };
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {
+                // Free: the supervisor is gone. It may have written its record since we looked.
+                if let Some(record) = folder.read_exit()? {
+                    return Ok(Sighting::Exited(record));
+                }
+                *held(&self.attempts.entry(&name).lost) = Some(file);
+                Ok(Sighting::Lost)
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let state = folder.read_open_state(&mut file)?;
+                Ok(match state.handle() {
+                    Some(handle) => Sighting::Running { handle, stopping: state.stopping },
+                    None => Sighting::Launching,
+                })
+            }
+            Err(e) => Err(folder.error("state", e.into())),
+        }
+    }
+
+    /// The supervisor of an attempt of this boot, if it has said who it is.
+    fn supervisor(&self, state: &State) -> Option<Identity> {
+        state.supervisor.filter(|_| state.boot_id == self.boot_id)
+    }
+
+    fn control(&self, name: &str, control: Control) -> Result<(), EngineError> {
+        let folder = self.folder(name);
+        folder.create()?;
+        folder.write_control(control)?;
+        let state = folder.read_state()?.unwrap_or_default();
+        // One that has not said who it is will read the wish before it spawns anything.
+        if let Some(supervisor) = self.supervisor(&state) {
+            proc::signal(supervisor, Signal::USR1);
+            // It may have been stopped.
+            proc::signal(supervisor, Signal::CONT);
+        }
+        Ok(())
+    }
+
+    fn kill_remains(&self, key: &Key) -> Result<usize, EngineError> {
+        let name = key.name();
+        let folder = self.folder(&name);
+        match self.reattach(key)? {
+            Sighting::Lost => {}
+            Sighting::OtherBoot | Sighting::NeverStarted | Sighting::Exited(_) => return Ok(0),
+            other => {
+                let sentence = format!("its supervisor lives ({other:?})");
+                return Err(folder.error("state", io::Error::other(sentence)));
+            }
+        }
+        let state = folder.read_state()?.unwrap_or_default();
+        let them = remains::of_lost(&name, &state, self.link.daemon());
+        remains::kill(&them).map_err(|e| folder.error("state", e))
+    }
+
+    fn processes(&self, key: &Key) -> Result<Vec<i32>, EngineError> {
+        let name = key.name();
+        let state = self.folder(&name).read_state()?.unwrap_or_default();
+        let Some(supervisor) = self.supervisor(&state) else { return Ok(Vec::new()) };
+        if proc::open(supervisor).is_some() {
+            return Ok(remains::under_supervisor(supervisor));
+        }
+        if matches!(self.reattach(key)?, Sighting::Lost) {
+            let them = remains::of_lost(&name, &state, self.link.daemon());
+            return Ok(them.into_iter().map(|one| one.pid).collect());
+        }
+        Ok(Vec::new())
+    }
+
+    /// What to wait for beside hints: a supervisor whose hints do not reach us.
+    fn stranger(&self, name: &str) -> Stranger {
+        let folder = self.folder(name);
+        if folder.has_exit() {
+            return Stranger::Ended;
+        }
+        match folder.read_state() {
+            Ok(None) => Stranger::Absent,
+            Ok(Some(state)) if state.script.is_some() => {
+                match self.supervisor(&state).and_then(proc::open) {
+                    Some(fd) => Stranger::Alive(fd),
+                    None => Stranger::Passing,
+                }
+            }
+            _ => Stranger::Passing,
+        }
+    }
+
+    async fn changed(&self, name: &str) {
+        let entry = self.attempts.entry(name);
+        let sent = entry.sent();
+        if sent != 0 && sent == self.link.generation() {
+            return entry.hint.notified().await;
+        }
+        let hint = pin!(entry.hint.notified());
+        match self.stranger(name) {
+            Stranger::Ended => {}
+            Stranger::Absent => hint.await,
+            Stranger::Passing => drop(select(hint, pin!(tokio::time::sleep(LOOK_AGAIN))).await),
+            Stranger::Alive(pidfd) => match sys::watch_readable(pidfd) {
+                Ok(pidfd) => match select(hint, pin!(pidfd.readable())).await {
+                    Either::Left(_) | Either::Right(_) => {}
+                },
+                // No descriptor left to watch with: look again soon instead.
+                Err(_) => drop(select(hint, pin!(tokio::time::sleep(LOOK_AGAIN))).await),
+            },
+        }
+    }
+}
+
+/// What is known of an attempt whose hints do not come to this server.
+enum Stranger {
+    /// Its record is there.
+    Ended,
+    /// Nothing was started.
+    Absent,
+    /// It is about to say who it is, or about to be seen as gone.
+    Passing,
+    /// This is its supervisor; readable when it ends.
+    Alive(OwnedFd),
+}
+
+impl Engine for LocalEngine {
+    fn launch(&self, order: Order) -> Later<'_, Result<(), EngineError>> {
+        self.aside(move |inner| inner.launch(order))
+    }
+
+    fn reattach<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Sighting, EngineError>> {
+        // Two reads of files that were just written cost less than another thread.
+        Box::pin(async move { self.inner.reattach(key) })
+    }
+
+    fn changed<'a>(&'a self, key: &'a Key) -> Later<'a, ()> {
+        Box::pin(async move { self.inner.changed(&key.name()).await })
+    }
+
+    fn control<'a>(&'a self, key: &'a Key, control: Control) -> Later<'a, Result<(), EngineError>> {
+        let name = key.name();
+        self.aside(move |inner| inner.control(&name, control))
+    }
+
+    fn kill_remains<'a>(&'a self, key: &'a Key) -> Later<'a, Result<usize, EngineError>> {
+        let key = key.clone();
+        self.aside(move |inner| inner.kill_remains(&key))
+    }
+
+    fn collect<'a>(&'a self, key: &'a Key) -> Later<'a, ()> {
+        let name = key.name();
+        let folder = self.folder(&name);
+        let removed = self.aside(move |inner| {
+            inner.attempts.forget(&name);
+            folder.remove()
+        });
+        Box::pin(async move {
+            if let Err(e) = removed.await {
+                // Harmless and seen again: `known` lists it at the next start.
+                log::warn!("{e}");
+            }
+        })
+    }
+
+    fn known(&self) -> Later<'_, Result<Vec<String>, EngineError>> {
+        self.aside(|inner| known(&inner.data_dir.join("spool")))
+    }
+
+    fn processes<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Vec<i32>, EngineError>> {
+        let key = key.clone();
+        self.aside(move |inner| inner.processes(&key))
+    }
+
+    fn isolation(&self) -> BTreeMap<String, String> {
+        let says = [
+            ("cpus", "scripts are pinned to their CPUs where the machine has these CPUs"),
+            (
+                "processes",
+                "a supervisor per job adopts every descendant; all of them end with the script",
+            ),
+            (
+                "lost supervisors",
+                "what remains is found by DOWNBEAT_KEY, session, group and parentage; a process \
+                 that left its session and emptied its environment can escape if the step \
+                 daemon was killed as well",
+            ),
+            ("cgroups", "not used"),
+            ("memory", "recorded and shown, not enforced"),
+        ];
+        says.into_iter().map(|(name, says)| (name.to_owned(), says.to_owned())).collect()
+    }
+}
+
+fn known(spool: &Path) -> Result<Vec<String>, EngineError> {
+    let error = |source| EngineError::Spool { path: spool.to_owned(), source };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(spool).map_err(error)? {
+        names.push(entry.map_err(error)?.file_name().to_string_lossy().into_owned());
+    }
+    Ok(names)
+}

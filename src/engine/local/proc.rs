@@ -1,0 +1,183 @@
+//! *Purpose*: who is alive, by `/proc`.
+//!
+//! *Owns*: [`Identity`] (a pid that cannot be mistaken for a later process with the same
+//! number), the reading of `/proc/<pid>/stat` and of a process's children.
+//!
+//! *Promises*: nothing is signalled by a bare pid: [`open`] answers a pidfd only of the
+//! process that was meant.
+//!
+//! *Not here*: which processes belong to an attempt (`remains`), who is told to end
+//! (`supervisor`).
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::process::{Pid, PidfdFlags, Signal};
+
+/// A process for certain, during one boot: its number and the tick at which it started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Its number.
+    pub pid: i32,
+    /// When it started, in ticks since boot.
+    pub ticks: u64,
+}
+
+/// The part of `/proc/<pid>/stat` that matters here.
+#[derive(Clone, Copy, Debug)]
+pub struct Stat {
+    /// Its number and start.
+    pub identity: Identity,
+    /// One letter: `R`, `S`, … `Z` for one that has ended and is not reaped.
+    pub state: char,
+    /// Its parent.
+    pub parent: i32,
+    /// Its process group.
+    pub group: i32,
+    /// Its session.
+    pub session: i32,
+}
+
+impl Stat {
+    /// Whether it can still do anything.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        !matches!(self.state, 'Z' | 'X' | 'x')
+    }
+}
+
+/// Reads a process's state; `None` when there is none with this number.
+#[must_use]
+pub fn stat(pid: i32) -> Option<Stat> {
+    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // The name may hold anything, spaces and brackets too; it ends at the last bracket.
+    let name_end = text.iter().rposition(|b| *b == b')')?;
+    let rest = std::str::from_utf8(text.get(name_end + 2..)?).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    Some(Stat {
+        identity: Identity { pid, ticks: fields.get(19)?.parse().ok()? },
+        state: fields.first()?.chars().next()?,
+        parent: fields.get(1)?.parse().ok()?,
+        group: fields.get(2)?.parse().ok()?,
+        session: fields.get(3)?.parse().ok()?,
+    })
+}
+
+/// This process.
+///
+/// # Errors
+/// When `/proc` is not mounted.
+pub fn myself() -> io::Result<Identity> {
+    let pid = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
+    stat(pid).map(|s| s.identity).ok_or_else(|| io::Error::other("/proc/self/stat is unreadable"))
+}
+
+/// The identity of this boot of the machine.
+///
+/// # Errors
+/// When `/proc` is not mounted.
+pub fn boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+/// A descriptor of exactly this process; `None` when it is gone (even if another process has
+/// its number now).
+#[must_use]
+pub fn open(identity: Identity) -> Option<OwnedFd> {
+    let fd = rustix::process::pidfd_open(Pid::from_raw(identity.pid)?, PidfdFlags::empty()).ok()?;
+    // Looked at after opening: if the number still names the process we mean, so did the
+    // descriptor a moment before.
+    (stat(identity.pid)?.identity == identity).then_some(fd)
+}
+
+/// Sends a signal to exactly this process; answers whether it was there.
+pub fn signal(identity: Identity, signal: Signal) -> bool {
+    open(identity).is_some_and(|fd| rustix::process::pidfd_send_signal(&fd, signal).is_ok())
+}
+
+/// The children of a process, of all its threads. Empty when it is gone.
+#[must_use]
+pub fn children(pid: i32) -> Vec<i32> {
+    let mut found = Vec::new();
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return found };
+    for thread in threads.flatten() {
+        match fs::read_to_string(thread.path().join("children")) {
+            Ok(text) => {
+                found.extend(text.split_ascii_whitespace().filter_map(|p| p.parse::<i32>().ok()))
+            }
+            // A kernel built without this file: look at everybody's parent instead.
+            Err(e) if e.kind() == io::ErrorKind::NotFound && stat(pid).is_some() => {
+                return all()
+                    .into_iter()
+                    .filter(|s| s.parent == pid)
+                    .map(|s| s.identity.pid)
+                    .collect();
+            }
+            Err(_) => {}
+        }
+    }
+    found
+}
+
+/// Visits every process below `root` in the tree, itself not included, each parent before its
+/// children: a visitor that kills thereby stops a parent from having more.
+pub fn visit_descendants(root: i32, mut visit: impl FnMut(&Stat)) {
+    let mut parents = vec![root];
+    while let Some(parent) = parents.pop() {
+        for child in children(parent) {
+            // Asked again who its parent is: between two looks a number can change hands.
+            if let Some(seen) = stat(child).filter(|s| s.parent == parent) {
+                visit(&seen);
+                parents.push(child);
+            }
+        }
+    }
+}
+
+/// Every process that can be seen.
+#[must_use]
+pub fn all() -> Vec<Stat> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter_map(stat).collect()
+}
+
+/// Whether the environment of a process holds this `NAME=value`.
+#[must_use]
+pub fn environment_holds(pid: i32, entry: &str) -> bool {
+    fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|text| text.split(|b| *b == 0).any(|e| e == entry.as_bytes()))
+}
+
+/// Whether two processes run the same program file.
+#[must_use]
+pub fn same_program(one: i32, other: i32) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let file = |pid: i32| fs::metadata(format!("/proc/{pid}/exe")).ok().map(|m| (m.dev(), m.ino()));
+    let (one, other) = (file(one), file(other));
+    one.is_some() && one == other
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_with_the_recorded_pid_is_never_signalled() {
+        let me = myself().unwrap();
+        let earlier = Identity { ticks: me.ticks - 1, ..me };
+        assert!(open(me).is_some());
+        assert!(open(earlier).is_none());
+        assert!(!signal(earlier, Signal::KILL), "this test would have died");
+    }
+
+    #[test]
+    fn my_own_state_is_read_from_proc() {
+        let me = stat(myself().unwrap().pid).unwrap();
+        assert!(me.is_alive());
+        assert_eq!(me.parent, rustix::process::getppid().unwrap().as_raw_nonzero().get());
+        assert!(same_program(me.identity.pid, me.identity.pid));
+    }
+}

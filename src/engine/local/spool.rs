@@ -1,0 +1,393 @@
+//! *Purpose*: the folder through which server and supervisor speak, `<data>/spool/<key>/`.
+//!
+//! *Owns*: its files: `order` and `script` (by the server, before the launch), `state`
+//! (created locked by the step daemon, lines added by the supervisor, its lock is the
+//! supervisor's life), `control` (by the server, replaced by rename), `exit` (by the
+//! supervisor, by rename: the true end).
+//!
+//! *Promises*: no file is ever half written to a reader: replaced ones are renamed, and a line
+//! of `state` counts only with its end. Nothing is fsynced: whoever asks after a power cut
+//! finds another boot id and trusts only a record that parses.
+//!
+//! *Not here*: who may conclude what from these files (`mod.rs`, `reattach`).
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, RenameFlags};
+use serde::{Deserialize, Serialize};
+
+use super::proc::Identity;
+use crate::engine::{Control, EngineError, ExitRecord, Handle, Order, Stop};
+use crate::kernel::time::Time;
+
+/// Version of `order`; a supervisor refuses one that it does not know.
+pub const ORDER_VERSION: u32 = 1;
+/// Version of the exit record.
+pub const EXIT_VERSION: u32 = 1;
+
+/// Names of the folder's files, in the order in which they are removed: `exit` last, so that
+/// a removal that stops half-way never makes an ended attempt look unfinished.
+const FILES: [&str; 5] = ["order", "script", "control", "state", "exit"];
+
+/// What the supervisor reads: the order, with the script in a file of its own (its
+/// interpreter opens it) and its interpreter already taken from the first line.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct OrderFile {
+    /// [`ORDER_VERSION`].
+    pub version: u32,
+    /// Program and at most one argument.
+    pub interpreter: Vec<String>,
+    /// The order; its script is empty here.
+    pub order: Order,
+}
+
+/// What `state` says so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// The boot during which the supervisor lives.
+    pub boot_id: String,
+    /// The supervisor, once it runs.
+    pub supervisor: Option<Identity>,
+    /// The script, once it was spawned.
+    pub script: Option<Identity>,
+    /// When.
+    pub start_time: Time,
+    /// Why it is being stopped.
+    pub stopping: Option<Stop>,
+}
+
+impl State {
+    /// The script's process as the rest of the house knows it.
+    #[must_use]
+    pub fn handle(&self) -> Option<Handle> {
+        self.script.map(|s| Handle { pid: s.pid, start_time: self.start_time })
+    }
+
+    /// The line a supervisor writes first.
+    #[must_use]
+    pub fn supervisor_line(who: Identity, boot_id: &str) -> String {
+        format!("supervisor {} {} {boot_id}\n", who.pid, who.ticks)
+    }
+
+    /// The line of a spawned script.
+    #[must_use]
+    pub fn script_line(who: Identity, start_time: Time) -> String {
+        format!("script {} {} {}\n", who.pid, who.ticks, start_time.0)
+    }
+
+    /// The line of a stop.
+    #[must_use]
+    pub fn stopping_line(stop: Stop) -> &'static str {
+        match stop {
+            Stop::Cancelled => "stopping cancelled\n",
+            Stop::TimeLimit => "stopping time_limit\n",
+        }
+    }
+
+    /// Reads the lines; one without its end, or of an unknown kind, does not count.
+    #[must_use]
+    pub fn parse(text: &str) -> State {
+        let mut state = State::default();
+        for line in text.split_inclusive('\n').filter_map(|l| l.strip_suffix('\n')) {
+            let words: Vec<&str> = line.split(' ').collect();
+            let who = |pid: &str, ticks: &str| {
+                Some(Identity { pid: pid.parse().ok()?, ticks: ticks.parse().ok()? })
+            };
+            match words.as_slice() {
+                ["supervisor", pid, ticks, boot] => {
+                    state.supervisor = who(pid, ticks);
+                    state.boot_id = (*boot).to_owned();
+                }
+                ["script", pid, ticks, start] => {
+                    state.script = who(pid, ticks);
+                    state.start_time = Time(start.parse().unwrap_or_default());
+                }
+                ["stopping", "cancelled"] => state.stopping = Some(Stop::Cancelled),
+                ["stopping", "time_limit"] => state.stopping = Some(Stop::TimeLimit),
+                _ => {}
+            }
+        }
+        state
+    }
+}
+
+/// The folder of one attempt.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    /// The folder of this key's name; it need not exist.
+    #[must_use]
+    pub fn new(data_dir: &Path, name: &str) -> Folder {
+        Folder { path: data_dir.join("spool").join(name) }
+    }
+
+    /// One of its files.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Creates it, for this user alone; answers whether it is new.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn create(&self) -> Result<bool, EngineError> {
+        match fs::DirBuilder::new().mode(0o700).create(&self.path) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(e) => Err(self.error("", e)),
+        }
+    }
+
+    /// Writes order and script, unless the attempt was launched already.
+    /// Answers whether there is something to launch.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write_order(&self, mut order: Order) -> Result<bool, EngineError> {
+        let script = std::mem::take(&mut order.script);
+        let interpreter = interpreter(&script);
+        let file = OrderFile { version: ORDER_VERSION, interpreter, order };
+        let text = serde_json::to_vec(&file).map_err(|e| self.error("order", e.into()))?;
+        if self.create()? {
+            // Nobody looks at a new folder before the daemon is told of it.
+            self.write_new("script", script.as_bytes())?;
+            self.write_new("order", &text)?;
+            return Ok(true);
+        }
+        if self.file("state").exists() || self.file("exit").exists() {
+            return Ok(false);
+        }
+        // Left by an earlier try, whose order may be on its way: replaced whole.
+        self.replace("script", script.as_bytes())?;
+        self.replace("order", &text)?;
+        Ok(true)
+    }
+
+    /// Reads the order.
+    ///
+    /// # Errors
+    /// When it is missing or not an order of this version.
+    pub fn read_order(&self) -> Result<OrderFile, EngineError> {
+        let text = fs::read(self.file("order")).map_err(|e| self.error("order", e))?;
+        let file: OrderFile =
+            serde_json::from_slice(&text).map_err(|e| self.error("order", e.into()))?;
+        if file.version != ORDER_VERSION {
+            let sentence = format!("version {} is not known here", file.version);
+            return Err(self.error("order", io::Error::other(sentence)));
+        }
+        Ok(file)
+    }
+
+    /// Creates `state`, locked: at no instant can a reader find it without a lock. `None`
+    /// when it exists: the attempt was launched before.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn create_state(&self) -> io::Result<Option<File>> {
+        // Only the one step daemon that holds its lock does this, so the name is free.
+        let new = self.file("state.new");
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&new)?;
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        let cwd = rustix::fs::CWD;
+        match rustix::fs::renameat_with(cwd, &new, cwd, self.file("state"), RenameFlags::NOREPLACE)
+        {
+            Ok(()) => Ok(Some(file)),
+            Err(rustix::io::Errno::EXIST) => {
+                fs::remove_file(&new)?;
+                Ok(None)
+            }
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Opens `state`; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn open_state(&self) -> Result<Option<File>, EngineError> {
+        match File::open(self.file("state")) {
+            Ok(file) => Ok(Some(file)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(self.error("state", e)),
+        }
+    }
+
+    /// Reads `state`; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn read_state(&self) -> Result<Option<State>, EngineError> {
+        let Some(mut file) = self.open_state()? else { return Ok(None) };
+        self.read_open_state(&mut file).map(Some)
+    }
+
+    /// Reads an open `state`.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn read_open_state(&self, file: &mut File) -> Result<State, EngineError> {
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(|e| self.error("state", e))?;
+        Ok(State::parse(&text))
+    }
+
+    /// Replaces `control`.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write_control(&self, control: Control) -> Result<(), EngineError> {
+        let text = serde_json::to_vec(&control).map_err(|e| self.error("control", e.into()))?;
+        self.replace("control", &text)
+    }
+
+    /// Reads `control`; a missing one wishes nothing.
+    #[must_use]
+    pub fn read_control(&self) -> Control {
+        let text = fs::read(self.file("control")).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// Writes the exit record.
+    ///
+    /// # Errors
+    /// When the system refuses; trying again is safe.
+    pub fn write_exit(&self, record: &ExitRecord) -> Result<(), EngineError> {
+        let text = serde_json::to_vec(record).map_err(|e| self.error("exit", e.into()))?;
+        self.replace("exit", &text)
+    }
+
+    /// Reads the exit record: `None` when there is none, or none that can be trusted.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn read_exit(&self) -> Result<Option<ExitRecord>, EngineError> {
+        match fs::read(self.file("exit")) {
+            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(self.error("exit", e)),
+        }
+    }
+
+    /// Whether there is an exit record, torn or not.
+    #[must_use]
+    pub fn has_exit(&self) -> bool {
+        self.file("exit").exists()
+    }
+
+    /// Removes the folder and all that is in it.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn remove(&self) -> Result<(), EngineError> {
+        // The known names first: cheaper than listing the folder.
+        for name in FILES {
+            drop(fs::remove_file(self.file(name)));
+        }
+        match fs::remove_dir(&self.path) {
+            Ok(()) => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(_) => fs::remove_dir_all(&self.path).map_err(|e| self.error("", e)),
+        }
+    }
+
+    fn write_new(&self, name: &str, text: &[u8]) -> Result<(), EngineError> {
+        let open =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.file(name));
+        open.and_then(|mut f| f.write_all(text)).map_err(|e| self.error(name, e))
+    }
+
+    fn replace(&self, name: &str, text: &[u8]) -> Result<(), EngineError> {
+        let new = self.file(&format!("{name}.tmp"));
+        let open =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new);
+        open.and_then(|mut f| f.write_all(text))
+            .and_then(|()| fs::rename(&new, self.file(name)))
+            .map_err(|e| self.error(name, e))
+    }
+
+    /// An error that names the file.
+    #[must_use]
+    pub fn error(&self, name: &str, source: io::Error) -> EngineError {
+        EngineError::Spool { path: self.file(name), source }
+    }
+}
+
+/// The program that runs a script, as Linux reads a first line `#!program argument`: at most
+/// one argument, everything after the first blank. Without such a line, bash.
+fn interpreter(script: &str) -> Vec<String> {
+    let words = script.strip_prefix("#!").and_then(|rest| {
+        let line = rest.split('\n').next()?.trim_matches([' ', '\t']);
+        let (program, argument) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+        let argument = argument.trim_start_matches([' ', '\t']);
+        let words = [program, argument].into_iter().filter(|w| !w.is_empty());
+        Some(words.map(str::to_owned).collect::<Vec<_>>())
+    });
+    words.filter(|w| !w.is_empty()).unwrap_or_else(|| vec!["/bin/bash".to_owned()])
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interpreter_is_read_as_linux_reads_it() {
+        assert_eq!(interpreter("echo hello"), ["/bin/bash"]);
+        assert_eq!(interpreter("#!\necho"), ["/bin/bash"]);
+        assert_eq!(interpreter("#! /bin/sh\nexit"), ["/bin/sh"]);
+        assert_eq!(interpreter("#!/usr/bin/env python3 -u\n"), ["/usr/bin/env", "python3 -u"]);
+        assert_eq!(interpreter("#!/bin/bash -e \t\n"), ["/bin/bash", "-e"]);
+        assert_eq!(interpreter("# !/bin/sh\n"), ["/bin/bash"]);
+    }
+
+    #[test]
+    fn a_line_of_state_counts_only_with_its_end() {
+        let boss = Identity { pid: 7, ticks: 99 };
+        let script = Identity { pid: 8, ticks: 100 };
+        let mut text = State::supervisor_line(boss, "boot");
+        text += &State::script_line(script, Time(5));
+        let seen = State::parse(&text);
+        assert_eq!((seen.supervisor, seen.script, seen.stopping), (Some(boss), Some(script), None));
+        assert_eq!(seen.handle(), Some(Handle { pid: 8, start_time: Time(5) }));
+        let torn = State::parse(text.trim_end());
+        assert_eq!((torn.supervisor, torn.script), (Some(boss), None));
+        text += State::stopping_line(Stop::TimeLimit);
+        assert_eq!(State::parse(&text).stopping, Some(Stop::TimeLimit));
+    }
+
+    #[test]
+    fn a_state_is_created_once_and_never_without_its_lock() {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join("spool")).unwrap();
+        let folder = Folder::new(home.path(), "1.1.x");
+        assert!(folder.create().unwrap());
+        let first = folder.create_state().unwrap().unwrap();
+        assert!(folder.create_state().unwrap().is_none());
+        let look = folder.open_state().unwrap().unwrap();
+        let try_lock = FlockOperation::NonBlockingLockExclusive;
+        assert!(rustix::fs::flock(&look, try_lock).is_err());
+        drop(first);
+        assert!(rustix::fs::flock(&look, try_lock).is_ok());
+        folder.remove().unwrap();
+        assert!(!folder.file("").exists());
+    }
+
+    #[test]
+    fn a_torn_record_is_no_record() {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join("spool")).unwrap();
+        let folder = Folder::new(home.path(), "1.1.x");
+        folder.create().unwrap();
+        assert_eq!(folder.read_exit().unwrap(), None);
+        fs::write(folder.file("exit"), b"{\"version\":1,\"exi").unwrap();
+        assert_eq!(folder.read_exit().unwrap(), None);
+        assert!(folder.has_exit());
+    }
+}

@@ -1,0 +1,291 @@
+//! *Purpose*: the step daemon: the small process that forks supervisors, so that the server
+//! never forks.
+//!
+//! *Owns*: `stepd.lock` (held for life), `stepd.log`, the creation of every `state` file.
+//!
+//! *Promises*: there is one step daemon per data folder, and it says `Ready` only when that is
+//! so; an attempt whose `state` exists is never forked again; it ends when the server's
+//! socket closes, after the orders already sent, while supervisors and scripts go on.
+//!
+//! *Not here*: the server's end of the socket (`link`), the life of one attempt
+//! (`supervisor`).
+//!
+//! Called as `downbeat stepd --data-dir <absolute folder>` with a SEQPACKET socket as standard
+//! input; only `link` does that.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::fs::FlockOperation;
+use rustix::net::{RecvFlags, SendFlags};
+use rustix::pipe::PipeFlags;
+use rustix::thread::CpuSet;
+
+use super::proc;
+use super::report::Report;
+use super::spool::{EXIT_VERSION, Folder, State};
+use super::supervisor::{self, Post};
+use super::sys;
+use crate::clock;
+use crate::engine::ExitRecord;
+use crate::kernel::job::Usage;
+
+/// The longest datagram either side sends: a key's name, or some lines of reports.
+pub const DATAGRAM_BYTES_MAX: usize = 4096;
+/// A log that has grown beyond this is begun anew: it is for the last accident.
+const LOG_BYTES_MAX: u64 = 1024 * 1024;
+/// First word of the server's first message: the soft limit of open files for scripts.
+pub const NOFILE_WORD: &str = "nofile ";
+
+/// The whole life of a step daemon. `data_dir` is absolute; standard input is the server's
+/// socket. The process must have a single thread.
+#[must_use]
+pub fn main(data_dir: &Path) -> ExitCode {
+    let mut log = Log::open(data_dir);
+    match serve(data_dir, &mut log) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            log.say(&format!("ended: {e}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
+    sys::block_all_signals();
+    let socket = io::stdin().as_fd().try_clone_to_owned()?;
+    sys::replace_stdin(File::open("/dev/null")?.as_fd())?;
+    let _ = rustix::process::setsid();
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    std::env::set_current_dir("/")?;
+    let boot_id = proc::boot_id()?;
+    let _lock = take_lock(data_dir, &boot_id)?;
+    let (report_in, report_out) =
+        rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let mut daemon = Daemon {
+        data_dir: data_dir.to_owned(),
+        boot_id,
+        all_cpus: rustix::thread::sched_getaffinity(None)?,
+        soft_nofile: None,
+        ended: sys::child_signals()?,
+        socket,
+        report_in,
+        report_out,
+        reports: Vec::new(),
+        supervisors: HashMap::new(),
+    };
+    if daemon.send(Report::Ready.line().as_bytes()) { daemon.attend(log) } else { Ok(()) }
+}
+
+/// Waits for the lock and writes who holds it, so that a server can end one that hangs.
+fn take_lock(data_dir: &Path, boot_id: &str) -> io::Result<File> {
+    let path = data_dir.join(LOCK_FILE);
+    let mut lock = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
+    lock.set_len(0)?;
+    lock.rewind()?;
+    lock.write_all(State::supervisor_line(proc::myself()?, boot_id).as_bytes())?;
+    Ok(lock)
+}
+
+/// The file whose lock is the step daemon's life, in the data folder.
+pub const LOCK_FILE: &str = "stepd.lock";
+
+/// A supervisor that has not been reaped.
+struct Supervised {
+    name: String,
+    told: bool,
+}
+
+struct Daemon {
+    data_dir: PathBuf,
+    boot_id: String,
+    all_cpus: CpuSet,
+    soft_nofile: Option<u64>,
+    socket: OwnedFd,
+    report_in: OwnedFd,
+    report_out: OwnedFd,
+    ended: OwnedFd,
+    /// Bytes from supervisors that are not a whole line yet.
+    reports: Vec<u8>,
+    supervisors: HashMap<i32, Supervised>,
+}
+
+impl Daemon {
+    /// Until the server closes its end.
+    fn attend(&mut self, log: &mut Log) -> io::Result<()> {
+        loop {
+            let (server, report, child) = {
+                let mut fds = [
+                    PollFd::new(&self.socket, PollFlags::IN),
+                    PollFd::new(&self.report_in, PollFlags::IN),
+                    PollFd::new(&self.ended, PollFlags::IN),
+                ];
+                match rustix::event::poll(&mut fds, None) {
+                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                    Err(e) => return Err(e.into()),
+                }
+                let has = |fd: &PollFd<'_>| !fd.revents().is_empty();
+                (has(&fds[0]), has(&fds[1]), has(&fds[2]))
+            };
+            // Reports before deaths: a supervisor that has told its end is not reported twice.
+            if report && !self.forward_reports() {
+                return Ok(());
+            }
+            if child && !self.reap_supervisors(log) {
+                return Ok(());
+            }
+            if server && !self.take_order(log)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends to the server; answers whether there is still one. Blocks while the server does
+    /// not read: hints must not pile up, and supervisors do not need us.
+    fn send(&self, text: &[u8]) -> bool {
+        rustix::io::retry_on_intr(|| rustix::net::send(&self.socket, text, SendFlags::NOSIGNAL))
+            .is_ok()
+    }
+
+    fn forward_reports(&mut self) -> bool {
+        let mut buffer = [0; DATAGRAM_BYTES_MAX / 2];
+        let Ok(count) = rustix::io::read(&self.report_in, &mut buffer) else { return true };
+        self.reports.extend_from_slice(&buffer[..count]);
+        let Some(end) = self.reports.iter().rposition(|b| *b == b'\n') else { return true };
+        let lines: Vec<u8> = self.reports.drain(..=end).collect();
+        for line in String::from_utf8_lossy(&lines).lines() {
+            if let Some(Report::Ended(_, pid)) = Report::parse(line)
+                && let Some(supervised) = self.supervisors.get_mut(&pid)
+            {
+                supervised.told = true;
+            }
+        }
+        self.send(&lines)
+    }
+
+    /// Reaps supervisors, and orphans of those that were killed.
+    fn reap_supervisors(&mut self, log: &mut Log) -> bool {
+        let mut signal = [0; 128];
+        let _ = rustix::io::read(&self.ended, &mut signal);
+        while let sys::Reaped::Child(pid, code, _) = sys::reap() {
+            let Some(supervised) = self.supervisors.remove(&pid) else { continue };
+            if !supervised.told {
+                log.say(&format!("the supervisor of {} ended with {code}", supervised.name));
+                if !self.send(Report::Ended(supervised.name, 0).line().as_bytes()) {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Takes one message of the server; answers false at its end.
+    fn take_order(&mut self, log: &mut Log) -> io::Result<bool> {
+        let mut buffer = [0; DATAGRAM_BYTES_MAX];
+        let count = match rustix::net::recv(&self.socket, &mut buffer, RecvFlags::empty()) {
+            Ok((0, _)) | Err(rustix::io::Errno::CONNRESET) => return Ok(false),
+            Ok((count, _)) => count,
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => return Ok(true),
+            Err(e) => return Err(e.into()),
+        };
+        let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
+        if let Some(soft) = text.strip_prefix(NOFILE_WORD) {
+            self.soft_nofile = soft.parse().ok();
+            return Ok(true);
+        }
+        if text.contains('/') || text.starts_with('.') {
+            log.say(&format!("{text:?} is not the name of an attempt"));
+            return Ok(true);
+        }
+        match self.launch(&text, log) {
+            Ok(()) => Ok(true),
+            Err(e) => {
+                log.say(&format!("{text} was not started: {e}"));
+                Ok(self.send(Report::NotTaken(text).line().as_bytes()))
+            }
+        }
+    }
+
+    fn launch(&mut self, name: &str, log: &mut Log) -> io::Result<()> {
+        let folder = Folder::new(&self.data_dir, name);
+        let Some(state) = folder.create_state()? else {
+            // Sent twice. Whoever waits for a hint may have missed it.
+            self.send(Report::Changed(name.to_owned()).line().as_bytes());
+            return Ok(());
+        };
+        let post = Post {
+            name: name.to_owned(),
+            folder: folder.clone(),
+            state,
+            report: self.report_out.try_clone()?,
+            boot_id: self.boot_id.clone(),
+            soft_nofile: self.soft_nofile,
+            all_cpus: self.all_cpus,
+        };
+        // The parent's copy of the post, its lock and pipe included, goes with this closure.
+        match sys::fork(move || supervisor::run(post)) {
+            Ok(pid) => {
+                let supervised = Supervised { name: name.to_owned(), told: false };
+                self.supervisors.insert(pid, supervised);
+            }
+            Err(e) => {
+                // `state` exists, so nobody will try again: this is its end, said as one.
+                log.say(&format!("{name}: fork: {e}"));
+                let record = ExitRecord {
+                    version: EXIT_VERSION,
+                    exit_code: None,
+                    stop: None,
+                    launch_error: Some(format!("no process could be started: {e}")),
+                    handle: None,
+                    end_time: clock::now(),
+                    usage: Usage::default(),
+                };
+                folder.write_exit(&record).map_err(io::Error::other)?;
+                self.send(Report::Ended(name.to_owned(), 0).line().as_bytes());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `stepd.log`: where a daemon without a terminal says what went wrong.
+struct Log(Option<File>);
+
+impl Log {
+    fn open(data_dir: &Path) -> Log {
+        let path = data_dir.join("stepd.log");
+        if fs::metadata(&path).is_ok_and(|m| m.len() > LOG_BYTES_MAX) {
+            drop(fs::remove_file(&path));
+        }
+        Log(OpenOptions::new().create(true).append(true).mode(0o600).open(path).ok())
+    }
+
+    fn say(&mut self, sentence: &str) {
+        if let Some(file) = &mut self.0 {
+            let line = format!("{} {sentence}\n", clock::rfc3339(clock::now()));
+            drop(file.write_all(line.as_bytes()));
+        }
+    }
+}
+
+/// Who holds the lock of this data folder's step daemon, and during which boot.
+#[must_use]
+pub fn holder(data_dir: &Path) -> Option<(proc::Identity, String)> {
+    let mut text = String::new();
+    File::open(data_dir.join(LOCK_FILE)).ok()?.read_to_string(&mut text).ok()?;
+    let state = State::parse(&text);
+    Some((state.supervisor?, state.boot_id))
+}

@@ -1,0 +1,314 @@
+//! *Purpose*: the process that outlives the server beside each script.
+//!
+//! *Owns*: one attempt from its launch to its exit record: the time limit, TERM → grace →
+//! KILL, the reaping of the whole tree and what it used.
+//!
+//! *Promises*: the limit is kept while no server runs, on the monotonic clock; a record is
+//! written only when no process of the tree is left; a script that ends by itself leaves no
+//! survivor; a cancel found before the spawn means that no script ever starts; no signal but
+//! KILL and the server's poke moves it.
+//!
+//! *Not here*: starting the script (`launch`), what the record means (`kernel`).
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal};
+use rustix::thread::CpuSet;
+
+use super::proc::{self, Identity};
+use super::report::Report;
+use super::spool::{EXIT_VERSION, Folder, OrderFile, State};
+use super::{launch, sys};
+use crate::clock;
+use crate::engine::{ExitRecord, Handle, Stop};
+use crate::kernel::job::{ExitCode, Usage};
+
+/// Between two sweeps of a dying tree when no child's end was reported: an orphan that is
+/// handed up to us comes without a signal. Doubles up to [`SWEEP_PAUSE_MAX`], because a
+/// process stuck in the kernel may take long.
+const SWEEP_PAUSE: Duration = Duration::from_millis(5);
+/// See [`SWEEP_PAUSE`].
+const SWEEP_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// After so many sweeps we are in a race against something that forks: ask for more CPU.
+const SWEEPS_BEFORE_PRIORITY: u32 = 3;
+/// The priority then asked for (refused to ordinary users, who go on as before).
+const RACE_NICE: i32 = -15;
+/// Between two attempts to write a record on a full disk.
+const RECORD_PAUSE: Duration = Duration::from_secs(1);
+/// What the out-of-memory killer shall think of a supervisor that holds 50 KiB and the truth.
+const OOM_SCORE: &str = "-900";
+
+/// What a supervisor takes over from the step daemon at the fork.
+pub struct Post {
+    /// The attempt's name.
+    pub name: String,
+    /// Its folder.
+    pub folder: Folder,
+    /// Its state file, locked: this lock is the supervisor's life.
+    pub state: File,
+    /// Where hints go.
+    pub report: OwnedFd,
+    /// This boot.
+    pub boot_id: String,
+    /// The soft limit of open files that scripts shall have.
+    pub soft_nofile: Option<u64>,
+    /// The CPUs of an unpinned process.
+    pub all_cpus: CpuSet,
+}
+
+/// Lives through one attempt. Runs in a child forked by the step daemon; its answer is the
+/// process's exit code.
+pub fn run(post: Post) -> i32 {
+    sys::close_all_but(vec![post.state.as_raw_fd(), post.report.as_raw_fd()]);
+    let record = attempt(&post).unwrap_or_else(|sentence| ExitRecord {
+        version: EXIT_VERSION,
+        exit_code: None,
+        stop: None,
+        launch_error: Some(sentence),
+        handle: None,
+        end_time: clock::now(),
+        usage: Usage::default(),
+    });
+    keep(&post, &record);
+    let me = i32::try_from(std::process::id()).unwrap_or_default();
+    hint(&post, &Report::Ended(post.name.clone(), me));
+    0
+}
+
+/// From the order to the record, or to a sentence why no script was started.
+fn attempt(post: &Post) -> Result<ExitRecord, String> {
+    // Neither can fail here: a fresh fork leads no group, and every Linux in use knows the call.
+    let _ = rustix::process::setsid();
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+    let me = proc::myself().map_err(|e| e.to_string())?;
+    // First this line, then `control`: a server that has written `control` and finds no
+    // line can rely on its wish being read.
+    note(post, &State::supervisor_line(me, &post.boot_id));
+    let file = post.folder.read_order().map_err(|e| e.to_string())?;
+    if post.folder.read_control().cancel {
+        return Ok(ExitRecord {
+            version: EXIT_VERSION,
+            exit_code: None,
+            stop: Some(Stop::Cancelled),
+            launch_error: None,
+            handle: None,
+            end_time: clock::now(),
+            usage: Usage::default(),
+        });
+    }
+    if let Some(soft) = post.soft_nofile {
+        let hard = rustix::process::getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit { current: Some(soft), maximum: hard };
+        let _ = rustix::process::setrlimit(Resource::Nofile, limit);
+    }
+    let pinned = file.order.pin && launch::pin(&file.order.cpus);
+    let pid = launch::launch(&file, post.folder.file("script"), &post.name)?;
+    let start_time = clock::now();
+    let started = clock::monotonic();
+    if pinned {
+        // Only the script is confined; a supervisor must be able to outrun it.
+        let _ = rustix::thread::sched_setaffinity(None, &post.all_cpus);
+    }
+    drop(std::env::set_current_dir("/"));
+    // The script is our child and not reaped, so its entry is there even if it has ended.
+    let script = proc::stat(pid).map_or(Identity { pid, ticks: 0 }, |s| s.identity);
+    note(post, &State::script_line(script, start_time));
+    hint(post, &Report::Changed(post.name.clone()));
+    if rustix::process::geteuid().is_root() {
+        drop(std::fs::write("/proc/self/oom_score_adj", OOM_SCORE));
+    }
+    let limit = file.order.limit_s.and_then(|s| started.checked_add(seconds(s)));
+    let watch = Watch {
+        post,
+        file: &file,
+        me: me.pid,
+        script: pid,
+        phase: Phase::Running { limit },
+        stop: None,
+        exit_code: None,
+        usage: Usage::default(),
+    };
+    Ok(watch.to_the_end(Handle { pid, start_time }))
+}
+
+/// Writes the record, however long the disk stays full; meanwhile the lock says that we live.
+/// Only a folder that was removed is proof that nobody wants it.
+fn keep(post: &Post, record: &ExitRecord) {
+    while post.folder.write_exit(record).is_err() && post.folder.file("").exists() {
+        let _poked = sys::wait_child_or_poke(Some(RECORD_PAUSE));
+    }
+}
+
+/// Adds a line to `state`. When the disk is full the line is missing: the lock still says
+/// "alive" and the record will still say how it ended.
+fn note(post: &Post, line: &str) {
+    drop((&post.state).write_all(line.as_bytes()));
+}
+
+/// Tells the daemon, if there is one and its pipe has room.
+fn hint(post: &Post, report: &Report) {
+    let _ = rustix::io::write(&post.report, report.line().as_bytes());
+}
+
+fn seconds(s: u32) -> Duration {
+    Duration::from_secs(u64::from(s))
+}
+
+/// Where the attempt stands.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// The script runs, perhaps until a limit.
+    Running { limit: Option<Instant> },
+    /// TERM was sent; whoever is left at `kill_at` is killed.
+    Ending { since: Instant, kill_at: Instant },
+    /// Everything is being killed.
+    Killing { sweeps: u32, pause: Duration },
+}
+
+/// One attempt under watch.
+struct Watch<'a> {
+    post: &'a Post,
+    file: &'a OrderFile,
+    me: i32,
+    script: i32,
+    phase: Phase,
+    stop: Option<Stop>,
+    exit_code: Option<ExitCode>,
+    usage: Usage,
+}
+
+impl Watch<'_> {
+    fn to_the_end(mut self, handle: Handle) -> ExitRecord {
+        while self.reap_all() {
+            if self.exit_code.is_some() && matches!(self.phase, Phase::Running { .. }) {
+                self.phase = Phase::Killing { sweeps: 0, pause: SWEEP_PAUSE };
+            }
+            let timeout = self.act();
+            if sys::wait_child_or_poke(timeout) {
+                self.read_control();
+            }
+        }
+        ExitRecord {
+            version: EXIT_VERSION,
+            exit_code: self.exit_code,
+            stop: self.stop,
+            launch_error: None,
+            handle: Some(handle),
+            end_time: clock::now(),
+            usage: self.usage,
+        }
+    }
+
+    /// Takes every ended child; answers whether any process is left.
+    fn reap_all(&mut self) -> bool {
+        loop {
+            match sys::reap() {
+                sys::Reaped::NoneReady => return true,
+                sys::Reaped::NoChildren => return false,
+                sys::Reaped::Child(pid, code, used) => {
+                    self.usage.user_us = self.usage.user_us.saturating_add(used.user_us);
+                    self.usage.system_us = self.usage.system_us.saturating_add(used.system_us);
+                    self.usage.max_rss_bytes = self.usage.max_rss_bytes.max(used.max_rss_bytes);
+                    // Orphans may come to carry the script's number once it is free.
+                    if pid == self.script && self.exit_code.is_none() {
+                        self.exit_code = Some(code);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what is due; answers how long to wait for the next thing to be due.
+    fn act(&mut self) -> Option<Duration> {
+        let now = clock::monotonic();
+        match self.phase {
+            Phase::Running { limit: None } => None,
+            Phase::Running { limit: Some(limit) } if now < limit => Some(limit - now),
+            Phase::Running { .. } => {
+                self.begin_to_end(Stop::TimeLimit, self.file.order.kill_grace_s);
+                Some(Duration::ZERO)
+            }
+            Phase::Ending { kill_at, .. } if now < kill_at => Some(kill_at - now),
+            Phase::Ending { .. } => {
+                self.phase = Phase::Killing { sweeps: 0, pause: SWEEP_PAUSE };
+                Some(Duration::ZERO)
+            }
+            Phase::Killing { sweeps, pause } => {
+                if sweeps == SWEEPS_BEFORE_PRIORITY {
+                    let _ = rustix::process::setpriority_process(None, RACE_NICE);
+                }
+                self.sweep();
+                let longer = (pause * 2).min(SWEEP_PAUSE_MAX);
+                self.phase = Phase::Killing { sweeps: sweeps.saturating_add(1), pause: longer };
+                Some(pause)
+            }
+        }
+    }
+
+    /// The server poked: what does it wish now?
+    fn read_control(&mut self) {
+        let wish = self.post.folder.read_control();
+        if !wish.cancel {
+            return;
+        }
+        let grace = wish.kill_grace_s.unwrap_or(self.file.order.kill_grace_s);
+        match self.phase {
+            Phase::Running { .. } => self.begin_to_end(Stop::Cancelled, grace),
+            // A repeated cancel may shorten the grace, counted from the first; the reason of
+            // the stop stays what it was.
+            Phase::Ending { since, kill_at } => {
+                let sooner = since.checked_add(seconds(grace)).unwrap_or(kill_at).min(kill_at);
+                self.phase = Phase::Ending { since, kill_at: sooner };
+            }
+            Phase::Killing { .. } => {}
+        }
+    }
+
+    fn begin_to_end(&mut self, stop: Stop, grace_s: u32) {
+        let since = clock::monotonic();
+        let kill_at = since.checked_add(seconds(grace_s)).unwrap_or(since);
+        self.stop = Some(stop);
+        self.phase = Phase::Ending { since, kill_at };
+        note(self.post, State::stopping_line(stop));
+        hint(self.post, &Report::Changed(self.post.name.clone()));
+        self.signal_group(Signal::TERM);
+        // Whoever left the script's group is asked too; whoever is stopped must wake to hear.
+        proc::visit_descendants(self.me, |seen| {
+            if seen.group != self.script {
+                proc::signal(seen.identity, Signal::TERM);
+                proc::signal(seen.identity, Signal::CONT);
+            }
+        });
+        self.signal_group(Signal::CONT);
+    }
+
+    /// Kills everything that can be found. Fast things first: one call kills the whole group
+    /// at an instant between forks, our own children cannot have been mistaken (we have not
+    /// reaped them); then the rest of the tree, each verified.
+    fn sweep(&self) {
+        self.signal_group(Signal::KILL);
+        for child in proc::children(self.me) {
+            if let Some(pid) = Pid::from_raw(child) {
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
+            }
+        }
+        proc::visit_descendants(self.me, |seen| {
+            if seen.parent != self.me {
+                proc::signal(seen.identity, Signal::KILL);
+            }
+        });
+    }
+
+    /// Signals the script's process group, as long as its number cannot mean another: while
+    /// the script, or another child of ours in its group, is not reaped.
+    fn signal_group(&self, signal: Signal) {
+        let ours = |child: &i32| proc::stat(*child).is_some_and(|s| s.group == self.script);
+        let held = self.exit_code.is_none() || proc::children(self.me).iter().any(ours);
+        if let Some(group) = Pid::from_raw(self.script).filter(|_| held) {
+            let _ = rustix::process::kill_process_group(group, signal);
+        }
+    }
+}

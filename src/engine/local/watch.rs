@@ -1,0 +1,95 @@
+//! *Purpose*: hints: whom to wake when an attempt may have a new answer.
+//!
+//! *Owns*: what the engine keeps in memory of an attempt: its kept hint, through which step
+//! daemon it was sent, the lock of a lost one.
+//!
+//! *Promises*: a hint that comes while nobody waits is kept; forgetting all of this (a new
+//! server) loses no truth.
+//!
+//! *Not here*: the truth (`spool`), the socket that hints come from (`link`).
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::report::Report;
+
+/// A mutex whose holder cannot leave half a change behind: its poison says nothing.
+pub fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is kept of one attempt.
+#[derive(Debug, Default)]
+pub struct Entry {
+    /// The kept hint.
+    pub hint: Notify,
+    /// The lock of a lost attempt, so that nobody else takes it.
+    pub lost: Mutex<Option<File>>,
+    sent: AtomicU64,
+}
+
+impl Entry {
+    /// Through which generation of step daemon the order was sent; 0 for none of this server.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Acquire)
+    }
+
+    /// See [`Entry::sent`].
+    pub fn set_sent(&self, generation: u64) {
+        self.sent.store(generation, Ordering::Release);
+    }
+}
+
+/// All attempts the engine has been asked about, by key name.
+#[derive(Debug, Default)]
+pub struct Attempts(Mutex<HashMap<String, Arc<Entry>>>);
+
+impl Attempts {
+    /// The entry of this name, made when missing.
+    #[must_use]
+    pub fn entry(&self, name: &str) -> Arc<Entry> {
+        let mut map = held(&self.0);
+        if let Some(entry) = map.get(name) {
+            return Arc::clone(entry);
+        }
+        Arc::clone(map.entry(name.to_owned()).or_default())
+    }
+
+    /// The entry of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Arc<Entry>> {
+        held(&self.0).get(name).cloned()
+    }
+
+    /// Forgets this name and gives up its lock.
+    pub fn forget(&self, name: &str) {
+        held(&self.0).remove(name);
+    }
+
+    /// Wakes, or keeps the hint for, whoever waits for what this report names.
+    pub fn hear(&self, report: &Report) {
+        let (Report::NotTaken(name) | Report::Changed(name) | Report::Ended(name, _)) = report
+        else {
+            return;
+        };
+        // An attempt that is unknown here was collected: a late hint about it is no news.
+        if let Some(entry) = self.get(name) {
+            if matches!(report, Report::NotTaken(_)) {
+                entry.set_sent(0);
+            }
+            entry.hint.notify_one();
+        }
+    }
+
+    /// Wakes everybody: a step daemon is gone, and with it the hints it would have sent.
+    pub fn hint_all(&self) {
+        for entry in held(&self.0).values() {
+            entry.hint.notify_one();
+        }
+    }
+}
