@@ -9,5 +9,6 @@
 //!
 //! *Not here*: the picture and the walks (README).
 
+pub mod api;
 pub mod clock;
 pub mod kernel;
