@@ -11,4 +11,5 @@
 
 pub mod api;
 pub mod clock;
+pub mod config;
 pub mod kernel;
