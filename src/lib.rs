@@ -9,7 +9,11 @@
 //!
 //! *Not here*: the picture and the walks (README).
 
+pub mod actors;
+pub mod api;
 pub mod clock;
+pub mod config;
 pub mod engine;
 pub mod kernel;
+pub mod observe;
 pub mod store;

@@ -48,11 +48,8 @@ pub fn compare(now: &Snapshot, books: &Books, strangers: &Processes) -> Vec<Drif
     let mut say = |kind, job: Option<JobId>, detail: String| {
         drift.push(Drift { kind, job, detail });
     };
-    let ledger: BTreeMap<i32, i64> = now
-        .cpus
-        .iter()
-        .filter_map(|(cpu, job)| Some((cpu.0 as i32, (*job)?.0)))
-        .collect();
+    let ledger: BTreeMap<i32, i64> =
+        now.cpus.iter().filter_map(|(cpu, job)| Some((cpu.0 as i32, (*job)?.0))).collect();
     let held: BTreeMap<i32, i64> = books.held.iter().copied().collect();
     for (cpu, job) in held.iter().filter(|(cpu, job)| ledger.get(cpu) != Some(job)) {
         let detail = format!("the database gives CPU {cpu} to job {job}, the ledger does not");

@@ -114,7 +114,6 @@ struct Follow {
 /// Whether the loop goes on.
 enum Next {
     Wait,
-    Again,
     Pause,
     Over,
 }
@@ -140,7 +139,6 @@ impl Follow {
             };
             match next {
                 Next::Over => break,
-                Next::Again => {}
                 Next::Pause => self.rest().await,
                 Next::Wait => {
                     self.pause = PAUSE_MIN;

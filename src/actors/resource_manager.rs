@@ -359,8 +359,7 @@ impl Handler<CancelJobs> for ResourceManagerActor {
     type Result = ResponseFuture<Vec<Cancelled>>;
 
     fn handle(&mut self, message: CancelJobs, ctx: &mut Self::Context) -> Self::Result {
-        let (outcomes, step) =
-            self.kernel.cancel(&message.jobs, &message.principal, clock::now());
+        let (outcomes, step) = self.kernel.cancel(&message.jobs, &message.principal, clock::now());
         let (reply, answer) = oneshot::channel();
         if step.changes.is_empty() {
             return Box::pin(async move { outcomes });
@@ -374,7 +373,11 @@ impl Handler<GetQueueView> for ResourceManagerActor {
     type Result = MessageResult<GetQueueView>;
 
     fn handle(&mut self, _: GetQueueView, _: &mut Self::Context) -> Self::Result {
-        MessageResult::<GetQueueView>(if self.stopping { QueueView::default() } else { self.kernel.view() })
+        MessageResult::<GetQueueView>(if self.stopping {
+            QueueView::default()
+        } else {
+            self.kernel.view()
+        })
     }
 }
 

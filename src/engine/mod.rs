@@ -22,7 +22,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::ids::{Attempt, CpuId};
 use crate::kernel::job::{ExitCode, Usage};
+pub use crate::kernel::places::StreamFile;
 use crate::kernel::time::Time;
+pub use crate::kernel::transition::{Handle, Stop};
 
 /// A boxed future, as object-safe traits need it.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -44,15 +46,6 @@ impl Key {
     pub fn name(&self) -> String {
         format!("{}.{}", self.attempt, self.nonce)
     }
-}
-
-/// Where one stream of a job goes: a path beneath a root that links must not leave.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StreamFile {
-    /// An absolute folder that must not be left. Missing folders below it are created.
-    pub root: PathBuf,
-    /// The file, relative to `root`.
-    pub path: PathBuf,
 }
 
 /// All that is needed to run one attempt.
@@ -80,25 +73,6 @@ pub struct Order {
     pub cpus: Vec<CpuId>,
     /// Whether to pin it to them.
     pub pin: bool,
-}
-
-/// The script's process, verifiable: a bare pid is never trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Handle {
-    /// The script's process id.
-    pub pid: i32,
-    /// When it was spawned.
-    pub start_time: Time,
-}
-
-/// Why a supervisor stopped a script, or that it did not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stop {
-    /// It was asked to.
-    Cancelled,
-    /// The time limit had passed.
-    TimeLimit,
 }
 
 /// What a supervisor knows at the end of its attempt.

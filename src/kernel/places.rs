@@ -115,8 +115,7 @@ mod tests {
 
     #[test]
     fn an_absolute_path_is_opened_beneath_its_own_root() {
-        let files =
-            places().files(JobId(7), Some("/home/a"), Some("/home/a/x"), Some("/logs/y/z"));
+        let files = places().files(JobId(7), Some("/home/a"), Some("/home/a/x"), Some("/logs/y/z"));
         assert_eq!(files.stdout, StreamFile { root: "/home/a".into(), path: "x".into() });
         assert_eq!(files.stderr, StreamFile { root: "/logs".into(), path: "y/z".into() });
     }

@@ -17,18 +17,25 @@ pub fn pending_reason(now: &Snapshot, job: JobId, cpus: u32) -> (&'static str, S
         let total = now.total_cpus;
         return (
             "PartitionConfig",
-            format!("needs {cpus} CPUs, this server now has {total}; restart it with more, or cancel"),
+            format!(
+                "needs {cpus} CPUs, this server now has {total}; restart it with more, or cancel"
+            ),
         );
     }
     match now.head {
         Some((head, _)) if head != job => (
             "Priority",
-            format!("job {head} is first in the queue; this one may start earlier only where it \
-                     does not delay it"),
+            format!(
+                "job {head} is first in the queue; this one may start earlier only where it \
+                     does not delay it"
+            ),
         ),
         _ => (
             "Resources",
-            format!("is next; needs {cpus} CPUs, {} of {} are free", now.available_cpus, now.total_cpus),
+            format!(
+                "is next; needs {cpus} CPUs, {} of {} are free",
+                now.available_cpus, now.total_cpus
+            ),
         ),
     }
 }

@@ -21,9 +21,8 @@ use crate::kernel::time::SECOND_US;
 use crate::kernel::view::Snapshot;
 
 /// Bounds of the start latency histogram, seconds: from a bare spawn to a long queue.
-const LATENCY_BUCKETS_S: [f64; 14] = [
-    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3_600.0, 86_400.0,
-];
+const LATENCY_BUCKETS_S: [f64; 14] =
+    [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3_600.0, 86_400.0];
 
 /// Counters of this process.
 #[derive(Debug)]

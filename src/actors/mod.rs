@@ -1,0 +1,150 @@
+//! *Purpose*: the wiring: who talks to whom.
+//!
+//! *Owns*: [`start`], which makes the actors and hands each the few recipients he sends to, and
+//! [`System`], the ends that the api holds.
+//!
+//! *Promises*: only the resource manager changes job or CPU state; there is one of it.
+//!
+//! *Not here*: policy, SQL, processes, HTTP.
+//!
+//! ```text
+//!            SubmitJobs CancelJobs Drain          MakeDurable
+//!   System ───────────────────────▶ Resource ────────────────▶ StoreWriter (own thread)
+//!     │ Await      GetQueueView ▶    Manager  ◀─ LookAtAll ──┐      ▲ DoChores
+//!     ▼            ApplyPlan ▶      │  │  │                  │      │
+//!  EventHub ◀────── Publish ────────┘  │  └─ Stop Look ─▶ Recovery ─┘
+//!            Scheduler ◀──── Wake ─────┘     Executor ── Observed ─▶ ResourceManager
+//! ```
+
+pub mod audit;
+pub mod event_hub;
+pub mod executor;
+pub mod messages;
+pub mod order;
+pub mod recovery;
+pub mod resource_manager;
+pub mod scheduler;
+pub mod store_writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::sync::watch;
+
+use crate::engine::Engine;
+use crate::kernel::ids::{CommitNo, Epoch, EventId};
+use crate::kernel::kernel::Kernel;
+use crate::kernel::view::Snapshot;
+use crate::observe::metrics::Metrics;
+use crate::store::backend::Readers;
+use crate::store::write::Writer;
+
+use event_hub::EventHub;
+use executor::{ExecutorActor, Tools};
+use messages::{Await, CancelJobs, Drain, RunAudit, SubmitJobs};
+use order::Orders;
+use recovery::{RecoveryActor, Witnesses};
+use resource_manager::{Outlets, ResourceManagerActor};
+use scheduler::SchedulerActor;
+use store_writer::StoreWriter;
+
+/// The ends that the rest of the server holds.
+#[derive(Clone)]
+pub struct System {
+    /// Submits.
+    pub submit: Recipient<SubmitJobs>,
+    /// Cancels.
+    pub cancel: Recipient<CancelJobs>,
+    /// Waits for a job's next change.
+    pub await_job: Recipient<Await>,
+    /// Audits now.
+    pub audit: Recipient<RunAudit>,
+    /// Stops accepting and starting.
+    pub drain: Recipient<Drain>,
+    /// "Now".
+    pub snapshot: watch::Receiver<Arc<Snapshot>>,
+    /// The last durable event.
+    pub last_event: watch::Receiver<EventId>,
+    /// History.
+    pub readers: Readers,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// What the actors are made of.
+pub struct Parts {
+    /// As loaded at boot.
+    pub kernel: Kernel,
+    /// The commit it was loaded at.
+    pub commit_no: CommitNo,
+    /// The writer that loaded it.
+    pub writer: Writer,
+    /// Its readers.
+    pub readers: Readers,
+    /// What runs scripts.
+    pub engine: Arc<dyn Engine>,
+    /// Where orders come from.
+    pub orders: Arc<dyn Orders>,
+    /// The scheduler's net.
+    pub tick: Duration,
+}
+
+/// Starts all actors on the current arbiter, the writer on one of its own.
+#[must_use]
+pub fn start(parts: Parts) -> System {
+    let Parts { kernel, commit_no, writer, readers, engine, orders, tick } = parts;
+    let metrics = Arc::new(Metrics::default());
+    let (snapshot_sender, snapshot) = watch::channel(Arc::new(first_snapshot(&kernel, commit_no)));
+    let (_, next_event) = kernel.next_ids();
+    let (event_sender, last_event) = watch::channel(EventId(next_event.0 - 1));
+    let epoch: Epoch = writer.epoch();
+    let writer_thread = Arbiter::new();
+    let writer =
+        StoreWriter::start_in_arbiter(&writer_thread.handle(), |_| StoreWriter::new(writer));
+    let hub = EventHub::new(event_sender).start();
+    let manager = ResourceManagerActor::create(|ctx| {
+        let manager = ctx.address();
+        let scheduler =
+            SchedulerActor::new(manager.clone().recipient(), manager.clone().recipient(), tick)
+                .start();
+        let observed = manager.recipient();
+        let tools = Arc::new(Tools { engine: Arc::clone(&engine), orders, observed });
+        let outlets = Outlets {
+            wake: scheduler.recipient(),
+            durable: writer.clone().recipient(),
+            publish: hub.clone().recipient(),
+            make_executor: Box::new(move |attempt, fresh| {
+                ExecutorActor::launch(attempt, fresh, Arc::clone(&tools))
+            }),
+            snapshot: snapshot_sender,
+            metrics: Arc::clone(&metrics),
+        };
+        ResourceManagerActor::new(kernel, epoch, commit_no, outlets)
+    });
+    let witnesses = Arc::new(Witnesses {
+        snapshot: snapshot.clone(),
+        readers: readers.clone(),
+        engine,
+        metrics: Arc::clone(&metrics),
+    });
+    let recovery =
+        RecoveryActor::new(manager.clone().recipient(), writer.recipient(), witnesses).start();
+    System {
+        submit: manager.clone().recipient(),
+        cancel: manager.clone().recipient(),
+        drain: manager.recipient(),
+        await_job: hub.recipient(),
+        audit: recovery.recipient(),
+        snapshot,
+        last_event,
+        readers,
+        metrics,
+    }
+}
+
+/// What the last commit of the former server left behind.
+fn first_snapshot(kernel: &Kernel, commit_no: CommitNo) -> Snapshot {
+    let (_, next_event) = kernel.next_ids();
+    Snapshot { commit_no, last_event: EventId(next_event.0 - 1), ..kernel.snapshot() }
+}

@@ -1,0 +1,164 @@
+//! *Purpose*: the shapes of submit bodies, for clients that build them and for the OpenAPI
+//! document.
+//!
+//! *Owns*: [`SubmitBody`], [`NestedBody`], [`BatchBody`].
+//!
+//! *Promises*: every field here is read by `wire::submit` (a test sends them all).
+//!
+//! *Not here*: reading a body, which finds all its faults at once (`wire::submit`).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A number of the unit the field names, or text with a unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Amount {
+    /// A bare number.
+    Number(i64),
+    /// Text with a unit.
+    Text(String),
+}
+
+/// A job to submit, flat.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SubmitBody {
+    /// The script's text; `/bin/bash` runs it unless its first line names an interpreter.
+    #[schema(example = "#!/bin/bash\necho hello")]
+    pub script: String,
+    /// Its name, up to 255 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Whom to charge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Who submits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The partition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition: Option<String>,
+    /// CPUs, at least 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, example = 4)]
+    pub cpus: Option<i64>,
+    /// CPUs of each task; with `ntasks_per_node` instead of `cpus`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub cpus_per_task: Option<i64>,
+    /// Tasks; their CPUs are added up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub ntasks_per_node: Option<i64>,
+    /// All CPUs of this server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exclusive: Option<bool>,
+    /// Memory: bytes, or `"512M"`, `"2G"` (binary).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Amount>,
+    /// Minutes, or text as Slurm has it: `"1-12:00:00"`, `"90s"`, `"UNLIMITED"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_limit: Option<Amount>,
+    /// An absolute path; without one the job runs in a folder of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub working_directory: Option<String>,
+    /// File for standard output: `%j` is the id, `%x` the name, `%%` a percent sign.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "out/%j.txt")]
+    pub standard_output: Option<String>,
+    /// File for standard error; it joins standard output when only that is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_error: Option<String>,
+    /// Variables.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment: Option<BTreeMap<String, String>>,
+    /// Larger runs first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i64>,
+    /// Labels to find it by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
+    /// A remark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// Seconds between TERM and KILL when it is stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0)]
+    pub kill_grace_s: Option<i64>,
+    /// The same as text: `"30s"`, `"2m"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kill_grace: Option<String>,
+    /// The door it comes through: `API`, `CLI` or `WEB`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "API")]
+    pub data_source: Option<String>,
+}
+
+/// A job to submit, nested, as slurmrestd and the replaced system have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NestedBody {
+    /// All but the script.
+    pub job: NestedJob,
+    /// The script's text.
+    pub script: String,
+}
+
+/// All but the script.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[allow(missing_docs, reason = "as in SubmitBody, by slurmrestd's names")]
+pub struct NestedJob {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition: Option<String>,
+    /// Created when it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_working_directory: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_output: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_error: Option<String>,
+    /// An object of strings; a list of `"NAME=value"` is read too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub ntasks_per_node: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub cpus_per_task: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_per_node: Option<Amount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_limit: Option<Amount>,
+    /// All CPUs of this server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exclusive: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0)]
+    pub kill_grace_s: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kill_grace: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "API")]
+    pub data_source: Option<String>,
+}
+
+/// Jobs to submit together: all of them or none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BatchBody {
+    /// From 1 to 10,000; the nested form is read too.
+    pub jobs: Vec<SubmitBody>,
+}

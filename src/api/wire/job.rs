@@ -1,0 +1,182 @@
+//! *Purpose*: a job and its history, as JSON.
+//!
+//! *Owns*: [`Job`], [`Allocation`], [`Usage`], [`JobList`], [`BatchAccepted`], [`Event`].
+//!
+//! *Promises*: times are RFC 3339 in UTC, durations integers of seconds, ids integers; a field
+//! that is not known yet is `null`, never left out and never invented.
+//!
+//! *Not here*: what the replaced system answered (`wire::seed`).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::kernel::ids::{CpuId, EventId, JobId};
+use crate::kernel::job::{DataSource, StateWord};
+use crate::kernel::time::Time;
+
+/// The text of an instant on the wire.
+#[must_use]
+pub fn format_rfc3339(time: Time) -> String {
+    crate::clock::rfc3339(time)
+}
+
+/// The words for a job's state, for the OpenAPI document only; `StateWord` is what code uses.
+#[derive(ToSchema)]
+#[schema(as = State, rename_all = "SCREAMING_SNAKE_CASE")]
+#[allow(missing_docs, reason = "Slurm's words, explained in the README")]
+pub enum StateSchema {
+    Pending,
+    Running,
+    Completing,
+    Completed,
+    Failed,
+    Cancelled,
+    Timeout,
+    OutOfMemory,
+    NodeFail,
+}
+
+/// One job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Job {
+    /// Its number.
+    #[schema(value_type = i64, example = 17)]
+    pub id: JobId,
+    /// Its name.
+    #[schema(example = "align")]
+    pub name: String,
+    /// Whom to charge; empty when nobody was named.
+    pub account: String,
+    /// Who submitted it, as the client said.
+    pub user: String,
+    /// The partition.
+    #[schema(example = "default")]
+    pub partition: String,
+    /// Where in its life it is.
+    #[schema(value_type = StateSchema)]
+    pub state: StateWord,
+    /// One word for why: for a waiting job `Resources`, `Priority` and the like.
+    #[schema(example = "Resources")]
+    pub state_reason: Option<String>,
+    /// The same as one plain sentence.
+    pub state_detail: Option<String>,
+    /// Larger runs first.
+    pub priority: i64,
+    /// CPUs it has or waits for.
+    #[schema(example = 4)]
+    pub cpus: u32,
+    /// Memory asked for, bytes.
+    pub memory_bytes: Option<i64>,
+    /// Time limit, seconds; null is unlimited.
+    #[schema(example = 600)]
+    pub time_limit_s: Option<i64>,
+    /// Where it runs.
+    pub working_directory: Option<String>,
+    /// Where standard output goes; null when the server keeps it.
+    pub standard_output: Option<String>,
+    /// Where standard error goes; null when the server keeps it or it joins standard output.
+    pub standard_error: Option<String>,
+    /// Labels to find it by.
+    pub labels: BTreeMap<String, String>,
+    /// A remark.
+    pub comment: Option<String>,
+    /// The door it came through: `API`, `CLI` or `WEB`.
+    #[schema(value_type = String, example = "API")]
+    pub data_source: DataSource,
+    /// When it was submitted.
+    #[schema(example = "2026-11-22T03:42:17.123456Z")]
+    pub submit_time: String,
+    /// From when on it may start.
+    pub eligible_time: Option<String>,
+    /// When its script was spawned.
+    pub start_time: Option<String>,
+    /// When it ended.
+    pub end_time: Option<String>,
+    /// Seconds from start to end, or to now while it runs; 0 before the start.
+    pub elapsed_s: i64,
+    /// `code:signal`; null before the end and where no script ended.
+    #[schema(example = "0:0")]
+    pub exit_code: Option<String>,
+    /// What went wrong, in a sentence.
+    pub error: Option<String>,
+    /// What of the request was not honoured, one sentence each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// Which run this is; 0 before the first.
+    pub attempt: u32,
+    /// The CPUs it holds or held.
+    pub allocation: Option<Allocation>,
+    /// What its processes used; null before the end.
+    pub usage: Option<Usage>,
+}
+
+/// The CPUs of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Allocation {
+    /// Which CPUs.
+    #[schema(value_type = Vec<u32>)]
+    pub cpu_ids: Vec<CpuId>,
+    /// The script's process.
+    pub process_id: Option<i64>,
+    /// Since when.
+    pub allocation_time: String,
+    /// Whether they were given back.
+    pub released: bool,
+    /// When they were given back.
+    pub released_time: Option<String>,
+}
+
+/// What a job's process tree used.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Usage {
+    /// CPU time in user mode, seconds.
+    pub user_cpu_s: f64,
+    /// CPU time in the kernel, seconds.
+    pub system_cpu_s: f64,
+    /// Resident set of the largest single process, bytes.
+    pub max_rss_bytes: i64,
+}
+
+/// A page of jobs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct JobList {
+    /// The jobs, latest first unless asked otherwise.
+    pub jobs: Vec<Job>,
+    /// Hand this back as `cursor` for the next page; null on the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// The numbers of a batch, in the order it was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BatchAccepted {
+    /// Consecutive job ids.
+    #[schema(value_type = Vec<i64>)]
+    pub job_ids: Vec<JobId>,
+}
+
+/// One transition of one job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Event {
+    /// The durable sequence number over all jobs.
+    #[schema(value_type = i64)]
+    pub id: EventId,
+    /// The job.
+    #[schema(value_type = i64)]
+    pub job_id: JobId,
+    /// When.
+    pub time: String,
+    /// The state it left; null for a submission.
+    #[schema(value_type = Option<StateSchema>)]
+    pub from: Option<StateWord>,
+    /// The state it entered.
+    #[schema(value_type = StateSchema)]
+    pub to: StateWord,
+    /// What caused it: `submitted`, `granted`, `exited` …
+    pub cause: String,
+    /// Who: a user, or the part of the server that acted.
+    pub principal: String,
+    /// Which run.
+    pub attempt: u32,
+}

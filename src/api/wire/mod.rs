@@ -1,0 +1,23 @@
+//! *Purpose*: the words on the wire: JSON answers, submit bodies, Slurm's units and `#SBATCH`.
+//!
+//! *Owns*: every JSON type that a client meets, and reading a body into a
+//! [`JobRequest`](crate::kernel::job::JobRequest).
+//!
+//! *Promises*: plain data; no HTTP, no clock, no state. Server and command line share it.
+//!
+//! *Not here*: bounds and paths (`kernel::job`), status codes (`api`).
+
+pub mod body;
+pub mod export;
+mod fields;
+pub mod job;
+pub mod memory;
+pub mod problem;
+pub mod report;
+pub mod resources;
+pub mod sbatch;
+pub mod seed;
+pub mod submission;
+pub mod submit;
+pub mod time_limit;
+pub mod v1;

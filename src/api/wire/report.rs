@@ -1,0 +1,81 @@
+//! *Purpose*: what the server says about itself, as JSON.
+//!
+//! *Owns*: [`Audit`], [`Drift`], [`Info`].
+//!
+//! *Promises*: `consistent` is true exactly when `drift` is empty; no secret is ever a value.
+//!
+//! *Not here*: how drift is found (`actors`), where settings come from (`crate::config`).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::kernel::ids::JobId;
+
+/// Ledger, database and live processes compared at one commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Audit {
+    /// Whether all three agree.
+    pub consistent: bool,
+    /// Where they do not.
+    pub drift: Vec<Drift>,
+    /// The commit at which they were compared.
+    pub commit_no: i64,
+    /// When.
+    pub checked_at: String,
+}
+
+/// One disagreement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Drift {
+    /// What kind, in a word: `cpu_held_twice`, `finished_but_held` …
+    pub kind: String,
+    /// The job concerned.
+    #[schema(value_type = Option<i64>)]
+    pub job_id: Option<JobId>,
+    /// What the ledger in memory says.
+    pub ledger: Option<String>,
+    /// What the database says.
+    pub database: Option<String>,
+    /// What the processes of this machine say.
+    pub processes: Option<String>,
+    /// The same as one sentence.
+    pub message: String,
+}
+
+/// What this server is and can do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Info {
+    /// Its version.
+    #[schema(example = "0.1.0")]
+    pub version: String,
+    /// The effective settings by name; secrets are hidden.
+    pub configuration: BTreeMap<String, SettingValue>,
+    /// What isolation works here, and what does not.
+    pub isolation: Vec<Ability>,
+    /// What a user should know about this installation, one sentence each.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// One setting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SettingValue {
+    /// Its value as text.
+    pub value: String,
+    /// Where it came from: `flag`, `environment`, `file` or `default`.
+    #[schema(example = "default")]
+    pub source: String,
+}
+
+/// One thing that works here or does not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Ability {
+    /// Its name: `cpu_pinning`, `memory_limit` …
+    pub name: String,
+    /// Whether it works.
+    pub works: bool,
+    /// How, or why not.
+    pub detail: String,
+}

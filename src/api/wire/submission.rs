@@ -1,0 +1,104 @@
+//! *Purpose*: a job that was read from a body, and how its sender named the parts of it.
+//!
+//! *Owns*: [`Submission`], the only way from a body through the kernel's door.
+//!
+//! *Promises*: a refusal names the field as the body named it, or the script and its line.
+//!
+//! *Not here*: reading the body (`wire::submit`), the bounds (`kernel::job`).
+
+use std::collections::BTreeMap;
+
+use super::sbatch::Placed;
+use crate::kernel::job::{FieldError, JobRequest, JobSpec, Site};
+
+/// A body that was read: the request, and how its sender named the parts of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// What is asked for.
+    pub request: JobRequest,
+    prefix: String,
+    names: BTreeMap<&'static str, Source>,
+}
+
+/// Where a field of the request came from, when not from the body's field of that name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Source {
+    Body(String),
+    Line(String),
+}
+
+impl Submission {
+    /// Checks the request against what the site allows.
+    ///
+    /// # Errors
+    /// Every bad field, as the body names it.
+    pub fn check(self, site: &Site) -> Result<JobSpec, Vec<FieldError>> {
+        let Submission { request, prefix, names } = self;
+        JobSpec::try_from((request, site)).map_err(|refused| {
+            refused.0.into_iter().map(|error| renamed(error, &prefix, &names)).collect()
+        })
+    }
+}
+
+/// Says a refusal of the kernel in the words of the body.
+fn renamed(error: FieldError, prefix: &str, names: &BTreeMap<&'static str, Source>) -> FieldError {
+    let (head, tail) = match error.field.find('.') {
+        Some(dot) => error.field.split_at(dot),
+        None => (error.field.as_str(), ""),
+    };
+    match names.get(head) {
+        None => FieldError::new(format!("{prefix}{}", error.field), error.message),
+        Some(Source::Body(name)) => FieldError::new(format!("{name}{tail}"), error.message),
+        Some(Source::Line(place)) => {
+            FieldError::new(format!("{prefix}script"), format!("{place}: {}", error.message))
+        }
+    }
+}
+
+/// How the sender named the parts of a request.
+pub(super) struct Names {
+    path: String,
+    prefix: String,
+    names: BTreeMap<&'static str, Source>,
+}
+
+impl Names {
+    /// `path` stands before the fields of the job, `prefix` before its script.
+    pub(super) fn new(path: String, prefix: String) -> Names {
+        Names { path, prefix, names: BTreeMap::new() }
+    }
+
+    pub(super) fn submission(self, request: JobRequest) -> Submission {
+        Submission { request, prefix: self.prefix, names: self.names }
+    }
+
+    /// `field` of the request was `own` in the body.
+    pub(super) fn say(&mut self, field: &'static str, own: &str) {
+        self.names.insert(field, Source::Body(format!("{}{own}", self.path)));
+    }
+
+    /// `field` of the request stood in a `#SBATCH` line.
+    pub(super) fn line(&mut self, field: &'static str, place: &str) {
+        self.names.insert(field, Source::Line(place.to_owned()));
+    }
+
+    /// The body's value, else the line's; remembers which.
+    pub(super) fn either<T>(
+        &mut self,
+        field: &'static str,
+        own: &str,
+        body: Option<T>,
+        line: Option<Placed<T>>,
+    ) -> Option<T> {
+        match (body, line) {
+            (None, Some(line)) => {
+                self.line(field, &line.place);
+                Some(line.value)
+            }
+            (body, _) => {
+                self.say(field, own);
+                body
+            }
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! *Purpose*: reads a submit body, flat or nested, with the `#SBATCH` lines of its script.
+//!
+//! *Owns*: [`parse_submit`], [`parse_batch`], and how the lines fill what the body leaves out.
+//!
+//! *Promises*: no body panics; all faults of a body are found at once; what a body says wins
+//! over `#SBATCH` lines; a field is named as the body names it, in a batch with its index.
+//!
+//! *Not here*: bounds and paths (`kernel::job`), status codes (`api`), how a refusal of the
+//! kernel finds the body's words (`wire::submission`).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::fields::{Fields, kind};
+use super::sbatch::{self, Directives, Placed};
+use super::submission::Names;
+pub use super::submission::Submission;
+use super::{memory, time_limit};
+use crate::kernel::job::{CpusAsked, DataSource, FieldError, JobRequest, LimitAsked};
+
+/// Most jobs of one batch.
+pub const BATCH_JOBS_MAX: usize = 10_000;
+
+/// After so many faults the rest of a batch is not looked at: nobody reads on.
+const FAULTS_SHOWN: usize = 100;
+
+/// By which routes a body came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// This system's own.
+    V1,
+    /// The replaced system's, where `X:Y` meant hours and minutes.
+    Seed,
+}
+
+/// Why a body was not read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyRefused {
+    /// Not JSON at all (400).
+    #[error("the body is not JSON: {0}")]
+    Malformed(String),
+    /// JSON that asks for something that cannot be (422).
+    #[error("{}", .0.iter().map(|e| format!("{}: {}", e.field, e.message)).collect::<Vec<_>>().join("; "))]
+    Fields(Vec<FieldError>),
+}
+
+/// Reads a body of one job.
+///
+/// # Errors
+/// [`BodyRefused`], with every fault in it.
+pub fn parse_submit(body: &[u8], door: Door) -> Result<Submission, BodyRefused> {
+    let mut errors = Vec::new();
+    let submission = one(json(body)?, String::new(), door, &mut errors);
+    match submission {
+        Some(submission) if errors.is_empty() => Ok(submission),
+        _ => Err(BodyRefused::Fields(errors)),
+    }
+}
+
+/// Reads a body `{"jobs":[…]}`; all its jobs are good or none is returned.
+///
+/// # Errors
+/// [`BodyRefused`], with the faults of all jobs (of the first hundred).
+pub fn parse_batch(body: &[u8]) -> Result<Vec<Submission>, BodyRefused> {
+    let mut errors = Vec::new();
+    let Value::Object(map) = json(body)? else {
+        return Err(fault("body", "an object {\"jobs\": […]} is expected"));
+    };
+    let mut fields = Fields::new(map, "", &mut errors);
+    let jobs = match fields.take("jobs") {
+        Some(Value::Array(jobs)) if jobs.is_empty() => {
+            Err("is empty; send at least one".to_owned())
+        }
+        Some(Value::Array(jobs)) if jobs.len() > BATCH_JOBS_MAX => {
+            Err(format!("{} jobs; at most {BATCH_JOBS_MAX} in one batch", jobs.len()))
+        }
+        Some(Value::Array(jobs)) => Ok(jobs),
+        Some(other) => Err(format!("is {}; a list of jobs is expected", kind(&other))),
+        None => Err("is missing; send a list of jobs".to_owned()),
+    };
+    let jobs = jobs.unwrap_or_else(|message| {
+        fields.refuse("jobs", message);
+        Vec::new()
+    });
+    fields.finish();
+    let mut submissions = Vec::with_capacity(jobs.len());
+    for (index, job) in jobs.into_iter().enumerate() {
+        submissions.extend(one(job, format!("jobs[{index}]."), Door::V1, &mut errors));
+        if errors.len() >= FAULTS_SHOWN {
+            break;
+        }
+    }
+    if errors.is_empty() { Ok(submissions) } else { Err(BodyRefused::Fields(errors)) }
+}
+
+fn json(body: &[u8]) -> Result<Value, BodyRefused> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(BodyRefused::Malformed("it is empty; send an object with a script".to_owned()));
+    }
+    serde_json::from_slice(body).map_err(|error| BodyRefused::Malformed(error.to_string()))
+}
+
+fn fault(field: &str, message: &str) -> BodyRefused {
+    BodyRefused::Fields(vec![FieldError::new(field, message)])
+}
+
+/// One job of a body. `prefix` is what its fields are named below: `""` or `"jobs[1]."`.
+fn one(
+    value: Value,
+    prefix: String,
+    door: Door,
+    errors: &mut Vec<FieldError>,
+) -> Option<Submission> {
+    let Value::Object(mut map) = value else {
+        let field = if prefix.is_empty() { "body" } else { prefix.trim_end_matches('.') };
+        let message = format!("is {}; an object with a script is expected", kind(&value));
+        errors.push(FieldError::new(field, message));
+        return None;
+    };
+    let Some(nested) = map.remove("job") else {
+        let mut fields = Fields::new(map, prefix.clone(), errors);
+        let script = script(&mut fields);
+        return Asked::read(fields, FLAT, door).into_submission(script?, prefix, errors);
+    };
+    let mut top = Fields::new(map, prefix.clone(), errors);
+    let script = script(&mut top);
+    top.finish();
+    let job = match nested {
+        Value::Object(job) => job,
+        Value::Null => Map::new(),
+        other => {
+            let message = format!("is {}; an object is expected", kind(&other));
+            errors.push(FieldError::new(format!("{prefix}job"), message));
+            return None;
+        }
+    };
+    let fields = Fields::new(job, format!("{prefix}job."), errors);
+    Asked::read(fields, NESTED, door).into_submission(script?, prefix, errors)
+}
+
+fn script(fields: &mut Fields<'_>) -> Option<String> {
+    let before = fields.errors().len();
+    let script = fields.text("script");
+    if script.is_none() && fields.errors().len() == before {
+        fields.refuse("script", "is missing; send the text of a shell script");
+    }
+    script
+}
+
+/// What the two shapes of body call the same thing.
+#[derive(Clone, Copy)]
+struct Shape {
+    nested: bool,
+    memory: &'static str,
+    directory: &'static str,
+}
+
+const FLAT: Shape = Shape { nested: false, memory: "memory", directory: "working_directory" };
+const NESTED: Shape =
+    Shape { nested: true, memory: "memory_per_node", directory: "current_working_directory" };
+
+/// What a body asks for, before the `#SBATCH` lines fill the gaps.
+struct Asked {
+    shape: Shape,
+    path: String,
+    name: Option<String>,
+    account: Option<String>,
+    user: Option<String>,
+    partition: Option<String>,
+    cpus: Option<i64>,
+    cpus_per_task: Option<i64>,
+    ntasks_per_node: Option<i64>,
+    exclusive: Option<bool>,
+    memory_bytes: Option<i64>,
+    limit: Option<LimitAsked>,
+    priority: Option<i64>,
+    directory: Option<String>,
+    standard_output: Option<String>,
+    standard_error: Option<String>,
+    environment: Option<BTreeMap<String, String>>,
+    labels: Option<BTreeMap<String, String>>,
+    comment: Option<String>,
+    kill_grace_s: Option<i64>,
+    data_source: DataSource,
+}
+
+impl Asked {
+    fn read(mut fields: Fields<'_>, shape: Shape, door: Door) -> Asked {
+        let asked = Asked {
+            shape,
+            path: fields.path(""),
+            name: fields.text("name"),
+            account: fields.text("account"),
+            user: fields.text("user"),
+            partition: fields.text("partition"),
+            cpus: if shape.nested { None } else { at_least_one(&mut fields, "cpus") },
+            cpus_per_task: at_least_one(&mut fields, "cpus_per_task"),
+            ntasks_per_node: at_least_one(&mut fields, "ntasks_per_node"),
+            exclusive: fields.flag("exclusive"),
+            memory_bytes: fields.parsed(shape.memory, memory::parse_value),
+            limit: fields.parsed("time_limit", |v| time_limit::parse_value(v, door)),
+            priority: fields.whole("priority"),
+            directory: fields.text(shape.directory),
+            standard_output: fields.text("standard_output"),
+            standard_error: fields.text("standard_error"),
+            environment: environment(&mut fields, shape),
+            labels: fields.strings("labels"),
+            comment: fields.text("comment"),
+            kill_grace_s: kill_grace_s(&mut fields),
+            data_source: fields.parsed("data_source", data_source).unwrap_or(DataSource::Api),
+        };
+        if let (Some(cpus), true) =
+            (asked.cpus, asked.cpus_per_task.is_some() || asked.ntasks_per_node.is_some())
+        {
+            let product =
+                asked.cpus_per_task.unwrap_or(1).saturating_mul(asked.ntasks_per_node.unwrap_or(1));
+            if product != cpus {
+                fields.refuse(
+                    "cpus",
+                    format!(
+                        "is {cpus}, but cpus_per_task × ntasks_per_node is {product}; send one"
+                    ),
+                );
+            }
+        }
+        fields.finish();
+        asked
+    }
+
+    /// Fills the gaps from the script's `#SBATCH` lines.
+    fn into_submission(
+        self,
+        script: String,
+        prefix: String,
+        errors: &mut Vec<FieldError>,
+    ) -> Option<Submission> {
+        let mut lines = sbatch::read(&script);
+        let faults = std::mem::take(&mut lines.errors);
+        if !faults.is_empty() {
+            let field = format!("{prefix}script");
+            errors.extend(faults.into_iter().map(|e| FieldError::new(field.clone(), e.message)));
+            return None;
+        }
+        let mut warnings = std::mem::take(&mut lines.warnings);
+        let mut names = Names::new(self.path.clone(), prefix);
+        let cpus = self.cpus(&lines, &mut names);
+        let memory_bytes = self.memory(&lines, cpus, &mut names, &mut warnings);
+        let shape = self.shape;
+        let environment = filled(self.environment.unwrap_or_default(), &lines, &mut warnings);
+        names.say("environment", "environment");
+        names.say("labels", "labels");
+        names.say("kill_grace_s", "kill_grace_s");
+        names.say("user", "user");
+        let request = JobRequest {
+            name: names.either("name", "name", self.name, lines.job_name),
+            account: names.either("account", "account", self.account, lines.account),
+            user: self.user,
+            partition: names.either("partition", "partition", self.partition, lines.partition),
+            cpus,
+            memory_bytes,
+            limit: names
+                .either("time_limit", "time_limit", self.limit, lines.time)
+                .unwrap_or(LimitAsked::Default),
+            priority: self.priority.unwrap_or(0),
+            create_working_directory: shape.nested && self.directory.is_some(),
+            working_directory: names.either(
+                "working_directory",
+                shape.directory,
+                self.directory,
+                lines.chdir,
+            ),
+            standard_output: names.either(
+                "standard_output",
+                "standard_output",
+                self.standard_output,
+                lines.output,
+            ),
+            standard_error: names.either(
+                "standard_error",
+                "standard_error",
+                self.standard_error,
+                lines.error,
+            ),
+            environment,
+            labels: self.labels.unwrap_or_default(),
+            comment: names.either("comment", "comment", self.comment, lines.comment),
+            kill_grace_s: self.kill_grace_s,
+            data_source: self.data_source,
+            warnings,
+            ..JobRequest::new(script)
+        };
+        Some(names.submission(request))
+    }
+
+    fn cpus(&self, lines: &Directives, names: &mut Names) -> CpusAsked {
+        let from_body =
+            self.cpus.is_some() || self.cpus_per_task.is_some() || self.ntasks_per_node.is_some();
+        if from_body {
+            let own = match (self.cpus, self.cpus_per_task) {
+                (Some(_), _) => "cpus",
+                (None, Some(_)) => "cpus_per_task",
+                (None, None) => "ntasks_per_node",
+            };
+            names.say("cpus", own);
+        } else {
+            let line = lines.cpus_per_task.as_ref().or(lines.ntasks.as_ref());
+            match line.or(lines.ntasks_per_node.as_ref()) {
+                Some(line) => names.line("cpus", &line.place),
+                None => names.say("cpus", if self.shape.nested { "cpus_per_task" } else { "cpus" }),
+            }
+        }
+        if self.exclusive.unwrap_or(lines.exclusive) {
+            return CpusAsked::All;
+        }
+        let value = |placed: &Option<Placed<i64>>| placed.as_ref().map(|p| p.value);
+        let tasks = self.ntasks_per_node.or(value(&lines.ntasks)).or(value(&lines.ntasks_per_node));
+        let each = self.cpus_per_task.or(value(&lines.cpus_per_task)).unwrap_or(1);
+        CpusAsked::Count(self.cpus.unwrap_or_else(|| each.saturating_mul(tasks.unwrap_or(1))))
+    }
+
+    fn memory(
+        &self,
+        lines: &Directives,
+        cpus: CpusAsked,
+        names: &mut Names,
+        warnings: &mut Vec<String>,
+    ) -> Option<i64> {
+        if self.memory_bytes.is_some() {
+            names.say("memory", self.shape.memory);
+            return self.memory_bytes;
+        }
+        if let Some(line) = &lines.memory_bytes {
+            names.line("memory", &line.place);
+            return Some(line.value);
+        }
+        let line = lines.memory_per_cpu_bytes.as_ref()?;
+        names.line("memory", &line.place);
+        let CpusAsked::Count(count) = cpus else {
+            warnings
+                .push(format!("{}: with all CPUs asked for, no memory is recorded.", line.place));
+            return None;
+        };
+        Some(line.value.saturating_mul(count))
+    }
+}
+
+fn at_least_one(fields: &mut Fields<'_>, name: &'static str) -> Option<i64> {
+    let count = fields.whole(name)?;
+    if count < 1 {
+        fields.refuse(name, format!("is {count}; at least 1"));
+        return None;
+    }
+    Some(count)
+}
+
+/// An object of strings; slurmrestd's list of `NAME=value` in the nested form.
+fn environment(fields: &mut Fields<'_>, shape: Shape) -> Option<BTreeMap<String, String>> {
+    let Some(Value::Array(list)) = fields.peek("environment") else {
+        return fields.strings("environment");
+    };
+    let list = list.clone();
+    if !shape.nested {
+        return fields.strings("environment");
+    }
+    fields.take("environment");
+    let mut variables = BTreeMap::new();
+    for (index, entry) in list.iter().enumerate() {
+        match entry.as_str().and_then(|e| e.split_once('=')) {
+            Some((name, value)) => {
+                variables.insert(name.to_owned(), value.to_owned());
+            }
+            None => fields
+                .refuse(&format!("environment[{index}]"), "a string \"NAME=value\" is expected"),
+        }
+    }
+    Some(variables)
+}
+
+fn kill_grace_s(fields: &mut Fields<'_>) -> Option<i64> {
+    let seconds = fields.whole("kill_grace_s");
+    let text = fields.parsed("kill_grace", |value| match value {
+        Value::String(text) => time_limit::parse_duration_s(text),
+        Value::Number(n) => n.as_i64().ok_or_else(|| format!("{n} is not whole seconds")),
+        other => Err(format!("is {}; write \"30s\"", kind(other))),
+    });
+    if seconds.is_some() && text.is_some() && seconds != text {
+        fields.refuse("kill_grace", "differs from kill_grace_s; send one of them");
+    }
+    seconds.or(text)
+}
+
+fn data_source(value: &Value) -> Result<DataSource, String> {
+    [DataSource::Api, DataSource::Cli, DataSource::Web]
+        .into_iter()
+        .find(|source| value.as_str() == Some(source.word()))
+        .ok_or_else(|| "is none of \"API\", \"CLI\" and \"WEB\"".to_owned())
+}
+
+/// `#SBATCH --export=NAME=value` sets what the body leaves out. The server knows no caller's
+/// environment: `ALL` and `NONE` are the client's to follow, and a bare name that the client
+/// did not send is said.
+fn filled(
+    mut environment: BTreeMap<String, String>,
+    lines: &Directives,
+    warnings: &mut Vec<String>,
+) -> BTreeMap<String, String> {
+    let Some(export) = &lines.export else { return environment };
+    for (name, value) in &export.value.names {
+        match value {
+            Some(value) => {
+                environment.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+            None if environment.contains_key(name) => {}
+            None => warnings.push(format!(
+                "{}={name}: the variable was not sent with the job, so it is not set.",
+                export.place
+            )),
+        }
+    }
+    environment
+}
+
+#[cfg(test)]
+#[path = "submit_tests.rs"]
+mod tests;

@@ -1,0 +1,301 @@
+//! *Purpose*: tests of `wire::submit`.
+//!
+//! *Owns*: a body for each promise.
+//!
+//! *Promises*: none of its own.
+//!
+//! *Not here*: time forms and `#SBATCH` lines, which are tested where they are read.
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::super::body::{Amount, NestedBody, NestedJob, SubmitBody};
+use super::*;
+use crate::kernel::job::Site;
+
+fn site() -> Site {
+    Site {
+        total_cpus: 8,
+        default_limit_s: None,
+        max_limit_s: None,
+        kill_grace_s: 30,
+        output_roots: vec![],
+    }
+}
+
+fn read(body: Value) -> Submission {
+    parse_submit(body.to_string().as_bytes(), Door::V1).unwrap()
+}
+
+fn faults(result: Result<Submission, BodyRefused>) -> Vec<(String, String)> {
+    match result.unwrap_err() {
+        BodyRefused::Fields(errors) => errors.into_iter().map(|e| (e.field, e.message)).collect(),
+        BodyRefused::Malformed(message) => panic!("malformed: {message}"),
+    }
+}
+
+fn refused(body: Value) -> Vec<(String, String)> {
+    faults(parse_submit(body.to_string().as_bytes(), Door::V1))
+}
+
+fn fields(body: Value) -> Vec<String> {
+    refused(body).into_iter().map(|(field, _)| field).collect()
+}
+
+fn map(name: &str, value: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([(name.to_owned(), value.to_owned())])
+}
+
+#[test]
+fn a_script_is_all_a_job_needs() {
+    assert_eq!(read(json!({"script": "true"})).request, JobRequest::new("true"));
+    let nulls = json!({"script": "true", "cpus": null, "name": null, "time_limit": null});
+    assert_eq!(read(nulls).request, JobRequest::new("true"));
+}
+
+#[test]
+fn every_field_of_the_flat_schema_is_read() {
+    let text = |t: &str| Some(t.to_owned());
+    let body = SubmitBody {
+        script: "true".into(),
+        name: text("n"),
+        account: text("a"),
+        user: text("u"),
+        partition: text("p"),
+        cpus: Some(6),
+        cpus_per_task: Some(2),
+        ntasks_per_node: Some(3),
+        exclusive: Some(false),
+        memory: Some(Amount::Text("1G".into())),
+        time_limit: Some(Amount::Number(2)),
+        working_directory: text("/w"),
+        standard_output: text("o"),
+        standard_error: text("e"),
+        environment: Some(map("A", "1")),
+        priority: Some(-3),
+        labels: Some(map("k", "v")),
+        comment: text("c"),
+        kill_grace_s: Some(5),
+        kill_grace: text("5s"),
+        data_source: text("CLI"),
+    };
+    let request = read(serde_json::to_value(&body).unwrap()).request;
+    let expected = JobRequest {
+        name: text("n"),
+        account: text("a"),
+        user: text("u"),
+        partition: text("p"),
+        cpus: CpusAsked::Count(6),
+        memory_bytes: Some(1 << 30),
+        limit: LimitAsked::Seconds(120),
+        priority: -3,
+        working_directory: text("/w"),
+        standard_output: text("o"),
+        standard_error: text("e"),
+        environment: map("A", "1"),
+        labels: map("k", "v"),
+        comment: text("c"),
+        kill_grace_s: Some(5),
+        data_source: DataSource::Cli,
+        ..JobRequest::new("true")
+    };
+    assert_eq!(request, expected);
+}
+
+#[test]
+fn every_field_of_the_nested_schema_is_read() {
+    let text = |t: &str| Some(t.to_owned());
+    let job = NestedJob {
+        name: text("n"),
+        account: text("a"),
+        user: text("u"),
+        partition: text("p"),
+        current_working_directory: text("/w"),
+        standard_output: text("o"),
+        standard_error: text("e"),
+        environment: Some(map("A", "1")),
+        ntasks_per_node: Some(2),
+        cpus_per_task: Some(3),
+        memory_per_node: Some(Amount::Text("1G".into())),
+        time_limit: Some(Amount::Text("1:00:00".into())),
+        exclusive: Some(false),
+        priority: Some(1),
+        labels: Some(map("k", "v")),
+        comment: text("c"),
+        kill_grace_s: Some(5),
+        kill_grace: text("5s"),
+        data_source: text("WEB"),
+    };
+    let body = NestedBody { job, script: "true".into() };
+    let request = read(serde_json::to_value(&body).unwrap()).request;
+    assert_eq!(request.cpus, CpusAsked::Count(6));
+    assert_eq!(request.limit, LimitAsked::Seconds(3600));
+    assert_eq!(request.memory_bytes, Some(1 << 30));
+    assert_eq!(request.working_directory.as_deref(), Some("/w"));
+    assert!(request.create_working_directory);
+    assert_eq!(request.data_source, DataSource::Web);
+}
+
+#[test]
+fn the_nested_form_knows_exclusive_and_lists_of_variables() {
+    let body =
+        json!({"script": "true", "job": {"exclusive": true, "environment": ["A=1", "B=x=y"]}});
+    let request = read(body).request;
+    assert_eq!(request.cpus, CpusAsked::All);
+    assert_eq!(request.environment["B"], "x=y");
+    assert_eq!(fields(json!({"script": "true", "environment": ["A=1"]})), ["environment"]);
+}
+
+#[test]
+fn unknown_fields_and_wrong_types_are_refused_by_name_all_at_once() {
+    let body = json!({
+        "script": 5, "cpu": 1, "cpus": "4", "priority": 1.5, "environment": {"A": 1},
+        "exclusive": "yes", "memory": "much", "labels": [], "kill_grace": true, "data_source": "X",
+    });
+    let mut named = fields(body);
+    named.sort();
+    assert_eq!(
+        named,
+        [
+            "cpu",
+            "cpus",
+            "data_source",
+            "environment.A",
+            "exclusive",
+            "kill_grace",
+            "labels",
+            "memory",
+            "priority",
+            "script"
+        ]
+    );
+    let nested = json!({"job": {"cpus": 4, "name": 1}, "script": "true", "cpus": 1});
+    assert_eq!(fields(nested), ["cpus", "job.name", "job.cpus"]);
+    assert_eq!(fields(json!({"job": {}})), ["script"]);
+    assert_eq!(fields(json!({"job": 3, "script": "true"})), ["job"]);
+    assert_eq!(fields(json!([1])), ["body"]);
+    assert_eq!(fields(json!({"script": "true", "cpus": 0})), ["cpus"]);
+    assert_eq!(fields(json!({"script": "true", "cpus": 4, "cpus_per_task": 3})), ["cpus"]);
+}
+
+#[test]
+fn what_is_not_json_is_told_apart() {
+    for body in ["", "  ", "{", "{\"script\": \"true\"} x", "\u{feff}{}"] {
+        let refused = parse_submit(body.as_bytes(), Door::V1).unwrap_err();
+        assert!(matches!(refused, BodyRefused::Malformed(_)), "{body}");
+    }
+    assert!(matches!(parse_submit(b"\xff", Door::V1), Err(BodyRefused::Malformed(_))));
+}
+
+#[test]
+fn the_old_routes_refuse_x_colon_y_in_a_body_but_not_in_a_script() {
+    let body = json!({"script": "true", "time_limit": "10:30"}).to_string();
+    assert!(parse_submit(body.as_bytes(), Door::V1).is_ok());
+    let named = faults(parse_submit(body.as_bytes(), Door::Seed));
+    assert_eq!(named[0].0, "time_limit");
+    assert!(named[0].1.contains("two readings"));
+    let script = json!({"script": "#SBATCH -t 10:30\ntrue"}).to_string();
+    let request = parse_submit(script.as_bytes(), Door::Seed).unwrap().request;
+    assert_eq!(request.limit, LimitAsked::Seconds(630));
+}
+
+#[test]
+fn sbatch_lines_fill_what_the_body_leaves_out() {
+    let script = "#!/bin/bash\n#SBATCH -J inside -c 2 -n 3 -t 5 --mem-per-cpu=10 --gres=gpu\n\
+                  #SBATCH --export=A=1,B=2,C\ntrue\n";
+    let request =
+        read(json!({"script": script, "name": "outside", "environment": {"A": "9"}})).request;
+    assert_eq!(request.name.as_deref(), Some("outside"));
+    assert_eq!(request.cpus, CpusAsked::Count(6));
+    assert_eq!(request.limit, LimitAsked::Seconds(300));
+    assert_eq!(request.memory_bytes, Some(60 << 20));
+    assert_eq!(request.environment["A"], "9");
+    assert_eq!(request.environment["B"], "2");
+    assert_eq!(request.warnings.len(), 2);
+    let one = read(json!({"script": script, "cpus": 1})).request;
+    assert_eq!(one.cpus, CpusAsked::Count(1));
+}
+
+#[test]
+fn a_refusal_of_the_kernel_speaks_the_body_s_language() {
+    let check = |body| -> Vec<(String, String)> {
+        let errors = read(body).check(&site()).unwrap_err();
+        errors.into_iter().map(|e| (e.field, e.message)).collect()
+    };
+    assert_eq!(check(json!({"script": "true", "cpus": 9}))[0].0, "cpus");
+    let nested = json!({"script": "true", "job": {
+        "cpus_per_task": 9, "current_working_directory": "rel", "environment": {"A\u{0}": "1"}}});
+    let named: Vec<String> = check(nested).into_iter().map(|(f, _)| f).collect();
+    assert_eq!(
+        named,
+        ["job.cpus_per_task", "job.current_working_directory", "job.environment.A\u{0}"]
+    );
+    let (field, message) = check(json!({"script": "#SBATCH -c 9\ntrue"})).remove(0);
+    assert_eq!(field, "script");
+    assert!(message.starts_with("line 1, --cpus-per-task: 9 asked for"), "{message}");
+    assert_eq!(check(json!({"job": {}, "script": " "}))[0].0, "script");
+}
+
+#[test]
+fn a_batch_names_the_job_and_its_field() {
+    let good = json!({"jobs": [{"script": "true"}, {"script": "true", "job": {"name": "x"}}]});
+    assert_eq!(parse_batch(good.to_string().as_bytes()).unwrap().len(), 2);
+    let bad = |body: Value| -> Vec<String> {
+        match parse_batch(body.to_string().as_bytes()).unwrap_err() {
+            BodyRefused::Fields(errors) => errors.into_iter().map(|e| e.field).collect(),
+            BodyRefused::Malformed(message) => panic!("{message}"),
+        }
+    };
+    let body = json!({"jobs": [
+        {"script": "true"}, {"script": "true", "cpus": 0}, 7, {"job": {"time_limit": "x"}}]});
+    assert_eq!(bad(body), ["jobs[1].cpus", "jobs[2]", "jobs[3].script", "jobs[3].job.time_limit"]);
+    assert_eq!(bad(json!({"jobs": []})), ["jobs"]);
+    assert_eq!(bad(json!({"job": []})), ["jobs", "job"]);
+    assert_eq!(bad(json!([])), ["body"]);
+    let many = vec![json!({"script": "true"}); BATCH_JOBS_MAX + 1];
+    assert_eq!(bad(json!({"jobs": many})), ["jobs"]);
+    let body = json!({"jobs": [{"script": "true"}, {"script": "true", "cpus": 9}]}).to_string();
+    let second = parse_batch(body.as_bytes()).unwrap().remove(1);
+    assert_eq!(second.check(&site()).unwrap_err()[0].field, "jobs[1].cpus");
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from),
+        "(#SBATCH -[a-z] .{0,5}\n){0,3}".prop_map(Value::from),
+    ];
+    let key = prop_oneof![
+        "script|job|jobs|cpus|time_limit|environment|memory|kill_grace|exclusive",
+        ".{0,5}"
+    ];
+    leaf.prop_recursive(3, 24, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(key.clone(), inner, 0..6)
+                .prop_map(|m| Value::Object(m.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_body_is_answered(value in any_value()) {
+        let body = value.to_string();
+        for door in [Door::V1, Door::Seed] {
+            if let Ok(submission) = parse_submit(body.as_bytes(), door) {
+                let _ = submission.check(&site());
+            }
+        }
+        let _ = parse_batch(body.as_bytes());
+    }
+
+    #[test]
+    fn any_bytes_are_answered(body in prop::collection::vec(any::<u8>(), 0..64)) {
+        let _ = parse_submit(&body, Door::V1);
+    }
+}

@@ -1,0 +1,15 @@
+//! *Purpose*: everything that `/api/v1` says, under one name.
+//!
+//! *Owns*: nothing; the nouns have files of their own.
+//!
+//! *Promises*: changes are additive; a field is never renamed.
+//!
+//! *Not here*: the replaced system's shapes (`wire::seed`).
+
+pub use super::body::{BatchBody, NestedBody, NestedJob, SubmitBody};
+pub use super::job::{
+    Allocation, BatchAccepted, Event, Job, JobList, StateSchema, Usage, format_rfc3339,
+};
+pub use super::problem::Problem;
+pub use super::report::{Ability, Audit, Drift, Info, SettingValue};
+pub use super::resources::{AllocationRow, Cpu, Resources};

@@ -1,0 +1,265 @@
+//! *Purpose*: every setting of a server, read once: flags, then environment, then file, then
+//! defaults.
+//!
+//! *Owns*: [`Config`] and where each of its values came from.
+//!
+//! *Promises*: a server that others can reach has a token; nothing printed or served holds a
+//! secret; a refusal names the setting and what to do.
+//!
+//! *Not here*: the words of flags and file (`config::settings`), reading one value
+//! (`config::pick`), which CPUs there are (`config::cpus`).
+
+pub mod cpus;
+mod pick;
+pub mod secret;
+pub mod settings;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use secret::Secret;
+pub use settings::ServeArgs;
+
+use crate::kernel::ids::CpuId;
+use crate::kernel::job::Site;
+use pick::Pick;
+use settings::FileSettings;
+
+/// Why a server does not start with these settings.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// `--config` names a file that is not there or not readable.
+    #[error("the settings file {} cannot be read: {error}", .path.display())]
+    FileUnread {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A key of the file is wrong.
+    #[error("in {}, {key}: {message}", .path.display())]
+    FileWrong {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A value is wrong.
+    #[error("--{setting} (from {source_word}) {message}")]
+    Wrong {
+        /// The setting, as its flag is called.
+        setting: &'static str,
+        /// Where the value came from.
+        source_word: &'static str,
+        /// What is wrong.
+        message: String,
+    },
+    /// Others could reach the server, and there is no token.
+    #[error(
+        "--listen {listen} can be reached from other machines, and no token is set, so anybody \
+         could run commands here; set DOWNBEAT_TOKEN or --token-file, or listen on 127.0.0.1"
+    )]
+    TokenMissing {
+        /// The address.
+        listen: String,
+    },
+    /// PostgreSQL is asked for.
+    #[error(
+        "--database-url asks for PostgreSQL, which this version does not store to yet; leave it \
+         out for SQLite in the data folder, or name a file as sqlite:///path/downbeat.db"
+    )]
+    PostgresNotYet,
+    /// No folder for state can be found.
+    #[error("no home folder is known, so --data-dir has no default; name a folder")]
+    NoDataDir,
+}
+
+/// Where a value came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The command line.
+    Flag,
+    /// A `DOWNBEAT_*` variable.
+    Environment,
+    /// `downbeat.toml`.
+    File,
+    /// Nobody said anything.
+    Default,
+}
+
+impl Origin {
+    /// The word in `/info`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Origin::Flag => "flag",
+            Origin::Environment => "environment",
+            Origin::File => "file",
+            Origin::Default => "default",
+        }
+    }
+}
+
+/// One line of the effective configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// As in the file.
+    pub name: &'static str,
+    /// As text, secrets hidden.
+    pub value: String,
+    /// Where it came from.
+    pub source: Origin,
+}
+
+/// A server's settings, all of them decided.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen; port 0 picks one.
+    pub listen: SocketAddr,
+    /// The host part as it was written, which `Host` headers may name.
+    pub listen_host: String,
+    /// Absolute folder for state.
+    pub data_dir: PathBuf,
+    /// As a URL.
+    pub database_url: String,
+    /// The SQLite file behind the URL, absolute.
+    pub database_file: PathBuf,
+    /// CPUs to hand out.
+    pub cpus: Vec<CpuId>,
+    /// Whether jobs are pinned to them: not when there are more than the machine has.
+    pub pin: bool,
+    /// The scheduler's safety net.
+    pub tick: Duration,
+    /// What requests must send.
+    pub token: Option<Secret>,
+    /// Absolute folders below which any job may write output.
+    pub output_roots: Vec<String>,
+    /// Limit of a job that names none, seconds.
+    pub default_limit_s: Option<u32>,
+    /// Longest limit, seconds.
+    pub max_limit_s: Option<u32>,
+    /// Seconds between TERM and KILL.
+    pub kill_grace_s: u32,
+    /// What to log.
+    pub log_level: log::LevelFilter,
+    /// Whether this process is root.
+    pub is_root: bool,
+    settings: Vec<Setting>,
+}
+
+impl Config {
+    /// The settings of this process.
+    ///
+    /// # Errors
+    /// A sentence that names the setting and what to do.
+    pub fn load(args: &ServeArgs) -> Result<Config, ConfigError> {
+        let file = FileSettings::load(args.config.as_deref())?;
+        Config::resolve(args, &file, &|name| std::env::var(name).ok(), &cpus::available())
+    }
+
+    /// The same with everything given: for tests, and for a server started by this program.
+    ///
+    /// # Errors
+    /// See [`Config::load`].
+    pub fn resolve(
+        args: &ServeArgs,
+        file: &FileSettings,
+        environment: &dyn Fn(&str) -> Option<String>,
+        available: &[CpuId],
+    ) -> Result<Config, ConfigError> {
+        let mut pick = Pick::new(environment);
+        let is_root = rustix::process::geteuid().is_root();
+        let (listen, listen_host) = pick.listen(&args.listen, &file.listen)?;
+        let data_dir = pick.data_dir(&args.data_dir, &file.data_dir, is_root)?;
+        let (database_url, database_file) =
+            pick.database(&args.database_url, &file.database_url, &data_dir)?;
+        let (cpus, pin) = pick.cpus(&args.cpus, &text(&file.cpus), available)?;
+        let tick = pick.tick(&args.tick, &text(&file.tick))?;
+        let token = pick.token(&args.token_file, &file.token_file)?;
+        let output_roots = pick.output_roots(&args.output_roots, &file.output_roots)?;
+        let default_limit_s = pick.limit(
+            "default_time_limit",
+            &args.default_time_limit,
+            &text(&file.default_time_limit),
+        )?;
+        let max_limit_s =
+            pick.limit("max_time_limit", &args.max_time_limit, &text(&file.max_time_limit))?;
+        if let (Some(default), Some(max)) = (default_limit_s, max_limit_s)
+            && default > max
+        {
+            return Err(pick.wrong("default_time_limit", "is longer than --max-time-limit"));
+        }
+        let kill_grace_s = pick.kill_grace(&args.kill_grace, &text(&file.kill_grace))?;
+        let log_level = pick.log_level(&args.log_level, &file.log_level)?;
+        if !listen.ip().to_canonical().is_loopback() && token.is_none() {
+            return Err(ConfigError::TokenMissing { listen: listen.to_string() });
+        }
+        Ok(Config {
+            listen,
+            listen_host,
+            data_dir,
+            database_url,
+            database_file,
+            cpus,
+            pin,
+            tick,
+            token,
+            output_roots,
+            default_limit_s,
+            max_limit_s,
+            kill_grace_s,
+            log_level,
+            is_root,
+            settings: pick.settings,
+        })
+    }
+
+    /// Every setting, its value and where it came from; secrets are hidden.
+    #[must_use]
+    pub fn effective(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    /// What the person who starts the server should know, one sentence each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.is_root && self.token.is_none() {
+            warnings.push(
+                "Running as root without a token: every local user can run commands as root. Set \
+                 DOWNBEAT_TOKEN or --token-file."
+                    .to_owned(),
+            );
+        }
+        if !self.pin {
+            warnings.push(format!(
+                "{} CPUs are handed out, more than this process may use: jobs are not pinned.",
+                self.cpus.len()
+            ));
+        }
+        warnings
+    }
+
+    /// What the kernel needs to know to check a request.
+    #[must_use]
+    pub fn site(&self) -> Site {
+        Site {
+            total_cpus: u32::try_from(self.cpus.len()).unwrap_or(u32::MAX),
+            default_limit_s: self.default_limit_s,
+            max_limit_s: self.max_limit_s,
+            kill_grace_s: self.kill_grace_s,
+            output_roots: self.output_roots.clone(),
+        }
+    }
+}
+
+fn text(scalar: &Option<settings::Scalar>) -> Option<String> {
+    scalar.as_ref().map(ToString::to_string)
+}
+
+#[cfg(test)]
+#[path = "config/tests.rs"]
+mod tests;

@@ -1,0 +1,315 @@
+//! *Purpose*: decides one setting at a time.
+//!
+//! *Owns*: the order flag, environment, file, default; the reading of each value.
+//!
+//! *Promises*: what was picked, and from where, is kept for `/info`; a wrong value is refused
+//! with its setting and source.
+//!
+//! *Not here*: rules between settings (`crate::config`).
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{ConfigError, Origin, Secret, Setting};
+use crate::api::wire::submit::Door;
+use crate::api::wire::time_limit;
+use crate::kernel::ids::CpuId;
+use crate::kernel::job::{GRACE_S_MAX, LIMIT_S_MAX, LimitAsked};
+
+/// More CPUs than this is a typing error.
+const CPUS_MAX: u32 = 65_536;
+
+/// Decides setting by setting, and keeps where each came from.
+pub(super) struct Pick<'a> {
+    environment: &'a dyn Fn(&str) -> Option<String>,
+    /// What was decided so far.
+    pub(super) settings: Vec<Setting>,
+}
+
+impl<'a> Pick<'a> {
+    pub(super) fn new(environment: &'a dyn Fn(&str) -> Option<String>) -> Pick<'a> {
+        Pick { environment, settings: Vec::new() }
+    }
+
+    /// The value that counts. The flag's place holds the variable's value too; which of them it
+    /// was does not matter when they are equal.
+    fn first(
+        &mut self,
+        name: &'static str,
+        flag: Option<&str>,
+        file: Option<&str>,
+    ) -> Option<String> {
+        let variable = (self.environment)(&format!("DOWNBEAT_{}", name.to_ascii_uppercase()));
+        // An empty variable counts as none, as a shell's `${NAME:-}` has it.
+        let flag = flag.filter(|f| !(f.is_empty() && variable.as_deref() == Some("")));
+        let (value, source) = match (flag, file) {
+            (Some(flag), _) if variable.as_deref() == Some(flag) => (flag, Origin::Environment),
+            (Some(flag), _) => (flag, Origin::Flag),
+            (None, Some(file)) => (file, Origin::File),
+            (None, None) => ("", Origin::Default),
+        };
+        self.settings.push(Setting { name, value: value.to_owned(), source });
+        (source != Origin::Default).then(|| value.to_owned())
+    }
+
+    /// Puts the text that is shown for the setting picked last.
+    fn show(&mut self, value: impl ToString) {
+        if let Some(last) = self.settings.last_mut() {
+            last.value = value.to_string();
+        }
+    }
+
+    pub(super) fn wrong(&self, name: &'static str, message: impl Into<String>) -> ConfigError {
+        let source = self.settings.iter().find(|s| s.name == name).map(|s| s.source);
+        ConfigError::Wrong {
+            setting: flag_of(name),
+            source_word: source.unwrap_or(Origin::Default).word(),
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn listen(
+        &mut self,
+        flag: &Option<String>,
+        file: &Option<String>,
+    ) -> Result<(SocketAddr, String), ConfigError> {
+        let text = self.first("listen", flag.as_deref(), file.as_deref());
+        let text = text.unwrap_or_else(|| "127.0.0.1:8000".to_owned());
+        self.show(&text);
+        let Some((host, _)) = text.rsplit_once(':') else {
+            return Err(self.wrong("listen", format!("\"{text}\" has no port; write HOST:PORT")));
+        };
+        let host = host.trim_matches(['[', ']']).to_owned();
+        let addresses: Vec<SocketAddr> = match text.to_socket_addrs() {
+            Ok(addresses) => addresses.collect(),
+            Err(error) => {
+                let message = format!("\"{text}\" is not an address to listen on: {error}");
+                return Err(self.wrong("listen", message));
+            }
+        };
+        // A name with several addresses: the first one of IPv4, which clients try as well.
+        let address = addresses.iter().find(|a| a.is_ipv4()).or(addresses.first());
+        match address {
+            Some(address) => Ok((*address, host)),
+            None => Err(self.wrong("listen", format!("\"{text}\" names no address"))),
+        }
+    }
+
+    pub(super) fn data_dir(
+        &mut self,
+        flag: &Option<PathBuf>,
+        file: &Option<PathBuf>,
+        is_root: bool,
+    ) -> Result<PathBuf, ConfigError> {
+        let picked = self.first("data_dir", path_text(flag), path_text(file));
+        let folder = match picked {
+            Some(folder) => PathBuf::from(folder),
+            None if is_root => PathBuf::from("/var/lib/downbeat"),
+            None => dirs::state_dir().ok_or(ConfigError::NoDataDir)?.join("downbeat"),
+        };
+        let folder = self.absolute("data_dir", &folder)?;
+        self.show(folder.display());
+        Ok(folder)
+    }
+
+    fn absolute(&self, name: &'static str, path: &Path) -> Result<PathBuf, ConfigError> {
+        let path = std::path::absolute(path)
+            .map_err(|error| self.wrong(name, format!("\"{}\": {error}", path.display())))?;
+        Ok(path_clean::clean(path))
+    }
+
+    pub(super) fn database(
+        &mut self,
+        flag: &Option<String>,
+        file: &Option<String>,
+        data_dir: &Path,
+    ) -> Result<(String, PathBuf), ConfigError> {
+        let picked = self.first("database_url", flag.as_deref(), file.as_deref());
+        let path = match &picked {
+            None => data_dir.join("downbeat.db"),
+            Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                return Err(ConfigError::PostgresNotYet);
+            }
+            // The URL is not quoted: it may hold a password.
+            Some(url) => match url.strip_prefix("sqlite://") {
+                Some(path) if !path.is_empty() && path != ":memory:" => {
+                    self.absolute("database_url", Path::new(path))?
+                }
+                Some(_) => return Err(self.wrong("database_url", "names no file")),
+                None => {
+                    let message = "is not understood; write sqlite:///path/downbeat.db";
+                    return Err(self.wrong("database_url", message));
+                }
+            },
+        };
+        let url = format!("sqlite://{}", path.display());
+        self.show(&url);
+        Ok((url, path))
+    }
+
+    pub(super) fn cpus(
+        &mut self,
+        flag: &Option<String>,
+        file: &Option<String>,
+        available: &[CpuId],
+    ) -> Result<(Vec<CpuId>, bool), ConfigError> {
+        let Some(text) = self.first("cpus", flag.as_deref(), file.as_deref()) else {
+            self.show(available.len());
+            return Ok((available.to_vec(), true));
+        };
+        match text.trim().parse::<u32>() {
+            Ok(n) if (1..=CPUS_MAX).contains(&n) => match available.get(..n as usize) {
+                Some(some) => Ok((some.to_vec(), true)),
+                None => Ok(((0..n).map(CpuId).collect(), false)),
+            },
+            _ => {
+                let message = format!("\"{text}\" is not a number of CPUs from 1 to {CPUS_MAX}");
+                Err(self.wrong("cpus", message))
+            }
+        }
+    }
+
+    pub(super) fn tick(
+        &mut self,
+        flag: &Option<String>,
+        file: &Option<String>,
+    ) -> Result<Duration, ConfigError> {
+        let text = self.first("tick", flag.as_deref(), file.as_deref());
+        let mut text = text.unwrap_or_else(|| "5s".to_owned());
+        if text.parse::<u64>().is_ok() {
+            text.push('s');
+        }
+        self.show(&text);
+        match humantime::parse_duration(&text) {
+            Ok(tick) if tick >= Duration::from_millis(10) && tick <= Duration::from_secs(3600) => {
+                Ok(tick)
+            }
+            Ok(_) => Err(self.wrong("tick", format!("\"{text}\" is not from 10ms to 1h"))),
+            Err(_) => {
+                let message = format!("\"{text}\" is not a duration; write \"5s\" or \"500ms\"");
+                Err(self.wrong("tick", message))
+            }
+        }
+    }
+
+    pub(super) fn token(
+        &mut self,
+        flag: &Option<PathBuf>,
+        file: &Option<PathBuf>,
+    ) -> Result<Option<Secret>, ConfigError> {
+        let picked = self.first("token_file", path_text(flag), path_text(file));
+        let from_flag = picked.is_some() && path_text(flag).is_some();
+        let direct = (self.environment)("DOWNBEAT_TOKEN").filter(|t| !t.trim().is_empty());
+        let (token, source) = match (picked, direct) {
+            (Some(path), direct) if from_flag || direct.is_none() => {
+                let token = Secret::read(Path::new(&path))
+                    .map_err(|message| self.wrong("token_file", message))?;
+                (Some(token), self.settings.last().map_or(Origin::Flag, |s| s.source))
+            }
+            (_, Some(text)) => {
+                let token = Secret::new(&text).map_err(|message| ConfigError::Wrong {
+                    setting: "token",
+                    source_word: Origin::Environment.word(),
+                    message,
+                })?;
+                (Some(token), Origin::Environment)
+            }
+            _ => (None, Origin::Default),
+        };
+        let value = token.as_ref().map_or("none".to_owned(), Secret::to_string);
+        self.settings.push(Setting { name: "token", value, source });
+        Ok(token)
+    }
+
+    pub(super) fn output_roots(
+        &mut self,
+        flag: &[String],
+        file: &[String],
+    ) -> Result<Vec<String>, ConfigError> {
+        let joined = |roots: &[String]| (!roots.is_empty()).then(|| roots.join(":"));
+        let picked = self.first("output_root", joined(flag).as_deref(), joined(file).as_deref());
+        let roots = match picked {
+            None => &[],
+            Some(_) if !flag.is_empty() => flag,
+            Some(_) => file,
+        };
+        let mut cleaned = Vec::new();
+        for root in roots.iter().filter(|r| !r.is_empty()) {
+            if !Path::new(root).is_absolute() {
+                return Err(self.wrong("output_root", format!("\"{root}\" is not absolute")));
+            }
+            cleaned.push(path_clean::clean(root).display().to_string());
+        }
+        self.show(cleaned.join(":"));
+        Ok(cleaned)
+    }
+
+    pub(super) fn limit(
+        &mut self,
+        name: &'static str,
+        flag: &Option<String>,
+        file: &Option<String>,
+    ) -> Result<Option<u32>, ConfigError> {
+        let text = self.first(name, flag.as_deref(), file.as_deref());
+        let text = text.unwrap_or_else(|| "UNLIMITED".to_owned());
+        let limit = time_limit::parse(&text, Door::V1).map_err(|m| self.wrong(name, m))?;
+        let seconds = match limit {
+            LimitAsked::Seconds(s) if s > LIMIT_S_MAX => {
+                return Err(self.wrong(name, "is longer than ten years; write UNLIMITED"));
+            }
+            LimitAsked::Seconds(s) => Some(s),
+            LimitAsked::Unlimited | LimitAsked::Default => None,
+        };
+        self.show(time_limit::format_limit(seconds));
+        Ok(seconds.and_then(|s| u32::try_from(s).ok()))
+    }
+
+    pub(super) fn kill_grace(
+        &mut self,
+        flag: &Option<String>,
+        file: &Option<String>,
+    ) -> Result<u32, ConfigError> {
+        let text = self.first("kill_grace", flag.as_deref(), file.as_deref());
+        let text = text.unwrap_or_else(|| "30s".to_owned());
+        self.show(&text);
+        let seconds =
+            time_limit::parse_duration_s(&text).map_err(|m| self.wrong("kill_grace", m))?;
+        match u32::try_from(seconds) {
+            Ok(s) if seconds <= GRACE_S_MAX => Ok(s),
+            _ => Err(self.wrong("kill_grace", "is longer than a day")),
+        }
+    }
+
+    pub(super) fn log_level(
+        &mut self,
+        flag: &Option<String>,
+        file: &Option<String>,
+    ) -> Result<log::LevelFilter, ConfigError> {
+        let text = self.first("log_level", flag.as_deref(), file.as_deref());
+        let text = text.unwrap_or_else(|| "info".to_owned());
+        self.show(&text);
+        text.parse().map_err(|_| {
+            let levels = "off, error, warn, info, debug and trace";
+            self.wrong("log_level", format!("\"{text}\" is none of {levels}"))
+        })
+    }
+}
+
+fn path_text(path: &Option<PathBuf>) -> Option<&str> {
+    path.as_deref().and_then(Path::to_str)
+}
+
+fn flag_of(name: &'static str) -> &'static str {
+    match name {
+        "data_dir" => "data-dir",
+        "database_url" => "database-url",
+        "token_file" => "token-file",
+        "output_root" => "output-root",
+        "default_time_limit" => "default-time-limit",
+        "max_time_limit" => "max-time-limit",
+        "kill_grace" => "kill-grace",
+        "log_level" => "log-level",
+        other => other,
+    }
+}

@@ -1,0 +1,162 @@
+//! *Purpose*: the settings as people write them: flags, environment, file.
+//!
+//! *Owns*: [`ServeArgs`], [`FileSettings`], reading `downbeat.toml`.
+//!
+//! *Promises*: an unknown key or a wrong type in the file is refused, naming file and key.
+//!
+//! *Not here*: what the settings come to (`crate::config`).
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::ConfigError;
+
+/// The file that is read when no `--config` names another.
+pub const FILE_NAME: &str = "downbeat.toml";
+
+/// Settings of the server. Each can stand in `downbeat.toml` too, with `_` for `-`.
+#[derive(clap::Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServeArgs {
+    /// Settings file [default: downbeat.toml here, if there is one]
+    #[arg(long, env = "DOWNBEAT_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address to listen on; port 0 picks one [default: 127.0.0.1:8000]
+    #[arg(long, env = "DOWNBEAT_LISTEN", value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+    /// Folder for database, spool and logs [default: ~/.local/state/downbeat, or /var/lib/downbeat as root]
+    #[arg(long, env = "DOWNBEAT_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Database [default: sqlite://DATA_DIR/downbeat.db]
+    #[arg(long, env = "DOWNBEAT_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// CPUs to hand out; more than there are turns pinning off [default: those this process may use]
+    #[arg(long, env = "DOWNBEAT_CPUS", value_name = "N")]
+    pub cpus: Option<String>,
+    /// How often the scheduler looks without being woken [default: 5s]
+    #[arg(long, env = "DOWNBEAT_TICK", value_name = "DURATION")]
+    pub tick: Option<String>,
+    /// File that holds the token which requests must send; DOWNBEAT_TOKEN holds it directly
+    #[arg(long, env = "DOWNBEAT_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Folder below which any job may write its output (repeatable; with ":" between in the environment)
+    #[arg(
+        long = "output-root",
+        env = "DOWNBEAT_OUTPUT_ROOT",
+        value_name = "DIR",
+        value_delimiter = ':'
+    )]
+    pub output_roots: Vec<String>,
+    /// Time limit of a job that names none [default: UNLIMITED]
+    #[arg(long, env = "DOWNBEAT_DEFAULT_TIME_LIMIT", value_name = "TIME")]
+    pub default_time_limit: Option<String>,
+    /// Longest time limit a job may ask for [default: none]
+    #[arg(long, env = "DOWNBEAT_MAX_TIME_LIMIT", value_name = "TIME")]
+    pub max_time_limit: Option<String>,
+    /// Time between TERM and KILL when a job is stopped [default: 30s]
+    #[arg(long, env = "DOWNBEAT_KILL_GRACE", value_name = "DURATION")]
+    pub kill_grace: Option<String>,
+    /// What to log: off, error, warn, info, debug or trace [default: info]
+    #[arg(long, env = "DOWNBEAT_LOG_LEVEL", value_name = "LEVEL")]
+    pub log_level: Option<String>,
+}
+
+/// A value of the file that may stand with or without quotation marks.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(untagged, expecting = "a string or a whole number is expected")]
+pub enum Scalar {
+    /// `8`
+    Number(i64),
+    /// `"8"`
+    Text(String),
+}
+
+impl std::fmt::Display for Scalar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Scalar::Number(number) => number.fmt(f),
+            Scalar::Text(text) => text.fmt(f),
+        }
+    }
+}
+
+/// `downbeat.toml`.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "each key is the flag it is named after")]
+pub struct FileSettings {
+    pub listen: Option<String>,
+    pub data_dir: Option<PathBuf>,
+    pub database_url: Option<String>,
+    pub cpus: Option<Scalar>,
+    pub tick: Option<Scalar>,
+    pub token_file: Option<PathBuf>,
+    #[serde(default)]
+    pub output_roots: Vec<String>,
+    pub default_time_limit: Option<Scalar>,
+    pub max_time_limit: Option<Scalar>,
+    pub kill_grace: Option<Scalar>,
+    pub log_level: Option<String>,
+}
+
+impl FileSettings {
+    /// Reads the file that `--config` names, or `downbeat.toml` of this folder if there is one.
+    ///
+    /// # Errors
+    /// When the named file cannot be read, or a key of it is wrong.
+    pub fn load(named: Option<&Path>) -> Result<FileSettings, ConfigError> {
+        let path = named.unwrap_or(Path::new(FILE_NAME));
+        match std::fs::read_to_string(path) {
+            Ok(text) => FileSettings::parse(&text, path),
+            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                Ok(FileSettings::default())
+            }
+            Err(error) => Err(ConfigError::FileUnread { path: path.to_owned(), error }),
+        }
+    }
+
+    /// Reads the text of a settings file.
+    ///
+    /// # Errors
+    /// When a key is unknown or its value is of the wrong type.
+    pub fn parse(text: &str, path: &Path) -> Result<FileSettings, ConfigError> {
+        let wrong = |key: String, message: String| ConfigError::FileWrong {
+            path: path.to_owned(),
+            key,
+            message: message.trim_end().to_owned(),
+        };
+        let deserializer = toml::Deserializer::parse(text)
+            .map_err(|error| wrong("the file".to_owned(), error.to_string()))?;
+        serde_path_to_error::deserialize(deserializer).map_err(|error| {
+            let key = match error.path().to_string() {
+                dot if dot == "." => "the file".to_owned(),
+                key => format!("\"{key}\""),
+            };
+            wrong(key, error.inner().message().to_owned())
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_file_names_file_and_key() {
+        let path = Path::new("/etc/x.toml");
+        let said = |text| FileSettings::parse(text, path).unwrap_err().to_string();
+        assert!(said("lisen = \"x\"").contains("/etc/x.toml"), "{}", said("lisen = \"x\""));
+        assert!(said("lisen = \"x\"").contains("lisen"), "{}", said("lisen = \"x\""));
+        assert!(said("cpus = true").contains("\"cpus\""), "{}", said("cpus = true"));
+        assert!(said("listen = 8").contains("\"listen\""), "{}", said("listen = 8"));
+        assert!(said("cpus = ").contains("line 1"), "{}", said("cpus = "));
+    }
+
+    #[test]
+    fn numbers_may_stand_bare() {
+        let file = FileSettings::parse("cpus = 4\ntick = \"1s\"", Path::new("x")).unwrap();
+        assert_eq!(file.cpus, Some(Scalar::Number(4)));
+        assert_eq!(file.tick, Some(Scalar::Text("1s".to_owned())));
+    }
+}
