@@ -10,6 +10,7 @@
 //! *Not here*: the picture and the walks (README).
 
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod kernel;
