@@ -11,9 +11,12 @@
 
 pub mod actors;
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod engine;
 pub mod kernel;
 pub mod observe;
+pub mod serve;
 pub mod store;

@@ -1,22 +1,41 @@
 //! *Purpose*: picks a role.
 //!
-//! *Owns*: nothing.
+//! *Owns*: the process's exit code.
 //!
-//! *Promises*: the step daemon is entered before anything else happens in the process: no
-//! thread is started, nothing is read.
+//! *Promises*: parses, hands on, and does nothing else; wrong settings are exit code 2.
 //!
-//! *Not here*: the roles themselves.
+//! *Not here*: the server (`downbeat::serve`), the verbs (`downbeat::cli`).
 
-use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Parser;
+use downbeat::cli::{self, Cli, Command};
+use downbeat::config::{Config, ConfigError, ServeArgs};
+
 fn main() -> ExitCode {
-    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    match arguments.as_slice() {
-        [role, flag, data_dir] if role == "stepd" && flag == "--data-dir" => {
-            downbeat::engine::local::stepd::main(&PathBuf::from(data_dir))
+    let done = match Cli::parse().command {
+        Command::Ask(ask) => return cli::run(&ask),
+        Command::Stepd(args) => return downbeat::engine::local::stepd::main(&args.data_dir),
+        Command::Serve(args) => configured(&args).and_then(downbeat::serve::run),
+        Command::Migrate(args) => {
+            configured(&args.as_serve_args()).and_then(|config| downbeat::serve::migrate(&config))
         }
-        _ => ExitCode::from(2),
+        Command::Demo(args) => downbeat::demo::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("downbeat: {error:#}");
+            ExitCode::from(if error.is::<ConfigError>() { 2 } else { 1 })
+        }
     }
+}
+
+/// The settings, with what the person who starts the server should know on stderr.
+fn configured(args: &ServeArgs) -> anyhow::Result<Config> {
+    let config = Config::load(args)?;
+    for warning in config.warnings() {
+        eprintln!("downbeat: warning: {warning}");
+    }
+    Ok(config)
 }

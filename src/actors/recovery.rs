@@ -18,7 +18,6 @@ use super::audit::{Processes, Report, compare};
 use super::messages::{DoChores, LookAtAll, RunAudit};
 use crate::clock;
 use crate::engine::{Engine, Key};
-use crate::kernel::ids::{Attempt, JobId};
 use crate::kernel::view::Snapshot;
 use crate::observe::metrics::Metrics;
 use crate::store::backend::Readers;
@@ -131,7 +130,7 @@ async fn audit(witnesses: &Witnesses) -> Result<Report, String> {
 async fn strangers(witnesses: &Witnesses, now: &Snapshot) -> Result<Processes, String> {
     let names = witnesses.engine.known().await.map_err(|e| e.to_string())?;
     let mut found: Processes = BTreeMap::new();
-    for key in names.iter().filter_map(|name| parse_key(name)) {
+    for key in names.iter().filter_map(|name| Key::parse(name)) {
         let job = key.attempt.job;
         if now.cpus.iter().any(|(_, holder)| *holder == Some(job)) {
             continue;
@@ -142,13 +141,4 @@ async fn strangers(witnesses: &Witnesses, now: &Snapshot) -> Result<Processes, S
         }
     }
     Ok(found)
-}
-
-/// Reads `<job>.<n>.<nonce>`; the boot does not matter to the living.
-fn parse_key(name: &str) -> Option<Key> {
-    let mut parts = name.splitn(3, '.');
-    let job = JobId(parts.next()?.parse().ok()?);
-    let n = parts.next()?.parse().ok()?;
-    let nonce = parts.next()?.to_owned();
-    Some(Key { attempt: Attempt { job, n }, nonce, boot_id: String::new() })
 }

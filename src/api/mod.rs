@@ -1,9 +1,124 @@
-//! *Purpose*: speaks HTTP.
+//! *Purpose*: speaks: HTTP in, messages out, snapshots and rows back.
 //!
-//! *Owns*: the wire types, the routes, the status codes.
+//! *Owns*: the route table, and [`App`], what every handler may reach.
 //!
-//! *Promises*: what [`wire`] reads and writes is the contract; nothing else invents JSON.
+//! *Promises*: every route is in [`ROUTES`] and in the OpenAPI document; errors are
+//! `application/problem+json`; no answer leaves before the snapshot has reached its commit.
 //!
-//! *Not here*: the command line (`cli`), which speaks the same wire types from the other end.
+//! *Not here*: JSON types (`api::wire`), the kernel's state (ask by message).
 
+mod allocations;
+pub mod app;
+mod dashboard;
+pub mod error;
+mod events;
+mod follow;
+mod growth;
+mod guard;
+mod health;
+mod info;
+mod jobs;
+mod openapi;
+mod present;
+mod seed;
+mod streams;
+mod submit;
 pub mod wire;
+
+use actix_web::{Route, web};
+
+pub use app::App;
+pub use growth::{Growth, LOOK_EVERY};
+pub use guard::{Gate, guard};
+pub use openapi::document;
+
+/// Largest body, bytes: a batch of scripts.
+pub const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// One route.
+pub struct RouteEntry {
+    /// The method.
+    pub method: &'static str,
+    /// The path, parameters in braces.
+    pub path: &'static str,
+    /// Makes the actix route.
+    pub route: fn() -> Route,
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal => $handler:path,)*) => {
+        /// Every route of this server.
+        pub const ROUTES: &[RouteEntry] = &[
+            $(RouteEntry {
+                method: stringify!($method),
+                path: $path,
+                route: || method!($method).to($handler),
+            },)*
+        ];
+    };
+}
+macro_rules! method {
+    (GET) => {
+        web::get()
+    };
+    (POST) => {
+        web::post()
+    };
+    (DELETE) => {
+        web::delete()
+    };
+}
+
+routes! {
+    POST "/api/v1/jobs" => submit::submit,
+    POST "/api/v1/jobs/batch" => submit::batch,
+    GET "/api/v1/jobs" => jobs::list,
+    POST "/api/v1/jobs/submit" => seed::submit,
+    GET "/api/v1/jobs/query/{id}" => seed::query,
+    POST "/api/v1/jobs/cancel/{id}" => seed::cancel,
+    GET "/api/v1/jobs/{id}" => jobs::show,
+    DELETE "/api/v1/jobs/{id}" => jobs::cancel,
+    POST "/api/v1/jobs/{id}/cancel" => jobs::cancel_by_post,
+    GET "/api/v1/jobs/{id}/script" => streams::script,
+    GET "/api/v1/jobs/{id}/stdout" => streams::stdout,
+    GET "/api/v1/jobs/{id}/stderr" => streams::stderr,
+    GET "/api/v1/jobs/{id}/events" => jobs::events,
+    GET "/api/v1/jobs/{id}/wait" => jobs::wait,
+    GET "/api/v1/resources" => allocations::resources,
+    GET "/api/v1/allocations" => allocations::list,
+    GET "/api/v1/audit" => allocations::audit,
+    GET "/api/v1/events" => events::stream,
+    GET "/api/v1/dashboard" => dashboard::dashboard,
+    GET "/api/v1/info" => info::info,
+    POST "/api/jobs/submit" => seed::submit,
+    GET "/api/jobs/query/{id}" => seed::query,
+    POST "/api/jobs/cancel/{id}" => seed::cancel,
+    GET "/api/dashboard" => dashboard::dashboard,
+    POST "/jobs/submit" => seed::submit,
+    GET "/jobs/query/{id}" => seed::query,
+    POST "/jobs/cancel/{id}" => seed::cancel,
+    GET "/dashboard" => dashboard::dashboard,
+    GET "/metrics" => health::metrics,
+    GET "/health/live" => health::live,
+    GET "/health/ready" => health::ready,
+    GET "/openapi.json" => openapi::serve,
+}
+
+/// Puts the route table into an actix application. Paths keep the table's order, so that
+/// `/jobs/submit` is found before `/jobs/{id}`.
+pub fn configure(cfg: &mut web::ServiceConfig) {
+    cfg.app_data(web::PayloadConfig::new(BODY_BYTES_MAX));
+    let mut done: Vec<&str> = Vec::new();
+    for entry in ROUTES {
+        if done.contains(&entry.path) {
+            continue;
+        }
+        done.push(entry.path);
+        let mut resource = web::resource(entry.path);
+        for same in ROUTES.iter().filter(|other| other.path == entry.path) {
+            resource = resource.route((same.route)());
+        }
+        cfg.service(resource.default_service(web::to(error::method_not_allowed)));
+    }
+    cfg.default_service(web::to(error::no_such_route));
+}

@@ -20,7 +20,7 @@ use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::ids::{Attempt, CpuId};
+use crate::kernel::ids::{Attempt, CpuId, JobId};
 use crate::kernel::job::{ExitCode, Usage};
 pub use crate::kernel::places::StreamFile;
 use crate::kernel::time::Time;
@@ -45,6 +45,17 @@ impl Key {
     #[must_use]
     pub fn name(&self) -> String {
         format!("{}.{}", self.attempt, self.nonce)
+    }
+
+    /// Reads [`Key::name`]. The boot is not in it: good for looking at the living, and for
+    /// forgetting, not for asking how an attempt ended.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Key> {
+        let mut parts = name.splitn(3, '.');
+        let job = JobId(parts.next()?.parse().ok()?);
+        let n = parts.next()?.parse().ok()?;
+        let nonce = parts.next()?.to_owned();
+        Some(Key { attempt: Attempt { job, n }, nonce, boot_id: String::new() })
     }
 }
 

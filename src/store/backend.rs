@@ -29,18 +29,9 @@ pub struct Database {
 }
 
 impl Database {
-    /// Understands `sqlite://PATH`.
-    ///
-    /// # Errors
-    /// A sentence for the person who wrote the URL.
-    pub fn from_url(url: &str) -> Result<Database, StoreError> {
-        match url.strip_prefix("sqlite://") {
-            Some(path) if !path.is_empty() => Ok(Database { path: PathBuf::from(path) }),
-            _ => Err(StoreError::Open {
-                path: url.to_owned(),
-                reason: "only sqlite://PATH is understood".to_owned(),
-            }),
-        }
+    /// A SQLite file.
+    pub fn new(path: impl Into<PathBuf>) -> Database {
+        Database { path: path.into() }
     }
 
     /// The SQLite file.

@@ -180,3 +180,42 @@ pub struct Event {
     /// Which run.
     pub attempt: u32,
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn keys(value: &Value) -> BTreeSet<&str> {
+        value.as_object().unwrap().keys().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn a_job_has_the_fields_of_the_contract_and_nulls_where_nothing_is_known() {
+        let words = "id name account user partition state state_reason state_detail priority cpus \
+            memory_bytes time_limit_s working_directory standard_output standard_error labels \
+            comment data_source submit_time eligible_time start_time end_time elapsed_s exit_code \
+            error warnings attempt allocation usage";
+        let mut body = json!({
+            "id": 17, "name": "n", "account": "", "user": "", "partition": "default",
+            "state": "OUT_OF_MEMORY", "priority": 0, "cpus": 1, "labels": {}, "data_source": "WEB",
+            "submit_time": format_rfc3339(Time(0)), "elapsed_s": 0, "attempt": 0,
+            "allocation": {"cpu_ids": [3], "allocation_time": "t", "released": false},
+            "usage": {"user_cpu_s": 0.5, "system_cpu_s": 0.0, "max_rss_bytes": 1},
+        });
+        let job: Job = serde_json::from_value(body.clone()).unwrap();
+        let written = serde_json::to_value(&job).unwrap();
+        assert_eq!(keys(&written), words.split_whitespace().collect());
+        assert_eq!(written["exit_code"], Value::Null);
+        assert_eq!(written["state"], "OUT_OF_MEMORY");
+        assert_eq!(written["submit_time"], "1970-01-01T00:00:00.000000Z");
+        let words = "cpu_ids process_id allocation_time released released_time";
+        assert_eq!(keys(&written["allocation"]), words.split(' ').collect());
+        body["state"] = "ASLEEP".into();
+        assert!(serde_json::from_value::<Job>(body).is_err());
+    }
+}

@@ -21,3 +21,4 @@ pub mod submission;
 pub mod submit;
 pub mod time_limit;
 pub mod v1;
+mod values;

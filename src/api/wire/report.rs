@@ -34,13 +34,7 @@ pub struct Drift {
     /// The job concerned.
     #[schema(value_type = Option<i64>)]
     pub job_id: Option<JobId>,
-    /// What the ledger in memory says.
-    pub ledger: Option<String>,
-    /// What the database says.
-    pub database: Option<String>,
-    /// What the processes of this machine say.
-    pub processes: Option<String>,
-    /// The same as one sentence.
+    /// What disagrees, as one sentence.
     pub message: String,
 }
 
@@ -69,13 +63,11 @@ pub struct SettingValue {
     pub source: String,
 }
 
-/// One thing that works here or does not.
+/// One kind of isolation, and how far it goes here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Ability {
     /// Its name: `cpu_pinning`, `memory_limit` …
     pub name: String,
-    /// Whether it works.
-    pub works: bool,
     /// How, or why not.
     pub detail: String,
 }

@@ -16,6 +16,7 @@ use super::fields::{Fields, kind};
 use super::sbatch::{self, Directives, Placed};
 use super::submission::Names;
 pub use super::submission::Submission;
+use super::values::{at_least_one, data_source, environment, kill_grace_s};
 use super::{memory, time_limit};
 use crate::kernel::job::{CpusAsked, DataSource, FieldError, JobRequest, LimitAsked};
 
@@ -204,7 +205,7 @@ impl Asked {
             directory: fields.text(shape.directory),
             standard_output: fields.text("standard_output"),
             standard_error: fields.text("standard_error"),
-            environment: environment(&mut fields, shape),
+            environment: environment(&mut fields, shape.nested),
             labels: fields.strings("labels"),
             comment: fields.text("comment"),
             kill_grace_s: kill_grace_s(&mut fields),
@@ -343,58 +344,6 @@ impl Asked {
         };
         Some(line.value.saturating_mul(count))
     }
-}
-
-fn at_least_one(fields: &mut Fields<'_>, name: &'static str) -> Option<i64> {
-    let count = fields.whole(name)?;
-    if count < 1 {
-        fields.refuse(name, format!("is {count}; at least 1"));
-        return None;
-    }
-    Some(count)
-}
-
-/// An object of strings; slurmrestd's list of `NAME=value` in the nested form.
-fn environment(fields: &mut Fields<'_>, shape: Shape) -> Option<BTreeMap<String, String>> {
-    let Some(Value::Array(list)) = fields.peek("environment") else {
-        return fields.strings("environment");
-    };
-    let list = list.clone();
-    if !shape.nested {
-        return fields.strings("environment");
-    }
-    fields.take("environment");
-    let mut variables = BTreeMap::new();
-    for (index, entry) in list.iter().enumerate() {
-        match entry.as_str().and_then(|e| e.split_once('=')) {
-            Some((name, value)) => {
-                variables.insert(name.to_owned(), value.to_owned());
-            }
-            None => fields
-                .refuse(&format!("environment[{index}]"), "a string \"NAME=value\" is expected"),
-        }
-    }
-    Some(variables)
-}
-
-fn kill_grace_s(fields: &mut Fields<'_>) -> Option<i64> {
-    let seconds = fields.whole("kill_grace_s");
-    let text = fields.parsed("kill_grace", |value| match value {
-        Value::String(text) => time_limit::parse_duration_s(text),
-        Value::Number(n) => n.as_i64().ok_or_else(|| format!("{n} is not whole seconds")),
-        other => Err(format!("is {}; write \"30s\"", kind(other))),
-    });
-    if seconds.is_some() && text.is_some() && seconds != text {
-        fields.refuse("kill_grace", "differs from kill_grace_s; send one of them");
-    }
-    seconds.or(text)
-}
-
-fn data_source(value: &Value) -> Result<DataSource, String> {
-    [DataSource::Api, DataSource::Cli, DataSource::Web]
-        .into_iter()
-        .find(|source| value.as_str() == Some(source.word()))
-        .ok_or_else(|| "is none of \"API\", \"CLI\" and \"WEB\"".to_owned())
 }
 
 /// `#SBATCH --export=NAME=value` sets what the body leaves out. The server knows no caller's

@@ -13,3 +13,5 @@ pub use super::job::{
 pub use super::problem::Problem;
 pub use super::report::{Ability, Audit, Drift, Info, SettingValue};
 pub use super::resources::{AllocationRow, Cpu, Resources};
+pub use crate::kernel::ids::{CpuId, EventId, JobId};
+pub use crate::kernel::job::{DataSource, ExitCode, FieldError, StateWord};

@@ -1,0 +1,97 @@
+//! *Purpose*: CPUs: who holds them, who held them, and whether all witnesses agree.
+//!
+//! *Owns*: `/resources`, `/allocations`, `/audit`.
+//!
+//! *Promises*: `/resources` is one snapshot of one commit.
+//!
+//! *Not here*: the comparison (`actors::audit`).
+
+use std::sync::atomic::Ordering;
+
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::app::App;
+use super::error::ApiError;
+use super::present;
+use super::wire::report::{Audit, Drift};
+use super::wire::resources::{AllocationRow, Cpu, Resources};
+use crate::actors::messages::RunAudit;
+use crate::clock::rfc3339;
+use crate::kernel::ids::JobId;
+use crate::kernel::job::StateWord;
+use crate::store::read::{self, PAGE_MAX};
+
+/// Allocations of a page when nobody says.
+const PAGE: i64 = 100;
+
+/// `GET /resources`.
+#[utoipa::path(get, path = "/api/v1/resources", tag = "resources",
+    responses((status = 200, body = Resources)))]
+pub async fn resources(app: web::Data<App>) -> HttpResponse {
+    let now = app.now();
+    let cpus = now.cpus.iter().map(|(id, job_id)| Cpu { id: *id, job_id: *job_id }).collect();
+    HttpResponse::Ok().json(Resources {
+        total_cpus: now.total_cpus,
+        used_cpus: now.used_cpus,
+        available_cpus: now.available_cpus,
+        utilization: now.utilization(),
+        cpus,
+        running_jobs: now.count(StateWord::Running) + now.count(StateWord::Completing),
+        pending_jobs: now.count(StateWord::Pending),
+        resource_managers: app.system.metrics.resource_managers.load(Ordering::SeqCst),
+    })
+}
+
+/// Which allocations.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct AllocationQuery {
+    /// Of this job.
+    job_id: Option<i64>,
+    /// Given back or not.
+    released: Option<bool>,
+    /// Older than the one with this id.
+    before: Option<i64>,
+    /// 1 to 1000, default 100.
+    limit: Option<i64>,
+}
+
+/// `GET /allocations`, newest first.
+#[utoipa::path(get, path = "/api/v1/allocations", tag = "resources", params(AllocationQuery),
+    responses((status = 200, body = [AllocationRow]), (status = "4XX", body = super::wire::problem::Problem)))]
+pub async fn list(
+    app: web::Data<App>,
+    query: web::Query<AllocationQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let limit = query.limit.unwrap_or(PAGE);
+    if !(1..=PAGE_MAX).contains(&limit) {
+        return Err(ApiError::parameter("limit", format!("is a number from 1 to {PAGE_MAX}")));
+    }
+    let (job, released, before) = (query.job_id.map(JobId), query.released, query.before);
+    let rows = app.read(move |conn| read::allocations(conn, job, released, before, limit)).await?;
+    let rows: Vec<AllocationRow> = rows.iter().map(present::allocation).collect();
+    Ok(HttpResponse::Ok().json(rows))
+}
+
+/// `GET /audit`: compares ledger, database and processes now.
+#[utoipa::path(get, path = "/api/v1/audit", tag = "resources",
+    responses((status = 200, body = Audit), (status = "5XX", body = super::wire::problem::Problem)))]
+pub async fn audit(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    let report = app.system.audit.send(RunAudit).await;
+    let report = report
+        .map_err(|_| ApiError::unavailable("the server is stopping"))?
+        .map_err(ApiError::unavailable)?;
+    let drift: Vec<Drift> = report
+        .drift
+        .into_iter()
+        .map(|d| Drift { kind: d.kind.to_owned(), job_id: d.job, message: d.detail })
+        .collect();
+    Ok(HttpResponse::Ok().json(Audit {
+        consistent: drift.is_empty(),
+        drift,
+        commit_no: report.commit_no.0,
+        checked_at: rfc3339(report.checked_at),
+    }))
+}

@@ -1,0 +1,91 @@
+//! *Purpose*: what every handler may reach.
+//!
+//! *Owns*: [`App`], reads on blocking threads, and the rule that answers wait for the snapshot.
+//!
+//! *Promises*: `/jobs` and `/resources` never disagree.
+//!
+//! *Not here*: routes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use actix_web::web;
+use diesel::SqliteConnection;
+
+use super::error::ApiError;
+use super::growth::Growth;
+use super::wire::report::{Ability, SettingValue};
+use crate::actors::System;
+use crate::kernel::ids::JobId;
+use crate::kernel::job::Site;
+use crate::kernel::places::Places;
+use crate::kernel::view::Snapshot;
+use crate::store::error::StoreError;
+use crate::store::read::{self, At, JobAndAllocation};
+
+/// Shared by all handlers.
+pub struct App {
+    /// The actors.
+    pub system: System,
+    /// What requests are checked against.
+    pub site: Site,
+    /// Where job files are.
+    pub places: Places,
+    /// This machine's name.
+    pub host: String,
+    /// The effective settings.
+    pub configuration: BTreeMap<String, SettingValue>,
+    /// What isolation works.
+    pub isolation: Vec<Ability>,
+    /// What a user should know about this installation.
+    pub notes: Vec<String>,
+    /// Wakes followers of logs.
+    pub growth: Arc<Growth>,
+    /// Streams that are open now.
+    pub streams: Arc<AtomicUsize>,
+}
+
+impl App {
+    /// "Now".
+    #[must_use]
+    pub fn now(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.system.snapshot.borrow())
+    }
+
+    /// Reads on a blocking thread.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn read_raw<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let readers = self.system.readers.clone();
+        let read = web::block(move || readers.read(body)).await;
+        Ok(read.map_err(|_| ApiError::unavailable("the server is stopping"))??)
+    }
+
+    /// Reads, and waits until the snapshot is as new as what was read.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&mut SqliteConnection) -> Result<At<T>, StoreError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let At { commit_no, value } = self.read_raw(body).await?;
+        let mut snapshot = self.system.snapshot.clone();
+        let reached = snapshot.wait_for(|s| s.commit_no >= commit_no).await;
+        reached.map_err(|_| ApiError::unavailable("the server is stopping"))?;
+        Ok(value)
+    }
+
+    /// One job, or 404.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn job(&self, id: JobId) -> Result<JobAndAllocation, ApiError> {
+        self.read(move |conn| read::job(conn, id)).await?.ok_or_else(|| ApiError::no_job(id))
+    }
+}

@@ -1,0 +1,149 @@
+//! *Purpose*: errors that reach the person who can act.
+//!
+//! *Owns*: [`ApiError`] and its form as RFC 9457 `application/problem+json`.
+//!
+//! *Promises*: the status says who can mend it; `detail` says what happened and what to do;
+//! bad fields are named.
+//!
+//! *Not here*: which fields are bad (`kernel::job`, `api::wire::submit`).
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
+
+use super::wire::problem::{PROBLEM_JSON, Problem};
+use super::wire::submit::BodyRefused;
+use crate::kernel::ids::JobId;
+use crate::kernel::job::FieldError;
+use crate::store::error::StoreError;
+
+/// Seconds after which a client may try again when the database cannot be written.
+const RETRY_AFTER_S: u32 = 5;
+
+/// An error with its status.
+#[derive(Debug, thiserror::Error)]
+#[error("{detail}")]
+pub struct ApiError {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// What happened and what to do.
+    pub detail: String,
+    /// The bad fields.
+    pub errors: Vec<FieldError>,
+}
+
+/// The number of a request, echoed or made up; in answers and in the log.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+impl ApiError {
+    /// An error.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> ApiError {
+        ApiError { status, detail: detail.into(), errors: Vec::new() }
+    }
+
+    /// 503.
+    pub fn unavailable(detail: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
+    /// 404 for a job.
+    #[must_use]
+    pub fn no_job(id: JobId) -> ApiError {
+        ApiError::new(StatusCode::NOT_FOUND, format!("there is no job {id}"))
+    }
+
+    /// 422 with the bad fields.
+    #[must_use]
+    pub fn fields(errors: Vec<FieldError>) -> ApiError {
+        let said: Vec<String> =
+            errors.iter().map(|e| format!("{}: {}", e.field, e.message)).collect();
+        ApiError {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            detail: format!("Nothing was stored. {}", said.join("; ")),
+            errors,
+        }
+    }
+
+    /// 400 for one query parameter.
+    pub fn parameter(field: &str, message: impl Into<String>) -> ApiError {
+        let error = FieldError::new(field, message);
+        ApiError {
+            status: StatusCode::BAD_REQUEST,
+            detail: format!("{}: {}", error.field, error.message),
+            errors: vec![error],
+        }
+    }
+
+    /// The answer, with the number of the request.
+    #[must_use]
+    pub fn answer(&self, request_id: &str) -> HttpResponse {
+        let problem = Problem {
+            kind: "about:blank".to_owned(),
+            title: self.status.canonical_reason().unwrap_or_default().to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail.clone(),
+            request_id: request_id.to_owned(),
+            errors: self.errors.clone(),
+        };
+        let mut answer = HttpResponse::build(self.status);
+        answer.content_type(PROBLEM_JSON);
+        if matches!(self.status.as_u16(), 503 | 507) {
+            answer.insert_header((header::RETRY_AFTER, RETRY_AFTER_S.to_string()));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            answer.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        answer.json(problem)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The guard puts the number of the request in.
+    fn error_response(&self) -> HttpResponse {
+        self.answer("")
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> ApiError {
+        log::warn!("A read failed: {error}");
+        ApiError::unavailable(error.to_string())
+    }
+}
+
+impl From<BodyRefused> for ApiError {
+    fn from(refused: BodyRefused) -> ApiError {
+        match refused {
+            BodyRefused::Malformed(_) => {
+                ApiError::new(StatusCode::BAD_REQUEST, format!("Nothing was stored: {refused}"))
+            }
+            BodyRefused::Fields(errors) => ApiError::fields(errors),
+        }
+    }
+}
+
+/// 404 for a path that no route has.
+pub async fn no_such_route(request: HttpRequest) -> ApiError {
+    let path = request.path();
+    let detail = format!("there is no route {path}; GET /openapi.json lists them");
+    ApiError::new(StatusCode::NOT_FOUND, detail)
+}
+
+/// 405.
+pub async fn method_not_allowed(request: HttpRequest) -> ApiError {
+    let detail = format!("{} does not go with {}", request.method(), request.path());
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+}
+
+impl actix_web::Responder for ApiError {
+    type Body = actix_web::body::BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
+        self.answer(&id.unwrap_or_default())
+    }
+}

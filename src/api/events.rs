@@ -1,0 +1,84 @@
+//! *Purpose*: all transitions as server-sent events.
+//!
+//! *Owns*: `GET /events`.
+//!
+//! *Promises*: the id of an event is its durable sequence number; history and live are one
+//! path, so a client that comes back with `Last-Event-ID` misses nothing and gets nothing
+//! twice; a slow client costs one page of memory.
+//!
+//! *Not here*: events of one job (`api::jobs`).
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, Responder, web};
+use actix_web_lab::sse;
+use futures_util::stream;
+use tokio::sync::watch;
+
+use super::app::App;
+use super::error::ApiError;
+use super::follow::StreamSlot;
+use super::present;
+use crate::kernel::ids::EventId;
+use crate::store::read;
+use crate::store::rows::EventRow;
+
+/// Events of one read.
+const PAGE: i64 = 500;
+/// A comment line so often, so that proxies keep a silent stream open.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+struct Reader {
+    app: web::Data<App>,
+    last_event: watch::Receiver<EventId>,
+    sent: EventId,
+    page: VecDeque<EventRow>,
+    _slot: StreamSlot,
+}
+
+impl Reader {
+    async fn next(&mut self) -> Option<EventRow> {
+        loop {
+            if let Some(row) = self.page.pop_front() {
+                self.sent = EventId(row.id);
+                return Some(row);
+            }
+            let sent = self.sent;
+            self.last_event.wait_for(|last| *last > sent).await.ok()?;
+            let read = self.app.read_raw(move |conn| read::events_after(conn, sent, PAGE)).await;
+            self.page = read.ok()?.into();
+            if self.page.is_empty() {
+                // Ids that a refused submission burnt: there is nothing behind them.
+                self.sent = *self.last_event.borrow();
+            }
+        }
+    }
+}
+
+/// `GET /events`. Starts behind `Last-Event-ID` (0 for all that is remembered), else now.
+#[utoipa::path(get, path = "/api/v1/events", tag = "events",
+    params(("Last-Event-ID" = Option<String>, Header, description = "Go on behind this event; 0 from the beginning")),
+    responses((status = 200, content_type = "text/event-stream", body = String)))]
+pub async fn stream(app: web::Data<App>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let sent = match request.headers().get("Last-Event-ID") {
+        None => *app.system.last_event.borrow(),
+        Some(id) => {
+            let id = id.to_str().ok().and_then(|id| id.parse().ok());
+            EventId(id.ok_or_else(|| ApiError::parameter("Last-Event-ID", "is not a number"))?)
+        }
+    };
+    let slot = StreamSlot::take(&app)?;
+    let last_event = app.system.last_event.clone();
+    let reader = Reader { app, last_event, sent, page: VecDeque::new(), _slot: slot };
+    let events = stream::unfold(reader, |mut reader| async move {
+        let row = reader.next().await?;
+        let id = row.id.to_string();
+        let event = present::event(row);
+        let data = serde_json::to_string(&event).ok()?;
+        let data = sse::Data::new(data).id(id).event("transition");
+        Some((Ok::<_, actix_web::Error>(sse::Event::Data(data)), reader))
+    });
+    let sse = sse::Sse::from_stream(events).with_keep_alive(KEEP_ALIVE);
+    Ok(sse.respond_to(&request).map_into_boxed_body())
+}

@@ -1,0 +1,187 @@
+//! *Purpose*: what every request passes before its handler.
+//!
+//! *Owns*: request numbers, the token, the checks against foreign web pages, the media type.
+//!
+//! *Promises*: with a token set, only `/health/*` is open without it; a mutation that a foreign
+//! page could have caused is refused; every answer carries `X-Request-ID`.
+//!
+//! *Not here*: TLS, roles.
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, web};
+
+use super::error::{ApiError, RequestId};
+use crate::config::Secret;
+
+/// Longest request number that is echoed.
+const REQUEST_ID_MAX: usize = 128;
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the guard knows.
+pub struct Gate {
+    /// What requests must send.
+    pub token: Option<Secret>,
+    /// The host as it was given to `--listen`.
+    pub listen_host: String,
+}
+
+/// The guard, for `middleware::from_fn`.
+///
+/// # Errors
+/// Those of the handler; refusals are answers.
+pub async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let id = request_id(&request);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let (method, path) = (request.method().clone(), request.path().to_owned());
+    let verdict = check(&request);
+    let mut response = match verdict {
+        Err(refused) => request.into_response(refused.answer(&id)),
+        Ok(()) => {
+            let response = next.call(request).await?.map_into_boxed_body();
+            match response.response().error().and_then(|e| e.as_error::<ApiError>()) {
+                Some(error) => {
+                    let answer = error.answer(&id);
+                    response.into_response(answer)
+                }
+                None => foreign_error(response, &id),
+            }
+        }
+    };
+    let status = response.status();
+    if status.is_server_error() {
+        log::warn!("{method} {path} {status} (request {id})");
+    } else {
+        log::debug!("{method} {path} {status} (request {id})");
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    Ok(response)
+}
+
+/// Errors that actix itself made (body too large, unreadable path) become problems too.
+fn foreign_error(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
+    let Some(error) = response.response().error() else { return response };
+    let status = response.status();
+    let detail = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            format!("the body is larger than {} bytes", super::BODY_BYTES_MAX)
+        }
+        _ => error.to_string(),
+    };
+    let answer = ApiError::new(status, detail).answer(id);
+    response.into_response(answer)
+}
+
+fn request_id(request: &ServiceRequest) -> String {
+    let sent = request.headers().get(X_REQUEST_ID).and_then(|v| v.to_str().ok());
+    match sent {
+        Some(id) if !id.is_empty() && id.len() <= REQUEST_ID_MAX => id.to_owned(),
+        _ => uuid::Uuid::new_v4().to_string(),
+    }
+}
+
+fn check(request: &ServiceRequest) -> Result<(), ApiError> {
+    if request.path().starts_with("/health/") {
+        return Ok(());
+    }
+    let Some(gate) = request.app_data::<web::Data<Gate>>() else {
+        return Err(ApiError::unavailable("the server is not ready"));
+    };
+    let forbidden = |detail: String| Err(ApiError::new(StatusCode::FORBIDDEN, detail));
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return check_token(request, gate);
+    }
+    let host = text(request, &header::HOST).unwrap_or_default();
+    if !gate.is_our_host(host) {
+        return forbidden(format!(
+            "Host \"{host}\" is not this server; a web page may be behind it"
+        ));
+    }
+    if let Some(origin) = text(request, &header::ORIGIN)
+        && !gate.is_our_origin(origin, host)
+    {
+        return forbidden(format!("a page of \"{origin}\" may not change anything here"));
+    }
+    check_token(request, gate)?;
+    let has_body = request.headers().contains_key(header::TRANSFER_ENCODING)
+        || text(request, &header::CONTENT_LENGTH).is_some_and(|n| n != "0");
+    let is_json = text(request, &header::CONTENT_TYPE)
+        .and_then(|t| t.split(';').next())
+        .is_some_and(|t| t.trim().eq_ignore_ascii_case("application/json"));
+    if has_body && !is_json {
+        let detail = "send the body as Content-Type: application/json";
+        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
+    Ok(())
+}
+
+fn text<'a>(request: &'a ServiceRequest, name: &HeaderName) -> Option<&'a str> {
+    request.headers().get(name).and_then(|v| v.to_str().ok())
+}
+
+fn check_token(request: &ServiceRequest, gate: &Gate) -> Result<(), ApiError> {
+    let Some(token) = &gate.token else { return Ok(()) };
+    let sent = text(request, &header::AUTHORIZATION)
+        .and_then(|v| v.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, sent)| sent.trim());
+    if sent.is_some_and(|sent| token.matches(sent)) {
+        return Ok(());
+    }
+    let detail = "send Authorization: Bearer TOKEN (the command line takes DOWNBEAT_TOKEN)";
+    Err(ApiError::new(StatusCode::UNAUTHORIZED, detail))
+}
+
+impl Gate {
+    fn is_our_host(&self, host: &str) -> bool {
+        let name = name_of(host);
+        let any = self.listen_host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_unspecified());
+        // Listening everywhere there is a token, which no foreign page has.
+        is_loopback(name) || name.eq_ignore_ascii_case(&self.listen_host) || any
+    }
+
+    fn is_our_origin(&self, origin: &str, host: &str) -> bool {
+        let Some((_, origin)) = origin.split_once("://") else { return false };
+        origin.eq_ignore_ascii_case(host)
+    }
+}
+
+/// The name in `name:port`, brackets of IPv6 removed.
+fn name_of(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or_default();
+    }
+    host.rsplit_once(':').map_or(host, |(name, _)| name)
+}
+
+fn is_loopback(name: &str) -> bool {
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_and_the_listen_name_are_ours() {
+        let gate = Gate { token: None, listen_host: "batch.example".to_owned() };
+        for host in ["localhost:8000", "127.0.0.1:8000", "[::1]:8000", "batch.example:8000"] {
+            assert!(gate.is_our_host(host), "{host}");
+        }
+        for host in ["evil.example", "evil.example:8000", "", "127.0.0.1.evil.example"] {
+            assert!(!gate.is_our_host(host), "{host}");
+        }
+        assert!(gate.is_our_origin("http://localhost:8000", "localhost:8000"));
+        assert!(!gate.is_our_origin("http://evil.example", "localhost:8000"));
+        assert!(!gate.is_our_origin("null", "localhost:8000"));
+    }
+}

@@ -1,0 +1,23 @@
+//! *Purpose*: what this server is and can do.
+//!
+//! *Owns*: `GET /info`.
+//!
+//! *Promises*: no secret is a value; what does not work here is said.
+//!
+//! *Not here*: settings (`config`), isolation (`engine`).
+
+use actix_web::{HttpResponse, web};
+
+use super::app::App;
+use super::wire::report::Info;
+
+/// `GET /info`.
+#[utoipa::path(get, path = "/api/v1/info", tag = "server", responses((status = 200, body = Info)))]
+pub async fn info(app: web::Data<App>) -> HttpResponse {
+    HttpResponse::Ok().json(Info {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        configuration: app.configuration.clone(),
+        isolation: app.isolation.clone(),
+        notes: app.notes.clone(),
+    })
+}

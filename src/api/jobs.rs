@@ -1,0 +1,225 @@
+//! *Purpose*: jobs, asked for and cancelled.
+//!
+//! *Owns*: list, show, cancel, events of a job, wait.
+//!
+//! *Promises*: pages are bounded and keyset; a cancel is idempotent and answers after its
+//! commit; `wait` registers before it reads, so no end is missed.
+//!
+//! *Not here*: submission (`api::submit`), logs (`api::streams`).
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::app::App;
+use super::error::ApiError;
+use super::present;
+use super::wire::job::{Event, Job, JobList};
+use crate::actors::messages::{Await, CancelJobs};
+use crate::clock;
+use crate::kernel::ids::JobId;
+use crate::kernel::kernel::Cancelled;
+use crate::kernel::time::Time;
+use crate::store::read::{self, JobFilter, PAGE_MAX};
+
+/// Jobs of a page when nobody says.
+const PAGE: i64 = 100;
+/// Longest `wait`, seconds: shorter than what proxies cut, asked again in a loop.
+const WAIT_MAX_S: u64 = 3_600;
+/// `wait` when nobody says, seconds.
+const WAIT_S: u64 = 30;
+
+/// A query string as pairs, since some parameters repeat.
+pub type Pairs = web::Query<Vec<(String, String)>>;
+
+/// `GET /jobs`.
+#[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs",
+    params(("state" = Option<Vec<String>>, Query, description = "Repeatable; also comma-separated"),
+        ("account" = Option<String>, Query), ("name" = Option<String>, Query),
+        ("label" = Option<Vec<String>>, Query, description = "`key:value`, repeatable"),
+        ("since" = Option<String>, Query, description = "Submitted at or after, RFC 3339"),
+        ("until" = Option<String>, Query, description = "Submitted before, RFC 3339"),
+        ("limit" = Option<i64>, Query, description = "1 to 1000, default 100"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("sort" = Option<String>, Query, description = "`-id` (default) or `id`")),
+    responses((status = 200, body = JobList), (status = "4XX", body = super::wire::problem::Problem)))]
+pub async fn list(app: web::Data<App>, query: Pairs) -> Result<HttpResponse, ApiError> {
+    let filter = filter(query.into_inner())?;
+    let asked = JobFilter { limit: filter.limit + 1, ..filter.clone() };
+    let mut rows = app.read(move |conn| read::jobs_page(conn, &asked)).await?;
+    let more = rows.len() as i64 > filter.limit;
+    rows.truncate(filter.limit as usize);
+    let last = rows.last().map(|(row, _)| row.id.to_string());
+    let jobs = rows.into_iter().map(|row| present::job(&app, row)).collect();
+    Ok(HttpResponse::Ok().json(JobList { jobs, next_cursor: last.filter(|_| more) }))
+}
+
+fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError> {
+    let mut filter = JobFilter { limit: PAGE, ..JobFilter::default() };
+    for (key, value) in pairs {
+        let bad = |message: String| ApiError::parameter(&key, message);
+        let time = || -> Result<Time, ApiError> {
+            let wanted = "is not an RFC 3339 time such as 2026-11-22T03:42:17Z";
+            clock::parse_rfc3339(&value).ok_or_else(|| bad(format!("\"{value}\" {wanted}")))
+        };
+        match key.as_str() {
+            "state" => {
+                for word in value.split(',') {
+                    filter.states.push(word.trim().parse().map_err(bad)?);
+                }
+            }
+            "account" => filter.account = Some(value),
+            "name" => filter.name = Some(value),
+            "label" => {
+                let pair = value.split_once(':');
+                let (k, v) = pair.ok_or_else(|| bad("is written key:value".to_owned()))?;
+                filter.labels.push((k.to_owned(), v.to_owned()));
+            }
+            "since" => filter.since = Some(time()?),
+            "until" => filter.until = Some(time()?),
+            "limit" => {
+                filter.limit = value
+                    .parse()
+                    .ok()
+                    .filter(|n| (1..=PAGE_MAX).contains(n))
+                    .ok_or_else(|| bad(format!("is a number from 1 to {PAGE_MAX}")))?;
+            }
+            "cursor" => {
+                let after = value.parse().map(JobId);
+                let unknown = |_| bad("is not a cursor that this server gave".to_owned());
+                filter.after = Some(after.map_err(unknown)?);
+            }
+            "sort" => {
+                filter.ascending = match value.as_str() {
+                    "id" => true,
+                    "-id" => false,
+                    _ => return Err(bad("is id or -id".to_owned())),
+                }
+            }
+            _ => return Err(bad("is not a parameter of this route".to_owned())),
+        }
+    }
+    Ok(filter)
+}
+
+/// `GET /jobs/{id}`.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = i64, Path)),
+    responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem)))]
+pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
+    let job = app.job(id.job()?).await?;
+    Ok(HttpResponse::Ok().json(present::job(&app, job)))
+}
+
+/// `DELETE /jobs/{id}`.
+#[utoipa::path(delete, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = i64, Path)),
+    responses((status = 202, description = "It is being ended", body = Job),
+        (status = 200, description = "It has ended", body = Job),
+        (status = 404, body = super::wire::problem::Problem)))]
+pub async fn cancel(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
+    let id = id.job()?;
+    let live = cancel_one(&app, id).await?;
+    let job = present::job(&app, app.job(id).await?);
+    let status = if live && !job.state.is_final() { StatusCode::ACCEPTED } else { StatusCode::OK };
+    Ok(HttpResponse::build(status).json(job))
+}
+
+/// `POST /jobs/{id}/cancel`: the same for clients that cannot DELETE.
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = i64, Path)),
+    responses((status = 202, description = "It is being ended", body = Job),
+        (status = 200, description = "It has ended", body = Job),
+        (status = 404, body = super::wire::problem::Problem)))]
+pub async fn cancel_by_post(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
+    cancel(app, id).await
+}
+
+/// Cancels; answers whether the job is live. 404 when there is none.
+///
+/// # Errors
+/// When there is no such job, or the server is stopping.
+pub async fn cancel_one(app: &App, id: JobId) -> Result<bool, ApiError> {
+    app.job(id).await?;
+    let message = CancelJobs { jobs: vec![id], principal: "api".into() };
+    let outcomes = app.system.cancel.send(message).await;
+    let outcomes = outcomes.map_err(|_| ApiError::unavailable("the server is stopping"))?;
+    match outcomes.first() {
+        Some(Cancelled::Stopping) => Ok(true),
+        Some(Cancelled::Ended | Cancelled::NotLive) => Ok(false),
+        None => Err(ApiError::unavailable("the server is stopping; the job was not cancelled")),
+    }
+}
+
+/// `GET /jobs/{id}/events`.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/events", tag = "jobs", params(("id" = i64, Path)),
+    responses((status = 200, body = [Event]), (status = 404, body = super::wire::problem::Problem)))]
+pub async fn events(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
+    let id = id.job()?;
+    let rows = app.read(move |conn| read::events_of(conn, id)).await?;
+    if rows.is_empty() {
+        return Err(ApiError::no_job(id));
+    }
+    let events: Vec<Event> = rows.into_iter().map(present::event).collect();
+    Ok(HttpResponse::Ok().json(events))
+}
+
+/// Query of `wait`.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct WaitQuery {
+    /// Longest wait, seconds; default 30, at most 3600.
+    timeout_s: Option<u64>,
+}
+
+/// `GET /jobs/{id}/wait`: answers when the job has ended or the time is over.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/wait", tag = "jobs", params(("id" = i64, Path), WaitQuery),
+    responses((status = 200, description = "Look at `state`", body = Job),
+        (status = 404, body = super::wire::problem::Problem)))]
+pub async fn wait(
+    app: web::Data<App>,
+    id: JobPath,
+    query: web::Query<WaitQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let id = id.job()?;
+    let patience = Duration::from_secs(query.timeout_s.unwrap_or(WAIT_S).min(WAIT_MAX_S));
+    let give_up = actix_rt::time::sleep(patience);
+    tokio::pin!(give_up);
+    loop {
+        let changed = app.system.await_job.send(Await { job: id }).await;
+        let job = app.job(id).await?;
+        if job.0.state_word().is_final() {
+            return Ok(HttpResponse::Ok().json(present::job(&app, job)));
+        }
+        let Ok(changed) = changed else {
+            return Err(ApiError::unavailable("the server is stopping; the job runs on"));
+        };
+        tokio::select! {
+            _ = changed.0 => {}
+            () = &mut give_up => return Ok(HttpResponse::Ok().json(present::job(&app, job))),
+        }
+    }
+}
+
+/// The id in a path.
+#[derive(Debug, Deserialize)]
+pub struct JobPathText {
+    id: String,
+}
+
+/// The id in a path, read by the handler so that a bad one is a 404 with a sentence.
+pub type JobPath = web::Path<JobPathText>;
+
+impl JobPathText {
+    /// The job.
+    ///
+    /// # Errors
+    /// 404 when it is not a number.
+    pub fn job(&self) -> Result<JobId, ApiError> {
+        let missing = |_| {
+            let detail = format!("\"{}\" is not a job id; ids are numbers", self.id);
+            ApiError::new(StatusCode::NOT_FOUND, detail)
+        };
+        self.id.parse::<i64>().map(JobId).map_err(missing)
+    }
+}

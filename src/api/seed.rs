@@ -1,0 +1,112 @@
+//! *Purpose*: the routes of the system that this one replaces.
+//!
+//! *Owns*: `submit`, `query`, `cancel` below each of the old bases.
+//!
+//! *Promises*: old words, true numbers; ids are strings; both shapes of body are read.
+//!
+//! *Not here*: the old words (`api::wire::seed`).
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::app::App;
+use super::error::ApiError;
+use super::follow::{open, read_at};
+use super::jobs::{JobPath, cancel_one};
+use super::present;
+use super::streams::{files, last_lines};
+use super::submit::accept;
+use super::wire::seed::{
+    Cancelled, Query, QueryDetail, QueryLog, QueryTime, Submitted, old_error, old_state,
+};
+use super::wire::submit::{Door, parse_submit};
+use super::wire::time_limit::{format_dhms, format_limit};
+use crate::kernel::places::StreamFile;
+
+/// Lines and bytes of each stream in an answer.
+const LOG_LINES: u64 = 1_000;
+/// See [`LOG_LINES`].
+const LOG_BYTES: u64 = 1024 * 1024;
+
+/// `POST /jobs/submit`.
+#[utoipa::path(post, path = "/api/v1/jobs/submit", tag = "seed",
+    request_body = super::wire::body::NestedBody,
+    responses((status = 201, body = Submitted), (status = 200, body = Submitted),
+        (status = "4XX", body = super::wire::problem::Problem), (status = "5XX", body = super::wire::problem::Problem)))]
+pub async fn submit(
+    app: web::Data<App>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> Result<HttpResponse, ApiError> {
+    let submission = parse_submit(&body, Door::Seed)?;
+    let accepted = accept(&app, &request, &body, vec![submission]).await?;
+    let job_id = accepted.ids.first().map(ToString::to_string).unwrap_or_default();
+    let mut answer = if accepted.again { HttpResponse::Ok() } else { HttpResponse::Created() };
+    Ok(answer.json(Submitted { job_id }))
+}
+
+/// `POST /jobs/cancel/{id}`.
+#[utoipa::path(post, path = "/api/v1/jobs/cancel/{id}", tag = "seed", params(("id" = i64, Path)),
+    responses((status = 200, body = Cancelled), (status = 404, body = super::wire::problem::Problem)))]
+pub async fn cancel(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
+    cancel_one(&app, id.job()?).await?;
+    Ok(HttpResponse::Ok().json(Cancelled { msg: "cancelled".to_owned() }))
+}
+
+/// `GET /jobs/query/{id}`.
+#[utoipa::path(get, path = "/api/v1/jobs/query/{id}", tag = "seed", params(("id" = i64, Path)),
+    responses((status = 200, body = Query), (status = 404, body = super::wire::problem::Problem)))]
+pub async fn query(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
+    let (row, allocation) = app.job(id.job()?).await?;
+    let state = row.state_word();
+    let files = files(&app, &row);
+    let started = row.start_time.is_some();
+    let read = move || QueryLog {
+        stdout: last_text(&files.stdout, started),
+        stderr: last_text(&files.stderr, started),
+    };
+    let job_log = web::block(read).await;
+    let job_log = job_log.map_err(|_| ApiError::unavailable("the server is stopping"))?;
+    let allocated = allocation.as_ref();
+    Ok(HttpResponse::Ok().json(Query {
+        job_id: row.id.to_string(),
+        state: old_state(state).to_owned(),
+        error_msg: old_error(state, row.error.as_deref()),
+        time: QueryTime {
+            submit_time: present::time(row.submit_time),
+            start_time: row.start_time.map(present::time),
+            end_time: row.end_time.map(present::time),
+            eligible_time: Some(present::time(row.eligible_time)),
+            elapsed_time: format_dhms(present::elapsed_s(&row)),
+            limit_time: format_limit(row.time_limit_s),
+        },
+        job_log,
+        detail: QueryDetail {
+            job_name: row.name,
+            user: row.user,
+            partition: row.partition,
+            allocated_cpus: allocated.map_or(0, |a| a.allocated_cpus as u32),
+            allocated_nodes: u32::from(allocated.is_some()),
+            node_list: allocated.map(|_| app.host.clone()).unwrap_or_default(),
+            exit_code: row.exit_code,
+            work_dir: row.working_directory,
+            data_source: row.data_source,
+            account: row.account,
+        },
+    }))
+}
+
+/// The last lines of a stream; one that cannot be read shows why in its place.
+fn last_text(stream: &StreamFile, started: bool) -> String {
+    if !started {
+        return String::new();
+    }
+    let read = || -> Result<String, String> {
+        let Some(file) = open(stream).map_err(|e| e.detail)? else { return Ok(String::new()) };
+        let size = file.metadata().map_err(|e| e.to_string())?.len();
+        let from = last_lines(&file, size, LOG_LINES).map_err(|e| e.to_string())?;
+        let from = from.max(size.saturating_sub(LOG_BYTES));
+        let bytes = read_at(&file, from, size - from).map_err(|e| e.to_string())?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    read().unwrap_or_else(|why| format!("({why})"))
+}

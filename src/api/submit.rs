@@ -1,0 +1,190 @@
+//! *Purpose*: accepts jobs.
+//!
+//! *Owns*: `POST /jobs`, `POST /jobs/batch`, and idempotent submission.
+//!
+//! *Promises*: 201 is sent only when the jobs are durable; a bad body stores nothing; the same
+//! key and body answer the same jobs again.
+//!
+//! *Not here*: reading bodies (`api::wire::submit`), the kernel's door (`kernel::job`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, web};
+use sha2::{Digest, Sha256};
+
+use super::app::App;
+use super::error::ApiError;
+use super::present;
+use super::wire::job::BatchAccepted;
+use super::wire::submit::{Door, Submission, parse_batch, parse_submit};
+use crate::actors::messages::{KeyAsked, SubmitJobs, SubmitRefused};
+use crate::kernel::ids::JobId;
+use crate::kernel::job::JobSpec;
+use crate::store::read;
+
+/// Longest `Idempotency-Key`.
+const KEY_BYTES_MAX: usize = 255;
+/// How often a key that is just being committed is looked up again.
+const LOOKS_MAX: u32 = 20;
+/// Longest wait for the commit that may hold it.
+const LOOK_WAIT: Duration = Duration::from_secs(1);
+
+/// Jobs that are durable now, or were already.
+pub struct Accepted {
+    /// Their ids.
+    pub ids: Vec<JobId>,
+    /// Whether an earlier request with this key made them.
+    pub again: bool,
+}
+
+impl Accepted {
+    fn status(&self) -> StatusCode {
+        if self.again { StatusCode::OK } else { StatusCode::CREATED }
+    }
+}
+
+/// `POST /jobs`.
+#[utoipa::path(post, path = "/api/v1/jobs", tag = "jobs",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Same key and body: the same job again")),
+    request_body = super::wire::body::SubmitBody,
+    responses((status = 201, body = super::wire::job::Job), (status = 200, body = super::wire::job::Job),
+        (status = "4XX", body = super::wire::problem::Problem), (status = "5XX", body = super::wire::problem::Problem)))]
+pub async fn submit(
+    app: web::Data<App>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> Result<HttpResponse, ApiError> {
+    let submission = parse_submit(&body, Door::V1)?;
+    let accepted = accept(&app, &request, &body, vec![submission]).await?;
+    let id = accepted.ids.first().copied().unwrap_or(JobId(0));
+    let job = present::job(&app, app.job(id).await?);
+    Ok(HttpResponse::build(accepted.status())
+        .insert_header((header::LOCATION, format!("/api/v1/jobs/{id}")))
+        .json(job))
+}
+
+/// `POST /jobs/batch`: all or nothing.
+#[utoipa::path(post, path = "/api/v1/jobs/batch", tag = "jobs",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Same key and body: the same jobs again")),
+    request_body = super::wire::body::BatchBody,
+    responses((status = 201, body = BatchAccepted), (status = 200, body = BatchAccepted),
+        (status = "4XX", body = super::wire::problem::Problem), (status = "5XX", body = super::wire::problem::Problem)))]
+pub async fn batch(
+    app: web::Data<App>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> Result<HttpResponse, ApiError> {
+    let submissions = parse_batch(&body)?;
+    let accepted = accept(&app, &request, &body, submissions).await?;
+    let status = accepted.status();
+    Ok(HttpResponse::build(status).json(BatchAccepted { job_ids: accepted.ids }))
+}
+
+/// Checks jobs and makes them durable, once per key.
+///
+/// # Errors
+/// Bad fields (422), a key used for another body (409), a database that cannot be written.
+pub async fn accept(
+    app: &App,
+    request: &HttpRequest,
+    body: &[u8],
+    submissions: Vec<Submission>,
+) -> Result<Accepted, ApiError> {
+    let (mut specs, mut errors) = (Vec::with_capacity(submissions.len()), Vec::new());
+    for submission in submissions {
+        match submission.check(&app.site) {
+            Ok(spec) => specs.push(Arc::new(spec)),
+            Err(refused) => errors.extend(refused),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(ApiError::fields(errors));
+    }
+    let principal: Arc<str> = specs.first().map_or("", |s| s.user.as_str()).into();
+    match key_of(request)? {
+        None => match send(app, specs, None, principal).await? {
+            Sent::Accepted(ids) => Ok(Accepted { ids, again: false }),
+            Sent::LookAgain => Err(ApiError::unavailable("the server is stopping")),
+        },
+        Some(key) => once(app, key, body, specs, principal).await,
+    }
+}
+
+async fn once(
+    app: &App,
+    key: Arc<str>,
+    body: &[u8],
+    specs: Vec<Arc<JobSpec>>,
+    principal: Arc<str>,
+) -> Result<Accepted, ApiError> {
+    let body_hash: Arc<str> = hex(&Sha256::digest(body)).into();
+    for _ in 0..LOOKS_MAX {
+        let wanted = key.to_string();
+        let found = app.read_raw(move |conn| read::key(conn, &wanted)).await?;
+        if let Some(row) = found.value {
+            if row.body_hash != *body_hash {
+                let detail = format!("Idempotency-Key \"{key}\" was used for another body");
+                return Err(ApiError::new(StatusCode::CONFLICT, detail));
+            }
+            let ids = (0..i64::from(row.job_count)).map(|n| JobId(row.first_job_id + n)).collect();
+            return Ok(Accepted { ids, again: true });
+        }
+        let asked = KeyAsked {
+            key: Arc::clone(&key),
+            body_hash: Arc::clone(&body_hash),
+            read_at: found.commit_no,
+        };
+        match send(app, specs.clone(), Some(asked), Arc::clone(&principal)).await? {
+            Sent::Accepted(ids) => return Ok(Accepted { ids, again: false }),
+            Sent::LookAgain => {}
+        }
+    }
+    Err(ApiError::unavailable("another request with this Idempotency-Key is still under way"))
+}
+
+enum Sent {
+    Accepted(Vec<JobId>),
+    LookAgain,
+}
+
+async fn send(
+    app: &App,
+    specs: Vec<Arc<JobSpec>>,
+    key: Option<KeyAsked>,
+    principal: Arc<str>,
+) -> Result<Sent, ApiError> {
+    let sent = app.system.submit.send(SubmitJobs { specs, key, principal }).await;
+    match sent.map_err(|_| ApiError::unavailable("the server is stopping"))? {
+        Ok(ids) => Ok(Sent::Accepted(ids)),
+        Err(SubmitRefused::LookAgain(at)) => {
+            let mut snapshot = app.system.snapshot.clone();
+            let reached = snapshot.wait_for(|s| s.commit_no >= at);
+            // Whether it came or not, the table is read again.
+            let _late = actix_rt::time::timeout(LOOK_WAIT, reached).await;
+            Ok(Sent::LookAgain)
+        }
+        Err(refused @ SubmitRefused::Stopping) => Err(ApiError::unavailable(refused.to_string())),
+        Err(SubmitRefused::NothingStored(why)) if why.contains("full") => Err(ApiError::new(
+            StatusCode::INSUFFICIENT_STORAGE,
+            format!("nothing stored: {why}; make room on the disk and send it again"),
+        )),
+        Err(refused) => Err(ApiError::unavailable(refused.to_string())),
+    }
+}
+
+fn key_of(request: &HttpRequest) -> Result<Option<Arc<str>>, ApiError> {
+    let Some(value) = request.headers().get("Idempotency-Key") else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if !key.is_empty() && key.len() <= KEY_BYTES_MAX => Ok(Some(key.into())),
+        _ => {
+            let message = format!("must be 1 to {KEY_BYTES_MAX} printable characters");
+            Err(ApiError::parameter("Idempotency-Key", message))
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,309 @@
+//! *Purpose*: the HTTP client of the verbs.
+//!
+//! *Owns*: [`Connect`], [`Client`], and patience with a server that restarts.
+//!
+//! *Promises*: a lost answer never doubles a job: a submit is sent again once at most, under
+//! the same Idempotency-Key. No proxy and no redirect ever sees the token.
+//!
+//! *Not here*: what the answers mean (the verbs).
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+
+use super::error::CliError;
+use crate::api::wire::v1::{Job, JobId};
+use crate::config::Secret;
+
+/// How long a verb that waits puts up with a server that is away.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server that has not begun to answer by then is not going to.
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+
+/// Where the server is, and how it knows us.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Connect {
+    /// The server
+    #[arg(
+        long,
+        env = "DOWNBEAT_SERVER",
+        default_value = "http://127.0.0.1:8000",
+        value_name = "URL"
+    )]
+    pub server: String,
+    /// File that holds the token; DOWNBEAT_TOKEN holds it directly
+    #[arg(long, env = "DOWNBEAT_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// A complete answer of a success.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// When this version does not understand it.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, CliError> {
+        serde_json::from_str(&self.text).map_err(|error| {
+            CliError::Other(format!("the server's answer is not understood: {error}"))
+        })
+    }
+}
+
+/// A client of one server.
+#[derive(Clone, Debug)]
+pub struct Client {
+    agent: ureq::Agent,
+    server: String,
+    token: Option<Secret>,
+}
+
+impl Client {
+    /// A client; nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the address makes no sense or the token cannot be read.
+    pub fn new(connect: &Connect) -> Result<Client, CliError> {
+        let server = address(&connect.server)?;
+        let token = token(connect)?;
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .max_redirects(0)
+            .timeout_connect(Some(Duration::from_secs(5)))
+            .timeout_recv_response(Some(ANSWER_WITHIN))
+            .user_agent(concat!("downbeat/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .new_agent();
+        Ok(Client { agent, server, token })
+    }
+
+    /// The server's address.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Asks for `path` (below the server's root, with its query).
+    ///
+    /// # Errors
+    /// See [`CliError`].
+    pub fn get(&self, path: &str) -> Result<Answer, CliError> {
+        self.complete(self.open(path, Some(ANSWER_WITHIN))?)
+    }
+
+    /// One job.
+    ///
+    /// # Errors
+    /// See [`CliError`].
+    pub fn job(&self, id: JobId) -> Result<(Job, String), CliError> {
+        let answer = self.get(&format!("/api/v1/jobs/{id}"))?;
+        Ok((answer.parse()?, answer.text))
+    }
+
+    /// Sends `body` to `path`.
+    ///
+    /// # Errors
+    /// See [`CliError`].
+    pub fn post(&self, path: &str, body: &str, key: Option<&str>) -> Result<Answer, CliError> {
+        let mut request = self
+            .agent
+            .post(format!("{}{path}", self.server))
+            .header("Content-Type", "application/json");
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {}", token.reveal()));
+        }
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        self.complete(request.send(body).map_err(|error| self.failed(error))?)
+    }
+
+    /// Submits a job. When the connection breaks before the answer is here, nobody knows
+    /// whether the job was stored; the same key asks for the same job again.
+    ///
+    /// # Errors
+    /// See [`CliError`].
+    pub fn submit(&self, body: &str, key: &str) -> Result<Answer, CliError> {
+        let path = "/api/v1/jobs";
+        match self.post(path, body, Some(key)) {
+            Err(CliError::Broken { .. }) => {}
+            done => return done,
+        }
+        self.post(path, body, Some(key)).map_err(|error| match error {
+            CliError::Unreachable { server, cause } | CliError::Broken { server, cause } => {
+                CliError::Lost { server, cause, key: key.to_owned() }
+            }
+            other => other,
+        })
+    }
+
+    /// The bytes of `path` as they come.
+    ///
+    /// # Errors
+    /// See [`CliError`].
+    pub fn stream(&self, path: &str) -> Result<impl Read + use<>, CliError> {
+        // The first byte may be hours away: a job that waits has written nothing.
+        let response = self.open(path, None)?;
+        if response.status().is_success() {
+            return Ok(response.into_body().into_reader());
+        }
+        match self.complete(response) {
+            Err(error) => Err(error),
+            Ok(answer) => Err(CliError::from_answer(answer.status, &answer.text)),
+        }
+    }
+
+    fn open(
+        &self,
+        path: &str,
+        within: Option<Duration>,
+    ) -> Result<ureq::http::Response<ureq::Body>, CliError> {
+        let request = self.agent.get(format!("{}{path}", self.server));
+        let mut request = request.config().timeout_recv_response(within).build();
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {}", token.reveal()));
+        }
+        request.call().map_err(|error| self.failed(error))
+    }
+
+    fn complete(&self, mut response: ureq::http::Response<ureq::Body>) -> Result<Answer, CliError> {
+        let status = response.status().as_u16();
+        let body = response.body_mut().with_config().limit(u64::MAX).lossy_utf8(true);
+        let text = body.read_to_string().map_err(|error| self.failed(error))?;
+        if (200..300).contains(&status) {
+            Ok(Answer { status, text })
+        } else {
+            Err(CliError::from_answer(status, &text))
+        }
+    }
+
+    fn failed(&self, error: ureq::Error) -> CliError {
+        use std::io::ErrorKind;
+        let (server, cause) = (self.server.clone(), error.to_string());
+        match error {
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
+                CliError::Usage(format!("--server {server} makes no address: {cause}"))
+            }
+            ureq::Error::HostNotFound
+            | ureq::Error::ConnectionFailed
+            | ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
+                CliError::Unreachable { server, cause }
+            }
+            ureq::Error::Io(io)
+                if matches!(
+                    io.kind(),
+                    ErrorKind::ConnectionRefused
+                        | ErrorKind::HostUnreachable
+                        | ErrorKind::NetworkUnreachable
+                        | ErrorKind::AddrNotAvailable
+                ) =>
+            {
+                CliError::Unreachable { server, cause: io.to_string() }
+            }
+            _ => CliError::Broken { server, cause },
+        }
+    }
+}
+
+/// `http://HOST:PORT`; a bare `HOST:PORT` is understood.
+fn address(text: &str) -> Result<String, CliError> {
+    let text = text.trim().trim_end_matches('/');
+    if text.starts_with("https://") {
+        return Err(CliError::Usage(format!(
+            "--server {text}: this client speaks no TLS; use http:// over a tunnel (ssh -L)"
+        )));
+    }
+    if text.is_empty() {
+        return Err(CliError::Usage("--server is empty; write http://HOST:PORT".to_owned()));
+    }
+    Ok(if text.starts_with("http://") { text.to_owned() } else { format!("http://{text}") })
+}
+
+/// A flag beats `DOWNBEAT_TOKEN` beats `DOWNBEAT_TOKEN_FILE`.
+fn token(connect: &Connect) -> Result<Option<Secret>, CliError> {
+    let from_variable = std::env::var_os("DOWNBEAT_TOKEN_FILE")
+        .is_some_and(|value| Some(PathBuf::from(value)) == connect.token_file);
+    let direct = std::env::var("DOWNBEAT_TOKEN").ok().filter(|t| !t.trim().is_empty());
+    let token = match (&connect.token_file, direct) {
+        (Some(path), direct)
+            if !path.as_os_str().is_empty() && (!from_variable || direct.is_none()) =>
+        {
+            Secret::read(path).map_err(|message| format!("--token-file: {message}")).map(Some)
+        }
+        (_, Some(text)) => {
+            Secret::new(&text).map_err(|message| format!("DOWNBEAT_TOKEN {message}")).map(Some)
+        }
+        _ => Ok(None),
+    };
+    token.map_err(CliError::Usage)
+}
+
+/// A query string, percent-encoded; empty without pairs.
+#[must_use]
+pub fn query(pairs: &[(&str, String)]) -> String {
+    let mut text = String::new();
+    for (index, (name, value)) in pairs.iter().enumerate() {
+        text.push(if index == 0 { '?' } else { '&' });
+        text.push_str(name);
+        text.push('=');
+        for byte in value.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                    text.push(char::from(byte));
+                }
+                _ => text.push_str(&format!("%{byte:02X}")),
+            }
+        }
+    }
+    text
+}
+
+/// How long to go on asking a server that is away: jobs outlive their server, so those who
+/// wait for one outlive it too.
+#[derive(Debug)]
+pub struct Patience {
+    since: Option<Instant>,
+    limit: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { since: None, limit: PATIENCE }
+    }
+}
+
+impl Patience {
+    /// The server answered.
+    pub fn refresh(&mut self) {
+        self.since = None;
+    }
+
+    /// Waits a moment before the next attempt.
+    ///
+    /// # Errors
+    /// Gives `error` back when it is of the lasting kind, or patience is at its end.
+    pub fn bear(&mut self, error: CliError) -> Result<(), CliError> {
+        let now = crate::clock::monotonic();
+        let since = *self.since.get_or_insert(now);
+        if !error.is_transient() || now.duration_since(since) > self.limit {
+            return Err(error);
+        }
+        std::thread::sleep(Duration::from_millis(250));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+pub(super) mod tests;

@@ -1,0 +1,146 @@
+//! *Purpose*: how a verb fails.
+//!
+//! *Owns*: [`CliError`], its sentences and exit codes.
+//!
+//! *Promises*: a refusal shows the server's words and every bad field.
+//!
+//! *Not here*: the exit code of a job (`cli::wait`).
+
+use crate::api::wire::v1::Problem;
+
+/// Why a verb did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Nobody listens.
+    #[error(
+        "no server at {server} ({cause}); start one with `downbeat serve`, or name one with --server or DOWNBEAT_SERVER"
+    )]
+    Unreachable {
+        /// Where we asked.
+        server: String,
+        /// What the network said.
+        cause: String,
+    },
+    /// A connection broke before the answer was complete.
+    #[error("the connection to {server} broke before the answer was complete ({cause})")]
+    Broken {
+        /// Where we asked.
+        server: String,
+        /// What the network said.
+        cause: String,
+    },
+    /// Twice no answer to a submit.
+    #[error(
+        "the connection to {server} broke before the answer was complete ({cause}); whether the \
+         job was stored is not known: submit it again with --idempotency-key {key}, and it is \
+         stored once"
+    )]
+    Lost {
+        /// Where we asked.
+        server: String,
+        /// What the network said.
+        cause: String,
+        /// Under which key.
+        key: String,
+    },
+    /// The server said no.
+    #[error("{message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The server's words.
+        message: String,
+    },
+    /// The command line makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// Something of this machine failed.
+    #[error("{0}")]
+    Other(String),
+    /// The reader of our output went away.
+    #[error("the reader of the output went away")]
+    Pipe,
+}
+
+impl CliError {
+    /// 1 the request failed, 2 usage, 3 server unreachable.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            CliError::Pipe => 0,
+            CliError::Refused { .. } | CliError::Other(_) => 1,
+            CliError::Usage(_) => 2,
+            CliError::Unreachable { .. } | CliError::Broken { .. } | CliError::Lost { .. } => 3,
+        }
+    }
+
+    /// Whether asking again in a moment may help: a server that restarts.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            CliError::Unreachable { .. }
+                | CliError::Broken { .. }
+                | CliError::Refused { status: 502..=504, .. }
+        )
+    }
+
+    /// A failed write of our own output.
+    #[must_use]
+    pub fn from_write(error: std::io::Error) -> CliError {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => CliError::Pipe,
+            _ => CliError::Other(format!("the output cannot be written: {error}")),
+        }
+    }
+
+    /// An answer that is not a success, in the server's words.
+    #[must_use]
+    pub fn from_answer(status: u16, text: &str) -> CliError {
+        let message = match serde_json::from_str::<Problem>(text) {
+            Ok(problem) => sentence(&problem, status),
+            Err(_) if text.trim().is_empty() => format!("the server answered {status}"),
+            Err(_) => {
+                let start: String = text.trim().chars().take(200).collect();
+                format!("the server answered {status}: {start}")
+            }
+        };
+        CliError::Refused { status, message }
+    }
+}
+
+fn sentence(problem: &Problem, status: u16) -> String {
+    let mut message = match (problem.detail.as_str(), problem.title.as_str()) {
+        ("", "") => format!("the server answered {status}"),
+        ("", title) => title.to_owned(),
+        (detail, _) => detail.to_owned(),
+    };
+    for error in &problem.errors {
+        message.push_str(&format!("\n  {}: {}", error.field, error.message));
+    }
+    if status == 401 {
+        message.push_str("\n  give the token in DOWNBEAT_TOKEN or with --token-file");
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_shown_with_each_field() {
+        let text = r#"{"type":"about:blank","title":"Unprocessable Content","status":422,
+            "detail":"The job was not accepted.","request_id":"r",
+            "errors":[{"field":"cpus","message":"is 0; at least 1"},{"field":"x","message":"y"}]}"#;
+        let error = CliError::from_answer(422, text);
+        assert_eq!(
+            error.to_string(),
+            "The job was not accepted.\n  cpus: is 0; at least 1\n  x: y"
+        );
+        assert_eq!(error.exit_code(), 1);
+        let bare = CliError::from_answer(502, "<html>bad gateway</html>");
+        assert_eq!(bare.to_string(), "the server answered 502: <html>bad gateway</html>");
+        assert!(bare.is_transient() && !error.is_transient());
+    }
+}

@@ -1,0 +1,171 @@
+//! *Purpose*: asks. The command line: which verbs there are, and what each prints.
+//!
+//! *Owns*: [`Cli`], [`Command`] and exit codes: 0 done, 1 the request failed, 2 usage, 3 server
+//! unreachable; `wait` and `run` end with the job's own code.
+//!
+//! *Promises*: results go to stdout, remarks to stderr; no colour and no animation off a
+//! terminal; a closed pipe is an end, not an error.
+//!
+//! *Not here*: what `serve`, `demo`, `migrate` and `stepd` do: `main` hands their arguments on,
+//! for this room links against no actor.
+
+mod audit;
+mod cancel;
+pub mod client;
+mod completions;
+pub mod demo;
+mod error;
+pub mod job_flags;
+mod logs;
+mod migrate;
+mod progress;
+mod queue;
+mod run;
+mod serve;
+mod show;
+mod status;
+pub mod stepd;
+mod submit;
+mod table;
+mod wait;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use demo::DemoArgs;
+pub use error::CliError;
+pub use migrate::MigrateArgs;
+pub use serve::ServeArgs;
+pub use stepd::StepdArgs;
+
+/// A batch-job scheduler for one big shared server.
+#[derive(Debug, Parser)]
+#[command(name = "downbeat", version, about, max_term_width = 100, subcommand_required = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server
+    Serve(ServeArgs),
+    /// Show it all in one command: a private server, example jobs, the ledger, the audit
+    Demo(DemoArgs),
+    /// Bring the database to this version's form, without serving
+    Migrate(MigrateArgs),
+    /// The step daemon, which the server starts by itself
+    #[command(hide = true)]
+    Stepd(StepdArgs),
+    /// The verbs that ask a server.
+    #[command(flatten)]
+    Ask(Ask),
+}
+
+/// The verbs that ask a server.
+#[derive(Debug, Subcommand)]
+pub enum Ask {
+    /// Submit a script
+    Submit(submit::SubmitArgs),
+    /// Submit a command, stream its output, end with its code
+    Run(run::RunArgs),
+    /// List jobs
+    #[command(visible_alias = "list")]
+    Queue(queue::QueueArgs),
+    /// Show all there is to know about a job
+    Show(show::ShowArgs),
+    /// Print what a job wrote
+    Logs(logs::LogsArgs),
+    /// Cancel jobs
+    Cancel(cancel::CancelArgs),
+    /// Wait for jobs to end, and end with their code
+    Wait(wait::WaitArgs),
+    /// Show the server's CPUs, job counts and health
+    Status(status::StatusArgs),
+    /// Compare ledger, database and processes; exit 1 when they disagree
+    Audit(audit::AuditArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// Does what a verb asks and prints what came of it.
+#[must_use]
+pub fn run(ask: &Ask) -> ExitCode {
+    let done = match ask {
+        Ask::Submit(args) => submit::run(args),
+        Ask::Run(args) => run::run(args),
+        Ask::Queue(args) => queue::run(args),
+        Ask::Show(args) => show::run(args),
+        Ask::Logs(args) => logs::run(args),
+        Ask::Cancel(args) => cancel::run(args),
+        Ask::Wait(args) => wait::run(args),
+        Ask::Status(args) => status::run(args),
+        Ask::Audit(args) => audit::run(args),
+        Ask::Completions(args) => completions::run(args),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(CliError::Pipe) => ExitCode::SUCCESS,
+        Err(error) => {
+            remark(&format!("downbeat: {error}"));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Prints a result. A reader that went away (`| head`) ends the program quietly.
+fn say(text: &str) -> Result<(), CliError> {
+    let mut out = std::io::stdout().lock();
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    write!(out, "{text}{end}").and_then(|()| out.flush()).map_err(CliError::from_write)
+}
+
+/// Prints a remark to stderr; if nobody can read it, it is lost.
+fn remark(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_of_the_contract_is_there() {
+        for line in [
+            "downbeat serve --listen 127.0.0.1:0 --output-root /a --output-root /b",
+            "downbeat demo",
+            "downbeat migrate --data-dir /tmp/x",
+            "downbeat stepd --data-dir /tmp/x",
+            "downbeat submit -J n -c 2 --mem 1G -t 1:00 -o o -e e -D /tmp -A a -p p --wait x.sh",
+            "downbeat submit --label a=b --label c=d --export A=1,B --exclusive -",
+            "downbeat run -c 2 -- sh -c true",
+            "downbeat list --all --json",
+            "downbeat queue --state pending,RUNNING --limit 5",
+            "downbeat show 1 --json",
+            "downbeat logs -f --stderr 1",
+            "downbeat logs --tail 5 1",
+            "downbeat cancel 1 2",
+            "downbeat wait 1 2",
+            "downbeat status --server http://h:1",
+            "downbeat audit",
+            "downbeat completions bash",
+        ] {
+            let parsed = Cli::try_parse_from(line.split(' '));
+            assert!(parsed.is_ok(), "{line}: {:?}", parsed.err().map(|e| e.to_string()));
+        }
+        for line in ["downbeat", "downbeat wait", "downbeat queue --state ASLEEP", "downbeat run"] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

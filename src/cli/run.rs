@@ -1,0 +1,133 @@
+//! *Purpose*: `downbeat run -- CMD ARG…`: a command as a job, as if it ran here.
+//!
+//! *Owns*: the script made of the words, the two streams, Ctrl-C.
+//!
+//! *Promises*: ends with the command's own code; Ctrl-C cancels the job and waits for its end,
+//! a second one leaves it to the server.
+//!
+//! *Not here*: codes (`cli::wait`), streams (`cli::logs`).
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::thread;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::client::{Client, Connect};
+use super::job_flags::{Caller, JobFlags};
+use super::logs::{Stream, follow};
+use super::{CliError, remark, submit, wait};
+use crate::api::wire::v1::{JobId, StateWord};
+
+/// What to run.
+#[derive(clap::Args, Clone, Debug)]
+pub struct RunArgs {
+    #[command(flatten)]
+    connect: Connect,
+    #[command(flatten)]
+    flags: JobFlags,
+    /// The command and its words
+    #[arg(required = true, last = true, value_name = "CMD")]
+    words: Vec<String>,
+}
+
+pub(super) fn run(args: &RunArgs) -> Result<u8, CliError> {
+    let client = Client::new(&args.connect)?;
+    let caller = Caller::here()?;
+    let name = args.words.first().and_then(|w| w.rsplit('/').next()).map(str::to_owned);
+    let body = args.flags.body(script(&args.words), name, &caller)?;
+    let interrupt = Interrupt::listen(client.clone())?;
+    let (job, _) = submit::send(&client, &body, &args.flags, &caller)?;
+    interrupt.submitted(&client, job.id);
+    let streams = [Stream::Stdout, Stream::Stderr].map(|stream| {
+        let client = client.clone();
+        thread::spawn(move || match stream {
+            Stream::Stdout => follow(&client, job.id, stream, None, &mut io::stdout()),
+            Stream::Stderr => follow(&client, job.id, stream, None, &mut io::stderr()),
+        })
+    });
+    let mut failed = None;
+    for stream in streams {
+        match stream.join() {
+            Ok(Ok(()) | Err(CliError::Pipe)) => {}
+            Ok(Err(error)) => failed = Some(error),
+            Err(_) => failed = Some(CliError::Other("a stream ended in a panic".to_owned())),
+        }
+    }
+    let (job, _) = wait::until_end(&client, job.id)?;
+    if let Some(error) = failed {
+        remark(&format!("downbeat: some output of job {} was not shown: {error}", job.id));
+    }
+    if job.state != StateWord::Completed && (job.state != StateWord::Failed || job.error.is_some())
+    {
+        remark(&format!("downbeat: {}", wait::line(&job)));
+    }
+    Ok(wait::own_code(&job))
+}
+
+/// A script that becomes the command.
+fn script(words: &[String]) -> String {
+    format!("#!/bin/bash\nexec {}\n", shell_words::join(words))
+}
+
+/// Listens for Ctrl-C from before the submission on, so that none is lost in between.
+struct Interrupt {
+    job: AtomicI64,
+    asked: AtomicBool,
+}
+
+impl Interrupt {
+    fn listen(client: Client) -> Result<Arc<Interrupt>, CliError> {
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
+            .map_err(|error| CliError::Other(format!("signals cannot be caught: {error}")))?;
+        let interrupt =
+            Arc::new(Interrupt { job: AtomicI64::new(0), asked: AtomicBool::new(false) });
+        let shared = Arc::clone(&interrupt);
+        thread::spawn(move || {
+            for signal in &mut signals {
+                if shared.asked.swap(true, Ordering::SeqCst) {
+                    remark("downbeat: leaving; the server stops the job");
+                    std::process::exit(128 + signal);
+                }
+                match shared.job.load(Ordering::SeqCst) {
+                    0 => remark("downbeat: cancelling as soon as the job is submitted"),
+                    id => cancel(&client, JobId(id)),
+                }
+            }
+        });
+        Ok(interrupt)
+    }
+
+    /// The job has a number now; a Ctrl-C that came earlier is made good. When both see it, it
+    /// is cancelled twice, which is the same as once.
+    fn submitted(&self, client: &Client, id: JobId) {
+        self.job.store(id.0, Ordering::SeqCst);
+        if self.asked.load(Ordering::SeqCst) {
+            cancel(client, id);
+        }
+    }
+}
+
+fn cancel(client: &Client, id: JobId) {
+    remark(&format!("downbeat: cancelling job {id}; once more to leave without waiting"));
+    if let Err(error) = client.post(&format!("/api/v1/jobs/{id}/cancel"), "", None) {
+        remark(&format!("downbeat: job {id} could not be cancelled: {error}"));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_reach_the_command_as_they_were_typed() {
+        let words = ["printf", "%s\n", "a b", "$HOME", "it's", "", "*"].map(str::to_owned);
+        let script = script(&words);
+        let line = script.strip_prefix("#!/bin/bash\nexec ").unwrap();
+        assert_eq!(shell_words::split(line).unwrap(), words);
+        assert!(line.contains("'$HOME'") && line.contains("'*'"), "{line}");
+    }
+}

@@ -1,0 +1,100 @@
+//! *Purpose*: `downbeat show ID`.
+//!
+//! *Owns*: a job as `key: value` lines.
+//!
+//! *Promises*: what is not known is left out; why a job waits is a sentence.
+//!
+//! *Not here*: many jobs (`cli::queue`).
+
+use super::client::{Client, Connect};
+use super::{CliError, say, table};
+use crate::api::wire::time_limit::{format_dhms, format_limit};
+use crate::api::wire::v1::{Job, JobId};
+
+/// Which job.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ShowArgs {
+    #[command(flatten)]
+    connect: Connect,
+    /// Print the server's JSON
+    #[arg(long)]
+    json: bool,
+    /// The job
+    #[arg(value_name = "ID")]
+    id: JobId,
+}
+
+pub(super) fn run(args: &ShowArgs) -> Result<u8, CliError> {
+    let (job, text) = Client::new(&args.connect)?.job(args.id)?;
+    say(if args.json { text } else { shown(&job) }.as_str())?;
+    Ok(0)
+}
+
+fn shown(job: &Job) -> String {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let allocation = job.allocation.as_ref();
+    let cpu_ids =
+        allocation.map(|a| a.cpu_ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
+    let labels: Vec<String> = job.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    let reason = match (&job.state_reason, &job.state_detail) {
+        (Some(reason), Some(detail)) => Some(format!("{reason}: {detail}")),
+        (reason, detail) => detail.clone().or_else(|| reason.clone()),
+    };
+    let usage = job.usage.map(|u| {
+        let (user, system, rss) = (u.user_cpu_s, u.system_cpu_s, u.max_rss_bytes);
+        format!("{user:.2} s user, {system:.2} s system, {} MiB at most", rss.max(0) >> 20)
+    });
+    let mut lines = vec![
+        ("job", Some(job.id.to_string())),
+        ("name", some(&job.name)),
+        ("state", Some(job.state.to_string())),
+        ("reason", reason),
+        ("exit code", job.exit_code.clone()),
+        ("error", job.error.clone()),
+        ("user", some(&job.user)),
+        ("account", some(&job.account)),
+        ("partition", some(&job.partition)),
+        ("priority", Some(job.priority.to_string())),
+        ("cpus", Some(job.cpus.to_string())),
+        ("cpu ids", cpu_ids),
+        ("process", allocation.and_then(|a| a.process_id).map(|p| p.to_string())),
+        ("memory", job.memory_bytes.map(|bytes| format!("{} MiB", bytes >> 20))),
+        ("time limit", Some(format_limit(job.time_limit_s))),
+        ("elapsed", Some(format_dhms(job.elapsed_s))),
+        ("submitted", Some(job.submit_time.clone())),
+        ("eligible", job.eligible_time.clone()),
+        ("started", job.start_time.clone()),
+        ("ended", job.end_time.clone()),
+        ("cpus released", allocation.and_then(|a| a.released_time.clone())),
+        ("folder", job.working_directory.clone()),
+        ("stdout", job.standard_output.clone()),
+        ("stderr", job.standard_error.clone()),
+        ("labels", some(&labels.join(", "))),
+        ("comment", job.comment.clone()),
+        ("came by", Some(job.data_source.word().to_owned())),
+        ("attempt", Some(job.attempt.to_string())),
+        ("usage", usage),
+    ];
+    lines.extend(job.warnings.iter().map(|w| ("warning", Some(w.clone()))));
+    table::block(&lines)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::wait::tests::job;
+    use super::*;
+
+    #[test]
+    fn why_a_job_waits_is_a_sentence() {
+        let mut job: Job = serde_json::from_str(&job("PENDING", None)).unwrap();
+        job.state_reason = Some("Resources".into());
+        job.state_detail = Some("4 CPUs are asked for, 1 is free.".into());
+        let text = shown(&job);
+        assert!(
+            text.contains("reason:     Resources: 4 CPUs are asked for, 1 is free.\n"),
+            "{text}"
+        );
+        assert!(!text.contains("exit code"), "{text}");
+    }
+}

@@ -1,0 +1,59 @@
+//! *Purpose*: `downbeat status`.
+//!
+//! *Owns*: the server in a few lines.
+//!
+//! *Promises*: `--json` is the server's `/resources` with `health` and `job_stats` added.
+//!
+//! *Not here*: single jobs (`cli::queue`).
+
+use serde_json::{Map, Value, json};
+
+use super::client::{Client, Connect};
+use super::{CliError, say, table};
+use crate::api::wire::seed::Dashboard;
+use crate::api::wire::v1::Resources;
+
+/// Of which server.
+#[derive(clap::Args, Clone, Debug)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    connect: Connect,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &StatusArgs) -> Result<u8, CliError> {
+    let client = Client::new(&args.connect)?;
+    let health = match client.get("/health/ready") {
+        Ok(_) => "ready".to_owned(),
+        Err(CliError::Refused { message, .. }) => format!("not ready: {message}"),
+        Err(error) => return Err(error),
+    };
+    let answer = client.get("/api/v1/resources")?;
+    let dashboard: Dashboard = client.get("/api/v1/dashboard")?.parse()?;
+    let stats = dashboard.job_stats;
+    if args.json {
+        let mut all: Map<String, Value> = answer.parse()?;
+        all.insert("health".to_owned(), json!(health));
+        all.insert("job_stats".to_owned(), json!(stats));
+        say(&Value::Object(all).to_string())?;
+        return Ok(0);
+    }
+    let resources: Resources = answer.parse()?;
+    let cpus = format!(
+        "{} of {} in use ({:.1} %)",
+        resources.used_cpus, resources.total_cpus, resources.utilization
+    );
+    let jobs = format!(
+        "{} running, {} pending, {} completed, {} failed, {} cancelled, {} in all",
+        stats.running, stats.pending, stats.completed, stats.failed, stats.cancelled, stats.total
+    );
+    say(&table::block(&[
+        ("server", Some(client.server().to_owned())),
+        ("health", Some(health)),
+        ("cpus", Some(cpus)),
+        ("jobs", Some(jobs)),
+    ]))?;
+    Ok(0)
+}

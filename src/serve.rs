@@ -1,0 +1,317 @@
+//! *Purpose*: the composition: store, engine, actors and HTTP become a server.
+//!
+//! *Owns*: the order of boot and of shutdown.
+//!
+//! *Promises*: one server per installation; recovery is done by the same actors that serve; a
+//! panic anywhere aborts, since boot is the repair; SIGTERM leaves jobs running and exits 0
+//! within five seconds.
+//!
+//! *Not here*: settings (`config`), everything that is composed.
+//!
+//! **Order of boot.** The locks come first: a second server must not even start a step daemon,
+//! for that would depose the first one's. They are close-on-exec, so the daemon never inherits
+//! them. Then the engine, the store (migrate, next epoch, load), the actors, and last the socket.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use actix_web::middleware::from_fn;
+use actix_web::{App as HttpApp, HttpServer, web};
+use anyhow::{Context, Result};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::actors::order::{FromStore, OrderSite};
+use crate::actors::{self, Parts, System, messages};
+use crate::api::wire::report::{Ability, SettingValue};
+use crate::api::{self, App, Gate, Growth};
+use crate::config::Config;
+use crate::engine::local::{LocalConfig, LocalEngine, boot_id};
+use crate::engine::{Engine, Key};
+use crate::kernel::kernel::{Kernel, Reign};
+use crate::kernel::places::Places;
+use crate::store::backend::Database;
+use crate::store::load::{AttemptKey, load};
+use crate::store::lock::Lock;
+use crate::store::migrate as migrations;
+use crate::store::write::Writer;
+
+/// HTTP workers: they parse and wait; the work is done by one arbiter and the writer.
+const WORKERS: usize = 2;
+/// How long open answers may take after SIGTERM, seconds.
+const SHUTDOWN_S: u64 = 2;
+/// How long what was decided may take to become durable after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(2);
+/// Connections at once: each costs a descriptor and a few KiB.
+const CONNECTIONS_MAX: usize = 4_096;
+/// Longest wait for a request's head, so that silent connections do not pile up.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Runs the server until SIGTERM or SIGINT.
+///
+/// # Errors
+/// A sentence for the person who started it.
+pub fn run(config: Config) -> Result<()> {
+    env_logger::Builder::new().filter_level(config.log_level).parse_default_env().init();
+    abort_on_panic();
+    let soft_nofile = raise_nofile();
+    make_folder(&config.data_dir)?;
+    make_folder(&config.data_dir.join("jobs"))?;
+    let mut locks = take_locks(&config)?;
+    let mut engine_config = LocalConfig::new(&config.data_dir);
+    engine_config.soft_nofile = soft_nofile;
+    let engine: Arc<dyn Engine> = Arc::new(LocalEngine::start(engine_config)?);
+    let boot = Boot::load(&config)?;
+    actix_rt::System::new().block_on(async move {
+        forget_ended(&*engine, &boot.keys).await;
+        serve(config, boot, engine, &mut locks).await
+    })
+}
+
+/// Brings the database to this program's form.
+///
+/// # Errors
+/// A sentence for the person who asked.
+pub fn migrate(config: &Config) -> Result<()> {
+    make_folder(&config.data_dir)?;
+    let _locks = take_locks(config)?;
+    let database = database(config)?;
+    let ran = migrations::run(&mut database.writer()?, &database)?;
+    match ran.as_slice() {
+        [] => println!("{} is up to date", database.path().display()),
+        ran => println!("{}: ran {}", database.path().display(), ran.join(", ")),
+    }
+    Ok(())
+}
+
+/// What is known before the first actor starts.
+struct Boot {
+    kernel: Kernel,
+    commit_no: crate::kernel::ids::CommitNo,
+    writer: Writer,
+    database: Database,
+    keys: Vec<AttemptKey>,
+    reign: Reign,
+}
+
+impl Boot {
+    fn load(config: &Config) -> Result<Boot> {
+        let database = database(config)?;
+        let mut writer = Writer::open(database.clone())?;
+        let loaded = load(writer.connection()?)?;
+        let nonce = uuid::Uuid::new_v4().simple().to_string();
+        let boot_id = boot_id().context("/proc/sys/kernel/random/boot_id cannot be read")?;
+        let reign = Reign { boot_id: boot_id.as_str().into(), nonce: nonce.as_str().into() };
+        let kernel = Kernel::load(config.cpus.iter().copied(), reign.clone(), loaded.memory)
+            .context("the database gives one CPU to two jobs")?;
+        let (commit_no, keys) = (loaded.commit_no, loaded.keys);
+        Ok(Boot { kernel, commit_no, writer, database, keys, reign })
+    }
+}
+
+async fn serve(
+    config: Config,
+    boot: Boot,
+    engine: Arc<dyn Engine>,
+    locks: &mut [Lock],
+) -> Result<()> {
+    let Boot { kernel, commit_no, writer, database, keys, reign } = boot;
+    let readers = database.readers()?;
+    let places = Places {
+        jobs: config.data_dir.join("jobs"),
+        output_roots: config.output_roots.iter().map(Into::into).collect(),
+    };
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let site = Arc::new(OrderSite {
+        places: places.clone(),
+        pin: config.pin,
+        host: host.clone(),
+        inherited: OrderSite::inherited(),
+    });
+    let orders = FromStore::new(readers.clone(), site, (reign.nonce, reign.boot_id), keys);
+    let isolation = engine.isolation();
+    let system = actors::start(Parts {
+        kernel,
+        commit_no,
+        writer,
+        readers,
+        engine,
+        orders: Arc::new(orders),
+        tick: config.tick,
+    });
+    let app = web::Data::new(app(&config, system.clone(), places, host, isolation));
+    let gate = web::Data::new(Gate {
+        token: config.token.clone(),
+        listen_host: config.listen_host.clone(),
+    });
+    let server = HttpServer::new(move || {
+        HttpApp::new()
+            .app_data(web::Data::clone(&app))
+            .app_data(web::Data::clone(&gate))
+            .wrap(from_fn(api::guard))
+            .configure(api::configure)
+    })
+    .workers(WORKERS)
+    .max_connections(CONNECTIONS_MAX)
+    .client_request_timeout(REQUEST_TIMEOUT)
+    .shutdown_timeout(SHUTDOWN_S)
+    .disable_signals()
+    .bind(config.listen)
+    .with_context(|| format!("cannot listen on {}; choose another --listen", config.listen))?;
+    let address = server.addrs().first().copied().unwrap_or(config.listen);
+    for lock in locks {
+        lock.sign(&format!("process {} at http://{address}", std::process::id()))?;
+    }
+    announce(&config, address)?;
+    let server = server.run();
+    let handle = server.handle();
+    actix_rt::spawn(async move {
+        stop_asked().await;
+        log::info!("Stopping: jobs go on under their supervisors");
+        shut_down(&system, handle).await;
+    });
+    server.await.context("the HTTP server failed")
+}
+
+async fn shut_down(system: &System, server: actix_web::dev::ServerHandle) {
+    let drained = actix_rt::time::timeout(DRAIN, system.drain.send(messages::Drain)).await;
+    if drained.is_err() {
+        log::warn!("Not all decisions became durable in time; the next start repairs");
+    }
+    server.stop(true).await;
+}
+
+/// SIGTERM or SIGINT.
+async fn stop_asked() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        }
+        _ => {
+            log::warn!("Signals cannot be heard; only SIGKILL stops this server");
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn announce(config: &Config, address: std::net::SocketAddr) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    for setting in config.effective() {
+        writeln!(out, "{} = {} ({})", setting.name, setting.value, setting.source.word())?;
+    }
+    writeln!(out, "listening on http://{address}")?;
+    out.flush()?;
+    Ok(())
+}
+
+fn app(
+    config: &Config,
+    system: System,
+    places: Places,
+    host: String,
+    isolation: BTreeMap<String, String>,
+) -> App {
+    let configuration = config
+        .effective()
+        .iter()
+        .map(|s| {
+            let source = s.source.word().to_owned();
+            (s.name.to_owned(), SettingValue { value: s.value.clone(), source })
+        })
+        .collect();
+    let growth = Growth::start();
+    let mut isolation: Vec<Ability> =
+        isolation.into_iter().map(|(name, detail)| Ability { name, detail }).collect();
+    let detail = if growth.works() {
+        "followed by inotify".to_owned()
+    } else {
+        format!("inotify is refused here; looked at every {:?}", api::LOOK_EVERY)
+    };
+    isolation.push(Ability { name: "followed logs".to_owned(), detail });
+    App {
+        system,
+        site: config.site(),
+        places,
+        host,
+        configuration,
+        isolation,
+        notes: config.warnings(),
+        growth,
+        streams: Arc::new(AtomicUsize::new(0)),
+    }
+}
+
+/// Removes what the engine still holds of attempts whose end is committed.
+async fn forget_ended(engine: &dyn Engine, live: &[AttemptKey]) {
+    let live: BTreeSet<String> = live.iter().map(|key| engine_key(key).name()).collect();
+    let known = match engine.known().await {
+        Ok(known) => known,
+        Err(error) => return log::warn!("The spool cannot be tidied: {error}"),
+    };
+    for key in known.iter().filter(|name| !live.contains(*name)).filter_map(|n| Key::parse(n)) {
+        match engine.processes(&key).await {
+            Ok(pids) if pids.is_empty() => engine.collect(&key).await,
+            Ok(pids) => log::warn!("Ended attempt {} has processes {pids:?}", key.name()),
+            Err(error) => log::warn!("The spool of {} cannot be read: {error}", key.name()),
+        }
+    }
+}
+
+fn engine_key((attempt, nonce, boot_id): &AttemptKey) -> Key {
+    Key { attempt: *attempt, nonce: nonce.to_string(), boot_id: boot_id.to_string() }
+}
+
+fn database(config: &Config) -> Result<Database> {
+    // Only a file that is not there yet is made here, with the mode that SQLite would not give
+    // it; afterwards nobody but SQLite opens it.
+    let made =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&config.database_file);
+    match made {
+        Ok(_) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(e) => {
+            let path = config.database_file.display();
+            return Err(e).with_context(|| format!("cannot make the database {path}"));
+        }
+    }
+    Ok(Database::new(&config.database_file))
+}
+
+fn take_locks(config: &Config) -> Result<Vec<Lock>> {
+    let data = config.data_dir.join("server.lock");
+    let mut beside = config.database_file.clone().into_os_string();
+    beside.push(".lock");
+    Ok(vec![Lock::take(&data)?, Lock::take(Path::new(&beside))?])
+}
+
+fn make_folder(path: &Path) -> Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
+        format!("cannot make the folder {}; choose another --data-dir", path.display())
+    })
+}
+
+/// Followers and connections need descriptors; jobs get back what the server was started with.
+fn raise_nofile() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        log::warn!("The limit of open files stays at {:?}: {error}", limit.current);
+    }
+    limit.current
+}
+
+/// A panic in one actor would leave a server that answers and does not work.
+fn abort_on_panic() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        default(panic);
+        log::error!("A bug: {panic}. The server ends; jobs go on, the next start repairs.");
+        std::process::abort();
+    }));
+}
