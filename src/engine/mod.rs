@@ -119,7 +119,9 @@ pub enum Sighting {
     },
     /// It ended, and this is how.
     Exited(ExitRecord),
-    /// No trace of a launch on this boot: launching it (again) is safe.
+    /// No trace of a launch on this boot: launching it (again) is safe. After a launch it
+    /// means that the order was lost on its way (the step daemon died with it, or could not
+    /// take it): launch again, with a pause if that repeats.
     NeverStarted,
     /// Its supervisor is gone without a record; processes may remain.
     Lost,

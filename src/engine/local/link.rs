@@ -183,7 +183,15 @@ impl Link {
     }
 
     fn install(&self, child: &Child, socket: &Arc<OwnedFd>) {
-        let mut state = held(&self.state);
+        {
+            let mut state = held(&self.state);
+            self.install_in(&mut state, child, socket);
+        }
+        // Orders that the former daemon took with it are known as such from now on.
+        self.attempts.hint_all();
+    }
+
+    fn install_in(&self, state: &mut State, child: &Child, socket: &Arc<OwnedFd>) {
         state.generation += 1;
         state.pid = i32::try_from(child.id()).ok();
         state.failure = None;

@@ -274,13 +274,17 @@ impl Inner {
         match self.stranger(name) {
             Stranger::Ended => {}
             Stranger::Absent => hint.await,
-            Stranger::Passing => drop(select(hint, pin!(tokio::time::sleep(LOOK_AGAIN))).await),
+            Stranger::Passing => {
+                let _ = select(hint, pin!(tokio::time::sleep(LOOK_AGAIN))).await;
+            }
             Stranger::Alive(pidfd) => match sys::watch_readable(pidfd) {
                 Ok(pidfd) => match select(hint, pin!(pidfd.readable())).await {
                     Either::Left(_) | Either::Right(_) => {}
                 },
                 // No descriptor left to watch with: look again soon instead.
-                Err(_) => drop(select(hint, pin!(tokio::time::sleep(LOOK_AGAIN))).await),
+                Err(_) => {
+                    let _ = select(hint, pin!(tokio::time::sleep(LOOK_AGAIN))).await;
+                }
             },
         }
     }

@@ -131,7 +131,7 @@ fn attempt(post: &Post) -> Result<ExitRecord, String> {
         exit_code: None,
         usage: Usage::default(),
     };
-    Ok(watch.to_the_end(Handle { pid, start_time }))
+    Ok(watch.until_the_end(Handle { pid, start_time }))
 }
 
 /// Writes the record, however long the disk stays full; meanwhile the lock says that we live.
@@ -181,7 +181,7 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    fn to_the_end(mut self, handle: Handle) -> ExitRecord {
+    fn until_the_end(mut self, handle: Handle) -> ExitRecord {
         while self.reap_all() {
             if self.exit_code.is_some() && matches!(self.phase, Phase::Running { .. }) {
                 self.phase = Phase::Killing { sweeps: 0, pause: SWEEP_PAUSE };
