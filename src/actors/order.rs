@@ -7,6 +7,9 @@
 //! *Not here*: launching (`engine`), what a job asked for (`kernel::job`).
 
 use std::collections::BTreeMap;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::engine::{Key, Later, Order};
@@ -107,7 +110,9 @@ impl Orders for FromStore {
         Box::pin(async move {
             let read = actix_rt::task::spawn_blocking(move || {
                 let rows = readers.read(|conn| read::launch(conn, attempt.job))?;
-                Ok(order(&site, key, rows))
+                let order = order(&site, key, rows);
+                make_own_folder(&site.places.own_folder(attempt.job), &order)?;
+                Ok(order)
             });
             read.await.unwrap_or_else(|e| Err(StoreError::Transient(e.to_string())))
         })
@@ -139,13 +144,24 @@ fn order(site: &OrderSite, key: Key, rows: (JobRow, ScriptRow, AllocationRow)) -
     }
 }
 
+/// A job that keeps anything with the server has a folder there, which only the server's user
+/// may enter.
+fn make_own_folder(folder: &Path, order: &Order) -> Result<(), StoreError> {
+    let uses = [&order.working_directory, &order.stdout.root, &order.stderr.root];
+    if !uses.iter().any(|path| path.starts_with(folder)) {
+        return Ok(());
+    }
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|e| StoreError::Open { path: folder.display().to_string(), reason: e.to_string() })
+}
+
 fn environment(
     site: &OrderSite,
     key: &Key,
     job: &JobRow,
     script: &ScriptRow,
     cpus: &[CpuId],
-    work: &std::path::Path,
+    work: &Path,
 ) -> BTreeMap<String, String> {
     let mut vars = site.inherited.clone();
     vars.extend(script.environment());
