@@ -91,8 +91,7 @@ fn the_crash_test_of_the_rivals_is_survived_whole() {
         assert_eq!(lines(marks.join(format!("j{n}.start"))), 1, "j{n} ran once");
         assert_eq!(lines(marks.join(format!("j{n}.end"))), 1, "j{n} ended once");
     }
-    let probes: Vec<i64> =
-        (0..6).map(|n| submit(&server, &format!("p{n}"), "1", 0).0).collect();
+    let probes: Vec<i64> = (0..6).map(|n| submit(&server, &format!("p{n}"), "1", 0).0).collect();
     until("four probes at once", || {
         let now = server.get("/api/v1/resources").json();
         if now["used_cpus"] == 4 { Ok(()) } else { Err(now.to_string()) }
@@ -140,7 +139,10 @@ fn a_cancel_survives_the_server() {
     server.kill();
     server.up();
     let job = server.ended(id);
-    assert_eq!((job["state"].as_str(), job["exit_code"].as_str()), (Some("CANCELLED"), Some("0:9")));
+    assert_eq!(
+        (job["state"].as_str(), job["exit_code"].as_str()),
+        (Some("CANCELLED"), Some("0:9"))
+    );
     server.is_clean();
 }
 
