@@ -13,7 +13,8 @@
 //! before that, so all that is queued already joins the commit. Two rules shape it: while
 //! a commit is in flight nothing is flushed, its return flushes; and when a change woke the
 //! scheduler the flush waits for its plan, so that an end and the start that follows from it
-//! are one transaction. A handler that fills the outbox to [`OUTBOX_MAX`] flushes itself,
+//! are one transaction (but never while an earlier plan waits in the outbox: the scheduler
+//! proposes nothing before that one is answered). A handler that fills the outbox to [`OUTBOX_MAX`] flushes itself,
 //! since a self-notify starves while messages keep coming.
 //!
 //! **A commit that fails.** Submissions are answered "nothing stored" as soon as that is known;
@@ -88,6 +89,9 @@ pub struct ResourceManagerActor {
     executors: HashMap<Attempt, ExecutorAddr>,
     /// A wake-up was sent whose plan has not come yet.
     plan_due: bool,
+    /// A plan has come and its step is not durable yet: the scheduler waits for the answer and
+    /// will not propose another, so a flush must not wait for one.
+    plan_unanswered: bool,
     flush_due: bool,
     /// Why the last commit failed and how long to wait, while it is being tried again.
     trouble: Option<(String, Duration)>,
@@ -105,6 +109,7 @@ impl ResourceManagerActor {
             outlets,
             executors: HashMap::new(),
             plan_due: false,
+            plan_unanswered: false,
             flush_due: false,
             trouble: None,
             stopping: false,
@@ -164,6 +169,7 @@ impl ResourceManagerActor {
             self.cause(effect);
         }
         for ticket in settled.tickets {
+            self.plan_unanswered &= !matches!(ticket, Ticket::Applied(..));
             ticket.done();
         }
         self.wake();
@@ -253,7 +259,7 @@ impl ResourceManagerActor {
     }
 
     fn flush_unless_a_plan_is_due(&mut self, ctx: &mut Context<Self>) {
-        if !self.plan_due {
+        if !self.plan_due || self.plan_unanswered {
             self.flush(ctx);
         }
     }
@@ -393,6 +399,7 @@ impl Handler<ApplyPlan> for ResourceManagerActor {
             return Box::pin(async move { applied });
         }
         let (reply, answer) = oneshot::channel();
+        self.plan_unanswered = true;
         self.outbox.push(step, false, Ticket::Applied(reply, applied));
         self.flush(ctx);
         Box::pin(async { answer.await.unwrap_or_default() })

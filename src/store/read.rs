@@ -110,6 +110,16 @@ fn with_allocations(
     conn: &mut SqliteConnection,
     rows: Vec<JobRow>,
 ) -> Result<Vec<JobAndAllocation>, StoreError> {
+    if let [row] = rows.as_slice() {
+        // One job is the common question, and only a statement of fixed length is kept prepared.
+        let latest = resource_allocations::table
+            .filter(resource_allocations::job_id.eq(row.id))
+            .order(resource_allocations::id.desc())
+            .select(AllocationRow::as_select())
+            .first(conn)
+            .optional()?;
+        return Ok(rows.into_iter().map(|row| (row, latest.clone())).collect());
+    }
     let ids: Vec<i64> = rows.iter().map(|r| r.id).collect();
     let mut found: std::collections::HashMap<i64, AllocationRow> = resource_allocations::table
         .filter(resource_allocations::job_id.eq_any(ids))

@@ -11,7 +11,8 @@
 //!
 //! **Why insert in batches and update one by one.** SQLite has no round trip to save: a cached
 //! single-row UPDATE costs a few microseconds, and its row count is the guard. Inserts are
-//! sent as multi-row statements, chunked below SQLite's bound of 32,766 parameters.
+//! sent as multi-row statements, chunked below SQLite's bound of 32,766 parameters; a few rows
+//! go one by one, since a statement of one row is prepared once and one of *n* rows each time.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -33,8 +34,25 @@ use crate::kernel::transition::EndState;
 
 /// SQLite's bound on parameters of one statement.
 const PARAMETERS_MAX: usize = 32_766;
+/// Up to so many rows go one by one through the cached statement.
+const FEW: usize = 8;
 /// Columns of the widest row, `jobs`.
 const JOB_COLUMNS: usize = 31;
+/// Inserts a `Vec` of rows with so many columns each; see the module.
+macro_rules! insert_rows {
+    ($conn:expr, $table:expr, $rows:expr, $columns:expr) => {
+        if $rows.len() <= FEW {
+            for row in &$rows {
+                insert_into($table).values(row).execute($conn)?;
+            }
+        } else {
+            for chunk in $rows.chunks(PARAMETERS_MAX / $columns) {
+                insert_into($table).values(chunk).execute($conn)?;
+            }
+        }
+    };
+}
+
 /// How long idempotency keys are kept, seconds.
 pub const KEY_KEPT_S: i64 = 86_400;
 /// Expired keys removed by one chore, so that it never holds the database for long.
@@ -201,9 +219,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
         }
     }
     let rows: Vec<EventRow> = changes().filter_map(Change::event).map(EventRow::from).collect();
-    for chunk in rows.chunks(PARAMETERS_MAX / 8) {
-        insert_into(events::table).values(chunk).execute(conn)?;
-    }
+    insert_rows!(conn, events::table, rows, 8);
     Ok(())
 }
 
@@ -234,12 +250,8 @@ fn submitted<'a>(
             scripts.push(ScriptRow::submitted(event.job, spec));
         }
     }
-    for chunk in rows.chunks(PARAMETERS_MAX / JOB_COLUMNS) {
-        insert_into(jobs::table).values(chunk).execute(conn)?;
-    }
-    for chunk in scripts.chunks(PARAMETERS_MAX / 3) {
-        insert_into(job_scripts::table).values(chunk).execute(conn)?;
-    }
+    insert_rows!(conn, jobs::table, rows, JOB_COLUMNS);
+    insert_rows!(conn, job_scripts::table, scripts, 3);
     Ok(())
 }
 
