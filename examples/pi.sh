@@ -4,7 +4,7 @@
 #SBATCH --cpus-per-task=2
 set -euo pipefail
 
-darts=400000
+darts=2000000
 for seed in $(seq "$SLURM_CPUS_PER_TASK"); do
     awk -v seed="$seed" -v darts="$darts" 'BEGIN {
         srand(seed)

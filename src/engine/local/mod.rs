@@ -15,7 +15,7 @@
 
 mod launch;
 mod link;
-mod proc;
+pub mod proc;
 mod remains;
 mod report;
 mod spool;
