@@ -18,12 +18,12 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::api::wire::body::SubmitBody;
 use crate::api::wire::v1::{DataSource, Event, Job, JobId, StateWord};
-use crate::cli::DemoArgs;
 use crate::cli::client::Client;
+use crate::cli::{CliError, DemoArgs};
 use crate::clock;
 use crate::config::cpus;
 use crate::kernel::time::Time;
@@ -31,7 +31,7 @@ use examples::Example;
 use server::PrivateServer;
 use show::Screen;
 use verdict::Evidence;
-use watch::News;
+use watch::{News, Trouble};
 
 /// A server that has not said its address by then is not going to.
 const BOOT_WITHIN: Duration = Duration::from_secs(30);
@@ -58,7 +58,8 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     let shown = Show { screen: &screen, news: &news, start, patience };
     let done = shown.walk(&server, &examples, cpus, tell);
     screen.clear();
-    let last_words = done.is_err().then(|| server.last_words());
+    let last_words =
+        done.as_ref().err().filter(|e| is_the_server_s(e)).map(|_| server.last_words());
     let mut wrong = match &done {
         Ok(evidence) => {
             shown.tables(evidence);
@@ -67,7 +68,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
         Err(_) => Vec::new(),
     };
     wrong.extend(server.stop(done.is_ok()));
-    shown.verdict(examples.len(), done.err(), &last_words.unwrap_or_default(), &wrong)
+    shown.verdict(examples.len(), done.err(), last_words, &wrong)
 }
 
 struct Show<'a> {
@@ -169,7 +170,7 @@ impl Show<'_> {
         &self,
         jobs: usize,
         broken: Option<anyhow::Error>,
-        last_words: &str,
+        last_words: Option<String>,
         wrong: &[String],
     ) -> Result<()> {
         for sentence in wrong {
@@ -186,10 +187,18 @@ impl Show<'_> {
                 Ok(())
             }
             (None, n) => bail!("the demo found {n} things wrong"),
-            (Some(error), _) if last_words.is_empty() => Err(error),
-            (Some(error), _) => Err(error.context(format!("the server's log ends:\n{last_words}"))),
+            (Some(error), _) => Err(match last_words {
+                None => error,
+                Some(words) => anyhow!("{error:#}; the server's log ends:\n{words}"),
+            }),
         }
     }
+}
+
+/// Whether the server's log may say more about it.
+fn is_the_server_s(error: &anyhow::Error) -> bool {
+    let refused = matches!(error.downcast_ref(), Some(CliError::Refused { .. }));
+    !refused && error.downcast_ref() != Some(&Trouble::Interrupted)
 }
 
 /// Keeps track of who runs; answers whether this was a job's end.

@@ -12,7 +12,7 @@ use std::io::{BufRead, BufReader};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -74,21 +74,37 @@ pub(super) fn transitions(client: &Client, jobs: usize, news: Sender<News>) -> R
     Ok(())
 }
 
+/// Why the demo ends before its jobs do.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Trouble {
+    /// Somebody wanted it.
+    #[error("interrupted")]
+    Interrupted,
+    /// The server is gone.
+    #[error("the server ended by itself")]
+    ServerGone,
+    /// Nothing is heard of the jobs any more.
+    #[error("the stream of transitions broke: {0}")]
+    StreamBroke(String),
+    /// Too long.
+    #[error("nothing happened for {0} s")]
+    Silence(u64),
+}
+
 /// The next news; bad news are errors.
-pub(super) fn next(news: &Receiver<News>, within: Option<Duration>) -> Result<News> {
+pub(super) fn next(news: &Receiver<News>, within: Option<Duration>) -> Result<News, Trouble> {
     let next = match within {
         Some(within) => news.recv_timeout(within),
         None => news.recv().map_err(|_| RecvTimeoutError::Disconnected),
     };
     match next {
-        Ok(News::Interrupted) => bail!("interrupted"),
-        Ok(News::ServerSilent) => bail!("the server ended by itself"),
-        Ok(News::StreamOver(Some(why))) => bail!("the stream of transitions broke: {why}"),
+        Ok(News::Interrupted) => Err(Trouble::Interrupted),
+        Ok(News::ServerSilent) | Err(RecvTimeoutError::Disconnected) => Err(Trouble::ServerGone),
+        Ok(News::StreamOver(Some(why))) => Err(Trouble::StreamBroke(why)),
         Ok(news) => Ok(news),
         Err(RecvTimeoutError::Timeout) => {
-            bail!("nothing happened for {} s", within.unwrap_or_default().as_secs())
+            Err(Trouble::Silence(within.unwrap_or_default().as_secs()))
         }
-        Err(RecvTimeoutError::Disconnected) => bail!("nobody is left who could tell anything"),
     }
 }
 
@@ -102,14 +118,14 @@ mod tests {
         let (tell, news) = std::sync::mpsc::channel();
         let mut told = |one: News| {
             tell.send(one).unwrap();
-            next(&news, None).map_err(|error| error.to_string())
+            next(&news, None)
         };
         assert!(told(News::ServerSaid("x".into())).is_ok());
         assert!(told(News::StreamOver(None)).is_ok());
-        assert_eq!(told(News::Interrupted).unwrap_err(), "interrupted");
-        assert_eq!(told(News::ServerSilent).unwrap_err(), "the server ended by itself");
-        assert!(told(News::StreamOver(Some("cut".into()))).unwrap_err().ends_with("cut"));
-        let silence = next(&news, Some(Duration::ZERO)).unwrap_err().to_string();
-        assert_eq!(silence, "nothing happened for 0 s");
+        assert_eq!(told(News::Interrupted).unwrap_err(), Trouble::Interrupted);
+        assert_eq!(told(News::ServerSilent).unwrap_err(), Trouble::ServerGone);
+        let cut = told(News::StreamOver(Some("cut".into()))).unwrap_err();
+        assert_eq!(cut.to_string(), "the stream of transitions broke: cut");
+        assert_eq!(next(&news, Some(Duration::ZERO)).unwrap_err(), Trouble::Silence(0));
     }
 }
