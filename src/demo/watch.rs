@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn bad_news_end_the_wait_with_a_sentence() {
         let (tell, news) = std::sync::mpsc::channel();
-        let mut told = |one: News| {
+        let told = |one: News| {
             tell.send(one).unwrap();
             next(&news, None)
         };
