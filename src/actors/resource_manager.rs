@@ -13,7 +13,7 @@
 //! before that, so all that is queued already joins the commit. Two rules shape it: while
 //! a commit is in flight nothing is flushed, its return flushes; and when a change woke the
 //! scheduler the flush waits for its plan, so that an end and the start that follows from it
-//! are one transaction. A handler that fills the outbox to [`OUTBOX_MAX`] flushes itself,
+//! are one transaction. A handler that fills the outbox to `OUTBOX_MAX` flushes itself,
 //! since a self-notify starves while messages keep coming.
 //!
 //! **A commit that fails.** Submissions are answered "nothing stored" as soon as that is known;
