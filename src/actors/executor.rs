@@ -201,6 +201,7 @@ impl Follow {
     async fn order(&mut self) -> Next {
         if self.ordered {
             log::info!("Attempt {} was ordered and not started; ordering again", self.attempt);
+            self.rest().await;
         }
         self.ordered = true;
         let order = match self.tools.orders.order(self.attempt).await {

@@ -16,3 +16,6 @@ pub mod read;
 pub mod rows;
 pub mod schema;
 pub mod write;
+
+#[cfg(test)]
+mod tests;

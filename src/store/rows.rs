@@ -2,7 +2,9 @@
 //!
 //! *Owns*: what each column holds and how a checked job becomes rows.
 //!
-//! *Promises*: labels, warnings, environment and CPU ids are JSON text; times are µs.
+//! *Promises*: labels, warnings, environment and CPU ids are JSON text; times are µs. Every
+//! insertable row says `treat_none_as_default_value = false`, else diesel inserts row by row, in
+//! a transaction of its own.
 //!
 //! *Not here*: queries (`store::read`, `store::write`).
 
@@ -57,7 +59,7 @@ pub struct JobRow {
 
 /// A row of `job_scripts`.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = job_scripts)]
+#[diesel(table_name = job_scripts, treat_none_as_default_value = false)]
 #[allow(missing_docs, reason = "named as the fields of the API")]
 pub struct ScriptRow {
     pub job_id: i64,
@@ -113,7 +115,7 @@ pub struct EventRow {
 
 /// A row of `idempotency_keys`.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = idempotency_keys)]
+#[diesel(table_name = idempotency_keys, treat_none_as_default_value = false)]
 #[allow(missing_docs, reason = "see kernel::change::IdempotencyKey")]
 pub struct KeyRow {
     pub key: String,

@@ -13,6 +13,7 @@
 //! single-row UPDATE costs a few microseconds, and its row count is the guard. Inserts are
 //! sent as multi-row statements, chunked below SQLite's bound of 32,766 parameters.
 
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::{SqliteConnection, insert_into, update};
 
@@ -101,7 +102,7 @@ impl Writer {
             return Ok(());
         }
         let result = match self.connection() {
-            Ok(conn) => conn.immediate_transaction(|c| apply(c, commit)),
+            Ok(conn) => transaction(conn, commit),
             Err(error) => Err(error),
         };
         let Err(error) = result else { return Ok(()) };
@@ -132,6 +133,11 @@ impl Writer {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn lose_connection(&mut self) {
+        self.conn = None;
+    }
+
     /// Forgets idempotency keys that are older than a day. A chore: idempotent, small.
     ///
     /// # Errors
@@ -145,6 +151,15 @@ impl Writer {
             .filter(idempotency_keys::key.eq_any(old.into_boxed::<diesel::sqlite::Sqlite>()));
         Ok(delete.execute(self.connection()?)?)
     }
+}
+
+/// By hand, since a full disk makes SQLite roll back by itself, and diesel would then report its
+/// own failing ROLLBACK in place of the reason. Whoever gets an error drops the connection,
+/// which rolls back whatever is left.
+fn transaction(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {
+    conn.batch_execute("BEGIN IMMEDIATE")?;
+    apply(conn, commit)?;
+    Ok(conn.batch_execute("COMMIT")?)
 }
 
 fn one_row(touched: usize, what: impl FnOnce() -> String) -> Result<(), StoreError> {

@@ -15,6 +15,7 @@
 
 mod launch;
 mod link;
+mod pool;
 pub mod proc;
 mod remains;
 mod report;
@@ -39,8 +40,9 @@ use rustix::fs::FlockOperation;
 use rustix::process::Signal;
 
 use self::link::{Link, Recipe};
+use self::pool::Pool;
 use self::proc::Identity;
-use self::spool::{Folder, State};
+use self::spool::{FREE_PREFIX, Folder, State};
 use self::watch::{Attempts, held};
 use super::{Control, Engine, EngineError, Key, Later, Order, Sighting};
 
@@ -89,6 +91,7 @@ struct Inner {
     boot_id: String,
     attempts: Arc<Attempts>,
     link: Arc<Link>,
+    pool: Pool,
 }
 
 impl Drop for LocalEngine {
@@ -116,17 +119,14 @@ impl LocalEngine {
             soft_nofile: config.soft_nofile,
         };
         let link = Link::start(recipe, Arc::clone(&attempts)).map_err(EngineError::Daemon)?;
-        Ok(LocalEngine { inner: Arc::new(Inner { data_dir, boot_id, attempts, link }) })
+        let pool = Pool::new(&data_dir);
+        Ok(LocalEngine { inner: Arc::new(Inner { data_dir, boot_id, attempts, link, pool }) })
     }
 
     /// The step daemon's process id, while there is one.
     #[must_use]
     pub fn step_daemon(&self) -> Option<i32> {
         self.inner.link.daemon()
-    }
-
-    fn folder(&self, name: &str) -> Folder {
-        self.inner.folder(name)
     }
 
     /// Work that touches files, away from the threads that answer requests.
@@ -151,7 +151,7 @@ impl Inner {
 
     fn launch(&self, order: Order) -> Result<(), EngineError> {
         let name = order.key.name();
-        if !self.folder(&name).write_order(order)? {
+        if !self.pool.write_order(&self.folder(&name), order)? {
             return Ok(());
         }
         let entry = self.attempts.entry(&name);
@@ -328,10 +328,9 @@ impl Engine for LocalEngine {
 
     fn collect<'a>(&'a self, key: &'a Key) -> Later<'a, ()> {
         let name = key.name();
-        let folder = self.folder(&name);
         let removed = self.aside(move |inner| {
             inner.attempts.forget(&name);
-            folder.remove()
+            inner.pool.take_back(&inner.folder(&name))
         });
         Box::pin(async move {
             if let Err(e) = removed.await {
@@ -374,7 +373,10 @@ fn known(spool: &Path) -> Result<Vec<String>, EngineError> {
     let error = |source| EngineError::Spool { path: spool.to_owned(), source };
     let mut names = Vec::new();
     for entry in fs::read_dir(spool).map_err(error)? {
-        names.push(entry.map_err(error)?.file_name().to_string_lossy().into_owned());
+        let name = entry.map_err(error)?.file_name().to_string_lossy().into_owned();
+        if !name.starts_with(FREE_PREFIX) {
+            names.push(name);
+        }
     }
     Ok(names)
 }

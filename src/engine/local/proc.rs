@@ -10,7 +10,7 @@
 //! (`supervisor`).
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -47,10 +47,16 @@ impl Stat {
     }
 }
 
+/// Longer than any `/proc/<pid>/stat`: 52 numbers and a name.
+const STAT_BYTES_MAX: usize = 2048;
+
 /// Reads a process's state; `None` when there is none with this number.
 #[must_use]
 pub fn stat(pid: i32) -> Option<Stat> {
-    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // One read into a buffer that is long enough: this happens twice for every job.
+    let mut buffer = [0; STAT_BYTES_MAX];
+    let count = fs::File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut buffer).ok()?;
+    let text = &buffer[..count];
     // The name may hold anything, spaces and brackets too; it ends at the last bracket.
     let name_end = text.iter().rposition(|b| *b == b')')?;
     let rest = std::str::from_utf8(text.get(name_end + 2..)?).ok()?;

@@ -11,6 +11,7 @@
 //!
 //! *Not here*: who may conclude what from these files (`mod.rs`, `reattach`).
 
+use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -28,6 +29,9 @@ pub const ORDER_VERSION: u32 = 1;
 /// Version of the exit record.
 pub const EXIT_VERSION: u32 = 1;
 
+/// How the names of folders begin that belong to no attempt (see `pool`).
+pub const FREE_PREFIX: &str = "free.";
+
 /// Names of the folder's files, in the order in which they are removed: `exit` last, so that
 /// a removal that stops half-way never makes an ended attempt look unfinished.
 const FILES: [&str; 5] = ["order", "script", "control", "state", "exit"];
@@ -42,6 +46,20 @@ pub struct OrderFile {
     pub interpreter: Vec<String>,
     /// The order; its script is empty here.
     pub order: Order,
+}
+
+/// `order` and `script`, ready to be written.
+#[derive(Debug)]
+pub struct OrderText {
+    order: Vec<u8>,
+    script: Vec<u8>,
+}
+
+/// `exit`: the record, and whose it is.
+#[derive(Debug, Serialize, Deserialize)]
+struct ExitFile<'a> {
+    key: Cow<'a, str>,
+    record: Cow<'a, ExitRecord>,
 }
 
 /// What `state` says so far.
@@ -127,6 +145,17 @@ impl Folder {
         Folder { path: data_dir.join("spool").join(name) }
     }
 
+    /// The folder at this path.
+    #[must_use]
+    pub fn at(path: PathBuf) -> Folder {
+        Folder { path }
+    }
+
+    /// The key's name.
+    fn name(&self) -> &str {
+        self.path.file_name().and_then(|n| n.to_str()).unwrap_or_default()
+    }
+
     /// One of its files.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
@@ -145,29 +174,72 @@ impl Folder {
         }
     }
 
+    /// The texts of `order` and `script`.
+    ///
+    /// # Errors
+    /// When a path in the order is not UTF-8.
+    pub fn order_text(&self, mut order: Order) -> Result<OrderText, EngineError> {
+        let script = std::mem::take(&mut order.script);
+        let interpreter = interpreter(&script);
+        let file = OrderFile { version: ORDER_VERSION, interpreter, order };
+        let order = serde_json::to_vec(&file).map_err(|e| self.error("order", e.into()))?;
+        Ok(OrderText { order, script: script.into_bytes() })
+    }
+
     /// Writes order and script, unless the attempt was launched already.
     /// Answers whether there is something to launch.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn write_order(&self, mut order: Order) -> Result<bool, EngineError> {
-        let script = std::mem::take(&mut order.script);
-        let interpreter = interpreter(&script);
-        let file = OrderFile { version: ORDER_VERSION, interpreter, order };
-        let text = serde_json::to_vec(&file).map_err(|e| self.error("order", e.into()))?;
+    pub fn write_order(&self, text: &OrderText) -> Result<bool, EngineError> {
         if self.create()? {
             // Nobody looks at a new folder before the daemon is told of it.
-            self.write_new("script", script.as_bytes())?;
-            self.write_new("order", &text)?;
+            self.write_in_place(text)?;
             return Ok(true);
         }
         if self.file("state").exists() || self.file("exit").exists() {
             return Ok(false);
         }
         // Left by an earlier try, whose order may be on its way: replaced whole.
-        self.replace("script", script.as_bytes())?;
-        self.replace("order", &text)?;
+        self.replace("script", &text.script)?;
+        self.replace("order", &text.order)?;
         Ok(true)
+    }
+
+    /// Writes order and script into a folder that nobody looks at yet.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write_in_place(&self, text: &OrderText) -> Result<(), EngineError> {
+        self.fill("script", &text.script)?;
+        self.fill("order", &text.order)
+    }
+
+    /// Gives the folder another name, if that is free; answers whether it was.
+    #[must_use]
+    pub fn rename_to(&self, other: &Folder) -> bool {
+        let cwd = rustix::fs::CWD;
+        rustix::fs::renameat_with(cwd, &self.path, cwd, &other.path, RenameFlags::NOREPLACE).is_ok()
+    }
+
+    /// Makes the folder of an ended attempt like new, keeping its files.
+    ///
+    /// # Errors
+    /// When something is missing or the system refuses.
+    pub fn empty(&self) -> io::Result<()> {
+        match fs::remove_file(self.file("control")) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        for (from, to) in [("state", "state.new"), ("exit", "exit.tmp")] {
+            fs::rename(self.file(from), self.file(to))?;
+        }
+        // Emptied now and not when they are next opened for writing: ext4 takes a file that
+        // is emptied, written and closed for one that must reach the disk at once.
+        for name in ["script", "order", "state.new", "exit.tmp"] {
+            OpenOptions::new().write(true).truncate(true).open(self.file(name))?;
+        }
+        Ok(())
     }
 
     /// Reads the order.
@@ -193,8 +265,16 @@ impl Folder {
     pub fn create_state(&self) -> io::Result<Option<File>> {
         // Only the one step daemon that holds its lock does this, so the name is free.
         let new = self.file("state.new");
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&new)?;
-        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        let locked =
+            |file: &File| rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive);
+        let open = || OpenOptions::new().create(true).append(true).mode(0o600).open(&new);
+        let mut file = open()?;
+        if locked(&file).is_err() {
+            // A used file, whose former supervisor has told its end and not quite ended.
+            fs::remove_file(&new)?;
+            file = open()?;
+            locked(&file)?;
+        }
         let cwd = rustix::fs::CWD;
         match rustix::fs::renameat_with(cwd, &new, cwd, self.file("state"), RenameFlags::NOREPLACE)
         {
@@ -259,17 +339,30 @@ impl Folder {
     /// # Errors
     /// When the system refuses; trying again is safe.
     pub fn write_exit(&self, record: &ExitRecord) -> Result<(), EngineError> {
-        let text = serde_json::to_vec(record).map_err(|e| self.error("exit", e.into()))?;
-        self.replace("exit", &text)
+        self.fill("exit.tmp", &self.exit_text(record)?)?;
+        fs::rename(self.file("exit.tmp"), self.file("exit")).map_err(|e| self.error("exit", e))
     }
 
-    /// Reads the exit record: `None` when there is none, or none that can be trusted.
+    /// The text of an exit record of this folder.
+    ///
+    /// # Errors
+    /// Never: a record has no key that JSON cannot hold.
+    pub fn exit_text(&self, record: &ExitRecord) -> Result<Vec<u8>, EngineError> {
+        let file = ExitFile { key: self.name().into(), record: Cow::Borrowed(record) };
+        serde_json::to_vec(&file).map_err(|e| self.error("exit", e.into()))
+    }
+
+    /// Reads the exit record: `None` when there is none, or none that can be trusted: torn,
+    /// or of another attempt (a power cut can bring back what a file held before).
     ///
     /// # Errors
     /// When the system refuses.
     pub fn read_exit(&self) -> Result<Option<ExitRecord>, EngineError> {
         match fs::read(self.file("exit")) {
-            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+            Ok(text) => {
+                let file: Option<ExitFile<'_>> = serde_json::from_slice(&text).ok();
+                Ok(file.filter(|f| f.key == self.name()).map(|f| f.record.into_owned()))
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(self.error("exit", e)),
         }
@@ -297,10 +390,17 @@ impl Folder {
         }
     }
 
-    fn write_new(&self, name: &str, text: &[u8]) -> Result<(), EngineError> {
-        let open =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.file(name));
-        open.and_then(|mut f| f.write_all(text)).map_err(|e| self.error(name, e))
+    /// Makes this the whole text of a file, which is usually new or empty.
+    fn fill(&self, name: &str, text: &[u8]) -> Result<(), EngineError> {
+        let length = text.len() as u64;
+        let options =
+            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).clone();
+        let open = options.open(self.file(name));
+        let filled = open.and_then(|mut file| {
+            file.write_all(text)?;
+            if file.metadata()?.len() == length { Ok(()) } else { file.set_len(length) }
+        });
+        filled.map_err(|e| self.error(name, e))
     }
 
     fn replace(&self, name: &str, text: &[u8]) -> Result<(), EngineError> {
@@ -334,8 +434,43 @@ fn interpreter(script: &str) -> Vec<String> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub mod tests {
     use super::*;
+    use crate::engine::{Key, StreamFile};
+    use crate::kernel::ids::{Attempt, JobId};
+    use crate::kernel::job::Usage;
+
+    /// An order of job `job`.
+    pub fn order(job: i64, script: &str) -> Order {
+        let attempt = Attempt { job: JobId(job), n: 1 };
+        let stream = StreamFile { root: "/tmp".into(), path: "out".into() };
+        Order {
+            key: Key { attempt, nonce: "x".into(), boot_id: "boot".into() },
+            script: script.into(),
+            environment: std::collections::BTreeMap::new(),
+            working_directory: "/tmp".into(),
+            create_working_directory: false,
+            stdout: stream.clone(),
+            stderr: stream,
+            limit_s: None,
+            kill_grace_s: 5,
+            cpus: Vec::new(),
+            pin: false,
+        }
+    }
+
+    /// The record of an attempt that started nothing.
+    pub fn record() -> ExitRecord {
+        ExitRecord {
+            version: EXIT_VERSION,
+            exit_code: None,
+            stop: None,
+            launch_error: None,
+            handle: None,
+            end_time: Time(7),
+            usage: Usage::default(),
+        }
+    }
 
     #[test]
     fn the_interpreter_is_read_as_linux_reads_it() {

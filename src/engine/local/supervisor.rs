@@ -40,6 +40,8 @@ const RACE_NICE: i32 = -15;
 const RECORD_PAUSE: Duration = Duration::from_secs(1);
 /// What the out-of-memory killer shall think of a supervisor that holds 50 KiB and the truth.
 const OOM_SCORE: &str = "-900";
+/// Where that is said.
+const OOM_FILE: &str = "/proc/self/oom_score_adj";
 
 /// What a supervisor takes over from the step daemon at the fork.
 pub struct Post {
@@ -57,6 +59,16 @@ pub struct Post {
     pub soft_nofile: Option<u64>,
     /// The CPUs of an unpinned process.
     pub all_cpus: CpuSet,
+    /// See [`may_lower_oom_score`].
+    pub may_lower_oom_score: bool,
+}
+
+/// Whether this system allows us to protect supervisors from the out-of-memory killer: tried
+/// once by the step daemon, and taken back.
+#[must_use]
+pub fn may_lower_oom_score() -> bool {
+    let Ok(before) = std::fs::read_to_string(OOM_FILE) else { return false };
+    std::fs::write(OOM_FILE, OOM_SCORE).is_ok() && std::fs::write(OOM_FILE, before.trim()).is_ok()
 }
 
 /// Lives through one attempt. Runs in a child forked by the step daemon; its answer is the
@@ -117,8 +129,9 @@ fn attempt(post: &Post) -> Result<ExitRecord, String> {
     let script = proc::stat(pid).map_or(Identity { pid, ticks: 0 }, |s| s.identity);
     note(post, &State::script_line(script, start_time));
     hint(post, &Report::Changed(post.name.clone()));
-    if rustix::process::geteuid().is_root() {
-        drop(std::fs::write("/proc/self/oom_score_adj", OOM_SCORE));
+    if post.may_lower_oom_score {
+        // After the spawn, so that the script has the score the server was started with.
+        drop(std::fs::write(OOM_FILE, OOM_SCORE));
     }
     let limit = file.order.limit_s.and_then(|s| started.checked_add(seconds(s)));
     let watch = Watch {

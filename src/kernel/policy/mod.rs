@@ -43,6 +43,3 @@ pub fn plan(view: &QueueView, now: Time) -> Plan {
     }
     Plan { start }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,86 @@
+//! *Purpose*: what deciding costs: a planning pass, a job's life in the kernel.
+//!
+//! *Owns*: criterion benches of the pure core.
+//!
+//! *Promises*: no I/O.
+//!
+//! *Not here*: commits (`benches/store.rs`), end to end (`benches/throughput.rs`).
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use downbeat::kernel::change::Effect;
+use downbeat::kernel::ids::{Attempt, CpuId, JobId};
+use downbeat::kernel::job::{CpusAsked, ExitCode, JobRequest, JobSpec, LimitAsked, Site, Usage};
+use downbeat::kernel::kernel::{Kernel, Memory, Reign};
+use downbeat::kernel::policy::plan;
+use downbeat::kernel::time::Time;
+use downbeat::kernel::transition::{Exit, Fact, Handle};
+
+fn kernel(cpus: u32, pending: i64) -> Kernel {
+    let reign = Reign { boot_id: "boot".into(), nonce: "nonce".into() };
+    let mut kernel = Kernel::load((0..cpus).map(CpuId), reign, Memory::default()).unwrap();
+    let specs = (0..pending).map(|n| spec(cpus, n)).collect();
+    let (_, step) = kernel.submit(specs, &"bench".into(), Time(0));
+    for effect in step.effects {
+        let Effect::Admit(jobs) = effect else { continue };
+        kernel.admit(jobs);
+    }
+    kernel
+}
+
+fn spec(cpus: u32, n: i64) -> Arc<JobSpec> {
+    let site = Site {
+        total_cpus: cpus,
+        default_limit_s: None,
+        max_limit_s: None,
+        kill_grace_s: 30,
+        output_roots: Vec::new(),
+    };
+    let mut request = JobRequest::new("true");
+    request.cpus = CpusAsked::Count(n % i64::from(cpus) + 1);
+    request.limit = LimitAsked::Seconds(60 + n % 3_600);
+    Arc::new(JobSpec::try_from((request, &site)).unwrap())
+}
+
+fn benches(c: &mut Criterion) {
+    for pending in [10, 1_000, 100_000] {
+        let kernel = kernel(64, pending);
+        c.bench_function(&format!("view and plan, {pending} pending, 64 CPUs"), |b| {
+            b.iter(|| black_box(plan(&kernel.view(), Time(1))));
+        });
+    }
+    c.bench_function("submit, grant, start and end one job", |b| {
+        b.iter_batched_ref(
+            || kernel(4, 0),
+            |kernel| black_box(one_life(kernel)),
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+fn one_life(kernel: &mut Kernel) -> usize {
+    let (ids, step) = kernel.submit(vec![spec(4, 0)], &"bench".into(), Time(0));
+    for effect in step.effects {
+        let Effect::Admit(jobs) = effect else { continue };
+        kernel.admit(jobs);
+    }
+    kernel.start(&plan(&kernel.view(), Time(1)), Time(1));
+    let attempt = Attempt { job: ids.first().copied().unwrap_or(JobId(0)), n: 1 };
+    let handle = Handle { pid: 1, start_time: Time(2) };
+    kernel.fact(attempt, Fact::Started(handle), Time(2)).unwrap();
+    let exit = Exit {
+        exit_code: Some(ExitCode { code: 0, signal: 0 }),
+        stop: None,
+        handle: Some(handle),
+        end_time: Time(3),
+        usage: Usage::default(),
+    };
+    kernel.fact(attempt, Fact::Exited(exit), Time(3)).unwrap().changes.len()
+}
+
+criterion_group!(group, benches);
+criterion_main!(group);

@@ -1,0 +1,107 @@
+//! *Purpose*: what remembering costs: whole lives of jobs through the writer, durable, in batches
+//! of 1, 10 and 100; beside it the bare `fdatasync` of the same disk.
+//!
+//! *Owns*: criterion benches of commits.
+//!
+//! *Promises*: a real file with `synchronous=FULL`, in the temporary folder.
+//!
+//! *Not here*: actors and processes (`benches/throughput.rs`).
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::io::Write;
+use std::sync::Arc;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use downbeat::kernel::change::{Effect, Step};
+use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch};
+use downbeat::kernel::job::{ExitCode, JobRequest, JobSpec, Site, Usage};
+use downbeat::kernel::kernel::{Kernel, Memory, Reign};
+use downbeat::kernel::outbox::Outbox;
+use downbeat::kernel::policy::Plan;
+use downbeat::kernel::time::Time;
+use downbeat::kernel::transition::{Exit, Fact, Handle};
+use downbeat::store::backend::Database;
+use downbeat::store::write::Writer;
+
+struct World {
+    kernel: Kernel,
+    outbox: Outbox<()>,
+    writer: Writer,
+    _dir: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> World {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = Writer::open(Database::new(dir.path().join("bench.db"))).unwrap();
+        let reign = Reign { boot_id: "boot".into(), nonce: "nonce".into() };
+        let kernel = Kernel::load((0..128).map(CpuId), reign, Memory::default()).unwrap();
+        let outbox = Outbox::new(Epoch(1), CommitNo(0));
+        World { kernel, outbox, writer, _dir: dir }
+    }
+
+    fn commit(&mut self, step: Step) {
+        self.outbox.push(step, false, ());
+        let commit = self.outbox.take(&self.kernel).unwrap();
+        self.writer.commit(&commit).unwrap();
+        for effect in self.outbox.settle(commit.no).effects {
+            if let Effect::Admit(jobs) = effect {
+                self.kernel.admit(jobs);
+            }
+        }
+    }
+
+    /// Submit; grant; start and end: three commits for `batch` lives.
+    fn lives(&mut self, batch: usize) {
+        let site = Site {
+            total_cpus: 128,
+            default_limit_s: None,
+            max_limit_s: None,
+            kill_grace_s: 30,
+            output_roots: Vec::new(),
+        };
+        let spec = Arc::new(JobSpec::try_from((JobRequest::new("true"), &site)).unwrap());
+        let specs = std::iter::repeat_n(spec, batch).collect();
+        let (ids, step) = self.kernel.submit(specs, &"bench".into(), Time(0));
+        self.commit(step);
+        let (_, _, step) = self.kernel.start(&Plan { start: ids.clone() }, Time(1));
+        self.commit(step);
+        let mut both = Step::default();
+        for id in ids {
+            let attempt = Attempt { job: id, n: 1 };
+            let handle = Handle { pid: 1, start_time: Time(2) };
+            let exit = Exit {
+                exit_code: Some(ExitCode { code: 0, signal: 0 }),
+                stop: None,
+                handle: Some(handle),
+                end_time: Time(3),
+                usage: Usage::default(),
+            };
+            for fact in [Fact::Started(handle), Fact::Exited(exit)] {
+                both.changes.extend(self.kernel.fact(attempt, fact, Time(3)).unwrap().changes);
+            }
+        }
+        self.commit(both);
+    }
+}
+
+fn benches(c: &mut Criterion) {
+    let mut group = c.benchmark_group("lives, three durable commits");
+    for batch in [1, 10, 100] {
+        let mut world = World::new();
+        group.throughput(Throughput::Elements(batch as u64));
+        group.bench_function(format!("batch of {batch}"), |b| b.iter(|| world.lives(batch)));
+    }
+    group.finish();
+    let mut file = tempfile::tempfile().unwrap();
+    c.bench_function("bare append and fdatasync of 4 KiB", |b| {
+        b.iter(|| {
+            file.write_all(&[0; 4096]).unwrap();
+            file.sync_data().unwrap();
+        });
+    });
+}
+
+criterion_group!(group, benches);
+criterion_main!(group);

@@ -1,0 +1,583 @@
+//! *Purpose*: actors with probes in place of their neighbours.
+//!
+//! *Owns*: order of commit, publication and reply; what is kept and what is dropped when the
+//! database refuses; one plan in flight; the executor's loop; the whole house over a fake engine.
+//!
+//! *Promises*: each wait has a deadline; no test relies on the tick.
+//!
+//! *Not here*: processes (`tests/process.rs`), HTTP (`tests/http`).
+
+#![allow(clippy::unwrap_used)]
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix::prelude::*;
+use downbeat::actors::executor::{ExecutorActor, Tools};
+use downbeat::actors::messages::{
+    Applied, ApplyPlan, Await, CancelJobs, Drain, ExecutorAddr, GetQueueView, KeyAsked,
+    MakeDurable, Observed, Publish, RunAudit, StopAttempt, SubmitJobs, SubmitRefused, Wake,
+};
+use downbeat::actors::order::{FromStore, OrderSite, Orders};
+use downbeat::actors::resource_manager::{Outlets, ResourceManagerActor};
+use downbeat::actors::scheduler::SchedulerActor;
+use downbeat::actors::{self, Parts, System};
+use downbeat::engine::fake::{Asked, FakeEngine, Plan as Script};
+use downbeat::engine::{Engine, Key, Later, Order};
+use downbeat::kernel::change::{Change, Queued};
+use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
+use downbeat::kernel::job::{ExitCode, JobRequest, JobSpec, Site, StateWord};
+use downbeat::kernel::kernel::{Cancelled, Kernel, Memory, Reign};
+use downbeat::kernel::outbox::Commit;
+use downbeat::kernel::places::{Places, StreamFile};
+use downbeat::kernel::policy::Plan;
+use downbeat::kernel::transition::Fact;
+use downbeat::kernel::view::{QueueView, Snapshot};
+use downbeat::observe::metrics::Metrics;
+use downbeat::store::backend::Database;
+use downbeat::store::error::StoreError;
+use downbeat::store::write::{CommitError, Writer};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// A tick that no test lives to see.
+const NEVER: Duration = Duration::from_secs(3_600);
+
+fn run(body: impl Future<Output = ()>) {
+    actix_rt::System::new().block_on(async {
+        actix_rt::time::timeout(Duration::from_secs(60), body).await.expect("within a minute");
+    });
+}
+
+fn spec() -> Arc<JobSpec> {
+    let site = Site {
+        total_cpus: 4,
+        default_limit_s: None,
+        max_limit_s: None,
+        kill_grace_s: 30,
+        output_roots: Vec::new(),
+    };
+    Arc::new(JobSpec::try_from((JobRequest::new("true"), &site)).unwrap())
+}
+
+fn submit(n: usize) -> SubmitJobs {
+    SubmitJobs { specs: vec![spec(); n], key: None, principal: "me".into() }
+}
+
+/// Takes one kind of message and lets the test answer it.
+struct Probe<M: Message>(mpsc::UnboundedSender<(M, oneshot::Sender<M::Result>)>)
+where
+    M::Result: Send;
+
+type Taken<M> = mpsc::UnboundedReceiver<(M, oneshot::Sender<<M as Message>::Result>)>;
+
+impl<M: Message + Send + Unpin + 'static> Probe<M>
+where
+    M::Result: Send,
+{
+    fn start() -> (Recipient<M>, Taken<M>) {
+        let (give, taken) = mpsc::unbounded_channel();
+        (Actor::start(Probe(give)).recipient(), taken)
+    }
+}
+
+impl<M: Message + Unpin + 'static> Actor for Probe<M>
+where
+    M::Result: Send,
+{
+    type Context = Context<Self>;
+}
+
+impl<M: Message + Send + Unpin + 'static> Handler<M> for Probe<M>
+where
+    M::Result: Send,
+{
+    type Result = ResponseFuture<M::Result>;
+
+    fn handle(&mut self, message: M, _: &mut Self::Context) -> Self::Result {
+        let (answer, answered) = oneshot::channel();
+        self.0.send((message, answer)).ok();
+        Box::pin(async { answered.await.expect("the test answers") })
+    }
+}
+
+/// A resource manager among probes.
+struct Bench {
+    manager: Addr<ResourceManagerActor>,
+    durable: Taken<MakeDurable>,
+    wake: Taken<Wake>,
+    publish: Taken<Publish>,
+    snapshot: watch::Receiver<Arc<Snapshot>>,
+    launched: mpsc::UnboundedReceiver<Attempt>,
+}
+
+fn bench() -> Bench {
+    let reign = Reign { boot_id: "boot".into(), nonce: "n".into() };
+    let kernel = Kernel::load((0..4).map(CpuId), reign, Memory::default()).unwrap();
+    let (durable, durable_taken) = Probe::start();
+    let (wake, wake_taken) = Probe::start();
+    let (publish, publish_taken) = Probe::start();
+    let (stop, _) = Probe::start();
+    let (look, _) = Probe::start();
+    let (snapshot_sender, snapshot) = watch::channel(Arc::new(kernel.snapshot()));
+    let (launch, launched) = mpsc::unbounded_channel();
+    let outlets = Outlets {
+        wake,
+        durable,
+        publish,
+        make_executor: Box::new(move |attempt, _| {
+            launch.send(attempt).ok();
+            ExecutorAddr { stop: stop.clone(), look: look.clone() }
+        }),
+        snapshot: snapshot_sender,
+        metrics: Arc::new(Metrics::default()),
+    };
+    let manager = ResourceManagerActor::new(kernel, Epoch(1), CommitNo(0), outlets).start();
+    Bench {
+        manager,
+        durable: durable_taken,
+        wake: wake_taken,
+        publish: publish_taken,
+        snapshot,
+        launched,
+    }
+}
+
+impl Bench {
+    async fn commit(&mut self) -> (Commit, oneshot::Sender<Result<(), CommitError>>) {
+        let (MakeDurable(commit), answer) = self.durable.recv().await.unwrap();
+        (commit, answer)
+    }
+}
+
+fn causes(commit: &Commit) -> Vec<&'static str> {
+    let changes = commit.steps.iter().flat_map(|s| s.iter());
+    changes.filter_map(Change::event).map(|e| e.cause).collect()
+}
+
+#[test]
+fn the_reply_comes_after_the_commit_and_the_snapshot_before_the_reply() {
+    run(async {
+        let mut bench = bench();
+        let sent = actix_rt::spawn(bench.manager.send(submit(2)));
+        let (commit, answer) = bench.commit().await;
+        assert_eq!(causes(&commit), ["submitted", "submitted"]);
+        assert!(!sent.is_finished(), "no answer before the commit");
+        assert_eq!(bench.snapshot.borrow().pending, 0, "nothing is visible before the commit");
+        answer.send(Ok(())).unwrap();
+        assert_eq!(sent.await.unwrap().unwrap(), Ok(vec![JobId(1), JobId(2)]));
+        let now = bench.snapshot.borrow().clone();
+        assert_eq!((now.pending, now.commit_no), (2, CommitNo(1)));
+        assert_eq!(bench.publish.recv().await.unwrap().0.changed, [JobId(1), JobId(2)]);
+        assert!(bench.wake.recv().await.is_some(), "the scheduler is woken");
+    });
+}
+
+#[test]
+fn an_end_and_the_start_that_follows_are_one_commit() {
+    run(async {
+        let mut bench = bench();
+        let sent = actix_rt::spawn(bench.manager.send(submit(5)));
+        let (_, answer) = bench.commit().await;
+        answer.send(Ok(())).unwrap();
+        sent.await.unwrap().unwrap().unwrap();
+        bench.wake.recv().await.unwrap().1.send(()).unwrap();
+        let start = (1..=4).map(JobId).collect();
+        let planned = actix_rt::spawn(bench.manager.send(ApplyPlan { plan: Plan { start } }));
+        let (commit, answer) = bench.commit().await;
+        assert_eq!(causes(&commit), ["granted"; 4]);
+        assert!(bench.launched.try_recv().is_err(), "nothing is launched before the commit");
+        answer.send(Ok(())).unwrap();
+        assert_eq!(planned.await.unwrap().unwrap(), Applied { started: 4, stale: 0 });
+        let attempt = bench.launched.recv().await.unwrap();
+        assert_eq!(attempt, Attempt { job: JobId(1), n: 1 });
+        let fact = Fact::LaunchFailed("no interpreter".into());
+        let observed = actix_rt::spawn(bench.manager.send(Observed { attempt, fact }));
+        assert!(bench.wake.recv().await.is_some(), "woken before the commit");
+        let plan = Plan { start: vec![JobId(5)] };
+        let planned = actix_rt::spawn(bench.manager.send(ApplyPlan { plan }));
+        let (commit, answer) = bench.commit().await;
+        assert_eq!(causes(&commit), ["launch_failed", "granted"]);
+        answer.send(Ok(())).unwrap();
+        observed.await.unwrap().unwrap();
+        planned.await.unwrap().unwrap();
+        assert_eq!(bench.snapshot.borrow().used_cpus, 4);
+    });
+}
+
+#[test]
+fn what_is_queued_while_a_commit_is_in_flight_joins_the_next() {
+    run(async {
+        let mut bench = bench();
+        let first = actix_rt::spawn(bench.manager.send(submit(1)));
+        let (_, answer) = bench.commit().await;
+        let others: Vec<_> =
+            (0..10).map(|_| actix_rt::spawn(bench.manager.send(submit(1)))).collect();
+        answer.send(Ok(())).unwrap();
+        first.await.unwrap().unwrap().unwrap();
+        bench.wake.recv().await.unwrap();
+        bench.manager.send(ApplyPlan { plan: Plan::default() }).await.unwrap();
+        let (commit, answer) = bench.commit().await;
+        assert_eq!(causes(&commit).len(), 10);
+        answer.send(Ok(())).unwrap();
+        for other in others {
+            other.await.unwrap().unwrap().unwrap();
+        }
+    });
+}
+
+fn full() -> StoreError {
+    StoreError::Transient("database or disk is full".into())
+}
+
+#[test]
+fn a_refused_commit_answers_nothing_stored_and_keeps_cancels() {
+    run(async {
+        let mut bench = bench();
+        let sent = actix_rt::spawn(bench.manager.send(submit(1)));
+        bench.commit().await.1.send(Ok(())).unwrap();
+        sent.await.unwrap().unwrap().unwrap();
+        bench.wake.recv().await.unwrap();
+        let cancel = CancelJobs { jobs: vec![JobId(1)], principal: "me".into() };
+        let cancelled = actix_rt::spawn(bench.manager.send(cancel));
+        let doomed = actix_rt::spawn(bench.manager.send(submit(1)));
+        // Both have arrived when this has been answered.
+        bench.manager.send(GetQueueView).await.unwrap();
+        let plan = ApplyPlan { plan: Plan::default() };
+        bench.manager.send(plan).await.unwrap();
+        let (commit, answer) = bench.commit().await;
+        assert_eq!(causes(&commit), ["cancel_asked", "submitted"]);
+        answer.send(Err(CommitError::NotCommitted(full()))).unwrap();
+        let refused = doomed.await.unwrap().unwrap().unwrap_err();
+        assert!(matches!(refused, SubmitRefused::NothingStored(why) if why.contains("full")));
+        let refused = bench.manager.send(submit(1)).await.unwrap().unwrap_err();
+        assert!(matches!(refused, SubmitRefused::NothingStored(_)), "refused at once meanwhile");
+        let (again, answer) = bench.commit().await;
+        assert_eq!((again.no, causes(&again)), (commit.no, vec!["cancel_asked"]));
+        answer.send(Ok(())).unwrap();
+        assert_eq!(cancelled.await.unwrap().unwrap(), [Cancelled::Ended]);
+        let sent = actix_rt::spawn(bench.manager.send(submit(1)));
+        bench.commit().await.1.send(Ok(())).unwrap();
+        assert_eq!(sent.await.unwrap().unwrap(), Ok(vec![JobId(3)]), "the number was burnt");
+    });
+}
+
+#[test]
+fn an_unknown_outcome_tells_nobody_anything_until_it_is_known() {
+    run(async {
+        let mut bench = bench();
+        let sent = actix_rt::spawn(bench.manager.send(submit(1)));
+        let (commit, answer) = bench.commit().await;
+        answer.send(Err(CommitError::Unknown(full()))).unwrap();
+        let (again, answer) = bench.commit().await;
+        assert_eq!(again, commit, "the same commit, submissions and all");
+        assert!(!sent.is_finished());
+        answer.send(Ok(())).unwrap();
+        assert_eq!(sent.await.unwrap().unwrap(), Ok(vec![JobId(1)]));
+    });
+}
+
+#[test]
+fn a_key_in_flight_makes_the_second_request_look_again() {
+    run(async {
+        let mut bench = bench();
+        let with_key = || SubmitJobs {
+            key: Some(KeyAsked { key: "k".into(), body_hash: "h".into(), read_at: CommitNo(0) }),
+            ..submit(1)
+        };
+        let first = actix_rt::spawn(bench.manager.send(with_key()));
+        let (_, answer) = bench.commit().await;
+        let second = bench.manager.send(with_key()).await.unwrap();
+        assert_eq!(second, Err(SubmitRefused::LookAgain(CommitNo(1))));
+        answer.send(Ok(())).unwrap();
+        first.await.unwrap().unwrap().unwrap();
+        let third = bench.manager.send(with_key()).await.unwrap();
+        assert_eq!(third, Err(SubmitRefused::LookAgain(CommitNo(1))), "read before it was there");
+    });
+}
+
+#[test]
+fn a_doubled_fact_is_answered_and_changes_nothing() {
+    run(async {
+        let mut bench = bench();
+        let attempt = Attempt { job: JobId(9), n: 1 };
+        let fact = Fact::Vanished("gone".into());
+        bench.manager.send(Observed { attempt, fact }).await.unwrap();
+        assert!(bench.durable.try_recv().is_err(), "nothing to commit");
+    });
+}
+
+#[test]
+fn a_drained_manager_starts_and_accepts_nothing() {
+    run(async {
+        let mut bench = bench();
+        let sent = actix_rt::spawn(bench.manager.send(submit(1)));
+        let (_, answer) = bench.commit().await;
+        let drained = actix_rt::spawn(bench.manager.send(Drain));
+        assert!(matches!(bench.manager.send(submit(1)).await, Ok(Err(SubmitRefused::Stopping))));
+        assert!(!drained.is_finished(), "not before what was decided is durable");
+        answer.send(Ok(())).unwrap();
+        drained.await.unwrap().unwrap();
+        sent.await.unwrap().unwrap().unwrap();
+        assert_eq!(bench.manager.send(GetQueueView).await.unwrap(), QueueView::default());
+    });
+}
+
+#[test]
+fn many_wake_ups_during_a_pass_become_one() {
+    run(async {
+        let (views, mut views_asked) = Probe::<GetQueueView>::start();
+        let (plans, mut plans_made) = Probe::<ApplyPlan>::start();
+        let scheduler = SchedulerActor::new(views, plans, NEVER).start();
+        scheduler.send(Wake).await.unwrap();
+        let (_, view) = views_asked.recv().await.unwrap();
+        for _ in 0..5 {
+            scheduler.send(Wake).await.unwrap();
+        }
+        let job = Queued {
+            id: JobId(1),
+            cpus: 1,
+            limit_s: None,
+            priority: 0,
+            attempts: 0,
+            submitted: downbeat::kernel::time::Time(0),
+        };
+        let queue = vec![job];
+        assert!(view.send(QueueView { total: 1, free: 1, busy: Vec::new(), queue }).is_ok());
+        let (plan, applied) = plans_made.recv().await.unwrap();
+        assert_eq!(plan.plan.start, [JobId(1)]);
+        assert!(views_asked.try_recv().is_err(), "one plan in flight");
+        assert!(applied.send(Applied::default()).is_ok());
+        let (_, view) = views_asked.recv().await.unwrap();
+        assert!(view.send(QueueView::default()).is_ok());
+        let (plan, applied) = plans_made.recv().await.unwrap();
+        assert!(plan.plan.start.is_empty(), "an empty plan is proposed too");
+        assert!(applied.send(Applied::default()).is_ok());
+        scheduler.send(Wake).await.unwrap();
+        assert!(views_asked.recv().await.is_some(), "five wake-ups were one pass");
+    });
+}
+
+/// Orders without a database.
+struct Canned;
+
+fn key(attempt: Attempt) -> Key {
+    Key { attempt, nonce: "n".into(), boot_id: "boot".into() }
+}
+
+impl Orders for Canned {
+    fn key(&self, attempt: Attempt) -> Later<'_, Result<Key, StoreError>> {
+        Box::pin(async move { Ok(key(attempt)) })
+    }
+
+    fn order(&self, attempt: Attempt) -> Later<'_, Result<Order, StoreError>> {
+        let file = || StreamFile { root: "/tmp".into(), path: "x".into() };
+        Box::pin(async move {
+            Ok(Order {
+                key: key(attempt),
+                script: "true".into(),
+                environment: Default::default(),
+                working_directory: "/".into(),
+                create_working_directory: false,
+                stdout: file(),
+                stderr: file(),
+                limit_s: None,
+                kill_grace_s: 1,
+                cpus: vec![CpuId(0)],
+                pin: false,
+            })
+        })
+    }
+}
+
+const ATTEMPT: Attempt = Attempt { job: JobId(1), n: 1 };
+
+fn executor(engine: &FakeEngine, fresh: bool) -> (ExecutorAddr, Taken<Observed>) {
+    let (observed, facts) = Probe::start();
+    let engine: Arc<dyn Engine> = Arc::new(engine.clone());
+    let tools = Arc::new(Tools { engine, orders: Arc::new(Canned), observed });
+    (ExecutorActor::launch(ATTEMPT, fresh, tools), facts)
+}
+
+async fn fact(facts: &mut Taken<Observed>) -> Fact {
+    let (observed, acknowledge) = facts.recv().await.unwrap();
+    acknowledge.send(()).unwrap();
+    observed.fact
+}
+
+#[test]
+fn an_executor_tells_start_and_end_once_and_forgets_only_what_was_acknowledged() {
+    run(async {
+        let engine = FakeEngine::new();
+        let (_executor, mut facts) = executor(&engine, true);
+        assert!(matches!(fact(&mut facts).await, Fact::Started(_)));
+        engine.hint(&key(ATTEMPT));
+        engine.exit(&key(ATTEMPT), ExitCode { code: 3, signal: 0 });
+        let (observed, acknowledge) = facts.recv().await.unwrap();
+        let Fact::Exited(exit) = observed.fact else { panic!("{:?}", observed.fact) };
+        assert_eq!(exit.exit_code, Some(ExitCode { code: 3, signal: 0 }));
+        let collect = Asked::Collect(key(ATTEMPT).name());
+        assert!(!engine.diary().contains(&collect), "the record stays until it is durable");
+        acknowledge.send(()).unwrap();
+        while !engine.diary().contains(&collect) {
+            actix_rt::task::yield_now().await;
+        }
+        assert_eq!(engine.launches().len(), 1);
+    });
+}
+
+#[test]
+fn an_adopted_attempt_that_runs_is_not_launched_again() {
+    run(async {
+        let engine = FakeEngine::new();
+        let (first, mut facts) = executor(&engine, true);
+        assert!(matches!(fact(&mut facts).await, Fact::Started(_)));
+        drop(first);
+        let (_second, mut facts) = executor(&engine, false);
+        assert!(matches!(fact(&mut facts).await, Fact::Started(_)));
+        engine.exit(&key(ATTEMPT), ExitCode { code: 0, signal: 0 });
+        assert!(matches!(fact(&mut facts).await, Fact::Exited(_)));
+        assert_eq!(engine.launches().len(), 1);
+    });
+}
+
+#[test]
+fn a_cancel_reaches_an_attempt_that_nobody_has_started() {
+    run(async {
+        let engine = FakeEngine::new();
+        let (executor, mut facts) = executor(&engine, false);
+        executor.stop.do_send(StopAttempt);
+        loop {
+            match fact(&mut facts).await {
+                Fact::Started(_) => {}
+                Fact::Exited(exit) => {
+                    let code = exit.exit_code.map(|c| c.to_string());
+                    assert!(code.is_none() || code.as_deref() == Some("0:15"), "{code:?}");
+                    break;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+}
+
+#[test]
+fn a_lost_attempt_gives_its_cpus_back_only_when_nothing_of_it_lives() {
+    run(async {
+        let engine = FakeEngine::with_plan(Script::Vanishes(3));
+        let (_executor, mut facts) = executor(&engine, true);
+        let mut seen = Vec::new();
+        loop {
+            let fact = fact(&mut facts).await;
+            seen.push(fact.word());
+            if let Fact::Vanished(why) = fact {
+                assert!(why.contains("supervisor"), "{why}");
+                break;
+            }
+        }
+        assert!(seen.contains(&"lost"), "{seen:?}");
+        let kills = engine.diary().iter().filter(|a| matches!(a, Asked::KillRemains(_))).count();
+        assert!(kills >= 2, "killed until none was left: {kills}");
+    });
+}
+
+#[test]
+fn another_boot_is_an_unknown_end_and_never_a_second_run() {
+    run(async {
+        let engine = FakeEngine::new();
+        let (_first, mut facts) = executor(&engine, true);
+        assert!(matches!(fact(&mut facts).await, Fact::Started(_)));
+        engine.reboot();
+        let (_second, mut facts) = executor(&engine, false);
+        assert!(matches!(fact(&mut facts).await, Fact::Vanished(why) if why.contains("restarted")));
+        assert_eq!(engine.launches().len(), 1);
+    });
+}
+
+#[test]
+fn a_launch_that_the_engine_refuses_is_tried_again() {
+    run(async {
+        let engine = FakeEngine::with_plan(Script::Fails("interpreter /x not found".into()));
+        engine.refuse_launches(2);
+        let (_executor, mut facts) = executor(&engine, true);
+        let told = fact(&mut facts).await;
+        assert!(matches!(told, Fact::LaunchFailed(why) if why.contains("/x")));
+    });
+}
+
+fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
+    let database = Database::new(dir.join("t.db"));
+    let mut writer = Writer::open(database.clone()).unwrap();
+    let loaded = downbeat::store::load::load(writer.connection().unwrap()).unwrap();
+    let reign = Reign { boot_id: "boot".into(), nonce: writer.epoch().to_string().into() };
+    let kernel = Kernel::load((0..4).map(CpuId), reign.clone(), loaded.memory).unwrap();
+    let readers = database.readers().unwrap();
+    let site = Arc::new(OrderSite {
+        places: Places { jobs: dir.join("jobs"), output_roots: Vec::new() },
+        pin: false,
+        host: "here".into(),
+        inherited: OrderSite::inherited(),
+    });
+    let ids = (reign.nonce, reign.boot_id);
+    actors::start(Parts {
+        kernel,
+        commit_no: loaded.commit_no,
+        writer,
+        readers: readers.clone(),
+        engine: Arc::new(engine.clone()),
+        orders: Arc::new(FromStore::new(readers, site, ids, loaded.keys)),
+        tick: NEVER,
+    })
+}
+
+#[test]
+fn a_hundred_jobs_pass_through_the_house_and_all_witnesses_agree() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = FakeEngine::with_plan(Script::Exits(ExitCode { code: 0, signal: 0 }));
+        let system = house(&engine, dir.path());
+        let ids = system.submit.send(submit(100)).await.unwrap().unwrap();
+        assert_eq!(ids.len(), 100);
+        let mut now = system.snapshot.clone();
+        let end = now.wait_for(|s| s.count(StateWord::Completed) == 100).await.unwrap().clone();
+        assert_eq!((end.used_cpus, end.pending), (0, 0));
+        assert_eq!((end.allocations, end.releases), (100, 100));
+        assert_eq!(engine.launches().len(), 100);
+        let report = system.audit.send(RunAudit).await.unwrap().unwrap();
+        assert_eq!(report.drift, []);
+        assert_eq!(system.metrics.resource_managers.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn who_waits_for_a_job_is_told_of_its_next_change() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = FakeEngine::new();
+        let system = house(&engine, dir.path());
+        let id = system.submit.send(submit(1)).await.unwrap().unwrap()[0];
+        let mut now = system.snapshot.clone();
+        now.wait_for(|s| s.count(StateWord::Running) == 1).await.unwrap();
+        let changed = system.await_job.send(Await { job: id }).await.unwrap();
+        let cancel = CancelJobs { jobs: vec![id], principal: "me".into() };
+        assert_eq!(system.cancel.send(cancel).await.unwrap(), [Cancelled::Stopping]);
+        changed.0.await.unwrap();
+        now.wait_for(|s| s.count(StateWord::Cancelled) == 1).await.unwrap();
+    });
+}
+
+#[test]
+fn an_audit_finds_a_cpu_that_only_the_database_gives_away() {
+    run(async {
+        use diesel::connection::SimpleConnection;
+        let dir = tempfile::tempdir().unwrap();
+        let system = house(&FakeEngine::new(), dir.path());
+        let mut conn = Database::new(dir.path().join("t.db")).writer().unwrap();
+        conn.batch_execute("INSERT INTO held_cpus VALUES (2, 7)").unwrap();
+        let report = system.audit.send(RunAudit).await.unwrap().unwrap();
+        assert_eq!(report.drift.len(), 1, "{report:?}");
+        assert_eq!(report.drift[0].kind, "ledger_vs_held_cpus");
+        assert_eq!(report.drift[0].job, Some(JobId(7)));
+    });
+}

@@ -1,0 +1,451 @@
+//! *Purpose*: the kernel's laws: the matrix of state × fact, the door, the policy.
+//!
+//! *Owns*: the printed matrix; properties of planning, checked against brute force.
+//!
+//! *Promises*: every state meets every fact, so a new one of either fails here until its row is
+//! written.
+//!
+//! *Not here*: sequences of steps (`tests/simulation`).
+
+#![allow(clippy::unwrap_used)]
+
+use downbeat::kernel::change::Queued;
+use downbeat::kernel::ids::{Attempt, CpuId, JobId};
+use downbeat::kernel::job::{
+    CpusAsked, ExitCode, JobRequest, JobSpec, LimitAsked, SCRIPT_BYTES_MAX, Site, StateWord, Usage,
+    expand_pattern,
+};
+use downbeat::kernel::ledger::Ledger;
+use downbeat::kernel::policy::plan;
+use downbeat::kernel::policy::profile::{UNLIMITED_S, expected_end, release_of, reservation};
+use downbeat::kernel::time::Time;
+use downbeat::kernel::transition::{
+    EndReason, EndState, Exit, Fact, Handle, JobState, Outcome, Refused, Stop, transition,
+};
+use downbeat::kernel::view::{Busy, QueueView};
+use proptest::prelude::*;
+
+const HANDLE: Handle = Handle { pid: 7, start_time: Time(5) };
+
+fn allocation() -> downbeat::kernel::allocation::Allocation {
+    let attempt = Attempt { job: JobId(1), n: 1 };
+    Ledger::new([CpuId(0)]).allocate(attempt, 1).unwrap()
+}
+
+fn exit(code: u8, stop: Option<Stop>) -> Exit {
+    Exit {
+        exit_code: Some(ExitCode { code, signal: 0 }),
+        stop,
+        handle: Some(HANDLE),
+        end_time: Time(9),
+        usage: Usage::default(),
+    }
+}
+
+type Make<T> = (&'static str, fn() -> T);
+
+const STATES: [Make<JobState>; 10] = [
+    ("Pending", || JobState::Pending),
+    ("Starting", || JobState::Starting(allocation())),
+    ("Running", || JobState::Running(allocation(), HANDLE)),
+    ("Cancelled, unstarted", || JobState::Completing(allocation(), EndReason::Cancelled, None)),
+    ("Cancelled, started", || {
+        JobState::Completing(allocation(), EndReason::Cancelled, Some(HANDLE))
+    }),
+    ("TimeLimit, unstarted", || JobState::Completing(allocation(), EndReason::TimeLimit, None)),
+    ("TimeLimit, started", || {
+        JobState::Completing(allocation(), EndReason::TimeLimit, Some(HANDLE))
+    }),
+    ("Lost, unstarted", || JobState::Completing(allocation(), EndReason::Lost, None)),
+    ("Lost, started", || JobState::Completing(allocation(), EndReason::Lost, Some(HANDLE))),
+    ("Finished", || {
+        let end = EndState {
+            word: StateWord::Completed,
+            exit_code: None,
+            error: None,
+            end_time: Time(1),
+            usage: Usage::default(),
+            handle: None,
+        };
+        JobState::Finished(end)
+    }),
+];
+
+const FACTS: [Make<Fact>; 12] = [
+    ("granted", || Fact::Granted(allocation())),
+    ("started", || Fact::Started(HANDLE)),
+    ("exited 0", || Fact::Exited(exit(0, None))),
+    ("exited 3", || Fact::Exited(exit(3, None))),
+    ("exited limit", || Fact::Exited(exit(0, Some(Stop::TimeLimit)))),
+    ("exited cancel", || Fact::Exited(exit(0, Some(Stop::Cancelled)))),
+    ("never ran", || {
+        Fact::Exited(Exit { exit_code: None, handle: None, ..exit(0, Some(Stop::Cancelled)) })
+    }),
+    ("cancel", || Fact::CancelAsked),
+    ("limit", || Fact::LimitReached),
+    ("lost", || Fact::Lost),
+    ("launch failed", || Fact::LaunchFailed("why".into())),
+    ("vanished", || Fact::Vanished("why".into())),
+];
+
+/// What a state answers to each fact, in the order of `FACTS`: a state word with `*` when it
+/// gives its CPUs back and `?` when the code is unknown, `stale` or `illegal`.
+const MATRIX: [[&str; 12]; 10] = [
+    [
+        "RUNNING",
+        "illegal",
+        "illegal",
+        "illegal",
+        "illegal",
+        "illegal",
+        "illegal",
+        "CANCELLED?",
+        "illegal",
+        "illegal",
+        "illegal",
+        "illegal",
+    ],
+    [
+        "illegal",
+        "RUNNING",
+        "COMPLETED*",
+        "FAILED*",
+        "TIMEOUT*",
+        "CANCELLED*",
+        "CANCELLED*?",
+        "COMPLETING",
+        "COMPLETING",
+        "COMPLETING",
+        "FAILED*?",
+        "NODE_FAIL*?",
+    ],
+    [
+        "illegal",
+        "stale",
+        "COMPLETED*",
+        "FAILED*",
+        "TIMEOUT*",
+        "CANCELLED*",
+        "CANCELLED*?",
+        "COMPLETING",
+        "COMPLETING",
+        "COMPLETING",
+        "illegal",
+        "NODE_FAIL*?",
+    ],
+    [
+        "illegal",
+        "COMPLETING",
+        "CANCELLED*",
+        "CANCELLED*",
+        "CANCELLED*",
+        "CANCELLED*",
+        "CANCELLED*?",
+        "stale",
+        "stale",
+        "stale",
+        "CANCELLED*?",
+        "CANCELLED*?",
+    ],
+    [
+        "illegal",
+        "stale",
+        "CANCELLED*",
+        "CANCELLED*",
+        "CANCELLED*",
+        "CANCELLED*",
+        "CANCELLED*?",
+        "stale",
+        "stale",
+        "stale",
+        "illegal",
+        "CANCELLED*?",
+    ],
+    [
+        "illegal",
+        "COMPLETING",
+        "COMPLETED*",
+        "FAILED*",
+        "TIMEOUT*",
+        "CANCELLED*",
+        "CANCELLED*?",
+        "COMPLETING",
+        "stale",
+        "stale",
+        "FAILED*?",
+        "NODE_FAIL*?",
+    ],
+    [
+        "illegal",
+        "stale",
+        "COMPLETED*",
+        "FAILED*",
+        "TIMEOUT*",
+        "CANCELLED*",
+        "CANCELLED*?",
+        "COMPLETING",
+        "stale",
+        "stale",
+        "illegal",
+        "NODE_FAIL*?",
+    ],
+    [
+        "illegal",
+        "COMPLETING",
+        "COMPLETED*",
+        "FAILED*",
+        "TIMEOUT*",
+        "CANCELLED*",
+        "CANCELLED*?",
+        "COMPLETING",
+        "stale",
+        "stale",
+        "FAILED*?",
+        "NODE_FAIL*?",
+    ],
+    [
+        "illegal",
+        "stale",
+        "COMPLETED*",
+        "FAILED*",
+        "TIMEOUT*",
+        "CANCELLED*",
+        "CANCELLED*?",
+        "COMPLETING",
+        "stale",
+        "stale",
+        "illegal",
+        "NODE_FAIL*?",
+    ],
+    [
+        "illegal", "stale", "stale", "stale", "stale", "stale", "stale", "stale", "stale", "stale",
+        "stale", "stale",
+    ],
+];
+
+fn answer(state: JobState, fact: Fact) -> String {
+    let held = state.allocation().is_some();
+    let before = state.word();
+    match transition(state, fact, Time(10)) {
+        Outcome::Unmoved(state, _, why) => {
+            assert_eq!(state.word(), before, "a refusal changes nothing");
+            if why == Refused::Stale { "stale".into() } else { "illegal".into() }
+        }
+        Outcome::Moved(JobState::Finished(end), given_back) => {
+            assert_eq!(given_back.is_some(), held, "the end gives back exactly what was held");
+            let star = if held { "*" } else { "" };
+            format!("{}{star}{}", end.word, if end.exit_code.is_none() { "?" } else { "" })
+        }
+        Outcome::Moved(next, given_back) => {
+            assert!(given_back.is_none(), "only an end gives back");
+            assert!(next.allocation().is_some(), "what is live holds its CPUs");
+            next.word().to_string()
+        }
+    }
+}
+
+#[test]
+fn the_matrix_of_state_and_fact_is_as_written() {
+    let mut cases = 0;
+    for ((name, state), row) in STATES.iter().zip(MATRIX) {
+        for ((word, fact), expected) in FACTS.iter().zip(row) {
+            let got = answer(state(), fact());
+            println!("{name:22} {word:14} -> {got}");
+            assert_eq!(got, expected, "{name} meets {word}");
+            cases += 1;
+        }
+    }
+    assert_eq!(cases, STATES.len() * FACTS.len());
+}
+
+fn site() -> Site {
+    Site {
+        total_cpus: 4,
+        default_limit_s: None,
+        max_limit_s: None,
+        kill_grace_s: 30,
+        output_roots: vec!["/logs".into()],
+    }
+}
+
+/// One broken field, and the name that the refusal must give.
+#[test]
+fn the_door_names_every_bad_field_and_lets_nothing_through() {
+    type Break = fn(&mut JobRequest);
+    let cases: [(&str, Break); 22] = [
+        ("script", |r| r.script = " \n".into()),
+        ("script", |r| r.script = "a\0b".into()),
+        ("script", |r| r.script = "x".repeat(SCRIPT_BYTES_MAX + 1)),
+        ("name", |r| r.name = Some("n".repeat(256))),
+        ("name", |r| r.name = Some(String::new())),
+        ("account", |r| r.account = Some("a\nb".into())),
+        ("cpus", |r| r.cpus = CpusAsked::Count(0)),
+        ("cpus", |r| r.cpus = CpusAsked::Count(5)),
+        ("memory", |r| r.memory_bytes = Some(0)),
+        ("time_limit", |r| r.limit = LimitAsked::Seconds(0)),
+        ("time_limit", |r| r.limit = LimitAsked::Seconds(i64::MAX)),
+        ("kill_grace_s", |r| r.kill_grace_s = Some(-1)),
+        ("working_directory", |r| r.working_directory = Some("here".into())),
+        ("working_directory", |r| r.working_directory = Some("/a\0".into())),
+        ("standard_output", |r| r.standard_output = Some("../x".into())),
+        ("standard_output", |r| r.standard_output = Some("/etc/passwd".into())),
+        ("standard_error", |r| r.standard_error = Some("%z".into())),
+        ("standard_error", |r| r.standard_error = Some("out/".into())),
+        ("environment.A=B", |r| _ = r.environment.insert("A=B".into(), String::new())),
+        ("environment.BIG", |r| _ = r.environment.insert("BIG".into(), "x".repeat(131_072))),
+        ("labels.a:b", |r| _ = r.labels.insert("a:b".into(), String::new())),
+        ("comment", |r| r.comment = Some("c".repeat(20_000))),
+    ];
+    for (field, break_it) in cases {
+        let mut request = JobRequest::new("true");
+        break_it(&mut request);
+        let refused = JobSpec::try_from((request, &site())).expect_err(field);
+        let named: Vec<&str> = refused.0.iter().map(|e| e.field.as_str()).collect();
+        assert_eq!(named, [field], "{refused}");
+    }
+    let mut two = JobRequest::new("");
+    two.cpus = CpusAsked::Count(0);
+    assert_eq!(JobSpec::try_from((two, &site())).unwrap_err().0.len(), 2, "all at once");
+}
+
+#[test]
+fn output_below_a_root_is_let_through() {
+    let mut request = JobRequest::new("true");
+    request.working_directory = Some("/home/a".into());
+    request.standard_output = Some("/home/a/out/%j".into());
+    request.standard_error = Some("/logs/%x.err".into());
+    assert!(JobSpec::try_from((request, &site())).is_ok());
+    assert_eq!(expand_pattern("a%j-%x-%%", JobId(17), "n/m"), "a17-n_m-%");
+}
+
+#[test]
+fn a_limit_above_the_maximum_is_refused_and_a_default_is_capped_by_it() {
+    let site = Site { max_limit_s: Some(60), ..site() };
+    let with = |limit| {
+        let mut request = JobRequest::new("true");
+        request.limit = limit;
+        JobSpec::try_from((request, &site)).map(|s| s.limit_s)
+    };
+    assert_eq!(with(LimitAsked::Default), Ok(Some(60)));
+    assert_eq!(with(LimitAsked::Seconds(60)), Ok(Some(60)));
+    assert!(with(LimitAsked::Seconds(61)).is_err());
+    assert!(with(LimitAsked::Unlimited).is_err());
+}
+
+const NOW: Time = Time(1_000_000_000);
+
+fn views() -> impl Strategy<Value = QueueView> {
+    let limit = prop_oneof![Just(None), (1u32..1_000).prop_map(Some)];
+    let busy = proptest::collection::vec((1u32..4, 0i64..2_000, limit.clone()), 0..5);
+    let queue = proptest::collection::vec((1u32..=8, limit), 0..8);
+    (busy, queue).prop_map(|(busy, queue)| {
+        let busy: Vec<Busy> = busy
+            .into_iter()
+            .scan(8u32, |left, (cpus, ago, limit_s)| {
+                let cpus = cpus.min(*left);
+                *left -= cpus;
+                Some(Busy { cpus, since: Time(NOW.0 - ago * 1_000_000), limit_s })
+            })
+            .filter(|b| b.cpus > 0)
+            .collect();
+        let free = 8 - busy.iter().map(|b| b.cpus).sum::<u32>();
+        let queue = queue
+            .into_iter()
+            .enumerate()
+            .map(|(n, (cpus, limit_s))| Queued {
+                id: JobId(n as i64 + 1),
+                cpus,
+                limit_s,
+                priority: 0,
+                attempts: 0,
+                submitted: Time(0),
+            })
+            .collect();
+        QueueView { total: 8, free, busy, queue }
+    })
+}
+
+/// When a job could start at the latest, given what runs: brute force over all instants.
+fn earliest(cpus: u32, running: &[(Time, u32)], total: u32) -> Time {
+    let mut instants: Vec<Time> = running.iter().map(|(end, _)| *end).chain([NOW]).collect();
+    instants.sort();
+    let free_at =
+        |t: Time| total - running.iter().filter(|(end, _)| *end > t).map(|(_, c)| c).sum::<u32>();
+    *instants.iter().find(|t| free_at(**t) >= cpus).unwrap()
+}
+
+proptest! {
+    /// What a plan starts fits, and each job is started once.
+    #[test]
+    fn a_plan_fits(view in views()) {
+        let plan = plan(&view, NOW);
+        let mut seen = std::collections::BTreeSet::new();
+        let mut cpus = 0;
+        for id in &plan.start {
+            prop_assert!(seen.insert(*id));
+            cpus += view.queue.iter().find(|q| q.id == *id).unwrap().cpus;
+        }
+        prop_assert!(cpus <= view.free);
+    }
+
+    /// The first job that does not fit starts as early beside the backfilled ones as without.
+    #[test]
+    fn the_head_job_is_never_delayed_by_backfill(view in views()) {
+        let plan = plan(&view, NOW);
+        let mut running: Vec<(Time, u32)> = view.busy.iter().map(|b| {
+            let r = release_of(b, NOW);
+            (r.at, r.cpus)
+        }).collect();
+        let mut queue = view.queue.iter();
+        let head = loop {
+            let Some(job) = queue.next() else { return Ok(()) };
+            let free = 8 - running.iter().map(|(_, c)| c).sum::<u32>();
+            if job.cpus > free { break job; }
+            prop_assert!(plan.start.contains(&job.id), "what fits in order starts");
+            running.push((expected_end(NOW, job.limit_s), job.cpus));
+        };
+        let before = earliest(head.cpus, &running, 8);
+        prop_assert!(!plan.start.contains(&head.id));
+        for job in queue.filter(|j| plan.start.contains(&j.id)) {
+            running.push((expected_end(NOW, job.limit_s), job.cpus));
+        }
+        prop_assert_eq!(earliest(head.cpus, &running, 8), before);
+    }
+
+    /// Nothing more could be backfilled in one sweep.
+    #[test]
+    fn a_reservation_is_the_earliest_instant(view in views(), cpus in 1u32..=8) {
+        prop_assume!(cpus > view.free);
+        let mut busy: Vec<_> = view.busy.iter().map(|b| release_of(b, NOW)).collect();
+        let running: Vec<_> = busy.iter().map(|r| (r.at, r.cpus)).collect();
+        let reserved = reservation(cpus, view.free, &mut busy).unwrap();
+        prop_assert_eq!(reserved.at, earliest(cpus, &running, 8));
+    }
+}
+
+#[test]
+fn a_wide_job_does_not_starve_behind_a_stream_of_narrow_ones() {
+    let narrow = |id| Queued {
+        id: JobId(id),
+        cpus: 1,
+        limit_s: Some(100),
+        priority: 0,
+        attempts: 0,
+        submitted: Time(0),
+    };
+    let busy = Busy { cpus: 1, since: NOW, limit_s: Some(50) };
+    let mut view = QueueView { total: 2, free: 1, busy: vec![busy], queue: Vec::new() };
+    view.queue.push(Queued { cpus: 2, ..narrow(1) });
+    view.queue.extend((2..100).map(narrow));
+    assert_eq!(plan(&view, NOW).start, [], "each of them would outlast the reservation");
+    view.queue[5].limit_s = Some(50);
+    assert_eq!(plan(&view, NOW).start, [JobId(6)], "one that ends in time may run");
+}
+
+#[test]
+fn unlimited_and_overdue_jobs_still_give_a_reservation() {
+    let unlimited = Busy { cpus: 1, since: NOW, limit_s: None };
+    assert_eq!(release_of(&unlimited, NOW).at, NOW.plus_s(UNLIMITED_S));
+    let overdue = Busy { cpus: 1, since: Time(0), limit_s: Some(1) };
+    assert_eq!(release_of(&overdue, NOW).at, NOW.plus_s(1));
+}
