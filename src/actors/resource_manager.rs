@@ -14,7 +14,7 @@
 //! a commit is in flight nothing is flushed, its return flushes; and when a change woke the
 //! scheduler the flush waits for its plan, so that an end and the start that follows from it
 //! are one transaction (but never while an earlier plan waits in the outbox: the scheduler
-//! proposes nothing before that one is answered). A handler that fills the outbox to [`OUTBOX_MAX`] flushes itself,
+//! proposes nothing before that one is answered). A handler that fills the outbox to `OUTBOX_MAX` flushes itself,
 //! since a self-notify starves while messages keep coming.
 //!
 //! **A commit that fails.** Submissions are answered "nothing stored" as soon as that is known;

@@ -60,7 +60,8 @@ pub struct AllocationQuery {
 
 /// `GET /allocations`, newest first.
 #[utoipa::path(get, path = "/api/v1/allocations", tag = "resources", params(AllocationQuery),
-    responses((status = 200, body = [AllocationRow]), (status = "4XX", body = super::wire::problem::Problem)))]
+    responses((status = 200, body = [AllocationRow]), (status = "4XX",
+        body = super::wire::problem::Problem)))]
 pub async fn list(
     app: web::Data<App>,
     query: web::Query<AllocationQuery>,
@@ -77,7 +78,8 @@ pub async fn list(
 
 /// `GET /audit`: compares ledger, database and processes now.
 #[utoipa::path(get, path = "/api/v1/audit", tag = "resources",
-    responses((status = 200, body = Audit), (status = "5XX", body = super::wire::problem::Problem)))]
+    responses((status = 200, body = Audit), (status = "5XX",
+        body = super::wire::problem::Problem)))]
 pub async fn audit(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let report = app.system.audit.send(RunAudit).await;
     let report = report

@@ -58,7 +58,8 @@ impl Reader {
 
 /// `GET /events`. Starts behind `Last-Event-ID` (0 for all that is remembered), else now.
 #[utoipa::path(get, path = "/api/v1/events", tag = "events",
-    params(("Last-Event-ID" = Option<String>, Header, description = "Go on behind this event; 0 from the beginning")),
+    params(("Last-Event-ID" = Option<String>, Header,
+        description = "Go on behind this event; 0 from the beginning")),
     responses((status = 200, content_type = "text/event-stream", body = String)))]
 pub async fn stream(app: web::Data<App>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let sent = match request.headers().get("Last-Event-ID") {

@@ -45,7 +45,8 @@ pub type Pairs = web::Query<Vec<(String, String)>>;
         ("limit" = Option<i64>, Query, description = "1 to 1000, default 100"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("sort" = Option<String>, Query, description = "`-id` (default) or `id`")),
-    responses((status = 200, body = JobList), (status = "4XX", body = super::wire::problem::Problem)))]
+    responses((status = 200, body = JobList), (status = "4XX",
+        body = super::wire::problem::Problem)))]
 pub async fn list(app: web::Data<App>, query: Pairs) -> Result<HttpResponse, ApiError> {
     let filter = filter(query.into_inner())?;
     let asked = JobFilter { limit: filter.limit + 1, ..filter.clone() };
@@ -153,7 +154,8 @@ pub async fn cancel_one(app: &App, id: JobId) -> Result<bool, ApiError> {
 
 /// `GET /jobs/{id}/events`.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/events", tag = "jobs", params(("id" = i64, Path)),
-    responses((status = 200, body = [Event]), (status = 404, body = super::wire::problem::Problem)))]
+    responses((status = 200, body = [Event]), (status = 404,
+        body = super::wire::problem::Problem)))]
 pub async fn events(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
     let id = id.job()?;
     let rows = app.read(move |conn| read::events_of(conn, id)).await?;
@@ -173,7 +175,8 @@ pub struct WaitQuery {
 }
 
 /// `GET /jobs/{id}/wait`: answers when the job has ended or the time is over.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/wait", tag = "jobs", params(("id" = i64, Path), WaitQuery),
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/wait", tag = "jobs", params(("id" = i64, Path),
+    WaitQuery),
     responses((status = 200, description = "Look at `state`", body = Job),
         (status = 404, body = super::wire::problem::Problem)))]
 pub async fn wait(

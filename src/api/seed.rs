@@ -31,7 +31,8 @@ const LOG_BYTES: u64 = 1024 * 1024;
 #[utoipa::path(post, path = "/api/v1/jobs/submit", tag = "seed",
     request_body = super::wire::body::NestedBody,
     responses((status = 201, body = Submitted), (status = 200, body = Submitted),
-        (status = "4XX", body = super::wire::problem::Problem), (status = "5XX", body = super::wire::problem::Problem)))]
+        (status = "4XX", body = super::wire::problem::Problem), (status = "5XX",
+            body = super::wire::problem::Problem)))]
 pub async fn submit(
     app: web::Data<App>,
     request: HttpRequest,
@@ -46,7 +47,8 @@ pub async fn submit(
 
 /// `POST /jobs/cancel/{id}`.
 #[utoipa::path(post, path = "/api/v1/jobs/cancel/{id}", tag = "seed", params(("id" = i64, Path)),
-    responses((status = 200, body = Cancelled), (status = 404, body = super::wire::problem::Problem)))]
+    responses((status = 200, body = Cancelled), (status = 404,
+        body = super::wire::problem::Problem)))]
 pub async fn cancel(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
     cancel_one(&app, id.job()?).await?;
     Ok(HttpResponse::Ok().json(Cancelled { msg: "cancelled".to_owned() }))

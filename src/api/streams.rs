@@ -55,8 +55,10 @@ pub async fn script(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, Ap
 }
 
 /// `GET /jobs/{id}/stdout`.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/stdout", tag = "jobs", params(("id" = i64, Path), PartQuery),
-    responses((status = 200, content_type = "text/plain", body = String), (status = 206, content_type = "text/plain", body = String),
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/stdout", tag = "jobs", params(("id" = i64, Path),
+    PartQuery),
+    responses((status = 200, content_type = "text/plain", body = String), (status = 206,
+        content_type = "text/plain", body = String),
         (status = "4XX", body = super::wire::problem::Problem)))]
 pub async fn stdout(
     app: web::Data<App>,
@@ -68,8 +70,10 @@ pub async fn stdout(
 }
 
 /// `GET /jobs/{id}/stderr`.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/stderr", tag = "jobs", params(("id" = i64, Path), PartQuery),
-    responses((status = 200, content_type = "text/plain", body = String), (status = 206, content_type = "text/plain", body = String),
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/stderr", tag = "jobs", params(("id" = i64, Path),
+    PartQuery),
+    responses((status = 200, content_type = "text/plain", body = String), (status = 206,
+        content_type = "text/plain", body = String),
         (status = "4XX", body = super::wire::problem::Problem)))]
 pub async fn stderr(
     app: web::Data<App>,

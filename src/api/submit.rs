@@ -47,10 +47,13 @@ impl Accepted {
 
 /// `POST /jobs`.
 #[utoipa::path(post, path = "/api/v1/jobs", tag = "jobs",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Same key and body: the same job again")),
+    params(("Idempotency-Key" = Option<String>, Header,
+        description = "Same key and body: the same job again")),
     request_body = super::wire::body::SubmitBody,
-    responses((status = 201, body = super::wire::job::Job), (status = 200, body = super::wire::job::Job),
-        (status = "4XX", body = super::wire::problem::Problem), (status = "5XX", body = super::wire::problem::Problem)))]
+    responses((status = 201, body = super::wire::job::Job), (status = 200,
+        body = super::wire::job::Job),
+        (status = "4XX", body = super::wire::problem::Problem), (status = "5XX",
+            body = super::wire::problem::Problem)))]
 pub async fn submit(
     app: web::Data<App>,
     request: HttpRequest,
@@ -67,10 +70,12 @@ pub async fn submit(
 
 /// `POST /jobs/batch`: all or nothing.
 #[utoipa::path(post, path = "/api/v1/jobs/batch", tag = "jobs",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Same key and body: the same jobs again")),
+    params(("Idempotency-Key" = Option<String>, Header,
+        description = "Same key and body: the same jobs again")),
     request_body = super::wire::body::BatchBody,
     responses((status = 201, body = BatchAccepted), (status = 200, body = BatchAccepted),
-        (status = "4XX", body = super::wire::problem::Problem), (status = "5XX", body = super::wire::problem::Problem)))]
+        (status = "4XX", body = super::wire::problem::Problem), (status = "5XX",
+            body = super::wire::problem::Problem)))]
 pub async fn batch(
     app: web::Data<App>,
     request: HttpRequest,

@@ -13,7 +13,8 @@ use crate::api::wire::v1::Problem;
 pub enum CliError {
     /// Nobody listens.
     #[error(
-        "no server at {server} ({cause}); start one with `downbeat serve`, or name one with --server or DOWNBEAT_SERVER"
+        "no server at {server} ({cause}); start one with `downbeat serve`, or name one with \
+         --server or DOWNBEAT_SERVER"
     )]
     Unreachable {
         /// Where we asked.

@@ -26,7 +26,7 @@ mod show;
 mod status;
 pub mod stepd;
 mod submit;
-mod table;
+pub(crate) mod table;
 mod wait;
 
 use std::io::Write;

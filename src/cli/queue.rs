@@ -34,7 +34,8 @@ pub struct QueueArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     label: Option<String>,
     /// At most so many
-    #[arg(long, short = 'n', default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, short = 'n', default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
     /// Print the server's JSON
     #[arg(long)]

@@ -14,7 +14,7 @@ use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use crate::api::wire::v1::StateWord;
 
 /// A cell whose state is seen at a glance.
-pub(super) fn state(word: StateWord) -> Cell {
+pub(crate) fn state(word: StateWord) -> Cell {
     let cell = Cell::new(word.word());
     match word {
         StateWord::Running | StateWord::Completing => cell.fg(Color::Cyan),
@@ -26,7 +26,7 @@ pub(super) fn state(word: StateWord) -> Cell {
 }
 
 /// A table with a header.
-pub(super) fn table(header: &[&str], rows: Vec<Vec<Cell>>) -> String {
+pub(crate) fn table(header: &[&str], rows: Vec<Vec<Cell>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     if std::io::stdout().is_terminal() {
@@ -45,7 +45,7 @@ pub(super) fn table(header: &[&str], rows: Vec<Vec<Cell>>) -> String {
 }
 
 /// `key: value` lines with the values in one column; lines without a value are left out.
-pub(super) fn block(lines: &[(&str, Option<String>)]) -> String {
+pub(crate) fn block(lines: &[(&str, Option<String>)]) -> String {
     let shown: Vec<(&str, &String)> =
         lines.iter().filter_map(|(key, value)| Some((*key, value.as_ref()?))).collect();
     let width = shown.iter().map(|(key, _)| key.len()).max().unwrap_or(0) + 1;

@@ -24,13 +24,15 @@ pub struct ServeArgs {
     /// Address to listen on; port 0 picks one [default: 127.0.0.1:8000]
     #[arg(long, env = "DOWNBEAT_LISTEN", value_name = "HOST:PORT")]
     pub listen: Option<String>,
-    /// Folder for database, spool and logs [default: ~/.local/state/downbeat, or /var/lib/downbeat as root]
+    /// Folder for database, spool and logs [default: ~/.local/state/downbeat, or /var/lib/downbeat
+    /// as root]
     #[arg(long, env = "DOWNBEAT_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Database [default: sqlite://DATA_DIR/downbeat.db]
     #[arg(long, env = "DOWNBEAT_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
-    /// CPUs to hand out; more than there are turns pinning off [default: those this process may use]
+    /// CPUs to hand out; more than there are turns pinning off [default: those this process may
+    /// use]
     #[arg(long, env = "DOWNBEAT_CPUS", value_name = "N")]
     pub cpus: Option<String>,
     /// How often the scheduler looks without being woken [default: 5s]
@@ -39,7 +41,8 @@ pub struct ServeArgs {
     /// File that holds the token which requests must send; DOWNBEAT_TOKEN holds it directly
     #[arg(long, env = "DOWNBEAT_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// Folder below which any job may write its output (repeatable; with ":" between in the environment)
+    /// Folder below which any job may write its output (repeatable; with ":" between in the
+    /// environment)
     #[arg(
         long = "output-root",
         env = "DOWNBEAT_OUTPUT_ROOT",

@@ -42,6 +42,7 @@ id! {
 }
 id! {
     /// The number of a transaction; the first one of an installation is 1.
+    #[derive(Default)]
     CommitNo(i64)
 }
 id! {
@@ -50,6 +51,7 @@ id! {
 }
 id! {
     /// The durable sequence number of a transition, the id of server-sent events.
+    #[derive(Default)]
     EventId(i64)
 }
 

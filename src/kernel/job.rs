@@ -213,7 +213,7 @@ impl FieldError {
 
 /// Every bad field of one request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.iter().map(|e| format!("{}: {}", e.field, e.message)).collect::<Vec<_>>().join("; "))]
+#[error("{}", joined(.0))]
 pub struct SpecRefused(pub Vec<FieldError>);
 
 impl TryFrom<(JobRequest, &Site)> for JobSpec {
@@ -267,6 +267,13 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
             warnings: request.warnings,
         })
     }
+}
+
+/// All bad fields in one sentence.
+#[must_use]
+pub fn joined(errors: &[FieldError]) -> String {
+    let each: Vec<String> = errors.iter().map(|e| format!("{}: {}", e.field, e.message)).collect();
+    each.join("; ")
 }
 
 /// Collects every refusal, so that a person mends a request in one go.

@@ -75,18 +75,6 @@ pub struct Snapshot {
     pub stale_facts: u64,
 }
 
-impl Default for CommitNo {
-    fn default() -> CommitNo {
-        CommitNo(0)
-    }
-}
-
-impl Default for EventId {
-    fn default() -> EventId {
-        EventId(0)
-    }
-}
-
 impl Snapshot {
     /// Jobs in this state.
     #[must_use]

@@ -42,7 +42,7 @@ pub enum BodyRefused {
     #[error("the body is not JSON: {0}")]
     Malformed(String),
     /// JSON that asks for something that cannot be (422).
-    #[error("{}", .0.iter().map(|e| format!("{}: {}", e.field, e.message)).collect::<Vec<_>>().join("; "))]
+    #[error("{}", crate::kernel::job::joined(.0))]
     Fields(Vec<FieldError>),
 }
 

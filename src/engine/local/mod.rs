@@ -16,7 +16,7 @@
 mod launch;
 mod link;
 mod pool;
-mod proc;
+pub mod proc;
 mod remains;
 mod report;
 mod spool;

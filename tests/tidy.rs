@@ -1,0 +1,313 @@
+//! *Purpose*: holds the rooms to what `src/lib.rs` promises: who may import whom, and what may
+//! stand only in one place.
+//!
+//! *Owns*: the rules, each a function that is shown a bad sample too, to see it fire.
+//!
+//! *Promises*: it reads what the compiler reads, without comments and without unit tests; a
+//! complaint names file, line and rule.
+//!
+//! *Not here*: style, which rustfmt and clippy know better.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use regex::Regex;
+
+/// Who may import whom; a room may always import itself. `serve`, `demo`, `main` and `lib` put
+/// everything together and have no line here.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("kernel", &[]),
+    ("clock", &["kernel::time"]),
+    ("store", &["kernel"]),
+    ("observe", &["kernel"]),
+    ("engine", &["kernel", "clock"]),
+    ("actors", &["kernel", "store", "engine", "observe", "clock"]),
+    ("api::wire", &["kernel", "clock"]),
+    (
+        "api",
+        &[
+            "actors::messages",
+            "actors::System",
+            "store::read",
+            "store::rows",
+            "store::error",
+            "observe",
+            "clock",
+            "kernel::ids",
+            "kernel::job",
+            "kernel::places",
+            "kernel::view",
+            "kernel::time",
+            "kernel::kernel::Cancelled",
+            "config::Secret",
+        ],
+    ),
+    ("config", &["api::wire", "kernel::ids", "kernel::job"]),
+    ("cli", &["api::wire", "clock", "config"]),
+];
+
+/// A file below `src/`.
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    fn new(path: &str, text: &str) -> Source {
+        Source { path: path.to_owned(), text: text.to_owned() }
+    }
+
+    /// A file of unit tests only.
+    fn is_test(&self) -> bool {
+        self.path.ends_with("tests.rs")
+    }
+
+    /// The text without comments and unit tests, line for line as long as the file.
+    fn code(&self) -> String {
+        let mut code = String::new();
+        let (mut test_ahead, mut in_test) = (false, self.is_test());
+        for line in self.text.lines() {
+            let bare = line.split(" // ").next().unwrap_or_default();
+            test_ahead |= line == "#[cfg(test)]";
+            if test_ahead && !line.starts_with('#') {
+                // rustfmt closes an item in the first column, so its end is easily seen.
+                (test_ahead, in_test) = (false, !line.ends_with(';'));
+            } else if !test_ahead && !in_test && !line.trim_start().starts_with("//") {
+                code.push_str(bare);
+            } else if in_test && line == "}" {
+                in_test = self.is_test();
+            }
+            code.push('\n');
+        }
+        code
+    }
+
+    /// The module: `["api", "wire", "job"]`.
+    fn module(&self) -> Vec<&str> {
+        let stem = self.path.strip_suffix(".rs").unwrap_or(&self.path);
+        let mut parts: Vec<&str> = stem.split('/').collect();
+        parts.retain(|part| !["mod", "lib", "main"].contains(part));
+        parts
+    }
+
+    fn is_below(&self, places: &[&str]) -> bool {
+        places.iter().any(|place| self.path.starts_with(place))
+    }
+
+    /// Complains about each line of code that matches, unless the file is in one of `places`.
+    fn only_in(&self, pattern: &str, places: &[&str]) -> Vec<String> {
+        let regex = Regex::new(pattern).unwrap();
+        if self.is_below(places) { vec![] } else { self.lines(|line| regex.is_match(line)) }
+    }
+
+    fn lines(&self, is_bad: impl Fn(&str) -> bool) -> Vec<String> {
+        let code = self.code();
+        let lines = code.lines().enumerate().filter(|(_, line)| is_bad(line));
+        lines.map(|(i, line)| format!("src/{}:{}: {}", self.path, i + 1, line.trim())).collect()
+    }
+}
+
+/// Reads one tree of paths (`a::{b, c::d}`) at the start of `text`; answers what is behind it.
+fn tree<'a>(mut text: &'a str, path: &[&'a str], found: &mut Vec<Vec<String>>) -> &'a str {
+    let mut path = path.to_vec();
+    loop {
+        text = text.trim_start();
+        if let Some(mut list) = text.strip_prefix('{') {
+            while !list.trim_start().starts_with('}') && !list.trim_start().is_empty() {
+                let behind = tree(list, &path, found);
+                list = behind.find([',', '}']).map_or("", |end| behind[end..].trim_start());
+                list = list.strip_prefix(',').unwrap_or(list);
+            }
+            return list.trim_start().strip_prefix('}').unwrap_or_default();
+        }
+        let end = text.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '*');
+        let (name, behind) = text.split_at(end.unwrap_or(text.len()));
+        match name {
+            "self" => {}
+            "super" => drop(path.pop()),
+            name => path.push(name),
+        }
+        match behind.strip_prefix("::") {
+            Some(rest) if !name.is_empty() => text = rest,
+            _ => {
+                found.push(path.iter().map(|&part| part.to_owned()).collect());
+                return behind;
+            }
+        }
+    }
+}
+
+/// Every path into this crate that the code names, from the crate's root.
+fn imports(source: &Source) -> Vec<String> {
+    let (code, mut found) = (source.code(), Vec::new());
+    for (at, word) in code.match_indices("crate::") {
+        tree(&code[at + word.len()..], &[], &mut found);
+    }
+    for (at, _) in code.match_indices("super::") {
+        // The first of a chain stands for all of it. `pub(super)` has no colons.
+        if !code[..at].ends_with("super::") {
+            tree(&code[at..], &source.module(), &mut found);
+        }
+    }
+    found.into_iter().map(|path| path.join("::")).collect()
+}
+
+fn is_within(path: &str, place: &str) -> bool {
+    path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+fn no_arrow_points_upward(source: &Source) -> Vec<String> {
+    let module = source.module().join("::");
+    let Some((room, allowed)) = ROOMS.iter().find(|(room, _)| is_within(&module, room)) else {
+        return vec![];
+    };
+    let named = imports(source).into_iter();
+    let forbidden = named.filter(|path| {
+        !is_within(path, room) && !allowed.iter().any(|place| is_within(path, place))
+    });
+    forbidden.map(|path| format!("src/{}: {room} may not import {path}", source.path)).collect()
+}
+
+fn the_kernel_knows_no_world(source: &Source) -> Vec<String> {
+    let world = r"\b(actix\w*|diesel\w*|tokio|log|libc|rustix|chrono|std::(fs|io|net|process|thread|env))::";
+    if source.is_below(&["kernel/"]) { source.only_in(world, &[]) } else { vec![] }
+}
+
+fn there_is_one_clock(source: &Source) -> Vec<String> {
+    source.only_in(r"\b(Instant|SystemTime|Utc|Local)::now\b", &["clock.rs"])
+}
+
+fn only_engine_and_demo_start_processes(source: &Source) -> Vec<String> {
+    let start = r"process::(\{.*)?\bCommand\b|\bCommand::new\b|\bposix_spawnp?\b|\bfork\(";
+    source.only_in(start, &["engine/", "demo.rs", "demo/"])
+}
+
+fn only_one_file_writes_to_the_database(source: &Source) -> Vec<String> {
+    let write = r#"\b(insert_into|insert_or_ignore_into|replace_into)\b|(^|[^.\w ]|[^n] )\b(update|delete)\(|"\s*(INSERT|UPDATE|DELETE|REPLACE)\b"#;
+    if source.is_below(&["store/"]) || source.text.contains("diesel::") {
+        source.only_in(write, &["store/write.rs"])
+    } else {
+        vec![]
+    }
+}
+
+fn only_one_file_is_unsafe(source: &Source) -> Vec<String> {
+    source.only_in(r"\bunsafe\b", &["engine/local/sys.rs"])
+}
+
+fn cpu_state_needs_no_lock(source: &Source) -> Vec<String> {
+    let lock = r"\b(Mutex|RwLock|Condvar)\b";
+    if source.is_below(&["kernel/", "actors/"]) { source.only_in(lock, &[]) } else { vec![] }
+}
+
+/// A hint may be sent without waiting; commands and facts may not.
+fn only_hints_are_not_awaited(source: &Source) -> Vec<String> {
+    source.only_in(r"\bdo_send\(", &["actors/resource_manager.rs", "actors/recovery.rs"])
+}
+
+fn nothing_is_unwrapped(source: &Source) -> Vec<String> {
+    source.only_in(r"\.unwrap\(\)", &[])
+}
+
+/// A panic ends the process and boot repairs; only a broken promise of our own deserves that.
+fn few_may_panic(source: &Source) -> Vec<String> {
+    let places = ["actors/resource_manager.rs", "actors/store_writer.rs", "kernel/outbox.rs"];
+    source.only_in(r"\b(panic|todo|unimplemented|dbg)!", &places)
+}
+
+fn every_file_says_what_it_is_for(source: &Source) -> Vec<String> {
+    let doc: String =
+        source.text.lines().take_while(|l| l.starts_with("//!")).collect::<Vec<_>>().join("\n");
+    let parts = ["*Purpose*:", "*Owns*:", "*Promises*:", "*Not here*:"];
+    let missing = parts.iter().filter(|part| !doc.contains(*part));
+    missing.map(|part| format!("src/{}: its doc lacks {part}", source.path)).collect()
+}
+
+fn lines_fit(source: &Source) -> Vec<String> {
+    let long = source.text.lines().enumerate().filter(|(_, line)| line.chars().count() > 100);
+    long.map(|(i, _)| format!("src/{}:{}: over 100 characters", source.path, i + 1)).collect()
+}
+
+fn files_stay_small(source: &Source) -> Vec<String> {
+    let lines = source.text.lines().count();
+    if lines > 600 { vec![format!("src/{}: {lines} lines", source.path)] } else { vec![] }
+}
+
+fn tree_of_sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = walkdir::WalkDir::new(&root).sort_by_file_name().into_iter().map(Result::unwrap);
+    let rust = files.filter(|entry| entry.path().extension().is_some_and(|e| e == "rs"));
+    rust.map(|entry| {
+        let path = entry.path().strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+        Source { path, text: std::fs::read_to_string(entry.path()).unwrap() }
+    })
+    .collect()
+}
+
+/// For each rule two tests: the sources obey it, and it fires on each bad sample.
+macro_rules! rules {
+    ($($rule:ident: $(($path:literal, $bad:expr)),+;)*) => {$(
+        mod $rule {
+            #[test]
+            fn is_obeyed() {
+                let sources = super::tree_of_sources();
+                assert!(sources.len() > 50, "only {} sources were found", sources.len());
+                let found: Vec<String> = sources.iter().flat_map(super::$rule).collect();
+                assert!(found.is_empty(), "{}\n{}", stringify!($rule), found.join("\n"));
+            }
+
+            #[test]
+            fn fires_on_a_bad_sample() {
+                $(
+                    let bad = super::Source::new($path, &$bad);
+                    assert!(!super::$rule(&bad).is_empty(), "{}:\n{}", bad.path, bad.text);
+                )+
+            }
+        }
+    )*};
+}
+
+rules! {
+    no_arrow_points_upward:
+        ("kernel/job.rs", "use crate::clock;"),
+        ("api/jobs.rs", "use crate::kernel::{ids::JobId, ledger::Ledger};"),
+        ("api/wire/job.rs", "use super::super::app::App;"),
+        ("cli/mod.rs", "use super::actors;"),
+        ("store/read.rs", "fn f() { crate::actors::start() }"),
+        ("observe/mod.rs", "use crate::{\n    kernel::view,\n    store::read as r,\n};");
+    the_kernel_knows_no_world: ("kernel/job.rs", "use std::fs::File;");
+    there_is_one_clock: ("engine/mod.rs", "let now = std::time::Instant::now();");
+    only_engine_and_demo_start_processes:
+        ("api/jobs.rs", "use std::process::{Child, Command};"),
+        ("cli/run.rs", "std::process::Command::new(\"sh\").spawn()?;");
+    only_one_file_writes_to_the_database:
+        ("store/read.rs", "diesel::insert_into(jobs::table)"),
+        ("actors/audit.rs", "use diesel::prelude::*;\n    diesel::update(jobs::table)"),
+        ("store/load.rs", "    delete(events::table).execute(conn)?;"),
+        ("store/load.rs", "sql_query(\"UPDATE meta SET epoch = 1\")");
+    only_one_file_is_unsafe: ("engine/local/stepd.rs", "    unsafe { libc::fork() };");
+    cpu_state_needs_no_lock: ("kernel/ledger.rs", "use std::sync::Mutex;");
+    only_hints_are_not_awaited: ("api/jobs.rs", "submit.do_send(jobs);");
+    nothing_is_unwrapped: ("api/jobs.rs", "let x = y.unwrap();");
+    few_may_panic: ("api/jobs.rs", "    todo!()");
+    every_file_says_what_it_is_for: ("api/jobs.rs", "//! *Purpose*: jobs.\n\nuse std::io;");
+    lines_fit: ("api/jobs.rs", "x".repeat(101));
+    files_stay_small: ("api/jobs.rs", "\n".repeat(601));
+}
+
+#[test]
+fn comments_and_unit_tests_are_not_code() {
+    let text = "// a.unwrap()\nuse x; // b.unwrap()\n#[cfg(test)]\n#[allow(x)]\nmod tests {\n    \
+                c.unwrap()\n}\nfn f() {\n    d.unwrap()\n}\n";
+    assert_eq!(nothing_is_unwrapped(&Source::new("x.rs", text)), ["src/x.rs:9: d.unwrap()"]);
+    let text = "#[cfg(test)]\n#[path = \"y\"]\nmod tests;\nfn f() { d.unwrap() }";
+    assert_eq!(nothing_is_unwrapped(&Source::new("x.rs", text)).len(), 1);
+}
+
+#[test]
+fn a_tree_of_imports_is_read_to_its_leaves() {
+    let text = "use crate::{a::{self, b as c, d::E}, f::*};\nuse super::super::g;\npub(super) x: H";
+    let found = imports(&Source::new("p/q/r.rs", text));
+    assert_eq!(found, ["a", "a::b", "a::d::E", "f::*", "p::g"]);
+}
