@@ -13,7 +13,7 @@
 //! before that, so all that is queued already joins the commit. Two rules shape it: while
 //! a commit is in flight nothing is flushed, its return flushes; and when a change woke the
 //! scheduler the flush waits for its plan, so that an end and the start that follows from it
-//! are one transaction. A handler that fills the outbox to [`OUTBOX_MAX`] flushes itself,
+//! are one transaction; but not while the scheduler itself waits for its last plan's commit. A handler that fills the outbox to [`OUTBOX_MAX`] flushes itself,
 //! since a self-notify starves while messages keep coming.
 //!
 //! **A commit that fails.** Submissions are answered "nothing stored" as soon as that is known;
@@ -88,6 +88,9 @@ pub struct ResourceManagerActor {
     executors: HashMap<Attempt, ExecutorAddr>,
     /// A wake-up was sent whose plan has not come yet.
     plan_due: bool,
+    /// A plan's starts are not durable yet: the scheduler waits for them, so no flush may wait
+    /// for the scheduler.
+    applying: bool,
     flush_due: bool,
     /// Why the last commit failed and how long to wait, while it is being tried again.
     trouble: Option<(String, Duration)>,
@@ -105,6 +108,7 @@ impl ResourceManagerActor {
             outlets,
             executors: HashMap::new(),
             plan_due: false,
+            applying: false,
             flush_due: false,
             trouble: None,
             stopping: false,
@@ -164,6 +168,7 @@ impl ResourceManagerActor {
             self.cause(effect);
         }
         for ticket in settled.tickets {
+            self.applying &= !matches!(ticket, Ticket::Applied(..));
             ticket.done();
         }
         self.wake();
@@ -253,7 +258,7 @@ impl ResourceManagerActor {
     }
 
     fn flush_unless_a_plan_is_due(&mut self, ctx: &mut Context<Self>) {
-        if !self.plan_due {
+        if !self.plan_due || self.applying {
             self.flush(ctx);
         }
     }
@@ -394,6 +399,7 @@ impl Handler<ApplyPlan> for ResourceManagerActor {
         }
         let (reply, answer) = oneshot::channel();
         self.outbox.push(step, false, Ticket::Applied(reply, applied));
+        self.applying = true;
         self.flush(ctx);
         Box::pin(async { answer.await.unwrap_or_default() })
     }
