@@ -179,6 +179,9 @@ impl ResourceManagerActor {
     fn record(&self, snapshot: &Snapshot, steps: &[Arc<Vec<Change>>]) {
         let mut started = 0;
         for change in steps.iter().flat_map(|step| step.iter()) {
+            if let Change::Ended { waited_us: Some(waited_us), .. } = change {
+                self.outlets.metrics.started(*waited_us);
+            }
             match change {
                 Change::Granted { event, cpus, .. } => {
                     started += 1;
