@@ -167,11 +167,13 @@ async fn serve(
     for lock in locks {
         lock.sign(&format!("process {} at http://{address}", std::process::id()))?;
     }
+    // Heard from before the address is told: whoever reads it may send one at once.
+    let stop_asked = stop_asked();
     announce(&config, address)?;
     let server = server.run();
     let handle = server.handle();
     actix_rt::spawn(async move {
-        stop_asked().await;
+        stop_asked.await;
         log::info!("Stopping: jobs go on under their supervisors");
         shut_down(&system, handle).await;
     });
@@ -187,15 +189,19 @@ async fn shut_down(system: &System, server: actix_web::dev::ServerHandle) {
 }
 
 /// SIGTERM or SIGINT.
-async fn stop_asked() {
+fn stop_asked() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        }
-        _ => {
-            log::warn!("Signals cannot be heard; only SIGKILL stops this server");
-            std::future::pending::<()>().await;
+    // Registered here, not at the first poll.
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async move {
+        match signals {
+            (Ok(mut terminate), Ok(mut interrupt)) => {
+                tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            }
+            _ => {
+                log::warn!("Signals cannot be heard; only SIGKILL stops this server");
+                std::future::pending::<()>().await;
+            }
         }
     }
 }

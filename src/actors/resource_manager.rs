@@ -14,8 +14,8 @@
 //! a commit is in flight nothing is flushed, its return flushes; and when a change woke the
 //! scheduler the flush waits for its plan, so that an end and the start that follows from it
 //! are one transaction (but never while an earlier plan waits in the outbox: the scheduler
-//! proposes nothing before that one is answered). A handler that fills the outbox to `OUTBOX_MAX` flushes itself,
-//! since a self-notify starves while messages keep coming.
+//! proposes nothing before that one is answered). A handler that fills the outbox to
+//! `OUTBOX_MAX` flushes itself, since a self-notify starves while messages keep coming.
 //!
 //! **A commit that fails.** Submissions are answered "nothing stored" as soon as that is known;
 //! all else is kept and tried again with back-off under the same number; meanwhile new
@@ -180,6 +180,9 @@ impl ResourceManagerActor {
     fn record(&self, snapshot: &Snapshot, steps: &[Arc<Vec<Change>>]) {
         let mut started = 0;
         for change in steps.iter().flat_map(|step| step.iter()) {
+            if let Change::Ended { waited_us: Some(waited_us), .. } = change {
+                self.outlets.metrics.started(*waited_us);
+            }
             match change {
                 Change::Granted { event, cpus, .. } => {
                     started += 1;

@@ -97,6 +97,24 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// The answer to a request, with one more header.
+    #[must_use]
+    pub fn answer_with(
+        &self,
+        request: &HttpRequest,
+        name: header::HeaderName,
+        value: &str,
+    ) -> HttpResponse {
+        let id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
+        let mut answer = self.answer(&id.unwrap_or_default());
+        if let Ok(value) = header::HeaderValue::from_str(value) {
+            answer.headers_mut().insert(name, value);
+        }
+        answer
+    }
+}
+
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         self.status
@@ -133,10 +151,15 @@ pub async fn no_such_route(request: HttpRequest) -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, detail)
 }
 
-/// 405.
-pub async fn method_not_allowed(request: HttpRequest) -> ApiError {
+/// 405, with the methods that go.
+pub async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
+    let pattern = request.match_pattern().unwrap_or_default();
+    let same = super::ROUTES.iter().filter(|route| route.path == pattern);
+    let allow: Vec<&str> = same.map(|route| route.method).collect();
+    let allow = allow.join(", ");
     let detail = format!("{} does not go with {}", request.method(), request.path());
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+    let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, format!("{detail}; {allow} does"));
+    error.answer_with(&request, header::ALLOW, &allow)
 }
 
 impl actix_web::Responder for ApiError {

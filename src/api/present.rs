@@ -132,6 +132,9 @@ pub fn allocation(row: &AllocationRow) -> WireAllocation {
     }
 }
 
+/// The principal of what nobody asked for: a grant, an end.
+const SERVER: &str = "downbeat";
+
 /// A transition.
 #[must_use]
 pub fn event(row: EventRow) -> Event {
@@ -142,7 +145,7 @@ pub fn event(row: EventRow) -> Event {
         from: row.from_state.as_deref().and_then(|s| s.parse().ok()),
         to: row.to_state.parse().unwrap_or(StateWord::Failed),
         cause: row.cause,
-        principal: row.principal,
+        principal: if row.principal.is_empty() { SERVER.to_owned() } else { row.principal },
         attempt: row.attempt as u32,
     }
 }

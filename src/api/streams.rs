@@ -129,7 +129,7 @@ async fn serve(
         && query.tail.is_none()
         && let Some(range) = request.headers().get(header::RANGE)
     {
-        return ranged(range, file, size);
+        return ranged(&request, range, file, size);
     }
     let to = query.limit.map_or(size, |limit| from.saturating_add(limit)).min(size);
     Ok(HttpResponse::Ok().content_type(TEXT).streaming(part(file, from.min(size), to)))
@@ -173,7 +173,12 @@ pub fn last_lines(file: &File, size: u64, lines: u64) -> std::io::Result<u64> {
     Ok(0)
 }
 
-fn ranged(value: &header::HeaderValue, file: File, size: u64) -> Result<HttpResponse, ApiError> {
+fn ranged(
+    request: &HttpRequest,
+    value: &header::HeaderValue,
+    file: File,
+    size: u64,
+) -> Result<HttpResponse, ApiError> {
     let range = value.to_str().ok().and_then(|v| v.parse::<header::Range>().ok());
     let Some(header::Range::Bytes(specs)) = range else {
         return Ok(HttpResponse::Ok().content_type(TEXT).streaming(part(file, 0, size)));
@@ -186,7 +191,8 @@ fn ranged(value: &header::HeaderValue, file: File, size: u64) -> Result<HttpResp
             .streaming(part(file, first, last + 1))),
         None => {
             let detail = format!("the stream is {size} bytes long");
-            Err(ApiError::new(StatusCode::RANGE_NOT_SATISFIABLE, detail))
+            let error = ApiError::new(StatusCode::RANGE_NOT_SATISFIABLE, detail);
+            Ok(error.answer_with(request, header::CONTENT_RANGE, &format!("bytes */{size}")))
         }
     }
 }

@@ -26,6 +26,8 @@ use crate::store::read;
 
 /// Longest `Idempotency-Key`.
 const KEY_BYTES_MAX: usize = 255;
+/// The principal of a body that names no user.
+const ANYBODY: &str = "api";
 /// How often a key that is just being committed is looked up again.
 const LOOKS_MAX: u32 = 20;
 /// Longest wait for the commit that may hold it.
@@ -107,7 +109,8 @@ pub async fn accept(
     if !errors.is_empty() {
         return Err(ApiError::fields(errors));
     }
-    let principal: Arc<str> = specs.first().map_or("", |s| s.user.as_str()).into();
+    let user = specs.first().map(|s| s.user.as_str()).filter(|user| !user.is_empty());
+    let principal: Arc<str> = user.unwrap_or(ANYBODY).into();
     match key_of(request)? {
         None => match send(app, specs, None, principal).await? {
             Sent::Accepted(ids) => Ok(Accepted { ids, again: false }),

@@ -97,6 +97,9 @@ pub enum Change {
         end: EndState,
         /// How many CPUs it gave back, 0 when it held none.
         released_cpus: u32,
+        /// From submission to spawn, µs, when the start was first heard of with the end; for
+        /// the histogram, not stored.
+        waited_us: Option<i64>,
     },
 }
 

@@ -280,7 +280,7 @@ impl Kernel {
                 now,
             );
             *self.ended.entry(end.word).or_default() += 1;
-            step.changes.push(Change::Ended { event, end, released_cpus: 0 });
+            step.changes.push(Change::Ended { event, end, released_cpus: 0, waited_us: None });
             return Cancelled::Ended;
         }
         let Some(live) = self.live.get(&id) else { return Cancelled::NotLive };
@@ -311,6 +311,8 @@ impl Kernel {
         };
         let from = state.word();
         let cause = fact.word();
+        let heard_of_start =
+            matches!(state, JobState::Running(..) | JobState::Completing(_, _, Some(_)));
         match transition(state, fact, now) {
             Outcome::Moved(state, given_back) => {
                 let event = self.event(
@@ -319,7 +321,7 @@ impl Kernel {
                     (cause, Arc::clone(principal)),
                     now,
                 );
-                Ok(self.moved(Live { job, state, granted }, given_back, event))
+                Ok(self.moved(Live { job, state, granted }, given_back, heard_of_start, event))
             }
             Outcome::Unmoved(state, _fact, why) => {
                 self.live.insert(job.id, Live { job, state, granted });
@@ -335,6 +337,7 @@ impl Kernel {
         &mut self,
         live: Live,
         given_back: Option<super::allocation::Allocation>,
+        heard_of_start: bool,
         event: Event,
     ) -> Step {
         let attempt = live.attempt();
@@ -354,10 +357,14 @@ impl Kernel {
                 }
             }
             JobState::Finished(end) => {
+                let word = end.word;
                 let released_cpus = given_back.as_ref().map_or(0, |a| a.cpus().len() as u32);
-                step.changes.push(Change::Ended { event, end: end.clone(), released_cpus });
+                let unheard = end.handle.filter(|_| !heard_of_start);
+                let waited_us = unheard.map(|h| h.start_time.since_us(live.job.submitted));
+                let end = end.clone();
+                step.changes.push(Change::Ended { event, end, released_cpus, waited_us });
                 step.effects.push(Effect::Retire(attempt));
-                *self.ended.entry(end.word).or_default() += 1;
+                *self.ended.entry(word).or_default() += 1;
             }
         }
         match given_back {

@@ -213,7 +213,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
                 let row = jobs::table.filter(in_state(event));
                 one_row(update(row).set(set).execute(conn)?, || disagreement(event))?;
             }
-            Change::Ended { event, end, released_cpus } => {
+            Change::Ended { event, end, released_cpus, .. } => {
                 ended(conn, event, end, *released_cpus)?;
             }
         }

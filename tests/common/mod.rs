@@ -35,6 +35,22 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
     }
 }
 
+thread_local! {
+    /// What this test asked servers for: method and path.
+    static ASKED: std::cell::RefCell<Vec<(String, String)>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// Notes a request that does not go through [`Server::send`].
+pub fn note(method: &str, path: &str) {
+    let path = path.split('?').next().unwrap_or_default().to_owned();
+    ASKED.with_borrow_mut(|asked| asked.push((method.to_owned(), path)));
+}
+
+/// What this test asked for so far.
+pub fn asked() -> Vec<(String, String)> {
+    ASKED.with_borrow(Clone::clone)
+}
+
 /// An answer.
 #[derive(Debug)]
 pub struct Answer {
@@ -170,6 +186,7 @@ impl Server {
     }
 
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        note(method, path);
         let mut request = ureq::http::Request::builder().method(method).uri(self.at(path));
         for (name, value) in headers {
             request = request.header(*name, *value);

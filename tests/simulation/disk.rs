@@ -98,7 +98,7 @@ impl Disk {
                 row.state = event.to;
                 row.completing = Some(*reason);
             }
-            Change::Ended { event, end, released_cpus } => {
+            Change::Ended { event, end, released_cpus, .. } => {
                 let row = self.rows.get_mut(&event.job).unwrap();
                 assert_eq!(row.cpus.len(), *released_cpus as usize, "released what was held");
                 row.state = event.to;

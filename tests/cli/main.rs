@@ -1,0 +1,20 @@
+//! *Purpose*: the contract's command line, asked of the real binary from outside.
+//!
+//! *Owns*: the cases of verbs and settings, and the judge of their coverage.
+//!
+//! *Promises*: a verb or a setting that clap knows and no case uses fails a test.
+//!
+//! *Not here*: the HTTP answers behind the verbs (`tests/http`).
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+#[macro_use]
+mod judge;
+
+mod codes;
+mod help;
+mod serve;
+mod settings;
+mod verbs;

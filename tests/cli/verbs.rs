@@ -1,0 +1,266 @@
+//! *Purpose*: every verb does what its name says.
+//!
+//! *Owns*: what is printed, `--json`, and what goes along with a submit.
+//!
+//! *Promises*: JSON of a verb is parsed and compared with the job.
+//!
+//! *Not here*: exit codes of jobs (`codes`), the server's own verbs (`serve`).
+
+use std::process::Stdio;
+
+use serde_json::json;
+
+use crate::common::{Server, until};
+use crate::help::{call, client, finish, script};
+
+cases! {
+    a_script_is_submitted_from_a_file_and_from_standard_input => ["submit"],
+    submit_sends_folder_and_variables_as_sbatch_does => ["submit"],
+    every_flag_of_submit_reaches_the_job => ["submit", "show"],
+    a_key_submits_once => ["submit"],
+    the_queue_shows_what_has_not_ended => ["queue", "list"],
+    show_tells_all_about_a_job => ["show"],
+    logs_prints_follows_and_cuts => ["logs"],
+    cancel_goes_on_past_a_job_that_is_not_there => ["cancel"],
+    status_and_audit_tell_the_server_s_numbers => ["status", "audit"],
+    completions_are_a_script_that_the_shell_reads => ["completions"],
+    every_query_verb_speaks_json => ["queue", "list", "show", "wait", "status", "audit", "cancel", "submit"],
+    a_token_is_taken_from_variable_and_file => ["status"],
+}
+
+fn a_script_is_submitted_from_a_file_and_from_standard_input() {
+    let server = Server::start();
+    script(&server, "a.sh", "#!/bin/bash\n#SBATCH --gres=gpu:1\necho from file\n");
+    let said = call(&server, &["submit", "a.sh"]).ends(0);
+    assert_eq!(said.out, "Submitted job 1\n");
+    assert!(said.err.contains("gres"), "warnings are remarks: {said:?}");
+    let job = server.ended(1);
+    assert_eq!((job["name"].as_str(), job["data_source"].as_str()), (Some("a.sh"), Some("CLI")));
+    assert_eq!(job["user"], "me");
+    assert_eq!(server.stdout(1), "from file\n");
+    let said =
+        finish(client(&server, &["submit", "--wait", "-"]), "echo from stdin; exit 6").ends(6);
+    assert!(said.out.contains("Submitted job 2\n") && said.out.contains("FAILED 6:0"), "{said:?}");
+    assert_eq!(server.stdout(2), "from stdin\n");
+    let said = call(&server, &["submit", "no-such-script"]).ends(2);
+    assert!(said.err.contains("no-such-script"), "{said:?}");
+    script(&server, "blank.sh", " \n");
+    let said = call(&server, &["submit", "blank.sh"]).ends(1);
+    assert!(said.err.contains("script"), "a refusal names its field: {said:?}");
+    assert_eq!(server.run("true"), 3);
+}
+
+fn submit_sends_folder_and_variables_as_sbatch_does() {
+    let server = Server::start();
+    let folder = server.dir.path().join("here");
+    std::fs::create_dir(&folder).unwrap();
+    let lines =
+        "pwd; echo \"${MINE-none} ${OTHER-none} ${DOWNBEAT_TOKEN-none} ${DOWNBEAT_SERVER-none}\"";
+    script(&server, "e.sh", lines);
+    for (id, flags, says) in [
+        (1, vec![], "a b o none none"),
+        (2, vec!["--export", "ALL"], "a b o none none"),
+        (3, vec!["--export", "NONE"], "none none none none"),
+        (4, vec!["--export", "MINE,DOWNBEAT_TOKEN"], "a b none none none"),
+        (5, vec!["--export", "OTHER=x"], "none x none none"),
+    ] {
+        let mut words = vec!["submit"];
+        words.extend(flags);
+        words.push("../e.sh");
+        let mut command = client(&server, &words);
+        command
+            .current_dir(&folder)
+            .env("MINE", "a b")
+            .env("OTHER", "o")
+            .env("DOWNBEAT_TOKEN", "t");
+        finish(command, "").ends(0);
+        server.ended(id);
+        assert_eq!(server.stdout(id), format!("{}\n{says}\n", folder.display()), "{words:?}");
+    }
+}
+
+fn every_flag_of_submit_reaches_the_job() {
+    let server = Server::start();
+    script(&server, "f.sh", "true");
+    let folder = server.dir.path().display().to_string();
+    let line = "submit -J name -c 2 --mem 100 -t 1:30 -o o-%j -e e-%j -D . -A acct -p part \
+                --priority -5 --label a=b --label c=d --comment remark --kill-grace 7s f.sh";
+    let words: Vec<&str> = line.split_whitespace().collect();
+    call(&server, &words).ends(0);
+    let job = call(&server, &["show", "1", "--json"]).ends(0).json();
+    for (field, value) in [
+        ("name", json!("name")),
+        ("cpus", json!(2)),
+        ("memory_bytes", json!(100 << 20)),
+        ("time_limit_s", json!(90)),
+        ("standard_output", json!(format!("{folder}/o-1"))),
+        ("standard_error", json!(format!("{folder}/e-1"))),
+        ("working_directory", json!(folder)),
+        ("account", json!("acct")),
+        ("partition", json!("part")),
+        ("priority", json!(-5)),
+        ("labels", json!({"a": "b", "c": "d"})),
+        ("comment", json!("remark")),
+    ] {
+        assert_eq!(job[field], value, "{field}");
+    }
+    assert_eq!(server.sql("SELECT kill_grace_s || '' AS line FROM jobs"), "7");
+    call(&server, &["submit", "--exclusive", "f.sh"]).ends(0);
+    assert_eq!(server.job(2)["cpus"], 4);
+}
+
+fn a_key_submits_once() {
+    let server = Server::start();
+    script(&server, "k.sh", "true");
+    for _ in 0..2 {
+        let said = call(&server, &["submit", "--idempotency-key", "k", "k.sh"]).ends(0);
+        assert_eq!(said.out, "Submitted job 1\n");
+    }
+    call(&server, &["submit", "--idempotency-key", "k", "-c", "2", "k.sh"]).ends(1);
+    assert_eq!(server.sql("SELECT count(*) || '' AS line FROM jobs"), "1");
+}
+
+fn the_queue_shows_what_has_not_ended() {
+    let server = Server::start();
+    server.ended(server.run("exit 3"));
+    let id = server.submit(&json!({"script": "sleep 600", "exclusive": true, "name": "long"}));
+    server.started(id);
+    server
+        .submit(&json!({"script": "true", "name": "waits", "account": "a", "labels": {"k": "v"}}));
+    for verb in ["queue", "list"] {
+        let said = call(&server, &[verb]).ends(0);
+        assert!(said.out.contains("long") && said.out.contains("RUNNING"), "{said:?}");
+        assert!(said.out.contains("waits") && said.out.contains("PENDING"), "{said:?}");
+        assert!(said.out.contains("Resources"), "why it waits: {said:?}");
+        assert!(!said.out.contains("FAILED"), "{said:?}");
+        let all = call(&server, &[verb, "--all"]).ends(0);
+        assert!(all.out.contains("FAILED") && all.out.contains("3:0"), "{all:?}");
+    }
+    for flags in [
+        vec!["--state", "pending"],
+        vec!["--account", "a"],
+        vec!["--name", "waits"],
+        vec!["--label", "k=v"],
+    ] {
+        let mut words = vec!["queue"];
+        words.extend(flags);
+        let said = call(&server, &words).ends(0);
+        assert!(said.out.contains("waits") && !said.out.contains("long"), "{words:?}: {said:?}");
+    }
+    let said = call(&server, &["queue", "--limit", "1"]).ends(0);
+    assert!(said.err.contains("more"), "a cut list says so: {said:?}");
+    call(&server, &["queue", "--state", "ASLEEP"]).ends(2);
+}
+
+fn show_tells_all_about_a_job() {
+    let server = Server::start();
+    server.ended(server.submit(&json!({"script": "exit 3", "name": "n", "time_limit": 1})));
+    let said = call(&server, &["show", "1"]).ends(0);
+    for words in ["FAILED", "3:0", "0-00:01:00", "name", "cpus"] {
+        assert!(said.out.contains(words), "{words}: {said:?}");
+    }
+    let said = call(&server, &["show", "77"]).ends(1);
+    assert!(said.err.contains("77"), "{said:?}");
+    call(&server, &["show", "x"]).ends(2);
+}
+
+fn logs_prints_follows_and_cuts() {
+    let server = Server::start();
+    let gate = server.dir.path().join("gate");
+    let wait = format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display());
+    let id = server.run(&format!("echo one; echo err >&2; {wait}; echo two; echo three"));
+    until("the first line", || match server.stdout(id).as_str() {
+        "one\n" => Ok(()),
+        other => Err(other.to_owned()),
+    });
+    assert_eq!(call(&server, &["logs", "1"]).ends(0).out, "one\n");
+    let follower = client(&server, &["logs", "-f", "1"]).stdout(Stdio::piped()).spawn().unwrap();
+    std::fs::write(gate, "").unwrap();
+    let done = follower.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "one\ntwo\nthree\n");
+    assert_eq!(done.status.code(), Some(0));
+    assert_eq!(call(&server, &["logs", "--stderr", "1"]).ends(0).out, "err\n");
+    assert_eq!(call(&server, &["logs", "--tail", "2", "1"]).ends(0).out, "two\nthree\n");
+    assert_eq!(call(&server, &["logs", "-f", "-n", "1", "1"]).ends(0).out, "three\n");
+    call(&server, &["logs", "77"]).ends(1);
+}
+
+fn cancel_goes_on_past_a_job_that_is_not_there() {
+    let server = Server::start();
+    let ids = [server.run("sleep 600"), server.run("sleep 600")];
+    for id in ids {
+        server.started(id);
+    }
+    let said = call(&server, &["cancel", "1", "77", "2"]).ends(1);
+    assert!(said.err.contains("77"), "{said:?}");
+    assert!(said.out.contains("job 1 ") && said.out.contains("job 2 "), "{said:?}");
+    for id in ids {
+        assert_eq!(server.ended(id)["state"], "CANCELLED");
+    }
+    let said = call(&server, &["cancel", "1"]).ends(0);
+    assert!(said.out.contains("ended already"), "{said:?}");
+    server.is_clean();
+}
+
+fn status_and_audit_tell_the_server_s_numbers() {
+    let server = Server::start();
+    let id = server.submit(&json!({"script": "sleep 600", "cpus": 3}));
+    server.started(id);
+    let said = call(&server, &["status"]).ends(0);
+    assert!(said.out.contains("3 of 4") && said.out.contains("1 running"), "{said:?}");
+    assert!(said.out.contains("ready") && said.out.contains(&server.url), "{said:?}");
+    let said = call(&server, &["audit"]).ends(0);
+    assert!(said.out.starts_with("consistent"), "{said:?}");
+}
+
+fn completions_are_a_script_that_the_shell_reads() {
+    let server = Server::start();
+    let said = call(&server, &["completions", "bash"]).ends(0);
+    assert!(said.out.contains("downbeat") && said.out.contains("idempotency-key"), "{}", said.out);
+    script(&server, "completions.bash", &said.out);
+    let read = std::process::Command::new("bash")
+        .arg("-n")
+        .arg(server.dir.path().join("completions.bash"))
+        .status();
+    assert!(read.unwrap().success());
+    call(&server, &["completions", "cmd.exe"]).ends(2);
+}
+
+fn every_query_verb_speaks_json() {
+    let server = Server::start();
+    script(&server, "j.sh", "exit 0");
+    let job = call(&server, &["submit", "--json", "j.sh"]).ends(0).json();
+    assert_eq!(job["id"], 1);
+    let ended = call(&server, &["wait", "--json", "1"]).ends(0).json();
+    assert_eq!(ended["state"], "COMPLETED");
+    let waited = call(&server, &["submit", "--json", "--wait", "j.sh"]).ends(0).json();
+    assert_eq!(waited["exit_code"], "0:0");
+    for verb in ["queue", "list"] {
+        assert_eq!(call(&server, &[verb, "--json"]).ends(0).json()["jobs"], json!([]));
+        let all = call(&server, &[verb, "--json", "--all"]).ends(0).json();
+        assert_eq!(all["jobs"].as_array().unwrap().len(), 2);
+    }
+    assert_eq!(call(&server, &["show", "--json", "1"]).ends(0).json(), server.job(1));
+    assert_eq!(call(&server, &["cancel", "--json", "1"]).ends(0).json()["state"], "COMPLETED");
+    let status = call(&server, &["status", "--json"]).ends(0).json();
+    assert_eq!((&status["total_cpus"], &status["job_stats"]["completed"]), (&json!(4), &json!(2)));
+    assert_eq!(call(&server, &["audit", "--json"]).ends(0).json()["consistent"], true);
+}
+
+fn a_token_is_taken_from_variable_and_file() {
+    let mut server = Server::unstarted(&["--cpus", "4"]);
+    server.env.push(("DOWNBEAT_TOKEN".to_owned(), "right".to_owned()));
+    server.up();
+    let said = call(&server, &["status"]).ends(1);
+    assert!(said.err.contains("DOWNBEAT_TOKEN"), "it says how: {said:?}");
+    let mut command = client(&server, &["status"]);
+    command.env("DOWNBEAT_TOKEN", "right");
+    finish(command, "").ends(0);
+    script(&server, "token", "right\n");
+    call(&server, &["status", "--token-file", "token"]).ends(0);
+    let mut command = client(&server, &["status", "--token-file", "token"]);
+    command.env("DOWNBEAT_TOKEN", "wrong");
+    finish(command, "").ends(0);
+    script(&server, "token", "wrong\n");
+    call(&server, &["status", "--token-file", "token"]).ends(1);
+}

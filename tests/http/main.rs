@@ -1,0 +1,29 @@
+//! *Purpose*: the contract's routes, asked of the real binary from outside.
+//!
+//! *Owns*: the cases, one module for each subject, and the judge of their coverage.
+//!
+//! *Promises*: a route of the table that no case asks for fails a test; so does a case that
+//! claims a route and does not ask for it.
+//!
+//! *Not here*: crashes (`tests/process.rs`), the command line (`tests/cli`).
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+#[macro_use]
+mod judge;
+
+mod cancel;
+mod environment;
+mod gate;
+mod help;
+mod jobs;
+mod keys;
+mod load;
+mod numbers;
+mod paths;
+mod refusals;
+mod seed;
+mod streams;
+mod submit;
