@@ -100,7 +100,9 @@ async fn audit(witnesses: &Witnesses) -> Result<Report, String> {
     let mut snapshots = witnesses.snapshot.clone();
     for _ in 0..SAME_COMMIT_TRIES {
         let readers = witnesses.readers.clone();
-        let before = strangers(witnesses, &snapshots.borrow().clone()).await?;
+        // Let go before the wait: who holds a borrow keeps the resource manager from publishing.
+        let at_first = Arc::clone(&snapshots.borrow());
+        let before = strangers(witnesses, &at_first).await?;
         let books = actix_rt::task::spawn_blocking(move || readers.read(read::books))
             .await
             .map_err(|e| e.to_string())?
