@@ -95,8 +95,10 @@ fn migrate_makes_a_database_and_then_finds_it_up_to_date() {
     assert!(first.out.contains("downbeat.db") && first.out.contains("ran"), "{first:?}");
     let again = migrate();
     assert!(again.out.contains("up to date"), "{again:?}");
-    let tables = "SELECT group_concat(name, ' ') AS line FROM (SELECT name FROM sqlite_master WHERE \
-                  type = 'table' AND name IN ('jobs', 'events', 'resource_allocations') ORDER BY name)";
+    let tables =
+        "SELECT group_concat(name, ' ') AS line FROM (SELECT name FROM sqlite_master WHERE \
+                  type = 'table' AND name IN ('jobs', 'events',
+                      'resource_allocations') ORDER BY name)";
     let found = crate::common::sql(&folder.path().join("state/downbeat.db"), tables);
     assert_eq!(found, "events jobs resource_allocations");
 }

@@ -24,7 +24,8 @@ cases! {
     cancel_goes_on_past_a_job_that_is_not_there => ["cancel"],
     status_and_audit_tell_the_server_s_numbers => ["status", "audit"],
     completions_are_a_script_that_the_shell_reads => ["completions"],
-    every_query_verb_speaks_json => ["queue", "list", "show", "wait", "status", "audit", "cancel", "submit"],
+    every_query_verb_speaks_json => ["queue", "list", "show", "wait", "status", "audit", "cancel",
+        "submit"],
     a_token_is_taken_from_variable_and_file => ["status"],
 }
 

@@ -15,11 +15,14 @@ use crate::help::{Gate, is_job, problem};
 
 cases! {
     a_pending_job_is_cancelled_at_once => ["DELETE /api/v1/jobs/{id}"],
-    a_running_job_keeps_its_cpus_until_it_is_gone => ["POST /api/v1/jobs/{id}/cancel", "GET /api/v1/resources"],
+    a_running_job_keeps_its_cpus_until_it_is_gone => ["POST /api/v1/jobs/{id}/cancel",
+        "GET /api/v1/resources"],
     a_job_that_ignores_term_is_killed_after_its_grace => ["DELETE /api/v1/jobs/{id}"],
     an_ended_job_stays_as_it_ended => ["DELETE /api/v1/jobs/{id}", "POST /api/v1/jobs/{id}/cancel"],
-    cancelling_twice_is_the_same_as_once => ["POST /api/v1/jobs/{id}/cancel", "GET /api/v1/jobs/{id}/events"],
-    an_unknown_job_cannot_be_cancelled => ["DELETE /api/v1/jobs/{id}", "POST /api/v1/jobs/{id}/cancel"],
+    cancelling_twice_is_the_same_as_once => ["POST /api/v1/jobs/{id}/cancel",
+        "GET /api/v1/jobs/{id}/events"],
+    an_unknown_job_cannot_be_cancelled => ["DELETE /api/v1/jobs/{id}",
+        "POST /api/v1/jobs/{id}/cancel"],
     a_cancel_between_submit_and_start_is_never_lost => ["DELETE /api/v1/jobs/{id}"],
 }
 

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use crate::common::Server;
 
 cases! {
-    a_job_gets_its_own_variables_and_the_eight_inherited_ones => ["POST /api/v1/jobs", "GET /api/v1/jobs/{id}/stdout"],
+    a_job_gets_its_own_variables_and_the_eight_inherited_ones => ["POST /api/v1/jobs",
+        "GET /api/v1/jobs/{id}/stdout"],
     what_the_body_sets_wins_over_what_is_inherited => ["POST /api/v1/jobs"],
     threads_are_as_many_as_cpus_unless_the_job_says_so => ["POST /api/v1/jobs"],
     the_shebang_is_honoured => ["POST /api/v1/jobs"],
@@ -49,7 +50,8 @@ fn a_job_gets_its_own_variables_and_the_eight_inherited_ones() {
         format!("sqlite://{}", server.dir.path().join("d.db").display()),
     ));
     server.up();
-    let body = json!({"environment": {"MINE": "a b"}, "name": "n", "account": "a", "partition": "p", "cpus": 2});
+    let body = json!({"environment": {"MINE": "a b"}, "name": "n", "account": "a",
+        "partition": "p", "cpus": 2});
     let vars = seen(&server, &body);
     let job = server.job(1);
     let ids: Vec<String> =
@@ -97,7 +99,8 @@ fn a_job_gets_its_own_variables_and_the_eight_inherited_ones() {
 fn what_the_body_sets_wins_over_what_is_inherited() {
     let server = Server::start();
     let body = json!({"environment": {
-        "HOME": "/elsewhere", "SLURM_JOB_ID": "99", "DOWNBEAT_JOB_ID": "99", "EMPTY": "", "EQ": "a=b",
+        "HOME": "/elsewhere", "SLURM_JOB_ID": "99", "DOWNBEAT_JOB_ID": "99", "EMPTY": "",
+            "EQ": "a=b",
     }});
     let vars = seen(&server, &body);
     assert_eq!(vars["HOME"], "/elsewhere");

@@ -21,7 +21,8 @@ cases! {
     a_body_above_the_bound_is_refused_unread => ["POST /api/v1/jobs/batch"],
     an_unknown_path_or_method_is_a_problem_with_its_request_id => ["GET /api/v1/jobs/{id}"],
     a_request_id_is_echoed_or_made_up => ["GET /health/live", "GET /api/v1/info"],
-    with_a_token_every_route_but_health_needs_it => ["GET /health/live", "GET /health/ready", "GET /metrics"],
+    with_a_token_every_route_but_health_needs_it => ["GET /health/live", "GET /health/ready",
+        "GET /metrics"],
     the_token_is_shown_nowhere => ["GET /api/v1/info", "POST /api/v1/jobs"],
 }
 

@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use crate::common::{Server, until};
 
 cases! {
-    four_cpus_never_run_more_than_four_cpus_of_jobs => ["POST /api/v1/jobs/batch", "GET /api/v1/jobs/{id}"],
+    four_cpus_never_run_more_than_four_cpus_of_jobs => ["POST /api/v1/jobs/batch",
+        "GET /api/v1/jobs/{id}"],
     submits_between_plans_and_ends_are_always_answered => ["GET /api/v1/jobs/{id}/wait"],
     an_ended_job_holds_no_cpus_in_any_read => ["POST /api/v1/jobs"],
     a_child_in_another_session_is_gone_before_the_cpus_are_free => ["GET /api/v1/resources"],
@@ -27,7 +28,8 @@ fn four_cpus_never_run_more_than_four_cpus_of_jobs() {
     let marks = server.dir.path().join("marks");
     // One appended line is one write, so the order of lines is the order of things.
     let script = format!(
-        "echo \"+ $DOWNBEAT_CPU_IDS\" >> '{0}'\nsleep 0.0$((RANDOM % 6))\necho \"- $DOWNBEAT_CPU_IDS\" >> '{0}'\n",
+        "echo \"+ $DOWNBEAT_CPU_IDS\" >> '{0}'\nsleep 0.0$((RANDOM % 6))\n\
+         echo \"- $DOWNBEAT_CPU_IDS\" >> '{0}'\n",
         marks.display()
     );
     let jobs: Vec<Value> =

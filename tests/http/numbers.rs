@@ -18,7 +18,8 @@ cases! {
     resources_show_which_job_holds_which_cpu => ["GET /api/v1/resources"],
     allocations_are_picked_by_job_and_release => ["GET /api/v1/allocations"],
     the_audit_agrees_before_during_and_after => ["GET /api/v1/audit"],
-    the_dashboard_counts_true_numbers => ["GET /api/v1/dashboard", "GET /api/dashboard", "GET /dashboard"],
+    the_dashboard_counts_true_numbers => ["GET /api/v1/dashboard", "GET /api/dashboard",
+        "GET /dashboard"],
     info_shows_settings_isolation_and_what_is_missing => ["GET /api/v1/info"],
     the_server_is_live_and_ready => ["GET /health/live", "GET /health/ready"],
     metrics_have_every_name_and_true_values => ["GET /metrics"],
@@ -30,7 +31,8 @@ fn resources_show_which_job_holds_which_cpu() {
     let free = server.get("/api/v1/resources").expect(200).json();
     keys(
         &free,
-        "total_cpus used_cpus available_cpus utilization cpus running_jobs pending_jobs resource_managers",
+        "total_cpus used_cpus available_cpus utilization cpus running_jobs pending_jobs \
+         resource_managers",
     );
     assert_eq!(free["cpus"].as_array().unwrap().len(), 4);
     let gate = Gate::new(&server);
@@ -79,7 +81,8 @@ fn allocations_are_picked_by_job_and_release() {
         for row in rows {
             keys(
                 row,
-                "id job_id attempt allocated_cpus cpu_ids process_id released allocation_time released_time",
+                "id job_id attempt allocated_cpus cpu_ids process_id released allocation_time \
+                 released_time",
             );
             is_time(&row["allocation_time"]);
             assert_eq!(row["released"] == true, row["released_time"].is_string(), "{row}");
@@ -134,11 +137,13 @@ fn the_dashboard_counts_true_numbers() {
     keys(&shown, "job_stats resource_stats node_info running_jobs pending_jobs");
     assert_eq!(
         shown["job_stats"],
-        json!({"total": 31, "running": 1, "pending": 25, "completed": 2, "failed": 2, "cancelled": 1})
+        json!({"total": 31, "running": 1, "pending": 25, "completed": 2, "failed": 2,
+            "cancelled": 1})
     );
     assert_eq!(
         shown["resource_stats"],
-        json!({"total_cpus": 4, "allocated_cpus": 4, "available_cpus": 0, "utilization_rate": 100.0})
+        json!({"total_cpus": 4, "allocated_cpus": 4, "available_cpus": 0,
+            "utilization_rate": 100.0})
     );
     let node = &shown["node_info"][0];
     keys(

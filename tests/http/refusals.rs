@@ -13,9 +13,11 @@ use crate::help::{fields, problem};
 
 cases! {
     a_bad_body_names_its_field_and_stores_nothing => ["POST /api/v1/jobs", "GET /api/v1/jobs"],
-    a_bad_batch_names_job_and_field_and_stores_nothing => ["POST /api/v1/jobs/batch", "GET /api/v1/jobs"],
+    a_bad_batch_names_job_and_field_and_stores_nothing => ["POST /api/v1/jobs/batch",
+        "GET /api/v1/jobs"],
     all_faults_of_a_body_are_named_at_once => ["POST /api/v1/jobs"],
-    what_is_not_json_is_a_bad_request => ["POST /api/v1/jobs", "POST /api/v1/jobs/batch", "POST /jobs/submit"],
+    what_is_not_json_is_a_bad_request => ["POST /api/v1/jobs", "POST /api/v1/jobs/batch",
+        "POST /jobs/submit"],
     a_longer_limit_than_the_maximum_is_refused => ["POST /api/v1/jobs"],
     a_bad_parameter_of_a_query_is_named => ["GET /api/v1/jobs", "GET /api/v1/allocations"],
 }
@@ -25,7 +27,8 @@ cases! {
 fn nothing_is_stored(server: &Server) {
     let list = server.get("/api/v1/jobs").expect(200).json();
     assert_eq!(list, json!({"jobs": [], "next_cursor": null}));
-    let rows = "SELECT (SELECT count(*) FROM jobs) || ' ' || (SELECT count(*) FROM events) || ' ' || \
+    let rows = "SELECT (SELECT count(*) FROM jobs) || ' ' || \
+                (SELECT count(*) FROM events) || ' ' || \
                 (SELECT count(*) FROM job_scripts) AS line";
     assert_eq!(server.sql(rows), "0 0 0");
     assert_eq!(server.run("true"), 1, "no id was given out wrongly");

@@ -176,7 +176,8 @@ fn a_query_has_every_old_field() {
     keys(&job["job_log"], "stdout stderr");
     keys(
         &job["detail"],
-        "job_name user partition allocated_cpus allocated_nodes node_list exit_code work_dir data_source account",
+        "job_name user partition allocated_cpus allocated_nodes node_list exit_code work_dir \
+         data_source account",
     );
     for time in ["submit_time", "start_time", "end_time", "eligible_time"] {
         is_time(&job["time"][time]);

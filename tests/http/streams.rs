@@ -12,15 +12,18 @@ use crate::common::{Server, until};
 use crate::help::{Gate, Stream, problem};
 
 cases! {
-    parts_are_cut_by_offset_limit_and_tail => ["GET /api/v1/jobs/{id}/stdout", "GET /api/v1/jobs/{id}/stderr"],
+    parts_are_cut_by_offset_limit_and_tail => ["GET /api/v1/jobs/{id}/stdout",
+        "GET /api/v1/jobs/{id}/stderr"],
     ranges_are_served_as_http_has_them => ["GET /api/v1/jobs/{id}/stdout"],
-    output_is_read_before_during_and_after => ["GET /api/v1/jobs/{id}/stdout", "GET /api/v1/jobs/{id}/stderr"],
+    output_is_read_before_during_and_after => ["GET /api/v1/jobs/{id}/stdout",
+        "GET /api/v1/jobs/{id}/stderr"],
     a_follower_gets_every_byte_and_the_end => ["GET /api/v1/jobs/{id}/stdout"],
     a_follower_of_a_pending_job_waits_for_it => ["GET /api/v1/jobs/{id}/stderr"],
     a_stream_of_events_is_resumed_at_its_byte => ["GET /api/v1/jobs/{id}/stdout"],
     a_large_output_is_read_whole => ["GET /api/v1/jobs/{id}/stdout"],
     a_link_in_place_of_the_output_is_not_read => ["GET /api/v1/jobs/{id}/stdout"],
-    output_of_no_job_is_not_found => ["GET /api/v1/jobs/{id}/stdout", "GET /api/v1/jobs/{id}/stderr"],
+    output_of_no_job_is_not_found => ["GET /api/v1/jobs/{id}/stdout",
+        "GET /api/v1/jobs/{id}/stderr"],
 }
 
 const TEN: &str = "for n in 0 1 2 3 4 5 6 7 8 9; do echo line-$n; echo oops-$n >&2; done";

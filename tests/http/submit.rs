@@ -45,7 +45,8 @@ fn a_flat_body_is_stored_as_it_was_asked_for() {
     let wanted = json!({
         "id": 1, "name": "n", "account": "a", "cpus": 3, "memory_bytes": 512 << 20,
         "time_limit_s": 90, "working_directory": folder,
-        "standard_output": format!("{folder}/o-1-n-%"), "standard_error": format!("{folder}/deep/er/e"),
+        "standard_output": format!("{folder}/o-1-n-%"),
+            "standard_error": format!("{folder}/deep/er/e"),
         "priority": -7, "partition": "p", "labels": {"k": "v"}, "comment": "c",
         "data_source": "API", "warnings": [],
     });
@@ -176,7 +177,8 @@ fn sbatch_lines_fill_what_the_body_leaves_out() {
         &json!({
             "time_limit_s": 90, "name": "inside", "partition": "batch", "account": "lab",
             "cpus": 4, "memory_bytes": 40 << 20, "comment": "two words",
-            "standard_output": format!("{folder}/out-1"), "standard_error": format!("{folder}/err-1"),
+            "standard_output": format!("{folder}/out-1"),
+                "standard_error": format!("{folder}/err-1"),
             "working_directory": folder.to_string(),
         }),
     );
