@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use diesel::dsl::not;
 use diesel::prelude::*;
 
 use super::error::StoreError;
@@ -65,7 +66,7 @@ pub fn load(conn: &mut SqliteConnection) -> Result<Loaded, StoreError> {
         let live = in_states(conn, &[StateWord::Running, StateWord::Completing])?;
         let mut keys = Vec::with_capacity(live.len());
         let allocations: BTreeMap<i64, AllocationRow> = resource_allocations::table
-            .filter(resource_allocations::released.eq(false))
+            .filter(not(resource_allocations::released))
             .select(AllocationRow::as_select())
             .load(conn)?
             .into_iter()

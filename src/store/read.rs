@@ -6,6 +6,7 @@
 //!
 //! *Not here*: "now" (`kernel::view::Snapshot`), JSON (`api::wire`).
 
+use diesel::dsl::not;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 
@@ -171,7 +172,7 @@ pub fn launch(
     let script = job_scripts::table.find(id.0).select(ScriptRow::as_select()).first(conn)?;
     let allocation = resource_allocations::table
         .filter(resource_allocations::job_id.eq(id.0))
-        .filter(resource_allocations::released.eq(false))
+        .filter(not(resource_allocations::released))
         .select(AllocationRow::as_select())
         .first(conn)?;
     Ok((job, script, allocation))
@@ -266,7 +267,7 @@ pub fn books(conn: &mut SqliteConnection) -> Result<At<Books>, StoreError> {
     let books = Books {
         unreleased: resource_allocations::table
             .inner_join(jobs::table.on(jobs::id.eq(resource_allocations::job_id)))
-            .filter(resource_allocations::released.eq(false))
+            .filter(not(resource_allocations::released))
             .select((AllocationRow::as_select(), jobs::state))
             .load(conn)?,
         held: held_cpus::table

@@ -15,6 +15,7 @@
 //! go one by one, since a statement of one row is prepared once and one of *n* rows each time.
 
 use diesel::connection::SimpleConnection;
+use diesel::dsl::not;
 use diesel::prelude::*;
 use diesel::{SqliteConnection, insert_into, update};
 
@@ -336,6 +337,8 @@ fn in_state<'a>(event: &'a Event) -> _ {
     jobs::id.eq(id).and(jobs::state.eq(from))
 }
 
+/// `NOT released` as text, not as a parameter: a parameter that decides whether the partial index
+/// may be used makes SQLite prepare the statement anew at each run.
 #[diesel::dsl::auto_type(no_type_alias)]
 fn unreleased(event: &Event) -> _ {
     let job: i64 = event.job.0;
@@ -343,5 +346,5 @@ fn unreleased(event: &Event) -> _ {
     resource_allocations::table
         .filter(resource_allocations::job_id.eq(job))
         .filter(resource_allocations::attempt.eq(attempt))
-        .filter(resource_allocations::released.eq(false))
+        .filter(not(resource_allocations::released))
 }
