@@ -117,7 +117,11 @@ fn sentence(problem: &Problem, status: u16) -> String {
         (detail, _) => detail.to_owned(),
     };
     for error in &problem.errors {
-        message.push_str(&format!("\n  {}: {}", error.field, error.message));
+        let line = format!("{}: {}", error.field, error.message);
+        // This server's sentence names the fields already; another's may not.
+        if !problem.detail.contains(&line) {
+            message.push_str(&format!("\n  {line}"));
+        }
     }
     if status == 401 {
         message.push_str("\n  give the token in DOWNBEAT_TOKEN or with --token-file");
@@ -140,6 +144,9 @@ mod tests {
             "The job was not accepted.\n  cpus: is 0; at least 1\n  x: y"
         );
         assert_eq!(error.exit_code(), 1);
+        let twice = text.replace("was not accepted.", "was not accepted. x: y");
+        let once = CliError::from_answer(422, &twice).to_string();
+        assert_eq!(once, "The job was not accepted. x: y\n  cpus: is 0; at least 1");
         let bare = CliError::from_answer(502, "<html>bad gateway</html>");
         assert_eq!(bare.to_string(), "the server answered 502: <html>bad gateway</html>");
         assert!(bare.is_transient() && !error.is_transient());

@@ -18,7 +18,8 @@ pub fn pending_reason(now: &Snapshot, job: JobId, cpus: u32) -> (&'static str, S
         return (
             "PartitionConfig",
             format!(
-                "needs {cpus} CPUs, this server now has {total}; restart it with more, or cancel"
+                "needs {}, this server now has {total}; restart it with more, or cancel",
+                counted(cpus)
             ),
         );
     }
@@ -33,9 +34,43 @@ pub fn pending_reason(now: &Snapshot, job: JobId, cpus: u32) -> (&'static str, S
         _ => (
             "Resources",
             format!(
-                "is next; needs {cpus} CPUs, {} of {} are free",
-                now.available_cpus, now.total_cpus
+                "is next; needs {}, {} of {} are free",
+                counted(cpus),
+                now.available_cpus,
+                now.total_cpus
             ),
         ),
+    }
+}
+
+fn counted(cpus: u32) -> String {
+    if cpus == 1 { "1 CPU".to_owned() } else { format!("{cpus} CPUs") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_waiting_job_always_has_a_reason() {
+        let now = Snapshot {
+            total_cpus: 4,
+            available_cpus: 2,
+            head: Some((JobId(1), 3)),
+            ..Snapshot::default()
+        };
+        let (word, sentence) = pending_reason(&now, JobId(1), 3);
+        assert_eq!(
+            (word, sentence.as_str()),
+            ("Resources", "is next; needs 3 CPUs, 2 of 4 are free")
+        );
+        let (word, sentence) = pending_reason(&now, JobId(2), 1);
+        assert_eq!(word, "Priority");
+        assert!(sentence.starts_with("job 1 is first"), "{sentence}");
+        let (word, sentence) = pending_reason(&now, JobId(2), 8);
+        assert_eq!(word, "PartitionConfig");
+        assert!(sentence.starts_with("needs 8 CPUs, this server now has 4"), "{sentence}");
+        let none = Snapshot { head: None, ..now };
+        assert_eq!(pending_reason(&none, JobId(2), 1).1, "is next; needs 1 CPU, 2 of 4 are free");
     }
 }
