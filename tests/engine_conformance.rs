@@ -169,6 +169,9 @@ fn signalled(signal: u8) -> Option<ExitCode> {
 /// An engine that can be given the scripts of the common cases.
 trait Common: Engine + Sized {
     fn script(&self, does: Does) -> &'static str;
+
+    /// Waits until a running script of `Does::IgnoresTerm` has come so far as to ignore it.
+    async fn deaf(stage: &Stage<Self>, order: &Order);
 }
 
 impl Common for FakeEngine {
@@ -181,6 +184,8 @@ impl Common for FakeEngine {
         });
         ""
     }
+
+    async fn deaf(_: &Stage<FakeEngine>, _: &Order) {}
 }
 
 impl Common for LocalEngine {
@@ -192,6 +197,14 @@ impl Common for LocalEngine {
             Does::IgnoresTerm => "trap '' TERM; echo deaf; while :; do sleep 600; done",
             Does::NamesNoInterpreter => "#!/no/such/bin\n",
         }
+    }
+
+    async fn deaf(stage: &Stage<LocalEngine>, order: &Order) {
+        until("deafness", || match stage.output(order) {
+            text if text == "deaf\n" => Ok(()),
+            text => Err(text),
+        })
+        .await;
     }
 }
 
@@ -226,6 +239,7 @@ async fn a_cancel_before_the_start_means_that_nothing_starts<E: Common>(stage: &
 async fn a_stop_is_seen_before_the_end<E: Common>(stage: &Stage<E>) {
     let order = stage.order(stage.engine.script(Does::IgnoresTerm));
     stage.running(&order).await;
+    E::deaf(stage, &order).await;
     stage.cancel(&order, None).await;
     let stopping = |s: &Sighting| matches!(s, Sighting::Running { stopping: Some(_), .. });
     stage.see(&order.key, stopping).await;
@@ -368,11 +382,7 @@ fn a_script_that_ignores_term_is_killed_after_its_grace() {
         let stage = local();
         let order = stage.order(stage.engine.script(Does::IgnoresTerm));
         stage.running(&order).await;
-        until("deafness", || match stage.output(&order) {
-            text if text == "deaf\n" => Ok(()),
-            text => Err(text),
-        })
-        .await;
+        LocalEngine::deaf(&stage, &order).await;
         let asked = Instant::now();
         stage.cancel(&order, Some(1)).await;
         let record = ended(&stage.engine, &order.key).await;
@@ -388,10 +398,7 @@ fn a_second_cancel_can_shorten_the_grace() {
         let order =
             Order { kill_grace_s: 3600, ..stage.order(stage.engine.script(Does::IgnoresTerm)) };
         stage.running(&order).await;
-        until("deafness", || {
-            Some(()).filter(|()| !stage.output(&order).is_empty()).ok_or(String::new())
-        })
-        .await;
+        LocalEngine::deaf(&stage, &order).await;
         stage.cancel(&order, None).await;
         stage.see(&order.key, |s| matches!(s, Sighting::Running { stopping: Some(_), .. })).await;
         stage.cancel(&order, Some(0)).await;

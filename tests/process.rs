@@ -130,9 +130,9 @@ fn a_time_limit_is_kept_while_no_server_runs() {
 fn a_cancel_survives_the_server() {
     let mut server = Server::start();
     let id = server.submit(&json!({
-        "script": "trap '' TERM; while :; do sleep 0.1; done", "kill_grace_s": 2
+        "script": "trap '' TERM; echo up; while :; do sleep 0.1; done", "kill_grace_s": 2
     }));
-    server.started(id);
+    server.says(id, "up\n");
     let answer = server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).expect(202);
     assert_eq!(answer.json()["state"], "COMPLETING");
     assert_eq!(server.get("/api/v1/resources").json()["used_cpus"], 1, "CPUs stay held");

@@ -259,6 +259,15 @@ impl Server {
         self.get(&format!("/api/v1/jobs/{id}/stdout")).expect(200).text()
     }
 
+    /// Waits until the standard output of a job is this: its script has come so far.
+    #[track_caller]
+    pub fn says(&self, id: i64, text: &str) {
+        until(&format!("job {id} to say {text:?}"), || match self.stdout(id) {
+            said if said == text => Ok(()),
+            said => Err(format!("{said:?}")),
+        });
+    }
+
     /// The three witnesses agree and no CPU is held.
     #[track_caller]
     pub fn is_clean(&self) {

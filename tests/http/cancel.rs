@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::common::{Server, until};
+use crate::common::Server;
 use crate::help::{Gate, is_job, problem};
 
 cases! {
@@ -54,10 +54,7 @@ fn a_running_job_keeps_its_cpus_until_it_is_gone() {
         format!("trap '{}; exit 0' TERM; echo up; while :; do sleep 0.02; done", gate.wait());
     let id = server.submit(&json!({"script": script, "cpus": 3, "kill_grace_s": 50}));
     server.started(id);
-    until("its trap", || match server.stdout(id) {
-        text if text.is_empty() => Err(text),
-        text => Ok(text),
-    });
+    server.says(id, "up\n");
     let answer = server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).expect(202);
     is_job(&answer.json());
     assert_eq!(answer.json()["state"], "COMPLETING");
@@ -79,10 +76,7 @@ fn a_job_that_ignores_term_is_killed_after_its_grace() {
     let server = Server::start();
     let script = "trap '' TERM; echo up; while :; do sleep 0.05; done";
     let id = server.submit(&json!({"script": script, "kill_grace_s": 1}));
-    until("its trap", || match server.stdout(id) {
-        text if text.is_empty() => Err(text),
-        text => Ok(text),
-    });
+    server.says(id, "up\n");
     server.send("DELETE", &format!("/api/v1/jobs/{id}"), &[], b"").expect(202);
     let job = server.ended(id);
     assert_eq!((&job["state"], &job["exit_code"]), (&json!("CANCELLED"), &json!("0:9")), "{job}");

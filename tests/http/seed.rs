@@ -144,10 +144,7 @@ fn nine_states_are_told_in_five_words() {
     let script =
         format!("trap '{}; exit' TERM; echo up; while :; do sleep 0.02; done", gate.wait());
     let stopping = server.submit(&json!({"script": script, "exclusive": true, "kill_grace_s": 50}));
-    until("its trap", || match server.stdout(stopping) {
-        text if text.is_empty() => Err(text),
-        text => Ok(text),
-    });
+    server.says(stopping, "up\n");
     assert_eq!(query(&server, &stopping.to_string())["state"], "RUNNING");
     let waits = submit(json!({"script": "true"}));
     assert_eq!(query(&server, &waits)["state"], "PENDING");
