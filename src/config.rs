@@ -143,6 +143,8 @@ pub struct Config {
     pub max_limit_s: Option<u32>,
     /// Seconds between TERM and KILL.
     pub kill_grace_s: u32,
+    /// How long ended jobs are kept, seconds; `None` keeps them for ever.
+    pub retention_s: Option<u32>,
     /// What to log.
     pub log_level: log::LevelFilter,
     /// Whether this process is root.
@@ -193,6 +195,7 @@ impl Config {
             return Err(pick.wrong("default_time_limit", "is longer than --max-time-limit"));
         }
         let kill_grace_s = pick.kill_grace(&args.kill_grace, &text(&file.kill_grace))?;
+        let retention_s = pick.retention(&args.retention, &file.retention)?;
         let log_level = pick.log_level(&args.log_level, &file.log_level)?;
         if !listen.ip().to_canonical().is_loopback() && token.is_none() {
             return Err(ConfigError::TokenMissing { listen: listen.to_string() });
@@ -211,6 +214,7 @@ impl Config {
             default_limit_s,
             max_limit_s,
             kill_grace_s,
+            retention_s,
             log_level,
             is_root,
             settings: pick.settings,

@@ -27,6 +27,7 @@ use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::actors::order::{FromStore, OrderSite};
+use crate::actors::retention::Retention;
 use crate::actors::{self, Parts, System, messages};
 use crate::api::wire::report::{Ability, SettingValue};
 use crate::api::{self, App, Gate, Growth};
@@ -143,6 +144,7 @@ async fn serve(
         engine,
         orders: Arc::new(orders),
         tick: config.tick,
+        retention: Retention { keep_s: config.retention_s, places: places.clone() },
     });
     let app = web::Data::new(app(&config, system.clone(), places, host, isolation));
     let gate = web::Data::new(Gate {

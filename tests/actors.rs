@@ -18,10 +18,11 @@ use actix::prelude::*;
 use downbeat::actors::executor::{ExecutorActor, Tools};
 use downbeat::actors::messages::{
     Applied, ApplyPlan, Await, CancelJobs, Drain, ExecutorAddr, GetQueueView, KeyAsked,
-    MakeDurable, Observed, Publish, RunAudit, StopAttempt, SubmitJobs, SubmitRefused, Wake,
+    MakeDurable, Mend, Observed, Publish, RunAudit, StopAttempt, SubmitJobs, SubmitRefused, Wake,
 };
 use downbeat::actors::order::{FromStore, OrderSite, Orders};
 use downbeat::actors::resource_manager::{Outlets, ResourceManagerActor};
+use downbeat::actors::retention::Retention;
 use downbeat::actors::scheduler::SchedulerActor;
 use downbeat::actors::{self, Parts, System};
 use downbeat::engine::fake::{Asked, FakeEngine, Plan as Script};
@@ -30,6 +31,7 @@ use downbeat::kernel::change::{Change, Queued};
 use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::kernel::job::{ExitCode, JobRequest, JobSpec, Site, StateWord};
 use downbeat::kernel::kernel::{Cancelled, Kernel, Memory, Reign};
+use downbeat::kernel::mend::Findings;
 use downbeat::kernel::outbox::Commit;
 use downbeat::kernel::places::{Places, StreamFile};
 use downbeat::kernel::policy::Plan;
@@ -118,7 +120,14 @@ struct Bench {
     launched: mpsc::UnboundedReceiver<Attempt>,
 }
 
+/// A resource manager that has heard of an audit.
 fn bench() -> Bench {
+    let bench = unaudited_bench();
+    bench.manager.do_send(Mend(Findings::default()));
+    bench
+}
+
+fn unaudited_bench() -> Bench {
     let reign = Reign { boot_id: "boot".into(), nonce: "n".into() };
     let kernel = Kernel::load((0..4).map(CpuId), reign, Memory::default()).unwrap();
     let (durable, durable_taken) = Probe::start();
@@ -552,8 +561,9 @@ fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
     let reign = Reign { boot_id: "boot".into(), nonce: writer.epoch().to_string().into() };
     let kernel = Kernel::load((0..4).map(CpuId), reign.clone(), loaded.memory).unwrap();
     let readers = database.readers().unwrap();
+    let places = Places { jobs: dir.join("jobs"), output_roots: Vec::new() };
     let site = Arc::new(OrderSite {
-        places: Places { jobs: dir.join("jobs"), output_roots: Vec::new() },
+        places: places.clone(),
         pin: false,
         host: "here".into(),
         inherited: OrderSite::inherited(),
@@ -567,6 +577,7 @@ fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
         engine: Arc::new(engine.clone()),
         orders: Arc::new(FromStore::new(readers, site, ids, loaded.keys)),
         tick: NEVER,
+        retention: Retention { keep_s: None, places },
     })
 }
 
@@ -616,7 +627,39 @@ fn an_audit_finds_a_cpu_that_only_the_database_gives_away() {
         conn.batch_execute("INSERT INTO held_cpus VALUES (2, 7)").unwrap();
         let report = system.audit.send(RunAudit).await.unwrap().unwrap();
         assert_eq!(report.drift.len(), 1, "{report:?}");
-        assert_eq!(report.drift[0].kind, "ledger_vs_held_cpus");
+        assert_eq!(report.drift[0].kind, "ended_job_holds_cpus");
         assert_eq!(report.drift[0].job, Some(JobId(7)));
+    });
+}
+
+#[test]
+fn nothing_is_handed_out_before_the_first_audit() {
+    run(async {
+        let mut bench = unaudited_bench();
+        let reply = bench.manager.send(submit(1));
+        let reply = actix_rt::spawn(reply);
+        let (_, durable) = bench.commit().await;
+        durable.send(Ok(())).unwrap();
+        reply.await.unwrap().unwrap().unwrap();
+        assert_eq!(bench.manager.send(GetQueueView).await.unwrap(), QueueView::default());
+        assert!(bench.wake.try_recv().is_err(), "the scheduler sleeps");
+        bench.manager.send(Mend(Findings::default())).await.unwrap();
+        bench.wake.recv().await.unwrap();
+        assert_eq!(bench.manager.send(GetQueueView).await.unwrap().queue.len(), 1);
+    });
+}
+
+#[test]
+fn cpus_that_an_audit_doubts_are_in_the_next_snapshot() {
+    run(async {
+        let mut bench = bench();
+        let doubted = Findings { doubted: vec![CpuId(3)], ..Findings::default() };
+        let mended = actix_rt::spawn(bench.manager.send(Mend(doubted)));
+        let (commit, durable) = bench.commit().await;
+        assert!(commit.steps.iter().all(|step| step.is_empty()), "nothing to remember");
+        durable.send(Ok(())).unwrap();
+        mended.await.unwrap().unwrap();
+        assert_eq!(bench.snapshot.borrow().held_back, [CpuId(3)]);
+        assert_eq!(bench.snapshot.borrow().available_cpus, 3);
     });
 }

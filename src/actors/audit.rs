@@ -1,16 +1,18 @@
-//! *Purpose*: compares what three witnesses say about "now".
+//! *Purpose*: compares what three witnesses say about "now", and says what is to be done.
 //!
 //! *Owns*: the comparison of ledger (snapshot), database (books) and processes.
 //!
-//! *Promises*: snapshot and books of the same commit are compared, never of neighbours; it
-//! finds, it does not mend.
+//! *Promises*: snapshot and books of the same commit are compared, never of neighbours. It fails
+//! closed: the ledger is believed about live attempts, the database is believed that a job is
+//! over only where no process of it lives, and every CPU in between is doubted.
 //!
-//! *Not here*: when it runs and who is told (`actors::recovery`).
+//! *Not here*: when it runs and who is told (`actors::recovery`), the mending (`kernel::mend`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::kernel::ids::{CommitNo, JobId};
+use crate::kernel::ids::{CommitNo, CpuId, JobId};
 use crate::kernel::job::StateWord;
+use crate::kernel::mend::Findings;
 use crate::kernel::time::Time;
 use crate::kernel::view::Snapshot;
 use crate::store::read::Books;
@@ -24,6 +26,8 @@ pub struct Report {
     pub commit_no: CommitNo,
     /// Every disagreement, a sentence each.
     pub drift: Vec<Drift>,
+    /// What former sweeps found and acted upon, newest first.
+    pub history: Vec<(Time, Drift)>,
 }
 
 /// A disagreement.
@@ -35,57 +39,192 @@ pub struct Drift {
     pub job: Option<JobId>,
     /// What disagrees, for a person.
     pub detail: String,
+    /// What the sweep does about it.
+    pub remedy: Remedy,
 }
 
-/// Living processes by job, as the engine sees them.
-pub type Processes = BTreeMap<JobId, Vec<i32>>;
+/// What is done about a disagreement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// The CPUs are provably free: the database gives them back.
+    Reclaimed,
+    /// The ledger is right: the database is told again.
+    Restored,
+    /// Nobody knows: the CPUs are not handed out while that is so.
+    HeldBack,
+    /// A person is told.
+    Reported,
+}
 
-/// Compares the three. `books` and `now` are of the same commit; `strangers` are processes of
-/// attempts that are not live, seen before and after.
+impl Remedy {
+    /// The word in `/audit`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Remedy::Reclaimed => "reclaimed",
+            Remedy::Restored => "restored",
+            Remedy::HeldBack => "held_back",
+            Remedy::Reported => "reported",
+        }
+    }
+}
+
+/// Living processes of a job that holds no CPUs, and the CPUs its allocations once named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Strangers {
+    /// The processes.
+    pub pids: Vec<i32>,
+    /// The CPUs that they may be using.
+    pub cpus: BTreeSet<CpuId>,
+}
+
+/// The CPUs of a job, by each witness.
+#[derive(Default)]
+struct Claims {
+    ledger: BTreeSet<CpuId>,
+    held: BTreeSet<CpuId>,
+    allocation: BTreeSet<CpuId>,
+}
+
+/// Compares the three. `books` and `now` are of the same commit; `strangers` were seen before
+/// and after.
 #[must_use]
-pub fn compare(now: &Snapshot, books: &Books, strangers: &Processes) -> Vec<Drift> {
-    let mut drift = Vec::new();
-    let mut say = |kind, job: Option<JobId>, detail: String| {
-        drift.push(Drift { kind, job, detail });
-    };
-    let ledger: BTreeMap<i32, i64> =
-        now.cpus.iter().filter_map(|(cpu, job)| Some((cpu.0 as i32, (*job)?.0))).collect();
-    let held: BTreeMap<i32, i64> = books.held.iter().copied().collect();
-    for (cpu, job) in held.iter().filter(|(cpu, job)| ledger.get(cpu) != Some(job)) {
-        let detail = format!("the database gives CPU {cpu} to job {job}, the ledger does not");
-        say("ledger_vs_held_cpus", Some(JobId(*job)), detail);
-    }
-    for (cpu, job) in ledger.iter().filter(|(cpu, job)| held.get(cpu) != Some(job)) {
-        let detail = format!("the ledger gives CPU {cpu} to job {job}, the database does not");
-        say("ledger_vs_held_cpus", Some(JobId(*job)), detail);
-    }
-    for (row, state) in &books.unreleased {
-        if !matches!(state.as_str(), "RUNNING" | "COMPLETING") {
-            let detail = format!("a {state} job holds {} CPUs", row.allocated_cpus);
-            say("ended_job_holds_cpus", Some(JobId(row.job_id)), detail);
-        }
-        for cpu in row.cpus() {
-            if held.get(&(cpu.0 as i32)) != Some(&row.job_id) {
-                let detail = format!("its allocation names CPU {cpu}, held_cpus does not");
-                say("allocation_vs_held_cpus", Some(JobId(row.job_id)), detail);
-            }
+pub fn compare(
+    now: &Snapshot,
+    books: &Books,
+    strangers: &BTreeMap<JobId, Strangers>,
+) -> (Vec<Drift>, Findings) {
+    let mut audit = Audit::default();
+    let live: BTreeSet<JobId> = books.live.iter().copied().map(JobId).collect();
+    let claims = claims(now, books);
+    for (job, of) in &claims {
+        match (of.ledger.is_empty(), strangers.get(job)) {
+            (false, _) => audit.live(*job, of, live.contains(job)),
+            (true, None) if live.contains(job) => audit.unknown(*job, of),
+            (true, None) => audit.orphan(*job, of),
+            (true, Some(_)) => audit.not_over(*job, of),
         }
     }
-    let holders: BTreeSet<i64> = books.unreleased.iter().map(|(row, _)| row.job_id).collect();
-    for job in books.live.iter().filter(|job| !holders.contains(job)) {
-        say("live_job_holds_nothing", Some(JobId(*job)), "it is live without CPUs".to_owned());
+    for (job, them) in strangers {
+        audit.strangers(*job, them);
     }
-    let live = now.count(StateWord::Running) + now.count(StateWord::Completing);
-    if live != books.live.len() as u64 {
-        say("live_count", None, format!("{live} live in memory, {} on disk", books.live.len()));
+    for job in live.iter().filter(|job| !claims.contains_key(job)) {
+        audit.report("live_job_holds_nothing", Some(*job), "it is live without CPUs".to_owned());
+    }
+    let in_memory = now.count(StateWord::Running) + now.count(StateWord::Completing);
+    if in_memory != live.len() as u64 {
+        let detail = format!("{in_memory} live in memory, {} in the database", live.len());
+        audit.report("live_count", None, detail);
     }
     if now.pending != books.pending as u64 {
-        let detail = format!("{} pending in memory, {} on disk", now.pending, books.pending);
-        say("pending_count", None, detail);
+        let detail =
+            format!("{} pending in memory, {} in the database", now.pending, books.pending);
+        audit.report("pending_count", None, detail);
     }
-    for (job, pids) in strangers {
-        let detail = format!("processes {pids:?} live though the job holds no CPUs");
-        say("process_without_cpus", Some(*job), detail);
-    }
-    drift
+    (audit.drift, audit.findings)
 }
+
+fn claims(now: &Snapshot, books: &Books) -> BTreeMap<JobId, Claims> {
+    let mut claims: BTreeMap<JobId, Claims> = BTreeMap::new();
+    for (cpu, job) in now.cpus.iter().filter_map(|(cpu, job)| Some((*cpu, (*job)?))) {
+        claims.entry(job).or_default().ledger.insert(cpu);
+    }
+    for (cpu, job) in &books.held {
+        let cpu = CpuId(u32::try_from(*cpu).unwrap_or(u32::MAX));
+        claims.entry(JobId(*job)).or_default().held.insert(cpu);
+    }
+    for row in &books.unreleased {
+        claims.entry(JobId(row.job_id)).or_default().allocation.extend(row.cpus());
+    }
+    claims
+}
+
+#[derive(Default)]
+struct Audit {
+    drift: Vec<Drift>,
+    findings: Findings,
+}
+
+impl Audit {
+    fn say(&mut self, kind: &'static str, job: Option<JobId>, detail: String, remedy: Remedy) {
+        self.drift.push(Drift { kind, job, detail, remedy });
+    }
+
+    fn report(&mut self, kind: &'static str, job: Option<JobId>, detail: String) {
+        self.say(kind, job, detail, Remedy::Reported);
+    }
+
+    /// A job of the ledger: the database must say the same, and is told again if it does not.
+    fn live(&mut self, job: JobId, of: &Claims, live: bool) {
+        if !live {
+            let detail = "the ledger has it as live, the database does not".to_owned();
+            return self.report("live_in_memory_only", Some(job), detail);
+        }
+        let mut wrong = Vec::new();
+        if of.held != of.ledger {
+            wrong.push(("ledger_vs_held_cpus", "held_cpus", &of.held));
+        }
+        if of.allocation != of.ledger {
+            wrong.push(("ledger_vs_allocation", "its unreleased allocation", &of.allocation));
+        }
+        for (kind, who, theirs) in &wrong {
+            let detail =
+                format!("the ledger gives it {}, {who} has {}", named(&of.ledger), named(theirs));
+            self.say(kind, Some(job), detail, Remedy::Restored);
+        }
+        if !wrong.is_empty() {
+            self.findings.forgotten.push(job);
+        }
+    }
+
+    /// The database has it as live, the ledger does not: the next start would take it up.
+    fn unknown(&mut self, job: JobId, of: &Claims) {
+        let cpus = both(of);
+        let detail = format!("live in the database on {}, unknown to the ledger", named(&cpus));
+        self.say("live_on_disk_only", Some(job), detail, Remedy::HeldBack);
+        self.findings.doubted.extend(cpus);
+    }
+
+    /// Over, and nothing of it lives: what it holds is free.
+    fn orphan(&mut self, job: JobId, of: &Claims) {
+        let cpus = both(of);
+        let detail = format!("is not live and holds {} in the database", named(&cpus));
+        self.say("ended_job_holds_cpus", Some(job), detail, Remedy::Reclaimed);
+        self.findings.orphans.insert(job, cpus.into_iter().collect());
+    }
+
+    /// It holds CPUs only in the database, and something of it lives.
+    fn not_over(&mut self, job: JobId, of: &Claims) {
+        let cpus = both(of);
+        let detail = format!("lives, and holds {} only in the database", named(&cpus));
+        self.say("ended_job_holds_cpus", Some(job), detail, Remedy::HeldBack);
+        self.findings.doubted.extend(cpus);
+    }
+
+    fn strangers(&mut self, job: JobId, them: &Strangers) {
+        let remedy = if them.cpus.is_empty() { Remedy::Reported } else { Remedy::HeldBack };
+        let detail = format!(
+            "processes {:?} live on {} though the job holds no CPUs",
+            them.pids,
+            named(&them.cpus)
+        );
+        self.say("process_without_cpus", Some(job), detail, remedy);
+        self.findings.doubted.extend(them.cpus.iter().copied());
+    }
+}
+
+fn both(of: &Claims) -> BTreeSet<CpuId> {
+    of.held.union(&of.allocation).copied().collect()
+}
+
+fn named(cpus: &BTreeSet<CpuId>) -> String {
+    let ids: Vec<String> = cpus.iter().map(ToString::to_string).collect();
+    match ids.as_slice() {
+        [] => "no CPU".to_owned(),
+        [one] => format!("CPU {one}"),
+        many => format!("CPUs {}", many.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

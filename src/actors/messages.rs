@@ -13,9 +13,11 @@ use std::sync::Arc;
 use actix::{Message, Recipient};
 use tokio::sync::oneshot;
 
+pub use super::audit::{Drift, Report};
 use crate::kernel::ids::{Attempt, CommitNo, EventId, JobId};
-use crate::kernel::job::JobSpec;
+use crate::kernel::job::{JobSpec, StateWord};
 use crate::kernel::kernel::Cancelled;
+use crate::kernel::mend::Findings;
 use crate::kernel::outbox::Commit;
 use crate::kernel::policy::Plan;
 use crate::kernel::transition::Fact;
@@ -132,6 +134,18 @@ pub struct ExecutorAddr {
 #[rtype(result = "usize")]
 pub struct LookAtAll;
 
+/// RecoveryActor → ResourceManager: an audit found this; act on it. Until the first of these
+/// nothing is scheduled. Answered after the commit.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Mend(pub Findings);
+
+/// RecoveryActor → ResourceManager: these ended jobs, with their final states, are old: forget
+/// them. Answered after the commit.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ForgetJobs(pub Vec<(JobId, StateWord)>);
+
 /// ResourceManager → StoreWriter: make this durable. Answered after COMMIT.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), CommitError>")]
@@ -172,5 +186,5 @@ pub struct Drain;
 
 /// api → RecoveryActor: compare ledger, database and processes now.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<super::audit::Report, String>")]
+#[rtype(result = "Result<Report, String>")]
 pub struct RunAudit;

@@ -11,7 +11,7 @@
 //!            SubmitJobs CancelJobs Drain          MakeDurable
 //!   System ───────────────────────▶ Resource ────────────────▶ StoreWriter (own thread)
 //!     │ Await      GetQueueView ▶    Manager  ◀─ LookAtAll ──┐      ▲ DoChores
-//!     ▼            ApplyPlan ▶      │  │  │                  │      │
+//!     ▼            ApplyPlan ▶      │  │  │     Mend Forget  │      │
 //!  EventHub ◀────── Publish ────────┘  │  └─ Stop Look ─▶ Recovery ─┘
 //!            Scheduler ◀──── Wake ─────┘     Executor ── Observed ─▶ ResourceManager
 //! ```
@@ -23,6 +23,7 @@ pub mod messages;
 pub mod order;
 pub mod recovery;
 pub mod resource_manager;
+pub mod retention;
 pub mod scheduler;
 pub mod store_writer;
 
@@ -44,8 +45,9 @@ use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
 use messages::{Await, CancelJobs, Drain, RunAudit, SubmitJobs};
 use order::Orders;
-use recovery::{RecoveryActor, Witnesses};
+use recovery::{RecoveryActor, Told, Witnesses};
 use resource_manager::{Outlets, ResourceManagerActor};
+use retention::Retention;
 use scheduler::SchedulerActor;
 use store_writer::StoreWriter;
 
@@ -88,12 +90,14 @@ pub struct Parts {
     pub orders: Arc<dyn Orders>,
     /// The scheduler's net.
     pub tick: Duration,
+    /// How long ended jobs are kept.
+    pub retention: Retention,
 }
 
 /// Starts all actors on the current arbiter, the writer on one of its own.
 #[must_use]
 pub fn start(parts: Parts) -> System {
-    let Parts { kernel, commit_no, writer, readers, engine, orders, tick } = parts;
+    let Parts { kernel, commit_no, writer, readers, engine, orders, tick, retention } = parts;
     let metrics = Arc::new(Metrics::default());
     let (snapshot_sender, snapshot) = watch::channel(Arc::new(first_snapshot(&kernel, commit_no)));
     let (_, next_event) = kernel.next_ids();
@@ -128,8 +132,13 @@ pub fn start(parts: Parts) -> System {
         engine,
         metrics: Arc::clone(&metrics),
     });
-    let recovery =
-        RecoveryActor::new(manager.clone().recipient(), writer.recipient(), witnesses).start();
+    let told = Told {
+        look: manager.clone().recipient(),
+        mend: manager.clone().recipient(),
+        forget: manager.clone().recipient(),
+        chores: writer.recipient(),
+    };
+    let recovery = RecoveryActor::new(told, witnesses, retention).start();
     System {
         submit: manager.clone().recipient(),
         cancel: manager.clone().recipient(),

@@ -1,34 +1,48 @@
 //! *Purpose*: sees to it that every live attempt is followed, and that the books agree.
 //!
-//! *Owns*: the sweep: at boot, and every 10 s as a net; the audit; periodic chores.
+//! *Owns*: the sweep: at boot, and every 10 s as a net; the audit and the memory of what it
+//! found; periodic chores.
 //!
 //! *Promises*: boot adoption and the sweep are the same code; a lost attempt is noticed within
-//! 10 s; drift is a loud warning and a metric.
+//! 10 s; no CPU is handed out before the first audit; drift is a loud warning, a metric and an
+//! entry in `/audit`, and what can be mended is mended by the sweep that found it.
 //!
-//! *Not here*: following one attempt (`actors::executor`), the comparison (`actors::audit`).
+//! *Not here*: following one attempt (`actors::executor`), the comparison (`actors::audit`), the
+//! mending (`kernel::mend`), which jobs are old (`actors::retention`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use diesel::SqliteConnection;
 use tokio::sync::watch;
 
-use super::audit::{Processes, Report, compare};
-use super::messages::{DoChores, LookAtAll, RunAudit};
+use super::audit::{Drift, Report, Strangers, compare};
+use super::messages::{DoChores, ForgetJobs, LookAtAll, Mend, RunAudit};
+use super::retention::{Retention, forget_old};
 use crate::clock;
 use crate::engine::{Engine, Key};
+use crate::kernel::ids::{Attempt, JobId};
+use crate::kernel::mend::Findings;
+use crate::kernel::time::Time;
 use crate::kernel::view::Snapshot;
 use crate::observe::metrics::Metrics;
 use crate::store::backend::Readers;
-use crate::store::read;
+use crate::store::error::StoreError;
+use crate::store::read::{self, Books};
+use crate::store::rows::AllocationRow;
 
 /// How often the net is drawn.
 pub const SWEEP: Duration = Duration::from_secs(10);
+/// When the first audit is tried again, for nothing is scheduled before it.
+const FIRST_AUDIT_AGAIN: Duration = Duration::from_secs(1);
 /// Mailbox: audits asked for at once.
 const MAILBOX: usize = 64;
 /// How often an audit looks for a moment in which memory and disk are at the same commit.
 const SAME_COMMIT_TRIES: u32 = 200;
+/// Former findings that `/audit` shows.
+const HISTORY_MAX: usize = 100;
 
 /// What the audit looks at.
 pub struct Witnesses {
@@ -42,38 +56,112 @@ pub struct Witnesses {
     pub metrics: Arc<Metrics>,
 }
 
+/// Whom the sweep tells.
+#[derive(Clone)]
+pub struct Told {
+    /// To have every live attempt looked at.
+    pub look: Recipient<LookAtAll>,
+    /// To have findings acted upon.
+    pub mend: Recipient<Mend>,
+    /// To have old jobs forgotten.
+    pub forget: Recipient<ForgetJobs>,
+    /// To have the database kept tidy.
+    pub chores: Recipient<DoChores>,
+}
+
 /// The recovery actor.
 pub struct RecoveryActor {
-    look: Recipient<LookAtAll>,
-    chores: Recipient<DoChores>,
+    told: Told,
     witnesses: Arc<Witnesses>,
+    retention: Retention,
+    /// A sweep is under way.
+    sweeping: bool,
+    /// An audit was made.
+    audited: bool,
+    /// What the last sweep found.
+    last: Vec<Drift>,
+    history: VecDeque<(Time, Drift)>,
 }
 
 impl RecoveryActor {
     /// An actor that sweeps through there.
     #[must_use]
-    pub fn new(
-        look: Recipient<LookAtAll>,
-        chores: Recipient<DoChores>,
-        witnesses: Arc<Witnesses>,
-    ) -> RecoveryActor {
-        RecoveryActor { look, chores, witnesses }
+    pub fn new(told: Told, witnesses: Arc<Witnesses>, retention: Retention) -> RecoveryActor {
+        RecoveryActor {
+            told,
+            witnesses,
+            retention,
+            sweeping: false,
+            audited: false,
+            last: Vec::new(),
+            history: VecDeque::new(),
+        }
     }
 
     fn sweep(&mut self, ctx: &mut Context<Self>) {
-        let (look, witnesses) = (self.look.clone(), Arc::clone(&self.witnesses));
-        self.chores.do_send(DoChores);
+        if std::mem::replace(&mut self.sweeping, true) {
+            return;
+        }
+        let (told, witnesses) = (self.told.clone(), Arc::clone(&self.witnesses));
+        let retention = self.retention.clone();
         let sweep = async move {
-            match look.send(LookAtAll).await {
+            let audit = audit(&witnesses).await;
+            let audit = match audit {
+                Ok((report, findings)) => {
+                    let mended = told.mend.send(Mend(findings)).await;
+                    mended.map(|()| report).map_err(|e| e.to_string())
+                }
+                Err(error) => Err(error),
+            };
+            match told.look.send(LookAtAll).await {
                 Ok(0) => {}
                 Ok(n) => log::info!("Adopted {n} attempts that live already"),
                 Err(error) => log::debug!("no sweep: {error}"),
             }
-            if let Err(error) = audit(&witnesses).await {
-                log::warn!("The audit could not be made: {error}");
+            told.chores.do_send(DoChores);
+            match forget_old(&retention, &witnesses.readers, &told.forget).await {
+                Ok(0) => {}
+                Ok(n) => log::info!("Forgot {n} jobs that ended longer ago than the retention"),
+                Err(error) => log::warn!("Old jobs were not forgotten: {error}"),
             }
+            audit
         };
-        ctx.spawn(sweep.into_actor(self));
+        ctx.spawn(sweep.into_actor(self).map(|audit, actor, ctx| actor.swept(audit, ctx)));
+    }
+
+    fn swept(&mut self, audit: Result<Report, String>, ctx: &mut Context<Self>) {
+        self.sweeping = false;
+        match audit {
+            Ok(report) => {
+                self.audited = true;
+                self.remember(report);
+            }
+            Err(error) => {
+                log::warn!("The audit could not be made: {error}");
+                if !self.audited {
+                    ctx.run_later(FIRST_AUDIT_AGAIN, Self::sweep);
+                }
+            }
+        }
+    }
+
+    /// New drift is told in full, drift that stays in a sentence.
+    fn remember(&mut self, report: Report) {
+        let fresh = report.drift.iter().filter(|d| !self.last.contains(d));
+        let mut known = report.drift.len();
+        for drift in fresh {
+            known -= 1;
+            let job = drift.job.map(|id| format!(" (job {id})")).unwrap_or_default();
+            let (kind, remedy) = (drift.kind, drift.remedy.word());
+            log::warn!("DRIFT {kind}{job}: {}; {remedy}", drift.detail);
+            self.witnesses.metrics.drifted();
+            self.history.push_front((report.checked_at, drift.clone()));
+        }
+        if known > 0 {
+            log::warn!("The audit still finds {known} disagreements; `downbeat audit` shows them");
+        }
+        self.history.truncate(HISTORY_MAX);
+        self.last = report.drift;
     }
 }
 
@@ -92,21 +180,21 @@ impl Handler<RunAudit> for RecoveryActor {
 
     fn handle(&mut self, _: RunAudit, _: &mut Self::Context) -> Self::Result {
         let witnesses = Arc::clone(&self.witnesses);
-        Box::pin(async move { audit(&witnesses).await })
+        let history = self.history.iter().cloned().collect();
+        Box::pin(async move {
+            let (report, _only_a_sweep_mends) = audit(&witnesses).await?;
+            Ok(Report { history, ..report })
+        })
     }
 }
 
-async fn audit(witnesses: &Witnesses) -> Result<Report, String> {
+async fn audit(witnesses: &Witnesses) -> Result<(Report, Findings), String> {
     let mut snapshots = witnesses.snapshot.clone();
     for _ in 0..SAME_COMMIT_TRIES {
-        let readers = witnesses.readers.clone();
         // Let go before the wait: who holds a borrow keeps the resource manager from publishing.
         let at_first = Arc::clone(&snapshots.borrow());
-        let before = strangers(witnesses, &at_first).await?;
-        let books = actix_rt::task::spawn_blocking(move || readers.read(read::books))
-            .await
-            .map_err(|e| e.to_string())?
-            .map_err(|e| e.to_string())?;
+        let before = strangers(witnesses, &at_first, &Books::default()).await?;
+        let books = ask(&witnesses.readers, read::books).await?;
         let now = snapshots
             .wait_for(|s| s.commit_no >= books.commit_no)
             .await
@@ -115,32 +203,65 @@ async fn audit(witnesses: &Witnesses) -> Result<Report, String> {
         if now.commit_no != books.commit_no {
             continue;
         }
-        let mut strangers = strangers(witnesses, &now).await?;
-        strangers.retain(|job, _| before.contains_key(job));
-        let drift = compare(&now, &books.value, &strangers);
+        let mut strangers = strangers(witnesses, &now, &books.value).await?;
+        // An attempt that has just ended, or is just starting, may appear for a moment: only
+        // who is seen twice counts, unless the database says that it holds CPUs.
+        let holds = |job: &JobId| books.value.unreleased.iter().any(|row| row.job_id == job.0);
+        strangers.retain(|job, _| before.contains_key(job) || holds(job));
+        let (drift, findings) = compare(&now, &books.value, &strangers);
         witnesses.metrics.drift(drift.len());
-        for d in &drift {
-            log::warn!("DRIFT {} (job {:?}): {}", d.kind, d.job, d.detail);
-        }
-        return Ok(Report { checked_at: clock::now(), commit_no: now.commit_no, drift });
+        let (checked_at, commit_no) = (clock::now(), now.commit_no);
+        return Ok((Report { checked_at, commit_no, drift, history: Vec::new() }, findings));
     }
     Err("the server is too busy: no commit was seen in memory and on disk at once".to_owned())
 }
 
-/// Processes of attempts that hold no CPUs. An attempt that has just ended, or is just
-/// starting, may appear for a moment: only who is seen twice counts.
-async fn strangers(witnesses: &Witnesses, now: &Snapshot) -> Result<Processes, String> {
+/// Processes of attempts that hold no CPUs in the ledger: of those the engine still has
+/// something of, and of those that the database says hold some.
+async fn strangers(
+    witnesses: &Witnesses,
+    now: &Snapshot,
+    books: &Books,
+) -> Result<BTreeMap<JobId, Strangers>, String> {
     let names = witnesses.engine.known().await.map_err(|e| e.to_string())?;
-    let mut found: Processes = BTreeMap::new();
-    for key in names.iter().filter_map(|name| Key::parse(name)) {
+    let unreleased = books.unreleased.iter().map(key_of);
+    let keys = names.iter().filter_map(|name| Key::parse(name)).chain(unreleased);
+    let mut found: BTreeMap<JobId, Strangers> = BTreeMap::new();
+    for key in keys {
         let job = key.attempt.job;
         if now.cpus.iter().any(|(_, holder)| *holder == Some(job)) {
             continue;
         }
         let pids = witnesses.engine.processes(&key).await.map_err(|e| e.to_string())?;
-        if !pids.is_empty() {
-            found.entry(job).or_default().extend(pids);
+        if pids.is_empty() {
+            continue;
         }
+        let allocation =
+            ask(&witnesses.readers, move |conn| read::allocation_of(conn, key.attempt)).await?;
+        let them = found.entry(job).or_default();
+        them.pids.extend(pids);
+        them.cpus.extend(allocation.iter().flat_map(AllocationRow::cpus));
+    }
+    for them in found.values_mut() {
+        them.pids.sort_unstable();
+        them.pids.dedup();
     }
     Ok(found)
+}
+
+fn key_of(row: &AllocationRow) -> Key {
+    let n = u32::try_from(row.attempt).unwrap_or_default();
+    let attempt = Attempt { job: JobId(row.job_id), n };
+    Key { attempt, nonce: row.nonce.clone(), boot_id: row.boot_id.clone() }
+}
+
+/// A question to the database, away from the actors' thread.
+pub(super) async fn ask<T, Q>(readers: &Readers, question: Q) -> Result<T, String>
+where
+    T: Send + 'static,
+    Q: FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+{
+    let readers = readers.clone();
+    let asked = actix_rt::task::spawn_blocking(move || readers.read(question)).await;
+    asked.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
 }

@@ -30,8 +30,8 @@ use actix::prelude::*;
 use tokio::sync::{oneshot, watch};
 
 use super::messages::{
-    Applied, ApplyPlan, CancelJobs, Drain, ExecutorAddr, GetQueueView, Look, LookAtAll,
-    MakeDurable, Observed, Publish, StopAttempt, SubmitJobs, SubmitRefused, Wake,
+    Applied, ApplyPlan, CancelJobs, Drain, ExecutorAddr, ForgetJobs, GetQueueView, Look, LookAtAll,
+    MakeDurable, Mend, Observed, Publish, StopAttempt, SubmitJobs, SubmitRefused, Wake,
 };
 use crate::clock;
 use crate::kernel::change::{Change, Effect, IdempotencyKey, Step};
@@ -62,7 +62,7 @@ enum Ticket {
     Submitted(oneshot::Sender<Result<Vec<JobId>, SubmitRefused>>, Vec<JobId>),
     Cancelled(oneshot::Sender<Vec<Cancelled>>, Vec<Cancelled>),
     Applied(oneshot::Sender<Applied>, Applied),
-    Observed(oneshot::Sender<()>),
+    Noted(oneshot::Sender<()>),
 }
 
 /// Everyone the resource manager talks to.
@@ -93,6 +93,8 @@ pub struct ResourceManagerActor {
     /// will not propose another, so a flush must not wait for one.
     plan_unanswered: bool,
     flush_due: bool,
+    /// No audit has been heard of yet: nothing is handed out that it might doubt.
+    unaudited: bool,
     /// Why the last commit failed and how long to wait, while it is being tried again.
     trouble: Option<(String, Duration)>,
     stopping: bool,
@@ -111,6 +113,7 @@ impl ResourceManagerActor {
             plan_due: false,
             plan_unanswered: false,
             flush_due: false,
+            unaudited: true,
             trouble: None,
             stopping: false,
             drained: Vec::new(),
@@ -129,7 +132,8 @@ impl ResourceManagerActor {
     }
 
     fn wake(&mut self) {
-        if !self.plan_due && !self.stopping && self.kernel.wants_a_plan() {
+        let may = !self.plan_due && !self.stopping && !self.unaudited;
+        if may && self.kernel.wants_a_plan() {
             self.plan_due = true;
             self.outlets.wake.do_send(Wake);
         }
@@ -198,6 +202,12 @@ impl ResourceManagerActor {
                         event.to,
                         event.cause
                     );
+                }
+                Change::Reclaimed { job, cpus, .. } => {
+                    log::warn!("Released orphan resources: job {job}, {} CPUs", cpus.len());
+                }
+                Change::Restored { attempt, cpus } => {
+                    log::warn!("The database is told again that job {} has {cpus:?}", attempt.job);
                 }
                 _ => {}
             }
@@ -297,7 +307,7 @@ impl Ticket {
             Ticket::Submitted(reply, ids) => reply.send(Ok(ids)).is_err(),
             Ticket::Cancelled(reply, outcomes) => reply.send(outcomes).is_err(),
             Ticket::Applied(reply, applied) => reply.send(applied).is_err(),
-            Ticket::Observed(reply) => reply.send(()).is_err(),
+            Ticket::Noted(reply) => reply.send(()).is_err(),
         };
     }
 
@@ -382,7 +392,7 @@ impl Handler<GetQueueView> for ResourceManagerActor {
     type Result = MessageResult<GetQueueView>;
 
     fn handle(&mut self, _: GetQueueView, _: &mut Self::Context) -> Self::Result {
-        MessageResult::<GetQueueView>(if self.stopping {
+        MessageResult::<GetQueueView>(if self.stopping || self.unaudited {
             QueueView::default()
         } else {
             self.kernel.view()
@@ -423,12 +433,34 @@ impl Handler<Observed> for ResourceManagerActor {
             }
             Err(Refused::Illegal) => panic!("{word} of attempt {attempt} is impossible"),
         };
-        let (reply, answer) = oneshot::channel();
-        self.put(step, false, Ticket::Observed(reply), ctx);
-        Box::pin(async {
-            // Dropped only when the server stops: boot observes again.
-            let _gone = answer.await;
-        })
+        self.note(step, ctx)
+    }
+}
+
+impl Handler<Mend> for ResourceManagerActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, Mend(findings): Mend, ctx: &mut Self::Context) -> Self::Result {
+        let before = self.kernel.ledger().held_back().clone();
+        let step = self.kernel.mend(findings, clock::now());
+        self.unaudited = false;
+        let now = self.kernel.ledger().held_back();
+        if *now == before {
+            self.wake();
+            return if step.changes.is_empty() { Box::pin(async {}) } else { self.note(step, ctx) };
+        }
+        log::warn!("CPUs held back from scheduling: {now:?} (before: {before:?})");
+        // A commit of its own, even if it holds nothing, so that everybody sees it.
+        self.note(step, ctx)
+    }
+}
+
+impl Handler<ForgetJobs> for ResourceManagerActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, ForgetJobs(jobs): ForgetJobs, ctx: &mut Self::Context) -> Self::Result {
+        let step = self.kernel.forget(&jobs);
+        if step.changes.is_empty() { Box::pin(async {}) } else { self.note(step, ctx) }
     }
 }
 
@@ -460,6 +492,16 @@ impl Handler<LookAtAll> for ResourceManagerActor {
 }
 
 impl ResourceManagerActor {
+    /// Puts a step into the outbox; the future ends when it is durable.
+    fn note(&mut self, step: Step, ctx: &mut Context<Self>) -> ResponseFuture<()> {
+        let (reply, answer) = oneshot::channel();
+        self.put(step, false, Ticket::Noted(reply), ctx);
+        Box::pin(async {
+            // Dropped only when the server stops: boot observes again.
+            let _gone = answer.await;
+        })
+    }
+
     /// Granted in memory, its commit not back yet: its executor comes with the commit.
     fn launch_is_under_way(&self, attempt: Attempt) -> bool {
         let now = self.outlets.snapshot.borrow();

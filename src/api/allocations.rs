@@ -15,9 +15,9 @@ use utoipa::IntoParams;
 use super::app::App;
 use super::error::ApiError;
 use super::present;
-use super::wire::report::{Audit, Drift};
+use super::wire::report::{Audit, Drift, PastDrift};
 use super::wire::resources::{AllocationRow, Cpu, Resources};
-use crate::actors::messages::RunAudit;
+use crate::actors::messages::{self, RunAudit};
 use crate::clock::rfc3339;
 use crate::kernel::ids::JobId;
 use crate::kernel::job::StateWord;
@@ -38,6 +38,7 @@ pub async fn resources(app: web::Data<App>) -> HttpResponse {
         available_cpus: now.available_cpus,
         utilization: now.utilization(),
         cpus,
+        held_back_cpus: now.held_back.clone(),
         running_jobs: now.count(StateWord::Running) + now.count(StateWord::Completing),
         pending_jobs: now.count(StateWord::Pending),
         resource_managers: app.system.metrics.resource_managers.load(Ordering::SeqCst),
@@ -85,15 +86,22 @@ pub async fn audit(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let report = report
         .map_err(|_| ApiError::unavailable("the server is stopping"))?
         .map_err(ApiError::unavailable)?;
-    let drift: Vec<Drift> = report
-        .drift
-        .into_iter()
-        .map(|d| Drift { kind: d.kind.to_owned(), job_id: d.job, message: d.detail })
-        .collect();
+    let drift: Vec<Drift> = report.drift.into_iter().map(told).collect();
+    let past = |(at, drift)| PastDrift { found_at: rfc3339(at), drift: told(drift) };
     Ok(HttpResponse::Ok().json(Audit {
         consistent: drift.is_empty(),
         drift,
+        history: report.history.into_iter().map(past).collect(),
         commit_no: report.commit_no.0,
         checked_at: rfc3339(report.checked_at),
     }))
+}
+
+fn told(drift: messages::Drift) -> Drift {
+    Drift {
+        kind: drift.kind.to_owned(),
+        job_id: drift.job,
+        message: drift.detail,
+        remedy: drift.remedy.word().to_owned(),
+    }
 }

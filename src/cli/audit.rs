@@ -8,7 +8,7 @@
 
 use super::client::{Client, Connect};
 use super::{CliError, say};
-use crate::api::wire::v1::Audit;
+use crate::api::wire::v1::{Audit, Drift};
 
 /// Of which server.
 #[derive(clap::Args, Clone, Debug)]
@@ -29,13 +29,24 @@ pub(super) fn run(args: &AuditArgs) -> Result<u8, CliError> {
 
 fn told(audit: &Audit) -> String {
     let at = format!("at commit {} ({})", audit.commit_no, audit.checked_at);
-    if audit.consistent {
-        return format!("consistent: ledger, database and processes agree {at}");
-    }
-    let mut text = format!("NOT consistent: {} disagreements {at}\n", audit.drift.len());
+    let mut text = match audit.drift.len() {
+        0 => format!("consistent: ledger, database and processes agree {at}"),
+        1 => format!("NOT consistent: 1 disagreement {at}"),
+        n => format!("NOT consistent: {n} disagreements {at}"),
+    };
     for drift in &audit.drift {
-        let job = drift.job_id.map(|id| format!("job {id}: ")).unwrap_or_default();
-        text.push_str(&format!("  {job}{} [{}]\n", drift.message, drift.kind));
+        text.push_str(&format!("\n  {}", line(drift)));
+    }
+    if !audit.history.is_empty() {
+        text.push_str("\nfound before by the sweeps of this server:");
+    }
+    for past in &audit.history {
+        text.push_str(&format!("\n  {} {}", past.found_at, line(&past.drift)));
     }
     text
+}
+
+fn line(drift: &Drift) -> String {
+    let job = drift.job_id.map(|id| format!("job {id}: ")).unwrap_or_default();
+    format!("{job}{} [{}: {}]", drift.message, drift.kind, drift.remedy)
 }

@@ -281,6 +281,28 @@ impl<'a> Pick<'a> {
         }
     }
 
+    pub(super) fn retention(
+        &mut self,
+        flag: &Option<String>,
+        file: &Option<String>,
+    ) -> Result<Option<u32>, ConfigError> {
+        let text = self.first("retention", flag.as_deref(), file.as_deref());
+        let text = text.unwrap_or_else(|| "30d".to_owned());
+        self.show(&text);
+        if text == "forever" {
+            return Ok(None);
+        }
+        let kept = humantime::parse_duration(&text).map_err(|_| {
+            let message = format!("\"{text}\" is not a duration; write \"30d\" or \"forever\"");
+            self.wrong("retention", message)
+        })?;
+        match u32::try_from(kept.as_secs()) {
+            Ok(0) => Err(self.wrong("retention", "is less than a second")),
+            Ok(seconds) => Ok(Some(seconds)),
+            Err(_) => Err(self.wrong("retention", "is longer than a century; write forever")),
+        }
+    }
+
     pub(super) fn log_level(
         &mut self,
         flag: &Option<String>,

@@ -59,6 +59,9 @@ pub struct ServeArgs {
     /// Time between TERM and KILL when a job is stopped [default: 30s]
     #[arg(long, env = "DOWNBEAT_KILL_GRACE", value_name = "DURATION")]
     pub kill_grace: Option<String>,
+    /// How long ended jobs, their scripts and folders are kept; `forever` keeps them [default: 30d]
+    #[arg(long, env = "DOWNBEAT_RETENTION", value_name = "DURATION")]
+    pub retention: Option<String>,
     /// What to log: off, error, warn, info, debug or trace [default: info]
     #[arg(long, env = "DOWNBEAT_LOG_LEVEL", value_name = "LEVEL")]
     pub log_level: Option<String>,
@@ -99,6 +102,7 @@ pub struct FileSettings {
     pub default_time_limit: Option<Scalar>,
     pub max_time_limit: Option<Scalar>,
     pub kill_grace: Option<Scalar>,
+    pub retention: Option<String>,
     pub log_level: Option<String>,
 }
 

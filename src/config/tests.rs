@@ -108,6 +108,8 @@ fn wrong_values_name_the_setting_and_its_source() {
     assert!(said(|a, _| a.max_time_limit = Some("0".into())).contains("--max-time-limit"));
     assert!(said(|a, _| a.output_roots = vec!["rel".into()]).contains("\"rel\" is not absolute"));
     assert!(said(|a, _| a.kill_grace = Some("2d".into())).contains("a day"));
+    assert!(said(|a, _| a.retention = Some("a while".into())).contains("\"30d\" or"));
+    assert!(said(|a, _| a.retention = Some("0s".into())).contains("less than a second"));
     assert!(said(|a, _| a.log_level = Some("loud".into())).contains("--log-level"));
     let message = said(|a, _| {
         a.default_time_limit = Some("2h".into());

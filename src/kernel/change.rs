@@ -101,6 +101,28 @@ pub enum Change {
         /// the histogram, not stored.
         waited_us: Option<i64>,
     },
+    /// A job that is over, or never was, held CPUs in the database: they are given back there.
+    Reclaimed {
+        /// The job.
+        job: JobId,
+        /// The CPUs that the database said it held.
+        cpus: Vec<CpuId>,
+        /// When.
+        time: Time,
+    },
+    /// The database did not have the CPUs of a live attempt as the ledger has them: it is told
+    /// again.
+    Restored {
+        /// The attempt.
+        attempt: Attempt,
+        /// The CPUs that it holds.
+        cpus: Vec<CpuId>,
+    },
+    /// Ended jobs are forgotten: rows, script, events, allocations.
+    Forgotten {
+        /// The jobs.
+        jobs: Vec<JobId>,
+    },
 }
 
 impl Change {
@@ -108,7 +130,10 @@ impl Change {
     #[must_use]
     pub fn event(&self) -> Option<&Event> {
         match self {
-            Change::Key(_) => None,
+            Change::Key(_)
+            | Change::Reclaimed { .. }
+            | Change::Restored { .. }
+            | Change::Forgotten { .. } => None,
             Change::Submitted { event, .. }
             | Change::Granted { event, .. }
             | Change::Started { event, .. }

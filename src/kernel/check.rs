@@ -5,7 +5,7 @@
 //! *Promises*: each function answers the sentence in its name, or says what breaks it; each has
 //! a test that breaks it and sees it fire.
 //!
-//! *Not here*: the comparison with the database and `/proc` (`actors::recovery`).
+//! *Not here*: the comparison with the database and `/proc` (`actors::audit`).
 
 use std::collections::BTreeMap;
 
@@ -22,13 +22,13 @@ fn broken<T>(sentence: String) -> Result<T, Broken> {
     Err(Broken(sentence))
 }
 
-/// Every CPU is free, or held by exactly one live attempt, and never both.
+/// Every CPU is free, or held back, or held by exactly one live attempt, and never free as well.
 ///
 /// # Errors
 /// Names the CPU.
 pub fn cpus_are_conserved(kernel: &Kernel) -> Result<(), Broken> {
     if let Some(cpu) = kernel.ledger.broken_cpu() {
-        return broken(format!("CPU {cpu} is both free and held, or neither"));
+        return broken(format!("CPU {cpu} is both free and taken, or neither"));
     }
     let mut by_states: BTreeMap<CpuId, Attempt> = BTreeMap::new();
     for live in kernel.live.values() {

@@ -3,7 +3,8 @@
 //! *Owns*: the one map from CPU identity to holder.
 //!
 //! *Promises*: a CPU has at most one holder; what is handed out was free; a CPU that no
-//! longer exists after a reconfiguration stays held until released and is never handed out.
+//! longer exists after a reconfiguration stays held until released and is never handed out; nor
+//! is one that is held back because somebody doubts that it is free.
 //!
 //! *Not here*: who should get CPUs next (`kernel::policy`), when they are given back
 //! (`kernel::transition`).
@@ -19,6 +20,7 @@ pub struct Ledger {
     configured: BTreeSet<CpuId>,
     free: BTreeSet<CpuId>,
     held: BTreeMap<CpuId, Attempt>,
+    held_back: BTreeSet<CpuId>,
 }
 
 /// Why the ledger refuses.
@@ -49,7 +51,7 @@ impl Ledger {
     /// A ledger over these CPUs, all free.
     pub fn new(cpus: impl IntoIterator<Item = CpuId>) -> Ledger {
         let configured: BTreeSet<CpuId> = cpus.into_iter().collect();
-        Ledger { free: configured.clone(), configured, held: BTreeMap::new() }
+        Ledger { free: configured.clone(), configured, ..Ledger::default() }
     }
 
     /// Takes the `count` lowest free CPUs.
@@ -103,10 +105,28 @@ impl Ledger {
         for cpu in &allocation.cpus {
             let holder = self.held.remove(cpu);
             assert_eq!(holder, Some(allocation.holder), "CPU {cpu} released by a stranger");
-            if self.configured.contains(cpu) {
+            if self.configured.contains(cpu) && !self.held_back.contains(cpu) {
                 self.free.insert(*cpu);
             }
         }
+    }
+
+    /// From now on exactly these CPUs are held back: not handed out, whoever gives them back.
+    /// Those that no longer are, and that nobody holds, are free again.
+    pub fn hold_back(&mut self, doubted: BTreeSet<CpuId>) {
+        for cpu in self.held_back.difference(&doubted) {
+            if self.configured.contains(cpu) && !self.held.contains_key(cpu) {
+                self.free.insert(*cpu);
+            }
+        }
+        self.free.retain(|cpu| !doubted.contains(cpu));
+        self.held_back = doubted;
+    }
+
+    /// The CPUs that are held back, whether or not an attempt holds them too.
+    #[must_use]
+    pub fn held_back(&self) -> &BTreeSet<CpuId> {
+        &self.held_back
     }
 
     /// How many CPUs are configured.
@@ -140,16 +160,13 @@ impl Ledger {
         &self.held
     }
 
-    /// Whether this CPU is neither free nor held though configured, or both free and held.
+    /// A configured CPU is free exactly when nobody holds it and it is not held back; no other
+    /// CPU is free. Answers one of which this is not true.
     pub(super) fn broken_cpu(&self) -> Option<CpuId> {
-        self.configured
-            .iter()
-            .chain(self.held.keys())
-            .copied()
-            .find(|c| {
-                self.free.contains(c) == self.held.contains_key(c)
-                    && (self.configured.contains(c) || self.free.contains(c))
-            })
+        let taken = |c: &CpuId| self.held.contains_key(c) || self.held_back.contains(c);
+        let mut configured = self.configured.iter().copied();
+        configured
+            .find(|c| self.free.contains(c) == taken(c))
             .or_else(|| self.free.difference(&self.configured).next().copied())
     }
 
@@ -198,6 +215,24 @@ mod tests {
         let refused = ledger.adopt(attempt(2), [CpuId(1), CpuId(2)]).unwrap_err();
         assert_eq!(refused, LedgerRefused::Held { cpu: CpuId(2), by: attempt(1) });
         assert_eq!(ledger.free(), 3);
+    }
+
+    #[test]
+    fn a_cpu_that_is_held_back_is_not_handed_out_until_nobody_doubts_it() {
+        let mut ledger = four();
+        let a = ledger.allocate(attempt(1), 2).unwrap();
+        ledger.hold_back([CpuId(1), CpuId(2), CpuId(9)].into());
+        assert_eq!((ledger.used(), ledger.free()), (2, 1));
+        ledger.release(a);
+        assert_eq!((ledger.used(), ledger.free()), (0, 2), "CPU 1 came back and stays back");
+        assert_eq!(ledger.broken_cpu(), None);
+        ledger.hold_back([CpuId(2)].into());
+        let b = ledger.allocate(attempt(2), 3).unwrap();
+        assert_eq!(b.cpus(), [CpuId(0), CpuId(1), CpuId(3)]);
+        ledger.hold_back(BTreeSet::new());
+        assert_eq!((ledger.free(), ledger.broken_cpu()), (1, None));
+        ledger.release(b);
+        assert_eq!(ledger.free(), 4);
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub struct Snapshot {
     pub available_cpus: u32,
     /// Every CPU and who holds it.
     pub cpus: Vec<(CpuId, Option<JobId>)>,
+    /// CPUs that are not handed out because an audit doubts that they are free.
+    pub held_back: Vec<CpuId>,
     /// Pending jobs.
     pub pending: u64,
     /// Attempts ordered or running.

@@ -23,6 +23,19 @@ pub fn pending_reason(now: &Snapshot, job: JobId, cpus: u32) -> (&'static str, S
             ),
         );
     }
+    let reachable = now.total_cpus.saturating_sub(now.held_back.len() as u32);
+    if cpus > reachable {
+        return (
+            "ReqNodeNotAvail",
+            format!(
+                "needs {}, {} of {} are held back because the audit doubts that they are free; \
+                 `downbeat audit` says why",
+                counted(cpus),
+                now.held_back.len(),
+                now.total_cpus
+            ),
+        );
+    }
     match now.head {
         Some((head, _)) if head != job => (
             "Priority",
@@ -70,6 +83,10 @@ mod tests {
         let (word, sentence) = pending_reason(&now, JobId(2), 8);
         assert_eq!(word, "PartitionConfig");
         assert!(sentence.starts_with("needs 8 CPUs, this server now has 4"), "{sentence}");
+        let doubted = Snapshot { held_back: vec![crate::kernel::ids::CpuId(0)], ..now.clone() };
+        let (word, sentence) = pending_reason(&doubted, JobId(1), 4);
+        assert_eq!(word, "ReqNodeNotAvail");
+        assert!(sentence.starts_with("needs 4 CPUs, 1 of 4 are held back"), "{sentence}");
         let none = Snapshot { head: None, ..now };
         assert_eq!(pending_reason(&none, JobId(2), 1).1, "is next; needs 1 CPU, 2 of 4 are free");
     }

@@ -30,6 +30,7 @@ pub struct Metrics {
     start_latency: Histogram,
     commits: Counter,
     drift: AtomicI64,
+    drifted: Counter,
     /// Living resource managers; must be 1.
     pub resource_managers: AtomicU32,
 }
@@ -40,6 +41,7 @@ impl Default for Metrics {
             start_latency: Histogram::new(LATENCY_BUCKETS_S),
             commits: Counter::default(),
             drift: AtomicI64::new(0),
+            drifted: Counter::default(),
             resource_managers: AtomicU32::new(0),
         }
     }
@@ -59,6 +61,11 @@ impl Metrics {
     /// The last audit found so many disagreements.
     pub fn drift(&self, found: usize) {
         self.drift.store(found as i64, Ordering::Relaxed);
+    }
+
+    /// A sweep found a disagreement that the one before had not.
+    pub fn drifted(&self) {
+        self.drifted.inc();
     }
 
     /// The text format, with "now" from this snapshot.
@@ -97,6 +104,16 @@ impl Metrics {
             "ledger_drift",
             "Disagreements found by the last audit; must be 0",
             gauge(self.drift.load(Ordering::Relaxed)),
+        );
+        registry.register(
+            "drift_found",
+            "Disagreements found by sweeps since this server started; must be 0",
+            self.drifted.clone(),
+        );
+        registry.register(
+            "cpus_held_back",
+            "CPUs not handed out because an audit doubts that they are free; must be 0",
+            gauge(now.held_back.len() as i64),
         );
         registry.register(
             "resource_managers",

@@ -15,7 +15,7 @@ use super::rows::{AllocationRow, EventRow, JobRow, KeyRow, ScriptRow};
 use super::schema::{
     events, held_cpus, idempotency_keys, job_scripts, jobs, meta, resource_allocations,
 };
-use crate::kernel::ids::{CommitNo, EventId, JobId};
+use crate::kernel::ids::{Attempt, CommitNo, EventId, JobId};
 use crate::kernel::job::StateWord;
 use crate::kernel::time::Time;
 
@@ -235,6 +235,59 @@ pub fn allocations(
     at(conn, rows)
 }
 
+/// The allocation of one attempt, released or not.
+///
+/// # Errors
+/// What the database says.
+pub fn allocation_of(
+    conn: &mut SqliteConnection,
+    attempt: Attempt,
+) -> Result<Option<AllocationRow>, StoreError> {
+    Ok(resource_allocations::table
+        .filter(resource_allocations::job_id.eq(attempt.job.0))
+        .filter(resource_allocations::attempt.eq(attempt.n as i32))
+        .select(AllocationRow::as_select())
+        .first(conn)
+        .optional()?)
+}
+
+/// What retention asks about a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Age {
+    /// The job.
+    pub job: JobId,
+    /// Where it stands.
+    pub state: StateWord,
+    /// When it was submitted.
+    pub submitted: Time,
+    /// When it ended, if it has.
+    pub ended: Option<Time>,
+}
+
+/// The ages of the `limit` oldest jobs behind this one.
+///
+/// # Errors
+/// What the database says.
+pub fn ages(
+    conn: &mut SqliteConnection,
+    behind: JobId,
+    limit: i64,
+) -> Result<Vec<Age>, StoreError> {
+    let rows: Vec<(i64, String, i64, Option<i64>)> = jobs::table
+        .filter(jobs::id.gt(behind.0))
+        .order(jobs::id.asc())
+        .limit(limit)
+        .select((jobs::id, jobs::state, jobs::submit_time, jobs::end_time))
+        .load(conn)?;
+    let age = |(id, state, submitted, ended): (i64, String, i64, Option<i64>)| Age {
+        job: JobId(id),
+        state: state.parse().unwrap_or(StateWord::Pending),
+        submitted: Time(submitted),
+        ended: ended.map(Time),
+    };
+    Ok(rows.into_iter().map(age).collect())
+}
+
 /// What an earlier submission with this key led to.
 ///
 /// # Errors
@@ -248,8 +301,8 @@ pub fn key(conn: &mut SqliteConnection, key: &str) -> Result<At<Option<KeyRow>>,
 /// What the database says about "now", for the audit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Books {
-    /// Unreleased allocations with the state of their jobs.
-    pub unreleased: Vec<(AllocationRow, String)>,
+    /// Unreleased allocations.
+    pub unreleased: Vec<AllocationRow>,
     /// Held CPUs: CPU and job.
     pub held: Vec<(i32, i64)>,
     /// Jobs in RUNNING or COMPLETING.
@@ -266,9 +319,8 @@ pub fn books(conn: &mut SqliteConnection) -> Result<At<Books>, StoreError> {
     let live_words = [StateWord::Running.word(), StateWord::Completing.word()];
     let books = Books {
         unreleased: resource_allocations::table
-            .inner_join(jobs::table.on(jobs::id.eq(resource_allocations::job_id)))
             .filter(not(resource_allocations::released))
-            .select((AllocationRow::as_select(), jobs::state))
+            .select(AllocationRow::as_select())
             .load(conn)?,
         held: held_cpus::table
             .order(held_cpus::cpu_id)

@@ -27,7 +27,7 @@ use super::schema::{
     events, held_cpus, idempotency_keys, job_scripts, jobs, meta, resource_allocations,
 };
 use crate::kernel::change::{Change, Event};
-use crate::kernel::ids::{CommitNo, CpuId, Epoch};
+use crate::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use crate::kernel::job::StateWord;
 use crate::kernel::outbox::Commit;
 use crate::kernel::time::Time;
@@ -217,6 +217,9 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Ended { event, end, released_cpus, .. } => {
                 ended(conn, event, end, *released_cpus)?;
             }
+            Change::Reclaimed { job, time, .. } => reclaimed(conn, *job, *time)?,
+            Change::Restored { attempt, cpus } => restored(conn, *attempt, cpus)?,
+            Change::Forgotten { jobs } => forgotten(conn, jobs)?,
         }
     }
     let rows: Vec<EventRow> = changes().filter_map(Change::event).map(EventRow::from).collect();
@@ -323,6 +326,62 @@ fn ended(
         return Ok(());
     }
     Err(StoreError::Disagrees(format!("job {} gave back {freed} CPUs", event.job)))
+}
+
+/// What a job that is over holds is given back. Not guarded: how much it is, is what was doubted.
+fn reclaimed(conn: &mut SqliteConnection, job: JobId, now: Time) -> Result<(), StoreError> {
+    let rows = resource_allocations::table
+        .filter(resource_allocations::job_id.eq(job.0))
+        .filter(not(resource_allocations::released));
+    let set =
+        (resource_allocations::released.eq(true), resource_allocations::released_time.eq(now.0));
+    update(rows).set(set).execute(conn)?;
+    diesel::delete(held_cpus::table.filter(held_cpus::job_id.eq(job.0))).execute(conn)?;
+    Ok(())
+}
+
+/// A live attempt holds exactly these CPUs, whatever the database said.
+fn restored(
+    conn: &mut SqliteConnection,
+    attempt: Attempt,
+    cpus: &[CpuId],
+) -> Result<(), StoreError> {
+    let ids = cpus.iter().map(|cpu| cpu.0 as i32);
+    let wrong = held_cpus::job_id.eq(attempt.job.0).or(held_cpus::cpu_id.eq_any(ids.clone()));
+    diesel::delete(held_cpus::table.filter(wrong)).execute(conn)?;
+    for id in ids {
+        let held = (held_cpus::cpu_id.eq(id), held_cpus::job_id.eq(attempt.job.0));
+        insert_into(held_cpus::table).values(held).execute(conn)?;
+    }
+    let row = resource_allocations::table
+        .filter(resource_allocations::job_id.eq(attempt.job.0))
+        .filter(resource_allocations::attempt.eq(attempt.n as i32));
+    let set = (
+        resource_allocations::released.eq(false),
+        resource_allocations::released_time.eq(None::<i64>),
+        resource_allocations::allocated_cpus.eq(cpus.len() as i32),
+        resource_allocations::cpu_ids.eq(json(&cpus)),
+    );
+    update(row).set(set).execute(conn)?;
+    Ok(())
+}
+
+/// Ended jobs leave every table. Those that have not ended stay, whoever asks.
+fn forgotten(conn: &mut SqliteConnection, asked: &[JobId]) -> Result<(), StoreError> {
+    let over: Vec<i64> = jobs::table
+        .filter(jobs::id.eq_any(asked.iter().map(|job| job.0)))
+        .filter(jobs::end_time.is_not_null())
+        .select(jobs::id)
+        .load(conn)?;
+    let events = events::table.filter(events::job_id.eq_any(&over));
+    diesel::delete(events).execute(conn)?;
+    let allocations =
+        resource_allocations::table.filter(resource_allocations::job_id.eq_any(&over));
+    diesel::delete(allocations).execute(conn)?;
+    let scripts = job_scripts::table.filter(job_scripts::job_id.eq_any(&over));
+    diesel::delete(scripts).execute(conn)?;
+    diesel::delete(jobs::table.filter(jobs::id.eq_any(&over))).execute(conn)?;
+    Ok(())
 }
 
 fn disagreement(event: &Event) -> String {

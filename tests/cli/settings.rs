@@ -91,6 +91,10 @@ pub const SETTINGS: &[Setting] = &[
         assert_eq!((&job["state"], &job["exit_code"]), (&json!("TIMEOUT"), &json!("0:9")), "{job}");
         assert!(job["elapsed_s"].as_i64().unwrap() < 20, "not the default of 30 s: {job}");
     }),
+    setting("retention", "12days", |s| {
+        let shown = s.get("/api/v1/info").1["configuration"]["retention"]["value"].clone();
+        assert_eq!(shown, "12days");
+    }),
     setting("log-level", "debug", |s| {
         let log = std::fs::read_to_string(s.dir.path().join("log")).unwrap();
         assert!(log.contains("DEBUG") && log.contains("/api/v1/"), "{log}");

@@ -31,7 +31,7 @@ fn resources_show_which_job_holds_which_cpu() {
     let free = server.get("/api/v1/resources").expect(200).json();
     keys(
         &free,
-        "total_cpus used_cpus available_cpus utilization cpus running_jobs pending_jobs \
+        "total_cpus used_cpus available_cpus utilization cpus held_back_cpus running_jobs pending_jobs \
          resource_managers",
     );
     assert_eq!(free["cpus"].as_array().unwrap().len(), 4);
@@ -106,7 +106,8 @@ fn the_audit_agrees_before_during_and_after() {
     let gate = Gate::new(&server);
     let audit = || {
         let audit = server.get("/api/v1/audit").expect(200).json();
-        keys(&audit, "consistent drift commit_no checked_at");
+        keys(&audit, "consistent drift history commit_no checked_at");
+        assert_eq!(audit["history"], json!([]), "{audit}");
         is_time(&audit["checked_at"]);
         assert_eq!((&audit["consistent"], &audit["drift"]), (&json!(true), &json!([])), "{audit}");
     };

@@ -105,6 +105,10 @@ impl Disk {
                 row.cpus.clear();
                 row.end = Some(end.clone());
             }
+            // No audit and no retention here.
+            Change::Reclaimed { .. } | Change::Restored { .. } | Change::Forgotten { .. } => {
+                panic!("{change:?}")
+            }
         }
     }
 

@@ -20,6 +20,9 @@ pub struct Audit {
     pub consistent: bool,
     /// Where they do not.
     pub drift: Vec<Drift>,
+    /// What the sweeps of this server found before, newest first; at most 100.
+    #[serde(default)]
+    pub history: Vec<PastDrift>,
     /// The commit at which they were compared.
     pub commit_no: i64,
     /// When.
@@ -29,13 +32,28 @@ pub struct Audit {
 /// One disagreement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Drift {
-    /// What kind, in a word: `cpu_held_twice`, `finished_but_held` …
+    /// What kind, in a word: `ended_job_holds_cpus`, `process_without_cpus` …
     pub kind: String,
     /// The job concerned.
     #[schema(value_type = Option<i64>)]
     pub job_id: Option<JobId>,
     /// What disagrees, as one sentence.
     pub message: String,
+    /// What the next sweep, within 10 s, does about it: `reclaimed` (the CPUs are provably free:
+    /// the database gives them back), `restored` (the ledger is right: the database is told
+    /// again), `held_back` (the CPUs are not handed out while that is so) or `reported`.
+    #[serde(default)]
+    pub remedy: String,
+}
+
+/// A disagreement that a sweep found and acted upon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PastDrift {
+    /// When.
+    pub found_at: String,
+    /// What.
+    #[serde(flatten)]
+    pub drift: Drift,
 }
 
 /// What this server is and can do.

@@ -29,6 +29,10 @@ pub struct Resources {
     pub utilization: f64,
     /// Each CPU and its holder.
     pub cpus: Vec<Cpu>,
+    /// CPUs that are not handed out because an audit doubts that they are free; normally none.
+    #[serde(default)]
+    #[schema(value_type = Vec<u32>)]
+    pub held_back_cpus: Vec<CpuId>,
     /// Jobs that hold CPUs.
     pub running_jobs: u64,
     /// Jobs that wait.

@@ -11,7 +11,7 @@ pub use super::job::{
     Allocation, BatchAccepted, Event, Job, JobList, StateSchema, Usage, format_rfc3339,
 };
 pub use super::problem::Problem;
-pub use super::report::{Ability, Audit, Drift, Info, SettingValue};
+pub use super::report::{Ability, Audit, Drift, Info, PastDrift, SettingValue};
 pub use super::resources::{AllocationRow, Cpu, Resources};
 pub use crate::kernel::ids::{CpuId, EventId, JobId};
 pub use crate::kernel::job::{DataSource, ExitCode, FieldError, StateWord};

@@ -234,16 +234,22 @@ impl Inner {
 
     fn processes(&self, key: &Key) -> Result<Vec<i32>, EngineError> {
         let name = key.name();
-        let state = self.folder(&name).read_state()?.unwrap_or_default();
-        let Some(supervisor) = self.supervisor(&state) else { return Ok(Vec::new()) };
-        if proc::open(supervisor).is_some() {
-            return Ok(remains::under_supervisor(supervisor));
+        let folder = self.folder(&name);
+        let state = folder.read_state()?;
+        let supervisor = state.as_ref().and_then(|state| self.supervisor(state));
+        if let Some(alive) = supervisor.filter(|s| proc::open(*s).is_some()) {
+            return Ok(remains::under_supervisor(alive));
         }
-        if matches!(self.reattach(key)?, Sighting::Lost) {
-            let them = remains::of_lost(&name, &state, self.link.daemon());
-            return Ok(them.into_iter().map(|one| one.pid).collect());
+        // Without a folder only what the processes carry can tell.
+        let lost = match supervisor {
+            Some(_) => matches!(self.reattach(key)?, Sighting::Lost),
+            None => !folder.file("").exists(),
+        };
+        if !lost {
+            return Ok(Vec::new());
         }
-        Ok(Vec::new())
+        let them = remains::of_lost(&name, &state.unwrap_or_default(), self.link.daemon());
+        Ok(them.into_iter().map(|one| one.pid).collect())
     }
 
     /// What to wait for beside hints: a supervisor whose hints do not reach us.

@@ -1,0 +1,136 @@
+//! *Purpose*: each way in which the witnesses can disagree, and what follows.
+//!
+//! *Owns*: small books, spoilt one at a time.
+//!
+//! *Promises*: every kind of drift fires here, with its remedy.
+//!
+//! *Not here*: the real database and real processes (`tests/audit.rs`).
+
+use super::*;
+use crate::store::rows::AllocationRow;
+
+fn row(job: i64, cpu_ids: &str) -> AllocationRow {
+    AllocationRow {
+        id: job,
+        job_id: job,
+        attempt: 1,
+        allocated_cpus: 1,
+        cpu_ids: cpu_ids.to_owned(),
+        released: false,
+        allocation_time: 0,
+        released_time: None,
+        process_id: None,
+        nonce: "n".to_owned(),
+        boot_id: "b".to_owned(),
+    }
+}
+
+/// Job 1 lives on CPU 0, one job waits; three CPUs.
+fn agreeing() -> (Snapshot, Books) {
+    let now = Snapshot {
+        cpus: vec![(CpuId(0), Some(JobId(1))), (CpuId(1), None), (CpuId(2), None)],
+        running: 1,
+        pending: 1,
+        ..Snapshot::default()
+    };
+    let books =
+        Books { unreleased: vec![row(1, "[0]")], held: vec![(0, 1)], live: vec![1], pending: 1 };
+    (now, books)
+}
+
+fn spoilt(spoil: impl FnOnce(&mut Snapshot, &mut Books)) -> (Vec<Drift>, Findings) {
+    let (mut now, mut books) = agreeing();
+    spoil(&mut now, &mut books);
+    compare(&now, &books, &BTreeMap::new())
+}
+
+fn seen(drift: &[Drift]) -> Vec<(&'static str, Remedy)> {
+    drift.iter().map(|d| (d.kind, d.remedy)).collect()
+}
+
+fn living(job: i64, cpus: impl IntoIterator<Item = u32>) -> BTreeMap<JobId, Strangers> {
+    let cpus = cpus.into_iter().map(CpuId).collect();
+    BTreeMap::from([(JobId(job), Strangers { pids: vec![77], cpus })])
+}
+
+#[test]
+fn witnesses_that_agree_have_nothing_to_mend() {
+    assert_eq!(spoilt(|_, _| {}), (Vec::new(), Findings::default()));
+}
+
+#[test]
+fn a_cpu_that_a_dead_job_holds_is_reclaimed() {
+    let (drift, findings) = spoilt(|_, books| books.held.push((2, 9)));
+    assert_eq!(seen(&drift), [("ended_job_holds_cpus", Remedy::Reclaimed)]);
+    assert_eq!(findings.orphans, [(JobId(9), vec![CpuId(2)])].into());
+    assert!(findings.doubted.is_empty());
+    let (drift, findings) = spoilt(|_, books| books.unreleased.push(row(9, "[1]")));
+    assert_eq!(seen(&drift), [("ended_job_holds_cpus", Remedy::Reclaimed)]);
+    assert_eq!(findings.orphans, [(JobId(9), vec![CpuId(1)])].into());
+}
+
+#[test]
+fn a_cpu_that_an_ended_job_still_uses_is_held_back() {
+    let (now, mut books) = agreeing();
+    books.held.push((2, 9));
+    let (drift, findings) = compare(&now, &books, &living(9, [1]));
+    let held_back = Remedy::HeldBack;
+    assert_eq!(
+        seen(&drift),
+        [("ended_job_holds_cpus", held_back), ("process_without_cpus", held_back)]
+    );
+    assert_eq!((findings.orphans.len(), findings.doubted), (0, vec![CpuId(2), CpuId(1)]));
+}
+
+#[test]
+fn processes_without_cpus_hold_back_those_they_had() {
+    let (now, books) = agreeing();
+    let (drift, findings) = compare(&now, &books, &living(9, [2]));
+    assert_eq!(seen(&drift), [("process_without_cpus", Remedy::HeldBack)]);
+    assert_eq!(findings.doubted, [CpuId(2)]);
+    assert!(drift[0].detail.contains("[77] live on CPU 2"), "{}", drift[0].detail);
+    let (drift, findings) = compare(&now, &books, &living(9, []));
+    assert_eq!(seen(&drift), [("process_without_cpus", Remedy::Reported)]);
+    assert_eq!(findings, Findings::default());
+}
+
+#[test]
+fn what_the_database_has_forgotten_of_a_live_job_is_restored() {
+    let (drift, findings) = spoilt(|_, books| books.held.clear());
+    assert_eq!(seen(&drift), [("ledger_vs_held_cpus", Remedy::Restored)]);
+    assert_eq!(findings.forgotten, [JobId(1)]);
+    let (drift, findings) = spoilt(|_, books| books.unreleased.clear());
+    assert_eq!(seen(&drift), [("ledger_vs_allocation", Remedy::Restored)]);
+    assert_eq!(findings.forgotten, [JobId(1)]);
+}
+
+#[test]
+fn a_job_that_only_the_database_has_as_live_is_held_back() {
+    let spoil = |_: &mut Snapshot, books: &mut Books| {
+        books.held.push((1, 5));
+        books.live.push(5);
+    };
+    let (drift, findings) = spoilt(spoil);
+    assert_eq!(
+        seen(&drift),
+        [("live_on_disk_only", Remedy::HeldBack), ("live_count", Remedy::Reported)]
+    );
+    assert_eq!(findings.doubted, [CpuId(1)]);
+}
+
+#[test]
+fn counts_and_states_that_differ_are_reported() {
+    let (drift, findings) = spoilt(|_, books| books.live.clear());
+    assert_eq!(
+        seen(&drift),
+        [("live_in_memory_only", Remedy::Reported), ("live_count", Remedy::Reported)]
+    );
+    assert_eq!(findings, Findings::default());
+    let (drift, _) = spoilt(|_, books| books.live.push(6));
+    assert_eq!(
+        seen(&drift),
+        [("live_job_holds_nothing", Remedy::Reported), ("live_count", Remedy::Reported)]
+    );
+    let (drift, _) = spoilt(|_, books| books.pending = 3);
+    assert_eq!(seen(&drift), [("pending_count", Remedy::Reported)]);
+}

@@ -1,0 +1,149 @@
+//! *Purpose*: what the kernel does about findings of an audit, and about jobs that are old.
+//!
+//! *Owns*: [`Findings`], [`Kernel::mend`], [`Kernel::forget`].
+//!
+//! *Promises*: it fails closed: only CPUs of a job that is not live are reclaimed, only the CPUs
+//! that a live attempt holds are restored, and whatever is doubted is not handed out. Each
+//! finding is checked again here, since the world went on while the audit looked.
+//!
+//! *Not here*: finding (`actors::audit`), telling people (`actors::recovery`).
+
+use std::collections::BTreeMap;
+
+use super::change::{Change, Step};
+use super::ids::{CpuId, JobId};
+use super::job::StateWord;
+use super::kernel::Kernel;
+use super::time::Time;
+
+/// What an audit wants mended, as of one commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// CPUs that may be in use by something the ledger does not know. The whole set: a CPU that
+    /// an earlier audit doubted and this one does not is handed out again.
+    pub doubted: Vec<CpuId>,
+    /// Jobs that are over, of which nothing lives, and the CPUs the database says they hold.
+    pub orphans: BTreeMap<JobId, Vec<CpuId>>,
+    /// Live jobs whose CPUs the database does not have as the ledger does.
+    pub forgotten: Vec<JobId>,
+}
+
+impl Kernel {
+    /// Acts on an audit.
+    pub fn mend(&mut self, findings: Findings, now: Time) -> Step {
+        let mut step = Step::default();
+        for (job, cpus) in findings.orphans {
+            if !self.live.contains_key(&job) {
+                step.changes.push(Change::Reclaimed { job, cpus, time: now });
+            }
+        }
+        for job in findings.forgotten {
+            let live = self.live.get(&job);
+            if let Some((live, held)) = live.and_then(|l| Some((l, l.state.allocation()?))) {
+                let cpus = held.cpus().to_vec();
+                step.changes.push(Change::Restored { attempt: live.attempt(), cpus });
+            }
+        }
+        self.ledger.hold_back(findings.doubted.into_iter().collect());
+        step
+    }
+
+    /// Forgets ended jobs, given with their final states. One that waits or lives is kept.
+    pub fn forget(&mut self, jobs: &[(JobId, StateWord)]) -> Step {
+        let over = |id: &JobId, word: &StateWord| {
+            word.is_final() && !self.live.contains_key(id) && self.queue.get(*id).is_none()
+        };
+        let over: Vec<_> = jobs.iter().filter(|(id, word)| over(id, word)).copied().collect();
+        for (_, word) in &over {
+            if let Some(count) = self.ended.get_mut(word) {
+                *count = count.saturating_sub(1);
+            }
+        }
+        if over.is_empty() {
+            return Step::default();
+        }
+        let jobs = over.into_iter().map(|(id, _)| id).collect();
+        Step { changes: vec![Change::Forgotten { jobs }], ..Step::default() }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::change::Queued;
+    use super::super::check;
+    use super::super::kernel::{Memory, Reign, Remembered};
+    use super::*;
+
+    fn job(id: i64, attempts: u32) -> Queued {
+        Queued { id: JobId(id), cpus: 1, limit_s: None, priority: 0, attempts, submitted: Time(0) }
+    }
+
+    /// Job 1 lives on CPU 0, job 2 waits, job 3 is over.
+    fn kernel() -> Kernel {
+        let live = Remembered {
+            job: job(1, 1),
+            cpus: vec![CpuId(0)],
+            granted: Time(0),
+            handle: None,
+            completing: None,
+        };
+        let memory = Memory {
+            pending: vec![job(2, 0)],
+            live: vec![live],
+            ended: BTreeMap::from([(StateWord::Failed, 1)]),
+            next_job: 4,
+            next_event: 9,
+        };
+        let reign = Reign { boot_id: "b".into(), nonce: "n".into() };
+        Kernel::load((0..2).map(CpuId), reign, memory).unwrap()
+    }
+
+    fn orphan(id: i64) -> Findings {
+        Findings { orphans: [(JobId(id), vec![CpuId(1)])].into(), ..Findings::default() }
+    }
+
+    #[test]
+    fn only_a_job_that_is_not_live_is_reclaimed() {
+        let mut kernel = kernel();
+        let over = kernel.mend(orphan(3), Time(5)).changes;
+        let cpus = vec![CpuId(1)];
+        assert_eq!(over, [Change::Reclaimed { job: JobId(3), cpus, time: Time(5) }]);
+        assert_eq!(kernel.mend(orphan(1), Time(5)), Step::default());
+        assert_eq!(check::all(&kernel), Ok(()));
+    }
+
+    #[test]
+    fn only_a_live_attempt_is_restored_and_with_the_ledgers_cpus() {
+        let mut kernel = kernel();
+        let forgotten = vec![JobId(1), JobId(2), JobId(3)];
+        let step = kernel.mend(Findings { forgotten, ..Findings::default() }, Time(5));
+        let attempt = super::super::ids::Attempt { job: JobId(1), n: 1 };
+        assert_eq!(step.changes, [Change::Restored { attempt, cpus: vec![CpuId(0)] }]);
+    }
+
+    #[test]
+    fn a_doubted_cpu_is_not_handed_out() {
+        let mut kernel = kernel();
+        kernel.mend(Findings { doubted: vec![CpuId(1)], ..Findings::default() }, Time(5));
+        assert!(!kernel.wants_a_plan());
+        assert_eq!(kernel.snapshot().held_back, [CpuId(1)]);
+        assert_eq!(check::all(&kernel), Ok(()));
+        kernel.mend(Findings::default(), Time(6));
+        assert!(kernel.wants_a_plan());
+    }
+
+    #[test]
+    fn only_ended_jobs_are_forgotten_and_no_longer_counted() {
+        let mut kernel = kernel();
+        let all = [
+            (JobId(1), StateWord::Failed),
+            (JobId(2), StateWord::Failed),
+            (JobId(3), StateWord::Failed),
+        ];
+        let step = kernel.forget(&all);
+        assert_eq!(step.changes, [Change::Forgotten { jobs: vec![JobId(3)] }]);
+        assert_eq!(kernel.snapshot().count(StateWord::Failed), 0);
+        assert_eq!(kernel.forget(&[(JobId(3), StateWord::Running)]), Step::default());
+    }
+}

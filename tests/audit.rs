@@ -1,0 +1,142 @@
+//! *Purpose*: the safety net in the real program: books that somebody spoilt, and what follows.
+//!
+//! *Owns*: each remedy of the audit, with the real database and real processes.
+//!
+//! *Promises*: the net fails closed: what is provably free comes back, what is not is not handed
+//! out; each finding is a warning, a metric and an entry of `/audit`.
+//!
+//! *Not here*: the comparison case by case (`actors::audit`), how to spoil a kernel
+//! (`kernel::check`).
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Server, signal, until};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use serde_json::{Value, json};
+
+/// Another program writes into the database.
+fn spoil(server: &Server, sql: &str) {
+    let mut conn = SqliteConnection::establish(&server.database().to_string_lossy()).unwrap();
+    conn.batch_execute(&format!("PRAGMA busy_timeout = 10000; {sql}")).unwrap();
+}
+
+fn audit(server: &Server) -> Value {
+    server.get("/api/v1/audit").expect(200).json()
+}
+
+/// Waits for the sweep after which the witnesses agree; answers what it remembers.
+fn agreed(server: &Server) -> Value {
+    until("the sweep to mend the books", || {
+        let audit = audit(server);
+        let past = !audit["history"].as_array().unwrap().is_empty();
+        if past && audit["consistent"] == true { Ok(audit) } else { Err(audit.to_string()) }
+    })
+}
+
+fn metric(server: &Server, name: &str) -> String {
+    let text = server.get("/metrics").expect(200).text();
+    let line = text.lines().find_map(|l| l.strip_prefix(&format!("downbeat_{name} ")));
+    line.unwrap_or_else(|| panic!("no {name} in {text}")).to_owned()
+}
+
+#[test]
+fn cpus_that_an_ended_job_holds_in_the_database_are_given_back_there() {
+    let server = Server::start();
+    let id = server.run("exit 3");
+    server.ended(id);
+    spoil(
+        &server,
+        "UPDATE resource_allocations SET released = 0, released_time = NULL;
+         INSERT INTO held_cpus VALUES (0, 1)",
+    );
+    let found = audit(&server);
+    assert_eq!(found["consistent"], false, "{found}");
+    assert_eq!(found["drift"][0]["kind"], "ended_job_holds_cpus", "{found}");
+    assert_eq!(found["drift"][0]["remedy"], "reclaimed", "{found}");
+    let after = agreed(&server);
+    assert_eq!(after["history"][0]["kind"], "ended_job_holds_cpus", "{after}");
+    assert!(after["history"][0]["found_at"].is_string(), "{after}");
+    assert_eq!(server.sql("SELECT count(*) || '' AS line FROM held_cpus"), "0");
+    let row = "SELECT released || ' ' || (released_time > allocation_time) AS line \
+               FROM resource_allocations";
+    assert_eq!(server.sql(row), "1 1");
+    let log = server.log();
+    assert!(log.contains("DRIFT ended_job_holds_cpus (job 1)"), "{log}");
+    assert!(log.contains("Released orphan resources: job 1, 1 CPUs"), "{log}");
+    assert_eq!(metric(&server, "drift_found_total"), "1");
+    assert_eq!(metric(&server, "ledger_drift"), "0");
+    assert_eq!(server.ended(server.run("exit 4"))["exit_code"], "4:0");
+    server.is_clean();
+}
+
+#[test]
+fn a_database_that_forgot_the_cpus_of_a_running_job_is_told_again() {
+    let server = Server::start();
+    let id = server.submit(&json!({"script": "read -r _ < gate; exit 5", "cpus": 2,
+        "working_directory": server.dir.path()}));
+    let gate = server.dir.path().join("gate");
+    let made = std::process::Command::new("mkfifo").arg(&gate).status().unwrap();
+    assert!(made.success());
+    server.started(id);
+    spoil(&server, "DELETE FROM held_cpus; UPDATE resource_allocations SET released = 1");
+    let found = audit(&server);
+    let kinds: Vec<&Value> =
+        found["drift"].as_array().unwrap().iter().map(|d| &d["kind"]).collect();
+    assert_eq!(kinds, ["ledger_vs_held_cpus", "ledger_vs_allocation"], "{found}");
+    assert_eq!(found["drift"][0]["remedy"], "restored", "{found}");
+    agreed(&server);
+    assert_eq!(server.get("/api/v1/resources").json()["used_cpus"], 2);
+    std::fs::write(&gate, "go\n").unwrap();
+    let job = server.ended(id);
+    assert_eq!((&job["exit_code"], &job["allocation"]["released"]), (&json!("5:0"), &json!(true)));
+    server.is_clean();
+}
+
+#[test]
+fn cpus_of_processes_that_nobody_knows_are_held_back_until_they_are_gone() {
+    let mut server = Server::start();
+    let id = server.submit(&json!({"script": "sleep 600", "cpus": 2}));
+    let pid = server.started(id)["allocation"]["process_id"].as_u64().unwrap();
+    server.kill();
+    spoil(
+        &server,
+        "UPDATE jobs SET state = 'FAILED', end_time = start_time;
+         UPDATE resource_allocations SET released = 1, released_time = allocation_time + 1;
+         DELETE FROM held_cpus",
+    );
+    server.up();
+    let wide = server.submit(&json!({"script": "exit 6", "cpus": 4}));
+    let narrow = server.submit(&json!({"script": "exit 7", "cpus": 2}));
+    assert_eq!(server.ended(narrow)["exit_code"], "7:0", "the other two CPUs are handed out");
+    let waiting = server.job(wide);
+    assert_eq!(waiting["state_reason"], "ReqNodeNotAvail", "{waiting}");
+    assert!(waiting["state_detail"].as_str().unwrap().contains("2 of 4 are held back"));
+    let found = audit(&server);
+    assert_eq!(found["drift"][0]["kind"], "process_without_cpus", "{found}");
+    assert_eq!(found["drift"][0]["remedy"], "held_back", "{found}");
+    let now = server.get("/api/v1/resources").json();
+    assert_eq!(now["held_back_cpus"], json!([0, 1]), "{now}");
+    assert_eq!((&now["used_cpus"], &now["available_cpus"]), (&json!(0), &json!(2)), "{now}");
+    assert_eq!(metric(&server, "cpus_held_back"), "2");
+    signal(pid as u32, "KILL");
+    assert_eq!(server.ended(wide)["exit_code"], "6:0");
+    agreed(&server);
+    assert_eq!(server.get("/api/v1/resources").json()["held_back_cpus"], json!([]));
+    server.is_clean();
+}
+
+#[test]
+fn a_server_that_starts_over_spoilt_books_mends_them_before_it_hands_anything_out() {
+    let mut server = Server::start();
+    server.ended(server.run("true"));
+    server.kill();
+    spoil(&server, "INSERT INTO held_cpus VALUES (0, 99), (1, 98), (2, 97), (3, 96)");
+    server.up();
+    // Without the audit first, taking CPU 0 again would break a rule of the database.
+    assert_eq!(server.ended(server.run("exit 8"))["exit_code"], "8:0");
+    assert_eq!(metric(&server, "drift_found_total"), "4");
+    server.is_clean();
+}
