@@ -8,6 +8,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod mend;
+
 use std::sync::Arc;
 
 use diesel::connection::SimpleConnection;

@@ -1,0 +1,74 @@
+//! *Purpose*: what an audit and retention make of the rows.
+//!
+//! *Owns*: spoilt rows, before and after.
+//!
+//! *Promises*: what is not asked for stays as it is.
+//!
+//! *Not here*: who asks (`kernel::mend`).
+
+use super::*;
+
+fn note(world: &mut World, change: Change) {
+    world.commit(Step { changes: vec![change], ..Step::default() });
+}
+
+impl World {
+    /// A job that runs on the lowest free CPU.
+    fn running(&mut self) -> Attempt {
+        let job = self.submit();
+        self.start();
+        let step = self.fact(job, Fact::Started(HANDLE));
+        self.commit(step);
+        Attempt { job, n: 1 }
+    }
+}
+
+fn held(world: &World) -> Vec<(i32, i64)> {
+    world.database().readers().unwrap().read(read::books).unwrap().value.held
+}
+
+#[test]
+fn a_live_attempt_gets_exactly_its_cpus_back() {
+    let mut world = World::new();
+    let (a, b) = (world.running(), world.running());
+    let before = held(&world);
+    let spoil = "DELETE FROM held_cpus; INSERT INTO held_cpus VALUES (0, 99);
+                 UPDATE resource_allocations SET released = 1, cpu_ids = '[]' WHERE job_id = 1";
+    world.batch(spoil);
+    for (attempt, cpu) in [(a, CpuId(0)), (b, CpuId(1))] {
+        note(&mut world, Change::Restored { attempt, cpus: vec![cpu] });
+    }
+    assert_eq!(held(&world), before);
+    let row = world.job(a.job).unwrap().1.unwrap();
+    assert_eq!((row.released, row.cpus()), (false, vec![CpuId(0)]));
+}
+
+#[test]
+fn only_the_job_that_is_over_is_reclaimed() {
+    let mut world = World::new();
+    let (a, b) = (world.running(), world.running());
+    note(&mut world, Change::Reclaimed { job: b.job, cpus: vec![CpuId(1)], time: Time(77) });
+    assert_eq!(held(&world), [(0, a.job.0)]);
+    let row = world.job(b.job).unwrap().1.unwrap();
+    assert_eq!((row.released, row.released_time), (true, Some(77)));
+    assert!(!world.job(a.job).unwrap().1.unwrap().released);
+}
+
+#[test]
+fn ended_jobs_leave_every_table_and_others_stay() {
+    let mut world = World::new();
+    let (a, b) = (world.running(), world.running());
+    let end = world.fact(a.job, exited());
+    world.commit(end);
+    note(&mut world, Change::Forgotten { jobs: vec![a.job, b.job] });
+    assert!(world.job(a.job).is_none());
+    assert!(world.job(b.job).is_some(), "it has not ended");
+    let readers = world.database().readers().unwrap();
+    let (gone, kept) = (a.job, b.job);
+    assert_eq!(readers.read(|c| read::script(c, gone)).unwrap(), None);
+    assert_eq!(readers.read(|c| read::events_of(c, gone)).unwrap().value, []);
+    assert!(readers.read(|c| read::script(c, kept)).unwrap().is_some());
+    assert_eq!(readers.read(|c| read::events_of(c, kept)).unwrap().value.len(), 3);
+    let rows = readers.read(|c| read::allocations(c, None, None, None, 10)).unwrap().value;
+    assert_eq!(rows.iter().map(|r| r.job_id).collect::<Vec<_>>(), [kept.0]);
+}
