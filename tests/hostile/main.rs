@@ -17,3 +17,6 @@ mod common;
 
 mod disk;
 mod help;
+mod limits;
+mod scripts;
+mod spool;
