@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::{App as HttpApp, HttpServer, web};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::actors::order::{FromStore, OrderSite};
@@ -36,6 +36,7 @@ use crate::engine::{Engine, Key};
 use crate::kernel::kernel::{Kernel, Reign};
 use crate::kernel::places::Places;
 use crate::store::backend::Database;
+use crate::store::examine::{Found, examine};
 use crate::store::load::{AttemptKey, load};
 use crate::store::lock::Lock;
 use crate::store::migrate as migrations;
@@ -63,10 +64,11 @@ pub fn run(config: Config) -> Result<()> {
     make_folder(&config.data_dir)?;
     make_folder(&config.data_dir.join("jobs"))?;
     let mut locks = take_locks(&config)?;
+    let database = database(&config)?;
     let mut engine_config = LocalConfig::new(&config.data_dir);
     engine_config.soft_nofile = soft_nofile;
     let engine: Arc<dyn Engine> = Arc::new(LocalEngine::start(engine_config)?);
-    let boot = Boot::load(&config)?;
+    let boot = Boot::load(&config, database)?;
     actix_rt::System::new().block_on(async move {
         forget_ended(&*engine, &boot.keys).await;
         serve(config, boot, engine, &mut locks).await
@@ -100,12 +102,11 @@ struct Boot {
 }
 
 impl Boot {
-    fn load(config: &Config) -> Result<Boot> {
-        let database = database(config)?;
+    fn load(config: &Config, database: Database) -> Result<Boot> {
         let mut writer = Writer::open(database.clone())?;
-        let loaded = load(writer.connection()?)?;
+        let loaded = load(writer.connection()?).map_err(|e| e.at_start(database.path()))?;
         let nonce = uuid::Uuid::new_v4().simple().to_string();
-        let boot_id = boot_id().context("/proc/sys/kernel/random/boot_id cannot be read")?;
+        let boot_id = boot_id()?;
         let reign = Reign { boot_id: boot_id.as_str().into(), nonce: nonce.as_str().into() };
         let kernel = Kernel::load(config.cpus.iter().copied(), reign.clone(), loaded.memory)
             .context("the database gives one CPU to two jobs")?;
@@ -273,7 +274,16 @@ fn engine_key((attempt, nonce, boot_id): &AttemptKey) -> Key {
     Key { attempt: *attempt, nonce: nonce.to_string(), boot_id: boot_id.to_string() }
 }
 
+/// The database, looked at and not yet written to.
 fn database(config: &Config) -> Result<Database> {
+    let database = Database::new(&config.database_file);
+    if examine(&database)? == Found::Nothing && jobs_ran_in(&config.data_dir) {
+        let (file, folder) = (database.path().display(), config.data_dir.display());
+        bail!(
+            "the database {file} is empty or missing, and {folder} holds files of jobs that ran; \
+             put the database back, or move jobs/ and spool/ away to begin anew"
+        );
+    }
     // Only a file that is not there yet is made here, with the mode that SQLite would not give
     // it; afterwards nobody but SQLite opens it.
     let made =
@@ -286,7 +296,14 @@ fn database(config: &Config) -> Result<Database> {
             return Err(e).with_context(|| format!("cannot make the database {path}"));
         }
     }
-    Ok(Database::new(&config.database_file))
+    Ok(database)
+}
+
+/// Whether this folder has seen jobs. Numbers that begin anew would mix old files with new ones,
+/// and what still runs would be nobody's.
+fn jobs_ran_in(data_dir: &Path) -> bool {
+    let mut folders = [data_dir.join("jobs"), data_dir.join("spool")].into_iter();
+    folders.any(|folder| std::fs::read_dir(folder).is_ok_and(|mut all| all.next().is_some()))
 }
 
 fn take_locks(config: &Config) -> Result<Vec<Lock>> {

@@ -15,6 +15,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod database;
 mod disk;
 mod help;
 mod limits;
