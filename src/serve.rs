@@ -48,8 +48,11 @@ const WORKERS: usize = 2;
 const SHUTDOWN_S: u64 = 2;
 /// How long what was decided may take to become durable after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(2);
-/// Connections at once: each costs a descriptor and a few KiB.
+/// Connections of a worker at once: each costs a descriptor or two and a few KiB.
 const CONNECTIONS_MAX: usize = 4_096;
+/// Descriptors that connections never get: 37 are open in an idle server, readers add 6, and
+/// launching, watching and ending jobs must go on whoever calls.
+const DESCRIPTORS_KEPT: u64 = 64;
 /// Longest wait for a request's head, so that silent connections do not pile up.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -158,7 +161,7 @@ async fn serve(
             .configure(api::configure)
     })
     .workers(WORKERS)
-    .max_connections(CONNECTIONS_MAX)
+    .max_connections(connections_of_a_worker())
     .client_request_timeout(REQUEST_TIMEOUT)
     .shutdown_timeout(SHUTDOWN_S)
     .disable_signals()
@@ -327,6 +330,14 @@ fn raise_nofile() -> Option<u64> {
         log::warn!("The limit of open files stays at {:?}: {error}", limit.current);
     }
     limit.current
+}
+
+/// As many as leave enough descriptors for the work itself; the next ones wait to be accepted.
+fn connections_of_a_worker() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    // One that follows a log holds the file too.
+    let each = limit.saturating_sub(DESCRIPTORS_KEPT) / 2 / WORKERS as u64;
+    usize::try_from(each).unwrap_or(usize::MAX).clamp(1, CONNECTIONS_MAX)
 }
 
 /// A panic in one actor would leave a server that answers and does not work.
