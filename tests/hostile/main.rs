@@ -15,9 +15,13 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod boot;
+mod crowd;
 mod database;
 mod disk;
 mod help;
 mod limits;
 mod scripts;
 mod spool;
+mod stopped;
+mod world;
