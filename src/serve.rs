@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::{App as HttpApp, HttpServer, web};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::actors::order::{FromStore, OrderSite};
@@ -37,6 +37,7 @@ use crate::engine::{Engine, Key};
 use crate::kernel::kernel::{Kernel, Reign};
 use crate::kernel::places::Places;
 use crate::store::backend::Database;
+use crate::store::examine::{Found, examine};
 use crate::store::load::{AttemptKey, load};
 use crate::store::lock::Lock;
 use crate::store::migrate as migrations;
@@ -48,8 +49,11 @@ const WORKERS: usize = 2;
 const SHUTDOWN_S: u64 = 2;
 /// How long what was decided may take to become durable after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(2);
-/// Connections at once: each costs a descriptor and a few KiB.
+/// Connections of a worker at once: each costs a descriptor or two and a few KiB.
 const CONNECTIONS_MAX: usize = 4_096;
+/// Descriptors that connections never get: 37 are open in an idle server, readers add 6, and
+/// launching, watching and ending jobs must go on whoever calls.
+const DESCRIPTORS_KEPT: u64 = 64;
 /// Longest wait for a request's head, so that silent connections do not pile up.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -64,10 +68,11 @@ pub fn run(config: Config) -> Result<()> {
     make_folder(&config.data_dir)?;
     make_folder(&config.data_dir.join("jobs"))?;
     let mut locks = take_locks(&config)?;
+    let database = database(&config)?;
     let mut engine_config = LocalConfig::new(&config.data_dir);
     engine_config.soft_nofile = soft_nofile;
     let engine: Arc<dyn Engine> = Arc::new(LocalEngine::start(engine_config)?);
-    let boot = Boot::load(&config)?;
+    let boot = Boot::load(&config, database)?;
     actix_rt::System::new().block_on(async move {
         forget_ended(&*engine, &boot.keys).await;
         serve(config, boot, engine, &mut locks).await
@@ -101,12 +106,11 @@ struct Boot {
 }
 
 impl Boot {
-    fn load(config: &Config) -> Result<Boot> {
-        let database = database(config)?;
+    fn load(config: &Config, database: Database) -> Result<Boot> {
         let mut writer = Writer::open(database.clone())?;
-        let loaded = load(writer.connection()?)?;
+        let loaded = load(writer.connection()?).map_err(|e| e.at_start(database.path()))?;
         let nonce = uuid::Uuid::new_v4().simple().to_string();
-        let boot_id = boot_id().context("/proc/sys/kernel/random/boot_id cannot be read")?;
+        let boot_id = boot_id()?;
         let reign = Reign { boot_id: boot_id.as_str().into(), nonce: nonce.as_str().into() };
         let kernel = Kernel::load(config.cpus.iter().copied(), reign.clone(), loaded.memory)
             .context("the database gives one CPU to two jobs")?;
@@ -159,7 +163,7 @@ async fn serve(
             .configure(api::configure)
     })
     .workers(WORKERS)
-    .max_connections(CONNECTIONS_MAX)
+    .max_connections(connections_of_a_worker())
     .client_request_timeout(REQUEST_TIMEOUT)
     .shutdown_timeout(SHUTDOWN_S)
     .disable_signals()
@@ -275,7 +279,16 @@ fn engine_key((attempt, nonce, boot_id): &AttemptKey) -> Key {
     Key { attempt: *attempt, nonce: nonce.to_string(), boot_id: boot_id.to_string() }
 }
 
+/// The database, looked at and not yet written to.
 fn database(config: &Config) -> Result<Database> {
+    let database = Database::new(&config.database_file);
+    if examine(&database)? == Found::Nothing && jobs_ran_in(&config.data_dir) {
+        let (file, folder) = (database.path().display(), config.data_dir.display());
+        bail!(
+            "the database {file} is empty or missing, and {folder} holds files of jobs that ran; \
+             put the database back, or move jobs/ and spool/ away to begin anew"
+        );
+    }
     // Only a file that is not there yet is made here, with the mode that SQLite would not give
     // it; afterwards nobody but SQLite opens it.
     let made =
@@ -288,7 +301,14 @@ fn database(config: &Config) -> Result<Database> {
             return Err(e).with_context(|| format!("cannot make the database {path}"));
         }
     }
-    Ok(Database::new(&config.database_file))
+    Ok(database)
+}
+
+/// Whether this folder has seen jobs. Numbers that begin anew would mix old files with new ones,
+/// and what still runs would be nobody's.
+fn jobs_ran_in(data_dir: &Path) -> bool {
+    let mut folders = [data_dir.join("jobs"), data_dir.join("spool")].into_iter();
+    folders.any(|folder| std::fs::read_dir(folder).is_ok_and(|mut all| all.next().is_some()))
 }
 
 fn take_locks(config: &Config) -> Result<Vec<Lock>> {
@@ -312,6 +332,14 @@ fn raise_nofile() -> Option<u64> {
         log::warn!("The limit of open files stays at {:?}: {error}", limit.current);
     }
     limit.current
+}
+
+/// As many as leave enough descriptors for the work itself; the next ones wait to be accepted.
+fn connections_of_a_worker() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    // One that follows a log holds the file too.
+    let each = limit.saturating_sub(DESCRIPTORS_KEPT) / 2 / WORKERS as u64;
+    usize::try_from(each).unwrap_or(usize::MAX).clamp(1, CONNECTIONS_MAX)
 }
 
 /// A panic in one actor would leave a server that answers and does not work.

@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::prelude::*;
-use downbeat::actors::executor::{ExecutorActor, Tools};
+use downbeat::actors::executor::{ExecutorActor, Known, Tools};
 use downbeat::actors::messages::{
     Applied, ApplyPlan, Await, CancelJobs, Drain, ExecutorAddr, GetQueueView, KeyAsked,
     MakeDurable, Mend, Observed, Publish, RunAudit, StopAttempt, SubmitJobs, SubmitRefused, Wake,
@@ -442,7 +442,8 @@ fn executor(engine: &FakeEngine, fresh: bool) -> (ExecutorAddr, Taken<Observed>)
     let (observed, facts) = Probe::start();
     let engine: Arc<dyn Engine> = Arc::new(engine.clone());
     let tools = Arc::new(Tools { engine, orders: Arc::new(Canned), observed });
-    (ExecutorActor::launch(ATTEMPT, fresh, tools), facts)
+    let known = if fresh { Known::Granted } else { Known::Ordered };
+    (ExecutorActor::launch(ATTEMPT, known, tools), facts)
 }
 
 async fn fact(facts: &mut Taken<Observed>) -> Fact {

@@ -46,20 +46,31 @@ struct Asked {
     looks: u64,
 }
 
+/// What is known of an attempt when its executor is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Granted just now: nobody can have started it.
+    Granted,
+    /// Granted earlier; it may have been ordered.
+    Ordered,
+    /// Its script was started: whatever is missing now, it must not start again.
+    Started,
+}
+
 /// The executor of one attempt.
 pub struct ExecutorActor {
     attempt: Attempt,
-    fresh: bool,
+    known: Known,
     tools: Arc<Tools>,
     asked: watch::Sender<Asked>,
 }
 
 impl ExecutorActor {
-    /// Starts an executor. `fresh` says that the attempt was granted just now by this server.
+    /// Starts an executor.
     #[must_use]
-    pub fn launch(attempt: Attempt, fresh: bool, tools: Arc<Tools>) -> ExecutorAddr {
+    pub fn launch(attempt: Attempt, known: Known, tools: Arc<Tools>) -> ExecutorAddr {
         let (asked, _) = watch::channel(Asked::default());
-        let addr = ExecutorActor { attempt, fresh, tools, asked }.start();
+        let addr = ExecutorActor { attempt, known, tools, asked }.start();
         ExecutorAddr { stop: addr.clone().recipient(), look: addr.recipient() }
     }
 }
@@ -74,11 +85,12 @@ impl Actor for ExecutorActor {
             tools: Arc::clone(&self.tools),
             asked: self.asked.subscribe(),
             ordered: false,
+            was_started: self.known == Known::Started,
             told_started: false,
             told_limit: false,
             pause: PAUSE_MIN,
         };
-        let fresh = self.fresh;
+        let fresh = self.known == Known::Granted;
         let follow = async move { attempt.run(fresh).await };
         ctx.spawn(follow.into_actor(self).map(|(), _, ctx| ctx.stop()));
     }
@@ -106,6 +118,8 @@ struct Follow {
     tools: Arc<Tools>,
     asked: watch::Receiver<Asked>,
     ordered: bool,
+    /// Its start is durable.
+    was_started: bool,
     told_started: bool,
     told_limit: bool,
     pause: Duration,
@@ -166,6 +180,12 @@ impl Follow {
 
     async fn react(&mut self, key: &crate::engine::Key, sighting: Sighting, stop: bool) -> Next {
         match sighting {
+            Sighting::NeverStarted if self.was_started => {
+                let why = "the job's files in the spool are gone, and so are its processes; how \
+                           the script ended is unknown";
+                self.tell(Fact::Vanished(why.to_owned())).await;
+                Next::Over
+            }
             Sighting::NeverStarted if stop => {
                 self.tell(Fact::Exited(never_ran())).await;
                 Next::Over
@@ -175,7 +195,7 @@ impl Follow {
             Sighting::Running { handle, stopping } => {
                 if !self.told_started {
                     self.tell(Fact::Started(handle)).await;
-                    self.told_started = true;
+                    (self.told_started, self.was_started) = (true, true);
                 }
                 if stopping == Some(Stop::TimeLimit) && !self.told_limit {
                     self.tell(Fact::LimitReached).await;

@@ -118,8 +118,8 @@ pub fn start(parts: Parts) -> System {
             wake: scheduler.recipient(),
             durable: writer.clone().recipient(),
             publish: hub.clone().recipient(),
-            make_executor: Box::new(move |attempt, fresh| {
-                ExecutorActor::launch(attempt, fresh, Arc::clone(&tools))
+            make_executor: Box::new(move |attempt, known| {
+                ExecutorActor::launch(attempt, known, Arc::clone(&tools))
             }),
             snapshot: snapshot_sender,
             metrics: Arc::clone(&metrics),

@@ -29,6 +29,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::{oneshot, watch};
 
+use super::executor::Known;
 use super::messages::{
     Applied, ApplyPlan, CancelJobs, Drain, ExecutorAddr, ForgetJobs, GetQueueView, Look, LookAtAll,
     MakeDurable, Mend, Observed, Publish, StopAttempt, SubmitJobs, SubmitRefused, Wake,
@@ -38,7 +39,7 @@ use crate::kernel::change::{Change, Effect, IdempotencyKey, Step};
 use crate::kernel::ids::{Attempt, CommitNo, Epoch, JobId};
 use crate::kernel::kernel::{Cancelled, Kernel};
 use crate::kernel::outbox::{Commit, KeyCheck, Outbox};
-use crate::kernel::transition::Refused;
+use crate::kernel::transition::{JobState, Refused};
 use crate::kernel::view::{QueueView, Snapshot};
 use crate::observe::metrics::Metrics;
 use crate::store::write::CommitError;
@@ -53,9 +54,8 @@ const RETRY_MIN: Duration = Duration::from_millis(50);
 /// See [`RETRY_MIN`].
 const RETRY_MAX: Duration = Duration::from_secs(2);
 
-/// Makes an executor for an attempt; `true` when the attempt was granted just now and nobody
-/// can know it yet.
-pub type MakeExecutor = Box<dyn Fn(Attempt, bool) -> ExecutorAddr>;
+/// Makes an executor for an attempt.
+pub type MakeExecutor = Box<dyn Fn(Attempt, Known) -> ExecutorAddr>;
 
 /// Who waits for a step, and for what.
 enum Ticket {
@@ -226,7 +226,7 @@ impl ResourceManagerActor {
         match effect {
             Effect::Admit(jobs) => self.kernel.admit(jobs),
             Effect::Launch(attempt) => {
-                let executor = (self.outlets.make_executor)(attempt, true);
+                let executor = (self.outlets.make_executor)(attempt, Known::Granted);
                 self.executors.insert(attempt, executor);
             }
             Effect::Stop(attempt) => {
@@ -469,17 +469,21 @@ impl Handler<LookAtAll> for ResourceManagerActor {
 
     fn handle(&mut self, _: LookAtAll, _: &mut Self::Context) -> usize {
         let mut made = 0;
-        let live: Vec<(Attempt, bool)> = self
+        let known = |state: &JobState| match state.handle() {
+            Some(_) => Known::Started,
+            None => Known::Ordered,
+        };
+        let live: Vec<(Attempt, bool, Known)> = self
             .kernel
             .live()
             .values()
-            .map(|l| (l.attempt(), l.state.is_being_cancelled()))
+            .map(|l| (l.attempt(), l.state.is_being_cancelled(), known(&l.state)))
             .collect();
-        for (attempt, cancelled) in live {
+        for (attempt, cancelled, known) in live {
             if let Some(executor) = self.executors.get(&attempt) {
                 executor.look.do_send(Look);
             } else if !self.launch_is_under_way(attempt) {
-                let executor = (self.outlets.make_executor)(attempt, false);
+                let executor = (self.outlets.make_executor)(attempt, known);
                 if cancelled {
                     executor.stop.do_send(StopAttempt);
                 }

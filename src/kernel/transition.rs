@@ -99,6 +99,16 @@ impl JobState {
         matches!(self, JobState::Completing(_, EndReason::Cancelled, _))
     }
 
+    /// Its script's process, once that was spawned.
+    #[must_use]
+    pub fn handle(&self) -> Option<Handle> {
+        match self {
+            JobState::Running(_, handle) => Some(*handle),
+            JobState::Completing(_, _, handle) => *handle,
+            JobState::Pending | JobState::Starting(_) | JobState::Finished(_) => None,
+        }
+    }
+
     /// The CPUs it holds.
     #[must_use]
     pub fn allocation(&self) -> Option<&Allocation> {

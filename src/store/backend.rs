@@ -6,6 +6,7 @@
 //!
 //! *Not here*: queries (`store::read`, `store::write`).
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use diesel::connection::SimpleConnection;
@@ -50,7 +51,7 @@ impl Database {
             "PRAGMA busy_timeout = {BUSY_MS}; PRAGMA journal_mode = WAL; \
              PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
         ))
-        .map_err(|e| self.unopened(&StoreError::from(e).to_string()))?;
+        .map_err(|e| StoreError::from(e).at_start(&self.path))?;
         Ok(conn)
     }
 
@@ -68,7 +69,8 @@ impl Database {
     /// # Errors
     /// When the pool cannot be built.
     pub fn readers(&self) -> Result<Readers, StoreError> {
-        let manager = ConnectionManager::new(self.path.to_string_lossy());
+        // Readers never make a file: one that was deleted must not come back empty.
+        let manager = ConnectionManager::new(url(&self.path, "mode=rw"));
         let pool = Pool::builder()
             .max_size(READERS)
             .min_idle(Some(1))
@@ -78,6 +80,20 @@ impl Database {
             .map_err(|e| self.unopened(&e.to_string()))?;
         Ok(Readers { pool })
     }
+}
+
+/// A file as SQLite's URL, which can say more than a path.
+pub(super) fn url(path: &Path, query: &str) -> String {
+    let mut url = "file:".to_owned();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                url.push(char::from(*byte));
+            }
+            other => url.push_str(&format!("%{other:02X}")),
+        }
+    }
+    format!("{url}?{query}")
 }
 
 #[derive(Debug)]

@@ -6,6 +6,8 @@
 //!
 //! *Not here*: what is done about it (`actors::store_writer`, `serve`).
 
+use std::path::Path;
+
 use diesel::result::{DatabaseErrorKind, Error as Diesel};
 
 /// A database error.
@@ -38,6 +40,17 @@ pub enum StoreError {
         path: String,
         /// The first migration that is unknown here.
         version: String,
+    },
+    /// Another program's.
+    #[error(
+        "{path} is a database of another program (it has a table \"{table}\" and is not ours); \
+         point --database-url at another file"
+    )]
+    Foreign {
+        /// The file.
+        path: String,
+        /// One of its tables.
+        table: String,
     },
     /// It could not be opened.
     #[error("cannot open the database {path}: {reason}")]
@@ -76,6 +89,32 @@ impl From<Diesel> for StoreError {
 }
 
 impl StoreError {
+    /// The same for the person who starts a server: which file, and what to do.
+    #[must_use]
+    pub fn at_start(self, path: &Path) -> StoreError {
+        let path = path.display().to_string();
+        let reason = match self {
+            StoreError::Damaged(what) => format!(
+                "it is damaged ({what}); nothing was changed; put a backup in its place, or move \
+                 it away together with jobs/ and spool/ to begin anew"
+            ),
+            StoreError::Transient(what) if what.contains("locked") => format!(
+                "{what}: another program has it locked; `fuser {path}` names it; end it and start \
+                 again"
+            ),
+            StoreError::Transient(what) if what.contains("readonly") => format!(
+                "it cannot be written ({what}); look at the permissions and attributes of the \
+                 file, of those beside it, and of its folder"
+            ),
+            StoreError::Transient(what) if what.contains("full") => {
+                format!("{what}; make room on its disk and start again")
+            }
+            StoreError::Transient(what) => what,
+            other => return other,
+        };
+        StoreError::Open { path, reason }
+    }
+
     /// Whether trying again later makes sense.
     #[must_use]
     pub fn may_pass(&self) -> bool {

@@ -9,6 +9,7 @@
 
 pub mod backend;
 pub mod error;
+pub mod examine;
 pub mod load;
 pub mod lock;
 pub mod migrate;

@@ -5,7 +5,8 @@
 //! *Promises*: a commit is one transaction; it begins by moving `commit_no` from the number
 //! before to its own under its own epoch, so a second server or a commit out of order is
 //! fenced off; updates are guarded by the state they start from and touch exactly one row;
-//! after an error it is known whether the commit is durable before anyone is told.
+//! after an error it is known whether the commit is durable before anyone is told; nothing is
+//! committed to a file that is no longer in its place.
 //!
 //! *Not here*: retries and their timing (`actors::resource_manager`).
 //!
@@ -13,6 +14,9 @@
 //! single-row UPDATE costs a few microseconds, and its row count is the guard. Inserts are
 //! sent as multi-row statements, chunked below SQLite's bound of 32,766 parameters; a few rows
 //! go one by one, since a statement of one row is prepared once and one of *n* rows each time.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use diesel::connection::SimpleConnection;
 use diesel::dsl::not;
@@ -64,6 +68,13 @@ pub struct Writer {
     database: Database,
     conn: Option<SqliteConnection>,
     epoch: Epoch,
+    /// Which file this is: device and inode.
+    file: Option<(u64, u64)>,
+}
+
+/// The file that this path names now.
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 /// Why a commit did not succeed.
@@ -91,8 +102,10 @@ impl Writer {
         let epoch = update(meta::table)
             .set(meta::epoch.eq(meta::epoch + 1))
             .returning(meta::epoch)
-            .get_result::<i64>(&mut conn)?;
-        Ok(Writer { database, conn: Some(conn), epoch: Epoch(epoch) })
+            .get_result::<i64>(&mut conn)
+            .map_err(|e| StoreError::from(e).at_start(database.path()))?;
+        let file = file_at(database.path());
+        Ok(Writer { database, conn: Some(conn), epoch: Epoch(epoch), file })
     }
 
     /// This reign.
@@ -107,6 +120,7 @@ impl Writer {
     /// When it cannot be opened again.
     pub fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
         if self.conn.is_none() {
+            self.in_place()?;
             self.conn = Some(self.database.writer()?);
         }
         self.conn.as_mut().ok_or_else(|| StoreError::Transient("no connection".to_owned()))
@@ -117,6 +131,12 @@ impl Writer {
     /// # Errors
     /// [`CommitError`] says what is known.
     pub fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
+        if let Err(error) = self.in_place() {
+            // Without a connection the outcome of the last try is still open.
+            let known = self.conn.is_some();
+            let say = if known { CommitError::NotCommitted } else { CommitError::Unknown };
+            return Err(say(error));
+        }
         if self.conn.is_none() && self.is_durable(commit)? {
             return Ok(());
         }
@@ -131,6 +151,17 @@ impl Writer {
         // The answer of COMMIT itself may be what was lost: only a new look can tell.
         self.conn = None;
         if self.is_durable(commit)? { Ok(()) } else { Err(CommitError::NotCommitted(error)) }
+    }
+
+    /// SQLite goes on writing to a file that was deleted or moved, and nobody would find again
+    /// what it was told there.
+    fn in_place(&self) -> Result<(), StoreError> {
+        let path = self.database.path();
+        if self.file.is_none() || file_at(path) == self.file {
+            return Ok(());
+        }
+        let path = path.display();
+        Err(StoreError::Transient(format!("{path} was moved, deleted or replaced; put it back")))
     }
 
     fn is_durable(&mut self, commit: &Commit) -> Result<bool, CommitError> {

@@ -83,6 +83,8 @@ pub struct Server {
     pub url: String,
     pub args: Vec<String>,
     pub env: Vec<(String, String)>,
+    /// What starts the binary, if not we: a shell that sets a limit first and then execs.
+    pub wrap: Vec<String>,
     child: Option<Child>,
     agent: ureq::Agent,
 }
@@ -109,6 +111,7 @@ impl Server {
             url: String::new(),
             args: args.iter().map(ToString::to_string).collect(),
             env: Vec::new(),
+            wrap: Vec::new(),
             child: None,
             agent: config.new_agent(),
         }
@@ -123,7 +126,10 @@ impl Server {
     }
 
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_downbeat"));
+        let words = self.wrap.iter().map(String::as_str);
+        let mut words = words.chain([env!("CARGO_BIN_EXE_downbeat")]);
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words);
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(self.data());
         command.args(&self.args).stdin(Stdio::null());
         for name in ["DOWNBEAT_TOKEN", "DOWNBEAT_SERVER", "RUST_LOG"] {
@@ -176,6 +182,13 @@ impl Server {
         let mut child = self.child.take().expect("it runs");
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    /// Waits for its death by another's hand; answers the signal.
+    pub fn died_of(&mut self) -> Option<i32> {
+        use std::os::unix::process::ExitStatusExt;
+        let mut child = self.child.take().expect("it runs");
+        child.wait().unwrap().signal()
     }
 
     /// SIGTERM; answers the exit code.

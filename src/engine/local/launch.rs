@@ -19,7 +19,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::thread::CpuSet;
 
-use super::spool::OrderFile;
+use super::spool::{Folder, OrderFile};
 use super::sys;
 use crate::engine::StreamFile;
 use crate::kernel::ids::CpuId;
@@ -27,27 +27,57 @@ use crate::kernel::ids::CpuId;
 /// How often an open beneath a root is tried while others rename folders around it.
 const BENEATH_TRIES: u32 = 16;
 
-/// Starts the script; answers its pid.
+/// Why no script was started.
+#[derive(Debug)]
+pub struct Failure {
+    /// The sentence for the person who submitted it.
+    pub sentence: String,
+    /// Whether only room on the disk of the data folder is missing: that is the server's
+    /// trouble, not the job's.
+    pub is_full_disk: bool,
+}
+
+impl From<String> for Failure {
+    fn from(sentence: String) -> Failure {
+        Failure { sentence, is_full_disk: false }
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Starts the script whose order is in this folder; answers its pid.
 ///
 /// # Errors
-/// The sentence for the person who submitted it.
-pub fn launch(file: &OrderFile, script: PathBuf, key_name: &str) -> Result<i32, String> {
+/// Why not.
+pub fn launch(file: &OrderFile, folder: &Folder, key_name: &str) -> Result<i32, Failure> {
     let order = &file.order;
     let directory = &order.working_directory;
+    let script = folder.file("script");
+    let is_ours = |path: &Path| path.starts_with(folder.data_dir());
     if order.create_working_directory {
-        std::fs::create_dir_all(directory)
-            .map_err(|e| format!("working directory {}: {}", directory.display(), why(&e)))?;
+        std::fs::create_dir_all(directory).map_err(|e| Failure {
+            sentence: format!("working directory {}: {}", directory.display(), why(&e)),
+            is_full_disk: is_full(&e) && is_ours(directory),
+        })?;
     }
     std::env::set_current_dir(directory)
         .map_err(|e| format!("working directory {}: {}", directory.display(), why(&e)))?;
-    let stdout = open_stream("standard output", &order.stdout)?;
+    let open = |which: &str, stream: &StreamFile| {
+        open_stream(which, stream).map_err(|failure| Failure {
+            is_full_disk: failure.is_full_disk && is_ours(&stream.root),
+            ..failure
+        })
+    };
+    let stdout = open("standard output", &order.stdout)?;
     let separate = (order.stderr != order.stdout)
-        .then(|| open_stream("standard error", &order.stderr))
+        .then(|| open("standard error", &order.stderr))
         .transpose()?;
     let stderr = separate.as_ref().unwrap_or(&stdout);
 
     let Some(program) = file.interpreter.first() else {
-        return Err("the order names no interpreter".to_owned());
+        return Err("the order names no interpreter".to_owned().into());
     };
     let text = |s: &str| CString::new(s).map_err(|_| format!("{s:?} holds a NUL byte"));
     let mut arguments = Vec::with_capacity(3);
@@ -61,7 +91,7 @@ pub fn launch(file: &OrderFile, script: PathBuf, key_name: &str) -> Result<i32, 
     }
     environment.push(text(&format!("{KEY_VARIABLE}={key_name}"))?);
     sys::spawn(&text(program)?, &arguments, &environment, stdout.as_fd(), stderr.as_fd())
-        .map_err(|e| spawn_sentence(program, &e))
+        .map_err(|e| spawn_sentence(program, &e).into())
 }
 
 /// The variable by which a process can be attributed to its attempt.
@@ -100,7 +130,7 @@ fn spawn_sentence(program: &str, error: &io::Error) -> String {
 }
 
 /// Opens one stream for writing, emptied.
-fn open_stream(which: &str, stream: &StreamFile) -> Result<File, String> {
+fn open_stream(which: &str, stream: &StreamFile) -> Result<File, Failure> {
     let shown = stream.root.join(&stream.path);
     let shown = shown.display();
     let root = rustix::fs::openat(
@@ -124,17 +154,19 @@ fn open_stream(which: &str, stream: &StreamFile) -> Result<File, String> {
             .and_then(|()| open_beneath(&root, &stream.path, flags)),
         other => other,
     };
-    let file = File::from(opened.map_err(|e| match e {
+    let is_full_disk = opened.as_ref().is_err_and(|e| is_full(&io::Error::from(*e)));
+    let opened = opened.map_err(|e| match e {
         rustix::io::Errno::XDEV => {
             format!("{which} {shown}: a link leads out of {}", stream.root.display())
         }
         rustix::io::Errno::NXIO => format!("{which} {shown}: is not a regular file"),
         other => format!("{which} {shown}: {}", why(&other.into())),
-    })?);
+    });
+    let file = File::from(opened.map_err(|sentence| Failure { sentence, is_full_disk })?);
     let kind = file.metadata().map_err(|e| format!("{which} {shown}: {}", why(&e)))?.file_type();
     if !kind.is_file() {
         let what = if kind.is_fifo() { "a named pipe" } else { "a device" };
-        return Err(format!("{which} {shown}: is {what}, not a regular file"));
+        return Err(format!("{which} {shown}: is {what}, not a regular file").into());
     }
     // The script shall find an ordinary stream.
     rustix::fs::fcntl_setfl(&file, OFlags::APPEND)

@@ -33,6 +33,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -42,6 +43,7 @@ use rustix::process::Signal;
 use self::link::{Link, Recipe};
 use self::pool::Pool;
 use self::proc::Identity;
+use self::remains::Traceless;
 use self::spool::{FREE_PREFIX, Folder, State};
 use self::watch::{Attempts, held};
 use super::{Control, Engine, EngineError, Key, Later, Order, Sighting};
@@ -172,10 +174,7 @@ impl Inner {
             return Ok(Sighting::Lost);
         }
         let Some(mut file) = folder.open_state()? else {
-            // Sent to the daemon that lives, and not yet begun: it may be in its socket.
-            let sent = entry.map_or(0, |e| e.sent());
-            let on_its_way = sent != 0 && sent == self.link.generation();
-            return Ok(if on_its_way { Sighting::Launching } else { Sighting::NeverStarted });
+            return self.without_state(&name, &folder);
         };
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
@@ -188,13 +187,56 @@ impl Inner {
             }
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let state = folder.read_open_state(&mut file)?;
-                Ok(match state.handle() {
-                    Some(handle) => Sighting::Running { handle, stopping: state.stopping },
-                    None => Sighting::Launching,
-                })
+                let sighting = alive(&state);
+                *held(&self.attempts.entry(&name).seen) = Some(state);
+                Ok(sighting)
             }
             Err(e) => Err(folder.error("state", e.into())),
         }
+    }
+
+    /// What can be said of an attempt that has no `state`: it was never begun, or somebody took
+    /// its folder away. An attempt that lives must not look unbegun: it would run twice.
+    fn without_state(&self, name: &str, folder: &Folder) -> Result<Sighting, EngineError> {
+        let unseen = |e| folder.error("state", e);
+        let entry = self.attempts.entry(name);
+        if let Some(state) = held(&entry.seen).clone()
+            && let Some(supervisor) = self.supervisor(&state)
+        {
+            if proc::find(supervisor).map_err(unseen)?.is_some() {
+                return Ok(alive(&state));
+            }
+            entry.over.store(true, Ordering::Release);
+        }
+        let over = entry.over.load(Ordering::Acquire);
+        if over {
+            // It may have written its record since we looked.
+            return Ok(folder.read_exit()?.map_or(Sighting::Lost, Sighting::Exited));
+        }
+        if entry.sent() != 0 && entry.sent() == self.link.generation() {
+            // Sent to the daemon that lives: it may be in its socket.
+            return Ok(Sighting::Launching);
+        }
+        let daemon = self.link.daemon();
+        match remains::without_folder(name, &self.data_dir, daemon).map_err(unseen)? {
+            Traceless::Nobody => Ok(Sighting::NeverStarted),
+            Traceless::Supervised(supervisor) => {
+                let boot_id = self.boot_id.clone();
+                let state = State { boot_id, supervisor: Some(supervisor), ..State::default() };
+                *held(&entry.seen) = Some(state);
+                Ok(Sighting::Launching)
+            }
+            Traceless::Abandoned => {
+                entry.over.store(true, Ordering::Release);
+                Ok(Sighting::Lost)
+            }
+        }
+    }
+
+    /// What `state` says, or said when it was last seen.
+    fn state(&self, name: &str) -> Result<State, EngineError> {
+        let seen = || held(&self.attempts.get(name)?.seen).clone();
+        Ok(self.folder(name).read_state()?.or_else(seen).unwrap_or_default())
     }
 
     /// The supervisor of an attempt of this boot, if it has said who it is.
@@ -206,7 +248,7 @@ impl Inner {
         let folder = self.folder(name);
         folder.create()?;
         folder.write_control(control)?;
-        let state = folder.read_state()?.unwrap_or_default();
+        let state = self.state(name)?;
         // One that has not said who it is will read the wish before it spawns anything.
         if let Some(supervisor) = self.supervisor(&state) {
             proc::signal(supervisor, Signal::USR1);
@@ -227,28 +269,26 @@ impl Inner {
                 return Err(folder.error("state", io::Error::other(sentence)));
             }
         }
-        let state = folder.read_state()?.unwrap_or_default();
+        let state = self.state(&name)?;
         let them = remains::of_lost(&name, &state, self.link.daemon());
-        remains::kill(&them).map_err(|e| folder.error("state", e))
+        them.and_then(|them| remains::kill(&them)).map_err(|e| folder.error("state", e))
     }
 
     fn processes(&self, key: &Key) -> Result<Vec<i32>, EngineError> {
         let name = key.name();
+        let state = self.state(&name)?;
         let folder = self.folder(&name);
-        let state = folder.read_state()?;
-        let supervisor = state.as_ref().and_then(|state| self.supervisor(state));
-        if let Some(alive) = supervisor.filter(|s| proc::open(*s).is_some()) {
-            return Ok(remains::under_supervisor(alive));
+        let unseen = |e| folder.error("state", e);
+        if let Some(supervisor) = self.supervisor(&state)
+            && proc::find(supervisor).map_err(unseen)?.is_some()
+        {
+            return Ok(remains::under_supervisor(supervisor));
         }
-        // Without a folder only what the processes carry can tell.
-        let lost = match supervisor {
-            Some(_) => matches!(self.reattach(key)?, Sighting::Lost),
-            None => !folder.file("").exists(),
-        };
-        if !lost {
+        if folder.has_exit() {
+            // Written when the last process was gone.
             return Ok(Vec::new());
         }
-        let them = remains::of_lost(&name, &state.unwrap_or_default(), self.link.daemon());
+        let them = remains::of_lost(&name, &state, self.link.daemon()).map_err(unseen)?;
         Ok(them.into_iter().map(|one| one.pid).collect())
     }
 
@@ -258,15 +298,19 @@ impl Inner {
         if folder.has_exit() {
             return Stranger::Ended;
         }
-        match folder.read_state() {
-            Ok(None) => Stranger::Absent,
-            Ok(Some(state)) if state.script.is_some() => {
-                match self.supervisor(&state).and_then(proc::open) {
-                    Some(fd) => Stranger::Alive(fd),
-                    None => Stranger::Passing,
-                }
-            }
-            _ => Stranger::Passing,
+        let seen = || held(&self.attempts.get(name)?.seen).clone();
+        let state = match folder.read_state() {
+            Ok(Some(state)) if state.script.is_some() => state,
+            // One whose `state` was taken away will not say more in it.
+            Ok(None) => match seen() {
+                Some(state) => state,
+                None => return Stranger::Absent,
+            },
+            _ => return Stranger::Passing,
+        };
+        match self.supervisor(&state).and_then(proc::open) {
+            Some(fd) => Stranger::Alive(fd),
+            None => Stranger::Passing,
         }
     }
 
@@ -293,6 +337,14 @@ impl Inner {
                 }
             },
         }
+    }
+}
+
+/// What a state whose supervisor lives says.
+fn alive(state: &State) -> Sighting {
+    match state.handle() {
+        Some(handle) => Sighting::Running { handle, stopping: state.stopping },
+        None => Sighting::Launching,
     }
 }
 
@@ -378,7 +430,13 @@ impl Engine for LocalEngine {
 fn known(spool: &Path) -> Result<Vec<String>, EngineError> {
     let error = |source| EngineError::Spool { path: spool.to_owned(), source };
     let mut names = Vec::new();
-    for entry in fs::read_dir(spool).map_err(error)? {
+    let entries = match fs::read_dir(spool) {
+        Ok(entries) => entries,
+        // Deleted under us; the next launch makes it again.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(names),
+        Err(e) => return Err(error(e)),
+    };
+    for entry in entries {
         let name = entry.map_err(error)?.file_name().to_string_lossy().into_owned();
         if !name.starts_with(FREE_PREFIX) {
             names.push(name);

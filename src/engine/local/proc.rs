@@ -4,7 +4,8 @@
 //! number), the reading of `/proc/<pid>/stat` and of a process's children.
 //!
 //! *Promises*: nothing is signalled by a bare pid: [`open`] answers a pidfd only of the
-//! process that was meant.
+//! process that was meant. Where a wrong "nobody is there" would give CPUs back, not being able
+//! to look (no descriptor left) is an error.
 //!
 //! *Not here*: which processes belong to an attempt (`remains`), who is told to end
 //! (`supervisor`).
@@ -50,13 +51,31 @@ impl Stat {
 /// Longer than any `/proc/<pid>/stat`: 52 numbers and a name.
 const STAT_BYTES_MAX: usize = 2048;
 
-/// Reads a process's state; `None` when there is none with this number.
+/// Reads a process's state; `None` when there is none with this number, or none to be seen.
 #[must_use]
 pub fn stat(pid: i32) -> Option<Stat> {
+    look(pid).ok().flatten()
+}
+
+/// The same, and an error when nobody can look now.
+fn look(pid: i32) -> io::Result<Option<Stat>> {
     // One read into a buffer that is long enough: this happens twice for every job.
     let mut buffer = [0; STAT_BYTES_MAX];
-    let count = fs::File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut buffer).ok()?;
-    let text = &buffer[..count];
+    let read = fs::File::open(format!("/proc/{pid}/stat")).and_then(|mut f| f.read(&mut buffer));
+    Ok(match read {
+        Ok(count) => parse(pid, &buffer[..count]),
+        Err(e) if is_nobody(&e) => None,
+        Err(e) => return Err(e),
+    })
+}
+
+/// Whether an error of `/proc` says that the process is gone, or somebody else's secret.
+fn is_nobody(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+        || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
+}
+
+fn parse(pid: i32, text: &[u8]) -> Option<Stat> {
     // The name may hold anything, spaces and brackets too; it ends at the last bracket.
     let name_end = text.iter().rposition(|b| *b == b')')?;
     let rest = std::str::from_utf8(text.get(name_end + 2..)?).ok()?;
@@ -79,22 +98,41 @@ pub fn myself() -> io::Result<Identity> {
     stat(pid).map(|s| s.identity).ok_or_else(|| io::Error::other("/proc/self/stat is unreadable"))
 }
 
+/// Where the kernel says which boot this is.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
 /// The identity of this boot of the machine.
 ///
 /// # Errors
 /// When `/proc` is not mounted.
 pub fn boot_id() -> io::Result<String> {
-    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+    match fs::read_to_string(BOOT_ID) {
+        Ok(text) => Ok(text.trim().to_owned()),
+        Err(e) => Err(io::Error::other(format!("{BOOT_ID} cannot be read; mount /proc: {e}"))),
+    }
 }
 
 /// A descriptor of exactly this process; `None` when it is gone (even if another process has
 /// its number now).
 #[must_use]
 pub fn open(identity: Identity) -> Option<OwnedFd> {
-    let fd = rustix::process::pidfd_open(Pid::from_raw(identity.pid)?, PidfdFlags::empty()).ok()?;
+    find(identity).ok().flatten()
+}
+
+/// The same, and an error when nobody can look now.
+///
+/// # Errors
+/// When no descriptor is left.
+pub fn find(identity: Identity) -> io::Result<Option<OwnedFd>> {
+    let Some(pid) = Pid::from_raw(identity.pid) else { return Ok(None) };
+    let fd = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(fd) => fd,
+        Err(rustix::io::Errno::SRCH) => return Ok(None),
+        Err(e) => return Err(e.into()),
+    };
     // Looked at after opening: if the number still names the process we mean, so did the
     // descriptor a moment before.
-    (stat(identity.pid)?.identity == identity).then_some(fd)
+    Ok(look(identity.pid)?.is_some_and(|seen| seen.identity == identity).then_some(fd))
 }
 
 /// Sends a signal to exactly this process; answers whether it was there.
@@ -115,6 +153,7 @@ pub fn children(pid: i32) -> Vec<i32> {
             // A kernel built without this file: look at everybody's parent instead.
             Err(e) if e.kind() == io::ErrorKind::NotFound && stat(pid).is_some() => {
                 return all()
+                    .unwrap_or_default()
                     .into_iter()
                     .filter(|s| s.parent == pid)
                     .map(|s| s.identity.pid)
@@ -142,18 +181,41 @@ pub fn visit_descendants(root: i32, mut visit: impl FnMut(&Stat)) {
 }
 
 /// Every process that can be seen.
-#[must_use]
-pub fn all() -> Vec<Stat> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let pids = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter_map(stat).collect()
+///
+/// # Errors
+/// When nobody can look now.
+pub fn all() -> io::Result<Vec<Stat>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        if let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) {
+            found.extend(look(pid)?);
+        }
+    }
+    Ok(found)
 }
 
 /// Whether the environment of a process holds this `NAME=value`.
-#[must_use]
-pub fn environment_holds(pid: i32, entry: &str) -> bool {
-    fs::read(format!("/proc/{pid}/environ"))
-        .is_ok_and(|text| text.split(|b| *b == 0).any(|e| e == entry.as_bytes()))
+///
+/// # Errors
+/// When nobody can look now.
+pub fn environment_holds(pid: i32, entry: &str) -> io::Result<bool> {
+    Ok(words(pid, "environ")?.iter().any(|word| word == entry.as_bytes()))
+}
+
+/// The words of a process's command line; none when it is gone.
+///
+/// # Errors
+/// When nobody can look now.
+pub fn command_line(pid: i32) -> io::Result<Vec<Vec<u8>>> {
+    words(pid, "cmdline")
+}
+
+fn words(pid: i32, file: &str) -> io::Result<Vec<Vec<u8>>> {
+    match fs::read(format!("/proc/{pid}/{file}")) {
+        Ok(text) => Ok(text.split(|b| *b == 0).map(<[u8]>::to_vec).collect()),
+        Err(e) if is_nobody(&e) => Ok(Vec::new()),
+        Err(e) => Err(e),
+    }
 }
 
 /// Whether two processes run the same program file.

@@ -12,6 +12,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -20,6 +21,7 @@ use rustix::process::Signal;
 use super::launch::KEY_VARIABLE;
 use super::proc::{self, Identity, Stat};
 use super::spool::State;
+use super::stepd;
 
 /// How long one call waits for what it killed to be gone; a process stuck in the kernel is
 /// seen again by the next call.
@@ -40,9 +42,11 @@ pub fn under_supervisor(supervisor: Identity) -> Vec<i32> {
 }
 
 /// The living processes of an attempt whose supervisor is gone. `daemon` is the step daemon.
-#[must_use]
-pub fn of_lost(name: &str, state: &State, daemon: Option<i32>) -> Vec<Identity> {
-    let everybody: Vec<Stat> = proc::all().into_iter().filter(Stat::is_alive).collect();
+///
+/// # Errors
+/// When nobody can look now: then nobody may say that none is left.
+pub fn of_lost(name: &str, state: &State, daemon: Option<i32>) -> io::Result<Vec<Identity>> {
+    let everybody: Vec<Stat> = proc::all()?.into_iter().filter(Stat::is_alive).collect();
     let me = i32::try_from(std::process::id()).unwrap_or_default();
     let entry = format!("{KEY_VARIABLE}={name}");
     let session = state.supervisor.filter(|s| number_is_still_theirs(*s, &everybody));
@@ -53,14 +57,14 @@ pub fn of_lost(name: &str, state: &State, daemon: Option<i32>) -> Vec<Identity> 
         session.is_some_and(|s| seen.session == s.pid && later(s))
             || group.is_some_and(|g| seen.group == g.pid && later(g))
             || daemon.is_some_and(|d| seen.parent == d && !proc::same_program(pid, d))
-            || proc::environment_holds(pid, &entry)
     };
     let ours = |pid: i32| pid == me || Some(pid) == daemon;
-    let mut pids: HashSet<i32> = everybody
-        .iter()
-        .filter(|seen| !ours(seen.identity.pid) && belongs(seen))
-        .map(|seen| seen.identity.pid)
-        .collect();
+    let mut pids: HashSet<i32> = HashSet::new();
+    for seen in everybody.iter().filter(|seen| !ours(seen.identity.pid)) {
+        if belongs(seen) || proc::environment_holds(seen.identity.pid, &entry)? {
+            pids.insert(seen.identity.pid);
+        }
+    }
     // And whoever they begot, whatever those have made of themselves.
     loop {
         let more = everybody.iter().filter(|s| pids.contains(&s.parent) && !ours(s.identity.pid));
@@ -70,7 +74,39 @@ pub fn of_lost(name: &str, state: &State, daemon: Option<i32>) -> Vec<Identity> 
         }
         pids.extend(more);
     }
-    everybody.iter().map(|s| s.identity).filter(|i| pids.contains(&i.pid)).collect()
+    Ok(everybody.iter().map(|s| s.identity).filter(|i| pids.contains(&i.pid)).collect())
+}
+
+/// Who is left of an attempt whose folder in the spool was taken away.
+#[derive(Debug)]
+pub enum Traceless {
+    /// Nobody.
+    Nobody,
+    /// Its script, below a living supervisor.
+    Supervised(Identity),
+    /// Processes of it, and no supervisor.
+    Abandoned,
+}
+
+/// Looks for an attempt without its folder: by the key that its script carries, and by the
+/// parent of whoever carries it.
+///
+/// # Errors
+/// When nobody can look now.
+pub fn without_folder(name: &str, data_dir: &Path, daemon: Option<i32>) -> io::Result<Traceless> {
+    let them = of_lost(name, &State::default(), None)?;
+    let theirs = |pid: i32| them.iter().any(|one| one.pid == pid);
+    for seen in them.iter().filter_map(|one| proc::stat(one.pid)) {
+        // A supervisor is a fork of a step daemon of this folder, with its command line.
+        if !theirs(seen.parent)
+            && Some(seen.parent) != daemon
+            && proc::command_line(seen.parent)?.ends_with(&stepd::command_line(data_dir))
+            && let Some(parent) = proc::stat(seen.parent)
+        {
+            return Ok(Traceless::Supervised(parent.identity));
+        }
+    }
+    Ok(if them.is_empty() { Traceless::Nobody } else { Traceless::Abandoned })
 }
 
 /// Whether a session or group with this number can only be the recorded one: Linux gives a
@@ -83,13 +119,19 @@ fn number_is_still_theirs(recorded: Identity, everybody: &[Stat]) -> bool {
 /// Kills them, waits a little for their end, answers how many there were.
 ///
 /// # Errors
-/// When the system cannot wait.
+/// When the system cannot wait, or no descriptor is left to kill even one with.
 pub fn kill(them: &[Identity]) -> io::Result<usize> {
     let mut dying: Vec<OwnedFd> = Vec::new();
     for one in them {
-        if let Some(fd) = proc::open(*one) {
-            let _ = rustix::process::pidfd_send_signal(&fd, Signal::KILL);
-            dying.push(fd);
+        match proc::find(*one) {
+            Ok(Some(fd)) => {
+                let _ = rustix::process::pidfd_send_signal(&fd, Signal::KILL);
+                dying.push(fd);
+            }
+            Ok(None) => {}
+            // The others are seen by the next call, which these have made room for.
+            Err(_) if !dying.is_empty() => break,
+            Err(e) => return Err(e),
         }
     }
     let seen = dying.len();

@@ -151,6 +151,12 @@ impl Folder {
         Folder { path }
     }
 
+    /// The data folder it is in.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        self.path.ancestors().nth(2).unwrap_or(&self.path)
+    }
+
     /// The key's name.
     fn name(&self) -> &str {
         self.path.file_name().and_then(|n| n.to_str()).unwrap_or_default()
@@ -162,12 +168,22 @@ impl Folder {
         self.path.join(name)
     }
 
-    /// Creates it, for this user alone; answers whether it is new.
+    /// Creates it, for this user alone; answers whether it is new. A spool that was deleted is
+    /// made again; a data folder is not.
     ///
     /// # Errors
     /// When the system refuses.
     pub fn create(&self) -> Result<bool, EngineError> {
-        match fs::DirBuilder::new().mode(0o700).create(&self.path) {
+        let make = |path: &Path| fs::DirBuilder::new().mode(0o700).create(path);
+        let made = match (make(&self.path), self.path.parent()) {
+            (Err(e), Some(spool)) if e.kind() == io::ErrorKind::NotFound => {
+                // Somebody else may be making it too.
+                let _there = make(spool);
+                make(&self.path)
+            }
+            (made, _) => made,
+        };
+        match made {
             Ok(()) => Ok(true),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(e) => Err(self.error("", e)),

@@ -245,6 +245,7 @@ impl Daemon {
             soft_nofile: self.soft_nofile,
             all_cpus: self.all_cpus,
             may_lower_oom_score: self.may_lower_oom_score,
+            owed: Vec::new(),
         };
         // The parent's copy of the post, its lock and pipe included, goes with this closure.
         match sys::fork(move || supervisor::run(post)) {
@@ -290,6 +291,15 @@ impl Log {
             drop(file.write_all(line.as_bytes()));
         }
     }
+}
+
+/// How the command line of this folder's step daemon ends, and of the supervisors it forks.
+#[must_use]
+pub fn command_line(data_dir: &Path) -> [Vec<u8>; 4] {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = data_dir.as_os_str().as_bytes();
+    // Each word ends with a NUL byte, so an empty one is last.
+    [b"stepd".to_vec(), b"--data-dir".to_vec(), folder.to_vec(), Vec::new()]
 }
 
 /// Who holds the lock of this data folder's step daemon, and during which boot.

@@ -6,7 +6,8 @@
 //! *Promises*: the limit is kept while no server runs, on the monotonic clock; a record is
 //! written only when no process of the tree is left; a script that ends by itself leaves no
 //! survivor; a cancel found before the spawn means that no script ever starts; no signal but
-//! KILL and the server's poke moves it.
+//! KILL and the server's poke moves it. What a full disk does not take is kept and written
+//! later; a folder that was deleted is made again for the record.
 //!
 //! *Not here*: starting the script (`launch`), what the record means (`kernel`).
 
@@ -36,8 +37,11 @@ const SWEEP_PAUSE_MAX: Duration = Duration::from_secs(1);
 const SWEEPS_BEFORE_PRIORITY: u32 = 3;
 /// The priority then asked for (refused to ordinary users, who go on as before).
 const RACE_NICE: i32 = -15;
-/// Between two attempts to write a record on a full disk.
+/// Between two attempts to write something on a full disk.
 const RECORD_PAUSE: Duration = Duration::from_secs(1);
+/// How long a record is kept for a data folder that is not there: who moved it by mistake has
+/// put it back by then; after that nobody wants the record.
+const HOME_GONE_BOUND: Duration = Duration::from_secs(600);
 /// What the out-of-memory killer shall think of a supervisor that holds 50 KiB and the truth.
 const OOM_SCORE: &str = "-900";
 /// Where that is said.
@@ -61,6 +65,8 @@ pub struct Post {
     pub all_cpus: CpuSet,
     /// See [`may_lower_oom_score`].
     pub may_lower_oom_score: bool,
+    /// What `state` did not take yet.
+    pub owed: Vec<u8>,
 }
 
 /// Whether this system allows us to protect supervisors from the out-of-memory killer: tried
@@ -73,9 +79,9 @@ pub fn may_lower_oom_score() -> bool {
 
 /// Lives through one attempt. Runs in a child forked by the step daemon; its answer is the
 /// process's exit code.
-pub fn run(post: Post) -> i32 {
+pub fn run(mut post: Post) -> i32 {
     sys::close_all_but(vec![post.state.as_raw_fd(), post.report.as_raw_fd()]);
-    let record = attempt(&post).unwrap_or_else(|sentence| ExitRecord {
+    let record = attempt(&mut post).unwrap_or_else(|sentence| ExitRecord {
         version: EXIT_VERSION,
         exit_code: None,
         stop: None,
@@ -91,7 +97,7 @@ pub fn run(post: Post) -> i32 {
 }
 
 /// From the order to the record, or to a sentence why no script was started.
-fn attempt(post: &Post) -> Result<ExitRecord, String> {
+fn attempt(post: &mut Post) -> Result<ExitRecord, String> {
     // Neither can fail here: a fresh fork leads no group, and every Linux in use knows the call.
     let _ = rustix::process::setsid();
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
@@ -101,15 +107,7 @@ fn attempt(post: &Post) -> Result<ExitRecord, String> {
     note(post, &State::supervisor_line(me, &post.boot_id));
     let file = post.folder.read_order().map_err(|e| e.to_string())?;
     if post.folder.read_control().cancel {
-        return Ok(ExitRecord {
-            version: EXIT_VERSION,
-            exit_code: None,
-            stop: Some(Stop::Cancelled),
-            launch_error: None,
-            handle: None,
-            end_time: clock::now(),
-            usage: Usage::default(),
-        });
+        return Ok(cancelled_before_start());
     }
     if let Some(soft) = post.soft_nofile {
         let hard = rustix::process::getrlimit(Resource::Nofile).maximum;
@@ -117,7 +115,7 @@ fn attempt(post: &Post) -> Result<ExitRecord, String> {
         let _ = rustix::process::setrlimit(Resource::Nofile, limit);
     }
     let pinned = file.order.pin && launch::pin(&file.order.cpus);
-    let pid = launch::launch(&file, post.folder.file("script"), &post.name)?;
+    let Some(pid) = spawn(post, &file)? else { return Ok(cancelled_before_start()) };
     let start_time = clock::now();
     let started = clock::monotonic();
     if pinned {
@@ -147,18 +145,76 @@ fn attempt(post: &Post) -> Result<ExitRecord, String> {
     Ok(watch.until_the_end(Handle { pid, start_time }))
 }
 
+/// Starts the script; `None` when it was cancelled first. As long as the server's own disk is
+/// full nothing has run and nothing is the job's fault, so this waits for room.
+fn spawn(post: &mut Post, file: &OrderFile) -> Result<Option<i32>, String> {
+    loop {
+        match launch::launch(file, &post.folder, &post.name) {
+            Ok(pid) => return Ok(Some(pid)),
+            Err(failure) if failure.is_full_disk => {
+                let _poked = sys::wait_child_or_poke(Some(RECORD_PAUSE));
+                let _told = settle(post);
+                if post.folder.read_control().cancel {
+                    return Ok(None);
+                }
+            }
+            Err(failure) => return Err(failure.sentence),
+        }
+    }
+}
+
+fn cancelled_before_start() -> ExitRecord {
+    ExitRecord {
+        version: EXIT_VERSION,
+        exit_code: None,
+        stop: Some(Stop::Cancelled),
+        launch_error: None,
+        handle: None,
+        end_time: clock::now(),
+        usage: Usage::default(),
+    }
+}
+
 /// Writes the record, however long the disk stays full; meanwhile the lock says that we live.
-/// Only a folder that was removed is proof that nobody wants it.
+/// A folder that was deleted under us is made again: nobody who means it well removes one whose
+/// record is not written.
 fn keep(post: &Post, record: &ExitRecord) {
-    while post.folder.write_exit(record).is_err() && post.folder.file("").exists() {
+    let mut home_gone = Duration::ZERO;
+    while post.folder.write_exit(record).is_err() {
+        let made = post.folder.create().is_ok_and(|new| new);
+        if made {
+            continue;
+        }
+        if !post.folder.data_dir().exists() {
+            home_gone += RECORD_PAUSE;
+            if home_gone > HOME_GONE_BOUND {
+                return;
+            }
+        }
         let _poked = sys::wait_child_or_poke(Some(RECORD_PAUSE));
     }
 }
 
-/// Adds a line to `state`. When the disk is full the line is missing: the lock still says
-/// "alive" and the record will still say how it ended.
-fn note(post: &Post, line: &str) {
-    drop((&post.state).write_all(line.as_bytes()));
+/// Adds a line to `state`. What does not fit on a full disk is owed: until it is paid the lock
+/// says "alive".
+fn note(post: &mut Post, line: &str) {
+    post.owed.extend_from_slice(line.as_bytes());
+    let _paid = settle(post);
+}
+
+/// Pays what is owed to `state`, going on where a write stopped; answers whether there was
+/// something to pay and nothing is left.
+fn settle(post: &mut Post) -> bool {
+    if post.owed.is_empty() {
+        return false;
+    }
+    while !post.owed.is_empty() {
+        match (&post.state).write(&post.owed) {
+            Ok(written) if written > 0 => drop(post.owed.drain(..written)),
+            _ => return false,
+        }
+    }
+    true
 }
 
 /// Tells the daemon, if there is one and its pipe has room.
@@ -183,7 +239,7 @@ enum Phase {
 
 /// One attempt under watch.
 struct Watch<'a> {
-    post: &'a Post,
+    post: &'a mut Post,
     file: &'a OrderFile,
     me: i32,
     script: i32,
@@ -199,8 +255,17 @@ impl Watch<'_> {
             if self.exit_code.is_some() && matches!(self.phase, Phase::Running { .. }) {
                 self.phase = Phase::Killing { sweeps: 0, pause: SWEEP_PAUSE };
             }
-            let timeout = self.act();
-            if sys::wait_child_or_poke(timeout) {
+            let mut timeout = self.act();
+            if !self.post.owed.is_empty() {
+                timeout = Some(timeout.map_or(RECORD_PAUSE, |due| due.min(RECORD_PAUSE)));
+            }
+            let poked = sys::wait_child_or_poke(timeout);
+            // Until now nobody could know whom to poke.
+            let told_late = settle(self.post);
+            if told_late {
+                hint(self.post, &Report::Changed(self.post.name.clone()));
+            }
+            if poked || told_late {
                 self.read_control();
             }
         }

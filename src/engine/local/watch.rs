@@ -10,12 +10,13 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
 use super::report::Report;
+use super::spool::State;
 
 /// A mutex whose holder cannot leave half a change behind: its poison says nothing.
 pub fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -29,6 +30,10 @@ pub struct Entry {
     pub hint: Notify,
     /// The lock of a lost attempt, so that nobody else takes it.
     pub lost: Mutex<Option<File>>,
+    /// What its `state` said last, for when that is taken away.
+    pub seen: Mutex<Option<State>>,
+    /// Whether its end was reported, or found: without a record it is lost.
+    pub over: AtomicBool,
     sent: AtomicU64,
 }
 
@@ -79,8 +84,10 @@ impl Attempts {
         };
         // An attempt that is unknown here was collected: a late hint about it is no news.
         if let Some(entry) = self.get(name) {
-            if matches!(report, Report::NotTaken(_)) {
-                entry.set_sent(0);
+            match report {
+                Report::NotTaken(_) => entry.set_sent(0),
+                Report::Ended(..) => entry.over.store(true, Ordering::Release),
+                Report::Changed(_) | Report::Ready => {}
             }
             entry.hint.notify_one();
         }

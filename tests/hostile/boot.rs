@@ -1,0 +1,181 @@
+//! *Purpose*: numbers that no longer mean what they meant: another boot, another process.
+//!
+//! *Owns*: a boot id that changed under the database; a stranger with a recorded pid.
+//!
+//! *Promises*: nothing is started twice, nobody is signalled by a bare number, a true record
+//! counts whoever wrote it when.
+//!
+//! *Not here*: what the engine answers (`tests/engine_conformance.rs`).
+
+use std::fs;
+use std::process::{Child, Command};
+
+use serde_json::json;
+
+use crate::common::{Server, processes_of, signal, until};
+use crate::help::{Foreign, Marks, alive, ends_as, parent, script_of, spool_of, ticks, until_file};
+
+/// What a power cut leaves: no process of this installation.
+fn cut_power(server: &mut Server) {
+    server.kill();
+    kill_all(server);
+}
+
+fn kill_all(server: &Server) {
+    for pid in processes_of(&server.data()) {
+        signal(pid, "KILL");
+    }
+    until("everything to be dead", || {
+        let left = processes_of(&server.data());
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+    });
+}
+
+fn pretend_another_boot(server: &Server) {
+    let mut other = Foreign::open(&server.database());
+    other.does("UPDATE resource_allocations SET boot_id = 'another' WHERE NOT released");
+}
+
+#[test]
+fn after_a_reboot_running_jobs_are_node_fail_and_the_queue_runs() {
+    let mut server = Server::start();
+    let marks = Marks::of(&server);
+    let running: Vec<i64> =
+        (0..3).map(|n| server.run(&marks.script(&format!("r{n}"), "sleep 600", 1))).collect();
+    // One ends while no server runs: its true record survives the cut.
+    let go = server.dir.path().join("go");
+    let wait = until_file(&go);
+    let last = server.run(&marks.script("last", &wait, 9));
+    for id in running.iter().chain([&last]) {
+        server.started(*id);
+    }
+    let queue: Vec<i64> =
+        (0..3).map(|n| server.run(&marks.script(&format!("q{n}"), "true", 8))).collect();
+    server.kill();
+    fs::write(go, "").unwrap();
+    let record = spool_of(&server, last).join("exit");
+    until("the record", || if record.exists() { Ok(()) } else { Err("none".to_owned()) });
+    kill_all(&server);
+    pretend_another_boot(&server);
+    server.up();
+    for id in &running {
+        let job = ends_as(&server, *id, "NODE_FAIL", None);
+        assert!(job["error"].as_str().unwrap().contains("restarted"), "{job}");
+    }
+    ends_as(&server, last, "FAILED", Some("9:0"));
+    for (n, id) in queue.iter().enumerate() {
+        ends_as(&server, *id, "FAILED", Some("8:0"));
+        assert_eq!(marks.starts(&format!("q{n}")), 1);
+    }
+    for n in 0..3 {
+        assert_eq!(marks.starts(&format!("r{n}")), 1, "nothing is started twice");
+    }
+    assert_eq!(marks.starts("last"), 1);
+    server.is_clean();
+}
+
+#[test]
+fn after_a_reboot_without_a_spool_running_jobs_are_node_fail() {
+    let mut server = Server::start();
+    let marks = Marks::of(&server);
+    let id = server.run(&marks.script("lost", "sleep 600", 1));
+    let big = server.submit(&json!({"script": marks.script("next", "true", 8), "cpus": 4}));
+    server.started(id);
+    cut_power(&mut server);
+    fs::remove_dir_all(server.data().join("spool")).unwrap();
+    pretend_another_boot(&server);
+    server.up();
+    ends_as(&server, id, "NODE_FAIL", None);
+    ends_as(&server, big, "FAILED", Some("8:0"));
+    assert_eq!((marks.starts("lost"), marks.starts("next")), (1, 1));
+    server.is_clean();
+}
+
+/// Somebody who has nothing to do with any of this.
+struct Stranger(Child);
+
+impl Stranger {
+    fn start() -> Stranger {
+        Stranger(Command::new("sleep").arg("600").spawn().unwrap())
+    }
+    fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        let _dead = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+/// Lets the dead attempt's records name the stranger, started when the dead one was.
+fn lend_the_numbers(server: &Server, job: i64, stranger: &Stranger) {
+    let state = spool_of(server, job).join("state");
+    let text = fs::read_to_string(&state).unwrap();
+    let lent: String = text
+        .lines()
+        .map(|line| {
+            let words: Vec<&str> = line.split(' ').collect();
+            let pid = stranger.pid().to_string();
+            let [word, _, ticks, rest] = words[..] else { return format!("{line}\n") };
+            format!("{word} {pid} {ticks} {rest}\n")
+        })
+        .collect();
+    assert!(lent.contains(&format!("supervisor {} ", stranger.pid())), "{lent}");
+    fs::write(&state, lent).unwrap();
+    let mut other = Foreign::open(&server.database());
+    other.does(&format!(
+        "UPDATE jobs SET process_id = {0} WHERE id = {job}; \
+         UPDATE resource_allocations SET process_id = {0} WHERE job_id = {job}",
+        stranger.pid()
+    ));
+}
+
+#[test]
+fn a_stranger_with_a_recorded_number_is_never_signalled() {
+    let mut server = Server::start();
+    let marks = Marks::of(&server);
+    let id = server.run(&marks.script("lost", "sleep 600", 1));
+    let script = script_of(&server.started(id));
+    cut_power(&mut server);
+    let stranger = Stranger::start();
+    assert_ne!(ticks(stranger.pid()), 0);
+    lend_the_numbers(&server, id, &stranger);
+    server.up();
+    let job = ends_as(&server, id, "NODE_FAIL", None);
+    assert!(job["error"].as_str().unwrap().contains("supervisor"), "{job}");
+    assert!(alive(stranger.pid()), "the stranger was killed");
+    assert!(!alive(script));
+    assert_eq!(marks.starts("lost"), 1);
+    server.is_clean();
+}
+
+#[test]
+fn a_cancel_never_reaches_a_stranger_with_a_recorded_number() {
+    let mut server = Server::start();
+    let id = server.run("sleep 600");
+    let script = script_of(&server.started(id));
+    // The supervisor lives, but its records name somebody else from now on.
+    let supervisor = parent(script);
+    let stranger = Stranger::start();
+    lend_the_numbers(&server, id, &stranger);
+    let answer = server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).expect(202);
+    assert_eq!(answer.json()["state"], "COMPLETING");
+    signal(supervisor, "USR1");
+    ends_as(&server, id, "CANCELLED", Some("0:15"));
+    assert!(alive(stranger.pid()), "the stranger was killed");
+    // And once more with everybody dead: the cancel is asked while nobody can answer it.
+    let id = server.run("sleep 600");
+    server.started(id);
+    cut_power(&mut server);
+    lend_the_numbers(&server, id, &stranger);
+    server.up();
+    server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({}));
+    let job = server.ended(id);
+    assert!(matches!(job["state"].as_str(), Some("NODE_FAIL" | "CANCELLED")), "{job}");
+    assert!(job["exit_code"].is_null(), "{job}");
+    assert!(alive(stranger.pid()), "the stranger was killed");
+    server.is_clean();
+}

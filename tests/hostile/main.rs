@@ -1,0 +1,27 @@
+//! *Purpose*: the real binary in hostile surroundings: full disks, broken databases, strangers
+//! with borrowed numbers, vanished folders, scripts that fight back.
+//!
+//! *Owns*: one file per theme.
+//!
+//! *Promises*: whatever is taken away is taken from one server's own folder or process; a case
+//! that cannot be staged on this machine says `SKIPPED`; no case leaves a mount, a cgroup or
+//! a process behind.
+//!
+//! *Not here*: kills at chosen instants (`tests/process.rs`), faults inside one commit
+//! (`tests/simulation`), one engine without a server (`tests/engine_conformance.rs`).
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod boot;
+mod crowd;
+mod database;
+mod disk;
+mod help;
+mod limits;
+mod scripts;
+mod spool;
+mod stopped;
+mod world;
