@@ -118,6 +118,12 @@ impl ResourceManagerActor {
     }
 
     fn put(&mut self, step: Step, droppable: bool, ticket: Ticket, ctx: &mut Context<Self>) {
+        if step.changes.is_empty() {
+            if let Some(ticket) = self.outbox.follow(ticket) {
+                ticket.done();
+            }
+            return;
+        }
         self.outbox.push(step, droppable, ticket);
         self.wake();
         if self.outbox.len() >= OUTBOX_MAX {
@@ -370,9 +376,6 @@ impl Handler<CancelJobs> for ResourceManagerActor {
     fn handle(&mut self, message: CancelJobs, ctx: &mut Self::Context) -> Self::Result {
         let (outcomes, step) = self.kernel.cancel(&message.jobs, &message.principal, clock::now());
         let (reply, answer) = oneshot::channel();
-        if step.changes.is_empty() {
-            return Box::pin(async move { outcomes });
-        }
         self.put(step, false, Ticket::Cancelled(reply, outcomes), ctx);
         Box::pin(async { answer.await.unwrap_or_default() })
     }
@@ -419,7 +422,7 @@ impl Handler<Observed> for ResourceManagerActor {
             Ok(step) => step,
             Err(Refused::Stale) => {
                 log::debug!("{word} of attempt {attempt} came late or twice");
-                return Box::pin(async {});
+                Step::default()
             }
             Err(Refused::Illegal) => panic!("{word} of attempt {attempt} is impossible"),
         };
