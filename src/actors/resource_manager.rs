@@ -285,13 +285,16 @@ impl ResourceManagerActor {
         if self.stopping {
             return Err(SubmitRefused::Stopping);
         }
-        if let Some((why, _)) = &self.trouble {
-            return Err(SubmitRefused::NothingStored(why.clone()));
+        // A key that is under way comes first: its jobs may be stored already, and as long as
+        // that is not known "nothing stored" would be a lie to whoever asks a second time.
+        if let Some(key) = &message.key
+            && let KeyCheck::LookAgain(at) = self.outbox.check_key(&key.key, key.read_at)
+        {
+            return Err(SubmitRefused::LookAgain(at));
         }
-        let Some(key) = &message.key else { return Ok(()) };
-        match self.outbox.check_key(&key.key, key.read_at) {
-            KeyCheck::Fresh => Ok(()),
-            KeyCheck::LookAgain(at) => Err(SubmitRefused::LookAgain(at)),
+        match &self.trouble {
+            Some((why, _)) => Err(SubmitRefused::NothingStored(why.clone())),
+            None => Ok(()),
         }
     }
 }
