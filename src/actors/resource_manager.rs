@@ -21,7 +21,7 @@
 //! all else is kept and tried again with back-off under the same number; meanwhile new
 //! submissions are refused at once. Jobs run on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -36,7 +36,7 @@ use super::messages::{
 use crate::clock;
 use crate::kernel::change::{Change, Effect, IdempotencyKey, Step};
 use crate::kernel::ids::{Attempt, CommitNo, Epoch, JobId};
-use crate::kernel::kernel::{Cancelled, Kernel};
+use crate::kernel::kernel::{Cancelled, Kernel, Live};
 use crate::kernel::outbox::{Commit, KeyCheck, Outbox};
 use crate::kernel::transition::Refused;
 use crate::kernel::view::{QueueView, Snapshot};
@@ -87,6 +87,9 @@ pub struct ResourceManagerActor {
     outbox: Outbox<Ticket>,
     outlets: Outlets,
     executors: HashMap<Attempt, ExecutorAddr>,
+    /// Attempts whose cancel is durable and whose executor has not been made yet (it comes with
+    /// the first sweep). The kernel may know of cancels that are not durable.
+    owed_stops: HashSet<Attempt>,
     /// A wake-up was sent whose plan has not come yet.
     plan_due: bool,
     /// A plan has come and its step is not durable yet: the scheduler waits for the answer and
@@ -103,7 +106,9 @@ impl ResourceManagerActor {
     /// Takes up the kernel as loaded at boot, after the commit `last`.
     #[must_use]
     pub fn new(kernel: Kernel, epoch: Epoch, last: CommitNo, outlets: Outlets) -> Self {
+        let cancelled = kernel.live().values().filter(|live| live.state.is_being_cancelled());
         ResourceManagerActor {
+            owed_stops: cancelled.map(Live::attempt).collect(),
             kernel,
             outbox: Outbox::new(epoch, last),
             outlets,
@@ -228,6 +233,8 @@ impl ResourceManagerActor {
             Effect::Stop(attempt) => {
                 if let Some(executor) = self.executors.get(&attempt) {
                     executor.stop.do_send(StopAttempt);
+                } else {
+                    self.owed_stops.insert(attempt);
                 }
             }
             Effect::Retire(attempt) => {
@@ -443,18 +450,13 @@ impl Handler<LookAtAll> for ResourceManagerActor {
 
     fn handle(&mut self, _: LookAtAll, _: &mut Self::Context) -> usize {
         let mut made = 0;
-        let live: Vec<(Attempt, bool)> = self
-            .kernel
-            .live()
-            .values()
-            .map(|l| (l.attempt(), l.state.is_being_cancelled()))
-            .collect();
-        for (attempt, cancelled) in live {
+        let live: Vec<Attempt> = self.kernel.live().values().map(Live::attempt).collect();
+        for attempt in live {
             if let Some(executor) = self.executors.get(&attempt) {
                 executor.look.do_send(Look);
             } else if !self.launch_is_under_way(attempt) {
                 let executor = (self.outlets.make_executor)(attempt, false);
-                if cancelled {
+                if self.owed_stops.remove(&attempt) {
                     executor.stop.do_send(StopAttempt);
                 }
                 self.executors.insert(attempt, executor);
