@@ -343,6 +343,57 @@ fn a_key_in_flight_makes_the_second_request_look_again() {
 }
 
 #[test]
+fn a_key_whose_commit_is_in_trouble_is_not_told_that_nothing_is_stored() {
+    run(async {
+        let mut bench = bench();
+        let with_key = || SubmitJobs {
+            key: Some(KeyAsked { key: "k".into(), body_hash: "h".into(), read_at: CommitNo(0) }),
+            ..submit(1)
+        };
+        let first = actix_rt::spawn(bench.manager.send(with_key()));
+        let (_, answer) = bench.commit().await;
+        answer.send(Err(CommitError::Unknown(full()))).unwrap();
+        let (_, answer) = bench.commit().await;
+        let second = bench.manager.send(with_key()).await.unwrap();
+        assert_eq!(second, Err(SubmitRefused::LookAgain(CommitNo(1))), "it may be stored");
+        let keyless = bench.manager.send(submit(1)).await.unwrap();
+        assert!(matches!(keyless, Err(SubmitRefused::NothingStored(_))), "{keyless:?}");
+        answer.send(Ok(())).unwrap();
+        first.await.unwrap().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_second_cancel_is_answered_when_the_first_is_durable() {
+    run(async {
+        let mut bench = bench();
+        let submitted = actix_rt::spawn(bench.manager.send(submit(1)));
+        let (_, answer) = bench.commit().await;
+        answer.send(Ok(())).unwrap();
+        submitted.await.unwrap().unwrap().unwrap();
+        let cancel = || CancelJobs { jobs: vec![JobId(1)], principal: "me".into() };
+        let first = actix_rt::spawn(bench.manager.send(cancel()));
+        let cancelling = loop {
+            // The scheduler is a probe: the wake-up after the submission has no plan.
+            let plan = ApplyPlan { plan: Plan::default() };
+            bench.manager.send(plan).await.unwrap();
+            if let Ok(taken) = bench.durable.try_recv() {
+                break taken;
+            }
+        };
+        let second = actix_rt::spawn(bench.manager.send(cancel()));
+        for _ in 0..20 {
+            // Long enough for an answer that waits for nothing.
+            bench.manager.send(GetQueueView).await.unwrap();
+        }
+        assert!(!second.is_finished(), "a crash now would undo what it was told");
+        cancelling.1.send(Ok(())).unwrap();
+        assert_eq!(first.await.unwrap().unwrap(), [Cancelled::Ended]);
+        assert_eq!(second.await.unwrap().unwrap(), [Cancelled::NotLive]);
+    });
+}
+
+#[test]
 fn a_doubled_fact_is_answered_and_changes_nothing() {
     run(async {
         let mut bench = bench();

@@ -60,7 +60,7 @@ impl Source {
 
     /// A file of unit tests only.
     fn is_test(&self) -> bool {
-        self.path.ends_with("tests.rs")
+        self.path.ends_with("tests.rs") || self.path.contains("/tests/")
     }
 
     /// The text without comments and unit tests, line for line as long as the file.

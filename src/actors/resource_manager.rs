@@ -21,7 +21,7 @@
 //! all else is kept and tried again with back-off under the same number; meanwhile new
 //! submissions are refused at once. Jobs run on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -37,9 +37,9 @@ use super::messages::{
 use crate::clock;
 use crate::kernel::change::{Change, Effect, IdempotencyKey, Step};
 use crate::kernel::ids::{Attempt, CommitNo, Epoch, JobId};
-use crate::kernel::kernel::{Cancelled, Kernel};
+use crate::kernel::kernel::{Cancelled, Kernel, Live};
 use crate::kernel::outbox::{Commit, KeyCheck, Outbox};
-use crate::kernel::transition::{JobState, Refused};
+use crate::kernel::transition::Refused;
 use crate::kernel::view::{QueueView, Snapshot};
 use crate::observe::metrics::Metrics;
 use crate::store::write::CommitError;
@@ -87,6 +87,9 @@ pub struct ResourceManagerActor {
     outbox: Outbox<Ticket>,
     outlets: Outlets,
     executors: HashMap<Attempt, ExecutorAddr>,
+    /// Attempts whose cancel is durable and whose executor has not been made yet (it comes with
+    /// the first sweep). The kernel may know of cancels that are not durable.
+    owed_stops: HashSet<Attempt>,
     /// A wake-up was sent whose plan has not come yet.
     plan_due: bool,
     /// A plan has come and its step is not durable yet: the scheduler waits for the answer and
@@ -105,7 +108,9 @@ impl ResourceManagerActor {
     /// Takes up the kernel as loaded at boot, after the commit `last`.
     #[must_use]
     pub fn new(kernel: Kernel, epoch: Epoch, last: CommitNo, outlets: Outlets) -> Self {
+        let cancelled = kernel.live().values().filter(|live| live.state.is_being_cancelled());
         ResourceManagerActor {
+            owed_stops: cancelled.map(Live::attempt).collect(),
             kernel,
             outbox: Outbox::new(epoch, last),
             outlets,
@@ -121,6 +126,12 @@ impl ResourceManagerActor {
     }
 
     fn put(&mut self, step: Step, droppable: bool, ticket: Ticket, ctx: &mut Context<Self>) {
+        if step.changes.is_empty() {
+            if let Some(ticket) = self.outbox.follow(ticket) {
+                ticket.done();
+            }
+            return;
+        }
         self.outbox.push(step, droppable, ticket);
         self.wake();
         if self.outbox.len() >= OUTBOX_MAX {
@@ -232,6 +243,8 @@ impl ResourceManagerActor {
             Effect::Stop(attempt) => {
                 if let Some(executor) = self.executors.get(&attempt) {
                     executor.stop.do_send(StopAttempt);
+                } else {
+                    self.owed_stops.insert(attempt);
                 }
             }
             Effect::Retire(attempt) => {
@@ -289,13 +302,16 @@ impl ResourceManagerActor {
         if self.stopping {
             return Err(SubmitRefused::Stopping);
         }
-        if let Some((why, _)) = &self.trouble {
-            return Err(SubmitRefused::NothingStored(why.clone()));
+        // A key that is under way comes first: its jobs may be stored already, and as long as
+        // that is not known "nothing stored" would be a lie to whoever asks a second time.
+        if let Some(key) = &message.key
+            && let KeyCheck::LookAgain(at) = self.outbox.check_key(&key.key, key.read_at)
+        {
+            return Err(SubmitRefused::LookAgain(at));
         }
-        let Some(key) = &message.key else { return Ok(()) };
-        match self.outbox.check_key(&key.key, key.read_at) {
-            KeyCheck::Fresh => Ok(()),
-            KeyCheck::LookAgain(at) => Err(SubmitRefused::LookAgain(at)),
+        match &self.trouble {
+            Some((why, _)) => Err(SubmitRefused::NothingStored(why.clone())),
+            None => Ok(()),
         }
     }
 }
@@ -380,9 +396,6 @@ impl Handler<CancelJobs> for ResourceManagerActor {
     fn handle(&mut self, message: CancelJobs, ctx: &mut Self::Context) -> Self::Result {
         let (outcomes, step) = self.kernel.cancel(&message.jobs, &message.principal, clock::now());
         let (reply, answer) = oneshot::channel();
-        if step.changes.is_empty() {
-            return Box::pin(async move { outcomes });
-        }
         self.put(step, false, Ticket::Cancelled(reply, outcomes), ctx);
         Box::pin(async { answer.await.unwrap_or_default() })
     }
@@ -429,7 +442,7 @@ impl Handler<Observed> for ResourceManagerActor {
             Ok(step) => step,
             Err(Refused::Stale) => {
                 log::debug!("{word} of attempt {attempt} came late or twice");
-                return Box::pin(async {});
+                Step::default()
             }
             Err(Refused::Illegal) => panic!("{word} of attempt {attempt} is impossible"),
         };
@@ -469,22 +482,18 @@ impl Handler<LookAtAll> for ResourceManagerActor {
 
     fn handle(&mut self, _: LookAtAll, _: &mut Self::Context) -> usize {
         let mut made = 0;
-        let known = |state: &JobState| match state.handle() {
+        let known = |live: &Live| match live.state.handle() {
             Some(_) => Known::Started,
             None => Known::Ordered,
         };
-        let live: Vec<(Attempt, bool, Known)> = self
-            .kernel
-            .live()
-            .values()
-            .map(|l| (l.attempt(), l.state.is_being_cancelled(), known(&l.state)))
-            .collect();
-        for (attempt, cancelled, known) in live {
+        let live: Vec<(Attempt, Known)> =
+            self.kernel.live().values().map(|l| (l.attempt(), known(l))).collect();
+        for (attempt, known) in live {
             if let Some(executor) = self.executors.get(&attempt) {
                 executor.look.do_send(Look);
             } else if !self.launch_is_under_way(attempt) {
                 let executor = (self.outlets.make_executor)(attempt, known);
-                if cancelled {
+                if self.owed_stops.remove(&attempt) {
                     executor.stop.do_send(StopAttempt);
                 }
                 self.executors.insert(attempt, executor);

@@ -4,8 +4,9 @@
 //! idempotency keys that readers cannot have seen yet.
 //!
 //! *Promises*: one commit is in flight at a time; steps are committed in the order of the
-//! kernel's decisions; a ticket is answered and an effect is caused only after its commit; a
-//! submission that was given up is answered, and its effects never happen.
+//! kernel's decisions; a ticket is answered and an effect is caused only after its commit, and
+//! one without changes only after the commits of all that was decided before it; a submission
+//! that was given up is answered, and its effects never happen.
 //!
 //! *Not here*: when to flush (`actors::resource_manager`), how to commit (`store::write`).
 
@@ -36,7 +37,7 @@ pub struct Commit {
     pub steps: Vec<Arc<Vec<Change>>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Waiting<T> {
     changes: Arc<Vec<Change>>,
     effects: Vec<Effect>,
@@ -46,7 +47,7 @@ struct Waiting<T> {
     ticket: T,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct InFlight<T> {
     commit: Commit,
     steps: Vec<Waiting<T>>,
@@ -85,8 +86,9 @@ pub enum KeyCheck {
     LookAgain(CommitNo),
 }
 
-/// The outbox. `T` is whatever answers a waiting caller.
-#[derive(Debug)]
+/// The outbox. `T` is whatever answers a waiting caller; where that can be cloned so can the
+/// outbox, for whoever explores more than one future of it.
+#[derive(Clone, Debug)]
 pub struct Outbox<T> {
     epoch: Epoch,
     next_no: CommitNo,
@@ -116,6 +118,21 @@ impl<T> Outbox<T> {
         self.waiting.push(Waiting { changes: Arc::new(changes), effects, droppable, ticket });
     }
 
+    /// Something was answered without a change of its own. What it rests on may not be durable
+    /// yet (the second of two equal cancels, a fact that came twice), so its ticket is answered
+    /// with the last of that. Hands the ticket back when all that was decided is durable.
+    #[must_use]
+    pub fn follow(&mut self, ticket: T) -> Option<T> {
+        let last = if self.waiting.is_empty() {
+            let Some(flight) = &mut self.in_flight else { return Some(ticket) };
+            &mut flight.steps
+        } else {
+            &mut self.waiting
+        };
+        last.push(Waiting { changes: Arc::default(), effects: vec![], droppable: false, ticket });
+        None
+    }
+
     fn next_free_no(&self) -> CommitNo {
         CommitNo(self.next_no.0 + i64::from(self.in_flight.is_some()))
     }
@@ -130,6 +147,13 @@ impl<T> Outbox<T> {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.in_flight.is_none() && self.waiting.is_empty()
+    }
+
+    /// Every step that is not known to be durable, with its ticket: those of the commit in
+    /// flight, then those that wait. To look at.
+    pub fn steps(&self) -> impl Iterator<Item = (&[Change], &T)> {
+        let in_flight = self.in_flight.iter().flat_map(|flight| &flight.steps);
+        in_flight.chain(&self.waiting).map(|step| (&step.changes[..], &step.ticket))
     }
 
     /// How many steps wait.
@@ -242,4 +266,30 @@ fn keys_of(changes: &[Change]) -> impl Iterator<Item = Arc<str>> + '_ {
         Change::Key(key) => Some(Arc::clone(&key.key)),
         _ => None,
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::ids::CpuId;
+    use super::super::kernel::{Memory, Reign};
+    use super::*;
+
+    #[test]
+    fn what_rests_on_an_undurable_decision_is_answered_with_it() {
+        let reign = Reign { boot_id: "boot".into(), nonce: "n".into() };
+        let kernel = Kernel::load([CpuId(0)], reign, Memory::default()).unwrap();
+        let mut outbox = Outbox::new(Epoch(1), CommitNo(0));
+        assert_eq!(outbox.follow("nothing is owed"), Some("nothing is owed"));
+        outbox.push(Step::default(), false, "first cancel");
+        assert_eq!(outbox.follow("second, before it leaves"), None);
+        let commit = outbox.take(&kernel).unwrap();
+        assert_eq!(outbox.follow("third, in flight"), None);
+        // A refusal keeps all three: nobody has been told anything.
+        let dropped = outbox.give_up_submissions(commit.no);
+        assert_eq!((dropped.tickets, dropped.retry.is_some()), (vec![], true));
+        let told = outbox.settle(commit.no).tickets;
+        assert_eq!(told, ["first cancel", "second, before it leaves", "third, in flight"]);
+        assert_eq!(outbox.follow("afterwards"), Some("afterwards"));
+    }
 }

@@ -1,25 +1,32 @@
-//! *Purpose*: a million random lives of kernel and outbox against a fake disk and a fake engine.
+//! *Purpose*: millions of random steps of kernel and outbox against a fake disk and a fake engine.
 //!
-//! *Owns*: the simulated world; faults: lost and doubled messages, lost commit answers, refused
-//! commits, crashes at each edge of a commit, clock jumps both ways.
+//! *Owns*: the count of steps and seeds, and the least number of each fault.
 //!
 //! *Promises*: one seed is one run; invariants hold after each step; when the faults stop, every
-//! job ends and no CPU is held. A failing seed prints the command that repeats it.
+//! job ends and no CPU is held; a fault that silently stops happening fails the test. A failing
+//! seed prints the command that repeats it.
 //!
-//! *Not here*: real processes (`tests/process.rs`).
+//! *Not here*: real processes (`tests/process.rs`), every way there is (`tests/model`).
 
 #![allow(clippy::unwrap_used)]
 
-mod disk;
-mod engine;
+mod count;
+#[path = "../protocol/mod.rs"]
+mod protocol;
+mod trouble;
 mod world;
 
+use std::time::Instant;
+
+use count::Count;
 use world::World;
 
-/// The promise of the project: at least so many steps in each run of the tests.
-const STEPS_MIN: u64 = 1_000_000;
-/// Steps of one seed before the faults stop.
-const STEPS_PER_SEED: u64 = 3_000;
+/// The promise of the project is a million steps in each run of the tests; this many still take
+/// seconds.
+const STEPS_MIN: u64 = 4_000_000;
+/// Steps of one seed before the faults stop: some hundred jobs and a dozen crashes, and yet a
+/// failing seed is repeated in a blink.
+const STEPS_PER_SEED: u64 = 10_000;
 
 fn run(seed: u64) -> World {
     let mut world = World::new(seed);
@@ -31,14 +38,11 @@ fn run(seed: u64) -> World {
 }
 
 #[test]
-fn a_million_random_steps_break_nothing_and_end_every_job() {
-    let first = match std::env::var("DOWNBEAT_SIM_SEED") {
-        Ok(seed) => seed.parse().expect("DOWNBEAT_SIM_SEED is a number"),
-        Err(_) => 1,
-    };
-    let once = std::env::var_os("DOWNBEAT_SIM_SEED").is_some();
-    let (mut steps, mut seeds, mut jobs, mut crashes, mut lost_answers, mut refused) =
-        (0, 0, 0, 0, 0, 0);
+fn millions_of_random_steps_break_nothing_and_end_every_job() {
+    let once = std::env::var("DOWNBEAT_SIM_SEED").ok();
+    let first: u64 = once.as_ref().map_or(1, |seed| seed.parse().expect("a number"));
+    let (mut steps, mut seeds, mut overtaken, mut count) = (0, 0, 0, Count::default());
+    let start = Instant::now();
     for seed in first.. {
         let world = std::panic::catch_unwind(|| run(seed)).unwrap_or_else(|_| {
             panic!(
@@ -47,20 +51,20 @@ fn a_million_random_steps_break_nothing_and_end_every_job() {
         });
         seeds += 1;
         steps += world.steps;
-        jobs += world.jobs_acknowledged();
-        crashes += world.crashes;
-        lost_answers += world.lost_answers;
-        refused += world.refused_commits;
-        if once || steps >= STEPS_MIN {
+        count.add(&world.count);
+        overtaken = overtaken.max(world.overtaken_max);
+        if once.is_some() || steps >= STEPS_MIN {
             break;
         }
     }
+    let seconds = start.elapsed().as_secs_f64();
     println!(
-        "simulation: {steps} steps, {seeds} seeds from {first}, {jobs} jobs, {crashes} crashes, \
-         {lost_answers} lost commit answers, {refused} refused commits"
+        "simulation: {steps} steps, {seeds} seeds from {first}, {seconds:.1} s, a head was overtaken \
+         at most {overtaken} times; {count}"
     );
-    assert!(once || steps >= STEPS_MIN, "only {steps} steps");
-    assert!(once || (crashes > 500 && lost_answers > 1_000 && refused > 1_000));
+    if once.is_none() {
+        assert_eq!(count.too_rare(), Vec::<String>::new(), "happened too rarely to prove much");
+    }
 }
 
 #[test]

@@ -1,51 +1,59 @@
-//! *Purpose*: one seed's world: server memory, disk, engine, messages, clock.
+//! *Purpose*: one seed's world: clients, server, disk, engine, clock.
 //!
 //! *Owns*: the order of everything, drawn from the seed.
 //!
-//! *Promises*: after each step the shared invariants hold, and those that only an outsider can
-//! see: no tree lives without CPUs, no job is lost, none starts twice, no code is invented.
+//! *Promises*: after each step the kernel's invariants hold and those that only an outsider can
+//! see (`protocol::judge`, `protocol::clients`); when the faults stop, everything comes to rest.
 //!
-//! *Not here*: the invariants of the kernel itself (`kernel::check`).
+//! *Not here*: what a step does (`protocol`), faults (`trouble`).
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use downbeat::kernel::change::{Effect, Step};
-use downbeat::kernel::check;
-use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
+use downbeat::kernel::ids::{Attempt, CommitNo, JobId};
 use downbeat::kernel::job::{CpusAsked, JobRequest, JobSpec, LimitAsked, Site, StateWord};
-use downbeat::kernel::kernel::{Kernel, Reign};
-use downbeat::kernel::outbox::{Commit, Outbox};
-use downbeat::kernel::policy::plan;
+use downbeat::kernel::kernel::Cancelled;
 use downbeat::kernel::time::Time;
-use downbeat::kernel::transition::Refused;
 
-use super::disk::Disk;
-use super::engine::Engine;
+use super::count::{Count, Event};
+use super::protocol::clients::Clients;
+use super::protocol::disk::{Disk, Luck, Told};
+use super::protocol::engine::{Engine, Tree};
+use super::protocol::executor::Circumstances;
+use super::protocol::judge;
+use super::protocol::server::{Edge, Flight, Reply, Server, Submission};
 
-const CPUS: u32 = 4;
+pub const CPUS: u32 = 4;
+/// Beyond so many waiting jobs nothing is submitted: a longer queue shows nothing new.
+const QUEUE_MAX: usize = 50;
+/// A commit of so many steps gathered them while another one was slow.
+const MANY_STEPS: usize = 8;
+/// How often jobs behind the head may be granted while one job stays the head, before that is
+/// starvation: 23 is the most that a run has shown, 59 with a policy that forgets reservations.
+const OVERTAKEN_MAX: u32 = 40;
+/// Steps within which a world without faults must come to rest: many times what it takes.
+const REST_MAX: u64 = 200_000;
 
-#[derive(Debug)]
-enum Ticket {
-    Submission(Vec<JobId>),
-    Other,
-}
+/// No reader has looked for this key in the reign of this server.
+const NEVER_READ: CommitNo = CommitNo(-1);
 
 pub struct World {
-    rng: fastrand::Rng,
-    now: Time,
-    disk: Disk,
-    engine: Engine,
-    kernel: Kernel,
-    outbox: Outbox<Ticket>,
-    /// Sent to the writer; once the disk has acted, whether it is durable is under way.
-    commit: Option<(Commit, Option<bool>)>,
-    acknowledged: BTreeSet<JobId>,
-    faults: bool,
+    pub rng: fastrand::Rng,
+    pub now: Time,
+    pub disk: Disk,
+    pub engine: Engine,
+    pub server: Server,
+    pub clients: Clients,
+    pub faults: bool,
     pub steps: u64,
-    pub crashes: u64,
-    pub lost_answers: u64,
-    pub refused_commits: u64,
+    pub count: Count,
+    /// Until when the writer is busy.
+    pub writer_busy_until: u64,
+    names: u64,
+    /// Submissions with a key that may be sent again, and what their reader saw.
+    keyed: Vec<Submission>,
+    /// The head of the queue and how often it was overtaken.
+    head: (Option<JobId>, u32),
+    pub overtaken_max: u32,
 }
 
 fn site() -> Site {
@@ -58,259 +66,315 @@ fn site() -> Site {
     }
 }
 
-fn boot(disk: &mut Disk) -> (Kernel, Outbox<Ticket>) {
-    let memory = disk.boot();
-    let reign = Reign { boot_id: "boot".into(), nonce: disk.epoch.to_string().into() };
-    let kernel = Kernel::load((0..CPUS).map(CpuId), reign, memory).unwrap();
-    (kernel, Outbox::new(Epoch(disk.epoch), CommitNo(disk.commit_no)))
-}
-
 impl World {
     pub fn new(seed: u64) -> World {
-        let mut disk = Disk::default();
-        let (kernel, outbox) = boot(&mut disk);
+        let (mut disk, mut engine) = (Disk::default(), Engine::default());
+        engine.daemon_is_ready();
+        let server = Server::boot(CPUS, &mut disk, &engine);
         World {
             rng: fastrand::Rng::with_seed(seed),
             now: Time(1_000_000_000_000),
             disk,
-            engine: Engine::default(),
-            kernel,
-            outbox,
-            commit: None,
-            acknowledged: BTreeSet::new(),
+            engine,
+            server,
+            clients: Clients::default(),
             faults: true,
             steps: 0,
-            crashes: 0,
-            lost_answers: 0,
-            refused_commits: 0,
+            count: Count::default(),
+            writer_busy_until: 0,
+            names: 0,
+            keyed: Vec::new(),
+            head: (None, 0),
+            overtaken_max: 0,
         }
+    }
+
+    /// Whether a fault with this chance happens now.
+    pub fn unlucky(&mut self, one_in: u32) -> bool {
+        self.faults && self.rng.u32(..one_in) == 0
     }
 
     pub fn step(&mut self) {
         self.steps += 1;
         self.now = Time(self.now.0 + self.rng.i64(0..2_000_000));
         match self.rng.u8(..100) {
-            0..8 if self.faults && self.kernel.queue().len() < 50 => self.submit(),
-            8..12 if self.faults => self.cancel(),
-            12..30 => self.schedule(),
-            30..50 => self.flush(),
-            50..70 => self.answer(),
-            70..86 => self.engine.advance(&mut self.rng, self.now, self.faults),
-            86..97 => self.observe_one(),
-            97 if self.faults => self.jump(),
-            98 if self.faults && self.rng.bool() => self.crash(),
+            0..4 if self.faults => self.submit(),
+            4..6 if self.faults => self.cancel(),
+            6..14 => self.server.think(self.now),
+            14..22 => self.apply_plan(),
+            22..31 => self.flush(),
+            31..41 => self.write(),
+            41..51 => self.answer(),
+            51..65 => self.follow(),
+            65..75 => self.deliver(),
+            75..96 => self.engine_step(),
+            96..98 => self.sweep(),
+            98 if self.faults => self.trouble(),
             _ => {}
         }
-        self.check();
+        judge::no_cpu_leaks(&self.server, &self.disk, &self.engine);
+        judge::stops_follow_cancels(&self.server, &self.disk);
     }
 
     fn submit(&mut self) {
-        let specs: Vec<Arc<JobSpec>> = (0..self.rng.u32(1..4))
-            .map(|_| {
-                let mut request = JobRequest::new("true");
-                request.cpus = CpusAsked::Count(i64::from(self.rng.u32(1..=CPUS)));
-                request.priority = self.rng.i64(0..3);
-                if self.rng.bool() {
-                    request.limit = LimitAsked::Seconds(self.rng.i64(1..600));
-                }
-                Arc::new(JobSpec::try_from((request, &site())).unwrap())
-            })
-            .collect();
-        let (ids, step) = self.kernel.submit(specs, &"test".into(), self.now);
-        self.outbox.push(step, true, Ticket::Submission(ids));
+        if self.server.kernel.queue().len() >= QUEUE_MAX {
+            return;
+        }
+        let again = !self.keyed.is_empty() && self.rng.u8(..4) == 0;
+        let asked = if again { self.old_submission() } else { Some(self.new_submission()) };
+        let Some(asked) = asked else { return };
+        self.clients.send(&asked.names());
+        if let Some(reply) = self.server.submit(asked, self.now) {
+            self.hear(vec![reply]);
+        }
+    }
+
+    fn new_submission(&mut self) -> Submission {
+        let specs = (0..self.rng.u32(1..4)).map(|_| self.spec()).collect();
+        let key = (self.rng.u8(..3) == 0)
+            .then(|| (format!("key {}", self.names), CommitNo(self.server.snapshot.commit_no.0)));
+        let asked = Submission { specs, key };
+        if asked.key.is_some() {
+            self.keyed.push(asked.clone());
+        }
+        asked
+    }
+
+    fn spec(&mut self) -> Arc<JobSpec> {
+        self.names += 1;
+        let mut request = JobRequest::new("true");
+        request.name = Some(format!("job {}", self.names));
+        request.cpus = CpusAsked::Count(i64::from(self.rng.u32(1..=CPUS)));
+        request.priority = self.rng.i64(0..3);
+        if self.rng.bool() {
+            request.limit = LimitAsked::Seconds(self.rng.i64(1..600));
+        }
+        Arc::new(JobSpec::try_from((request, &site())).unwrap())
+    }
+
+    /// A client sends a keyed submission again. Its reader looks first, now or some time ago.
+    fn old_submission(&mut self) -> Option<Submission> {
+        let i = self.rng.usize(..self.keyed.len());
+        let (key, read_at) = self.keyed[i].key.clone()?;
+        if read_at == NEVER_READ || self.rng.bool() {
+            self.keyed[i].key = Some((key.clone(), self.server.snapshot.commit_no));
+            if self.disk.keys.contains_key(&key) {
+                // Answered from the table.
+                self.count.happened(Event::KeyFoundStored);
+                self.keyed.swap_remove(i);
+                return None;
+            }
+        }
+        self.count.happened(Event::KeySentAgain);
+        Some(self.keyed[i].clone())
+    }
+
+    /// What a reader of a former server saw is not carried to the next: the request died with it.
+    pub fn forget_reads(&mut self) {
+        for (_, read_at) in self.keyed.iter_mut().filter_map(|asked| asked.key.as_mut()) {
+            *read_at = NEVER_READ;
+        }
     }
 
     fn cancel(&mut self) {
-        if self.acknowledged.is_empty() {
-            return;
-        }
-        let newest = self.acknowledged.last().unwrap().0;
-        let id = JobId((newest - self.rng.i64(0..20)).max(1));
-        let (_, step) = self.kernel.cancel(&[id], &"test".into(), self.now);
-        self.push(step);
-    }
-
-    fn schedule(&mut self) {
-        let mut plan = plan(&self.kernel.view(), self.now);
-        if self.faults && self.rng.u8(..10) == 0 {
-            // A plan made of an old view: doubled, unknown and ended jobs.
-            plan.start.extend(self.acknowledged.iter().rev().take(2));
-            plan.start.push(JobId(i64::MAX));
-        }
-        let (_, _, step) = self.kernel.start(&plan, self.now);
-        self.push(step);
-    }
-
-    /// A step without changes has nothing to wait for.
-    fn push(&mut self, step: Step) {
-        if !step.changes.is_empty() {
-            self.outbox.push(step, false, Ticket::Other);
+        let Some(id) = self.a_job_to_cancel() else { return };
+        self.clients.asked.insert(id);
+        // Impatient clients ask twice.
+        for _ in 0..self.rng.u8(1..3) {
+            if let Some(reply) = self.server.cancel(id, self.now) {
+                self.hear(vec![reply]);
+            }
         }
     }
 
-    /// The commit leaves, or the disk acts on the one that has left.
-    fn flush(&mut self) {
-        match &mut self.commit {
-            None => self.commit = self.outbox.take(&self.kernel).map(|c| (c, None)),
-            Some((commit, result @ None)) => {
-                let durable = !(self.faults && self.rng.u8(..8) == 0);
-                *result = Some(durable);
-                self.refused_commits += u64::from(!durable);
-                if durable {
-                    self.disk.apply(commit);
+    /// One that runs, or one of the newest: waiting, starting, or ended long ago.
+    fn a_job_to_cancel(&mut self) -> Option<JobId> {
+        let alive: Vec<JobId> = self.engine.alive.keys().map(|attempt| attempt.job).collect();
+        let id = if !alive.is_empty() && self.rng.bool() {
+            alive[self.rng.usize(..alive.len())]
+        } else {
+            JobId(self.clients.stored.last_key_value()?.0.0 - self.rng.i64(0..15))
+        };
+        self.clients.stored.contains_key(&id).then_some(id)
+    }
+
+    pub fn hear(&mut self, replies: Vec<Reply>) {
+        for reply in replies {
+            match &reply {
+                Reply::Submitted(_, ids) => {
+                    for _ in ids {
+                        self.count.happened(Event::JobAcknowledged);
+                    }
                 }
+                Reply::NothingStored(_) => self.count.happened(Event::SubmissionRefused),
+                Reply::LookAgain(_) => self.count.happened(Event::ToldToLookAgain),
+                Reply::Cancelled(_, Cancelled::NotLive) => {}
+                Reply::Cancelled(..) => self.count.happened(Event::CancelAcknowledged),
             }
-            Some((_, Some(_))) => {}
+            self.clients.hear(reply, &self.disk);
         }
     }
 
-    /// The writer's answer arrives. Where the answer of COMMIT itself was lost, the writer reads
-    /// the commit number and answers as the disk has it, so what arrives is the truth, late.
+    fn apply_plan(&mut self) {
+        let Some(mut plan) = self.server.plan.take() else { return };
+        if self.unlucky(10) {
+            // Doubled, unknown and ended jobs.
+            plan.start.extend(self.clients.stored.keys().rev().take(2));
+            plan.start.push(JobId(i64::MAX));
+            self.server.plan = Some(plan.clone());
+        }
+        let head = self.server.kernel.queue().iter().next().map(|q| q.id);
+        let (started, stale) = self.server.apply_plan(&plan, self.now);
+        self.count.happened_if(Event::PlanStale, stale > 0);
+        if head != self.head.0 {
+            self.head = (head, 0);
+        }
+        if head.is_some() && self.server.kernel.queue().iter().next().map(|q| q.id) == head {
+            self.head.1 += started;
+            self.overtaken_max = self.overtaken_max.max(self.head.1);
+            assert!(self.head.1 <= OVERTAKEN_MAX, "job {head:?} starves");
+        }
+    }
+
+    fn flush(&mut self) {
+        let steps = self.server.flush();
+        self.count.happened_if(Event::ManyStepsInOneCommit, steps >= MANY_STEPS);
+        if steps == 0 {
+            self.server.send_again();
+            return;
+        }
+        self.writer_busy_until = self.steps;
+        if self.unlucky(12) {
+            self.count.happened(Event::SlowCommit);
+            self.writer_busy_until += self.rng.u64(20..150);
+        }
+    }
+
+    fn write(&mut self) {
+        if self.steps < self.writer_busy_until {
+            return;
+        }
+        let luck = self.luck();
+        let Flight::Sent(commit) = &self.server.flight else { return };
+        let (no, before) = (commit.no.0, self.disk.commit_no);
+        match self.server.write(&mut self.disk, luck) {
+            Some(Told::NotCommitted) => self.count.happened(Event::CommitRefused),
+            Some(Told::Durable) if before == no => self.count.happened(Event::FoundDurableAtRetry),
+            Some(Told::Durable) => {
+                self.count.happened_if(Event::CommitAnswerLost, luck == Luck::AnswerLost);
+            }
+            Some(Told::Unknown) if self.disk.commit_no == no => {
+                self.count.happened(Event::OutcomeUnknownDurable);
+            }
+            Some(Told::Unknown) => self.count.happened(Event::OutcomeUnknownNotDurable),
+            None => {}
+        }
+        self.look_at_disk();
+    }
+
+    /// Another disk image: what was told to anyone, and what has ended, is true.
+    pub fn look_at_disk(&mut self) {
+        self.clients.check_refused(&self.disk);
+        judge::ends_are_true(&self.disk, &self.engine, &self.clients);
+        for job in std::mem::take(&mut self.disk.just_ended) {
+            let row = &self.disk.rows[&job];
+            self.count.happened(match row.state {
+                StateWord::Completed => Event::Completed,
+                StateWord::Failed => Event::Failed,
+                StateWord::Cancelled => Event::Cancelled,
+                StateWord::Timeout => Event::TimedOut,
+                _ => Event::LostToTheNode,
+            });
+            let times = row.end.as_ref().and_then(|e| Some((e.handle?.start_time, e.end_time)));
+            self.count.happened_if(Event::EndedBeforeItStarted, times.is_some_and(|(s, e)| e < s));
+        }
+    }
+
+    fn luck(&mut self) -> Luck {
+        match self.rng.u8(..if self.faults { 30 } else { 1 }) {
+            29 => Luck::Refused,
+            28 => Luck::AnswerLost,
+            27 => Luck::DurableBlind,
+            26 => Luck::RefusedBlind,
+            _ => Luck::Fine,
+        }
+    }
+
     fn answer(&mut self) {
-        if self.faults && self.rng.u8(..6) == 0 {
-            self.lost_answers += u64::from(matches!(&self.commit, Some((_, Some(_)))));
+        let cut = self.unlucky(25).then(|| self.rng.usize(..4));
+        match self.server.answer(&self.disk, &mut self.engine, cut) {
+            Ok(replies) => self.hear(replies),
+            Err((edge, replies)) => {
+                self.hear(replies);
+                self.count.happened(match edge {
+                    Edge::BeforeEffects => Event::CrashBeforeEffects,
+                    Edge::AmongEffects => Event::CrashAmongEffects,
+                    Edge::BeforeReplies => Event::CrashBeforeReplies,
+                    Edge::AmongReplies => Event::CrashAmongReplies,
+                });
+                self.start_again();
+            }
+        }
+    }
+
+    fn follow(&mut self) {
+        let attempts: Vec<Attempt> =
+            self.server.executors.iter().filter(|(_, e)| e.awake).map(|(a, _)| *a).collect();
+        if attempts.is_empty() {
             return;
         }
-        let Some((commit, Some(durable))) = self.commit.take_if(|(_, result)| result.is_some())
-        else {
-            return;
+        let attempt = attempts[self.rng.usize(..attempts.len())];
+        let stop_is_lost = self.unlucky(4);
+        let given = Circumstances {
+            now: self.now,
+            control_arrives: !stop_is_lost,
+            killed_die: !self.unlucky(3),
         };
-        if !durable {
-            let dropped = self.outbox.give_up_submissions(commit.no);
-            for ticket in dropped.tickets {
-                let Ticket::Submission(ids) = ticket else { panic!("only submissions") };
-                assert!(ids.iter().all(|id| !self.disk.rows.contains_key(id)), "nothing stored");
-            }
-            self.commit = dropped.retry.map(|commit| (commit, None));
+        let executor = &self.server.executors[&attempt];
+        let stops = executor.stop && executor.can_step(&self.engine);
+        let alive = self.engine.alive.contains_key(&attempt);
+        self.count.happened_if(Event::StopLost, stops && alive && stop_is_lost);
+        self.server.follow(attempt, &self.disk, &mut self.engine, given);
+        let lost = self.engine.spool.get(&attempt).is_some_and(|f| f.tree == Some(Tree::Lost));
+        self.count.happened_if(Event::KilledTwice, lost && alive && !given.killed_die);
+    }
+
+    fn deliver(&mut self) {
+        if self.server.mail.is_empty() {
             return;
         }
-        let settled = self.outbox.settle(commit.no);
-        let pending = self.disk.rows.values().filter(|r| r.state == StateWord::Pending).count();
-        assert_eq!(settled.snapshot.pending, pending as u64, "the snapshot is the disk's truth");
-        let held: usize = self.disk.rows.values().map(|r| r.cpus.len()).sum();
-        assert_eq!(settled.snapshot.used_cpus as usize, held, "the snapshot is the disk's truth");
-        for effect in settled.effects {
-            self.cause(effect);
-        }
-        for ticket in settled.tickets {
-            if let Ticket::Submission(ids) = ticket {
-                self.acknowledged.extend(ids);
-            }
-        }
-    }
-
-    fn cause(&mut self, effect: Effect) {
-        match effect {
-            Effect::Admit(jobs) => self.kernel.admit(jobs),
-            Effect::Launch(attempt) => self.engine.launch(attempt),
-            Effect::Stop(attempt) => self.engine.stop(attempt),
-            Effect::Retire(attempt) => {
-                assert!(!self.engine.is_alive(attempt), "{attempt} retired alive");
-            }
-        }
-    }
-
-    /// A message about an attempt arrives; it may be of any attempt, old or new, and come twice.
-    fn observe_one(&mut self) {
-        let known: Vec<Attempt> = self.engine.attempts.keys().copied().collect();
-        let live = self.disk.live_attempts();
-        let pool = if self.rng.u8(..5) == 0 { &known } else { &live };
-        if pool.is_empty() {
+        let i = self.rng.usize(..self.server.mail.len());
+        if self.unlucky(20) {
+            self.count.happened(Event::MailLost);
+            self.server.lose_mail(i);
             return;
         }
-        let attempt = pool[self.rng.usize(..pool.len())];
-        for _ in 0..if self.faults { self.rng.u8(1..3) } else { 1 } {
-            self.observe(attempt);
-        }
+        // The first of twenty copies is dropped in the end: mail is not kept for ever.
+        let doubled = self.server.mail.len() < 20 && self.unlucky(5);
+        self.count.happened_if(Event::MailDoubled, doubled);
+        let stale = self.server.hear(i, doubled, &mut self.engine, self.now);
+        self.count.happened_if(Event::StaleFact, stale);
     }
 
-    fn observe(&mut self, attempt: Attempt) {
-        if !self.disk.live_attempts().contains(&attempt) && self.engine.look(attempt).is_none() {
-            return;
-        }
-        let Some(fact) = self.engine.look(attempt) else {
-            // NeverStarted after a crash: ordering it again is safe.
-            self.engine.launch(attempt);
-            return;
-        };
-        match self.kernel.fact(attempt, fact, self.now) {
-            Ok(step) => self.outbox.push(step, false, Ticket::Other),
-            Err(Refused::Stale) => {}
-            Err(Refused::Illegal) => panic!("an illegal fact about {attempt}"),
-        }
-    }
-
-    fn jump(&mut self) {
-        self.now = Time(self.now.0 + self.rng.i64(-86_400_000_000..86_400_000_000));
-    }
-
-    fn crash(&mut self) {
-        self.crashes += 1;
-        if let Some((commit, None)) = &self.commit
-            && self.rng.bool()
-        {
-            self.disk.apply(commit);
-        }
-        self.commit = None;
-        (self.kernel, self.outbox) = boot(&mut self.disk);
-        // Boot asks about each live attempt; a cancel that was committed is ordered again.
-        for attempt in self.disk.live_attempts() {
-            if self.disk.rows[&attempt.job].completing.is_some() {
-                self.engine.stop(attempt);
-            }
-            self.engine.launch(attempt);
-        }
-    }
-
-    fn check(&self) {
-        check::all(&self.kernel).unwrap();
-        for (attempt, n) in &self.engine.spawns {
-            assert_eq!(*n, 1, "{attempt} started twice");
-        }
-        // A tree that lives holds its CPUs, in memory and on disk.
-        let on_disk = self.disk.live_attempts();
-        for attempt in self.engine.attempts.keys().filter(|a| self.engine.is_alive(**a)) {
-            assert!(self.kernel.live().contains_key(&attempt.job), "{attempt} lives without CPUs");
-            assert!(on_disk.contains(attempt), "{attempt} lives without CPUs on disk");
+    fn sweep(&mut self) {
+        for _ in 0..self.server.sweep() {
+            self.count.happened(Event::Adopted);
         }
     }
 
     /// The faults stop: every job ends, every CPU comes back, every code is true.
     pub fn come_to_rest(&mut self) {
         self.faults = false;
-        let mut quiet = 0;
-        while quiet < 50 {
+        let end = self.steps + REST_MAX;
+        while !self.server.is_at_rest() || !self.engine.alive.is_empty() {
             self.step();
-            quiet += 1;
-            let rest = self.kernel.queue().is_empty()
-                && self.kernel.live().is_empty()
-                && self.outbox.is_idle()
-                && self.commit.is_none();
-            if !rest {
-                quiet = 0;
-            }
-            assert!(self.steps < 1_000_000, "the world does not come to rest");
+            assert!(self.steps < end, "the world does not come to rest");
         }
-        assert_eq!(self.kernel.ledger().used(), 0);
-        for id in &self.acknowledged {
-            let row = self.disk.rows.get(id).unwrap_or_else(|| panic!("job {id} is lost"));
-            let end = row.end.as_ref().unwrap_or_else(|| panic!("job {id} did not end"));
-            let attempt = Attempt { job: *id, n: 1 };
-            if let Some(code) = end.exit_code {
-                assert_eq!(i64::from(code.code), id.0 % 251, "job {id} has an invented code");
-                assert_eq!(self.engine.spawns.get(&attempt), Some(&1));
-            }
-            if end.word == StateWord::Completed {
-                assert_eq!(end.exit_code.map(|c| c.code), Some(0));
-            }
-        }
-    }
-
-    pub fn jobs_acknowledged(&self) -> u64 {
-        self.acknowledged.len() as u64
+        assert_eq!(self.server.kernel.ledger().used(), 0);
+        self.clients.check_ends(&self.disk);
     }
 
     pub fn fingerprint(&self) -> String {
-        format!("{:?}", (&self.disk, &self.engine, self.steps))
+        format!("{:?}", (&self.disk, &self.engine, &self.clients, &self.count, self.steps))
     }
 }

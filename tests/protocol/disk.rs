@@ -1,0 +1,257 @@
+//! *Purpose*: a disk that applies commits as the store does, guards included.
+//!
+//! *Owns*: durable rows, the commit number, the epoch; how a commit can fail.
+//!
+//! *Promises*: a guard that misses panics, as it aborts the real process; on each disk image no
+//! CPU is held twice and no finished job holds one.
+//!
+//! *Not here*: SQL (`store::write`).
+
+use std::collections::BTreeMap;
+
+use downbeat::kernel::change::{Change, Event, Queued};
+use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
+use downbeat::kernel::job::StateWord;
+use downbeat::kernel::kernel::{Memory, Remembered};
+use downbeat::kernel::outbox::Commit;
+use downbeat::kernel::time::Time;
+use downbeat::kernel::transition::{EndReason, EndState, Handle};
+
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub queued: Queued,
+    /// The job's name: what the client calls it, before it has a number.
+    pub name: String,
+    pub state: StateWord,
+    pub cpus: Vec<CpuId>,
+    pub granted: Time,
+    pub boot: String,
+    pub handle: Option<Handle>,
+    pub completing: Option<EndReason>,
+    pub end: Option<EndState>,
+}
+
+impl Row {
+    pub fn attempt(&self) -> Attempt {
+        Attempt { job: self.queued.id, n: self.queued.attempts }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Disk {
+    pub commit_no: i64,
+    pub epoch: i64,
+    pub next_job: i64,
+    pub next_event: i64,
+    pub rows: BTreeMap<JobId, Row>,
+    pub held: BTreeMap<CpuId, JobId>,
+    /// Which job has this name.
+    pub names: BTreeMap<String, JobId>,
+    /// First job and count of each idempotency key.
+    pub keys: BTreeMap<String, (JobId, u32)>,
+    /// What the last commit ended.
+    pub just_ended: Vec<JobId>,
+    last_event: i64,
+    last_commit: Option<Commit>,
+}
+
+/// What the writer says about a commit, as `store::write::CommitError` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    Durable,
+    NotCommitted,
+    Unknown,
+}
+
+/// How a commit goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Luck {
+    Fine,
+    /// An error before COMMIT, and a look that finds nothing durable.
+    Refused,
+    /// COMMIT took place and its answer was lost; the look finds it durable.
+    AnswerLost,
+    /// COMMIT took place, its answer was lost, and the look failed too.
+    DurableBlind,
+    /// An error before COMMIT, and the look failed too.
+    RefusedBlind,
+}
+
+impl Disk {
+    /// What the store's writer does with a commit; `connected` is whether it has a connection
+    /// whose state it knows.
+    pub fn commit(&mut self, commit: &Commit, connected: &mut bool, luck: Luck) -> Told {
+        self.just_ended.clear();
+        let blind = matches!(luck, Luck::DurableBlind | Luck::RefusedBlind);
+        if !*connected {
+            if blind {
+                return Told::Unknown;
+            }
+            if self.has(commit) {
+                *connected = true;
+                return Told::Durable;
+            }
+        }
+        if matches!(luck, Luck::Fine | Luck::AnswerLost | Luck::DurableBlind) {
+            self.apply(commit);
+        }
+        *connected = !blind;
+        match luck {
+            Luck::Fine | Luck::AnswerLost => Told::Durable,
+            Luck::Refused => Told::NotCommitted,
+            Luck::DurableBlind | Luck::RefusedBlind => Told::Unknown,
+        }
+    }
+
+    fn has(&self, commit: &Commit) -> bool {
+        assert_eq!(commit.epoch, Epoch(self.epoch), "the fence");
+        if commit.no != CommitNo(self.commit_no) {
+            return false;
+        }
+        assert_eq!(self.last_commit.as_ref(), Some(commit), "one number names one commit");
+        true
+    }
+
+    fn apply(&mut self, commit: &Commit) {
+        assert_eq!(commit.epoch, Epoch(self.epoch), "the fence");
+        assert_eq!(commit.no, CommitNo(self.commit_no + 1), "commits come in order");
+        assert!(commit.next_job.0 >= self.next_job, "job ids rise");
+        self.commit_no = commit.no.0;
+        self.next_job = commit.next_job.0;
+        self.next_event = commit.next_event.0;
+        for change in commit.steps.iter().flat_map(|changes| changes.iter()) {
+            self.change(change);
+        }
+        assert!(self.last_event < self.next_event, "the next event id was given out already");
+        self.last_commit = Some(commit.clone());
+        self.only_the_living_hold();
+    }
+
+    fn change(&mut self, change: &Change) {
+        if let Some(event) = change.event() {
+            assert!(event.id.0 > self.last_event, "event ids rise");
+            self.last_event = event.id.0;
+            if let Some(from) = event.from {
+                assert_eq!(self.row(event).state, from, "guard of job {}", event.job);
+            }
+        }
+        match change {
+            Change::Key(key) => {
+                let named = (key.first, key.count);
+                let before = self.keys.insert(key.key.to_string(), named);
+                assert!(before.is_none(), "key {} is stored twice", key.key);
+            }
+            Change::Submitted { event, spec } => {
+                assert!(event.job.0 < self.next_job, "job {} is a future id", event.job);
+                let queued = Queued {
+                    id: event.job,
+                    cpus: spec.cpus,
+                    limit_s: spec.limit_s,
+                    priority: spec.priority,
+                    attempts: 0,
+                    submitted: event.time,
+                };
+                self.insert(queued, spec.name.clone());
+            }
+            Change::Granted { event, cpus, boot_id, .. } => {
+                let row = self.row(event);
+                row.state = event.to;
+                row.cpus.clone_from(cpus);
+                row.granted = event.time;
+                row.boot = boot_id.to_string();
+                assert_eq!(event.attempt, row.queued.attempts + 1, "attempts are counted");
+                row.queued.attempts = event.attempt;
+                for cpu in cpus {
+                    let before = self.held.insert(*cpu, event.job);
+                    assert_eq!(before, None, "CPU {cpu} is held twice on disk");
+                }
+            }
+            Change::Started { event, handle, .. } => {
+                let row = self.row(event);
+                row.state = event.to;
+                row.handle = Some(*handle);
+            }
+            Change::Completing { event, reason } => {
+                let row = self.row(event);
+                row.state = event.to;
+                row.completing = Some(*reason);
+            }
+            Change::Ended { event, end, released_cpus, .. } => {
+                let row = self.row(event);
+                let cpus = std::mem::take(&mut row.cpus);
+                assert_eq!(cpus.len(), *released_cpus as usize, "released what was held");
+                row.state = event.to;
+                row.end = Some(end.clone());
+                for cpu in cpus {
+                    assert_eq!(self.held.remove(&cpu), Some(event.job), "held by another");
+                }
+                self.just_ended.push(event.job);
+            }
+            // No audit and no retention here.
+            Change::Reclaimed { .. } | Change::Restored { .. } | Change::Forgotten { .. } => {
+                panic!("{change:?}")
+            }
+        }
+    }
+
+    fn row(&mut self, event: &Event) -> &mut Row {
+        let row = self.rows.get_mut(&event.job);
+        row.unwrap_or_else(|| panic!("{} of job {}, which is no row", event.cause, event.job))
+    }
+
+    fn insert(&mut self, queued: Queued, name: String) {
+        let before = self.names.insert(name.clone(), queued.id);
+        assert_eq!(before, None, "{name} was stored twice");
+        let row = Row {
+            queued,
+            name,
+            state: StateWord::Pending,
+            cpus: Vec::new(),
+            granted: Time(0),
+            boot: String::new(),
+            handle: None,
+            completing: None,
+            end: None,
+        };
+        assert!(self.rows.insert(queued.id, row).is_none(), "ids are never reused");
+    }
+
+    fn only_the_living_hold(&self) {
+        for (cpu, job) in &self.held {
+            let row = &self.rows[job];
+            assert!(!row.state.is_final(), "job {job} has ended and holds CPU {cpu} on disk");
+            assert!(row.cpus.contains(cpu), "CPU {cpu} is held by {job}, whose row denies it");
+        }
+    }
+
+    /// What a new server reads; it takes the next epoch.
+    pub fn boot(&mut self) -> Memory {
+        self.epoch += 1;
+        self.just_ended.clear();
+        let mut memory =
+            Memory { next_job: self.next_job, next_event: self.next_event, ..Memory::default() };
+        for row in self.rows.values() {
+            match row.state {
+                StateWord::Pending => memory.pending.push(row.queued),
+                state if state.is_final() => *memory.ended.entry(state).or_default() += 1,
+                _ => memory.live.push(Remembered {
+                    job: row.queued,
+                    cpus: row.cpus.clone(),
+                    granted: row.granted,
+                    handle: row.handle,
+                    completing: row.completing,
+                }),
+            }
+        }
+        memory
+    }
+
+    /// The attempt's row, if it is live on disk.
+    pub fn live(&self, attempt: Attempt) -> Option<&Row> {
+        self.rows.get(&attempt.job).filter(|r| r.attempt() == attempt && !r.cpus.is_empty())
+    }
+
+    pub fn pending(&self) -> usize {
+        self.rows.values().filter(|r| r.state == StateWord::Pending).count()
+    }
+}

@@ -1,0 +1,455 @@
+//! *Purpose*: a server without actors: kernel and outbox wired as `actors::resource_manager`
+//! wires them.
+//!
+//! *Owns*: what dies with the server: kernel, outbox, executors, messages under way, the commit
+//! in flight, the snapshot.
+//!
+//! *Promises*: publish, then cause, then answer, and a crash may come between any two of these;
+//! after an unknown outcome nobody is told anything.
+//!
+//! *Not here*: mailboxes and timers (`tests/actors.rs`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use downbeat::kernel::change::{Change, Effect, IdempotencyKey, Step};
+use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
+use downbeat::kernel::job::JobSpec;
+use downbeat::kernel::kernel::{Cancelled, Kernel, Memory, Reign, Remembered};
+use downbeat::kernel::outbox::{Commit, KeyCheck, Outbox, Settled};
+use downbeat::kernel::policy::{self, Plan};
+use downbeat::kernel::time::Time;
+use downbeat::kernel::transition::{JobState, Refused};
+use downbeat::kernel::view::Snapshot;
+
+use super::disk::{Disk, Luck, Told};
+use super::engine::Engine;
+use super::executor::{Circumstances, Executor, News};
+
+/// What a client asks for, and the name of its key if it has one.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    pub specs: Vec<Arc<JobSpec>>,
+    /// The key, and the commit at which the client's reader did not find it.
+    pub key: Option<(String, CommitNo)>,
+}
+
+impl Submission {
+    /// The jobs' names.
+    pub fn names(&self) -> Vec<String> {
+        self.specs.iter().map(|spec| spec.name.clone()).collect()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum Ticket {
+    Submitted(Vec<String>, Vec<JobId>),
+    Cancelled(JobId, Cancelled),
+    Heard(Attempt, bool),
+    Planned,
+}
+
+/// What clients hear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    Submitted(Vec<String>, Vec<JobId>),
+    NothingStored(Vec<String>),
+    LookAgain(Vec<String>),
+    Cancelled(JobId, Cancelled),
+}
+
+/// Where the commit in flight is.
+#[derive(Clone, Debug, Default)]
+pub enum Flight {
+    #[default]
+    None,
+    /// With the writer.
+    Sent(Commit),
+    /// The writer has acted, its answer is on its way.
+    Answered(Commit, Told),
+    /// It failed and will be sent again.
+    Pausing(Commit),
+}
+
+/// A crash within the handling of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Edge {
+    BeforeEffects,
+    AmongEffects,
+    BeforeReplies,
+    AmongReplies,
+}
+
+pub struct Server {
+    pub kernel: Kernel,
+    pub outbox: Outbox<Ticket>,
+    pub executors: BTreeMap<Attempt, Executor>,
+    pub mail: Vec<(Attempt, News)>,
+    pub flight: Flight,
+    pub plan: Option<Plan>,
+    pub snapshot: Snapshot,
+    /// The last commit failed and is being tried again.
+    pub trouble: bool,
+    /// Stops that are durable and found no executor.
+    owed_stops: BTreeSet<Attempt>,
+    connected: bool,
+    cpus: u32,
+    boot_id: String,
+}
+
+impl Clone for Server {
+    /// A second server in the same state. The kernel cannot be cloned, since allocations cannot:
+    /// it is loaded anew from what it holds, as at boot.
+    fn clone(&self) -> Server {
+        Server {
+            kernel: kernel(self.cpus, &self.boot_id, memory(&self.kernel)),
+            outbox: self.outbox.clone(),
+            executors: self.executors.clone(),
+            mail: self.mail.clone(),
+            flight: self.flight.clone(),
+            plan: self.plan.clone(),
+            snapshot: self.snapshot.clone(),
+            trouble: self.trouble,
+            owed_stops: self.owed_stops.clone(),
+            connected: self.connected,
+            cpus: self.cpus,
+            boot_id: self.boot_id.clone(),
+        }
+    }
+}
+
+fn kernel(cpus: u32, boot_id: &str, memory: Memory) -> Kernel {
+    let reign = Reign { boot_id: boot_id.into(), nonce: "nonce".into() };
+    let kernel = Kernel::load((0..cpus).map(CpuId), reign, memory);
+    kernel.unwrap_or_else(|refused| panic!("the disk cannot be loaded: {refused}"))
+}
+
+/// All that a kernel holds.
+pub fn memory(kernel: &Kernel) -> Memory {
+    let live = kernel.live().values().map(|live| {
+        let (handle, completing) = match &live.state {
+            JobState::Running(_, handle) => (Some(*handle), None),
+            JobState::Completing(_, why, handle) => (*handle, Some(*why)),
+            _ => (None, None),
+        };
+        let cpus = live.state.allocation().map_or_else(Vec::new, |a| a.cpus().to_vec());
+        Remembered { job: live.job, cpus, granted: live.granted, handle, completing }
+    });
+    let (next_job, next_event) = kernel.next_ids();
+    Memory {
+        pending: kernel.queue().iter().copied().collect(),
+        live: live.collect(),
+        ended: kernel.snapshot().ended,
+        next_job: next_job.0,
+        next_event: next_event.0,
+    }
+}
+
+impl Server {
+    /// A new server takes up what the disk remembers.
+    pub fn boot(cpus: u32, disk: &mut Disk, engine: &Engine) -> Server {
+        let (memory, boot_id) = (disk.boot(), engine.boot_id());
+        let kernel = kernel(cpus, &boot_id, memory);
+        let snapshot = Snapshot { commit_no: CommitNo(disk.commit_no), ..kernel.snapshot() };
+        let owed = kernel.live().values().filter(|live| live.state.is_being_cancelled());
+        Server {
+            owed_stops: owed.map(|live| live.attempt()).collect(),
+            kernel,
+            outbox: Outbox::new(Epoch(disk.epoch), CommitNo(disk.commit_no)),
+            executors: BTreeMap::new(),
+            mail: Vec::new(),
+            flight: Flight::None,
+            plan: None,
+            snapshot,
+            trouble: false,
+            connected: true,
+            cpus,
+            boot_id,
+        }
+    }
+
+    /// Answers at once, or when it is durable.
+    pub fn submit(&mut self, asked: Submission, now: Time) -> Option<Reply> {
+        let names = asked.names();
+        if let Some((key, read_at)) = &asked.key
+            && self.outbox.check_key(key, *read_at) != KeyCheck::Fresh
+        {
+            return Some(Reply::LookAgain(names));
+        }
+        if self.trouble {
+            return Some(Reply::NothingStored(names));
+        }
+        let (ids, mut step) = self.kernel.submit(asked.specs, &"test".into(), now);
+        if let (Some((key, _)), Some(first)) = (asked.key, ids.first()) {
+            let (first, count) = (*first, ids.len() as u32);
+            let (key, body_hash) = (key.into(), "".into());
+            let key = IdempotencyKey { key, body_hash, first, count, time: now };
+            step.changes.push(Change::Key(key));
+        }
+        self.outbox.push(step, true, Ticket::Submitted(names, ids));
+        None
+    }
+
+    /// Answers at once, or when it is durable.
+    pub fn cancel(&mut self, job: JobId, now: Time) -> Option<Reply> {
+        let (outcomes, step) = self.kernel.cancel(&[job], &"test".into(), now);
+        let ticket = self.put(step, Ticket::Cancelled(job, outcomes[0]))?;
+        self.reply(ticket, None)
+    }
+
+    /// A step without changes is answered with what was decided before it.
+    fn put(&mut self, step: Step, ticket: Ticket) -> Option<Ticket> {
+        if step.changes.is_empty() {
+            return self.outbox.follow(ticket);
+        }
+        self.outbox.push(step, false, ticket);
+        None
+    }
+
+    /// The scheduler looks and thinks; its plan arrives later.
+    pub fn think(&mut self, now: Time) {
+        self.plan = Some(policy::plan(&self.kernel.view(), now));
+    }
+
+    /// A plan arrives, made when it was. Answers how many entries were stale.
+    pub fn apply_plan(&mut self, plan: &Plan, now: Time) -> (u32, u32) {
+        let (started, stale, step) = self.kernel.start(plan, now);
+        if !step.changes.is_empty() {
+            self.outbox.push(step, false, Ticket::Planned);
+        }
+        (started, stale)
+    }
+
+    /// What waits leaves for the writer. Answers how many steps that were.
+    pub fn flush(&mut self) -> usize {
+        if !matches!(self.flight, Flight::None) {
+            return 0;
+        }
+        match self.outbox.take(&self.kernel) {
+            Some(commit) => {
+                let steps = commit.steps.len();
+                self.flight = Flight::Sent(commit);
+                steps
+            }
+            None => 0,
+        }
+    }
+
+    /// The writer acts on the commit that it has.
+    pub fn write(&mut self, disk: &mut Disk, luck: Luck) -> Option<Told> {
+        let Flight::Sent(commit) = &self.flight else { return None };
+        let told = disk.commit(commit, &mut self.connected, luck);
+        self.flight = Flight::Answered(commit.clone(), told);
+        Some(told)
+    }
+
+    /// The pause after a failure is over.
+    pub fn send_again(&mut self) {
+        if let Flight::Pausing(commit) = &self.flight {
+            self.flight = Flight::Sent(commit.clone());
+        }
+    }
+
+    /// The writer's answer arrives. With `cut`, the server dies after so many effects and
+    /// replies, and `Err` says where that was.
+    pub fn answer(
+        &mut self,
+        disk: &Disk,
+        engine: &mut Engine,
+        cut: Option<usize>,
+    ) -> Result<Vec<Reply>, (Edge, Vec<Reply>)> {
+        let (commit, told) = match std::mem::take(&mut self.flight) {
+            Flight::Answered(commit, told) => (commit, told),
+            other => {
+                self.flight = other;
+                return Ok(Vec::new());
+            }
+        };
+        match told {
+            Told::Durable => self.settle(commit.no, disk, engine, cut),
+            // Nobody may be told anything before it is known.
+            Told::Unknown => {
+                self.trouble = true;
+                self.flight = Flight::Pausing(commit);
+                Ok(Vec::new())
+            }
+            Told::NotCommitted => {
+                let dropped = self.outbox.give_up_submissions(commit.no);
+                self.trouble = dropped.retry.is_some();
+                self.flight = dropped.retry.map_or(Flight::None, Flight::Pausing);
+                let refuse = |ticket| match ticket {
+                    Ticket::Submitted(names, _) => Reply::NothingStored(names),
+                    other => panic!("{other:?} was given up"),
+                };
+                Ok(dropped.tickets.into_iter().map(refuse).collect())
+            }
+        }
+    }
+
+    fn settle(
+        &mut self,
+        no: CommitNo,
+        disk: &Disk,
+        engine: &mut Engine,
+        cut: Option<usize>,
+    ) -> Result<Vec<Reply>, (Edge, Vec<Reply>)> {
+        self.trouble = false;
+        let Settled { snapshot, effects, tickets, .. } = self.outbox.settle(no);
+        the_snapshot_is_the_disks_truth(&snapshot, disk);
+        self.snapshot = snapshot;
+        let (all_effects, all) = (effects.len(), effects.len() + tickets.len());
+        let mut replies = Vec::new();
+        let mut acts = effects.into_iter().map(Ok).chain(tickets.into_iter().map(Err));
+        for done in 0..all {
+            if cut == Some(done) {
+                let edge = match done {
+                    0 => Edge::BeforeEffects,
+                    d if d < all_effects => Edge::AmongEffects,
+                    d if d == all_effects => Edge::BeforeReplies,
+                    _ => Edge::AmongReplies,
+                };
+                return Err((edge, replies));
+            }
+            match acts.next() {
+                Some(Ok(effect)) => self.cause(effect, disk),
+                Some(Err(ticket)) => replies.extend(self.reply(ticket, Some(engine))),
+                None => {}
+            }
+        }
+        Ok(replies)
+    }
+
+    fn cause(&mut self, effect: Effect, disk: &Disk) {
+        match effect {
+            Effect::Admit(jobs) => {
+                assert!(jobs.iter().all(|q| disk.rows.contains_key(&q.id)), "admitted unstored");
+                self.kernel.admit(jobs);
+            }
+            Effect::Launch(attempt) => {
+                assert!(disk.live(attempt).is_some(), "{attempt} is launched before its commit");
+                let before = self.executors.insert(attempt, Executor::new(true, false));
+                assert_eq!(before, None, "{attempt} is launched beside its executor");
+            }
+            Effect::Stop(attempt) => match self.executors.get_mut(&attempt) {
+                Some(executor) => (executor.stop, executor.awake) = (true, true),
+                None => drop(self.owed_stops.insert(attempt)),
+            },
+            Effect::Retire(attempt) => {
+                assert!(disk.live(attempt).is_none(), "{attempt} retires before its commit");
+                if let Some(executor) = self.executors.get_mut(&attempt) {
+                    executor.retired = true;
+                }
+            }
+        }
+    }
+
+    /// What a ticket's owner does with the answer; without an engine, it came at once.
+    fn reply(&mut self, ticket: Ticket, engine: Option<&mut Engine>) -> Option<Reply> {
+        match ticket {
+            Ticket::Submitted(names, ids) => Some(Reply::Submitted(names, ids)),
+            Ticket::Cancelled(job, outcome) => Some(Reply::Cancelled(job, outcome)),
+            Ticket::Planned => None,
+            Ticket::Heard(attempt, last) => {
+                if last {
+                    self.executors.remove(&attempt);
+                    if let Some(engine) = engine {
+                        engine.collect(attempt);
+                    }
+                } else if let Some(executor) = self.executors.get_mut(&attempt) {
+                    executor.telling = false;
+                }
+                None
+            }
+        }
+    }
+
+    /// An executor takes a step.
+    pub fn follow(
+        &mut self,
+        attempt: Attempt,
+        disk: &Disk,
+        engine: &mut Engine,
+        given: Circumstances,
+    ) {
+        let Some(executor) = self.executors.get_mut(&attempt) else { return };
+        if executor.can_step(engine)
+            && let Some(news) = executor.step(attempt, disk, engine, given)
+        {
+            self.mail.push((attempt, news));
+        }
+    }
+
+    /// A message of an executor arrives; a copy of it may stay under way. Answers whether it
+    /// was stale.
+    pub fn hear(&mut self, i: usize, doubled: bool, engine: &mut Engine, now: Time) -> bool {
+        let (attempt, news) = match doubled {
+            true => self.mail[i].clone(),
+            false => self.mail.swap_remove(i),
+        };
+        let ticket = Ticket::Heard(attempt, news.is_last());
+        let (step, stale) = match self.kernel.fact(attempt, news.fact(), now) {
+            Ok(step) => (step, false),
+            Err(Refused::Stale) => (Step::default(), true),
+            Err(Refused::Illegal) => panic!("{news:?} of {attempt} is illegal"),
+        };
+        if let Some(ticket) = self.put(step, ticket) {
+            self.reply(ticket, Some(engine));
+        }
+        stale
+    }
+
+    /// A message is lost; its sender waits until it looks again.
+    pub fn lose_mail(&mut self, i: usize) {
+        let (attempt, _) = self.mail.swap_remove(i);
+        if let Some(executor) = self.executors.get_mut(&attempt) {
+            executor.telling = false;
+        }
+    }
+
+    /// The sweep: every live attempt is followed and looks. Answers how many were adopted.
+    pub fn sweep(&mut self) -> usize {
+        let live: Vec<Attempt> = self.kernel.live().values().map(|live| live.attempt()).collect();
+        let mut adopted = 0;
+        for attempt in live {
+            if let Some(executor) = self.executors.get_mut(&attempt) {
+                executor.awake = true;
+            } else if self.is_durable(attempt) {
+                let stop = self.owed_stops.remove(&attempt);
+                self.executors.insert(attempt, Executor::new(false, stop));
+                adopted += 1;
+            }
+        }
+        adopted
+    }
+
+    /// Whether the sweep would adopt an attempt.
+    pub fn would_adopt(&self) -> bool {
+        let mut live = self.kernel.live().values().map(|live| live.attempt());
+        live.any(|a| !self.executors.contains_key(&a) && self.is_durable(a))
+    }
+
+    /// Whether the grant is durable; else the executor comes with the commit.
+    fn is_durable(&self, attempt: Attempt) -> bool {
+        let live = self.kernel.live().get(&attempt.job);
+        let held = live.and_then(|l| l.state.allocation()).map_or(&[][..], |a| a.cpus());
+        let holder = |cpu| self.snapshot.cpus.iter().find(|(c, _)| *c == cpu)?.1;
+        !held.is_empty() && held.iter().all(|cpu| holder(*cpu) == Some(attempt.job))
+    }
+
+    /// Whether nothing is owed to anyone.
+    pub fn is_at_rest(&self) -> bool {
+        self.kernel.queue().is_empty()
+            && self.kernel.live().is_empty()
+            && self.outbox.is_idle()
+            && matches!(self.flight, Flight::None)
+            && self.executors.values().all(|e| e.retired)
+    }
+}
+
+fn the_snapshot_is_the_disks_truth(snapshot: &Snapshot, disk: &Disk) {
+    assert_eq!(snapshot.commit_no.0, disk.commit_no, "the snapshot names its commit");
+    assert_eq!(snapshot.pending, disk.pending() as u64, "pending in the snapshot and on disk");
+    let holders: BTreeMap<CpuId, JobId> =
+        snapshot.cpus.iter().filter_map(|(cpu, job)| Some((*cpu, (*job)?))).collect();
+    assert_eq!(holders, disk.held, "holders in the snapshot and on disk");
+}
