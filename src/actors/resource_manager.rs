@@ -132,6 +132,10 @@ impl ResourceManagerActor {
             }
             return;
         }
+        self.push(step, droppable, ticket, ctx);
+    }
+
+    fn push(&mut self, step: Step, droppable: bool, ticket: Ticket, ctx: &mut Context<Self>) {
         self.outbox.push(step, droppable, ticket);
         self.wake();
         if self.outbox.len() >= OUTBOX_MAX {
@@ -316,6 +320,14 @@ impl ResourceManagerActor {
     }
 }
 
+/// Ends when what was noted is durable.
+fn durable(answer: oneshot::Receiver<()>) -> ResponseFuture<()> {
+    Box::pin(async {
+        // Dropped only when the server stops: boot observes again.
+        let _gone = answer.await;
+    })
+}
+
 impl Ticket {
     fn done(self) {
         // Whoever no longer waits reads the row instead.
@@ -457,14 +469,16 @@ impl Handler<Mend> for ResourceManagerActor {
         let before = self.kernel.ledger().held_back().clone();
         let step = self.kernel.mend(findings, clock::now());
         self.unaudited = false;
+        self.wake();
         let now = self.kernel.ledger().held_back();
         if *now == before {
-            self.wake();
-            return if step.changes.is_empty() { Box::pin(async {}) } else { self.note(step, ctx) };
+            return self.note(step, ctx);
         }
         log::warn!("CPUs held back from scheduling: {now:?} (before: {before:?})");
-        // A commit of its own, even if it holds nothing, so that everybody sees it.
-        self.note(step, ctx)
+        // Committed even if it changes no row, so that the snapshot shows it.
+        let (reply, answer) = oneshot::channel();
+        self.push(step, false, Ticket::Noted(reply), ctx);
+        durable(answer)
     }
 }
 
@@ -473,7 +487,7 @@ impl Handler<ForgetJobs> for ResourceManagerActor {
 
     fn handle(&mut self, ForgetJobs(jobs): ForgetJobs, ctx: &mut Self::Context) -> Self::Result {
         let step = self.kernel.forget(&jobs);
-        if step.changes.is_empty() { Box::pin(async {}) } else { self.note(step, ctx) }
+        self.note(step, ctx)
     }
 }
 
@@ -509,10 +523,7 @@ impl ResourceManagerActor {
     fn note(&mut self, step: Step, ctx: &mut Context<Self>) -> ResponseFuture<()> {
         let (reply, answer) = oneshot::channel();
         self.put(step, false, Ticket::Noted(reply), ctx);
-        Box::pin(async {
-            // Dropped only when the server stops: boot observes again.
-            let _gone = answer.await;
-        })
+        durable(answer)
     }
 
     /// Granted in memory, its commit not back yet: its executor comes with the commit.
