@@ -203,6 +203,19 @@ fn a_second_server_is_refused_with_the_holders_name() {
     assert_eq!(server.ended(server.run("exit 4"))["exit_code"], "4:0", "the first one is unharmed");
 }
 
+/// What `tests/faults` builds into a binary of its own.
+#[cfg(not(feature = "fault-points"))]
+#[test]
+fn a_normal_binary_knows_no_fault_point() {
+    let binary = fs::read(env!("CARGO_BIN_EXE_downbeat")).unwrap();
+    let holds = |text: &str| binary.windows(text.len()).any(|w| w == text.as_bytes());
+    assert!(holds("DOWNBEAT_DATA_DIR"), "the binary can be searched");
+    for text in ["DOWNBEAT_FAULT_DIR", "DOWNBEAT_CLOCK_SKEW_FILE", "DOWNBEAT_EXTRA_MIGRATIONS"] {
+        assert!(!holds(text), "{text}");
+    }
+    assert!(!holds("launch.state-locked"), "the table is not there");
+}
+
 #[test]
 fn no_line_of_the_log_is_one_of_the_seeds_defects() {
     let server = Server::start();

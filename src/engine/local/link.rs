@@ -24,6 +24,7 @@ use super::proc;
 use super::report::Report;
 use super::stepd::{self, DATAGRAM_BYTES_MAX, NOFILE_WORD};
 use super::watch::{Attempts, held};
+use crate::fault;
 
 /// How long a new daemon waits for the lock of an old one before that one is killed: an old
 /// one ends within milliseconds of its server unless it hangs.
@@ -228,6 +229,7 @@ impl Link {
             .arg("--data-dir")
             .arg(&self.recipe.data_dir)
             .env_clear()
+            .envs(fault::environment())
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
