@@ -226,6 +226,11 @@ impl Server {
         })
     }
 
+    /// For threads of their own; the server may die meanwhile.
+    pub fn agent(&self) -> ureq::Agent {
+        self.agent.clone()
+    }
+
     pub fn at(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }

@@ -6,7 +6,7 @@
 //! *Promises*: a fault point without a case fails a test, and so does a case whose point was
 //! never passed; each case has a deadline and prints the server's log when it fails.
 //!
-//! *Not here*: kills at random moments (`tests/kills.rs`), the points (`src/fault.rs`).
+//! *Not here*: kills at random moments (`tests/kills`), the points (`src/fault.rs`).
 
 #![allow(clippy::unwrap_used)]
 
