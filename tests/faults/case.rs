@@ -42,7 +42,7 @@ pub fn run(case: &Case) -> String {
     let mut world = World::new(&[]);
     let mut asked = None;
     let mut known = None;
-    if case.row.trigger == Trigger::Submit {
+    if matches!(case.row.trigger, Trigger::Submit | Trigger::CancelEarly) {
         world.faults.arm(case.row.point);
         asked = Some(world.post_aside("/api/v1/jobs", &world.body(case), true));
     } else {
@@ -53,6 +53,11 @@ pub fn run(case: &Case) -> String {
         asked = world.pull(case, id).or(asked);
     }
     let frozen = world.faults.frozen(case.row.point);
+    if case.row.trigger == Trigger::CancelEarly {
+        let acknowledged = asked.take().and_then(|asked| asked.join().unwrap());
+        assert_eq!(acknowledged, Some(201));
+        known = Some(world.cancel_the_only_one());
+    }
     if expect::script_is_up(case) {
         world.started_marks(1);
         world.script = Some(world.find_script());
@@ -112,7 +117,7 @@ impl World {
     fn pull(&mut self, case: &Case, id: i64) -> Option<Aside> {
         let point = case.row.point;
         match case.row.trigger {
-            Trigger::Submit | Trigger::Limit => {}
+            Trigger::Submit | Trigger::CancelEarly | Trigger::Limit => {}
             Trigger::End => {
                 self.faults.arm(point);
                 self.gate.open();
@@ -144,6 +149,17 @@ impl World {
             }
         }
         None
+    }
+
+    /// Cancels, and waits until the wish is in the spool.
+    fn cancel_the_only_one(&self) -> i64 {
+        let id = 1;
+        self.server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).expect(202);
+        until("the wish in the spool", || {
+            let written = self.attempt().is_some_and(|a| a.join("control").exists());
+            if written { Ok(()) } else { Err("no control".to_owned()) }
+        });
+        id
     }
 
     /// Asks on a thread of its own; the server may die over it.
@@ -323,7 +339,7 @@ impl World {
     fn judge(&mut self, case: &Case, known: Option<i64>, answered: Option<u16>) -> String {
         let wanted = expect::of(case);
         let (id, how) = self.main_job(case, known, answered);
-        if case.row.trigger == Trigger::Submit {
+        if matches!(case.row.trigger, Trigger::Submit | Trigger::CancelEarly) {
             self.behind();
         }
         let job = self.server.ended(id);
@@ -333,7 +349,7 @@ impl World {
         let behind = self.server.ended(if id == 1 { 2 } else { 1 });
         assert_eq!(behind["exit_code"], format!("{CODE_BEHIND}:0"), "{behind}");
         self.is_whole();
-        let code = code.as_str().map_or("unknown".to_owned(), ToOwned::to_owned);
+        let code = code.as_str().unwrap_or("null").to_owned();
         format!("{} {code}, started {}x, {how}", wanted.state, wanted.starts)
     }
 

@@ -29,6 +29,9 @@ fn expected(state: &'static str, code: Option<&str>, starts: usize) -> Expected 
 /// The rules, the first that fits.
 pub fn of(case: &Case) -> Expected {
     let (point, killed) = (case.row.point, case.victims);
+    if case.row.trigger == Trigger::CancelEarly {
+        return expected("CANCELLED", None, 0);
+    }
     let own_code = format!("{CODE}:0");
     let cancelled = case.row.trigger == Trigger::Cancel
         && !(killed.server && ["cancel.received", "cancel.committing"].contains(&point));

@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::case;
-use crate::table::{Case, ROWS, cases};
+use crate::table::{Case, ROWS, Trigger, cases};
 
 /// Cases at once: they wait more than they work.
 const THREADS: usize = 6;
@@ -37,7 +37,10 @@ fn wanted() -> Vec<Case> {
 }
 
 fn line(case: &Case, outcome: &str) -> String {
-    format!("{:<21} | {:<31} | {:<13} | {outcome}", case.row.point, case.victims, case.restart)
+    // At some points two things can be under way.
+    let early = if case.row.trigger == Trigger::CancelEarly { ", cancelled" } else { "" };
+    let point = format!("{}{early}", case.row.point);
+    format!("{point:<30} | {:<31} | {:<13} | {outcome}", case.victims, case.restart)
 }
 
 #[test]
@@ -92,5 +95,5 @@ fn whatever_is_killed_at_whatever_point_no_promise_is_broken() {
 }
 
 fn line_of_heads() -> String {
-    format!("{:<21} | {:<31} | {:<13} | outcome\n", "point", "victims", "restart")
+    format!("{:<30} | {:<31} | {:<13} | outcome\n", "point", "victims", "restart")
 }

@@ -10,13 +10,15 @@
 use std::fmt;
 
 use Frozen::{Daemon, Server, Supervisor};
-use Trigger::{Boot, Cancel, End, Limit, Lost, Migrate, Stop, Submit};
+use Trigger::{Boot, Cancel, CancelEarly, End, Limit, Lost, Migrate, Stop, Submit};
 
 /// How a point is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
     /// A job is submitted.
     Submit,
+    /// A job is submitted, and cancelled while somebody is frozen on the way to its script.
+    CancelEarly,
     /// A running job's script ends.
     End,
     /// A running job is cancelled.
@@ -88,6 +90,9 @@ pub const ROWS: &[Row] = &[
     row("started.seen", Submit, Server, Alive::Both),
     row("started.committing", Submit, Server, Alive::Both),
     row("started.committed", Submit, Server, Alive::Both),
+    row("launch.taken", CancelEarly, Daemon, Alive::Order),
+    row("launch.state-locked", CancelEarly, Daemon, Alive::Order),
+    row("launch.unnamed", CancelEarly, Supervisor, Alive::Supervisor),
     row("exited.reaped", End, Supervisor, Alive::Supervisor),
     row("exited.recorded", End, Supervisor, Alive::Supervisor),
     row("exited.seen", End, Server, Alive::Nothing),
