@@ -105,6 +105,8 @@ points! {
     LOST_COMMITTING = "lost.committing";
     /// server: the step to COMPLETING for the loss is durable
     LOST_COMMITTED = "lost.committed";
+    /// server: it has looked at every process, and not yet told which are of a lost attempt
+    LOST_LISTED = "lost.listed";
     /// server: what was left of a lost attempt is killed, its end is not told
     LOST_KILLED = "lost.killed";
     /// step daemon: it has its lock, the server does not know

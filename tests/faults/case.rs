@@ -130,7 +130,8 @@ impl World {
             Trigger::Lost => {
                 let supervisor = self.supervisor();
                 self.faults.arm(point);
-                self.end(supervisor);
+                send(supervisor, Signal::KILL);
+                until_dead(supervisor);
             }
             Trigger::Boot | Trigger::Migrate => {
                 self.server.kill();
@@ -221,14 +222,6 @@ impl World {
         (command.contains("stepd") && command.contains(&data)).then_some(pid)
     }
 
-    /// Kills, and waits until it is dead, though perhaps not reaped.
-    fn end(&self, pid: u32) {
-        send(pid, Signal::KILL);
-        until(&format!("{pid} to be dead"), || {
-            if is_dead(pid) { Ok(()) } else { Err(pid.to_string()) }
-        });
-    }
-
     /// Kills the victims, all pids known before the first dies.
     fn kill(&mut self, case: &Case, frozen: u32) {
         let victims = case.victims;
@@ -250,12 +243,7 @@ impl World {
         for pid in &pids {
             send(*pid, Signal::KILL);
         }
-        for pid in pids {
-            until(
-                "a victim to be dead",
-                || if is_dead(pid) { Ok(()) } else { Err(pid.to_string()) },
-            );
-        }
+        pids.into_iter().for_each(until_dead);
     }
 
     /// Lets the frozen one go on if it lives, the script end, and the server live again.
@@ -321,6 +309,8 @@ impl World {
         assert_eq!(again.status, if there { 200 } else { 201 }, "{}", again.text());
         let job = again.json();
         assert_eq!((&job["name"], &job["cpus"]), (&json!("main"), &json!(2)), "{job}");
+        let script = self.server.get(&format!("/api/v1/jobs/{}/script", job["id"])).expect(200);
+        assert_eq!(script.text(), self.body(case)["script"]);
         let how = match (answered, there) {
             (Some(201), _) => "acknowledged",
             (None, true) => "unacknowledged, whole",
@@ -377,6 +367,11 @@ fn send(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     // Gone is as good as killed.
     let _gone = kill_process(pid, signal);
+}
+
+/// Waits until it has ended, though perhaps nobody has reaped it.
+pub fn until_dead(pid: u32) {
+    until("a victim to be dead", || if is_dead(pid) { Ok(()) } else { Err(pid.to_string()) });
 }
 
 fn is_dead(pid: u32) -> bool {

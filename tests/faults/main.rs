@@ -18,5 +18,6 @@ mod clock;
 mod expect;
 mod freeze;
 mod matrix;
+mod neighbours;
 mod newer;
 mod table;

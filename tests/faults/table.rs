@@ -112,6 +112,7 @@ pub const ROWS: &[Row] = &[
     row("lost.locked", Lost, Server, Alive::Orphan),
     row("lost.committing", Lost, Server, Alive::Orphan),
     row("lost.committed", Lost, Server, Alive::Orphan),
+    row("lost.listed", Lost, Server, Alive::Orphan),
     row("lost.killed", Lost, Server, Alive::Nothing),
     row("daemon.locked", Boot, Daemon, Alive::Both),
     row("recovery.locked", Boot, Server, Alive::Both),
