@@ -8,12 +8,13 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use crate::fault;
 use crate::kernel::time::Time;
 
 /// The wall clock now.
 #[must_use]
 pub fn now() -> Time {
-    Time(Utc::now().timestamp_micros())
+    Time(Utc::now().timestamp_micros() + fault::clock_skew_us())
 }
 
 /// A point on the monotonic clock, for measuring how long something took or how long is left;

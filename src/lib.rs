@@ -16,6 +16,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod engine;
+pub mod fault;
 pub mod kernel;
 pub mod observe;
 pub mod serve;

@@ -34,6 +34,7 @@ use crate::api::{self, App, Gate, Growth};
 use crate::config::Config;
 use crate::engine::local::{LocalConfig, LocalEngine, boot_id};
 use crate::engine::{Engine, Key};
+use crate::fault;
 use crate::kernel::kernel::{Kernel, Reign};
 use crate::kernel::places::Places;
 use crate::store::backend::Database;
@@ -68,13 +69,17 @@ pub fn run(config: Config) -> Result<()> {
     make_folder(&config.data_dir)?;
     make_folder(&config.data_dir.join("jobs"))?;
     let mut locks = take_locks(&config)?;
+    fault::point(fault::RECOVERY_LOCKED);
     let database = database(&config)?;
     let mut engine_config = LocalConfig::new(&config.data_dir);
     engine_config.soft_nofile = soft_nofile;
     let engine: Arc<dyn Engine> = Arc::new(LocalEngine::start(engine_config)?);
+    fault::point(fault::RECOVERY_DAEMON_READY);
     let boot = Boot::load(&config, database)?;
+    fault::point(fault::RECOVERY_LOADED);
     actix_rt::System::new().block_on(async move {
         forget_ended(&*engine, &boot.keys).await;
+        fault::point(fault::RECOVERY_TIDIED);
         serve(config, boot, engine, &mut locks).await
     })
 }
@@ -187,10 +192,12 @@ async fn serve(
 }
 
 async fn shut_down(system: &System, server: actix_web::dev::ServerHandle) {
+    fault::point(fault::STOP_ASKED);
     let drained = actix_rt::time::timeout(DRAIN, system.drain.send(messages::Drain)).await;
     if drained.is_err() {
         log::warn!("Not all decisions became durable in time; the next start repairs");
     }
+    fault::point(fault::STOP_DRAINED);
     server.stop(true).await;
 }
 

@@ -5,7 +5,8 @@
 //!
 //! *Promises*: each job leaves its own marks, so what happened is known from outside.
 //!
-//! *Not here*: faults inside one commit (`tests/simulation`).
+//! *Not here*: faults inside one commit (`tests/simulation`), kills at named points
+//! (`tests/faults`) and at random moments under load (`tests/kills`).
 
 #![allow(clippy::unwrap_used)]
 
@@ -28,38 +29,6 @@ fn marking(dir: &std::path::Path, name: &str, seconds: &str, code: i64) -> Strin
 
 fn lines(path: std::path::PathBuf) -> usize {
     fs::read_to_string(path).map_or(0, |text| text.lines().count())
-}
-
-#[test]
-fn twenty_kills_under_load_lose_nothing_and_double_nothing() {
-    let mut server = Server::start();
-    let marks = server.dir.path().to_owned();
-    let mut expected = Vec::new();
-    let mut rng = fastrand::Rng::with_seed(20_261_122);
-    for round in 0..20 {
-        for n in 0..6 {
-            let code = (round * 6 + n) % 200 + 1;
-            let seconds = format!("0.{}", rng.u32(1..9));
-            let script = marking(&marks, &format!("{round}-{n}"), &seconds, code);
-            expected.push((server.run(&script), format!("{round}-{n}"), code));
-        }
-        // Any moment: between nothing and a few commits and launches.
-        let deadline = std::time::Instant::now() + std::time::Duration::from_millis(rng.u64(0..60));
-        until("the moment of the kill", || {
-            if std::time::Instant::now() >= deadline { Ok(()) } else { Err("early".to_owned()) }
-        });
-        server.kill();
-        server.up();
-    }
-    for (id, name, code) in &expected {
-        let job = server.ended(*id);
-        assert_eq!(job["state"], "FAILED", "{job}");
-        assert_eq!(job["exit_code"], format!("{code}:0"), "{job}");
-        assert_eq!(lines(marks.join(format!("{name}.start"))), 1, "job {id} ran once");
-        assert_eq!(lines(marks.join(format!("{name}.end"))), 1, "job {id} ended once");
-    }
-    server.is_clean();
-    println!("20 kills, {} jobs: all once, all codes true, audit clean", expected.len());
 }
 
 /// The one crash test that every rival was put to: capacity 4; four jobs of 3, 5, 8 and 25 s,
@@ -201,6 +170,19 @@ fn a_second_server_is_refused_with_the_holders_name() {
     assert!(said.contains(&format!("process {}", server.pid())), "{said}");
     assert!(said.contains(&server.url), "{said}");
     assert_eq!(server.ended(server.run("exit 4"))["exit_code"], "4:0", "the first one is unharmed");
+}
+
+/// What `tests/faults` builds into a binary of its own.
+#[cfg(not(feature = "fault-points"))]
+#[test]
+fn a_normal_binary_knows_no_fault_point() {
+    let binary = fs::read(env!("CARGO_BIN_EXE_downbeat")).unwrap();
+    let holds = |text: &str| binary.windows(text.len()).any(|w| w == text.as_bytes());
+    assert!(holds("DOWNBEAT_DATA_DIR"), "the binary can be searched");
+    for text in ["DOWNBEAT_FAULT_DIR", "DOWNBEAT_CLOCK_SKEW_FILE", "DOWNBEAT_EXTRA_MIGRATIONS"] {
+        assert!(!holds(text), "{text}");
+    }
+    assert!(!holds("launch.state-locked"), "the table is not there");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use super::messages::{ExecutorAddr, Look, Observed, StopAttempt};
 use super::order::Orders;
 use crate::engine::{Control, Engine, EngineError, ExitRecord, Sighting};
+use crate::fault;
 use crate::kernel::ids::Attempt;
 use crate::kernel::transition::{Exit, Fact, Stop};
 
@@ -139,7 +140,7 @@ impl Follow {
             None => return,
         };
         let engine = Arc::clone(&self.tools.engine);
-        let mut first = fresh;
+        let (mut first, mut looked) = (fresh, fresh);
         loop {
             let stop = self.asked.borrow_and_update().stop;
             let sighting = match std::mem::take(&mut first) {
@@ -147,6 +148,9 @@ impl Follow {
                 true => Ok(Sighting::NeverStarted),
                 false => engine.reattach(&key).await,
             };
+            if !std::mem::replace(&mut looked, true) {
+                fault::point(fault::RECOVERY_LOOKED);
+            }
             let next = match sighting {
                 Ok(sighting) => self.react(&key, sighting, stop).await,
                 Err(error) => self.failed("look at", &error),
@@ -194,6 +198,7 @@ impl Follow {
             Sighting::Launching => self.control(key, stop).await,
             Sighting::Running { handle, stopping } => {
                 if !self.told_started {
+                    fault::point(fault::STARTED_SEEN);
                     self.tell(Fact::Started(handle)).await;
                     (self.told_started, self.was_started) = (true, true);
                 }
@@ -204,6 +209,7 @@ impl Follow {
                 self.control(key, stop).await
             }
             Sighting::Exited(record) => {
+                fault::point(fault::EXITED_SEEN);
                 self.tell(end_of(record)).await;
                 Next::Over
             }
@@ -253,6 +259,7 @@ impl Follow {
         self.tell(Fact::Lost).await;
         match self.tools.engine.kill_remains(key).await {
             Ok(0) => {
+                fault::point(fault::LOST_KILLED);
                 let why = "the job's supervisor was killed; how the script ended is unknown";
                 self.tell(Fact::Vanished(why.to_owned())).await;
                 Next::Over

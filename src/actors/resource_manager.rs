@@ -35,6 +35,7 @@ use super::messages::{
     MakeDurable, Mend, Observed, Publish, StopAttempt, SubmitJobs, SubmitRefused, Wake,
 };
 use crate::clock;
+use crate::fault;
 use crate::kernel::change::{Change, Effect, IdempotencyKey, Step};
 use crate::kernel::ids::{Attempt, CommitNo, Epoch, JobId};
 use crate::kernel::kernel::{Cancelled, Kernel, Live};
@@ -388,6 +389,7 @@ impl Handler<SubmitJobs> for ResourceManagerActor {
         if let Err(refused) = self.may_submit(&message) {
             return Box::pin(async { Err(refused) });
         }
+        fault::point(fault::SUBMIT_RECEIVED);
         let now = clock::now();
         let (ids, mut step) = self.kernel.submit(message.specs, &message.principal, now);
         if let (Some(asked), Some(first)) = (message.key, ids.first()) {
@@ -406,6 +408,7 @@ impl Handler<CancelJobs> for ResourceManagerActor {
     type Result = ResponseFuture<Vec<Cancelled>>;
 
     fn handle(&mut self, message: CancelJobs, ctx: &mut Self::Context) -> Self::Result {
+        fault::point(fault::CANCEL_RECEIVED);
         let (outcomes, step) = self.kernel.cancel(&message.jobs, &message.principal, clock::now());
         let (reply, answer) = oneshot::channel();
         self.put(step, false, Ticket::Cancelled(reply, outcomes), ctx);
@@ -436,6 +439,7 @@ impl Handler<ApplyPlan> for ResourceManagerActor {
             self.flush(ctx);
             return Box::pin(async move { applied });
         }
+        fault::point(fault::ALLOCATE_PLANNED);
         let (reply, answer) = oneshot::channel();
         self.plan_unanswered = true;
         self.outbox.push(step, false, Ticket::Applied(reply, applied));
@@ -513,6 +517,9 @@ impl Handler<LookAtAll> for ResourceManagerActor {
                 self.executors.insert(attempt, executor);
                 made += 1;
             }
+        }
+        if made > 0 {
+            fault::point(fault::RECOVERY_ADOPTED);
         }
         made
     }

@@ -9,11 +9,13 @@
 use std::path::Path;
 
 use diesel::SqliteConnection;
-use diesel::migration::MigrationSource;
+use diesel::migration::{Migration, MigrationSource};
+use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::backend::Database;
 use super::error::StoreError;
+use crate::fault;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
@@ -23,7 +25,8 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 /// [`StoreError::Newer`].
 pub fn refuse_newer(applied: &[String], path: &Path) -> Result<(), StoreError> {
     let open = |reason: String| StoreError::Open { path: path.display().to_string(), reason };
-    let known: Vec<String> = MigrationSource::<diesel::sqlite::Sqlite>::migrations(&MIGRATIONS)
+    let known: Vec<String> = Known
+        .migrations()
         .map_err(|e| open(e.to_string()))?
         .iter()
         .map(|m| m.name().version().to_string())
@@ -49,6 +52,61 @@ pub fn run(conn: &mut SqliteConnection, database: &Database) -> Result<Vec<Strin
     let applied = conn.applied_migrations().map_err(damaged)?;
     let applied: Vec<String> = applied.iter().map(ToString::to_string).collect();
     refuse_newer(&applied, database.path())?;
-    let ran = conn.run_pending_migrations(MIGRATIONS).map_err(damaged)?;
-    Ok(ran.iter().map(ToString::to_string).collect())
+    if !conn.has_pending_migration(Known).map_err(damaged)? {
+        return Ok(Vec::new());
+    }
+    fault::point(fault::MIGRATION_BEFORE);
+    let ran = conn.run_pending_migrations(Known).map_err(damaged)?;
+    let ran = ran.iter().map(ToString::to_string).collect();
+    fault::point(fault::MIGRATION_DONE);
+    Ok(ran)
+}
+
+/// What this program knows.
+struct Known;
+
+#[cfg(not(feature = "fault-points"))]
+impl MigrationSource<Sqlite> for Known {
+    fn migrations(&self) -> diesel::migration::Result<Vec<Box<dyn Migration<Sqlite>>>> {
+        MIGRATIONS.migrations()
+    }
+}
+
+/// With fault points: also what a newer version would know, each with a point inside.
+#[cfg(feature = "fault-points")]
+mod newer {
+    use diesel::connection::BoxableConnection;
+    use diesel::migration::{MigrationMetadata, MigrationName, Result};
+    use diesel_migrations::FileBasedMigrations;
+
+    use super::*;
+
+    impl MigrationSource<Sqlite> for Known {
+        fn migrations(&self) -> Result<Vec<Box<dyn Migration<Sqlite>>>> {
+            let mut known: Vec<Box<dyn Migration<Sqlite>>> = MIGRATIONS.migrations()?;
+            if let Some(folder) = fault::extra_migrations() {
+                known.extend(FileBasedMigrations::from_path(folder)?.migrations()?);
+            }
+            Ok(known.into_iter().map(|m| Box::new(Watched(m)) as Box<_>).collect())
+        }
+    }
+
+    struct Watched(Box<dyn Migration<Sqlite>>);
+
+    impl Migration<Sqlite> for Watched {
+        fn run(&self, conn: &mut dyn BoxableConnection<Sqlite>) -> Result<()> {
+            self.0.run(conn)?;
+            fault::point(fault::MIGRATION_INSIDE);
+            Ok(())
+        }
+        fn revert(&self, conn: &mut dyn BoxableConnection<Sqlite>) -> Result<()> {
+            self.0.revert(conn)
+        }
+        fn metadata(&self) -> &dyn MigrationMetadata {
+            self.0.metadata()
+        }
+        fn name(&self) -> &dyn MigrationName {
+            self.0.name()
+        }
+    }
 }

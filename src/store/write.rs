@@ -30,12 +30,13 @@ use super::rows::{AllocationRow, EventRow, JobRow, KeyRow, ScriptRow, json};
 use super::schema::{
     events, held_cpus, idempotency_keys, job_scripts, jobs, meta, resource_allocations,
 };
+use crate::fault::{self, Point};
 use crate::kernel::change::{Change, Event};
 use crate::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use crate::kernel::job::StateWord;
 use crate::kernel::outbox::Commit;
 use crate::kernel::time::Time;
-use crate::kernel::transition::EndState;
+use crate::kernel::transition::{EndReason, EndState};
 
 /// SQLite's bound on parameters of one statement.
 const PARAMETERS_MAX: usize = 32_766;
@@ -104,6 +105,7 @@ impl Writer {
             .returning(meta::epoch)
             .get_result::<i64>(&mut conn)
             .map_err(|e| StoreError::from(e).at_start(database.path()))?;
+        fault::point(fault::RECOVERY_EPOCH_TAKEN);
         let file = file_at(database.path());
         Ok(Writer { database, conn: Some(conn), epoch: Epoch(epoch), file })
     }
@@ -209,7 +211,33 @@ impl Writer {
 fn transaction(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {
     conn.batch_execute("BEGIN IMMEDIATE")?;
     apply(conn, commit)?;
-    Ok(conn.batch_execute("COMMIT")?)
+    fault::points(edges(commit).map(|(before, _)| before));
+    conn.batch_execute("COMMIT")?;
+    fault::points(edges(commit).map(|(_, after)| after));
+    Ok(())
+}
+
+/// The places just before and just after COMMIT, of each kind of change that it carries.
+fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
+    commit.steps.iter().flat_map(|step| step.iter()).filter_map(|change| match change {
+        Change::Key(_)
+        | Change::Reclaimed { .. }
+        | Change::Restored { .. }
+        | Change::Forgotten { .. } => None,
+        Change::Submitted { .. } => Some((fault::SUBMIT_COMMITTING, fault::SUBMIT_COMMITTED)),
+        Change::Granted { .. } => Some((fault::ALLOCATE_COMMITTING, fault::ALLOCATE_COMMITTED)),
+        Change::Started { .. } => Some((fault::STARTED_COMMITTING, fault::STARTED_COMMITTED)),
+        Change::Completing { reason, .. } => Some(match reason {
+            EndReason::Cancelled => (fault::CANCEL_COMMITTING, fault::CANCEL_COMMITTED),
+            EndReason::TimeLimit => (fault::LIMIT_COMMITTING, fault::LIMIT_COMMITTED),
+            EndReason::Lost => (fault::LOST_COMMITTING, fault::LOST_COMMITTED),
+        }),
+        // A pending job that is cancelled gives nothing back.
+        Change::Ended { released_cpus: 0, .. } => {
+            Some((fault::CANCEL_COMMITTING, fault::CANCEL_COMMITTED))
+        }
+        Change::Ended { .. } => Some((fault::RELEASE_COMMITTING, fault::RELEASE_COMMITTED)),
+    })
 }
 
 fn one_row(touched: usize, what: impl FnOnce() -> String) -> Result<(), StoreError> {

@@ -80,6 +80,8 @@ impl Answer {
 /// A server.
 pub struct Server {
     pub dir: tempfile::TempDir,
+    /// The binary; another one may take over.
+    pub program: PathBuf,
     pub url: String,
     pub args: Vec<String>,
     pub env: Vec<(String, String)>,
@@ -108,6 +110,7 @@ impl Server {
             .build();
         Server {
             dir: tempfile::tempdir().unwrap(),
+            program: env!("CARGO_BIN_EXE_downbeat").into(),
             url: String::new(),
             args: args.iter().map(ToString::to_string).collect(),
             env: Vec::new(),
@@ -126,8 +129,8 @@ impl Server {
     }
 
     pub fn command(&self) -> Command {
-        let words = self.wrap.iter().map(String::as_str);
-        let mut words = words.chain([env!("CARGO_BIN_EXE_downbeat")]);
+        let wrap = self.wrap.iter().map(std::ffi::OsStr::new);
+        let mut words = wrap.chain([self.program.as_os_str()]);
         let mut command = Command::new(words.next().unwrap_or_default());
         command.args(words);
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(self.data());
@@ -141,19 +144,31 @@ impl Server {
 
     /// Starts it (again) and waits until it listens. Its log goes to `log` in its folder.
     pub fn up(&mut self) {
+        self.spawn();
+        assert!(self.listens(), "the server ended before it listened: {}", self.log());
+    }
+
+    /// Starts it (again) and does not wait.
+    pub fn spawn(&mut self) {
         assert!(self.child.is_none(), "it runs already");
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(self.dir.path().join("log"))
             .unwrap();
-        let mut child = self.command().stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
+        self.child = Some(self.command().stdout(Stdio::piped()).stderr(log).spawn().unwrap());
+    }
+
+    /// Waits until a spawned server listens; false when it ends before.
+    pub fn listens(&mut self) -> bool {
+        let child = self.child.as_mut().expect("it was spawned");
+        let mut out = BufReader::new(child.stdout.take().expect("asked once"));
         let mut line = String::new();
         loop {
             line.clear();
-            let n = out.read_line(&mut line).unwrap();
-            assert!(n > 0, "the server ended before it listened: {}", self.log());
+            if out.read_line(&mut line).unwrap() == 0 {
+                return false;
+            }
             if let Some(url) = line.trim().strip_prefix("listening on ") {
                 self.url = url.to_owned();
                 break;
@@ -166,7 +181,7 @@ impl Server {
                 sink.clear();
             }
         });
-        self.child = Some(child);
+        true
     }
 
     pub fn log(&self) -> String {
@@ -199,18 +214,34 @@ impl Server {
     }
 
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        self.try_send(method, path, headers, body)
+            .unwrap_or_else(|e| panic!("{method} {path}: {e}\n{}", self.log()))
+    }
+
+    /// The same for a server that may die over it.
+    pub fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Answer, ureq::Error> {
         note(method, path);
         let mut request = ureq::http::Request::builder().method(method).uri(self.at(path));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let sent = self.agent.run(request.body(body).unwrap());
-        let mut answer = sent.unwrap_or_else(|e| panic!("{method} {path}: {e}\n{}", self.log()));
-        Answer {
+        let mut answer = self.agent.run(request.body(body).unwrap())?;
+        Ok(Answer {
             status: answer.status().as_u16(),
             headers: answer.headers().clone(),
-            body: answer.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap(),
-        }
+            body: answer.body_mut().with_config().limit(1 << 30).read_to_vec()?,
+        })
+    }
+
+    /// For threads of their own; the server may die meanwhile.
+    pub fn agent(&self) -> ureq::Agent {
+        self.agent.clone()
     }
 
     pub fn at(&self, path: &str) -> String {

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: what is asserted is seen from outside the server.
 //!
-//! *Not here*: crashes under load (`tests/process.rs`).
+//! *Not here*: crashes under load (`tests/kills`).
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -24,6 +24,7 @@ use super::proc;
 use super::report::Report;
 use super::stepd::{self, DATAGRAM_BYTES_MAX, NOFILE_WORD};
 use super::watch::{Attempts, held};
+use crate::fault;
 
 /// How long a new daemon waits for the lock of an old one before that one is killed: an old
 /// one ends within milliseconds of its server unless it hangs.
@@ -34,6 +35,9 @@ pub const DAEMON_BOUND: Duration = Duration::from_secs(25);
 const SEND_BOUND: Duration = Duration::from_secs(10);
 /// Between two tries to start a daemon that will not start or dies at once.
 const RESTART_PAUSE: Duration = Duration::from_millis(500);
+/// After so many failures in a row the first start is given up: one that somebody killed is
+/// worth another try, one that cannot be executed is not worth a long silence.
+const FIRST_TRIES: u32 = 3;
 
 /// How to start a daemon.
 #[derive(Clone, Debug)]
@@ -55,7 +59,10 @@ struct State {
     /// Counts daemons that became ready.
     generation: u64,
     closing: bool,
+    /// Why there is none.
     failure: Option<String>,
+    /// How often in a row that was so.
+    failures: u32,
 }
 
 /// The server's end. One per engine, shared with its thread.
@@ -138,8 +145,8 @@ impl Link {
                 return Ok((Arc::clone(socket), state.generation));
             }
             let left = deadline.saturating_duration_since(crate::clock::monotonic());
-            // At the start a failure is an answer; later the thread tries again and so do we.
-            let hopeless = state.generation == 0 && state.failure.is_some();
+            // At the start failure is an answer; later the thread tries again and so do we.
+            let hopeless = state.generation == 0 && state.failures >= FIRST_TRIES;
             if state.closing || hopeless || left.is_zero() {
                 let why = state.failure.clone().unwrap_or_else(|| "it is not running".to_owned());
                 return Err(io::Error::other(why));
@@ -166,8 +173,7 @@ impl Link {
                 }
                 Err(e) => {
                     log::error!("the step daemon cannot be started: {e}");
-                    held(&self.state).failure = Some(e.to_string());
-                    self.moved.notify_all();
+                    self.fail(e.to_string());
                 }
             }
             let mut state = held(&self.state);
@@ -180,6 +186,13 @@ impl Link {
                 return;
             }
         }
+    }
+
+    fn fail(&self, why: String) {
+        let mut state = held(&self.state);
+        state.failure = Some(why);
+        state.failures += 1;
+        self.moved.notify_all();
     }
 
     fn install(&self, child: &Child, socket: &Arc<OwnedFd>) {
@@ -195,6 +208,7 @@ impl Link {
         state.generation += 1;
         state.pid = i32::try_from(child.id()).ok();
         state.failure = None;
+        state.failures = 0;
         if state.closing {
             let _ = rustix::net::shutdown(socket, Shutdown::Both);
         } else {
@@ -228,6 +242,7 @@ impl Link {
             .arg("--data-dir")
             .arg(&self.recipe.data_dir)
             .env_clear()
+            .envs(fault::environment())
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .stderr(Stdio::null())

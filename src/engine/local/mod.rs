@@ -47,6 +47,7 @@ use self::remains::Traceless;
 use self::spool::{FREE_PREFIX, Folder, State};
 use self::watch::{Attempts, held};
 use super::{Control, Engine, EngineError, Key, Later, Order, Sighting};
+use crate::fault;
 
 /// How soon `changed` suggests another look at an attempt of a former server whose supervisor
 /// has not yet written who it is, or is gone by now: both last microseconds.
@@ -156,8 +157,13 @@ impl Inner {
         if !self.pool.write_order(&self.folder(&name), order)? {
             return Ok(());
         }
+        fault::point(fault::LAUNCH_ORDER_WRITTEN);
         let entry = self.attempts.entry(&name);
-        self.link.send(&name, |generation| entry.set_sent(generation)).map_err(EngineError::Daemon)
+        self.link
+            .send(&name, |generation| entry.set_sent(generation))
+            .map_err(EngineError::Daemon)?;
+        fault::point(fault::LAUNCH_SENT);
+        Ok(())
     }
 
     fn reattach(&self, key: &Key) -> Result<Sighting, EngineError> {
@@ -183,6 +189,7 @@ impl Inner {
                     return Ok(Sighting::Exited(record));
                 }
                 *held(&self.attempts.entry(&name).lost) = Some(file);
+                fault::point(fault::LOST_LOCKED);
                 Ok(Sighting::Lost)
             }
             Err(rustix::io::Errno::WOULDBLOCK) => {
@@ -248,6 +255,7 @@ impl Inner {
         let folder = self.folder(name);
         folder.create()?;
         folder.write_control(control)?;
+        fault::point(fault::CANCEL_WRITTEN);
         let state = self.state(name)?;
         // One that has not said who it is will read the wish before it spawns anything.
         if let Some(supervisor) = self.supervisor(&state) {
@@ -387,6 +395,7 @@ impl Engine for LocalEngine {
     fn collect<'a>(&'a self, key: &'a Key) -> Later<'a, ()> {
         let name = key.name();
         let removed = self.aside(move |inner| {
+            fault::point(fault::RELEASE_COLLECTING);
             inner.attempts.forget(&name);
             inner.pool.take_back(&inner.folder(&name))
         });

@@ -218,13 +218,13 @@ fn words(pid: i32, file: &str) -> io::Result<Vec<Vec<u8>>> {
     }
 }
 
-/// Whether two processes run the same program file.
+/// Whether two processes are known to run different program files. One that is ending has no
+/// program any more: of it nothing is known, and so it differs from nobody.
 #[must_use]
-pub fn same_program(one: i32, other: i32) -> bool {
+pub fn run_different_programs(one: i32, other: i32) -> bool {
     use std::os::unix::fs::MetadataExt;
     let file = |pid: i32| fs::metadata(format!("/proc/{pid}/exe")).ok().map(|m| (m.dev(), m.ino()));
-    let (one, other) = (file(one), file(other));
-    one.is_some() && one == other
+    file(one).zip(file(other)).is_some_and(|(one, other)| one != other)
 }
 
 #[cfg(test)]
@@ -246,6 +246,26 @@ mod tests {
         let me = stat(myself().unwrap().pid).unwrap();
         assert!(me.is_alive());
         assert_eq!(me.parent, rustix::process::getppid().unwrap().as_raw_nonzero().get());
-        assert!(same_program(me.identity.pid, me.identity.pid));
+        assert!(!run_different_programs(me.identity.pid, me.identity.pid));
+    }
+
+    #[test]
+    fn a_process_that_has_ended_differs_from_nobody() {
+        let me = myself().unwrap().pid;
+        let mut child = std::process::Command::new("/bin/cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        assert!(run_different_programs(pid, me) && run_different_programs(me, pid));
+        drop(child.stdin.take());
+        // Ended and not reaped: its number is still its own.
+        let id = rustix::process::WaitId::Pid(Pid::from_raw(pid).unwrap());
+        let options =
+            rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
+        rustix::process::waitid(id, options).unwrap();
+        assert_eq!(stat(pid).unwrap().state, 'Z');
+        assert!(!run_different_programs(pid, me) && !run_different_programs(me, pid));
+        child.wait().unwrap();
     }
 }

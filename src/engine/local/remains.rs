@@ -22,6 +22,7 @@ use super::launch::KEY_VARIABLE;
 use super::proc::{self, Identity, Stat};
 use super::spool::State;
 use super::stepd;
+use crate::fault;
 
 /// How long one call waits for what it killed to be gone; a process stuck in the kernel is
 /// seen again by the next call.
@@ -47,16 +48,20 @@ pub fn under_supervisor(supervisor: Identity) -> Vec<i32> {
 /// When nobody can look now: then nobody may say that none is left.
 pub fn of_lost(name: &str, state: &State, daemon: Option<i32>) -> io::Result<Vec<Identity>> {
     let everybody: Vec<Stat> = proc::all()?.into_iter().filter(Stat::is_alive).collect();
+    fault::point(fault::LOST_LISTED);
     let me = i32::try_from(std::process::id()).unwrap_or_default();
     let entry = format!("{KEY_VARIABLE}={name}");
     let session = state.supervisor.filter(|s| number_is_still_theirs(*s, &everybody));
     let group = state.script.filter(|s| number_is_still_theirs(*s, &everybody));
+    // A child of the step daemon is a supervisor, which runs the daemon's program, or an orphan.
+    // If the daemon dies while we look, nobody counts as an orphan: better to look again than to
+    // kill the supervisor of another job.
     let belongs = |seen: &Stat| {
         let pid = seen.identity.pid;
         let later = |than: Identity| seen.identity.ticks >= than.ticks;
         session.is_some_and(|s| seen.session == s.pid && later(s))
             || group.is_some_and(|g| seen.group == g.pid && later(g))
-            || daemon.is_some_and(|d| seen.parent == d && !proc::same_program(pid, d))
+            || daemon.is_some_and(|d| seen.parent == d && proc::run_different_programs(pid, d))
     };
     let ours = |pid: i32| pid == me || Some(pid) == daemon;
     let mut pids: HashSet<i32> = HashSet::new();

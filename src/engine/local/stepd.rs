@@ -34,6 +34,7 @@ use super::supervisor::{self, Post};
 use super::sys;
 use crate::clock;
 use crate::engine::ExitRecord;
+use crate::fault;
 use crate::kernel::job::Usage;
 
 /// The longest datagram either side sends: a key's name, or some lines of reports.
@@ -66,6 +67,7 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
     std::env::set_current_dir("/")?;
     let boot_id = proc::boot_id()?;
     let _lock = take_lock(data_dir, &boot_id)?;
+    fault::point(fault::DAEMON_LOCKED);
     let (report_in, report_out) =
         rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     warm_up();
@@ -230,6 +232,7 @@ impl Daemon {
     }
 
     fn launch(&mut self, name: &str, log: &mut Log) -> io::Result<()> {
+        fault::point(fault::LAUNCH_TAKEN);
         let folder = Folder::new(&self.data_dir, name);
         let Some(state) = folder.create_state()? else {
             // Sent twice. Whoever waits for a hint may have missed it.
@@ -247,9 +250,11 @@ impl Daemon {
             may_lower_oom_score: self.may_lower_oom_score,
             owed: Vec::new(),
         };
+        fault::point(fault::LAUNCH_STATE_LOCKED);
         // The parent's copy of the post, its lock and pipe included, goes with this closure.
         match sys::fork(move || supervisor::run(post)) {
             Ok(pid) => {
+                fault::point(fault::LAUNCH_FORKED);
                 let supervised = Supervised { name: name.to_owned(), told: false };
                 self.supervisors.insert(pid, supervised);
             }

@@ -25,6 +25,7 @@ use super::spool::{EXIT_VERSION, Folder, OrderFile, State};
 use super::{launch, sys};
 use crate::clock;
 use crate::engine::{ExitRecord, Handle, Stop};
+use crate::fault;
 use crate::kernel::job::{ExitCode, Usage};
 
 /// Between two sweeps of a dying tree when no child's end was reported: an orphan that is
@@ -90,7 +91,9 @@ pub fn run(mut post: Post) -> i32 {
         end_time: clock::now(),
         usage: Usage::default(),
     });
+    fault::point(fault::EXITED_REAPED);
     keep(&post, &record);
+    fault::point(fault::EXITED_RECORDED);
     let me = i32::try_from(std::process::id()).unwrap_or_default();
     hint(&post, &Report::Ended(post.name.clone(), me));
     0
@@ -101,6 +104,7 @@ fn attempt(post: &mut Post) -> Result<ExitRecord, String> {
     // Neither can fail here: a fresh fork leads no group, and every Linux in use knows the call.
     let _ = rustix::process::setsid();
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+    fault::point(fault::LAUNCH_UNNAMED);
     let me = proc::myself().map_err(|e| e.to_string())?;
     // First this line, then `control`: a server that has written `control` and finds no
     // line can rely on its wish being read.
@@ -114,10 +118,12 @@ fn attempt(post: &mut Post) -> Result<ExitRecord, String> {
         let limit = Rlimit { current: Some(soft), maximum: hard };
         let _ = rustix::process::setrlimit(Resource::Nofile, limit);
     }
+    fault::point(fault::LAUNCH_BEFORE_SPAWN);
     let pinned = file.order.pin && launch::pin(&file.order.cpus);
     let Some(pid) = spawn(post, &file)? else { return Ok(cancelled_before_start()) };
     let start_time = clock::now();
     let started = clock::monotonic();
+    fault::point(fault::LAUNCH_SPAWNED);
     if pinned {
         // Only the script is confined; a supervisor must be able to outrun it.
         let _ = rustix::thread::sched_setaffinity(None, &post.all_cpus);
@@ -126,6 +132,7 @@ fn attempt(post: &mut Post) -> Result<ExitRecord, String> {
     // The script is our child and not reaped, so its entry is there even if it has ended.
     let script = proc::stat(pid).map_or(Identity { pid, ticks: 0 }, |s| s.identity);
     note(post, &State::script_line(script, start_time));
+    fault::point(fault::STARTED_NOTED);
     hint(post, &Report::Changed(post.name.clone()));
     if post.may_lower_oom_score {
         // After the spawn, so that the script has the score the server was started with.
@@ -346,6 +353,11 @@ impl Watch<'_> {
     }
 
     fn begin_to_end(&mut self, stop: Stop, grace_s: u32) {
+        let (before, after) = match stop {
+            Stop::Cancelled => (fault::CANCEL_READ, fault::CANCEL_TERM_SENT),
+            Stop::TimeLimit => (fault::LIMIT_REACHED, fault::LIMIT_TERM_SENT),
+        };
+        fault::point(before);
         let since = clock::monotonic();
         let kill_at = since.checked_add(seconds(grace_s)).unwrap_or(since);
         self.stop = Some(stop);
@@ -361,6 +373,7 @@ impl Watch<'_> {
             }
         });
         self.signal_group(Signal::CONT);
+        fault::point(after);
     }
 
     /// Kills everything that can be found. Fast things first: one call kills the whole group

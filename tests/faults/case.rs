@@ -1,0 +1,380 @@
+//! *Purpose*: one case of the matrix, from a fresh server to a proven end.
+//!
+//! *Owns*: reaching the point, killing, restarting, and the invariants of every case.
+//!
+//! *Promises*: the test knows from outside what the script did: the script writes its own marks
+//! and ends only when the test lets it.
+//!
+//! *Not here*: which cases there are (`table`), how the job must end (`expect`).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::common::{PATIENCE, Server, children, processes_of, until};
+use crate::expect::{self, CODE};
+use crate::freeze::{Faults, Gate};
+use crate::table::{Case, Frozen, Restart, Trigger};
+
+/// The code of the job that waits behind.
+const CODE_BEHIND: i64 = 9;
+/// A name that makes a repeated submission the same one.
+const KEY: [(&str, &str); 2] = [("content-type", "application/json"), ("idempotency-key", "main")];
+
+/// One case under way.
+pub struct World {
+    server: Server,
+    faults: Faults,
+    gate: Gate,
+    marks: PathBuf,
+    /// The script, when it was up at the point.
+    script: Option<u32>,
+}
+
+/// An answer that may never come.
+type Aside = JoinHandle<Option<u16>>;
+
+/// Runs a case; answers what became of the job, in words. Panics when a promise is broken.
+pub fn run(case: &Case) -> String {
+    let mut world = World::new(&[]);
+    let mut asked = None;
+    let mut known = None;
+    if matches!(case.row.trigger, Trigger::Submit | Trigger::CancelEarly) {
+        world.faults.arm(case.row.point);
+        asked = Some(world.post_aside("/api/v1/jobs", &world.body(case), true));
+    } else {
+        let id = world.submit(case);
+        known = Some(id);
+        world.started_marks(1);
+        world.behind();
+        asked = world.pull(case, id).or(asked);
+    }
+    let frozen = world.faults.frozen(case.row.point);
+    if case.row.trigger == Trigger::CancelEarly {
+        let acknowledged = asked.take().and_then(|asked| asked.join().unwrap());
+        assert_eq!(acknowledged, Some(201));
+        known = Some(world.cancel_the_only_one());
+    }
+    if expect::script_is_up(case) {
+        world.started_marks(1);
+        world.script = Some(world.find_script());
+    }
+    world.kill(case, frozen);
+    world.carry_on(case);
+    let answered = asked.and_then(|asked| asked.join().unwrap());
+    world.judge(case, known, answered)
+}
+
+impl World {
+    pub fn new(env: &[(&str, &Path)]) -> World {
+        let mut server = Server::unstarted(&["--cpus", "4"]);
+        let home = server.dir.path().to_owned();
+        let faults = Faults::new(home.join("faults"));
+        let gate = Gate::new(home.join("gate"));
+        server.env.push(("DOWNBEAT_FAULT_DIR".to_owned(), faults.dir.display().to_string()));
+        for (name, value) in env {
+            server.env.push(((*name).to_owned(), value.display().to_string()));
+        }
+        server.up();
+        World { server, faults, gate, marks: home.join("marks"), script: None }
+    }
+
+    /// A script that marks its start, waits at the gate, marks its end.
+    fn body(&self, case: &Case) -> Value {
+        let (marks, gate) = (self.marks.display(), self.gate.path.display());
+        let trap = if expect::ignores_term(case) { "trap '' TERM\n" } else { "" };
+        let script = format!(
+            "#!/bin/bash\n{trap}echo start >> {marks}\nread -r _ < {gate}\n\
+             echo end >> {marks}\nexit {CODE}\n"
+        );
+        let mut body = json!({"name": "main", "script": script, "cpus": 2});
+        if case.row.trigger == Trigger::Limit {
+            body["time_limit"] = json!("1s");
+            body["kill_grace_s"] = json!(2);
+        }
+        body
+    }
+
+    fn submit(&self, case: &Case) -> i64 {
+        if case.row.trigger == Trigger::Limit {
+            self.faults.arm(case.row.point);
+        }
+        let body = self.body(case).to_string();
+        let answer = self.server.send("POST", "/api/v1/jobs", &KEY, body.as_bytes());
+        answer.expect(201).json()["id"].as_i64().unwrap()
+    }
+
+    /// A job that needs every CPU, and so cannot run before the first has given its own back.
+    fn behind(&self) -> i64 {
+        let script = format!("#!/bin/bash\nexit {CODE_BEHIND}\n");
+        self.server.submit(&json!({"name": "behind", "script": script, "cpus": 4}))
+    }
+
+    /// Makes it happen.
+    fn pull(&mut self, case: &Case, id: i64) -> Option<Aside> {
+        let point = case.row.point;
+        match case.row.trigger {
+            Trigger::Submit | Trigger::CancelEarly | Trigger::Limit => {}
+            Trigger::End => {
+                self.faults.arm(point);
+                self.gate.open();
+            }
+            Trigger::Cancel => {
+                self.faults.arm(point);
+                let path = format!("/api/v1/jobs/{id}/cancel");
+                return Some(self.post_aside(&path, &json!({}), false));
+            }
+            Trigger::Lost => {
+                let supervisor = self.supervisor();
+                self.faults.arm(point);
+                send(supervisor, Signal::KILL);
+                until_dead(supervisor);
+            }
+            Trigger::Boot | Trigger::Migrate => {
+                self.server.kill();
+                if case.row.trigger == Trigger::Migrate {
+                    let folder = self.server.dir.path().join("migrations");
+                    crate::newer::write_migration(&folder);
+                    let folder = folder.display().to_string();
+                    self.server.env.push(("DOWNBEAT_EXTRA_MIGRATIONS".to_owned(), folder));
+                }
+                self.faults.arm(point);
+                self.server.spawn();
+            }
+            Trigger::Stop => {
+                self.faults.arm(point);
+                send(self.server.pid(), Signal::TERM);
+            }
+        }
+        None
+    }
+
+    /// Cancels, and waits until the wish is in the spool.
+    fn cancel_the_only_one(&self) -> i64 {
+        let id = 1;
+        self.server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).expect(202);
+        until("the wish in the spool", || {
+            let written = self.attempt().is_some_and(|a| a.join("control").exists());
+            if written { Ok(()) } else { Err("no control".to_owned()) }
+        });
+        id
+    }
+
+    /// Asks on a thread of its own; the server may die over it.
+    fn post_aside(&self, path: &str, body: &Value, keyed: bool) -> Aside {
+        let (url, body) = (self.server.at(path), body.to_string());
+        std::thread::spawn(move || {
+            let config = ureq::Agent::config_builder()
+                .http_status_as_error(false)
+                .timeout_global(Some(PATIENCE));
+            let mut request = config.build().new_agent().post(url);
+            for (name, value) in KEY.iter().take(if keyed { 2 } else { 1 }) {
+                request = request.header(*name, *value);
+            }
+            request.send(body).ok().map(|answer| answer.status().as_u16())
+        })
+    }
+
+    fn starts(&self) -> usize {
+        let text = fs::read_to_string(&self.marks).unwrap_or_default();
+        text.lines().filter(|l| *l == "start").count()
+    }
+
+    fn started_marks(&self, wanted: usize) {
+        until("the script to start", || {
+            if self.starts() == wanted { Ok(()) } else { Err(format!("{} starts", self.starts())) }
+        });
+    }
+
+    /// The one attempt's folder in the spool.
+    fn attempt(&self) -> Option<PathBuf> {
+        let entries = fs::read_dir(self.server.data().join("spool")).ok()?.flatten();
+        entries
+            .map(|e| e.path())
+            .find(|p| p.file_name().is_some_and(|n| !n.to_string_lossy().starts_with("free.")))
+    }
+
+    /// The pid in a line of `state`.
+    fn in_state(&self, word: &str) -> Option<u32> {
+        let text = fs::read_to_string(self.attempt()?.join("state")).ok()?;
+        let line = text.lines().find_map(|l| l.strip_prefix(word))?;
+        line.split_whitespace().next()?.parse().ok()
+    }
+
+    fn supervisor(&self) -> u32 {
+        until("the supervisor's line", || self.in_state("supervisor ").ok_or("none".to_owned()))
+    }
+
+    fn find_script(&self) -> u32 {
+        let child = || children(self.supervisor()).first().copied();
+        until("the script", || self.in_state("script ").or_else(child).ok_or("none".to_owned()))
+    }
+
+    fn daemon(&self) -> Option<u32> {
+        let text = fs::read_to_string(self.server.data().join("stepd.lock")).ok()?;
+        let pid = text.split_whitespace().nth(1)?.parse().ok()?;
+        // The file may name one that is long gone.
+        let data = self.server.data().display().to_string();
+        let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
+        (command.contains("stepd") && command.contains(&data)).then_some(pid)
+    }
+
+    /// Kills the victims, all pids known before the first dies.
+    fn kill(&mut self, case: &Case, frozen: u32) {
+        let victims = case.victims;
+        let mut pids = Vec::new();
+        if victims.daemon {
+            let daemon = (case.row.frozen == Frozen::Daemon).then_some(frozen);
+            pids.extend(daemon.or_else(|| self.daemon()));
+        }
+        if victims.supervisor {
+            let supervisor = (case.row.frozen == Frozen::Supervisor).then_some(frozen);
+            pids.push(supervisor.unwrap_or_else(|| self.supervisor()));
+        }
+        if victims.script {
+            pids.extend(self.script);
+        }
+        if victims.server {
+            self.server.kill();
+        }
+        for pid in &pids {
+            send(*pid, Signal::KILL);
+        }
+        pids.into_iter().for_each(until_dead);
+    }
+
+    /// Lets the frozen one go on if it lives, the script end, and the server live again.
+    fn carry_on(&mut self, case: &Case) {
+        let victims = case.victims;
+        let frozen_lives = match case.row.frozen {
+            Frozen::Server => !victims.server,
+            Frozen::Daemon => !victims.daemon,
+            Frozen::Supervisor => !victims.supervisor,
+        };
+        // A frozen step daemon keeps its lock, for which the next one waits.
+        let go_late = match case.row.frozen {
+            Frozen::Daemon => case.restart == Restart::BesideAHangingDaemon,
+            _ => case.restart == Restart::AtOnce,
+        };
+        if frozen_lives && !go_late {
+            self.faults.go();
+        }
+        match case.restart {
+            Restart::None => {
+                let booting = matches!(case.row.trigger, Trigger::Boot | Trigger::Migrate);
+                assert!(!booting || self.server.listens(), "{}", self.server.log());
+            }
+            Restart::AtOnce | Restart::BesideAHangingDaemon => self.server.up(),
+            Restart::AfterTheEnd => {
+                if case.row.trigger != Trigger::Limit || victims.supervisor {
+                    self.gate.open();
+                }
+                self.ends_alone(case);
+                self.server.up();
+            }
+        }
+        if frozen_lives && go_late {
+            self.faults.go();
+        }
+        // Only who shall end by itself passes the gate, and nobody before the server is there.
+        let by_itself = expect::of(case).code == Some(format!("{CODE}:0"));
+        if by_itself && case.restart != Restart::AfterTheEnd && case.row.trigger != Trigger::End {
+            self.gate.open();
+        }
+    }
+
+    fn ends_alone(&self, case: &Case) {
+        let recorded = || self.attempt().is_some_and(|a| a.join("exit").exists());
+        let supervised = case.row.trigger != Trigger::Lost && !case.victims.supervisor;
+        until("the job to end without a server", || {
+            let ended = if supervised { recorded() } else { self.script.is_none_or(is_dead) };
+            if ended { Ok(()) } else { Err(format!("{:?}", processes_of(&self.server.data()))) }
+        });
+    }
+
+    /// The job of this case: acknowledged, or found, or, if it is rightly absent, sent again.
+    fn main_job(&self, case: &Case, known: Option<i64>, answered: Option<u16>) -> (i64, String) {
+        if let Some(id) = known {
+            return (id, "acknowledged".to_owned());
+        }
+        let found = self.server.get("/api/v1/jobs").expect(200).json();
+        let found = found["jobs"].as_array().unwrap().clone();
+        let there = answered == Some(201) || expect::was_stored(case);
+        assert_eq!(found.len(), usize::from(there), "{found:?}");
+        let again =
+            self.server.send("POST", "/api/v1/jobs", &KEY, self.body(case).to_string().as_bytes());
+        assert_eq!(again.status, if there { 200 } else { 201 }, "{}", again.text());
+        let job = again.json();
+        assert_eq!((&job["name"], &job["cpus"]), (&json!("main"), &json!(2)), "{job}");
+        let script = self.server.get(&format!("/api/v1/jobs/{}/script", job["id"])).expect(200);
+        assert_eq!(script.text(), self.body(case)["script"]);
+        let how = match (answered, there) {
+            (Some(201), _) => "acknowledged",
+            (None, true) => "unacknowledged, whole",
+            (None, false) => "unacknowledged, absent, sent again",
+            other => panic!("answered {other:?}"),
+        };
+        (job["id"].as_i64().unwrap(), how.to_owned())
+    }
+
+    /// Everything that must hold in the end.
+    fn judge(&mut self, case: &Case, known: Option<i64>, answered: Option<u16>) -> String {
+        let wanted = expect::of(case);
+        let (id, how) = self.main_job(case, known, answered);
+        if matches!(case.row.trigger, Trigger::Submit | Trigger::CancelEarly) {
+            self.behind();
+        }
+        let job = self.server.ended(id);
+        let code = wanted.code.map_or(Value::Null, Value::from);
+        assert_eq!((&job["state"], &job["exit_code"]), (&json!(wanted.state), &code), "{job}");
+        assert_eq!(self.starts(), wanted.starts, "starts of {job}");
+        let behind = self.server.ended(if id == 1 { 2 } else { 1 });
+        assert_eq!(behind["exit_code"], format!("{CODE_BEHIND}:0"), "{behind}");
+        self.is_whole();
+        let code = code.as_str().unwrap_or("null").to_owned();
+        format!("{} {code}, started {}x, {how}", wanted.state, wanted.starts)
+    }
+
+    /// Ledger, database, processes and spool agree that all is over.
+    pub fn is_whole(&self) {
+        self.server.is_clean();
+        let books = self.server.sql(
+            "SELECT (SELECT count(*) FROM held_cpus) || ' ' || \
+             (SELECT count(*) FROM resource_allocations \
+              WHERE NOT released OR released_time IS NULL) || ' ' || \
+             (SELECT count(*) FROM jobs j WHERE attempt <> 1 OR end_time IS NULL OR attempt <> \
+              (SELECT count(*) FROM resource_allocations WHERE job_id = j.id)) || ' ' || \
+             (SELECT count(*) FROM jobs j WHERE 1 <> \
+              (SELECT count(*) FROM events WHERE job_id = j.id AND to_state NOT IN \
+               ('PENDING', 'RUNNING', 'COMPLETING'))) || ' ' || \
+             (SELECT count(*) FROM jobs) AS line",
+        );
+        assert_eq!(books, "0 0 0 0 2", "held, unreleased, attempts, ends, jobs");
+        let daemon = self.server.step_daemon();
+        until("only server and step daemon to be left", || {
+            let left = processes_of(&self.server.data());
+            let ours = |pid: &u32| *pid == self.server.pid() || *pid == daemon;
+            if left.iter().all(ours) { Ok(()) } else { Err(format!("{left:?}")) }
+        });
+        until("the spool to be tidy", || self.attempt().map_or(Ok(()), |a| Err(format!("{a:?}"))));
+    }
+}
+
+fn send(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    // Gone is as good as killed.
+    let _gone = kill_process(pid, signal);
+}
+
+/// Waits until it has ended, though perhaps nobody has reaped it.
+pub fn until_dead(pid: u32) {
+    until("a victim to be dead", || if is_dead(pid) { Ok(()) } else { Err(pid.to_string()) });
+}
+
+fn is_dead(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_none_or(|rest| rest.is_empty() || rest.trim_start().starts_with('Z'))
+}
