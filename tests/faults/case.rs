@@ -60,7 +60,7 @@ pub fn run(case: &Case) -> String {
     }
     if expect::script_is_up(case) {
         world.started_marks(1);
-        world.script = Some(world.find_script());
+        world.script = world.script.or_else(|| Some(world.find_script()));
     }
     world.kill(case, frozen);
     world.carry_on(case);
@@ -129,6 +129,8 @@ impl World {
             }
             Trigger::Lost => {
                 let supervisor = self.supervisor();
+                // Known now: a supervisor that dies at once may not have written it down.
+                self.script = Some(self.find_script());
                 self.faults.arm(point);
                 send(supervisor, Signal::KILL);
                 until_dead(supervisor);
@@ -262,6 +264,9 @@ impl World {
         if frozen_lives && !go_late {
             self.faults.go();
         }
+        // Only who shall end by itself passes the gate: whoever is being ended must not race.
+        let code = expect::of(case).code;
+        let by_itself = code == Some(format!("{CODE}:0"));
         match case.restart {
             Restart::None => {
                 let booting = matches!(case.row.trigger, Trigger::Boot | Trigger::Migrate);
@@ -269,7 +274,7 @@ impl World {
             }
             Restart::AtOnce | Restart::BesideAHangingDaemon => self.server.up(),
             Restart::AfterTheEnd => {
-                if case.row.trigger != Trigger::Limit || victims.supervisor {
+                if by_itself || code.is_none() {
                     self.gate.open();
                 }
                 self.ends_alone(case);
@@ -279,8 +284,6 @@ impl World {
         if frozen_lives && go_late {
             self.faults.go();
         }
-        // Only who shall end by itself passes the gate, and nobody before the server is there.
-        let by_itself = expect::of(case).code == Some(format!("{CODE}:0"));
         if by_itself && case.restart != Restart::AfterTheEnd && case.row.trigger != Trigger::End {
             self.gate.open();
         }
