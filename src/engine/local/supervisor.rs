@@ -39,9 +39,9 @@ const SWEEPS_BEFORE_PRIORITY: u32 = 3;
 const RACE_NICE: i32 = -15;
 /// Between two attempts to write something on a full disk.
 const RECORD_PAUSE: Duration = Duration::from_secs(1);
-/// How long a record is kept for a data folder that is not there: who moved it by mistake has
-/// put it back by then; after that nobody wants the record.
-const HOME_GONE_BOUND: Duration = Duration::from_secs(600);
+/// How long a record is kept for a data folder that is not there: who moved it by mistake may
+/// put it back; after that it was removed on purpose and nobody wants the record.
+const HOME_GONE_BOUND: Duration = Duration::from_secs(120);
 /// What the out-of-memory killer shall think of a supervisor that holds 50 KiB and the truth.
 const OOM_SCORE: &str = "-900";
 /// Where that is said.
