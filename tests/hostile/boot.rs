@@ -13,7 +13,9 @@ use std::process::{Child, Command};
 use serde_json::json;
 
 use crate::common::{Server, processes_of, signal, until};
-use crate::help::{Foreign, Marks, alive, ends_as, parent, script_of, spool_of, ticks, until_file};
+use crate::help::{
+    Foreign, Marks, alive, cancel, ends_as, parent, script_of, spool_of, ticks, until_file,
+};
 
 /// What a power cut leaves: no process of this installation.
 fn cut_power(server: &mut Server) {
@@ -49,6 +51,9 @@ fn after_a_reboot_running_jobs_are_node_fail_and_the_queue_runs() {
     for id in running.iter().chain([&last]) {
         server.started(*id);
     }
+    for name in ["r0", "r1", "r2", "last"] {
+        marks.begun(name);
+    }
     let queue: Vec<i64> =
         (0..3).map(|n| server.run(&marks.script(&format!("q{n}"), "true", 8))).collect();
     server.kill();
@@ -81,6 +86,7 @@ fn after_a_reboot_without_a_spool_running_jobs_are_node_fail() {
     let id = server.run(&marks.script("lost", "sleep 600", 1));
     let big = server.submit(&json!({"script": marks.script("next", "true", 8), "cpus": 4}));
     server.started(id);
+    marks.begun("lost");
     cut_power(&mut server);
     fs::remove_dir_all(server.data().join("spool")).unwrap();
     pretend_another_boot(&server);
@@ -139,6 +145,7 @@ fn a_stranger_with_a_recorded_number_is_never_signalled() {
     let marks = Marks::of(&server);
     let id = server.run(&marks.script("lost", "sleep 600", 1));
     let script = script_of(&server.started(id));
+    marks.begun("lost");
     cut_power(&mut server);
     let stranger = Stranger::start();
     assert_ne!(ticks(stranger.pid()), 0);
@@ -161,8 +168,9 @@ fn a_cancel_never_reaches_a_stranger_with_a_recorded_number() {
     let supervisor = parent(script);
     let stranger = Stranger::start();
     lend_the_numbers(&server, id, &stranger);
-    let answer = server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).expect(202);
-    assert_eq!(answer.json()["state"], "COMPLETING");
+    assert_eq!(cancel(&server, id)["state"], "COMPLETING");
+    let wish = spool_of(&server, id).join("control");
+    until("the wish to be written", || if wish.exists() { Ok(()) } else { Err("no".to_owned()) });
     signal(supervisor, "USR1");
     ends_as(&server, id, "CANCELLED", Some("0:15"));
     assert!(alive(stranger.pid()), "the stranger was killed");
@@ -172,6 +180,7 @@ fn a_cancel_never_reaches_a_stranger_with_a_recorded_number() {
     cut_power(&mut server);
     lend_the_numbers(&server, id, &stranger);
     server.up();
+    // It may have been found lost before.
     server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({}));
     let job = server.ended(id);
     assert!(matches!(job["state"].as_str(), Some("NODE_FAIL" | "CANCELLED")), "{job}");

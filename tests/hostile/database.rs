@@ -204,12 +204,14 @@ fn nothing_is_stored_and_all_is_read(server: &Server, id: i64) {
 #[test]
 fn a_database_that_another_program_locks_for_long_is_waited_for() {
     let server = Server::start();
-    let id = server.run("sleep 1; exit 5");
+    let go = server.dir.path().join("go");
+    let id = server.run(&format!("{}; exit 5", until_file(&go)));
     server.started(id);
     let mut other = Foreign::open(&server.database());
     other.does("BEGIN EXCLUSIVE; UPDATE meta SET epoch = epoch");
     nothing_is_stored_and_all_is_read(&server, id);
     // The job ends while nothing can be written.
+    fs::write(go, "").unwrap();
     let pid = script_of(&server.job(id));
     gone(pid);
     assert_eq!(server.job(id)["state"], "RUNNING", "nothing is visible before it is durable");

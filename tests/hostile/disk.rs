@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::common::{Server, signal, until};
-use crate::help::{Marks, Mount, ends_as, fill, pause, skipped, until_file};
+use crate::help::{Marks, Mount, cancel, ends_as, fill, pause, skipped, until_file};
 
 /// A server whose data folder is a small file system of its own.
 fn small(test: &str, options: &str) -> Option<(Server, Mount)> {
@@ -121,7 +121,7 @@ fn a_job_that_started_on_a_full_disk_can_be_cancelled_once_there_is_room() {
     });
     fs::remove_file(ballast).unwrap();
     server.started(id);
-    server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).expect(202);
+    cancel(&server, id);
     ends_as(&server, id, "CANCELLED", Some("0:15"));
     server.is_clean();
 }

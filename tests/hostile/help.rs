@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::{Server, until};
 
@@ -109,6 +109,15 @@ impl Marks {
 
     pub fn ends(&self, name: &str) -> usize {
         self.lines(&format!("{name}.end"))
+    }
+
+    /// Waits until the script has made its first mark: a start that is told is a moment earlier.
+    #[track_caller]
+    pub fn begun(&self, name: &str) {
+        until(&format!("{name} to have begun"), || match self.starts(name) {
+            1 => Ok(()),
+            n => Err(format!("{n} starts")),
+        });
     }
 
     fn lines(&self, file: &str) -> usize {
@@ -231,6 +240,16 @@ pub fn ends_as(server: &Server, job: i64, state: &str, code: Option<&str>) -> Va
     assert_eq!(ended["state"], state, "{ended}");
     assert_eq!(ended["exit_code"].as_str(), code, "{ended}");
     ended
+}
+
+/// Cancels a live job: 202, or 200 when it has ended before the answer was made.
+#[track_caller]
+pub fn cancel(server: &Server, job: i64) -> Value {
+    let answer = server.post(&format!("/api/v1/jobs/{job}/cancel"), &json!({}));
+    assert!(matches!(answer.status, 200 | 202), "{answer:?}");
+    let job = answer.json();
+    assert!(matches!(job["state"].as_str(), Some("COMPLETING" | "CANCELLED")), "{job}");
+    job
 }
 
 /// Writes until nothing more fits; answers the file.

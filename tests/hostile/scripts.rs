@@ -11,7 +11,7 @@
 use serde_json::json;
 
 use crate::common::{Server, until};
-use crate::help::{carrying, ends_as, is_stopped, parent, resident, script_of};
+use crate::help::{cancel, carrying, ends_as, is_stopped, parent, resident, script_of};
 
 /// A storm: each generation begets the next in a session of its own and dies; beside it
 /// sleepers are left behind. About fifty forks a second.
@@ -52,7 +52,7 @@ fn a_storm_of_forks_is_ended_by_a_cancel() {
     server.says(id, "up\n");
     let many = || carrying(&format!("DOWNBEAT_KEY={id}.1.")).len();
     until("a storm", || if many() > 20 { Ok(()) } else { Err(format!("{} processes", many())) });
-    server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).expect(202);
+    cancel(&server, id);
     ends_as(&server, id, "CANCELLED", Some("0:15"));
     nothing_is_left(&server, id);
 }
@@ -87,7 +87,7 @@ fn a_script_that_closes_every_descriptor_keeps_its_code() {
     ends_as(&server, id, "FAILED", Some("7:0"));
     let id = server.run(&format!("{close}sleep 600"));
     server.started(id);
-    server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).expect(202);
+    cancel(&server, id);
     ends_as(&server, id, "CANCELLED", Some("0:15"));
     nothing_is_left(&server, id);
 }
@@ -158,7 +158,7 @@ fn a_script_that_stops_itself_can_be_cancelled() {
         if is_stopped(script) { Ok(()) } else { Err("it runs".to_owned()) }
     });
     assert_eq!(server.job(id)["state"], "RUNNING");
-    server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).expect(202);
+    cancel(&server, id);
     ends_as(&server, id, "CANCELLED", Some("0:15"));
     nothing_is_left(&server, id);
 }
@@ -171,7 +171,7 @@ fn a_script_that_stops_its_supervisor_can_be_cancelled() {
     until("the supervisor to be stopped", || {
         if is_stopped(supervisor) { Ok(()) } else { Err("it runs".to_owned()) }
     });
-    server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).expect(202);
+    cancel(&server, id);
     ends_as(&server, id, "CANCELLED", Some("0:15"));
     nothing_is_left(&server, id);
 }

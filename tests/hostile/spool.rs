@@ -12,7 +12,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::common::{Server, signal, until};
-use crate::help::{Marks, alive, ends_as, gone, parent, script_of, spool_of, until_file};
+use crate::help::{Marks, alive, cancel, ends_as, gone, parent, script_of, spool_of, until_file};
 
 #[test]
 fn a_job_whose_spool_is_deleted_while_it_runs_still_tells_its_code() {
@@ -36,7 +36,7 @@ fn a_job_whose_spool_was_deleted_can_be_cancelled() {
     let id = server.run("sleep 600");
     let script = script_of(&server.started(id));
     fs::remove_dir_all(spool_of(&server, id)).unwrap();
-    server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).expect(202);
+    cancel(&server, id);
     let job = server.ended(id);
     assert_eq!(job["state"], "CANCELLED", "{job}");
     assert!(!alive(script), "its CPUs came back before it was gone");
@@ -74,6 +74,9 @@ fn a_spool_that_vanishes_while_no_server_runs_makes_nothing_run_twice() {
     let lost = server.run(&marks.script("lost", "sleep 600", 7));
     let scripts: Vec<u32> =
         [goes_on, ends, lost].iter().map(|id| script_of(&server.started(*id))).collect();
+    for name in ["goes_on", "ends", "lost"] {
+        marks.begun(name);
+    }
     server.kill();
     gone(scripts[1]);
     signal(parent(scripts[2]), "KILL");
@@ -102,7 +105,7 @@ fn a_job_whose_spool_vanished_with_the_server_can_be_cancelled() {
     server.kill();
     fs::remove_dir_all(server.data().join("spool")).unwrap();
     server.up();
-    server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).expect(202);
+    cancel(&server, id);
     let job = server.ended(id);
     assert_eq!(job["state"], "CANCELLED", "{job}");
     assert!(!alive(script));

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::common::{Server, signal, until};
-use crate::help::{Marks, ends_as, gone, is_stopped, parent, pause, script_of};
+use crate::help::{Marks, cancel, ends_as, gone, is_stopped, parent, pause, script_of, until_file};
 
 /// Freezes a process and waits until it is.
 fn freeze(pid: u32) {
@@ -61,7 +61,7 @@ fn a_cancel_wakes_a_frozen_supervisor() {
     let id = server.run("sleep 600");
     let supervisor = parent(script_of(&server.started(id)));
     freeze(supervisor);
-    server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).expect(202);
+    cancel(&server, id);
     ends_as(&server, id, "CANCELLED", Some("0:15"));
     server.is_clean();
 }
@@ -70,10 +70,12 @@ fn a_cancel_wakes_a_frozen_supervisor() {
 fn a_script_that_ends_while_its_supervisor_is_frozen_holds_its_cpus_until_that_says_so() {
     let mut server = Server::start();
     let marks = Marks::of(&server);
-    let id = server.run(&marks.script("job", "sleep 0.5", 7));
+    let go = server.dir.path().join("go");
+    let id = server.run(&marks.script("job", &until_file(&go), 7));
     let script = script_of(&server.started(id));
     let supervisor = parent(script);
     freeze(supervisor);
+    std::fs::write(go, "").unwrap();
     gone(script);
     // Also for a server that comes new: frozen is not dead.
     server.kill();
@@ -98,7 +100,7 @@ fn launches_wait_for_a_frozen_step_daemon_and_a_cancelled_one_never_runs() {
         let now = server.get("/api/v1/resources").json();
         if now["used_cpus"] == 3 { Ok(()) } else { Err(now.to_string()) }
     });
-    server.post(&format!("/api/v1/jobs/{}/cancel", ids[2]), &json!({})).expect(202);
+    cancel(&server, ids[2]);
     let control = || crate::help::spool_of(&server, ids[2]).join("control");
     until("the wish to be written", || if control().exists() { Ok(()) } else { Err("no".into()) });
     assert_eq!(marks.starts("j0") + marks.starts("j1") + marks.starts("j2"), 0);

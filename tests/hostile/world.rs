@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use crate::common::{Server, until};
-use crate::help::{ends_as, skipped};
+use crate::help::{cancel, ends_as, skipped};
 
 fn wrapped(shell: &str) -> Server {
     let mut server = Server::unstarted(&["--cpus", "4"]);
@@ -78,7 +78,7 @@ fn a_server_of_an_ordinary_user_runs_jobs() {
     assert_eq!(server.stdout(id), "65534\n");
     let id = server.run("sleep 600");
     server.started(id);
-    server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).expect(202);
+    cancel(&server, id);
     ends_as(&server, id, "CANCELLED", Some("0:15"));
     let id = server.run("kill -9 $PPID; sleep 620");
     ends_as(&server, id, "NODE_FAIL", None);

@@ -40,9 +40,9 @@ const SWEEPS_BEFORE_PRIORITY: u32 = 3;
 const RACE_NICE: i32 = -15;
 /// Between two attempts to write something on a full disk.
 const RECORD_PAUSE: Duration = Duration::from_secs(1);
-/// How long a record is kept for a data folder that is not there: who moved it by mistake has
-/// put it back by then; after that nobody wants the record.
-const HOME_GONE_BOUND: Duration = Duration::from_secs(600);
+/// How long a record is kept for a data folder that is not there: who moved it by mistake may
+/// put it back; after that it was removed on purpose and nobody wants the record.
+const HOME_GONE_BOUND: Duration = Duration::from_secs(120);
 /// What the out-of-memory killer shall think of a supervisor that holds 50 KiB and the truth.
 const OOM_SCORE: &str = "-900";
 /// Where that is said.
@@ -95,7 +95,10 @@ pub fn run(mut post: Post) -> i32 {
     keep(&post, &record);
     fault::point(fault::EXITED_RECORDED);
     let me = i32::try_from(std::process::id()).unwrap_or_default();
-    hint(&post, &Report::Ended(post.name.clone(), me));
+    let Post { state, report, name, .. } = post;
+    // First the lock, then the word: whoever hears of the end finds the lock free.
+    drop(state);
+    hint(&report, &Report::Ended(name, me));
     0
 }
 
@@ -133,7 +136,7 @@ fn attempt(post: &mut Post) -> Result<ExitRecord, String> {
     let script = proc::stat(pid).map_or(Identity { pid, ticks: 0 }, |s| s.identity);
     note(post, &State::script_line(script, start_time));
     fault::point(fault::STARTED_NOTED);
-    hint(post, &Report::Changed(post.name.clone()));
+    hint(&post.report, &Report::Changed(post.name.clone()));
     if post.may_lower_oom_score {
         // After the spawn, so that the script has the score the server was started with.
         drop(std::fs::write(OOM_FILE, OOM_SCORE));
@@ -225,8 +228,8 @@ fn settle(post: &mut Post) -> bool {
 }
 
 /// Tells the daemon, if there is one and its pipe has room.
-fn hint(post: &Post, report: &Report) {
-    let _ = rustix::io::write(&post.report, report.line().as_bytes());
+fn hint(pipe: &OwnedFd, report: &Report) {
+    let _ = rustix::io::write(pipe, report.line().as_bytes());
 }
 
 fn seconds(s: u32) -> Duration {
@@ -270,7 +273,7 @@ impl Watch<'_> {
             // Until now nobody could know whom to poke.
             let told_late = settle(self.post);
             if told_late {
-                hint(self.post, &Report::Changed(self.post.name.clone()));
+                hint(&self.post.report, &Report::Changed(self.post.name.clone()));
             }
             if poked || told_late {
                 self.read_control();
@@ -363,7 +366,7 @@ impl Watch<'_> {
         self.stop = Some(stop);
         self.phase = Phase::Ending { since, kill_at };
         note(self.post, State::stopping_line(stop));
-        hint(self.post, &Report::Changed(self.post.name.clone()));
+        hint(&self.post.report, &Report::Changed(self.post.name.clone()));
         self.signal_group(Signal::TERM);
         // Whoever left the script's group is asked too; whoever is stopped must wake to hear.
         proc::visit_descendants(self.me, |seen| {
