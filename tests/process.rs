@@ -185,6 +185,23 @@ fn a_normal_binary_knows_no_fault_point() {
     assert!(!holds("launch.state-locked"), "the table is not there");
 }
 
+/// Found by kills at random: a server that is killed while it starts its step daemon leaves a
+/// copy of itself behind, for the moment until that becomes another program.
+#[test]
+fn a_lock_that_is_let_go_a_moment_later_refuses_no_server() {
+    let mut server = Server::unstarted(&["--cpus", "4"]);
+    fs::create_dir_all(server.data()).unwrap();
+    let lock = fs::File::create(server.data().join("server.lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    let moment = std::time::Instant::now() + std::time::Duration::from_millis(300);
+    server.spawn();
+    until("the moment to pass", || {
+        if std::time::Instant::now() >= moment { Ok(()) } else { Err("early".to_owned()) }
+    });
+    drop(lock);
+    assert!(server.listens(), "{}", server.log());
+}
+
 #[test]
 fn no_line_of_the_log_is_one_of_the_seeds_defects() {
     let server = Server::start();

@@ -3,7 +3,8 @@
 //! *Owns*: flocks on files of their own, in the data folder and beside the SQLite file.
 //!
 //! *Promises*: a second server is refused with the holder's process id and address; a dead
-//! server's lock is free at once. The database file itself is never opened here: closing such
+//! server's lock is free at once, or after the moment in which a process that it was starting
+//! still holds it. The database file itself is never opened here: closing such
 //! a descriptor would drop SQLite's locks.
 //!
 //! *Not here*: fencing inside the database (`store::write`).
@@ -12,8 +13,15 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
+
+/// How often a held lock is tried: a server that is killed while it starts its step daemon
+/// leaves, until that has become another program, a copy of itself that holds the lock.
+const TRIES: u32 = 100;
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A lock that is held as long as this value lives.
 #[derive(Debug)]
@@ -57,7 +65,17 @@ impl Lock {
             .mode(0o600)
             .open(path)
             .map_err(io)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        let mut tries = 1;
+        let locked = loop {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Err(rustix::io::Errno::WOULDBLOCK) if tries < TRIES => {
+                    tries += 1;
+                    std::thread::sleep(PAUSE);
+                }
+                other => break other,
+            }
+        };
+        match locked {
             Ok(()) => Ok(Lock { file }),
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut holder = String::new();
