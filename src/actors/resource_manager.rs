@@ -8,18 +8,8 @@
 //! leave.
 //!
 //! *Not here*: decisions (`kernel`), SQL (`store`), processes (`engine`).
-//!
-//! **Group commit.** The first change asks for a `Flush` by `ctx.notify`; actix drains the mailbox
-//! before that, so all that is queued already joins the commit. Two rules shape it: while
-//! a commit is in flight nothing is flushed, its return flushes; and when a change woke the
-//! scheduler the flush waits for its plan, so that an end and the start that follows from it
-//! are one transaction (but never while an earlier plan waits in the outbox: the scheduler
-//! proposes nothing before that one is answered). A handler that fills the outbox to
-//! `OUTBOX_MAX` flushes itself, since a self-notify starves while messages keep coming.
-//!
-//! **A commit that fails.** Submissions are answered "nothing stored" as soon as that is known;
-//! all else is kept and tried again with back-off under the same number; meanwhile new
-//! submissions are refused at once. Jobs run on.
+
+mod commits;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -29,6 +19,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::{oneshot, watch};
 
+use self::commits::{Ticket, durable};
 use super::executor::Known;
 use super::messages::{
     Applied, ApplyPlan, CancelJobs, Drain, ExecutorAddr, ForgetJobs, GetQueueView, Look, LookAtAll,
@@ -36,35 +27,19 @@ use super::messages::{
 };
 use crate::clock;
 use crate::fault;
-use crate::kernel::change::{Change, Effect, IdempotencyKey, Step};
+use crate::kernel::change::{Change, IdempotencyKey, Step};
 use crate::kernel::ids::{Attempt, CommitNo, Epoch, JobId};
 use crate::kernel::kernel::{Cancelled, Kernel, Live};
-use crate::kernel::outbox::{Commit, KeyCheck, Outbox};
+use crate::kernel::outbox::{KeyCheck, Outbox};
 use crate::kernel::transition::Refused;
 use crate::kernel::view::{QueueView, Snapshot};
 use crate::observe::metrics::Metrics;
-use crate::store::write::CommitError;
 
 /// Mailbox: 4,096 senders wait their turn in memory; beyond it `send` holds them back.
 const MAILBOX: usize = 4_096;
-/// Steps in the outbox at which a handler flushes by itself: a commit of this size still takes
-/// milliseconds.
-const OUTBOX_MAX: usize = 1_000;
-/// First and longest pause before a failed commit is tried again.
-const RETRY_MIN: Duration = Duration::from_millis(50);
-/// See [`RETRY_MIN`].
-const RETRY_MAX: Duration = Duration::from_secs(2);
 
 /// Makes an executor for an attempt.
 pub type MakeExecutor = Box<dyn Fn(Attempt, Known) -> ExecutorAddr>;
-
-/// Who waits for a step, and for what.
-enum Ticket {
-    Submitted(oneshot::Sender<Result<Vec<JobId>, SubmitRefused>>, Vec<JobId>),
-    Cancelled(oneshot::Sender<Vec<Cancelled>>, Vec<Cancelled>),
-    Applied(oneshot::Sender<Applied>, Applied),
-    Noted(oneshot::Sender<()>),
-}
 
 /// Everyone the resource manager talks to.
 pub struct Outlets {
@@ -126,183 +101,6 @@ impl ResourceManagerActor {
         }
     }
 
-    fn put(&mut self, step: Step, droppable: bool, ticket: Ticket, ctx: &mut Context<Self>) {
-        if step.changes.is_empty() {
-            if let Some(ticket) = self.outbox.follow(ticket) {
-                ticket.done();
-            }
-            return;
-        }
-        self.push(step, droppable, ticket, ctx);
-    }
-
-    fn push(&mut self, step: Step, droppable: bool, ticket: Ticket, ctx: &mut Context<Self>) {
-        self.outbox.push(step, droppable, ticket);
-        self.wake();
-        if self.outbox.len() >= OUTBOX_MAX {
-            self.flush(ctx);
-        } else if !self.flush_due {
-            self.flush_due = true;
-            ctx.notify(Flush);
-        }
-    }
-
-    fn wake(&mut self) {
-        let may = !self.plan_due && !self.stopping && !self.unaudited;
-        if may && self.kernel.wants_a_plan() {
-            self.plan_due = true;
-            self.outlets.wake.do_send(Wake);
-        }
-    }
-
-    fn flush(&mut self, ctx: &mut Context<Self>) {
-        if let Some(commit) = self.outbox.take(&self.kernel) {
-            self.send(commit, ctx);
-        }
-    }
-
-    fn send(&mut self, commit: Commit, ctx: &mut Context<Self>) {
-        let no = commit.no;
-        let sent = self.outlets.durable.send(MakeDurable(commit.clone()));
-        ctx.spawn(sent.into_actor(self).map(move |result, actor, ctx| match result {
-            Ok(Ok(())) => actor.settle(no, ctx),
-            Ok(Err(error)) => actor.refused(commit, error, ctx),
-            Err(error) => panic!("the store's writer is gone: {error}"),
-        }));
-    }
-
-    fn settle(&mut self, no: CommitNo, ctx: &mut Context<Self>) {
-        if self.trouble.take().is_some() {
-            log::info!("The database takes commits again (commit {no})");
-        }
-        let settled = self.outbox.settle(no);
-        self.outlets.metrics.committed();
-        self.record(&settled.snapshot, &settled.changes);
-        let changes = settled.changes.iter().flat_map(|step| step.iter());
-        let publish = Publish {
-            last_event: settled.snapshot.last_event,
-            changed: changes.filter_map(Change::event).map(|e| e.job).collect(),
-        };
-        self.outlets.snapshot.send_replace(Arc::new(settled.snapshot));
-        self.outlets.publish.do_send(publish);
-        for effect in settled.effects {
-            self.cause(effect);
-        }
-        for ticket in settled.tickets {
-            self.plan_unanswered &= !matches!(ticket, Ticket::Applied(..));
-            ticket.done();
-        }
-        self.wake();
-        self.flush_unless_a_plan_is_due(ctx);
-        self.tell_drained();
-    }
-
-    fn record(&self, snapshot: &Snapshot, steps: &[Arc<Vec<Change>>]) {
-        let mut started = 0;
-        for change in steps.iter().flat_map(|step| step.iter()) {
-            if let Change::Ended { waited_us: Some(waited_us), .. } = change {
-                self.outlets.metrics.started(*waited_us);
-            }
-            match change {
-                Change::Granted { event, cpus, .. } => {
-                    started += 1;
-                    log::debug!("Allocated CPUs {cpus:?} to job {} ({})", event.job, event.cause);
-                }
-                Change::Started { waited_us, .. } => self.outlets.metrics.started(*waited_us),
-                Change::Ended { event, released_cpus, .. } if *released_cpus > 0 => {
-                    let (used, total) = (snapshot.used_cpus, snapshot.total_cpus);
-                    log::info!(
-                        "Released {released_cpus} CPUs for job {}: used={used}/{total} \
-                         ({}, {})",
-                        event.job,
-                        event.to,
-                        event.cause
-                    );
-                }
-                Change::Reclaimed { job, cpus, .. } => {
-                    log::warn!("Released orphan resources: job {job}, {} CPUs", cpus.len());
-                }
-                Change::Restored { attempt, cpus } => {
-                    log::warn!("The database is told again that job {} has {cpus:?}", attempt.job);
-                }
-                _ => {}
-            }
-        }
-        if started > 0 {
-            log::info!(
-                "Scheduled {started} jobs, utilization: {:.1}% ({}/{} CPUs)",
-                snapshot.utilization(),
-                snapshot.used_cpus,
-                snapshot.total_cpus
-            );
-        }
-    }
-
-    fn cause(&mut self, effect: Effect) {
-        match effect {
-            Effect::Admit(jobs) => self.kernel.admit(jobs),
-            Effect::Launch(attempt) => {
-                let executor = (self.outlets.make_executor)(attempt, Known::Granted);
-                self.executors.insert(attempt, executor);
-            }
-            Effect::Stop(attempt) => {
-                if let Some(executor) = self.executors.get(&attempt) {
-                    executor.stop.do_send(StopAttempt);
-                } else {
-                    self.owed_stops.insert(attempt);
-                }
-            }
-            Effect::Retire(attempt) => {
-                self.executors.remove(&attempt);
-            }
-        }
-    }
-
-    /// The commit failed and may be tried again.
-    fn refused(&mut self, commit: Commit, error: CommitError, ctx: &mut Context<Self>) {
-        let pause = self.trouble.as_ref().map_or(RETRY_MIN, |(_, p)| (*p * 2).min(RETRY_MAX));
-        if self.trouble.is_none() {
-            log::warn!("Commit {} failed, trying again: {error}", commit.no);
-        }
-        self.trouble = Some((error.to_string(), pause));
-        let retry = match error {
-            // Nobody may be told anything before it is known.
-            CommitError::Unknown(_) => Some(commit),
-            CommitError::NotCommitted(_) | CommitError::Fatal(_) => {
-                let dropped = self.outbox.give_up_submissions(commit.no);
-                for ticket in dropped.tickets {
-                    ticket.dropped(&error.to_string());
-                }
-                dropped.retry
-            }
-        };
-        match retry {
-            Some(commit) => {
-                ctx.run_later(pause, move |actor, ctx| actor.send(commit, ctx));
-            }
-            None => {
-                // Nothing is owed to the disk: the next submission tries again.
-                self.trouble = None;
-                self.flush(ctx);
-                self.tell_drained();
-            }
-        }
-    }
-
-    fn flush_unless_a_plan_is_due(&mut self, ctx: &mut Context<Self>) {
-        if !self.plan_due || self.plan_unanswered {
-            self.flush(ctx);
-        }
-    }
-
-    fn tell_drained(&mut self) {
-        if self.stopping && self.outbox.is_idle() {
-            for waiting in self.drained.drain(..) {
-                let _gone = waiting.send(());
-            }
-        }
-    }
-
     fn may_submit(&self, message: &SubmitJobs) -> Result<(), SubmitRefused> {
         if self.stopping {
             return Err(SubmitRefused::Stopping);
@@ -320,37 +118,6 @@ impl ResourceManagerActor {
         }
     }
 }
-
-/// Ends when what was noted is durable.
-fn durable(answer: oneshot::Receiver<()>) -> ResponseFuture<()> {
-    Box::pin(async {
-        // Dropped only when the server stops: boot observes again.
-        let _gone = answer.await;
-    })
-}
-
-impl Ticket {
-    fn done(self) {
-        // Whoever no longer waits reads the row instead.
-        let _gone = match self {
-            Ticket::Submitted(reply, ids) => reply.send(Ok(ids)).is_err(),
-            Ticket::Cancelled(reply, outcomes) => reply.send(outcomes).is_err(),
-            Ticket::Applied(reply, applied) => reply.send(applied).is_err(),
-            Ticket::Noted(reply) => reply.send(()).is_err(),
-        };
-    }
-
-    fn dropped(self, why: &str) {
-        if let Ticket::Submitted(reply, _) = self {
-            let _gone = reply.send(Err(SubmitRefused::NothingStored(why.to_owned())));
-        }
-    }
-}
-
-/// To itself: all that was queued has joined.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Flush;
 
 impl Actor for ResourceManagerActor {
     type Context = Context<Self>;
@@ -370,15 +137,6 @@ impl Actor for ResourceManagerActor {
 
     fn stopped(&mut self, _: &mut Self::Context) {
         self.outlets.metrics.resource_managers.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-impl Handler<Flush> for ResourceManagerActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Flush, ctx: &mut Self::Context) {
-        self.flush_due = false;
-        self.flush_unless_a_plan_is_due(ctx);
     }
 }
 
@@ -526,13 +284,6 @@ impl Handler<LookAtAll> for ResourceManagerActor {
 }
 
 impl ResourceManagerActor {
-    /// Puts a step into the outbox; the future ends when it is durable.
-    fn note(&mut self, step: Step, ctx: &mut Context<Self>) -> ResponseFuture<()> {
-        let (reply, answer) = oneshot::channel();
-        self.put(step, false, Ticket::Noted(reply), ctx);
-        durable(answer)
-    }
-
     /// Granted in memory, its commit not back yet: its executor comes with the commit.
     fn launch_is_under_way(&self, attempt: Attempt) -> bool {
         let now = self.outlets.snapshot.borrow();
