@@ -121,6 +121,10 @@ points! {
     RECOVERY_LOADED = "recovery.loaded";
     /// server: the spool of ended attempts is gone
     RECOVERY_TIDIED = "recovery.tidied";
+    /// server: what the first audit mends is written, COMMIT is not
+    RECOVERY_MENDING = "recovery.mending";
+    /// server: what the first audit mends is durable, nothing is scheduled yet
+    RECOVERY_MENDED = "recovery.mended";
     /// server: live attempts have executors, none has looked yet
     RECOVERY_ADOPTED = "recovery.adopted";
     /// server: an adopted attempt was looked at, nobody was told

@@ -18,7 +18,8 @@ use actix::prelude::*;
 use downbeat::actors::executor::{ExecutorActor, Known, Tools};
 use downbeat::actors::messages::{
     Applied, ApplyPlan, Await, CancelJobs, Drain, ExecutorAddr, GetQueueView, KeyAsked,
-    MakeDurable, Mend, Observed, Publish, RunAudit, StopAttempt, SubmitJobs, SubmitRefused, Wake,
+    MakeDurable, Mend, NotDurable, Observed, Publish, RunAudit, StopAttempt, SubmitJobs,
+    SubmitRefused, Wake,
 };
 use downbeat::actors::order::{FromStore, OrderSite, Orders};
 use downbeat::actors::resource_manager::{Outlets, ResourceManagerActor};
@@ -215,7 +216,7 @@ fn an_end_and_the_start_that_follows_are_one_commit() {
         let (commit, answer) = bench.commit().await;
         assert_eq!(causes(&commit), ["launch_failed", "granted"]);
         answer.send(Ok(())).unwrap();
-        observed.await.unwrap().unwrap();
+        observed.await.unwrap().unwrap().unwrap();
         planned.await.unwrap().unwrap();
         assert_eq!(bench.snapshot.borrow().used_cpus, 4);
     });
@@ -399,7 +400,7 @@ fn a_doubled_fact_is_answered_and_changes_nothing() {
         let mut bench = bench();
         let attempt = Attempt { job: JobId(9), n: 1 };
         let fact = Fact::Vanished("gone".into());
-        bench.manager.send(Observed { attempt, fact }).await.unwrap();
+        bench.manager.send(Observed { attempt, fact }).await.unwrap().unwrap();
         assert!(bench.durable.try_recv().is_err(), "nothing to commit");
     });
 }
@@ -499,7 +500,7 @@ fn executor(engine: &FakeEngine, fresh: bool) -> (ExecutorAddr, Taken<Observed>)
 
 async fn fact(facts: &mut Taken<Observed>) -> Fact {
     let (observed, acknowledge) = facts.recv().await.unwrap();
-    acknowledge.send(()).unwrap();
+    acknowledge.send(Ok(())).unwrap();
     observed.fact
 }
 
@@ -516,11 +517,29 @@ fn an_executor_tells_start_and_end_once_and_forgets_only_what_was_acknowledged()
         assert_eq!(exit.exit_code, Some(ExitCode { code: 3, signal: 0 }));
         let collect = Asked::Collect(key(ATTEMPT).name());
         assert!(!engine.diary().contains(&collect), "the record stays until it is durable");
-        acknowledge.send(()).unwrap();
+        acknowledge.send(Ok(())).unwrap();
         while !engine.diary().contains(&collect) {
             actix_rt::task::yield_now().await;
         }
         assert_eq!(engine.launches().len(), 1);
+    });
+}
+
+#[test]
+fn an_end_that_nobody_made_durable_keeps_its_record() {
+    run(async {
+        let engine = FakeEngine::new();
+        let (executor, mut facts) = executor(&engine, true);
+        assert!(matches!(fact(&mut facts).await, Fact::Started(_)));
+        engine.exit(&key(ATTEMPT), ExitCode { code: 3, signal: 0 });
+        let (observed, acknowledge) = facts.recv().await.unwrap();
+        assert!(matches!(observed.fact, Fact::Exited(_)));
+        acknowledge.send(Err(NotDurable)).unwrap();
+        // The executor is over when nobody takes its messages any more.
+        while executor.look.connected() {
+            actix_rt::task::yield_now().await;
+        }
+        assert!(!engine.diary().contains(&Asked::Collect(key(ATTEMPT).name())));
     });
 }
 
@@ -695,7 +714,7 @@ fn nothing_is_handed_out_before_the_first_audit() {
         reply.await.unwrap().unwrap().unwrap();
         assert_eq!(bench.manager.send(GetQueueView).await.unwrap(), QueueView::default());
         assert!(bench.wake.try_recv().is_err(), "the scheduler sleeps");
-        bench.manager.send(Mend(Findings::default())).await.unwrap();
+        bench.manager.send(Mend(Findings::default())).await.unwrap().unwrap();
         bench.wake.recv().await.unwrap();
         assert_eq!(bench.manager.send(GetQueueView).await.unwrap().queue.len(), 1);
     });
@@ -710,7 +729,7 @@ fn cpus_that_an_audit_doubts_are_in_the_next_snapshot() {
         let (commit, durable) = bench.commit().await;
         assert!(commit.steps.iter().all(|step| step.is_empty()), "nothing to remember");
         durable.send(Ok(())).unwrap();
-        mended.await.unwrap().unwrap();
+        mended.await.unwrap().unwrap().unwrap();
         assert_eq!(bench.snapshot.borrow().held_back, [CpuId(3)]);
         assert_eq!(bench.snapshot.borrow().available_cpus, 3);
     });

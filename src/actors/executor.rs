@@ -4,7 +4,7 @@
 //! for a change.
 //!
 //! *Promises*: one loop serves a fresh launch, an adopted attempt and the sweep; facts are
-//! resent until acknowledged; a cancel is resent until the attempt has ended; every wait also
+//! resent until acknowledged; the spool goes only when the end is durable; a cancel is resent until the attempt has ended; every wait also
 //! listens for requests.
 //!
 //! *Not here*: what a fact leads to (`kernel::transition`), processes (`engine`).
@@ -130,7 +130,10 @@ struct Follow {
 enum Next {
     Wait,
     Pause,
+    /// Its end is durable: the spool may go.
     Over,
+    /// Its end was told and nobody made it durable: the next server reads the record again.
+    Unheard,
 }
 
 impl Follow {
@@ -157,6 +160,7 @@ impl Follow {
             };
             match next {
                 Next::Over => break,
+                Next::Unheard => return,
                 Next::Pause => self.rest().await,
                 Next::Wait => {
                     self.pause = PAUSE_MIN;
@@ -187,13 +191,9 @@ impl Follow {
             Sighting::NeverStarted if self.was_started => {
                 let why = "the job's files in the spool are gone, and so are its processes; how \
                            the script ended is unknown";
-                self.tell(Fact::Vanished(why.to_owned())).await;
-                Next::Over
+                self.tell_end(Fact::Vanished(why.to_owned())).await
             }
-            Sighting::NeverStarted if stop => {
-                self.tell(Fact::Exited(never_ran())).await;
-                Next::Over
-            }
+            Sighting::NeverStarted if stop => self.tell_end(Fact::Exited(never_ran())).await,
             Sighting::NeverStarted => self.order().await,
             Sighting::Launching => self.control(key, stop).await,
             Sighting::Running { handle, stopping } => {
@@ -210,14 +210,12 @@ impl Follow {
             }
             Sighting::Exited(record) => {
                 fault::point(fault::EXITED_SEEN);
-                self.tell(end_of(record)).await;
-                Next::Over
+                self.tell_end(end_of(record)).await
             }
             Sighting::Lost => self.lost(key).await,
             Sighting::OtherBoot => {
                 let why = "the machine was restarted while the job ran; how it ended is unknown";
-                self.tell(Fact::Vanished(why.to_owned())).await;
-                Next::Over
+                self.tell_end(Fact::Vanished(why.to_owned())).await
             }
         }
     }
@@ -261,8 +259,7 @@ impl Follow {
             Ok(0) => {
                 fault::point(fault::LOST_KILLED);
                 let why = "the job's supervisor was killed; how the script ended is unknown";
-                self.tell(Fact::Vanished(why.to_owned())).await;
-                Next::Over
+                self.tell_end(Fact::Vanished(why.to_owned())).await
             }
             Ok(n) => {
                 log::info!("{n} processes of lost attempt {} are being killed", self.attempt);
@@ -285,12 +282,19 @@ impl Follow {
         self.pause = (self.pause * 2).min(PAUSE_MAX);
     }
 
-    /// Tells a fact and waits until it is durable.
-    async fn tell(&self, fact: Fact) {
+    /// Tells a fact and waits until it is durable; answers whether it is.
+    async fn tell(&self, fact: Fact) -> bool {
         let told = Observed { attempt: self.attempt, fact };
-        if let Err(error) = self.tools.observed.send(told).await {
-            log::debug!("Attempt {}: nobody hears ({error}); boot will", self.attempt);
+        let answer = self.tools.observed.send(told).await;
+        let heard = matches!(answer, Ok(Ok(())));
+        if !heard {
+            log::debug!("Attempt {}: nobody hears ({answer:?}); boot will", self.attempt);
         }
+        heard
+    }
+
+    async fn tell_end(&self, fact: Fact) -> Next {
+        if self.tell(fact).await { Next::Over } else { Next::Unheard }
     }
 }
 

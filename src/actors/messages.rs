@@ -98,10 +98,15 @@ pub struct Applied {
 #[rtype(result = "()")]
 pub struct Wake;
 
+/// The server stops before this became durable: the next one observes, audits, forgets again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server is stopping")]
+pub struct NotDurable;
+
 /// ExecutorActor → ResourceManager: this happened to this attempt. Answered after the commit;
 /// a doubled or late fact is answered too.
 #[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Result<(), NotDurable>")]
 pub struct Observed {
     /// Which attempt.
     pub attempt: Attempt,
@@ -137,13 +142,13 @@ pub struct LookAtAll;
 /// RecoveryActor → ResourceManager: an audit found this; act on it. Until the first of these
 /// nothing is scheduled. Answered after the commit.
 #[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Result<(), NotDurable>")]
 pub struct Mend(pub Findings);
 
 /// RecoveryActor → ResourceManager: these ended jobs, with their final states, are old: forget
 /// them. Answered after the commit.
 #[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Result<(), NotDurable>")]
 pub struct ForgetJobs(pub Vec<(JobId, StateWord)>);
 
 /// ResourceManager → StoreWriter: make this durable. Answered after COMMIT.

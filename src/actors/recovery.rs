@@ -109,7 +109,8 @@ impl RecoveryActor {
             let audit = match audit {
                 Ok((report, findings)) => {
                     let mended = told.mend.send(Mend(findings)).await;
-                    mended.map(|()| report).map_err(|e| e.to_string())
+                    let mended = mended.map_err(|e| e.to_string());
+                    mended.and_then(|m| m.map_err(|e| e.to_string())).map(|()| report)
                 }
                 Err(error) => Err(error),
             };

@@ -19,7 +19,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::{oneshot, watch};
 
-use self::commits::{Ticket, durable};
+use self::commits::{Noted, Ticket, durable};
 use super::executor::Known;
 use super::messages::{
     Applied, ApplyPlan, CancelJobs, Drain, ExecutorAddr, ForgetJobs, GetQueueView, Look, LookAtAll,
@@ -207,7 +207,7 @@ impl Handler<ApplyPlan> for ResourceManagerActor {
 }
 
 impl Handler<Observed> for ResourceManagerActor {
-    type Result = ResponseFuture<()>;
+    type Result = Noted;
 
     fn handle(&mut self, message: Observed, ctx: &mut Self::Context) -> Self::Result {
         let Observed { attempt, fact } = message;
@@ -225,7 +225,7 @@ impl Handler<Observed> for ResourceManagerActor {
 }
 
 impl Handler<Mend> for ResourceManagerActor {
-    type Result = ResponseFuture<()>;
+    type Result = Noted;
 
     fn handle(&mut self, Mend(findings): Mend, ctx: &mut Self::Context) -> Self::Result {
         let before = self.kernel.ledger().held_back().clone();
@@ -245,7 +245,7 @@ impl Handler<Mend> for ResourceManagerActor {
 }
 
 impl Handler<ForgetJobs> for ResourceManagerActor {
-    type Result = ResponseFuture<()>;
+    type Result = Noted;
 
     fn handle(&mut self, ForgetJobs(jobs): ForgetJobs, ctx: &mut Self::Context) -> Self::Result {
         let step = self.kernel.forget(&jobs);

@@ -48,23 +48,24 @@ pub async fn forget_old(
 ) -> Result<usize, String> {
     let Some(keep_s) = retention.keep_s else { return Ok(0) };
     let before = clock::now().plus_s(-i64::from(keep_s));
-    let (mut behind, mut forgotten) = (JobId(0), 0);
+    let (mut behind, mut count) = (JobId(0), 0);
     for _ in 0..STEPS_MAX {
         let page = ask(readers, move |conn| read::ages(conn, behind, STEP)).await?;
         let Some(last) = page.last().copied() else { break };
         let old = |age: &&Age| age.state.is_final() && age.ended.is_some_and(|end| end < before);
         let old: Vec<_> = page.iter().filter(old).map(|age| (age.job, age.state)).collect();
         if !old.is_empty() {
-            forgotten += old.len();
+            count += old.len();
             remove_folders(&retention.places, old.iter().map(|(job, _)| *job).collect()).await?;
-            forget.send(ForgetJobs(old)).await.map_err(|e| e.to_string())?;
+            let forgotten = forget.send(ForgetJobs(old)).await.map_err(|e| e.to_string())?;
+            forgotten.map_err(|e| e.to_string())?;
         }
         if page.len() < STEP as usize || last.submitted >= before {
             break;
         }
         behind = last.job;
     }
-    Ok(forgotten)
+    Ok(count)
 }
 
 async fn remove_folders(places: &Places, jobs: Vec<JobId>) -> Result<(), String> {

@@ -220,10 +220,10 @@ fn transaction(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), Store
 /// The places just before and just after COMMIT, of each kind of change that it carries.
 fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
     commit.steps.iter().flat_map(|step| step.iter()).filter_map(|change| match change {
-        Change::Key(_)
-        | Change::Reclaimed { .. }
-        | Change::Restored { .. }
-        | Change::Forgotten { .. } => None,
+        Change::Key(_) | Change::Forgotten { .. } => None,
+        Change::Reclaimed { .. } | Change::Restored { .. } => {
+            Some((fault::RECOVERY_MENDING, fault::RECOVERY_MENDED))
+        }
         Change::Submitted { .. } => Some((fault::SUBMIT_COMMITTING, fault::SUBMIT_COMMITTED)),
         Change::Granted { .. } => Some((fault::ALLOCATE_COMMITTING, fault::ALLOCATE_COMMITTED)),
         Change::Started { .. } => Some((fault::STARTED_COMMITTING, fault::STARTED_COMMITTED)),

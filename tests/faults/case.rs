@@ -135,8 +135,11 @@ impl World {
                 send(supervisor, Signal::KILL);
                 until_dead(supervisor);
             }
-            Trigger::Boot | Trigger::Migrate => {
+            Trigger::Boot | Trigger::Migrate | Trigger::Mend => {
                 self.server.kill();
+                if case.row.trigger == Trigger::Mend {
+                    self.server.sql("INSERT INTO held_cpus VALUES (3, 99)");
+                }
                 if case.row.trigger == Trigger::Migrate {
                     let folder = self.server.dir.path().join("migrations");
                     crate::newer::write_migration(&folder);
@@ -269,7 +272,8 @@ impl World {
         let by_itself = code == Some(format!("{CODE}:0"));
         match case.restart {
             Restart::None => {
-                let booting = matches!(case.row.trigger, Trigger::Boot | Trigger::Migrate);
+                let booting =
+                    matches!(case.row.trigger, Trigger::Boot | Trigger::Migrate | Trigger::Mend);
                 assert!(!booting || self.server.listens(), "{}", self.server.log());
             }
             Restart::AtOnce | Restart::BesideAHangingDaemon => self.server.up(),

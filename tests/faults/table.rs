@@ -10,7 +10,7 @@
 use std::fmt;
 
 use Frozen::{Daemon, Server, Supervisor};
-use Trigger::{Boot, Cancel, CancelEarly, End, Limit, Lost, Migrate, Stop, Submit};
+use Trigger::{Boot, Cancel, CancelEarly, End, Limit, Lost, Mend, Migrate, Stop, Submit};
 
 /// How a point is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum Trigger {
     Boot,
     /// The same, with a migration to be run.
     Migrate,
+    /// The same, over books that say that a job nobody knows holds a CPU.
+    Mend,
     /// SIGTERM.
     Stop,
 }
@@ -120,6 +122,8 @@ pub const ROWS: &[Row] = &[
     row("recovery.epoch-taken", Boot, Server, Alive::Both),
     row("recovery.loaded", Boot, Server, Alive::Both),
     row("recovery.tidied", Boot, Server, Alive::Both),
+    row("recovery.mending", Mend, Server, Alive::Both),
+    row("recovery.mended", Mend, Server, Alive::Both),
     row("recovery.adopted", Boot, Server, Alive::Both),
     row("recovery.looked", Boot, Server, Alive::Both),
     row("migration.before", Migrate, Server, Alive::Both),

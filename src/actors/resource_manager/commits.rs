@@ -28,13 +28,18 @@ use tokio::sync::oneshot;
 
 use super::ResourceManagerActor;
 use crate::actors::executor::Known;
-use crate::actors::messages::{Applied, MakeDurable, Publish, StopAttempt, SubmitRefused, Wake};
+use crate::actors::messages::{
+    Applied, MakeDurable, NotDurable, Publish, StopAttempt, SubmitRefused, Wake,
+};
 use crate::kernel::change::{Change, Effect, Step};
 use crate::kernel::ids::{CommitNo, JobId};
 use crate::kernel::kernel::Cancelled;
 use crate::kernel::outbox::Commit;
 use crate::kernel::view::Snapshot;
 use crate::store::write::CommitError;
+
+/// What whoever noted something waits for.
+pub(super) type Noted = ResponseFuture<Result<(), NotDurable>>;
 
 /// Steps in the outbox at which a handler flushes by itself: a commit of this size still takes
 /// milliseconds.
@@ -54,7 +59,7 @@ pub(super) enum Ticket {
 
 impl ResourceManagerActor {
     /// Puts a step into the outbox; the future ends when it is durable.
-    pub(super) fn note(&mut self, step: Step, ctx: &mut Context<Self>) -> ResponseFuture<()> {
+    pub(super) fn note(&mut self, step: Step, ctx: &mut Context<Self>) -> Noted {
         let (reply, answer) = oneshot::channel();
         self.put(step, false, Ticket::Noted(reply), ctx);
         durable(answer)
@@ -251,11 +256,8 @@ impl ResourceManagerActor {
 }
 
 /// Ends when what was noted is durable.
-pub(super) fn durable(answer: oneshot::Receiver<()>) -> ResponseFuture<()> {
-    Box::pin(async {
-        // Dropped only when the server stops: boot observes again.
-        let _gone = answer.await;
-    })
+pub(super) fn durable(answer: oneshot::Receiver<()>) -> Noted {
+    Box::pin(async { answer.await.map_err(|_| NotDurable) })
 }
 
 impl Ticket {
