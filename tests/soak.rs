@@ -24,9 +24,10 @@ use serde_json::{Value, json};
 const RETENTION: &str = "5s";
 /// Threads that load the server.
 const CLIENTS: u64 = 4;
-/// What may differ between two measurements at rest: the promise is ten percent, and a page or
-/// two of the allocator beside it.
+/// By how much memory may differ between two measurements at rest …
 const RSS_GROWTH: f64 = 1.10;
+/// … beside the stacks and heaps of a few threads, which a short run may happen to start late.
+const RSS_THREADS_KIB: u64 = 4 * 1024;
 
 /// What must not grow.
 #[derive(Debug)]
@@ -154,7 +155,8 @@ fn a_long_mixed_load_leaves_nothing_behind() {
         "soak: {jobs} jobs in {} s\nbefore {before:?}\nafter  {after:?}",
         begun.elapsed().as_secs()
     );
-    assert!(after.rss_kib as f64 <= before.rss_kib as f64 * RSS_GROWTH, "memory grew");
+    let rss_max = before.rss_kib as f64 * RSS_GROWTH;
+    assert!(after.rss_kib <= rss_max as u64 + RSS_THREADS_KIB, "memory grew");
     assert!(after.descriptors <= before.descriptors + CLIENTS as usize, "descriptors grew");
     // Threads that block on files come and go with the requests of the last seconds.
     assert!(after.threads <= before.threads + CLIENTS as usize, "threads grew");
