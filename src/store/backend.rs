@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::{Connection, SqliteConnection};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::error::StoreError;
 
@@ -82,18 +83,12 @@ impl Database {
     }
 }
 
+/// What may stand in a URL's path as it is.
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
+
 /// A file as SQLite's URL, which can say more than a path.
 pub(super) fn url(path: &Path, query: &str) -> String {
-    let mut url = "file:".to_owned();
-    for byte in path.as_os_str().as_bytes() {
-        match byte {
-            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
-                url.push(char::from(*byte));
-            }
-            other => url.push_str(&format!("%{other:02X}")),
-        }
-    }
-    format!("{url}?{query}")
+    format!("file:{}?{query}", percent_encode(path.as_os_str().as_bytes(), IN_PATH))
 }
 
 #[derive(Debug)]
