@@ -8,7 +8,7 @@
 //! *Not here*: migrations (`store::migrate`), which look again once they may write.
 //!
 //! **Why the check is bounded.** `PRAGMA quick_check` reads the whole file, so its time grows with
-//! history; up to [`CHECKED_BYTES_MAX`] that is not felt at a start. In a larger file damage is
+//! history; up to `CHECKED_BYTES_MAX` that is not felt at a start. In a larger file damage is
 //! found where boot reads it (the queue, what is live, the counts) or by the read or the commit
 //! that meets it, which say so; a check of all of it is for a person with time.
 
