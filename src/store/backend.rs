@@ -75,6 +75,8 @@ impl Database {
         let pool = Pool::builder()
             .max_size(READERS)
             .min_idle(Some(1))
+            // A file does not hang up as a network peer does: asking it before each use is waste.
+            .test_on_check_out(false)
             .connection_timeout(std::time::Duration::from_secs(POOL_WAIT_S))
             .connection_customizer(Box::new(ReadOnly))
             .build(manager)

@@ -4,6 +4,9 @@
 //!
 //! *Promises*: each answer says of which commit it is; pages are bounded; nothing is decided.
 //!
+//! One row is asked for without LIMIT: diesel binds its number, and SQLite prepares a statement
+//! with a bound LIMIT anew at each run.
+//!
 //! *Not here*: "now" (`kernel::view::Snapshot`), JSON (`api::wire`).
 
 use diesel::dsl::not;
@@ -58,7 +61,7 @@ pub struct JobFilter {
 pub type JobAndAllocation = (JobRow, Option<AllocationRow>);
 
 fn at<T>(conn: &mut SqliteConnection, value: T) -> Result<At<T>, StoreError> {
-    let no = meta::table.select(meta::commit_no).first(conn)?;
+    let no = meta::table.select(meta::commit_no).get_result(conn)?;
     Ok(At { commit_no: CommitNo(no), value })
 }
 
@@ -117,7 +120,7 @@ fn with_allocations(
             .filter(resource_allocations::job_id.eq(row.id))
             .order(resource_allocations::id.desc())
             .select(AllocationRow::as_select())
-            .first(conn)
+            .get_result(conn)
             .optional()?;
         return Ok(rows.into_iter().map(|row| (row, latest.clone())).collect());
     }
@@ -147,7 +150,7 @@ pub fn job(
     conn: &mut SqliteConnection,
     id: JobId,
 ) -> Result<At<Option<JobAndAllocation>>, StoreError> {
-    let row = jobs::table.find(id.0).select(JobRow::as_select()).first(conn).optional()?;
+    let row = jobs::table.find(id.0).select(JobRow::as_select()).get_result(conn).optional()?;
     let found = with_allocations(conn, row.into_iter().collect())?.pop();
     at(conn, found)
 }
@@ -157,7 +160,7 @@ pub fn job(
 /// # Errors
 /// What the database says.
 pub fn script(conn: &mut SqliteConnection, id: JobId) -> Result<Option<ScriptRow>, StoreError> {
-    Ok(job_scripts::table.find(id.0).select(ScriptRow::as_select()).first(conn).optional()?)
+    Ok(job_scripts::table.find(id.0).select(ScriptRow::as_select()).get_result(conn).optional()?)
 }
 
 /// All that launching needs: the job, its script, its unreleased allocation.
@@ -168,13 +171,13 @@ pub fn launch(
     conn: &mut SqliteConnection,
     id: JobId,
 ) -> Result<(JobRow, ScriptRow, AllocationRow), StoreError> {
-    let job = jobs::table.find(id.0).select(JobRow::as_select()).first(conn)?;
-    let script = job_scripts::table.find(id.0).select(ScriptRow::as_select()).first(conn)?;
+    let job = jobs::table.find(id.0).select(JobRow::as_select()).get_result(conn)?;
+    let script = job_scripts::table.find(id.0).select(ScriptRow::as_select()).get_result(conn)?;
     let allocation = resource_allocations::table
         .filter(resource_allocations::job_id.eq(id.0))
         .filter(not(resource_allocations::released))
         .select(AllocationRow::as_select())
-        .first(conn)?;
+        .get_result(conn)?;
     Ok((job, script, allocation))
 }
 
@@ -247,7 +250,7 @@ pub fn allocation_of(
         .filter(resource_allocations::job_id.eq(attempt.job.0))
         .filter(resource_allocations::attempt.eq(attempt.n as i32))
         .select(AllocationRow::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?)
 }
 
@@ -293,8 +296,11 @@ pub fn ages(
 /// # Errors
 /// What the database says.
 pub fn key(conn: &mut SqliteConnection, key: &str) -> Result<At<Option<KeyRow>>, StoreError> {
-    let row =
-        idempotency_keys::table.find(key).select(KeyRow::as_select()).first(conn).optional()?;
+    let row = idempotency_keys::table
+        .find(key)
+        .select(KeyRow::as_select())
+        .get_result(conn)
+        .optional()?;
     at(conn, row)
 }
 

@@ -168,7 +168,7 @@ impl Writer {
 
     fn is_durable(&mut self, commit: &Commit) -> Result<bool, CommitError> {
         let look = |conn: &mut SqliteConnection| {
-            meta::table.select((meta::commit_no, meta::epoch)).first::<(i64, i64)>(conn)
+            meta::table.select((meta::commit_no, meta::epoch)).get_result::<(i64, i64)>(conn)
         };
         let (at, epoch) = match self.connection() {
             Ok(conn) => look(conn).map_err(StoreError::from),
@@ -298,7 +298,7 @@ fn fence(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
     if update(ours).set(set).execute(conn)? == 1 {
         return Ok(());
     }
-    let (at, epoch) = meta::table.select((meta::commit_no, meta::epoch)).first(conn)?;
+    let (at, epoch) = meta::table.select((meta::commit_no, meta::epoch)).get_result(conn)?;
     Err(StoreError::Fenced { at, epoch })
 }
 
