@@ -24,6 +24,9 @@ use crate::kernel::transition::{Exit, Fact, Stop};
 
 /// Mailbox: a stop and a few looks.
 const MAILBOX: usize = 16;
+/// How long a start waits for company. A script that ends within it is told in one fact, whose
+/// record holds the start too: that saves a commit, which costs more than such a script.
+const START_PAUSE: Duration = Duration::from_millis(5);
 /// First and longest pause before something that failed, or processes that will not die, are
 /// looked at again.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
@@ -87,6 +90,7 @@ impl Actor for ExecutorActor {
             asked: self.asked.subscribe(),
             ordered: false,
             was_started: self.known == Known::Started,
+            saw_start: false,
             told_started: false,
             told_limit: false,
             pause: PAUSE_MIN,
@@ -121,6 +125,7 @@ struct Follow {
     ordered: bool,
     /// Its start is durable.
     was_started: bool,
+    saw_start: bool,
     told_started: bool,
     told_limit: bool,
     pause: Duration,
@@ -130,6 +135,8 @@ struct Follow {
 enum Next {
     Wait,
     Pause,
+    /// As `Wait`, but not for long.
+    Linger,
     /// Its end is durable: the spool may go.
     Over,
     /// Its end was told and nobody made it durable: the next server reads the record again.
@@ -162,6 +169,12 @@ impl Follow {
                 Next::Over => break,
                 Next::Unheard => return,
                 Next::Pause => self.rest().await,
+                Next::Linger => {
+                    tokio::select! {
+                        () = engine.changed(&key) => {}
+                        () = actix_rt::time::sleep(START_PAUSE) => {}
+                    }
+                }
                 Next::Wait => {
                     self.pause = PAUSE_MIN;
                     tokio::select! {
@@ -196,6 +209,10 @@ impl Follow {
             Sighting::NeverStarted if stop => self.tell_end(Fact::Exited(never_ran())).await,
             Sighting::NeverStarted => self.order().await,
             Sighting::Launching => self.control(key, stop).await,
+            Sighting::Running { stopping: None, .. } if !self.saw_start && !stop => {
+                self.saw_start = true;
+                Next::Linger
+            }
             Sighting::Running { handle, stopping } => {
                 if !self.told_started {
                     fault::point(fault::STARTED_SEEN);
