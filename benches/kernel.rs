@@ -16,7 +16,7 @@ use downbeat::kernel::change::Effect;
 use downbeat::kernel::ids::{Attempt, CpuId, JobId};
 use downbeat::kernel::job::{CpusAsked, ExitCode, JobRequest, JobSpec, LimitAsked, Site, Usage};
 use downbeat::kernel::kernel::{Kernel, Memory, Reign};
-use downbeat::kernel::policy::plan;
+use downbeat::kernel::policy::{Plan, plan};
 use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{Exit, Fact, Handle};
 
@@ -53,6 +53,14 @@ fn benches(c: &mut Criterion) {
             b.iter(|| black_box(plan(&kernel.view(), Time(1))));
         });
     }
+    for (cpus, running) in [(4_096, 4_000), (16_384, 10_000)] {
+        let kernel = crowded(cpus, running);
+        let what = format!("{cpus} CPUs, {running} running, 10,000 pending");
+        c.bench_function(&format!("view and plan, {what}"), |b| {
+            b.iter(|| black_box(plan(&kernel.view(), Time(1))));
+        });
+        c.bench_function(&format!("snapshot, {what}"), |b| b.iter(|| black_box(kernel.snapshot())));
+    }
     c.bench_function("submit, grant, start and end one job", |b| {
         b.iter_batched_ref(
             || kernel(4, 0),
@@ -60,6 +68,29 @@ fn benches(c: &mut Criterion) {
             BatchSize::SmallInput,
         );
     });
+}
+
+/// A wide machine on which jobs of one CPU run, some CPUs are free, and wide jobs wait.
+fn crowded(cpus: u32, running: u32) -> Kernel {
+    let narrow = || {
+        let spec = spec(cpus, 0);
+        assert_eq!(spec.cpus, 1);
+        spec
+    };
+    let mut kernel = kernel(cpus, 0);
+    let admit = |kernel: &mut Kernel, specs| {
+        let (ids, step) = kernel.submit(specs, &"bench".into(), Time(0));
+        for effect in step.effects {
+            let Effect::Admit(jobs) = effect else { continue };
+            kernel.admit(jobs);
+        }
+        ids
+    };
+    let ids = admit(&mut kernel, (0..running).map(|_| narrow()).collect());
+    let (started, _, _) = kernel.start(&Plan { start: ids }, Time(0));
+    assert_eq!(started, running);
+    admit(&mut kernel, (0..10_000).map(|n| spec(cpus, i64::from(cpus / 2) + n % 1_000)).collect());
+    kernel
 }
 
 fn one_life(kernel: &mut Kernel) -> usize {

@@ -413,11 +413,13 @@ impl Kernel {
     pub fn snapshot(&self) -> Snapshot {
         let completing =
             self.live.values().filter(|l| matches!(l.state, JobState::Completing(..))).count();
+        let cpus = self.ledger.cpus();
+        let cpus = cpus.into_iter().map(|(cpu, by)| (cpu, by.map(|a| a.job))).collect();
         Snapshot {
             total_cpus: self.ledger.total(),
             used_cpus: self.ledger.used(),
             available_cpus: self.ledger.free(),
-            cpus: self.ledger.cpus().map(|(cpu, holder)| (cpu, holder.map(|a| a.job))).collect(),
+            cpus,
             held_back: self.ledger.held_back().iter().copied().collect(),
             pending: self.queue.len() as u64,
             running: (self.live.len() - completing) as u64,

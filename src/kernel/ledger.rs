@@ -147,11 +147,21 @@ impl Ledger {
         self.free.len() as u32
     }
 
-    /// Every configured or held CPU with its holder, ascending.
-    pub fn cpus(&self) -> impl Iterator<Item = (CpuId, Option<Attempt>)> + '_ {
-        let known: BTreeSet<CpuId> =
-            self.configured.iter().copied().chain(self.held.keys().copied()).collect();
-        known.into_iter().map(|cpu| (cpu, self.held.get(&cpu).copied()))
+    /// Every configured or held CPU with its holder, ascending. Both are walked once, side by
+    /// side: this is asked at every commit, and a machine may have thousands of CPUs.
+    #[must_use]
+    pub fn cpus(&self) -> Vec<(CpuId, Option<Attempt>)> {
+        let mut all = Vec::with_capacity(self.configured.len());
+        let mut held = self.held.iter().map(|(cpu, by)| (*cpu, *by)).peekable();
+        for cpu in &self.configured {
+            while let Some((gone, by)) = held.next_if(|(held, _)| held < cpu) {
+                all.push((gone, Some(by)));
+            }
+            let holder = held.next_if(|(held, _)| held == cpu);
+            all.push((*cpu, holder.map(|(_, by)| by)));
+        }
+        all.extend(held.map(|(gone, by)| (gone, Some(by))));
+        all
     }
 
     /// The holder of each held CPU.
@@ -240,6 +250,8 @@ mod tests {
         let mut ledger = four();
         let gone = ledger.adopt(attempt(1), [CpuId(3), CpuId(9)]).unwrap();
         assert_eq!((ledger.total(), ledger.used(), ledger.free()), (4, 2, 3));
+        let named: Vec<u32> = ledger.cpus().iter().map(|(cpu, _)| cpu.0).collect();
+        assert_eq!(named, [0, 1, 2, 3, 9]);
         ledger.release(gone);
         let all = ledger.allocate(attempt(2), 4).unwrap();
         assert!(!all.cpus().contains(&CpuId(9)));
