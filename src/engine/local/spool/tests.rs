@@ -1,0 +1,98 @@
+//! *Purpose*: what is written into the spool is what is read from it, torn or whole.
+//!
+//! *Owns*: an order and a record for the tests of this room.
+//!
+//! *Promises*: a torn, foreign or newer file is never taken for a true one.
+//!
+//! *Not here*: who writes and who reads (`tests/engine_conformance.rs`).
+
+use super::*;
+use crate::engine::{Key, StreamFile};
+use crate::kernel::ids::{Attempt, JobId};
+use crate::kernel::job::Usage;
+
+/// An order of job `job`.
+pub fn order(job: i64, script: &str) -> Order {
+    let attempt = Attempt { job: JobId(job), n: 1 };
+    let stream = StreamFile { root: "/tmp".into(), path: "out".into() };
+    Order {
+        key: Key { attempt, nonce: "x".into(), boot_id: "boot".into() },
+        script: script.into(),
+        environment: std::collections::BTreeMap::new(),
+        working_directory: "/tmp".into(),
+        create_working_directory: false,
+        stdout: stream.clone(),
+        stderr: stream,
+        limit_s: None,
+        kill_grace_s: 5,
+        cpus: Vec::new(),
+        pin: false,
+    }
+}
+
+/// The record of an attempt that started nothing.
+pub fn record() -> ExitRecord {
+    ExitRecord {
+        version: EXIT_VERSION,
+        exit_code: None,
+        stop: None,
+        launch_error: None,
+        handle: None,
+        end_time: Time(7),
+        usage: Usage::default(),
+    }
+}
+
+#[test]
+fn the_interpreter_is_read_as_linux_reads_it() {
+    assert_eq!(interpreter("echo hello"), ["/bin/bash"]);
+    assert_eq!(interpreter("#!\necho"), ["/bin/bash"]);
+    assert_eq!(interpreter("#! /bin/sh\nexit"), ["/bin/sh"]);
+    assert_eq!(interpreter("#!/usr/bin/env python3 -u\n"), ["/usr/bin/env", "python3 -u"]);
+    assert_eq!(interpreter("#!/bin/bash -e \t\n"), ["/bin/bash", "-e"]);
+    assert_eq!(interpreter("# !/bin/sh\n"), ["/bin/bash"]);
+}
+
+#[test]
+fn a_line_of_state_counts_only_with_its_end() {
+    let boss = Identity { pid: 7, ticks: 99 };
+    let script = Identity { pid: 8, ticks: 100 };
+    let mut text = State::supervisor_line(boss, "boot");
+    text += &State::script_line(script, Time(5));
+    let seen = State::parse(&text);
+    assert_eq!((seen.supervisor, seen.script, seen.stopping), (Some(boss), Some(script), None));
+    assert_eq!(seen.handle(), Some(Handle { pid: 8, start_time: Time(5) }));
+    let torn = State::parse(text.trim_end());
+    assert_eq!((torn.supervisor, torn.script), (Some(boss), None));
+    text += State::stopping_line(Stop::TimeLimit);
+    assert_eq!(State::parse(&text).stopping, Some(Stop::TimeLimit));
+}
+
+#[test]
+fn a_state_is_created_once_and_never_without_its_lock() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("spool")).unwrap();
+    let folder = Folder::new(home.path(), "1.1.x");
+    assert!(folder.create().unwrap());
+    let first = folder.create_state().unwrap().unwrap();
+    assert!(folder.create_state().unwrap().is_none());
+    let look = folder.open_state().unwrap().unwrap();
+    let try_lock = FlockOperation::NonBlockingLockExclusive;
+    assert!(rustix::fs::flock(&look, try_lock).is_err());
+    drop(first);
+    assert!(rustix::fs::flock(&look, try_lock).is_ok());
+    folder.remove().unwrap();
+    assert!(!folder.file("").exists());
+}
+
+#[test]
+fn a_torn_record_is_no_record() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("spool")).unwrap();
+    let folder = Folder::new(home.path(), "1.1.x");
+    folder.create().unwrap();
+    assert_eq!(folder.read_exit().unwrap(), None);
+    fs::write(folder.file("exit"), b"{\"version\":1,\"exi").unwrap();
+    assert_eq!(folder.read_exit().unwrap(), None);
+    assert!(folder.has_exit());
+}
