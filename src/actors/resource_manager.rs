@@ -19,7 +19,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::{oneshot, watch};
 
-use self::commits::{Noted, Ticket, durable};
+use self::commits::{Noted, Ticket, durable, listed};
 use super::executor::Known;
 use super::messages::{
     Applied, ApplyPlan, CancelJobs, Drain, ExecutorAddr, ForgetJobs, GetQueueView, Look, LookAtAll,
@@ -236,7 +236,10 @@ impl Handler<Mend> for ResourceManagerActor {
         if *now == before {
             return self.note(step, ctx);
         }
-        log::warn!("CPUs held back from scheduling: {now:?} (before: {before:?})");
+        match now.is_empty() {
+            true => log::warn!("No CPU is held back from scheduling any more"),
+            false => log::warn!("Held back from scheduling: CPU {}", listed(now)),
+        }
         // Committed even if it changes no row, so that the snapshot shows it.
         let (reply, answer) = oneshot::channel();
         self.push(step, false, Ticket::Noted(reply), ctx);

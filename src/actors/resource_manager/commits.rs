@@ -32,7 +32,7 @@ use crate::actors::messages::{
     Applied, MakeDurable, NotDurable, Publish, StopAttempt, SubmitRefused, Wake,
 };
 use crate::kernel::change::{Change, Effect, Step};
-use crate::kernel::ids::{CommitNo, JobId};
+use crate::kernel::ids::{CommitNo, CpuId, JobId};
 use crate::kernel::kernel::Cancelled;
 use crate::kernel::outbox::Commit;
 use crate::kernel::view::Snapshot;
@@ -157,7 +157,8 @@ impl ResourceManagerActor {
             match change {
                 Change::Granted { event, cpus, .. } => {
                     started += 1;
-                    log::debug!("Allocated CPUs {cpus:?} to job {} ({})", event.job, event.cause);
+                    let (job, cpus) = (event.job, listed(cpus));
+                    log::debug!("Allocated CPU {cpus} to job {job} ({})", event.cause);
                 }
                 Change::Started { waited_us, .. } => self.outlets.metrics.started(*waited_us),
                 Change::Ended { event, released_cpus, .. } if *released_cpus > 0 => {
@@ -174,7 +175,8 @@ impl ResourceManagerActor {
                     log::warn!("Released orphan resources: job {job}, {} CPUs", cpus.len());
                 }
                 Change::Restored { attempt, cpus } => {
-                    log::warn!("The database is told again that job {} has {cpus:?}", attempt.job);
+                    let (job, cpus) = (attempt.job, listed(cpus));
+                    log::warn!("The database is told again that job {job} has CPU {cpus}");
                 }
                 _ => {}
             }
@@ -253,6 +255,11 @@ impl ResourceManagerActor {
             }
         }
     }
+}
+
+/// CPUs as a person lists them.
+pub(super) fn listed<'a>(cpus: impl IntoIterator<Item = &'a CpuId>) -> String {
+    cpus.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Ends when what was noted is durable.
