@@ -49,6 +49,8 @@ pub fn run(case: &Case) -> String {
         let id = world.submit(case);
         known = Some(id);
         world.started_marks(1);
+        // Until it says so, the server may look again by itself, and find an end unasked.
+        world.server.started(id);
         world.behind();
         asked = world.pull(case, id).or(asked);
     }
