@@ -5,7 +5,7 @@
 //!
 //! *Promises*: one loop serves a fresh launch, an adopted attempt and the sweep; facts are
 //! resent until acknowledged; the spool goes only when the end is durable; a cancel is resent
-//! until the attempt has ended; every wait also listens for requests.
+//! until the attempt has ended; every wait that may last also listens for requests.
 //!
 //! *Not here*: what a fact leads to (`kernel::transition`), processes (`engine`).
 
