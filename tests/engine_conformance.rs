@@ -81,6 +81,7 @@ impl<E: Engine> Stage<E> {
             key: Key { attempt, nonce, boot_id: local::boot_id().unwrap() },
             script: script.to_owned(),
             environment: BTreeMap::from([("PATH".to_owned(), path)]),
+            own_folder: None,
             working_directory: self.work(),
             create_working_directory: false,
             stdout: stream(format!("{job}.out")),

@@ -5,7 +5,7 @@
 //!
 //! *Promises*: one loop serves a fresh launch, an adopted attempt and the sweep; facts are
 //! resent until acknowledged; the spool goes only when the end is durable; a cancel is resent
-//! until the attempt has ended; every wait that may last also listens for requests.
+//! until the attempt has ended; every wait also listens for requests.
 //!
 //! *Not here*: what a fact leads to (`kernel::transition`), processes (`engine`).
 
@@ -21,12 +21,10 @@ use crate::engine::{Control, Engine, EngineError, ExitRecord, Sighting};
 use crate::fault;
 use crate::kernel::ids::Attempt;
 use crate::kernel::transition::{Exit, Fact, Stop};
+use crate::store::read::LaunchRows;
 
 /// Mailbox: a stop and a few looks.
 const MAILBOX: usize = 16;
-/// How long a start waits for company. A script that ends within it is told in one fact, whose
-/// record holds the start too: that saves a commit, which costs more than such a script.
-const START_PAUSE: Duration = Duration::from_millis(5);
 /// First and longest pause before something that failed, or processes that will not die, are
 /// looked at again.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
@@ -51,10 +49,10 @@ struct Asked {
 }
 
 /// What is known of an attempt when its executor is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Known {
-    /// Granted just now: nobody can have started it.
-    Granted,
+    /// Granted just now: nobody can have started it. Its rows, if they are at hand.
+    Granted(Option<Box<LaunchRows>>),
     /// Granted earlier; it may have been ordered.
     Ordered,
     /// Its script was started: whatever is missing now, it must not start again.
@@ -84,18 +82,22 @@ impl Actor for ExecutorActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
+        let was_started = self.known == Known::Started;
+        let (fresh, rows) = match std::mem::replace(&mut self.known, Known::Ordered) {
+            Known::Granted(rows) => (true, rows),
+            Known::Ordered | Known::Started => (false, None),
+        };
         let attempt = Follow {
             attempt: self.attempt,
             tools: Arc::clone(&self.tools),
             asked: self.asked.subscribe(),
+            rows,
             ordered: false,
-            was_started: self.known == Known::Started,
-            saw_start: false,
+            was_started,
             told_started: false,
             told_limit: false,
             pause: PAUSE_MIN,
         };
-        let fresh = self.known == Known::Granted;
         let follow = async move { attempt.run(fresh).await };
         ctx.spawn(follow.into_actor(self).map(|(), _, ctx| ctx.stop()));
     }
@@ -122,10 +124,10 @@ struct Follow {
     attempt: Attempt,
     tools: Arc<Tools>,
     asked: watch::Receiver<Asked>,
+    rows: Option<Box<LaunchRows>>,
     ordered: bool,
     /// Its start is durable.
     was_started: bool,
-    saw_start: bool,
     told_started: bool,
     told_limit: bool,
     pause: Duration,
@@ -135,8 +137,6 @@ struct Follow {
 enum Next {
     Wait,
     Pause,
-    /// As `Wait`, but not for long.
-    Linger,
     /// Its end is durable: the spool may go.
     Over,
     /// Its end was told and nobody made it durable: the next server reads the record again.
@@ -169,12 +169,6 @@ impl Follow {
                 Next::Over => break,
                 Next::Unheard => return,
                 Next::Pause => self.rest().await,
-                Next::Linger => {
-                    tokio::select! {
-                        () = engine.changed(&key) => {}
-                        () = actix_rt::time::sleep(START_PAUSE) => {}
-                    }
-                }
                 Next::Wait => {
                     self.pause = PAUSE_MIN;
                     tokio::select! {
@@ -209,10 +203,6 @@ impl Follow {
             Sighting::NeverStarted if stop => self.tell_end(Fact::Exited(never_ran())).await,
             Sighting::NeverStarted => self.order().await,
             Sighting::Launching => self.control(key, stop).await,
-            Sighting::Running { stopping: None, .. } if !self.saw_start && !stop => {
-                self.saw_start = true;
-                Next::Linger
-            }
             Sighting::Running { handle, stopping } => {
                 if !self.told_started {
                     fault::point(fault::STARTED_SEEN);
@@ -245,7 +235,8 @@ impl Follow {
             self.rest().await;
         }
         self.ordered = true;
-        let order = match self.tools.orders.order(self.attempt).await {
+        let rows = self.rows.take().map(|rows| *rows);
+        let order = match self.tools.orders.order(self.attempt, rows).await {
             Ok(order) => order,
             Err(error) => {
                 log::warn!("Cannot read the order of attempt {}: {error}", self.attempt);

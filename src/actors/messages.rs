@@ -20,8 +20,10 @@ use crate::kernel::kernel::Cancelled;
 use crate::kernel::mend::Findings;
 use crate::kernel::outbox::Commit;
 use crate::kernel::policy::Plan;
+use crate::kernel::time::Time;
 use crate::kernel::transition::Fact;
 use crate::kernel::view::QueueView;
+use crate::store::read::LaunchRows;
 use crate::store::write::CommitError;
 
 /// A client's key for a submission, looked up at a commit and not found.
@@ -37,7 +39,7 @@ pub struct KeyAsked {
 
 /// api → ResourceManager: accept these jobs, all or none. Answered after the commit.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Vec<JobId>, SubmitRefused>")]
+#[rtype(result = "Result<Submitted, SubmitRefused>")]
 pub struct SubmitJobs {
     /// Checked jobs.
     pub specs: Vec<Arc<JobSpec>>,
@@ -45,6 +47,15 @@ pub struct SubmitJobs {
     pub key: Option<KeyAsked>,
     /// Who asks.
     pub principal: Arc<str>,
+}
+
+/// Jobs that are durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submitted {
+    /// Their ids, in the order of their specs.
+    pub ids: Vec<JobId>,
+    /// When they were submitted.
+    pub time: Time,
 }
 
 /// Why nothing was submitted.
@@ -151,9 +162,10 @@ pub struct Mend(pub Findings);
 #[rtype(result = "Result<(), NotDurable>")]
 pub struct ForgetJobs(pub Vec<(JobId, StateWord)>);
 
-/// ResourceManager → StoreWriter: make this durable. Answered after COMMIT.
+/// ResourceManager → StoreWriter: make this durable. Answered after COMMIT, with rows of the
+/// launches that it grants.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<(), CommitError>")]
+#[rtype(result = "Result<Vec<LaunchRows>, CommitError>")]
 pub struct MakeDurable(pub Commit);
 
 /// RecoveryActor → StoreWriter: small, idempotent housekeeping between commits.

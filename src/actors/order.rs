@@ -7,18 +7,16 @@
 //! *Not here*: launching (`engine`), what a job asked for (`kernel::job`).
 
 use std::collections::BTreeMap;
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::engine::{Key, Later, Order};
-use crate::kernel::ids::{Attempt, CpuId};
+use crate::kernel::ids::{Attempt, CpuId, JobId};
 use crate::kernel::places::Places;
 use crate::store::backend::Readers;
 use crate::store::error::StoreError;
-use crate::store::read;
-use crate::store::rows::{AllocationRow, JobRow, ScriptRow};
+use crate::store::read::{self, LaunchRows};
+use crate::store::rows::{JobRow, ScriptRow};
 
 /// The only variables a job inherits from the server.
 pub const INHERITED: [&str; 8] =
@@ -34,11 +32,15 @@ pub trait Orders: Send + Sync {
     /// What the database says.
     fn key(&self, attempt: Attempt) -> Later<'_, Result<Key, StoreError>>;
 
-    /// The order of a live attempt.
+    /// The order of a live attempt; from these rows, if they are at hand.
     ///
     /// # Errors
     /// What the database says.
-    fn order(&self, attempt: Attempt) -> Later<'_, Result<Order, StoreError>>;
+    fn order(
+        &self,
+        attempt: Attempt,
+        rows: Option<LaunchRows>,
+    ) -> Later<'_, Result<Order, StoreError>>;
 }
 
 /// Orders from the database.
@@ -98,41 +100,55 @@ impl FromStore {
     }
 }
 
+impl FromStore {
+    async fn read(&self, job: JobId) -> Result<LaunchRows, StoreError> {
+        let readers = self.readers.clone();
+        let read =
+            actix_rt::task::spawn_blocking(move || readers.read(|conn| read::launch(conn, job)));
+        read.await.unwrap_or_else(|e| Err(StoreError::Transient(e.to_string())))
+    }
+}
+
 impl Orders for FromStore {
     fn key(&self, attempt: Attempt) -> Later<'_, Result<Key, StoreError>> {
         let key = self.key_of(attempt);
         Box::pin(async { Ok(key) })
     }
 
-    fn order(&self, attempt: Attempt) -> Later<'_, Result<Order, StoreError>> {
+    fn order(
+        &self,
+        attempt: Attempt,
+        rows: Option<LaunchRows>,
+    ) -> Later<'_, Result<Order, StoreError>> {
         let key = self.key_of(attempt);
-        let (readers, site) = (self.readers.clone(), Arc::clone(&self.site));
         Box::pin(async move {
-            let read = actix_rt::task::spawn_blocking(move || {
-                let rows = readers.read(|conn| read::launch(conn, attempt.job))?;
-                let order = order(&site, key, rows);
-                make_own_folder(&site.places.own_folder(attempt.job), &order)?;
-                Ok(order)
-            });
-            read.await.unwrap_or_else(|e| Err(StoreError::Transient(e.to_string())))
+            let rows = match rows {
+                Some(rows) => rows,
+                None => self.read(attempt.job).await?,
+            };
+            Ok(order(&self.site, key, rows))
         })
     }
 }
 
-fn order(site: &OrderSite, key: Key, rows: (JobRow, ScriptRow, AllocationRow)) -> Order {
-    let (job, script, allocation) = rows;
+fn order(site: &OrderSite, key: Key, rows: LaunchRows) -> Order {
+    let LaunchRows { job, script, cpus } = rows;
     let files = site.places.files(
         job.job(),
         job.working_directory.as_deref(),
         job.standard_output.as_deref(),
         job.standard_error.as_deref(),
     );
-    let cpus = allocation.cpus();
+    let own = site.places.own_folder(job.job());
+    // A job that keeps anything with the server has a folder there.
+    let uses = [&files.working_directory, &files.stdout.root, &files.stderr.root];
+    let own_folder = uses.iter().any(|path| path.starts_with(&own)).then_some(own);
     let environment = environment(site, &key, &job, &script, &cpus, &files.working_directory);
     Order {
         key,
         script: script.script,
         environment,
+        own_folder,
         create_working_directory: job.create_working_directory || job.working_directory.is_none(),
         working_directory: files.working_directory,
         stdout: files.stdout,
@@ -142,17 +158,6 @@ fn order(site: &OrderSite, key: Key, rows: (JobRow, ScriptRow, AllocationRow)) -
         cpus,
         pin: site.pin,
     }
-}
-
-/// A job that keeps anything with the server has a folder there, which only the server's user
-/// may enter.
-fn make_own_folder(folder: &Path, order: &Order) -> Result<(), StoreError> {
-    let uses = [&order.working_directory, &order.stdout.root, &order.stderr.root];
-    if !uses.iter().any(|path| path.starts_with(folder)) {
-        return Ok(());
-    }
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|e| StoreError::Open { path: folder.display().to_string(), reason: e.to_string() })
 }
 
 fn environment(

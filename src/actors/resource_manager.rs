@@ -23,12 +23,12 @@ use self::commits::{Noted, Ticket, durable, listed};
 use super::executor::Known;
 use super::messages::{
     Applied, ApplyPlan, CancelJobs, Drain, ExecutorAddr, ForgetJobs, GetQueueView, Look, LookAtAll,
-    MakeDurable, Mend, Observed, Publish, StopAttempt, SubmitJobs, SubmitRefused, Wake,
+    MakeDurable, Mend, Observed, Publish, StopAttempt, SubmitJobs, SubmitRefused, Submitted, Wake,
 };
 use crate::clock;
 use crate::fault;
 use crate::kernel::change::{Change, IdempotencyKey, Step};
-use crate::kernel::ids::{Attempt, CommitNo, Epoch, JobId};
+use crate::kernel::ids::{Attempt, CommitNo, Epoch};
 use crate::kernel::kernel::{Cancelled, Kernel, Live};
 use crate::kernel::outbox::{KeyCheck, Outbox};
 use crate::kernel::transition::Refused;
@@ -141,7 +141,7 @@ impl Actor for ResourceManagerActor {
 }
 
 impl Handler<SubmitJobs> for ResourceManagerActor {
-    type Result = ResponseFuture<Result<Vec<JobId>, SubmitRefused>>;
+    type Result = ResponseFuture<Result<Submitted, SubmitRefused>>;
 
     fn handle(&mut self, message: SubmitJobs, ctx: &mut Self::Context) -> Self::Result {
         if let Err(refused) = self.may_submit(&message) {
@@ -157,7 +157,8 @@ impl Handler<SubmitJobs> for ResourceManagerActor {
             step.changes.push(Change::Key(key));
         }
         let (reply, answer) = oneshot::channel();
-        self.put(step, true, Ticket::Submitted(reply, ids), ctx);
+        let submitted = Submitted { ids, time: now };
+        self.put(step, true, Ticket::Submitted(reply, submitted), ctx);
         Box::pin(async { answer.await.unwrap_or(Err(SubmitRefused::Stopping)) })
     }
 }

@@ -11,6 +11,7 @@ use actix::prelude::*;
 
 use super::messages::{DoChores, MakeDurable};
 use crate::clock;
+use crate::store::read::LaunchRows;
 use crate::store::write::{CommitError, Writer};
 
 /// Mailbox: one commit in flight and a chore.
@@ -38,7 +39,7 @@ impl Actor for StoreWriter {
 }
 
 impl Handler<MakeDurable> for StoreWriter {
-    type Result = Result<(), CommitError>;
+    type Result = Result<Vec<LaunchRows>, CommitError>;
 
     fn handle(&mut self, MakeDurable(commit): MakeDurable, _: &mut Self::Context) -> Self::Result {
         let result = self.writer.commit(&commit);

@@ -41,7 +41,7 @@ pub async fn submit(
     let submission = parse_submit(&body, Door::Seed)?;
     let accepted = accept(&app, &request, &body, vec![submission]).await?;
     let job_id = accepted.ids.first().map(ToString::to_string).unwrap_or_default();
-    let mut answer = if accepted.again { HttpResponse::Ok() } else { HttpResponse::Created() };
+    let mut answer = HttpResponse::build(accepted.status());
     Ok(answer.json(Submitted { job_id }))
 }
 

@@ -17,12 +17,14 @@ use sha2::{Digest, Sha256};
 use super::app::App;
 use super::error::ApiError;
 use super::present;
-use super::wire::job::BatchAccepted;
+use super::wire::job::{BatchAccepted, Job};
 use super::wire::submit::{Door, Submission, parse_batch, parse_submit};
-use crate::actors::messages::{KeyAsked, SubmitJobs, SubmitRefused};
+use crate::actors::messages::{KeyAsked, SubmitJobs, SubmitRefused, Submitted};
 use crate::kernel::ids::JobId;
 use crate::kernel::job::JobSpec;
+use crate::kernel::time::Time;
 use crate::store::read;
+use crate::store::rows::JobRow;
 
 /// Longest `Idempotency-Key`.
 const KEY_BYTES_MAX: usize = 255;
@@ -37,13 +39,29 @@ const LOOK_WAIT: Duration = Duration::from_secs(1);
 pub struct Accepted {
     /// Their ids.
     pub ids: Vec<JobId>,
-    /// Whether an earlier request with this key made them.
-    pub again: bool,
+    /// What was submitted and when; `None` when an earlier request with this key made them.
+    pub new: Option<(Time, Vec<Arc<JobSpec>>)>,
 }
 
 impl Accepted {
-    fn status(&self) -> StatusCode {
-        if self.again { StatusCode::OK } else { StatusCode::CREATED }
+    /// 201 for new jobs, 200 for those that are there already.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        if self.new.is_none() { StatusCode::OK } else { StatusCode::CREATED }
+    }
+
+    /// The one job of a request for one. A new one is answered as it was committed, without
+    /// asking the database for what was just put there.
+    async fn job(&self, app: &App) -> Result<Job, ApiError> {
+        let id = self.ids.first().copied().unwrap_or(JobId(0));
+        let found = match &self.new {
+            Some((time, specs)) => specs.first().map(|s| JobRow::submitted(id, *time, s)),
+            None => None,
+        };
+        Ok(match found {
+            Some(row) => present::job(app, (row, None)),
+            None => present::job(app, app.job(id).await?),
+        })
     }
 }
 
@@ -63,10 +81,9 @@ pub async fn submit(
 ) -> Result<HttpResponse, ApiError> {
     let submission = parse_submit(&body, Door::V1)?;
     let accepted = accept(&app, &request, &body, vec![submission]).await?;
-    let id = accepted.ids.first().copied().unwrap_or(JobId(0));
-    let job = present::job(&app, app.job(id).await?);
+    let job = accepted.job(&app).await?;
     Ok(HttpResponse::build(accepted.status())
-        .insert_header((header::LOCATION, format!("/api/v1/jobs/{id}")))
+        .insert_header((header::LOCATION, format!("/api/v1/jobs/{}", job.id)))
         .json(job))
 }
 
@@ -113,7 +130,7 @@ pub async fn accept(
     let principal: Arc<str> = user.unwrap_or(ANYBODY).into();
     match key_of(request)? {
         None => match send(app, specs, None, principal).await? {
-            Sent::Accepted(ids) => Ok(Accepted { ids, again: false }),
+            Sent::Accepted(accepted) => Ok(accepted),
             Sent::LookAgain => Err(ApiError::unavailable("the server is stopping")),
         },
         Some(key) => once(app, key, body, specs, principal).await,
@@ -137,7 +154,7 @@ async fn once(
                 return Err(ApiError::new(StatusCode::CONFLICT, detail));
             }
             let ids = (0..i64::from(row.job_count)).map(|n| JobId(row.first_job_id + n)).collect();
-            return Ok(Accepted { ids, again: true });
+            return Ok(Accepted { ids, new: None });
         }
         let asked = KeyAsked {
             key: Arc::clone(&key),
@@ -145,7 +162,7 @@ async fn once(
             read_at: found.commit_no,
         };
         match send(app, specs.clone(), Some(asked), Arc::clone(&principal)).await? {
-            Sent::Accepted(ids) => return Ok(Accepted { ids, again: false }),
+            Sent::Accepted(accepted) => return Ok(accepted),
             Sent::LookAgain => {}
         }
     }
@@ -153,7 +170,7 @@ async fn once(
 }
 
 enum Sent {
-    Accepted(Vec<JobId>),
+    Accepted(Accepted),
     LookAgain,
 }
 
@@ -163,9 +180,12 @@ async fn send(
     key: Option<KeyAsked>,
     principal: Arc<str>,
 ) -> Result<Sent, ApiError> {
-    let sent = app.system.submit.send(SubmitJobs { specs, key, principal }).await;
+    let message = SubmitJobs { specs: specs.clone(), key, principal };
+    let sent = app.system.submit.send(message).await;
     match sent.map_err(|_| ApiError::unavailable("the server is stopping"))? {
-        Ok(ids) => Ok(Sent::Accepted(ids)),
+        Ok(Submitted { ids, time }) => {
+            Ok(Sent::Accepted(Accepted { ids, new: Some((time, specs)) }))
+        }
         Err(SubmitRefused::LookAgain(at)) => {
             let mut snapshot = app.system.snapshot.clone();
             let reached = snapshot.wait_for(|s| s.commit_no >= at);

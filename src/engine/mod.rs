@@ -68,6 +68,8 @@ pub struct Order {
     pub script: String,
     /// The complete environment of the script; the engine adds only `DOWNBEAT_KEY`.
     pub environment: BTreeMap<String, String>,
+    /// A folder of the job's own, made when it is missing; only the server's user may enter.
+    pub own_folder: Option<PathBuf>,
     /// Where it runs, absolute.
     pub working_directory: PathBuf,
     /// Whether a missing working directory is created.

@@ -20,7 +20,7 @@ use super::policy::Plan;
 use super::queue::Queue;
 use super::time::Time;
 use super::transition::{EndReason, Fact, Handle, JobState, Outcome, Refused, transition};
-use super::view::{Busy, PLAN_DEPTH, QueueView, Snapshot};
+use super::view::{Busy, QueueView, Snapshot};
 
 /// What is fixed for one reign of a server.
 #[derive(Clone, Debug)]
@@ -404,7 +404,7 @@ impl Kernel {
             total: self.ledger.total(),
             free: self.ledger.free(),
             busy: self.live.values().map(busy).collect(),
-            queue: self.queue.iter().take(PLAN_DEPTH).copied().collect(),
+            queue: self.queue.candidates(self.ledger.free()).copied().collect(),
         }
     }
 

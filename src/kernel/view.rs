@@ -2,8 +2,8 @@
 //!
 //! *Owns*: [`QueueView`] for planning and [`Snapshot`] for answers.
 //!
-//! *Promises*: a view carries at most [`PLAN_DEPTH`] pending jobs, in policy order; a snapshot
-//! shows exactly what the commit it names made durable.
+//! *Promises*: a view carries what a pass could start, in policy order, at most [`PLAN_DEPTH`]
+//! jobs; a snapshot shows exactly what the commit it names made durable.
 //!
 //! *Not here*: history (`store::read`).
 
@@ -14,9 +14,12 @@ use super::ids::{CommitNo, CpuId, EventId, JobId};
 use super::job::StateWord;
 use super::time::Time;
 
-/// How many pending jobs one pass looks at: enough to fill any machine with small jobs
-/// behind a wide one, few enough that a pass stays in microseconds.
+/// How many pending jobs one pass decides upon: more than it can start at a time on most
+/// machines, few enough that a pass stays in microseconds.
 pub const PLAN_DEPTH: usize = 1_000;
+/// How many jobs are looked at to find them: those too wide for what is free are passed over, one
+/// look for all that are alike.
+pub const PLAN_LOOKS: usize = 10_000;
 
 /// A live attempt, as planning sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +41,7 @@ pub struct QueueView {
     pub free: u32,
     /// Attempts that hold CPUs.
     pub busy: Vec<Busy>,
-    /// Pending jobs, first to run first.
+    /// Pending jobs that could start and the first that is too wide, first to run first.
     pub queue: Vec<Queued>,
 }
 

@@ -18,7 +18,7 @@ use super::rows::{AllocationRow, EventRow, JobRow, KeyRow, ScriptRow};
 use super::schema::{
     events, held_cpus, idempotency_keys, job_scripts, jobs, meta, resource_allocations,
 };
-use crate::kernel::ids::{Attempt, CommitNo, EventId, JobId};
+use crate::kernel::ids::{Attempt, CommitNo, CpuId, EventId, JobId};
 use crate::kernel::job::StateWord;
 use crate::kernel::time::Time;
 
@@ -163,22 +163,42 @@ pub fn script(conn: &mut SqliteConnection, id: JobId) -> Result<Option<ScriptRow
     Ok(job_scripts::table.find(id.0).select(ScriptRow::as_select()).get_result(conn).optional()?)
 }
 
-/// All that launching needs: the job, its script, its unreleased allocation.
+/// All that launching needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaunchRows {
+    /// The job.
+    pub job: JobRow,
+    /// Its script.
+    pub script: ScriptRow,
+    /// The CPUs it holds.
+    pub cpus: Vec<CpuId>,
+}
+
+/// What launching a job needs, from its rows.
 ///
 /// # Errors
 /// When one of them is missing, or what the database says.
-pub fn launch(
-    conn: &mut SqliteConnection,
-    id: JobId,
-) -> Result<(JobRow, ScriptRow, AllocationRow), StoreError> {
-    let job = jobs::table.find(id.0).select(JobRow::as_select()).get_result(conn)?;
-    let script = job_scripts::table.find(id.0).select(ScriptRow::as_select()).get_result(conn)?;
+pub fn launch(conn: &mut SqliteConnection, id: JobId) -> Result<LaunchRows, StoreError> {
     let allocation = resource_allocations::table
         .filter(resource_allocations::job_id.eq(id.0))
         .filter(not(resource_allocations::released))
         .select(AllocationRow::as_select())
         .get_result(conn)?;
-    Ok((job, script, allocation))
+    launch_on(conn, id, allocation.cpus())
+}
+
+/// The same, where the CPUs are known.
+///
+/// # Errors
+/// When a row is missing, or what the database says.
+pub fn launch_on(
+    conn: &mut SqliteConnection,
+    id: JobId,
+    cpus: Vec<CpuId>,
+) -> Result<LaunchRows, StoreError> {
+    let job = jobs::table.find(id.0).select(JobRow::as_select()).get_result(conn)?;
+    let script = job_scripts::table.find(id.0).select(ScriptRow::as_select()).get_result(conn)?;
+    Ok(LaunchRows { job, script, cpus })
 }
 
 /// Every transition of one job, oldest first, at most [`PAGE_MAX`].

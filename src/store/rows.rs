@@ -16,6 +16,7 @@ use super::schema::{events, idempotency_keys, job_scripts, jobs, resource_alloca
 use crate::kernel::change::{Event, IdempotencyKey};
 use crate::kernel::ids::{CpuId, JobId};
 use crate::kernel::job::{JobSpec, StateWord, expand_pattern};
+use crate::kernel::time::Time;
 
 /// A row of `jobs`.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
@@ -140,8 +141,7 @@ pub fn from_json<T: serde::de::DeserializeOwned + Default>(text: &str) -> T {
 impl JobRow {
     /// The first row of a job.
     #[must_use]
-    pub fn submitted(event: &Event, spec: &JobSpec) -> JobRow {
-        let id = event.job;
+    pub fn submitted(id: JobId, time: Time, spec: &JobSpec) -> JobRow {
         let expand = |pattern: &Option<String>| {
             pattern.as_deref().map(|p| expand_pattern(p, id, &spec.name))
         };
@@ -151,7 +151,7 @@ impl JobRow {
             account: spec.account.clone(),
             user: spec.user.clone(),
             partition: spec.partition.clone(),
-            state: event.to.word().to_owned(),
+            state: StateWord::Pending.word().to_owned(),
             priority: spec.priority,
             cpus: spec.cpus as i32,
             memory_bytes: spec.memory_bytes,
@@ -165,13 +165,13 @@ impl JobRow {
             comment: spec.comment.clone(),
             data_source: spec.data_source.word().to_owned(),
             warnings: json(&spec.warnings),
-            submit_time: event.time.0,
-            eligible_time: event.time.0,
+            submit_time: time.0,
+            eligible_time: time.0,
             start_time: None,
             end_time: None,
             exit_code: None,
             error: None,
-            attempt: event.attempt as i32,
+            attempt: 0,
             completing: None,
             process_id: None,
             user_cpu_us: None,

@@ -10,10 +10,8 @@
 //!
 //! *Not here*: retries and their timing (`actors::resource_manager`).
 //!
-//! **Why insert in batches and update one by one.** SQLite has no round trip to save: a cached
-//! single-row UPDATE costs a few microseconds, and its row count is the guard. Inserts are
-//! sent as multi-row statements, chunked below SQLite's bound of 32,766 parameters; a few rows
-//! go one by one, since a statement of one row is prepared once and one of *n* rows each time.
+//! **Why one row at a time.** SQLite has no round trip to save, and a statement of one row is
+//! prepared once (`store::kept`), one of *n* rows each time. An update's row count is its guard.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -25,7 +23,9 @@ use diesel::{SqliteConnection, insert_into, update};
 
 use super::backend::Database;
 use super::error::StoreError;
+use super::kept;
 use super::migrate;
+use super::read::{self, LaunchRows};
 use super::rows::{AllocationRow, EventRow, JobRow, KeyRow, ScriptRow, json};
 use super::schema::{
     events, held_cpus, idempotency_keys, job_scripts, jobs, meta, resource_allocations,
@@ -33,29 +33,19 @@ use super::schema::{
 use crate::fault::{self, Point};
 use crate::kernel::change::{Change, Event};
 use crate::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
-use crate::kernel::job::StateWord;
+use crate::kernel::job::{JobSpec, StateWord};
 use crate::kernel::outbox::Commit;
 use crate::kernel::time::Time;
 use crate::kernel::transition::{EndReason, EndState};
 
-/// SQLite's bound on parameters of one statement.
-const PARAMETERS_MAX: usize = 32_766;
-/// Up to so many rows go one by one through the cached statement.
-const FEW: usize = 8;
-/// Columns of the widest row, `jobs`.
-const JOB_COLUMNS: usize = 31;
-/// Inserts a `Vec` of rows with so many columns each; see the module.
-macro_rules! insert_rows {
-    ($conn:expr, $table:expr, $rows:expr, $columns:expr) => {
-        if $rows.len() <= FEW {
-            for row in &$rows {
-                insert_into($table).values(row).execute($conn)?;
-            }
-        } else {
-            for chunk in $rows.chunks(PARAMETERS_MAX / $columns) {
-                insert_into($table).values(chunk).execute($conn)?;
-            }
-        }
+/// Scripts and environments that one commit hands on; whoever gets none reads his own.
+const LAUNCH_BYTES_MAX: usize = 1024 * 1024;
+/// Changes the row of an event's job, which must be in the state that the event starts from.
+macro_rules! change_job {
+    ($conn:expr, $event:expr, $set:expr) => {
+        one_row(kept::update(jobs::table, in_state($event), $set).execute($conn)?, || {
+            disagreement($event)
+        })
     };
 }
 
@@ -129,10 +119,12 @@ impl Writer {
     }
 
     /// Makes a commit durable. Committing a number again that is durable already succeeds.
+    /// Answers what the launches that it grants need, as far as that is not too much: here the
+    /// rows are at hand, elsewhere they cost a transaction and a thread.
     ///
     /// # Errors
     /// [`CommitError`] says what is known.
-    pub fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
+    pub fn commit(&mut self, commit: &Commit) -> Result<Vec<LaunchRows>, CommitError> {
         if let Err(error) = self.in_place() {
             // Without a connection the outcome of the last try is still open.
             let known = self.conn.is_some();
@@ -140,19 +132,26 @@ impl Writer {
             return Err(say(error));
         }
         if self.conn.is_none() && self.is_durable(commit)? {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let result = match self.connection() {
             Ok(conn) => transaction(conn, commit),
             Err(error) => Err(error),
         };
-        let Err(error) = result else { return Ok(()) };
+        let error = match result {
+            Ok(launches) => return Ok(launches),
+            Err(error) => error,
+        };
         if !error.may_pass() {
             return Err(CommitError::Fatal(error));
         }
         // The answer of COMMIT itself may be what was lost: only a new look can tell.
         self.conn = None;
-        if self.is_durable(commit)? { Ok(()) } else { Err(CommitError::NotCommitted(error)) }
+        if self.is_durable(commit)? {
+            Ok(Vec::new())
+        } else {
+            Err(CommitError::NotCommitted(error))
+        }
     }
 
     /// SQLite goes on writing to a file that was deleted or moved, and nobody would find again
@@ -208,13 +207,32 @@ impl Writer {
 /// By hand, since a full disk makes SQLite roll back by itself, and diesel would then report its
 /// own failing ROLLBACK in place of the reason. Whoever gets an error drops the connection,
 /// which rolls back whatever is left.
-fn transaction(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {
+fn transaction(
+    conn: &mut SqliteConnection,
+    commit: &Commit,
+) -> Result<Vec<LaunchRows>, StoreError> {
     conn.batch_execute("BEGIN IMMEDIATE")?;
     apply(conn, commit)?;
+    let launches = launches(conn, commit)?;
     fault::points(edges(commit).map(|(before, _)| before));
     conn.batch_execute("COMMIT")?;
     fault::points(edges(commit).map(|(_, after)| after));
-    Ok(())
+    Ok(launches)
+}
+
+/// The rows of the jobs that this commit starts, until they are too many bytes.
+fn launches(conn: &mut SqliteConnection, commit: &Commit) -> Result<Vec<LaunchRows>, StoreError> {
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    for change in commit.steps.iter().flat_map(|step| step.iter()) {
+        let Change::Granted { event, cpus, .. } = change else { continue };
+        if bytes > LAUNCH_BYTES_MAX {
+            break;
+        }
+        let launch = read::launch_on(conn, event.job, cpus.clone())?;
+        bytes += launch.script.script.len() + launch.script.environment.len();
+        rows.push(launch);
+    }
+    Ok(rows)
 }
 
 /// The places just before and just after COMMIT, of each kind of change that it carries.
@@ -247,10 +265,9 @@ fn one_row(touched: usize, what: impl FnOnce() -> String) -> Result<(), StoreErr
 fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {
     fence(conn, commit)?;
     let changes = || commit.steps.iter().flat_map(|step| step.iter());
-    submitted(conn, changes())?;
     for change in changes() {
         match change {
-            Change::Submitted { .. } => {}
+            Change::Submitted { event, spec } => submitted(conn, event, spec)?,
             Change::Key(key) => {
                 insert_into(idempotency_keys::table).values(KeyRow::from(key)).execute(conn)?;
             }
@@ -258,20 +275,19 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
                 granted(conn, event, cpus, nonce, boot_id)?;
             }
             Change::Started { event, handle, .. } => {
-                let row = jobs::table.filter(in_state(event));
                 let set = (
                     jobs::state.eq(event.to.word()),
                     jobs::start_time.eq(handle.start_time.0),
                     jobs::process_id.eq(handle.pid),
                 );
-                one_row(update(row).set(set).execute(conn)?, || disagreement(event))?;
+                change_job!(conn, event, set)?;
                 let set = resource_allocations::process_id.eq(handle.pid);
-                update(unreleased(event)).set(set).execute(conn)?;
+                let held = unreleased(event);
+                kept::update(resource_allocations::table, held, set).execute(conn)?;
             }
             Change::Completing { event, reason } => {
                 let set = (jobs::state.eq(event.to.word()), jobs::completing.eq(reason.word()));
-                let row = jobs::table.filter(in_state(event));
-                one_row(update(row).set(set).execute(conn)?, || disagreement(event))?;
+                change_job!(conn, event, set)?;
             }
             Change::Ended { event, end, released_cpus, .. } => {
                 ended(conn, event, end, *released_cpus)?;
@@ -281,40 +297,32 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Forgotten { jobs } => forgotten(conn, jobs)?,
         }
     }
-    let rows: Vec<EventRow> = changes().filter_map(Change::event).map(EventRow::from).collect();
-    insert_rows!(conn, events::table, rows, 8);
+    for event in changes().filter_map(Change::event) {
+        insert_into(events::table).values(EventRow::from(event)).execute(conn)?;
+    }
     Ok(())
 }
 
 fn fence(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {
     let CommitNo(no) = commit.no;
-    let ours =
-        meta::table.filter(meta::commit_no.eq(no - 1)).filter(meta::epoch.eq(commit.epoch.0));
+    let ours = meta::commit_no.eq(no - 1).and(meta::epoch.eq(commit.epoch.0));
     let set = (
         meta::commit_no.eq(no),
         meta::next_job_id.eq(commit.next_job.0),
         meta::next_event_id.eq(commit.next_event.0),
     );
-    if update(ours).set(set).execute(conn)? == 1 {
+    if kept::update(meta::table, ours, set).execute(conn)? == 1 {
         return Ok(());
     }
     let (at, epoch) = meta::table.select((meta::commit_no, meta::epoch)).get_result(conn)?;
     Err(StoreError::Fenced { at, epoch })
 }
 
-fn submitted<'a>(
-    conn: &mut SqliteConnection,
-    changes: impl Iterator<Item = &'a Change>,
-) -> Result<(), StoreError> {
-    let (mut rows, mut scripts) = (Vec::new(), Vec::new());
-    for change in changes {
-        if let Change::Submitted { event, spec } = change {
-            rows.push(JobRow::submitted(event, spec));
-            scripts.push(ScriptRow::submitted(event.job, spec));
-        }
-    }
-    insert_rows!(conn, jobs::table, rows, JOB_COLUMNS);
-    insert_rows!(conn, job_scripts::table, scripts, 3);
+fn submitted(conn: &mut SqliteConnection, event: &Event, spec: &JobSpec) -> Result<(), StoreError> {
+    let row = JobRow::submitted(event.job, event.time, spec);
+    insert_into(jobs::table).values(row).execute(conn)?;
+    let script = ScriptRow::submitted(event.job, spec);
+    insert_into(job_scripts::table).values(script).execute(conn)?;
     Ok(())
 }
 
@@ -326,8 +334,7 @@ fn granted(
     boot_id: &str,
 ) -> Result<(), StoreError> {
     let set = (jobs::state.eq(event.to.word()), jobs::attempt.eq(event.attempt as i32));
-    let row = jobs::table.filter(in_state(event));
-    one_row(update(row).set(set).execute(conn)?, || disagreement(event))?;
+    change_job!(conn, event, set)?;
     let allocation = AllocationRow {
         id: event.id.0,
         job_id: event.job.0,
@@ -357,7 +364,6 @@ fn ended(
 ) -> Result<(), StoreError> {
     // An end that nobody saw has no usage, rather than one of zero.
     let measured = end.exit_code.is_some();
-    let row = jobs::table.filter(in_state(event));
     let set = (
         jobs::state.eq(event.to.word()),
         jobs::end_time.eq(end.end_time.0),
@@ -369,7 +375,7 @@ fn ended(
         jobs::system_cpu_us.eq(measured.then_some(end.usage.system_us)),
         jobs::max_rss_bytes.eq(measured.then_some(end.usage.max_rss_bytes)),
     );
-    one_row(update(row).set(set).execute(conn)?, || disagreement(event))?;
+    change_job!(conn, event, set)?;
     if released_cpus == 0 {
         return Ok(());
     }
@@ -378,7 +384,8 @@ fn ended(
         resource_allocations::released_time.eq(event.time.0),
         resource_allocations::process_id.eq(end.handle.map(|h| h.pid)),
     );
-    one_row(update(unreleased(event)).set(set).execute(conn)?, || disagreement(event))?;
+    let given_back = kept::update(resource_allocations::table, unreleased(event), set);
+    one_row(given_back.execute(conn)?, || disagreement(event))?;
     let held = held_cpus::table.filter(held_cpus::job_id.eq(event.job.0));
     let freed = diesel::delete(held).execute(conn)?;
     if freed == released_cpus as usize {
@@ -461,8 +468,8 @@ fn in_state<'a>(event: &'a Event) -> _ {
 fn unreleased(event: &Event) -> _ {
     let job: i64 = event.job.0;
     let attempt: i32 = event.attempt as i32;
-    resource_allocations::table
-        .filter(resource_allocations::job_id.eq(job))
-        .filter(resource_allocations::attempt.eq(attempt))
-        .filter(not(resource_allocations::released))
+    resource_allocations::job_id
+        .eq(job)
+        .and(resource_allocations::attempt.eq(attempt))
+        .and(not(resource_allocations::released))
 }

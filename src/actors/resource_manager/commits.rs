@@ -29,13 +29,14 @@ use tokio::sync::oneshot;
 use super::ResourceManagerActor;
 use crate::actors::executor::Known;
 use crate::actors::messages::{
-    Applied, MakeDurable, NotDurable, Publish, StopAttempt, SubmitRefused, Wake,
+    Applied, MakeDurable, NotDurable, Publish, StopAttempt, SubmitRefused, Submitted, Wake,
 };
 use crate::kernel::change::{Change, Effect, Step};
-use crate::kernel::ids::{CommitNo, CpuId, JobId};
+use crate::kernel::ids::{CommitNo, CpuId};
 use crate::kernel::kernel::Cancelled;
 use crate::kernel::outbox::Commit;
 use crate::kernel::view::Snapshot;
+use crate::store::read::LaunchRows;
 use crate::store::write::CommitError;
 
 /// What whoever noted something waits for.
@@ -51,7 +52,7 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 
 /// Who waits for a step, and for what.
 pub(super) enum Ticket {
-    Submitted(oneshot::Sender<Result<Vec<JobId>, SubmitRefused>>, Vec<JobId>),
+    Submitted(oneshot::Sender<Result<Submitted, SubmitRefused>>, Submitted),
     Cancelled(oneshot::Sender<Vec<Cancelled>>, Vec<Cancelled>),
     Applied(oneshot::Sender<Applied>, Applied),
     Noted(oneshot::Sender<()>),
@@ -116,13 +117,13 @@ impl ResourceManagerActor {
         let no = commit.no;
         let sent = self.outlets.durable.send(MakeDurable(commit.clone()));
         ctx.spawn(sent.into_actor(self).map(move |result, actor, ctx| match result {
-            Ok(Ok(())) => actor.settle(no, ctx),
+            Ok(Ok(launches)) => actor.settle(no, launches, ctx),
             Ok(Err(error)) => actor.refused(commit, error, ctx),
             Err(error) => panic!("the store's writer is gone: {error}"),
         }));
     }
 
-    fn settle(&mut self, no: CommitNo, ctx: &mut Context<Self>) {
+    fn settle(&mut self, no: CommitNo, launches: Vec<LaunchRows>, ctx: &mut Context<Self>) {
         if self.trouble.take().is_some() {
             log::info!("The database takes commits again (commit {no})");
         }
@@ -136,8 +137,14 @@ impl ResourceManagerActor {
         };
         self.outlets.snapshot.send_replace(Arc::new(settled.snapshot));
         self.outlets.publish.do_send(publish);
+        // In the order of their grants, as the effects are; too large ones are not among them.
+        let mut launches = launches.into_iter().peekable();
         for effect in settled.effects {
-            self.cause(effect);
+            let rows = match effect {
+                Effect::Launch(a) => launches.next_if(|rows| rows.job.job() == a.job),
+                _ => None,
+            };
+            self.cause(effect, rows);
         }
         for ticket in settled.tickets {
             self.plan_unanswered &= !matches!(ticket, Ticket::Applied(..));
@@ -191,11 +198,12 @@ impl ResourceManagerActor {
         }
     }
 
-    fn cause(&mut self, effect: Effect) {
+    fn cause(&mut self, effect: Effect, rows: Option<LaunchRows>) {
         match effect {
             Effect::Admit(jobs) => self.kernel.admit(jobs),
             Effect::Launch(attempt) => {
-                let executor = (self.outlets.make_executor)(attempt, Known::Granted);
+                let known = Known::Granted(rows.map(Box::new));
+                let executor = (self.outlets.make_executor)(attempt, known);
                 self.executors.insert(attempt, executor);
             }
             Effect::Stop(attempt) => {
@@ -271,7 +279,7 @@ impl Ticket {
     fn done(self) {
         // Whoever no longer waits reads the row instead.
         let _gone = match self {
-            Ticket::Submitted(reply, ids) => reply.send(Ok(ids)).is_err(),
+            Ticket::Submitted(reply, submitted) => reply.send(Ok(submitted)).is_err(),
             Ticket::Cancelled(reply, outcomes) => reply.send(outcomes).is_err(),
             Ticket::Applied(reply, applied) => reply.send(applied).is_err(),
             Ticket::Noted(reply) => reply.send(()).is_err(),

@@ -10,10 +10,10 @@
 //! (`kernel::job` as text; this room when the file is opened).
 
 use std::ffi::CString;
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
@@ -56,6 +56,13 @@ pub fn launch(file: &OrderFile, folder: &Folder, key_name: &str) -> Result<i32, 
     let directory = &order.working_directory;
     let script = folder.file("script");
     let is_ours = |path: &Path| path.starts_with(folder.data_dir());
+    if let Some(own) = &order.own_folder {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(own);
+        made.map_err(|e| Failure {
+            sentence: format!("folder {}: {}", own.display(), why(&e)),
+            is_full_disk: is_full(&e) && is_ours(own),
+        })?;
+    }
     if order.create_working_directory {
         std::fs::create_dir_all(directory).map_err(|e| Failure {
             sentence: format!("working directory {}: {}", directory.display(), why(&e)),

@@ -13,6 +13,7 @@
 //!
 //! *Not here*: the words between them (`report`), who lives (`proc`), what follows (`actors`).
 
+mod errands;
 mod launch;
 mod link;
 mod pool;
@@ -40,6 +41,7 @@ use futures_util::future::{Either, select};
 use rustix::fs::FlockOperation;
 use rustix::process::Signal;
 
+use self::errands::Errands;
 use self::link::{Link, Recipe};
 use self::pool::Pool;
 use self::proc::Identity;
@@ -95,6 +97,7 @@ struct Inner {
     attempts: Arc<Attempts>,
     link: Arc<Link>,
     pool: Pool,
+    errands: Arc<Errands>,
 }
 
 impl Drop for LocalEngine {
@@ -123,7 +126,9 @@ impl LocalEngine {
         };
         let link = Link::start(recipe, Arc::clone(&attempts)).map_err(EngineError::Daemon)?;
         let pool = Pool::new(&data_dir);
-        Ok(LocalEngine { inner: Arc::new(Inner { data_dir, boot_id, attempts, link, pool }) })
+        let errands = Arc::default();
+        let inner = Inner { data_dir, boot_id, attempts, link, pool, errands };
+        Ok(LocalEngine { inner: Arc::new(inner) })
     }
 
     /// The step daemon's process id, while there is one.
@@ -164,6 +169,15 @@ impl Inner {
             .map_err(EngineError::Daemon)?;
         fault::point(fault::LAUNCH_SENT);
         Ok(())
+    }
+
+    fn take_back(&self, name: &str) {
+        fault::point(fault::RELEASE_COLLECTING);
+        self.attempts.forget(name);
+        if let Err(e) = self.pool.take_back(&self.folder(name)) {
+            // Harmless and seen again: `known` lists it at the next start.
+            log::warn!("{e}");
+        }
     }
 
     fn reattach(&self, key: &Key) -> Result<Sighting, EngineError> {
@@ -370,7 +384,15 @@ enum Stranger {
 
 impl Engine for LocalEngine {
     fn launch(&self, order: Order) -> Later<'_, Result<(), EngineError>> {
-        self.aside(move |inner| inner.launch(order))
+        Box::pin(async move {
+            let hand = self.inner.errands.lend_a_hand();
+            self.aside(move |inner| {
+                let answer = inner.launch(order);
+                hand.run(|name| inner.take_back(name));
+                answer
+            })
+            .await
+        })
     }
 
     fn reattach<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Sighting, EngineError>> {
@@ -394,16 +416,13 @@ impl Engine for LocalEngine {
 
     fn collect<'a>(&'a self, key: &'a Key) -> Later<'a, ()> {
         let name = key.name();
-        let removed = self.aside(move |inner| {
-            fault::point(fault::RELEASE_COLLECTING);
-            inner.attempts.forget(&name);
-            inner.pool.take_back(&inner.folder(&name))
-        });
         Box::pin(async move {
-            if let Err(e) = removed.await {
-                // Harmless and seen again: `known` lists it at the next start.
-                log::warn!("{e}");
+            let (done, hand) = self.inner.errands.leave(name);
+            if let Some(hand) = hand {
+                let inner = Arc::clone(&self.inner);
+                tokio::task::spawn_blocking(move || hand.run(|name| inner.take_back(name)));
             }
+            let _gone = done.await;
         })
     }
 

@@ -2,8 +2,8 @@
 //!
 //! *Owns*: `spool/free.<n>`: folders with emptied files, ready for another order.
 //!
-//! *Promises*: a folder enters the pool only after a true record, emptied; it leaves by one
-//! rename, with order and script complete, so nobody ever sees a half-made attempt.
+//! *Promises*: a folder enters the pool only with a record of its end; it leaves by one rename,
+//! with order and script complete, so nobody ever sees a half-made attempt.
 //!
 //! *Not here*: what the files mean (`spool`).
 //!
@@ -73,11 +73,10 @@ impl Pool {
     /// # Errors
     /// When the system refuses.
     pub fn take_back(&self, folder: &Folder) -> Result<(), EngineError> {
-        let ended = folder.read_exit().is_ok_and(|record| record.is_some());
         let path = {
             let mut free = held(&self.free);
             free.next += 1;
-            let room = ended && free.folders.len() < FREE_MAX;
+            let room = free.folders.len() < FREE_MAX;
             room.then(|| self.spool.join(format!("{FREE_PREFIX}{}", free.next)))
         };
         let Some(path) = path else { return folder.remove() };

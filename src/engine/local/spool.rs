@@ -250,11 +250,10 @@ impl Folder {
         for (from, to) in [("state", "state.new"), ("exit", "exit.tmp")] {
             fs::rename(self.file(from), self.file(to))?;
         }
-        // Emptied now and not when they are next opened for writing: ext4 takes a file that
-        // is emptied, written and closed for one that must reach the disk at once.
-        for name in ["script", "order", "state.new", "exit.tmp"] {
-            OpenOptions::new().write(true).truncate(true).open(self.file(name))?;
-        }
+        // The others are written over before anybody reads them; this one is added to. Emptied
+        // now and not when it is next opened for writing: ext4 takes a file that is emptied,
+        // written and closed for one that must reach the disk at once.
+        OpenOptions::new().write(true).truncate(true).open(self.file("state.new"))?;
         Ok(())
     }
 

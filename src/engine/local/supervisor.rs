@@ -28,6 +28,10 @@ use crate::engine::{ExitRecord, Handle, Stop};
 use crate::fault;
 use crate::kernel::job::{ExitCode, Usage};
 
+/// How long a start is kept back. Whoever hears of a script that has ended by then hears of one
+/// thing instead of two, and the end holds the start: each word wakes three processes, and the
+/// server would make a start durable that nobody has seen before its end.
+const START_PAUSE: Duration = Duration::from_millis(5);
 /// Between two sweeps of a dying tree when no child's end was reported: an orphan that is
 /// handed up to us comes without a signal. Doubles up to [`SWEEP_PAUSE_MAX`], because a
 /// process stuck in the kernel may take long.
@@ -136,7 +140,6 @@ fn attempt(post: &mut Post) -> Result<ExitRecord, String> {
     let script = proc::stat(pid).map_or(Identity { pid, ticks: 0 }, |s| s.identity);
     note(post, &State::script_line(script, start_time));
     fault::point(fault::STARTED_NOTED);
-    hint(&post.report, &Report::Changed(post.name.clone()));
     if post.may_lower_oom_score {
         // After the spawn, so that the script has the score the server was started with.
         drop(std::fs::write(OOM_FILE, OOM_SCORE));
@@ -148,6 +151,7 @@ fn attempt(post: &mut Post) -> Result<ExitRecord, String> {
         me: me.pid,
         script: pid,
         phase: Phase::Running { limit },
+        untold: started.checked_add(START_PAUSE),
         stop: None,
         exit_code: None,
         usage: Usage::default(),
@@ -254,6 +258,8 @@ struct Watch<'a> {
     me: i32,
     script: i32,
     phase: Phase,
+    /// Until when the start is not told.
+    untold: Option<Instant>,
     stop: Option<Stop>,
     exit_code: Option<ExitCode>,
     usage: Usage,
@@ -266,6 +272,9 @@ impl Watch<'_> {
                 self.phase = Phase::Killing { sweeps: 0, pause: SWEEP_PAUSE };
             }
             let mut timeout = self.act();
+            if let Some(left) = self.tell_start() {
+                timeout = Some(timeout.map_or(left, |due| due.min(left)));
+            }
             if !self.post.owed.is_empty() {
                 timeout = Some(timeout.map_or(RECORD_PAUSE, |due| due.min(RECORD_PAUSE)));
             }
@@ -288,6 +297,17 @@ impl Watch<'_> {
             end_time: clock::now(),
             usage: self.usage,
         }
+    }
+
+    /// Tells the start once it is due; answers how long until then.
+    fn tell_start(&mut self) -> Option<Duration> {
+        let left = self.untold?.saturating_duration_since(clock::monotonic());
+        if !left.is_zero() {
+            return Some(left);
+        }
+        self.untold = None;
+        hint(&self.post.report, &Report::Changed(self.post.name.clone()));
+        None
     }
 
     /// Takes every ended child; answers whether any process is left.

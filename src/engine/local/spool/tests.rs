@@ -19,6 +19,7 @@ pub fn order(job: i64, script: &str) -> Order {
         key: Key { attempt, nonce: "x".into(), boot_id: "boot".into() },
         script: script.into(),
         environment: std::collections::BTreeMap::new(),
+        own_folder: None,
         working_directory: "/tmp".into(),
         create_working_directory: false,
         stdout: stream.clone(),

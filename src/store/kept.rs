@@ -1,0 +1,57 @@
+//! *Purpose*: updates that stay prepared.
+//!
+//! *Owns*: [`Update`], an UPDATE whose text does not depend on its values.
+//!
+//! *Promises*: each is parsed once for each connection.
+//!
+//! *Not here*: which rows become what (`store::write`).
+//!
+//! Diesel prepares every UPDATE of its own anew, since in general its text depends on its values
+//! (an absent field of a changeset is left out). Parsing and planning one costs several times
+//! what running it does, and a job's life has six of them. Ours set the same columns each time,
+//! so their text is a key under which diesel's cache finds them.
+
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::Bool;
+use diesel::sqlite::Sqlite;
+
+/// `UPDATE table SET set WHERE rows`.
+pub struct Update<F, S, W> {
+    table: F,
+    set: S,
+    rows: W,
+}
+
+/// Sets columns of the rows of a table for which `rows` holds.
+pub fn update<T, V, W>(table: T, rows: W, set: V) -> Update<T::FromClause, V::Changeset, W>
+where
+    T: QuerySource,
+    V: AsChangeset<Target = T>,
+    W: AppearsOnTable<T> + Expression<SqlType = Bool>,
+{
+    Update { table: table.from_clause(), set: set.as_changeset(), rows }
+}
+
+impl<F, S, W> QueryId for Update<F, S, W> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<F, S, W> QueryFragment<Sqlite> for Update<F, S, W>
+where
+    F: QueryFragment<Sqlite>,
+    S: QueryFragment<Sqlite>,
+    W: QueryFragment<Sqlite>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("UPDATE ");
+        self.table.walk_ast(out.reborrow())?;
+        out.push_sql(" SET ");
+        self.set.walk_ast(out.reborrow())?;
+        out.push_sql(" WHERE ");
+        self.rows.walk_ast(out)
+    }
+}
+
+impl<F, S, W> RunQueryDsl<SqliteConnection> for Update<F, S, W> {}
