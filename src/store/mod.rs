@@ -10,7 +10,6 @@
 pub mod backend;
 pub mod error;
 pub mod examine;
-mod kept;
 pub mod load;
 pub mod lock;
 pub mod migrate;

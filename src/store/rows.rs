@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 
-use super::schema::{events, idempotency_keys, job_scripts, jobs, resource_allocations};
+use super::schema::{events, held_cpus, idempotency_keys, job_scripts, jobs, resource_allocations};
 use crate::kernel::change::{Event, IdempotencyKey};
 use crate::kernel::ids::{CpuId, JobId};
 use crate::kernel::job::{JobSpec, StateWord, expand_pattern};
@@ -97,6 +97,15 @@ impl AllocationRow {
     pub fn cpus(&self) -> Vec<CpuId> {
         from_json(&self.cpu_ids)
     }
+}
+
+/// A row of `held_cpus`.
+#[derive(Clone, Debug, PartialEq, Eq, Insertable)]
+#[diesel(table_name = held_cpus)]
+#[allow(missing_docs, reason = "who holds which CPU")]
+pub struct HeldRow {
+    pub cpu_id: i32,
+    pub job_id: i64,
 }
 
 /// A row of `events`.

@@ -11,7 +11,9 @@
 //! *Not here*: retries and their timing (`actors::resource_manager`).
 //!
 //! **Why one row at a time.** SQLite has no round trip to save, and a statement of one row is
-//! prepared once (`store::kept`), one of *n* rows each time. An update's row count is its guard.
+//! prepared once ([`kept`]), one of *n* rows each time. An update's row count is its guard.
+
+mod kept;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -19,14 +21,13 @@ use std::path::Path;
 use diesel::connection::SimpleConnection;
 use diesel::dsl::not;
 use diesel::prelude::*;
-use diesel::{SqliteConnection, insert_into, update};
+use diesel::{SqliteConnection, update};
 
 use super::backend::Database;
 use super::error::StoreError;
-use super::kept;
 use super::migrate;
 use super::read::{self, LaunchRows};
-use super::rows::{AllocationRow, EventRow, JobRow, KeyRow, ScriptRow, json};
+use super::rows::{AllocationRow, EventRow, HeldRow, JobRow, KeyRow, ScriptRow, json};
 use super::schema::{
     events, held_cpus, idempotency_keys, job_scripts, jobs, meta, resource_allocations,
 };
@@ -269,7 +270,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
         match change {
             Change::Submitted { event, spec } => submitted(conn, event, spec)?,
             Change::Key(key) => {
-                insert_into(idempotency_keys::table).values(KeyRow::from(key)).execute(conn)?;
+                kept::insert(idempotency_keys::table, KeyRow::from(key)).execute(conn)?;
             }
             Change::Granted { event, cpus, nonce, boot_id } => {
                 granted(conn, event, cpus, nonce, boot_id)?;
@@ -298,7 +299,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
         }
     }
     for event in changes().filter_map(Change::event) {
-        insert_into(events::table).values(EventRow::from(event)).execute(conn)?;
+        kept::insert(events::table, EventRow::from(event)).execute(conn)?;
     }
     Ok(())
 }
@@ -320,9 +321,9 @@ fn fence(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
 
 fn submitted(conn: &mut SqliteConnection, event: &Event, spec: &JobSpec) -> Result<(), StoreError> {
     let row = JobRow::submitted(event.job, event.time, spec);
-    insert_into(jobs::table).values(row).execute(conn)?;
+    kept::insert(jobs::table, row).execute(conn)?;
     let script = ScriptRow::submitted(event.job, spec);
-    insert_into(job_scripts::table).values(script).execute(conn)?;
+    kept::insert(job_scripts::table, script).execute(conn)?;
     Ok(())
 }
 
@@ -348,10 +349,10 @@ fn granted(
         nonce: nonce.to_owned(),
         boot_id: boot_id.to_owned(),
     };
-    insert_into(resource_allocations::table).values(allocation).execute(conn)?;
+    kept::insert(resource_allocations::table, allocation).execute(conn)?;
     for cpu in cpus {
-        let held = (held_cpus::cpu_id.eq(cpu.0 as i32), held_cpus::job_id.eq(event.job.0));
-        insert_into(held_cpus::table).values(held).execute(conn)?;
+        let held = HeldRow { cpu_id: cpu.0 as i32, job_id: event.job.0 };
+        kept::insert(held_cpus::table, held).execute(conn)?;
     }
     Ok(())
 }
@@ -416,8 +417,8 @@ fn restored(
     let wrong = held_cpus::job_id.eq(attempt.job.0).or(held_cpus::cpu_id.eq_any(ids.clone()));
     diesel::delete(held_cpus::table.filter(wrong)).execute(conn)?;
     for id in ids {
-        let held = (held_cpus::cpu_id.eq(id), held_cpus::job_id.eq(attempt.job.0));
-        insert_into(held_cpus::table).values(held).execute(conn)?;
+        let held = HeldRow { cpu_id: id, job_id: attempt.job.0 };
+        kept::insert(held_cpus::table, held).execute(conn)?;
     }
     let row = resource_allocations::table
         .filter(resource_allocations::job_id.eq(attempt.job.0))
