@@ -178,7 +178,8 @@ impl Follow {
                 }
             }
         }
-        engine.collect(&key).await;
+        // Nobody is waiting for that.
+        drop(engine.collect(&key));
     }
 
     async fn key(&mut self) -> Option<crate::engine::Key> {

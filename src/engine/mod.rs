@@ -189,8 +189,9 @@ pub trait Engine: Send + Sync + 'static {
     /// When `/proc` or the spool cannot be read.
     fn kill_remains<'a>(&'a self, key: &'a Key) -> Later<'a, Result<usize, EngineError>>;
 
-    /// Forgets an attempt whose end is committed: removes its spool folder.
-    fn collect<'a>(&'a self, key: &'a Key) -> Later<'a, ()>;
+    /// Forgets an attempt whose end is committed: removes its spool folder. Begun by the call;
+    /// only who needs to know when it is done has to wait.
+    fn collect(&self, key: &Key) -> Later<'static, ()>;
 
     /// Keys (by [`Key::name`]) of which the engine still holds something.
     ///

@@ -414,14 +414,13 @@ impl Engine for LocalEngine {
         self.aside(move |inner| inner.kill_remains(&key))
     }
 
-    fn collect<'a>(&'a self, key: &'a Key) -> Later<'a, ()> {
-        let name = key.name();
+    fn collect(&self, key: &Key) -> Later<'static, ()> {
+        let (done, hand) = self.inner.errands.leave(key.name());
+        if let Some(hand) = hand {
+            let inner = Arc::clone(&self.inner);
+            tokio::task::spawn_blocking(move || hand.run(|name| inner.take_back(name)));
+        }
         Box::pin(async move {
-            let (done, hand) = self.inner.errands.leave(name);
-            if let Some(hand) = hand {
-                let inner = Arc::clone(&self.inner);
-                tokio::task::spawn_blocking(move || hand.run(|name| inner.take_back(name)));
-            }
             let _gone = done.await;
         })
     }
