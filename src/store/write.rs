@@ -15,6 +15,7 @@
 //! sent as multi-row statements, chunked below SQLite's bound of 32,766 parameters; a few rows
 //! go one by one, since a statement of one row is prepared once and one of *n* rows each time.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -26,10 +27,14 @@ use diesel::{SqliteConnection, insert_into, update};
 use super::backend::Database;
 use super::error::StoreError;
 use super::migrate;
-use super::rows::{AllocationRow, EventRow, JobRow, KeyRow, ScriptRow, json};
-use super::schema::{
-    events, held_cpus, idempotency_keys, job_scripts, jobs, meta, resource_allocations,
+use super::rows::{
+    AllocationRow, EventRow, FallRow, JobRow, KeyRow, LabelRow, ScriptRow, from_json, json,
 };
+use super::schema::{
+    events, held_cpus, idempotency_keys, job_labels, job_scripts, jobs, meta, resource_allocations,
+    submit_time_falls,
+};
+use super::submit_times::Latest;
 use crate::fault::{self, Point};
 use crate::kernel::change::{Change, Event};
 use crate::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
@@ -71,6 +76,8 @@ pub struct Writer {
     epoch: Epoch,
     /// Which file this is: device and inode.
     file: Option<(u64, u64)>,
+    /// Of the submit times so far.
+    latest: Latest,
 }
 
 /// The file that this path names now.
@@ -107,7 +114,8 @@ impl Writer {
             .map_err(|e| StoreError::from(e).at_start(database.path()))?;
         fault::point(fault::RECOVERY_EPOCH_TAKEN);
         let file = file_at(database.path());
-        Ok(Writer { database, conn: Some(conn), epoch: Epoch(epoch), file })
+        let latest = Latest::read(&mut conn)?;
+        Ok(Writer { database, conn: Some(conn), epoch: Epoch(epoch), file, latest })
     }
 
     /// This reign.
@@ -133,6 +141,13 @@ impl Writer {
     /// # Errors
     /// [`CommitError`] says what is known.
     pub fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
+        let (falls, latest) = self.latest.through(commit);
+        self.make_durable(commit, &falls)?;
+        self.latest = latest;
+        Ok(())
+    }
+
+    fn make_durable(&mut self, commit: &Commit, falls: &[FallRow]) -> Result<(), CommitError> {
         if let Err(error) = self.in_place() {
             // Without a connection the outcome of the last try is still open.
             let known = self.conn.is_some();
@@ -143,7 +158,7 @@ impl Writer {
             return Ok(());
         }
         let result = match self.connection() {
-            Ok(conn) => transaction(conn, commit),
+            Ok(conn) => transaction(conn, commit, falls),
             Err(error) => Err(error),
         };
         let Err(error) = result else { return Ok(()) };
@@ -208,9 +223,16 @@ impl Writer {
 /// By hand, since a full disk makes SQLite roll back by itself, and diesel would then report its
 /// own failing ROLLBACK in place of the reason. Whoever gets an error drops the connection,
 /// which rolls back whatever is left.
-fn transaction(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {
+fn transaction(
+    conn: &mut SqliteConnection,
+    commit: &Commit,
+    falls: &[FallRow],
+) -> Result<(), StoreError> {
     conn.batch_execute("BEGIN IMMEDIATE")?;
     apply(conn, commit)?;
+    for fall in falls {
+        insert_into(submit_time_falls::table).values(fall).execute(conn)?;
+    }
     fault::points(edges(commit).map(|(before, _)| before));
     conn.batch_execute("COMMIT")?;
     fault::points(edges(commit).map(|(_, after)| after));
@@ -290,10 +312,17 @@ fn fence(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
     let CommitNo(no) = commit.no;
     let ours =
         meta::table.filter(meta::commit_no.eq(no - 1)).filter(meta::epoch.eq(commit.epoch.0));
+    let ended = |word| commit.ended.get(&word).map_or(0, |n| *n as i64);
     let set = (
         meta::commit_no.eq(no),
         meta::next_job_id.eq(commit.next_job.0),
         meta::next_event_id.eq(commit.next_event.0),
+        meta::completed.eq(ended(StateWord::Completed)),
+        meta::failed.eq(ended(StateWord::Failed)),
+        meta::cancelled.eq(ended(StateWord::Cancelled)),
+        meta::timeout.eq(ended(StateWord::Timeout)),
+        meta::out_of_memory.eq(ended(StateWord::OutOfMemory)),
+        meta::node_fail.eq(ended(StateWord::NodeFail)),
     );
     if update(ours).set(set).execute(conn)? == 1 {
         return Ok(());
@@ -306,15 +335,17 @@ fn submitted<'a>(
     conn: &mut SqliteConnection,
     changes: impl Iterator<Item = &'a Change>,
 ) -> Result<(), StoreError> {
-    let (mut rows, mut scripts) = (Vec::new(), Vec::new());
+    let (mut rows, mut scripts, mut labels) = (Vec::new(), Vec::new(), Vec::new());
     for change in changes {
         if let Change::Submitted { event, spec } = change {
             rows.push(JobRow::submitted(event, spec));
             scripts.push(ScriptRow::submitted(event.job, spec));
+            labels.extend(LabelRow::submitted(event.job, spec));
         }
     }
     insert_rows!(conn, jobs::table, rows, JOB_COLUMNS);
     insert_rows!(conn, job_scripts::table, scripts, 3);
+    insert_rows!(conn, job_labels::table, labels, 3);
     Ok(())
 }
 
@@ -343,7 +374,7 @@ fn granted(
     };
     insert_into(resource_allocations::table).values(allocation).execute(conn)?;
     for cpu in cpus {
-        let held = (held_cpus::cpu_id.eq(cpu.0 as i32), held_cpus::job_id.eq(event.job.0));
+        let held = (held_cpus::cpu_id.eq(i64::from(cpu.0)), held_cpus::job_id.eq(event.job.0));
         insert_into(held_cpus::table).values(held).execute(conn)?;
     }
     Ok(())
@@ -405,7 +436,7 @@ fn restored(
     attempt: Attempt,
     cpus: &[CpuId],
 ) -> Result<(), StoreError> {
-    let ids = cpus.iter().map(|cpu| cpu.0 as i32);
+    let ids = cpus.iter().map(|cpu| i64::from(cpu.0));
     let wrong = held_cpus::job_id.eq(attempt.job.0).or(held_cpus::cpu_id.eq_any(ids.clone()));
     diesel::delete(held_cpus::table.filter(wrong)).execute(conn)?;
     for id in ids {
@@ -427,11 +458,15 @@ fn restored(
 
 /// Ended jobs leave every table. Those that have not ended stay, whoever asks.
 fn forgotten(conn: &mut SqliteConnection, asked: &[JobId]) -> Result<(), StoreError> {
-    let over: Vec<i64> = jobs::table
+    let rows: Vec<(i64, String)> = jobs::table
         .filter(jobs::id.eq_any(asked.iter().map(|job| job.0)))
         .filter(jobs::end_time.is_not_null())
-        .select(jobs::id)
+        .select((jobs::id, jobs::labels))
         .load(conn)?;
+    for (id, labels) in &rows {
+        unlabelled(conn, *id, from_json(labels))?;
+    }
+    let over: Vec<i64> = rows.into_iter().map(|(id, _)| id).collect();
     let events = events::table.filter(events::job_id.eq_any(&over));
     diesel::delete(events).execute(conn)?;
     let allocations =
@@ -440,6 +475,19 @@ fn forgotten(conn: &mut SqliteConnection, asked: &[JobId]) -> Result<(), StoreEr
     let scripts = job_scripts::table.filter(job_scripts::job_id.eq_any(&over));
     diesel::delete(scripts).execute(conn)?;
     diesel::delete(jobs::table.filter(jobs::id.eq_any(&over))).execute(conn)?;
+    Ok(())
+}
+
+/// The table of labels is sorted by label, so a job's are found by what they say.
+fn unlabelled(
+    conn: &mut SqliteConnection,
+    job: i64,
+    labels: BTreeMap<String, String>,
+) -> Result<(), StoreError> {
+    for label in labels {
+        let row = job_labels::table.find((label.0, label.1, job));
+        diesel::delete(row).execute(conn)?;
+    }
     Ok(())
 }
 
