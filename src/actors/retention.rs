@@ -8,8 +8,9 @@
 //!
 //! *Not here*: the rows (`store::write`), the counts (`kernel::mend`), when (`actors::recovery`).
 //!
-//! **No index is needed.** Ids rise with submission, and nobody ends before being submitted: the
-//! walk begins at the lowest id and stops behind the first page whose last job is too young.
+//! **No index of ends is needed.** Ids rise with submission, and nobody ends before being
+//! submitted: the walk over ended jobs begins at the lowest id and stops behind the first page
+//! whose last job is too young.
 
 use std::io;
 
@@ -52,7 +53,7 @@ pub async fn forget_old(
     for _ in 0..STEPS_MAX {
         let page = ask(readers, move |conn| read::ages(conn, behind, STEP)).await?;
         let Some(last) = page.last().copied() else { break };
-        let old = |age: &&Age| age.state.is_final() && age.ended.is_some_and(|end| end < before);
+        let old = |age: &&Age| age.ended.is_some_and(|end| end < before);
         let old: Vec<_> = page.iter().filter(old).map(|age| (age.job, age.state)).collect();
         if !old.is_empty() {
             count += old.len();

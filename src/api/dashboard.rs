@@ -68,7 +68,7 @@ pub async fn dashboard(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
 
 async fn list(app: &App, states: Vec<StateWord>) -> Result<Vec<JobAndAllocation>, ApiError> {
     let filter = JobFilter { states, ascending: true, limit: JOBS, ..JobFilter::default() };
-    app.read(move |conn| read::jobs_page(conn, &filter)).await
+    Ok(app.read(move |conn| read::jobs_page(conn, &filter)).await?.jobs)
 }
 
 fn line((row, allocation): JobAndAllocation) -> DashboardJob {

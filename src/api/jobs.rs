@@ -37,6 +37,9 @@ pub type Pairs = web::Query<Vec<(String, String)>>;
 
 /// `GET /jobs`.
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs",
+    description = "A page of jobs. One request looks at a bounded part of history: where few jobs \
+        match, a page may be short or even empty and still have a `next_cursor`. Go on until there \
+        is none.",
     params(("state" = Option<Vec<String>>, Query, description = "Repeatable; also comma-separated"),
         ("account" = Option<String>, Query), ("name" = Option<String>, Query),
         ("label" = Option<Vec<String>>, Query, description = "`key:value`, repeatable"),
@@ -49,13 +52,10 @@ pub type Pairs = web::Query<Vec<(String, String)>>;
         body = super::wire::problem::Problem)))]
 pub async fn list(app: web::Data<App>, query: Pairs) -> Result<HttpResponse, ApiError> {
     let filter = filter(query.into_inner())?;
-    let asked = JobFilter { limit: filter.limit + 1, ..filter.clone() };
-    let mut rows = app.read(move |conn| read::jobs_page(conn, &asked)).await?;
-    let more = rows.len() as i64 > filter.limit;
-    rows.truncate(filter.limit as usize);
-    let last = rows.last().map(|(row, _)| row.id.to_string());
-    let jobs = rows.into_iter().map(|row| present::job(&app, row)).collect();
-    Ok(HttpResponse::Ok().json(JobList { jobs, next_cursor: last.filter(|_| more) }))
+    let page = app.read(move |conn| read::jobs_page(conn, &filter)).await?;
+    let jobs = page.jobs.into_iter().map(|row| present::job(&app, row)).collect();
+    let next_cursor = page.next.map(|job| job.to_string());
+    Ok(HttpResponse::Ok().json(JobList { jobs, next_cursor }))
 }
 
 fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError> {

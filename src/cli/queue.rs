@@ -2,16 +2,22 @@
 //!
 //! *Owns*: the table of jobs.
 //!
-//! *Promises*: without filters it shows the jobs that have not ended, as `squeue` does.
+//! *Promises*: without filters it shows the jobs that have not ended, as `squeue` does. A page of
+//! the server may end early; the next ones are asked for until there are as many jobs as wanted.
 //!
 //! *Not here*: one job in full (`cli::show`).
 
 use comfy_table::Cell;
+use serde_json::Value;
 
-use super::client::{Client, Connect, query};
+use super::client::{Answer, Client, Connect, query};
 use super::{CliError, remark, say, table};
 use crate::api::wire::time_limit::{format_dhms, format_limit};
 use crate::api::wire::v1::{Job, JobList, StateWord};
+
+/// Pages that are asked for before giving up: with what a server looks at for each of them, the
+/// newest five million jobs.
+const PAGES_MAX: usize = 1_000;
 
 /// Which jobs.
 #[derive(clap::Args, Clone, Debug)]
@@ -43,7 +49,8 @@ pub struct QueueArgs {
 }
 
 impl QueueArgs {
-    fn path(&self) -> String {
+    /// For `wanted` jobs more, behind the cursor.
+    fn path(&self, wanted: usize, cursor: Option<&str>) -> String {
         let states = if self.state.is_empty() && !self.all {
             vec![StateWord::Pending, StateWord::Running, StateWord::Completing]
         } else {
@@ -58,23 +65,68 @@ impl QueueArgs {
             Some((key, value)) => ("label", format!("{key}:{value}")),
             None => ("label", l.clone()),
         }));
-        pairs.push(("limit", self.limit.to_string()));
+        pairs.push(("limit", wanted.to_string()));
+        pairs.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
         format!("/api/v1/jobs{}", query(&pairs))
     }
 }
 
+/// All pages as one.
+#[derive(Debug, PartialEq)]
+struct Pages {
+    /// The server's JSON.
+    json: String,
+    list: JobList,
+}
+
+/// Asks for page after page until there are as many jobs as wanted, or no more.
+fn gather(
+    args: &QueueArgs,
+    mut ask: impl FnMut(&str) -> Result<Answer, CliError>,
+) -> Result<Pages, CliError> {
+    let answer = ask(&args.path(args.limit as usize, None))?;
+    let mut all = Pages { list: answer.parse()?, json: answer.text };
+    if all.list.next_cursor.is_none() {
+        return Ok(all);
+    }
+    let mut merged: Value = serde_json::from_str(&all.json).unwrap_or_default();
+    for _ in 1..PAGES_MAX {
+        let wanted = (args.limit as usize).saturating_sub(all.list.jobs.len());
+        let Some(cursor) = all.list.next_cursor.as_deref().filter(|_| wanted > 0) else { break };
+        let answer = ask(&args.path(wanted, Some(cursor)))?;
+        let JobList { jobs, next_cursor } = answer.parse()?;
+        all.list.jobs.extend(jobs);
+        all.list.next_cursor = next_cursor;
+        let mut text: Value = answer.parse()?;
+        merged["next_cursor"] = text["next_cursor"].take();
+        if let (Some(all), Some(more)) =
+            (merged["jobs"].as_array_mut(), text["jobs"].as_array_mut())
+        {
+            all.append(more);
+        }
+    }
+    all.json = merged.to_string();
+    Ok(all)
+}
+
 pub(super) fn run(args: &QueueArgs) -> Result<u8, CliError> {
     let client = Client::new(&args.connect)?;
-    let answer = client.get(&args.path())?;
+    let Pages { json, list } = gather(args, |path| client.get(path))?;
     if args.json {
-        say(&answer.text)?;
+        say(&json)?;
         return Ok(0);
     }
-    let list: JobList = answer.parse()?;
     let header = ["ID", "NAME", "USER", "STATE", "CPUS", "TIME", "LIMIT", "REASON"];
     say(&table::table(&header, list.jobs.iter().map(row).collect()))?;
-    if list.next_cursor.is_some() {
-        remark(&format!("downbeat: there are more than {}; see --limit", args.limit));
+    match list.next_cursor {
+        None => {}
+        Some(_) if list.jobs.len() >= args.limit as usize => {
+            remark(&format!("downbeat: there are more than {}; see --limit", args.limit));
+        }
+        Some(id) => remark(&format!(
+            "downbeat: the jobs older than {id} were not looked at, they are too many; ask for a \
+             state, an account, a name or a label that few jobs have"
+        )),
     }
     Ok(0)
 }
@@ -101,14 +153,23 @@ fn row(job: &Job) -> Vec<Cell> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use clap::Parser;
+    use serde_json::{Value, json};
 
+    use super::super::client::Answer;
+    use super::super::wait::tests::job;
     use super::super::{Ask, Cli, Command};
+    use super::{PAGES_MAX, Pages, QueueArgs, gather};
 
-    fn path(line: &str) -> String {
+    fn args(line: &str) -> QueueArgs {
         match Cli::try_parse_from(line.split(' ')).unwrap().command {
-            Command::Ask(Ask::Queue(args)) => args.path(),
+            Command::Ask(Ask::Queue(args)) => args,
             other => panic!("{other:?}"),
         }
+    }
+
+    fn path(line: &str) -> String {
+        let args = args(line);
+        args.path(args.limit as usize, None)
     }
 
     #[test]
@@ -122,5 +183,36 @@ mod tests {
             path("downbeat queue --state failed,timeout --label a=b -A x --limit 5"),
             "/api/v1/jobs?state=FAILED&state=TIMEOUT&account=x&label=a%3Ab&limit=5"
         );
+    }
+
+    /// Answers with pages, and keeps the paths that were asked for.
+    fn walk(line: &str, pages: &[Value]) -> (Pages, Vec<String>) {
+        let (mut left, mut asked) = (pages.iter().cycle(), Vec::new());
+        let pages = gather(&args(line), |path| {
+            asked.push(path.to_owned());
+            Ok(Answer { status: 200, text: left.next().unwrap().to_string() })
+        });
+        (pages.unwrap(), asked)
+    }
+
+    fn page(jobs: usize, next: Value) -> Value {
+        let job: Value = serde_json::from_str(&job("FAILED", None)).unwrap();
+        json!({ "jobs": vec![job; jobs], "next_cursor": next })
+    }
+
+    #[test]
+    fn pages_that_end_early_are_gone_on_from() {
+        let line = "downbeat queue --all --limit 5";
+        let pages = [page(2, json!("90")), page(0, json!("80")), page(3, json!("70"))];
+        let (all, asked) = walk(line, &pages);
+        let first = "/api/v1/jobs?limit=5";
+        let [second, third] = [90, 80].map(|c| format!("/api/v1/jobs?limit=3&cursor={c}"));
+        assert_eq!(asked, [first, &second, &third]);
+        assert_eq!((all.list.jobs.len(), all.list.next_cursor.as_deref()), (5, Some("70")));
+        assert_eq!(serde_json::from_str::<Value>(&all.json).unwrap(), page(5, json!("70")));
+        let (all, asked) = walk(line, &[page(5, json!("9"))]);
+        assert_eq!((asked.len(), all.json), (1, page(5, json!("9")).to_string()), "word for word");
+        let (all, asked) = walk(line, &[page(0, json!("9"))]);
+        assert_eq!((asked.len(), all.list.next_cursor.is_some()), (PAGES_MAX, true), "no end");
     }
 }

@@ -10,11 +10,12 @@
 //!
 //! *Not here*: when to flush (`actors::resource_manager`), how to commit (`store::write`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::change::{Change, Effect, Step};
 use super::ids::{CommitNo, Epoch, EventId, JobId};
+use super::job::StateWord;
 use super::kernel::Kernel;
 use super::view::Snapshot;
 
@@ -33,6 +34,8 @@ pub struct Commit {
     pub next_job: JobId,
     /// The next event id.
     pub next_event: EventId,
+    /// Ended jobs by final state, once this is durable.
+    pub ended: BTreeMap<StateWord, u64>,
     /// The changes of each step, in order.
     pub steps: Vec<Arc<Vec<Change>>>,
 }
@@ -182,7 +185,8 @@ impl<T> Outbox<T> {
         // Submissions enter the kernel's queue after the commit, but it makes them pending.
         snapshot.pending += steps.iter().map(|s| submissions(&s.changes)).sum::<u64>();
         let changes = steps.iter().map(|s| Arc::clone(&s.changes)).collect();
-        let commit = Commit { epoch: self.epoch, no, next_job, next_event, steps: changes };
+        let (epoch, ended) = (self.epoch, snapshot.ended.clone());
+        let commit = Commit { epoch, no, next_job, next_event, ended, steps: changes };
         self.in_flight = Some(InFlight { commit: commit.clone(), steps, snapshot });
         Some(commit)
     }

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::not;
 use diesel::prelude::*;
 
@@ -61,9 +62,12 @@ pub fn load(conn: &mut SqliteConnection) -> Result<Loaded, StoreError> {
             .select((meta::commit_no, meta::next_job_id, meta::next_event_id))
             .first::<(i64, i64, i64)>(conn)?;
         let mut memory = Memory { next_job, next_event, ..Memory::default() };
-        memory.ended = ended_counts(conn)?;
-        memory.pending = in_states(conn, &[StateWord::Pending])?.iter().map(queued).collect();
-        let live = in_states(conn, &[StateWord::Running, StateWord::Completing])?;
+        memory.ended = ended(conn)?;
+        in_state(conn, StateWord::Pending, |row| memory.pending.push(queued(&row)))?;
+        let mut live = Vec::new();
+        for state in [StateWord::Running, StateWord::Completing] {
+            in_state(conn, state, |row| live.push(row))?;
+        }
         let mut keys = Vec::with_capacity(live.len());
         let allocations: BTreeMap<i64, AllocationRow> = resource_allocations::table
             .filter(not(resource_allocations::released))
@@ -98,14 +102,17 @@ pub fn load(conn: &mut SqliteConnection) -> Result<Loaded, StoreError> {
     })
 }
 
-fn in_states(
+/// Row by row, since a million may wait: in the order of the index, which is that of the ids.
+fn in_state(
     conn: &mut SqliteConnection,
-    states: &[StateWord],
-) -> Result<Vec<OpenJob>, StoreError> {
-    Ok(jobs::table
-        .filter(jobs::state.eq_any(states.iter().map(|s| s.word())))
-        .select(OpenJob::as_select())
-        .load(conn)?)
+    state: StateWord,
+    mut take: impl FnMut(OpenJob),
+) -> Result<(), StoreError> {
+    let query = jobs::table.filter(jobs::state.eq(state.word())).select(OpenJob::as_select());
+    for row in query.load_iter::<OpenJob, DefaultLoadingMode>(conn)? {
+        take(row?);
+    }
+    Ok(())
 }
 
 fn queued(row: &OpenJob) -> Queued {
@@ -119,15 +126,27 @@ fn queued(row: &OpenJob) -> Queued {
     }
 }
 
-/// Ended jobs by final state.
-fn ended_counts(conn: &mut SqliteConnection) -> Result<BTreeMap<StateWord, u64>, StoreError> {
-    let counts: Vec<(String, i64)> = jobs::table
-        .group_by(jobs::state)
-        .select((jobs::state, diesel::dsl::count_star()))
-        .load(conn)?;
-    Ok(counts
-        .into_iter()
-        .filter_map(|(word, n)| Some((word.parse::<StateWord>().ok()?, n as u64)))
-        .filter(|(state, _)| state.is_final())
-        .collect())
+/// Ended jobs by final state, as each commit counts them: history is not read.
+fn ended(conn: &mut SqliteConnection) -> Result<BTreeMap<StateWord, u64>, StoreError> {
+    type Counts = (i64, i64, i64, i64, i64, i64);
+    let (completed, failed, cancelled, timeout, out_of_memory, node_fail): Counts = meta::table
+        .select((
+            meta::completed,
+            meta::failed,
+            meta::cancelled,
+            meta::timeout,
+            meta::out_of_memory,
+            meta::node_fail,
+        ))
+        .first(conn)?;
+    let counts = [
+        (StateWord::Completed, completed),
+        (StateWord::Failed, failed),
+        (StateWord::Cancelled, cancelled),
+        (StateWord::Timeout, timeout),
+        (StateWord::OutOfMemory, out_of_memory),
+        (StateWord::NodeFail, node_fail),
+    ];
+    let some = counts.into_iter().filter(|(_, n)| *n > 0);
+    Ok(some.map(|(state, n)| (state, n.unsigned_abs())).collect())
 }

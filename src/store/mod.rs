@@ -10,12 +10,14 @@
 pub mod backend;
 pub mod error;
 pub mod examine;
+pub mod find;
 pub mod load;
 pub mod lock;
 pub mod migrate;
 pub mod read;
 pub mod rows;
 pub mod schema;
+pub mod submit_times;
 pub mod write;
 
 #[cfg(test)]

@@ -7,13 +7,15 @@
 //! One row is asked for without LIMIT: diesel binds its number, and SQLite prepares a statement
 //! with a bound LIMIT anew at each run.
 //!
-//! *Not here*: "now" (`kernel::view::Snapshot`), JSON (`api::wire`).
+//! *Not here*: which jobs a filter means (`store::find`), "now" (`kernel::view::Snapshot`), JSON
+//! (`api::wire`).
 
+use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::not;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Text};
 
 use super::error::StoreError;
+use super::find::{Found, find};
 use super::rows::{AllocationRow, EventRow, JobRow, KeyRow, ScriptRow};
 use super::schema::{
     events, held_cpus, idempotency_keys, job_scripts, jobs, meta, resource_allocations,
@@ -66,47 +68,34 @@ fn at<T>(conn: &mut SqliteConnection, value: T) -> Result<At<T>, StoreError> {
 }
 
 /// A page of jobs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobPage {
+    /// The jobs, fewer than asked for where looking on would take too long.
+    pub jobs: Vec<JobAndAllocation>,
+    /// There may be more behind this job.
+    pub next: Option<JobId>,
+}
+
+/// A page of jobs.
 ///
 /// # Errors
 /// What the database says.
 pub fn jobs_page(
     conn: &mut SqliteConnection,
     filter: &JobFilter,
-) -> Result<At<Vec<JobAndAllocation>>, StoreError> {
-    let mut query = jobs::table.select(JobRow::as_select()).into_boxed();
-    if !filter.states.is_empty() {
-        query = query.filter(jobs::state.eq_any(filter.states.iter().map(|s| s.word())));
+) -> Result<At<JobPage>, StoreError> {
+    let Found { ids, next } = find(conn, filter)?;
+    if ids.is_empty() {
+        return at(conn, JobPage { jobs: Vec::new(), next });
     }
-    if let Some(account) = &filter.account {
-        query = query.filter(jobs::account.eq(account));
-    }
-    if let Some(name) = &filter.name {
-        query = query.filter(jobs::name.eq(name));
-    }
-    for (key, value) in &filter.labels {
-        // Quoted, so that a key with a dot is one key.
-        let path = format!("$.{}", serde_json::Value::from(key.as_str()));
-        let label = diesel::dsl::sql::<Bool>("json_extract(labels, ")
-            .bind::<Text, _>(path)
-            .sql(") = ")
-            .bind::<Text, _>(value.clone());
-        query = query.filter(label);
-    }
-    if let Some(since) = filter.since {
-        query = query.filter(jobs::submit_time.ge(since.0));
-    }
-    if let Some(until) = filter.until {
-        query = query.filter(jobs::submit_time.lt(until.0));
-    }
-    query = match (filter.ascending, filter.after) {
-        (true, Some(after)) => query.filter(jobs::id.gt(after.0)).order(jobs::id.asc()),
-        (true, None) => query.order(jobs::id.asc()),
-        (false, Some(after)) => query.filter(jobs::id.lt(after.0)).order(jobs::id.desc()),
-        (false, None) => query.order(jobs::id.desc()),
+    let query = jobs::table.filter(jobs::id.eq_any(ids)).select(JobRow::as_select());
+    let rows: Vec<JobRow> = if filter.ascending {
+        query.order(jobs::id.asc()).load(conn)?
+    } else {
+        query.order(jobs::id.desc()).load(conn)?
     };
-    let rows: Vec<JobRow> = query.limit(filter.limit.clamp(1, PAGE_MAX)).load(conn)?;
-    let with_allocations = with_allocations(conn, rows)?;
-    at(conn, with_allocations)
+    let jobs = with_allocations(conn, rows)?;
+    at(conn, JobPage { jobs, next })
 }
 
 /// Puts the latest allocation beside each job.
@@ -247,9 +236,12 @@ pub fn allocations(
     if let Some(job) = job {
         query = query.filter(resource_allocations::job_id.eq(job.0));
     }
-    if let Some(released) = released {
-        query = query.filter(resource_allocations::released.eq(released));
-    }
+    // As text, which leads to the index of the unreleased; of the others are nearly all.
+    query = match released {
+        Some(true) => query.filter(resource_allocations::released),
+        Some(false) => query.filter(not(resource_allocations::released)),
+        None => query,
+    };
     if let Some(before) = before {
         query = query.filter(resource_allocations::id.lt(before));
     }
@@ -274,20 +266,20 @@ pub fn allocation_of(
         .optional()?)
 }
 
-/// What retention asks about a job.
+/// What retention asks about a job that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Age {
     /// The job.
     pub job: JobId,
-    /// Where it stands.
+    /// How it ended.
     pub state: StateWord,
     /// When it was submitted.
     pub submitted: Time,
-    /// When it ended, if it has.
+    /// When it ended; what is spoilt never did.
     pub ended: Option<Time>,
 }
 
-/// The ages of the `limit` oldest jobs behind this one.
+/// The ages of the `limit` oldest ended jobs behind this one.
 ///
 /// # Errors
 /// What the database says.
@@ -296,19 +288,19 @@ pub fn ages(
     behind: JobId,
     limit: i64,
 ) -> Result<Vec<Age>, StoreError> {
+    let states = StateWord::ALL.into_iter().filter(|state| state.is_final()).collect();
+    let ended =
+        JobFilter { states, ascending: true, after: Some(behind), limit, ..JobFilter::default() };
     let rows: Vec<(i64, String, i64, Option<i64>)> = jobs::table
-        .filter(jobs::id.gt(behind.0))
+        .filter(jobs::id.eq_any(find(conn, &ended)?.ids))
         .order(jobs::id.asc())
-        .limit(limit)
         .select((jobs::id, jobs::state, jobs::submit_time, jobs::end_time))
         .load(conn)?;
-    let age = |(id, state, submitted, ended): (i64, String, i64, Option<i64>)| Age {
-        job: JobId(id),
-        state: state.parse().unwrap_or(StateWord::Pending),
-        submitted: Time(submitted),
-        ended: ended.map(Time),
+    let age = |(id, state, submitted, ended): (i64, String, i64, Option<i64>)| {
+        let state = state.parse().ok()?;
+        Some(Age { job: JobId(id), state, submitted: Time(submitted), ended: ended.map(Time) })
     };
-    Ok(rows.into_iter().map(age).collect())
+    Ok(rows.into_iter().filter_map(age).collect())
 }
 
 /// What an earlier submission with this key led to.
@@ -330,12 +322,17 @@ pub struct Books {
     /// Unreleased allocations.
     pub unreleased: Vec<AllocationRow>,
     /// Held CPUs: CPU and job.
-    pub held: Vec<(i32, i64)>,
+    pub held: Vec<(i64, i64)>,
     /// Jobs in RUNNING or COMPLETING.
     pub live: Vec<i64>,
-    /// Jobs in PENDING.
-    pub pending: i64,
+    /// Jobs in PENDING, counted up to [`PENDING_COUNTED_MAX`].
+    pub pending: u64,
 }
+
+/// An audit counts no more pending jobs than this: it is made every ten seconds, and a million
+/// entries take 30 ms. Of a longer queue it knows that it is at least so long; a job that only
+/// memory or only the database has comes to light when the queue is shorter again.
+pub const PENDING_COUNTED_MAX: u64 = 20_000;
 
 /// Reads the books.
 ///
@@ -357,10 +354,15 @@ pub fn books(conn: &mut SqliteConnection) -> Result<At<Books>, StoreError> {
             .order(jobs::id)
             .select(jobs::id)
             .load(conn)?,
-        pending: jobs::table
-            .filter(jobs::state.eq(StateWord::Pending.word()))
-            .count()
-            .get_result(conn)?,
+        pending: pending(conn)?,
     };
     at(conn, books)
+}
+
+fn pending(conn: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let some = jobs::table
+        .filter(jobs::state.eq(StateWord::Pending.word()))
+        .select(jobs::id)
+        .limit(PENDING_COUNTED_MAX as i64);
+    Ok(some.load_iter::<i64, DefaultLoadingMode>(conn)?.count() as u64)
 }

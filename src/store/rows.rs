@@ -12,7 +12,10 @@ use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 
-use super::schema::{events, held_cpus, idempotency_keys, job_scripts, jobs, resource_allocations};
+use super::schema::{
+    events, held_cpus, idempotency_keys, job_labels, job_scripts, jobs, resource_allocations,
+    submit_time_falls,
+};
 use crate::kernel::change::{Event, IdempotencyKey};
 use crate::kernel::ids::{CpuId, JobId};
 use crate::kernel::job::{JobSpec, StateWord, expand_pattern};
@@ -69,6 +72,28 @@ pub struct ScriptRow {
     pub environment: String,
 }
 
+/// A row of `job_labels`.
+#[derive(Clone, Debug, PartialEq, Eq, Insertable)]
+#[diesel(table_name = job_labels, treat_none_as_default_value = false)]
+#[allow(missing_docs, reason = "named as the fields of the API")]
+pub struct LabelRow {
+    pub key: String,
+    pub value: String,
+    pub job_id: i64,
+}
+
+/// A row of `submit_time_falls`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Insertable)]
+#[diesel(table_name = submit_time_falls, treat_none_as_default_value = false)]
+pub struct FallRow {
+    /// The job that was submitted earlier than those before it.
+    pub job_id: i64,
+    /// The latest of those before it.
+    pub time_before: i64,
+    /// Its own.
+    pub time_after: i64,
+}
+
 /// A row of `resource_allocations`.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = resource_allocations, treat_none_as_default_value = false)]
@@ -101,10 +126,10 @@ impl AllocationRow {
 
 /// A row of `held_cpus`.
 #[derive(Clone, Debug, PartialEq, Eq, Insertable)]
-#[diesel(table_name = held_cpus)]
+#[diesel(table_name = held_cpus, treat_none_as_default_value = false)]
 #[allow(missing_docs, reason = "who holds which CPU")]
 pub struct HeldRow {
-    pub cpu_id: i32,
+    pub cpu_id: i64,
     pub job_id: i64,
 }
 
@@ -199,6 +224,18 @@ impl JobRow {
     #[must_use]
     pub fn state_word(&self) -> StateWord {
         self.state.parse().unwrap_or(StateWord::Failed)
+    }
+}
+
+impl LabelRow {
+    /// The labels of a new job.
+    pub fn submitted(job: JobId, spec: &JobSpec) -> impl Iterator<Item = LabelRow> {
+        let row = move |(key, value): (&String, &String)| LabelRow {
+            key: key.clone(),
+            value: value.clone(),
+            job_id: job.0,
+        };
+        spec.labels.iter().map(row)
     }
 }
 

@@ -10,11 +10,17 @@
 
 diesel::table! {
     meta (id) {
-        id -> Integer,
+        id -> BigInt,
         commit_no -> BigInt,
         epoch -> BigInt,
         next_job_id -> BigInt,
         next_event_id -> BigInt,
+        completed -> BigInt,
+        failed -> BigInt,
+        cancelled -> BigInt,
+        timeout -> BigInt,
+        out_of_memory -> BigInt,
+        node_fail -> BigInt,
     }
 }
 
@@ -80,7 +86,7 @@ diesel::table! {
 
 diesel::table! {
     held_cpus (cpu_id) {
-        cpu_id -> Integer,
+        cpu_id -> BigInt,
         job_id -> BigInt,
     }
 }
@@ -105,6 +111,22 @@ diesel::table! {
         first_job_id -> BigInt,
         job_count -> Integer,
         time -> BigInt,
+    }
+}
+
+diesel::table! {
+    job_labels (key, value, job_id) {
+        key -> Text,
+        value -> Text,
+        job_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    submit_time_falls (job_id) {
+        job_id -> BigInt,
+        time_before -> BigInt,
+        time_after -> BigInt,
     }
 }
 

@@ -8,7 +8,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod counts;
 mod mend;
+mod pages;
 
 use std::sync::Arc;
 
@@ -82,8 +84,12 @@ impl World {
     }
 
     fn submission(&mut self, request: JobRequest) -> (JobId, Step) {
+        self.submission_at(request, Time(1))
+    }
+
+    fn submission_at(&mut self, request: JobRequest, now: Time) -> (JobId, Step) {
         let spec = Arc::new(JobSpec::try_from((request, &site())).unwrap());
-        let (ids, step) = self.kernel.submit(vec![spec], &"me".into(), Time(1));
+        let (ids, step) = self.kernel.submit(vec![spec], &"me".into(), now);
         (ids[0], step)
     }
 
@@ -318,7 +324,7 @@ fn pages_follow_one_another_and_filters_hold() {
     let readers = world.database().readers().unwrap();
     let page = |filter: JobFilter| -> Vec<i64> {
         let found = readers.read(|c| read::jobs_page(c, &filter)).unwrap().value;
-        found.into_iter().map(|(row, _)| row.id).collect()
+        found.jobs.into_iter().map(|(row, _)| row.id).collect()
     };
     let all = JobFilter { limit: 2, ..JobFilter::default() };
     assert_eq!(page(all.clone()), [5, 4]);
@@ -353,11 +359,14 @@ fn the_schema_file_is_the_migrated_database() {
         "held_cpus",
         "events",
         "idempotency_keys",
+        "job_labels",
+        "submit_time_falls",
     ] {
         let columns: Vec<Column> = diesel::sql_query(format!(
             "SELECT name || ' -> ' || CASE \"notnull\" WHEN 0 THEN 'Nullable<' ELSE '' END || \
-             CASE type WHEN 'BIGINT' THEN 'BigInt' WHEN 'INTEGER' THEN 'Integer' \
-             WHEN 'TEXT' THEN 'Text' WHEN 'BOOLEAN' THEN 'Bool' ELSE type END || \
+             CASE WHEN pk AND type = 'INTEGER' THEN 'BigInt' WHEN type = 'BIGINT' THEN 'BigInt' \
+             WHEN type = 'INTEGER' THEN 'Integer' WHEN type = 'TEXT' THEN 'Text' \
+             WHEN type = 'BOOLEAN' THEN 'Bool' ELSE type END || \
              CASE \"notnull\" WHEN 0 THEN '>' ELSE '' END || ',' AS line \
              FROM pragma_table_info('{table}') ORDER BY cid"
         ))

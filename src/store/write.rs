@@ -15,6 +15,7 @@
 
 mod kept;
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -27,10 +28,14 @@ use super::backend::Database;
 use super::error::StoreError;
 use super::migrate;
 use super::read::{self, LaunchRows};
-use super::rows::{AllocationRow, EventRow, HeldRow, JobRow, KeyRow, ScriptRow, json};
-use super::schema::{
-    events, held_cpus, idempotency_keys, job_scripts, jobs, meta, resource_allocations,
+use super::rows::{
+    AllocationRow, EventRow, FallRow, HeldRow, JobRow, KeyRow, LabelRow, ScriptRow, from_json, json,
 };
+use super::schema::{
+    events, held_cpus, idempotency_keys, job_labels, job_scripts, jobs, meta, resource_allocations,
+    submit_time_falls,
+};
+use super::submit_times::Latest;
 use crate::fault::{self, Point};
 use crate::kernel::change::{Change, Event};
 use crate::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
@@ -62,6 +67,8 @@ pub struct Writer {
     epoch: Epoch,
     /// Which file this is: device and inode.
     file: Option<(u64, u64)>,
+    /// Of the submit times so far.
+    latest: Latest,
 }
 
 /// The file that this path names now.
@@ -98,7 +105,8 @@ impl Writer {
             .map_err(|e| StoreError::from(e).at_start(database.path()))?;
         fault::point(fault::RECOVERY_EPOCH_TAKEN);
         let file = file_at(database.path());
-        Ok(Writer { database, conn: Some(conn), epoch: Epoch(epoch), file })
+        let latest = Latest::read(&mut conn)?;
+        Ok(Writer { database, conn: Some(conn), epoch: Epoch(epoch), file, latest })
     }
 
     /// This reign.
@@ -126,6 +134,17 @@ impl Writer {
     /// # Errors
     /// [`CommitError`] says what is known.
     pub fn commit(&mut self, commit: &Commit) -> Result<Vec<LaunchRows>, CommitError> {
+        let (falls, latest) = self.latest.through(commit);
+        let launches = self.make_durable(commit, &falls)?;
+        self.latest = latest;
+        Ok(launches)
+    }
+
+    fn make_durable(
+        &mut self,
+        commit: &Commit,
+        falls: &[FallRow],
+    ) -> Result<Vec<LaunchRows>, CommitError> {
         if let Err(error) = self.in_place() {
             // Without a connection the outcome of the last try is still open.
             let known = self.conn.is_some();
@@ -136,7 +155,7 @@ impl Writer {
             return Ok(Vec::new());
         }
         let result = match self.connection() {
-            Ok(conn) => transaction(conn, commit),
+            Ok(conn) => transaction(conn, commit, falls),
             Err(error) => Err(error),
         };
         let error = match result {
@@ -211,9 +230,13 @@ impl Writer {
 fn transaction(
     conn: &mut SqliteConnection,
     commit: &Commit,
+    falls: &[FallRow],
 ) -> Result<Vec<LaunchRows>, StoreError> {
     conn.batch_execute("BEGIN IMMEDIATE")?;
     apply(conn, commit)?;
+    for fall in falls {
+        kept::insert(submit_time_falls::table, *fall).execute(conn)?;
+    }
     let launches = launches(conn, commit)?;
     fault::points(edges(commit).map(|(before, _)| before));
     conn.batch_execute("COMMIT")?;
@@ -307,10 +330,17 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
 fn fence(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {
     let CommitNo(no) = commit.no;
     let ours = meta::commit_no.eq(no - 1).and(meta::epoch.eq(commit.epoch.0));
+    let ended = |word| commit.ended.get(&word).map_or(0, |n| *n as i64);
     let set = (
         meta::commit_no.eq(no),
         meta::next_job_id.eq(commit.next_job.0),
         meta::next_event_id.eq(commit.next_event.0),
+        meta::completed.eq(ended(StateWord::Completed)),
+        meta::failed.eq(ended(StateWord::Failed)),
+        meta::cancelled.eq(ended(StateWord::Cancelled)),
+        meta::timeout.eq(ended(StateWord::Timeout)),
+        meta::out_of_memory.eq(ended(StateWord::OutOfMemory)),
+        meta::node_fail.eq(ended(StateWord::NodeFail)),
     );
     if kept::update(meta::table, ours, set).execute(conn)? == 1 {
         return Ok(());
@@ -324,6 +354,9 @@ fn submitted(conn: &mut SqliteConnection, event: &Event, spec: &JobSpec) -> Resu
     kept::insert(jobs::table, row).execute(conn)?;
     let script = ScriptRow::submitted(event.job, spec);
     kept::insert(job_scripts::table, script).execute(conn)?;
+    for label in LabelRow::submitted(event.job, spec) {
+        kept::insert(job_labels::table, label).execute(conn)?;
+    }
     Ok(())
 }
 
@@ -351,7 +384,7 @@ fn granted(
     };
     kept::insert(resource_allocations::table, allocation).execute(conn)?;
     for cpu in cpus {
-        let held = HeldRow { cpu_id: cpu.0 as i32, job_id: event.job.0 };
+        let held = HeldRow { cpu_id: i64::from(cpu.0), job_id: event.job.0 };
         kept::insert(held_cpus::table, held).execute(conn)?;
     }
     Ok(())
@@ -413,7 +446,7 @@ fn restored(
     attempt: Attempt,
     cpus: &[CpuId],
 ) -> Result<(), StoreError> {
-    let ids = cpus.iter().map(|cpu| cpu.0 as i32);
+    let ids = cpus.iter().map(|cpu| i64::from(cpu.0));
     let wrong = held_cpus::job_id.eq(attempt.job.0).or(held_cpus::cpu_id.eq_any(ids.clone()));
     diesel::delete(held_cpus::table.filter(wrong)).execute(conn)?;
     for id in ids {
@@ -435,11 +468,15 @@ fn restored(
 
 /// Ended jobs leave every table. Those that have not ended stay, whoever asks.
 fn forgotten(conn: &mut SqliteConnection, asked: &[JobId]) -> Result<(), StoreError> {
-    let over: Vec<i64> = jobs::table
+    let rows: Vec<(i64, String)> = jobs::table
         .filter(jobs::id.eq_any(asked.iter().map(|job| job.0)))
         .filter(jobs::end_time.is_not_null())
-        .select(jobs::id)
+        .select((jobs::id, jobs::labels))
         .load(conn)?;
+    for (id, labels) in &rows {
+        unlabelled(conn, *id, from_json(labels))?;
+    }
+    let over: Vec<i64> = rows.into_iter().map(|(id, _)| id).collect();
     let events = events::table.filter(events::job_id.eq_any(&over));
     diesel::delete(events).execute(conn)?;
     let allocations =
@@ -448,6 +485,19 @@ fn forgotten(conn: &mut SqliteConnection, asked: &[JobId]) -> Result<(), StoreEr
     let scripts = job_scripts::table.filter(job_scripts::job_id.eq_any(&over));
     diesel::delete(scripts).execute(conn)?;
     diesel::delete(jobs::table.filter(jobs::id.eq_any(&over))).execute(conn)?;
+    Ok(())
+}
+
+/// The table of labels is sorted by label, so a job's are found by what they say.
+fn unlabelled(
+    conn: &mut SqliteConnection,
+    job: i64,
+    labels: BTreeMap<String, String>,
+) -> Result<(), StoreError> {
+    for label in labels {
+        let row = job_labels::table.find((label.0, label.1, job));
+        diesel::delete(row).execute(conn)?;
+    }
     Ok(())
 }
 

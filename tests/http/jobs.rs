@@ -16,6 +16,7 @@ use crate::help::{Gate, Stream, is_job, is_time, keys, problem};
 cases! {
     each_filter_of_the_list_picks_its_jobs => ["GET /api/v1/jobs"],
     pages_of_the_list_hold_every_job_once => ["GET /api/v1/jobs"],
+    the_longest_page_goes_on_too => ["GET /api/v1/jobs"],
     a_page_is_not_disturbed_by_new_jobs => ["GET /api/v1/jobs"],
     a_wait_ends_with_its_job => ["GET /api/v1/jobs/{id}/wait"],
     a_wait_whose_time_is_over_answers_the_state => ["GET /api/v1/jobs/{id}/wait"],
@@ -107,6 +108,11 @@ fn pages_of_the_list_hold_every_job_once() {
         walk(&server, "limit=4&account=y").0,
         (2..=25).rev().filter(|n| n % 2 == 0).collect::<Vec<_>>()
     );
+}
+
+fn the_longest_page_goes_on_too() {
+    let (server, _gate) = with_jobs(1_001);
+    assert_eq!(walk(&server, "limit=1000"), ((1..=1_001).rev().collect(), 2));
 }
 
 fn a_page_is_not_disturbed_by_new_jobs() {

@@ -23,7 +23,7 @@ impl World {
     }
 }
 
-fn held(world: &World) -> Vec<(i32, i64)> {
+fn held(world: &World) -> Vec<(i64, i64)> {
     world.database().readers().unwrap().read(read::books).unwrap().value.held
 }
 

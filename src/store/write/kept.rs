@@ -26,7 +26,8 @@ pub struct Insert<F, V, R> {
     row: PhantomData<R>,
 }
 
-/// Inserts a row.
+/// Inserts a row of a type that says `treat_none_as_default_value = false`: a column that is left
+/// out would change the text.
 pub fn insert<T, R>(table: T, row: R) -> Insert<T::FromClause, R::Values, R>
 where
     T: QuerySource,

@@ -1,0 +1,306 @@
+//! *Purpose*: every filter finds what it means, page by page, and looks no farther than it may.
+//!
+//! *Owns*: random jobs, random filters, and the naive answers to them.
+//!
+//! *Promises*: the naive answer is made in Rust, from the jobs that were submitted.
+//!
+//! *Not here*: the rows that answers are made of (`super`).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use diesel::connection::InstrumentationEvent;
+use proptest::sample::{select, subsequence};
+
+use super::super::find::{Found, find, find_within};
+use super::super::submit_times::{SLACK_US, ids};
+use super::*;
+
+/// A job as it was submitted and what became of it.
+#[derive(Clone, Debug)]
+struct Made {
+    id: i64,
+    name: String,
+    account: String,
+    labels: BTreeMap<String, String>,
+    submitted: i64,
+    state: StateWord,
+}
+
+const NAMES: [&str; 3] = ["job", "a", "b"];
+const ACCOUNTS: [&str; 3] = ["", "x", "y"];
+const LABELS: [(&str, &str); 4] = [("k", "1"), ("k", "2"), ("l", "1"), ("\"l.", "\\ '")];
+
+type Told = ((usize, usize, Vec<(&'static str, &'static str)>), (i64, StateWord, bool));
+
+/// Times mostly rise; now and then the clock is set back, by more than slack or less.
+fn told() -> impl Strategy<Value = Told> {
+    let labels = subsequence(LABELS.to_vec(), 0..=2);
+    let step = prop_oneof![
+        8 => 0..SLACK_US,
+        1 => -SLACK_US..0,
+        1 => -20 * SLACK_US..20 * SLACK_US,
+    ];
+    let state = select(StateWord::ALL.to_vec());
+    ((0..NAMES.len(), 0..ACCOUNTS.len(), labels), (step, state, any::<bool>()))
+}
+
+/// Submits the jobs, a few with each commit, and forgets some of them; answers what is left, and
+/// whether the clock was set back.
+fn make(world: &mut World, told: Vec<Told>) -> (Vec<Made>, bool) {
+    let (mut now, mut all, mut gone) = (1_000 * SLACK_US, Vec::new(), Vec::new());
+    for ((name, account, labels), (step, state, stays)) in told {
+        now += step;
+        let mut request = JobRequest::new("true");
+        request.name = Some(NAMES[name].to_owned());
+        request.account = Some(ACCOUNTS[account].to_owned());
+        request.labels = labels.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+        let (name, account) = (NAMES[name].to_owned(), ACCOUNTS[account].to_owned());
+        let labels = request.labels.clone();
+        let (id, step) = world.submission_at(request, Time(now));
+        world.outbox.push(step, true, ());
+        if id.0 % 3 == 0 {
+            world.flush();
+        }
+        if !stays {
+            gone.push(id);
+        }
+        all.push(Made { id: id.0, name, account, labels, submitted: now, state });
+    }
+    world.flush();
+    for made in &all {
+        let (word, id) = (made.state.word(), made.id);
+        world.batch(&format!("UPDATE jobs SET state = '{word}' WHERE id = {id}"));
+    }
+    let ids: Vec<String> = gone.iter().map(ToString::to_string).collect();
+    world.batch(&format!("UPDATE jobs SET end_time = 9 WHERE id IN ({})", ids.join(",")));
+    let fell = falls(&all);
+    all.retain(|made| !gone.contains(&JobId(made.id)));
+    let changes = vec![Change::Forgotten { jobs: gone }];
+    world.commit(Step { changes, ..Step::default() });
+    (all, fell)
+}
+
+impl World {
+    fn flush(&mut self) {
+        let Some(commit) = self.outbox.take(&self.kernel) else { return };
+        self.writer.commit(&commit).unwrap();
+        self.outbox.settle(commit.no);
+    }
+}
+
+fn filters() -> impl Strategy<Value = JobFilter> {
+    let some = |words: &[&str]| {
+        let words: Vec<String> = words.iter().map(|&w| w.to_owned()).collect();
+        proptest::option::of(select(words))
+    };
+    let time = || proptest::option::of((980..1_020_i64).prop_map(|s| Time(s * SLACK_US)));
+    (
+        subsequence(StateWord::ALL.to_vec(), 0..=4),
+        (some(&NAMES), some(&ACCOUNTS)),
+        subsequence(LABELS.to_vec(), 0..=2),
+        (time(), time()),
+        (any::<bool>(), 1..6_i64),
+    )
+        .prop_map(|(states, (name, account), labels, (since, until), (ascending, limit))| {
+            let labels = labels.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+            JobFilter { states, account, name, labels, since, until, ascending, after: None, limit }
+        })
+}
+
+/// Whether an index serves it, and what it means.
+type Part<'a> = (bool, Box<dyn Fn(&Made) -> bool + 'a>);
+
+fn parts(filter: &JobFilter) -> Vec<Part<'_>> {
+    let mut parts: Vec<Part> = Vec::new();
+    if !filter.states.is_empty() {
+        parts.push((true, Box::new(|made| filter.states.contains(&made.state))));
+    }
+    if let Some(account) = &filter.account {
+        parts.push((!account.is_empty(), Box::new(move |made| made.account == *account)));
+    }
+    if let Some(name) = &filter.name {
+        parts.push((name != "job", Box::new(move |made| made.name == *name)));
+    }
+    for (key, value) in &filter.labels {
+        parts.push((true, Box::new(move |made| made.labels.get(key) == Some(value))));
+    }
+    if let Some(Time(since)) = filter.since {
+        parts.push((false, Box::new(move |made| made.submitted >= since)));
+    }
+    if let Some(Time(until)) = filter.until {
+        parts.push((false, Box::new(move |made| made.submitted < until)));
+    }
+    parts
+}
+
+/// Walks all pages with this bound; each must have looked at few rows.
+fn walk(world: &mut World, all: &[Made], filter: &JobFilter, bound: usize) -> Vec<i64> {
+    let (mut found, mut filter) = (Vec::new(), filter.clone());
+    loop {
+        let conn = world.writer.connection().unwrap();
+        let Found { ids: page, next } = find_within(conn, &filter, bound).unwrap();
+        assert!(page.len() as i64 <= filter.limit);
+        let (first, end) = ids(conn, filter.since, filter.until).unwrap();
+        let within: Vec<&Made> = all.iter().filter(|m| (first..end).contains(&m.id)).collect();
+        looked_at_few(&within, &filter, next, bound);
+        found.extend(page);
+        match next {
+            None => return found,
+            Some(next) => {
+                let before = filter.after.replace(next);
+                let goes_on = before.is_none_or(|before| (next > before) == filter.ascending);
+                assert!(goes_on && Some(next) != before, "{before:?} to {next}");
+            }
+        }
+    }
+}
+
+/// Some index, or the table, has few rows between this page's begin and the next one's.
+fn looked_at_few(within: &[&Made], filter: &JobFilter, next: Option<JobId>, bound: usize) {
+    let behind = |id: i64| match (filter.after, filter.ascending) {
+        (None, _) => true,
+        (Some(JobId(after)), true) => id > after,
+        (Some(JobId(after)), false) => id < after,
+    };
+    let before = |id: i64| match (next, filter.ascending) {
+        (None, _) => true,
+        (Some(JobId(next)), true) => id <= next,
+        (Some(JobId(next)), false) => id >= next,
+    };
+    let rows = || within.iter().filter(|made| behind(made.id) && before(made.id));
+    let parts = parts(filter);
+    if parts.is_empty() || (parts.len() == 1 && parts[0].0) {
+        // Each row is an answer.
+        return;
+    }
+    let indexes = parts.iter().filter(|part| part.0);
+    let of_indexes = indexes.map(|part| rows().filter(|made| part.1(made)).count());
+    // Only without an index the table itself is walked.
+    let few = of_indexes.min().unwrap_or_else(|| rows().count());
+    // Each of several states has a share, of one row at the least.
+    let most = bound.max(filter.states.len());
+    assert!(few <= most, "{few} rows for {filter:?}, next {next:?}");
+}
+
+/// Whether the clock was set back, so that times say little about ids.
+fn falls(all: &[Made]) -> bool {
+    let mut latest = i64::MIN;
+    all.iter().any(|made| {
+        latest = latest.max(made.submitted);
+        made.submitted < latest - SLACK_US
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn all_pages_of_a_filter_are_what_a_naive_filter_finds(
+        told in proptest::collection::vec(told(), 1..60),
+        filters in proptest::collection::vec((filters(), 1..12_usize), 40),
+    ) {
+        let mut world = World::new();
+        let (all, fell) = make(&mut world, told);
+        for (filter, bound) in filters {
+            let parts = parts(&filter);
+            let meant = all.iter().filter(|made| parts.iter().all(|part| part.1(made)));
+            let mut naive: Vec<i64> = meant.map(|made| made.id).collect();
+            if !filter.ascending {
+                naive.reverse();
+            }
+            prop_assert_eq!(walk(&mut world, &all, &filter, bound), &*naive, "{:?}", filter);
+            let conn = world.writer.connection().unwrap();
+            let one = find(conn, &JobFilter { limit: 1_000, ..filter.clone() }).unwrap();
+            prop_assert_eq!(one, Found { ids: naive, next: None }, "{:?}", filter);
+            let (first, end) = ids(conn, filter.since, filter.until).unwrap();
+            for made in &all {
+                let meant = |slack: i64| {
+                    filter.since.is_none_or(|t| made.submitted >= t.0 - slack)
+                        && filter.until.is_none_or(|t| made.submitted < t.0 + slack)
+                };
+                let within = (first..end).contains(&made.id);
+                prop_assert!(within || !meant(0), "{:?} not in {}..{}", made, first, end);
+                let far = within && !fell && !meant(2 * SLACK_US);
+                prop_assert!(!far, "{:?} in {}..{}", made, first, end);
+            }
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+struct Plan {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    detail: String,
+}
+
+/// The statements of these questions.
+fn statements(world: &mut World, filters: &[JobFilter]) -> Vec<String> {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&seen);
+    let conn = world.writer.connection().unwrap();
+    conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        if let InstrumentationEvent::StartQuery { query, .. } = event {
+            let text = query.to_string();
+            // Behind this mark the values of the parameters are told.
+            sink.lock().unwrap().push(text.split(" -- binds").next().unwrap().to_owned());
+        }
+    });
+    for filter in filters {
+        find_within(conn, filter, 3).unwrap();
+        read::jobs_page(conn, filter).unwrap();
+    }
+    conn.set_instrumentation(|_: InstrumentationEvent<'_>| {});
+    let seen = seen.lock().unwrap();
+    seen.iter()
+        .filter(|text| text.contains("jobs") || text.contains("job_labels"))
+        .cloned()
+        .collect()
+}
+
+/// No statement sorts, and none walks a table or an index but from one id to another.
+#[test]
+fn no_question_sorts_or_scans() {
+    let mut world = World::new();
+    for n in 0..20 {
+        let mut request = JobRequest::new("true");
+        request.name = Some("a".to_owned());
+        request.account = Some("x".to_owned());
+        request.labels =
+            [("k".to_owned(), "1".to_owned()), ("l".to_owned(), "1".to_owned())].into();
+        let (_, step) = world.submission_at(request, Time(n * SLACK_US));
+        world.commit(step);
+    }
+    let base = JobFilter { limit: 3, ..JobFilter::default() };
+    let mut filters = vec![base];
+    let alternatives: [fn(&mut JobFilter); 9] = [
+        |f| f.states = vec![StateWord::Pending],
+        |f| f.states = vec![StateWord::Pending, StateWord::Failed],
+        |f| f.account = Some("x".to_owned()),
+        |f| f.account = Some(String::new()),
+        |f| f.name = Some("a".to_owned()),
+        |f| f.name = Some("job".to_owned()),
+        |f| f.labels = vec![("k".to_owned(), "1".to_owned()), ("l".to_owned(), "1".to_owned())],
+        |f| (f.since, f.until) = (Some(Time(0)), Some(Time(15 * SLACK_US))),
+        |f| (f.ascending, f.after) = (true, Some(JobId(2))),
+    ];
+    for change in alternatives {
+        let mut more = filters.clone();
+        more.iter_mut().for_each(change);
+        filters.extend(more);
+    }
+    let statements = statements(&mut world, &filters);
+    assert!(statements.len() > filters.len(), "{} statements", statements.len());
+    let conn = world.writer.connection().unwrap();
+    let distinct: std::collections::BTreeSet<String> = statements.into_iter().collect();
+    for text in distinct {
+        let plan: Vec<Plan> =
+            diesel::sql_query(format!("EXPLAIN QUERY PLAN {text}")).load(conn).unwrap();
+        for Plan { detail } in plan {
+            // A bounded number of rows is counted; the place for one row is looked up.
+            let counts = detail.starts_with("SCAN (subquery");
+            let scans = detail.starts_with("SCAN") && !counts;
+            assert!(!scans && !detail.contains("TEMP B-TREE"), "{detail}\n{text}");
+        }
+    }
+}
