@@ -25,6 +25,9 @@ pub(super) fn kind(value: &Value) -> &'static str {
     }
 }
 
+/// About as many fields as a job can have.
+const FIELDS: usize = 24;
+
 /// An object whose fields are being taken.
 pub(super) struct Fields<'a> {
     map: Map<String, Value>,
@@ -40,7 +43,8 @@ impl<'a> Fields<'a> {
         path: impl Into<String>,
         errors: &'a mut Vec<FieldError>,
     ) -> Self {
-        Fields { map, path: path.into(), known: Vec::new(), errors }
+        let known = Vec::with_capacity(FIELDS);
+        Fields { map, path: path.into(), known, errors }
     }
 
     /// The body's own name of a field.

@@ -16,14 +16,13 @@ use crate::kernel::job::{FieldError, JobRequest, JobSpec, Site};
 pub struct Submission {
     /// What is asked for.
     pub request: JobRequest,
-    prefix: String,
-    names: BTreeMap<&'static str, Source>,
+    names: Names,
 }
 
 /// Where a field of the request came from, when not from the body's field of that name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Source {
-    Body(String),
+    Body(&'static str),
     Line(String),
 }
 
@@ -33,60 +32,66 @@ impl Submission {
     /// # Errors
     /// Every bad field, as the body names it.
     pub fn check(self, site: &Site) -> Result<JobSpec, Vec<FieldError>> {
-        let Submission { request, prefix, names } = self;
-        JobSpec::try_from((request, site)).map_err(|refused| {
-            refused.0.into_iter().map(|error| renamed(error, &prefix, &names)).collect()
-        })
+        let Submission { request, names } = self;
+        JobSpec::try_from((request, site))
+            .map_err(|refused| refused.0.into_iter().map(|error| names.renamed(error)).collect())
     }
 }
 
-/// Says a refusal of the kernel in the words of the body.
-fn renamed(error: FieldError, prefix: &str, names: &BTreeMap<&'static str, Source>) -> FieldError {
-    let (head, tail) = match error.field.find('.') {
-        Some(dot) => error.field.split_at(dot),
-        None => (error.field.as_str(), ""),
-    };
-    match names.get(head) {
-        None => FieldError::new(format!("{prefix}{}", error.field), error.message),
-        Some(Source::Body(name)) => FieldError::new(format!("{name}{tail}"), error.message),
-        Some(Source::Line(place)) => {
-            FieldError::new(format!("{prefix}script"), format!("{place}: {}", error.message))
-        }
-    }
-}
-
-/// How the sender named the parts of a request.
+/// How the sender named the parts of a request. Most requests have no fault and most parts their
+/// usual name, so what is needed for the others only is made for them only.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Names {
     path: String,
     prefix: String,
-    names: BTreeMap<&'static str, Source>,
+    unusual: BTreeMap<&'static str, Source>,
 }
 
 impl Names {
     /// `path` stands before the fields of the job, `prefix` before its script.
     pub(super) fn new(path: String, prefix: String) -> Names {
-        Names { path, prefix, names: BTreeMap::new() }
+        Names { path, prefix, unusual: BTreeMap::new() }
     }
 
     pub(super) fn submission(self, request: JobRequest) -> Submission {
-        Submission { request, prefix: self.prefix, names: self.names }
+        Submission { request, names: self }
+    }
+
+    /// Says a refusal of the kernel in the words of the body.
+    fn renamed(&self, error: FieldError) -> FieldError {
+        let (head, tail) = match error.field.find('.') {
+            Some(dot) => error.field.split_at(dot),
+            None => (error.field.as_str(), ""),
+        };
+        let (path, prefix) = (&self.path, &self.prefix);
+        match self.unusual.get(head) {
+            None => FieldError::new(format!("{prefix}{}", error.field), error.message),
+            Some(Source::Body(name)) => {
+                FieldError::new(format!("{path}{name}{tail}"), error.message)
+            }
+            Some(Source::Line(place)) => {
+                FieldError::new(format!("{prefix}script"), format!("{place}: {}", error.message))
+            }
+        }
     }
 
     /// `field` of the request was `own` in the body.
-    pub(super) fn say(&mut self, field: &'static str, own: &str) {
-        self.names.insert(field, Source::Body(format!("{}{own}", self.path)));
+    pub(super) fn say(&mut self, field: &'static str, own: &'static str) {
+        if field != own || self.path != self.prefix {
+            self.unusual.insert(field, Source::Body(own));
+        }
     }
 
     /// `field` of the request stood in a `#SBATCH` line.
     pub(super) fn line(&mut self, field: &'static str, place: &str) {
-        self.names.insert(field, Source::Line(place.to_owned()));
+        self.unusual.insert(field, Source::Line(place.to_owned()));
     }
 
     /// The body's value, else the line's; remembers which.
     pub(super) fn either<T>(
         &mut self,
         field: &'static str,
-        own: &str,
+        own: &'static str,
         body: Option<T>,
         line: Option<Placed<T>>,
     ) -> Option<T> {
