@@ -163,7 +163,7 @@ impl Follow {
             }
             let next = match sighting {
                 Ok(sighting) => self.react(&key, sighting, stop).await,
-                Err(error) => self.failed("look at", &error),
+                Err(error) => self.failed("launch or look at", &error),
             };
             match next {
                 Next::Over => break,
@@ -244,10 +244,9 @@ impl Follow {
                 return Next::Pause;
             }
         };
-        match self.tools.engine.launch(order).await {
-            Ok(()) => Next::Wait,
-            Err(error) => self.failed("launch", &error),
-        }
+        // A failure is hinted at and told by the next look.
+        drop(self.tools.engine.launch(order));
+        Next::Wait
     }
 
     async fn control(&mut self, key: &crate::engine::Key, stop: bool) -> Next {

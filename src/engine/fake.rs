@@ -54,6 +54,7 @@ struct Attempt {
     order: Option<Order>,
     plan: Plan,
     sighting: Option<Sighting>,
+    failure: Option<EngineError>,
     cancelled: bool,
     remains: usize,
     hint: Arc<Notify>,
@@ -182,14 +183,25 @@ impl World {
         attempt.hint.notify_one();
     }
 
-    fn launch(&mut self, order: Order) -> Result<(), EngineError> {
+    fn failure(&mut self, name: &str) -> Result<(), EngineError> {
+        match self.attempt(name).failure.take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn launch(&mut self, order: Order) {
         let name = order.key.name();
         if self.attempts.get(&name).is_some_and(|a| a.sighting.is_some()) {
-            return Ok(());
+            return;
         }
         if self.refusals > 0 {
             self.refusals -= 1;
-            return Err(EngineError::Daemon(io::Error::other("refused by the test")));
+            let refused = EngineError::Daemon(io::Error::other("refused by the test"));
+            let attempt = self.attempt(&name);
+            attempt.failure = Some(refused);
+            attempt.hint.notify_one();
+            return;
         }
         self.diary.push(Asked::Launch(name.clone()));
         self.launches.push(order.clone());
@@ -214,7 +226,6 @@ impl World {
                 self.lose(&name, remains);
             }
         }
-        Ok(())
     }
 
     fn start(&mut self, name: &str) -> Handle {
@@ -282,12 +293,17 @@ impl World {
 }
 
 impl Engine for FakeEngine {
-    fn launch(&self, order: Order) -> Later<'_, Result<(), EngineError>> {
-        Box::pin(async move { self.world().launch(order) })
+    fn launch(&self, order: Order) -> Later<'static, Result<(), EngineError>> {
+        let (world, name) = (self.clone(), order.key.name());
+        self.world().launch(order);
+        Box::pin(async move { world.world().failure(&name) })
     }
 
     fn reattach<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Sighting, EngineError>> {
-        Box::pin(async move { Ok(self.sighting(key)) })
+        Box::pin(async move {
+            self.world().failure(&key.name())?;
+            Ok(self.sighting(key))
+        })
     }
 
     fn changed<'a>(&'a self, key: &'a Key) -> Later<'a, ()> {

@@ -158,16 +158,18 @@ pub enum EngineError {
 
 /// Something that runs scripts.
 pub trait Engine: Send + Sync + 'static {
-    /// Hands an order over. Idempotent by key: an attempt is started at most once.
+    /// Hands an order over. Idempotent by key: an attempt is started at most once. Begun by the
+    /// call; who does not wait hears of a failure by the next [`Engine::reattach`], and a hint.
     ///
     /// # Errors
     /// When the order could not be written or handed over; trying again is safe.
-    fn launch(&self, order: Order) -> Later<'_, Result<(), EngineError>>;
+    fn launch(&self, order: Order) -> Later<'static, Result<(), EngineError>>;
 
     /// What has become of this attempt.
     ///
     /// # Errors
-    /// When the spool cannot be read; nothing is known then, ask again.
+    /// When the spool cannot be read, or an order could not be handed over; nothing is known then,
+    /// ask again.
     fn reattach<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Sighting, EngineError>>;
 
     /// Resolves when asking [`Engine::reattach`] again may give a new answer: the script was

@@ -40,6 +40,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use rustix::fs::FlockOperation;
 use rustix::process::Signal;
+use tokio::sync::oneshot;
 
 use self::errands::Errands;
 use self::link::{Link, Recipe};
@@ -190,6 +191,9 @@ impl Inner {
             return Ok(Sighting::OtherBoot);
         }
         let entry = self.attempts.get(&name);
+        if let Some(failure) = entry.as_ref().and_then(|e| held(&e.failure).take()) {
+            return Err(failure);
+        }
         if entry.as_ref().is_some_and(|e| held(&e.lost).is_some()) {
             return Ok(Sighting::Lost);
         }
@@ -234,8 +238,9 @@ impl Inner {
             // It may have written its record since we looked.
             return Ok(folder.read_exit()?.map_or(Sighting::Lost, Sighting::Exited));
         }
-        if entry.sent() != 0 && entry.sent() == self.link.generation() {
-            // Sent to the daemon that lives: it may be in its socket.
+        let under_way = entry.under_way.load(Ordering::Acquire);
+        if under_way || entry.sent() != 0 && entry.sent() == self.link.generation() {
+            // Sent to the daemon that lives, or just about to be: it may be in its socket.
             return Ok(Sighting::Launching);
         }
         let daemon = self.link.daemon();
@@ -339,7 +344,8 @@ impl Inner {
     async fn changed(&self, name: &str) {
         let entry = self.attempts.entry(name);
         let sent = entry.sent();
-        if sent != 0 && sent == self.link.generation() {
+        let under_way = entry.under_way.load(Ordering::Acquire);
+        if under_way || sent != 0 && sent == self.link.generation() {
             return entry.hint.notified().await;
         }
         let hint = pin!(entry.hint.notified());
@@ -383,15 +389,26 @@ enum Stranger {
 }
 
 impl Engine for LocalEngine {
-    fn launch(&self, order: Order) -> Later<'_, Result<(), EngineError>> {
+    fn launch(&self, order: Order) -> Later<'static, Result<(), EngineError>> {
+        let entry = self.inner.attempts.entry(&order.key.name());
+        entry.under_way.store(true, Ordering::Release);
+        let (inner, hand) = (Arc::clone(&self.inner), self.inner.errands.lend_a_hand());
+        let ((done, wait), ours) = (oneshot::channel::<()>(), Arc::clone(&entry));
+        tokio::task::spawn_blocking(move || {
+            let failure = inner.launch(order).err();
+            // The daemon will only tell of what it was sent.
+            let nobody_else_hints = failure.is_some() || ours.sent() == 0;
+            *held(&ours.failure) = failure;
+            ours.under_way.store(false, Ordering::Release);
+            if nobody_else_hints {
+                ours.hint.notify_one();
+            }
+            drop(done);
+            hand.run(|name| inner.take_back(name));
+        });
         Box::pin(async move {
-            let hand = self.inner.errands.lend_a_hand();
-            self.aside(move |inner| {
-                let answer = inner.launch(order);
-                hand.run(|name| inner.take_back(name));
-                answer
-            })
-            .await
+            let _done = wait.await;
+            held(&entry.failure).take().map_or(Ok(()), Err)
         })
     }
 

@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use super::report::Report;
 use super::spool::State;
+use crate::engine::EngineError;
 
 /// A mutex whose holder cannot leave half a change behind: its poison says nothing.
 pub fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -32,6 +33,10 @@ pub struct Entry {
     pub lost: Mutex<Option<File>>,
     /// What its `state` said last, for when that is taken away.
     pub seen: Mutex<Option<State>>,
+    /// Whether an order is being written and sent.
+    pub under_way: AtomicBool,
+    /// Why the last order could not be written or sent.
+    pub failure: Mutex<Option<EngineError>>,
     /// Whether its end was reported, or found: without a record it is lost.
     pub over: AtomicBool,
     sent: AtomicU64,
