@@ -4,7 +4,7 @@
 //!
 //! *Promises*: no I/O.
 //!
-//! *Not here*: commits (`benches/store.rs`), end to end (`benches/throughput.rs`).
+//! *Not here*: commits (`benches/store.rs`), end to end (`benches/compare`).
 
 #![allow(clippy::unwrap_used, missing_docs)]
 

@@ -5,7 +5,7 @@
 //!
 //! *Promises*: a real file with `synchronous=FULL`, in the temporary folder.
 //!
-//! *Not here*: actors and processes (`benches/throughput.rs`).
+//! *Not here*: actors and processes (`benches/compare`).
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
