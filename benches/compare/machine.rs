@@ -10,7 +10,6 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
 
 use super::common::processes_of;
@@ -98,14 +97,6 @@ pub fn rss_kib(pid: u32) -> f64 {
 /// Resident memory of every process that belongs to this folder, MiB.
 pub fn rss_mib_of(folder: &Path) -> f64 {
     processes_of(folder).into_iter().map(rss_kib).sum::<f64>() / 1024.0
-}
-
-/// The first line that a program says about its version, or why there is none.
-pub fn version(program: &str, args: &[&str]) -> Option<String> {
-    let said = Command::new(program).args(args).output().ok()?;
-    let text = [said.stdout, said.stderr].concat();
-    let text = String::from_utf8_lossy(&text).into_owned();
-    text.lines().find(|line| !line.trim().is_empty()).map(|line| line.trim().to_owned())
 }
 
 /// Bytes of a file, for people.

@@ -19,7 +19,7 @@
 //! | `DOWNBEAT_COMPARE_HISTORY` | ended jobs in the database: 1000000 |
 //! | `DOWNBEAT_COMPARE_PICTURE` | where the picture goes, instead of below `target/` |
 
-#![allow(clippy::unwrap_used, missing_docs, dead_code)]
+#![allow(clippy::unwrap_used, missing_docs)]
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
@@ -30,10 +30,12 @@ mod history;
 mod limits;
 mod listing;
 mod machine;
+mod peers;
 mod picture;
 mod server;
 mod settings;
 mod sums;
+mod table;
 mod wire;
 mod work;
 
@@ -51,6 +53,7 @@ fn main() {
         ("latency", daily::latency),
         ("acceptance", daily::acceptance),
         ("idle", daily::idle),
+        ("peers", table::compare),
         ("depth", depth::curves),
         ("history", history::figures),
     ];

@@ -78,6 +78,7 @@ impl Curves {
     ) -> Drawn {
         let mut chart = builder(area, title).build_cartesian_2d(self.axis(), range)?;
         let mut mesh = chart.configure_mesh();
+        mesh.y_label_formatter(&|value| super::sums::rate(*value));
         mesh.light_line_style(WHITE).y_labels(5).x_desc("pending jobs").draw()?;
         let line = || self.points.iter().map(|p| (place(p), value(p)));
         chart.draw_series(LineSeries::new(line(), BLUE.stroke_width(2)))?;
@@ -93,7 +94,7 @@ impl Curves {
         ];
         let all = self.points.iter().flat_map(|p| [p.restart_ms, p.page_ms]);
         let (least, most) = all.fold((1.0_f64, 10.0_f64), |(a, b), v| (a.min(v), b.max(v)));
-        let range = (least.max(0.01)..most * 3.0).log_scale();
+        let range = (least.max(0.01)..most * 30.0).log_scale();
         let title = "milliseconds, logarithmic";
         let mut chart = builder(area, title).build_cartesian_2d(self.axis(), range)?;
         chart.configure_mesh().light_line_style(WHITE).x_desc("pending jobs").draw()?;
