@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::limits::xargs_rate;
 use super::machine::{Cpu, rss_kib};
-use super::server::{BATCH, CONNECTIONS, Downbeat, Held, trivial};
+use super::server::{BATCH, CONNECTIONS, Downbeat, trivial};
 use super::settings::Settings;
 use super::sums::{median, rate, spread_ms, thousands};
 use super::work;
@@ -23,8 +23,10 @@ use super::work;
 const ACCEPT_FOR: Duration = Duration::from_secs(5);
 /// Largest batches that are counted.
 const BATCHES: usize = 10;
+/// Jobs that warm a server up before it is probed.
+const WARM_UP: usize = 20;
 /// Gaps between probes, µs: the machine is idle again, and no tick is met regularly.
-pub const GAP_US: std::ops::Range<u64> = 2_000..20_000;
+const GAP_US: std::ops::Range<u64> = 2_000..20_000;
 /// After a start, until caches are filled and threads are parked.
 const SETTLE: Duration = Duration::from_secs(2);
 
@@ -78,6 +80,7 @@ pub fn latency(settings: &Settings) {
     println!("\n## Latency\n");
     let mut server = Downbeat::start(2);
     let dir = tempfile::tempdir().unwrap();
+    server.batch_rate(&trivial(), WARM_UP);
     let ours = probe(&mut server, settings.probes);
     let bare = work::latencies(dir.path(), settings.probes, GAP_US, |_, path| {
         let job = Command::new(path).stdin(Stdio::null()).stdout(Stdio::null()).status();
@@ -110,8 +113,8 @@ pub fn accepted() -> (f64, f64) {
     let mut server = Downbeat::start(2);
     server.hold(2);
     let single = server.flood(&trivial(), usize::MAX, ACCEPT_FOR);
-    let waiting = single.answered as u64;
-    server.until(Held { cpus: 2, pending: waiting });
+    server.resting.pending = single.answered as u64;
+    server.rest();
     let batch = server.batch(&trivial(), BATCH);
     let before = Instant::now();
     for _ in 0..BATCHES {

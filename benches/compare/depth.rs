@@ -23,7 +23,7 @@ use super::daily::probe;
 use super::listing::{self, Asked};
 use super::machine::rss_kib;
 use super::picture::{Curves, Point};
-use super::server::{BATCH, Downbeat, Held};
+use super::server::{BATCH, Downbeat};
 use super::settings::Settings;
 use super::sums::{median, percentile, rate, thousands};
 use super::work::TRIVIAL;
@@ -135,7 +135,8 @@ impl World {
             self.deep.send_batch(&batch);
         }
         self.depth = depth;
-        self.deep.until(Held { cpus: 1, pending: depth as u64 });
+        self.deep.resting.pending = depth as u64;
+        self.deep.rest();
         (missing > 0).then(|| missing as f64 / before.elapsed().as_secs_f64())
     }
 
@@ -152,7 +153,7 @@ impl World {
         let asked = self.pages();
         let grown = self.bytes();
         let restarts: Vec<f64> = (0..RESTARTS).map(|_| self.deep.restart()).collect();
-        self.deep.until(Held { cpus: 1, pending: depth as u64 });
+        self.deep.rest();
         self.empty.restart();
         let row = Row {
             depth,

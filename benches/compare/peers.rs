@@ -73,6 +73,9 @@ pub struct Kind {
     pub jobs: usize,
     /// Probes of latency; 0 where nothing is submitted.
     pub probes: usize,
+    /// Random gaps between probes, ms at most: longer than any tick of it, or each probe would
+    /// come just after one, and long enough for it to be idle again.
+    pub gap_ms: u64,
     /// Submits that are counted while the machine is full.
     pub accepts: usize,
     /// What it says about its version; `None` when it is not installed.

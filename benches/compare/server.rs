@@ -28,11 +28,13 @@ const PATIENCE: Duration = Duration::from_secs(180);
 pub struct Downbeat {
     /// The guard.
     pub server: Server,
+    /// What it holds when nothing that is measured runs.
+    pub resting: Held,
     ask: Connection,
 }
 
 /// What a server holds at an instant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     /// CPUs.
     pub cpus: u64,
@@ -55,7 +57,7 @@ impl Downbeat {
     pub fn take_over(mut server: Server) -> Downbeat {
         server.up();
         let ask = Connection::open(&server.url);
-        Downbeat { server, ask }
+        Downbeat { server, resting: Held::default(), ask }
     }
 
     /// Stops it in peace and starts it again; answers how long it took until it was ready, ms.
@@ -123,31 +125,37 @@ impl Downbeat {
         }
     }
 
+    /// Waits until nothing that is measured runs any more.
+    pub fn rest(&mut self) {
+        self.until(self.resting);
+    }
+
     /// Holds `cpus` CPUs by jobs that sleep, until the server is dropped.
     pub fn hold(&mut self, cpus: u64) {
         for _ in 0..cpus {
             let id = self.submit(&json!({ "script": SLEEPER, "priority": 1_000 }));
             self.server.started(id);
         }
+        self.resting.cpus += cpus;
     }
 
-    /// Jobs per second: one batch → last end. What it holds before, it holds after.
+    /// Jobs per second: one batch → last end.
     pub fn batch_rate(&mut self, job: &Value, jobs: usize) -> f64 {
-        let base = self.held();
+        self.rest();
         let batch = self.batch(job, jobs);
         let before = Instant::now();
         self.send_batch(&batch);
-        self.until(base);
+        self.rest();
         jobs as f64 / before.elapsed().as_secs_f64()
     }
 
     /// Jobs per second: single submits over [`CONNECTIONS`] connections → last end.
     pub fn single_rate(&mut self, job: &Value, jobs: usize) -> f64 {
-        let base = self.held();
+        self.rest();
         let before = Instant::now();
         let flood = self.flood(job, jobs, PATIENCE);
         assert_eq!(flood.answered, jobs);
-        self.until(base);
+        self.rest();
         jobs as f64 / before.elapsed().as_secs_f64()
     }
 }

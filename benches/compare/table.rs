@@ -11,7 +11,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::daily::GAP_US;
 use super::peers::{ALL, Home, Kind};
 use super::settings::Settings;
 use super::sums::{median, percentile, rate};
@@ -88,9 +87,10 @@ fn take_turn(
         if first && kind.probes > 0 {
             std::thread::sleep(SETTLE);
             readings.rss_mib = Some(peer.rss_mib(home));
+            let gap_us = 0..kind.gap_ms * 1_000;
             let probes = kind.probes.min(settings.probes);
             readings.latencies =
-                work::latencies(home.path(), probes, GAP_US, |_, path| peer.submit(home, path))?;
+                work::latencies(home.path(), probes, gap_us, |_, path| peer.submit(home, path))?;
         }
         let elapsed = peer.run(home, &scripts)?;
         readings.rates.push(jobs as f64 / elapsed.as_secs_f64());

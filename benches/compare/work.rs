@@ -64,14 +64,14 @@ pub fn first_act(mark: &Path, patience: Duration) -> Result<i64, String> {
 pub fn latencies(
     dir: &Path,
     probes: usize,
-    gap: std::ops::Range<u64>,
+    gap_us: std::ops::Range<u64>,
     mut submit: impl FnMut(&str, &Path) -> Result<(), String>,
 ) -> Result<Vec<f64>, String> {
     let mut rng = fastrand::Rng::with_seed(1);
     let folder = tempfile::tempdir_in(dir).map_err(|e| e.to_string())?;
     (0..probes)
         .map(|n| {
-            std::thread::sleep(Duration::from_micros(rng.u64(gap.clone())));
+            std::thread::sleep(Duration::from_micros(rng.u64(gap_us.clone())));
             let mark = folder.path().join(format!("mark{n}"));
             let path = folder.path().join(format!("probe{n}"));
             let text = marker(&mark);

@@ -24,7 +24,8 @@ pub const KIND: Kind = Kind {
     durable: "no",
     jobs: 6,
     probes: 10,
-    accepts: 50,
+    gap_ms: 5_000,
+    accepts: 10,
     version: || {
         version("tmux", &["-V"])?;
         version("gflowd", &["--version"])?.split(" (").next().map(str::to_owned)

@@ -17,6 +17,7 @@ pub const KIND: Kind = Kind {
     durable: "no (without journal)",
     jobs: 1_000,
     probes: 100,
+    gap_ms: 100,
     accepts: 1_000,
     version: || python::version("hyperqueue"),
     start: |home| {

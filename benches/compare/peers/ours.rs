@@ -24,6 +24,7 @@ pub const BATCHES: Kind = Kind {
     durable: "yes",
     jobs: 2_000,
     probes: 200,
+    gap_ms: 100,
     accepts: 0,
     version,
     start: |_| Ok(Box::new(Ours { server: Downbeat::start(2), singles: false })),

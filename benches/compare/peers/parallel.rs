@@ -21,6 +21,7 @@ pub const SPAWN: Kind = Kind {
     durable: "no queue",
     jobs: 2_000,
     probes: 0,
+    gap_ms: 0,
     accepts: 0,
     version: || Some("none".to_owned()),
     start: |_| Ok(Box::new(Limit(limits::spawn_rate))),

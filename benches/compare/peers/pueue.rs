@@ -27,6 +27,7 @@ pub const KIND: Kind = Kind {
     durable: "written, not synced",
     jobs: 20,
     probes: 20,
+    gap_ms: 700,
     accepts: 100,
     version: || version("pueue", &["--version"]),
     start,

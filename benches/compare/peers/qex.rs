@@ -22,6 +22,7 @@ pub const KIND: Kind = Kind {
     durable: "yes",
     jobs: 150,
     probes: 50,
+    gap_ms: 100,
     accepts: 100,
     version: || version("qex", &["--version"]),
     start: |home| {

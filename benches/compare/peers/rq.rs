@@ -22,6 +22,7 @@ pub const KIND: Kind = Kind {
     durable: "yes (appendfsync always)",
     jobs: 120,
     probes: 50,
+    gap_ms: 100,
     accepts: 2_000,
     version: || {
         let redis = version("redis-server", &["--version"])?;

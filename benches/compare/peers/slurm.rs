@@ -26,6 +26,7 @@ pub const KIND: Kind = Kind {
     durable: "saved every 5 s",
     jobs: 100,
     probes: 20,
+    gap_ms: 2_000,
     accepts: 100,
     version: || version("slurmctld", &["-V"]).filter(|_| version("munged", &["-V"]).is_some()),
     start,

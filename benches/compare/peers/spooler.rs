@@ -22,6 +22,7 @@ pub const KIND: Kind = Kind {
     durable: "no",
     jobs: 600,
     probes: 100,
+    gap_ms: 100,
     accepts: 300,
     version: || version("tsp", &["-V"]),
     start: |home| {
