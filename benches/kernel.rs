@@ -1,24 +1,27 @@
-//! *Purpose*: what deciding costs: a planning pass, a job's life in the kernel.
+//! *Purpose*: what deciding costs: a transition, a planning pass, a job's life in the kernel.
 //!
 //! *Owns*: criterion benches of the pure core.
 //!
 //! *Promises*: no I/O.
 //!
-//! *Not here*: commits (`benches/store.rs`), end to end (`benches/throughput.rs`).
+//! *Not here*: commits (`benches/store.rs`), end to end (`benches/compare`).
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use downbeat::kernel::change::Effect;
 use downbeat::kernel::ids::{Attempt, CpuId, JobId};
-use downbeat::kernel::job::{CpusAsked, ExitCode, JobRequest, JobSpec, LimitAsked, Site, Usage};
+use downbeat::kernel::job::{
+    CpusAsked, ExitCode, JobRequest, JobSpec, LimitAsked, Site, StateWord, Usage,
+};
 use downbeat::kernel::kernel::{Kernel, Memory, Reign};
+use downbeat::kernel::ledger::Ledger;
 use downbeat::kernel::policy::{Plan, plan};
 use downbeat::kernel::time::Time;
-use downbeat::kernel::transition::{Exit, Fact, Handle};
+use downbeat::kernel::transition::{EndReason, EndState, Exit, Fact, Handle, JobState, transition};
 
 fn kernel(cpus: u32, pending: i64) -> Kernel {
     let reign = Reign { boot_id: "boot".into(), nonce: "nonce".into() };
@@ -101,17 +104,102 @@ fn one_life(kernel: &mut Kernel) -> usize {
     }
     kernel.start(&plan(&kernel.view(), Time(1)), Time(1));
     let attempt = Attempt { job: ids.first().copied().unwrap_or(JobId(0)), n: 1 };
-    let handle = Handle { pid: 1, start_time: Time(2) };
-    kernel.fact(attempt, Fact::Started(handle), Time(2)).unwrap();
-    let exit = Exit {
-        exit_code: Some(ExitCode { code: 0, signal: 0 }),
-        stop: None,
-        handle: Some(handle),
-        end_time: Time(3),
-        usage: Usage::default(),
-    };
-    kernel.fact(attempt, Fact::Exited(exit), Time(3)).unwrap().changes.len()
+    kernel.fact(attempt, Fact::Started(HANDLE), Time(2)).unwrap();
+    kernel.fact(attempt, Fact::Exited(exit()), Time(3)).unwrap().changes.len()
 }
 
-criterion_group!(group, benches);
+const HANDLE: Handle = Handle { pid: 1, start_time: Time(2) };
+
+fn exit() -> Exit {
+    Exit {
+        exit_code: Some(ExitCode { code: 0, signal: 0 }),
+        stop: None,
+        handle: Some(HANDLE),
+        end_time: Time(3),
+        usage: Usage::default(),
+    }
+}
+
+/// A state of each kind; those that hold CPUs hold one of a ledger's.
+fn states(ledger: &mut Ledger) -> Vec<JobState> {
+    let mut cpu = || ledger.allocate(Attempt { job: JobId(1), n: 1 }, 1).unwrap();
+    vec![
+        JobState::Pending,
+        JobState::Starting(cpu()),
+        JobState::Running(cpu(), HANDLE),
+        JobState::Completing(cpu(), EndReason::Cancelled, Some(HANDLE)),
+        JobState::Finished(end()),
+    ]
+}
+
+fn end() -> EndState {
+    EndState {
+        word: StateWord::Completed,
+        exit_code: Some(ExitCode { code: 0, signal: 0 }),
+        error: None,
+        end_time: Time(3),
+        usage: Usage::default(),
+        handle: Some(HANDLE),
+    }
+}
+
+fn facts(ledger: &mut Ledger) -> Vec<Fact> {
+    let cpu = ledger.allocate(Attempt { job: JobId(2), n: 1 }, 1).unwrap();
+    vec![
+        Fact::Granted(cpu),
+        Fact::Started(HANDLE),
+        Fact::Exited(exit()),
+        Fact::CancelAsked,
+        Fact::LimitReached,
+        Fact::Lost,
+        Fact::LaunchFailed("no such file".into()),
+        Fact::Vanished("the machine was started anew".into()),
+    ]
+}
+
+/// Every state × every fact, 40 steps of the machine, and one by one those of an ordinary life.
+fn transitions(c: &mut Criterion) {
+    let ledger = || Ledger::new((0..100).map(CpuId));
+    let mut all = c.benchmark_group("transition");
+    let pairs = || {
+        let mut ledger = ledger();
+        (0..8)
+            .flat_map(|fact| {
+                let states = states(&mut ledger).into_iter();
+                states
+                    .map(|state| (state, facts(&mut ledger).swap_remove(fact)))
+                    .collect::<Vec<_>>()
+            })
+            .collect::<Vec<_>>()
+    };
+    all.throughput(Throughput::Elements(pairs().len() as u64));
+    all.bench_function("all 40, state × fact", |b| {
+        let step = |(state, fact)| black_box(transition(state, fact, Time(4)));
+        b.iter_batched(
+            pairs,
+            |pairs| pairs.into_iter().map(step).collect::<Vec<_>>(),
+            BatchSize::SmallInput,
+        );
+    });
+    all.throughput(Throughput::Elements(1));
+    for (name, state, fact) in [
+        ("pending × granted", 0, 0),
+        ("starting × started", 1, 1),
+        ("running × exited", 2, 2),
+        ("running × cancel asked", 2, 3),
+        ("finished × exited, late", 4, 2),
+    ] {
+        let pair = || {
+            let mut ledger = ledger();
+            (states(&mut ledger).swap_remove(state), facts(&mut ledger).swap_remove(fact))
+        };
+        all.bench_function(name, |b| {
+            let step = |(state, fact)| transition(state, fact, Time(4));
+            b.iter_batched(pair, step, BatchSize::SmallInput);
+        });
+    }
+    all.finish();
+}
+
+criterion_group!(group, transitions, benches);
 criterion_main!(group);

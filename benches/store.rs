@@ -1,11 +1,11 @@
 //! *Purpose*: what remembering costs: whole lives of jobs through the writer, durable, in batches
-//! of 1, 10 and 100; beside it the bare `fdatasync` of the same disk.
+//! of 1 to 1,000, and the largest submission; beside it the bare `fdatasync` of the same disk.
 //!
 //! *Owns*: criterion benches of commits.
 //!
 //! *Promises*: a real file with `synchronous=FULL`, in the temporary folder.
 //!
-//! *Not here*: actors and processes (`benches/throughput.rs`).
+//! *Not here*: actors and processes (`benches/compare`).
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use downbeat::kernel::change::{Effect, Step};
-use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch};
+use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::kernel::job::{ExitCode, JobRequest, JobSpec, Site, Usage};
 use downbeat::kernel::kernel::{Kernel, Memory, Reign};
 use downbeat::kernel::outbox::Outbox;
@@ -23,6 +23,11 @@ use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{Exit, Fact, Handle};
 use downbeat::store::backend::Database;
 use downbeat::store::write::Writer;
+
+/// CPUs: enough for the largest batch to run at once.
+const CPUS: u32 = 1_000;
+/// Jobs of the largest submission.
+const BATCH: usize = 10_000;
 
 struct World {
     kernel: Kernel,
@@ -36,7 +41,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let writer = Writer::open(Database::new(dir.path().join("bench.db"))).unwrap();
         let reign = Reign { boot_id: "boot".into(), nonce: "nonce".into() };
-        let kernel = Kernel::load((0..128).map(CpuId), reign, Memory::default()).unwrap();
+        let kernel = Kernel::load((0..CPUS).map(CpuId), reign, Memory::default()).unwrap();
         let outbox = Outbox::new(Epoch(1), CommitNo(0));
         World { kernel, outbox, writer, _dir: dir }
     }
@@ -52,10 +57,10 @@ impl World {
         }
     }
 
-    /// Submit; grant; start and end: three commits for `batch` lives.
-    fn lives(&mut self, batch: usize) {
+    /// One durable submission of so many jobs.
+    fn submit(&mut self, batch: usize) -> Vec<JobId> {
         let site = Site {
-            total_cpus: 128,
+            total_cpus: CPUS,
             default_limit_s: None,
             max_limit_s: None,
             kill_grace_s: 30,
@@ -65,6 +70,12 @@ impl World {
         let specs = std::iter::repeat_n(spec, batch).collect();
         let (ids, step) = self.kernel.submit(specs, &"bench".into(), Time(0));
         self.commit(step);
+        ids
+    }
+
+    /// Submit; grant; start and end: three commits for `batch` lives.
+    fn lives(&mut self, batch: usize) {
+        let ids = self.submit(batch);
         let (_, _, step) = self.kernel.start(&Plan { start: ids.clone() }, Time(1));
         self.commit(step);
         let mut both = Step::default();
@@ -88,11 +99,17 @@ impl World {
 
 fn benches(c: &mut Criterion) {
     let mut group = c.benchmark_group("lives, three durable commits");
-    for batch in [1, 10, 100] {
+    group.sample_size(20);
+    for batch in [1, 10, 100, 1_000] {
         let mut world = World::new();
         group.throughput(Throughput::Elements(batch as u64));
         group.bench_function(format!("batch of {batch}"), |b| b.iter(|| world.lives(batch)));
     }
+    group.finish();
+    let mut group = c.benchmark_group("submission, one durable commit");
+    group.sample_size(10).throughput(Throughput::Elements(BATCH as u64));
+    let mut world = World::new();
+    group.bench_function(format!("{BATCH} jobs"), |b| b.iter(|| world.submit(BATCH)));
     group.finish();
     let mut file = tempfile::tempfile().unwrap();
     c.bench_function("bare append and fdatasync of 4 KiB", |b| {
