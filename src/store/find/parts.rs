@@ -1,0 +1,203 @@
+//! *Purpose*: the parts of a filter, and the places in which the database keeps each in order.
+//!
+//! *Owns*: the text of the statements.
+//!
+//! *Promises*: every statement names its index; values are parameters.
+//!
+//! *Not here*: which place is walked, and how far (`store::find`).
+
+use std::fmt::Write;
+
+use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
+use diesel::sql_types::{BigInt, Text};
+use diesel::sqlite::Sqlite;
+
+use super::Window;
+use crate::kernel::job::StateWord;
+use crate::kernel::time::Time;
+use crate::store::read::JobFilter;
+
+/// The account that is in no index: nobody's.
+const NO_ACCOUNT: &str = "";
+/// The name that is in no index: what a job is called that was given none.
+const USUAL_NAME: &str = "job";
+
+/// A part of a filter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Part<'a> {
+    States(&'a [StateWord]),
+    Account(&'a str),
+    Name(&'a str),
+    Label(&'a str, &'a str),
+    Since(Time),
+    Until(Time),
+}
+
+pub(super) fn parts(filter: &JobFilter) -> Vec<Part<'_>> {
+    let states = Some(filter.states.as_slice()).filter(|states| !states.is_empty());
+    let mut parts: Vec<Part> = states.map(Part::States).into_iter().collect();
+    parts.extend(filter.account.as_deref().map(Part::Account));
+    parts.extend(filter.name.as_deref().map(Part::Name));
+    parts.extend(filter.labels.iter().map(|(key, value)| Part::Label(key, value)));
+    parts.extend(filter.since.map(Part::Since));
+    parts.extend(filter.until.map(Part::Until));
+    parts
+}
+
+impl<'a> Part<'a> {
+    /// The places in which exactly the rows of this part stand, in order; none without an index.
+    pub(super) fn sources(self) -> Vec<Source<'a>> {
+        match self {
+            Part::States(states) => {
+                let mut states = states.to_vec();
+                states.sort_unstable();
+                states.dedup();
+                states.into_iter().map(Source::State).collect()
+            }
+            Part::Account(account) if account != NO_ACCOUNT => vec![Source::Account(account)],
+            Part::Name(name) if name != USUAL_NAME => vec![Source::Name(name)],
+            Part::Label(key, value) => vec![Source::Label(key, value)],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Tests the row `job`, or the id by itself where an index knows. A scalar subquery, for of an
+    /// EXISTS SQLite may make a join, and of a join another order.
+    pub(super) fn test(self, sql: &mut Sql, id: &str) {
+        match self {
+            Part::Since(Time(since)) => sql.add(" AND job.submit_time >= ").int(since),
+            Part::Until(Time(until)) => sql.add(" AND job.submit_time < ").int(until),
+            Part::Account(NO_ACCOUNT) => sql.add(" AND job.account = ").text(NO_ACCOUNT),
+            Part::Name(USUAL_NAME) => sql.add(" AND job.name = ").text(USUAL_NAME),
+            _ => {
+                let places = self.sources();
+                for (n, place) in places.iter().enumerate() {
+                    sql.add(if n == 0 {
+                        " AND ((SELECT TRUE FROM "
+                    } else {
+                        " OR (SELECT TRUE FROM "
+                    });
+                    place.rows(sql, "has");
+                    sql.add(&format!(" AND {} = {id})", place.id("has")));
+                }
+                sql.add(")")
+            }
+        };
+    }
+}
+
+/// A place from which rows come in order of their ids.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Source<'a> {
+    Table,
+    State(StateWord),
+    Account(&'a str),
+    Name(&'a str),
+    Label(&'a str, &'a str),
+}
+
+impl Source<'_> {
+    /// Its id, where it is called `this`.
+    pub(super) fn id(self, this: &str) -> String {
+        let column = if matches!(self, Source::Label(..)) { "job_id" } else { "id" };
+        format!("{this}.{column}")
+    }
+
+    /// `FROM … WHERE …`, without FROM.
+    pub(super) fn rows(self, sql: &mut Sql, this: &str) {
+        self.table(sql, this);
+        sql.add(" WHERE ");
+        self.condition(sql, this);
+    }
+
+    pub(super) fn table(self, sql: &mut Sql, this: &str) {
+        sql.add(&match self {
+            Source::Table => format!("jobs AS {this} NOT INDEXED"),
+            Source::State(_) => format!("jobs AS {this} INDEXED BY jobs_by_state"),
+            Source::Account(_) => format!("jobs AS {this} INDEXED BY jobs_by_account"),
+            Source::Name(_) => format!("jobs AS {this} INDEXED BY jobs_by_name"),
+            Source::Label(..) => format!("job_labels AS {this}"),
+        });
+    }
+
+    pub(super) fn condition(self, sql: &mut Sql, this: &str) {
+        match self {
+            Source::Table => sql.add("TRUE"),
+            Source::State(state) => sql.add(&format!("{this}.state = '{}'", state.word())),
+            // The index leaves some out; SQLite uses it where the same words say so again.
+            Source::Account(account) => {
+                sql.add(&format!("{this}.account <> '' AND {this}.account = ")).text(account)
+            }
+            Source::Name(name) => {
+                sql.add(&format!("{this}.name <> 'job' AND {this}.name = ")).text(name)
+            }
+            Source::Label(key, value) => sql
+                .add(&format!("{this}.key = "))
+                .text(key)
+                .add(&format!(" AND {this}.value = "))
+                .text(value),
+        };
+    }
+
+    pub(super) fn serves(self, part: Part) -> bool {
+        match (self, part) {
+            (Source::State(_), Part::States(_))
+            | (Source::Account(_), Part::Account(_))
+            | (Source::Name(_), Part::Name(_)) => true,
+            (Source::Label(key, value), label) => label == Part::Label(key, value),
+            _ => false,
+        }
+    }
+}
+
+/// A statement in the making.
+#[derive(Default)]
+pub(super) struct Sql {
+    text: String,
+    values: Vec<Value>,
+}
+
+enum Value {
+    Text(String),
+    Int(i64),
+}
+
+impl Sql {
+    pub(super) fn add(&mut self, text: &str) -> &mut Sql {
+        self.text.push_str(text);
+        self
+    }
+
+    fn text(&mut self, value: &str) -> &mut Sql {
+        self.values.push(Value::Text(value.to_owned()));
+        self.add("?")
+    }
+
+    fn int(&mut self, value: i64) -> &mut Sql {
+        self.values.push(Value::Int(value));
+        self.add("?")
+    }
+
+    /// Only of these ids, in order, at most so many.
+    pub(super) fn window(&mut self, id: &str, window: Window, limit: usize) -> &mut Sql {
+        let order = if window.ascending { "ASC" } else { "DESC" };
+        let (first, last) = (window.first, window.last);
+        // Numbers as text: SQLite prepares a statement with a bound LIMIT anew at each run.
+        let _ = write!(
+            self.text,
+            " AND {id} BETWEEN {first} AND {last} ORDER BY {id} {order} LIMIT {limit}"
+        );
+        self
+    }
+
+    pub(super) fn query<'a>(self) -> BoxedSqlQuery<'a, Sqlite, SqlQuery> {
+        let mut query = diesel::sql_query(self.text).into_boxed::<Sqlite>();
+        for value in self.values {
+            query = match value {
+                Value::Text(text) => query.bind::<Text, _>(text),
+                Value::Int(int) => query.bind::<BigInt, _>(int),
+            };
+        }
+        query
+    }
+}
