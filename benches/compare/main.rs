@@ -39,12 +39,20 @@ mod table;
 mod wire;
 mod work;
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use settings::Settings;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 type Section = fn(&Settings);
 
 fn main() {
     let settings = Settings::read();
+    let world = tempfile::tempdir().unwrap();
+    tempfile::env::override_temp_dir(world.path()).unwrap();
+    end_with_signals(world.path().to_owned());
     println!("# Downbeat beside others\n");
     println!("{}.", machine::describe());
     println!("The job is a file with `#!/bin/bash` and `:`; 1 CPU each, 2 CPUs in all.");
@@ -62,4 +70,18 @@ fn main() {
             make(&settings);
         }
     }
+}
+
+/// Whoever interrupts a run leaves nothing behind either: every folder of it is below `world`.
+fn end_with_signals(world: PathBuf) {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).unwrap();
+    std::thread::spawn(move || {
+        let signal = signals.forever().next().unwrap_or_default();
+        // What dies may have started something just before.
+        while peers::kill_all(&world) > 0 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _gone = std::fs::remove_dir_all(&world);
+        std::process::exit(128 + signal);
+    });
 }

@@ -23,7 +23,7 @@ mod spooler;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-pub use home::Home;
+pub use home::{Home, kill_all};
 
 use super::limits::CPUS;
 use super::machine::rss_mib_of;

@@ -2,12 +2,14 @@
 //!
 //! *Owns*: commands with a private home, daemons, patience, the end of it all.
 //!
-//! *Promises*: what was started here carries the folder's name in its environment; when the
-//! [`Home`] is dropped, on success or on failure, every such process is killed by its id and the
-//! folder is gone. No command and no wait lasts longer than [`BOUND`].
+//! *Promises*: what was started here carries the folder's name in its environment, and when its
+//! parent dies it becomes our child, for some hide their environment; when the [`Home`] is
+//! dropped, on success or on failure, every such process is killed by its id and the folder is
+//! gone. No command and no wait lasts longer than [`BOUND`].
 //!
 //! *Not here*: what is started (a file per peer).
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -17,9 +19,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, pidfd_open, set_child_subreaper,
+    wait,
+};
 
-use crate::common::processes_of;
+use crate::common::{children, processes_of};
 
 /// Longest turn, longest command.
 pub const BOUND: Duration = Duration::from_secs(60);
@@ -39,6 +44,7 @@ impl Home {
     pub fn new() -> Home {
         let dir = tempfile::tempdir().unwrap();
         // Some daemons insist that everybody can walk to their socket.
+        let _older_kernel = set_child_subreaper(Some(getpid()));
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         Home { dir, daemons: Vec::new() }
     }
@@ -136,26 +142,28 @@ impl Home {
 impl Drop for Home {
     fn drop(&mut self) {
         let end = Instant::now() + GONE;
-        loop {
-            let left = processes_of(self.path());
-            if left.is_empty() || Instant::now() > end {
-                break;
-            }
-            for pid in left {
-                if let Some(pid) = Pid::from_raw(pid as i32) {
-                    let _gone_already = kill_process(pid, Signal::KILL);
-                }
-            }
-            for daemon in &mut self.daemons {
-                let _reaped = daemon.try_wait();
-            }
+        while kill_all(self.path()) > 0 && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(20));
         }
         for daemon in &mut self.daemons {
             let _dead = daemon.kill();
             let _reaped = daemon.wait();
         }
+        let _older_kernel = set_child_subreaper(None);
     }
+}
+
+/// Kills every process that carries this folder's name, and every child of ours, which orphans
+/// are too as long as a [`Home`] lives; answers how many there were.
+pub fn kill_all(folder: &Path) -> usize {
+    let left: BTreeSet<u32> =
+        processes_of(folder).into_iter().chain(children(std::process::id())).collect();
+    for pid in left.iter().filter_map(|pid| Pid::from_raw(*pid as i32)) {
+        let _gone_already = kill_process(pid, Signal::KILL);
+    }
+    // Orphans that became our children have nobody else to bury them.
+    while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
+    left.len()
 }
 
 /// Waits for a child's end, without looking again and again.
