@@ -11,12 +11,21 @@
 //! it holds a reservation at the sleeper's end, and the probes, whose priority is higher, run two
 //! at a time as everywhere else in this program. Nothing is cheaper for it than with jobs that
 //! could run: whenever a CPU is free, the scheduler looks at the backlog, makes the reservation
-//! anew, and tries as many jobs behind the head as one pass may look at, all in vain. A narrow
-//! backlog would let that search end at its first job. The server with the empty queue has the
-//! sleeper too.
+//! anew, and tries what stands behind the head, all in vain. It tries one of each kind (priority,
+//! CPUs, limit), so the backlog has as many kinds as there can be minutes in a week. The server
+//! with the empty queue has the sleeper too.
+//!
+//! **The pass** is timed apart, in this process, on a kernel with the same queue: view and plan,
+//! with two CPUs free, nothing to start.
 
 use std::time::Instant;
 
+use downbeat::kernel::change::Queued;
+use downbeat::kernel::ids::{CpuId, JobId};
+use downbeat::kernel::kernel::{Kernel, Memory, Reign, Remembered};
+use downbeat::kernel::policy::plan;
+use downbeat::kernel::time::Time;
+use downbeat::kernel::transition::Handle;
 use serde_json::{Value, json};
 
 use super::daily::probe;
@@ -36,6 +45,10 @@ const QUICK: usize = 500;
 const PROBES: usize = 100;
 /// Restarts at each depth.
 const RESTARTS: usize = 3;
+/// Time limits of the backlog, minutes: so many kinds of job.
+const LIMITS: usize = 10_000;
+/// Passes that are timed.
+const PASSES: usize = 2_000;
 
 /// Makes the section.
 pub fn curves(settings: &Settings) {
@@ -53,9 +66,9 @@ pub fn curves(settings: &Settings) {
     }
     println!(
         "| pending | jobs/s | empty/s | ratio | latency p50/p95 ms | loaded/s | restart ms \
-         | B a job, loaded | restarted |"
+         | B a job, loaded | restarted | pass p50/p99 µs |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     points.iter().for_each(Row::print);
     for (depth, asked) in &pages {
         println!("\n### Pages with {} pending", thousands(*depth));
@@ -81,13 +94,14 @@ struct Row {
     loaded: Option<f64>,
     restart_ms: f64,
     bytes: [Option<f64>; 2],
+    passes_us: Vec<f64>,
 }
 
 impl Row {
     fn print(&self) {
         let known = |value: Option<f64>| value.map_or("–".to_owned(), rate);
         println!(
-            "| {} | {:.0} | {:.0} | {:.2} | {:.2} / {:.2} | {} | {:.0} | {} | {} |",
+            "| {} | {:.0} | {:.0} | {:.2} | {:.2} / {:.2} | {} | {:.0} | {} | {} | {:.0} / {:.0} |",
             thousands(self.depth),
             self.rate,
             self.empty,
@@ -98,6 +112,8 @@ impl Row {
             self.restart_ms,
             known(self.bytes[0]),
             known(self.bytes[1]),
+            percentile(&self.passes_us, 50),
+            percentile(&self.passes_us, 99),
         );
     }
 }
@@ -108,8 +124,38 @@ struct World {
     depth: usize,
 }
 
-fn backlog() -> Value {
-    json!({ "script": TRIVIAL, "cpus": CPUS, "priority": -100 })
+fn backlog(n: usize) -> Value {
+    json!({ "script": TRIVIAL, "cpus": CPUS, "priority": -100, "time_limit": n % LIMITS + 1 })
+}
+
+/// View and plan over the same queue, with two CPUs free.
+fn passes_us(depth: usize) -> Vec<f64> {
+    let queued = |n: usize| Queued {
+        id: JobId(n as i64 + 2),
+        cpus: CPUS,
+        limit_s: Some((n % LIMITS + 1) as u32 * 60),
+        priority: -100,
+        attempts: 0,
+        submitted: Time(n as i64),
+    };
+    let sleeper = Remembered {
+        job: Queued { id: JobId(1), cpus: 1, limit_s: None, attempts: 1, ..queued(0) },
+        cpus: vec![CpuId(0)],
+        granted: Time(0),
+        handle: Some(Handle { pid: 1, start_time: Time(0) }),
+        completing: None,
+    };
+    let pending = (0..depth).map(queued).collect();
+    let memory = Memory { pending, live: vec![sleeper], ..Memory::default() };
+    let reign = Reign { boot_id: "boot".into(), nonce: "nonce".into() };
+    let kernel = Kernel::load((0..CPUS).map(CpuId), reign, memory).unwrap();
+    let pass = || {
+        let before = Instant::now();
+        let plan = plan(&kernel.view(), Time(1));
+        assert!(plan.start.is_empty(), "nothing fits");
+        before.elapsed().as_secs_f64() * 1e6
+    };
+    (0..PASSES).map(|_| pass()).collect()
 }
 
 fn quick() -> Value {
@@ -131,7 +177,8 @@ impl World {
         let missing = depth.checked_sub(self.depth).expect("depths grow");
         let before = Instant::now();
         for at in (0..missing).step_by(BATCH) {
-            let batch = self.deep.batch(&backlog(), BATCH.min(missing - at));
+            let jobs = self.depth + at..self.depth + missing.min(at + BATCH);
+            let batch = self.deep.batch_of(jobs.map(backlog));
             self.deep.send_batch(&batch);
         }
         self.depth = depth;
@@ -164,6 +211,7 @@ impl World {
             loaded,
             restart_ms: median(&restarts),
             bytes: [grown, self.bytes()],
+            passes_us: passes_us(depth),
         };
         (row, asked)
     }

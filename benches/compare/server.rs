@@ -91,7 +91,12 @@ impl Downbeat {
 
     /// A batch, ready to be sent with [`Downbeat::send_batch`].
     pub fn batch(&self, job: &Value, jobs: usize) -> Vec<u8> {
-        let all: Vec<&Value> = std::iter::repeat_n(job, jobs).collect();
+        self.batch_of(std::iter::repeat_n(job.clone(), jobs))
+    }
+
+    /// The request of a batch of these jobs.
+    pub fn batch_of(&self, jobs: impl Iterator<Item = Value>) -> Vec<u8> {
+        let all: Vec<Value> = jobs.collect();
         post(&self.server.url, "/api/v1/jobs/batch", &json!({ "jobs": all }))
     }
 

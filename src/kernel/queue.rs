@@ -13,6 +13,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, btree_set};
+use std::ops::Bound::{Excluded, Unbounded};
 
 use super::change::Queued;
 use super::ids::JobId;
@@ -86,43 +87,49 @@ impl Queue {
 
     /// The jobs, first to run first.
     pub fn iter(&self) -> impl Iterator<Item = &Queued> {
-        self.merged(|_, _| true)
+        self.merged(|_, _| true).filter_map(|(id, _)| self.jobs.get(&id))
     }
 
     /// All that a pass with so many free CPUs could start, and the first job that is too wide,
     /// in order; at most [`PLAN_DEPTH`] of them, after [`PLAN_LOOKS`] looks.
     pub fn candidates(&self, free: u32) -> impl Iterator<Item = &Queued> {
         let mut head_is_known = false;
-        self.merged(move |job, taken| taken <= free / job.cpus.max(1))
+        self.merged(move |kind, given| given <= free / kind.cpus.max(1))
             .take(PLAN_LOOKS)
-            .filter(move |job| job.cpus <= free || !std::mem::replace(&mut head_is_known, true))
+            .filter(move |(_, kind)| {
+                kind.cpus <= free || !std::mem::replace(&mut head_is_known, true)
+            })
             .take(PLAN_DEPTH)
+            .filter_map(|(id, _)| self.jobs.get(&id))
     }
 
-    /// The jobs of all buckets in order. A bucket goes on while `more` says so of the job it
-    /// gave last and of how many it has given.
-    fn merged(&self, more: impl Fn(&Queued, u32) -> bool) -> impl Iterator<Item = &Queued> {
+    /// The jobs of all buckets in order, by id and kind: a bucket of which only the head is of
+    /// interest costs a step in `heads` and nothing else. A bucket goes on while `more` says so,
+    /// told how many it has given.
+    fn merged(&self, more: impl Fn(&Kind, u32) -> bool) -> impl Iterator<Item = (JobId, Kind)> {
         let mut heads = self.heads.iter().peekable();
         let mut begun: BinaryHeap<Begun<'_>> = BinaryHeap::new();
         std::iter::from_fn(move || {
-            let head = heads.peek().map(|(place, _)| **place);
-            let next = match (head, begun.peek().map(|bucket| bucket.next)) {
-                (Some(head), next) if next.is_none_or(|next| head < next) => {
-                    let (_, kind) = heads.next()?;
-                    let mut rest = self.buckets.get(kind)?.iter();
-                    rest.next();
-                    Begun { next: head, taken: 0, rest }
+            let (place, kind, given, rest) = match (heads.peek(), begun.peek()) {
+                (Some((head, _)), first) if first.is_none_or(|first| **head < first.next) => {
+                    let (head, kind) = heads.next()?;
+                    (*head, *kind, 1, None)
                 }
-                _ => begun.pop()?,
+                _ => {
+                    let Begun { next, kind, given, rest } = begun.pop()?;
+                    (next, kind, given + 1, Some(rest))
+                }
             };
-            let job = self.jobs.get(&next.next.1)?;
-            let Begun { next: (priority, _), taken, mut rest } = next;
-            if more(job, taken + 1)
-                && let Some(id) = rest.next()
-            {
-                begun.push(Begun { next: (priority, *id), taken: taken + 1, rest });
+            if more(&kind, given) {
+                let mut rest = match rest {
+                    Some(rest) => rest,
+                    None => self.buckets.get(&kind)?.range((Excluded(place.1), Unbounded)),
+                };
+                if let Some(id) = rest.next() {
+                    begun.push(Begun { next: (place.0, *id), kind, given, rest });
+                }
             }
-            Some(job)
+            Some((place.1, kind))
         })
     }
 
@@ -143,9 +150,10 @@ impl Queue {
 struct Begun<'a> {
     /// Whom it gives next.
     next: Place,
+    kind: Kind,
     /// How many it has given.
-    taken: u32,
-    rest: btree_set::Iter<'a, JobId>,
+    given: u32,
+    rest: btree_set::Range<'a, JobId>,
 }
 
 /// The greatest is whose next job stands first: [`BinaryHeap`] gives the greatest.
