@@ -27,8 +27,8 @@ use super::submit_times;
 use crate::kernel::ids::JobId;
 
 /// Looks of one question that lead to no answer, at most. In a history of ten million a look into
-/// an index takes half a microsecond.
-pub const LOOKS_MAX: usize = 20_000;
+/// an index takes a microsecond, on a machine that is busy too.
+pub const LOOKS_MAX: usize = 10_000;
 /// A row of the table is worth so many looks: mostly it stands on a page of its own.
 const LOOKS_OF_A_ROW: usize = 10;
 /// The jobs of a page.

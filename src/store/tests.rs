@@ -10,6 +10,7 @@
 
 mod counts;
 mod mend;
+mod migrations;
 mod pages;
 
 use std::sync::Arc;
