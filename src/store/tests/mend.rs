@@ -72,3 +72,21 @@ fn ended_jobs_leave_every_table_and_others_stay() {
     let rows = readers.read(|c| read::allocations(c, None, None, None, 10)).unwrap().value;
     assert_eq!(rows.iter().map(|r| r.job_id).collect::<Vec<_>>(), [kept.0]);
 }
+
+#[test]
+fn the_oldest_that_ended_are_found_behind_those_that_wait() {
+    let mut world = World::new();
+    let waiting: Vec<JobId> = (0..9).map(|_| world.submit()).collect();
+    for id in &waiting[6..8] {
+        let (_, step) = world.kernel.cancel(&[*id], &"me".into(), Time(4));
+        world.commit(step);
+    }
+    let readers = world.database().readers().unwrap();
+    let oldest = |behind| {
+        let ages = readers.read(|conn| read::ages(conn, behind, 1)).unwrap();
+        ages.into_iter().map(|age| (age.job, age.state, age.ended)).collect::<Vec<_>>()
+    };
+    assert_eq!(oldest(JobId(0)), [(waiting[6], StateWord::Cancelled, Some(Time(4)))]);
+    assert_eq!(oldest(waiting[6]), [(waiting[7], StateWord::Cancelled, Some(Time(4)))]);
+    assert_eq!(oldest(waiting[7]), []);
+}
