@@ -35,13 +35,8 @@ fn first_version(database: &Database) {
         let time = second * 1_000_000_i64;
         let rows = format!(
             "INSERT INTO jobs VALUES ({id}, '{name}', '{account}', 'u', 'p', '{state}', 0, 1, \
-<<<<<<< HEAD
              NULL, NULL, 30, NULL, 0, NULL, NULL, '{labels}', NULL, 'API', '[]', {time}, {time}, \
              NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL); \
-=======
-             NULL, NULL, 30, NULL, 0, NULL, NULL, '{labels}', NULL, 'API', '[]', {time}, {time}, \
-             NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL); \
->>>>>>> history
              INSERT INTO job_scripts VALUES ({id}, 'true', '{{}}'); \
              INSERT INTO events VALUES ({id}, {id}, 0, {time}, NULL, 'PENDING', 'submitted', 'u');"
         );
