@@ -40,7 +40,7 @@ const RESTART_PAUSE: Duration = Duration::from_millis(500);
 const FIRST_TRIES: u32 = 3;
 
 /// How to start a daemon.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Recipe {
     /// The program whose `stepd` subcommand is the daemon.
     pub program: PathBuf,
@@ -48,6 +48,8 @@ pub struct Recipe {
     pub data_dir: PathBuf,
     /// The soft limit of open files for scripts.
     pub soft_nofile: Option<u64>,
+    /// The pipe of all supervisors, where they write; the same for every daemon.
+    pub report_out: OwnedFd,
 }
 
 #[derive(Debug, Default)]
@@ -244,7 +246,7 @@ impl Link {
             .env_clear()
             .envs(fault::environment())
             .stdin(Stdio::from(theirs))
-            .stdout(Stdio::null())
+            .stdout(Stdio::from(self.recipe.report_out.try_clone()?))
             .stderr(Stdio::null())
             .spawn()?;
         match self.await_ready(&ours) {

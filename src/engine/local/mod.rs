@@ -33,8 +33,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -99,6 +99,8 @@ struct Inner {
     link: Arc<Link>,
     pool: Pool,
     errands: Arc<Errands>,
+    /// The pipe of all supervisors, until somebody hears it.
+    reports: Mutex<Option<OwnedFd>>,
 }
 
 impl Drop for LocalEngine {
@@ -120,15 +122,18 @@ impl LocalEngine {
         let data_dir = config.data_dir.canonicalize().map_err(error)?;
         let boot_id = proc::boot_id().map_err(EngineError::Daemon)?;
         let attempts = Arc::new(Attempts::default());
+        let (reports, report_out) = report::pipe().map_err(EngineError::Daemon)?;
+        let reports = Mutex::new(Some(reports));
         let recipe = Recipe {
             program: config.program,
             data_dir: data_dir.clone(),
             soft_nofile: config.soft_nofile,
+            report_out,
         };
         let link = Link::start(recipe, Arc::clone(&attempts)).map_err(EngineError::Daemon)?;
         let pool = Pool::new(&data_dir);
         let errands = Arc::default();
-        let inner = Inner { data_dir, boot_id, attempts, link, pool, errands };
+        let inner = Inner { data_dir, boot_id, attempts, link, pool, errands, reports };
         Ok(LocalEngine { inner: Arc::new(inner) })
     }
 
@@ -170,6 +175,13 @@ impl Inner {
             .map_err(EngineError::Daemon)?;
         fault::point(fault::LAUNCH_SENT);
         Ok(())
+    }
+
+    /// From the first launch or wait on, what supervisors say is heard where that is.
+    fn listen(&self) {
+        if let Some(pipe) = held(&self.reports).take() {
+            tokio::spawn(report::hear_all(pipe, Arc::clone(&self.attempts)));
+        }
     }
 
     fn take_back(&self, name: &str) {
@@ -342,6 +354,7 @@ impl Inner {
     }
 
     async fn changed(&self, name: &str) {
+        self.listen();
         let entry = self.attempts.entry(name);
         let sent = entry.sent();
         let under_way = entry.under_way.load(Ordering::Acquire);
@@ -390,6 +403,7 @@ enum Stranger {
 
 impl Engine for LocalEngine {
     fn launch(&self, order: Order) -> Later<'static, Result<(), EngineError>> {
+        self.inner.listen();
         let entry = self.inner.attempts.entry(&order.key.name());
         entry.under_way.store(true, Ordering::Release);
         let (inner, hand) = (Arc::clone(&self.inner), self.inner.errands.lend_a_hand());

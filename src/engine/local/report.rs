@@ -1,11 +1,27 @@
-//! *Purpose*: the words on the way from a supervisor through the step daemon to the server.
+//! *Purpose*: the words of supervisors and of the step daemon to the server.
 //!
-//! *Owns*: [`Report`] and its line of text.
+//! *Owns*: [`Report`], its line of text, and who hears the lines.
 //!
 //! *Promises*: a report is a hint: losing one loses time, never truth, which is in the spool.
 //! A line fits `PIPE_BUF`, so that many supervisors may write to one pipe.
 //!
 //! *Not here*: the truth (`spool`), what a hint wakes (`watch`).
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rustix::pipe::PipeFlags;
+use tokio::io::unix::AsyncFd;
+
+use super::sys;
+use super::watch::Attempts;
+
+/// Room for what supervisors say while the server is busy or stopped: the most that an ordinary
+/// user may ask for.
+const PIPE_BYTES: usize = 1024 * 1024;
+/// Read at a time: some dozens of lines.
+const READ_BYTES: usize = 4096;
 
 /// One report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,9 +32,8 @@ pub enum Report {
     NotTaken(String),
     /// The script of this name was spawned or is being stopped.
     Changed(String),
-    /// The record of this name is written, says the supervisor with this pid; or (pid 0) the
-    /// daemon saw it die.
-    Ended(String, i32),
+    /// The record of this name is written, says its supervisor; or the daemon saw it die.
+    Ended(String),
 }
 
 impl Report {
@@ -29,7 +44,7 @@ impl Report {
             Report::Ready => "ready\n".to_owned(),
             Report::NotTaken(name) => format!("not-taken {name}\n"),
             Report::Changed(name) => format!("changed {name}\n"),
-            Report::Ended(name, pid) => format!("ended {name} {pid}\n"),
+            Report::Ended(name) => format!("ended {name}\n"),
         }
     }
 
@@ -41,10 +56,53 @@ impl Report {
             ("ready", None) => Report::Ready,
             ("not-taken", Some(name)) => Report::NotTaken(name.to_owned()),
             ("changed", Some(name)) => Report::Changed(name.to_owned()),
-            ("ended", Some(name)) => Report::Ended(name.to_owned(), words.next()?.parse().ok()?),
+            ("ended", Some(name)) => Report::Ended(name.to_owned()),
             _ => return None,
         };
         words.next().is_none().then_some(report)
+    }
+}
+
+/// The pipe of all supervisors: the server's end, and the one that they write to. Who writes never
+/// waits: what has no room is lost, as a hint may be.
+///
+/// # Errors
+/// When no descriptor is left.
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    // The usual 64 KiB are what a thousand jobs say that are cancelled at once.
+    let _as_it_is = rustix::pipe::fcntl_setpipe_size(&theirs, PIPE_BYTES);
+    Ok((ours, theirs))
+}
+
+/// Hears all lines of the pipe, on the thread that follows the attempts: no other has to be woken.
+pub async fn hear_all(pipe: OwnedFd, attempts: Arc<Attempts>) {
+    let heard = match sys::watch_readable(pipe) {
+        Ok(pipe) => hear_lines(&pipe, &attempts).await,
+        Err(e) => Err(e),
+    };
+    if let Err(e) = heard {
+        log::error!("What supervisors say is not heard any more, only seen by the sweep: {e}");
+    }
+}
+
+async fn hear_lines(pipe: &AsyncFd<OwnedFd>, attempts: &Attempts) -> io::Result<()> {
+    let (mut text, mut buffer) = (Vec::new(), [0; READ_BYTES]);
+    loop {
+        let mut ready = pipe.readable().await?;
+        match rustix::io::read(pipe.get_ref(), &mut buffer) {
+            // The engine and the last supervisor are gone.
+            Ok(0) => return Ok(()),
+            Ok(count) => text.extend_from_slice(&buffer[..count]),
+            Err(rustix::io::Errno::AGAIN) => ready.clear_ready(),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+        let Some(end) = text.iter().rposition(|b| *b == b'\n') else { continue };
+        let lines: Vec<u8> = text.drain(..=end).collect();
+        for report in String::from_utf8_lossy(&lines).lines().filter_map(Report::parse) {
+            attempts.hear(&report);
+        }
     }
 }
 
@@ -59,11 +117,11 @@ mod tests {
             Report::Ready,
             Report::NotTaken(name()),
             Report::Changed(name()),
-            Report::Ended(name(), 0),
+            Report::Ended(name()),
         ] {
             assert_eq!(Report::parse(report.line().trim_end()), Some(report));
         }
-        for line in ["", "ready now", "changed", "ended 17.1.ab", "ended 17.1.ab x", "hello you"] {
+        for line in ["", "ready now", "changed", "ended", "ended 17.1.ab x", "hello you"] {
             assert_eq!(Report::parse(line), None, "{line:?}");
         }
     }

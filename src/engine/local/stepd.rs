@@ -11,7 +11,7 @@
 //! (`supervisor`).
 //!
 //! Called as `downbeat stepd --data-dir <absolute folder>` with a SEQPACKET socket as standard
-//! input; only `link` does that.
+//! input and the pipe of all supervisors as standard output; only `link` does that.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -19,12 +19,11 @@ use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::FlockOperation;
 use rustix::net::{RecvFlags, SendFlags};
-use rustix::pipe::PipeFlags;
 use rustix::thread::CpuSet;
 
 use super::proc;
@@ -35,7 +34,7 @@ use super::sys;
 use crate::clock;
 use crate::engine::ExitRecord;
 use crate::fault;
-use crate::kernel::job::Usage;
+use crate::kernel::job::{ExitCode, Usage};
 
 /// The longest datagram either side sends: a key's name, or some lines of reports.
 pub const DATAGRAM_BYTES_MAX: usize = 4096;
@@ -47,13 +46,13 @@ pub const NOFILE_WORD: &str = "nofile ";
 /// The whole life of a step daemon. `data_dir` is absolute; standard input is the server's
 /// socket. The process must have a single thread.
 #[must_use]
-pub fn main(data_dir: &Path) -> ExitCode {
+pub fn main(data_dir: &Path) -> process::ExitCode {
     let mut log = Log::open(data_dir);
     match serve(data_dir, &mut log) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => process::ExitCode::SUCCESS,
         Err(e) => {
             log.say(&format!("ended: {e}"));
-            ExitCode::FAILURE
+            process::ExitCode::FAILURE
         }
     }
 }
@@ -61,15 +60,15 @@ pub fn main(data_dir: &Path) -> ExitCode {
 fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
     sys::block_all_signals();
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
-    sys::replace_stdin(File::open("/dev/null")?.as_fd())?;
+    let report_out = io::stdout().as_fd().try_clone_to_owned()?;
+    let nothing = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    sys::replace_stdin_and_stdout(nothing.as_fd())?;
     let _ = rustix::process::setsid();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     std::env::set_current_dir("/")?;
     let boot_id = proc::boot_id()?;
     let _lock = take_lock(data_dir, &boot_id)?;
     fault::point(fault::DAEMON_LOCKED);
-    let (report_in, report_out) =
-        rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     warm_up();
     let mut daemon = Daemon {
         may_lower_oom_score: supervisor::may_lower_oom_score(),
@@ -79,9 +78,7 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
         soft_nofile: None,
         ended: sys::child_signals()?,
         socket,
-        report_in,
         report_out,
-        reports: Vec::new(),
         supervisors: HashMap::new(),
     };
     if daemon.send(Report::Ready.line().as_bytes()) { daemon.attend(log) } else { Ok(()) }
@@ -114,12 +111,6 @@ fn take_lock(data_dir: &Path, boot_id: &str) -> io::Result<File> {
 /// The file whose lock is the step daemon's life, in the data folder.
 pub const LOCK_FILE: &str = "stepd.lock";
 
-/// A supervisor that has not been reaped.
-struct Supervised {
-    name: String,
-    told: bool,
-}
-
 struct Daemon {
     data_dir: PathBuf,
     boot_id: String,
@@ -127,22 +118,20 @@ struct Daemon {
     soft_nofile: Option<u64>,
     may_lower_oom_score: bool,
     socket: OwnedFd,
-    report_in: OwnedFd,
+    /// What supervisors write to; it does not come by here.
     report_out: OwnedFd,
     ended: OwnedFd,
-    /// Bytes from supervisors that are not a whole line yet.
-    reports: Vec<u8>,
-    supervisors: HashMap<i32, Supervised>,
+    /// Those that have not been reaped: pid and attempt.
+    supervisors: HashMap<i32, String>,
 }
 
 impl Daemon {
     /// Until the server closes its end.
     fn attend(&mut self, log: &mut Log) -> io::Result<()> {
         loop {
-            let (server, report, child) = {
+            let (server, child) = {
                 let mut fds = [
                     PollFd::new(&self.socket, PollFlags::IN),
-                    PollFd::new(&self.report_in, PollFlags::IN),
                     PollFd::new(&self.ended, PollFlags::IN),
                 ];
                 match rustix::event::poll(&mut fds, None) {
@@ -150,12 +139,8 @@ impl Daemon {
                     Err(e) => return Err(e.into()),
                 }
                 let has = |fd: &PollFd<'_>| !fd.revents().is_empty();
-                (has(&fds[0]), has(&fds[1]), has(&fds[2]))
+                (has(&fds[0]), has(&fds[1]))
             };
-            // Reports before deaths: a supervisor that has told its end is not reported twice.
-            if report && !self.forward_reports() {
-                return Ok(());
-            }
             if child && !self.reap_supervisors(log) {
                 return Ok(());
             }
@@ -172,31 +157,15 @@ impl Daemon {
             .is_ok()
     }
 
-    fn forward_reports(&mut self) -> bool {
-        let mut buffer = [0; DATAGRAM_BYTES_MAX / 2];
-        let Ok(count) = rustix::io::read(&self.report_in, &mut buffer) else { return true };
-        self.reports.extend_from_slice(&buffer[..count]);
-        let Some(end) = self.reports.iter().rposition(|b| *b == b'\n') else { return true };
-        let lines: Vec<u8> = self.reports.drain(..=end).collect();
-        for line in String::from_utf8_lossy(&lines).lines() {
-            if let Some(Report::Ended(_, pid)) = Report::parse(line)
-                && let Some(supervised) = self.supervisors.get_mut(&pid)
-            {
-                supervised.told = true;
-            }
-        }
-        self.send(&lines)
-    }
-
     /// Reaps supervisors, and orphans of those that were killed.
     fn reap_supervisors(&mut self, log: &mut Log) -> bool {
         let mut signal = [0; 128];
         let _ = rustix::io::read(&self.ended, &mut signal);
         while let sys::Reaped::Child(pid, code, _) = sys::reap() {
-            let Some(supervised) = self.supervisors.remove(&pid) else { continue };
-            if !supervised.told {
-                log.say(&format!("the supervisor of {} ended with {code}", supervised.name));
-                if !self.send(Report::Ended(supervised.name, 0).line().as_bytes()) {
+            let Some(name) = self.supervisors.remove(&pid) else { continue };
+            if code != (ExitCode { code: supervisor::TOLD, signal: 0 }) {
+                log.say(&format!("the supervisor of {name} ended with {code}"));
+                if !self.send(Report::Ended(name).line().as_bytes()) {
                     return false;
                 }
             }
@@ -255,8 +224,7 @@ impl Daemon {
         match sys::fork(move || supervisor::run(post)) {
             Ok(pid) => {
                 fault::point(fault::LAUNCH_FORKED);
-                let supervised = Supervised { name: name.to_owned(), told: false };
-                self.supervisors.insert(pid, supervised);
+                self.supervisors.insert(pid, name.to_owned());
             }
             Err(e) => {
                 // `state` exists, so nobody will try again: this is its end, said as one.
@@ -271,7 +239,7 @@ impl Daemon {
                     usage: Usage::default(),
                 };
                 folder.write_exit(&record).map_err(io::Error::other)?;
-                self.send(Report::Ended(name.to_owned(), 0).line().as_bytes());
+                self.send(Report::Ended(name.to_owned()).line().as_bytes());
             }
         }
         Ok(())

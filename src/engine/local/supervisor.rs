@@ -52,6 +52,11 @@ const OOM_SCORE: &str = "-900";
 /// Where that is said.
 const OOM_FILE: &str = "/proc/self/oom_score_adj";
 
+/// Exit code of a supervisor that has told its end; of any other the step daemon tells it.
+pub const TOLD: u8 = 0;
+/// See [`TOLD`].
+const UNTOLD: u8 = 1;
+
 /// What a supervisor takes over from the step daemon at the fork.
 pub struct Post {
     /// The attempt's name.
@@ -98,12 +103,11 @@ pub fn run(mut post: Post) -> i32 {
     fault::point(fault::EXITED_REAPED);
     keep(&post, &record);
     fault::point(fault::EXITED_RECORDED);
-    let me = i32::try_from(std::process::id()).unwrap_or_default();
     let Post { state, report, name, .. } = post;
     // First the lock, then the word: whoever hears of the end finds the lock free.
     drop(state);
-    hint(&report, &Report::Ended(name, me));
-    0
+    let told = hint(&report, &Report::Ended(name));
+    i32::from(if told { TOLD } else { UNTOLD })
 }
 
 /// From the order to the record, or to a sentence why no script was started.
@@ -231,9 +235,9 @@ fn settle(post: &mut Post) -> bool {
     true
 }
 
-/// Tells the daemon, if there is one and its pipe has room.
-fn hint(pipe: &OwnedFd, report: &Report) {
-    let _ = rustix::io::write(pipe, report.line().as_bytes());
+/// Tells the server, if there is one and its pipe has room; answers whether.
+fn hint(pipe: &OwnedFd, report: &Report) -> bool {
+    rustix::io::write(pipe, report.line().as_bytes()).is_ok()
 }
 
 fn seconds(s: u32) -> Duration {
@@ -282,7 +286,7 @@ impl Watch<'_> {
             // Until now nobody could know whom to poke.
             let told_late = settle(self.post);
             if told_late {
-                hint(&self.post.report, &Report::Changed(self.post.name.clone()));
+                let _heard = hint(&self.post.report, &Report::Changed(self.post.name.clone()));
             }
             if poked || told_late {
                 self.read_control();
@@ -306,7 +310,7 @@ impl Watch<'_> {
             return Some(left);
         }
         self.untold = None;
-        hint(&self.post.report, &Report::Changed(self.post.name.clone()));
+        let _heard = hint(&self.post.report, &Report::Changed(self.post.name.clone()));
         None
     }
 
@@ -386,7 +390,7 @@ impl Watch<'_> {
         self.stop = Some(stop);
         self.phase = Phase::Ending { since, kill_at };
         note(self.post, State::stopping_line(stop));
-        hint(&self.post.report, &Report::Changed(self.post.name.clone()));
+        let _heard = hint(&self.post.report, &Report::Changed(self.post.name.clone()));
         self.signal_group(Signal::TERM);
         // Whoever left the script's group is asked too; whoever is stopped must wake to hear.
         proc::visit_descendants(self.me, |seen| {

@@ -222,13 +222,16 @@ pub fn close_all_but(mut keep: Vec<RawFd>) {
     }
 }
 
-/// Puts `file` in the place of standard input.
+/// Puts `file` in the place of standard input and standard output.
 ///
 /// # Errors
 /// When the system refuses.
-pub fn replace_stdin(file: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: dup2 onto 0 closes the old standard input, which no Rust owner holds.
-    check(unsafe { libc::dup2(file.as_raw_fd(), 0) }).map(drop)
+pub fn replace_stdin_and_stdout(file: BorrowedFd<'_>) -> io::Result<()> {
+    for standard in [0, 1] {
+        // SAFETY: dup2 onto 0 and 1 closes the old ones, which no Rust owner holds.
+        check(unsafe { libc::dup2(file.as_raw_fd(), standard) })?;
+    }
+    Ok(())
 }
 
 /// Lets the async runtime watch a descriptor for being readable.

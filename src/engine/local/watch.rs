@@ -83,8 +83,7 @@ impl Attempts {
 
     /// Wakes, or keeps the hint for, whoever waits for what this report names.
     pub fn hear(&self, report: &Report) {
-        let (Report::NotTaken(name) | Report::Changed(name) | Report::Ended(name, _)) = report
-        else {
+        let (Report::NotTaken(name) | Report::Changed(name) | Report::Ended(name)) = report else {
             return;
         };
         // An attempt that is unknown here was collected: a late hint about it is no news.
