@@ -12,12 +12,13 @@
 //! bucket no more jobs than would fit and one that does not, whether ten wait or a million.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, btree_set};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, btree_map, btree_set};
 use std::ops::Bound::{Excluded, Unbounded};
+use std::ops::RangeBounds;
 
 use super::change::Queued;
 use super::ids::JobId;
-use super::view::{PLAN_DEPTH, PLAN_LOOKS};
+use super::view::PLAN_DEPTH;
 
 /// What a pass cannot tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,8 +36,8 @@ type Place = (Reverse<i64>, JobId);
 pub struct Queue {
     jobs: BTreeMap<JobId, Queued>,
     buckets: HashMap<Kind, BTreeSet<JobId>>,
-    /// The first job of each bucket.
-    heads: BTreeMap<Place, Kind>,
+    /// The first job of each bucket, by CPUs: what does not fit is passed over in one step.
+    heads: BTreeMap<u32, BTreeMap<Place, Kind>>,
 }
 
 fn kind(job: &Queued) -> Kind {
@@ -56,10 +57,11 @@ impl Queue {
         let head = bucket.first().copied();
         bucket.insert(job.id);
         if head.is_none_or(|head| job.id < head) {
+            let heads = self.heads.entry(kind.cpus).or_default();
             if let Some(head) = head {
-                self.heads.remove(&(Reverse(kind.priority), head));
+                heads.remove(&(Reverse(kind.priority), head));
             }
-            self.heads.insert((Reverse(kind.priority), job.id), kind);
+            heads.insert((Reverse(kind.priority), job.id), kind);
         }
     }
 
@@ -70,11 +72,15 @@ impl Queue {
         let bucket = self.buckets.get_mut(&kind)?;
         bucket.remove(&id);
         let next = bucket.first().copied();
-        if self.heads.remove(&(Reverse(kind.priority), id)).is_some() {
+        let heads = self.heads.get_mut(&kind.cpus)?;
+        if heads.remove(&(Reverse(kind.priority), id)).is_some() {
             match next {
-                Some(next) => drop(self.heads.insert((Reverse(kind.priority), next), kind)),
+                Some(next) => drop(heads.insert((Reverse(kind.priority), next), kind)),
                 None => drop(self.buckets.remove(&kind)),
             }
+        }
+        if heads.is_empty() {
+            self.heads.remove(&kind.cpus);
         }
         Some(job)
     }
@@ -87,49 +93,50 @@ impl Queue {
 
     /// The jobs, first to run first.
     pub fn iter(&self) -> impl Iterator<Item = &Queued> {
-        self.merged(|_, _| true).filter_map(|(id, _)| self.jobs.get(&id))
+        self.merged(.., None, |_, _| true)
     }
 
     /// All that a pass with so many free CPUs could start, and the first job that is too wide,
-    /// in order; at most [`PLAN_DEPTH`] of them, after [`PLAN_LOOKS`] looks.
+    /// in order, at most [`PLAN_DEPTH`] of them.
     pub fn candidates(&self, free: u32) -> impl Iterator<Item = &Queued> {
-        let mut head_is_known = false;
-        self.merged(move |kind, given| given <= free / kind.cpus.max(1))
-            .take(PLAN_LOOKS)
-            .filter(move |(_, kind)| {
-                kind.cpus <= free || !std::mem::replace(&mut head_is_known, true)
-            })
-            .take(PLAN_DEPTH)
-            .filter_map(|(id, _)| self.jobs.get(&id))
+        let too_wide = self.heads.range((Excluded(free), Unbounded));
+        let first = too_wide.filter_map(|(_, heads)| heads.first_key_value()).min_by_key(|h| *h.0);
+        let head = first.map(|(place, kind)| (*place, *kind));
+        let fits = move |kind: &Kind, given| given <= free / kind.cpus.max(1);
+        self.merged(..=free, head, fits).take(PLAN_DEPTH)
     }
 
-    /// The jobs of all buckets in order, by id and kind: a bucket of which only the head is of
-    /// interest costs a step in `heads` and nothing else. A bucket goes on while `more` says so,
-    /// told how many it has given.
-    fn merged(&self, more: impl Fn(&Kind, u32) -> bool) -> impl Iterator<Item = (JobId, Kind)> {
-        let mut heads = self.heads.iter().peekable();
-        let mut begun: BinaryHeap<Begun<'_>> = BinaryHeap::new();
+    /// The jobs of all buckets of these sizes, and one more, in order. A bucket goes on while
+    /// `more` says so, told how many it has given.
+    fn merged(
+        &self,
+        sizes: impl RangeBounds<u32>,
+        one_more: Option<(Place, Kind)>,
+        more: impl Fn(&Kind, u32) -> bool,
+    ) -> impl Iterator<Item = &Queued> {
+        let heads = self.heads.range(sizes).filter_map(|(_, heads)| Source::heads(heads.iter()));
+        let alone = |(next, kind)| Source { next, kind, given: 0, rest: Rest::Nobody };
+        let mut sources: BinaryHeap<Source<'_>> = heads.chain(one_more.map(alone)).collect();
         std::iter::from_fn(move || {
-            let (place, kind, given, rest) = match (heads.peek(), begun.peek()) {
-                (Some((head, _)), first) if first.is_none_or(|first| **head < first.next) => {
-                    let (head, kind) = heads.next()?;
-                    (*head, *kind, 1, None)
+            let Source { next, kind, given, rest } = sources.pop()?;
+            let given = given + 1;
+            let rest = match rest {
+                Rest::Heads(heads) => {
+                    sources.extend(Source::heads(heads));
+                    None
                 }
-                _ => {
-                    let Begun { next, kind, given, rest } = begun.pop()?;
-                    (next, kind, given + 1, Some(rest))
-                }
+                Rest::Bucket(rest) => Some(rest),
+                Rest::Nobody => return self.jobs.get(&next.1),
             };
             if more(&kind, given) {
-                let mut rest = match rest {
-                    Some(rest) => rest,
-                    None => self.buckets.get(&kind)?.range((Excluded(place.1), Unbounded)),
-                };
+                let behind = || Some(self.buckets.get(&kind)?.range((Excluded(next.1), Unbounded)));
+                let mut rest = rest.or_else(behind)?;
                 if let Some(id) = rest.next() {
-                    begun.push(Begun { next: (place.0, *id), kind, given, rest });
+                    let next = (next.0, *id);
+                    sources.push(Source { next, kind, given, rest: Rest::Bucket(rest) });
                 }
             }
-            Some((place.1, kind))
+            self.jobs.get(&next.1)
         })
     }
 
@@ -146,36 +153,52 @@ impl Queue {
     }
 }
 
-/// A bucket that has given its head.
-struct Begun<'a> {
+/// Where the next job may come from.
+struct Source<'a> {
     /// Whom it gives next.
     next: Place,
     kind: Kind,
-    /// How many it has given.
+    /// How many of this kind were given before.
     given: u32,
-    rest: btree_set::Range<'a, JobId>,
+    rest: Rest<'a>,
+}
+
+/// What is behind the next one.
+enum Rest<'a> {
+    /// Other heads of buckets; behind each of them is its bucket.
+    Heads(btree_map::Iter<'a, Place, Kind>),
+    /// Others of its kind.
+    Bucket(btree_set::Range<'a, JobId>),
+    Nobody,
+}
+
+impl<'a> Source<'a> {
+    fn heads(mut heads: btree_map::Iter<'a, Place, Kind>) -> Option<Source<'a>> {
+        let (next, kind) = heads.next()?;
+        Some(Source { next: *next, kind: *kind, given: 0, rest: Rest::Heads(heads) })
+    }
 }
 
 /// The greatest is whose next job stands first: [`BinaryHeap`] gives the greatest.
-impl Ord for Begun<'_> {
+impl Ord for Source<'_> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         other.next.cmp(&self.next)
     }
 }
 
-impl PartialOrd for Begun<'_> {
+impl PartialOrd for Source<'_> {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Begun<'_> {
+impl PartialEq for Source<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.next == other.next
     }
 }
 
-impl Eq for Begun<'_> {}
+impl Eq for Source<'_> {}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -17,9 +17,6 @@ use super::time::Time;
 /// How many pending jobs one pass decides upon: more than it can start at a time on most
 /// machines, few enough that a pass stays in microseconds.
 pub const PLAN_DEPTH: usize = 1_000;
-/// How many jobs are looked at to find them: those too wide for what is free are passed over, one
-/// look for all that are alike.
-pub const PLAN_LOOKS: usize = 10_000;
 
 /// A live attempt, as planning sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
