@@ -57,10 +57,10 @@ fn main() {
     println!("{}.", machine::describe());
     println!("The job is a file with `#!/bin/bash` and `:`; 1 CPU each, 2 CPUs in all.");
     let sections: &[(&str, Section)] = &[
-        ("rate", daily::rates),
         ("latency", daily::latency),
         ("acceptance", daily::acceptance),
         ("idle", daily::idle),
+        ("rate", daily::rates),
         ("peers", table::compare),
         ("depth", depth::curves),
         ("history", history::figures),

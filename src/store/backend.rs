@@ -24,7 +24,9 @@ const BUSY_MS: u32 = 2_000;
 /// Pages in the write-ahead log at which a commit also moves them into the database, which takes
 /// it milliseconds. SQLite's own 1,000 make that one commit in a hundred, and the same pages are
 /// written again and again; 16 MiB of log still take a start only tens of milliseconds.
-const CHECKPOINT_PAGES: u32 = 4_000;
+pub(super) const CHECKPOINT_PAGES: u32 = 4_000;
+/// SQLite's usual page.
+pub(super) const PAGE_BYTES: u64 = 4_096;
 /// Longest wait for a reader from the pool, seconds; then the answer is 503.
 const POOL_WAIT_S: u64 = 10;
 

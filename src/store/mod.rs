@@ -13,6 +13,7 @@ pub mod examine;
 pub mod find;
 pub mod load;
 pub mod lock;
+mod log_room;
 pub mod migrate;
 pub mod read;
 pub mod rows;

@@ -428,3 +428,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_log_that_was_given_room_is_read_after_a_crash() {
+    let mut world = World::new();
+    let log = world.dir.path().join("t.db-wal");
+    let length = std::fs::metadata(&log).unwrap().len();
+    assert!(length >= 4_000 * 4_096, "the log has its full length at once: {length}");
+    let jobs: Vec<JobId> = (0..3).map(|_| world.submit()).collect();
+    assert_eq!(std::fs::metadata(&log).unwrap().len(), length, "commits do not lengthen it");
+    // As a killed server leaves it: nobody has closed the database.
+    let after = tempfile::tempdir().unwrap();
+    for name in ["t.db", "t.db-wal"] {
+        std::fs::copy(world.dir.path().join(name), after.path().join(name)).unwrap();
+    }
+    let mut writer = Writer::open(Database::new(after.path().join("t.db"))).unwrap();
+    let (kernel, _) = boot(&mut writer);
+    assert_eq!(kernel.queue().iter().map(|job| job.id).collect::<Vec<_>>(), jobs);
+}

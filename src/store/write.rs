@@ -26,6 +26,7 @@ use diesel::{SqliteConnection, update};
 
 use super::backend::Database;
 use super::error::StoreError;
+use super::log_room;
 use super::migrate;
 use super::read::{self, LaunchRows};
 use super::rows::{
@@ -104,6 +105,7 @@ impl Writer {
             .get_result::<i64>(&mut conn)
             .map_err(|e| StoreError::from(e).at_start(database.path()))?;
         fault::point(fault::RECOVERY_EPOCH_TAKEN);
+        log_room::make(&mut conn, database.path());
         let file = file_at(database.path());
         let latest = Latest::read(&mut conn)?;
         Ok(Writer { database, conn: Some(conn), epoch: Epoch(epoch), file, latest })
