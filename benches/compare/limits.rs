@@ -34,8 +34,7 @@ pub fn spawn_rate(dir: &Path, scripts: &[PathBuf]) -> f64 {
             });
         }
     });
-    let rate = scripts.len() as f64 / before.elapsed().as_secs_f64();
-    rate
+    scripts.len() as f64 / before.elapsed().as_secs_f64()
 }
 
 /// Jobs per second of `xargs -P2`. One shell a job opens the files and becomes the job.
@@ -50,8 +49,7 @@ pub fn xargs_rate(dir: &Path, scripts: &[PathBuf]) -> f64 {
         .status()
         .unwrap();
     assert!(done.success());
-    let rate = scripts.len() as f64 / before.elapsed().as_secs_f64();
-    rate
+    scripts.len() as f64 / before.elapsed().as_secs_f64()
 }
 
 /// The scripts' paths, one a line, in a file.
