@@ -11,7 +11,7 @@
 //! *Not here*: retries and their timing (`actors::resource_manager`).
 //!
 //! **Why one row at a time.** SQLite has no round trip to save, and a statement of one row is
-//! prepared once ([`kept`]), one of *n* rows each time. An update's row count is its guard.
+//! prepared once (`write::kept`), one of *n* rows each time. An update's row count is its guard.
 
 mod kept;
 
