@@ -150,8 +150,10 @@ fn an_order_that_finds_no_room_waits_for_it() {
         let log = server.log();
         if log.contains("No space left") { Ok(()) } else { Err(log) }
     });
-    let now = server.get("/api/v1/resources").json();
-    assert_eq!(now["used_cpus"], 3, "{now}");
+    until("all three to have their CPUs, and to wait", || {
+        let now = server.get("/api/v1/resources").json();
+        if now["used_cpus"] == 3 { Ok(()) } else { Err(now.to_string()) }
+    });
     fs::remove_dir_all(&hoarded).unwrap();
     for (n, id) in ids.iter().enumerate() {
         ends_as(&server, *id, "FAILED", Some("4:0"));
