@@ -4,7 +4,9 @@
 //!
 //! ```text
 //! serve ──socketpair── step daemon ──fork── supervisor (one per attempt) ──posix_spawn── script
-//!   └───────────── spool/<key>/{order,script,state,control,exit} ─────────────┘
+//!   │ ▲                                        │ │
+//!   │ └──────── one pipe: started, ended ──────┘ │
+//!   └── spool/<key>/{order,script,state,control,exit}
 //! ```
 //!
 //! *Promises*: [`LocalEngine::start`] returns only when one step daemon, this one, can start

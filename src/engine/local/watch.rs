@@ -97,7 +97,8 @@ impl Attempts {
         }
     }
 
-    /// Wakes everybody: a step daemon is gone, and with it the hints it would have sent.
+    /// Wakes everybody: a step daemon is gone, with it orders it had not taken and the deaths of
+    /// supervisors that it would have told.
     pub fn hint_all(&self) {
         for entry in held(&self.0).values() {
             entry.hint.notify_one();
