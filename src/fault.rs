@@ -49,13 +49,15 @@ points! {
     LAUNCH_SENT = "launch.sent";
     /// step daemon: it has read the name and done nothing
     LAUNCH_TAKEN = "launch.taken";
-    /// step daemon: `state` is there, locked by the daemon, nothing is forked
+    /// step daemon: `state` is there, locked by the daemon, no supervisor has it
     LAUNCH_STATE_LOCKED = "launch.state-locked";
-    /// step daemon: the supervisor lives
-    LAUNCH_FORKED = "launch.forked";
-    /// supervisor: it lives and has not said who it is
+    /// step daemon: a supervisor has the order and the lock
+    LAUNCH_HANDED_OVER = "launch.handed-over";
+    /// supervisor: it has the order and has not said who it is
     LAUNCH_UNNAMED = "launch.unnamed";
-    /// supervisor: order and control are read, nothing is spawned
+    /// supervisor: all is ready for the word to start
+    LAUNCH_READY = "launch.ready";
+    /// supervisor: the word has come, control is read, nothing is spawned
     LAUNCH_BEFORE_SPAWN = "launch.before-spawn";
     /// supervisor: the script runs, nobody was told
     LAUNCH_SPAWNED = "launch.spawned";

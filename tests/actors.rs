@@ -162,7 +162,7 @@ fn unaudited_bench() -> Bench {
 }
 
 impl Bench {
-    async fn commit(&mut self) -> (Commit, oneshot::Sender<Result<Vec<LaunchRows>, CommitError>>) {
+    async fn commit(&mut self) -> (Commit, oneshot::Sender<Result<(), CommitError>>) {
         let (MakeDurable(commit), answer) = self.durable.recv().await.unwrap();
         (commit, answer)
     }
@@ -182,7 +182,7 @@ fn the_reply_comes_after_the_commit_and_the_snapshot_before_the_reply() {
         assert_eq!(causes(&commit), ["submitted", "submitted"]);
         assert!(!sent.is_finished(), "no answer before the commit");
         assert_eq!(bench.snapshot.borrow().pending, 0, "nothing is visible before the commit");
-        answer.send(Ok(Vec::new())).unwrap();
+        answer.send(Ok(())).unwrap();
         assert_eq!(sent.await.unwrap().unwrap().unwrap().ids, [JobId(1), JobId(2)]);
         let now = bench.snapshot.borrow().clone();
         assert_eq!((now.pending, now.commit_no), (2, CommitNo(1)));
@@ -197,7 +197,7 @@ fn an_end_and_the_start_that_follows_are_one_commit() {
         let mut bench = bench();
         let sent = actix_rt::spawn(bench.manager.send(submit(5)));
         let (_, answer) = bench.commit().await;
-        answer.send(Ok(Vec::new())).unwrap();
+        answer.send(Ok(())).unwrap();
         sent.await.unwrap().unwrap().unwrap();
         bench.wake.recv().await.unwrap().1.send(()).unwrap();
         let start = (1..=4).map(JobId).collect();
@@ -205,7 +205,7 @@ fn an_end_and_the_start_that_follows_are_one_commit() {
         let (commit, answer) = bench.commit().await;
         assert_eq!(causes(&commit), ["granted"; 4]);
         assert!(bench.launched.try_recv().is_err(), "nothing is launched before the commit");
-        answer.send(Ok(Vec::new())).unwrap();
+        answer.send(Ok(())).unwrap();
         assert_eq!(planned.await.unwrap().unwrap(), Applied { started: 4, stale: 0 });
         let attempt = bench.launched.recv().await.unwrap();
         assert_eq!(attempt, Attempt { job: JobId(1), n: 1 });
@@ -216,7 +216,7 @@ fn an_end_and_the_start_that_follows_are_one_commit() {
         let planned = actix_rt::spawn(bench.manager.send(ApplyPlan { plan }));
         let (commit, answer) = bench.commit().await;
         assert_eq!(causes(&commit), ["launch_failed", "granted"]);
-        answer.send(Ok(Vec::new())).unwrap();
+        answer.send(Ok(())).unwrap();
         observed.await.unwrap().unwrap().unwrap();
         planned.await.unwrap().unwrap();
         assert_eq!(bench.snapshot.borrow().used_cpus, 4);
@@ -231,13 +231,13 @@ fn what_is_queued_while_a_commit_is_in_flight_joins_the_next() {
         let (_, answer) = bench.commit().await;
         let others: Vec<_> =
             (0..10).map(|_| actix_rt::spawn(bench.manager.send(submit(1)))).collect();
-        answer.send(Ok(Vec::new())).unwrap();
+        answer.send(Ok(())).unwrap();
         first.await.unwrap().unwrap().unwrap();
         bench.wake.recv().await.unwrap();
         bench.manager.send(ApplyPlan { plan: Plan::default() }).await.unwrap();
         let (commit, answer) = bench.commit().await;
         assert_eq!(causes(&commit).len(), 10);
-        answer.send(Ok(Vec::new())).unwrap();
+        answer.send(Ok(())).unwrap();
         for other in others {
             other.await.unwrap().unwrap().unwrap();
         }
@@ -251,7 +251,7 @@ fn a_plan_that_waits_behind_a_commit_is_flushed_though_another_is_due() {
     run(async {
         let mut bench = bench();
         let sent = actix_rt::spawn(bench.manager.send(submit(3)));
-        bench.commit().await.1.send(Ok(Vec::new())).unwrap();
+        bench.commit().await.1.send(Ok(())).unwrap();
         sent.await.unwrap().unwrap().unwrap();
         let empty = || ApplyPlan { plan: Plan::default() };
         bench.manager.send(empty()).await.unwrap();
@@ -264,11 +264,11 @@ fn a_plan_that_waits_behind_a_commit_is_flushed_though_another_is_due() {
         let plan = actix_rt::spawn(bench.manager.send(ApplyPlan { plan: Plan { start } }));
         let behind = actix_rt::spawn(bench.manager.send(submit(1)));
         bench.manager.send(GetQueueView).await.unwrap();
-        answer.send(Ok(Vec::new())).unwrap();
+        answer.send(Ok(())).unwrap();
         before.await.unwrap().unwrap().unwrap();
         let (commit, answer) = bench.commit().await;
         assert_eq!(causes(&commit), ["granted", "submitted"]);
-        answer.send(Ok(Vec::new())).unwrap();
+        answer.send(Ok(())).unwrap();
         assert_eq!(plan.await.unwrap().unwrap().started, 1);
         behind.await.unwrap().unwrap().unwrap();
     });
@@ -283,7 +283,7 @@ fn a_refused_commit_answers_nothing_stored_and_keeps_cancels() {
     run(async {
         let mut bench = bench();
         let sent = actix_rt::spawn(bench.manager.send(submit(1)));
-        bench.commit().await.1.send(Ok(Vec::new())).unwrap();
+        bench.commit().await.1.send(Ok(())).unwrap();
         sent.await.unwrap().unwrap().unwrap();
         bench.wake.recv().await.unwrap();
         let cancel = CancelJobs { jobs: vec![JobId(1)], principal: "me".into() };
@@ -302,10 +302,10 @@ fn a_refused_commit_answers_nothing_stored_and_keeps_cancels() {
         assert!(matches!(refused, SubmitRefused::NothingStored(_)), "refused at once meanwhile");
         let (again, answer) = bench.commit().await;
         assert_eq!((again.no, causes(&again)), (commit.no, vec!["cancel_asked"]));
-        answer.send(Ok(Vec::new())).unwrap();
+        answer.send(Ok(())).unwrap();
         assert_eq!(cancelled.await.unwrap().unwrap(), [Cancelled::Ended]);
         let sent = actix_rt::spawn(bench.manager.send(submit(1)));
-        bench.commit().await.1.send(Ok(Vec::new())).unwrap();
+        bench.commit().await.1.send(Ok(())).unwrap();
         let ids = sent.await.unwrap().unwrap().unwrap().ids;
         assert_eq!(ids, [JobId(3)], "the number was burnt");
     });
@@ -321,7 +321,7 @@ fn an_unknown_outcome_tells_nobody_anything_until_it_is_known() {
         let (again, answer) = bench.commit().await;
         assert_eq!(again, commit, "the same commit, submissions and all");
         assert!(!sent.is_finished());
-        answer.send(Ok(Vec::new())).unwrap();
+        answer.send(Ok(())).unwrap();
         assert_eq!(sent.await.unwrap().unwrap().unwrap().ids, [JobId(1)]);
     });
 }
@@ -338,7 +338,7 @@ fn a_key_in_flight_makes_the_second_request_look_again() {
         let (_, answer) = bench.commit().await;
         let second = bench.manager.send(with_key()).await.unwrap();
         assert_eq!(second, Err(SubmitRefused::LookAgain(CommitNo(1))));
-        answer.send(Ok(Vec::new())).unwrap();
+        answer.send(Ok(())).unwrap();
         first.await.unwrap().unwrap().unwrap();
         let third = bench.manager.send(with_key()).await.unwrap();
         assert_eq!(third, Err(SubmitRefused::LookAgain(CommitNo(1))), "read before it was there");
@@ -361,7 +361,7 @@ fn a_key_whose_commit_is_in_trouble_is_not_told_that_nothing_is_stored() {
         assert_eq!(second, Err(SubmitRefused::LookAgain(CommitNo(1))), "it may be stored");
         let keyless = bench.manager.send(submit(1)).await.unwrap();
         assert!(matches!(keyless, Err(SubmitRefused::NothingStored(_))), "{keyless:?}");
-        answer.send(Ok(Vec::new())).unwrap();
+        answer.send(Ok(())).unwrap();
         first.await.unwrap().unwrap().unwrap();
     });
 }
@@ -372,7 +372,7 @@ fn a_second_cancel_is_answered_when_the_first_is_durable() {
         let mut bench = bench();
         let submitted = actix_rt::spawn(bench.manager.send(submit(1)));
         let (_, answer) = bench.commit().await;
-        answer.send(Ok(Vec::new())).unwrap();
+        answer.send(Ok(())).unwrap();
         submitted.await.unwrap().unwrap().unwrap();
         let cancel = || CancelJobs { jobs: vec![JobId(1)], principal: "me".into() };
         let first = actix_rt::spawn(bench.manager.send(cancel()));
@@ -390,7 +390,7 @@ fn a_second_cancel_is_answered_when_the_first_is_durable() {
             bench.manager.send(GetQueueView).await.unwrap();
         }
         assert!(!second.is_finished(), "a crash now would undo what it was told");
-        cancelling.1.send(Ok(Vec::new())).unwrap();
+        cancelling.1.send(Ok(())).unwrap();
         assert_eq!(first.await.unwrap().unwrap(), [Cancelled::Ended]);
         assert_eq!(second.await.unwrap().unwrap(), [Cancelled::NotLive]);
     });
@@ -416,7 +416,7 @@ fn a_drained_manager_starts_and_accepts_nothing() {
         let drained = actix_rt::spawn(bench.manager.send(Drain));
         assert!(matches!(bench.manager.send(submit(1)).await, Ok(Err(SubmitRefused::Stopping))));
         assert!(!drained.is_finished(), "not before what was decided is durable");
-        answer.send(Ok(Vec::new())).unwrap();
+        answer.send(Ok(())).unwrap();
         drained.await.unwrap().unwrap();
         sent.await.unwrap().unwrap().unwrap();
         assert_eq!(bench.manager.send(GetQueueView).await.unwrap(), QueueView::default());
@@ -470,28 +470,30 @@ impl Orders for Canned {
         Box::pin(async move { Ok(key(attempt)) })
     }
 
-    fn order(
-        &self,
-        attempt: Attempt,
-        _: Option<LaunchRows>,
-    ) -> Later<'_, Result<Order, StoreError>> {
-        let file = || StreamFile { root: "/tmp".into(), path: "x".into() };
-        Box::pin(async move {
-            Ok(Order {
-                key: key(attempt),
-                script: "true".into(),
-                environment: Default::default(),
-                own_folder: None,
-                working_directory: "/".into(),
-                create_working_directory: false,
-                stdout: file(),
-                stderr: file(),
-                limit_s: None,
-                kill_grace_s: 1,
-                cpus: vec![CpuId(0)],
-                pin: false,
-            })
-        })
+    fn order(&self, attempt: Attempt) -> Later<'_, Result<Order, StoreError>> {
+        Box::pin(async move { Ok(canned(attempt, "true")) })
+    }
+
+    fn order_from(&self, attempt: Attempt, _: LaunchRows) -> Order {
+        canned(attempt, "true")
+    }
+}
+
+fn canned(attempt: Attempt, script: &str) -> Order {
+    let file = || StreamFile { root: "/tmp".into(), path: "x".into() };
+    Order {
+        key: key(attempt),
+        script: script.into(),
+        environment: Default::default(),
+        own_folder: None,
+        working_directory: "/".into(),
+        create_working_directory: false,
+        stdout: file(),
+        stderr: file(),
+        limit_s: None,
+        kill_grace_s: 1,
+        cpus: vec![CpuId(0)],
+        pin: false,
     }
 }
 
@@ -501,7 +503,7 @@ fn executor(engine: &FakeEngine, fresh: bool) -> (ExecutorAddr, Taken<Observed>)
     let (observed, facts) = Probe::start();
     let engine: Arc<dyn Engine> = Arc::new(engine.clone());
     let tools = Arc::new(Tools { engine, orders: Arc::new(Canned), observed });
-    let known = if fresh { Known::Granted(None) } else { Known::Ordered };
+    let known = if fresh { Known::Granted } else { Known::Ordered };
     (ExecutorActor::launch(ATTEMPT, known, tools), facts)
 }
 
@@ -717,7 +719,7 @@ fn nothing_is_handed_out_before_the_first_audit() {
         let reply = bench.manager.send(submit(1));
         let reply = actix_rt::spawn(reply);
         let (_, durable) = bench.commit().await;
-        durable.send(Ok(Vec::new())).unwrap();
+        durable.send(Ok(())).unwrap();
         reply.await.unwrap().unwrap().unwrap();
         assert_eq!(bench.manager.send(GetQueueView).await.unwrap(), QueueView::default());
         assert!(bench.wake.try_recv().is_err(), "the scheduler sleeps");
@@ -735,7 +737,7 @@ fn cpus_that_an_audit_doubts_are_in_the_next_snapshot() {
         let mended = actix_rt::spawn(bench.manager.send(Mend(doubted)));
         let (commit, durable) = bench.commit().await;
         assert!(commit.steps.iter().all(|step| step.is_empty()), "nothing to remember");
-        durable.send(Ok(Vec::new())).unwrap();
+        durable.send(Ok(())).unwrap();
         mended.await.unwrap().unwrap().unwrap();
         assert_eq!(bench.snapshot.borrow().held_back, [CpuId(3)]);
         assert_eq!(bench.snapshot.borrow().available_cpus, 3);

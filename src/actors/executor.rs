@@ -21,7 +21,6 @@ use crate::engine::{Control, Engine, EngineError, ExitRecord, Sighting};
 use crate::fault;
 use crate::kernel::ids::Attempt;
 use crate::kernel::transition::{Exit, Fact, Stop};
-use crate::store::read::LaunchRows;
 
 /// Mailbox: a stop and a few looks.
 const MAILBOX: usize = 16;
@@ -49,10 +48,10 @@ struct Asked {
 }
 
 /// What is known of an attempt when its executor is made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
-    /// Granted just now: nobody can have started it. Its rows, if they are at hand.
-    Granted(Option<Box<LaunchRows>>),
+    /// Granted just now: nobody can have started it.
+    Granted,
     /// Granted earlier; it may have been ordered.
     Ordered,
     /// Its script was started: whatever is missing now, it must not start again.
@@ -82,18 +81,14 @@ impl Actor for ExecutorActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
-        let was_started = self.known == Known::Started;
-        let (fresh, rows) = match std::mem::replace(&mut self.known, Known::Ordered) {
-            Known::Granted(rows) => (true, rows),
-            Known::Ordered | Known::Started => (false, None),
-        };
+        let fresh = self.known == Known::Granted;
         let attempt = Follow {
             attempt: self.attempt,
             tools: Arc::clone(&self.tools),
             asked: self.asked.subscribe(),
-            rows,
+            may_be_prepared: fresh,
             ordered: false,
-            was_started,
+            was_started: self.known == Known::Started,
             told_started: false,
             told_limit: false,
             pause: PAUSE_MIN,
@@ -124,7 +119,7 @@ struct Follow {
     attempt: Attempt,
     tools: Arc<Tools>,
     asked: watch::Receiver<Asked>,
-    rows: Option<Box<LaunchRows>>,
+    may_be_prepared: bool,
     ordered: bool,
     /// Its start is durable.
     was_started: bool,
@@ -202,7 +197,7 @@ impl Follow {
                 self.tell_end(Fact::Vanished(why.to_owned())).await
             }
             Sighting::NeverStarted if stop => self.tell_end(Fact::Exited(never_ran())).await,
-            Sighting::NeverStarted => self.order().await,
+            Sighting::NeverStarted => self.order(key).await,
             Sighting::Launching => self.control(key, stop).await,
             Sighting::Running { handle, stopping } => {
                 if !self.told_started {
@@ -230,14 +225,16 @@ impl Follow {
 
     /// Orders the launch. An order that went to a step daemon which died is given again: the
     /// engine says `NeverStarted` only when no daemon can still act on it.
-    async fn order(&mut self) -> Next {
+    async fn order(&mut self, key: &crate::engine::Key) -> Next {
         if self.ordered {
             log::info!("Attempt {} was ordered and not started; ordering again", self.attempt);
             self.rest().await;
         }
         self.ordered = true;
-        let rows = self.rows.take().map(|rows| *rows);
-        let order = match self.tools.orders.order(self.attempt, rows).await {
+        if std::mem::take(&mut self.may_be_prepared) && self.tools.engine.launch_prepared(key) {
+            return Next::Wait;
+        }
+        let order = match self.tools.orders.order(self.attempt).await {
             Ok(order) => order,
             Err(error) => {
                 log::warn!("Cannot read the order of attempt {}: {error}", self.attempt);

@@ -23,7 +23,6 @@ use crate::kernel::policy::Plan;
 use crate::kernel::time::Time;
 use crate::kernel::transition::Fact;
 use crate::kernel::view::QueueView;
-use crate::store::read::LaunchRows;
 use crate::store::write::CommitError;
 
 /// A client's key for a submission, looked up at a commit and not found.
@@ -162,10 +161,9 @@ pub struct Mend(pub Findings);
 #[rtype(result = "Result<(), NotDurable>")]
 pub struct ForgetJobs(pub Vec<(JobId, StateWord)>);
 
-/// ResourceManager → StoreWriter: make this durable. Answered after COMMIT, with rows of the
-/// launches that it grants.
+/// ResourceManager → StoreWriter: make this durable. Answered after COMMIT.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Vec<LaunchRows>, CommitError>")]
+#[rtype(result = "Result<(), CommitError>")]
 pub struct MakeDurable(pub Commit);
 
 /// RecoveryActor → StoreWriter: small, idempotent housekeeping between commits.

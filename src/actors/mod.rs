@@ -97,12 +97,16 @@ pub struct Parts {
 /// Starts all actors on the current arbiter, the writer on one of its own.
 #[must_use]
 pub fn start(parts: Parts) -> System {
-    let Parts { kernel, commit_no, writer, readers, engine, orders, tick, retention } = parts;
+    let Parts { kernel, commit_no, mut writer, readers, engine, orders, tick, retention } = parts;
     let metrics = Arc::new(Metrics::default());
     let (snapshot_sender, snapshot) = watch::channel(Arc::new(first_snapshot(&kernel, commit_no)));
     let (_, next_event) = kernel.next_ids();
     let (event_sender, last_event) = watch::channel(EventId(next_event.0 - 1));
     let epoch: Epoch = writer.epoch();
+    writer.tell_ahead({
+        let (engine, orders) = (Arc::clone(&engine), Arc::clone(&orders));
+        Box::new(move |attempt, rows| engine.prepare(orders.order_from(attempt, rows)))
+    });
     let writer_thread = Arbiter::new();
     let writer =
         StoreWriter::start_in_arbiter(&writer_thread.handle(), |_| StoreWriter::new(writer));

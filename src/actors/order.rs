@@ -32,15 +32,14 @@ pub trait Orders: Send + Sync {
     /// What the database says.
     fn key(&self, attempt: Attempt) -> Later<'_, Result<Key, StoreError>>;
 
-    /// The order of a live attempt; from these rows, if they are at hand.
+    /// The order of a live attempt.
     ///
     /// # Errors
     /// What the database says.
-    fn order(
-        &self,
-        attempt: Attempt,
-        rows: Option<LaunchRows>,
-    ) -> Later<'_, Result<Order, StoreError>>;
+    fn order(&self, attempt: Attempt) -> Later<'_, Result<Order, StoreError>>;
+
+    /// The same, where the rows are at hand.
+    fn order_from(&self, attempt: Attempt, rows: LaunchRows) -> Order;
 }
 
 /// Orders from the database.
@@ -115,19 +114,15 @@ impl Orders for FromStore {
         Box::pin(async { Ok(key) })
     }
 
-    fn order(
-        &self,
-        attempt: Attempt,
-        rows: Option<LaunchRows>,
-    ) -> Later<'_, Result<Order, StoreError>> {
-        let key = self.key_of(attempt);
+    fn order(&self, attempt: Attempt) -> Later<'_, Result<Order, StoreError>> {
         Box::pin(async move {
-            let rows = match rows {
-                Some(rows) => rows,
-                None => self.read(attempt.job).await?,
-            };
-            Ok(order(&self.site, key, rows))
+            let rows = self.read(attempt.job).await?;
+            Ok(self.order_from(attempt, rows))
         })
+    }
+
+    fn order_from(&self, attempt: Attempt, rows: LaunchRows) -> Order {
+        order(&self.site, self.key_of(attempt), rows)
     }
 }
 

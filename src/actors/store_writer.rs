@@ -11,7 +11,6 @@ use actix::prelude::*;
 
 use super::messages::{DoChores, MakeDurable};
 use crate::clock;
-use crate::store::read::LaunchRows;
 use crate::store::write::{CommitError, Writer};
 
 /// Mailbox: one commit in flight and a chore.
@@ -39,7 +38,7 @@ impl Actor for StoreWriter {
 }
 
 impl Handler<MakeDurable> for StoreWriter {
-    type Result = Result<Vec<LaunchRows>, CommitError>;
+    type Result = Result<(), CommitError>;
 
     fn handle(&mut self, MakeDurable(commit): MakeDurable, _: &mut Self::Context) -> Self::Result {
         let result = self.writer.commit(&commit);

@@ -3,7 +3,7 @@
 //! *Owns*: [`FakeEngine`] and the [`Plan`]s by which its scripts behave; a diary of what it was
 //! asked.
 //!
-//! *Promises*: it keeps the promises of [`Engine`] (`tests/engine_conformance.rs` runs the same
+//! *Promises*: it keeps the promises of [`Engine`] (`tests/engine_conformance` runs the same
 //! cases against it); it survives the server: a clone is a new server's look at the same world.
 //!
 //! *Not here*: processes (`engine::local`).
@@ -51,6 +51,7 @@ pub enum Asked {
 
 #[derive(Debug, Default)]
 struct Attempt {
+    prepared: Option<Order>,
     order: Option<Order>,
     plan: Plan,
     sighting: Option<Sighting>,
@@ -293,6 +294,22 @@ impl World {
 }
 
 impl Engine for FakeEngine {
+    fn prepare(&self, order: Order) {
+        let name = order.key.name();
+        self.world().attempt(&name).prepared = Some(order);
+    }
+
+    fn launch_prepared(&self, key: &Key) -> bool {
+        let mut world = self.world();
+        match world.attempt(&key.name()).prepared.take() {
+            Some(order) => {
+                world.launch(order);
+                true
+            }
+            None => false,
+        }
+    }
+
     fn launch(&self, order: Order) -> Later<'static, Result<(), EngineError>> {
         let (world, name) = (self.clone(), order.key.name());
         self.world().launch(order);

@@ -45,7 +45,7 @@ use crate::kernel::outbox::Commit;
 use crate::kernel::time::Time;
 use crate::kernel::transition::{EndReason, EndState};
 
-/// Scripts and environments that one commit hands on; whoever gets none reads his own.
+/// Scripts and environments of which is told ahead; whoever launches more reads them himself.
 const LAUNCH_BYTES_MAX: usize = 1024 * 1024;
 /// Changes the row of an event's job, which must be in the state that the event starts from.
 macro_rules! change_job {
@@ -70,7 +70,11 @@ pub struct Writer {
     file: Option<(u64, u64)>,
     /// Of the submit times so far.
     latest: Latest,
+    ahead: Option<Ahead>,
 }
+
+/// Hears, before a commit is durable, what the launches that it grants will need.
+pub type Ahead = Box<dyn FnMut(Attempt, LaunchRows) + Send>;
 
 /// The file that this path names now.
 fn file_at(path: &Path) -> Option<(u64, u64)> {
@@ -108,7 +112,14 @@ impl Writer {
         log_room::make(&mut conn, database.path());
         let file = file_at(database.path());
         let latest = Latest::read(&mut conn)?;
-        Ok(Writer { database, conn: Some(conn), epoch: Epoch(epoch), file, latest })
+        let (conn, epoch) = (Some(conn), Epoch(epoch));
+        Ok(Writer { database, conn, epoch, file, latest, ahead: None })
+    }
+
+    /// From now on this hears of grants ahead of their commit, as far as that is not too much:
+    /// here the rows are at hand, elsewhere they cost a transaction and a thread.
+    pub fn tell_ahead(&mut self, ahead: Ahead) {
+        self.ahead = Some(ahead);
     }
 
     /// This reign.
@@ -130,23 +141,17 @@ impl Writer {
     }
 
     /// Makes a commit durable. Committing a number again that is durable already succeeds.
-    /// Answers what the launches that it grants need, as far as that is not too much: here the
-    /// rows are at hand, elsewhere they cost a transaction and a thread.
     ///
     /// # Errors
     /// [`CommitError`] says what is known.
-    pub fn commit(&mut self, commit: &Commit) -> Result<Vec<LaunchRows>, CommitError> {
+    pub fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
         let (falls, latest) = self.latest.through(commit);
-        let launches = self.make_durable(commit, &falls)?;
+        self.make_durable(commit, &falls)?;
         self.latest = latest;
-        Ok(launches)
+        Ok(())
     }
 
-    fn make_durable(
-        &mut self,
-        commit: &Commit,
-        falls: &[FallRow],
-    ) -> Result<Vec<LaunchRows>, CommitError> {
+    fn make_durable(&mut self, commit: &Commit, falls: &[FallRow]) -> Result<(), CommitError> {
         if let Err(error) = self.in_place() {
             // Without a connection the outcome of the last try is still open.
             let known = self.conn.is_some();
@@ -154,26 +159,21 @@ impl Writer {
             return Err(say(error));
         }
         if self.conn.is_none() && self.is_durable(commit)? {
-            return Ok(Vec::new());
+            return Ok(());
         }
+        let mut ahead = self.ahead.take();
         let result = match self.connection() {
-            Ok(conn) => transaction(conn, commit, falls),
+            Ok(conn) => transaction(conn, commit, falls, ahead.as_mut()),
             Err(error) => Err(error),
         };
-        let error = match result {
-            Ok(launches) => return Ok(launches),
-            Err(error) => error,
-        };
+        self.ahead = ahead;
+        let Err(error) = result else { return Ok(()) };
         if !error.may_pass() {
             return Err(CommitError::Fatal(error));
         }
         // The answer of COMMIT itself may be what was lost: only a new look can tell.
         self.conn = None;
-        if self.is_durable(commit)? {
-            Ok(Vec::new())
-        } else {
-            Err(CommitError::NotCommitted(error))
-        }
+        if self.is_durable(commit)? { Ok(()) } else { Err(CommitError::NotCommitted(error)) }
     }
 
     /// SQLite goes on writing to a file that was deleted or moved, and nobody would find again
@@ -233,22 +233,29 @@ fn transaction(
     conn: &mut SqliteConnection,
     commit: &Commit,
     falls: &[FallRow],
-) -> Result<Vec<LaunchRows>, StoreError> {
+    ahead: Option<&mut Ahead>,
+) -> Result<(), StoreError> {
     conn.batch_execute("BEGIN IMMEDIATE")?;
     apply(conn, commit)?;
     for fall in falls {
         kept::insert(submit_time_falls::table, *fall).execute(conn)?;
     }
-    let launches = launches(conn, commit)?;
+    if let Some(ahead) = ahead {
+        tell_of_launches(conn, commit, ahead)?;
+    }
     fault::points(edges(commit).map(|(before, _)| before));
     conn.batch_execute("COMMIT")?;
     fault::points(edges(commit).map(|(_, after)| after));
-    Ok(launches)
+    Ok(())
 }
 
 /// The rows of the jobs that this commit starts, until they are too many bytes.
-fn launches(conn: &mut SqliteConnection, commit: &Commit) -> Result<Vec<LaunchRows>, StoreError> {
-    let (mut rows, mut bytes) = (Vec::new(), 0);
+fn tell_of_launches(
+    conn: &mut SqliteConnection,
+    commit: &Commit,
+    ahead: &mut Ahead,
+) -> Result<(), StoreError> {
+    let mut bytes = 0;
     for change in commit.steps.iter().flat_map(|step| step.iter()) {
         let Change::Granted { event, cpus, .. } = change else { continue };
         if bytes > LAUNCH_BYTES_MAX {
@@ -256,9 +263,9 @@ fn launches(conn: &mut SqliteConnection, commit: &Commit) -> Result<Vec<LaunchRo
         }
         let launch = read::launch_on(conn, event.job, cpus.clone())?;
         bytes += launch.script.script.len() + launch.script.environment.len();
-        rows.push(launch);
+        ahead(Attempt { job: event.job, n: event.attempt }, launch);
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// The places just before and just after COMMIT, of each kind of change that it carries.

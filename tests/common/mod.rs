@@ -290,6 +290,15 @@ impl Server {
         })
     }
 
+    /// Waits until CPUs were given to a job for good.
+    #[track_caller]
+    pub fn granted(&self, id: i64) -> Value {
+        until(&format!("CPUs for job {id}"), || {
+            let job = self.job(id);
+            if job["state"] == "PENDING" { Err(job.to_string()) } else { Ok(job) }
+        })
+    }
+
     /// Waits until a job has ended.
     #[track_caller]
     pub fn ended(&self, id: i64) -> Value {
@@ -325,6 +334,26 @@ impl Server {
     /// A query in the database, by another program's eyes: tab-separated rows.
     pub fn sql(&self, query: &str) -> String {
         sql(&self.database(), query)
+    }
+
+    /// Waits until no process of this installation is left but the server, its step daemon and
+    /// supervisors that have nothing to do.
+    pub fn is_at_rest(&self) {
+        let daemon = self.step_daemon();
+        until("only those to be left who wait for work", || {
+            let mut left = processes_of(&self.data());
+            let idlers = children(daemon);
+            left.retain(|pid| ![self.pid(), daemon].contains(pid));
+            left.retain(|pid| !(idlers.contains(pid) && self.has_nothing_to_do(*pid)));
+            if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+        });
+    }
+
+    /// Whether this supervisor has neither a script nor the files of an attempt.
+    fn has_nothing_to_do(&self, supervisor: u32) -> bool {
+        let files = std::fs::read_dir(format!("/proc/{supervisor}/fd")).into_iter().flatten();
+        let mut files = files.flatten().filter_map(|fd| std::fs::read_link(fd.path()).ok());
+        children(supervisor).is_empty() && !files.any(|file| file.starts_with(self.data()))
     }
 
     /// The step daemon's process id.

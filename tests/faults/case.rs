@@ -60,6 +60,9 @@ pub fn run(case: &Case) -> String {
         assert_eq!(acknowledged, Some(201));
         known = Some(world.cancel_the_only_one());
     }
+    if expect::was_granted(case) {
+        world.server.granted(1);
+    }
     if expect::script_is_up(case) {
         world.started_marks(1);
         world.script = world.script.or_else(|| Some(world.find_script()));
@@ -362,12 +365,7 @@ impl World {
              (SELECT count(*) FROM jobs) AS line",
         );
         assert_eq!(books, "0 0 0 0 2", "held, unreleased, attempts, ends, jobs");
-        let daemon = self.server.step_daemon();
-        until("only server and step daemon to be left", || {
-            let left = processes_of(&self.server.data());
-            let ours = |pid: &u32| *pid == self.server.pid() || *pid == daemon;
-            if left.iter().all(ours) { Ok(()) } else { Err(format!("{left:?}")) }
-        });
+        self.server.is_at_rest();
         until("the spool to be tidy", || self.attempt().map_or(Ok(()), |a| Err(format!("{a:?}"))));
     }
 }

@@ -45,7 +45,7 @@ pub fn of(case: &Case) -> Expected {
     }
     if killed.supervisor && point != "exited.recorded" {
         let state = if cancelled { "CANCELLED" } else { "NODE_FAIL" };
-        let spawned = !["launch.unnamed", "launch.before-spawn"].contains(&point);
+        let spawned = !["launch.unnamed", "launch.ready", "launch.before-spawn"].contains(&point);
         return expected(state, None, usize::from(spawned));
     }
     let let_end = case.restart == Restart::AfterTheEnd;
@@ -75,6 +75,12 @@ pub fn ignores_term(case: &Case) -> bool {
 /// Whether the submission of a case that got no answer must be there after the restart.
 pub fn was_stored(case: &Case) -> bool {
     !["submit.received", "submit.committing"].contains(&case.row.point)
+}
+
+/// Whether what is frozen leaves the server to make the grant durable, on which a launch waits:
+/// orders go out ahead of it.
+pub fn was_granted(case: &Case) -> bool {
+    case.row.point.starts_with("launch.")
 }
 
 /// Whether the script runs at this point and waits at its gate.

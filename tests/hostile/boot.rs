@@ -5,7 +5,7 @@
 //! *Promises*: nothing is started twice, nobody is signalled by a bare number, a true record
 //! counts whoever wrote it when.
 //!
-//! *Not here*: what the engine answers (`tests/engine_conformance.rs`).
+//! *Not here*: what the engine answers (`tests/engine_conformance`).
 
 use std::fs;
 use std::process::{Child, Command};
@@ -24,11 +24,11 @@ fn cut_power(server: &mut Server) {
 }
 
 fn kill_all(server: &Server) {
-    for pid in processes_of(&server.data()) {
-        signal(pid, "KILL");
-    }
     until("everything to be dead", || {
         let left = processes_of(&server.data());
+        for pid in &left {
+            signal(*pid, "KILL");
+        }
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
     });
 }

@@ -8,7 +8,7 @@
 //! a process behind.
 //!
 //! *Not here*: kills at chosen instants (`tests/process.rs`), faults inside one commit
-//! (`tests/simulation`), one engine without a server (`tests/engine_conformance.rs`).
+//! (`tests/simulation`), one engine without a server (`tests/engine_conformance`).
 
 #![allow(clippy::unwrap_used)]
 

@@ -6,7 +6,7 @@
 //! *Promises*: each is ended by its limit, a cancel or itself; nothing of it is alive when its
 //! CPUs come back. Storms are bounded in rate: the machine has others to serve.
 //!
-//! *Not here*: the same without a server (`tests/engine_conformance.rs`).
+//! *Not here*: the same without a server (`tests/engine_conformance`).
 
 use serde_json::json;
 

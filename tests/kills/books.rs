@@ -73,11 +73,7 @@ pub fn all_is_over(server: &Server, load: &Load, tally: &mut Tally) {
         tally.twice += 1;
         tally.breaks(format!("started again after their end: {marks:?}"));
     }
-    let ours = [server.pid(), server.step_daemon()];
-    until("only server and step daemon to be left", || {
-        let left = processes_of(&server.data());
-        if left.iter().all(|p| ours.contains(p)) { Ok(()) } else { Err(format!("{left:?}")) }
-    });
+    server.is_at_rest();
     until("the spool to be tidy", || {
         let entries = fs::read_dir(server.data().join("spool")).unwrap().flatten();
         let mut names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());

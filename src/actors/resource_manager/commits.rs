@@ -36,7 +36,6 @@ use crate::kernel::ids::{CommitNo, CpuId};
 use crate::kernel::kernel::Cancelled;
 use crate::kernel::outbox::Commit;
 use crate::kernel::view::Snapshot;
-use crate::store::read::LaunchRows;
 use crate::store::write::CommitError;
 
 /// What whoever noted something waits for.
@@ -117,13 +116,13 @@ impl ResourceManagerActor {
         let no = commit.no;
         let sent = self.outlets.durable.send(MakeDurable(commit.clone()));
         ctx.spawn(sent.into_actor(self).map(move |result, actor, ctx| match result {
-            Ok(Ok(launches)) => actor.settle(no, launches, ctx),
+            Ok(Ok(())) => actor.settle(no, ctx),
             Ok(Err(error)) => actor.refused(commit, error, ctx),
             Err(error) => panic!("the store's writer is gone: {error}"),
         }));
     }
 
-    fn settle(&mut self, no: CommitNo, launches: Vec<LaunchRows>, ctx: &mut Context<Self>) {
+    fn settle(&mut self, no: CommitNo, ctx: &mut Context<Self>) {
         if self.trouble.take().is_some() {
             log::info!("The database takes commits again (commit {no})");
         }
@@ -137,14 +136,8 @@ impl ResourceManagerActor {
         };
         self.outlets.snapshot.send_replace(Arc::new(settled.snapshot));
         self.outlets.publish.do_send(publish);
-        // In the order of their grants, as the effects are; too large ones are not among them.
-        let mut launches = launches.into_iter().peekable();
         for effect in settled.effects {
-            let rows = match effect {
-                Effect::Launch(a) => launches.next_if(|rows| rows.job.job() == a.job),
-                _ => None,
-            };
-            self.cause(effect, rows);
+            self.cause(effect);
         }
         for ticket in settled.tickets {
             self.plan_unanswered &= !matches!(ticket, Ticket::Applied(..));
@@ -198,12 +191,11 @@ impl ResourceManagerActor {
         }
     }
 
-    fn cause(&mut self, effect: Effect, rows: Option<LaunchRows>) {
+    fn cause(&mut self, effect: Effect) {
         match effect {
             Effect::Admit(jobs) => self.kernel.admit(jobs),
             Effect::Launch(attempt) => {
-                let known = Known::Granted(rows.map(Box::new));
-                let executor = (self.outlets.make_executor)(attempt, known);
+                let executor = (self.outlets.make_executor)(attempt, Known::Granted);
                 self.executors.insert(attempt, executor);
             }
             Effect::Stop(attempt) => {

@@ -21,7 +21,7 @@ use rustix::thread::CpuSet;
 
 use super::spool::{Folder, OrderFile};
 use super::sys;
-use crate::engine::StreamFile;
+use crate::engine::{Order, StreamFile};
 use crate::kernel::ids::CpuId;
 
 /// How often an open beneath a root is tried while others rename folders around it.
@@ -47,58 +47,87 @@ fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// Starts the script whose order is in this folder; answers its pid.
-///
-/// # Errors
-/// Why not.
-pub fn launch(file: &OrderFile, folder: &Folder, key_name: &str) -> Result<i32, Failure> {
-    let order = &file.order;
-    let directory = &order.working_directory;
-    let script = folder.file("script");
-    let is_ours = |path: &Path| path.starts_with(folder.data_dir());
-    if let Some(own) = &order.own_folder {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(own);
-        made.map_err(|e| Failure {
-            sentence: format!("folder {}: {}", own.display(), why(&e)),
-            is_full_disk: is_full(&e) && is_ours(own),
-        })?;
-    }
-    if order.create_working_directory {
-        std::fs::create_dir_all(directory).map_err(|e| Failure {
-            sentence: format!("working directory {}: {}", directory.display(), why(&e)),
-            is_full_disk: is_full(&e) && is_ours(directory),
-        })?;
-    }
-    std::env::set_current_dir(directory)
-        .map_err(|e| format!("working directory {}: {}", directory.display(), why(&e)))?;
-    let open = |which: &str, stream: &StreamFile| {
-        open_stream(which, stream).map_err(|failure| Failure {
-            is_full_disk: failure.is_full_disk && is_ours(&stream.root),
-            ..failure
-        })
-    };
-    let stdout = open("standard output", &order.stdout)?;
-    let separate = (order.stderr != order.stdout)
-        .then(|| open("standard error", &order.stderr))
-        .transpose()?;
-    let stderr = separate.as_ref().unwrap_or(&stdout);
+/// What a launch needs, as far as it can be had before the start without anybody seeing it.
+pub struct Prepared<'a> {
+    order: &'a Order,
+    data_dir: PathBuf,
+    program: &'a str,
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+}
 
-    let Some(program) = file.interpreter.first() else {
-        return Err("the order names no interpreter".to_owned().into());
-    };
-    let text = |s: &str| CString::new(s).map_err(|_| format!("{s:?} holds a NUL byte"));
-    let mut arguments = Vec::with_capacity(3);
-    for word in &file.interpreter {
-        arguments.push(text(word)?);
+impl<'a> Prepared<'a> {
+    /// From the order that is in this folder.
+    ///
+    /// # Errors
+    /// Why it cannot be launched.
+    pub fn make(
+        file: &'a OrderFile,
+        folder: &Folder,
+        key_name: &str,
+    ) -> Result<Prepared<'a>, Failure> {
+        let order = &file.order;
+        let data_dir = folder.data_dir().to_owned();
+        if let Some(own) = &order.own_folder {
+            create_folder("folder", own, 0o700, &data_dir)?;
+            if order.create_working_directory && order.working_directory.starts_with(own) {
+                create_folder("working directory", &order.working_directory, 0o777, &data_dir)?;
+            }
+        }
+        let Some(program) = file.interpreter.first() else {
+            return Err("the order names no interpreter".to_owned().into());
+        };
+        let text = |s: &str| CString::new(s).map_err(|_| format!("{s:?} holds a NUL byte"));
+        let mut arguments = Vec::with_capacity(3);
+        for word in &file.interpreter {
+            arguments.push(text(word)?);
+        }
+        arguments.push(text(&folder.file("script").to_string_lossy())?);
+        let mut environment = Vec::with_capacity(order.environment.len() + 1);
+        for (name, value) in order.environment.iter().filter(|(name, _)| *name != KEY_VARIABLE) {
+            environment.push(text(&format!("{name}={value}"))?);
+        }
+        environment.push(text(&format!("{KEY_VARIABLE}={key_name}"))?);
+        Ok(Prepared { order, data_dir, program, arguments, environment })
     }
-    arguments.push(text(&script.to_string_lossy())?);
-    let mut environment = Vec::with_capacity(order.environment.len() + 1);
-    for (name, value) in order.environment.iter().filter(|(name, _)| *name != KEY_VARIABLE) {
-        environment.push(text(&format!("{name}={value}"))?);
+
+    /// Starts the script; answers its pid.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn start(self) -> Result<i32, Failure> {
+        let Prepared { order, data_dir, program, arguments, environment } = self;
+        let directory = &order.working_directory;
+        let is_own = order.own_folder.as_ref().is_some_and(|own| directory.starts_with(own));
+        if order.create_working_directory && !is_own {
+            create_folder("working directory", directory, 0o777, &data_dir)?;
+        }
+        std::env::set_current_dir(directory)
+            .map_err(|e| format!("working directory {}: {}", directory.display(), why(&e)))?;
+        let open = |which: &str, stream: &StreamFile| {
+            open_stream(which, stream).map_err(|failure| Failure {
+                is_full_disk: failure.is_full_disk && stream.root.starts_with(&data_dir),
+                ..failure
+            })
+        };
+        let stdout = open("standard output", &order.stdout)?;
+        let separate = (order.stderr != order.stdout)
+            .then(|| open("standard error", &order.stderr))
+            .transpose()?;
+        let stderr = separate.as_ref().unwrap_or(&stdout);
+        let Some(path) = arguments.first() else { return Err("no program".to_owned().into()) };
+        sys::spawn(path, &arguments, &environment, stdout.as_fd(), stderr.as_fd())
+            .map_err(|e| spawn_sentence(program, &e).into())
     }
-    environment.push(text(&format!("{KEY_VARIABLE}={key_name}"))?);
-    sys::spawn(&text(program)?, &arguments, &environment, stdout.as_fd(), stderr.as_fd())
-        .map_err(|e| spawn_sentence(program, &e).into())
+}
+
+/// Makes a folder, and those it is in, unless it is there.
+fn create_folder(what: &str, path: &Path, mode: u32, data_dir: &Path) -> Result<(), Failure> {
+    let made = DirBuilder::new().recursive(true).mode(mode).create(path);
+    made.map_err(|e| Failure {
+        sentence: format!("{what} {}: {}", path.display(), why(&e)),
+        is_full_disk: is_full(&e) && path.starts_with(data_dir),
+    })
 }
 
 /// The variable by which a process can be attributed to its attempt.

@@ -10,7 +10,7 @@
 //! *Not here*: what the daemon does (`stepd`), whom a report wakes (`watch`).
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -20,9 +20,10 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
 use rustix::process::Signal;
 
+use super::mail::{self, DATAGRAM_BYTES_MAX};
 use super::proc;
 use super::report::Report;
-use super::stepd::{self, DATAGRAM_BYTES_MAX, NOFILE_WORD};
+use super::stepd::{self, NOFILE_WORD};
 use super::watch::{Attempts, held};
 use crate::fault;
 
@@ -117,22 +118,22 @@ impl Link {
         self.moved.notify_all();
     }
 
-    /// Sends a name; when the daemon has just died, to the next one. `before` is told the
-    /// generation before each try. Blocks, so it belongs on the blocking pool.
+    /// Sends a name and the pipe that says when; when the daemon has just died, to the next one.
+    /// `before` is told the generation before each try. Blocks, so it belongs on the blocking pool.
     ///
     /// # Errors
     /// When there is no daemon within [`DAEMON_BOUND`] or it does not read.
-    pub fn send(&self, name: &str, before: impl Fn(u64)) -> io::Result<()> {
+    pub fn send(&self, name: &str, word: &OwnedFd, before: impl Fn(u64)) -> io::Result<()> {
         let deadline = crate::clock::monotonic() + DAEMON_BOUND;
         let mut after = 0;
         loop {
             let (socket, generation) = self.ready(after, deadline)?;
             before(generation);
             let sent = rustix::io::retry_on_intr(|| {
-                rustix::net::send(&socket, name.as_bytes(), SendFlags::NOSIGNAL)
+                mail::send(&socket, name, &[word.as_fd()], SendFlags::empty())
             });
             match sent {
-                Ok(_) => return Ok(()),
+                Ok(()) => return Ok(()),
                 Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => after = generation,
                 Err(e) => return Err(e.into()),
             }
@@ -260,10 +261,9 @@ impl Link {
     }
 
     fn await_ready(&self, socket: &OwnedFd) -> io::Result<()> {
-        if let Some(soft) = self.recipe.soft_nofile {
-            let hello = format!("{NOFILE_WORD}{soft}");
-            rustix::net::send(socket, hello.as_bytes(), SendFlags::NOSIGNAL)?;
-        }
+        let soft = self.recipe.soft_nofile.map(|soft| soft.to_string()).unwrap_or_default();
+        let greeting = format!("{NOFILE_WORD}{soft}");
+        rustix::net::send(socket, greeting.as_bytes(), SendFlags::NOSIGNAL)?;
         set_socket_timeout(socket, Timeout::Send, Some(SEND_BOUND))?;
         set_socket_timeout(socket, Timeout::Recv, Some(READY_BOUND))?;
         let mut buffer = [0; DATAGRAM_BYTES_MAX];
@@ -271,7 +271,12 @@ impl Link {
         if first.is_err() && self.kill_holder() {
             first = rustix::net::recv(socket, &mut buffer, RecvFlags::empty());
         }
-        let (count, _) = first?;
+        let count = match first {
+            Ok((count, _)) => count,
+            // Gone before it read anything.
+            Err(rustix::io::Errno::CONNRESET) => 0,
+            Err(e) => return Err(e.into()),
+        };
         let line = String::from_utf8_lossy(&buffer[..count]);
         if Report::parse(line.trim_end()) != Some(Report::Ready) {
             let log = self.recipe.data_dir.join("stepd.log");

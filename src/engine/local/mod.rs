@@ -3,9 +3,9 @@
 //! *Owns*: [`LocalEngine`]; below it the step daemon, the supervisors and the spool.
 //!
 //! ```text
-//! serve ──socketpair── step daemon ──fork── supervisor (one per attempt) ──posix_spawn── script
-//!   │ ▲                                        │ │
-//!   │ └──────── one pipe: started, ended ──────┘ │
+//! serve ──socketpair── step daemon ──socketpair── supervisor (an attempt's) ──posix_spawn── script
+//!   │ ▲                                           │ │
+//!   │ └────────── one pipe: started, ended ───────┘ │
 //!   └── spool/<key>/{order,script,state,control,exit}
 //! ```
 //!
@@ -15,9 +15,11 @@
 //!
 //! *Not here*: the words between them (`report`), who lives (`proc`), what follows (`actors`).
 
+mod crew;
 mod errands;
 mod launch;
 mod link;
+mod mail;
 mod pool;
 pub mod proc;
 mod remains;
@@ -26,6 +28,7 @@ mod spool;
 pub mod stepd;
 mod supervisor;
 mod sys;
+mod vigil;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -49,8 +52,8 @@ use self::link::{Link, Recipe};
 use self::pool::Pool;
 use self::proc::Identity;
 use self::remains::Traceless;
-use self::spool::{FREE_PREFIX, Folder, State};
-use self::watch::{Attempts, held};
+use self::spool::{End, FREE_PREFIX, Folder, State};
+use self::watch::{Attempts, Entry, held};
 use super::{Control, Engine, EngineError, Key, Later, Order, Sighting};
 use crate::fault;
 
@@ -145,6 +148,28 @@ impl LocalEngine {
         self.inner.link.daemon()
     }
 
+    /// Gives an order, away from the threads that answer requests. `word` is where the supervisor
+    /// hears when to start.
+    fn begin(&self, order: Order, word: OwnedFd, entry: Arc<Entry>) -> oneshot::Receiver<()> {
+        entry.under_way.store(true, Ordering::Release);
+        let (inner, hand) = (Arc::clone(&self.inner), self.inner.errands.lend_a_hand());
+        let (done, wait) = oneshot::channel::<()>();
+        tokio::task::spawn_blocking(move || {
+            let failure = inner.give_order(order, &word).err();
+            drop(word);
+            // The daemon will only tell of what it was sent.
+            let nobody_else_hints = failure.is_some() || entry.sent() == 0;
+            *held(&entry.failure) = failure;
+            entry.under_way.store(false, Ordering::Release);
+            if nobody_else_hints {
+                entry.hint.notify_one();
+            }
+            drop(done);
+            hand.run(|name| inner.take_back(name));
+        });
+        wait
+    }
+
     /// Work that touches files, away from the threads that answer requests.
     fn aside<T: Send + 'static>(
         &self,
@@ -165,7 +190,7 @@ impl Inner {
         Folder::new(&self.data_dir, name)
     }
 
-    fn launch(&self, order: Order) -> Result<(), EngineError> {
+    fn give_order(&self, order: Order, word: &OwnedFd) -> Result<(), EngineError> {
         let name = order.key.name();
         if !self.pool.write_order(&self.folder(&name), order)? {
             return Ok(());
@@ -173,7 +198,7 @@ impl Inner {
         fault::point(fault::LAUNCH_ORDER_WRITTEN);
         let entry = self.attempts.entry(&name);
         self.link
-            .send(&name, |generation| entry.set_sent(generation))
+            .send(&name, word, |generation| entry.set_sent(generation))
             .map_err(EngineError::Daemon)?;
         fault::point(fault::LAUNCH_SENT);
         Ok(())
@@ -198,8 +223,8 @@ impl Inner {
     fn reattach(&self, key: &Key) -> Result<Sighting, EngineError> {
         let name = key.name();
         let folder = self.folder(&name);
-        if let Some(record) = folder.read_exit()? {
-            return Ok(Sighting::Exited(record));
+        if let Some(end) = folder.read_exit()? {
+            return self.at_end(&name, end);
         }
         if key.boot_id != self.boot_id {
             return Ok(Sighting::OtherBoot);
@@ -217,8 +242,8 @@ impl Inner {
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
                 // Free: the supervisor is gone. It may have written its record since we looked.
-                if let Some(record) = folder.read_exit()? {
-                    return Ok(Sighting::Exited(record));
+                if let Some(end) = folder.read_exit()? {
+                    return self.at_end(&name, end);
                 }
                 *held(&self.attempts.entry(&name).lost) = Some(file);
                 fault::point(fault::LOST_LOCKED);
@@ -234,12 +259,27 @@ impl Inner {
         }
     }
 
+    /// What can be said of an attempt whose supervisor has written its last word.
+    fn at_end(&self, name: &str, end: End) -> Result<Sighting, EngineError> {
+        match end {
+            End::Record(record) => Ok(Sighting::Exited(record)),
+            End::Withdrawn => {
+                // As if there had never been an order: this one may be given again.
+                self.attempts.forget(name);
+                self.folder(name).remove()?;
+                Ok(Sighting::NeverStarted)
+            }
+        }
+    }
+
     /// What can be said of an attempt that has no `state`: it was never begun, or somebody took
     /// its folder away. An attempt that lives must not look unbegun: it would run twice.
     fn without_state(&self, name: &str, folder: &Folder) -> Result<Sighting, EngineError> {
         let unseen = |e| folder.error("state", e);
         let entry = self.attempts.entry(name);
-        if let Some(state) = held(&entry.seen).clone()
+        // After its end the same supervisor may serve another attempt.
+        if !entry.over.load(Ordering::Acquire)
+            && let Some(state) = held(&entry.seen).clone()
             && let Some(supervisor) = self.supervisor(&state)
         {
             if proc::find(supervisor).map_err(unseen)?.is_some() {
@@ -250,7 +290,10 @@ impl Inner {
         let over = entry.over.load(Ordering::Acquire);
         if over {
             // It may have written its record since we looked.
-            return Ok(folder.read_exit()?.map_or(Sighting::Lost, Sighting::Exited));
+            return match folder.read_exit()? {
+                Some(end) => self.at_end(name, end),
+                None => Ok(Sighting::Lost),
+            };
         }
         let under_way = entry.under_way.load(Ordering::Acquire);
         if under_way || entry.sent() != 0 && entry.sent() == self.link.generation() {
@@ -323,7 +366,11 @@ impl Inner {
         if let Some(supervisor) = self.supervisor(&state)
             && proc::find(supervisor).map_err(unseen)?.is_some()
         {
-            return Ok(remains::under_supervisor(supervisor));
+            let them = remains::under_supervisor(supervisor);
+            // If it has gone on to another attempt meanwhile, they are of that one.
+            let is_over = folder.has_exit()
+                || self.supervisor(&self.state(&name)?).is_none_or(|now| now != supervisor);
+            return Ok(if is_over { Vec::new() } else { them });
         }
         if folder.has_exit() {
             // Written when the last process was gone.
@@ -404,26 +451,40 @@ enum Stranger {
 }
 
 impl Engine for LocalEngine {
+    fn prepare(&self, order: Order) {
+        let entry = self.inner.attempts.entry(&order.key.name());
+        let mut word = held(&entry.word);
+        // Without a pipe nothing is ahead, and the launch says why.
+        if word.is_none()
+            && let Ok((theirs, ours)) = report::word()
+        {
+            *word = Some(ours);
+            drop(word);
+            drop(self.begin(order, theirs, entry));
+        }
+    }
+
+    fn launch_prepared(&self, key: &Key) -> bool {
+        self.inner.listen();
+        let entry = self.inner.attempts.get(&key.name());
+        let word = entry.and_then(|entry| held(&entry.word).take());
+        word.is_some_and(|word| report::give(&word).is_ok())
+    }
+
     fn launch(&self, order: Order) -> Later<'static, Result<(), EngineError>> {
         self.inner.listen();
+        let given = report::word().and_then(|(theirs, ours)| report::give(&ours).map(|()| theirs));
         let entry = self.inner.attempts.entry(&order.key.name());
-        entry.under_way.store(true, Ordering::Release);
-        let (inner, hand) = (Arc::clone(&self.inner), self.inner.errands.lend_a_hand());
-        let ((done, wait), ours) = (oneshot::channel::<()>(), Arc::clone(&entry));
-        tokio::task::spawn_blocking(move || {
-            let failure = inner.launch(order).err();
-            // The daemon will only tell of what it was sent.
-            let nobody_else_hints = failure.is_some() || ours.sent() == 0;
-            *held(&ours.failure) = failure;
-            ours.under_way.store(false, Ordering::Release);
-            if nobody_else_hints {
-                ours.hint.notify_one();
+        let done = match given {
+            Ok(theirs) => self.begin(order, theirs, Arc::clone(&entry)),
+            Err(e) => {
+                *held(&entry.failure) = Some(EngineError::Daemon(e));
+                entry.hint.notify_one();
+                oneshot::channel().1
             }
-            drop(done);
-            hand.run(|name| inner.take_back(name));
-        });
+        };
         Box::pin(async move {
-            let _done = wait.await;
+            let _done = done.await;
             held(&entry.failure).take().map_or(Ok(()), Err)
         })
     }

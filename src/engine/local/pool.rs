@@ -121,7 +121,7 @@ mod tests {
         let state = again.create_state().unwrap().unwrap();
         assert_eq!(state.metadata().unwrap().len(), 0);
         // A stale record that a power cut brought back names another attempt.
-        fs::write(again.file("exit"), used.exit_text(&record()).unwrap()).unwrap();
+        fs::write(again.file("exit"), used.exit_text(Some(&record())).unwrap()).unwrap();
         assert_eq!(again.read_exit().unwrap(), None);
     }
 }

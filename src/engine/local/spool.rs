@@ -55,11 +55,20 @@ pub struct OrderText {
     script: Vec<u8>,
 }
 
-/// `exit`: the record, and whose it is.
+/// `exit`: the record, if there was a start, and whose it is.
 #[derive(Debug, Serialize, Deserialize)]
 struct ExitFile<'a> {
     key: Cow<'a, str>,
-    record: Cow<'a, ExitRecord>,
+    record: Option<Cow<'a, ExitRecord>>,
+}
+
+/// What `exit` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// This is how it ended.
+    Record(ExitRecord),
+    /// The supervisor had the order, but not the word, and never will.
+    Withdrawn,
 }
 
 /// What `state` says so far.
@@ -354,29 +363,45 @@ impl Folder {
     /// # Errors
     /// When the system refuses; trying again is safe.
     pub fn write_exit(&self, record: &ExitRecord) -> Result<(), EngineError> {
-        self.fill("exit.tmp", &self.exit_text(record)?)?;
+        self.put_exit(&self.exit_text(Some(record))?)
+    }
+
+    /// Writes that nothing was started and nothing will be.
+    ///
+    /// # Errors
+    /// When the system refuses; trying again is safe.
+    pub fn write_withdrawn(&self) -> Result<(), EngineError> {
+        self.put_exit(&self.exit_text(None)?)
+    }
+
+    fn put_exit(&self, text: &[u8]) -> Result<(), EngineError> {
+        self.fill("exit.tmp", text)?;
         fs::rename(self.file("exit.tmp"), self.file("exit")).map_err(|e| self.error("exit", e))
     }
 
-    /// The text of an exit record of this folder.
+    /// The text of an exit record of this folder; without one, of an order that was withdrawn.
     ///
     /// # Errors
     /// Never: a record has no key that JSON cannot hold.
-    pub fn exit_text(&self, record: &ExitRecord) -> Result<Vec<u8>, EngineError> {
-        let file = ExitFile { key: self.name().into(), record: Cow::Borrowed(record) };
+    pub fn exit_text(&self, record: Option<&ExitRecord>) -> Result<Vec<u8>, EngineError> {
+        let file = ExitFile { key: self.name().into(), record: record.map(Cow::Borrowed) };
         serde_json::to_vec(&file).map_err(|e| self.error("exit", e.into()))
     }
 
-    /// Reads the exit record: `None` when there is none, or none that can be trusted: torn,
+    /// Reads what is in `exit`: `None` when there is nothing, or nothing that can be trusted: torn,
     /// or of another attempt (a power cut can bring back what a file held before).
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn read_exit(&self) -> Result<Option<ExitRecord>, EngineError> {
+    pub fn read_exit(&self) -> Result<Option<End>, EngineError> {
         match fs::read(self.file("exit")) {
             Ok(text) => {
                 let file: Option<ExitFile<'_>> = serde_json::from_slice(&text).ok();
-                Ok(file.filter(|f| f.key == self.name()).map(|f| f.record.into_owned()))
+                let ours = file.filter(|file| file.key == self.name());
+                Ok(ours.map(|file| match file.record {
+                    Some(record) => End::Record(record.into_owned()),
+                    None => End::Withdrawn,
+                }))
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(self.error("exit", e)),

@@ -4,16 +4,15 @@
 //! *Owns*: `stepd.lock` (held for life), `stepd.log`, the creation of every `state` file.
 //!
 //! *Promises*: there is one step daemon per data folder, and it says `Ready` only when that is
-//! so; an attempt whose `state` exists is never forked again; it ends when the server's
+//! so; an attempt whose `state` exists is never launched again; it ends when the server's
 //! socket closes, after the orders already sent, while supervisors and scripts go on.
 //!
-//! *Not here*: the server's end of the socket (`link`), the life of one attempt
-//! (`supervisor`).
+//! *Not here*: the server's end of the socket (`link`), who gets an order (`crew`), the life of one
+//! attempt (`supervisor`).
 //!
 //! Called as `downbeat stepd --data-dir <absolute folder>` with a SEQPACKET socket as standard
 //! input and the pipe of all supervisors as standard output; only `link` does that.
 
-use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -23,24 +22,24 @@ use std::process;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::FlockOperation;
-use rustix::net::{RecvFlags, SendFlags};
-use rustix::thread::CpuSet;
+use rustix::net::SendFlags;
 
+use super::crew::{Crew, Outfit};
+use super::mail;
 use super::proc;
 use super::report::Report;
 use super::spool::{EXIT_VERSION, Folder, State};
-use super::supervisor::{self, Post};
+use super::supervisor;
 use super::sys;
 use crate::clock;
 use crate::engine::ExitRecord;
 use crate::fault;
-use crate::kernel::job::{ExitCode, Usage};
+use crate::kernel::job::Usage;
 
-/// The longest datagram either side sends: a key's name, or some lines of reports.
-pub const DATAGRAM_BYTES_MAX: usize = 4096;
 /// A log that has grown beyond this is begun anew: it is for the last accident.
 const LOG_BYTES_MAX: u64 = 1024 * 1024;
-/// First word of the server's first message: the soft limit of open files for scripts.
+/// First word of the server's first message; then the soft limit of open files for scripts, or
+/// nothing.
 pub const NOFILE_WORD: &str = "nofile ";
 
 /// The whole life of a step daemon. `data_dir` is absolute; standard input is the server's
@@ -60,27 +59,27 @@ pub fn main(data_dir: &Path) -> process::ExitCode {
 fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
     sys::block_all_signals();
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
-    let report_out = io::stdout().as_fd().try_clone_to_owned()?;
+    let report = io::stdout().as_fd().try_clone_to_owned()?;
     let nothing = OpenOptions::new().read(true).write(true).open("/dev/null")?;
     sys::replace_stdin_and_stdout(nothing.as_fd())?;
     let _ = rustix::process::setsid();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     std::env::set_current_dir("/")?;
+    let Some(soft_nofile) = greeting(&socket)? else { return Ok(()) };
     let boot_id = proc::boot_id()?;
     let _lock = take_lock(data_dir, &boot_id)?;
     fault::point(fault::DAEMON_LOCKED);
     warm_up();
-    let mut daemon = Daemon {
-        may_lower_oom_score: supervisor::may_lower_oom_score(),
+    let crew = Crew::new(Outfit {
         data_dir: data_dir.to_owned(),
         boot_id,
         all_cpus: rustix::thread::sched_getaffinity(None)?,
-        soft_nofile: None,
-        ended: sys::child_signals()?,
-        socket,
-        report_out,
-        supervisors: HashMap::new(),
-    };
+        soft_nofile,
+        oom_score: supervisor::oom_score_if_it_may_be_lowered(),
+        report,
+    })?;
+    let ended = sys::child_signals()?;
+    let mut daemon = Daemon { data_dir: data_dir.to_owned(), socket, ended, crew };
     if daemon.send(Report::Ready.line().as_bytes()) { daemon.attend(log) } else { Ok(()) }
 }
 
@@ -89,6 +88,14 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
 fn warm_up() {
     #[cfg(target_arch = "x86_64")]
     let _ = std::arch::is_x86_feature_detected!("avx2");
+}
+
+/// The server's first word: the soft limit of open files for scripts, if it names one. `None` when
+/// it has gone without a word.
+fn greeting(socket: &OwnedFd) -> io::Result<Option<Option<u64>>> {
+    let said = rustix::io::retry_on_intr(|| mail::receive(socket))?;
+    let soft = said.as_ref().and_then(|(text, _)| text.strip_prefix(NOFILE_WORD));
+    Ok(soft.map(|soft| soft.parse().ok()))
 }
 
 /// Waits for the lock and writes who holds it, so that a server can end one that hangs.
@@ -113,22 +120,18 @@ pub const LOCK_FILE: &str = "stepd.lock";
 
 struct Daemon {
     data_dir: PathBuf,
-    boot_id: String,
-    all_cpus: CpuSet,
-    soft_nofile: Option<u64>,
-    may_lower_oom_score: bool,
     socket: OwnedFd,
-    /// What supervisors write to; it does not come by here.
-    report_out: OwnedFd,
     ended: OwnedFd,
-    /// Those that have not been reaped: pid and attempt.
-    supervisors: HashMap<i32, String>,
+    crew: Crew,
 }
 
 impl Daemon {
     /// Until the server closes its end.
     fn attend(&mut self, log: &mut Log) -> io::Result<()> {
         loop {
+            if let Err(e) = self.crew.keep_a_spare() {
+                log.say(&format!("no supervisor is forked ahead: {e}"));
+            }
             let (server, child) = {
                 let mut fds = [
                     PollFd::new(&self.socket, PollFlags::IN),
@@ -162,12 +165,10 @@ impl Daemon {
         let mut signal = [0; 128];
         let _ = rustix::io::read(&self.ended, &mut signal);
         while let sys::Reaped::Child(pid, code, _) = sys::reap() {
-            let Some(name) = self.supervisors.remove(&pid) else { continue };
-            if code != (ExitCode { code: supervisor::TOLD, signal: 0 }) {
-                log.say(&format!("the supervisor of {name} ended with {code}"));
-                if !self.send(Report::Ended(name).line().as_bytes()) {
-                    return false;
-                }
+            let Some(name) = self.crew.has_ended(pid, code) else { continue };
+            log.say(&format!("the supervisor of {name} ended with {code}"));
+            if !self.send(Report::Ended(name).line().as_bytes()) {
+                return false;
             }
         }
         true
@@ -175,32 +176,30 @@ impl Daemon {
 
     /// Takes one message of the server; answers false at its end.
     fn take_order(&mut self, log: &mut Log) -> io::Result<bool> {
-        let mut buffer = [0; DATAGRAM_BYTES_MAX];
-        let count = match rustix::net::recv(&self.socket, &mut buffer, RecvFlags::empty()) {
-            Ok((0, _)) | Err(rustix::io::Errno::CONNRESET) => return Ok(false),
-            Ok((count, _)) => count,
+        let (name, files) = match mail::receive(&self.socket) {
+            Ok(Some(order)) => order,
+            Ok(None) | Err(rustix::io::Errno::CONNRESET) => return Ok(false),
             Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => return Ok(true),
             Err(e) => return Err(e.into()),
         };
-        let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
-        if let Some(soft) = text.strip_prefix(NOFILE_WORD) {
-            self.soft_nofile = soft.parse().ok();
+        let Ok([word]) = <[OwnedFd; 1]>::try_from(files) else {
+            log.say(&format!("{name:?} came without a pipe"));
+            return Ok(true);
+        };
+        if name.contains('/') || name.starts_with('.') {
+            log.say(&format!("{name:?} is not the name of an attempt"));
             return Ok(true);
         }
-        if text.contains('/') || text.starts_with('.') {
-            log.say(&format!("{text:?} is not the name of an attempt"));
-            return Ok(true);
-        }
-        match self.launch(&text, log) {
+        match self.launch(&name, &word, log) {
             Ok(()) => Ok(true),
             Err(e) => {
-                log.say(&format!("{text} was not started: {e}"));
-                Ok(self.send(Report::NotTaken(text).line().as_bytes()))
+                log.say(&format!("{name} was not started: {e}"));
+                Ok(self.send(Report::NotTaken(name).line().as_bytes()))
             }
         }
     }
 
-    fn launch(&mut self, name: &str, log: &mut Log) -> io::Result<()> {
+    fn launch(&mut self, name: &str, word: &OwnedFd, log: &mut Log) -> io::Result<()> {
         fault::point(fault::LAUNCH_TAKEN);
         let folder = Folder::new(&self.data_dir, name);
         let Some(state) = folder.create_state()? else {
@@ -208,27 +207,12 @@ impl Daemon {
             self.send(Report::Changed(name.to_owned()).line().as_bytes());
             return Ok(());
         };
-        let post = Post {
-            name: name.to_owned(),
-            folder: folder.clone(),
-            state,
-            report: self.report_out.try_clone()?,
-            boot_id: self.boot_id.clone(),
-            soft_nofile: self.soft_nofile,
-            all_cpus: self.all_cpus,
-            may_lower_oom_score: self.may_lower_oom_score,
-            owed: Vec::new(),
-        };
         fault::point(fault::LAUNCH_STATE_LOCKED);
-        // The parent's copy of the post, its lock and pipe included, goes with this closure.
-        match sys::fork(move || supervisor::run(post)) {
-            Ok(pid) => {
-                fault::point(fault::LAUNCH_FORKED);
-                self.supervisors.insert(pid, name.to_owned());
-            }
+        match self.crew.hand_over(name, &state, word) {
+            Ok(()) => fault::point(fault::LAUNCH_HANDED_OVER),
             Err(e) => {
                 // `state` exists, so nobody will try again: this is its end, said as one.
-                log.say(&format!("{name}: fork: {e}"));
+                log.say(&format!("{name}: no supervisor: {e}"));
                 let record = ExitRecord {
                     version: EXIT_VERSION,
                     exit_code: None,

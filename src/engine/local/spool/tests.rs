@@ -4,7 +4,7 @@
 //!
 //! *Promises*: a torn, foreign or newer file is never taken for a true one.
 //!
-//! *Not here*: who writes and who reads (`tests/engine_conformance.rs`).
+//! *Not here*: who writes and who reads (`tests/engine_conformance`).
 
 use super::*;
 use crate::engine::{Key, StreamFile};

@@ -8,6 +8,9 @@
 //! *Not here*: small parts of the local engine (tests beside their code).
 #![allow(clippy::unwrap_used)]
 
+mod prepared;
+mod supervisors;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::future::Future;

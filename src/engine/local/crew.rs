@@ -1,0 +1,153 @@
+//! *Purpose*: the supervisors of a step daemon: who is at work, who waits for an order, when
+//! another is needed.
+//!
+//! *Owns*: the fork of every supervisor, the sockets over which each gets its orders.
+//!
+//! *Promises*: an order goes to one who has nothing else to do, and if there is none to a new one;
+//! one spare supervisor is forked ahead, so that no launch waits for a fork; who dies over an
+//! attempt is known by that attempt's name.
+//!
+//! *Not here*: what a supervisor does (`supervisor`), which attempts may be launched (`stepd`).
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, socketpair};
+use rustix::pipe::PipeFlags;
+use rustix::thread::CpuSet;
+
+use super::mail;
+use super::supervisor::{self, Station};
+use super::sys;
+use crate::kernel::job::ExitCode;
+
+/// Pids read at a time from those that rest.
+const PIDS_READ: usize = 64;
+
+/// What every supervisor of this daemon is given.
+pub struct Outfit {
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// This boot.
+    pub boot_id: String,
+    /// The CPUs of an unpinned process.
+    pub all_cpus: CpuSet,
+    /// The soft limit of open files that scripts shall have.
+    pub soft_nofile: Option<u64>,
+    /// See [`Station::oom_score`].
+    pub oom_score: Option<String>,
+    /// The pipe of all supervisors; what they say does not come by here.
+    pub report: OwnedFd,
+}
+
+/// All supervisors that have not been reaped.
+pub struct Crew {
+    outfit: Outfit,
+    /// Where they say that they rest, read only when somebody is needed: no wake-up for it.
+    rested: OwnedFd,
+    rested_out: OwnedFd,
+    members: HashMap<i32, Member>,
+    /// Those known to wait for an order; the last to come is the first to go, its memory is warm.
+    idle: Vec<i32>,
+}
+
+struct Member {
+    orders: OwnedFd,
+    /// The attempt it was given last and has not been seen to rest from.
+    at_work: Option<String>,
+}
+
+impl Crew {
+    /// Nobody yet.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub fn new(outfit: Outfit) -> io::Result<Crew> {
+        let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
+        let (rested, rested_out) = rustix::pipe::pipe_with(flags)?;
+        Ok(Crew { outfit, rested, rested_out, members: HashMap::new(), idle: Vec::new() })
+    }
+
+    /// Gives an attempt, its lock and the pipe that says when to a supervisor.
+    ///
+    /// # Errors
+    /// When there is none to spare and the system refuses another.
+    pub fn hand_over(&mut self, name: &str, state: &File, word: &OwnedFd) -> io::Result<()> {
+        self.see_who_rests();
+        // One whose rest is over takes no order; its end will be told.
+        while let Some(pid) = self.idle.pop() {
+            if self.give(pid, name, state, word).is_ok() {
+                return Ok(());
+            }
+        }
+        let pid = self.fork()?;
+        self.give(pid, name, state, word)
+    }
+
+    /// Forks one ahead, if nobody waits for an order.
+    ///
+    /// # Errors
+    /// When the system refuses; whoever is needed is then forked when needed.
+    pub fn keep_a_spare(&mut self) -> io::Result<()> {
+        self.see_who_rests();
+        if self.idle.is_empty() {
+            let pid = self.fork()?;
+            self.idle.push(pid);
+        }
+        Ok(())
+    }
+
+    /// One has ended and was reaped. Answers with the attempt of whose end nobody was told.
+    pub fn has_ended(&mut self, pid: i32, code: ExitCode) -> Option<String> {
+        self.see_who_rests();
+        self.idle.retain(|one| *one != pid);
+        let told = code == ExitCode { code: supervisor::TOLD, signal: 0 };
+        self.members.remove(&pid)?.at_work.filter(|_| !told)
+    }
+
+    fn see_who_rests(&mut self) {
+        let mut pids = [0; PIDS_READ * size_of::<i32>()];
+        while let Ok(count @ 1..) = rustix::io::read(&self.rested, &mut pids) {
+            for pid in pids[..count].as_chunks().0 {
+                let pid = i32::from_ne_bytes(*pid);
+                if let Some(member) = self.members.get_mut(&pid)
+                    && member.at_work.take().is_some()
+                {
+                    self.idle.push(pid);
+                }
+            }
+        }
+    }
+
+    fn give(&mut self, pid: i32, name: &str, state: &File, word: &OwnedFd) -> io::Result<()> {
+        let nobody = || io::Error::from(io::ErrorKind::NotFound);
+        let member = self.members.get_mut(&pid).ok_or_else(nobody)?;
+        // Its socket is empty, so this never waits.
+        mail::send(&member.orders, name, &[state.as_fd(), word.as_fd()], SendFlags::DONTWAIT)?;
+        member.at_work = Some(name.to_owned());
+        Ok(())
+    }
+
+    fn fork(&mut self) -> io::Result<i32> {
+        let (kind, flags) = (SocketType::SEQPACKET, SocketFlags::CLOEXEC);
+        let (ours, orders) = socketpair(AddressFamily::UNIX, kind, flags, None)?;
+        let outfit = &self.outfit;
+        let station = Station {
+            data_dir: outfit.data_dir.clone(),
+            orders,
+            rested: self.rested_out.try_clone()?,
+            report: outfit.report.try_clone()?,
+            boot_id: outfit.boot_id.clone(),
+            soft_nofile: outfit.soft_nofile,
+            all_cpus: outfit.all_cpus,
+            oom_score: outfit.oom_score.clone(),
+        };
+        // The parent's copy of the station goes with this closure.
+        let pid = sys::fork(move || supervisor::run(&station))?;
+        self.members.insert(pid, Member { orders: ours, at_work: None });
+        Ok(pid)
+    }
+}

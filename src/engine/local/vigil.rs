@@ -1,0 +1,249 @@
+//! *Purpose*: watching over one script that was started, until no process of it is left.
+//!
+//! *Owns*: the time limit, TERM → grace → KILL, the reaping of the whole tree and what it used.
+//!
+//! *Promises*: the limit is kept while no server runs, on the monotonic clock; a record comes only
+//! when no process of the tree is left; a script that ends by itself leaves no survivor.
+//!
+//! *Not here*: starting the script (`launch`), what becomes of the record (`supervisor`).
+
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
+
+use super::proc;
+use super::report::Report;
+use super::spool::{EXIT_VERSION, OrderFile, State};
+use super::supervisor::{Post, RECORD_PAUSE, hint, note, protect, settle};
+use super::sys;
+use crate::clock;
+use crate::engine::{ExitRecord, Handle, Stop};
+use crate::fault;
+use crate::kernel::job::{ExitCode, Usage};
+
+/// How long a start is kept back. Whoever hears of a script that has ended by then hears of one
+/// thing instead of two, and the end holds the start: each word wakes three processes, and the
+/// server would make a start durable that nobody has seen before its end.
+const START_PAUSE: Duration = Duration::from_millis(5);
+/// Between two sweeps of a dying tree when no child's end was reported: an orphan that is
+/// handed up to us comes without a signal. Doubles up to [`SWEEP_PAUSE_MAX`], because a
+/// process stuck in the kernel may take long.
+const SWEEP_PAUSE: Duration = Duration::from_millis(5);
+/// See [`SWEEP_PAUSE`].
+const SWEEP_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// After so many sweeps we are in a race against something that forks: ask for more CPU.
+const SWEEPS_BEFORE_PRIORITY: u32 = 3;
+/// The priority then asked for (refused to ordinary users, who go on as before).
+const RACE_NICE: i32 = -15;
+
+/// Where the attempt stands.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// The script runs, perhaps until a limit.
+    Running { limit: Option<Instant> },
+    /// TERM was sent; whoever is left at `kill_at` is killed.
+    Ending { since: Instant, kill_at: Instant },
+    /// Everything is being killed.
+    Killing { sweeps: u32, pause: Duration },
+}
+
+/// One attempt under watch.
+pub struct Vigil<'a, 'b> {
+    post: &'a mut Post<'b>,
+    file: &'a OrderFile,
+    me: i32,
+    script: i32,
+    phase: Phase,
+    /// Until when the start is not told.
+    untold: Option<Instant>,
+    stop: Option<Stop>,
+    exit_code: Option<ExitCode>,
+    usage: Usage,
+}
+
+impl<'a, 'b> Vigil<'a, 'b> {
+    /// Over `script`, a child of `me`, which has just been started.
+    pub fn begin(post: &'a mut Post<'b>, file: &'a OrderFile, me: i32, script: i32) -> Self {
+        let started = clock::monotonic();
+        let limit = file.order.limit_s.and_then(|s| started.checked_add(seconds(s)));
+        Vigil {
+            post,
+            file,
+            me,
+            script,
+            phase: Phase::Running { limit },
+            untold: started.checked_add(START_PAUSE),
+            stop: None,
+            exit_code: None,
+            usage: Usage::default(),
+        }
+    }
+
+    /// Returns when no process of the script's tree is left.
+    pub fn until_the_end(mut self, handle: Handle) -> ExitRecord {
+        while self.reap_all() {
+            if self.exit_code.is_some() && matches!(self.phase, Phase::Running { .. }) {
+                self.phase = Phase::Killing { sweeps: 0, pause: SWEEP_PAUSE };
+            }
+            let mut timeout = self.act();
+            if let Some(left) = self.tell_start() {
+                timeout = Some(timeout.map_or(left, |due| due.min(left)));
+            }
+            if !self.post.owed.is_empty() {
+                timeout = Some(timeout.map_or(RECORD_PAUSE, |due| due.min(RECORD_PAUSE)));
+            }
+            let poked = sys::wait_child_or_poke(timeout);
+            // Until now nobody could know whom to poke.
+            let told_late = settle(self.post);
+            if told_late {
+                let _heard =
+                    hint(&self.post.station.report, &Report::Changed(self.post.name.clone()));
+            }
+            if poked || told_late {
+                self.read_control();
+            }
+        }
+        ExitRecord {
+            version: EXIT_VERSION,
+            exit_code: self.exit_code,
+            stop: self.stop,
+            launch_error: None,
+            handle: Some(handle),
+            end_time: clock::now(),
+            usage: self.usage,
+        }
+    }
+
+    /// Tells the start once it is due; answers how long until then.
+    fn tell_start(&mut self) -> Option<Duration> {
+        let left = self.untold?.saturating_duration_since(clock::monotonic());
+        if !left.is_zero() {
+            return Some(left);
+        }
+        self.untold = None;
+        protect(self.post);
+        let _heard = hint(&self.post.station.report, &Report::Changed(self.post.name.clone()));
+        None
+    }
+
+    /// Takes every ended child; answers whether any process is left.
+    fn reap_all(&mut self) -> bool {
+        loop {
+            match sys::reap() {
+                sys::Reaped::NoneReady => return true,
+                sys::Reaped::NoChildren => return false,
+                sys::Reaped::Child(pid, code, used) => {
+                    self.usage.user_us = self.usage.user_us.saturating_add(used.user_us);
+                    self.usage.system_us = self.usage.system_us.saturating_add(used.system_us);
+                    self.usage.max_rss_bytes = self.usage.max_rss_bytes.max(used.max_rss_bytes);
+                    // Orphans may come to carry the script's number once it is free.
+                    if pid == self.script && self.exit_code.is_none() {
+                        self.exit_code = Some(code);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what is due; answers how long to wait for the next thing to be due.
+    fn act(&mut self) -> Option<Duration> {
+        let now = clock::monotonic();
+        match self.phase {
+            Phase::Running { limit: None } => None,
+            Phase::Running { limit: Some(limit) } if now < limit => Some(limit - now),
+            Phase::Running { .. } => {
+                self.begin_to_end(Stop::TimeLimit, self.file.order.kill_grace_s);
+                Some(Duration::ZERO)
+            }
+            Phase::Ending { kill_at, .. } if now < kill_at => Some(kill_at - now),
+            Phase::Ending { .. } => {
+                self.phase = Phase::Killing { sweeps: 0, pause: SWEEP_PAUSE };
+                Some(Duration::ZERO)
+            }
+            Phase::Killing { sweeps, pause } => {
+                if sweeps == SWEEPS_BEFORE_PRIORITY {
+                    let _ = rustix::process::setpriority_process(None, RACE_NICE);
+                    self.post.unfit = true;
+                }
+                self.sweep();
+                let longer = (pause * 2).min(SWEEP_PAUSE_MAX);
+                self.phase = Phase::Killing { sweeps: sweeps.saturating_add(1), pause: longer };
+                Some(pause)
+            }
+        }
+    }
+
+    /// The server poked: what does it wish now?
+    fn read_control(&mut self) {
+        let wish = self.post.folder.read_control();
+        if !wish.cancel {
+            return;
+        }
+        let grace = wish.kill_grace_s.unwrap_or(self.file.order.kill_grace_s);
+        match self.phase {
+            Phase::Running { .. } => self.begin_to_end(Stop::Cancelled, grace),
+            // A repeated cancel may shorten the grace, counted from the first; the reason of
+            // the stop stays what it was.
+            Phase::Ending { since, kill_at } => {
+                let sooner = since.checked_add(seconds(grace)).unwrap_or(kill_at).min(kill_at);
+                self.phase = Phase::Ending { since, kill_at: sooner };
+            }
+            Phase::Killing { .. } => {}
+        }
+    }
+
+    fn begin_to_end(&mut self, stop: Stop, grace_s: u32) {
+        let (before, after) = match stop {
+            Stop::Cancelled => (fault::CANCEL_READ, fault::CANCEL_TERM_SENT),
+            Stop::TimeLimit => (fault::LIMIT_REACHED, fault::LIMIT_TERM_SENT),
+        };
+        fault::point(before);
+        let since = clock::monotonic();
+        let kill_at = since.checked_add(seconds(grace_s)).unwrap_or(since);
+        self.stop = Some(stop);
+        self.phase = Phase::Ending { since, kill_at };
+        note(self.post, State::stopping_line(stop));
+        let _heard = hint(&self.post.station.report, &Report::Changed(self.post.name.clone()));
+        self.signal_group(Signal::TERM);
+        // Whoever left the script's group is asked too; whoever is stopped must wake to hear.
+        proc::visit_descendants(self.me, |seen| {
+            if seen.group != self.script {
+                proc::signal(seen.identity, Signal::TERM);
+                proc::signal(seen.identity, Signal::CONT);
+            }
+        });
+        self.signal_group(Signal::CONT);
+        fault::point(after);
+    }
+
+    /// Kills everything that can be found. Fast things first: one call kills the whole group
+    /// at an instant between forks, our own children cannot have been mistaken (we have not
+    /// reaped them); then the rest of the tree, each verified.
+    fn sweep(&self) {
+        self.signal_group(Signal::KILL);
+        for child in proc::children(self.me) {
+            if let Some(pid) = Pid::from_raw(child) {
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
+            }
+        }
+        proc::visit_descendants(self.me, |seen| {
+            if seen.parent != self.me {
+                proc::signal(seen.identity, Signal::KILL);
+            }
+        });
+    }
+
+    /// Signals the script's process group, as long as its number cannot mean another: while
+    /// the script, or another child of ours in its group, is not reaped.
+    fn signal_group(&self, signal: Signal) {
+        let ours = |child: &i32| proc::stat(*child).is_some_and(|s| s.group == self.script);
+        let held = self.exit_code.is_none() || proc::children(self.me).iter().any(ours);
+        if let Some(group) = Pid::from_raw(self.script).filter(|_| held) {
+            let _ = rustix::process::kill_process_group(group, signal);
+        }
+    }
+}
+
+fn seconds(s: u32) -> Duration {
+    Duration::from_secs(u64::from(s))
+}
