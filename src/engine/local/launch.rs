@@ -136,6 +136,9 @@ pub const KEY_VARIABLE: &str = "DOWNBEAT_KEY";
 /// Keeps this process on these CPUs; answers whether that was possible. A CPU that this
 /// machine does not have (a server told to count more than there are) pins nothing.
 pub fn pin(cpus: &[CpuId]) -> bool {
+    if cpus.is_empty() {
+        return false;
+    }
     let mut set = CpuSet::new();
     for cpu in cpus {
         let cpu = usize::try_from(cpu.0).unwrap_or(usize::MAX);

@@ -263,7 +263,8 @@ impl Link {
     fn await_ready(&self, socket: &OwnedFd) -> io::Result<()> {
         let soft = self.recipe.soft_nofile.map(|soft| soft.to_string()).unwrap_or_default();
         let greeting = format!("{NOFILE_WORD}{soft}");
-        rustix::net::send(socket, greeting.as_bytes(), SendFlags::NOSIGNAL)?;
+        // One that is gone already is heard of below.
+        let _sent = rustix::net::send(socket, greeting.as_bytes(), SendFlags::NOSIGNAL);
         set_socket_timeout(socket, Timeout::Send, Some(SEND_BOUND))?;
         set_socket_timeout(socket, Timeout::Recv, Some(READY_BOUND))?;
         let mut buffer = [0; DATAGRAM_BYTES_MAX];

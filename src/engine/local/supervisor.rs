@@ -3,10 +3,10 @@
 //! *Owns*: one attempt at a time, from its launch to its exit record, and what must be as new
 //! before it takes another.
 //!
-//! *Promises*: no script starts before the word; a record is written only when no process of the tree is left, and another order
-//! taken only after that; a cancel found before the spawn means that no script ever starts; no
-//! signal but KILL and the server's poke moves it. What a full disk does not take is kept and
-//! written later; a folder that was deleted is made again for the record.
+//! *Promises*: no script starts before the word; a record is written only when no process of the
+//! tree is left, and another order taken only after that; a cancel found before the spawn means
+//! that no script ever starts; no signal but KILL and the server's poke moves it. What a full disk
+//! does not take is kept and written later; a folder that was deleted is made again for the record.
 //!
 //! *Not here*: starting the script (`launch`), watching over it (`vigil`), who gives orders
 //! (`crew`), what the record means (`kernel`).
@@ -25,16 +25,18 @@ use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::CpuSet;
 
+use super::launch;
 use super::launch::Prepared;
 use super::mail;
 use super::proc::{self, Identity};
 use super::report::Report;
 use super::spool::{EXIT_VERSION, Folder, OrderFile, State};
+use super::sys::{self, Inherit};
 use super::vigil::Vigil;
-use super::{launch, sys};
 use crate::clock;
 use crate::engine::{ExitRecord, Handle, Stop};
 use crate::fault;
+use crate::kernel::ids::CpuId;
 use crate::kernel::job::Usage;
 use crate::kernel::time::Time;
 
@@ -89,9 +91,18 @@ pub struct Post<'a> {
     pub word: OwnedFd,
     /// What `state` did not take yet.
     pub owed: Vec<u8>,
-    /// Whether this process is protected from the out-of-memory killer, as scripts shall not be.
-    pub protected: bool,
-    /// Whether it has made itself what no script must inherit.
+    /// What a script would inherit.
+    pub traits: &'a mut Traits,
+}
+
+/// What this process has made of itself since it was forked.
+#[derive(Default)]
+pub struct Traits {
+    /// Whether it is protected from the out-of-memory killer.
+    protected: bool,
+    /// The CPUs it keeps to; all when there are none.
+    confined_to: Vec<CpuId>,
+    /// Whether there is more, which cannot be taken back.
     pub unfit: bool,
 }
 
@@ -122,23 +133,17 @@ pub fn run(station: &Station) -> i32 {
         let limit = Rlimit { current: Some(soft), maximum: hard };
         let _ = rustix::process::setrlimit(Resource::Nofile, limit);
     }
+    sys::answer_promptly(Inherit::Not);
+    let mut traits = Traits::default();
     let mut has_served = false;
     while let Some((name, state, word)) = next_order(orders, has_served) {
         let folder = Folder::new(&station.data_dir, &name);
-        let post = Post {
-            station,
-            name,
-            folder,
-            state,
-            word,
-            owed: Vec::new(),
-            protected: false,
-            unfit: false,
-        };
+        let post =
+            Post { station, name, folder, state, word, owed: Vec::new(), traits: &mut traits };
         match serve(post) {
             Served::Untold => return i32::from(UNTOLD),
-            Served::Unfit => break,
-            Served::Fit => {}
+            Served::Told if traits.unfit => break,
+            Served::Told => {}
         }
         has_served = true;
         let word = me.as_raw_nonzero().get().to_ne_bytes();
@@ -175,10 +180,8 @@ fn next_order(orders: &OwnedFd, has_served: bool) -> Option<(String, File, Owned
 enum Served {
     /// Nobody was told of the end.
     Untold,
-    /// All is told, but a script must not inherit from this process any more.
-    Unfit,
-    /// As new.
-    Fit,
+    /// All is told that there is to tell.
+    Told,
 }
 
 fn serve(mut post: Post<'_>) -> Served {
@@ -187,19 +190,16 @@ fn serve(mut post: Post<'_>) -> Served {
     });
     let Some(record) = record else {
         withdraw(&post);
-        return Served::Fit;
+        return Served::Told;
     };
     fault::point(fault::EXITED_REAPED);
     let kept = keep(&post, &record);
     fault::point(fault::EXITED_RECORDED);
-    let Post { station, state, name, protected, unfit, .. } = post;
+    let Post { station, state, name, .. } = post;
     // First the lock, then the word: whoever hears of the end finds the lock free.
     drop(state);
-    if !hint(&station.report, &Report::Ended(name)) || !kept {
-        return Served::Untold;
-    }
-    let ordinary = !protected || station.oom_score.as_deref().is_some_and(set_oom_score);
-    if ordinary && !unfit { Served::Fit } else { Served::Unfit }
+    let told = hint(&station.report, &Report::Ended(name));
+    if told && kept { Served::Told } else { Served::Untold }
 }
 
 /// From the order to the record, or to a sentence why no script was started; nothing when the
@@ -211,12 +211,7 @@ fn attempt(post: &mut Post<'_>) -> Result<Option<ExitRecord>, String> {
     // line can rely on its wish being read.
     note(post, &State::supervisor_line(me, &post.station.boot_id));
     let file = post.folder.read_order().map_err(|e| e.to_string())?;
-    let pinned = file.order.pin && launch::pin(&file.order.cpus);
     let started = start_at_the_word(post, &file);
-    if pinned {
-        // Only the script is confined; a supervisor must be able to outrun it.
-        let _ = rustix::thread::sched_setaffinity(None, &post.station.all_cpus);
-    }
     drop(std::env::set_current_dir("/"));
     let (pid, start_time) = match started? {
         Start::Spawned(pid, start_time) => (pid, start_time),
@@ -244,6 +239,7 @@ enum Start {
 /// Makes ready, waits for the word, starts the script. As long as the server's own disk is full
 /// nothing has run and nothing is the job's fault, so this waits for room.
 fn start_at_the_word(post: &mut Post<'_>, file: &OrderFile) -> Result<Start, String> {
+    become_like_the_script(post, file)?;
     // What fails before the word is tried again after it.
     let mut ahead = Prepared::make(file, &post.folder, &post.name).ok();
     fault::point(fault::LAUNCH_READY);
@@ -298,10 +294,40 @@ fn withdraw(post: &Post<'_>) {
     }
 }
 
-/// Protects this process from the out-of-memory killer. Not before the spawn: the script shall have
-/// the score the server was started with.
-pub fn protect(post: &mut Post<'_>) {
-    post.protected = post.station.oom_score.is_some() && set_oom_score(OOM_SCORE);
+/// Gives this process what the script shall inherit: its CPUs, and the out-of-memory score that the
+/// server was started with.
+fn become_like_the_script(post: &mut Post<'_>, file: &OrderFile) -> Result<(), String> {
+    if post.traits.protected {
+        if !post.station.oom_score.as_deref().is_some_and(set_oom_score) {
+            post.traits.unfit = true;
+            return Err(format!("the supervisor cannot write {OOM_FILE}"));
+        }
+        post.traits.protected = false;
+    }
+    let cpus: &[CpuId] = if file.order.pin { &file.order.cpus } else { &[] };
+    if post.traits.confined_to != cpus {
+        if launch::pin(cpus) {
+            post.traits.confined_to = cpus.to_vec();
+        } else {
+            be_everywhere(post);
+        }
+    }
+    Ok(())
+}
+
+/// Becomes what a supervisor shall be beside a script that lasts: able to outrun it, and the last
+/// to be killed for want of memory.
+pub fn become_a_guard(post: &mut Post<'_>) {
+    be_everywhere(post);
+    post.traits.protected |= post.station.oom_score.is_some() && set_oom_score(OOM_SCORE);
+}
+
+/// Back to all CPUs.
+fn be_everywhere(post: &mut Post<'_>) {
+    if !post.traits.confined_to.is_empty() {
+        let _ = rustix::thread::sched_setaffinity(None, &post.station.all_cpus);
+        post.traits.confined_to.clear();
+    }
 }
 
 /// Writes the record, however long the disk stays full; meanwhile the lock says that we live.

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal};
 use super::proc;
 use super::report::Report;
 use super::spool::{EXIT_VERSION, OrderFile, State};
-use super::supervisor::{Post, RECORD_PAUSE, hint, note, protect, settle};
+use super::supervisor::{Post, RECORD_PAUSE, become_a_guard, hint, note, settle};
 use super::sys;
 use crate::clock;
 use crate::engine::{ExitRecord, Handle, Stop};
@@ -121,7 +121,7 @@ impl<'a, 'b> Vigil<'a, 'b> {
             return Some(left);
         }
         self.untold = None;
-        protect(self.post);
+        become_a_guard(self.post);
         let _heard = hint(&self.post.station.report, &Report::Changed(self.post.name.clone()));
         None
     }
@@ -161,9 +161,12 @@ impl<'a, 'b> Vigil<'a, 'b> {
                 Some(Duration::ZERO)
             }
             Phase::Killing { sweeps, pause } => {
+                if sweeps == 0 {
+                    become_a_guard(self.post);
+                }
                 if sweeps == SWEEPS_BEFORE_PRIORITY {
                     let _ = rustix::process::setpriority_process(None, RACE_NICE);
-                    self.post.unfit = true;
+                    self.post.traits.unfit = true;
                 }
                 self.sweep();
                 let longer = (pause * 2).min(SWEEP_PAUSE_MAX);
