@@ -2,9 +2,7 @@
 //!
 //! *Owns*: what each column holds and how a checked job becomes rows.
 //!
-//! *Promises*: labels, warnings, environment and CPU ids are JSON text; times are µs. Every
-//! insertable row says `treat_none_as_default_value = false`, else diesel inserts row by row, in
-//! a transaction of its own.
+//! *Promises*: labels, warnings, environment and CPU ids are JSON text; times are µs.
 //!
 //! *Not here*: queries (`store::read`, `store::write`).
 
@@ -12,18 +10,15 @@ use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 
-use super::schema::{
-    events, held_cpus, idempotency_keys, job_labels, job_scripts, jobs, resource_allocations,
-    submit_time_falls,
-};
+use super::schema::{events, idempotency_keys, job_scripts, jobs, resource_allocations};
 use crate::kernel::change::{Event, IdempotencyKey};
 use crate::kernel::ids::{CpuId, JobId};
 use crate::kernel::job::{JobSpec, StateWord, expand_pattern};
 use crate::kernel::time::Time;
 
 /// A row of `jobs`.
-#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = jobs, treat_none_as_default_value = false)]
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = jobs)]
 #[allow(missing_docs, reason = "columns are named as the Job fields of the API")]
 pub struct JobRow {
     pub id: i64,
@@ -62,8 +57,8 @@ pub struct JobRow {
 }
 
 /// A row of `job_scripts`.
-#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = job_scripts, treat_none_as_default_value = false)]
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = job_scripts)]
 #[allow(missing_docs, reason = "named as the fields of the API")]
 pub struct ScriptRow {
     pub job_id: i64,
@@ -73,8 +68,7 @@ pub struct ScriptRow {
 }
 
 /// A row of `job_labels`.
-#[derive(Clone, Debug, PartialEq, Eq, Insertable)]
-#[diesel(table_name = job_labels, treat_none_as_default_value = false)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as the fields of the API")]
 pub struct LabelRow {
     pub key: String,
@@ -83,8 +77,7 @@ pub struct LabelRow {
 }
 
 /// A row of `submit_time_falls`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Insertable)]
-#[diesel(table_name = submit_time_falls, treat_none_as_default_value = false)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FallRow {
     /// The job that was submitted earlier than those before it.
     pub job_id: i64,
@@ -95,8 +88,8 @@ pub struct FallRow {
 }
 
 /// A row of `resource_allocations`.
-#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = resource_allocations, treat_none_as_default_value = false)]
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = resource_allocations)]
 #[allow(missing_docs, reason = "named as the fields of the API")]
 pub struct AllocationRow {
     /// The id of the event that granted it.
@@ -125,8 +118,7 @@ impl AllocationRow {
 }
 
 /// A row of `held_cpus`.
-#[derive(Clone, Debug, PartialEq, Eq, Insertable)]
-#[diesel(table_name = held_cpus, treat_none_as_default_value = false)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "who holds which CPU")]
 pub struct HeldRow {
     pub cpu_id: i64,
@@ -134,8 +126,8 @@ pub struct HeldRow {
 }
 
 /// A row of `events`.
-#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = events, treat_none_as_default_value = false)]
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = events)]
 #[allow(missing_docs, reason = "named as the fields of the API")]
 pub struct EventRow {
     pub id: i64,
@@ -149,8 +141,8 @@ pub struct EventRow {
 }
 
 /// A row of `idempotency_keys`.
-#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = idempotency_keys, treat_none_as_default_value = false)]
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = idempotency_keys)]
 #[allow(missing_docs, reason = "see kernel::change::IdempotencyKey")]
 pub struct KeyRow {
     pub key: String,

@@ -10,10 +10,12 @@
 //!
 //! *Not here*: retries and their timing (`actors::resource_manager`).
 //!
-//! **Why one row at a time.** SQLite has no round trip to save, and a statement of one row is
-//! prepared once (`write::kept`), one of *n* rows each time. An update's row count is its guard.
+//! **Rows together, updates alone.** SQLite has no round trip to save; what a statement costs is
+//! its text, its plan and finding its place in each tree. So all are prepared once (`write::kept`),
+//! and rows of one table are inserted together. An update's row count is its guard.
 
 mod kept;
+mod new;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -34,7 +36,6 @@ use super::rows::{
 };
 use super::schema::{
     events, held_cpus, idempotency_keys, job_labels, job_scripts, jobs, meta, resource_allocations,
-    submit_time_falls,
 };
 use super::submit_times::Latest;
 use crate::fault::{self, Point};
@@ -236,9 +237,7 @@ fn transaction(
 ) -> Result<Vec<LaunchRows>, StoreError> {
     conn.batch_execute("BEGIN IMMEDIATE")?;
     apply(conn, commit)?;
-    for fall in falls {
-        kept::insert(submit_time_falls::table, *fall).execute(conn)?;
-    }
+    kept::insert(conn, falls.iter().copied())?;
     let launches = launches(conn, commit)?;
     fault::points(edges(commit).map(|(before, _)| before));
     conn.batch_execute("COMMIT")?;
@@ -291,12 +290,16 @@ fn one_row(touched: usize, what: impl FnOnce() -> String) -> Result<(), StoreErr
 fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {
     fence(conn, commit)?;
     let changes = || commit.steps.iter().flat_map(|step| step.iter());
+    submitted(conn, || {
+        changes().filter_map(|change| match change {
+            Change::Submitted { event, spec } => Some((event, &**spec)),
+            _ => None,
+        })
+    })?;
     for change in changes() {
         match change {
-            Change::Submitted { event, spec } => submitted(conn, event, spec)?,
-            Change::Key(key) => {
-                kept::insert(idempotency_keys::table, KeyRow::from(key)).execute(conn)?;
-            }
+            Change::Submitted { .. } => {}
+            Change::Key(key) => kept::insert(conn, [KeyRow::from(key)])?,
             Change::Granted { event, cpus, nonce, boot_id } => {
                 granted(conn, event, cpus, nonce, boot_id)?;
             }
@@ -323,9 +326,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Forgotten { jobs } => forgotten(conn, jobs)?,
         }
     }
-    for event in changes().filter_map(Change::event) {
-        kept::insert(events::table, EventRow::from(event)).execute(conn)?;
-    }
+    kept::insert(conn, changes().filter_map(Change::event).map(EventRow::from))?;
     Ok(())
 }
 
@@ -351,14 +352,14 @@ fn fence(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
     Err(StoreError::Fenced { at, epoch })
 }
 
-fn submitted(conn: &mut SqliteConnection, event: &Event, spec: &JobSpec) -> Result<(), StoreError> {
-    let row = JobRow::submitted(event.job, event.time, spec);
-    kept::insert(jobs::table, row).execute(conn)?;
-    let script = ScriptRow::submitted(event.job, spec);
-    kept::insert(job_scripts::table, script).execute(conn)?;
-    for label in LabelRow::submitted(event.job, spec) {
-        kept::insert(job_labels::table, label).execute(conn)?;
-    }
+/// New jobs, table by table: rows of one table go in together.
+fn submitted<'a, I: Iterator<Item = (&'a Event, &'a JobSpec)>>(
+    conn: &mut SqliteConnection,
+    new: impl Fn() -> I,
+) -> Result<(), StoreError> {
+    kept::insert(conn, new().map(|(event, spec)| JobRow::submitted(event.job, event.time, spec)))?;
+    kept::insert(conn, new().map(|(event, spec)| ScriptRow::submitted(event.job, spec)))?;
+    kept::insert(conn, new().flat_map(|(event, spec)| LabelRow::submitted(event.job, spec)))?;
     Ok(())
 }
 
@@ -384,11 +385,9 @@ fn granted(
         nonce: nonce.to_owned(),
         boot_id: boot_id.to_owned(),
     };
-    kept::insert(resource_allocations::table, allocation).execute(conn)?;
-    for cpu in cpus {
-        let held = HeldRow { cpu_id: i64::from(cpu.0), job_id: event.job.0 };
-        kept::insert(held_cpus::table, held).execute(conn)?;
-    }
+    kept::insert(conn, [allocation])?;
+    let held = |cpu: &CpuId| HeldRow { cpu_id: i64::from(cpu.0), job_id: event.job.0 };
+    kept::insert(conn, cpus.iter().map(held))?;
     Ok(())
 }
 
@@ -451,10 +450,7 @@ fn restored(
     let ids = cpus.iter().map(|cpu| i64::from(cpu.0));
     let wrong = held_cpus::job_id.eq(attempt.job.0).or(held_cpus::cpu_id.eq_any(ids.clone()));
     diesel::delete(held_cpus::table.filter(wrong)).execute(conn)?;
-    for id in ids {
-        let held = HeldRow { cpu_id: id, job_id: attempt.job.0 };
-        kept::insert(held_cpus::table, held).execute(conn)?;
-    }
+    kept::insert(conn, ids.map(|id| HeldRow { cpu_id: id, job_id: attempt.job.0 }))?;
     let row = resource_allocations::table
         .filter(resource_allocations::job_id.eq(attempt.job.0))
         .filter(resource_allocations::attempt.eq(attempt.n as i32));
