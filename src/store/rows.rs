@@ -67,12 +67,21 @@ pub struct ScriptRow {
     pub environment: String,
 }
 
-/// A row of `job_labels`.
+/// A new row of `job_scripts`. It may be megabytes, so it is stored from where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "see ScriptRow")]
+pub struct NewScript<'a> {
+    pub job_id: i64,
+    pub script: &'a str,
+    pub environment: String,
+}
+
+/// A new row of `job_labels`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as the fields of the API")]
-pub struct LabelRow {
-    pub key: String,
-    pub value: String,
+pub struct NewLabel<'a> {
+    pub key: &'a str,
+    pub value: &'a str,
     pub job_id: i64,
 }
 
@@ -138,6 +147,20 @@ pub struct EventRow {
     pub to_state: String,
     pub cause: String,
     pub principal: String,
+}
+
+/// A new row of `events`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "see EventRow")]
+pub struct NewEvent<'a> {
+    pub id: i64,
+    pub job_id: i64,
+    pub attempt: i32,
+    pub time: i64,
+    pub from_state: Option<&'a str>,
+    pub to_state: &'a str,
+    pub cause: &'a str,
+    pub principal: &'a str,
 }
 
 /// A row of `idempotency_keys`.
@@ -219,29 +242,22 @@ impl JobRow {
     }
 }
 
-impl LabelRow {
+impl<'a> NewLabel<'a> {
     /// The labels of a new job.
-    pub fn submitted(job: JobId, spec: &JobSpec) -> impl Iterator<Item = LabelRow> {
-        let row = move |(key, value): (&String, &String)| LabelRow {
-            key: key.clone(),
-            value: value.clone(),
-            job_id: job.0,
-        };
-        spec.labels.iter().map(row)
+    pub fn submitted(job: JobId, spec: &'a JobSpec) -> impl Iterator<Item = NewLabel<'a>> {
+        spec.labels.iter().map(move |(key, value)| NewLabel { key, value, job_id: job.0 })
+    }
+}
+
+impl<'a> NewScript<'a> {
+    /// Script and environment of a new job.
+    #[must_use]
+    pub fn submitted(job: JobId, spec: &'a JobSpec) -> NewScript<'a> {
+        NewScript { job_id: job.0, script: &spec.script, environment: json(&spec.environment) }
     }
 }
 
 impl ScriptRow {
-    /// Script and environment of a new job.
-    #[must_use]
-    pub fn submitted(job: JobId, spec: &JobSpec) -> ScriptRow {
-        ScriptRow {
-            job_id: job.0,
-            script: spec.script.clone(),
-            environment: json(&spec.environment),
-        }
-    }
-
     /// The environment.
     #[must_use]
     pub fn environment(&self) -> BTreeMap<String, String> {
@@ -249,17 +265,17 @@ impl ScriptRow {
     }
 }
 
-impl From<&Event> for EventRow {
-    fn from(event: &Event) -> EventRow {
-        EventRow {
+impl<'a> From<&'a Event> for NewEvent<'a> {
+    fn from(event: &'a Event) -> NewEvent<'a> {
+        NewEvent {
             id: event.id.0,
             job_id: event.job.0,
             attempt: event.attempt as i32,
             time: event.time.0,
-            from_state: event.from.map(|s| s.word().to_owned()),
-            to_state: event.to.word().to_owned(),
-            cause: event.cause.to_owned(),
-            principal: event.principal.to_string(),
+            from_state: event.from.map(StateWord::word),
+            to_state: event.to.word(),
+            cause: event.cause,
+            principal: &event.principal,
         }
     }
 }

@@ -32,7 +32,7 @@ use super::log_room;
 use super::migrate;
 use super::read::{self, LaunchRows};
 use super::rows::{
-    AllocationRow, EventRow, FallRow, HeldRow, JobRow, KeyRow, LabelRow, ScriptRow, from_json, json,
+    AllocationRow, FallRow, HeldRow, JobRow, KeyRow, NewEvent, NewLabel, NewScript, from_json, json,
 };
 use super::schema::{
     events, held_cpus, idempotency_keys, job_labels, job_scripts, jobs, meta, resource_allocations,
@@ -326,7 +326,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Forgotten { jobs } => forgotten(conn, jobs)?,
         }
     }
-    kept::insert(conn, changes().filter_map(Change::event).map(EventRow::from))?;
+    kept::insert(conn, changes().filter_map(Change::event).map(NewEvent::from))?;
     Ok(())
 }
 
@@ -358,8 +358,8 @@ fn submitted<'a, I: Iterator<Item = (&'a Event, &'a JobSpec)>>(
     new: impl Fn() -> I,
 ) -> Result<(), StoreError> {
     kept::insert(conn, new().map(|(event, spec)| JobRow::submitted(event.job, event.time, spec)))?;
-    kept::insert(conn, new().map(|(event, spec)| ScriptRow::submitted(event.job, spec)))?;
-    kept::insert(conn, new().flat_map(|(event, spec)| LabelRow::submitted(event.job, spec)))?;
+    kept::insert(conn, new().map(|(event, spec)| NewScript::submitted(event.job, spec)))?;
+    kept::insert(conn, new().flat_map(|(event, spec)| NewLabel::submitted(event.job, spec)))?;
     Ok(())
 }
 

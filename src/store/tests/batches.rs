@@ -7,7 +7,7 @@
 //! *Not here*: odd values of one job (`store::tests`).
 
 use super::*;
-use crate::store::rows::{EventRow, JobRow, ScriptRow};
+use crate::store::rows::{EventRow, JobRow};
 use crate::store::schema::{events, job_labels, job_scripts, jobs};
 
 /// Twice what one statement takes, and some.
@@ -34,19 +34,27 @@ fn each_job_of_a_batch_has_its_own_rows() {
     let checked = |n| Arc::new(JobSpec::try_from((request(n), &site())).unwrap());
     let specs: Vec<Arc<JobSpec>> = (0..JOBS).map(checked).collect();
     let (ids, step) = world.kernel.submit(specs.clone(), &"me".into(), Time(1));
-    let told: Vec<EventRow> =
-        step.changes.iter().filter_map(|c| c.event()).map(EventRow::from).collect();
     world.commit(step);
     let conn = world.writer.connection().unwrap();
 
     let jobs: Vec<JobRow> = jobs::table.order(jobs::id).load(conn).unwrap();
-    let scripts: Vec<ScriptRow> = job_scripts::table.order(job_scripts::job_id).load(conn).unwrap();
+    let scripts: Vec<(i64, String, String)> =
+        job_scripts::table.order(job_scripts::job_id).load(conn).unwrap();
     let each = || ids.iter().zip(&specs);
     let asked: Vec<JobRow> = each().map(|(id, s)| JobRow::submitted(*id, Time(1), s)).collect();
     assert_eq!(jobs, asked);
-    let asked: Vec<ScriptRow> = each().map(|(id, s)| ScriptRow::submitted(*id, s)).collect();
+    let environment = |s: &JobSpec| serde_json::to_string(&s.environment).unwrap();
+    let asked: Vec<(i64, String, String)> =
+        each().map(|(id, s)| (id.0, s.script.clone(), environment(s))).collect();
     assert_eq!(scripts, asked);
-    assert_eq!(events::table.order(events::id).load::<EventRow>(conn).unwrap(), told);
+
+    let events: Vec<EventRow> = events::table.order(events::id).load(conn).unwrap();
+    assert_eq!(events.len(), JOBS);
+    for (event, id) in events.iter().zip(&ids) {
+        assert_eq!((event.id, event.job_id, event.attempt, event.time), (id.0, id.0, 0, 1));
+        assert_eq!((event.from_state.as_deref(), event.to_state.as_str()), (None, "PENDING"));
+        assert_eq!((event.cause.as_str(), event.principal.as_str()), ("submitted", "me"));
+    }
 
     let mut asked: Vec<(String, String, i64)> = each()
         .flat_map(|(id, s)| s.labels.iter().map(|(k, v)| (k.clone(), v.clone(), id.0)))

@@ -10,7 +10,7 @@
 //! (an absent field of a changeset is left out), and every INSERT of several rows, since their
 //! number is part of it. Parsing and planning one costs several times what running it does, and a
 //! job's life has six updates. Ours set the same columns each time, so their text is a key under
-//! which diesel's cache finds them; of an insert the types of row and number are the key.
+//! which diesel's cache finds them; of an insert table and number are the key.
 
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
@@ -50,7 +50,7 @@ pub fn insert<R: New>(
 struct Insert<'r, R, const N: usize>(&'r [R; N]);
 
 impl<R: New, const N: usize> QueryId for Insert<'_, R, N> {
-    type QueryId = Insert<'static, R, N>;
+    type QueryId = (R::Table, [(); N]);
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 

@@ -17,7 +17,7 @@ use diesel::query_builder::AstPass;
 use diesel::sqlite::Sqlite;
 
 use super::super::rows::{
-    AllocationRow, EventRow, FallRow, HeldRow, JobRow, KeyRow, LabelRow, ScriptRow,
+    AllocationRow, FallRow, HeldRow, JobRow, KeyRow, NewEvent, NewLabel, NewScript,
 };
 use super::super::schema::{
     events, held_cpus, idempotency_keys, job_labels, job_scripts, jobs, resource_allocations,
@@ -25,8 +25,10 @@ use super::super::schema::{
 };
 
 /// A row that can be inserted.
-pub trait New: 'static {
+pub trait New {
     /// Into which table.
+    type Table: 'static;
+    /// Its name.
     const TABLE: &'static str;
     /// Which columns it fills.
     const COLUMNS: &'static [&'static str];
@@ -39,8 +41,10 @@ pub trait New: 'static {
 }
 
 macro_rules! new {
-    ($($row:ident in $table:ident: $($column:ident)+;)+) => {$(
+    ($($row:ty => $table:ident: $($column:ident)+;)+) => {$(
         impl New for $row {
+            type Table = $table::table;
+
             const TABLE: &'static str = stringify!($table);
             const COLUMNS: &'static [&'static str] = &[$(stringify!($column)),+];
 
@@ -59,15 +63,15 @@ macro_rules! new {
 }
 
 new! {
-    JobRow in jobs: id name account user partition state priority cpus memory_bytes time_limit_s
+    JobRow => jobs: id name account user partition state priority cpus memory_bytes time_limit_s
         kill_grace_s working_directory create_working_directory standard_output standard_error
         labels comment data_source warnings submit_time eligible_time attempt;
-    ScriptRow in job_scripts: job_id script environment;
-    LabelRow in job_labels: key value job_id;
-    FallRow in submit_time_falls: job_id time_before time_after;
-    AllocationRow in resource_allocations: id job_id attempt allocated_cpus cpu_ids released
+    NewScript<'_> => job_scripts: job_id script environment;
+    NewLabel<'_> => job_labels: key value job_id;
+    FallRow => submit_time_falls: job_id time_before time_after;
+    AllocationRow => resource_allocations: id job_id attempt allocated_cpus cpu_ids released
         allocation_time nonce boot_id;
-    HeldRow in held_cpus: cpu_id job_id;
-    EventRow in events: id job_id attempt time from_state to_state cause principal;
-    KeyRow in idempotency_keys: key body_hash first_job_id job_count time;
+    HeldRow => held_cpus: cpu_id job_id;
+    NewEvent<'_> => events: id job_id attempt time from_state to_state cause principal;
+    KeyRow => idempotency_keys: key body_hash first_job_id job_count time;
 }
