@@ -2,9 +2,7 @@
 //!
 //! *Owns*: what each column holds and how a checked job becomes rows.
 //!
-//! *Promises*: labels, warnings, environment and CPU ids are JSON text; times are µs. Every
-//! insertable row says `treat_none_as_default_value = false`, else diesel inserts row by row, in
-//! a transaction of its own.
+//! *Promises*: labels, warnings, environment and CPU ids are JSON text; times are µs.
 //!
 //! *Not here*: queries (`store::read`, `store::write`).
 
@@ -12,18 +10,15 @@ use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 
-use super::schema::{
-    events, held_cpus, idempotency_keys, job_labels, job_scripts, jobs, resource_allocations,
-    submit_time_falls,
-};
+use super::schema::{events, idempotency_keys, job_scripts, jobs, resource_allocations};
 use crate::kernel::change::{Event, IdempotencyKey};
 use crate::kernel::ids::{CpuId, JobId};
 use crate::kernel::job::{JobSpec, StateWord, expand_pattern};
 use crate::kernel::time::Time;
 
 /// A row of `jobs`.
-#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = jobs, treat_none_as_default_value = false)]
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = jobs)]
 #[allow(missing_docs, reason = "columns are named as the Job fields of the API")]
 pub struct JobRow {
     pub id: i64,
@@ -62,8 +57,8 @@ pub struct JobRow {
 }
 
 /// A row of `job_scripts`.
-#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = job_scripts, treat_none_as_default_value = false)]
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = job_scripts)]
 #[allow(missing_docs, reason = "named as the fields of the API")]
 pub struct ScriptRow {
     pub job_id: i64,
@@ -72,19 +67,26 @@ pub struct ScriptRow {
     pub environment: String,
 }
 
-/// A row of `job_labels`.
-#[derive(Clone, Debug, PartialEq, Eq, Insertable)]
-#[diesel(table_name = job_labels, treat_none_as_default_value = false)]
+/// A new row of `job_scripts`. It may be megabytes, so it is stored from where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "see ScriptRow")]
+pub struct NewScript<'a> {
+    pub job_id: i64,
+    pub script: &'a str,
+    pub environment: String,
+}
+
+/// A new row of `job_labels`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as the fields of the API")]
-pub struct LabelRow {
-    pub key: String,
-    pub value: String,
+pub struct NewLabel<'a> {
+    pub key: &'a str,
+    pub value: &'a str,
     pub job_id: i64,
 }
 
 /// A row of `submit_time_falls`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Insertable)]
-#[diesel(table_name = submit_time_falls, treat_none_as_default_value = false)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FallRow {
     /// The job that was submitted earlier than those before it.
     pub job_id: i64,
@@ -95,8 +97,8 @@ pub struct FallRow {
 }
 
 /// A row of `resource_allocations`.
-#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = resource_allocations, treat_none_as_default_value = false)]
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = resource_allocations)]
 #[allow(missing_docs, reason = "named as the fields of the API")]
 pub struct AllocationRow {
     /// The id of the event that granted it.
@@ -125,8 +127,7 @@ impl AllocationRow {
 }
 
 /// A row of `held_cpus`.
-#[derive(Clone, Debug, PartialEq, Eq, Insertable)]
-#[diesel(table_name = held_cpus, treat_none_as_default_value = false)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "who holds which CPU")]
 pub struct HeldRow {
     pub cpu_id: i64,
@@ -134,8 +135,8 @@ pub struct HeldRow {
 }
 
 /// A row of `events`.
-#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = events, treat_none_as_default_value = false)]
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = events)]
 #[allow(missing_docs, reason = "named as the fields of the API")]
 pub struct EventRow {
     pub id: i64,
@@ -148,9 +149,23 @@ pub struct EventRow {
     pub principal: String,
 }
 
+/// A new row of `events`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "see EventRow")]
+pub struct NewEvent<'a> {
+    pub id: i64,
+    pub job_id: i64,
+    pub attempt: i32,
+    pub time: i64,
+    pub from_state: Option<&'a str>,
+    pub to_state: &'a str,
+    pub cause: &'a str,
+    pub principal: &'a str,
+}
+
 /// A row of `idempotency_keys`.
-#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = idempotency_keys, treat_none_as_default_value = false)]
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = idempotency_keys)]
 #[allow(missing_docs, reason = "see kernel::change::IdempotencyKey")]
 pub struct KeyRow {
     pub key: String,
@@ -227,29 +242,22 @@ impl JobRow {
     }
 }
 
-impl LabelRow {
+impl<'a> NewLabel<'a> {
     /// The labels of a new job.
-    pub fn submitted(job: JobId, spec: &JobSpec) -> impl Iterator<Item = LabelRow> {
-        let row = move |(key, value): (&String, &String)| LabelRow {
-            key: key.clone(),
-            value: value.clone(),
-            job_id: job.0,
-        };
-        spec.labels.iter().map(row)
+    pub fn submitted(job: JobId, spec: &'a JobSpec) -> impl Iterator<Item = NewLabel<'a>> {
+        spec.labels.iter().map(move |(key, value)| NewLabel { key, value, job_id: job.0 })
+    }
+}
+
+impl<'a> NewScript<'a> {
+    /// Script and environment of a new job.
+    #[must_use]
+    pub fn submitted(job: JobId, spec: &'a JobSpec) -> NewScript<'a> {
+        NewScript { job_id: job.0, script: &spec.script, environment: json(&spec.environment) }
     }
 }
 
 impl ScriptRow {
-    /// Script and environment of a new job.
-    #[must_use]
-    pub fn submitted(job: JobId, spec: &JobSpec) -> ScriptRow {
-        ScriptRow {
-            job_id: job.0,
-            script: spec.script.clone(),
-            environment: json(&spec.environment),
-        }
-    }
-
     /// The environment.
     #[must_use]
     pub fn environment(&self) -> BTreeMap<String, String> {
@@ -257,17 +265,17 @@ impl ScriptRow {
     }
 }
 
-impl From<&Event> for EventRow {
-    fn from(event: &Event) -> EventRow {
-        EventRow {
+impl<'a> From<&'a Event> for NewEvent<'a> {
+    fn from(event: &'a Event) -> NewEvent<'a> {
+        NewEvent {
             id: event.id.0,
             job_id: event.job.0,
             attempt: event.attempt as i32,
             time: event.time.0,
-            from_state: event.from.map(|s| s.word().to_owned()),
-            to_state: event.to.word().to_owned(),
-            cause: event.cause.to_owned(),
-            principal: event.principal.to_string(),
+            from_state: event.from.map(StateWord::word),
+            to_state: event.to.word(),
+            cause: event.cause,
+            principal: &event.principal,
         }
     }
 }

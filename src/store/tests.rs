@@ -8,6 +8,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod batches;
 mod counts;
 mod mend;
 mod migrations;

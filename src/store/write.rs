@@ -10,10 +10,12 @@
 //!
 //! *Not here*: retries and their timing (`actors::resource_manager`).
 //!
-//! **Why one row at a time.** SQLite has no round trip to save, and a statement of one row is
-//! prepared once (`write::kept`), one of *n* rows each time. An update's row count is its guard.
+//! **Rows together, updates alone.** SQLite has no round trip to save; what a statement costs is
+//! its text, its plan and finding its place in each tree. So all are prepared once (`write::kept`),
+//! and rows of one table are inserted together. An update's row count is its guard.
 
 mod kept;
+mod new;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -30,11 +32,10 @@ use super::log_room;
 use super::migrate;
 use super::read::{self, LaunchRows};
 use super::rows::{
-    AllocationRow, EventRow, FallRow, HeldRow, JobRow, KeyRow, LabelRow, ScriptRow, from_json, json,
+    AllocationRow, FallRow, HeldRow, JobRow, KeyRow, NewEvent, NewLabel, NewScript, from_json, json,
 };
 use super::schema::{
     events, held_cpus, idempotency_keys, job_labels, job_scripts, jobs, meta, resource_allocations,
-    submit_time_falls,
 };
 use super::submit_times::Latest;
 use crate::fault::{self, Point};
@@ -237,9 +238,7 @@ fn transaction(
 ) -> Result<(), StoreError> {
     conn.batch_execute("BEGIN IMMEDIATE")?;
     apply(conn, commit)?;
-    for fall in falls {
-        kept::insert(submit_time_falls::table, *fall).execute(conn)?;
-    }
+    kept::insert(conn, falls.iter().copied())?;
     if let Some(ahead) = ahead {
         tell_of_launches(conn, commit, ahead)?;
     }
@@ -298,12 +297,16 @@ fn one_row(touched: usize, what: impl FnOnce() -> String) -> Result<(), StoreErr
 fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {
     fence(conn, commit)?;
     let changes = || commit.steps.iter().flat_map(|step| step.iter());
+    submitted(conn, || {
+        changes().filter_map(|change| match change {
+            Change::Submitted { event, spec } => Some((event, &**spec)),
+            _ => None,
+        })
+    })?;
     for change in changes() {
         match change {
-            Change::Submitted { event, spec } => submitted(conn, event, spec)?,
-            Change::Key(key) => {
-                kept::insert(idempotency_keys::table, KeyRow::from(key)).execute(conn)?;
-            }
+            Change::Submitted { .. } => {}
+            Change::Key(key) => kept::insert(conn, [KeyRow::from(key)])?,
             Change::Granted { event, cpus, nonce, boot_id } => {
                 granted(conn, event, cpus, nonce, boot_id)?;
             }
@@ -330,9 +333,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Forgotten { jobs } => forgotten(conn, jobs)?,
         }
     }
-    for event in changes().filter_map(Change::event) {
-        kept::insert(events::table, EventRow::from(event)).execute(conn)?;
-    }
+    kept::insert(conn, changes().filter_map(Change::event).map(NewEvent::from))?;
     Ok(())
 }
 
@@ -358,14 +359,14 @@ fn fence(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
     Err(StoreError::Fenced { at, epoch })
 }
 
-fn submitted(conn: &mut SqliteConnection, event: &Event, spec: &JobSpec) -> Result<(), StoreError> {
-    let row = JobRow::submitted(event.job, event.time, spec);
-    kept::insert(jobs::table, row).execute(conn)?;
-    let script = ScriptRow::submitted(event.job, spec);
-    kept::insert(job_scripts::table, script).execute(conn)?;
-    for label in LabelRow::submitted(event.job, spec) {
-        kept::insert(job_labels::table, label).execute(conn)?;
-    }
+/// New jobs, table by table: rows of one table go in together.
+fn submitted<'a, I: Iterator<Item = (&'a Event, &'a JobSpec)>>(
+    conn: &mut SqliteConnection,
+    new: impl Fn() -> I,
+) -> Result<(), StoreError> {
+    kept::insert(conn, new().map(|(event, spec)| JobRow::submitted(event.job, event.time, spec)))?;
+    kept::insert(conn, new().map(|(event, spec)| NewScript::submitted(event.job, spec)))?;
+    kept::insert(conn, new().flat_map(|(event, spec)| NewLabel::submitted(event.job, spec)))?;
     Ok(())
 }
 
@@ -391,11 +392,9 @@ fn granted(
         nonce: nonce.to_owned(),
         boot_id: boot_id.to_owned(),
     };
-    kept::insert(resource_allocations::table, allocation).execute(conn)?;
-    for cpu in cpus {
-        let held = HeldRow { cpu_id: i64::from(cpu.0), job_id: event.job.0 };
-        kept::insert(held_cpus::table, held).execute(conn)?;
-    }
+    kept::insert(conn, [allocation])?;
+    let held = |cpu: &CpuId| HeldRow { cpu_id: i64::from(cpu.0), job_id: event.job.0 };
+    kept::insert(conn, cpus.iter().map(held))?;
     Ok(())
 }
 
@@ -458,10 +457,7 @@ fn restored(
     let ids = cpus.iter().map(|cpu| i64::from(cpu.0));
     let wrong = held_cpus::job_id.eq(attempt.job.0).or(held_cpus::cpu_id.eq_any(ids.clone()));
     diesel::delete(held_cpus::table.filter(wrong)).execute(conn)?;
-    for id in ids {
-        let held = HeldRow { cpu_id: id, job_id: attempt.job.0 };
-        kept::insert(held_cpus::table, held).execute(conn)?;
-    }
+    kept::insert(conn, ids.map(|id| HeldRow { cpu_id: id, job_id: attempt.job.0 }))?;
     let row = resource_allocations::table
         .filter(resource_allocations::job_id.eq(attempt.job.0))
         .filter(resource_allocations::attempt.eq(attempt.n as i32));

@@ -1,60 +1,81 @@
 //! *Purpose*: inserts and updates that stay prepared.
 //!
-//! *Owns*: [`Insert`] and [`Update`], whose text does not depend on their values.
+//! *Owns*: [`insert`] and [`Update`], whose text does not depend on their values.
 //!
 //! *Promises*: each is parsed once for each connection.
 //!
-//! *Not here*: which rows become what (`store::write`).
+//! *Not here*: which columns a row fills (`write::new`), which rows become what (`store::write`).
 //!
 //! Diesel prepares every UPDATE of its own anew, since in general its text depends on its values
-//! (an absent field of a changeset is left out). Parsing and planning one costs several times
-//! what running it does, and a job's life has six of them. Ours set the same columns each time,
-//! so their text is a key under which diesel's cache finds them. Inserts diesel does keep, but it
-//! makes their text anew to find them, 31 columns of a job: here the type of the row is the key.
-
-use std::marker::PhantomData;
+//! (an absent field of a changeset is left out), and every INSERT of several rows, since their
+//! number is part of it. Parsing and planning one costs several times what running it does, and a
+//! job's life has six updates. Ours set the same columns each time, so their text is a key under
+//! which diesel's cache finds them; of an insert table and number are the key.
 
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::Bool;
 use diesel::sqlite::Sqlite;
 
-/// `INSERT INTO table (…) VALUES (…)`, all columns of a row.
-pub struct Insert<F, V, R> {
-    table: F,
-    values: V,
-    row: PhantomData<R>,
+use super::new::New;
+
+/// Rows of one statement, as long as there are so many: it begins, finds its place in each tree
+/// and ends once for all of them. Of what that costs a single row little is left; with more, the
+/// statement only grows.
+const MANY: usize = 16;
+
+/// Inserts rows: together as long as there are enough, then one by one.
+///
+/// # Errors
+/// What the database says.
+pub fn insert<R: New>(
+    conn: &mut SqliteConnection,
+    rows: impl IntoIterator<Item = R>,
+) -> QueryResult<()> {
+    let mut waiting = Vec::new();
+    for row in rows {
+        waiting.push(row);
+        if let Some(many) = waiting.first_chunk::<MANY>() {
+            Insert(many).execute(conn)?;
+            waiting.clear();
+        }
+    }
+    for row in &waiting {
+        Insert(std::array::from_ref(row)).execute(conn)?;
+    }
+    Ok(())
 }
 
-/// Inserts a row of a type that says `treat_none_as_default_value = false`: a column that is left
-/// out would change the text.
-pub fn insert<T, R>(table: T, row: R) -> Insert<T::FromClause, R::Values, R>
-where
-    T: QuerySource,
-    R: Insertable<T>,
-{
-    Insert { table: table.from_clause(), values: row.values(), row: PhantomData }
-}
+/// `INSERT INTO table (…) VALUES (…), …`
+struct Insert<'r, R, const N: usize>(&'r [R; N]);
 
-impl<F, V, R: 'static> QueryId for Insert<F, V, R> {
-    type QueryId = Insert<(), (), R>;
+impl<R: New, const N: usize> QueryId for Insert<'_, R, N> {
+    type QueryId = (R::Table, [(); N]);
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl<F, V, R> QueryFragment<Sqlite> for Insert<F, V, R>
-where
-    F: QueryFragment<Sqlite>,
-    V: QueryFragment<Sqlite>,
-{
+impl<R: New, const N: usize> QueryFragment<Sqlite> for Insert<'_, R, N> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql("INSERT INTO ");
-        self.table.walk_ast(out.reborrow())?;
-        out.push_sql(" ");
-        self.values.walk_ast(out)
+        // A violation ends the transaction in any case, and a statement that undoes itself alone
+        // would have to keep what it changes.
+        out.push_sql("INSERT OR ROLLBACK INTO ");
+        out.push_identifier(R::TABLE)?;
+        let mut comma = " (";
+        for column in R::COLUMNS {
+            out.push_sql(std::mem::replace(&mut comma, ", "));
+            out.push_identifier(column)?;
+        }
+        comma = ") VALUES (";
+        for row in self.0 {
+            out.push_sql(std::mem::replace(&mut comma, "), ("));
+            row.bind(out.reborrow())?;
+        }
+        out.push_sql(")");
+        Ok(())
     }
 }
 
-impl<F, V, R> RunQueryDsl<SqliteConnection> for Insert<F, V, R> {}
+impl<R, const N: usize> RunQueryDsl<SqliteConnection> for Insert<'_, R, N> {}
 
 /// `UPDATE table SET set WHERE rows`.
 pub struct Update<F, S, W> {

@@ -1,0 +1,77 @@
+//! *Purpose*: which columns a new row fills.
+//!
+//! *Owns*: [`New`], and the list of columns of each table that rows are inserted into.
+//!
+//! *Promises*: a column is bound as the type that the schema gives it; one that is not listed
+//! starts as NULL, without being bound.
+//!
+//! *Not here*: the statement around them (`write::kept`), what they hold (`store::rows`).
+//!
+//! Diesel's own `Insertable` makes a tree of a row and walks it again and again: for what may be
+//! cached, for the columns' names, for what is empty, for the values. For a new job, its script and
+//! its event that took longer than SQLite took to store them.
+
+use diesel::expression::Expression;
+use diesel::prelude::*;
+use diesel::query_builder::AstPass;
+use diesel::sqlite::Sqlite;
+
+use super::super::rows::{
+    AllocationRow, FallRow, HeldRow, JobRow, KeyRow, NewEvent, NewLabel, NewScript,
+};
+use super::super::schema::{
+    events, held_cpus, idempotency_keys, job_labels, job_scripts, jobs, resource_allocations,
+    submit_time_falls,
+};
+
+/// A row that can be inserted.
+pub trait New {
+    /// Into which table.
+    type Table: 'static;
+    /// Its name.
+    const TABLE: &'static str;
+    /// Which columns it fills.
+    const COLUMNS: &'static [&'static str];
+
+    /// Their values, in the same order, between commas.
+    ///
+    /// # Errors
+    /// When a value cannot be bound.
+    fn bind<'b>(&'b self, out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()>;
+}
+
+macro_rules! new {
+    ($($row:ty => $table:ident: $($column:ident)+;)+) => {$(
+        impl New for $row {
+            type Table = $table::table;
+
+            const TABLE: &'static str = stringify!($table);
+            const COLUMNS: &'static [&'static str] = &[$(stringify!($column)),+];
+
+            fn bind<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+                let mut comma = "";
+                $(
+                    out.push_sql(std::mem::replace(&mut comma, ","));
+                    out.push_bind_param::<<$table::$column as Expression>::SqlType, _>(
+                        &self.$column,
+                    )?;
+                )+
+                Ok(())
+            }
+        }
+    )+};
+}
+
+new! {
+    JobRow => jobs: id name account user partition state priority cpus memory_bytes time_limit_s
+        kill_grace_s working_directory create_working_directory standard_output standard_error
+        labels comment data_source warnings submit_time eligible_time attempt;
+    NewScript<'_> => job_scripts: job_id script environment;
+    NewLabel<'_> => job_labels: key value job_id;
+    FallRow => submit_time_falls: job_id time_before time_after;
+    AllocationRow => resource_allocations: id job_id attempt allocated_cpus cpu_ids released
+        allocation_time nonce boot_id;
+    HeldRow => held_cpus: cpu_id job_id;
+    NewEvent<'_> => events: id job_id attempt time from_state to_state cause principal;
+    KeyRow => idempotency_keys: key body_hash first_job_id job_count time;
+}
