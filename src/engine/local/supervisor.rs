@@ -98,6 +98,8 @@ pub struct Post<'a> {
 /// What this process has made of itself since it was forked.
 #[derive(Default)]
 pub struct Traits {
+    /// Who it is, once it has looked.
+    me: Option<Identity>,
     /// Whether it is protected from the out-of-memory killer.
     protected: bool,
     /// The CPUs it keeps to; all when there are none.
@@ -206,7 +208,10 @@ fn serve(mut post: Post<'_>) -> Served {
 /// word to start it cannot come any more.
 fn attempt(post: &mut Post<'_>) -> Result<Option<ExitRecord>, String> {
     fault::point(fault::LAUNCH_UNNAMED);
-    let me = proc::myself().map_err(|e| e.to_string())?;
+    let me = match post.traits.me {
+        Some(me) => me,
+        None => *post.traits.me.insert(proc::myself().map_err(|e| e.to_string())?),
+    };
     // First this line, then `control`: a server that has written `control` and finds no
     // line can rely on its wish being read.
     note(post, &State::supervisor_line(me, &post.station.boot_id));
@@ -220,12 +225,8 @@ fn attempt(post: &mut Post<'_>) -> Result<Option<ExitRecord>, String> {
         }
         Start::Withdrawn => return Ok(None),
     };
-    // The script is our child and not reaped, so its entry is there even if it has ended.
-    let script = proc::stat(pid).map_or(Identity { pid, ticks: 0 }, |s| s.identity);
-    note(post, &State::script_line(script, start_time));
-    fault::point(fault::STARTED_NOTED);
-    let vigil = Vigil::begin(post, &file, me.pid, pid);
-    Ok(Some(vigil.until_the_end(Handle { pid, start_time })))
+    let script = Handle { pid, start_time };
+    Ok(Some(Vigil::begin(post, &file, me.pid, script).until_the_end()))
 }
 
 enum Start {

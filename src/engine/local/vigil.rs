@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
-use super::proc;
+use super::proc::{self, Identity};
 use super::report::Report;
 use super::spool::{EXIT_VERSION, OrderFile, State};
 use super::supervisor::{Post, RECORD_PAUSE, become_a_guard, hint, note, settle};
@@ -21,9 +21,10 @@ use crate::engine::{ExitRecord, Handle, Stop};
 use crate::fault;
 use crate::kernel::job::{ExitCode, Usage};
 
-/// How long a start is kept back. Whoever hears of a script that has ended by then hears of one
-/// thing instead of two, and the end holds the start: each word wakes three processes, and the
-/// server would make a start durable that nobody has seen before its end.
+/// How long a start is kept back, and nothing is done that only a lasting script makes worth while.
+/// Whoever hears of a script that has ended by then hears of one thing instead of two, and the end
+/// holds the start: each word wakes three processes, and the server would make a start durable that
+/// nobody has seen before its end.
 const START_PAUSE: Duration = Duration::from_millis(5);
 /// Between two sweeps of a dying tree when no child's end was reported: an orphan that is
 /// handed up to us comes without a signal. Doubles up to [`SWEEP_PAUSE_MAX`], because a
@@ -52,9 +53,9 @@ pub struct Vigil<'a, 'b> {
     post: &'a mut Post<'b>,
     file: &'a OrderFile,
     me: i32,
-    script: i32,
+    script: Handle,
     phase: Phase,
-    /// Until when the start is not told.
+    /// Until when the start is neither told nor written down.
     untold: Option<Instant>,
     stop: Option<Stop>,
     exit_code: Option<ExitCode>,
@@ -63,7 +64,7 @@ pub struct Vigil<'a, 'b> {
 
 impl<'a, 'b> Vigil<'a, 'b> {
     /// Over `script`, a child of `me`, which has just been started.
-    pub fn begin(post: &'a mut Post<'b>, file: &'a OrderFile, me: i32, script: i32) -> Self {
+    pub fn begin(post: &'a mut Post<'b>, file: &'a OrderFile, me: i32, script: Handle) -> Self {
         let started = clock::monotonic();
         let limit = file.order.limit_s.and_then(|s| started.checked_add(seconds(s)));
         Vigil {
@@ -80,7 +81,7 @@ impl<'a, 'b> Vigil<'a, 'b> {
     }
 
     /// Returns when no process of the script's tree is left.
-    pub fn until_the_end(mut self, handle: Handle) -> ExitRecord {
+    pub fn until_the_end(mut self) -> ExitRecord {
         while self.reap_all() {
             if self.exit_code.is_some() && matches!(self.phase, Phase::Running { .. }) {
                 self.phase = Phase::Killing { sweeps: 0, pause: SWEEP_PAUSE };
@@ -108,7 +109,7 @@ impl<'a, 'b> Vigil<'a, 'b> {
             exit_code: self.exit_code,
             stop: self.stop,
             launch_error: None,
-            handle: Some(handle),
+            handle: Some(self.script),
             end_time: clock::now(),
             usage: self.usage,
         }
@@ -120,10 +121,22 @@ impl<'a, 'b> Vigil<'a, 'b> {
         if !left.is_zero() {
             return Some(left);
         }
-        self.untold = None;
+        self.note_start();
         become_a_guard(self.post);
         let _heard = hint(&self.post.station.report, &Report::Changed(self.post.name.clone()));
         None
+    }
+
+    /// Writes down which process the script is, unless that was done.
+    fn note_start(&mut self) {
+        if self.untold.take().is_none() {
+            return;
+        }
+        let Handle { pid, start_time } = self.script;
+        // As long as it is not reaped its entry is there, even if it has ended.
+        let script = proc::stat(pid).map_or(Identity { pid, ticks: 0 }, |s| s.identity);
+        note(self.post, &State::script_line(script, start_time));
+        fault::point(fault::STARTED_NOTED);
     }
 
     /// Takes every ended child; answers whether any process is left.
@@ -137,7 +150,7 @@ impl<'a, 'b> Vigil<'a, 'b> {
                     self.usage.system_us = self.usage.system_us.saturating_add(used.system_us);
                     self.usage.max_rss_bytes = self.usage.max_rss_bytes.max(used.max_rss_bytes);
                     // Orphans may come to carry the script's number once it is free.
-                    if pid == self.script && self.exit_code.is_none() {
+                    if pid == self.script.pid && self.exit_code.is_none() {
                         self.exit_code = Some(code);
                     }
                 }
@@ -205,12 +218,13 @@ impl<'a, 'b> Vigil<'a, 'b> {
         let kill_at = since.checked_add(seconds(grace_s)).unwrap_or(since);
         self.stop = Some(stop);
         self.phase = Phase::Ending { since, kill_at };
+        self.note_start();
         note(self.post, State::stopping_line(stop));
         let _heard = hint(&self.post.station.report, &Report::Changed(self.post.name.clone()));
         self.signal_group(Signal::TERM);
         // Whoever left the script's group is asked too; whoever is stopped must wake to hear.
         proc::visit_descendants(self.me, |seen| {
-            if seen.group != self.script {
+            if seen.group != self.script.pid {
                 proc::signal(seen.identity, Signal::TERM);
                 proc::signal(seen.identity, Signal::CONT);
             }
@@ -239,9 +253,9 @@ impl<'a, 'b> Vigil<'a, 'b> {
     /// Signals the script's process group, as long as its number cannot mean another: while
     /// the script, or another child of ours in its group, is not reaped.
     fn signal_group(&self, signal: Signal) {
-        let ours = |child: &i32| proc::stat(*child).is_some_and(|s| s.group == self.script);
+        let ours = |child: &i32| proc::stat(*child).is_some_and(|s| s.group == self.script.pid);
         let held = self.exit_code.is_none() || proc::children(self.me).iter().any(ours);
-        if let Some(group) = Pid::from_raw(self.script).filter(|_| held) {
+        if let Some(group) = Pid::from_raw(self.script.pid).filter(|_| held) {
             let _ = rustix::process::kill_process_group(group, signal);
         }
     }
