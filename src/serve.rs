@@ -32,7 +32,7 @@ use crate::actors::{self, Parts, System, messages};
 use crate::api::wire::report::{Ability, SettingValue};
 use crate::api::{self, App, Gate, Growth};
 use crate::config::Config;
-use crate::engine::local::{LocalConfig, LocalEngine, answer_promptly, boot_id};
+use crate::engine::local::{LocalConfig, LocalEngine, boot_id};
 use crate::engine::{Engine, Key};
 use crate::fault;
 use crate::kernel::kernel::{Kernel, Reign};
@@ -66,7 +66,6 @@ pub fn run(config: Config) -> Result<()> {
     env_logger::Builder::new().filter_level(config.log_level).parse_default_env().init();
     abort_on_panic();
     let soft_nofile = raise_nofile();
-    answer_promptly();
     make_folder(&config.data_dir)?;
     make_folder(&config.data_dir.join("jobs"))?;
     let mut locks = take_locks(&config)?;

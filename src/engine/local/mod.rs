@@ -90,12 +90,6 @@ pub fn boot_id() -> io::Result<String> {
     proc::boot_id()
 }
 
-/// Lets this thread, and whoever it begins, be served at once while jobs use every CPU. Jobs are
-/// not among them.
-pub fn answer_promptly() {
-    sys::answer_promptly(sys::Inherit::Too);
-}
-
 /// Scripts as processes of this machine. Dropping it ends the step daemon, not the jobs.
 #[derive(Debug)]
 pub struct LocalEngine {

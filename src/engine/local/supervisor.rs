@@ -31,7 +31,7 @@ use super::mail;
 use super::proc::{self, Identity};
 use super::report::Report;
 use super::spool::{EXIT_VERSION, Folder, OrderFile, State};
-use super::sys::{self, Inherit};
+use super::sys;
 use super::vigil::Vigil;
 use crate::clock;
 use crate::engine::{ExitRecord, Handle, Stop};
@@ -135,7 +135,6 @@ pub fn run(station: &Station) -> i32 {
         let limit = Rlimit { current: Some(soft), maximum: hard };
         let _ = rustix::process::setrlimit(Resource::Nofile, limit);
     }
-    sys::answer_promptly(Inherit::Not);
     let mut traits = Traits::default();
     let mut has_served = false;
     while let Some((name, state, word)) = next_order(orders, has_served) {

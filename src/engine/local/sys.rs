@@ -106,45 +106,6 @@ pub fn spawn(
     }
 }
 
-/// How long whoever waits for this thread's CPU may have to wait, and so how soon it gets one
-/// itself: the shortest that Linux allows.
-const SLICE_NS: u64 = 100_000;
-
-/// Asks for short slices of CPU time: under full load a thread that asks for little is then served
-/// at once, where it would wait for a job to use up its own slice (3 ms). Its share stays the same.
-/// Threads and processes begun from here on inherit that, unless they shall `not` inherit it.
-/// Linux before 6.12 takes no notice.
-pub fn answer_promptly(whoever_is_begun: Inherit) {
-    let flags = match whoever_is_begun {
-        Inherit::Too => 0,
-        Inherit::Not => libc::SCHED_FLAG_RESET_ON_FORK,
-    };
-    let attributes = libc::sched_attr {
-        size: size_of::<libc::sched_attr>() as u32,
-        sched_policy: libc::SCHED_OTHER as u32,
-        sched_flags: flags as u64,
-        // SAFETY: getpriority touches no memory.
-        sched_nice: unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) },
-        sched_priority: 0,
-        sched_runtime: SLICE_NS,
-        sched_deadline: 0,
-        sched_period: 0,
-    };
-    // SAFETY: the structure is whole, of the size it names, and outlives the call. A refusal means
-    // that all stays as it was.
-    let _as_it_was =
-        unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0u32) };
-}
-
-/// See [`answer_promptly`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Inherit {
-    /// Whoever is begun answers promptly too.
-    Too,
-    /// Whoever is begun is as ordinary as before.
-    Not,
-}
-
 /// What [`reap`] found.
 #[derive(Debug)]
 pub enum Reaped {
