@@ -82,6 +82,14 @@ fn a_server_that_dies_before_the_word_has_started_nothing_and_the_next_one_may()
         let Stage { engine, home, next } = stage;
         drop(engine);
         let stage = Stage { engine: engine_in(home.path()), home, next };
+        let record = stage.home.path().join("data/spool").join(order.key.name()).join("exit");
+        until("its supervisor to have withdrawn", || {
+            if record.exists() { Ok(()) } else { Err("no record".to_owned()) }
+        })
+        .await;
+        let rebooted = Key { boot_id: "another".to_owned(), ..order.key.clone() };
+        let seen = stage.engine.reattach(&rebooted).await.unwrap();
+        assert_eq!(seen, Sighting::OtherBoot, "a key is good for one boot");
         stage.see(&order.key, |s| *s == Sighting::NeverStarted).await;
         assert_eq!(runs(&stage), "");
         assert_eq!(stage.end(&order).await.exit_code, exited(5));

@@ -224,7 +224,7 @@ impl Inner {
         let name = key.name();
         let folder = self.folder(&name);
         if let Some(end) = folder.read_exit()? {
-            return self.at_end(&name, end);
+            return self.at_end(key, end);
         }
         if key.boot_id != self.boot_id {
             return Ok(Sighting::OtherBoot);
@@ -237,13 +237,13 @@ impl Inner {
             return Ok(Sighting::Lost);
         }
         let Some(mut file) = folder.open_state()? else {
-            return self.without_state(&name, &folder);
+            return self.without_state(key, &folder);
         };
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
                 // Free: the supervisor is gone. It may have written its record since we looked.
                 if let Some(end) = folder.read_exit()? {
-                    return self.at_end(&name, end);
+                    return self.at_end(key, end);
                 }
                 *held(&self.attempts.entry(&name).lost) = Some(file);
                 fault::point(fault::LOST_LOCKED);
@@ -260,10 +260,13 @@ impl Inner {
     }
 
     /// What can be said of an attempt whose supervisor has written its last word.
-    fn at_end(&self, name: &str, end: End) -> Result<Sighting, EngineError> {
+    fn at_end(&self, key: &Key, end: End) -> Result<Sighting, EngineError> {
         match end {
             End::Record(record) => Ok(Sighting::Exited(record)),
+            // A key is good for one boot.
+            End::Withdrawn if key.boot_id != self.boot_id => Ok(Sighting::OtherBoot),
             End::Withdrawn => {
+                let name = &key.name();
                 // As if there had never been an order: this one may be given again.
                 self.attempts.forget(name);
                 self.folder(name).remove()?;
@@ -274,7 +277,8 @@ impl Inner {
 
     /// What can be said of an attempt that has no `state`: it was never begun, or somebody took
     /// its folder away. An attempt that lives must not look unbegun: it would run twice.
-    fn without_state(&self, name: &str, folder: &Folder) -> Result<Sighting, EngineError> {
+    fn without_state(&self, key: &Key, folder: &Folder) -> Result<Sighting, EngineError> {
+        let name = &key.name();
         let unseen = |e| folder.error("state", e);
         let entry = self.attempts.entry(name);
         // After its end the same supervisor may serve another attempt.
@@ -291,7 +295,7 @@ impl Inner {
         if over {
             // It may have written its record since we looked.
             return match folder.read_exit()? {
-                Some(end) => self.at_end(name, end),
+                Some(end) => self.at_end(key, end),
                 None => Ok(Sighting::Lost),
             };
         }
@@ -533,7 +537,8 @@ impl Engine for LocalEngine {
             ("cpus", "scripts are pinned to their CPUs where the machine has these CPUs"),
             (
                 "processes",
-                "a supervisor per job adopts every descendant; all of them end with the script",
+                "each script has a supervisor, which adopts every descendant; all of them end with the \
+                 script",
             ),
             (
                 "lost supervisors",
