@@ -537,8 +537,7 @@ impl Engine for LocalEngine {
             ("cpus", "scripts are pinned to their CPUs where the machine has these CPUs"),
             (
                 "processes",
-                "each script has a supervisor, which adopts every descendant; all of them end with the \
-                 script",
+                "its supervisor adopts every descendant of a script; all of them end with it",
             ),
             (
                 "lost supervisors",

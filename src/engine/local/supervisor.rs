@@ -224,6 +224,10 @@ fn attempt(post: &mut Post<'_>) -> Result<Option<ExitRecord>, String> {
         }
         Start::Withdrawn => return Ok(None),
     };
+    // The script is our child and not reaped, so its entry is there even if it has ended.
+    let script = proc::stat(pid).map_or(Identity { pid, ticks: 0 }, |s| s.identity);
+    note(post, &State::script_line(script, start_time));
+    fault::point(fault::STARTED_NOTED);
     let script = Handle { pid, start_time };
     Ok(Some(Vigil::begin(post, &file, me.pid, script).until_the_end()))
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
-use super::proc::{self, Identity};
+use super::proc;
 use super::report::Report;
 use super::spool::{EXIT_VERSION, OrderFile, State};
 use super::supervisor::{Post, RECORD_PAUSE, become_a_guard, hint, note, settle};
@@ -55,7 +55,7 @@ pub struct Vigil<'a, 'b> {
     me: i32,
     script: Handle,
     phase: Phase,
-    /// Until when the start is neither told nor written down.
+    /// Until when the start is not told.
     untold: Option<Instant>,
     stop: Option<Stop>,
     exit_code: Option<ExitCode>,
@@ -121,22 +121,10 @@ impl<'a, 'b> Vigil<'a, 'b> {
         if !left.is_zero() {
             return Some(left);
         }
-        self.note_start();
+        self.untold = None;
         become_a_guard(self.post);
         let _heard = hint(&self.post.station.report, &Report::Changed(self.post.name.clone()));
         None
-    }
-
-    /// Writes down which process the script is, unless that was done.
-    fn note_start(&mut self) {
-        if self.untold.take().is_none() {
-            return;
-        }
-        let Handle { pid, start_time } = self.script;
-        // As long as it is not reaped its entry is there, even if it has ended.
-        let script = proc::stat(pid).map_or(Identity { pid, ticks: 0 }, |s| s.identity);
-        note(self.post, &State::script_line(script, start_time));
-        fault::point(fault::STARTED_NOTED);
     }
 
     /// Takes every ended child; answers whether any process is left.
@@ -218,7 +206,6 @@ impl<'a, 'b> Vigil<'a, 'b> {
         let kill_at = since.checked_add(seconds(grace_s)).unwrap_or(since);
         self.stop = Some(stop);
         self.phase = Phase::Ending { since, kill_at };
-        self.note_start();
         note(self.post, State::stopping_line(stop));
         let _heard = hint(&self.post.station.report, &Report::Changed(self.post.name.clone()));
         self.signal_group(Signal::TERM);
