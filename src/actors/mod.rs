@@ -105,7 +105,12 @@ pub fn start(parts: Parts) -> System {
     let epoch: Epoch = writer.epoch();
     writer.tell_ahead({
         let (engine, orders) = (Arc::clone(&engine), Arc::clone(&orders));
-        Box::new(move |attempt, rows| engine.prepare(orders.order_from(attempt, rows)))
+        // The writer's thread has a runtime of its own; one set of threads for files is enough.
+        let here = tokio::runtime::Handle::current();
+        Box::new(move |attempt, rows| {
+            let _here = here.enter();
+            engine.prepare(orders.order_from(attempt, rows));
+        })
     });
     let writer_thread = Arbiter::new();
     let writer =
