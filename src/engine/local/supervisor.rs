@@ -92,12 +92,12 @@ pub struct Post<'a> {
     /// What `state` did not take yet.
     pub owed: Vec<u8>,
     /// What a script would inherit.
-    pub traits: &'a mut Traits,
+    pub condition: &'a mut Condition,
 }
 
 /// What this process has made of itself since it was forked.
 #[derive(Default)]
-pub struct Traits {
+pub struct Condition {
     /// Who it is, once it has looked.
     me: Option<Identity>,
     /// Whether it is protected from the out-of-memory killer.
@@ -135,21 +135,28 @@ pub fn run(station: &Station) -> i32 {
         let limit = Rlimit { current: Some(soft), maximum: hard };
         let _ = rustix::process::setrlimit(Resource::Nofile, limit);
     }
-    let mut traits = Traits::default();
+    let mut condition = Condition::default();
     let mut has_served = false;
     while let Some((name, state, word)) = next_order(orders, has_served) {
         let folder = Folder::new(&station.data_dir, &name);
-        let post =
-            Post { station, name, folder, state, word, owed: Vec::new(), traits: &mut traits };
+        let post = Post {
+            station,
+            name,
+            folder,
+            state,
+            word,
+            owed: Vec::new(),
+            condition: &mut condition,
+        };
         match serve(post) {
             Served::Untold => return i32::from(UNTOLD),
-            Served::Told if traits.unfit => break,
+            Served::Told if condition.unfit => break,
             Served::Told => {}
         }
         has_served = true;
-        let word = me.as_raw_nonzero().get().to_ne_bytes();
-        // Without room for the word there are more of us than anybody needs.
-        if rustix::io::write(rested, &word).is_err() {
+        let pid = me.as_raw_nonzero().get().to_ne_bytes();
+        // Without room for it there are more of us than anybody needs.
+        if rustix::io::write(rested, &pid).is_err() {
             break;
         }
     }
@@ -207,9 +214,9 @@ fn serve(mut post: Post<'_>) -> Served {
 /// word to start it cannot come any more.
 fn attempt(post: &mut Post<'_>) -> Result<Option<ExitRecord>, String> {
     fault::point(fault::LAUNCH_UNNAMED);
-    let me = match post.traits.me {
+    let me = match post.condition.me {
         Some(me) => me,
-        None => *post.traits.me.insert(proc::myself().map_err(|e| e.to_string())?),
+        None => *post.condition.me.insert(proc::myself().map_err(|e| e.to_string())?),
     };
     // First this line, then `control`: a server that has written `control` and finds no
     // line can rely on its wish being read.
@@ -301,17 +308,17 @@ fn withdraw(post: &Post<'_>) {
 /// Gives this process what the script shall inherit: its CPUs, and the out-of-memory score that the
 /// server was started with.
 fn become_like_the_script(post: &mut Post<'_>, file: &OrderFile) -> Result<(), String> {
-    if post.traits.protected {
+    if post.condition.protected {
         if !post.station.oom_score.as_deref().is_some_and(set_oom_score) {
-            post.traits.unfit = true;
+            post.condition.unfit = true;
             return Err(format!("the supervisor cannot write {OOM_FILE}"));
         }
-        post.traits.protected = false;
+        post.condition.protected = false;
     }
     let cpus: &[CpuId] = if file.order.pin { &file.order.cpus } else { &[] };
-    if post.traits.confined_to != cpus {
+    if post.condition.confined_to != cpus {
         if launch::pin(cpus) {
-            post.traits.confined_to = cpus.to_vec();
+            post.condition.confined_to = cpus.to_vec();
         } else {
             be_everywhere(post);
         }
@@ -323,14 +330,14 @@ fn become_like_the_script(post: &mut Post<'_>, file: &OrderFile) -> Result<(), S
 /// to be killed for want of memory.
 pub fn become_a_guard(post: &mut Post<'_>) {
     be_everywhere(post);
-    post.traits.protected |= post.station.oom_score.is_some() && set_oom_score(OOM_SCORE);
+    post.condition.protected |= post.station.oom_score.is_some() && set_oom_score(OOM_SCORE);
 }
 
 /// Back to all CPUs.
 fn be_everywhere(post: &mut Post<'_>) {
-    if !post.traits.confined_to.is_empty() {
+    if !post.condition.confined_to.is_empty() {
         let _ = rustix::thread::sched_setaffinity(None, &post.station.all_cpus);
-        post.traits.confined_to.clear();
+        post.condition.confined_to.clear();
     }
 }
 

@@ -167,7 +167,7 @@ impl<'a, 'b> Vigil<'a, 'b> {
                 }
                 if sweeps == SWEEPS_BEFORE_PRIORITY {
                     let _ = rustix::process::setpriority_process(None, RACE_NICE);
-                    self.post.traits.unfit = true;
+                    self.post.condition.unfit = true;
                 }
                 self.sweep();
                 let longer = (pause * 2).min(SWEEP_PAUSE_MAX);
