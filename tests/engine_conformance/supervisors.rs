@@ -96,18 +96,18 @@ fn the_next_attempt_finds_nothing_of_the_one_before() {
         assert_eq!(stage.end(&order).await.exit_code, exited(0));
         let fresh = stage.output(&order);
         for _ in 0..5 {
-            // Pinned and in a folder that goes away, one failing before it starts and one after
-            // it was protected from the out-of-memory killer.
+            // Pinned and in a folder that goes away: one that lasts until its supervisor is
+            // protected from the out-of-memory killer, and one that fails before it starts.
             let folder = stage.work().join("passing");
             fs::create_dir(&folder).unwrap();
-            let mut failing = stage.order("#!/nowhere/interpreter\n");
-            failing.pin = true;
-            failing.working_directory.clone_from(&folder);
-            assert!(stage.end(&failing).await.launch_error.is_some());
             let mut pinned = stage.order("ulimit -Sn 64; umask 077; sleep 0.05");
             pinned.pin = true;
             pinned.working_directory.clone_from(&folder);
             stage.end(&pinned).await;
+            let mut failing = stage.order("#!/nowhere/interpreter\n");
+            failing.pin = true;
+            failing.working_directory.clone_from(&folder);
+            assert!(stage.end(&failing).await.launch_error.is_some());
             for pid in supervisors(&stage) {
                 let cwd = fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
                 assert_ne!(cwd, folder, "a supervisor keeps a folder of an ended job busy");
