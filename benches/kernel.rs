@@ -19,7 +19,7 @@ use downbeat::kernel::job::{
 };
 use downbeat::kernel::kernel::{Kernel, Memory, Reign};
 use downbeat::kernel::ledger::Ledger;
-use downbeat::kernel::policy::{Plan, plan};
+use downbeat::kernel::policy::{Plan, Policy, plan};
 use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{EndReason, EndState, Exit, Fact, Handle, JobState, transition};
 
@@ -49,18 +49,23 @@ fn spec(cpus: u32, n: i64) -> Arc<JobSpec> {
     Arc::new(JobSpec::try_from((request, &site)).unwrap())
 }
 
+fn planned(kernel: &Kernel) -> Plan {
+    let policy = Policy::default();
+    plan(policy, &kernel.scene(&policy, Time(1)))
+}
+
 fn benches(c: &mut Criterion) {
     for pending in [10, 1_000, 100_000] {
         let kernel = kernel(64, pending);
         c.bench_function(&format!("view and plan, {pending} pending, 64 CPUs"), |b| {
-            b.iter(|| black_box(plan(&kernel.view(), Time(1))));
+            b.iter(|| black_box(planned(&kernel)));
         });
     }
     for (cpus, running) in [(4_096, 4_000), (16_384, 10_000)] {
         let kernel = crowded(cpus, running);
         let what = format!("{cpus} CPUs, {running} running, 10,000 pending");
         c.bench_function(&format!("view and plan, {what}"), |b| {
-            b.iter(|| black_box(plan(&kernel.view(), Time(1))));
+            b.iter(|| black_box(planned(&kernel)));
         });
         c.bench_function(&format!("snapshot, {what}"), |b| b.iter(|| black_box(kernel.snapshot())));
     }
@@ -102,7 +107,7 @@ fn one_life(kernel: &mut Kernel) -> usize {
         let Effect::Admit(jobs) = effect else { continue };
         kernel.admit(jobs);
     }
-    kernel.start(&plan(&kernel.view(), Time(1)), Time(1));
+    kernel.start(&planned(&kernel), Time(1));
     let attempt = Attempt { job: ids.first().copied().unwrap_or(JobId(0)), n: 1 };
     kernel.fact(attempt, Fact::Started(HANDLE), Time(2)).unwrap();
     kernel.fact(attempt, Fact::Exited(exit()), Time(3)).unwrap().changes.len()

@@ -76,7 +76,8 @@ impl World {
     /// Submit; grant; start and end: three commits for `batch` lives.
     fn lives(&mut self, batch: usize) {
         let ids = self.submit(batch);
-        let (_, _, step) = self.kernel.start(&Plan { start: ids.clone() }, Time(1));
+        let (_, _, step) =
+            self.kernel.start(&Plan { start: ids.clone(), ..Plan::default() }, Time(1));
         self.commit(step);
         let mut both = Step::default();
         for id in ids {

@@ -23,6 +23,7 @@ pub use settings::ServeArgs;
 
 use crate::kernel::ids::CpuId;
 use crate::kernel::job::Site;
+use crate::kernel::policy::Policy;
 use pick::Pick;
 use settings::FileSettings;
 
@@ -131,6 +132,8 @@ pub struct Config {
     pub cpus: Vec<CpuId>,
     /// Whether jobs are pinned to them: not when there are more than the machine has.
     pub pin: bool,
+    /// Who goes first.
+    pub policy: Policy,
     /// The scheduler's safety net.
     pub tick: Duration,
     /// What requests must send.
@@ -179,6 +182,7 @@ impl Config {
         let (database_url, database_file) =
             pick.database(&args.database_url, &file.database_url, &data_dir)?;
         let (cpus, pin) = pick.cpus(&args.cpus, &text(&file.cpus), available)?;
+        let policy = pick.policy(&args.policy, &file.policy)?;
         let tick = pick.tick(&args.tick, &text(&file.tick))?;
         let token = pick.token(&args.token_file, &file.token_file)?;
         let output_roots = pick.output_roots(&args.output_roots, &file.output_roots)?;
@@ -208,6 +212,7 @@ impl Config {
             database_file,
             cpus,
             pin,
+            policy,
             tick,
             token,
             output_roots,

@@ -20,4 +20,5 @@ pub mod fault;
 pub mod kernel;
 pub mod observe;
 pub mod serve;
+pub mod simulate;
 pub mod store;

@@ -152,6 +152,7 @@ async fn serve(
         readers,
         engine,
         orders: Arc::new(orders),
+        policy: config.policy,
         tick: config.tick,
         retention: Retention { keep_s: config.retention_s, places: places.clone() },
     });

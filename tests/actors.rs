@@ -17,9 +17,8 @@ use std::time::Duration;
 use actix::prelude::*;
 use downbeat::actors::executor::{ExecutorActor, Known, Tools};
 use downbeat::actors::messages::{
-    Applied, ApplyPlan, Await, CancelJobs, Drain, ExecutorAddr, GetQueueView, KeyAsked,
-    MakeDurable, Mend, NotDurable, Observed, Publish, RunAudit, StopAttempt, SubmitJobs,
-    SubmitRefused, Wake,
+    Applied, ApplyPlan, Await, CancelJobs, Drain, ExecutorAddr, GetScene, KeyAsked, MakeDurable,
+    Mend, NotDurable, Observed, Publish, RunAudit, StopAttempt, SubmitJobs, SubmitRefused, Wake,
 };
 use downbeat::actors::order::{FromStore, OrderSite, Orders};
 use downbeat::actors::resource_manager::{Outlets, ResourceManagerActor};
@@ -35,9 +34,11 @@ use downbeat::kernel::kernel::{Cancelled, Kernel, Memory, Reign};
 use downbeat::kernel::mend::Findings;
 use downbeat::kernel::outbox::Commit;
 use downbeat::kernel::places::{Places, StreamFile};
-use downbeat::kernel::policy::Plan;
+use downbeat::kernel::policy::room::Room;
+use downbeat::kernel::policy::scene::Scene;
+use downbeat::kernel::policy::{Plan, Policy};
 use downbeat::kernel::transition::Fact;
-use downbeat::kernel::view::{QueueView, Snapshot};
+use downbeat::kernel::view::{Snapshot, waiting};
 use downbeat::observe::metrics::Metrics;
 use downbeat::store::backend::Database;
 use downbeat::store::error::StoreError;
@@ -173,6 +174,10 @@ fn causes(commit: &Commit) -> Vec<&'static str> {
     changes.filter_map(Change::event).map(|e| e.cause).collect()
 }
 
+fn scene() -> GetScene {
+    GetScene { policy: Policy::default() }
+}
+
 #[test]
 fn the_reply_comes_after_the_commit_and_the_snapshot_before_the_reply() {
     run(async {
@@ -201,7 +206,9 @@ fn an_end_and_the_start_that_follows_are_one_commit() {
         sent.await.unwrap().unwrap().unwrap();
         bench.wake.recv().await.unwrap().1.send(()).unwrap();
         let start = (1..=4).map(JobId).collect();
-        let planned = actix_rt::spawn(bench.manager.send(ApplyPlan { plan: Plan { start } }));
+        let planned = actix_rt::spawn(
+            bench.manager.send(ApplyPlan { plan: Plan { start, ..Plan::default() } }),
+        );
         let (commit, answer) = bench.commit().await;
         assert_eq!(causes(&commit), ["granted"; 4]);
         assert!(bench.launched.try_recv().is_err(), "nothing is launched before the commit");
@@ -212,7 +219,7 @@ fn an_end_and_the_start_that_follows_are_one_commit() {
         let fact = Fact::LaunchFailed("no interpreter".into());
         let observed = actix_rt::spawn(bench.manager.send(Observed { attempt, fact }));
         assert!(bench.wake.recv().await.is_some(), "woken before the commit");
-        let plan = Plan { start: vec![JobId(5)] };
+        let plan = Plan { start: vec![JobId(5)], ..Plan::default() };
         let planned = actix_rt::spawn(bench.manager.send(ApplyPlan { plan }));
         let (commit, answer) = bench.commit().await;
         assert_eq!(causes(&commit), ["launch_failed", "granted"]);
@@ -256,14 +263,16 @@ fn a_plan_that_waits_behind_a_commit_is_flushed_though_another_is_due() {
         let empty = || ApplyPlan { plan: Plan::default() };
         bench.manager.send(empty()).await.unwrap();
         let before = actix_rt::spawn(bench.manager.send(submit(1)));
-        bench.manager.send(GetQueueView).await.unwrap();
+        bench.manager.send(scene()).await.unwrap();
         bench.manager.send(empty()).await.unwrap();
         let (commit, answer) = bench.commit().await;
         assert_eq!(causes(&commit), ["submitted"]);
         let start = vec![JobId(1)];
-        let plan = actix_rt::spawn(bench.manager.send(ApplyPlan { plan: Plan { start } }));
+        let plan = actix_rt::spawn(
+            bench.manager.send(ApplyPlan { plan: Plan { start, ..Plan::default() } }),
+        );
         let behind = actix_rt::spawn(bench.manager.send(submit(1)));
-        bench.manager.send(GetQueueView).await.unwrap();
+        bench.manager.send(scene()).await.unwrap();
         answer.send(Ok(())).unwrap();
         before.await.unwrap().unwrap().unwrap();
         let (commit, answer) = bench.commit().await;
@@ -290,7 +299,7 @@ fn a_refused_commit_answers_nothing_stored_and_keeps_cancels() {
         let cancelled = actix_rt::spawn(bench.manager.send(cancel));
         let doomed = actix_rt::spawn(bench.manager.send(submit(1)));
         // Both have arrived when this has been answered.
-        bench.manager.send(GetQueueView).await.unwrap();
+        bench.manager.send(scene()).await.unwrap();
         let plan = ApplyPlan { plan: Plan::default() };
         bench.manager.send(plan).await.unwrap();
         let (commit, answer) = bench.commit().await;
@@ -387,7 +396,7 @@ fn a_second_cancel_is_answered_when_the_first_is_durable() {
         let second = actix_rt::spawn(bench.manager.send(cancel()));
         for _ in 0..20 {
             // Long enough for an answer that waits for nothing.
-            bench.manager.send(GetQueueView).await.unwrap();
+            bench.manager.send(scene()).await.unwrap();
         }
         assert!(!second.is_finished(), "a crash now would undo what it was told");
         cancelling.1.send(Ok(())).unwrap();
@@ -419,37 +428,32 @@ fn a_drained_manager_starts_and_accepts_nothing() {
         answer.send(Ok(())).unwrap();
         drained.await.unwrap().unwrap();
         sent.await.unwrap().unwrap().unwrap();
-        assert_eq!(bench.manager.send(GetQueueView).await.unwrap(), QueueView::default());
+        assert_eq!(bench.manager.send(scene()).await.unwrap(), Scene::default());
     });
 }
 
 #[test]
 fn many_wake_ups_during_a_pass_become_one() {
     run(async {
-        let (views, mut views_asked) = Probe::<GetQueueView>::start();
+        let (views, mut views_asked) = Probe::<GetScene>::start();
         let (plans, mut plans_made) = Probe::<ApplyPlan>::start();
-        let scheduler = SchedulerActor::new(views, plans, NEVER).start();
+        let scheduler = SchedulerActor::new(views, plans, Policy::default(), NEVER).start();
         scheduler.send(Wake).await.unwrap();
         let (_, view) = views_asked.recv().await.unwrap();
         for _ in 0..5 {
             scheduler.send(Wake).await.unwrap();
         }
-        let job = Queued {
-            id: JobId(1),
-            cpus: 1,
-            limit_s: None,
-            priority: 0,
-            attempts: 0,
-            submitted: downbeat::kernel::time::Time(0),
-        };
-        let queue = vec![job];
-        assert!(view.send(QueueView { total: 1, free: 1, busy: Vec::new(), queue }).is_ok());
+        let submitted = downbeat::kernel::time::Time(0);
+        let job =
+            Queued { id: JobId(1), cpus: 1, limit_s: None, priority: 0, attempts: 0, submitted };
+        let (free, queue) = (Room::of(1), vec![waiting(&job)]);
+        assert!(view.send(Scene { free, total: free, queue, ..Scene::default() }).is_ok());
         let (plan, applied) = plans_made.recv().await.unwrap();
         assert_eq!(plan.plan.start, [JobId(1)]);
         assert!(views_asked.try_recv().is_err(), "one plan in flight");
         assert!(applied.send(Applied::default()).is_ok());
         let (_, view) = views_asked.recv().await.unwrap();
-        assert!(view.send(QueueView::default()).is_ok());
+        assert!(view.send(Scene::default()).is_ok());
         let (plan, applied) = plans_made.recv().await.unwrap();
         assert!(plan.plan.start.is_empty(), "an empty plan is proposed too");
         assert!(applied.send(Applied::default()).is_ok());
@@ -656,6 +660,7 @@ fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
         readers: readers.clone(),
         engine: Arc::new(engine.clone()),
         orders: Arc::new(FromStore::new(readers, site, ids, loaded.keys)),
+        policy: Policy::default(),
         tick: NEVER,
         retention: Retention { keep_s: None, places },
     })
@@ -721,11 +726,11 @@ fn nothing_is_handed_out_before_the_first_audit() {
         let (_, durable) = bench.commit().await;
         durable.send(Ok(())).unwrap();
         reply.await.unwrap().unwrap().unwrap();
-        assert_eq!(bench.manager.send(GetQueueView).await.unwrap(), QueueView::default());
+        assert_eq!(bench.manager.send(scene()).await.unwrap(), Scene::default());
         assert!(bench.wake.try_recv().is_err(), "the scheduler sleeps");
         bench.manager.send(Mend(Findings::default())).await.unwrap().unwrap();
         bench.wake.recv().await.unwrap();
-        assert_eq!(bench.manager.send(GetQueueView).await.unwrap().queue.len(), 1);
+        assert_eq!(bench.manager.send(scene()).await.unwrap().queue.len(), 1);
     });
 }
 

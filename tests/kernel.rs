@@ -1,29 +1,24 @@
-//! *Purpose*: the kernel's laws: the matrix of state × fact, the door, the policy.
+//! *Purpose*: the kernel's laws: the matrix of state × fact, the door.
 //!
-//! *Owns*: the printed matrix; properties of planning, checked against brute force.
+//! *Owns*: the printed matrix.
 //!
 //! *Promises*: every state meets every fact, so a new one of either fails here until its row is
 //! written.
 //!
-//! *Not here*: sequences of steps (`tests/simulation`).
+//! *Not here*: the policy (`tests/policy.rs`), sequences of steps (`tests/simulation`).
 
 #![allow(clippy::unwrap_used)]
 
-use downbeat::kernel::change::Queued;
 use downbeat::kernel::ids::{Attempt, CpuId, JobId};
 use downbeat::kernel::job::{
     CpusAsked, ExitCode, JobRequest, JobSpec, LimitAsked, SCRIPT_BYTES_MAX, Site, StateWord, Usage,
     expand_pattern,
 };
 use downbeat::kernel::ledger::Ledger;
-use downbeat::kernel::policy::plan;
-use downbeat::kernel::policy::profile::{UNLIMITED_S, expected_end, release_of, reservation};
 use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{
     EndReason, EndState, Exit, Fact, Handle, JobState, Outcome, Refused, Stop, transition,
 };
-use downbeat::kernel::view::{Busy, QueueView};
-use proptest::prelude::*;
 
 const HANDLE: Handle = Handle { pid: 7, start_time: Time(5) };
 
@@ -330,122 +325,4 @@ fn a_limit_above_the_maximum_is_refused_and_a_default_is_capped_by_it() {
     assert_eq!(with(LimitAsked::Seconds(60)), Ok(Some(60)));
     assert!(with(LimitAsked::Seconds(61)).is_err());
     assert!(with(LimitAsked::Unlimited).is_err());
-}
-
-const NOW: Time = Time(1_000_000_000);
-
-fn views() -> impl Strategy<Value = QueueView> {
-    let limit = prop_oneof![Just(None), (1u32..1_000).prop_map(Some)];
-    let busy = proptest::collection::vec((1u32..4, 0i64..2_000, limit.clone()), 0..5);
-    let queue = proptest::collection::vec((1u32..=8, limit), 0..8);
-    (busy, queue).prop_map(|(busy, queue)| {
-        let busy: Vec<Busy> = busy
-            .into_iter()
-            .scan(8u32, |left, (cpus, ago, limit_s)| {
-                let cpus = cpus.min(*left);
-                *left -= cpus;
-                Some(Busy { cpus, since: Time(NOW.0 - ago * 1_000_000), limit_s })
-            })
-            .filter(|b| b.cpus > 0)
-            .collect();
-        let free = 8 - busy.iter().map(|b| b.cpus).sum::<u32>();
-        let queue = queue
-            .into_iter()
-            .enumerate()
-            .map(|(n, (cpus, limit_s))| Queued {
-                id: JobId(n as i64 + 1),
-                cpus,
-                limit_s,
-                priority: 0,
-                attempts: 0,
-                submitted: Time(0),
-            })
-            .collect();
-        QueueView { total: 8, free, busy, queue }
-    })
-}
-
-/// When a job could start at the latest, given what runs: brute force over all instants.
-fn earliest(cpus: u32, running: &[(Time, u32)], total: u32) -> Time {
-    let mut instants: Vec<Time> = running.iter().map(|(end, _)| *end).chain([NOW]).collect();
-    instants.sort();
-    let free_at =
-        |t: Time| total - running.iter().filter(|(end, _)| *end > t).map(|(_, c)| c).sum::<u32>();
-    *instants.iter().find(|t| free_at(**t) >= cpus).unwrap()
-}
-
-proptest! {
-    /// What a plan starts fits, and each job is started once.
-    #[test]
-    fn a_plan_fits(view in views()) {
-        let plan = plan(&view, NOW);
-        let mut seen = std::collections::BTreeSet::new();
-        let mut cpus = 0;
-        for id in &plan.start {
-            prop_assert!(seen.insert(*id));
-            cpus += view.queue.iter().find(|q| q.id == *id).unwrap().cpus;
-        }
-        prop_assert!(cpus <= view.free);
-    }
-
-    /// The first job that does not fit starts as early beside the backfilled ones as without.
-    #[test]
-    fn the_head_job_is_never_delayed_by_backfill(view in views()) {
-        let plan = plan(&view, NOW);
-        let mut running: Vec<(Time, u32)> = view.busy.iter().map(|b| {
-            let r = release_of(b, NOW);
-            (r.at, r.cpus)
-        }).collect();
-        let mut queue = view.queue.iter();
-        let head = loop {
-            let Some(job) = queue.next() else { return Ok(()) };
-            let free = 8 - running.iter().map(|(_, c)| c).sum::<u32>();
-            if job.cpus > free { break job; }
-            prop_assert!(plan.start.contains(&job.id), "what fits in order starts");
-            running.push((expected_end(NOW, job.limit_s), job.cpus));
-        };
-        let before = earliest(head.cpus, &running, 8);
-        prop_assert!(!plan.start.contains(&head.id));
-        for job in queue.filter(|j| plan.start.contains(&j.id)) {
-            running.push((expected_end(NOW, job.limit_s), job.cpus));
-        }
-        prop_assert_eq!(earliest(head.cpus, &running, 8), before);
-    }
-
-    /// Nothing more could be backfilled in one sweep.
-    #[test]
-    fn a_reservation_is_the_earliest_instant(view in views(), cpus in 1u32..=8) {
-        prop_assume!(cpus > view.free);
-        let mut busy: Vec<_> = view.busy.iter().map(|b| release_of(b, NOW)).collect();
-        let running: Vec<_> = busy.iter().map(|r| (r.at, r.cpus)).collect();
-        let reserved = reservation(cpus, view.free, &mut busy).unwrap();
-        prop_assert_eq!(reserved.at, earliest(cpus, &running, 8));
-    }
-}
-
-#[test]
-fn a_wide_job_does_not_starve_behind_a_stream_of_narrow_ones() {
-    let narrow = |id| Queued {
-        id: JobId(id),
-        cpus: 1,
-        limit_s: Some(100),
-        priority: 0,
-        attempts: 0,
-        submitted: Time(0),
-    };
-    let busy = Busy { cpus: 1, since: NOW, limit_s: Some(50) };
-    let mut view = QueueView { total: 2, free: 1, busy: vec![busy], queue: Vec::new() };
-    view.queue.push(Queued { cpus: 2, ..narrow(1) });
-    view.queue.extend((2..100).map(narrow));
-    assert_eq!(plan(&view, NOW).start, [], "each of them would outlast the reservation");
-    view.queue[5].limit_s = Some(50);
-    assert_eq!(plan(&view, NOW).start, [JobId(6)], "one that ends in time may run");
-}
-
-#[test]
-fn unlimited_and_overdue_jobs_still_give_a_reservation() {
-    let unlimited = Busy { cpus: 1, since: NOW, limit_s: None };
-    assert_eq!(release_of(&unlimited, NOW).at, NOW.plus_s(UNLIMITED_S));
-    let overdue = Busy { cpus: 1, since: Time(0), limit_s: Some(1) };
-    assert_eq!(release_of(&overdue, NOW).at, NOW.plus_s(1));
 }

@@ -44,8 +44,9 @@ const ROOMS: &[(&str, &[&str])] = &[
             "config::Secret",
         ],
     ),
-    ("config", &["api::wire", "kernel::ids", "kernel::job"]),
-    ("cli", &["api::wire", "clock", "config"]),
+    ("config", &["api::wire", "kernel::ids", "kernel::job", "kernel::policy"]),
+    ("simulate", &["kernel::ids", "kernel::policy"]),
+    ("cli", &["api::wire", "clock", "config", "simulate"]),
 ];
 
 /// A file below `src/`.

@@ -23,7 +23,7 @@ use std::time::Instant;
 use downbeat::kernel::change::Queued;
 use downbeat::kernel::ids::{CpuId, JobId};
 use downbeat::kernel::kernel::{Kernel, Memory, Reign, Remembered};
-use downbeat::kernel::policy::plan;
+use downbeat::kernel::policy::{Policy, plan};
 use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::Handle;
 use serde_json::{Value, json};
@@ -149,9 +149,10 @@ fn passes_us(depth: usize) -> Vec<f64> {
     let memory = Memory { pending, live: vec![sleeper], ..Memory::default() };
     let reign = Reign { boot_id: "boot".into(), nonce: "nonce".into() };
     let kernel = Kernel::load((0..CPUS).map(CpuId), reign, memory).unwrap();
+    let policy = Policy::default();
     let pass = || {
         let before = Instant::now();
-        let plan = plan(&kernel.view(), Time(1));
+        let plan = plan(policy, &kernel.scene(&policy, Time(1)));
         assert!(plan.start.is_empty(), "nothing fits");
         before.elapsed().as_secs_f64() * 1e6
     };

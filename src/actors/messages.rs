@@ -19,10 +19,10 @@ use crate::kernel::job::{JobSpec, StateWord};
 use crate::kernel::kernel::Cancelled;
 use crate::kernel::mend::Findings;
 use crate::kernel::outbox::Commit;
-use crate::kernel::policy::Plan;
+use crate::kernel::policy::scene::Scene;
+use crate::kernel::policy::{Plan, Policy};
 use crate::kernel::time::Time;
 use crate::kernel::transition::Fact;
-use crate::kernel::view::QueueView;
 use crate::store::write::CommitError;
 
 /// A client's key for a submission, looked up at a commit and not found.
@@ -83,8 +83,11 @@ pub struct CancelJobs {
 
 /// SchedulerActor → ResourceManager: what is there to decide upon? Answered at once.
 #[derive(Debug, Message)]
-#[rtype(result = "QueueView")]
-pub struct GetQueueView;
+#[rtype(result = "Scene")]
+pub struct GetScene {
+    /// By this policy.
+    pub policy: Policy,
+}
 
 /// SchedulerActor → ResourceManager: start these. Answered after the commit.
 #[derive(Debug, Message)]

@@ -36,6 +36,7 @@ use tokio::sync::watch;
 use crate::engine::Engine;
 use crate::kernel::ids::{CommitNo, Epoch, EventId};
 use crate::kernel::kernel::Kernel;
+use crate::kernel::policy::Policy;
 use crate::kernel::view::Snapshot;
 use crate::observe::metrics::Metrics;
 use crate::store::backend::Readers;
@@ -88,6 +89,8 @@ pub struct Parts {
     pub engine: Arc<dyn Engine>,
     /// Where orders come from.
     pub orders: Arc<dyn Orders>,
+    /// Who goes first.
+    pub policy: Policy,
     /// The scheduler's net.
     pub tick: Duration,
     /// How long ended jobs are kept.
@@ -97,7 +100,8 @@ pub struct Parts {
 /// Starts all actors on the current arbiter, the writer on one of its own.
 #[must_use]
 pub fn start(parts: Parts) -> System {
-    let Parts { kernel, commit_no, mut writer, readers, engine, orders, tick, retention } = parts;
+    let Parts { kernel, commit_no, mut writer, readers, engine, orders, .. } = parts;
+    let Parts { policy, tick, retention, .. } = parts;
     let metrics = Arc::new(Metrics::default());
     let (snapshot_sender, snapshot) = watch::channel(Arc::new(first_snapshot(&kernel, commit_no)));
     let (_, next_event) = kernel.next_ids();
@@ -118,9 +122,13 @@ pub fn start(parts: Parts) -> System {
     let hub = EventHub::new(event_sender).start();
     let manager = ResourceManagerActor::create(|ctx| {
         let manager = ctx.address();
-        let scheduler =
-            SchedulerActor::new(manager.clone().recipient(), manager.clone().recipient(), tick)
-                .start();
+        let scheduler = SchedulerActor::new(
+            manager.clone().recipient(),
+            manager.clone().recipient(),
+            policy,
+            tick,
+        )
+        .start();
         let observed = manager.recipient();
         let tools = Arc::new(Tools { engine: Arc::clone(&engine), orders, observed });
         let outlets = Outlets {

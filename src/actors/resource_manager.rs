@@ -22,7 +22,7 @@ use tokio::sync::{oneshot, watch};
 use self::commits::{Noted, Ticket, durable, listed};
 use super::executor::Known;
 use super::messages::{
-    Applied, ApplyPlan, CancelJobs, Drain, ExecutorAddr, ForgetJobs, GetQueueView, Look, LookAtAll,
+    Applied, ApplyPlan, CancelJobs, Drain, ExecutorAddr, ForgetJobs, GetScene, Look, LookAtAll,
     MakeDurable, Mend, Observed, Publish, StopAttempt, SubmitJobs, SubmitRefused, Submitted, Wake,
 };
 use crate::clock;
@@ -31,8 +31,9 @@ use crate::kernel::change::{Change, IdempotencyKey, Step};
 use crate::kernel::ids::{Attempt, CommitNo, Epoch};
 use crate::kernel::kernel::{Cancelled, Kernel, Live};
 use crate::kernel::outbox::{KeyCheck, Outbox};
+use crate::kernel::policy::scene::Scene;
 use crate::kernel::transition::Refused;
-use crate::kernel::view::{QueueView, Snapshot};
+use crate::kernel::view::Snapshot;
 use crate::observe::metrics::Metrics;
 
 /// Mailbox: 4,096 senders wait their turn in memory; beyond it `send` holds them back.
@@ -175,14 +176,14 @@ impl Handler<CancelJobs> for ResourceManagerActor {
     }
 }
 
-impl Handler<GetQueueView> for ResourceManagerActor {
-    type Result = MessageResult<GetQueueView>;
+impl Handler<GetScene> for ResourceManagerActor {
+    type Result = MessageResult<GetScene>;
 
-    fn handle(&mut self, _: GetQueueView, _: &mut Self::Context) -> Self::Result {
-        MessageResult::<GetQueueView>(if self.stopping || self.unaudited {
-            QueueView::default()
+    fn handle(&mut self, message: GetScene, _: &mut Self::Context) -> Self::Result {
+        MessageResult::<GetScene>(if self.stopping || self.unaudited {
+            Scene::default()
         } else {
-            self.kernel.view()
+            self.kernel.scene(&message.policy, clock::now())
         })
     }
 }

@@ -11,17 +11,18 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
-use super::messages::{ApplyPlan, GetQueueView, Wake};
-use crate::clock;
-use crate::kernel::policy;
+use super::messages::{ApplyPlan, GetScene, Wake};
+use crate::kernel::policy::{Plan, Planner, Policy};
+use crate::kernel::time::SECOND_US;
 
 /// Mailbox: wake-ups come from one sender that sends at most one per answer; the rest is slack.
 const MAILBOX: usize = 64;
 
 /// Plans; see the module.
 pub struct SchedulerActor {
-    views: Recipient<GetQueueView>,
+    scenes: Recipient<GetScene>,
     plans: Recipient<ApplyPlan>,
+    planner: Planner,
     tick: Duration,
     busy: bool,
     again: bool,
@@ -31,11 +32,13 @@ impl SchedulerActor {
     /// A scheduler that asks and proposes there, at least every `tick`.
     #[must_use]
     pub fn new(
-        views: Recipient<GetQueueView>,
+        scenes: Recipient<GetScene>,
         plans: Recipient<ApplyPlan>,
+        policy: Policy,
         tick: Duration,
     ) -> SchedulerActor {
-        SchedulerActor { views, plans, tick, busy: false, again: false }
+        let planner = Planner::new(policy, SECOND_US);
+        SchedulerActor { scenes, plans, planner, tick, busy: false, again: false }
     }
 
     fn pass(&mut self, ctx: &mut Context<Self>) {
@@ -44,18 +47,24 @@ impl SchedulerActor {
             return;
         }
         self.busy = true;
-        let (views, plans) = (self.views.clone(), self.plans.clone());
-        let pass = async move {
-            let view = views.send(GetQueueView).await?;
-            let plan = policy::plan(&view, clock::now());
-            plans.send(ApplyPlan { plan }).await
-        };
-        ctx.spawn(pass.into_actor(self).map(|result, actor, ctx| {
+        let scene = self.scenes.send(GetScene { policy: self.planner.policy() });
+        ctx.spawn(scene.into_actor(self).map(|scene, actor, ctx| match scene {
+            Ok(scene) => {
+                let plan = actor.planner.pass(&scene);
+                actor.propose(plan, ctx);
+            }
+            Err(error) => log::debug!("no pass: the resource manager is gone ({error})"),
+        }));
+    }
+
+    fn propose(&mut self, plan: Plan, ctx: &mut Context<Self>) {
+        let applied = self.plans.send(ApplyPlan { plan });
+        ctx.spawn(applied.into_actor(self).map(|applied, actor, ctx| {
             actor.busy = false;
-            match result {
-                // The queue may hold more than one pass looked at, or the view was old.
+            match applied {
+                // The queue may hold more than one pass looked at, or the scene was old.
                 Ok(applied) => actor.again |= applied.started + applied.stale > 0,
-                Err(error) => log::debug!("no pass: the resource manager is gone ({error})"),
+                Err(error) => log::debug!("no plan: the resource manager is gone ({error})"),
             }
             if std::mem::take(&mut actor.again) {
                 actor.pass(ctx);

@@ -16,6 +16,8 @@ use crate::api::wire::submit::Door;
 use crate::api::wire::time_limit;
 use crate::kernel::ids::CpuId;
 use crate::kernel::job::{GRACE_S_MAX, LIMIT_S_MAX, LimitAsked};
+use crate::kernel::policy::order::Order;
+use crate::kernel::policy::{Backfill, Policy};
 
 /// More CPUs than this is a typing error.
 const CPUS_MAX: u32 = 65_536;
@@ -168,6 +170,25 @@ impl<'a> Pick<'a> {
                 Err(self.wrong("cpus", message))
             }
         }
+    }
+
+    pub(super) fn policy(
+        &mut self,
+        flag: &Option<String>,
+        file: &Option<String>,
+    ) -> Result<Policy, ConfigError> {
+        let text = self.first("policy", flag.as_deref(), file.as_deref());
+        let policy = match text.map(|text| text.trim().parse::<Policy>()) {
+            None => Policy::default(),
+            Some(Ok(policy)) => policy,
+            Some(Err(refused)) => return Err(self.wrong("policy", refused.to_string())),
+        };
+        if policy.order == Order::F1 || policy.backfill == Backfill::Easy(Some(Order::F1)) {
+            let message = "f1 counts from the beginning of a trace; only `simulate` knows it";
+            return Err(self.wrong("policy", message));
+        }
+        self.show(policy);
+        Ok(policy)
     }
 
     pub(super) fn tick(

@@ -35,6 +35,10 @@ pub struct ServeArgs {
     /// use]
     #[arg(long, env = "DOWNBEAT_CPUS", value_name = "N")]
     pub cpus: Option<String>,
+    /// Who goes first: ORDER[+BACKFILL[:BFORDER]][@THRESHOLD] with the orders fcfs, sjf, saf and
+    /// wfp3 and the backfills none, firstfit, easy and cons [default: wfp3+easy@259200]
+    #[arg(long, env = "DOWNBEAT_POLICY", value_name = "POLICY")]
+    pub policy: Option<String>,
     /// How often the scheduler looks without being woken [default: 5s]
     #[arg(long, env = "DOWNBEAT_TICK", value_name = "DURATION")]
     pub tick: Option<String>,
@@ -95,6 +99,7 @@ pub struct FileSettings {
     pub data_dir: Option<PathBuf>,
     pub database_url: Option<String>,
     pub cpus: Option<Scalar>,
+    pub policy: Option<String>,
     pub tick: Option<Scalar>,
     pub token_file: Option<PathBuf>,
     #[serde(default)]

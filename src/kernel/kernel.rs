@@ -16,11 +16,13 @@ use super::change::{Change, Effect, Event, Queued, Step};
 use super::ids::{Attempt, CpuId, EventId, JobId};
 use super::job::{JobSpec, StateWord};
 use super::ledger::{Ledger, LedgerRefused};
-use super::policy::Plan;
+use super::policy::room::Room;
+use super::policy::scene::{Running, Scene};
+use super::policy::{Plan, Policy};
 use super::queue::Queue;
 use super::time::Time;
 use super::transition::{EndReason, Fact, Handle, JobState, Outcome, Refused, transition};
-use super::view::{Busy, QueueView, Snapshot};
+use super::view::{Snapshot, expected_end};
 
 /// What is fixed for one reign of a server.
 #[derive(Clone, Debug)]
@@ -397,15 +399,27 @@ impl Kernel {
         self.ledger.free() > 0 && !self.queue.is_empty()
     }
 
-    /// What a scheduling pass decides upon.
+    /// What a scheduling pass decides upon: of the queue what such a pass could start, and the
+    /// first job that it could not.
     #[must_use]
-    pub fn view(&self) -> QueueView {
-        QueueView {
-            total: self.ledger.total(),
-            free: self.ledger.free(),
-            busy: self.live.values().map(busy).collect(),
-            queue: self.queue.candidates(self.ledger.free()).copied().collect(),
-        }
+    pub fn scene(&self, policy: &Policy, now: Time) -> Scene {
+        let free = Room::of(self.ledger.free());
+        let running: Vec<Running> =
+            self.live.values().map(|live| self.running(live, now)).collect();
+        let total = running.iter().fold(free, |total, attempt| total.plus(&attempt.held));
+        let mut scene = Scene { now: now.0, free, total, running, ..Scene::default() };
+        scene.queue = self.queue.candidates(policy, &scene);
+        scene
+    }
+
+    fn running(&self, live: &Live, now: Time) -> Running {
+        let since = live.state.handle().map_or(live.granted, |handle| handle.start_time);
+        let end = expected_end(since, live.job.limit_s, now).0;
+        // CPUs that are no longer configured do not come back.
+        let comes_back = |cpu: &&CpuId| self.ledger.comes_back(**cpu);
+        let cpus =
+            live.state.allocation().map_or(0, |a| a.cpus().iter().filter(comes_back).count());
+        Running { job: live.job.id, end, held: Room::of(cpus as u32) }
     }
 
     /// "Now" as memory has it; the outbox stamps the commit that makes it true.
@@ -461,14 +475,4 @@ impl Kernel {
 fn started(event: Event, live: &Live, handle: Handle) -> Change {
     let waited_us = handle.start_time.since_us(live.job.submitted);
     Change::Started { event, handle, waited_us }
-}
-
-fn busy(live: &Live) -> Busy {
-    let since = match &live.state {
-        JobState::Running(_, handle) | JobState::Completing(_, _, Some(handle)) => {
-            handle.start_time
-        }
-        _ => live.granted,
-    };
-    Busy { cpus: live.job.cpus, since, limit_s: live.job.limit_s }
 }

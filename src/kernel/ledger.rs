@@ -129,6 +129,12 @@ impl Ledger {
         &self.held_back
     }
 
+    /// Whether this CPU can be handed out again once its holder gives it back.
+    #[must_use]
+    pub fn comes_back(&self, cpu: CpuId) -> bool {
+        self.configured.contains(&cpu) && !self.held_back.contains(&cpu)
+    }
+
     /// How many CPUs are configured.
     #[must_use]
     pub fn total(&self) -> u32 {

@@ -1,24 +1,29 @@
-//! *Purpose*: pending jobs in the order of the policy.
+//! *Purpose*: pending jobs, and of them those that a pass has to look at.
 //!
 //! *Owns*: the queue, its index by id, its buckets.
 //!
-//! *Promises*: a job stands in it once; priority first, then submit order; looking for what a
-//! pass could start costs as much as it finds, however many wait.
+//! *Promises*: a job stands in it once; looking for what a pass could start costs as much as
+//! there are kinds of jobs, however many wait.
 //!
-//! *Not here*: what may start (`kernel::policy`).
+//! *Not here*: who goes first (`policy::order`), what may start (`kernel::policy`).
 //!
-//! **Buckets.** Jobs of equal priority, CPUs and limit are alike to a pass: when one of them
-//! cannot start, none behind it can, since free CPUs only become fewer. So a pass needs of each
-//! bucket no more jobs than would fit and one that does not, whether ten wait or a million.
+//! **Buckets.** Jobs of equal priority, CPUs and limit keep the order of their ids under every
+//! rule, and are alike to a pass: when one of them cannot start, none behind it can, since free
+//! CPUs only become fewer. So a pass needs of each bucket no more jobs than would fit and one that
+//! does not, whether ten wait or a million.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, btree_map, btree_set};
+use std::collections::btree_map::{BTreeMap, Range};
+use std::collections::{BinaryHeap, HashMap};
 use std::ops::Bound::{Excluded, Unbounded};
-use std::ops::RangeBounds;
 
 use super::change::Queued;
 use super::ids::JobId;
-use super::view::PLAN_DEPTH;
+use super::policy::order::{Place, Rule};
+use super::policy::scene::{Scene, Waiting};
+use super::policy::{Backfill, Policy};
+use super::time::{SECOND_US, Time};
+use super::view::{PLAN_DEPTH, waiting};
 
 /// What a pass cannot tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,20 +33,30 @@ struct Kind {
     limit_s: Option<u32>,
 }
 
-/// Where a job stands: smaller runs first.
-type Place = (Reverse<i64>, JobId);
+/// Jobs of one kind, and when each was submitted.
+#[derive(Debug)]
+struct Bucket {
+    /// The first of them, at hand: a pass looks at every bucket's.
+    head: (JobId, Time),
+    jobs: BTreeMap<JobId, Time>,
+}
 
 /// The pending jobs.
 #[derive(Debug, Default)]
 pub struct Queue {
     jobs: BTreeMap<JobId, Queued>,
-    buckets: HashMap<Kind, BTreeSet<JobId>>,
-    /// The first job of each bucket, by CPUs: what does not fit is passed over in one step.
-    heads: BTreeMap<u32, BTreeMap<Place, Kind>>,
+    buckets: HashMap<Kind, Bucket>,
 }
 
 fn kind(job: &Queued) -> Kind {
     Kind { priority: job.priority, cpus: job.cpus, limit_s: job.limit_s }
+}
+
+impl Kind {
+    fn job(&self, (id, submitted): (JobId, Time)) -> Waiting {
+        let Kind { priority, cpus, limit_s } = *self;
+        waiting(&Queued { id, cpus, limit_s, priority, attempts: 0, submitted })
+    }
 }
 
 impl Queue {
@@ -52,17 +67,11 @@ impl Queue {
     pub fn insert(&mut self, job: Queued) {
         let before = self.jobs.insert(job.id, job);
         assert!(before.is_none(), "job {} entered the queue twice", job.id);
-        let kind = kind(&job);
-        let bucket = self.buckets.entry(kind).or_default();
-        let head = bucket.first().copied();
-        bucket.insert(job.id);
-        if head.is_none_or(|head| job.id < head) {
-            let heads = self.heads.entry(kind.cpus).or_default();
-            if let Some(head) = head {
-                heads.remove(&(Reverse(kind.priority), head));
-            }
-            heads.insert((Reverse(kind.priority), job.id), kind);
-        }
+        let head = (job.id, job.submitted);
+        let new = || Bucket { head, jobs: BTreeMap::new() };
+        let bucket = self.buckets.entry(kind(&job)).or_insert_with(new);
+        bucket.head = bucket.head.min(head);
+        bucket.jobs.insert(job.id, job.submitted);
     }
 
     /// Takes a job out.
@@ -70,17 +79,10 @@ impl Queue {
         let job = self.jobs.remove(&id)?;
         let kind = kind(&job);
         let bucket = self.buckets.get_mut(&kind)?;
-        bucket.remove(&id);
-        let next = bucket.first().copied();
-        let heads = self.heads.get_mut(&kind.cpus)?;
-        if heads.remove(&(Reverse(kind.priority), id)).is_some() {
-            match next {
-                Some(next) => drop(heads.insert((Reverse(kind.priority), next), kind)),
-                None => drop(self.buckets.remove(&kind)),
-            }
-        }
-        if heads.is_empty() {
-            self.heads.remove(&kind.cpus);
+        bucket.jobs.remove(&id);
+        match bucket.jobs.first_key_value() {
+            Some((first, submitted)) => bucket.head = (*first, *submitted),
+            None => drop(self.buckets.remove(&kind)),
         }
         Some(job)
     }
@@ -91,52 +93,62 @@ impl Queue {
         self.jobs.get(&id)
     }
 
-    /// The jobs, first to run first.
+    /// The jobs, by id.
     pub fn iter(&self) -> impl Iterator<Item = &Queued> {
-        self.merged(.., None, |_, _| true)
+        self.jobs.values()
     }
 
-    /// All that a pass with so many free CPUs could start, and the first job that is too wide,
-    /// in order, at most [`PLAN_DEPTH`] of them.
-    pub fn candidates(&self, free: u32) -> impl Iterator<Item = &Queued> {
-        let too_wide = self.heads.range((Excluded(free), Unbounded));
-        let first = too_wide.filter_map(|(_, heads)| heads.first_key_value()).min_by_key(|h| *h.0);
-        let head = first.map(|(place, kind)| (*place, *kind));
-        let fits = move |kind: &Kind, given| given <= free / kind.cpus.max(1);
-        self.merged(..=free, head, fits).take(PLAN_DEPTH)
-    }
-
-    /// The jobs of all buckets of these sizes, and one more, in order. A bucket goes on while
-    /// `more` says so, told how many it has given.
-    fn merged(
-        &self,
-        sizes: impl RangeBounds<u32>,
-        one_more: Option<(Place, Kind)>,
-        more: impl Fn(&Kind, u32) -> bool,
-    ) -> impl Iterator<Item = &Queued> {
-        let heads = self.heads.range(sizes).filter_map(|(_, heads)| Source::heads(heads.iter()));
-        let alone = |(next, kind)| Source { next, kind, given: 0, rest: Rest::Nobody };
-        let mut sources: BinaryHeap<Source<'_>> = heads.chain(one_more.map(alone)).collect();
-        std::iter::from_fn(move || {
-            let Source { next, kind, given, rest } = sources.pop()?;
-            let given = given + 1;
-            let rest = match rest {
-                Rest::Heads(heads) => {
-                    sources.extend(Source::heads(heads));
-                    None
-                }
-                Rest::Bucket(rest) => Some(rest),
-                Rest::Nobody => return self.jobs.get(&next.1),
-            };
-            if more(&kind, given) {
-                let behind = || Some(self.buckets.get(&kind)?.range((Excluded(next.1), Unbounded)));
-                let mut rest = rest.or_else(behind)?;
-                if let Some(id) = rest.next() {
-                    let next = (next.0, *id);
-                    sources.push(Source { next, kind, given, rest: Rest::Bucket(rest) });
-                }
+    /// All that a pass over this scene could start, and the first job that it could not, in line,
+    /// at most [`PLAN_DEPTH`] of them. Whoever may not start whatever comes free is left out.
+    #[must_use]
+    pub fn candidates(&self, policy: &Policy, scene: &Scene) -> Vec<Waiting> {
+        let rule = policy.rule(SECOND_US);
+        // With a reservation for everybody, everybody counts.
+        let all = policy.backfill == Backfill::Conservative;
+        let mut sources = Vec::new();
+        let mut too_large: Option<Source<'_>> = None;
+        for (kind, bucket) in &self.buckets {
+            let next = kind.job(bucket.head);
+            if scene.bars(&next, &scene.quotas).is_some() {
+                continue;
             }
-            self.jobs.get(&next.1)
+            let place = rule.place(&next, scene.now);
+            if all || scene.free.holds(next.cpus, next.memory, next.regions) {
+                let fit = scene.free.within(next.regions) / next.cpus.max(1);
+                let more = if all { PLAN_DEPTH } else { (fit as usize).min(PLAN_DEPTH) };
+                sources.push(Source { place, next, kind, rest: None, more });
+            } else if too_large.as_ref().is_none_or(|first| place < first.place) {
+                too_large = Some(Source { place, next, kind, rest: None, more: 0 });
+            }
+        }
+        if sources.is_empty() {
+            return Vec::new();
+        }
+        if sources.len() > PLAN_DEPTH {
+            sources.select_nth_unstable_by(PLAN_DEPTH, |a, b| a.place.cmp(&b.place));
+            sources.truncate(PLAN_DEPTH);
+        }
+        sources.extend(too_large);
+        self.merge(rule, scene, sources).take(PLAN_DEPTH).collect()
+    }
+
+    /// The jobs of these sources in line.
+    fn merge<'a>(
+        &'a self,
+        rule: Rule,
+        scene: &Scene,
+        sources: Vec<Source<'a>>,
+    ) -> impl Iterator<Item = Waiting> {
+        let mut sources: BinaryHeap<Reverse<Source<'a>>> =
+            sources.into_iter().map(Reverse).collect();
+        let now = scene.now;
+        std::iter::from_fn(move || {
+            let Reverse(mut source) = sources.pop()?;
+            let given = source.next;
+            if source.step(self, &rule, now) {
+                sources.push(Reverse(source));
+            }
+            Some(given)
         })
     }
 
@@ -155,34 +167,38 @@ impl Queue {
 
 /// Where the next job may come from.
 struct Source<'a> {
+    place: Place,
     /// Whom it gives next.
-    next: Place,
-    kind: Kind,
-    /// How many of this kind were given before.
-    given: u32,
-    rest: Rest<'a>,
-}
-
-/// What is behind the next one.
-enum Rest<'a> {
-    /// Other heads of buckets; behind each of them is its bucket.
-    Heads(btree_map::Iter<'a, Place, Kind>),
-    /// Others of its kind.
-    Bucket(btree_set::Range<'a, JobId>),
-    Nobody,
+    next: Waiting,
+    kind: &'a Kind,
+    /// Others of its kind, once somebody asked for them.
+    rest: Option<Range<'a, JobId, Time>>,
+    /// How many more it may give after the next.
+    more: usize,
 }
 
 impl<'a> Source<'a> {
-    fn heads(mut heads: btree_map::Iter<'a, Place, Kind>) -> Option<Source<'a>> {
-        let (next, kind) = heads.next()?;
-        Some(Source { next: *next, kind: *kind, given: 0, rest: Rest::Heads(heads) })
+    /// Goes on to the next of its kind; `false` when there is none, or none that counts.
+    fn step(&mut self, queue: &'a Queue, rule: &Rule, now: i64) -> bool {
+        if self.more == 0 {
+            return false;
+        }
+        self.more -= 1;
+        let behind = (Excluded(self.next.job), Unbounded);
+        let rest =
+            self.rest.take().or_else(|| Some(queue.buckets.get(self.kind)?.jobs.range(behind)));
+        let Some(mut rest) = rest else { return false };
+        let Some((id, submitted)) = rest.next() else { return false };
+        self.next = self.kind.job((*id, *submitted));
+        self.place = rule.place(&self.next, now);
+        self.rest = Some(rest);
+        true
     }
 }
 
-/// The greatest is whose next job stands first: [`BinaryHeap`] gives the greatest.
 impl Ord for Source<'_> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        other.next.cmp(&self.next)
+        self.place.cmp(&other.place)
     }
 }
 
@@ -194,7 +210,7 @@ impl PartialOrd for Source<'_> {
 
 impl PartialEq for Source<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.next == other.next
+        self.place == other.place
     }
 }
 
@@ -209,21 +225,36 @@ mod tests {
 
     use super::*;
     use crate::kernel::policy::plan;
-    use crate::kernel::time::Time;
-    use crate::kernel::view::{Busy, QueueView};
+    use crate::kernel::policy::room::Room;
+    use crate::kernel::policy::scene::Running;
 
     fn job(id: i64, (priority, cpus, limit): (i64, u32, u32)) -> Queued {
         let limit_s = (limit > 0).then_some(limit * 100);
-        Queued { id: JobId(id), cpus, limit_s, priority, attempts: 0, submitted: Time(id) }
+        let submitted = Time(id * SECOND_US);
+        Queued { id: JobId(id), cpus, limit_s, priority, attempts: 0, submitted }
     }
 
     fn jobs() -> impl Strategy<Value = Vec<(i64, u32, u32)>> {
         prop::collection::vec((0..3i64, 1..9u32, 0..4u32), 0..60)
     }
 
+    fn policies() -> impl Strategy<Value = Policy> {
+        const NAMES: [&str; 8] = [
+            "fcfs",
+            "sjf+firstfit",
+            "fcfs+easy",
+            "saf+easy:sjf",
+            "wfp3+easy",
+            "wfp3+easy@30",
+            "wfp3+easy@3d",
+            "sjf+easy@20",
+        ];
+        prop::sample::select(&NAMES[..]).prop_map(|name| name.parse().unwrap())
+    }
+
     proptest! {
         #[test]
-        fn the_order_is_priority_then_id_whatever_came_and_went(
+        fn a_job_is_in_it_until_it_is_taken_out(
             jobs in jobs(),
             gone in prop::collection::vec(0..60i64, 0..30),
         ) {
@@ -233,12 +264,10 @@ mod tests {
             for (n, what) in jobs.into_iter().enumerate() {
                 let id = (n as i64 * 37) % 61;
                 queue.insert(job(id, what));
-                plain.insert((Reverse(what.0), JobId(id)), job(id, what));
+                plain.insert(JobId(id), job(id, what));
             }
             for id in gone {
-                let removed = queue.remove(JobId(id));
-                let at = removed.map(|job| (Reverse(job.priority), job.id));
-                prop_assert_eq!(removed, at.and_then(|at| plain.remove(&at)));
+                prop_assert_eq!(queue.remove(JobId(id)), plain.remove(&JobId(id)));
             }
             let all: Vec<Queued> = plain.values().copied().collect();
             prop_assert_eq!(queue.iter().copied().collect::<Vec<_>>(), all);
@@ -247,23 +276,33 @@ mod tests {
 
         #[test]
         fn a_pass_over_the_candidates_starts_what_a_pass_over_all_would(
+            policy in policies(),
             jobs in jobs(),
             free in 0..9u32,
-            busy in prop::collection::vec((1..3u32, 0..4u32), 0..4),
+            busy in prop::collection::vec((1..3u32, 0..4i64), 0..4),
         ) {
             let mut queue = Queue::default();
             for (n, what) in jobs.into_iter().enumerate() {
                 queue.insert(job(n as i64, what));
             }
-            let busy: Vec<Busy> = busy
+            let now = 70 * SECOND_US;
+            let running: Vec<Running> = busy
                 .into_iter()
-                .map(|(cpus, limit)| Busy { cpus, since: Time(0), limit_s: Some(limit * 100 + 50) })
+                .enumerate()
+                .map(|(n, (cpus, left))| Running {
+                    job: JobId(1_000 + n as i64),
+                    end: now + (left * 100 + 50) * SECOND_US,
+                    held: Room::of(cpus),
+                })
                 .collect();
-            let total = free + busy.iter().map(|b| b.cpus).sum::<u32>();
-            let view = |queue: Vec<Queued>| QueueView { total, free, busy: busy.clone(), queue };
-            let of_all = plan(&view(queue.iter().copied().collect()), Time(1));
-            let of_few = plan(&view(queue.candidates(free).copied().collect()), Time(1));
-            prop_assert_eq!(of_all, of_few);
+            let free = Room::of(free);
+            let total = running.iter().fold(free, |all, attempt| all.plus(&attempt.held));
+            let mut scene = Scene { now, free, total, running, ..Scene::default() };
+            let few = queue.candidates(&policy, &scene);
+            scene.queue = queue.iter().map(waiting).collect();
+            let of_all = plan(policy, &scene).start;
+            scene.queue = few;
+            prop_assert_eq!(plan(policy, &scene).start, of_all);
         }
     }
 
@@ -273,8 +312,12 @@ mod tests {
         for id in 0..10_000 {
             queue.insert(job(id, (0, 2, 1)));
         }
-        queue.insert(job(10_000, (1, 9, 0)));
-        let seen: Vec<i64> = queue.candidates(5).map(|job| job.id.0).collect();
-        assert_eq!(seen, [10_000, 0, 1, 2]);
+        queue.insert(job(10_000, (1, 6, 0)));
+        queue.insert(job(10_001, (1, 9, 0)));
+        let (free, total) = (Room::of(5), Room::of(8));
+        let scene = Scene { free, total, ..Scene::default() };
+        let policy = "fcfs+easy".parse().unwrap();
+        let seen: Vec<i64> = queue.candidates(&policy, &scene).iter().map(|w| w.job.0).collect();
+        assert_eq!(seen, [10_000, 0, 1, 2], "the one that is wider than the machine is left out");
     }
 }

@@ -1,9 +1,10 @@
 //! *Purpose*: what others may see of the kernel.
 //!
-//! *Owns*: [`QueueView`] for planning and [`Snapshot`] for answers.
+//! *Owns*: how jobs and attempts look to planning, and [`Snapshot`] for answers.
 //!
-//! *Promises*: a view carries what a pass could start, in policy order, at most [`PLAN_DEPTH`]
-//! jobs; a snapshot shows exactly what the commit it names made durable.
+//! *Promises*: an unlimited job is planned to last 366 days, an overdue one to end a second from
+//! now, so there is always a reservation; a snapshot shows exactly what the commit it names made
+//! durable.
 //!
 //! *Not here*: history (`store::read`).
 
@@ -12,34 +13,45 @@ use std::collections::BTreeMap;
 use super::change::Queued;
 use super::ids::{CommitNo, CpuId, EventId, JobId};
 use super::job::StateWord;
-use super::time::Time;
+use super::policy::room::Regions;
+use super::policy::scene::Waiting;
+use super::time::{SECOND_US, Time};
 
 /// How many pending jobs one pass decides upon: more than it can start at a time on most
 /// machines, few enough that a pass stays in microseconds.
 pub const PLAN_DEPTH: usize = 1_000;
+/// How long an unlimited job lasts in planning, seconds.
+pub const UNLIMITED_S: i64 = 366 * 86_400;
+/// When an overdue job is expected to end, seconds from now.
+pub const OVERDUE_S: i64 = 1;
 
-/// A live attempt, as planning sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Busy {
-    /// CPUs that come back when it ends. CPUs that are no longer configured do not.
-    pub cpus: u32,
-    /// When it was granted, or spawned once that is known.
-    pub since: Time,
-    /// Its limit, seconds.
-    pub limit_s: Option<u32>,
+/// How long a job with this limit lasts in planning, µs.
+#[must_use]
+pub fn request_us(limit_s: Option<u32>) -> i64 {
+    limit_s.map_or(UNLIMITED_S, i64::from) * SECOND_US
 }
 
-/// What a scheduling pass decides upon.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct QueueView {
-    /// CPUs configured.
-    pub total: u32,
-    /// CPUs free now.
-    pub free: u32,
-    /// Attempts that hold CPUs.
-    pub busy: Vec<Busy>,
-    /// Pending jobs that could start and the first that is too wide, first to run first.
-    pub queue: Vec<Queued>,
+/// When an attempt that was granted or spawned `since` gives its CPUs back at the latest, as far
+/// as planning goes.
+#[must_use]
+pub fn expected_end(since: Time, limit_s: Option<u32>, now: Time) -> Time {
+    let end = Time(since.0.saturating_add(request_us(limit_s)));
+    if end <= now { now.plus_s(OVERDUE_S) } else { end }
+}
+
+/// A pending job, as a pass sees it.
+#[must_use]
+pub fn waiting(job: &Queued) -> Waiting {
+    Waiting {
+        job: job.id,
+        cpus: job.cpus,
+        memory: 0,
+        regions: Regions::ALL,
+        request: request_us(job.limit_s),
+        submitted: job.submitted.0,
+        points: job.priority,
+        quotas: [None, None],
+    }
 }
 
 /// "Now", as of one commit.

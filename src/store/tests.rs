@@ -30,7 +30,7 @@ use crate::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, EventId, JobId};
 use crate::kernel::job::{ExitCode, JobRequest, JobSpec, Site, StateWord, Usage};
 use crate::kernel::kernel::{Kernel, Reign};
 use crate::kernel::outbox::{Commit, Outbox};
-use crate::kernel::policy::plan;
+use crate::kernel::policy::{Plan, Policy, plan};
 use crate::kernel::time::Time;
 use crate::kernel::transition::{Exit, Fact, Handle};
 
@@ -56,6 +56,12 @@ fn boot(writer: &mut Writer) -> (Kernel, Outbox<()>) {
     let reign = Reign { boot_id: "boot".into(), nonce: "n".into() };
     let kernel = Kernel::load((0..4).map(CpuId), reign, loaded.memory).unwrap();
     (kernel, Outbox::new(writer.epoch(), loaded.commit_no))
+}
+
+/// What a pass would start.
+fn planned(kernel: &Kernel) -> Plan {
+    let policy = Policy::default();
+    plan(policy, &kernel.scene(&policy, Time(2)))
 }
 
 impl World {
@@ -102,7 +108,7 @@ impl World {
     }
 
     fn start(&mut self) {
-        let (_, _, step) = self.kernel.start(&plan(&self.kernel.view(), Time(2)), Time(2));
+        let (_, _, step) = self.kernel.start(&planned(&self.kernel), Time(2));
         self.commit(step);
     }
 
@@ -203,7 +209,7 @@ fn a_job_that_is_not_as_the_kernel_knows_it_is_a_disagreement() {
     let mut world = World::new();
     let id = world.submit();
     world.batch("UPDATE jobs SET state = 'FAILED'");
-    let (_, _, step) = world.kernel.start(&plan(&world.kernel.view(), Time(2)), Time(2));
+    let (_, _, step) = world.kernel.start(&planned(&world.kernel), Time(2));
     let commit = world.next(step);
     let refused = world.writer.commit(&commit).unwrap_err();
     assert!(refused.to_string().contains(&format!("job {id}")), "{refused}");
@@ -215,7 +221,7 @@ fn the_database_refuses_a_second_holder_of_a_cpu() {
     let mut world = World::new();
     world.submit();
     world.batch("INSERT INTO held_cpus VALUES (0, 99)");
-    let (_, _, step) = world.kernel.start(&plan(&world.kernel.view(), Time(2)), Time(2));
+    let (_, _, step) = world.kernel.start(&planned(&world.kernel), Time(2));
     let commit = world.next(step);
     let refused = world.writer.commit(&commit).unwrap_err();
     assert!(matches!(refused, CommitError::Fatal(StoreError::Disagrees(_))), "{refused}");
@@ -228,7 +234,7 @@ fn the_database_refuses_a_second_unreleased_allocation_of_a_job() {
     world.batch(&format!(
         "INSERT INTO resource_allocations VALUES (99, {id}, 9, 1, '[3]', 0, 0, NULL, NULL, '', '')"
     ));
-    let (_, _, step) = world.kernel.start(&plan(&world.kernel.view(), Time(2)), Time(2));
+    let (_, _, step) = world.kernel.start(&planned(&world.kernel), Time(2));
     let commit = world.next(step);
     assert!(matches!(world.writer.commit(&commit), Err(CommitError::Fatal(_))));
 }

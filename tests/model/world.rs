@@ -17,6 +17,7 @@ use std::sync::Arc;
 use downbeat::kernel::change::Change;
 use downbeat::kernel::ids::{Attempt, JobId};
 use downbeat::kernel::job::{CpusAsked, ExitCode, JobRequest, JobSpec, Site, StateWord};
+use downbeat::kernel::policy::{Policy, plan};
 use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::Stop;
 
@@ -189,8 +190,9 @@ impl World {
     }
 
     fn plan_starts_something(&self) -> bool {
-        let plan = downbeat::kernel::policy::plan(&self.server.kernel.view(), NOW);
-        !plan.start.is_empty()
+        let policy = Policy::default();
+        let scene = self.server.kernel.scene(&policy, NOW);
+        !plan(policy, &scene).start.is_empty()
     }
 
     fn accidents(&self, acts: &mut Vec<Act>) {

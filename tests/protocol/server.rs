@@ -17,7 +17,8 @@ use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::kernel::job::JobSpec;
 use downbeat::kernel::kernel::{Cancelled, Kernel, Memory, Reign, Remembered};
 use downbeat::kernel::outbox::{Commit, KeyCheck, Outbox, Settled};
-use downbeat::kernel::policy::{self, Plan};
+use downbeat::kernel::policy::order::Order;
+use downbeat::kernel::policy::{self, Plan, Policy};
 use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{JobState, Refused};
 use downbeat::kernel::view::Snapshot;
@@ -206,9 +207,10 @@ impl Server {
         None
     }
 
-    /// The scheduler looks and thinks; its plan arrives later.
+    /// The scheduler looks and thinks, in submit order, so that nobody may starve; its plan arrives later.
     pub fn think(&mut self, now: Time) {
-        self.plan = Some(policy::plan(&self.kernel.view(), now));
+        let policy = Policy { order: Order::Fcfs, threshold_s: None, ..Policy::default() };
+        self.plan = Some(policy::plan(policy, &self.kernel.scene(&policy, now)));
     }
 
     /// A plan arrives, made when it was. Answers how many entries were stale.

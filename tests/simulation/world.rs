@@ -7,6 +7,7 @@
 //!
 //! *Not here*: what a step does (`protocol`), faults (`trouble`).
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use downbeat::kernel::ids::{Attempt, CommitNo, JobId};
@@ -215,6 +216,11 @@ impl World {
         }
     }
 
+    fn first_in_line(&self) -> Option<JobId> {
+        let waiting = self.server.kernel.queue().iter();
+        waiting.min_by_key(|job| (Reverse(job.priority), job.id)).map(|job| job.id)
+    }
+
     fn apply_plan(&mut self) {
         let Some(mut plan) = self.server.plan.take() else { return };
         if self.unlucky(10) {
@@ -223,13 +229,13 @@ impl World {
             plan.start.push(JobId(i64::MAX));
             self.server.plan = Some(plan.clone());
         }
-        let head = self.server.kernel.queue().iter().next().map(|q| q.id);
+        let head = self.first_in_line();
         let (started, stale) = self.server.apply_plan(&plan, self.now);
         self.count.happened_if(Event::PlanStale, stale > 0);
         if head != self.head.0 {
             self.head = (head, 0);
         }
-        if head.is_some() && self.server.kernel.queue().iter().next().map(|q| q.id) == head {
+        if head.is_some() && self.first_in_line() == head {
             self.head.1 += started;
             self.overtaken_max = self.overtaken_max.max(self.head.1);
             assert!(self.head.1 <= OVERTAKEN_MAX, "job {head:?} starves");

@@ -1,67 +1,126 @@
-//! *Purpose*: when CPUs will come back.
+//! *Purpose*: how much is free when.
 //!
-//! *Owns*: expected ends and the head job's reservation.
+//! *Owns*: [`Profile`], a step function of time.
 //!
-//! *Promises*: a reservation exists whenever the machine is wide enough: an unlimited job is
-//! planned to last 366 days, an overdue one to end a second from now.
+//! *Promises*: what is reserved is free for as long as it is reserved; steps that say the same
+//! become one.
 //!
-//! *Not here*: who runs meanwhile (`policy::backfill`).
+//! *Not here*: who gets a reservation (`policy::conservative`, `policy::forecast`).
 
-use crate::kernel::time::Time;
-use crate::kernel::view::Busy;
+use super::room::Room;
+use super::scene::{Instant, Running, Span, Waiting};
 
-/// How long an unlimited job lasts in planning, seconds.
-pub const UNLIMITED_S: i64 = 366 * 86_400;
-/// When an overdue job is expected to end, seconds from now.
-pub const OVERDUE_S: i64 = 1;
-
-/// CPUs that come back at a time.
+/// From `at` on so much is free, until the next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Release {
-    /// When.
-    pub at: Time,
-    /// How many.
-    pub cpus: u32,
+struct Step {
+    at: Instant,
+    free: Room,
 }
 
-/// The head job's reservation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reservation {
-    /// The shadow time: when the head job can start at the latest.
-    pub at: Time,
-    /// CPUs that are free at that time beyond what the head job needs.
-    pub extra: u32,
+/// What is free from now on; the last step lasts for ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    steps: Vec<Step>,
 }
 
-/// When something that starts at `start` ends at the latest.
-#[must_use]
-pub fn expected_end(start: Time, limit_s: Option<u32>) -> Time {
-    start.plus_s(limit_s.map_or(UNLIMITED_S, i64::from))
-}
-
-/// When a live attempt gives its CPUs back at the latest, as far as planning goes.
-#[must_use]
-pub fn release_of(busy: &Busy, now: Time) -> Release {
-    let end = expected_end(busy.since, busy.limit_s);
-    let at = if end <= now { now.plus_s(OVERDUE_S) } else { end };
-    Release { at, cpus: busy.cpus }
-}
-
-/// The earliest time at which `cpus` are free; `None` when the machine is too narrow. All
-/// releases at that very instant count.
-#[must_use]
-pub fn reservation(cpus: u32, free: u32, busy: &mut [Release]) -> Option<Reservation> {
-    busy.sort_by_key(|r| r.at);
-    let mut then_free = free;
-    let mut at = None;
-    for release in busy.iter() {
-        if at.is_some_and(|at| release.at > at) {
-            break;
+impl Profile {
+    /// So much is free now, and more when these attempts end.
+    #[must_use]
+    pub fn new(now: Instant, free: Room, running: &[Running]) -> Profile {
+        let mut ends: Vec<&Running> = running.iter().collect();
+        ends.sort_by_key(|attempt| attempt.end);
+        let mut steps = vec![Step { at: now, free }];
+        let mut then = free;
+        for attempt in ends {
+            then = then.plus(&attempt.held);
+            match steps.last_mut() {
+                Some(last) if last.at >= attempt.end => last.free = then,
+                _ => steps.push(Step { at: attempt.end, free: then }),
+            }
         }
-        then_free += release.cpus;
-        if at.is_none() && then_free >= cpus {
-            at = Some(release.at);
+        Profile { steps }
+    }
+
+    /// Forgets what was before `now`.
+    pub fn advance(&mut self, now: Instant) {
+        let gone = self.steps.partition_point(|step| step.at <= now).saturating_sub(1);
+        self.steps.drain(..gone);
+        if let Some(first) = self.steps.first_mut() {
+            first.at = first.at.max(now);
         }
     }
-    at.map(|at| Reservation { at, extra: then_free - cpus })
+
+    /// What is free now.
+    #[must_use]
+    pub fn now(&self) -> Room {
+        self.steps.first().map_or_else(Room::default, |step| step.free)
+    }
+
+    /// The first instant from now on at which the job fits for its whole request, and what it
+    /// takes; `None` when it never fits.
+    #[must_use]
+    pub fn earliest(&self, job: &Waiting) -> Option<(Instant, Room)> {
+        let mut first = 0;
+        'places: while let Some(start) = self.steps.get(first) {
+            let end = start.at.saturating_add(job.request);
+            let mut least = start.free;
+            for (n, step) in self.steps.iter().enumerate().skip(first) {
+                if step.at >= end && n > first {
+                    break;
+                }
+                least = least.least(&step.free);
+                if !least.holds(job.cpus, job.memory, job.regions) {
+                    // Whatever begins no later than a step in which it does not fit meets it.
+                    let alone = !step.free.holds(job.cpus, job.memory, job.regions);
+                    first = if alone { n + 1 } else { first + 1 };
+                    continue 'places;
+                }
+            }
+            return Some((start.at, least.share(job.cpus, job.memory, job.regions)));
+        }
+        None
+    }
+
+    /// Reserves this for so long.
+    pub fn reserve(&mut self, from: Instant, span: Span, share: &Room) {
+        self.change(from, span, |free| free.minus(share));
+    }
+
+    /// Takes a reservation, or what is left of it, back.
+    pub fn give_back(&mut self, from: Instant, until: Instant, share: &Room) {
+        self.change(from, until.saturating_sub(from), |free| free.plus(share));
+    }
+
+    fn change(&mut self, from: Instant, span: Span, how: impl Fn(Room) -> Room) {
+        let until = from.saturating_add(span);
+        if span <= 0 {
+            return;
+        }
+        let first = self.edge(from);
+        let last = self.edge(until);
+        for step in &mut self.steps[first..last] {
+            step.free = how(step.free);
+        }
+        self.join(last);
+        self.join(first);
+    }
+
+    /// The step that begins at this instant, made if need be.
+    fn edge(&mut self, at: Instant) -> usize {
+        let next = self.steps.partition_point(|step| step.at < at);
+        if self.steps.get(next).is_some_and(|step| step.at == at) {
+            return next;
+        }
+        let before = next.checked_sub(1).and_then(|n| self.steps.get(n));
+        let free = before.map_or_else(|| self.now(), |step| step.free);
+        self.steps.insert(next, Step { at, free });
+        next
+    }
+
+    /// Two steps that say the same are one.
+    fn join(&mut self, n: usize) {
+        if n > 0 && self.steps.get(n).is_some_and(|step| step.free == self.steps[n - 1].free) {
+            self.steps.remove(n);
+        }
+    }
 }

@@ -1,0 +1,303 @@
+//! *Purpose*: reads traces in the Standard Workload Format.
+//!
+//! *Owns*: [`Trace`].
+//!
+//! *Promises*: what cannot be read is refused with its line; a job that could not have run is
+//! dropped and counted; the rest is in the order of submission, equal times in the file's order.
+//!
+//! *Not here*: simulated time (`simulate::replay`).
+//!
+//! Source of the format: <https://www.cs.huji.ac.il/labs/parallel/workload/swf.html>. Of its 18
+//! fields a scheduler needs the number, submit time, run time, processors and requested time.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+
+/// Fields of a line.
+const FIELDS: usize = 18;
+/// The longest line, bytes: eighteen numbers are a tenth of it, a header is a sentence.
+const LINE_BYTES_MAX: u64 = 4_096;
+/// The longest trace: years of the largest machines have a few million jobs.
+const JOBS_MAX: usize = 50_000_000;
+/// The largest time, seconds: sums of waits of a whole trace stay within 63 bits.
+const TIME_MAX: i64 = 1 << 50;
+
+/// A job of a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceJob {
+    /// Its number in the file.
+    pub number: i64,
+    /// Where it stands among the jobs of the file that were kept.
+    pub line: u32,
+    /// When it was submitted, seconds.
+    pub submit: i64,
+    /// How long it ran, at most as long as it had asked for, seconds.
+    pub run: i64,
+    /// How long it had asked for, seconds.
+    pub request: i64,
+    /// Processors.
+    pub cpus: u32,
+}
+
+/// A trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// The file's name without its endings.
+    pub name: String,
+    /// Processors of the machine.
+    pub cpus: u32,
+    /// Its jobs in the order of submission.
+    pub jobs: Vec<TraceJob>,
+    /// Jobs that could not have run: no time, no processors, or more than the machine has.
+    pub dropped: u64,
+}
+
+/// Why a trace cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum TraceRefused {
+    /// It cannot be opened or ends in the middle of its compression.
+    #[error("{path}: after line {after}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The last line that was read.
+        after: usize,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A line is not what the format says.
+    #[error("{path}, line {line}: {what}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Its line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// It does not say how large the machine is.
+    #[error("{0} has no line \"; MaxProcs: N\"; say how large the machine is with --cpus N")]
+    NoMachine(PathBuf),
+    /// It has no job.
+    #[error("{0} has no job that can be simulated ({1} were dropped)")]
+    Empty(PathBuf, u64),
+}
+
+/// Reads a trace, for a machine of so many processors instead of the trace's own.
+///
+/// # Errors
+/// [`TraceRefused`] names the file and the line.
+pub fn read(path: &Path, cpus: Option<u32>) -> Result<Trace, TraceRefused> {
+    let io = |source| TraceRefused::Io { path: path.to_owned(), after: 0, source };
+    let file = File::open(path).map_err(io)?;
+    if path.extension().is_some_and(|ending| ending == "gz") {
+        read_from(MultiGzDecoder::new(file), path, cpus)
+    } else {
+        read_from(file, path, cpus)
+    }
+}
+
+fn read_from(from: impl Read, path: &Path, cpus: Option<u32>) -> Result<Trace, TraceRefused> {
+    let mut from = BufReader::new(from);
+    let mut header = Header::default();
+    let mut jobs = Vec::new();
+    let mut text = Vec::new();
+    for line in 1.. {
+        text.clear();
+        let io = |source| TraceRefused::Io { path: path.to_owned(), after: line - 1, source };
+        let wrong = |what| TraceRefused::Line { path: path.to_owned(), line, what };
+        let read = from.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut text).map_err(io)?;
+        if read == 0 {
+            break;
+        }
+        if read as u64 == LINE_BYTES_MAX {
+            return Err(wrong(format!("is longer than {LINE_BYTES_MAX} bytes")));
+        }
+        // Headers of old traces hold names in old encodings.
+        let words = String::from_utf8_lossy(&text);
+        match words.trim() {
+            "" => {}
+            words if words.starts_with(';') => header.take(words).map_err(wrong)?,
+            words => jobs.push(job(words).map_err(wrong)?),
+        }
+        if jobs.len() > JOBS_MAX {
+            return Err(wrong(format!("is job {}; at most {JOBS_MAX}", jobs.len())));
+        }
+    }
+    let cpus = cpus.or(header.processors).or(header.nodes);
+    let cpus = cpus.ok_or_else(|| TraceRefused::NoMachine(path.to_owned()))?;
+    let all = jobs.len();
+    let kept = jobs.into_iter().filter_map(|job| job.checked(cpus));
+    let mut jobs: Vec<TraceJob> =
+        kept.enumerate().map(|(n, job)| TraceJob { line: n as u32, ..job }).collect();
+    let dropped = (all - jobs.len()) as u64;
+    if jobs.is_empty() {
+        return Err(TraceRefused::Empty(path.to_owned(), dropped));
+    }
+    jobs.sort_by_key(|job| job.submit);
+    let file = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let file = file.unwrap_or_default();
+    let name = file.trim_end_matches(".gz").trim_end_matches(".swf").to_owned();
+    Ok(Trace { name, cpus, jobs, dropped })
+}
+
+#[derive(Default)]
+struct Header {
+    processors: Option<u32>,
+    nodes: Option<u32>,
+}
+
+impl Header {
+    fn take(&mut self, line: &str) -> Result<(), String> {
+        let Some((name, value)) = line.trim_start_matches([';', ' ', '\t']).split_once(':') else {
+            return Ok(());
+        };
+        let place = match name.trim() {
+            "MaxProcs" => &mut self.processors,
+            "MaxNodes" => &mut self.nodes,
+            _ => return Ok(()),
+        };
+        let value = value.trim();
+        let number = value.parse().ok().filter(|n| *n > 0);
+        *place = Some(number.ok_or_else(|| format!("{} is \"{value}\"", name.trim()))?);
+        Ok(())
+    }
+}
+
+/// What a line says, before anybody asks whether it could have run.
+struct Line {
+    number: i64,
+    submit: i64,
+    run: i64,
+    allocated: i64,
+    asked: i64,
+    request: i64,
+}
+
+impl Line {
+    /// The job that a machine of so many processors sees; `None` for one that could not have run.
+    fn checked(self, cpus: u32) -> Option<TraceJob> {
+        let asked = if self.asked > 0 { self.asked } else { self.allocated };
+        let request = if self.request > 0 { self.request } else { self.run };
+        if self.submit < 0 || self.run <= 0 {
+            return None;
+        }
+        let asked = u32::try_from(asked).ok().filter(|n| (1..=cpus).contains(n))?;
+        let run = self.run.min(request);
+        let (number, submit) = (self.number, self.submit);
+        Some(TraceJob { number, line: 0, submit, run, request, cpus: asked })
+    }
+}
+
+fn job(text: &str) -> Result<Line, String> {
+    let mut fields = [""; FIELDS];
+    let mut count = 0;
+    for word in text.split_ascii_whitespace() {
+        if let Some(place) = fields.get_mut(count) {
+            *place = word;
+        }
+        count += 1;
+    }
+    if count != FIELDS {
+        return Err(format!("has {count} fields instead of {FIELDS}; is the file cut off?"));
+    }
+    let number = |field: usize| {
+        let word = fields[field - 1];
+        // Some traces write whole seconds with a fraction of zero.
+        let whole = word.split_once('.').map_or(Some(word), |(whole, fraction)| {
+            fraction.bytes().all(|b| b == b'0').then_some(whole)
+        });
+        let value = whole.and_then(|w| w.parse::<i64>().ok()).filter(|v| v.abs() <= TIME_MAX);
+        value.ok_or_else(|| format!("field {field} is \"{word}\", not a whole number"))
+    };
+    Ok(Line {
+        number: number(1)?,
+        submit: number(2)?,
+        run: number(4)?,
+        allocated: number(5)?,
+        asked: number(8)?,
+        request: number(9)?,
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn line(number: i64, submit: i64, run: i64, used: i64, asked: i64, request: i64) -> String {
+        format!("{number} {submit} -1 {run} {used} -1 -1 {asked} {request} -1{}\n", " -1".repeat(8))
+    }
+
+    fn trace(text: &str) -> Result<Trace, TraceRefused> {
+        read_from(text.as_bytes(), Path::new("a/b.swf.gz"), None)
+    }
+
+    fn refused(text: &str) -> String {
+        trace(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn jobs_are_taken_in_submit_order_and_what_could_not_run_is_dropped() {
+        let lines = [
+            line(7, 50, 100, 2, -1, 60),
+            line(8, 10, 5, 3, 1, -1),
+            line(9, 10, 5, 9, 4, 5),
+            line(10, 20, 0, 1, 1, 5),
+            line(11, 20, 5, 1, 5, 5),
+            line(12, -1, 5, 1, 1, 5),
+            line(13, 20, 5, -1, -1, 5),
+        ];
+        let trace = trace(&format!("; MaxNodes: 99\n;MaxProcs: 4\n\n{}", lines.concat())).unwrap();
+        let job = |number, line, submit, run, request, cpus| TraceJob {
+            number,
+            line,
+            submit,
+            run,
+            request,
+            cpus,
+        };
+        let jobs = [job(8, 1, 10, 5, 5, 1), job(9, 2, 10, 5, 5, 4), job(7, 0, 50, 60, 60, 2)];
+        assert_eq!(trace.jobs, jobs);
+        assert_eq!((trace.name.as_str(), trace.cpus, trace.dropped), ("b", 4, 4));
+    }
+
+    #[test]
+    fn a_wrong_line_is_named() {
+        let good = line(1, 0, 1, 1, 1, 1);
+        assert_eq!(
+            refused(&format!("; MaxProcs: 4\n{good}2 0 -1 5\n")),
+            "a/b.swf.gz, line 3: has 4 fields instead of 18; is the file cut off?"
+        );
+        let word = good.replacen(" 0 ", " soon ", 1);
+        assert!(refused(&word).ends_with("line 1: field 2 is \"soon\", not a whole number"));
+        let fraction = good.replacen(" 0 ", " 0.5 ", 1);
+        assert!(refused(&fraction).ends_with("field 2 is \"0.5\", not a whole number"));
+        assert!(trace(&format!(";MaxProcs: 1\n{}", good.replacen(" 0 ", " 0.00 ", 1))).is_ok());
+        assert!(refused("; MaxProcs: many\n").ends_with("line 1: MaxProcs is \"many\""));
+        assert!(refused(&good).contains("say how large the machine is with --cpus N"));
+        assert!(
+            refused("; MaxProcs: 4\n").ends_with("no job that can be simulated (0 were dropped)")
+        );
+        let long = format!("; {}\n", "x".repeat(5_000));
+        assert!(refused(&long).ends_with("line 1: is longer than 4096 bytes"));
+    }
+
+    #[test]
+    fn a_file_that_ends_in_the_middle_of_its_compression_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cut.swf.gz");
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        let text: String = (0..1_000).map(|n| line(n, n * 7, n * n % 911, 1, 1, 60)).collect();
+        io::Write::write_all(&mut packed, format!("; MaxProcs: 4\n{text}").as_bytes()).unwrap();
+        let packed = packed.finish().unwrap();
+        std::fs::write(&path, &packed[..packed.len() / 2]).unwrap();
+        let refused = read(&path, None).unwrap_err();
+        assert!(matches!(refused, TraceRefused::Io { after, .. } if after > 1), "{refused}");
+        std::fs::write(&path, packed).unwrap();
+        assert_eq!(read(&path, None).unwrap().cpus, 4);
+    }
+}

@@ -1,0 +1,399 @@
+//! *Purpose*: the laws of scheduling, as properties and against brute force.
+//!
+//! *Owns*: random scenes, small random traces.
+//!
+//! *Promises*: each test is named after its law.
+//!
+//! *Not here*: real traces and the schedules that others made of them (`tests/traces.rs`).
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use downbeat::kernel::ids::JobId;
+use downbeat::kernel::policy::room::{Regions, Room};
+use downbeat::kernel::policy::scene::{Quota, Running, Scene, Waiting, Window};
+use downbeat::kernel::policy::{Policy, plan};
+use downbeat::kernel::time::{SECOND_US, Time};
+use downbeat::kernel::view::{UNLIMITED_S, expected_end};
+use downbeat::simulate::replay::{Outcome, Setting, replay};
+use downbeat::simulate::swf::{Trace, TraceJob};
+use proptest::prelude::*;
+
+const NOW: i64 = 1_000 * SECOND_US;
+const CPUS: u32 = 8;
+
+const POLICIES: [&str; 14] = [
+    "fcfs",
+    "sjf",
+    "saf",
+    "wfp3",
+    "fcfs+firstfit",
+    "wfp3+firstfit",
+    "fcfs+easy",
+    "fcfs+easy:sjf",
+    "fcfs+easy:saf",
+    "sjf+easy",
+    "saf+easy@300",
+    "wfp3+easy",
+    "wfp3+easy@300",
+    "fcfs+cons",
+];
+
+fn policy(name: &str) -> Policy {
+    name.parse().unwrap()
+}
+
+fn waiting(id: i64, cpus: u32, request_s: i64, ago_s: i64) -> Waiting {
+    Waiting {
+        job: JobId(id),
+        cpus,
+        memory: 0,
+        regions: Regions::ALL,
+        request: request_s * SECOND_US,
+        submitted: NOW - ago_s * SECOND_US,
+        points: 0,
+        quotas: [None, None],
+    }
+}
+
+fn running(id: i64, cpus: u32, left_s: i64) -> Running {
+    Running { job: JobId(id), end: NOW + left_s * SECOND_US, held: Room::of(cpus) }
+}
+
+fn scene(busy: Vec<Running>, queue: Vec<Waiting>) -> Scene {
+    let used: u32 = busy.iter().map(|r| r.held.all_cpus()).sum();
+    Scene {
+        now: NOW,
+        free: Room::of(CPUS - used),
+        total: Room::of(CPUS),
+        running: busy,
+        queue,
+        ..Scene::default()
+    }
+}
+
+prop_compose! {
+    fn scenes()(
+        busy in prop::collection::vec((1..4u32, 1..2_000i64), 0..5),
+        queue in prop::collection::vec((1..=CPUS, 1..1_000i64, 0..3i64), 0..9),
+    ) -> Scene {
+        let mut left = CPUS;
+        let mut held = Vec::new();
+        for (n, (cpus, left_s)) in busy.into_iter().enumerate() {
+            let cpus = cpus.min(left);
+            left -= cpus;
+            if cpus > 0 {
+                held.push(running(1_000 + n as i64, cpus, left_s));
+            }
+        }
+        let count = queue.len() as i64;
+        let jobs = queue.into_iter().enumerate().map(|(n, (cpus, request, points))| {
+            let ago = (count - n as i64) * 100;
+            Waiting { points, ..waiting(n as i64 + 1, cpus, request, ago) }
+        });
+        scene(held, jobs.collect())
+    }
+}
+
+/// When so many CPUs are free at the latest, given what runs: all instants are tried.
+fn earliest(cpus: u32, running: &[Running]) -> i64 {
+    let mut instants: Vec<i64> = running.iter().map(|r| r.end).chain([NOW]).collect();
+    instants.sort_unstable();
+    let free_at = |t: i64| {
+        CPUS - running.iter().filter(|r| r.end > t).map(|r| r.held.all_cpus()).sum::<u32>()
+    };
+    *instants.iter().find(|t| free_at(**t) >= cpus).unwrap()
+}
+
+/// EASY over points and ids, as one would write it without a thought for speed: a later job may
+/// start if the first that does not fit can still start when it could.
+fn easy_by_brute_force(scene: &Scene) -> Vec<JobId> {
+    let mut line: Vec<&Waiting> = scene.queue.iter().collect();
+    line.sort_by_key(|w| (-w.points, w.job));
+    let mut busy = scene.running.clone();
+    let mut start = Vec::new();
+    let mut head: Option<&Waiting> = None;
+    for job in line {
+        let free = CPUS - busy.iter().map(|r| r.held.all_cpus()).sum::<u32>();
+        let ours = Running { job: job.job, end: NOW + job.request, held: Room::of(job.cpus) };
+        let with: Vec<Running> = busy.iter().copied().chain([ours]).collect();
+        let in_the_way = head
+            .is_some_and(|h| job.cpus <= free && earliest(h.cpus, &with) > earliest(h.cpus, &busy));
+        if job.cpus > free {
+            head = head.or(Some(job));
+        } else if !in_the_way {
+            busy = with;
+            start.push(job.job);
+        }
+    }
+    start
+}
+
+proptest! {
+    #[test]
+    fn what_a_pass_starts_fits_and_is_started_once(
+        scene in scenes(),
+        name in prop::sample::select(&POLICIES[..]),
+    ) {
+        let plan = plan(policy(name), &scene);
+        let seen: BTreeSet<JobId> = plan.start.iter().copied().collect();
+        prop_assert_eq!(seen.len(), plan.start.len());
+        let cpus: u32 = scene.queue.iter().filter(|w| seen.contains(&w.job)).map(|w| w.cpus).sum();
+        prop_assert!(cpus <= scene.free.all_cpus());
+    }
+
+    #[test]
+    fn easy_starts_what_brute_force_would(scene in scenes()) {
+        prop_assert_eq!(plan(policy("fcfs+easy"), &scene).start, easy_by_brute_force(&scene));
+    }
+
+    #[test]
+    fn the_shadow_time_is_the_first_instant_at_which_the_head_fits(scene in scenes()) {
+        let plan = plan(policy("fcfs+easy"), &scene);
+        let Some((head, Some(at))) = plan.head else { return Ok(()) };
+        let mut busy = scene.running.clone();
+        for job in scene.queue.iter().filter(|w| plan.start.contains(&w.job)) {
+            busy.push(Running { job: job.job, end: NOW + job.request, held: Room::of(job.cpus) });
+        }
+        let head = scene.queue.iter().find(|w| w.job == head).unwrap();
+        prop_assert_eq!(at, earliest(head.cpus, &busy), "what was backfilled does not delay it");
+    }
+
+    #[test]
+    fn priority_given_by_people_stands_before_every_order(
+        scene in scenes(),
+        name in prop::sample::select(&POLICIES[..]),
+    ) {
+        let policy = policy(name);
+        let first = scene.queue.iter().map(|w| w.points).max();
+        let highest: Vec<&Waiting> =
+            scene.queue.iter().filter(|w| Some(w.points) == first).collect();
+        let fits = |w: &&&Waiting| w.cpus <= scene.free.all_cpus();
+        if let [only] = highest[..] && fits(&&only) {
+            prop_assert!(plan(policy, &scene).start.contains(&only.job));
+        }
+    }
+
+    /// Of memory, regions and quotas never more is taken than there is.
+    #[test]
+    fn no_resource_is_ever_over_allocated(
+        scene in scenes(),
+        name in prop::sample::select(&POLICIES[..]),
+        memories in prop::collection::vec(0..9u64, 9),
+        masks in prop::collection::vec(1..4u8, 9),
+        quotas in prop::collection::vec(prop::option::of(0..2u32), 9),
+        rooms in prop::collection::vec((0..6u32, 0..3u32), 2),
+        free_memory in 0..12u64,
+    ) {
+        let mut scene = scene;
+        scene.running.clear();
+        scene.free = Room { memory: free_memory, ..Room::of(3) };
+        scene.free.cpus[1] = 5;
+        scene.total = scene.free;
+        scene.quotas = rooms.into_iter().map(|(cpus, jobs)| Quota { cpus, jobs }).collect();
+        for (n, job) in scene.queue.iter_mut().enumerate() {
+            job.memory = memories[n];
+            job.regions = Regions(masks[n]);
+            job.quotas = [quotas[n], None];
+        }
+        let plan = plan(policy(name), &scene);
+        let mut free = scene.free;
+        let mut left = scene.quotas.clone();
+        for id in &plan.start {
+            let job = scene.queue.iter().find(|w| w.job == *id).unwrap();
+            prop_assert!(free.holds(job.cpus, job.memory, job.regions), "{job:?} of {free:?}");
+            free = free.minus(&free.share(job.cpus, job.memory, job.regions));
+            if let Some(at) = job.quotas[0] {
+                let quota = &mut left[at as usize];
+                prop_assert!(quota.jobs > 0 && quota.cpus >= job.cpus);
+                *quota = Quota { cpus: quota.cpus - job.cpus, jobs: quota.jobs - 1 };
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_runs_into_a_maintenance_window(
+        scene in scenes(),
+        name in prop::sample::select(&POLICIES[..]),
+        begins in -100..1_000i64,
+        lasts in 1..500i64,
+    ) {
+        let (start, end) = (NOW + begins * SECOND_US, NOW + (begins + lasts) * SECOND_US);
+        let windows = vec![Window { start, end, regions: Regions::ALL }];
+        let scene = Scene { windows, ..scene };
+        for id in plan(policy(name), &scene).start {
+            let job = scene.queue.iter().find(|w| w.job == id).unwrap();
+            prop_assert!(NOW >= end || NOW + job.request <= start);
+        }
+    }
+}
+
+/// A trace of jobs that came soon after one another: (gap, CPUs, request, part of it that ran).
+fn traces() -> impl Strategy<Value = Trace> {
+    let job = (0..40i64, 1..=CPUS, 1..200i64, 1..=100i64);
+    prop::collection::vec(job, 1..60).prop_map(|jobs| trace(&jobs))
+}
+
+fn trace(jobs: &[(i64, u32, i64, i64)]) -> Trace {
+    let mut now = 0;
+    let jobs = jobs.iter().enumerate().map(|(n, (gap, cpus, request, percent))| {
+        now += gap;
+        TraceJob {
+            number: n as i64 + 1,
+            line: n as u32,
+            submit: now,
+            run: (request * percent / 100).max(1),
+            request: *request,
+            cpus: *cpus,
+        }
+    });
+    Trace { name: "random".into(), cpus: CPUS, jobs: jobs.collect(), dropped: 0 }
+}
+
+fn setting(name: &str) -> Setting {
+    name.parse().unwrap()
+}
+
+fn starts(trace: &Trace, name: &str) -> Outcome {
+    replay(trace, setting(name), &mut |_, _| ())
+}
+
+/// The most CPUs that ran at a time.
+fn most_used(trace: &Trace, outcome: &Outcome) -> u32 {
+    let mut edges: Vec<(i64, i64)> = Vec::new();
+    for (job, start) in trace.jobs.iter().zip(&outcome.starts) {
+        edges.push((*start, i64::from(job.cpus)));
+        edges.push((start + job.run, -i64::from(job.cpus)));
+    }
+    // At one instant what ends goes first.
+    edges.sort_unstable();
+    let mut used = 0;
+    let levels = edges.iter().map(|(_, change)| {
+        used += change;
+        used
+    });
+    levels.max().unwrap() as u32
+}
+
+proptest! {
+    #[test]
+    fn every_job_of_a_trace_starts_after_its_submission_and_the_machine_is_never_overfull(
+        trace in traces(),
+        name in prop::sample::select(&POLICIES[..]),
+    ) {
+        let outcome = starts(&trace, name);
+        for (job, start) in trace.jobs.iter().zip(&outcome.starts) {
+            prop_assert!(*start >= job.submit);
+        }
+        prop_assert!(most_used(&trace, &outcome) <= CPUS);
+    }
+
+    #[test]
+    fn the_shadow_time_of_a_front_job_never_moves_later(
+        trace in traces(),
+        name in prop::sample::select(&["fcfs+easy", "fcfs+easy:sjf", "fcfs+easy:saf"][..]),
+    ) {
+        let mut reserved: BTreeMap<JobId, i64> = BTreeMap::new();
+        let mut later = Vec::new();
+        replay(&trace, setting(name), &mut |_, plan| {
+            let Some((head, Some(at))) = plan.head else { return };
+            let before = *reserved.entry(head).or_insert(at);
+            if at > before {
+                later.push((head, before, at));
+            }
+            reserved.insert(head, at);
+        });
+        prop_assert_eq!(later, []);
+    }
+
+    #[test]
+    fn a_conservative_start_is_never_later_than_what_was_promised_at_submission(trace in traces()) {
+        // Whoever comes later cannot push anybody back: taking the later ones away changes no
+        // start to an earlier promise. The promise: everybody before lasts as long as he may.
+        let outcome = starts(&trace, "fcfs+cons");
+        for n in 0..trace.jobs.len() {
+            let mut before = trace.clone();
+            before.jobs.truncate(n + 1);
+            let submit = before.jobs[n].submit;
+            for job in &mut before.jobs {
+                // Whatever had not ended by then was promised to last.
+                let ended = outcome.starts[job.line as usize] + job.run <= submit;
+                job.run = if ended { job.run } else { job.request };
+            }
+            let promised = starts(&before, "fcfs+cons").starts[n];
+            prop_assert!(outcome.starts[n] <= promised, "job {n}: {} > {promised}", outcome.starts[n]);
+        }
+    }
+
+    #[test]
+    fn nothing_submitted_later_stands_before_whoever_has_waited_longer_than_the_threshold(
+        trace in traces(),
+        name in prop::sample::select(&["wfp3@60", "sjf@60", "saf@60"][..]),
+    ) {
+        // Without backfilling, whoever stands before somebody starts before him.
+        let outcome = starts(&trace, name);
+        for (n, job) in trace.jobs.iter().enumerate() {
+            for later in n + 1..trace.jobs.len() {
+                let seniority = job.submit + 60;
+                let (mine, theirs) = (outcome.starts[n], outcome.starts[later]);
+                prop_assert!(theirs >= mine || theirs <= seniority, "{later} passed {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wide_job_waits_no_longer_than_the_threshold_and_one_request(
+        narrow in prop::collection::vec((0..8i64, 1..3u32, 1..100i64, 1..=100i64), 20..120),
+        name in prop::sample::select(&["wfp3+easy@300", "sjf+easy@300", "saf+easy@300"][..]),
+    ) {
+        let mut jobs = narrow;
+        jobs.insert(0, (0, CPUS, 50, 100));
+        jobs.insert(0, (0, 1, 100, 100));
+        let trace = trace(&jobs);
+        let wait = starts(&trace, name).starts[1] - trace.jobs[1].submit;
+        prop_assert!(wait <= 300 + 100, "the wide job waited {wait} s");
+    }
+}
+
+#[test]
+fn without_a_threshold_a_stream_of_short_jobs_starves_a_wide_one() {
+    let mut jobs = vec![(0, 1, 100, 100), (0, CPUS, 150, 100)];
+    jobs.extend([(5, 4, 10, 100)].repeat(400));
+    let trace = trace(&jobs);
+    let waits = |name| starts(&trace, name).starts[1] - trace.jobs[1].submit;
+    assert!(waits("sjf+easy") > 1_900, "{}", waits("sjf+easy"));
+    assert!(waits("sjf+easy@300") <= 400, "{}", waits("sjf+easy@300"));
+}
+
+#[test]
+fn a_wide_job_does_not_starve_behind_a_stream_of_narrow_ones() {
+    let mut queue = vec![waiting(1, CPUS, 100, 50)];
+    queue.extend((2..100).map(|id| waiting(id, 1, 100, 0)));
+    let mut scene = scene(vec![running(1_000, 1, 50)], queue);
+    assert_eq!(plan(policy("fcfs+easy"), &scene).start, [], "each would outlast the reservation");
+    scene.queue[5].request = 50 * SECOND_US;
+    assert_eq!(plan(policy("fcfs+easy"), &scene).start, [JobId(6)], "one that ends in time may");
+    assert_eq!(plan(policy("fcfs"), &scene).start, [], "without backfilling nobody");
+    assert_eq!(plan(policy("fcfs+firstfit"), &scene).start.len(), 7, "with first fit all that fit");
+}
+
+#[test]
+fn whoever_is_barred_holds_nobody_up() {
+    let mut barred = waiting(1, 2, 10, 9);
+    barred.quotas = [Some(0), None];
+    let too_large = waiting(2, CPUS + 1, 10, 9);
+    for name in ["fcfs", "fcfs+firstfit", "fcfs+easy", "wfp3+easy@300", "fcfs+cons"] {
+        let queue = vec![barred, too_large, waiting(3, CPUS, 10, 9)];
+        let mut scene = scene(Vec::new(), queue);
+        scene.quotas = vec![Quota { cpus: 1, jobs: 9 }];
+        assert_eq!(plan(policy(name), &scene).start, [JobId(3)], "{name}");
+    }
+}
+
+#[test]
+fn unlimited_and_overdue_jobs_still_give_a_reservation() {
+    let now = Time(NOW);
+    assert_eq!(expected_end(now, None, now), now.plus_s(UNLIMITED_S));
+    assert_eq!(expected_end(Time(0), Some(1), now), now.plus_s(1));
+}
