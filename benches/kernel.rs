@@ -95,7 +95,7 @@ fn crowded(cpus: u32, running: u32) -> Kernel {
         ids
     };
     let ids = admit(&mut kernel, (0..running).map(|_| narrow()).collect());
-    let (started, _, _) = kernel.start(&Plan { start: ids }, Time(0));
+    let (started, _, _) = kernel.start(&Plan { start: ids, ..Plan::default() }, Time(0));
     assert_eq!(started, running);
     admit(&mut kernel, (0..10_000).map(|n| spec(cpus, i64::from(cpus / 2) + n % 1_000)).collect());
     kernel
