@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use downbeat::kernel::change::Effect;
+use downbeat::kernel::eligible::Elsewhere;
 use downbeat::kernel::ids::{Attempt, CpuId, JobId};
 use downbeat::kernel::job::{
     CpusAsked, ExitCode, JobRequest, JobSpec, LimitAsked, Site, StateWord, Usage,
@@ -27,7 +28,7 @@ fn kernel(cpus: u32, pending: i64) -> Kernel {
     let reign = Reign { boot_id: "boot".into(), nonce: "nonce".into() };
     let mut kernel = Kernel::load((0..cpus).map(CpuId), reign, Memory::default()).unwrap();
     let specs = (0..pending).map(|n| spec(cpus, n)).collect();
-    let (_, step) = kernel.submit(specs, &"bench".into(), Time(0));
+    let (_, step) = kernel.submit(specs, &Elsewhere::default(), &"bench".into(), Time(0));
     for effect in step.effects {
         let Effect::Admit(jobs) = effect else { continue };
         kernel.admit(jobs);
@@ -87,7 +88,7 @@ fn crowded(cpus: u32, running: u32) -> Kernel {
     };
     let mut kernel = kernel(cpus, 0);
     let admit = |kernel: &mut Kernel, specs| {
-        let (ids, step) = kernel.submit(specs, &"bench".into(), Time(0));
+        let (ids, step) = kernel.submit(specs, &Elsewhere::default(), &"bench".into(), Time(0));
         for effect in step.effects {
             let Effect::Admit(jobs) = effect else { continue };
             kernel.admit(jobs);
@@ -102,7 +103,8 @@ fn crowded(cpus: u32, running: u32) -> Kernel {
 }
 
 fn one_life(kernel: &mut Kernel) -> usize {
-    let (ids, step) = kernel.submit(vec![spec(4, 0)], &"bench".into(), Time(0));
+    let (ids, step) =
+        kernel.submit(vec![spec(4, 0)], &Elsewhere::default(), &"bench".into(), Time(0));
     for effect in step.effects {
         let Effect::Admit(jobs) = effect else { continue };
         kernel.admit(jobs);

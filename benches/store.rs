@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use downbeat::kernel::change::{Effect, Step};
+use downbeat::kernel::eligible::Elsewhere;
 use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::kernel::job::{ExitCode, JobRequest, JobSpec, Site, Usage};
 use downbeat::kernel::kernel::{Kernel, Memory, Reign};
@@ -68,7 +69,8 @@ impl World {
         };
         let spec = Arc::new(JobSpec::try_from((JobRequest::new("true"), &site)).unwrap());
         let specs = std::iter::repeat_n(spec, batch).collect();
-        let (ids, step) = self.kernel.submit(specs, &"bench".into(), Time(0));
+        let (ids, step) =
+            self.kernel.submit(specs, &Elsewhere::default(), &"bench".into(), Time(0));
         self.commit(step);
         ids
     }

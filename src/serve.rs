@@ -256,6 +256,7 @@ fn app(
     isolation.push(Ability { name: "followed logs".to_owned(), detail });
     App {
         system,
+        policy: config.policy,
         site: config.site(),
         places,
         host,

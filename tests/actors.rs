@@ -28,6 +28,7 @@ use downbeat::actors::{self, Parts, System};
 use downbeat::engine::fake::{Asked, FakeEngine, Plan as Script};
 use downbeat::engine::{Engine, Key, Later, Order};
 use downbeat::kernel::change::{Change, Queued};
+use downbeat::kernel::eligible::Elsewhere;
 use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::kernel::job::{ExitCode, JobRequest, JobSpec, Site, StateWord};
 use downbeat::kernel::kernel::{Cancelled, Kernel, Memory, Reign};
@@ -67,7 +68,12 @@ fn spec() -> Arc<JobSpec> {
 }
 
 fn submit(n: usize) -> SubmitJobs {
-    SubmitJobs { specs: vec![spec(); n], key: None, principal: "me".into() }
+    SubmitJobs {
+        specs: vec![spec(); n],
+        elsewhere: Elsewhere::default(),
+        key: None,
+        principal: "me".into(),
+    }
 }
 
 /// Takes one kind of message and lets the test answer it.
@@ -340,6 +346,7 @@ fn a_key_in_flight_makes_the_second_request_look_again() {
     run(async {
         let mut bench = bench();
         let with_key = || SubmitJobs {
+            elsewhere: Elsewhere::default(),
             key: Some(KeyAsked { key: "k".into(), body_hash: "h".into(), read_at: CommitNo(0) }),
             ..submit(1)
         };
@@ -359,6 +366,7 @@ fn a_key_whose_commit_is_in_trouble_is_not_told_that_nothing_is_stored() {
     run(async {
         let mut bench = bench();
         let with_key = || SubmitJobs {
+            elsewhere: Elsewhere::default(),
             key: Some(KeyAsked { key: "k".into(), body_hash: "h".into(), read_at: CommitNo(0) }),
             ..submit(1)
         };

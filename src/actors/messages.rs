@@ -14,6 +14,7 @@ use actix::{Message, Recipient};
 use tokio::sync::oneshot;
 
 pub use super::audit::{Drift, Report};
+use crate::kernel::eligible::{Edit, Edited, Elsewhere};
 use crate::kernel::ids::{Attempt, CommitNo, EventId, JobId};
 use crate::kernel::job::{JobSpec, StateWord};
 use crate::kernel::kernel::Cancelled;
@@ -23,6 +24,7 @@ use crate::kernel::policy::scene::Scene;
 use crate::kernel::policy::{Plan, Policy};
 use crate::kernel::time::Time;
 use crate::kernel::transition::Fact;
+use crate::kernel::view::Explained;
 use crate::store::write::CommitError;
 
 /// A client's key for a submission, looked up at a commit and not found.
@@ -42,6 +44,8 @@ pub struct KeyAsked {
 pub struct SubmitJobs {
     /// Checked jobs.
     pub specs: Vec<Arc<JobSpec>>,
+    /// What is known of the jobs that they wait for.
+    pub elsewhere: Elsewhere,
     /// The client's key, if it sent one.
     pub key: Option<KeyAsked>,
     /// Who asks.
@@ -60,7 +64,8 @@ pub struct Submitted {
 /// Why nothing was submitted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitRefused {
-    /// The key may be in the table by now: read it again at this commit or later.
+    /// The key, or the end of a job that is waited for, may be in the database by now: read again
+    /// at this commit or later.
     #[error("look again")]
     LookAgain(CommitNo),
     /// The database could not take it; nothing is stored.
@@ -80,6 +85,33 @@ pub struct CancelJobs {
     /// Who asks.
     pub principal: Arc<str>,
 }
+
+/// api → ResourceManager: change a pending job. Answered after the commit.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Edited, NotDurable>")]
+pub struct UpdateJob {
+    /// Which.
+    pub job: JobId,
+    /// What is to be different.
+    pub edit: Edit,
+    /// Who asks.
+    pub principal: Arc<str>,
+}
+
+/// api → ResourceManager: why do these jobs wait? Answered at once.
+#[derive(Debug, Message)]
+#[rtype(result = "Explained")]
+pub struct Explain {
+    /// Which.
+    pub jobs: Vec<JobId>,
+    /// By which policy.
+    pub policy: Policy,
+    /// And this one, if it were submitted now: it is answered under [`AS_IF`].
+    pub as_if: Option<(Arc<JobSpec>, Elsewhere)>,
+}
+
+/// The id under which a job is explained that was not submitted: behind all others.
+pub const AS_IF: JobId = JobId(i64::MAX);
 
 /// SchedulerActor → ResourceManager: what is there to decide upon? Answered at once.
 #[derive(Debug, Message)]

@@ -44,7 +44,7 @@ use crate::store::write::Writer;
 
 use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
-use messages::{Await, CancelJobs, Drain, RunAudit, SubmitJobs};
+use messages::{Await, CancelJobs, Drain, Explain, RunAudit, SubmitJobs, UpdateJob};
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
 use resource_manager::{Outlets, ResourceManagerActor};
@@ -59,6 +59,10 @@ pub struct System {
     pub submit: Recipient<SubmitJobs>,
     /// Cancels.
     pub cancel: Recipient<CancelJobs>,
+    /// Changes pending jobs.
+    pub update: Recipient<UpdateJob>,
+    /// Explains why jobs wait.
+    pub explain: Recipient<Explain>,
     /// Waits for a job's next change.
     pub await_job: Recipient<Await>,
     /// Audits now.
@@ -159,6 +163,8 @@ pub fn start(parts: Parts) -> System {
     System {
         submit: manager.clone().recipient(),
         cancel: manager.clone().recipient(),
+        update: manager.clone().recipient(),
+        explain: manager.clone().recipient(),
         drain: manager.recipient(),
         await_job: hub.recipient(),
         audit: recovery.recipient(),

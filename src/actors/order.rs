@@ -10,9 +10,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::clock;
 use crate::engine::{Key, Later, Order};
 use crate::kernel::ids::{Attempt, CpuId, JobId};
 use crate::kernel::places::Places;
+use crate::kernel::time::{SECOND_US, Time};
 use crate::store::backend::Readers;
 use crate::store::error::StoreError;
 use crate::store::read::{self, LaunchRows};
@@ -148,11 +150,21 @@ fn order(site: &OrderSite, key: Key, rows: LaunchRows) -> Order {
         working_directory: files.working_directory,
         stdout: files.stdout,
         stderr: files.stderr,
-        limit_s: job.time_limit_s.and_then(|s| u32::try_from(s).ok()),
+        limit_s: limit_s(&job),
         kill_grace_s: u32::try_from(job.kill_grace_s).unwrap_or(0),
         cpus,
         pin: site.pin,
     }
+}
+
+/// Its time limit, or what is left until its deadline if that is less: at least a second, since
+/// a limit of none means for ever.
+fn limit_s(job: &JobRow) -> Option<u32> {
+    let left_us = job.deadline.map(|deadline| Time(deadline).since_us(clock::now()));
+    let left = left_us.map(|us| us.max(SECOND_US).unsigned_abs().div_ceil(SECOND_US as u64));
+    let limit = job.time_limit_s.map(i64::unsigned_abs);
+    let least = limit.into_iter().chain(left).min()?;
+    Some(u32::try_from(least).unwrap_or(u32::MAX))
 }
 
 fn environment(

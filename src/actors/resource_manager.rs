@@ -22,20 +22,26 @@ use tokio::sync::{oneshot, watch};
 use self::commits::{Noted, Ticket, durable, listed};
 use super::executor::Known;
 use super::messages::{
-    Applied, ApplyPlan, CancelJobs, Drain, ExecutorAddr, ForgetJobs, GetScene, Look, LookAtAll,
-    MakeDurable, Mend, Observed, Publish, StopAttempt, SubmitJobs, SubmitRefused, Submitted, Wake,
+    AS_IF, Applied, ApplyPlan, CancelJobs, Drain, ExecutorAddr, Explain, ForgetJobs, GetScene,
+    Look, LookAtAll, MakeDurable, Mend, NotDurable, Observed, Publish, StopAttempt, SubmitJobs,
+    SubmitRefused, Submitted, UpdateJob, Wake,
 };
 use crate::clock;
 use crate::fault;
 use crate::kernel::change::{Change, IdempotencyKey, Step};
-use crate::kernel::ids::{Attempt, CommitNo, Epoch};
+use crate::kernel::eligible::Edited;
+use crate::kernel::ids::{Attempt, CommitNo, Epoch, JobId};
 use crate::kernel::kernel::{Cancelled, Kernel, Live};
 use crate::kernel::outbox::{KeyCheck, Outbox};
 use crate::kernel::policy::scene::Scene;
+use crate::kernel::time::Time;
 use crate::kernel::transition::Refused;
-use crate::kernel::view::Snapshot;
+use crate::kernel::view::{Explained, Snapshot};
 use crate::observe::metrics::Metrics;
 
+/// The longest sleep until a job's time, µs: the wall clock may be set meanwhile, so it is looked
+/// at again after a minute.
+const ALARM_US_MAX: i64 = 60_000_000;
 /// Mailbox: 4,096 senders wait their turn in memory; beyond it `send` holds them back.
 const MAILBOX: usize = 4_096;
 
@@ -77,6 +83,8 @@ pub struct ResourceManagerActor {
     unaudited: bool,
     /// Why the last commit failed and how long to wait, while it is being tried again.
     trouble: Option<(String, Duration)>,
+    /// When a job's time comes next, and the timer for it.
+    alarm: Option<(Time, SpawnHandle)>,
     stopping: bool,
     drained: Vec<oneshot::Sender<()>>,
 }
@@ -97,6 +105,7 @@ impl ResourceManagerActor {
             flush_due: false,
             unaudited: true,
             trouble: None,
+            alarm: None,
             stopping: false,
             drained: Vec::new(),
         }
@@ -113,10 +122,41 @@ impl ResourceManagerActor {
         {
             return Err(SubmitRefused::LookAgain(at));
         }
+        if self.kernel.unknown_others(&message.specs, &message.elsewhere) {
+            return Err(SubmitRefused::LookAgain(self.outlets.snapshot.borrow().commit_no));
+        }
         match &self.trouble {
             Some((why, _)) => Err(SubmitRefused::NothingStored(why.clone())),
             None => Ok(()),
         }
+    }
+
+    /// Sets the clock for the next job whose time comes.
+    fn set_alarm(&mut self, ctx: &mut Context<Self>) {
+        let next = self.kernel.next_alarm();
+        if self.alarm.as_ref().map(|(time, _)| *time) == next {
+            return;
+        }
+        if let Some((_, timer)) = self.alarm.take() {
+            ctx.cancel_future(timer);
+        }
+        self.alarm = next.map(|time| {
+            let left = time.since_us(clock::now()).clamp(0, ALARM_US_MAX).unsigned_abs();
+            let ring = |actor: &mut Self, ctx: &mut Context<Self>| actor.ring(ctx);
+            (time, ctx.run_later(Duration::from_micros(left), ring))
+        });
+    }
+
+    fn ring(&mut self, ctx: &mut Context<Self>) {
+        self.alarm = None;
+        if self.stopping {
+            return;
+        }
+        let step = self.kernel.ring(clock::now());
+        let (reply, _nobody_waits) = oneshot::channel();
+        self.put(step, false, Ticket::Noted(reply), ctx);
+        self.wake();
+        self.set_alarm(ctx);
     }
 }
 
@@ -133,7 +173,7 @@ impl Actor for ResourceManagerActor {
             ledger.used(),
             ledger.free()
         );
-        self.wake();
+        self.ring(ctx);
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
@@ -150,8 +190,9 @@ impl Handler<SubmitJobs> for ResourceManagerActor {
         }
         fault::point(fault::SUBMIT_RECEIVED);
         let now = clock::now();
-        let (ids, mut step) = self.kernel.submit(message.specs, &message.principal, now);
-        if let (Some(asked), Some(first)) = (message.key, ids.first()) {
+        let SubmitJobs { specs, elsewhere, key, principal } = message;
+        let (ids, mut step) = self.kernel.submit(specs, &elsewhere, &principal, now);
+        if let (Some(asked), Some(first)) = (key, ids.first()) {
             let (key, body_hash) = (asked.key, asked.body_hash);
             let count = ids.len() as u32;
             let key = IdempotencyKey { key, body_hash, first: *first, count, time: now };
@@ -173,6 +214,41 @@ impl Handler<CancelJobs> for ResourceManagerActor {
         let (reply, answer) = oneshot::channel();
         self.put(step, false, Ticket::Cancelled(reply, outcomes), ctx);
         Box::pin(async { answer.await.unwrap_or_default() })
+    }
+}
+
+impl Handler<UpdateJob> for ResourceManagerActor {
+    type Result = ResponseFuture<Result<Edited, NotDurable>>;
+
+    fn handle(&mut self, message: UpdateJob, ctx: &mut Self::Context) -> Self::Result {
+        let UpdateJob { job, edit, principal } = message;
+        let (edited, step) = self.kernel.edit(job, edit, &principal, clock::now());
+        let noted = self.note(step, ctx);
+        self.set_alarm(ctx);
+        Box::pin(async move { noted.await.map(|()| edited) })
+    }
+}
+
+impl Handler<Explain> for ResourceManagerActor {
+    type Result = MessageResult<Explain>;
+
+    fn handle(&mut self, message: Explain, _: &mut Self::Context) -> Self::Result {
+        let Explain { jobs, policy, as_if } = message;
+        let now = clock::now();
+        let blocked = |job: &JobId| Some((*job, self.kernel.blocked(*job, now)?));
+        let line = self.kernel.line(&policy, now);
+        let position = match jobs[..] {
+            [only] if line.queue.iter().all(|waiting| waiting.job != only) => {
+                self.kernel.queue().position(&policy, now, only)
+            }
+            _ => None,
+        };
+        let blocked = jobs.iter().filter_map(blocked).collect();
+        let mut explained = Explained { blocked, line, position };
+        if let Some((spec, elsewhere)) = as_if {
+            self.kernel.explain_as_if(&mut explained, (AS_IF, &spec, &elsewhere), &policy, now);
+        }
+        MessageResult(explained)
     }
 }
 

@@ -20,6 +20,7 @@ use crate::actors::System;
 use crate::kernel::ids::JobId;
 use crate::kernel::job::Site;
 use crate::kernel::places::Places;
+use crate::kernel::policy::Policy;
 use crate::kernel::view::Snapshot;
 use crate::store::error::StoreError;
 use crate::store::read::{self, At, JobAndAllocation};
@@ -28,6 +29,8 @@ use crate::store::read::{self, At, JobAndAllocation};
 pub struct App {
     /// The actors.
     pub system: System,
+    /// Who goes first.
+    pub policy: Policy,
     /// What requests are checked against.
     pub site: Site,
     /// Where job files are.

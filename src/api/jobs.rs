@@ -18,8 +18,10 @@ use super::app::App;
 use super::error::ApiError;
 use super::present;
 use super::wire::job::{Event, Job, JobList};
-use crate::actors::messages::{Await, CancelJobs};
+use super::wire::update::{self, UpdateBody};
+use crate::actors::messages::{Await, CancelJobs, UpdateJob};
 use crate::clock;
+use crate::kernel::eligible::{Edit, Edited};
 use crate::kernel::ids::JobId;
 use crate::kernel::kernel::Cancelled;
 use crate::kernel::time::Time;
@@ -53,7 +55,7 @@ pub type Pairs = web::Query<Vec<(String, String)>>;
 pub async fn list(app: web::Data<App>, query: Pairs) -> Result<HttpResponse, ApiError> {
     let filter = filter(query.into_inner())?;
     let page = app.read(move |conn| read::jobs_page(conn, &filter)).await?;
-    let jobs = page.jobs.into_iter().map(|row| present::job(&app, row)).collect();
+    let jobs = present::many(&app, page.jobs).await;
     let next_cursor = page.next.map(|job| job.to_string());
     Ok(HttpResponse::Ok().json(JobList { jobs, next_cursor }))
 }
@@ -111,7 +113,7 @@ fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError> {
     responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem)))]
 pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
     let job = app.job(id.job()?).await?;
-    Ok(HttpResponse::Ok().json(present::job(&app, job)))
+    Ok(HttpResponse::Ok().json(present::one(&app, job).await))
 }
 
 /// `DELETE /jobs/{id}`.
@@ -122,7 +124,7 @@ pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiE
 pub async fn cancel(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
     let id = id.job()?;
     let live = cancel_one(&app, id).await?;
-    let job = present::job(&app, app.job(id).await?);
+    let job = present::one(&app, app.job(id).await?).await;
     let status = if live && !job.state.is_final() { StatusCode::ACCEPTED } else { StatusCode::OK };
     Ok(HttpResponse::build(status).json(job))
 }
@@ -134,6 +136,56 @@ pub async fn cancel(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, Ap
         (status = 404, body = super::wire::problem::Problem)))]
 pub async fn cancel_by_post(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
     cancel(app, id).await
+}
+
+/// `PATCH /jobs/{id}`.
+#[utoipa::path(patch, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = i64, Path)),
+    description = "Changes a pending job.", request_body = UpdateBody,
+    responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem),
+        (status = 409, description = "It has been started or is over",
+            body = super::wire::problem::Problem),
+        (status = 422, body = super::wire::problem::Problem)))]
+pub async fn update(
+    app: web::Data<App>,
+    id: JobPath,
+    body: web::Bytes,
+) -> Result<HttpResponse, ApiError> {
+    let edit = update::parse(&body, &app.site, clock::now())?;
+    edited(&app, id.job()?, edit).await
+}
+
+/// `POST /jobs/{id}/hold`.
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/hold", tag = "jobs", params(("id" = i64, Path)),
+    description = "A pending job waits until it is released.",
+    responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem),
+        (status = 409, body = super::wire::problem::Problem)))]
+pub async fn hold(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
+    edited(&app, id.job()?, Edit { held: Some(true), ..Edit::default() }).await
+}
+
+/// `POST /jobs/{id}/release`.
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/release", tag = "jobs", params(("id" = i64, Path)),
+    description = "A held job may start again.",
+    responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem),
+        (status = 409, body = super::wire::problem::Problem)))]
+pub async fn release(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
+    edited(&app, id.job()?, Edit { held: Some(false), ..Edit::default() }).await
+}
+
+async fn edited(app: &App, id: JobId, edit: Edit) -> Result<HttpResponse, ApiError> {
+    app.job(id).await?;
+    let message = UpdateJob { job: id, edit, principal: "api".into() };
+    let stopping = || ApiError::unavailable("the server is stopping");
+    let edited = app.system.update.send(message).await.map_err(|_| stopping())?;
+    let job = app.job(id).await?;
+    let word = job.0.state_word();
+    match edited.map_err(|_| stopping())? {
+        Edited::Done => Ok(HttpResponse::Ok().json(present::one(app, job).await)),
+        Edited::Live | Edited::NotLive => Err(ApiError::new(
+            StatusCode::CONFLICT,
+            format!("job {id} is {word}; only a pending job can be changed"),
+        )),
+    }
 }
 
 /// Cancels; answers whether the job is live. 404 when there is none.
@@ -192,14 +244,14 @@ pub async fn wait(
         let changed = app.system.await_job.send(Await { job: id }).await;
         let job = app.job(id).await?;
         if job.0.state_word().is_final() {
-            return Ok(HttpResponse::Ok().json(present::job(&app, job)));
+            return Ok(HttpResponse::Ok().json(present::one(&app, job).await));
         }
         let Ok(changed) = changed else {
             return Err(ApiError::unavailable("the server is stopping; the job runs on"));
         };
         tokio::select! {
             _ = changed.0 => {}
-            () = &mut give_up => return Ok(HttpResponse::Ok().json(present::job(&app, job))),
+            () = &mut give_up => return Ok(HttpResponse::Ok().json(present::one(&app, job).await)),
         }
     }
 }

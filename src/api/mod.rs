@@ -67,6 +67,9 @@ macro_rules! method {
     (DELETE) => {
         web::delete()
     };
+    (PATCH) => {
+        web::patch()
+    };
 }
 
 routes! {
@@ -78,6 +81,9 @@ routes! {
     POST "/api/v1/jobs/cancel/{id}" => seed::cancel,
     GET "/api/v1/jobs/{id}" => jobs::show,
     DELETE "/api/v1/jobs/{id}" => jobs::cancel,
+    PATCH "/api/v1/jobs/{id}" => jobs::update,
+    POST "/api/v1/jobs/{id}/hold" => jobs::hold,
+    POST "/api/v1/jobs/{id}/release" => jobs::release,
     POST "/api/v1/jobs/{id}/cancel" => jobs::cancel_by_post,
     GET "/api/v1/jobs/{id}/script" => streams::script,
     GET "/api/v1/jobs/{id}/stdout" => streams::stdout,

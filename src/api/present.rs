@@ -6,14 +6,21 @@
 //!
 //! *Not here*: the types (`api::wire`), the reasons (`observe::explain`).
 
+use std::sync::Arc;
+
+use actix_web::web;
+
 use super::app::App;
+use super::error::ApiError;
 use super::wire::job::{Allocation, Event, Job, Usage};
 use super::wire::resources::AllocationRow as WireAllocation;
+use crate::actors::messages::{AS_IF, Explain};
 use crate::clock::{now, rfc3339};
+use crate::kernel::eligible::Elsewhere;
 use crate::kernel::ids::{EventId, JobId};
-use crate::kernel::job::{DataSource, StateWord};
+use crate::kernel::job::{DataSource, JobSpec, StateWord};
 use crate::kernel::time::{SECOND_US, Time};
-use crate::observe::explain::pending_reason;
+use crate::observe::explain::{Reasons, Why};
 use crate::store::read::JobAndAllocation;
 use crate::store::rows::{AllocationRow, EventRow, JobRow, from_json};
 
@@ -30,11 +37,60 @@ pub fn elapsed_s(row: &JobRow) -> i64 {
     row.start_time.map_or(0, |start| (until.saturating_sub(start) / SECOND_US).max(0))
 }
 
-/// A job.
-#[must_use]
-pub fn job(app: &App, (row, allocation): JobAndAllocation) -> Job {
+/// A job as it stands now, with why it waits.
+pub async fn one(app: &App, job: JobAndAllocation) -> Job {
+    let waits = job.0.state_word() == StateWord::Pending;
+    let reasons = reasons(app, waits.then(|| job.0.job()).into_iter().collect()).await;
+    shown(app, job, &reasons)
+}
+
+/// Jobs as they stand now, each with why it waits.
+pub async fn many(app: &App, jobs: Vec<JobAndAllocation>) -> Vec<Job> {
+    let waiting = jobs.iter().filter(|(row, _)| row.state_word() == StateWord::Pending);
+    let reasons = reasons(app, waiting.map(|(row, _)| row.job()).collect()).await;
+    jobs.into_iter().map(|job| shown(app, job, &reasons)).collect()
+}
+
+/// Why these wait; nobody is asked when none does.
+async fn reasons(app: &App, jobs: Vec<JobId>) -> Reasons {
+    if jobs.is_empty() {
+        return Reasons::default();
+    }
+    let policy = app.policy;
+    match app.system.explain.send(Explain { jobs, policy, as_if: None }).await {
+        Ok(explained) => {
+            // Some milliseconds for a long line: not on the thread that answers everybody.
+            web::block(move || Reasons::new(policy, explained)).await.unwrap_or_default()
+        }
+        // The server is stopping; what is known is told.
+        Err(_) => Reasons::default(),
+    }
+}
+
+/// A job as it would stand if it were submitted now; its id is 0, for it has none.
+///
+/// # Errors
+/// When the server is stopping.
+pub async fn as_if(app: &App, spec: Arc<JobSpec>, elsewhere: Elsewhere) -> Result<Job, ApiError> {
+    let row = JobRow::submitted(AS_IF, now(), &spec);
+    let policy = app.policy;
+    let message = Explain { jobs: Vec::new(), policy, as_if: Some((spec, elsewhere)) };
+    let explained = app.system.explain.send(message).await;
+    let explained = explained.map_err(|_| ApiError::unavailable("the server is stopping"))?;
+    let reasons = web::block(move || Reasons::new(policy, explained)).await.unwrap_or_default();
+    Ok(Job { id: JobId(0), ..shown(app, (row, None), &reasons) })
+}
+
+fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> Job {
     let state = row.state_word();
-    let (state_reason, state_detail) = reason(app, &row, state);
+    let why = match state {
+        StateWord::Pending => reasons.why(row.job(), row.cpus as u32, &app.now()),
+        _ => Why::default(),
+    };
+    let (state_reason, state_detail) = match state {
+        StateWord::Pending => (Some(why.word.to_owned()), Some(why.sentence)),
+        _ => reason(&row, state),
+    };
     let files = app.places.files(
         row.job(),
         row.working_directory.as_deref(),
@@ -50,6 +106,12 @@ pub fn job(app: &App, (row, allocation): JobAndAllocation) -> Job {
         state_reason,
         state_detail,
         elapsed_s: elapsed_s(&row),
+        position: why.position.map(|n| n as u64),
+        estimated_start_time: why.start.map(|at| time(at.0)),
+        estimate_basis: why.basis,
+        held: row.held.unwrap_or(false),
+        begin_time: row.begin_time.map(time),
+        deadline: row.deadline.map(time),
         priority: row.priority,
         cpus: row.cpus as u32,
         memory_bytes: row.memory_bytes,
@@ -84,12 +146,12 @@ pub fn job(app: &App, (row, allocation): JobAndAllocation) -> Job {
         comment: row.comment,
         exit_code: row.exit_code,
         error: row.error,
+        dependency: row.dependency,
     }
 }
 
-fn reason(app: &App, row: &JobRow, state: StateWord) -> (Option<String>, Option<String>) {
+fn reason(row: &JobRow, state: StateWord) -> (Option<String>, Option<String>) {
     let (word, sentence) = match (state, row.completing.as_deref()) {
-        (StateWord::Pending, _) => pending_reason(&app.now(), row.job(), row.cpus as u32),
         (StateWord::Completing, Some("cancelled")) => (
             "Cancelled",
             "was told to stop; its CPUs stay held until its processes are gone".into(),

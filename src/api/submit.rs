@@ -7,12 +7,15 @@
 //!
 //! *Not here*: reading bodies (`api::wire::submit`), the kernel's door (`kernel::job`).
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use utoipa::IntoParams;
 
 use super::app::App;
 use super::error::ApiError;
@@ -20,11 +23,14 @@ use super::present;
 use super::wire::job::{BatchAccepted, Job};
 use super::wire::submit::{Door, Submission, parse_batch, parse_submit};
 use crate::actors::messages::{KeyAsked, SubmitJobs, SubmitRefused, Submitted};
+use crate::clock;
+use crate::kernel::conditions::Standing;
+use crate::kernel::eligible::Elsewhere;
 use crate::kernel::ids::JobId;
-use crate::kernel::job::JobSpec;
+use crate::kernel::job::{FieldError, JobSpec};
 use crate::kernel::time::Time;
-use crate::store::read;
 use crate::store::rows::JobRow;
+use crate::store::{others, read};
 
 /// Longest `Idempotency-Key`.
 const KEY_BYTES_MAX: usize = 255;
@@ -59,15 +65,23 @@ impl Accepted {
             None => None,
         };
         Ok(match found {
-            Some(row) => present::job(app, (row, None)),
-            None => present::job(app, app.job(id).await?),
+            Some(row) => present::one(app, (row, None)).await,
+            None => present::one(app, app.job(id).await?).await,
         })
     }
 }
 
+/// What else a request for one job says.
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct SubmitQuery {
+    /// Only say what would become of it: it is checked, nothing is stored, and the answer (200) is
+    /// the job as it would wait now, with id 0.
+    pub dry_run: Option<bool>,
+}
+
 /// `POST /jobs`.
 #[utoipa::path(post, path = "/api/v1/jobs", tag = "jobs",
-    params(("Idempotency-Key" = Option<String>, Header,
+    params(SubmitQuery, ("Idempotency-Key" = Option<String>, Header,
         description = "Same key and body: the same job again")),
     request_body = super::wire::body::SubmitBody,
     responses((status = 201, body = super::wire::job::Job), (status = 200,
@@ -77,9 +91,16 @@ impl Accepted {
 pub async fn submit(
     app: web::Data<App>,
     request: HttpRequest,
+    query: web::Query<SubmitQuery>,
     body: web::Bytes,
 ) -> Result<HttpResponse, ApiError> {
     let submission = parse_submit(&body, Door::V1)?;
+    if query.dry_run.unwrap_or(false) {
+        let specs = checked(&app, vec![submission])?;
+        let elsewhere = elsewhere(&app, &specs).await?;
+        let spec = specs.into_iter().next().ok_or_else(|| ApiError::unavailable("no job"))?;
+        return Ok(HttpResponse::Ok().json(present::as_if(&app, spec, elsewhere).await?));
+    }
     let accepted = accept(&app, &request, &body, vec![submission]).await?;
     let job = accepted.job(&app).await?;
     Ok(HttpResponse::build(accepted.status())
@@ -116,6 +137,24 @@ pub async fn accept(
     body: &[u8],
     submissions: Vec<Submission>,
 ) -> Result<Accepted, ApiError> {
+    let specs = checked(app, submissions)?;
+    let user = specs.first().map(|s| s.user.as_str()).filter(|user| !user.is_empty());
+    let principal: Arc<str> = user.unwrap_or(ANYBODY).into();
+    match key_of(request)? {
+        None => {
+            for _ in 0..LOOKS_MAX {
+                let sent = send(app, specs.clone(), None, Arc::clone(&principal)).await?;
+                if let Sent::Accepted(accepted) = sent {
+                    return Ok(accepted);
+                }
+            }
+            Err(ApiError::unavailable("the jobs that are waited for are just changing"))
+        }
+        Some(key) => once(app, key, body, specs, principal).await,
+    }
+}
+
+fn checked(app: &App, submissions: Vec<Submission>) -> Result<Vec<Arc<JobSpec>>, ApiError> {
     let (mut specs, mut errors) = (Vec::with_capacity(submissions.len()), Vec::new());
     for submission in submissions {
         match submission.check(&app.site) {
@@ -126,15 +165,11 @@ pub async fn accept(
     if !errors.is_empty() {
         return Err(ApiError::fields(errors));
     }
-    let user = specs.first().map(|s| s.user.as_str()).filter(|user| !user.is_empty());
-    let principal: Arc<str> = user.unwrap_or(ANYBODY).into();
-    match key_of(request)? {
-        None => match send(app, specs, None, principal).await? {
-            Sent::Accepted(accepted) => Ok(accepted),
-            Sent::LookAgain => Err(ApiError::unavailable("the server is stopping")),
-        },
-        Some(key) => once(app, key, body, specs, principal).await,
+    if specs.iter().any(|spec| spec.deadline.is_some_and(|deadline| deadline <= clock::now())) {
+        let message = "has passed already; the job could never start";
+        return Err(ApiError::fields(vec![FieldError::new("deadline", message)]));
     }
+    Ok(specs)
 }
 
 async fn once(
@@ -180,7 +215,8 @@ async fn send(
     key: Option<KeyAsked>,
     principal: Arc<str>,
 ) -> Result<Sent, ApiError> {
-    let message = SubmitJobs { specs: specs.clone(), key, principal };
+    let elsewhere = elsewhere(app, &specs).await?;
+    let message = SubmitJobs { specs: specs.clone(), elsewhere, key, principal };
     let sent = app.system.submit.send(message).await;
     match sent.map_err(|_| ApiError::unavailable("the server is stopping"))? {
         Ok(Submitted { ids, time }) => {
@@ -200,6 +236,41 @@ async fn send(
         )),
         Err(refused) => Err(ApiError::unavailable(refused.to_string())),
     }
+}
+
+/// What the database knows of the jobs that these wait for.
+async fn elsewhere(app: &App, specs: &[Arc<JobSpec>]) -> Result<Elsewhere, ApiError> {
+    let named = specs.iter().flat_map(|spec| &spec.dependencies.list);
+    let wanted: BTreeSet<JobId> = named.map(|one| one.job).collect();
+    let singletons: Vec<(usize, String, String)> = specs
+        .iter()
+        .enumerate()
+        .filter(|(_, spec)| spec.dependencies.singleton)
+        .map(|(place, spec)| (place, spec.name.clone(), spec.user.clone()))
+        .collect();
+    if wanted.is_empty() && singletons.is_empty() {
+        return Ok(Elsewhere::default());
+    }
+    let asked = wanted.clone();
+    let (found, kin) = app
+        .read_raw(move |conn| {
+            let found = others::standings(conn, &asked)?;
+            let mut kin = HashMap::new();
+            for (place, name, user) in singletons {
+                kin.insert(place, others::kin(conn, (&name, &user), JobId(i64::MAX))?);
+            }
+            Ok((found, kin))
+        })
+        .await?;
+    if let Some(missing) = wanted.iter().find(|job| !found.contains_key(job)) {
+        let message = format!("there is no job {missing} to wait for");
+        return Err(ApiError::fields(vec![FieldError::new("dependency", message)]));
+    }
+    let ended = found.into_iter().filter_map(|(job, standing)| match standing {
+        Standing::Ended { completed } => Some((job, completed)),
+        _ => None,
+    });
+    Ok(Elsewhere { ended: ended.collect(), kin })
 }
 
 fn key_of(request: &HttpRequest) -> Result<Option<Arc<str>>, ApiError> {

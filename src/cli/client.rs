@@ -129,6 +129,21 @@ impl Client {
         self.complete(request.send(body).map_err(|error| self.failed(error))?)
     }
 
+    /// Changes what is at `path`.
+    ///
+    /// # Errors
+    /// See [`CliError`].
+    pub fn patch(&self, path: &str, body: &str) -> Result<Answer, CliError> {
+        let mut request = self
+            .agent
+            .patch(format!("{}{path}", self.server))
+            .header("Content-Type", "application/json");
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {}", token.reveal()));
+        }
+        self.complete(request.send(body).map_err(|error| self.failed(error))?)
+    }
+
     /// Submits a job. When the connection breaks before the answer is here, nobody knows
     /// whether the job was stored; the same key asks for the same job again.
     ///

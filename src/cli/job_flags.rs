@@ -15,8 +15,8 @@ use crate::api::wire::body::{Amount, SubmitBody};
 use crate::api::wire::export::Export;
 use crate::api::wire::sbatch;
 use crate::api::wire::submit::Door;
-use crate::api::wire::v1::DataSource;
-use crate::api::wire::{memory, time_limit};
+use crate::api::wire::v1::{DataSource, Dependencies};
+use crate::api::wire::{memory, time_limit, when};
 
 /// What a job is to be.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -66,6 +66,18 @@ pub struct JobFlags {
     /// Time between TERM and KILL when it is stopped
     #[arg(long, value_name = "DURATION")]
     pub kill_grace: Option<String>,
+    /// Wait until somebody releases it
+    #[arg(long, short = 'H')]
+    pub hold: bool,
+    /// Not before: 2026-11-22T16:00:00Z, now+2h
+    #[arg(long, short, value_name = "WHEN")]
+    pub begin: Option<String>,
+    /// Not after: whoever waits then is cancelled, whoever runs then is stopped
+    #[arg(long, value_name = "WHEN")]
+    pub deadline: Option<String>,
+    /// Jobs to wait for: afterok:17:18,afterany:19; after, afternotok, singleton; "?" for any
+    #[arg(long, short, value_name = "LIST")]
+    pub dependency: Option<String>,
     /// Submitting again with the same key gives the same job again
     #[arg(long, value_name = "KEY")]
     pub idempotency_key: Option<String>,
@@ -135,6 +147,12 @@ impl JobFlags {
         if let Some(grace) = &self.kill_grace {
             time_limit::parse_duration_s(grace).map_err(|m| usage("--kill-grace", m))?;
         }
+        for (flag, when) in [("--begin", &self.begin), ("--deadline", &self.deadline)] {
+            when.as_deref().map(when::parse).transpose().map_err(|m| usage(flag, m))?;
+        }
+        if let Some(list) = &self.dependency {
+            list.parse::<Dependencies>().map_err(|m| usage("--dependency", m))?;
+        }
         let memory = match &self.memory {
             Some(text) => Some(memory::parse_mib(text).map_err(|m| usage("--memory", m))?),
             None => None,
@@ -163,6 +181,10 @@ impl JobFlags {
             labels: (!labels.is_empty()).then_some(labels),
             comment: self.comment.clone(),
             kill_grace: self.kill_grace.clone(),
+            held: self.hold.then_some(true),
+            begin_time: self.begin.clone(),
+            deadline: self.deadline.clone(),
+            dependency: self.dependency.clone(),
             data_source: Some(DataSource::Cli.word().to_owned()),
             script,
             ..SubmitBody::default()

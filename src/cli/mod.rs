@@ -27,6 +27,7 @@ mod status;
 pub mod stepd;
 mod submit;
 pub(crate) mod table;
+mod update;
 mod wait;
 
 use std::io::Write;
@@ -82,6 +83,12 @@ pub enum Ask {
     Logs(logs::LogsArgs),
     /// Cancel jobs
     Cancel(cancel::CancelArgs),
+    /// Keep pending jobs from starting until they are released
+    Hold(update::JobsArgs),
+    /// Let held jobs start again
+    Release(update::JobsArgs),
+    /// Change pending jobs: priority, time limit, begin time, deadline
+    Update(update::UpdateArgs),
     /// Wait for jobs to end, and end with their code
     Wait(wait::WaitArgs),
     /// Show the server's CPUs, job counts and health
@@ -102,6 +109,9 @@ pub fn run(ask: &Ask) -> ExitCode {
         Ask::Show(args) => show::run(args),
         Ask::Logs(args) => logs::run(args),
         Ask::Cancel(args) => cancel::run(args),
+        Ask::Hold(args) => update::hold(args),
+        Ask::Release(args) => update::release(args),
+        Ask::Update(args) => update::update(args),
         Ask::Wait(args) => wait::run(args),
         Ask::Status(args) => status::run(args),
         Ask::Audit(args) => audit::run(args),
@@ -156,6 +166,10 @@ mod tests {
             "downbeat logs -f --stderr 1",
             "downbeat logs --tail 5 1",
             "downbeat cancel 1 2",
+            "downbeat hold 1 2",
+            "downbeat release 1 2",
+            "downbeat update --priority -3 --time 2h --begin now+1h --deadline none 1 2",
+            "downbeat submit --hold --begin now+2h --dependency afterok:1 --test-only x.sh",
             "downbeat wait 1 2",
             "downbeat status --server http://h:1",
             "downbeat audit",

@@ -40,6 +40,11 @@ fn shown(job: &Job) -> String {
         (Some(reason), Some(detail)) => Some(format!("{reason}: {detail}")),
         (reason, detail) => detail.clone().or_else(|| reason.clone()),
     };
+    let starts_by = match (&job.estimated_start_time, &job.estimate_basis) {
+        (Some(start), Some(basis)) => Some(format!("{start}, {basis}")),
+        (None, Some(basis)) => Some(format!("unknown: {basis}")),
+        _ => None,
+    };
     let usage = job.usage.map(|u| {
         let (user, system, rss) = (u.user_cpu_s, u.system_cpu_s, u.max_rss_bytes);
         format!("{user:.2} s user, {system:.2} s system, {} MiB at most", rss.max(0) >> 20)
@@ -49,12 +54,17 @@ fn shown(job: &Job) -> String {
         ("name", some(&job.name)),
         ("state", Some(job.state.to_string())),
         ("reason", reason),
+        ("position", job.position.map(|n| n.to_string())),
+        ("starts by", starts_by),
         ("exit code", job.exit_code.clone()),
         ("error", job.error.clone()),
         ("user", some(&job.user)),
         ("account", some(&job.account)),
         ("partition", some(&job.partition)),
         ("priority", Some(job.priority.to_string())),
+        ("not before", job.begin_time.clone()),
+        ("deadline", job.deadline.clone()),
+        ("depends on", job.dependency.clone()),
         ("cpus", Some(job.cpus.to_string())),
         ("cpu ids", cpu_ids),
         ("process", allocation.and_then(|a| a.process_id).map(|p| p.to_string())),

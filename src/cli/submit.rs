@@ -26,6 +26,9 @@ pub struct SubmitArgs {
     /// Wait for its end, and end with its code
     #[arg(long)]
     wait: bool,
+    /// Only say whether it would be accepted, why it would wait and when it may start
+    #[arg(long, conflicts_with = "wait")]
+    test_only: bool,
     /// Print the job as JSON
     #[arg(long)]
     json: bool,
@@ -38,6 +41,9 @@ pub(super) fn run(args: &SubmitArgs) -> Result<u8, CliError> {
     let (script, name) = read_script(&args.script)?;
     let caller = Caller::here()?;
     let body = args.flags.body(script, name, &caller)?;
+    if args.test_only {
+        return test_only(&client, &body, args.json);
+    }
     let (job, text) = send(&client, &body, &args.flags, &caller)?;
     if !args.json {
         say(&format!("Submitted job {}", job.id))?;
@@ -51,6 +57,30 @@ pub(super) fn run(args: &SubmitArgs) -> Result<u8, CliError> {
     let (job, text) = wait::until_end(&client, job.id)?;
     say(if args.json { text } else { wait::line(&job) }.as_str())?;
     Ok(wait::own_code(&job))
+}
+
+/// Says what would become of it; nothing is submitted.
+fn test_only(client: &Client, body: &SubmitBody, json: bool) -> Result<u8, CliError> {
+    let text = serde_json::to_string(body)
+        .map_err(|error| CliError::Other(format!("the job makes no JSON: {error}")))?;
+    let answer = client.post("/api/v1/jobs?dry_run=true", &text, None)?;
+    if json {
+        say(&answer.text)?;
+        return Ok(0);
+    }
+    let job: Job = answer.parse()?;
+    for warning in &job.warnings {
+        remark(&format!("downbeat: warning: {warning}"));
+    }
+    let start = match (&job.estimated_start_time, &job.estimate_basis) {
+        (Some(start), Some(basis)) => format!("would start by {start}, {basis}"),
+        (None, Some(basis)) => format!("nobody can say when it would start: {basis}"),
+        _ => "would wait".to_owned(),
+    };
+    let reason = job.state_reason.unwrap_or_default();
+    let detail = job.state_detail.unwrap_or_default();
+    say(&format!("The job is accepted and {start}\n{reason}: {detail}\nNothing was submitted."))?;
+    Ok(0)
 }
 
 /// Submits a body under a key of its own, and passes warnings on.

@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use super::eligible::Edit;
 use super::ids::{Attempt, CpuId, EventId, JobId};
 use super::job::{JobSpec, StateWord};
 use super::time::Time;
@@ -82,6 +83,13 @@ pub enum Change {
         /// From submission to spawn, µs; for the histogram, not stored.
         waited_us: i64,
     },
+    /// Somebody changed a pending job.
+    Edited {
+        /// PENDING → PENDING.
+        event: Event,
+        /// What is different.
+        edit: Edit,
+    },
     /// A live attempt is being ended.
     Completing {
         /// → COMPLETING.
@@ -136,6 +144,7 @@ impl Change {
             | Change::Forgotten { .. } => None,
             Change::Submitted { event, .. }
             | Change::Granted { event, .. }
+            | Change::Edited { event, .. }
             | Change::Started { event, .. }
             | Change::Completing { event, .. }
             | Change::Ended { event, .. } => Some(event),
@@ -171,6 +180,21 @@ pub struct Queued {
     pub attempts: u32,
     /// When it was submitted.
     pub submitted: Time,
+}
+
+impl Queued {
+    /// A job that was just submitted.
+    #[must_use]
+    pub fn submitted(id: JobId, spec: &JobSpec, now: Time) -> Queued {
+        Queued {
+            id,
+            cpus: spec.cpus,
+            limit_s: spec.limit_s,
+            priority: spec.priority,
+            attempts: 0,
+            submitted: now,
+        }
+    }
 }
 
 /// What one command or fact leads to.

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use super::ids::{Attempt, CpuId};
 use super::kernel::Kernel;
+use super::time::Time;
 use super::transition::JobState;
 
 /// What is broken, as a sentence.
@@ -89,6 +90,18 @@ pub fn ids_were_given_out(kernel: &Kernel) -> Result<(), Broken> {
     }
 }
 
+/// Whoever may start is seen by a pass, and nobody else. Time goes on without anybody looking, so
+/// of those who wait for a time nothing is said.
+///
+/// # Errors
+/// Names the job.
+pub fn conditions_are_kept(kernel: &Kernel) -> Result<(), Broken> {
+    match kernel.wrongly_placed(Time(i64::MAX)) {
+        Some(id) => broken(format!("job {id} is hidden though it may start, or the reverse")),
+        None => Ok(()),
+    }
+}
+
 /// All invariants.
 ///
 /// # Errors
@@ -97,6 +110,7 @@ pub fn all(kernel: &Kernel) -> Result<(), Broken> {
     cpus_are_conserved(kernel)?;
     the_living_hold_what_they_asked_for(kernel)?;
     a_job_is_in_one_place(kernel)?;
+    conditions_are_kept(kernel)?;
     ids_were_given_out(kernel)
 }
 
@@ -106,7 +120,6 @@ mod tests {
     use super::super::change::Queued;
     use super::super::ids::JobId;
     use super::super::kernel::{Memory, Reign, Remembered};
-    use super::super::time::Time;
     use super::super::transition::EndState;
     use super::*;
 
@@ -146,6 +159,13 @@ mod tests {
     }
 
     #[test]
+    fn a_job_that_is_hidden_without_a_reason_is_noticed() {
+        let mut kernel = kernel();
+        kernel.queue.show(JobId(2), false);
+        assert!(conditions_are_kept(&kernel).unwrap_err().0.contains("job 2"));
+    }
+
+    #[test]
     fn a_leaked_allocation_is_noticed() {
         let mut kernel = kernel();
         kernel.live.remove(&JobId(1));
@@ -165,7 +185,7 @@ mod tests {
     fn a_waiting_job_that_lives_is_noticed() {
         let mut kernel = kernel();
         let job = kernel.live[&JobId(1)].job;
-        kernel.queue.insert(job);
+        kernel.queue.insert(job, true);
         assert!(a_job_is_in_one_place(&kernel).unwrap_err().0.contains("waits and lives"));
     }
 

@@ -17,7 +17,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::conditions::Dependencies;
 use super::ids::JobId;
+use super::time::Time;
+pub use door::limit_allowed;
 pub use words::{ExitCode, StateWord, Usage};
 
 /// Longest script, bytes: what users submit is kilobytes; larger data belongs in files.
@@ -122,6 +125,14 @@ pub struct JobRequest {
     pub comment: Option<String>,
     /// Seconds between TERM and KILL; the site's when absent.
     pub kill_grace_s: Option<i64>,
+    /// Whether it waits until somebody releases it.
+    pub held: bool,
+    /// Not before.
+    pub begin: Option<Time>,
+    /// Not after: whoever waits then is cancelled, whoever runs then is stopped.
+    pub deadline: Option<Time>,
+    /// The jobs that it waits for.
+    pub dependencies: Dependencies,
     /// Which door it came through.
     pub data_source: DataSource,
     /// What was not honoured, one sentence each.
@@ -150,6 +161,10 @@ impl JobRequest {
             labels: BTreeMap::new(),
             comment: None,
             kill_grace_s: None,
+            held: false,
+            begin: None,
+            deadline: None,
+            dependencies: Dependencies::default(),
             data_source: DataSource::Api,
             warnings: Vec::new(),
         }
@@ -193,6 +208,10 @@ pub struct JobSpec {
     pub labels: BTreeMap<String, String>,
     pub comment: Option<String>,
     pub kill_grace_s: u32,
+    pub held: bool,
+    pub begin: Option<Time>,
+    pub deadline: Option<Time>,
+    pub dependencies: Dependencies,
     pub data_source: DataSource,
     pub warnings: Vec<String>,
 }

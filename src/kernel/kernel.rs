@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::change::{Change, Effect, Event, Queued, Step};
+use super::conditions::{Conditions, Standing};
+use super::eligible::{Eligibility, Elsewhere};
 use super::ids::{Attempt, CpuId, EventId, JobId};
 use super::job::{JobSpec, StateWord};
 use super::ledger::{Ledger, LedgerRefused};
@@ -21,8 +23,10 @@ use super::policy::scene::{Running, Scene};
 use super::policy::{Plan, Policy};
 use super::queue::Queue;
 use super::time::Time;
-use super::transition::{EndReason, Fact, Handle, JobState, Outcome, Refused, transition};
-use super::view::{Snapshot, expected_end};
+use super::transition::{
+    EndReason, EndState, Fact, Handle, JobState, Outcome, Refused, transition,
+};
+use super::view::{LINE_DEPTH, Snapshot, expected_end};
 
 /// What is fixed for one reign of a server.
 #[derive(Clone, Debug)]
@@ -83,6 +87,8 @@ pub struct Remembered {
 pub struct Memory {
     /// Pending jobs.
     pub pending: Vec<Queued>,
+    /// What pending jobs wait for, of those that wait for anything.
+    pub conditions: Vec<(JobId, Conditions)>,
     /// Attempts that hold CPUs.
     pub live: Vec<Remembered>,
     /// Ended jobs by final state.
@@ -103,6 +109,7 @@ pub struct Kernel {
     pub(super) next_job: i64,
     pub(super) next_event: i64,
     pub(super) ended: BTreeMap<StateWord, u64>,
+    pub(super) eligibility: Eligibility,
     allocations: u64,
     releases: u64,
     stale_facts: u64,
@@ -119,11 +126,7 @@ impl Kernel {
         memory: Memory,
     ) -> Result<Kernel, LedgerRefused> {
         let mut ledger = Ledger::new(cpus);
-        let mut queue = Queue::default();
         let mut live = BTreeMap::new();
-        for job in memory.pending {
-            queue.insert(job);
-        }
         for r in memory.live {
             let attempt = Attempt { job: r.job.id, n: r.job.attempts };
             let allocation = ledger.adopt(attempt, r.cpus)?;
@@ -134,18 +137,27 @@ impl Kernel {
             };
             live.insert(r.job.id, Live { job: r.job, state, granted: r.granted });
         }
-        Ok(Kernel {
+        let mut kernel = Kernel {
             ledger,
-            queue,
+            queue: Queue::default(),
             live,
             reign,
             next_job: memory.next_job.max(1),
             next_event: memory.next_event.max(1),
             ended: memory.ended,
+            eligibility: Eligibility::default(),
             allocations: 0,
             releases: 0,
             stale_facts: 0,
-        })
+        };
+        for (job, conditions) in memory.conditions {
+            kernel.register(job, conditions);
+        }
+        for job in memory.pending {
+            // Whoever waits for a time is seen once that is looked at.
+            kernel.place(job, job.submitted);
+        }
+        Ok(kernel)
     }
 
     /// Numbers jobs. They enter the queue by [`Kernel::admit`] once the step is durable; if
@@ -153,12 +165,15 @@ impl Kernel {
     pub fn submit(
         &mut self,
         specs: Vec<Arc<JobSpec>>,
+        elsewhere: &Elsewhere,
         principal: &Arc<str>,
         now: Time,
     ) -> (Vec<JobId>, Step) {
         let mut step = Step::default();
         let mut admitted = Vec::with_capacity(specs.len());
-        for spec in specs {
+        let mut singletons = Vec::new();
+        let any_singleton = specs.iter().any(|spec| spec.dependencies.singleton);
+        for (place, spec) in specs.into_iter().enumerate() {
             let id = JobId(self.next_job);
             self.next_job += 1;
             let event = self.event(
@@ -167,14 +182,12 @@ impl Kernel {
                 ("submitted", Arc::clone(principal)),
                 now,
             );
-            admitted.push(Queued {
-                id,
-                cpus: spec.cpus,
-                limit_s: spec.limit_s,
-                priority: spec.priority,
-                attempts: 0,
-                submitted: now,
-            });
+            admitted.push(Queued::submitted(id, &spec, now));
+            let conditions = self.conditions_of(&spec, elsewhere, place, &singletons);
+            self.register(id, conditions);
+            if any_singleton {
+                singletons.push((id, Arc::clone(&spec)));
+            }
             step.changes.push(Change::Submitted { event, spec });
         }
         let ids = admitted.iter().map(|q| q.id).collect();
@@ -185,7 +198,7 @@ impl Kernel {
     /// Durable submissions enter the queue.
     pub fn admit(&mut self, jobs: Vec<Queued>) {
         for job in jobs {
-            self.queue.insert(job);
+            self.place(job, job.submitted);
         }
     }
 
@@ -195,7 +208,8 @@ impl Kernel {
         let mut step = Step::default();
         let (mut started, mut stale) = (0, 0);
         for id in &plan.start {
-            let Some(job) = self.queue.get(*id).copied() else {
+            let shown = self.queue.is_shown(*id);
+            let Some(job) = self.queue.get(*id).copied().filter(|_| shown) else {
                 stale += 1;
                 continue;
             };
@@ -205,6 +219,7 @@ impl Kernel {
                 continue;
             };
             self.queue.remove(*id);
+            self.eligibility.forget(*id);
             self.grant(Queued { attempts: attempt.n, ..job }, allocation, now, &mut step);
             started += 1;
         }
@@ -275,14 +290,8 @@ impl Kernel {
             else {
                 unreachable!("a pending job can be cancelled");
             };
-            let event = self.event(
-                (id, job.attempts),
-                (Some(StateWord::Pending), end.word),
-                ("cancel_asked", Arc::clone(principal)),
-                now,
-            );
-            *self.ended.entry(end.word).or_default() += 1;
-            step.changes.push(Change::Ended { event, end, released_cpus: 0, waited_us: None });
+            self.eligibility.forget(id);
+            self.end_pending(job, end, ("cancel_asked", Arc::clone(principal)), now, step);
             return Cancelled::Ended;
         }
         let Some(live) = self.live.get(&id) else { return Cancelled::NotLive };
@@ -292,6 +301,22 @@ impl Kernel {
             step.effects.extend(more.effects);
         }
         Cancelled::Stopping
+    }
+
+    /// A job that waited is over.
+    pub(super) fn end_pending(
+        &mut self,
+        job: Queued,
+        end: EndState,
+        cause: (&'static str, Arc<str>),
+        now: Time,
+        step: &mut Step,
+    ) {
+        let words = (Some(StateWord::Pending), end.word);
+        let event = self.event((job.id, job.attempts), words, cause, now);
+        *self.ended.entry(end.word).or_default() += 1;
+        step.changes.push(Change::Ended { event, end, released_cpus: 0, waited_us: None });
+        self.hear(job.id, Standing::Ended { completed: false }, now);
     }
 
     fn take_fact(
@@ -323,7 +348,18 @@ impl Kernel {
                     (cause, Arc::clone(principal)),
                     now,
                 );
-                Ok(self.moved(Live { job, state, granted }, given_back, heard_of_start, event))
+                let standing = match &state {
+                    JobState::Finished(end) => {
+                        Some(Standing::Ended { completed: end.word == StateWord::Completed })
+                    }
+                    state => state.handle().map(|_| Standing::Started),
+                };
+                let live = Live { job, state, granted };
+                let step = self.moved(live, given_back, heard_of_start, event);
+                if let Some(standing) = standing {
+                    self.hear(job.id, standing, now);
+                }
+                Ok(step)
             }
             Outcome::Unmoved(state, _fact, why) => {
                 self.live.insert(job.id, Live { job, state, granted });
@@ -381,7 +417,7 @@ impl Kernel {
         step
     }
 
-    fn event(
+    pub(super) fn event(
         &mut self,
         (job, attempt): (JobId, u32),
         (from, to): (Option<StateWord>, StateWord),
@@ -396,7 +432,7 @@ impl Kernel {
     /// Whether a pass could start anything: something waits and something is free.
     #[must_use]
     pub fn wants_a_plan(&self) -> bool {
-        self.ledger.free() > 0 && !self.queue.is_empty()
+        self.ledger.free() > 0 && self.queue.has_candidates()
     }
 
     /// What a scheduling pass decides upon: of the queue what such a pass could start, and the
@@ -409,6 +445,14 @@ impl Kernel {
         let total = running.iter().fold(free, |total, attempt| total.plus(&attempt.held));
         let mut scene = Scene { now: now.0, free, total, running, ..Scene::default() };
         scene.queue = self.queue.candidates(policy, &scene);
+        scene
+    }
+
+    /// The same with the first jobs of the whole line, to explain why each waits.
+    #[must_use]
+    pub fn line(&self, policy: &Policy, now: Time) -> Scene {
+        let mut scene = self.scene(policy, now);
+        scene.queue = self.queue.line(policy, &scene, LINE_DEPTH);
         scene
     }
 

@@ -94,6 +94,7 @@ mod tests {
             ended: BTreeMap::from([(StateWord::Failed, 1)]),
             next_job: 4,
             next_event: 9,
+            ..Memory::default()
         };
         let reign = Reign { boot_id: "b".into(), nonce: "n".into() };
         Kernel::load((0..2).map(CpuId), reign, memory).unwrap()

@@ -9,6 +9,8 @@
 pub mod allocation;
 pub mod change;
 pub mod check;
+pub mod conditions;
+pub mod eligible;
 pub mod ids;
 pub mod job;
 #[expect(clippy::module_inception, reason = "the room and its one struct share the name")]

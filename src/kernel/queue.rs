@@ -5,7 +5,8 @@
 //! *Promises*: a job stands in it once; looking for what a pass could start costs as much as
 //! there are kinds of jobs, however many wait.
 //!
-//! *Not here*: who goes first (`policy::order`), what may start (`kernel::policy`).
+//! *Not here*: who goes first (`policy::order`), what may start (`kernel::policy`), why a job is
+//! hidden from a pass (`kernel::eligible`).
 //!
 //! **Buckets.** Jobs of equal priority, CPUs and limit keep the order of their ids under every
 //! rule, and are alike to a pass: when one of them cannot start, none behind it can, since free
@@ -14,7 +15,7 @@
 
 use std::cmp::Reverse;
 use std::collections::btree_map::{BTreeMap, Range};
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::ops::Bound::{Excluded, Unbounded};
 
 use super::change::Queued;
@@ -45,6 +46,8 @@ struct Bucket {
 #[derive(Debug, Default)]
 pub struct Queue {
     jobs: BTreeMap<JobId, Queued>,
+    /// Those that no pass may see.
+    hidden: BTreeSet<JobId>,
     buckets: HashMap<Kind, Bucket>,
 }
 
@@ -60,13 +63,36 @@ impl Kind {
 }
 
 impl Queue {
-    /// Puts a job into its place.
+    /// Puts a job into its place, where a pass sees it or not.
     ///
     /// # Panics
     /// When it is in already: our bug.
-    pub fn insert(&mut self, job: Queued) {
+    pub fn insert(&mut self, job: Queued, shown: bool) {
         let before = self.jobs.insert(job.id, job);
         assert!(before.is_none(), "job {} entered the queue twice", job.id);
+        match shown {
+            true => self.put(job),
+            false => drop(self.hidden.insert(job.id)),
+        }
+    }
+
+    /// From now on a pass sees this job, or does not.
+    pub fn show(&mut self, id: JobId, shown: bool) {
+        let Some(job) = self.jobs.get(&id).copied() else { return };
+        match shown {
+            true if self.hidden.remove(&id) => self.put(job),
+            false if self.hidden.insert(id) => self.take(&job),
+            _ => {}
+        }
+    }
+
+    /// Whether a pass sees this job.
+    #[must_use]
+    pub fn is_shown(&self, id: JobId) -> bool {
+        self.jobs.contains_key(&id) && !self.hidden.contains(&id)
+    }
+
+    fn put(&mut self, job: Queued) {
         let head = (job.id, job.submitted);
         let new = || Bucket { head, jobs: BTreeMap::new() };
         let bucket = self.buckets.entry(kind(&job)).or_insert_with(new);
@@ -77,14 +103,20 @@ impl Queue {
     /// Takes a job out.
     pub fn remove(&mut self, id: JobId) -> Option<Queued> {
         let job = self.jobs.remove(&id)?;
-        let kind = kind(&job);
-        let bucket = self.buckets.get_mut(&kind)?;
-        bucket.jobs.remove(&id);
+        if !self.hidden.remove(&id) {
+            self.take(&job);
+        }
+        Some(job)
+    }
+
+    fn take(&mut self, job: &Queued) {
+        let kind = kind(job);
+        let Some(bucket) = self.buckets.get_mut(&kind) else { return };
+        bucket.jobs.remove(&job.id);
         match bucket.jobs.first_key_value() {
             Some((first, submitted)) => bucket.head = (*first, *submitted),
             None => drop(self.buckets.remove(&kind)),
         }
-        Some(job)
     }
 
     /// A pending job.
@@ -132,6 +164,32 @@ impl Queue {
         self.merge(rule, scene, sources).take(PLAN_DEPTH).collect()
     }
 
+    /// The first jobs of the whole line, whether or not they could start.
+    #[must_use]
+    pub fn line(&self, policy: &Policy, scene: &Scene, depth: usize) -> Vec<Waiting> {
+        let rule = policy.rule(SECOND_US);
+        let source = |(kind, bucket): (_, &Bucket)| {
+            let kind: &Kind = kind;
+            let next = kind.job(bucket.head);
+            Source { place: rule.place(&next, scene.now), next, kind, rest: None, more: depth }
+        };
+        let sources = self.buckets.iter().map(source).collect();
+        self.merge(rule, scene, sources).take(depth).collect()
+    }
+
+    /// How many of those that a pass may see stand before this job, itself included.
+    #[must_use]
+    pub fn position(&self, policy: &Policy, now: Time, id: JobId) -> Option<usize> {
+        let rule = policy.rule(SECOND_US);
+        let job = self.jobs.get(&id).filter(|_| self.is_shown(id))?;
+        let place = rule.place(&waiting(job), now.0);
+        let before = |(kind, bucket): (&Kind, &Bucket)| {
+            let jobs = bucket.jobs.iter().map(|(id, submitted)| kind.job((*id, *submitted)));
+            jobs.take_while(|other| rule.place(other, now.0) < place).count()
+        };
+        Some(self.buckets.iter().map(before).sum::<usize>() + 1)
+    }
+
     /// The jobs of these sources in line.
     fn merge<'a>(
         &'a self,
@@ -156,6 +214,12 @@ impl Queue {
     #[must_use]
     pub fn len(&self) -> usize {
         self.jobs.len()
+    }
+
+    /// Whether there is anybody whom a pass could start.
+    #[must_use]
+    pub fn has_candidates(&self) -> bool {
+        !self.buckets.is_empty()
     }
 
     /// Whether none waits.
@@ -263,7 +327,7 @@ mod tests {
             // Not in the order of ids: buckets must find their heads by themselves.
             for (n, what) in jobs.into_iter().enumerate() {
                 let id = (n as i64 * 37) % 61;
-                queue.insert(job(id, what));
+                queue.insert(job(id, what), true);
                 plain.insert(JobId(id), job(id, what));
             }
             for id in gone {
@@ -283,7 +347,7 @@ mod tests {
         ) {
             let mut queue = Queue::default();
             for (n, what) in jobs.into_iter().enumerate() {
-                queue.insert(job(n as i64, what));
+                queue.insert(job(n as i64, what), true);
             }
             let now = 70 * SECOND_US;
             let running: Vec<Running> = busy
@@ -310,10 +374,10 @@ mod tests {
     fn of_a_million_equal_jobs_a_pass_sees_what_fits_and_one_more() {
         let mut queue = Queue::default();
         for id in 0..10_000 {
-            queue.insert(job(id, (0, 2, 1)));
+            queue.insert(job(id, (0, 2, 1)), true);
         }
-        queue.insert(job(10_000, (1, 6, 0)));
-        queue.insert(job(10_001, (1, 9, 0)));
+        queue.insert(job(10_000, (1, 6, 0)), true);
+        queue.insert(job(10_001, (1, 9, 0)), true);
         let (free, total) = (Room::of(5), Room::of(8));
         let scene = Scene { free, total, ..Scene::default() };
         let policy = "fcfs+easy".parse().unwrap();

@@ -138,6 +138,14 @@ pub struct EndState {
     pub handle: Option<Handle>,
 }
 
+impl EndState {
+    /// The end of a job that no script of was run.
+    #[must_use]
+    pub fn without_script(word: StateWord, error: Option<String>, end_time: Time) -> EndState {
+        without_script(word, error, end_time, None)
+    }
+}
+
 /// What an exit record says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {

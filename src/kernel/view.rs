@@ -11,15 +11,18 @@
 use std::collections::BTreeMap;
 
 use super::change::Queued;
+use super::conditions::Blocked;
 use super::ids::{CommitNo, CpuId, EventId, JobId};
 use super::job::StateWord;
 use super::policy::room::Regions;
-use super::policy::scene::Waiting;
+use super::policy::scene::{Scene, Waiting};
 use super::time::{SECOND_US, Time};
 
 /// How many pending jobs one pass decides upon: more than it can start at a time on most
 /// machines, few enough that a pass stays in microseconds.
 pub const PLAN_DEPTH: usize = 1_000;
+/// How many jobs of the line are looked at to explain why they wait: a page of a list.
+pub const LINE_DEPTH: usize = 1_000;
 /// How long an unlimited job lasts in planning, seconds.
 pub const UNLIMITED_S: i64 = 366 * 86_400;
 /// When an overdue job is expected to end, seconds from now.
@@ -52,6 +55,17 @@ pub fn waiting(job: &Queued) -> Waiting {
         points: job.priority,
         quotas: [None, None],
     }
+}
+
+/// What is known about why jobs wait.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Explained {
+    /// Those that may not start whatever is free.
+    pub blocked: BTreeMap<JobId, Blocked>,
+    /// The first of the line.
+    pub line: Scene,
+    /// The place of the only job that was asked for, if it is further behind.
+    pub position: Option<usize>,
 }
 
 /// "Now", as of one commit.

@@ -1,56 +1,156 @@
-//! *Purpose*: why a job waits, in the field's word and a plain sentence.
+//! *Purpose*: why a job waits, in the field's word and a plain sentence, and when it may start.
 //!
 //! *Owns*: the reasons of PENDING jobs.
 //!
-//! *Promises*: a pending job always has a reason; it is told from a snapshot, never from the
-//! kernel's memory.
+//! *Promises*: a pending job always has a reason.
 //!
-//! *Not here*: who may start (`kernel::policy`).
+//! *Not here*: who may start and when (`kernel::policy`), conditions (`kernel::conditions`).
 
+use std::collections::HashMap;
+
+use crate::clock::rfc3339;
+use crate::kernel::conditions::Blocked;
 use crate::kernel::ids::JobId;
-use crate::kernel::view::Snapshot;
+use crate::kernel::policy::Policy;
+use crate::kernel::policy::forecast::{Foretold, Verdict, forecast};
+use crate::kernel::policy::scene::Barred;
+use crate::kernel::time::{SECOND_US, Time};
+use crate::kernel::view::{Explained, Snapshot};
 
-/// Slurm's reason word and a sentence.
-#[must_use]
-pub fn pending_reason(now: &Snapshot, job: JobId, cpus: u32) -> (&'static str, String) {
-    if cpus > now.total_cpus {
-        let total = now.total_cpus;
-        return (
-            "PartitionConfig",
-            format!(
-                "needs {}, this server now has {total}; restart it with more, or cancel",
-                counted(cpus)
-            ),
-        );
+/// A start that is expected later than this rests on a job without a time limit, seconds.
+const FORETOLD_S_MAX: i64 = 300 * 86_400;
+
+/// Why a job waits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Why {
+    /// Slurm's word.
+    pub word: &'static str,
+    /// A plain sentence.
+    pub sentence: String,
+    /// Its place in the line, from 1.
+    pub position: Option<usize>,
+    /// When it is expected to start.
+    pub start: Option<Time>,
+    /// What that rests on, or why nobody can say.
+    pub basis: Option<String>,
+}
+
+/// What is known of everybody who waits.
+#[derive(Clone, Debug, Default)]
+pub struct Reasons {
+    explained: Explained,
+    foretold: HashMap<JobId, Foretold>,
+}
+
+impl Reasons {
+    /// What follows from how things stand.
+    #[must_use]
+    pub fn new(policy: Policy, explained: Explained) -> Reasons {
+        let foretold = forecast(policy, &explained.line);
+        Reasons { explained, foretold }
     }
-    let reachable = now.total_cpus.saturating_sub(now.held_back.len() as u32);
-    if cpus > reachable {
-        return (
-            "ReqNodeNotAvail",
-            format!(
-                "needs {}, {} of {} are held back because the audit doubts that they are free; \
-                 `downbeat audit` says why",
-                counted(cpus),
-                now.held_back.len(),
-                now.total_cpus
-            ),
-        );
+
+    /// Why this job waits, which asks for so many CPUs.
+    #[must_use]
+    pub fn why(&self, job: JobId, cpus: u32, now: &Snapshot) -> Why {
+        let foretold = self.foretold.get(&job);
+        let (word, sentence) = match (self.explained.blocked.get(&job), foretold) {
+            (Some(blocked), _) => blocked_reason(job, blocked),
+            (None, Some(foretold)) => turn_reason(foretold.verdict, job, cpus, now),
+            (None, None) => unavailable(cpus, now).unwrap_or_else(|| {
+                let first = self.explained.line.queue.first().map_or(job, |first| first.job);
+                turn_reason(Verdict::Priority(first), job, cpus, now)
+            }),
+        };
+        let mut why = Why { word, sentence, ..Why::default() };
+        why.position = foretold.map(|f| f.position).or(self.explained.position);
+        if let Some(foretold) = foretold {
+            let horizon = self.explained.line.now.saturating_add(FORETOLD_S_MAX * SECOND_US);
+            why.start = foretold.start.filter(|at| *at < horizon).map(Time);
+            why.basis = Some(match (foretold.start, why.start) {
+                (_, Some(_)) => "if all before it run as long as their limits".to_owned(),
+                (Some(_), None) => "a job that it waits for has no time limit".to_owned(),
+                (None, None) => "it is too far behind, or kept by a limit".to_owned(),
+            });
+        }
+        why
     }
-    match now.head {
-        Some((head, _)) if head != job => (
-            "Priority",
+}
+
+fn listed(jobs: &[JobId]) -> String {
+    match jobs {
+        [] => "others".to_owned(),
+        [one] => format!("job {one}"),
+        [one, two] => format!("jobs {one} and {two}"),
+        [first, second, rest @ ..] => {
+            format!("jobs {first}, {second} and {} more", rest.len())
+        }
+    }
+}
+
+fn blocked_reason(job: JobId, blocked: &Blocked) -> (&'static str, String) {
+    match blocked {
+        Blocked::Held => ("JobHeldUser", format!("is held; `downbeat release {job}` lets it go")),
+        Blocked::BeginTime(time) => {
+            let time = rfc3339(*time);
+            ("BeginTime", format!("may not start before {time}"))
+        }
+        Blocked::Dependency(others) => ("Dependency", format!("waits for {}", listed(others))),
+        Blocked::Never(others) => (
+            "DependencyNeverSatisfied",
             format!(
-                "job {head} is first in the queue; this one may start earlier only where it \
-                     does not delay it"
+                "{} did not end as it asked for, so it can never start; `downbeat cancel {job}`",
+                listed(others)
             ),
         ),
-        _ => (
-            "Resources",
+    }
+}
+
+fn unavailable(cpus: u32, now: &Snapshot) -> Option<(&'static str, String)> {
+    let total = now.total_cpus;
+    if cpus > total {
+        let sentence = format!(
+            "needs {}, this server now has {total}; restart it with more, or cancel",
+            counted(cpus)
+        );
+        return Some(("PartitionConfig", sentence));
+    }
+    let held_back = now.held_back.len();
+    if cpus > total.saturating_sub(held_back as u32) {
+        let sentence = format!(
+            "needs {}, {held_back} of {total} are held back because the audit doubts that they \
+             are free; `downbeat audit` says why",
+            counted(cpus)
+        );
+        return Some(("ReqNodeNotAvail", sentence));
+    }
+    None
+}
+
+fn turn_reason(verdict: Verdict, job: JobId, cpus: u32, now: &Snapshot) -> (&'static str, String) {
+    let next = || {
+        let (free, total) = (now.available_cpus, now.total_cpus);
+        ("Resources", format!("is next; needs {}, {free} of {total} are free", counted(cpus)))
+    };
+    match verdict {
+        Verdict::Starts | Verdict::Resources => next(),
+        Verdict::Priority(first) if first == job => next(),
+        Verdict::Priority(first) => (
+            "Priority",
             format!(
-                "is next; needs {}, {} of {} are free",
-                counted(cpus),
-                now.available_cpus,
-                now.total_cpus
+                "job {first} is first in the queue; this one may start earlier only where it \
+                 does not delay it"
+            ),
+        ),
+        Verdict::Barred(Barred::TooLarge) => unavailable(cpus, now).unwrap_or_else(next),
+        Verdict::Barred(Barred::Quota(_)) => {
+            ("AssocGrpCpuLimit", "its account has as much as it may have".to_owned())
+        }
+        Verdict::Barred(Barred::Window(window)) => (
+            "ReqNodeNotAvail",
+            format!(
+                "would run into maintenance from {}; a shorter time limit may let it start",
+                rfc3339(Time(window.start))
             ),
         ),
     }
@@ -62,32 +162,97 @@ fn counted(cpus: u32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::kernel::policy::room::{Regions, Room};
+    use crate::kernel::policy::scene::{Running, Scene, Waiting};
+
+    fn waiting(id: i64, cpus: u32) -> Waiting {
+        Waiting {
+            job: JobId(id),
+            cpus,
+            memory: 0,
+            regions: Regions::ALL,
+            request: 60 * SECOND_US,
+            submitted: 0,
+            points: 0,
+            quotas: [None, None],
+        }
+    }
+
+    /// Two of four CPUs are free; the others come back after ten seconds.
+    fn reasons(queue: Vec<Waiting>, blocked: BTreeMap<JobId, Blocked>) -> Reasons {
+        let held = Room::of(2);
+        let line = Scene {
+            now: SECOND_US,
+            free: held,
+            total: Room::of(4),
+            running: vec![Running { job: JobId(99), end: 11 * SECOND_US, held }],
+            queue,
+            ..Scene::default()
+        };
+        Reasons::new(Policy::default(), Explained { blocked, line, position: Some(7) })
+    }
+
+    fn now() -> Snapshot {
+        Snapshot { total_cpus: 4, available_cpus: 2, ..Snapshot::default() }
+    }
 
     #[test]
     fn a_waiting_job_always_has_a_reason() {
-        let now = Snapshot {
-            total_cpus: 4,
-            available_cpus: 2,
-            head: Some((JobId(1), 3)),
-            ..Snapshot::default()
-        };
-        let (word, sentence) = pending_reason(&now, JobId(1), 3);
-        assert_eq!(
-            (word, sentence.as_str()),
-            ("Resources", "is next; needs 3 CPUs, 2 of 4 are free")
-        );
-        let (word, sentence) = pending_reason(&now, JobId(2), 1);
-        assert_eq!(word, "Priority");
-        assert!(sentence.starts_with("job 1 is first"), "{sentence}");
-        let (word, sentence) = pending_reason(&now, JobId(2), 8);
-        assert_eq!(word, "PartitionConfig");
-        assert!(sentence.starts_with("needs 8 CPUs, this server now has 4"), "{sentence}");
-        let doubted = Snapshot { held_back: vec![crate::kernel::ids::CpuId(0)], ..now.clone() };
-        let (word, sentence) = pending_reason(&doubted, JobId(1), 4);
-        assert_eq!(word, "ReqNodeNotAvail");
-        assert!(sentence.starts_with("needs 4 CPUs, 1 of 4 are held back"), "{sentence}");
-        let none = Snapshot { head: None, ..now };
-        assert_eq!(pending_reason(&none, JobId(2), 1).1, "is next; needs 1 CPU, 2 of 4 are free");
+        let reasons = reasons(vec![waiting(1, 3), waiting(2, 2)], BTreeMap::new());
+        let first = reasons.why(JobId(1), 3, &now());
+        assert_eq!((first.word, first.position), ("Resources", Some(1)));
+        assert_eq!(first.sentence, "is next; needs 3 CPUs, 2 of 4 are free");
+        assert_eq!(first.start, Some(Time(11 * SECOND_US)));
+        let second = reasons.why(JobId(2), 2, &now());
+        assert_eq!((second.word, second.position), ("Priority", Some(2)));
+        assert!(second.sentence.starts_with("job 1 is first"), "{}", second.sentence);
+        assert_eq!(second.start, Some(Time(71 * SECOND_US)), "it would outlast the first's start");
+        let far = reasons.why(JobId(8), 1, &now());
+        assert_eq!((far.word, far.position, far.start), ("Priority", Some(7), None));
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_said() {
+        let reasons = reasons(Vec::new(), BTreeMap::new());
+        let wide = reasons.why(JobId(2), 8, &now());
+        assert_eq!(wide.word, "PartitionConfig");
+        assert!(wide.sentence.starts_with("needs 8 CPUs, this server now has 4"));
+        let doubted = Snapshot { held_back: vec![crate::kernel::ids::CpuId(0)], ..now() };
+        let doubted = reasons.why(JobId(1), 4, &doubted);
+        assert_eq!(doubted.word, "ReqNodeNotAvail");
+        assert!(doubted.sentence.starts_with("needs 4 CPUs, 1 of 4 are held back"));
+    }
+
+    #[test]
+    fn conditions_come_before_the_turn() {
+        let (one, two) = (JobId(1), JobId(2));
+        let blocked = BTreeMap::from([
+            (one, Blocked::Held),
+            (two, Blocked::Dependency(vec![JobId(5), JobId(6), JobId(7)])),
+            (JobId(3), Blocked::Never(vec![JobId(5)])),
+            (JobId(4), Blocked::BeginTime(Time(0))),
+        ]);
+        let reasons = reasons(Vec::new(), blocked);
+        let why = |job| reasons.why(job, 1, &now());
+        assert_eq!(why(one).word, "JobHeldUser");
+        assert_eq!(why(one).sentence, "is held; `downbeat release 1` lets it go");
+        assert_eq!(why(two).word, "Dependency");
+        assert_eq!(why(two).sentence, "waits for jobs 5, 6 and 1 more");
+        assert_eq!(why(JobId(3)).word, "DependencyNeverSatisfied");
+        assert!(why(JobId(3)).sentence.starts_with("job 5 did not end as it asked for"));
+        assert_eq!(why(JobId(4)).sentence, "may not start before 1970-01-01T00:00:00.000000Z");
+    }
+
+    #[test]
+    fn behind_a_job_without_a_limit_nobody_can_say_when() {
+        let endless = Waiting { request: 366 * 86_400 * SECOND_US, ..waiting(1, 4) };
+        let second = Waiting { request: 366 * 86_400 * SECOND_US, ..waiting(2, 4) };
+        let reasons = reasons(vec![endless, second], BTreeMap::new());
+        let why = reasons.why(JobId(2), 4, &now());
+        assert_eq!(why.start, None);
+        assert_eq!(why.basis.as_deref(), Some("a job that it waits for has no time limit"));
     }
 }

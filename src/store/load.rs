@@ -14,9 +14,11 @@ use diesel::dsl::not;
 use diesel::prelude::*;
 
 use super::error::StoreError;
+use super::others;
 use super::rows::AllocationRow;
 use super::schema::{jobs, meta, resource_allocations};
 use crate::kernel::change::Queued;
+use crate::kernel::conditions::Conditions;
 use crate::kernel::ids::{Attempt, CommitNo, JobId};
 use crate::kernel::job::StateWord;
 use crate::kernel::kernel::{Memory, Remembered};
@@ -50,6 +52,24 @@ struct OpenJob {
     process_id: Option<i32>,
     completing: Option<String>,
     submit_time: i64,
+    held: Option<bool>,
+    begin_time: Option<i64>,
+    deadline: Option<i64>,
+    dependency: Option<String>,
+}
+
+impl OpenJob {
+    /// What it waits for, without what is known of it.
+    fn conditions(&self) -> Conditions {
+        let dependencies = self.dependency.as_deref().and_then(|text| text.parse().ok());
+        Conditions {
+            held: self.held.unwrap_or(false),
+            begin: self.begin_time.map(Time),
+            deadline: self.deadline.map(Time),
+            dependencies: dependencies.unwrap_or_default(),
+            ..Conditions::default()
+        }
+    }
 }
 
 /// Reads it.
@@ -63,7 +83,13 @@ pub fn load(conn: &mut SqliteConnection) -> Result<Loaded, StoreError> {
             .first::<(i64, i64, i64)>(conn)?;
         let mut memory = Memory { next_job, next_event, ..Memory::default() };
         memory.ended = ended(conn)?;
-        in_state(conn, StateWord::Pending, |row| memory.pending.push(queued(&row)))?;
+        in_state(conn, StateWord::Pending, |row| {
+            let conditions = row.conditions();
+            if !conditions.is_empty() {
+                memory.conditions.push((JobId(row.id), conditions));
+            }
+            memory.pending.push(queued(&row));
+        })?;
         let mut live = Vec::new();
         for state in [StateWord::Running, StateWord::Completing] {
             in_state(conn, state, |row| live.push(row))?;
@@ -97,6 +123,9 @@ pub fn load(conn: &mut SqliteConnection) -> Result<Loaded, StoreError> {
                     .map(|(t, pid)| Handle { pid, start_time: Time(t) }),
                 completing: row.completing.as_deref().and_then(EndReason::from_word),
             });
+        }
+        for (job, conditions) in &mut memory.conditions {
+            others::remember(conn, *job, conditions)?;
         }
         Ok(Loaded { memory, commit_no: CommitNo(commit_no), keys })
     })

@@ -15,6 +15,7 @@ pub mod load;
 pub mod lock;
 mod log_room;
 pub mod migrate;
+pub mod others;
 pub mod read;
 pub mod rows;
 pub mod schema;

@@ -54,6 +54,13 @@ pub struct JobRow {
     pub user_cpu_us: Option<i64>,
     pub system_cpu_us: Option<i64>,
     pub max_rss_bytes: Option<i64>,
+    pub held: Option<bool>,
+    /// Not before.
+    pub begin_time: Option<i64>,
+    /// Not after.
+    pub deadline: Option<i64>,
+    /// As Slurm writes it.
+    pub dependency: Option<String>,
 }
 
 /// A row of `job_scripts`.
@@ -215,7 +222,7 @@ impl JobRow {
             data_source: spec.data_source.word().to_owned(),
             warnings: json(&spec.warnings),
             submit_time: time.0,
-            eligible_time: time.0,
+            eligible_time: spec.begin.map_or(time.0, |begin| begin.0.max(time.0)),
             start_time: None,
             end_time: None,
             exit_code: None,
@@ -226,6 +233,10 @@ impl JobRow {
             user_cpu_us: None,
             system_cpu_us: None,
             max_rss_bytes: None,
+            held: spec.held.then_some(true),
+            begin_time: spec.begin.map(|time| time.0),
+            deadline: spec.deadline.map(|time| time.0),
+            dependency: Some(spec.dependencies.to_string()).filter(|text| !text.is_empty()),
         }
     }
 

@@ -57,6 +57,10 @@ diesel::table! {
         user_cpu_us -> Nullable<BigInt>,
         system_cpu_us -> Nullable<BigInt>,
         max_rss_bytes -> Nullable<BigInt>,
+        held -> Nullable<Bool>,
+        begin_time -> Nullable<BigInt>,
+        deadline -> Nullable<BigInt>,
+        dependency -> Nullable<Text>,
     }
 }
 

@@ -26,6 +26,7 @@ use super::load::load;
 use super::read::{self, JobFilter};
 use super::write::{CommitError, Writer};
 use crate::kernel::change::{Change, Effect, IdempotencyKey, Step};
+use crate::kernel::eligible::Elsewhere;
 use crate::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, EventId, JobId};
 use crate::kernel::job::{ExitCode, JobRequest, JobSpec, Site, StateWord, Usage};
 use crate::kernel::kernel::{Kernel, Reign};
@@ -97,7 +98,7 @@ impl World {
 
     fn submission_at(&mut self, request: JobRequest, now: Time) -> (JobId, Step) {
         let spec = Arc::new(JobSpec::try_from((request, &site())).unwrap());
-        let (ids, step) = self.kernel.submit(vec![spec], &"me".into(), now);
+        let (ids, step) = self.kernel.submit(vec![spec], &Elsewhere::default(), &"me".into(), now);
         (ids[0], step)
     }
 
@@ -422,7 +423,8 @@ proptest! {
             .filter_map(|r| JobSpec::try_from((r, &site())).ok().map(Arc::new))
             .collect();
         prop_assume!(!specs.is_empty());
-        let (ids, step) = world.kernel.submit(specs.clone(), &"me".into(), Time(1));
+        let (elsewhere, me) = (Elsewhere::default(), "me".into());
+        let (ids, step) = world.kernel.submit(specs.clone(), &elsewhere, &me, Time(1));
         world.commit(step);
         for (id, spec) in ids.iter().zip(&specs) {
             let (row, _) = world.job(*id).unwrap();

@@ -40,6 +40,7 @@ use super::schema::{
 use super::submit_times::Latest;
 use crate::fault::{self, Point};
 use crate::kernel::change::{Change, Event};
+use crate::kernel::eligible::Edit;
 use crate::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use crate::kernel::job::{JobSpec, StateWord};
 use crate::kernel::outbox::Commit;
@@ -277,6 +278,7 @@ fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
         Change::Submitted { .. } => Some((fault::SUBMIT_COMMITTING, fault::SUBMIT_COMMITTED)),
         Change::Granted { .. } => Some((fault::ALLOCATE_COMMITTING, fault::ALLOCATE_COMMITTED)),
         Change::Started { .. } => Some((fault::STARTED_COMMITTING, fault::STARTED_COMMITTED)),
+        Change::Edited { .. } => None,
         Change::Completing { reason, .. } => Some(match reason {
             EndReason::Cancelled => (fault::CANCEL_COMMITTING, fault::CANCEL_COMMITTED),
             EndReason::TimeLimit => (fault::LIMIT_COMMITTING, fault::LIMIT_COMMITTED),
@@ -321,6 +323,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
                 let held = unreleased(event);
                 kept::update(resource_allocations::table, held, set).execute(conn)?;
             }
+            Change::Edited { event, edit } => edited(conn, event, edit)?,
             Change::Completing { event, reason } => {
                 let set = (jobs::state.eq(event.to.word()), jobs::completing.eq(reason.word()));
                 change_job!(conn, event, set)?;
@@ -335,6 +338,33 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
     }
     kept::insert(conn, changes().filter_map(Change::event).map(NewEvent::from))?;
     Ok(())
+}
+
+/// One row as a person changed it. Edits are rare, so it is read and written whole.
+fn edited(conn: &mut SqliteConnection, event: &Event, edit: &Edit) -> Result<(), StoreError> {
+    type Columns = (i64, Option<i64>, i64, Option<bool>, Option<i64>, Option<i64>);
+    let (priority, limit, submitted, held, begin, deadline): Columns = jobs::table
+        .find(event.job.0)
+        .select((
+            jobs::priority,
+            jobs::time_limit_s,
+            jobs::submit_time,
+            jobs::held,
+            jobs::begin_time,
+            jobs::deadline,
+        ))
+        .first(conn)?;
+    let us = |time: Option<Time>| time.map(|time| time.0);
+    let begin = edit.begin.map_or(begin, us);
+    let set = (
+        jobs::priority.eq(edit.priority.unwrap_or(priority)),
+        jobs::time_limit_s.eq(edit.limit_s.map_or(limit, |s| s.map(i64::from))),
+        jobs::eligible_time.eq(begin.map_or(submitted, |begin| begin.max(submitted))),
+        jobs::held.eq(edit.held.map_or(held, |held| held.then_some(true))),
+        jobs::begin_time.eq(begin),
+        jobs::deadline.eq(edit.deadline.map_or(deadline, us)),
+    );
+    change_job!(conn, event, set)
 }
 
 fn fence(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {

@@ -15,6 +15,7 @@ mod common;
 mod judge;
 
 mod cancel;
+mod conditions;
 mod environment;
 mod gate;
 mod help;

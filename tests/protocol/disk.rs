@@ -187,8 +187,11 @@ impl Disk {
                 }
                 self.just_ended.push(event.job);
             }
-            // No audit and no retention here.
-            Change::Reclaimed { .. } | Change::Restored { .. } | Change::Forgotten { .. } => {
+            // No audit, no retention and no edits here.
+            Change::Edited { .. }
+            | Change::Reclaimed { .. }
+            | Change::Restored { .. }
+            | Change::Forgotten { .. } => {
                 panic!("{change:?}")
             }
         }

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use downbeat::kernel::change::{Change, Effect, IdempotencyKey, Step};
+use downbeat::kernel::eligible::Elsewhere;
 use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::kernel::job::JobSpec;
 use downbeat::kernel::kernel::{Cancelled, Kernel, Memory, Reign, Remembered};
@@ -139,6 +140,7 @@ pub fn memory(kernel: &Kernel) -> Memory {
     let (next_job, next_event) = kernel.next_ids();
     Memory {
         pending: kernel.queue().iter().copied().collect(),
+        conditions: Vec::new(),
         live: live.collect(),
         ended: kernel.snapshot().ended,
         next_job: next_job.0,
@@ -180,7 +182,8 @@ impl Server {
         if self.trouble {
             return Some(Reply::NothingStored(names));
         }
-        let (ids, mut step) = self.kernel.submit(asked.specs, &"test".into(), now);
+        let (ids, mut step) =
+            self.kernel.submit(asked.specs, &Elsewhere::default(), &"test".into(), now);
         if let (Some((key, _)), Some(first)) = (asked.key, ids.first()) {
             let (first, count) = (*first, ids.len() as u32);
             let (key, body_hash) = (key.into(), "".into());

@@ -143,6 +143,7 @@ impl ResourceManagerActor {
             self.plan_unanswered &= !matches!(ticket, Ticket::Applied(..));
             ticket.done();
         }
+        self.set_alarm(ctx);
         self.wake();
         self.flush_unless_a_plan_is_due(ctx);
         self.tell_drained();

@@ -90,6 +90,22 @@ pub struct SubmitBody {
     /// The same as text: `"30s"`, `"2m"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kill_grace: Option<String>,
+    /// Whether it waits until somebody releases it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<bool>,
+    /// Not before: RFC 3339, or `now+2h`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "now+2h")]
+    pub begin_time: Option<String>,
+    /// Not after: whoever waits then is cancelled, whoever runs then is stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-11-23T06:00:00Z")]
+    pub deadline: Option<String>,
+    /// Jobs to wait for: `after`, `afterok`, `afterany`, `afternotok` with ids, `singleton`; joined
+    /// by `,` (all) or `?` (any).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "afterok:17:18,afterany:19")]
+    pub dependency: Option<String>,
     /// The door it comes through: `API`, `CLI` or `WEB`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "API")]
@@ -151,6 +167,14 @@ pub struct NestedJob {
     pub kill_grace_s: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kill_grace: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begin_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dependency: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "API")]
     pub data_source: Option<String>,

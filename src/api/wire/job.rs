@@ -62,8 +62,31 @@ pub struct Job {
     pub state_reason: Option<String>,
     /// The same as one plain sentence.
     pub state_detail: Option<String>,
+    /// Its place among those that wait for their turn, from 1; null for others.
+    #[serde(default)]
+    pub position: Option<u64>,
+    /// When it is expected to start if all before it last as long as they may; null when nobody
+    /// can say.
+    #[serde(default)]
+    pub estimated_start_time: Option<String>,
+    /// What that rests on, or why there is none, in a sentence.
+    #[serde(default)]
+    pub estimate_basis: Option<String>,
     /// Larger runs first.
     pub priority: i64,
+    /// Whether it waits until somebody releases it.
+    #[serde(default)]
+    pub held: bool,
+    /// Not before.
+    #[serde(default)]
+    pub begin_time: Option<String>,
+    /// Not after: whoever waits then is cancelled, whoever runs then is stopped.
+    #[serde(default)]
+    pub deadline: Option<String>,
+    /// The jobs that it waits for, as they were named.
+    #[serde(default)]
+    #[schema(example = "afterok:17")]
+    pub dependency: Option<String>,
     /// CPUs it has or waits for.
     #[schema(example = 4)]
     pub cpus: u32,
@@ -199,7 +222,8 @@ mod tests {
         let words = "id name account user partition state state_reason state_detail priority cpus \
             memory_bytes time_limit_s working_directory standard_output standard_error labels \
             comment data_source submit_time eligible_time start_time end_time elapsed_s exit_code \
-            error warnings attempt allocation usage";
+            error warnings attempt allocation usage position estimated_start_time estimate_basis \
+            held begin_time deadline dependency";
         let mut body = json!({
             "id": 17, "name": "n", "account": "", "user": "", "partition": "default",
             "state": "OUT_OF_MEMORY", "priority": 0, "cpus": 1, "labels": {}, "data_source": "WEB",

@@ -20,5 +20,7 @@ pub mod seed;
 pub mod submission;
 pub mod submit;
 pub mod time_limit;
+pub mod update;
 pub mod v1;
 mod values;
+pub mod when;

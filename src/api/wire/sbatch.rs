@@ -9,8 +9,10 @@
 
 use super::export::Export;
 use super::submit::Door;
-use super::{memory, time_limit};
+use super::{memory, time_limit, when};
+use crate::kernel::conditions::Dependencies;
 use crate::kernel::job::{FieldError, LimitAsked};
+use crate::kernel::time::Time;
 
 /// A value and the place it was written: `line 3, --time`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +42,10 @@ pub struct Directives {
     pub chdir: Option<Placed<String>>,
     pub comment: Option<Placed<String>>,
     pub exclusive: bool,
+    pub hold: bool,
+    pub begin: Option<Placed<Time>>,
+    pub deadline: Option<Placed<Time>>,
+    pub dependency: Option<Placed<Dependencies>>,
     /// What was not honoured, one sentence each.
     pub warnings: Vec<String>,
     /// Bad values, all of the field `script`.
@@ -82,6 +88,9 @@ fn long_name(short: char) -> Option<&'static str> {
         'N' => "nodes",
         'A' => "account",
         'D' => "chdir",
+        'b' => "begin",
+        'd' => "dependency",
+        'H' => "hold",
         _ => return None,
     })
 }
@@ -144,6 +153,10 @@ impl Directives {
             }
             return;
         }
+        if name == "hold" {
+            self.hold = true;
+            return;
+        }
         if !is_honoured(name) {
             let dashes = if name.chars().count() == 1 { "-" } else { "--" };
             self.warnings
@@ -181,6 +194,9 @@ impl Directives {
             "mem" => self.memory_bytes = at(memory::parse_mib(&value)?, place),
             "mem-per-cpu" => self.memory_per_cpu_bytes = at(memory::parse_mib(&value)?, place),
             "nodes" => one_node(&value)?,
+            "begin" => self.begin = at(when::parse(&value)?, place),
+            "deadline" => self.deadline = at(when::parse(&value)?, place),
+            "dependency" => self.dependency = at(value.parse()?, place),
             _ => {}
         }
         Ok(())
@@ -205,6 +221,9 @@ fn is_honoured(name: &str) -> bool {
             | "export"
             | "chdir"
             | "comment"
+            | "begin"
+            | "deadline"
+            | "dependency"
     )
 }
 
@@ -263,14 +282,14 @@ mod tests {
     #[test]
     fn what_is_not_honoured_is_said_with_its_line() {
         let d =
-            read("#!/bin/sh\n#SBATCH --gres=gpu:1\n#SBATCH -w node7\n#SBATCH --hold --time 5\n");
+            read("#!/bin/sh\n#SBATCH --gres=gpu:1\n#SBATCH -w node7\n#SBATCH --reboot --time 5\n");
         assert_eq!(d.errors, []);
         assert_eq!(
             d.warnings,
             [
                 "line 2: #SBATCH --gres is not honoured here.",
                 "line 3: #SBATCH -w is not honoured here.",
-                "line 4: #SBATCH --hold is not honoured here.",
+                "line 4: #SBATCH --reboot is not honoured here.",
             ]
         );
         assert_eq!(value(d.time), LimitAsked::Seconds(300));

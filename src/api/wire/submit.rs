@@ -17,8 +17,10 @@ use super::sbatch::{self, Directives, Placed};
 use super::submission::Names;
 pub use super::submission::Submission;
 use super::values::{at_least_one, data_source, environment, kill_grace_s};
-use super::{memory, time_limit};
+use super::{memory, time_limit, when};
+use crate::kernel::conditions::Dependencies;
 use crate::kernel::job::{CpusAsked, DataSource, FieldError, JobRequest, LimitAsked};
+use crate::kernel::time::Time;
 
 /// Most jobs of one batch.
 pub const BATCH_JOBS_MAX: usize = 10_000;
@@ -183,6 +185,10 @@ struct Asked {
     labels: Option<BTreeMap<String, String>>,
     comment: Option<String>,
     kill_grace_s: Option<i64>,
+    held: Option<bool>,
+    begin: Option<Time>,
+    deadline: Option<Time>,
+    dependencies: Option<Dependencies>,
     data_source: DataSource,
 }
 
@@ -209,6 +215,13 @@ impl Asked {
             labels: fields.strings("labels"),
             comment: fields.text("comment"),
             kill_grace_s: kill_grace_s(&mut fields),
+            held: fields.flag("held"),
+            begin: fields.parsed("begin_time", when::parse_value),
+            deadline: fields.parsed("deadline", when::parse_value),
+            dependencies: fields.text("dependency").and_then(|text| {
+                let read = text.parse::<Dependencies>();
+                read.map_err(|message| fields.refuse("dependency", message)).ok()
+            }),
             data_source: fields.parsed("data_source", data_source).unwrap_or(DataSource::Api),
         };
         if let (Some(cpus), true) =
@@ -287,6 +300,12 @@ impl Asked {
             labels: self.labels.unwrap_or_default(),
             comment: names.either("comment", "comment", self.comment, lines.comment),
             kill_grace_s: self.kill_grace_s,
+            held: self.held.unwrap_or(lines.hold),
+            begin: names.either("begin_time", "begin_time", self.begin, lines.begin),
+            deadline: names.either("deadline", "deadline", self.deadline, lines.deadline),
+            dependencies: names
+                .either("dependency", "dependency", self.dependencies, lines.dependency)
+                .unwrap_or_default(),
             data_source: self.data_source,
             warnings,
             ..JobRequest::new(script)

@@ -78,6 +78,10 @@ fn every_field_of_the_flat_schema_is_read() {
         comment: text("c"),
         kill_grace_s: Some(5),
         kill_grace: text("5s"),
+        held: Some(true),
+        begin_time: text("1970-01-01T00:00:05Z"),
+        deadline: text("1970-01-01T00:00:09Z"),
+        dependency: text("afterok:1:2"),
         data_source: text("CLI"),
     };
     let request = read(serde_json::to_value(&body).unwrap()).request;
@@ -97,6 +101,10 @@ fn every_field_of_the_flat_schema_is_read() {
         labels: map("k", "v"),
         comment: text("c"),
         kill_grace_s: Some(5),
+        held: true,
+        begin: Some(Time(5_000_000)),
+        deadline: Some(Time(9_000_000)),
+        dependencies: "afterok:1:2".parse().unwrap(),
         data_source: DataSource::Cli,
         ..JobRequest::new("true")
     };
@@ -125,6 +133,10 @@ fn every_field_of_the_nested_schema_is_read() {
         comment: text("c"),
         kill_grace_s: Some(5),
         kill_grace: text("5s"),
+        held: Some(true),
+        begin_time: text("1970-01-01T00:00:05Z"),
+        deadline: text("1970-01-01T00:00:09Z"),
+        dependency: text("afterok:1:2"),
         data_source: text("WEB"),
     };
     let body = NestedBody { job, script: "true".into() };
@@ -133,7 +145,9 @@ fn every_field_of_the_nested_schema_is_read() {
     assert_eq!(request.limit, LimitAsked::Seconds(3600));
     assert_eq!(request.memory_bytes, Some(1 << 30));
     assert_eq!(request.working_directory.as_deref(), Some("/w"));
-    assert!(request.create_working_directory);
+    assert!(request.create_working_directory && request.held);
+    assert_eq!((request.begin, request.deadline), (Some(Time(5_000_000)), Some(Time(9_000_000))));
+    assert_eq!(request.dependencies.to_string(), "afterok:1:2");
     assert_eq!(request.data_source, DataSource::Web);
 }
 

@@ -13,5 +13,7 @@ pub use super::job::{
 pub use super::problem::Problem;
 pub use super::report::{Ability, Audit, Drift, Info, PastDrift, SettingValue};
 pub use super::resources::{AllocationRow, Cpu, Resources};
+pub use super::update::UpdateBody;
+pub use crate::kernel::conditions::Dependencies;
 pub use crate::kernel::ids::{CpuId, EventId, JobId};
 pub use crate::kernel::job::{DataSource, ExitCode, FieldError, StateWord};

@@ -38,6 +38,11 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
         if let Some(comment) = &request.comment {
             door.text("comment", comment, COMMENT_BYTES_MAX);
         }
+        if let (Some(begin), Some(deadline)) = (request.begin, request.deadline)
+            && begin >= deadline
+        {
+            door.refuse("deadline", "is not after begin_time, so the job could never start");
+        }
         if !door.errors.is_empty() {
             return Err(SpecRefused(door.errors));
         }
@@ -59,10 +64,24 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
             labels: request.labels,
             comment: request.comment,
             kill_grace_s,
+            held: request.held,
+            begin: request.begin,
+            deadline: request.deadline,
+            dependencies: request.dependencies,
             data_source: request.data_source,
             warnings: request.warnings,
         })
     }
+}
+
+/// The time limit that a job gets which asks for this one, seconds; `None` is unlimited.
+///
+/// # Errors
+/// When the site does not allow it, or it makes no sense.
+pub fn limit_allowed(asked: LimitAsked, site: &Site) -> Result<Option<u32>, SpecRefused> {
+    let mut door = Door { errors: Vec::new() };
+    let limit = door.limit(asked, site);
+    if door.errors.is_empty() { Ok(limit) } else { Err(SpecRefused(door.errors)) }
 }
 
 /// Collects every refusal, so that a person mends a request in one go.

@@ -20,6 +20,7 @@
 //! longest wait within 1.32 of it. First fit looks good on averages and starves the wide.
 
 pub mod conservative;
+pub mod forecast;
 pub mod name;
 pub mod order;
 pub mod profile;

@@ -1,0 +1,4 @@
+ALTER TABLE jobs DROP COLUMN dependency;
+ALTER TABLE jobs DROP COLUMN deadline;
+ALTER TABLE jobs DROP COLUMN begin_time;
+ALTER TABLE jobs DROP COLUMN held;

@@ -1,0 +1,138 @@
+//! *Purpose*: reads what is to be different about a pending job.
+//!
+//! *Owns*: [`UpdateBody`], [`parse`].
+//!
+//! *Promises*: all faults of a body are found at once; a body that changes nothing is refused.
+//!
+//! *Not here*: what a change does (`kernel::eligible`).
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::body::Amount;
+use super::fields::{Fields, kind};
+use super::submit::{BodyRefused, Door};
+use super::{time_limit, when};
+use crate::kernel::eligible::Edit;
+use crate::kernel::job::{FieldError, Site, SpecRefused, limit_allowed};
+use crate::kernel::time::Time;
+
+/// What is to be different; what is left out stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UpdateBody {
+    /// Larger runs first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i64>,
+    /// Minutes, or text as Slurm has it: `"1-12:00:00"`, `"90s"`, `"UNLIMITED"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_limit: Option<Amount>,
+    /// Whether it waits until somebody releases it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<bool>,
+    /// Not before; `"now"` takes it away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begin_time: Option<String>,
+    /// Not after; `"none"` takes it away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<String>,
+}
+
+/// Reads a body.
+///
+/// # Errors
+/// [`BodyRefused`], with every fault in it.
+pub fn parse(body: &[u8], site: &Site, now: Time) -> Result<Edit, BodyRefused> {
+    let value: Value =
+        serde_json::from_slice(body).map_err(|error| BodyRefused::Malformed(error.to_string()))?;
+    let mut errors = Vec::new();
+    let Value::Object(map) = value else {
+        let message = format!("is {}; an object is expected", kind(&value));
+        return Err(BodyRefused::Fields(vec![FieldError::new("body", message)]));
+    };
+    let mut fields = Fields::new(map, String::new(), &mut errors);
+    let limit = fields.parsed("time_limit", |v| time_limit::parse_value(v, Door::V1));
+    let edit = Edit {
+        held: fields.flag("held"),
+        priority: fields.whole("priority"),
+        limit_s: None,
+        begin: fields.parsed("begin_time", |v| point(v, "now")),
+        deadline: fields.parsed("deadline", |v| point(v, "none")),
+    };
+    if edit.deadline.flatten().is_some_and(|deadline| deadline <= now) {
+        fields.refuse("deadline", "has passed already; cancel the job instead");
+    }
+    fields.finish();
+    let limit_s = match limit.map(|asked| limit_allowed(asked, site)).transpose() {
+        Ok(limit) => limit,
+        Err(SpecRefused(refused)) => {
+            errors.extend(refused);
+            None
+        }
+    };
+    let edit = Edit { limit_s, ..edit };
+    if errors.is_empty() && edit == Edit::default() {
+        let message = "changes nothing; send priority, time_limit, held, begin_time or deadline";
+        errors.push(FieldError::new("body", message));
+    }
+    if errors.is_empty() { Ok(edit) } else { Err(BodyRefused::Fields(errors)) }
+}
+
+/// A time, or the word that takes it away.
+fn point(value: &Value, away: &str) -> Result<Option<Time>, String> {
+    if value.as_str().is_some_and(|text| text.trim() == away) {
+        return Ok(None);
+    }
+    when::parse_value(value).map(Some)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn site() -> Site {
+        Site {
+            total_cpus: 4,
+            default_limit_s: None,
+            max_limit_s: Some(3_600),
+            kill_grace_s: 30,
+            output_roots: vec![],
+        }
+    }
+
+    fn faults(body: &str) -> Vec<String> {
+        match parse(body.as_bytes(), &site(), Time(0)).unwrap_err() {
+            BodyRefused::Fields(errors) => {
+                errors.into_iter().map(|e| format!("{}: {}", e.field, e.message)).collect()
+            }
+            BodyRefused::Malformed(message) => vec![message],
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_stays() {
+        let read = |body: &str| parse(body.as_bytes(), &site(), Time(0)).unwrap();
+        let held = Edit { held: Some(true), ..Edit::default() };
+        assert_eq!(read(r#"{"held": true}"#), held);
+        let all = read(
+            r#"{"priority": -3, "time_limit": "90s", "begin_time": "now",
+                "deadline": "1970-01-01T00:00:09Z"}"#,
+        );
+        let deadline = Some(Some(Time(9_000_000)));
+        let edit = Edit { priority: Some(-3), limit_s: Some(Some(90)), deadline, ..held };
+        assert_eq!(all, Edit { held: None, begin: Some(None), ..edit });
+        assert_eq!(read(r#"{"deadline": "none"}"#).deadline, Some(None));
+    }
+
+    #[test]
+    fn every_fault_is_named() {
+        assert!(faults("{}")[0].starts_with("body: changes nothing"));
+        assert!(faults("[]")[0].starts_with("body: is a list"));
+        let many = faults(r#"{"priority": "high", "begin_time": 5, "name": "x"}"#);
+        assert_eq!(many.len(), 3, "{many:?}");
+        assert!(faults(r#"{"time_limit": "2h"}"#)[0].contains("this server allows 3600 s"));
+        let past = parse(br#"{"deadline": "1970-01-01T00:00:09Z"}"#, &site(), Time(i64::MAX));
+        assert!(past.unwrap_err().to_string().contains("has passed already"));
+    }
+}

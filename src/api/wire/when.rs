@@ -1,0 +1,72 @@
+//! *Purpose*: points in time as people write them.
+//!
+//! *Owns*: [`parse`].
+//!
+//! *Promises*: RFC 3339, or `now+` and a duration; what is not understood is refused with both
+//! forms.
+//!
+//! *Not here*: time limits (`wire::time_limit`), the clock (`crate::clock`).
+
+use serde_json::Value;
+
+use super::time_limit::parse_duration_s;
+use crate::clock;
+use crate::kernel::time::Time;
+
+/// How a time is written, for refusals.
+const FORMS: &str = "write 2026-11-22T16:00:00Z or now+2h";
+
+/// Reads a time out of a body.
+///
+/// # Errors
+/// A sentence with the forms that are understood.
+pub fn parse_value(value: &Value) -> Result<Time, String> {
+    match value {
+        Value::String(text) => parse(text),
+        other => Err(format!("is {}; {FORMS}", super::fields::kind(other))),
+    }
+}
+
+/// Reads a time; `now+2h` counts from now.
+///
+/// # Errors
+/// A sentence with the forms that are understood.
+pub fn parse(text: &str) -> Result<Time, String> {
+    let text = text.trim();
+    let ahead = match text.strip_prefix("now") {
+        Some("") => Some(0),
+        Some(rest) => rest.trim().strip_prefix('+').and_then(|d| parse_duration_s(d).ok()),
+        None => None,
+    };
+    let relative = ahead.map(|seconds| clock::now().plus_s(seconds));
+    // Without an offset a time is read as UTC, as all times of the API are.
+    let with_offset = format!("{text}Z");
+    relative
+        .or_else(|| clock::parse_rfc3339(text))
+        .or_else(|| clock::parse_rfc3339(&with_offset))
+        .ok_or_else(|| {
+            let shown: String = text.chars().take(40).collect();
+            format!("\"{shown}\" is not a time; {FORMS}")
+        })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_rfc_3339_or_counts_from_now() {
+        assert_eq!(parse("1970-01-01T00:00:01Z"), Ok(Time(1_000_000)));
+        assert_eq!(parse("1970-01-01T01:00:01+01:00"), Ok(Time(1_000_000)));
+        assert_eq!(parse("1970-01-01T00:00:01"), Ok(Time(1_000_000)));
+        let before = clock::now();
+        let ahead = parse("now+2h").unwrap();
+        assert!(ahead >= before.plus_s(7_200) && ahead <= clock::now().plus_s(7_200));
+        assert!(parse("now").unwrap() >= before);
+        for bad in ["tomorrow", "", "now+", "now+soon", "now-1h", "16:00", "2026-13-01T00:00:00Z"] {
+            assert!(parse(bad).unwrap_err().contains("now+2h"), "{bad}");
+        }
+        assert!(parse_value(&Value::from(5)).unwrap_err().starts_with("is a number"));
+    }
+}

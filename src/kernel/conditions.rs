@@ -1,0 +1,399 @@
+//! *Purpose*: what has to happen before a pending job may start at all.
+//!
+//! *Owns*: [`Dependencies`] as Slurm writes them, and [`Conditions`].
+//!
+//! *Promises*: a condition that is met stays met; one that can no longer be met is told apart from
+//! one that is open.
+//!
+//! *Not here*: whose turn it is among those that may start (`kernel::policy`), when conditions
+//! are looked at (`kernel::eligible`).
+//!
+//! Source of the notation: sbatch(1), `--dependency`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::JobId;
+use super::time::Time;
+
+/// Most jobs that one job may wait for: lists of them are written by programs, and more belong
+/// behind one job that waits for them.
+pub const DEPENDENCIES_MAX: usize = 1_000;
+
+/// What must have become of another job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Relation {
+    /// It has started, or ended without.
+    After,
+    /// It has COMPLETED.
+    AfterOk,
+    /// It has ended.
+    AfterAny,
+    /// It has ended otherwise than COMPLETED.
+    AfterNotOk,
+}
+
+impl Relation {
+    const ALL: [(&str, Relation); 4] = [
+        ("after", Relation::After),
+        ("afterok", Relation::AfterOk),
+        ("afterany", Relation::AfterAny),
+        ("afternotok", Relation::AfterNotOk),
+    ];
+
+    fn word(self) -> &'static str {
+        Relation::ALL.iter().find(|(_, relation)| *relation == self).map_or("", |(word, _)| word)
+    }
+
+    /// What is known of it when the other job stands so.
+    #[must_use]
+    pub fn answer(self, standing: Standing) -> Answer {
+        match (self, standing) {
+            (_, Standing::Waiting) => Answer::Open,
+            (Relation::After, _) => Answer::Met,
+            (_, Standing::Started) => Answer::Open,
+            (Relation::AfterAny, _) => Answer::Met,
+            (Relation::AfterOk, Standing::Ended { completed: true }) => Answer::Met,
+            (Relation::AfterNotOk, Standing::Ended { completed: false }) => Answer::Met,
+            _ => Answer::Never,
+        }
+    }
+}
+
+/// How far another job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It waits.
+    Waiting,
+    /// It runs.
+    Started,
+    /// It is over.
+    Ended {
+        /// Whether it COMPLETED.
+        completed: bool,
+    },
+}
+
+/// What is known of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Not yet known.
+    Open,
+    /// It is met.
+    Met,
+    /// It cannot be met any more.
+    Never,
+}
+
+/// One condition on one other job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dependency {
+    /// What must have become of it.
+    pub relation: Relation,
+    /// Of whom.
+    pub job: JobId,
+}
+
+/// The other jobs that a job waits for: `afterok:1:2,afterany:3`; with `?` in place of the commas
+/// one of them is enough; `singleton` waits for all earlier jobs of the same name and user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Dependencies {
+    /// Conditions on named jobs.
+    pub list: Vec<Dependency>,
+    /// Whether one of them is enough.
+    pub any: bool,
+    /// Whether all earlier jobs of its name and user must have ended.
+    pub singleton: bool,
+}
+
+impl Dependencies {
+    /// All of them together, while these are the answers to each.
+    #[must_use]
+    pub fn answer(&self, answers: &[Answer]) -> Answer {
+        let all = |wanted| answers.iter().all(|answer| *answer == wanted);
+        let some = |wanted| answers.contains(&wanted);
+        match self.any && !answers.is_empty() {
+            true if some(Answer::Met) => Answer::Met,
+            true if all(Answer::Never) => Answer::Never,
+            false if some(Answer::Never) => Answer::Never,
+            false if all(Answer::Met) => Answer::Met,
+            _ => Answer::Open,
+        }
+    }
+}
+
+impl FromStr for Dependencies {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Dependencies, String> {
+        let any = text.contains('?');
+        if any && text.contains(',') {
+            return Err("joins with \",\" (all) and with \"?\" (any); use one of them".to_owned());
+        }
+        let mut read = Dependencies { any, ..Dependencies::default() };
+        for part in text.split(if any { '?' } else { ',' }) {
+            let mut words = part.trim().split(':');
+            let word = words.next().unwrap_or_default();
+            if word == "singleton" {
+                read.singleton = true;
+                continue;
+            }
+            let known = Relation::ALL.iter().find(|(name, _)| *name == word);
+            let Some((_, relation)) = known else {
+                return Err(format!(
+                    "\"{word}\" is not a dependency; after, afterok, afterany, afternotok or \
+                     singleton, as in afterok:17:18"
+                ));
+            };
+            let before = read.list.len();
+            for id in words {
+                let job = id.parse().ok().filter(|id| *id > 0).map(JobId);
+                let job = job.ok_or_else(|| format!("\"{id}\" in \"{part}\" is not a job id"))?;
+                read.list.push(Dependency { relation: *relation, job });
+            }
+            if read.list.len() == before {
+                return Err(format!("\"{part}\" names no job; write {word}:17"));
+            }
+            if read.list.len() > DEPENDENCIES_MAX {
+                return Err(format!("names more than {DEPENDENCIES_MAX} jobs"));
+            }
+        }
+        if read.any && read.singleton {
+            return Err("singleton cannot be one of several with \"?\"".to_owned());
+        }
+        Ok(read)
+    }
+}
+
+impl fmt::Display for Dependencies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut before: Option<Relation> = None;
+        for one in &self.list {
+            match before {
+                Some(relation) if relation == one.relation && !self.any => {}
+                Some(_) if self.any => write!(f, "?{}", one.relation.word())?,
+                Some(_) => write!(f, ",{}", one.relation.word())?,
+                None => f.write_str(one.relation.word())?,
+            }
+            before = Some(one.relation);
+            write!(f, ":{}", one.job)?;
+        }
+        match (self.singleton, before) {
+            (true, Some(_)) => f.write_str(",singleton"),
+            (true, None) => f.write_str("singleton"),
+            (false, _) => Ok(()),
+        }
+    }
+}
+
+impl TryFrom<String> for Dependencies {
+    type Error = String;
+    fn try_from(text: String) -> Result<Dependencies, String> {
+        text.parse()
+    }
+}
+
+impl From<Dependencies> for String {
+    fn from(dependencies: Dependencies) -> String {
+        dependencies.to_string()
+    }
+}
+
+/// Why a pending job may not start, whatever is free.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Blocked {
+    /// Somebody holds it.
+    Held,
+    /// It is too early.
+    BeginTime(Time),
+    /// Others have to come first: those that are still open.
+    Dependency(Vec<JobId>),
+    /// Others did not become what it waits for.
+    Never(Vec<JobId>),
+}
+
+/// What a job waits for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// Whether somebody holds it.
+    pub held: bool,
+    /// Not before.
+    pub begin: Option<Time>,
+    /// Not after: whoever waits then is cancelled, whoever runs then is stopped.
+    pub deadline: Option<Time>,
+    /// Other jobs.
+    pub dependencies: Dependencies,
+    /// What is known of each, in the order of the list; of a singleton's others behind it.
+    pub answers: Vec<Answer>,
+    /// The earlier jobs of its name and user that had not ended, for a singleton.
+    pub kin: Vec<JobId>,
+}
+
+impl Conditions {
+    /// Whether there is anything to wait for or to watch.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.held
+            && self.begin.is_none()
+            && self.deadline.is_none()
+            && self.dependencies == Dependencies::default()
+    }
+
+    /// Everybody that it waits for.
+    pub fn others(&self) -> impl Iterator<Item = JobId> {
+        self.dependencies.list.iter().map(|one| one.job).chain(self.kin.iter().copied())
+    }
+
+    /// Another job stands so now. What is met or past hope stays so.
+    pub fn hear(&mut self, job: JobId, standing: Standing) {
+        for (one, answer) in self.dependencies.list.iter().zip(&mut self.answers) {
+            if one.job == job && *answer == Answer::Open {
+                *answer = one.relation.answer(standing);
+            }
+        }
+        if matches!(standing, Standing::Ended { .. }) {
+            self.kin.retain(|other| *other != job);
+        }
+    }
+
+    /// Why it may not start now; `None` when it may.
+    #[must_use]
+    pub fn blocked(&self, now: Time) -> Option<Blocked> {
+        if self.held {
+            return Some(Blocked::Held);
+        }
+        let with = |wanted: Answer| -> Vec<JobId> {
+            let all = self.dependencies.list.iter().zip(&self.answers);
+            let named = all.filter(|(_, answer)| **answer == wanted).map(|(one, _)| one.job);
+            let kin = self.kin.iter().copied().filter(|_| wanted == Answer::Open);
+            named.chain(kin).collect()
+        };
+        match self.dependencies.answer(&self.answers) {
+            Answer::Never => return Some(Blocked::Never(with(Answer::Never))),
+            Answer::Open => return Some(Blocked::Dependency(with(Answer::Open))),
+            Answer::Met if !self.kin.is_empty() => {
+                return Some(Blocked::Dependency(self.kin.clone()));
+            }
+            Answer::Met => {}
+        }
+        self.begin.filter(|begin| *begin > now).map(Blocked::BeginTime)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Dependencies {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_written_reads_back_as_the_same_dependencies() {
+        for text in [
+            "afterok:1",
+            "afterok:1:2,afterany:3",
+            "after:4,afternotok:5:6,singleton",
+            "afterok:1?afterany:2",
+            "singleton",
+        ] {
+            assert_eq!(read(text).to_string(), text);
+        }
+        assert_eq!(read("afterok:1?afterok:2").to_string(), "afterok:1?afterok:2");
+        assert_eq!(read("afterok:1,afterok:2"), read("afterok:1:2"));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_its_part() {
+        let refused = |text: &str| text.parse::<Dependencies>().unwrap_err();
+        assert!(refused("afterwards:1").starts_with("\"afterwards\" is not a dependency"));
+        assert!(refused("").starts_with("\"\" is not a dependency"));
+        assert!(refused("afterok").contains("names no job; write afterok:17"));
+        assert!(refused("afterok:x").contains("\"x\" in \"afterok:x\" is not a job id"));
+        assert!(refused("afterok:0").contains("is not a job id"));
+        assert!(refused("afterok:1,afterany:2?after:3").contains("use one of them"));
+        assert!(refused("afterok:1?singleton").contains("singleton cannot be one of several"));
+        let many = "afterok".to_owned() + &":1".repeat(DEPENDENCIES_MAX + 1);
+        assert!(refused(&many).contains("names more than 1000 jobs"));
+    }
+
+    /// Relation × standing, as sbatch(1) has it.
+    #[test]
+    fn every_relation_meets_every_standing() {
+        use Answer::{Met, Never, Open};
+        let standings = [
+            Standing::Waiting,
+            Standing::Started,
+            Standing::Ended { completed: true },
+            Standing::Ended { completed: false },
+        ];
+        for (relation, answers) in [
+            (Relation::After, [Open, Met, Met, Met]),
+            (Relation::AfterOk, [Open, Open, Met, Never]),
+            (Relation::AfterAny, [Open, Open, Met, Met]),
+            (Relation::AfterNotOk, [Open, Open, Never, Met]),
+        ] {
+            assert_eq!(standings.map(|s| relation.answer(s)), answers, "{relation:?}");
+        }
+    }
+
+    fn waits_for(text: &str) -> Conditions {
+        let dependencies = read(text);
+        let answers = vec![Answer::Open; dependencies.list.len()];
+        Conditions { dependencies, answers, ..Conditions::default() }
+    }
+
+    #[test]
+    fn with_commas_all_must_be_met_and_one_that_never_can_is_enough_to_give_up() {
+        let (one, two) = (JobId(1), JobId(2));
+        let now = Time(0);
+        let completed = Standing::Ended { completed: true };
+        let mut job = waits_for("afterok:1:2");
+        assert_eq!(job.blocked(now), Some(Blocked::Dependency(vec![one, two])));
+        job.hear(one, completed);
+        assert_eq!(job.blocked(now), Some(Blocked::Dependency(vec![two])));
+        let mut unlucky = job.clone();
+        unlucky.hear(two, Standing::Ended { completed: false });
+        assert_eq!(unlucky.blocked(now), Some(Blocked::Never(vec![two])));
+        job.hear(two, completed);
+        assert_eq!(job.blocked(now), None);
+        job.hear(two, Standing::Waiting);
+        assert_eq!(job.blocked(now), None, "what was met stays met");
+    }
+
+    #[test]
+    fn with_question_marks_one_is_enough() {
+        let mut job = waits_for("afterok:1?afterok:2");
+        job.hear(JobId(1), Standing::Ended { completed: false });
+        assert!(matches!(job.blocked(Time(0)), Some(Blocked::Dependency(_))));
+        let mut lucky = job.clone();
+        lucky.hear(JobId(2), Standing::Ended { completed: true });
+        assert_eq!(lucky.blocked(Time(0)), None);
+        job.hear(JobId(2), Standing::Ended { completed: false });
+        assert_eq!(job.blocked(Time(0)), Some(Blocked::Never(vec![JobId(1), JobId(2)])));
+    }
+
+    #[test]
+    fn a_singleton_waits_until_its_kin_has_ended() {
+        let mut job = waits_for("singleton");
+        job.kin = vec![JobId(3), JobId(4)];
+        job.hear(JobId(3), Standing::Started);
+        assert_eq!(job.blocked(Time(0)), Some(Blocked::Dependency(vec![JobId(3), JobId(4)])));
+        job.hear(JobId(3), Standing::Ended { completed: false });
+        job.hear(JobId(4), Standing::Ended { completed: true });
+        assert_eq!(job.blocked(Time(0)), None);
+    }
+
+    #[test]
+    fn a_held_or_early_job_may_not_start() {
+        let early = Conditions { begin: Some(Time(5)), ..Conditions::default() };
+        assert_eq!(early.blocked(Time(4)), Some(Blocked::BeginTime(Time(5))));
+        assert_eq!(early.blocked(Time(5)), None);
+        let held = Conditions { held: true, ..early };
+        assert_eq!(held.blocked(Time(9)), Some(Blocked::Held));
+    }
+}

@@ -1,0 +1,213 @@
+//! *Purpose*: what a job waits for besides its turn, asked of the real binary.
+//!
+//! *Owns*: dependencies, hold and release, begin time and deadline, edits, the dry run.
+//!
+//! *Promises*: a job that waits says why, with Slurm's word.
+//!
+//! *Not here*: every order of events (`kernel::eligible`).
+
+use serde_json::{Value, json};
+
+use crate::common::{Server, until};
+use crate::help::{Gate, is_job, is_time, problem};
+
+cases! {
+    a_dependent_job_runs_after_the_other_and_one_that_never_can_says_so => ["POST /api/v1/jobs",
+        "GET /api/v1/jobs/{id}"],
+    a_held_job_waits_for_its_release => ["POST /api/v1/jobs/{id}/hold",
+        "POST /api/v1/jobs/{id}/release"],
+    an_edit_is_there_at_once_and_after_a_crash => ["PATCH /api/v1/jobs/{id}"],
+    a_bad_edit_names_its_field_and_changes_nothing => ["PATCH /api/v1/jobs/{id}"],
+    times_are_kept => ["POST /api/v1/jobs", "GET /api/v1/jobs/{id}/events"],
+    a_running_job_is_stopped_at_its_deadline => ["POST /api/v1/jobs"],
+    an_impossible_condition_stores_nothing => ["POST /api/v1/jobs", "GET /api/v1/jobs"],
+    a_dry_run_says_what_would_happen_and_stores_nothing => ["POST /api/v1/jobs"],
+    a_line_is_explained => ["GET /api/v1/jobs"],
+}
+
+fn reason(job: &Value) -> &str {
+    job["state_reason"].as_str().unwrap()
+}
+
+fn a_dependent_job_runs_after_the_other_and_one_that_never_can_says_so() {
+    let mut server = Server::start();
+    let gate = Gate::new(&server);
+    let first = gate.blocker(&server);
+    let after = |relation: &str| {
+        server.submit(&json!({"script": "true", "dependency": format!("{relation}:{first}")}))
+    };
+    let (ok, not_ok) = (after("afterok"), after("afternotok"));
+    assert_eq!(reason(&server.job(ok)), "Dependency");
+    assert_eq!(server.job(ok)["dependency"], format!("afterok:{first}"));
+    assert_eq!(server.job(ok)["state_detail"], format!("waits for job {first}"));
+    server.kill();
+    server.up();
+    assert_eq!(reason(&server.job(ok)), "Dependency", "a restart forgets nothing");
+    gate.open();
+    assert_eq!(server.ended(ok)["state"], "COMPLETED");
+    let end = server.job(first)["end_time"].as_str().unwrap().to_owned();
+    assert!(server.job(ok)["start_time"].as_str().unwrap() > end.as_str());
+    let never = server.job(not_ok);
+    assert_eq!((reason(&never), &never["state"]), ("DependencyNeverSatisfied", &json!("PENDING")));
+    server.kill();
+    server.up();
+    assert_eq!(reason(&server.job(not_ok)), "DependencyNeverSatisfied");
+}
+
+fn a_held_job_waits_for_its_release() {
+    let server = Server::start();
+    let id = server.submit(&json!({"script": "true", "held": true}));
+    let job = server.job(id);
+    assert_eq!((reason(&job), &job["held"]), ("JobHeldUser", &json!(true)));
+    server.ended(server.run("true"));
+    assert_eq!(server.job(id)["state"], "PENDING", "another one went by");
+    let hold = format!("/api/v1/jobs/{id}/hold");
+    is_job(&server.post(&hold, &json!({})).expect(200).json());
+    let released = server.post(&format!("/api/v1/jobs/{id}/release"), &json!({})).expect(200);
+    assert_eq!(released.json()["held"], false);
+    assert_eq!(server.ended(id)["state"], "COMPLETED");
+    let too_late = problem(server.post(&hold, &json!({})), 409);
+    assert!(too_late["detail"].as_str().unwrap().contains("is COMPLETED"), "{too_late}");
+    problem(server.post("/api/v1/jobs/999/release", &json!({})), 404);
+}
+
+fn patch(server: &Server, id: i64, body: &Value) -> crate::common::Answer {
+    let json = [("Content-Type", "application/json")];
+    server.send("PATCH", &format!("/api/v1/jobs/{id}"), &json, body.to_string().as_bytes())
+}
+
+fn an_edit_is_there_at_once_and_after_a_crash() {
+    let mut server = Server::start();
+    let id = server.submit(&json!({"script": "true", "held": true, "time_limit": "1h"}));
+    let edit = json!({
+        "priority": 9, "time_limit": "90s", "begin_time": "2126-01-01T00:00:00Z",
+        "deadline": "2126-01-02T00:00:00Z",
+    });
+    let edited = patch(&server, id, &edit).expect(200).json();
+    is_job(&edited);
+    let check = |job: &Value| {
+        assert_eq!((&job["priority"], &job["time_limit_s"]), (&json!(9), &json!(90)), "{job}");
+        assert_eq!(job["begin_time"], "2126-01-01T00:00:00.000000Z");
+        assert_eq!(job["eligible_time"], "2126-01-01T00:00:00.000000Z");
+        assert_eq!(job["deadline"], "2126-01-02T00:00:00.000000Z");
+        assert_eq!(job["held"], true, "what was not named stays");
+    };
+    check(&edited);
+    server.kill();
+    server.up();
+    check(&server.job(id));
+    let events = server.get(&format!("/api/v1/jobs/{id}/events")).expect(200).json();
+    assert_eq!(events[1]["cause"], "edited");
+    let now = json!({"begin_time": "now", "deadline": "none", "held": false});
+    patch(&server, id, &now).expect(200);
+    let ended = server.ended(id);
+    assert_eq!((&ended["state"], &ended["begin_time"]), (&json!("COMPLETED"), &Value::Null));
+}
+
+fn a_bad_edit_names_its_field_and_changes_nothing() {
+    let server = Server::start();
+    let id = server.submit(&json!({"script": "true", "held": true}));
+    let before = server.job(id);
+    for (field, body) in [
+        ("priority", json!({"priority": "high", "time_limit": 5})),
+        ("time_limit", json!({"time_limit": 0})),
+        ("deadline", json!({"deadline": "2001-01-01T00:00:00Z"})),
+        ("begin_time", json!({"begin_time": "soon"})),
+        ("cpus", json!({"cpus": 2})),
+        ("body", json!({})),
+    ] {
+        let refused = problem(patch(&server, id, &body), 422);
+        assert_eq!(refused["errors"][0]["field"], field, "{refused}");
+    }
+    problem(patch(&server, 999, &json!({"priority": 1})), 404);
+    assert_eq!(server.job(id), before);
+}
+
+fn times_are_kept() {
+    let server = Server::start();
+    let begin = server.submit(&json!({"script": "true", "begin_time": "now+1s"}));
+    assert_eq!(reason(&server.job(begin)), "BeginTime");
+    let late = server.submit(&json!({"script": "true", "held": true, "deadline": "now+1s"}));
+    let ended = server.ended(begin);
+    let (start, not_before) = (&ended["start_time"], &ended["begin_time"]);
+    assert!(start.as_str().unwrap() >= not_before.as_str().unwrap(), "{ended}");
+    let late = server.ended(late);
+    assert_eq!((&late["state"], &late["exit_code"]), (&json!("CANCELLED"), &Value::Null));
+    assert!(late["error"].as_str().unwrap().contains("deadline passed"), "{late}");
+    let events = server.get(&format!("/api/v1/jobs/{}/events", late["id"])).expect(200).json();
+    assert_eq!(events[1]["cause"], "deadline_reached");
+}
+
+fn a_running_job_is_stopped_at_its_deadline() {
+    let server = Server::start();
+    let body = json!({
+        "script": "exec sleep 600", "deadline": "now+2s", "time_limit": "1h", "kill_grace_s": 0,
+    });
+    let ended = server.ended(server.submit(&body));
+    assert_eq!(ended["state"], "TIMEOUT", "{ended}");
+}
+
+fn an_impossible_condition_stores_nothing() {
+    let server = Server::start();
+    for (field, body) in [
+        ("dependency", json!({"script": "true", "dependency": "afterok:99"})),
+        ("dependency", json!({"script": "true", "dependency": "beforeok:1"})),
+        ("dependency", json!({"script": "true", "dependency": 5})),
+        ("deadline", json!({"script": "true", "deadline": "2001-01-01T00:00:00Z"})),
+        ("deadline", json!({"script": "true", "begin_time": "now+2h", "deadline": "now+1h"})),
+        ("begin_time", json!({"script": "true", "begin_time": "tomorrow"})),
+        ("script", json!({"script": "#SBATCH --dependency=afterok:x\ntrue"})),
+    ] {
+        let refused = problem(server.post("/api/v1/jobs", &body), 422);
+        assert_eq!(refused["errors"][0]["field"], field, "{refused}");
+    }
+    let list = server.get("/api/v1/jobs").expect(200).json();
+    assert_eq!(list["jobs"], json!([]));
+}
+
+fn a_dry_run_says_what_would_happen_and_stores_nothing() {
+    let server = Server::with(&["--cpus", "2"]);
+    let gate = Gate::new(&server);
+    let wait = gate.wait();
+    let blocker = json!({"script": wait, "cpus": 2, "time_limit": "1h"});
+    let blocker = server.submit(&blocker);
+    server.started(blocker);
+    let ask = |body: Value| server.post("/api/v1/jobs?dry_run=true", &body);
+    let job = ask(json!({"script": "true", "cpus": 2, "time_limit": "5m"})).expect(200).json();
+    is_job(&job);
+    assert_eq!((&job["id"], reason(&job), &job["position"]), (&json!(0), "Resources", &json!(1)));
+    is_time(&job["estimated_start_time"]);
+    let held = ask(json!({"script": "true", "held": true})).expect(200).json();
+    assert_eq!(reason(&held), "JobHeldUser");
+    let after = format!("afterok:{blocker}");
+    let after = ask(json!({"script": "true", "dependency": after})).expect(200).json();
+    assert_eq!(reason(&after), "Dependency");
+    problem(ask(json!({"script": "true", "cpus": 3})), 422);
+    let list = server.get("/api/v1/jobs").expect(200).json();
+    assert_eq!(list["jobs"].as_array().unwrap().len(), 1);
+    gate.open();
+    server.ended(blocker);
+}
+
+fn a_line_is_explained() {
+    let server = Server::with(&["--cpus", "2"]);
+    let gate = Gate::new(&server);
+    let blocker = server.submit(&json!({"script": gate.wait(), "cpus": 1, "time_limit": "1h"}));
+    server.started(blocker);
+    let wide = server.submit(&json!({"script": "true", "cpus": 2, "time_limit": "10m"}));
+    let long = server.submit(&json!({"script": "true", "cpus": 2, "time_limit": "2h"}));
+    let list = until("both wait for their turn", || {
+        let list = server.get("/api/v1/jobs?state=PENDING&sort=id").expect(200).json();
+        let reasons: Vec<&str> =
+            list["jobs"].as_array().unwrap().iter().map(|job| reason(job)).collect();
+        if reasons == ["Resources", "Priority"] { Ok(list.clone()) } else { Err(list.to_string()) }
+    });
+    let (first, second) = (&list["jobs"][0], &list["jobs"][1]);
+    assert_eq!((&first["id"], &first["position"]), (&json!(wide), &json!(1)));
+    assert_eq!((&second["id"], &second["position"]), (&json!(long), &json!(2)));
+    let starts = |job: &Value| job["estimated_start_time"].as_str().unwrap().to_owned();
+    assert!(starts(first) < starts(second), "{list}");
+    assert!(second["state_detail"].as_str().unwrap().starts_with(&format!("job {wide} is first")));
+    gate.open();
+    server.ended(long);
+}
