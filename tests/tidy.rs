@@ -44,6 +44,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "kernel::kernel::Cancelled",
             "kernel::conditions",
             "kernel::eligible",
+            "kernel::maintenance",
             "kernel::policy::Policy",
             "config::Secret",
         ],

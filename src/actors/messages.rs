@@ -18,6 +18,7 @@ use crate::kernel::eligible::{Edit, Edited, Elsewhere};
 use crate::kernel::ids::{Attempt, CommitNo, EventId, JobId};
 use crate::kernel::job::{JobSpec, StateWord};
 use crate::kernel::kernel::Cancelled;
+use crate::kernel::maintenance::{Maintenance, MaintenanceRefused};
 use crate::kernel::mend::Findings;
 use crate::kernel::outbox::Commit;
 use crate::kernel::policy::scene::Scene;
@@ -96,6 +97,27 @@ pub struct UpdateJob {
     pub edit: Edit,
     /// Who asks.
     pub principal: Arc<str>,
+}
+
+/// api → ResourceManager: no job may run in this time. Answered after the commit.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Result<Maintenance, MaintenanceRefused>, NotDurable>")]
+pub struct Maintain {
+    /// From when on, and until when; `None` until somebody resumes.
+    pub when: (Time, Option<Time>),
+    /// What for.
+    pub reason: Arc<str>,
+    /// Who asks.
+    pub principal: Arc<str>,
+}
+
+/// api → ResourceManager: these windows are over, or all that have begun. Answered after the
+/// commit, with those that there were.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<Maintenance>, NotDurable>")]
+pub struct Resume {
+    /// Which.
+    pub which: Option<Vec<i64>>,
 }
 
 /// api → ResourceManager: why do these jobs wait? Answered at once.

@@ -44,7 +44,9 @@ use crate::store::write::Writer;
 
 use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
-use messages::{Await, CancelJobs, Drain, Explain, RunAudit, SubmitJobs, UpdateJob};
+use messages::{
+    Await, CancelJobs, Drain, Explain, Maintain, Resume, RunAudit, SubmitJobs, UpdateJob,
+};
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
 use resource_manager::{Outlets, ResourceManagerActor};
@@ -61,6 +63,10 @@ pub struct System {
     pub cancel: Recipient<CancelJobs>,
     /// Changes pending jobs.
     pub update: Recipient<UpdateJob>,
+    /// Keeps jobs from running in a time.
+    pub maintain: Recipient<Maintain>,
+    /// Ends such a time.
+    pub resume: Recipient<Resume>,
     /// Explains why jobs wait.
     pub explain: Recipient<Explain>,
     /// Waits for a job's next change.
@@ -164,6 +170,8 @@ pub fn start(parts: Parts) -> System {
         submit: manager.clone().recipient(),
         cancel: manager.clone().recipient(),
         update: manager.clone().recipient(),
+        maintain: manager.clone().recipient(),
+        resume: manager.clone().recipient(),
         explain: manager.clone().recipient(),
         drain: manager.recipient(),
         await_job: hub.recipient(),

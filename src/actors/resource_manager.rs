@@ -23,8 +23,8 @@ use self::commits::{Noted, Ticket, durable, listed};
 use super::executor::Known;
 use super::messages::{
     AS_IF, Applied, ApplyPlan, CancelJobs, Drain, ExecutorAddr, Explain, ForgetJobs, GetScene,
-    Look, LookAtAll, MakeDurable, Mend, NotDurable, Observed, Publish, StopAttempt, SubmitJobs,
-    SubmitRefused, Submitted, UpdateJob, Wake,
+    Look, LookAtAll, Maintain, MakeDurable, Mend, NotDurable, Observed, Publish, Resume,
+    StopAttempt, SubmitJobs, SubmitRefused, Submitted, UpdateJob, Wake,
 };
 use crate::clock;
 use crate::fault;
@@ -32,6 +32,7 @@ use crate::kernel::change::{Change, IdempotencyKey, Step};
 use crate::kernel::eligible::Edited;
 use crate::kernel::ids::{Attempt, CommitNo, Epoch, JobId};
 use crate::kernel::kernel::{Cancelled, Kernel, Live};
+use crate::kernel::maintenance::{Maintenance, MaintenanceRefused};
 use crate::kernel::outbox::{KeyCheck, Outbox};
 use crate::kernel::policy::scene::Scene;
 use crate::kernel::time::Time;
@@ -226,6 +227,33 @@ impl Handler<UpdateJob> for ResourceManagerActor {
         let noted = self.note(step, ctx);
         self.set_alarm(ctx);
         Box::pin(async move { noted.await.map(|()| edited) })
+    }
+}
+
+impl Handler<Maintain> for ResourceManagerActor {
+    type Result = ResponseFuture<Result<Result<Maintenance, MaintenanceRefused>, NotDurable>>;
+
+    fn handle(&mut self, message: Maintain, ctx: &mut Self::Context) -> Self::Result {
+        let Maintain { when, reason, principal } = message;
+        match self.kernel.maintain(when, &reason, &principal, clock::now()) {
+            Ok((window, step)) => {
+                let noted = self.note(step, ctx);
+                self.set_alarm(ctx);
+                Box::pin(async move { noted.await.map(|()| Ok(window)) })
+            }
+            Err(refused) => Box::pin(async move { Ok(Err(refused)) }),
+        }
+    }
+}
+
+impl Handler<Resume> for ResourceManagerActor {
+    type Result = ResponseFuture<Result<Vec<Maintenance>, NotDurable>>;
+
+    fn handle(&mut self, message: Resume, ctx: &mut Self::Context) -> Self::Result {
+        let (gone, step) = self.kernel.resume(message.which.as_deref(), clock::now());
+        let noted = self.note(step, ctx);
+        self.set_alarm(ctx);
+        Box::pin(async move { noted.await.map(|()| gone) })
     }
 }
 

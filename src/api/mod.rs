@@ -18,6 +18,7 @@ mod guard;
 mod health;
 mod info;
 mod jobs;
+mod maintenance;
 mod openapi;
 mod present;
 mod seed;
@@ -93,6 +94,10 @@ routes! {
     GET "/api/v1/resources" => allocations::resources,
     GET "/api/v1/allocations" => allocations::list,
     GET "/api/v1/audit" => allocations::audit,
+    GET "/api/v1/maintenance" => maintenance::list,
+    POST "/api/v1/maintenance" => maintenance::make,
+    DELETE "/api/v1/maintenance" => maintenance::resume,
+    DELETE "/api/v1/maintenance/{id}" => maintenance::remove,
     GET "/api/v1/events" => events::stream,
     GET "/api/v1/dashboard" => dashboard::dashboard,
     GET "/api/v1/info" => info::info,

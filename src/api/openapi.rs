@@ -10,7 +10,9 @@ use actix_web::HttpResponse;
 use utoipa::OpenApi;
 use utoipa::openapi::{self, PathItem};
 
-use super::{allocations, dashboard, events, health, info, jobs, seed, streams, submit};
+use super::{
+    allocations, dashboard, events, health, info, jobs, maintenance, seed, streams, submit,
+};
 
 /// The old bases of the seed's routes, besides `/api/v1`.
 const OLD_BASES: [&str; 2] = ["/api", ""];
@@ -36,6 +38,10 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         allocations::resources,
         allocations::list,
         allocations::audit,
+        maintenance::list,
+        maintenance::make,
+        maintenance::resume,
+        maintenance::remove,
         events::stream,
         dashboard::dashboard,
         info::info,

@@ -129,6 +129,18 @@ impl Client {
         self.complete(request.send(body).map_err(|error| self.failed(error))?)
     }
 
+    /// Takes away what is at `path`.
+    ///
+    /// # Errors
+    /// See [`CliError`].
+    pub fn delete(&self, path: &str) -> Result<Answer, CliError> {
+        let mut request = self.agent.delete(format!("{}{path}", self.server));
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {}", token.reveal()));
+        }
+        self.complete(request.call().map_err(|error| self.failed(error))?)
+    }
+
     /// Changes what is at `path`.
     ///
     /// # Errors

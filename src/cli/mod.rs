@@ -14,6 +14,7 @@ mod cancel;
 pub mod client;
 mod completions;
 pub mod demo;
+mod drain;
 mod error;
 pub mod job_flags;
 mod logs;
@@ -91,6 +92,10 @@ pub enum Ask {
     Update(update::UpdateArgs),
     /// Wait for jobs to end, and end with their code
     Wait(wait::WaitArgs),
+    /// Start no more jobs, now or in a time to come; what runs runs on
+    Drain(drain::DrainArgs),
+    /// Start jobs again
+    Resume(drain::ResumeArgs),
     /// Show the server's CPUs, job counts and health
     Status(status::StatusArgs),
     /// Compare ledger, database and processes; exit 1 when they disagree
@@ -113,6 +118,8 @@ pub fn run(ask: &Ask) -> ExitCode {
         Ask::Release(args) => update::release(args),
         Ask::Update(args) => update::update(args),
         Ask::Wait(args) => wait::run(args),
+        Ask::Drain(args) => drain::drain(args),
+        Ask::Resume(args) => drain::resume(args),
         Ask::Status(args) => status::run(args),
         Ask::Audit(args) => audit::run(args),
         Ask::Completions(args) => completions::run(args),
@@ -167,6 +174,8 @@ mod tests {
             "downbeat logs --tail 5 1",
             "downbeat cancel 1 2",
             "downbeat hold 1 2",
+            "downbeat drain --from now+1h --until now+2h --reason disks",
+            "downbeat resume 1",
             "downbeat release 1 2",
             "downbeat update --priority -3 --time 2h --begin now+1h --deadline none 1 2",
             "downbeat submit --hold --begin now+2h --dependency afterok:1 --test-only x.sh",

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::client::{Client, Connect};
 use super::{CliError, say, table};
+use crate::api::wire::maintenance::Window;
 use crate::api::wire::seed::Dashboard;
 use crate::api::wire::v1::Resources;
 
@@ -49,11 +50,14 @@ pub(super) fn run(args: &StatusArgs) -> Result<u8, CliError> {
         "{} running, {} pending, {} completed, {} failed, {} cancelled, {} in all",
         stats.running, stats.pending, stats.completed, stats.failed, stats.cancelled, stats.total
     );
+    let windows: Vec<Window> = client.get("/api/v1/maintenance")?.parse()?;
+    let windows: Vec<String> = windows.iter().map(super::drain::line).collect();
     say(&table::block(&[
         ("server", Some(client.server().to_owned())),
         ("health", Some(health)),
         ("cpus", Some(cpus)),
         ("jobs", Some(jobs)),
+        ("maintenance", (!windows.is_empty()).then(|| windows.join("; "))),
     ]))?;
     Ok(0)
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::eligible::Edit;
 use super::ids::{Attempt, CpuId, EventId, JobId};
 use super::job::{JobSpec, StateWord};
+use super::maintenance::Maintenance;
 use super::time::Time;
 use super::transition::{EndReason, EndState, Handle};
 
@@ -126,6 +127,10 @@ pub enum Change {
         /// The CPUs that it holds.
         cpus: Vec<CpuId>,
     },
+    /// In this time no job may run.
+    Maintained(Maintenance),
+    /// These windows are over.
+    Resumed(Vec<i64>),
     /// Ended jobs are forgotten: rows, script, events, allocations.
     Forgotten {
         /// The jobs.
@@ -139,6 +144,8 @@ impl Change {
     pub fn event(&self) -> Option<&Event> {
         match self {
             Change::Key(_)
+            | Change::Maintained(_)
+            | Change::Resumed(_)
             | Change::Reclaimed { .. }
             | Change::Restored { .. }
             | Change::Forgotten { .. } => None,

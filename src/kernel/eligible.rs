@@ -196,13 +196,14 @@ impl Kernel {
     /// When [`Kernel::ring`] has something to do next.
     #[must_use]
     pub fn next_alarm(&self) -> Option<Time> {
-        self.eligibility.alarms.first().map(|(time, _)| *time)
+        let first = self.eligibility.alarms.first().map(|(time, _)| *time);
+        first.into_iter().chain(self.next_window_end()).min()
     }
 
     /// It is so late now: jobs whose time has come may start, those whose deadline has passed are
-    /// cancelled.
+    /// cancelled, windows that have passed are forgotten.
     pub fn ring(&mut self, now: Time) -> Step {
-        let mut step = Step::default();
+        let mut step = self.pass_windows(now);
         while let Some((time, job)) = self.eligibility.alarms.first().copied() {
             if time > now {
                 break;

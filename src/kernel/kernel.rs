@@ -18,6 +18,7 @@ use super::eligible::{Eligibility, Elsewhere};
 use super::ids::{Attempt, CpuId, EventId, JobId};
 use super::job::{JobSpec, StateWord};
 use super::ledger::{Ledger, LedgerRefused};
+use super::maintenance::Maintenance;
 use super::policy::room::Room;
 use super::policy::scene::{Running, Scene};
 use super::policy::{Plan, Policy};
@@ -89,6 +90,8 @@ pub struct Memory {
     pub pending: Vec<Queued>,
     /// What pending jobs wait for, of those that wait for anything.
     pub conditions: Vec<(JobId, Conditions)>,
+    /// Times in which no job may run.
+    pub maintenance: Vec<Maintenance>,
     /// Attempts that hold CPUs.
     pub live: Vec<Remembered>,
     /// Ended jobs by final state.
@@ -110,6 +113,7 @@ pub struct Kernel {
     pub(super) next_event: i64,
     pub(super) ended: BTreeMap<StateWord, u64>,
     pub(super) eligibility: Eligibility,
+    pub(super) maintenance: Vec<Maintenance>,
     allocations: u64,
     releases: u64,
     stale_facts: u64,
@@ -146,6 +150,7 @@ impl Kernel {
             next_event: memory.next_event.max(1),
             ended: memory.ended,
             eligibility: Eligibility::default(),
+            maintenance: memory.maintenance,
             allocations: 0,
             releases: 0,
             stale_facts: 0,
@@ -443,7 +448,8 @@ impl Kernel {
         let running: Vec<Running> =
             self.live.values().map(|live| self.running(live, now)).collect();
         let total = running.iter().fold(free, |total, attempt| total.plus(&attempt.held));
-        let mut scene = Scene { now: now.0, free, total, running, ..Scene::default() };
+        let windows = self.maintenance.iter().map(Maintenance::window).collect();
+        let mut scene = Scene { now: now.0, free, total, running, windows, ..Scene::default() };
         scene.queue = self.queue.candidates(policy, &scene);
         scene
     }
@@ -487,6 +493,7 @@ impl Kernel {
             allocations: self.allocations,
             releases: self.releases,
             stale_facts: self.stale_facts,
+            maintenance: self.maintenance.clone(),
             ..Snapshot::default()
         }
     }

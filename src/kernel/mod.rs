@@ -16,6 +16,7 @@ pub mod job;
 #[expect(clippy::module_inception, reason = "the room and its one struct share the name")]
 pub mod kernel;
 pub mod ledger;
+pub mod maintenance;
 pub mod mend;
 pub mod outbox;
 pub mod places;

@@ -14,6 +14,7 @@ use super::change::Queued;
 use super::conditions::Blocked;
 use super::ids::{CommitNo, CpuId, EventId, JobId};
 use super::job::StateWord;
+use super::maintenance::Maintenance;
 use super::policy::room::Regions;
 use super::policy::scene::{Scene, Waiting};
 use super::time::{SECOND_US, Time};
@@ -101,6 +102,8 @@ pub struct Snapshot {
     pub releases: u64,
     /// Facts that came late or twice since this server started.
     pub stale_facts: u64,
+    /// Times in which no job may run.
+    pub maintenance: Vec<Maintenance>,
 }
 
 impl Snapshot {

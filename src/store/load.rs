@@ -16,12 +16,13 @@ use diesel::prelude::*;
 use super::error::StoreError;
 use super::others;
 use super::rows::AllocationRow;
-use super::schema::{jobs, meta, resource_allocations};
+use super::schema::{jobs, maintenance, meta, resource_allocations};
 use crate::kernel::change::Queued;
 use crate::kernel::conditions::Conditions;
 use crate::kernel::ids::{Attempt, CommitNo, JobId};
 use crate::kernel::job::StateWord;
 use crate::kernel::kernel::{Memory, Remembered};
+use crate::kernel::maintenance::Maintenance;
 use crate::kernel::time::Time;
 use crate::kernel::transition::{EndReason, Handle};
 
@@ -123,6 +124,14 @@ pub fn load(conn: &mut SqliteConnection) -> Result<Loaded, StoreError> {
                     .map(|(t, pid)| Handle { pid, start_time: Time(t) }),
                 completing: row.completing.as_deref().and_then(EndReason::from_word),
             });
+        }
+        let windows = maintenance::table.order(maintenance::id);
+        for (id, start, end, reason, principal) in
+            windows.load::<(i64, i64, Option<i64>, String, String)>(conn)?
+        {
+            let (reason, principal) = (reason.into(), principal.into());
+            let (start, end) = (Time(start), end.map(Time));
+            memory.maintenance.push(Maintenance { id, start, end, reason, principal });
         }
         for (job, conditions) in &mut memory.conditions {
             others::remember(conn, *job, conditions)?;

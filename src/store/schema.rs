@@ -134,4 +134,14 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    maintenance (id) {
+        id -> BigInt,
+        start_time -> BigInt,
+        end_time -> Nullable<BigInt>,
+        reason -> Text,
+        principal -> Text,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(jobs, job_scripts, resource_allocations);

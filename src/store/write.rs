@@ -35,7 +35,8 @@ use super::rows::{
     AllocationRow, FallRow, HeldRow, JobRow, KeyRow, NewEvent, NewLabel, NewScript, from_json, json,
 };
 use super::schema::{
-    events, held_cpus, idempotency_keys, job_labels, job_scripts, jobs, meta, resource_allocations,
+    events, held_cpus, idempotency_keys, job_labels, job_scripts, jobs, maintenance, meta,
+    resource_allocations,
 };
 use super::submit_times::Latest;
 use crate::fault::{self, Point};
@@ -271,7 +272,9 @@ fn tell_of_launches(
 /// The places just before and just after COMMIT, of each kind of change that it carries.
 fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
     commit.steps.iter().flat_map(|step| step.iter()).filter_map(|change| match change {
-        Change::Key(_) | Change::Forgotten { .. } => None,
+        Change::Key(_) | Change::Maintained(_) | Change::Resumed(_) | Change::Forgotten { .. } => {
+            None
+        }
         Change::Reclaimed { .. } | Change::Restored { .. } => {
             Some((fault::RECOVERY_MENDING, fault::RECOVERY_MENDED))
         }
@@ -334,6 +337,20 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Reclaimed { job, time, .. } => reclaimed(conn, *job, *time)?,
             Change::Restored { attempt, cpus } => restored(conn, *attempt, cpus)?,
             Change::Forgotten { jobs } => forgotten(conn, jobs)?,
+            Change::Maintained(window) => {
+                let row = (
+                    maintenance::id.eq(window.id),
+                    maintenance::start_time.eq(window.start.0),
+                    maintenance::end_time.eq(window.end.map(|end| end.0)),
+                    maintenance::reason.eq(&*window.reason),
+                    maintenance::principal.eq(&*window.principal),
+                );
+                diesel::insert_into(maintenance::table).values(row).execute(conn)?;
+            }
+            Change::Resumed(ids) => {
+                let over = maintenance::table.filter(maintenance::id.eq_any(ids));
+                diesel::delete(over).execute(conn)?;
+            }
         }
     }
     kept::insert(conn, changes().filter_map(Change::event).map(NewEvent::from))?;

@@ -56,6 +56,17 @@ pub const SETTINGS: &[Setting] = &[
         assert_eq!(crate::common::sql(&file, query), "1");
     }),
     setting("cpus", "3", |s| assert_eq!(s.get("/api/v1/resources").1["total_cpus"], 3)),
+    setting("policy", "sjf+easy", |s| {
+        let gate = s.dir.path().join("gate").display().to_string();
+        let id = |body| s.submit(&body)["id"].as_i64().unwrap();
+        let wait = format!("until [ -e '{gate}' ]; do sleep 0.02; done");
+        id(json!({"script": wait, "cpus": 3}));
+        let long = id(json!({"script": "true", "cpus": 3, "time_limit": "30m"}));
+        let short = id(json!({"script": "true", "cpus": 3, "time_limit": "5m"}));
+        std::fs::write(gate, "").unwrap();
+        let start = |id| s.ended(id)["start_time"].as_str().unwrap().to_owned();
+        assert!(start(short) < start(long), "shortest request first");
+    }),
     setting("tick", "250ms", |s| {
         assert_eq!(s.get("/api/v1/info").1["configuration"]["tick"]["value"], "250ms");
     }),

@@ -22,6 +22,8 @@ cases! {
     show_tells_all_about_a_job => ["show"],
     logs_prints_follows_and_cuts => ["logs"],
     cancel_goes_on_past_a_job_that_is_not_there => ["cancel"],
+    pending_jobs_are_held_released_and_changed => ["hold", "release", "update", "submit"],
+    a_server_is_drained_and_resumed => ["drain", "resume", "status", "queue"],
     status_and_audit_tell_the_server_s_numbers => ["status", "audit"],
     completions_are_a_script_that_the_shell_reads => ["completions"],
     every_query_verb_speaks_json => ["queue", "list", "show", "wait", "status", "audit", "cancel",
@@ -201,6 +203,56 @@ fn cancel_goes_on_past_a_job_that_is_not_there() {
     let said = call(&server, &["cancel", "1"]).ends(0);
     assert!(said.out.contains("ended already"), "{said:?}");
     server.is_clean();
+}
+
+fn pending_jobs_are_held_released_and_changed() {
+    let server = Server::start();
+    script(&server, "a.sh", "true\n");
+    let said = call(&server, &["submit", "--hold", "--time", "1h", "a.sh"]).ends(0);
+    assert_eq!(said.out, "Submitted job 1\n");
+    let said = call(&server, &["submit", "--test-only", "-d", "afterok:1", "a.sh"]).ends(0);
+    assert!(said.out.contains("Dependency: waits for job 1"), "{said:?}");
+    assert!(said.out.ends_with("Nothing was submitted.\n"), "{said:?}");
+    call(&server, &["submit", "--begin", "never", "a.sh"]).ends(2);
+    let flags = ["submit", "-d", "afterany:1", "--begin", "now+1h", "--deadline", "now+2h", "a.sh"];
+    call(&server, &flags).ends(0);
+    assert_eq!(server.job(2)["dependency"], "afterany:1");
+    let said = call(&server, &["hold", "2", "77"]).ends(1);
+    assert_eq!(said.out, "job 2 is held (PENDING JobHeldUser)\n");
+    assert!(said.err.contains("77"), "{said:?}");
+    let said = call(&server, &["update", "--priority", "-4", "-t", "5m", "1"]).ends(0);
+    assert_eq!(said.out, "job 1 is changed (PENDING JobHeldUser)\n");
+    let job = server.job(1);
+    assert_eq!((&job["priority"], &job["time_limit_s"]), (&json!(-4), &json!(300)));
+    let said = call(&server, &["update", "1"]).ends(2);
+    assert!(said.err.contains("--priority"), "{said:?}");
+    let said = call(&server, &["show", "1"]).ends(0);
+    assert!(said.out.contains("`downbeat release 1`"), "{said:?}");
+    call(&server, &["release", "1", "2"]).ends(0);
+    assert_eq!(server.ended(1)["state"], "COMPLETED");
+    call(&server, &["update", "--begin", "now", "2"]).ends(0);
+    assert_eq!(server.ended(2)["state"], "COMPLETED");
+    let said = call(&server, &["release", "--json", "1"]).ends(1);
+    assert!(said.err.contains("only a pending job"), "{said:?}");
+}
+
+fn a_server_is_drained_and_resumed() {
+    let server = Server::start();
+    let said = call(&server, &["drain", "--reason", "new disks"]).ends(0);
+    assert!(said.out.starts_with("window 1: no job may run from "), "{said:?}");
+    assert!(said.out.ends_with(" until `downbeat resume`: new disks\n"), "{said:?}");
+    let id = server.run("true");
+    let said = call(&server, &["queue"]).ends(0);
+    assert!(said.out.contains("ReqNodeNotAvail"), "{said:?}");
+    let said = call(&server, &["status"]).ends(0);
+    assert!(said.out.contains("maintenance: window 1:"), "{said:?}");
+    call(&server, &["drain", "--from", "now+1h", "--until", "now"]).ends(1);
+    let said = call(&server, &["resume"]).ends(0);
+    assert_eq!(said.out, "window 1 is over; jobs start again\n");
+    assert_eq!(server.ended(id)["state"], "COMPLETED");
+    let said = call(&server, &["resume"]).ends(0);
+    assert_eq!(said.out, "the server was not drained\n");
+    call(&server, &["resume", "7"]).ends(1);
 }
 
 fn status_and_audit_tell_the_server_s_numbers() {

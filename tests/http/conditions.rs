@@ -23,6 +23,10 @@ cases! {
     an_impossible_condition_stores_nothing => ["POST /api/v1/jobs", "GET /api/v1/jobs"],
     a_dry_run_says_what_would_happen_and_stores_nothing => ["POST /api/v1/jobs"],
     a_line_is_explained => ["GET /api/v1/jobs"],
+    a_drained_server_starts_nothing_until_it_is_resumed => ["POST /api/v1/maintenance",
+        "GET /api/v1/maintenance", "DELETE /api/v1/maintenance"],
+    a_job_waits_that_would_run_into_a_window => ["POST /api/v1/maintenance",
+        "DELETE /api/v1/maintenance/{id}"],
 }
 
 fn reason(job: &Value) -> &str {
@@ -210,4 +214,51 @@ fn a_line_is_explained() {
     assert!(second["state_detail"].as_str().unwrap().starts_with(&format!("job {wide} is first")));
     gate.open();
     server.ended(long);
+}
+
+fn a_drained_server_starts_nothing_until_it_is_resumed() {
+    let mut server = Server::start();
+    let gate = Gate::new(&server);
+    let running = gate.blocker(&server);
+    let made = server.post("/api/v1/maintenance", &json!({"reason": "disks"})).expect(201).json();
+    assert_eq!((&made["id"], &made["end_time"]), (&json!(1), &Value::Null));
+    let waits = server.run("true");
+    gate.open();
+    assert_eq!(server.ended(running)["state"], "COMPLETED", "what runs already runs on");
+    server.kill();
+    server.up();
+    let job = server.job(waits);
+    assert_eq!((reason(&job), &job["state"]), ("ReqNodeNotAvail", &json!("PENDING")), "{job}");
+    assert!(job["state_detail"].as_str().unwrap().contains("maintenance"), "{job}");
+    let windows = server.get("/api/v1/maintenance").expect(200).json();
+    assert_eq!((&windows[0]["reason"], &windows[0]["active"]), (&json!("disks"), &json!(true)));
+    let gone = server.send("DELETE", "/api/v1/maintenance", &[], b"").expect(200).json();
+    assert_eq!(gone.as_array().unwrap().len(), 1);
+    assert_eq!(server.ended(waits)["state"], "COMPLETED");
+    let windows = server.get("/api/v1/maintenance").expect(200).json();
+    assert_eq!(windows, json!([]));
+}
+
+fn a_job_waits_that_would_run_into_a_window() {
+    let server = Server::start();
+    let body = json!({"start_time": "now+1h", "end_time": "now+2h"});
+    let id = server.post("/api/v1/maintenance", &body).expect(201).json()["id"].clone();
+    let long = server.submit(&json!({"script": "true", "time_limit": "2h"}));
+    let short = server.submit(&json!({"script": "true", "time_limit": "10m"}));
+    assert_eq!(server.ended(short)["state"], "COMPLETED");
+    let job = server.job(long);
+    assert_eq!(reason(&job), "ReqNodeNotAvail");
+    assert!(job["state_detail"].as_str().unwrap().contains("shorter time limit"), "{job}");
+    is_time(&job["estimated_start_time"]);
+    for (field, body) in [
+        ("end_time", json!({"end_time": "2001-01-01T00:00:00Z"})),
+        ("start_time", json!({"start_time": "soon"})),
+        ("until", json!({"until": "now+1h"})),
+    ] {
+        let refused = problem(server.post("/api/v1/maintenance", &body), 422);
+        assert_eq!(refused["errors"][0]["field"], field, "{refused}");
+    }
+    problem(server.send("DELETE", "/api/v1/maintenance/99", &[], b""), 404);
+    server.send("DELETE", &format!("/api/v1/maintenance/{id}"), &[], b"").expect(200);
+    assert_eq!(server.ended(long)["state"], "COMPLETED");
 }

@@ -117,7 +117,7 @@ fn an_unknown_path_or_method_is_a_problem_with_its_request_id() {
         ("DELETE", "/api/v1/jobs"),
         ("POST", "/api/v1/resources"),
         ("GET", "/api/v1/jobs/1/cancel"),
-        ("PATCH", "/api/v1/jobs/1"),
+        ("PUT", "/api/v1/jobs/1"),
     ] {
         let answer = server.send(method, path, &[("x-request-id", "r-2")], b"");
         let allow = answer.header("allow").unwrap_or_default().to_owned();

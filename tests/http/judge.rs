@@ -31,6 +31,7 @@ macro_rules! cases {
 
 const CLAIMED: &[&[Claim]] = &[
     crate::cancel::CLAIMS,
+    crate::conditions::CLAIMS,
     crate::environment::CLAIMS,
     crate::gate::CLAIMS,
     crate::jobs::CLAIMS,

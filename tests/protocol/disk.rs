@@ -187,8 +187,10 @@ impl Disk {
                 }
                 self.just_ended.push(event.job);
             }
-            // No audit, no retention and no edits here.
+            // No audit, no retention, no maintenance and no edits here.
             Change::Edited { .. }
+            | Change::Maintained(_)
+            | Change::Resumed(_)
             | Change::Reclaimed { .. }
             | Change::Restored { .. }
             | Change::Forgotten { .. } => {

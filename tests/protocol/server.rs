@@ -141,6 +141,7 @@ pub fn memory(kernel: &Kernel) -> Memory {
     Memory {
         pending: kernel.queue().iter().copied().collect(),
         conditions: Vec::new(),
+        maintenance: Vec::new(),
         live: live.collect(),
         ended: kernel.snapshot().ended,
         next_job: next_job.0,

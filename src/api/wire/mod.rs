@@ -11,6 +11,7 @@ pub mod body;
 pub mod export;
 mod fields;
 pub mod job;
+pub mod maintenance;
 pub mod memory;
 pub mod problem;
 pub mod report;

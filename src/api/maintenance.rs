@@ -1,0 +1,94 @@
+//! *Purpose*: times in which no job may run.
+//!
+//! *Owns*: `/maintenance`: list, make, end.
+//!
+//! *Promises*: what is answered is durable.
+//!
+//! *Not here*: what a window does (`kernel::maintenance`).
+
+use actix_web::{HttpResponse, web};
+
+use super::app::App;
+use super::error::ApiError;
+use super::jobs::JobPathText;
+use super::wire::maintenance::{self, Window, WindowBody};
+use crate::actors::messages::{Maintain, Resume};
+use crate::clock::{self, rfc3339};
+use crate::kernel::job::FieldError;
+use crate::kernel::maintenance::Maintenance;
+
+fn shown(window: &Maintenance) -> Window {
+    Window {
+        id: window.id,
+        start_time: rfc3339(window.start),
+        end_time: window.end.map(rfc3339),
+        reason: window.reason.to_string(),
+        principal: window.principal.to_string(),
+        active: window.start <= clock::now(),
+    }
+}
+
+fn stopping<E>(_: E) -> ApiError {
+    ApiError::unavailable("the server is stopping")
+}
+
+/// `GET /maintenance`.
+#[utoipa::path(get, path = "/api/v1/maintenance", tag = "maintenance",
+    description = "Times in which no job may run, those to come included.",
+    responses((status = 200, body = [Window])))]
+pub async fn list(app: web::Data<App>) -> HttpResponse {
+    let windows: Vec<Window> = app.now().maintenance.iter().map(shown).collect();
+    HttpResponse::Ok().json(windows)
+}
+
+/// `POST /maintenance`.
+#[utoipa::path(post, path = "/api/v1/maintenance", tag = "maintenance",
+    description = "Drains the server, or plans a window. What runs already runs on; a job whose \
+        time limit would reach into the window waits.",
+    request_body = WindowBody,
+    responses((status = 201, body = Window), (status = 422,
+        body = super::wire::problem::Problem)))]
+pub async fn make(app: web::Data<App>, body: web::Bytes) -> Result<HttpResponse, ApiError> {
+    let asked = maintenance::parse(&body)?;
+    let when = (asked.start.unwrap_or_else(clock::now), asked.end);
+    let message = Maintain { when, reason: asked.reason.into(), principal: "api".into() };
+    let made = app.system.maintain.send(message).await.map_err(stopping)?.map_err(stopping)?;
+    match made {
+        Ok(window) => Ok(HttpResponse::Created().json(shown(&window))),
+        Err(refused) => {
+            let error = FieldError::new("end_time", refused.to_string());
+            Err(ApiError::fields(vec![error]))
+        }
+    }
+}
+
+/// `DELETE /maintenance`.
+#[utoipa::path(delete, path = "/api/v1/maintenance", tag = "maintenance",
+    description = "Ends every window that has begun; answers those.",
+    responses((status = 200, body = [Window])))]
+pub async fn resume(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    end(&app, None).await
+}
+
+/// `DELETE /maintenance/{id}`.
+#[utoipa::path(delete, path = "/api/v1/maintenance/{id}", tag = "maintenance",
+    params(("id" = i64, Path)),
+    responses((status = 200, body = [Window]), (status = 404,
+        body = super::wire::problem::Problem)))]
+pub async fn remove(
+    app: web::Data<App>,
+    id: web::Path<JobPathText>,
+) -> Result<HttpResponse, ApiError> {
+    let id = id.job()?.0;
+    if !app.now().maintenance.iter().any(|window| window.id == id) {
+        let detail = format!("there is no maintenance window {id}");
+        return Err(ApiError::new(actix_web::http::StatusCode::NOT_FOUND, detail));
+    }
+    end(&app, Some(vec![id])).await
+}
+
+async fn end(app: &App, which: Option<Vec<i64>>) -> Result<HttpResponse, ApiError> {
+    let gone = app.system.resume.send(Resume { which }).await.map_err(stopping)?;
+    let gone: Vec<Window> = gone.map_err(stopping)?.iter().map(shown).collect();
+    Ok(HttpResponse::Ok().json(gone))
+}
