@@ -151,7 +151,7 @@ fn one_life(kernel: &mut Kernel) -> usize {
         let Effect::Admit(jobs) = effect else { continue };
         kernel.admit(jobs);
     }
-    kernel.start(&planned(&kernel), Time(1));
+    kernel.start(&planned(kernel), Time(1));
     let attempt = Attempt { job: ids.first().copied().unwrap_or(JobId(0)), n: 1 };
     kernel.fact(attempt, Fact::Started(HANDLE), Time(2)).unwrap();
     kernel.fact(attempt, Fact::Exited(exit()), Time(3)).unwrap().changes.len()
