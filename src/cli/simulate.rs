@@ -173,7 +173,7 @@ impl SimulateArgs {
                 curve.look(scene);
             }
             (passes, started) = (passes + 1, started + plan.start.len());
-            if passes % PASSES_A_SIGN == 0 {
+            if passes.is_multiple_of(PASSES_A_SIGN) {
                 progress.update(format!("{what}: {} %", started * 100 / trace.jobs.len()));
             }
         });
@@ -303,7 +303,7 @@ fn grouped(number: impl ToString) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n) % 3 == 0 {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

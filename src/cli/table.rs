@@ -9,7 +9,9 @@
 
 use std::io::IsTerminal;
 
-use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use comfy_table::{
+    Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, Width, presets,
+};
 
 use crate::api::wire::v1::StateWord;
 
@@ -30,11 +32,21 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<Cell>>) -> String {
     filled(header, rows).trim_fmt()
 }
 
-/// A table whose columns, all but the first, hold figures: they stand to the right.
+/// A table whose columns, all but the first, hold figures: they stand to the right, and however
+/// narrow the terminal is a figure is not cut in two.
 pub(crate) fn figures(header: &[&str], rows: Vec<Vec<Cell>>) -> String {
+    let longest_word = |n: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(n)).map(Cell::content);
+        let words = cells.flat_map(|text| text.split(' ').map(|word| word.chars().count()).max());
+        words.max().unwrap_or_default()
+    };
+    let least: Vec<usize> = (0..header.len()).map(longest_word).collect();
     let mut table = filled(header, rows);
-    for column in table.column_iter_mut().skip(1) {
+    for (column, least) in table.column_iter_mut().zip(least).skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
+        // With a blank on either side.
+        let least = u16::try_from(least + 2).unwrap_or(u16::MAX);
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
     }
     table.trim_fmt()
 }
