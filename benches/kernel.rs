@@ -20,7 +20,9 @@ use downbeat::kernel::job::{
 };
 use downbeat::kernel::kernel::{Kernel, Memory, Reign};
 use downbeat::kernel::ledger::Ledger;
-use downbeat::kernel::policy::{Plan, Policy, plan};
+use downbeat::kernel::policy::room::{Regions, Room};
+use downbeat::kernel::policy::scene::{Running, Scene, Waiting};
+use downbeat::kernel::policy::{Plan, Planner, Policy, plan};
 use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{EndReason, EndState, Exit, Fact, Handle, JobState, transition};
 
@@ -70,6 +72,14 @@ fn benches(c: &mut Criterion) {
         });
         c.bench_function(&format!("snapshot, {what}"), |b| b.iter(|| black_box(kernel.snapshot())));
     }
+    for name in ["fcfs+easy", "wfp3+easy@259200"] {
+        let policy: Policy = name.parse().unwrap();
+        let scene = blocked(policy);
+        let mut planner = Planner::new(policy, 1);
+        c.bench_function(&format!("one pass of {name}, 10,000 queued, the head blocked"), |b| {
+            b.iter(|| black_box(planner.pass(&scene)));
+        });
+    }
     c.bench_function("submit, grant, start and end one job", |b| {
         b.iter_batched_ref(
             || kernel(4, 0),
@@ -102,6 +112,40 @@ fn crowded(cpus: u32, running: u32) -> Kernel {
     kernel
 }
 
+/// 16 of 1,024 CPUs are free; the first of the line is too wide for them, and whoever fits beside
+/// it would delay it: all 10,000 are looked at, nobody starts.
+fn blocked(policy: Policy) -> Scene {
+    let free = Room::of(16);
+    // By whatever order, the line is led by jobs that need the whole machine.
+    let cpus = |n: i64| if n % 100 == 0 { 1_024 } else { 17 - n as u32 % 17 };
+    let waiting = |n: i64| Waiting {
+        job: JobId(n),
+        cpus: cpus(n),
+        memory: 0,
+        regions: Regions::ALL,
+        request: if n % 100 == 0 { 3_600 } else { 7_201 + n * 7_919 % 86_400 },
+        submitted: n * 60 - 600_000,
+        points: 0,
+        quotas: [None, None],
+    };
+    let running = (0..252).map(|n| Running {
+        job: JobId(-1 - n),
+        end: 1 + n * 7_919 % 7_200,
+        held: Room::of(4),
+    });
+    let scene = Scene {
+        now: 0,
+        free,
+        total: Room::of(1_024),
+        running: running.collect(),
+        queue: (0..10_000).map(waiting).collect(),
+        ..Scene::default()
+    };
+    let plan = Planner::new(policy, 1).pass(&scene);
+    assert!(plan.start.is_empty() && plan.head.is_some_and(|(_, at)| at.is_some()), "{plan:?}");
+    scene
+}
+
 fn one_life(kernel: &mut Kernel) -> usize {
     let (ids, step) =
         kernel.submit(vec![spec(4, 0)], &Elsewhere::default(), &"bench".into(), Time(0));
@@ -109,7 +153,7 @@ fn one_life(kernel: &mut Kernel) -> usize {
         let Effect::Admit(jobs) = effect else { continue };
         kernel.admit(jobs);
     }
-    kernel.start(&planned(&kernel), Time(1));
+    kernel.start(&planned(kernel), Time(1));
     let attempt = Attempt { job: ids.first().copied().unwrap_or(JobId(0)), n: 1 };
     kernel.fact(attempt, Fact::Started(HANDLE), Time(2)).unwrap();
     kernel.fact(attempt, Fact::Exited(exit()), Time(3)).unwrap().changes.len()

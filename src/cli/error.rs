@@ -7,6 +7,7 @@
 //! *Not here*: the exit code of a job (`cli::wait`).
 
 use crate::api::wire::v1::Problem;
+use crate::simulate::swf::TraceRefused;
 
 /// Why a verb did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +56,9 @@ pub enum CliError {
     /// The command line makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// A trace cannot be read.
+    #[error(transparent)]
+    Trace(#[from] TraceRefused),
     /// Something of this machine failed.
     #[error("{0}")]
     Other(String),
@@ -69,7 +73,7 @@ impl CliError {
     pub fn exit_code(&self) -> u8 {
         match self {
             CliError::Pipe => 0,
-            CliError::Refused { .. } | CliError::Other(_) => 1,
+            CliError::Refused { .. } | CliError::Trace(_) | CliError::Other(_) => 1,
             CliError::Usage(_) => 2,
             CliError::Unreachable { .. } | CliError::Broken { .. } | CliError::Lost { .. } => 3,
         }

@@ -24,6 +24,7 @@ mod queue;
 mod run;
 mod serve;
 mod show;
+mod simulate;
 mod status;
 pub mod stepd;
 mod submit;
@@ -68,7 +69,7 @@ pub enum Command {
     Ask(Ask),
 }
 
-/// The verbs that ask a server.
+/// The verbs that ask a server, or nobody but a file.
 #[derive(Debug, Subcommand)]
 pub enum Ask {
     /// Submit a script
@@ -100,6 +101,8 @@ pub enum Ask {
     Status(status::StatusArgs),
     /// Compare ledger, database and processes; exit 1 when they disagree
     Audit(audit::AuditArgs),
+    /// Tell what policies would have done with the jobs of a real machine
+    Simulate(simulate::SimulateArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -122,6 +125,7 @@ pub fn run(ask: &Ask) -> ExitCode {
         Ask::Resume(args) => drain::resume(args),
         Ask::Status(args) => status::run(args),
         Ask::Audit(args) => audit::run(args),
+        Ask::Simulate(args) => simulate::run(args),
         Ask::Completions(args) => completions::run(args),
     };
     match done {
@@ -182,6 +186,8 @@ mod tests {
             "downbeat wait 1 2",
             "downbeat status --server http://h:1",
             "downbeat audit",
+            "downbeat simulate a.swf b.swf.gz --policy fcfs,fcfs+easy --policy fcfs+firstfit/tick5",
+            "downbeat simulate a.swf --mode sequential --estimates clairvoyant --json --cpus 9",
             "downbeat completions bash",
         ] {
             let parsed = Cli::try_parse_from(line.split(' '));

@@ -1,6 +1,6 @@
 //! *Purpose*: tables and blocks for people.
 //!
-//! *Owns*: [`table`], [`block`].
+//! *Owns*: [`table`], [`figures`], [`block`].
 //!
 //! *Promises*: off a terminal, or with NO_COLOR set, there is no colour and no wrapping, so
 //! that `grep` and `awk` work.
@@ -9,7 +9,9 @@
 
 use std::io::IsTerminal;
 
-use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{
+    Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, Width, presets,
+};
 
 use crate::api::wire::v1::StateWord;
 
@@ -27,6 +29,29 @@ pub(crate) fn state(word: StateWord) -> Cell {
 
 /// A table with a header.
 pub(crate) fn table(header: &[&str], rows: Vec<Vec<Cell>>) -> String {
+    filled(header, rows).trim_fmt()
+}
+
+/// A table whose columns, all but the first, hold figures: they stand to the right, and however
+/// narrow the terminal is a figure is not cut in two.
+pub(crate) fn figures(header: &[&str], rows: Vec<Vec<Cell>>) -> String {
+    let longest_word = |n: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(n)).map(Cell::content);
+        let words = cells.flat_map(|text| text.split(' ').map(|word| word.chars().count()).max());
+        words.max().unwrap_or_default()
+    };
+    let least: Vec<usize> = (0..header.len()).map(longest_word).collect();
+    let mut table = filled(header, rows);
+    for (column, least) in table.column_iter_mut().zip(least).skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+        // With a blank on either side.
+        let least = u16::try_from(least + 2).unwrap_or(u16::MAX);
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
+    }
+    table.trim_fmt()
+}
+
+fn filled(header: &[&str], rows: Vec<Vec<Cell>>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     if std::io::stdout().is_terminal() {
@@ -41,7 +66,7 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<Cell>>) -> String {
     for row in rows {
         table.add_row(row);
     }
-    table.trim_fmt()
+    table
 }
 
 /// `key: value` lines with the values in one column; lines without a value are left out.
@@ -62,6 +87,14 @@ mod tests {
         assert!(!text.contains('\u{1b}'), "{text:?}");
         let lines: Vec<Vec<&str>> = text.lines().map(|l| l.split_whitespace().collect()).collect();
         assert_eq!(lines, [["ID", "STATE"], ["1", "FAILED"]]);
+    }
+
+    #[test]
+    fn figures_end_below_one_another() {
+        let rows = vec![vec![Cell::new("a"), Cell::new(1)], vec![Cell::new("b"), Cell::new(1_000)]];
+        let text = figures(&["WHO", "N"], rows);
+        let ends: Vec<usize> = text.lines().map(str::len).collect();
+        assert_eq!((ends.len(), ends[0], ends[1]), (3, ends[1], ends[2]), "{text}");
     }
 
     #[test]

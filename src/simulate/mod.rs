@@ -7,6 +7,8 @@
 //!
 //! *Not here*: `downbeat simulate` (`cli::simulate`).
 
+pub mod curve;
+pub mod picture;
 pub mod replay;
 pub mod summary;
 pub mod swf;

@@ -55,6 +55,14 @@ pub enum SettingRefused {
     Tick(String),
 }
 
+impl Default for Setting {
+    /// The server's policy, in batch mode, by request, a pass at each event.
+    fn default() -> Setting {
+        let policy = Policy::default();
+        Setting { policy, tick_s: None, clock: Clock::Batch, clairvoyant: false }
+    }
+}
+
 impl FromStr for Setting {
     type Err = SettingRefused;
 
@@ -69,12 +77,8 @@ impl FromStr for Setting {
             let tick_s = tick_s.filter(|s| (1..=TICK_S_MAX).contains(s));
             tick_s.ok_or_else(|| SettingRefused::Tick(tick.to_owned()))
         };
-        Ok(Setting {
-            policy: policy.parse()?,
-            tick_s: tick.map(seconds).transpose()?,
-            clock: Clock::Batch,
-            clairvoyant: false,
-        })
+        let (policy, tick_s) = (policy.parse()?, tick.map(seconds).transpose()?);
+        Ok(Setting { policy, tick_s, ..Setting::default() })
     }
 }
 

@@ -28,7 +28,8 @@ pub struct Summary {
     pub jobs: usize,
     pub dropped: u64,
     pub processors: u32,
-    pub wait_sum: i64,
+    /// May be more than 63 bits hold.
+    pub wait_sum: i128,
     pub wait_mean: f64,
     pub wait_median: i64,
     pub wait_p95: i64,
@@ -95,7 +96,7 @@ impl Summary {
         let pairs = trace.jobs.iter().zip(&waits);
         let wide: Vec<i64> =
             pairs.filter(|(job, _)| job.cpus >= wide_at).map(|(_, wait)| *wait).collect();
-        let wait_sum: i64 = waits.iter().sum();
+        let wait_sum: i128 = waits.iter().map(|wait| i128::from(*wait)).sum();
         let slowdown_mean = slowdowns.iter().sum::<f64>() / count as f64;
         waits.sort_unstable();
         slowdowns.sort_unstable_by(f64::total_cmp);
@@ -117,7 +118,8 @@ impl Summary {
             makespan,
             wide_at,
             wide_jobs: wide.len(),
-            wide_wait_mean: wide.iter().sum::<i64>() as f64 / wide.len() as f64,
+            wide_wait_mean: wide.iter().map(|wait| i128::from(*wait)).sum::<i128>() as f64
+                / wide.len() as f64,
             wide_wait_max: wide.iter().max().copied().unwrap_or_default(),
             queue_max: outcome.queue_max,
             passes: outcome.passes,

@@ -22,8 +22,10 @@ const FIELDS: usize = 18;
 const LINE_BYTES_MAX: u64 = 4_096;
 /// The longest trace: years of the largest machines have a few million jobs.
 const JOBS_MAX: usize = 50_000_000;
-/// The largest time, seconds: sums of waits of a whole trace stay within 63 bits.
+/// The largest time of a line, seconds.
 const TIME_MAX: i64 = 1 << 50;
+/// The last instant that a schedule may reach, seconds: sums with it stay within 63 bits.
+const INSTANT_MAX: i128 = 1 << 61;
 
 /// A job of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +60,15 @@ pub struct Trace {
 /// Why a trace cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceRefused {
-    /// It cannot be opened or ends in the middle of its compression.
+    /// It cannot be opened.
+    #[error("{path} cannot be opened: {source}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It cannot be read on, or ends in the middle of its compression.
     #[error("{path}: after line {after}: {source}")]
     Io {
         /// The file.
@@ -84,6 +94,9 @@ pub enum TraceRefused {
     /// It has no job.
     #[error("{0} has no job that can be simulated ({1} were dropped)")]
     Empty(PathBuf, u64),
+    /// One job after the other, it would reach beyond the instants that are counted.
+    #[error("{0}: its times add up to more than 2^61 s; is their unit a second?")]
+    TooLong(PathBuf),
 }
 
 /// Reads a trace, for a machine of so many processors instead of the trace's own.
@@ -91,8 +104,8 @@ pub enum TraceRefused {
 /// # Errors
 /// [`TraceRefused`] names the file and the line.
 pub fn read(path: &Path, cpus: Option<u32>) -> Result<Trace, TraceRefused> {
-    let io = |source| TraceRefused::Io { path: path.to_owned(), after: 0, source };
-    let file = File::open(path).map_err(io)?;
+    let open = |source| TraceRefused::Open { path: path.to_owned(), source };
+    let file = File::open(path).map_err(open)?;
     if path.extension().is_some_and(|ending| ending == "gz") {
         read_from(MultiGzDecoder::new(file), path, cpus)
     } else {
@@ -138,6 +151,10 @@ fn read_from(from: impl Read, path: &Path, cpus: Option<u32>) -> Result<Trace, T
         return Err(TraceRefused::Empty(path.to_owned(), dropped));
     }
     jobs.sort_by_key(|job| job.submit);
+    let last = jobs.last().map_or(0, |job| i128::from(job.submit));
+    if jobs.iter().fold(last, |sum, job| sum + i128::from(job.request)) > INSTANT_MAX {
+        return Err(TraceRefused::TooLong(path.to_owned()));
+    }
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned());
     let file = file.unwrap_or_default();
     let name = file.trim_end_matches(".gz").trim_end_matches(".swf").to_owned();
@@ -282,12 +299,16 @@ mod tests {
         assert!(
             refused("; MaxProcs: 4\n").ends_with("no job that can be simulated (0 were dropped)")
         );
+        let ages = line(1, 0, 1 << 50, 1, 1, 1 << 50).repeat(2_049);
+        assert!(refused(&format!(";MaxProcs: 1\n{ages}")).contains("add up to more than 2^61 s"));
+        let ages = &ages[..ages.len() / 2_049 * 2_048];
+        assert!(trace(&format!(";MaxProcs: 1\n{ages}")).is_ok());
         let long = format!("; {}\n", "x".repeat(5_000));
         assert!(refused(&long).ends_with("line 1: is longer than 4096 bytes"));
     }
 
     #[test]
-    fn a_file_that_ends_in_the_middle_of_its_compression_is_refused() {
+    fn a_file_that_is_not_there_or_ends_in_the_middle_of_its_compression_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cut.swf.gz");
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -295,6 +316,8 @@ mod tests {
         io::Write::write_all(&mut packed, format!("; MaxProcs: 4\n{text}").as_bytes()).unwrap();
         let packed = packed.finish().unwrap();
         std::fs::write(&path, &packed[..packed.len() / 2]).unwrap();
+        let refused = read(&folder.path().join("none.swf"), None).unwrap_err();
+        assert!(matches!(refused, TraceRefused::Open { .. }), "{refused}");
         let refused = read(&path, None).unwrap_err();
         assert!(matches!(refused, TraceRefused::Io { after, .. } if after > 1), "{refused}");
         std::fs::write(&path, packed).unwrap();

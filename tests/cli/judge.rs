@@ -32,8 +32,13 @@ macro_rules! cases {
     };
 }
 
-const CLAIMED: &[&[Claim]] =
-    &[crate::codes::CLAIMS, crate::serve::CLAIMS, crate::settings::CLAIMS, crate::verbs::CLAIMS];
+const CLAIMED: &[&[Claim]] = &[
+    crate::codes::CLAIMS,
+    crate::serve::CLAIMS,
+    crate::settings::CLAIMS,
+    crate::simulate::CLAIMS,
+    crate::verbs::CLAIMS,
+];
 
 /// Verbs that have a test program of their own.
 const ELSEWHERE: [&str; 1] = ["demo"];

@@ -17,4 +17,5 @@ mod codes;
 mod help;
 mod serve;
 mod settings;
+mod simulate;
 mod verbs;
