@@ -35,8 +35,8 @@ pub struct ServeArgs {
     /// use]
     #[arg(long, env = "DOWNBEAT_CPUS", value_name = "N")]
     pub cpus: Option<String>,
-    /// Who goes first: ORDER[+BACKFILL[:BFORDER]][@THRESHOLD] with the orders fcfs, sjf, saf and
-    /// wfp3 and the backfills none, firstfit, easy and cons [default: wfp3+easy@259200]
+    /// Who goes first: an order (fcfs, sjf, saf, wfp3), `+` how others are let by (none, firstfit,
+    /// easy, cons), `@` the wait after which a job goes first [default: wfp3+easy@3d]
     #[arg(long, env = "DOWNBEAT_POLICY", value_name = "POLICY")]
     pub policy: Option<String>,
     /// How often the scheduler looks without being woken [default: 5s]
