@@ -163,6 +163,8 @@ pub struct Queued {
     pub id: JobId,
     /// CPUs it asks for.
     pub cpus: u32,
+    /// Memory it asks for, bytes; 0 when it asks for none.
+    pub memory: u64,
     /// Time limit, seconds.
     pub limit_s: Option<u32>,
     /// Larger runs first.

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ids::JobId;
+pub use super::memory::SiteMemory;
 pub use words::{ExitCode, StateWord, Usage};
 
 /// Longest script, bytes: what users submit is kilobytes; larger data belongs in files.
@@ -100,7 +101,7 @@ pub struct JobRequest {
     pub partition: Option<String>,
     /// CPUs.
     pub cpus: CpusAsked,
-    /// Memory in bytes, recorded.
+    /// Memory in bytes; the site's default when absent.
     pub memory_bytes: Option<i64>,
     /// Time limit.
     pub limit: LimitAsked,
@@ -157,10 +158,12 @@ impl JobRequest {
 }
 
 /// What the site allows and assumes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Site {
     /// CPUs there are.
     pub total_cpus: u32,
+    /// Memory there is.
+    pub memory: SiteMemory,
     /// Limit of a job that names none, seconds; `None` is unlimited.
     pub default_limit_s: Option<u32>,
     /// Longest limit, seconds; `None` is no bound.

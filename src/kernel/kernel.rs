@@ -126,7 +126,7 @@ impl Kernel {
         }
         for r in memory.live {
             let attempt = Attempt { job: r.job.id, n: r.job.attempts };
-            let allocation = ledger.adopt(attempt, r.cpus)?;
+            let allocation = ledger.adopt(attempt, r.cpus, r.job.memory)?;
             let state = match (r.completing, r.handle) {
                 (Some(why), handle) => JobState::Completing(allocation, why, handle),
                 (None, Some(handle)) => JobState::Running(allocation, handle),
@@ -146,6 +146,13 @@ impl Kernel {
             releases: 0,
             stale_facts: 0,
         })
+    }
+
+    /// The same kernel, which hands out so much memory; `None`: memory is not counted.
+    #[must_use]
+    pub fn with_memory(mut self, total: Option<u64>) -> Kernel {
+        self.ledger.count_memory(total);
+        self
     }
 
     /// Numbers jobs. They enter the queue by [`Kernel::admit`] once the step is durable; if
@@ -170,6 +177,7 @@ impl Kernel {
             admitted.push(Queued {
                 id,
                 cpus: spec.cpus,
+                memory: spec.memory_bytes.and_then(|m| u64::try_from(m).ok()).unwrap_or(0),
                 limit_s: spec.limit_s,
                 priority: spec.priority,
                 attempts: 0,
@@ -200,7 +208,7 @@ impl Kernel {
                 continue;
             };
             let attempt = Attempt { job: job.id, n: job.attempts + 1 };
-            let Ok(allocation) = self.ledger.allocate(attempt, job.cpus) else {
+            let Ok(allocation) = self.ledger.allocate(attempt, job.cpus, job.memory) else {
                 stale += 1;
                 continue;
             };
@@ -403,10 +411,14 @@ impl Kernel {
     /// first job that it could not.
     #[must_use]
     pub fn scene(&self, policy: &Policy, now: Time) -> Scene {
-        let free = Room::of(self.ledger.free());
+        // Memory that is not counted never runs out.
+        let memory = self.ledger.free_memory().unwrap_or(u64::MAX);
+        let free = Room { memory, ..Room::of(self.ledger.free()) };
         let running: Vec<Running> =
             self.live.values().map(|live| self.running(live, now)).collect();
-        let total = running.iter().fold(free, |total, attempt| total.plus(&attempt.held));
+        let mut total = running.iter().fold(free, |total, attempt| total.plus(&attempt.held));
+        // More may be held than there is since a reconfiguration: that does not come back.
+        total.memory = total.memory.min(self.ledger.total_memory().unwrap_or(u64::MAX));
         let mut scene = Scene { now: now.0, free, total, running, ..Scene::default() };
         scene.queue = self.queue.candidates(policy, &scene);
         scene
@@ -417,9 +429,11 @@ impl Kernel {
         let end = expected_end(since, live.job.limit_s, now).0;
         // CPUs that are no longer configured do not come back.
         let comes_back = |cpu: &&CpuId| self.ledger.comes_back(**cpu);
-        let cpus =
-            live.state.allocation().map_or(0, |a| a.cpus().iter().filter(comes_back).count());
-        Running { job: live.job.id, end, held: Room::of(cpus as u32) }
+        let held = live.state.allocation().map_or(Room::default(), |a| {
+            let cpus = a.cpus().iter().filter(comes_back).count();
+            Room { memory: a.memory(), ..Room::of(cpus as u32) }
+        });
+        Running { job: live.job.id, end, held }
     }
 
     /// "Now" as memory has it; the outbox stamps the commit that makes it true.
@@ -433,6 +447,9 @@ impl Kernel {
             total_cpus: self.ledger.total(),
             used_cpus: self.ledger.used(),
             available_cpus: self.ledger.free(),
+            total_memory: self.ledger.total_memory(),
+            used_memory: self.ledger.used_memory(),
+            available_memory: self.ledger.free_memory(),
             cpus,
             held_back: self.ledger.held_back().iter().copied().collect(),
             pending: self.queue.len() as u64,

@@ -1,6 +1,6 @@
 //! *Purpose*: decides. Pure: state and time go in, changes and effects come out.
 //!
-//! *Owns*: jobs that have not ended, CPUs, the policy.
+//! *Owns*: jobs that have not ended, CPUs and memory, the policy.
 //!
 //! *Promises*: no clock, no I/O, no logging, no framework.
 //!
@@ -14,6 +14,7 @@ pub mod job;
 #[expect(clippy::module_inception, reason = "the room and its one struct share the name")]
 pub mod kernel;
 pub mod ledger;
+pub mod memory;
 pub mod mend;
 pub mod outbox;
 pub mod places;

@@ -7,10 +7,10 @@
 //!
 //! *Not here*: who goes first (`policy::order`), what may start (`kernel::policy`).
 //!
-//! **Buckets.** Jobs of equal priority, CPUs and limit keep the order of their ids under every
-//! rule, and are alike to a pass: when one of them cannot start, none behind it can, since free
-//! CPUs only become fewer. So a pass needs of each bucket no more jobs than would fit and one that
-//! does not, whether ten wait or a million.
+//! **Buckets.** Jobs of equal priority, CPUs, memory and limit keep the order of their ids under
+//! every rule, and are alike to a pass: when one of them cannot start, none behind it can, since
+//! what is free only becomes less. So a pass needs of each bucket no more jobs than would fit and
+//! one that does not, whether ten wait or a million.
 
 use std::cmp::Reverse;
 use std::collections::btree_map::{BTreeMap, Range};
@@ -30,6 +30,7 @@ use super::view::{PLAN_DEPTH, waiting};
 struct Kind {
     priority: i64,
     cpus: u32,
+    memory: u64,
     limit_s: Option<u32>,
 }
 
@@ -49,13 +50,14 @@ pub struct Queue {
 }
 
 fn kind(job: &Queued) -> Kind {
-    Kind { priority: job.priority, cpus: job.cpus, limit_s: job.limit_s }
+    let Queued { priority, cpus, memory, limit_s, .. } = *job;
+    Kind { priority, cpus, memory, limit_s }
 }
 
 impl Kind {
     fn job(&self, (id, submitted): (JobId, Time)) -> Waiting {
-        let Kind { priority, cpus, limit_s } = *self;
-        waiting(&Queued { id, cpus, limit_s, priority, attempts: 0, submitted })
+        let Kind { priority, cpus, memory, limit_s } = *self;
+        waiting(&Queued { id, cpus, memory, limit_s, priority, attempts: 0, submitted })
     }
 }
 
@@ -115,6 +117,10 @@ impl Queue {
             let place = rule.place(&next, scene.now);
             if all || scene.free.holds(next.cpus, next.memory, next.regions) {
                 let fit = scene.free.within(next.regions) / next.cpus.max(1);
+                let fit = match scene.free.memory.checked_div(next.memory) {
+                    Some(of_memory) => fit.min(u32::try_from(of_memory).unwrap_or(u32::MAX)),
+                    None => fit,
+                };
                 let more = if all { PLAN_DEPTH } else { (fit as usize).min(PLAN_DEPTH) };
                 sources.push(Source { place, next, kind, rest: None, more });
             } else if too_large.as_ref().is_none_or(|first| place < first.place) {
@@ -228,14 +234,14 @@ mod tests {
     use crate::kernel::policy::room::Room;
     use crate::kernel::policy::scene::Running;
 
-    fn job(id: i64, (priority, cpus, limit): (i64, u32, u32)) -> Queued {
+    fn job(id: i64, (priority, cpus, limit, memory): (i64, u32, u32, u64)) -> Queued {
         let limit_s = (limit > 0).then_some(limit * 100);
         let submitted = Time(id * SECOND_US);
-        Queued { id: JobId(id), cpus, limit_s, priority, attempts: 0, submitted }
+        Queued { id: JobId(id), cpus, memory, limit_s, priority, attempts: 0, submitted }
     }
 
-    fn jobs() -> impl Strategy<Value = Vec<(i64, u32, u32)>> {
-        prop::collection::vec((0..3i64, 1..9u32, 0..4u32), 0..60)
+    fn jobs() -> impl Strategy<Value = Vec<(i64, u32, u32, u64)>> {
+        prop::collection::vec((0..3i64, 1..9u32, 0..4u32, 0..6u64), 0..60)
     }
 
     fn policies() -> impl Strategy<Value = Policy> {
@@ -278,8 +284,8 @@ mod tests {
         fn a_pass_over_the_candidates_starts_what_a_pass_over_all_would(
             policy in policies(),
             jobs in jobs(),
-            free in 0..9u32,
-            busy in prop::collection::vec((1..3u32, 0..4i64), 0..4),
+            free in (0..9u32, prop_oneof![0..16u64, Just(u64::MAX)]),
+            busy in prop::collection::vec((1..3u32, 0..4i64, 0..4u64), 0..4),
         ) {
             let mut queue = Queue::default();
             for (n, what) in jobs.into_iter().enumerate() {
@@ -289,13 +295,13 @@ mod tests {
             let running: Vec<Running> = busy
                 .into_iter()
                 .enumerate()
-                .map(|(n, (cpus, left))| Running {
+                .map(|(n, (cpus, left, memory))| Running {
                     job: JobId(1_000 + n as i64),
                     end: now + (left * 100 + 50) * SECOND_US,
-                    held: Room::of(cpus),
+                    held: Room { memory, ..Room::of(cpus) },
                 })
                 .collect();
-            let free = Room::of(free);
+            let free = Room { memory: free.1, ..Room::of(free.0) };
             let total = running.iter().fold(free, |all, attempt| all.plus(&attempt.held));
             let mut scene = Scene { now, free, total, running, ..Scene::default() };
             let few = queue.candidates(&policy, &scene);
@@ -310,14 +316,30 @@ mod tests {
     fn of_a_million_equal_jobs_a_pass_sees_what_fits_and_one_more() {
         let mut queue = Queue::default();
         for id in 0..10_000 {
-            queue.insert(job(id, (0, 2, 1)));
+            queue.insert(job(id, (0, 2, 1, 0)));
         }
-        queue.insert(job(10_000, (1, 6, 0)));
-        queue.insert(job(10_001, (1, 9, 0)));
+        queue.insert(job(10_000, (1, 6, 0, 0)));
+        queue.insert(job(10_001, (1, 9, 0, 0)));
         let (free, total) = (Room::of(5), Room::of(8));
         let scene = Scene { free, total, ..Scene::default() };
         let policy = "fcfs+easy".parse().unwrap();
         let seen: Vec<i64> = queue.candidates(&policy, &scene).iter().map(|w| w.job.0).collect();
         assert_eq!(seen, [10_000, 0, 1, 2], "the one that is wider than the machine is left out");
+    }
+
+    #[test]
+    fn of_jobs_that_want_memory_a_pass_sees_what_memory_is_there_for_and_one_more() {
+        let mut queue = Queue::default();
+        for id in 0..100 {
+            queue.insert(job(id, (0, 1, 1, 30)));
+        }
+        let room = Room { memory: 100, ..Room::of(50) };
+        let scene = Scene { free: room, total: room, ..Scene::default() };
+        let seen = queue.candidates(&"fcfs+easy".parse().unwrap(), &scene);
+        assert_eq!(seen.iter().map(|w| w.job.0).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!(
+            plan("fcfs+easy".parse().unwrap(), &Scene { queue: seen, ..scene }).start.len(),
+            3
+        );
     }
 }

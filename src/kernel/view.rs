@@ -45,7 +45,7 @@ pub fn waiting(job: &Queued) -> Waiting {
     Waiting {
         job: job.id,
         cpus: job.cpus,
-        memory: 0,
+        memory: job.memory,
         regions: Regions::ALL,
         request: request_us(job.limit_s),
         submitted: job.submitted.0,
@@ -67,6 +67,12 @@ pub struct Snapshot {
     pub used_cpus: u32,
     /// CPUs that can be handed out.
     pub available_cpus: u32,
+    /// Bytes of memory to hand out; `None`: not counted.
+    pub total_memory: Option<u64>,
+    /// Bytes of memory that are held.
+    pub used_memory: u64,
+    /// Bytes of memory that can be handed out; `None`: not counted.
+    pub available_memory: Option<u64>,
     /// Every CPU and who holds it.
     pub cpus: Vec<(CpuId, Option<JobId>)>,
     /// CPUs that are not handed out because an audit doubts that they are free.
