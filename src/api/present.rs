@@ -89,7 +89,10 @@ pub fn job(app: &App, (row, allocation): JobAndAllocation) -> Job {
 
 fn reason(app: &App, row: &JobRow, state: StateWord) -> (Option<String>, Option<String>) {
     let (word, sentence) = match (state, row.completing.as_deref()) {
-        (StateWord::Pending, _) => pending_reason(&app.now(), row.job(), row.cpus as u32),
+        (StateWord::Pending, _) => {
+            let memory = row.memory_bytes.and_then(|m| u64::try_from(m).ok()).unwrap_or(0);
+            pending_reason(&app.now(), row.job(), row.cpus as u32, memory)
+        }
         (StateWord::Completing, Some("cancelled")) => (
             "Cancelled",
             "was told to stop; its CPUs stay held until its processes are gone".into(),
