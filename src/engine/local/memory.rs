@@ -130,7 +130,8 @@ impl Means {
         }
     }
 
-    /// Leaves nothing behind when no job has a group.
+    /// Leaves nothing behind when no job has a group: for the step daemon, which ends after its
+    /// server whatever that died of.
     pub fn leave(&self) {
         if let Means::Groups(_, base) = self {
             let _in_use_if_not = fs::remove_dir(base);

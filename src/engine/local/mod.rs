@@ -118,7 +118,6 @@ struct Inner {
 impl Drop for LocalEngine {
     fn drop(&mut self) {
         self.inner.link.close();
-        self.inner.memory.leave();
     }
 }
 

@@ -77,12 +77,15 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
         all_cpus: rustix::thread::sched_getaffinity(None)?,
         soft_nofile,
         oom_score: supervisor::oom_score_if_it_may_be_lowered(),
-        memory,
+        memory: memory.clone(),
         report,
     })?;
     let ended = sys::child_signals()?;
     let mut daemon = Daemon { data_dir: data_dir.to_owned(), socket, ended, crew };
-    if daemon.send(Report::Ready.line().as_bytes()) { daemon.attend(log) } else { Ok(()) }
+    let served =
+        if daemon.send(Report::Ready.line().as_bytes()) { daemon.attend(log) } else { Ok(()) };
+    memory.leave();
+    served
 }
 
 /// Learns what libraries learn at first use, once here instead of in every supervisor: asking
