@@ -39,13 +39,8 @@ fn kernel(cpus: u32, pending: i64) -> Kernel {
 }
 
 fn spec(cpus: u32, n: i64) -> Arc<JobSpec> {
-    let site = Site {
-        total_cpus: cpus,
-        default_limit_s: None,
-        max_limit_s: None,
-        kill_grace_s: 30,
-        output_roots: Vec::new(),
-    };
+    let site =
+        Site { total_cpus: cpus, kill_grace_s: 30, output_roots: Vec::new(), ..Site::default() };
     let mut request = JobRequest::new("true");
     request.cpus = CpusAsked::Count(n % i64::from(cpus) + 1);
     request.limit = LimitAsked::Seconds(60 + n % 3_600);
@@ -168,12 +163,13 @@ fn exit() -> Exit {
         handle: Some(HANDLE),
         end_time: Time(3),
         usage: Usage::default(),
+        out_of_memory: None,
     }
 }
 
 /// A state of each kind; those that hold CPUs hold one of a ledger's.
 fn states(ledger: &mut Ledger) -> Vec<JobState> {
-    let mut cpu = || ledger.allocate(Attempt { job: JobId(1), n: 1 }, 1).unwrap();
+    let mut cpu = || ledger.allocate(Attempt { job: JobId(1), n: 1 }, 1, 0).unwrap();
     vec![
         JobState::Pending,
         JobState::Starting(cpu()),
@@ -195,7 +191,7 @@ fn end() -> EndState {
 }
 
 fn facts(ledger: &mut Ledger) -> Vec<Fact> {
-    let cpu = ledger.allocate(Attempt { job: JobId(2), n: 1 }, 1).unwrap();
+    let cpu = ledger.allocate(Attempt { job: JobId(2), n: 1 }, 1, 0).unwrap();
     vec![
         Fact::Granted(cpu),
         Fact::Started(HANDLE),

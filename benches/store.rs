@@ -62,10 +62,9 @@ impl World {
     fn submit(&mut self, batch: usize) -> Vec<JobId> {
         let site = Site {
             total_cpus: CPUS,
-            default_limit_s: None,
-            max_limit_s: None,
             kill_grace_s: 30,
             output_roots: Vec::new(),
+            ..Site::default()
         };
         let spec = Arc::new(JobSpec::try_from((JobRequest::new("true"), &site)).unwrap());
         let specs = std::iter::repeat_n(spec, batch).collect();
@@ -91,6 +90,7 @@ impl World {
                 handle: Some(handle),
                 end_time: Time(3),
                 usage: Usage::default(),
+                out_of_memory: None,
             };
             for fact in [Fact::Started(handle), Fact::Exited(exit)] {
                 both.changes.extend(self.kernel.fact(attempt, fact, Time(3)).unwrap().changes);

@@ -22,13 +22,7 @@ const BATCH: usize = 1_000;
 const PAGE: usize = 100;
 
 fn site() -> Site {
-    Site {
-        total_cpus: 64,
-        default_limit_s: None,
-        max_limit_s: None,
-        kill_grace_s: 30,
-        output_roots: Vec::new(),
-    }
+    Site { total_cpus: 64, kill_grace_s: 30, output_roots: Vec::new(), ..Site::default() }
 }
 
 /// A body as people send it: a few fields, a script with a few lines for Slurm.

@@ -7,9 +7,11 @@
 //! secret; a refusal names the setting and what to do.
 //!
 //! *Not here*: the words of flags and file (`config::settings`), reading one value
-//! (`config::pick`), which CPUs there are (`config::cpus`).
+//! (`config::pick`), which CPUs there are (`config::cpus`), how
+//! much memory (`config::memory`).
 
 pub mod cpus;
+pub mod memory;
 mod pick;
 pub mod secret;
 pub mod settings;
@@ -22,7 +24,7 @@ pub use secret::Secret;
 pub use settings::ServeArgs;
 
 use crate::kernel::ids::CpuId;
-use crate::kernel::job::Site;
+use crate::kernel::job::{Site, SiteMemory};
 use crate::kernel::policy::Policy;
 use pick::Pick;
 use settings::FileSettings;
@@ -115,6 +117,15 @@ pub struct Setting {
     pub source: Origin,
 }
 
+/// What this process may use of the machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Available {
+    /// These CPUs.
+    pub cpus: Vec<CpuId>,
+    /// So many bytes of memory; `None` where nobody knows.
+    pub memory: Option<u64>,
+}
+
 /// A server's settings, all of them decided.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -132,6 +143,8 @@ pub struct Config {
     pub cpus: Vec<CpuId>,
     /// Whether jobs are pinned to them: not when there are more than the machine has.
     pub pin: bool,
+    /// Memory to hand out, and what a job gets that asks for none.
+    pub memory: SiteMemory,
     /// Who goes first.
     pub policy: Policy,
     /// The scheduler's safety net.
@@ -162,7 +175,8 @@ impl Config {
     /// A sentence that names the setting and what to do.
     pub fn load(args: &ServeArgs) -> Result<Config, ConfigError> {
         let file = FileSettings::load(args.config.as_deref())?;
-        Config::resolve(args, &file, &|name| std::env::var(name).ok(), &cpus::available())
+        let available = Available { cpus: cpus::available(), memory: memory::available() };
+        Config::resolve(args, &file, &|name| std::env::var(name).ok(), &available)
     }
 
     /// The same with everything given: for tests, and for a server started by this program.
@@ -173,7 +187,7 @@ impl Config {
         args: &ServeArgs,
         file: &FileSettings,
         environment: &dyn Fn(&str) -> Option<String>,
-        available: &[CpuId],
+        available: &Available,
     ) -> Result<Config, ConfigError> {
         let mut pick = Pick::new(environment);
         let is_root = rustix::process::geteuid().is_root();
@@ -181,7 +195,14 @@ impl Config {
         let data_dir = pick.data_dir(&args.data_dir, &file.data_dir, is_root)?;
         let (database_url, database_file) =
             pick.database(&args.database_url, &file.database_url, &data_dir)?;
-        let (cpus, pin) = pick.cpus(&args.cpus, &text(&file.cpus), available)?;
+        let (cpus, pin) = pick.cpus(&args.cpus, &text(&file.cpus), &available.cpus)?;
+        let memory = SiteMemory {
+            total: pick.memory(&args.memory, &text(&file.memory), available.memory)?,
+            per_cpu: pick.default_memory_per_cpu(
+                &args.default_memory_per_cpu,
+                &text(&file.default_memory_per_cpu),
+            )?,
+        };
         let policy = pick.policy(&args.policy, &file.policy)?;
         let tick = pick.tick(&args.tick, &text(&file.tick))?;
         let token = pick.token(&args.token_file, &file.token_file)?;
@@ -212,6 +233,7 @@ impl Config {
             database_file,
             cpus,
             pin,
+            memory,
             policy,
             tick,
             token,
@@ -257,6 +279,7 @@ impl Config {
     pub fn site(&self) -> Site {
         Site {
             total_cpus: u32::try_from(self.cpus.len()).unwrap_or(u32::MAX),
+            memory: self.memory,
             default_limit_s: self.default_limit_s,
             max_limit_s: self.max_limit_s,
             kill_grace_s: self.kill_grace_s,

@@ -118,7 +118,8 @@ impl Boot {
         let boot_id = boot_id()?;
         let reign = Reign { boot_id: boot_id.as_str().into(), nonce: nonce.as_str().into() };
         let kernel = Kernel::load(config.cpus.iter().copied(), reign.clone(), loaded.memory)
-            .context("the database gives one CPU to two jobs")?;
+            .context("the database gives one CPU to two jobs")?
+            .with_memory(config.memory.total);
         let (commit_no, keys) = (loaded.commit_no, loaded.keys);
         Ok(Boot { kernel, commit_no, writer, database, keys, reign })
     }

@@ -57,13 +57,8 @@ fn run(body: impl Future<Output = ()>) {
 }
 
 fn spec() -> Arc<JobSpec> {
-    let site = Site {
-        total_cpus: 4,
-        default_limit_s: None,
-        max_limit_s: None,
-        kill_grace_s: 30,
-        output_roots: Vec::new(),
-    };
+    let site =
+        Site { total_cpus: 4, kill_grace_s: 30, output_roots: Vec::new(), ..Site::default() };
     Arc::new(JobSpec::try_from((JobRequest::new("true"), &site)).unwrap())
 }
 
@@ -452,8 +447,15 @@ fn many_wake_ups_during_a_pass_become_one() {
             scheduler.send(Wake).await.unwrap();
         }
         let submitted = downbeat::kernel::time::Time(0);
-        let job =
-            Queued { id: JobId(1), cpus: 1, limit_s: None, priority: 0, attempts: 0, submitted };
+        let job = Queued {
+            id: JobId(1),
+            cpus: 1,
+            memory: 0,
+            limit_s: None,
+            priority: 0,
+            attempts: 0,
+            submitted,
+        };
         let (free, queue) = (Room::of(1), vec![waiting(&job)]);
         assert!(view.send(Scene { free, total: free, queue, ..Scene::default() }).is_ok());
         let (plan, applied) = plans_made.recv().await.unwrap();
@@ -506,6 +508,7 @@ fn canned(attempt: Attempt, script: &str) -> Order {
         kill_grace_s: 1,
         cpus: vec![CpuId(0)],
         pin: false,
+        memory_bytes: None,
     }
 }
 

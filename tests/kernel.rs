@@ -15,6 +15,7 @@ use downbeat::kernel::job::{
     expand_pattern,
 };
 use downbeat::kernel::ledger::Ledger;
+use downbeat::kernel::memory::{OutOfMemory, SiteMemory};
 use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{
     EndReason, EndState, Exit, Fact, Handle, JobState, Outcome, Refused, Stop, transition,
@@ -24,7 +25,7 @@ const HANDLE: Handle = Handle { pid: 7, start_time: Time(5) };
 
 fn allocation() -> downbeat::kernel::allocation::Allocation {
     let attempt = Attempt { job: JobId(1), n: 1 };
-    Ledger::new([CpuId(0)]).allocate(attempt, 1).unwrap()
+    Ledger::new([CpuId(0)]).allocate(attempt, 1, 0).unwrap()
 }
 
 fn exit(code: u8, stop: Option<Stop>) -> Exit {
@@ -34,6 +35,7 @@ fn exit(code: u8, stop: Option<Stop>) -> Exit {
         handle: Some(HANDLE),
         end_time: Time(9),
         usage: Usage::default(),
+        out_of_memory: None,
     }
 }
 
@@ -256,10 +258,10 @@ fn the_matrix_of_state_and_fact_is_as_written() {
 fn site() -> Site {
     Site {
         total_cpus: 4,
-        default_limit_s: None,
-        max_limit_s: None,
+        memory: SiteMemory { total: Some(8 << 30), per_cpu: None },
         kill_grace_s: 30,
         output_roots: vec!["/logs".into()],
+        ..Site::default()
     }
 }
 
@@ -267,7 +269,7 @@ fn site() -> Site {
 #[test]
 fn the_door_names_every_bad_field_and_lets_nothing_through() {
     type Break = fn(&mut JobRequest);
-    let cases: [(&str, Break); 22] = [
+    let cases: [(&str, Break); 23] = [
         ("script", |r| r.script = " \n".into()),
         ("script", |r| r.script = "a\0b".into()),
         ("script", |r| r.script = "x".repeat(SCRIPT_BYTES_MAX + 1)),
@@ -277,6 +279,7 @@ fn the_door_names_every_bad_field_and_lets_nothing_through() {
         ("cpus", |r| r.cpus = CpusAsked::Count(0)),
         ("cpus", |r| r.cpus = CpusAsked::Count(5)),
         ("memory", |r| r.memory_bytes = Some(0)),
+        ("memory", |r| r.memory_bytes = Some((8 << 30) + 1)),
         ("time_limit", |r| r.limit = LimitAsked::Seconds(0)),
         ("time_limit", |r| r.limit = LimitAsked::Seconds(i64::MAX)),
         ("kill_grace_s", |r| r.kill_grace_s = Some(-1)),
@@ -325,4 +328,59 @@ fn a_limit_above_the_maximum_is_refused_and_a_default_is_capped_by_it() {
     assert_eq!(with(LimitAsked::Seconds(60)), Ok(Some(60)));
     assert!(with(LimitAsked::Seconds(61)).is_err());
     assert!(with(LimitAsked::Unlimited).is_err());
+}
+
+#[test]
+fn whoever_ran_out_of_memory_before_any_stop_ended_for_that() {
+    let hit = |before_stop| OutOfMemory {
+        limit_bytes: 64 << 20,
+        peak_bytes: Some(64 << 20),
+        kills: 1,
+        at_its_limit: true,
+        before_stop,
+    };
+    let end = |state: JobState, code, stop, before_stop| {
+        let exit = Exit { out_of_memory: Some(hit(before_stop)), ..exit(code, stop) };
+        match transition(state, Fact::Exited(exit), Time(10)) {
+            Outcome::Moved(JobState::Finished(end), Some(_)) => end,
+            other => panic!("{other:?}"),
+        }
+    };
+    let running = || JobState::Running(allocation(), HANDLE);
+    let completing = |why| JobState::Completing(allocation(), why, Some(HANDLE));
+    for code in [0, 3] {
+        let end = end(running(), code, None, true);
+        assert_eq!((end.word, end.exit_code.unwrap().code), (StateWord::OutOfMemory, code));
+        let error = end.error.unwrap();
+        assert!(error.contains("its limit of 64 MiB (peak 64 MiB)"), "{error}");
+    }
+    let limit = Some(Stop::TimeLimit);
+    let word = |state, stop, before_stop| end(state, 0, stop, before_stop).word;
+    assert_eq!(word(completing(EndReason::TimeLimit), limit, false), StateWord::Timeout);
+    assert_eq!(word(completing(EndReason::TimeLimit), limit, true), StateWord::OutOfMemory);
+    assert_eq!(word(completing(EndReason::Lost), None, true), StateWord::OutOfMemory);
+    let cancelled = completing(EndReason::Cancelled);
+    assert_eq!(word(cancelled, Some(Stop::Cancelled), true), StateWord::Cancelled);
+    let late = end(completing(EndReason::Cancelled), 0, None, true);
+    assert_eq!((late.word, late.error), (StateWord::Cancelled, None));
+}
+
+#[test]
+fn a_job_that_asks_for_no_memory_gets_the_default_of_its_cpus() {
+    let with = |per_cpu, cpus, memory_bytes| {
+        let site = Site { memory: SiteMemory { per_cpu, ..site().memory }, ..site() };
+        let request = JobRequest { cpus, memory_bytes, ..JobRequest::new("true") };
+        JobSpec::try_from((request, &site)).map(|s| s.memory_bytes)
+    };
+    let three = CpusAsked::Count(3);
+    assert_eq!(with(None, three, None), Ok(None));
+    assert_eq!(with(Some(1 << 30), three, None), Ok(Some(3 << 30)));
+    assert_eq!(with(Some(1 << 30), CpusAsked::All, None), Ok(Some(4 << 30)));
+    assert_eq!(with(Some(1 << 30), three, Some(5)), Ok(Some(5)), "what it asks for counts");
+    let refused = with(Some(3 << 30), three, None).unwrap_err().to_string();
+    let said = "memory: 9 GiB by default (3 GiB for each CPU), this server has 8 GiB; ask for less";
+    assert_eq!(refused, said);
+    let uncounted = Site { memory: SiteMemory::default(), ..site() };
+    let request = JobRequest { memory_bytes: Some(i64::MAX), ..JobRequest::new("true") };
+    assert_eq!(JobSpec::try_from((request, &uncounted)).unwrap().memory_bytes, Some(i64::MAX));
 }

@@ -133,6 +133,7 @@ fn passes_us(depth: usize) -> Vec<f64> {
     let queued = |n: usize| Queued {
         id: JobId(n as i64 + 2),
         cpus: CPUS,
+        memory: 0,
         limit_s: Some((n % LIMITS + 1) as u32 * 60),
         priority: -100,
         attempts: 0,

@@ -310,6 +310,7 @@ fn never_ran() -> Exit {
         handle: None,
         end_time: crate::clock::now(),
         usage: crate::kernel::job::Usage::default(),
+        out_of_memory: None,
     }
 }
 
@@ -322,6 +323,7 @@ fn end_of(record: ExitRecord) -> Fact {
             handle: record.handle,
             end_time: record.end_time,
             usage: record.usage,
+            out_of_memory: record.out_of_memory,
         }),
     }
 }

@@ -154,6 +154,7 @@ fn order(site: &OrderSite, key: Key, rows: LaunchRows) -> Order {
         kill_grace_s: u32::try_from(job.kill_grace_s).unwrap_or(0),
         cpus,
         pin: site.pin,
+        memory_bytes: job.memory_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
     }
 }
 

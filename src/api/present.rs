@@ -84,7 +84,10 @@ pub async fn as_if(app: &App, spec: Arc<JobSpec>, elsewhere: Elsewhere) -> Resul
 fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> Job {
     let state = row.state_word();
     let why = match state {
-        StateWord::Pending => reasons.why(row.job(), row.cpus as u32, &app.now()),
+        StateWord::Pending => {
+            let memory = row.memory_bytes.and_then(|m| u64::try_from(m).ok()).unwrap_or(0);
+            reasons.why(row.job(), (row.cpus as u32, memory), &app.now())
+        }
         _ => Why::default(),
     };
     let (state_reason, state_detail) = match state {

@@ -8,6 +8,7 @@
 
 use super::client::{Client, Connect};
 use super::{CliError, say, table};
+use crate::api::wire::memory;
 use crate::api::wire::time_limit::{format_dhms, format_limit};
 use crate::api::wire::v1::{Job, JobId};
 
@@ -68,7 +69,7 @@ fn shown(job: &Job) -> String {
         ("cpus", Some(job.cpus.to_string())),
         ("cpu ids", cpu_ids),
         ("process", allocation.and_then(|a| a.process_id).map(|p| p.to_string())),
-        ("memory", job.memory_bytes.map(|bytes| format!("{} MiB", bytes >> 20))),
+        ("memory", job.memory_bytes.map(|bytes| memory::shown(bytes.unsigned_abs()))),
         ("time limit", Some(format_limit(job.time_limit_s))),
         ("elapsed", Some(format_dhms(job.elapsed_s))),
         ("submitted", Some(job.submit_time.clone())),

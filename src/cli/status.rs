@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::client::{Client, Connect};
 use super::{CliError, say, table};
 use crate::api::wire::maintenance::Window;
+use crate::api::wire::memory::shown;
 use crate::api::wire::seed::Dashboard;
 use crate::api::wire::v1::Resources;
 
@@ -46,6 +47,11 @@ pub(super) fn run(args: &StatusArgs) -> Result<u8, CliError> {
         "{} of {} in use ({:.1} %)",
         resources.used_cpus, resources.total_cpus, resources.utilization
     );
+    let used = shown(resources.used_memory_bytes);
+    let memory = match resources.total_memory_bytes {
+        Some(total) => format!("{used} of {} held", shown(total)),
+        None => format!("{used} held, not counted"),
+    };
     let jobs = format!(
         "{} running, {} pending, {} completed, {} failed, {} cancelled, {} in all",
         stats.running, stats.pending, stats.completed, stats.failed, stats.cancelled, stats.total
@@ -56,6 +62,7 @@ pub(super) fn run(args: &StatusArgs) -> Result<u8, CliError> {
         ("server", Some(client.server().to_owned())),
         ("health", Some(health)),
         ("cpus", Some(cpus)),
+        ("memory", Some(memory)),
         ("jobs", Some(jobs)),
         ("maintenance", (!windows.is_empty()).then(|| windows.join("; "))),
     ]))?;

@@ -78,7 +78,8 @@ pub(super) fn own_code(job: &Job) -> u8 {
         (StateWord::Timeout, _) => 124,
         (StateWord::Cancelled, _) => 125,
         (StateWord::NodeFail, _) => 126,
-        (StateWord::OutOfMemory, None) => 128 + 9,
+        // The script may have ended well although one of its processes was killed.
+        (StateWord::OutOfMemory, None | Some(ExitCode { code: 0, signal: 0 })) => 128 + 9,
         (_, None) => 127,
         (_, Some(ExitCode { signal, .. })) if signal != 0 => 128_u8.saturating_add(signal),
         // It failed for another reason than its code, so the code must not say "well".
@@ -122,6 +123,8 @@ pub(super) mod tests {
             ("NODE_FAIL", None, 126),
             ("OUT_OF_MEMORY", Some("0:9"), 137),
             ("OUT_OF_MEMORY", None, 137),
+            ("OUT_OF_MEMORY", Some("0:0"), 137),
+            ("OUT_OF_MEMORY", Some("2:0"), 2),
         ];
         for (state, exit_code, code) in table {
             let job: Job = serde_json::from_str(&job(state, exit_code)).unwrap();

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::{ConfigError, Origin, Secret, Setting};
 use crate::api::wire::submit::Door;
-use crate::api::wire::time_limit;
+use crate::api::wire::{memory, time_limit};
 use crate::kernel::ids::CpuId;
 use crate::kernel::job::{GRACE_S_MAX, LIMIT_S_MAX, LimitAsked};
 use crate::kernel::policy::order::Order;
@@ -21,6 +21,8 @@ use crate::kernel::policy::{Backfill, Policy};
 
 /// More CPUs than this is a typing error.
 const CPUS_MAX: u32 = 65_536;
+/// What `--memory` says when memory is not counted.
+const UNCOUNTED: &str = "unlimited";
 
 /// Decides setting by setting, and keeps where each came from.
 pub(super) struct Pick<'a> {
@@ -170,6 +172,41 @@ impl<'a> Pick<'a> {
                 Err(self.wrong("cpus", message))
             }
         }
+    }
+
+    pub(super) fn memory(
+        &mut self,
+        flag: &Option<String>,
+        file: &Option<String>,
+        available: Option<u64>,
+    ) -> Result<Option<u64>, ConfigError> {
+        let total = match self.first("memory", flag.as_deref(), file.as_deref()) {
+            None => available,
+            Some(text) if text.trim().eq_ignore_ascii_case(UNCOUNTED) => None,
+            Some(text) => Some(self.bytes("memory", &text)?).filter(|bytes| *bytes > 0),
+        };
+        self.show(total.map_or(UNCOUNTED.to_owned(), memory::format));
+        Ok(total)
+    }
+
+    pub(super) fn default_memory_per_cpu(
+        &mut self,
+        flag: &Option<String>,
+        file: &Option<String>,
+    ) -> Result<Option<u64>, ConfigError> {
+        let name = "default_memory_per_cpu";
+        let each = match self.first(name, flag.as_deref(), file.as_deref()) {
+            None => None,
+            Some(text) if text.trim().eq_ignore_ascii_case("none") => None,
+            Some(text) => Some(self.bytes(name, &text)?).filter(|bytes| *bytes > 0),
+        };
+        self.show(each.map_or("none".to_owned(), memory::format));
+        Ok(each)
+    }
+
+    fn bytes(&self, name: &'static str, text: &str) -> Result<u64, ConfigError> {
+        let bytes = memory::parse(text).map_err(|message| self.wrong(name, message))?;
+        Ok(bytes.unsigned_abs())
     }
 
     pub(super) fn policy(
@@ -347,6 +384,7 @@ fn flag_of(name: &'static str) -> &'static str {
     match name {
         "data_dir" => "data-dir",
         "database_url" => "database-url",
+        "default_memory_per_cpu" => "default-memory-per-cpu",
         "token_file" => "token-file",
         "output_root" => "output-root",
         "default_time_limit" => "default-time-limit",

@@ -35,6 +35,13 @@ pub struct ServeArgs {
     /// use]
     #[arg(long, env = "DOWNBEAT_CPUS", value_name = "N")]
     pub cpus: Option<String>,
+    /// Memory to hand out: 512M, 2G, or bytes; `unlimited` (or 0) does not count it [default: what
+    /// this process may use]
+    #[arg(long, env = "DOWNBEAT_MEMORY", value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// Memory, for each of its CPUs, of a job that asks for none [default: none]
+    #[arg(long, env = "DOWNBEAT_DEFAULT_MEMORY_PER_CPU", value_name = "SIZE")]
+    pub default_memory_per_cpu: Option<String>,
     /// Who goes first: an order (fcfs, sjf, saf, wfp3), `+` how others are let by (none, firstfit,
     /// easy, cons), `@` the wait after which a job goes first [default: wfp3+easy@3d]
     #[arg(long, env = "DOWNBEAT_POLICY", value_name = "POLICY")]
@@ -99,6 +106,8 @@ pub struct FileSettings {
     pub data_dir: Option<PathBuf>,
     pub database_url: Option<String>,
     pub cpus: Option<Scalar>,
+    pub memory: Option<Scalar>,
+    pub default_memory_per_cpu: Option<Scalar>,
     pub policy: Option<String>,
     pub tick: Option<Scalar>,
     pub token_file: Option<PathBuf>,

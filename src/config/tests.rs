@@ -20,7 +20,8 @@ fn with(
     let lookup = |name: &str| {
         environment.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())
     };
-    Config::resolve(&args, &file, &lookup, &[CpuId(2), CpuId(3)])
+    let available = Available { cpus: vec![CpuId(2), CpuId(3)], memory: Some(6 << 30) };
+    Config::resolve(&args, &file, &lookup, &available)
 }
 
 fn said(change: impl FnOnce(&mut ServeArgs, &mut FileSettings)) -> String {
@@ -43,6 +44,8 @@ fn defaults_are_those_of_the_contract() {
     let site = config.site();
     assert_eq!((site.default_limit_s, site.max_limit_s, site.kill_grace_s), (None, None, 30));
     assert_eq!(site.total_cpus, 2);
+    assert_eq!(site.memory, SiteMemory { total: Some(6 << 30), per_cpu: None });
+    assert_eq!(source(&config, "memory"), ("6G".into(), Origin::Default));
 }
 
 #[test]
@@ -97,6 +100,36 @@ fn more_cpus_than_there_are_turn_pinning_off() {
     assert!(config.warnings().iter().any(|w| w.contains("not pinned")));
     let config = with(|args, _| args.cpus = Some("1".into()), &[]).unwrap();
     assert_eq!((config.cpus.as_slice(), config.pin), ([CpuId(2)].as_slice(), true));
+}
+
+#[test]
+fn memory_is_given_as_people_write_it_or_not_counted() {
+    let set = |memory: &str, each: &str| {
+        let (memory, each) = (memory.to_owned(), each.to_owned());
+        let config = with(
+            |args, file| {
+                args.memory = Some(memory);
+                file.default_memory_per_cpu = Some(settings::Scalar::Text(each));
+            },
+            &[("DOWNBEAT_MEMORY", "64G")],
+        );
+        let config = config.unwrap();
+        let shown = (source(&config, "memory"), source(&config, "default_memory_per_cpu"));
+        (config.site().memory, shown)
+    };
+    let (memory, shown) = set("64G", "512M");
+    assert_eq!(memory, SiteMemory { total: Some(64 << 30), per_cpu: Some(512 << 20) });
+    assert_eq!(shown.0, ("64G".into(), Origin::Environment));
+    assert_eq!(shown.1, ("512M".into(), Origin::File));
+    assert_eq!(set("1000", "none").0, SiteMemory { total: Some(1000), per_cpu: None });
+    for word in ["0", "unlimited", "UNLIMITED"] {
+        let (memory, shown) = set(word, "0");
+        assert_eq!(memory, SiteMemory::default(), "{word}");
+        assert_eq!(shown.0, ("unlimited".into(), Origin::Flag));
+        assert_eq!(shown.1.0, "none");
+    }
+    let message = said(|a, _| a.default_memory_per_cpu = Some("much".into()));
+    assert!(message.starts_with("--default-memory-per-cpu (from flag) \"much\""), "{message}");
 }
 
 #[test]

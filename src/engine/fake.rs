@@ -274,8 +274,16 @@ impl World {
             _ => None,
         };
         let (end_time, usage) = (clock::now(), Usage::default());
-        let record =
-            ExitRecord { version: 1, exit_code, stop, launch_error, handle, end_time, usage };
+        let record = ExitRecord {
+            version: 2,
+            exit_code,
+            stop,
+            launch_error,
+            handle,
+            end_time,
+            usage,
+            out_of_memory: None,
+        };
         self.see(name, Sighting::Exited(record));
     }
 

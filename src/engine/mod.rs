@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::ids::{Attempt, CpuId, JobId};
 use crate::kernel::job::{ExitCode, Usage};
+use crate::kernel::memory::OutOfMemory;
 pub use crate::kernel::places::StreamFile;
 use crate::kernel::time::Time;
 pub use crate::kernel::transition::{Handle, Stop};
@@ -86,6 +87,9 @@ pub struct Order {
     pub cpus: Vec<CpuId>,
     /// Whether to pin it to them.
     pub pin: bool,
+    /// Memory that it may use, bytes; `None` is no limit.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
 }
 
 /// What a supervisor knows at the end of its attempt.
@@ -105,6 +109,9 @@ pub struct ExitRecord {
     pub end_time: Time,
     /// What the tree used.
     pub usage: Usage,
+    /// Whether processes of it were killed for want of memory. Since version 2.
+    #[serde(default)]
+    pub out_of_memory: Option<OutOfMemory>,
 }
 
 /// The answer to "what has become of this attempt?".

@@ -179,6 +179,8 @@ pub struct Queued {
     pub id: JobId,
     /// CPUs it asks for.
     pub cpus: u32,
+    /// Memory it asks for, bytes; 0 when it asks for none.
+    pub memory: u64,
     /// Time limit, seconds.
     pub limit_s: Option<u32>,
     /// Larger runs first.
@@ -196,6 +198,7 @@ impl Queued {
         Queued {
             id,
             cpus: spec.cpus,
+            memory: spec.memory_bytes.and_then(|m| u64::try_from(m).ok()).unwrap_or(0),
             limit_s: spec.limit_s,
             priority: spec.priority,
             attempts: 0,

@@ -45,7 +45,37 @@ pub fn cpus_are_conserved(kernel: &Kernel) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Every live attempt holds CPUs, as many as its job asked for; nothing else holds any.
+/// Every byte of memory that is held is held by exactly one live attempt, and the ledger counts
+/// just these.
+///
+/// # Errors
+/// Names both sums.
+pub fn memory_is_conserved(kernel: &Kernel) -> Result<(), Broken> {
+    let held = kernel.live.values().filter_map(|live| live.state.allocation()).map(|a| a.memory());
+    let by_states = held.fold(0, u64::saturating_add);
+    let by_ledger = kernel.ledger.used_memory();
+    if by_states != by_ledger {
+        return broken(format!("states hold {by_states} bytes, the ledger says {by_ledger}"));
+    }
+    Ok(())
+}
+
+/// Memory is not handed out beyond what there is. Not true of a kernel that took over more than
+/// is configured now, so not part of [`all`].
+///
+/// # Errors
+/// Names both amounts.
+pub fn memory_is_not_handed_out_twice(kernel: &Kernel) -> Result<(), Broken> {
+    match (kernel.ledger.total_memory(), kernel.ledger.used_memory()) {
+        (Some(total), used) if used > total => {
+            broken(format!("{used} bytes are held, there are {total}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Every live attempt holds CPUs, as many as its job asked for, and as much memory; nothing else
+/// holds any.
 ///
 /// # Errors
 /// Names the attempt.
@@ -54,6 +84,11 @@ pub fn the_living_hold_what_they_asked_for(kernel: &Kernel) -> Result<(), Broken
         let held = live.state.allocation().map_or(0, |a| a.cpus().len());
         if held != live.job.cpus as usize {
             return broken(format!("{} asked for {}, holds {held}", live.attempt(), live.job.cpus));
+        }
+        let memory = live.state.allocation().map_or(0, |a| a.memory());
+        if memory != live.job.memory {
+            let (who, asked) = (live.attempt(), live.job.memory);
+            return broken(format!("{who} asked for {asked} bytes, holds {memory}"));
         }
         if live.state.allocation().is_some_and(|a| a.holder() != live.attempt()) {
             return broken(format!("{} holds somebody else's allocation", live.attempt()));
@@ -108,6 +143,7 @@ pub fn conditions_are_kept(kernel: &Kernel) -> Result<(), Broken> {
 /// The first that is broken.
 pub fn all(kernel: &Kernel) -> Result<(), Broken> {
     cpus_are_conserved(kernel)?;
+    memory_is_conserved(kernel)?;
     the_living_hold_what_they_asked_for(kernel)?;
     a_job_is_in_one_place(kernel)?;
     conditions_are_kept(kernel)?;
@@ -128,6 +164,7 @@ mod tests {
         let job = |id, attempts| Queued {
             id: JobId(id),
             cpus: 1,
+            memory: 100,
             limit_s: None,
             priority: 0,
             attempts,
@@ -166,6 +203,21 @@ mod tests {
     }
 
     #[test]
+    fn forgotten_memory_is_noticed() {
+        let mut kernel = kernel();
+        kernel.ledger.break_by_forgetting_memory();
+        assert!(memory_is_conserved(&kernel).unwrap_err().0.contains("states hold 100 bytes"));
+    }
+
+    #[test]
+    fn memory_handed_out_twice_is_noticed() {
+        let kernel = kernel().with_memory(Some(100));
+        assert_eq!(memory_is_not_handed_out_twice(&kernel), Ok(()));
+        let kernel = kernel.with_memory(Some(99));
+        assert!(memory_is_not_handed_out_twice(&kernel).unwrap_err().0.contains("there are 99"));
+    }
+
+    #[test]
     fn a_leaked_allocation_is_noticed() {
         let mut kernel = kernel();
         kernel.live.remove(&JobId(1));
@@ -175,7 +227,12 @@ mod tests {
     #[test]
     fn holding_less_than_asked_is_noticed() {
         let mut kernel = kernel();
-        kernel.live.get_mut(&JobId(1)).unwrap().job.cpus = 2;
+        let mut more = Queued { memory: 101, ..kernel.live[&JobId(1)].job };
+        kernel.live.get_mut(&JobId(1)).unwrap().job = more;
+        let said = the_living_hold_what_they_asked_for(&kernel).unwrap_err().0;
+        assert!(said.contains("asked for 101 bytes"), "{said}");
+        more.memory = 100;
+        kernel.live.get_mut(&JobId(1)).unwrap().job = Queued { cpus: 2, ..more };
         assert!(
             the_living_hold_what_they_asked_for(&kernel).unwrap_err().0.contains("asked for 2")
         );

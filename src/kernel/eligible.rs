@@ -336,6 +336,7 @@ mod tests {
             max_limit_s: None,
             kill_grace_s: 30,
             output_roots: vec![],
+            memory: crate::kernel::job::SiteMemory::default(),
         };
         let mut request = JobRequest::new("true");
         make(&mut request);
@@ -389,6 +390,7 @@ mod tests {
                 handle: Some(Handle { pid: 1, start_time: self.now }),
                 end_time: self.now,
                 usage: Usage::default(),
+                out_of_memory: None,
             };
             self.kernel.fact(Attempt { job, n }, Fact::Exited(exit), self.now).unwrap();
             self.ended.insert(job, code == 0);

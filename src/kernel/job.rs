@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::conditions::Dependencies;
 use super::ids::JobId;
+pub use super::memory::SiteMemory;
 use super::time::Time;
 pub use door::limit_allowed;
 pub use words::{ExitCode, StateWord, Usage};
@@ -103,7 +104,7 @@ pub struct JobRequest {
     pub partition: Option<String>,
     /// CPUs.
     pub cpus: CpusAsked,
-    /// Memory in bytes, recorded.
+    /// Memory in bytes; the site's default when absent.
     pub memory_bytes: Option<i64>,
     /// Time limit.
     pub limit: LimitAsked,
@@ -172,10 +173,12 @@ impl JobRequest {
 }
 
 /// What the site allows and assumes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Site {
     /// CPUs there are.
     pub total_cpus: u32,
+    /// Memory there is.
+    pub memory: SiteMemory,
     /// Limit of a job that names none, seconds; `None` is unlimited.
     pub default_limit_s: Option<u32>,
     /// Longest limit, seconds; `None` is no bound.

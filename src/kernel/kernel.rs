@@ -133,7 +133,7 @@ impl Kernel {
         let mut live = BTreeMap::new();
         for r in memory.live {
             let attempt = Attempt { job: r.job.id, n: r.job.attempts };
-            let allocation = ledger.adopt(attempt, r.cpus)?;
+            let allocation = ledger.adopt(attempt, r.cpus, r.job.memory)?;
             let state = match (r.completing, r.handle) {
                 (Some(why), handle) => JobState::Completing(allocation, why, handle),
                 (None, Some(handle)) => JobState::Running(allocation, handle),
@@ -163,6 +163,13 @@ impl Kernel {
             kernel.place(job, job.submitted);
         }
         Ok(kernel)
+    }
+
+    /// The same kernel, which hands out so much memory; `None`: memory is not counted.
+    #[must_use]
+    pub fn with_memory(mut self, total: Option<u64>) -> Kernel {
+        self.ledger.count_memory(total);
+        self
     }
 
     /// Numbers jobs. They enter the queue by [`Kernel::admit`] once the step is durable; if
@@ -219,7 +226,7 @@ impl Kernel {
                 continue;
             };
             let attempt = Attempt { job: job.id, n: job.attempts + 1 };
-            let Ok(allocation) = self.ledger.allocate(attempt, job.cpus) else {
+            let Ok(allocation) = self.ledger.allocate(attempt, job.cpus, job.memory) else {
                 stale += 1;
                 continue;
             };
@@ -444,10 +451,14 @@ impl Kernel {
     /// first job that it could not.
     #[must_use]
     pub fn scene(&self, policy: &Policy, now: Time) -> Scene {
-        let free = Room::of(self.ledger.free());
+        // Memory that is not counted never runs out.
+        let memory = self.ledger.free_memory().unwrap_or(u64::MAX);
+        let free = Room { memory, ..Room::of(self.ledger.free()) };
         let running: Vec<Running> =
             self.live.values().map(|live| self.running(live, now)).collect();
-        let total = running.iter().fold(free, |total, attempt| total.plus(&attempt.held));
+        let mut total = running.iter().fold(free, |total, attempt| total.plus(&attempt.held));
+        // More may be held than there is since a reconfiguration: that does not come back.
+        total.memory = total.memory.min(self.ledger.total_memory().unwrap_or(u64::MAX));
         let windows = self.maintenance.iter().map(Maintenance::window).collect();
         let mut scene = Scene { now: now.0, free, total, running, windows, ..Scene::default() };
         scene.queue = self.queue.candidates(policy, &scene);
@@ -467,9 +478,11 @@ impl Kernel {
         let end = expected_end(since, live.job.limit_s, now).0;
         // CPUs that are no longer configured do not come back.
         let comes_back = |cpu: &&CpuId| self.ledger.comes_back(**cpu);
-        let cpus =
-            live.state.allocation().map_or(0, |a| a.cpus().iter().filter(comes_back).count());
-        Running { job: live.job.id, end, held: Room::of(cpus as u32) }
+        let held = live.state.allocation().map_or(Room::default(), |a| {
+            let cpus = a.cpus().iter().filter(comes_back).count();
+            Room { memory: a.memory(), ..Room::of(cpus as u32) }
+        });
+        Running { job: live.job.id, end, held }
     }
 
     /// "Now" as memory has it; the outbox stamps the commit that makes it true.
@@ -483,13 +496,15 @@ impl Kernel {
             total_cpus: self.ledger.total(),
             used_cpus: self.ledger.used(),
             available_cpus: self.ledger.free(),
+            total_memory: self.ledger.total_memory(),
+            used_memory: self.ledger.used_memory(),
+            available_memory: self.ledger.free_memory(),
             cpus,
             held_back: self.ledger.held_back().iter().copied().collect(),
             pending: self.queue.len() as u64,
             running: (self.live.len() - completing) as u64,
             completing: completing as u64,
             ended: self.ended.clone(),
-            head: self.queue.iter().next().map(|q| (q.id, q.cpus)),
             allocations: self.allocations,
             releases: self.releases,
             stale_facts: self.stale_facts,

@@ -1,10 +1,12 @@
-//! *Purpose*: who holds which CPU.
+//! *Purpose*: who holds which CPU, and how much memory is held.
 //!
-//! *Owns*: the one map from CPU identity to holder.
+//! *Owns*: the one map from CPU identity to holder; the one count of memory.
 //!
 //! *Promises*: a CPU has at most one holder; what is handed out was free; a CPU that no
 //! longer exists after a reconfiguration stays held until released and is never handed out; nor
-//! is one that is held back because somebody doubts that it is free.
+//! is one that is held back because somebody doubts that it is free. Memory is never handed out
+//! beyond what is configured; what is held beyond it since a reconfiguration stays held until
+//! released. CPUs and memory are taken together or not at all.
 //!
 //! *Not here*: who should get CPUs next (`kernel::policy`), when they are given back
 //! (`kernel::transition`).
@@ -21,6 +23,10 @@ pub struct Ledger {
     free: BTreeSet<CpuId>,
     held: BTreeMap<CpuId, Attempt>,
     held_back: BTreeSet<CpuId>,
+    /// Bytes to hand out; `None`: not counted.
+    memory: Option<u64>,
+    /// Wide enough for every sum of what jobs may ask for where nothing is counted.
+    memory_held: u128,
 }
 
 /// Why the ledger refuses.
@@ -33,6 +39,14 @@ pub enum LedgerRefused {
         asked: u32,
         /// How many were free.
         free: u32,
+    },
+    /// Less memory is free than asked for.
+    #[error("{asked} bytes of memory asked for, {free} free")]
+    TooLittleMemory {
+        /// How much was asked for.
+        asked: u64,
+        /// How much was free.
+        free: u64,
     },
     /// Nobody holds zero CPUs.
     #[error("an allocation of no CPUs")]
@@ -48,33 +62,50 @@ pub enum LedgerRefused {
 }
 
 impl Ledger {
-    /// A ledger over these CPUs, all free.
+    /// A ledger over these CPUs, all free; memory is not counted.
     pub fn new(cpus: impl IntoIterator<Item = CpuId>) -> Ledger {
         let configured: BTreeSet<CpuId> = cpus.into_iter().collect();
         Ledger { free: configured.clone(), configured, ..Ledger::default() }
     }
 
-    /// Takes the `count` lowest free CPUs.
+    /// From now on so much memory is handed out in all; `None`: it is not counted. Nothing that is
+    /// held is taken away.
+    pub fn count_memory(&mut self, total: Option<u64>) {
+        self.memory = total;
+    }
+
+    /// Takes the `count` lowest free CPUs, and with them so much memory.
     ///
     /// # Errors
-    /// When fewer are free, or `count` is 0; nothing is taken then.
-    pub fn allocate(&mut self, holder: Attempt, count: u32) -> Result<Allocation, LedgerRefused> {
+    /// When fewer CPUs or less memory are free, or `count` is 0; nothing is taken then.
+    pub fn allocate(
+        &mut self,
+        holder: Attempt,
+        count: u32,
+        memory: u64,
+    ) -> Result<Allocation, LedgerRefused> {
         if count == 0 {
             return Err(LedgerRefused::Nothing);
         }
         if count > self.free() {
             return Err(LedgerRefused::TooFewFree { asked: count, free: self.free() });
         }
+        if let Some(free) = self.free_memory()
+            && memory > free
+        {
+            return Err(LedgerRefused::TooLittleMemory { asked: memory, free });
+        }
         let cpus: Box<[CpuId]> =
             std::iter::from_fn(|| self.free.pop_first()).take(count as usize).collect();
         for cpu in &cpus {
             self.held.insert(*cpu, holder);
         }
-        Ok(Allocation { holder, cpus })
+        self.memory_held += u128::from(memory);
+        Ok(Allocation { holder, cpus, memory })
     }
 
-    /// At boot: takes exactly these CPUs for an attempt that the database says holds them.
-    /// CPUs that are no longer configured are held too.
+    /// At boot: takes exactly these CPUs and so much memory for an attempt that the database says
+    /// holds them. What is no longer configured is held too.
     ///
     /// # Errors
     /// When one of them is held; nothing is taken then.
@@ -82,6 +113,7 @@ impl Ledger {
         &mut self,
         holder: Attempt,
         cpus: impl IntoIterator<Item = CpuId>,
+        memory: u64,
     ) -> Result<Allocation, LedgerRefused> {
         let cpus: BTreeSet<CpuId> = cpus.into_iter().collect();
         if cpus.is_empty() {
@@ -94,13 +126,15 @@ impl Ledger {
             self.free.remove(cpu);
             self.held.insert(*cpu, holder);
         }
-        Ok(Allocation { holder, cpus: cpus.into_iter().collect() })
+        self.memory_held += u128::from(memory);
+        Ok(Allocation { holder, cpus: cpus.into_iter().collect(), memory })
     }
 
-    /// Gives an allocation's CPUs back.
+    /// Gives an allocation's CPUs and memory back.
     ///
     /// # Panics
-    /// When a CPU of it is not held by its holder: an allocation of another ledger, our bug.
+    /// When a CPU of it is not held by its holder, or less memory is held than it gives back: an
+    /// allocation of another ledger, our bug.
     pub fn release(&mut self, allocation: Allocation) {
         for cpu in &allocation.cpus {
             let holder = self.held.remove(cpu);
@@ -109,6 +143,9 @@ impl Ledger {
                 self.free.insert(*cpu);
             }
         }
+        let left = self.memory_held.checked_sub(allocation.memory.into());
+        assert!(left.is_some(), "memory of {} released by a stranger", allocation.holder);
+        self.memory_held = left.unwrap_or_default();
     }
 
     /// From now on exactly these CPUs are held back: not handed out, whoever gives them back.
@@ -153,6 +190,24 @@ impl Ledger {
         self.free.len() as u32
     }
 
+    /// Bytes of memory to hand out in all; `None`: not counted.
+    #[must_use]
+    pub fn total_memory(&self) -> Option<u64> {
+        self.memory
+    }
+
+    /// Bytes of memory that are held, counted or not.
+    #[must_use]
+    pub fn used_memory(&self) -> u64 {
+        u64::try_from(self.memory_held).unwrap_or(u64::MAX)
+    }
+
+    /// Bytes of memory that are free; `None`: not counted.
+    #[must_use]
+    pub fn free_memory(&self) -> Option<u64> {
+        self.memory.map(|total| total.saturating_sub(self.used_memory()))
+    }
+
     /// Every configured or held CPU with its holder, ascending. Both are walked once, side by
     /// side: this is asked at every commit, and a machine may have thousands of CPUs.
     #[must_use]
@@ -187,6 +242,11 @@ impl Ledger {
     }
 
     #[cfg(test)]
+    pub(super) fn break_by_forgetting_memory(&mut self) {
+        self.memory_held = 0;
+    }
+
+    #[cfg(test)]
     pub(super) fn break_by_forgetting(&mut self, cpu: CpuId) {
         self.held.remove(&cpu);
     }
@@ -209,10 +269,10 @@ mod tests {
     #[test]
     fn what_is_handed_out_was_free_and_comes_back() {
         let mut ledger = four();
-        let a = ledger.allocate(attempt(1), 3).unwrap();
+        let a = ledger.allocate(attempt(1), 3, 0).unwrap();
         assert_eq!(a.cpus(), [CpuId(0), CpuId(1), CpuId(2)]);
         assert_eq!((ledger.used(), ledger.free()), (3, 1));
-        let refused = ledger.allocate(attempt(2), 2).unwrap_err();
+        let refused = ledger.allocate(attempt(2), 2, 0).unwrap_err();
         assert_eq!(refused, LedgerRefused::TooFewFree { asked: 2, free: 1 });
         ledger.release(a);
         assert_eq!((ledger.used(), ledger.free()), (0, 4));
@@ -220,15 +280,59 @@ mod tests {
 
     #[test]
     fn an_allocation_of_nothing_is_refused() {
-        assert_eq!(four().allocate(attempt(1), 0).unwrap_err(), LedgerRefused::Nothing);
-        assert_eq!(four().adopt(attempt(1), []).unwrap_err(), LedgerRefused::Nothing);
+        assert_eq!(four().allocate(attempt(1), 0, 0).unwrap_err(), LedgerRefused::Nothing);
+        assert_eq!(four().adopt(attempt(1), [], 0).unwrap_err(), LedgerRefused::Nothing);
+    }
+
+    #[test]
+    fn memory_is_taken_with_the_cpus_or_nothing_is() {
+        let mut ledger = four();
+        ledger.count_memory(Some(100));
+        let a = ledger.allocate(attempt(1), 1, 60).unwrap();
+        assert_eq!((a.memory(), ledger.used_memory(), ledger.free_memory()), (60, 60, Some(40)));
+        let refused = ledger.allocate(attempt(2), 1, 41).unwrap_err();
+        assert_eq!(refused, LedgerRefused::TooLittleMemory { asked: 41, free: 40 });
+        ledger.allocate(attempt(2), 4, 40).unwrap_err();
+        assert_eq!((ledger.used(), ledger.used_memory()), (1, 60), "nothing was taken");
+        let b = ledger.allocate(attempt(2), 3, 40).unwrap();
+        assert_eq!(ledger.free_memory(), Some(0));
+        ledger.release(a);
+        ledger.release(b);
+        assert_eq!((ledger.used_memory(), ledger.free_memory()), (0, Some(100)));
+    }
+
+    #[test]
+    fn memory_that_is_no_longer_there_stays_held_and_is_not_handed_out() {
+        let mut ledger = four();
+        ledger.count_memory(Some(50));
+        let a = ledger.adopt(attempt(1), [CpuId(0)], 60).unwrap();
+        assert_eq!((ledger.used_memory(), ledger.free_memory()), (60, Some(0)));
+        ledger.allocate(attempt(2), 1, 1).unwrap_err();
+        let b = ledger.allocate(attempt(2), 1, 0).unwrap();
+        ledger.adopt(attempt(3), [CpuId(0)], 7).unwrap_err();
+        assert_eq!(ledger.used_memory(), 60, "a refused adoption takes no memory");
+        ledger.release(a);
+        ledger.release(b);
+        assert_eq!(ledger.free_memory(), Some(50));
+    }
+
+    #[test]
+    fn what_is_not_counted_is_held_all_the_same() {
+        let mut ledger = four();
+        let a = ledger.allocate(attempt(1), 1, u64::MAX).unwrap();
+        let b = ledger.allocate(attempt(2), 1, u64::MAX).unwrap();
+        assert_eq!((ledger.total_memory(), ledger.free_memory()), (None, None));
+        assert_eq!(ledger.used_memory(), u64::MAX);
+        ledger.release(a);
+        ledger.release(b);
+        assert_eq!(ledger.used_memory(), 0);
     }
 
     #[test]
     fn adopting_a_held_cpu_is_refused_and_takes_nothing() {
         let mut ledger = four();
-        let _held = ledger.adopt(attempt(1), [CpuId(2)]).unwrap();
-        let refused = ledger.adopt(attempt(2), [CpuId(1), CpuId(2)]).unwrap_err();
+        let _held = ledger.adopt(attempt(1), [CpuId(2)], 0).unwrap();
+        let refused = ledger.adopt(attempt(2), [CpuId(1), CpuId(2)], 0).unwrap_err();
         assert_eq!(refused, LedgerRefused::Held { cpu: CpuId(2), by: attempt(1) });
         assert_eq!(ledger.free(), 3);
     }
@@ -236,14 +340,14 @@ mod tests {
     #[test]
     fn a_cpu_that_is_held_back_is_not_handed_out_until_nobody_doubts_it() {
         let mut ledger = four();
-        let a = ledger.allocate(attempt(1), 2).unwrap();
+        let a = ledger.allocate(attempt(1), 2, 0).unwrap();
         ledger.hold_back([CpuId(1), CpuId(2), CpuId(9)].into());
         assert_eq!((ledger.used(), ledger.free()), (2, 1));
         ledger.release(a);
         assert_eq!((ledger.used(), ledger.free()), (0, 2), "CPU 1 came back and stays back");
         assert_eq!(ledger.broken_cpu(), None);
         ledger.hold_back([CpuId(2)].into());
-        let b = ledger.allocate(attempt(2), 3).unwrap();
+        let b = ledger.allocate(attempt(2), 3, 0).unwrap();
         assert_eq!(b.cpus(), [CpuId(0), CpuId(1), CpuId(3)]);
         ledger.hold_back(BTreeSet::new());
         assert_eq!((ledger.free(), ledger.broken_cpu()), (1, None));
@@ -254,12 +358,12 @@ mod tests {
     #[test]
     fn a_cpu_that_no_longer_exists_stays_held_and_is_never_handed_out() {
         let mut ledger = four();
-        let gone = ledger.adopt(attempt(1), [CpuId(3), CpuId(9)]).unwrap();
+        let gone = ledger.adopt(attempt(1), [CpuId(3), CpuId(9)], 0).unwrap();
         assert_eq!((ledger.total(), ledger.used(), ledger.free()), (4, 2, 3));
         let named: Vec<u32> = ledger.cpus().iter().map(|(cpu, _)| cpu.0).collect();
         assert_eq!(named, [0, 1, 2, 3, 9]);
         ledger.release(gone);
-        let all = ledger.allocate(attempt(2), 4).unwrap();
+        let all = ledger.allocate(attempt(2), 4, 0).unwrap();
         assert!(!all.cpus().contains(&CpuId(9)));
         assert_eq!(ledger.broken_cpu(), None);
     }

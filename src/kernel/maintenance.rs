@@ -135,6 +135,7 @@ mod tests {
             max_limit_s: None,
             kill_grace_s: 30,
             output_roots: vec![],
+            memory: crate::kernel::job::SiteMemory::default(),
         };
         let spec = |limit: &i64| {
             let limit = LimitAsked::Seconds(*limit);

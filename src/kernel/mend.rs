@@ -76,7 +76,16 @@ mod tests {
     use super::*;
 
     fn job(id: i64, attempts: u32) -> Queued {
-        Queued { id: JobId(id), cpus: 1, limit_s: None, priority: 0, attempts, submitted: Time(0) }
+        let submitted = Time(0);
+        Queued {
+            id: JobId(id),
+            cpus: 1,
+            memory: 0,
+            limit_s: None,
+            priority: 0,
+            attempts,
+            submitted,
+        }
     }
 
     /// Job 1 lives on CPU 0, job 2 waits, job 3 is over.

@@ -1,6 +1,6 @@
 //! *Purpose*: decides. Pure: state and time go in, changes and effects come out.
 //!
-//! *Owns*: jobs that have not ended, CPUs, the policy.
+//! *Owns*: jobs that have not ended, CPUs and memory, the policy.
 //!
 //! *Promises*: no clock, no I/O, no logging, no framework.
 //!
@@ -17,6 +17,7 @@ pub mod job;
 pub mod kernel;
 pub mod ledger;
 pub mod maintenance;
+pub mod memory;
 pub mod mend;
 pub mod outbox;
 pub mod places;

@@ -8,10 +8,10 @@
 //! *Not here*: who goes first (`policy::order`), what may start (`kernel::policy`), why a job is
 //! hidden from a pass (`kernel::eligible`).
 //!
-//! **Buckets.** Jobs of equal priority, CPUs and limit keep the order of their ids under every
-//! rule, and are alike to a pass: when one of them cannot start, none behind it can, since free
-//! CPUs only become fewer. So a pass needs of each bucket no more jobs than would fit and one that
-//! does not, whether ten wait or a million.
+//! **Buckets.** Jobs of equal priority, CPUs, memory and limit keep the order of their ids under
+//! every rule, and are alike to a pass: when one of them cannot start, none behind it can, since
+//! what is free only becomes less. So a pass needs of each bucket no more jobs than would fit and
+//! one that does not, whether ten wait or a million.
 
 use std::cmp::Reverse;
 use std::collections::btree_map::{BTreeMap, Range};
@@ -31,6 +31,7 @@ use super::view::{PLAN_DEPTH, waiting};
 struct Kind {
     priority: i64,
     cpus: u32,
+    memory: u64,
     limit_s: Option<u32>,
 }
 
@@ -48,17 +49,20 @@ pub struct Queue {
     jobs: BTreeMap<JobId, Queued>,
     /// Those that no pass may see.
     hidden: BTreeSet<JobId>,
-    buckets: HashMap<Kind, Bucket>,
+    /// By priority, highest first: where the first of them take all that is free, the others need
+    /// not be looked at.
+    classes: BTreeMap<Reverse<i64>, HashMap<Kind, Bucket>>,
 }
 
 fn kind(job: &Queued) -> Kind {
-    Kind { priority: job.priority, cpus: job.cpus, limit_s: job.limit_s }
+    let Queued { priority, cpus, memory, limit_s, .. } = *job;
+    Kind { priority, cpus, memory, limit_s }
 }
 
 impl Kind {
     fn job(&self, (id, submitted): (JobId, Time)) -> Waiting {
-        let Kind { priority, cpus, limit_s } = *self;
-        waiting(&Queued { id, cpus, limit_s, priority, attempts: 0, submitted })
+        let Kind { priority, cpus, memory, limit_s } = *self;
+        waiting(&Queued { id, cpus, memory, limit_s, priority, attempts: 0, submitted })
     }
 }
 
@@ -95,7 +99,8 @@ impl Queue {
     fn put(&mut self, job: Queued) {
         let head = (job.id, job.submitted);
         let new = || Bucket { head, jobs: BTreeMap::new() };
-        let bucket = self.buckets.entry(kind(&job)).or_insert_with(new);
+        let class = self.classes.entry(Reverse(job.priority)).or_default();
+        let bucket = class.entry(kind(&job)).or_insert_with(new);
         bucket.head = bucket.head.min(head);
         bucket.jobs.insert(job.id, job.submitted);
     }
@@ -111,11 +116,17 @@ impl Queue {
 
     fn take(&mut self, job: &Queued) {
         let kind = kind(job);
-        let Some(bucket) = self.buckets.get_mut(&kind) else { return };
+        let priority = Reverse(job.priority);
+        let Some(class) = self.classes.get_mut(&priority) else { return };
+        let Some(bucket) = class.get_mut(&kind) else { return };
         bucket.jobs.remove(&job.id);
-        match bucket.jobs.first_key_value() {
-            Some((first, submitted)) => bucket.head = (*first, *submitted),
-            None => drop(self.buckets.remove(&kind)),
+        if let Some((first, submitted)) = bucket.jobs.first_key_value() {
+            bucket.head = (*first, *submitted);
+            return;
+        }
+        class.remove(&kind);
+        if class.is_empty() {
+            self.classes.remove(&priority);
         }
     }
 
@@ -137,31 +148,31 @@ impl Queue {
         let rule = policy.rule(SECOND_US);
         // With a reservation for everybody, everybody counts.
         let all = policy.backfill == Backfill::Conservative;
-        let mut sources = Vec::new();
-        let mut too_large: Option<Source<'_>> = None;
-        for (kind, bucket) in &self.buckets {
-            let next = kind.job(bucket.head);
-            if scene.bars(&next, &scene.quotas).is_some() {
-                continue;
+        let mut line: Vec<Waiting> = Vec::new();
+        // What is left when all of the line has started; `None` once one of it cannot.
+        let mut left = Some(scene.free);
+        for class in self.classes.values() {
+            let before = line.len();
+            let sources = Source::of_class(class, rule, scene, (all, left.is_some()));
+            line.extend(self.merge(rule, scene, sources).take(PLAN_DEPTH - before));
+            for job in &line[before..] {
+                left = left.filter(|room| room.holds(job.cpus, job.memory, job.regions));
+                left = left.map(|room| room.minus(&room.share(job.cpus, job.memory, job.regions)));
             }
-            let place = rule.place(&next, scene.now);
-            if all || scene.free.holds(next.cpus, next.memory, next.regions) {
-                let fit = scene.free.within(next.regions) / next.cpus.max(1);
-                let more = if all { PLAN_DEPTH } else { (fit as usize).min(PLAN_DEPTH) };
-                sources.push(Source { place, next, kind, rest: None, more });
-            } else if too_large.as_ref().is_none_or(|first| place < first.place) {
-                too_large = Some(Source { place, next, kind, rest: None, more: 0 });
+            let nothing_left = !all && left.is_some_and(|room| room.all_cpus() == 0);
+            if nothing_left || line.len() >= PLAN_DEPTH {
+                break;
             }
         }
-        if sources.is_empty() {
-            return Vec::new();
-        }
-        if sources.len() > PLAN_DEPTH {
-            sources.select_nth_unstable_by(PLAN_DEPTH, |a, b| a.place.cmp(&b.place));
-            sources.truncate(PLAN_DEPTH);
-        }
-        sources.extend(too_large);
-        self.merge(rule, scene, sources).take(PLAN_DEPTH).collect()
+        line
+    }
+
+    fn buckets(&self) -> impl Iterator<Item = (&Kind, &Bucket)> {
+        self.classes.values().flatten()
+    }
+
+    fn bucket(&self, kind: &Kind) -> Option<&Bucket> {
+        self.classes.get(&Reverse(kind.priority))?.get(kind)
     }
 
     /// The first jobs of the whole line, whether or not they could start.
@@ -173,7 +184,7 @@ impl Queue {
             let next = kind.job(bucket.head);
             Source { place: rule.place(&next, scene.now), next, kind, rest: None, more: depth }
         };
-        let sources = self.buckets.iter().map(source).collect();
+        let sources = self.buckets().map(source).collect();
         self.merge(rule, scene, sources).take(depth).collect()
     }
 
@@ -187,7 +198,7 @@ impl Queue {
             let jobs = bucket.jobs.iter().map(|(id, submitted)| kind.job((*id, *submitted)));
             jobs.take_while(|other| rule.place(other, now.0) < place).count()
         };
-        Some(self.buckets.iter().map(before).sum::<usize>() + 1)
+        Some(self.buckets().map(before).sum::<usize>() + 1)
     }
 
     /// The jobs of these sources in line.
@@ -219,7 +230,7 @@ impl Queue {
     /// Whether there is anybody whom a pass could start.
     #[must_use]
     pub fn has_candidates(&self) -> bool {
-        !self.buckets.is_empty()
+        !self.classes.is_empty()
     }
 
     /// Whether none waits.
@@ -242,6 +253,42 @@ struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
+    /// What a pass could start of jobs of one priority, and, if that is asked for, the first job
+    /// that it could not.
+    fn of_class(
+        class: &'a HashMap<Kind, Bucket>,
+        rule: Rule,
+        scene: &Scene,
+        (all, with_head): (bool, bool),
+    ) -> Vec<Source<'a>> {
+        let mut sources = Vec::new();
+        let mut too_large: Option<Source<'_>> = None;
+        for (kind, bucket) in class {
+            let next = kind.job(bucket.head);
+            if scene.bars(&next, &scene.quotas).is_some() {
+                continue;
+            }
+            let place = rule.place(&next, scene.now);
+            if all || scene.free.holds(next.cpus, next.memory, next.regions) {
+                let fit = scene.free.within(next.regions) / next.cpus.max(1);
+                let fit = match scene.free.memory.checked_div(next.memory) {
+                    Some(of_memory) => fit.min(u32::try_from(of_memory).unwrap_or(u32::MAX)),
+                    None => fit,
+                };
+                let more = if all { PLAN_DEPTH } else { (fit as usize).min(PLAN_DEPTH) };
+                sources.push(Source { place, next, kind, rest: None, more });
+            } else if too_large.as_ref().is_none_or(|first| place < first.place) {
+                too_large = Some(Source { place, next, kind, rest: None, more: 0 });
+            }
+        }
+        if sources.len() > PLAN_DEPTH {
+            sources.select_nth_unstable_by(PLAN_DEPTH, |a, b| a.place.cmp(&b.place));
+            sources.truncate(PLAN_DEPTH);
+        }
+        sources.extend(too_large.filter(|_| with_head));
+        sources
+    }
+
     /// Goes on to the next of its kind; `false` when there is none, or none that counts.
     fn step(&mut self, queue: &'a Queue, rule: &Rule, now: i64) -> bool {
         if self.more == 0 {
@@ -249,8 +296,7 @@ impl<'a> Source<'a> {
         }
         self.more -= 1;
         let behind = (Excluded(self.next.job), Unbounded);
-        let rest =
-            self.rest.take().or_else(|| Some(queue.buckets.get(self.kind)?.jobs.range(behind)));
+        let rest = self.rest.take().or_else(|| Some(queue.bucket(self.kind)?.jobs.range(behind)));
         let Some(mut rest) = rest else { return false };
         let Some((id, submitted)) = rest.next() else { return false };
         self.next = self.kind.job((*id, *submitted));
@@ -292,14 +338,14 @@ mod tests {
     use crate::kernel::policy::room::Room;
     use crate::kernel::policy::scene::Running;
 
-    fn job(id: i64, (priority, cpus, limit): (i64, u32, u32)) -> Queued {
+    fn job(id: i64, (priority, cpus, limit, memory): (i64, u32, u32, u64)) -> Queued {
         let limit_s = (limit > 0).then_some(limit * 100);
         let submitted = Time(id * SECOND_US);
-        Queued { id: JobId(id), cpus, limit_s, priority, attempts: 0, submitted }
+        Queued { id: JobId(id), cpus, memory, limit_s, priority, attempts: 0, submitted }
     }
 
-    fn jobs() -> impl Strategy<Value = Vec<(i64, u32, u32)>> {
-        prop::collection::vec((0..3i64, 1..9u32, 0..4u32), 0..60)
+    fn jobs() -> impl Strategy<Value = Vec<(i64, u32, u32, u64)>> {
+        prop::collection::vec((0..3i64, 1..9u32, 0..4u32, 0..6u64), 0..60)
     }
 
     fn policies() -> impl Strategy<Value = Policy> {
@@ -342,8 +388,8 @@ mod tests {
         fn a_pass_over_the_candidates_starts_what_a_pass_over_all_would(
             policy in policies(),
             jobs in jobs(),
-            free in 0..9u32,
-            busy in prop::collection::vec((1..3u32, 0..4i64), 0..4),
+            free in (0..9u32, prop_oneof![0..16u64, Just(u64::MAX)]),
+            busy in prop::collection::vec((1..3u32, 0..4i64, 0..4u64), 0..4),
         ) {
             let mut queue = Queue::default();
             for (n, what) in jobs.into_iter().enumerate() {
@@ -353,13 +399,13 @@ mod tests {
             let running: Vec<Running> = busy
                 .into_iter()
                 .enumerate()
-                .map(|(n, (cpus, left))| Running {
+                .map(|(n, (cpus, left, memory))| Running {
                     job: JobId(1_000 + n as i64),
                     end: now + (left * 100 + 50) * SECOND_US,
-                    held: Room::of(cpus),
+                    held: Room { memory, ..Room::of(cpus) },
                 })
                 .collect();
-            let free = Room::of(free);
+            let free = Room { memory: free.1, ..Room::of(free.0) };
             let total = running.iter().fold(free, |all, attempt| all.plus(&attempt.held));
             let mut scene = Scene { now, free, total, running, ..Scene::default() };
             let few = queue.candidates(&policy, &scene);
@@ -371,17 +417,49 @@ mod tests {
     }
 
     #[test]
+    fn where_the_first_take_all_that_is_free_the_others_are_not_looked_at() {
+        let mut queue = Queue::default();
+        queue.insert(job(1, (9, 3, 1, 0)), true);
+        queue.insert(job(2, (5, 2, 1, 0)), true);
+        queue.insert(job(3, (0, 1, 1, 0)), true);
+        let room = |cpus| Scene { free: Room::of(cpus), total: Room::of(8), ..Scene::default() };
+        let seen = |cpus| -> Vec<i64> {
+            let line = queue.candidates(&Policy::default(), &room(cpus));
+            line.iter().map(|waiting| waiting.job.0).collect()
+        };
+        assert_eq!(seen(3), [1]);
+        assert_eq!(seen(5), [1, 2]);
+        assert_eq!(seen(2), [1, 2, 3], "the first does not fit: others may be let by");
+    }
+
+    #[test]
     fn of_a_million_equal_jobs_a_pass_sees_what_fits_and_one_more() {
         let mut queue = Queue::default();
         for id in 0..10_000 {
-            queue.insert(job(id, (0, 2, 1)), true);
+            queue.insert(job(id, (0, 2, 1, 0)), true);
         }
-        queue.insert(job(10_000, (1, 6, 0)), true);
-        queue.insert(job(10_001, (1, 9, 0)), true);
+        queue.insert(job(10_000, (1, 6, 0, 0)), true);
+        queue.insert(job(10_001, (1, 9, 0, 0)), true);
         let (free, total) = (Room::of(5), Room::of(8));
         let scene = Scene { free, total, ..Scene::default() };
         let policy = "fcfs+easy".parse().unwrap();
         let seen: Vec<i64> = queue.candidates(&policy, &scene).iter().map(|w| w.job.0).collect();
         assert_eq!(seen, [10_000, 0, 1, 2], "the one that is wider than the machine is left out");
+    }
+
+    #[test]
+    fn of_jobs_that_want_memory_a_pass_sees_what_memory_is_there_for_and_one_more() {
+        let mut queue = Queue::default();
+        for id in 0..100 {
+            queue.insert(job(id, (0, 1, 1, 30)), true);
+        }
+        let room = Room { memory: 100, ..Room::of(50) };
+        let scene = Scene { free: room, total: room, ..Scene::default() };
+        let seen = queue.candidates(&"fcfs+easy".parse().unwrap(), &scene);
+        assert_eq!(seen.iter().map(|w| w.job.0).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!(
+            plan("fcfs+easy".parse().unwrap(), &Scene { queue: seen, ..scene }).start.len(),
+            3
+        );
     }
 }

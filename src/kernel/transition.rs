@@ -5,7 +5,8 @@
 //! *Promises*: an allocation enters with `Granted` and leaves with the final state, in the
 //! same step; once a cancel of a live attempt is in, the end is CANCELLED whatever the
 //! script's last act; TIMEOUT only when the supervisor's record says so and no cancel came
-//! first; no end is invented: the code is null where no script ended.
+//! first; OUT_OF_MEMORY when a process of the job was killed for want of memory before any stop,
+//! whatever the script's own code; no end is invented: the code is null where no script ended.
 //!
 //! *Not here*: which attempt a fact belongs to (`kernel::kernel`), who sends facts
 //! (`actors::executor`).
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::allocation::Allocation;
 use super::job::{ExitCode, StateWord, Usage};
+use super::memory::OutOfMemory;
 use super::time::Time;
 
 /// The script's process. Identity is pid plus start, never a bare pid.
@@ -159,6 +161,8 @@ pub struct Exit {
     pub end_time: Time,
     /// What the tree used.
     pub usage: Usage,
+    /// Whether processes of it were killed for want of memory.
+    pub out_of_memory: Option<OutOfMemory>,
 }
 
 /// Something that happened to one attempt.
@@ -308,16 +312,21 @@ fn without_script(
 
 fn after_exit(exit: Exit, why: Option<EndReason>) -> EndState {
     let clean = exit.exit_code.is_some_and(|c| c.code == 0 && c.signal == 0);
+    let ran_out_first = exit.out_of_memory.is_some_and(|hit| hit.before_stop);
     let word = match (why, exit.stop) {
         (Some(EndReason::Cancelled), _) | (_, Some(Stop::Cancelled)) => StateWord::Cancelled,
-        (_, Some(Stop::TimeLimit)) => StateWord::Timeout,
+        (_, Some(Stop::TimeLimit)) if !ran_out_first => StateWord::Timeout,
+        _ if exit.out_of_memory.is_some() => StateWord::OutOfMemory,
         _ if clean => StateWord::Completed,
         _ => StateWord::Failed,
     };
     EndState {
         word,
         exit_code: exit.exit_code,
-        error: None,
+        error: exit
+            .out_of_memory
+            .filter(|_| word == StateWord::OutOfMemory)
+            .map(|hit| hit.to_string()),
         end_time: exit.end_time,
         usage: exit.usage,
         handle: exit.handle,

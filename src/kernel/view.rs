@@ -49,7 +49,7 @@ pub fn waiting(job: &Queued) -> Waiting {
     Waiting {
         job: job.id,
         cpus: job.cpus,
-        memory: 0,
+        memory: job.memory,
         regions: Regions::ALL,
         request: request_us(job.limit_s),
         submitted: job.submitted.0,
@@ -82,6 +82,12 @@ pub struct Snapshot {
     pub used_cpus: u32,
     /// CPUs that can be handed out.
     pub available_cpus: u32,
+    /// Bytes of memory to hand out; `None`: not counted.
+    pub total_memory: Option<u64>,
+    /// Bytes of memory that are held.
+    pub used_memory: u64,
+    /// Bytes of memory that can be handed out; `None`: not counted.
+    pub available_memory: Option<u64>,
     /// Every CPU and who holds it.
     pub cpus: Vec<(CpuId, Option<JobId>)>,
     /// CPUs that are not handed out because an audit doubts that they are free.
@@ -94,8 +100,6 @@ pub struct Snapshot {
     pub completing: u64,
     /// Jobs that ended, by final state, over all time that the database remembers.
     pub ended: BTreeMap<StateWord, u64>,
-    /// The first pending job in policy order, and the CPUs it asks for.
-    pub head: Option<(JobId, u32)>,
     /// Allocations since this server started.
     pub allocations: u64,
     /// Releases since this server started.

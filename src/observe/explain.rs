@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use crate::clock::rfc3339;
 use crate::kernel::conditions::Blocked;
 use crate::kernel::ids::JobId;
+use crate::kernel::memory::shown;
 use crate::kernel::policy::Policy;
 use crate::kernel::policy::forecast::{Foretold, Verdict, forecast};
 use crate::kernel::policy::scene::Barred;
@@ -50,16 +51,16 @@ impl Reasons {
         Reasons { explained, foretold }
     }
 
-    /// Why this job waits, which asks for so many CPUs.
+    /// Why this job waits, which asks for so many CPUs and so much memory.
     #[must_use]
-    pub fn why(&self, job: JobId, cpus: u32, now: &Snapshot) -> Why {
+    pub fn why(&self, job: JobId, asked: (u32, u64), now: &Snapshot) -> Why {
         let foretold = self.foretold.get(&job);
         let (word, sentence) = match (self.explained.blocked.get(&job), foretold) {
             (Some(blocked), _) => blocked_reason(job, blocked),
-            (None, Some(foretold)) => turn_reason(foretold.verdict, job, cpus, now),
-            (None, None) => unavailable(cpus, now).unwrap_or_else(|| {
+            (None, Some(foretold)) => turn_reason(foretold.verdict, job, asked, now),
+            (None, None) => unavailable(asked, now).unwrap_or_else(|| {
                 let first = self.explained.line.queue.first().map_or(job, |first| first.job);
-                turn_reason(Verdict::Priority(first), job, cpus, now)
+                turn_reason(Verdict::Priority(first), job, asked, now)
             }),
         };
         let mut why = Why { word, sentence, ..Why::default() };
@@ -106,12 +107,20 @@ fn blocked_reason(job: JobId, blocked: &Blocked) -> (&'static str, String) {
     }
 }
 
-fn unavailable(cpus: u32, now: &Snapshot) -> Option<(&'static str, String)> {
+fn unavailable((cpus, memory): (u32, u64), now: &Snapshot) -> Option<(&'static str, String)> {
     let total = now.total_cpus;
     if cpus > total {
         let sentence = format!(
             "needs {}, this server now has {total}; restart it with more, or cancel",
             counted(cpus)
+        );
+        return Some(("PartitionConfig", sentence));
+    }
+    if let Some(total) = now.total_memory.filter(|total| memory > *total) {
+        let sentence = format!(
+            "needs {} of memory, this server now has {}; restart it with more, or cancel",
+            shown(memory),
+            shown(total)
         );
         return Some(("PartitionConfig", sentence));
     }
@@ -127,11 +136,13 @@ fn unavailable(cpus: u32, now: &Snapshot) -> Option<(&'static str, String)> {
     None
 }
 
-fn turn_reason(verdict: Verdict, job: JobId, cpus: u32, now: &Snapshot) -> (&'static str, String) {
-    let next = || {
-        let (free, total) = (now.available_cpus, now.total_cpus);
-        ("Resources", format!("is next; needs {}, {free} of {total} are free", counted(cpus)))
-    };
+fn turn_reason(
+    verdict: Verdict,
+    job: JobId,
+    asked: (u32, u64),
+    now: &Snapshot,
+) -> (&'static str, String) {
+    let next = || ("Resources", format!("is next; {}", missing(now, asked.0, asked.1)));
     match verdict {
         Verdict::Starts | Verdict::Resources => next(),
         Verdict::Priority(first) if first == job => next(),
@@ -142,7 +153,7 @@ fn turn_reason(verdict: Verdict, job: JobId, cpus: u32, now: &Snapshot) -> (&'st
                  does not delay it"
             ),
         ),
-        Verdict::Barred(Barred::TooLarge) => unavailable(cpus, now).unwrap_or_else(next),
+        Verdict::Barred(Barred::TooLarge) => unavailable(asked, now).unwrap_or_else(next),
         Verdict::Barred(Barred::Quota(_)) => {
             ("AssocGrpCpuLimit", "its account has as much as it may have".to_owned())
         }
@@ -154,6 +165,24 @@ fn turn_reason(verdict: Verdict, job: JobId, cpus: u32, now: &Snapshot) -> (&'st
             ),
         ),
     }
+}
+
+/// What a job needs and what there is of it. Memory is named when there is too little of it, and
+/// then CPUs only if there are too few of them as well.
+fn missing(now: &Snapshot, cpus: u32, memory: u64) -> String {
+    let of_cpus = || {
+        let (needs, free, total) = (counted(cpus), now.available_cpus, now.total_cpus);
+        format!("needs {needs}, {free} of {total} are free")
+    };
+    let (Some(total), Some(free)) = (now.total_memory, now.available_memory) else {
+        return of_cpus();
+    };
+    if memory <= free {
+        return of_cpus();
+    }
+    let (needs, free, total) = (shown(memory), shown(free), shown(total));
+    let of_memory = format!("needs {needs} of memory, {free} of {total} are free");
+    if cpus <= now.available_cpus { of_memory } else { format!("{}; {of_memory}", of_cpus()) }
 }
 
 fn counted(cpus: u32) -> String {
@@ -202,28 +231,44 @@ mod tests {
     #[test]
     fn a_waiting_job_always_has_a_reason() {
         let reasons = reasons(vec![waiting(1, 3), waiting(2, 2)], BTreeMap::new());
-        let first = reasons.why(JobId(1), 3, &now());
+        let first = reasons.why(JobId(1), (3, 0), &now());
         assert_eq!((first.word, first.position), ("Resources", Some(1)));
         assert_eq!(first.sentence, "is next; needs 3 CPUs, 2 of 4 are free");
         assert_eq!(first.start, Some(Time(11 * SECOND_US)));
-        let second = reasons.why(JobId(2), 2, &now());
+        let second = reasons.why(JobId(2), (2, 0), &now());
         assert_eq!((second.word, second.position), ("Priority", Some(2)));
         assert!(second.sentence.starts_with("job 1 is first"), "{}", second.sentence);
         assert_eq!(second.start, Some(Time(71 * SECOND_US)), "it would outlast the first's start");
-        let far = reasons.why(JobId(8), 1, &now());
+        let far = reasons.why(JobId(8), (1, 0), &now());
         assert_eq!((far.word, far.position, far.start), ("Priority", Some(7), None));
     }
 
     #[test]
     fn what_cannot_be_had_is_said() {
         let reasons = reasons(Vec::new(), BTreeMap::new());
-        let wide = reasons.why(JobId(2), 8, &now());
+        let wide = reasons.why(JobId(2), (8, 0), &now());
         assert_eq!(wide.word, "PartitionConfig");
         assert!(wide.sentence.starts_with("needs 8 CPUs, this server now has 4"));
         let doubted = Snapshot { held_back: vec![crate::kernel::ids::CpuId(0)], ..now() };
-        let doubted = reasons.why(JobId(1), 4, &doubted);
+        let doubted = reasons.why(JobId(1), (4, 0), &doubted);
         assert_eq!(doubted.word, "ReqNodeNotAvail");
         assert!(doubted.sentence.starts_with("needs 4 CPUs, 1 of 4 are held back"));
+    }
+
+    #[test]
+    fn whoever_waits_for_memory_reads_so() {
+        let now =
+            Snapshot { total_memory: Some(8 << 30), available_memory: Some(512 << 20), ..now() };
+        let reasons = reasons(vec![waiting(1, 3)], BTreeMap::new());
+        let said = |cpus, memory| reasons.why(JobId(1), (cpus, memory), &now).sentence;
+        let of_memory = "needs 2 GiB of memory, 512 MiB of 8 GiB are free";
+        assert_eq!(said(1, 2 << 30), format!("is next; {of_memory}"));
+        let both = format!("is next; needs 3 CPUs, 2 of 4 are free; {of_memory}");
+        assert_eq!(said(3, 2 << 30), both);
+        assert_eq!(said(3, 1 << 20), "is next; needs 3 CPUs, 2 of 4 are free");
+        let never = reasons.why(JobId(7), (1, 9 << 30), &now);
+        assert_eq!(never.word, "PartitionConfig");
+        assert!(never.sentence.starts_with("needs 9 GiB of memory, this server now has 8 GiB"));
     }
 
     #[test]
@@ -236,7 +281,7 @@ mod tests {
             (JobId(4), Blocked::BeginTime(Time(0))),
         ]);
         let reasons = reasons(Vec::new(), blocked);
-        let why = |job| reasons.why(job, 1, &now());
+        let why = |job| reasons.why(job, (1, 0), &now());
         assert_eq!(why(one).word, "JobHeldUser");
         assert_eq!(why(one).sentence, "is held; `downbeat release 1` lets it go");
         assert_eq!(why(two).word, "Dependency");
@@ -251,7 +296,7 @@ mod tests {
         let endless = Waiting { request: 366 * 86_400 * SECOND_US, ..waiting(1, 4) };
         let second = Waiting { request: 366 * 86_400 * SECOND_US, ..waiting(2, 4) };
         let reasons = reasons(vec![endless, second], BTreeMap::new());
-        let why = reasons.why(JobId(2), 4, &now());
+        let why = reasons.why(JobId(2), (4, 0), &now());
         assert_eq!(why.start, None);
         assert_eq!(why.basis.as_deref(), Some("a job that it waits for has no time limit"));
     }

@@ -14,7 +14,7 @@ use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 
 use crate::kernel::job::StateWord;
 use crate::kernel::time::SECOND_US;
@@ -84,6 +84,15 @@ impl Metrics {
         registry.register("cpus_total", "CPUs configured", gauge(now.total_cpus.into()));
         registry.register("cpus_used", "CPUs held by jobs", gauge(now.used_cpus.into()));
         registry.register("cpus_available", "CPUs free", gauge(now.available_cpus.into()));
+        let bytes = |value: u64| gauge(i64::try_from(value).unwrap_or(i64::MAX));
+        let used = bytes(now.used_memory);
+        registry.register_with_unit("memory_used", "Memory held by jobs", Unit::Bytes, used);
+        // Where memory is not counted there is no total.
+        if let (Some(total), Some(free)) = (now.total_memory, now.available_memory) {
+            let (total, free) = (bytes(total), bytes(free));
+            registry.register_with_unit("memory_total", "Memory to hand out", Unit::Bytes, total);
+            registry.register_with_unit("memory_available", "Memory free", Unit::Bytes, free);
+        }
         registry.register(
             "allocations",
             "Allocations since this server started",

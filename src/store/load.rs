@@ -46,6 +46,7 @@ pub struct Loaded {
 struct OpenJob {
     id: i64,
     cpus: i32,
+    memory_bytes: Option<i64>,
     time_limit_s: Option<i64>,
     priority: i64,
     attempt: i32,
@@ -157,6 +158,7 @@ fn queued(row: &OpenJob) -> Queued {
     Queued {
         id: JobId(row.id),
         cpus: row.cpus as u32,
+        memory: row.memory_bytes.and_then(|m| u64::try_from(m).ok()).unwrap_or(0),
         limit_s: row.time_limit_s.and_then(|s| u32::try_from(s).ok()),
         priority: row.priority,
         attempts: row.attempt as u32,

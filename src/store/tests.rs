@@ -26,6 +26,7 @@ use super::load::load;
 use super::read::{self, JobFilter};
 use super::write::{CommitError, Writer};
 use crate::kernel::change::{Change, Effect, IdempotencyKey, Step};
+use crate::kernel::check;
 use crate::kernel::eligible::Elsewhere;
 use crate::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, EventId, JobId};
 use crate::kernel::job::{ExitCode, JobRequest, JobSpec, Site, StateWord, Usage};
@@ -43,13 +44,7 @@ struct World {
 }
 
 fn site() -> Site {
-    Site {
-        total_cpus: 4,
-        default_limit_s: None,
-        max_limit_s: None,
-        kill_grace_s: 30,
-        output_roots: Vec::new(),
-    }
+    Site { total_cpus: 4, kill_grace_s: 30, output_roots: Vec::new(), ..Site::default() }
 }
 
 fn boot(writer: &mut Writer) -> (Kernel, Outbox<()>) {
@@ -135,6 +130,7 @@ fn exited() -> Fact {
         handle: Some(HANDLE),
         end_time: Time(4),
         usage: Usage { user_us: 5, system_us: 6, max_rss_bytes: 7 },
+        out_of_memory: None,
     })
 }
 
@@ -179,6 +175,24 @@ fn what_lives_is_taken_up_by_the_next_server() {
     assert_eq!(kernel.ledger().used(), 1);
     assert!(kernel.queue().get(waiting).is_some());
     assert_eq!(kernel.next_ids().0, JobId(waiting.0 + 1), "ids go on, also of ended jobs");
+}
+
+#[test]
+fn the_memory_that_a_job_holds_outlives_the_server() {
+    let mut world = World::new();
+    for _ in 0..2 {
+        let request = JobRequest { memory_bytes: Some(60), ..JobRequest::new("true") };
+        let (_, step) = world.submission(request);
+        world.commit(step);
+    }
+    world.start();
+    let (kernel, _) = boot(&mut world.writer);
+    let kernel = kernel.with_memory(Some(130));
+    assert_eq!((kernel.ledger().used_memory(), kernel.ledger().free_memory()), (120, Some(10)));
+    assert_eq!(check::all(&kernel), Ok(()));
+    let (kernel, _) = boot(&mut world.writer);
+    let kernel = kernel.with_memory(Some(100));
+    assert_eq!(kernel.snapshot().available_memory, Some(0), "less is configured than is held");
 }
 
 #[test]

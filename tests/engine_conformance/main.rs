@@ -8,6 +8,7 @@
 //! *Not here*: small parts of the local engine (tests beside their code).
 #![allow(clippy::unwrap_used)]
 
+mod memory;
 mod prepared;
 mod supervisors;
 
@@ -93,6 +94,7 @@ impl<E: Engine> Stage<E> {
             kill_grace_s: 20,
             cpus: vec![CpuId(0)],
             pin: false,
+            memory_bytes: None,
         }
     }
 
@@ -216,7 +218,7 @@ async fn codes_are_true<E: Common>(stage: &Stage<E>) {
     for code in [0, 3] {
         let record = stage.end(&stage.order(stage.engine.script(Does::Exits(code)))).await;
         assert_eq!((record.exit_code, record.stop), (exited(code), None), "{record:?}");
-        assert_eq!((record.version, record.launch_error), (1, None));
+        assert_eq!((record.version, record.launch_error), (2, None));
         let handle = record.handle.unwrap();
         assert!(handle.pid > 1 && record.end_time >= handle.start_time);
     }
@@ -291,13 +293,16 @@ every_engine! {
 
 // ---- the local engine ----------------------------------------------------------------------
 
-fn engine_in(home: &Path) -> LocalEngine {
-    let config = LocalConfig {
+fn config_in(home: &Path) -> LocalConfig {
+    LocalConfig {
         program: env!("CARGO_BIN_EXE_downbeat").into(),
         soft_nofile: Some(500),
         ..LocalConfig::new(home.join("data"))
-    };
-    LocalEngine::start(config).unwrap()
+    }
+}
+
+fn engine_in(home: &Path) -> LocalEngine {
+    LocalEngine::start(config_in(home)).unwrap()
 }
 
 fn local() -> Stage<LocalEngine> {

@@ -106,13 +106,8 @@ fn spec(n: usize, width: u32, cpus: u32) -> Arc<JobSpec> {
     let mut request = JobRequest::new("true");
     request.name = Some(format!("job {n}"));
     request.cpus = CpusAsked::Count(i64::from(width));
-    let site = Site {
-        total_cpus: cpus,
-        default_limit_s: None,
-        max_limit_s: None,
-        kill_grace_s: 30,
-        output_roots: Vec::new(),
-    };
+    let site =
+        Site { total_cpus: cpus, kill_grace_s: 30, output_roots: Vec::new(), ..Site::default() };
     Arc::new(JobSpec::try_from((request, &site)).unwrap())
 }
 

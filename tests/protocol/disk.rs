@@ -146,6 +146,7 @@ impl Disk {
                 let queued = Queued {
                     id: event.job,
                     cpus: spec.cpus,
+                    memory: spec.memory_bytes.map_or(0, i64::unsigned_abs),
                     limit_s: spec.limit_s,
                     priority: spec.priority,
                     attempts: 0,

@@ -221,5 +221,15 @@ fn record(
     end_time: Time,
 ) -> ExitRecord {
     let usage = Usage::default();
-    ExitRecord { version: 1, exit_code, stop, launch_error: None, handle, end_time, usage }
+    let out_of_memory = None;
+    ExitRecord {
+        version: 2,
+        exit_code,
+        stop,
+        launch_error: None,
+        handle,
+        end_time,
+        usage,
+        out_of_memory,
+    }
 }

@@ -152,6 +152,7 @@ fn never_ran(now: Time) -> Exit {
         handle: None,
         end_time: now,
         usage: Usage::default(),
+        out_of_memory: None,
     }
 }
 
@@ -164,6 +165,7 @@ fn end_of(record: ExitRecord) -> News {
             handle: record.handle,
             end_time: record.end_time,
             usage: record.usage,
+            out_of_memory: record.out_of_memory,
         }),
     }
 }

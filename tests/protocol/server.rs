@@ -120,10 +120,14 @@ impl Clone for Server {
     }
 }
 
+/// Memory of the machine, bytes: as small as amounts need to be.
+pub const MEMORY: u64 = 10;
+
 fn kernel(cpus: u32, boot_id: &str, memory: Memory) -> Kernel {
     let reign = Reign { boot_id: boot_id.into(), nonce: "nonce".into() };
     let kernel = Kernel::load((0..cpus).map(CpuId), reign, memory);
-    kernel.unwrap_or_else(|refused| panic!("the disk cannot be loaded: {refused}"))
+    let kernel = kernel.unwrap_or_else(|refused| panic!("the disk cannot be loaded: {refused}"));
+    kernel.with_memory(Some(MEMORY))
 }
 
 /// All that a kernel holds.

@@ -21,7 +21,7 @@ use super::protocol::disk::{Disk, Luck, Told};
 use super::protocol::engine::{Engine, Tree};
 use super::protocol::executor::Circumstances;
 use super::protocol::judge;
-use super::protocol::server::{Edge, Flight, Reply, Server, Submission};
+use super::protocol::server::{Edge, Flight, MEMORY, Reply, Server, Submission};
 
 pub const CPUS: u32 = 4;
 /// Beyond so many waiting jobs nothing is submitted: a longer queue shows nothing new.
@@ -58,13 +58,7 @@ pub struct World {
 }
 
 fn site() -> Site {
-    Site {
-        total_cpus: CPUS,
-        default_limit_s: None,
-        max_limit_s: None,
-        kill_grace_s: 30,
-        output_roots: Vec::new(),
-    }
+    Site { total_cpus: CPUS, kill_grace_s: 30, output_roots: Vec::new(), ..Site::default() }
 }
 
 impl World {
@@ -149,6 +143,9 @@ impl World {
         request.priority = self.rng.i64(0..3);
         if self.rng.bool() {
             request.limit = LimitAsked::Seconds(self.rng.i64(1..600));
+        }
+        if self.rng.bool() {
+            request.memory_bytes = Some(self.rng.i64(1..=MEMORY as i64));
         }
         Arc::new(JobSpec::try_from((request, &site())).unwrap())
     }

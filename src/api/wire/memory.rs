@@ -1,6 +1,7 @@
 //! *Purpose*: sizes of memory as people write them.
 //!
-//! *Owns*: [`parse`], [`parse_value`], [`parse_mib`].
+//! *Owns*: [`parse`], [`parse_value`], [`parse_mib`], [`format`],
+//! [`shown`].
 //!
 //! *Promises*: units are binary, as Slurm means them (`1G` is 1,073,741,824 bytes); a bare
 //! number is bytes in a body and MiB in a `#SBATCH` line.
@@ -11,6 +12,7 @@ use parse_size::Config;
 use serde_json::Value;
 
 use super::time_limit::shorten;
+pub use crate::kernel::memory::shown;
 
 /// One MiB in bytes.
 pub const MIB: u64 = 1024 * 1024;
@@ -43,6 +45,16 @@ pub fn parse(text: &str) -> Result<i64, String> {
 /// A sentence for the person who wrote it.
 pub fn parse_mib(text: &str) -> Result<i64, String> {
     with_default_unit(text, MIB)
+}
+
+/// An amount as [`parse`] reads it, in the largest unit that it is a whole number of.
+#[must_use]
+pub fn format(bytes: u64) -> String {
+    let units = [(40, "T"), (30, "G"), (20, "M"), (10, "K")];
+    match units.into_iter().find(|(bits, _)| bytes > 0 && bytes.is_multiple_of(1 << bits)) {
+        Some((bits, unit)) => format!("{}{unit}", bytes >> bits),
+        None => bytes.to_string(),
+    }
 }
 
 fn with_default_unit(text: &str, unit: u64) -> Result<i64, String> {
@@ -81,6 +93,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_written_is_read_again(bytes in 0..i64::MAX, bits in 0..62_u32) {
+            let bytes = bytes >> bits << (bits / 2);
+            prop_assert_eq!(parse(&format(bytes.unsigned_abs())), Ok(bytes));
+        }
+
         #[test]
         fn any_text_is_answered(text in ".{0,30}") {
             let _ = parse(&text);

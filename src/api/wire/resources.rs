@@ -1,4 +1,4 @@
-//! *Purpose*: CPUs and who holds them, as JSON.
+//! *Purpose*: CPUs and who holds them, memory and how much is held, as JSON.
 //!
 //! *Owns*: [`Resources`], [`Cpu`], [`AllocationRow`].
 //!
@@ -27,6 +27,18 @@ pub struct Resources {
     /// Used CPUs in percent.
     #[schema(example = 50.0)]
     pub utilization: f64,
+    /// Bytes of memory to hand out; null where memory is not counted.
+    #[serde(default)]
+    #[schema(example = 17_179_869_184_u64)]
+    pub total_memory_bytes: Option<u64>,
+    /// Bytes of memory that jobs hold.
+    #[serde(default)]
+    #[schema(example = 4_294_967_296_u64)]
+    pub used_memory_bytes: u64,
+    /// Bytes of memory that are free; null where memory is not counted.
+    #[serde(default)]
+    #[schema(example = 12_884_901_888_u64)]
+    pub available_memory_bytes: Option<u64>,
     /// Each CPU and its holder.
     pub cpus: Vec<Cpu>,
     /// CPUs that are not handed out because an audit doubts that they are free; normally none.

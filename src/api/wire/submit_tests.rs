@@ -15,13 +15,7 @@ use super::*;
 use crate::kernel::job::Site;
 
 fn site() -> Site {
-    Site {
-        total_cpus: 8,
-        default_limit_s: None,
-        max_limit_s: None,
-        kill_grace_s: 30,
-        output_roots: vec![],
-    }
+    Site { total_cpus: 8, kill_grace_s: 30, output_roots: vec![], ..Site::default() }
 }
 
 fn read(body: Value) -> Submission {

@@ -98,6 +98,7 @@ mod tests {
             max_limit_s: Some(3_600),
             kill_grace_s: 30,
             output_roots: vec![],
+            memory: crate::kernel::job::SiteMemory::default(),
         }
     }
 

@@ -20,6 +20,7 @@ use rustix::pipe::PipeFlags;
 use rustix::thread::CpuSet;
 
 use super::mail;
+use super::memory::Means;
 use super::supervisor::{self, Station};
 use super::sys;
 use crate::kernel::job::ExitCode;
@@ -39,6 +40,8 @@ pub struct Outfit {
     pub soft_nofile: Option<u64>,
     /// See [`Station::oom_score`].
     pub oom_score: Option<String>,
+    /// What keeps jobs below their memory.
+    pub memory: Means,
     /// The pipe of all supervisors; what they say does not come by here.
     pub report: OwnedFd,
 }
@@ -144,6 +147,7 @@ impl Crew {
             soft_nofile: outfit.soft_nofile,
             all_cpus: outfit.all_cpus,
             oom_score: outfit.oom_score.clone(),
+            memory: outfit.memory.clone(),
         };
         // The parent's copy of the station goes with this closure.
         let pid = sys::fork(move || supervisor::run(&station))?;

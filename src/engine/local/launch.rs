@@ -20,7 +20,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::thread::CpuSet;
 
 use super::spool::{Folder, OrderFile};
-use super::sys;
+use super::sys::{self, NotSpawned, Within};
 use crate::engine::{Order, StreamFile};
 use crate::kernel::ids::CpuId;
 
@@ -91,11 +91,11 @@ impl<'a> Prepared<'a> {
         Ok(Prepared { order, data_dir, program, arguments, environment })
     }
 
-    /// Starts the script; answers its pid.
+    /// Starts the script, within bounds if there are any; answers its pid.
     ///
     /// # Errors
     /// Why not.
-    pub fn start(self) -> Result<i32, Failure> {
+    pub fn start(self, within: Option<Within<'_>>) -> Result<i32, Failure> {
         let Prepared { order, data_dir, program, arguments, environment } = self;
         let directory = &order.working_directory;
         let is_own = order.own_folder.as_ref().is_some_and(|own| directory.starts_with(own));
@@ -116,8 +116,18 @@ impl<'a> Prepared<'a> {
             .transpose()?;
         let stderr = separate.as_ref().unwrap_or(&stdout);
         let Some(path) = arguments.first() else { return Err("no program".to_owned().into()) };
-        sys::spawn(path, &arguments, &environment, stdout.as_fd(), stderr.as_fd())
-            .map_err(|e| spawn_sentence(program, &e).into())
+        let (stdout, stderr) = (stdout.as_fd(), stderr.as_fd());
+        let spawned = match within {
+            None => sys::spawn(path, &arguments, &environment, stdout, stderr)
+                .map_err(NotSpawned::Program),
+            Some(within) => {
+                sys::spawn_within(within, path, &arguments, &environment, stdout, stderr)
+            }
+        };
+        spawned.map_err(|e| match e {
+            NotSpawned::Program(e) => spawn_sentence(program, &e).into(),
+            NotSpawned::Within(e) => format!("its memory cannot be limited: {}", why(&e)).into(),
+        })
     }
 }
 

@@ -21,6 +21,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, So
 use rustix::process::Signal;
 
 use super::mail::{self, DATAGRAM_BYTES_MAX};
+use super::memory::Means;
 use super::proc;
 use super::report::Report;
 use super::stepd::{self, NOFILE_WORD};
@@ -49,6 +50,8 @@ pub struct Recipe {
     pub data_dir: PathBuf,
     /// The soft limit of open files for scripts.
     pub soft_nofile: Option<u64>,
+    /// What keeps jobs below their memory.
+    pub memory: Means,
     /// The pipe of all supervisors, where they write; the same for every daemon.
     pub report_out: OwnedFd,
 }
@@ -262,7 +265,7 @@ impl Link {
 
     fn await_ready(&self, socket: &OwnedFd) -> io::Result<()> {
         let soft = self.recipe.soft_nofile.map(|soft| soft.to_string()).unwrap_or_default();
-        let greeting = format!("{NOFILE_WORD}{soft}");
+        let greeting = format!("{NOFILE_WORD}{soft}\n{}", self.recipe.memory.line());
         // One that is gone already is heard of below.
         let _sent = rustix::net::send(socket, greeting.as_bytes(), SendFlags::NOSIGNAL);
         set_socket_timeout(socket, Timeout::Send, Some(SEND_BOUND))?;

@@ -20,6 +20,7 @@ mod errands;
 mod launch;
 mod link;
 mod mail;
+mod memory;
 mod pool;
 pub mod proc;
 mod remains;
@@ -36,7 +37,7 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -49,10 +50,11 @@ use tokio::sync::oneshot;
 
 use self::errands::Errands;
 use self::link::{Link, Recipe};
+use self::memory::Means;
 use self::pool::Pool;
 use self::proc::Identity;
 use self::remains::Traceless;
-use self::spool::{End, FREE_PREFIX, Folder, State};
+use self::spool::{End, Folder, State};
 use self::watch::{Attempts, Entry, held};
 use super::{Control, Engine, EngineError, Key, Later, Order, Sighting};
 use crate::fault;
@@ -71,6 +73,8 @@ pub struct LocalConfig {
     /// The soft limit of open files that scripts shall have: the one the server was started
     /// with, before it raised its own. `None` leaves it alone.
     pub soft_nofile: Option<u64>,
+    /// Whether control groups are used where they can be.
+    pub control_groups: bool,
 }
 
 impl LocalConfig {
@@ -78,7 +82,7 @@ impl LocalConfig {
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> LocalConfig {
         let program = PathBuf::from("/proc/self/exe");
-        LocalConfig { data_dir: data_dir.into(), program, soft_nofile: None }
+        LocalConfig { data_dir: data_dir.into(), program, soft_nofile: None, control_groups: true }
     }
 }
 
@@ -104,6 +108,9 @@ struct Inner {
     link: Arc<Link>,
     pool: Pool,
     errands: Arc<Errands>,
+    memory: Means,
+    /// The same for people.
+    memory_says: String,
     /// The pipe of all supervisors, until somebody hears it.
     reports: Mutex<Option<OwnedFd>>,
 }
@@ -129,16 +136,32 @@ impl LocalEngine {
         let attempts = Arc::new(Attempts::default());
         let (reports, report_out) = report::pipe().map_err(EngineError::Daemon)?;
         let reports = Mutex::new(Some(reports));
+        let (memory, memory_says) = match config.control_groups {
+            true => Means::find(),
+            false => Means::without_groups("none are wanted"),
+        };
+        memory.sweep(|name| spool.join(name).exists());
         let recipe = Recipe {
             program: config.program,
             data_dir: data_dir.clone(),
             soft_nofile: config.soft_nofile,
+            memory: memory.clone(),
             report_out,
         };
         let link = Link::start(recipe, Arc::clone(&attempts)).map_err(EngineError::Daemon)?;
         let pool = Pool::new(&data_dir);
         let errands = Arc::default();
-        let inner = Inner { data_dir, boot_id, attempts, link, pool, errands, reports };
+        let inner = Inner {
+            data_dir,
+            boot_id,
+            attempts,
+            link,
+            pool,
+            errands,
+            memory,
+            memory_says,
+            reports,
+        };
         Ok(LocalEngine { inner: Arc::new(inner) })
     }
 
@@ -359,7 +382,15 @@ impl Inner {
         }
         let state = self.state(&name)?;
         let them = remains::of_lost(&name, &state, self.link.daemon());
-        them.and_then(|them| remains::kill(&them)).map_err(|e| folder.error("state", e))
+        let seen =
+            them.and_then(|them| remains::kill(&them)).map_err(|e| folder.error("state", e))?;
+        if seen == 0
+            && let Some(group) = state.group.filter(|group| group.ends_with(&name))
+            && let Err(e) = memory::remove(&group)
+        {
+            log::warn!("The control group {} is left behind: {e}", group.display());
+        }
+        Ok(seen)
     }
 
     fn processes(&self, key: &Key) -> Result<Vec<i32>, EngineError> {
@@ -524,7 +555,7 @@ impl Engine for LocalEngine {
     }
 
     fn known(&self) -> Later<'_, Result<Vec<String>, EngineError>> {
-        self.aside(|inner| known(&inner.data_dir.join("spool")))
+        self.aside(|inner| spool::known(&inner.data_dir.join("spool")))
     }
 
     fn processes<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Vec<i32>, EngineError>> {
@@ -533,6 +564,10 @@ impl Engine for LocalEngine {
     }
 
     fn isolation(&self) -> BTreeMap<String, String> {
+        let groups = match self.inner.memory {
+            Means::Groups(..) => "one for each job that asks for memory",
+            Means::DataLimit => "not used",
+        };
         let says = [
             ("cpus", "scripts are pinned to their CPUs where the machine has these CPUs"),
             (
@@ -545,27 +580,9 @@ impl Engine for LocalEngine {
                  that left its session and emptied its environment can escape if the step \
                  daemon was killed as well",
             ),
-            ("cgroups", "not used"),
-            ("memory", "recorded and shown, not enforced"),
+            ("cgroups", groups),
+            ("memory", &self.inner.memory_says),
         ];
         says.into_iter().map(|(name, says)| (name.to_owned(), says.to_owned())).collect()
     }
-}
-
-fn known(spool: &Path) -> Result<Vec<String>, EngineError> {
-    let error = |source| EngineError::Spool { path: spool.to_owned(), source };
-    let mut names = Vec::new();
-    let entries = match fs::read_dir(spool) {
-        Ok(entries) => entries,
-        // Deleted under us; the next launch makes it again.
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(names),
-        Err(e) => return Err(error(e)),
-    };
-    for entry in entries {
-        let name = entry.map_err(error)?.file_name().to_string_lossy().into_owned();
-        if !name.starts_with(FREE_PREFIX) {
-            names.push(name);
-        }
-    }
-    Ok(names)
 }

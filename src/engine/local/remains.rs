@@ -19,6 +19,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::Signal;
 
 use super::launch::KEY_VARIABLE;
+use super::memory;
 use super::proc::{self, Identity, Stat};
 use super::spool::State;
 use super::stepd;
@@ -53,6 +54,7 @@ pub fn of_lost(name: &str, state: &State, daemon: Option<i32>) -> io::Result<Vec
     let entry = format!("{KEY_VARIABLE}={name}");
     let session = state.supervisor.filter(|s| number_is_still_theirs(*s, &everybody));
     let group = state.script.filter(|s| number_is_still_theirs(*s, &everybody));
+    let members = state.group.as_deref().map(memory::members).unwrap_or_default();
     // A child of the step daemon is a supervisor, which runs the daemon's program, or an orphan.
     // If the daemon dies while we look, nobody counts as an orphan: better to look again than to
     // kill the supervisor of another job.
@@ -61,6 +63,7 @@ pub fn of_lost(name: &str, state: &State, daemon: Option<i32>) -> io::Result<Vec
         let later = |than: Identity| seen.identity.ticks >= than.ticks;
         session.is_some_and(|s| seen.session == s.pid && later(s))
             || group.is_some_and(|g| seen.group == g.pid && later(g))
+            || members.contains(&pid)
             || daemon.is_some_and(|d| seen.parent == d && proc::run_different_programs(pid, d))
     };
     let ours = |pid: i32| pid == me || Some(pid) == daemon;

@@ -26,8 +26,9 @@ use crate::kernel::time::Time;
 
 /// Version of `order`; a supervisor refuses one that it does not know.
 pub const ORDER_VERSION: u32 = 1;
-/// Version of the exit record.
-pub const EXIT_VERSION: u32 = 1;
+/// Version of the exit record. Version 1 did not know what ran out of memory; each reads the
+/// other's.
+pub const EXIT_VERSION: u32 = 2;
 
 /// How the names of folders begin that belong to no attempt (see `pool`).
 pub const FREE_PREFIX: &str = "free.";
@@ -84,6 +85,8 @@ pub struct State {
     pub start_time: Time,
     /// Why it is being stopped.
     pub stopping: Option<Stop>,
+    /// Its control group, from before that is made.
+    pub group: Option<PathBuf>,
 }
 
 impl State {
@@ -103,6 +106,12 @@ impl State {
     #[must_use]
     pub fn script_line(who: Identity, start_time: Time) -> String {
         format!("script {} {} {}\n", who.pid, who.ticks, start_time.0)
+    }
+
+    /// The line of a control group.
+    #[must_use]
+    pub fn group_line(group: &Path) -> String {
+        format!("group {}\n", group.display())
     }
 
     /// The line of a stop.
@@ -132,6 +141,7 @@ impl State {
                     state.script = who(pid, ticks);
                     state.start_time = Time(start.parse().unwrap_or_default());
                 }
+                ["group", ..] => state.group = line.strip_prefix("group ").map(PathBuf::from),
                 ["stopping", "cancelled"] => state.stopping = Some(Stop::Cancelled),
                 ["stopping", "time_limit"] => state.stopping = Some(Stop::TimeLimit),
                 _ => {}
@@ -457,6 +467,28 @@ impl Folder {
     pub fn error(&self, name: &str, source: io::Error) -> EngineError {
         EngineError::Spool { path: self.file(name), source }
     }
+}
+
+/// The names of the attempts that have a folder in this spool.
+///
+/// # Errors
+/// When the system refuses.
+pub fn known(spool: &Path) -> Result<Vec<String>, EngineError> {
+    let error = |source| EngineError::Spool { path: spool.to_owned(), source };
+    let mut names = Vec::new();
+    let entries = match fs::read_dir(spool) {
+        Ok(entries) => entries,
+        // Deleted under us; the next launch makes it again.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(names),
+        Err(e) => return Err(error(e)),
+    };
+    for entry in entries {
+        let name = entry.map_err(error)?.file_name().to_string_lossy().into_owned();
+        if !name.starts_with(FREE_PREFIX) {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 /// The program that runs a script, as Linux reads a first line `#!program argument`: at most

@@ -26,6 +26,7 @@ use rustix::net::SendFlags;
 
 use super::crew::{Crew, Outfit};
 use super::mail;
+use super::memory::Means;
 use super::proc;
 use super::report::Report;
 use super::spool::{EXIT_VERSION, Folder, State};
@@ -39,7 +40,7 @@ use crate::kernel::job::Usage;
 /// A log that has grown beyond this is begun anew: it is for the last accident.
 const LOG_BYTES_MAX: u64 = 1024 * 1024;
 /// First word of the server's first message; then the soft limit of open files for scripts, or
-/// nothing.
+/// nothing; in a second line what keeps jobs below their memory.
 pub const NOFILE_WORD: &str = "nofile ";
 
 /// The whole life of a step daemon. `data_dir` is absolute; standard input is the server's
@@ -65,7 +66,7 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
     let _ = rustix::process::setsid();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     std::env::set_current_dir("/")?;
-    let Some(soft_nofile) = greeting(&socket)? else { return Ok(()) };
+    let Some((soft_nofile, memory)) = greeting(&socket)? else { return Ok(()) };
     let boot_id = proc::boot_id()?;
     let _lock = take_lock(data_dir, &boot_id)?;
     fault::point(fault::DAEMON_LOCKED);
@@ -76,11 +77,15 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
         all_cpus: rustix::thread::sched_getaffinity(None)?,
         soft_nofile,
         oom_score: supervisor::oom_score_if_it_may_be_lowered(),
+        memory: memory.clone(),
         report,
     })?;
     let ended = sys::child_signals()?;
     let mut daemon = Daemon { data_dir: data_dir.to_owned(), socket, ended, crew };
-    if daemon.send(Report::Ready.line().as_bytes()) { daemon.attend(log) } else { Ok(()) }
+    let served =
+        if daemon.send(Report::Ready.line().as_bytes()) { daemon.attend(log) } else { Ok(()) };
+    memory.leave();
+    served
 }
 
 /// Learns what libraries learn at first use, once here instead of in every supervisor: asking
@@ -90,12 +95,15 @@ fn warm_up() {
     let _ = std::arch::is_x86_feature_detected!("avx2");
 }
 
-/// The server's first word: the soft limit of open files for scripts, if it names one. `None` when
-/// it has gone without a word.
-fn greeting(socket: &OwnedFd) -> io::Result<Option<Option<u64>>> {
+/// The server's first word: the soft limit of open files for scripts, if it names one, and what
+/// keeps jobs below their memory. `None` when it has gone without a word.
+fn greeting(socket: &OwnedFd) -> io::Result<Option<(Option<u64>, Means)>> {
     let said = rustix::io::retry_on_intr(|| mail::receive(socket))?;
-    let soft = said.as_ref().and_then(|(text, _)| text.strip_prefix(NOFILE_WORD));
-    Ok(soft.map(|soft| soft.parse().ok()))
+    let said = said.as_ref().and_then(|(text, _)| text.strip_prefix(NOFILE_WORD));
+    Ok(said.map(|said| {
+        let (soft, memory) = said.split_once('\n').unwrap_or((said, ""));
+        (soft.parse().ok(), Means::parse(memory))
+    }))
 }
 
 /// Waits for the lock and writes who holds it, so that a server can end one that hangs.
@@ -221,6 +229,7 @@ impl Daemon {
                     handle: None,
                     end_time: clock::now(),
                     usage: Usage::default(),
+                    out_of_memory: None,
                 };
                 folder.write_exit(&record).map_err(io::Error::other)?;
                 self.send(Report::Ended(name.to_owned()).line().as_bytes());

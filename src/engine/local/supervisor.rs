@@ -15,8 +15,8 @@
 //! (tables of memory, a session, its end and its reaping) costs about as much as a short script.
 
 use std::fs::File;
-use std::io::Write;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,10 +28,11 @@ use rustix::thread::CpuSet;
 use super::launch;
 use super::launch::Prepared;
 use super::mail;
+use super::memory::{Group, Means};
 use super::proc::{self, Identity};
 use super::report::Report;
 use super::spool::{EXIT_VERSION, Folder, OrderFile, State};
-use super::sys;
+use super::sys::{self, Within};
 use super::vigil::Vigil;
 use crate::clock;
 use crate::engine::{ExitRecord, Handle, Stop};
@@ -76,6 +77,8 @@ pub struct Station {
     pub all_cpus: CpuSet,
     /// What the out-of-memory killer thinks of the step daemon, if it may be told otherwise.
     pub oom_score: Option<String>,
+    /// What keeps jobs below their memory.
+    pub memory: Means,
 }
 
 /// One attempt, while a supervisor serves it.
@@ -89,6 +92,8 @@ pub struct Post<'a> {
     pub state: File,
     /// A byte in it is the word to start; its end is the word that nobody will give it.
     pub word: OwnedFd,
+    /// The attempt's control group, once it has one.
+    pub group: Option<Group>,
     /// What `state` did not take yet.
     pub owed: Vec<u8>,
     /// What a script would inherit.
@@ -145,6 +150,7 @@ pub fn run(station: &Station) -> i32 {
             folder,
             state,
             word,
+            group: None,
             owed: Vec::new(),
             condition: &mut condition,
         };
@@ -196,6 +202,10 @@ fn serve(mut post: Post<'_>) -> Served {
     let record = attempt(&mut post).unwrap_or_else(|sentence| {
         Some(ExitRecord { launch_error: Some(sentence), ..no_script() })
     });
+    if let Some(group) = post.group.take() {
+        // Nobody of ours is in it. If somebody else is, a server removes it when he has gone.
+        let _empty_if_removed = group.remove();
+    }
     let Some(record) = record else {
         withdraw(&post);
         return Served::Told;
@@ -261,12 +271,13 @@ fn start_at_the_word(post: &mut Post<'_>, file: &OrderFile) -> Result<Start, Str
         return Ok(Start::Cancelled);
     }
     fault::point(fault::LAUNCH_BEFORE_SPAWN);
+    let bounds = bounds(post, file)?;
     loop {
         let prepared = match ahead.take() {
             Some(prepared) => Ok(prepared),
             None => Prepared::make(file, &post.folder, &post.name),
         };
-        match prepared.and_then(Prepared::start) {
+        match prepared.and_then(|prepared| prepared.start(bounds.as_ref().map(Bounds::within))) {
             Ok(pid) => {
                 let start_time = clock::now();
                 fault::point(fault::LAUNCH_SPAWNED);
@@ -284,6 +295,38 @@ fn start_at_the_word(post: &mut Post<'_>, file: &OrderFile) -> Result<Start, Str
     }
 }
 
+/// What the script is kept within.
+enum Bounds {
+    /// The way into its group.
+    Group(OwnedFd),
+    /// Bytes of data for each process.
+    Data(u64),
+}
+
+impl Bounds {
+    fn within(&self) -> Within<'_> {
+        match self {
+            Bounds::Group(door) => Within::Group(door.as_fd()),
+            Bounds::Data(bytes) => Within::Data(*bytes),
+        }
+    }
+}
+
+/// Makes the bounds of a job that asks for memory. Where groups worked when the server started, a
+/// job does not run without one.
+fn bounds(post: &mut Post<'_>, file: &OrderFile) -> Result<Option<Bounds>, String> {
+    let Some(bytes) = file.order.memory_bytes else { return Ok(None) };
+    let Means::Groups(version, base) = &post.station.memory else {
+        return Ok(Some(Bounds::Data(bytes)));
+    };
+    // Noted first: whatever becomes of us, somebody knows what to remove.
+    note(post, &State::group_line(&Group::path(base, &post.name)));
+    let unmade = |e: io::Error| format!("its memory cannot be limited: {}: {e}", base.display());
+    let group = Group::make(*version, base, &post.name, bytes).map_err(unmade)?;
+    let door = post.group.insert(group).door().map_err(unmade)?;
+    Ok(Some(Bounds::Group(door)))
+}
+
 /// The record of an attempt without a script.
 fn no_script() -> ExitRecord {
     ExitRecord {
@@ -294,6 +337,7 @@ fn no_script() -> ExitRecord {
         handle: None,
         end_time: clock::now(),
         usage: Usage::default(),
+        out_of_memory: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! *Purpose*: the system calls that no safe crate offers.
 //!
-//! *Owns*: every `unsafe` block of the house: fork, posix_spawn, wait4 with its usage, signal
-//! masks, closing descriptors by range.
+//! *Owns*: every `unsafe` block of the house: fork, posix_spawn, fork and exec within bounds,
+//! wait4 with its usage, signal masks, closing descriptors by range.
 //!
 //! *Promises*: each function is safe to call as documented; nothing here decides anything.
 //!
@@ -103,6 +103,104 @@ pub fn spawn(
         libc::posix_spawn_file_actions_destroy(&raw mut actions);
         libc::posix_spawnattr_destroy(&raw mut attributes);
         result.map(|()| pid)
+    }
+}
+
+/// What a program is kept within from its first instruction.
+#[derive(Clone, Copy, Debug)]
+pub enum Within<'a> {
+    /// The control group whose `cgroup.procs` this is, open for writing.
+    Group(BorrowedFd<'a>),
+    /// So many bytes of data for each process.
+    Data(u64),
+}
+
+/// Why [`spawn_within`] started nothing.
+#[derive(Debug)]
+pub enum NotSpawned {
+    /// There is no process for it, or it cannot be kept within its bounds.
+    Within(io::Error),
+    /// The program cannot be executed.
+    Program(io::Error),
+}
+
+/// As [`spawn`], within bounds. `posix_spawn` knows neither control groups nor limits, so this is
+/// a fork whose child makes nothing but system calls: any process may call it.
+///
+/// # Errors
+/// Why not; no process is left then.
+pub fn spawn_within(
+    within: Within<'_>,
+    program: &CStr,
+    arguments: &[CString],
+    environment: &[CString],
+    stdout: BorrowedFd<'_>,
+    stderr: BorrowedFd<'_>,
+) -> Result<i32, NotSpawned> {
+    let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
+        strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let (argv, envp) = (pointers(arguments), pointers(environment));
+    let none = set_of(&[]);
+    let pipe = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
+    let (told, tell) = pipe.map_err(|e| NotSpawned::Within(e.into()))?;
+    // SAFETY: between fork and exec the child calls only functions that are async-signal-safe, on
+    // memory that was made before the fork and that nobody else has; it never returns. argv and
+    // envp end with null and outlive the call.
+    let pid = unsafe {
+        let pid = check(libc::fork()).map_err(NotSpawned::Within)?;
+        if pid == 0 {
+            let mut stage = BOUNDS;
+            let entered = match within {
+                Within::Group(door) => libc::write(door.as_raw_fd(), c"0".as_ptr().cast(), 1) == 1,
+                Within::Data(bytes) => limit_data(bytes),
+            };
+            if entered {
+                stage = PROGRAM;
+                if libc::setpgid(0, 0) == 0
+                    && libc::dup2(stdout.as_raw_fd(), 1) == 1
+                    && libc::dup2(stderr.as_raw_fd(), 2) == 2
+                    && libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut())
+                        == 0
+                {
+                    libc::execve(program.as_ptr(), argv.as_ptr(), envp.as_ptr());
+                }
+            }
+            let why = (*libc::__errno_location()).to_ne_bytes();
+            let word = [stage, why[0], why[1], why[2], why[3]];
+            libc::write(tell.as_raw_fd(), word.as_ptr().cast(), word.len());
+            libc::_exit(127);
+        }
+        pid
+    };
+    drop(tell);
+    let mut word = [0; 5];
+    let read = rustix::io::retry_on_intr(|| rustix::io::read(&told, &mut word));
+    // The end without a word: the exec closed it, or death came first, which whoever reaps sees.
+    let Ok(5) = read else { return Ok(pid) };
+    // SAFETY: it is our child, about to end or ended; its status is not asked for.
+    unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+    let [stage, why @ ..] = word;
+    let why = io::Error::from_raw_os_error(i32::from_ne_bytes(why));
+    Err(if stage == BOUNDS { NotSpawned::Within(why) } else { NotSpawned::Program(why) })
+}
+
+/// Where a child of [`spawn_within`] failed.
+const BOUNDS: u8 = 0;
+/// See [`BOUNDS`].
+const PROGRAM: u8 = 1;
+
+/// Limits the data of this process and of those it starts. Only system calls.
+fn limit_data(bytes: u64) -> bool {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is valid for writes and for reads.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_DATA, &raw mut limit) != 0 {
+            return false;
+        }
+        limit.rlim_max = limit.rlim_max.min(bytes);
+        limit.rlim_cur = limit.rlim_max;
+        libc::setrlimit(libc::RLIMIT_DATA, &raw const limit) == 0
     }
 }
 

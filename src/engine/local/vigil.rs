@@ -58,6 +58,8 @@ pub struct Vigil<'a, 'b> {
     /// Until when the start is not told.
     untold: Option<Instant>,
     stop: Option<Stop>,
+    /// Whether memory had run out before the stop.
+    ran_out_before: bool,
     exit_code: Option<ExitCode>,
     usage: Usage,
 }
@@ -75,6 +77,7 @@ impl<'a, 'b> Vigil<'a, 'b> {
             phase: Phase::Running { limit },
             untold: started.checked_add(START_PAUSE),
             stop: None,
+            ran_out_before: false,
             exit_code: None,
             usage: Usage::default(),
         }
@@ -104,6 +107,8 @@ impl<'a, 'b> Vigil<'a, 'b> {
                 self.read_control();
             }
         }
+        let before_stop = self.stop.is_none() || self.ran_out_before;
+        let group = self.post.group.as_ref();
         ExitRecord {
             version: EXIT_VERSION,
             exit_code: self.exit_code,
@@ -112,6 +117,7 @@ impl<'a, 'b> Vigil<'a, 'b> {
             handle: Some(self.script),
             end_time: clock::now(),
             usage: self.usage,
+            out_of_memory: group.and_then(|group| group.out_of_memory(before_stop)),
         }
     }
 
@@ -204,6 +210,7 @@ impl<'a, 'b> Vigil<'a, 'b> {
         fault::point(before);
         let since = clock::monotonic();
         let kill_at = since.checked_add(seconds(grace_s)).unwrap_or(since);
+        self.ran_out_before = self.post.group.as_ref().is_some_and(|group| group.kills() > 0);
         self.stop = Some(stop);
         self.phase = Phase::Ending { since, kill_at };
         note(self.post, State::stopping_line(stop));

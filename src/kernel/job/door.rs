@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::*;
+use crate::kernel::memory::shown;
 
 impl TryFrom<(JobRequest, &Site)> for JobSpec {
     type Error = SpecRefused;
@@ -25,9 +26,7 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
         let cpus = door.cpus(request.cpus, site);
         let limit_s = door.limit(request.limit, site);
         let kill_grace_s = door.grace(request.kill_grace_s, site);
-        if request.memory_bytes.is_some_and(|m| m <= 0) {
-            door.refuse("memory", "must be at least one byte");
-        }
+        let memory_bytes = door.memory(request.memory_bytes, cpus, site.memory);
         let working_directory = door.working_directory(request.working_directory);
         let standard_output =
             door.output("standard_output", request.standard_output, &working_directory, site);
@@ -53,7 +52,7 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
             user,
             partition,
             cpus,
-            memory_bytes: request.memory_bytes,
+            memory_bytes,
             limit_s,
             priority: request.priority,
             working_directory,
@@ -132,6 +131,30 @@ impl Door {
             self.refuse("cpus", format!("{count} asked for, this server has {}", site.total_cpus));
         }
         u32::try_from(count).unwrap_or(0)
+    }
+
+    /// What it asks for, or the site's default for so many CPUs.
+    fn memory(&mut self, asked: Option<i64>, cpus: u32, site: SiteMemory) -> Option<i64> {
+        if asked.is_some_and(|bytes| bytes <= 0) {
+            self.refuse("memory", "must be at least one byte");
+            return asked;
+        }
+        let default = || Some(site.per_cpu?.saturating_mul(cpus.into()));
+        let bytes = asked.and_then(|bytes| u64::try_from(bytes).ok()).or_else(default)?;
+        if let Some(total) = site.total
+            && bytes > total
+        {
+            let (bytes, total) = (shown(bytes), shown(total));
+            let message = match site.per_cpu.filter(|_| asked.is_none()) {
+                Some(each) => format!(
+                    "{bytes} by default ({} for each CPU), this server has {total}; ask for less",
+                    shown(each)
+                ),
+                None => format!("{bytes} asked for, this server has {total}"),
+            };
+            self.refuse("memory", message);
+        }
+        i64::try_from(bytes).ok()
     }
 
     fn limit(&mut self, asked: LimitAsked, site: &Site) -> Option<u32> {

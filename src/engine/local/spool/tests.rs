@@ -28,6 +28,7 @@ pub fn order(job: i64, script: &str) -> Order {
         kill_grace_s: 5,
         cpus: Vec::new(),
         pin: false,
+        memory_bytes: None,
     }
 }
 
@@ -41,7 +42,25 @@ pub fn record() -> ExitRecord {
         handle: None,
         end_time: Time(7),
         usage: Usage::default(),
+        out_of_memory: None,
     }
+}
+
+#[test]
+fn order_and_record_of_the_version_before_memory_are_read() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("spool")).unwrap();
+    let folder = Folder::new(home.path(), "1.1.x");
+    folder.write_order(&folder.order_text(order(1, "true")).unwrap()).unwrap();
+    folder.write_exit(&record()).unwrap();
+    for (file, added) in [("order", "memory_bytes"), ("exit", "out_of_memory")] {
+        let text = fs::read_to_string(folder.file(file)).unwrap();
+        let older = text.replace(&format!(",\"{added}\":null"), "");
+        assert_ne!(text, older);
+        fs::write(folder.file(file), older).unwrap();
+    }
+    assert_eq!(folder.read_order().unwrap().order.memory_bytes, None);
+    assert_eq!(folder.read_exit().unwrap(), Some(End::Record(record())));
 }
 
 #[test]
@@ -67,6 +86,8 @@ fn a_line_of_state_counts_only_with_its_end() {
     assert_eq!((torn.supervisor, torn.script), (Some(boss), None));
     text += State::stopping_line(Stop::TimeLimit);
     assert_eq!(State::parse(&text).stopping, Some(Stop::TimeLimit));
+    text += &State::group_line(Path::new("/sys/a b/1.1.x"));
+    assert_eq!(State::parse(&text).group, Some(PathBuf::from("/sys/a b/1.1.x")));
 }
 
 #[test]

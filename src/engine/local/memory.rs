@@ -1,0 +1,481 @@
+//! *Purpose*: keeps a job that asks for memory below what it asked for.
+//!
+//! *Owns*: [`Means`] (what this machine offers), [`Group`] (a job's own control group).
+//!
+//! *Promises*: what is said to work was tried at the start of the server; a group is only made for
+//! a job that asks for memory; it is gone when its last process is; that a process was killed for
+//! want of memory is read from the group, or not said at all.
+//!
+//! *Not here*: moving a process in before its first instruction (`sys`), what follows from a kill
+//! (`kernel::transition`), who holds how much (`kernel::ledger`).
+//!
+//! **Where groups are.** Below the group that the server was started in, whose limits hold for all
+//! of them: `downbeat/<attempt>`. In version 2 a group that hands a controller on may hold no
+//! process itself, so there the server moves into `downbeat.server` beside it, which it only does
+//! where it is alone (a unit of systemd with `Delegate=yes`).
+//!
+//! **What it is not.** A wall against its own user: who may write the group's files, root or the
+//! owner of a delegated group, may write himself out of it.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::sys::{self, NotSpawned, Within};
+use crate::clock;
+use crate::kernel::memory::OutOfMemory;
+use crate::kernel::time::SECOND_US;
+
+/// The folder of all groups, in the server's own group.
+const BASE: &str = "downbeat";
+/// Where the server goes when its own group has to be empty.
+const SERVER: &str = "downbeat.server";
+/// An empty group of nobody's attempt is removed when it is older than this, seconds: between the
+/// making of a group and its first process are microseconds, also in other servers.
+const FORSAKEN_S: i64 = 60;
+/// How often the folder of all groups is made while other servers end and take it away.
+const BASE_TRIES: u32 = 8;
+/// So much is taken at a time: a use that comes as near as this has met the limit.
+const CHARGE_BYTES: u64 = 64 * 4096;
+/// Limit of the group that is made to try: any will do.
+const TRIAL_BYTES: u64 = 64 << 20;
+
+/// Which control groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// `memory.limit_in_bytes`.
+    V1,
+    /// `memory.max`.
+    V2,
+}
+
+/// What keeps jobs below their memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// A control group each, in this folder.
+    Groups(Version, PathBuf),
+    /// A limit of data for each process.
+    DataLimit,
+}
+
+impl Means {
+    /// Finds out what works here, by trying; with it the sentence for `/info`.
+    #[must_use]
+    pub fn find() -> (Means, String) {
+        let own = match fs::read_to_string("/proc/self/cgroup") {
+            Ok(text) => text,
+            Err(e) => return Means::without_groups(&format!("/proc/self/cgroup: {e}")),
+        };
+        Means::find_in(Path::new("/sys/fs/cgroup"), &own)
+    }
+
+    fn find_in(mount: &Path, membership: &str) -> (Means, String) {
+        let mut why = "the controller \"memory\" is not there".to_owned();
+        for (version, own) in places(mount, membership) {
+            match base_in(version, &own).and_then(|base| try_out(version, base)) {
+                Ok((base, swap)) => {
+                    let says = sentence(version, swap);
+                    return (Means::Groups(version, base), says);
+                }
+                Err(e) => why = e,
+            }
+        }
+        Means::without_groups(&why)
+    }
+
+    /// The other means, and the sentence for `/info`.
+    #[must_use]
+    pub fn without_groups(why: &str) -> (Means, String) {
+        let says = format!(
+            "no control group can be used here ({why}); each single process of a job that asks for \
+             memory may have so much data (RLIMIT_DATA), several may have more together, and no \
+             job ends OUT_OF_MEMORY"
+        );
+        (Means::DataLimit, says)
+    }
+
+    /// As a line for the step daemon.
+    #[must_use]
+    pub fn line(&self) -> String {
+        match self {
+            Means::Groups(Version::V1, base) => format!("v1 {}", base.display()),
+            Means::Groups(Version::V2, base) => format!("v2 {}", base.display()),
+            Means::DataLimit => "data".to_owned(),
+        }
+    }
+
+    /// Reads [`Means::line`].
+    #[must_use]
+    pub fn parse(line: &str) -> Means {
+        match line.split_once(' ') {
+            Some(("v1", base)) => Means::Groups(Version::V1, base.into()),
+            Some(("v2", base)) => Means::Groups(Version::V2, base.into()),
+            _ => Means::DataLimit,
+        }
+    }
+
+    /// Removes empty groups of attempts that nobody knows any more.
+    pub fn sweep(&self, is_known: impl Fn(&str) -> bool) {
+        let Means::Groups(_, base) = self else { return };
+        for group in fs::read_dir(base).into_iter().flatten().flatten() {
+            let Ok(about) = group.metadata() else { continue };
+            let age_s = clock::now().0 / SECOND_US - about.mtime();
+            let name = group.file_name();
+            if about.is_dir() && age_s > FORSAKEN_S && !is_known(&name.to_string_lossy()) {
+                let _busy_if_not = remove(&group.path());
+            }
+        }
+    }
+
+    /// Leaves nothing behind when no job has a group: for the step daemon, which ends after its
+    /// server whatever that died of.
+    pub fn leave(&self) {
+        if let Means::Groups(_, base) = self {
+            let _in_use_if_not = fs::remove_dir(base);
+        }
+    }
+}
+
+fn sentence(version: Version, swap: bool) -> String {
+    let (version, whole) = match version {
+        Version::V1 => ("version 1", "; the rest of it goes on"),
+        Version::V2 => ("version 2", " with all others of it"),
+    };
+    let swap = if swap { "swap included" } else { "swap cannot be limited here" };
+    format!(
+        "a job that asks for memory has a control group ({version}) that keeps all of it below \
+         that ({swap}); a process that wants more is killed{whole}, and the job ends OUT_OF_MEMORY"
+    )
+}
+
+/// The groups of this process that may have the controller, best first.
+fn places(mount: &Path, membership: &str) -> Vec<(Version, PathBuf)> {
+    let (mut v1, mut v2) = (Vec::new(), Vec::new());
+    for line in membership.lines() {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
+        // In a container the path may be one that only the machine sees; its own is the mount then.
+        let own = |mount: PathBuf| {
+            let there = mount.join(path.trim_start_matches('/'));
+            if there.exists() { there } else { mount }
+        };
+        if controllers.is_empty() {
+            let mounts = [mount.to_owned(), mount.join("unified")];
+            let mounts = mounts.into_iter().filter(|m| m.join("cgroup.controllers").exists());
+            v2.extend(mounts.map(|mount| (Version::V2, own(mount))));
+        } else if controllers.split(',').any(|c| c == "memory") && mount.join("memory").exists() {
+            v1.push((Version::V1, own(mount.join("memory"))));
+        }
+    }
+    v2.into_iter().filter(|(_, own)| has_controller(own)).chain(v1).collect()
+}
+
+fn has_controller(own: &Path) -> bool {
+    let controllers = fs::read_to_string(own.join("cgroup.controllers")).unwrap_or_default();
+    controllers.split_whitespace().any(|c| c == "memory")
+}
+
+/// The folder of all groups, ready for groups that can be limited.
+fn base_in(version: Version, own: &Path) -> Result<PathBuf, String> {
+    let named = |path: &Path, e: io::Error| format!("{}: {e}", path.display());
+    if version == Version::V1 {
+        let base = own.join(BASE);
+        return make_base(version, &base).map(|()| base.clone()).map_err(|e| named(&base, e));
+    }
+    // A server that came back may have been put where the one before it had moved to.
+    let in_leaf = own.file_name().is_some_and(|name| name == SERVER);
+    let own = own.parent().filter(|_| in_leaf).unwrap_or(own);
+    if let Err(e) = hand_on(own) {
+        if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) {
+            return Err(named(own, e));
+        }
+        let me = std::process::id().to_string();
+        let members = fs::read_to_string(own.join("cgroup.procs")).map_err(|e| named(own, e))?;
+        if members.lines().any(|pid| pid != me) {
+            return Err(format!(
+                "{} holds other processes too; start the server as a unit of systemd with \
+                 Delegate=yes, for one by `systemd-run --scope -p Delegate=yes`",
+                own.display()
+            ));
+        }
+        let leaf = own.join(SERVER);
+        make_folder(&leaf)
+            .and_then(|()| fs::write(leaf.join("cgroup.procs"), &me))
+            .and_then(|()| hand_on(own))
+            .map_err(|e| named(&leaf, e))?;
+    }
+    let base = own.join(BASE);
+    make_base(version, &base).map(|()| base.clone()).map_err(|e| named(&base, e))
+}
+
+fn make_base(version: Version, base: &Path) -> io::Result<()> {
+    make_folder(base)?;
+    if version == Version::V2 { hand_on(base) } else { Ok(()) }
+}
+
+/// Lets the groups in this one limit their memory.
+fn hand_on(group: &Path) -> io::Result<()> {
+    fs::write(group.join("cgroup.subtree_control"), "+memory")
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a group, has a process moved into it and removes it; answers whether it limits swap.
+fn try_out(version: Version, base: PathBuf) -> Result<(PathBuf, bool), String> {
+    // One process may try twice at a time.
+    static TRIALS: AtomicU32 = AtomicU32::new(0);
+    let n = TRIALS.fetch_add(1, Ordering::Relaxed);
+    let name = format!("trial.{}.{n}", std::process::id());
+    let tried = Group::make(version, &base, &name, TRIAL_BYTES).and_then(|group| {
+        let swap = group.limits_swap();
+        let entered = group.door().and_then(|door| {
+            // There is no such program, so whoever gets that far has been moved.
+            let nobody = Within::Group(door.as_fd());
+            match sys::spawn_within(nobody, c"", &[], &[], door.as_fd(), door.as_fd()) {
+                Err(NotSpawned::Within(e)) => Err(e),
+                _ => Ok(()),
+            }
+        });
+        group.remove().and(entered).map(|()| swap)
+    });
+    match tried {
+        Ok(swap) => Ok((base, swap)),
+        Err(e) => {
+            let _in_use_if_not = fs::remove_dir(&base);
+            Err(format!("{}: {e}", base.display()))
+        }
+    }
+}
+
+/// A job's control group.
+#[derive(Debug)]
+pub struct Group {
+    version: Version,
+    path: PathBuf,
+    limit: u64,
+}
+
+impl Group {
+    /// Where the group of this attempt is.
+    #[must_use]
+    pub fn path(base: &Path, name: &str) -> PathBuf {
+        base.join(name)
+    }
+
+    /// Makes the group of this attempt, or takes the one that it has, and limits it.
+    ///
+    /// # Errors
+    /// What the system says; nothing is left then.
+    pub fn make(version: Version, base: &Path, name: &str, limit: u64) -> io::Result<Group> {
+        let group = Group { version, path: Group::path(base, name), limit };
+        let mut tries = 0;
+        while let Err(e) = make_folder(&group.path) {
+            tries += 1;
+            if e.kind() != io::ErrorKind::NotFound || tries > BASE_TRIES {
+                return Err(e);
+            }
+            // A server that ended took the folder of all groups along.
+            make_base(version, base)?;
+        }
+        match group.set_limit() {
+            Ok(()) => Ok(group),
+            Err(e) => {
+                let _gone = group.remove();
+                Err(e)
+            }
+        }
+    }
+
+    /// Where the system has no file for something (swap that is not counted), it is left out.
+    fn set_limit(&self) -> io::Result<()> {
+        let limit = self.limit.to_string();
+        let set = |file: &str, value: &str| fs::write(self.path.join(file), value);
+        match self.version {
+            Version::V1 => {
+                set("memory.limit_in_bytes", &limit)?;
+                drop(set("memory.memsw.limit_in_bytes", &limit));
+                drop(set("memory.oom_control", "0"));
+            }
+            Version::V2 => {
+                set("memory.max", &limit)?;
+                drop(set("memory.swap.max", "0"));
+                drop(set("memory.oom.group", "1"));
+            }
+        }
+        Ok(())
+    }
+
+    fn limits_swap(&self) -> bool {
+        let file = match self.version {
+            Version::V1 => "memory.memsw.limit_in_bytes",
+            Version::V2 => "memory.swap.max",
+        };
+        self.path.join(file).exists()
+    }
+
+    /// The file into which a process writes itself to enter.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn door(&self) -> io::Result<OwnedFd> {
+        let door = fs::OpenOptions::new().write(true).open(self.path.join("cgroup.procs"))?;
+        Ok(door.into())
+    }
+
+    /// How many processes were killed for want of memory so far.
+    #[must_use]
+    pub fn kills(&self) -> u64 {
+        match self.version {
+            Version::V1 => self.count("memory.oom_control", "oom_kill"),
+            Version::V2 => self.count("memory.events", "oom_kill"),
+        }
+    }
+
+    /// What became of it, if that is that memory ran out.
+    #[must_use]
+    pub fn out_of_memory(&self, before_stop: bool) -> Option<OutOfMemory> {
+        let kills = self.kills();
+        if kills == 0 {
+            return None;
+        }
+        let (at_its_limit, peak) = match self.version {
+            Version::V1 => {
+                let peak = self.number("memory.max_usage_in_bytes");
+                let with_swap = self.number("memory.memsw.max_usage_in_bytes");
+                // Refusals are counted for memory alone, and the limit with swap is met first.
+                let near = peak.max(with_swap).unwrap_or(0).saturating_add(CHARGE_BYTES);
+                (near >= self.limit || self.number("memory.failcnt").unwrap_or(0) > 0, peak)
+            }
+            Version::V2 => (self.count("memory.events", "max") > 0, self.number("memory.peak")),
+        };
+        let limit_bytes = self.limit;
+        Some(OutOfMemory { limit_bytes, peak_bytes: peak, kills, at_its_limit, before_stop })
+    }
+
+    fn number(&self, file: &str) -> Option<u64> {
+        fs::read_to_string(self.path.join(file)).ok()?.trim().parse().ok()
+    }
+
+    fn count(&self, file: &str, word: &str) -> u64 {
+        let text = fs::read_to_string(self.path.join(file)).unwrap_or_default();
+        let count = |line: &str| line.strip_prefix(word)?.strip_prefix(' ')?.trim().parse().ok();
+        text.lines().find_map(count).unwrap_or(0)
+    }
+
+    /// Removes it.
+    ///
+    /// # Errors
+    /// While a process is in it.
+    pub fn remove(&self) -> io::Result<()> {
+        remove(&self.path)
+    }
+}
+
+/// Removes a group, and those that its job made in it. One that is not there is removed.
+///
+/// # Errors
+/// While a process is in it.
+pub fn remove(group: &Path) -> io::Result<()> {
+    match fs::remove_dir(group) {
+        Ok(()) => return Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(_) => {}
+    }
+    for inner in fs::read_dir(group)?.flatten() {
+        if inner.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove(&inner.path())?;
+        }
+    }
+    fs::remove_dir(group)
+}
+
+/// The processes in a group.
+#[must_use]
+pub fn members(group: &Path) -> Vec<i32> {
+    let text = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    text.lines().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn means_survive_their_line() {
+        let groups = |version| Means::Groups(version, "/sys/fs/cgroup/a b/downbeat".into());
+        for means in [groups(Version::V1), groups(Version::V2), Means::DataLimit] {
+            assert_eq!(Means::parse(&means.line()), means);
+        }
+        assert_eq!(Means::parse(""), Means::DataLimit);
+    }
+
+    #[test]
+    fn a_group_is_looked_for_where_the_controller_is() {
+        let mount = tempfile::tempdir().unwrap();
+        let there = |path: &str| fs::create_dir_all(mount.path().join(path)).unwrap();
+        let says = |path: &str, text: &str| fs::write(mount.path().join(path), text).unwrap();
+        let found = |text: &str| places(mount.path(), text);
+        assert_eq!(found("4:memory:/x\n0::/y\n"), [], "nothing is mounted");
+        there("memory/x");
+        there("unified/y");
+        says("unified/cgroup.controllers", "hugetlb\n");
+        says("unified/y/cgroup.controllers", "hugetlb\n");
+        let v1 = |path: &str| (Version::V1, mount.path().join(path));
+        assert_eq!(found("4:memory:/x\n3:cpu:/z\n0::/y\n"), [v1("memory/x")]);
+        assert_eq!(found("4:memory:/of/the/machine\n"), [v1("memory")]);
+        says("unified/y/cgroup.controllers", "cpu memory\n");
+        let v2 = (Version::V2, mount.path().join("unified/y"));
+        assert_eq!(found("4:memory:/x\n0::/y\n"), [v2, v1("memory/x")]);
+    }
+
+    #[test]
+    fn a_kill_is_read_from_what_either_version_says() {
+        let base = tempfile::tempdir().unwrap();
+        let make = |version, name| Group::make(version, base.path(), name, 10 << 20).unwrap();
+        let (v1, v2) = (make(Version::V1, "1.1.x"), make(Version::V2, "2.1.x"));
+        let says = |group: &Group, file: &str, text: &str| {
+            fs::write(group.path.join(file), text).unwrap();
+        };
+        let with_swap = fs::read_to_string(v1.path.join("memory.memsw.limit_in_bytes"));
+        assert_eq!(with_swap.unwrap(), "10485760");
+        assert_eq!(fs::read_to_string(v2.path.join("memory.swap.max")).unwrap(), "0");
+        assert_eq!((v1.out_of_memory(true), v2.out_of_memory(true)), (None, None));
+        says(&v1, "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n");
+        says(&v1, "memory.max_usage_in_bytes", "9699328\n");
+        says(&v2, "memory.events", "low 0\nmax 0\noom 0\noom_kill 1\noom_group_kill 1\n");
+        let hit = |limits| OutOfMemory {
+            limit_bytes: 10 << 20,
+            peak_bytes: None,
+            kills: 1,
+            at_its_limit: limits,
+            before_stop: false,
+        };
+        let of_v1 = OutOfMemory { peak_bytes: Some(9_699_328), kills: 2, ..hit(false) };
+        assert_eq!(v1.out_of_memory(false), Some(of_v1), "the machine had none left");
+        says(&v1, "memory.memsw.max_usage_in_bytes", "10485760\n");
+        assert!(v1.out_of_memory(false).unwrap().at_its_limit, "with swap it met its limit");
+        assert_eq!(v2.out_of_memory(false), Some(hit(false)), "the machine had none left");
+        says(&v2, "memory.events", "low 0\nhigh 0\nmax 12\noom 1\noom_kill 1\n");
+        assert_eq!(v2.out_of_memory(false), Some(hit(true)));
+    }
+
+    #[test]
+    fn a_server_that_is_not_alone_leaves_version_2_alone() {
+        let own = tempfile::tempdir().unwrap();
+        // A folder in the file's place: it cannot be written to.
+        fs::create_dir(own.path().join("cgroup.subtree_control")).unwrap();
+        fs::write(own.path().join("cgroup.procs"), "1\n2\n").unwrap();
+        let why = base_in(Version::V2, own.path()).unwrap_err();
+        assert!(why.contains("holds other processes too") && why.contains("Delegate=yes"), "{why}");
+        assert!(!own.path().join(SERVER).exists());
+    }
+}
