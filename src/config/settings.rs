@@ -43,7 +43,7 @@ pub struct ServeArgs {
     #[arg(long, env = "DOWNBEAT_DEFAULT_MEMORY_PER_CPU", value_name = "SIZE")]
     pub default_memory_per_cpu: Option<String>,
     /// Who goes first: an order (fcfs, sjf, saf, wfp3), `+` how others are let by (none, firstfit,
-    /// easy, cons), `@` the wait after which a job goes first [default: wfp3+easy@3d]
+    /// easy, cons), `@` the wait after which a job goes first. The default is `wfp3+easy@3d`
     #[arg(long, env = "DOWNBEAT_POLICY", value_name = "POLICY")]
     pub policy: Option<String>,
     /// How often the scheduler looks without being woken [default: 5s]

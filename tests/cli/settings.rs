@@ -56,6 +56,14 @@ pub const SETTINGS: &[Setting] = &[
         assert_eq!(crate::common::sql(&file, query), "1");
     }),
     setting("cpus", "3", |s| assert_eq!(s.get("/api/v1/resources").1["total_cpus"], 3)),
+    setting("memory", "2G", |s| {
+        assert_eq!(s.get("/api/v1/resources").1["total_memory_bytes"], 2_u64 << 30);
+        assert_eq!(s.post(&json!({"script": "true", "memory": "3G"})).0, 422);
+    }),
+    setting("default-memory-per-cpu", "64M", |s| {
+        let job = s.submit(&json!({"script": "true", "cpus": 2}));
+        assert_eq!(job["memory_bytes"], 128 << 20);
+    }),
     setting("policy", "sjf+easy", |s| {
         let gate = s.dir.path().join("gate").display().to_string();
         let id = |body| s.submit(&body)["id"].as_i64().unwrap();

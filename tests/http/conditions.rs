@@ -202,8 +202,7 @@ fn a_line_is_explained() {
     let long = server.submit(&json!({"script": "true", "cpus": 2, "time_limit": "2h"}));
     let list = until("both wait for their turn", || {
         let list = server.get("/api/v1/jobs?state=PENDING&sort=id").expect(200).json();
-        let reasons: Vec<&str> =
-            list["jobs"].as_array().unwrap().iter().map(|job| reason(job)).collect();
+        let reasons: Vec<&str> = list["jobs"].as_array().unwrap().iter().map(reason).collect();
         if reasons == ["Resources", "Priority"] { Ok(list.clone()) } else { Err(list.to_string()) }
     });
     let (first, second) = (&list["jobs"][0], &list["jobs"][1]);

@@ -1,6 +1,6 @@
 //! *Purpose*: sizes of memory as people write them.
 //!
-//! *Owns*: [`parse`], [`parse_value`], [`parse_mib`], [`format`],
+//! *Owns*: [`parse`], [`parse_value`], [`parse_mib`], [`format()`],
 //! [`shown`].
 //!
 //! *Promises*: units are binary, as Slurm means them (`1G` is 1,073,741,824 bytes); a bare
