@@ -275,6 +275,12 @@ impl Inner {
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let state = folder.read_open_state(&mut file)?;
                 let sighting = alive(&state);
+                if let (Sighting::Launching, Some(supervisor)) =
+                    (&sighting, self.supervisor(&state))
+                {
+                    // A script may stop it before it has said who the script is.
+                    proc::signal(supervisor, Signal::CONT);
+                }
                 *held(&self.attempts.entry(&name).seen) = Some(state);
                 Ok(sighting)
             }
