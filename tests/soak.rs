@@ -149,7 +149,10 @@ fn a_long_mixed_load_leaves_nothing_behind() {
     };
     let third = Duration::from_secs(seconds) / 3;
     let begun = Instant::now();
-    let mut server = Server::with(&["--cpus", "4", "--retention", RETENTION]);
+    // In submit order: a client cancels its wide sleeper only after its jobs before that have ended,
+    // and by another policy the sleeper might start first and keep them waiting.
+    let server = ["--cpus", "4", "--retention", RETENTION, "--policy", "fcfs+easy"];
+    let mut server = Server::with(&server);
     let mut jobs = loaded(&server, third, 1);
     let before = at_rest(&server);
     jobs += loaded(&server, third, 100);
