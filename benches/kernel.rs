@@ -12,15 +12,16 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use downbeat::kernel::boot::Memory;
 use downbeat::kernel::change::Effect;
 use downbeat::kernel::eligible::Elsewhere;
 use downbeat::kernel::ids::{Attempt, CpuId, JobId};
 use downbeat::kernel::job::{
     CpusAsked, ExitCode, JobRequest, JobSpec, LimitAsked, Site, StateWord, Usage,
 };
-use downbeat::kernel::kernel::{Kernel, Memory, Reign};
+use downbeat::kernel::kernel::{Kernel, Reign};
 use downbeat::kernel::ledger::Ledger;
-use downbeat::kernel::policy::room::{Regions, Room};
+use downbeat::kernel::policy::room::Room;
 use downbeat::kernel::policy::scene::{Running, Scene, Waiting};
 use downbeat::kernel::policy::{Plan, Planner, Policy, plan};
 use downbeat::kernel::time::Time;
@@ -116,12 +117,9 @@ fn blocked(policy: Policy) -> Scene {
     let waiting = |n: i64| Waiting {
         job: JobId(n),
         cpus: cpus(n),
-        memory: 0,
-        regions: Regions::ALL,
         request: if n % 100 == 0 { 3_600 } else { 7_201 + n * 7_919 % 86_400 },
         submitted: n * 60 - 600_000,
-        points: 0,
-        quotas: [None, None],
+        ..Waiting::default()
     };
     let running = (0..252).map(|n| Running {
         job: JobId(-1 - n),

@@ -13,11 +13,12 @@ use std::io::Write;
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use downbeat::kernel::boot::Memory;
 use downbeat::kernel::change::{Effect, Step};
 use downbeat::kernel::eligible::Elsewhere;
 use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::kernel::job::{ExitCode, JobRequest, JobSpec, Site, Usage};
-use downbeat::kernel::kernel::{Kernel, Memory, Reign};
+use downbeat::kernel::kernel::{Kernel, Reign};
 use downbeat::kernel::outbox::Outbox;
 use downbeat::kernel::policy::Plan;
 use downbeat::kernel::time::Time;

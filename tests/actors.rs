@@ -27,11 +27,12 @@ use downbeat::actors::scheduler::SchedulerActor;
 use downbeat::actors::{self, Parts, System};
 use downbeat::engine::fake::{Asked, FakeEngine, Plan as Script};
 use downbeat::engine::{Engine, Key, Later, Order};
+use downbeat::kernel::boot::Memory;
 use downbeat::kernel::change::{Change, Queued};
 use downbeat::kernel::eligible::Elsewhere;
 use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::kernel::job::{ExitCode, JobRequest, JobSpec, Site, StateWord};
-use downbeat::kernel::kernel::{Cancelled, Kernel, Memory, Reign};
+use downbeat::kernel::kernel::{Cancelled, Kernel, Reign};
 use downbeat::kernel::mend::Findings;
 use downbeat::kernel::outbox::Commit;
 use downbeat::kernel::places::{Places, StreamFile};
@@ -446,16 +447,7 @@ fn many_wake_ups_during_a_pass_become_one() {
         for _ in 0..5 {
             scheduler.send(Wake).await.unwrap();
         }
-        let submitted = downbeat::kernel::time::Time(0);
-        let job = Queued {
-            id: JobId(1),
-            cpus: 1,
-            memory: 0,
-            limit_s: None,
-            priority: 0,
-            attempts: 0,
-            submitted,
-        };
+        let job = Queued { id: JobId(1), cpus: 1, ..Queued::default() };
         let (free, queue) = (Room::of(1), vec![waiting(&job)]);
         assert!(view.send(Scene { free, total: free, queue, ..Scene::default() }).is_ok());
         let (plan, applied) = plans_made.recv().await.unwrap();

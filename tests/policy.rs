@@ -48,12 +48,9 @@ fn waiting(id: i64, cpus: u32, request_s: i64, ago_s: i64) -> Waiting {
     Waiting {
         job: JobId(id),
         cpus,
-        memory: 0,
-        regions: Regions::ALL,
         request: request_s * SECOND_US,
         submitted: NOW - ago_s * SECOND_US,
-        points: 0,
-        quotas: [None, None],
+        ..Waiting::default()
     }
 }
 

@@ -20,9 +20,10 @@
 
 use std::time::Instant;
 
+use downbeat::kernel::boot::{Memory, Remembered};
 use downbeat::kernel::change::Queued;
 use downbeat::kernel::ids::{CpuId, JobId};
-use downbeat::kernel::kernel::{Kernel, Memory, Reign, Remembered};
+use downbeat::kernel::kernel::{Kernel, Reign};
 use downbeat::kernel::policy::{Policy, plan};
 use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::Handle;
@@ -133,11 +134,10 @@ fn passes_us(depth: usize) -> Vec<f64> {
     let queued = |n: usize| Queued {
         id: JobId(n as i64 + 2),
         cpus: CPUS,
-        memory: 0,
         limit_s: Some((n % LIMITS + 1) as u32 * 60),
         priority: -100,
-        attempts: 0,
         submitted: Time(n as i64),
+        ..Queued::default()
     };
     let sleeper = Remembered {
         job: Queued { id: JobId(1), cpus: 1, limit_s: None, attempts: 1, ..queued(0) },

@@ -173,7 +173,7 @@ pub enum Effect {
 }
 
 /// What the queue knows of a pending job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Queued {
     /// The job.
     pub id: JobId,

@@ -153,9 +153,10 @@ pub fn all(kernel: &Kernel) -> Result<(), Broken> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::boot::{Memory, Remembered};
     use super::super::change::Queued;
     use super::super::ids::JobId;
-    use super::super::kernel::{Memory, Reign, Remembered};
+    use super::super::kernel::Reign;
     use super::super::transition::EndState;
     use super::*;
 
@@ -165,10 +166,8 @@ mod tests {
             id: JobId(id),
             cpus: 1,
             memory: 100,
-            limit_s: None,
-            priority: 0,
             attempts,
-            submitted: Time(0),
+            ..Queued::default()
         };
         let live = Remembered {
             job: job(1, 1),

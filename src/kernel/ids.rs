@@ -34,6 +34,7 @@ macro_rules! id {
 
 id! {
     /// A job's number, 1 upward, never given out twice by one installation.
+    #[derive(Default)]
     JobId(i64)
 }
 id! {

@@ -13,21 +13,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::change::{Change, Effect, Event, Queued, Step};
-use super::conditions::{Conditions, Standing};
+use super::conditions::Standing;
 use super::eligible::{Eligibility, Elsewhere};
-use super::ids::{Attempt, CpuId, EventId, JobId};
+use super::ids::{Attempt, EventId, JobId};
 use super::job::{JobSpec, StateWord};
-use super::ledger::{Ledger, LedgerRefused};
+use super::ledger::Ledger;
 use super::maintenance::Maintenance;
-use super::policy::room::Room;
-use super::policy::scene::{Running, Scene};
-use super::policy::{Plan, Policy};
+use super::policy::Plan;
 use super::queue::Queue;
 use super::time::Time;
 use super::transition::{
     EndReason, EndState, Fact, Handle, JobState, Outcome, Refused, transition,
 };
-use super::view::{LINE_DEPTH, Snapshot, expected_end};
 
 /// What is fixed for one reign of a server.
 #[derive(Clone, Debug)]
@@ -68,103 +65,24 @@ pub enum Cancelled {
     NotLive,
 }
 
-/// A live attempt as the database remembers it.
-#[derive(Clone, Debug)]
-pub struct Remembered {
-    /// The job; `attempts` counts this one.
-    pub job: Queued,
-    /// The CPUs it holds.
-    pub cpus: Vec<CpuId>,
-    /// When it was granted.
-    pub granted: Time,
-    /// Its process, once it was started.
-    pub handle: Option<Handle>,
-    /// Why it is being ended, if it is.
-    pub completing: Option<EndReason>,
-}
-
-/// Everything that outlives a server.
-#[derive(Clone, Debug, Default)]
-pub struct Memory {
-    /// Pending jobs.
-    pub pending: Vec<Queued>,
-    /// What pending jobs wait for, of those that wait for anything.
-    pub conditions: Vec<(JobId, Conditions)>,
-    /// Times in which no job may run.
-    pub maintenance: Vec<Maintenance>,
-    /// Attempts that hold CPUs.
-    pub live: Vec<Remembered>,
-    /// Ended jobs by final state.
-    pub ended: BTreeMap<StateWord, u64>,
-    /// The next job id.
-    pub next_job: i64,
-    /// The next event id.
-    pub next_event: i64,
-}
-
 /// The kernel.
 #[derive(Debug)]
 pub struct Kernel {
     pub(super) ledger: Ledger,
     pub(super) queue: Queue,
     pub(super) live: BTreeMap<JobId, Live>,
-    reign: Reign,
+    pub(super) reign: Reign,
     pub(super) next_job: i64,
     pub(super) next_event: i64,
     pub(super) ended: BTreeMap<StateWord, u64>,
     pub(super) eligibility: Eligibility,
     pub(super) maintenance: Vec<Maintenance>,
-    allocations: u64,
-    releases: u64,
-    stale_facts: u64,
+    pub(super) allocations: u64,
+    pub(super) releases: u64,
+    pub(super) stale_facts: u64,
 }
 
 impl Kernel {
-    /// Takes up what the database remembers, over these CPUs.
-    ///
-    /// # Errors
-    /// When the database says that two attempts hold one CPU.
-    pub fn load(
-        cpus: impl IntoIterator<Item = CpuId>,
-        reign: Reign,
-        memory: Memory,
-    ) -> Result<Kernel, LedgerRefused> {
-        let mut ledger = Ledger::new(cpus);
-        let mut live = BTreeMap::new();
-        for r in memory.live {
-            let attempt = Attempt { job: r.job.id, n: r.job.attempts };
-            let allocation = ledger.adopt(attempt, r.cpus, r.job.memory)?;
-            let state = match (r.completing, r.handle) {
-                (Some(why), handle) => JobState::Completing(allocation, why, handle),
-                (None, Some(handle)) => JobState::Running(allocation, handle),
-                (None, None) => JobState::Starting(allocation),
-            };
-            live.insert(r.job.id, Live { job: r.job, state, granted: r.granted });
-        }
-        let mut kernel = Kernel {
-            ledger,
-            queue: Queue::default(),
-            live,
-            reign,
-            next_job: memory.next_job.max(1),
-            next_event: memory.next_event.max(1),
-            ended: memory.ended,
-            eligibility: Eligibility::default(),
-            maintenance: memory.maintenance,
-            allocations: 0,
-            releases: 0,
-            stale_facts: 0,
-        };
-        for (job, conditions) in memory.conditions {
-            kernel.register(job, conditions);
-        }
-        for job in memory.pending {
-            // Whoever waits for a time is seen once that is looked at.
-            kernel.place(job, job.submitted);
-        }
-        Ok(kernel)
-    }
-
     /// The same kernel, which hands out so much memory; `None`: memory is not counted.
     #[must_use]
     pub fn with_memory(mut self, total: Option<u64>) -> Kernel {
@@ -439,78 +357,6 @@ impl Kernel {
         let id = EventId(self.next_event);
         self.next_event += 1;
         Event { id, job, attempt, time, from, to, cause, principal }
-    }
-
-    /// Whether a pass could start anything: something waits and something is free.
-    #[must_use]
-    pub fn wants_a_plan(&self) -> bool {
-        self.ledger.free() > 0 && self.queue.has_candidates()
-    }
-
-    /// What a scheduling pass decides upon: of the queue what such a pass could start, and the
-    /// first job that it could not.
-    #[must_use]
-    pub fn scene(&self, policy: &Policy, now: Time) -> Scene {
-        // Memory that is not counted never runs out.
-        let memory = self.ledger.free_memory().unwrap_or(u64::MAX);
-        let free = Room { memory, ..Room::of(self.ledger.free()) };
-        let running: Vec<Running> =
-            self.live.values().map(|live| self.running(live, now)).collect();
-        let mut total = running.iter().fold(free, |total, attempt| total.plus(&attempt.held));
-        // More may be held than there is since a reconfiguration: that does not come back.
-        total.memory = total.memory.min(self.ledger.total_memory().unwrap_or(u64::MAX));
-        let windows = self.maintenance.iter().map(Maintenance::window).collect();
-        let mut scene = Scene { now: now.0, free, total, running, windows, ..Scene::default() };
-        scene.queue = self.queue.candidates(policy, &scene);
-        scene
-    }
-
-    /// The same with the first jobs of the whole line, to explain why each waits.
-    #[must_use]
-    pub fn line(&self, policy: &Policy, now: Time) -> Scene {
-        let mut scene = self.scene(policy, now);
-        scene.queue = self.queue.line(policy, &scene, LINE_DEPTH);
-        scene
-    }
-
-    fn running(&self, live: &Live, now: Time) -> Running {
-        let since = live.state.handle().map_or(live.granted, |handle| handle.start_time);
-        let end = expected_end(since, live.job.limit_s, now).0;
-        // CPUs that are no longer configured do not come back.
-        let comes_back = |cpu: &&CpuId| self.ledger.comes_back(**cpu);
-        let held = live.state.allocation().map_or(Room::default(), |a| {
-            let cpus = a.cpus().iter().filter(comes_back).count();
-            Room { memory: a.memory(), ..Room::of(cpus as u32) }
-        });
-        Running { job: live.job.id, end, held }
-    }
-
-    /// "Now" as memory has it; the outbox stamps the commit that makes it true.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        let completing =
-            self.live.values().filter(|l| matches!(l.state, JobState::Completing(..))).count();
-        let cpus = self.ledger.cpus();
-        let cpus = cpus.into_iter().map(|(cpu, by)| (cpu, by.map(|a| a.job))).collect();
-        Snapshot {
-            total_cpus: self.ledger.total(),
-            used_cpus: self.ledger.used(),
-            available_cpus: self.ledger.free(),
-            total_memory: self.ledger.total_memory(),
-            used_memory: self.ledger.used_memory(),
-            available_memory: self.ledger.free_memory(),
-            cpus,
-            held_back: self.ledger.held_back().iter().copied().collect(),
-            pending: self.queue.len() as u64,
-            running: (self.live.len() - completing) as u64,
-            completing: completing as u64,
-            ended: self.ended.clone(),
-            allocations: self.allocations,
-            releases: self.releases,
-            stale_facts: self.stale_facts,
-            maintenance: self.maintenance.clone(),
-            ..Snapshot::default()
-        }
     }
 
     /// The next job and event ids, which a commit makes durable.

@@ -118,11 +118,12 @@ impl Kernel {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::boot::Memory;
     use super::super::change::Effect;
     use super::super::eligible::Elsewhere;
     use super::super::ids::{CpuId, JobId};
     use super::super::job::{JobRequest, JobSpec, LimitAsked, Site};
-    use super::super::kernel::{Memory, Reign};
+    use super::super::kernel::Reign;
     use super::super::policy::{Policy, plan};
     use super::*;
 

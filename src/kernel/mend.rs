@@ -70,22 +70,14 @@ impl Kernel {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::boot::{Memory, Remembered};
     use super::super::change::Queued;
     use super::super::check;
-    use super::super::kernel::{Memory, Reign, Remembered};
+    use super::super::kernel::Reign;
     use super::*;
 
     fn job(id: i64, attempts: u32) -> Queued {
-        let submitted = Time(0);
-        Queued {
-            id: JobId(id),
-            cpus: 1,
-            memory: 0,
-            limit_s: None,
-            priority: 0,
-            attempts,
-            submitted,
-        }
+        Queued { id: JobId(id), cpus: 1, attempts, ..Queued::default() }
     }
 
     /// Job 1 lives on CPU 0, job 2 waits, job 3 is over.

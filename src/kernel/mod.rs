@@ -7,6 +7,7 @@
 //! *Not here*: durability (`store`), processes (`engine`), mailboxes (`actors`).
 
 pub mod allocation;
+pub mod boot;
 pub mod change;
 pub mod check;
 pub mod conditions;

@@ -275,8 +275,9 @@ fn keys_of(changes: &[Change]) -> impl Iterator<Item = Arc<str>> + '_ {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::boot::Memory;
     use super::super::ids::CpuId;
-    use super::super::kernel::{Memory, Reign};
+    use super::super::kernel::Reign;
     use super::*;
 
     #[test]

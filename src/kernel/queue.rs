@@ -341,7 +341,8 @@ mod tests {
     fn job(id: i64, (priority, cpus, limit, memory): (i64, u32, u32, u64)) -> Queued {
         let limit_s = (limit > 0).then_some(limit * 100);
         let submitted = Time(id * SECOND_US);
-        Queued { id: JobId(id), cpus, memory, limit_s, priority, attempts: 0, submitted }
+        let id = JobId(id);
+        Queued { id, cpus, memory, limit_s, priority, submitted, ..Queued::default() }
     }
 
     fn jobs() -> impl Strategy<Value = Vec<(i64, u32, u32, u64)>> {

@@ -1,6 +1,7 @@
 //! *Purpose*: what others may see of the kernel.
 //!
-//! *Owns*: how jobs and attempts look to planning, and [`Snapshot`] for answers.
+//! *Owns*: how jobs and attempts look to planning, the scene of a pass, and [`Snapshot`] for
+//! answers.
 //!
 //! *Promises*: an unlimited job is planned to last 366 days, an overdue one to end a second from
 //! now, so there is always a reservation; a snapshot shows exactly what the commit it names made
@@ -14,10 +15,13 @@ use super::change::Queued;
 use super::conditions::Blocked;
 use super::ids::{CommitNo, CpuId, EventId, JobId};
 use super::job::StateWord;
+use super::kernel::{Kernel, Live};
 use super::maintenance::Maintenance;
-use super::policy::room::Regions;
-use super::policy::scene::{Scene, Waiting};
+use super::policy::Policy;
+use super::policy::room::{Regions, Room};
+use super::policy::scene::{Running, Scene, Waiting};
 use super::time::{SECOND_US, Time};
+use super::transition::JobState;
 
 /// How many pending jobs one pass decides upon: more than it can start at a time on most
 /// machines, few enough that a pass stays in microseconds.
@@ -129,5 +133,79 @@ impl Snapshot {
             return 0.0;
         }
         f64::from(self.used_cpus) * 100.0 / f64::from(self.total_cpus)
+    }
+}
+
+impl Kernel {
+    /// Whether a pass could start anything: something waits and something is free.
+    #[must_use]
+    pub fn wants_a_plan(&self) -> bool {
+        self.ledger.free() > 0 && self.queue.has_candidates()
+    }
+
+    /// What a scheduling pass decides upon: of the queue what such a pass could start, and the
+    /// first job that it could not.
+    #[must_use]
+    pub fn scene(&self, policy: &Policy, now: Time) -> Scene {
+        // Memory that is not counted never runs out.
+        let memory = self.ledger.free_memory().unwrap_or(u64::MAX);
+        let free = Room { memory, ..Room::of(self.ledger.free()) };
+        let running: Vec<Running> =
+            self.live.values().map(|live| self.running(live, now)).collect();
+        let mut total = running.iter().fold(free, |total, attempt| total.plus(&attempt.held));
+        // More may be held than there is since a reconfiguration: that does not come back.
+        total.memory = total.memory.min(self.ledger.total_memory().unwrap_or(u64::MAX));
+        let windows = self.maintenance.iter().map(Maintenance::window).collect();
+        let mut scene = Scene { now: now.0, free, total, running, windows, ..Scene::default() };
+        scene.queue = self.queue.candidates(policy, &scene);
+        scene
+    }
+
+    /// The same with the first jobs of the whole line, to explain why each waits.
+    #[must_use]
+    pub fn line(&self, policy: &Policy, now: Time) -> Scene {
+        let mut scene = self.scene(policy, now);
+        scene.queue = self.queue.line(policy, &scene, LINE_DEPTH);
+        scene
+    }
+
+    fn running(&self, live: &Live, now: Time) -> Running {
+        let since = live.state.handle().map_or(live.granted, |handle| handle.start_time);
+        let end = expected_end(since, live.job.limit_s, now).0;
+        // CPUs that are no longer configured do not come back.
+        let comes_back = |cpu: &&CpuId| self.ledger.comes_back(**cpu);
+        let held = live.state.allocation().map_or(Room::default(), |a| {
+            let cpus = a.cpus().iter().filter(comes_back).count();
+            Room { memory: a.memory(), ..Room::of(cpus as u32) }
+        });
+        Running { job: live.job.id, end, held }
+    }
+
+    /// "Now" as memory has it; the outbox stamps the commit that makes it true.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let completing =
+            self.live.values().filter(|l| matches!(l.state, JobState::Completing(..))).count();
+        let cpus = self.ledger.cpus();
+        let cpus = cpus.into_iter().map(|(cpu, by)| (cpu, by.map(|a| a.job))).collect();
+        Snapshot {
+            total_cpus: self.ledger.total(),
+            used_cpus: self.ledger.used(),
+            available_cpus: self.ledger.free(),
+            total_memory: self.ledger.total_memory(),
+            used_memory: self.ledger.used_memory(),
+            available_memory: self.ledger.free_memory(),
+            cpus,
+            held_back: self.ledger.held_back().iter().copied().collect(),
+            pending: self.queue.len() as u64,
+            running: (self.live.len() - completing) as u64,
+            completing: completing as u64,
+            ended: self.ended.clone(),
+            allocations: self.allocations,
+            releases: self.releases,
+            stale_facts: self.stale_facts,
+            maintenance: self.maintenance.clone(),
+            ..Snapshot::default()
+        }
     }
 }

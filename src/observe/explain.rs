@@ -194,20 +194,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::kernel::policy::room::{Regions, Room};
+    use crate::kernel::policy::room::Room;
     use crate::kernel::policy::scene::{Running, Scene, Waiting};
 
     fn waiting(id: i64, cpus: u32) -> Waiting {
-        Waiting {
-            job: JobId(id),
-            cpus,
-            memory: 0,
-            regions: Regions::ALL,
-            request: 60 * SECOND_US,
-            submitted: 0,
-            points: 0,
-            quotas: [None, None],
-        }
+        Waiting { job: JobId(id), cpus, request: 60 * SECOND_US, ..Waiting::default() }
     }
 
     /// Two of four CPUs are free; the others come back after ten seconds.

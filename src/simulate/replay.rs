@@ -217,12 +217,9 @@ impl<'a> Machine<'a> {
         self.scene.queue.push(Waiting {
             job: JobId(self.next as i64),
             cpus: job.cpus,
-            memory: 0,
-            regions: Regions::ALL,
             request: self.request(self.next),
             submitted: job.submit,
-            points: 0,
-            quotas: [None, None],
+            ..Waiting::default()
         });
         self.next += 1;
     }

@@ -14,42 +14,6 @@
 //! its text, its plan and finding its place in each tree. So all are prepared once (`write::kept`),
 //! and rows of one table are inserted together. An update's row count is its guard.
 
-mod kept;
-mod new;
-
-use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-
-use diesel::connection::SimpleConnection;
-use diesel::dsl::not;
-use diesel::prelude::*;
-use diesel::{SqliteConnection, update};
-
-use super::backend::Database;
-use super::error::StoreError;
-use super::log_room;
-use super::migrate;
-use super::read::{self, LaunchRows};
-use super::rows::{
-    AllocationRow, FallRow, HeldRow, JobRow, KeyRow, NewEvent, NewLabel, NewScript, from_json, json,
-};
-use super::schema::{
-    events, held_cpus, idempotency_keys, job_labels, job_scripts, jobs, maintenance, meta,
-    resource_allocations,
-};
-use super::submit_times::Latest;
-use crate::fault::{self, Point};
-use crate::kernel::change::{Change, Event};
-use crate::kernel::eligible::Edit;
-use crate::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
-use crate::kernel::job::{JobSpec, StateWord};
-use crate::kernel::outbox::Commit;
-use crate::kernel::time::Time;
-use crate::kernel::transition::{EndReason, EndState};
-
-/// Scripts and environments of which is told ahead; whoever launches more reads them himself.
-const LAUNCH_BYTES_MAX: usize = 1024 * 1024;
 /// Changes the row of an event's job, which must be in the state that the event starts from.
 macro_rules! change_job {
     ($conn:expr, $event:expr, $set:expr) => {
@@ -58,6 +22,40 @@ macro_rules! change_job {
         })
     };
 }
+
+mod attempts;
+mod forget;
+mod kept;
+mod new;
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::{SqliteConnection, update};
+
+use self::attempts::{ended, granted, reclaimed, restored, started};
+use self::forget::forgotten;
+use super::backend::Database;
+use super::error::StoreError;
+use super::log_room;
+use super::migrate;
+use super::read::{self, LaunchRows};
+use super::rows::{FallRow, JobRow, KeyRow, NewEvent, NewLabel, NewScript};
+use super::schema::{idempotency_keys, jobs, maintenance, meta};
+use super::submit_times::Latest;
+use crate::fault::{self, Point};
+use crate::kernel::change::{Change, Event};
+use crate::kernel::eligible::Edit;
+use crate::kernel::ids::{Attempt, CommitNo, Epoch};
+use crate::kernel::job::{JobSpec, StateWord};
+use crate::kernel::outbox::Commit;
+use crate::kernel::time::Time;
+use crate::kernel::transition::EndReason;
+
+/// Scripts and environments of which is told ahead; whoever launches more reads them himself.
+const LAUNCH_BYTES_MAX: usize = 1024 * 1024;
 
 /// How long idempotency keys are kept, seconds.
 pub const KEY_KEPT_S: i64 = 86_400;
@@ -315,17 +313,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Granted { event, cpus, nonce, boot_id } => {
                 granted(conn, event, cpus, nonce, boot_id)?;
             }
-            Change::Started { event, handle, .. } => {
-                let set = (
-                    jobs::state.eq(event.to.word()),
-                    jobs::start_time.eq(handle.start_time.0),
-                    jobs::process_id.eq(handle.pid),
-                );
-                change_job!(conn, event, set)?;
-                let set = resource_allocations::process_id.eq(handle.pid);
-                let held = unreleased(event);
-                kept::update(resource_allocations::table, held, set).execute(conn)?;
-            }
+            Change::Started { event, handle, .. } => started(conn, event, *handle)?,
             Change::Edited { event, edit } => edited(conn, event, edit)?,
             Change::Completing { event, reason } => {
                 let set = (jobs::state.eq(event.to.word()), jobs::completing.eq(reason.word()));
@@ -417,142 +405,6 @@ fn submitted<'a, I: Iterator<Item = (&'a Event, &'a JobSpec)>>(
     Ok(())
 }
 
-fn granted(
-    conn: &mut SqliteConnection,
-    event: &Event,
-    cpus: &[CpuId],
-    nonce: &str,
-    boot_id: &str,
-) -> Result<(), StoreError> {
-    let set = (jobs::state.eq(event.to.word()), jobs::attempt.eq(event.attempt as i32));
-    change_job!(conn, event, set)?;
-    let allocation = AllocationRow {
-        id: event.id.0,
-        job_id: event.job.0,
-        attempt: event.attempt as i32,
-        allocated_cpus: cpus.len() as i32,
-        cpu_ids: json(&cpus),
-        released: false,
-        allocation_time: event.time.0,
-        released_time: None,
-        process_id: None,
-        nonce: nonce.to_owned(),
-        boot_id: boot_id.to_owned(),
-    };
-    kept::insert(conn, [allocation])?;
-    let held = |cpu: &CpuId| HeldRow { cpu_id: i64::from(cpu.0), job_id: event.job.0 };
-    kept::insert(conn, cpus.iter().map(held))?;
-    Ok(())
-}
-
-fn ended(
-    conn: &mut SqliteConnection,
-    event: &Event,
-    end: &EndState,
-    released_cpus: u32,
-) -> Result<(), StoreError> {
-    // An end that nobody saw has no usage, rather than one of zero.
-    let measured = end.exit_code.is_some();
-    let set = (
-        jobs::state.eq(event.to.word()),
-        jobs::end_time.eq(end.end_time.0),
-        jobs::exit_code.eq(end.exit_code.map(|c| c.to_string())),
-        jobs::error.eq(&end.error),
-        jobs::start_time.eq(end.handle.map(|h| h.start_time.0)),
-        jobs::process_id.eq(end.handle.map(|h| h.pid)),
-        jobs::user_cpu_us.eq(measured.then_some(end.usage.user_us)),
-        jobs::system_cpu_us.eq(measured.then_some(end.usage.system_us)),
-        jobs::max_rss_bytes.eq(measured.then_some(end.usage.max_rss_bytes)),
-    );
-    change_job!(conn, event, set)?;
-    if released_cpus == 0 {
-        return Ok(());
-    }
-    let set = (
-        resource_allocations::released.eq(true),
-        resource_allocations::released_time.eq(event.time.0),
-        resource_allocations::process_id.eq(end.handle.map(|h| h.pid)),
-    );
-    let given_back = kept::update(resource_allocations::table, unreleased(event), set);
-    one_row(given_back.execute(conn)?, || disagreement(event))?;
-    let held = held_cpus::table.filter(held_cpus::job_id.eq(event.job.0));
-    let freed = diesel::delete(held).execute(conn)?;
-    if freed == released_cpus as usize {
-        return Ok(());
-    }
-    Err(StoreError::Disagrees(format!("job {} gave back {freed} CPUs", event.job)))
-}
-
-/// What a job that is over holds is given back. Not guarded: how much it is, is what was doubted.
-fn reclaimed(conn: &mut SqliteConnection, job: JobId, now: Time) -> Result<(), StoreError> {
-    let rows = resource_allocations::table
-        .filter(resource_allocations::job_id.eq(job.0))
-        .filter(not(resource_allocations::released));
-    let set =
-        (resource_allocations::released.eq(true), resource_allocations::released_time.eq(now.0));
-    update(rows).set(set).execute(conn)?;
-    diesel::delete(held_cpus::table.filter(held_cpus::job_id.eq(job.0))).execute(conn)?;
-    Ok(())
-}
-
-/// A live attempt holds exactly these CPUs, whatever the database said.
-fn restored(
-    conn: &mut SqliteConnection,
-    attempt: Attempt,
-    cpus: &[CpuId],
-) -> Result<(), StoreError> {
-    let ids = cpus.iter().map(|cpu| i64::from(cpu.0));
-    let wrong = held_cpus::job_id.eq(attempt.job.0).or(held_cpus::cpu_id.eq_any(ids.clone()));
-    diesel::delete(held_cpus::table.filter(wrong)).execute(conn)?;
-    kept::insert(conn, ids.map(|id| HeldRow { cpu_id: id, job_id: attempt.job.0 }))?;
-    let row = resource_allocations::table
-        .filter(resource_allocations::job_id.eq(attempt.job.0))
-        .filter(resource_allocations::attempt.eq(attempt.n as i32));
-    let set = (
-        resource_allocations::released.eq(false),
-        resource_allocations::released_time.eq(None::<i64>),
-        resource_allocations::allocated_cpus.eq(cpus.len() as i32),
-        resource_allocations::cpu_ids.eq(json(&cpus)),
-    );
-    update(row).set(set).execute(conn)?;
-    Ok(())
-}
-
-/// Ended jobs leave every table. Those that have not ended stay, whoever asks.
-fn forgotten(conn: &mut SqliteConnection, asked: &[JobId]) -> Result<(), StoreError> {
-    let rows: Vec<(i64, String)> = jobs::table
-        .filter(jobs::id.eq_any(asked.iter().map(|job| job.0)))
-        .filter(jobs::end_time.is_not_null())
-        .select((jobs::id, jobs::labels))
-        .load(conn)?;
-    for (id, labels) in &rows {
-        unlabelled(conn, *id, from_json(labels))?;
-    }
-    let over: Vec<i64> = rows.into_iter().map(|(id, _)| id).collect();
-    let events = events::table.filter(events::job_id.eq_any(&over));
-    diesel::delete(events).execute(conn)?;
-    let allocations =
-        resource_allocations::table.filter(resource_allocations::job_id.eq_any(&over));
-    diesel::delete(allocations).execute(conn)?;
-    let scripts = job_scripts::table.filter(job_scripts::job_id.eq_any(&over));
-    diesel::delete(scripts).execute(conn)?;
-    diesel::delete(jobs::table.filter(jobs::id.eq_any(&over))).execute(conn)?;
-    Ok(())
-}
-
-/// The table of labels is sorted by label, so a job's are found by what they say.
-fn unlabelled(
-    conn: &mut SqliteConnection,
-    job: i64,
-    labels: BTreeMap<String, String>,
-) -> Result<(), StoreError> {
-    for label in labels {
-        let row = job_labels::table.find((label.0, label.1, job));
-        diesel::delete(row).execute(conn)?;
-    }
-    Ok(())
-}
-
 fn disagreement(event: &Event) -> String {
     let from = event.from.map_or("", StateWord::word);
     format!("job {} is not {from} or holds nothing ({})", event.job, event.cause)
@@ -563,16 +415,4 @@ fn in_state<'a>(event: &'a Event) -> _ {
     let from: &'a str = event.from.map_or("", StateWord::word);
     let id: i64 = event.job.0;
     jobs::id.eq(id).and(jobs::state.eq(from))
-}
-
-/// `NOT released` as text, not as a parameter: a parameter that decides whether the partial index
-/// may be used makes SQLite prepare the statement anew at each run.
-#[diesel::dsl::auto_type(no_type_alias)]
-fn unreleased(event: &Event) -> _ {
-    let job: i64 = event.job.0;
-    let attempt: i32 = event.attempt as i32;
-    resource_allocations::job_id
-        .eq(job)
-        .and(resource_allocations::attempt.eq(attempt))
-        .and(not(resource_allocations::released))
 }

@@ -9,10 +9,10 @@
 
 use std::collections::BTreeMap;
 
+use downbeat::kernel::boot::{Memory, Remembered};
 use downbeat::kernel::change::{Change, Event, Queued};
 use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::kernel::job::StateWord;
-use downbeat::kernel::kernel::{Memory, Remembered};
 use downbeat::kernel::outbox::Commit;
 use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{EndReason, EndState, Handle};
@@ -149,8 +149,8 @@ impl Disk {
                     memory: spec.memory_bytes.map_or(0, i64::unsigned_abs),
                     limit_s: spec.limit_s,
                     priority: spec.priority,
-                    attempts: 0,
                     submitted: event.time,
+                    ..Queued::default()
                 };
                 self.insert(queued, spec.name.clone());
             }

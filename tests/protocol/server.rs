@@ -12,11 +12,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use downbeat::kernel::boot::{Memory, Remembered};
 use downbeat::kernel::change::{Change, Effect, IdempotencyKey, Step};
 use downbeat::kernel::eligible::Elsewhere;
 use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::kernel::job::JobSpec;
-use downbeat::kernel::kernel::{Cancelled, Kernel, Memory, Reign, Remembered};
+use downbeat::kernel::kernel::{Cancelled, Kernel, Reign};
 use downbeat::kernel::outbox::{Commit, KeyCheck, Outbox, Settled};
 use downbeat::kernel::policy::order::Order;
 use downbeat::kernel::policy::{self, Plan, Policy};

@@ -19,7 +19,7 @@ pub type Instant = i64;
 pub type Span = i64;
 
 /// A job that waits and may start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
     /// The job. Of two that are alike otherwise, the smaller id goes first.
     pub job: JobId,

@@ -1,0 +1,103 @@
+//! *Purpose*: a kernel as the database remembers it.
+//!
+//! *Owns*: [`Memory`] and [`Kernel::load`].
+//!
+//! *Promises*: what was committed is there again: who waits, for what, and who holds which CPUs.
+//!
+//! *Not here*: reading the database (`store::load`), what has become of live attempts since
+//! (`actors::recovery`).
+
+use std::collections::BTreeMap;
+
+use super::change::Queued;
+use super::conditions::Conditions;
+use super::eligible::Eligibility;
+use super::ids::{Attempt, CpuId, JobId};
+use super::job::StateWord;
+use super::kernel::{Kernel, Live, Reign};
+use super::ledger::{Ledger, LedgerRefused};
+use super::maintenance::Maintenance;
+use super::queue::Queue;
+use super::time::Time;
+use super::transition::{EndReason, Handle, JobState};
+
+/// A live attempt as the database remembers it.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    /// The job; `attempts` counts this one.
+    pub job: Queued,
+    /// The CPUs it holds.
+    pub cpus: Vec<CpuId>,
+    /// When it was granted.
+    pub granted: Time,
+    /// Its process, once it was started.
+    pub handle: Option<Handle>,
+    /// Why it is being ended, if it is.
+    pub completing: Option<EndReason>,
+}
+
+/// Everything that outlives a server.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// Pending jobs.
+    pub pending: Vec<Queued>,
+    /// What pending jobs wait for, of those that wait for anything.
+    pub conditions: Vec<(JobId, Conditions)>,
+    /// Times in which no job may run.
+    pub maintenance: Vec<Maintenance>,
+    /// Attempts that hold CPUs.
+    pub live: Vec<Remembered>,
+    /// Ended jobs by final state.
+    pub ended: BTreeMap<StateWord, u64>,
+    /// The next job id.
+    pub next_job: i64,
+    /// The next event id.
+    pub next_event: i64,
+}
+
+impl Kernel {
+    /// Takes up what the database remembers, over these CPUs.
+    ///
+    /// # Errors
+    /// When the database says that two attempts hold one CPU.
+    pub fn load(
+        cpus: impl IntoIterator<Item = CpuId>,
+        reign: Reign,
+        memory: Memory,
+    ) -> Result<Kernel, LedgerRefused> {
+        let mut ledger = Ledger::new(cpus);
+        let mut live = BTreeMap::new();
+        for r in memory.live {
+            let attempt = Attempt { job: r.job.id, n: r.job.attempts };
+            let allocation = ledger.adopt(attempt, r.cpus, r.job.memory)?;
+            let state = match (r.completing, r.handle) {
+                (Some(why), handle) => JobState::Completing(allocation, why, handle),
+                (None, Some(handle)) => JobState::Running(allocation, handle),
+                (None, None) => JobState::Starting(allocation),
+            };
+            live.insert(r.job.id, Live { job: r.job, state, granted: r.granted });
+        }
+        let mut kernel = Kernel {
+            ledger,
+            queue: Queue::default(),
+            live,
+            reign,
+            next_job: memory.next_job.max(1),
+            next_event: memory.next_event.max(1),
+            ended: memory.ended,
+            eligibility: Eligibility::default(),
+            maintenance: memory.maintenance,
+            allocations: 0,
+            releases: 0,
+            stale_facts: 0,
+        };
+        for (job, conditions) in memory.conditions {
+            kernel.register(job, conditions);
+        }
+        for job in memory.pending {
+            // Whoever waits for a time is seen once that is looked at.
+            kernel.place(job, job.submitted);
+        }
+        Ok(kernel)
+    }
+}

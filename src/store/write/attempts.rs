@@ -1,0 +1,154 @@
+//! *Purpose*: attempts and what they hold, as rows.
+//!
+//! *Owns*: the writing of `resource_allocations` and `held_cpus`.
+//!
+//! *Promises*: a final state and the release of what was held are one change; each guards itself.
+//!
+//! *Not here*: jobs that only wait (`store::write`).
+
+use diesel::dsl::not;
+use diesel::prelude::*;
+use diesel::{SqliteConnection, update};
+
+use super::super::error::StoreError;
+use super::super::rows::{AllocationRow, HeldRow, json};
+use super::super::schema::{held_cpus, jobs, resource_allocations};
+use super::{disagreement, in_state, kept, one_row};
+use crate::kernel::change::Event;
+use crate::kernel::ids::{Attempt, CpuId, JobId};
+use crate::kernel::time::Time;
+use crate::kernel::transition::{EndState, Handle};
+
+pub(super) fn granted(
+    conn: &mut SqliteConnection,
+    event: &Event,
+    cpus: &[CpuId],
+    nonce: &str,
+    boot_id: &str,
+) -> Result<(), StoreError> {
+    let set = (jobs::state.eq(event.to.word()), jobs::attempt.eq(event.attempt as i32));
+    change_job!(conn, event, set)?;
+    let allocation = AllocationRow {
+        id: event.id.0,
+        job_id: event.job.0,
+        attempt: event.attempt as i32,
+        allocated_cpus: cpus.len() as i32,
+        cpu_ids: json(&cpus),
+        released: false,
+        allocation_time: event.time.0,
+        released_time: None,
+        process_id: None,
+        nonce: nonce.to_owned(),
+        boot_id: boot_id.to_owned(),
+    };
+    kept::insert(conn, [allocation])?;
+    let held = |cpu: &CpuId| HeldRow { cpu_id: i64::from(cpu.0), job_id: event.job.0 };
+    kept::insert(conn, cpus.iter().map(held))?;
+    Ok(())
+}
+
+pub(super) fn started(
+    conn: &mut SqliteConnection,
+    event: &Event,
+    handle: Handle,
+) -> Result<(), StoreError> {
+    let set = (
+        jobs::state.eq(event.to.word()),
+        jobs::start_time.eq(handle.start_time.0),
+        jobs::process_id.eq(handle.pid),
+    );
+    change_job!(conn, event, set)?;
+    let set = resource_allocations::process_id.eq(handle.pid);
+    let held = unreleased(event);
+    kept::update(resource_allocations::table, held, set).execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn ended(
+    conn: &mut SqliteConnection,
+    event: &Event,
+    end: &EndState,
+    released_cpus: u32,
+) -> Result<(), StoreError> {
+    // An end that nobody saw has no usage, rather than one of zero.
+    let measured = end.exit_code.is_some();
+    let set = (
+        jobs::state.eq(event.to.word()),
+        jobs::end_time.eq(end.end_time.0),
+        jobs::exit_code.eq(end.exit_code.map(|c| c.to_string())),
+        jobs::error.eq(&end.error),
+        jobs::start_time.eq(end.handle.map(|h| h.start_time.0)),
+        jobs::process_id.eq(end.handle.map(|h| h.pid)),
+        jobs::user_cpu_us.eq(measured.then_some(end.usage.user_us)),
+        jobs::system_cpu_us.eq(measured.then_some(end.usage.system_us)),
+        jobs::max_rss_bytes.eq(measured.then_some(end.usage.max_rss_bytes)),
+    );
+    change_job!(conn, event, set)?;
+    if released_cpus == 0 {
+        return Ok(());
+    }
+    let set = (
+        resource_allocations::released.eq(true),
+        resource_allocations::released_time.eq(event.time.0),
+        resource_allocations::process_id.eq(end.handle.map(|h| h.pid)),
+    );
+    let given_back = kept::update(resource_allocations::table, unreleased(event), set);
+    one_row(given_back.execute(conn)?, || disagreement(event))?;
+    let held = held_cpus::table.filter(held_cpus::job_id.eq(event.job.0));
+    let freed = diesel::delete(held).execute(conn)?;
+    if freed == released_cpus as usize {
+        return Ok(());
+    }
+    Err(StoreError::Disagrees(format!("job {} gave back {freed} CPUs", event.job)))
+}
+
+/// What a job that is over holds is given back. Not guarded: how much it is, is what was doubted.
+pub(super) fn reclaimed(
+    conn: &mut SqliteConnection,
+    job: JobId,
+    now: Time,
+) -> Result<(), StoreError> {
+    let rows = resource_allocations::table
+        .filter(resource_allocations::job_id.eq(job.0))
+        .filter(not(resource_allocations::released));
+    let set =
+        (resource_allocations::released.eq(true), resource_allocations::released_time.eq(now.0));
+    update(rows).set(set).execute(conn)?;
+    diesel::delete(held_cpus::table.filter(held_cpus::job_id.eq(job.0))).execute(conn)?;
+    Ok(())
+}
+
+/// A live attempt holds exactly these CPUs, whatever the database said.
+pub(super) fn restored(
+    conn: &mut SqliteConnection,
+    attempt: Attempt,
+    cpus: &[CpuId],
+) -> Result<(), StoreError> {
+    let ids = cpus.iter().map(|cpu| i64::from(cpu.0));
+    let wrong = held_cpus::job_id.eq(attempt.job.0).or(held_cpus::cpu_id.eq_any(ids.clone()));
+    diesel::delete(held_cpus::table.filter(wrong)).execute(conn)?;
+    kept::insert(conn, ids.map(|id| HeldRow { cpu_id: id, job_id: attempt.job.0 }))?;
+    let row = resource_allocations::table
+        .filter(resource_allocations::job_id.eq(attempt.job.0))
+        .filter(resource_allocations::attempt.eq(attempt.n as i32));
+    let set = (
+        resource_allocations::released.eq(false),
+        resource_allocations::released_time.eq(None::<i64>),
+        resource_allocations::allocated_cpus.eq(cpus.len() as i32),
+        resource_allocations::cpu_ids.eq(json(&cpus)),
+    );
+    update(row).set(set).execute(conn)?;
+    Ok(())
+}
+
+/// `NOT released` as text, not as a parameter: a parameter that decides whether the partial index
+/// may be used makes SQLite prepare the statement anew at each run.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn unreleased(event: &Event) -> _ {
+    let job: i64 = event.job.0;
+    let attempt: i32 = event.attempt as i32;
+    resource_allocations::job_id
+        .eq(job)
+        .and(resource_allocations::attempt.eq(attempt))
+        .and(not(resource_allocations::released))
+}

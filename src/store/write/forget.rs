@@ -1,0 +1,52 @@
+//! *Purpose*: ended jobs leave every table.
+//!
+//! *Owns*: which rows belong to a job.
+//!
+//! *Promises*: a job that has not ended stays, whoever asks.
+//!
+//! *Not here*: which jobs are old (`actors::retention`).
+
+use std::collections::BTreeMap;
+
+use diesel::SqliteConnection;
+use diesel::prelude::*;
+
+use super::super::error::StoreError;
+use super::super::rows::from_json;
+use super::super::schema::{events, job_labels, job_scripts, jobs, resource_allocations};
+use crate::kernel::ids::JobId;
+
+/// Ended jobs leave every table. Those that have not ended stay, whoever asks.
+pub(super) fn forgotten(conn: &mut SqliteConnection, asked: &[JobId]) -> Result<(), StoreError> {
+    let rows: Vec<(i64, String)> = jobs::table
+        .filter(jobs::id.eq_any(asked.iter().map(|job| job.0)))
+        .filter(jobs::end_time.is_not_null())
+        .select((jobs::id, jobs::labels))
+        .load(conn)?;
+    for (id, labels) in &rows {
+        unlabelled(conn, *id, from_json(labels))?;
+    }
+    let over: Vec<i64> = rows.into_iter().map(|(id, _)| id).collect();
+    let events = events::table.filter(events::job_id.eq_any(&over));
+    diesel::delete(events).execute(conn)?;
+    let allocations =
+        resource_allocations::table.filter(resource_allocations::job_id.eq_any(&over));
+    diesel::delete(allocations).execute(conn)?;
+    let scripts = job_scripts::table.filter(job_scripts::job_id.eq_any(&over));
+    diesel::delete(scripts).execute(conn)?;
+    diesel::delete(jobs::table.filter(jobs::id.eq_any(&over))).execute(conn)?;
+    Ok(())
+}
+
+/// The table of labels is sorted by label, so a job's are found by what they say.
+fn unlabelled(
+    conn: &mut SqliteConnection,
+    job: i64,
+    labels: BTreeMap<String, String>,
+) -> Result<(), StoreError> {
+    for label in labels {
+        let row = job_labels::table.find((label.0, label.1, job));
+        diesel::delete(row).execute(conn)?;
+    }
+    Ok(())
+}
