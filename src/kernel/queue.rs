@@ -149,17 +149,20 @@ impl Queue {
         // With a reservation for everybody, everybody counts.
         let all = policy.backfill == Backfill::Conservative;
         let mut line: Vec<Waiting> = Vec::new();
-        // What is left when all of the line has started; `None` once one of it cannot.
-        let mut left = Some(scene.free);
+        // What is left when those at the front have started, up to the first that cannot.
+        let (mut left, mut head) = (scene.free, None);
         for class in self.classes.values() {
             let before = line.len();
-            let sources = Source::of_class(class, rule, scene, (all, left.is_some()));
+            let sources = Source::of_class(class, rule, scene, (all, head.is_none()));
             line.extend(self.merge(rule, scene, sources).take(PLAN_DEPTH - before));
             for job in &line[before..] {
-                left = left.filter(|room| room.holds(job.cpus, job.memory, job.regions));
-                left = left.map(|room| room.minus(&room.share(job.cpus, job.memory, job.regions)));
+                if head.is_none() && left.holds(job.cpus, job.memory, job.regions) {
+                    left = left.minus(&left.share(job.cpus, job.memory, job.regions));
+                } else {
+                    head = head.or(Some(job.job));
+                }
             }
-            let nothing_left = !all && left.is_some_and(|room| room.all_cpus() == 0);
+            let nothing_left = !all && left.all_cpus() == 0;
             if nothing_left || line.len() >= PLAN_DEPTH {
                 break;
             }
@@ -431,6 +434,10 @@ mod tests {
         assert_eq!(seen(3), [1]);
         assert_eq!(seen(5), [1, 2]);
         assert_eq!(seen(2), [1, 2, 3], "the first does not fit: others may be let by");
+        queue.insert(job(4, (9, 3, 1, 0)), true);
+        let line = queue.candidates(&Policy::default(), &room(3));
+        let seen: Vec<i64> = line.iter().map(|waiting| waiting.job.0).collect();
+        assert_eq!(seen, [1, 4], "of equals one more is seen, and nobody behind them");
     }
 
     #[test]
