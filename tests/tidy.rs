@@ -190,10 +190,10 @@ fn only_engine_and_demo_start_processes(source: &Source) -> Vec<String> {
     source.only_in(start, &["engine/", "demo.rs", "demo/"])
 }
 
-fn only_one_file_writes_to_the_database(source: &Source) -> Vec<String> {
+fn only_the_writer_changes_the_database(source: &Source) -> Vec<String> {
     let write = r#"\b(insert_into|insert_or_ignore_into|replace_into)\b|(^|[^.\w ]|[^n] )\b(update|delete)\(|"\s*(INSERT|UPDATE|DELETE|REPLACE)\b"#;
     if source.is_below(&["store/"]) || source.text.contains("diesel::") {
-        source.only_in(write, &["store/write.rs", "store/write/kept.rs"])
+        source.only_in(write, &["store/write.rs", "store/write/"])
     } else {
         vec![]
     }
@@ -301,7 +301,7 @@ rules! {
     only_engine_and_demo_start_processes:
         ("api/jobs.rs", "use std::process::{Child, Command};"),
         ("cli/run.rs", "std::process::Command::new(\"sh\").spawn()?;");
-    only_one_file_writes_to_the_database:
+    only_the_writer_changes_the_database:
         ("store/read.rs", "diesel::insert_into(jobs::table)"),
         ("actors/audit.rs", "use diesel::prelude::*;\n    diesel::update(jobs::table)"),
         ("store/load.rs", "    delete(events::table).execute(conn)?;"),

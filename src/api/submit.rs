@@ -27,7 +27,7 @@ use crate::clock;
 use crate::kernel::conditions::Standing;
 use crate::kernel::eligible::Elsewhere;
 use crate::kernel::ids::JobId;
-use crate::kernel::job::{FieldError, JobSpec};
+use crate::kernel::job::{Family, FieldError, JobSpec};
 use crate::kernel::time::Time;
 use crate::store::rows::JobRow;
 use crate::store::{others, read};
@@ -242,13 +242,9 @@ async fn send(
 async fn elsewhere(app: &App, specs: &[Arc<JobSpec>]) -> Result<Elsewhere, ApiError> {
     let named = specs.iter().flat_map(|spec| &spec.dependencies.list);
     let wanted: BTreeSet<JobId> = named.map(|one| one.job).collect();
-    let singletons: Vec<(usize, String, String)> = specs
-        .iter()
-        .enumerate()
-        .filter(|(_, spec)| spec.dependencies.singleton)
-        .map(|(place, spec)| (place, spec.name.clone(), spec.user.clone()))
-        .collect();
-    if wanted.is_empty() && singletons.is_empty() {
+    let singletons = specs.iter().filter(|spec| spec.dependencies.singleton);
+    let families: BTreeSet<Family> = singletons.map(|spec| spec.family()).collect();
+    if wanted.is_empty() && families.is_empty() {
         return Ok(Elsewhere::default());
     }
     let asked = wanted.clone();
@@ -256,8 +252,9 @@ async fn elsewhere(app: &App, specs: &[Arc<JobSpec>]) -> Result<Elsewhere, ApiEr
         .read_raw(move |conn| {
             let found = others::standings(conn, &asked)?;
             let mut kin = HashMap::new();
-            for (place, name, user) in singletons {
-                kin.insert(place, others::kin(conn, (&name, &user), JobId(i64::MAX))?);
+            for family in families {
+                let members = others::kin(conn, &family)?;
+                kin.insert(family, members);
             }
             Ok((found, kin))
         })

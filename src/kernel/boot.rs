@@ -15,6 +15,7 @@ use super::eligible::Eligibility;
 use super::ids::{Attempt, CpuId, JobId};
 use super::job::StateWord;
 use super::kernel::{Kernel, Live, Reign};
+use super::kin::Family;
 use super::ledger::{Ledger, LedgerRefused};
 use super::maintenance::Maintenance;
 use super::queue::Queue;
@@ -43,6 +44,8 @@ pub struct Memory {
     pub pending: Vec<Queued>,
     /// What pending jobs wait for, of those that wait for anything.
     pub conditions: Vec<(JobId, Conditions)>,
+    /// Families of pending singletons: their members that have not ended.
+    pub kin: Vec<(Family, Vec<JobId>)>,
     /// Times in which no job may run.
     pub maintenance: Vec<Maintenance>,
     /// Attempts that hold CPUs.
@@ -91,6 +94,9 @@ impl Kernel {
             releases: 0,
             stale_facts: 0,
         };
+        for (family, members) in memory.kin {
+            kernel.eligibility.join(&family, members);
+        }
         for (job, conditions) in memory.conditions {
             kernel.register(job, conditions);
         }

@@ -226,10 +226,8 @@ pub struct Conditions {
     pub deadline: Option<Time>,
     /// Other jobs.
     pub dependencies: Dependencies,
-    /// What is known of each, in the order of the list; of a singleton's others behind it.
+    /// What is known of each, in the order of the list.
     pub answers: Vec<Answer>,
-    /// The earlier jobs of its name and user that had not ended, for a singleton.
-    pub kin: Vec<JobId>,
 }
 
 impl Conditions {
@@ -242,9 +240,9 @@ impl Conditions {
             && self.dependencies == Dependencies::default()
     }
 
-    /// Everybody that it waits for.
+    /// Everybody whom it names.
     pub fn others(&self) -> impl Iterator<Item = JobId> {
-        self.dependencies.list.iter().map(|one| one.job).chain(self.kin.iter().copied())
+        self.dependencies.list.iter().map(|one| one.job)
     }
 
     /// Another job stands so now. What is met or past hope stays so.
@@ -254,29 +252,25 @@ impl Conditions {
                 *answer = one.relation.answer(standing);
             }
         }
-        if matches!(standing, Standing::Ended { .. }) {
-            self.kin.retain(|other| *other != job);
-        }
     }
 
-    /// Why it may not start now; `None` when it may.
+    /// Why it may not start now, while these of its kin that it waits for have not ended; `None`
+    /// when it may.
     #[must_use]
-    pub fn blocked(&self, now: Time) -> Option<Blocked> {
+    pub fn blocked(&self, now: Time, kin: &[JobId]) -> Option<Blocked> {
         if self.held {
             return Some(Blocked::Held);
         }
         let with = |wanted: Answer| -> Vec<JobId> {
             let all = self.dependencies.list.iter().zip(&self.answers);
             let named = all.filter(|(_, answer)| **answer == wanted).map(|(one, _)| one.job);
-            let kin = self.kin.iter().copied().filter(|_| wanted == Answer::Open);
+            let kin = kin.iter().copied().filter(|_| wanted == Answer::Open);
             named.chain(kin).collect()
         };
         match self.dependencies.answer(&self.answers) {
             Answer::Never => return Some(Blocked::Never(with(Answer::Never))),
             Answer::Open => return Some(Blocked::Dependency(with(Answer::Open))),
-            Answer::Met if !self.kin.is_empty() => {
-                return Some(Blocked::Dependency(self.kin.clone()));
-            }
+            Answer::Met if !kin.is_empty() => return Some(Blocked::Dependency(kin.to_vec())),
             Answer::Met => {}
         }
         self.begin.filter(|begin| *begin > now).map(Blocked::BeginTime)
@@ -353,47 +347,47 @@ mod tests {
         let now = Time(0);
         let completed = Standing::Ended { completed: true };
         let mut job = waits_for("afterok:1:2");
-        assert_eq!(job.blocked(now), Some(Blocked::Dependency(vec![one, two])));
+        assert_eq!(job.blocked(now, &[]), Some(Blocked::Dependency(vec![one, two])));
         job.hear(one, completed);
-        assert_eq!(job.blocked(now), Some(Blocked::Dependency(vec![two])));
+        assert_eq!(job.blocked(now, &[]), Some(Blocked::Dependency(vec![two])));
         let mut unlucky = job.clone();
         unlucky.hear(two, Standing::Ended { completed: false });
-        assert_eq!(unlucky.blocked(now), Some(Blocked::Never(vec![two])));
+        assert_eq!(unlucky.blocked(now, &[]), Some(Blocked::Never(vec![two])));
         job.hear(two, completed);
-        assert_eq!(job.blocked(now), None);
+        assert_eq!(job.blocked(now, &[]), None);
         job.hear(two, Standing::Waiting);
-        assert_eq!(job.blocked(now), None, "what was met stays met");
+        assert_eq!(job.blocked(now, &[]), None, "what was met stays met");
     }
 
     #[test]
     fn with_question_marks_one_is_enough() {
         let mut job = waits_for("afterok:1?afterok:2");
         job.hear(JobId(1), Standing::Ended { completed: false });
-        assert!(matches!(job.blocked(Time(0)), Some(Blocked::Dependency(_))));
+        assert!(matches!(job.blocked(Time(0), &[]), Some(Blocked::Dependency(_))));
         let mut lucky = job.clone();
         lucky.hear(JobId(2), Standing::Ended { completed: true });
-        assert_eq!(lucky.blocked(Time(0)), None);
+        assert_eq!(lucky.blocked(Time(0), &[]), None);
         job.hear(JobId(2), Standing::Ended { completed: false });
-        assert_eq!(job.blocked(Time(0)), Some(Blocked::Never(vec![JobId(1), JobId(2)])));
+        assert_eq!(job.blocked(Time(0), &[]), Some(Blocked::Never(vec![JobId(1), JobId(2)])));
     }
 
     #[test]
-    fn a_singleton_waits_until_its_kin_has_ended() {
-        let mut job = waits_for("singleton");
-        job.kin = vec![JobId(3), JobId(4)];
-        job.hear(JobId(3), Standing::Started);
-        assert_eq!(job.blocked(Time(0)), Some(Blocked::Dependency(vec![JobId(3), JobId(4)])));
-        job.hear(JobId(3), Standing::Ended { completed: false });
-        job.hear(JobId(4), Standing::Ended { completed: true });
-        assert_eq!(job.blocked(Time(0)), None);
+    fn a_singleton_waits_for_its_kin_too() {
+        let mut job = waits_for("afterok:1,singleton");
+        let both = Blocked::Dependency(vec![JobId(1), JobId(3)]);
+        assert_eq!(job.blocked(Time(0), &[JobId(3)]), Some(both));
+        job.hear(JobId(1), Standing::Ended { completed: true });
+        let kin = Blocked::Dependency(vec![JobId(3)]);
+        assert_eq!(job.blocked(Time(0), &[JobId(3)]), Some(kin));
+        assert_eq!(job.blocked(Time(0), &[]), None);
     }
 
     #[test]
     fn a_held_or_early_job_may_not_start() {
         let early = Conditions { begin: Some(Time(5)), ..Conditions::default() };
-        assert_eq!(early.blocked(Time(4)), Some(Blocked::BeginTime(Time(5))));
-        assert_eq!(early.blocked(Time(5)), None);
+        assert_eq!(early.blocked(Time(4), &[]), Some(Blocked::BeginTime(Time(5))));
+        assert_eq!(early.blocked(Time(5), &[]), None);
         let held = Conditions { held: true, ..early };
-        assert_eq!(held.blocked(Time(9)), Some(Blocked::Held));
+        assert_eq!(held.blocked(Time(9), &[]), Some(Blocked::Held));
     }
 }

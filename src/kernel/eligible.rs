@@ -8,14 +8,15 @@
 //! *Not here*: what conditions there are (`kernel::conditions`), whose turn it is
 //! (`kernel::policy`).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::change::{Change, Queued, Step};
-use super::conditions::{Answer, Blocked, Conditions, Standing};
+use super::conditions::{Answer, Blocked, Conditions, DEPENDENCIES_MAX, Standing};
 use super::ids::JobId;
 use super::job::{JobSpec, StateWord};
 use super::kernel::Kernel;
+use super::kin::{Family, Kin};
 use super::policy::Policy;
 use super::time::{SECOND_US, Time};
 use super::transition::EndState;
@@ -26,9 +27,8 @@ use super::view::{Explained, waiting};
 pub struct Elsewhere {
     /// Jobs that are over, and whether they COMPLETED.
     pub ended: HashMap<JobId, bool>,
-    /// For each new job that is a singleton, by its place among the new ones: the jobs of its
-    /// name and user that had not ended.
-    pub kin: HashMap<usize, Vec<JobId>>,
+    /// For each family of a new singleton: its members that had not ended.
+    pub kin: HashMap<Family, Vec<JobId>>,
 }
 
 /// What is to be different about a pending job; `None` leaves it.
@@ -74,6 +74,7 @@ pub enum Edited {
 pub struct Eligibility {
     conditions: BTreeMap<JobId, Conditions>,
     waiters: BTreeMap<JobId, Vec<JobId>>,
+    kin: Kin,
     alarms: BTreeSet<(Time, JobId)>,
 }
 
@@ -106,7 +107,15 @@ impl Eligibility {
 
     /// Why it may not start at that time.
     pub(super) fn blocked(&self, job: JobId, now: Time) -> Option<Blocked> {
-        self.conditions.get(&job)?.blocked(now)
+        let conditions = self.conditions.get(&job)?;
+        let kin = self.kin.before(job).take(DEPENDENCIES_MAX);
+        let kin = kin.filter(|_| conditions.dependencies.singleton);
+        conditions.blocked(now, &kin.collect::<Vec<_>>())
+    }
+
+    /// These of this family have not ended.
+    pub(super) fn join(&mut self, family: &Family, jobs: impl IntoIterator<Item = JobId>) {
+        self.kin.join(family, jobs);
     }
 }
 
@@ -117,7 +126,8 @@ impl Kernel {
     pub fn unknown_others(&self, specs: &[Arc<JobSpec>], elsewhere: &Elsewhere) -> bool {
         let known = |job: JobId| self.standing(job).is_some() || elsewhere.ended.contains_key(&job);
         let mut others = specs.iter().flat_map(|spec| &spec.dependencies.list);
-        others.any(|one| !known(one.job))
+        let mut kin = elsewhere.kin.values().flatten();
+        others.any(|one| !known(one.job)) || kin.any(|job| self.standing(*job).is_none())
     }
 
     fn standing(&self, job: JobId) -> Option<Standing> {
@@ -129,34 +139,50 @@ impl Kernel {
         Some(if started { Standing::Started } else { Standing::Waiting })
     }
 
-    /// What a new job has to wait for; the jobs `before` it come with it.
-    pub(super) fn conditions_of(
-        &self,
-        spec: &JobSpec,
-        elsewhere: &Elsewhere,
-        place: usize,
-        before: &[(JobId, Arc<JobSpec>)],
-    ) -> Conditions {
+    /// What a new job has to wait for, except for its kin.
+    pub(super) fn conditions_of(&self, spec: &JobSpec, elsewhere: &Elsewhere) -> Conditions {
         let answers = spec.dependencies.list.iter().map(|one| {
             let ended = elsewhere.ended.get(&one.job);
             let ended = ended.map(|completed| Standing::Ended { completed: *completed });
             let standing = self.standing(one.job).or(ended).unwrap_or(Standing::Waiting);
             one.relation.answer(standing)
         });
-        let mut kin = Vec::new();
-        if spec.dependencies.singleton {
-            let known = elsewhere.kin.get(&place).into_iter().flatten().copied();
-            kin.extend(known.filter(|job| self.standing(*job).is_some()));
-            let alike = |other: &JobSpec| other.name == spec.name && other.user == spec.user;
-            kin.extend(before.iter().filter(|(_, other)| alike(other)).map(|(job, _)| *job));
-        }
         Conditions {
             held: spec.held,
             begin: spec.begin,
             deadline: spec.deadline,
             dependencies: spec.dependencies.clone(),
             answers: answers.collect(),
-            kin,
+        }
+    }
+
+    /// New singletons find those that came before them, be it just now or in the same submission.
+    pub(super) fn gather_kin<'a>(
+        &mut self,
+        new: impl Iterator<Item = (JobId, &'a JobSpec)> + Clone,
+        elsewhere: &Elsewhere,
+    ) {
+        for (family, known) in &elsewhere.kin {
+            self.eligibility.join(family, known.iter().copied());
+        }
+        let singletons = new.clone().filter(|(_, spec)| spec.dependencies.singleton);
+        let families: HashSet<Family> = singletons.map(|(_, spec)| spec.family()).collect();
+        if families.is_empty() {
+            return;
+        }
+        for (job, spec) in new {
+            let family = spec.family();
+            if families.contains(&family) {
+                self.eligibility.join(&family, [job]);
+            }
+        }
+    }
+
+    /// What was about to be submitted is not: nothing waits for it, and it waits for nothing.
+    pub fn withdraw(&mut self, jobs: &[JobId]) {
+        for job in jobs {
+            self.eligibility.forget(*job);
+            self.eligibility.kin.leave(*job);
         }
     }
 
@@ -190,6 +216,9 @@ impl Kernel {
                 conditions.hear(job, standing);
             }
             self.refresh(waiter, now);
+        }
+        if over && let Some(next) = self.eligibility.kin.leave(job) {
+            self.refresh(next, now);
         }
     }
 
@@ -270,8 +299,9 @@ impl Kernel {
         policy: &Policy,
         now: Time,
     ) {
-        let conditions = self.conditions_of(spec, elsewhere, 0, &[]);
-        if let Some(blocked) = conditions.blocked(now) {
+        let conditions = self.conditions_of(spec, elsewhere);
+        let kin = elsewhere.kin.values().flatten().copied().take(DEPENDENCIES_MAX);
+        if let Some(blocked) = conditions.blocked(now, &kin.collect::<Vec<_>>()) {
             explained.blocked.insert(id, blocked);
             return;
         }

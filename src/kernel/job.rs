@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::conditions::Dependencies;
 use super::ids::JobId;
+pub use super::kin::Family;
 pub use super::memory::SiteMemory;
 use super::time::Time;
 pub use door::limit_allowed;
@@ -217,6 +218,14 @@ pub struct JobSpec {
     pub dependencies: Dependencies,
     pub data_source: DataSource,
     pub warnings: Vec<String>,
+}
+
+impl JobSpec {
+    /// The jobs of its name and user, for a singleton to wait for.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        (self.name.clone(), self.user.clone())
+    }
 }
 
 /// A field that is wrong, and why, in words for the person who wrote it.

@@ -101,9 +101,10 @@ impl Kernel {
     ) -> (Vec<JobId>, Step) {
         let mut step = Step::default();
         let mut admitted = Vec::with_capacity(specs.len());
-        let mut singletons = Vec::new();
-        let any_singleton = specs.iter().any(|spec| spec.dependencies.singleton);
-        for (place, spec) in specs.into_iter().enumerate() {
+        let first = self.next_job;
+        let new = specs.iter().zip(first..).map(|(spec, id)| (JobId(id), &**spec));
+        self.gather_kin(new, elsewhere);
+        for spec in specs {
             let id = JobId(self.next_job);
             self.next_job += 1;
             let event = self.event(
@@ -113,11 +114,8 @@ impl Kernel {
                 now,
             );
             admitted.push(Queued::submitted(id, &spec, now));
-            let conditions = self.conditions_of(&spec, elsewhere, place, &singletons);
+            let conditions = self.conditions_of(&spec, elsewhere);
             self.register(id, conditions);
-            if any_singleton {
-                singletons.push((id, Arc::clone(&spec)));
-            }
             step.changes.push(Change::Submitted { event, spec });
         }
         let ids = admitted.iter().map(|q| q.id).collect();

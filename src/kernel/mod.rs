@@ -16,6 +16,7 @@ pub mod ids;
 pub mod job;
 #[expect(clippy::module_inception, reason = "the room and its one struct share the name")]
 pub mod kernel;
+pub mod kin;
 pub mod ledger;
 pub mod maintenance;
 pub mod memory;

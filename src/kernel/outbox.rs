@@ -75,6 +75,8 @@ pub struct Settled<T> {
 pub struct Dropped<T> {
     /// Whose submissions were given up.
     pub tickets: Vec<T>,
+    /// The jobs that are not submitted after all.
+    pub withdrawn: Vec<JobId>,
     /// The same commit without them, to be tried again until it succeeds; `None` when nothing
     /// remains, and the number is free again.
     pub retry: Option<Commit>,
@@ -225,7 +227,7 @@ impl<T> Outbox<T> {
         let Some(mut flight) = self.in_flight.take().filter(|f| f.commit.no == no) else {
             panic!("commit {no} was refused and is not in flight");
         };
-        let mut tickets = Vec::new();
+        let (mut tickets, mut withdrawn) = (Vec::new(), Vec::new());
         let (dropped, kept) = flight.steps.into_iter().partition(|s| s.droppable);
         flight.steps = kept;
         let (also_dropped, kept): (Vec<_>, Vec<_>) =
@@ -237,15 +239,16 @@ impl<T> Outbox<T> {
             for key in keys_of(&step.changes) {
                 self.keys.retain(|(_, k)| *k != key);
             }
+            withdrawn.extend(step.changes.iter().filter_map(Change::event).map(|event| event.job));
             tickets.push(step.ticket);
         }
         if flight.steps.is_empty() {
-            return Dropped { tickets, retry: None };
+            return Dropped { tickets, withdrawn, retry: None };
         }
         flight.commit.steps = flight.steps.iter().map(|s| Arc::clone(&s.changes)).collect();
         let retry = Some(flight.commit.clone());
         self.in_flight = Some(flight);
-        Dropped { tickets, retry }
+        Dropped { tickets, withdrawn, retry }
     }
 
     /// Whether a key that a reader did not find at commit `read_at` is free to use.

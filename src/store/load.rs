@@ -85,8 +85,12 @@ pub fn load(conn: &mut SqliteConnection) -> Result<Loaded, StoreError> {
             .first::<(i64, i64, i64)>(conn)?;
         let mut memory = Memory { next_job, next_event, ..Memory::default() };
         memory.ended = ended(conn)?;
+        let mut singletons = Vec::new();
         in_state(conn, StateWord::Pending, |row| {
             let conditions = row.conditions();
+            if conditions.dependencies.singleton {
+                singletons.push(row.id);
+            }
             if !conditions.is_empty() {
                 memory.conditions.push((JobId(row.id), conditions));
             }
@@ -134,9 +138,10 @@ pub fn load(conn: &mut SqliteConnection) -> Result<Loaded, StoreError> {
             let (start, end) = (Time(start), end.map(Time));
             memory.maintenance.push(Maintenance { id, start, end, reason, principal });
         }
-        for (job, conditions) in &mut memory.conditions {
-            others::remember(conn, *job, conditions)?;
+        for (_, conditions) in &mut memory.conditions {
+            others::remember(conn, conditions)?;
         }
+        memory.kin = others::families(conn, &singletons)?;
         Ok(Loaded { memory, commit_no: CommitNo(commit_no), keys })
     })
 }

@@ -17,11 +17,12 @@ use crate::kernel::conditions::{Conditions, Standing};
 use crate::kernel::eligible::remembered_answers;
 use crate::kernel::ids::JobId;
 use crate::kernel::job::StateWord;
+use crate::kernel::kin::Family;
 
 /// Rows asked for at a time: far below the parameters that a statement may have.
 const IDS_AT_A_TIME: usize = 500;
-/// Most earlier jobs of one name and user that a singleton waits for.
-const KIN_MAX: i64 = 10_000;
+/// Most jobs of one name and user that a singleton waits for: as many as a queue is made for.
+const KIN_MAX: i64 = 1_000_000;
 /// States of a job that has not ended.
 const OPEN: [StateWord; 3] = [StateWord::Pending, StateWord::Running, StateWord::Completing];
 
@@ -53,40 +54,47 @@ pub fn standings(
     Ok(found)
 }
 
-/// The jobs of this name and user that have not ended, those before `before` only.
+/// The jobs of this name and user that have not ended.
 ///
 /// # Errors
 /// What the database says.
-pub fn kin(
-    conn: &mut SqliteConnection,
-    (name, user): (&str, &str),
-    before: JobId,
-) -> Result<Vec<JobId>, StoreError> {
+pub fn kin(conn: &mut SqliteConnection, (name, user): &Family) -> Result<Vec<JobId>, StoreError> {
     let ids: Vec<i64> = jobs::table
         .filter(jobs::state.eq_any(OPEN.map(StateWord::word)))
-        .filter(jobs::name.eq(name).and(jobs::user.eq(user)).and(jobs::id.lt(before.0)))
+        .filter(jobs::name.eq(name).and(jobs::user.eq(user)))
         .select(jobs::id)
         .limit(KIN_MAX)
         .load(conn)?;
     Ok(ids.into_iter().map(JobId).collect())
 }
 
-/// At boot: what is known of everything that this job waits for.
+/// At boot: the families of these singletons, with their members.
+///
+/// # Errors
+/// What the database says.
+pub fn families(
+    conn: &mut SqliteConnection,
+    singletons: &[i64],
+) -> Result<Vec<(Family, Vec<JobId>)>, StoreError> {
+    let mut families = BTreeSet::new();
+    for some in singletons.chunks(IDS_AT_A_TIME) {
+        let of = jobs::table.filter(jobs::id.eq_any(some)).select((jobs::name, jobs::user));
+        families.extend(of.load::<Family>(conn)?);
+    }
+    let with_members = |family: Family| kin(conn, &family).map(|members| (family, members));
+    families.into_iter().map(with_members).collect()
+}
+
+/// At boot: what is known of the jobs that this one names.
 ///
 /// # Errors
 /// What the database says.
 pub fn remember(
     conn: &mut SqliteConnection,
-    job: JobId,
     conditions: &mut Conditions,
 ) -> Result<(), StoreError> {
     let wanted = conditions.dependencies.list.iter().map(|one| one.job).collect();
     let found = standings(conn, &wanted)?;
     conditions.answers = remembered_answers(conditions, |other| found.get(&other).copied());
-    if conditions.dependencies.singleton {
-        let (name, user): (String, String) =
-            jobs::table.find(job.0).select((jobs::name, jobs::user)).first(conn)?;
-        conditions.kin = kin(conn, (&name, &user), job)?;
-    }
     Ok(())
 }

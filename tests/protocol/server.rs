@@ -145,12 +145,11 @@ pub fn memory(kernel: &Kernel) -> Memory {
     let (next_job, next_event) = kernel.next_ids();
     Memory {
         pending: kernel.queue().iter().copied().collect(),
-        conditions: Vec::new(),
-        maintenance: Vec::new(),
         live: live.collect(),
         ended: kernel.snapshot().ended,
         next_job: next_job.0,
         next_event: next_event.0,
+        ..Memory::default()
     }
 }
 
@@ -286,6 +285,7 @@ impl Server {
             }
             Told::NotCommitted => {
                 let dropped = self.outbox.give_up_submissions(commit.no);
+                self.kernel.withdraw(&dropped.withdrawn);
                 self.trouble = dropped.retry.is_some();
                 self.flight = dropped.retry.map_or(Flight::None, Flight::Pausing);
                 let refuse = |ticket| match ticket {

@@ -227,6 +227,7 @@ impl ResourceManagerActor {
                 for ticket in dropped.tickets {
                     ticket.dropped(&error.to_string());
                 }
+                self.kernel.withdraw(&dropped.withdrawn);
                 dropped.retry
             }
         };

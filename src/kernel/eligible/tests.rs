@@ -143,7 +143,8 @@ fn after_counts_from_the_start_and_a_cancel_is_an_end() {
 fn a_singleton_runs_after_its_kin() {
     let mut world = World::new();
     let one = world.after("singleton");
-    let elsewhere = Elsewhere { kin: HashMap::from([(0, vec![one])]), ..Default::default() };
+    let family = spec(|_| ()).family();
+    let elsewhere = Elsewhere { kin: HashMap::from([(family, vec![one])]), ..Default::default() };
     let singleton = || spec(|request| request.dependencies = "singleton".parse().unwrap());
     let specs = vec![singleton(), singleton()];
     let (ids, step) = world.kernel.submit(specs, &elsewhere, &"me".into(), world.now);
@@ -157,6 +158,31 @@ fn a_singleton_runs_after_its_kin() {
     assert_eq!(world.pass(), [ids[0]], "of a batch one after the other");
     world.end(ids[0], 0);
     assert_eq!(world.pass(), [ids[1]]);
+}
+
+#[test]
+fn singletons_of_two_clients_at_one_instant_run_one_after_the_other() {
+    let mut world = World::new();
+    // Neither is in the database yet when the other asks there.
+    let one = world.after("singleton");
+    let two = world.after("singleton");
+    assert_eq!(world.pass(), [one]);
+    world.cancel(two);
+    let three = world.after("singleton");
+    assert_eq!(world.blocked(three), Some(Blocked::Dependency(vec![one])));
+    world.end(one, 0);
+    assert_eq!(world.pass(), [three]);
+}
+
+#[test]
+fn what_could_not_be_stored_keeps_nobody_waiting() {
+    let mut world = World::new();
+    let singleton = || spec(|request| request.dependencies = "singleton".parse().unwrap());
+    let (lost, _) =
+        world.kernel.submit(vec![singleton()], &Elsewhere::default(), &"me".into(), world.now);
+    world.kernel.withdraw(&lost);
+    let next = world.after("singleton");
+    assert_eq!(world.pass(), [next]);
 }
 
 #[test]
