@@ -146,6 +146,8 @@ pub fn memory(kernel: &Kernel) -> Memory {
     Memory {
         pending: kernel.queue().iter().copied().collect(),
         conditions: Vec::new(),
+        arrays: kernel.arrays().iter().map(|(id, array)| (id, array.clone())).collect(),
+        followed: Vec::new(),
         maintenance: Vec::new(),
         live: live.collect(),
         ended: kernel.snapshot().ended,
@@ -350,6 +352,9 @@ impl Server {
                 if let Some(executor) = self.executors.get_mut(&attempt) {
                     executor.retired = true;
                 }
+            }
+            Effect::Over(array) => {
+                assert!(self.kernel.arrays().iter().all(|(id, _)| id != array), "{array} is open");
             }
         }
     }
