@@ -17,7 +17,8 @@ use crate::kernel::eligible::{Edit, Elsewhere, remembered_answers};
 use crate::kernel::ids::{Attempt, CpuId};
 use crate::kernel::job::{ExitCode, JobRequest, JobSpec, Site, Usage};
 use crate::kernel::kernel::Reign;
-use crate::kernel::policy::{Policy, plan};
+use crate::kernel::policy::{Backfill, Planner, Policy};
+use crate::kernel::time::SECOND_US;
 use crate::kernel::transition::{Exit, Fact, Handle};
 
 const CPUS: u32 = 3;
@@ -42,7 +43,7 @@ struct World {
     specs: BTreeMap<JobId, ArraySpec>,
     /// How often each task was granted CPUs.
     ran: BTreeMap<(JobId, u32), u32>,
-    policy: Policy,
+    planner: Planner,
     over: Vec<JobId>,
 }
 
@@ -51,11 +52,11 @@ fn reign() -> Reign {
 }
 
 impl World {
-    fn new(policy: &str) -> World {
+    fn new(policy: Policy) -> World {
         let kernel = Kernel::load((0..CPUS).map(CpuId), reign(), Memory::default()).unwrap();
         let (rows, specs) = (BTreeMap::new(), BTreeMap::new());
-        let policy = policy.parse().unwrap();
-        World { kernel, rows, specs, ran: BTreeMap::new(), policy, over: Vec::new() }
+        let planner = Planner::new(policy, SECOND_US);
+        World { kernel, rows, specs, ran: BTreeMap::new(), planner, over: Vec::new() }
     }
 
     fn submit(&mut self, array: &str, dependency: &str) -> JobId {
@@ -173,12 +174,9 @@ impl World {
     }
 
     fn pass(&mut self) -> usize {
-        let scene = self.kernel.scene(&self.policy, NOW);
-        let plan = plan(self.policy, &scene);
-        let (started, stale, step) = self.kernel.start(&plan, NOW);
-        assert!(
-            self.policy.backfill != crate::kernel::policy::Backfill::Conservative || stale == 0
-        );
+        let scene = self.kernel.scene(&self.planner.policy(), NOW);
+        let plan = self.planner.pass(&scene);
+        let (started, _, step) = self.kernel.start(&plan, NOW);
         self.took(step);
         started as usize
     }
@@ -216,6 +214,17 @@ impl World {
 
     fn blocked(&self, job: JobId) -> Option<Blocked> {
         self.kernel.blocked(job, NOW)
+    }
+
+    /// Whether it waits for what will not happen, or for others that do.
+    fn is_kept(&self, job: JobId) -> bool {
+        match self.blocked(job) {
+            Some(Blocked::Never(_) | Blocked::NeverTasks(..)) => true,
+            Some(Blocked::Dependency(others)) => {
+                others.iter().any(|other| self.kernel.arrays.open.contains_key(other))
+            }
+            _ => false,
+        }
     }
 
     /// A new server reads the rows.
@@ -264,6 +273,7 @@ impl World {
         memory.conditions.retain(|(_, conditions)| !conditions.is_empty());
         memory.arrays = open.into_iter().collect();
         let before: Vec<(JobId, bool)> = self.shown();
+        self.planner = Planner::new(self.planner.policy(), SECOND_US);
         self.kernel = Kernel::load((0..CPUS).map(CpuId), reign(), memory).unwrap();
         assert_eq!(self.shown(), before, "a restart forgets nothing");
         self.took(Step::default());
@@ -400,9 +410,13 @@ proptest! {
     #[test]
     fn every_task_runs_once_or_is_cancelled_whatever_happens(
         acts in acts(),
-        policy in prop::sample::select(&["fcfs", "wfp3+easy", "fcfs+conservative"][..]),
+        backfill in prop::sample::select(&[
+            Backfill::None,
+            Backfill::Easy(None),
+            Backfill::Conservative,
+        ][..]),
     ) {
-        let mut world = World::new(policy);
+        let mut world = World::new(Policy { backfill, ..Policy::default() });
         for act in acts {
             world.act(act);
         }
@@ -413,16 +427,13 @@ proptest! {
             let own = &world.rows[id];
             for task in spec.tasks.iter() {
                 if own.left.as_ref().is_some_and(|left| left.tasks.contains(task)) {
-                    let never = matches!(world.blocked(*id), Some(Blocked::NeverTasks(..)));
-                    prop_assert!(own.state == StateWord::Cancelled || never, "{id}_{task} is left");
+                    let kept = world.is_kept(*id);
+                    prop_assert!(own.state == StateWord::Cancelled || kept, "{id}_{task} is left");
                     continue;
                 }
                 let state = world.state(*id, task);
                 let ran = world.ran.contains_key(&(*id, task));
-                let held_back = matches!(
-                    world.blocked(world.job_of(*id, task)),
-                    Some(Blocked::Never(_))
-                );
+                let held_back = world.is_kept(world.job_of(*id, task));
                 prop_assert!(ran || state == StateWord::Cancelled || held_back, "{id}_{task} {state}");
             }
             prop_assert_eq!(left.contains(id), !world.over.contains(id), "array {}", id);
@@ -432,7 +443,7 @@ proptest! {
 
 #[test]
 fn one_array_becomes_a_job_for_each_task_and_the_last_keeps_its_id() {
-    let mut world = World::new("fcfs");
+    let mut world = World::new(Policy::default());
     let array = world.submit("0-3%2", "");
     assert_eq!(world.pass(), 2);
     assert_eq!(world.job_of(array, 0), JobId(array.0 + 1), "lowest first, with the next id");
@@ -451,7 +462,7 @@ fn one_array_becomes_a_job_for_each_task_and_the_last_keeps_its_id() {
 
 #[test]
 fn a_dependency_on_an_array_waits_for_all_its_tasks() {
-    let mut world = World::new("fcfs");
+    let mut world = World::new(Policy::default());
     let array = world.submit("0-2", "");
     let ok = world.submit("", &format!("afterok:{array}"));
     let any = world.submit("", &format!("afterany:{array}"));
@@ -476,7 +487,7 @@ fn a_dependency_on_an_array_waits_for_all_its_tasks() {
 
 #[test]
 fn tasks_follow_those_of_another_array_one_by_one() {
-    let mut world = World::new("fcfs");
+    let mut world = World::new(Policy::default());
     let first = world.submit("0-2", "");
     let second = world.submit("1-4", &format!("aftercorr:{first}"));
     world.pass();
@@ -494,7 +505,7 @@ fn tasks_follow_those_of_another_array_one_by_one() {
 
 #[test]
 fn an_array_that_is_cancelled_ends_with_all_its_tasks() {
-    let mut world = World::new("fcfs");
+    let mut world = World::new(Policy::default());
     let array = world.submit("0-999999", "");
     world.pass();
     let (outcomes, step) = world.kernel.cancel(&[array], &"me".into(), NOW);
@@ -508,7 +519,7 @@ fn an_array_that_is_cancelled_ends_with_all_its_tasks() {
 
 #[test]
 fn what_breaks_an_array_is_noticed() {
-    let mut world = World::new("fcfs");
+    let mut world = World::new(Policy::default());
     let array = world.submit("0-3%2", "");
     world.pass();
     let broken = |world: &World| check::arrays_are_kept(&world.kernel).unwrap_err().0;
