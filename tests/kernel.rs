@@ -16,6 +16,7 @@ use downbeat::kernel::job::{
 };
 use downbeat::kernel::ledger::Ledger;
 use downbeat::kernel::memory::{OutOfMemory, SiteMemory};
+use downbeat::kernel::tasks::JobRef;
 use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{
     EndReason, EndState, Exit, Fact, Handle, JobState, Outcome, Refused, Stop, transition,
@@ -313,7 +314,10 @@ fn output_below_a_root_is_let_through() {
     request.standard_output = Some("/home/a/out/%j".into());
     request.standard_error = Some("/logs/%x.err".into());
     assert!(JobSpec::try_from((request, &site())).is_ok());
-    assert_eq!(expand_pattern("a%j-%x-%%", JobId(17), "n/m"), "a17-n_m-%");
+    assert_eq!(expand_pattern("a%j-%x-%%", JobId(17), None, "n/m"), "a17-n_m-%");
+    let task = JobRef { job: JobId(17), task: Some(4) };
+    assert_eq!(expand_pattern("%A_%a-%j", JobId(21), Some(task), "n"), "17_4-21");
+    assert_eq!(expand_pattern("%A_%a", JobId(21), None, "n"), "21_4294967294", "as in Slurm");
 }
 
 #[test]

@@ -46,6 +46,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "kernel::eligible",
             "kernel::maintenance",
             "kernel::policy::Policy",
+            "kernel::tasks",
+            "store::arrays",
             "config::Secret",
         ],
     ),

@@ -99,6 +99,31 @@ pub struct UpdateJob {
     pub principal: Arc<str>,
 }
 
+/// api → ResourceManager: end one task of an array. Answered after the commit, with one outcome.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<Cancelled>")]
+pub struct CancelTask {
+    /// The array.
+    pub array: JobId,
+    /// Which task.
+    pub task: u32,
+    /// Who asks.
+    pub principal: Arc<str>,
+}
+
+/// api → ResourceManager: a task of an array that has not started is to be a job of its own.
+/// Answered after the commit with that job; `None` when it is neither left nor a job.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<JobId>, NotDurable>")]
+pub struct SplitTask {
+    /// The array.
+    pub array: JobId,
+    /// Which task.
+    pub task: u32,
+    /// Who asks.
+    pub principal: Arc<str>,
+}
+
 /// api → ResourceManager: no job may run in this time. Answered after the commit.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Result<Maintenance, MaintenanceRefused>, NotDurable>")]

@@ -45,7 +45,8 @@ use crate::store::write::Writer;
 use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
 use messages::{
-    Await, CancelJobs, Drain, Explain, Maintain, Resume, RunAudit, SubmitJobs, UpdateJob,
+    Await, CancelJobs, CancelTask, Drain, Explain, Maintain, Resume, RunAudit, SplitTask,
+    SubmitJobs, UpdateJob,
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
@@ -63,6 +64,10 @@ pub struct System {
     pub cancel: Recipient<CancelJobs>,
     /// Changes pending jobs.
     pub update: Recipient<UpdateJob>,
+    /// Cancels single tasks of arrays.
+    pub cancel_task: Recipient<CancelTask>,
+    /// Makes tasks of arrays jobs of their own.
+    pub split: Recipient<SplitTask>,
     /// Keeps jobs from running in a time.
     pub maintain: Recipient<Maintain>,
     /// Ends such a time.
@@ -170,6 +175,8 @@ pub fn start(parts: Parts) -> System {
         submit: manager.clone().recipient(),
         cancel: manager.clone().recipient(),
         update: manager.clone().recipient(),
+        cancel_task: manager.clone().recipient(),
+        split: manager.clone().recipient(),
         maintain: manager.clone().recipient(),
         resume: manager.clone().recipient(),
         explain: manager.clone().recipient(),

@@ -14,6 +14,7 @@ use crate::clock;
 use crate::engine::{Key, Later, Order};
 use crate::kernel::ids::{Attempt, CpuId, JobId};
 use crate::kernel::places::Places;
+use crate::kernel::tasks::ArraySpec;
 use crate::kernel::time::{SECOND_US, Time};
 use crate::store::backend::Readers;
 use crate::store::error::StoreError;
@@ -129,7 +130,7 @@ impl Orders for FromStore {
 }
 
 fn order(site: &OrderSite, key: Key, rows: LaunchRows) -> Order {
-    let LaunchRows { job, script, cpus } = rows;
+    let LaunchRows { job, script, cpus, array_spec } = rows;
     let files = site.places.files(
         job.job(),
         job.working_directory.as_deref(),
@@ -140,7 +141,8 @@ fn order(site: &OrderSite, key: Key, rows: LaunchRows) -> Order {
     // A job that keeps anything with the server has a folder there.
     let uses = [&files.working_directory, &files.stdout.root, &files.stderr.root];
     let own_folder = uses.iter().any(|path| path.starts_with(&own)).then_some(own);
-    let environment = environment(site, &key, &job, &script, &cpus, &files.working_directory);
+    let mut environment = environment(site, &key, &job, &script, &cpus, &files.working_directory);
+    environment.extend(of_array(&job, array_spec.as_deref()));
     Order {
         key,
         script: script.script,
@@ -166,6 +168,23 @@ fn limit_s(job: &JobRow) -> Option<u32> {
     let limit = job.time_limit_s.map(i64::unsigned_abs);
     let least = limit.into_iter().chain(left).min()?;
     Some(u32::try_from(least).unwrap_or(u32::MAX))
+}
+
+/// What a task of an array is told of the array.
+fn of_array(job: &JobRow, spec: Option<&str>) -> Vec<(String, String)> {
+    let (Some(array), Some(task)) = (job.array_job_id, job.array_task_id) else {
+        return Vec::new();
+    };
+    let tasks = spec.and_then(|text| text.parse::<ArraySpec>().ok()).unwrap_or_default().tasks;
+    let vars = [
+        ("JOB_ID", array.to_string()),
+        ("TASK_ID", task.to_string()),
+        ("TASK_COUNT", tasks.len().to_string()),
+        ("TASK_MIN", tasks.first().unwrap_or(0).to_string()),
+        ("TASK_MAX", tasks.last().unwrap_or(0).to_string()),
+        ("TASK_STEP", tasks.step().to_string()),
+    ];
+    vars.map(|(name, value)| (format!("SLURM_ARRAY_{name}"), value)).to_vec()
 }
 
 fn environment(

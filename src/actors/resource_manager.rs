@@ -22,9 +22,9 @@ use tokio::sync::{oneshot, watch};
 use self::commits::{Noted, Ticket, durable, listed};
 use super::executor::Known;
 use super::messages::{
-    AS_IF, Applied, ApplyPlan, CancelJobs, Drain, ExecutorAddr, Explain, ForgetJobs, GetScene,
-    Look, LookAtAll, Maintain, MakeDurable, Mend, NotDurable, Observed, Publish, Resume,
-    StopAttempt, SubmitJobs, SubmitRefused, Submitted, UpdateJob, Wake,
+    AS_IF, Applied, ApplyPlan, CancelJobs, CancelTask, Drain, ExecutorAddr, Explain, ForgetJobs,
+    GetScene, Look, LookAtAll, Maintain, MakeDurable, Mend, NotDurable, Observed, Publish, Resume,
+    SplitTask, StopAttempt, SubmitJobs, SubmitRefused, Submitted, UpdateJob, Wake,
 };
 use crate::clock;
 use crate::fault;
@@ -218,6 +218,19 @@ impl Handler<CancelJobs> for ResourceManagerActor {
     }
 }
 
+impl Handler<CancelTask> for ResourceManagerActor {
+    type Result = ResponseFuture<Vec<Cancelled>>;
+
+    fn handle(&mut self, message: CancelTask, ctx: &mut Self::Context) -> Self::Result {
+        fault::point(fault::CANCEL_RECEIVED);
+        let CancelTask { array, task, principal } = message;
+        let (outcome, step) = self.kernel.cancel_task((array, task), &principal, clock::now());
+        let (reply, answer) = oneshot::channel();
+        self.put(step, false, Ticket::Cancelled(reply, vec![outcome]), ctx);
+        Box::pin(async { answer.await.unwrap_or_default() })
+    }
+}
+
 impl Handler<UpdateJob> for ResourceManagerActor {
     type Result = ResponseFuture<Result<Edited, NotDurable>>;
 
@@ -227,6 +240,17 @@ impl Handler<UpdateJob> for ResourceManagerActor {
         let noted = self.note(step, ctx);
         self.set_alarm(ctx);
         Box::pin(async move { noted.await.map(|()| edited) })
+    }
+}
+
+impl Handler<SplitTask> for ResourceManagerActor {
+    type Result = ResponseFuture<Result<Option<JobId>, NotDurable>>;
+
+    fn handle(&mut self, message: SplitTask, ctx: &mut Self::Context) -> Self::Result {
+        let SplitTask { array, task, principal } = message;
+        let (job, step) = self.kernel.split_off((array, task), &principal, clock::now());
+        let noted = self.note(step, ctx);
+        Box::pin(async move { noted.await.map(|()| job) })
     }
 }
 

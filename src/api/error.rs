@@ -14,6 +14,7 @@ use super::wire::problem::{PROBLEM_JSON, Problem};
 use super::wire::submit::BodyRefused;
 use crate::kernel::ids::JobId;
 use crate::kernel::job::FieldError;
+use crate::kernel::tasks::JobRef;
 use crate::store::error::StoreError;
 
 /// Seconds after which a client may try again when the database cannot be written.
@@ -48,8 +49,14 @@ impl ApiError {
 
     /// 404 for a job.
     #[must_use]
-    pub fn no_job(id: JobId) -> ApiError {
-        ApiError::new(StatusCode::NOT_FOUND, format!("there is no job {id}"))
+    pub fn no_job(id: impl Into<JobRef>) -> ApiError {
+        ApiError::new(StatusCode::NOT_FOUND, format!("there is no job {}", id.into()))
+    }
+
+    /// 404 for what an array has and this job has not.
+    #[must_use]
+    pub fn no_array(id: JobId) -> ApiError {
+        ApiError::new(StatusCode::NOT_FOUND, format!("job {id} is no array"))
     }
 
     /// 422 with the bad fields.

@@ -7,6 +7,7 @@
 //!
 //! *Not here*: submission (`api::submit`), logs (`api::streams`).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -16,16 +17,20 @@ use utoipa::IntoParams;
 
 use super::app::App;
 use super::error::ApiError;
+use super::ids::{JobPath, JobPathText, await_change, job_of, own_job, row_of};
 use super::present;
 use super::wire::job::{Event, Job, JobList};
 use super::wire::update::{self, UpdateBody};
-use crate::actors::messages::{Await, CancelJobs, UpdateJob};
+use crate::actors::messages::{CancelJobs, CancelTask, UpdateJob};
 use crate::clock;
 use crate::kernel::eligible::{Edit, Edited};
 use crate::kernel::ids::JobId;
 use crate::kernel::kernel::Cancelled;
+use crate::kernel::tasks::JobRef;
 use crate::kernel::time::Time;
+use crate::store::arrays;
 use crate::store::read::{self, JobFilter, PAGE_MAX};
+use crate::store::rows::JobRow;
 
 /// Jobs of a page when nobody says.
 const PAGE: i64 = 100;
@@ -44,6 +49,7 @@ pub type Pairs = web::Query<Vec<(String, String)>>;
         is none.",
     params(("state" = Option<Vec<String>>, Query, description = "Repeatable; also comma-separated"),
         ("account" = Option<String>, Query), ("name" = Option<String>, Query),
+        ("array_job_id" = Option<i64>, Query, description = "Tasks of this array, and its rest"),
         ("label" = Option<Vec<String>>, Query, description = "`key:value`, repeatable"),
         ("since" = Option<String>, Query, description = "Submitted at or after, RFC 3339"),
         ("until" = Option<String>, Query, description = "Submitted before, RFC 3339"),
@@ -76,6 +82,10 @@ fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError> {
             }
             "account" => filter.account = Some(value),
             "name" => filter.name = Some(value),
+            "array_job_id" => {
+                let array = value.parse().map_err(|_| bad("is the id of an array".to_owned()))?;
+                filter.array = Some(array);
+            }
             "label" => {
                 let pair = value.split_once(':');
                 let (k, v) = pair.ok_or_else(|| bad("is written key:value".to_owned()))?;
@@ -109,28 +119,34 @@ fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError> {
 }
 
 /// `GET /jobs/{id}`.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = i64, Path)),
+#[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(JobPathText),
     responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem)))]
 pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
-    let job = app.job(id.job()?).await?;
+    let job = row_of(&app, id.named()?).await?;
     Ok(HttpResponse::Ok().json(present::one(&app, job).await))
 }
 
 /// `DELETE /jobs/{id}`.
-#[utoipa::path(delete, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = i64, Path)),
+#[utoipa::path(delete, path = "/api/v1/jobs/{id}", tag = "jobs", params(JobPathText),
     responses((status = 202, description = "It is being ended", body = Job),
         (status = 200, description = "It has ended", body = Job),
         (status = 404, body = super::wire::problem::Problem)))]
 pub async fn cancel(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
-    let id = id.job()?;
+    let id = id.named()?;
     let live = cancel_one(&app, id).await?;
-    let job = present::one(&app, app.job(id).await?).await;
-    let status = if live && !job.state.is_final() { StatusCode::ACCEPTED } else { StatusCode::OK };
+    let job = present::one(&app, row_of(&app, id).await?).await;
+    // Of an array that has others to end too, this row may have ended already.
+    let whole = id.task.is_none() && job.array_job_id == Some(job.id);
+    let status = if live && (whole || !job.state.is_final()) {
+        StatusCode::ACCEPTED
+    } else {
+        StatusCode::OK
+    };
     Ok(HttpResponse::build(status).json(job))
 }
 
 /// `POST /jobs/{id}/cancel`: the same for clients that cannot DELETE.
-#[utoipa::path(post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = i64, Path)),
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs", params(JobPathText),
     responses((status = 202, description = "It is being ended", body = Job),
         (status = 200, description = "It has ended", body = Job),
         (status = 404, body = super::wire::problem::Problem)))]
@@ -139,7 +155,7 @@ pub async fn cancel_by_post(app: web::Data<App>, id: JobPath) -> Result<HttpResp
 }
 
 /// `PATCH /jobs/{id}`.
-#[utoipa::path(patch, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = i64, Path)),
+#[utoipa::path(patch, path = "/api/v1/jobs/{id}", tag = "jobs", params(JobPathText),
     description = "Changes a pending job.", request_body = UpdateBody,
     responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem),
         (status = 409, description = "It has been started or is over",
@@ -151,28 +167,29 @@ pub async fn update(
     body: web::Bytes,
 ) -> Result<HttpResponse, ApiError> {
     let edit = update::parse(&body, &app.site, clock::now())?;
-    edited(&app, id.job()?, edit).await
+    edited(&app, id.named()?, edit).await
 }
 
 /// `POST /jobs/{id}/hold`.
-#[utoipa::path(post, path = "/api/v1/jobs/{id}/hold", tag = "jobs", params(("id" = i64, Path)),
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/hold", tag = "jobs", params(JobPathText),
     description = "A pending job waits until it is released.",
     responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem),
         (status = 409, body = super::wire::problem::Problem)))]
 pub async fn hold(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
-    edited(&app, id.job()?, Edit { held: Some(true), ..Edit::default() }).await
+    edited(&app, id.named()?, Edit { held: Some(true), ..Edit::default() }).await
 }
 
 /// `POST /jobs/{id}/release`.
-#[utoipa::path(post, path = "/api/v1/jobs/{id}/release", tag = "jobs", params(("id" = i64, Path)),
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/release", tag = "jobs", params(JobPathText),
     description = "A held job may start again.",
     responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem),
         (status = 409, body = super::wire::problem::Problem)))]
 pub async fn release(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
-    edited(&app, id.job()?, Edit { held: Some(false), ..Edit::default() }).await
+    edited(&app, id.named()?, Edit { held: Some(false), ..Edit::default() }).await
 }
 
-async fn edited(app: &App, id: JobId, edit: Edit) -> Result<HttpResponse, ApiError> {
+async fn edited(app: &App, of: JobRef, edit: Edit) -> Result<HttpResponse, ApiError> {
+    let id = own_job(app, of).await?;
     app.job(id).await?;
     let message = UpdateJob { job: id, edit, principal: "api".into() };
     let stopping = || ApiError::unavailable("the server is stopping");
@@ -183,7 +200,7 @@ async fn edited(app: &App, id: JobId, edit: Edit) -> Result<HttpResponse, ApiErr
         Edited::Done => Ok(HttpResponse::Ok().json(present::one(app, job).await)),
         Edited::Live | Edited::NotLive => Err(ApiError::new(
             StatusCode::CONFLICT,
-            format!("job {id} is {word}; only a pending job can be changed"),
+            format!("job {of} is {word}; only a pending job can be changed"),
         )),
     }
 }
@@ -192,10 +209,13 @@ async fn edited(app: &App, id: JobId, edit: Edit) -> Result<HttpResponse, ApiErr
 ///
 /// # Errors
 /// When there is no such job, or the server is stopping.
-pub async fn cancel_one(app: &App, id: JobId) -> Result<bool, ApiError> {
-    app.job(id).await?;
-    let message = CancelJobs { jobs: vec![id], principal: "api".into() };
-    let outcomes = app.system.cancel.send(message).await;
+pub async fn cancel_one(app: &App, of: JobRef) -> Result<bool, ApiError> {
+    row_of(app, of).await?;
+    let (id, principal): (_, Arc<str>) = (of.job, "api".into());
+    let outcomes = match of.task {
+        Some(task) => app.system.cancel_task.send(CancelTask { array: id, task, principal }).await,
+        None => app.system.cancel.send(CancelJobs { jobs: vec![id], principal }).await,
+    };
     let outcomes = outcomes.map_err(|_| ApiError::unavailable("the server is stopping"))?;
     match outcomes.first() {
         Some(Cancelled::Stopping) => Ok(true),
@@ -205,11 +225,11 @@ pub async fn cancel_one(app: &App, id: JobId) -> Result<bool, ApiError> {
 }
 
 /// `GET /jobs/{id}/events`.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/events", tag = "jobs", params(("id" = i64, Path)),
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/events", tag = "jobs", params(JobPathText),
     responses((status = 200, body = [Event]), (status = 404,
         body = super::wire::problem::Problem)))]
 pub async fn events(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
-    let id = id.job()?;
+    let (id, _) = job_of(&app, id.named()?).await?;
     let rows = app.read(move |conn| read::events_of(conn, id)).await?;
     if rows.is_empty() {
         return Err(ApiError::no_job(id));
@@ -226,9 +246,9 @@ pub struct WaitQuery {
     timeout_s: Option<u64>,
 }
 
-/// `GET /jobs/{id}/wait`: answers when the job has ended or the time is over.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/wait", tag = "jobs", params(("id" = i64, Path),
-    WaitQuery),
+/// `GET /jobs/{id}/wait`: answers when the job has ended or the time is over; of an array, when
+/// all its tasks have.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/wait", tag = "jobs", params(JobPathText, WaitQuery),
     responses((status = 200, description = "Look at `state`", body = Job),
         (status = 404, body = super::wire::problem::Problem)))]
 pub async fn wait(
@@ -236,45 +256,35 @@ pub async fn wait(
     id: JobPath,
     query: web::Query<WaitQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let id = id.job()?;
+    let of = id.named()?;
     let patience = Duration::from_secs(query.timeout_s.unwrap_or(WAIT_S).min(WAIT_MAX_S));
     let give_up = actix_rt::time::sleep(patience);
     tokio::pin!(give_up);
     loop {
-        let changed = app.system.await_job.send(Await { job: id }).await;
-        let job = app.job(id).await?;
-        if job.0.state_word().is_final() {
+        let by_name = await_change(&app, of.job).await;
+        let (id, _) = job_of(&app, of).await?;
+        let by_job = await_change(&app, id).await;
+        let job = row_of(&app, of).await?;
+        if is_over(&app, of, &job.0).await? {
             return Ok(HttpResponse::Ok().json(present::one(&app, job).await));
         }
-        let Ok(changed) = changed else {
-            return Err(ApiError::unavailable("the server is stopping; the job runs on"));
-        };
+        let (by_name, by_job) = (by_name?.0, by_job?.0);
         tokio::select! {
-            _ = changed.0 => {}
+            _ = by_name => {}
+            _ = by_job => {}
             () = &mut give_up => return Ok(HttpResponse::Ok().json(present::one(&app, job).await)),
         }
     }
 }
 
-/// The id in a path.
-#[derive(Debug, Deserialize)]
-pub struct JobPathText {
-    id: String,
-}
-
-/// The id in a path, read by the handler so that a bad one is a 404 with a sentence.
-pub type JobPath = web::Path<JobPathText>;
-
-impl JobPathText {
-    /// The job.
-    ///
-    /// # Errors
-    /// 404 when it is not a number.
-    pub fn job(&self) -> Result<JobId, ApiError> {
-        let missing = |_| {
-            let detail = format!("\"{}\" is not a job id; ids are numbers", self.id);
-            ApiError::new(StatusCode::NOT_FOUND, detail)
-        };
-        self.id.parse::<i64>().map(JobId).map_err(missing)
+/// Whether it has ended; an array has when all its tasks have.
+async fn is_over(app: &App, of: JobRef, row: &JobRow) -> Result<bool, ApiError> {
+    if !row.state_word().is_final() {
+        return Ok(false);
     }
+    let (array, whole) = (row.job(), of.task.is_none() && row.array_spec.is_some());
+    if !whole {
+        return Ok(true);
+    }
+    app.read_raw(move |conn| arrays::is_over(conn, array)).await
 }

@@ -10,7 +10,7 @@ use actix_web::{HttpResponse, web};
 
 use super::app::App;
 use super::error::ApiError;
-use super::jobs::JobPathText;
+use super::ids::JobPathText;
 use super::wire::maintenance::{self, Window, WindowBody};
 use crate::actors::messages::{Maintain, Resume};
 use crate::clock::{self, rfc3339};
@@ -79,7 +79,7 @@ pub async fn remove(
     app: web::Data<App>,
     id: web::Path<JobPathText>,
 ) -> Result<HttpResponse, ApiError> {
-    let id = id.job()?.0;
+    let id = id.number()?;
     if !app.now().maintenance.iter().any(|window| window.id == id) {
         let detail = format!("there is no maintenance window {id}");
         return Err(ApiError::new(actix_web::http::StatusCode::NOT_FOUND, detail));

@@ -9,6 +9,7 @@
 
 mod allocations;
 pub mod app;
+mod arrays;
 mod dashboard;
 pub mod error;
 mod events;
@@ -16,6 +17,7 @@ mod follow;
 mod growth;
 mod guard;
 mod health;
+mod ids;
 mod info;
 mod jobs;
 mod maintenance;
@@ -91,6 +93,7 @@ routes! {
     GET "/api/v1/jobs/{id}/stderr" => streams::stderr,
     GET "/api/v1/jobs/{id}/events" => jobs::events,
     GET "/api/v1/jobs/{id}/wait" => jobs::wait,
+    GET "/api/v1/jobs/{id}/array" => arrays::show,
     GET "/api/v1/resources" => allocations::resources,
     GET "/api/v1/allocations" => allocations::list,
     GET "/api/v1/audit" => allocations::audit,

@@ -11,7 +11,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::{self, PathItem};
 
 use super::{
-    allocations, dashboard, events, health, info, jobs, maintenance, seed, streams, submit,
+    allocations, arrays, dashboard, events, health, info, jobs, maintenance, seed, streams, submit,
 };
 
 /// The old bases of the seed's routes, besides `/api/v1`.
@@ -32,6 +32,7 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         jobs::release,
         jobs::events,
         jobs::wait,
+        arrays::show,
         streams::script,
         streams::stdout,
         streams::stderr,

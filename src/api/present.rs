@@ -150,6 +150,9 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         exit_code: row.exit_code,
         error: row.error,
         dependency: row.dependency,
+        array_job_id: row.array_job_id.map(JobId),
+        array_task_id: row.array_task_id.and_then(|task| u32::try_from(task).ok()),
+        array_tasks: row.array_tasks,
     }
 }
 

@@ -11,7 +11,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::app::App;
 use super::error::ApiError;
 use super::follow::{open, read_at};
-use super::jobs::{JobPath, cancel_one};
+use super::ids::{JobPath, JobPathText, row_of};
+use super::jobs::cancel_one;
 use super::present;
 use super::streams::{files, last_lines};
 use super::submit::accept;
@@ -46,19 +47,19 @@ pub async fn submit(
 }
 
 /// `POST /jobs/cancel/{id}`.
-#[utoipa::path(post, path = "/api/v1/jobs/cancel/{id}", tag = "seed", params(("id" = i64, Path)),
+#[utoipa::path(post, path = "/api/v1/jobs/cancel/{id}", tag = "seed", params(JobPathText),
     responses((status = 200, body = Cancelled), (status = 404,
         body = super::wire::problem::Problem)))]
 pub async fn cancel(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
-    cancel_one(&app, id.job()?).await?;
+    cancel_one(&app, id.named()?).await?;
     Ok(HttpResponse::Ok().json(Cancelled { msg: "cancelled".to_owned() }))
 }
 
 /// `GET /jobs/query/{id}`.
-#[utoipa::path(get, path = "/api/v1/jobs/query/{id}", tag = "seed", params(("id" = i64, Path)),
+#[utoipa::path(get, path = "/api/v1/jobs/query/{id}", tag = "seed", params(JobPathText),
     responses((status = 200, body = Query), (status = 404, body = super::wire::problem::Problem)))]
 pub async fn query(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
-    let (row, allocation) = app.job(id.job()?).await?;
+    let (row, allocation) = row_of(&app, id.named()?).await?;
     let state = row.state_word();
     let files = files(&app, &row);
     let started = row.start_time.is_some();

@@ -18,7 +18,7 @@ use utoipa::IntoParams;
 use super::app::App;
 use super::error::ApiError;
 use super::follow::{LogStream, StreamSlot, Utf8, open, part, read_at};
-use super::jobs::JobPath;
+use super::ids::{JobPath, JobPathText, job_of, single};
 use crate::kernel::places::{JobFiles, StreamFile};
 use crate::store::read;
 use crate::store::rows::JobRow;
@@ -44,19 +44,18 @@ pub struct PartQuery {
 }
 
 /// `GET /jobs/{id}/script`.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/script", tag = "jobs", params(("id" = i64, Path)),
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/script", tag = "jobs", params(JobPathText),
     responses((status = 200, content_type = "text/plain", body = String),
         (status = 404, body = super::wire::problem::Problem)))]
 pub async fn script(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
-    let id = id.job()?;
+    let (id, _) = job_of(&app, id.named()?).await?;
     let row = app.read_raw(move |conn| read::script(conn, id)).await?;
     let row = row.ok_or_else(|| ApiError::no_job(id))?;
     Ok(HttpResponse::Ok().content_type(TEXT).body(row.script))
 }
 
 /// `GET /jobs/{id}/stdout`.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/stdout", tag = "jobs", params(("id" = i64, Path),
-    PartQuery),
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/stdout", tag = "jobs", params(JobPathText, PartQuery),
     responses((status = 200, content_type = "text/plain", body = String), (status = 206,
         content_type = "text/plain", body = String),
         (status = "4XX", body = super::wire::problem::Problem)))]
@@ -70,8 +69,7 @@ pub async fn stdout(
 }
 
 /// `GET /jobs/{id}/stderr`.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/stderr", tag = "jobs", params(("id" = i64, Path),
-    PartQuery),
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/stderr", tag = "jobs", params(JobPathText, PartQuery),
     responses((status = 200, content_type = "text/plain", body = String), (status = 206,
         content_type = "text/plain", body = String),
         (status = "4XX", body = super::wire::problem::Problem)))]
@@ -102,10 +100,10 @@ async fn serve(
     query: PartQuery,
     which: fn(JobFiles) -> StreamFile,
 ) -> Result<HttpResponse, ApiError> {
-    let id = id.job()?;
+    let follow = query.follow == Some(true);
+    let id = single(&app, id.named()?, follow).await?;
     let (row, _) = app.job(id).await?;
     let stream = which(files(&app, &row));
-    let follow = query.follow == Some(true);
     // Before the start a file of that name is somebody else's.
     let file = if row.start_time.is_some() { open(&stream)? } else { None };
     let file = match file {

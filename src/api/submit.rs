@@ -7,7 +7,7 @@
 //!
 //! *Not here*: reading bodies (`api::wire::submit`), the kernel's door (`kernel::job`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use super::wire::job::{BatchAccepted, Job};
 use super::wire::submit::{Door, Submission, parse_batch, parse_submit};
 use crate::actors::messages::{KeyAsked, SubmitJobs, SubmitRefused, Submitted};
 use crate::clock;
-use crate::kernel::conditions::Standing;
+use crate::kernel::conditions::Dependency;
 use crate::kernel::eligible::Elsewhere;
 use crate::kernel::ids::JobId;
 use crate::kernel::job::{Family, FieldError, JobSpec};
@@ -240,34 +240,26 @@ async fn send(
 
 /// What the database knows of the jobs that these wait for.
 async fn elsewhere(app: &App, specs: &[Arc<JobSpec>]) -> Result<Elsewhere, ApiError> {
-    let named = specs.iter().flat_map(|spec| &spec.dependencies.list);
-    let wanted: BTreeSet<JobId> = named.map(|one| one.job).collect();
+    let named = specs.iter().flat_map(|spec| &spec.dependencies.list).copied();
+    let named: Vec<Dependency> = named.collect();
     let singletons = specs.iter().filter(|spec| spec.dependencies.singleton);
     let families: BTreeSet<Family> = singletons.map(|spec| spec.family()).collect();
-    if wanted.is_empty() && families.is_empty() {
+    if named.is_empty() && families.is_empty() {
         return Ok(Elsewhere::default());
     }
-    let asked = wanted.clone();
-    let (found, kin) = app
-        .read_raw(move |conn| {
-            let found = others::standings(conn, &asked)?;
-            let mut kin = HashMap::new();
-            for family in families {
-                let members = others::kin(conn, &family)?;
-                kin.insert(family, members);
-            }
-            Ok((found, kin))
-        })
-        .await?;
-    if let Some(missing) = wanted.iter().find(|job| !found.contains_key(job)) {
-        let message = format!("there is no job {missing} to wait for");
-        return Err(ApiError::fields(vec![FieldError::new("dependency", message)]));
-    }
-    let ended = found.into_iter().filter_map(|(job, standing)| match standing {
-        Standing::Ended { completed } => Some((job, completed)),
-        _ => None,
+    let read = app.read_raw(move |conn| {
+        let mut found = others::look_up(conn, &named)?;
+        for family in families {
+            let members = others::kin(conn, &family)?;
+            found.elsewhere.kin.insert(family, members);
+        }
+        Ok(found)
     });
-    Ok(Elsewhere { ended: ended.collect(), kin })
+    let found = read.await?;
+    match found.missing {
+        Some(message) => Err(ApiError::fields(vec![FieldError::new("dependency", message)])),
+        None => Ok(found.elsewhere),
+    }
 }
 
 fn key_of(request: &HttpRequest) -> Result<Option<Arc<str>>, ApiError> {

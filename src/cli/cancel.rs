@@ -7,8 +7,9 @@
 //! *Not here*: what cancelling does (`kernel::transition`).
 
 use super::client::{Client, Connect};
+use super::ids::Ids;
 use super::{CliError, remark, say};
-use crate::api::wire::v1::{Job, JobId};
+use crate::api::wire::v1::Job;
 
 /// Which jobs.
 #[derive(clap::Args, Clone, Debug)]
@@ -18,15 +19,15 @@ pub struct CancelArgs {
     /// Print each job as JSON, one a line
     #[arg(long)]
     json: bool,
-    /// The jobs
+    /// The jobs; 17 is an array with all its tasks, 17_4 one of them, 17_[3-5] some
     #[arg(required = true, value_name = "ID")]
-    ids: Vec<JobId>,
+    ids: Vec<Ids>,
 }
 
 pub(super) fn run(args: &CancelArgs) -> Result<u8, CliError> {
     let client = Client::new(&args.connect)?;
     let mut code = 0;
-    for id in &args.ids {
+    for id in Ids::all(&args.ids) {
         let answer = match client.post(&format!("/api/v1/jobs/{id}/cancel"), "", None) {
             Ok(answer) => answer,
             // One job that is not there does not keep the others running.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde::de::DeserializeOwned;
 
 use super::error::CliError;
-use crate::api::wire::v1::{Job, JobId};
+use crate::api::wire::v1::{ArrayState, Job, JobId, JobRef};
 use crate::config::Secret;
 
 /// How long a verb that waits puts up with a server that is away.
@@ -106,9 +106,18 @@ impl Client {
     ///
     /// # Errors
     /// See [`CliError`].
-    pub fn job(&self, id: JobId) -> Result<(Job, String), CliError> {
+    pub fn job(&self, id: impl Into<JobRef>) -> Result<(Job, String), CliError> {
+        let id = id.into();
         let answer = self.get(&format!("/api/v1/jobs/{id}"))?;
         Ok((answer.parse()?, answer.text))
+    }
+
+    /// An array as a whole.
+    ///
+    /// # Errors
+    /// See [`CliError`].
+    pub fn array(&self, id: JobId) -> Result<ArrayState, CliError> {
+        self.get(&format!("/api/v1/jobs/{id}/array"))?.parse()
     }
 
     /// Sends `body` to `path`.

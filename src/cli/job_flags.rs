@@ -15,7 +15,7 @@ use crate::api::wire::body::{Amount, SubmitBody};
 use crate::api::wire::export::Export;
 use crate::api::wire::sbatch;
 use crate::api::wire::submit::Door;
-use crate::api::wire::v1::{DataSource, Dependencies};
+use crate::api::wire::v1::{ArraySpec, DataSource, Dependencies};
 use crate::api::wire::{memory, time_limit, when};
 
 /// What a job is to be.
@@ -33,7 +33,8 @@ pub struct JobFlags {
     /// Time limit: minutes, H:M:S, D-H:M:S, 90s, 2h, UNLIMITED
     #[arg(long, short, value_name = "TIME")]
     pub time: Option<String>,
-    /// File for standard output: %j is the id, %x the name [default: the server keeps it]
+    /// File for standard output: %j is the id, %x the name, %A the array's id, %a the task
+    /// [default: the server keeps it]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<String>,
     /// File for standard error [default: the one of --output, if that is given]
@@ -75,9 +76,13 @@ pub struct JobFlags {
     /// Not after: whoever waits then is cancelled, whoever runs then is stopped
     #[arg(long, value_name = "WHEN")]
     pub deadline: Option<String>,
-    /// Jobs to wait for: afterok:17:18,afterany:19; after, afternotok, singleton; "?" for any
+    /// Jobs to wait for: afterok:17:18,afterany:19; after, afternotok, aftercorr,
+    /// singleton; "?" for any
     #[arg(long, short, value_name = "LIST")]
     pub dependency: Option<String>,
+    /// An array of tasks: 0-99, 1,3,5-9:2; 0-99%4 runs four at a time
+    #[arg(long, short, value_name = "TASKS")]
+    pub array: Option<String>,
     /// Submitting again with the same key gives the same job again
     #[arg(long, value_name = "KEY")]
     pub idempotency_key: Option<String>,
@@ -153,6 +158,9 @@ impl JobFlags {
         if let Some(list) = &self.dependency {
             list.parse::<Dependencies>().map_err(|m| usage("--dependency", m))?;
         }
+        if let Some(array) = &self.array {
+            array.parse::<ArraySpec>().map_err(|m| usage("--array", m))?;
+        }
         let memory = match &self.memory {
             Some(text) => Some(memory::parse_mib(text).map_err(|m| usage("--memory", m))?),
             None => None,
@@ -185,6 +193,7 @@ impl JobFlags {
             begin_time: self.begin.clone(),
             deadline: self.deadline.clone(),
             dependency: self.dependency.clone(),
+            array: self.array.clone(),
             data_source: Some(DataSource::Cli.word().to_owned()),
             script,
             ..SubmitBody::default()

@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind, Read, Write};
 
 use super::CliError;
 use super::client::{Client, Connect, Patience, query};
-use crate::api::wire::v1::JobId;
+use crate::api::wire::v1::JobRef;
 
 /// Whose output to print.
 #[derive(clap::Args, Clone, Debug)]
@@ -27,9 +27,9 @@ pub struct LogsArgs {
     /// Only the last lines
     #[arg(long, short = 'n', value_name = "N")]
     tail: Option<u64>,
-    /// The job
+    /// The job; of an array a task, 17_4
     #[arg(value_name = "ID")]
-    id: JobId,
+    id: JobRef,
 }
 
 /// Which of a job's streams.
@@ -69,11 +69,12 @@ pub(super) fn run(args: &LogsArgs) -> Result<u8, CliError> {
 /// be resumed when it breaks, because nobody said at which byte those began.
 pub(super) fn follow(
     client: &Client,
-    id: JobId,
+    id: impl Into<JobRef>,
     stream: Stream,
     tail: Option<u64>,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
+    let id = id.into();
     let mut offset = 0;
     let mut patience = Patience::default();
     loop {
@@ -130,6 +131,7 @@ fn pass(
 mod tests {
     use super::super::client::tests::Canned;
     use super::*;
+    use crate::api::wire::v1::JobId;
 
     fn chunked(rest: &str) -> String {
         format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n{rest}")

@@ -16,6 +16,7 @@ mod completions;
 pub mod demo;
 mod drain;
 mod error;
+mod ids;
 pub mod job_flags;
 mod logs;
 mod migrate;

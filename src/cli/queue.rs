@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::client::{Answer, Client, Connect, query};
 use super::{CliError, remark, say, table};
 use crate::api::wire::time_limit::{format_dhms, format_limit};
-use crate::api::wire::v1::{Job, JobList, StateWord};
+use crate::api::wire::v1::{Job, JobId, JobList, StateWord};
 
 /// Pages that are asked for before giving up: with what a server looks at for each of them, the
 /// newest five million jobs.
@@ -36,6 +36,9 @@ pub struct QueueArgs {
     /// Only this name
     #[arg(long, short = 'J')]
     name: Option<String>,
+    /// Only the tasks of this array, and what is left of it
+    #[arg(long, value_name = "ID")]
+    array: Option<JobId>,
     /// Only this label
     #[arg(long, value_name = "KEY=VALUE")]
     label: Option<String>,
@@ -60,6 +63,7 @@ impl QueueArgs {
             states.iter().map(|s| ("state", s.word().to_owned())).collect();
         pairs.extend(self.account.iter().map(|a| ("account", a.clone())));
         pairs.extend(self.name.iter().map(|n| ("name", n.clone())));
+        pairs.extend(self.array.map(|array| ("array_job_id", array.to_string())));
         // The wire separates key and value by a colon; on the command line both are natural.
         pairs.extend(self.label.iter().map(|l| match l.split_once('=') {
             Some((key, value)) => ("label", format!("{key}:{value}")),
@@ -138,7 +142,7 @@ fn row(job: &Job) -> Vec<Cell> {
         _ => "",
     };
     vec![
-        Cell::new(job.id),
+        Cell::new(job.shown_id()),
         Cell::new(&job.name),
         Cell::new(&job.user),
         table::state(job.state),

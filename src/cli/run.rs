@@ -34,6 +34,10 @@ pub struct RunArgs {
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<u8, CliError> {
+    if args.flags.array.is_some() {
+        let message = "--array is for submit; run follows one job";
+        return Err(CliError::Usage(message.to_owned()));
+    }
     let client = Client::new(&args.connect)?;
     let caller = Caller::here()?;
     let name = args.words.first().and_then(|w| w.rsplit('/').next()).map(str::to_owned);
@@ -56,7 +60,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, CliError> {
             Err(_) => failed = Some(CliError::Other("a stream ended in a panic".to_owned())),
         }
     }
-    let (job, _) = wait::until_end(&client, job.id)?;
+    let job = wait::until_end(&client, job.id)?.job;
     if let Some(error) = failed {
         remark(&format!("downbeat: some output of job {} was not shown: {error}", job.id));
     }

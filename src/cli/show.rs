@@ -7,10 +7,11 @@
 //! *Not here*: many jobs (`cli::queue`).
 
 use super::client::{Client, Connect};
+use super::wait::tally;
 use super::{CliError, say, table};
 use crate::api::wire::memory;
 use crate::api::wire::time_limit::{format_dhms, format_limit};
-use crate::api::wire::v1::{Job, JobId};
+use crate::api::wire::v1::{ArrayState, Job, JobRef};
 
 /// Which job.
 #[derive(clap::Args, Clone, Debug)]
@@ -20,18 +21,25 @@ pub struct ShowArgs {
     /// Print the server's JSON
     #[arg(long)]
     json: bool,
-    /// The job
+    /// The job; 17_4 is a task of an array
     #[arg(value_name = "ID")]
-    id: JobId,
+    id: JobRef,
 }
 
 pub(super) fn run(args: &ShowArgs) -> Result<u8, CliError> {
-    let (job, text) = Client::new(&args.connect)?.job(args.id)?;
-    say(if args.json { text } else { shown(&job) }.as_str())?;
+    let client = Client::new(&args.connect)?;
+    let (job, text) = client.job(args.id)?;
+    if args.json {
+        say(&text)?;
+        return Ok(0);
+    }
+    let whole = args.id.task.is_none() && job.is_array();
+    let array = whole.then(|| client.array(job.id)).transpose()?;
+    say(&shown(&job, array.as_ref()))?;
     Ok(0)
 }
 
-fn shown(job: &Job) -> String {
+fn shown(job: &Job, array: Option<&ArrayState>) -> String {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let allocation = job.allocation.as_ref();
     let cpu_ids =
@@ -51,7 +59,9 @@ fn shown(job: &Job) -> String {
         format!("{user:.2} s user, {system:.2} s system, {} MiB at most", rss.max(0) >> 20)
     });
     let mut lines = vec![
-        ("job", Some(job.id.to_string())),
+        ("job", Some(job.shown_id())),
+        ("job id", job.array_task_id.map(|_| job.id.to_string())),
+        ("array", array.map(|array| format!("{}: {}", array.tasks, tally(array)))),
         ("name", some(&job.name)),
         ("state", Some(job.state.to_string())),
         ("reason", reason),
@@ -101,7 +111,7 @@ mod tests {
         let mut job: Job = serde_json::from_str(&job("PENDING", None)).unwrap();
         job.state_reason = Some("Resources".into());
         job.state_detail = Some("4 CPUs are asked for, 1 is free.".into());
-        let text = shown(&job);
+        let text = shown(&job, None);
         assert!(
             text.contains("reason:     Resources: 4 CPUs are asked for, 1 is free.\n"),
             "{text}"

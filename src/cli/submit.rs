@@ -54,9 +54,9 @@ pub(super) fn run(args: &SubmitArgs) -> Result<u8, CliError> {
         }
         return Ok(0);
     }
-    let (job, text) = wait::until_end(&client, job.id)?;
-    say(if args.json { text } else { wait::line(&job) }.as_str())?;
-    Ok(wait::own_code(&job))
+    let ended = wait::until_end(&client, job.id)?;
+    say(if args.json { &ended.text } else { &ended.line })?;
+    Ok(ended.code)
 }
 
 /// Says what would become of it; nothing is submitted.

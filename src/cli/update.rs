@@ -7,10 +7,11 @@
 //! *Not here*: what a change does (`kernel::eligible`).
 
 use super::client::{Client, Connect};
+use super::ids::Ids;
 use super::{CliError, remark, say};
 use crate::api::wire::body::Amount;
 use crate::api::wire::update::UpdateBody;
-use crate::api::wire::v1::{Job, JobId};
+use crate::api::wire::v1::{Job, JobRef};
 
 /// Which jobs.
 #[derive(clap::Args, Clone, Debug)]
@@ -20,9 +21,9 @@ pub struct JobsArgs {
     /// Print each job as JSON, one a line
     #[arg(long)]
     json: bool,
-    /// The jobs
+    /// The jobs; 17 is what is left of an array, 17_4 a task of it, 17_[3-5] some
     #[arg(required = true, value_name = "ID")]
-    ids: Vec<JobId>,
+    ids: Vec<Ids>,
 }
 
 /// What is to be different.
@@ -74,12 +75,12 @@ pub(super) fn update(args: &UpdateArgs) -> Result<u8, CliError> {
 fn each(
     args: &JobsArgs,
     done: &str,
-    ask: impl Fn(&Client, JobId) -> Result<super::client::Answer, CliError>,
+    ask: impl Fn(&Client, JobRef) -> Result<super::client::Answer, CliError>,
 ) -> Result<u8, CliError> {
     let client = Client::new(&args.connect)?;
     let mut code = 0;
-    for id in &args.ids {
-        let answer = match ask(&client, *id) {
+    for id in Ids::all(&args.ids) {
+        let answer = match ask(&client, id) {
             Ok(answer) => answer,
             // One job that cannot be changed does not keep the others from it.
             Err(error @ CliError::Refused { .. }) => {

@@ -10,7 +10,7 @@
 use super::client::{Client, Connect, Patience};
 use super::progress::Progress;
 use super::{CliError, say};
-use crate::api::wire::v1::{ExitCode, Job, JobId, StateWord};
+use crate::api::wire::v1::{ArrayState, ExitCode, Job, JobRef, StateWord};
 
 /// Whom to wait for.
 #[derive(clap::Args, Clone, Debug)]
@@ -20,35 +20,50 @@ pub struct WaitArgs {
     /// Print each job as JSON, one a line
     #[arg(long)]
     json: bool,
-    /// The jobs; the code is that of the first of them that did not end well
+    /// The jobs; the code is that of the first of them, or of an array's tasks, that did not end
+    /// well
     #[arg(required = true, value_name = "ID")]
-    ids: Vec<JobId>,
+    ids: Vec<JobRef>,
 }
 
 pub(super) fn run(args: &WaitArgs) -> Result<u8, CliError> {
     let client = Client::new(&args.connect)?;
     let mut code = 0;
-    for &id in &args.ids {
-        let (job, text) = until_end(&client, id)?;
-        say(if args.json { text } else { line(&job) }.as_str())?;
+    for id in &args.ids {
+        let ended = until_end(&client, *id)?;
+        say(if args.json { &ended.text } else { &ended.line })?;
         if code == 0 {
-            code = own_code(&job);
+            code = ended.code;
         }
     }
     Ok(code)
 }
 
-/// Waits until a job has ended; returns it, and the server's JSON.
-pub(super) fn until_end(client: &Client, id: JobId) -> Result<(Job, String), CliError> {
+/// What is to be said of a job that has ended.
+pub(super) struct Ended {
+    /// The job; of an array its own.
+    pub job: Job,
+    /// The server's JSON.
+    pub text: String,
+    /// In one line.
+    pub line: String,
+    /// For a shell: of an array that of the first task that did not end well.
+    pub code: u8,
+}
+
+/// Waits until a job has ended, or all tasks of an array.
+pub(super) fn until_end(client: &Client, id: impl Into<JobRef>) -> Result<Ended, CliError> {
+    let id = id.into();
     let progress = Progress::start(format!("job {id}"));
     let mut patience = Patience::default();
     loop {
         let polled = client
             .get(&format!("/api/v1/jobs/{id}/wait?timeout_s=30"))
-            .and_then(|answer| Ok((answer.parse::<Job>()?, answer.text)));
+            .and_then(|answer| Ok((answer.parse::<Job>()?, answer.text)))
+            .and_then(|(job, text)| Ok((ended(client, id, &job)?, job, text)));
         match polled {
-            Ok((job, text)) if job.state.is_final() => return Ok((job, text)),
-            Ok((job, _)) => {
+            Ok((Some((line, code)), job, text)) => return Ok(Ended { job, text, line, code }),
+            Ok((None, job, _)) => {
                 patience.refresh();
                 let detail = job.state_detail.map(|d| format!(": {d}")).unwrap_or_default();
                 progress.update(format!("job {id} {}{detail}", job.state));
@@ -58,9 +73,46 @@ pub(super) fn until_end(client: &Client, id: JobId) -> Result<(Job, String), Cli
     }
 }
 
+/// The line and the code of what has ended; `None` while it has not.
+fn ended(client: &Client, id: JobRef, job: &Job) -> Result<Option<(String, u8)>, CliError> {
+    if !job.state.is_final() {
+        return Ok(None);
+    }
+    if id.task.is_some() || !job.is_array() {
+        return Ok(Some((line(job), own_code(job))));
+    }
+    let array = client.array(job.id)?;
+    if !array.over {
+        return Ok(None);
+    }
+    let worst = array.first_not_completed.as_deref().and_then(|id| id.parse::<JobRef>().ok());
+    let code = match worst {
+        Some(task) => own_code(&client.job(task)?.0),
+        None => 0,
+    };
+    Ok(Some((format!("job {id} {}", tally(&array)), code)))
+}
+
+/// How many tasks are in which state, those that there are.
+pub(super) fn tally(array: &ArrayState) -> String {
+    let counts = [
+        (array.pending, StateWord::Pending),
+        (array.running, StateWord::Running),
+        (array.completing, StateWord::Completing),
+        (array.completed, StateWord::Completed),
+        (array.failed, StateWord::Failed),
+        (array.cancelled, StateWord::Cancelled),
+        (array.timeout, StateWord::Timeout),
+        (array.out_of_memory, StateWord::OutOfMemory),
+        (array.node_fail, StateWord::NodeFail),
+    ];
+    let some = counts.into_iter().filter(|(n, _)| *n > 0);
+    some.map(|(n, state)| format!("{n} {state}")).collect::<Vec<_>>().join(", ")
+}
+
 /// An ended job in one line.
 pub(super) fn line(job: &Job) -> String {
-    let mut line = format!("job {} {}", job.id, job.state);
+    let mut line = format!("job {} {}", job.shown_id(), job.state);
     if let Some(code) = &job.exit_code {
         line.push_str(&format!(" {code}"));
     }
@@ -93,6 +145,7 @@ pub(super) fn own_code(job: &Job) -> u8 {
 pub(super) mod tests {
     use super::super::client::tests::{Canned, answer};
     use super::*;
+    use crate::api::wire::v1::JobId;
 
     /// A job as the server writes one.
     pub(crate) fn job(state: &str, exit_code: Option<&str>) -> String {
@@ -140,8 +193,8 @@ pub(super) mod tests {
             answer("503 Service Unavailable", "{}"),
             answer("200 OK", &job("FAILED", Some("3:0"))),
         ]);
-        let (job, _) = until_end(&server.client(), JobId(17)).unwrap();
-        assert_eq!((own_code(&job), line(&job).as_str()), (3, "job 17 FAILED 3:0"));
+        let ended = until_end(&server.client(), JobId(17)).unwrap();
+        assert_eq!((ended.code, ended.line.as_str()), (3, "job 17 FAILED 3:0"));
         assert_eq!(server.requests().len(), 4);
     }
 }

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 
+use super::arrays::{Arrays, OpenArray, Partner};
 use super::change::Queued;
 use super::conditions::Conditions;
 use super::eligible::Eligibility;
@@ -46,6 +47,10 @@ pub struct Memory {
     pub conditions: Vec<(JobId, Conditions)>,
     /// Families of pending singletons: their members that have not ended.
     pub kin: Vec<(Family, Vec<JobId>)>,
+    /// Arrays that are not over.
+    pub arrays: Vec<(JobId, OpenArray)>,
+    /// Which arrays they follow task by task, and how far those are.
+    pub followed: Vec<(JobId, Vec<(JobId, Partner)>)>,
     /// Times in which no job may run.
     pub maintenance: Vec<Maintenance>,
     /// Attempts that hold CPUs.
@@ -89,6 +94,7 @@ impl Kernel {
             next_event: memory.next_event.max(1),
             ended: memory.ended,
             eligibility: Eligibility::default(),
+            arrays: Arrays::default(),
             maintenance: memory.maintenance,
             allocations: 0,
             releases: 0,
@@ -96,6 +102,12 @@ impl Kernel {
         };
         for (family, members) in memory.kin {
             kernel.eligibility.join(&family, members);
+        }
+        for (id, array) in memory.arrays {
+            kernel.arrays.load(id, array);
+        }
+        for (id, followed) in memory.followed {
+            kernel.follow_again(id, &followed);
         }
         for (job, conditions) in memory.conditions {
             kernel.register(job, conditions);

@@ -13,6 +13,7 @@ use super::eligible::Edit;
 use super::ids::{Attempt, CpuId, EventId, JobId};
 use super::job::{JobSpec, StateWord};
 use super::maintenance::Maintenance;
+use super::tasks::ArraySpec;
 use super::time::Time;
 use super::transition::{EndReason, EndState, Handle};
 
@@ -84,6 +85,20 @@ pub enum Change {
         /// From submission to spawn, µs; for the histogram, not stored.
         waited_us: i64,
     },
+    /// A task of an array became a job of its own.
+    Split {
+        /// The new job's first event; the last task takes the array's own job over, PENDING →
+        /// PENDING.
+        event: Event,
+        /// The array.
+        array: JobId,
+        /// Which task.
+        task: u32,
+        /// The tasks of it that are left.
+        left: ArraySpec,
+        /// When the array was submitted.
+        submitted: Time,
+    },
     /// Somebody changed a pending job.
     Edited {
         /// PENDING → PENDING.
@@ -151,6 +166,7 @@ impl Change {
             | Change::Forgotten { .. } => None,
             Change::Submitted { event, .. }
             | Change::Granted { event, .. }
+            | Change::Split { event, .. }
             | Change::Edited { event, .. }
             | Change::Started { event, .. }
             | Change::Completing { event, .. }
@@ -170,6 +186,8 @@ pub enum Effect {
     Stop(Attempt),
     /// This attempt's end is durable; its spool may go.
     Retire(Attempt),
+    /// The last task of this array has ended.
+    Over(JobId),
 }
 
 /// What the queue knows of a pending job.

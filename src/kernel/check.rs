@@ -137,6 +137,18 @@ pub fn conditions_are_kept(kernel: &Kernel) -> Result<(), Broken> {
     }
 }
 
+/// No task of an array is both left and started, an array counts its live tasks, and never runs
+/// more of them than it may.
+///
+/// # Errors
+/// Names the array.
+pub fn arrays_are_kept(kernel: &Kernel) -> Result<(), Broken> {
+    match kernel.arrays.broken(|job| kernel.live.contains_key(&job)) {
+        Some(sentence) => broken(sentence),
+        None => Ok(()),
+    }
+}
+
 /// All invariants.
 ///
 /// # Errors
@@ -147,6 +159,7 @@ pub fn all(kernel: &Kernel) -> Result<(), Broken> {
     the_living_hold_what_they_asked_for(kernel)?;
     a_job_is_in_one_place(kernel)?;
     conditions_are_kept(kernel)?;
+    arrays_are_kept(kernel)?;
     ids_were_given_out(kernel)
 }
 

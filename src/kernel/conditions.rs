@@ -16,6 +16,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::ids::JobId;
+use super::tasks::{JobRef, TaskSet};
 use super::time::Time;
 
 /// Most jobs that one job may wait for: lists of them are written by programs, and more belong
@@ -33,14 +34,17 @@ pub enum Relation {
     AfterAny,
     /// It has ended otherwise than COMPLETED.
     AfterNotOk,
+    /// Task by task: the task of the same number has COMPLETED.
+    AfterCorr,
 }
 
 impl Relation {
-    const ALL: [(&str, Relation); 4] = [
+    const ALL: [(&str, Relation); 5] = [
         ("after", Relation::After),
         ("afterok", Relation::AfterOk),
         ("afterany", Relation::AfterAny),
         ("afternotok", Relation::AfterNotOk),
+        ("aftercorr", Relation::AfterCorr),
     ];
 
     fn word(self) -> &'static str {
@@ -51,6 +55,8 @@ impl Relation {
     #[must_use]
     pub fn answer(self, standing: Standing) -> Answer {
         match (self, standing) {
+            // It keeps single tasks, never all of them.
+            (Relation::AfterCorr, _) => Answer::Met,
             (_, Standing::Waiting) => Answer::Open,
             (Relation::After, _) => Answer::Met,
             (_, Standing::Started) => Answer::Open,
@@ -94,6 +100,8 @@ pub struct Dependency {
     pub relation: Relation,
     /// Of whom.
     pub job: JobId,
+    /// Of which task of it, if it is an array and one is named.
+    pub task: Option<u32>,
 }
 
 /// The other jobs that a job waits for: `afterok:1:2,afterany:3`; with `?` in place of the commas
@@ -125,6 +133,26 @@ impl Dependencies {
     }
 }
 
+impl Dependencies {
+    /// Whether tasks of an array follow those of another one by one.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        self.list.iter().any(|one| one.relation == Relation::AfterCorr)
+    }
+
+    /// The same for one task of an array: of arrays that are followed task by task, the one task.
+    #[must_use]
+    pub fn of_task(&self, task: u32) -> Dependencies {
+        let one = |one: &Dependency| match one.relation {
+            Relation::AfterCorr => {
+                Dependency { relation: Relation::AfterOk, task: Some(task), ..*one }
+            }
+            _ => *one,
+        };
+        Dependencies { list: self.list.iter().map(one).collect(), ..*self }
+    }
+}
+
 impl FromStr for Dependencies {
     type Err = String;
 
@@ -144,15 +172,21 @@ impl FromStr for Dependencies {
             let known = Relation::ALL.iter().find(|(name, _)| *name == word);
             let Some((_, relation)) = known else {
                 return Err(format!(
-                    "\"{word}\" is not a dependency; after, afterok, afterany, afternotok or \
-                     singleton, as in afterok:17:18"
+                    "\"{word}\" is not a dependency; after, afterok, afterany, afternotok, \
+                     aftercorr or singleton, as in afterok:17:18"
                 ));
             };
             let before = read.list.len();
             for id in words {
-                let job = id.parse().ok().filter(|id| *id > 0).map(JobId);
-                let job = job.ok_or_else(|| format!("\"{id}\" in \"{part}\" is not a job id"))?;
-                read.list.push(Dependency { relation: *relation, job });
+                let job = id.parse::<JobRef>().ok().filter(|id| id.job.0 > 0);
+                let JobRef { job, task } =
+                    job.ok_or_else(|| format!("\"{id}\" in \"{part}\" is not a job id"))?;
+                if *relation == Relation::AfterCorr && (any || task.is_some()) {
+                    return Err(format!(
+                        "\"{part}\": aftercorr names a whole array and cannot be one of several"
+                    ));
+                }
+                read.list.push(Dependency { relation: *relation, job, task });
             }
             if read.list.len() == before {
                 return Err(format!("\"{part}\" names no job; write {word}:17"));
@@ -179,7 +213,7 @@ impl fmt::Display for Dependencies {
                 None => f.write_str(one.relation.word())?,
             }
             before = Some(one.relation);
-            write!(f, ":{}", one.job)?;
+            write!(f, ":{}", JobRef { job: one.job, task: one.task })?;
         }
         match (self.singleton, before) {
             (true, Some(_)) => f.write_str(",singleton"),
@@ -213,6 +247,10 @@ pub enum Blocked {
     Dependency(Vec<JobId>),
     /// Others did not become what it waits for.
     Never(Vec<JobId>),
+    /// So many tasks of an array as are allowed at a time run already.
+    TaskLimit(u32),
+    /// So many tasks follow tasks that did not complete, or are none, of these arrays.
+    NeverTasks(usize, Vec<JobId>),
 }
 
 /// What a job waits for.
@@ -245,10 +283,20 @@ impl Conditions {
         self.dependencies.list.iter().map(|one| one.job)
     }
 
+    /// Tasks of an array stand so now. What is met or past hope stays so.
+    pub fn hear_tasks(&mut self, array: JobId, tasks: &TaskSet, standing: Standing) {
+        for (one, answer) in self.dependencies.list.iter().zip(&mut self.answers) {
+            let meant = one.job == array && one.task.is_some_and(|task| tasks.contains(task));
+            if meant && *answer == Answer::Open {
+                *answer = one.relation.answer(standing);
+            }
+        }
+    }
+
     /// Another job stands so now. What is met or past hope stays so.
     pub fn hear(&mut self, job: JobId, standing: Standing) {
         for (one, answer) in self.dependencies.list.iter().zip(&mut self.answers) {
-            if one.job == job && *answer == Answer::Open {
+            if one.job == job && one.task.is_none() && *answer == Answer::Open {
                 *answer = one.relation.answer(standing);
             }
         }

@@ -11,13 +11,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::arrays::Partner;
 use super::change::{Change, Queued, Step};
-use super::conditions::{Answer, Blocked, Conditions, DEPENDENCIES_MAX, Standing};
+use super::conditions::{
+    Answer, Blocked, Conditions, DEPENDENCIES_MAX, Dependencies, Dependency, Relation, Standing,
+};
 use super::ids::JobId;
 use super::job::{JobSpec, StateWord};
 use super::kernel::Kernel;
 use super::kin::{Family, Kin};
 use super::policy::Policy;
+use super::tasks::TaskSet;
 use super::time::{SECOND_US, Time};
 use super::transition::EndState;
 use super::view::{Explained, waiting};
@@ -27,6 +31,10 @@ use super::view::{Explained, waiting};
 pub struct Elsewhere {
     /// Jobs that are over, and whether they COMPLETED.
     pub ended: HashMap<JobId, bool>,
+    /// Tasks of arrays, named one by one, and whether they COMPLETED.
+    pub tasks: HashMap<(JobId, u32), bool>,
+    /// Arrays that are over and are followed task by task.
+    pub partners: HashMap<JobId, Partner>,
     /// For each family of a new singleton: its members that had not ended.
     pub kin: HashMap<Family, Vec<JobId>>,
 }
@@ -105,6 +113,47 @@ impl Eligibility {
         }
     }
 
+    /// Who waits for this job, or for a task of it.
+    pub(super) fn waiters_of(&self, job: JobId) -> Vec<JobId> {
+        self.waiters.get(&job).cloned().unwrap_or_default()
+    }
+
+    /// Tasks of an array stand so now.
+    pub(super) fn hear_tasks(
+        &mut self,
+        waiter: JobId,
+        array: JobId,
+        tasks: &TaskSet,
+        standing: Standing,
+    ) {
+        if let Some(conditions) = self.conditions.get_mut(&waiter) {
+            conditions.hear_tasks(array, tasks, standing);
+        }
+    }
+
+    /// What one task of an array waits for when it waits on its own: of arrays that are followed
+    /// task by task, the one task.
+    pub(super) fn of_task(
+        &self,
+        array: JobId,
+        task: u32,
+        followed: &BTreeMap<JobId, TaskSet>,
+        lost: bool,
+    ) -> Conditions {
+        let mut conditions = self.conditions.get(&array).cloned().unwrap_or_default();
+        let list = conditions.dependencies.list.iter().zip(&mut conditions.answers);
+        for (one, answer) in list.filter(|(one, _)| one.relation == Relation::AfterCorr) {
+            let done = followed.get(&one.job).is_some_and(|done| done.contains(task));
+            *answer = match (done, lost) {
+                (true, _) => Answer::Met,
+                (false, true) => Answer::Never,
+                (false, false) => Answer::Open,
+            };
+        }
+        conditions.dependencies = conditions.dependencies.of_task(task);
+        conditions
+    }
+
     /// Why it may not start at that time.
     pub(super) fn blocked(&self, job: JobId, now: Time) -> Option<Blocked> {
         let conditions = self.conditions.get(&job)?;
@@ -124,13 +173,45 @@ impl Kernel {
     /// stand: one that ended a moment ago, or is just entering. The database will know.
     #[must_use]
     pub fn unknown_others(&self, specs: &[Arc<JobSpec>], elsewhere: &Elsewhere) -> bool {
-        let known = |job: JobId| self.standing(job).is_some() || elsewhere.ended.contains_key(&job);
+        let known = |one: &Dependency| {
+            let followed = one.relation == Relation::AfterCorr;
+            self.standing_of(one).is_some()
+                || match one.task {
+                    Some(task) => elsewhere.tasks.contains_key(&(one.job, task)),
+                    None if followed => elsewhere.partners.contains_key(&one.job),
+                    None => elsewhere.ended.contains_key(&one.job),
+                }
+        };
         let mut others = specs.iter().flat_map(|spec| &spec.dependencies.list);
         let mut kin = elsewhere.kin.values().flatten();
-        others.any(|one| !known(one.job)) || kin.any(|job| self.standing(*job).is_none())
+        others.any(|one| !known(one)) || kin.any(|job| self.standing(*job).is_none())
+    }
+
+    /// How the job or the task stands that a dependency names; `None`: it is over, or entering.
+    fn standing_of(&self, one: &Dependency) -> Option<Standing> {
+        match one.task {
+            Some(task) => self.arrays.task_standing(one.job, task),
+            None => self.standing(one.job),
+        }
+    }
+
+    /// The arrays that a new one follows task by task.
+    pub(super) fn partners(
+        &self,
+        dependencies: &Dependencies,
+        elsewhere: &Elsewhere,
+    ) -> Vec<(JobId, Partner)> {
+        let list = dependencies.list.iter();
+        let followed = list.filter(|one| one.relation == Relation::AfterCorr);
+        let partner =
+            |job: JobId| self.arrays.partner(job).or_else(|| elsewhere.partners.get(&job).cloned());
+        followed.map(|one| (one.job, partner(one.job).unwrap_or_default())).collect()
     }
 
     fn standing(&self, job: JobId) -> Option<Standing> {
+        if let Some(standing) = self.arrays.standing(job) {
+            return Some(standing);
+        }
         if self.queue.get(job).is_some() {
             return Some(Standing::Waiting);
         }
@@ -142,9 +223,12 @@ impl Kernel {
     /// What a new job has to wait for, except for its kin.
     pub(super) fn conditions_of(&self, spec: &JobSpec, elsewhere: &Elsewhere) -> Conditions {
         let answers = spec.dependencies.list.iter().map(|one| {
-            let ended = elsewhere.ended.get(&one.job);
+            let ended = match one.task {
+                Some(task) => elsewhere.tasks.get(&(one.job, task)),
+                None => elsewhere.ended.get(&one.job),
+            };
             let ended = ended.map(|completed| Standing::Ended { completed: *completed });
-            let standing = self.standing(one.job).or(ended).unwrap_or(Standing::Waiting);
+            let standing = self.standing_of(one).or(ended).unwrap_or(Standing::Waiting);
             one.relation.answer(standing)
         });
         Conditions {
@@ -183,6 +267,7 @@ impl Kernel {
         for job in jobs {
             self.eligibility.forget(*job);
             self.eligibility.kin.leave(*job);
+            self.arrays.withdraw(*job);
         }
     }
 
@@ -195,13 +280,23 @@ impl Kernel {
 
     /// Puts a pending job where a pass sees it, or where none does.
     pub(super) fn place(&mut self, job: Queued, now: Time) {
-        let may_start = self.eligibility.blocked(job.id, now).is_none();
+        let may_start = self.kept(job.id, now).is_none();
         self.queue.insert(job, may_start);
+        self.queue.set_copies(job.id, self.arrays.copies(job.id));
     }
 
-    fn refresh(&mut self, job: JobId, now: Time) {
-        let may_start = self.eligibility.blocked(job, now).is_none();
+    pub(super) fn refresh(&mut self, job: JobId, now: Time) {
+        if self.queue.get(job).is_none() {
+            return;
+        }
+        let may_start = self.kept(job, now).is_none();
         self.queue.show(job, may_start);
+        self.queue.set_copies(job, self.arrays.copies(job));
+    }
+
+    /// Why a pending job may not start now, whatever is free.
+    fn kept(&self, job: JobId, now: Time) -> Option<Blocked> {
+        self.eligibility.blocked(job, now).or_else(|| self.arrays.blocked(job))
     }
 
     /// Another job stands so now: whoever waits for that may go on.
@@ -288,7 +383,7 @@ impl Kernel {
     #[must_use]
     pub fn blocked(&self, job: JobId, now: Time) -> Option<Blocked> {
         self.queue.get(job)?;
-        self.eligibility.blocked(job, now)
+        self.kept(job, now)
     }
 
     /// Adds what would be said of a job if it were submitted now under this id.
@@ -319,7 +414,7 @@ impl Kernel {
         let wrong = |job: &&Queued| {
             let conditions = self.eligibility.conditions.get(&job.id);
             let waits_for_time = conditions.is_some_and(|c| c.begin.is_some());
-            let may_start = self.eligibility.blocked(job.id, now).is_none();
+            let may_start = self.kept(job.id, now).is_none();
             let shown = self.queue.is_shown(job.id);
             if waits_for_time { shown && !may_start } else { shown != may_start }
         };
@@ -332,11 +427,11 @@ impl Kernel {
 #[must_use]
 pub fn remembered_answers(
     conditions: &Conditions,
-    standing: impl Fn(JobId) -> Option<Standing>,
+    mut standing: impl FnMut(&Dependency) -> Option<Standing>,
 ) -> Vec<Answer> {
     let gone = Standing::Ended { completed: true };
     let list = conditions.dependencies.list.iter();
-    list.map(|one| one.relation.answer(standing(one.job).unwrap_or(gone))).collect()
+    list.map(|one| one.relation.answer(standing(one).unwrap_or(gone))).collect()
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use super::conditions::Dependencies;
 use super::ids::JobId;
 pub use super::kin::Family;
 pub use super::memory::SiteMemory;
+use super::tasks::{ArraySpec, JobRef};
 use super::time::Time;
 pub use door::limit_allowed;
 pub use words::{ExitCode, StateWord, Usage};
@@ -135,6 +136,8 @@ pub struct JobRequest {
     pub deadline: Option<Time>,
     /// The jobs that it waits for.
     pub dependencies: Dependencies,
+    /// Its tasks, if it is an array.
+    pub array: Option<ArraySpec>,
     /// Which door it came through.
     pub data_source: DataSource,
     /// What was not honoured, one sentence each.
@@ -167,6 +170,7 @@ impl JobRequest {
             begin: None,
             deadline: None,
             dependencies: Dependencies::default(),
+            array: None,
             data_source: DataSource::Api,
             warnings: Vec::new(),
         }
@@ -216,6 +220,7 @@ pub struct JobSpec {
     pub begin: Option<Time>,
     pub deadline: Option<Time>,
     pub dependencies: Dependencies,
+    pub array: Option<ArraySpec>,
     pub data_source: DataSource,
     pub warnings: Vec<String>,
 }
@@ -256,10 +261,14 @@ pub fn joined(errors: &[FieldError]) -> String {
     each.join("; ")
 }
 
-/// Puts a job's id and name into an output pattern: `%j`, `%x`, `%%`. A slash in the name
-/// becomes `_`, so that a name never leads into another folder.
+/// What `%a` is of a job that is no task of an array, as in Slurm.
+const NO_TASK: u32 = u32::MAX - 1;
+
+/// Puts a job's id and name into an output pattern: `%j`, `%x`, `%%`, and of a task of an array
+/// `%A` and `%a`. A slash in the name becomes `_`, so that a name never leads into another folder.
 #[must_use]
-pub fn expand_pattern(pattern: &str, id: JobId, name: &str) -> String {
+pub fn expand_pattern(pattern: &str, id: JobId, task: Option<JobRef>, name: &str) -> String {
+    let of_task = task.unwrap_or(JobRef { job: id, task: None });
     let mut out = String::with_capacity(pattern.len() + 8);
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {
@@ -269,6 +278,8 @@ pub fn expand_pattern(pattern: &str, id: JobId, name: &str) -> String {
         }
         match chars.next() {
             Some('j') => out.push_str(&id.to_string()),
+            Some('A') => out.push_str(&of_task.job.to_string()),
+            Some('a') => out.push_str(&of_task.task.unwrap_or(NO_TASK).to_string()),
             Some('x') => out.push_str(&name.replace('/', "_")),
             _ => out.push('%'),
         }

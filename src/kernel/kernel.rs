@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::arrays::Arrays;
 use super::change::{Change, Effect, Event, Queued, Step};
 use super::conditions::Standing;
 use super::eligible::{Eligibility, Elsewhere};
@@ -76,6 +77,7 @@ pub struct Kernel {
     pub(super) next_event: i64,
     pub(super) ended: BTreeMap<StateWord, u64>,
     pub(super) eligibility: Eligibility,
+    pub(super) arrays: Arrays,
     pub(super) maintenance: Vec<Maintenance>,
     pub(super) allocations: u64,
     pub(super) releases: u64,
@@ -116,6 +118,10 @@ impl Kernel {
             admitted.push(Queued::submitted(id, &spec, now));
             let conditions = self.conditions_of(&spec, elsewhere);
             self.register(id, conditions);
+            if let Some(array) = &spec.array {
+                let followed = self.partners(&spec.dependencies, elsewhere);
+                self.enter_array(id, array, &followed);
+            }
             step.changes.push(Change::Submitted { event, spec });
         }
         let ids = admitted.iter().map(|q| q.id).collect();
@@ -126,6 +132,7 @@ impl Kernel {
     /// Durable submissions enter the queue.
     pub fn admit(&mut self, jobs: Vec<Queued>) {
         for job in jobs {
+            self.arrays.admit(job.id);
             self.place(job, job.submitted);
         }
     }
@@ -141,14 +148,22 @@ impl Kernel {
                 stale += 1;
                 continue;
             };
-            let attempt = Attempt { job: job.id, n: job.attempts + 1 };
+            let task = self.next_task(job.id);
+            let own = task.map_or(job.id, |(_, own)| own);
+            let attempt = Attempt { job: own, n: job.attempts + 1 };
             let Ok(allocation) = self.ledger.allocate(attempt, job.cpus, job.memory) else {
                 stale += 1;
                 continue;
             };
-            self.queue.remove(*id);
-            self.eligibility.forget(*id);
-            self.grant(Queued { attempts: attempt.n, ..job }, allocation, now, &mut step);
+            match task {
+                Some(task) => self.split(job, task, true, &Arc::from(""), now, &mut step),
+                None => drop(self.queue.remove(*id)),
+            }
+            self.eligibility.forget(own);
+            self.grant(Queued { id: own, attempts: attempt.n, ..job }, allocation, now, &mut step);
+            if let Some(array) = self.arrays.granted(own) {
+                self.look_again(array, now);
+            }
             started += 1;
         }
         (started, stale, step)
@@ -212,6 +227,18 @@ impl Kernel {
         now: Time,
         step: &mut Step,
     ) -> Cancelled {
+        let of_array = self.cancel_array(id, principal, now, step);
+        of_array.unwrap_or_else(|| self.cancel_job(id, principal, now, step))
+    }
+
+    /// Cancels one job, even if an array has its name.
+    pub(super) fn cancel_job(
+        &mut self,
+        id: JobId,
+        principal: &Arc<str>,
+        now: Time,
+        step: &mut Step,
+    ) -> Cancelled {
         if let Some(job) = self.queue.remove(id) {
             let Outcome::Moved(JobState::Finished(end), None) =
                 transition(JobState::Pending, Fact::CancelAsked, now)
@@ -244,7 +271,8 @@ impl Kernel {
         let event = self.event((job.id, job.attempts), words, cause, now);
         *self.ended.entry(end.word).or_default() += 1;
         step.changes.push(Change::Ended { event, end, released_cpus: 0, waited_us: None });
-        self.hear(job.id, Standing::Ended { completed: false }, now);
+        let over = self.told(job.id, Standing::Ended { completed: false }, now);
+        step.effects.extend(over.map(Effect::Over));
     }
 
     fn take_fact(
@@ -283,9 +311,10 @@ impl Kernel {
                     state => state.handle().map(|_| Standing::Started),
                 };
                 let live = Live { job, state, granted };
-                let step = self.moved(live, given_back, heard_of_start, event);
+                let mut step = self.moved(live, given_back, heard_of_start, event);
                 if let Some(standing) = standing {
-                    self.hear(job.id, standing, now);
+                    let over = self.told(job.id, standing, now);
+                    step.effects.extend(over.map(Effect::Over));
                 }
                 Ok(step)
             }

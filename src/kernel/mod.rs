@@ -7,6 +7,7 @@
 //! *Not here*: durability (`store`), processes (`engine`), mailboxes (`actors`).
 
 pub mod allocation;
+pub mod arrays;
 pub mod boot;
 pub mod change;
 pub mod check;
@@ -25,6 +26,7 @@ pub mod outbox;
 pub mod places;
 pub mod policy;
 pub mod queue;
+pub mod tasks;
 pub mod time;
 pub mod transition;
 pub mod view;

@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::arrays::beyond_the_first;
 use super::change::{Change, Effect, Step};
 use super::ids::{CommitNo, Epoch, EventId, JobId};
 use super::job::StateWord;
@@ -186,6 +187,7 @@ impl<T> Outbox<T> {
         snapshot.last_event = EventId(next_event.0 - 1);
         // Submissions enter the kernel's queue after the commit, but it makes them pending.
         snapshot.pending += steps.iter().map(|s| submissions(&s.changes)).sum::<u64>();
+        snapshot.further_tasks += steps.iter().map(|s| further_tasks(&s.changes)).sum::<u64>();
         let changes = steps.iter().map(|s| Arc::clone(&s.changes)).collect();
         let (epoch, ended) = (self.epoch, snapshot.ended.clone());
         let commit = Commit { epoch, no, next_job, next_event, ended, steps: changes };
@@ -235,6 +237,8 @@ impl<T> Outbox<T> {
         self.waiting = kept;
         let dropped: Vec<Waiting<T>> = dropped;
         flight.snapshot.pending -= dropped.iter().map(|s| submissions(&s.changes)).sum::<u64>();
+        let further = dropped.iter().map(|s| further_tasks(&s.changes)).sum::<u64>();
+        flight.snapshot.further_tasks -= further;
         for step in dropped.into_iter().chain(also_dropped) {
             for key in keys_of(&step.changes) {
                 self.keys.retain(|(_, k)| *k != key);
@@ -266,6 +270,14 @@ impl<T> Outbox<T> {
 
 fn submissions(changes: &[Change]) -> u64 {
     changes.iter().filter(|c| matches!(c, Change::Submitted { .. })).count() as u64
+}
+
+fn further_tasks(changes: &[Change]) -> u64 {
+    let tasks = changes.iter().filter_map(|change| match change {
+        Change::Submitted { spec, .. } => spec.array.as_ref(),
+        _ => None,
+    });
+    tasks.map(|array| beyond_the_first(array.tasks.len())).sum()
 }
 
 fn keys_of(changes: &[Change]) -> impl Iterator<Item = Arc<str>> + '_ {

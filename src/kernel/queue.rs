@@ -49,6 +49,8 @@ pub struct Queue {
     jobs: BTreeMap<JobId, Queued>,
     /// Those that no pass may see.
     hidden: BTreeSet<JobId>,
+    /// How often a pass may start a job, of those that it may start more than once.
+    copies: BTreeMap<JobId, u32>,
     /// By priority, highest first: where the first of them take all that is free, the others need
     /// not be looked at.
     classes: BTreeMap<Reverse<i64>, HashMap<Kind, Bucket>>,
@@ -90,6 +92,19 @@ impl Queue {
         }
     }
 
+    /// From now on a pass may start this job so often.
+    pub fn set_copies(&mut self, id: JobId, copies: u32) {
+        match copies {
+            0 | 1 if self.copies.is_empty() => {}
+            0 | 1 => drop(self.copies.remove(&id)),
+            more => drop(self.copies.insert(id, more)),
+        }
+    }
+
+    fn copies(&self, id: JobId) -> u32 {
+        if self.copies.is_empty() { 1 } else { self.copies.get(&id).copied().unwrap_or(1) }
+    }
+
     /// Whether a pass sees this job.
     #[must_use]
     pub fn is_shown(&self, id: JobId) -> bool {
@@ -108,6 +123,7 @@ impl Queue {
     /// Takes a job out.
     pub fn remove(&mut self, id: JobId) -> Option<Queued> {
         let job = self.jobs.remove(&id)?;
+        self.set_copies(id, 1);
         if !self.hidden.remove(&id) {
             self.take(&job);
         }
@@ -153,7 +169,7 @@ impl Queue {
         let (mut left, mut head) = (scene.free, None);
         for class in self.classes.values() {
             let before = line.len();
-            let sources = Source::of_class(class, rule, scene, (all, head.is_none()));
+            let sources = self.of_class(class, rule, scene, (all, head.is_none()));
             line.extend(self.merge(rule, scene, sources).take(PLAN_DEPTH - before));
             for job in &line[before..] {
                 if head.is_none() && left.holds(job.cpus, job.memory, job.regions) {
@@ -185,7 +201,11 @@ impl Queue {
         let source = |(kind, bucket): (_, &Bucket)| {
             let kind: &Kind = kind;
             let next = kind.job(bucket.head);
-            Source { place: rule.place(&next, scene.now), next, kind, rest: None, more: depth }
+            let place = rule.place(&next, scene.now);
+            // Of an array as many as the machine holds: those behind it have a place in line too.
+            let most = (scene.total.all_cpus() / next.cpus.max(1)).max(1);
+            let again = self.copies(next.job).min(most) - 1;
+            Source { place, next, again, most, kind, rest: None, more: depth }
         };
         let sources = self.buckets().map(source).collect();
         self.merge(rule, scene, sources).take(depth).collect()
@@ -199,9 +219,49 @@ impl Queue {
         let place = rule.place(&waiting(job), now.0);
         let before = |(kind, bucket): (&Kind, &Bucket)| {
             let jobs = bucket.jobs.iter().map(|(id, submitted)| kind.job((*id, *submitted)));
-            jobs.take_while(|other| rule.place(other, now.0) < place).count()
+            let jobs = jobs.take_while(|other| rule.place(other, now.0) < place);
+            jobs.map(|other| self.copies(other.job) as usize).sum::<usize>()
         };
         Some(self.buckets().map(before).sum::<usize>() + 1)
+    }
+
+    /// What a pass could start of jobs of one priority, and, if that is asked for, the first job
+    /// that it could not.
+    fn of_class<'a>(
+        &self,
+        class: &'a HashMap<Kind, Bucket>,
+        rule: Rule,
+        scene: &Scene,
+        (all, with_head): (bool, bool),
+    ) -> Vec<Source<'a>> {
+        let mut sources = Vec::new();
+        let mut too_large: Option<Source<'_>> = None;
+        for (kind, bucket) in class {
+            let next = kind.job(bucket.head);
+            if scene.bars(&next, &scene.quotas).is_some() {
+                continue;
+            }
+            let place = rule.place(&next, scene.now);
+            if all || scene.free.holds(next.cpus, next.memory, next.regions) {
+                let fit = scene.free.within(next.regions) / next.cpus.max(1);
+                let fit = match scene.free.memory.checked_div(next.memory) {
+                    Some(of_memory) => fit.min(u32::try_from(of_memory).unwrap_or(u32::MAX)),
+                    None => fit,
+                };
+                let more = if all { PLAN_DEPTH } else { (fit as usize).min(PLAN_DEPTH) };
+                let (again, most) = (self.copies(next.job) - 1, u32::MAX);
+                sources.push(Source { place, next, again, most, kind, rest: None, more });
+            } else if too_large.as_ref().is_none_or(|first| place < first.place) {
+                let (again, most) = (0, 1);
+                too_large = Some(Source { place, next, again, most, kind, rest: None, more: 0 });
+            }
+        }
+        if sources.len() > PLAN_DEPTH {
+            sources.select_nth_unstable_by(PLAN_DEPTH, |a, b| a.place.cmp(&b.place));
+            sources.truncate(PLAN_DEPTH);
+        }
+        sources.extend(too_large.filter(|_| with_head));
+        sources
     }
 
     /// The jobs of these sources in line.
@@ -248,6 +308,10 @@ struct Source<'a> {
     place: Place,
     /// Whom it gives next.
     next: Waiting,
+    /// How often more it gives that one.
+    again: u32,
+    /// How often it gives one at most.
+    most: u32,
     kind: &'a Kind,
     /// Others of its kind, once somebody asked for them.
     rest: Option<Range<'a, JobId, Time>>,
@@ -256,53 +320,22 @@ struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// What a pass could start of jobs of one priority, and, if that is asked for, the first job
-    /// that it could not.
-    fn of_class(
-        class: &'a HashMap<Kind, Bucket>,
-        rule: Rule,
-        scene: &Scene,
-        (all, with_head): (bool, bool),
-    ) -> Vec<Source<'a>> {
-        let mut sources = Vec::new();
-        let mut too_large: Option<Source<'_>> = None;
-        for (kind, bucket) in class {
-            let next = kind.job(bucket.head);
-            if scene.bars(&next, &scene.quotas).is_some() {
-                continue;
-            }
-            let place = rule.place(&next, scene.now);
-            if all || scene.free.holds(next.cpus, next.memory, next.regions) {
-                let fit = scene.free.within(next.regions) / next.cpus.max(1);
-                let fit = match scene.free.memory.checked_div(next.memory) {
-                    Some(of_memory) => fit.min(u32::try_from(of_memory).unwrap_or(u32::MAX)),
-                    None => fit,
-                };
-                let more = if all { PLAN_DEPTH } else { (fit as usize).min(PLAN_DEPTH) };
-                sources.push(Source { place, next, kind, rest: None, more });
-            } else if too_large.as_ref().is_none_or(|first| place < first.place) {
-                too_large = Some(Source { place, next, kind, rest: None, more: 0 });
-            }
-        }
-        if sources.len() > PLAN_DEPTH {
-            sources.select_nth_unstable_by(PLAN_DEPTH, |a, b| a.place.cmp(&b.place));
-            sources.truncate(PLAN_DEPTH);
-        }
-        sources.extend(too_large.filter(|_| with_head));
-        sources
-    }
-
     /// Goes on to the next of its kind; `false` when there is none, or none that counts.
     fn step(&mut self, queue: &'a Queue, rule: &Rule, now: i64) -> bool {
         if self.more == 0 {
             return false;
         }
         self.more -= 1;
+        if self.again > 0 {
+            self.again -= 1;
+            return true;
+        }
         let behind = (Excluded(self.next.job), Unbounded);
         let rest = self.rest.take().or_else(|| Some(queue.bucket(self.kind)?.jobs.range(behind)));
         let Some(mut rest) = rest else { return false };
         let Some((id, submitted)) = rest.next() else { return false };
         self.next = self.kind.job((*id, *submitted));
+        self.again = queue.copies(*id).min(self.most) - 1;
         self.place = rule.place(&self.next, now);
         self.rest = Some(rest);
         true

@@ -96,8 +96,10 @@ pub struct Snapshot {
     pub cpus: Vec<(CpuId, Option<JobId>)>,
     /// CPUs that are not handed out because an audit doubts that they are free.
     pub held_back: Vec<CpuId>,
-    /// Pending jobs.
+    /// Pending jobs; of each array one.
     pub pending: u64,
+    /// Tasks of arrays that are pending beyond these.
+    pub further_tasks: u64,
     /// Attempts ordered or running.
     pub running: u64,
     /// Attempts being ended.
@@ -119,7 +121,7 @@ impl Snapshot {
     #[must_use]
     pub fn count(&self, state: StateWord) -> u64 {
         match state {
-            StateWord::Pending => self.pending,
+            StateWord::Pending => self.pending + self.further_tasks,
             StateWord::Running => self.running,
             StateWord::Completing => self.completing,
             ended => self.ended.get(&ended).copied().unwrap_or(0),
@@ -198,6 +200,7 @@ impl Kernel {
             cpus,
             held_back: self.ledger.held_back().iter().copied().collect(),
             pending: self.queue.len() as u64,
+            further_tasks: self.arrays.further(),
             running: (self.live.len() - completing) as u64,
             completing: completing as u64,
             ended: self.ended.clone(),

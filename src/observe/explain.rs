@@ -97,6 +97,18 @@ fn blocked_reason(job: JobId, blocked: &Blocked) -> (&'static str, String) {
             ("BeginTime", format!("may not start before {time}"))
         }
         Blocked::Dependency(others) => ("Dependency", format!("waits for {}", listed(others))),
+        Blocked::TaskLimit(limit) => (
+            "JobArrayTaskLimit",
+            format!("as many tasks of its array run as may at a time, {limit}"),
+        ),
+        Blocked::NeverTasks(tasks, others) => (
+            "DependencyNeverSatisfied",
+            format!(
+                "{tasks} tasks follow tasks of {} that did not complete or do not exist, so they \
+                 can never start; `downbeat cancel {job}`",
+                listed(others)
+            ),
+        ),
         Blocked::Never(others) => (
             "DependencyNeverSatisfied",
             format!(

@@ -13,13 +13,15 @@ use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::not;
 use diesel::prelude::*;
 
+use super::arrays::{self, OpenPart};
 use super::error::StoreError;
 use super::others;
 use super::rows::AllocationRow;
 use super::schema::{jobs, maintenance, meta, resource_allocations};
+use crate::kernel::arrays::Partner;
 use crate::kernel::boot::{Memory, Remembered};
 use crate::kernel::change::Queued;
-use crate::kernel::conditions::Conditions;
+use crate::kernel::conditions::{Conditions, Relation};
 use crate::kernel::ids::{Attempt, CommitNo, JobId};
 use crate::kernel::job::StateWord;
 use crate::kernel::maintenance::Maintenance;
@@ -58,9 +60,24 @@ struct OpenJob {
     begin_time: Option<i64>,
     deadline: Option<i64>,
     dependency: Option<String>,
+    array_job_id: Option<i64>,
+    array_task_id: Option<i64>,
+    array_tasks: Option<String>,
 }
 
 impl OpenJob {
+    /// The part of an array that it is.
+    fn part(&self, live: bool) -> Option<OpenPart> {
+        Some(OpenPart {
+            job: JobId(self.id),
+            array: JobId(self.array_job_id?),
+            task: self.array_task_id.and_then(|task| u32::try_from(task).ok()),
+            left: self.array_tasks.clone(),
+            live,
+            started: self.start_time.is_some(),
+        })
+    }
+
     /// What it waits for, without what is known of it.
     fn conditions(&self) -> Conditions {
         let dependencies = self.dependency.as_deref().and_then(|text| text.parse().ok());
@@ -86,6 +103,7 @@ pub fn load(conn: &mut SqliteConnection) -> Result<Loaded, StoreError> {
         let mut memory = Memory { next_job, next_event, ..Memory::default() };
         memory.ended = ended(conn)?;
         let mut singletons = Vec::new();
+        let mut parts = Vec::new();
         in_state(conn, StateWord::Pending, |row| {
             let conditions = row.conditions();
             if conditions.dependencies.singleton {
@@ -94,12 +112,15 @@ pub fn load(conn: &mut SqliteConnection) -> Result<Loaded, StoreError> {
             if !conditions.is_empty() {
                 memory.conditions.push((JobId(row.id), conditions));
             }
+            parts.extend(row.part(false));
             memory.pending.push(queued(&row));
         })?;
         let mut live = Vec::new();
         for state in [StateWord::Running, StateWord::Completing] {
             in_state(conn, state, |row| live.push(row))?;
         }
+        parts.extend(live.iter().filter_map(|row: &OpenJob| row.part(true)));
+        memory.arrays = arrays::open(conn, &parts)?;
         let mut keys = Vec::with_capacity(live.len());
         let allocations: BTreeMap<i64, AllocationRow> = resource_allocations::table
             .filter(not(resource_allocations::released))
@@ -138,12 +159,36 @@ pub fn load(conn: &mut SqliteConnection) -> Result<Loaded, StoreError> {
             let (start, end) = (Time(start), end.map(Time));
             memory.maintenance.push(Maintenance { id, start, end, reason, principal });
         }
-        for (_, conditions) in &mut memory.conditions {
+        for (job, conditions) in &mut memory.conditions {
             others::remember(conn, conditions)?;
+            if conditions.dependencies.follows() {
+                memory.followed.push((*job, followed(conn, *job, conditions)?));
+            }
         }
         memory.kin = others::families(conn, &singletons)?;
         Ok(Loaded { memory, commit_no: CommitNo(commit_no), keys })
     })
+}
+
+/// The arrays that the tasks of this one follow. One that was forgotten ended well, long ago.
+fn followed(
+    conn: &mut SqliteConnection,
+    job: JobId,
+    conditions: &Conditions,
+) -> Result<Vec<(JobId, Partner)>, StoreError> {
+    let mut followed = Vec::new();
+    let list = conditions.dependencies.list.iter();
+    for one in list.filter(|one| one.relation == Relation::AfterCorr) {
+        let partner = match arrays::partner(conn, one.job)? {
+            Some(partner) => partner,
+            None => {
+                let all = arrays::partner(conn, job)?.unwrap_or_default().all;
+                Partner { completed: all.clone(), all, ..Partner::default() }
+            }
+        };
+        followed.push((one.job, partner));
+    }
+    Ok(followed)
 }
 
 /// Row by row, since a million may wait: in the order of the index, which is that of the ids.

@@ -7,6 +7,7 @@
 //!
 //! *Not here*: what to remember (`kernel`), when (`actors::store_writer`).
 
+pub mod arrays;
 pub mod backend;
 pub mod error;
 pub mod examine;

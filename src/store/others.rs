@@ -11,10 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use diesel::SqliteConnection;
 use diesel::prelude::*;
 
+use super::arrays;
 use super::error::StoreError;
 use super::schema::jobs;
-use crate::kernel::conditions::{Conditions, Standing};
-use crate::kernel::eligible::remembered_answers;
+use crate::kernel::conditions::{Conditions, Dependency, Relation, Standing};
+use crate::kernel::eligible::{Elsewhere, remembered_answers};
 use crate::kernel::ids::JobId;
 use crate::kernel::job::StateWord;
 use crate::kernel::kin::Family;
@@ -37,18 +38,65 @@ pub fn standings(
     let wanted: Vec<i64> = wanted.iter().map(|job| job.0).collect();
     let mut found = BTreeMap::new();
     for some in wanted.chunks(IDS_AT_A_TIME) {
-        let rows: Vec<(i64, String, Option<i64>)> = jobs::table
+        let rows: Vec<(i64, String, Option<i64>, Option<i64>)> = jobs::table
             .filter(jobs::id.eq_any(some))
-            .select((jobs::id, jobs::state, jobs::start_time))
+            .select((jobs::id, jobs::state, jobs::start_time, jobs::array_job_id))
             .load(conn)?;
-        for (id, state, start_time) in rows {
+        for (id, state, start_time, array) in rows {
+            let is_array = array.filter(|array| *array == id);
             let word: StateWord = state.parse().unwrap_or(StateWord::Failed);
             let standing = match (word.is_final(), start_time) {
                 (true, _) => Standing::Ended { completed: word == StateWord::Completed },
                 (false, Some(_)) => Standing::Started,
                 (false, None) => Standing::Waiting,
             };
-            found.insert(JobId(id), standing);
+            let array = if is_array.is_some() { arrays::standing(conn, JobId(id))? } else { None };
+            found.insert(JobId(id), array.unwrap_or(standing));
+        }
+    }
+    Ok(found)
+}
+
+/// What was found of the jobs that new ones wait for.
+#[derive(Clone, Debug, Default)]
+pub struct LookedUp {
+    /// What the kernel may have forgotten.
+    pub elsewhere: Elsewhere,
+    /// What one of them names and is not there, in a sentence.
+    pub missing: Option<String>,
+}
+
+/// Looks up all that these dependencies name.
+///
+/// # Errors
+/// What the database says.
+pub fn look_up(conn: &mut SqliteConnection, named: &[Dependency]) -> Result<LookedUp, StoreError> {
+    let mut found = LookedUp::default();
+    let elsewhere = &mut found.elsewhere;
+    let jobs = standings(conn, &named.iter().map(|one| one.job).collect())?;
+    for one in named {
+        let Some(standing) = jobs.get(&one.job) else {
+            found.missing = Some(format!("there is no job {} to wait for", one.job));
+            return Ok(found);
+        };
+        if one.relation == Relation::AfterCorr {
+            let Some(partner) = arrays::partner(conn, one.job)? else {
+                found.missing = Some(format!("aftercorr: job {} is no array", one.job));
+                return Ok(found);
+            };
+            if partner.open.is_empty() {
+                elsewhere.partners.insert(one.job, partner);
+            }
+        } else if let Some(task) = one.task {
+            let Some(standing) = arrays::task_standing(conn, one.job, task)? else {
+                found.missing = Some(format!("there is no task {}_{task} to wait for", one.job));
+                return Ok(found);
+            };
+            if let Standing::Ended { completed } = standing {
+                elsewhere.tasks.insert((one.job, task), completed);
+            }
+        } else if let Standing::Ended { completed } = *standing {
+            elsewhere.ended.insert(one.job, completed);
         }
     }
     Ok(found)
@@ -85,7 +133,19 @@ pub fn families(
     families.into_iter().map(with_members).collect()
 }
 
-/// At boot: what is known of the jobs that this one names.
+/// A task that its array never had can only be one that another array's task was to follow: it
+/// never completes.
+fn task_at_boot(
+    conn: &mut SqliteConnection,
+    array: JobId,
+    task: u32,
+) -> Result<Option<Standing>, StoreError> {
+    let there = arrays::standing(conn, array)?.is_some();
+    let standing = arrays::task_standing(conn, array, task)?;
+    Ok(standing.or(there.then_some(Standing::Ended { completed: false })))
+}
+
+/// At boot: what is known of everything that this job names.
 ///
 /// # Errors
 /// What the database says.
@@ -95,6 +155,16 @@ pub fn remember(
 ) -> Result<(), StoreError> {
     let wanted = conditions.dependencies.list.iter().map(|one| one.job).collect();
     let found = standings(conn, &wanted)?;
-    conditions.answers = remembered_answers(conditions, |other| found.get(&other).copied());
+    let mut tasks = BTreeMap::new();
+    for one in &conditions.dependencies.list {
+        if let Some(task) = one.task {
+            tasks.insert((one.job, task), task_at_boot(conn, one.job, task)?);
+        }
+    }
+    let mut standing = |one: &Dependency| match one.task {
+        Some(task) => tasks.get(&(one.job, task)).copied().flatten(),
+        None => found.get(&one.job).copied(),
+    };
+    conditions.answers = remembered_answers(conditions, &mut standing);
     Ok(())
 }

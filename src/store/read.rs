@@ -10,6 +10,8 @@
 //! *Not here*: which jobs a filter means (`store::find`), "now" (`kernel::view::Snapshot`), JSON
 //! (`api::wire`).
 
+use std::collections::BTreeSet;
+
 use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::not;
 use diesel::prelude::*;
@@ -48,6 +50,8 @@ pub struct JobFilter {
     pub name: Option<String>,
     /// With each of these labels.
     pub labels: Vec<(String, String)>,
+    /// Of this array.
+    pub array: Option<JobId>,
     /// Submitted at or after.
     pub since: Option<Time>,
     /// Submitted before.
@@ -150,7 +154,10 @@ pub fn job(
 /// # Errors
 /// What the database says.
 pub fn script(conn: &mut SqliteConnection, id: JobId) -> Result<Option<ScriptRow>, StoreError> {
-    Ok(job_scripts::table.find(id.0).select(ScriptRow::as_select()).get_result(conn).optional()?)
+    let array = jobs::table.find(id.0).select(jobs::array_job_id);
+    let Some(array) = array.get_result::<Option<i64>>(conn).optional()? else { return Ok(None) };
+    let script = job_scripts::table.find(array.unwrap_or(id.0)).select(ScriptRow::as_select());
+    Ok(script.get_result(conn).optional()?)
 }
 
 /// All that launching needs.
@@ -162,6 +169,8 @@ pub struct LaunchRows {
     pub script: ScriptRow,
     /// The CPUs it holds.
     pub cpus: Vec<CpuId>,
+    /// All tasks of its array, if it is one of them.
+    pub array_spec: Option<String>,
 }
 
 /// What launching a job needs, from its rows.
@@ -187,8 +196,15 @@ pub fn launch_on(
     cpus: Vec<CpuId>,
 ) -> Result<LaunchRows, StoreError> {
     let job = jobs::table.find(id.0).select(JobRow::as_select()).get_result(conn)?;
-    let script = job_scripts::table.find(id.0).select(ScriptRow::as_select()).get_result(conn)?;
-    Ok(LaunchRows { job, script, cpus })
+    let script = job_scripts::table.find(job.script_of());
+    let script = script.select(ScriptRow::as_select()).get_result(conn)?;
+    let array_spec = match job.array_job_id {
+        Some(array) if array != id.0 => {
+            jobs::table.find(array).select(jobs::array_spec).get_result(conn)?
+        }
+        _ => job.array_spec.clone(),
+    };
+    Ok(LaunchRows { job, script, cpus, array_spec })
 }
 
 /// Every transition of one job, oldest first, at most [`PAGE_MAX`].
@@ -280,7 +296,7 @@ pub struct Age {
     pub state: StateWord,
     /// When it was submitted.
     pub submitted: Time,
-    /// When it ended; what is spoilt never did.
+    /// When it ended; what is spoilt never did, nor has a task of an array that is not over.
     pub ended: Option<Time>,
 }
 
@@ -296,13 +312,22 @@ pub fn ages(
     let states = StateWord::ALL.into_iter().filter(|state| state.is_final()).collect();
     let ended =
         JobFilter { states, ascending: true, after: Some(behind), limit, ..JobFilter::default() };
-    let rows: Vec<(i64, String, i64, Option<i64>)> = jobs::table
+    let rows: Vec<(i64, String, i64, Option<i64>, Option<i64>)> = jobs::table
         .filter(jobs::id.eq_any(find(conn, &ended)?.ids))
         .order(jobs::id.asc())
-        .select((jobs::id, jobs::state, jobs::submit_time, jobs::end_time))
+        .select((jobs::id, jobs::state, jobs::submit_time, jobs::end_time, jobs::array_job_id))
         .load(conn)?;
-    let age = |(id, state, submitted, ended): (i64, String, i64, Option<i64>)| {
+    let arrays: BTreeSet<i64> = rows.iter().filter_map(|row| row.4).collect();
+    let mut unended = BTreeSet::new();
+    for array in arrays {
+        if !super::arrays::is_over(conn, JobId(array))? {
+            unended.insert(array);
+        }
+    }
+    let age = |(id, state, submitted, ended, array): (_, String, _, Option<i64>, Option<i64>)| {
         let state = state.parse().ok()?;
+        // What became of a task is asked for as long as its array is not over.
+        let ended = ended.filter(|_| array.is_none_or(|array| !unended.contains(&array)));
         Some(Age { job: JobId(id), state, submitted: Time(submitted), ended: ended.map(Time) })
     };
     Ok(rows.into_iter().filter_map(age).collect())

@@ -12,8 +12,10 @@ use diesel::prelude::*;
 
 use super::schema::{events, idempotency_keys, job_scripts, jobs, resource_allocations};
 use crate::kernel::change::{Event, IdempotencyKey};
+use crate::kernel::conditions::Dependencies;
 use crate::kernel::ids::{CpuId, JobId};
 use crate::kernel::job::{JobSpec, StateWord, expand_pattern};
+use crate::kernel::tasks::JobRef;
 use crate::kernel::time::Time;
 
 /// A row of `jobs`.
@@ -61,6 +63,25 @@ pub struct JobRow {
     pub deadline: Option<i64>,
     /// As Slurm writes it.
     pub dependency: Option<String>,
+    /// The array that it is a task of, or the rest of.
+    pub array_job_id: Option<i64>,
+    /// Which task.
+    pub array_task_id: Option<i64>,
+    /// Tasks of the array that are no jobs yet, `5-99%4`; placeholders are not expanded then.
+    pub array_tasks: Option<String>,
+    /// All tasks as they were submitted, in the array's own row.
+    pub array_spec: Option<String>,
+}
+
+/// A new row of `jobs` of one task of an array.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskRow(pub JobRow);
+
+impl std::ops::Deref for TaskRow {
+    type Target = JobRow;
+    fn deref(&self) -> &JobRow {
+        &self.0
+    }
 }
 
 /// A row of `job_scripts`.
@@ -199,8 +220,15 @@ impl JobRow {
     #[must_use]
     pub fn submitted(id: JobId, time: Time, spec: &JobSpec) -> JobRow {
         let expand = |pattern: &Option<String>| {
-            pattern.as_deref().map(|p| expand_pattern(p, id, &spec.name))
+            let pattern = pattern.as_deref()?;
+            // Each task of an array has files of its own.
+            let of_tasks = spec.array.is_some();
+            Some(match of_tasks {
+                true => pattern.to_owned(),
+                false => expand_pattern(pattern, id, None, &spec.name),
+            })
         };
+        let array = spec.array.as_ref().map(ToString::to_string);
         JobRow {
             id: id.0,
             name: spec.name.clone(),
@@ -237,6 +265,10 @@ impl JobRow {
             begin_time: spec.begin.map(|time| time.0),
             deadline: spec.deadline.map(|time| time.0),
             dependency: Some(spec.dependencies.to_string()).filter(|text| !text.is_empty()),
+            array_job_id: array.is_some().then_some(id.0),
+            array_task_id: None,
+            array_tasks: array.clone(),
+            array_spec: array,
         }
     }
 
@@ -244,6 +276,36 @@ impl JobRow {
     #[must_use]
     pub fn job(&self) -> JobId {
         JobId(self.id)
+    }
+
+    /// The job as one task of the array whose rest this row is.
+    #[must_use]
+    pub fn as_task(self, id: JobId, task: u32) -> JobRow {
+        let of = JobRef { job: JobId(self.id), task: Some(task) };
+        let expand = |pattern: Option<String>| {
+            pattern.map(|pattern| expand_pattern(&pattern, id, Some(of), &self.name))
+        };
+        let dependency = |text: String| match text.parse::<Dependencies>() {
+            Ok(dependencies) => dependencies.of_task(task).to_string(),
+            Err(_) => text,
+        };
+        JobRow {
+            id: id.0,
+            standard_output: expand(self.standard_output),
+            standard_error: expand(self.standard_error),
+            dependency: self.dependency.map(dependency),
+            array_job_id: Some(self.id),
+            array_task_id: Some(i64::from(task)),
+            array_tasks: None,
+            array_spec: self.array_spec.filter(|_| id == of.job),
+            ..self
+        }
+    }
+
+    /// The job whose script it runs: of a task that of its array.
+    #[must_use]
+    pub fn script_of(&self) -> i64 {
+        self.array_job_id.unwrap_or(self.id)
     }
 
     /// The state; a word that another program has spoilt reads as FAILED.

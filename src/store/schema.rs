@@ -61,6 +61,10 @@ diesel::table! {
         begin_time -> Nullable<BigInt>,
         deadline -> Nullable<BigInt>,
         dependency -> Nullable<Text>,
+        array_job_id -> Nullable<BigInt>,
+        array_task_id -> Nullable<BigInt>,
+        array_tasks -> Nullable<Text>,
+        array_spec -> Nullable<Text>,
     }
 }
 

@@ -47,8 +47,14 @@ impl Latest {
         let mut found = Vec::new();
         let Latest(mut latest) = self;
         for change in commit.steps.iter().flat_map(|step| step.iter()) {
-            let Change::Submitted { event, .. } = change else { continue };
-            let Time(time) = event.time;
+            let (event, Time(time)) = match change {
+                Change::Submitted { event, .. } => (event, event.time),
+                // A task was submitted with its array; the last one keeps the array's row.
+                Change::Split { event, array, submitted, .. } if event.job != *array => {
+                    (event, *submitted)
+                }
+                _ => continue,
+            };
             if time < latest.saturating_sub(SLACK_US) {
                 let job_id = event.job.0;
                 found.push(FallRow { job_id, time_before: latest, time_after: time });

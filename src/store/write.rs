@@ -23,6 +23,7 @@ macro_rules! change_job {
     };
 }
 
+mod arrays;
 mod attempts;
 mod forget;
 mod kept;
@@ -279,7 +280,7 @@ fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
         Change::Submitted { .. } => Some((fault::SUBMIT_COMMITTING, fault::SUBMIT_COMMITTED)),
         Change::Granted { .. } => Some((fault::ALLOCATE_COMMITTING, fault::ALLOCATE_COMMITTED)),
         Change::Started { .. } => Some((fault::STARTED_COMMITTING, fault::STARTED_COMMITTED)),
-        Change::Edited { .. } => None,
+        Change::Edited { .. } | Change::Split { .. } => None,
         Change::Completing { reason, .. } => Some(match reason {
             EndReason::Cancelled => (fault::CANCEL_COMMITTING, fault::CANCEL_COMMITTED),
             EndReason::TimeLimit => (fault::LIMIT_COMMITTING, fault::LIMIT_COMMITTED),
@@ -308,7 +309,14 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
     })?;
     for change in changes() {
         match change {
-            Change::Submitted { .. } => {}
+            Change::Submitted { event, spec } => {
+                if let Some(array) = &spec.array {
+                    arrays::entered(conn, event, array)?;
+                }
+            }
+            Change::Split { event, array, task, left, .. } => {
+                arrays::split(conn, event, *array, *task, left)?;
+            }
             Change::Key(key) => kept::insert(conn, [KeyRow::from(key)])?,
             Change::Granted { event, cpus, nonce, boot_id } => {
                 granted(conn, event, cpus, nonce, boot_id)?;

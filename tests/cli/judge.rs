@@ -33,6 +33,7 @@ macro_rules! cases {
 }
 
 const CLAIMED: &[&[Claim]] = &[
+    crate::arrays::CLAIMS,
     crate::codes::CLAIMS,
     crate::serve::CLAIMS,
     crate::settings::CLAIMS,

@@ -13,6 +13,7 @@ mod common;
 #[macro_use]
 mod judge;
 
+mod arrays;
 mod codes;
 mod help;
 mod serve;

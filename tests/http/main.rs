@@ -14,6 +14,7 @@ mod common;
 #[macro_use]
 mod judge;
 
+mod arrays;
 mod cancel;
 mod conditions;
 mod environment;

@@ -188,6 +188,16 @@ impl Disk {
                 }
                 self.just_ended.push(event.job);
             }
+            Change::Split { event, array, left, .. } => {
+                let rest = &self.rows[array];
+                assert_eq!(rest.state, StateWord::Pending, "what is left of {array} waits");
+                assert_eq!(event.job == *array, left.tasks.is_empty(), "the last takes it over");
+                if event.job != *array {
+                    let queued = Queued { id: event.job, ..rest.queued };
+                    let name = format!("{} task {}", rest.name, event.job);
+                    self.insert(queued, name);
+                }
+            }
             // No audit, no retention, no maintenance and no edits here.
             Change::Edited { .. }
             | Change::Maintained(_)

@@ -145,6 +145,7 @@ pub fn memory(kernel: &Kernel) -> Memory {
     let (next_job, next_event) = kernel.next_ids();
     Memory {
         pending: kernel.queue().iter().copied().collect(),
+        arrays: kernel.arrays().iter().map(|(id, array)| (id, array.clone())).collect(),
         live: live.collect(),
         ended: kernel.snapshot().ended,
         next_job: next_job.0,
@@ -350,6 +351,9 @@ impl Server {
                 if let Some(executor) = self.executors.get_mut(&attempt) {
                     executor.retired = true;
                 }
+            }
+            Effect::Over(array) => {
+                assert!(self.kernel.arrays().iter().all(|(id, _)| id != array), "{array} is open");
             }
         }
     }

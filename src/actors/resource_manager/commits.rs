@@ -32,7 +32,7 @@ use crate::actors::messages::{
     Applied, MakeDurable, NotDurable, Publish, StopAttempt, SubmitRefused, Submitted, Wake,
 };
 use crate::kernel::change::{Change, Effect, Step};
-use crate::kernel::ids::{CommitNo, CpuId};
+use crate::kernel::ids::{CommitNo, CpuId, JobId};
 use crate::kernel::kernel::Cancelled;
 use crate::kernel::outbox::Commit;
 use crate::kernel::view::Snapshot;
@@ -132,7 +132,7 @@ impl ResourceManagerActor {
         let changes = settled.changes.iter().flat_map(|step| step.iter());
         let publish = Publish {
             last_event: settled.snapshot.last_event,
-            changed: changes.filter_map(Change::event).map(|e| e.job).collect(),
+            changed: changes.flat_map(changed).collect(),
         };
         self.outlets.snapshot.send_replace(Arc::new(settled.snapshot));
         self.outlets.publish.do_send(publish);
@@ -209,6 +209,10 @@ impl ResourceManagerActor {
             Effect::Retire(attempt) => {
                 self.executors.remove(&attempt);
             }
+            Effect::Over(array) => {
+                let last_event = self.outlets.snapshot.borrow().last_event;
+                self.outlets.publish.do_send(Publish { last_event, changed: vec![array] });
+            }
         }
     }
 
@@ -257,6 +261,16 @@ impl ResourceManagerActor {
             }
         }
     }
+}
+
+/// Whom those wait for whom this concerns: whoever waits for a task that is no job yet waits for
+/// its array.
+fn changed(change: &Change) -> impl Iterator<Item = JobId> {
+    let array = match change {
+        Change::Split { array, .. } => Some(*array),
+        _ => None,
+    };
+    change.event().map(|event| event.job).into_iter().chain(array)
 }
 
 /// CPUs as a person lists them.

@@ -64,7 +64,8 @@ pub struct SubmitBody {
     /// An absolute path; without one the job runs in a folder of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub working_directory: Option<String>,
-    /// File for standard output: `%j` is the id, `%x` the name, `%%` a percent sign.
+    /// File for standard output: `%j` is the id, `%x` the name, `%%` a percent sign; `%A` the array's
+    /// id, `%a` the task.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "out/%j.txt")]
     pub standard_output: Option<String>,
@@ -102,10 +103,14 @@ pub struct SubmitBody {
     #[schema(example = "2026-11-23T06:00:00Z")]
     pub deadline: Option<String>,
     /// Jobs to wait for: `after`, `afterok`, `afterany`, `afternotok` with ids, `singleton`; joined
-    /// by `,` (all) or `?` (any).
+    /// by `,` (all) or `?` (any). `aftercorr`: task by task after those of another array.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "afterok:17:18,afterany:19")]
     pub dependency: Option<String>,
+    /// Makes it an array of tasks, `0-99`, `1,3,5-9:2`; `%4` behind it: so many at a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "0-99%4")]
+    pub array: Option<String>,
     /// The door it comes through: `API`, `CLI` or `WEB`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "API")]
@@ -175,6 +180,8 @@ pub struct NestedJob {
     pub deadline: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dependency: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub array: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "API")]
     pub data_source: Option<String>,

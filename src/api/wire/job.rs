@@ -87,6 +87,17 @@ pub struct Job {
     #[serde(default)]
     #[schema(example = "afterok:17")]
     pub dependency: Option<String>,
+    /// The array that it is a task of, or stands for; null for other jobs.
+    #[serde(default)]
+    #[schema(value_type = Option<i64>, example = 17)]
+    pub array_job_id: Option<JobId>,
+    /// Which task of it; null for the job that stands for those that are left.
+    #[serde(default)]
+    pub array_task_id: Option<u32>,
+    /// The tasks of an array that are no jobs of their own yet.
+    #[serde(default)]
+    #[schema(example = "5-99%4")]
+    pub array_tasks: Option<String>,
     /// CPUs it has or waits for.
     #[schema(example = 4)]
     pub cpus: u32,
@@ -133,6 +144,25 @@ pub struct Job {
     pub allocation: Option<Allocation>,
     /// What its processes used; null before the end.
     pub usage: Option<Usage>,
+}
+
+impl Job {
+    /// As people name it: `17`, `17_4` for a task, `17_[5-99%4]` for those of an array that are
+    /// left.
+    #[must_use]
+    pub fn shown_id(&self) -> String {
+        match (self.array_job_id, self.array_task_id, &self.array_tasks) {
+            (Some(array), Some(task), _) => format!("{array}_{task}"),
+            (Some(array), None, Some(left)) => format!("{array}_[{left}]"),
+            _ => self.id.to_string(),
+        }
+    }
+
+    /// Whether it is an array's own job.
+    #[must_use]
+    pub fn is_array(&self) -> bool {
+        self.array_job_id == Some(self.id)
+    }
 }
 
 /// The CPUs of a job.
@@ -223,7 +253,7 @@ mod tests {
             memory_bytes time_limit_s working_directory standard_output standard_error labels \
             comment data_source submit_time eligible_time start_time end_time elapsed_s exit_code \
             error warnings attempt allocation usage position estimated_start_time estimate_basis \
-            held begin_time deadline dependency";
+            held begin_time deadline dependency array_job_id array_task_id array_tasks";
         let mut body = json!({
             "id": 17, "name": "n", "account": "", "user": "", "partition": "default",
             "state": "OUT_OF_MEMORY", "priority": 0, "cpus": 1, "labels": {}, "data_source": "WEB",

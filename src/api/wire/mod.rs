@@ -7,6 +7,7 @@
 //!
 //! *Not here*: bounds and paths (`kernel::job`), status codes (`api`).
 
+pub mod array;
 pub mod body;
 pub mod export;
 mod fields;

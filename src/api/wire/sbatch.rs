@@ -12,6 +12,7 @@ use super::submit::Door;
 use super::{memory, time_limit, when};
 use crate::kernel::conditions::Dependencies;
 use crate::kernel::job::{FieldError, LimitAsked};
+use crate::kernel::tasks::ArraySpec;
 use crate::kernel::time::Time;
 
 /// A value and the place it was written: `line 3, --time`.
@@ -46,6 +47,7 @@ pub struct Directives {
     pub begin: Option<Placed<Time>>,
     pub deadline: Option<Placed<Time>>,
     pub dependency: Option<Placed<Dependencies>>,
+    pub array: Option<Placed<ArraySpec>>,
     /// What was not honoured, one sentence each.
     pub warnings: Vec<String>,
     /// Bad values, all of the field `script`.
@@ -90,6 +92,7 @@ fn long_name(short: char) -> Option<&'static str> {
         'D' => "chdir",
         'b' => "begin",
         'd' => "dependency",
+        'a' => "array",
         'H' => "hold",
         _ => return None,
     })
@@ -197,6 +200,7 @@ impl Directives {
             "begin" => self.begin = at(when::parse(&value)?, place),
             "deadline" => self.deadline = at(when::parse(&value)?, place),
             "dependency" => self.dependency = at(value.parse()?, place),
+            "array" => self.array = at(value.parse()?, place),
             _ => {}
         }
         Ok(())
@@ -224,6 +228,7 @@ fn is_honoured(name: &str) -> bool {
             | "begin"
             | "deadline"
             | "dependency"
+            | "array"
     )
 }
 

@@ -20,6 +20,7 @@ use super::values::{at_least_one, data_source, environment, kill_grace_s};
 use super::{memory, time_limit, when};
 use crate::kernel::conditions::Dependencies;
 use crate::kernel::job::{CpusAsked, DataSource, FieldError, JobRequest, LimitAsked};
+use crate::kernel::tasks::ArraySpec;
 use crate::kernel::time::Time;
 
 /// Most jobs of one batch.
@@ -189,6 +190,7 @@ struct Asked {
     begin: Option<Time>,
     deadline: Option<Time>,
     dependencies: Option<Dependencies>,
+    array: Option<ArraySpec>,
     data_source: DataSource,
 }
 
@@ -221,6 +223,10 @@ impl Asked {
             dependencies: fields.text("dependency").and_then(|text| {
                 let read = text.parse::<Dependencies>();
                 read.map_err(|message| fields.refuse("dependency", message)).ok()
+            }),
+            array: fields.text("array").and_then(|text| {
+                let read = text.parse::<ArraySpec>();
+                read.map_err(|message| fields.refuse("array", message)).ok()
             }),
             data_source: fields.parsed("data_source", data_source).unwrap_or(DataSource::Api),
         };
@@ -306,10 +312,12 @@ impl Asked {
             dependencies: names
                 .either("dependency", "dependency", self.dependencies, lines.dependency)
                 .unwrap_or_default(),
+            array: names.either("array", "array", self.array, lines.array),
             data_source: self.data_source,
             warnings,
             ..JobRequest::new(script)
         };
+        let request = with_shared_file_said(request);
         Some(names.submission(request))
     }
 
@@ -363,6 +371,19 @@ impl Asked {
         };
         Some(line.value.saturating_mul(count))
     }
+}
+
+/// Tasks of an array that all write to one file are told so: each start empties it.
+fn with_shared_file_said(mut request: JobRequest) -> JobRequest {
+    let of_tasks = |pattern: &str| pattern.contains("%a") || pattern.contains("%j");
+    let files = [("output", &request.standard_output), ("error", &request.standard_error)];
+    let shared = |(_, file): &(_, &Option<String>)| file.as_deref().is_some_and(|p| !of_tasks(p));
+    let shared = files.into_iter().find(shared).map(|(name, _)| name);
+    if let (Some(name), Some(_)) = (shared, &request.array) {
+        let warning = "all tasks write to one file, and each empties it; put %a into its name";
+        request.warnings.push(format!("standard {name}: {warning}."));
+    }
+    request
 }
 
 /// `#SBATCH --export=NAME=value` sets what the body leaves out. The server knows no caller's

@@ -64,8 +64,8 @@ fn every_field_of_the_flat_schema_is_read() {
         memory: Some(Amount::Text("1G".into())),
         time_limit: Some(Amount::Number(2)),
         working_directory: text("/w"),
-        standard_output: text("o"),
-        standard_error: text("e"),
+        standard_output: text("o%a"),
+        standard_error: text("e%j"),
         environment: Some(map("A", "1")),
         priority: Some(-3),
         labels: Some(map("k", "v")),
@@ -76,6 +76,7 @@ fn every_field_of_the_flat_schema_is_read() {
         begin_time: text("1970-01-01T00:00:05Z"),
         deadline: text("1970-01-01T00:00:09Z"),
         dependency: text("afterok:1:2"),
+        array: text("0-9%2"),
         data_source: text("CLI"),
     };
     let request = read(serde_json::to_value(&body).unwrap()).request;
@@ -89,8 +90,8 @@ fn every_field_of_the_flat_schema_is_read() {
         limit: LimitAsked::Seconds(120),
         priority: -3,
         working_directory: text("/w"),
-        standard_output: text("o"),
-        standard_error: text("e"),
+        standard_output: text("o%a"),
+        standard_error: text("e%j"),
         environment: map("A", "1"),
         labels: map("k", "v"),
         comment: text("c"),
@@ -99,6 +100,7 @@ fn every_field_of_the_flat_schema_is_read() {
         begin: Some(Time(5_000_000)),
         deadline: Some(Time(9_000_000)),
         dependencies: "afterok:1:2".parse().unwrap(),
+        array: Some("0-9%2".parse().unwrap()),
         data_source: DataSource::Cli,
         ..JobRequest::new("true")
     };
@@ -131,6 +133,7 @@ fn every_field_of_the_nested_schema_is_read() {
         begin_time: text("1970-01-01T00:00:05Z"),
         deadline: text("1970-01-01T00:00:09Z"),
         dependency: text("afterok:1:2"),
+        array: text("0-9%2"),
         data_source: text("WEB"),
     };
     let body = NestedBody { job, script: "true".into() };
@@ -142,6 +145,7 @@ fn every_field_of_the_nested_schema_is_read() {
     assert!(request.create_working_directory && request.held);
     assert_eq!((request.begin, request.deadline), (Some(Time(5_000_000)), Some(Time(9_000_000))));
     assert_eq!(request.dependencies.to_string(), "afterok:1:2");
+    assert_eq!(request.array.unwrap().to_string(), "0-9%2");
     assert_eq!(request.data_source, DataSource::Web);
 }
 

@@ -6,6 +6,7 @@
 //!
 //! *Not here*: the replaced system's shapes (`wire::seed`).
 
+pub use super::array::ArrayState;
 pub use super::body::{BatchBody, NestedBody, NestedJob, SubmitBody};
 pub use super::job::{
     Allocation, BatchAccepted, Event, Job, JobList, StateSchema, Usage, format_rfc3339,
@@ -17,3 +18,4 @@ pub use super::update::UpdateBody;
 pub use crate::kernel::conditions::Dependencies;
 pub use crate::kernel::ids::{CpuId, EventId, JobId};
 pub use crate::kernel::job::{DataSource, ExitCode, FieldError, StateWord};
+pub use crate::kernel::tasks::{ArraySpec, JobRef};

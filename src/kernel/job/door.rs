@@ -42,6 +42,10 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
         {
             door.refuse("deadline", "is not after begin_time, so the job could never start");
         }
+        if request.dependencies.follows() && request.array.is_none() {
+            let message = "aftercorr is for the tasks of an array; this job is none";
+            door.refuse("dependency", message);
+        }
         if !door.errors.is_empty() {
             return Err(SpecRefused(door.errors));
         }
@@ -67,6 +71,7 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
             begin: request.begin,
             deadline: request.deadline,
             dependencies: request.dependencies,
+            array: request.array,
             data_source: request.data_source,
             warnings: request.warnings,
         })
@@ -218,7 +223,7 @@ impl Door {
             self.refuse(field, "names no file");
         }
         if let Some(bad) = bad_placeholder(&pattern) {
-            self.refuse(field, format!("{bad} is not a placeholder; %j, %x and %% are"));
+            self.refuse(field, format!("{bad} is not a placeholder; %j, %x, %A, %a and %% are"));
         }
         if Path::new(&pattern).components().any(|c| c == std::path::Component::ParentDir) {
             self.refuse(field, "must not contain \"..\"");
@@ -282,7 +287,7 @@ fn bad_placeholder(pattern: &str) -> Option<String> {
     while let Some(c) = chars.next() {
         if c == '%' {
             match chars.next() {
-                Some('j' | 'x' | '%') => {}
+                Some('j' | 'x' | 'A' | 'a' | '%') => {}
                 Some(other) => return Some(format!("%{other}")),
                 None => return Some("% at the end".to_owned()),
             }

@@ -73,7 +73,9 @@ impl Book {
             scene.queue.iter().filter(|job| !self.reserved.contains_key(&turn(job))).collect();
         new.sort_by_key(|job| turn(job));
         for job in new {
-            if !over_quota(scene, job, &scene.quotas) {
+            // Of an array the first task that may start; the next pass takes the next one.
+            let reserved = self.reserved.contains_key(&turn(job));
+            if !reserved && !over_quota(scene, job, &scene.quotas) {
                 self.reserve(&mut profile, *job);
             }
         }

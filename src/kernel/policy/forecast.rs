@@ -48,7 +48,7 @@ pub struct Foretold {
 /// Foretells every job of a scene whose queue is a line, first to run first.
 #[must_use]
 pub fn forecast(policy: Policy, scene: &Scene) -> HashMap<JobId, Foretold> {
-    let starts = plan(policy, scene).start;
+    let mut starts = plan(policy, scene).start;
     let mut profile = Profile::new(scene.now, scene.free, &scene.running);
     for window in &scene.windows {
         let closed = scene.total.share(scene.total.within(window.regions), 0, window.regions);
@@ -60,8 +60,9 @@ pub fn forecast(policy: Policy, scene: &Scene) -> HashMap<JobId, Foretold> {
     let mut foretold = HashMap::with_capacity(scene.queue.len());
     for (n, job) in scene.queue.iter().enumerate() {
         let barred = scene.bars(job, &quotas);
+        let starting = starts.iter().position(|start| *start == job.job);
         let verdict = match (barred, head) {
-            _ if starts.contains(&job.job) => {
+            _ if starting.is_some_and(|at| starts.swap_remove(at) == job.job) => {
                 spend(&mut quotas, job);
                 Verdict::Starts
             }
@@ -75,7 +76,8 @@ pub fn forecast(policy: Policy, scene: &Scene) -> HashMap<JobId, Foretold> {
         // Nobody knows when a quota is given back; the rest has a place in the profile.
         let counts = !matches!(barred, Some(Barred::Quota(_) | Barred::TooLarge));
         let start = (counts && n < STARTS_FORETOLD).then(|| reserve(&mut profile, job)).flatten();
-        foretold.insert(job.job, Foretold { position: n + 1, verdict, start });
+        // An array stands there once for each task that may start: the first speaks for it.
+        foretold.entry(job.job).or_insert(Foretold { position: n + 1, verdict, start });
     }
     foretold
 }

@@ -13,6 +13,7 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::Sqlite;
 
 use super::Window;
+use crate::kernel::ids::JobId;
 use crate::kernel::job::StateWord;
 use crate::kernel::time::Time;
 use crate::store::read::JobFilter;
@@ -29,6 +30,7 @@ pub(super) enum Part<'a> {
     Account(&'a str),
     Name(&'a str),
     Label(&'a str, &'a str),
+    Array(JobId),
     Since(Time),
     Until(Time),
 }
@@ -39,6 +41,7 @@ pub(super) fn parts(filter: &JobFilter) -> Vec<Part<'_>> {
     parts.extend(filter.account.as_deref().map(Part::Account));
     parts.extend(filter.name.as_deref().map(Part::Name));
     parts.extend(filter.labels.iter().map(|(key, value)| Part::Label(key, value)));
+    parts.extend(filter.array.map(Part::Array));
     parts.extend(filter.since.map(Part::Since));
     parts.extend(filter.until.map(Part::Until));
     parts
@@ -57,6 +60,7 @@ impl<'a> Part<'a> {
             Part::Account(account) if account != NO_ACCOUNT => vec![Source::Account(account)],
             Part::Name(name) if name != USUAL_NAME => vec![Source::Name(name)],
             Part::Label(key, value) => vec![Source::Label(key, value)],
+            Part::Array(array) => vec![Source::Array(array)],
             _ => Vec::new(),
         }
     }
@@ -94,6 +98,7 @@ pub(super) enum Source<'a> {
     Account(&'a str),
     Name(&'a str),
     Label(&'a str, &'a str),
+    Array(JobId),
 }
 
 impl Source<'_> {
@@ -117,6 +122,7 @@ impl Source<'_> {
             Source::Account(_) => format!("jobs AS {this} INDEXED BY jobs_by_account"),
             Source::Name(_) => format!("jobs AS {this} INDEXED BY jobs_by_name"),
             Source::Label(..) => format!("job_labels AS {this}"),
+            Source::Array(_) => format!("jobs AS {this} INDEXED BY jobs_by_array"),
         });
     }
 
@@ -131,6 +137,7 @@ impl Source<'_> {
             Source::Name(name) => {
                 sql.add(&format!("{this}.name <> 'job' AND {this}.name = ")).text(name)
             }
+            Source::Array(JobId(array)) => sql.add(&format!("{this}.array_job_id = ")).int(array),
             Source::Label(key, value) => sql
                 .add(&format!("{this}.key = "))
                 .text(key)
@@ -144,6 +151,7 @@ impl Source<'_> {
             (Source::State(_), Part::States(_))
             | (Source::Account(_), Part::Account(_))
             | (Source::Name(_), Part::Name(_)) => true,
+            (Source::Array(array), part) => part == Part::Array(array),
             (Source::Label(key, value), label) => label == Part::Label(key, value),
             _ => false,
         }

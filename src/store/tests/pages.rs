@@ -104,7 +104,17 @@ fn filters() -> impl Strategy<Value = JobFilter> {
     )
         .prop_map(|(states, (name, account), labels, (since, until), (ascending, limit))| {
             let labels = labels.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-            JobFilter { states, account, name, labels, since, until, ascending, after: None, limit }
+            JobFilter {
+                states,
+                account,
+                name,
+                labels,
+                since,
+                until,
+                ascending,
+                limit,
+                ..JobFilter::default()
+            }
         })
 }
 

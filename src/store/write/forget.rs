@@ -2,13 +2,15 @@
 //!
 //! *Owns*: which rows belong to a job.
 //!
-//! *Promises*: a job that has not ended stays, whoever asks.
+//! *Promises*: a job that has not ended stays, whoever asks; the script of an array stays while
+//! any of its tasks does.
 //!
 //! *Not here*: which jobs are old (`actors::retention`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::SqliteConnection;
+use diesel::dsl::{exists, select};
 use diesel::prelude::*;
 
 use super::super::error::StoreError;
@@ -18,23 +20,33 @@ use crate::kernel::ids::JobId;
 
 /// Ended jobs leave every table. Those that have not ended stay, whoever asks.
 pub(super) fn forgotten(conn: &mut SqliteConnection, asked: &[JobId]) -> Result<(), StoreError> {
-    let rows: Vec<(i64, String)> = jobs::table
+    let rows: Vec<(i64, String, Option<i64>)> = jobs::table
         .filter(jobs::id.eq_any(asked.iter().map(|job| job.0)))
         .filter(jobs::end_time.is_not_null())
-        .select((jobs::id, jobs::labels))
+        .select((jobs::id, jobs::labels, jobs::array_job_id))
         .load(conn)?;
-    for (id, labels) in &rows {
+    for (id, labels, _) in &rows {
         unlabelled(conn, *id, from_json(labels))?;
     }
-    let over: Vec<i64> = rows.into_iter().map(|(id, _)| id).collect();
+    let over: Vec<i64> = rows.iter().map(|(id, ..)| *id).collect();
+    let arrays: Vec<_> = rows.into_iter().map(|(id, _, array)| (id, array)).collect();
     let events = events::table.filter(events::job_id.eq_any(&over));
     diesel::delete(events).execute(conn)?;
     let allocations =
         resource_allocations::table.filter(resource_allocations::job_id.eq_any(&over));
     diesel::delete(allocations).execute(conn)?;
-    let scripts = job_scripts::table.filter(job_scripts::job_id.eq_any(&over));
-    diesel::delete(scripts).execute(conn)?;
     diesel::delete(jobs::table.filter(jobs::id.eq_any(&over))).execute(conn)?;
+    let (of_arrays, own): (Vec<_>, Vec<_>) = arrays.into_iter().partition(|(_, a)| a.is_some());
+    let own: Vec<i64> = own.into_iter().map(|(id, _)| id).collect();
+    let scripts = job_scripts::table.filter(job_scripts::job_id.eq_any(&own));
+    diesel::delete(scripts).execute(conn)?;
+    // All tasks of an array share one script.
+    for array in of_arrays.into_iter().filter_map(|(_, array)| array).collect::<BTreeSet<_>>() {
+        let left = select(exists(jobs::table.filter(jobs::array_job_id.eq(array))));
+        if !left.get_result::<bool>(conn)? {
+            diesel::delete(job_scripts::table.find(array)).execute(conn)?;
+        }
+    }
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use diesel::query_builder::AstPass;
 use diesel::sqlite::Sqlite;
 
 use super::super::rows::{
-    AllocationRow, FallRow, HeldRow, JobRow, KeyRow, NewEvent, NewLabel, NewScript,
+    AllocationRow, FallRow, HeldRow, JobRow, KeyRow, NewEvent, NewLabel, NewScript, TaskRow,
 };
 use super::super::schema::{
     events, held_cpus, idempotency_keys, job_labels, job_scripts, jobs, resource_allocations,
@@ -67,6 +67,10 @@ new! {
         kill_grace_s working_directory create_working_directory standard_output standard_error
         labels comment data_source warnings submit_time eligible_time attempt held begin_time
         deadline dependency;
+    TaskRow => jobs: id name account user partition state priority cpus memory_bytes time_limit_s
+        kill_grace_s working_directory create_working_directory standard_output standard_error
+        labels comment data_source warnings submit_time eligible_time attempt held begin_time
+        deadline dependency array_job_id array_task_id;
     NewScript<'_> => job_scripts: job_id script environment;
     NewLabel<'_> => job_labels: key value job_id;
     FallRow => submit_time_falls: job_id time_before time_after;

@@ -1,0 +1,49 @@
+//! *Purpose*: a job array as a whole.
+//!
+//! *Owns*: `GET /jobs/{id}/array`.
+//!
+//! *Promises*: every task is counted once, whether or not it is a job of its own.
+//!
+//! *Not here*: its tasks, which are jobs (`api::jobs`).
+
+use actix_web::{HttpResponse, web};
+
+use super::app::App;
+use super::error::ApiError;
+use super::ids::{JobPath, JobPathText};
+use super::wire::array::ArrayState;
+use crate::kernel::job::StateWord;
+use crate::kernel::tasks::JobRef;
+use crate::store::arrays;
+
+/// `GET /jobs/{id}/array`.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/array", tag = "jobs", params(JobPathText),
+    description = "How the tasks of an array stand. 404 for a job that is none.",
+    responses((status = 200, body = ArrayState),
+        (status = 404, body = super::wire::problem::Problem)))]
+pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
+    let JobRef { job, .. } = id.named()?;
+    let tally = app.read_raw(move |conn| arrays::tally(conn, job)).await?;
+    let Some(tally) = tally else {
+        app.job(job).await?;
+        return Err(ApiError::no_array(job));
+    };
+    let count = |state: StateWord| tally.states.get(&state).copied().unwrap_or(0);
+    Ok(HttpResponse::Ok().json(ArrayState {
+        array_job_id: job,
+        pending: count(StateWord::Pending),
+        running: count(StateWord::Running),
+        completing: count(StateWord::Completing),
+        completed: count(StateWord::Completed),
+        failed: count(StateWord::Failed),
+        cancelled: count(StateWord::Cancelled),
+        timeout: count(StateWord::Timeout),
+        out_of_memory: count(StateWord::OutOfMemory),
+        node_fail: count(StateWord::NodeFail),
+        over: tally.is_over(),
+        first_not_completed: tally
+            .worst
+            .map(|(task, _)| JobRef { job, task: Some(task) }.to_string()),
+        tasks: tally.spec,
+    }))
+}

@@ -1,0 +1,137 @@
+//! *Purpose*: the job that a path names: `17`, or `17_4` for a task of an array.
+//!
+//! *Owns*: [`JobPath`], and the way from a task to its job.
+//!
+//! *Promises*: what names nothing is a 404 with a sentence; a task that waits with the rest of its
+//! array is found there.
+//!
+//! *Not here*: what is done with it (`api::jobs`, `api::streams`).
+
+use actix_web::http::StatusCode;
+use actix_web::web;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::app::App;
+use super::error::ApiError;
+use crate::actors::messages::{Await, Changes, SplitTask};
+use crate::kernel::ids::JobId;
+use crate::kernel::tasks::JobRef;
+use crate::store::arrays::{self, Named};
+use crate::store::read::JobAndAllocation;
+
+/// The id in a path.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct JobPathText {
+    /// A job's number, or `17_4` for task 4 of the array 17.
+    #[param(example = "17")]
+    id: String,
+}
+
+/// The id in a path, read by the handler so that a bad one is a 404 with a sentence.
+pub type JobPath = web::Path<JobPathText>;
+
+impl JobPathText {
+    /// The job as it was named.
+    ///
+    /// # Errors
+    /// 404 when it is no id.
+    pub fn named(&self) -> Result<JobRef, ApiError> {
+        self.id.parse().map_err(|detail| ApiError::new(StatusCode::NOT_FOUND, detail))
+    }
+
+    /// The plain number.
+    ///
+    /// # Errors
+    /// 404 when it is none.
+    pub fn number(&self) -> Result<i64, ApiError> {
+        let missing = |_| {
+            let detail = format!("\"{}\" is not an id; ids are numbers", self.id);
+            ApiError::new(StatusCode::NOT_FOUND, detail)
+        };
+        self.id.parse().map_err(missing)
+    }
+}
+
+fn stopping() -> ApiError {
+    ApiError::unavailable("the server is stopping")
+}
+
+/// The job, or the row of the array that a task waits in; `true` then.
+///
+/// # Errors
+/// 404 when there is none.
+pub async fn job_of(app: &App, of: JobRef) -> Result<(JobId, bool), ApiError> {
+    if of.task.is_none() {
+        return Ok((of.job, false));
+    }
+    match app.read_raw(move |conn| arrays::named(conn, of)).await? {
+        Named::Job(job) => Ok((job, false)),
+        Named::Left => Ok((of.job, true)),
+        Named::Missing => Err(ApiError::no_job(of)),
+    }
+}
+
+/// The job's row, or 404. A task that is no job yet is shown by the row of its array.
+///
+/// # Errors
+/// What the database says.
+pub async fn row_of(app: &App, of: JobRef) -> Result<JobAndAllocation, ApiError> {
+    let (job, left) = job_of(app, of).await?;
+    let (mut row, allocation) = app.job(job).await?;
+    if left {
+        row.array_task_id = of.task.map(i64::from);
+        row.array_tasks = None;
+    }
+    Ok((row, allocation))
+}
+
+/// The job that is to be changed: a task that waits with others becomes one of its own.
+///
+/// # Errors
+/// 404, 409 when the task can no longer be changed, or the server is stopping.
+pub async fn own_job(app: &App, of: JobRef) -> Result<JobId, ApiError> {
+    let (job, left) = job_of(app, of).await?;
+    let Some(task) = of.task.filter(|_| left) else { return Ok(job) };
+    let message = SplitTask { array: of.job, task, principal: "api".into() };
+    let split = app.system.split.send(message).await.map_err(|_| stopping())?;
+    match split.map_err(|_| stopping())? {
+        Some(job) => Ok(job),
+        None => Err(ApiError::new(
+            StatusCode::CONFLICT,
+            format!("job {of} is over; only a pending job can be changed"),
+        )),
+    }
+}
+
+/// The job of one task, waited for if it is none yet; of an array no single job can be meant.
+///
+/// # Errors
+/// 404, 409 for a whole array, or the server is stopping.
+pub async fn single(app: &App, of: JobRef, wait: bool) -> Result<JobId, ApiError> {
+    loop {
+        let changes = await_change(app, of.job).await?;
+        let (job, left) = job_of(app, of).await?;
+        let (row, _) = app.job(job).await?;
+        if of.task.is_none() && row.array_spec.is_some() {
+            return Err(ApiError::new(
+                StatusCode::CONFLICT,
+                format!("job {job} is an array; ask for one task of it, as in {job}_0"),
+            ));
+        }
+        if !left || !wait || row.state_word().is_final() {
+            return Ok(job);
+        }
+        changes.0.await.map_err(|_| stopping())?;
+    }
+}
+
+/// Resolves at the next change of this job; registered before anything is read.
+///
+/// # Errors
+/// When the server is stopping.
+pub async fn await_change(app: &App, job: JobId) -> Result<Changes, ApiError> {
+    let gone = |_| ApiError::unavailable("the server is stopping; the job runs on");
+    app.system.await_job.send(Await { job }).await.map_err(gone)
+}

@@ -1,0 +1,67 @@
+//! *Purpose*: job arrays, as rows.
+//!
+//! *Owns*: the columns `array_…` of `jobs`.
+//!
+//! *Promises*: a task gets its row in the change that takes it out of what is left.
+//!
+//! *Not here*: which task is next (`kernel::arrays`).
+
+use std::collections::BTreeMap;
+
+use diesel::SqliteConnection;
+use diesel::prelude::*;
+
+use super::super::error::StoreError;
+use super::super::rows::{JobRow, NewLabel, TaskRow, from_json};
+use super::super::schema::jobs;
+use super::{disagreement, in_state, kept, one_row};
+use crate::kernel::change::Event;
+use crate::kernel::ids::JobId;
+use crate::kernel::job::StateWord;
+use crate::kernel::tasks::ArraySpec;
+
+/// A new job is an array. Most are none, so it is said in a statement of its own.
+pub(super) fn entered(
+    conn: &mut SqliteConnection,
+    event: &Event,
+    array: &ArraySpec,
+) -> Result<(), StoreError> {
+    let text = array.to_string();
+    let set = (
+        jobs::array_job_id.eq(event.job.0),
+        jobs::array_tasks.eq(&text),
+        jobs::array_spec.eq(&text),
+    );
+    let row = jobs::id.eq(event.job.0);
+    one_row(kept::update(jobs::table, row, set).execute(conn)?, || disagreement(event))
+}
+
+/// A task becomes a job: a row like that of its array, or, of the last task, that row itself.
+pub(super) fn split(
+    conn: &mut SqliteConnection,
+    event: &Event,
+    array: JobId,
+    task: u32,
+    left: &ArraySpec,
+) -> Result<(), StoreError> {
+    let rest: JobRow = jobs::table.find(array.0).select(JobRow::as_select()).get_result(conn)?;
+    let row = rest.as_task(event.job, task);
+    if event.job == array {
+        let set = (
+            jobs::standard_output.eq(row.standard_output),
+            jobs::standard_error.eq(row.standard_error),
+            jobs::dependency.eq(row.dependency),
+            jobs::array_task_id.eq(row.array_task_id),
+            jobs::array_tasks.eq(None::<String>),
+        );
+        return change_job!(conn, event, set);
+    }
+    let pending = jobs::id.eq(array.0).and(jobs::state.eq(StateWord::Pending.word()));
+    let set = jobs::array_tasks.eq(left.to_string());
+    one_row(kept::update(jobs::table, pending, set).execute(conn)?, || disagreement(event))?;
+    let labels: BTreeMap<String, String> = from_json(&row.labels);
+    let job_id = row.id;
+    kept::insert(conn, [TaskRow(row)])?;
+    kept::insert(conn, labels.iter().map(|(key, value)| NewLabel { key, value, job_id }))?;
+    Ok(())
+}
