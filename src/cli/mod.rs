@@ -15,6 +15,7 @@ pub mod client;
 mod completions;
 pub mod demo;
 mod drain;
+mod each;
 mod error;
 pub mod job_flags;
 mod logs;
@@ -84,11 +85,11 @@ pub enum Ask {
     /// Print what a job wrote
     Logs(logs::LogsArgs),
     /// Cancel jobs
-    Cancel(cancel::CancelArgs),
+    Cancel(each::JobsArgs),
     /// Keep pending jobs from starting until they are released
-    Hold(update::JobsArgs),
+    Hold(each::JobsArgs),
     /// Let held jobs start again
-    Release(update::JobsArgs),
+    Release(each::JobsArgs),
     /// Change pending jobs: priority, time limit, begin time, deadline
     Update(update::UpdateArgs),
     /// Wait for jobs to end, and end with their code
