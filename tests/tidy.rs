@@ -45,11 +45,22 @@ const ROOMS: &[(&str, &[&str])] = &[
             "kernel::conditions",
             "kernel::eligible",
             "kernel::maintenance",
+            "kernel::tenancy",
             "kernel::policy::Policy",
             "config::Secret",
         ],
     ),
-    ("config", &["api::wire", "kernel::ids", "kernel::job", "kernel::policy"]),
+    (
+        "config",
+        &[
+            "api::wire",
+            "kernel::ids",
+            "kernel::job",
+            "kernel::policy",
+            "kernel::partitions",
+            "kernel::tenancy",
+        ],
+    ),
     ("simulate", &["kernel::ids", "kernel::policy"]),
     ("cli", &["api::wire", "clock", "config", "simulate"]),
 ];

@@ -45,7 +45,8 @@ use crate::store::write::Writer;
 use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
 use messages::{
-    Await, CancelJobs, Drain, Explain, Maintain, Resume, RunAudit, SubmitJobs, UpdateJob,
+    Await, CancelJobs, Drain, Explain, GetPartitions, Maintain, Resume, RunAudit, SubmitJobs,
+    UpdateJob,
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
@@ -69,6 +70,8 @@ pub struct System {
     pub resume: Recipient<Resume>,
     /// Explains why jobs wait.
     pub explain: Recipient<Explain>,
+    /// Tells how the partitions stand.
+    pub partitions: Recipient<GetPartitions>,
     /// Waits for a job's next change.
     pub await_job: Recipient<Await>,
     /// Audits now.
@@ -173,6 +176,7 @@ pub fn start(parts: Parts) -> System {
         maintain: manager.clone().recipient(),
         resume: manager.clone().recipient(),
         explain: manager.clone().recipient(),
+        partitions: manager.clone().recipient(),
         drain: manager.recipient(),
         await_job: hub.recipient(),
         audit: recovery.recipient(),

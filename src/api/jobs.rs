@@ -150,8 +150,10 @@ pub async fn update(
     id: JobPath,
     body: web::Bytes,
 ) -> Result<HttpResponse, ApiError> {
-    let edit = update::parse(&body, &app.site, clock::now())?;
-    edited(&app, id.job()?, edit).await
+    let id = id.job()?;
+    let (row, _) = app.job(id).await?;
+    let edit = update::parse(&body, (&app.site, &row.partition), clock::now())?;
+    edited(&app, id, edit).await
 }
 
 /// `POST /jobs/{id}/hold`.

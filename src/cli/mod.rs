@@ -20,6 +20,7 @@ mod error;
 pub mod job_flags;
 mod logs;
 mod migrate;
+mod partitions;
 mod progress;
 mod queue;
 mod run;
@@ -100,6 +101,8 @@ pub enum Ask {
     Resume(drain::ResumeArgs),
     /// Show the server's CPUs, job counts and health
     Status(status::StatusArgs),
+    /// List partitions: their CPUs, what is free of them, their limits
+    Partitions(partitions::PartitionsArgs),
     /// Compare ledger, database and processes; exit 1 when they disagree
     Audit(audit::AuditArgs),
     /// Tell what policies would have done with the jobs of a real machine
@@ -125,6 +128,7 @@ pub fn run(ask: &Ask) -> ExitCode {
         Ask::Drain(args) => drain::drain(args),
         Ask::Resume(args) => drain::resume(args),
         Ask::Status(args) => status::run(args),
+        Ask::Partitions(args) => partitions::run(args),
         Ask::Audit(args) => audit::run(args),
         Ask::Simulate(args) => simulate::run(args),
         Ask::Completions(args) => completions::run(args),
@@ -186,6 +190,7 @@ mod tests {
             "downbeat submit --hold --begin now+2h --dependency afterok:1 --test-only x.sh",
             "downbeat wait 1 2",
             "downbeat status --server http://h:1",
+            "downbeat partitions --json",
             "downbeat audit",
             "downbeat simulate a.swf b.swf.gz --policy fcfs,fcfs+easy --policy fcfs+firstfit/tick5",
             "downbeat simulate a.swf --mode sequential --estimates clairvoyant --json --cpus 9",

@@ -213,6 +213,10 @@ pub enum Blocked {
     Dependency(Vec<JobId>),
     /// Others did not become what it waits for.
     Never(Vec<JobId>),
+    /// Its partition is down.
+    PartitionDown,
+    /// Its partition is no longer there.
+    PartitionGone,
 }
 
 /// What a job waits for.

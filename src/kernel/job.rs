@@ -14,12 +14,14 @@ mod door;
 mod words;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::conditions::Dependencies;
 use super::ids::JobId;
 pub use super::memory::SiteMemory;
+use super::partitions::Partitions;
 use super::time::Time;
 pub use door::limit_allowed;
 pub use words::{ExitCode, StateWord, Usage};
@@ -187,6 +189,8 @@ pub struct Site {
     pub kill_grace_s: u32,
     /// Absolute folders below which any job may write its output.
     pub output_roots: Vec<String>,
+    /// What it is divided into.
+    pub partitions: Arc<Partitions>,
 }
 
 /// A job that was checked. Only [`JobSpec::try_from`] makes one.

@@ -21,6 +21,7 @@ use super::ledger::Ledger;
 use super::maintenance::Maintenance;
 use super::policy::Plan;
 use super::queue::Queue;
+use super::tenancy::Rules;
 use super::time::Time;
 use super::transition::{
     EndReason, EndState, Fact, Handle, JobState, Outcome, Refused, transition,
@@ -77,6 +78,7 @@ pub struct Kernel {
     pub(super) ended: BTreeMap<StateWord, u64>,
     pub(super) eligibility: Eligibility,
     pub(super) maintenance: Vec<Maintenance>,
+    pub(super) rules: Rules,
     pub(super) allocations: u64,
     pub(super) releases: u64,
     pub(super) stale_facts: u64,
@@ -112,7 +114,7 @@ impl Kernel {
                 ("submitted", Arc::clone(principal)),
                 now,
             );
-            admitted.push(Queued::submitted(id, &spec, now));
+            admitted.push(self.queued(id, &spec, now));
             let conditions = self.conditions_of(&spec, elsewhere, place, &singletons);
             self.register(id, conditions);
             if any_singleton {
@@ -144,7 +146,8 @@ impl Kernel {
                 continue;
             };
             let attempt = Attempt { job: job.id, n: job.attempts + 1 };
-            let Ok(allocation) = self.ledger.allocate(attempt, job.cpus, job.memory) else {
+            let (cpus, memory, regions) = (job.cpus, job.memory, job.berth.regions);
+            let Ok(allocation) = self.ledger.allocate_in(attempt, cpus, memory, regions) else {
                 stale += 1;
                 continue;
             };

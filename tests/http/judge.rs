@@ -38,6 +38,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::keys::CLAIMS,
     crate::load::CLAIMS,
     crate::numbers::CLAIMS,
+    crate::partitions::CLAIMS,
     crate::paths::CLAIMS,
     crate::refusals::CLAIMS,
     crate::seed::CLAIMS,

@@ -151,6 +151,7 @@ pub fn memory(kernel: &Kernel) -> Memory {
         ended: kernel.snapshot().ended,
         next_job: next_job.0,
         next_event: next_event.0,
+        ..Memory::default()
     }
 }
 
