@@ -12,12 +12,14 @@
 
 pub mod cpus;
 pub mod memory;
+mod partitions;
 mod pick;
 pub mod secret;
 pub mod settings;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use secret::Secret;
@@ -26,6 +28,7 @@ pub use settings::ServeArgs;
 use crate::kernel::ids::CpuId;
 use crate::kernel::job::{Site, SiteMemory};
 use crate::kernel::policy::Policy;
+use crate::kernel::tenancy::Rules;
 use pick::Pick;
 use settings::FileSettings;
 
@@ -58,6 +61,14 @@ pub enum ConfigError {
         /// Where the value came from.
         source_word: &'static str,
         /// What is wrong.
+        message: String,
+    },
+    /// A table of the file makes no sense.
+    #[error("in the settings file, {table}: {message}")]
+    Table {
+        /// Which.
+        table: String,
+        /// The key, and what is wrong.
         message: String,
     },
     /// Others could reach the server, and there is no token.
@@ -145,6 +156,8 @@ pub struct Config {
     pub pin: bool,
     /// Memory to hand out, and what a job gets that asks for none.
     pub memory: SiteMemory,
+    /// Its parts.
+    pub rules: Rules,
     /// Who goes first.
     pub policy: Policy,
     /// The scheduler's safety net.
@@ -203,6 +216,7 @@ impl Config {
                 &text(&file.default_memory_per_cpu),
             )?,
         };
+        let rules = pick.rules(file, &cpus)?;
         let policy = pick.policy(&args.policy, &file.policy)?;
         let tick = pick.tick(&args.tick, &text(&file.tick))?;
         let token = pick.token(&args.token_file, &file.token_file)?;
@@ -234,6 +248,7 @@ impl Config {
             cpus,
             pin,
             memory,
+            rules,
             policy,
             tick,
             token,
@@ -284,7 +299,14 @@ impl Config {
             max_limit_s: self.max_limit_s,
             kill_grace_s: self.kill_grace_s,
             output_roots: self.output_roots.clone(),
+            partitions: Arc::clone(&self.rules.partitions),
         }
+    }
+
+    /// What the kernel divides the machine by.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        self.rules.clone()
     }
 }
 

@@ -113,7 +113,8 @@ struct Boot {
 impl Boot {
     fn load(config: &Config, database: Database) -> Result<Boot> {
         let mut writer = Writer::open(database.clone())?;
-        let loaded = load(writer.connection()?).map_err(|e| e.at_start(database.path()))?;
+        let loaded =
+            load(writer.connection()?, config.rules()).map_err(|e| e.at_start(database.path()))?;
         let nonce = uuid::Uuid::new_v4().simple().to_string();
         let boot_id = boot_id()?;
         let reign = Reign { boot_id: boot_id.as_str().into(), nonce: nonce.as_str().into() };

@@ -644,7 +644,8 @@ fn a_launch_that_the_engine_refuses_is_tried_again() {
 fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
     let database = Database::new(dir.join("t.db"));
     let mut writer = Writer::open(database.clone()).unwrap();
-    let loaded = downbeat::store::load::load(writer.connection().unwrap()).unwrap();
+    let loaded =
+        downbeat::store::load::load(writer.connection().unwrap(), Default::default()).unwrap();
     let reign = Reign { boot_id: "boot".into(), nonce: writer.epoch().to_string().into() };
     let kernel = Kernel::load((0..4).map(CpuId), reign.clone(), loaded.memory).unwrap();
     let readers = database.readers().unwrap();

@@ -23,6 +23,7 @@ use crate::kernel::mend::Findings;
 use crate::kernel::outbox::Commit;
 use crate::kernel::policy::scene::Scene;
 use crate::kernel::policy::{Plan, Policy};
+use crate::kernel::tenancy::PartitionNow;
 use crate::kernel::time::Time;
 use crate::kernel::transition::Fact;
 use crate::kernel::view::Explained;
@@ -156,6 +157,11 @@ pub struct Explain {
     /// And this one, if it were submitted now: it is answered under [`AS_IF`].
     pub as_if: Option<(Arc<JobSpec>, Elsewhere)>,
 }
+
+/// api → ResourceManager: how do the partitions stand? Answered at once.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<PartitionNow>")]
+pub struct GetPartitions;
 
 /// The id under which a job is explained that was not submitted: behind all others.
 pub const AS_IF: JobId = JobId(i64::MAX);

@@ -45,8 +45,8 @@ use crate::store::write::Writer;
 use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
 use messages::{
-    Await, CancelJobs, CancelTask, Drain, Explain, Maintain, Resume, RunAudit, SplitTask,
-    SubmitJobs, UpdateJob,
+    Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, Maintain, Resume, RunAudit,
+    SplitTask, SubmitJobs, UpdateJob,
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
@@ -74,6 +74,8 @@ pub struct System {
     pub resume: Recipient<Resume>,
     /// Explains why jobs wait.
     pub explain: Recipient<Explain>,
+    /// Tells how the partitions stand.
+    pub partitions: Recipient<GetPartitions>,
     /// Waits for a job's next change.
     pub await_job: Recipient<Await>,
     /// Audits now.
@@ -180,6 +182,7 @@ pub fn start(parts: Parts) -> System {
         maintain: manager.clone().recipient(),
         resume: manager.clone().recipient(),
         explain: manager.clone().recipient(),
+        partitions: manager.clone().recipient(),
         drain: manager.recipient(),
         await_job: hub.recipient(),
         audit: recovery.recipient(),

@@ -23,8 +23,8 @@ use self::commits::{Noted, Ticket, durable, listed};
 use super::executor::Known;
 use super::messages::{
     AS_IF, Applied, ApplyPlan, CancelJobs, CancelTask, Drain, ExecutorAddr, Explain, ForgetJobs,
-    GetScene, Look, LookAtAll, Maintain, MakeDurable, Mend, NotDurable, Observed, Publish, Resume,
-    SplitTask, StopAttempt, SubmitJobs, SubmitRefused, Submitted, UpdateJob, Wake,
+    GetPartitions, GetScene, Look, LookAtAll, Maintain, MakeDurable, Mend, NotDurable, Observed,
+    Publish, Resume, SplitTask, StopAttempt, SubmitJobs, SubmitRefused, Submitted, UpdateJob, Wake,
 };
 use crate::clock;
 use crate::fault;
@@ -296,11 +296,20 @@ impl Handler<Explain> for ResourceManagerActor {
             _ => None,
         };
         let blocked = jobs.iter().filter_map(blocked).collect();
-        let mut explained = Explained { blocked, line, position };
+        let mut explained = Explained { blocked, line, position, ..Explained::default() };
+        self.kernel.explain_partitions(&mut explained, &jobs);
         if let Some((spec, elsewhere)) = as_if {
             self.kernel.explain_as_if(&mut explained, (AS_IF, &spec, &elsewhere), &policy, now);
         }
         MessageResult(explained)
+    }
+}
+
+impl Handler<GetPartitions> for ResourceManagerActor {
+    type Result = MessageResult<GetPartitions>;
+
+    fn handle(&mut self, _: GetPartitions, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.kernel.partitions_now())
     }
 }
 

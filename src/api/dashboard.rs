@@ -12,8 +12,10 @@ use super::app::App;
 use super::error::ApiError;
 use super::present;
 use super::wire::seed::{Dashboard, DashboardJob, JobStats, NodeInfo, ResourceStats, old_state};
-use crate::kernel::ids::JobId;
+use crate::kernel::ids::{CpuId, JobId};
 use crate::kernel::job::StateWord;
+use crate::kernel::tenancy::WHOLE;
+use crate::kernel::view::Snapshot;
 use crate::store::read::{self, JobAndAllocation, JobFilter};
 
 /// Jobs of each list.
@@ -48,22 +50,44 @@ pub async fn dashboard(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
         available_cpus: now.available_cpus,
         utilization_rate: now.utilization(),
     };
-    let node = NodeInfo {
-        node_name: app.host.clone(),
-        partition: "default".to_owned(),
-        total_cpus: now.total_cpus,
-        allocated_cpus: now.used_cpus,
-        available_cpus: now.available_cpus,
-        available: true,
-        utilization_rate: now.utilization(),
-    };
     Ok(HttpResponse::Ok().json(Dashboard {
         job_stats,
         resource_stats,
-        node_info: vec![node],
+        node_info: nodes(&app, &now),
         running_jobs: running.into_iter().map(line).collect(),
         pending_jobs: pending.into_iter().map(line).collect(),
     }))
+}
+
+/// The machine, once for each partition.
+fn nodes(app: &App, now: &Snapshot) -> Vec<NodeInfo> {
+    if app.site.partitions.is_empty() {
+        return vec![NodeInfo {
+            node_name: app.host.clone(),
+            partition: WHOLE.to_owned(),
+            total_cpus: now.total_cpus,
+            allocated_cpus: now.used_cpus,
+            available_cpus: now.available_cpus,
+            available: true,
+            utilization_rate: now.utilization(),
+        }];
+    }
+    let each = app.site.partitions.iter().map(|partition| {
+        let own = now.cpus.iter().filter(|(cpu, _)| partition.cpus.contains(cpu));
+        let allocated = own.filter(|(_, job)| job.is_some()).count() as u32;
+        let free = |cpu: &&CpuId| !now.held_back.contains(cpu);
+        let kept = partition.cpus.iter().filter(free).count() as u32;
+        NodeInfo {
+            node_name: app.host.clone(),
+            partition: partition.name.to_string(),
+            total_cpus: partition.total(),
+            allocated_cpus: allocated,
+            available_cpus: kept.saturating_sub(allocated),
+            available: partition.up,
+            utilization_rate: f64::from(allocated) * 100.0 / f64::from(partition.total().max(1)),
+        }
+    });
+    each.collect()
 }
 
 async fn list(app: &App, states: Vec<StateWord>) -> Result<Vec<JobAndAllocation>, ApiError> {

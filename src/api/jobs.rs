@@ -166,8 +166,10 @@ pub async fn update(
     id: JobPath,
     body: web::Bytes,
 ) -> Result<HttpResponse, ApiError> {
-    let edit = update::parse(&body, &app.site, clock::now())?;
-    edited(&app, id.named()?, edit).await
+    let id = id.named()?;
+    let (row, _) = app.job(id.job).await?;
+    let edit = update::parse(&body, (&app.site, &row.partition), clock::now())?;
+    edited(&app, id, edit).await
 }
 
 /// `POST /jobs/{id}/hold`.

@@ -22,6 +22,7 @@ mod info;
 mod jobs;
 mod maintenance;
 mod openapi;
+mod partitions;
 mod present;
 mod seed;
 mod streams;
@@ -95,6 +96,7 @@ routes! {
     GET "/api/v1/jobs/{id}/wait" => jobs::wait,
     GET "/api/v1/jobs/{id}/array" => arrays::show,
     GET "/api/v1/resources" => allocations::resources,
+    GET "/api/v1/partitions" => partitions::list,
     GET "/api/v1/allocations" => allocations::list,
     GET "/api/v1/audit" => allocations::audit,
     GET "/api/v1/maintenance" => maintenance::list,

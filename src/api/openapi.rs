@@ -11,7 +11,8 @@ use utoipa::OpenApi;
 use utoipa::openapi::{self, PathItem};
 
 use super::{
-    allocations, arrays, dashboard, events, health, info, jobs, maintenance, seed, streams, submit,
+    allocations, arrays, dashboard, events, health, info, jobs, maintenance, partitions, seed,
+    streams, submit,
 };
 
 /// The old bases of the seed's routes, besides `/api/v1`.
@@ -37,6 +38,7 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         streams::stdout,
         streams::stderr,
         allocations::resources,
+        partitions::list,
         allocations::list,
         allocations::audit,
         maintenance::list,

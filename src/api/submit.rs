@@ -21,7 +21,8 @@ use super::app::App;
 use super::error::ApiError;
 use super::present;
 use super::wire::job::{BatchAccepted, Job};
-use super::wire::submit::{Door, Submission, parse_batch, parse_submit};
+use super::wire::submission::Names;
+use super::wire::submit::{Door, FAULTS_SHOWN, Submission, parse_batch, parse_submit};
 use crate::actors::messages::{KeyAsked, SubmitJobs, SubmitRefused, Submitted};
 use crate::clock;
 use crate::kernel::conditions::Dependency;
@@ -96,9 +97,10 @@ pub async fn submit(
 ) -> Result<HttpResponse, ApiError> {
     let submission = parse_submit(&body, Door::V1)?;
     if query.dry_run.unwrap_or(false) {
-        let specs = checked(&app, vec![submission])?;
-        let elsewhere = elsewhere(&app, &specs).await?;
-        let spec = specs.into_iter().next().ok_or_else(|| ApiError::unavailable("no job"))?;
+        let checked = checked(&app, vec![submission])?;
+        let elsewhere = elsewhere(&app, &checked).await?;
+        let spec =
+            checked.specs.into_iter().next().ok_or_else(|| ApiError::unavailable("no job"))?;
         return Ok(HttpResponse::Ok().json(present::as_if(&app, spec, elsewhere).await?));
     }
     let accepted = accept(&app, &request, &body, vec![submission]).await?;
@@ -137,46 +139,72 @@ pub async fn accept(
     body: &[u8],
     submissions: Vec<Submission>,
 ) -> Result<Accepted, ApiError> {
-    let specs = checked(app, submissions)?;
-    let user = specs.first().map(|s| s.user.as_str()).filter(|user| !user.is_empty());
+    let checked = checked(app, submissions)?;
+    let user = checked.specs.first().map(|s| s.user.as_str()).filter(|user| !user.is_empty());
     let principal: Arc<str> = user.unwrap_or(ANYBODY).into();
     match key_of(request)? {
         None => {
             for _ in 0..LOOKS_MAX {
-                let sent = send(app, specs.clone(), None, Arc::clone(&principal)).await?;
+                let sent = send(app, &checked, None, Arc::clone(&principal)).await?;
                 if let Sent::Accepted(accepted) = sent {
                     return Ok(accepted);
                 }
             }
             Err(ApiError::unavailable("the jobs that are waited for are just changing"))
         }
-        Some(key) => once(app, key, body, specs, principal).await,
+        Some(key) => once(app, key, body, checked, principal).await,
     }
 }
 
-fn checked(app: &App, submissions: Vec<Submission>) -> Result<Vec<Arc<JobSpec>>, ApiError> {
-    let (mut specs, mut errors) = (Vec::with_capacity(submissions.len()), Vec::new());
+/// Jobs that passed the kernel's door, and how the body named the parts of each.
+struct Checked {
+    specs: Vec<Arc<JobSpec>>,
+    names: Vec<Names>,
+}
+
+impl Checked {
+    /// The refusal, in the body's words, of every job of which `wrong` says something.
+    fn refuse(&self, wrong: impl Fn(&JobSpec) -> Option<FieldError>) -> Result<(), ApiError> {
+        let each = self.specs.iter().zip(&self.names);
+        let errors: Vec<FieldError> = each
+            .filter_map(|(spec, names)| Some(names.renamed(wrong(spec)?)))
+            .take(FAULTS_SHOWN)
+            .collect();
+        if errors.is_empty() { Ok(()) } else { Err(ApiError::fields(errors)) }
+    }
+}
+
+fn checked(app: &App, submissions: Vec<Submission>) -> Result<Checked, ApiError> {
+    let mut checked = Checked {
+        specs: Vec::with_capacity(submissions.len()),
+        names: Vec::with_capacity(submissions.len()),
+    };
+    let mut errors = Vec::new();
     for submission in submissions {
         match submission.check(&app.site) {
-            Ok(spec) => specs.push(Arc::new(spec)),
+            Ok((spec, names)) => {
+                checked.specs.push(Arc::new(spec));
+                checked.names.push(names);
+            }
             Err(refused) => errors.extend(refused),
         }
     }
     if !errors.is_empty() {
         return Err(ApiError::fields(errors));
     }
-    if specs.iter().any(|spec| spec.deadline.is_some_and(|deadline| deadline <= clock::now())) {
+    checked.refuse(|spec| {
+        let passed = spec.deadline.is_some_and(|deadline| deadline <= clock::now());
         let message = "has passed already; the job could never start";
-        return Err(ApiError::fields(vec![FieldError::new("deadline", message)]));
-    }
-    Ok(specs)
+        passed.then(|| FieldError::new("deadline", message))
+    })?;
+    Ok(checked)
 }
 
 async fn once(
     app: &App,
     key: Arc<str>,
     body: &[u8],
-    specs: Vec<Arc<JobSpec>>,
+    checked: Checked,
     principal: Arc<str>,
 ) -> Result<Accepted, ApiError> {
     let body_hash: Arc<str> = hex(&Sha256::digest(body)).into();
@@ -196,7 +224,7 @@ async fn once(
             body_hash: Arc::clone(&body_hash),
             read_at: found.commit_no,
         };
-        match send(app, specs.clone(), Some(asked), Arc::clone(&principal)).await? {
+        match send(app, &checked, Some(asked), Arc::clone(&principal)).await? {
             Sent::Accepted(accepted) => return Ok(accepted),
             Sent::LookAgain => {}
         }
@@ -211,11 +239,12 @@ enum Sent {
 
 async fn send(
     app: &App,
-    specs: Vec<Arc<JobSpec>>,
+    checked: &Checked,
     key: Option<KeyAsked>,
     principal: Arc<str>,
 ) -> Result<Sent, ApiError> {
-    let elsewhere = elsewhere(app, &specs).await?;
+    let elsewhere = elsewhere(app, checked).await?;
+    let specs = checked.specs.clone();
     let message = SubmitJobs { specs: specs.clone(), elsewhere, key, principal };
     let sent = app.system.submit.send(message).await;
     match sent.map_err(|_| ApiError::unavailable("the server is stopping"))? {
@@ -239,7 +268,8 @@ async fn send(
 }
 
 /// What the database knows of the jobs that these wait for.
-async fn elsewhere(app: &App, specs: &[Arc<JobSpec>]) -> Result<Elsewhere, ApiError> {
+async fn elsewhere(app: &App, checked: &Checked) -> Result<Elsewhere, ApiError> {
+    let specs = &checked.specs;
     let named = specs.iter().flat_map(|spec| &spec.dependencies.list).copied();
     let named: Vec<Dependency> = named.collect();
     let singletons = specs.iter().filter(|spec| spec.dependencies.singleton);
@@ -256,10 +286,12 @@ async fn elsewhere(app: &App, specs: &[Arc<JobSpec>]) -> Result<Elsewhere, ApiEr
         Ok(found)
     });
     let found = read.await?;
-    match found.missing {
-        Some(message) => Err(ApiError::fields(vec![FieldError::new("dependency", message)])),
-        None => Ok(found.elsewhere),
-    }
+    checked.refuse(|spec| {
+        let mut list = spec.dependencies.list.iter();
+        let message = list.find_map(|one| found.missing.get(one))?;
+        Some(FieldError::new("dependency", message.clone()))
+    })?;
+    Ok(found.elsewhere)
 }
 
 fn key_of(request: &HttpRequest) -> Result<Option<Arc<str>>, ApiError> {

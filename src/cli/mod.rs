@@ -15,11 +15,13 @@ pub mod client;
 mod completions;
 pub mod demo;
 mod drain;
+mod each;
 mod error;
 mod ids;
 pub mod job_flags;
 mod logs;
 mod migrate;
+mod partitions;
 mod progress;
 mod queue;
 mod run;
@@ -85,11 +87,11 @@ pub enum Ask {
     /// Print what a job wrote
     Logs(logs::LogsArgs),
     /// Cancel jobs
-    Cancel(cancel::CancelArgs),
+    Cancel(each::JobsArgs),
     /// Keep pending jobs from starting until they are released
-    Hold(update::JobsArgs),
+    Hold(each::JobsArgs),
     /// Let held jobs start again
-    Release(update::JobsArgs),
+    Release(each::JobsArgs),
     /// Change pending jobs: priority, time limit, begin time, deadline
     Update(update::UpdateArgs),
     /// Wait for jobs to end, and end with their code
@@ -100,6 +102,8 @@ pub enum Ask {
     Resume(drain::ResumeArgs),
     /// Show the server's CPUs, job counts and health
     Status(status::StatusArgs),
+    /// List partitions: their CPUs, what is free of them, their limits
+    Partitions(partitions::PartitionsArgs),
     /// Compare ledger, database and processes; exit 1 when they disagree
     Audit(audit::AuditArgs),
     /// Tell what policies would have done with the jobs of a real machine
@@ -125,6 +129,7 @@ pub fn run(ask: &Ask) -> ExitCode {
         Ask::Drain(args) => drain::drain(args),
         Ask::Resume(args) => drain::resume(args),
         Ask::Status(args) => status::run(args),
+        Ask::Partitions(args) => partitions::run(args),
         Ask::Audit(args) => audit::run(args),
         Ask::Simulate(args) => simulate::run(args),
         Ask::Completions(args) => completions::run(args),
@@ -186,6 +191,7 @@ mod tests {
             "downbeat submit --hold --begin now+2h --dependency afterok:1 --test-only x.sh",
             "downbeat wait 1 2",
             "downbeat status --server http://h:1",
+            "downbeat partitions --json",
             "downbeat audit",
             "downbeat simulate a.swf b.swf.gz --policy fcfs,fcfs+easy --policy fcfs+firstfit/tick5",
             "downbeat simulate a.swf --mode sequential --estimates clairvoyant --json --cpus 9",

@@ -2,29 +2,15 @@
 //!
 //! *Owns*: their flags.
 //!
-//! *Promises*: every job is asked for, also after one that failed.
+//! *Promises*: a change of nothing is a mistake in the command.
 //!
-//! *Not here*: what a change does (`kernel::eligible`).
+//! *Not here*: what a change does (`kernel::eligible`), the loop over the jobs (`cli::each`).
 
-use super::client::{Client, Connect};
-use super::ids::Ids;
-use super::{CliError, remark, say};
+use super::CliError;
+use super::each::{JobsArgs, each};
 use crate::api::wire::body::Amount;
 use crate::api::wire::update::UpdateBody;
-use crate::api::wire::v1::{Job, JobRef};
-
-/// Which jobs.
-#[derive(clap::Args, Clone, Debug)]
-pub struct JobsArgs {
-    #[command(flatten)]
-    connect: Connect,
-    /// Print each job as JSON, one a line
-    #[arg(long)]
-    json: bool,
-    /// The jobs; 17 is what is left of an array, 17_4 a task of it, 17_[3-5] some
-    #[arg(required = true, value_name = "ID")]
-    ids: Vec<Ids>,
-}
+use crate::api::wire::v1::Job;
 
 /// What is to be different.
 #[derive(clap::Args, Clone, Debug)]
@@ -46,13 +32,19 @@ pub struct UpdateArgs {
 }
 
 pub(super) fn hold(args: &JobsArgs) -> Result<u8, CliError> {
-    each(args, "is held", |client, id| client.post(&format!("/api/v1/jobs/{id}/hold"), "", None))
+    each(
+        args,
+        |client, id| client.post(&format!("/api/v1/jobs/{id}/hold"), "", None),
+        |_, job| format!("is held {}", state(job)),
+    )
 }
 
 pub(super) fn release(args: &JobsArgs) -> Result<u8, CliError> {
-    each(args, "is released", |client, id| {
-        client.post(&format!("/api/v1/jobs/{id}/release"), "", None)
-    })
+    each(
+        args,
+        |client, id| client.post(&format!("/api/v1/jobs/{id}/release"), "", None),
+        |_, job| format!("is released {}", state(job)),
+    )
 }
 
 pub(super) fn update(args: &UpdateArgs) -> Result<u8, CliError> {
@@ -69,34 +61,13 @@ pub(super) fn update(args: &UpdateArgs) -> Result<u8, CliError> {
     }
     let body = serde_json::to_string(&body)
         .map_err(|error| CliError::Other(format!("the change makes no JSON: {error}")))?;
-    each(&args.jobs, "is changed", |client, id| client.patch(&format!("/api/v1/jobs/{id}"), &body))
+    each(
+        &args.jobs,
+        |client, id| client.patch(&format!("/api/v1/jobs/{id}"), &body),
+        |_, job| format!("is changed {}", state(job)),
+    )
 }
 
-fn each(
-    args: &JobsArgs,
-    done: &str,
-    ask: impl Fn(&Client, JobRef) -> Result<super::client::Answer, CliError>,
-) -> Result<u8, CliError> {
-    let client = Client::new(&args.connect)?;
-    let mut code = 0;
-    for id in Ids::all(&args.ids) {
-        let answer = match ask(&client, id) {
-            Ok(answer) => answer,
-            // One job that cannot be changed does not keep the others from it.
-            Err(error @ CliError::Refused { .. }) => {
-                remark(&format!("downbeat: job {id}: {error}"));
-                code = 1;
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        if args.json {
-            say(&answer.text)?;
-            continue;
-        }
-        let job: Job = answer.parse()?;
-        let reason = job.state_reason.as_deref().unwrap_or_default();
-        say(&format!("job {id} {done} ({} {reason})", job.state))?;
-    }
-    Ok(code)
+fn state(job: &Job) -> String {
+    format!("({} {})", job.state, job.state_reason.as_deref().unwrap_or_default())
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::ConfigError;
+use super::partitions::PartitionTable;
 
 /// The file that is read when no `--config` names another.
 pub const FILE_NAME: &str = "downbeat.toml";
@@ -118,6 +119,8 @@ pub struct FileSettings {
     pub kill_grace: Option<Scalar>,
     pub retention: Option<String>,
     pub log_level: Option<String>,
+    #[serde(default)]
+    pub partition: Vec<PartitionTable>,
 }
 
 impl FileSettings {

@@ -20,6 +20,7 @@ use super::kin::Family;
 use super::ledger::{Ledger, LedgerRefused};
 use super::maintenance::Maintenance;
 use super::queue::Queue;
+use super::tenancy::Rules;
 use super::time::Time;
 use super::transition::{EndReason, Handle, JobState};
 
@@ -55,6 +56,8 @@ pub struct Memory {
     pub maintenance: Vec<Maintenance>,
     /// Attempts that hold CPUs.
     pub live: Vec<Remembered>,
+    /// What this server is divided into.
+    pub rules: Rules,
     /// Ended jobs by final state.
     pub ended: BTreeMap<StateWord, u64>,
     /// The next job id.
@@ -74,6 +77,7 @@ impl Kernel {
         memory: Memory,
     ) -> Result<Kernel, LedgerRefused> {
         let mut ledger = Ledger::new(cpus);
+        ledger.divide(memory.rules.partitions.region_of().clone());
         let mut live = BTreeMap::new();
         for r in memory.live {
             let attempt = Attempt { job: r.job.id, n: r.job.attempts };
@@ -96,6 +100,7 @@ impl Kernel {
             eligibility: Eligibility::default(),
             arrays: Arrays::default(),
             maintenance: memory.maintenance,
+            rules: memory.rules,
             allocations: 0,
             releases: 0,
             stale_facts: 0,

@@ -13,6 +13,7 @@ use super::eligible::Edit;
 use super::ids::{Attempt, CpuId, EventId, JobId};
 use super::job::{JobSpec, StateWord};
 use super::maintenance::Maintenance;
+use super::partitions::Berth;
 use super::tasks::ArraySpec;
 use super::time::Time;
 use super::transition::{EndReason, EndState, Handle};
@@ -203,6 +204,8 @@ pub struct Queued {
     pub limit_s: Option<u32>,
     /// Larger runs first.
     pub priority: i64,
+    /// Where it may run.
+    pub berth: Berth,
     /// Attempts it has had.
     pub attempts: u32,
     /// When it was submitted.
@@ -219,8 +222,8 @@ impl Queued {
             memory: spec.memory_bytes.and_then(|m| u64::try_from(m).ok()).unwrap_or(0),
             limit_s: spec.limit_s,
             priority: spec.priority,
-            attempts: 0,
             submitted: now,
+            ..Queued::default()
         }
     }
 }

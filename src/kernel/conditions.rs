@@ -94,7 +94,7 @@ pub enum Answer {
 }
 
 /// One condition on one other job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Dependency {
     /// What must have become of it.
     pub relation: Relation,
@@ -251,6 +251,10 @@ pub enum Blocked {
     TaskLimit(u32),
     /// So many tasks follow tasks that did not complete, or are none, of these arrays.
     NeverTasks(usize, Vec<JobId>),
+    /// Its partition is down.
+    PartitionDown,
+    /// Its partition is no longer there.
+    PartitionGone,
 }
 
 /// What a job waits for.

@@ -280,23 +280,16 @@ impl Kernel {
 
     /// Puts a pending job where a pass sees it, or where none does.
     pub(super) fn place(&mut self, job: Queued, now: Time) {
-        let may_start = self.kept(job.id, now).is_none();
+        let may_start = self.keeps(&job, now).is_none();
         self.queue.insert(job, may_start);
         self.queue.set_copies(job.id, self.arrays.copies(job.id));
     }
 
     pub(super) fn refresh(&mut self, job: JobId, now: Time) {
-        if self.queue.get(job).is_none() {
-            return;
-        }
-        let may_start = self.kept(job, now).is_none();
+        let Some(queued) = self.queue.get(job) else { return };
+        let may_start = self.keeps(queued, now).is_none();
         self.queue.show(job, may_start);
         self.queue.set_copies(job, self.arrays.copies(job));
-    }
-
-    /// Why a pending job may not start now, whatever is free.
-    fn kept(&self, job: JobId, now: Time) -> Option<Blocked> {
-        self.eligibility.blocked(job, now).or_else(|| self.arrays.blocked(job))
     }
 
     /// Another job stands so now: whoever waits for that may go on.
@@ -382,8 +375,7 @@ impl Kernel {
     /// Why a pending job may not start now whatever is free; `None` when it is a matter of turn.
     #[must_use]
     pub fn blocked(&self, job: JobId, now: Time) -> Option<Blocked> {
-        self.queue.get(job)?;
-        self.kept(job, now)
+        self.keeps(self.queue.get(job)?, now)
     }
 
     /// Adds what would be said of a job if it were submitted now under this id.
@@ -396,11 +388,14 @@ impl Kernel {
     ) {
         let conditions = self.conditions_of(spec, elsewhere);
         let kin = elsewhere.kin.values().flatten().copied().take(DEPENDENCIES_MAX);
-        if let Some(blocked) = conditions.blocked(now, &kin.collect::<Vec<_>>()) {
+        let kin: Vec<JobId> = kin.collect();
+        let queued = self.queued(id, spec, now);
+        if let Some(blocked) = conditions.blocked(now, &kin).or_else(|| self.closed(&queued)) {
             explained.blocked.insert(id, blocked);
             return;
         }
-        let job = waiting(&Queued::submitted(id, spec, now));
+        explained.berths.insert(id, queued.berth.partition);
+        let job = waiting(&queued);
         let rule = policy.rule(SECOND_US);
         let place = rule.place(&job, now.0);
         let line = &mut explained.line.queue;
@@ -414,7 +409,7 @@ impl Kernel {
         let wrong = |job: &&Queued| {
             let conditions = self.eligibility.conditions.get(&job.id);
             let waits_for_time = conditions.is_some_and(|c| c.begin.is_some());
-            let may_start = self.kept(job.id, now).is_none();
+            let may_start = self.keeps(job, now).is_none();
             let shown = self.queue.is_shown(job.id);
             if waits_for_time { shown && !may_start } else { shown != may_start }
         };

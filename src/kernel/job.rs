@@ -14,6 +14,7 @@ mod door;
 mod words;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,7 @@ use super::conditions::Dependencies;
 use super::ids::JobId;
 pub use super::kin::Family;
 pub use super::memory::SiteMemory;
+use super::partitions::Partitions;
 use super::tasks::{ArraySpec, JobRef};
 use super::time::Time;
 pub use door::limit_allowed;
@@ -192,6 +194,8 @@ pub struct Site {
     pub kill_grace_s: u32,
     /// Absolute folders below which any job may write its output.
     pub output_roots: Vec<String>,
+    /// What it is divided into.
+    pub partitions: Arc<Partitions>,
 }
 
 /// A job that was checked. Only [`JobSpec::try_from`] makes one.

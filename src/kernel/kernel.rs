@@ -22,6 +22,7 @@ use super::ledger::Ledger;
 use super::maintenance::Maintenance;
 use super::policy::Plan;
 use super::queue::Queue;
+use super::tenancy::Rules;
 use super::time::Time;
 use super::transition::{
     EndReason, EndState, Fact, Handle, JobState, Outcome, Refused, transition,
@@ -79,6 +80,7 @@ pub struct Kernel {
     pub(super) eligibility: Eligibility,
     pub(super) arrays: Arrays,
     pub(super) maintenance: Vec<Maintenance>,
+    pub(super) rules: Rules,
     pub(super) allocations: u64,
     pub(super) releases: u64,
     pub(super) stale_facts: u64,
@@ -115,7 +117,7 @@ impl Kernel {
                 ("submitted", Arc::clone(principal)),
                 now,
             );
-            admitted.push(Queued::submitted(id, &spec, now));
+            admitted.push(self.queued(id, &spec, now));
             let conditions = self.conditions_of(&spec, elsewhere);
             self.register(id, conditions);
             if let Some(array) = &spec.array {
@@ -151,7 +153,8 @@ impl Kernel {
             let task = self.next_task(job.id);
             let own = task.map_or(job.id, |(_, own)| own);
             let attempt = Attempt { job: own, n: job.attempts + 1 };
-            let Ok(allocation) = self.ledger.allocate(attempt, job.cpus, job.memory) else {
+            let (cpus, memory, regions) = (job.cpus, job.memory, job.berth.regions);
+            let Ok(allocation) = self.ledger.allocate_in(attempt, cpus, memory, regions) else {
                 stale += 1;
                 continue;
             };

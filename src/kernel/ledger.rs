@@ -14,13 +14,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::allocation::Allocation;
+use super::free::FreeCpus;
 use super::ids::{Attempt, CpuId};
+use super::policy::room::{Regions, Room};
 
 /// The CPU ledger.
 #[derive(Debug, Default)]
 pub struct Ledger {
     configured: BTreeSet<CpuId>,
-    free: BTreeSet<CpuId>,
+    free: FreeCpus,
     held: BTreeMap<CpuId, Attempt>,
     held_back: BTreeSet<CpuId>,
     /// Bytes to hand out; `None`: not counted.
@@ -65,7 +67,12 @@ impl Ledger {
     /// A ledger over these CPUs, all free; memory is not counted.
     pub fn new(cpus: impl IntoIterator<Item = CpuId>) -> Ledger {
         let configured: BTreeSet<CpuId> = cpus.into_iter().collect();
-        Ledger { free: configured.clone(), configured, ..Ledger::default() }
+        Ledger { free: FreeCpus::whole(configured.clone()), configured, ..Ledger::default() }
+    }
+
+    /// The machine is divided into these regions. Nothing that is held is taken away.
+    pub fn divide(&mut self, region_of: BTreeMap<CpuId, u8>) {
+        self.free.divide(region_of);
     }
 
     /// From now on so much memory is handed out in all; `None`: it is not counted. Nothing that is
@@ -84,19 +91,33 @@ impl Ledger {
         count: u32,
         memory: u64,
     ) -> Result<Allocation, LedgerRefused> {
+        self.allocate_in(holder, count, memory, Regions::ALL)
+    }
+
+    /// The same within these regions: the first region's lowest CPUs first.
+    ///
+    /// # Errors
+    /// See [`Ledger::allocate`].
+    pub fn allocate_in(
+        &mut self,
+        holder: Attempt,
+        count: u32,
+        memory: u64,
+        regions: Regions,
+    ) -> Result<Allocation, LedgerRefused> {
         if count == 0 {
             return Err(LedgerRefused::Nothing);
         }
-        if count > self.free() {
-            return Err(LedgerRefused::TooFewFree { asked: count, free: self.free() });
+        let here = self.free_within(regions);
+        if count > here {
+            return Err(LedgerRefused::TooFewFree { asked: count, free: here });
         }
         if let Some(free) = self.free_memory()
             && memory > free
         {
             return Err(LedgerRefused::TooLittleMemory { asked: memory, free });
         }
-        let cpus: Box<[CpuId]> =
-            std::iter::from_fn(|| self.free.pop_first()).take(count as usize).collect();
+        let cpus = self.free.take(count as usize, regions);
         for cpu in &cpus {
             self.held.insert(*cpu, holder);
         }
@@ -123,7 +144,7 @@ impl Ledger {
             return Err(LedgerRefused::Held { cpu, by });
         }
         for cpu in &cpus {
-            self.free.remove(cpu);
+            self.free.remove(*cpu);
             self.held.insert(*cpu, holder);
         }
         self.memory_held += u128::from(memory);
@@ -190,6 +211,29 @@ impl Ledger {
         self.free.len() as u32
     }
 
+    /// How many CPUs of these regions are free.
+    #[must_use]
+    pub fn free_within(&self, regions: Regions) -> u32 {
+        self.free.within(regions) as u32
+    }
+
+    /// The configured CPUs, ascending.
+    pub fn configured(&self) -> impl Iterator<Item = CpuId> {
+        self.configured.iter().copied()
+    }
+
+    /// What is free by region, as planning counts it; memory that is not counted never runs out.
+    #[must_use]
+    pub fn free_room(&self) -> Room {
+        Room { memory: self.free_memory().unwrap_or(u64::MAX), ..self.free.room() }
+    }
+
+    /// How planning counts those of these CPUs that can be handed out again.
+    #[must_use]
+    pub fn room_of(&self, cpus: &[CpuId]) -> Room {
+        self.free.room_of(cpus.iter().copied().filter(|cpu| self.comes_back(*cpu)))
+    }
+
     /// Bytes of memory to hand out in all; `None`: not counted.
     #[must_use]
     pub fn total_memory(&self) -> Option<u64> {
@@ -237,8 +281,8 @@ impl Ledger {
         let taken = |c: &CpuId| self.held.contains_key(c) || self.held_back.contains(c);
         let mut configured = self.configured.iter().copied();
         configured
-            .find(|c| self.free.contains(c) == taken(c))
-            .or_else(|| self.free.difference(&self.configured).next().copied())
+            .find(|c| self.free.contains(*c) == taken(c))
+            .or_else(|| self.free.iter().find(|c| !self.configured.contains(c)))
     }
 
     #[cfg(test)]

@@ -136,7 +136,7 @@ mod tests {
             max_limit_s: None,
             kill_grace_s: 30,
             output_roots: vec![],
-            memory: crate::kernel::job::SiteMemory::default(),
+            ..Site::default()
         };
         let spec = |limit: &i64| {
             let limit = LimitAsked::Seconds(*limit);

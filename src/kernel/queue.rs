@@ -20,6 +20,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 
 use super::change::Queued;
 use super::ids::JobId;
+use super::partitions::Berth;
 use super::policy::order::{Place, Rule};
 use super::policy::scene::{Scene, Waiting};
 use super::policy::{Backfill, Policy};
@@ -33,6 +34,7 @@ struct Kind {
     cpus: u32,
     memory: u64,
     limit_s: Option<u32>,
+    berth: Berth,
 }
 
 /// Jobs of one kind, and when each was submitted.
@@ -51,20 +53,23 @@ pub struct Queue {
     hidden: BTreeSet<JobId>,
     /// How often a pass may start a job, of those that it may start more than once.
     copies: BTreeMap<JobId, u32>,
+    /// How many wait for each partition, seen or not.
+    of_partition: Vec<u64>,
     /// By priority, highest first: where the first of them take all that is free, the others need
     /// not be looked at.
     classes: BTreeMap<Reverse<i64>, HashMap<Kind, Bucket>>,
 }
 
 fn kind(job: &Queued) -> Kind {
-    let Queued { priority, cpus, memory, limit_s, .. } = *job;
-    Kind { priority, cpus, memory, limit_s }
+    let Queued { priority, cpus, memory, limit_s, berth, .. } = *job;
+    Kind { priority, cpus, memory, limit_s, berth }
 }
 
 impl Kind {
     fn job(&self, (id, submitted): (JobId, Time)) -> Waiting {
-        let Kind { priority, cpus, memory, limit_s } = *self;
-        waiting(&Queued { id, cpus, memory, limit_s, priority, attempts: 0, submitted })
+        let Kind { priority, cpus, memory, limit_s, berth } = *self;
+        let job = Queued { id, cpus, memory, limit_s, priority, submitted, ..Queued::default() };
+        waiting(&Queued { berth, ..job })
     }
 }
 
@@ -76,6 +81,11 @@ impl Queue {
     pub fn insert(&mut self, job: Queued, shown: bool) {
         let before = self.jobs.insert(job.id, job);
         assert!(before.is_none(), "job {} entered the queue twice", job.id);
+        let partition = usize::from(job.berth.partition);
+        if self.of_partition.len() <= partition {
+            self.of_partition.resize(partition + 1, 0);
+        }
+        self.of_partition[partition] += 1;
         match shown {
             true => self.put(job),
             false => drop(self.hidden.insert(job.id)),
@@ -124,6 +134,7 @@ impl Queue {
     pub fn remove(&mut self, id: JobId) -> Option<Queued> {
         let job = self.jobs.remove(&id)?;
         self.set_copies(id, 1);
+        self.of_partition[usize::from(job.berth.partition)] -= 1;
         if !self.hidden.remove(&id) {
             self.take(&job);
         }
@@ -144,6 +155,12 @@ impl Queue {
         if class.is_empty() {
             self.classes.remove(&priority);
         }
+    }
+
+    /// How many wait for this partition.
+    #[must_use]
+    pub fn waiting_for(&self, partition: u8) -> u64 {
+        self.of_partition.get(usize::from(partition)).copied().unwrap_or(0)
     }
 
     /// A pending job.

@@ -18,8 +18,9 @@ use super::job::StateWord;
 use super::kernel::{Kernel, Live};
 use super::maintenance::Maintenance;
 use super::policy::Policy;
-use super::policy::room::{Regions, Room};
+use super::policy::room::Room;
 use super::policy::scene::{Running, Scene, Waiting};
+use super::tenancy::PartitionNow;
 use super::time::{SECOND_US, Time};
 use super::transition::JobState;
 
@@ -54,7 +55,7 @@ pub fn waiting(job: &Queued) -> Waiting {
         job: job.id,
         cpus: job.cpus,
         memory: job.memory,
-        regions: Regions::ALL,
+        regions: job.berth.regions,
         request: request_us(job.limit_s),
         submitted: job.submitted.0,
         points: job.priority,
@@ -71,6 +72,10 @@ pub struct Explained {
     pub line: Scene,
     /// The place of the only job that was asked for, if it is further behind.
     pub position: Option<usize>,
+    /// How the partitions stand; empty where the machine is not divided.
+    pub partitions: Vec<PartitionNow>,
+    /// The place among them of the partition of each that was asked for.
+    pub berths: BTreeMap<JobId, u8>,
 }
 
 /// "Now", as of one commit.
@@ -149,9 +154,7 @@ impl Kernel {
     /// first job that it could not.
     #[must_use]
     pub fn scene(&self, policy: &Policy, now: Time) -> Scene {
-        // Memory that is not counted never runs out.
-        let memory = self.ledger.free_memory().unwrap_or(u64::MAX);
-        let free = Room { memory, ..Room::of(self.ledger.free()) };
+        let free = self.ledger.free_room();
         let running: Vec<Running> =
             self.live.values().map(|live| self.running(live, now)).collect();
         let mut total = running.iter().fold(free, |total, attempt| total.plus(&attempt.held));
@@ -175,10 +178,9 @@ impl Kernel {
         let since = live.state.handle().map_or(live.granted, |handle| handle.start_time);
         let end = expected_end(since, live.job.limit_s, now).0;
         // CPUs that are no longer configured do not come back.
-        let comes_back = |cpu: &&CpuId| self.ledger.comes_back(**cpu);
-        let held = live.state.allocation().map_or(Room::default(), |a| {
-            let cpus = a.cpus().iter().filter(comes_back).count();
-            Room { memory: a.memory(), ..Room::of(cpus as u32) }
+        let held = live.state.allocation().map_or(Room::default(), |a| Room {
+            memory: a.memory(),
+            ..self.ledger.room_of(a.cpus())
         });
         Running { job: live.job.id, end, held }
     }

@@ -15,6 +15,7 @@ use crate::kernel::memory::shown;
 use crate::kernel::policy::Policy;
 use crate::kernel::policy::forecast::{Foretold, Verdict, forecast};
 use crate::kernel::policy::scene::Barred;
+use crate::kernel::tenancy::PartitionNow;
 use crate::kernel::time::{SECOND_US, Time};
 use crate::kernel::view::{Explained, Snapshot};
 
@@ -51,9 +52,15 @@ impl Reasons {
         Reasons { explained, foretold }
     }
 
+    fn partition_of(&self, job: JobId) -> Option<&PartitionNow> {
+        let place = self.explained.berths.get(&job)?;
+        self.explained.partitions.get(usize::from(*place))
+    }
+
     /// Why this job waits, which asks for so many CPUs and so much memory.
     #[must_use]
     pub fn why(&self, job: JobId, asked: (u32, u64), now: &Snapshot) -> Why {
+        let now = &Here::of(self.partition_of(job), now);
         let foretold = self.foretold.get(&job);
         let (word, sentence) = match (self.explained.blocked.get(&job), foretold) {
             (Some(blocked), _) => blocked_reason(job, blocked),
@@ -109,6 +116,18 @@ fn blocked_reason(job: JobId, blocked: &Blocked) -> (&'static str, String) {
                 listed(others)
             ),
         ),
+        Blocked::PartitionDown => (
+            "PartitionDown",
+            "its partition is down; it starts once whoever runs this server sets it up again"
+                .to_owned(),
+        ),
+        Blocked::PartitionGone => (
+            "PartitionConfig",
+            format!(
+                "its partition is no longer one of this server; put it back into downbeat.toml \
+                 and restart, or `downbeat cancel {job}`"
+            ),
+        ),
         Blocked::Never(others) => (
             "DependencyNeverSatisfied",
             format!(
@@ -119,16 +138,16 @@ fn blocked_reason(job: JobId, blocked: &Blocked) -> (&'static str, String) {
     }
 }
 
-fn unavailable((cpus, memory): (u32, u64), now: &Snapshot) -> Option<(&'static str, String)> {
-    let total = now.total_cpus;
+fn unavailable((cpus, memory): (u32, u64), now: &Here<'_>) -> Option<(&'static str, String)> {
+    let (total, place) = (now.total_cpus, &now.place);
     if cpus > total {
         let sentence = format!(
-            "needs {}, this server now has {total}; restart it with more, or cancel",
+            "needs {}, {place} now has {total}; restart it with more, or cancel",
             counted(cpus)
         );
         return Some(("PartitionConfig", sentence));
     }
-    if let Some(total) = now.total_memory.filter(|total| memory > *total) {
+    if let Some(total) = now.server.total_memory.filter(|total| memory > *total) {
         let sentence = format!(
             "needs {} of memory, this server now has {}; restart it with more, or cancel",
             shown(memory),
@@ -136,8 +155,8 @@ fn unavailable((cpus, memory): (u32, u64), now: &Snapshot) -> Option<(&'static s
         );
         return Some(("PartitionConfig", sentence));
     }
-    let held_back = now.held_back.len();
-    if cpus > total.saturating_sub(held_back as u32) {
+    let held_back = now.held_back;
+    if cpus > total.saturating_sub(held_back) {
         let sentence = format!(
             "needs {}, {held_back} of {total} are held back because the audit doubts that they \
              are free; `downbeat audit` says why",
@@ -152,7 +171,7 @@ fn turn_reason(
     verdict: Verdict,
     job: JobId,
     asked: (u32, u64),
-    now: &Snapshot,
+    now: &Here<'_>,
 ) -> (&'static str, String) {
     let next = || ("Resources", format!("is next; {}", missing(now, asked.0, asked.1)));
     match verdict {
@@ -179,14 +198,51 @@ fn turn_reason(
     }
 }
 
+/// What there is where a job may run.
+struct Here<'a> {
+    server: &'a Snapshot,
+    partition: Option<&'a str>,
+    /// As a sentence names it.
+    place: String,
+    total_cpus: u32,
+    available_cpus: u32,
+    held_back: u32,
+}
+
+impl<'a> Here<'a> {
+    fn of(partition: Option<&'a PartitionNow>, server: &'a Snapshot) -> Here<'a> {
+        let Some(partition) = partition else {
+            return Here {
+                server,
+                partition: None,
+                place: "this server".to_owned(),
+                total_cpus: server.total_cpus,
+                available_cpus: server.available_cpus,
+                held_back: server.held_back.len() as u32,
+            };
+        };
+        let held_back = server.held_back.iter().filter(|cpu| partition.cpus.contains(cpu));
+        Here {
+            server,
+            partition: Some(&partition.name),
+            place: format!("partition {}", partition.name),
+            total_cpus: partition.cpus.len() as u32,
+            available_cpus: partition.free,
+            held_back: held_back.count() as u32,
+        }
+    }
+}
+
 /// What a job needs and what there is of it. Memory is named when there is too little of it, and
 /// then CPUs only if there are too few of them as well.
-fn missing(now: &Snapshot, cpus: u32, memory: u64) -> String {
+fn missing(now: &Here<'_>, cpus: u32, memory: u64) -> String {
     let of_cpus = || {
         let (needs, free, total) = (counted(cpus), now.available_cpus, now.total_cpus);
-        format!("needs {needs}, {free} of {total} are free")
+        let of = now.partition.map(|name| format!(" in partition {name}")).unwrap_or_default();
+        format!("needs {needs}, {free} of {total} are free{of}")
     };
-    let (Some(total), Some(free)) = (now.total_memory, now.available_memory) else {
+    let counts = (now.server.total_memory, now.server.available_memory);
+    let (Some(total), Some(free)) = counts else {
         return of_cpus();
     };
     if memory <= free {
@@ -224,7 +280,11 @@ mod tests {
             queue,
             ..Scene::default()
         };
-        Reasons::new(Policy::default(), Explained { blocked, line, position: Some(7) })
+        let position = Some(7);
+        Reasons::new(
+            Policy::default(),
+            Explained { blocked, line, position, ..Explained::default() },
+        )
     }
 
     fn now() -> Snapshot {

@@ -25,6 +25,7 @@ use crate::kernel::conditions::{Conditions, Relation};
 use crate::kernel::ids::{Attempt, CommitNo, JobId};
 use crate::kernel::job::StateWord;
 use crate::kernel::maintenance::Maintenance;
+use crate::kernel::tenancy::Rules;
 use crate::kernel::time::Time;
 use crate::kernel::transition::{EndReason, Handle};
 
@@ -47,6 +48,7 @@ pub struct Loaded {
 #[diesel(table_name = jobs)]
 struct OpenJob {
     id: i64,
+    partition: String,
     cpus: i32,
     memory_bytes: Option<i64>,
     time_limit_s: Option<i64>,
@@ -91,16 +93,16 @@ impl OpenJob {
     }
 }
 
-/// Reads it.
+/// Reads it, for a server with these rules.
 ///
 /// # Errors
 /// What the database says.
-pub fn load(conn: &mut SqliteConnection) -> Result<Loaded, StoreError> {
+pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreError> {
     conn.transaction(|conn| {
         let (commit_no, next_job, next_event) = meta::table
             .select((meta::commit_no, meta::next_job_id, meta::next_event_id))
             .first::<(i64, i64, i64)>(conn)?;
-        let mut memory = Memory { next_job, next_event, ..Memory::default() };
+        let mut memory = Memory { next_job, next_event, rules, ..Memory::default() };
         memory.ended = ended(conn)?;
         let mut singletons = Vec::new();
         let mut parts = Vec::new();
@@ -113,7 +115,7 @@ pub fn load(conn: &mut SqliteConnection) -> Result<Loaded, StoreError> {
                 memory.conditions.push((JobId(row.id), conditions));
             }
             parts.extend(row.part(false));
-            memory.pending.push(queued(&row));
+            memory.pending.push(queued(&row, &memory.rules));
         })?;
         let mut live = Vec::new();
         for state in [StateWord::Running, StateWord::Completing] {
@@ -130,7 +132,7 @@ pub fn load(conn: &mut SqliteConnection) -> Result<Loaded, StoreError> {
             .map(|a| (a.job_id, a))
             .collect();
         for row in &live {
-            let job = queued(row);
+            let job = queued(row, &memory.rules);
             let Some(allocation) = allocations.get(&row.id) else {
                 return Err(StoreError::Disagrees(format!("job {} lives without CPUs", row.id)));
             };
@@ -204,13 +206,14 @@ fn in_state(
     Ok(())
 }
 
-fn queued(row: &OpenJob) -> Queued {
+fn queued(row: &OpenJob, rules: &Rules) -> Queued {
     Queued {
         id: JobId(row.id),
         cpus: row.cpus as u32,
         memory: row.memory_bytes.and_then(|m| u64::try_from(m).ok()).unwrap_or(0),
         limit_s: row.time_limit_s.and_then(|s| u32::try_from(s).ok()),
         priority: row.priority,
+        berth: rules.partitions.berth(&row.partition),
         attempts: row.attempt as u32,
         submitted: Time(row.submit_time),
     }

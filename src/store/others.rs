@@ -6,7 +6,7 @@
 //!
 //! *Not here*: what follows from it (`kernel::conditions`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use diesel::SqliteConnection;
 use diesel::prelude::*;
@@ -62,8 +62,8 @@ pub fn standings(
 pub struct LookedUp {
     /// What the kernel may have forgotten.
     pub elsewhere: Elsewhere,
-    /// What one of them names and is not there, in a sentence.
-    pub missing: Option<String>,
+    /// What they name that is not there, each with a sentence.
+    pub missing: HashMap<Dependency, String>,
 }
 
 /// Looks up all that these dependencies name.
@@ -76,21 +76,24 @@ pub fn look_up(conn: &mut SqliteConnection, named: &[Dependency]) -> Result<Look
     let jobs = standings(conn, &named.iter().map(|one| one.job).collect())?;
     for one in named {
         let Some(standing) = jobs.get(&one.job) else {
-            found.missing = Some(format!("there is no job {} to wait for", one.job));
-            return Ok(found);
+            let message = format!("there is no job {} to wait for", one.job);
+            found.missing.insert(*one, message);
+            continue;
         };
         if one.relation == Relation::AfterCorr {
             let Some(partner) = arrays::partner(conn, one.job)? else {
-                found.missing = Some(format!("aftercorr: job {} is no array", one.job));
-                return Ok(found);
+                let message = format!("aftercorr: job {} is no array", one.job);
+                found.missing.insert(*one, message);
+                continue;
             };
             if partner.open.is_empty() {
                 elsewhere.partners.insert(one.job, partner);
             }
         } else if let Some(task) = one.task {
             let Some(standing) = arrays::task_standing(conn, one.job, task)? else {
-                found.missing = Some(format!("there is no task {}_{task} to wait for", one.job));
-                return Ok(found);
+                let message = format!("there is no task {}_{task} to wait for", one.job);
+                found.missing.insert(*one, message);
+                continue;
             };
             if let Standing::Ended { completed } = standing {
                 elsewhere.tasks.insert((one.job, task), completed);

@@ -33,6 +33,7 @@ use crate::kernel::job::{ExitCode, JobRequest, JobSpec, Site, StateWord, Usage};
 use crate::kernel::kernel::{Kernel, Reign};
 use crate::kernel::outbox::{Commit, Outbox};
 use crate::kernel::policy::{Plan, Policy, plan};
+use crate::kernel::tenancy::Rules;
 use crate::kernel::time::Time;
 use crate::kernel::transition::{Exit, Fact, Handle};
 
@@ -48,7 +49,7 @@ fn site() -> Site {
 }
 
 fn boot(writer: &mut Writer) -> (Kernel, Outbox<()>) {
-    let loaded = load(writer.connection().unwrap()).unwrap();
+    let loaded = load(writer.connection().unwrap(), Rules::default()).unwrap();
     let reign = Reign { boot_id: "boot".into(), nonce: "n".into() };
     let kernel = Kernel::load((0..4).map(CpuId), reign, loaded.memory).unwrap();
     (kernel, Outbox::new(writer.epoch(), loaded.commit_no))

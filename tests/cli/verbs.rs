@@ -25,6 +25,7 @@ cases! {
     pending_jobs_are_held_released_and_changed => ["hold", "release", "update", "submit"],
     a_server_is_drained_and_resumed => ["drain", "resume", "status", "queue"],
     status_and_audit_tell_the_server_s_numbers => ["status", "audit"],
+    partitions_are_listed => ["partitions"],
     completions_are_a_script_that_the_shell_reads => ["completions"],
     every_query_verb_speaks_json => ["queue", "list", "show", "wait", "status", "audit", "cancel",
         "submit"],
@@ -264,6 +265,15 @@ fn status_and_audit_tell_the_server_s_numbers() {
     assert!(said.out.contains("ready") && said.out.contains(&server.url), "{said:?}");
     let said = call(&server, &["audit"]).ends(0);
     assert!(said.out.starts_with("consistent"), "{said:?}");
+}
+
+fn partitions_are_listed() {
+    let server = Server::start();
+    let said = call(&server, &["partitions"]).ends(0);
+    let line: Vec<&str> = said.out.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(line, ["default*", "up", "0-3", "4", "4", "0", "0", "UNLIMITED", "-"]);
+    let json = call(&server, &["partitions", "--json"]).ends(0).json();
+    assert_eq!(json, server.get("/api/v1/partitions").expect(200).json());
 }
 
 fn completions_are_a_script_that_the_shell_reads() {

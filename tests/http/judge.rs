@@ -39,6 +39,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::keys::CLAIMS,
     crate::load::CLAIMS,
     crate::numbers::CLAIMS,
+    crate::partitions::CLAIMS,
     crate::paths::CLAIMS,
     crate::refusals::CLAIMS,
     crate::seed::CLAIMS,

@@ -24,6 +24,7 @@ mod jobs;
 mod keys;
 mod load;
 mod numbers;
+mod partitions;
 mod paths;
 mod refusals;
 mod seed;

@@ -15,6 +15,8 @@ cases! {
     a_bad_body_names_its_field_and_stores_nothing => ["POST /api/v1/jobs", "GET /api/v1/jobs"],
     a_bad_batch_names_job_and_field_and_stores_nothing => ["POST /api/v1/jobs/batch",
         "GET /api/v1/jobs"],
+    what_is_found_out_late_is_named_as_the_body_names_it => ["POST /api/v1/jobs",
+        "POST /api/v1/jobs/batch"],
     all_faults_of_a_body_are_named_at_once => ["POST /api/v1/jobs"],
     what_is_not_json_is_a_bad_request => ["POST /api/v1/jobs", "POST /api/v1/jobs/batch",
         "POST /jobs/submit"],
@@ -172,6 +174,26 @@ fn a_bad_batch_names_job_and_field_and_stores_nothing() {
         let named = fields(&problem(answer, 422));
         assert!(named.iter().any(|f| f == field), "{shown} named {named:?}, not {field}");
     }
+    nothing_is_stored(&server);
+}
+
+fn what_is_found_out_late_is_named_as_the_body_names_it() {
+    let server = Server::start();
+    let past = json!({"script": "true", "deadline": "2001-01-01T00:00:00Z"});
+    let nobody = json!({"script": "true", "dependency": "afterok:99"});
+    let line = json!({"script": "#!/bin/sh\n#SBATCH --dependency=afterok:98\ntrue"});
+    let nested = |inner: &Value| json!({"script": "true", "job": inner});
+    let good = json!({"script": "true"});
+    let batch = |jobs: &[&Value]| {
+        fields(&problem(server.post("/api/v1/jobs/batch", &json!({ "jobs": jobs })), 422))
+    };
+    assert_eq!(batch(&[&good, &past, &past]), ["jobs[1].deadline", "jobs[2].deadline"]);
+    assert_eq!(batch(&[&nobody, &good, &line]), ["jobs[0].dependency", "jobs[2].script"]);
+    let one = |body: &Value| fields(&problem(server.post("/api/v1/jobs", body), 422));
+    assert_eq!(one(&past), ["deadline"]);
+    let inner = json!({"deadline": "2001-01-01T00:00:00Z"});
+    assert_eq!(one(&nested(&inner)), ["job.deadline"]);
+    assert_eq!(one(&nested(&json!({"dependency": "afterok:97"}))), ["job.dependency"]);
     nothing_is_stored(&server);
 }
 

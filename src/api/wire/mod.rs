@@ -14,6 +14,7 @@ mod fields;
 pub mod job;
 pub mod maintenance;
 pub mod memory;
+pub mod partitions;
 pub mod problem;
 pub mod report;
 pub mod resources;

@@ -134,7 +134,7 @@ pub struct Dashboard {
     pub job_stats: JobStats,
     /// CPUs.
     pub resource_stats: ResourceStats,
-    /// The one node.
+    /// The one node, once for each partition.
     pub node_info: Vec<NodeInfo>,
     /// Up to 20 that hold CPUs.
     pub running_jobs: Vec<DashboardJob>,

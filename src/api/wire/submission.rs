@@ -27,21 +27,23 @@ enum Source {
 }
 
 impl Submission {
-    /// Checks the request against what the site allows.
+    /// Checks the request against what the site allows. The names are for what is found out later.
     ///
     /// # Errors
     /// Every bad field, as the body names it.
-    pub fn check(self, site: &Site) -> Result<JobSpec, Vec<FieldError>> {
+    pub fn check(self, site: &Site) -> Result<(JobSpec, Names), Vec<FieldError>> {
         let Submission { request, names } = self;
-        JobSpec::try_from((request, site))
-            .map_err(|refused| refused.0.into_iter().map(|error| names.renamed(error)).collect())
+        match JobSpec::try_from((request, site)) {
+            Ok(spec) => Ok((spec, names)),
+            Err(refused) => Err(refused.0.into_iter().map(|e| names.renamed(e)).collect()),
+        }
     }
 }
 
 /// How the sender named the parts of a request. Most requests have no fault and most parts their
 /// usual name, so what is needed for the others only is made for them only.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Names {
+pub struct Names {
     path: String,
     prefix: String,
     unusual: BTreeMap<&'static str, Source>,
@@ -58,7 +60,8 @@ impl Names {
     }
 
     /// Says a refusal of the kernel in the words of the body.
-    fn renamed(&self, error: FieldError) -> FieldError {
+    #[must_use]
+    pub fn renamed(&self, error: FieldError) -> FieldError {
         let (head, tail) = match error.field.find('.') {
             Some(dot) => error.field.split_at(dot),
             None => (error.field.as_str(), ""),

@@ -27,7 +27,7 @@ use crate::kernel::time::Time;
 pub const BATCH_JOBS_MAX: usize = 10_000;
 
 /// After so many faults the rest of a batch is not looked at: nobody reads on.
-const FAULTS_SHOWN: usize = 100;
+pub const FAULTS_SHOWN: usize = 100;
 
 /// By which routes a body came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

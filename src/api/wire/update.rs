@@ -38,11 +38,11 @@ pub struct UpdateBody {
     pub deadline: Option<String>,
 }
 
-/// Reads a body.
+/// Reads a body for a job of this site and partition.
 ///
 /// # Errors
 /// [`BodyRefused`], with every fault in it.
-pub fn parse(body: &[u8], site: &Site, now: Time) -> Result<Edit, BodyRefused> {
+pub fn parse(body: &[u8], site: (&Site, &str), now: Time) -> Result<Edit, BodyRefused> {
     let value: Value =
         serde_json::from_slice(body).map_err(|error| BodyRefused::Malformed(error.to_string()))?;
     let mut errors = Vec::new();
@@ -92,18 +92,11 @@ mod tests {
     use super::*;
 
     fn site() -> Site {
-        Site {
-            total_cpus: 4,
-            default_limit_s: None,
-            max_limit_s: Some(3_600),
-            kill_grace_s: 30,
-            output_roots: vec![],
-            memory: crate::kernel::job::SiteMemory::default(),
-        }
+        Site { total_cpus: 4, max_limit_s: Some(3_600), kill_grace_s: 30, ..Site::default() }
     }
 
     fn faults(body: &str) -> Vec<String> {
-        match parse(body.as_bytes(), &site(), Time(0)).unwrap_err() {
+        match parse(body.as_bytes(), (&site(), ""), Time(0)).unwrap_err() {
             BodyRefused::Fields(errors) => {
                 errors.into_iter().map(|e| format!("{}: {}", e.field, e.message)).collect()
             }
@@ -113,7 +106,7 @@ mod tests {
 
     #[test]
     fn what_is_left_out_stays() {
-        let read = |body: &str| parse(body.as_bytes(), &site(), Time(0)).unwrap();
+        let read = |body: &str| parse(body.as_bytes(), (&site(), ""), Time(0)).unwrap();
         let held = Edit { held: Some(true), ..Edit::default() };
         assert_eq!(read(r#"{"held": true}"#), held);
         let all = read(
@@ -133,7 +126,7 @@ mod tests {
         let many = faults(r#"{"priority": "high", "begin_time": 5, "name": "x"}"#);
         assert_eq!(many.len(), 3, "{many:?}");
         assert!(faults(r#"{"time_limit": "2h"}"#)[0].contains("this server allows 3600 s"));
-        let past = parse(br#"{"deadline": "1970-01-01T00:00:09Z"}"#, &site(), Time(i64::MAX));
+        let past = parse(br#"{"deadline": "1970-01-01T00:00:09Z"}"#, (&site(), ""), Time(i64::MAX));
         assert!(past.unwrap_err().to_string().contains("has passed already"));
     }
 }

@@ -11,6 +11,7 @@ pub use super::body::{BatchBody, NestedBody, NestedJob, SubmitBody};
 pub use super::job::{
     Allocation, BatchAccepted, Event, Job, JobList, StateSchema, Usage, format_rfc3339,
 };
+pub use super::partitions::Partition;
 pub use super::problem::Problem;
 pub use super::report::{Ability, Audit, Drift, Info, PastDrift, SettingValue};
 pub use super::resources::{AllocationRow, Cpu, Resources};

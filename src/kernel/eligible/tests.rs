@@ -31,7 +31,7 @@ fn spec(make: impl FnOnce(&mut JobRequest)) -> Arc<JobSpec> {
         max_limit_s: None,
         kill_grace_s: 30,
         output_roots: vec![],
-        memory: crate::kernel::job::SiteMemory::default(),
+        ..Site::default()
     };
     let mut request = JobRequest::new("true");
     make(&mut request);

@@ -12,6 +12,8 @@ use std::path::Path;
 
 use super::*;
 use crate::kernel::memory::shown;
+use crate::kernel::partitions::Partition;
+use crate::kernel::tenancy::WHOLE;
 
 impl TryFrom<(JobRequest, &Site)> for JobSpec {
     type Error = SpecRefused;
@@ -22,11 +24,12 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
         let name = door.word("name", request.name, "job");
         let account = door.word("account", request.account, "");
         let user = door.word("user", request.user, "");
-        let partition = door.word("partition", request.partition, "default");
-        let cpus = door.cpus(request.cpus, site);
-        let limit_s = door.limit(request.limit, site);
+        let partition = door.partition(request.partition, site);
+        let bounds = Bounds::of(site, &partition);
+        let cpus = door.cpus(request.cpus, &bounds);
+        let limit_s = door.limit(request.limit, &bounds);
         let kill_grace_s = door.grace(request.kill_grace_s, site);
-        let memory_bytes = door.memory(request.memory_bytes, cpus, site.memory);
+        let memory_bytes = door.memory(request.memory_bytes, cpus, &bounds);
         let working_directory = door.working_directory(request.working_directory);
         let standard_output =
             door.output("standard_output", request.standard_output, &working_directory, site);
@@ -78,14 +81,67 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
     }
 }
 
-/// The time limit that a job gets which asks for this one, seconds; `None` is unlimited.
+/// The time limit that a job of this partition gets which asks for this one, seconds; `None` is
+/// unlimited.
 ///
 /// # Errors
-/// When the site does not allow it, or it makes no sense.
-pub fn limit_allowed(asked: LimitAsked, site: &Site) -> Result<Option<u32>, SpecRefused> {
+/// When it is not allowed there, or makes no sense.
+pub fn limit_allowed(
+    asked: LimitAsked,
+    (site, partition): (&Site, &str),
+) -> Result<Option<u32>, SpecRefused> {
     let mut door = Door { errors: Vec::new() };
-    let limit = door.limit(asked, site);
+    let limit = door.limit(asked, &Bounds::of(site, partition));
     if door.errors.is_empty() { Ok(limit) } else { Err(SpecRefused(door.errors)) }
+}
+
+impl Site {
+    /// The limit of a job of this partition that names none, and the longest there, seconds.
+    #[must_use]
+    pub fn limits_of(&self, partition: Option<&Partition>) -> (Option<u32>, Option<u32>) {
+        let own = partition.and_then(|p| p.max_limit_s);
+        let max = own.into_iter().chain(self.max_limit_s).min();
+        let own = partition.and_then(|p| p.default_limit_s);
+        // A server's default that is longer than the partition allows is cut, not refused.
+        let cut = |s: u32| max.map_or(s, |max| s.min(max));
+        (own.or(self.default_limit_s).map(cut), max)
+    }
+}
+
+/// What a job of one partition may ask for, and gets if it asks for nothing.
+struct Bounds<'a> {
+    site: &'a Site,
+    partition: Option<&'a Partition>,
+    cpus: u32,
+    max_cpus: u32,
+    max_memory: Option<u64>,
+    default_limit_s: Option<u32>,
+    max_limit_s: Option<u32>,
+}
+
+impl<'a> Bounds<'a> {
+    fn of(site: &'a Site, partition: &str) -> Bounds<'a> {
+        let partition = site.partitions.named(partition);
+        let cpus = partition.map_or(site.total_cpus, Partition::total);
+        let (default_limit_s, max_limit_s) = site.limits_of(partition);
+        Bounds {
+            site,
+            partition,
+            cpus,
+            max_cpus: partition.and_then(|p| p.max_cpus).unwrap_or(cpus),
+            max_memory: partition.and_then(|p| p.max_memory),
+            default_limit_s,
+            max_limit_s,
+        }
+    }
+
+    /// Who refuses, as a sentence says it.
+    fn whose(&self) -> String {
+        match self.partition {
+            Some(partition) => format!("partition {}", partition.name),
+            None => "this server".to_owned(),
+        }
+    }
 }
 
 /// Collects every refusal, so that a person mends a request in one go.
@@ -128,18 +184,38 @@ impl Door {
         word
     }
 
-    fn cpus(&mut self, asked: CpusAsked, site: &Site) -> u32 {
-        let CpusAsked::Count(count) = asked else { return site.total_cpus };
+    /// The partition's name: one that is there, where the machine is divided.
+    fn partition(&mut self, name: Option<String>, site: &Site) -> String {
+        let default = site.partitions.default_one().map_or(WHOLE, |partition| &partition.name);
+        let name = self.word("partition", name, default);
+        if !site.partitions.is_empty() && site.partitions.named(&name).is_none() {
+            let names = site.partitions.names();
+            let message = format!("there is no partition \"{name}\"; there are: {names}");
+            self.refuse("partition", message);
+        }
+        name
+    }
+
+    fn cpus(&mut self, asked: CpusAsked, bounds: &Bounds<'_>) -> u32 {
+        let count = match asked {
+            CpusAsked::Count(count) => count,
+            CpusAsked::All => bounds.cpus.into(),
+        };
+        let whose = || bounds.whose();
         if count < 1 {
             self.refuse("cpus", format!("is {count}; at least 1"));
-        } else if count > i64::from(site.total_cpus) {
-            self.refuse("cpus", format!("{count} asked for, this server has {}", site.total_cpus));
+        } else if count > i64::from(bounds.cpus) {
+            self.refuse("cpus", format!("{count} asked for, {} has {}", whose(), bounds.cpus));
+        } else if count > i64::from(bounds.max_cpus) {
+            let max = bounds.max_cpus;
+            self.refuse("cpus", format!("{count} asked for, {} allows {max} for one job", whose()));
         }
         u32::try_from(count).unwrap_or(0)
     }
 
     /// What it asks for, or the site's default for so many CPUs.
-    fn memory(&mut self, asked: Option<i64>, cpus: u32, site: SiteMemory) -> Option<i64> {
+    fn memory(&mut self, asked: Option<i64>, cpus: u32, bounds: &Bounds<'_>) -> Option<i64> {
+        let site = bounds.site.memory;
         if asked.is_some_and(|bytes| bytes <= 0) {
             self.refuse("memory", "must be at least one byte");
             return asked;
@@ -158,13 +234,16 @@ impl Door {
                 None => format!("{bytes} asked for, this server has {total}"),
             };
             self.refuse("memory", message);
+        } else if let Some(max) = bounds.max_memory.filter(|max| bytes > *max) {
+            let (bytes, max, whose) = (shown(bytes), shown(max), bounds.whose());
+            self.refuse("memory", format!("{bytes} asked for, {whose} allows {max} for one job"));
         }
         i64::try_from(bytes).ok()
     }
 
-    fn limit(&mut self, asked: LimitAsked, site: &Site) -> Option<u32> {
+    fn limit(&mut self, asked: LimitAsked, bounds: &Bounds<'_>) -> Option<u32> {
         let limit = match asked {
-            LimitAsked::Default => site.default_limit_s.map(i64::from),
+            LimitAsked::Default => bounds.default_limit_s.map(i64::from),
             LimitAsked::Unlimited => None,
             LimitAsked::Seconds(s) if s < 1 => {
                 self.refuse("time_limit", "must be at least a second; \"UNLIMITED\" for none");
@@ -176,14 +255,15 @@ impl Door {
             }
             LimitAsked::Seconds(s) => Some(s),
         };
-        match (limit, site.max_limit_s) {
+        let whose = || bounds.whose();
+        match (limit, bounds.max_limit_s) {
             (Some(s), Some(max)) if s > i64::from(max) => {
-                self.refuse("time_limit", format!("{s} s asked for, this server allows {max} s"));
+                self.refuse("time_limit", format!("{s} s asked for, {} allows {max} s", whose()));
             }
             // A default of "unlimited" under a maximum means the maximum.
             (None, Some(max)) if asked == LimitAsked::Default => return Some(max),
             (None, Some(max)) => {
-                self.refuse("time_limit", format!("UNLIMITED; this server allows {max} s"));
+                self.refuse("time_limit", format!("UNLIMITED; {} allows {max} s", whose()));
             }
             _ => {}
         }

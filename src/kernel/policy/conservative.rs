@@ -173,11 +173,17 @@ impl Book {
     fn due(&mut self, scene: &Scene) -> Plan {
         let mut plan = Plan::default();
         let mut quotas = scene.quotas.clone();
+        let mut free = scene.free;
         let running = &mut self.running;
         self.reserved.retain(|_, reserved| {
-            if reserved.at > scene.now || over_quota(scene, &reserved.job, &quotas) {
+            let Waiting { cpus, memory, regions, .. } = reserved.job;
+            // A reservation is of the regions that stay free, whoever starts takes the first ones:
+            // where they overlap a later one may find nothing, and the next pass begins anew.
+            let gone = !free.holds(cpus, memory, regions);
+            if reserved.at > scene.now || gone || over_quota(scene, &reserved.job, &quotas) {
                 return true;
             }
+            free = free.minus(&free.share(cpus, memory, regions));
             super::spend(&mut quotas, &reserved.job);
             plan.start.push(reserved.job.job);
             running.insert(reserved.job.job, (end(reserved), reserved.share));

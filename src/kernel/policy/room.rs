@@ -24,7 +24,8 @@ impl Regions {
     /// All of them.
     pub const ALL: Regions = Regions(u8::MAX);
 
-    fn each(self) -> impl Iterator<Item = usize> {
+    /// The number of each.
+    pub fn each(self) -> impl Iterator<Item = usize> {
         (0..REGIONS_MAX).filter(move |n| self.0 & (1 << n) != 0)
     }
 }

@@ -57,7 +57,7 @@ fn label(key: &str, value: &str) -> Vec<(String, String)> {
 }
 
 fn is_as_if_it_had_always_been_so(writer: &mut Writer) {
-    let loaded = load(writer.connection().unwrap()).unwrap();
+    let loaded = load(writer.connection().unwrap(), Rules::default()).unwrap();
     let ended = [(StateWord::Completed, 2), (StateWord::Failed, 1), (StateWord::NodeFail, 1)];
     assert_eq!(loaded.memory.ended, ended.into());
     assert_eq!(loaded.memory.pending.iter().map(|job| job.id.0).collect::<Vec<_>>(), [5]);

@@ -1,0 +1,46 @@
+//! *Purpose*: partitions, shown.
+//!
+//! *Owns*: `GET /partitions`.
+//!
+//! *Promises*: a server that is not divided shows its one partition, the whole machine.
+//!
+//! *Not here*: how they are set up (`config::partitions`).
+
+use actix_web::{HttpResponse, web};
+
+use super::app::App;
+use super::error::ApiError;
+use super::wire::partitions::Partition;
+use crate::actors::messages::GetPartitions;
+use crate::kernel::tenancy::PartitionNow;
+
+/// `GET /partitions`.
+#[utoipa::path(get, path = "/api/v1/partitions", tag = "resources",
+    responses((status = 200, body = [Partition]), (status = "5XX",
+        body = super::wire::problem::Problem)))]
+pub async fn list(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    let now = app.system.partitions.send(GetPartitions).await;
+    let now = now.map_err(|_| ApiError::unavailable("the server is stopping"))?;
+    let all: Vec<Partition> = now.into_iter().map(|one| shown(&app, one)).collect();
+    Ok(HttpResponse::Ok().json(all))
+}
+
+fn shown(app: &App, now: PartitionNow) -> Partition {
+    let own = app.site.partitions.named(&now.name);
+    let (default_time_limit_s, max_time_limit_s) = app.site.limits_of(own);
+    Partition {
+        state: if now.up { "up" } else { "down" }.to_owned(),
+        default: now.default,
+        total_cpus: now.cpus.len() as u32,
+        available_cpus: now.free,
+        cpu_ids: now.cpus,
+        running_jobs: now.running,
+        pending_jobs: now.pending,
+        default_time_limit_s,
+        max_time_limit_s,
+        max_cpus_per_job: own.and_then(|p| p.max_cpus),
+        max_memory_bytes_per_job: own.and_then(|p| p.max_memory),
+        priority_weight: own.map_or(0, |p| p.weight),
+        name: now.name.to_string(),
+    }
+}

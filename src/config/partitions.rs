@@ -1,0 +1,251 @@
+//! *Purpose*: the partitions of `downbeat.toml`.
+//!
+//! *Owns*: [`PartitionTable`], and what its keys come to.
+//!
+//! *Promises*: a table that makes no sense is refused, naming the partition and the key; a
+//! partition has at least one CPU, and only CPUs of this server.
+//!
+//! *Not here*: how partitions overlap (`kernel::partitions`).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::pick::Pick;
+use super::settings::{FileSettings, Scalar};
+use super::{ConfigError, Origin, Setting};
+use crate::api::wire::partitions::listed;
+use crate::api::wire::submit::Door;
+use crate::api::wire::{memory, time_limit};
+use crate::kernel::ids::CpuId;
+use crate::kernel::job::{LIMIT_S_MAX, LimitAsked, NAME_CHARS_MAX};
+use crate::kernel::partitions::{Partition, Partitions};
+use crate::kernel::tenancy::Rules;
+
+/// `[[partition]]`.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct PartitionTable {
+    /// What jobs call it.
+    pub name: String,
+    /// CPU ids, as in `0-3,8`; all when absent.
+    pub cpus: Option<Scalar>,
+    /// Whether it is for jobs that name none; else the first is.
+    #[serde(default)]
+    pub default: bool,
+    /// Time limit of a job that names none.
+    pub default_time_limit: Option<Scalar>,
+    /// Longest time limit.
+    pub max_time_limit: Option<Scalar>,
+    /// Most CPUs of one job.
+    pub max_cpus_per_job: Option<u32>,
+    /// Most memory of one job.
+    pub max_memory_per_job: Option<Scalar>,
+    /// Points of its jobs beyond their priority.
+    #[serde(default)]
+    pub priority_weight: i64,
+    /// Whether its jobs start.
+    #[serde(default)]
+    pub state: PartitionState,
+}
+
+/// Whether the jobs of a partition start.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum PartitionState {
+    /// They do.
+    #[default]
+    Up,
+    /// They wait.
+    Down,
+}
+
+impl Pick<'_> {
+    /// The rules that only the file can hold.
+    pub(super) fn rules(
+        &mut self,
+        file: &FileSettings,
+        cpus: &[CpuId],
+    ) -> Result<Rules, ConfigError> {
+        let partitions = partitions(&file.partition, cpus)?;
+        let source = if partitions.is_empty() { Origin::Default } else { Origin::File };
+        let value = match partitions.is_empty() {
+            true => "none".to_owned(),
+            false => partitions.iter().map(described).collect::<Vec<_>>().join("; "),
+        };
+        self.settings.push(Setting { name: "partition", value, source });
+        Ok(Rules { partitions: Arc::new(partitions) })
+    }
+}
+
+fn partitions(tables: &[PartitionTable], cpus: &[CpuId]) -> Result<Partitions, ConfigError> {
+    let mut names = BTreeSet::new();
+    let mut list = Vec::with_capacity(tables.len());
+    for table in tables {
+        let partition = partition(table, cpus)?;
+        if !names.insert(Arc::clone(&partition.name)) {
+            return Err(wrong(&table.name, "name", "is there twice"));
+        }
+        list.push(partition);
+    }
+    let mut defaults = tables.iter().enumerate().filter(|(_, table)| table.default);
+    let default = defaults.next().map_or(0, |(n, _)| n);
+    if let Some((_, second)) = defaults.next() {
+        let first = &tables[default].name;
+        let message = format!("is set for partition \"{first}\" too; only one can be");
+        return Err(wrong(&second.name, "default", message));
+    }
+    Partitions::new(list, default).map_err(|refused| ConfigError::Table {
+        table: "partition".to_owned(),
+        message: refused.to_string(),
+    })
+}
+
+fn partition(table: &PartitionTable, all: &[CpuId]) -> Result<Partition, ConfigError> {
+    let refuse = |key, message: String| Err(wrong(&table.name, key, message));
+    let name = table.name.trim();
+    if name.is_empty() || name.len() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
+        return refuse("name", format!("is 1 to {NAME_CHARS_MAX} printable characters"));
+    }
+    let cpus = match &table.cpus {
+        None => all.iter().copied().collect(),
+        Some(text) => {
+            let own = cpu_list(&text.to_string()).map_err(|m| wrong(&table.name, "cpus", m))?;
+            if let Some(stranger) = own.iter().find(|cpu| !all.contains(cpu)) {
+                let ours = listed(all);
+                let message =
+                    format!("CPU {stranger} is not of this server, which hands out {ours}");
+                return refuse("cpus", message);
+            }
+            own
+        }
+    };
+    let limit = |key, text: &Option<Scalar>| match text {
+        None => Ok(None),
+        Some(text) => limit(&text.to_string()).map_err(|m| wrong(&table.name, key, m)),
+    };
+    let default_limit_s = limit("default_time_limit", &table.default_time_limit)?;
+    let max_limit_s = limit("max_time_limit", &table.max_time_limit)?;
+    if let (Some(default), Some(max)) = (default_limit_s, max_limit_s)
+        && default > max
+    {
+        return refuse("default_time_limit", "is longer than its max_time_limit".to_owned());
+    }
+    if table.max_cpus_per_job == Some(0) {
+        return refuse("max_cpus_per_job", "is 0; at least 1".to_owned());
+    }
+    let max_memory = match &table.max_memory_per_job {
+        None => None,
+        Some(text) => match memory::parse(&text.to_string()) {
+            Ok(bytes) if bytes > 0 => Some(bytes.unsigned_abs()),
+            Ok(_) => return refuse("max_memory_per_job", "is not more than 0".to_owned()),
+            Err(message) => return refuse("max_memory_per_job", message),
+        },
+    };
+    Ok(Partition {
+        name: name.into(),
+        cpus,
+        default_limit_s,
+        max_limit_s,
+        max_cpus: table.max_cpus_per_job,
+        max_memory,
+        weight: table.priority_weight,
+        up: table.state == PartitionState::Up,
+    })
+}
+
+fn limit(text: &str) -> Result<Option<u32>, String> {
+    match time_limit::parse(text, Door::V1)? {
+        LimitAsked::Seconds(s) if s > LIMIT_S_MAX => {
+            Err("is longer than ten years; leave it out".to_owned())
+        }
+        LimitAsked::Seconds(s) => Ok(u32::try_from(s).ok()),
+        LimitAsked::Unlimited | LimitAsked::Default => Ok(None),
+    }
+}
+
+/// `0-3,8`.
+fn cpu_list(text: &str) -> Result<BTreeSet<CpuId>, String> {
+    let mut cpus = BTreeSet::new();
+    let unread = || format!("\"{text}\" is not a list of CPU ids such as \"0-3,8\"");
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let number = |text: &str| text.trim().parse::<u16>().map_err(|_| unread());
+        let (first, last) = (number(first)?, number(last)?);
+        if first > last {
+            return Err(format!("\"{}\" counts backwards", part.trim()));
+        }
+        cpus.extend((first..=last).map(|cpu| CpuId(cpu.into())));
+    }
+    Ok(cpus)
+}
+
+fn described(partition: &Partition) -> String {
+    let cpus = listed(&partition.cpus);
+    let down = if partition.up { "" } else { ", down" };
+    format!("{} (CPU {cpus}{down})", partition.name)
+}
+
+fn wrong(name: &str, key: &str, message: impl Into<String>) -> ConfigError {
+    ConfigError::Table {
+        table: format!("partition \"{name}\""),
+        message: format!("{key} {}", message.into()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Partitions, String> {
+        let file = FileSettings::parse(text, Path::new("x.toml")).map_err(|e| e.to_string())?;
+        let cpus: Vec<CpuId> = (0..4).map(CpuId).collect();
+        partitions(&file.partition, &cpus).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_table_is_read_key_by_key() {
+        let text = "[[partition]]\nname = \"cpu\"\ncpus = \"0-1, 3\"\n\
+            [[partition]]\nname = \"all\"\ndefault = true\nmax_time_limit = \"2h\"\n\
+            default_time_limit = 30\nmax_cpus_per_job = 3\nmax_memory_per_job = \"1G\"\n\
+            priority_weight = -5\nstate = \"down\"";
+        let partitions = read(text).unwrap();
+        assert_eq!(partitions.names(), "cpu, all");
+        let all = partitions.default_one().unwrap();
+        assert_eq!((all.total(), all.up, all.weight), (4, false, -5));
+        assert_eq!((all.default_limit_s, all.max_limit_s), (Some(1_800), Some(7_200)));
+        assert_eq!((all.max_cpus, all.max_memory), (Some(3), Some(1 << 30)));
+        let cpu = partitions.named("cpu").unwrap();
+        assert_eq!(listed(&cpu.cpus), "0-1,3");
+        assert!(read("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_bad_table_names_partition_and_key() {
+        let said = |keys: &str| read(&format!("[[partition]]\nname = \"a\"\n{keys}")).unwrap_err();
+        assert_eq!(
+            said("cpus = \"2-4\""),
+            "in the settings file, partition \"a\": cpus CPU 4 is not of this server, which hands \
+             out 0-3"
+        );
+        for (keys, part) in [
+            ("cpus = \"1-0\"", "counts backwards"),
+            ("cpus = \"x\"", "list of CPU ids"),
+            ("max_cpus_per_job = 0", "max_cpus_per_job is 0"),
+            ("default_time_limit = \"2h\"\nmax_time_limit = \"1h\"", "default_time_limit"),
+            ("max_memory_per_job = \"much\"", "max_memory_per_job"),
+            ("[[partition]]\nname = \"a\"", "is there twice"),
+            ("default = true\n[[partition]]\nname = \"b\"\ndefault = true", "only one can be"),
+            ("state = \"sideways\"", "state"),
+            ("cpu = \"0\"", "cpu"),
+            ("max_cpus_per_job = -1", "partition[0].max_cpus_per_job"),
+        ] {
+            assert!(said(keys).contains(part), "{}", said(keys));
+        }
+        assert!(read("[[partition]]\ncpus = 1").unwrap_err().contains("name"));
+    }
+}

@@ -1,0 +1,151 @@
+//! *Purpose*: a machine that is divided, asked of the real binary.
+//!
+//! *Owns*: partitions: their CPUs, their limits, what waits for them.
+//!
+//! *Promises*: what the file says holds, also after a restart with another file.
+//!
+//! *Not here*: every overlap of partitions (`kernel::tenancy`).
+
+use serde_json::{Value, json};
+
+use crate::common::Server;
+use crate::help::{Gate, fields, keys, problem};
+
+cases! {
+    a_server_without_partitions_is_one => ["GET /api/v1/partitions"],
+    jobs_run_where_their_partition_is => ["GET /api/v1/partitions", "POST /api/v1/jobs",
+        "GET /api/v1/dashboard"],
+    a_partition_refuses_what_it_does_not_allow => ["POST /api/v1/jobs", "PATCH /api/v1/jobs/{id}"],
+    jobs_wait_for_a_partition_that_is_down_or_gone => ["GET /api/v1/jobs/{id}",
+        "GET /api/v1/partitions"],
+}
+
+const TWO: &str = "[[partition]]\nname = \"cpu\"\ncpus = \"0-2\"\n\
+    [[partition]]\nname = \"gpu\"\ncpus = \"2-3\"\ndefault_time_limit = \"10m\"\n\
+    max_time_limit = \"1h\"\nmax_cpus_per_job = 1\nmax_memory_per_job = \"64M\"\n";
+
+/// A server with four CPUs and this file.
+pub fn with_file(text: &str) -> Server {
+    let mut server = Server::unstarted(&["--cpus", "4"]);
+    write(&mut server, text);
+    server.up();
+    server
+}
+
+pub fn write(server: &mut Server, text: &str) {
+    let file = server.dir.path().join("downbeat.toml");
+    std::fs::write(&file, text).unwrap();
+    if !server.args.contains(&"--config".to_owned()) {
+        server.args.extend(["--config".to_owned(), file.display().to_string()]);
+    }
+}
+
+fn partitions(server: &Server) -> Value {
+    server.get("/api/v1/partitions").expect(200).json()
+}
+
+fn a_server_without_partitions_is_one() {
+    let server = Server::start();
+    let all = partitions(&server);
+    keys(
+        &all[0],
+        "name state default cpu_ids total_cpus available_cpus running_jobs pending_jobs \
+         default_time_limit_s max_time_limit_s max_cpus_per_job max_memory_bytes_per_job \
+         priority_weight",
+    );
+    assert_eq!((&all[0]["name"], &all[1]), (&json!("default"), &Value::Null));
+    assert_eq!(all[0]["cpu_ids"], json!([0, 1, 2, 3]));
+    let id = server.submit(&json!({"script": "true", "partition": "any word"}));
+    assert_eq!(server.ended(id)["partition"], "any word");
+}
+
+fn jobs_run_where_their_partition_is() {
+    let server = with_file(TWO);
+    let gate = Gate::new(&server);
+    let wide = server.submit(&json!({"script": gate.wait(), "exclusive": true}));
+    let job = server.started(wide);
+    assert_eq!((&job["partition"], &job["cpus"]), (&json!("cpu"), &json!(3)), "the first one");
+    assert_eq!(job["allocation"]["cpu_ids"], json!([0, 1, 2]));
+    let script = format!("{}; echo $SLURM_JOB_PARTITION", gate.wait());
+    let gpu = server.submit(&json!({"script": script, "partition": "gpu"}));
+    let job = server.started(gpu);
+    assert_eq!((&job["allocation"]["cpu_ids"], &job["time_limit_s"]), (&json!([3]), &json!(600)));
+    let waits = server.submit(&json!({"script": "true", "partition": "gpu"}));
+    let job = server.job(waits);
+    assert_eq!(job["state_reason"], "Resources");
+    let detail = job["state_detail"].as_str().unwrap();
+    assert_eq!(detail, "is next; needs 1 CPU, 0 of 2 are free in partition gpu");
+    let all = partitions(&server);
+    assert_eq!((&all[0]["default"], &all[1]["default"]), (&json!(true), &json!(false)));
+    assert_eq!((&all[1]["running_jobs"], &all[1]["pending_jobs"]), (&json!(1), &json!(1)));
+    assert_eq!(all[1]["available_cpus"], 0);
+    let nodes = server.get("/api/v1/dashboard").expect(200).json()["node_info"].clone();
+    assert_eq!((&nodes[0]["partition"], &nodes[0]["allocated_cpus"]), (&json!("cpu"), &json!(3)));
+    assert_eq!((&nodes[1]["partition"], &nodes[1]["total_cpus"]), (&json!("gpu"), &json!(2)));
+    gate.open();
+    assert_eq!(server.ended(waits)["state"], "COMPLETED");
+    server.ended(wide);
+    server.ended(gpu);
+    assert_eq!(server.stdout(gpu), "gpu\n");
+    server.is_clean();
+}
+
+fn a_partition_refuses_what_it_does_not_allow() {
+    let server = with_file(TWO);
+    for (body, field, part) in [
+        (json!({"partition": "gp"}), "partition", "no partition \"gp\"; there are: cpu, gpu"),
+        (json!({"cpus": 4}), "cpus", "partition cpu has 3"),
+        (json!({"partition": "gpu", "cpus": 2}), "cpus", "partition gpu allows 1 for one job"),
+        (json!({"partition": "gpu", "exclusive": true}), "cpus", "2 asked for"),
+        (json!({"partition": "gpu", "time_limit": "2h"}), "time_limit", "partition gpu allows"),
+        (json!({"partition": "gpu", "memory": "65M"}), "memory", "partition gpu allows 64 MiB"),
+    ] {
+        let mut body = body;
+        body["script"] = json!("true");
+        let problem = problem(server.post("/api/v1/jobs", &body), 422);
+        assert_eq!(fields(&problem), [field], "{problem}");
+        let message = problem["errors"][0]["message"].as_str().unwrap();
+        assert!(message.contains(part), "{message}");
+    }
+    let held = json!({"script": "true", "partition": "gpu", "held": true});
+    let id = server.submit(&held);
+    let json = [("content-type", "application/json")];
+    let longer = br#"{"time_limit": "2h"}"#;
+    let answer = server.send("PATCH", &format!("/api/v1/jobs/{id}"), &json, longer);
+    assert_eq!(fields(&problem(answer, 422)), ["time_limit"]);
+}
+
+fn jobs_wait_for_a_partition_that_is_down_or_gone() {
+    let mut server = with_file(TWO);
+    let gate = Gate::new(&server);
+    let runs = server.submit(&json!({"script": gate.wait(), "partition": "gpu"}));
+    server.started(runs);
+    let one = |held| json!({"script": "true", "partition": "gpu", "held": held});
+    let waits = server.submit(&one(true));
+    server.kill();
+    write(&mut server, &format!("{TWO}state = \"down\""));
+    server.up();
+    let release = |id: i64| server.post(&format!("/api/v1/jobs/{id}/release"), &json!({})).status;
+    assert_eq!(release(waits), 200);
+    let late = server.submit(&one(false));
+    for id in [waits, late] {
+        assert_eq!(server.job(id)["state_reason"], "PartitionDown");
+    }
+    assert_eq!(partitions(&server)[1]["state"], "down");
+    assert_eq!(partitions(&server)[1]["running_jobs"], 1, "what runs runs on");
+    server.kill();
+    write(&mut server, "[[partition]]\nname = \"cpu\"\ncpus = \"0-1\"\n");
+    server.up();
+    let job = server.job(waits);
+    assert_eq!(job["state_reason"], "PartitionConfig");
+    assert!(job["state_detail"].as_str().unwrap().contains("downbeat.toml"), "{job}");
+    assert_eq!(server.job(runs)["state"], "RUNNING");
+    server.kill();
+    write(&mut server, TWO);
+    server.up();
+    gate.open();
+    for id in [runs, waits, late] {
+        assert_eq!(server.ended(id)["state"], "COMPLETED");
+    }
+    server.is_clean();
+}
