@@ -45,7 +45,8 @@ use crate::store::write::Writer;
 use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
 use messages::{
-    Await, CancelJobs, Drain, Explain, Maintain, Resume, RunAudit, SubmitJobs, UpdateJob,
+    Await, CancelJobs, Drain, Explain, Maintain, RequeueJob, Resume, RunAudit, SubmitJobs,
+    UpdateJob,
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
@@ -63,6 +64,8 @@ pub struct System {
     pub cancel: Recipient<CancelJobs>,
     /// Changes pending jobs.
     pub update: Recipient<UpdateJob>,
+    /// Runs jobs again.
+    pub requeue: Recipient<RequeueJob>,
     /// Keeps jobs from running in a time.
     pub maintain: Recipient<Maintain>,
     /// Ends such a time.
@@ -170,6 +173,7 @@ pub fn start(parts: Parts) -> System {
         submit: manager.clone().recipient(),
         cancel: manager.clone().recipient(),
         update: manager.clone().recipient(),
+        requeue: manager.clone().recipient(),
         maintain: manager.clone().recipient(),
         resume: manager.clone().recipient(),
         explain: manager.clone().recipient(),

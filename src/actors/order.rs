@@ -155,6 +155,7 @@ fn order(site: &OrderSite, key: Key, rows: LaunchRows) -> Order {
         cpus,
         pin: site.pin,
         memory_bytes: job.memory_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+        signal: job.signal.as_deref().and_then(|text| text.parse().ok()),
     }
 }
 
@@ -198,5 +199,9 @@ fn environment(
         ("DOWNBEAT_CPU_IDS", ids.join(",")),
     ];
     vars.extend(ours.map(|(name, value)| (name.to_owned(), value)));
+    // As in Slurm, only of a job that was run before.
+    if job.restarts > 0 {
+        vars.insert("SLURM_RESTART_COUNT".to_owned(), job.restarts.to_string());
+    }
     vars
 }

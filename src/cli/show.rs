@@ -7,10 +7,10 @@
 //! *Not here*: many jobs (`cli::queue`).
 
 use super::client::{Client, Connect};
-use super::{CliError, say, table};
+use super::{CliError, requeue, say, table};
 use crate::api::wire::memory;
 use crate::api::wire::time_limit::{format_dhms, format_limit};
-use crate::api::wire::v1::{Job, JobId};
+use crate::api::wire::v1::{Attempt, Job, JobId};
 
 /// Which job.
 #[derive(clap::Args, Clone, Debug)]
@@ -26,12 +26,21 @@ pub struct ShowArgs {
 }
 
 pub(super) fn run(args: &ShowArgs) -> Result<u8, CliError> {
-    let (job, text) = Client::new(&args.connect)?.job(args.id)?;
-    say(if args.json { text } else { shown(&job) }.as_str())?;
+    let client = Client::new(&args.connect)?;
+    let (job, text) = client.job(args.id)?;
+    if args.json {
+        say(&text)?;
+        return Ok(0);
+    }
+    let attempts: Vec<Attempt> = match requeue::is_worth_a_list(&job) {
+        true => client.get(&format!("/api/v1/jobs/{}/attempts", job.id))?.parse()?,
+        false => Vec::new(),
+    };
+    say(&shown(&job, &attempts))?;
     Ok(0)
 }
 
-fn shown(job: &Job) -> String {
+fn shown(job: &Job, attempts: &[Attempt]) -> String {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let allocation = job.allocation.as_ref();
     let cpu_ids =
@@ -83,9 +92,15 @@ fn shown(job: &Job) -> String {
         ("labels", some(&labels.join(", "))),
         ("comment", job.comment.clone()),
         ("came by", Some(job.data_source.word().to_owned())),
-        ("attempt", Some(job.attempt.to_string())),
+        ("restarts", Some(job.restart_count.to_string()).filter(|_| job.restart_count > 0)),
+        ("retries", job.retry.as_ref().map(requeue::retries)),
+        ("signal", job.signal.clone()),
         ("usage", usage),
     ];
+    match attempts {
+        [] => lines.push(("attempt", Some(job.attempt.to_string()))),
+        attempts => lines.extend(requeue::lines(job, attempts)),
+    }
     lines.extend(job.warnings.iter().map(|w| ("warning", Some(w.clone()))));
     table::block(&lines)
 }
@@ -101,7 +116,7 @@ mod tests {
         let mut job: Job = serde_json::from_str(&job("PENDING", None)).unwrap();
         job.state_reason = Some("Resources".into());
         job.state_detail = Some("4 CPUs are asked for, 1 is free.".into());
-        let text = shown(&job);
+        let text = shown(&job, &[]);
         assert!(
             text.contains("reason:     Resources: 4 CPUs are asked for, 1 is free.\n"),
             "{text}"

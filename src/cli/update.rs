@@ -71,7 +71,7 @@ pub(super) fn update(args: &UpdateArgs) -> Result<u8, CliError> {
     each(&args.jobs, "is changed", |client, id| client.patch(&format!("/api/v1/jobs/{id}"), &body))
 }
 
-fn each(
+pub(super) fn each(
     args: &JobsArgs,
     done: &str,
     ask: impl Fn(&Client, JobId) -> Result<super::client::Answer, CliError>,

@@ -18,6 +18,7 @@ use super::kernel::{Kernel, Live, Reign};
 use super::ledger::{Ledger, LedgerRefused};
 use super::maintenance::Maintenance;
 use super::queue::Queue;
+use super::retry::Again;
 use super::time::Time;
 use super::transition::{EndReason, Handle, JobState};
 
@@ -43,6 +44,8 @@ pub struct Memory {
     pub pending: Vec<Queued>,
     /// What pending jobs wait for, of those that wait for anything.
     pub conditions: Vec<(JobId, Conditions)>,
+    /// What jobs go back into the queue with, of those that have any of it.
+    pub again: Vec<(JobId, Again)>,
     /// Times in which no job may run.
     pub maintenance: Vec<Maintenance>,
     /// Attempts that hold CPUs.
@@ -86,6 +89,7 @@ impl Kernel {
             next_event: memory.next_event.max(1),
             ended: memory.ended,
             eligibility: Eligibility::default(),
+            again: memory.again.into_iter().collect(),
             maintenance: memory.maintenance,
             allocations: 0,
             releases: 0,

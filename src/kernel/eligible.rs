@@ -87,21 +87,22 @@ impl Eligibility {
         self.conditions.insert(job, conditions);
     }
 
-    /// Nothing keeps it any more, or it is gone. Whoever it waited for finds nobody.
-    pub(super) fn forget(&mut self, job: JobId) {
-        if let Some(conditions) = self.conditions.remove(&job) {
-            for time in conditions.begin.into_iter().chain(conditions.deadline) {
-                self.alarms.remove(&(time, job));
-            }
-            for other in conditions.others() {
-                if let Some(waiters) = self.waiters.get_mut(&other) {
-                    waiters.retain(|waiter| *waiter != job);
-                    if waiters.is_empty() {
-                        self.waiters.remove(&other);
-                    }
+    /// Nothing keeps it any more, or it is gone. Whoever it waited for finds nobody. Answers what
+    /// it waited for.
+    pub(super) fn forget(&mut self, job: JobId) -> Option<Conditions> {
+        let conditions = self.conditions.remove(&job)?;
+        for time in conditions.begin.into_iter().chain(conditions.deadline) {
+            self.alarms.remove(&(time, job));
+        }
+        for other in conditions.others() {
+            if let Some(waiters) = self.waiters.get_mut(&other) {
+                waiters.retain(|waiter| *waiter != job);
+                if waiters.is_empty() {
+                    self.waiters.remove(&other);
                 }
             }
         }
+        Some(conditions)
     }
 
     /// Why it may not start at that time.

@@ -14,12 +14,15 @@ mod door;
 mod words;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::conditions::Dependencies;
+use super::early::EarlySignal;
 use super::ids::JobId;
 pub use super::memory::SiteMemory;
+use super::retry::RetryPolicy;
 use super::time::Time;
 pub use door::limit_allowed;
 pub use words::{ExitCode, StateWord, Usage};
@@ -134,6 +137,10 @@ pub struct JobRequest {
     pub deadline: Option<Time>,
     /// The jobs that it waits for.
     pub dependencies: Dependencies,
+    /// When it is run again by itself; never when absent.
+    pub retry: Option<RetryPolicy>,
+    /// What is sent to it before its time limit.
+    pub signal: Option<EarlySignal>,
     /// Which door it came through.
     pub data_source: DataSource,
     /// What was not honoured, one sentence each.
@@ -166,6 +173,8 @@ impl JobRequest {
             begin: None,
             deadline: None,
             dependencies: Dependencies::default(),
+            retry: None,
+            signal: None,
             data_source: DataSource::Api,
             warnings: Vec::new(),
         }
@@ -215,6 +224,8 @@ pub struct JobSpec {
     pub begin: Option<Time>,
     pub deadline: Option<Time>,
     pub dependencies: Dependencies,
+    pub retry: Option<Arc<RetryPolicy>>,
+    pub signal: Option<EarlySignal>,
     pub data_source: DataSource,
     pub warnings: Vec<String>,
 }

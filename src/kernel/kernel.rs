@@ -21,10 +21,9 @@ use super::ledger::Ledger;
 use super::maintenance::Maintenance;
 use super::policy::Plan;
 use super::queue::Queue;
+use super::retry::Again;
 use super::time::Time;
-use super::transition::{
-    EndReason, EndState, Fact, Handle, JobState, Outcome, Refused, transition,
-};
+use super::transition::{EndState, Fact, Handle, JobState, Outcome, Refused, transition};
 
 /// What is fixed for one reign of a server.
 #[derive(Clone, Debug)]
@@ -76,6 +75,8 @@ pub struct Kernel {
     pub(super) next_event: i64,
     pub(super) ended: BTreeMap<StateWord, u64>,
     pub(super) eligibility: Eligibility,
+    /// What jobs go back into the queue with, of those that have any of it.
+    pub(super) again: BTreeMap<JobId, Again>,
     pub(super) maintenance: Vec<Maintenance>,
     pub(super) allocations: u64,
     pub(super) releases: u64,
@@ -115,6 +116,9 @@ impl Kernel {
             admitted.push(Queued::submitted(id, &spec, now));
             let conditions = self.conditions_of(&spec, elsewhere, place, &singletons);
             self.register(id, conditions);
+            if let Some(policy) = &spec.retry {
+                self.again.insert(id, Again::retrying(policy));
+            }
             if any_singleton {
                 singletons.push((id, Arc::clone(&spec)));
             }
@@ -149,7 +153,9 @@ impl Kernel {
                 continue;
             };
             self.queue.remove(*id);
-            self.eligibility.forget(*id);
+            if let Some(deadline) = self.eligibility.forget(*id).and_then(|c| c.deadline) {
+                self.again.entry(*id).or_default().deadline = Some(deadline);
+            }
             self.grant(Queued { attempts: attempt.n, ..job }, allocation, now, &mut step);
             started += 1;
         }
@@ -245,11 +251,12 @@ impl Kernel {
         let words = (Some(StateWord::Pending), end.word);
         let event = self.event((job.id, job.attempts), words, cause, now);
         *self.ended.entry(end.word).or_default() += 1;
+        self.again.remove(&job.id);
         step.changes.push(Change::Ended { event, end, released_cpus: 0, waited_us: None });
         self.hear(job.id, Standing::Ended { completed: false }, now);
     }
 
-    fn take_fact(
+    pub(super) fn take_fact(
         &mut self,
         attempt: Attempt,
         fact: Fact,
@@ -272,6 +279,7 @@ impl Kernel {
             matches!(state, JobState::Running(..) | JobState::Completing(_, _, Some(_)));
         match transition(state, fact, now) {
             Outcome::Moved(state, given_back) => {
+                let state = self.or_again(job.id, state, now);
                 let event = self.event(
                     (job.id, job.attempts),
                     (Some(from), state.word()),
@@ -308,10 +316,15 @@ impl Kernel {
         heard_of_start: bool,
         event: Event,
     ) -> Step {
+        if matches!(live.state, JobState::Requeued(..)) {
+            return self.come_back(live, given_back, event);
+        }
         let attempt = live.attempt();
         let mut step = Step::default();
         match &live.state {
-            JobState::Pending | JobState::Starting(_) => unreachable!("no fact leads back there"),
+            JobState::Pending | JobState::Starting(_) | JobState::Requeued(..) => {
+                unreachable!("no fact leads there, or it was dealt with")
+            }
             JobState::Running(_, handle) => {
                 step.changes.push(started(event, &live, *handle));
             }
@@ -320,7 +333,7 @@ impl Kernel {
             }
             JobState::Completing(_, reason, _) => {
                 step.changes.push(Change::Completing { event, reason: *reason });
-                if *reason == EndReason::Cancelled {
+                if reason.is_told() {
                     step.effects.push(Effect::Stop(attempt));
                 }
             }
@@ -333,6 +346,7 @@ impl Kernel {
                 step.changes.push(Change::Ended { event, end, released_cpus, waited_us });
                 step.effects.push(Effect::Retire(attempt));
                 *self.ended.entry(word).or_default() += 1;
+                self.again.remove(&attempt.job);
             }
         }
         match given_back {

@@ -61,6 +61,10 @@ diesel::table! {
         begin_time -> Nullable<BigInt>,
         deadline -> Nullable<BigInt>,
         dependency -> Nullable<Text>,
+        retry -> Nullable<Text>,
+        retries -> Integer,
+        restarts -> Integer,
+        signal -> Nullable<Text>,
     }
 }
 
@@ -85,6 +89,11 @@ diesel::table! {
         process_id -> Nullable<Integer>,
         nonce -> Text,
         boot_id -> Text,
+        state -> Nullable<Text>,
+        exit_code -> Nullable<Text>,
+        error -> Nullable<Text>,
+        start_time -> Nullable<BigInt>,
+        end_time -> Nullable<BigInt>,
     }
 }
 

@@ -27,6 +27,7 @@ mod attempts;
 mod forget;
 mod kept;
 mod new;
+mod requeued;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -37,6 +38,7 @@ use diesel::{SqliteConnection, update};
 
 use self::attempts::{ended, granted, reclaimed, restored, started};
 use self::forget::forgotten;
+use self::requeued::requeued;
 use super::backend::Database;
 use super::error::StoreError;
 use super::log_room;
@@ -284,7 +286,14 @@ fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
             EndReason::Cancelled => (fault::CANCEL_COMMITTING, fault::CANCEL_COMMITTED),
             EndReason::TimeLimit => (fault::LIMIT_COMMITTING, fault::LIMIT_COMMITTED),
             EndReason::Lost => (fault::LOST_COMMITTING, fault::LOST_COMMITTED),
+            EndReason::Requeued { .. } => (fault::REQUEUE_COMMITTING, fault::REQUEUE_COMMITTED),
         }),
+        Change::Requeued { past: None, .. } => {
+            Some((fault::REQUEUE_COMMITTING, fault::REQUEUE_COMMITTED))
+        }
+        Change::Requeued { past: Some(_), .. } => {
+            Some((fault::RETURN_COMMITTING, fault::RETURN_COMMITTED))
+        }
         // A pending job that is cancelled gives nothing back.
         Change::Ended { released_cpus: 0, .. } => {
             Some((fault::CANCEL_COMMITTING, fault::CANCEL_COMMITTED))
@@ -321,6 +330,9 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             }
             Change::Ended { event, end, released_cpus, .. } => {
                 ended(conn, event, end, *released_cpus)?;
+            }
+            Change::Requeued { event, past, begin, held, retries } => {
+                requeued(conn, event, past.as_ref(), *begin, (*held, *retries))?;
             }
             Change::Reclaimed { job, time, .. } => reclaimed(conn, *job, *time)?,
             Change::Restored { attempt, cpus } => restored(conn, *attempt, cpus)?,

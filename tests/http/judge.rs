@@ -40,6 +40,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::numbers::CLAIMS,
     crate::paths::CLAIMS,
     crate::refusals::CLAIMS,
+    crate::requeue::CLAIMS,
     crate::seed::CLAIMS,
     crate::streams::CLAIMS,
     crate::submit::CLAIMS,

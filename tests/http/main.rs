@@ -25,6 +25,7 @@ mod load;
 mod numbers;
 mod paths;
 mod refusals;
+mod requeue;
 mod seed;
 mod streams;
 mod submit;

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::retry::RetryBody;
+
 /// A number of the unit the field names, or text with a unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
@@ -106,6 +108,13 @@ pub struct SubmitBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "afterok:17:18,afterany:19")]
     pub dependency: Option<String>,
+    /// When it is run again by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryBody>,
+    /// A signal before the time limit: `USR1@60` for its processes, `B:USR1@60` for the script.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "B:USR1@60")]
+    pub signal: Option<String>,
     /// The door it comes through: `API`, `CLI` or `WEB`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "API")]
@@ -175,6 +184,10 @@ pub struct NestedJob {
     pub deadline: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dependency: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "API")]
     pub data_source: Option<String>,

@@ -7,6 +7,7 @@
 //!
 //! *Not here*: bounds and paths (`kernel::job`), status codes (`api`).
 
+pub mod attempt;
 pub mod body;
 pub mod export;
 mod fields;
@@ -16,6 +17,7 @@ pub mod memory;
 pub mod problem;
 pub mod report;
 pub mod resources;
+pub mod retry;
 pub mod sbatch;
 pub mod seed;
 pub mod submission;

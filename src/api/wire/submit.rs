@@ -17,9 +17,11 @@ use super::sbatch::{self, Directives, Placed};
 use super::submission::Names;
 pub use super::submission::Submission;
 use super::values::{at_least_one, data_source, environment, kill_grace_s};
-use super::{memory, time_limit, when};
+use super::{memory, retry, time_limit, when};
 use crate::kernel::conditions::Dependencies;
+use crate::kernel::early::EarlySignal;
 use crate::kernel::job::{CpusAsked, DataSource, FieldError, JobRequest, LimitAsked};
+use crate::kernel::retry::RetryPolicy;
 use crate::kernel::time::Time;
 
 /// Most jobs of one batch.
@@ -189,6 +191,8 @@ struct Asked {
     begin: Option<Time>,
     deadline: Option<Time>,
     dependencies: Option<Dependencies>,
+    retry: Option<RetryPolicy>,
+    signal: Option<EarlySignal>,
     data_source: DataSource,
 }
 
@@ -221,6 +225,10 @@ impl Asked {
             dependencies: fields.text("dependency").and_then(|text| {
                 let read = text.parse::<Dependencies>();
                 read.map_err(|message| fields.refuse("dependency", message)).ok()
+            }),
+            retry: retry::read(&mut fields),
+            signal: fields.text("signal").and_then(|text| {
+                text.parse().map_err(|message: String| fields.refuse("signal", message)).ok()
             }),
             data_source: fields.parsed("data_source", data_source).unwrap_or(DataSource::Api),
         };
@@ -306,6 +314,8 @@ impl Asked {
             dependencies: names
                 .either("dependency", "dependency", self.dependencies, lines.dependency)
                 .unwrap_or_default(),
+            retry: names.either("retry", "retry", self.retry, lines.requeue),
+            signal: names.either("signal", "signal", self.signal, lines.signal),
             data_source: self.data_source,
             warnings,
             ..JobRequest::new(script)

@@ -42,8 +42,15 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
         {
             door.refuse("deadline", "is not after begin_time, so the job could never start");
         }
+        for (part, message) in request.retry.iter().flat_map(RetryPolicy::faults) {
+            door.refuse(&format!("retry.{part}"), message);
+        }
         if !door.errors.is_empty() {
             return Err(SpecRefused(door.errors));
+        }
+        let mut warnings = request.warnings;
+        if request.signal.is_some() && limit_s.is_none() && request.deadline.is_none() {
+            warnings.push("signal is never sent: the job has no time limit.".to_owned());
         }
         Ok(JobSpec {
             script: request.script,
@@ -67,8 +74,10 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
             begin: request.begin,
             deadline: request.deadline,
             dependencies: request.dependencies,
+            retry: request.retry.map(Arc::new),
+            signal: request.signal,
             data_source: request.data_source,
-            warnings: request.warnings,
+            warnings,
         })
     }
 }
