@@ -199,9 +199,10 @@ fn environment(
         ("DOWNBEAT_CPU_IDS", ids.join(",")),
     ];
     vars.extend(ours.map(|(name, value)| (name.to_owned(), value)));
-    // As in Slurm, only of a job that was run before.
-    if job.restarts > 0 {
-        vars.insert("SLURM_RESTART_COUNT".to_owned(), job.restarts.to_string());
-    }
+    // As in Slurm, only of a job that was run before; never that of a job that submitted this one.
+    match job.restarts {
+        0 => vars.remove("SLURM_RESTART_COUNT"),
+        count => vars.insert("SLURM_RESTART_COUNT".to_owned(), count.to_string()),
+    };
     vars
 }

@@ -94,8 +94,8 @@ pub(super) fn each(
             continue;
         }
         let job: Job = answer.parse()?;
-        let reason = job.state_reason.as_deref().unwrap_or_default();
-        say(&format!("job {id} {done} ({} {reason})", job.state))?;
+        let reason = job.state_reason.map(|word| format!(" {word}")).unwrap_or_default();
+        say(&format!("job {id} {done} ({}{reason})", job.state))?;
     }
     Ok(code)
 }

@@ -13,6 +13,7 @@ mod counts;
 mod mend;
 mod migrations;
 mod pages;
+mod requeued;
 
 use std::sync::Arc;
 

@@ -359,8 +359,8 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
 
 /// One row as a person changed it. Edits are rare, so it is read and written whole.
 fn edited(conn: &mut SqliteConnection, event: &Event, edit: &Edit) -> Result<(), StoreError> {
-    type Columns = (i64, Option<i64>, i64, Option<bool>, Option<i64>, Option<i64>);
-    let (priority, limit, submitted, held, begin, deadline): Columns = jobs::table
+    type Columns = (i64, Option<i64>, i64, Option<bool>, Option<i64>, Option<i64>, i32);
+    let (priority, limit, submitted, held, begin, deadline, restarts): Columns = jobs::table
         .find(event.job.0)
         .select((
             jobs::priority,
@@ -369,14 +369,17 @@ fn edited(conn: &mut SqliteConnection, event: &Event, edit: &Edit) -> Result<(),
             jobs::held,
             jobs::begin_time,
             jobs::deadline,
+            jobs::restarts,
         ))
         .first(conn)?;
+    // Of what went back into the queue the submission says nothing any more.
+    let earliest = if restarts > 0 { event.time.0 } else { submitted };
     let us = |time: Option<Time>| time.map(|time| time.0);
     let begin = edit.begin.map_or(begin, us);
     let set = (
         jobs::priority.eq(edit.priority.unwrap_or(priority)),
         jobs::time_limit_s.eq(edit.limit_s.map_or(limit, |s| s.map(i64::from))),
-        jobs::eligible_time.eq(begin.map_or(submitted, |begin| begin.max(submitted))),
+        jobs::eligible_time.eq(begin.map_or(earliest, |begin| begin.max(earliest))),
         jobs::held.eq(edit.held.map_or(held, |held| held.then_some(true))),
         jobs::begin_time.eq(begin),
         jobs::deadline.eq(edit.deadline.map_or(deadline, us)),

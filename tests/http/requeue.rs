@@ -9,7 +9,7 @@
 use serde_json::{Value, json};
 
 use crate::common::{Server, until};
-use crate::help::{Gate, fields, is_time, keys, problem};
+use crate::help::{Gate, Stream, fields, is_time, keys, problem};
 
 cases! {
     a_live_job_is_stopped_and_runs_again_under_its_number =>
@@ -56,8 +56,11 @@ fn a_live_job_is_stopped_and_runs_again_under_its_number() {
         "count none\n" => Ok(()),
         other => Err(other.to_owned()),
     });
+    let mut follower = Stream::open(&server, &format!("/api/v1/jobs/{id}/stdout?follow=true"), &[]);
+    assert_eq!(follower.line(), "count none\n");
     let job = requeue(&server, id, "").expect(202).json();
     assert_eq!(job["id"], id);
+    assert_eq!(follower.rest(), b"count 1\n", "the next attempt is followed too");
     let job = server.ended(id);
     assert_eq!((&job["state"], &job["attempt"]), (&json!("COMPLETED"), &json!(2)));
     assert_eq!(job["restart_count"], 1);

@@ -108,8 +108,8 @@ fn no_way_of_a_small_world_breaks_a_promise() {
     explore(&[&[1], &[2]], supervisor, 30_000);
     explore(&[&[1]], all, 200_000);
     // Jobs that run again: because somebody asked, and by themselves.
-    explore(&[&[1], &[2]], again, 1);
-    explore(&[&[1]], retry, 1);
+    explore(&[&[1], &[2]], again, 300_000);
+    explore(&[&[1]], retry, 13_000);
 }
 
 /// Two CPUs. `states_min` is a little less than there are, so that no world silently shrinks.

@@ -22,12 +22,12 @@ macro_rules! events {
 events! {
     JobAcknowledged: 10_000;
     CancelAcknowledged: 8_000;
-    RequeueAcknowledged: 1;
-    RequeueAfterCancel: 1;
-    RequeueToldToLookAgain: 1;
-    WaitsAgain: 1;
-    Revived: 1;
-    Retried: 1;
+    RequeueAcknowledged: 500;
+    RequeueAfterCancel: 250;
+    RequeueToldToLookAgain: 4;
+    WaitsAgain: 300;
+    Revived: 1_200;
+    Retried: 450;
     SubmissionRefused: 1_000;
     KeySentAgain: 1_000;
     KeyFoundStored: 1_000;
