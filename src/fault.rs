@@ -101,6 +101,14 @@ points! {
     LIMIT_COMMITTING = "limit.committing";
     /// server: the step to COMPLETING for the limit is durable
     LIMIT_COMMITTED = "limit.committed";
+    /// server: the wish to run a job again is written, COMMIT is not
+    REQUEUE_COMMITTING = "requeue.committing";
+    /// server: the wish to run a job again is durable, nobody was told
+    REQUEUE_COMMITTED = "requeue.committed";
+    /// server: release and the way back into the queue are written, COMMIT is not
+    RETURN_COMMITTING = "return.committing";
+    /// server: release and the way back into the queue are durable, nobody was told
+    RETURN_COMMITTED = "return.committed";
     /// server: the supervisor was killed, and the server has its lock now
     LOST_LOCKED = "lost.locked";
     /// server: the step to COMPLETING for the loss is written, COMMIT is not

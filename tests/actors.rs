@@ -501,6 +501,7 @@ fn canned(attempt: Attempt, script: &str) -> Order {
         cpus: vec![CpuId(0)],
         pin: false,
         memory_bytes: None,
+        signal: None,
     }
 }
 

@@ -19,7 +19,7 @@ use downbeat::kernel::memory::{OutOfMemory, SiteMemory};
 use downbeat::kernel::tasks::JobRef;
 use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{
-    EndReason, EndState, Exit, Fact, Handle, JobState, Outcome, Refused, Stop, transition,
+    Back, EndReason, EndState, Exit, Fact, Handle, JobState, Outcome, Refused, Stop, transition,
 };
 
 const HANDLE: Handle = Handle { pid: 7, start_time: Time(5) };
@@ -42,7 +42,7 @@ fn exit(code: u8, stop: Option<Stop>) -> Exit {
 
 type Make<T> = (&'static str, fn() -> T);
 
-const STATES: [Make<JobState>; 10] = [
+const STATES: [Make<JobState>; 13] = [
     ("Pending", || JobState::Pending),
     ("Starting", || JobState::Starting(allocation())),
     ("Running", || JobState::Running(allocation(), HANDLE)),
@@ -56,20 +56,19 @@ const STATES: [Make<JobState>; 10] = [
     }),
     ("Lost, unstarted", || JobState::Completing(allocation(), EndReason::Lost, None)),
     ("Lost, started", || JobState::Completing(allocation(), EndReason::Lost, Some(HANDLE))),
-    ("Finished", || {
-        let end = EndState {
-            word: StateWord::Completed,
-            exit_code: None,
-            error: None,
-            end_time: Time(1),
-            usage: Usage::default(),
-            handle: None,
-        };
-        JobState::Finished(end)
-    }),
+    ("Requeued, unstarted", || JobState::Completing(allocation(), REQUEUED, None)),
+    ("Requeued, started", || JobState::Completing(allocation(), REQUEUED, Some(HANDLE))),
+    ("Finished", || JobState::Finished(ended())),
+    ("Back", || JobState::Requeued(ended(), Back::Asked { hold: false })),
 ];
 
-const FACTS: [Make<Fact>; 12] = [
+const REQUEUED: EndReason = EndReason::Requeued { hold: false };
+
+fn ended() -> EndState {
+    EndState::without_script(StateWord::Completed, None, Time(1))
+}
+
+const FACTS: [Make<Fact>; 14] = [
     ("granted", || Fact::Granted(allocation())),
     ("started", || Fact::Started(HANDLE)),
     ("exited 0", || Fact::Exited(exit(0, None))),
@@ -84,11 +83,13 @@ const FACTS: [Make<Fact>; 12] = [
     ("lost", || Fact::Lost),
     ("launch failed", || Fact::LaunchFailed("why".into())),
     ("vanished", || Fact::Vanished("why".into())),
+    ("requeue", || Fact::RequeueAsked { hold: false }),
+    ("requeue, hold", || Fact::RequeueAsked { hold: true }),
 ];
 
 /// What a state answers to each fact, in the order of `FACTS`: a state word with `*` when it
 /// gives its CPUs back and `?` when the code is unknown, `stale` or `illegal`.
-const MATRIX: [[&str; 12]; 10] = [
+const MATRIX: [[&str; 14]; 13] = [
     [
         "RUNNING",
         "illegal",
@@ -102,6 +103,8 @@ const MATRIX: [[&str; 12]; 10] = [
         "illegal",
         "illegal",
         "illegal",
+        "illegal",
+        "illegal",
     ],
     [
         "illegal",
@@ -116,6 +119,8 @@ const MATRIX: [[&str; 12]; 10] = [
         "COMPLETING",
         "FAILED*?",
         "NODE_FAIL*?",
+        "COMPLETING",
+        "COMPLETING",
     ],
     [
         "illegal",
@@ -130,6 +135,8 @@ const MATRIX: [[&str; 12]; 10] = [
         "COMPLETING",
         "illegal",
         "NODE_FAIL*?",
+        "COMPLETING",
+        "COMPLETING",
     ],
     [
         "illegal",
@@ -144,6 +151,8 @@ const MATRIX: [[&str; 12]; 10] = [
         "stale",
         "CANCELLED*?",
         "CANCELLED*?",
+        "stale",
+        "stale",
     ],
     [
         "illegal",
@@ -158,34 +167,8 @@ const MATRIX: [[&str; 12]; 10] = [
         "stale",
         "illegal",
         "CANCELLED*?",
-    ],
-    [
-        "illegal",
-        "COMPLETING",
-        "COMPLETED*",
-        "FAILED*",
-        "TIMEOUT*",
-        "CANCELLED*",
-        "CANCELLED*?",
-        "COMPLETING",
         "stale",
         "stale",
-        "FAILED*?",
-        "NODE_FAIL*?",
-    ],
-    [
-        "illegal",
-        "stale",
-        "COMPLETED*",
-        "FAILED*",
-        "TIMEOUT*",
-        "CANCELLED*",
-        "CANCELLED*?",
-        "COMPLETING",
-        "stale",
-        "stale",
-        "illegal",
-        "NODE_FAIL*?",
     ],
     [
         "illegal",
@@ -200,6 +183,8 @@ const MATRIX: [[&str; 12]; 10] = [
         "stale",
         "FAILED*?",
         "NODE_FAIL*?",
+        "COMPLETING",
+        "COMPLETING",
     ],
     [
         "illegal",
@@ -214,10 +199,80 @@ const MATRIX: [[&str; 12]; 10] = [
         "stale",
         "illegal",
         "NODE_FAIL*?",
+        "COMPLETING",
+        "COMPLETING",
+    ],
+    [
+        "illegal",
+        "COMPLETING",
+        "COMPLETED*",
+        "FAILED*",
+        "TIMEOUT*",
+        "CANCELLED*",
+        "CANCELLED*?",
+        "COMPLETING",
+        "stale",
+        "stale",
+        "FAILED*?",
+        "NODE_FAIL*?",
+        "COMPLETING",
+        "COMPLETING",
+    ],
+    [
+        "illegal",
+        "stale",
+        "COMPLETED*",
+        "FAILED*",
+        "TIMEOUT*",
+        "CANCELLED*",
+        "CANCELLED*?",
+        "COMPLETING",
+        "stale",
+        "stale",
+        "illegal",
+        "NODE_FAIL*?",
+        "COMPLETING",
+        "COMPLETING",
+    ],
+    [
+        "illegal",
+        "COMPLETING",
+        "PENDING*",
+        "PENDING*",
+        "PENDING*",
+        "PENDING*",
+        "PENDING*?",
+        "COMPLETING",
+        "stale",
+        "stale",
+        "PENDING*?",
+        "PENDING*?",
+        "stale",
+        "COMPLETING",
+    ],
+    [
+        "illegal",
+        "stale",
+        "PENDING*",
+        "PENDING*",
+        "PENDING*",
+        "PENDING*",
+        "PENDING*?",
+        "COMPLETING",
+        "stale",
+        "stale",
+        "illegal",
+        "PENDING*?",
+        "stale",
+        "COMPLETING",
     ],
     [
         "illegal", "stale", "stale", "stale", "stale", "stale", "stale", "stale", "stale", "stale",
-        "stale", "stale",
+        "stale", "stale", "stale", "stale",
+    ],
+    [
+        "illegal", "stale", "stale", "stale", "stale", "stale", "stale", "stale", "stale", "stale",
+        "stale", "stale", "stale", "stale",
     ],
 ];
 
@@ -233,6 +288,11 @@ fn answer(state: JobState, fact: Fact) -> String {
             assert_eq!(given_back.is_some(), held, "the end gives back exactly what was held");
             let star = if held { "*" } else { "" };
             format!("{}{star}{}", end.word, if end.exit_code.is_none() { "?" } else { "" })
+        }
+        Outcome::Moved(JobState::Requeued(end, _), given_back) => {
+            assert_eq!(given_back.is_some(), held, "the way back gives back what was held");
+            let star = if held { "*" } else { "" };
+            format!("PENDING{star}{}", if end.exit_code.is_none() { "?" } else { "" })
         }
         Outcome::Moved(next, given_back) => {
             assert!(given_back.is_none(), "only an end gives back");

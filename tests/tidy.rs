@@ -44,6 +44,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "kernel::kernel::Cancelled",
             "kernel::conditions",
             "kernel::eligible",
+            "kernel::requeue",
+            "kernel::retry",
             "kernel::maintenance",
             "kernel::tenancy",
             "kernel::policy::Policy",

@@ -23,6 +23,7 @@ use crate::kernel::mend::Findings;
 use crate::kernel::outbox::Commit;
 use crate::kernel::policy::scene::Scene;
 use crate::kernel::policy::{Plan, Policy};
+use crate::kernel::requeue::{Over, Requeued};
 use crate::kernel::tenancy::PartitionNow;
 use crate::kernel::time::Time;
 use crate::kernel::transition::Fact;
@@ -98,6 +99,29 @@ pub struct UpdateJob {
     pub edit: Edit,
     /// Who asks.
     pub principal: Arc<str>,
+}
+
+/// api → ResourceManager: run this job again. Answered after the commit.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<RequeueAnswer, NotDurable>")]
+pub struct RequeueJob {
+    /// Which.
+    pub job: JobId,
+    /// The job as it was read, if it was over, and at which commit.
+    pub over: Option<(Over, CommitNo)>,
+    /// Whether it then waits until somebody releases it.
+    pub hold: bool,
+    /// Who asks.
+    pub principal: Arc<str>,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequeueAnswer {
+    /// This.
+    Done(Requeued),
+    /// What was read may no longer be true: read again at this commit or later.
+    LookAgain(CommitNo),
 }
 
 /// api → ResourceManager: end one task of an array. Answered after the commit, with one outcome.
@@ -247,7 +271,12 @@ pub struct Mend(pub Findings);
 /// them. Answered after the commit.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), NotDurable>")]
-pub struct ForgetJobs(pub Vec<(JobId, StateWord)>);
+pub struct ForgetJobs {
+    /// Which.
+    pub jobs: Vec<(JobId, StateWord)>,
+    /// The commit at which they were found to be so.
+    pub read_at: CommitNo,
+}
 
 /// ResourceManager → StoreWriter: make this durable. Answered after COMMIT.
 #[derive(Debug, Message)]

@@ -45,8 +45,8 @@ use crate::store::write::Writer;
 use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
 use messages::{
-    Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, Maintain, Resume, RunAudit,
-    SplitTask, SubmitJobs, UpdateJob,
+    Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, Maintain, RequeueJob, Resume,
+    RunAudit, SplitTask, SubmitJobs, UpdateJob,
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
@@ -68,6 +68,8 @@ pub struct System {
     pub cancel_task: Recipient<CancelTask>,
     /// Makes tasks of arrays jobs of their own.
     pub split: Recipient<SplitTask>,
+    /// Runs jobs again.
+    pub requeue: Recipient<RequeueJob>,
     /// Keeps jobs from running in a time.
     pub maintain: Recipient<Maintain>,
     /// Ends such a time.
@@ -179,6 +181,7 @@ pub fn start(parts: Parts) -> System {
         update: manager.clone().recipient(),
         cancel_task: manager.clone().recipient(),
         split: manager.clone().recipient(),
+        requeue: manager.clone().recipient(),
         maintain: manager.clone().recipient(),
         resume: manager.clone().recipient(),
         explain: manager.clone().recipient(),

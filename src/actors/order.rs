@@ -157,6 +157,7 @@ fn order(site: &OrderSite, key: Key, rows: LaunchRows) -> Order {
         cpus,
         pin: site.pin,
         memory_bytes: job.memory_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+        signal: job.signal.as_deref().and_then(|text| text.parse().ok()),
     }
 }
 
@@ -217,5 +218,10 @@ fn environment(
         ("DOWNBEAT_CPU_IDS", ids.join(",")),
     ];
     vars.extend(ours.map(|(name, value)| (name.to_owned(), value)));
+    // As in Slurm, only of a job that was run before; never that of a job that submitted this one.
+    match job.restarts {
+        0 => vars.remove("SLURM_RESTART_COUNT"),
+        count => vars.insert("SLURM_RESTART_COUNT".to_owned(), count.to_string()),
+    };
     vars
 }

@@ -10,6 +10,7 @@
 //! *Not here*: decisions (`kernel`), SQL (`store`), processes (`engine`).
 
 mod commits;
+mod requeue;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -71,8 +72,8 @@ pub struct ResourceManagerActor {
     outbox: Outbox<Ticket>,
     outlets: Outlets,
     executors: HashMap<Attempt, ExecutorAddr>,
-    /// Attempts whose cancel is durable and whose executor has not been made yet (it comes with
-    /// the first sweep). The kernel may know of cancels that are not durable.
+    /// Attempts whose cancel or requeue is durable and whose executor has not been made yet (it
+    /// comes with the first sweep). The kernel may know of wishes that are not durable.
     owed_stops: HashSet<Attempt>,
     /// A wake-up was sent whose plan has not come yet.
     plan_due: bool,
@@ -94,9 +95,9 @@ impl ResourceManagerActor {
     /// Takes up the kernel as loaded at boot, after the commit `last`.
     #[must_use]
     pub fn new(kernel: Kernel, epoch: Epoch, last: CommitNo, outlets: Outlets) -> Self {
-        let cancelled = kernel.live().values().filter(|live| live.state.is_being_cancelled());
+        let told = kernel.live().values().filter(|live| live.state.is_told_to_stop());
         ResourceManagerActor {
-            owed_stops: cancelled.map(Live::attempt).collect(),
+            owed_stops: told.map(Live::attempt).collect(),
             kernel,
             outbox: Outbox::new(epoch, last),
             outlets,
@@ -389,7 +390,10 @@ impl Handler<Mend> for ResourceManagerActor {
 impl Handler<ForgetJobs> for ResourceManagerActor {
     type Result = Noted;
 
-    fn handle(&mut self, ForgetJobs(jobs): ForgetJobs, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, message: ForgetJobs, ctx: &mut Self::Context) -> Self::Result {
+        let ForgetJobs { mut jobs, read_at } = message;
+        // Whoever was run again meanwhile may have ended otherwise: the next sweep looks.
+        jobs.retain(|(job, _)| self.outbox.check_over(*job, read_at) == KeyCheck::Fresh);
         let step = self.kernel.forget(&jobs);
         self.note(step, ctx)
     }
@@ -428,10 +432,11 @@ impl Handler<LookAtAll> for ResourceManagerActor {
 impl ResourceManagerActor {
     /// Granted in memory, its commit not back yet: its executor comes with the commit.
     fn launch_is_under_way(&self, attempt: Attempt) -> bool {
-        let now = self.outlets.snapshot.borrow();
-        let held = self.kernel.live().get(&attempt.job).and_then(|l| l.state.allocation());
-        let durable = |cpu| now.cpus.iter().any(|(c, job)| *c == cpu && *job == Some(attempt.job));
-        !held.is_some_and(|a| a.cpus().iter().all(|cpu| durable(*cpu)))
+        let is_its = |change: &Change| match change {
+            Change::Granted { event, .. } => (event.job, event.attempt) == (attempt.job, attempt.n),
+            _ => false,
+        };
+        self.outbox.steps().any(|(changes, _)| changes.iter().any(is_its))
     }
 }
 

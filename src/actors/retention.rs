@@ -51,14 +51,16 @@ pub async fn forget_old(
     let before = clock::now().plus_s(-i64::from(keep_s));
     let (mut behind, mut count) = (JobId(0), 0);
     for _ in 0..STEPS_MAX {
-        let page = ask(readers, move |conn| read::ages(conn, behind, STEP)).await?;
+        let found = ask(readers, move |conn| read::ages(conn, behind, STEP)).await?;
+        let (page, read_at) = (found.value, found.commit_no);
         let Some(last) = page.last().copied() else { break };
         let old = |age: &&Age| age.ended.is_some_and(|end| end < before);
         let old: Vec<_> = page.iter().filter(old).map(|age| (age.job, age.state)).collect();
         if !old.is_empty() {
             count += old.len();
             remove_folders(&retention.places, old.iter().map(|(job, _)| *job).collect()).await?;
-            let forgotten = forget.send(ForgetJobs(old)).await.map_err(|e| e.to_string())?;
+            let forgotten =
+                forget.send(ForgetJobs { jobs: old, read_at }).await.map_err(|e| e.to_string())?;
             forgotten.map_err(|e| e.to_string())?;
         }
         if page.len() < STEP as usize || last.submitted >= before {

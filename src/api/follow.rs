@@ -3,7 +3,8 @@
 //! *Owns*: [`LogStream`], opening below a root, and the form as server-sent events.
 //!
 //! *Promises*: only regular files, links not followed; bounded memory; a follower reads once
-//! more after the job's end, so nothing is missed.
+//! more after the job's end, so nothing is missed; the next attempt of a job that runs again is
+//! followed from its first byte.
 //!
 //! *Not here*: which file (`kernel::places`), parameters (`api::streams`).
 
@@ -104,6 +105,8 @@ pub struct LogStream {
     job: JobId,
     stream: StreamFile,
     file: Option<(Arc<File>, Followed)>,
+    /// Whose file that is.
+    attempt: i32,
     offset: u64,
     over: bool,
     _slot: StreamSlot,
@@ -119,7 +122,7 @@ impl LogStream {
         offset: u64,
         slot: StreamSlot,
     ) -> LogStream {
-        LogStream { app, job, stream, file: None, offset, over: false, _slot: slot }
+        LogStream { app, job, stream, file: None, attempt: 0, offset, over: false, _slot: slot }
     }
 
     /// The next bytes and the offset behind them; `None` at the end.
@@ -132,7 +135,12 @@ impl LogStream {
             let changed = self.app.system.await_job.send(Await { job: self.job }).await.ok()?;
             let row = self.app.job(self.job).await.ok()?.0;
             let ended = row.state_word().is_final();
+            if row.start_time.is_some() && self.file.is_some() && self.attempt != row.attempt {
+                // The next attempt writes its file anew.
+                (self.file, self.offset) = (None, 0);
+            }
             if row.start_time.is_some() && self.file.is_none() {
+                self.attempt = row.attempt;
                 match open(&self.stream) {
                     Ok(Some(file)) => self.watch(file),
                     Ok(None) => {}

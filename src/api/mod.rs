@@ -10,6 +10,7 @@
 mod allocations;
 pub mod app;
 mod arrays;
+mod attempts;
 mod dashboard;
 pub mod error;
 mod events;
@@ -89,6 +90,8 @@ routes! {
     POST "/api/v1/jobs/{id}/hold" => jobs::hold,
     POST "/api/v1/jobs/{id}/release" => jobs::release,
     POST "/api/v1/jobs/{id}/cancel" => jobs::cancel_by_post,
+    POST "/api/v1/jobs/{id}/requeue" => attempts::requeue,
+    GET "/api/v1/jobs/{id}/attempts" => attempts::attempts,
     GET "/api/v1/jobs/{id}/script" => streams::script,
     GET "/api/v1/jobs/{id}/stdout" => streams::stdout,
     GET "/api/v1/jobs/{id}/stderr" => streams::stderr,

@@ -11,8 +11,8 @@ use utoipa::OpenApi;
 use utoipa::openapi::{self, PathItem};
 
 use super::{
-    allocations, arrays, dashboard, events, health, info, jobs, maintenance, partitions, seed,
-    streams, submit,
+    allocations, arrays, attempts, dashboard, events, health, info, jobs, maintenance, partitions,
+    seed, streams, submit,
 };
 
 /// The old bases of the seed's routes, besides `/api/v1`.
@@ -31,6 +31,8 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         jobs::update,
         jobs::hold,
         jobs::release,
+        attempts::requeue,
+        attempts::attempts,
         jobs::events,
         jobs::wait,
         arrays::show,

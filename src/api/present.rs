@@ -12,6 +12,7 @@ use actix_web::web;
 
 use super::app::App;
 use super::error::ApiError;
+use super::wire::attempt::Retry;
 use super::wire::job::{Allocation, Event, Job, Usage};
 use super::wire::resources::AllocationRow as WireAllocation;
 use crate::actors::messages::{AS_IF, Explain};
@@ -19,8 +20,9 @@ use crate::clock::{now, rfc3339};
 use crate::kernel::eligible::Elsewhere;
 use crate::kernel::ids::{EventId, JobId};
 use crate::kernel::job::{DataSource, JobSpec, StateWord};
+use crate::kernel::retry::RetryPolicy;
 use crate::kernel::time::{SECOND_US, Time};
-use crate::observe::explain::{Reasons, Why};
+use crate::observe::explain::{self, Reasons, Why};
 use crate::store::read::JobAndAllocation;
 use crate::store::rows::{AllocationRow, EventRow, JobRow, from_json};
 
@@ -90,7 +92,12 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         }
         _ => Why::default(),
     };
+    let retry = retry(&row);
+    let back_off = backs_off(&row, allocation.as_ref(), retry.as_ref());
     let (state_reason, state_detail) = match state {
+        StateWord::Pending if why.word == "BeginTime" && back_off.is_some() => {
+            (Some(why.word.to_owned()), back_off)
+        }
         StateWord::Pending => (Some(why.word.to_owned()), Some(why.sentence)),
         _ => reason(&row, state),
     };
@@ -153,7 +160,25 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         array_job_id: row.array_job_id.map(JobId),
         array_task_id: row.array_task_id.and_then(|task| u32::try_from(task).ok()),
         array_tasks: row.array_tasks,
+        retry,
+        restart_count: row.restarts as u32,
+        signal: row.signal,
     }
+}
+
+/// When it is run again by itself.
+fn retry(row: &JobRow) -> Option<Retry> {
+    let policy: RetryPolicy = serde_json::from_str(row.retry.as_deref()?).ok()?;
+    Some(Retry::new(&policy, u32::try_from(row.retries).unwrap_or(0)))
+}
+
+/// What is said of a job that waits to be run again by itself.
+fn backs_off(row: &JobRow, last: Option<&AllocationRow>, retry: Option<&Retry>) -> Option<String> {
+    let (last, retry) = (last?, retry.filter(|retry| retry.used > 0)?);
+    let attempt = row.attempt as u32;
+    let of = (attempt + 1).saturating_add(retry.max.saturating_sub(retry.used));
+    let how = (last.state.as_deref()?, last.exit_code.as_deref());
+    Some(explain::retries((attempt, of), how, Time(row.begin_time?)))
 }
 
 fn reason(row: &JobRow, state: StateWord) -> (Option<String>, Option<String>) {
@@ -162,6 +187,9 @@ fn reason(row: &JobRow, state: StateWord) -> (Option<String>, Option<String>) {
             "Cancelled",
             "was told to stop; its CPUs stay held until its processes are gone".into(),
         ),
+        (StateWord::Completing, Some("requeued" | "requeued_hold")) => {
+            ("Requeued", "was told to stop, and waits again when its processes are gone".into())
+        }
         (StateWord::Completing, Some("time_limit")) => {
             ("TimeLimit", "is past its time limit and being stopped".into())
         }

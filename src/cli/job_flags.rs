@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use super::error::CliError;
 use crate::api::wire::body::{Amount, SubmitBody};
 use crate::api::wire::export::Export;
+use crate::api::wire::retry::parse_causes;
 use crate::api::wire::sbatch;
 use crate::api::wire::submit::Door;
-use crate::api::wire::v1::{ArraySpec, DataSource, Dependencies};
+use crate::api::wire::v1::{ArraySpec, DataSource, Dependencies, EarlySignal, RetryBody};
 use crate::api::wire::{memory, time_limit, when};
 
 /// What a job is to be.
@@ -83,6 +84,22 @@ pub struct JobFlags {
     /// An array of tasks: 0-99, 1,3,5-9:2; 0-99%4 runs four at a time
     #[arg(long, short, value_name = "TASKS")]
     pub array: Option<String>,
+    /// Run it again by itself, at most so often
+    #[arg(long, value_name = "N")]
+    pub retry: Option<i64>,
+    /// After which ends: failed, exit_code:75, exit_code:1-5, signal, signal:9, timeout, node_fail,
+    /// out_of_memory, with commas [default: failed,node_fail]
+    #[arg(long, value_name = "LIST", requires = "retry")]
+    pub retry_on: Option<String>,
+    /// Wait before the first retry; doubles with each [default: 10s]
+    #[arg(long, value_name = "DURATION", requires = "retry")]
+    pub retry_delay: Option<String>,
+    /// Longest wait before a retry [default: 1h]
+    #[arg(long, value_name = "DURATION", requires = "retry")]
+    pub retry_max_delay: Option<String>,
+    /// Signal before the time limit: USR1@60 for its processes, B:USR1@60 for the script
+    #[arg(long, value_name = "[B:]SIGNAL[@SECONDS]")]
+    pub signal: Option<String>,
     /// Submitting again with the same key gives the same job again
     #[arg(long, value_name = "KEY")]
     pub idempotency_key: Option<String>,
@@ -161,6 +178,10 @@ impl JobFlags {
         if let Some(array) = &self.array {
             array.parse::<ArraySpec>().map_err(|m| usage("--array", m))?;
         }
+        if let Some(signal) = &self.signal {
+            signal.parse::<EarlySignal>().map_err(|m| usage("--signal", m))?;
+        }
+        let retry = self.retry()?;
         let memory = match &self.memory {
             Some(text) => Some(memory::parse_mib(text).map_err(|m| usage("--memory", m))?),
             None => None,
@@ -194,10 +215,30 @@ impl JobFlags {
             deadline: self.deadline.clone(),
             dependency: self.dependency.clone(),
             array: self.array.clone(),
+            retry,
+            signal: self.signal.clone(),
             data_source: Some(DataSource::Cli.word().to_owned()),
             script,
             ..SubmitBody::default()
         })
+    }
+}
+
+impl JobFlags {
+    fn retry(&self) -> Result<Option<RetryBody>, CliError> {
+        let usage = |flag: &str, message: String| CliError::Usage(format!("{flag}: {message}"));
+        let Some(max) = self.retry else { return Ok(None) };
+        let on = self.retry_on.as_deref().map(parse_causes).transpose();
+        let wait = |flag: &str, text: &Option<String>| {
+            let seconds = text.as_deref().map(time_limit::parse_duration_s).transpose();
+            seconds.map(|s| s.map(Amount::Number)).map_err(|m| usage(flag, m))
+        };
+        Ok(Some(RetryBody {
+            max,
+            on: on.map_err(|m| usage("--retry-on", m))?,
+            delay: wait("--retry-delay", &self.retry_delay)?,
+            max_delay: wait("--retry-max-delay", &self.retry_max_delay)?,
+        }))
     }
 }
 
@@ -270,12 +311,19 @@ mod tests {
             labels: vec![("k".into(), "v".into())],
             kill_grace: Some("5s".into()),
             exclusive: true,
+            retry: Some(3),
+            retry_on: Some("exit_code:75,node_fail".into()),
+            retry_delay: Some("5s".into()),
+            signal: Some("SIGUSR1@5".into()),
             ..JobFlags::default()
         };
         let json = serde_json::to_vec(&body(flags, "true")).unwrap();
         let request = parse_submit(&json, Door::V1).unwrap().request;
         assert_eq!(request.memory_bytes, Some(100 << 20));
         assert_eq!((request.priority, request.kill_grace_s), (-1, Some(5)));
+        let retry = request.retry.unwrap();
+        assert_eq!((retry.max, retry.on.len(), retry.delay_s), (3, 2, 5));
+        assert_eq!(request.signal.unwrap().to_string(), "USR1@5");
     }
 
     #[test]
@@ -285,6 +333,9 @@ mod tests {
             JobFlags { memory: Some("much".into()), ..JobFlags::default() },
             JobFlags { export: Some("=".into()), ..JobFlags::default() },
             JobFlags { kill_grace: Some("soon".into()), ..JobFlags::default() },
+            JobFlags { signal: Some("USR3".into()), ..JobFlags::default() },
+            JobFlags { retry: Some(1), retry_on: Some("0".into()), ..JobFlags::default() },
+            JobFlags { retry: Some(1), retry_delay: Some("x".into()), ..JobFlags::default() },
         ] {
             let error = flags.body("true".into(), None, &caller()).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{error}");

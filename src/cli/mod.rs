@@ -24,6 +24,7 @@ mod migrate;
 mod partitions;
 mod progress;
 mod queue;
+mod requeue;
 mod run;
 mod serve;
 mod show;
@@ -92,6 +93,8 @@ pub enum Ask {
     Hold(each::JobsArgs),
     /// Let held jobs start again
     Release(each::JobsArgs),
+    /// Run jobs again under their own ids; running ones are stopped first
+    Requeue(requeue::RequeueArgs),
     /// Change pending jobs: priority, time limit, begin time, deadline
     Update(update::UpdateArgs),
     /// Wait for jobs to end, and end with their code
@@ -124,6 +127,7 @@ pub fn run(ask: &Ask) -> ExitCode {
         Ask::Cancel(args) => cancel::run(args),
         Ask::Hold(args) => update::hold(args),
         Ask::Release(args) => update::release(args),
+        Ask::Requeue(args) => requeue::run(args),
         Ask::Update(args) => update::update(args),
         Ask::Wait(args) => wait::run(args),
         Ask::Drain(args) => drain::drain(args),
@@ -184,6 +188,9 @@ mod tests {
             "downbeat logs --tail 5 1",
             "downbeat cancel 1 2",
             "downbeat hold 1 2",
+            "downbeat requeue --hold 1 2",
+            "downbeat submit --retry 3 --retry-on exit_code:75,node_fail --retry-delay 5s x.sh",
+            "downbeat submit --retry 3 --retry-max-delay 1m --signal B:USR1@60 x.sh",
             "downbeat drain --from now+1h --until now+2h --reason disks",
             "downbeat resume 1",
             "downbeat release 1 2",

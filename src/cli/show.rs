@@ -8,10 +8,10 @@
 
 use super::client::{Client, Connect};
 use super::wait::tally;
-use super::{CliError, say, table};
+use super::{CliError, requeue, say, table};
 use crate::api::wire::memory;
 use crate::api::wire::time_limit::{format_dhms, format_limit};
-use crate::api::wire::v1::{ArrayState, Job, JobRef};
+use crate::api::wire::v1::{ArrayState, Attempt, Job, JobRef};
 
 /// Which job.
 #[derive(clap::Args, Clone, Debug)]
@@ -35,11 +35,15 @@ pub(super) fn run(args: &ShowArgs) -> Result<u8, CliError> {
     }
     let whole = args.id.task.is_none() && job.is_array();
     let array = whole.then(|| client.array(job.id)).transpose()?;
-    say(&shown(&job, array.as_ref()))?;
+    let attempts: Vec<Attempt> = match requeue::is_worth_a_list(&job) {
+        true => client.get(&format!("/api/v1/jobs/{}/attempts", job.id))?.parse()?,
+        false => Vec::new(),
+    };
+    say(&shown(&job, array.as_ref(), &attempts))?;
     Ok(0)
 }
 
-fn shown(job: &Job, array: Option<&ArrayState>) -> String {
+fn shown(job: &Job, array: Option<&ArrayState>, attempts: &[Attempt]) -> String {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let allocation = job.allocation.as_ref();
     let cpu_ids =
@@ -93,9 +97,15 @@ fn shown(job: &Job, array: Option<&ArrayState>) -> String {
         ("labels", some(&labels.join(", "))),
         ("comment", job.comment.clone()),
         ("came by", Some(job.data_source.word().to_owned())),
-        ("attempt", Some(job.attempt.to_string())),
+        ("restarts", Some(job.restart_count.to_string()).filter(|_| job.restart_count > 0)),
+        ("retries", job.retry.as_ref().map(requeue::retries)),
+        ("signal", job.signal.clone()),
         ("usage", usage),
     ];
+    match attempts {
+        [] => lines.push(("attempt", Some(job.attempt.to_string()))),
+        attempts => lines.extend(requeue::lines(job, attempts)),
+    }
     lines.extend(job.warnings.iter().map(|w| ("warning", Some(w.clone()))));
     table::block(&lines)
 }
@@ -111,7 +121,7 @@ mod tests {
         let mut job: Job = serde_json::from_str(&job("PENDING", None)).unwrap();
         job.state_reason = Some("Resources".into());
         job.state_detail = Some("4 CPUs are asked for, 1 is free.".into());
-        let text = shown(&job, None);
+        let text = shown(&job, None, &[]);
         assert!(
             text.contains("reason:     Resources: 4 CPUs are asked for, 1 is free.\n"),
             "{text}"

@@ -68,6 +68,8 @@ pub(super) fn update(args: &UpdateArgs) -> Result<u8, CliError> {
     )
 }
 
-fn state(job: &Job) -> String {
-    format!("({} {})", job.state, job.state_reason.as_deref().unwrap_or_default())
+/// Its state and what it waits for.
+pub(super) fn state(job: &Job) -> String {
+    let reason = job.state_reason.as_ref().map(|word| format!(" {word}")).unwrap_or_default();
+    format!("({}{reason})", job.state)
 }

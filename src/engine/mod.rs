@@ -20,6 +20,7 @@ use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
 
+use crate::kernel::early::EarlySignal;
 use crate::kernel::ids::{Attempt, CpuId, JobId};
 use crate::kernel::job::{ExitCode, Usage};
 use crate::kernel::memory::OutOfMemory;
@@ -90,6 +91,9 @@ pub struct Order {
     /// Memory that it may use, bytes; `None` is no limit.
     #[serde(default)]
     pub memory_bytes: Option<u64>,
+    /// What it is sent before its limit.
+    #[serde(default)]
+    pub signal: Option<EarlySignal>,
 }
 
 /// What a supervisor knows at the end of its attempt.

@@ -301,6 +301,17 @@ impl Arrays {
         Some(*id)
     }
 
+    /// A task goes back into the queue, from its CPUs or after it had ended.
+    pub(super) fn came_back(&mut self, job: JobId, part: Option<(JobId, u32)>) -> Option<JobId> {
+        let (id, task) = self.tasks.get(&job).copied().or(part)?;
+        let array = self.open.get_mut(&id)?;
+        let before = array.members.insert(task, Member { job, live: false, started: true });
+        array.live -= u32::from(before.is_some_and(|member| member.live));
+        array.completed.remove(task);
+        self.tasks.insert(job, (id, task));
+        Some(id)
+    }
+
     fn note(&mut self, job: JobId, (id, task): (JobId, u32), standing: Standing) {
         let Some(array) = self.open.get_mut(&id) else { return };
         match standing {
@@ -405,6 +416,9 @@ impl Kernel {
             self.queue.remove(id);
         } else {
             self.next_job += 1;
+            if let Some(again) = self.again.get(&id).cloned() {
+                self.again.insert(job, again);
+            }
         }
         self.arrays.take(id, task, Member { job, live, started: false });
         let Some(array) = self.arrays.open.get_mut(&id) else { return };

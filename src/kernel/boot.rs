@@ -20,6 +20,7 @@ use super::kin::Family;
 use super::ledger::{Ledger, LedgerRefused};
 use super::maintenance::Maintenance;
 use super::queue::Queue;
+use super::retry::Again;
 use super::tenancy::Rules;
 use super::time::Time;
 use super::transition::{EndReason, Handle, JobState};
@@ -52,6 +53,8 @@ pub struct Memory {
     pub arrays: Vec<(JobId, OpenArray)>,
     /// Which arrays they follow task by task, and how far those are.
     pub followed: Vec<(JobId, Vec<(JobId, Partner)>)>,
+    /// What jobs go back into the queue with, of those that have any of it.
+    pub again: Vec<(JobId, Again)>,
     /// Times in which no job may run.
     pub maintenance: Vec<Maintenance>,
     /// Attempts that hold CPUs.
@@ -98,6 +101,7 @@ impl Kernel {
             next_event: memory.next_event.max(1),
             ended: memory.ended,
             eligibility: Eligibility::default(),
+            again: memory.again.into_iter().collect(),
             arrays: Arrays::default(),
             maintenance: memory.maintenance,
             rules: memory.rules,

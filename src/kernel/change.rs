@@ -14,6 +14,7 @@ use super::ids::{Attempt, CpuId, EventId, JobId};
 use super::job::{JobSpec, StateWord};
 use super::maintenance::Maintenance;
 use super::partitions::Berth;
+use super::requeue::PastAttempt;
 use super::tasks::ArraySpec;
 use super::time::Time;
 use super::transition::{EndReason, EndState, Handle};
@@ -126,6 +127,19 @@ pub enum Change {
         /// the histogram, not stored.
         waited_us: Option<i64>,
     },
+    /// A job waits again; the CPUs that its attempt held are given back in the same change.
+    Requeued {
+        /// RUNNING, COMPLETING or a final state → PENDING.
+        event: Event,
+        /// How the attempt ended; `None` when the job was over already.
+        past: Option<PastAttempt>,
+        /// Not before.
+        begin: Option<Time>,
+        /// Whether somebody has to release it.
+        held: bool,
+        /// Retries by its policy so far.
+        retries: u32,
+    },
     /// A job that is over, or never was, held CPUs in the database: they are given back there.
     Reclaimed {
         /// The job.
@@ -171,6 +185,7 @@ impl Change {
             | Change::Edited { event, .. }
             | Change::Started { event, .. }
             | Change::Completing { event, .. }
+            | Change::Requeued { event, .. }
             | Change::Ended { event, .. } => Some(event),
         }
     }

@@ -103,7 +103,11 @@ pub fn the_living_hold_what_they_asked_for(kernel: &Kernel) -> Result<(), Broken
 /// Names the job.
 pub fn a_job_is_in_one_place(kernel: &Kernel) -> Result<(), Broken> {
     for (id, live) in &kernel.live {
-        if matches!(live.state, JobState::Pending | JobState::Finished(_)) {
+        let states = matches!(
+            live.state,
+            JobState::Pending | JobState::Finished(_) | JobState::Requeued(..)
+        );
+        if states {
             return broken(format!("job {id} is {} and kept as live", live.state.word()));
         }
         if kernel.queue.get(*id).is_some() {

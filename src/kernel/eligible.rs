@@ -96,21 +96,22 @@ impl Eligibility {
         self.conditions.insert(job, conditions);
     }
 
-    /// Nothing keeps it any more, or it is gone. Whoever it waited for finds nobody.
-    pub(super) fn forget(&mut self, job: JobId) {
-        if let Some(conditions) = self.conditions.remove(&job) {
-            for time in conditions.begin.into_iter().chain(conditions.deadline) {
-                self.alarms.remove(&(time, job));
-            }
-            for other in conditions.others() {
-                if let Some(waiters) = self.waiters.get_mut(&other) {
-                    waiters.retain(|waiter| *waiter != job);
-                    if waiters.is_empty() {
-                        self.waiters.remove(&other);
-                    }
+    /// Nothing keeps it any more, or it is gone. Whoever it waited for finds nobody. Answers what
+    /// it waited for.
+    pub(super) fn forget(&mut self, job: JobId) -> Option<Conditions> {
+        let conditions = self.conditions.remove(&job)?;
+        for time in conditions.begin.into_iter().chain(conditions.deadline) {
+            self.alarms.remove(&(time, job));
+        }
+        for other in conditions.others() {
+            if let Some(waiters) = self.waiters.get_mut(&other) {
+                waiters.retain(|waiter| *waiter != job);
+                if waiters.is_empty() {
+                    self.waiters.remove(&other);
                 }
             }
         }
+        Some(conditions)
     }
 
     /// Who waits for this job, or for a task of it.
@@ -152,6 +153,11 @@ impl Eligibility {
         }
         conditions.dependencies = conditions.dependencies.of_task(task);
         conditions
+    }
+
+    /// Not after which time it may start.
+    pub(super) fn deadline(&self, job: JobId) -> Option<Time> {
+        self.conditions.get(&job)?.deadline
     }
 
     /// Why it may not start at that time.
@@ -267,6 +273,7 @@ impl Kernel {
         for job in jobs {
             self.eligibility.forget(*job);
             self.eligibility.kin.leave(*job);
+            self.again.remove(job);
             self.arrays.withdraw(*job);
         }
     }

@@ -19,10 +19,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::conditions::Dependencies;
+use super::early::EarlySignal;
 use super::ids::JobId;
 pub use super::kin::Family;
 pub use super::memory::SiteMemory;
 use super::partitions::Partitions;
+use super::retry::RetryPolicy;
 use super::tasks::{ArraySpec, JobRef};
 use super::time::Time;
 pub use door::limit_allowed;
@@ -140,6 +142,10 @@ pub struct JobRequest {
     pub dependencies: Dependencies,
     /// Its tasks, if it is an array.
     pub array: Option<ArraySpec>,
+    /// When it is run again by itself; never when absent.
+    pub retry: Option<RetryPolicy>,
+    /// What is sent to it before its time limit.
+    pub signal: Option<EarlySignal>,
     /// Which door it came through.
     pub data_source: DataSource,
     /// What was not honoured, one sentence each.
@@ -173,6 +179,8 @@ impl JobRequest {
             deadline: None,
             dependencies: Dependencies::default(),
             array: None,
+            retry: None,
+            signal: None,
             data_source: DataSource::Api,
             warnings: Vec::new(),
         }
@@ -225,6 +233,8 @@ pub struct JobSpec {
     pub deadline: Option<Time>,
     pub dependencies: Dependencies,
     pub array: Option<ArraySpec>,
+    pub retry: Option<Arc<RetryPolicy>>,
+    pub signal: Option<EarlySignal>,
     pub data_source: DataSource,
     pub warnings: Vec<String>,
 }

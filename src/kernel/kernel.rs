@@ -22,11 +22,10 @@ use super::ledger::Ledger;
 use super::maintenance::Maintenance;
 use super::policy::Plan;
 use super::queue::Queue;
+use super::retry::Again;
 use super::tenancy::Rules;
 use super::time::Time;
-use super::transition::{
-    EndReason, EndState, Fact, Handle, JobState, Outcome, Refused, transition,
-};
+use super::transition::{EndState, Fact, Handle, JobState, Outcome, Refused, transition};
 
 /// What is fixed for one reign of a server.
 #[derive(Clone, Debug)]
@@ -79,6 +78,8 @@ pub struct Kernel {
     pub(super) ended: BTreeMap<StateWord, u64>,
     pub(super) eligibility: Eligibility,
     pub(super) arrays: Arrays,
+    /// What jobs go back into the queue with, of those that have any of it.
+    pub(super) again: BTreeMap<JobId, Again>,
     pub(super) maintenance: Vec<Maintenance>,
     pub(super) rules: Rules,
     pub(super) allocations: u64,
@@ -124,6 +125,9 @@ impl Kernel {
                 let followed = self.partners(&spec.dependencies, elsewhere);
                 self.enter_array(id, array, &followed);
             }
+            if let Some(policy) = &spec.retry {
+                self.again.insert(id, Again::retrying(policy));
+            }
             step.changes.push(Change::Submitted { event, spec });
         }
         let ids = admitted.iter().map(|q| q.id).collect();
@@ -158,11 +162,15 @@ impl Kernel {
                 stale += 1;
                 continue;
             };
+            let deadline = self.eligibility.deadline(*id);
             match task {
                 Some(task) => self.split(job, task, true, &Arc::from(""), now, &mut step),
                 None => drop(self.queue.remove(*id)),
             }
             self.eligibility.forget(own);
+            if deadline.is_some() {
+                self.again.entry(own).or_default().deadline = deadline;
+            }
             self.grant(Queued { id: own, attempts: attempt.n, ..job }, allocation, now, &mut step);
             if let Some(array) = self.arrays.granted(own) {
                 self.look_again(array, now);
@@ -273,12 +281,13 @@ impl Kernel {
         let words = (Some(StateWord::Pending), end.word);
         let event = self.event((job.id, job.attempts), words, cause, now);
         *self.ended.entry(end.word).or_default() += 1;
+        self.again.remove(&job.id);
         step.changes.push(Change::Ended { event, end, released_cpus: 0, waited_us: None });
         let over = self.told(job.id, Standing::Ended { completed: false }, now);
         step.effects.extend(over.map(Effect::Over));
     }
 
-    fn take_fact(
+    pub(super) fn take_fact(
         &mut self,
         attempt: Attempt,
         fact: Fact,
@@ -301,6 +310,7 @@ impl Kernel {
             matches!(state, JobState::Running(..) | JobState::Completing(_, _, Some(_)));
         match transition(state, fact, now) {
             Outcome::Moved(state, given_back) => {
+                let state = self.or_again(job.id, state, now);
                 let event = self.event(
                     (job.id, job.attempts),
                     (Some(from), state.word()),
@@ -338,10 +348,15 @@ impl Kernel {
         heard_of_start: bool,
         event: Event,
     ) -> Step {
+        if matches!(live.state, JobState::Requeued(..)) {
+            return self.come_back(live, given_back, event);
+        }
         let attempt = live.attempt();
         let mut step = Step::default();
         match &live.state {
-            JobState::Pending | JobState::Starting(_) => unreachable!("no fact leads back there"),
+            JobState::Pending | JobState::Starting(_) | JobState::Requeued(..) => {
+                unreachable!("no fact leads there, or it was dealt with")
+            }
             JobState::Running(_, handle) => {
                 step.changes.push(started(event, &live, *handle));
             }
@@ -350,7 +365,7 @@ impl Kernel {
             }
             JobState::Completing(_, reason, _) => {
                 step.changes.push(Change::Completing { event, reason: *reason });
-                if *reason == EndReason::Cancelled {
+                if reason.is_told() {
                     step.effects.push(Effect::Stop(attempt));
                 }
             }
@@ -363,6 +378,7 @@ impl Kernel {
                 step.changes.push(Change::Ended { event, end, released_cpus, waited_us });
                 step.effects.push(Effect::Retire(attempt));
                 *self.ended.entry(word).or_default() += 1;
+                self.again.remove(&attempt.job);
             }
         }
         match given_back {

@@ -1,7 +1,7 @@
 //! *Purpose*: what waits for durability.
 //!
 //! *Owns*: steps not yet committed, the one commit in flight, commit numbers, and the window of
-//! idempotency keys that readers cannot have seen yet.
+//! idempotency keys, and of changes of jobs that are over, that readers cannot have seen yet.
 //!
 //! *Promises*: one commit is in flight at a time; steps are committed in the order of the
 //! kernel's decisions; a ticket is answered and an effect is caused only after its commit, and
@@ -83,10 +83,10 @@ pub struct Dropped<T> {
     pub retry: Option<Commit>,
 }
 
-/// May this key be used for new jobs?
+/// Is what a reader saw still true: that a key is unused, that a job is over?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyCheck {
-    /// Nobody used it.
+    /// It is.
     Fresh,
     /// Read the table again, at this commit or later.
     LookAgain(CommitNo),
@@ -101,6 +101,8 @@ pub struct Outbox<T> {
     waiting: Vec<Waiting<T>>,
     in_flight: Option<InFlight<T>>,
     keys: VecDeque<(CommitNo, Arc<str>)>,
+    /// Jobs that were over and changed nevertheless: forgotten, or back in the queue.
+    over: VecDeque<(CommitNo, JobId)>,
 }
 
 impl<T> Outbox<T> {
@@ -113,6 +115,7 @@ impl<T> Outbox<T> {
             waiting: Vec::new(),
             in_flight: None,
             keys: VecDeque::new(),
+            over: VecDeque::new(),
         }
     }
 
@@ -120,6 +123,7 @@ impl<T> Outbox<T> {
     pub fn push(&mut self, step: Step, droppable: bool, ticket: T) {
         let no = self.next_free_no();
         self.keys.extend(keys_of(&step.changes).map(|key| (no, key)));
+        self.over.extend(over_of(&step.changes).map(|job| (no, job)));
         let Step { changes, effects } = step;
         self.waiting.push(Waiting { changes: Arc::new(changes), effects, droppable, ticket });
     }
@@ -207,6 +211,9 @@ impl<T> Outbox<T> {
         while self.keys.front().is_some_and(|(k, _)| k.0 + KEY_WINDOW_COMMITS < self.next_no.0) {
             self.keys.pop_front();
         }
+        while self.over.front().is_some_and(|(k, _)| k.0 + KEY_WINDOW_COMMITS < self.next_no.0) {
+            self.over.pop_front();
+        }
         let mut settled = Settled {
             snapshot: flight.snapshot,
             effects: Vec::new(),
@@ -255,6 +262,18 @@ impl<T> Outbox<T> {
         Dropped { tickets, withdrawn, retry }
     }
 
+    /// Whether a job that a reader found to be over at commit `read_at` is as it was found.
+    #[must_use]
+    pub fn check_over(&self, job: JobId, read_at: CommitNo) -> KeyCheck {
+        if read_at.0 + KEY_WINDOW_COMMITS < self.next_no.0 {
+            return KeyCheck::LookAgain(CommitNo(self.next_no.0 - 1));
+        }
+        match self.over.iter().rev().find(|(no, j)| *j == job && *no > read_at) {
+            Some((no, _)) => KeyCheck::LookAgain(*no),
+            None => KeyCheck::Fresh,
+        }
+    }
+
     /// Whether a key that a reader did not find at commit `read_at` is free to use.
     #[must_use]
     pub fn check_key(&self, key: &str, read_at: CommitNo) -> KeyCheck {
@@ -266,6 +285,18 @@ impl<T> Outbox<T> {
             None => KeyCheck::Fresh,
         }
     }
+}
+
+/// Jobs that are over otherwise never change.
+fn over_of(changes: &[Change]) -> impl Iterator<Item = JobId> + '_ {
+    changes
+        .iter()
+        .flat_map(|change| match change {
+            Change::Requeued { event, past: None, .. } => std::slice::from_ref(&event.job),
+            Change::Forgotten { jobs } => jobs,
+            _ => &[],
+        })
+        .copied()
 }
 
 fn submissions(changes: &[Change]) -> u64 {

@@ -6,7 +6,9 @@
 //! same step; once a cancel of a live attempt is in, the end is CANCELLED whatever the
 //! script's last act; TIMEOUT only when the supervisor's record says so and no cancel came
 //! first; OUT_OF_MEMORY when a process of the job was killed for want of memory before any stop,
-//! whatever the script's own code; no end is invented: the code is null where no script ended.
+//! whatever the script's own code; an attempt that somebody asked to run again leads back into the
+//! queue however it ends, unless a cancel comes; no end is invented: the code is null where no
+//! script ended.
 //!
 //! *Not here*: which attempt a fact belongs to (`kernel::kernel`), who sends facts
 //! (`actors::executor`).
@@ -46,6 +48,11 @@ pub enum EndReason {
     TimeLimit,
     /// Its supervisor is gone; what remains of it is being killed.
     Lost,
+    /// Somebody wants the job to run again.
+    Requeued {
+        /// Whether it shall be held then.
+        hold: bool,
+    },
 }
 
 impl EndReason {
@@ -56,14 +63,24 @@ impl EndReason {
             EndReason::Cancelled => "cancelled",
             EndReason::TimeLimit => "time_limit",
             EndReason::Lost => "lost",
+            EndReason::Requeued { hold: false } => "requeued",
+            EndReason::Requeued { hold: true } => "requeued_hold",
         }
+    }
+
+    /// Whether it is us who have to tell the script.
+    #[must_use]
+    pub fn is_told(self) -> bool {
+        matches!(self, EndReason::Cancelled | EndReason::Requeued { .. })
     }
 
     /// Reads [`EndReason::word`].
     #[must_use]
     pub fn from_word(word: &str) -> Option<EndReason> {
+        let requeued = [false, true].map(|hold| EndReason::Requeued { hold });
         [EndReason::Cancelled, EndReason::TimeLimit, EndReason::Lost]
             .into_iter()
+            .chain(requeued)
             .find(|r| r.word() == word)
     }
 }
@@ -81,6 +98,23 @@ pub enum JobState {
     Completing(Allocation, EndReason, Option<Handle>),
     /// Over.
     Finished(EndState),
+    /// The attempt is over, the job is not: it goes back into the queue.
+    Requeued(EndState, Back),
+}
+
+/// Why a job goes back into the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Back {
+    /// Somebody asked for it.
+    Asked {
+        /// Whether it shall be held.
+        hold: bool,
+    },
+    /// It is retried.
+    Retry {
+        /// Not before.
+        begin: Time,
+    },
 }
 
 impl JobState {
@@ -88,7 +122,7 @@ impl JobState {
     #[must_use]
     pub fn word(&self) -> StateWord {
         match self {
-            JobState::Pending => StateWord::Pending,
+            JobState::Pending | JobState::Requeued(..) => StateWord::Pending,
             JobState::Starting(_) | JobState::Running(..) => StateWord::Running,
             JobState::Completing(..) => StateWord::Completing,
             JobState::Finished(end) => end.word,
@@ -101,13 +135,22 @@ impl JobState {
         matches!(self, JobState::Completing(_, EndReason::Cancelled, _))
     }
 
+    /// Whether its script was told to stop, for whatever reason.
+    #[must_use]
+    pub fn is_told_to_stop(&self) -> bool {
+        matches!(self, JobState::Completing(_, why, _) if why.is_told())
+    }
+
     /// Its script's process, once that was spawned.
     #[must_use]
     pub fn handle(&self) -> Option<Handle> {
         match self {
             JobState::Running(_, handle) => Some(*handle),
             JobState::Completing(_, _, handle) => *handle,
-            JobState::Pending | JobState::Starting(_) | JobState::Finished(_) => None,
+            JobState::Pending
+            | JobState::Starting(_)
+            | JobState::Finished(_)
+            | JobState::Requeued(..) => None,
         }
     }
 
@@ -118,7 +161,7 @@ impl JobState {
             JobState::Starting(a) | JobState::Running(a, _) | JobState::Completing(a, ..) => {
                 Some(a)
             }
-            JobState::Pending | JobState::Finished(_) => None,
+            JobState::Pending | JobState::Finished(_) | JobState::Requeued(..) => None,
         }
     }
 }
@@ -176,6 +219,11 @@ pub enum Fact {
     Exited(Exit),
     /// Somebody wants it to end.
     CancelAsked,
+    /// Somebody wants its job to run again.
+    RequeueAsked {
+        /// Whether it shall be held then.
+        hold: bool,
+    },
     /// Its supervisor has begun to enforce the time limit.
     LimitReached,
     /// Its supervisor is gone without a record.
@@ -195,6 +243,7 @@ impl Fact {
             Fact::Started(_) => "started",
             Fact::Exited(_) => "exited",
             Fact::CancelAsked => "cancel_asked",
+            Fact::RequeueAsked { .. } => "requeue_asked",
             Fact::LimitReached => "limit_reached",
             Fact::Lost => "lost",
             Fact::LaunchFailed(_) => "launch_failed",
@@ -226,6 +275,7 @@ pub enum Outcome {
 /// The whole machine: state × fact → next state.
 #[must_use]
 pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
+    use EndReason::{Lost, TimeLimit};
     use JobState::{Completing, Finished, Pending, Running, Starting};
     use Outcome::{Moved, Unmoved};
     use Refused::{Illegal, Stale};
@@ -245,9 +295,23 @@ pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
         (Running(a, h), Fact::CancelAsked) => {
             Moved(Completing(a, EndReason::Cancelled, Some(h)), None)
         }
-        (Completing(a, EndReason::TimeLimit | EndReason::Lost, h), Fact::CancelAsked) => {
+        (Completing(a, TimeLimit | Lost | EndReason::Requeued { .. }, h), Fact::CancelAsked) => {
             Moved(Completing(a, EndReason::Cancelled, h), None)
         }
+
+        (Starting(a), Fact::RequeueAsked { hold }) => {
+            Moved(Completing(a, EndReason::Requeued { hold }, None), None)
+        }
+        (Running(a, h), Fact::RequeueAsked { hold }) => {
+            Moved(Completing(a, EndReason::Requeued { hold }, Some(h)), None)
+        }
+        (Completing(a, TimeLimit | Lost, h), Fact::RequeueAsked { hold }) => {
+            Moved(Completing(a, EndReason::Requeued { hold }, h), None)
+        }
+        (
+            Completing(a, EndReason::Requeued { hold: false }, h),
+            Fact::RequeueAsked { hold: true },
+        ) => Moved(Completing(a, EndReason::Requeued { hold: true }, h), None),
 
         (Starting(a), Fact::LimitReached) => Moved(Completing(a, EndReason::TimeLimit, None), None),
         (Running(a, h), Fact::LimitReached) => {
@@ -259,7 +323,7 @@ pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
         (Starting(a), Fact::Exited(exit)) => Moved(Finished(after_exit(exit, None)), Some(a)),
         (Running(a, _), Fact::Exited(exit)) => Moved(Finished(after_exit(exit, None)), Some(a)),
         (Completing(a, why, _), Fact::Exited(exit)) => {
-            Moved(Finished(after_exit(exit, Some(why))), Some(a))
+            Moved(over(why, after_exit(exit, Some(why))), Some(a))
         }
 
         (Starting(a), Fact::LaunchFailed(error)) => {
@@ -268,7 +332,7 @@ pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
         }
         (Completing(a, why, None), Fact::LaunchFailed(error)) => {
             let word = unless_cancelled(why, StateWord::Failed);
-            Moved(Finished(without_script(word, Some(error), now, None)), Some(a))
+            Moved(over(why, without_script(word, Some(error), now, None)), Some(a))
         }
         (Starting(a), Fact::Vanished(error)) => {
             let end = without_script(StateWord::NodeFail, Some(error), now, None);
@@ -280,20 +344,31 @@ pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
         }
         (Completing(a, why, h), Fact::Vanished(error)) => {
             let word = unless_cancelled(why, StateWord::NodeFail);
-            Moved(Finished(without_script(word, Some(error), now, h)), Some(a))
+            Moved(over(why, without_script(word, Some(error), now, h)), Some(a))
         }
 
         (state @ Completing(_, EndReason::Cancelled, _), fact @ Fact::CancelAsked)
         | (state @ Completing(_, _, Some(_)), fact @ Fact::Started(_))
-        | (state @ Completing(..), fact @ (Fact::LimitReached | Fact::Lost)) => {
-            Unmoved(state, fact, Stale)
+        | (
+            state @ Completing(..),
+            fact @ (Fact::LimitReached | Fact::Lost | Fact::RequeueAsked { .. }),
+        ) => Unmoved(state, fact, Stale),
+        (state @ (Finished(_) | JobState::Requeued(..)), fact @ Fact::Granted(_)) => {
+            Unmoved(state, fact, Illegal)
         }
-        (state @ Finished(_), fact @ Fact::Granted(_)) => Unmoved(state, fact, Illegal),
-        (state @ Finished(_), fact) => Unmoved(state, fact, Stale),
+        (state @ (Finished(_) | JobState::Requeued(..)), fact) => Unmoved(state, fact, Stale),
         (state @ (Starting(_) | Running(..) | Completing(..)), fact @ Fact::Granted(_))
         | (state @ (Running(..) | Completing(..)), fact @ Fact::LaunchFailed(_)) => {
             Unmoved(state, fact, Illegal)
         }
+    }
+}
+
+/// Where an attempt's end leads that was being brought about.
+fn over(why: EndReason, end: EndState) -> JobState {
+    match why {
+        EndReason::Requeued { hold } => JobState::Requeued(end, Back::Asked { hold }),
+        EndReason::Cancelled | EndReason::TimeLimit | EndReason::Lost => JobState::Finished(end),
     }
 }
 

@@ -96,6 +96,21 @@ fn listed(jobs: &[JobId]) -> String {
     }
 }
 
+/// Why a job waits that is run again by itself: which attempt of how many ended how, and when the
+/// next may begin.
+#[must_use]
+pub fn retries(
+    (attempt, of): (u32, u32),
+    (state, exit_code): (&str, Option<&str>),
+    at: Time,
+) -> String {
+    let how = match exit_code {
+        Some(code) if state == "FAILED" => format!("with {code}"),
+        _ => format!("as {state}"),
+    };
+    format!("attempt {attempt} of {of} ended {how}; tries again at {}", rfc3339(at))
+}
+
 fn blocked_reason(job: JobId, blocked: &Blocked) -> (&'static str, String) {
     match blocked {
         Blocked::Held => ("JobHeldUser", format!("is held; `downbeat release {job}` lets it go")),

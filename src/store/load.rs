@@ -25,6 +25,7 @@ use crate::kernel::conditions::{Conditions, Relation};
 use crate::kernel::ids::{Attempt, CommitNo, JobId};
 use crate::kernel::job::StateWord;
 use crate::kernel::maintenance::Maintenance;
+use crate::kernel::retry::{Again, Retrying};
 use crate::kernel::tenancy::Rules;
 use crate::kernel::time::Time;
 use crate::kernel::transition::{EndReason, Handle};
@@ -65,6 +66,9 @@ struct OpenJob {
     array_job_id: Option<i64>,
     array_task_id: Option<i64>,
     array_tasks: Option<String>,
+    retry: Option<String>,
+    retries: i32,
+    restarts: i32,
 }
 
 impl OpenJob {
@@ -80,9 +84,11 @@ impl OpenJob {
         })
     }
 
-    /// What it waits for, without what is known of it.
+    /// What it waits for, without what is known of it. Whoever went back into the queue does not
+    /// wait for others again.
     fn conditions(&self) -> Conditions {
-        let dependencies = self.dependency.as_deref().and_then(|text| text.parse().ok());
+        let dependency = self.dependency.as_deref().filter(|_| self.restarts == 0);
+        let dependencies = dependency.and_then(|text| text.parse().ok());
         Conditions {
             held: self.held.unwrap_or(false),
             begin: self.begin_time.map(Time),
@@ -90,6 +96,17 @@ impl OpenJob {
             dependencies: dependencies.unwrap_or_default(),
             ..Conditions::default()
         }
+    }
+
+    /// What it goes back into the queue with; while it waits its conditions have the deadline.
+    fn again(&self, is_live: bool) -> Option<Again> {
+        let policy = self.retry.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let retry = policy.map(|policy| Retrying {
+            policy: Arc::new(policy),
+            used: u32::try_from(self.retries).unwrap_or(u32::MAX),
+        });
+        let again = Again { retry, deadline: self.deadline.filter(|_| is_live).map(Time) };
+        Some(again).filter(|again| *again != Again::default())
     }
 }
 
@@ -114,6 +131,7 @@ pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreEr
             if !conditions.is_empty() {
                 memory.conditions.push((JobId(row.id), conditions));
             }
+            memory.again.extend(row.again(false).map(|again| (JobId(row.id), again)));
             parts.extend(row.part(false));
             memory.pending.push(queued(&row, &memory.rules));
         })?;
@@ -137,6 +155,7 @@ pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreEr
                 return Err(StoreError::Disagrees(format!("job {} lives without CPUs", row.id)));
             };
             let attempt = Attempt { job: job.id, n: job.attempts };
+            memory.again.extend(row.again(true).map(|again| (job.id, again)));
             keys.push((
                 attempt,
                 allocation.nonce.as_str().into(),

@@ -308,7 +308,7 @@ pub fn ages(
     conn: &mut SqliteConnection,
     behind: JobId,
     limit: i64,
-) -> Result<Vec<Age>, StoreError> {
+) -> Result<At<Vec<Age>>, StoreError> {
     let states = StateWord::ALL.into_iter().filter(|state| state.is_final()).collect();
     let ended =
         JobFilter { states, ascending: true, after: Some(behind), limit, ..JobFilter::default() };
@@ -330,7 +330,7 @@ pub fn ages(
         let ended = ended.filter(|_| array.is_none_or(|array| !unended.contains(&array)));
         Some(Age { job: JobId(id), state, submitted: Time(submitted), ended: ended.map(Time) })
     };
-    Ok(rows.into_iter().filter_map(age).collect())
+    at(conn, rows.into_iter().filter_map(age).collect())
 }
 
 /// What an earlier submission with this key led to.

@@ -7,14 +7,17 @@
 //! *Not here*: queries (`store::read`, `store::write`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use diesel::prelude::*;
 
 use super::schema::{events, idempotency_keys, job_scripts, jobs, resource_allocations};
-use crate::kernel::change::{Event, IdempotencyKey};
+use crate::kernel::change::{Event, IdempotencyKey, Queued};
 use crate::kernel::conditions::Dependencies;
 use crate::kernel::ids::{CpuId, JobId};
 use crate::kernel::job::{JobSpec, StateWord, expand_pattern};
+use crate::kernel::requeue::Over;
+use crate::kernel::retry::RetryPolicy;
 use crate::kernel::tasks::JobRef;
 use crate::kernel::time::Time;
 
@@ -71,6 +74,14 @@ pub struct JobRow {
     pub array_tasks: Option<String>,
     /// All tasks as they were submitted, in the array's own row.
     pub array_spec: Option<String>,
+    /// When it is run again by itself, a JSON object.
+    pub retry: Option<String>,
+    /// How often it was.
+    pub retries: i32,
+    /// How often it went back into the queue in all.
+    pub restarts: i32,
+    /// As Slurm writes it.
+    pub signal: Option<String>,
 }
 
 /// A new row of `jobs` of one task of an array.
@@ -144,6 +155,14 @@ pub struct AllocationRow {
     pub nonce: String,
     /// The boot during which it was granted.
     pub boot_id: String,
+    /// How it ended: a final state, or `REQUEUED`; `None` before that, and of attempts of an older
+    /// Downbeat.
+    pub state: Option<String>,
+    pub exit_code: Option<String>,
+    pub error: Option<String>,
+    /// When its script was spawned.
+    pub start_time: Option<i64>,
+    pub end_time: Option<i64>,
 }
 
 impl AllocationRow {
@@ -269,6 +288,10 @@ impl JobRow {
             array_task_id: None,
             array_tasks: array.clone(),
             array_spec: array,
+            retry: spec.retry.as_ref().map(|policy| json(&**policy)),
+            retries: 0,
+            restarts: 0,
+            signal: spec.signal.map(|signal| signal.to_string()),
         }
     }
 
@@ -306,6 +329,35 @@ impl JobRow {
     #[must_use]
     pub fn script_of(&self) -> i64 {
         self.array_job_id.unwrap_or(self.id)
+    }
+
+    /// The job as it would go back into the queue; `None` unless it is over.
+    #[must_use]
+    pub fn if_over(&self) -> Option<Over> {
+        let word = self.state.parse().ok().filter(|word: &StateWord| word.is_final())?;
+        let retry: Option<RetryPolicy> =
+            self.retry.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let job = Queued {
+            id: self.job(),
+            cpus: self.cpus as u32,
+            memory: self.memory_bytes.and_then(|m| u64::try_from(m).ok()).unwrap_or(0),
+            limit_s: self.time_limit_s.and_then(|s| u32::try_from(s).ok()),
+            priority: self.priority,
+            attempts: self.attempt as u32,
+            submitted: Time(self.submit_time),
+            ..Queued::default()
+        };
+        let task = self.array_task_id.and_then(|task| u32::try_from(task).ok());
+        Some(Over {
+            job,
+            word,
+            held: self.held.unwrap_or(false),
+            begin: self.begin_time.map(Time),
+            deadline: self.deadline.map(Time),
+            retry: retry.map(Arc::new),
+            partition: self.partition.clone(),
+            task: self.array_job_id.map(JobId).zip(task),
+        })
     }
 
     /// The state; a word that another program has spoilt reads as FAILED.

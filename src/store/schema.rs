@@ -65,6 +65,10 @@ diesel::table! {
         array_task_id -> Nullable<BigInt>,
         array_tasks -> Nullable<Text>,
         array_spec -> Nullable<Text>,
+        retry -> Nullable<Text>,
+        retries -> Integer,
+        restarts -> Integer,
+        signal -> Nullable<Text>,
     }
 }
 
@@ -89,6 +93,11 @@ diesel::table! {
         process_id -> Nullable<Integer>,
         nonce -> Text,
         boot_id -> Text,
+        state -> Nullable<Text>,
+        exit_code -> Nullable<Text>,
+        error -> Nullable<Text>,
+        start_time -> Nullable<BigInt>,
+        end_time -> Nullable<BigInt>,
     }
 }
 

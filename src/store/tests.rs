@@ -13,6 +13,7 @@ mod counts;
 mod mend;
 mod migrations;
 mod pages;
+mod requeued;
 
 use std::sync::Arc;
 
@@ -248,7 +249,8 @@ fn the_database_refuses_a_second_unreleased_allocation_of_a_job() {
     let mut world = World::new();
     let id = world.submit();
     world.batch(&format!(
-        "INSERT INTO resource_allocations VALUES (99, {id}, 9, 1, '[3]', 0, 0, NULL, NULL, '', '')"
+        "INSERT INTO resource_allocations (id, job_id, attempt, allocated_cpus, cpu_ids, released, \
+         allocation_time, nonce, boot_id) VALUES (99, {id}, 9, 1, '[3]', 0, 0, '', '')"
     ));
     let (_, _, step) = world.kernel.start(&planned(&world.kernel), Time(2));
     let commit = world.next(step);

@@ -28,6 +28,7 @@ mod attempts;
 mod forget;
 mod kept;
 mod new;
+mod requeued;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -38,6 +39,7 @@ use diesel::{SqliteConnection, update};
 
 use self::attempts::{ended, granted, reclaimed, restored, started};
 use self::forget::forgotten;
+use self::requeued::requeued;
 use super::backend::Database;
 use super::error::StoreError;
 use super::log_room;
@@ -285,7 +287,14 @@ fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
             EndReason::Cancelled => (fault::CANCEL_COMMITTING, fault::CANCEL_COMMITTED),
             EndReason::TimeLimit => (fault::LIMIT_COMMITTING, fault::LIMIT_COMMITTED),
             EndReason::Lost => (fault::LOST_COMMITTING, fault::LOST_COMMITTED),
+            EndReason::Requeued { .. } => (fault::REQUEUE_COMMITTING, fault::REQUEUE_COMMITTED),
         }),
+        Change::Requeued { past: None, .. } => {
+            Some((fault::REQUEUE_COMMITTING, fault::REQUEUE_COMMITTED))
+        }
+        Change::Requeued { past: Some(_), .. } => {
+            Some((fault::RETURN_COMMITTING, fault::RETURN_COMMITTED))
+        }
         // A pending job that is cancelled gives nothing back.
         Change::Ended { released_cpus: 0, .. } => {
             Some((fault::CANCEL_COMMITTING, fault::CANCEL_COMMITTED))
@@ -330,6 +339,9 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Ended { event, end, released_cpus, .. } => {
                 ended(conn, event, end, *released_cpus)?;
             }
+            Change::Requeued { event, past, begin, held, retries } => {
+                requeued(conn, event, past.as_ref(), *begin, (*held, *retries))?;
+            }
             Change::Reclaimed { job, time, .. } => reclaimed(conn, *job, *time)?,
             Change::Restored { attempt, cpus } => restored(conn, *attempt, cpus)?,
             Change::Forgotten { jobs } => forgotten(conn, jobs)?,
@@ -355,8 +367,8 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
 
 /// One row as a person changed it. Edits are rare, so it is read and written whole.
 fn edited(conn: &mut SqliteConnection, event: &Event, edit: &Edit) -> Result<(), StoreError> {
-    type Columns = (i64, Option<i64>, i64, Option<bool>, Option<i64>, Option<i64>);
-    let (priority, limit, submitted, held, begin, deadline): Columns = jobs::table
+    type Columns = (i64, Option<i64>, i64, Option<bool>, Option<i64>, Option<i64>, i32);
+    let (priority, limit, submitted, held, begin, deadline, restarts): Columns = jobs::table
         .find(event.job.0)
         .select((
             jobs::priority,
@@ -365,14 +377,17 @@ fn edited(conn: &mut SqliteConnection, event: &Event, edit: &Edit) -> Result<(),
             jobs::held,
             jobs::begin_time,
             jobs::deadline,
+            jobs::restarts,
         ))
         .first(conn)?;
+    // Of what went back into the queue the submission says nothing any more.
+    let earliest = if restarts > 0 { event.time.0 } else { submitted };
     let us = |time: Option<Time>| time.map(|time| time.0);
     let begin = edit.begin.map_or(begin, us);
     let set = (
         jobs::priority.eq(edit.priority.unwrap_or(priority)),
         jobs::time_limit_s.eq(edit.limit_s.map_or(limit, |s| s.map(i64::from))),
-        jobs::eligible_time.eq(begin.map_or(submitted, |begin| begin.max(submitted))),
+        jobs::eligible_time.eq(begin.map_or(earliest, |begin| begin.max(earliest))),
         jobs::held.eq(edit.held.map_or(held, |held| held.then_some(true))),
         jobs::begin_time.eq(begin),
         jobs::deadline.eq(edit.deadline.map_or(deadline, us)),

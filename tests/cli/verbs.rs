@@ -23,6 +23,7 @@ cases! {
     logs_prints_follows_and_cuts => ["logs"],
     cancel_goes_on_past_a_job_that_is_not_there => ["cancel"],
     pending_jobs_are_held_released_and_changed => ["hold", "release", "update", "submit"],
+    a_job_is_requeued_and_its_attempts_are_shown => ["requeue", "show", "submit"],
     a_server_is_drained_and_resumed => ["drain", "resume", "status", "queue"],
     status_and_audit_tell_the_server_s_numbers => ["status", "audit"],
     partitions_are_listed => ["partitions"],
@@ -235,6 +236,39 @@ fn pending_jobs_are_held_released_and_changed() {
     assert_eq!(server.ended(2)["state"], "COMPLETED");
     let said = call(&server, &["release", "--json", "1"]).ends(1);
     assert!(said.err.contains("only a pending job"), "{said:?}");
+}
+
+fn a_job_is_requeued_and_its_attempts_are_shown() {
+    let server = Server::start();
+    script(&server, "a.sh", "exit $((4 - DOWNBEAT_ATTEMPT))\n");
+    let flags = ["submit", "--retry", "1", "--retry-on", "exit_code:3", "--retry-delay", "0"];
+    let mut words = flags.to_vec();
+    words.extend(["-t", "1h", "--signal", "SIGUSR1@5", "a.sh"]);
+    call(&server, &words).ends(0);
+    let job = server.ended(1);
+    assert_eq!((&job["attempt"], &job["exit_code"]), (&json!(2), &json!("2:0")), "{job}");
+    let said = call(&server, &["show", "1"]).ends(0);
+    for words in [
+        "1 of 1 used, after exit_code:3; waits from 0 s to 3600 s",
+        "1 FAILED 3:0, started ",
+        "2 FAILED 2:0, started ",
+        "of the last attempt alone",
+        "USR1@5",
+    ] {
+        assert!(said.out.contains(words), "{words}: {said:?}");
+    }
+    let said = call(&server, &["requeue", "--hold", "1", "77"]).ends(1);
+    assert_eq!(said.out, "job 1 is requeued (PENDING JobHeldUser)\n");
+    assert!(said.err.contains("77"), "{said:?}");
+    let said = call(&server, &["requeue", "1"]).ends(1);
+    assert!(said.err.contains("waits already"), "{said:?}");
+    let said = call(&server, &["show", "1"]).ends(0);
+    assert!(said.out.contains("the next attempt writes its files anew"), "{said:?}");
+    call(&server, &["release", "1"]).ends(0);
+    assert_eq!(server.ended(1)["exit_code"], "1:0");
+    let said = call(&server, &["requeue", "--json", "1"]).ends(0).json();
+    assert_eq!((&said["id"], &said["restart_count"]), (&json!(1), &json!(3)));
+    call(&server, &["submit", "--retry-on", "failed", "a.sh"]).ends(2);
 }
 
 fn a_server_is_drained_and_resumed() {

@@ -95,6 +95,7 @@ impl<E: Engine> Stage<E> {
             cpus: vec![CpuId(0)],
             pin: false,
             memory_bytes: None,
+            signal: None,
         }
     }
 

@@ -132,6 +132,11 @@ impl World {
                 let path = format!("/api/v1/jobs/{id}/cancel");
                 return Some(self.post_aside(&path, &json!({}), false));
             }
+            Trigger::Requeue => {
+                self.faults.arm(point);
+                let path = format!("/api/v1/jobs/{id}/requeue");
+                return Some(self.post_aside(&path, &json!({}), false));
+            }
             Trigger::Lost => {
                 let supervisor = self.supervisor();
                 // Known now: a supervisor that dies at once may not have written it down.
@@ -345,25 +350,30 @@ impl World {
         assert_eq!(self.starts(), wanted.starts, "starts of {job}");
         let behind = self.server.ended(if id == 1 { 2 } else { 1 });
         assert_eq!(behind["exit_code"], format!("{CODE_BEHIND}:0"), "{behind}");
-        self.is_whole();
+        self.is_whole_after(id, wanted.starts.max(1));
         let code = code.as_str().unwrap_or("null").to_owned();
         format!("{} {code}, started {}x, {how}", wanted.state, wanted.starts)
     }
 
     /// Ledger, database, processes and spool agree that all is over.
     pub fn is_whole(&self) {
+        self.is_whole_after(1, 1);
+    }
+
+    /// The same, where this job had so many attempts and the other one.
+    fn is_whole_after(&self, id: i64, attempts: usize) {
         self.server.is_clean();
-        let books = self.server.sql(
+        let books = self.server.sql(&format!(
             "SELECT (SELECT count(*) FROM held_cpus) || ' ' || \
              (SELECT count(*) FROM resource_allocations \
               WHERE NOT released OR released_time IS NULL) || ' ' || \
-             (SELECT count(*) FROM jobs j WHERE attempt <> 1 OR end_time IS NULL OR attempt <> \
+             (SELECT count(*) FROM jobs j WHERE attempt <> iif(id = {id}, {attempts}, 1) OR end_time IS NULL OR attempt <> \
               (SELECT count(*) FROM resource_allocations WHERE job_id = j.id)) || ' ' || \
              (SELECT count(*) FROM jobs j WHERE 1 <> \
               (SELECT count(*) FROM events WHERE job_id = j.id AND to_state NOT IN \
                ('PENDING', 'RUNNING', 'COMPLETING'))) || ' ' || \
-             (SELECT count(*) FROM jobs) AS line",
-        );
+             (SELECT count(*) FROM jobs) AS line"
+        ));
         assert_eq!(books, "0 0 0 0 2", "held, unreleased, attempts, ends, jobs");
         self.server.is_at_rest();
         until("the spool to be tidy", || self.attempt().map_or(Ok(()), |a| Err(format!("{a:?}"))));

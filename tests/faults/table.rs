@@ -10,7 +10,7 @@
 use std::fmt;
 
 use Frozen::{Daemon, Server, Supervisor};
-use Trigger::{Boot, Cancel, CancelEarly, End, Limit, Lost, Mend, Migrate, Stop, Submit};
+use Trigger::{Boot, Cancel, CancelEarly, End, Limit, Lost, Mend, Migrate, Requeue, Stop, Submit};
 
 /// How a point is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum Trigger {
     End,
     /// A running job is cancelled.
     Cancel,
+    /// Somebody wants a running job to run again.
+    Requeue,
     /// A running job has run for as long as it may.
     Limit,
     /// A running job's supervisor is killed.
@@ -112,6 +114,10 @@ pub const ROWS: &[Row] = &[
     row("limit.term-sent", Limit, Supervisor, Alive::Supervisor),
     row("limit.committing", Limit, Server, Alive::Supervisor),
     row("limit.committed", Limit, Server, Alive::Supervisor),
+    row("requeue.committing", Requeue, Server, Alive::Both),
+    row("requeue.committed", Requeue, Server, Alive::Both),
+    row("return.committing", Requeue, Server, Alive::Nothing),
+    row("return.committed", Requeue, Server, Alive::Nothing),
     row("lost.locked", Lost, Server, Alive::Orphan),
     row("lost.committing", Lost, Server, Alive::Orphan),
     row("lost.committed", Lost, Server, Alive::Orphan),

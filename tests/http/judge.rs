@@ -42,6 +42,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::partitions::CLAIMS,
     crate::paths::CLAIMS,
     crate::refusals::CLAIMS,
+    crate::requeue::CLAIMS,
     crate::seed::CLAIMS,
     crate::streams::CLAIMS,
     crate::submit::CLAIMS,

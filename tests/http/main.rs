@@ -27,6 +27,7 @@ mod numbers;
 mod partitions;
 mod paths;
 mod refusals;
+mod requeue;
 mod seed;
 mod streams;
 mod submit;

@@ -69,6 +69,13 @@ impl Model for Bounds {
         sometimes(faults.limits > 0, "a job runs out of time", |_, w| {
             w.some_is(StateWord::Timeout)
         });
+        sometimes(faults.requeues > 0, "a job runs again", |_, w| w.ran_again());
+        sometimes(
+            faults.requeues > 0 && faults.cancels > 0,
+            "one is cancelled after that",
+            |_, w| w.cancelled_on_its_way_back(),
+        );
+        sometimes(faults.retries > 0, "a job is retried", |_, w| w.retried());
         sometimes(faults.supervisors > 0, "a job is lost with its supervisor", |_, w| {
             w.some_is(StateWord::NodeFail)
         });
@@ -91,12 +98,18 @@ fn no_way_of_a_small_world_breaks_a_promise() {
         supervisors: 1,
         limits: 1,
         doubles: 1,
+        ..Faults::default()
     };
+    let again = Faults { requeues: 1, ..crash_and_cancel.clone() };
+    let retry = Faults { retries: 1, limits: 1, supervisors: 1, ..crash_and_cancel.clone() };
     // Two jobs in one submission, a wide one in another: every way of the whole protocol.
     explore(&[&[1, 1], &[2]], crash_and_cancel, 500_000);
     explore(&[&[1], &[2]], disk, 50_000);
     explore(&[&[1], &[2]], supervisor, 30_000);
     explore(&[&[1]], all, 200_000);
+    // Jobs that run again: because somebody asked, and by themselves.
+    explore(&[&[1], &[2]], again, 300_000);
+    explore(&[&[1]], retry, 13_000);
 }
 
 /// Two CPUs. `states_min` is a little less than there are, so that no world silently shrinks.

@@ -15,9 +15,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use downbeat::kernel::change::Change;
-use downbeat::kernel::ids::{Attempt, JobId};
+use downbeat::kernel::ids::{Attempt, CommitNo, JobId};
 use downbeat::kernel::job::{CpusAsked, ExitCode, JobRequest, JobSpec, Site, StateWord};
 use downbeat::kernel::policy::{Policy, plan};
+use downbeat::kernel::retry::{Cause, RetryPolicy};
 use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::Stop;
 
@@ -57,12 +58,17 @@ pub struct Faults {
     pub limits: u8,
     /// Messages doubled.
     pub doubles: u8,
+    /// Wishes to run a job again.
+    pub requeues: u8,
+    /// Retries of each job, after a limit, a loss or a failure.
+    pub retries: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     Submit,
     Cancel(JobId),
+    Requeue(JobId),
     Plan,
     Flush,
     Write(Luck),
@@ -102,10 +108,13 @@ pub struct World {
     pub broken: Option<String>,
 }
 
-fn spec(n: usize, width: u32, cpus: u32) -> Arc<JobSpec> {
+fn spec(n: usize, width: u32, cpus: u32, retries: u8) -> Arc<JobSpec> {
     let mut request = JobRequest::new("true");
     request.name = Some(format!("job {n}"));
     request.cpus = CpusAsked::Count(i64::from(width));
+    let on = vec![Cause::Failed, Cause::Timeout, Cause::NodeFail];
+    let policy = RetryPolicy { on, delay_s: 0, ..RetryPolicy::usual(retries.into()) };
+    request.retry = Some(policy).filter(|_| retries > 0);
     let site =
         Site { total_cpus: cpus, kill_grace_s: 30, output_roots: Vec::new(), ..Site::default() };
     Arc::new(JobSpec::try_from((request, &site)).unwrap())
@@ -117,7 +126,8 @@ impl World {
         engine.daemon_is_ready();
         let server = Server::boot(bounds.cpus, &mut disk, &engine);
         let mut names = 1..;
-        let mut job = |width| spec(names.next().unwrap_or(0), width, bounds.cpus);
+        let retries = bounds.faults.retries;
+        let mut job = |width| spec(names.next().unwrap_or(0), width, bounds.cpus, retries);
         let mut to_submit: Vec<Vec<_>> = Vec::new();
         for widths in &bounds.submissions {
             to_submit.insert(0, widths.iter().map(|width| job(*width)).collect());
@@ -196,6 +206,9 @@ impl World {
             let open = |id: &&JobId| !self.disk.rows[id].state.is_final();
             acts.extend(self.clients.stored.keys().filter(open).map(|id| Act::Cancel(*id)));
         }
+        if left.requeues > 0 {
+            acts.extend(self.clients.stored.keys().map(|id| Act::Requeue(*id)));
+        }
         if left.refusals > 0 && matches!(self.server.flight, Flight::Sent(_)) {
             let bad = [Luck::Refused, Luck::DurableBlind, Luck::RefusedBlind];
             acts.extend(bad.map(Act::Write));
@@ -250,6 +263,14 @@ impl World {
                 self.left.cancels -= 1;
                 self.clients.asked.insert(job);
                 let reply = self.server.cancel(job, NOW);
+                self.hear(reply);
+            }
+            Act::Requeue(job) => {
+                self.left.requeues -= 1;
+                let over = self.disk.over(job);
+                self.clients.ask_again(job, over.is_some());
+                let over = over.map(|over| (over, CommitNo(self.disk.commit_no)));
+                let reply = self.server.requeue(job, over, NOW);
                 self.hear(reply);
             }
             Act::Plan => {
@@ -366,6 +387,7 @@ impl World {
         self.clients.check_refused(&self.disk);
         judge::ends_are_true(&self.disk, &self.engine, &self.clients);
         self.disk.just_ended.clear();
+        self.disk.just_past.clear();
     }
 
     /// If nothing more happens by itself, every job has ended, as was said, and all is free.
@@ -396,6 +418,23 @@ impl World {
         self.disk.rows.values().any(|row| row.state == word)
     }
 
+    /// It went back into the queue, and nobody had asked for that.
+    pub fn retried(&self) -> bool {
+        self.disk.rows.values().any(|row| row.retries > 0)
+    }
+
+    /// It ran twice because somebody asked.
+    pub fn ran_again(&self) -> bool {
+        let twice = |r: &super::protocol::disk::Row| r.retries == 0 && r.queued.attempts > 1;
+        self.disk.rows.values().any(|row| twice(row) && row.state == StateWord::Completed)
+    }
+
+    /// Somebody wanted it to run again, and somebody wanted it to end.
+    pub fn cancelled_on_its_way_back(&self) -> bool {
+        let past = |r: &super::protocol::disk::Row| r.restarts > 0;
+        self.disk.rows.values().any(|row| past(row) && row.state == StateWord::Cancelled)
+    }
+
     pub fn cancelled_unstarted(&self) -> bool {
         let cancelled = |r: &super::protocol::disk::Row| r.state == StateWord::Cancelled;
         self.disk.rows.values().any(|row| cancelled(row) && row.queued.attempts == 0)
@@ -424,9 +463,11 @@ impl World {
             let end = row.end.as_ref().map(|e| e.exit_code);
             let started = row.handle.is_some();
             let _ = write!(text, "{:?}", (row.state, &row.cpus, started, row.completing, end));
+            let _ = write!(text, "{:?}", (row.attempt(), row.retries, row.restarts));
         }
         let memory = memory(&server.kernel);
         let _ = write!(text, "{:?}{:?}", memory.pending, memory.next_job);
+        let _ = write!(text, "{:?}", memory.again);
         for live in memory.live {
             let started = live.handle.is_some();
             let _ = write!(text, "{:?}", (live.job, live.cpus, started, live.completing));
@@ -445,6 +486,7 @@ impl World {
                 let event = change.event().map(|e| (e.job, e.to, e.cause));
                 let end = match change {
                     Change::Ended { end, .. } => end.exit_code,
+                    Change::Requeued { past: Some(past), .. } => past.end.exit_code,
                     _ => None,
                 };
                 let _ = write!(text, "{:?}", (event, end));

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use downbeat::kernel::ids::JobId;
 use downbeat::kernel::job::StateWord;
 use downbeat::kernel::kernel::Cancelled;
+use downbeat::kernel::requeue::Requeued;
 use downbeat::kernel::transition::EndReason;
 
 use super::disk::Disk;
@@ -27,6 +28,13 @@ pub struct Clients {
     pub asked: BTreeSet<JobId>,
     /// Jobs of which somebody was told that they are being ended or have been.
     pub cancelled: BTreeSet<JobId>,
+    /// Jobs that somebody wanted to run again.
+    pub requeued: BTreeSet<JobId>,
+    /// Of these, those that were over then: answers of cancels from before may still be under way,
+    /// so what they say of these is not looked at.
+    pub revived: BTreeSet<JobId>,
+    /// Attempts of which somebody was told that another one follows.
+    pub followed: BTreeMap<JobId, u32>,
 }
 
 impl Clients {
@@ -34,6 +42,15 @@ impl Clients {
     pub fn send(&mut self, names: &[String]) {
         for name in names {
             self.refused.remove(name);
+        }
+    }
+
+    /// Somebody wants a job to run again. Who does so to one that is over gives up its cancel.
+    pub fn ask_again(&mut self, job: JobId, is_over: bool) {
+        self.requeued.insert(job);
+        if is_over {
+            self.cancelled.remove(&job);
+            self.revived.insert(job);
         }
     }
 
@@ -56,6 +73,11 @@ impl Clients {
             }
             Reply::LookAgain(_) => {}
             Reply::Cancelled(job, outcome) => self.hear_of_cancel(job, outcome, disk),
+            Reply::Requeued(attempt, Some(Requeued::Stopping)) => {
+                let n = self.followed.entry(attempt.job).or_default();
+                *n = attempt.n.max(*n);
+            }
+            Reply::Requeued(..) => {}
         }
     }
 
@@ -63,11 +85,14 @@ impl Clients {
         let row = &disk.rows[&job];
         let over = row.state.is_final();
         match outcome {
+            Cancelled::NotLive if self.revived.contains(&job) => {}
             Cancelled::NotLive => assert!(over, "job {job} is said to be over, not on disk"),
             Cancelled::Ended | Cancelled::Stopping => {
                 let stopping = row.completing == Some(EndReason::Cancelled);
                 assert!(over || stopping, "a cancel of {job} is acknowledged, not on disk");
-                self.cancelled.insert(job);
+                if !self.revived.contains(&job) {
+                    self.cancelled.insert(job);
+                }
             }
         }
     }
@@ -100,6 +125,10 @@ impl Clients {
         for job in &self.cancelled {
             let word = disk.rows[job].state;
             assert_eq!(word, StateWord::Cancelled, "job {job} was cancelled");
+        }
+        for (job, n) in self.followed.iter().filter(|(job, _)| !self.asked.contains(job)) {
+            let attempts = disk.rows[job].queued.attempts;
+            assert!(attempts > *n, "attempt {n} of job {job} was to be followed by another");
         }
     }
 }

@@ -8,12 +8,15 @@
 //! *Not here*: SQL (`store::write`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use downbeat::kernel::boot::{Memory, Remembered};
 use downbeat::kernel::change::{Change, Event, Queued};
 use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::kernel::job::StateWord;
 use downbeat::kernel::outbox::Commit;
+use downbeat::kernel::requeue::{Over, PastAttempt};
+use downbeat::kernel::retry::{Again, RetryPolicy, Retrying};
 use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{EndReason, EndState, Handle};
 
@@ -29,6 +32,12 @@ pub struct Row {
     pub handle: Option<Handle>,
     pub completing: Option<EndReason>,
     pub end: Option<EndState>,
+    pub retry: Option<Arc<RetryPolicy>>,
+    pub retries: u32,
+    /// It ended while it waited: its last attempt says nothing of that.
+    pub ended_waiting: bool,
+    /// How often it went back into the queue.
+    pub restarts: u32,
 }
 
 impl Row {
@@ -51,6 +60,8 @@ pub struct Disk {
     pub keys: BTreeMap<String, (JobId, u32)>,
     /// What the last commit ended.
     pub just_ended: Vec<JobId>,
+    /// Attempts that it ended while their jobs went back into the queue.
+    pub just_past: Vec<(Attempt, PastAttempt)>,
     last_event: i64,
     last_commit: Option<Commit>,
 }
@@ -82,6 +93,7 @@ impl Disk {
     /// whose state it knows.
     pub fn commit(&mut self, commit: &Commit, connected: &mut bool, luck: Luck) -> Told {
         self.just_ended.clear();
+        self.just_past.clear();
         let blind = matches!(luck, Luck::DurableBlind | Luck::RefusedBlind);
         if !*connected {
             if blind {
@@ -153,6 +165,7 @@ impl Disk {
                     ..Queued::default()
                 };
                 self.insert(queued, spec.name.clone());
+                self.row(event).retry.clone_from(&spec.retry);
             }
             Change::Granted { event, cpus, boot_id, .. } => {
                 let row = self.row(event);
@@ -183,6 +196,7 @@ impl Disk {
                 assert_eq!(cpus.len(), *released_cpus as usize, "released what was held");
                 row.state = event.to;
                 row.end = Some(end.clone());
+                row.ended_waiting = *released_cpus == 0;
                 for cpu in cpus {
                     assert_eq!(self.held.remove(&cpu), Some(event.job), "held by another");
                 }
@@ -198,6 +212,7 @@ impl Disk {
                     self.insert(queued, name);
                 }
             }
+            Change::Requeued { event, past, retries, .. } => self.requeue(event, past, *retries),
             // No audit, no retention, no maintenance and no edits here.
             Change::Edited { .. }
             | Change::Maintained(_)
@@ -208,6 +223,36 @@ impl Disk {
                 panic!("{change:?}")
             }
         }
+    }
+
+    fn requeue(&mut self, event: &Event, past: &Option<PastAttempt>, retries: u32) {
+        let row = self.row(event);
+        let (attempt, cpus) = (row.attempt(), std::mem::take(&mut row.cpus));
+        let released = past.as_ref().map_or(0, |past| past.released_cpus);
+        assert_eq!(cpus.len(), released as usize, "released what was held");
+        assert_eq!(row.end.is_some(), past.is_none(), "it was over, or its attempt is");
+        assert_eq!(event.attempt, attempt.n, "the attempt that is over");
+        (row.state, row.end, row.handle, row.completing) = (event.to, None, None, None);
+        (row.retries, row.restarts) = (retries, row.restarts + 1);
+        for cpu in cpus {
+            assert_eq!(self.held.remove(&cpu), Some(event.job), "held by another");
+        }
+        self.just_past.extend(past.clone().map(|past| (attempt, past)));
+    }
+
+    /// The job as a reader finds it, if it is over.
+    pub fn over(&self, job: JobId) -> Option<Over> {
+        let row = self.rows.get(&job).filter(|row| row.state.is_final())?;
+        Some(Over {
+            job: row.queued,
+            word: row.state,
+            held: false,
+            begin: None,
+            deadline: None,
+            retry: row.retry.clone(),
+            partition: String::new(),
+            task: None,
+        })
     }
 
     fn row(&mut self, event: &Event) -> &mut Row {
@@ -228,6 +273,10 @@ impl Disk {
             handle: None,
             completing: None,
             end: None,
+            retry: None,
+            retries: 0,
+            ended_waiting: false,
+            restarts: 0,
         };
         assert!(self.rows.insert(queued.id, row).is_none(), "ids are never reused");
     }
@@ -244,9 +293,14 @@ impl Disk {
     pub fn boot(&mut self) -> Memory {
         self.epoch += 1;
         self.just_ended.clear();
+        self.just_past.clear();
         let mut memory =
             Memory { next_job: self.next_job, next_event: self.next_event, ..Memory::default() };
         for row in self.rows.values() {
+            if let Some(policy) = row.retry.clone().filter(|_| !row.state.is_final()) {
+                let retry = Some(Retrying { policy, used: row.retries });
+                memory.again.push((row.queued.id, Again { retry, deadline: None }));
+            }
             match row.state {
                 StateWord::Pending => memory.pending.push(row.queued),
                 state if state.is_final() => *memory.ended.entry(state).or_default() += 1,

@@ -7,12 +7,13 @@
 //! *Not here*: the kernel's own invariants (`kernel::check`, asked here too).
 
 use downbeat::kernel::check;
-use downbeat::kernel::ids::JobId;
+use downbeat::kernel::ids::Attempt;
 use downbeat::kernel::job::StateWord;
-use downbeat::kernel::transition::{EndReason, Stop};
+use downbeat::kernel::requeue::REQUEUED;
+use downbeat::kernel::transition::{EndReason, EndState, Stop};
 
 use super::clients::Clients;
-use super::disk::{Disk, Row};
+use super::disk::Disk;
 use super::engine::Engine;
 use super::server::Server;
 
@@ -33,28 +34,51 @@ pub fn no_cpu_leaks(server: &Server, disk: &Disk, engine: &Engine) {
     }
 }
 
-/// True at every moment: a stop is ordered if and only if its cancel is durable (once the
+/// True at every moment: a stop is ordered if and only if its cancel or requeue is durable (once the
 /// server knows that, which it does when the commit has come back).
 pub fn stops_follow_cancels(server: &Server, disk: &Disk) {
     let all_known = server.snapshot.commit_no.0 == disk.commit_no;
     for (attempt, executor) in &server.executors {
         let Some(row) = disk.live(*attempt) else { continue };
-        let cancelled = row.completing == Some(EndReason::Cancelled);
-        assert!(cancelled || !executor.stop, "{attempt} is stopped before its cancel is durable");
-        assert!(!cancelled || executor.stop || !all_known, "{attempt} is cancelled, not stopped");
+        let told = row.completing.is_some_and(EndReason::is_told);
+        assert!(told || !executor.stop, "{attempt} is stopped before that is durable");
+        assert!(!told || executor.stop || !all_known, "{attempt} is not stopped");
     }
 }
 
 /// After each commit: the ends that it brought are true.
 pub fn ends_are_true(disk: &Disk, engine: &Engine, clients: &Clients) {
     for job in &disk.just_ended {
-        an_end_is_true(*job, &disk.rows[job], engine, clients);
+        let row = &disk.rows[job];
+        let Some(end) = &row.end else { panic!("job {job} has ended without an end") };
+        if row.ended_waiting {
+            let asked = clients.asked.contains(job) && end.word == StateWord::Cancelled;
+            assert!(asked, "job {job} is {} and never started", end.word);
+        } else {
+            an_end_is_true(row.attempt(), end, engine, clients);
+        }
+    }
+    for (attempt, past) in &disk.just_past {
+        let asked = past.state == REQUEUED;
+        let row = &disk.rows[&attempt.job];
+        match &row.retry {
+            Some(policy) if !asked => {
+                let caused = policy.on.iter().any(|cause| cause.covers(&past.end));
+                assert!(caused, "{attempt} is retried after {:?}", past.end);
+                assert!(row.retries <= policy.max, "job {} is retried too often", attempt.job);
+                an_end_is_true(*attempt, &past.end, engine, clients);
+            }
+            _ => assert!(asked, "{attempt} is {} and nobody asked for another", past.state),
+        }
+        let asked_for = clients.requeued.contains(&attempt.job);
+        assert!(!asked || asked_for, "nobody asked to run {attempt} again");
+        let lives = engine.alive.contains_key(attempt);
+        assert!(!lives, "job {} waits again and lives", attempt.job);
     }
 }
 
-fn an_end_is_true(job: JobId, row: &Row, engine: &Engine, clients: &Clients) {
-    let attempt = row.attempt();
-    let Some(end) = &row.end else { panic!("job {job} has ended without an end") };
+fn an_end_is_true(attempt: Attempt, end: &EndState, engine: &Engine, clients: &Clients) {
+    let job = attempt.job;
     let record = engine.records.get(&attempt);
     assert!(!engine.alive.contains_key(&attempt), "job {job} has ended and lives");
     let true_code = record.and_then(|r| r.exit_code);

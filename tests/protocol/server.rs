@@ -21,6 +21,7 @@ use downbeat::kernel::kernel::{Cancelled, Kernel, Reign};
 use downbeat::kernel::outbox::{Commit, KeyCheck, Outbox, Settled};
 use downbeat::kernel::policy::order::Order;
 use downbeat::kernel::policy::{self, Plan, Policy};
+use downbeat::kernel::requeue::{Over, Requeued};
 use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{JobState, Refused};
 use downbeat::kernel::view::Snapshot;
@@ -48,6 +49,8 @@ impl Submission {
 pub enum Ticket {
     Submitted(Vec<String>, Vec<JobId>),
     Cancelled(JobId, Cancelled),
+    /// Of which attempt, and what became of it.
+    Requeued(Attempt, Requeued),
     Heard(Attempt, bool),
     Planned,
 }
@@ -59,6 +62,8 @@ pub enum Reply {
     NothingStored(Vec<String>),
     LookAgain(Vec<String>),
     Cancelled(JobId, Cancelled),
+    /// Of which attempt, and what became of it; `None`: the row may have changed.
+    Requeued(Attempt, Option<Requeued>),
 }
 
 /// Where the commit in flight is.
@@ -146,6 +151,7 @@ pub fn memory(kernel: &Kernel) -> Memory {
     Memory {
         pending: kernel.queue().iter().copied().collect(),
         arrays: kernel.arrays().iter().map(|(id, array)| (id, array.clone())).collect(),
+        again: kernel.again().iter().map(|(job, again)| (*job, again.clone())).collect(),
         live: live.collect(),
         ended: kernel.snapshot().ended,
         next_job: next_job.0,
@@ -160,7 +166,7 @@ impl Server {
         let (memory, boot_id) = (disk.boot(), engine.boot_id());
         let kernel = kernel(cpus, &boot_id, memory);
         let snapshot = Snapshot { commit_no: CommitNo(disk.commit_no), ..kernel.snapshot() };
-        let owed = kernel.live().values().filter(|live| live.state.is_being_cancelled());
+        let owed = kernel.live().values().filter(|live| live.state.is_told_to_stop());
         Server {
             owed_stops: owed.map(|live| live.attempt()).collect(),
             kernel,
@@ -204,6 +210,30 @@ impl Server {
     pub fn cancel(&mut self, job: JobId, now: Time) -> Option<Reply> {
         let (outcomes, step) = self.kernel.cancel(&[job], &"test".into(), now);
         let ticket = self.put(step, Ticket::Cancelled(job, outcomes[0]))?;
+        self.reply(ticket, None)
+    }
+
+    /// Answers at once, or when it is durable. `over` is the job as a reader found it at a commit.
+    pub fn requeue(
+        &mut self,
+        job: JobId,
+        over: Option<(Over, CommitNo)>,
+        now: Time,
+    ) -> Option<Reply> {
+        let queued = self.kernel.queue().get(job).map(|queued| queued.attempts);
+        let n = queued.or_else(|| Some(self.kernel.live().get(&job)?.job.attempts));
+        let attempt = Attempt { job, n: n.unwrap_or(0) };
+        if let Some((_, read_at)) = &over
+            && n.is_none()
+            && self.outbox.check_over(job, *read_at) != KeyCheck::Fresh
+        {
+            return Some(Reply::Requeued(attempt, None));
+        }
+        let (requeued, step) = match over {
+            Some((over, _)) => self.kernel.requeue_over(over, false, &"test".into(), now),
+            None => self.kernel.requeue_asked(job, false, &"test".into(), now),
+        };
+        let ticket = self.put(step, Ticket::Requeued(attempt, requeued))?;
         self.reply(ticket, None)
     }
 
@@ -363,6 +393,7 @@ impl Server {
         match ticket {
             Ticket::Submitted(names, ids) => Some(Reply::Submitted(names, ids)),
             Ticket::Cancelled(job, outcome) => Some(Reply::Cancelled(job, outcome)),
+            Ticket::Requeued(attempt, outcome) => Some(Reply::Requeued(attempt, Some(outcome))),
             Ticket::Planned => None,
             Ticket::Heard(attempt, last) => {
                 if last {
@@ -445,10 +476,11 @@ impl Server {
 
     /// Whether the grant is durable; else the executor comes with the commit.
     fn is_durable(&self, attempt: Attempt) -> bool {
-        let live = self.kernel.live().get(&attempt.job);
-        let held = live.and_then(|l| l.state.allocation()).map_or(&[][..], |a| a.cpus());
-        let holder = |cpu| self.snapshot.cpus.iter().find(|(c, _)| *c == cpu)?.1;
-        !held.is_empty() && held.iter().all(|cpu| holder(*cpu) == Some(attempt.job))
+        let grants = |change: &Change| match change {
+            Change::Granted { event, .. } => (event.job, event.attempt) == (attempt.job, attempt.n),
+            _ => false,
+        };
+        !self.outbox.steps().any(|(changes, _)| changes.iter().any(grants))
     }
 
     /// Whether nothing is owed to anyone.

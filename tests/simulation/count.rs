@@ -22,6 +22,12 @@ macro_rules! events {
 events! {
     JobAcknowledged: 10_000;
     CancelAcknowledged: 8_000;
+    RequeueAcknowledged: 500;
+    RequeueAfterCancel: 250;
+    RequeueToldToLookAgain: 4;
+    WaitsAgain: 300;
+    Revived: 1_200;
+    Retried: 450;
     SubmissionRefused: 1_000;
     KeySentAgain: 1_000;
     KeyFoundStored: 1_000;

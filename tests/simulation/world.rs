@@ -13,6 +13,8 @@ use std::sync::Arc;
 use downbeat::kernel::ids::{Attempt, CommitNo, JobId};
 use downbeat::kernel::job::{CpusAsked, JobRequest, JobSpec, LimitAsked, Site, StateWord};
 use downbeat::kernel::kernel::Cancelled;
+use downbeat::kernel::requeue::{Over, REQUEUED, Requeued};
+use downbeat::kernel::retry::{Cause, RetryPolicy};
 use downbeat::kernel::time::Time;
 
 use super::count::{Count, Event};
@@ -52,6 +54,8 @@ pub struct World {
     names: u64,
     /// Submissions with a key that may be sent again, and what their reader saw.
     keyed: Vec<Submission>,
+    /// A job that somebody will want to run again, as a reader found it at a commit.
+    read: Option<(JobId, Option<Over>, CommitNo)>,
     /// The head of the queue and how often it was overtaken.
     head: (Option<JobId>, u32),
     pub overtaken_max: u32,
@@ -79,6 +83,7 @@ impl World {
             writer_busy_until: 0,
             names: 0,
             keyed: Vec::new(),
+            read: None,
             head: (None, 0),
             overtaken_max: 0,
         }
@@ -95,7 +100,8 @@ impl World {
         match self.rng.u8(..100) {
             0..4 if self.faults => self.submit(),
             4..6 if self.faults => self.cancel(),
-            6..14 => self.server.think(self.now),
+            6 if self.faults => self.requeue(),
+            7..14 => self.server.think(self.now),
             14..22 => self.apply_plan(),
             22..31 => self.flush(),
             31..41 => self.write(),
@@ -147,6 +153,13 @@ impl World {
         if self.rng.bool() {
             request.memory_bytes = Some(self.rng.i64(1..=MEMORY as i64));
         }
+        if self.rng.u8(..6) == 0 {
+            let causes = [Cause::Failed, Cause::Timeout, Cause::NodeFail];
+            let on = vec![causes[self.rng.usize(..causes.len())]];
+            // Nobody rings here, so nobody waits for a time.
+            let usual = RetryPolicy::usual(self.rng.u32(1..4));
+            request.retry = Some(RetryPolicy { on, delay_s: 0, ..usual });
+        }
         Arc::new(JobSpec::try_from((request, &site())).unwrap())
     }
 
@@ -169,6 +182,7 @@ impl World {
 
     /// What a reader of a former server saw is not carried to the next: the request died with it.
     pub fn forget_reads(&mut self) {
+        self.read = None;
         for (_, read_at) in self.keyed.iter_mut().filter_map(|asked| asked.key.as_mut()) {
             *read_at = NEVER_READ;
         }
@@ -182,6 +196,20 @@ impl World {
             if let Some(reply) = self.server.cancel(id, self.now) {
                 self.hear(vec![reply]);
             }
+        }
+    }
+
+    /// Somebody wants a job to run again. Its reader looked now, or some time ago.
+    fn requeue(&mut self) {
+        let Some(id) = self.a_job_to_cancel() else { return };
+        let read = (id, self.disk.over(id), CommitNo(self.disk.commit_no));
+        let late = self.rng.u8(..3) == 0;
+        let now = if late { self.read.replace(read) } else { Some(read) };
+        let Some((id, over, read_at)) = now else { return };
+        self.clients.ask_again(id, over.is_some());
+        let over = over.map(|over| (over, read_at));
+        if let Some(reply) = self.server.requeue(id, over, self.now) {
+            self.hear(vec![reply]);
         }
     }
 
@@ -208,6 +236,17 @@ impl World {
                 Reply::LookAgain(_) => self.count.happened(Event::ToldToLookAgain),
                 Reply::Cancelled(_, Cancelled::NotLive) => {}
                 Reply::Cancelled(..) => self.count.happened(Event::CancelAcknowledged),
+                Reply::Requeued(_, None) => self.count.happened(Event::RequeueToldToLookAgain),
+                Reply::Requeued(_, Some(Requeued::Stopping)) => {
+                    self.count.happened(Event::RequeueAcknowledged);
+                }
+                Reply::Requeued(_, Some(Requeued::Waiting)) => {
+                    self.count.happened(Event::Revived);
+                }
+                Reply::Requeued(_, Some(Requeued::Cancelling)) => {
+                    self.count.happened(Event::RequeueAfterCancel);
+                }
+                Reply::Requeued(..) => {}
             }
             self.clients.hear(reply, &self.disk);
         }
@@ -279,6 +318,10 @@ impl World {
     pub fn look_at_disk(&mut self) {
         self.clients.check_refused(&self.disk);
         judge::ends_are_true(&self.disk, &self.engine, &self.clients);
+        for (_, past) in std::mem::take(&mut self.disk.just_past) {
+            let by_itself = past.state != REQUEUED;
+            self.count.happened(if by_itself { Event::Retried } else { Event::WaitsAgain });
+        }
         for job in std::mem::take(&mut self.disk.just_ended) {
             let row = &self.disk.rows[&job];
             self.count.happened(match row.state {

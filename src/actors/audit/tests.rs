@@ -22,6 +22,11 @@ fn row(job: i64, cpu_ids: &str) -> AllocationRow {
         process_id: None,
         nonce: "n".to_owned(),
         boot_id: "b".to_owned(),
+        state: None,
+        exit_code: None,
+        error: None,
+        start_time: None,
+        end_time: None,
     }
 }
 

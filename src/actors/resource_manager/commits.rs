@@ -172,6 +172,17 @@ impl ResourceManagerActor {
                         event.cause
                     );
                 }
+                Change::Requeued { event, past: Some(past), .. } => {
+                    let (used, total) = (snapshot.used_cpus, snapshot.total_cpus);
+                    log::info!(
+                        "Released {} CPUs for job {}: used={used}/{total} (attempt {} {}, waits \
+                         again)",
+                        past.released_cpus,
+                        event.job,
+                        event.attempt,
+                        past.state
+                    );
+                }
                 Change::Reclaimed { job, cpus, .. } => {
                     log::warn!("Released orphan resources: job {job}, {} CPUs", cpus.len());
                 }

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::retry::RetryBody;
+
 /// A number of the unit the field names, or text with a unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
@@ -111,6 +113,13 @@ pub struct SubmitBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "0-99%4")]
     pub array: Option<String>,
+    /// When it is run again by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryBody>,
+    /// A signal before the time limit: `USR1@60` for its processes, `B:USR1@60` for the script.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "B:USR1@60")]
+    pub signal: Option<String>,
     /// The door it comes through: `API`, `CLI` or `WEB`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "API")]
@@ -182,6 +191,10 @@ pub struct NestedJob {
     pub dependency: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub array: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "API")]
     pub data_source: Option<String>,

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::attempt::Retry;
 use crate::kernel::ids::{CpuId, EventId, JobId};
 use crate::kernel::job::{DataSource, StateWord};
 use crate::kernel::time::Time;
@@ -98,6 +99,16 @@ pub struct Job {
     #[serde(default)]
     #[schema(example = "5-99%4")]
     pub array_tasks: Option<String>,
+    /// When it is run again by itself, and how often it was; null when it never is.
+    #[serde(default)]
+    pub retry: Option<Retry>,
+    /// How often it went back into the queue, by itself or because somebody asked.
+    #[serde(default)]
+    pub restart_count: u32,
+    /// What is sent to it before its time limit, as `sbatch --signal` writes it.
+    #[serde(default)]
+    #[schema(example = "B:USR1@60")]
+    pub signal: Option<String>,
     /// CPUs it has or waits for.
     #[schema(example = 4)]
     pub cpus: u32,
@@ -253,7 +264,8 @@ mod tests {
             memory_bytes time_limit_s working_directory standard_output standard_error labels \
             comment data_source submit_time eligible_time start_time end_time elapsed_s exit_code \
             error warnings attempt allocation usage position estimated_start_time estimate_basis \
-            held begin_time deadline dependency array_job_id array_task_id array_tasks";
+            held begin_time deadline dependency array_job_id array_task_id array_tasks retry \
+            restart_count signal";
         let mut body = json!({
             "id": 17, "name": "n", "account": "", "user": "", "partition": "default",
             "state": "OUT_OF_MEMORY", "priority": 0, "cpus": 1, "labels": {}, "data_source": "WEB",

@@ -8,6 +8,7 @@
 //! *Not here*: bounds and paths (`kernel::job`), status codes (`api`).
 
 pub mod array;
+pub mod attempt;
 pub mod body;
 pub mod export;
 mod fields;
@@ -18,6 +19,7 @@ pub mod partitions;
 pub mod problem;
 pub mod report;
 pub mod resources;
+pub mod retry;
 pub mod sbatch;
 pub mod seed;
 pub mod submission;

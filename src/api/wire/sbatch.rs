@@ -11,7 +11,9 @@ use super::export::Export;
 use super::submit::Door;
 use super::{memory, time_limit, when};
 use crate::kernel::conditions::Dependencies;
+use crate::kernel::early::EarlySignal;
 use crate::kernel::job::{FieldError, LimitAsked};
+use crate::kernel::retry::RetryPolicy;
 use crate::kernel::tasks::ArraySpec;
 use crate::kernel::time::Time;
 
@@ -48,6 +50,8 @@ pub struct Directives {
     pub deadline: Option<Placed<Time>>,
     pub dependency: Option<Placed<Dependencies>>,
     pub array: Option<Placed<ArraySpec>>,
+    pub requeue: Option<Placed<RetryPolicy>>,
+    pub signal: Option<Placed<EarlySignal>>,
     /// What was not honoured, one sentence each.
     pub warnings: Vec<String>,
     /// Bad values, all of the field `script`.
@@ -160,6 +164,14 @@ impl Directives {
             self.hold = true;
             return;
         }
+        if name == "requeue" {
+            self.requeue = Some(Placed { value: RetryPolicy::after_node_failures(), place });
+            return;
+        }
+        if name == "no-requeue" {
+            self.requeue = None;
+            return;
+        }
         if !is_honoured(name) {
             let dashes = if name.chars().count() == 1 { "-" } else { "--" };
             self.warnings
@@ -201,6 +213,7 @@ impl Directives {
             "deadline" => self.deadline = at(when::parse(&value)?, place),
             "dependency" => self.dependency = at(value.parse()?, place),
             "array" => self.array = at(value.parse()?, place),
+            "signal" => self.signal = at(value.parse()?, place),
             _ => {}
         }
         Ok(())
@@ -229,6 +242,7 @@ fn is_honoured(name: &str) -> bool {
             | "deadline"
             | "dependency"
             | "array"
+            | "signal"
     )
 }
 
@@ -298,6 +312,17 @@ mod tests {
             ]
         );
         assert_eq!(value(d.time), LimitAsked::Seconds(300));
+    }
+
+    #[test]
+    fn requeue_is_a_retry_after_node_failures_and_the_later_line_wins() {
+        let d = read("#SBATCH --requeue\n#SBATCH --signal=B:USR1@30\n");
+        assert_eq!((&d.errors[..], &d.warnings[..]), (&[][..], &[][..]));
+        assert_eq!(value(d.requeue), RetryPolicy::after_node_failures());
+        assert_eq!(value(d.signal).to_string(), "B:USR1@30");
+        assert_eq!(read("#SBATCH --requeue --no-requeue").requeue, None);
+        let bad = read("#SBATCH --signal=R:USR1");
+        assert!(bad.errors[0].message.starts_with("line 1, --signal: R: is about"));
     }
 
     #[test]

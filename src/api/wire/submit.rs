@@ -17,9 +17,11 @@ use super::sbatch::{self, Directives, Placed};
 use super::submission::Names;
 pub use super::submission::Submission;
 use super::values::{at_least_one, data_source, environment, kill_grace_s};
-use super::{memory, time_limit, when};
+use super::{memory, retry, time_limit, when};
 use crate::kernel::conditions::Dependencies;
+use crate::kernel::early::EarlySignal;
 use crate::kernel::job::{CpusAsked, DataSource, FieldError, JobRequest, LimitAsked};
+use crate::kernel::retry::RetryPolicy;
 use crate::kernel::tasks::ArraySpec;
 use crate::kernel::time::Time;
 
@@ -191,6 +193,8 @@ struct Asked {
     deadline: Option<Time>,
     dependencies: Option<Dependencies>,
     array: Option<ArraySpec>,
+    retry: Option<RetryPolicy>,
+    signal: Option<EarlySignal>,
     data_source: DataSource,
 }
 
@@ -227,6 +231,10 @@ impl Asked {
             array: fields.text("array").and_then(|text| {
                 let read = text.parse::<ArraySpec>();
                 read.map_err(|message| fields.refuse("array", message)).ok()
+            }),
+            retry: retry::read(&mut fields),
+            signal: fields.text("signal").and_then(|text| {
+                text.parse().map_err(|message: String| fields.refuse("signal", message)).ok()
             }),
             data_source: fields.parsed("data_source", data_source).unwrap_or(DataSource::Api),
         };
@@ -313,6 +321,8 @@ impl Asked {
                 .either("dependency", "dependency", self.dependencies, lines.dependency)
                 .unwrap_or_default(),
             array: names.either("array", "array", self.array, lines.array),
+            retry: names.either("retry", "retry", self.retry, lines.requeue),
+            signal: names.either("signal", "signal", self.signal, lines.signal),
             data_source: self.data_source,
             warnings,
             ..JobRequest::new(script)

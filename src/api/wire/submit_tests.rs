@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::super::body::{Amount, NestedBody, NestedJob, SubmitBody};
+use super::super::retry::RetryBody;
 use super::*;
 use crate::kernel::job::Site;
 
@@ -77,6 +78,8 @@ fn every_field_of_the_flat_schema_is_read() {
         deadline: text("1970-01-01T00:00:09Z"),
         dependency: text("afterok:1:2"),
         array: text("0-9%2"),
+        retry: Some(RetryBody { max: 3, ..RetryBody::default() }),
+        signal: text("B:USR1@9"),
         data_source: text("CLI"),
     };
     let request = read(serde_json::to_value(&body).unwrap()).request;
@@ -101,6 +104,8 @@ fn every_field_of_the_flat_schema_is_read() {
         deadline: Some(Time(9_000_000)),
         dependencies: "afterok:1:2".parse().unwrap(),
         array: Some("0-9%2".parse().unwrap()),
+        retry: Some(RetryPolicy::usual(3)),
+        signal: Some("B:USR1@9".parse().unwrap()),
         data_source: DataSource::Cli,
         ..JobRequest::new("true")
     };
@@ -134,12 +139,16 @@ fn every_field_of_the_nested_schema_is_read() {
         deadline: text("1970-01-01T00:00:09Z"),
         dependency: text("afterok:1:2"),
         array: text("0-9%2"),
+        retry: Some(RetryBody { max: 3, ..RetryBody::default() }),
+        signal: text("B:USR1@9"),
         data_source: text("WEB"),
     };
     let body = NestedBody { job, script: "true".into() };
     let request = read(serde_json::to_value(&body).unwrap()).request;
     assert_eq!(request.cpus, CpusAsked::Count(6));
     assert_eq!(request.limit, LimitAsked::Seconds(3600));
+    assert_eq!(request.retry, Some(RetryPolicy::usual(3)));
+    assert_eq!(request.signal, Some("B:USR1@9".parse().unwrap()));
     assert_eq!(request.memory_bytes, Some(1 << 30));
     assert_eq!(request.working_directory.as_deref(), Some("/w"));
     assert!(request.create_working_directory && request.held);

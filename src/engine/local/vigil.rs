@@ -1,6 +1,7 @@
 //! *Purpose*: watching over one script that was started, until no process of it is left.
 //!
-//! *Owns*: the time limit, TERM → grace → KILL, the reaping of the whole tree and what it used.
+//! *Owns*: the time limit and the signal before it, TERM → grace → KILL, the reaping of the whole
+//! tree and what it used.
 //!
 //! *Promises*: the limit is kept while no server runs, on the monotonic clock; a record comes only
 //! when no process of the tree is left; a script that ends by itself leaves no survivor.
@@ -19,6 +20,7 @@ use super::sys;
 use crate::clock;
 use crate::engine::{ExitRecord, Handle, Stop};
 use crate::fault;
+use crate::kernel::early::EarlySignal;
 use crate::kernel::job::{ExitCode, Usage};
 
 /// How long a start is kept back, and nothing is done that only a lasting script makes worth while.
@@ -55,6 +57,8 @@ pub struct Vigil<'a, 'b> {
     me: i32,
     script: Handle,
     phase: Phase,
+    /// When the job is told that its limit is near.
+    early: Option<(Instant, EarlySignal)>,
     /// Until when the start is not told.
     untold: Option<Instant>,
     stop: Option<Stop>,
@@ -69,12 +73,17 @@ impl<'a, 'b> Vigil<'a, 'b> {
     pub fn begin(post: &'a mut Post<'b>, file: &'a OrderFile, me: i32, script: Handle) -> Self {
         let started = clock::monotonic();
         let limit = file.order.limit_s.and_then(|s| started.checked_add(seconds(s)));
+        let early = file.order.limit_s.zip(file.order.signal).and_then(|(limit_s, early)| {
+            let after = limit_s.saturating_sub(early.before_s);
+            Some((started.checked_add(seconds(after))?, early))
+        });
         Vigil {
             post,
             file,
             me,
             script,
             phase: Phase::Running { limit },
+            early,
             untold: started.checked_add(START_PAUSE),
             stop: None,
             ran_out_before: false,
@@ -157,8 +166,17 @@ impl<'a, 'b> Vigil<'a, 'b> {
         let now = clock::monotonic();
         match self.phase {
             Phase::Running { limit: None } => None,
-            Phase::Running { limit: Some(limit) } if now < limit => Some(limit - now),
+            Phase::Running { limit: Some(limit) } if now < limit => {
+                let left = self.early.map(|(at, _)| at.saturating_duration_since(now));
+                if left.is_some_and(|left| left.is_zero()) {
+                    self.tell_early();
+                    return Some(limit - now);
+                }
+                Some(left.unwrap_or(limit - now).min(limit - now))
+            }
             Phase::Running { .. } => {
+                // At the latest now: it may have been asked for at the limit itself.
+                self.tell_early();
                 self.begin_to_end(Stop::TimeLimit, self.file.order.kill_grace_s);
                 Some(Duration::ZERO)
             }
@@ -181,6 +199,27 @@ impl<'a, 'b> Vigil<'a, 'b> {
                 Some(pause)
             }
         }
+    }
+
+    /// The limit is near. Either the script's own process hears of it, or all others do: a script
+    /// without a trap would die of it, and with it those who were meant.
+    fn tell_early(&mut self) {
+        let Some((_, early)) = self.early.take() else { return };
+        let Some(signal) = Signal::from_named_raw(early.signal) else { return };
+        if early.to_script {
+            // Not reaped, so the number is still its own.
+            if let Some(script) =
+                Pid::from_raw(self.script.pid).filter(|_| self.exit_code.is_none())
+            {
+                let _ = rustix::process::kill_process(script, signal);
+            }
+            return;
+        }
+        proc::visit_descendants(self.me, |seen| {
+            if seen.identity.pid != self.script.pid {
+                proc::signal(seen.identity, signal);
+            }
+        });
     }
 
     /// The server poked: what does it wish now?

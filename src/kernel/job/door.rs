@@ -49,8 +49,15 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
             let message = "aftercorr is for the tasks of an array; this job is none";
             door.refuse("dependency", message);
         }
+        for (part, message) in request.retry.iter().flat_map(RetryPolicy::faults) {
+            door.refuse(&format!("retry.{part}"), message);
+        }
         if !door.errors.is_empty() {
             return Err(SpecRefused(door.errors));
+        }
+        let mut warnings = request.warnings;
+        if request.signal.is_some() && limit_s.is_none() && request.deadline.is_none() {
+            warnings.push("signal is never sent: the job has no time limit.".to_owned());
         }
         Ok(JobSpec {
             script: request.script,
@@ -75,8 +82,10 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
             deadline: request.deadline,
             dependencies: request.dependencies,
             array: request.array,
+            retry: request.retry.map(Arc::new),
+            signal: request.signal,
             data_source: request.data_source,
-            warnings: request.warnings,
+            warnings,
         })
     }
 }

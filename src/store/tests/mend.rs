@@ -84,7 +84,7 @@ fn the_oldest_that_ended_are_found_behind_those_that_wait() {
     let readers = world.database().readers().unwrap();
     let oldest = |behind| {
         let ages = readers.read(|conn| read::ages(conn, behind, 1)).unwrap();
-        ages.into_iter().map(|age| (age.job, age.state, age.ended)).collect::<Vec<_>>()
+        ages.value.into_iter().map(|age| (age.job, age.state, age.ended)).collect::<Vec<_>>()
     };
     assert_eq!(oldest(JobId(0)), [(waiting[6], StateWord::Cancelled, Some(Time(4)))]);
     assert_eq!(oldest(waiting[6]), [(waiting[7], StateWord::Cancelled, Some(Time(4)))]);

@@ -40,6 +40,11 @@ pub(super) fn granted(
         process_id: None,
         nonce: nonce.to_owned(),
         boot_id: boot_id.to_owned(),
+        state: None,
+        exit_code: None,
+        error: None,
+        start_time: None,
+        end_time: None,
     };
     kept::insert(conn, [allocation])?;
     let held = |cpu: &CpuId| HeldRow { cpu_id: i64::from(cpu.0), job_id: event.job.0 };
@@ -87,10 +92,26 @@ pub(super) fn ended(
     if released_cpus == 0 {
         return Ok(());
     }
+    gave_back(conn, event, event.to.word(), end, released_cpus)
+}
+
+/// An attempt ended so, and gave back what it held.
+pub(super) fn gave_back(
+    conn: &mut SqliteConnection,
+    event: &Event,
+    state: &str,
+    end: &EndState,
+    released_cpus: u32,
+) -> Result<(), StoreError> {
     let set = (
         resource_allocations::released.eq(true),
         resource_allocations::released_time.eq(event.time.0),
         resource_allocations::process_id.eq(end.handle.map(|h| h.pid)),
+        resource_allocations::state.eq(state),
+        resource_allocations::exit_code.eq(end.exit_code.map(|c| c.to_string())),
+        resource_allocations::error.eq(&end.error),
+        resource_allocations::start_time.eq(end.handle.map(|h| h.start_time.0)),
+        resource_allocations::end_time.eq(end.end_time.0),
     );
     let given_back = kept::update(resource_allocations::table, unreleased(event), set);
     one_row(given_back.execute(conn)?, || disagreement(event))?;

@@ -29,6 +29,7 @@ pub fn order(job: i64, script: &str) -> Order {
         cpus: Vec::new(),
         pin: false,
         memory_bytes: None,
+        signal: None,
     }
 }
 

@@ -1,0 +1,9 @@
+ALTER TABLE resource_allocations DROP COLUMN end_time;
+ALTER TABLE resource_allocations DROP COLUMN start_time;
+ALTER TABLE resource_allocations DROP COLUMN error;
+ALTER TABLE resource_allocations DROP COLUMN exit_code;
+ALTER TABLE resource_allocations DROP COLUMN state;
+ALTER TABLE jobs DROP COLUMN signal;
+ALTER TABLE jobs DROP COLUMN restarts;
+ALTER TABLE jobs DROP COLUMN retries;
+ALTER TABLE jobs DROP COLUMN retry;

@@ -1,0 +1,43 @@
+//! *Purpose*: a wish to run a job again, on its way through the resource manager.
+//!
+//! *Owns*: the handler of [`RequeueJob`].
+//!
+//! *Promises*: a job that was over goes back only if nothing has changed it since it was read.
+//!
+//! *Not here*: what a requeue does (`kernel::requeue`), which changes count (`kernel::outbox`).
+
+use actix::prelude::*;
+
+use super::ResourceManagerActor;
+use crate::actors::messages::{NotDurable, RequeueAnswer, RequeueJob};
+use crate::clock;
+use crate::kernel::ids::JobId;
+use crate::kernel::outbox::KeyCheck;
+
+impl ResourceManagerActor {
+    fn is_open(&self, job: JobId) -> bool {
+        self.kernel.queue().get(job).is_some() || self.kernel.live().contains_key(&job)
+    }
+}
+
+impl Handler<RequeueJob> for ResourceManagerActor {
+    type Result = ResponseFuture<Result<RequeueAnswer, NotDurable>>;
+
+    fn handle(&mut self, message: RequeueJob, ctx: &mut Self::Context) -> Self::Result {
+        let RequeueJob { job, over, hold, principal } = message;
+        if let Some((_, read_at)) = &over
+            && !self.is_open(job)
+            && let KeyCheck::LookAgain(at) = self.outbox.check_over(job, *read_at)
+        {
+            return Box::pin(async move { Ok(RequeueAnswer::LookAgain(at)) });
+        }
+        let now = clock::now();
+        let (requeued, step) = match over {
+            Some((over, _)) => self.kernel.requeue_over(over, hold, &principal, now),
+            None => self.kernel.requeue_asked(job, hold, &principal, now),
+        };
+        let noted = self.note(step, ctx);
+        self.set_alarm(ctx);
+        Box::pin(async move { noted.await.map(|()| RequeueAnswer::Done(requeued)) })
+    }
+}

@@ -1,0 +1,198 @@
+//! *Purpose*: jobs that go back into the queue under their own number.
+//!
+//! *Owns*: [`Over`], [`Requeued`], [`PastAttempt`], and the way back: from a live attempt that
+//! somebody asked to run again, from one that ended and is retried, from a job that was over.
+//!
+//! *Promises*: the CPUs of an attempt come back in the same step that puts its job into the queue;
+//! a cancel that comes meanwhile wins; the next grant is the next attempt; what a job waited for
+//! before its first attempt is not waited for again, but its deadline still counts.
+//!
+//! *Not here*: which ends are retried (`kernel::retry`), states (`kernel::transition`), whether
+//! what was read of a job that is over is still true (`kernel::outbox`).
+
+use std::sync::Arc;
+
+use super::allocation::Allocation;
+use super::change::{Change, Effect, Event, Queued, Step};
+use super::conditions::Conditions;
+use super::ids::JobId;
+use super::job::StateWord;
+use super::kernel::{Kernel, Live};
+use super::retry::{Again, RetryPolicy};
+use super::time::Time;
+use super::transition::{Back, EndState, Fact, JobState};
+
+/// How an attempt ended that somebody asked to run again, in the attempts of its job.
+pub const REQUEUED: &str = "REQUEUED";
+
+/// A job that is over, as the database has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Over {
+    /// As it would stand in the queue.
+    pub job: Queued,
+    /// How it ended.
+    pub word: StateWord,
+    /// Whether it was held.
+    pub held: bool,
+    /// Not before.
+    pub begin: Option<Time>,
+    /// Not after.
+    pub deadline: Option<Time>,
+    /// When it is run again by itself.
+    pub retry: Option<Arc<RetryPolicy>>,
+    /// Its partition.
+    pub partition: String,
+    /// The array and the task that it is.
+    pub task: Option<(JobId, u32)>,
+}
+
+/// What became of a wish to run a job again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requeued {
+    /// Its attempt is being stopped; then it waits again.
+    Stopping,
+    /// It was over and waits again.
+    Waiting,
+    /// It waits already.
+    Pending,
+    /// A cancel of it is in, and wins.
+    Cancelling,
+    /// Neither waiting nor live. The database tells.
+    NotLive,
+}
+
+/// An attempt that is over while its job is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastAttempt {
+    /// How it ended: [`REQUEUED`], or the word that its job would have ended with.
+    pub state: &'static str,
+    /// The rest of its end.
+    pub end: EndState,
+    /// How many CPUs it gave back.
+    pub released_cpus: u32,
+}
+
+impl Kernel {
+    /// Runs a live attempt's job again: it is stopped as by a cancel, and then waits, held if that
+    /// is asked for.
+    pub fn requeue_asked(
+        &mut self,
+        id: JobId,
+        hold: bool,
+        principal: &Arc<str>,
+        now: Time,
+    ) -> (Requeued, Step) {
+        if self.queue.get(id).is_some() {
+            return (Requeued::Pending, Step::default());
+        }
+        let Some(live) = self.live.get(&id) else { return (Requeued::NotLive, Step::default()) };
+        if live.state.is_being_cancelled() {
+            return (Requeued::Cancelling, Step::default());
+        }
+        let fact = Fact::RequeueAsked { hold };
+        // Asked twice is asked once.
+        let step = self.take_fact(live.attempt(), fact, principal, now).unwrap_or_default();
+        (Requeued::Stopping, step)
+    }
+
+    /// Puts a job that was over into the queue again. Whoever calls this knows that what was read
+    /// of it is still true. If somebody else was faster, nothing is done.
+    pub fn requeue_over(
+        &mut self,
+        over: Over,
+        hold: bool,
+        principal: &Arc<str>,
+        now: Time,
+    ) -> (Requeued, Step) {
+        let id = over.job.id;
+        if self.queue.get(id).is_some() {
+            return (Requeued::Waiting, Step::default());
+        }
+        if self.live.contains_key(&id) {
+            return (Requeued::Stopping, Step::default());
+        }
+        if let Some(count) = self.ended.get_mut(&over.word) {
+            *count = count.saturating_sub(1);
+        }
+        if let Some(policy) = &over.retry {
+            self.again.insert(id, Again::retrying(policy));
+        }
+        let words = (Some(over.word), StateWord::Pending);
+        let cause = ("requeue_asked", Arc::clone(principal));
+        let event = self.event((id, over.job.attempts), words, cause, now);
+        let (held, begin) = (over.held || hold, over.begin.filter(|begin| *begin > now));
+        let conditions =
+            Conditions { held, begin, deadline: over.deadline, ..Conditions::default() };
+        self.register(id, conditions);
+        let array = self.arrays.came_back(id, over.task);
+        let berth = self.rules.partitions.berth(&over.partition);
+        self.place(Queued { berth, ..over.job }, now);
+        if let Some(array) = array {
+            self.look_again(array, now);
+        }
+        let change = Change::Requeued { event, past: None, begin, held, retries: 0 };
+        (Requeued::Waiting, Step { changes: vec![change], ..Step::default() })
+    }
+
+    /// The state that an end leads to: another attempt, if the job's policy has one left for it.
+    pub(super) fn or_again(&self, job: JobId, state: JobState, now: Time) -> JobState {
+        let JobState::Finished(end) = state else { return state };
+        match self.again.get(&job).and_then(|again| again.retry_at(&end, now)) {
+            Some(begin) => JobState::Requeued(end, Back::Retry { begin }),
+            None => JobState::Finished(end),
+        }
+    }
+
+    /// An attempt is over, its job goes back into the queue.
+    pub(super) fn come_back(
+        &mut self,
+        Live { job, state, granted: _ }: Live,
+        given_back: Option<Allocation>,
+        event: Event,
+    ) -> Step {
+        let JobState::Requeued(end, back) = state else {
+            unreachable!("asked for what goes back only")
+        };
+        let (id, now) = (job.id, event.time);
+        let (begin, held, word) = match back {
+            Back::Asked { hold } => (None, hold, REQUEUED),
+            Back::Retry { begin } => (Some(begin).filter(|at| *at > now), false, end.word.word()),
+        };
+        let again = self.again.entry(id).or_default();
+        if let (Back::Retry { .. }, Some(retry)) = (back, &mut again.retry) {
+            retry.used += 1;
+        }
+        let retries = again.retry.as_ref().map_or(0, |retry| retry.used);
+        let deadline = again.deadline.take();
+        if *again == Again::default() {
+            self.again.remove(&id);
+        }
+        let released_cpus = given_back.as_ref().map_or(0, |a| a.cpus().len() as u32);
+        if let Some(allocation) = given_back {
+            self.ledger.release(allocation);
+            self.releases += 1;
+        }
+        let attempt = super::ids::Attempt { job: id, n: job.attempts };
+        self.register(id, Conditions { held, begin, deadline, ..Conditions::default() });
+        let array = self.arrays.came_back(id, None);
+        self.place(job, now);
+        if let Some(array) = array {
+            self.look_again(array, now);
+        }
+        let past = Some(PastAttempt { state: word, end, released_cpus });
+        Step {
+            changes: vec![Change::Requeued { event, past, begin, held, retries }],
+            effects: vec![Effect::Retire(attempt)],
+        }
+    }
+
+    /// What jobs go back into the queue with, of those that have any of it.
+    #[must_use]
+    pub fn again(&self) -> &std::collections::BTreeMap<JobId, Again> {
+        &self.again
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

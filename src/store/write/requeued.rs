@@ -1,0 +1,53 @@
+//! *Purpose*: a job that goes back into the queue, as rows.
+//!
+//! *Owns*: which columns of a job are as before its start.
+//!
+//! *Promises*: the end of its attempt, the release and the way back are one change.
+//!
+//! *Not here*: the attempt's own row (`write::attempts`).
+
+use diesel::SqliteConnection;
+use diesel::prelude::*;
+
+use super::super::error::StoreError;
+use super::super::schema::jobs;
+use super::attempts::gave_back;
+use super::{disagreement, in_state, kept, one_row};
+use crate::kernel::change::Event;
+use crate::kernel::requeue::PastAttempt;
+use crate::kernel::time::Time;
+
+pub(super) fn requeued(
+    conn: &mut SqliteConnection,
+    event: &Event,
+    past: Option<&PastAttempt>,
+    begin: Option<Time>,
+    (held, retries): (bool, u32),
+) -> Result<(), StoreError> {
+    let begin = begin.map(|time| time.0);
+    let nobody = (
+        jobs::start_time.eq(None::<i64>),
+        jobs::process_id.eq(None::<i32>),
+        jobs::completing.eq(None::<String>),
+        jobs::end_time.eq(None::<i64>),
+        jobs::exit_code.eq(None::<String>),
+        jobs::error.eq(None::<String>),
+        jobs::user_cpu_us.eq(None::<i64>),
+        jobs::system_cpu_us.eq(None::<i64>),
+        jobs::max_rss_bytes.eq(None::<i64>),
+    );
+    let set = (
+        jobs::state.eq(event.to.word()),
+        jobs::eligible_time.eq(begin.unwrap_or(event.time.0)),
+        jobs::begin_time.eq(begin),
+        jobs::held.eq(held.then_some(true)),
+        jobs::retries.eq(retries as i32),
+        jobs::restarts.eq(jobs::restarts + 1),
+        nobody,
+    );
+    change_job!(conn, event, set)?;
+    match past {
+        Some(past) => gave_back(conn, event, past.state, &past.end, past.released_cpus),
+        None => Ok(()),
+    }
+}
