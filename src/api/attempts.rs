@@ -60,7 +60,7 @@ pub async fn requeue(
     let id = id.job()?;
     for _ in 0..LOOKS_MAX {
         let (read_at, job) = read_at(&app, id).await?;
-        let over = job.0.over();
+        let over = job.0.if_over();
         if over.is_some() {
             may_run_again(&job.0)?;
         }

@@ -271,7 +271,7 @@ impl JobRow {
 
     /// The job as it would go back into the queue; `None` unless it is over.
     #[must_use]
-    pub fn over(&self) -> Option<Over> {
+    pub fn if_over(&self) -> Option<Over> {
         let word = self.state.parse().ok().filter(|word: &StateWord| word.is_final())?;
         let retry: Option<RetryPolicy> =
             self.retry.as_deref().and_then(|text| serde_json::from_str(text).ok());

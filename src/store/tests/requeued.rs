@@ -73,7 +73,7 @@ fn a_job_that_was_over_goes_back_only_if_nothing_has_changed_it_since() {
     world.commit(step);
     let readers = world.database().readers().unwrap();
     let found = readers.read(|c| read::job(c, id)).unwrap();
-    let (over, read_at) = (found.value.unwrap().0.over().unwrap(), found.commit_no);
+    let (over, read_at) = (found.value.unwrap().0.if_over().unwrap(), found.commit_no);
     assert_eq!(world.outbox.check_over(id, read_at), KeyCheck::Fresh);
     let (told, step) = world.kernel.requeue_over(over, false, &"me".into(), Time(7));
     assert_eq!(told, Requeued::Waiting);
@@ -85,7 +85,7 @@ fn a_job_that_was_over_goes_back_only_if_nothing_has_changed_it_since() {
     assert_eq!(world.outbox.check_over(id, read_at), again);
     assert_eq!(world.outbox.check_over(id, commit.no), KeyCheck::Fresh);
     let (row, _) = world.job(id).unwrap();
-    assert_eq!((row.state.as_str(), row.eligible_time, row.over()), ("PENDING", 7, None));
+    assert_eq!((row.state.as_str(), row.eligible_time, row.if_over()), ("PENDING", 7, None));
     let counted = world.kernel.snapshot().ended;
     let (kernel, _) = boot(&mut world.writer);
     assert_eq!((kernel.snapshot().ended, kernel.queue().len()), (counted, 1));
