@@ -58,6 +58,7 @@ pub struct Cli {
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it, made once")]
 pub enum Command {
     /// Run the server
     Serve(ServeArgs),

@@ -350,18 +350,14 @@ impl World {
         assert_eq!(self.starts(), wanted.starts, "starts of {job}");
         let behind = self.server.ended(if id == 1 { 2 } else { 1 });
         assert_eq!(behind["exit_code"], format!("{CODE_BEHIND}:0"), "{behind}");
-        self.is_whole_after(id, wanted.starts.max(1));
+        self.is_whole(id, wanted.starts.max(1));
         let code = code.as_str().unwrap_or("null").to_owned();
         format!("{} {code}, started {}x, {how}", wanted.state, wanted.starts)
     }
 
-    /// Ledger, database, processes and spool agree that all is over.
-    pub fn is_whole(&self) {
-        self.is_whole_after(1, 1);
-    }
-
-    /// The same, where this job had so many attempts and the other one.
-    fn is_whole_after(&self, id: i64, attempts: usize) {
+    /// Ledger, database, processes and spool agree that all is over; this job had so many attempts,
+    /// the other one.
+    fn is_whole(&self, id: i64, attempts: usize) {
         self.server.is_clean();
         let books = self.server.sql(&format!(
             "SELECT (SELECT count(*) FROM held_cpus) || ' ' || \
