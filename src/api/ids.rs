@@ -16,7 +16,7 @@ use super::app::App;
 use super::error::ApiError;
 use crate::actors::messages::{Await, Changes, SplitTask};
 use crate::kernel::ids::JobId;
-use crate::kernel::tasks::JobRef;
+use crate::kernel::tasks::{ArraySpec, JobRef};
 use crate::store::arrays::{self, Named};
 use crate::store::read::JobAndAllocation;
 
@@ -114,11 +114,11 @@ pub async fn single(app: &App, of: JobRef, wait: bool) -> Result<JobId, ApiError
         let changes = await_change(app, of.job).await?;
         let (job, left) = job_of(app, of).await?;
         let (row, _) = app.job(job).await?;
-        if of.task.is_none() && row.array_spec.is_some() {
-            return Err(ApiError::new(
-                StatusCode::CONFLICT,
-                format!("job {job} is an array; ask for one task of it, as in {job}_0"),
-            ));
+        if let (None, Some(spec)) = (of.task, &row.array_spec) {
+            let first = spec.parse::<ArraySpec>().ok().and_then(|spec| spec.tasks.first());
+            let first = JobRef { job, task: Some(first.unwrap_or(0)) };
+            let detail = format!("job {job} is an array; ask for one task of it, as in {first}");
+            return Err(ApiError::new(StatusCode::CONFLICT, detail));
         }
         if !left || !wait || row.state_word().is_final() {
             return Ok(job);

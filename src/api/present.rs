@@ -80,7 +80,8 @@ pub async fn as_if(app: &App, spec: Arc<JobSpec>, elsewhere: Elsewhere) -> Resul
     let explained = app.system.explain.send(message).await;
     let explained = explained.map_err(|_| ApiError::unavailable("the server is stopping"))?;
     let reasons = web::block(move || Reasons::new(policy, explained)).await.unwrap_or_default();
-    Ok(Job { id: JobId(0), ..shown(app, (row, None), &reasons) })
+    let job = shown(app, (row, None), &reasons);
+    Ok(Job { id: JobId(0), array_job_id: job.array_job_id.map(|_| JobId(0)), ..job })
 }
 
 fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> Job {

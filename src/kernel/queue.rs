@@ -506,6 +506,30 @@ mod tests {
     }
 
     #[test]
+    fn an_array_stands_in_line_as_often_as_it_may_start_and_is_one_entry() {
+        let mut queue = Queue::default();
+        queue.insert(job(1, (0, 2, 1, 0)), true);
+        queue.insert(job(2, (0, 2, 1, 0)), true);
+        queue.set_copies(JobId(1), 1_000_000);
+        let seen = |queue: &Queue, free| -> Vec<i64> {
+            let scene = Scene { free: Room::of(free), total: Room::of(8), ..Scene::default() };
+            let line = queue.candidates(&"fcfs".parse().unwrap(), &scene);
+            line.iter().map(|w| w.job.0).collect()
+        };
+        assert_eq!(seen(&queue, 6), [1, 1, 1, 1], "three fit, and one more");
+        let policy = "fcfs".parse().unwrap();
+        let scene = Scene { total: Room::of(8), ..Scene::default() };
+        let line: Vec<i64> = queue.line(&policy, &scene, 9).iter().map(|w| w.job.0).collect();
+        assert_eq!(line, [1, 1, 1, 1, 2], "no more than the machine holds: others are seen too");
+        assert_eq!((queue.len(), queue.position(&policy, Time(0), JobId(2))), (2, Some(1_000_001)));
+        queue.set_copies(JobId(1), 2);
+        assert_eq!(seen(&queue, 6), [1, 1, 2]);
+        queue.remove(JobId(1));
+        queue.insert(job(1, (0, 2, 1, 0)), true);
+        assert_eq!(seen(&queue, 6), [1, 2], "who enters again is one");
+    }
+
+    #[test]
     fn of_jobs_that_want_memory_a_pass_sees_what_memory_is_there_for_and_one_more() {
         let mut queue = Queue::default();
         for id in 0..100 {

@@ -79,7 +79,8 @@ impl TaskSet {
     /// Whether this task is among them.
     #[must_use]
     pub fn contains(&self, task: u32) -> bool {
-        self.run(task).is_some_and(|(first, last, step)| task <= last && (task - first) % step == 0)
+        let run = self.run(task);
+        run.is_some_and(|(first, last, step)| task <= last && (task - first).is_multiple_of(step))
     }
 
     /// The last run that begins at this task or before.
@@ -180,9 +181,8 @@ impl TaskSet {
                 let fits = (begin == end || gap == old) && (first == last || gap == step);
                 (fits && gap == 1).then_some((begin, last, 1))
             });
-            match (joined, open) {
-                (None, Some((begin, end, old))) => set.put(begin, end, old),
-                _ => {}
+            if let (None, Some((begin, end, old))) = (joined, open) {
+                set.put(begin, end, old);
             }
             open = joined.or(Some((first, last, step)));
         }
@@ -426,12 +426,12 @@ mod tests {
                     true => prop_assert_eq!(set.insert(task), plain.insert(task)),
                     false => prop_assert_eq!(set.remove(task), plain.remove(&task)),
                 }
-                prop_assert_eq!(set.iter().collect::<Vec<_>>(), plain.iter().copied().collect::<Vec<_>>());
+                prop_assert!(set.iter().eq(plain.iter().copied()), "{set} {plain:?}");
                 prop_assert_eq!((set.len(), set.first()), (plain.len(), plain.first().copied()));
                 prop_assert!((0..41).all(|task| set.contains(task) == plain.contains(&task)));
                 if !set.is_empty() {
                     let read: TaskSet = set.to_string().parse().unwrap();
-                    prop_assert_eq!(read.iter().collect::<Vec<_>>(), set.iter().collect::<Vec<_>>());
+                    prop_assert!(read.iter().eq(set.iter()), "{set}");
                 }
             }
         }

@@ -139,24 +139,18 @@ pub fn standing(conn: &mut SqliteConnection, array: JobId) -> Result<Option<Stan
     if is_array.flatten().is_none() {
         return Ok(None);
     }
-    type Row = (String, Option<i64>, Option<String>);
-    let rows: Vec<Row> = jobs::table
-        .filter(jobs::array_job_id.eq(array.0))
-        .select((jobs::state, jobs::start_time, jobs::array_tasks))
-        .distinct()
-        .load(conn)?;
-    let (mut over, mut started, mut completed) = (true, true, true);
-    for (state, start, left) in rows {
-        let state: StateWord = state.parse().unwrap_or(StateWord::Failed);
-        over &= state.is_final();
-        started &= state.is_final() || start.is_some();
-        completed &= state == StateWord::Completed && left.is_none();
+    if is_over(conn, array)? {
+        let bad = jobs::table
+            .filter(jobs::array_job_id.eq(array.0))
+            .filter(jobs::state.ne(StateWord::Completed.word()));
+        let completed = !select(exists(bad)).get_result::<bool>(conn)?;
+        return Ok(Some(Standing::Ended { completed }));
     }
-    Ok(Some(match (over, started) {
-        (true, _) => Standing::Ended { completed },
-        (false, true) => Standing::Started,
-        (false, false) => Standing::Waiting,
-    }))
+    let unstarted = jobs::table
+        .filter(jobs::array_job_id.eq(array.0))
+        .filter(jobs::end_time.is_null().and(jobs::start_time.is_null()));
+    let waits = select(exists(unstarted)).get_result::<bool>(conn)?;
+    Ok(Some(if waits { Standing::Waiting } else { Standing::Started }))
 }
 
 /// How one task stands; `None` when there is none of this number.

@@ -312,7 +312,8 @@ pub fn ages(
     let states = StateWord::ALL.into_iter().filter(|state| state.is_final()).collect();
     let ended =
         JobFilter { states, ascending: true, after: Some(behind), limit, ..JobFilter::default() };
-    let rows: Vec<(i64, String, i64, Option<i64>, Option<i64>)> = jobs::table
+    type Row = (i64, String, i64, Option<i64>, Option<i64>);
+    let rows: Vec<Row> = jobs::table
         .filter(jobs::id.eq_any(find(conn, &ended)?.ids))
         .order(jobs::id.asc())
         .select((jobs::id, jobs::state, jobs::submit_time, jobs::end_time, jobs::array_job_id))
@@ -324,7 +325,7 @@ pub fn ages(
             unended.insert(array);
         }
     }
-    let age = |(id, state, submitted, ended, array): (_, String, _, Option<i64>, Option<i64>)| {
+    let age = |(id, state, submitted, ended, array): Row| {
         let state = state.parse().ok()?;
         // What became of a task is asked for as long as its array is not over.
         let ended = ended.filter(|_| array.is_none_or(|array| !unended.contains(&array)));

@@ -8,6 +8,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod arrays;
 mod batches;
 mod counts;
 mod mend;

