@@ -54,10 +54,12 @@ const ROOMS: &[(&str, &[&str])] = &[
         "config",
         &[
             "api::wire",
+            "kernel::accounts",
             "kernel::ids",
             "kernel::job",
-            "kernel::policy",
             "kernel::partitions",
+            "kernel::points",
+            "kernel::policy",
             "kernel::tenancy",
         ],
     ),
@@ -204,7 +206,7 @@ fn only_engine_and_demo_start_processes(source: &Source) -> Vec<String> {
 fn only_one_file_writes_to_the_database(source: &Source) -> Vec<String> {
     let write = r#"\b(insert_into|insert_or_ignore_into|replace_into)\b|(^|[^.\w ]|[^n] )\b(update|delete)\(|"\s*(INSERT|UPDATE|DELETE|REPLACE)\b"#;
     if source.is_below(&["store/"]) || source.text.contains("diesel::") {
-        source.only_in(write, &["store/write.rs", "store/write/kept.rs"])
+        source.only_in(write, &["store/write.rs", "store/write/"])
     } else {
         vec![]
     }

@@ -45,8 +45,8 @@ use crate::store::write::Writer;
 use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
 use messages::{
-    Await, CancelJobs, Drain, Explain, GetPartitions, Maintain, Resume, RunAudit, SubmitJobs,
-    UpdateJob,
+    Await, CancelJobs, Drain, Explain, GetPartitions, GetRank, Maintain, Resume, RunAudit,
+    SubmitJobs, UpdateJob,
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
@@ -70,6 +70,8 @@ pub struct System {
     pub resume: Recipient<Resume>,
     /// Explains why jobs wait.
     pub explain: Recipient<Explain>,
+    /// Tells where a job stands in the line.
+    pub rank: Recipient<GetRank>,
     /// Tells how the partitions stand.
     pub partitions: Recipient<GetPartitions>,
     /// Waits for a job's next change.
@@ -176,6 +178,7 @@ pub fn start(parts: Parts) -> System {
         maintain: manager.clone().recipient(),
         resume: manager.clone().recipient(),
         explain: manager.clone().recipient(),
+        rank: manager.clone().recipient(),
         partitions: manager.clone().recipient(),
         drain: manager.recipient(),
         await_job: hub.recipient(),

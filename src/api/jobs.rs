@@ -10,12 +10,13 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::app::App;
 use super::error::ApiError;
+use super::guard::Gate;
 use super::present;
 use super::wire::job::{Event, Job, JobList};
 use super::wire::update::{self, UpdateBody};
@@ -147,12 +148,18 @@ pub async fn cancel_by_post(app: web::Data<App>, id: JobPath) -> Result<HttpResp
         (status = 422, body = super::wire::problem::Problem)))]
 pub async fn update(
     app: web::Data<App>,
+    gate: web::Data<Gate>,
+    request: HttpRequest,
     id: JobPath,
     body: web::Bytes,
 ) -> Result<HttpResponse, ApiError> {
     let id = id.job()?;
     let (row, _) = app.job(id).await?;
     let edit = update::parse(&body, (&app.site, &row.partition), clock::now())?;
+    if edit.priority.is_some_and(|priority| priority > row.priority) {
+        let what = format!("a priority above {}, which the job has,", row.priority);
+        gate.only_admins(&request, &what)?;
+    }
     edited(&app, id, edit).await
 }
 

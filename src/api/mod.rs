@@ -22,6 +22,7 @@ mod maintenance;
 mod openapi;
 mod partitions;
 mod present;
+mod rank;
 mod seed;
 mod streams;
 mod submit;
@@ -91,6 +92,7 @@ routes! {
     GET "/api/v1/jobs/{id}/stdout" => streams::stdout,
     GET "/api/v1/jobs/{id}/stderr" => streams::stderr,
     GET "/api/v1/jobs/{id}/events" => jobs::events,
+    GET "/api/v1/jobs/{id}/priority" => rank::show,
     GET "/api/v1/jobs/{id}/wait" => jobs::wait,
     GET "/api/v1/resources" => allocations::resources,
     GET "/api/v1/partitions" => partitions::list,

@@ -11,8 +11,8 @@ use utoipa::OpenApi;
 use utoipa::openapi::{self, PathItem};
 
 use super::{
-    allocations, dashboard, events, health, info, jobs, maintenance, partitions, seed, streams,
-    submit,
+    allocations, dashboard, events, health, info, jobs, maintenance, partitions, rank, seed,
+    streams, submit,
 };
 
 /// The old bases of the seed's routes, besides `/api/v1`.
@@ -33,6 +33,7 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         jobs::release,
         jobs::events,
         jobs::wait,
+        rank::show,
         streams::script,
         streams::stdout,
         streams::stderr,

@@ -10,7 +10,7 @@ use super::client::{Client, Connect};
 use super::{CliError, say, table};
 use crate::api::wire::memory;
 use crate::api::wire::time_limit::{format_dhms, format_limit};
-use crate::api::wire::v1::{Job, JobId};
+use crate::api::wire::v1::{Job, JobId, Rank, RankParts, RankPolicy, StateWord};
 
 /// Which job.
 #[derive(clap::Args, Clone, Debug)]
@@ -26,12 +26,50 @@ pub struct ShowArgs {
 }
 
 pub(super) fn run(args: &ShowArgs) -> Result<u8, CliError> {
-    let (job, text) = Client::new(&args.connect)?.job(args.id)?;
-    say(if args.json { text } else { shown(&job) }.as_str())?;
+    let client = Client::new(&args.connect)?;
+    let (job, text) = client.job(args.id)?;
+    if args.json {
+        say(&text)?;
+        return Ok(0);
+    }
+    say(&shown(&job, rank(&client, &job)?.as_ref()))?;
     Ok(0)
 }
 
-fn shown(job: &Job) -> String {
+/// Where it stands in the line, if it waits; it may have been started by now.
+fn rank(client: &Client, job: &Job) -> Result<Option<Rank>, CliError> {
+    if job.state != StateWord::Pending {
+        return Ok(None);
+    }
+    match client.get(&format!("/api/v1/jobs/{}/priority", job.id)) {
+        Ok(answer) => answer.parse().map(Some),
+        Err(CliError::Refused { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// `1250 = priority 0 + partition 1000 + age 50 + fair share 200`; parts that are 0 are left out.
+fn points(rank: &Rank) -> String {
+    let RankParts { priority, partition, age, fair_share } = rank.parts;
+    let parts = [("partition", partition), ("age", age), ("fair share", fair_share)];
+    let more: Vec<String> = parts
+        .iter()
+        .filter(|(_, points)| *points != 0)
+        .map(|(word, points)| format!(" + {word} {points}"))
+        .collect();
+    match more.is_empty() {
+        true => rank.points.to_string(),
+        false => format!("{} = priority {priority}{}", rank.points, more.concat()),
+    }
+}
+
+fn ordered(rank: &Rank) -> String {
+    let RankPolicy { order, value, waited_s, .. } = &rank.policy;
+    let value = value.map(|value| format!(" {value:.3}")).unwrap_or_default();
+    format!("{order}{value}, waited {}", format_dhms(*waited_s))
+}
+
+fn shown(job: &Job, rank: Option<&Rank>) -> String {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let allocation = job.allocation.as_ref();
     let cpu_ids =
@@ -63,6 +101,8 @@ fn shown(job: &Job) -> String {
         ("account", some(&job.account)),
         ("partition", some(&job.partition)),
         ("priority", Some(job.priority.to_string())),
+        ("points", rank.map(points)),
+        ("ordered by", rank.map(ordered)),
         ("not before", job.begin_time.clone()),
         ("deadline", job.deadline.clone()),
         ("depends on", job.dependency.clone()),
@@ -97,11 +137,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn points_are_taken_apart() {
+        let parts = RankParts { priority: 5, partition: 0, age: -3, fair_share: 200 };
+        let policy = RankPolicy {
+            order: "wfp3".into(),
+            value: Some(0.25),
+            waited_s: 61,
+            first_after_s: None,
+        };
+        let rank = Rank { job_id: JobId(1), position: Some(1), points: 202, parts, policy };
+        assert_eq!(points(&rank), "202 = priority 5 + age -3 + fair share 200");
+        assert_eq!(ordered(&rank), "wfp3 0.250, waited 0-00:01:01");
+        let plain = RankParts { priority: 7, partition: 0, age: 0, fair_share: 0 };
+        assert_eq!(points(&Rank { points: 7, parts: plain, ..rank }), "7");
+    }
+
+    #[test]
     fn why_a_job_waits_is_a_sentence() {
         let mut job: Job = serde_json::from_str(&job("PENDING", None)).unwrap();
         job.state_reason = Some("Resources".into());
         job.state_detail = Some("4 CPUs are asked for, 1 is free.".into());
-        let text = shown(&job);
+        let text = shown(&job, None);
         assert!(
             text.contains("reason:     Resources: 4 CPUs are asked for, 1 is free.\n"),
             "{text}"

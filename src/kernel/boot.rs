@@ -7,7 +7,7 @@
 //! *Not here*: reading the database (`store::load`), what has become of live attempts since
 //! (`actors::recovery`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::change::Queued;
 use super::conditions::Conditions;
@@ -92,10 +92,12 @@ impl Kernel {
             eligibility: Eligibility::default(),
             maintenance: memory.maintenance,
             rules: memory.rules,
+            entering: HashMap::new(),
             allocations: 0,
             releases: 0,
             stale_facts: 0,
         };
+        kernel.take_up_accounts();
         for (job, conditions) in memory.conditions {
             kernel.register(job, conditions);
         }
@@ -104,5 +106,15 @@ impl Kernel {
             kernel.place(job, job.submitted);
         }
         Ok(kernel)
+    }
+
+    /// What runs counts from when it was granted, or from the last charge if that is later.
+    fn take_up_accounts(&mut self) {
+        let account = |live: &Live| (live.granted, live.job.account, live.job.cpus);
+        let mut running: Vec<_> = self.live.values().map(account).collect();
+        running.sort_unstable();
+        for (granted, account, cpus) in running {
+            self.rules.accounts.started(account, cpus, granted);
+        }
     }
 }

@@ -17,9 +17,10 @@ use super::ids::JobId;
 use super::job::{JobSpec, StateWord};
 use super::kernel::Kernel;
 use super::policy::Policy;
+use super::queue::pointed;
 use super::time::{SECOND_US, Time};
 use super::transition::EndState;
-use super::view::{Explained, waiting};
+use super::view::Explained;
 
 /// What the database knows of jobs that a new one waits for, and the kernel may have forgotten.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -277,7 +278,7 @@ impl Kernel {
             return;
         }
         explained.berths.insert(id, queued.berth.partition);
-        let job = waiting(&queued);
+        let job = pointed(&queued, &self.points(now));
         let rule = policy.rule(SECOND_US);
         let place = rule.place(&job, now.0);
         let line = &mut explained.line.queue;

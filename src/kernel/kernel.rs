@@ -9,7 +9,7 @@
 //! *Not here*: batching and what waits for durability (`kernel::outbox`), the order of states
 //! (`kernel::transition`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::change::{Change, Effect, Event, Queued, Step};
@@ -79,6 +79,8 @@ pub struct Kernel {
     pub(super) eligibility: Eligibility,
     pub(super) maintenance: Vec<Maintenance>,
     pub(super) rules: Rules,
+    /// The accounts of submissions that are not durable yet, where they are counted.
+    pub(super) entering: HashMap<JobId, u32>,
     pub(super) allocations: u64,
     pub(super) releases: u64,
     pub(super) stale_facts: u64,
@@ -114,7 +116,7 @@ impl Kernel {
                 ("submitted", Arc::clone(principal)),
                 now,
             );
-            admitted.push(self.queued(id, &spec, now));
+            admitted.push(self.entering(id, &spec, now));
             let conditions = self.conditions_of(&spec, elsewhere, place, &singletons);
             self.register(id, conditions);
             if any_singleton {
@@ -130,6 +132,7 @@ impl Kernel {
     /// Durable submissions enter the queue.
     pub fn admit(&mut self, jobs: Vec<Queued>) {
         for job in jobs {
+            self.entered(job.id);
             self.place(job, job.submitted);
         }
     }
@@ -146,6 +149,10 @@ impl Kernel {
                 continue;
             };
             let attempt = Attempt { job: job.id, n: job.attempts + 1 };
+            if !self.rules.accounts.may_start(job.account, job.cpus) {
+                stale += 1;
+                continue;
+            }
             let (cpus, memory, regions) = (job.cpus, job.memory, job.berth.regions);
             let Ok(allocation) = self.ledger.allocate_in(attempt, cpus, memory, regions) else {
                 stale += 1;
@@ -172,6 +179,7 @@ impl Kernel {
             unreachable!("PENDING accepts a grant");
         };
         self.allocations += 1;
+        self.rules.accounts.started(job.account, job.cpus, now);
         let event = self.event(
             (job.id, job.attempts),
             (Some(StateWord::Pending), StateWord::Running),
@@ -312,6 +320,7 @@ impl Kernel {
         event: Event,
     ) -> Step {
         let attempt = live.attempt();
+        let time = event.time;
         let mut step = Step::default();
         match &live.state {
             JobState::Pending | JobState::Starting(_) => unreachable!("no fact leads back there"),
@@ -342,6 +351,7 @@ impl Kernel {
             Some(allocation) => {
                 self.ledger.release(allocation);
                 self.releases += 1;
+                self.charge(&live.job, time, &mut step);
             }
             None => {
                 self.live.insert(live.job.id, live);

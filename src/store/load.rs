@@ -16,7 +16,8 @@ use diesel::prelude::*;
 use super::error::StoreError;
 use super::others;
 use super::rows::AllocationRow;
-use super::schema::{jobs, maintenance, meta, resource_allocations};
+use super::schema::{account_usage, jobs, maintenance, meta, resource_allocations};
+use crate::kernel::accounts::{ACCOUNTS_KEPT, Accounts};
 use crate::kernel::boot::{Memory, Remembered};
 use crate::kernel::change::Queued;
 use crate::kernel::conditions::Conditions;
@@ -46,6 +47,7 @@ pub struct Loaded {
 #[diesel(table_name = jobs)]
 struct OpenJob {
     id: i64,
+    account: String,
     partition: String,
     cpus: i32,
     memory_bytes: Option<i64>,
@@ -87,12 +89,13 @@ pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreEr
             .first::<(i64, i64, i64)>(conn)?;
         let mut memory = Memory { next_job, next_event, rules, ..Memory::default() };
         memory.ended = ended(conn)?;
+        remember_usage(conn, &mut memory.rules.accounts)?;
         in_state(conn, StateWord::Pending, |row| {
             let conditions = row.conditions();
             if !conditions.is_empty() {
                 memory.conditions.push((JobId(row.id), conditions));
             }
-            memory.pending.push(queued(&row, &memory.rules));
+            memory.pending.push(queued(&row, &mut memory.rules));
         })?;
         let mut live = Vec::new();
         for state in [StateWord::Running, StateWord::Completing] {
@@ -107,7 +110,7 @@ pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreEr
             .map(|a| (a.job_id, a))
             .collect();
         for row in &live {
-            let job = queued(row, &memory.rules);
+            let job = queued(row, &mut memory.rules);
             let Some(allocation) = allocations.get(&row.id) else {
                 return Err(StoreError::Disagrees(format!("job {} lives without CPUs", row.id)));
             };
@@ -156,7 +159,7 @@ fn in_state(
     Ok(())
 }
 
-fn queued(row: &OpenJob, rules: &Rules) -> Queued {
+fn queued(row: &OpenJob, rules: &mut Rules) -> Queued {
     Queued {
         id: JobId(row.id),
         cpus: row.cpus as u32,
@@ -164,9 +167,23 @@ fn queued(row: &OpenJob, rules: &Rules) -> Queued {
         limit_s: row.time_limit_s.and_then(|s| u32::try_from(s).ok()),
         priority: row.priority,
         berth: rules.partitions.berth(&row.partition),
+        // Nobody makes room for another: it is not known yet who has jobs.
+        account: rules.accounts.number(&row.account, |_| true),
         attempts: row.attempt as u32,
         submitted: Time(row.submit_time),
     }
+}
+
+/// What accounts had used: of too many, those that were charged last.
+fn remember_usage(conn: &mut SqliteConnection, accounts: &mut Accounts) -> Result<(), StoreError> {
+    if !accounts.share() {
+        return Ok(());
+    }
+    let rows = account_usage::table.order(account_usage::as_of.desc()).limit(ACCOUNTS_KEPT as i64);
+    for (name, cpu_us, as_of) in rows.load::<(String, i64, i64)>(conn)? {
+        accounts.remember(&name, cpu_us, Time(as_of));
+    }
+    Ok(())
 }
 
 /// Ended jobs by final state, as each commit counts them: history is not read.

@@ -30,6 +30,7 @@ macro_rules! cases {
 }
 
 const CLAIMED: &[&[Claim]] = &[
+    crate::accounts::CLAIMS,
     crate::cancel::CLAIMS,
     crate::conditions::CLAIMS,
     crate::environment::CLAIMS,

@@ -14,6 +14,7 @@ mod common;
 #[macro_use]
 mod judge;
 
+mod accounts;
 mod cancel;
 mod conditions;
 mod environment;

@@ -192,6 +192,7 @@ impl Disk {
             Change::Edited { .. }
             | Change::Maintained(_)
             | Change::Resumed(_)
+            | Change::Charged { .. }
             | Change::Reclaimed { .. }
             | Change::Restored { .. }
             | Change::Forgotten { .. } => {

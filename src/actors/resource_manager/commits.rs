@@ -225,6 +225,9 @@ impl ResourceManagerActor {
             CommitError::NotCommitted(_) | CommitError::Fatal(_) => {
                 let dropped = self.outbox.give_up_submissions(commit.no);
                 for ticket in dropped.tickets {
+                    if let Ticket::Submitted(_, submitted) = &ticket {
+                        self.kernel.burn(&submitted.ids);
+                    }
                     ticket.dropped(&error.to_string());
                 }
                 dropped.retry
