@@ -26,6 +26,7 @@ use std::time::Duration;
 pub use secret::Secret;
 pub use settings::ServeArgs;
 
+use crate::api::wire::partitions::listed;
 use crate::kernel::ids::CpuId;
 use crate::kernel::job::{Site, SiteMemory};
 use crate::kernel::policy::Policy;
@@ -292,6 +293,13 @@ impl Config {
                 "{} CPUs are handed out, more than this process may use: jobs are not pinned.",
                 self.cpus.len()
             ));
+        }
+        let divided = self.rules.partitions.region_of();
+        let outside = |cpu: &&CpuId| !divided.is_empty() && !divided.contains_key(*cpu);
+        let outside: Vec<&CpuId> = self.cpus.iter().filter(outside).collect();
+        if !outside.is_empty() {
+            let cpus = listed(outside);
+            warnings.push(format!("CPU {cpus} is in no partition: no job runs there."));
         }
         warnings
     }

@@ -2,8 +2,9 @@
 //!
 //! *Owns*: request numbers, the token, the checks against foreign web pages, the media type.
 //!
-//! *Promises*: what only administrators may do is refused without their token; with a token set, only `/health/*` is open without it; a mutation that a foreign
-//! page could have caused is refused; every answer carries `X-Request-ID`.
+//! *Promises*: with a token set, only `/health/*` is open without it; what only administrators may
+//! do is refused without theirs; a mutation that a foreign page could have caused is refused; every
+//! answer carries `X-Request-ID`.
 //!
 //! *Not here*: TLS, roles.
 

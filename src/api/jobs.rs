@@ -143,6 +143,8 @@ pub async fn cancel_by_post(app: web::Data<App>, id: JobPath) -> Result<HttpResp
 #[utoipa::path(patch, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = i64, Path)),
     description = "Changes a pending job.", request_body = UpdateBody,
     responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem),
+        (status = 403, description = "Only administrators raise a priority",
+            body = super::wire::problem::Problem),
         (status = 409, description = "It has been started or is over",
             body = super::wire::problem::Problem),
         (status = 422, body = super::wire::problem::Problem)))]

@@ -47,8 +47,9 @@ pub async fn list(app: web::Data<App>) -> HttpResponse {
     description = "Drains the server, or plans a window. What runs already runs on; a job whose \
         time limit would reach into the window waits.",
     request_body = WindowBody,
-    responses((status = 201, body = Window), (status = 422,
-        body = super::wire::problem::Problem)))]
+    responses((status = 201, body = Window), (status = 403, description = "Only administrators",
+        body = super::wire::problem::Problem),
+        (status = 422, body = super::wire::problem::Problem)))]
 pub async fn make(
     app: web::Data<App>,
     gate: web::Data<Gate>,
@@ -72,7 +73,8 @@ pub async fn make(
 /// `DELETE /maintenance`.
 #[utoipa::path(delete, path = "/api/v1/maintenance", tag = "maintenance",
     description = "Ends every window that has begun; answers those.",
-    responses((status = 200, body = [Window])))]
+    responses((status = 200, body = [Window]), (status = 403, description = "Only administrators",
+        body = super::wire::problem::Problem)))]
 pub async fn resume(
     app: web::Data<App>,
     gate: web::Data<Gate>,
@@ -85,8 +87,9 @@ pub async fn resume(
 /// `DELETE /maintenance/{id}`.
 #[utoipa::path(delete, path = "/api/v1/maintenance/{id}", tag = "maintenance",
     params(("id" = i64, Path)),
-    responses((status = 200, body = [Window]), (status = 404,
-        body = super::wire::problem::Problem)))]
+    responses((status = 200, body = [Window]), (status = 403, description = "Only administrators",
+        body = super::wire::problem::Problem),
+        (status = 404, body = super::wire::problem::Problem)))]
 pub async fn remove(
     app: web::Data<App>,
     gate: web::Data<Gate>,

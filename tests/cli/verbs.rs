@@ -272,8 +272,8 @@ fn show_takes_the_points_of_a_waiting_job_apart() {
     let server = Server::start();
     let id = server.submit(&json!({"script": "true", "held": true, "priority": 3}));
     let said = call(&server, &["show", &id.to_string()]).ends(0);
-    assert!(said.out.contains("points:      3\n"), "{said:?}");
-    assert!(said.out.contains("ordered by:  wfp3 0.000, waited 0-00:00:0"), "{said:?}");
+    assert!(said.out.contains("points:     3\n"), "{said:?}");
+    assert!(said.out.contains("ordered by: wfp3 0.000, waited 0-00:00:0"), "{said:?}");
     let over = server.ended(server.run("true"))["id"].to_string();
     assert!(!call(&server, &["show", &over]).ends(0).out.contains("points:"));
 }
