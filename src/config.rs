@@ -14,6 +14,7 @@ pub mod cpus;
 pub mod memory;
 mod partitions;
 mod pick;
+mod rules;
 pub mod secret;
 pub mod settings;
 
@@ -25,6 +26,7 @@ use std::time::Duration;
 pub use secret::Secret;
 pub use settings::ServeArgs;
 
+use crate::api::wire::partitions::listed;
 use crate::kernel::ids::CpuId;
 use crate::kernel::job::{Site, SiteMemory};
 use crate::kernel::policy::Policy;
@@ -164,6 +166,8 @@ pub struct Config {
     pub tick: Duration,
     /// What requests must send.
     pub token: Option<Secret>,
+    /// What requests must send that raise a priority, drain or resume; `None`: all may.
+    pub admin_token: Option<Secret>,
     /// Absolute folders below which any job may write output.
     pub output_roots: Vec<String>,
     /// Limit of a job that names none, seconds.
@@ -219,7 +223,10 @@ impl Config {
         let rules = pick.rules(file, &cpus)?;
         let policy = pick.policy(&args.policy, &file.policy)?;
         let tick = pick.tick(&args.tick, &text(&file.tick))?;
-        let token = pick.token(&args.token_file, &file.token_file)?;
+        let ordinary = ("token", "token_file", "DOWNBEAT_TOKEN");
+        let token = pick.token(ordinary, &args.token_file, &file.token_file)?;
+        let admins = ("admin_token", "admin_token_file", "DOWNBEAT_ADMIN_TOKEN");
+        let admin_token = pick.token(admins, &args.admin_token_file, &file.admin_token_file)?;
         let output_roots = pick.output_roots(&args.output_roots, &file.output_roots)?;
         let default_limit_s = pick.limit(
             "default_time_limit",
@@ -252,6 +259,7 @@ impl Config {
             policy,
             tick,
             token,
+            admin_token,
             output_roots,
             default_limit_s,
             max_limit_s,
@@ -286,6 +294,13 @@ impl Config {
                 self.cpus.len()
             ));
         }
+        let divided = self.rules.partitions.region_of();
+        let outside = |cpu: &&CpuId| !divided.is_empty() && !divided.contains_key(*cpu);
+        let outside: Vec<&CpuId> = self.cpus.iter().filter(outside).collect();
+        if !outside.is_empty() {
+            let cpus = listed(outside);
+            warnings.push(format!("CPU {cpus} is in no partition: no job runs there."));
+        }
         warnings
     }
 
@@ -300,6 +315,7 @@ impl Config {
             kill_grace_s: self.kill_grace_s,
             output_roots: self.output_roots.clone(),
             partitions: Arc::clone(&self.rules.partitions),
+            accounts: Arc::clone(self.rules.accounts.rules()),
         }
     }
 

@@ -161,6 +161,7 @@ async fn serve(
     let app = web::Data::new(app(&config, system.clone(), places, host, isolation));
     let gate = web::Data::new(Gate {
         token: config.token.clone(),
+        admin_token: config.admin_token.clone(),
         listen_host: config.listen_host.clone(),
     });
     let server = HttpServer::new(move || {

@@ -58,10 +58,12 @@ const ROOMS: &[(&str, &[&str])] = &[
         "config",
         &[
             "api::wire",
+            "kernel::accounts",
             "kernel::ids",
             "kernel::job",
-            "kernel::policy",
             "kernel::partitions",
+            "kernel::points",
+            "kernel::policy",
             "kernel::tenancy",
         ],
     ),

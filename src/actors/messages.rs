@@ -24,7 +24,7 @@ use crate::kernel::outbox::Commit;
 use crate::kernel::policy::scene::Scene;
 use crate::kernel::policy::{Plan, Policy};
 use crate::kernel::requeue::{Over, Requeued};
-use crate::kernel::tenancy::PartitionNow;
+use crate::kernel::tenancy::{PartitionNow, Rank};
 use crate::kernel::time::Time;
 use crate::kernel::transition::Fact;
 use crate::kernel::view::Explained;
@@ -74,6 +74,9 @@ pub enum SubmitRefused {
     /// The database could not take it; nothing is stored.
     #[error("nothing stored: {0}")]
     NothingStored(String),
+    /// The account of the job at this place may not have so many waiting.
+    #[error("nothing stored: {1}")]
+    TooMany(usize, String),
     /// The server is going down.
     #[error("the server is stopping; nothing stored")]
     Stopping,
@@ -186,6 +189,17 @@ pub struct Explain {
 #[derive(Debug, Message)]
 #[rtype(result = "Vec<PartitionNow>")]
 pub struct GetPartitions;
+
+/// api → ResourceManager: where does this job stand in the line? `None` when it does not wait.
+/// Answered at once.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Rank>")]
+pub struct GetRank {
+    /// Which.
+    pub job: JobId,
+    /// By this policy.
+    pub policy: Policy,
+}
 
 /// The id under which a job is explained that was not submitted: behind all others.
 pub const AS_IF: JobId = JobId(i64::MAX);

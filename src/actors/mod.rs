@@ -45,8 +45,8 @@ use crate::store::write::Writer;
 use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
 use messages::{
-    Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, Maintain, RequeueJob, Resume,
-    RunAudit, SplitTask, SubmitJobs, UpdateJob,
+    Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, GetRank, Maintain, RequeueJob,
+    Resume, RunAudit, SplitTask, SubmitJobs, UpdateJob,
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
@@ -76,6 +76,8 @@ pub struct System {
     pub resume: Recipient<Resume>,
     /// Explains why jobs wait.
     pub explain: Recipient<Explain>,
+    /// Tells where a job stands in the line.
+    pub rank: Recipient<GetRank>,
     /// Tells how the partitions stand.
     pub partitions: Recipient<GetPartitions>,
     /// Waits for a job's next change.
@@ -185,6 +187,7 @@ pub fn start(parts: Parts) -> System {
         maintain: manager.clone().recipient(),
         resume: manager.clone().recipient(),
         explain: manager.clone().recipient(),
+        rank: manager.clone().recipient(),
         partitions: manager.clone().recipient(),
         drain: manager.recipient(),
         await_job: hub.recipient(),

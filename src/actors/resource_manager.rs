@@ -24,8 +24,9 @@ use self::commits::{Noted, Ticket, durable, listed};
 use super::executor::Known;
 use super::messages::{
     AS_IF, Applied, ApplyPlan, CancelJobs, CancelTask, Drain, ExecutorAddr, Explain, ForgetJobs,
-    GetPartitions, GetScene, Look, LookAtAll, Maintain, MakeDurable, Mend, NotDurable, Observed,
-    Publish, Resume, SplitTask, StopAttempt, SubmitJobs, SubmitRefused, Submitted, UpdateJob, Wake,
+    GetPartitions, GetRank, GetScene, Look, LookAtAll, Maintain, MakeDurable, Mend, NotDurable,
+    Observed, Publish, Resume, SplitTask, StopAttempt, SubmitJobs, SubmitRefused, Submitted,
+    UpdateJob, Wake,
 };
 use crate::clock;
 use crate::fault;
@@ -126,6 +127,9 @@ impl ResourceManagerActor {
         }
         if self.kernel.unknown_others(&message.specs, &message.elsewhere) {
             return Err(SubmitRefused::LookAgain(self.outlets.snapshot.borrow().commit_no));
+        }
+        if let Some((place, why)) = self.kernel.too_many(&message.specs) {
+            return Err(SubmitRefused::TooMany(place, why));
         }
         match &self.trouble {
             Some((why, _)) => Err(SubmitRefused::NothingStored(why.clone())),
@@ -292,17 +296,26 @@ impl Handler<Explain> for ResourceManagerActor {
         let line = self.kernel.line(&policy, now);
         let position = match jobs[..] {
             [only] if line.queue.iter().all(|waiting| waiting.job != only) => {
-                self.kernel.queue().position(&policy, now, only)
+                self.kernel.rank(only, &policy, now).and_then(|rank| rank.position)
             }
             _ => None,
         };
         let blocked = jobs.iter().filter_map(blocked).collect();
         let mut explained = Explained { blocked, line, position, ..Explained::default() };
         self.kernel.explain_partitions(&mut explained, &jobs);
+        self.kernel.explain_accounts(&mut explained);
         if let Some((spec, elsewhere)) = as_if {
             self.kernel.explain_as_if(&mut explained, (AS_IF, &spec, &elsewhere), &policy, now);
         }
         MessageResult(explained)
+    }
+}
+
+impl Handler<GetRank> for ResourceManagerActor {
+    type Result = MessageResult<GetRank>;
+
+    fn handle(&mut self, GetRank { job, policy }: GetRank, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.kernel.rank(job, &policy, clock::now()))
     }
 }
 

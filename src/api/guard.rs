@@ -2,17 +2,18 @@
 //!
 //! *Owns*: request numbers, the token, the checks against foreign web pages, the media type.
 //!
-//! *Promises*: with a token set, only `/health/*` is open without it; a mutation that a foreign
-//! page could have caused is refused; every answer carries `X-Request-ID`.
+//! *Promises*: with a token set, only `/health/*` is open without it; what only administrators may
+//! do is refused without theirs; a mutation that a foreign page could have caused is refused; every
+//! answer carries `X-Request-ID`.
 //!
 //! *Not here*: TLS, roles.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, web};
+use actix_web::{Error, HttpMessage, HttpRequest, web};
 
 use super::error::{ApiError, RequestId};
 use crate::config::Secret;
@@ -25,6 +26,8 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct Gate {
     /// What requests must send.
     pub token: Option<Secret>,
+    /// What requests must send that only administrators may make; `None`: all may.
+    pub admin_token: Option<Secret>,
     /// The host as it was given to `--listen`.
     pub listen_host: String,
 }
@@ -129,18 +132,44 @@ fn text<'a>(request: &'a ServiceRequest, name: &HeaderName) -> Option<&'a str> {
 
 fn check_token(request: &ServiceRequest, gate: &Gate) -> Result<(), ApiError> {
     let Some(token) = &gate.token else { return Ok(()) };
-    let sent = text(request, &header::AUTHORIZATION)
-        .and_then(|v| v.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, sent)| sent.trim());
-    if sent.is_some_and(|sent| token.matches(sent)) {
+    let sent = sent_token(request.headers());
+    let admin = || gate.admin_token.is_some() && gate.is_admin(request.headers());
+    if sent.is_some_and(|sent| token.matches(sent)) || admin() {
         return Ok(());
     }
     let detail = "send Authorization: Bearer TOKEN (the command line takes DOWNBEAT_TOKEN)";
     Err(ApiError::new(StatusCode::UNAUTHORIZED, detail))
 }
 
+fn sent_token(headers: &HeaderMap) -> Option<&str> {
+    let sent = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, sent) = sent.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| sent.trim())
+}
+
 impl Gate {
+    /// Whether whoever sends these headers may do what administrators may.
+    #[must_use]
+    pub fn is_admin(&self, headers: &HeaderMap) -> bool {
+        let Some(token) = &self.admin_token else { return true };
+        sent_token(headers).is_some_and(|sent| token.matches(sent))
+    }
+
+    /// Refuses who is no administrator.
+    ///
+    /// # Errors
+    /// 403, naming what was asked for.
+    pub fn only_admins(&self, request: &HttpRequest, what: &str) -> Result<(), ApiError> {
+        if self.is_admin(request.headers()) {
+            return Ok(());
+        }
+        let detail = format!(
+            "{what} needs the administrators' token: send it as Authorization: Bearer TOKEN (the \
+             command line takes it from DOWNBEAT_TOKEN or --token-file)"
+        );
+        Err(ApiError::new(StatusCode::FORBIDDEN, detail))
+    }
+
     fn is_our_host(&self, host: &str) -> bool {
         let name = name_of(host);
         let any = self.listen_host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_unspecified());
@@ -173,7 +202,8 @@ mod tests {
 
     #[test]
     fn only_loopback_and_the_listen_name_are_ours() {
-        let gate = Gate { token: None, listen_host: "batch.example".to_owned() };
+        let listen_host = "batch.example".to_owned();
+        let gate = Gate { token: None, admin_token: None, listen_host };
         for host in ["localhost:8000", "127.0.0.1:8000", "[::1]:8000", "batch.example:8000"] {
             assert!(gate.is_our_host(host), "{host}");
         }

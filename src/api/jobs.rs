@@ -11,12 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::app::App;
 use super::error::ApiError;
+use super::guard::Gate;
 use super::ids::{JobPath, JobPathText, await_change, job_of, own_job, row_of};
 use super::present;
 use super::wire::job::{Event, Job, JobList};
@@ -158,17 +159,25 @@ pub async fn cancel_by_post(app: web::Data<App>, id: JobPath) -> Result<HttpResp
 #[utoipa::path(patch, path = "/api/v1/jobs/{id}", tag = "jobs", params(JobPathText),
     description = "Changes a pending job.", request_body = UpdateBody,
     responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem),
+        (status = 403, description = "Only administrators raise a priority",
+            body = super::wire::problem::Problem),
         (status = 409, description = "It has been started or is over",
             body = super::wire::problem::Problem),
         (status = 422, body = super::wire::problem::Problem)))]
 pub async fn update(
     app: web::Data<App>,
+    gate: web::Data<Gate>,
+    request: HttpRequest,
     id: JobPath,
     body: web::Bytes,
 ) -> Result<HttpResponse, ApiError> {
     let id = id.named()?;
     let (row, _) = app.job(id.job).await?;
     let edit = update::parse(&body, (&app.site, &row.partition), clock::now())?;
+    if edit.priority.is_some_and(|priority| priority > row.priority) {
+        let what = format!("a priority above {}, which the job has,", row.priority);
+        gate.only_admins(&request, &what)?;
+    }
     edited(&app, id, edit).await
 }
 

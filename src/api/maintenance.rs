@@ -6,10 +6,11 @@
 //!
 //! *Not here*: what a window does (`kernel::maintenance`).
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::app::App;
 use super::error::ApiError;
+use super::guard::Gate;
 use super::ids::JobPathText;
 use super::wire::maintenance::{self, Window, WindowBody};
 use crate::actors::messages::{Maintain, Resume};
@@ -46,9 +47,16 @@ pub async fn list(app: web::Data<App>) -> HttpResponse {
     description = "Drains the server, or plans a window. What runs already runs on; a job whose \
         time limit would reach into the window waits.",
     request_body = WindowBody,
-    responses((status = 201, body = Window), (status = 422,
-        body = super::wire::problem::Problem)))]
-pub async fn make(app: web::Data<App>, body: web::Bytes) -> Result<HttpResponse, ApiError> {
+    responses((status = 201, body = Window), (status = 403, description = "Only administrators",
+        body = super::wire::problem::Problem),
+        (status = 422, body = super::wire::problem::Problem)))]
+pub async fn make(
+    app: web::Data<App>,
+    gate: web::Data<Gate>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> Result<HttpResponse, ApiError> {
+    gate.only_admins(&request, "draining the server")?;
     let asked = maintenance::parse(&body)?;
     let when = (asked.start.unwrap_or_else(clock::now), asked.end);
     let message = Maintain { when, reason: asked.reason.into(), principal: "api".into() };
@@ -65,20 +73,30 @@ pub async fn make(app: web::Data<App>, body: web::Bytes) -> Result<HttpResponse,
 /// `DELETE /maintenance`.
 #[utoipa::path(delete, path = "/api/v1/maintenance", tag = "maintenance",
     description = "Ends every window that has begun; answers those.",
-    responses((status = 200, body = [Window])))]
-pub async fn resume(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    responses((status = 200, body = [Window]), (status = 403, description = "Only administrators",
+        body = super::wire::problem::Problem)))]
+pub async fn resume(
+    app: web::Data<App>,
+    gate: web::Data<Gate>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    gate.only_admins(&request, "resuming the server")?;
     end(&app, None).await
 }
 
 /// `DELETE /maintenance/{id}`.
 #[utoipa::path(delete, path = "/api/v1/maintenance/{id}", tag = "maintenance",
     params(("id" = i64, Path)),
-    responses((status = 200, body = [Window]), (status = 404,
-        body = super::wire::problem::Problem)))]
+    responses((status = 200, body = [Window]), (status = 403, description = "Only administrators",
+        body = super::wire::problem::Problem),
+        (status = 404, body = super::wire::problem::Problem)))]
 pub async fn remove(
     app: web::Data<App>,
+    gate: web::Data<Gate>,
+    request: HttpRequest,
     id: web::Path<JobPathText>,
 ) -> Result<HttpResponse, ApiError> {
+    gate.only_admins(&request, "resuming the server")?;
     let id = id.number()?;
     if !app.now().maintenance.iter().any(|window| window.id == id) {
         let detail = format!("there is no maintenance window {id}");

@@ -25,6 +25,7 @@ mod maintenance;
 mod openapi;
 mod partitions;
 mod present;
+mod rank;
 mod seed;
 mod streams;
 mod submit;
@@ -96,6 +97,7 @@ routes! {
     GET "/api/v1/jobs/{id}/stdout" => streams::stdout,
     GET "/api/v1/jobs/{id}/stderr" => streams::stderr,
     GET "/api/v1/jobs/{id}/events" => jobs::events,
+    GET "/api/v1/jobs/{id}/priority" => rank::show,
     GET "/api/v1/jobs/{id}/wait" => jobs::wait,
     GET "/api/v1/jobs/{id}/array" => arrays::show,
     GET "/api/v1/resources" => allocations::resources,

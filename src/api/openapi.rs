@@ -12,7 +12,7 @@ use utoipa::openapi::{self, PathItem};
 
 use super::{
     allocations, arrays, attempts, dashboard, events, health, info, jobs, maintenance, partitions,
-    seed, streams, submit,
+    rank, seed, streams, submit,
 };
 
 /// The old bases of the seed's routes, besides `/api/v1`.
@@ -36,6 +36,7 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         jobs::events,
         jobs::wait,
         arrays::show,
+        rank::show,
         streams::script,
         streams::stdout,
         streams::stderr,

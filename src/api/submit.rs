@@ -19,6 +19,7 @@ use utoipa::IntoParams;
 
 use super::app::App;
 use super::error::ApiError;
+use super::guard::Gate;
 use super::present;
 use super::wire::job::{BatchAccepted, Job};
 use super::wire::submission::Names;
@@ -140,6 +141,11 @@ pub async fn accept(
     submissions: Vec<Submission>,
 ) -> Result<Accepted, ApiError> {
     let checked = checked(app, submissions)?;
+    if checked.specs.iter().any(|spec| spec.priority > 0)
+        && let Some(gate) = request.app_data::<web::Data<Gate>>()
+    {
+        gate.only_admins(request, "a priority above 0")?;
+    }
     let user = checked.specs.first().map(|s| s.user.as_str()).filter(|user| !user.is_empty());
     let principal: Arc<str> = user.unwrap_or(ANYBODY).into();
     match key_of(request)? {
@@ -257,6 +263,11 @@ async fn send(
             // Whether it came or not, the table is read again.
             let _late = actix_rt::time::timeout(LOOK_WAIT, reached).await;
             Ok(Sent::LookAgain)
+        }
+        Err(SubmitRefused::TooMany(place, why)) => {
+            let error = FieldError::new("account", why);
+            let renamed = checked.names.get(place).map(|names| names.renamed(error.clone()));
+            Err(ApiError::fields(vec![renamed.unwrap_or(error)]))
         }
         Err(refused @ SubmitRefused::Stopping) => Err(ApiError::unavailable(refused.to_string())),
         Err(SubmitRefused::NothingStored(why)) if why.contains("full") => Err(ApiError::new(

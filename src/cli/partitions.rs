@@ -41,7 +41,10 @@ pub(super) fn run(args: &PartitionsArgs) -> Result<u8, CliError> {
 fn row(one: &Partition) -> Vec<Cell> {
     // As `sinfo` marks it.
     let star = if one.default { "*" } else { "" };
-    let cpus = one.max_cpus_per_job.map(|n| format!("{n} CPUs"));
+    let cpus = one.max_cpus_per_job.map(|n| match n {
+        1 => "1 CPU".to_owned(),
+        n => format!("{n} CPUs"),
+    });
     let memory = one.max_memory_bytes_per_job.map(shown);
     let each: Vec<String> = cpus.into_iter().chain(memory).collect();
     vec![

@@ -11,7 +11,9 @@ use super::wait::tally;
 use super::{CliError, requeue, say, table};
 use crate::api::wire::memory;
 use crate::api::wire::time_limit::{format_dhms, format_limit};
-use crate::api::wire::v1::{ArrayState, Attempt, Job, JobRef};
+use crate::api::wire::v1::{
+    ArrayState, Attempt, Job, JobRef, Rank, RankParts, RankPolicy, StateWord,
+};
 
 /// Which job.
 #[derive(clap::Args, Clone, Debug)]
@@ -39,11 +41,54 @@ pub(super) fn run(args: &ShowArgs) -> Result<u8, CliError> {
         true => client.get(&format!("/api/v1/jobs/{}/attempts", job.id))?.parse()?,
         false => Vec::new(),
     };
-    say(&shown(&job, array.as_ref(), &attempts))?;
+    let more = More { array, attempts, rank: rank(&client, &job)? };
+    say(&shown(&job, &more))?;
     Ok(0)
 }
 
-fn shown(job: &Job, array: Option<&ArrayState>, attempts: &[Attempt]) -> String {
+/// What is asked for besides the job itself.
+#[derive(Default)]
+struct More {
+    array: Option<ArrayState>,
+    attempts: Vec<Attempt>,
+    rank: Option<Rank>,
+}
+
+/// Where it stands in the line, if it waits; it may have been started by now.
+fn rank(client: &Client, job: &Job) -> Result<Option<Rank>, CliError> {
+    if job.state != StateWord::Pending {
+        return Ok(None);
+    }
+    match client.get(&format!("/api/v1/jobs/{}/priority", job.id)) {
+        Ok(answer) => answer.parse().map(Some),
+        Err(CliError::Refused { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// `1250 = priority 0 + partition 1000 + age 50 + fair share 200`; parts that are 0 are left out.
+fn points(rank: &Rank) -> String {
+    let RankParts { priority, partition, age, fair_share } = rank.parts;
+    let parts = [("partition", partition), ("age", age), ("fair share", fair_share)];
+    let more: Vec<String> = parts
+        .iter()
+        .filter(|(_, points)| *points != 0)
+        .map(|(word, points)| format!(" + {word} {points}"))
+        .collect();
+    match more.is_empty() {
+        true => rank.points.to_string(),
+        false => format!("{} = priority {priority}{}", rank.points, more.concat()),
+    }
+}
+
+fn ordered(rank: &Rank) -> String {
+    let RankPolicy { order, value, waited_s, .. } = &rank.policy;
+    let value = value.map(|value| format!(" {value:.3}")).unwrap_or_default();
+    format!("{order}{value}, waited {}", format_dhms(*waited_s))
+}
+
+fn shown(job: &Job, more: &More) -> String {
+    let (array, rank) = (more.array.as_ref(), more.rank.as_ref());
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let allocation = job.allocation.as_ref();
     let cpu_ids =
@@ -77,6 +122,8 @@ fn shown(job: &Job, array: Option<&ArrayState>, attempts: &[Attempt]) -> String 
         ("account", some(&job.account)),
         ("partition", some(&job.partition)),
         ("priority", Some(job.priority.to_string())),
+        ("points", rank.map(points)),
+        ("ordered by", rank.map(ordered)),
         ("not before", job.begin_time.clone()),
         ("deadline", job.deadline.clone()),
         ("depends on", job.dependency.clone()),
@@ -102,7 +149,7 @@ fn shown(job: &Job, array: Option<&ArrayState>, attempts: &[Attempt]) -> String 
         ("signal", job.signal.clone()),
         ("usage", usage),
     ];
-    match attempts {
+    match &more.attempts[..] {
         [] => lines.push(("attempt", Some(job.attempt.to_string()))),
         attempts => lines.extend(requeue::lines(job, attempts)),
     }
@@ -117,11 +164,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn points_are_taken_apart() {
+        let parts = RankParts { priority: 5, partition: 0, age: -3, fair_share: 200 };
+        let policy = RankPolicy {
+            order: "wfp3".into(),
+            value: Some(0.25),
+            waited_s: 61,
+            first_after_s: None,
+        };
+        let rank = Rank {
+            job_id: crate::api::wire::v1::JobId(1),
+            position: Some(1),
+            points: 202,
+            parts,
+            policy,
+        };
+        assert_eq!(points(&rank), "202 = priority 5 + age -3 + fair share 200");
+        assert_eq!(ordered(&rank), "wfp3 0.250, waited 0-00:01:01");
+        let plain = RankParts { priority: 7, partition: 0, age: 0, fair_share: 0 };
+        assert_eq!(points(&Rank { points: 7, parts: plain, ..rank }), "7");
+    }
+
+    #[test]
     fn why_a_job_waits_is_a_sentence() {
         let mut job: Job = serde_json::from_str(&job("PENDING", None)).unwrap();
         job.state_reason = Some("Resources".into());
         job.state_detail = Some("4 CPUs are asked for, 1 is free.".into());
-        let text = shown(&job, None, &[]);
+        let text = shown(&job, &More::default());
         assert!(
             text.contains("reason:     Resources: 4 CPUs are asked for, 1 is free.\n"),
             "{text}"

@@ -12,16 +12,14 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::pick::Pick;
-use super::settings::{FileSettings, Scalar};
-use super::{ConfigError, Origin, Setting};
+use super::ConfigError;
+use super::settings::Scalar;
 use crate::api::wire::partitions::listed;
 use crate::api::wire::submit::Door;
 use crate::api::wire::{memory, time_limit};
 use crate::kernel::ids::CpuId;
 use crate::kernel::job::{LIMIT_S_MAX, LimitAsked, NAME_CHARS_MAX};
 use crate::kernel::partitions::{Partition, Partitions};
-use crate::kernel::tenancy::Rules;
 
 /// `[[partition]]`.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -61,25 +59,11 @@ pub enum PartitionState {
     Down,
 }
 
-impl Pick<'_> {
-    /// The rules that only the file can hold.
-    pub(super) fn rules(
-        &mut self,
-        file: &FileSettings,
-        cpus: &[CpuId],
-    ) -> Result<Rules, ConfigError> {
-        let partitions = partitions(&file.partition, cpus)?;
-        let source = if partitions.is_empty() { Origin::Default } else { Origin::File };
-        let value = match partitions.is_empty() {
-            true => "none".to_owned(),
-            false => partitions.iter().map(described).collect::<Vec<_>>().join("; "),
-        };
-        self.settings.push(Setting { name: "partition", value, source });
-        Ok(Rules { partitions: Arc::new(partitions) })
-    }
-}
-
-fn partitions(tables: &[PartitionTable], cpus: &[CpuId]) -> Result<Partitions, ConfigError> {
+/// The partitions of these tables, on a server with these CPUs.
+pub(super) fn partitions(
+    tables: &[PartitionTable],
+    cpus: &[CpuId],
+) -> Result<Partitions, ConfigError> {
     let mut names = BTreeSet::new();
     let mut list = Vec::with_capacity(tables.len());
     for table in tables {
@@ -155,7 +139,7 @@ fn partition(table: &PartitionTable, all: &[CpuId]) -> Result<Partition, ConfigE
     })
 }
 
-fn limit(text: &str) -> Result<Option<u32>, String> {
+pub(super) fn limit(text: &str) -> Result<Option<u32>, String> {
     match time_limit::parse(text, Door::V1)? {
         LimitAsked::Seconds(s) if s > LIMIT_S_MAX => {
             Err("is longer than ten years; leave it out".to_owned())
@@ -181,7 +165,7 @@ fn cpu_list(text: &str) -> Result<BTreeSet<CpuId>, String> {
     Ok(cpus)
 }
 
-fn described(partition: &Partition) -> String {
+pub(super) fn described(partition: &Partition) -> String {
     let cpus = listed(&partition.cpus);
     let down = if partition.up { "" } else { ", down" };
     format!("{} (CPU {cpus}{down})", partition.name)
@@ -199,6 +183,7 @@ fn wrong(name: &str, key: &str, message: impl Into<String>) -> ConfigError {
 mod tests {
     use std::path::Path;
 
+    use super::super::settings::FileSettings;
     use super::*;
 
     fn read(text: &str) -> Result<Partitions, String> {

@@ -251,23 +251,25 @@ impl<'a> Pick<'a> {
         }
     }
 
+    /// What requests must send: a file named by the setting, or the text of a variable.
     pub(super) fn token(
         &mut self,
+        (name, setting, variable): (&'static str, &'static str, &'static str),
         flag: &Option<PathBuf>,
         file: &Option<PathBuf>,
     ) -> Result<Option<Secret>, ConfigError> {
-        let picked = self.first("token_file", path_text(flag), path_text(file));
+        let picked = self.first(setting, path_text(flag), path_text(file));
         let from_flag = picked.is_some() && path_text(flag).is_some();
-        let direct = (self.environment)("DOWNBEAT_TOKEN").filter(|t| !t.trim().is_empty());
+        let direct = (self.environment)(variable).filter(|t| !t.trim().is_empty());
         let (token, source) = match (picked, direct) {
             (Some(path), direct) if from_flag || direct.is_none() => {
                 let token = Secret::read(Path::new(&path))
-                    .map_err(|message| self.wrong("token_file", message))?;
+                    .map_err(|message| self.wrong(setting, message))?;
                 (Some(token), self.settings.last().map_or(Origin::Flag, |s| s.source))
             }
             (_, Some(text)) => {
                 let token = Secret::new(&text).map_err(|message| ConfigError::Wrong {
-                    setting: "token",
+                    setting: name,
                     source_word: Origin::Environment.word(),
                     message,
                 })?;
@@ -276,7 +278,7 @@ impl<'a> Pick<'a> {
             _ => (None, Origin::Default),
         };
         let value = token.as_ref().map_or("none".to_owned(), Secret::to_string);
-        self.settings.push(Setting { name: "token", value, source });
+        self.settings.push(Setting { name, value, source });
         Ok(token)
     }
 
@@ -386,6 +388,7 @@ fn flag_of(name: &'static str) -> &'static str {
         "database_url" => "database-url",
         "default_memory_per_cpu" => "default-memory-per-cpu",
         "token_file" => "token-file",
+        "admin_token_file" => "admin-token-file",
         "output_root" => "output-root",
         "default_time_limit" => "default-time-limit",
         "max_time_limit" => "max-time-limit",

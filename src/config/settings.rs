@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::ConfigError;
 use super::partitions::PartitionTable;
+use super::rules::{AccountTable, PriorityTable};
 
 /// The file that is read when no `--config` names another.
 pub const FILE_NAME: &str = "downbeat.toml";
@@ -53,6 +54,10 @@ pub struct ServeArgs {
     /// File that holds the token which requests must send; DOWNBEAT_TOKEN holds it directly
     #[arg(long, env = "DOWNBEAT_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// File that holds the administrators' token: only who sends it may raise a priority, drain and
+    /// resume; DOWNBEAT_ADMIN_TOKEN holds it directly [default: all may]
+    #[arg(long, env = "DOWNBEAT_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
     /// Folder below which any job may write its output (repeatable; with ":" between in the
     /// environment)
     #[arg(
@@ -112,6 +117,7 @@ pub struct FileSettings {
     pub policy: Option<String>,
     pub tick: Option<Scalar>,
     pub token_file: Option<PathBuf>,
+    pub admin_token_file: Option<PathBuf>,
     #[serde(default)]
     pub output_roots: Vec<String>,
     pub default_time_limit: Option<Scalar>,
@@ -121,6 +127,9 @@ pub struct FileSettings {
     pub log_level: Option<String>,
     #[serde(default)]
     pub partition: Vec<PartitionTable>,
+    #[serde(default)]
+    pub account: Vec<AccountTable>,
+    pub priority: Option<PriorityTable>,
 }
 
 impl FileSettings {

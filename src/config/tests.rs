@@ -67,6 +67,25 @@ fn a_flag_beats_the_environment_beats_the_file() {
 }
 
 #[test]
+fn cpus_that_no_partition_has_are_told_of() {
+    let table = |cpus: &str| {
+        let text = format!("[[partition]]\nname = \"a\"\ncpus = \"{cpus}\"");
+        let read = FileSettings::parse(&text, std::path::Path::new("x")).unwrap();
+        let config = with(|_, file| file.partition = read.partition, &[]).unwrap();
+        config.warnings().into_iter().filter(|w| w.contains("no partition")).collect::<Vec<_>>()
+    };
+    assert_eq!(table("3"), ["CPU 2 is in no partition: no job runs there."]);
+    assert_eq!(table("2-3"), Vec::<String>::new());
+    assert!(
+        said(|_, file| {
+            let text = "[[partition]]\nname = \"a\"\ncpus = \"0\"";
+            *file = FileSettings::parse(text, std::path::Path::new("x")).unwrap();
+        })
+        .contains("hands out 2-3")
+    );
+}
+
+#[test]
 fn whoever_can_be_reached_from_outside_needs_a_token() {
     let open = |args: &mut ServeArgs, _: &mut FileSettings| {
         args.listen = Some("0.0.0.0:80".into());

@@ -7,7 +7,7 @@
 //! *Not here*: reading the database (`store::load`), what has become of live attempts since
 //! (`actors::recovery`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::arrays::{Arrays, OpenArray, Partner};
 use super::change::Queued;
@@ -105,10 +105,12 @@ impl Kernel {
             arrays: Arrays::default(),
             maintenance: memory.maintenance,
             rules: memory.rules,
+            entering: HashMap::new(),
             allocations: 0,
             releases: 0,
             stale_facts: 0,
         };
+        kernel.take_up_accounts();
         for (family, members) in memory.kin {
             kernel.eligibility.join(&family, members);
         }
@@ -126,5 +128,15 @@ impl Kernel {
             kernel.place(job, job.submitted);
         }
         Ok(kernel)
+    }
+
+    /// What runs counts from when it was granted, or from the last charge if that is later.
+    fn take_up_accounts(&mut self) {
+        let account = |live: &Live| (live.granted, live.job.account, live.job.cpus);
+        let mut running: Vec<_> = self.live.values().map(account).collect();
+        running.sort_unstable();
+        for (granted, account, cpus) in running {
+            self.rules.accounts.started(account, cpus, granted);
+        }
     }
 }

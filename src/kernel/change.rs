@@ -161,6 +161,15 @@ pub enum Change {
     Maintained(Maintenance),
     /// These windows are over.
     Resumed(Vec<i64>),
+    /// An account has used so much. Only where usage is shared.
+    Charged {
+        /// Its name.
+        account: Arc<str>,
+        /// CPU-µs, decayed.
+        cpu_us: i64,
+        /// As of when.
+        at: Time,
+    },
     /// Ended jobs are forgotten: rows, script, events, allocations.
     Forgotten {
         /// The jobs.
@@ -176,6 +185,7 @@ impl Change {
             Change::Key(_)
             | Change::Maintained(_)
             | Change::Resumed(_)
+            | Change::Charged { .. }
             | Change::Reclaimed { .. }
             | Change::Restored { .. }
             | Change::Forgotten { .. } => None,
@@ -221,6 +231,8 @@ pub struct Queued {
     pub priority: i64,
     /// Where it may run.
     pub berth: Berth,
+    /// The number of its account, where that is counted.
+    pub account: u32,
     /// Attempts it has had.
     pub attempts: u32,
     /// When it was submitted.

@@ -153,6 +153,28 @@ pub fn arrays_are_kept(kernel: &Kernel) -> Result<(), Broken> {
     }
 }
 
+/// Each account has as many jobs and CPUs as its live jobs hold.
+///
+/// # Errors
+/// Names the account.
+pub fn accounts_are_counted(kernel: &Kernel) -> Result<(), Broken> {
+    let mut by_states: BTreeMap<u32, (u32, u32)> = BTreeMap::new();
+    for live in kernel.live.values() {
+        let (jobs, cpus) = by_states.entry(live.job.account).or_default();
+        *jobs += 1;
+        *cpus += live.job.cpus;
+    }
+    for (n, account) in kernel.rules.accounts.all().iter().enumerate() {
+        let held = by_states.get(&(n as u32 + 1)).copied().unwrap_or_default();
+        let counted = (account.running_jobs, account.running_cpus);
+        if held != counted {
+            let name = &account.name;
+            return broken(format!("account {name} has {held:?}, {counted:?} are counted"));
+        }
+    }
+    Ok(())
+}
+
 /// All invariants.
 ///
 /// # Errors
@@ -164,6 +186,7 @@ pub fn all(kernel: &Kernel) -> Result<(), Broken> {
     a_job_is_in_one_place(kernel)?;
     conditions_are_kept(kernel)?;
     arrays_are_kept(kernel)?;
+    accounts_are_counted(kernel)?;
     ids_were_given_out(kernel)
 }
 

@@ -21,10 +21,11 @@ use super::job::{JobSpec, StateWord};
 use super::kernel::Kernel;
 use super::kin::{Family, Kin};
 use super::policy::Policy;
+use super::queue::pointed;
 use super::tasks::TaskSet;
 use super::time::{SECOND_US, Time};
 use super::transition::EndState;
-use super::view::{Explained, waiting};
+use super::view::Explained;
 
 /// What the database knows of jobs that a new one waits for, and the kernel may have forgotten.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -275,6 +276,7 @@ impl Kernel {
             self.eligibility.kin.leave(*job);
             self.again.remove(job);
             self.arrays.withdraw(*job);
+            self.entered(*job);
         }
     }
 
@@ -402,7 +404,7 @@ impl Kernel {
             return;
         }
         explained.berths.insert(id, queued.berth.partition);
-        let job = waiting(&queued);
+        let job = pointed(&queued, &self.points(now));
         let rule = policy.rule(SECOND_US);
         let place = rule.place(&job, now.0);
         let line = &mut explained.line.queue;

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::accounts::AccountRules;
 use super::conditions::Dependencies;
 use super::early::EarlySignal;
 use super::ids::JobId;
@@ -204,6 +205,8 @@ pub struct Site {
     pub output_roots: Vec<String>,
     /// What it is divided into.
     pub partitions: Arc<Partitions>,
+    /// What accounts may have.
+    pub accounts: Arc<AccountRules>,
 }
 
 /// A job that was checked. Only [`JobSpec::try_from`] makes one.

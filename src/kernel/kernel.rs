@@ -9,7 +9,7 @@
 //! *Not here*: batching and what waits for durability (`kernel::outbox`), the order of states
 //! (`kernel::transition`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::arrays::Arrays;
@@ -82,6 +82,8 @@ pub struct Kernel {
     pub(super) again: BTreeMap<JobId, Again>,
     pub(super) maintenance: Vec<Maintenance>,
     pub(super) rules: Rules,
+    /// The accounts of submissions that are not durable yet, where they are counted.
+    pub(super) entering: HashMap<JobId, u32>,
     pub(super) allocations: u64,
     pub(super) releases: u64,
     pub(super) stale_facts: u64,
@@ -118,7 +120,7 @@ impl Kernel {
                 ("submitted", Arc::clone(principal)),
                 now,
             );
-            admitted.push(self.queued(id, &spec, now));
+            admitted.push(self.entering(id, &spec, now));
             let conditions = self.conditions_of(&spec, elsewhere);
             self.register(id, conditions);
             if let Some(array) = &spec.array {
@@ -139,6 +141,7 @@ impl Kernel {
     pub fn admit(&mut self, jobs: Vec<Queued>) {
         for job in jobs {
             self.arrays.admit(job.id);
+            self.entered(job.id);
             self.place(job, job.submitted);
         }
     }
@@ -154,6 +157,10 @@ impl Kernel {
                 stale += 1;
                 continue;
             };
+            if !self.rules.accounts.may_start(job.account, job.cpus) {
+                stale += 1;
+                continue;
+            }
             let task = self.next_task(job.id);
             let own = task.map_or(job.id, |(_, own)| own);
             let attempt = Attempt { job: own, n: job.attempts + 1 };
@@ -193,6 +200,7 @@ impl Kernel {
             unreachable!("PENDING accepts a grant");
         };
         self.allocations += 1;
+        self.rules.accounts.started(job.account, job.cpus, now);
         let event = self.event(
             (job.id, job.attempts),
             (Some(StateWord::Pending), StateWord::Running),
@@ -352,6 +360,7 @@ impl Kernel {
             return self.come_back(live, given_back, event);
         }
         let attempt = live.attempt();
+        let time = event.time;
         let mut step = Step::default();
         match &live.state {
             JobState::Pending | JobState::Starting(_) | JobState::Requeued(..) => {
@@ -385,6 +394,7 @@ impl Kernel {
             Some(allocation) => {
                 self.ledger.release(allocation);
                 self.releases += 1;
+                self.charge(&live.job, time, &mut step);
             }
             None => {
                 self.live.insert(live.job.id, live);

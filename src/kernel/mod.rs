@@ -6,6 +6,7 @@
 //!
 //! *Not here*: durability (`store`), processes (`engine`), mailboxes (`actors`).
 
+pub mod accounts;
 pub mod allocation;
 pub mod arrays;
 pub mod boot;
@@ -27,6 +28,7 @@ pub mod mend;
 pub mod outbox;
 pub mod partitions;
 pub mod places;
+pub mod points;
 pub mod policy;
 pub mod queue;
 pub mod requeue;

@@ -11,21 +11,25 @@
 //! **Buckets.** Jobs of equal priority, CPUs, memory and limit keep the order of their ids under
 //! every rule, and are alike to a pass: when one of them cannot start, none behind it can, since
 //! what is free only becomes less. So a pass needs of each bucket no more jobs than would fit and
-//! one that does not, whether ten wait or a million.
+//! one that does not, whether ten wait or a million. Where more than the priority makes the points,
+//! partition and account are part of the kind, and of one kind an earlier job never has fewer.
 
+mod line;
+
+use std::borrow::Borrow;
 use std::cmp::Reverse;
-use std::collections::btree_map::{BTreeMap, Range};
+use std::collections::btree_map::BTreeMap;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
-use std::ops::Bound::{Excluded, Unbounded};
 
 use super::change::Queued;
 use super::ids::JobId;
 use super::partitions::Berth;
-use super::policy::order::{Place, Rule};
+use super::points::Points;
 use super::policy::scene::{Scene, Waiting};
 use super::policy::{Backfill, Policy};
 use super::time::{SECOND_US, Time};
 use super::view::{PLAN_DEPTH, waiting};
+use line::{Front, Sight, Source};
 
 /// What a pass cannot tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +39,7 @@ struct Kind {
     memory: u64,
     limit_s: Option<u32>,
     berth: Berth,
+    account: u32,
 }
 
 /// Jobs of one kind, and when each was submitted.
@@ -45,31 +50,71 @@ struct Bucket {
     jobs: BTreeMap<JobId, Time>,
 }
 
+/// A pending job as a pass sees it, with its points of now.
+#[must_use]
+pub fn pointed(job: &Queued, points: &Points) -> Waiting {
+    Waiting { points: points.of(job).sum(), ..waiting(job) }
+}
+
+/// A job that is found by its id, which is in it already.
+#[derive(Debug)]
+struct ById(Queued);
+
+impl Borrow<JobId> for ById {
+    fn borrow(&self) -> &JobId {
+        &self.0.id
+    }
+}
+
+impl Ord for ById {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.id.cmp(&other.0.id)
+    }
+}
+
+impl PartialOrd for ById {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for ById {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for ById {}
+
 /// The pending jobs.
 #[derive(Debug, Default)]
 pub struct Queue {
-    jobs: BTreeMap<JobId, Queued>,
+    jobs: BTreeSet<ById>,
     /// Those that no pass may see.
     hidden: BTreeSet<JobId>,
     /// How often a pass may start a job, of those that it may start more than once.
     copies: BTreeMap<JobId, u32>,
     /// How many wait for each partition, seen or not.
     of_partition: Vec<u64>,
+    /// How many wait of each account that is counted; the others are at 0.
+    of_account: Vec<u64>,
     /// By priority, highest first: where the first of them take all that is free, the others need
     /// not be looked at.
     classes: BTreeMap<Reverse<i64>, HashMap<Kind, Bucket>>,
 }
 
 fn kind(job: &Queued) -> Kind {
-    let Queued { priority, cpus, memory, limit_s, berth, .. } = *job;
-    Kind { priority, cpus, memory, limit_s, berth }
+    let Queued { priority, cpus, memory, limit_s, berth, account, .. } = *job;
+    Kind { priority, cpus, memory, limit_s, berth, account }
 }
 
 impl Kind {
-    fn job(&self, (id, submitted): (JobId, Time)) -> Waiting {
-        let Kind { priority, cpus, memory, limit_s, berth } = *self;
-        let job = Queued { id, cpus, memory, limit_s, priority, submitted, ..Queued::default() };
-        waiting(&Queued { berth, ..job })
+    fn job(&self, (id, submitted): (JobId, Time), points: &Points) -> Waiting {
+        let Kind { priority, cpus, memory, limit_s, berth, account } = *self;
+        let attempts = 0;
+        let job =
+            Queued { id, cpus, memory, limit_s, priority, berth, account, attempts, submitted };
+        pointed(&job, points)
     }
 }
 
@@ -79,13 +124,10 @@ impl Queue {
     /// # Panics
     /// When it is in already: our bug.
     pub fn insert(&mut self, job: Queued, shown: bool) {
-        let before = self.jobs.insert(job.id, job);
-        assert!(before.is_none(), "job {} entered the queue twice", job.id);
-        let partition = usize::from(job.berth.partition);
-        if self.of_partition.len() <= partition {
-            self.of_partition.resize(partition + 1, 0);
-        }
-        self.of_partition[partition] += 1;
+        let new = self.jobs.insert(ById(job));
+        assert!(new, "job {} entered the queue twice", job.id);
+        *counter(&mut self.of_partition, job.berth.partition.into()) += 1;
+        *counter(&mut self.of_account, job.account) += 1;
         match shown {
             true => self.put(job),
             false => drop(self.hidden.insert(job.id)),
@@ -94,7 +136,7 @@ impl Queue {
 
     /// From now on a pass sees this job, or does not.
     pub fn show(&mut self, id: JobId, shown: bool) {
-        let Some(job) = self.jobs.get(&id).copied() else { return };
+        let Some(job) = self.get(id).copied() else { return };
         match shown {
             true if self.hidden.remove(&id) => self.put(job),
             false if self.hidden.insert(id) => self.take(&job),
@@ -118,7 +160,7 @@ impl Queue {
     /// Whether a pass sees this job.
     #[must_use]
     pub fn is_shown(&self, id: JobId) -> bool {
-        self.jobs.contains_key(&id) && !self.hidden.contains(&id)
+        self.jobs.contains(&id) && !self.hidden.contains(&id)
     }
 
     fn put(&mut self, job: Queued) {
@@ -132,9 +174,10 @@ impl Queue {
 
     /// Takes a job out.
     pub fn remove(&mut self, id: JobId) -> Option<Queued> {
-        let job = self.jobs.remove(&id)?;
+        let ById(job) = self.jobs.take(&id)?;
         self.set_copies(id, 1);
-        self.of_partition[usize::from(job.berth.partition)] -= 1;
+        *counter(&mut self.of_partition, job.berth.partition.into()) -= 1;
+        *counter(&mut self.of_account, job.account) -= 1;
         if !self.hidden.remove(&id) {
             self.take(&job);
         }
@@ -163,44 +206,47 @@ impl Queue {
         self.of_partition.get(usize::from(partition)).copied().unwrap_or(0)
     }
 
+    /// How many wait of this account, if it is counted.
+    #[must_use]
+    pub fn waiting_of(&self, account: u32) -> u64 {
+        self.of_account.get(account as usize).copied().unwrap_or(0)
+    }
+
     /// A pending job.
     #[must_use]
     pub fn get(&self, id: JobId) -> Option<&Queued> {
-        self.jobs.get(&id)
+        self.jobs.get(&id).map(|ById(job)| job)
     }
 
     /// The jobs, by id.
     pub fn iter(&self) -> impl Iterator<Item = &Queued> {
-        self.jobs.values()
+        self.jobs.iter().map(|ById(job)| job)
     }
 
     /// All that a pass over this scene could start, and the first job that it could not, in line,
     /// at most [`PLAN_DEPTH`] of them. Whoever may not start whatever comes free is left out.
     #[must_use]
-    pub fn candidates(&self, policy: &Policy, scene: &Scene) -> Vec<Waiting> {
+    pub fn candidates(&self, policy: &Policy, scene: &Scene, points: &Points) -> Vec<Waiting> {
         let rule = policy.rule(SECOND_US);
+        let sight = Sight { rule, scene, points };
         // With a reservation for everybody, everybody counts.
         let all = policy.backfill == Backfill::Conservative;
-        let mut line: Vec<Waiting> = Vec::new();
-        // What is left when those at the front have started, up to the first that cannot.
-        let (mut left, mut head) = (scene.free, None);
+        let mut front = Front::new(scene);
+        if !points.are_plain() {
+            // More than the priority counts, so a lower class may hold the first of the line.
+            let sources = Source::of(self, self.buckets(), sight, (all, true));
+            front.take(scene, self.merge(sight, sources));
+            return front.line;
+        }
         for class in self.classes.values() {
-            let before = line.len();
-            let sources = self.of_class(class, rule, scene, (all, head.is_none()));
-            line.extend(self.merge(rule, scene, sources).take(PLAN_DEPTH - before));
-            for job in &line[before..] {
-                if head.is_none() && left.holds(job.cpus, job.memory, job.regions) {
-                    left = left.minus(&left.share(job.cpus, job.memory, job.regions));
-                } else {
-                    head = head.or(Some(job.job));
-                }
-            }
-            let nothing_left = !all && left.all_cpus() == 0;
-            if nothing_left || line.len() >= PLAN_DEPTH {
+            let sources = Source::of(self, class.iter(), sight, (all, !front.head));
+            front.take(scene, self.merge(sight, sources));
+            let nothing_left = !all && front.left.all_cpus() == 0;
+            if nothing_left || front.line.len() >= PLAN_DEPTH {
                 break;
             }
         }
-        line
+        front.line
     }
 
     fn buckets(&self) -> impl Iterator<Item = (&Kind, &Bucket)> {
@@ -213,88 +259,58 @@ impl Queue {
 
     /// The first jobs of the whole line, whether or not they could start.
     #[must_use]
-    pub fn line(&self, policy: &Policy, scene: &Scene, depth: usize) -> Vec<Waiting> {
-        let rule = policy.rule(SECOND_US);
-        let source = |(kind, bucket): (_, &Bucket)| {
-            let kind: &Kind = kind;
-            let next = kind.job(bucket.head);
-            let place = rule.place(&next, scene.now);
+    pub fn line(
+        &self,
+        policy: &Policy,
+        scene: &Scene,
+        points: &Points,
+        depth: usize,
+    ) -> Vec<Waiting> {
+        let sight = Sight { rule: policy.rule(SECOND_US), scene, points };
+        let source = |(kind, bucket)| {
+            let mut source = Source::at(kind, bucket, sight, depth);
             // Of an array as many as the machine holds: those behind it have a place in line too.
-            let most = (scene.total.all_cpus() / next.cpus.max(1)).max(1);
-            let again = self.copies(next.job).min(most) - 1;
-            Source { place, next, again, most, kind, rest: None, more: depth }
+            let most = (scene.total.all_cpus() / source.next.cpus.max(1)).max(1);
+            source.repeat(self, most);
+            source
         };
         let sources = self.buckets().map(source).collect();
-        self.merge(rule, scene, sources).take(depth).collect()
+        self.merge(sight, sources).take(depth).collect()
     }
 
     /// How many of those that a pass may see stand before this job, itself included.
     #[must_use]
-    pub fn position(&self, policy: &Policy, now: Time, id: JobId) -> Option<usize> {
+    pub fn position(
+        &self,
+        policy: &Policy,
+        now: Time,
+        points: &Points,
+        id: JobId,
+    ) -> Option<usize> {
         let rule = policy.rule(SECOND_US);
-        let job = self.jobs.get(&id).filter(|_| self.is_shown(id))?;
-        let place = rule.place(&waiting(job), now.0);
+        let job = self.get(id).filter(|_| self.is_shown(id))?;
+        let place = rule.place(&pointed(job, points), now.0);
         let before = |(kind, bucket): (&Kind, &Bucket)| {
-            let jobs = bucket.jobs.iter().map(|(id, submitted)| kind.job((*id, *submitted)));
+            let job = |(id, submitted): (&JobId, &Time)| kind.job((*id, *submitted), points);
+            let jobs = bucket.jobs.iter().map(job);
             let jobs = jobs.take_while(|other| rule.place(other, now.0) < place);
             jobs.map(|other| self.copies(other.job) as usize).sum::<usize>()
         };
         Some(self.buckets().map(before).sum::<usize>() + 1)
     }
 
-    /// What a pass could start of jobs of one priority, and, if that is asked for, the first job
-    /// that it could not.
-    fn of_class<'a>(
-        &self,
-        class: &'a HashMap<Kind, Bucket>,
-        rule: Rule,
-        scene: &Scene,
-        (all, with_head): (bool, bool),
-    ) -> Vec<Source<'a>> {
-        let mut sources = Vec::new();
-        let mut too_large: Option<Source<'_>> = None;
-        for (kind, bucket) in class {
-            let next = kind.job(bucket.head);
-            if scene.bars(&next, &scene.quotas).is_some() {
-                continue;
-            }
-            let place = rule.place(&next, scene.now);
-            if all || scene.free.holds(next.cpus, next.memory, next.regions) {
-                let fit = scene.free.within(next.regions) / next.cpus.max(1);
-                let fit = match scene.free.memory.checked_div(next.memory) {
-                    Some(of_memory) => fit.min(u32::try_from(of_memory).unwrap_or(u32::MAX)),
-                    None => fit,
-                };
-                let more = if all { PLAN_DEPTH } else { (fit as usize).min(PLAN_DEPTH) };
-                let (again, most) = (self.copies(next.job) - 1, u32::MAX);
-                sources.push(Source { place, next, again, most, kind, rest: None, more });
-            } else if too_large.as_ref().is_none_or(|first| place < first.place) {
-                let (again, most) = (0, 1);
-                too_large = Some(Source { place, next, again, most, kind, rest: None, more: 0 });
-            }
-        }
-        if sources.len() > PLAN_DEPTH {
-            sources.select_nth_unstable_by(PLAN_DEPTH, |a, b| a.place.cmp(&b.place));
-            sources.truncate(PLAN_DEPTH);
-        }
-        sources.extend(too_large.filter(|_| with_head));
-        sources
-    }
-
     /// The jobs of these sources in line.
     fn merge<'a>(
         &'a self,
-        rule: Rule,
-        scene: &Scene,
+        sight: Sight<'a>,
         sources: Vec<Source<'a>>,
     ) -> impl Iterator<Item = Waiting> {
         let mut sources: BinaryHeap<Reverse<Source<'a>>> =
             sources.into_iter().map(Reverse).collect();
-        let now = scene.now;
         std::iter::from_fn(move || {
             let Reverse(mut source) = sources.pop()?;
             let given = source.next;
-            if source.step(self, &rule, now) {
+            if source.step(self, sight) {
                 sources.push(Reverse(source));
             }
             Some(given)
@@ -320,64 +336,14 @@ impl Queue {
     }
 }
 
-/// Where the next job may come from.
-struct Source<'a> {
-    place: Place,
-    /// Whom it gives next.
-    next: Waiting,
-    /// How often more it gives that one.
-    again: u32,
-    /// How often it gives one at most.
-    most: u32,
-    kind: &'a Kind,
-    /// Others of its kind, once somebody asked for them.
-    rest: Option<Range<'a, JobId, Time>>,
-    /// How many more it may give after the next.
-    more: usize,
-}
-
-impl<'a> Source<'a> {
-    /// Goes on to the next of its kind; `false` when there is none, or none that counts.
-    fn step(&mut self, queue: &'a Queue, rule: &Rule, now: i64) -> bool {
-        if self.more == 0 {
-            return false;
-        }
-        self.more -= 1;
-        if self.again > 0 {
-            self.again -= 1;
-            return true;
-        }
-        let behind = (Excluded(self.next.job), Unbounded);
-        let rest = self.rest.take().or_else(|| Some(queue.bucket(self.kind)?.jobs.range(behind)));
-        let Some(mut rest) = rest else { return false };
-        let Some((id, submitted)) = rest.next() else { return false };
-        self.next = self.kind.job((*id, *submitted));
-        self.again = queue.copies(*id).min(self.most) - 1;
-        self.place = rule.place(&self.next, now);
-        self.rest = Some(rest);
-        true
+/// The counter of this index.
+fn counter(all: &mut Vec<u64>, index: u32) -> &mut u64 {
+    let index = index as usize;
+    if all.len() <= index {
+        all.resize(index + 1, 0);
     }
+    &mut all[index]
 }
-
-impl Ord for Source<'_> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.place.cmp(&other.place)
-    }
-}
-
-impl PartialOrd for Source<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Source<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.place == other.place
-    }
-}
-
-impl Eq for Source<'_> {}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -462,7 +428,7 @@ mod tests {
             let free = Room { memory: free.1, ..Room::of(free.0) };
             let total = running.iter().fold(free, |all, attempt| all.plus(&attempt.held));
             let mut scene = Scene { now, free, total, running, ..Scene::default() };
-            let few = queue.candidates(&policy, &scene);
+            let few = queue.candidates(&policy, &scene, &Points::default());
             scene.queue = queue.iter().map(waiting).collect();
             let of_all = plan(policy, &scene).start;
             scene.queue = few;
@@ -478,14 +444,14 @@ mod tests {
         queue.insert(job(3, (0, 1, 1, 0)), true);
         let room = |cpus| Scene { free: Room::of(cpus), total: Room::of(8), ..Scene::default() };
         let seen = |cpus| -> Vec<i64> {
-            let line = queue.candidates(&Policy::default(), &room(cpus));
+            let line = queue.candidates(&Policy::default(), &room(cpus), &Points::default());
             line.iter().map(|waiting| waiting.job.0).collect()
         };
         assert_eq!(seen(3), [1]);
         assert_eq!(seen(5), [1, 2]);
         assert_eq!(seen(2), [1, 2, 3], "the first does not fit: others may be let by");
         queue.insert(job(4, (9, 3, 1, 0)), true);
-        let line = queue.candidates(&Policy::default(), &room(3));
+        let line = queue.candidates(&Policy::default(), &room(3), &Points::default());
         let seen: Vec<i64> = line.iter().map(|waiting| waiting.job.0).collect();
         assert_eq!(seen, [1, 4], "of equals one more is seen, and nobody behind them");
     }
@@ -501,7 +467,8 @@ mod tests {
         let (free, total) = (Room::of(5), Room::of(8));
         let scene = Scene { free, total, ..Scene::default() };
         let policy = "fcfs+easy".parse().unwrap();
-        let seen: Vec<i64> = queue.candidates(&policy, &scene).iter().map(|w| w.job.0).collect();
+        let seen: Vec<i64> =
+            queue.candidates(&policy, &scene, &Points::default()).iter().map(|w| w.job.0).collect();
         assert_eq!(seen, [10_000, 0, 1, 2], "the one that is wider than the machine is left out");
     }
 
@@ -513,15 +480,17 @@ mod tests {
         queue.set_copies(JobId(1), 1_000_000);
         let seen = |queue: &Queue, free| -> Vec<i64> {
             let scene = Scene { free: Room::of(free), total: Room::of(8), ..Scene::default() };
-            let line = queue.candidates(&"fcfs".parse().unwrap(), &scene);
+            let line = queue.candidates(&"fcfs".parse().unwrap(), &scene, &Points::default());
             line.iter().map(|w| w.job.0).collect()
         };
         assert_eq!(seen(&queue, 6), [1, 1, 1, 1], "three fit, and one more");
         let policy = "fcfs".parse().unwrap();
         let scene = Scene { total: Room::of(8), ..Scene::default() };
-        let line: Vec<i64> = queue.line(&policy, &scene, 9).iter().map(|w| w.job.0).collect();
+        let line: Vec<i64> =
+            queue.line(&policy, &scene, &Points::default(), 9).iter().map(|w| w.job.0).collect();
         assert_eq!(line, [1, 1, 1, 1, 2], "no more than the machine holds: others are seen too");
-        assert_eq!((queue.len(), queue.position(&policy, Time(0), JobId(2))), (2, Some(1_000_001)));
+        let position = queue.position(&policy, Time(0), &Points::default(), JobId(2));
+        assert_eq!((queue.len(), position), (2, Some(1_000_001)));
         queue.set_copies(JobId(1), 2);
         assert_eq!(seen(&queue, 6), [1, 1, 2]);
         queue.remove(JobId(1));
@@ -537,7 +506,7 @@ mod tests {
         }
         let room = Room { memory: 100, ..Room::of(50) };
         let scene = Scene { free: room, total: room, ..Scene::default() };
-        let seen = queue.candidates(&"fcfs+easy".parse().unwrap(), &scene);
+        let seen = queue.candidates(&"fcfs+easy".parse().unwrap(), &scene, &Points::default());
         assert_eq!(seen.iter().map(|w| w.job.0).collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert_eq!(
             plan("fcfs+easy".parse().unwrap(), &Scene { queue: seen, ..scene }).start.len(),

@@ -42,6 +42,8 @@ pub struct Over {
     pub retry: Option<Arc<RetryPolicy>>,
     /// Its partition.
     pub partition: String,
+    /// Its account.
+    pub account: String,
     /// The array and the task that it is.
     pub task: Option<(JobId, u32)>,
 }
@@ -126,7 +128,8 @@ impl Kernel {
         self.register(id, conditions);
         let array = self.arrays.came_back(id, over.task);
         let berth = self.rules.partitions.berth(&over.partition);
-        self.place(Queued { berth, ..over.job }, now);
+        let account = self.number(&over.account);
+        self.place(Queued { berth, account, ..over.job }, now);
         if let Some(array) = array {
             self.look_again(array, now);
         }
@@ -180,10 +183,12 @@ impl Kernel {
             self.look_again(array, now);
         }
         let past = Some(PastAttempt { state: word, end, released_cpus });
-        Step {
+        let mut step = Step {
             changes: vec![Change::Requeued { event, past, begin, held, retries }],
             effects: vec![Effect::Retire(attempt)],
-        }
+        };
+        self.charge(&job, now, &mut step);
+        step
     }
 
     /// What jobs go back into the queue with, of those that have any of it.

@@ -2,19 +2,25 @@
 //!
 //! *Owns*: [`Rules`], which hold for one reign of a server, and how the kernel keeps them.
 //!
-//! *Promises*: a job of a partition that is down, or gone, is not seen by a pass.
+//! *Promises*: a job of a partition that is down, or gone, is not seen by a pass; an account never
+//! has more than its limits, however old a plan is.
 //!
 //! *Not here*: what partitions are (`kernel::partitions`), their CPUs (`kernel::ledger`).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::change::Queued;
+use super::accounts::{Accounts, UNCOUNTED};
+use super::change::{Change, Queued, Step};
 use super::conditions::Blocked;
 use super::ids::{CpuId, JobId};
 use super::job::JobSpec;
 use super::kernel::Kernel;
 use super::partitions::{Berth, Partition, Partitions};
-use super::time::Time;
+use super::points::{Parts, Points, Weights};
+use super::policy::Policy;
+use super::queue::pointed;
+use super::time::{SECOND_US, Time};
 use super::view::Explained;
 
 /// The name of the whole machine where it is not divided.
@@ -25,6 +31,34 @@ pub const WHOLE: &str = "default";
 pub struct Rules {
     /// Its partitions.
     pub partitions: Arc<Partitions>,
+    /// Its accounts: their rules, and what each has.
+    pub accounts: Accounts,
+    /// What counts in the queue besides priority.
+    pub weights: Weights,
+}
+
+/// An account, as a sentence names it.
+#[must_use]
+pub fn named(account: &str) -> String {
+    match account {
+        "" => "whoever names no account".to_owned(),
+        name => format!("account {name}"),
+    }
+}
+
+/// Where a pending job stands in the line.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rank {
+    /// Its place, from 1; `None` while it may not start.
+    pub position: Option<usize>,
+    /// Its points: more goes first.
+    pub points: i64,
+    /// Of what they are made.
+    pub parts: Parts,
+    /// What the policy's order sees in it, among those with as many points.
+    pub value: Option<f64>,
+    /// How long it has waited, seconds.
+    pub waited_s: i64,
 }
 
 /// How a partition stands.
@@ -47,10 +81,101 @@ pub struct PartitionNow {
 }
 
 impl Kernel {
-    /// How a new job stands in the queue.
+    /// How a new job would stand in the queue.
     pub(super) fn queued(&self, id: JobId, spec: &JobSpec, now: Time) -> Queued {
         let berth = self.rules.partitions.berth(&spec.partition);
-        Queued { berth, ..Queued::submitted(id, spec, now) }
+        let account = self.rules.accounts.find(&spec.account);
+        Queued { berth, account, ..Queued::submitted(id, spec, now) }
+    }
+
+    /// The same for one that is submitted: its account is counted from now on.
+    pub(super) fn entering(&mut self, id: JobId, spec: &JobSpec, now: Time) -> Queued {
+        let account = self.number(&spec.account);
+        if account != UNCOUNTED {
+            self.rules.accounts.entering(account, true);
+            self.entering.insert(id, account);
+        }
+        self.queued(id, spec, now)
+    }
+
+    /// The number of an account, if it is counted.
+    pub(super) fn number(&mut self, account: &str) -> u32 {
+        let waits = |account| self.queue.waiting_of(account) > 0;
+        self.rules.accounts.number(account, waits)
+    }
+
+    /// These submissions are durable, or never will be.
+    pub(super) fn entered(&mut self, id: JobId) {
+        if let Some(account) = self.entering.remove(&id) {
+            self.rules.accounts.entering(account, false);
+        }
+    }
+
+    /// The first of these jobs for which its account has too many that wait, and why.
+    #[must_use]
+    pub fn too_many(&self, specs: &[Arc<JobSpec>]) -> Option<(usize, String)> {
+        let rules = self.rules.accounts.rules();
+        let mut new: HashMap<&str, u64> = HashMap::new();
+        for (place, spec) in specs.iter().enumerate() {
+            let Some(max) = rules.of(&spec.account).and_then(|rule| rule.max_queued_jobs) else {
+                continue;
+            };
+            let id = self.rules.accounts.find(&spec.account);
+            let entering = self.rules.accounts.get(id).map_or(0, |account| account.entering);
+            let waiting = match id {
+                UNCOUNTED => 0,
+                id => self.queue.waiting_of(id) + u64::from(entering),
+            };
+            let with = new.entry(&spec.account).or_insert(waiting);
+            *with += 1;
+            if *with > u64::from(max) {
+                let name = named(&spec.account);
+                let message = format!(
+                    "{name} may have {max} jobs waiting and has {waiting}; wait until some have \
+                     started, or send fewer"
+                );
+                return Some((place, message));
+            }
+        }
+        None
+    }
+
+    /// A job of this account gave its CPUs back.
+    pub(super) fn charge(&mut self, job: &Queued, now: Time, step: &mut Step) {
+        if job.account == UNCOUNTED {
+            return;
+        }
+        self.rules.accounts.ended(job.account, job.cpus, now);
+        if let Some((account, cpu_us, at)) = self.rules.accounts.charge(job.account) {
+            step.changes.push(Change::Charged { account, cpu_us, at });
+        }
+    }
+
+    /// Points now.
+    pub(super) fn points(&self, now: Time) -> Points {
+        let partitions = &self.rules.partitions;
+        let weighs = partitions.iter().any(|partition| partition.weight != 0);
+        let of_partition = match weighs {
+            true => partitions.iter().map(|partition| partition.weight).collect(),
+            false => Vec::new(),
+        };
+        let factors = self.rules.accounts.factors(now);
+        Points::new(self.rules.weights, now, of_partition, &factors)
+    }
+
+    /// Where a pending job stands, and why there; `None` when it does not wait.
+    #[must_use]
+    pub fn rank(&self, id: JobId, policy: &Policy, now: Time) -> Option<Rank> {
+        let job = self.queue.get(id)?;
+        let points = self.points(now);
+        let waiting = pointed(job, &points);
+        Some(Rank {
+            position: self.queue.position(policy, now, &points, id),
+            points: waiting.points,
+            parts: points.of(job),
+            value: policy.order.value(&waiting, now.0),
+            waited_s: now.since_us(job.submitted).max(0) / SECOND_US,
+        })
     }
 
     /// Why a pass may not see this job.
@@ -78,6 +203,13 @@ impl Kernel {
         explained.partitions = self.partitions_now();
         let berth = |job: &JobId| Some((*job, self.queue.get(*job)?.berth.partition));
         explained.berths = jobs.iter().filter_map(berth).collect();
+    }
+
+    /// Adds how the accounts stand that the line's quotas are of.
+    pub fn explain_accounts(&self, explained: &mut Explained) {
+        if !explained.line.quotas.is_empty() {
+            explained.accounts = self.rules.accounts.all().to_vec();
+        }
     }
 
     /// How all partitions stand; the whole machine is one where it is not divided.

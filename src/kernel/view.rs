@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 
+use super::accounts::Account;
 use super::change::Queued;
 use super::conditions::Blocked;
 use super::ids::{CommitNo, CpuId, EventId, JobId};
@@ -59,12 +60,12 @@ pub fn waiting(job: &Queued) -> Waiting {
         request: request_us(job.limit_s),
         submitted: job.submitted.0,
         points: job.priority,
-        quotas: [None, None],
+        quotas: [job.account.checked_sub(1), None],
     }
 }
 
 /// What is known about why jobs wait.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Explained {
     /// Those that may not start whatever is free.
     pub blocked: BTreeMap<JobId, Blocked>,
@@ -76,6 +77,8 @@ pub struct Explained {
     pub partitions: Vec<PartitionNow>,
     /// The place among them of the partition of each that was asked for.
     pub berths: BTreeMap<JobId, u8>,
+    /// The accounts that the first quotas of the line are of; empty where nobody is limited.
+    pub accounts: Vec<Account>,
 }
 
 /// "Now", as of one commit.
@@ -161,8 +164,10 @@ impl Kernel {
         // More may be held than there is since a reconfiguration: that does not come back.
         total.memory = total.memory.min(self.ledger.total_memory().unwrap_or(u64::MAX));
         let windows = self.maintenance.iter().map(Maintenance::window).collect();
-        let mut scene = Scene { now: now.0, free, total, running, windows, ..Scene::default() };
-        scene.queue = self.queue.candidates(policy, &scene);
+        let quotas = self.rules.accounts.quotas();
+        let queue = Vec::new();
+        let mut scene = Scene { now: now.0, free, total, running, queue, quotas, windows };
+        scene.queue = self.queue.candidates(policy, &scene, &self.points(now));
         scene
     }
 
@@ -170,7 +175,7 @@ impl Kernel {
     #[must_use]
     pub fn line(&self, policy: &Policy, now: Time) -> Scene {
         let mut scene = self.scene(policy, now);
-        scene.queue = self.queue.line(policy, &scene, LINE_DEPTH);
+        scene.queue = self.queue.line(policy, &scene, &self.points(now), LINE_DEPTH);
         scene
     }
 

@@ -9,13 +9,14 @@
 use std::collections::HashMap;
 
 use crate::clock::rfc3339;
+use crate::kernel::accounts::Account;
 use crate::kernel::conditions::Blocked;
 use crate::kernel::ids::JobId;
 use crate::kernel::memory::shown;
 use crate::kernel::policy::Policy;
 use crate::kernel::policy::forecast::{Foretold, Verdict, forecast};
 use crate::kernel::policy::scene::Barred;
-use crate::kernel::tenancy::PartitionNow;
+use crate::kernel::tenancy::{PartitionNow, named};
 use crate::kernel::time::{SECOND_US, Time};
 use crate::kernel::view::{Explained, Snapshot};
 
@@ -60,7 +61,8 @@ impl Reasons {
     /// Why this job waits, which asks for so many CPUs and so much memory.
     #[must_use]
     pub fn why(&self, job: JobId, asked: (u32, u64), now: &Snapshot) -> Why {
-        let now = &Here::of(self.partition_of(job), now);
+        let now =
+            &Here { accounts: &self.explained.accounts, ..Here::of(self.partition_of(job), now) };
         let foretold = self.foretold.get(&job);
         let (word, sentence) = match (self.explained.blocked.get(&job), foretold) {
             (Some(blocked), _) => blocked_reason(job, blocked),
@@ -200,9 +202,7 @@ fn turn_reason(
             ),
         ),
         Verdict::Barred(Barred::TooLarge) => unavailable(asked, now).unwrap_or_else(next),
-        Verdict::Barred(Barred::Quota(_)) => {
-            ("AssocGrpCpuLimit", "its account has as much as it may have".to_owned())
-        }
+        Verdict::Barred(Barred::Quota(at)) => limit_reason(now.accounts.get(at as usize), asked.0),
         Verdict::Barred(Barred::Window(window)) => (
             "ReqNodeNotAvail",
             format!(
@@ -213,8 +213,27 @@ fn turn_reason(
     }
 }
 
+fn limit_reason(account: Option<&Account>, cpus: u32) -> (&'static str, String) {
+    let Some(account) = account else {
+        return ("AssocGrpCpuLimit", "its account has as much as it may have".to_owned());
+    };
+    let (name, held) = (named(&account.name), account.running_cpus);
+    let of_jobs = account.rule.max_running_jobs;
+    match (of_jobs.filter(|max| account.running_jobs >= *max), account.rule.max_running_cpus) {
+        (None, Some(max)) => (
+            "AssocGrpCpuLimit",
+            format!("{name} holds {held} of at most {}, this needs {cpus}", counted(max)),
+        ),
+        (max, _) => {
+            let (now, max) = (account.running_jobs, max.or(of_jobs).unwrap_or(0));
+            ("AssocGrpJobsLimit", format!("{name} runs {now} of at most {max} jobs"))
+        }
+    }
+}
+
 /// What there is where a job may run.
 struct Here<'a> {
+    accounts: &'a [Account],
     server: &'a Snapshot,
     partition: Option<&'a str>,
     /// As a sentence names it.
@@ -228,6 +247,7 @@ impl<'a> Here<'a> {
     fn of(partition: Option<&'a PartitionNow>, server: &'a Snapshot) -> Here<'a> {
         let Some(partition) = partition else {
             return Here {
+                accounts: &[],
                 server,
                 partition: None,
                 place: "this server".to_owned(),
@@ -238,6 +258,7 @@ impl<'a> Here<'a> {
         };
         let held_back = server.held_back.iter().filter(|cpu| partition.cpus.contains(cpu));
         Here {
+            accounts: &[],
             server,
             partition: Some(&partition.name),
             place: format!("partition {}", partition.name),

@@ -17,7 +17,8 @@ use super::arrays::{self, OpenPart};
 use super::error::StoreError;
 use super::others;
 use super::rows::AllocationRow;
-use super::schema::{jobs, maintenance, meta, resource_allocations};
+use super::schema::{account_usage, jobs, maintenance, meta, resource_allocations};
+use crate::kernel::accounts::{ACCOUNTS_KEPT, Accounts};
 use crate::kernel::arrays::Partner;
 use crate::kernel::boot::{Memory, Remembered};
 use crate::kernel::change::Queued;
@@ -49,6 +50,7 @@ pub struct Loaded {
 #[diesel(table_name = jobs)]
 struct OpenJob {
     id: i64,
+    account: String,
     partition: String,
     cpus: i32,
     memory_bytes: Option<i64>,
@@ -123,6 +125,7 @@ pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreEr
         memory.ended = ended(conn)?;
         let mut singletons = Vec::new();
         let mut parts = Vec::new();
+        remember_usage(conn, &mut memory.rules.accounts)?;
         in_state(conn, StateWord::Pending, |row| {
             let conditions = row.conditions();
             if conditions.dependencies.singleton {
@@ -133,7 +136,7 @@ pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreEr
             }
             memory.again.extend(row.again(false).map(|again| (JobId(row.id), again)));
             parts.extend(row.part(false));
-            memory.pending.push(queued(&row, &memory.rules));
+            memory.pending.push(queued(&row, &mut memory.rules));
         })?;
         let mut live = Vec::new();
         for state in [StateWord::Running, StateWord::Completing] {
@@ -150,7 +153,7 @@ pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreEr
             .map(|a| (a.job_id, a))
             .collect();
         for row in &live {
-            let job = queued(row, &memory.rules);
+            let job = queued(row, &mut memory.rules);
             let Some(allocation) = allocations.get(&row.id) else {
                 return Err(StoreError::Disagrees(format!("job {} lives without CPUs", row.id)));
             };
@@ -225,7 +228,7 @@ fn in_state(
     Ok(())
 }
 
-fn queued(row: &OpenJob, rules: &Rules) -> Queued {
+fn queued(row: &OpenJob, rules: &mut Rules) -> Queued {
     Queued {
         id: JobId(row.id),
         cpus: row.cpus as u32,
@@ -233,9 +236,23 @@ fn queued(row: &OpenJob, rules: &Rules) -> Queued {
         limit_s: row.time_limit_s.and_then(|s| u32::try_from(s).ok()),
         priority: row.priority,
         berth: rules.partitions.berth(&row.partition),
+        // Nobody makes room for another: it is not known yet who has jobs.
+        account: rules.accounts.number(&row.account, |_| true),
         attempts: row.attempt as u32,
         submitted: Time(row.submit_time),
     }
+}
+
+/// What accounts had used: of too many, those that were charged last.
+fn remember_usage(conn: &mut SqliteConnection, accounts: &mut Accounts) -> Result<(), StoreError> {
+    if !accounts.share() {
+        return Ok(());
+    }
+    let rows = account_usage::table.order(account_usage::as_of.desc()).limit(ACCOUNTS_KEPT as i64);
+    for (name, cpu_us, as_of) in rows.load::<(String, i64, i64)>(conn)? {
+        accounts.remember(&name, cpu_us, Time(as_of));
+    }
+    Ok(())
 }
 
 /// Ended jobs by final state, as each commit counts them: history is not read.

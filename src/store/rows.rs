@@ -356,6 +356,7 @@ impl JobRow {
             deadline: self.deadline.map(Time),
             retry: retry.map(Arc::new),
             partition: self.partition.clone(),
+            account: self.account.clone(),
             task: self.array_job_id.map(JobId).zip(task),
         })
     }

@@ -157,4 +157,12 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    account_usage (account) {
+        account -> Text,
+        cpu_us -> BigInt,
+        as_of -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(jobs, job_scripts, resource_allocations);

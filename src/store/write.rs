@@ -29,6 +29,7 @@ mod forget;
 mod kept;
 mod new;
 mod requeued;
+mod usage;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -273,9 +274,11 @@ fn tell_of_launches(
 /// The places just before and just after COMMIT, of each kind of change that it carries.
 fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
     commit.steps.iter().flat_map(|step| step.iter()).filter_map(|change| match change {
-        Change::Key(_) | Change::Maintained(_) | Change::Resumed(_) | Change::Forgotten { .. } => {
-            None
-        }
+        Change::Key(_)
+        | Change::Charged { .. }
+        | Change::Maintained(_)
+        | Change::Resumed(_)
+        | Change::Forgotten { .. } => None,
         Change::Reclaimed { .. } | Change::Restored { .. } => {
             Some((fault::RECOVERY_MENDING, fault::RECOVERY_MENDED))
         }
@@ -326,6 +329,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Split { event, array, task, left, .. } => {
                 arrays::split(conn, event, *array, *task, left)?;
             }
+            Change::Charged { .. } => {}
             Change::Key(key) => kept::insert(conn, [KeyRow::from(key)])?,
             Change::Granted { event, cpus, nonce, boot_id } => {
                 granted(conn, event, cpus, nonce, boot_id)?;
@@ -361,6 +365,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             }
         }
     }
+    usage::charged(conn, changes())?;
     kept::insert(conn, changes().filter_map(Change::event).map(NewEvent::from))?;
     Ok(())
 }

@@ -84,6 +84,10 @@ pub const SETTINGS: &[Setting] = &[
         assert_eq!(refused.status().as_u16(), 401);
         assert_eq!(s.get("/api/v1/jobs").0, 200);
     }),
+    setting("admin-token-file", "DIR/admins", |s| {
+        assert_eq!(s.post(&json!({"script": "true", "priority": 1})).0, 403);
+        assert_eq!(s.post(&json!({"script": "true", "priority": -1})).0, 201);
+    }),
     Setting {
         flag: "output-root",
         value: "DIR/logs",
@@ -143,6 +147,7 @@ impl Running {
     fn through(door: Door) -> Running {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("token"), TOKEN).unwrap();
+        std::fs::write(dir.path().join("admins"), "the-token-of-the-admins").unwrap();
         std::fs::create_dir(dir.path().join("logs")).unwrap();
         let value = |s: &Setting| s.value.replace("DIR", &dir.path().display().to_string());
         let (mut flags, mut variables, mut file) = (Vec::new(), Vec::new(), String::new());

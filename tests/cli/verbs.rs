@@ -26,6 +26,7 @@ cases! {
     a_job_is_requeued_and_its_attempts_are_shown => ["requeue", "show", "submit"],
     a_server_is_drained_and_resumed => ["drain", "resume", "status", "queue"],
     status_and_audit_tell_the_server_s_numbers => ["status", "audit"],
+    show_takes_the_points_of_a_waiting_job_apart => ["show"],
     partitions_are_listed => ["partitions"],
     completions_are_a_script_that_the_shell_reads => ["completions"],
     every_query_verb_speaks_json => ["queue", "list", "show", "wait", "status", "audit", "cancel",
@@ -299,6 +300,16 @@ fn status_and_audit_tell_the_server_s_numbers() {
     assert!(said.out.contains("ready") && said.out.contains(&server.url), "{said:?}");
     let said = call(&server, &["audit"]).ends(0);
     assert!(said.out.starts_with("consistent"), "{said:?}");
+}
+
+fn show_takes_the_points_of_a_waiting_job_apart() {
+    let server = Server::start();
+    let id = server.submit(&json!({"script": "true", "held": true, "priority": 3}));
+    let said = call(&server, &["show", &id.to_string()]).ends(0);
+    assert!(said.out.contains("points:     3\n"), "{said:?}");
+    assert!(said.out.contains("ordered by: wfp3 0.000, waited 0-00:00:0"), "{said:?}");
+    let over = server.ended(server.run("true"))["id"].to_string();
+    assert!(!call(&server, &["show", &over]).ends(0).out.contains("points:"));
 }
 
 fn partitions_are_listed() {

@@ -135,7 +135,7 @@ impl Server {
         command.args(words);
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(self.data());
         command.args(&self.args).stdin(Stdio::null());
-        for name in ["DOWNBEAT_TOKEN", "DOWNBEAT_SERVER", "RUST_LOG"] {
+        for name in ["DOWNBEAT_TOKEN", "DOWNBEAT_ADMIN_TOKEN", "DOWNBEAT_SERVER", "RUST_LOG"] {
             command.env_remove(name);
         }
         command.envs(self.env.iter().map(|(k, v)| (k, v)));

@@ -168,7 +168,9 @@ fn with_a_token_every_route_but_health_needs_it() {
     problem(server.get("/nope"), 401);
     nothing_is_stored(&server);
     let known = [("authorization", right.as_str()), ("content-type", "application/json")];
-    server.send("POST", "/api/v1/jobs", &known, BODY.as_bytes()).expect(201);
+    // One that waits, for only such a job has a place in the line.
+    let held = b"{\"script\":\"true\",\"held\":true}";
+    server.send("POST", "/api/v1/jobs", &known, held).expect(201);
     for route in ROUTES.iter().filter(|r| r.method == "GET" && r.path != "/api/v1/events") {
         let path = route.path.replace("{id}", "1");
         let answer = server.send("GET", &path, &known, b"");

@@ -30,6 +30,7 @@ macro_rules! cases {
 }
 
 const CLAIMED: &[&[Claim]] = &[
+    crate::accounts::CLAIMS,
     crate::arrays::CLAIMS,
     crate::cancel::CLAIMS,
     crate::conditions::CLAIMS,

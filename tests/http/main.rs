@@ -14,6 +14,7 @@ mod common;
 #[macro_use]
 mod judge;
 
+mod accounts;
 mod arrays;
 mod cancel;
 mod conditions;

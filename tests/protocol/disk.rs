@@ -217,6 +217,7 @@ impl Disk {
             Change::Edited { .. }
             | Change::Maintained(_)
             | Change::Resumed(_)
+            | Change::Charged { .. }
             | Change::Reclaimed { .. }
             | Change::Restored { .. }
             | Change::Forgotten { .. } => {
@@ -251,6 +252,7 @@ impl Disk {
             deadline: None,
             retry: row.retry.clone(),
             partition: String::new(),
+            account: String::new(),
             task: None,
         })
     }

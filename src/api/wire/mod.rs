@@ -17,6 +17,7 @@ pub mod maintenance;
 pub mod memory;
 pub mod partitions;
 pub mod problem;
+pub mod rank;
 pub mod report;
 pub mod resources;
 pub mod retry;

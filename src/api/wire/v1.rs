@@ -14,6 +14,7 @@ pub use super::job::{
 };
 pub use super::partitions::Partition;
 pub use super::problem::Problem;
+pub use super::rank::{Rank, RankParts, RankPolicy};
 pub use super::report::{Ability, Audit, Drift, Info, PastDrift, SettingValue};
 pub use super::resources::{AllocationRow, Cpu, Resources};
 pub use super::retry::RetryBody;

@@ -13,7 +13,7 @@ use std::path::Path;
 use super::*;
 use crate::kernel::memory::shown;
 use crate::kernel::partitions::Partition;
-use crate::kernel::tenancy::WHOLE;
+use crate::kernel::tenancy::{WHOLE, named};
 
 impl TryFrom<(JobRequest, &Site)> for JobSpec {
     type Error = SpecRefused;
@@ -27,6 +27,7 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
         let partition = door.partition(request.partition, site);
         let bounds = Bounds::of(site, &partition);
         let cpus = door.cpus(request.cpus, &bounds);
+        door.account_holds(&account, cpus, site);
         let limit_s = door.limit(request.limit, &bounds);
         let kill_grace_s = door.grace(request.kill_grace_s, site);
         let memory_bytes = door.memory(request.memory_bytes, cpus, &bounds);
@@ -220,6 +221,15 @@ impl Door {
             self.refuse("cpus", format!("{count} asked for, {} allows {max} for one job", whose()));
         }
         u32::try_from(count).unwrap_or(0)
+    }
+
+    /// A job that its account could never run would wait for ever.
+    fn account_holds(&mut self, account: &str, cpus: u32, site: &Site) {
+        let max = site.accounts.of(account).and_then(|rule| rule.max_running_cpus);
+        if let Some(max) = max.filter(|max| cpus > *max) {
+            let who = named(account);
+            self.refuse("cpus", format!("{cpus} asked for, {who} may hold {max} at a time"));
+        }
     }
 
     /// What it asks for, or the site's default for so many CPUs.

@@ -188,7 +188,7 @@ pub fn plan(policy: Policy, scene: &Scene) -> Plan {
 }
 
 /// Takes a job's start out of its quotas.
-fn spend(quotas: &mut [Quota], job: &Waiting) {
+pub fn spend(quotas: &mut [Quota], job: &Waiting) {
     for at in job.quotas.iter().flatten() {
         if let Some(quota) = quotas.get_mut(*at as usize) {
             quota.jobs = quota.jobs.saturating_sub(1);

@@ -16,6 +16,7 @@ use std::cmp::Reverse;
 
 use super::scene::{Instant, Span, Waiting};
 use crate::kernel::ids::JobId;
+use crate::kernel::time::SECOND_US;
 
 /// The rule of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,24 @@ impl Order {
             Order::F1 => {
                 let size = (job.request as f64).log10() * f64::from(job.cpus);
                 ascending(size + 870.0 * (job.submitted as f64).log10())
+            }
+        }
+    }
+}
+
+impl Order {
+    /// What it sees in a job, as a person may read it: the request in s, the area in CPU-s, or
+    /// the utility; `None` where only the submit order counts.
+    #[must_use]
+    pub fn value(self, job: &Waiting, now: Instant) -> Option<f64> {
+        let request_s = job.request as f64 / SECOND_US as f64;
+        match self {
+            Order::Fcfs | Order::F1 => None,
+            Order::Sjf => Some(request_s),
+            Order::Saf => Some(request_s * f64::from(job.cpus)),
+            Order::Wfp3 => {
+                let x = now.saturating_sub(job.submitted) as f64 / job.request as f64;
+                Some(x * x * x * f64::from(job.cpus))
             }
         }
     }

@@ -180,6 +180,7 @@ fn a_job_that_was_over_is_counted_no_more_and_its_retries_begin_anew() {
         deadline: None,
         retry: Some(Arc::new(RetryPolicy::usual(1))),
         partition: "default".to_owned(),
+        account: String::new(),
         task: None,
     };
     let me: Arc<str> = "me".into();

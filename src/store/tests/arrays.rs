@@ -69,12 +69,12 @@ fn the_script_of_an_array_goes_with_its_last_row() {
     let end = world.fact(first, exited());
     world.commit(end);
     let conn = world.writer.connection().unwrap();
-    let ended = |conn: &mut _| read::ages(conn, JobId(0), 9).unwrap()[0].ended;
+    let ended = |conn: &mut _| read::ages(conn, JobId(0), 9).unwrap().value[0].ended;
     assert_eq!(ended(conn), None, "its array is not over");
     let end = world.fact(id, exited());
     world.commit(end);
     let conn = world.writer.connection().unwrap();
-    assert!(read::ages(conn, JobId(0), 9).unwrap().iter().all(|age| age.ended.is_some()));
+    assert!(read::ages(conn, JobId(0), 9).unwrap().value.iter().all(|age| age.ended.is_some()));
     for (job, script_left) in [(id, true), (first, false)] {
         let step = world.kernel.forget(&[(job, StateWord::Failed)]);
         world.commit(step);

@@ -1,0 +1,51 @@
+//! *Purpose*: where a pending job stands in the line.
+//!
+//! *Owns*: `GET /jobs/{id}/priority`.
+//!
+//! *Promises*: a job that does not wait has no place: 409.
+//!
+//! *Not here*: why it waits (`observe::explain`, in the job itself).
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+
+use super::app::App;
+use super::error::ApiError;
+use super::ids::{JobPath, JobPathText, job_of};
+use super::wire::rank::{Rank, RankParts, RankPolicy};
+use crate::actors::messages::GetRank;
+
+/// `GET /jobs/{id}/priority`.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/priority", tag = "jobs", params(JobPathText),
+    responses((status = 200, body = Rank), (status = 404, body = super::wire::problem::Problem),
+        (status = 409, description = "It does not wait",
+            body = super::wire::problem::Problem)))]
+pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
+    let (id, _) = job_of(&app, id.named()?).await?;
+    let (row, _) = app.job(id).await?;
+    let policy = app.policy;
+    let found = app.system.rank.send(GetRank { job: id, policy }).await;
+    let found = found.map_err(|_| ApiError::unavailable("the server is stopping"))?;
+    let Some(rank) = found else {
+        let word = row.state_word();
+        let detail = format!("job {id} is {word}; only a pending job has a place in the line");
+        return Err(ApiError::new(StatusCode::CONFLICT, detail));
+    };
+    Ok(HttpResponse::Ok().json(Rank {
+        job_id: id,
+        position: rank.position.map(|n| n as u64),
+        points: rank.points,
+        parts: RankParts {
+            priority: rank.parts.priority,
+            partition: rank.parts.partition,
+            age: rank.parts.age,
+            fair_share: rank.parts.fair_share,
+        },
+        policy: RankPolicy {
+            order: policy.order.to_string(),
+            value: rank.value.filter(|value| value.is_finite()),
+            waited_s: rank.waited_s,
+            first_after_s: policy.threshold_s,
+        },
+    }))
+}

@@ -1,0 +1,224 @@
+//! *Purpose*: the tables of `downbeat.toml` that no flag can express.
+//!
+//! *Owns*: [`AccountTable`], [`PriorityTable`], and what all tables come to.
+//!
+//! *Promises*: a table that makes no sense is refused, naming the key; what is in effect is shown.
+//!
+//! *Not here*: partitions (`config::partitions`), what the rules do (`kernel::tenancy`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::partitions::{described, partitions};
+use super::pick::Pick;
+use super::settings::{FileSettings, Scalar};
+use super::{ConfigError, Origin, Setting};
+use crate::kernel::accounts::{AccountRule, AccountRules, Accounts, OTHERS};
+use crate::kernel::ids::CpuId;
+use crate::kernel::job::NAME_CHARS_MAX;
+use crate::kernel::points::Weights;
+use crate::kernel::tenancy::Rules;
+
+/// Most accounts with rules of their own: more come from a program, which means `"*"`.
+const ACCOUNTS_MAX: usize = 10_000;
+/// Longest `max_age` and half-life, seconds: a year.
+const SPAN_S_MAX: u64 = 366 * 86_400;
+/// Half-life of usage when nobody says, seconds: a week, as Slurm's.
+const HALF_LIFE_S: u32 = 7 * 86_400;
+
+/// `[[account]]`.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct AccountTable {
+    /// Its name; `*` is every account that is not named, each for itself.
+    pub name: String,
+    /// Most CPUs that its jobs hold at a time.
+    pub max_running_cpus: Option<u32>,
+    /// Most of its jobs that hold CPUs at a time.
+    pub max_running_jobs: Option<u32>,
+    /// Most of its jobs that wait at a time.
+    pub max_queued_jobs: Option<u32>,
+    /// Its part of the machine, in comparison with others.
+    pub shares: Option<u32>,
+}
+
+/// `[priority]`.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct PriorityTable {
+    /// Points of a job that has waited for `max_age`.
+    #[serde(default)]
+    pub age_weight: u32,
+    /// After this wait age no longer grows.
+    pub max_age: Option<Scalar>,
+    /// Points of a job whose account has used nothing.
+    #[serde(default)]
+    pub fair_share_weight: u32,
+    /// In which time usage counts half.
+    pub fair_share_half_life: Option<Scalar>,
+}
+
+impl Pick<'_> {
+    /// The rules that only the file can hold.
+    pub(super) fn rules(
+        &mut self,
+        file: &FileSettings,
+        cpus: &[CpuId],
+    ) -> Result<Rules, ConfigError> {
+        let partitions = partitions(&file.partition, cpus)?;
+        let parts: Vec<String> = partitions.iter().map(described).collect();
+        self.table("partition", &parts);
+        let names: Vec<String> = file.account.iter().map(told).collect();
+        self.table("account", &names);
+        let rules = Arc::new(accounts(&file.account)?);
+        let (weights, half_life_s) = self.priority(file.priority.as_ref())?;
+        let half_life_s = half_life_s.filter(|_| weights.fair_share > 0);
+        let accounts = Accounts::new(rules, half_life_s);
+        Ok(Rules { partitions: Arc::new(partitions), accounts, weights })
+    }
+
+    fn table(&mut self, name: &'static str, parts: &[String]) {
+        let (value, source) = match parts {
+            [] => ("none".to_owned(), Origin::Default),
+            parts => (parts.join("; "), Origin::File),
+        };
+        self.settings.push(Setting { name, value, source });
+    }
+
+    fn priority(
+        &mut self,
+        table: Option<&PriorityTable>,
+    ) -> Result<(Weights, Option<u32>), ConfigError> {
+        let none = PriorityTable::default();
+        let given = table.unwrap_or(&none);
+        let max_age_s = span("max_age", given.max_age.as_ref())?;
+        let half_life_s = span("fair_share_half_life", given.fair_share_half_life.as_ref())?;
+        let weights = Weights {
+            age: given.age_weight,
+            max_age_s: max_age_s.unwrap_or(Weights::default().max_age_s),
+            fair_share: given.fair_share_weight,
+        };
+        let half_life_s = half_life_s.unwrap_or(HALF_LIFE_S);
+        let mut parts = Vec::new();
+        if weights.age > 0 {
+            parts.push(format!("age_weight {} after {} s", weights.age, weights.max_age_s));
+        }
+        if weights.fair_share > 0 {
+            let weight = weights.fair_share;
+            parts.push(format!("fair_share_weight {weight}, half-life {half_life_s} s"));
+        }
+        self.table("priority", &parts);
+        Ok((weights, Some(half_life_s)))
+    }
+}
+
+fn accounts(tables: &[AccountTable]) -> Result<AccountRules, ConfigError> {
+    if tables.len() > ACCOUNTS_MAX {
+        let message = format!("{} of them; at most {ACCOUNTS_MAX}", tables.len());
+        return Err(ConfigError::Table { table: "account".to_owned(), message });
+    }
+    let mut rules = AccountRules { named: BTreeMap::new(), others: None };
+    for table in tables {
+        let refuse = |message: &str| {
+            let table = format!("account \"{}\"", table.name);
+            Err(ConfigError::Table { table, message: message.to_owned() })
+        };
+        let long = table.name.chars().count() > NAME_CHARS_MAX;
+        if table.name.is_empty() || long || table.name.chars().any(char::is_control) {
+            return refuse(&format!("name is 1 to {NAME_CHARS_MAX} printable characters"));
+        }
+        let rule = AccountRule {
+            max_running_cpus: table.max_running_cpus,
+            max_running_jobs: table.max_running_jobs,
+            max_queued_jobs: table.max_queued_jobs,
+            shares: table.shares.unwrap_or(1),
+        };
+        let before = match table.name.as_str() {
+            OTHERS => rules.others.replace(rule).is_some(),
+            name => rules.named.insert(name.to_owned(), rule).is_some(),
+        };
+        if before {
+            return refuse("name is there twice");
+        }
+    }
+    Ok(rules)
+}
+
+/// A span of the table `[priority]`, seconds.
+fn span(key: &str, text: Option<&Scalar>) -> Result<Option<u32>, ConfigError> {
+    let Some(text) = text.map(ToString::to_string) else { return Ok(None) };
+    let span = humantime::parse_duration(&text).ok().map(|span| span.as_secs());
+    let good = span.filter(|s| (1..=SPAN_S_MAX).contains(s)).and_then(|s| u32::try_from(s).ok());
+    if good.is_some() {
+        return Ok(good);
+    }
+    let message = format!("{key} is \"{text}\"; a duration from 1s to a year such as \"7d\"");
+    Err(ConfigError::Table { table: "priority".to_owned(), message })
+}
+
+fn told(table: &AccountTable) -> String {
+    let AccountTable { name, max_running_cpus, max_running_jobs, max_queued_jobs, shares } = table;
+    let limits = [
+        ("CPUs", max_running_cpus),
+        ("running", max_running_jobs),
+        ("queued", max_queued_jobs),
+        ("shares", shares),
+    ];
+    let some = limits.iter().filter_map(|(word, limit)| limit.map(|n| format!("{word} {n}")));
+    format!("{name} ({})", some.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<(Rules, Vec<String>), String> {
+        let file = FileSettings::parse(text, Path::new("x.toml")).map_err(|e| e.to_string())?;
+        let mut pick = Pick::new(&|_| None);
+        let rules = pick.rules(&file, &[CpuId(0)]).map_err(|e| e.to_string())?;
+        Ok((rules, pick.settings.into_iter().map(|s| s.value).collect()))
+    }
+
+    #[test]
+    fn tables_come_to_rules_and_are_shown() {
+        let (rules, shown) = read(
+            "[[account]]\nname = \"a\"\nmax_running_cpus = 4\nshares = 3\n\
+             [[account]]\nname = \"*\"\nmax_queued_jobs = 9\n\
+             [priority]\nage_weight = 10\nmax_age = \"1h\"\nfair_share_weight = 5",
+        )
+        .unwrap();
+        let own = rules.accounts.rules();
+        assert_eq!(own.of("a").unwrap().max_running_cpus, Some(4));
+        assert_eq!(own.of("x").unwrap().max_queued_jobs, Some(9));
+        assert_eq!((rules.weights.age, rules.weights.max_age_s), (10, 3_600));
+        assert!(rules.accounts.share());
+        assert_eq!(shown[1], "a (CPUs 4, shares 3); * (queued 9)");
+        let (rules, shown) = read("").unwrap();
+        assert!(!rules.accounts.share() && rules.weights == Weights::default());
+        assert_eq!(shown, ["none", "none", "none"]);
+    }
+
+    #[test]
+    fn a_bad_table_names_its_key() {
+        for (text, part) in [
+            (
+                "[[account]]\nname = \"a\"\n[[account]]\nname = \"a\"",
+                "account \"a\": name is there",
+            ),
+            ("[[account]]\nname = \"\"", "printable"),
+            ("[[account]]\nname = \"a\"\nmax_cpus = 1", "max_cpus"),
+            ("[[account]]\nname = \"a\"\nmax_running_jobs = -1", "account[0].max_running_jobs"),
+            ("[priority]\nmax_age = \"soon\"", "priority: max_age is \"soon\""),
+            ("[priority]\nage = 1", "age"),
+            ("[priority]\nfair_share_half_life = \"0s\"", "from 1s to a year"),
+        ] {
+            let said = read(text).unwrap_err();
+            assert!(said.contains(part), "{said}");
+        }
+    }
+}

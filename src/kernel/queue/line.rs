@@ -1,0 +1,191 @@
+//! *Purpose*: the line of a pass, from the heads of buckets on.
+//!
+//! *Owns*: [`Source`], where jobs come from; [`Front`], what of them a pass could start.
+//!
+//! *Promises*: what is left is counted as the pass counts it, quotas included.
+//!
+//! *Not here*: buckets (`kernel::queue`), the pass (`kernel::policy`).
+
+use std::collections::btree_map::Range;
+use std::ops::Bound::{Excluded, Unbounded};
+
+use super::{Bucket, Kind, Queue};
+use crate::kernel::ids::JobId;
+use crate::kernel::points::Points;
+use crate::kernel::policy::order::{Place, Rule};
+use crate::kernel::policy::room::Room;
+use crate::kernel::policy::scene::{Quota, Scene, Waiting};
+use crate::kernel::policy::spend;
+use crate::kernel::time::Time;
+use crate::kernel::view::PLAN_DEPTH;
+
+/// How a line is looked at.
+#[derive(Clone, Copy)]
+pub(super) struct Sight<'a> {
+    pub(super) rule: Rule,
+    pub(super) scene: &'a Scene,
+    pub(super) points: &'a Points,
+}
+
+impl Sight<'_> {
+    fn place(&self, job: &Waiting) -> Place {
+        self.rule.place(job, self.scene.now)
+    }
+}
+
+/// The front of the line, and what is left when those of it that can have started.
+pub(super) struct Front {
+    pub(super) line: Vec<Waiting>,
+    pub(super) left: Room,
+    quotas: Vec<Quota>,
+    /// Whether somebody has to wait.
+    pub(super) head: bool,
+}
+
+impl Front {
+    pub(super) fn new(scene: &Scene) -> Front {
+        let (left, quotas) = (scene.free, scene.quotas.clone());
+        Front { line: Vec::new(), left, quotas, head: false }
+    }
+
+    /// Puts these into the line, and counts them as a pass does.
+    pub(super) fn take(&mut self, scene: &Scene, jobs: impl Iterator<Item = Waiting>) {
+        for job in jobs.take(PLAN_DEPTH - self.line.len()) {
+            self.line.push(job);
+            // Whom those before it bar, a pass lets by.
+            if self.head || scene.bars(&job, &self.quotas).is_some() {
+                continue;
+            }
+            if self.left.holds(job.cpus, job.memory, job.regions) {
+                self.left = self.left.minus(&self.left.share(job.cpus, job.memory, job.regions));
+                spend(&mut self.quotas, &job);
+            } else {
+                self.head = true;
+            }
+        }
+    }
+}
+
+/// Where the next job may come from.
+pub(super) struct Source<'a> {
+    place: Place,
+    /// Whom it gives next.
+    pub(super) next: Waiting,
+    /// How often more it gives that one.
+    again: u32,
+    /// How often it gives one at most.
+    most: u32,
+    kind: &'a Kind,
+    /// Others of its kind, once somebody asked for them.
+    rest: Option<Range<'a, JobId, Time>>,
+    /// How many more it may give after the next.
+    more: usize,
+}
+
+impl<'a> Source<'a> {
+    /// The jobs of a bucket, from its head.
+    pub(super) fn at(kind: &'a Kind, bucket: &Bucket, sight: Sight<'_>, more: usize) -> Source<'a> {
+        let next = kind.job(bucket.head, sight.points);
+        let place = sight.place(&next);
+        Source { place, next, again: 0, most: 1, kind, rest: None, more }
+    }
+
+    /// Arrays give as many of their tasks as may start, at most so many.
+    pub(super) fn repeat(&mut self, queue: &Queue, most: u32) {
+        self.most = most;
+        self.again = queue.copies(self.next.job).min(most) - 1;
+    }
+
+    /// What a pass could start of these buckets, and, if that is asked for, the first job that
+    /// it could not. Where accounts are limited that is not known before the pass, since it may
+    /// be barred by then: all that could be are given.
+    pub(super) fn of(
+        queue: &Queue,
+        buckets: impl Iterator<Item = (&'a Kind, &'a Bucket)>,
+        sight: Sight<'_>,
+        (all, with_head): (bool, bool),
+    ) -> Vec<Source<'a>> {
+        let scene = sight.scene;
+        let mut sources = Vec::new();
+        let mut too_large: Vec<Source<'_>> = Vec::new();
+        for (kind, bucket) in buckets {
+            let mut source = Source::at(kind, bucket, sight, 0);
+            source.repeat(queue, u32::MAX);
+            let next = &source.next;
+            if scene.bars(next, &scene.quotas).is_some() {
+                continue;
+            }
+            if all || scene.free.holds(next.cpus, next.memory, next.regions) {
+                source.more = if all { PLAN_DEPTH } else { fit(scene, next).min(PLAN_DEPTH) };
+                sources.push(source);
+            } else if !scene.quotas.is_empty() {
+                too_large.push(source);
+            } else if too_large.first().is_none_or(|first| source.place < first.place) {
+                too_large.clear();
+                too_large.push(source);
+            }
+        }
+        if sources.len() > PLAN_DEPTH {
+            sources.select_nth_unstable_by(PLAN_DEPTH, |a, b| a.place.cmp(&b.place));
+            sources.truncate(PLAN_DEPTH);
+        }
+        if with_head {
+            sources.append(&mut too_large);
+        }
+        sources
+    }
+
+    /// Goes on to the next of its kind; `false` when there is none, or none that counts.
+    pub(super) fn step(&mut self, queue: &'a Queue, sight: Sight<'_>) -> bool {
+        if self.more == 0 {
+            return false;
+        }
+        self.more -= 1;
+        if self.again > 0 {
+            self.again -= 1;
+            return true;
+        }
+        let behind = (Excluded(self.next.job), Unbounded);
+        let rest = self.rest.take().or_else(|| Some(queue.bucket(self.kind)?.jobs.range(behind)));
+        let Some(mut rest) = rest else { return false };
+        let Some((id, submitted)) = rest.next() else { return false };
+        self.next = self.kind.job((*id, *submitted), sight.points);
+        self.repeat(queue, self.most);
+        self.place = sight.place(&self.next);
+        self.rest = Some(rest);
+        true
+    }
+}
+
+/// How many of such jobs could start.
+fn fit(scene: &Scene, job: &Waiting) -> usize {
+    let mut fit = scene.free.within(job.regions) / job.cpus.max(1);
+    if let Some(of_memory) = scene.free.memory.checked_div(job.memory) {
+        fit = fit.min(u32::try_from(of_memory).unwrap_or(u32::MAX));
+    }
+    let quotas = job.quotas.iter().flatten().filter_map(|at| scene.quotas.get(*at as usize));
+    for quota in quotas {
+        fit = fit.min(quota.jobs).min(quota.cpus / job.cpus.max(1));
+    }
+    fit as usize
+}
+
+impl Ord for Source<'_> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.place.cmp(&other.place)
+    }
+}
+
+impl PartialOrd for Source<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Source<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.place == other.place
+    }
+}
+
+impl Eq for Source<'_> {}
