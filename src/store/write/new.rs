@@ -69,8 +69,8 @@ new! {
         kill_grace_s working_directory create_working_directory standard_output standard_error
         labels comment data_source warnings submit_time eligible_time attempt held begin_time
         deadline dependency;
-    TaskRow as TaskRow => jobs: id name account user partition state priority cpus memory_bytes time_limit_s
-        kill_grace_s working_directory create_working_directory standard_output standard_error
+    TaskRow as TaskRow => jobs: id name account user partition state priority cpus memory_bytes
+        time_limit_s kill_grace_s working_directory create_working_directory standard_output standard_error
         labels comment data_source warnings submit_time eligible_time attempt held begin_time
         deadline dependency array_job_id array_task_id;
     NewScript<'_> => job_scripts: job_id script environment;
