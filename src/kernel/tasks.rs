@@ -160,15 +160,16 @@ impl TaskSet {
             }
             return Ok(set.compact());
         }
+        let runs = parts.into_iter();
+        let each = |(first, last, step): (u32, u32, u32)| (first..=last).step_by(step as usize);
+        let mut tasks: Vec<u32> = runs.flat_map(each).collect();
+        // In order, so that they join again.
+        tasks.sort_unstable();
         let mut set = TaskSet::default();
-        for (first, last, step) in parts {
-            for task in (first..=last).step_by(step as usize) {
-                if !set.insert(task) {
-                    return Err(format!("names task {task} twice"));
-                }
-            }
+        match tasks.into_iter().find(|task| !set.insert(*task)) {
+            Some(twice) => Err(format!("names task {twice} twice")),
+            None => Ok(set),
         }
-        Ok(set)
     }
 
     /// Neighbouring runs that are one: `1,2,3-5` is `1-5`.

@@ -174,7 +174,9 @@ fn with_a_token_every_route_but_health_needs_it() {
     for route in ROUTES.iter().filter(|r| r.method == "GET" && r.path != "/api/v1/events") {
         let path = route.path.replace("{id}", "1");
         let answer = server.send("GET", &path, &known, b"");
-        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        // The job that is asked for is no array.
+        let status = if path.ends_with("/array") { 404 } else { 200 };
+        assert_eq!(answer.status, status, "{path}: {}", answer.text());
     }
 }
 

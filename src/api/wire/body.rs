@@ -66,8 +66,8 @@ pub struct SubmitBody {
     /// An absolute path; without one the job runs in a folder of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub working_directory: Option<String>,
-    /// File for standard output: `%j` is the id, `%x` the name, `%%` a percent sign; of a task of an
-    /// array `%A` is the array's id and `%a` the task.
+    /// File for standard output: `%j` is the id, `%x` the name, `%%` a percent sign; of a task of
+    /// an array `%A` is the array's id and `%a` the task.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "out/%j.txt")]
     pub standard_output: Option<String>,
