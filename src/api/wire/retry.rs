@@ -1,6 +1,6 @@
 //! *Purpose*: reads when a job shall be run again by itself.
 //!
-//! *Owns*: [`RetryBody`], [`read`].
+//! *Owns*: [`RetryBody`], [`parse_causes`], and taking `retry` out of a body.
 //!
 //! *Promises*: every fault is named with its part (`retry.max`).
 //!
