@@ -41,6 +41,13 @@ fn shown(app: &App, now: PartitionNow) -> Partition {
         max_cpus_per_job: own.and_then(|p| p.max_cpus),
         max_memory_bytes_per_job: own.and_then(|p| p.max_memory),
         priority_weight: own.map_or(0, |p| p.weight),
+        preempts: preempted(app, own.map_or(0, |p| p.preempts)),
         name: now.name.to_string(),
     }
+}
+
+/// The names of the partitions whose bits are set.
+fn preempted(app: &App, bits: u64) -> Vec<String> {
+    let all = app.site.partitions.iter().enumerate();
+    all.filter(|(n, _)| bits & (1 << n) != 0).map(|(_, one)| one.name.to_string()).collect()
 }

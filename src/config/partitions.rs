@@ -46,6 +46,9 @@ pub struct PartitionTable {
     /// Whether its jobs start.
     #[serde(default)]
     pub state: PartitionState,
+    /// Partitions whose jobs go back to the queue when its own need their CPUs.
+    #[serde(default)]
+    pub preempts: Vec<String>,
 }
 
 /// Whether the jobs of a partition start.
@@ -72,6 +75,25 @@ pub(super) fn partitions(
             return Err(wrong(&table.name, "name", "is there twice"));
         }
         list.push(partition);
+    }
+    for (table, n) in tables.iter().zip(0..) {
+        for name in &table.preempts {
+            let other = list.iter().position(|partition| *partition.name == **name);
+            match other {
+                Some(other) if other == n => {
+                    return Err(wrong(&table.name, "preempts", "names the partition itself"));
+                }
+                Some(other) if tables[other].preempts.contains(&table.name) => {
+                    let message = format!("names \"{name}\", which preempts this one");
+                    return Err(wrong(&table.name, "preempts", message));
+                }
+                Some(other) => list[n].preempts |= 1_u64.checked_shl(other as u32).unwrap_or(0),
+                None => {
+                    let message = format!("names \"{name}\", which is none");
+                    return Err(wrong(&table.name, "preempts", message));
+                }
+            }
+        }
     }
     let mut defaults = tables.iter().enumerate().filter(|(_, table)| table.default);
     let default = defaults.next().map_or(0, |(n, _)| n);
@@ -136,6 +158,7 @@ fn partition(table: &PartitionTable, all: &[CpuId]) -> Result<Partition, ConfigE
         max_memory,
         weight: table.priority_weight,
         up: table.state == PartitionState::Up,
+        preempts: 0,
     })
 }
 
@@ -207,6 +230,9 @@ mod tests {
         let cpu = partitions.named("cpu").unwrap();
         assert_eq!(listed(&cpu.cpus), "0-1,3");
         assert!(read("").unwrap().is_empty());
+        let preempts = format!("{text}\npreempts = [\"cpu\"]");
+        let preempts = read(&preempts).unwrap();
+        assert_eq!((preempts.preempts(1), preempts.preempts(0), preempts.preempted()), (1, 0, 1));
     }
 
     #[test]
@@ -226,6 +252,12 @@ mod tests {
             ("[[partition]]\nname = \"a\"", "is there twice"),
             ("default = true\n[[partition]]\nname = \"b\"\ndefault = true", "only one can be"),
             ("state = \"sideways\"", "state"),
+            ("preempts = [\"b\"]", "preempts names \"b\", which is none"),
+            ("preempts = [\"a\"]", "preempts names the partition itself"),
+            (
+                "preempts = [\"b\"]\n[[partition]]\nname = \"b\"\npreempts = [\"a\"]",
+                "preempts names \"b\", which preempts this one",
+            ),
             ("cpu = \"0\"", "cpu"),
             ("max_cpus_per_job = -1", "partition[0].max_cpus_per_job"),
         ] {

@@ -146,7 +146,8 @@ impl Kernel {
         }
     }
 
-    /// Grants CPUs to a plan's jobs; entries that no longer fit or no longer wait are skipped.
+    /// Grants CPUs to a plan's jobs, and sends those back that make room; entries that no longer
+    /// fit or no longer wait are skipped.
     /// Answers how many were started and how many were stale.
     pub fn start(&mut self, plan: &Plan, now: Time) -> (u32, u32, Step) {
         let mut step = Step::default();
@@ -183,6 +184,14 @@ impl Kernel {
                 self.look_again(array, now);
             }
             started += 1;
+        }
+        if let Some((job, going)) = &plan.preempt {
+            let principal: Arc<str> = format!("preempted for job {job}").into();
+            for id in going {
+                let (_, more) = self.requeue_asked(*id, false, &principal, now);
+                step.changes.extend(more.changes);
+                step.effects.extend(more.effects);
+            }
         }
         (started, stale, step)
     }

@@ -40,6 +40,9 @@ pub struct Partition {
     pub weight: i64,
     /// Whether its jobs start; they are accepted in any case.
     pub up: bool,
+    /// The partitions whose attempts go back to the queue when its jobs need their room, each a
+    /// bit at its place.
+    pub preempts: u64,
 }
 
 impl Partition {
@@ -166,6 +169,18 @@ impl Partitions {
         }
     }
 
+    /// The partitions that jobs of this one preempt, each a bit.
+    #[must_use]
+    pub fn preempts(&self, partition: u8) -> u64 {
+        self.at(partition).map_or(0, |partition| partition.preempts)
+    }
+
+    /// The partitions that any other preempts, each a bit.
+    #[must_use]
+    pub fn preempted(&self) -> u64 {
+        self.list.iter().fold(0, |all, partition| all | partition.preempts)
+    }
+
     /// Their names, as a sentence lists them.
     #[must_use]
     pub fn names(&self) -> String {
@@ -191,6 +206,7 @@ mod tests {
             max_memory: None,
             weight: 0,
             up: true,
+            preempts: 0,
         }
     }
 

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::accounts::{Accounts, UNCOUNTED};
+use super::arrays::beyond_the_first;
 use super::change::{Change, Queued, Step};
 use super::conditions::Blocked;
 use super::ids::{CpuId, JobId};
@@ -124,10 +125,10 @@ impl Kernel {
             let entering = self.rules.accounts.get(id).map_or(0, |account| account.entering);
             let waiting = match id {
                 UNCOUNTED => 0,
-                id => self.queue.waiting_of(id) + u64::from(entering),
+                id => self.queue.waiting_of(id) + self.further_of(id) + u64::from(entering),
             };
             let with = new.entry(&spec.account).or_insert(waiting);
-            *with += 1;
+            *with += spec.array.as_ref().map_or(1, |array| array.tasks.len() as u64);
             if *with > u64::from(max) {
                 let name = named(&spec.account);
                 let message = format!(
@@ -149,6 +150,13 @@ impl Kernel {
         if let Some((account, cpu_us, at)) = self.rules.accounts.charge(job.account) {
             step.changes.push(Change::Charged { account, cpu_us, at });
         }
+    }
+
+    /// Tasks of this account's arrays that are no entries of the queue of their own.
+    fn further_of(&self, account: u32) -> u64 {
+        let of = |id: JobId| self.queue.get(id).is_some_and(|job| job.account == account);
+        let arrays = self.arrays.iter().filter(|(id, _)| of(*id));
+        arrays.map(|(_, array)| beyond_the_first(array.left.len())).sum()
     }
 
     /// Points now.

@@ -19,6 +19,7 @@ use super::job::StateWord;
 use super::kernel::{Kernel, Live};
 use super::maintenance::Maintenance;
 use super::policy::Policy;
+use super::policy::preempt::Preemptable;
 use super::policy::room::Room;
 use super::policy::scene::{Running, Scene, Waiting};
 use super::tenancy::PartitionNow;
@@ -147,10 +148,10 @@ impl Snapshot {
 }
 
 impl Kernel {
-    /// Whether a pass could start anything: something waits and something is free.
+    /// Whether a pass could start anything: something waits, and something is free or can be had.
     #[must_use]
     pub fn wants_a_plan(&self) -> bool {
-        self.ledger.free() > 0 && self.queue.has_candidates()
+        self.queue.has_candidates() && (self.ledger.free() > 0 || self.may_preempt())
     }
 
     /// What a scheduling pass decides upon: of the queue what such a pass could start, and the
@@ -166,8 +167,13 @@ impl Kernel {
         let windows = self.maintenance.iter().map(Maintenance::window).collect();
         let quotas = self.rules.accounts.quotas();
         let queue = Vec::new();
-        let mut scene = Scene { now: now.0, free, total, running, queue, quotas, windows };
+        let preemptable = self.preemptable();
+        let mut scene =
+            Scene { now: now.0, free, total, running, queue, quotas, windows, preemptable };
         scene.queue = self.queue.candidates(policy, &scene, &self.points(now));
+        if !scene.preemptable.is_empty() {
+            scene.queue.iter_mut().for_each(|job| job.preempts = self.preempts(job.job));
+        }
         scene
     }
 
@@ -181,13 +187,48 @@ impl Kernel {
 
     fn running(&self, live: &Live, now: Time) -> Running {
         let since = live.state.handle().map_or(live.granted, |handle| handle.start_time);
-        let end = expected_end(since, live.job.limit_s, now).0;
+        let end = match live.state {
+            // It was told to stop.
+            JobState::Completing(..) => now.plus_s(OVERDUE_S).0,
+            _ => expected_end(since, live.job.limit_s, now).0,
+        };
         // CPUs that are no longer configured do not come back.
         let held = live.state.allocation().map_or(Room::default(), |a| Room {
             memory: a.memory(),
             ..self.ledger.room_of(a.cpus())
         });
         Running { job: live.job.id, end, held }
+    }
+
+    /// Attempts of partitions that others preempt, and all that are leaving.
+    fn preemptable(&self) -> Vec<Preemptable> {
+        let below = self.rules.partitions.preempted();
+        if below == 0 {
+            return Vec::new();
+        }
+        let attempts = self.live.values().map(|live| Preemptable {
+            job: live.job.id,
+            partition: live.job.berth.partition,
+            since: live.granted.0,
+            held: self.running(live, live.granted).held,
+            leaves: matches!(live.state, JobState::Completing(..)),
+        });
+        // A partition that is no longer there has no bit.
+        let one = |partition: u8| 1_u64.checked_shl(partition.into()).unwrap_or(0);
+        attempts.filter(|a| a.leaves || below & one(a.partition) != 0).collect()
+    }
+
+    /// The partitions that a pending job preempts, each a bit.
+    fn preempts(&self, job: JobId) -> u64 {
+        let partition = self.queue.get(job).map(|job| job.berth.partition);
+        partition.map_or(0, |partition| self.rules.partitions.preempts(partition))
+    }
+
+    /// Whether a job waits that need not wait until something is free.
+    fn may_preempt(&self) -> bool {
+        let partitions = self.rules.partitions.iter().zip(0..);
+        let mut preempting = partitions.filter(|(partition, _)| partition.preempts != 0);
+        preempting.any(|(_, place)| self.queue.waiting_for(place) > 0)
     }
 
     /// "Now" as memory has it; the outbox stamps the commit that makes it true.

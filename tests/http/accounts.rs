@@ -75,6 +75,9 @@ fn what_an_account_may_not_have_waiting_is_refused() {
     let batch = |n: usize| server.post("/api/v1/jobs/batch", &json!({"jobs": vec![&held; n]}));
     let refused = problem(batch(3), 422);
     assert_eq!(fields(&refused), ["jobs[2].account"], "a batch counts whole");
+    let array = json!({"script": "true", "account": "a", "held": true, "array": "0-2"});
+    let refused = problem(server.post("/api/v1/jobs", &array), 422);
+    assert_eq!(fields(&refused), ["account"], "every task of an array counts");
     assert_eq!(server.sql("SELECT count(*) || '' AS line FROM jobs"), "0");
     batch(2).expect(201);
     let refused = problem(server.post("/api/v1/jobs", &held), 422);

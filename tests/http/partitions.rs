@@ -18,6 +18,8 @@ cases! {
     a_partition_refuses_what_it_does_not_allow => ["POST /api/v1/jobs", "PATCH /api/v1/jobs/{id}"],
     jobs_wait_for_a_partition_that_is_down_or_gone => ["GET /api/v1/jobs/{id}",
         "GET /api/v1/partitions"],
+    a_job_of_a_partition_that_preempts_gets_its_room => ["GET /api/v1/jobs/{id}/attempts",
+        "GET /api/v1/partitions"],
 }
 
 const TWO: &str = "[[partition]]\nname = \"cpu\"\ncpus = \"0-2\"\n\
@@ -51,7 +53,7 @@ fn a_server_without_partitions_is_one() {
         &all[0],
         "name state default cpu_ids total_cpus available_cpus running_jobs pending_jobs \
          default_time_limit_s max_time_limit_s max_cpus_per_job max_memory_bytes_per_job \
-         priority_weight",
+         priority_weight preempts",
     );
     assert_eq!((&all[0]["name"], &all[1]), (&json!("default"), &Value::Null));
     assert_eq!(all[0]["cpu_ids"], json!([0, 1, 2, 3]));
@@ -145,6 +147,44 @@ fn jobs_wait_for_a_partition_that_is_down_or_gone() {
     server.up();
     gate.open();
     for id in [runs, waits, late] {
+        assert_eq!(server.ended(id)["state"], "COMPLETED");
+    }
+    server.is_clean();
+}
+
+fn a_job_of_a_partition_that_preempts_gets_its_room() {
+    let mut server = with_file(
+        "[[partition]]\nname = \"batch\"\n[[partition]]\nname = \"urgent\"\n\
+         priority_weight = 10\npreempts = [\"batch\"]\n",
+    );
+    assert_eq!(partitions(&server)[1]["preempts"], json!(["batch"]));
+    let gate = Gate::new(&server);
+    let fill = |partition: &str, cpus: u32| json!({"script": gate.wait(), "partition": partition, "cpus": cpus});
+    let older = server.submit(&fill("batch", 2));
+    server.started(older);
+    let younger = server.submit(&fill("batch", 2));
+    server.started(younger);
+    let same = server.submit(&fill("batch", 1));
+    assert_eq!(server.job(same)["state"], "PENDING", "nobody makes room for his own kind");
+    let urgent = server.submit(&fill("urgent", 2));
+    server.started(urgent);
+    let back = server.job(younger);
+    assert_eq!((&back["state"], &back["restart_count"]), (&json!("PENDING"), &json!(1)), "{back}");
+    let attempts = server.get(&format!("/api/v1/jobs/{younger}/attempts")).expect(200).json();
+    assert_eq!(attempts[0]["state"], "REQUEUED", "{attempts}");
+    let events = server.get(&format!("/api/v1/jobs/{younger}/events")).expect(200).json();
+    let said = format!("\"principal\":\"preempted for job {urgent}\"");
+    assert!(events.to_string().contains(&said), "{events}");
+    assert_eq!(server.job(older)["state"], "RUNNING", "the older attempt stays");
+    // A server that dies in between finds the same.
+    server.kill();
+    server.up();
+    assert_eq!(server.job(younger)["state"], "PENDING");
+    let more = server.submit(&fill("urgent", 2));
+    server.started(more);
+    assert_eq!(server.job(urgent)["state"], "RUNNING", "urgent jobs do not preempt one another");
+    gate.open();
+    for id in [older, younger, same, urgent, more] {
         assert_eq!(server.ended(id)["state"], "COMPLETED");
     }
     server.is_clean();

@@ -46,6 +46,9 @@ pub struct Partition {
     pub max_memory_bytes_per_job: Option<u64>,
     /// Points that its jobs have beyond their priority.
     pub priority_weight: i64,
+    /// Partitions whose jobs go back to the queue when its own need their CPUs.
+    #[serde(default)]
+    pub preempts: Vec<String>,
 }
 
 /// CPU ids as a person lists them: `0-3,8`.

@@ -23,6 +23,7 @@ pub mod conservative;
 pub mod forecast;
 pub mod name;
 pub mod order;
+pub mod preempt;
 pub mod profile;
 pub mod room;
 pub mod scene;
@@ -81,6 +82,8 @@ pub struct Plan {
     pub start: Vec<JobId>,
     /// The first job that does not fit, and when it can start, where somebody looked.
     pub head: Option<(JobId, Option<Instant>)>,
+    /// The first job of the line, and whose attempts go back to the queue so that it fits.
+    pub preempt: Option<(JobId, Vec<JobId>)>,
 }
 
 /// A policy at work.
@@ -125,8 +128,16 @@ impl Planner {
         self.book.ask_for_a_round();
     }
 
-    /// Who starts now.
+    /// Who starts now, and who makes room.
     pub fn pass(&mut self, scene: &Scene) -> Plan {
+        let mut plan = self.starts(scene);
+        if !scene.preemptable.is_empty() {
+            plan.preempt = preempt::of(scene, &plan.start, &self.rule);
+        }
+        plan
+    }
+
+    fn starts(&mut self, scene: &Scene) -> Plan {
         if self.policy.backfill == Backfill::Conservative {
             return self.book.pass(scene);
         }

@@ -10,6 +10,7 @@
 //! Instants and spans are whole numbers in one unit; the server counts µs since 1970, a
 //! simulation the seconds of its trace.
 
+use super::preempt::Preemptable;
 use super::room::{Regions, Room};
 use crate::kernel::ids::JobId;
 
@@ -37,6 +38,8 @@ pub struct Waiting {
     pub points: i64,
     /// Whose limits it counts against: places in [`Scene::quotas`].
     pub quotas: [Option<u32>; 2],
+    /// The partitions whose attempts make room for it, each a bit.
+    pub preempts: u64,
 }
 
 /// An attempt that holds CPUs.
@@ -87,6 +90,8 @@ pub struct Scene {
     pub quotas: Vec<Quota>,
     /// Maintenance.
     pub windows: Vec<Window>,
+    /// Attempts that make room for jobs of other partitions; none where no partition preempts.
+    pub preemptable: Vec<Preemptable>,
 }
 
 /// Why a job may not start, however much is free. Nobody waits behind such a job.

@@ -34,6 +34,7 @@ fn partition(n: usize, cpus: &BTreeSet<u32>) -> Partition {
         max_memory: None,
         weight: 0,
         up: true,
+        preempts: 0,
     }
 }
 
@@ -240,7 +241,7 @@ proptest! {
             prop_assert_eq!(stale, 0);
             within_limits(&kernel)?;
             let everybody = kernel.queue().iter().map(|job| job.id).collect();
-            kernel.start(&Plan { start: everybody, head: None }, now);
+            kernel.start(&Plan { start: everybody, ..Plan::default() }, now);
             within_limits(&kernel)?;
             let over: Vec<_> = kernel.live().values().take(ends).map(|l| l.attempt()).collect();
             for attempt in over {
@@ -315,7 +316,7 @@ fn whose_account_used_less_goes_first_and_age_makes_up_for_it() {
     submit(&mut kernel, vec![one("greedy", 8)], Time(0));
     let policy = Policy::default();
     let at = |second| Time(second * SECOND_US);
-    kernel.start(&Plan { start: vec![JobId(1)], head: None }, Time(0));
+    kernel.start(&Plan { start: vec![JobId(1)], ..Plan::default() }, Time(0));
     submit(&mut kernel, vec![one("greedy", 8)], at(1));
     submit(&mut kernel, vec![one("modest", 8)], at(10));
     let rank = |kernel: &Kernel, job, second| kernel.rank(JobId(job), &policy, at(second)).unwrap();
