@@ -62,6 +62,7 @@ pub fn waiting(job: &Queued) -> Waiting {
         submitted: job.submitted.0,
         points: job.priority,
         quotas: [job.account.checked_sub(1), None],
+        preempts: 0,
     }
 }
 
