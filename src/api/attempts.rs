@@ -60,7 +60,11 @@ pub async fn requeue(
     let named = id.named()?;
     let (id, left) = job_of(&app, named).await?;
     if left {
-        return Err(conflict(format!("job {named} waits already; there is nothing to stop")));
+        let (row, _) = app.job(id).await?;
+        return Err(conflict(match row.state_word().is_final() {
+            true => format!("job {named} was cancelled before it started; submit it again"),
+            false => format!("job {named} waits already; there is nothing to stop"),
+        }));
     }
     for _ in 0..LOOKS_MAX {
         let (read_at, job) = read_at(&app, id).await?;

@@ -22,7 +22,7 @@ pub const PARTITIONS_MAX: usize = 64;
 const NOWHERE: u8 = u8::MAX;
 
 /// A partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Partition {
     /// Its name.
     pub name: Arc<str>,
@@ -200,13 +200,8 @@ mod tests {
         Partition {
             name: format!("p{n}").into(),
             cpus: cpus.into_iter().map(CpuId).collect(),
-            default_limit_s: None,
-            max_limit_s: None,
-            max_cpus: None,
-            max_memory: None,
-            weight: 0,
             up: true,
-            preempts: 0,
+            ..Partition::default()
         }
     }
 

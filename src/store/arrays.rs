@@ -77,18 +77,24 @@ impl Tally {
     }
 }
 
+/// All tasks of an array, those that are left, and the state of its own row; `None` when this job
+/// is none.
+fn own(
+    conn: &mut SqliteConnection,
+    array: JobId,
+) -> Result<Option<(String, Option<String>, String)>, StoreError> {
+    let columns = (jobs::array_spec, jobs::array_tasks, jobs::state);
+    let row: Option<(Option<String>, _, _)> =
+        jobs::table.find(array.0).select(columns).get_result(conn).optional()?;
+    Ok(row.and_then(|(all, left, state)| Some((all?, left, state))))
+}
+
 /// How an array stands; `None` when this job is none.
 ///
 /// # Errors
 /// What the database says.
 pub fn tally(conn: &mut SqliteConnection, array: JobId) -> Result<Option<Tally>, StoreError> {
-    type Own = (Option<String>, Option<String>, String);
-    let own: Option<Own> = jobs::table
-        .find(array.0)
-        .select((jobs::array_spec, jobs::array_tasks, jobs::state))
-        .get_result(conn)
-        .optional()?;
-    let Some((Some(text), left, state)) = own else { return Ok(None) };
+    let Some((text, left, state)) = own(conn, array)? else { return Ok(None) };
     let mut tally = Tally { spec: text, ..Tally::default() };
     let query = jobs::table
         .filter(jobs::array_job_id.eq(array.0))
@@ -176,12 +182,7 @@ pub fn task_standing(
             (false, None) => Standing::Waiting,
         }));
     }
-    let own: Option<(Option<String>, Option<String>, String)> = jobs::table
-        .find(array.0)
-        .select((jobs::array_spec, jobs::array_tasks, jobs::state))
-        .get_result(conn)
-        .optional()?;
-    let Some((Some(all), left, state)) = own else { return Ok(None) };
+    let Some((all, left, state)) = own(conn, array)? else { return Ok(None) };
     if !spec(Some(all)).tasks.contains(task) {
         return Ok(None);
     }
@@ -196,13 +197,7 @@ pub fn task_standing(
 /// # Errors
 /// What the database says.
 pub fn partner(conn: &mut SqliteConnection, array: JobId) -> Result<Option<Partner>, StoreError> {
-    type Own = (Option<String>, Option<String>, String);
-    let own: Option<Own> = jobs::table
-        .find(array.0)
-        .select((jobs::array_spec, jobs::array_tasks, jobs::state))
-        .get_result(conn)
-        .optional()?;
-    let Some((Some(all), left, state)) = own else { return Ok(None) };
+    let Some((all, left, state)) = own(conn, array)? else { return Ok(None) };
     let mut partner = Partner { all: spec(Some(all)).tasks, ..Partner::default() };
     if state == StateWord::Pending.word() {
         partner.open = spec(left).tasks;

@@ -20,6 +20,8 @@ cases! {
     a_job_is_retried_until_it_succeeds =>
         ["POST /api/v1/jobs", "GET /api/v1/jobs/{id}/attempts"],
     a_wait_before_a_retry_survives_a_killed_server => ["POST /api/v1/jobs"],
+    tasks_are_retried_and_run_again_one_by_one_also_after_a_killed_server =>
+        ["POST /api/v1/jobs/{id}/requeue", "GET /api/v1/jobs/{id}/array"],
     a_retry_that_makes_no_sense_is_refused_by_its_part => ["POST /api/v1/jobs"],
     a_script_hears_of_its_limit_in_time => ["POST /api/v1/jobs"],
     without_b_the_others_hear_and_the_script_does_not => ["POST /api/v1/jobs"],
@@ -245,4 +247,48 @@ fn without_b_the_others_hear_and_the_script_does_not() {
     assert_eq!(server.job(id)["state"], "RUNNING", "the script has not heard");
     gate.open();
     assert_eq!(server.ended(id)["state"], "COMPLETED");
+}
+
+fn tasks_are_retried_and_run_again_one_by_one_also_after_a_killed_server() {
+    let mut server = Server::start();
+    let gate = Gate::new(&server);
+    // Each task fails once; the last of them waits for the gate in its second run.
+    let script = format!(
+        "[ \"$DOWNBEAT_ATTEMPT\" = 1 ] && exit 1\n\
+         [ \"$SLURM_ARRAY_TASK_ID\" = 3 ] && {{ {}; }}\ntrue",
+        gate.wait()
+    );
+    let retry = json!({"max": 1, "delay": "1s"});
+    let id = server.submit(&json!({"script": script, "array": "0-3%2", "retry": retry}));
+    let array =
+        |server: &Server| server.get(&format!("/api/v1/jobs/{id}/array")).expect(200).json();
+    until("three to have completed", || match array(&server) {
+        array if array["completed"] == 3 => Ok(()),
+        array => Err(array.to_string()),
+    });
+    server.kill();
+    server.up();
+    let whole = requeue(&server, id, "");
+    assert!(problem(whole, 409)["detail"].as_str().unwrap().contains("is an array"));
+    let held = server.submit(&json!({"script": "true", "array": "0-1", "held": true}));
+    let refused = |server: &Server| {
+        let answer = server.post(&format!("/api/v1/jobs/{held}_1/requeue"), &json!({}));
+        problem(answer, 409)["detail"].as_str().unwrap().to_owned()
+    };
+    assert!(refused(&server).contains("waits already"));
+    server.post(&format!("/api/v1/jobs/{held}/cancel"), &json!({})).expect(200);
+    assert!(refused(&server).contains("was cancelled before it started"));
+    let task = format!("/api/v1/jobs/{id}_0");
+    let again = server.post(&format!("{task}/requeue"), &json!({})).expect(200).json();
+    assert_eq!((&again["array_task_id"], &again["restart_count"]), (&json!(0), &json!(2)));
+    gate.open();
+    until("the array to be over", || match array(&server) {
+        array if array["over"] == true => Ok(()),
+        array => Err(array.to_string()),
+    });
+    assert_eq!(array(&server)["completed"], 4);
+    assert_eq!(server.get(&task).expect(200).json()["attempt"], 3);
+    let runs = "SELECT count(*) || '' AS line FROM resource_allocations WHERE released";
+    assert_eq!(server.sql(runs), "9", "two of each, and one more of the first");
+    server.is_clean();
 }

@@ -8,6 +8,7 @@
 
 use proptest::prelude::*;
 
+use super::super::accounts::{AccountRule, AccountRules, Accounts};
 use super::super::boot::{Memory, Remembered};
 use super::super::check;
 use super::super::conditions::Blocked;
@@ -15,7 +16,9 @@ use super::super::eligible::Elsewhere;
 use super::super::ids::{Attempt, CpuId};
 use super::super::job::{ExitCode, JobRequest, JobSpec, Site, Usage};
 use super::super::kernel::{Cancelled, Reign};
-use super::super::policy::Plan;
+use super::super::policy::{Plan, Policy, plan};
+use super::super::retry::RETRY_DELAY_S;
+use super::super::tenancy::Rules;
 use super::super::transition::{Exit, Handle, Stop};
 use super::*;
 
@@ -253,4 +256,89 @@ proptest! {
         prop_assert!(!cancelled || ends.iter().all(|word| *word == StateWord::Cancelled));
         prop_assert!(!ends.is_empty() || kernel.queue().len() + kernel.live().len() == 1);
     }
+}
+
+/// Tasks `array` of account `a`, which may hold three of four CPUs; each is retried once.
+fn array_of_an_account(array: &str) -> Kernel {
+    let rule = AccountRule { max_running_cpus: Some(3), ..AccountRule::default() };
+    let rules = AccountRules { named: [("a".to_owned(), rule)].into(), others: None };
+    let rules = Rules { accounts: Accounts::new(Arc::new(rules), None), ..Rules::default() };
+    let memory = Memory { rules, ..Memory::default() };
+    let mut kernel = Kernel::load((0..4).map(CpuId), reign(), memory).unwrap();
+    let site = Site { total_cpus: 4, kill_grace_s: 30, ..Site::default() };
+    let request = JobRequest {
+        array: Some(array.parse().unwrap()),
+        account: Some("a".to_owned()),
+        retry: Some(RetryPolicy::usual(1)),
+        ..JobRequest::new("true")
+    };
+    let spec = Arc::new(JobSpec::try_from((request, &site)).unwrap());
+    let (_, step) = kernel.submit(vec![spec], &Elsewhere::default(), &"me".into(), Time(0));
+    for effect in step.effects {
+        if let Effect::Admit(jobs) = effect {
+            kernel.admit(jobs);
+        }
+    }
+    kernel
+}
+
+/// What a pass starts; answers who runs.
+fn pass(kernel: &mut Kernel, now: Time) -> Vec<Attempt> {
+    kernel.ring(now);
+    let policy = Policy::default();
+    let plan = plan(policy, &kernel.scene(&policy, now));
+    kernel.start(&plan, now);
+    assert_eq!(check::all(kernel), Ok(()));
+    kernel.live().values().map(Live::attempt).collect()
+}
+
+#[test]
+fn tasks_that_go_back_still_count_for_their_array_and_their_account() {
+    for (array, most) in [("0-4%2", 2), ("0-4", 3)] {
+        let mut kernel = array_of_an_account(array);
+        let mut now = Time(0);
+        loop {
+            let live = pass(&mut kernel, now);
+            assert!(live.len() <= most, "{} run, {most} may", live.len());
+            if live.is_empty() {
+                break;
+            }
+            for attempt in live {
+                let code = u8::from(attempt.n == 1);
+                kernel.fact(attempt, exit(code, None, now), now).unwrap();
+                assert_eq!(check::all(&kernel), Ok(()));
+            }
+            now = now.plus_s(RETRY_DELAY_S.into());
+        }
+        let snapshot = kernel.snapshot();
+        assert_eq!((snapshot.count(StateWord::Completed), snapshot.allocations), (5, 10));
+        assert_eq!((kernel.queue().len(), kernel.arrays().iter().count()), (0, 0));
+    }
+}
+
+#[test]
+fn a_task_that_was_over_is_one_of_its_array_again() {
+    let mut kernel = array_of_an_account("0-1%1");
+    let live = pass(&mut kernel, Time(0));
+    let job = kernel.live()[&live[0].job].job;
+    kernel.fact(live[0], exit(0, None, Time(1)), Time(1)).unwrap();
+    let over = Over {
+        job,
+        word: StateWord::Completed,
+        held: false,
+        begin: None,
+        deadline: None,
+        retry: None,
+        partition: "default".to_owned(),
+        account: "a".to_owned(),
+        task: Some((JobId(1), 0)),
+    };
+    kernel.requeue_over(over, false, &"me".into(), Time(2));
+    for _ in 0..2 {
+        let live = pass(&mut kernel, Time(3));
+        assert_eq!(live.len(), 1, "one at a time");
+        kernel.fact(live[0], exit(0, None, Time(3)), Time(3)).unwrap();
+    }
+    assert_eq!(kernel.arrays().iter().count(), 0);
+    assert_eq!(kernel.snapshot().count(StateWord::Completed), 2);
 }

@@ -28,13 +28,8 @@ fn partition(n: usize, cpus: &BTreeSet<u32>) -> Partition {
     Partition {
         name: format!("p{n}").into(),
         cpus: cpus.iter().copied().map(CpuId).collect(),
-        default_limit_s: None,
-        max_limit_s: None,
-        max_cpus: None,
-        max_memory: None,
-        weight: 0,
         up: true,
-        preempts: 0,
+        ..Partition::default()
     }
 }
 
