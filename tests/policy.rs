@@ -394,3 +394,36 @@ fn unlimited_and_overdue_jobs_still_give_a_reservation() {
     assert_eq!(expected_end(now, None, now), now.plus_s(UNLIMITED_S));
     assert_eq!(expected_end(Time(0), Some(1), now), now.plus_s(1));
 }
+
+/// So many CPUs of one partition and of another, which share none.
+fn halves(first: u32, second: u32) -> Room {
+    let mut room = Room::of(first);
+    room.cpus[1] = second;
+    room
+}
+
+#[test]
+fn where_the_machine_is_divided_each_part_has_a_first_job_that_nobody_delays() {
+    let within = |regions: u8, job: Waiting| Waiting { regions: Regions(regions), ..job };
+    let held = |id, held, left_s: i64| Running { held, ..running(id, 0, left_s) };
+    let scene = Scene {
+        now: NOW,
+        free: halves(0, 1),
+        total: halves(2, 2),
+        running: vec![held(101, halves(2, 0), 500), held(102, halves(0, 1), 50)],
+        queue: vec![
+            within(1, waiting(1, 1, 60, 90)),
+            within(2, waiting(2, 2, 60, 80)),
+            within(2, waiting(3, 1, 100, 70)),
+            within(2, waiting(4, 1, 40, 60)),
+        ],
+        ..Scene::default()
+    };
+    let easy = plan(policy("fcfs+easy"), &scene);
+    assert_eq!(easy.start, [JobId(4)], "3 would keep 2 waiting, which is first in its part");
+    assert_eq!(easy.head, Some((JobId(1), Some(NOW + 500 * SECOND_US))));
+    // A job that may take from both parts has one place, and keeps both for itself.
+    let both = Waiting { regions: Regions(3), ..waiting(1, 4, 60, 90) };
+    let scene = Scene { queue: [vec![both], scene.queue[1..].to_vec()].concat(), ..scene };
+    assert_eq!(plan(policy("fcfs+easy"), &scene).start, [JobId(3)]);
+}

@@ -25,6 +25,7 @@ use super::change::Queued;
 use super::ids::JobId;
 use super::partitions::Berth;
 use super::points::Points;
+use super::policy::room::Regions;
 use super::policy::scene::{Scene, Waiting};
 use super::policy::{Backfill, Policy};
 use super::time::{SECOND_US, Time};
@@ -234,12 +235,12 @@ impl Queue {
         let mut front = Front::new(scene);
         if !points.are_plain() {
             // More than the priority counts, so a lower class may hold the first of the line.
-            let sources = Source::of(self, self.buckets(), sight, (all, true));
+            let sources = Source::of(self, self.buckets(), sight, all, Regions(0));
             front.take(scene, self.merge(sight, sources));
             return front.line;
         }
         for class in self.classes.values() {
-            let sources = Source::of(self, class.iter(), sight, (all, !front.head));
+            let sources = Source::of(self, class.iter(), sight, all, front.headed);
             front.take(scene, self.merge(sight, sources));
             let nothing_left = !all && front.left.all_cpus() == 0;
             if nothing_left || front.line.len() >= PLAN_DEPTH {

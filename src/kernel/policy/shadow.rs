@@ -51,18 +51,18 @@ impl Shadow {
         })
     }
 
-    /// Whether a job that takes this share until then leaves the reservation alone; if it outlasts
-    /// the shadow time, what it takes is no longer extra.
-    pub fn admits(&mut self, share: &Room, until: Instant) -> bool {
-        if until <= self.at {
-            return true;
+    /// Whether a job that takes this share until then leaves the reservation alone.
+    #[must_use]
+    pub fn admits(&self, share: &Room, until: Instant) -> bool {
+        let extra = share.within(self.regions) <= self.cpus && share.memory <= self.memory;
+        until <= self.at || extra
+    }
+
+    /// Such a job starts: if it outlasts the shadow time, what it takes is no longer extra.
+    pub fn admit(&mut self, share: &Room, until: Instant) {
+        if until > self.at {
+            self.cpus = self.cpus.saturating_sub(share.within(self.regions));
+            self.memory = self.memory.saturating_sub(share.memory);
         }
-        let cpus = share.within(self.regions);
-        if cpus > self.cpus || share.memory > self.memory {
-            return false;
-        }
-        self.cpus -= cpus;
-        self.memory -= share.memory;
-        true
     }
 }

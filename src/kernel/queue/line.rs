@@ -13,7 +13,7 @@ use super::{Bucket, Kind, Queue};
 use crate::kernel::ids::JobId;
 use crate::kernel::points::Points;
 use crate::kernel::policy::order::{Place, Rule};
-use crate::kernel::policy::room::Room;
+use crate::kernel::policy::room::{Regions, Room};
 use crate::kernel::policy::scene::{Quota, Scene, Waiting};
 use crate::kernel::policy::spend;
 use crate::kernel::time::Time;
@@ -38,14 +38,14 @@ pub(super) struct Front {
     pub(super) line: Vec<Waiting>,
     pub(super) left: Room,
     quotas: Vec<Quota>,
-    /// Whether somebody has to wait.
-    pub(super) head: bool,
+    /// The regions that somebody waits for who goes before the others.
+    pub(super) headed: Regions,
 }
 
 impl Front {
     pub(super) fn new(scene: &Scene) -> Front {
         let (left, quotas) = (scene.free, scene.quotas.clone());
-        Front { line: Vec::new(), left, quotas, head: false }
+        Front { line: Vec::new(), left, quotas, headed: Regions(0) }
     }
 
     /// Puts these into the line, and counts them as a pass does.
@@ -53,14 +53,14 @@ impl Front {
         for job in jobs.take(PLAN_DEPTH - self.line.len()) {
             self.line.push(job);
             // Whom those before it bar, a pass lets by.
-            if self.head || scene.bars(&job, &self.quotas).is_some() {
+            if scene.bars(&job, &self.quotas).is_some() {
                 continue;
             }
-            if self.left.holds(job.cpus, job.memory, job.regions) {
+            if !self.left.holds(job.cpus, job.memory, job.regions) {
+                self.headed.0 |= job.regions.0;
+            } else if self.headed == Regions(0) {
                 self.left = self.left.minus(&self.left.share(job.cpus, job.memory, job.regions));
                 spend(&mut self.quotas, &job);
-            } else {
-                self.head = true;
             }
         }
     }
@@ -96,14 +96,15 @@ impl<'a> Source<'a> {
         self.again = queue.copies(self.next.job).min(most) - 1;
     }
 
-    /// What a pass could start of these buckets, and, if that is asked for, the first job that
-    /// it could not. Where accounts are limited that is not known before the pass, since it may
-    /// be barred by then: all that could be are given.
+    /// What a pass could start of these buckets, and the first job that it could not in each set
+    /// of regions of which nobody is `headed` yet. Where accounts are limited that is not known
+    /// before the pass, since it may be barred by then: all that could be are given.
     pub(super) fn of(
         queue: &Queue,
         buckets: impl Iterator<Item = (&'a Kind, &'a Bucket)>,
         sight: Sight<'_>,
-        (all, with_head): (bool, bool),
+        all: bool,
+        headed: Regions,
     ) -> Vec<Source<'a>> {
         let scene = sight.scene;
         let mut sources = Vec::new();
@@ -118,20 +119,21 @@ impl<'a> Source<'a> {
             if all || scene.free.holds(next.cpus, next.memory, next.regions) {
                 source.more = if all { PLAN_DEPTH } else { fit(scene, next).min(PLAN_DEPTH) };
                 sources.push(source);
-            } else if !scene.quotas.is_empty() {
-                too_large.push(source);
-            } else if too_large.first().is_none_or(|first| source.place < first.place) {
-                too_large.clear();
-                too_large.push(source);
+            } else if headed.0 & next.regions.0 == 0 {
+                let regions = next.regions;
+                let alike = |first: &&mut Source<'_>| first.next.regions == regions;
+                match too_large.iter_mut().find(alike).filter(|_| scene.quotas.is_empty()) {
+                    Some(first) if first.place <= source.place => {}
+                    Some(first) => *first = source,
+                    None => too_large.push(source),
+                }
             }
         }
         if sources.len() > PLAN_DEPTH {
             sources.select_nth_unstable_by(PLAN_DEPTH, |a, b| a.place.cmp(&b.place));
             sources.truncate(PLAN_DEPTH);
         }
-        if with_head {
-            sources.append(&mut too_large);
-        }
+        sources.append(&mut too_large);
         sources
     }
 
