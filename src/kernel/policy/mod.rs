@@ -14,7 +14,8 @@
 //! **A pass.** Jobs are started from the front of the line while the front job fits. Then, by
 //! [`Backfill`]: nobody; whoever fits; or whoever fits and either ends by the front job's shadow
 //! time or takes only CPUs that are extra then. Where the machine is divided, the first job that
-//! has to wait in CPUs that no front job waits for is a front job too. One sweep; nothing is tried twice.
+//! has to wait in CPUs that no front job waits for is a front job too. One sweep; nothing is tried
+//! twice.
 //!
 //! **The default** is `wfp3+easy@259200`: on three real traces it beats EASY over submit order in
 //! mean bounded slowdown, mean wait and the wait of the widest jobs, and its threshold keeps the
