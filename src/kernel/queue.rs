@@ -458,6 +458,25 @@ mod tests {
     }
 
     #[test]
+    fn where_the_machine_is_divided_the_first_of_each_part_is_seen() {
+        let within = |regions, job: Queued| Queued {
+            berth: Berth { partition: 0, regions: Regions(regions) },
+            ..job
+        };
+        let mut queue = Queue::default();
+        queue.insert(within(1, job(1, (9, 1, 1, 0))), true);
+        queue.insert(within(2, job(2, (5, 2, 1, 0))), true);
+        queue.insert(within(2, job(3, (0, 1, 1, 0))), true);
+        queue.insert(within(1, job(4, (0, 1, 1, 0))), true);
+        let (mut free, mut total) = (Room::of(0), Room::of(2));
+        (free.cpus[1], total.cpus[1]) = (1, 2);
+        let scene = Scene { free, total, ..Scene::default() };
+        let line = queue.candidates(&Policy::default(), &scene, &Points::default());
+        let seen: Vec<i64> = line.iter().map(|waiting| waiting.job.0).collect();
+        assert_eq!(seen, [1, 2, 3], "both that are first, and whom the second part has room for");
+    }
+
+    #[test]
     fn of_a_million_equal_jobs_a_pass_sees_what_fits_and_one_more() {
         let mut queue = Queue::default();
         for id in 0..10_000 {
