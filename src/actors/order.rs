@@ -142,6 +142,8 @@ fn order(site: &OrderSite, key: Key, rows: LaunchRows) -> Order {
     let uses = [&files.working_directory, &files.stdout.root, &files.stderr.root];
     let own_folder = uses.iter().any(|path| path.starts_with(&own)).then_some(own);
     let mut environment = environment(site, &key, &job, &script, &cpus, &files.working_directory);
+    // Never those of a task that submitted this job.
+    environment.retain(|name, _| !name.starts_with("SLURM_ARRAY_"));
     environment.extend(of_array(&job, array_spec.as_deref()));
     Order {
         key,

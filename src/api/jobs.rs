@@ -172,7 +172,7 @@ pub async fn update(
     body: web::Bytes,
 ) -> Result<HttpResponse, ApiError> {
     let id = id.named()?;
-    let (row, _) = app.job(id.job).await?;
+    let (row, _) = row_of(&app, id).await?;
     let edit = update::parse(&body, (&app.site, &row.partition), clock::now())?;
     if edit.priority.is_some_and(|priority| priority > row.priority) {
         let what = format!("a priority above {}, which the job has,", row.priority);

@@ -172,6 +172,11 @@ fn only_administrators_raise_priorities_and_drain() {
     ask("PATCH", "/api/v1/jobs/1", json!({"priority": -2}), 200);
     send("everybody", "PATCH", "/api/v1/jobs/2", &json!({"priority": 4})).expect(200);
     ask("PATCH", "/api/v1/jobs/2", json!({"priority": 5}), 200);
+    let array = json!({"script": "true", "held": true, "array": "0-1", "priority": -1});
+    let array = send("everybody", "POST", "/api/v1/jobs", &array).expect(201).json();
+    let task = format!("/api/v1/jobs/{}_1", array["id"]);
+    send("everybody", "PATCH", &task, &json!({"priority": -5})).expect(200);
+    ask("PATCH", &task, json!({"priority": -2}), 200);
     send("everybody", "POST", "/api/v1/jobs/1/release", &json!({})).expect(200);
     let window = ask("POST", "/api/v1/maintenance", json!({}), 201);
     ask("DELETE", &format!("/api/v1/maintenance/{}", window["id"]), Value::Null, 200);

@@ -100,9 +100,11 @@ fn what_the_body_sets_wins_over_what_is_inherited() {
     let server = Server::start();
     let body = json!({"environment": {
         "HOME": "/elsewhere", "SLURM_JOB_ID": "99", "DOWNBEAT_JOB_ID": "99", "EMPTY": "",
-            "EQ": "a=b",
+            "EQ": "a=b", "SLURM_ARRAY_TASK_ID": "3", "SLURM_RESTART_COUNT": "2",
     }});
     let vars = seen(&server, &body);
+    let of_another = |name: &&String| name.contains("ARRAY") || name.contains("RESTART");
+    assert_eq!(vars.keys().find(of_another), None, "a task that submits is not what it submits");
     assert_eq!(vars["HOME"], "/elsewhere");
     assert_eq!(
         (vars["SLURM_JOB_ID"].as_str(), vars["DOWNBEAT_JOB_ID"].as_str()),
