@@ -178,6 +178,9 @@ pub struct Config {
     pub kill_grace_s: u32,
     /// How long ended jobs are kept, seconds; `None` keeps them for ever.
     pub retention_s: Option<u32>,
+    /// Whether a folder that looks like a copy is the original, on the word of who starts the
+    /// server.
+    pub adopt: bool,
     /// What to log.
     pub log_level: log::LevelFilter,
     /// Whether this process is root.
@@ -265,6 +268,7 @@ impl Config {
             max_limit_s,
             kill_grace_s,
             retention_s,
+            adopt: args.adopt,
             log_level,
             is_root,
             settings: pick.settings,

@@ -17,6 +17,7 @@ pub mod config;
 pub mod demo;
 pub mod engine;
 pub mod fault;
+pub mod installation;
 pub mod kernel;
 pub mod observe;
 pub mod serve;

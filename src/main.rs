@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         Command::Stepd(args) => return downbeat::engine::local::stepd::main(&args.data_dir),
         Command::Serve(args) => configured(&args).and_then(downbeat::serve::run),
         Command::Migrate(args) => {
-            configured(&args.as_serve_args()).and_then(|config| downbeat::serve::migrate(&config))
+            configured(&args.as_serve_args()).and_then(downbeat::serve::migrate)
         }
         Command::Demo(args) => downbeat::demo::run(&args),
     };

@@ -10,7 +10,8 @@
 //!
 //! **Order of boot.** The locks come first: a second server must not even start a step daemon,
 //! for that would depose the first one's. They are close-on-exec, so the daemon never inherits
-//! them. Then the engine, the store (migrate, next epoch, load), the actors, and last the socket.
+//! them. Then the store (migrate, next epoch) says whose it is, since only then the engine knows
+//! which processes are ours; then the engine, what was stored, the actors, and last the socket.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{DirBuilder, OpenOptions};
@@ -32,15 +33,16 @@ use crate::actors::{self, Parts, System, messages};
 use crate::api::wire::report::{Ability, SettingValue};
 use crate::api::{self, App, Gate, Growth};
 use crate::config::Config;
-use crate::engine::local::{LocalConfig, LocalEngine, boot_id};
+use crate::engine::local::{LocalConfig, LocalEngine};
 use crate::engine::{Engine, Key};
 use crate::fault;
+use crate::installation::Installation;
 use crate::kernel::kernel::{Kernel, Reign};
 use crate::kernel::places::Places;
 use crate::store::backend::Database;
 use crate::store::examine::{Found, examine};
 use crate::store::load::{AttemptKey, load};
-use crate::store::lock::Lock;
+use crate::store::lock::{Lock, one_name};
 use crate::store::migrate as migrations;
 use crate::store::write::Writer;
 
@@ -62,20 +64,25 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// A sentence for the person who started it.
-pub fn run(config: Config) -> Result<()> {
+pub fn run(mut config: Config) -> Result<()> {
     env_logger::Builder::new().filter_level(config.log_level).parse_default_env().init();
     abort_on_panic();
     let soft_nofile = raise_nofile();
     make_folder(&config.data_dir)?;
     make_folder(&config.data_dir.join("jobs"))?;
+    config.database_file = one_name(&config.database_file)?;
     let mut locks = take_locks(&config)?;
     fault::point(fault::RECOVERY_LOCKED);
     let database = database(&config)?;
     let mut engine_config = LocalConfig::new(&config.data_dir);
     engine_config.soft_nofile = soft_nofile;
+    let mut writer = Writer::open(database.clone())?;
+    let installation = installation(&config, &mut writer)?;
+    engine_config.origin = Some(installation.origin.clone());
+    engine_config.elsewhere = installation.elsewhere;
     let engine: Arc<dyn Engine> = Arc::new(LocalEngine::start(engine_config)?);
     fault::point(fault::RECOVERY_DAEMON_READY);
-    let boot = Boot::load(&config, database)?;
+    let boot = Boot::load(&config, database, writer, &installation)?;
     fault::point(fault::RECOVERY_LOADED);
     actix_rt::System::new().block_on(async move {
         forget_ended(&*engine, &boot.keys).await;
@@ -88,10 +95,11 @@ pub fn run(config: Config) -> Result<()> {
 ///
 /// # Errors
 /// A sentence for the person who asked.
-pub fn migrate(config: &Config) -> Result<()> {
+pub fn migrate(mut config: Config) -> Result<()> {
     make_folder(&config.data_dir)?;
-    let _locks = take_locks(config)?;
-    let database = database(config)?;
+    config.database_file = one_name(&config.database_file)?;
+    let _locks = take_locks(&config)?;
+    let database = database(&config)?;
     let ran = migrations::run(&mut database.writer()?, &database)?;
     match ran.as_slice() {
         [] => println!("{} is up to date", database.path().display()),
@@ -111,13 +119,17 @@ struct Boot {
 }
 
 impl Boot {
-    fn load(config: &Config, database: Database) -> Result<Boot> {
-        let mut writer = Writer::open(database.clone())?;
+    fn load(
+        config: &Config,
+        database: Database,
+        mut writer: Writer,
+        installation: &Installation,
+    ) -> Result<Boot> {
         let loaded =
             load(writer.connection()?, config.rules()).map_err(|e| e.at_start(database.path()))?;
         let nonce = uuid::Uuid::new_v4().simple().to_string();
-        let boot_id = boot_id()?;
-        let reign = Reign { boot_id: boot_id.as_str().into(), nonce: nonce.as_str().into() };
+        let boot_id = installation.origin.id().into();
+        let reign = Reign { boot_id, nonce: nonce.as_str().into() };
         let kernel = Kernel::load(config.cpus.iter().copied(), reign.clone(), loaded.memory)
             .context("the database gives one CPU to two jobs")?
             .with_memory(config.memory.total);
@@ -314,6 +326,26 @@ fn database(config: &Config) -> Result<Database> {
         }
     }
     Ok(database)
+}
+
+/// Which installation this is. A copy gets a name of its own before anything else happens.
+fn installation(config: &Config, writer: &mut Writer) -> Result<Installation> {
+    let database_says = writer.installation()?;
+    let installation = Installation::find(&config.data_dir, &database_says, config.adopt)?;
+    if installation.is_copy {
+        log::warn!(
+            "{} is a copy of an installation, or was moved from another disk: jobs that ran under \
+             the original end NODE_FAIL here, and nothing of them is signalled. If the original is \
+             gone and they are to be this server's, stop it and put the original back, or start \
+             the next copy with --adopt",
+            config.data_dir.display()
+        );
+    }
+    if database_says != installation.id() {
+        writer.belongs_to(installation.id())?;
+    }
+    installation.keep()?;
+    Ok(installation)
 }
 
 /// Whether this folder has seen jobs. Numbers that begin anew would mix old files with new ones,

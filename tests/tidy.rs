@@ -23,6 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &["kernel", "fault"]),
     ("observe", &["kernel", "clock"]),
     ("engine", &["kernel", "clock", "fault"]),
+    ("installation", &["engine::Elsewhere", "engine::local"]),
     ("actors", &["kernel", "store", "engine", "observe", "clock", "fault"]),
     ("api::wire", &["kernel", "clock"]),
     (

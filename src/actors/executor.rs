@@ -216,9 +216,8 @@ impl Follow {
                 self.tell_end(end_of(record)).await
             }
             Sighting::Lost => self.lost(key).await,
-            Sighting::OtherBoot => {
-                let why = "the machine was restarted while the job ran; how it ended is unknown";
-                self.tell_end(Fact::Vanished(why.to_owned())).await
+            Sighting::Foreign(elsewhere) => {
+                self.tell_end(Fact::Vanished(elsewhere.sentence().to_owned())).await
             }
         }
     }

@@ -79,6 +79,11 @@ pub struct ServeArgs {
     /// How long ended jobs, their scripts and folders are kept; `forever` keeps them [default: 30d]
     #[arg(long, env = "DOWNBEAT_RETENTION", value_name = "DURATION")]
     pub retention: Option<String>,
+    /// Take over running jobs though this folder looks like a copy: for a folder that was moved to
+    /// another disk or put back from a copy while no server used the original. In no settings file,
+    /// since it is said once
+    #[arg(long)]
+    pub adopt: bool,
     /// What to log: off, error, warn, info, debug or trace [default: info]
     #[arg(long, env = "DOWNBEAT_LOG_LEVEL", value_name = "LEVEL")]
     pub log_level: Option<String>,

@@ -14,7 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::{Control, Engine, EngineError, ExitRecord, Handle, Key, Later, Order, Sighting, Stop};
+use super::{
+    Control, Elsewhere, Engine, EngineError, ExitRecord, Handle, Key, Later, Order, Sighting, Stop,
+};
 use crate::clock;
 use crate::kernel::job::{ExitCode, Usage};
 
@@ -134,7 +136,7 @@ impl FakeEngine {
         for name in names {
             let seen = world.attempts.get(&name).and_then(|a| a.sighting.as_ref());
             if !matches!(seen, Some(Sighting::Exited(_))) {
-                world.see(&name, Sighting::OtherBoot);
+                world.see(&name, Sighting::Foreign(Elsewhere::Boot));
             }
         }
     }

@@ -38,7 +38,8 @@ pub struct Key {
     pub attempt: Attempt,
     /// Random text, so that an old folder is never taken for a new one.
     pub nonce: String,
-    /// The boot during which it was granted.
+    /// Where it was granted: the boot, the container and the installation, so that a number of a
+    /// process is never taken for that of another one.
     pub boot_id: String,
 }
 
@@ -132,14 +133,45 @@ pub enum Sighting {
     },
     /// It ended, and this is how.
     Exited(ExitRecord),
-    /// No trace of a launch on this boot: launching it (again) is safe. After a launch it
+    /// No trace of a launch: launching it (again) is safe. After a launch it
     /// means that the order was lost on its way (the step daemon died with it, or could not
     /// take it): launch again, with a pause if that repeats.
     NeverStarted,
     /// Its supervisor is gone without a record; processes may remain.
     Lost,
-    /// It belonged to another boot: no process remains, the end is unknown.
-    OtherBoot,
+    /// It was granted elsewhere: its end is unknown, and nothing here may be signalled for it.
+    Foreign(Elsewhere),
+}
+
+/// Where an attempt was granted that is not of this server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// On an earlier boot of the machine.
+    #[default]
+    Boot,
+    /// In a container that is gone, or another one.
+    Container,
+    /// By the installation of which this one is a copy.
+    Installation,
+}
+
+impl Elsewhere {
+    /// What the person is told who submitted it.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Elsewhere::Boot => {
+                "the machine was restarted while the job ran; how it ended is unknown"
+            }
+            Elsewhere::Container => {
+                "the server's container was restarted while the job ran; how it ended is unknown"
+            }
+            Elsewhere::Installation => {
+                "the job ran under another installation, of which this one is a copy; nothing of \
+                 it was touched, and how it ends is known there"
+            }
+        }
+    }
 }
 
 /// A wish about a living attempt. All fields are what shall hold from now on.

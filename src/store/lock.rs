@@ -11,7 +11,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -48,6 +48,36 @@ pub enum LockError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+/// The one path of a database file, whatever links name it: two servers that name it differently
+/// must meet at one lock.
+///
+/// # Errors
+/// When its folder is not there, when a link leads to no file, and when the file has a second name
+/// beside this one (a hard link), by which another server would find another lock.
+pub fn one_name(path: &Path) -> Result<PathBuf, LockError> {
+    let refused = |source| LockError::Io { path: path.to_owned(), source };
+    let other = |sentence: &str| refused(std::io::Error::other(sentence));
+    match path.canonicalize() {
+        Ok(canonical) => {
+            let about = canonical.metadata().map_err(refused)?;
+            if about.is_file() && about.nlink() > 1 {
+                return Err(other("the file has more than one name; remove its other hard links"));
+            }
+            Ok(canonical)
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            if path.symlink_metadata().is_ok() {
+                return Err(other("it is a link to a file that is not there"));
+            }
+            let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+                return Err(other("it names no file"));
+            };
+            Ok(folder.canonicalize().map_err(refused)?.join(name))
+        }
+        Err(e) => Err(refused(e)),
+    }
 }
 
 impl Lock {

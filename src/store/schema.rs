@@ -21,6 +21,7 @@ diesel::table! {
         timeout -> BigInt,
         out_of_memory -> BigInt,
         node_fail -> BigInt,
+        installation -> Text,
     }
 }
 

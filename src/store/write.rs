@@ -121,6 +121,24 @@ impl Writer {
         Ok(Writer { database, conn, epoch, file, latest, ahead: None })
     }
 
+    /// The name of the installation that this database belongs to; empty when it has none yet.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn installation(&mut self) -> Result<String, StoreError> {
+        Ok(meta::table.select(meta::installation).get_result(self.connection()?)?)
+    }
+
+    /// From now on it belongs to this one.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn belongs_to(&mut self, installation: &str) -> Result<(), StoreError> {
+        let set = update(meta::table).set(meta::installation.eq(installation));
+        set.execute(self.connection()?)?;
+        Ok(())
+    }
+
     /// From now on this hears of grants ahead of their commit, as far as that is not too much:
     /// here the rows are at hand, elsewhere they cost a transaction and a thread.
     pub fn tell_ahead(&mut self, ahead: Ahead) {

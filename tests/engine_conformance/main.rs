@@ -20,9 +20,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use downbeat::engine::fake::{FakeEngine, Plan};
-use downbeat::engine::local::{self, LocalConfig, LocalEngine};
+use downbeat::engine::local::{LocalConfig, LocalEngine, Origin};
 use downbeat::engine::{
-    Control, Engine, ExitRecord, Handle, Key, Order, Sighting, Stop, StreamFile,
+    Control, Elsewhere, Engine, ExitRecord, Handle, Key, Order, Sighting, Stop, StreamFile,
 };
 use downbeat::kernel::ids::{Attempt, CpuId, JobId};
 use downbeat::kernel::job::ExitCode;
@@ -82,7 +82,7 @@ impl<E: Engine> Stage<E> {
         let stream = |name: String| StreamFile { root: self.work(), path: name.into() };
         let path = std::env::var("PATH").unwrap();
         Order {
-            key: Key { attempt, nonce, boot_id: local::boot_id().unwrap() },
+            key: Key { attempt, nonce, boot_id: Origin::here().unwrap().id().to_owned() },
             script: script.to_owned(),
             environment: BTreeMap::from([("PATH".to_owned(), path)]),
             own_folder: None,
@@ -806,7 +806,10 @@ fn an_attempt_of_another_boot_is_said_to_be_one() {
         stage.running(&order).await;
         let true_key = order.key.clone();
         order.key.boot_id = "another".into();
-        assert_eq!(stage.engine.reattach(&order.key).await.unwrap(), Sighting::OtherBoot);
+        assert_eq!(
+            stage.engine.reattach(&order.key).await.unwrap(),
+            Sighting::Foreign(Elsewhere::Boot)
+        );
         assert_eq!(stage.engine.kill_remains(&order.key).await.unwrap(), 0);
         order.key = true_key;
         stage.cancel(&order, Some(0)).await;

@@ -89,7 +89,7 @@ fn a_server_that_dies_before_the_word_has_started_nothing_and_the_next_one_may()
         .await;
         let rebooted = Key { boot_id: "another".to_owned(), ..order.key.clone() };
         let seen = stage.engine.reattach(&rebooted).await.unwrap();
-        assert_eq!(seen, Sighting::OtherBoot, "a key is good for one boot");
+        assert_eq!(seen, Sighting::Foreign(Elsewhere::Boot), "a key is good for one boot");
         stage.see(&order.key, |s| *s == Sighting::NeverStarted).await;
         assert_eq!(runs(&stage), "");
         assert_eq!(stage.end(&order).await.exit_code, exited(5));

@@ -166,7 +166,7 @@ fn a_script_that_stops_itself_can_be_cancelled() {
 #[test]
 fn a_script_that_stops_its_supervisor_can_be_cancelled() {
     let server = Server::start();
-    let id = server.run("kill -STOP $PPID; sleep 616");
+    let id = server.run("sleep 1; kill -STOP $PPID; sleep 616");
     let supervisor = parent(script_of(&server.started(id)));
     until("the supervisor to be stopped", || {
         if is_stopped(supervisor) { Ok(()) } else { Err("it runs".to_owned()) }

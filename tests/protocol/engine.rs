@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use downbeat::engine::{ExitRecord, Sighting};
+use downbeat::engine::{Elsewhere, ExitRecord, Sighting};
 use downbeat::kernel::ids::{Attempt, CpuId};
 use downbeat::kernel::job::{ExitCode, Usage};
 use downbeat::kernel::time::Time;
@@ -177,7 +177,7 @@ impl Engine {
             return Sighting::Exited(record.clone());
         }
         if boot_id != self.boot_id() {
-            return Sighting::OtherBoot;
+            return Sighting::Foreign(Elsewhere::Boot);
         }
         match tree {
             None if self.orders.contains(&attempt) => Sighting::Launching,

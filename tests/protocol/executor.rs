@@ -113,7 +113,7 @@ impl Executor {
             Sighting::Running { .. } => self.control(attempt, engine, given),
             Sighting::Exited(record) => Some(end_of(record)),
             Sighting::Lost => self.lost(attempt, engine, given),
-            Sighting::OtherBoot => Some(News::Vanished("the machine was restarted")),
+            Sighting::Foreign(_) => Some(News::Vanished("the machine was restarted")),
         };
         self.telling = news.is_some();
         news

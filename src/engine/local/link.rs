@@ -22,6 +22,7 @@ use rustix::process::Signal;
 
 use super::mail::{self, DATAGRAM_BYTES_MAX};
 use super::memory::Means;
+use super::origin::Origin;
 use super::proc;
 use super::report::Report;
 use super::stepd::{self, NOFILE_WORD};
@@ -52,6 +53,8 @@ pub struct Recipe {
     pub soft_nofile: Option<u64>,
     /// What keeps jobs below their memory.
     pub memory: Means,
+    /// What attempts of this server bear.
+    pub origin: Origin,
     /// The pipe of all supervisors, where they write; the same for every daemon.
     pub report_out: OwnedFd,
 }
@@ -265,7 +268,8 @@ impl Link {
 
     fn await_ready(&self, socket: &OwnedFd) -> io::Result<()> {
         let soft = self.recipe.soft_nofile.map(|soft| soft.to_string()).unwrap_or_default();
-        let greeting = format!("{NOFILE_WORD}{soft}\n{}", self.recipe.memory.line());
+        let Recipe { memory, origin, .. } = &self.recipe;
+        let greeting = format!("{NOFILE_WORD}{soft}\n{}\n{}", memory.line(), origin.word());
         // One that is gone already is heard of below.
         let _sent = rustix::net::send(socket, greeting.as_bytes(), SendFlags::NOSIGNAL);
         set_socket_timeout(socket, Timeout::Send, Some(SEND_BOUND))?;
@@ -293,8 +297,8 @@ impl Link {
     /// Kills a step daemon that keeps its lock without a server; answers whether it was there.
     fn kill_holder(&self) -> bool {
         let Some((holder, boot_id)) = stepd::holder(&self.recipe.data_dir) else { return false };
-        let this_boot = proc::boot_id().is_ok_and(|now| now == boot_id);
-        let killed = this_boot && proc::signal(holder, Signal::KILL);
+        let is_ours = self.recipe.origin.is_of(&boot_id);
+        let killed = is_ours && proc::signal(holder, Signal::KILL);
         if killed {
             log::warn!("killed the former step daemon {}, which did not end", holder.pid);
         }

@@ -13,14 +13,18 @@
 //! anything, so no answer of `reattach` is overtaken by an old order; answers come from the
 //! spool, never from memory; an end is one that a supervisor wrote, or none.
 //!
-//! *Not here*: the words between them (`report`), who lives (`proc`), what follows (`actors`).
+//! *Not here*: what has become of an attempt (`look`), the words between these processes
+//! (`report`), who lives (`proc`), what follows (`actors`).
 
 mod crew;
 mod errands;
 mod launch;
 mod link;
+mod look;
 mod mail;
 mod memory;
+mod origin;
+mod plain;
 mod pool;
 pub mod proc;
 mod remains;
@@ -32,7 +36,7 @@ mod sys;
 mod vigil;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -40,28 +44,30 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use rustix::fs::FlockOperation;
-use rustix::process::Signal;
 use tokio::sync::oneshot;
 
 use self::errands::Errands;
 use self::link::{Link, Recipe};
+use self::look::Stranger;
 use self::memory::Means;
+pub use self::origin::{Machine, Origin};
+pub use self::plain::read as read_plain;
 use self::pool::Pool;
-use self::proc::Identity;
-use self::remains::Traceless;
-use self::spool::{End, Folder, State};
+use self::spool::Folder;
 use self::watch::{Attempts, Entry, held};
-use super::{Control, Engine, EngineError, Key, Later, Order, Sighting};
+use super::{Control, Elsewhere, Engine, EngineError, Key, Later, Order, Sighting};
 use crate::fault;
 
 /// How soon `changed` suggests another look at an attempt of a former server whose supervisor
 /// has not yet written who it is, or is gone by now: both last microseconds.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The same for one whose supervisor is in another container: its end is seen by its lock alone.
+const LOOK_ELSEWHERE: Duration = Duration::from_secs(1);
 
 /// How to start a [`LocalEngine`].
 #[derive(Clone, Debug)]
@@ -75,6 +81,10 @@ pub struct LocalConfig {
     pub soft_nofile: Option<u64>,
     /// Whether control groups are used where they can be.
     pub control_groups: bool,
+    /// Whose attempts are ours; by default those of a folder that belongs to no installation.
+    pub origin: Option<Origin>,
+    /// Where attempts come from that are not.
+    pub elsewhere: Elsewhere,
 }
 
 impl LocalConfig {
@@ -82,16 +92,15 @@ impl LocalConfig {
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> LocalConfig {
         let program = PathBuf::from("/proc/self/exe");
-        LocalConfig { data_dir: data_dir.into(), program, soft_nofile: None, control_groups: true }
+        LocalConfig {
+            data_dir: data_dir.into(),
+            program,
+            soft_nofile: None,
+            control_groups: true,
+            origin: None,
+            elsewhere: Elsewhere::default(),
+        }
     }
-}
-
-/// The identity of this boot of the machine, for [`Key::boot_id`].
-///
-/// # Errors
-/// When `/proc` is not mounted.
-pub fn boot_id() -> io::Result<String> {
-    proc::boot_id()
 }
 
 /// Scripts as processes of this machine. Dropping it ends the step daemon, not the jobs.
@@ -103,7 +112,10 @@ pub struct LocalEngine {
 #[derive(Debug)]
 struct Inner {
     data_dir: PathBuf,
-    boot_id: String,
+    origin: Origin,
+    elsewhere: Elsewhere,
+    /// Which attempts had processes when this server first needed to know.
+    first_seen: OnceLock<HashSet<String>>,
     attempts: Arc<Attempts>,
     link: Arc<Link>,
     pool: Pool,
@@ -132,7 +144,7 @@ impl LocalEngine {
         let error = |source| EngineError::Spool { path: spool.clone(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&spool).map_err(error)?;
         let data_dir = config.data_dir.canonicalize().map_err(error)?;
-        let boot_id = proc::boot_id().map_err(EngineError::Daemon)?;
+        let origin = config.origin.map_or_else(Origin::here, Ok).map_err(EngineError::Daemon)?;
         let attempts = Arc::new(Attempts::default());
         let (reports, report_out) = report::pipe().map_err(EngineError::Daemon)?;
         let reports = Mutex::new(Some(reports));
@@ -146,6 +158,7 @@ impl LocalEngine {
             data_dir: data_dir.clone(),
             soft_nofile: config.soft_nofile,
             memory: memory.clone(),
+            origin: origin.clone(),
             report_out,
         };
         let link = Link::start(recipe, Arc::clone(&attempts)).map_err(EngineError::Daemon)?;
@@ -153,7 +166,9 @@ impl LocalEngine {
         let errands = Arc::default();
         let inner = Inner {
             data_dir,
-            boot_id,
+            origin,
+            elsewhere: config.elsewhere,
+            first_seen: OnceLock::new(),
             attempts,
             link,
             pool,
@@ -243,206 +258,6 @@ impl Inner {
         }
     }
 
-    fn reattach(&self, key: &Key) -> Result<Sighting, EngineError> {
-        let name = key.name();
-        let folder = self.folder(&name);
-        if let Some(end) = folder.read_exit()? {
-            return self.at_end(key, end);
-        }
-        if key.boot_id != self.boot_id {
-            return Ok(Sighting::OtherBoot);
-        }
-        let entry = self.attempts.get(&name);
-        if let Some(failure) = entry.as_ref().and_then(|e| held(&e.failure).take()) {
-            return Err(failure);
-        }
-        if entry.as_ref().is_some_and(|e| held(&e.lost).is_some()) {
-            return Ok(Sighting::Lost);
-        }
-        let Some(mut file) = folder.open_state()? else {
-            return self.without_state(key, &folder);
-        };
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {
-                // Free: the supervisor is gone. It may have written its record since we looked.
-                if let Some(end) = folder.read_exit()? {
-                    return self.at_end(key, end);
-                }
-                *held(&self.attempts.entry(&name).lost) = Some(file);
-                fault::point(fault::LOST_LOCKED);
-                Ok(Sighting::Lost)
-            }
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let state = folder.read_open_state(&mut file)?;
-                let sighting = alive(&state);
-                if let (Sighting::Launching, Some(supervisor)) =
-                    (&sighting, self.supervisor(&state))
-                {
-                    // A script may stop it before it has said who the script is.
-                    proc::signal(supervisor, Signal::CONT);
-                }
-                *held(&self.attempts.entry(&name).seen) = Some(state);
-                Ok(sighting)
-            }
-            Err(e) => Err(folder.error("state", e.into())),
-        }
-    }
-
-    /// What can be said of an attempt whose supervisor has written its last word.
-    fn at_end(&self, key: &Key, end: End) -> Result<Sighting, EngineError> {
-        match end {
-            End::Record(record) => Ok(Sighting::Exited(record)),
-            // A key is good for one boot.
-            End::Withdrawn if key.boot_id != self.boot_id => Ok(Sighting::OtherBoot),
-            End::Withdrawn => {
-                let name = &key.name();
-                // As if there had never been an order: this one may be given again.
-                self.attempts.forget(name);
-                self.folder(name).remove()?;
-                Ok(Sighting::NeverStarted)
-            }
-        }
-    }
-
-    /// What can be said of an attempt that has no `state`: it was never begun, or somebody took
-    /// its folder away. An attempt that lives must not look unbegun: it would run twice.
-    fn without_state(&self, key: &Key, folder: &Folder) -> Result<Sighting, EngineError> {
-        let name = &key.name();
-        let unseen = |e| folder.error("state", e);
-        let entry = self.attempts.entry(name);
-        // After its end the same supervisor may serve another attempt.
-        if !entry.over.load(Ordering::Acquire)
-            && let Some(state) = held(&entry.seen).clone()
-            && let Some(supervisor) = self.supervisor(&state)
-        {
-            if proc::find(supervisor).map_err(unseen)?.is_some() {
-                return Ok(alive(&state));
-            }
-            entry.over.store(true, Ordering::Release);
-        }
-        let over = entry.over.load(Ordering::Acquire);
-        if over {
-            // It may have written its record since we looked.
-            return match folder.read_exit()? {
-                Some(end) => self.at_end(key, end),
-                None => Ok(Sighting::Lost),
-            };
-        }
-        let under_way = entry.under_way.load(Ordering::Acquire);
-        if under_way || entry.sent() != 0 && entry.sent() == self.link.generation() {
-            // Sent to the daemon that lives, or just about to be: it may be in its socket.
-            return Ok(Sighting::Launching);
-        }
-        let daemon = self.link.daemon();
-        match remains::without_folder(name, &self.data_dir, daemon).map_err(unseen)? {
-            Traceless::Nobody => Ok(Sighting::NeverStarted),
-            Traceless::Supervised(supervisor) => {
-                let boot_id = self.boot_id.clone();
-                let state = State { boot_id, supervisor: Some(supervisor), ..State::default() };
-                *held(&entry.seen) = Some(state);
-                Ok(Sighting::Launching)
-            }
-            Traceless::Abandoned => {
-                entry.over.store(true, Ordering::Release);
-                Ok(Sighting::Lost)
-            }
-        }
-    }
-
-    /// What `state` says, or said when it was last seen.
-    fn state(&self, name: &str) -> Result<State, EngineError> {
-        let seen = || held(&self.attempts.get(name)?.seen).clone();
-        Ok(self.folder(name).read_state()?.or_else(seen).unwrap_or_default())
-    }
-
-    /// The supervisor of an attempt of this boot, if it has said who it is.
-    fn supervisor(&self, state: &State) -> Option<Identity> {
-        state.supervisor.filter(|_| state.boot_id == self.boot_id)
-    }
-
-    fn control(&self, name: &str, control: Control) -> Result<(), EngineError> {
-        let folder = self.folder(name);
-        folder.create()?;
-        folder.write_control(control)?;
-        fault::point(fault::CANCEL_WRITTEN);
-        let state = self.state(name)?;
-        // One that has not said who it is will read the wish before it spawns anything.
-        if let Some(supervisor) = self.supervisor(&state) {
-            proc::signal(supervisor, Signal::USR1);
-            // It may have been stopped.
-            proc::signal(supervisor, Signal::CONT);
-        }
-        Ok(())
-    }
-
-    fn kill_remains(&self, key: &Key) -> Result<usize, EngineError> {
-        let name = key.name();
-        let folder = self.folder(&name);
-        match self.reattach(key)? {
-            Sighting::Lost => {}
-            Sighting::OtherBoot | Sighting::NeverStarted | Sighting::Exited(_) => return Ok(0),
-            other => {
-                let sentence = format!("its supervisor lives ({other:?})");
-                return Err(folder.error("state", io::Error::other(sentence)));
-            }
-        }
-        let state = self.state(&name)?;
-        let them = remains::of_lost(&name, &state, self.link.daemon());
-        let seen =
-            them.and_then(|them| remains::kill(&them)).map_err(|e| folder.error("state", e))?;
-        if seen == 0
-            && let Some(group) = state.group.filter(|group| group.ends_with(&name))
-            && let Err(e) = memory::remove(&group)
-        {
-            log::warn!("The control group {} is left behind: {e}", group.display());
-        }
-        Ok(seen)
-    }
-
-    fn processes(&self, key: &Key) -> Result<Vec<i32>, EngineError> {
-        let name = key.name();
-        let state = self.state(&name)?;
-        let folder = self.folder(&name);
-        let unseen = |e| folder.error("state", e);
-        if let Some(supervisor) = self.supervisor(&state)
-            && proc::find(supervisor).map_err(unseen)?.is_some()
-        {
-            let them = remains::under_supervisor(supervisor);
-            // If it has gone on to another attempt meanwhile, they are of that one.
-            let is_over = folder.has_exit()
-                || self.supervisor(&self.state(&name)?).is_none_or(|now| now != supervisor);
-            return Ok(if is_over { Vec::new() } else { them });
-        }
-        if folder.has_exit() {
-            // Written when the last process was gone.
-            return Ok(Vec::new());
-        }
-        let them = remains::of_lost(&name, &state, self.link.daemon()).map_err(unseen)?;
-        Ok(them.into_iter().map(|one| one.pid).collect())
-    }
-
-    /// What to wait for beside hints: a supervisor whose hints do not reach us.
-    fn stranger(&self, name: &str) -> Stranger {
-        let folder = self.folder(name);
-        if folder.has_exit() {
-            return Stranger::Ended;
-        }
-        let seen = || held(&self.attempts.get(name)?.seen).clone();
-        let state = match folder.read_state() {
-            Ok(Some(state)) if state.script.is_some() => state,
-            // One whose `state` was taken away will not say more in it.
-            Ok(None) => match seen() {
-                Some(state) => state,
-                None => return Stranger::Absent,
-            },
-            _ => return Stranger::Passing,
-        };
-        match self.supervisor(&state).and_then(proc::open) {
-            Some(fd) => Stranger::Alive(fd),
-            None => Stranger::Passing,
-        }
-    }
-
     async fn changed(&self, name: &str) {
         self.listen();
         let entry = self.attempts.entry(name);
@@ -458,6 +273,9 @@ impl Inner {
             Stranger::Passing => {
                 let _ = select(hint, pin!(tokio::time::sleep(LOOK_AGAIN))).await;
             }
+            Stranger::Unreachable => {
+                let _ = select(hint, pin!(tokio::time::sleep(LOOK_ELSEWHERE))).await;
+            }
             Stranger::Alive(pidfd) => match sys::watch_readable(pidfd) {
                 Ok(pidfd) => match select(hint, pin!(pidfd.readable())).await {
                     Either::Left(_) | Either::Right(_) => {}
@@ -469,26 +287,6 @@ impl Inner {
             },
         }
     }
-}
-
-/// What a state whose supervisor lives says.
-fn alive(state: &State) -> Sighting {
-    match state.handle() {
-        Some(handle) => Sighting::Running { handle, stopping: state.stopping },
-        None => Sighting::Launching,
-    }
-}
-
-/// What is known of an attempt whose hints do not come to this server.
-enum Stranger {
-    /// Its record is there.
-    Ended,
-    /// Nothing was started.
-    Absent,
-    /// It is about to say who it is, or about to be seen as gone.
-    Passing,
-    /// This is its supervisor; readable when it ends.
-    Alive(OwnedFd),
 }
 
 impl Engine for LocalEngine {
@@ -531,8 +329,8 @@ impl Engine for LocalEngine {
     }
 
     fn reattach<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Sighting, EngineError>> {
-        // Two reads of files that were just written cost less than another thread.
-        Box::pin(async move { self.inner.reattach(key) })
+        let key = key.clone();
+        self.aside(move |inner| inner.reattach(&key))
     }
 
     fn changed<'a>(&'a self, key: &'a Key) -> Later<'a, ()> {

@@ -48,6 +48,14 @@ impl Stat {
     }
 }
 
+impl Stat {
+    /// Whether it was stopped by a signal, or by a debugger.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.state, 'T' | 't')
+    }
+}
+
 /// Longer than any `/proc/<pid>/stat`: 52 numbers and a name.
 const STAT_BYTES_MAX: usize = 2048;
 
@@ -194,12 +202,16 @@ pub fn all() -> io::Result<Vec<Stat>> {
     Ok(found)
 }
 
-/// Whether the environment of a process holds this `NAME=value`.
+/// The values of a variable in the environment of a process, usually one or none.
 ///
 /// # Errors
 /// When nobody can look now.
-pub fn environment_holds(pid: i32, entry: &str) -> io::Result<bool> {
-    Ok(words(pid, "environ")?.iter().any(|word| word == entry.as_bytes()))
+pub fn variable(pid: i32, name: &str) -> io::Result<Vec<String>> {
+    let value = |word: &Vec<u8>| {
+        let value = word.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+        Some(String::from_utf8_lossy(value).into_owned())
+    };
+    Ok(words(pid, "environ")?.iter().filter_map(value).collect())
 }
 
 /// The words of a process's command line; none when it is gone.

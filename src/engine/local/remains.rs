@@ -4,10 +4,11 @@
 //! *Owns*: the rules by which a process is attributed to an attempt without its supervisor.
 //!
 //! *Promises*: every signal goes through a pidfd whose process was looked at after opening; a
-//! stranger who carries a recorded number is left alone.
+//! stranger who carries a recorded number is left alone. The number of a session or a group alone
+//! proves nothing: it counts as long as somebody in it bears the attempt's key.
 //!
-//! *Not here*: ending a tree whose supervisor lives (`supervisor`). What escapes: a process
-//! that left the session and emptied its environment, when the step daemon died as well.
+//! *Not here*: ending a tree whose supervisor lives (`supervisor`). What escapes where there are no
+//! control groups: processes that all emptied their environment, when the step daemon died as well.
 
 use std::collections::HashSet;
 use std::io;
@@ -51,10 +52,25 @@ pub fn of_lost(name: &str, state: &State, daemon: Option<i32>) -> io::Result<Vec
     let everybody: Vec<Stat> = proc::all()?.into_iter().filter(Stat::is_alive).collect();
     fault::point(fault::LOST_LISTED);
     let me = i32::try_from(std::process::id()).unwrap_or_default();
-    let entry = format!("{KEY_VARIABLE}={name}");
-    let session = state.supervisor.filter(|s| number_is_still_theirs(*s, &everybody));
-    let group = state.script.filter(|s| number_is_still_theirs(*s, &everybody));
-    let members = state.group.as_deref().map(memory::members).unwrap_or_default();
+    let mut keyed: HashSet<i32> = HashSet::new();
+    for seen in &everybody {
+        let pid = seen.identity.pid;
+        if pid != me && proc::variable(pid, KEY_VARIABLE)?.iter().any(|key| key == name) {
+            keyed.insert(pid);
+        }
+    }
+    let session = state.supervisor.filter(|leader| {
+        // One that lives serves somebody else.
+        let is_gone = everybody.iter().all(|s| s.identity.pid != leader.pid);
+        let members = everybody.iter().filter(|s| s.session == leader.pid);
+        is_gone && is_proven(*leader, members, &everybody, &keyed)
+    });
+    let group = state.script.filter(|leader| {
+        let members = everybody.iter().filter(|s| s.group == leader.pid);
+        is_proven(*leader, members, &everybody, &keyed)
+    });
+    let members = state.group.as_deref().filter(|group| group.ends_with(name));
+    let members = members.map(memory::members).unwrap_or_default();
     // A child of the step daemon is a supervisor, which runs the daemon's program, or an orphan.
     // If the daemon dies while we look, nobody counts as an orphan: better to look again than to
     // kill the supervisor of another job.
@@ -69,7 +85,7 @@ pub fn of_lost(name: &str, state: &State, daemon: Option<i32>) -> io::Result<Vec
     let ours = |pid: i32| pid == me || Some(pid) == daemon;
     let mut pids: HashSet<i32> = HashSet::new();
     for seen in everybody.iter().filter(|seen| !ours(seen.identity.pid)) {
-        if belongs(seen) || proc::environment_holds(seen.identity.pid, &entry)? {
+        if belongs(seen) || keyed.contains(&seen.identity.pid) {
             pids.insert(seen.identity.pid);
         }
     }
@@ -117,11 +133,29 @@ pub fn without_folder(name: &str, data_dir: &Path, daemon: Option<i32>) -> io::R
     Ok(if them.is_empty() { Traceless::Nobody } else { Traceless::Abandoned })
 }
 
-/// Whether a session or group with this number can only be the recorded one: Linux gives a
-/// number to a new process only when no session and no group bears it, so if somebody else
-/// has the number now, the old session is extinct.
-fn number_is_still_theirs(recorded: Identity, everybody: &[Stat]) -> bool {
-    everybody.iter().all(|s| s.identity.pid != recorded.pid || s.identity == recorded)
+/// Whether a session or group is the one that `leader`, who is gone, had made. Linux gives a number
+/// to a new process only when no session and no group bears it: one that somebody of ours is in has
+/// been ours all the time, and one that nobody is in may be anybody's.
+fn is_proven<'a>(
+    leader: Identity,
+    mut members: impl Iterator<Item = &'a Stat>,
+    everybody: &[Stat],
+    keyed: &HashSet<i32>,
+) -> bool {
+    everybody.iter().all(|s| s.identity.pid != leader.pid || s.identity == leader)
+        && members.any(|s| keyed.contains(&s.identity.pid) && s.identity.ticks >= leader.ticks)
+}
+
+/// The keys of all attempts that a living process bears.
+///
+/// # Errors
+/// When nobody can look now.
+pub fn keys() -> io::Result<HashSet<String>> {
+    let mut keys = HashSet::new();
+    for seen in proc::all()?.iter().filter(|seen| seen.is_alive()) {
+        keys.extend(proc::variable(seen.identity.pid, KEY_VARIABLE)?);
+    }
+    Ok(keys)
 }
 
 /// Kills them, waits a little for their end, answers how many there were.

@@ -7,19 +7,21 @@
 //!
 //! *Promises*: no file is ever half written to a reader: replaced ones are renamed, and a line
 //! of `state` counts only with its end. Nothing is fsynced: whoever asks after a power cut
-//! finds another boot id and trusts only a record that parses.
+//! finds another boot id and trusts only a record that parses. Scripts can reach this folder, so
+//! nothing in it is followed, waited for or read without a bound (`plain`).
 //!
 //! *Not here*: who may conclude what from these files (`mod.rs`, `reattach`).
 
 use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, RenameFlags};
 use serde::{Deserialize, Serialize};
 
+use super::plain;
 use super::proc::Identity;
 use crate::engine::{Control, EngineError, ExitRecord, Handle, Order, Stop};
 use crate::kernel::time::Time;
@@ -32,6 +34,12 @@ pub const EXIT_VERSION: u32 = 2;
 
 /// How the names of folders begin that belong to no attempt (see `pool`).
 pub const FREE_PREFIX: &str = "free.";
+
+/// The longest `exit`, `state` or `control` that is read: ours are a few hundred bytes.
+const RECORD_BYTES_MAX: u64 = 64 * 1024;
+/// The longest `order` that is read: its environment has at most a mebibyte, which JSON may write
+/// six times as long.
+const ORDER_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Names of the folder's files, in the order in which they are removed: `exit` last, so that
 /// a removal that stops half-way never makes an ended attempt look unfinished.
@@ -75,7 +83,7 @@ pub enum End {
 /// What `state` says so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// The boot during which the supervisor lives.
+    /// Where the supervisor lives, see `Origin`.
     pub boot_id: String,
     /// The supervisor, once it runs.
     pub supervisor: Option<Identity>,
@@ -254,6 +262,7 @@ impl Folder {
     #[must_use]
     pub fn rename_to(&self, other: &Folder) -> bool {
         let cwd = rustix::fs::CWD;
+        // Where the file system does not know this the folder is not used again.
         rustix::fs::renameat_with(cwd, &self.path, cwd, &other.path, RenameFlags::NOREPLACE).is_ok()
     }
 
@@ -272,8 +281,7 @@ impl Folder {
         // The others are written over before anybody reads them; this one is added to. Emptied
         // now and not when it is next opened for writing: ext4 takes a file that is emptied,
         // written and closed for one that must reach the disk at once.
-        OpenOptions::new().write(true).truncate(true).open(self.file("state.new"))?;
-        Ok(())
+        plain::open(&self.file("state.new"), OpenOptions::new().write(true))?.set_len(0)
     }
 
     /// Reads the order.
@@ -281,7 +289,8 @@ impl Folder {
     /// # Errors
     /// When it is missing or not an order of this version.
     pub fn read_order(&self) -> Result<OrderFile, EngineError> {
-        let text = fs::read(self.file("order")).map_err(|e| self.error("order", e))?;
+        let text = plain::read(&self.file("order"), ORDER_BYTES_MAX)
+            .map_err(|e| self.error("order", e))?;
         let file: OrderFile =
             serde_json::from_slice(&text).map_err(|e| self.error("order", e.into()))?;
         if file.version != ORDER_VERSION {
@@ -301,7 +310,7 @@ impl Folder {
         let new = self.file("state.new");
         let locked =
             |file: &File| rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive);
-        let open = || OpenOptions::new().create(true).append(true).mode(0o600).open(&new);
+        let open = || plain::open(&new, OpenOptions::new().create(true).append(true));
         let mut file = open()?;
         if locked(&file).is_err() {
             // A used file, whose former supervisor has told its end and not quite ended.
@@ -309,26 +318,32 @@ impl Folder {
             file = open()?;
             locked(&file)?;
         }
-        let cwd = rustix::fs::CWD;
-        match rustix::fs::renameat_with(cwd, &new, cwd, self.file("state"), RenameFlags::NOREPLACE)
-        {
+        match plain::rename_new(&new, &self.file("state")) {
             Ok(()) => Ok(Some(file)),
-            Err(rustix::io::Errno::EXIST) => {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 fs::remove_file(&new)?;
                 Ok(None)
             }
-            Err(e) => Err(e.into()),
+            Err(e) => Err(e),
         }
     }
 
-    /// Opens `state`; `None` when there is none.
+    /// Takes `state` back, whose attempt nobody was given: the order may be given again.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn remove_state(&self) -> io::Result<()> {
+        fs::remove_file(self.file("state"))
+    }
+
+    /// Opens `state`; `None` when there is none, or something else in its place.
     ///
     /// # Errors
     /// When the system refuses.
     pub fn open_state(&self) -> Result<Option<File>, EngineError> {
-        match File::open(self.file("state")) {
+        match plain::open(&self.file("state"), OpenOptions::new().read(true)) {
             Ok(file) => Ok(Some(file)),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::NotFound || plain::is_strange(&e) => Ok(None),
             Err(e) => Err(self.error("state", e)),
         }
     }
@@ -347,9 +362,8 @@ impl Folder {
     /// # Errors
     /// When the system refuses.
     pub fn read_open_state(&self, file: &mut File) -> Result<State, EngineError> {
-        let mut text = String::new();
-        file.read_to_string(&mut text).map_err(|e| self.error("state", e))?;
-        Ok(State::parse(&text))
+        let text = plain::read_open(file, RECORD_BYTES_MAX).map_err(|e| self.error("state", e))?;
+        Ok(State::parse(&String::from_utf8_lossy(&text)))
     }
 
     /// Replaces `control`.
@@ -361,10 +375,10 @@ impl Folder {
         self.replace("control", &text)
     }
 
-    /// Reads `control`; a missing one wishes nothing.
+    /// Reads `control`; a missing one wishes nothing, and so does what no server wrote.
     #[must_use]
     pub fn read_control(&self) -> Control {
-        let text = fs::read(self.file("control")).unwrap_or_default();
+        let text = plain::read(&self.file("control"), RECORD_BYTES_MAX).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
@@ -386,7 +400,8 @@ impl Folder {
 
     fn put_exit(&self, text: &[u8]) -> Result<(), EngineError> {
         self.fill("exit.tmp", text)?;
-        fs::rename(self.file("exit.tmp"), self.file("exit")).map_err(|e| self.error("exit", e))
+        plain::replace(&self.file("exit.tmp"), &self.file("exit"))
+            .map_err(|e| self.error("exit", e))
     }
 
     /// The text of an exit record of this folder; without one, of an order that was withdrawn.
@@ -399,12 +414,13 @@ impl Folder {
     }
 
     /// Reads what is in `exit`: `None` when there is nothing, or nothing that can be trusted: torn,
-    /// or of another attempt (a power cut can bring back what a file held before).
+    /// of another attempt (a power cut can bring back what a file held before), or no plain file
+    /// (a link, a pipe, a device, more than a record can be: no supervisor makes such a thing).
     ///
     /// # Errors
     /// When the system refuses.
     pub fn read_exit(&self) -> Result<Option<End>, EngineError> {
-        match fs::read(self.file("exit")) {
+        match plain::read(&self.file("exit"), RECORD_BYTES_MAX) {
             Ok(text) => {
                 let file: Option<ExitFile<'_>> = serde_json::from_slice(&text).ok();
                 let ours = file.filter(|file| file.key == self.name());
@@ -413,7 +429,7 @@ impl Folder {
                     None => End::Withdrawn,
                 }))
             }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::NotFound || plain::is_strange(&e) => Ok(None),
             Err(e) => Err(self.error("exit", e)),
         }
     }
@@ -443,10 +459,9 @@ impl Folder {
     /// Makes this the whole text of a file, which is usually new or empty.
     fn fill(&self, name: &str, text: &[u8]) -> Result<(), EngineError> {
         let length = text.len() as u64;
-        let options =
-            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).clone();
-        let open = options.open(self.file(name));
-        let filled = open.and_then(|mut file| {
+        let path = self.file(name);
+        let filled = plain::open_own(&path, OpenOptions::new().write(true).create(true));
+        let filled = filled.and_then(|mut file| {
             file.write_all(text)?;
             if file.metadata()?.len() == length { Ok(()) } else { file.set_len(length) }
         });
@@ -455,10 +470,12 @@ impl Folder {
 
     fn replace(&self, name: &str, text: &[u8]) -> Result<(), EngineError> {
         let new = self.file(&format!("{name}.tmp"));
-        let open =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new);
-        open.and_then(|mut f| f.write_all(text))
-            .and_then(|()| fs::rename(&new, self.file(name)))
+        plain::open_own(&new, OpenOptions::new().write(true).create(true))
+            .and_then(|mut f| {
+                f.set_len(0)?;
+                f.write_all(text)
+            })
+            .and_then(|()| plain::replace(&new, &self.file(name)))
             .map_err(|e| self.error(name, e))
     }
 

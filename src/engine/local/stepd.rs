@@ -14,9 +14,8 @@
 //! input and the pipe of all supervisors as standard output; only `link` does that.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -27,6 +26,8 @@ use rustix::net::SendFlags;
 use super::crew::{Crew, Outfit};
 use super::mail;
 use super::memory::Means;
+use super::origin::Origin;
+use super::plain;
 use super::proc;
 use super::report::Report;
 use super::spool::{EXIT_VERSION, Folder, State};
@@ -39,8 +40,7 @@ use crate::kernel::job::Usage;
 
 /// A log that has grown beyond this is begun anew: it is for the last accident.
 const LOG_BYTES_MAX: u64 = 1024 * 1024;
-/// First word of the server's first message; then the soft limit of open files for scripts, or
-/// nothing; in a second line what keeps jobs below their memory.
+/// First word of the server's first message, see [`Greeting`].
 pub const NOFILE_WORD: &str = "nofile ";
 
 /// The whole life of a step daemon. `data_dir` is absolute; standard input is the server's
@@ -66,8 +66,10 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
     let _ = rustix::process::setsid();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     std::env::set_current_dir("/")?;
-    let Some((soft_nofile, memory)) = greeting(&socket)? else { return Ok(()) };
-    let boot_id = proc::boot_id()?;
+    let Some(Greeting { soft_nofile, memory, origin }) = greeting(&socket)? else {
+        return Ok(());
+    };
+    let boot_id = origin.id().to_owned();
     let _lock = take_lock(data_dir, &boot_id)?;
     fault::point(fault::DAEMON_LOCKED);
     warm_up();
@@ -95,27 +97,32 @@ fn warm_up() {
     let _ = std::arch::is_x86_feature_detected!("avx2");
 }
 
-/// The server's first word: the soft limit of open files for scripts, if it names one, and what
-/// keeps jobs below their memory. `None` when it has gone without a word.
-fn greeting(socket: &OwnedFd) -> io::Result<Option<(Option<u64>, Means)>> {
+/// What the server says first, a line each.
+struct Greeting {
+    /// The soft limit of open files for scripts, if it names one.
+    soft_nofile: Option<u64>,
+    /// What keeps jobs below their memory.
+    memory: Means,
+    /// What its attempts bear.
+    origin: Origin,
+}
+
+/// `None` when the server has gone without a word.
+fn greeting(socket: &OwnedFd) -> io::Result<Option<Greeting>> {
     let said = rustix::io::retry_on_intr(|| mail::receive(socket))?;
     let said = said.as_ref().and_then(|(text, _)| text.strip_prefix(NOFILE_WORD));
     Ok(said.map(|said| {
-        let (soft, memory) = said.split_once('\n').unwrap_or((said, ""));
-        (soft.parse().ok(), Means::parse(memory))
+        let mut lines = said.split('\n');
+        let mut next = || lines.next().unwrap_or_default();
+        let soft_nofile = next().parse().ok();
+        Greeting { soft_nofile, memory: Means::parse(next()), origin: Origin::parse(next()) }
     }))
 }
 
 /// Waits for the lock and writes who holds it, so that a server can end one that hangs.
 fn take_lock(data_dir: &Path, boot_id: &str) -> io::Result<File> {
     let path = data_dir.join(LOCK_FILE);
-    let mut lock = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)?;
+    let mut lock = plain::open(&path, OpenOptions::new().read(true).write(true).create(true))?;
     rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
     lock.set_len(0)?;
     lock.rewind()?;
@@ -248,7 +255,7 @@ impl Log {
         if fs::metadata(&path).is_ok_and(|m| m.len() > LOG_BYTES_MAX) {
             drop(fs::remove_file(&path));
         }
-        Log(OpenOptions::new().create(true).append(true).mode(0o600).open(path).ok())
+        Log(plain::open(&path, OpenOptions::new().create(true).append(true)).ok())
     }
 
     fn say(&mut self, sentence: &str) {
@@ -268,11 +275,13 @@ pub fn command_line(data_dir: &Path) -> [Vec<u8>; 4] {
     [b"stepd".to_vec(), b"--data-dir".to_vec(), folder.to_vec(), Vec::new()]
 }
 
-/// Who holds the lock of this data folder's step daemon, and during which boot.
+/// Who holds the lock of this data folder's step daemon, and where.
 #[must_use]
 pub fn holder(data_dir: &Path) -> Option<(proc::Identity, String)> {
-    let mut text = String::new();
-    File::open(data_dir.join(LOCK_FILE)).ok()?.read_to_string(&mut text).ok()?;
-    let state = State::parse(&text);
+    let text = plain::read(&data_dir.join(LOCK_FILE), LOCK_BYTES_MAX).ok()?;
+    let state = State::parse(&String::from_utf8_lossy(&text));
     Some((state.supervisor?, state.boot_id))
 }
+
+/// The longest lock file that is read: a line of ours has some dozens of bytes.
+const LOCK_BYTES_MAX: u64 = 4096;

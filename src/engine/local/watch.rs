@@ -13,6 +13,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -42,7 +43,35 @@ pub struct Entry {
     pub failure: Mutex<Option<EngineError>>,
     /// Whether its end was reported, or found: without a record it is lost.
     pub over: AtomicBool,
+    /// How long it may live.
+    pub overtime: Mutex<Overtime>,
     sent: AtomicU64,
+}
+
+/// When the supervisor of an attempt must have ended it, by the clock of this server.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Overtime {
+    /// Since when it has been seen running.
+    pub since: Option<Instant>,
+    /// How long it may run.
+    pub limit: Option<Duration>,
+    /// How long it may take to end then, or after a cancel.
+    pub grace: Duration,
+    /// When it was first told to end.
+    pub stop_asked: Option<Instant>,
+}
+
+impl Overtime {
+    /// Whether it should have ended by now, `late` included.
+    #[must_use]
+    pub fn is_over(&self, now: Instant, late: Duration) -> bool {
+        let passed = |from: Instant, time: Duration| {
+            from.checked_add(time + self.grace + late).is_some_and(|due| now > due)
+        };
+        let by_limit =
+            self.since.zip(self.limit).is_some_and(|(since, limit)| passed(since, limit));
+        by_limit || self.stop_asked.is_some_and(|asked| passed(asked, Duration::ZERO))
+    }
 }
 
 impl Entry {

@@ -1,0 +1,375 @@
+//! *Purpose*: what has become of an attempt.
+//!
+//! *Owns*: the rules by which a spool folder, its lock and the processes of this machine become a
+//! [`Sighting`]; the killing of what a lost attempt left.
+//!
+//! *Promises*: an end is believed only of an attempt that is over: its supervisor said so, or its
+//! lock is free and no process bears its key. An attempt is lost only when its supervisor is gone.
+//! What was granted elsewhere is never signalled. Scripts can write into the spool: what stands
+//! there is a claim, the lock and the processes are the proof.
+//!
+//! *Not here*: what a file holds (`spool`), which processes belong to an attempt (`remains`), what
+//! follows (`actors::executor`).
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rustix::fs::FlockOperation;
+use rustix::process::Signal;
+
+use super::Inner;
+use super::memory;
+use super::proc::{self, Identity};
+use super::remains::{self, Traceless};
+use super::spool::{End, Folder, State};
+use super::watch::{Entry, Overtime, held};
+use crate::clock;
+use crate::engine::{Control, EngineError, Key, Sighting};
+use crate::fault;
+
+/// How long a supervisor may be late with what it has to do at a limit or a cancel before the
+/// server does it: longer than any machine that works keeps a process waiting.
+const LATE: Duration = Duration::from_secs(10);
+
+/// What is known of an attempt whose hints do not come to this server.
+pub enum Stranger {
+    /// Its record is there.
+    Ended,
+    /// Nothing was started.
+    Absent,
+    /// It is about to say who it is, or about to be seen as gone.
+    Passing,
+    /// Its supervisor lives in another container.
+    Unreachable,
+    /// This is its supervisor; readable when it ends.
+    Alive(OwnedFd),
+}
+
+impl Inner {
+    /// See [`crate::engine::Engine::reattach`].
+    pub fn reattach(&self, key: &Key) -> Result<Sighting, EngineError> {
+        let name = key.name();
+        let folder = self.folder(&name);
+        let is_ours = self.origin.is_of(&key.boot_id);
+        if let Some(entry) = self.attempts.get(&name).filter(|_| is_ours) {
+            if entry.over.load(Ordering::Acquire)
+                && let Some(end) = folder.read_exit()?
+            {
+                return self.at_end(key, end);
+            }
+            if let Some(failure) = held(&entry.failure).take() {
+                return Err(failure);
+            }
+            if held(&entry.lost).is_some() {
+                return Ok(Sighting::Lost);
+            }
+        }
+        let Some(mut file) = folder.open_state()? else {
+            return self.without_state(key, &folder);
+        };
+        let state = folder.read_open_state(&mut file)?;
+        // Of elsewhere it says no more than that it lives; what another one says is not of it.
+        let is_of_it = is_ours || state.boot_id.is_empty() || state.boot_id == key.boot_id;
+        if is_of_it && self.is_held(key, &file, &state)? {
+            return self.living(&name, &folder, state);
+        }
+        if let Some(end) = folder.read_exit()? {
+            match self.who_is_left(key)? {
+                Traceless::Nobody => return self.at_end(key, end),
+                Traceless::Supervised(_) => return self.living(&name, &folder, state),
+                Traceless::Abandoned => {
+                    log::warn!("Attempt {name} has a record of its end, and processes");
+                }
+            }
+        }
+        if !is_ours {
+            return Ok(Sighting::Foreign(self.elsewhere));
+        }
+        // Whoever holds no lock and serves somebody else is done with this one.
+        if let Some(supervisor) = self.supervisor(&state)
+            && proc::find(supervisor).map_err(|e| folder.error("state", e))?.is_some()
+            && let Traceless::Supervised(_) = self.who_is_left(key)?
+        {
+            return self.living(&name, &folder, state);
+        }
+        *held(&self.attempts.entry(&name).lost) = Some(file);
+        fault::point(fault::LOST_LOCKED);
+        Ok(Sighting::Lost)
+    }
+
+    /// Whether a supervisor holds the lock. Anybody can lock a file and write into one: where the
+    /// supervisor that is named does not live, the processes say whether another does.
+    fn is_held(&self, key: &Key, file: &File, state: &State) -> Result<bool, EngineError> {
+        let error = |e| self.folder(&key.name()).error("state", e);
+        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(false),
+            Err(rustix::io::Errno::WOULDBLOCK) => match self.supervisor(state) {
+                None => Ok(true),
+                Some(supervisor) => Ok(proc::find(supervisor).map_err(error)?.is_some()
+                    || matches!(self.who_is_left(key)?, Traceless::Supervised(_))),
+            },
+            Err(e) => Err(error(e.into())),
+        }
+    }
+
+    /// What can be said of an attempt whose supervisor has written its last word.
+    fn at_end(&self, key: &Key, end: End) -> Result<Sighting, EngineError> {
+        match end {
+            End::Record(record) => Ok(Sighting::Exited(record)),
+            // A key is good for one boot.
+            End::Withdrawn if !self.origin.is_of(&key.boot_id) => {
+                Ok(Sighting::Foreign(self.elsewhere))
+            }
+            End::Withdrawn => {
+                let name = &key.name();
+                // As if there had never been an order: this one may be given again.
+                self.attempts.forget(name);
+                self.folder(name).remove()?;
+                Ok(Sighting::NeverStarted)
+            }
+        }
+    }
+
+    /// What can be said of an attempt that has no `state`: it was never begun, or somebody took
+    /// its folder away. An attempt that lives must not look unbegun: it would run twice.
+    fn without_state(&self, key: &Key, folder: &Folder) -> Result<Sighting, EngineError> {
+        let name = &key.name();
+        let unseen = |e| folder.error("state", e);
+        if !self.origin.is_of(&key.boot_id) {
+            return match folder.read_exit()? {
+                Some(end) => self.at_end(key, end),
+                None => Ok(Sighting::Foreign(self.elsewhere)),
+            };
+        }
+        let entry = self.attempts.entry(name);
+        // After its end the same supervisor may serve another attempt.
+        if !entry.over.load(Ordering::Acquire)
+            && let Some(state) = held(&entry.seen).clone()
+            && let Some(supervisor) = self.supervisor(&state)
+        {
+            if proc::find(supervisor).map_err(unseen)?.is_some() {
+                return Ok(alive(&state));
+            }
+            entry.over.store(true, Ordering::Release);
+        }
+        if let Some(end) = folder.read_exit()? {
+            match self.who_is_left(key)? {
+                Traceless::Nobody => return self.at_end(key, end),
+                Traceless::Supervised(supervisor) => {
+                    return Ok(self.found(&entry, supervisor));
+                }
+                Traceless::Abandoned => return Ok(Sighting::Lost),
+            }
+        }
+        if entry.over.load(Ordering::Acquire) {
+            return Ok(Sighting::Lost);
+        }
+        let under_way = entry.under_way.load(Ordering::Acquire);
+        if under_way || entry.sent() != 0 && entry.sent() == self.link.generation() {
+            // Sent to the daemon that lives, or just about to be: it may be in its socket.
+            return Ok(Sighting::Launching);
+        }
+        let daemon = self.link.daemon();
+        match remains::without_folder(name, &self.data_dir, daemon).map_err(unseen)? {
+            Traceless::Nobody => Ok(Sighting::NeverStarted),
+            Traceless::Supervised(supervisor) => Ok(self.found(&entry, supervisor)),
+            Traceless::Abandoned => {
+                entry.over.store(true, Ordering::Release);
+                Ok(Sighting::Lost)
+            }
+        }
+    }
+
+    /// Remembers a supervisor that was found without its file.
+    fn found(&self, entry: &Entry, supervisor: Identity) -> Sighting {
+        let boot_id = self.origin.id().to_owned();
+        let state = State { boot_id, supervisor: Some(supervisor), ..State::default() };
+        *held(&entry.seen) = Some(state);
+        Sighting::Launching
+    }
+
+    /// Who lives of an attempt with a record that no supervisor told us of. Nobody of an attempt
+    /// that had no process when this server first looked: later ones would not be its own.
+    fn who_is_left(&self, key: &Key) -> Result<Traceless, EngineError> {
+        if !self.origin.is_of(&key.boot_id) {
+            return Ok(Traceless::Nobody);
+        }
+        let name = key.name();
+        let error = |e| self.folder(&name).error("state", e);
+        let is_of_this_server = self.attempts.get(&name).is_some_and(|entry| entry.sent() != 0);
+        if !is_of_this_server {
+            if self.first_seen.get().is_none() {
+                let keys = remains::keys().map_err(error)?;
+                let _first_wins = self.first_seen.set(keys);
+            }
+            if self.first_seen.get().is_some_and(|keys| !keys.contains(&name)) {
+                return Ok(Traceless::Nobody);
+            }
+        }
+        remains::without_folder(&name, &self.data_dir, self.link.daemon()).map_err(error)
+    }
+
+    /// An attempt that lives. Its supervisor has everything to do itself; if a script has stopped
+    /// it, it is woken, and what it should have done long ago is done here.
+    fn living(&self, name: &str, folder: &Folder, state: State) -> Result<Sighting, EngineError> {
+        let entry = self.attempts.entry(name);
+        if let Some(supervisor) = self.supervisor(&state) {
+            if proc::stat(supervisor.pid).is_some_and(|seen| seen.is_stopped()) {
+                log::warn!("The supervisor of attempt {name} was stopped; it is continued");
+                proc::signal(supervisor, Signal::CONT);
+            }
+            if state.script.is_some() {
+                self.end_what_is_late(name, folder, &entry, supervisor)?;
+            }
+        }
+        let sighting = alive(&state);
+        *held(&entry.seen) = Some(state);
+        Ok(sighting)
+    }
+
+    fn end_what_is_late(
+        &self,
+        name: &str,
+        folder: &Folder,
+        entry: &Entry,
+        supervisor: Identity,
+    ) -> Result<(), EngineError> {
+        let now = clock::monotonic();
+        let mut overtime = held(&entry.overtime);
+        if overtime.since.is_none() {
+            let order = folder.read_order()?.order;
+            let limit = order.limit_s.map(|s| Duration::from_secs(s.into()));
+            let grace = Duration::from_secs(order.kill_grace_s.into());
+            // An adopted one has run for longer than we know: its end is enforced later, not never.
+            *overtime = Overtime { since: Some(now), limit, grace, ..*overtime };
+        }
+        if overtime.is_over(now, LATE) {
+            let them = remains::under_supervisor(supervisor);
+            log::warn!("Attempt {name} lives beyond its end; {} processes are killed", them.len());
+            let alive: Vec<Identity> =
+                them.into_iter().filter_map(|pid| Some(proc::stat(pid)?.identity)).collect();
+            remains::kill(&alive).map_err(|e| folder.error("state", e))?;
+        }
+        Ok(())
+    }
+
+    /// What `state` says, or said when it was last seen.
+    fn state(&self, name: &str) -> Result<State, EngineError> {
+        let seen = || held(&self.attempts.get(name)?.seen).clone();
+        Ok(self.folder(name).read_state()?.or_else(seen).unwrap_or_default())
+    }
+
+    /// The supervisor of an attempt of ours, if it has said who it is.
+    fn supervisor(&self, state: &State) -> Option<Identity> {
+        state.supervisor.filter(|_| self.origin.is_of(&state.boot_id))
+    }
+
+    /// See [`crate::engine::Engine::control`].
+    pub fn control(&self, name: &str, control: Control) -> Result<(), EngineError> {
+        let folder = self.folder(name);
+        folder.create()?;
+        folder.write_control(control)?;
+        fault::point(fault::CANCEL_WRITTEN);
+        let entry = self.attempts.entry(name);
+        held(&entry.overtime).stop_asked.get_or_insert_with(clock::monotonic);
+        let state = self.state(name)?;
+        // One that has not said who it is will read the wish before it spawns anything.
+        if let Some(supervisor) = self.supervisor(&state) {
+            proc::signal(supervisor, Signal::USR1);
+            // It may have been stopped.
+            proc::signal(supervisor, Signal::CONT);
+        }
+        Ok(())
+    }
+
+    /// See [`crate::engine::Engine::kill_remains`].
+    pub fn kill_remains(&self, key: &Key) -> Result<usize, EngineError> {
+        let name = key.name();
+        let folder = self.folder(&name);
+        match self.reattach(key)? {
+            Sighting::Lost => {}
+            Sighting::Foreign(_) | Sighting::NeverStarted | Sighting::Exited(_) => return Ok(0),
+            other => {
+                let sentence = format!("its supervisor lives ({other:?})");
+                return Err(folder.error("state", io::Error::other(sentence)));
+            }
+        }
+        let state = self.state(&name)?;
+        let them = remains::of_lost(&name, &self.proven(state.clone()), self.link.daemon());
+        let seen =
+            them.and_then(|them| remains::kill(&them)).map_err(|e| folder.error("state", e))?;
+        if seen == 0
+            && let Some(group) = state.group.filter(|group| group.ends_with(&name))
+            && let Err(e) = memory::remove(&group)
+        {
+            log::warn!("The control group {} is left behind: {e}", group.display());
+        }
+        Ok(seen)
+    }
+
+    /// What of a state may lead to a process: no number of elsewhere.
+    fn proven(&self, state: State) -> State {
+        if self.origin.is_of(&state.boot_id) { state } else { State::default() }
+    }
+
+    /// See [`crate::engine::Engine::processes`].
+    pub fn processes(&self, key: &Key) -> Result<Vec<i32>, EngineError> {
+        let name = key.name();
+        let state = self.state(&name)?;
+        let folder = self.folder(&name);
+        let unseen = |e| folder.error("state", e);
+        // Of elsewhere: neither its numbers nor its key mean anybody here.
+        let noted = if state.boot_id.is_empty() { &key.boot_id } else { &state.boot_id };
+        if !noted.is_empty() && !self.origin.is_of(noted) {
+            return Ok(Vec::new());
+        }
+        if let Some(supervisor) = self.supervisor(&state)
+            && proc::find(supervisor).map_err(unseen)?.is_some()
+        {
+            let them = remains::under_supervisor(supervisor);
+            // If it has gone on to another attempt meanwhile, they are of that one.
+            let is_over = folder.has_exit()
+                || self.supervisor(&self.state(&name)?).is_none_or(|now| now != supervisor);
+            return Ok(if is_over { Vec::new() } else { them });
+        }
+        if folder.has_exit() {
+            // Written when the last process was gone.
+            return Ok(Vec::new());
+        }
+        let them = remains::of_lost(&name, &self.proven(state), self.link.daemon());
+        Ok(them.map_err(unseen)?.into_iter().map(|one| one.pid).collect())
+    }
+
+    /// What to wait for beside hints: a supervisor whose hints do not reach us.
+    pub fn stranger(&self, name: &str) -> Stranger {
+        let folder = self.folder(name);
+        if folder.has_exit() {
+            return Stranger::Ended;
+        }
+        let seen = || held(&self.attempts.get(name)?.seen).clone();
+        let state = match folder.read_state() {
+            Ok(Some(state)) if state.script.is_some() => state,
+            // One whose `state` was taken away will not say more in it.
+            Ok(None) => match seen() {
+                Some(state) => state,
+                None => return Stranger::Absent,
+            },
+            _ => return Stranger::Passing,
+        };
+        match self.supervisor(&state) {
+            None => Stranger::Unreachable,
+            Some(supervisor) => proc::open(supervisor).map_or(Stranger::Passing, Stranger::Alive),
+        }
+    }
+}
+
+/// What a state whose supervisor lives says.
+fn alive(state: &State) -> Sighting {
+    match state.handle() {
+        Some(handle) => Sighting::Running { handle, stopping: state.stopping },
+        None => Sighting::Launching,
+    }
+}
