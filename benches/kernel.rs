@@ -162,6 +162,7 @@ fn exit() -> Exit {
         end_time: Time(3),
         usage: Usage::default(),
         out_of_memory: None,
+        left_behind: Vec::new(),
     }
 }
 
@@ -185,6 +186,7 @@ fn end() -> EndState {
         end_time: Time(3),
         usage: Usage::default(),
         handle: Some(HANDLE),
+        warnings: Vec::new(),
     }
 }
 

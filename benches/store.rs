@@ -92,6 +92,7 @@ impl World {
                 end_time: Time(3),
                 usage: Usage::default(),
                 out_of_memory: None,
+                left_behind: Vec::new(),
             };
             for fact in [Fact::Started(handle), Fact::Exited(exit)] {
                 both.changes.extend(self.kernel.fact(attempt, fact, Time(3)).unwrap().changes);

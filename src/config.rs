@@ -176,6 +176,10 @@ pub struct Config {
     pub max_limit_s: Option<u32>,
     /// Seconds between TERM and KILL.
     pub kill_grace_s: u32,
+    /// Seconds for what a script leaves behind, to finish by itself.
+    pub finish_s: u32,
+    /// Bytes that a job may write into its kept streams; `None` is no limit.
+    pub max_output: Option<u64>,
     /// How long ended jobs are kept, seconds; `None` keeps them for ever.
     pub retention_s: Option<u32>,
     /// Whether a folder that looks like a copy is the original, on the word of who starts the
@@ -243,7 +247,11 @@ impl Config {
         {
             return Err(pick.wrong("default_time_limit", "is longer than --max-time-limit"));
         }
-        let kill_grace_s = pick.kill_grace(&args.kill_grace, &text(&file.kill_grace))?;
+        let kill_grace_s =
+            pick.grace("kill_grace", "30s", &args.kill_grace, &text(&file.kill_grace))?;
+        let finish_s =
+            pick.grace("finish_time", "5s", &args.finish_time, &text(&file.finish_time))?;
+        let max_output = pick.max_output(&args.max_output, &text(&file.max_output))?;
         let retention_s = pick.retention(&args.retention, &file.retention)?;
         let log_level = pick.log_level(&args.log_level, &file.log_level)?;
         if !listen.ip().to_canonical().is_loopback() && token.is_none() {
@@ -267,6 +275,8 @@ impl Config {
             default_limit_s,
             max_limit_s,
             kill_grace_s,
+            finish_s,
+            max_output,
             retention_s,
             adopt: args.adopt,
             log_level,

@@ -97,6 +97,14 @@ points! {
     LIMIT_REACHED = "limit.reached";
     /// supervisor: TERM is sent for the limit, the grace runs
     LIMIT_TERM_SENT = "limit.term-sent";
+    /// supervisor: the script has ended, others of its tree go on; nobody was told
+    FINISH_BEGUN = "finish.begun";
+    /// supervisor: what was left behind had its time, nothing is signalled
+    FINISH_OVER = "finish.over";
+    /// server: the step to COMPLETING for what was left behind is written, COMMIT is not
+    FINISH_COMMITTING = "finish.committing";
+    /// server: the step to COMPLETING for what was left behind is durable
+    FINISH_COMMITTED = "finish.committed";
     /// server: the step to COMPLETING for the limit is written, COMMIT is not
     LIMIT_COMMITTING = "limit.committing";
     /// server: the step to COMPLETING for the limit is durable

@@ -154,6 +154,8 @@ async fn serve(
     let site = Arc::new(OrderSite {
         places: places.clone(),
         pin: config.pin,
+        finish_s: config.finish_s,
+        max_output: config.max_output,
         host: host.clone(),
         inherited: OrderSite::inherited(),
     });

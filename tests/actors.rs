@@ -441,7 +441,14 @@ fn many_wake_ups_during_a_pass_become_one() {
     run(async {
         let (views, mut views_asked) = Probe::<GetScene>::start();
         let (plans, mut plans_made) = Probe::<ApplyPlan>::start();
-        let scheduler = SchedulerActor::new(views, plans, Policy::default(), NEVER).start();
+        let scheduler = SchedulerActor::new(
+            views,
+            plans,
+            Policy::default(),
+            NEVER,
+            tokio::sync::watch::Sender::default().subscribe(),
+        )
+        .start();
         scheduler.send(Wake).await.unwrap();
         let (_, view) = views_asked.recv().await.unwrap();
         for _ in 0..5 {
@@ -498,6 +505,8 @@ fn canned(attempt: Attempt, script: &str) -> Order {
         stderr: file(),
         limit_s: None,
         kill_grace_s: 1,
+        finish_s: 0,
+        output_bytes: None,
         cpus: vec![CpuId(0)],
         pin: false,
         memory_bytes: None,
@@ -654,6 +663,8 @@ fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
     let site = Arc::new(OrderSite {
         places: places.clone(),
         pin: false,
+        finish_s: 0,
+        max_output: None,
         host: "here".into(),
         inherited: OrderSite::inherited(),
     });

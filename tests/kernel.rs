@@ -37,6 +37,7 @@ fn exit(code: u8, stop: Option<Stop>) -> Exit {
         end_time: Time(9),
         usage: Usage::default(),
         out_of_memory: None,
+        left_behind: Vec::new(),
     }
 }
 

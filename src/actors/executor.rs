@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::messages::{ExecutorAddr, Look, Observed, StopAttempt};
 use super::order::Orders;
-use crate::engine::{Control, Engine, EngineError, ExitRecord, Sighting};
+use crate::engine::{Control, Engine, EngineError, ExitRecord, Sighting, Stopping};
 use crate::fault;
 use crate::kernel::ids::Attempt;
 use crate::kernel::transition::{Exit, Fact, Stop};
@@ -90,7 +90,7 @@ impl Actor for ExecutorActor {
             ordered: false,
             was_started: self.known == Known::Started,
             told_started: false,
-            told_limit: false,
+            told_stopping: false,
             pause: PAUSE_MIN,
         };
         let follow = async move { attempt.run(fresh).await };
@@ -124,7 +124,8 @@ struct Follow {
     /// Its start is durable.
     was_started: bool,
     told_started: bool,
-    told_limit: bool,
+    /// What of its stop is told.
+    told_stopping: bool,
     pause: Duration,
 }
 
@@ -205,9 +206,9 @@ impl Follow {
                     self.tell(Fact::Started(handle)).await;
                     (self.told_started, self.was_started) = (true, true);
                 }
-                if stopping == Some(Stop::TimeLimit) && !self.told_limit {
-                    self.tell(Fact::LimitReached).await;
-                    self.told_limit = true;
+                if let Some(fact) = stopping.and_then(fact_of).filter(|_| !self.told_stopping) {
+                    self.tell(fact).await;
+                    self.told_stopping = true;
                 }
                 self.control(key, stop).await
             }
@@ -226,7 +227,7 @@ impl Follow {
     /// engine says `NeverStarted` only when no daemon can still act on it.
     async fn order(&mut self, key: &crate::engine::Key) -> Next {
         if self.ordered {
-            log::info!("Attempt {} was ordered and not started; ordering again", self.attempt);
+            log::debug!("Attempt {} was ordered and not started; ordering again", self.attempt);
             self.rest().await;
         }
         self.ordered = true;
@@ -310,6 +311,17 @@ fn never_ran() -> Exit {
         end_time: crate::clock::now(),
         usage: crate::kernel::job::Usage::default(),
         out_of_memory: None,
+        left_behind: Vec::new(),
+    }
+}
+
+/// What is told of an attempt that its supervisor is ending; of a cancel everybody knows.
+fn fact_of(stopping: Stopping) -> Option<Fact> {
+    match stopping {
+        Stopping::Told(Stop::Cancelled) => None,
+        Stopping::Told(Stop::TimeLimit) => Some(Fact::LimitReached),
+        Stopping::Told(Stop::OutputLimit) => Some(Fact::OutputLimitReached),
+        Stopping::Finishing => Some(Fact::ScriptEnded),
     }
 }
 
@@ -323,6 +335,7 @@ fn end_of(record: ExitRecord) -> Fact {
             end_time: record.end_time,
             usage: record.usage,
             out_of_memory: record.out_of_memory,
+            left_behind: record.left_behind,
         }),
     }
 }

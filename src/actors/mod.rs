@@ -33,7 +33,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::watch;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Trouble};
 use crate::kernel::ids::{CommitNo, Epoch, EventId};
 use crate::kernel::kernel::Kernel;
 use crate::kernel::policy::Policy;
@@ -88,6 +88,8 @@ pub struct System {
     pub drain: Recipient<Drain>,
     /// "Now".
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
+    /// What keeps scripts from being started.
+    pub trouble: watch::Receiver<Trouble>,
     /// The last durable event.
     pub last_event: watch::Receiver<EventId>,
     /// History.
@@ -148,6 +150,7 @@ pub fn start(parts: Parts) -> System {
             manager.clone().recipient(),
             policy,
             tick,
+            engine.trouble(),
         )
         .start();
         let observed = manager.recipient();
@@ -176,6 +179,7 @@ pub fn start(parts: Parts) -> System {
         forget: manager.clone().recipient(),
         chores: writer.recipient(),
     };
+    let trouble = witnesses.engine.trouble();
     let recovery = RecoveryActor::new(told, witnesses, retention).start();
     System {
         submit: manager.clone().recipient(),
@@ -193,6 +197,7 @@ pub fn start(parts: Parts) -> System {
         await_job: hub.recipient(),
         audit: recovery.recipient(),
         snapshot,
+        trouble,
         last_event,
         readers,
         metrics,

@@ -63,6 +63,10 @@ pub struct OrderSite {
     pub places: Places,
     /// Whether jobs are pinned to their CPUs.
     pub pin: bool,
+    /// Seconds for what a script leaves behind.
+    pub finish_s: u32,
+    /// Bytes that a job may write into its kept streams.
+    pub max_output: Option<u64>,
     /// This machine's name.
     pub host: String,
     /// The inherited variables.
@@ -156,6 +160,8 @@ fn order(site: &OrderSite, key: Key, rows: LaunchRows) -> Order {
         stderr: files.stderr,
         limit_s: limit_s(&job),
         kill_grace_s: u32::try_from(job.kill_grace_s).unwrap_or(0),
+        finish_s: site.finish_s,
+        output_bytes: site.max_output,
         cpus,
         pin: site.pin,
         memory_bytes: job.memory_bytes.and_then(|bytes| u64::try_from(bytes).ok()),

@@ -3,15 +3,19 @@
 //! *Owns*: the 5 s tick (a net; events wake it at once) and the rule of one plan in flight.
 //!
 //! *Promises*: every wake-up is answered by an `ApplyPlan`, empty if need be, since the resource
-//! manager holds its commit back for it; many wake-ups during a pass become one.
+//! manager holds its commit back for it; many wake-ups during a pass become one. While the machine
+//! cannot start what was granted, nothing more is; it goes on by itself.
 //!
 //! *Not here*: policy (`kernel::policy`), the queue (`kernel::queue`).
 
 use std::time::Duration;
 
 use actix::prelude::*;
+use futures_util::stream;
+use tokio::sync::watch;
 
 use super::messages::{ApplyPlan, GetScene, Wake};
+use crate::engine::Trouble;
 use crate::kernel::policy::{Plan, Planner, Policy};
 use crate::kernel::time::SECOND_US;
 
@@ -24,6 +28,7 @@ pub struct SchedulerActor {
     plans: Recipient<ApplyPlan>,
     planner: Planner,
     tick: Duration,
+    trouble: watch::Receiver<Trouble>,
     busy: bool,
     again: bool,
 }
@@ -36,9 +41,30 @@ impl SchedulerActor {
         plans: Recipient<ApplyPlan>,
         policy: Policy,
         tick: Duration,
+        trouble: watch::Receiver<Trouble>,
     ) -> SchedulerActor {
         let planner = Planner::new(policy, SECOND_US);
-        SchedulerActor { scenes, plans, planner, tick, busy: false, again: false }
+        SchedulerActor { scenes, plans, planner, tick, trouble, busy: false, again: false }
+    }
+
+    /// Looks again whenever the trouble is another.
+    fn mind_trouble(&self, ctx: &mut Context<Self>) {
+        let changes = stream::unfold(self.trouble.clone(), |mut trouble| async {
+            trouble.changed().await.ok()?;
+            let why = trouble.borrow_and_update().drains();
+            Some((why, trouble))
+        });
+        let mut drained = false;
+        let look = changes.into_actor(self).map(move |why, actor, ctx| {
+            match &why {
+                Some(why) if !drained => log::error!("DRAINED: {why}"),
+                None if drained => log::warn!("Jobs can be started again"),
+                _ => {}
+            }
+            drained = why.is_some();
+            actor.pass(ctx);
+        });
+        ctx.spawn(look.finish());
     }
 
     fn pass(&mut self, ctx: &mut Context<Self>) {
@@ -47,6 +73,9 @@ impl SchedulerActor {
             return;
         }
         self.busy = true;
+        if self.trouble.borrow().drains().is_some() {
+            return self.propose(Plan::default(), ctx);
+        }
         let scene = self.scenes.send(GetScene { policy: self.planner.policy() });
         ctx.spawn(scene.into_actor(self).map(|scene, actor, ctx| match scene {
             Ok(scene) => {
@@ -79,6 +108,7 @@ impl Actor for SchedulerActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
         ctx.run_interval(self.tick, |actor, ctx| actor.pass(ctx));
+        self.mind_trouble(ctx);
     }
 }
 

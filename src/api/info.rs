@@ -11,6 +11,12 @@ use actix_web::{HttpResponse, web};
 use super::app::App;
 use super::wire::report::Info;
 
+/// What is so for as long as the server runs, and what is so now.
+fn notes(app: &App) -> Vec<String> {
+    let now = app.system.trouble.borrow().drains();
+    now.into_iter().chain(app.notes.iter().cloned()).collect()
+}
+
 /// `GET /info`.
 #[utoipa::path(get, path = "/api/v1/info", tag = "server", responses((status = 200, body = Info)))]
 pub async fn info(app: web::Data<App>) -> HttpResponse {
@@ -18,6 +24,6 @@ pub async fn info(app: web::Data<App>) -> HttpResponse {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         configuration: app.configuration.clone(),
         isolation: app.isolation.clone(),
-        notes: app.notes.clone(),
+        notes: notes(&app),
     })
 }

@@ -21,6 +21,9 @@ use crate::kernel::policy::{Backfill, Policy};
 
 /// More CPUs than this is a typing error.
 const CPUS_MAX: u32 = 65_536;
+/// What a job may write into its kept streams when nobody says otherwise: more than anybody reads,
+/// less than what fills a disk over night.
+const MAX_OUTPUT: u64 = 10 * 1024 * 1024 * 1024;
 /// What `--memory` says when memory is not counted.
 const UNCOUNTED: &str = "unlimited";
 
@@ -325,20 +328,36 @@ impl<'a> Pick<'a> {
         Ok(seconds.and_then(|s| u32::try_from(s).ok()))
     }
 
-    pub(super) fn kill_grace(
+    /// A time of at most a day: `kill_grace`, `finish_time`.
+    pub(super) fn grace(
         &mut self,
+        name: &'static str,
+        usual: &str,
         flag: &Option<String>,
         file: &Option<String>,
     ) -> Result<u32, ConfigError> {
-        let text = self.first("kill_grace", flag.as_deref(), file.as_deref());
-        let text = text.unwrap_or_else(|| "30s".to_owned());
+        let text = self.first(name, flag.as_deref(), file.as_deref());
+        let text = text.unwrap_or_else(|| usual.to_owned());
         self.show(&text);
-        let seconds =
-            time_limit::parse_duration_s(&text).map_err(|m| self.wrong("kill_grace", m))?;
+        let seconds = time_limit::parse_duration_s(&text).map_err(|m| self.wrong(name, m))?;
         match u32::try_from(seconds) {
             Ok(s) if seconds <= GRACE_S_MAX => Ok(s),
-            _ => Err(self.wrong("kill_grace", "is longer than a day")),
+            _ => Err(self.wrong(name, "is longer than a day")),
         }
+    }
+
+    pub(super) fn max_output(
+        &mut self,
+        flag: &Option<String>,
+        file: &Option<String>,
+    ) -> Result<Option<u64>, ConfigError> {
+        let bytes = match self.first("max_output", flag.as_deref(), file.as_deref()) {
+            None => Some(MAX_OUTPUT),
+            Some(text) if text.trim().eq_ignore_ascii_case(UNCOUNTED) => None,
+            Some(text) => Some(self.bytes("max_output", &text)?).filter(|bytes| *bytes > 0),
+        };
+        self.show(bytes.map_or(UNCOUNTED.to_owned(), memory::format));
+        Ok(bytes)
     }
 
     pub(super) fn retention(

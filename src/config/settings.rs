@@ -76,6 +76,14 @@ pub struct ServeArgs {
     /// Time between TERM and KILL when a job is stopped [default: 30s]
     #[arg(long, env = "DOWNBEAT_KILL_GRACE", value_name = "DURATION")]
     pub kill_grace: Option<String>,
+    /// Time for processes that a script leaves behind, to finish by themselves; then they are ended
+    /// [default: 5s]
+    #[arg(long, env = "DOWNBEAT_FINISH_TIME", value_name = "DURATION")]
+    pub finish_time: Option<String>,
+    /// What a job may write into the output that the server keeps for it; beyond it the job is
+    /// ended; `unlimited` does not end it [default: 10G]
+    #[arg(long, env = "DOWNBEAT_MAX_OUTPUT", value_name = "SIZE")]
+    pub max_output: Option<String>,
     /// How long ended jobs, their scripts and folders are kept; `forever` keeps them [default: 30d]
     #[arg(long, env = "DOWNBEAT_RETENTION", value_name = "DURATION")]
     pub retention: Option<String>,
@@ -128,6 +136,8 @@ pub struct FileSettings {
     pub default_time_limit: Option<Scalar>,
     pub max_time_limit: Option<Scalar>,
     pub kill_grace: Option<Scalar>,
+    pub finish_time: Option<Scalar>,
+    pub max_output: Option<Scalar>,
     pub retention: Option<String>,
     pub log_level: Option<String>,
     #[serde(default)]

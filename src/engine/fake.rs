@@ -12,10 +12,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::{
     Control, Elsewhere, Engine, EngineError, ExitRecord, Handle, Key, Later, Order, Sighting, Stop,
+    Stopping, Trouble,
 };
 use crate::clock;
 use crate::kernel::job::{ExitCode, Usage};
@@ -72,6 +73,7 @@ struct World {
     diary: Vec<Asked>,
     launches: Vec<Order>,
     last_pid: i32,
+    trouble: watch::Sender<Trouble>,
 }
 
 /// An engine in memory. Clones share one world, as servers that follow each other do.
@@ -139,6 +141,13 @@ impl FakeEngine {
                 world.see(&name, Sighting::Foreign(Elsewhere::Boot));
             }
         }
+    }
+
+    /// The machine is short of something that these attempts wait for; of nothing when there are
+    /// none.
+    pub fn is_short_for(&self, keys: &[&Key]) {
+        let why = |key: &&Key| (key.name(), "no process could be started".to_owned());
+        self.world().trouble.send_replace(Trouble(keys.iter().map(why).collect()));
     }
 
     /// A hint without news.
@@ -245,7 +254,7 @@ impl World {
 
     fn exit(&mut self, name: &str, code: ExitCode) {
         let stop = match self.sighting(name) {
-            Sighting::Running { stopping, .. } => stopping,
+            Sighting::Running { stopping: Some(Stopping::Told(stop)), .. } => Some(stop),
             _ => None,
         };
         self.end(name, Some(code), stop, None);
@@ -253,7 +262,7 @@ impl World {
 
     fn stop(&mut self, name: &str, stop: Stop) {
         let Sighting::Running { handle, stopping: None } = self.sighting(name) else { return };
-        self.see(name, Sighting::Running { handle, stopping: Some(stop) });
+        self.see(name, Sighting::Running { handle, stopping: Some(Stopping::Told(stop)) });
         if self.attempt(name).plan != Plan::Stubborn {
             self.exit(name, ExitCode { code: 0, signal: 15 });
         }
@@ -277,7 +286,7 @@ impl World {
         };
         let (end_time, usage) = (clock::now(), Usage::default());
         let record = ExitRecord {
-            version: 2,
+            version: 3,
             exit_code,
             stop,
             launch_error,
@@ -285,6 +294,7 @@ impl World {
             end_time,
             usage,
             out_of_memory: None,
+            left_behind: Vec::new(),
         };
         self.see(name, Sighting::Exited(record));
     }
@@ -367,6 +377,10 @@ impl Engine for FakeEngine {
                 _ => Vec::new(),
             })
         })
+    }
+
+    fn trouble(&self) -> watch::Receiver<Trouble> {
+        self.world().trouble.subscribe()
     }
 
     fn isolation(&self) -> BTreeMap<String, String> {

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::kernel::early::EarlySignal;
 use crate::kernel::ids::{Attempt, CpuId, JobId};
@@ -85,6 +86,13 @@ pub struct Order {
     pub limit_s: Option<u32>,
     /// Seconds between TERM and KILL.
     pub kill_grace_s: u32,
+    /// Seconds for processes that the script leaves behind, to finish by themselves.
+    #[serde(default)]
+    pub finish_s: u32,
+    /// Bytes on disk that its kept streams may have together; `None` is no limit. Only streams below
+    /// `own_folder` are kept.
+    #[serde(default)]
+    pub output_bytes: Option<u64>,
     /// The CPUs it holds.
     pub cpus: Vec<CpuId>,
     /// Whether to pin it to them.
@@ -117,6 +125,10 @@ pub struct ExitRecord {
     /// Whether processes of it were killed for want of memory. Since version 2.
     #[serde(default)]
     pub out_of_memory: Option<OutOfMemory>,
+    /// Processes that the script left behind and that did not finish in time, by name and number.
+    /// Since version 3.
+    #[serde(default)]
+    pub left_behind: Vec<String>,
 }
 
 /// The answer to "what has become of this attempt?".
@@ -128,8 +140,8 @@ pub enum Sighting {
     Running {
         /// Its process.
         handle: Handle,
-        /// Why it is being stopped.
-        stopping: Option<Stop>,
+        /// Why it is about to end.
+        stopping: Option<Stopping>,
     },
     /// It ended, and this is how.
     Exited(ExitRecord),
@@ -171,6 +183,32 @@ impl Elsewhere {
                  it was touched, and how it ends is known there"
             }
         }
+    }
+}
+
+/// Why a script's tree is about to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopping {
+    /// Its supervisor has told it to.
+    Told(Stop),
+    /// The script has ended; what it left behind may finish for a while.
+    Finishing,
+}
+
+/// What the machine is short of, by the names of the attempts that wait for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trouble(pub BTreeMap<String, String>);
+
+impl Trouble {
+    /// So many attempts in a row that cannot be started say that others could not be either.
+    pub const DRAINS: usize = 3;
+
+    /// Why no more scripts shall be started now, if that is so.
+    #[must_use]
+    pub fn drains(&self) -> Option<String> {
+        let why = self.0.values().next().filter(|_| self.0.len() >= Trouble::DRAINS)?;
+        let count = self.0.len();
+        Some(format!("{count} jobs cannot be started, so no more are until one can be: {why}"))
     }
 }
 
@@ -258,6 +296,9 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// When `/proc` or the spool cannot be read.
     fn processes<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Vec<i32>, EngineError>>;
+
+    /// What keeps scripts from being started, as it changes.
+    fn trouble(&self) -> watch::Receiver<Trouble>;
 
     /// What works here and what does not, for `/info`: name → sentence.
     fn isolation(&self) -> BTreeMap<String, String>;

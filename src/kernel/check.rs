@@ -295,6 +295,7 @@ mod tests {
             end_time: Time(0),
             usage: super::super::job::Usage::default(),
             handle: None,
+            warnings: Vec::new(),
         };
         kernel.live.get_mut(&JobId(1)).unwrap().state = JobState::Finished(end);
         assert!(a_job_is_in_one_place(&kernel).unwrap_err().0.contains("kept as live"));

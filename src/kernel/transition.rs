@@ -37,6 +37,8 @@ pub enum Stop {
     Cancelled,
     /// The time limit had passed.
     TimeLimit,
+    /// What it wrote had reached its bound.
+    OutputLimit,
 }
 
 /// Why a live attempt is being brought to its end.
@@ -48,6 +50,10 @@ pub enum EndReason {
     TimeLimit,
     /// Its supervisor is gone; what remains of it is being killed.
     Lost,
+    /// The script has ended; processes that it left behind may finish for a while.
+    Finishing,
+    /// It has written too much.
+    OutputLimit,
     /// Somebody wants the job to run again.
     Requeued {
         /// Whether it shall be held then.
@@ -63,6 +69,8 @@ impl EndReason {
             EndReason::Cancelled => "cancelled",
             EndReason::TimeLimit => "time_limit",
             EndReason::Lost => "lost",
+            EndReason::Finishing => "finishing",
+            EndReason::OutputLimit => "output_limit",
             EndReason::Requeued { hold: false } => "requeued",
             EndReason::Requeued { hold: true } => "requeued_hold",
         }
@@ -78,10 +86,16 @@ impl EndReason {
     #[must_use]
     pub fn from_word(word: &str) -> Option<EndReason> {
         let requeued = [false, true].map(|hold| EndReason::Requeued { hold });
-        [EndReason::Cancelled, EndReason::TimeLimit, EndReason::Lost]
-            .into_iter()
-            .chain(requeued)
-            .find(|r| r.word() == word)
+        [
+            EndReason::Cancelled,
+            EndReason::TimeLimit,
+            EndReason::Lost,
+            EndReason::Finishing,
+            EndReason::OutputLimit,
+        ]
+        .into_iter()
+        .chain(requeued)
+        .find(|r| r.word() == word)
     }
 }
 
@@ -181,6 +195,8 @@ pub struct EndState {
     pub usage: Usage,
     /// The script's process, when one was started.
     pub handle: Option<Handle>,
+    /// What the person should know of it beside the end itself.
+    pub warnings: Vec<String>,
 }
 
 impl EndState {
@@ -206,6 +222,8 @@ pub struct Exit {
     pub usage: Usage,
     /// Whether processes of it were killed for want of memory.
     pub out_of_memory: Option<OutOfMemory>,
+    /// Processes that the script left behind and that had to be killed.
+    pub left_behind: Vec<String>,
 }
 
 /// Something that happened to one attempt.
@@ -226,6 +244,10 @@ pub enum Fact {
     },
     /// Its supervisor has begun to enforce the time limit.
     LimitReached,
+    /// Its supervisor has begun to end it for what it wrote.
+    OutputLimitReached,
+    /// Its script has ended, and processes that it left behind go on.
+    ScriptEnded,
     /// Its supervisor is gone without a record.
     Lost,
     /// No script could be started; the sentence says why.
@@ -241,10 +263,13 @@ impl Fact {
         match self {
             Fact::Granted(_) => "granted",
             Fact::Started(_) => "started",
+            Fact::Exited(exit) if !exit.left_behind.is_empty() => "exited_leftovers_killed",
             Fact::Exited(_) => "exited",
             Fact::CancelAsked => "cancel_asked",
             Fact::RequeueAsked { .. } => "requeue_asked",
             Fact::LimitReached => "limit_reached",
+            Fact::OutputLimitReached => "output_limit_reached",
+            Fact::ScriptEnded => "script_ended",
             Fact::Lost => "lost",
             Fact::LaunchFailed(_) => "launch_failed",
             Fact::Vanished(_) => "vanished",
@@ -275,7 +300,7 @@ pub enum Outcome {
 /// The whole machine: state × fact → next state.
 #[must_use]
 pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
-    use EndReason::{Lost, TimeLimit};
+    use EndReason::{Finishing, Lost, OutputLimit, TimeLimit};
     use JobState::{Completing, Finished, Pending, Running, Starting};
     use Outcome::{Moved, Unmoved};
     use Refused::{Illegal, Stale};
@@ -295,9 +320,14 @@ pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
         (Running(a, h), Fact::CancelAsked) => {
             Moved(Completing(a, EndReason::Cancelled, Some(h)), None)
         }
-        (Completing(a, TimeLimit | Lost | EndReason::Requeued { .. }, h), Fact::CancelAsked) => {
-            Moved(Completing(a, EndReason::Cancelled, h), None)
-        }
+        (
+            Completing(
+                a,
+                TimeLimit | Lost | Finishing | OutputLimit | EndReason::Requeued { .. },
+                h,
+            ),
+            Fact::CancelAsked,
+        ) => Moved(Completing(a, EndReason::Cancelled, h), None),
 
         (Starting(a), Fact::RequeueAsked { hold }) => {
             Moved(Completing(a, EndReason::Requeued { hold }, None), None)
@@ -305,9 +335,10 @@ pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
         (Running(a, h), Fact::RequeueAsked { hold }) => {
             Moved(Completing(a, EndReason::Requeued { hold }, Some(h)), None)
         }
-        (Completing(a, TimeLimit | Lost, h), Fact::RequeueAsked { hold }) => {
-            Moved(Completing(a, EndReason::Requeued { hold }, h), None)
-        }
+        (
+            Completing(a, TimeLimit | Lost | Finishing | OutputLimit, h),
+            Fact::RequeueAsked { hold },
+        ) => Moved(Completing(a, EndReason::Requeued { hold }, h), None),
         (
             Completing(a, EndReason::Requeued { hold: false }, h),
             Fact::RequeueAsked { hold: true },
@@ -317,6 +348,12 @@ pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
         (Running(a, h), Fact::LimitReached) => {
             Moved(Completing(a, EndReason::TimeLimit, Some(h)), None)
         }
+        (Starting(a), Fact::OutputLimitReached) => Moved(Completing(a, OutputLimit, None), None),
+        (Running(a, h), Fact::OutputLimitReached) => {
+            Moved(Completing(a, OutputLimit, Some(h)), None)
+        }
+        (Starting(a), Fact::ScriptEnded) => Moved(Completing(a, Finishing, None), None),
+        (Running(a, h), Fact::ScriptEnded) => Moved(Completing(a, Finishing, Some(h)), None),
         (Starting(a), Fact::Lost) => Moved(Completing(a, EndReason::Lost, None), None),
         (Running(a, h), Fact::Lost) => Moved(Completing(a, EndReason::Lost, Some(h)), None),
 
@@ -351,7 +388,11 @@ pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
         | (state @ Completing(_, _, Some(_)), fact @ Fact::Started(_))
         | (
             state @ Completing(..),
-            fact @ (Fact::LimitReached | Fact::Lost | Fact::RequeueAsked { .. }),
+            fact @ (Fact::LimitReached
+            | Fact::OutputLimitReached
+            | Fact::ScriptEnded
+            | Fact::Lost
+            | Fact::RequeueAsked { .. }),
         ) => Unmoved(state, fact, Stale),
         (state @ (Finished(_) | JobState::Requeued(..)), fact @ Fact::Granted(_)) => {
             Unmoved(state, fact, Illegal)
@@ -368,7 +409,11 @@ pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
 fn over(why: EndReason, end: EndState) -> JobState {
     match why {
         EndReason::Requeued { hold } => JobState::Requeued(end, Back::Asked { hold }),
-        EndReason::Cancelled | EndReason::TimeLimit | EndReason::Lost => JobState::Finished(end),
+        EndReason::Cancelled
+        | EndReason::TimeLimit
+        | EndReason::Lost
+        | EndReason::Finishing
+        | EndReason::OutputLimit => JobState::Finished(end),
     }
 }
 
@@ -382,7 +427,24 @@ fn without_script(
     end_time: Time,
     handle: Option<Handle>,
 ) -> EndState {
-    EndState { word, exit_code: None, error, end_time, usage: Usage::default(), handle }
+    let usage = Usage::default();
+    EndState { word, exit_code: None, error, end_time, usage, handle, warnings: Vec::new() }
+}
+
+/// Why a job failed that was ended for what it wrote.
+const TOO_MUCH_OUTPUT: &str = "its kept output reached --max-output, so it was ended; what it had \
+                               written is kept";
+
+/// Names what the script left behind.
+fn left_behind(them: &[String]) -> Vec<String> {
+    if them.is_empty() {
+        return Vec::new();
+    }
+    let names = them.join(", ");
+    vec![format!(
+        "The script had ended and left processes behind that did not finish in time; they were \
+         ended: {names}."
+    )]
 }
 
 fn after_exit(exit: Exit, why: Option<EndReason>) -> EndState {
@@ -392,16 +454,21 @@ fn after_exit(exit: Exit, why: Option<EndReason>) -> EndState {
         (Some(EndReason::Cancelled), _) | (_, Some(Stop::Cancelled)) => StateWord::Cancelled,
         (_, Some(Stop::TimeLimit)) if !ran_out_first => StateWord::Timeout,
         _ if exit.out_of_memory.is_some() => StateWord::OutOfMemory,
+        (_, Some(Stop::OutputLimit)) => StateWord::Failed,
         _ if clean => StateWord::Completed,
         _ => StateWord::Failed,
     };
     EndState {
         word,
         exit_code: exit.exit_code,
-        error: exit
-            .out_of_memory
-            .filter(|_| word == StateWord::OutOfMemory)
-            .map(|hit| hit.to_string()),
+        error: match exit.out_of_memory.filter(|_| word == StateWord::OutOfMemory) {
+            Some(hit) => Some(hit.to_string()),
+            None if word == StateWord::Failed && exit.stop == Some(Stop::OutputLimit) => {
+                Some(TOO_MUCH_OUTPUT.to_owned())
+            }
+            None => None,
+        },
+        warnings: left_behind(&exit.left_behind),
         end_time: exit.end_time,
         usage: exit.usage,
         handle: exit.handle,

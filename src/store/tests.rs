@@ -134,6 +134,7 @@ fn exited() -> Fact {
         end_time: Time(4),
         usage: Usage { user_us: 5, system_us: 6, max_rss_bytes: 7 },
         out_of_memory: None,
+        left_behind: Vec::new(),
     })
 }
 

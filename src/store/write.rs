@@ -308,6 +308,8 @@ fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
             EndReason::Cancelled => (fault::CANCEL_COMMITTING, fault::CANCEL_COMMITTED),
             EndReason::TimeLimit => (fault::LIMIT_COMMITTING, fault::LIMIT_COMMITTED),
             EndReason::Lost => (fault::LOST_COMMITTING, fault::LOST_COMMITTED),
+            EndReason::Finishing => (fault::FINISH_COMMITTING, fault::FINISH_COMMITTED),
+            EndReason::OutputLimit => (fault::LIMIT_COMMITTING, fault::LIMIT_COMMITTED),
             EndReason::Requeued { .. } => (fault::REQUEUE_COMMITTING, fault::REQUEUE_COMMITTED),
         }),
         Change::Requeued { past: None, .. } => {

@@ -22,7 +22,8 @@ use std::time::{Duration, Instant};
 use downbeat::engine::fake::{FakeEngine, Plan};
 use downbeat::engine::local::{LocalConfig, LocalEngine, Origin};
 use downbeat::engine::{
-    Control, Elsewhere, Engine, ExitRecord, Handle, Key, Order, Sighting, Stop, StreamFile,
+    Control, Elsewhere, Engine, ExitRecord, Handle, Key, Order, Sighting, Stop, Stopping,
+    StreamFile,
 };
 use downbeat::kernel::ids::{Attempt, CpuId, JobId};
 use downbeat::kernel::job::ExitCode;
@@ -92,6 +93,8 @@ impl<E: Engine> Stage<E> {
             stderr: stream(format!("{job}.err")),
             limit_s: None,
             kill_grace_s: 20,
+            finish_s: 0,
+            output_bytes: None,
             cpus: vec![CpuId(0)],
             pin: false,
             memory_bytes: None,
@@ -219,7 +222,7 @@ async fn codes_are_true<E: Common>(stage: &Stage<E>) {
     for code in [0, 3] {
         let record = stage.end(&stage.order(stage.engine.script(Does::Exits(code)))).await;
         assert_eq!((record.exit_code, record.stop), (exited(code), None), "{record:?}");
-        assert_eq!((record.version, record.launch_error), (2, None));
+        assert_eq!((record.version, record.launch_error), (3, None));
         let handle = record.handle.unwrap();
         assert!(handle.pid > 1 && record.end_time >= handle.start_time);
     }

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use downbeat::engine::{Elsewhere, ExitRecord, Sighting};
+use downbeat::engine::{Elsewhere, ExitRecord, Sighting, Stopping};
 use downbeat::kernel::ids::{Attempt, CpuId};
 use downbeat::kernel::job::{ExitCode, Usage};
 use downbeat::kernel::time::Time;
@@ -185,7 +185,7 @@ impl Engine {
             Some(Tree::Launching) => Sighting::Launching,
             Some(Tree::Running(handle)) => Sighting::Running { handle: *handle, stopping: None },
             Some(Tree::Stopping(handle, why)) => {
-                Sighting::Running { handle: *handle, stopping: Some(*why) }
+                Sighting::Running { handle: *handle, stopping: Some(Stopping::Told(*why)) }
             }
             Some(Tree::Ended(_) | Tree::Lost) => Sighting::Lost,
         }
@@ -231,5 +231,6 @@ fn record(
         end_time,
         usage,
         out_of_memory,
+        left_behind: Vec::new(),
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! *Not here*: what a fact leads to (`kernel::transition`).
 
-use downbeat::engine::{ExitRecord, Sighting};
+use downbeat::engine::{ExitRecord, Sighting, Stopping};
 use downbeat::kernel::ids::Attempt;
 use downbeat::kernel::job::Usage;
 use downbeat::kernel::time::Time;
@@ -106,7 +106,9 @@ impl Executor {
                 (self.told_started, self.awake) = (true, true);
                 Some(News::Started(handle))
             }
-            Sighting::Running { stopping: Some(Stop::TimeLimit), .. } if !self.told_limit => {
+            Sighting::Running { stopping: Some(Stopping::Told(Stop::TimeLimit)), .. }
+                if !self.told_limit =>
+            {
                 (self.told_limit, self.awake) = (true, true);
                 Some(News::LimitReached)
             }
@@ -153,6 +155,7 @@ fn never_ran(now: Time) -> Exit {
         end_time: now,
         usage: Usage::default(),
         out_of_memory: None,
+        left_behind: Vec::new(),
     }
 }
 
@@ -166,6 +169,7 @@ fn end_of(record: ExitRecord) -> News {
             end_time: record.end_time,
             usage: record.usage,
             out_of_memory: record.out_of_memory,
+            left_behind: Vec::new(),
         }),
     }
 }

@@ -4,23 +4,27 @@
 //! interpreter; the sentences of launch failures.
 //!
 //! *Promises*: a stream is a regular file below its root, whatever links say; both streams to
-//! one path share one open file; nothing of the supervisor is inherited by the script.
+//! one path share one open file; nothing of the supervisor is inherited by the script. What touches
+//! the job's files is done by the process that becomes the script: if they do not answer, it is that
+//! process that hangs, and it can be killed.
 //!
-//! *Not here*: watching what was started (`supervisor`), which paths are allowed
+//! *Not here*: watching what was started (`supervisor`, `vigil`), which paths are allowed
 //! (`kernel::job` as text; this room when the file is opened).
 
 use std::ffi::CString;
 use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::pipe::PipeFlags;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use rustix::thread::CpuSet;
 
 use super::spool::{Folder, OrderFile};
-use super::sys::{self, NotSpawned, Within};
+use super::sys;
 use crate::engine::{Order, StreamFile};
 use crate::kernel::ids::CpuId;
 
@@ -28,23 +32,78 @@ use crate::kernel::ids::CpuId;
 const BENEATH_TRIES: u32 = 16;
 
 /// Why no script was started.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The sentence for the person who submitted it.
+    /// The sentence for a person.
     pub sentence: String,
-    /// Whether only room on the disk of the data folder is missing: that is the server's
-    /// trouble, not the job's.
-    pub is_full_disk: bool,
+    /// Whether it is the machine's trouble, or the server's, and may pass: never the end of a job.
+    pub may_pass: bool,
 }
 
 impl From<String> for Failure {
     fn from(sentence: String) -> Failure {
-        Failure { sentence, is_full_disk: false }
+        Failure { sentence, may_pass: false }
     }
 }
 
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+impl Failure {
+    /// An error that has nothing to do with the job: of what the machine or the server lacks.
+    #[must_use]
+    pub fn of_the_machine(sentence: String, error: &io::Error) -> Failure {
+        let may_pass = is_short(error) || is_unreadable(error) || is_closed(error);
+        Failure { sentence, may_pass }
+    }
+
+    /// As one message of a pipe.
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![u8::from(self.may_pass)];
+        bytes.extend_from_slice(self.sentence.as_bytes());
+        bytes.truncate(FAILURE_BYTES_MAX);
+        bytes
+    }
+
+    /// Reads [`Failure::to_bytes`].
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Failure {
+        let (may_pass, sentence) = bytes.split_first().unwrap_or((&0, &[]));
+        let sentence = String::from_utf8_lossy(sentence).into_owned();
+        Failure { sentence, may_pass: *may_pass != 0 }
+    }
+}
+
+/// The longest message about a failure: what a pipe takes as a whole.
+pub const FAILURE_BYTES_MAX: usize = 4096;
+
+/// Whether this system is short of something that it may have again: processes, memory,
+/// descriptors.
+fn is_short(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let short = [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE, Errno::NOBUFS];
+    Errno::from_io_error(error).is_some_and(|errno| short.contains(&errno))
+}
+
+/// Whether a disk or a program cannot be read just now.
+fn is_unreadable(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let unreadable = [Errno::IO, Errno::STALE, Errno::TXTBSY];
+    Errno::from_io_error(error).is_some_and(|errno| unreadable.contains(&errno))
+}
+
+/// Whether a place does not let itself be written to: full, read-only, forbidden.
+fn is_closed(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::PermissionDenied
+    )
+}
+
+/// Whether trouble with this path is the server's: in its own folder everything is, elsewhere only
+/// what is no matter of the path.
+fn may_pass(error: &io::Error, path: &Path, data_dir: &Path) -> bool {
+    is_short(error) || is_unreadable(error) || is_closed(error) && path.starts_with(data_dir)
 }
 
 /// What a launch needs, as far as it can be had before the start without anybody seeing it.
@@ -91,52 +150,129 @@ impl<'a> Prepared<'a> {
         Ok(Prepared { order, data_dir, program, arguments, environment })
     }
 
-    /// Starts the script, within bounds if there are any; answers its pid.
+    /// Forks the process that becomes the script.
     ///
     /// # Errors
-    /// Why not.
-    pub fn start(self, within: Option<Within<'_>>) -> Result<i32, Failure> {
-        let Prepared { order, data_dir, program, arguments, environment } = self;
-        let directory = &order.working_directory;
-        let is_own = order.own_folder.as_ref().is_some_and(|own| directory.starts_with(own));
-        if order.create_working_directory && !is_own {
-            create_folder("working directory", directory, 0o777, &data_dir)?;
-        }
-        std::env::set_current_dir(directory)
-            .map_err(|e| format!("working directory {}: {}", directory.display(), why(&e)))?;
-        let open = |which: &str, stream: &StreamFile| {
-            open_stream(which, stream).map_err(|failure| Failure {
-                is_full_disk: failure.is_full_disk && stream.root.starts_with(&data_dir),
-                ..failure
-            })
+    /// When the system has no room for another.
+    pub fn start(&self, within: Option<Within<'_>>) -> Result<Launching, Failure> {
+        let short = |what: &str, e: io::Error| Failure {
+            sentence: format!("{what}: {}", why(&e)),
+            may_pass: is_short(&e),
         };
-        let stdout = open("standard output", &order.stdout)?;
-        let separate = (order.stderr != order.stdout)
-            .then(|| open("standard error", &order.stderr))
-            .transpose()?;
-        let stderr = separate.as_ref().unwrap_or(&stdout);
-        let Some(path) = arguments.first() else { return Err("no program".to_owned().into()) };
-        let (stdout, stderr) = (stdout.as_fd(), stderr.as_fd());
-        let spawned = match within {
-            None => sys::spawn(path, &arguments, &environment, stdout, stderr)
-                .map_err(NotSpawned::Program),
-            Some(within) => {
-                sys::spawn_within(within, path, &arguments, &environment, stdout, stderr)
-            }
-        };
-        spawned.map_err(|e| match e {
-            NotSpawned::Program(e) => spawn_sentence(program, &e).into(),
-            NotSpawned::Within(e) => format!("its memory cannot be limited: {}", why(&e)).into(),
+        let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
+        let (told, tell) =
+            rustix::pipe::pipe_with(flags).map_err(|e| short("no pipe could be made", e.into()))?;
+        let pid = sys::fork(|| {
+            let failure = self.become_the_script(within);
+            let _nobody_waits = rustix::io::write(&tell, &failure.to_bytes());
+            NOT_STARTED
         })
+        .map_err(|e| short("no process could be started", e))?;
+        Ok(Launching { pid, told })
+    }
+
+    /// In the child. Returns only when it cannot, with the reason.
+    fn become_the_script(&self, within: Option<Within<'_>>) -> Failure {
+        let Prepared { order, data_dir, program, arguments, environment } = self;
+        let tried = enter(within).and_then(|()| {
+            let directory = &order.working_directory;
+            let is_own = order.own_folder.as_ref().is_some_and(|own| directory.starts_with(own));
+            if order.create_working_directory && !is_own {
+                create_folder("working directory", directory, 0o777, data_dir)?;
+            }
+            std::env::set_current_dir(directory).map_err(|e| Failure {
+                sentence: format!("working directory {}: {}", directory.display(), why(&e)),
+                may_pass: may_pass(&e, directory, data_dir),
+            })?;
+            let stdout = open_stream("standard output", &order.stdout, data_dir)?;
+            let separate = (order.stderr != order.stdout)
+                .then(|| open_stream("standard error", &order.stderr, data_dir))
+                .transpose()?;
+            let stderr = separate.as_ref().unwrap_or(&stdout);
+            sys::replace_stdout_and_stderr(stdout.as_fd(), stderr.as_fd())
+                .map_err(|e| Failure::from(format!("its streams: {}", why(&e))))
+        });
+        if let Err(failure) = tried {
+            return failure;
+        }
+        let Some(path) = arguments.first() else { return "no program".to_owned().into() };
+        sys::unblock_all_signals();
+        let error = sys::exec(path, arguments, environment);
+        let may_pass = is_short(&error) || is_unreadable(&error);
+        Failure { sentence: spawn_sentence(program, &error), may_pass }
     }
 }
+
+/// A process on its way to becoming the script.
+#[derive(Debug)]
+pub struct Launching {
+    /// Its number, which is the script's.
+    pub pid: i32,
+    /// Where it says why it cannot; the end without a word says that it can.
+    pub told: OwnedFd,
+}
+
+/// What a script is kept within from its first instruction.
+#[derive(Clone, Copy, Debug)]
+pub enum Within<'a> {
+    /// The control group whose `cgroup.procs` this is, open for writing.
+    Group(BorrowedFd<'a>),
+    /// So many bytes of data for each process.
+    Data(u64),
+}
+
+/// Exit code of a child that did not become the script. Nobody looks at it.
+const NOT_STARTED: i32 = 127;
+
+/// What the child does before it touches anything of the job's.
+fn enter(within: Option<Within<'_>>) -> Result<(), Failure> {
+    let own_group = rustix::process::setpgid(None, None);
+    // Who would start it must be there when it starts; and it dies with whoever tells its end.
+    let bound = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+    let ready = own_group.and(bound).map_err(io::Error::from);
+    ready.map_err(|e| Failure::from(format!("no process group: {}", why(&e))))?;
+    let kept = match within {
+        None => Ok(()),
+        Some(Within::Group(door)) => rustix::io::write(door, b"0").map(drop),
+        Some(Within::Data(bytes)) => {
+            let hard = getrlimit(Resource::Data).maximum;
+            let least = hard.map_or(bytes, |hard| hard.min(bytes));
+            let limit = Rlimit { current: Some(least), maximum: Some(least) };
+            setrlimit(Resource::Data, limit)
+        }
+    };
+    kept.map_err(io::Error::from).map_err(|e| Failure {
+        sentence: format!("its memory cannot be limited: {}", why(&e)),
+        may_pass: is_short(&e),
+    })
+}
+
+/// What its kept streams take on the disk, bytes: a hole takes nothing.
+#[must_use]
+pub fn kept_bytes(order: &Order) -> u64 {
+    let Some(own) = &order.own_folder else { return 0 };
+    let mut streams = vec![&order.stdout];
+    if order.stderr != order.stdout {
+        streams.push(&order.stderr);
+    }
+    let kept = streams.into_iter().filter(|stream| stream.root.starts_with(own));
+    let size = |stream: &StreamFile| {
+        // The folder is the server's, but the name in it is the job's to change.
+        let about = std::fs::symlink_metadata(stream.root.join(&stream.path)).ok();
+        about.filter(|about| about.is_file()).map_or(0, |about| about.blocks() * BLOCK_BYTES)
+    };
+    kept.map(size).sum()
+}
+
+/// What `stat` counts in.
+const BLOCK_BYTES: u64 = 512;
 
 /// Makes a folder, and those it is in, unless it is there.
 fn create_folder(what: &str, path: &Path, mode: u32, data_dir: &Path) -> Result<(), Failure> {
     let made = DirBuilder::new().recursive(true).mode(mode).create(path);
     made.map_err(|e| Failure {
         sentence: format!("{what} {}: {}", path.display(), why(&e)),
-        is_full_disk: is_full(&e) && path.starts_with(data_dir),
+        may_pass: may_pass(&e, path, data_dir),
     })
 }
 
@@ -179,17 +315,19 @@ fn spawn_sentence(program: &str, error: &io::Error) -> String {
 }
 
 /// Opens one stream for writing, emptied.
-fn open_stream(which: &str, stream: &StreamFile) -> Result<File, Failure> {
-    let shown = stream.root.join(&stream.path);
-    let shown = shown.display();
+fn open_stream(which: &str, stream: &StreamFile, data_dir: &Path) -> Result<File, Failure> {
+    let path = stream.root.join(&stream.path);
+    let shown = path.display();
     let root = rustix::fs::openat(
         CWD,
         &stream.root,
         OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
         Mode::empty(),
     )
-    .map_err(|e| {
-        format!("{which} {shown}: folder {}: {}", stream.root.display(), why(&e.into()))
+    .map_err(io::Error::from)
+    .map_err(|e| Failure {
+        sentence: format!("{which} {shown}: folder {}: {}", stream.root.display(), why(&e)),
+        may_pass: may_pass(&e, &stream.root, data_dir),
     })?;
     // NONBLOCK, so that a named pipe without a reader is refused instead of waited for.
     let flags = OFlags::WRONLY
@@ -203,7 +341,8 @@ fn open_stream(which: &str, stream: &StreamFile) -> Result<File, Failure> {
             .and_then(|()| open_beneath(&root, &stream.path, flags)),
         other => other,
     };
-    let is_full_disk = opened.as_ref().is_err_and(|e| is_full(&io::Error::from(*e)));
+    let may_pass =
+        opened.as_ref().is_err_and(|e| may_pass(&io::Error::from(*e), &stream.root, data_dir));
     let opened = opened.map_err(|e| match e {
         rustix::io::Errno::XDEV => {
             format!("{which} {shown}: a link leads out of {}", stream.root.display())
@@ -211,7 +350,7 @@ fn open_stream(which: &str, stream: &StreamFile) -> Result<File, Failure> {
         rustix::io::Errno::NXIO => format!("{which} {shown}: is not a regular file"),
         other => format!("{which} {shown}: {}", why(&other.into())),
     });
-    let file = File::from(opened.map_err(|sentence| Failure { sentence, is_full_disk })?);
+    let file = File::from(opened.map_err(|sentence| Failure { sentence, may_pass })?);
     let kind = file.metadata().map_err(|e| format!("{which} {shown}: {}", why(&e)))?.file_type();
     if !kind.is_file() {
         let what = if kind.is_fifo() { "a named pipe" } else { "a device" };

@@ -24,7 +24,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::sys::{self, NotSpawned, Within};
+use super::sys;
 use crate::clock;
 use crate::kernel::memory::OutOfMemory;
 use crate::kernel::time::SECOND_US;
@@ -236,14 +236,7 @@ fn try_out(version: Version, base: PathBuf) -> Result<(PathBuf, bool), String> {
     let name = format!("trial.{}.{n}", std::process::id());
     let tried = Group::make(version, &base, &name, TRIAL_BYTES).and_then(|group| {
         let swap = group.limits_swap();
-        let entered = group.door().and_then(|door| {
-            // There is no such program, so whoever gets that far has been moved.
-            let nobody = Within::Group(door.as_fd());
-            match sys::spawn_within(nobody, c"", &[], &[], door.as_fd(), door.as_fd()) {
-                Err(NotSpawned::Within(e)) => Err(e),
-                _ => Ok(()),
-            }
-        });
+        let entered = group.door().and_then(|door| sys::try_to_enter(door.as_fd()));
         group.remove().and(entered).map(|()| swap)
     });
     match tried {

@@ -3,7 +3,7 @@
 //! *Owns*: [`LocalEngine`]; below it the step daemon, the supervisors and the spool.
 //!
 //! ```text
-//! serve ──socketpair── step daemon ──socketpair── supervisor (an attempt's) ──posix_spawn── script
+//! serve ──socketpair── step daemon ──socketpair── supervisor (an attempt's) ──fork, exec── script
 //!   │ ▲                                           │ │
 //!   │ └────────── one pipe: started, ended ───────┘ │
 //!   └── spool/<key>/{order,script,state,control,exit}
@@ -30,6 +30,7 @@ pub mod proc;
 mod remains;
 mod report;
 mod spool;
+mod start;
 pub mod stepd;
 mod supervisor;
 mod sys;
@@ -48,7 +49,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch as channel};
 
 use self::errands::Errands;
 use self::link::{Link, Recipe};
@@ -59,7 +60,7 @@ pub use self::plain::read as read_plain;
 use self::pool::Pool;
 use self::spool::Folder;
 use self::watch::{Attempts, Entry, held};
-use super::{Control, Elsewhere, Engine, EngineError, Key, Later, Order, Sighting};
+use super::{Control, Elsewhere, Engine, EngineError, Key, Later, Order, Sighting, Trouble};
 use crate::fault;
 
 /// How soon `changed` suggests another look at an attempt of a former server whose supervisor
@@ -365,6 +366,10 @@ impl Engine for LocalEngine {
     fn processes<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Vec<i32>, EngineError>> {
         let key = key.clone();
         self.aside(move |inner| inner.processes(&key))
+    }
+
+    fn trouble(&self) -> channel::Receiver<Trouble> {
+        self.inner.attempts.trouble()
     }
 
     fn isolation(&self) -> BTreeMap<String, String> {

@@ -202,6 +202,14 @@ pub fn all() -> io::Result<Vec<Stat>> {
     Ok(found)
 }
 
+/// What a process calls itself; `?` when it is gone. Control characters are left out: the name is the
+/// program's to choose.
+#[must_use]
+pub fn name(pid: i32) -> String {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_else(|_| "?".to_owned());
+    name.chars().filter(|c| !c.is_control()).collect()
+}
+
 /// The values of a variable in the environment of a process, usually one or none.
 ///
 /// # Errors

@@ -21,6 +21,8 @@ use super::watch::Attempts;
 /// Room for what supervisors say while the server is busy or stopped: the most that an ordinary
 /// user may ask for.
 const PIPE_BYTES: usize = 1024 * 1024;
+/// The longest sentence in a line: with its name it fits `PIPE_BUF`, whatever the letters.
+const SENTENCE_CHARS_MAX: usize = 800;
 /// Read at a time: some dozens of lines.
 const READ_BYTES: usize = 4096;
 
@@ -29,8 +31,10 @@ const READ_BYTES: usize = 4096;
 pub enum Report {
     /// The step daemon holds its lock: no other can start anything from now on.
     Ready,
-    /// The daemon did not take the order of this name; nothing was started.
-    NotTaken(String),
+    /// The daemon did not take the order of this name, and why; nothing was started.
+    NotTaken(String, String),
+    /// The machine is short of something that the attempt of this name waits for.
+    Trouble(String, String),
     /// The script of this name was spawned or is being stopped.
     Changed(String),
     /// The record of this name is written, says its supervisor; or the daemon saw it die.
@@ -43,7 +47,8 @@ impl Report {
     pub fn line(&self) -> String {
         match self {
             Report::Ready => "ready\n".to_owned(),
-            Report::NotTaken(name) => format!("not-taken {name}\n"),
+            Report::NotTaken(name, why) => format!("not-taken {name} {}\n", sentence(why)),
+            Report::Trouble(name, why) => format!("trouble {name} {}\n", sentence(why)),
             Report::Changed(name) => format!("changed {name}\n"),
             Report::Ended(name) => format!("ended {name}\n"),
         }
@@ -52,16 +57,28 @@ impl Report {
     /// Reads a line without its end; `None` for what no daemon of this version writes.
     #[must_use]
     pub fn parse(line: &str) -> Option<Report> {
-        let mut words = line.split(' ');
+        let mut words = line.splitn(3, ' ');
         let report = match (words.next()?, words.next()) {
             ("ready", None) => Report::Ready,
-            ("not-taken", Some(name)) => Report::NotTaken(name.to_owned()),
+            (word @ ("not-taken" | "trouble"), Some(name)) => {
+                let (name, why) = (name.to_owned(), words.next()?.to_owned());
+                return Some(match word {
+                    "trouble" => Report::Trouble(name, why),
+                    _ => Report::NotTaken(name, why),
+                });
+            }
             ("changed", Some(name)) => Report::Changed(name.to_owned()),
             ("ended", Some(name)) => Report::Ended(name.to_owned()),
             _ => return None,
         };
         words.next().is_none().then_some(report)
     }
+}
+
+/// A sentence that is part of a line: short, and without an end of line.
+fn sentence(why: &str) -> String {
+    let plain = why.chars().map(|c| if c.is_control() { ' ' } else { c });
+    plain.take(SENTENCE_CHARS_MAX).collect()
 }
 
 /// The pipe of all supervisors: the server's end, and the one that they write to. Who writes never
@@ -134,13 +151,16 @@ mod tests {
         let name = || "17.1.ab".to_owned();
         for report in [
             Report::Ready,
-            Report::NotTaken(name()),
+            Report::NotTaken(name(), "no process, for now".to_owned()),
+            Report::Trouble(name(), "short of memory".to_owned()),
             Report::Changed(name()),
             Report::Ended(name()),
         ] {
             assert_eq!(Report::parse(report.line().trim_end()), Some(report));
         }
-        for line in ["", "ready now", "changed", "ended", "ended 17.1.ab x", "hello you"] {
+        for line in
+            ["", "ready now", "changed", "ended", "ended 17.1.ab x", "hello you", "trouble 17.1.ab"]
+        {
             assert_eq!(Report::parse(line), None, "{line:?}");
         }
     }

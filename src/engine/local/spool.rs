@@ -23,14 +23,14 @@ use serde::{Deserialize, Serialize};
 
 use super::plain;
 use super::proc::Identity;
-use crate::engine::{Control, EngineError, ExitRecord, Handle, Order, Stop};
+use crate::engine::{Control, EngineError, ExitRecord, Handle, Order, Stop, Stopping};
 use crate::kernel::time::Time;
 
 /// Version of `order`; a supervisor refuses one that it does not know.
 pub const ORDER_VERSION: u32 = 1;
-/// Version of the exit record. Version 1 did not know what ran out of memory; each reads the
-/// other's.
-pub const EXIT_VERSION: u32 = 2;
+/// Version of the exit record. Version 1 did not know what ran out of memory, version 2 not what was
+/// left behind; each reads the others'.
+pub const EXIT_VERSION: u32 = 3;
 
 /// How the names of folders begin that belong to no attempt (see `pool`).
 pub const FREE_PREFIX: &str = "free.";
@@ -91,8 +91,8 @@ pub struct State {
     pub script: Option<Identity>,
     /// When.
     pub start_time: Time,
-    /// Why it is being stopped.
-    pub stopping: Option<Stop>,
+    /// Why it is about to end.
+    pub stopping: Option<Stopping>,
     /// Its control group, from before that is made.
     pub group: Option<PathBuf>,
 }
@@ -128,8 +128,12 @@ impl State {
         match stop {
             Stop::Cancelled => "stopping cancelled\n",
             Stop::TimeLimit => "stopping time_limit\n",
+            Stop::OutputLimit => "stopping output_limit\n",
         }
     }
+
+    /// The line of a script that has ended before its tree.
+    pub const FINISHING_LINE: &str = "stopping finishing\n";
 
     /// Reads the lines; one without its end, or of an unknown kind, does not count.
     #[must_use]
@@ -150,13 +154,22 @@ impl State {
                     state.start_time = Time(start.parse().unwrap_or_default());
                 }
                 ["group", ..] => state.group = line.strip_prefix("group ").map(PathBuf::from),
-                ["stopping", "cancelled"] => state.stopping = Some(Stop::Cancelled),
-                ["stopping", "time_limit"] => state.stopping = Some(Stop::TimeLimit),
+                ["stopping", why] => state.stopping = stopping(why).or(state.stopping),
                 _ => {}
             }
         }
         state
     }
+}
+
+fn stopping(word: &str) -> Option<Stopping> {
+    Some(match word {
+        "cancelled" => Stopping::Told(Stop::Cancelled),
+        "time_limit" => Stopping::Told(Stop::TimeLimit),
+        "output_limit" => Stopping::Told(Stop::OutputLimit),
+        "finishing" => Stopping::Finishing,
+        _ => return None,
+    })
 }
 
 /// The folder of one attempt.

@@ -30,13 +30,11 @@ use super::origin::Origin;
 use super::plain;
 use super::proc;
 use super::report::Report;
-use super::spool::{EXIT_VERSION, Folder, State};
+use super::spool::{Folder, State};
 use super::supervisor;
 use super::sys;
 use crate::clock;
-use crate::engine::ExitRecord;
 use crate::fault;
-use crate::kernel::job::Usage;
 
 /// A log that has grown beyond this is begun anew: it is for the last accident.
 const LOG_BYTES_MAX: u64 = 1024 * 1024;
@@ -205,16 +203,16 @@ impl Daemon {
             log.say(&format!("{name:?} is not the name of an attempt"));
             return Ok(true);
         }
-        match self.launch(&name, &word, log) {
+        match self.launch(&name, &word) {
             Ok(()) => Ok(true),
             Err(e) => {
                 log.say(&format!("{name} was not started: {e}"));
-                Ok(self.send(Report::NotTaken(name).line().as_bytes()))
+                Ok(self.send(Report::NotTaken(name, e.to_string()).line().as_bytes()))
             }
         }
     }
 
-    fn launch(&mut self, name: &str, word: &OwnedFd, log: &mut Log) -> io::Result<()> {
+    fn launch(&mut self, name: &str, word: &OwnedFd) -> io::Result<()> {
         fault::point(fault::LAUNCH_TAKEN);
         let folder = Folder::new(&self.data_dir, name);
         let Some(state) = folder.create_state()? else {
@@ -226,20 +224,9 @@ impl Daemon {
         match self.crew.hand_over(name, &state, word) {
             Ok(()) => fault::point(fault::LAUNCH_HANDED_OVER),
             Err(e) => {
-                // `state` exists, so nobody will try again: this is its end, said as one.
-                log.say(&format!("{name}: no supervisor: {e}"));
-                let record = ExitRecord {
-                    version: EXIT_VERSION,
-                    exit_code: None,
-                    stop: None,
-                    launch_error: Some(format!("no process could be started: {e}")),
-                    handle: None,
-                    end_time: clock::now(),
-                    usage: Usage::default(),
-                    out_of_memory: None,
-                };
-                folder.write_exit(&record).map_err(io::Error::other)?;
-                self.send(Report::Ended(name.to_owned()).line().as_bytes());
+                // Nobody has it: the order may be given again once there is room.
+                folder.remove_state()?;
+                return Err(e);
             }
         }
         Ok(())

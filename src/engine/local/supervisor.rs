@@ -8,7 +8,7 @@
 //! that no script ever starts; no signal but KILL and the server's poke moves it. What a full disk
 //! does not take is kept and written later; a folder that was deleted is made again for the record.
 //!
-//! *Not here*: starting the script (`launch`), watching over it (`vigil`), who gives orders
+//! *Not here*: starting the script (`start`, `launch`), watching over it (`vigil`), who gives orders
 //! (`crew`), what the record means (`kernel`).
 //!
 //! Why one process serves many attempts, one after the other: a fork with all that belongs to it
@@ -16,7 +16,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,21 +25,20 @@ use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::CpuSet;
 
-use super::launch;
-use super::launch::Prepared;
+use super::launch::{self, Failure};
 use super::mail;
 use super::memory::{Group, Means};
 use super::proc::{self, Identity};
 use super::report::Report;
 use super::spool::{EXIT_VERSION, Folder, OrderFile, State};
-use super::sys::{self, Within};
+use super::start::{self, Start};
+use super::sys;
 use super::vigil::Vigil;
 use crate::clock;
-use crate::engine::{ExitRecord, Handle, Stop};
+use crate::engine::{EngineError, ExitRecord, Handle};
 use crate::fault;
 use crate::kernel::ids::CpuId;
 use crate::kernel::job::Usage;
-use crate::kernel::time::Time;
 
 /// Between two attempts to write something on a full disk.
 pub const RECORD_PAUSE: Duration = Duration::from_secs(1);
@@ -199,8 +198,8 @@ enum Served {
 }
 
 fn serve(mut post: Post<'_>) -> Served {
-    let record = attempt(&mut post).unwrap_or_else(|sentence| {
-        Some(ExitRecord { launch_error: Some(sentence), ..no_script() })
+    let record = attempt(&mut post).unwrap_or_else(|failure| {
+        Some(ExitRecord { launch_error: Some(failure.sentence), ..no_script() })
     });
     if let Some(group) = post.group.take() {
         // Nobody of ours is in it. If somebody else is, a server removes it when he has gone.
@@ -222,23 +221,26 @@ fn serve(mut post: Post<'_>) -> Served {
 
 /// From the order to the record, or to a sentence why no script was started; nothing when the
 /// word to start it cannot come any more.
-fn attempt(post: &mut Post<'_>) -> Result<Option<ExitRecord>, String> {
+fn attempt(post: &mut Post<'_>) -> Result<Option<ExitRecord>, Failure> {
     fault::point(fault::LAUNCH_UNNAMED);
     let me = match post.condition.me {
         Some(me) => me,
-        None => *post.condition.me.insert(proc::myself().map_err(|e| e.to_string())?),
+        None => {
+            let me = patiently(post, |_| proc::myself())?;
+            *post.condition.me.insert(me)
+        }
     };
     // First this line, then `control`: a server that has written `control` and finds no
     // line can rely on its wish being read.
     note(post, &State::supervisor_line(me, &post.station.boot_id));
-    let file = post.folder.read_order().map_err(|e| e.to_string())?;
-    let started = start_at_the_word(post, &file);
-    drop(std::env::set_current_dir("/"));
-    let (pid, start_time) = match started? {
-        Start::Spawned(pid, start_time) => (pid, start_time),
-        Start::Cancelled => {
-            return Ok(Some(ExitRecord { stop: Some(Stop::Cancelled), ..no_script() }));
-        }
+    let file = patiently(post, |post| {
+        post.folder.read_order().map_err(|e| match e {
+            EngineError::Spool { source, .. } | EngineError::Daemon(source) => source,
+        })
+    })?;
+    let (pid, start_time, begun) = match start::at_the_word(post, &file)? {
+        Start::Spawned { pid, start_time, begun } => (pid, start_time, begun),
+        Start::Stopped(stop) => return Ok(Some(ExitRecord { stop: Some(stop), ..no_script() })),
         Start::Withdrawn => return Ok(None),
     };
     // The script is our child and not reaped, so its entry is there even if it has ended.
@@ -246,85 +248,23 @@ fn attempt(post: &mut Post<'_>) -> Result<Option<ExitRecord>, String> {
     note(post, &State::script_line(script, start_time));
     fault::point(fault::STARTED_NOTED);
     let script = Handle { pid, start_time };
-    Ok(Some(Vigil::begin(post, &file, me.pid, script).until_the_end()))
+    Ok(Some(Vigil::begin(post, &file, me.pid, script, begun).until_the_end()))
 }
 
-enum Start {
-    Spawned(i32, Time),
-    /// A cancel was found first.
-    Cancelled,
-    /// There is nobody left who could give the word.
-    Withdrawn,
-}
-
-/// Makes ready, waits for the word, starts the script. As long as the server's own disk is full
-/// nothing has run and nothing is the job's fault, so this waits for room.
-fn start_at_the_word(post: &mut Post<'_>, file: &OrderFile) -> Result<Start, String> {
-    become_like_the_script(post, file)?;
-    // What fails before the word is tried again after it.
-    let mut ahead = Prepared::make(file, &post.folder, &post.name).ok();
-    fault::point(fault::LAUNCH_READY);
-    if !matches!(rustix::io::retry_on_intr(|| rustix::io::read(&post.word, &mut [0])), Ok(1)) {
-        return Ok(Start::Withdrawn);
-    }
-    if post.folder.read_control().cancel {
-        return Ok(Start::Cancelled);
-    }
-    fault::point(fault::LAUNCH_BEFORE_SPAWN);
-    let bounds = bounds(post, file)?;
+/// Tries until it is done, as long as only the machine is short of something.
+fn patiently<T>(
+    post: &mut Post<'_>,
+    mut act: impl FnMut(&Post<'_>) -> io::Result<T>,
+) -> Result<T, Failure> {
     loop {
-        let prepared = match ahead.take() {
-            Some(prepared) => Ok(prepared),
-            None => Prepared::make(file, &post.folder, &post.name),
+        let error = match act(post) {
+            Ok(done) => return Ok(done),
+            Err(e) => Failure::of_the_machine(e.to_string(), &e),
         };
-        match prepared.and_then(|prepared| prepared.start(bounds.as_ref().map(Bounds::within))) {
-            Ok(pid) => {
-                let start_time = clock::now();
-                fault::point(fault::LAUNCH_SPAWNED);
-                return Ok(Start::Spawned(pid, start_time));
-            }
-            Err(failure) if failure.is_full_disk => {
-                let _poked = sys::wait_child_or_poke(Some(RECORD_PAUSE));
-                let _told = settle(post);
-                if post.folder.read_control().cancel {
-                    return Ok(Start::Cancelled);
-                }
-            }
-            Err(failure) => return Err(failure.sentence),
+        if !error.may_pass || start::is_cancelled_within(post, RECORD_PAUSE) {
+            return Err(error);
         }
     }
-}
-
-/// What the script is kept within.
-enum Bounds {
-    /// The way into its group.
-    Group(OwnedFd),
-    /// Bytes of data for each process.
-    Data(u64),
-}
-
-impl Bounds {
-    fn within(&self) -> Within<'_> {
-        match self {
-            Bounds::Group(door) => Within::Group(door.as_fd()),
-            Bounds::Data(bytes) => Within::Data(*bytes),
-        }
-    }
-}
-
-/// Makes the bounds of a job that asks for memory. Where groups worked when the server started, a
-/// job does not run without one.
-fn bounds(post: &mut Post<'_>, file: &OrderFile) -> Result<Option<Bounds>, String> {
-    let Some(bytes) = file.order.memory_bytes else { return Ok(None) };
-    let Means::Groups(version, base) = &post.station.memory else {
-        return Ok(Some(Bounds::Data(bytes)));
-    };
-    // Noted first: whatever becomes of us, somebody knows what to remove.
-    note(post, &State::group_line(&Group::path(base, &post.name)));
-    let unmade = |e: io::Error| format!("its memory cannot be limited: {}: {e}", base.display());
-    let group = Group::make(*version, base, &post.name, bytes).map_err(unmade)?;
-    let door = post.group.insert(group).door().map_err(unmade)?;
-    Ok(Some(Bounds::Group(door)))
 }
 
 /// The record of an attempt without a script.
@@ -338,6 +278,7 @@ fn no_script() -> ExitRecord {
         end_time: clock::now(),
         usage: Usage::default(),
         out_of_memory: None,
+        left_behind: Vec::new(),
     }
 }
 
@@ -351,11 +292,11 @@ fn withdraw(post: &Post<'_>) {
 
 /// Gives this process what the script shall inherit: its CPUs, and the out-of-memory score that the
 /// server was started with.
-fn become_like_the_script(post: &mut Post<'_>, file: &OrderFile) -> Result<(), String> {
+pub fn become_like_the_script(post: &mut Post<'_>, file: &OrderFile) -> Result<(), Failure> {
     if post.condition.protected {
         if !post.station.oom_score.as_deref().is_some_and(set_oom_score) {
             post.condition.unfit = true;
-            return Err(format!("the supervisor cannot write {OOM_FILE}"));
+            return Err(format!("the supervisor cannot write {OOM_FILE}").into());
         }
         post.condition.protected = false;
     }
@@ -390,7 +331,11 @@ fn be_everywhere(post: &mut Post<'_>) {
 /// record is not written. Answers whether it is written: not when the data folder is gone.
 fn keep(post: &Post<'_>, record: &ExitRecord) -> bool {
     let mut home_gone = Duration::ZERO;
-    while post.folder.write_exit(record).is_err() {
+    let mut said = false;
+    while let Err(e) = post.folder.write_exit(record) {
+        if !std::mem::replace(&mut said, true) {
+            start::say(post, &format!("the record of its end cannot be written: {e}"));
+        }
         let made = post.folder.create().is_ok_and(|new| new);
         if made {
             continue;

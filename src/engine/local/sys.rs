@@ -1,7 +1,7 @@
 //! *Purpose*: the system calls that no safe crate offers.
 //!
-//! *Owns*: every `unsafe` block of the house: fork, posix_spawn, fork and exec within bounds,
-//! wait4 with its usage, signal masks, closing descriptors by range.
+//! *Owns*: every `unsafe` block of the house: fork, exec, wait4 with its usage, signal masks,
+//! closing descriptors by range.
 //!
 //! *Promises*: each function is safe to call as documented; nothing here decides anything.
 //!
@@ -50,157 +50,42 @@ pub fn fork(child: impl FnOnce() -> i32) -> io::Result<i32> {
     Ok(pid)
 }
 
-/// Starts a program in its own process group, with an empty signal mask, this process's standard
-/// input and the two given streams. Signal dispositions are those of this process: asking
-/// `posix_spawn` for the default ones costs 64 calls, [`block_all_signals`] has done it once.
-///
-/// # Errors
-/// What `posix_spawn` says: the reason why the program could not be executed.
-pub fn spawn(
-    program: &CStr,
-    arguments: &[CString],
-    environment: &[CString],
-    stdout: BorrowedFd<'_>,
-    stderr: BorrowedFd<'_>,
-) -> io::Result<i32> {
-    let pointers = |strings: &[CString]| -> Vec<*mut libc::c_char> {
-        strings.iter().map(|s| s.as_ptr().cast_mut()).chain([std::ptr::null_mut()]).collect()
-    };
-    let (argv, envp) = (pointers(arguments), pointers(environment));
-    let yes = |answer: libc::c_int| {
-        if answer == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(answer)) }
-    };
-    // SAFETY: `actions` and `attributes` are initialised by their init functions before any
-    // other use and destroyed once; argv and envp end with null and outlive the call; the
-    // program's path is a C string.
-    unsafe {
-        let mut actions = std::mem::zeroed::<libc::posix_spawn_file_actions_t>();
-        let mut attributes = std::mem::zeroed::<libc::posix_spawnattr_t>();
-        let mut none = std::mem::zeroed::<libc::sigset_t>();
-        libc::sigemptyset(&raw mut none);
-        yes(libc::posix_spawn_file_actions_init(&raw mut actions))?;
-        yes(libc::posix_spawnattr_init(&raw mut attributes))?;
-        let flags = libc::POSIX_SPAWN_SETPGROUP | libc::POSIX_SPAWN_SETSIGMASK;
-        let mut pid = 0;
-        let (out, err) = (stdout.as_raw_fd(), stderr.as_raw_fd());
-        let result = yes(libc::posix_spawn_file_actions_adddup2(&raw mut actions, out, 1))
-            .and_then(|()| yes(libc::posix_spawn_file_actions_adddup2(&raw mut actions, err, 2)))
-            .and_then(|()| yes(libc::posix_spawnattr_setflags(&raw mut attributes, flags as _)))
-            .and_then(|()| yes(libc::posix_spawnattr_setpgroup(&raw mut attributes, 0)))
-            .and_then(|()| {
-                yes(libc::posix_spawnattr_setsigmask(&raw mut attributes, &raw const none))
-            })
-            .and_then(|()| {
-                yes(libc::posix_spawn(
-                    &raw mut pid,
-                    program.as_ptr(),
-                    &raw const actions,
-                    &raw const attributes,
-                    argv.as_ptr(),
-                    envp.as_ptr(),
-                ))
-            });
-        libc::posix_spawn_file_actions_destroy(&raw mut actions);
-        libc::posix_spawnattr_destroy(&raw mut attributes);
-        result.map(|()| pid)
-    }
-}
-
-/// What a program is kept within from its first instruction.
-#[derive(Clone, Copy, Debug)]
-pub enum Within<'a> {
-    /// The control group whose `cgroup.procs` this is, open for writing.
-    Group(BorrowedFd<'a>),
-    /// So many bytes of data for each process.
-    Data(u64),
-}
-
-/// Why [`spawn_within`] started nothing.
-#[derive(Debug)]
-pub enum NotSpawned {
-    /// There is no process for it, or it cannot be kept within its bounds.
-    Within(io::Error),
-    /// The program cannot be executed.
-    Program(io::Error),
-}
-
-/// As [`spawn`], within bounds. `posix_spawn` knows neither control groups nor limits, so this is
-/// a fork whose child makes nothing but system calls: any process may call it.
-///
-/// # Errors
-/// Why not; no process is left then.
-pub fn spawn_within(
-    within: Within<'_>,
-    program: &CStr,
-    arguments: &[CString],
-    environment: &[CString],
-    stdout: BorrowedFd<'_>,
-    stderr: BorrowedFd<'_>,
-) -> Result<i32, NotSpawned> {
+/// Becomes a program. All that is open and not closed on exec is handed on, and so are the signal
+/// mask and the dispositions that ignore. Returns only when it cannot.
+#[must_use]
+pub fn exec(program: &CStr, arguments: &[CString], environment: &[CString]) -> io::Error {
     let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
         strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
     };
     let (argv, envp) = (pointers(arguments), pointers(environment));
-    let none = set_of(&[]);
-    let pipe = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
-    let (told, tell) = pipe.map_err(|e| NotSpawned::Within(e.into()))?;
-    // SAFETY: between fork and exec the child calls only functions that are async-signal-safe, on
-    // memory that was made before the fork and that nobody else has; it never returns. argv and
-    // envp end with null and outlive the call.
-    let pid = unsafe {
-        let pid = check(libc::fork()).map_err(NotSpawned::Within)?;
-        if pid == 0 {
-            let mut stage = BOUNDS;
-            let entered = match within {
-                Within::Group(door) => libc::write(door.as_raw_fd(), c"0".as_ptr().cast(), 1) == 1,
-                Within::Data(bytes) => limit_data(bytes),
-            };
-            if entered {
-                stage = PROGRAM;
-                if libc::setpgid(0, 0) == 0
-                    && libc::dup2(stdout.as_raw_fd(), 1) == 1
-                    && libc::dup2(stderr.as_raw_fd(), 2) == 2
-                    && libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut())
-                        == 0
-                {
-                    libc::execve(program.as_ptr(), argv.as_ptr(), envp.as_ptr());
-                }
-            }
-            let why = (*libc::__errno_location()).to_ne_bytes();
-            let word = [stage, why[0], why[1], why[2], why[3]];
-            libc::write(tell.as_raw_fd(), word.as_ptr().cast(), word.len());
-            libc::_exit(127);
-        }
-        pid
-    };
-    drop(tell);
-    let mut word = [0; 5];
-    let read = rustix::io::retry_on_intr(|| rustix::io::read(&told, &mut word));
-    // The end without a word: the exec closed it, or death came first, which whoever reaps sees.
-    let Ok(5) = read else { return Ok(pid) };
-    // SAFETY: it is our child, about to end or ended; its status is not asked for.
-    unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
-    let [stage, why @ ..] = word;
-    let why = io::Error::from_raw_os_error(i32::from_ne_bytes(why));
-    Err(if stage == BOUNDS { NotSpawned::Within(why) } else { NotSpawned::Program(why) })
+    // SAFETY: the program's path is a C string; argv and envp are arrays of C strings that end with
+    // null, and outlive the call.
+    unsafe { libc::execve(program.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+    io::Error::last_os_error()
 }
 
-/// Where a child of [`spawn_within`] failed.
-const BOUNDS: u8 = 0;
-/// See [`BOUNDS`].
-const PROGRAM: u8 = 1;
-
-/// Limits the data of this process and of those it starts. Only system calls.
-fn limit_data(bytes: u64) -> bool {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is valid for writes and for reads.
-    unsafe {
-        if libc::getrlimit(libc::RLIMIT_DATA, &raw mut limit) != 0 {
-            return false;
+/// Tries whether a process may enter the control group behind this door. Any process may call this:
+/// the child makes nothing but system calls.
+///
+/// # Errors
+/// What the system says.
+pub fn try_to_enter(door: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: between fork and its end the child calls only functions that are async-signal-safe,
+    // on memory that nobody else changes; the parent asks for the end of its own child.
+    let status = unsafe {
+        let pid = check(libc::fork())?;
+        if pid == 0 {
+            let entered = libc::write(door.as_raw_fd(), c"0".as_ptr().cast(), 1) == 1;
+            libc::_exit(if entered { 0 } else { *libc::__errno_location() });
         }
-        limit.rlim_max = limit.rlim_max.min(bytes);
-        limit.rlim_cur = limit.rlim_max;
-        libc::setrlimit(libc::RLIMIT_DATA, &raw const limit) == 0
+        let mut status = 0;
+        check(libc::waitpid(pid, &raw mut status, 0))?;
+        status
+    };
+    match (libc::WIFEXITED(status), libc::WEXITSTATUS(status)) {
+        (true, 0) => Ok(()),
+        (true, errno) => Err(io::Error::from_raw_os_error(errno)),
+        (false, _) => Err(io::Error::other("the trial was killed")),
     }
 }
 
@@ -261,6 +146,13 @@ pub fn block_all_signals() {
     }
 }
 
+/// Lets every signal through again: for a child that is about to become a program.
+pub fn unblock_all_signals() {
+    let none = set_of(&[]);
+    // SAFETY: the set is initialised; the former mask is not asked for.
+    unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) };
+}
+
 fn set_of(signals: &[libc::c_int]) -> libc::sigset_t {
     // SAFETY: the set is initialised by sigemptyset before signals are added.
     unsafe {
@@ -278,7 +170,19 @@ fn set_of(signals: &[libc::c_int]) -> libc::sigset_t {
 /// # Errors
 /// When no descriptor is left.
 pub fn child_signals() -> io::Result<OwnedFd> {
-    let set = set_of(&[libc::SIGCHLD]);
+    signals(&[libc::SIGCHLD])
+}
+
+/// The same for a child's end and for the server's poke; both signals must be blocked.
+///
+/// # Errors
+/// When no descriptor is left.
+pub fn child_signals_and_pokes() -> io::Result<OwnedFd> {
+    signals(&[libc::SIGCHLD, libc::SIGUSR1])
+}
+
+fn signals(which: &[libc::c_int]) -> io::Result<OwnedFd> {
+    let set = set_of(which);
     // SAFETY: the set is initialised; a descriptor that signalfd returns is ours alone.
     unsafe {
         let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
@@ -318,6 +222,18 @@ pub fn close_all_but(mut keep: Vec<RawFd>) {
         }
         from = fd.saturating_add(1);
     }
+}
+
+/// Puts two files in the place of standard output and standard error.
+///
+/// # Errors
+/// What the system says.
+pub fn replace_stdout_and_stderr(out: BorrowedFd<'_>, err: BorrowedFd<'_>) -> io::Result<()> {
+    for (file, standard) in [(out, libc::STDOUT_FILENO), (err, libc::STDERR_FILENO)] {
+        // SAFETY: both descriptors are open; whoever prints afterwards prints there on purpose.
+        check(unsafe { libc::dup2(file.as_raw_fd(), standard) })?;
+    }
+    Ok(())
 }
 
 /// Puts `file` in the place of standard input and standard output.

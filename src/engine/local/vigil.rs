@@ -1,10 +1,12 @@
 //! *Purpose*: watching over one script that was started, until no process of it is left.
 //!
-//! *Owns*: the time limit and the signal before it, TERM → grace → KILL, the reaping of the whole
-//! tree and what it used.
+//! *Owns*: the time limit and the signal before it, TERM → grace → KILL, the time for what a script
+//! leaves behind, the bound of kept output, the reaping of the whole tree and what it used.
 //!
 //! *Promises*: the limit is kept while no server runs, on the monotonic clock; a record comes only
-//! when no process of the tree is left; a script that ends by itself leaves no survivor.
+//! when no process of the tree is left; what a script leaves behind may finish for a bounded time (it
+//! writes the last output: `tee`, `gzip`), then it is ended and named; a wish of the server is found
+//! even if nobody can poke us.
 //!
 //! *Not here*: starting the script (`launch`), what becomes of the record (`supervisor`).
 
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
+use super::launch;
 use super::proc;
 use super::report::Report;
 use super::spool::{EXIT_VERSION, OrderFile, State};
@@ -39,11 +42,27 @@ const SWEEPS_BEFORE_PRIORITY: u32 = 3;
 /// The priority then asked for (refused to ordinary users, who go on as before).
 const RACE_NICE: i32 = -15;
 
+/// How long a tree may go on after its script before that is told: most are gone by then, and a
+/// state that nobody sees need not be made durable.
+const FINISHING_PAUSE: Duration = Duration::from_millis(200);
+/// Between TERM and KILL for what did not finish in its time.
+const LEFTOVER_GRACE: Duration = Duration::from_secs(1);
+/// Left-behind processes that a record names; of the others their number.
+const NAMED_MAX: usize = 10;
+/// How often `control` is looked at unasked: a server in another container cannot poke us.
+const CONTROL_LOOK: Duration = Duration::from_secs(5);
+/// The fastest that output is taken to grow, bytes a second: by it the next look is timed.
+const OUTPUT_BYTES_A_SECOND: u64 = 2 * 1024 * 1024 * 1024;
+/// Soonest and latest next look at what is written.
+const OUTPUT_LOOK: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
 /// Where the attempt stands.
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     /// The script runs, perhaps until a limit.
     Running { limit: Option<Instant> },
+    /// The script has ended; what it left behind may go on until then.
+    Finishing { until: Instant },
     /// TERM was sent; whoever is left at `kill_at` is killed.
     Ending { since: Instant, kill_at: Instant },
     /// Everything is being killed.
@@ -61,6 +80,13 @@ pub struct Vigil<'a, 'b> {
     early: Option<(Instant, EarlySignal)>,
     /// Until when the start is not told.
     untold: Option<Instant>,
+    /// Until when it is not told that only leftovers go on.
+    finishing_untold: Option<Instant>,
+    /// When `control` is looked at next.
+    control_at: Instant,
+    /// When the size of its output is looked at next, if that is bounded.
+    output_at: Option<Instant>,
+    left_behind: Vec<String>,
     stop: Option<Stop>,
     /// Whether memory had run out before the stop.
     ran_out_before: bool,
@@ -69,9 +95,14 @@ pub struct Vigil<'a, 'b> {
 }
 
 impl<'a, 'b> Vigil<'a, 'b> {
-    /// Over `script`, a child of `me`, which has just been started.
-    pub fn begin(post: &'a mut Post<'b>, file: &'a OrderFile, me: i32, script: Handle) -> Self {
-        let started = clock::monotonic();
+    /// Over `script`, a child of `me`, which was started at `started`.
+    pub fn begin(
+        post: &'a mut Post<'b>,
+        file: &'a OrderFile,
+        me: i32,
+        script: Handle,
+        started: Instant,
+    ) -> Self {
         let limit = file.order.limit_s.and_then(|s| started.checked_add(seconds(s)));
         let early = file.order.limit_s.zip(file.order.signal).and_then(|(limit_s, early)| {
             let after = limit_s.saturating_sub(early.before_s);
@@ -85,6 +116,10 @@ impl<'a, 'b> Vigil<'a, 'b> {
             phase: Phase::Running { limit },
             early,
             untold: started.checked_add(START_PAUSE),
+            finishing_untold: None,
+            control_at: started + CONTROL_LOOK,
+            output_at: file.order.output_bytes.map(|_| started + OUTPUT_LOOK.0),
+            left_behind: Vec::new(),
             stop: None,
             ran_out_before: false,
             exit_code: None,
@@ -96,26 +131,26 @@ impl<'a, 'b> Vigil<'a, 'b> {
     pub fn until_the_end(mut self) -> ExitRecord {
         while self.reap_all() {
             if self.exit_code.is_some() && matches!(self.phase, Phase::Running { .. }) {
-                self.phase = Phase::Killing { sweeps: 0, pause: SWEEP_PAUSE };
+                self.begin_to_finish();
             }
-            let mut timeout = self.act();
-            if let Some(left) = self.tell_start() {
-                timeout = Some(timeout.map_or(left, |due| due.min(left)));
-            }
+            let dues =
+                [self.act(), self.tell_start(), self.tell_finishing(), self.look_at_output()];
+            let mut timeout =
+                dues.into_iter().flatten().fold(self.look_at_control(), Duration::min);
             if !self.post.owed.is_empty() {
-                timeout = Some(timeout.map_or(RECORD_PAUSE, |due| due.min(RECORD_PAUSE)));
+                timeout = timeout.min(RECORD_PAUSE);
             }
-            let poked = sys::wait_child_or_poke(timeout);
+            let poked = sys::wait_child_or_poke(Some(timeout));
             // Until now nobody could know whom to poke.
             let told_late = settle(self.post);
             if told_late {
-                let _heard =
-                    hint(&self.post.station.report, &Report::Changed(self.post.name.clone()));
+                self.tell_change();
             }
             if poked || told_late {
                 self.read_control();
             }
         }
+        self.note_missed_limit();
         let before_stop = self.stop.is_none() || self.ran_out_before;
         let group = self.post.group.as_ref();
         ExitRecord {
@@ -127,7 +162,104 @@ impl<'a, 'b> Vigil<'a, 'b> {
             end_time: clock::now(),
             usage: self.usage,
             out_of_memory: group.and_then(|group| group.out_of_memory(before_stop)),
+            left_behind: self.left_behind,
         }
+    }
+
+    /// The server ends what lives long beyond its limit: then we were kept from doing it.
+    fn note_missed_limit(&mut self) {
+        let grace = seconds(self.file.order.kill_grace_s);
+        if let Phase::Running { limit: Some(limit) } = self.phase
+            && self.exit_code.is_some_and(|code| code.signal != 0)
+            && limit.checked_add(grace).is_some_and(|missed| clock::monotonic() > missed)
+        {
+            self.stop = Some(Stop::TimeLimit);
+        }
+    }
+
+    fn tell_change(&self) {
+        let _heard = hint(&self.post.station.report, &Report::Changed(self.post.name.clone()));
+    }
+
+    /// The script has ended and others of its tree have not.
+    fn begin_to_finish(&mut self) {
+        let now = clock::monotonic();
+        let until = now.checked_add(seconds(self.file.order.finish_s)).unwrap_or(now);
+        self.finishing_untold = now.checked_add(FINISHING_PAUSE).filter(|told| *told < until);
+        self.phase = Phase::Finishing { until };
+    }
+
+    /// Tells that only leftovers go on, once that is due; answers how long until then.
+    fn tell_finishing(&mut self) -> Option<Duration> {
+        let left = self.finishing_untold?.saturating_duration_since(clock::monotonic());
+        if !left.is_zero() {
+            return Some(left);
+        }
+        self.finishing_untold = None;
+        if matches!(self.phase, Phase::Finishing { .. }) {
+            fault::point(fault::FINISH_BEGUN);
+            note(self.post, State::FINISHING_LINE);
+            self.tell_change();
+        }
+        None
+    }
+
+    /// Names those that did not finish in their time, and tells them to end.
+    fn end_leftovers(&mut self) {
+        fault::point(fault::FINISH_OVER);
+        let (mut names, mut more) = (Vec::new(), 0_usize);
+        proc::visit_descendants(self.me, |seen| {
+            if !seen.is_alive() {
+                return;
+            }
+            if names.len() < NAMED_MAX {
+                let name = proc::name(seen.identity.pid);
+                names.push(format!("{} ({name})", seen.identity.pid));
+            } else {
+                more += 1;
+            }
+            proc::signal(seen.identity, Signal::TERM);
+            proc::signal(seen.identity, Signal::CONT);
+        });
+        if more > 0 {
+            names.push(format!("and {more} more"));
+        }
+        self.left_behind = names;
+        let since = clock::monotonic();
+        self.phase = Phase::Ending { since, kill_at: since + LEFTOVER_GRACE };
+    }
+
+    /// Looks at `control` if that is due; answers how long until the next look.
+    fn look_at_control(&mut self) -> Duration {
+        let now = clock::monotonic();
+        if now >= self.control_at {
+            self.control_at = now + CONTROL_LOOK;
+            self.read_control();
+        }
+        self.control_at.saturating_duration_since(now)
+    }
+
+    /// Ends a job whose kept output has reached its bound; answers how long until the next look.
+    fn look_at_output(&mut self) -> Option<Duration> {
+        let bound = self.file.order.output_bytes?;
+        let now = clock::monotonic();
+        let at = self.output_at?;
+        if now < at {
+            return Some(at - now);
+        }
+        let written = launch::kept_bytes(&self.file.order);
+        let phase_allows = matches!(self.phase, Phase::Running { .. } | Phase::Finishing { .. });
+        if written >= bound {
+            self.output_at = None;
+            if phase_allows {
+                self.begin_to_end(Stop::OutputLimit, self.file.order.kill_grace_s);
+            }
+            return Some(Duration::ZERO);
+        }
+        let soonest = (bound - written) / OUTPUT_BYTES_A_SECOND;
+        let next = Duration::from_secs(soonest).clamp(OUTPUT_LOOK.0, OUTPUT_LOOK.1);
+        self.output_at = Some(now + next);
+        Some(next)
     }
 
     /// Tells the start once it is due; answers how long until then.
@@ -138,7 +270,7 @@ impl<'a, 'b> Vigil<'a, 'b> {
         }
         self.untold = None;
         become_a_guard(self.post);
-        let _heard = hint(&self.post.station.report, &Report::Changed(self.post.name.clone()));
+        self.tell_change();
         None
     }
 
@@ -178,6 +310,11 @@ impl<'a, 'b> Vigil<'a, 'b> {
                 // At the latest now: it may have been asked for at the limit itself.
                 self.tell_early();
                 self.begin_to_end(Stop::TimeLimit, self.file.order.kill_grace_s);
+                Some(Duration::ZERO)
+            }
+            Phase::Finishing { until } if now < until => Some(until - now),
+            Phase::Finishing { .. } => {
+                self.end_leftovers();
                 Some(Duration::ZERO)
             }
             Phase::Ending { kill_at, .. } if now < kill_at => Some(kill_at - now),
@@ -230,7 +367,9 @@ impl<'a, 'b> Vigil<'a, 'b> {
         }
         let grace = wish.kill_grace_s.unwrap_or(self.file.order.kill_grace_s);
         match self.phase {
-            Phase::Running { .. } => self.begin_to_end(Stop::Cancelled, grace),
+            Phase::Running { .. } | Phase::Finishing { .. } => {
+                self.begin_to_end(Stop::Cancelled, grace);
+            }
             // A repeated cancel may shorten the grace, counted from the first; the reason of
             // the stop stays what it was.
             Phase::Ending { since, kill_at } => {
@@ -244,7 +383,7 @@ impl<'a, 'b> Vigil<'a, 'b> {
     fn begin_to_end(&mut self, stop: Stop, grace_s: u32) {
         let (before, after) = match stop {
             Stop::Cancelled => (fault::CANCEL_READ, fault::CANCEL_TERM_SENT),
-            Stop::TimeLimit => (fault::LIMIT_REACHED, fault::LIMIT_TERM_SENT),
+            Stop::TimeLimit | Stop::OutputLimit => (fault::LIMIT_REACHED, fault::LIMIT_TERM_SENT),
         };
         fault::point(before);
         let since = clock::monotonic();
@@ -253,7 +392,7 @@ impl<'a, 'b> Vigil<'a, 'b> {
         self.stop = Some(stop);
         self.phase = Phase::Ending { since, kill_at };
         note(self.post, State::stopping_line(stop));
-        let _heard = hint(&self.post.station.report, &Report::Changed(self.post.name.clone()));
+        self.tell_change();
         self.signal_group(Signal::TERM);
         // Whoever left the script's group is asked too; whoever is stopped must wake to hear.
         proc::visit_descendants(self.me, |seen| {

@@ -15,11 +15,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::report::Report;
 use super::spool::State;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Trouble};
 
 /// A mutex whose holder cannot leave half a change behind: its poison says nothing.
 pub fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -87,15 +87,18 @@ impl Entry {
     }
 }
 
-/// All attempts the engine has been asked about, by key name.
+/// All attempts the engine has been asked about, by key name, and what some of them wait for.
 #[derive(Debug, Default)]
-pub struct Attempts(Mutex<HashMap<String, Arc<Entry>>>);
+pub struct Attempts {
+    entries: Mutex<HashMap<String, Arc<Entry>>>,
+    trouble: watch::Sender<Trouble>,
+}
 
 impl Attempts {
     /// The entry of this name, made when missing.
     #[must_use]
     pub fn entry(&self, name: &str) -> Arc<Entry> {
-        let mut map = held(&self.0);
+        let mut map = held(&self.entries);
         if let Some(entry) = map.get(name) {
             return Arc::clone(entry);
         }
@@ -105,23 +108,55 @@ impl Attempts {
     /// The entry of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Arc<Entry>> {
-        held(&self.0).get(name).cloned()
+        held(&self.entries).get(name).cloned()
     }
 
     /// Forgets this name and gives up its lock.
     pub fn forget(&self, name: &str) {
-        held(&self.0).remove(name);
+        held(&self.entries).remove(name);
+        self.is_out_of_trouble(name);
+    }
+
+    /// What attempts wait for, as it changes.
+    #[must_use]
+    pub fn trouble(&self) -> watch::Receiver<Trouble> {
+        self.trouble.subscribe()
+    }
+
+    fn is_in_trouble(&self, name: &str, why: &str) {
+        self.trouble.send_if_modified(|trouble| {
+            let before = trouble.0.insert(name.to_owned(), why.to_owned());
+            let is_news = before.as_deref() != Some(why);
+            if is_news {
+                log::warn!("Attempt {name} waits, and is tried again: {why}");
+            }
+            is_news
+        });
+    }
+
+    fn is_out_of_trouble(&self, name: &str) {
+        self.trouble.send_if_modified(|trouble| trouble.0.remove(name).is_some());
     }
 
     /// Wakes, or keeps the hint for, whoever waits for what this report names.
     pub fn hear(&self, report: &Report) {
-        let (Report::NotTaken(name) | Report::Changed(name) | Report::Ended(name)) = report else {
-            return;
+        let name = match report {
+            Report::Ready => return,
+            Report::NotTaken(name, why) | Report::Trouble(name, why) => {
+                self.is_in_trouble(name, why);
+                name
+            }
+            Report::Changed(name) | Report::Ended(name) => {
+                self.is_out_of_trouble(name);
+                name
+            }
         };
         // An attempt that is unknown here was collected: a late hint about it is no news.
         if let Some(entry) = self.get(name) {
             match report {
-                Report::NotTaken(_) => entry.set_sent(0),
+                Report::NotTaken(..) => entry.set_sent(0),
+                // Nothing has become of it.
+                Report::Trouble(..) => return,
                 Report::Ended(..) => entry.over.store(true, Ordering::Release),
                 Report::Changed(_) | Report::Ready => {}
             }
@@ -132,7 +167,7 @@ impl Attempts {
     /// Wakes everybody: a step daemon is gone, with it orders it had not taken and the deaths of
     /// supervisors that it would have told.
     pub fn hint_all(&self) {
-        for entry in held(&self.0).values() {
+        for entry in held(&self.entries).values() {
             entry.hint.notify_one();
         }
     }

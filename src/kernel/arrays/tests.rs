@@ -199,6 +199,7 @@ impl World {
             end_time: NOW,
             usage: Usage::default(),
             out_of_memory: None,
+            left_behind: Vec::new(),
         };
         self.fact(attempt, Fact::Exited(exit));
     }

@@ -86,6 +86,7 @@ impl World {
             end_time: self.now,
             usage: Usage::default(),
             out_of_memory: None,
+            left_behind: Vec::new(),
         };
         self.kernel.fact(Attempt { job, n }, Fact::Exited(exit), self.now).unwrap();
         self.ended.insert(job, code == 0);

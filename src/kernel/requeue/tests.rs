@@ -61,6 +61,7 @@ fn exit(code: u8, stop: Option<Stop>, now: Time) -> Fact {
         end_time: now,
         usage: Usage::default(),
         out_of_memory: None,
+        left_behind: Vec::new(),
     })
 }
 

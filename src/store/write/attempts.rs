@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use diesel::{SqliteConnection, update};
 
 use super::super::error::StoreError;
-use super::super::rows::{AllocationRow, HeldRow, json};
+use super::super::rows::{AllocationRow, HeldRow, from_json, json};
 use super::super::schema::{held_cpus, jobs, resource_allocations};
 use super::{disagreement, in_state, kept, one_row};
 use crate::kernel::change::Event;
@@ -89,10 +89,32 @@ pub(super) fn ended(
         jobs::max_rss_bytes.eq(measured.then_some(end.usage.max_rss_bytes)),
     );
     change_job!(conn, event, set)?;
+    warned(conn, event.job, &end.warnings)?;
     if released_cpus == 0 {
         return Ok(());
     }
     gave_back(conn, event, event.to.word(), end, released_cpus)
+}
+
+/// Adds to what the person should know. Rare, so this may read before it writes.
+pub(super) fn warned(
+    conn: &mut SqliteConnection,
+    job: JobId,
+    warnings: &[String],
+) -> Result<(), StoreError> {
+    if warnings.is_empty() {
+        return Ok(());
+    }
+    let row = jobs::table.find(job.0);
+    let text: String = row.select(jobs::warnings).get_result(conn)?;
+    let mut all: Vec<String> = from_json(&text);
+    for one in warnings {
+        if !all.contains(one) {
+            all.push(one.clone());
+        }
+    }
+    update(row).set(jobs::warnings.eq(json(&all))).execute(conn)?;
+    Ok(())
 }
 
 /// An attempt ended so, and gave back what it held.

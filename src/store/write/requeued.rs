@@ -11,7 +11,7 @@ use diesel::prelude::*;
 
 use super::super::error::StoreError;
 use super::super::schema::jobs;
-use super::attempts::gave_back;
+use super::attempts::{gave_back, warned};
 use super::{disagreement, in_state, kept, one_row};
 use crate::kernel::change::Event;
 use crate::kernel::requeue::PastAttempt;
@@ -47,7 +47,10 @@ pub(super) fn requeued(
     );
     change_job!(conn, event, set)?;
     match past {
-        Some(past) => gave_back(conn, event, past.state, &past.end, past.released_cpus),
+        Some(past) => {
+            warned(conn, event.job, &past.end.warnings)?;
+            gave_back(conn, event, past.state, &past.end, past.released_cpus)
+        }
         None => Ok(()),
     }
 }

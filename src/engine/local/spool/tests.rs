@@ -26,6 +26,8 @@ pub fn order(job: i64, script: &str) -> Order {
         stderr: stream,
         limit_s: None,
         kill_grace_s: 5,
+        finish_s: 0,
+        output_bytes: None,
         cpus: Vec::new(),
         pin: false,
         memory_bytes: None,
@@ -44,6 +46,7 @@ pub fn record() -> ExitRecord {
         end_time: Time(7),
         usage: Usage::default(),
         out_of_memory: None,
+        left_behind: Vec::new(),
     }
 }
 
@@ -86,7 +89,7 @@ fn a_line_of_state_counts_only_with_its_end() {
     let torn = State::parse(text.trim_end());
     assert_eq!((torn.supervisor, torn.script), (Some(boss), None));
     text += State::stopping_line(Stop::TimeLimit);
-    assert_eq!(State::parse(&text).stopping, Some(Stop::TimeLimit));
+    assert_eq!(State::parse(&text).stopping, Some(Stopping::Told(Stop::TimeLimit)));
     text += &State::group_line(Path::new("/sys/a b/1.1.x"));
     assert_eq!(State::parse(&text).group, Some(PathBuf::from("/sys/a b/1.1.x")));
 }

@@ -1,0 +1,273 @@
+//! *Purpose*: from the word to a running script.
+//!
+//! *Owns*: the watch over the process that is to become the script, until it is that; the waiting
+//! for a machine that is short of something.
+//!
+//! *Promises*: limit and cancel work although the job's files do not answer, and no script starts
+//! after its cancel was found; what the machine is short of is waited for, with a growing pause, and
+//! spoken of: it never ends a job.
+//!
+//! *Not here*: what that process does (`launch`), watching over the script (`vigil`).
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, Signal};
+
+use super::launch::{FAILURE_BYTES_MAX, Failure, Launching, Prepared, Within};
+use super::memory::{Group, Means};
+use super::report::Report;
+use super::spool::{OrderFile, State};
+use super::supervisor::{Post, become_like_the_script, hint, note, settle};
+use super::sys;
+use crate::clock;
+use crate::engine::Stop;
+use crate::fault;
+use crate::kernel::time::Time;
+
+/// First pause before a launch is tried again that the machine had no room for; doubles up to
+/// [`PAUSE_MAX`].
+const PAUSE: Duration = Duration::from_secs(1);
+/// See [`PAUSE`]: a machine that recovers shall not be kept waiting for longer.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// After this it is said that the job's files do not answer: longer than a busy disk takes.
+const SLOW: Duration = Duration::from_secs(10);
+
+/// What became of a start.
+pub enum Start {
+    /// The script runs.
+    Spawned {
+        /// Its process.
+        pid: i32,
+        /// When it was spawned.
+        start_time: Time,
+        /// The same; its limit counts from here.
+        begun: Instant,
+    },
+    /// It was stopped before it was started.
+    Stopped(Stop),
+    /// There is nobody left who could give the word.
+    Withdrawn,
+}
+
+/// Makes ready, waits for the word, starts the script.
+///
+/// # Errors
+/// Why it cannot be started.
+pub fn at_the_word(post: &mut Post<'_>, file: &OrderFile) -> Result<Start, Failure> {
+    become_like_the_script(post, file)?;
+    // What fails before the word is tried again after it.
+    let mut ahead = Prepared::make(file, &post.folder, &post.name).ok();
+    fault::point(fault::LAUNCH_READY);
+    if !matches!(rustix::io::retry_on_intr(|| rustix::io::read(&post.word, &mut [0])), Ok(1)) {
+        return Ok(Start::Withdrawn);
+    }
+    if post.folder.read_control().cancel {
+        return Ok(Start::Stopped(Stop::Cancelled));
+    }
+    fault::point(fault::LAUNCH_BEFORE_SPAWN);
+    let mut pause = PAUSE;
+    loop {
+        let begun = clock::monotonic();
+        let prepared = match ahead.take() {
+            Some(prepared) => Ok(prepared),
+            None => Prepared::make(file, &post.folder, &post.name),
+        };
+        let tried = bounds(post, file).and_then(|bounds| {
+            let launching = prepared?.start(bounds.as_ref().map(Bounds::within))?;
+            watch(post, file, &launching, begun)
+        });
+        let failure = match tried {
+            Ok(start) => return Ok(start),
+            Err(failure) if failure.may_pass => failure,
+            Err(failure) => return Err(failure),
+        };
+        say(post, &failure.sentence);
+        if is_cancelled_within(post, pause) {
+            return Ok(Start::Stopped(Stop::Cancelled));
+        }
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+/// Tells the server what is waited for; if it is not there, nobody needs to know.
+pub fn say(post: &Post<'_>, sentence: &str) {
+    let trouble = Report::Trouble(post.name.clone(), sentence.to_owned());
+    let _heard = hint(&post.station.report, &trouble);
+}
+
+/// Waits; answers whether a cancel came.
+pub fn is_cancelled_within(post: &mut Post<'_>, pause: Duration) -> bool {
+    let due = clock::monotonic() + pause;
+    loop {
+        let left = due.saturating_duration_since(clock::monotonic());
+        if left.is_zero() {
+            return false;
+        }
+        let _poked = sys::wait_child_or_poke(Some(left));
+        let _told = settle(post);
+        if post.folder.read_control().cancel {
+            return true;
+        }
+    }
+}
+
+/// Until the process is the script, has said why it cannot be, or was killed.
+fn watch(
+    post: &mut Post<'_>,
+    file: &OrderFile,
+    launching: &Launching,
+    begun: Instant,
+) -> Result<Start, Failure> {
+    // Blind to a cancel it must not start.
+    let signals = sys::child_signals_and_pokes().map_err(|e| give_up(launching, &e))?;
+    let limit = file.order.limit_s.map(|s| Duration::from_secs(s.into()));
+    let due = limit.and_then(|limit| begun.checked_add(limit));
+    let (mut slow, mut stop) = (begun.checked_add(SLOW), None);
+    loop {
+        let now = clock::monotonic();
+        let next = [due.filter(|_| stop.is_none()), slow].into_iter().flatten().min();
+        let (told, signal) = wait_for_either(&launching.told, &signals, next, now)
+            .map_err(|e| give_up(launching, &e))?;
+        if told && stop.is_none() {
+            return match why_not(&launching.told) {
+                Some(failure) => {
+                    see_off(launching.pid);
+                    Err(failure)
+                }
+                None => {
+                    let (pid, start_time) = (launching.pid, clock::now());
+                    fault::point(fault::LAUNCH_SPAWNED);
+                    Ok(Start::Spawned { pid, start_time, begun })
+                }
+            };
+        }
+        if signal {
+            let _which = rustix::io::read(&signals, &mut [0; 128]);
+        }
+        if let Some(stop) = stop
+            && is_reaped(launching.pid)
+        {
+            return Ok(Start::Stopped(stop));
+        }
+        let now = clock::monotonic();
+        if stop.is_none() {
+            stop = match due {
+                _ if post.folder.read_control().cancel => Some(Stop::Cancelled),
+                Some(due) if due <= now => Some(Stop::TimeLimit),
+                _ => None,
+            };
+            if let Some(stop) = stop {
+                kill(launching.pid);
+                note(post, State::stopping_line(stop));
+                let _heard = hint(&post.station.report, &Report::Changed(post.name.clone()));
+            }
+        }
+        if slow.is_some_and(|slow| slow <= now) {
+            slow = None;
+            let directory = file.order.working_directory.display();
+            say(post, &format!("{directory}, or where its output goes, does not answer"));
+        }
+    }
+}
+
+/// What the child says: nothing once it is the script.
+fn why_not(told: &OwnedFd) -> Option<Failure> {
+    let mut word = [0; FAILURE_BYTES_MAX];
+    match rustix::io::retry_on_intr(|| rustix::io::read(told, &mut word)) {
+        Ok(count @ 1..) => Some(Failure::from_bytes(&word[..count])),
+        _ => None,
+    }
+}
+
+/// Waits until either can be read, or it is time; answers which can be.
+fn wait_for_either(
+    told: &OwnedFd,
+    signals: &OwnedFd,
+    next: Option<Instant>,
+    now: Instant,
+) -> io::Result<(bool, bool)> {
+    let left = next.map(|next| next.saturating_duration_since(now)).map(|left| Timespec {
+        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: left.subsec_nanos().into(),
+    });
+    let mut fds = [told, signals].map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN));
+    match rustix::event::poll(&mut fds, left.as_ref()) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(e) => return Err(e.into()),
+    }
+    Ok((!fds[0].revents().is_empty(), !fds[1].revents().is_empty()))
+}
+
+/// Without a watch over it the child must not become the script.
+fn give_up(launching: &Launching, error: &io::Error) -> Failure {
+    kill(launching.pid);
+    see_off(launching.pid);
+    Failure { sentence: format!("its start cannot be watched: {error}"), may_pass: true }
+}
+
+/// Waits for the end of a child that is about to end.
+fn see_off(child: i32) {
+    while !is_reaped(child) {
+        let _poked = sys::wait_child_or_poke(Some(PAUSE));
+    }
+}
+
+/// Kills a child that was not reaped, so that its number is its own.
+fn kill(child: i32) {
+    if let Some(child) = Pid::from_raw(child) {
+        let _ended_if_not = rustix::process::kill_process(child, Signal::KILL);
+    }
+}
+
+fn is_reaped(child: i32) -> bool {
+    loop {
+        match sys::reap() {
+            sys::Reaped::Child(pid, ..) if pid == child => return true,
+            sys::Reaped::Child(..) => {}
+            sys::Reaped::NoneReady => return false,
+            sys::Reaped::NoChildren => return true,
+        }
+    }
+}
+
+/// What the script is kept within.
+enum Bounds {
+    /// The way into its group.
+    Group(OwnedFd),
+    /// Bytes of data for each process.
+    Data(u64),
+}
+
+impl Bounds {
+    fn within(&self) -> Within<'_> {
+        match self {
+            Bounds::Group(door) => Within::Group(door.as_fd()),
+            Bounds::Data(bytes) => Within::Data(*bytes),
+        }
+    }
+}
+
+/// Makes the bounds of a job that asks for memory. Where groups worked when the server started, a
+/// job does not run without one.
+fn bounds(post: &mut Post<'_>, file: &OrderFile) -> Result<Option<Bounds>, Failure> {
+    let Some(bytes) = file.order.memory_bytes else { return Ok(None) };
+    let Means::Groups(version, base) = &post.station.memory else {
+        return Ok(Some(Bounds::Data(bytes)));
+    };
+    let unmade = |e: io::Error| {
+        let sentence = format!("its memory cannot be limited: {}: {e}", base.display());
+        Failure::of_the_machine(sentence, &e)
+    };
+    if post.group.is_none() {
+        // Noted first: whatever becomes of us, somebody knows what to remove.
+        let line = State::group_line(&Group::path(base, &post.name));
+        note(post, &line);
+        let group = Group::make(*version, base, &post.name, bytes).map_err(unmade)?;
+        post.group = Some(group);
+    }
+    let door = post.group.as_ref().map(Group::door).transpose().map_err(unmade)?;
+    Ok(door.map(Bounds::Group))
+}
