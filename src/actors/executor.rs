@@ -166,7 +166,6 @@ impl Follow {
                 Next::Unheard => return,
                 Next::Pause => self.rest().await,
                 Next::Wait => {
-                    self.pause = PAUSE_MIN;
                     tokio::select! {
                         () = engine.changed(&key) => {}
                         gone = self.asked.changed() => if gone.is_err() { return },
@@ -201,6 +200,7 @@ impl Follow {
             Sighting::NeverStarted => self.order(key).await,
             Sighting::Launching => self.control(key, stop).await,
             Sighting::Running { handle, stopping } => {
+                self.pause = PAUSE_MIN;
                 if !self.told_started {
                     fault::point(fault::STARTED_SEEN);
                     self.tell(Fact::Started(handle)).await;

@@ -232,6 +232,9 @@ pub enum EngineError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// This machine lacks what the engine is built on.
+    #[error("{0}")]
+    Machine(String),
     /// The step daemon did not take the order.
     #[error("step daemon: {0}")]
     Daemon(std::io::Error),

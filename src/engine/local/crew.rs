@@ -17,10 +17,12 @@ use std::path::PathBuf;
 
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, socketpair};
 use rustix::pipe::PipeFlags;
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::CpuSet;
 
 use super::mail;
 use super::memory::Means;
+use super::proctrack::ProcTrack;
 use super::supervisor::{self, Station};
 use super::sys;
 use crate::kernel::job::ExitCode;
@@ -42,6 +44,8 @@ pub struct Outfit {
     pub oom_score: Option<String>,
     /// What keeps jobs below their memory.
     pub memory: Means,
+    /// Where supervisors have control groups.
+    pub track: ProcTrack,
     /// The pipe of all supervisors; what they say does not come by here.
     pub report: OwnedFd,
 }
@@ -107,6 +111,7 @@ impl Crew {
     pub fn has_ended(&mut self, pid: i32, code: ExitCode) -> Option<String> {
         self.see_who_rests();
         self.idle.retain(|one| *one != pid);
+        self.outfit.track.sweep();
         let told = code == ExitCode { code: supervisor::TOLD, signal: 0 };
         self.members.remove(&pid)?.at_work.filter(|_| !told)
     }
@@ -130,6 +135,10 @@ impl Crew {
         let member = self.members.get_mut(&pid).ok_or_else(nobody)?;
         // Its socket is empty, so this never waits.
         mail::send(&member.orders, name, &[state.as_fd(), word.as_fd()], SendFlags::DONTWAIT)?;
+        // A script may have stopped it while it rested. It is not reaped, so the number is its own.
+        if let Some(pid) = Pid::from_raw(pid) {
+            let _gone_if_not = kill_process(pid, Signal::CONT);
+        }
         member.at_work = Some(name.to_owned());
         Ok(())
     }
@@ -148,6 +157,7 @@ impl Crew {
             all_cpus: outfit.all_cpus,
             oom_score: outfit.oom_score.clone(),
             memory: outfit.memory.clone(),
+            track: outfit.track.clone(),
         };
         // The parent's copy of the station goes with this closure.
         let pid = sys::fork(move || supervisor::run(&station))?;

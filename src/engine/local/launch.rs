@@ -36,13 +36,25 @@ const BENEATH_TRIES: u32 = 16;
 pub struct Failure {
     /// The sentence for a person.
     pub sentence: String,
-    /// Whether it is the machine's trouble, or the server's, and may pass: never the end of a job.
-    pub may_pass: bool,
+    /// Whose trouble it is.
+    pub whose: Whose,
+}
+
+/// Whose trouble it is that no script was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The job's: its end.
+    Job,
+    /// The server's: something that it has to read or write does not let it. It may pass.
+    Server,
+    /// The machine's: it is short of processes, memory or descriptors. It may pass, the sooner the
+    /// fewer processes wait for it.
+    Machine,
 }
 
 impl From<String> for Failure {
     fn from(sentence: String) -> Failure {
-        Failure { sentence, may_pass: false }
+        Failure { sentence, whose: Whose::Job }
     }
 }
 
@@ -50,13 +62,17 @@ impl Failure {
     /// An error that has nothing to do with the job: of what the machine or the server lacks.
     #[must_use]
     pub fn of_the_machine(sentence: String, error: &io::Error) -> Failure {
-        let may_pass = is_short(error) || is_unreadable(error) || is_closed(error);
-        Failure { sentence, may_pass }
+        let whose = match error {
+            e if is_short(e) => Whose::Machine,
+            e if is_unreadable(e) || is_closed(e) => Whose::Server,
+            _ => Whose::Job,
+        };
+        Failure { sentence, whose }
     }
 
     /// As one message of a pipe.
     fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![u8::from(self.may_pass)];
+        let mut bytes = vec![self.whose as u8];
         bytes.extend_from_slice(self.sentence.as_bytes());
         bytes.truncate(FAILURE_BYTES_MAX);
         bytes
@@ -65,9 +81,10 @@ impl Failure {
     /// Reads [`Failure::to_bytes`].
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Failure {
-        let (may_pass, sentence) = bytes.split_first().unwrap_or((&0, &[]));
-        let sentence = String::from_utf8_lossy(sentence).into_owned();
-        Failure { sentence, may_pass: *may_pass != 0 }
+        let (whose, sentence) = bytes.split_first().unwrap_or((&0, &[]));
+        let all = [Whose::Job, Whose::Server, Whose::Machine];
+        let whose = all.into_iter().find(|one| *one as u8 == *whose).unwrap_or(Whose::Job);
+        Failure { sentence: String::from_utf8_lossy(sentence).into_owned(), whose }
     }
 }
 
@@ -100,10 +117,14 @@ fn is_closed(error: &io::Error) -> bool {
     )
 }
 
-/// Whether trouble with this path is the server's: in its own folder everything is, elsewhere only
-/// what is no matter of the path.
-fn may_pass(error: &io::Error, path: &Path, data_dir: &Path) -> bool {
-    is_short(error) || is_unreadable(error) || is_closed(error) && path.starts_with(data_dir)
+/// Whose trouble with a path it is: in its own folder all is the server's, elsewhere only what is no
+/// matter of the path.
+fn whose(error: &io::Error, path: &Path, data_dir: &Path) -> Whose {
+    match error {
+        e if is_short(e) => Whose::Machine,
+        e if is_unreadable(e) || is_closed(e) && path.starts_with(data_dir) => Whose::Server,
+        _ => Whose::Job,
+    }
 }
 
 /// What a launch needs, as far as it can be had before the start without anybody seeing it.
@@ -155,10 +176,8 @@ impl<'a> Prepared<'a> {
     /// # Errors
     /// When the system has no room for another.
     pub fn start(&self, within: Option<Within<'_>>) -> Result<Launching, Failure> {
-        let short = |what: &str, e: io::Error| Failure {
-            sentence: format!("{what}: {}", why(&e)),
-            may_pass: is_short(&e),
-        };
+        let short =
+            |what: &str, e: io::Error| Failure::of_the_machine(format!("{what}: {}", why(&e)), &e);
         let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
         let (told, tell) =
             rustix::pipe::pipe_with(flags).map_err(|e| short("no pipe could be made", e.into()))?;
@@ -182,7 +201,7 @@ impl<'a> Prepared<'a> {
             }
             std::env::set_current_dir(directory).map_err(|e| Failure {
                 sentence: format!("working directory {}: {}", directory.display(), why(&e)),
-                may_pass: may_pass(&e, directory, data_dir),
+                whose: whose(&e, directory, data_dir),
             })?;
             let stdout = open_stream("standard output", &order.stdout, data_dir)?;
             let separate = (order.stderr != order.stdout)
@@ -198,8 +217,8 @@ impl<'a> Prepared<'a> {
         let Some(path) = arguments.first() else { return "no program".to_owned().into() };
         sys::unblock_all_signals();
         let error = sys::exec(path, arguments, environment);
-        let may_pass = is_short(&error) || is_unreadable(&error);
-        Failure { sentence: spawn_sentence(program, &error), may_pass }
+        let whose = whose(&error, Path::new(program), data_dir);
+        Failure { sentence: spawn_sentence(program, &error), whose }
     }
 }
 
@@ -241,9 +260,8 @@ fn enter(within: Option<Within<'_>>) -> Result<(), Failure> {
             setrlimit(Resource::Data, limit)
         }
     };
-    kept.map_err(io::Error::from).map_err(|e| Failure {
-        sentence: format!("its memory cannot be limited: {}", why(&e)),
-        may_pass: is_short(&e),
+    kept.map_err(io::Error::from).map_err(|e| {
+        Failure::of_the_machine(format!("its memory cannot be limited: {}", why(&e)), &e)
     })
 }
 
@@ -272,7 +290,7 @@ fn create_folder(what: &str, path: &Path, mode: u32, data_dir: &Path) -> Result<
     let made = DirBuilder::new().recursive(true).mode(mode).create(path);
     made.map_err(|e| Failure {
         sentence: format!("{what} {}: {}", path.display(), why(&e)),
-        may_pass: may_pass(&e, path, data_dir),
+        whose: whose(&e, path, data_dir),
     })
 }
 
@@ -327,7 +345,7 @@ fn open_stream(which: &str, stream: &StreamFile, data_dir: &Path) -> Result<File
     .map_err(io::Error::from)
     .map_err(|e| Failure {
         sentence: format!("{which} {shown}: folder {}: {}", stream.root.display(), why(&e)),
-        may_pass: may_pass(&e, &stream.root, data_dir),
+        whose: whose(&e, &stream.root, data_dir),
     })?;
     // NONBLOCK, so that a named pipe without a reader is refused instead of waited for.
     let flags = OFlags::WRONLY
@@ -341,8 +359,8 @@ fn open_stream(which: &str, stream: &StreamFile, data_dir: &Path) -> Result<File
             .and_then(|()| open_beneath(&root, &stream.path, flags)),
         other => other,
     };
-    let may_pass =
-        opened.as_ref().is_err_and(|e| may_pass(&io::Error::from(*e), &stream.root, data_dir));
+    let trouble = opened.as_ref().err().map(|e| whose(&(*e).into(), &stream.root, data_dir));
+    let whose = trouble.unwrap_or(Whose::Job);
     let opened = opened.map_err(|e| match e {
         rustix::io::Errno::XDEV => {
             format!("{which} {shown}: a link leads out of {}", stream.root.display())
@@ -350,7 +368,7 @@ fn open_stream(which: &str, stream: &StreamFile, data_dir: &Path) -> Result<File
         rustix::io::Errno::NXIO => format!("{which} {shown}: is not a regular file"),
         other => format!("{which} {shown}: {}", why(&other.into())),
     });
-    let file = File::from(opened.map_err(|sentence| Failure { sentence, may_pass })?);
+    let file = File::from(opened.map_err(|sentence| Failure { sentence, whose })?);
     let kind = file.metadata().map_err(|e| format!("{which} {shown}: {}", why(&e)))?.file_type();
     if !kind.is_file() {
         let what = if kind.is_fifo() { "a named pipe" } else { "a device" };

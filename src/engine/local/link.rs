@@ -24,6 +24,7 @@ use super::mail::{self, DATAGRAM_BYTES_MAX};
 use super::memory::Means;
 use super::origin::Origin;
 use super::proc;
+use super::proctrack::ProcTrack;
 use super::report::Report;
 use super::stepd::{self, NOFILE_WORD};
 use super::watch::{Attempts, held};
@@ -53,6 +54,8 @@ pub struct Recipe {
     pub soft_nofile: Option<u64>,
     /// What keeps jobs below their memory.
     pub memory: Means,
+    /// Where supervisors have control groups.
+    pub track: ProcTrack,
     /// What attempts of this server bear.
     pub origin: Origin,
     /// The pipe of all supervisors, where they write; the same for every daemon.
@@ -268,8 +271,9 @@ impl Link {
 
     fn await_ready(&self, socket: &OwnedFd) -> io::Result<()> {
         let soft = self.recipe.soft_nofile.map(|soft| soft.to_string()).unwrap_or_default();
-        let Recipe { memory, origin, .. } = &self.recipe;
-        let greeting = format!("{NOFILE_WORD}{soft}\n{}\n{}", memory.line(), origin.word());
+        let Recipe { memory, track, origin, .. } = &self.recipe;
+        let (memory, track) = (memory.line(), track.line());
+        let greeting = format!("{NOFILE_WORD}{soft}\n{memory}\n{track}\n{}", origin.word());
         // One that is gone already is heard of below.
         let _sent = rustix::net::send(socket, greeting.as_bytes(), SendFlags::NOSIGNAL);
         set_socket_timeout(socket, Timeout::Send, Some(SEND_BOUND))?;

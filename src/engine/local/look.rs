@@ -23,7 +23,7 @@ use rustix::process::Signal;
 use super::Inner;
 use super::memory;
 use super::proc::{self, Identity};
-use super::remains::{self, Traceless};
+use super::remains::{self, Daemon, Traceless};
 use super::spool::{End, Folder, State};
 use super::watch::{Entry, Overtime, held};
 use crate::clock;
@@ -126,7 +126,7 @@ impl Inner {
             End::Withdrawn => {
                 let name = &key.name();
                 // As if there had never been an order: this one may be given again.
-                self.attempts.forget(name);
+                self.attempts.begin_anew(name);
                 self.folder(name).remove()?;
                 Ok(Sighting::NeverStarted)
             }
@@ -298,7 +298,7 @@ impl Inner {
             }
         }
         let state = self.state(&name)?;
-        let them = remains::of_lost(&name, &self.proven(state.clone()), self.link.daemon());
+        let them = remains::of_lost(&name, &self.proven(state.clone()), self.daemon());
         let seen =
             them.and_then(|them| remains::kill(&them)).map_err(|e| folder.error("state", e))?;
         if seen == 0
@@ -308,6 +308,10 @@ impl Inner {
             log::warn!("The control group {} is left behind: {e}", group.display());
         }
         Ok(seen)
+    }
+
+    fn daemon(&self) -> Option<Daemon> {
+        Some(Daemon { pid: self.link.daemon()?, program: self.program? })
     }
 
     /// What of a state may lead to a process: no number of elsewhere.
@@ -339,7 +343,7 @@ impl Inner {
             // Written when the last process was gone.
             return Ok(Vec::new());
         }
-        let them = remains::of_lost(&name, &self.proven(state), self.link.daemon());
+        let them = remains::of_lost(&name, &self.proven(state), self.daemon());
         Ok(them.map_err(unseen)?.into_iter().map(|one| one.pid).collect())
     }
 

@@ -32,7 +32,7 @@ use crate::kernel::time::SECOND_US;
 /// The folder of all groups, in the server's own group.
 const BASE: &str = "downbeat";
 /// Where the server goes when its own group has to be empty.
-const SERVER: &str = "downbeat.server";
+pub const SERVER: &str = "downbeat.server";
 /// An empty group of nobody's attempt is removed when it is older than this, seconds: between the
 /// making of a group and its first process are microseconds, also in other servers.
 const FORSAKEN_S: i64 = 60;

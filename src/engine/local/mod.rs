@@ -18,6 +18,7 @@
 
 mod crew;
 mod errands;
+mod fitness;
 mod launch;
 mod link;
 mod look;
@@ -26,7 +27,9 @@ mod memory;
 mod origin;
 mod plain;
 mod pool;
+mod probe;
 pub mod proc;
+mod proctrack;
 mod remains;
 mod report;
 mod spool;
@@ -58,6 +61,7 @@ use self::memory::Means;
 pub use self::origin::{Machine, Origin};
 pub use self::plain::read as read_plain;
 use self::pool::Pool;
+use self::proctrack::ProcTrack;
 use self::spool::Folder;
 use self::watch::{Attempts, Entry, held};
 use super::{Control, Elsewhere, Engine, EngineError, Key, Later, Order, Sighting, Trouble};
@@ -121,9 +125,11 @@ struct Inner {
     link: Arc<Link>,
     pool: Pool,
     errands: Arc<Errands>,
-    memory: Means,
-    /// The same for people.
+    /// What keeps jobs below their memory, for people.
     memory_says: String,
+    track: ProcTrack,
+    /// The file that step daemon and supervisors run.
+    program: Option<proc::Program>,
     /// The pipe of all supervisors, until somebody hears it.
     reports: Mutex<Option<OwnedFd>>,
 }
@@ -145,6 +151,7 @@ impl LocalEngine {
         let error = |source| EngineError::Spool { path: spool.clone(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&spool).map_err(error)?;
         let data_dir = config.data_dir.canonicalize().map_err(error)?;
+        probe::probe(&spool).map_err(|e| EngineError::Machine(e.to_string()))?;
         let origin = config.origin.map_or_else(Origin::here, Ok).map_err(EngineError::Daemon)?;
         let attempts = Arc::new(Attempts::default());
         let (reports, report_out) = report::pipe().map_err(EngineError::Daemon)?;
@@ -154,14 +161,21 @@ impl LocalEngine {
             false => Means::without_groups("none are wanted"),
         };
         memory.sweep(|name| spool.join(name).exists());
+        let track = match config.control_groups {
+            true => ProcTrack::find(),
+            false => ProcTrack::nowhere(),
+        };
+        track.sweep();
         let recipe = Recipe {
             program: config.program,
             data_dir: data_dir.clone(),
             soft_nofile: config.soft_nofile,
             memory: memory.clone(),
+            track: track.clone(),
             origin: origin.clone(),
             report_out,
         };
+        let program = proc::Program::of_file(&recipe.program);
         let link = Link::start(recipe, Arc::clone(&attempts)).map_err(EngineError::Daemon)?;
         let pool = Pool::new(&data_dir);
         let errands = Arc::default();
@@ -174,8 +188,9 @@ impl LocalEngine {
             link,
             pool,
             errands,
-            memory,
             memory_says,
+            track,
+            program,
             reports,
         };
         Ok(LocalEngine { inner: Arc::new(inner) })
@@ -373,10 +388,9 @@ impl Engine for LocalEngine {
     }
 
     fn isolation(&self) -> BTreeMap<String, String> {
-        let groups = match self.inner.memory {
-            Means::Groups(..) => "one for each job that asks for memory",
-            Means::DataLimit => "not used",
-        };
+        let groups = self.inner.track.sentence();
+        let release = rustix::system::uname().release().to_string_lossy().into_owned();
+        let kernel = format!("Linux {release}; the least is {}", probe::LEAST_KERNEL);
         let says = [
             ("cpus", "scripts are pinned to their CPUs where the machine has these CPUs"),
             (
@@ -385,11 +399,11 @@ impl Engine for LocalEngine {
             ),
             (
                 "lost supervisors",
-                "what remains is found by DOWNBEAT_KEY, session, group and parentage; a process \
-                 that left its session and emptied its environment can escape if the step \
-                 daemon was killed as well",
+                "what remains is found by control group, by DOWNBEAT_KEY, by the session and group \
+                 of whoever bears it, and by parentage",
             ),
-            ("cgroups", groups),
+            ("cgroups", &groups),
+            ("kernel", &kernel),
             ("memory", &self.inner.memory_says),
         ];
         says.into_iter().map(|(name, says)| (name.to_owned(), says.to_owned())).collect()

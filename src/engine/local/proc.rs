@@ -13,6 +13,8 @@
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use rustix::process::{Pid, PidfdFlags, Signal};
 
@@ -238,13 +240,28 @@ fn words(pid: i32, file: &str) -> io::Result<Vec<Vec<u8>>> {
     }
 }
 
-/// Whether two processes are known to run different program files. One that is ending has no
-/// program any more: of it nothing is known, and so it differs from nobody.
-#[must_use]
-pub fn run_different_programs(one: i32, other: i32) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let file = |pid: i32| fs::metadata(format!("/proc/{pid}/exe")).ok().map(|m| (m.dev(), m.ino()));
-    file(one).zip(file(other)).is_some_and(|(one, other)| one != other)
+/// The file that a process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Program {
+    device: u64,
+    inode: u64,
+}
+
+impl Program {
+    /// Of this file, if it is there.
+    #[must_use]
+    pub fn of_file(path: &Path) -> Option<Program> {
+        let about = fs::metadata(path).ok()?;
+        Some(Program { device: about.dev(), inode: about.ino() })
+    }
+
+    /// Whether a process is known to run another one. One that is ending has no program any more, and
+    /// one that is not ours to look into does not show it: of these nothing is known.
+    #[must_use]
+    pub fn is_not_of(self, pid: i32) -> bool {
+        let theirs = Program::of_file(Path::new(&format!("/proc/{pid}/exe")));
+        theirs.is_some_and(|theirs| theirs != self)
+    }
 }
 
 #[cfg(test)]
@@ -266,18 +283,19 @@ mod tests {
         let me = stat(myself().unwrap().pid).unwrap();
         assert!(me.is_alive());
         assert_eq!(me.parent, rustix::process::getppid().unwrap().as_raw_nonzero().get());
-        assert!(!run_different_programs(me.identity.pid, me.identity.pid));
+        let program = Program::of_file(Path::new("/proc/self/exe")).unwrap();
+        assert!(!program.is_not_of(me.identity.pid));
     }
 
     #[test]
     fn a_process_that_has_ended_differs_from_nobody() {
-        let me = myself().unwrap().pid;
+        let program = Program::of_file(Path::new("/proc/self/exe")).unwrap();
         let mut child = std::process::Command::new("/bin/cat")
             .stdin(std::process::Stdio::piped())
             .spawn()
             .unwrap();
         let pid = i32::try_from(child.id()).unwrap();
-        assert!(run_different_programs(pid, me) && run_different_programs(me, pid));
+        assert!(program.is_not_of(pid));
         drop(child.stdin.take());
         // Ended and not reaped: its number is still its own.
         let id = rustix::process::WaitId::Pid(Pid::from_raw(pid).unwrap());
@@ -285,7 +303,7 @@ mod tests {
             rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
         rustix::process::waitid(id, options).unwrap();
         assert_eq!(stat(pid).unwrap().state, 'Z');
-        assert!(!run_different_programs(pid, me) && !run_different_programs(me, pid));
+        assert!(!program.is_not_of(pid));
         child.wait().unwrap();
     }
 }

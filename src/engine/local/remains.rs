@@ -21,7 +21,8 @@ use rustix::process::Signal;
 
 use super::launch::KEY_VARIABLE;
 use super::memory;
-use super::proc::{self, Identity, Stat};
+use super::proc::{self, Identity, Program, Stat};
+use super::proctrack;
 use super::spool::State;
 use super::stepd;
 use crate::fault;
@@ -44,11 +45,30 @@ pub fn under_supervisor(supervisor: Identity) -> Vec<i32> {
     if there { found } else { Vec::new() }
 }
 
+/// The step daemon, and what it and its supervisors run: a child of it that runs something else is
+/// an orphan of a supervisor that is gone.
+#[derive(Clone, Copy, Debug)]
+pub struct Daemon {
+    /// Its number.
+    pub pid: i32,
+    /// Its program.
+    pub program: Program,
+}
+
 /// The living processes of an attempt whose supervisor is gone. `daemon` is the step daemon.
 ///
 /// # Errors
 /// When nobody can look now: then nobody may say that none is left.
-pub fn of_lost(name: &str, state: &State, daemon: Option<i32>) -> io::Result<Vec<Identity>> {
+pub fn of_lost(name: &str, state: &State, daemon: Option<Daemon>) -> io::Result<Vec<Identity>> {
+    // First, so that whoever is listed afterwards starts nobody else.
+    let track = state.track.as_deref().filter(|track| {
+        state.supervisor.is_some_and(|supervisor| {
+            proctrack::is_of(track, supervisor.pid) && proc::stat(supervisor.pid).is_none()
+        })
+    });
+    if let Some(track) = track {
+        proctrack::close(track);
+    }
     let everybody: Vec<Stat> = proc::all()?.into_iter().filter(Stat::is_alive).collect();
     fault::point(fault::LOST_LISTED);
     let me = i32::try_from(std::process::id()).unwrap_or_default();
@@ -70,7 +90,8 @@ pub fn of_lost(name: &str, state: &State, daemon: Option<i32>) -> io::Result<Vec
         is_proven(*leader, members, &everybody, &keyed)
     });
     let members = state.group.as_deref().filter(|group| group.ends_with(name));
-    let members = members.map(memory::members).unwrap_or_default();
+    let mut members = members.map(memory::members).unwrap_or_default();
+    members.extend(track.map(memory::members).unwrap_or_default());
     // A child of the step daemon is a supervisor, which runs the daemon's program, or an orphan.
     // If the daemon dies while we look, nobody counts as an orphan: better to look again than to
     // kill the supervisor of another job.
@@ -80,9 +101,9 @@ pub fn of_lost(name: &str, state: &State, daemon: Option<i32>) -> io::Result<Vec
         session.is_some_and(|s| seen.session == s.pid && later(s))
             || group.is_some_and(|g| seen.group == g.pid && later(g))
             || members.contains(&pid)
-            || daemon.is_some_and(|d| seen.parent == d && proc::run_different_programs(pid, d))
+            || daemon.is_some_and(|d| seen.parent == d.pid && d.program.is_not_of(pid))
     };
-    let ours = |pid: i32| pid == me || Some(pid) == daemon;
+    let ours = |pid: i32| pid == me || daemon.is_some_and(|daemon| daemon.pid == pid);
     let mut pids: HashSet<i32> = HashSet::new();
     for seen in everybody.iter().filter(|seen| !ours(seen.identity.pid)) {
         if belongs(seen) || keyed.contains(&seen.identity.pid) {

@@ -35,6 +35,8 @@ pub enum Report {
     NotTaken(String, String),
     /// The machine is short of something that the attempt of this name waits for.
     Trouble(String, String),
+    /// The supervisor gave the order of this name back, and why; nothing was started.
+    GivenBack(String, String),
     /// The script of this name was spawned or is being stopped.
     Changed(String),
     /// The record of this name is written, says its supervisor; or the daemon saw it die.
@@ -48,6 +50,7 @@ impl Report {
         match self {
             Report::Ready => "ready\n".to_owned(),
             Report::NotTaken(name, why) => format!("not-taken {name} {}\n", sentence(why)),
+            Report::GivenBack(name, why) => format!("given-back {name} {}\n", sentence(why)),
             Report::Trouble(name, why) => format!("trouble {name} {}\n", sentence(why)),
             Report::Changed(name) => format!("changed {name}\n"),
             Report::Ended(name) => format!("ended {name}\n"),
@@ -60,10 +63,11 @@ impl Report {
         let mut words = line.splitn(3, ' ');
         let report = match (words.next()?, words.next()) {
             ("ready", None) => Report::Ready,
-            (word @ ("not-taken" | "trouble"), Some(name)) => {
+            (word @ ("not-taken" | "given-back" | "trouble"), Some(name)) => {
                 let (name, why) = (name.to_owned(), words.next()?.to_owned());
                 return Some(match word {
                     "trouble" => Report::Trouble(name, why),
+                    "given-back" => Report::GivenBack(name, why),
                     _ => Report::NotTaken(name, why),
                 });
             }
@@ -152,6 +156,7 @@ mod tests {
         for report in [
             Report::Ready,
             Report::NotTaken(name(), "no process, for now".to_owned()),
+            Report::GivenBack(name(), "no process".to_owned()),
             Report::Trouble(name(), "short of memory".to_owned()),
             Report::Changed(name()),
             Report::Ended(name()),

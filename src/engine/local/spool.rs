@@ -93,8 +93,10 @@ pub struct State {
     pub start_time: Time,
     /// Why it is about to end.
     pub stopping: Option<Stopping>,
-    /// Its control group, from before that is made.
+    /// Its control group for memory, from before that is made.
     pub group: Option<PathBuf>,
+    /// The control group of its supervisor, and of whoever that starts.
+    pub track: Option<PathBuf>,
 }
 
 impl State {
@@ -116,7 +118,13 @@ impl State {
         format!("script {} {} {}\n", who.pid, who.ticks, start_time.0)
     }
 
-    /// The line of a control group.
+    /// The line of the supervisor's control group.
+    #[must_use]
+    pub fn track_line(track: &Path) -> String {
+        format!("track {}\n", track.display())
+    }
+
+    /// The line of a control group for memory.
     #[must_use]
     pub fn group_line(group: &Path) -> String {
         format!("group {}\n", group.display())
@@ -153,6 +161,7 @@ impl State {
                     state.script = who(pid, ticks);
                     state.start_time = Time(start.parse().unwrap_or_default());
                 }
+                ["track", ..] => state.track = line.strip_prefix("track ").map(PathBuf::from),
                 ["group", ..] => state.group = line.strip_prefix("group ").map(PathBuf::from),
                 ["stopping", why] => state.stopping = stopping(why).or(state.stopping),
                 _ => {}

@@ -4,8 +4,9 @@
 //! for a machine that is short of something.
 //!
 //! *Promises*: limit and cancel work although the job's files do not answer, and no script starts
-//! after its cancel was found; what the machine is short of is waited for, with a growing pause, and
-//! spoken of: it never ends a job.
+//! after its cancel was found; what the machine is short of never ends a job. A place that cannot be
+//! written to is waited for here; when processes or memory are short the order is given back, since
+//! whoever waits here takes some of them.
 //!
 //! *Not here*: what that process does (`launch`), watching over the script (`vigil`).
 
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal};
 
-use super::launch::{FAILURE_BYTES_MAX, Failure, Launching, Prepared, Within};
+use super::launch::{FAILURE_BYTES_MAX, Failure, Launching, Prepared, Whose, Within};
 use super::memory::{Group, Means};
 use super::report::Report;
 use super::spool::{OrderFile, State};
@@ -50,6 +51,8 @@ pub enum Start {
     Stopped(Stop),
     /// There is nobody left who could give the word.
     Withdrawn,
+    /// The machine has no room for it now; the sentence says for what.
+    GivenBack(String),
 }
 
 /// Makes ready, waits for the word, starts the script.
@@ -81,7 +84,10 @@ pub fn at_the_word(post: &mut Post<'_>, file: &OrderFile) -> Result<Start, Failu
         });
         let failure = match tried {
             Ok(start) => return Ok(start),
-            Err(failure) if failure.may_pass => failure,
+            Err(failure) if failure.whose == Whose::Machine => {
+                return Ok(Start::GivenBack(failure.sentence));
+            }
+            Err(failure) if failure.whose == Whose::Server => failure,
             Err(failure) => return Err(failure),
         };
         say(post, &failure.sentence);
@@ -205,7 +211,7 @@ fn wait_for_either(
 fn give_up(launching: &Launching, error: &io::Error) -> Failure {
     kill(launching.pid);
     see_off(launching.pid);
-    Failure { sentence: format!("its start cannot be watched: {error}"), may_pass: true }
+    Failure { sentence: format!("its start cannot be watched: {error}"), whose: Whose::Machine }
 }
 
 /// Waits for the end of a child that is about to end.

@@ -22,6 +22,7 @@ use std::process;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::FlockOperation;
 use rustix::net::SendFlags;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use super::crew::{Crew, Outfit};
 use super::mail;
@@ -29,6 +30,7 @@ use super::memory::Means;
 use super::origin::Origin;
 use super::plain;
 use super::proc;
+use super::proctrack::ProcTrack;
 use super::report::Report;
 use super::spool::{Folder, State};
 use super::supervisor;
@@ -57,6 +59,9 @@ pub fn main(data_dir: &Path) -> process::ExitCode {
 
 fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
     sys::block_all_signals();
+    // Neither this process nor a supervisor, which is a fork of it, is a script's to look into: not
+    // by ptrace, not by /proc.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
     let report = io::stdout().as_fd().try_clone_to_owned()?;
     let nothing = OpenOptions::new().read(true).write(true).open("/dev/null")?;
@@ -64,7 +69,7 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
     let _ = rustix::process::setsid();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     std::env::set_current_dir("/")?;
-    let Some(Greeting { soft_nofile, memory, origin }) = greeting(&socket)? else {
+    let Some(Greeting { soft_nofile, memory, track, origin }) = greeting(&socket)? else {
         return Ok(());
     };
     let boot_id = origin.id().to_owned();
@@ -78,6 +83,7 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
         soft_nofile,
         oom_score: supervisor::oom_score_if_it_may_be_lowered(),
         memory: memory.clone(),
+        track: track.clone(),
         report,
     })?;
     let ended = sys::child_signals()?;
@@ -85,6 +91,7 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
     let served =
         if daemon.send(Report::Ready.line().as_bytes()) { daemon.attend(log) } else { Ok(()) };
     memory.leave();
+    track.leave();
     served
 }
 
@@ -101,6 +108,8 @@ struct Greeting {
     soft_nofile: Option<u64>,
     /// What keeps jobs below their memory.
     memory: Means,
+    /// Where supervisors have control groups.
+    track: ProcTrack,
     /// What its attempts bear.
     origin: Origin,
 }
@@ -113,7 +122,12 @@ fn greeting(socket: &OwnedFd) -> io::Result<Option<Greeting>> {
         let mut lines = said.split('\n');
         let mut next = || lines.next().unwrap_or_default();
         let soft_nofile = next().parse().ok();
-        Greeting { soft_nofile, memory: Means::parse(next()), origin: Origin::parse(next()) }
+        Greeting {
+            soft_nofile,
+            memory: Means::parse(next()),
+            track: ProcTrack::parse(next()),
+            origin: Origin::parse(next()),
+        }
     }))
 }
 

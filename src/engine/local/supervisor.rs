@@ -25,10 +25,12 @@ use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::CpuSet;
 
-use super::launch::{self, Failure};
+use super::fitness::Fitness;
+use super::launch::{self, Failure, Whose};
 use super::mail;
 use super::memory::{Group, Means};
 use super::proc::{self, Identity};
+use super::proctrack::ProcTrack;
 use super::report::Report;
 use super::spool::{EXIT_VERSION, Folder, OrderFile, State};
 use super::start::{self, Start};
@@ -78,6 +80,8 @@ pub struct Station {
     pub oom_score: Option<String>,
     /// What keeps jobs below their memory.
     pub memory: Means,
+    /// Where it has a control group.
+    pub track: ProcTrack,
 }
 
 /// One attempt, while a supervisor serves it.
@@ -108,6 +112,8 @@ pub struct Condition {
     protected: bool,
     /// The CPUs it keeps to; all when there are none.
     confined_to: Vec<CpuId>,
+    /// The control group that it is in.
+    track: Option<PathBuf>,
     /// Whether there is more, which cannot be taken back.
     pub unfit: bool,
 }
@@ -139,7 +145,8 @@ pub fn run(station: &Station) -> i32 {
         let limit = Rlimit { current: Some(soft), maximum: hard };
         let _ = rustix::process::setrlimit(Resource::Nofile, limit);
     }
-    let mut condition = Condition::default();
+    let mut condition = Condition { track: station.track.enter(), ..Condition::default() };
+    let born = Fitness::now();
     let mut has_served = false;
     while let Some((name, state, word)) = next_order(orders, has_served) {
         let folder = Folder::new(&station.data_dir, &name);
@@ -155,7 +162,8 @@ pub fn run(station: &Station) -> i32 {
         };
         match serve(post) {
             Served::Untold => return i32::from(UNTOLD),
-            Served::Told if condition.unfit => break,
+            // What a script has made of its parent must not be the next one's.
+            Served::Told if condition.unfit || Fitness::now() != born => break,
             Served::Told => {}
         }
         has_served = true;
@@ -198,16 +206,29 @@ enum Served {
 }
 
 fn serve(mut post: Post<'_>) -> Served {
-    let record = attempt(&mut post).unwrap_or_else(|failure| {
-        Some(ExitRecord { launch_error: Some(failure.sentence), ..no_script() })
+    let end = attempt(&mut post).unwrap_or_else(|failure| {
+        let launch_error = Some(failure.sentence);
+        End::Over(Box::new(ExitRecord { launch_error, ..no_script() }))
     });
     if let Some(group) = post.group.take() {
         // Nobody of ours is in it. If somebody else is, a server removes it when he has gone.
         let _empty_if_removed = group.remove();
     }
-    let Some(record) = record else {
-        withdraw(&post);
-        return Served::Told;
+    let record = match end {
+        End::Over(record) => record,
+        End::NeverBegun => {
+            withdraw(&post);
+            return Served::Told;
+        }
+        End::GivenBack(why) => {
+            withdraw(&post);
+            // One process less that the machine has to hold.
+            post.condition.unfit = true;
+            let Post { station, state, name, .. } = post;
+            drop(state);
+            let told = hint(&station.report, &Report::GivenBack(name, why));
+            return if told { Served::Told } else { Served::Untold };
+        }
     };
     fault::point(fault::EXITED_REAPED);
     let kept = keep(&post, &record);
@@ -219,9 +240,18 @@ fn serve(mut post: Post<'_>) -> Served {
     if told && kept { Served::Told } else { Served::Untold }
 }
 
-/// From the order to the record, or to a sentence why no script was started; nothing when the
-/// word to start it cannot come any more.
-fn attempt(post: &mut Post<'_>) -> Result<Option<ExitRecord>, Failure> {
+/// How an attempt ended.
+enum End {
+    /// With this record.
+    Over(Box<ExitRecord>),
+    /// The word to start it cannot come any more.
+    NeverBegun,
+    /// The machine had no room for it, and why.
+    GivenBack(String),
+}
+
+/// From the order to its end, or to a sentence why no script was started.
+fn attempt(post: &mut Post<'_>) -> Result<End, Failure> {
     fault::point(fault::LAUNCH_UNNAMED);
     let me = match post.condition.me {
         Some(me) => me,
@@ -232,23 +262,32 @@ fn attempt(post: &mut Post<'_>) -> Result<Option<ExitRecord>, Failure> {
     };
     // First this line, then `control`: a server that has written `control` and finds no
     // line can rely on its wish being read.
-    note(post, &State::supervisor_line(me, &post.station.boot_id));
+    let mut lines = State::supervisor_line(me, &post.station.boot_id);
+    if let Some(track) = &post.condition.track {
+        lines.push_str(&State::track_line(track));
+    }
+    note(post, &lines);
     let file = patiently(post, |post| {
         post.folder.read_order().map_err(|e| match e {
             EngineError::Spool { source, .. } | EngineError::Daemon(source) => source,
+            EngineError::Machine(sentence) => io::Error::other(sentence),
         })
     })?;
     let (pid, start_time, begun) = match start::at_the_word(post, &file)? {
         Start::Spawned { pid, start_time, begun } => (pid, start_time, begun),
-        Start::Stopped(stop) => return Ok(Some(ExitRecord { stop: Some(stop), ..no_script() })),
-        Start::Withdrawn => return Ok(None),
+        Start::Stopped(stop) => {
+            return Ok(End::Over(Box::new(ExitRecord { stop: Some(stop), ..no_script() })));
+        }
+        Start::Withdrawn => return Ok(End::NeverBegun),
+        Start::GivenBack(why) => return Ok(End::GivenBack(why)),
     };
     // The script is our child and not reaped, so its entry is there even if it has ended.
     let script = proc::stat(pid).map_or(Identity { pid, ticks: 0 }, |s| s.identity);
     note(post, &State::script_line(script, start_time));
     fault::point(fault::STARTED_NOTED);
     let script = Handle { pid, start_time };
-    Ok(Some(Vigil::begin(post, &file, me.pid, script, begun).until_the_end()))
+    let record = Vigil::begin(post, &file, me.pid, script, begun).until_the_end();
+    Ok(End::Over(Box::new(record)))
 }
 
 /// Tries until it is done, as long as only the machine is short of something.
@@ -261,7 +300,7 @@ fn patiently<T>(
             Ok(done) => return Ok(done),
             Err(e) => Failure::of_the_machine(e.to_string(), &e),
         };
-        if !error.may_pass || start::is_cancelled_within(post, RECORD_PAUSE) {
+        if error.whose == Whose::Job || start::is_cancelled_within(post, RECORD_PAUSE) {
             return Err(error);
         }
     }

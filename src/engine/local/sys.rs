@@ -206,6 +206,48 @@ pub fn wait_child_or_poke(timeout: Option<Duration>) -> bool {
     unsafe { libc::sigtimedwait(&raw const set, std::ptr::null_mut(), time) == libc::SIGUSR1 }
 }
 
+fn close_range(from: libc::c_uint, to: libc::c_uint) {
+    // SAFETY: closing descriptors touches no memory; that nobody uses them any more is the contract
+    // of [`close_all_but`].
+    if unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) } == 0 {
+        return;
+    }
+    // Linux before 5.9: each by its name.
+    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let open: Vec<libc::c_uint> =
+        open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for fd in open.into_iter().filter(|fd| (from..=to).contains(fd)) {
+        // SAFETY: as above; one that is closed already (the listing's own) is an error of no
+        // consequence.
+        unsafe { libc::close(fd as libc::c_int) };
+    }
+}
+
+/// How this process is scheduled, and served by disks; numbers as the system gives them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Classes {
+    policy: libc::c_int,
+    real_time_priority: libc::c_int,
+    io_priority: libc::c_long,
+}
+
+/// See [`Classes`].
+#[must_use]
+pub fn classes() -> Classes {
+    /// `IOPRIO_WHO_PROCESS`; with the number 0 this process.
+    const THIS_PROCESS: libc::c_int = 1;
+    // SAFETY: `parameters` is valid for writes; the other calls touch no memory.
+    unsafe {
+        let mut parameters = std::mem::zeroed::<libc::sched_param>();
+        libc::sched_getparam(0, &raw mut parameters);
+        Classes {
+            policy: libc::sched_getscheduler(0),
+            real_time_priority: parameters.sched_priority,
+            io_priority: libc::syscall(libc::SYS_ioprio_get, THIS_PROCESS, 0),
+        }
+    }
+}
+
 /// Closes every descriptor from 3 upward except `keep`. Owners of the closed ones in this
 /// process must never be used or dropped again: only a forked child that ends by `_exit` may
 /// call this.
@@ -216,9 +258,7 @@ pub fn close_all_but(mut keep: Vec<RawFd>) {
     for fd in upper.chain([libc::c_uint::MAX]).filter(|fd| *fd >= 3).collect::<Vec<_>>() {
         if fd > from {
             let to = if fd == libc::c_uint::MAX { fd } else { fd - 1 };
-            // SAFETY: closing descriptors touches no memory; that nobody uses them any more
-            // is this function's contract.
-            unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) };
+            close_range(from, to);
         }
         from = fd.saturating_add(1);
     }

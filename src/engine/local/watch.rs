@@ -113,8 +113,13 @@ impl Attempts {
 
     /// Forgets this name and gives up its lock.
     pub fn forget(&self, name: &str) {
-        held(&self.entries).remove(name);
+        self.begin_anew(name);
         self.is_out_of_trouble(name);
+    }
+
+    /// The same for one that is about to be ordered again: what it waits for stays known.
+    pub fn begin_anew(&self, name: &str) {
+        held(&self.entries).remove(name);
     }
 
     /// What attempts wait for, as it changes.
@@ -142,7 +147,9 @@ impl Attempts {
     pub fn hear(&self, report: &Report) {
         let name = match report {
             Report::Ready => return,
-            Report::NotTaken(name, why) | Report::Trouble(name, why) => {
+            Report::NotTaken(name, why)
+            | Report::GivenBack(name, why)
+            | Report::Trouble(name, why) => {
                 self.is_in_trouble(name, why);
                 name
             }
@@ -157,7 +164,9 @@ impl Attempts {
                 Report::NotTaken(..) => entry.set_sent(0),
                 // Nothing has become of it.
                 Report::Trouble(..) => return,
-                Report::Ended(..) => entry.over.store(true, Ordering::Release),
+                Report::Ended(..) | Report::GivenBack(..) => {
+                    entry.over.store(true, Ordering::Release);
+                }
                 Report::Changed(_) | Report::Ready => {}
             }
             entry.hint.notify_one();
