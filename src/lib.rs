@@ -19,6 +19,7 @@ pub mod engine;
 pub mod fault;
 pub mod kernel;
 pub mod observe;
+pub mod panics;
 pub mod serve;
 pub mod simulate;
 pub mod store;

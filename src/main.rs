@@ -13,6 +13,7 @@ use downbeat::cli::{self, Cli, Command};
 use downbeat::config::{Config, ConfigError, ServeArgs};
 
 fn main() -> ExitCode {
+    downbeat::panics::install();
     let done = match Cli::parse().command {
         Command::Ask(ask) => return cli::run(&ask),
         Command::Stepd(args) => return downbeat::engine::local::stepd::main(&args.data_dir),

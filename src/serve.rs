@@ -2,9 +2,8 @@
 //!
 //! *Owns*: the order of boot and of shutdown.
 //!
-//! *Promises*: one server per installation; recovery is done by the same actors that serve; a
-//! panic anywhere aborts, since boot is the repair; SIGTERM leaves jobs running and exits 0
-//! within five seconds.
+//! *Promises*: one server per installation; recovery is done by the same actors that serve;
+//! SIGTERM leaves jobs running and exits 0 within five seconds.
 //!
 //! *Not here*: settings (`config`), everything that is composed.
 //!
@@ -64,7 +63,6 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// A sentence for the person who started it.
 pub fn run(config: Config) -> Result<()> {
     env_logger::Builder::new().filter_level(config.log_level).parse_default_env().init();
-    abort_on_panic();
     let soft_nofile = raise_nofile();
     make_folder(&config.data_dir)?;
     make_folder(&config.data_dir.join("jobs"))?;
@@ -352,14 +350,4 @@ fn connections_of_a_worker() -> usize {
     // One that follows a log holds the file too.
     let each = limit.saturating_sub(DESCRIPTORS_KEPT) / 2 / WORKERS as u64;
     usize::try_from(each).unwrap_or(usize::MAX).clamp(1, CONNECTIONS_MAX)
-}
-
-/// A panic in one actor would leave a server that answers and does not work.
-fn abort_on_panic() {
-    let default = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        default(panic);
-        log::error!("A bug: {panic}. The server ends; jobs go on, the next start repairs.");
-        std::process::abort();
-    }));
 }

@@ -323,6 +323,7 @@ impl Handler<GetPartitions> for ResourceManagerActor {
     type Result = MessageResult<GetPartitions>;
 
     fn handle(&mut self, _: GetPartitions, _: &mut Self::Context) -> Self::Result {
+        fault::bug(fault::BUG_IN_MANAGER);
         MessageResult(self.kernel.partitions_now())
     }
 }

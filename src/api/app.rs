@@ -17,13 +17,29 @@ use super::error::ApiError;
 use super::growth::Growth;
 use super::wire::report::{Ability, SettingValue};
 use crate::actors::System;
+use crate::fault;
 use crate::kernel::ids::JobId;
 use crate::kernel::job::Site;
 use crate::kernel::places::Places;
 use crate::kernel::policy::Policy;
 use crate::kernel::view::Snapshot;
+use crate::panics;
 use crate::store::error::StoreError;
 use crate::store::read::{self, At, JobAndAllocation};
+
+/// Does work that owns no state on a blocking thread. A bug in it is one of the request.
+///
+/// # Errors
+/// When the server is stopping.
+pub async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    match web::block(move || panics::harmless(work)).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(bug)) => bug.go_on(),
+        Err(_) => Err(ApiError::unavailable("the server is stopping")),
+    }
+}
 
 /// Shared by all handlers.
 pub struct App {
@@ -65,8 +81,11 @@ impl App {
         body: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let readers = self.system.readers.clone();
-        let read = web::block(move || readers.read(body)).await;
-        Ok(read.map_err(|_| ApiError::unavailable("the server is stopping"))??)
+        Ok(aside(move || {
+            fault::bug(fault::BUG_IN_READ);
+            readers.read(body)
+        })
+        .await??)
     }
 
     /// Reads, and waits until the snapshot is as new as what was read.

@@ -47,6 +47,14 @@ impl ApiError {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
+    /// 500 for a bug; the log says which.
+    #[must_use]
+    pub fn bug() -> ApiError {
+        let detail = "a bug of this server ended the request; its log says more under the \
+                      request's number";
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+    }
+
     /// 404 for a job.
     #[must_use]
     pub fn no_job(id: impl Into<JobRef>) -> ApiError {

@@ -3,20 +3,27 @@
 //! *Owns*: request numbers, the token, the checks against foreign web pages, the media type.
 //!
 //! *Promises*: with a token set, only `/health/*` is open without it; what only administrators may
-//! do is refused without theirs; a mutation that a foreign page could have caused is refused; every
-//! answer carries `X-Request-ID`.
+//! do is refused without theirs; a mutation that a foreign page could have caused is refused; a
+//! panic of a handler, which owns no state, is a 500 of that request; every answer carries
+//! `X-Request-ID`.
 //!
 //! *Not here*: TLS, roles.
 
-use actix_web::body::{BoxBody, MessageBody};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, web};
+use actix_web::web::{self, Bytes};
+use actix_web::{Error, HttpMessage, HttpRequest};
 
 use super::error::{ApiError, RequestId};
 use crate::config::Secret;
+use crate::panics::{self, Harmless};
 
 /// Longest request number that is echoed.
 const REQUEST_ID_MAX: usize = 128;
@@ -46,16 +53,15 @@ pub async fn guard(
     let verdict = check(&request);
     let mut response = match verdict {
         Err(refused) => request.into_response(refused.answer(&id)),
-        Ok(()) => {
-            let response = next.call(request).await?.map_into_boxed_body();
-            match response.response().error().and_then(|e| e.as_error::<ApiError>()) {
-                Some(error) => {
-                    let answer = error.answer(&id);
-                    response.into_response(answer)
-                }
-                None => foreign_error(response, &id),
+        Ok(()) => match Harmless::new(next.call(request)).await {
+            Ok(response) => answered(response?.map_into_boxed_body(), &id),
+            Err(bug) => {
+                log::error!("A bug ended {method} {path}: {bug} (request {id})");
+                let mut answer = ApiError::bug().answer(&id);
+                number(answer.headers_mut(), &id);
+                return Err(InternalError::from_response(bug, answer).into());
             }
-        }
+        },
     };
     let status = response.status();
     if status.is_server_error() {
@@ -63,10 +69,56 @@ pub async fn guard(
     } else {
         log::debug!("{method} {path} {status} (request {id})");
     }
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(X_REQUEST_ID, value);
-    }
+    number(response.headers_mut(), &id);
     Ok(response)
+}
+
+fn number(headers: &mut HeaderMap, id: &str) {
+    if let Ok(value) = HeaderValue::from_str(id) {
+        headers.insert(X_REQUEST_ID, value);
+    }
+}
+
+/// The answer of a handler, its errors as problems.
+fn answered(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
+    match response.response().error().and_then(|e| e.as_error::<ApiError>()) {
+        Some(error) => {
+            let answer = error.answer(id);
+            response.into_response(answer)
+        }
+        None if response.response().body().size() == BodySize::Stream => {
+            let id = id.to_owned();
+            response.map_body(|_, body| HarmlessBody { body, id }.boxed())
+        }
+        None => foreign_error(response, id),
+    }
+}
+
+/// A body that is made while it is sent. A bug in that breaks off this one answer.
+struct HarmlessBody {
+    body: BoxBody,
+    id: String,
+}
+
+impl MessageBody for HarmlessBody {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        match panics::harmless(|| Pin::new(&mut self.body).poll_next(cx)) {
+            Ok(polled) => polled,
+            Err(bug) => {
+                log::error!("A bug broke off an answer: {bug} (request {})", self.id);
+                Poll::Ready(Some(Err(Box::new(bug))))
+            }
+        }
+    }
 }
 
 /// Errors that actix itself made (body too large, unreadable path) become problems too.

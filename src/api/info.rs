@@ -10,10 +10,12 @@ use actix_web::{HttpResponse, web};
 
 use super::app::App;
 use super::wire::report::Info;
+use crate::fault;
 
 /// `GET /info`.
 #[utoipa::path(get, path = "/api/v1/info", tag = "server", responses((status = 200, body = Info)))]
 pub async fn info(app: web::Data<App>) -> HttpResponse {
+    fault::bug(fault::BUG_IN_HANDLER);
     HttpResponse::Ok().json(Info {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         configuration: app.configuration.clone(),
