@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, OFlags};
 use rustix::net::SendFlags;
 
 use super::crew::{Crew, Outfit};
@@ -115,6 +115,8 @@ fn take_lock(data_dir: &Path, boot_id: &str) -> io::Result<File> {
         .create(true)
         .truncate(false)
         .mode(0o600)
+        // Not through a link, which may lead to a file of somebody else's choosing.
+        .custom_flags(OFlags::NOFOLLOW.bits() as i32)
         .open(path)?;
     rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
     lock.set_len(0)?;
@@ -248,7 +250,13 @@ impl Log {
         if fs::metadata(&path).is_ok_and(|m| m.len() > LOG_BYTES_MAX) {
             drop(fs::remove_file(&path));
         }
-        Log(OpenOptions::new().create(true).append(true).mode(0o600).open(path).ok())
+        Log(OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .custom_flags(OFlags::NOFOLLOW.bits() as i32)
+            .open(path)
+            .ok())
     }
 
     fn say(&mut self, sentence: &str) {
