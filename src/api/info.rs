@@ -16,10 +16,11 @@ use crate::fault;
 #[utoipa::path(get, path = "/api/v1/info", tag = "server", responses((status = 200, body = Info)))]
 pub async fn info(app: web::Data<App>) -> HttpResponse {
     fault::bug(fault::BUG_IN_HANDLER);
+    let live = app.live();
     HttpResponse::Ok().json(Info {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        configuration: app.configuration.clone(),
+        configuration: live.configuration.clone(),
         isolation: app.isolation.clone(),
-        notes: app.notes.clone(),
+        notes: live.notes.clone(),
     })
 }
