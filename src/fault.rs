@@ -1,7 +1,7 @@
 //! *Purpose*: named places at which a test may freeze this process, to kill what it likes.
 //!
-//! *Owns*: the table of fault points and the places of bugs that a test wants; with the feature `fault-points` also a wall clock that a
-//! test may set and migrations of "a newer version".
+//! *Owns*: the table of fault points and the places of bugs that a test wants; with the feature
+//! `fault-points` also a wall clock that a test may set and migrations of "a newer version".
 //!
 //! *Promises*: without the feature a point is nothing: no table, no variable and no file is
 //! looked at; with it, a point that nobody armed only fails to remove a file; a script never

@@ -8,9 +8,10 @@
 //! *Not here*: settings (`config`), everything that is composed.
 //!
 //! **Order of boot.** The address comes first, taken and not yet listened on: where it is taken
-//! already, nothing has been changed. Then the locks: a second server must not even start a step daemon,
-//! for that would depose the first one's. They are close-on-exec, so the daemon never inherits
-//! them. Then the engine, the store (migrate, next epoch, load), the actors, and last the socket.
+//! already, nothing has been changed. Then the locks: a second server must not even start a step
+//! daemon, for that would depose the first one's. They are close-on-exec, so the daemon never
+//! inherits them. Then the engine, the store (migrate, next epoch, load), the actors, and last the
+//! socket.
 
 mod folder;
 mod live;

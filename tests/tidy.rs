@@ -70,6 +70,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "kernel::points",
             "kernel::policy",
             "kernel::tenancy",
+            "peer",
         ],
     ),
     ("simulate", &["kernel::ids", "kernel::policy"]),

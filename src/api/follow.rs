@@ -28,7 +28,8 @@ use crate::kernel::places::StreamFile;
 
 /// Bytes of one read.
 const CHUNK: u64 = 64 * 1024;
-/// Opens a stream's file beneath its root, on a thread of [`Files`](super::files::Files); `None` when there is none (yet).
+/// Opens a stream's file beneath its root, on a thread of [`Files`](super::files::Files); `None`
+/// when there is none (yet).
 ///
 /// # Errors
 /// 409 with a sentence when what is there must not be read.
@@ -71,7 +72,7 @@ pub fn open(stream: &StreamFile) -> Result<Option<File>, ApiError> {
 /// # Errors
 /// What the system says.
 pub fn read_at(file: &File, offset: u64, most: u64) -> io::Result<Vec<u8>> {
-    if i64::try_from(offset).is_err() {
+    if offset.checked_add(most).is_none_or(|end| i64::try_from(end).is_err()) {
         // Behind the end of any file; the system would call it a bad number.
         return Ok(Vec::new());
     }

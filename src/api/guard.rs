@@ -2,10 +2,10 @@
 //!
 //! *Owns*: request numbers, the token, the checks against foreign web pages, the media type.
 //!
-//! *Promises*: only `/health/*` is open to everybody: with a token set, the rest is for whoever sends
-//! it, without one for the server's own user and root; what only administrators may do is refused
-//! without theirs; what a foreign page could have caused, or read, is refused; a
-//! panic of a handler, which owns no state, is a 500 of that request; every answer carries
+//! *Promises*: only `/health/*` is open to everybody: with a token set, the rest is for whoever
+//! sends it, without one for the server's own user and root; what only administrators may do is
+//! refused without theirs; what a foreign page could have caused, or read, is refused; a panic of
+//! a handler, which owns no state, is a 500 of that request; every answer carries
 //! `X-Request-ID`.
 //!
 //! *Not here*: TLS, roles.
@@ -68,7 +68,7 @@ pub async fn guard(
     let verdict = admit(&mut request).await;
     let mut response = match verdict {
         Err(refused) => request.into_response(refused.answer(&id)),
-        Ok(_held) => match Harmless::new(next.call(request)).await {
+        Ok(_held) => match Harmless::new(async move { next.call(request).await }).await {
             Ok(response) => answered(response?.map_into_boxed_body(), &id),
             Err(bug) => {
                 log::error!("A bug ended {method} {path}: {bug} (request {id})");
@@ -151,7 +151,7 @@ fn request_id(request: &ServiceRequest) -> String {
     }
 }
 
-/// Checks a request and takes its body in, which the answer is to be given for that to be held.
+/// Checks a request and takes its body in; what comes back is held until it is answered.
 async fn admit(request: &mut ServiceRequest) -> Result<Held, ApiError> {
     if request.path().starts_with("/health/") {
         return Ok(Held::default());

@@ -2,8 +2,8 @@
 //!
 //! *Owns*: `/health/live`, `/health/ready`, `/metrics`.
 //!
-//! *Promises*: ready means that one resource manager lives, that it and the writer move, and that the
-//! database can be read; whichever does not is named within seconds.
+//! *Promises*: ready means that one resource manager lives, that it and the writer move, and that
+//! the database can be read; whichever does not is named within seconds.
 //!
 //! *Not here*: the numbers (`observe::metrics`).
 

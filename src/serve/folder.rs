@@ -51,8 +51,8 @@ pub(super) fn own(path: &Path) -> Result<()> {
         return closed.with_context(|| format!("cannot close {shown} to others"));
     }
     bail!(
-        "the data folder {shown} is open to others (mode {:04o}): see that nothing in it is theirs, \
-         then run chmod 700 {shown}, or choose another --data-dir",
+        "the data folder {shown} is open to others (mode {:04o}): see that nothing in it is \
+         theirs, then run chmod 700 {shown}, or choose another --data-dir",
         found.mode() & 0o7777
     )
 }

@@ -120,7 +120,11 @@ fn notes(config: &Config) -> Vec<String> {
     if config.token.is_none() {
         notes.push(match peer::is_told() {
             Ok(()) => "Without a token only the server's own user and root are served.".to_owned(),
-            Err(why) => format!("A token is needed to be served: {why}."),
+            Err(why) => {
+                let note = format!("A token is needed to be served: {why}.");
+                log::warn!("{note}");
+                note
+            }
         });
     }
     notes

@@ -1,6 +1,7 @@
-//! *Purpose*: what a bug ends.
+//! *Purpose*: what a bug ends, and what a standstill is told as.
 //!
-//! *Owns*: bugs in a handler, in a read of the database, in the resource manager.
+//! *Owns*: bugs in a handler, in a read of the database, in the resource manager; parts of the
+//! server that do not move.
 //!
 //! *Promises*: the server that goes on is the same process.
 //!
@@ -9,6 +10,7 @@
 use serde_json::json;
 
 use crate::common::{Server, until};
+use crate::freeze::Faults;
 
 fn armed(server: &mut Server) -> std::path::PathBuf {
     let dir = server.dir.path().join("faults");
@@ -55,4 +57,36 @@ fn a_bug_in_the_resource_manager_ends_the_server_and_the_next_start_repairs() {
         Some("RUNNING") => Ok(()),
         other => Err(format!("{other:?}")),
     });
+}
+
+#[test]
+fn a_server_whose_writer_or_manager_does_not_move_is_not_ready_and_says_which() {
+    for (point, who) in [
+        ("submit.committing", "the writer of the database"),
+        ("allocate.planned", "the resource manager"),
+    ] {
+        let mut server = Server::unstarted(&["--cpus", "4"]);
+        let mut faults = Faults::new(server.dir.path().join("faults"));
+        server.env.push(("DOWNBEAT_FAULT_DIR".to_owned(), faults.dir.display().to_string()));
+        server.up();
+        server.send("GET", "/health/ready", &[], b"").expect(200);
+        faults.arm(point);
+        let (agent, url) = (server.agent(), server.at("/api/v1/jobs"));
+        let asked = std::thread::spawn(move || {
+            let body = json!({"script": "true"}).to_string();
+            agent.post(&url).content_type("application/json").send(&body).map(|a| a.status())
+        });
+        assert_eq!(faults.frozen(point), server.pid());
+        let began = std::time::Instant::now();
+        let said = server.send("GET", "/health/ready", &[], b"").expect(503).text();
+        assert!(said.contains(&format!("{who} has not answered for 2 s")), "{said}");
+        assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+        server.send("GET", "/health/live", &[], b"").expect(200);
+        faults.go();
+        asked.join().unwrap().unwrap();
+        until("readiness", || match server.send("GET", "/health/ready", &[], b"").status {
+            200 => Ok(()),
+            other => Err(other.to_string()),
+        });
+    }
 }
