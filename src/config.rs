@@ -17,6 +17,7 @@ mod pick;
 mod rules;
 pub mod secret;
 pub mod settings;
+pub mod trusted;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,12 +39,12 @@ use settings::FileSettings;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// `--config` names a file that is not there or not readable.
-    #[error("the settings file {} cannot be read: {error}", .path.display())]
+    #[error("the settings file {} is not read: {error}", .path.display())]
     FileUnread {
         /// The file.
         path: PathBuf,
         /// Why.
-        error: std::io::Error,
+        error: trusted::Distrust,
     },
     /// A key of the file is wrong.
     #[error("in {}, {key}: {message}", .path.display())]
@@ -295,13 +296,6 @@ impl Config {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if self.is_root && self.token.is_none() {
-            warnings.push(
-                "Running as root without a token: every local user can run commands as root. Set \
-                 DOWNBEAT_TOKEN or --token-file."
-                    .to_owned(),
-            );
-        }
         if !self.pin {
             warnings.push(format!(
                 "{} CPUs are handed out, more than this process may use: jobs are not pinned.",

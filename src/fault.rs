@@ -1,7 +1,7 @@
 //! *Purpose*: named places at which a test may freeze this process, to kill what it likes.
 //!
-//! *Owns*: the table of fault points; with the feature `fault-points` also a wall clock that a
-//! test may set and migrations of "a newer version".
+//! *Owns*: the table of fault points and the places of bugs that a test wants; with the feature
+//! `fault-points` also a wall clock that a test may set and migrations of "a newer version".
 //!
 //! *Promises*: without the feature a point is nothing: no table, no variable and no file is
 //! looked at; with it, a point that nobody armed only fails to remove a file; a script never
@@ -25,6 +25,13 @@ macro_rules! points {
         pub const POINTS: &[(&str, &str)] = &[$(($name, concat!($($what),+))),+];
     };
 }
+
+/// In a handler, which owns no state.
+pub const BUG_IN_HANDLER: Point = Point("bug.handler");
+/// In a read of the database on a blocking thread.
+pub const BUG_IN_READ: Point = Point("bug.read");
+/// In the resource manager.
+pub const BUG_IN_MANAGER: Point = Point("bug.manager");
 
 /// A named place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,6 +178,10 @@ mod off {
     #[inline(always)]
     pub fn points(_: impl Iterator<Item = Point>) {}
 
+    /// No bug.
+    #[inline(always)]
+    pub fn bug(_: Point) {}
+
     /// Nothing.
     pub fn environment() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
         std::iter::empty()
@@ -205,10 +216,14 @@ mod on {
         once.get_or_init(|| std::env::var_os(name).map(PathBuf::from)).as_deref()
     }
 
+    fn folder() -> Option<&'static Path> {
+        static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+        variable(DIR, &FOLDER)
+    }
+
     /// Freezes here if this point is armed.
     pub fn point(Point(name): Point) {
-        static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
-        let Some(folder) = variable(DIR, &FOLDER) else { return };
+        let Some(folder) = folder() else { return };
         if fs::remove_file(folder.join(name)).is_err() {
             return;
         }
@@ -219,6 +234,14 @@ mod on {
             && let Ok(mut fifo) = OpenOptions::new().read(true).open(folder.join("go"))
         {
             drop(fifo.read(&mut [0]));
+        }
+    }
+
+    /// Panics here if this place is armed.
+    pub fn bug(Point(name): Point) {
+        let Some(folder) = folder() else { return };
+        if fs::remove_file(folder.join(name)).is_ok() {
+            std::panic::panic_any(format!("a bug that a test wanted at {name}"));
         }
     }
 
@@ -248,6 +271,6 @@ mod on {
 }
 
 #[cfg(not(feature = "fault-points"))]
-pub use off::{clock_skew_us, environment, point, points};
+pub use off::{bug, clock_skew_us, environment, point, points};
 #[cfg(feature = "fault-points")]
-pub use on::{clock_skew_us, environment, extra_migrations, point, points};
+pub use on::{bug, clock_skew_us, environment, extra_migrations, point, points};

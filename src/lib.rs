@@ -20,6 +20,8 @@ pub mod fault;
 pub mod installation;
 pub mod kernel;
 pub mod observe;
+pub mod panics;
+pub mod peer;
 pub mod serve;
 pub mod simulate;
 pub mod store;

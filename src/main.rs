@@ -6,6 +6,7 @@
 //!
 //! *Not here*: the server (`downbeat::serve`), the verbs (`downbeat::cli`).
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -13,10 +14,14 @@ use downbeat::cli::{self, Cli, Command};
 use downbeat::config::{Config, ConfigError, ServeArgs};
 
 fn main() -> ExitCode {
+    downbeat::panics::install();
     let done = match Cli::parse().command {
         Command::Ask(ask) => return cli::run(&ask),
         Command::Stepd(args) => return downbeat::engine::local::stepd::main(&args.data_dir),
-        Command::Serve(args) => configured(&args).and_then(downbeat::serve::run),
+        Command::Serve(args) => {
+            downbeat::serve::conceal();
+            configured(&args).and_then(|config| downbeat::serve::run(&args, config))
+        }
         Command::Migrate(args) => {
             configured(&args.as_serve_args()).and_then(downbeat::serve::migrate)
         }
@@ -25,17 +30,22 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("downbeat: {error:#}");
+            remark(&format!("downbeat: {error:#}"));
             ExitCode::from(if error.is::<ConfigError>() { 2 } else { 1 })
         }
     }
+}
+
+/// Says something to the person at the terminal; if nobody can read it, it is lost.
+fn remark(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// The settings, with what the person who starts the server should know on stderr.
 fn configured(args: &ServeArgs) -> anyhow::Result<Config> {
     let config = Config::load(args)?;
     for warning in config.warnings() {
-        eprintln!("downbeat: warning: {warning}");
+        remark(&format!("downbeat: warning: {warning}"));
     }
     Ok(config)
 }

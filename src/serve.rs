@@ -1,25 +1,29 @@
 //! *Purpose*: the composition: store, engine, actors and HTTP become a server.
 //!
-//! *Owns*: the order of boot and of shutdown.
+//! *Owns*: the order of boot and of shutdown; the process's own secrecy.
 //!
-//! *Promises*: one server per installation; recovery is done by the same actors that serve; a
-//! panic anywhere aborts, since boot is the repair; SIGTERM leaves jobs running and exits 0
-//! within five seconds.
+//! *Promises*: one server per installation; recovery is done by the same actors that serve;
+//! SIGTERM leaves jobs running and exits 0 within five seconds.
 //!
 //! *Not here*: settings (`config`), everything that is composed.
 //!
-//! **Order of boot.** The locks come first: a second server must not even start a step daemon,
-//! for that would depose the first one's. They are close-on-exec, so the daemon never inherits
-//! them. Then the store (migrate, next epoch) says whose it is, since only then the engine knows
-//! which processes are ours; then the engine, what was stored, the actors, and last the socket.
+//! **Order of boot.** The address comes first, taken and not yet listened on: where it is taken
+//! already, nothing has been changed. Then the locks: a second server must not even start a step
+//! daemon, for that would depose the first one's. They are close-on-exec, so the daemon never
+//! inherits them. Then the store (migrate, next epoch) says whose it is, since only then the engine
+//! knows which processes are ours; then the engine, what was stored, the actors, and last the socket.
+
+mod folder;
+mod live;
+mod signals;
+mod socket;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use actix_web::middleware::from_fn;
@@ -30,9 +34,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::actors::order::{FromStore, OrderSite};
 use crate::actors::retention::Retention;
 use crate::actors::{self, Parts, System, messages};
-use crate::api::wire::report::{Ability, SettingValue};
-use crate::api::{self, App, Gate, Growth};
-use crate::config::Config;
+use crate::api::wire::report::Ability;
+use crate::api::{self, App, Files, Gate, Growth, Intake, Owners, Parameters, Room, STREAMS_MAX};
+use crate::config::{Config, ServeArgs};
 use crate::engine::local::{LocalConfig, LocalEngine};
 use crate::engine::{Engine, Key};
 use crate::fault;
@@ -45,6 +49,9 @@ use crate::store::load::{AttemptKey, load};
 use crate::store::lock::{Lock, one_name};
 use crate::store::migrate as migrations;
 use crate::store::write::Writer;
+use live::Settings;
+use signals::{Heard, Signals};
+use socket::Reserved;
 
 /// HTTP workers: they parse and wait; the work is done by one arbiter and the writer.
 const WORKERS: usize = 2;
@@ -58,18 +65,22 @@ const CONNECTIONS_MAX: usize = 4_096;
 /// launching, watching and ending jobs must go on whoever calls.
 const DESCRIPTORS_KEPT: u64 = 64;
 /// Longest wait for a request's head, so that silent connections do not pile up.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Requests that take their time (waits, streams, bodies under way) get this part of the
+/// connections, each kind of them: there is always one left for a short question.
+const PART: usize = 4;
 
 /// Runs the server until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// A sentence for the person who started it.
-pub fn run(mut config: Config) -> Result<()> {
+pub fn run(args: &ServeArgs, mut config: Config) -> Result<()> {
     env_logger::Builder::new().filter_level(config.log_level).parse_default_env().init();
-    abort_on_panic();
+    signals::outlive_harmless_ones().context("signals cannot be heard")?;
     let soft_nofile = raise_nofile();
-    make_folder(&config.data_dir)?;
-    make_folder(&config.data_dir.join("jobs"))?;
+    let reserved = Reserved::at(config.listen)?;
+    folder::own(&config.data_dir)?;
+    folder::make(&config.data_dir.join("jobs"))?;
     config.database_file = one_name(&config.database_file)?;
     let mut locks = take_locks(&config)?;
     fault::point(fault::RECOVERY_LOCKED);
@@ -87,8 +98,17 @@ pub fn run(mut config: Config) -> Result<()> {
     actix_rt::System::new().block_on(async move {
         forget_ended(&*engine, &boot.keys).await;
         fault::point(fault::RECOVERY_TIDIED);
-        serve(config, boot, engine, &mut locks).await
+        serve((args, config), boot, engine, (reserved, &mut locks)).await
     })
+}
+
+/// Keeps other processes of the same user, jobs among them, from reading this one: its memory and
+/// the environment that it was started with, which hold the tokens. Called before they are read.
+pub fn conceal() {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        log::warn!("Processes of the same user can read this one: {error}");
+    }
 }
 
 /// Brings the database to this program's form.
@@ -96,16 +116,18 @@ pub fn run(mut config: Config) -> Result<()> {
 /// # Errors
 /// A sentence for the person who asked.
 pub fn migrate(mut config: Config) -> Result<()> {
-    make_folder(&config.data_dir)?;
+    folder::own(&config.data_dir)?;
     config.database_file = one_name(&config.database_file)?;
     let _locks = take_locks(&config)?;
     let database = database(&config)?;
     let ran = migrations::run(&mut database.writer()?, &database)?;
-    match ran.as_slice() {
-        [] => println!("{} is up to date", database.path().display()),
-        ran => println!("{}: ran {}", database.path().display(), ran.join(", ")),
-    }
-    Ok(())
+    let path = database.path().display();
+    let mut out = std::io::stdout().lock();
+    let said = match ran.as_slice() {
+        [] => writeln!(out, "{path} is up to date"),
+        ran => writeln!(out, "{path}: ran {}", ran.join(", ")),
+    };
+    said.context("the result cannot be printed")
 }
 
 /// What is known before the first actor starts.
@@ -139,10 +161,10 @@ impl Boot {
 }
 
 async fn serve(
-    config: Config,
+    (args, config): (&ServeArgs, Config),
     boot: Boot,
     engine: Arc<dyn Engine>,
-    locks: &mut [Lock],
+    (reserved, locks): (Reserved, &mut [Lock]),
 ) -> Result<()> {
     let Boot { kernel, commit_no, writer, database, keys, reign } = boot;
     let readers = database.readers()?;
@@ -172,12 +194,16 @@ async fn serve(
         tick: config.tick,
         retention: Retention { keep_s: config.retention_s, places: places.clone() },
     });
-    let app = web::Data::new(app(&config, system.clone(), places, host, isolation));
+    let settings = Settings::new(args, &config);
     let gate = web::Data::new(Gate {
-        token: config.token.clone(),
-        admin_token: config.admin_token.clone(),
+        in_force: settings.in_force(),
         listen_host: config.listen_host.clone(),
+        host: host.clone(),
+        owners: Owners::of_this_process(),
+        intake: Intake::new(a_part_of_the_connections()),
+        parameters: Parameters::of_document(),
     });
+    let app = web::Data::new(app((&config, &settings), system.clone(), places, host, isolation)?);
     let server = HttpServer::new(move || {
         HttpApp::new()
             .app_data(web::Data::clone(&app))
@@ -188,21 +214,26 @@ async fn serve(
     .workers(WORKERS)
     .max_connections(connections_of_a_worker())
     .client_request_timeout(REQUEST_TIMEOUT)
+    // Whoever has closed his side is gone: his wait, stream or body ends, and its connection.
+    .h1_allow_half_closed(false)
     .shutdown_timeout(SHUTDOWN_S)
     .disable_signals()
-    .bind(config.listen)
-    .with_context(|| format!("cannot listen on {}; choose another --listen", config.listen))?;
+    .on_connect(api::connected)
+    .listen(reserved.listen()?)
+    .context("cannot listen")?;
     let address = server.addrs().first().copied().unwrap_or(config.listen);
     for lock in locks {
         lock.sign(&format!("process {} at http://{address}", std::process::id()))?;
     }
     // Heard from before the address is told: whoever reads it may send one at once.
-    let stop_asked = stop_asked();
-    announce(&config, address)?;
+    let mut signals = Signals::listen().context("signals cannot be heard")?;
+    announce(&config, address);
     let server = server.run();
     let handle = server.handle();
     actix_rt::spawn(async move {
-        stop_asked.await;
+        while signals.next().await == Heard::ReadAgain {
+            settings.read_again().await;
+        }
         log::info!("Stopping: jobs go on under their supervisors");
         shut_down(&system, handle).await;
     });
@@ -219,49 +250,25 @@ async fn shut_down(system: &System, server: actix_web::dev::ServerHandle) {
     server.stop(true).await;
 }
 
-/// SIGTERM or SIGINT.
-fn stop_asked() -> impl Future<Output = ()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    // Registered here, not at the first poll.
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    async move {
-        match signals {
-            (Ok(mut terminate), Ok(mut interrupt)) => {
-                tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            }
-            _ => {
-                log::warn!("Signals cannot be heard; only SIGKILL stops this server");
-                std::future::pending::<()>().await;
-            }
-        }
-    }
-}
-
-fn announce(config: &Config, address: std::net::SocketAddr) -> Result<()> {
+/// Tells the settings and the address. That nobody can read it ends no server.
+fn announce(config: &Config, address: std::net::SocketAddr) {
     let mut out = std::io::stdout().lock();
-    for setting in config.effective() {
-        writeln!(out, "{} = {} ({})", setting.name, setting.value, setting.source.word())?;
+    let told = config.effective().iter().try_for_each(|setting| {
+        writeln!(out, "{} = {} ({})", setting.name, setting.value, setting.source.word())
+    });
+    let told = told.and_then(|()| writeln!(out, "listening on http://{address}"));
+    if let Err(error) = told.and_then(|()| out.flush()) {
+        log::warn!("Standard output cannot be written ({error}); listening on http://{address}");
     }
-    writeln!(out, "listening on http://{address}")?;
-    out.flush()?;
-    Ok(())
 }
 
 fn app(
-    config: &Config,
+    (config, settings): (&Config, &Settings),
     system: System,
     places: Places,
     host: String,
     isolation: BTreeMap<String, String>,
-) -> App {
-    let configuration = config
-        .effective()
-        .iter()
-        .map(|s| {
-            let source = s.source.word().to_owned();
-            (s.name.to_owned(), SettingValue { value: s.value.clone(), source })
-        })
-        .collect();
+) -> Result<App> {
     let growth = Growth::start();
     let mut isolation: Vec<Ability> =
         isolation.into_iter().map(|(name, detail)| Ability { name, detail }).collect();
@@ -271,18 +278,18 @@ fn app(
         format!("inotify is refused here; looked at every {:?}", api::LOOK_EVERY)
     };
     isolation.push(Ability { name: "followed logs".to_owned(), detail });
-    App {
+    Ok(App {
         system,
         policy: config.policy,
-        site: config.site(),
+        in_force: settings.in_force(),
         places,
         host,
-        configuration,
         isolation,
-        notes: config.warnings(),
+        files: Files::start().context("no thread can be started for the files of jobs")?,
         growth,
-        streams: Arc::new(AtomicUsize::new(0)),
-    }
+        streams: Room::new("streams", STREAMS_MAX.min(a_part_of_the_connections())),
+        waits: Room::new("waits", a_part_of_the_connections()),
+    })
 }
 
 /// Removes what the engine still holds of attempts whose end is committed.
@@ -307,6 +314,7 @@ fn engine_key((attempt, nonce, boot_id): &AttemptKey) -> Key {
 
 /// The database, looked at and not yet written to.
 fn database(config: &Config) -> Result<Database> {
+    folder::is_no_link(&config.database_file)?;
     let database = Database::new(&config.database_file);
     if examine(&database)? == Found::Nothing && jobs_ran_in(&config.data_dir) {
         let (file, folder) = (database.path().display(), config.data_dir.display());
@@ -364,12 +372,6 @@ fn take_locks(config: &Config) -> Result<Vec<Lock>> {
     Ok(vec![Lock::take(&data)?, Lock::take(Path::new(&beside))?])
 }
 
-fn make_folder(path: &Path) -> Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
-        format!("cannot make the folder {}; choose another --data-dir", path.display())
-    })
-}
-
 /// Followers and connections need descriptors; jobs get back what the server was started with.
 fn raise_nofile() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
@@ -388,12 +390,7 @@ fn connections_of_a_worker() -> usize {
     usize::try_from(each).unwrap_or(usize::MAX).clamp(1, CONNECTIONS_MAX)
 }
 
-/// A panic in one actor would leave a server that answers and does not work.
-fn abort_on_panic() {
-    let default = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        default(panic);
-        log::error!("A bug: {panic}. The server ends; jobs go on, the next start repairs.");
-        std::process::abort();
-    }));
+/// How many requests of one slow kind there may be at once.
+fn a_part_of_the_connections() -> usize {
+    (connections_of_a_worker() * WORKERS / PART).max(1)
 }

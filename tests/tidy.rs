@@ -20,6 +20,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("kernel", &[]),
     ("clock", &["kernel::time", "fault"]),
     ("fault", &[]),
+    ("panics", &[]),
+    ("peer", &[]),
     ("store", &["kernel", "fault"]),
     ("observe", &["kernel", "clock"]),
     ("engine", &["kernel", "clock", "fault"]),
@@ -36,6 +38,9 @@ const ROOMS: &[(&str, &[&str])] = &[
             "store::rows",
             "store::error",
             "observe",
+            "panics",
+            "peer",
+            "fault",
             "clock",
             "kernel::ids",
             "kernel::job",
@@ -66,10 +71,11 @@ const ROOMS: &[(&str, &[&str])] = &[
             "kernel::points",
             "kernel::policy",
             "kernel::tenancy",
+            "peer",
         ],
     ),
     ("simulate", &["kernel::ids", "kernel::policy"]),
-    ("cli", &["api::wire", "clock", "config", "simulate"]),
+    ("cli", &["api::wire", "clock", "config", "peer", "simulate"]),
 ];
 
 /// A file below `src/`.
@@ -238,6 +244,11 @@ fn features_stand_in_two_files(source: &Source) -> Vec<String> {
     source.only_in(r#"\bfeature\s*=\s*""#, &["fault.rs", "store/migrate.rs"])
 }
 
+/// Whose a connection is, is asked in one place, where the traps are known.
+fn netlink_is_spoken_in_one_file(source: &Source) -> Vec<String> {
+    source.only_in(r"\bnetlink\b|\bsock_diag\w*::", &["peer.rs"])
+}
+
 fn nothing_is_unwrapped(source: &Source) -> Vec<String> {
     source.only_in(r"\.unwrap\(\)", &[])
 }
@@ -328,6 +339,7 @@ rules! {
     cpu_state_needs_no_lock: ("kernel/ledger.rs", "use std::sync::Mutex;");
     only_hints_are_not_awaited: ("api/jobs.rs", "submit.do_send(jobs);");
     features_stand_in_two_files: ("serve.rs", "#[cfg(feature = \"fault-points\")]");
+    netlink_is_spoken_in_one_file: ("cli/client.rs", "use rustix::net::netlink::SOCK_DIAG;");
     nothing_is_unwrapped: ("api/jobs.rs", "let x = y.unwrap();");
     few_may_panic: ("api/jobs.rs", "    todo!()");
     every_file_says_what_it_is_for: ("api/jobs.rs", "//! *Purpose*: jobs.\n\nuse std::io;");

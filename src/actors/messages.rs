@@ -297,6 +297,11 @@ pub struct ForgetJobs {
 #[rtype(result = "Result<(), CommitError>")]
 pub struct MakeDurable(pub Commit);
 
+/// api → ResourceManager, StoreWriter: whether it moves; the answer alone counts.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Move;
+
 /// RecoveryActor → StoreWriter: small, idempotent housekeeping between commits.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

@@ -45,8 +45,8 @@ use crate::store::write::Writer;
 use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
 use messages::{
-    Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, GetRank, Maintain, RequeueJob,
-    Resume, RunAudit, SplitTask, SubmitJobs, UpdateJob,
+    Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, GetRank, Maintain, Move,
+    RequeueJob, Resume, RunAudit, SplitTask, SubmitJobs, UpdateJob,
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
@@ -80,6 +80,10 @@ pub struct System {
     pub rank: Recipient<GetRank>,
     /// Tells how the partitions stand.
     pub partitions: Recipient<GetPartitions>,
+    /// Whether the resource manager moves.
+    pub manager_moves: Recipient<Move>,
+    /// Whether the writer of the store moves.
+    pub writer_moves: Recipient<Move>,
     /// Waits for a job's next change.
     pub await_job: Recipient<Await>,
     /// Audits now.
@@ -173,6 +177,7 @@ pub fn start(parts: Parts) -> System {
         engine,
         metrics: Arc::clone(&metrics),
     });
+    let writer_moves = writer.clone().recipient();
     let told = Told {
         look: manager.clone().recipient(),
         mend: manager.clone().recipient(),
@@ -193,6 +198,8 @@ pub fn start(parts: Parts) -> System {
         explain: manager.clone().recipient(),
         rank: manager.clone().recipient(),
         partitions: manager.clone().recipient(),
+        manager_moves: manager.clone().recipient(),
+        writer_moves,
         drain: manager.recipient(),
         await_job: hub.recipient(),
         audit: recovery.recipient(),

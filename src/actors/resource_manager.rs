@@ -24,9 +24,9 @@ use self::commits::{Noted, Ticket, durable, listed};
 use super::executor::Known;
 use super::messages::{
     AS_IF, Applied, ApplyPlan, CancelJobs, CancelTask, Drain, ExecutorAddr, Explain, ForgetJobs,
-    GetPartitions, GetRank, GetScene, Look, LookAtAll, Maintain, MakeDurable, Mend, NotDurable,
-    Observed, Publish, Resume, SplitTask, StopAttempt, SubmitJobs, SubmitRefused, Submitted,
-    UpdateJob, Wake,
+    GetPartitions, GetRank, GetScene, Look, LookAtAll, Maintain, MakeDurable, Mend, Move,
+    NotDurable, Observed, Publish, Resume, SplitTask, StopAttempt, SubmitJobs, SubmitRefused,
+    Submitted, UpdateJob, Wake,
 };
 use crate::clock;
 use crate::fault;
@@ -323,8 +323,15 @@ impl Handler<GetPartitions> for ResourceManagerActor {
     type Result = MessageResult<GetPartitions>;
 
     fn handle(&mut self, _: GetPartitions, _: &mut Self::Context) -> Self::Result {
+        fault::bug(fault::BUG_IN_MANAGER);
         MessageResult(self.kernel.partitions_now())
     }
+}
+
+impl Handler<Move> for ResourceManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, Move: Move, _: &mut Self::Context) {}
 }
 
 impl Handler<GetScene> for ResourceManagerActor {

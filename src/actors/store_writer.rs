@@ -9,7 +9,7 @@
 
 use actix::prelude::*;
 
-use super::messages::{DoChores, MakeDurable};
+use super::messages::{DoChores, MakeDurable, Move};
 use crate::clock;
 use crate::store::write::{CommitError, Writer};
 
@@ -47,6 +47,12 @@ impl Handler<MakeDurable> for StoreWriter {
         }
         result
     }
+}
+
+impl Handler<Move> for StoreWriter {
+    type Result = ();
+
+    fn handle(&mut self, Move: Move, _: &mut Self::Context) {}
 }
 
 impl Handler<DoChores> for StoreWriter {

@@ -6,24 +6,40 @@
 //!
 //! *Not here*: routes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use actix_web::web;
 use diesel::SqliteConnection;
 
 use super::error::ApiError;
+use super::files::Files;
 use super::growth::Growth;
-use super::wire::report::{Ability, SettingValue};
+use super::live::{InForce, Live};
+use super::places::Room;
+use super::wire::report::Ability;
 use crate::actors::System;
+use crate::fault;
 use crate::kernel::ids::JobId;
-use crate::kernel::job::Site;
 use crate::kernel::places::Places;
 use crate::kernel::policy::Policy;
 use crate::kernel::view::Snapshot;
+use crate::panics;
 use crate::store::error::StoreError;
 use crate::store::read::{self, At, JobAndAllocation};
+
+/// Does work that owns no state on a blocking thread. A bug in it is one of the request.
+///
+/// # Errors
+/// When the server is stopping.
+pub async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    match web::block(move || panics::harmless(work)).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(bug)) => bug.go_on(),
+        Err(_) => Err(ApiError::unavailable("the server is stopping")),
+    }
+}
 
 /// Shared by all handlers.
 pub struct App {
@@ -31,25 +47,31 @@ pub struct App {
     pub system: System,
     /// Who goes first.
     pub policy: Policy,
-    /// What requests are checked against.
-    pub site: Site,
+    /// The settings in force.
+    pub in_force: InForce,
     /// Where job files are.
     pub places: Places,
     /// This machine's name.
     pub host: String,
-    /// The effective settings.
-    pub configuration: BTreeMap<String, SettingValue>,
     /// What isolation works.
     pub isolation: Vec<Ability>,
-    /// What a user should know about this installation.
-    pub notes: Vec<String>,
+    /// Reads files that jobs can name.
+    pub files: Files,
     /// Wakes followers of logs.
     pub growth: Arc<Growth>,
-    /// Streams that are open now.
-    pub streams: Arc<AtomicUsize>,
+    /// Room for streams.
+    pub streams: Room,
+    /// Room for requests that wait for a job.
+    pub waits: Room,
 }
 
 impl App {
+    /// The settings in force.
+    #[must_use]
+    pub fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.in_force.borrow())
+    }
+
     /// "Now".
     #[must_use]
     pub fn now(&self) -> Arc<Snapshot> {
@@ -65,8 +87,11 @@ impl App {
         body: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let readers = self.system.readers.clone();
-        let read = web::block(move || readers.read(body)).await;
-        Ok(read.map_err(|_| ApiError::unavailable("the server is stopping"))??)
+        Ok(aside(move || {
+            fault::bug(fault::BUG_IN_READ);
+            readers.read(body)
+        })
+        .await??)
     }
 
     /// Reads, and waits until the snapshot is as new as what was read.

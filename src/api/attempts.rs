@@ -7,6 +7,7 @@
 //!
 //! *Not here*: what a requeue does (`kernel::requeue`), when a job is retried (`kernel::retry`).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::app::App;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::ids::{JobPath, JobPathText, job_of};
 use super::present;
@@ -54,6 +56,7 @@ pub struct RequeueQuery {
             body = super::wire::problem::Problem)))]
 pub async fn requeue(
     app: web::Data<App>,
+    Caller(principal): Caller,
     id: JobPath,
     query: web::Query<RequeueQuery>,
 ) -> Result<HttpResponse, ApiError> {
@@ -80,7 +83,7 @@ pub async fn requeue(
             job: id,
             over: over.map(|over| (over, read_at)),
             hold: query.hold,
-            principal: "api".into(),
+            principal: Arc::clone(&principal),
         };
         let stopping = || ApiError::unavailable("the server is stopping");
         let answer = app.system.requeue.send(message).await.map_err(|_| stopping())?;

@@ -61,7 +61,8 @@ pub async fn dashboard(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
 
 /// The machine, once for each partition.
 fn nodes(app: &App, now: &Snapshot) -> Vec<NodeInfo> {
-    if app.site.partitions.is_empty() {
+    let partitions = &app.live().site.partitions;
+    if partitions.is_empty() {
         return vec![NodeInfo {
             node_name: app.host.clone(),
             partition: WHOLE.to_owned(),
@@ -72,7 +73,7 @@ fn nodes(app: &App, now: &Snapshot) -> Vec<NodeInfo> {
             utilization_rate: now.utilization(),
         }];
     }
-    let each = app.site.partitions.iter().map(|partition| {
+    let each = partitions.iter().map(|partition| {
         let own = now.cpus.iter().filter(|(cpu, _)| partition.cpus.contains(cpu));
         let allocated = own.filter(|(_, job)| job.is_some()).count() as u32;
         let free = |cpu: &&CpuId| !now.held_back.contains(cpu);

@@ -14,11 +14,15 @@ use super::wire::problem::{PROBLEM_JSON, Problem};
 use super::wire::submit::BodyRefused;
 use crate::kernel::ids::JobId;
 use crate::kernel::job::FieldError;
+use crate::kernel::job::faults::Faults;
 use crate::kernel::tasks::JobRef;
 use crate::store::error::StoreError;
 
 /// Seconds after which a client may try again when the database cannot be written.
 const RETRY_AFTER_S: u32 = 5;
+
+/// Longest `detail`: it may quote what a request has sent.
+const DETAIL_CHARS_MAX: usize = 16 * 1024;
 
 /// An error with its status.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +51,14 @@ impl ApiError {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
+    /// 500 for a bug; the log says which.
+    #[must_use]
+    pub fn bug() -> ApiError {
+        let detail = "a bug of this server ended the request; its log says more under the \
+                      request's number";
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+    }
+
     /// 404 for a job.
     #[must_use]
     pub fn no_job(id: impl Into<JobRef>) -> ApiError {
@@ -61,23 +73,21 @@ impl ApiError {
 
     /// 422 with the bad fields.
     #[must_use]
-    pub fn fields(errors: Vec<FieldError>) -> ApiError {
-        let said: Vec<String> =
-            errors.iter().map(|e| format!("{}: {}", e.field, e.message)).collect();
+    pub fn fields(faults: &Faults) -> ApiError {
         ApiError {
             status: StatusCode::UNPROCESSABLE_ENTITY,
-            detail: format!("Nothing was stored. {}", said.join("; ")),
-            errors,
+            detail: format!("Nothing was stored. {faults}"),
+            errors: faults.listed(),
         }
     }
 
     /// 400 for one query parameter.
     pub fn parameter(field: &str, message: impl Into<String>) -> ApiError {
-        let error = FieldError::new(field, message);
+        let faults = Faults::from(FieldError::new(field, message));
         ApiError {
             status: StatusCode::BAD_REQUEST,
-            detail: format!("{}: {}", error.field, error.message),
-            errors: vec![error],
+            detail: faults.to_string(),
+            errors: faults.listed(),
         }
     }
 
@@ -88,7 +98,7 @@ impl ApiError {
             kind: "about:blank".to_owned(),
             title: self.status.canonical_reason().unwrap_or_default().to_owned(),
             status: self.status.as_u16(),
-            detail: self.detail.clone(),
+            detail: self.detail.chars().take(DETAIL_CHARS_MAX).collect(),
             request_id: request_id.to_owned(),
             errors: self.errors.clone(),
         };
@@ -146,7 +156,7 @@ impl From<BodyRefused> for ApiError {
             BodyRefused::Malformed(_) => {
                 ApiError::new(StatusCode::BAD_REQUEST, format!("Nothing was stored: {refused}"))
             }
-            BodyRefused::Fields(errors) => ApiError::fields(errors),
+            BodyRefused::Fields(faults) => ApiError::fields(&faults),
         }
     }
 }

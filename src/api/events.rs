@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use super::app::App;
 use super::error::ApiError;
-use super::follow::StreamSlot;
+use super::places::Place;
 use super::present;
 use crate::kernel::ids::EventId;
 use crate::store::read;
@@ -34,7 +34,7 @@ struct Reader {
     last_event: watch::Receiver<EventId>,
     sent: EventId,
     page: VecDeque<EventRow>,
-    _slot: StreamSlot,
+    _place: Place,
 }
 
 impl Reader {
@@ -66,12 +66,18 @@ pub async fn stream(app: web::Data<App>, request: HttpRequest) -> Result<HttpRes
         None => *app.system.last_event.borrow(),
         Some(id) => {
             let id = id.to_str().ok().and_then(|id| id.parse().ok());
-            EventId(id.ok_or_else(|| ApiError::parameter("Last-Event-ID", "is not a number"))?)
+            let id = id.ok_or_else(|| ApiError::parameter("Last-Event-ID", "is not a number"))?;
+            let last = *app.system.last_event.borrow();
+            if id > last.0 {
+                let message = format!("is {id}, and the last event is {last}");
+                return Err(ApiError::parameter("Last-Event-ID", message));
+            }
+            EventId(id)
         }
     };
-    let slot = StreamSlot::take(&app)?;
+    let place = app.streams.take()?;
     let last_event = app.system.last_event.clone();
-    let reader = Reader { app, last_event, sent, page: VecDeque::new(), _slot: slot };
+    let reader = Reader { app, last_event, sent, page: VecDeque::new(), _place: place };
     let events = stream::unfold(reader, |mut reader| async move {
         let row = reader.next().await?;
         let id = row.id.to_string();

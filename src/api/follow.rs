@@ -13,49 +13,23 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix_web::web::{self, Bytes};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use super::app::App;
 use super::error::ApiError;
+use super::files::Kept;
 use super::growth::Followed;
+use super::places::Place;
 use crate::actors::messages::Await;
 use crate::kernel::ids::JobId;
 use crate::kernel::places::StreamFile;
 
 /// Bytes of one read.
 const CHUNK: u64 = 64 * 1024;
-/// Streams open at once: each holds a connection and a descriptor.
-pub const STREAMS_MAX: usize = 512;
-
-/// One of the bounded number of open streams; dropped with the stream.
-pub struct StreamSlot(Arc<AtomicUsize>);
-
-impl StreamSlot {
-    /// Takes a slot.
-    ///
-    /// # Errors
-    /// 503 when all are taken.
-    pub fn take(app: &App) -> Result<StreamSlot, ApiError> {
-        let taken = app.streams.fetch_add(1, Ordering::SeqCst);
-        let slot = StreamSlot(Arc::clone(&app.streams));
-        if taken >= STREAMS_MAX {
-            let detail = format!("{STREAMS_MAX} streams are open already; close some");
-            return Err(ApiError::unavailable(detail));
-        }
-        Ok(slot)
-    }
-}
-
-impl Drop for StreamSlot {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// Opens a stream's file beneath its root; `None` when there is none (yet).
+/// Opens a stream's file beneath its root, on a thread of [`Files`](super::files::Files); `None`
+/// when there is none (yet).
 ///
 /// # Errors
 /// 409 with a sentence when what is there must not be read.
@@ -65,9 +39,14 @@ pub fn open(stream: &StreamFile) -> Result<Option<File>, ApiError> {
         let detail = format!("{} is not read: {why}", path.display());
         Err(ApiError::new(actix_web::http::StatusCode::CONFLICT, detail))
     };
-    let root = match File::open(&stream.root) {
+    // Only the folder's place: whatever stands there instead is not opened.
+    let place = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = match rustix::fs::open(&stream.root, place, Mode::empty()) {
         Ok(root) => root,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(rustix::io::Errno::NOENT) => return Ok(None),
+        Err(rustix::io::Errno::NOTDIR) => {
+            return refuse(format!("{} is no folder", stream.root.display()));
+        }
         Err(e) => return refuse(e.to_string()),
     };
     // A FIFO would block an open without O_NONBLOCK.
@@ -93,6 +72,10 @@ pub fn open(stream: &StreamFile) -> Result<Option<File>, ApiError> {
 /// # Errors
 /// What the system says.
 pub fn read_at(file: &File, offset: u64, most: u64) -> io::Result<Vec<u8>> {
+    if offset.checked_add(most).is_none_or(|end| i64::try_from(end).is_err()) {
+        // Behind the end of any file; the system would call it a bad number.
+        return Ok(Vec::new());
+    }
     let mut bytes = vec![0; most as usize];
     let n = file.read_at(&mut bytes, offset)?;
     bytes.truncate(n);
@@ -104,12 +87,12 @@ pub struct LogStream {
     app: web::Data<App>,
     job: JobId,
     stream: StreamFile,
-    file: Option<(Arc<File>, Followed)>,
+    file: Option<(Kept, Followed)>,
     /// Whose file that is.
     attempt: i32,
     offset: u64,
     over: bool,
-    _slot: StreamSlot,
+    _place: Place,
 }
 
 impl LogStream {
@@ -120,9 +103,9 @@ impl LogStream {
         job: JobId,
         stream: StreamFile,
         offset: u64,
-        slot: StreamSlot,
+        place: Place,
     ) -> LogStream {
-        LogStream { app, job, stream, file: None, attempt: 0, offset, over: false, _slot: slot }
+        LogStream { app, job, stream, file: None, attempt: 0, offset, over: false, _place: place }
     }
 
     /// The next bytes and the offset behind them; `None` at the end.
@@ -141,9 +124,8 @@ impl LogStream {
             }
             if row.start_time.is_some() && self.file.is_none() {
                 self.attempt = row.attempt;
-                match open(&self.stream) {
-                    Ok(Some(file)) => self.watch(file),
-                    Ok(None) => {}
+                match self.open().await {
+                    Ok(file) => self.file = file,
                     Err(error) => return Some(Err(io::Error::other(error.detail))),
                 }
             }
@@ -172,39 +154,49 @@ impl LogStream {
         }
     }
 
-    fn watch(&mut self, file: File) {
+    async fn open(&self) -> Result<Option<(Kept, Followed)>, ApiError> {
         use std::os::fd::AsRawFd;
-        // By descriptor: the name may lead elsewhere by now.
-        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-        let followed = self.app.growth.follow(path.as_ref());
-        self.file = Some((Arc::new(file), followed));
+        let (stream, growth) = (self.stream.clone(), Arc::clone(&self.app.growth));
+        let opened = self.app.files.read(self.job, move |_| {
+            let Some(file) = open(&stream)? else { return Ok::<_, ApiError>(None) };
+            // By descriptor: the name may lead elsewhere by now.
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+            let followed = growth.follow(path.as_ref());
+            Ok(Some((file, followed)))
+        });
+        let opened: Option<(File, Followed)> = opened.await??;
+        Ok(opened.map(|(file, followed)| (self.app.files.kept(file), followed)))
     }
 
     async fn read(&self) -> io::Result<Bytes> {
-        let Some((file, _)) = &self.file else { return Ok(Bytes::new()) };
-        let (file, offset) = (Arc::clone(file), self.offset);
-        let read = web::block(move || read_at(&file, offset, CHUNK)).await;
-        Ok(Bytes::from(read.map_err(io::Error::other)??))
+        let Some((kept, _)) = &self.file else { return Ok(Bytes::new()) };
+        chunk(&self.app, self.job, kept, self.offset, CHUNK).await
     }
 }
 
-/// A part of a file as a stream of chunks.
-pub fn part(file: File, from: u64, to: u64) -> impl futures_util::Stream<Item = io::Result<Bytes>> {
-    let file = Arc::new(file);
-    futures_util::stream::try_unfold(from, move |offset| {
-        let file = Arc::clone(&file);
-        async move {
-            let most = CHUNK.min(to.saturating_sub(offset));
-            if most == 0 {
-                return Ok(None);
-            }
-            let bytes = web::block(move || read_at(&file, offset, most)).await;
-            let bytes = Bytes::from(bytes.map_err(io::Error::other)??);
-            let next = offset + bytes.len() as u64;
-            // A file that shrank meanwhile ends the stream early.
-            Ok((!bytes.is_empty()).then_some((bytes, next)))
+/// A part of a job's file as a stream of chunks.
+pub fn part(
+    app: web::Data<App>,
+    job: JobId,
+    file: Kept,
+    (from, to): (u64, u64),
+) -> impl futures_util::Stream<Item = io::Result<Bytes>> {
+    futures_util::stream::try_unfold((app, file, from), move |(app, file, offset)| async move {
+        let most = CHUNK.min(to.saturating_sub(offset));
+        if most == 0 {
+            return Ok(None);
         }
+        let bytes = chunk(&app, job, &file, offset, most).await?;
+        let next = offset + bytes.len() as u64;
+        // A file that shrank meanwhile ends the stream early.
+        Ok((!bytes.is_empty()).then_some((bytes, (app, file, next))))
     })
+}
+
+async fn chunk(app: &App, job: JobId, kept: &Kept, offset: u64, most: u64) -> io::Result<Bytes> {
+    let Some(file) = kept.file() else { return Ok(Bytes::new()) };
+    let read = app.files.read(job, move |_| read_at(&file, offset, most)).await;
+    Ok(Bytes::from(read.map_err(|late| io::Error::other(late.detail))??))
 }
 
 /// Turns bytes into lossy text, keeping a character that is cut in two for the next chunk.

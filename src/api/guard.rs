@@ -2,34 +2,56 @@
 //!
 //! *Owns*: request numbers, the token, the checks against foreign web pages, the media type.
 //!
-//! *Promises*: with a token set, only `/health/*` is open without it; what only administrators may
-//! do is refused without theirs; a mutation that a foreign page could have caused is refused; every
-//! answer carries `X-Request-ID`.
+//! *Promises*: only `/health/*` is open to everybody: with a token set, the rest is for whoever
+//! sends it, without one for the server's own user and root; what only administrators may do is
+//! refused without theirs; what a foreign page could have caused, or read, is refused; a panic of
+//! a handler, which owns no state, is a 500 of that request; every answer carries
+//! `X-Request-ID`.
 //!
 //! *Not here*: TLS, roles.
 
-use actix_web::body::{BoxBody, MessageBody};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, web};
+use actix_web::web::{self, Bytes};
+use actix_web::{Error, HttpMessage, HttpRequest};
 
+use super::caller::{Caller, Owners};
 use super::error::{ApiError, RequestId};
+use super::intake::{Held, Intake};
+use super::live::InForce;
+use super::parameters::Parameters;
 use crate::config::Secret;
+use crate::panics::{self, Harmless};
 
 /// Longest request number that is echoed.
 const REQUEST_ID_MAX: usize = 128;
+/// Who sent the token, for events.
+const TOKEN: &str = "token";
+/// Who sent the administrators' token, for events.
+const ADMIN_TOKEN: &str = "admin-token";
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What the guard knows.
 pub struct Gate {
-    /// What requests must send.
-    pub token: Option<Secret>,
-    /// What requests must send that only administrators may make; `None`: all may.
-    pub admin_token: Option<Secret>,
+    /// The settings in force: tokens are among them.
+    pub in_force: InForce,
     /// The host as it was given to `--listen`.
     pub listen_host: String,
+    /// This machine's name.
+    pub host: String,
+    /// Who is served without a token.
+    pub owners: Owners,
+    /// Takes bodies in.
+    pub intake: Intake,
+    /// What may stand in a query.
+    pub parameters: Parameters,
 }
 
 /// The guard, for `middleware::from_fn`.
@@ -37,25 +59,24 @@ pub struct Gate {
 /// # Errors
 /// Those of the handler; refusals are answers.
 pub async fn guard(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = request_id(&request);
     request.extensions_mut().insert(RequestId(id.clone()));
     let (method, path) = (request.method().clone(), request.path().to_owned());
-    let verdict = check(&request);
+    let verdict = admit(&mut request).await;
     let mut response = match verdict {
         Err(refused) => request.into_response(refused.answer(&id)),
-        Ok(()) => {
-            let response = next.call(request).await?.map_into_boxed_body();
-            match response.response().error().and_then(|e| e.as_error::<ApiError>()) {
-                Some(error) => {
-                    let answer = error.answer(&id);
-                    response.into_response(answer)
-                }
-                None => foreign_error(response, &id),
+        Ok(_held) => match Harmless::new(async move { next.call(request).await }).await {
+            Ok(response) => answered(response?.map_into_boxed_body(), &id),
+            Err(bug) => {
+                log::error!("A bug ended {method} {path}: {bug} (request {id})");
+                let mut answer = ApiError::bug().answer(&id);
+                number(answer.headers_mut(), &id);
+                return Err(InternalError::from_response(bug, answer).into());
             }
-        }
+        },
     };
     let status = response.status();
     if status.is_server_error() {
@@ -63,23 +84,62 @@ pub async fn guard(
     } else {
         log::debug!("{method} {path} {status} (request {id})");
     }
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(X_REQUEST_ID, value);
-    }
+    number(response.headers_mut(), &id);
     Ok(response)
 }
 
-/// Errors that actix itself made (body too large, unreadable path) become problems too.
+fn number(headers: &mut HeaderMap, id: &str) {
+    if let Ok(value) = HeaderValue::from_str(id) {
+        headers.insert(X_REQUEST_ID, value);
+    }
+}
+
+/// The answer of a handler, its errors as problems.
+fn answered(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
+    match response.response().error().and_then(|e| e.as_error::<ApiError>()) {
+        Some(error) => {
+            let answer = error.answer(id);
+            response.into_response(answer)
+        }
+        None if response.response().body().size() == BodySize::Stream => {
+            let id = id.to_owned();
+            response.map_body(|_, body| HarmlessBody { body, id }.boxed())
+        }
+        None => foreign_error(response, id),
+    }
+}
+
+/// A body that is made while it is sent. A bug in that breaks off this one answer.
+struct HarmlessBody {
+    body: BoxBody,
+    id: String,
+}
+
+impl MessageBody for HarmlessBody {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        match panics::harmless(|| Pin::new(&mut self.body).poll_next(cx)) {
+            Ok(polled) => polled,
+            Err(bug) => {
+                log::error!("A bug broke off an answer: {bug} (request {})", self.id);
+                Poll::Ready(Some(Err(Box::new(bug))))
+            }
+        }
+    }
+}
+
+/// Errors that actix itself made (an unreadable path) become problems too.
 fn foreign_error(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
     let Some(error) = response.response().error() else { return response };
-    let status = response.status();
-    let detail = match status {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            format!("the body is larger than {} bytes", super::BODY_BYTES_MAX)
-        }
-        _ => error.to_string(),
-    };
-    let answer = ApiError::new(status, detail).answer(id);
+    let answer = ApiError::new(response.status(), error.to_string()).answer(id);
     response.into_response(answer)
 }
 
@@ -91,29 +151,42 @@ fn request_id(request: &ServiceRequest) -> String {
     }
 }
 
-fn check(request: &ServiceRequest) -> Result<(), ApiError> {
+/// Checks a request and takes its body in; what comes back is held until it is answered.
+async fn admit(request: &mut ServiceRequest) -> Result<Held, ApiError> {
     if request.path().starts_with("/health/") {
-        return Ok(());
+        return Ok(Held::default());
     }
-    let Some(gate) = request.app_data::<web::Data<Gate>>() else {
+    let Some(gate) = request.app_data::<web::Data<Gate>>().cloned() else {
         return Err(ApiError::unavailable("the server is not ready"));
     };
-    let forbidden = |detail: String| Err(ApiError::new(StatusCode::FORBIDDEN, detail));
-    if matches!(*request.method(), Method::GET | Method::HEAD) {
-        return check_token(request, gate);
-    }
+    let caller = check(request, &gate)?;
+    request.extensions_mut().insert(caller);
+    gate.parameters.check(request)?;
+    gate.intake.take(request).await
+}
+
+fn check(request: &ServiceRequest, gate: &Gate) -> Result<Caller, ApiError> {
     let host = text(request, &header::HOST).unwrap_or_default();
-    if !gate.is_our_host(host) {
-        return forbidden(format!(
-            "Host \"{host}\" is not this server; a web page may be behind it"
-        ));
+    let by_token = gate.by_token(request.headers())?;
+    // A foreign page may lead a browser here under its own name, but it has no token.
+    if by_token.is_none() && !gate.is_our_host(host) {
+        let detail = format!("Host \"{host}\" is not this server; a web page may be behind it");
+        return Err(ApiError::new(StatusCode::FORBIDDEN, detail));
     }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        check_mutation(request, gate, host)?;
+    }
+    by_token.map_or_else(|| gate.owners.caller(request), Ok)
+}
+
+/// What could change something must not come of a foreign page.
+fn check_mutation(request: &ServiceRequest, gate: &Gate, host: &str) -> Result<(), ApiError> {
     if let Some(origin) = text(request, &header::ORIGIN)
         && !gate.is_our_origin(origin, host)
     {
-        return forbidden(format!("a page of \"{origin}\" may not change anything here"));
+        let detail = format!("a page of \"{origin}\" may not change anything here");
+        return Err(ApiError::new(StatusCode::FORBIDDEN, detail));
     }
-    check_token(request, gate)?;
     let has_body = request.headers().contains_key(header::TRANSFER_ENCODING)
         || text(request, &header::CONTENT_LENGTH).is_some_and(|n| n != "0");
     let is_json = text(request, &header::CONTENT_TYPE)
@@ -130,17 +203,6 @@ fn text<'a>(request: &'a ServiceRequest, name: &HeaderName) -> Option<&'a str> {
     request.headers().get(name).and_then(|v| v.to_str().ok())
 }
 
-fn check_token(request: &ServiceRequest, gate: &Gate) -> Result<(), ApiError> {
-    let Some(token) = &gate.token else { return Ok(()) };
-    let sent = sent_token(request.headers());
-    let admin = || gate.admin_token.is_some() && gate.is_admin(request.headers());
-    if sent.is_some_and(|sent| token.matches(sent)) || admin() {
-        return Ok(());
-    }
-    let detail = "send Authorization: Bearer TOKEN (the command line takes DOWNBEAT_TOKEN)";
-    Err(ApiError::new(StatusCode::UNAUTHORIZED, detail))
-}
-
 fn sent_token(headers: &HeaderMap) -> Option<&str> {
     let sent = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, sent) = sent.split_once(' ')?;
@@ -148,10 +210,35 @@ fn sent_token(headers: &HeaderMap) -> Option<&str> {
 }
 
 impl Gate {
+    /// Who sends these headers, if a token in them says so.
+    ///
+    /// # Errors
+    /// 401 where a token is needed.
+    fn by_token(&self, headers: &HeaderMap) -> Result<Option<Caller>, ApiError> {
+        let sent = sent_token(headers);
+        let live = self.in_force.borrow();
+        let is = |token: &Option<Secret>| match (token, sent) {
+            (Some(token), Some(sent)) => token.matches(sent),
+            _ => false,
+        };
+        if is(&live.admin_token) {
+            return Ok(Some(Caller(ADMIN_TOKEN.into())));
+        }
+        if is(&live.token) {
+            return Ok(Some(Caller(TOKEN.into())));
+        }
+        if live.token.is_none() {
+            return Ok(None);
+        }
+        let detail = "send Authorization: Bearer TOKEN (the command line takes DOWNBEAT_TOKEN)";
+        Err(ApiError::new(StatusCode::UNAUTHORIZED, detail))
+    }
+
     /// Whether whoever sends these headers may do what administrators may.
     #[must_use]
     pub fn is_admin(&self, headers: &HeaderMap) -> bool {
-        let Some(token) = &self.admin_token else { return true };
+        let live = self.in_force.borrow();
+        let Some(token) = &live.admin_token else { return true };
         sent_token(headers).is_some_and(|sent| token.matches(sent))
     }
 
@@ -174,7 +261,8 @@ impl Gate {
         let name = name_of(host);
         let any = self.listen_host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_unspecified());
         // Listening everywhere there is a token, which no foreign page has.
-        is_loopback(name) || name.eq_ignore_ascii_case(&self.listen_host) || any
+        let own = [&self.listen_host, &self.host].into_iter().any(|n| name.eq_ignore_ascii_case(n));
+        is_loopback(name) || (own && !name.is_empty()) || any
     }
 
     fn is_our_origin(&self, origin: &str, host: &str) -> bool {
@@ -198,13 +286,31 @@ fn is_loopback(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use super::super::live::Live;
     use super::*;
+    use crate::kernel::job::Site;
 
     #[test]
     fn only_loopback_and_the_listen_name_are_ours() {
-        let listen_host = "batch.example".to_owned();
-        let gate = Gate { token: None, admin_token: None, listen_host };
-        for host in ["localhost:8000", "127.0.0.1:8000", "[::1]:8000", "batch.example:8000"] {
+        let gate = Gate {
+            in_force: tokio::sync::watch::channel(Arc::new(Live {
+                site: Site::default(),
+                token: None,
+                admin_token: None,
+                configuration: BTreeMap::new(),
+                notes: Vec::new(),
+            }))
+            .1,
+            listen_host: "batch.example".to_owned(),
+            host: "big".to_owned(),
+            owners: Owners::of_this_process(),
+            intake: Intake::new(1),
+            parameters: Parameters::of_document(),
+        };
+        for host in ["localhost:8000", "127.0.0.1", "[::1]:8000", "batch.example:8000", "Big:1"] {
             assert!(gate.is_our_host(host), "{host}");
         }
         for host in ["evil.example", "evil.example:8000", "", "127.0.0.1.evil.example"] {

@@ -2,19 +2,24 @@
 //!
 //! *Owns*: `/health/live`, `/health/ready`, `/metrics`.
 //!
-//! *Promises*: ready means that one resource manager lives and the database can be read.
+//! *Promises*: ready means that one resource manager lives, that it and the writer move, and that
+//! the database can be read; whichever does not is named within seconds.
 //!
 //! *Not here*: the numbers (`observe::metrics`).
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use super::app::App;
 use super::error::ApiError;
+use crate::actors::messages::Move;
 use crate::store::read;
 
+/// How long each part of the server may take to show that it moves: a commit on a slow disk.
+const MOVES_WITHIN: Duration = Duration::from_secs(2);
 /// The media type of OpenMetrics text.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -34,8 +39,22 @@ pub async fn ready(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
             "{managers} resource managers; there must be 1"
         )));
     }
-    app.read(|conn| read::key(conn, "")).await?;
+    let stopping = |_| ApiError::unavailable("the server is stopping");
+    let manager = moves("the resource manager", app.system.manager_moves.send(Move)).await?;
+    manager.map_err(stopping)?;
+    let writer = moves("the writer of the database", app.system.writer_moves.send(Move)).await?;
+    writer.map_err(stopping)?;
+    moves("the database", app.read(|conn| read::key(conn, ""))).await??;
     Ok(HttpResponse::Ok().json(json!({"status": "ready"})))
+}
+
+/// What somebody answers, if he does so in time.
+async fn moves<T>(who: &str, answer: impl Future<Output = T>) -> Result<T, ApiError> {
+    let late = |_| {
+        let seconds = MOVES_WITHIN.as_secs();
+        ApiError::unavailable(format!("{who} has not answered for {seconds} s"))
+    };
+    actix_rt::time::timeout(MOVES_WITHIN, answer).await.map_err(late)
 }
 
 /// `GET /metrics`.

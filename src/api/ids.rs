@@ -7,6 +7,8 @@
 //!
 //! *Not here*: what is done with it (`api::jobs`, `api::streams`).
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::web;
 use serde::Deserialize;
@@ -91,10 +93,10 @@ pub async fn row_of(app: &App, of: JobRef) -> Result<JobAndAllocation, ApiError>
 ///
 /// # Errors
 /// 404, 409 when the task can no longer be changed, or the server is stopping.
-pub async fn own_job(app: &App, of: JobRef) -> Result<JobId, ApiError> {
+pub async fn own_job(app: &App, principal: Arc<str>, of: JobRef) -> Result<JobId, ApiError> {
     let (job, left) = job_of(app, of).await?;
     let Some(task) = of.task.filter(|_| left) else { return Ok(job) };
-    let message = SplitTask { array: of.job, task, principal: "api".into() };
+    let message = SplitTask { array: of.job, task, principal };
     let split = app.system.split.send(message).await.map_err(|_| stopping())?;
     match split.map_err(|_| stopping())? {
         Some(job) => Ok(job),

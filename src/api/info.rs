@@ -10,20 +10,23 @@ use actix_web::{HttpResponse, web};
 
 use super::app::App;
 use super::wire::report::Info;
+use crate::fault;
 
 /// What is so for as long as the server runs, and what is so now.
-fn notes(app: &App) -> Vec<String> {
+fn notes(app: &App, lasting: &[String]) -> Vec<String> {
     let now = app.system.trouble.borrow().drains();
-    now.into_iter().chain(app.notes.iter().cloned()).collect()
+    now.into_iter().chain(lasting.iter().cloned()).collect()
 }
 
 /// `GET /info`.
 #[utoipa::path(get, path = "/api/v1/info", tag = "server", responses((status = 200, body = Info)))]
 pub async fn info(app: web::Data<App>) -> HttpResponse {
+    fault::bug(fault::BUG_IN_HANDLER);
+    let live = app.live();
     HttpResponse::Ok().json(Info {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        configuration: app.configuration.clone(),
+        configuration: live.configuration.clone(),
         isolation: app.isolation.clone(),
-        notes: notes(&app),
+        notes: notes(&app, &live.notes),
     })
 }

@@ -16,9 +16,11 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::app::App;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::guard::Gate;
 use super::ids::{JobPath, JobPathText, await_change, job_of, own_job, row_of};
+use super::intake::Body;
 use super::present;
 use super::wire::job::{Event, Job, JobList};
 use super::wire::update::{self, UpdateBody};
@@ -132,9 +134,13 @@ pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiE
     responses((status = 202, description = "It is being ended", body = Job),
         (status = 200, description = "It has ended", body = Job),
         (status = 404, body = super::wire::problem::Problem)))]
-pub async fn cancel(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
+pub async fn cancel(
+    app: web::Data<App>,
+    caller: Caller,
+    id: JobPath,
+) -> Result<HttpResponse, ApiError> {
     let id = id.named()?;
-    let live = cancel_one(&app, id).await?;
+    let live = cancel_one(&app, caller, id).await?;
     let job = present::one(&app, row_of(&app, id).await?).await;
     // Of an array that has others to end too, this row may have ended already.
     let whole = id.task.is_none() && job.array_job_id == Some(job.id);
@@ -151,8 +157,12 @@ pub async fn cancel(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, Ap
     responses((status = 202, description = "It is being ended", body = Job),
         (status = 200, description = "It has ended", body = Job),
         (status = 404, body = super::wire::problem::Problem)))]
-pub async fn cancel_by_post(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
-    cancel(app, id).await
+pub async fn cancel_by_post(
+    app: web::Data<App>,
+    caller: Caller,
+    id: JobPath,
+) -> Result<HttpResponse, ApiError> {
+    cancel(app, caller, id).await
 }
 
 /// `PATCH /jobs/{id}`.
@@ -169,16 +179,16 @@ pub async fn update(
     gate: web::Data<Gate>,
     request: HttpRequest,
     id: JobPath,
-    body: web::Bytes,
+    Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
     let id = id.named()?;
     let (row, _) = row_of(&app, id).await?;
-    let edit = update::parse(&body, (&app.site, &row.partition), clock::now())?;
+    let edit = update::parse(&body, (&app.live().site, &row.partition), clock::now())?;
     if edit.priority.is_some_and(|priority| priority > row.priority) {
         let what = format!("a priority above {}, which the job has,", row.priority);
         gate.only_admins(&request, &what)?;
     }
-    edited(&app, id, edit).await
+    edited(&app, Caller::of(&request)?, id, edit).await
 }
 
 /// `POST /jobs/{id}/hold`.
@@ -186,8 +196,12 @@ pub async fn update(
     description = "A pending job waits until it is released.",
     responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem),
         (status = 409, body = super::wire::problem::Problem)))]
-pub async fn hold(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
-    edited(&app, id.named()?, Edit { held: Some(true), ..Edit::default() }).await
+pub async fn hold(
+    app: web::Data<App>,
+    caller: Caller,
+    id: JobPath,
+) -> Result<HttpResponse, ApiError> {
+    edited(&app, caller, id.named()?, Edit { held: Some(true), ..Edit::default() }).await
 }
 
 /// `POST /jobs/{id}/release`.
@@ -195,14 +209,23 @@ pub async fn hold(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiE
     description = "A held job may start again.",
     responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem),
         (status = 409, body = super::wire::problem::Problem)))]
-pub async fn release(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
-    edited(&app, id.named()?, Edit { held: Some(false), ..Edit::default() }).await
+pub async fn release(
+    app: web::Data<App>,
+    caller: Caller,
+    id: JobPath,
+) -> Result<HttpResponse, ApiError> {
+    edited(&app, caller, id.named()?, Edit { held: Some(false), ..Edit::default() }).await
 }
 
-async fn edited(app: &App, of: JobRef, edit: Edit) -> Result<HttpResponse, ApiError> {
-    let id = own_job(app, of).await?;
+async fn edited(
+    app: &App,
+    Caller(principal): Caller,
+    of: JobRef,
+    edit: Edit,
+) -> Result<HttpResponse, ApiError> {
+    let id = own_job(app, Arc::clone(&principal), of).await?;
     app.job(id).await?;
-    let message = UpdateJob { job: id, edit, principal: "api".into() };
+    let message = UpdateJob { job: id, edit, principal };
     let stopping = || ApiError::unavailable("the server is stopping");
     let edited = app.system.update.send(message).await.map_err(|_| stopping())?;
     let job = app.job(id).await?;
@@ -220,9 +243,9 @@ async fn edited(app: &App, of: JobRef, edit: Edit) -> Result<HttpResponse, ApiEr
 ///
 /// # Errors
 /// When there is no such job, or the server is stopping.
-pub async fn cancel_one(app: &App, of: JobRef) -> Result<bool, ApiError> {
+pub async fn cancel_one(app: &App, caller: Caller, of: JobRef) -> Result<bool, ApiError> {
     row_of(app, of).await?;
-    let (id, principal): (_, Arc<str>) = (of.job, "api".into());
+    let (id, Caller(principal)) = (of.job, caller);
     let outcomes = match of.task {
         Some(task) => app.system.cancel_task.send(CancelTask { array: id, task, principal }).await,
         None => app.system.cancel.send(CancelJobs { jobs: vec![id], principal }).await,
@@ -268,6 +291,7 @@ pub async fn wait(
     query: web::Query<WaitQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let of = id.named()?;
+    let _place = app.waits.take()?;
     let patience = Duration::from_secs(query.timeout_s.unwrap_or(WAIT_S).min(WAIT_MAX_S));
     let give_up = actix_rt::time::sleep(patience);
     tokio::pin!(give_up);

@@ -9,9 +9,11 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::app::App;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::guard::Gate;
 use super::ids::JobPathText;
+use super::intake::Body;
 use super::wire::maintenance::{self, Window, WindowBody};
 use crate::actors::messages::{Maintain, Resume};
 use crate::clock::{self, rfc3339};
@@ -54,18 +56,19 @@ pub async fn make(
     app: web::Data<App>,
     gate: web::Data<Gate>,
     request: HttpRequest,
-    body: web::Bytes,
+    Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
     gate.only_admins(&request, "draining the server")?;
+    let Caller(principal) = Caller::of(&request)?;
     let asked = maintenance::parse(&body)?;
     let when = (asked.start.unwrap_or_else(clock::now), asked.end);
-    let message = Maintain { when, reason: asked.reason.into(), principal: "api".into() };
+    let message = Maintain { when, reason: asked.reason.into(), principal };
     let made = app.system.maintain.send(message).await.map_err(stopping)?.map_err(stopping)?;
     match made {
         Ok(window) => Ok(HttpResponse::Created().json(shown(&window))),
         Err(refused) => {
             let error = FieldError::new("end_time", refused.to_string());
-            Err(ApiError::fields(vec![error]))
+            Err(ApiError::fields(&error.into()))
         }
     }
 }

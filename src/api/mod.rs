@@ -11,32 +11,45 @@ mod allocations;
 pub mod app;
 mod arrays;
 mod attempts;
+mod caller;
 mod dashboard;
 pub mod error;
 mod events;
+mod files;
 mod follow;
 mod growth;
 mod guard;
 mod health;
 mod ids;
 mod info;
+mod intake;
 mod jobs;
+mod live;
 mod maintenance;
 mod openapi;
+mod parameters;
 mod partitions;
+mod places;
 mod present;
 mod rank;
 mod seed;
 mod streams;
 mod submit;
+mod tail;
 pub mod wire;
 
 use actix_web::{Route, web};
 
 pub use app::App;
+pub use caller::{Owners, connected};
+pub use files::Files;
 pub use growth::{Growth, LOOK_EVERY};
 pub use guard::{Gate, guard};
+pub use intake::Intake;
+pub use live::{InForce, Live};
 pub use openapi::document;
+pub use parameters::Parameters;
+pub use places::{Room, STREAMS_MAX};
 
 /// Largest body, bytes: a batch of scripts.
 pub const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -128,7 +141,6 @@ routes! {
 /// Puts the route table into an actix application. Paths keep the table's order, so that
 /// `/jobs/submit` is found before `/jobs/{id}`.
 pub fn configure(cfg: &mut web::ServiceConfig) {
-    cfg.app_data(web::PayloadConfig::new(BODY_BYTES_MAX));
     let mut done: Vec<&str> = Vec::new();
     for entry in ROUTES {
         if done.contains(&entry.path) {

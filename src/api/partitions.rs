@@ -26,8 +26,10 @@ pub async fn list(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
 }
 
 fn shown(app: &App, now: PartitionNow) -> Partition {
-    let own = app.site.partitions.named(&now.name);
-    let (default_time_limit_s, max_time_limit_s) = app.site.limits_of(own);
+    let live = app.live();
+    let site = &live.site;
+    let own = site.partitions.named(&now.name);
+    let (default_time_limit_s, max_time_limit_s) = site.limits_of(own);
     Partition {
         state: if now.up { "up" } else { "down" }.to_owned(),
         default: now.default,
@@ -48,6 +50,7 @@ fn shown(app: &App, now: PartitionNow) -> Partition {
 
 /// The names of the partitions whose bits are set.
 fn preempted(app: &App, bits: u64) -> Vec<String> {
-    let all = app.site.partitions.iter().enumerate();
+    let live = app.live();
+    let all = live.site.partitions.iter().enumerate();
     all.filter(|(n, _)| bits & (1 << n) != 0).map(|(_, one)| one.name.to_string()).collect()
 }

@@ -8,9 +8,7 @@
 
 use std::sync::Arc;
 
-use actix_web::web;
-
-use super::app::App;
+use super::app::{App, aside};
 use super::error::ApiError;
 use super::wire::attempt::Retry;
 use super::wire::job::{Allocation, Event, Job, Usage};
@@ -62,7 +60,7 @@ async fn reasons(app: &App, jobs: Vec<JobId>) -> Reasons {
     match app.system.explain.send(Explain { jobs, policy, as_if: None }).await {
         Ok(explained) => {
             // Some milliseconds for a long line: not on the thread that answers everybody.
-            web::block(move || Reasons::new(policy, explained)).await.unwrap_or_default()
+            aside(move || Reasons::new(policy, explained)).await.unwrap_or_default()
         }
         // The server is stopping; what is known is told.
         Err(_) => Reasons::default(),
@@ -79,7 +77,7 @@ pub async fn as_if(app: &App, spec: Arc<JobSpec>, elsewhere: Elsewhere) -> Resul
     let message = Explain { jobs: Vec::new(), policy, as_if: Some((spec, elsewhere)) };
     let explained = app.system.explain.send(message).await;
     let explained = explained.map_err(|_| ApiError::unavailable("the server is stopping"))?;
-    let reasons = web::block(move || Reasons::new(policy, explained)).await.unwrap_or_default();
+    let reasons = aside(move || Reasons::new(policy, explained)).await.unwrap_or_default();
     let job = shown(app, (row, None), &reasons);
     Ok(Job { id: JobId(0), array_job_id: job.array_job_id.map(|_| JobId(0)), ..job })
 }

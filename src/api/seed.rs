@@ -9,13 +9,17 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::app::App;
+use super::caller::Caller;
 use super::error::ApiError;
+use super::files::Asker;
 use super::follow::{open, read_at};
 use super::ids::{JobPath, JobPathText, row_of};
+use super::intake::Body;
 use super::jobs::cancel_one;
 use super::present;
-use super::streams::{files, last_lines};
+use super::streams::files;
 use super::submit::accept;
+use super::tail::last_lines;
 use super::wire::seed::{
     Cancelled, Query, QueryDetail, QueryLog, QueryTime, Submitted, old_error, old_state,
 };
@@ -37,7 +41,7 @@ const LOG_BYTES: u64 = 1024 * 1024;
 pub async fn submit(
     app: web::Data<App>,
     request: HttpRequest,
-    body: web::Bytes,
+    Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
     let submission = parse_submit(&body, Door::Seed)?;
     let accepted = accept(&app, &request, &body, vec![submission]).await?;
@@ -50,8 +54,12 @@ pub async fn submit(
 #[utoipa::path(post, path = "/api/v1/jobs/cancel/{id}", tag = "seed", params(JobPathText),
     responses((status = 200, body = Cancelled), (status = 404,
         body = super::wire::problem::Problem)))]
-pub async fn cancel(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
-    cancel_one(&app, id.named()?).await?;
+pub async fn cancel(
+    app: web::Data<App>,
+    caller: Caller,
+    id: JobPath,
+) -> Result<HttpResponse, ApiError> {
+    cancel_one(&app, caller, id.named()?).await?;
     Ok(HttpResponse::Ok().json(Cancelled { msg: "cancelled".to_owned() }))
 }
 
@@ -63,12 +71,11 @@ pub async fn query(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, Api
     let state = row.state_word();
     let files = files(&app, &row);
     let started = row.start_time.is_some();
-    let read = move || QueryLog {
-        stdout: last_text(&files.stdout, started),
-        stderr: last_text(&files.stderr, started),
+    let read = move |asker: &Asker| QueryLog {
+        stdout: last_text(&files.stdout, started, asker),
+        stderr: last_text(&files.stderr, started, asker),
     };
-    let job_log = web::block(read).await;
-    let job_log = job_log.map_err(|_| ApiError::unavailable("the server is stopping"))?;
+    let job_log = app.files.read(row.job(), read).await?;
     let allocated = allocation.as_ref();
     Ok(HttpResponse::Ok().json(Query {
         job_id: row.id.to_string(),
@@ -99,15 +106,15 @@ pub async fn query(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, Api
 }
 
 /// The last lines of a stream; one that cannot be read shows why in its place.
-fn last_text(stream: &StreamFile, started: bool) -> String {
+fn last_text(stream: &StreamFile, started: bool, asker: &Asker) -> String {
     if !started {
         return String::new();
     }
     let read = || -> Result<String, String> {
         let Some(file) = open(stream).map_err(|e| e.detail)? else { return Ok(String::new()) };
         let size = file.metadata().map_err(|e| e.to_string())?.len();
-        let from = last_lines(&file, size, LOG_LINES).map_err(|e| e.to_string())?;
-        let from = from.max(size.saturating_sub(LOG_BYTES));
+        let tail = last_lines(&file, size, LOG_LINES, asker).map_err(|e| e.to_string())?;
+        let from = tail.from.max(size.saturating_sub(LOG_BYTES));
         let bytes = read_at(&file, from, size - from).map_err(|e| e.to_string())?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };

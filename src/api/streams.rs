@@ -2,7 +2,8 @@
 //!
 //! *Owns*: `/script`, `/stdout`, `/stderr` with offset, limit, tail, Range and follow.
 //!
-//! *Promises*: works before, during and after the run; nothing is read into memory whole.
+//! *Promises*: works before, during and after the run; nothing is read into memory whole; where the
+//! last lines are too long to be looked through, the answer says at which byte it begins.
 //!
 //! *Not here*: opening and following (`api::follow`).
 
@@ -17,16 +18,17 @@ use utoipa::IntoParams;
 
 use super::app::App;
 use super::error::ApiError;
-use super::follow::{LogStream, StreamSlot, Utf8, open, part, read_at};
+use super::files::{Asker, Kept};
+use super::follow::{LogStream, Utf8, open, part};
 use super::ids::{JobPath, JobPathText, job_of, single};
+use super::tail::{BYTES_MAX, Tail, last_lines};
+use crate::kernel::ids::JobId;
 use crate::kernel::places::{JobFiles, StreamFile};
 use crate::store::read;
 use crate::store::rows::JobRow;
 
-/// Bytes of one step backwards when the last lines are looked for.
-const TAIL_BLOCK: u64 = 64 * 1024;
-/// At most so many last lines.
-pub const TAIL_LINES_MAX: u64 = 1_000_000;
+/// Says where the answer to `tail` begins, when the lines begin further ahead.
+const TAIL_CUT: &str = "x-tail-cut";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Which part of a stream.
@@ -37,7 +39,7 @@ pub struct PartQuery {
     offset: Option<u64>,
     /// At most so many bytes.
     limit: Option<u64>,
-    /// The last so many lines.
+    /// The last so many lines; of the last 64 MiB, and `X-Tail-Cut` says so when that is less.
     tail: Option<u64>,
     /// Go on until the job ends.
     follow: Option<bool>,
@@ -105,88 +107,68 @@ async fn serve(
     let (row, _) = app.job(id).await?;
     let stream = which(files(&app, &row));
     // Before the start a file of that name is somebody else's.
-    let file = if row.start_time.is_some() { open(&stream)? } else { None };
-    let file = match file {
-        Some(file) => Some(length(file)?),
+    let found = match row.start_time {
+        Some(_) => {
+            let (stream, lines) = (stream.clone(), query.tail);
+            app.files.read(id, move |asker| look(&stream, lines, asker)).await??
+        }
         None => None,
     };
-    let size = file.as_ref().map_or(0, |(_, size)| *size);
-    let mut from = query.offset.unwrap_or(0);
-    if let (Some(lines), Some((file, _))) = (query.tail, &file) {
-        let file = file.try_clone().map_err(unreadable)?;
-        let found = web::block(move || last_lines(&file, size, lines.min(TAIL_LINES_MAX))).await;
-        from = found.map_err(unreadable)?.map_err(unreadable)?;
-    }
+    let tail = found.as_ref().and_then(|(_, _, tail)| *tail);
+    let from = tail.map_or(query.offset.unwrap_or(0), |tail| tail.from);
     if follow {
         return follow_from(app, &request, id, stream, from);
     }
-    let Some((file, size)) = file else {
-        return Ok(HttpResponse::Ok().content_type(TEXT).body(""));
-    };
+    let mut answer = HttpResponse::Ok();
+    answer.content_type(TEXT);
+    let Some((file, size, _)) = found else { return Ok(answer.body("")) };
+    let file = app.files.kept(file);
     if query.offset.is_none()
         && query.tail.is_none()
         && let Some(range) = request.headers().get(header::RANGE)
     {
-        return ranged(&request, range, file, size);
+        return ranged((app, id, file, size), &request, range);
+    }
+    if let Some(Tail { from, is_cut: true }) = tail {
+        answer.insert_header((TAIL_CUT, cut_said(from)));
     }
     let to = query.limit.map_or(size, |limit| from.saturating_add(limit)).min(size);
-    Ok(HttpResponse::Ok().content_type(TEXT).streaming(part(file, from.min(size), to)))
+    Ok(answer.streaming(part(app, id, file, (from.min(size), to))))
 }
 
-fn length(file: File) -> Result<(File, u64), ApiError> {
+fn cut_said(from: u64) -> String {
+    format!("begins at byte {from}: only the last {BYTES_MAX} bytes are looked through for lines")
+}
+
+/// The file, its length, and where the last lines begin if they are wanted.
+type Found = Option<(File, u64, Option<Tail>)>;
+
+fn look(stream: &StreamFile, lines: Option<u64>, asker: &Asker) -> Result<Found, ApiError> {
+    let Some(file) = open(stream)? else { return Ok(None) };
     let size = file.metadata().map_err(unreadable)?.len();
-    Ok((file, size))
+    let tail = lines.map(|lines| last_lines(&file, size, lines, asker));
+    Ok(Some((file, size, tail.transpose().map_err(unreadable)?)))
 }
 
 fn unreadable(error: impl std::fmt::Display) -> ApiError {
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot read the stream: {error}"))
 }
 
-/// Where the last `lines` lines begin.
-///
-/// # Errors
-/// What the system says.
-pub fn last_lines(file: &File, size: u64, lines: u64) -> std::io::Result<u64> {
-    if lines == 0 {
-        return Ok(size);
-    }
-    let mut wanted = lines;
-    let mut end = size;
-    while end > 0 {
-        let begin = end.saturating_sub(TAIL_BLOCK);
-        let block = read_at(file, begin, end - begin)?;
-        for (at, _) in block.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n') {
-            let behind = begin + at as u64 + 1;
-            // The newline that ends the file ends its last line and begins none.
-            if behind == size {
-                continue;
-            }
-            wanted -= 1;
-            if wanted == 0 {
-                return Ok(behind);
-            }
-        }
-        end = begin;
-    }
-    Ok(0)
-}
-
 fn ranged(
+    (app, id, file, size): (web::Data<App>, JobId, Kept, u64),
     request: &HttpRequest,
     value: &header::HeaderValue,
-    file: File,
-    size: u64,
 ) -> Result<HttpResponse, ApiError> {
     let range = value.to_str().ok().and_then(|v| v.parse::<header::Range>().ok());
     let Some(header::Range::Bytes(specs)) = range else {
-        return Ok(HttpResponse::Ok().content_type(TEXT).streaming(part(file, 0, size)));
+        return Ok(HttpResponse::Ok().content_type(TEXT).streaming(part(app, id, file, (0, size))));
     };
     let found = specs.first().and_then(|spec| spec.to_satisfiable_range(size));
     match found {
         Some((first, last)) => Ok(HttpResponse::PartialContent()
             .content_type(TEXT)
             .insert_header((header::CONTENT_RANGE, format!("bytes {first}-{last}/{size}")))
-            .streaming(part(file, first, last + 1))),
+            .streaming(part(app, id, file, (first, last + 1)))),
         None => {
             let detail = format!("the stream is {size} bytes long");
             let error = ApiError::new(StatusCode::RANGE_NOT_SATISFIABLE, detail);
@@ -198,11 +180,11 @@ fn ranged(
 fn follow_from(
     app: web::Data<App>,
     request: &HttpRequest,
-    id: crate::kernel::ids::JobId,
+    id: JobId,
     stream: StreamFile,
     from: u64,
 ) -> Result<HttpResponse, ApiError> {
-    let slot = StreamSlot::take(&app)?;
+    let place = app.streams.take()?;
     let as_events = request
         .headers()
         .get(header::ACCEPT)
@@ -210,7 +192,7 @@ fn follow_from(
         .is_some_and(|v| v.contains("text/event-stream"));
     let resumed = request.headers().get("Last-Event-ID").and_then(|v| v.to_str().ok());
     let from = resumed.filter(|_| as_events).and_then(|id| id.parse().ok()).unwrap_or(from);
-    let log = LogStream::follow(app, id, stream, from, slot);
+    let log = LogStream::follow(app, id, stream, from, place);
     if as_events {
         let events = stream::unfold((log, Utf8::default()), |(mut log, mut text)| async move {
             let (bytes, offset) = log.next().await?.ok()?;

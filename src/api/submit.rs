@@ -18,17 +18,20 @@ use sha2::{Digest, Sha256};
 use utoipa::IntoParams;
 
 use super::app::App;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::guard::Gate;
+use super::intake::Body;
 use super::present;
 use super::wire::job::{BatchAccepted, Job};
 use super::wire::submission::Names;
-use super::wire::submit::{Door, FAULTS_SHOWN, Submission, parse_batch, parse_submit};
+use super::wire::submit::{Door, Submission, parse_batch, parse_submit};
 use crate::actors::messages::{KeyAsked, SubmitJobs, SubmitRefused, Submitted};
 use crate::clock;
 use crate::kernel::conditions::Dependency;
 use crate::kernel::eligible::Elsewhere;
 use crate::kernel::ids::JobId;
+use crate::kernel::job::faults::Faults;
 use crate::kernel::job::{Family, FieldError, JobSpec};
 use crate::kernel::time::Time;
 use crate::store::rows::JobRow;
@@ -36,8 +39,8 @@ use crate::store::{others, read};
 
 /// Longest `Idempotency-Key`.
 const KEY_BYTES_MAX: usize = 255;
-/// The principal of a body that names no user.
-const ANYBODY: &str = "api";
+/// Between a principal and his key; no key holds it.
+const OF: char = '\u{1F}';
 /// How often a key that is just being committed is looked up again.
 const LOOKS_MAX: u32 = 20;
 /// Longest wait for the commit that may hold it.
@@ -75,9 +78,10 @@ impl Accepted {
 
 /// What else a request for one job says.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub struct SubmitQuery {
     /// Only say what would become of it: it is checked, nothing is stored, and the answer (200) is
-    /// the job as it would wait now, with id 0.
+    /// the job as it would wait now, with id 0; of a batch, no ids.
     pub dry_run: Option<bool>,
 }
 
@@ -94,7 +98,7 @@ pub async fn submit(
     app: web::Data<App>,
     request: HttpRequest,
     query: web::Query<SubmitQuery>,
-    body: web::Bytes,
+    Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
     let submission = parse_submit(&body, Door::V1)?;
     if query.dry_run.unwrap_or(false) {
@@ -113,7 +117,7 @@ pub async fn submit(
 
 /// `POST /jobs/batch`: all or nothing.
 #[utoipa::path(post, path = "/api/v1/jobs/batch", tag = "jobs",
-    params(("Idempotency-Key" = Option<String>, Header,
+    params(SubmitQuery, ("Idempotency-Key" = Option<String>, Header,
         description = "Same key and body: the same jobs again")),
     request_body = super::wire::body::BatchBody,
     responses((status = 201, body = BatchAccepted), (status = 200, body = BatchAccepted),
@@ -122,9 +126,14 @@ pub async fn submit(
 pub async fn batch(
     app: web::Data<App>,
     request: HttpRequest,
-    body: web::Bytes,
+    query: web::Query<SubmitQuery>,
+    Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
     let submissions = parse_batch(&body)?;
+    if query.dry_run.unwrap_or(false) {
+        elsewhere(&app, &checked(&app, submissions)?).await?;
+        return Ok(HttpResponse::Ok().json(BatchAccepted { job_ids: Vec::new() }));
+    }
     let accepted = accept(&app, &request, &body, submissions).await?;
     let status = accepted.status();
     Ok(HttpResponse::build(status).json(BatchAccepted { job_ids: accepted.ids }))
@@ -146,8 +155,7 @@ pub async fn accept(
     {
         gate.only_admins(request, "a priority above 0")?;
     }
-    let user = checked.specs.first().map(|s| s.user.as_str()).filter(|user| !user.is_empty());
-    let principal: Arc<str> = user.unwrap_or(ANYBODY).into();
+    let Caller(principal) = Caller::of(request)?;
     match key_of(request)? {
         None => {
             for _ in 0..LOOKS_MAX {
@@ -172,11 +180,10 @@ impl Checked {
     /// The refusal, in the body's words, of every job of which `wrong` says something.
     fn refuse(&self, wrong: impl Fn(&JobSpec) -> Option<FieldError>) -> Result<(), ApiError> {
         let each = self.specs.iter().zip(&self.names);
-        let errors: Vec<FieldError> = each
-            .filter_map(|(spec, names)| Some(names.renamed(wrong(spec)?)))
-            .take(FAULTS_SHOWN)
-            .collect();
-        if errors.is_empty() { Ok(()) } else { Err(ApiError::fields(errors)) }
+        let mut faults = Faults::default();
+        each.filter_map(|(spec, names)| Some(names.renamed(wrong(spec)?)))
+            .for_each(|fault| faults.push(fault));
+        if faults.is_empty() { Ok(()) } else { Err(ApiError::fields(&faults)) }
     }
 }
 
@@ -185,18 +192,19 @@ fn checked(app: &App, submissions: Vec<Submission>) -> Result<Checked, ApiError>
         specs: Vec::with_capacity(submissions.len()),
         names: Vec::with_capacity(submissions.len()),
     };
-    let mut errors = Vec::new();
+    let live = app.live();
+    let mut faults = Faults::default();
     for submission in submissions {
-        match submission.check(&app.site) {
+        match submission.check(&live.site) {
             Ok((spec, names)) => {
                 checked.specs.push(Arc::new(spec));
                 checked.names.push(names);
             }
-            Err(refused) => errors.extend(refused),
+            Err(refused) => faults.absorb(refused, |fault| fault),
         }
     }
-    if !errors.is_empty() {
-        return Err(ApiError::fields(errors));
+    if !faults.is_empty() {
+        return Err(ApiError::fields(&faults));
     }
     checked.refuse(|spec| {
         let passed = spec.deadline.is_some_and(|deadline| deadline <= clock::now());
@@ -214,8 +222,10 @@ async fn once(
     principal: Arc<str>,
 ) -> Result<Accepted, ApiError> {
     let body_hash: Arc<str> = hex(&Sha256::digest(body)).into();
+    // A key is its sender's: another's tells him nothing, and takes none away.
+    let owned: Arc<str> = format!("{principal}{OF}{key}").into();
     for _ in 0..LOOKS_MAX {
-        let wanted = key.to_string();
+        let wanted = owned.to_string();
         let found = app.read_raw(move |conn| read::key(conn, &wanted)).await?;
         if let Some(row) = found.value {
             if row.body_hash != *body_hash {
@@ -226,7 +236,7 @@ async fn once(
             return Ok(Accepted { ids, new: None });
         }
         let asked = KeyAsked {
-            key: Arc::clone(&key),
+            key: Arc::clone(&owned),
             body_hash: Arc::clone(&body_hash),
             read_at: found.commit_no,
         };
@@ -267,7 +277,7 @@ async fn send(
         Err(SubmitRefused::TooMany(place, why)) => {
             let error = FieldError::new("account", why);
             let renamed = checked.names.get(place).map(|names| names.renamed(error.clone()));
-            Err(ApiError::fields(vec![renamed.unwrap_or(error)]))
+            Err(ApiError::fields(&renamed.unwrap_or(error).into()))
         }
         Err(refused @ SubmitRefused::Stopping) => Err(ApiError::unavailable(refused.to_string())),
         Err(SubmitRefused::NothingStored(why)) if why.contains("full") => Err(ApiError::new(

@@ -3,7 +3,8 @@
 //! *Owns*: [`Connect`], [`Client`], and patience with a server that restarts.
 //!
 //! *Promises*: a lost answer never doubles a job: a submit is sent again once at most, under
-//! the same Idempotency-Key. No proxy and no redirect ever sees the token.
+//! the same Idempotency-Key. No proxy, no redirect and no stranger at the port ever sees the token;
+//! a server that does not answer is waited for a bounded time.
 //!
 //! *Not here*: what the answers mean (the verbs).
 
@@ -12,8 +13,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
+use ureq::unversioned::resolver::DefaultResolver;
 
 use super::error::CliError;
+use super::remark;
+use super::trust::{Stranger, Trusted};
 use crate::api::wire::v1::{ArrayState, Job, JobId, JobRef};
 use crate::config::Secret;
 
@@ -21,7 +25,12 @@ use crate::config::Secret;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server that has not begun to answer by then is not going to.
-const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// How long the rest of an answer may take: a long list over a slow line.
+const COMPLETE_WITHIN: Duration = Duration::from_secs(120);
+
+/// Says that the last lines of an output begin ahead of what was sent.
+const TAIL_CUT: &str = "x-tail-cut";
 
 /// Where the server is, and how it knows us.
 #[derive(clap::Args, Clone, Debug)]
@@ -81,10 +90,12 @@ impl Client {
             .proxy(None)
             .max_redirects(0)
             .timeout_connect(Some(Duration::from_secs(5)))
+            .timeout_send_body(Some(COMPLETE_WITHIN))
             .timeout_recv_response(Some(ANSWER_WITHIN))
+            .timeout_recv_body(Some(COMPLETE_WITHIN))
             .user_agent(concat!("downbeat/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent();
+            .build();
+        let agent = ureq::Agent::with_parts(agent, Trusted, DefaultResolver::default());
         Ok(Client { agent, server, token })
     }
 
@@ -100,6 +111,15 @@ impl Client {
     /// See [`CliError`].
     pub fn get(&self, path: &str) -> Result<Answer, CliError> {
         self.complete(self.open(path, Some(ANSWER_WITHIN))?)
+    }
+
+    /// The same of a question that the server answers within `patience`, when something has
+    /// happened or at the end of it.
+    ///
+    /// # Errors
+    /// See [`CliError`].
+    pub fn get_within(&self, path: &str, patience: Duration) -> Result<Answer, CliError> {
+        self.complete(self.open(path, Some(patience + ANSWER_WITHIN))?)
     }
 
     /// One job.
@@ -192,6 +212,9 @@ impl Client {
         // The first byte may be hours away: a job that waits has written nothing.
         let response = self.open(path, None)?;
         if response.status().is_success() {
+            if let Some(cut) = response.headers().get(TAIL_CUT).and_then(|cut| cut.to_str().ok()) {
+                remark(&format!("downbeat: the output {cut}"));
+            }
             return Ok(response.into_body().into_reader());
         }
         match self.complete(response) {
@@ -206,7 +229,9 @@ impl Client {
         within: Option<Duration>,
     ) -> Result<ureq::http::Response<ureq::Body>, CliError> {
         let request = self.agent.get(format!("{}{path}", self.server));
-        let mut request = request.config().timeout_recv_response(within).build();
+        let whole = within.map(|_| COMPLETE_WITHIN);
+        let config = request.config().timeout_recv_response(within).timeout_recv_body(whole);
+        let mut request = config.build();
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {}", token.reveal()));
         }
@@ -246,6 +271,13 @@ impl Client {
                 ) =>
             {
                 CliError::Unreachable { server, cause: io.to_string() }
+            }
+            ureq::Error::Other(other) if other.is::<Stranger>() => {
+                CliError::Stranger { server, cause: other.to_string() }
+            }
+            ureq::Error::Timeout(ureq::Timeout::RecvResponse) => {
+                let seconds = ANSWER_WITHIN.as_secs();
+                CliError::Broken { server, cause: format!("no answer in {seconds} s") }
             }
             _ => CliError::Broken { server, cause },
         }

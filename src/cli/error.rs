@@ -31,6 +31,14 @@ pub enum CliError {
         /// What the network said.
         cause: String,
     },
+    /// Somebody else's server.
+    #[error("{server}: {cause}")]
+    Stranger {
+        /// Where we would have asked.
+        server: String,
+        /// Whose it is.
+        cause: String,
+    },
     /// Twice no answer to a submit.
     #[error(
         "the connection to {server} broke before the answer was complete ({cause}); whether the \
@@ -75,7 +83,10 @@ impl CliError {
             CliError::Pipe => 0,
             CliError::Refused { .. } | CliError::Trace(_) | CliError::Other(_) => 1,
             CliError::Usage(_) => 2,
-            CliError::Unreachable { .. } | CliError::Broken { .. } | CliError::Lost { .. } => 3,
+            CliError::Unreachable { .. }
+            | CliError::Broken { .. }
+            | CliError::Stranger { .. }
+            | CliError::Lost { .. } => 3,
         }
     }
 

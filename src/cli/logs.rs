@@ -11,6 +11,7 @@ use std::io::{self, ErrorKind, Read, Write};
 
 use super::CliError;
 use super::client::{Client, Connect, Patience, query};
+use super::reader::when_gone;
 use crate::api::wire::v1::JobRef;
 
 /// Whose output to print.
@@ -53,6 +54,8 @@ pub(super) fn run(args: &LogsArgs) -> Result<u8, CliError> {
     let stream = if args.stderr { Stream::Stderr } else { Stream::Stdout };
     let mut out = io::stdout();
     if args.follow {
+        // `tail -f` goes with its reader, also when nothing more is written.
+        when_gone(|| std::process::exit(0));
         follow(&client, args.id, stream, args.tail, &mut out)?;
         return Ok(0);
     }

@@ -24,6 +24,7 @@ mod migrate;
 mod partitions;
 mod progress;
 mod queue;
+mod reader;
 mod requeue;
 mod run;
 mod serve;
@@ -33,6 +34,7 @@ mod status;
 pub mod stepd;
 mod submit;
 pub(crate) mod table;
+mod trust;
 mod update;
 mod wait;
 

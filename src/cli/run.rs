@@ -3,7 +3,8 @@
 //! *Owns*: the script made of the words, the two streams, Ctrl-C.
 //!
 //! *Promises*: ends with the command's own code; Ctrl-C cancels the job and waits for its end,
-//! a second one leaves it to the server.
+//! a second one leaves it to the server. When the reader of the output goes, the job is cancelled
+//! and this ends as a command does that SIGPIPE ends.
 //!
 //! *Not here*: codes (`cli::wait`), streams (`cli::logs`).
 
@@ -12,12 +13,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::client::{Client, Connect};
 use super::job_flags::{Caller, JobFlags};
 use super::logs::{Stream, follow};
+use super::reader::when_gone;
 use super::{CliError, remark, submit, wait};
 use crate::api::wire::v1::{JobId, StateWord};
 
@@ -45,6 +47,8 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, CliError> {
     let interrupt = Interrupt::listen(client.clone())?;
     let (job, _) = submit::send(&client, &body, &args.flags, &caller)?;
     interrupt.submitted(&client, job.id);
+    let leaver = client.clone();
+    when_gone(move || leave(&leaver, job.id));
     let streams = [Stream::Stdout, Stream::Stderr].map(|stream| {
         let client = client.clone();
         thread::spawn(move || match stream {
@@ -55,7 +59,8 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, CliError> {
     let mut failed = None;
     for stream in streams {
         match stream.join() {
-            Ok(Ok(()) | Err(CliError::Pipe)) => {}
+            Ok(Ok(())) => {}
+            Ok(Err(CliError::Pipe)) => leave(&client, job.id),
             Ok(Err(error)) => failed = Some(error),
             Err(_) => failed = Some(CliError::Other("a stream ended in a panic".to_owned())),
         }
@@ -112,6 +117,14 @@ impl Interrupt {
             cancel(client, id);
         }
     }
+}
+
+/// The reader has gone: so does a command in a pipe, and its job with it.
+fn leave(client: &Client, id: JobId) -> ! {
+    if let Err(error) = client.post(&format!("/api/v1/jobs/{id}/cancel"), "", None) {
+        remark(&format!("downbeat: job {id} could not be cancelled: {error}"));
+    }
+    std::process::exit(128 + SIGPIPE)
 }
 
 fn cancel(client: &Client, id: JobId) {

@@ -7,6 +7,8 @@
 //!
 //! *Not here*: the verb's own failures (`cli::error`).
 
+use std::time::Duration;
+
 use super::client::{Client, Connect, Patience};
 use super::progress::Progress;
 use super::{CliError, say};
@@ -39,6 +41,11 @@ pub(super) fn run(args: &WaitArgs) -> Result<u8, CliError> {
     Ok(code)
 }
 
+/// How long one question waits for the end; then it is asked again.
+const WAIT_S: u64 = 30;
+/// See [`WAIT_S`].
+const WAIT: Duration = Duration::from_secs(WAIT_S);
+
 /// What is to be said of a job that has ended.
 pub(super) struct Ended {
     /// The job; of an array its own.
@@ -58,7 +65,7 @@ pub(super) fn until_end(client: &Client, id: impl Into<JobRef>) -> Result<Ended,
     let mut patience = Patience::default();
     loop {
         let polled = client
-            .get(&format!("/api/v1/jobs/{id}/wait?timeout_s=30"))
+            .get_within(&format!("/api/v1/jobs/{id}/wait?timeout_s={WAIT_S}"), WAIT)
             .and_then(|answer| Ok((answer.parse::<Job>()?, answer.text)))
             .and_then(|(job, text)| Ok((ended(client, id, &job)?, job, text)));
         match polled {

@@ -11,6 +11,8 @@ use std::path::Path;
 
 use subtle::ConstantTimeEq;
 
+use super::trusted;
+
 /// A token.
 #[derive(Clone)]
 pub struct Secret(String);
@@ -36,8 +38,8 @@ impl Secret {
     /// # Errors
     /// A sentence that names the file.
     pub fn read(path: &Path) -> Result<Secret, String> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+        let text = trusted::read(path)
+            .map_err(|error| format!("{} is not read: {error}", path.display()))?;
         Secret::new(&text).map_err(|message| format!("the token in {} {message}", path.display()))
     }
 

@@ -2,7 +2,8 @@
 //!
 //! *Owns*: [`ServeArgs`], [`FileSettings`], reading `downbeat.toml`.
 //!
-//! *Promises*: an unknown key or a wrong type in the file is refused, naming file and key.
+//! *Promises*: an unknown key or a wrong type in the file is refused, naming file and key; so is a
+//! file that somebody else could have written.
 //!
 //! *Not here*: what the settings come to (`crate::config`).
 
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use super::ConfigError;
 use super::partitions::PartitionTable;
 use super::rules::{AccountTable, PriorityTable};
+use super::trusted::{self, Distrust};
 
 /// The file that is read when no `--config` names another.
 pub const FILE_NAME: &str = "downbeat.toml";
@@ -154,9 +156,15 @@ impl FileSettings {
     /// When the named file cannot be read, or a key of it is wrong.
     pub fn load(named: Option<&Path>) -> Result<FileSettings, ConfigError> {
         let path = named.unwrap_or(Path::new(FILE_NAME));
-        match std::fs::read_to_string(path) {
+        let text = match named {
+            Some(path) => trusted::read(path),
+            None => trusted::read_found(path),
+        };
+        match text {
             Ok(text) => FileSettings::parse(&text, path),
-            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Distrust::Unread(error))
+                if named.is_none() && error.kind() == std::io::ErrorKind::NotFound =>
+            {
                 Ok(FileSettings::default())
             }
             Err(error) => Err(ConfigError::FileUnread { path: path.to_owned(), error }),

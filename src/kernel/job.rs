@@ -11,6 +11,7 @@
 //! (`kernel::transition`).
 
 mod door;
+pub mod faults;
 mod words;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use super::retry::RetryPolicy;
 use super::tasks::{ArraySpec, JobRef};
 use super::time::Time;
 pub use door::limit_allowed;
+use faults::Faults;
 pub use words::{ExitCode, StateWord, Usage};
 
 /// Longest script, bytes: what users submit is kilobytes; larger data belongs in files.
@@ -268,15 +270,8 @@ impl FieldError {
 
 /// Every bad field of one request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", joined(.0))]
-pub struct SpecRefused(pub Vec<FieldError>);
-
-/// All bad fields in one sentence.
-#[must_use]
-pub fn joined(errors: &[FieldError]) -> String {
-    let each: Vec<String> = errors.iter().map(|e| format!("{}: {}", e.field, e.message)).collect();
-    each.join("; ")
-}
+#[error("{0}")]
+pub struct SpecRefused(pub Faults);
 
 /// What `%a` is of a job that is no task of an array, as in Slurm.
 const NO_TASK: u32 = u32::MAX - 1;

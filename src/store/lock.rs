@@ -15,7 +15,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, OFlags};
 
 /// How often a held lock is tried: a server that is killed while it starts its step daemon
 /// leaves, until that has become another program, a copy of itself that holds the lock.
@@ -39,6 +39,12 @@ pub enum LockError {
         path: PathBuf,
         /// What the holder wrote: process id and address.
         holder: String,
+    },
+    /// A link stands in its place.
+    #[error("{path} is a link, and would be written through it; remove it")]
+    Link {
+        /// The lock file.
+        path: PathBuf,
     },
     /// The file cannot be made or locked.
     #[error("cannot lock {path}: {source}")]
@@ -86,13 +92,20 @@ impl Lock {
     /// # Errors
     /// [`LockError`].
     pub fn take(path: &Path) -> Result<Lock, LockError> {
-        let io = |source| LockError::Io { path: path.to_owned(), source };
+        let io = |source: std::io::Error| match source.raw_os_error() {
+            Some(errno) if errno == rustix::io::Errno::LOOP.raw_os_error() => {
+                LockError::Link { path: path.to_owned() }
+            }
+            _ => LockError::Io { path: path.to_owned(), source },
+        };
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
+            // A link may lead to a file of somebody else's choosing, which would be written.
+            .custom_flags(OFlags::NOFOLLOW.bits() as i32)
             .open(path)
             .map_err(io)?;
         let mut tries = 1;

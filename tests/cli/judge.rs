@@ -37,6 +37,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::codes::CLAIMS,
     crate::serve::CLAIMS,
     crate::settings::CLAIMS,
+    crate::shield::CLAIMS,
     crate::simulate::CLAIMS,
     crate::verbs::CLAIMS,
 ];

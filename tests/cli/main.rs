@@ -18,5 +18,6 @@ mod codes;
 mod help;
 mod serve;
 mod settings;
+mod shield;
 mod simulate;
 mod verbs;

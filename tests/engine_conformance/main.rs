@@ -22,8 +22,7 @@ use std::time::{Duration, Instant};
 use downbeat::engine::fake::{FakeEngine, Plan};
 use downbeat::engine::local::{LocalConfig, LocalEngine, Origin};
 use downbeat::engine::{
-    Control, Elsewhere, Engine, ExitRecord, Handle, Key, Order, Sighting, Stop, Stopping,
-    StreamFile,
+    Control, Elsewhere, Engine, ExitRecord, Handle, Key, Order, Sighting, Stop, StreamFile,
 };
 use downbeat::kernel::ids::{Attempt, CpuId, JobId};
 use downbeat::kernel::job::ExitCode;

@@ -13,6 +13,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bugs;
 mod case;
 mod clock;
 mod expect;

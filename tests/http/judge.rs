@@ -32,7 +32,9 @@ macro_rules! cases {
 const CLAIMED: &[&[Claim]] = &[
     crate::accounts::CLAIMS,
     crate::arrays::CLAIMS,
+    crate::bounds::CLAIMS,
     crate::cancel::CLAIMS,
+    crate::clients::CLAIMS,
     crate::conditions::CLAIMS,
     crate::environment::CLAIMS,
     crate::gate::CLAIMS,
@@ -45,6 +47,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::refusals::CLAIMS,
     crate::requeue::CLAIMS,
     crate::seed::CLAIMS,
+    crate::strangers::CLAIMS,
     crate::streams::CLAIMS,
     crate::submit::CLAIMS,
 ];

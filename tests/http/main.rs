@@ -16,7 +16,9 @@ mod judge;
 
 mod accounts;
 mod arrays;
+mod bounds;
 mod cancel;
+mod clients;
 mod conditions;
 mod environment;
 mod gate;
@@ -30,5 +32,6 @@ mod paths;
 mod refusals;
 mod requeue;
 mod seed;
+mod strangers;
 mod streams;
 mod submit;

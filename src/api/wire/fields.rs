@@ -3,7 +3,8 @@
 //! *Owns*: [`Fields`].
 //!
 //! *Promises*: a wrong type names its field and what was found; what nobody took is refused by
-//! name; every fault of an object is found in one go. `null` counts as absent.
+//! name, and the names that are known are said once; every fault of an object is found in one go.
+//! `null` counts as absent.
 //!
 //! *Not here*: what the fields mean (`wire::submit`).
 
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::kernel::job::FieldError;
+use crate::kernel::job::faults::{FAULTS_SHOWN, Faults};
 
 /// A JSON value's type in words.
 pub(super) fn kind(value: &Value) -> &'static str {
@@ -33,7 +35,7 @@ pub(super) struct Fields<'a> {
     map: Map<String, Value>,
     path: String,
     known: Vec<&'static str>,
-    errors: &'a mut Vec<FieldError>,
+    errors: &'a mut Faults,
 }
 
 impl<'a> Fields<'a> {
@@ -41,7 +43,7 @@ impl<'a> Fields<'a> {
     pub(super) fn new(
         map: Map<String, Value>,
         path: impl Into<String>,
-        errors: &'a mut Vec<FieldError>,
+        errors: &'a mut Faults,
     ) -> Self {
         let known = Vec::with_capacity(FIELDS);
         Fields { map, path: path.into(), known, errors }
@@ -57,7 +59,7 @@ impl<'a> Fields<'a> {
         self.errors.push(FieldError::new(field, message));
     }
 
-    pub(super) fn errors(&mut self) -> &mut Vec<FieldError> {
+    pub(super) fn errors(&mut self) -> &mut Faults {
         self.errors
     }
 
@@ -143,12 +145,15 @@ impl<'a> Fields<'a> {
 
     /// Refuses by name what nobody took.
     pub(super) fn finish(self) {
-        for name in self.map.keys() {
-            let shown = super::time_limit::shorten(name);
-            self.errors.push(FieldError::new(
-                format!("{}{shown}", self.path),
-                format!("is not a known field; known are {}", self.known.join(", ")),
-            ));
+        let (path, known) = (self.path, self.known.join(", "));
+        for (n, name) in self.map.keys().take(FAULTS_SHOWN).enumerate() {
+            let field = format!("{path}{}", super::time_limit::shorten(name));
+            let message = match n {
+                0 => format!("is not a known field; known are {known}"),
+                _ => "is not a known field".to_owned(),
+            };
+            self.errors.push(FieldError::new(field, message));
         }
+        self.errors.count(self.map.len().saturating_sub(FAULTS_SHOWN));
     }
 }

@@ -14,6 +14,7 @@ use super::fields::{Fields, kind};
 use super::submit::BodyRefused;
 use super::when;
 use crate::kernel::job::FieldError;
+use crate::kernel::job::faults::Faults;
 use crate::kernel::time::Time;
 
 /// Longest reason, bytes: a sentence.
@@ -72,10 +73,10 @@ pub fn parse(body: &[u8]) -> Result<WindowAsked, BodyRefused> {
         false => serde_json::from_slice(body)
             .map_err(|error| BodyRefused::Malformed(error.to_string()))?,
     };
-    let mut errors = Vec::new();
+    let mut errors = Faults::default();
     let Value::Object(map) = value else {
         let message = format!("is {}; an object is expected", kind(&value));
-        return Err(BodyRefused::Fields(vec![FieldError::new("body", message)]));
+        return Err(BodyRefused::Fields(FieldError::new("body", message).into()));
     };
     let mut fields = Fields::new(map, String::new(), &mut errors);
     let asked = WindowAsked {
@@ -106,6 +107,7 @@ mod tests {
         assert_eq!(parse(b"{}"), Ok(none));
         let body = format!(r#"{{"start_time": 5, "until": 1, "reason": "{}"}}"#, "x".repeat(1_025));
         let BodyRefused::Fields(faults) = parse(body.as_bytes()).unwrap_err() else { panic!() };
+        let faults = faults.listed();
         let mut fields: Vec<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();
         fields.sort_unstable();
         assert_eq!(fields, ["reason", "start_time", "until"]);

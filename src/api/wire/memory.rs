@@ -8,11 +8,13 @@
 //!
 //! *Not here*: whether a job may have so much (`kernel::job`).
 
-use parse_size::Config;
 use serde_json::Value;
 
 use super::time_limit::shorten;
 pub use crate::kernel::memory::shown;
+
+/// Digits behind a point that are looked at; with the largest unit their product fits 128 bits.
+const FRACTION_DIGITS: usize = 19;
 
 /// One MiB in bytes.
 pub const MIB: u64 = 1024 * 1024;
@@ -58,10 +60,52 @@ pub fn format(bytes: u64) -> String {
 }
 
 fn with_default_unit(text: &str, unit: u64) -> Result<i64, String> {
-    let bytes = Config::new().with_binary().with_default_factor(unit).parse_size(text.trim());
-    bytes.ok().and_then(|b| i64::try_from(b).ok()).ok_or_else(|| {
+    let bytes = bytes(text.trim(), unit).ok_or_else(|| {
         format!("\"{}\" is not an amount of memory; write \"512M\" or \"2G\"", shorten(text))
-    })
+    })?;
+    i64::try_from(bytes)
+        .map_err(|_| format!("\"{}\" is more memory than 63 bits count", shorten(text)))
+}
+
+/// `1.5 GiB`: digits, perhaps a fraction, perhaps a unit. What is beyond [`i64`] is some number
+/// beyond it.
+fn bytes(text: &str, unit: u64) -> Option<u128> {
+    let end = text.find(|c: char| !matches!(c, '0'..='9' | '.' | '_')).unwrap_or(text.len());
+    let (number, word) = text.split_at(end);
+    let factor = u128::from(factor(word.trim_start(), unit)?);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits =
+        |text: &str| text.bytes().filter(|b| *b != b'_').map(|b| u128::from(b - b'0')).collect();
+    let (whole, fraction): (Vec<u128>, Vec<u128>) =
+        if fraction.contains('.') { return None } else { (digits(whole), digits(fraction)) };
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let whole = whole.iter().fold(0_u128, |n, d| n.saturating_mul(10).saturating_add(*d));
+    // A digit so far behind the point is less than a byte, whatever the unit.
+    let (part, of) = fraction
+        .iter()
+        .take(FRACTION_DIGITS)
+        .fold((0_u128, 1_u128), |(part, of), digit| (part * 10 + digit, of * 10));
+    Some(whole.saturating_mul(factor).saturating_add(part * factor / of))
+}
+
+/// `K`, `KB`, `KiB` and so on in either case; none is `unit`.
+fn factor(word: &str, unit: u64) -> Option<u64> {
+    let word = word.to_ascii_uppercase();
+    let letter = word.strip_suffix("IB").or_else(|| word.strip_suffix('B')).unwrap_or(&word);
+    let bits = match letter {
+        "" if word.is_empty() => return Some(unit),
+        "" if word == "B" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        "P" => 50,
+        "E" => 60,
+        _ => return None,
+    };
+    Some(1 << bits)
 }
 
 #[cfg(test)]
@@ -78,6 +122,10 @@ mod tests {
         assert_eq!(parse("4K"), Ok(4096));
         assert_eq!(parse("1T"), Ok(1 << 40));
         assert_eq!(parse("1048576"), Ok(1 << 20));
+        assert_eq!(parse("1_048_576"), Ok(1 << 20));
+        assert_eq!(parse("9223372036854775807"), Ok(i64::MAX));
+        assert_eq!((parse("1.5G"), parse(".5 kib"), parse("8b")), (Ok(3 << 29), Ok(512), Ok(8)));
+        assert_eq!(parse("0.99999999999999999999999999999999999999999999K"), Ok(1023));
         assert_eq!(parse_mib("100"), Ok(100 << 20));
         assert_eq!(parse_mib("2G"), Ok(2 << 30));
         assert_eq!(parse_value(&serde_json::json!(4096)), Ok(4096));
@@ -85,7 +133,28 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "much", "-1", "1X", "99999999999999999999", "9000P9", "8E"] {
+        for text in [
+            "",
+            "much",
+            "-1",
+            "+1",
+            "1X",
+            "9000P9",
+            "8E",
+            "1IB",
+            "IB",
+            "B",
+            ".",
+            "1.5.5",
+            "1e3",
+            "99999999999999999999",
+            "184467440737095516155",
+            "18446744073709551615.9",
+            "0x10",
+            "9223372036854775808",
+            "99999999999999999999999999999999999999999999999999E",
+            "٣",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
         assert!(parse_value(&serde_json::json!(1.5)).is_err());
@@ -100,7 +169,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_answered(text in ".{0,30}") {
+        fn any_text_is_answered(text in ".{0,30}|[0-9._]{0,60} ?[KMGTPEkib]{0,3}") {
             let _ = parse(&text);
             let _ = parse_mib(&text);
         }

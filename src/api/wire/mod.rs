@@ -29,4 +29,5 @@ pub mod time_limit;
 pub mod update;
 pub mod v1;
 mod values;
+pub mod warnings;
 pub mod when;

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::body::Amount;
 use super::fields::{Fields, kind};
 use super::time_limit::parse_duration_s;
+use crate::kernel::job::faults::Faults;
 use crate::kernel::retry::{Cause, RETRY_MAX_DELAY_S, RetryPolicy};
 
 /// When a job is run again by itself.
@@ -49,7 +50,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<RetryPolicy> {
             return None;
         }
     };
-    let mut errors = Vec::new();
+    let mut errors = Faults::default();
     let mut parts = Fields::new(map, format!("{path}."), &mut errors);
     let max = parts.whole("max");
     if max.is_none() && parts.errors().is_empty() {
@@ -70,7 +71,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<RetryPolicy> {
     }
     parts.finish();
     let is_good = errors.is_empty();
-    fields.errors().append(&mut errors);
+    fields.errors().absorb(errors, |fault| fault);
     is_good.then_some(policy)
 }
 
@@ -111,11 +112,11 @@ mod tests {
     use super::*;
 
     fn asked(retry: Value) -> Result<RetryPolicy, Vec<String>> {
-        let mut errors = Vec::new();
+        let mut errors = Faults::default();
         let map: Map<String, Value> = [("retry".to_owned(), retry)].into_iter().collect();
         let policy = read(&mut Fields::new(map, "jobs[1].", &mut errors));
         policy.ok_or_else(|| {
-            errors.into_iter().map(|e| format!("{}: {}", e.field, e.message)).collect()
+            errors.listed().into_iter().map(|e| format!("{}: {}", e.field, e.message)).collect()
         })
     }
 

@@ -9,9 +9,11 @@
 
 use super::export::Export;
 use super::submit::Door;
+use super::warnings::Warnings;
 use super::{memory, time_limit, when};
 use crate::kernel::conditions::Dependencies;
 use crate::kernel::early::EarlySignal;
+use crate::kernel::job::faults::Faults;
 use crate::kernel::job::{FieldError, LimitAsked};
 use crate::kernel::retry::RetryPolicy;
 use crate::kernel::tasks::ArraySpec;
@@ -53,9 +55,9 @@ pub struct Directives {
     pub requeue: Option<Placed<RetryPolicy>>,
     pub signal: Option<Placed<EarlySignal>>,
     /// What was not honoured, one sentence each.
-    pub warnings: Vec<String>,
+    pub warnings: Warnings,
     /// Bad values, all of the field `script`.
-    pub errors: Vec<FieldError>,
+    pub errors: Faults,
 }
 
 /// Reads the `#SBATCH` lines before the first command of `script`.
@@ -282,8 +284,8 @@ mod tests {
              #SBATCH --exclusive --comment=x\n#SBATCH -N1 -A lab -D /tmp --mem-per-cpu 1G\n\
              #SBATCH --export=A=1,B --ntasks-per-node=3 -e err\necho hi\n#SBATCH --time=9\n",
         );
-        assert_eq!(d.errors, []);
-        assert_eq!(d.warnings, Vec::<String>::new());
+        assert_eq!(d.errors.listed(), []);
+        assert_eq!(d.warnings.listed(), Vec::<String>::new());
         let time = d.time.unwrap();
         assert_eq!((time.value, time.place.as_str()), (LimitAsked::Seconds(90), "line 2, --time"));
         assert_eq!(value(d.job_name), "my job");
@@ -302,9 +304,9 @@ mod tests {
     fn what_is_not_honoured_is_said_with_its_line() {
         let d =
             read("#!/bin/sh\n#SBATCH --gres=gpu:1\n#SBATCH -w node7\n#SBATCH --reboot --time 5\n");
-        assert_eq!(d.errors, []);
+        assert_eq!(d.errors.listed(), []);
         assert_eq!(
-            d.warnings,
+            d.warnings.listed(),
             [
                 "line 2: #SBATCH --gres is not honoured here.",
                 "line 3: #SBATCH -w is not honoured here.",
@@ -317,21 +319,21 @@ mod tests {
     #[test]
     fn requeue_is_a_retry_after_node_failures_and_the_later_line_wins() {
         let d = read("#SBATCH --requeue\n#SBATCH --signal=B:USR1@30\n");
-        assert_eq!((&d.errors[..], &d.warnings[..]), (&[][..], &[][..]));
+        assert_eq!((d.errors.len(), d.warnings.listed().len()), (0, 0));
         assert_eq!(value(d.requeue), RetryPolicy::after_node_failures());
         assert_eq!(value(d.signal).to_string(), "B:USR1@30");
         assert_eq!(read("#SBATCH --requeue --no-requeue").requeue, None);
         let bad = read("#SBATCH --signal=R:USR1");
-        assert!(bad.errors[0].message.starts_with("line 1, --signal: R: is about"));
+        assert!(bad.errors.listed()[0].message.starts_with("line 1, --signal: R: is about"));
     }
 
     #[test]
     fn bad_values_name_the_script_and_the_line() {
         let script = "#SBATCH --time=soon\n#SBATCH -N 2\n#SBATCH -c 0\n#SBATCH --mem\n\
                       #SBATCH --job-name='x\n#SBATCH stray\n";
-        let d = read(script);
-        let messages: Vec<&str> = d.errors.iter().map(|e| e.message.as_str()).collect();
-        assert!(d.errors.iter().all(|e| e.field == "script"));
+        let errors = read(script).errors.listed();
+        let messages: Vec<&str> = errors.iter().map(|e| e.message.as_str()).collect();
+        assert!(errors.iter().all(|e| e.field == "script"));
         assert!(messages[0].starts_with("line 1, --time: \"soon\" is not a time limit"));
         assert_eq!(messages[1], "line 2, --nodes: 2 nodes asked for; this server is one node");
         assert_eq!(messages[2], "line 3, --cpus-per-task: is 0; at least 1");

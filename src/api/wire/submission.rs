@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::sbatch::Placed;
+use crate::kernel::job::faults::Faults;
 use crate::kernel::job::{FieldError, JobRequest, JobSpec, Site};
 
 /// A body that was read: the request, and how its sender named the parts of it.
@@ -31,11 +32,15 @@ impl Submission {
     ///
     /// # Errors
     /// Every bad field, as the body names it.
-    pub fn check(self, site: &Site) -> Result<(JobSpec, Names), Vec<FieldError>> {
+    pub fn check(self, site: &Site) -> Result<(JobSpec, Names), Faults> {
         let Submission { request, names } = self;
         match JobSpec::try_from((request, site)) {
             Ok(spec) => Ok((spec, names)),
-            Err(refused) => Err(refused.0.into_iter().map(|e| names.renamed(e)).collect()),
+            Err(refused) => {
+                let mut faults = Faults::default();
+                faults.absorb(refused.0, |e| names.renamed(e));
+                Err(faults)
+            }
         }
     }
 }

@@ -17,9 +17,11 @@ use super::sbatch::{self, Directives, Placed};
 use super::submission::Names;
 pub use super::submission::Submission;
 use super::values::{at_least_one, data_source, environment, kill_grace_s};
+use super::warnings::Warnings;
 use super::{memory, retry, time_limit, when};
 use crate::kernel::conditions::Dependencies;
 use crate::kernel::early::EarlySignal;
+use crate::kernel::job::faults::Faults;
 use crate::kernel::job::{CpusAsked, DataSource, FieldError, JobRequest, LimitAsked};
 use crate::kernel::retry::RetryPolicy;
 use crate::kernel::tasks::ArraySpec;
@@ -28,8 +30,8 @@ use crate::kernel::time::Time;
 /// Most jobs of one batch.
 pub const BATCH_JOBS_MAX: usize = 10_000;
 
-/// After so many faults the rest of a batch is not looked at: nobody reads on.
-pub const FAULTS_SHOWN: usize = 100;
+/// Most values of one body: a batch of the most jobs with a hundred values each.
+pub const VALUES_MAX: usize = 1_000_000;
 
 /// By which routes a body came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +49,8 @@ pub enum BodyRefused {
     #[error("the body is not JSON: {0}")]
     Malformed(String),
     /// JSON that asks for something that cannot be (422).
-    #[error("{}", crate::kernel::job::joined(.0))]
-    Fields(Vec<FieldError>),
+    #[error("{0}")]
+    Fields(Faults),
 }
 
 /// Reads a body of one job.
@@ -56,7 +58,7 @@ pub enum BodyRefused {
 /// # Errors
 /// [`BodyRefused`], with every fault in it.
 pub fn parse_submit(body: &[u8], door: Door) -> Result<Submission, BodyRefused> {
-    let mut errors = Vec::new();
+    let mut errors = Faults::default();
     let submission = one(json(body)?, String::new(), door, &mut errors);
     match submission {
         Some(submission) if errors.is_empty() => Ok(submission),
@@ -67,9 +69,9 @@ pub fn parse_submit(body: &[u8], door: Door) -> Result<Submission, BodyRefused> 
 /// Reads a body `{"jobs":[…]}`; all its jobs are good or none is returned.
 ///
 /// # Errors
-/// [`BodyRefused`], with the faults of all jobs (of the first hundred).
+/// [`BodyRefused`], with the faults of all jobs.
 pub fn parse_batch(body: &[u8]) -> Result<Vec<Submission>, BodyRefused> {
-    let mut errors = Vec::new();
+    let mut errors = Faults::default();
     let Value::Object(map) = json(body)? else {
         return Err(fault("body", "an object {\"jobs\": […]} is expected"));
     };
@@ -92,10 +94,9 @@ pub fn parse_batch(body: &[u8]) -> Result<Vec<Submission>, BodyRefused> {
     fields.finish();
     let mut submissions = Vec::with_capacity(jobs.len());
     for (index, job) in jobs.into_iter().enumerate() {
-        submissions.extend(one(job, format!("jobs[{index}]."), Door::V1, &mut errors));
-        if errors.len() >= FAULTS_SHOWN {
-            break;
-        }
+        let submission = one(job, format!("jobs[{index}]."), Door::V1, &mut errors);
+        // Once there is a fault, the good ones are looked at and not kept.
+        submissions.extend(submission.filter(|_| errors.is_empty()));
     }
     if errors.is_empty() { Ok(submissions) } else { Err(BodyRefused::Fields(errors)) }
 }
@@ -104,20 +105,39 @@ fn json(body: &[u8]) -> Result<Value, BodyRefused> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(BodyRefused::Malformed("it is empty; send an object with a script".to_owned()));
     }
+    if let Some(values) = more_values_than(VALUES_MAX, body) {
+        return Err(BodyRefused::Malformed(format!(
+            "it has {values} values or more; at most {VALUES_MAX} in one request"
+        )));
+    }
     serde_json::from_slice(body).map_err(|error| BodyRefused::Malformed(error.to_string()))
 }
 
+/// How many values JSON has at least, if it has more than so many: what is read of one takes up to
+/// a hundred times its two bytes. Only large bodies are looked through.
+fn more_values_than(most: usize, body: &[u8]) -> Option<usize> {
+    if body.len() <= most {
+        return None;
+    }
+    let (mut values, mut in_string, mut escaped) = (1_usize, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b',' | b'[' | b'{' if !in_string => values += 1,
+            _ => {}
+        }
+    }
+    (values > most).then_some(values)
+}
+
 fn fault(field: &str, message: &str) -> BodyRefused {
-    BodyRefused::Fields(vec![FieldError::new(field, message)])
+    BodyRefused::Fields(FieldError::new(field, message).into())
 }
 
 /// One job of a body. `prefix` is what its fields are named below: `""` or `"jobs[1]."`.
-fn one(
-    value: Value,
-    prefix: String,
-    door: Door,
-    errors: &mut Vec<FieldError>,
-) -> Option<Submission> {
+fn one(value: Value, prefix: String, door: Door, errors: &mut Faults) -> Option<Submission> {
     let Value::Object(mut map) = value else {
         let field = if prefix.is_empty() { "body" } else { prefix.trim_end_matches('.') };
         let message = format!("is {}; an object with a script is expected", kind(&value));
@@ -261,13 +281,13 @@ impl Asked {
         self,
         script: String,
         prefix: String,
-        errors: &mut Vec<FieldError>,
+        errors: &mut Faults,
     ) -> Option<Submission> {
         let mut lines = sbatch::read(&script);
         let faults = std::mem::take(&mut lines.errors);
         if !faults.is_empty() {
             let field = format!("{prefix}script");
-            errors.extend(faults.into_iter().map(|e| FieldError::new(field.clone(), e.message)));
+            errors.absorb(faults, |e| FieldError::new(field.clone(), e.message));
             return None;
         }
         let mut warnings = std::mem::take(&mut lines.warnings);
@@ -324,7 +344,7 @@ impl Asked {
             retry: names.either("retry", "retry", self.retry, lines.requeue),
             signal: names.either("signal", "signal", self.signal, lines.signal),
             data_source: self.data_source,
-            warnings,
+            warnings: warnings.listed(),
             ..JobRequest::new(script)
         };
         let request = with_shared_file_said(request);
@@ -362,7 +382,7 @@ impl Asked {
         lines: &Directives,
         cpus: CpusAsked,
         names: &mut Names,
-        warnings: &mut Vec<String>,
+        warnings: &mut Warnings,
     ) -> Option<i64> {
         if self.memory_bytes.is_some() {
             names.say("memory", self.shape.memory);
@@ -402,7 +422,7 @@ fn with_shared_file_said(mut request: JobRequest) -> JobRequest {
 fn filled(
     mut environment: BTreeMap<String, String>,
     lines: &Directives,
-    warnings: &mut Vec<String>,
+    warnings: &mut Warnings,
 ) -> BTreeMap<String, String> {
     let Some(export) = &lines.export else { return environment };
     for (name, value) in &export.value.names {

@@ -25,7 +25,9 @@ fn read(body: Value) -> Submission {
 
 fn faults(result: Result<Submission, BodyRefused>) -> Vec<(String, String)> {
     match result.unwrap_err() {
-        BodyRefused::Fields(errors) => errors.into_iter().map(|e| (e.field, e.message)).collect(),
+        BodyRefused::Fields(errors) => {
+            errors.listed().into_iter().map(|e| (e.field, e.message)).collect()
+        }
         BodyRefused::Malformed(message) => panic!("malformed: {message}"),
     }
 }
@@ -242,7 +244,7 @@ fn sbatch_lines_fill_what_the_body_leaves_out() {
 fn a_refusal_of_the_kernel_speaks_the_body_s_language() {
     let check = |body| -> Vec<(String, String)> {
         let errors = read(body).check(&site()).unwrap_err();
-        errors.into_iter().map(|e| (e.field, e.message)).collect()
+        errors.listed().into_iter().map(|e| (e.field, e.message)).collect()
     };
     assert_eq!(check(json!({"script": "true", "cpus": 9}))[0].0, "cpus");
     let nested = json!({"script": "true", "job": {
@@ -264,7 +266,7 @@ fn a_batch_names_the_job_and_its_field() {
     assert_eq!(parse_batch(good.to_string().as_bytes()).unwrap().len(), 2);
     let bad = |body: Value| -> Vec<String> {
         match parse_batch(body.to_string().as_bytes()).unwrap_err() {
-            BodyRefused::Fields(errors) => errors.into_iter().map(|e| e.field).collect(),
+            BodyRefused::Fields(errors) => errors.listed().into_iter().map(|e| e.field).collect(),
             BodyRefused::Malformed(message) => panic!("{message}"),
         }
     };
@@ -278,7 +280,7 @@ fn a_batch_names_the_job_and_its_field() {
     assert_eq!(bad(json!({"jobs": many})), ["jobs"]);
     let body = json!({"jobs": [{"script": "true"}, {"script": "true", "cpus": 9}]}).to_string();
     let second = parse_batch(body.as_bytes()).unwrap().remove(1);
-    assert_eq!(second.check(&site()).unwrap_err()[0].field, "jobs[1].cpus");
+    assert_eq!(second.check(&site()).unwrap_err().listed()[0].field, "jobs[1].cpus");
 }
 
 fn any_value() -> impl Strategy<Value = Value> {

@@ -15,6 +15,7 @@ use super::fields::{Fields, kind};
 use super::submit::{BodyRefused, Door};
 use super::{time_limit, when};
 use crate::kernel::eligible::Edit;
+use crate::kernel::job::faults::Faults;
 use crate::kernel::job::{FieldError, Site, SpecRefused, limit_allowed};
 use crate::kernel::time::Time;
 
@@ -45,10 +46,10 @@ pub struct UpdateBody {
 pub fn parse(body: &[u8], site: (&Site, &str), now: Time) -> Result<Edit, BodyRefused> {
     let value: Value =
         serde_json::from_slice(body).map_err(|error| BodyRefused::Malformed(error.to_string()))?;
-    let mut errors = Vec::new();
+    let mut errors = Faults::default();
     let Value::Object(map) = value else {
         let message = format!("is {}; an object is expected", kind(&value));
-        return Err(BodyRefused::Fields(vec![FieldError::new("body", message)]));
+        return Err(BodyRefused::Fields(FieldError::new("body", message).into()));
     };
     let mut fields = Fields::new(map, String::new(), &mut errors);
     let limit = fields.parsed("time_limit", |v| time_limit::parse_value(v, Door::V1));
@@ -66,7 +67,7 @@ pub fn parse(body: &[u8], site: (&Site, &str), now: Time) -> Result<Edit, BodyRe
     let limit_s = match limit.map(|asked| limit_allowed(asked, site)).transpose() {
         Ok(limit) => limit,
         Err(SpecRefused(refused)) => {
-            errors.extend(refused);
+            errors.absorb(refused, |fault| fault);
             None
         }
     };
@@ -98,7 +99,7 @@ mod tests {
     fn faults(body: &str) -> Vec<String> {
         match parse(body.as_bytes(), (&site(), ""), Time(0)).unwrap_err() {
             BodyRefused::Fields(errors) => {
-                errors.into_iter().map(|e| format!("{}: {}", e.field, e.message)).collect()
+                errors.listed().into_iter().map(|e| format!("{}: {}", e.field, e.message)).collect()
             }
             BodyRefused::Malformed(message) => vec![message],
         }

@@ -3,7 +3,7 @@
 //! *Owns*: [`parse`].
 //!
 //! *Promises*: RFC 3339, or `now+` and a duration; what is not understood is refused with both
-//! forms.
+//! forms, and what RFC 3339 could not write again is refused.
 //!
 //! *Not here*: time limits (`wire::time_limit`), the clock (`crate::clock`).
 
@@ -12,6 +12,9 @@ use serde_json::Value;
 use super::time_limit::parse_duration_s;
 use crate::clock;
 use crate::kernel::time::Time;
+
+/// The last microsecond that RFC 3339 can write: the end of the year 9999.
+const LAST: Time = Time(253_402_300_799_999_999);
 
 /// How a time is written, for refusals.
 const FORMS: &str = "write 2026-11-22T16:00:00Z or now+2h";
@@ -41,13 +44,15 @@ pub fn parse(text: &str) -> Result<Time, String> {
     let relative = ahead.map(|seconds| clock::now().plus_s(seconds));
     // Without an offset a time is read as UTC, as all times of the API are.
     let with_offset = format!("{text}Z");
-    relative
+    let shown = || text.chars().take(40).collect::<String>();
+    let time = relative
         .or_else(|| clock::parse_rfc3339(text))
         .or_else(|| clock::parse_rfc3339(&with_offset))
-        .ok_or_else(|| {
-            let shown: String = text.chars().take(40).collect();
-            format!("\"{shown}\" is not a time; {FORMS}")
-        })
+        .ok_or_else(|| format!("\"{}\" is not a time; {FORMS}", shown()))?;
+    if !(Time(0)..=LAST).contains(&time) {
+        return Err(format!("\"{}\" is not between the years 1970 and 9999", shown()));
+    }
+    Ok(time)
 }
 
 #[cfg(test)]
@@ -67,6 +72,16 @@ mod tests {
         for bad in ["tomorrow", "", "now+", "now+soon", "now-1h", "16:00", "2026-13-01T00:00:00Z"] {
             assert!(parse(bad).unwrap_err().contains("now+2h"), "{bad}");
         }
+        for far in [
+            "now+9223372036854775807s",
+            "now+106751991167d",
+            "9999-12-31T23:59:59-23:59",
+            "1969-12-31T23:59:59Z",
+            "0000-01-01T00:00:00+23:59",
+        ] {
+            assert!(parse(far).unwrap_err().contains("between the years 1970 and 9999"), "{far}");
+        }
+        assert!(parse("9999-12-31T23:59:59.999999Z").is_ok());
         assert!(parse_value(&Value::from(5)).unwrap_err().starts_with("is a number"));
     }
 }

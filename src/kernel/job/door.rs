@@ -19,7 +19,7 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
     type Error = SpecRefused;
 
     fn try_from((request, site): (JobRequest, &Site)) -> Result<JobSpec, SpecRefused> {
-        let mut door = Door { errors: Vec::new() };
+        let mut door = Door { errors: Faults::default() };
         door.script(&request.script);
         let name = door.word("name", request.name, "job");
         let account = door.word("account", request.account, "");
@@ -100,7 +100,7 @@ pub fn limit_allowed(
     asked: LimitAsked,
     (site, partition): (&Site, &str),
 ) -> Result<Option<u32>, SpecRefused> {
-    let mut door = Door { errors: Vec::new() };
+    let mut door = Door { errors: Faults::default() };
     let limit = door.limit(asked, &Bounds::of(site, partition));
     if door.errors.is_empty() { Ok(limit) } else { Err(SpecRefused(door.errors)) }
 }
@@ -156,7 +156,7 @@ impl<'a> Bounds<'a> {
 
 /// Collects every refusal, so that a person mends a request in one go.
 struct Door {
-    errors: Vec<FieldError>,
+    errors: Faults,
 }
 
 impl Door {

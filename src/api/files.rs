@@ -1,0 +1,213 @@
+//! *Purpose*: reads of files that a job can name, apart from everything else.
+//!
+//! *Owns*: [`Files`]: the threads for such reads, how many there are, and how long one is waited
+//! for.
+//!
+//! *Promises*: a file system that hangs holds up those who ask for the same job's files, for a
+//! bounded time; the threads that answer and those that read the database never touch such a
+//! file, not even to close it. Work whose asker has gone stops at the next block.
+//!
+//! *Not here*: which file, and what is read of it (`api::follow`, `api::tail`).
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::error::ApiError;
+use crate::kernel::ids::JobId;
+use crate::panics;
+
+/// Reads of one job's files at once: a hanging one takes no more threads than this.
+const READS_OF_A_JOB: usize = 2;
+/// Reads in all at once: sixteen jobs whose files hang, before others wait for a thread.
+const READS_IN_ALL: usize = 32;
+/// Threads: one for each read, and as many for files that hang while they are closed.
+const THREADS: usize = 2 * READS_IN_ALL;
+/// How long a read is waited for: longer than a busy disk takes, shorter than a person waits.
+const WITHIN: Duration = Duration::from_secs(5);
+/// How long a thread waits for work before it ends.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// The threads for files of jobs.
+pub struct Files {
+    handle: Handle,
+    /// Taken only when the server ends.
+    runtime: Option<Runtime>,
+    all: Arc<Semaphore>,
+    /// Held for a look only.
+    of_job: Mutex<HashMap<JobId, Weak<Semaphore>>>,
+}
+
+impl Files {
+    /// Threads are started when there is work.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn start() -> io::Result<Files> {
+        let mut builder = Builder::new_current_thread();
+        builder.max_blocking_threads(THREADS).thread_keep_alive(IDLE).thread_name("job-files");
+        let runtime = builder.build()?;
+        Ok(Files {
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+            all: Arc::new(Semaphore::new(READS_IN_ALL)),
+            of_job: Mutex::new(HashMap::new()),
+        })
+    }
+
+    /// Does work with a job's files.
+    ///
+    /// # Errors
+    /// 503 when it is not done in time.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        job: JobId,
+        work: impl FnOnce(&Asker) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let turn = async {
+            // One of the job's places first: who waits behind a hanging file holds no thread.
+            let own = self.places_of(job).acquire_owned().await;
+            (own, Arc::clone(&self.all).acquire_owned().await)
+        };
+        let Ok(places) = timeout(WITHIN, turn).await else {
+            return Err(late(job, "reads of them that began earlier have not ended"));
+        };
+        let asker = Asker(Arc::new(AtomicBool::new(true)));
+        let leaves = Leaves(asker.clone());
+        let done = self.handle.spawn_blocking(move || {
+            let done = panics::harmless(|| work(&asker));
+            drop(places);
+            done
+        });
+        let done = timeout(WITHIN, done).await;
+        drop(leaves);
+        match done {
+            Ok(Ok(Ok(done))) => Ok(done),
+            Ok(Ok(Err(bug))) => bug.go_on(),
+            Ok(Err(_)) => Err(ApiError::unavailable("the server is stopping")),
+            Err(_) => Err(late(job, "does their file system hang?")),
+        }
+    }
+
+    /// A file that is closed on one of these threads, since closing may hang too.
+    pub fn kept(&self, file: File) -> Kept {
+        Kept { file: Some(Arc::new(file)), handle: self.handle.clone() }
+    }
+
+    fn places_of(&self, job: JobId) -> Arc<Semaphore> {
+        let mut of_job = self.of_job.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(places) = of_job.get(&job).and_then(Weak::upgrade) {
+            return places;
+        }
+        of_job.retain(|_, places| places.strong_count() > 0);
+        let places = Arc::new(Semaphore::new(READS_OF_A_JOB));
+        of_job.insert(job, Arc::downgrade(&places));
+        places
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        // A read that hangs must not hold up the end of the server.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn late(job: JobId, why: &str) -> ApiError {
+    let seconds = WITHIN.as_secs();
+    ApiError::unavailable(format!("the files of job {job} did not answer in {seconds} s: {why}"))
+}
+
+/// Whether somebody still waits for the work.
+#[derive(Clone)]
+pub struct Asker(Arc<AtomicBool>);
+
+impl Asker {
+    /// Whether it is worth going on.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Says so when the asker goes: his request was dropped, or it is too late.
+struct Leaves(Asker);
+
+impl Drop for Leaves {
+    fn drop(&mut self) {
+        self.0.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// An open file of a job.
+pub struct Kept {
+    file: Option<Arc<File>>,
+    handle: Handle,
+}
+
+impl Kept {
+    /// The file, for work on these threads.
+    pub fn file(&self) -> Option<Arc<File>> {
+        self.file.clone()
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(file) = self.file.take() {
+            drop(self.handle.spawn_blocking(move || drop(file)));
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[actix_rt::test]
+    async fn a_job_whose_files_hang_holds_up_its_own_readers_alone_and_for_a_bounded_time() {
+        let files = Arc::new(Files::start().unwrap());
+        let (go, wait) = mpsc::channel::<()>();
+        let wait = Arc::new(Mutex::new(wait));
+        let hangs = |files: Arc<Files>, wait: Arc<Mutex<mpsc::Receiver<()>>>| async move {
+            files.read(JobId(1), move |_| wait.lock().unwrap().recv()).await
+        };
+        let readers: Vec<_> =
+            (0..4).map(|_| actix_rt::spawn(hangs(Arc::clone(&files), Arc::clone(&wait)))).collect();
+        assert_eq!(files.read(JobId(2), |_| 7).await.unwrap(), 7);
+        for reader in readers {
+            let refused = reader.await.unwrap().unwrap_err();
+            assert_eq!(refused.status, 503);
+            assert!(refused.detail.starts_with("the files of job 1 did not answer in 5 s"));
+        }
+        drop(go);
+        assert_eq!(files.read(JobId(1), |asker| asker.waits()).await.ok(), Some(true));
+    }
+
+    #[actix_rt::test]
+    async fn work_whose_asker_has_gone_is_told_so() {
+        let files = Files::start().unwrap();
+        let (seen, sees) = mpsc::channel();
+        let work = files.read(JobId(1), move |asker| {
+            seen.send(true).unwrap();
+            while asker.waits() {
+                std::thread::yield_now();
+            }
+            seen.send(false).unwrap();
+        });
+        drop(timeout(Duration::from_millis(1), work).await);
+        while sees.recv().unwrap() {}
+    }
+}

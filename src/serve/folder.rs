@@ -1,0 +1,112 @@
+//! *Purpose*: the folders that a server keeps its state in.
+//!
+//! *Owns*: making them, and refusing those that are not its user's alone.
+//!
+//! *Promises*: nobody else can read or write what is kept; a folder that holds other things is
+//! never closed to others unasked.
+//!
+//! *Not here*: the locks inside (`store::lock`).
+
+use std::fs::{DirBuilder, Metadata, Permissions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::peer;
+
+/// The bits that let others in.
+const OTHERS: u32 = 0o077;
+/// The bits that let others write.
+const OTHERS_WRITE: u32 = 0o022;
+/// What a folder for the user alone has.
+const PRIVATE: u32 = 0o700;
+
+/// Makes a folder for this user alone, with those above it.
+pub(super) fn make(path: &Path) -> Result<()> {
+    DirBuilder::new().recursive(true).mode(PRIVATE).create(path).with_context(|| {
+        format!("cannot make the folder {}; choose another --data-dir", path.display())
+    })
+}
+
+/// Makes the folder of all state, or sees to it that one which is there is this user's alone.
+pub(super) fn own(path: &Path) -> Result<()> {
+    make(path)?;
+    let shown = path.display();
+    let found = path.metadata().with_context(|| format!("cannot look at {shown}"))?;
+    let me = rustix::process::geteuid().as_raw();
+    if found.uid() != me {
+        let (owner, me) = (peer::named(found.uid()), peer::named(me));
+        bail!(
+            "the data folder {shown} is of {owner}, and this server runs as {me}: run it as its \
+             owner, or give it over (chown -R), or choose another --data-dir"
+        );
+    }
+    if found.mode() & OTHERS == 0 {
+        return Ok(());
+    }
+    if found.mode() & OTHERS_WRITE == 0 && is_ours(path) {
+        log::warn!("Others could read the data folder {shown}; it is closed to them now (0700)");
+        let closed = std::fs::set_permissions(path, Permissions::from_mode(PRIVATE));
+        return closed.with_context(|| format!("cannot close {shown} to others"));
+    }
+    bail!(
+        "the data folder {shown} is open to others (mode {:04o}): see that nothing in it is \
+         theirs, then run chmod 700 {shown}, or choose another --data-dir",
+        found.mode() & 0o7777
+    )
+}
+
+/// Whether a folder is empty, or holds state of this program: then it is nobody else's business.
+fn is_ours(path: &Path) -> bool {
+    let state = ["downbeat.db", "server.lock"];
+    let is_file = |name: &str| path.join(name).symlink_metadata().is_ok_and(|m| m.is_file());
+    let is_empty = || std::fs::read_dir(path).is_ok_and(|mut all| all.next().is_none());
+    state.iter().any(|name| is_file(name)) || is_empty()
+}
+
+/// Refuses a link: what it leads to may be of somebody else's choosing.
+pub(super) fn is_no_link(path: &Path) -> Result<()> {
+    let found = path.symlink_metadata();
+    if found.as_ref().is_ok_and(Metadata::is_symlink) {
+        bail!("{} is a link; name the file that is meant itself", path.display());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn with_mode(mode: u32, file: Option<&str>) -> (tempfile::TempDir, Result<()>, u32) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        make(&path).unwrap();
+        if let Some(file) = file {
+            std::fs::write(path.join(file), "").unwrap();
+        }
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        let done = own(&path);
+        let mode = path.metadata().unwrap().mode() & 0o777;
+        (dir, done, mode)
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_is_refused_with_what_to_do() {
+        for mode in [0o777, 0o770, 0o702, 0o720] {
+            let (_dir, done, left) = with_mode(mode, None);
+            let said = done.unwrap_err().to_string();
+            assert!(said.contains("chmod 700") && said.contains("is open to others"), "{said}");
+            assert_eq!(left, mode);
+        }
+    }
+
+    #[test]
+    fn a_folder_that_others_may_read_is_closed_if_it_is_the_servers_and_refused_otherwise() {
+        for (file, is_taken) in [(None, true), (Some("downbeat.db"), true), (Some("mine"), false)] {
+            let (_dir, done, left) = with_mode(0o755, file);
+            assert_eq!((done.is_ok(), left == 0o700), (is_taken, is_taken), "{file:?} {done:?}");
+        }
+    }
+}

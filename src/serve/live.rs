@@ -1,0 +1,146 @@
+//! *Purpose*: settings that are read again while the server runs.
+//!
+//! *Owns*: [`Settings`], those in force; which of them may change.
+//!
+//! *Promises*: settings that cannot be read leave the old ones in force, and the log says why; one
+//! that differs and needs a restart is named.
+//!
+//! *Not here*: reading settings (`config`), the signal (`serve::signals`).
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::api::wire::report::SettingValue;
+use crate::api::{InForce, Live};
+use crate::config::{Config, ConfigError, ServeArgs, Setting};
+use crate::kernel::job::Site;
+use crate::peer;
+
+/// Settings that are in force as soon as they are read. All others are built in at start.
+const LIVE: [&str; 8] = [
+    "token",
+    "token_file",
+    "admin_token",
+    "admin_token_file",
+    "default_time_limit",
+    "max_time_limit",
+    "kill_grace",
+    "default_memory_per_cpu",
+];
+
+/// The settings of a running server.
+pub(super) struct Settings {
+    args: ServeArgs,
+    /// What the server was started with; what needs a restart is compared with that.
+    started: Vec<Setting>,
+    in_force: watch::Sender<Arc<Live>>,
+}
+
+impl Settings {
+    /// Those it is started with.
+    pub(super) fn new(args: &ServeArgs, config: &Config) -> Settings {
+        let live = live(config, config.site());
+        let (in_force, _) = watch::channel(Arc::new(live));
+        Settings { args: args.clone(), started: config.effective().to_vec(), in_force }
+    }
+
+    /// Where they are read.
+    pub(super) fn in_force(&self) -> InForce {
+        self.in_force.subscribe()
+    }
+
+    /// Reads them again.
+    pub(super) async fn read_again(&self) {
+        let args = self.args.clone();
+        // A name to listen on is looked up, and files are read: not where everybody waits.
+        match actix_rt::task::spawn_blocking(move || Config::load(&args)).await {
+            Ok(read) => self.take(read),
+            Err(error) => log::error!("The settings were not read again: {error}"),
+        }
+    }
+
+    fn take(&self, read: Result<Config, ConfigError>) {
+        let config = match read {
+            Ok(config) => config,
+            Err(error) => return log::error!("The settings stay as they were: {error}"),
+        };
+        let before = Arc::clone(&self.in_force.borrow());
+        let mut next = live(&config, site(&config, &before.site));
+        let stale = stale(&self.started, config.effective());
+        for name in &stale {
+            // `/info` goes on to tell what is in force.
+            if let Some(old) = before.configuration.get(*name) {
+                next.configuration.insert((*name).to_owned(), old.clone());
+            }
+        }
+        self.in_force.send_replace(Arc::new(next));
+        log::info!("The settings were read again: {} are in force at once", LIVE.join(", "));
+        if !stale.is_empty() {
+            log::warn!("Changed, and in force only after a restart: {}", stale.join(", "));
+        }
+    }
+}
+
+/// The parts of a site that may change, beside those that stay.
+fn site(config: &Config, before: &Site) -> Site {
+    let read = config.site();
+    let mut site = before.clone();
+    site.default_limit_s = read.default_limit_s;
+    site.max_limit_s = read.max_limit_s;
+    site.kill_grace_s = read.kill_grace_s;
+    site.memory.per_cpu = read.memory.per_cpu;
+    site
+}
+
+/// The settings that differ from those at start and need a restart.
+fn stale<'a>(started: &[Setting], read: &'a [Setting]) -> Vec<&'a str> {
+    let was = |name: &str| started.iter().find(|s| s.name == name).map(|s| s.value.as_str());
+    let differ = read.iter().filter(|s| was(s.name) != Some(&s.value));
+    differ.map(|s| s.name).filter(|name| !LIVE.contains(name)).collect()
+}
+
+fn live(config: &Config, site: Site) -> Live {
+    let configuration = config.effective().iter().map(|s| {
+        let source = s.source.word().to_owned();
+        (s.name.to_owned(), SettingValue { value: s.value.clone(), source })
+    });
+    Live {
+        site,
+        token: config.token.clone(),
+        admin_token: config.admin_token.clone(),
+        configuration: configuration.collect(),
+        notes: notes(config),
+    }
+}
+
+/// What a user should know, besides what the settings themselves say.
+fn notes(config: &Config) -> Vec<String> {
+    let mut notes = config.warnings();
+    if config.token.is_none() {
+        notes.push(match peer::is_told() {
+            Ok(()) => "Without a token only the server's own user and root are served.".to_owned(),
+            Err(why) => {
+                let note = format!("A token is needed to be served: {why}.");
+                log::warn!("{note}");
+                note
+            }
+        });
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Origin;
+
+    #[test]
+    fn what_needs_a_restart_is_named_and_what_does_not_is_not() {
+        let setting =
+            |name, value: &str| Setting { name, value: value.to_owned(), source: Origin::File };
+        let started = [setting("cpus", "4"), setting("kill_grace", "30s"), setting("tick", "5s")];
+        let read = [setting("cpus", "8"), setting("kill_grace", "1s"), setting("tick", "5s")];
+        assert_eq!(stale(&started, &read), ["cpus"]);
+    }
+}
