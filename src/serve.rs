@@ -49,12 +49,17 @@ use crate::store::load::{AttemptKey, load};
 use crate::store::lock::{Lock, one_name};
 use crate::store::migrate as migrations;
 use crate::store::write::Writer;
+use crate::threads;
 use live::Settings;
 use signals::{Heard, Signals};
 use socket::Reserved;
 
 /// HTTP workers: they parse and wait; the work is done by one arbiter and the writer.
 const WORKERS: usize = 2;
+/// Threads for work that waits, on files and the database: for so much at once the disk is the bound.
+const THREADS: usize = 64;
+/// So many of them are there from the start: they do the work of all when no other can be had.
+const THREADS_LEAST: usize = 4;
 /// How long open answers may take after SIGTERM, seconds.
 const SHUTDOWN_S: u64 = 2;
 /// How long what was decided may take to become durable after SIGTERM.
@@ -95,7 +100,10 @@ pub fn run(args: &ServeArgs, mut config: Config) -> Result<()> {
     fault::point(fault::RECOVERY_DAEMON_READY);
     let boot = Boot::load(&config, database, writer, &installation)?;
     fault::point(fault::RECOVERY_LOADED);
-    actix_rt::System::new().block_on(async move {
+    let runtime = threads::runtime("waiting-work", THREADS_LEAST, THREADS)
+        .context("no threads can be started")?;
+    threads::share(runtime.handle().clone());
+    actix_rt::System::with_tokio_rt(move || runtime).block_on(async move {
         forget_ended(&*engine, &boot.keys).await;
         fault::point(fault::RECOVERY_TIDIED);
         serve((args, config), boot, engine, (reserved, &mut locks)).await

@@ -29,6 +29,11 @@ const MAILBOX: usize = 16;
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 /// See [`PAUSE_MIN`].
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// First and longest pause before a launch that the machine had no room for is tried again: what runs
+/// needs room too, and takes it when nobody else tries.
+const SHORT_MIN: Duration = Duration::from_secs(1);
+/// See [`SHORT_MIN`].
+const SHORT_MAX: Duration = Duration::from_secs(30);
 
 /// What every executor needs.
 pub struct Tools {
@@ -226,7 +231,10 @@ impl Follow {
     /// Orders the launch. An order that went to a step daemon which died is given again: the
     /// engine says `NeverStarted` only when no daemon can still act on it.
     async fn order(&mut self, key: &crate::engine::Key) -> Next {
-        if self.ordered {
+        if self.tools.engine.trouble().borrow().0.contains_key(&key.name()) {
+            self.pause = self.pause.max(SHORT_MIN);
+            self.rest_at_most(SHORT_MAX).await;
+        } else if self.ordered {
             log::debug!("Attempt {} was ordered and not started; ordering again", self.attempt);
             self.rest().await;
         }
@@ -280,11 +288,15 @@ impl Follow {
     }
 
     async fn rest(&mut self) {
+        self.rest_at_most(PAUSE_MAX).await;
+    }
+
+    async fn rest_at_most(&mut self, longest: Duration) {
         tokio::select! {
             () = actix_rt::time::sleep(self.pause) => {}
             _ = self.asked.changed() => {}
         }
-        self.pause = (self.pause * 2).min(PAUSE_MAX);
+        self.pause = (self.pause * 2).min(longest);
     }
 
     /// Tells a fact and waits until it is durable; answers whether it is.

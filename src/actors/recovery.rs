@@ -41,6 +41,8 @@ const FIRST_AUDIT_AGAIN: Duration = Duration::from_secs(1);
 const MAILBOX: usize = 64;
 /// How often an audit looks for a moment in which memory and disk are at the same commit.
 const SAME_COMMIT_TRIES: u32 = 200;
+/// Keys without an attempt that one audit follows up.
+const BORNE_MAX: usize = 20;
 /// Former findings that `/audit` shows.
 const HISTORY_MAX: usize = 100;
 
@@ -194,7 +196,8 @@ async fn audit(witnesses: &Witnesses) -> Result<(Report, Findings), String> {
     for _ in 0..SAME_COMMIT_TRIES {
         // Let go before the wait: who holds a borrow keeps the resource manager from publishing.
         let at_first = Arc::clone(&snapshots.borrow());
-        let before = strangers(witnesses, &at_first, &Books::default()).await?;
+        let borne = borne(witnesses, &at_first).await?;
+        let before = strangers(witnesses, &at_first, &Books::default(), &borne).await?;
         let books = ask(&witnesses.readers, read::books).await?;
         let now = snapshots
             .wait_for(|s| s.commit_no >= books.commit_no)
@@ -204,7 +207,7 @@ async fn audit(witnesses: &Witnesses) -> Result<(Report, Findings), String> {
         if now.commit_no != books.commit_no {
             continue;
         }
-        let mut strangers = strangers(witnesses, &now, &books.value).await?;
+        let mut strangers = strangers(witnesses, &now, &books.value, &borne).await?;
         // An attempt that has just ended, or is just starting, may appear for a moment: only
         // who is seen twice counts, unless the database says that it holds CPUs.
         let holds = |job: &JobId| books.value.unreleased.iter().any(|row| row.job_id == job.0);
@@ -217,30 +220,56 @@ async fn audit(witnesses: &Witnesses) -> Result<(Report, Findings), String> {
     Err("the server is too busy: no commit was seen in memory and on disk at once".to_owned())
 }
 
+fn holds_cpus(now: &Snapshot, job: JobId) -> bool {
+    now.cpus.iter().any(|(_, holder)| *holder == Some(job))
+}
+
+/// The attempts of ours that hold no CPUs and whose key somebody bears. At most
+/// [`BORNE_MAX`]: one is enough to be told of.
+async fn borne(witnesses: &Witnesses, now: &Snapshot) -> Result<Vec<Key>, String> {
+    let keys = witnesses.engine.borne().await.map_err(|e| e.to_string())?;
+    let mut ours = Vec::new();
+    for key in keys.into_iter().filter(|key| !holds_cpus(now, key.attempt.job)).take(BORNE_MAX) {
+        let attempt = key.attempt;
+        let row = ask(&witnesses.readers, move |conn| read::allocation_of(conn, attempt)).await?;
+        // Of another server, or of nobody: a number says little, the random text all.
+        if let Some(row) = row.filter(|row| row.nonce == key.nonce) {
+            ours.push(key_of(&row));
+        }
+    }
+    Ok(ours)
+}
+
 /// Processes of attempts that hold no CPUs in the ledger: of those the engine still has
-/// something of, and of those that the database says hold some.
+/// something of, of those that the database says hold some, and of those whose key is borne. The
+/// last are told of and no more: a key alone proves nothing that CPUs could be kept for.
 async fn strangers(
     witnesses: &Witnesses,
     now: &Snapshot,
     books: &Books,
+    borne: &[Key],
 ) -> Result<BTreeMap<JobId, Strangers>, String> {
     let names = witnesses.engine.known().await.map_err(|e| e.to_string())?;
     let unreleased = books.unreleased.iter().map(key_of);
     let keys = names.iter().filter_map(|name| Key::parse(name)).chain(unreleased);
+    let keys = keys.map(|key| (key, true)).chain(borne.iter().map(|key| (key.clone(), false)));
     let mut found: BTreeMap<JobId, Strangers> = BTreeMap::new();
-    for key in keys {
+    for (key, may_use_cpus) in keys {
         let job = key.attempt.job;
-        if now.cpus.iter().any(|(_, holder)| *holder == Some(job)) {
+        if holds_cpus(now, job) {
             continue;
         }
         let pids = witnesses.engine.processes(&key).await.map_err(|e| e.to_string())?;
         if pids.is_empty() {
             continue;
         }
-        let allocation =
-            ask(&witnesses.readers, move |conn| read::allocation_of(conn, key.attempt)).await?;
         let them = found.entry(job).or_default();
         them.pids.extend(pids);
+        if !may_use_cpus {
+            continue;
+        }
+        let allocation =
+            ask(&witnesses.readers, move |conn| read::allocation_of(conn, key.attempt)).await?;
         them.cpus.extend(allocation.iter().flat_map(AllocationRow::cpus));
     }
     for them in found.values_mut() {

@@ -8,7 +8,6 @@
 
 use std::sync::Arc;
 
-use actix_web::web;
 use diesel::SqliteConnection;
 
 use super::error::ApiError;
@@ -26,6 +25,7 @@ use crate::kernel::view::Snapshot;
 use crate::panics;
 use crate::store::error::StoreError;
 use crate::store::read::{self, At, JobAndAllocation};
+use crate::threads;
 
 /// Does work that owns no state on a blocking thread. A bug in it is one of the request.
 ///
@@ -34,7 +34,7 @@ use crate::store::read::{self, At, JobAndAllocation};
 pub async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
-    match web::block(move || panics::harmless(work)).await {
+    match threads::shared().spawn_blocking(move || panics::harmless(work)).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(bug)) => bug.go_on(),
         Err(_) => Err(ApiError::unavailable("the server is stopping")),

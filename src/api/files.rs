@@ -16,13 +16,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::error::ApiError;
 use crate::kernel::ids::JobId;
 use crate::panics;
+use crate::threads;
 
 /// Reads of one job's files at once: a hanging one takes no more threads than this.
 const READS_OF_A_JOB: usize = 2;
@@ -32,8 +33,8 @@ const READS_IN_ALL: usize = 32;
 const THREADS: usize = 2 * READS_IN_ALL;
 /// How long a read is waited for: longer than a busy disk takes, shorter than a person waits.
 const WITHIN: Duration = Duration::from_secs(5);
-/// How long a thread waits for work before it ends.
-const IDLE: Duration = Duration::from_secs(10);
+/// So many of them are there from the start, whatever the machine is short of.
+const THREADS_LEAST: usize = READS_OF_A_JOB;
 
 /// The threads for files of jobs.
 pub struct Files {
@@ -46,14 +47,12 @@ pub struct Files {
 }
 
 impl Files {
-    /// Threads are started when there is work.
+    /// Some threads are there from now on, others are started when there is work for them.
     ///
     /// # Errors
     /// What the system says.
     pub fn start() -> io::Result<Files> {
-        let mut builder = Builder::new_current_thread();
-        builder.max_blocking_threads(THREADS).thread_keep_alive(IDLE).thread_name("job-files");
-        let runtime = builder.build()?;
+        let runtime = threads::runtime("job-files", THREADS_LEAST, THREADS)?;
         Ok(Files {
             handle: runtime.handle().clone(),
             runtime: Some(runtime),

@@ -379,6 +379,10 @@ impl Engine for FakeEngine {
         })
     }
 
+    fn borne(&self) -> Later<'_, Result<Vec<Key>, EngineError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     fn trouble(&self) -> watch::Receiver<Trouble> {
         self.world().trouble.subscribe()
     }

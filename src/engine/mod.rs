@@ -300,6 +300,13 @@ pub trait Engine: Send + Sync + 'static {
     /// When `/proc` or the spool cannot be read.
     fn processes<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Vec<i32>, EngineError>>;
 
+    /// Keys that living processes bear, whatever became of the attempts, for the audit. A key is in
+    /// the environment, so anybody can bear any; the boot is not in it.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read.
+    fn borne(&self) -> Later<'_, Result<Vec<Key>, EngineError>>;
+
     /// What keeps scripts from being started, as it changes.
     fn trouble(&self) -> watch::Receiver<Trouble>;
 

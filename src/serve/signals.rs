@@ -11,11 +11,15 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use signal_hook::consts::{SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{
+    SIGALRM, SIGHUP, SIGIO, SIGPROF, SIGQUIT, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Signals whose default is to end a process, and that end no server.
-const HARMLESS: [i32; 4] = [SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT];
+/// Signals whose default is to end a process, and that end no server. Without SIGXFSZ a write beyond
+/// a limit of file sizes (`ulimit -f`) is an error, as one to a full disk.
+const HARMLESS: [i32; 10] =
+    [SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGXFSZ, SIGXCPU, SIGALRM, SIGVTALRM, SIGPROF, SIGIO];
 
 /// Keeps harmless signals from ending this process, from now on.
 pub(super) fn outlive_harmless_ones() -> io::Result<()> {

@@ -75,7 +75,8 @@ pub fn run(case: &Case) -> String {
 
 impl World {
     pub fn new(env: &[(&str, &Path)]) -> World {
-        let mut server = Server::unstarted(&["--cpus", "4"]);
+        // What is left behind has this time to finish.
+        let mut server = Server::unstarted(&["--cpus", "4", "--finish-time", "1s"]);
         let home = server.dir.path().to_owned();
         let faults = Faults::new(home.join("faults"));
         let gate = Gate::new(home.join("gate"));
@@ -90,10 +91,11 @@ impl World {
     /// A script that marks its start, waits at the gate, marks its end.
     fn body(&self, case: &Case) -> Value {
         let (marks, gate) = (self.marks.display(), self.gate.path.display());
+        let leaves = if case.row.trigger == Trigger::Leave { "sleep 600 &\n" } else { "" };
         let trap = if expect::ignores_term(case) { "trap '' TERM\n" } else { "" };
         let script = format!(
             "#!/bin/bash\n{trap}echo start >> {marks}\nread -r _ < {gate}\n\
-             echo end >> {marks}\nexit {CODE}\n"
+             {leaves}echo end >> {marks}\nexit {CODE}\n"
         );
         let mut body = json!({"name": "main", "script": script, "cpus": 2});
         if case.row.trigger == Trigger::Limit {
@@ -123,7 +125,7 @@ impl World {
         let point = case.row.point;
         match case.row.trigger {
             Trigger::Submit | Trigger::CancelEarly | Trigger::Limit => {}
-            Trigger::End => {
+            Trigger::End | Trigger::Leave => {
                 self.faults.arm(point);
                 self.gate.open();
             }
@@ -298,7 +300,8 @@ impl World {
         if frozen_lives && go_late {
             self.faults.go();
         }
-        if by_itself && case.restart != Restart::AfterTheEnd && case.row.trigger != Trigger::End {
+        let is_through = matches!(case.row.trigger, Trigger::End | Trigger::Leave);
+        if by_itself && case.restart != Restart::AfterTheEnd && !is_through {
             self.gate.open();
         }
     }

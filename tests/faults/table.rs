@@ -10,7 +10,9 @@
 use std::fmt;
 
 use Frozen::{Daemon, Server, Supervisor};
-use Trigger::{Boot, Cancel, CancelEarly, End, Limit, Lost, Mend, Migrate, Requeue, Stop, Submit};
+use Trigger::{
+    Boot, Cancel, CancelEarly, End, Leave, Limit, Lost, Mend, Migrate, Requeue, Stop, Submit,
+};
 
 /// How a point is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub enum Trigger {
     CancelEarly,
     /// A running job's script ends.
     End,
+    /// A running job's script ends and leaves a process behind that does not end by itself.
+    Leave,
     /// A running job is cancelled.
     Cancel,
     /// Somebody wants a running job to run again.
@@ -100,6 +104,10 @@ pub const ROWS: &[Row] = &[
     row("launch.unnamed", CancelEarly, Supervisor, Alive::Supervisor),
     row("exited.reaped", End, Supervisor, Alive::Supervisor),
     row("exited.recorded", End, Supervisor, Alive::Supervisor),
+    row("finish.begun", Leave, Supervisor, Alive::Supervisor),
+    row("finish.committing", Leave, Server, Alive::Supervisor),
+    row("finish.committed", Leave, Server, Alive::Supervisor),
+    row("finish.over", Leave, Supervisor, Alive::Supervisor),
     row("exited.seen", End, Server, Alive::Nothing),
     row("release.committing", End, Server, Alive::Nothing),
     row("release.committed", End, Server, Alive::Nothing),
@@ -197,7 +205,8 @@ pub struct Case {
 fn sets(row: &Row) -> Vec<&'static str> {
     let mut sets = vec!["s"];
     // A server before its step daemon, or at its end, has none to lose.
-    let daemonless = row.point == "recovery.locked" || row.trigger == Trigger::Stop;
+    let before = ["recovery.locked", "recovery.epoch-taken"].contains(&row.point);
+    let daemonless = before || matches!(row.trigger, Trigger::Stop | Trigger::Migrate);
     if !daemonless {
         sets.extend(["d", "sd"]);
     }

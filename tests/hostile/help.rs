@@ -73,6 +73,12 @@ fn run(program: &str, words: &[&str], path: &Path) -> Result<(), String> {
     }
 }
 
+/// Starts a server in a namespace of processes of its own, which ends with it.
+pub fn is_in_container() -> Vec<String> {
+    let words = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL"];
+    words.map(str::to_owned).to_vec()
+}
+
 /// A file that nobody can write while this value lives.
 pub struct Immutable(PathBuf);
 
@@ -225,6 +231,21 @@ pub fn spool_of(server: &Server, job: i64) -> PathBuf {
 pub fn gone(pid: u32) {
     until(&format!("process {pid} to be gone"), || {
         if alive(pid) { Err("it lives".to_owned()) } else { Ok(()) }
+    });
+}
+
+/// Waits until no `sleep` of so many seconds is left.
+#[track_caller]
+pub fn nothing_sleeps(seconds: u32) {
+    until("the sleeper to be gone", || {
+        let wanted = [b"sleep".to_vec(), seconds.to_string().into_bytes()];
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            if line.split(|b| *b == 0).take(2).eq(wanted.iter().map(Vec::as_slice)) {
+                return Err(entry.path().display().to_string());
+            }
+        }
+        Ok(())
     });
 }
 

@@ -8,6 +8,8 @@
 //!
 //! *Not here*: the same without a server (`tests/engine_conformance`).
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::common::{Server, until};
@@ -182,4 +184,103 @@ fn a_script_that_deletes_the_spool_it_runs_from_keeps_its_code() {
     let id = server.run("rm -rf \"$(dirname \"$0\")\"; exit 7");
     ends_as(&server, id, "FAILED", Some("7:0"));
     nothing_is_left(&server, id);
+}
+
+#[test]
+fn what_a_script_leaves_behind_finishes_its_output() {
+    let server = Server::start();
+    let file = server.dir.path().join("copy");
+    // Each `tee` outlives the script by as long as the disk takes.
+    let script = format!("exec > >(sleep 0.3; tee {}) 2>&1\nseq 20000\necho last", file.display());
+    let started = std::time::Instant::now();
+    for _ in 0..3 {
+        let id = server.run(&script);
+        let job = ends_as(&server, id, "COMPLETED", Some("0:0"));
+        assert_eq!(job["warnings"], json!([]), "{job}");
+        assert!(server.stdout(id).ends_with("last\n"));
+        assert!(std::fs::read_to_string(&file).unwrap().ends_with("last\n"));
+    }
+    assert!(started.elapsed() < Duration::from_secs(12), "over as soon as the tree is gone");
+    nothing_is_left(&server, 1);
+}
+
+#[test]
+fn what_does_not_finish_in_time_is_ended_and_named() {
+    let server = Server::with(&["--cpus", "4", "--finish-time", "1s"]);
+    let id = server.run("sleep 631 &\n(trap '' TERM; sleep 632) &\nexit 3");
+    let job = server.reaches(id, "COMPLETING");
+    assert_eq!(server.get("/api/v1/resources").json()["used_cpus"], 1, "{job}");
+    let job = ends_as(&server, id, "FAILED", Some("3:0"));
+    let warnings = job["warnings"].to_string();
+    assert!(warnings.contains("left processes behind") && warnings.contains("(sleep)"), "{job}");
+    let events = server.get(&format!("/api/v1/jobs/{id}/events")).json().to_string();
+    assert!(events.contains("exited_leftovers_killed"), "{events}");
+    nothing_is_left(&server, id);
+    // None at all where nobody wants it.
+    let server = Server::with(&["--cpus", "4", "--finish-time", "0s"]);
+    let id = server.run("sleep 633 &\nexit 4");
+    ends_as(&server, id, "FAILED", Some("4:0"));
+}
+
+#[test]
+fn a_cancel_ends_what_is_left_behind_at_once() {
+    let server = Server::with(&["--cpus", "4", "--finish-time", "1h"]);
+    let id = server.run("sleep 634 &\nexit 3");
+    server.reaches(id, "COMPLETING");
+    cancel(&server, id);
+    ends_as(&server, id, "CANCELLED", Some("3:0"));
+    nothing_is_left(&server, id);
+}
+
+#[test]
+fn what_a_script_makes_of_its_supervisor_is_not_the_next_ones() {
+    let server = Server::with(&["--cpus", "1"]);
+    let says = "nice; ulimit -n; ulimit -c; chrt -p $$ | head -1; taskset -p $$ | sed 's/.*: //'";
+    let look = |server: &Server| {
+        let id = server.run(says);
+        ends_as(server, id, "COMPLETED", Some("0:0"));
+        let said = server.stdout(id);
+        said.lines().map(|l| l.split(' ').next_back().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let before = look(&server);
+    for spoils in [
+        "renice -n 19 -p $PPID",
+        "prlimit --pid $PPID --nofile=77",
+        "prlimit --pid $PPID --core=0",
+        "chrt -b -p 0 $PPID",
+        "ionice -c 3 -p $PPID",
+        "(sleep 0.3; kill -STOP $PPID) & kill -STOP $PPID",
+    ] {
+        let script = format!("{spoils} > /dev/null; exit 3");
+        ends_as(&server, server.run(&script), "FAILED", Some("3:0"));
+        assert_eq!(look(&server), before, "{spoils}");
+    }
+}
+
+#[test]
+fn a_limit_is_kept_though_the_script_stops_its_supervisor_again_and_again() {
+    let server = Server::start();
+    let id = server.submit(&json!({
+        "script": "while :; do kill -STOP $PPID; sleep 0.01; done",
+        "time_limit": "1s", "kill_grace_s": 1,
+    }));
+    let job = server.ended(id);
+    assert_eq!(job["state"], "TIMEOUT", "{job}");
+    nothing_is_left(&server, id);
+}
+
+#[test]
+fn kept_output_has_a_bound() {
+    let server = Server::with(&["--cpus", "4", "--max-output", "20M"]);
+    let id = server.submit(&json!({"script": "yes", "kill_grace_s": 1}));
+    let job = server.ended(id);
+    assert_eq!(job["state"], "FAILED", "{job}");
+    assert!(job["error"].as_str().unwrap().contains("--max-output"), "{job}");
+    // A hole takes no room, and a file of the job's own is its own business.
+    let out = server.dir.path().join("own");
+    let script = format!(
+        "truncate -s 1T /proc/self/fd/1; head -c 30M /dev/zero > {}; exit 5",
+        out.display()
+    );
+    ends_as(&server, server.run(&script), "FAILED", Some("5:0"));
 }

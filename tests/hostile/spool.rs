@@ -163,3 +163,144 @@ fn a_working_directory_may_vanish_before_and_during_the_run() {
     assert!(error.contains("working directory") && error.contains("not found"), "{job}");
     server.is_clean();
 }
+
+/// What a script does to its folder in the spool; `$D` is the folder.
+fn in_its_folder(server: &Server, does: &str) -> String {
+    format!("D={}/spool/$DOWNBEAT_KEY\n{does}\n", server.data().display())
+}
+
+/// Everything that a script can put in the place of a file of ours.
+const STRANGE: [&str; 5] = [
+    "mkfifo $D/FILE",
+    "ln -s /dev/zero $D/FILE",
+    "ln -s /etc/passwd $D/FILE",
+    "mkdir $D/FILE; touch $D/FILE/x",
+    "truncate -s 1T $D/FILE",
+];
+
+#[test]
+fn whatever_a_script_puts_into_its_spool_folder_stops_nobody_else_and_keeps_its_code() {
+    let server = Server::start();
+    let before = crate::help::resident(server.pid());
+    let go = server.dir.path().join("go");
+    let mut ids = Vec::new();
+    for file in ["exit", "exit.tmp", "control", "control.tmp", "state", "state.new"] {
+        for strange in STRANGE {
+            let place = strange.replace("FILE", file);
+            let does = format!("rm -rf $D/{file}; {place}; touch $D/../../../done.$SLURM_JOB_ID");
+            let script = in_its_folder(&server, &format!("{does}\n{}\nexit 7", until_file(&go)));
+            ids.push(server.submit(&json!({"script": script, "memory": 0, "name": place})));
+            if ids.len() % 4 == 0 || file == "state.new" {
+                // As many as there are CPUs at once.
+                for id in ids.drain(..) {
+                    until("the place to be taken", || {
+                        let done = server.dir.path().join(format!("done.{id}"));
+                        if done.exists() { Ok(()) } else { Err(server.job(id).to_string()) }
+                    });
+                    server.get("/api/v1/audit").expect(200);
+                    assert_eq!(server.get("/health/ready").status, 200);
+                    fs::write(&go, "").unwrap();
+                    ends_as(&server, id, "FAILED", Some("7:0"));
+                }
+                fs::remove_file(&go).unwrap();
+            }
+        }
+    }
+    assert!(crate::help::resident(server.pid()) < before + (64 << 20), "memory was eaten");
+    server.is_clean();
+}
+
+#[test]
+fn a_cancel_is_heard_though_the_script_has_put_a_pipe_in_its_place() {
+    let server = Server::start();
+    for file in ["control", "control.tmp", "exit", "state"] {
+        let does = format!("rm -f $D/{file}; mkfifo $D/{file}; echo ready; sleep 600");
+        let id = server.submit(&json!({
+            "script": in_its_folder(&server, &does), "kill_grace_s": 1
+        }));
+        server.says(id, "ready\n");
+        cancel(&server, id);
+        let job = server.ended(id);
+        assert_eq!(job["state"], "CANCELLED", "{file}: {job}");
+    }
+    server.is_clean();
+}
+
+/// A record as a supervisor would write it, of a script that ended well.
+fn forged(server: &Server) -> String {
+    let record = json!({
+        "version": 3, "exit_code": {"code": 0, "signal": 0}, "stop": null, "launch_error": null,
+        "handle": null, "end_time": 1_795_000_000_000_000_i64,
+        "usage": {"user_us": 0, "system_us": 0, "max_rss_bytes": 0}, "out_of_memory": null,
+        "left_behind": []
+    });
+    let file = json!({"key": "KEY", "record": record}).to_string();
+    format!("echo '{file}' | sed \"s/KEY/$DOWNBEAT_KEY/\" > {}/forged", server.dir.path().display())
+}
+
+#[test]
+fn a_record_that_a_script_writes_itself_frees_nothing() {
+    let mut server = Server::start();
+    let go = server.dir.path().join("go");
+    let forged_at = server.dir.path().join("forged");
+    let forgeries = [
+        "cp FORGED $D/exit",
+        "cp FORGED $D/exit; rm $D/state; touch $D/state",
+        "cp FORGED $D/exit; rm $D/state",
+        "mv $D $D.away; mkdir $D; cp FORGED $D/exit; touch $D/state",
+    ];
+    for (n, forgery) in forgeries.iter().enumerate() {
+        let forgery = forgery.replace("FORGED", &forged_at.to_string_lossy());
+        let does =
+            format!("{}\n{forgery}\necho done\n{}\nexit 7", forged(&server), until_file(&go));
+        let id = server.run(&in_its_folder(&server, &does));
+        server.says(id, "done\n");
+        if n == 0 {
+            // What no server has seen begin is not believed either.
+            server.kill();
+            server.up();
+        }
+        let _looked = server.get("/api/v1/audit");
+        crate::help::pause(std::time::Duration::from_secs(11));
+        let job = server.job(id);
+        assert_eq!(job["state"], "RUNNING", "{forgery}: {job}");
+        assert_eq!(server.get("/api/v1/resources").json()["used_cpus"], 1, "{forgery}");
+        fs::write(&go, "").unwrap();
+        let job = server.ended(id);
+        assert_ne!(job["state"], "COMPLETED", "{forgery}: {job}");
+        fs::remove_file(&go).unwrap();
+    }
+}
+
+#[test]
+fn a_script_that_kills_its_supervisor_and_writes_its_own_end_is_not_believed() {
+    let server = Server::start();
+    let forged_at = server.dir.path().join("forged");
+    let does = format!(
+        "{}\ncp {} $D/exit\nsetsid sleep 622 &\nkill -9 $PPID\nsleep 600",
+        forged(&server),
+        forged_at.display()
+    );
+    let id = server.run(&in_its_folder(&server, &does));
+    ends_as(&server, id, "NODE_FAIL", None);
+    crate::help::nothing_sleeps(622);
+    server.is_clean();
+}
+
+#[test]
+fn a_lock_that_somebody_else_holds_keeps_no_cpu_for_ever() {
+    let server = Server::start();
+    let id = server.run("sleep 600");
+    let supervisor = parent(script_of(&server.started(id)));
+    let state = fs::File::open(spool_of(&server, id).join("state")).unwrap();
+    // Somebody waits for the lock and gets it as soon as the supervisor is gone.
+    let waiter = std::thread::spawn(move || {
+        rustix::fs::flock(&state, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        state
+    });
+    signal(supervisor, "KILL");
+    let held = waiter.join().unwrap();
+    ends_as(&server, id, "NODE_FAIL", None);
+    drop(held);
+    server.is_clean();
+}

@@ -172,8 +172,7 @@ impl Inner {
             // Sent to the daemon that lives, or just about to be: it may be in its socket.
             return Ok(Sighting::Launching);
         }
-        let daemon = self.link.daemon();
-        match remains::without_folder(name, &self.data_dir, daemon).map_err(unseen)? {
+        match self.without_folder(name).map_err(unseen)? {
             Traceless::Nobody => Ok(Sighting::NeverStarted),
             Traceless::Supervised(supervisor) => Ok(self.found(&entry, supervisor)),
             Traceless::Abandoned => {
@@ -209,7 +208,11 @@ impl Inner {
                 return Ok(Traceless::Nobody);
             }
         }
-        remains::without_folder(&name, &self.data_dir, self.link.daemon()).map_err(error)
+        self.without_folder(&name).map_err(error)
+    }
+
+    fn without_folder(&self, name: &str) -> io::Result<Traceless> {
+        remains::without_folder(name, &self.data_dir, self.link.daemon(), self.program)
     }
 
     /// An attempt that lives. Its supervisor has everything to do itself; if a script has stopped

@@ -383,6 +383,15 @@ impl Engine for LocalEngine {
         self.aside(move |inner| inner.processes(&key))
     }
 
+    fn borne(&self) -> Later<'_, Result<Vec<Key>, EngineError>> {
+        self.aside(|inner| {
+            let error = |e| EngineError::Spool { path: "/proc".into(), source: e };
+            let keys = remains::keys().map_err(error)?;
+            let live = |name: &String| inner.attempts.get(name).is_none();
+            Ok(keys.into_iter().filter(live).filter_map(|name| Key::parse(&name)).collect())
+        })
+    }
+
     fn trouble(&self) -> channel::Receiver<Trouble> {
         self.inner.attempts.trouble()
     }

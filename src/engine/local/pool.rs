@@ -111,6 +111,10 @@ mod tests {
         used.write_exit(&record()).unwrap();
         pool.take_back(&used).unwrap();
         assert!(!used.file("").exists());
+        for entry in walkdir::WalkDir::new(home.path()).into_iter().map(Result::unwrap) {
+            let text = fs::read_to_string(entry.path()).unwrap_or_default();
+            assert!(!text.contains("of the first job"), "{}", entry.path().display());
+        }
 
         let again = folder(&second);
         assert!(pool.write_order(&again, second.clone()).unwrap());

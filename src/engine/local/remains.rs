@@ -138,13 +138,20 @@ pub enum Traceless {
 ///
 /// # Errors
 /// When nobody can look now.
-pub fn without_folder(name: &str, data_dir: &Path, daemon: Option<i32>) -> io::Result<Traceless> {
+pub fn without_folder(
+    name: &str,
+    data_dir: &Path,
+    daemon: Option<i32>,
+    program: Option<Program>,
+) -> io::Result<Traceless> {
     let them = of_lost(name, &State::default(), None)?;
     let theirs = |pid: i32| them.iter().any(|one| one.pid == pid);
     for seen in them.iter().filter_map(|one| proc::stat(one.pid)) {
-        // A supervisor is a fork of a step daemon of this folder, with its command line.
+        // A supervisor is a fork of a step daemon of this folder, with its command line, which
+        // anybody can give himself, and its program, which nobody can.
         if !theirs(seen.parent)
             && Some(seen.parent) != daemon
+            && !program.is_some_and(|program| program.is_not_of(seen.parent))
             && proc::command_line(seen.parent)?.ends_with(&stepd::command_line(data_dir))
             && let Some(parent) = proc::stat(seen.parent)
         {
