@@ -29,8 +29,8 @@ const MAILBOX: usize = 16;
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 /// See [`PAUSE_MIN`].
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// First and longest pause before a launch that the machine had no room for is tried again: what runs
-/// needs room too, and takes it when nobody else tries.
+/// First and longest pause before a launch that the machine had no room for is tried again: what
+/// runs needs room too, and takes it when nobody else tries.
 const SHORT_MIN: Duration = Duration::from_secs(1);
 /// See [`SHORT_MIN`].
 const SHORT_MAX: Duration = Duration::from_secs(30);

@@ -74,7 +74,7 @@ pub fn one_name(path: &Path) -> Result<PathBuf, LockError> {
             Ok(canonical)
         }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            if path.symlink_metadata().is_ok() {
+            if path.symlink_metadata().is_ok_and(|about| about.is_symlink()) {
                 return Err(other("it is a link to a file that is not there"));
             }
             let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {

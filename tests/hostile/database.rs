@@ -8,6 +8,7 @@
 //! *Not here*: the sorting of errors (`store::error`), full disks (`disk`).
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -94,7 +95,7 @@ fn an_empty_file_in_a_new_folder_is_a_new_database() {
 #[test]
 fn a_folder_in_the_databases_place_is_refused() {
     let server = Server::unstarted(&[]);
-    fs::create_dir_all(server.database()).unwrap();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(server.database()).unwrap();
     refuses_untouched(&server, &["folder"]);
 }
 

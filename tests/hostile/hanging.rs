@@ -119,9 +119,13 @@ fn a_launch_that_hangs_outlives_servers_and_dies_with_its_supervisor() {
     let Some((mut server, hanging)) = staged(test) else { return };
     let bodies = bodies(&server, &hanging);
     let (cancelled, lost) = (server.submit(&bodies[0]), server.submit(&bodies[1]));
+    server.granted(lost);
     let supervisor = until("the supervisor to have said who it is", || {
-        let text = fs::read_to_string(crate::help::spool_of(&server, lost).join("state"));
-        let text = text.unwrap_or_default();
+        let all = fs::read_dir(server.data().join("spool")).unwrap().flatten();
+        let prefix = format!("{lost}.");
+        let mut own = all.filter(|e| e.file_name().to_string_lossy().starts_with(&prefix));
+        let state = own.next().map(|folder| folder.path().join("state"));
+        let text = state.and_then(|state| fs::read_to_string(state).ok()).unwrap_or_default();
         let line = text.lines().find_map(|l| l.strip_prefix("supervisor "));
         let pid = line.and_then(|l| l.split(' ').next()?.parse::<u32>().ok());
         pid.ok_or(text)

@@ -189,7 +189,7 @@ fn whatever_a_script_puts_into_its_spool_folder_stops_nobody_else_and_keeps_its_
             let place = strange.replace("FILE", file);
             let does = format!("rm -rf $D/{file}; {place}; touch $D/../../../done.$SLURM_JOB_ID");
             let script = in_its_folder(&server, &format!("{does}\n{}\nexit 7", until_file(&go)));
-            ids.push(server.submit(&json!({"script": script, "memory": 0, "name": place})));
+            ids.push(server.submit(&json!({"script": script, "name": place})));
             if ids.len() % 4 == 0 || file == "state.new" {
                 // As many as there are CPUs at once.
                 for id in ids.drain(..) {
@@ -214,11 +214,15 @@ fn whatever_a_script_puts_into_its_spool_folder_stops_nobody_else_and_keeps_its_
 fn a_cancel_is_heard_though_the_script_has_put_a_pipe_in_its_place() {
     let server = Server::start();
     for file in ["control", "control.tmp", "exit", "state"] {
-        let does = format!("rm -f $D/{file}; mkfifo $D/{file}; echo ready; sleep 600");
+        let ready = server.dir.path().join(format!("ready.{file}"));
+        let done = ready.display();
+        let does = format!("rm -f $D/{file}; mkfifo $D/{file}; touch {done}; sleep 600");
         let id = server.submit(&json!({
             "script": in_its_folder(&server, &does), "kill_grace_s": 1
         }));
-        server.says(id, "ready\n");
+        until("the pipe to be there", || {
+            if ready.exists() { Ok(()) } else { Err(server.job(id).to_string()) }
+        });
         cancel(&server, id);
         let job = server.ended(id);
         assert_eq!(job["state"], "CANCELLED", "{file}: {job}");

@@ -4,9 +4,9 @@
 //! interpreter; the sentences of launch failures.
 //!
 //! *Promises*: a stream is a regular file below its root, whatever links say; both streams to
-//! one path share one open file; nothing of the supervisor is inherited by the script. What touches
-//! the job's files is done by the process that becomes the script: if they do not answer, it is that
-//! process that hangs, and it can be killed.
+//! one path share one open file; nothing of the supervisor is inherited by the script. What
+//! touches the job's files is done by the process that becomes the script: if they do not answer,
+//! it is that process that hangs, and it can be killed.
 //!
 //! *Not here*: watching what was started (`supervisor`, `vigil`), which paths are allowed
 //! (`kernel::job` as text; this room when the file is opened).
@@ -117,8 +117,8 @@ fn is_closed(error: &io::Error) -> bool {
     )
 }
 
-/// Whose trouble with a path it is: in its own folder all is the server's, elsewhere only what is no
-/// matter of the path.
+/// Whose trouble with a path it is: in its own folder all is the server's, elsewhere only what is
+/// no matter of the path.
 fn whose(error: &io::Error, path: &Path, data_dir: &Path) -> Whose {
     match error {
         e if is_short(e) => Whose::Machine,

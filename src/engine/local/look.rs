@@ -55,7 +55,7 @@ impl Inner {
         let folder = self.folder(&name);
         let is_ours = self.origin.is_of(&key.boot_id);
         if let Some(entry) = self.attempts.get(&name).filter(|_| is_ours) {
-            if entry.over.load(Ordering::Acquire)
+            if entry.told.load(Ordering::Acquire)
                 && let Some(end) = folder.read_exit()?
             {
                 return self.at_end(key, end);

@@ -39,8 +39,10 @@ pub enum Report {
     GivenBack(String, String),
     /// The script of this name was spawned or is being stopped.
     Changed(String),
-    /// The record of this name is written, says its supervisor; or the daemon saw it die.
+    /// The record of this name is written, says its supervisor.
     Ended(String),
+    /// The step daemon saw the supervisor of this name die, and does not know of a record.
+    Died(String),
 }
 
 impl Report {
@@ -54,6 +56,7 @@ impl Report {
             Report::Trouble(name, why) => format!("trouble {name} {}\n", sentence(why)),
             Report::Changed(name) => format!("changed {name}\n"),
             Report::Ended(name) => format!("ended {name}\n"),
+            Report::Died(name) => format!("died {name}\n"),
         }
     }
 
@@ -73,6 +76,7 @@ impl Report {
             }
             ("changed", Some(name)) => Report::Changed(name.to_owned()),
             ("ended", Some(name)) => Report::Ended(name.to_owned()),
+            ("died", Some(name)) => Report::Died(name.to_owned()),
             _ => return None,
         };
         words.next().is_none().then_some(report)
@@ -160,6 +164,7 @@ mod tests {
             Report::Trouble(name(), "short of memory".to_owned()),
             Report::Changed(name()),
             Report::Ended(name()),
+            Report::Died(name()),
         ] {
             assert_eq!(Report::parse(report.line().trim_end()), Some(report));
         }

@@ -194,7 +194,7 @@ impl Daemon {
         while let sys::Reaped::Child(pid, code, _) = sys::reap() {
             let Some(name) = self.crew.has_ended(pid, code) else { continue };
             log.say(&format!("the supervisor of {name} ended with {code}"));
-            if !self.send(Report::Ended(name).line().as_bytes()) {
+            if !self.send(Report::Died(name).line().as_bytes()) {
                 return false;
             }
         }

@@ -43,6 +43,8 @@ pub struct Entry {
     pub failure: Mutex<Option<EngineError>>,
     /// Whether its end was reported, or found: without a record it is lost.
     pub over: AtomicBool,
+    /// Whether its supervisor said so: its record is true.
+    pub told: AtomicBool,
     /// How long it may live.
     pub overtime: Mutex<Overtime>,
     sent: AtomicU64,
@@ -153,7 +155,7 @@ impl Attempts {
                 self.is_in_trouble(name, why);
                 name
             }
-            Report::Changed(name) | Report::Ended(name) => {
+            Report::Changed(name) | Report::Ended(name) | Report::Died(name) => {
                 self.is_out_of_trouble(name);
                 name
             }
@@ -165,8 +167,10 @@ impl Attempts {
                 // Nothing has become of it.
                 Report::Trouble(..) => return,
                 Report::Ended(..) | Report::GivenBack(..) => {
+                    entry.told.store(true, Ordering::Release);
                     entry.over.store(true, Ordering::Release);
                 }
+                Report::Died(_) => entry.over.store(true, Ordering::Release),
                 Report::Changed(_) | Report::Ready => {}
             }
             entry.hint.notify_one();
