@@ -11,11 +11,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use signal_hook::consts::{SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGALRM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGXFSZ};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Signals whose default is to end a process, and that end no server.
-const HARMLESS: [i32; 4] = [SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT];
+/// Signals whose default is to end a process, and that end no server. A file that may not grow is
+/// an error of whoever writes it.
+const HARMLESS: [i32; 6] = [SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGALRM, SIGXFSZ];
 
 /// Keeps harmless signals from ending this process, from now on.
 pub(super) fn outlive_harmless_ones() -> io::Result<()> {
