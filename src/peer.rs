@@ -87,8 +87,8 @@ impl Ends {
     /// # Errors
     /// When it has ended already.
     pub fn of(connection: impl AsFd, ours: SocketAddr, theirs: SocketAddr) -> io::Result<Ends> {
-        let inode = rustix::fs::fstat(connection)?.st_ino;
-        let inode = u32::try_from(inode).map_err(io::Error::other)?;
+        // As many of its bits as the kernel tells of a socket.
+        let inode = (rustix::fs::fstat(connection)?.st_ino & u64::from(u32::MAX)) as u32;
         Ok(Ends { ours, theirs, inode })
     }
 
