@@ -42,7 +42,7 @@ fn exit(code: u8, stop: Option<Stop>) -> Exit {
 
 type Make<T> = (&'static str, fn() -> T);
 
-const STATES: [Make<JobState>; 13] = [
+const STATES: [Make<JobState>; 15] = [
     ("Pending", || JobState::Pending),
     ("Starting", || JobState::Starting(allocation())),
     ("Running", || JobState::Running(allocation(), HANDLE)),
@@ -58,6 +58,10 @@ const STATES: [Make<JobState>; 13] = [
     ("Lost, started", || JobState::Completing(allocation(), EndReason::Lost, Some(HANDLE))),
     ("Requeued, unstarted", || JobState::Completing(allocation(), REQUEUED, None)),
     ("Requeued, started", || JobState::Completing(allocation(), REQUEUED, Some(HANDLE))),
+    ("Preempted, unstarted", || JobState::Completing(allocation(), EndReason::Preempted, None)),
+    ("Preempted, started", || {
+        JobState::Completing(allocation(), EndReason::Preempted, Some(HANDLE))
+    }),
     ("Finished", || JobState::Finished(ended())),
     ("Back", || JobState::Requeued(ended(), Back::Asked { hold: false })),
 ];
@@ -68,7 +72,7 @@ fn ended() -> EndState {
     EndState::without_script(StateWord::Completed, None, Time(1))
 }
 
-const FACTS: [Make<Fact>; 14] = [
+const FACTS: [Make<Fact>; 15] = [
     ("granted", || Fact::Granted(allocation())),
     ("started", || Fact::Started(HANDLE)),
     ("exited 0", || Fact::Exited(exit(0, None))),
@@ -85,11 +89,12 @@ const FACTS: [Make<Fact>; 14] = [
     ("vanished", || Fact::Vanished("why".into())),
     ("requeue", || Fact::RequeueAsked { hold: false }),
     ("requeue, hold", || Fact::RequeueAsked { hold: true }),
+    ("preempt", || Fact::PreemptAsked),
 ];
 
 /// What a state answers to each fact, in the order of `FACTS`: a state word with `*` when it
 /// gives its CPUs back and `?` when the code is unknown, `stale` or `illegal`.
-const MATRIX: [[&str; 14]; 13] = [
+const MATRIX: [[&str; 15]; 15] = [
     [
         "RUNNING",
         "illegal",
@@ -105,6 +110,7 @@ const MATRIX: [[&str; 14]; 13] = [
         "illegal",
         "illegal",
         "illegal",
+        "illegal",
     ],
     [
         "illegal",
@@ -121,6 +127,7 @@ const MATRIX: [[&str; 14]; 13] = [
         "NODE_FAIL*?",
         "COMPLETING",
         "COMPLETING",
+        "COMPLETING",
     ],
     [
         "illegal",
@@ -137,6 +144,7 @@ const MATRIX: [[&str; 14]; 13] = [
         "NODE_FAIL*?",
         "COMPLETING",
         "COMPLETING",
+        "COMPLETING",
     ],
     [
         "illegal",
@@ -153,6 +161,7 @@ const MATRIX: [[&str; 14]; 13] = [
         "CANCELLED*?",
         "stale",
         "stale",
+        "stale",
     ],
     [
         "illegal",
@@ -168,6 +177,41 @@ const MATRIX: [[&str; 14]; 13] = [
         "illegal",
         "CANCELLED*?",
         "stale",
+        "stale",
+        "stale",
+    ],
+    [
+        "illegal",
+        "COMPLETING",
+        "COMPLETED*",
+        "FAILED*",
+        "TIMEOUT*",
+        "CANCELLED*",
+        "CANCELLED*?",
+        "COMPLETING",
+        "stale",
+        "stale",
+        "FAILED*?",
+        "NODE_FAIL*?",
+        "COMPLETING",
+        "COMPLETING",
+        "stale",
+    ],
+    [
+        "illegal",
+        "stale",
+        "COMPLETED*",
+        "FAILED*",
+        "TIMEOUT*",
+        "CANCELLED*",
+        "CANCELLED*?",
+        "COMPLETING",
+        "stale",
+        "stale",
+        "illegal",
+        "NODE_FAIL*?",
+        "COMPLETING",
+        "COMPLETING",
         "stale",
     ],
     [
@@ -185,6 +229,7 @@ const MATRIX: [[&str; 14]; 13] = [
         "NODE_FAIL*?",
         "COMPLETING",
         "COMPLETING",
+        "stale",
     ],
     [
         "illegal",
@@ -201,38 +246,7 @@ const MATRIX: [[&str; 14]; 13] = [
         "NODE_FAIL*?",
         "COMPLETING",
         "COMPLETING",
-    ],
-    [
-        "illegal",
-        "COMPLETING",
-        "COMPLETED*",
-        "FAILED*",
-        "TIMEOUT*",
-        "CANCELLED*",
-        "CANCELLED*?",
-        "COMPLETING",
         "stale",
-        "stale",
-        "FAILED*?",
-        "NODE_FAIL*?",
-        "COMPLETING",
-        "COMPLETING",
-    ],
-    [
-        "illegal",
-        "stale",
-        "COMPLETED*",
-        "FAILED*",
-        "TIMEOUT*",
-        "CANCELLED*",
-        "CANCELLED*?",
-        "COMPLETING",
-        "stale",
-        "stale",
-        "illegal",
-        "NODE_FAIL*?",
-        "COMPLETING",
-        "COMPLETING",
     ],
     [
         "illegal",
@@ -249,6 +263,7 @@ const MATRIX: [[&str; 14]; 13] = [
         "PENDING*?",
         "stale",
         "COMPLETING",
+        "stale",
     ],
     [
         "illegal",
@@ -265,14 +280,49 @@ const MATRIX: [[&str; 14]; 13] = [
         "PENDING*?",
         "stale",
         "COMPLETING",
+        "stale",
+    ],
+    [
+        "illegal",
+        "COMPLETING",
+        "PENDING*",
+        "PENDING*",
+        "PENDING*",
+        "PENDING*",
+        "PENDING*?",
+        "COMPLETING",
+        "stale",
+        "stale",
+        "PENDING*?",
+        "PENDING*?",
+        "stale",
+        "COMPLETING",
+        "stale",
+    ],
+    [
+        "illegal",
+        "stale",
+        "PENDING*",
+        "PENDING*",
+        "PENDING*",
+        "PENDING*",
+        "PENDING*?",
+        "COMPLETING",
+        "stale",
+        "stale",
+        "illegal",
+        "PENDING*?",
+        "stale",
+        "COMPLETING",
+        "stale",
     ],
     [
         "illegal", "stale", "stale", "stale", "stale", "stale", "stale", "stale", "stale", "stale",
-        "stale", "stale", "stale", "stale",
+        "stale", "stale", "stale", "stale", "stale",
     ],
     [
         "illegal", "stale", "stale", "stale", "stale", "stale", "stale", "stale", "stale", "stale",
-        "stale", "stale", "stale", "stale",
+        "stale", "stale", "stale", "stale", "stale",
     ],
 ];
 

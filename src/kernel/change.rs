@@ -166,6 +166,13 @@ pub enum Change {
         /// Its name.
         account: Arc<str>,
         /// CPU-µs, decayed.
+    /// Room was made for a job, or it no longer has a claim to that.
+    Claimed {
+        /// The job.
+        job: JobId,
+        /// When; `None`: no longer.
+        since: Option<Time>,
+    },
         cpu_us: i64,
         /// As of when.
         at: Time,

@@ -115,7 +115,7 @@ impl Eligibility {
         Some(conditions)
     }
 
-    /// Who waits for this job, or for a task of it.
+    /// Who waits for this job, or for a task of it; or would, had it not ended already.
     pub(super) fn waiters_of(&self, job: JobId) -> Vec<JobId> {
         self.waiters.get(&job).cloned().unwrap_or_default()
     }
@@ -375,6 +375,9 @@ impl Kernel {
             (id, job.attempts),
             (Some(StateWord::Pending), StateWord::Pending),
             (edit.cause(), Arc::clone(principal)),
+        if edit.priority.is_some_and(|priority| priority < job.priority) {
+            self.give_up_claim(id, &mut step);
+        }
             now,
         );
         step.changes.push(Change::Edited { event, edit });
@@ -426,8 +429,8 @@ impl Kernel {
     }
 }
 
-/// What is known of the others when a database is read: those that are not in it were forgotten
-/// long after they had ended.
+/// What is known of the others when a database is read: what was kept with the job, else how they
+/// stand. Of one that is not in it, and of which nothing was kept, nobody knows how it ended.
 #[must_use]
 pub fn remembered_answers(
     conditions: &Conditions,

@@ -21,6 +21,7 @@ use super::job::{JobSpec, StateWord};
 use super::ledger::Ledger;
 use super::maintenance::Maintenance;
 use super::policy::Plan;
+use super::policy::claims::aside;
 use super::queue::Queue;
 use super::retry::Again;
 use super::tenancy::Rules;
@@ -80,6 +81,8 @@ pub struct Kernel {
     pub(super) arrays: Arrays,
     /// What jobs go back into the queue with, of those that have any of it.
     pub(super) again: BTreeMap<JobId, Again>,
+    /// Whom room was made for, and when that was, in this order.
+    pub(super) claims: Vec<(Time, JobId)>,
     pub(super) maintenance: Vec<Maintenance>,
     pub(super) rules: Rules,
     /// The accounts of submissions that are not durable yet, where they are counted.
@@ -154,6 +157,8 @@ impl Kernel {
         let (mut started, mut stale) = (0, 0);
         for id in &plan.start {
             let shown = self.queue.is_shown(*id);
+        self.drop_claims(&mut step);
+        let mut claimants = self.claimants(now);
             let Some(job) = self.queue.get(*id).copied().filter(|_| shown) else {
                 stale += 1;
                 continue;
@@ -166,12 +171,18 @@ impl Kernel {
             let own = task.map_or(job.id, |(_, own)| own);
             let attempt = Attempt { job: own, n: job.attempts + 1 };
             let (cpus, memory, regions) = (job.cpus, job.memory, job.berth.regions);
-            let Ok(allocation) = self.ledger.allocate_in(attempt, cpus, memory, regions) else {
+            let before = claimants.iter().position(|claim| claim.job == *id);
+            let others = &claimants[..before.unwrap_or(claimants.len())];
+            let kept = aside(self.ledger.free_room(), others);
+            let given = self.ledger.allocate_in(attempt, cpus, memory, regions, &kept);
+            let Ok(allocation) = given else {
                 stale += 1;
                 continue;
             };
             let deadline = self.eligibility.deadline(*id);
             match task {
+            claimants.retain(|claim| claim.job != *id);
+            self.give_up_claim(*id, &mut step);
                 Some(task) => self.split(job, task, true, &Arc::from(""), now, &mut step),
                 None => drop(self.queue.remove(*id)),
             }
@@ -185,13 +196,10 @@ impl Kernel {
             }
             started += 1;
         }
-        if let Some((job, going)) = &plan.preempt {
-            let principal: Arc<str> = format!("preempted for job {job}").into();
-            for id in going {
-                let (_, more) = self.requeue_asked(*id, false, &principal, now);
-                step.changes.extend(more.changes);
-                step.effects.extend(more.effects);
-            }
+        if let Some((job, going)) = &plan.preempt
+            && !self.make_room(*job, going, now, &mut step)
+        {
+            stale += 1;
         }
         (started, stale, step)
     }

@@ -12,6 +12,7 @@ pub mod arrays;
 pub mod boot;
 pub mod change;
 pub mod check;
+pub mod claims;
 pub mod conditions;
 pub mod early;
 pub mod eligible;

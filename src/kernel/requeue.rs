@@ -24,6 +24,8 @@ use super::transition::{Back, EndState, Fact, JobState};
 
 /// How an attempt ended that somebody asked to run again, in the attempts of its job.
 pub const REQUEUED: &str = "REQUEUED";
+/// How an attempt ended that made room for another job, in the attempts of its job.
+pub const PREEMPTED: &str = "PREEMPTED";
 
 /// A job that is over, as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +68,7 @@ pub enum Requeued {
 /// An attempt that is over while its job is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastAttempt {
-    /// How it ended: [`REQUEUED`], or the word that its job would have ended with.
+    /// How it ended: [`REQUEUED`], [`PREEMPTED`], or the word that its job would have ended with.
     pub state: &'static str,
     /// The rest of its end.
     pub end: EndState,
@@ -134,7 +136,8 @@ impl Kernel {
             self.look_again(array, now);
         }
         let change = Change::Requeued { event, past: None, begin, held, retries: 0 };
-        (Requeued::Waiting, Step { changes: vec![change], ..Step::default() })
+        step.changes.push(change);
+        (Requeued::Waiting, step)
     }
 
     /// The state that an end leads to: another attempt, if the job's policy has one left for it.
@@ -162,6 +165,7 @@ impl Kernel {
             Back::Retry { begin } => (Some(begin).filter(|at| *at > now), false, end.word.word()),
         };
         let again = self.again.entry(id).or_default();
+            Back::Preempted => (None, false, PREEMPTED),
         if let (Back::Retry { .. }, Some(retry)) = (back, &mut again.retry) {
             retry.used += 1;
         }
@@ -183,10 +187,7 @@ impl Kernel {
             self.look_again(array, now);
         }
         let past = Some(PastAttempt { state: word, end, released_cpus });
-        let mut step = Step {
-            changes: vec![Change::Requeued { event, past, begin, held, retries }],
-            effects: vec![Effect::Retire(attempt)],
-        };
+        step.changes.push(Change::Requeued { event, past, begin, held, retries });
         self.charge(&job, now, &mut step);
         step
     }

@@ -27,6 +27,7 @@ use crate::kernel::ids::{Attempt, CommitNo, JobId};
 use crate::kernel::job::StateWord;
 use crate::kernel::maintenance::Maintenance;
 use crate::kernel::retry::{Again, Retrying};
+use crate::kernel::tasks::TaskSet;
 use crate::kernel::tenancy::Rules;
 use crate::kernel::time::Time;
 use crate::kernel::transition::{EndReason, Handle};
@@ -140,6 +141,7 @@ pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreEr
         })?;
         let mut live = Vec::new();
         for state in [StateWord::Running, StateWord::Completing] {
+            memory.claims.extend(row.room_since.map(|time| (Time(time), JobId(row.id))));
             in_state(conn, state, |row| live.push(row))?;
         }
         parts.extend(live.iter().filter_map(|row: &OpenJob| row.part(true)));
@@ -197,7 +199,6 @@ pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreEr
 /// The arrays that the tasks of this one follow. One that was forgotten ended well, long ago.
 fn followed(
     conn: &mut SqliteConnection,
-    job: JobId,
     conditions: &Conditions,
 ) -> Result<Vec<(JobId, Partner)>, StoreError> {
     let mut followed = Vec::new();

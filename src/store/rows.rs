@@ -155,8 +155,8 @@ pub struct AllocationRow {
     pub nonce: String,
     /// The boot during which it was granted.
     pub boot_id: String,
-    /// How it ended: a final state, or `REQUEUED`; `None` before that, and of attempts of an older
-    /// Downbeat.
+    /// How it ended: a final state, `REQUEUED` or `PREEMPTED`; `None` before that, and of attempts
+    /// of an older Downbeat.
     pub state: Option<String>,
     pub exit_code: Option<String>,
     pub error: Option<String>,

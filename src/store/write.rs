@@ -290,7 +290,9 @@ fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
             EndReason::Cancelled => (fault::CANCEL_COMMITTING, fault::CANCEL_COMMITTED),
             EndReason::TimeLimit => (fault::LIMIT_COMMITTING, fault::LIMIT_COMMITTED),
             EndReason::Lost => (fault::LOST_COMMITTING, fault::LOST_COMMITTED),
-            EndReason::Requeued { .. } => (fault::REQUEUE_COMMITTING, fault::REQUEUE_COMMITTED),
+            EndReason::Requeued { .. } | EndReason::Preempted => {
+                (fault::REQUEUE_COMMITTING, fault::REQUEUE_COMMITTED)
+            }
         }),
         Change::Requeued { past: None, .. } => {
             Some((fault::REQUEUE_COMMITTING, fault::REQUEUE_COMMITTED))

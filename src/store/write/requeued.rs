@@ -6,10 +6,11 @@
 //!
 //! *Not here*: the attempt's own row (`write::attempts`).
 
-use diesel::SqliteConnection;
 use diesel::prelude::*;
+use diesel::{SqliteConnection, update};
 
 use super::super::error::StoreError;
+use super::super::rows::json;
 use super::super::schema::jobs;
 use super::attempts::gave_back;
 use super::{disagreement, in_state, kept, one_row};
@@ -37,6 +38,7 @@ pub(super) fn requeued(
         jobs::max_rss_bytes.eq(None::<i64>),
     );
     let set = (
+        jobs::room_since.eq(None::<i64>),
         jobs::state.eq(event.to.word()),
         jobs::eligible_time.eq(begin.unwrap_or(event.time.0)),
         jobs::begin_time.eq(begin),
