@@ -191,6 +191,12 @@ fn reason(row: &JobRow, state: StateWord) -> (Option<String>, Option<String>) {
         (StateWord::Completing, Some("requeued" | "requeued_hold")) => {
             ("Requeued", "was told to stop, and waits again when its processes are gone".into())
         }
+        (StateWord::Completing, Some("preempted")) => (
+            "Preempted",
+            "was told to stop to make room for another job, and waits again when its processes \
+             are gone"
+                .into(),
+        ),
         (StateWord::Completing, Some("time_limit")) => {
             ("TimeLimit", "is past its time limit and being stopped".into())
         }
