@@ -20,6 +20,7 @@ use super::messages::ForgetJobs;
 use super::recovery::ask;
 use crate::clock;
 use crate::kernel::ids::JobId;
+use crate::kernel::mend::Old;
 use crate::kernel::places::Places;
 use crate::store::backend::Readers;
 use crate::store::read::{self, Age};
@@ -51,14 +52,16 @@ pub async fn forget_old(
     let before = clock::now().plus_s(-i64::from(keep_s));
     let (mut behind, mut count) = (JobId(0), 0);
     for _ in 0..STEPS_MAX {
-        let found = ask(readers, move |conn| read::ages(conn, behind, STEP)).await?;
+        let found = ask(readers, move |conn| read::ages(conn, behind, STEP, before)).await?;
         let (page, read_at) = (found.value, found.commit_no);
         let Some(last) = page.last().copied() else { break };
         let old = |age: &&Age| age.ended.is_some_and(|end| end < before);
-        let old: Vec<_> = page.iter().filter(old).map(|age| (age.job, age.state)).collect();
+        let old = page.iter().filter(old);
+        let old: Vec<Old> =
+            old.map(|age| Old { job: age.job, word: age.state, array: age.array }).collect();
         if !old.is_empty() {
             count += old.len();
-            remove_folders(&retention.places, old.iter().map(|(job, _)| *job).collect()).await?;
+            remove_folders(&retention.places, old.iter().map(|old| old.job).collect()).await?;
             let forgotten =
                 forget.send(ForgetJobs { jobs: old, read_at }).await.map_err(|e| e.to_string())?;
             forgotten.map_err(|e| e.to_string())?;

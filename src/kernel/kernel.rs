@@ -134,6 +134,8 @@ impl Kernel {
                 self.again.insert(id, Again::retrying(policy));
             }
             step.changes.push(Change::Submitted { event, spec });
+            // Whoever has ended may be forgotten before this is read again.
+            step.changes.extend(self.told_so_far(id));
         }
         let ids = admitted.iter().map(|q| q.id).collect();
         step.effects.push(Effect::Admit(admitted));
@@ -155,10 +157,10 @@ impl Kernel {
     pub fn start(&mut self, plan: &Plan, now: Time) -> (u32, u32, Step) {
         let mut step = Step::default();
         let (mut started, mut stale) = (0, 0);
-        for id in &plan.start {
-            let shown = self.queue.is_shown(*id);
         self.drop_claims(&mut step);
         let mut claimants = self.claimants(now);
+        for id in &plan.start {
+            let shown = self.queue.is_shown(*id);
             let Some(job) = self.queue.get(*id).copied().filter(|_| shown) else {
                 stale += 1;
                 continue;
@@ -179,10 +181,10 @@ impl Kernel {
                 stale += 1;
                 continue;
             };
-            let deadline = self.eligibility.deadline(*id);
-            match task {
             claimants.retain(|claim| claim.job != *id);
             self.give_up_claim(*id, &mut step);
+            let deadline = self.eligibility.deadline(*id);
+            match task {
                 Some(task) => self.split(job, task, true, &Arc::from(""), now, &mut step),
                 None => drop(self.queue.remove(*id)),
             }

@@ -128,6 +128,9 @@ impl Kernel {
         let conditions =
             Conditions { held, begin, deadline: over.deadline, ..Conditions::default() };
         self.register(id, conditions);
+        let mut step = Step::default();
+        let of_array = over.task.map(|(array, _)| array);
+        self.keep_answers([id].into_iter().chain(of_array), &mut step);
         let array = self.arrays.came_back(id, over.task);
         let berth = self.rules.partitions.berth(&over.partition);
         let account = self.number(&over.account);
@@ -162,10 +165,10 @@ impl Kernel {
         let (id, now) = (job.id, event.time);
         let (begin, held, word) = match back {
             Back::Asked { hold } => (None, hold, REQUEUED),
+            Back::Preempted => (None, false, PREEMPTED),
             Back::Retry { begin } => (Some(begin).filter(|at| *at > now), false, end.word.word()),
         };
         let again = self.again.entry(id).or_default();
-            Back::Preempted => (None, false, PREEMPTED),
         if let (Back::Retry { .. }, Some(retry)) = (back, &mut again.retry) {
             retry.used += 1;
         }
@@ -181,6 +184,9 @@ impl Kernel {
         }
         let attempt = super::ids::Attempt { job: id, n: job.attempts };
         self.register(id, Conditions { held, begin, deadline, ..Conditions::default() });
+        let mut step = Step { effects: vec![Effect::Retire(attempt)], ..Step::default() };
+        let of_array = self.arrays.task_of(id).map(|(array, _)| array);
+        self.keep_answers([id].into_iter().chain(of_array), &mut step);
         let array = self.arrays.came_back(id, None);
         self.place(job, now);
         if let Some(array) = array {

@@ -69,6 +69,8 @@ diesel::table! {
         retries -> Integer,
         restarts -> Integer,
         signal -> Nullable<Text>,
+        room_since -> Nullable<BigInt>,
+        told -> Nullable<Text>,
     }
 }
 

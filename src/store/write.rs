@@ -276,6 +276,8 @@ fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
     commit.steps.iter().flat_map(|step| step.iter()).filter_map(|change| match change {
         Change::Key(_)
         | Change::Charged { .. }
+        | Change::Told { .. }
+        | Change::Claimed { .. }
         | Change::Maintained(_)
         | Change::Resumed(_)
         | Change::Forgotten { .. } => None,
@@ -332,6 +334,8 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
                 arrays::split(conn, event, *array, *task, left)?;
             }
             Change::Charged { .. } => {}
+            Change::Told { job, told } => requeued::told(conn, *job, told)?,
+            Change::Claimed { job, since } => requeued::claimed(conn, *job, *since)?,
             Change::Key(key) => kept::insert(conn, [KeyRow::from(key)])?,
             Change::Granted { event, cpus, nonce, boot_id } => {
                 granted(conn, event, cpus, nonce, boot_id)?;

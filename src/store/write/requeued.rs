@@ -15,6 +15,8 @@ use super::super::schema::jobs;
 use super::attempts::gave_back;
 use super::{disagreement, in_state, kept, one_row};
 use crate::kernel::change::Event;
+use crate::kernel::conditions::Told;
+use crate::kernel::ids::JobId;
 use crate::kernel::requeue::PastAttempt;
 use crate::kernel::time::Time;
 
@@ -36,9 +38,9 @@ pub(super) fn requeued(
         jobs::user_cpu_us.eq(None::<i64>),
         jobs::system_cpu_us.eq(None::<i64>),
         jobs::max_rss_bytes.eq(None::<i64>),
+        jobs::room_since.eq(None::<i64>),
     );
     let set = (
-        jobs::room_since.eq(None::<i64>),
         jobs::state.eq(event.to.word()),
         jobs::eligible_time.eq(begin.unwrap_or(event.time.0)),
         jobs::begin_time.eq(begin),
@@ -52,4 +54,21 @@ pub(super) fn requeued(
         Some(past) => gave_back(conn, event, past.state, &past.end, past.released_cpus),
         None => Ok(()),
     }
+}
+
+/// Room was made for a job, or it no longer has a claim to that. It may have been forgotten since.
+pub(super) fn claimed(
+    conn: &mut SqliteConnection,
+    job: JobId,
+    since: Option<Time>,
+) -> Result<(), StoreError> {
+    let row = jobs::table.find(job.0);
+    update(row).set(jobs::room_since.eq(since.map(|time| time.0))).execute(conn)?;
+    Ok(())
+}
+
+/// What a pending job was told of others. It may have been given up before it was stored.
+pub(super) fn told(conn: &mut SqliteConnection, job: JobId, told: &Told) -> Result<(), StoreError> {
+    update(jobs::table.find(job.0)).set(jobs::told.eq(json(told))).execute(conn)?;
+    Ok(())
 }
