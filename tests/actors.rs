@@ -502,6 +502,7 @@ fn canned(attempt: Attempt, script: &str) -> Order {
         pin: false,
         memory_bytes: None,
         signal: None,
+        open_mode: downbeat::kernel::job::OpenMode::Truncate,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::actors::messages::{AS_IF, Explain};
 use crate::clock::{now, rfc3339};
 use crate::kernel::eligible::Elsewhere;
 use crate::kernel::ids::{EventId, JobId};
-use crate::kernel::job::{DataSource, JobSpec, StateWord};
+use crate::kernel::job::{DataSource, JobSpec, OpenMode, StateWord};
 use crate::kernel::retry::RetryPolicy;
 use crate::kernel::time::{SECOND_US, Time};
 use crate::observe::explain::{self, Reasons, Why};
@@ -164,6 +164,7 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         retry,
         restart_count: row.restarts as u32,
         signal: row.signal,
+        open_mode: row.open_mode.unwrap_or_else(|| OpenMode::Truncate.word().to_owned()),
     }
 }
 

@@ -147,6 +147,7 @@ fn shown(job: &Job, more: &More) -> String {
         ("restarts", Some(job.restart_count.to_string()).filter(|_| job.restart_count > 0)),
         ("retries", job.retry.as_ref().map(requeue::retries)),
         ("signal", job.signal.clone()),
+        ("open mode", Some(job.open_mode.clone()).filter(|mode| mode == "append")),
         ("usage", usage),
     ];
     match &more.attempts[..] {

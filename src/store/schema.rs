@@ -71,6 +71,7 @@ diesel::table! {
         signal -> Nullable<Text>,
         room_since -> Nullable<BigInt>,
         told -> Nullable<Text>,
+        open_mode -> Nullable<Text>,
     }
 }
 

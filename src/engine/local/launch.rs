@@ -23,6 +23,7 @@ use super::spool::{Folder, OrderFile};
 use super::sys::{self, NotSpawned, Within};
 use crate::engine::{Order, StreamFile};
 use crate::kernel::ids::CpuId;
+use crate::kernel::job::OpenMode;
 
 /// How often an open beneath a root is tried while others rename folders around it.
 const BENEATH_TRIES: u32 = 16;
@@ -105,7 +106,7 @@ impl<'a> Prepared<'a> {
         std::env::set_current_dir(directory)
             .map_err(|e| format!("working directory {}: {}", directory.display(), why(&e)))?;
         let open = |which: &str, stream: &StreamFile| {
-            open_stream(which, stream).map_err(|failure| Failure {
+            open_stream(which, stream, order.open_mode).map_err(|failure| Failure {
                 is_full_disk: failure.is_full_disk && stream.root.starts_with(&data_dir),
                 ..failure
             })
@@ -178,8 +179,8 @@ fn spawn_sentence(program: &str, error: &io::Error) -> String {
     }
 }
 
-/// Opens one stream for writing, emptied.
-fn open_stream(which: &str, stream: &StreamFile) -> Result<File, Failure> {
+/// Opens one stream for writing, emptied or behind what is there.
+fn open_stream(which: &str, stream: &StreamFile, mode: OpenMode) -> Result<File, Failure> {
     let shown = stream.root.join(&stream.path);
     let shown = shown.display();
     let root = rustix::fs::openat(
@@ -192,12 +193,12 @@ fn open_stream(which: &str, stream: &StreamFile) -> Result<File, Failure> {
         format!("{which} {shown}: folder {}: {}", stream.root.display(), why(&e.into()))
     })?;
     // NONBLOCK, so that a named pipe without a reader is refused instead of waited for.
-    let flags = OFlags::WRONLY
-        | OFlags::CREATE
-        | OFlags::TRUNC
-        | OFlags::APPEND
-        | OFlags::NOCTTY
-        | OFlags::NONBLOCK;
+    let flags =
+        OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let flags = match mode {
+        OpenMode::Truncate => flags | OFlags::TRUNC,
+        OpenMode::Append => flags,
+    };
     let opened = match open_beneath(&root, &stream.path, flags) {
         Err(rustix::io::Errno::NOENT) => create_parents(&root, &stream.path)
             .and_then(|()| open_beneath(&root, &stream.path, flags)),

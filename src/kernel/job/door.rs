@@ -85,6 +85,7 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
             array: request.array,
             retry: request.retry.map(Arc::new),
             signal: request.signal,
+            open_mode: request.open_mode,
             data_source: request.data_source,
             warnings,
         })
