@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use diesel::connection::SimpleConnection;
+use std::sync::{Arc, PoisonError, RwLock};
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::{Connection, SqliteConnection};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
@@ -30,16 +31,20 @@ pub(super) const PAGE_BYTES: u64 = 4_096;
 /// Longest wait for a reader from the pool, seconds; then the answer is 503.
 const POOL_WAIT_S: u64 = 10;
 
-/// Where the database is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Readers that are kept open; none while somebody is alone with the database.
+type Shared = Arc<RwLock<Option<Pool<ConnectionManager<SqliteConnection>>>>>;
+
+/// Where the database is. Clones share their readers.
+#[derive(Clone, Debug)]
 pub struct Database {
     path: PathBuf,
 }
 
+    shared: Shared,
 impl Database {
     /// A SQLite file.
     pub fn new(path: impl Into<PathBuf>) -> Database {
-        Database { path: path.into() }
+        Database { path: path.into(), shared: Shared::default() }
     }
 
     /// The SQLite file.
@@ -79,7 +84,7 @@ impl Database {
     pub fn readers(&self) -> Result<Readers, StoreError> {
         // Readers never make a file: one that was deleted must not come back empty.
         let manager = ConnectionManager::new(url(&self.path, "mode=rw"));
-        let pool = Pool::builder()
+        Pool::builder()
             .max_size(READERS)
             .min_idle(Some(1))
             // A file does not hang up as a network peer does: asking it before each use is waste.
@@ -87,8 +92,7 @@ impl Database {
             .connection_timeout(std::time::Duration::from_secs(POOL_WAIT_S))
             .connection_customizer(Box::new(ReadOnly))
             .build(manager)
-            .map_err(|e| self.unopened(&e.to_string()))?;
-        Ok(Readers { pool })
+            .map_err(|e| self.unopened(&e.to_string()))
     }
 }
 
@@ -115,7 +119,7 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReadOnly {
 /// The pool of readers.
 #[derive(Clone)]
 pub struct Readers {
-    pool: Pool<ConnectionManager<SqliteConnection>>,
+    shared: Shared,
 }
 
 impl Readers {
@@ -128,7 +132,14 @@ impl Readers {
         &self,
         body: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut conn = self.pool.get().map_err(|e| StoreError::Transient(e.to_string()))?;
+        // Held until the end of the read: whoever wants to be alone waits for it.
+        let shared = self.shared.read().unwrap_or_else(PoisonError::into_inner);
+        let anew = || StoreError::Transient("it is being opened anew".to_owned());
+        let mut conn = shared
+            .as_ref()
+            .ok_or_else(anew)?
+            .get()
+            .map_err(|e| StoreError::Transient(e.to_string()))?;
         SqliteConnection::transaction(&mut conn, body)
     }
 }

@@ -21,6 +21,7 @@ mod database;
 mod disk;
 mod help;
 mod limits;
+mod log;
 mod memory;
 mod scripts;
 mod spool;
