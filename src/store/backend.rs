@@ -2,15 +2,17 @@
 //!
 //! *Owns*: the database URL, SQLite's settings, the pool of readers.
 //!
-//! *Promises*: writers are durable at COMMIT (WAL, `synchronous=FULL`); readers cannot write.
+//! *Promises*: writers are durable at COMMIT (WAL, `synchronous=FULL`); readers cannot write; what
+//! is deleted is overwritten; who has to be alone with the database waits until no reader of this
+//! process is left.
 //!
 //! *Not here*: queries (`store::read`, `store::write`).
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use diesel::connection::SimpleConnection;
-use std::sync::{Arc, PoisonError, RwLock};
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::{Connection, SqliteConnection};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
@@ -38,9 +40,9 @@ type Shared = Arc<RwLock<Option<Pool<ConnectionManager<SqliteConnection>>>>>;
 #[derive(Clone, Debug)]
 pub struct Database {
     path: PathBuf,
+    shared: Shared,
 }
 
-    shared: Shared,
 impl Database {
     /// A SQLite file.
     pub fn new(path: impl Into<PathBuf>) -> Database {
@@ -62,7 +64,7 @@ impl Database {
         conn.batch_execute(&format!(
             "PRAGMA busy_timeout = {BUSY_MS}; PRAGMA journal_mode = WAL; \
              PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; \
-             PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};"
+             PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};"
         ))
         .map_err(|e| StoreError::from(e).at_start(&self.path))?;
         Ok(conn)
@@ -82,6 +84,33 @@ impl Database {
     /// # Errors
     /// When the pool cannot be built.
     pub fn readers(&self) -> Result<Readers, StoreError> {
+        let mut pool = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        if pool.is_none() {
+            *pool = Some(self.pool()?);
+        }
+        Ok(Readers { shared: Arc::clone(&self.shared) })
+    }
+
+    /// Does this while nobody reads.
+    pub fn pause<T>(&self, body: impl FnOnce() -> T) -> T {
+        let _nobody_reads = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        body()
+    }
+
+    /// Does this while no reader is open, and opens readers again if it succeeds. Until then reads
+    /// are refused.
+    ///
+    /// # Errors
+    /// What it says, or that no readers can be opened.
+    pub fn alone<T>(&self, body: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut pool = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        drop(pool.take());
+        let done = body()?;
+        *pool = Some(self.pool()?);
+        Ok(done)
+    }
+
+    fn pool(&self) -> Result<Pool<ConnectionManager<SqliteConnection>>, StoreError> {
         // Readers never make a file: one that was deleted must not come back empty.
         let manager = ConnectionManager::new(url(&self.path, "mode=rw"));
         Pool::builder()

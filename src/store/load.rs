@@ -17,7 +17,7 @@ use super::arrays::{self, OpenPart};
 use super::error::StoreError;
 use super::others;
 use super::rows::AllocationRow;
-use super::schema::{account_usage, jobs, maintenance, meta, resource_allocations};
+use super::schema::{account_usage, events, jobs, maintenance, meta, resource_allocations};
 use crate::kernel::accounts::{ACCOUNTS_KEPT, Accounts};
 use crate::kernel::arrays::Partner;
 use crate::kernel::boot::{Memory, Remembered};
@@ -42,6 +42,8 @@ pub struct Loaded {
     pub memory: Memory,
     /// The last commit.
     pub commit_no: CommitNo,
+    /// When it was, as far as an event tells.
+    pub last_commit: Option<Time>,
     /// Keys of live attempts.
     pub keys: Vec<AttemptKey>,
 }
@@ -199,7 +201,9 @@ pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreEr
             }
         }
         memory.kin = others::families(conn, &singletons)?;
-        Ok(Loaded { memory, commit_no: CommitNo(commit_no), keys })
+        let last = events::table.order(events::id.desc()).select(events::time);
+        let last_commit = last.first::<i64>(conn).optional()?.map(Time);
+        Ok(Loaded { memory, commit_no: CommitNo(commit_no), last_commit, keys })
     })
 }
 

@@ -39,13 +39,14 @@ use diesel::{SqliteConnection, update};
 
 use self::attempts::{ended, granted, reclaimed, restored, started};
 use self::forget::forgotten;
+use self::log::{WIPE_CHORES, opened};
 use self::requeued::requeued;
 use super::backend::Database;
 use super::error::StoreError;
 use super::log_room;
 use super::migrate;
-use super::read::{self, LaunchRows};
 use super::place::Place;
+use super::read::{self, LaunchRows};
 use super::rows::{FallRow, JobRow, KeyRow, NewEvent, NewLabel, NewScript};
 use super::schema::{idempotency_keys, jobs, maintenance, meta};
 use super::submit_times::Latest;
@@ -71,8 +72,12 @@ pub struct Writer {
     database: Database,
     conn: Option<SqliteConnection>,
     epoch: Epoch,
-    /// Which file this is: device and inode.
-    file: Option<(u64, u64)>,
+    /// Which files these are.
+    place: Place,
+    /// The last commit stands in a log that is not safe yet.
+    in_doubt: bool,
+    /// Chores until what was forgotten leaves the log too; `None`: nothing is left in it.
+    wipe_in: Option<u32>,
     /// Of the submit times so far.
     latest: Latest,
     ahead: Option<Ahead>,
@@ -113,7 +118,16 @@ impl Writer {
         let place = Place::of(database.path());
         let latest = Latest::read(&mut conn)?;
         let (conn, epoch) = (Some(conn), Epoch(epoch));
-        Ok(Writer { database, conn, epoch, file, latest, ahead: None })
+        Ok(Writer {
+            database,
+            conn,
+            epoch,
+            place,
+            in_doubt: false,
+            wipe_in: None,
+            latest,
+            ahead: None,
+        })
     }
 
     /// From now on this hears of grants ahead of their commit, as far as that is not too much:
@@ -149,6 +163,10 @@ impl Writer {
         let (falls, latest) = self.latest.through(commit);
         self.make_durable(commit, &falls)?;
         self.latest = latest;
+        let mut changes = commit.steps.iter().flat_map(|step| step.iter());
+        if changes.any(|change| matches!(change, Change::Forgotten { .. })) {
+            self.wipe_in.get_or_insert(WIPE_CHORES);
+        }
         Ok(())
     }
 

@@ -181,3 +181,35 @@ fn whoever_was_told_stays_told_when_the_other_runs_again() {
     world.restarts_alike(&[told, never]);
     assert_eq!(world.kept(&[told]), [None]);
 }
+
+#[test]
+fn what_was_forgotten_is_found_nowhere() {
+    let mut world = World::new();
+    let secret = |n: usize| format!("correct-horse-{n}-battery");
+    let large = (0..4_000).map(secret).collect::<Vec<_>>().join("\n");
+    let mut request = JobRequest::new(format!("echo {}\n{large}", secret(9_999)));
+    request.environment.insert("TOKEN".to_owned(), secret(8_888));
+    request.comment = Some(secret(7_777));
+    let (id, step) = world.submission(request);
+    world.commit(step);
+    let stays = world.submit();
+    world.start();
+    world.ends(id, 0);
+    let found = |world: &World| {
+        let traces = ["t.db", "t.db-wal"].map(|name| {
+            let bytes = std::fs::read(world.dir.path().join(name)).unwrap();
+            bytes.windows(14).filter(|part| part == b"correct-horse-").count()
+        });
+        traces.iter().sum::<usize>()
+    };
+    assert!(found(&world) > 0);
+    world.forget(&[id], None);
+    for _ in 0..10 {
+        world.writer.wipe().unwrap();
+    }
+    assert_eq!(found(&world), 0);
+    assert!(world.job(stays).is_some());
+    let log = std::fs::metadata(world.dir.path().join("t.db-wal")).unwrap().len();
+    assert!(log > 4_000 * 4_096, "the log has its full length again: {log}");
+    world.submit();
+}
