@@ -106,6 +106,8 @@ struct Boot {
     commit_no: crate::kernel::ids::CommitNo,
     writer: Writer,
     database: Database,
+    /// When the last commit before this reign was.
+    last_commit: Option<Time>,
     keys: Vec<AttemptKey>,
     reign: Reign,
 }
@@ -121,8 +123,8 @@ impl Boot {
         let kernel = Kernel::load(config.cpus.iter().copied(), reign.clone(), loaded.memory)
             .context("the database gives one CPU to two jobs")?
             .with_memory(config.memory.total);
-        let (commit_no, keys) = (loaded.commit_no, loaded.keys);
-        Ok(Boot { kernel, commit_no, writer, database, keys, reign })
+        let (commit_no, last_commit, keys) = (loaded.commit_no, loaded.last_commit, loaded.keys);
+        Ok(Boot { kernel, commit_no, last_commit, writer, database, keys, reign })
     }
 }
 
@@ -132,7 +134,7 @@ async fn serve(
     engine: Arc<dyn Engine>,
     locks: &mut [Lock],
 ) -> Result<()> {
-    let Boot { kernel, commit_no, writer, database, keys, reign } = boot;
+    let Boot { kernel, commit_no, last_commit, writer, database, keys, reign } = boot;
     let readers = database.readers()?;
     let places = Places {
         jobs: config.data_dir.join("jobs"),
@@ -156,7 +158,7 @@ async fn serve(
         orders: Arc::new(orders),
         policy: config.policy,
         tick: config.tick,
-        retention: Retention { keep_s: config.retention_s, places: places.clone() },
+        retention: Retention { keep_s: config.retention_s, places: places.clone(), last_commit },
     });
     let app = web::Data::new(app(&config, system.clone(), places, host, isolation));
     let gate = web::Data::new(Gate {

@@ -668,7 +668,7 @@ fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
         orders: Arc::new(FromStore::new(readers, site, ids, loaded.keys)),
         policy: Policy::default(),
         tick: NEVER,
-        retention: Retention { keep_s: None, places },
+        retention: Retention { keep_s: None, places, last_commit: None },
     })
 }
 

@@ -23,6 +23,7 @@ mod help;
 mod limits;
 mod log;
 mod memory;
+mod retention;
 mod scripts;
 mod spool;
 mod stopped;
