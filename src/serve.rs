@@ -37,6 +37,8 @@ use crate::engine::{Engine, Key};
 use crate::fault;
 use crate::kernel::kernel::{Kernel, Reign};
 use crate::kernel::places::Places;
+use crate::kernel::text::escaped;
+use crate::kernel::time::Time;
 use crate::store::backend::Database;
 use crate::store::examine::{Found, examine};
 use crate::store::load::{AttemptKey, load};
@@ -63,7 +65,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// # Errors
 /// A sentence for the person who started it.
 pub fn run(config: Config) -> Result<()> {
-    env_logger::Builder::new().filter_level(config.log_level).parse_default_env().init();
+    log_lines(config.log_level);
     abort_on_panic();
     let soft_nofile = raise_nofile();
     make_folder(&config.data_dir)?;
@@ -104,10 +106,10 @@ pub fn migrate(config: &Config) -> Result<()> {
 struct Boot {
     kernel: Kernel,
     commit_no: crate::kernel::ids::CommitNo,
-    writer: Writer,
-    database: Database,
     /// When the last commit before this reign was.
     last_commit: Option<Time>,
+    writer: Writer,
+    database: Database,
     keys: Vec<AttemptKey>,
     reign: Reign,
 }
@@ -291,6 +293,17 @@ async fn forget_ended(engine: &dyn Engine, live: &[AttemptKey]) {
 
 fn engine_key((attempt, nonce, boot_id): &AttemptKey) -> Key {
     Key { attempt: *attempt, nonce: nonce.to_string(), boot_id: boot_id.to_string() }
+}
+
+/// One line for each thing that is said, whatever those wrote of whom it is said.
+fn log_lines(level: log::LevelFilter) {
+    let mut builder = env_logger::Builder::new();
+    builder.filter_level(level).parse_default_env().format(|out, record| {
+        let (time, said) = (out.timestamp(), record.args().to_string());
+        let (level, target) = (record.level(), record.target());
+        writeln!(out, "[{time} {level:<5} {target}] {}", escaped(&said, |c| c == '\t'))
+    });
+    builder.init();
 }
 
 /// The database, looked at and not yet written to.

@@ -36,6 +36,7 @@ pub mod requeue;
 pub mod retry;
 pub mod tasks;
 pub mod tenancy;
+pub mod text;
 pub mod time;
 pub mod transition;
 pub mod view;
