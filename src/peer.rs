@@ -15,11 +15,9 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::os::fd::AsFd;
-use std::time::Duration;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::netlink::{SOCK_DIAG, SocketAddrNetlink};
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
 };
@@ -47,8 +45,6 @@ const INODE: usize = HEAD + 68;
 const ANSWER: usize = HEAD + 72;
 /// `TCP_ESTABLISHED`, and `TCP_CLOSE_WAIT`: the peer sends no more, and still is who it was.
 const ALIVE: [u8; 2] = [1, 8];
-/// The kernel answers at once; whatever else this was, it is not waited for.
-const WITHIN: Duration = Duration::from_secs(1);
 /// How often a connection that is just being accepted is looked at again.
 const LOOKS: u32 = 8;
 
@@ -87,8 +83,8 @@ impl Ends {
     /// # Errors
     /// When it has ended already.
     pub fn of(connection: impl AsFd, ours: SocketAddr, theirs: SocketAddr) -> io::Result<Ends> {
-        let inode = rustix::fs::fstat(connection)?.st_ino;
-        let inode = u32::try_from(inode).map_err(io::Error::other)?;
+        // As many of its bits as the kernel tells of a socket.
+        let inode = (rustix::fs::fstat(connection)?.st_ino & u64::from(u32::MAX)) as u32;
         Ok(Ends { ours, theirs, inode })
     }
 
@@ -97,8 +93,9 @@ impl Ends {
     /// # Errors
     /// [`Unknown`].
     pub fn peer(&self) -> Result<Uid, Unknown> {
-        let peer = ask(self.theirs, self.ours)?.filter(|peer| peer.inode != 0);
-        let own = ask(self.ours, self.theirs)?;
+        let kernel = Kernel::reach()?;
+        let peer = kernel.ask(self.theirs, self.ours)?.filter(|peer| peer.inode != 0);
+        let own = kernel.ask(self.ours, self.theirs)?;
         let is_ours = |own: &Socket| own.inode == self.inode && ALIVE.contains(&own.state);
         match (peer, own.filter(is_ours)) {
             (Some(peer), Some(_)) => Ok(peer.owner),
@@ -113,15 +110,16 @@ impl Ends {
 /// [`Unknown`].
 pub fn server(connection: &TcpStream) -> Result<Uid, Unknown> {
     let (ours, theirs) = (connection.local_addr()?, connection.peer_addr()?);
+    let kernel = Kernel::reach()?;
     for _ in 0..LOOKS {
-        let end = ask(theirs, ours)?.ok_or(Unknown::Gone)?;
+        let end = kernel.ask(theirs, ours)?.ok_or(Unknown::Gone)?;
         if end.inode != 0 {
             return Ok(end.owner);
         }
         // Not accepted yet: it is the listener's as long as it stays so, for when a listener goes,
         // what it did not accept is reset.
         let listener = listener(theirs)?;
-        let still = ask(theirs, ours)?.ok_or(Unknown::Gone)?;
+        let still = kernel.ask(theirs, ours)?.ok_or(Unknown::Gone)?;
         if let (Some(listener), 0) = (listener, still.inode) {
             return Ok(listener.owner);
         }
@@ -138,7 +136,7 @@ pub fn listener(at: SocketAddr) -> Result<Option<Socket>, Unknown> {
         IpAddr::V4(_) => [0, 0, 0, 0].into(),
         IpAddr::V6(_) => [0_u16; 8].into(),
     };
-    Ok(ask(at, SocketAddr::new(nobody, 0))?.filter(|socket| socket.inode != 0))
+    Ok(Kernel::reach()?.ask(at, SocketAddr::new(nobody, 0))?.filter(|socket| socket.inode != 0))
 }
 
 /// Whether this system tells whose a connection is.
@@ -147,20 +145,28 @@ pub fn listener(at: SocketAddr) -> Result<Option<Socket>, Unknown> {
 /// Why not.
 pub fn is_told() -> Result<(), Unknown> {
     let nobody = ([127, 0, 0, 1], 9).into();
-    ask(nobody, nobody)?;
+    Kernel::reach()?.ask(nobody, nobody)?;
     Ok(())
 }
 
-/// The socket with these ends, `local` being its own.
-fn ask(local: SocketAddr, remote: SocketAddr) -> Result<Option<Socket>, io::Error> {
-    let (flags, stream) = (SocketFlags::CLOEXEC, SocketType::DGRAM);
-    let netlink = socket_with(AddressFamily::NETLINK, stream, flags, Some(SOCK_DIAG))?;
-    set_socket_timeout(&netlink, Timeout::Recv, Some(WITHIN))?;
-    let question = question(local, remote);
-    sendto(&netlink, &question, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
-    let mut answer = [0; 1024];
-    let (count, _) = recv(&netlink, &mut answer, RecvFlags::empty())?;
-    read(&answer[..count.min(answer.len())])
+/// The kernel, to be asked.
+struct Kernel(OwnedFd);
+
+impl Kernel {
+    fn reach() -> io::Result<Kernel> {
+        let (flags, kind) = (SocketFlags::CLOEXEC, SocketType::DGRAM);
+        Ok(Kernel(socket_with(AddressFamily::NETLINK, kind, flags, Some(SOCK_DIAG))?))
+    }
+
+    /// The socket with these ends, `local` being its own.
+    fn ask(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<Option<Socket>> {
+        let question = question(local, remote);
+        sendto(&self.0, &question, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
+        let mut answer = [0; 1024];
+        // The answer is there before the question has returned; nothing is waited for.
+        let (count, _) = recv(&self.0, &mut answer, RecvFlags::DONTWAIT)?;
+        read(&answer[..count.min(answer.len())])
+    }
 }
 
 /// The words of `nlmsghdr` and `inet_diag_req_v2`. A mapped address is one of IPv4.
@@ -244,6 +250,7 @@ pub fn name(uid: Uid) -> Option<String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::net::TcpListener;
+    use std::time::Duration;
 
     use super::*;
 

@@ -43,6 +43,8 @@ use crate::fault;
 use crate::installation::Installation;
 use crate::kernel::kernel::{Kernel, Reign};
 use crate::kernel::places::Places;
+use crate::kernel::text::escaped;
+use crate::kernel::time::Time;
 use crate::store::backend::Database;
 use crate::store::examine::{Found, examine};
 use crate::store::load::{AttemptKey, load};
@@ -80,7 +82,7 @@ const PART: usize = 4;
 /// # Errors
 /// A sentence for the person who started it.
 pub fn run(args: &ServeArgs, mut config: Config) -> Result<()> {
-    env_logger::Builder::new().filter_level(config.log_level).parse_default_env().init();
+    log_lines(config.log_level);
     signals::outlive_harmless_ones().context("signals cannot be heard")?;
     let soft_nofile = raise_nofile();
     let reserved = Reserved::at(config.listen)?;
@@ -142,6 +144,8 @@ pub fn migrate(mut config: Config) -> Result<()> {
 struct Boot {
     kernel: Kernel,
     commit_no: crate::kernel::ids::CommitNo,
+    /// When the last commit before this reign was.
+    last_commit: Option<Time>,
     writer: Writer,
     database: Database,
     keys: Vec<AttemptKey>,
@@ -163,8 +167,8 @@ impl Boot {
         let kernel = Kernel::load(config.cpus.iter().copied(), reign.clone(), loaded.memory)
             .context("the database gives one CPU to two jobs")?
             .with_memory(config.memory.total);
-        let (commit_no, keys) = (loaded.commit_no, loaded.keys);
-        Ok(Boot { kernel, commit_no, writer, database, keys, reign })
+        let (commit_no, last_commit, keys) = (loaded.commit_no, loaded.last_commit, loaded.keys);
+        Ok(Boot { kernel, commit_no, last_commit, writer, database, keys, reign })
     }
 }
 
@@ -174,7 +178,7 @@ async fn serve(
     engine: Arc<dyn Engine>,
     (reserved, locks): (Reserved, &mut [Lock]),
 ) -> Result<()> {
-    let Boot { kernel, commit_no, writer, database, keys, reign } = boot;
+    let Boot { kernel, commit_no, last_commit, writer, database, keys, reign } = boot;
     let readers = database.readers()?;
     let places = Places {
         jobs: config.data_dir.join("jobs"),
@@ -200,7 +204,7 @@ async fn serve(
         orders: Arc::new(orders),
         policy: config.policy,
         tick: config.tick,
-        retention: Retention { keep_s: config.retention_s, places: places.clone() },
+        retention: Retention { keep_s: config.retention_s, places: places.clone(), last_commit },
     });
     let settings = Settings::new(args, &config);
     let gate = web::Data::new(Gate {
@@ -318,6 +322,17 @@ async fn forget_ended(engine: &dyn Engine, live: &[AttemptKey]) {
 
 fn engine_key((attempt, nonce, boot_id): &AttemptKey) -> Key {
     Key { attempt: *attempt, nonce: nonce.to_string(), boot_id: boot_id.to_string() }
+}
+
+/// One line for each thing that is said, whatever those wrote of whom it is said.
+fn log_lines(level: log::LevelFilter) {
+    let mut builder = env_logger::Builder::new();
+    builder.filter_level(level).parse_default_env().format(|out, record| {
+        let (time, said) = (out.timestamp(), record.args().to_string());
+        let (level, target) = (record.level(), record.target());
+        writeln!(out, "[{time} {level:<5} {target}] {}", escaped(&said, |c| c == '\t'))
+    });
+    builder.init();
 }
 
 /// The database, looked at and not yet written to.

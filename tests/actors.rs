@@ -511,6 +511,7 @@ fn canned(attempt: Attempt, script: &str) -> Order {
         pin: false,
         memory_bytes: None,
         signal: None,
+        open_mode: downbeat::kernel::job::OpenMode::Truncate,
     }
 }
 
@@ -678,7 +679,7 @@ fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
         orders: Arc::new(FromStore::new(readers, site, ids, loaded.keys)),
         policy: Policy::default(),
         tick: NEVER,
-        retention: Retention { keep_s: None, places },
+        retention: Retention { keep_s: None, places, last_commit: None },
     })
 }
 

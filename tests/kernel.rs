@@ -43,7 +43,7 @@ fn exit(code: u8, stop: Option<Stop>) -> Exit {
 
 type Make<T> = (&'static str, fn() -> T);
 
-const STATES: [Make<JobState>; 13] = [
+const STATES: [Make<JobState>; 15] = [
     ("Pending", || JobState::Pending),
     ("Starting", || JobState::Starting(allocation())),
     ("Running", || JobState::Running(allocation(), HANDLE)),
@@ -59,6 +59,10 @@ const STATES: [Make<JobState>; 13] = [
     ("Lost, started", || JobState::Completing(allocation(), EndReason::Lost, Some(HANDLE))),
     ("Requeued, unstarted", || JobState::Completing(allocation(), REQUEUED, None)),
     ("Requeued, started", || JobState::Completing(allocation(), REQUEUED, Some(HANDLE))),
+    ("Preempted, unstarted", || JobState::Completing(allocation(), EndReason::Preempted, None)),
+    ("Preempted, started", || {
+        JobState::Completing(allocation(), EndReason::Preempted, Some(HANDLE))
+    }),
     ("Finished", || JobState::Finished(ended())),
     ("Back", || JobState::Requeued(ended(), Back::Asked { hold: false })),
 ];
@@ -69,7 +73,7 @@ fn ended() -> EndState {
     EndState::without_script(StateWord::Completed, None, Time(1))
 }
 
-const FACTS: [Make<Fact>; 14] = [
+const FACTS: [Make<Fact>; 15] = [
     ("granted", || Fact::Granted(allocation())),
     ("started", || Fact::Started(HANDLE)),
     ("exited 0", || Fact::Exited(exit(0, None))),
@@ -86,11 +90,12 @@ const FACTS: [Make<Fact>; 14] = [
     ("vanished", || Fact::Vanished("why".into())),
     ("requeue", || Fact::RequeueAsked { hold: false }),
     ("requeue, hold", || Fact::RequeueAsked { hold: true }),
+    ("preempt", || Fact::PreemptAsked),
 ];
 
 /// What a state answers to each fact, in the order of `FACTS`: a state word with `*` when it
 /// gives its CPUs back and `?` when the code is unknown, `stale` or `illegal`.
-const MATRIX: [[&str; 14]; 13] = [
+const MATRIX: [[&str; 15]; 15] = [
     [
         "RUNNING",
         "illegal",
@@ -106,6 +111,7 @@ const MATRIX: [[&str; 14]; 13] = [
         "illegal",
         "illegal",
         "illegal",
+        "illegal",
     ],
     [
         "illegal",
@@ -122,6 +128,7 @@ const MATRIX: [[&str; 14]; 13] = [
         "NODE_FAIL*?",
         "COMPLETING",
         "COMPLETING",
+        "COMPLETING",
     ],
     [
         "illegal",
@@ -138,6 +145,7 @@ const MATRIX: [[&str; 14]; 13] = [
         "NODE_FAIL*?",
         "COMPLETING",
         "COMPLETING",
+        "COMPLETING",
     ],
     [
         "illegal",
@@ -154,6 +162,7 @@ const MATRIX: [[&str; 14]; 13] = [
         "CANCELLED*?",
         "stale",
         "stale",
+        "stale",
     ],
     [
         "illegal",
@@ -169,6 +178,41 @@ const MATRIX: [[&str; 14]; 13] = [
         "illegal",
         "CANCELLED*?",
         "stale",
+        "stale",
+        "stale",
+    ],
+    [
+        "illegal",
+        "COMPLETING",
+        "COMPLETED*",
+        "FAILED*",
+        "TIMEOUT*",
+        "CANCELLED*",
+        "CANCELLED*?",
+        "COMPLETING",
+        "stale",
+        "stale",
+        "FAILED*?",
+        "NODE_FAIL*?",
+        "COMPLETING",
+        "COMPLETING",
+        "stale",
+    ],
+    [
+        "illegal",
+        "stale",
+        "COMPLETED*",
+        "FAILED*",
+        "TIMEOUT*",
+        "CANCELLED*",
+        "CANCELLED*?",
+        "COMPLETING",
+        "stale",
+        "stale",
+        "illegal",
+        "NODE_FAIL*?",
+        "COMPLETING",
+        "COMPLETING",
         "stale",
     ],
     [
@@ -186,6 +230,7 @@ const MATRIX: [[&str; 14]; 13] = [
         "NODE_FAIL*?",
         "COMPLETING",
         "COMPLETING",
+        "stale",
     ],
     [
         "illegal",
@@ -202,38 +247,7 @@ const MATRIX: [[&str; 14]; 13] = [
         "NODE_FAIL*?",
         "COMPLETING",
         "COMPLETING",
-    ],
-    [
-        "illegal",
-        "COMPLETING",
-        "COMPLETED*",
-        "FAILED*",
-        "TIMEOUT*",
-        "CANCELLED*",
-        "CANCELLED*?",
-        "COMPLETING",
         "stale",
-        "stale",
-        "FAILED*?",
-        "NODE_FAIL*?",
-        "COMPLETING",
-        "COMPLETING",
-    ],
-    [
-        "illegal",
-        "stale",
-        "COMPLETED*",
-        "FAILED*",
-        "TIMEOUT*",
-        "CANCELLED*",
-        "CANCELLED*?",
-        "COMPLETING",
-        "stale",
-        "stale",
-        "illegal",
-        "NODE_FAIL*?",
-        "COMPLETING",
-        "COMPLETING",
     ],
     [
         "illegal",
@@ -250,6 +264,7 @@ const MATRIX: [[&str; 14]; 13] = [
         "PENDING*?",
         "stale",
         "COMPLETING",
+        "stale",
     ],
     [
         "illegal",
@@ -266,14 +281,49 @@ const MATRIX: [[&str; 14]; 13] = [
         "PENDING*?",
         "stale",
         "COMPLETING",
+        "stale",
+    ],
+    [
+        "illegal",
+        "COMPLETING",
+        "PENDING*",
+        "PENDING*",
+        "PENDING*",
+        "PENDING*",
+        "PENDING*?",
+        "COMPLETING",
+        "stale",
+        "stale",
+        "PENDING*?",
+        "PENDING*?",
+        "stale",
+        "COMPLETING",
+        "stale",
+    ],
+    [
+        "illegal",
+        "stale",
+        "PENDING*",
+        "PENDING*",
+        "PENDING*",
+        "PENDING*",
+        "PENDING*?",
+        "COMPLETING",
+        "stale",
+        "stale",
+        "illegal",
+        "PENDING*?",
+        "stale",
+        "COMPLETING",
+        "stale",
     ],
     [
         "illegal", "stale", "stale", "stale", "stale", "stale", "stale", "stale", "stale", "stale",
-        "stale", "stale", "stale", "stale",
+        "stale", "stale", "stale", "stale", "stale",
     ],
     [
         "illegal", "stale", "stale", "stale", "stale", "stale", "stale", "stale", "stale", "stale",
-        "stale", "stale", "stale", "stale",
+        "stale", "stale", "stale", "stale", "stale",
     ],
 ];
 

@@ -16,10 +16,10 @@ use tokio::sync::oneshot;
 pub use super::audit::{Drift, Report};
 use crate::kernel::eligible::{Edit, Edited, Elsewhere};
 use crate::kernel::ids::{Attempt, CommitNo, EventId, JobId};
-use crate::kernel::job::{JobSpec, StateWord};
+use crate::kernel::job::JobSpec;
 use crate::kernel::kernel::Cancelled;
 use crate::kernel::maintenance::{Maintenance, MaintenanceRefused};
-use crate::kernel::mend::Findings;
+use crate::kernel::mend::{Findings, Old};
 use crate::kernel::outbox::Commit;
 use crate::kernel::policy::scene::Scene;
 use crate::kernel::policy::{Plan, Policy};
@@ -281,13 +281,13 @@ pub struct LookAtAll;
 #[rtype(result = "Result<(), NotDurable>")]
 pub struct Mend(pub Findings);
 
-/// RecoveryActor → ResourceManager: these ended jobs, with their final states, are old: forget
-/// them. Answered after the commit.
+/// RecoveryActor → ResourceManager: these ended jobs are old: forget them. Answered after the
+/// commit.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), NotDurable>")]
 pub struct ForgetJobs {
     /// Which.
-    pub jobs: Vec<(JobId, StateWord)>,
+    pub jobs: Vec<Old>,
     /// The commit at which they were found to be so.
     pub read_at: CommitNo,
 }

@@ -166,6 +166,7 @@ fn order(site: &OrderSite, key: Key, rows: LaunchRows) -> Order {
         pin: site.pin,
         memory_bytes: job.memory_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
         signal: job.signal.as_deref().and_then(|text| text.parse().ok()),
+        open_mode: job.open_mode.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default(),
     }
 }
 

@@ -10,7 +10,7 @@
 //! *Not here*: following one attempt (`actors::executor`), the comparison (`actors::audit`), the
 //! mending (`kernel::mend`), which jobs are old (`actors::retention`).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ use tokio::sync::watch;
 
 use super::audit::{Drift, Report, Strangers, compare};
 use super::messages::{DoChores, ForgetJobs, LookAtAll, Mend, RunAudit};
-use super::retention::{Retention, forget_old};
+use super::retention::leaps::Leaps;
+use super::retention::{Forgot, Retention, forget_old};
 use crate::clock;
 use crate::engine::{Engine, Key};
 use crate::kernel::ids::{Attempt, JobId};
@@ -76,6 +77,9 @@ pub struct RecoveryActor {
     told: Told,
     witnesses: Arc<Witnesses>,
     retention: Retention,
+    leaps: Leaps,
+    /// Jobs that could not be forgotten at the last sweep: said once.
+    stuck: BTreeSet<JobId>,
     /// A sweep is under way.
     sweeping: bool,
     /// An audit was made.
@@ -92,6 +96,8 @@ impl RecoveryActor {
         RecoveryActor {
             told,
             witnesses,
+            leaps: Leaps::new(retention.last_commit),
+            stuck: BTreeSet::new(),
             retention,
             sweeping: false,
             audited: false,
@@ -106,6 +112,7 @@ impl RecoveryActor {
         }
         let (told, witnesses) = (self.told.clone(), Arc::clone(&self.witnesses));
         let retention = self.retention.clone();
+        let believed = self.leaps.believes(clock::now(), clock::monotonic());
         let sweep = async move {
             let audit = audit(&witnesses).await;
             let audit = match audit {
@@ -122,14 +129,31 @@ impl RecoveryActor {
                 Err(error) => log::debug!("no sweep: {error}"),
             }
             told.chores.do_send(DoChores);
-            match forget_old(&retention, &witnesses.readers, &told.forget).await {
-                Ok(0) => {}
-                Ok(n) => log::info!("Forgot {n} jobs that ended longer ago than the retention"),
-                Err(error) => log::warn!("Old jobs were not forgotten: {error}"),
-            }
-            audit
+            let forgot = match believed {
+                true => forget_old(&retention, &witnesses.readers, &told.forget).await,
+                false => Ok(Forgot::default()),
+            };
+            (audit, forgot)
         };
-        ctx.spawn(sweep.into_actor(self).map(|audit, actor, ctx| actor.swept(audit, ctx)));
+        ctx.spawn(sweep.into_actor(self).map(|(audit, forgot), actor, ctx| {
+            actor.forgot(forgot);
+            actor.swept(audit, ctx);
+        }));
+    }
+
+    fn forgot(&mut self, forgot: Result<Forgot, String>) {
+        match forgot {
+            Ok(Forgot { count, stuck }) => {
+                if count > 0 {
+                    log::info!("Forgot {count} jobs that ended longer ago than the retention");
+                }
+                for (job, why) in stuck.iter().filter(|(job, _)| !self.stuck.contains(job)) {
+                    log::warn!("Job {job} is not forgotten, its folder cannot be removed: {why}");
+                }
+                self.stuck = stuck.into_keys().collect();
+            }
+            Err(error) => log::warn!("Old jobs were not forgotten: {error}"),
+        }
     }
 
     fn swept(&mut self, audit: Result<Report, String>, ctx: &mut Context<Self>) {

@@ -126,7 +126,7 @@ impl ResourceManagerActor {
             return Err(SubmitRefused::LookAgain(at));
         }
         if self.kernel.unknown_others(&message.specs, &message.elsewhere) {
-            return Err(SubmitRefused::LookAgain(self.outlets.snapshot.borrow().commit_no));
+            return Err(SubmitRefused::LookAgain(self.outbox.owed()));
         }
         if let Some((place, why)) = self.kernel.too_many(&message.specs) {
             return Err(SubmitRefused::TooMany(place, why));
@@ -413,7 +413,7 @@ impl Handler<ForgetJobs> for ResourceManagerActor {
     fn handle(&mut self, message: ForgetJobs, ctx: &mut Self::Context) -> Self::Result {
         let ForgetJobs { mut jobs, read_at } = message;
         // Whoever was run again meanwhile may have ended otherwise: the next sweep looks.
-        jobs.retain(|(job, _)| self.outbox.check_over(*job, read_at) == KeyCheck::Fresh);
+        jobs.retain(|old| self.outbox.check_over(old.job, read_at) == KeyCheck::Fresh);
         let step = self.kernel.forget(&jobs);
         self.note(step, ctx)
     }

@@ -3,8 +3,9 @@
 //! *Owns*: which jobs are old, and the removal of their folders.
 //!
 //! *Promises*: a job is forgotten no sooner than the retention after its end; its folder goes
-//! before its rows, so that a crash in between leaves a row to come back to; small steps, since
-//! commits of others wait meanwhile; jobs that have not ended are never touched.
+//! before its rows, so that a crash in between leaves a row to come back to; one whose folder
+//! cannot be removed keeps nobody else; small steps, since commits of others wait meanwhile; jobs
+//! that have not ended are never touched.
 //!
 //! *Not here*: the rows (`store::write`), the counts (`kernel::mend`), when (`actors::recovery`).
 //!
@@ -12,7 +13,10 @@
 //! submitted: the walk over ended jobs begins at the lowest id and stops behind the first page
 //! whose last job is too young.
 
-use std::io;
+pub mod folders;
+pub mod leaps;
+
+use std::collections::BTreeMap;
 
 use actix::prelude::*;
 
@@ -20,7 +24,9 @@ use super::messages::ForgetJobs;
 use super::recovery::ask;
 use crate::clock;
 use crate::kernel::ids::JobId;
+use crate::kernel::mend::Old;
 use crate::kernel::places::Places;
+use crate::kernel::time::Time;
 use crate::store::backend::Readers;
 use crate::store::read::{self, Age};
 
@@ -36,29 +42,48 @@ pub struct Retention {
     pub keep_s: Option<u32>,
     /// The folders of jobs.
     pub places: Places,
+    /// When the last commit of the server before this one was.
+    pub last_commit: Option<Time>,
 }
 
-/// Forgets what is old; answers how many jobs that were.
+/// What was forgotten.
+#[derive(Clone, Debug, Default)]
+pub struct Forgot {
+    /// How many jobs.
+    pub count: usize,
+    /// Jobs that are kept because something of their folder is left, and what.
+    pub stuck: BTreeMap<JobId, String>,
+}
+
+/// Forgets what is old.
 ///
 /// # Errors
-/// What the database or a folder says; the next sweep goes on.
+/// What the database says; the next sweep goes on.
 pub async fn forget_old(
     retention: &Retention,
     readers: &Readers,
     forget: &Recipient<ForgetJobs>,
-) -> Result<usize, String> {
-    let Some(keep_s) = retention.keep_s else { return Ok(0) };
+) -> Result<Forgot, String> {
+    let mut forgot = Forgot::default();
+    let Some(keep_s) = retention.keep_s else { return Ok(forgot) };
     let before = clock::now().plus_s(-i64::from(keep_s));
-    let (mut behind, mut count) = (JobId(0), 0);
+    let mut behind = JobId(0);
     for _ in 0..STEPS_MAX {
-        let found = ask(readers, move |conn| read::ages(conn, behind, STEP)).await?;
+        let found = ask(readers, move |conn| read::ages(conn, behind, STEP, before)).await?;
         let (page, read_at) = (found.value, found.commit_no);
         let Some(last) = page.last().copied() else { break };
         let old = |age: &&Age| age.ended.is_some_and(|end| end < before);
-        let old: Vec<_> = page.iter().filter(old).map(|age| (age.job, age.state)).collect();
+        let old = page.iter().filter(old);
+        let mut old: Vec<Old> =
+            old.map(|age| Old { job: age.job, word: age.state, array: age.array }).collect();
         if !old.is_empty() {
-            count += old.len();
-            remove_folders(&retention.places, old.iter().map(|(job, _)| *job).collect()).await?;
+            let jobs = old.iter().map(|old| old.job).collect();
+            let stuck = remove_folders(&retention.places, jobs).await?;
+            old.retain(|old| !stuck.contains_key(&old.job));
+            forgot.stuck.extend(stuck);
+        }
+        if !old.is_empty() {
+            forgot.count += old.len();
             let forgotten =
                 forget.send(ForgetJobs { jobs: old, read_at }).await.map_err(|e| e.to_string())?;
             forgotten.map_err(|e| e.to_string())?;
@@ -68,21 +93,25 @@ pub async fn forget_old(
         }
         behind = last.job;
     }
-    Ok(count)
+    Ok(forgot)
 }
 
-async fn remove_folders(places: &Places, jobs: Vec<JobId>) -> Result<(), String> {
-    let folders: Vec<_> = jobs.into_iter().map(|job| places.own_folder(job)).collect();
+/// Removes the folders of these jobs; answers those of which something is left, and what.
+async fn remove_folders(
+    places: &Places,
+    jobs: Vec<JobId>,
+) -> Result<BTreeMap<JobId, String>, String> {
+    let folders: Vec<_> = jobs.into_iter().map(|job| (job, places.own_folder(job))).collect();
     let removed = actix_rt::task::spawn_blocking(move || {
-        for folder in folders {
-            match std::fs::remove_dir_all(&folder) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                    return Err(format!("the folder {}: {e}", folder.display()));
-                }
-                _ => {}
+        let mut stuck = BTreeMap::new();
+        for (job, folder) in folders {
+            let parts = folder.parent().zip(folder.file_name().and_then(|name| name.to_str()));
+            let Some((parent, name)) = parts else { continue };
+            if let Err(why) = folders::remove(parent, name) {
+                stuck.insert(job, why);
             }
         }
-        Ok(())
+        stuck
     });
-    removed.await.map_err(|e| e.to_string())?
+    removed.await.map_err(|e| e.to_string())
 }

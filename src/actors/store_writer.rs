@@ -59,6 +59,12 @@ impl Handler<DoChores> for StoreWriter {
     type Result = ();
 
     fn handle(&mut self, _: DoChores, _: &mut Self::Context) {
+        if let Err(error) = self.writer.look_after() {
+            log::warn!("{error}");
+        }
+        if let Err(error) = self.writer.wipe() {
+            log::debug!("what was forgotten still stands in the log: {error}");
+        }
         match self.writer.forget_old_keys(clock::now()) {
             Ok(0) => {}
             Ok(n) => log::debug!("forgot {n} idempotency keys older than a day"),

@@ -38,7 +38,7 @@ mod submit;
 mod tail;
 pub mod wire;
 
-use actix_web::{Route, web};
+use actix_web::{Route, guard as guards, web};
 
 pub use app::App;
 pub use caller::{Owners, connected};
@@ -78,7 +78,8 @@ macro_rules! routes {
 }
 macro_rules! method {
     (GET) => {
-        web::get()
+        // Whatever can be read can be asked for without its body.
+        web::route().guard(guards::Any(guards::Get()).or(guards::Head()))
     };
     (POST) => {
         web::post()

@@ -17,7 +17,7 @@ use crate::actors::messages::{AS_IF, Explain};
 use crate::clock::{now, rfc3339};
 use crate::kernel::eligible::Elsewhere;
 use crate::kernel::ids::{EventId, JobId};
-use crate::kernel::job::{DataSource, JobSpec, StateWord};
+use crate::kernel::job::{DataSource, JobSpec, OpenMode, StateWord};
 use crate::kernel::retry::RetryPolicy;
 use crate::kernel::time::{SECOND_US, Time};
 use crate::observe::explain::{self, Reasons, Why};
@@ -162,6 +162,7 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         retry,
         restart_count: row.restarts as u32,
         signal: row.signal,
+        open_mode: row.open_mode.unwrap_or_else(|| OpenMode::Truncate.word().to_owned()),
     }
 }
 
@@ -189,6 +190,12 @@ fn reason(row: &JobRow, state: StateWord) -> (Option<String>, Option<String>) {
         (StateWord::Completing, Some("requeued" | "requeued_hold")) => {
             ("Requeued", "was told to stop, and waits again when its processes are gone".into())
         }
+        (StateWord::Completing, Some("preempted")) => (
+            "Preempted",
+            "was told to stop to make room for another job, and waits again when its processes \
+             are gone"
+                .into(),
+        ),
         (StateWord::Completing, Some("time_limit")) => {
             ("TimeLimit", "is past its time limit and being stopped".into())
         }

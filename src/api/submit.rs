@@ -8,11 +8,14 @@
 //! *Not here*: reading bodies (`api::wire::submit`), the kernel's door (`kernel::job`).
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_rt::time::{Sleep, sleep};
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::future::{Either, select};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use utoipa::IntoParams;
@@ -30,7 +33,7 @@ use crate::actors::messages::{KeyAsked, SubmitJobs, SubmitRefused, Submitted};
 use crate::clock;
 use crate::kernel::conditions::Dependency;
 use crate::kernel::eligible::Elsewhere;
-use crate::kernel::ids::JobId;
+use crate::kernel::ids::{CommitNo, JobId};
 use crate::kernel::job::faults::Faults;
 use crate::kernel::job::{Family, FieldError, JobSpec};
 use crate::kernel::time::Time;
@@ -41,10 +44,9 @@ use crate::store::{others, read};
 const KEY_BYTES_MAX: usize = 255;
 /// Between a principal and his key; no key holds it.
 const OF: char = '\u{1F}';
-/// How often a key that is just being committed is looked up again.
-const LOOKS_MAX: u32 = 20;
-/// Longest wait for the commit that may hold it.
-const LOOK_WAIT: Duration = Duration::from_secs(1);
+/// Longest wait until the key, or the ends of jobs that are waited for, stand in the database: far
+/// longer than a disk that works takes for the commit that they are in.
+const LOOKS_WAIT: Duration = Duration::from_secs(20);
 
 /// Jobs that are durable now, or were already.
 pub struct Accepted {
@@ -158,13 +160,13 @@ pub async fn accept(
     let Caller(principal) = Caller::of(request)?;
     match key_of(request)? {
         None => {
-            for _ in 0..LOOKS_MAX {
-                let sent = send(app, &checked, None, Arc::clone(&principal)).await?;
+            let mut looks = Looks::new("the jobs that are waited for are just changing");
+            loop {
+                let sent = send(app, &checked, None, Arc::clone(&principal), &mut looks).await?;
                 if let Sent::Accepted(accepted) = sent {
                     return Ok(accepted);
                 }
             }
-            Err(ApiError::unavailable("the jobs that are waited for are just changing"))
         }
         Some(key) => once(app, key, body, checked, principal).await,
     }
@@ -224,7 +226,8 @@ async fn once(
     let body_hash: Arc<str> = hex(&Sha256::digest(body)).into();
     // A key is its sender's: another's tells him nothing, and takes none away.
     let owned: Arc<str> = format!("{principal}{OF}{key}").into();
-    for _ in 0..LOOKS_MAX {
+    let mut looks = Looks::new("another request with this Idempotency-Key is still under way");
+    loop {
         let wanted = owned.to_string();
         let found = app.read_raw(move |conn| read::key(conn, &wanted)).await?;
         if let Some(row) = found.value {
@@ -240,12 +243,35 @@ async fn once(
             body_hash: Arc::clone(&body_hash),
             read_at: found.commit_no,
         };
-        match send(app, &checked, Some(asked), Arc::clone(&principal)).await? {
+        match send(app, &checked, Some(asked), Arc::clone(&principal), &mut looks).await? {
             Sent::Accepted(accepted) => return Ok(accepted),
             Sent::LookAgain => {}
         }
     }
-    Err(ApiError::unavailable("another request with this Idempotency-Key is still under way"))
+}
+
+/// Looking again, each time behind the commit that made it necessary: of those that are waited for
+/// each can be the reason once.
+struct Looks {
+    late: Pin<Box<Sleep>>,
+    /// What is said when it takes too long.
+    of: &'static str,
+}
+
+impl Looks {
+    fn new(of: &'static str) -> Looks {
+        Looks { late: Box::pin(sleep(LOOKS_WAIT)), of }
+    }
+
+    async fn until(&mut self, app: &App, at: CommitNo) -> Result<(), ApiError> {
+        let mut snapshot = app.system.snapshot.clone();
+        let reached = std::pin::pin!(snapshot.wait_for(|s| s.commit_no >= at));
+        match select(self.late.as_mut(), reached).await {
+            Either::Right((Ok(_), _)) => Ok(()),
+            Either::Right((Err(_), _)) => Err(ApiError::unavailable("the server is stopping")),
+            Either::Left(_) => Err(ApiError::unavailable(self.of)),
+        }
+    }
 }
 
 enum Sent {
@@ -258,6 +284,7 @@ async fn send(
     checked: &Checked,
     key: Option<KeyAsked>,
     principal: Arc<str>,
+    looks: &mut Looks,
 ) -> Result<Sent, ApiError> {
     let elsewhere = elsewhere(app, checked).await?;
     let specs = checked.specs.clone();
@@ -268,10 +295,7 @@ async fn send(
             Ok(Sent::Accepted(Accepted { ids, new: Some((time, specs)) }))
         }
         Err(SubmitRefused::LookAgain(at)) => {
-            let mut snapshot = app.system.snapshot.clone();
-            let reached = snapshot.wait_for(|s| s.commit_no >= at);
-            // Whether it came or not, the table is read again.
-            let _late = actix_rt::time::timeout(LOOK_WAIT, reached).await;
+            looks.until(app, at).await?;
             Ok(Sent::LookAgain)
         }
         Err(SubmitRefused::TooMany(place, why)) => {

@@ -7,7 +7,7 @@
 //! *Not here*: the comparison (the server's).
 
 use super::client::{Client, Connect};
-use super::{CliError, say};
+use super::{CliError, say, say_json};
 use crate::api::wire::v1::{Audit, Drift};
 
 /// Of which server.
@@ -23,7 +23,7 @@ pub struct AuditArgs {
 pub(super) fn run(args: &AuditArgs) -> Result<u8, CliError> {
     let answer = Client::new(&args.connect)?.get("/api/v1/audit")?;
     let audit: Audit = answer.parse()?;
-    say(if args.json { answer.text } else { told(&audit) }.as_str())?;
+    if args.json { say_json(&answer.text) } else { say(&told(&audit)) }?;
     Ok(u8::from(!audit.consistent))
 }
 

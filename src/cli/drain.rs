@@ -7,7 +7,7 @@
 //! *Not here*: what a window does (`kernel::maintenance`).
 
 use super::client::{Client, Connect};
-use super::{CliError, say};
+use super::{CliError, say, say_json};
 use crate::api::wire::maintenance::{Window, WindowBody};
 
 /// When, and what for.
@@ -61,7 +61,7 @@ pub(super) fn drain(args: &DrainArgs) -> Result<u8, CliError> {
         .map_err(|error| CliError::Other(format!("the window makes no JSON: {error}")))?;
     let answer = client.post("/api/v1/maintenance", &body, None)?;
     if args.json {
-        say(&answer.text)?;
+        say_json(&answer.text)?;
         return Ok(0);
     }
     say(&line(&answer.parse()?))?;
@@ -76,7 +76,7 @@ pub(super) fn resume(args: &ResumeArgs) -> Result<u8, CliError> {
     };
     let answer = client.delete(&path)?;
     if args.json {
-        say(&answer.text)?;
+        say_json(&answer.text)?;
         return Ok(0);
     }
     let gone: Vec<Window> = answer.parse()?;

@@ -8,7 +8,7 @@
 
 use super::client::{Answer, Client, Connect};
 use super::ids::Ids;
-use super::{CliError, remark, say};
+use super::{CliError, remark, say, say_json};
 use crate::api::wire::v1::{Job, JobRef};
 
 /// Which jobs.
@@ -44,7 +44,7 @@ pub(super) fn each(
             Err(error) => return Err(error),
         };
         if args.json {
-            say(&answer.text)?;
+            say_json(&answer.text)?;
             continue;
         }
         let job: Job = answer.parse()?;

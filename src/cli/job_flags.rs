@@ -16,7 +16,7 @@ use crate::api::wire::export::Export;
 use crate::api::wire::retry::parse_causes;
 use crate::api::wire::sbatch;
 use crate::api::wire::submit::Door;
-use crate::api::wire::v1::{ArraySpec, DataSource, Dependencies, EarlySignal, RetryBody};
+use crate::api::wire::v1::{ArraySpec, DataSource, Dependencies, EarlySignal, OpenMode, RetryBody};
 use crate::api::wire::{memory, time_limit, when};
 
 /// What a job is to be.
@@ -100,6 +100,9 @@ pub struct JobFlags {
     /// Signal before the time limit: USR1@60 for its processes, B:USR1@60 for the script
     #[arg(long, value_name = "[B:]SIGNAL[@SECONDS]")]
     pub signal: Option<String>,
+    /// Output files: truncate, each attempt empties them; append, it writes behind what is there
+    #[arg(long, value_name = "MODE")]
+    pub open_mode: Option<String>,
     /// Submitting again with the same key gives the same job again
     #[arg(long, value_name = "KEY")]
     pub idempotency_key: Option<String>,
@@ -181,6 +184,9 @@ impl JobFlags {
         if let Some(signal) = &self.signal {
             signal.parse::<EarlySignal>().map_err(|m| usage("--signal", m))?;
         }
+        if let Some(mode) = &self.open_mode {
+            mode.parse::<OpenMode>().map_err(|m| usage("--open-mode", m))?;
+        }
         let retry = self.retry()?;
         let memory = match &self.memory {
             Some(text) => Some(memory::parse_mib(text).map_err(|m| usage("--memory", m))?),
@@ -217,6 +223,7 @@ impl JobFlags {
             array: self.array.clone(),
             retry,
             signal: self.signal.clone(),
+            open_mode: self.open_mode.clone(),
             data_source: Some(DataSource::Cli.word().to_owned()),
             script,
             ..SubmitBody::default()
@@ -334,6 +341,7 @@ mod tests {
             JobFlags { export: Some("=".into()), ..JobFlags::default() },
             JobFlags { kill_grace: Some("soon".into()), ..JobFlags::default() },
             JobFlags { signal: Some("USR3".into()), ..JobFlags::default() },
+            JobFlags { open_mode: Some("write".into()), ..JobFlags::default() },
             JobFlags { retry: Some(1), retry_on: Some("0".into()), ..JobFlags::default() },
             JobFlags { retry: Some(1), retry_delay: Some("x".into()), ..JobFlags::default() },
         ] {

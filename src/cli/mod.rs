@@ -34,6 +34,7 @@ mod status;
 pub mod stepd;
 mod submit;
 pub(crate) mod table;
+mod terminal;
 mod trust;
 mod update;
 mod wait;
@@ -151,8 +152,18 @@ pub fn run(ask: &Ask) -> ExitCode {
     }
 }
 
-/// Prints a result. A reader that went away (`| head`) ends the program quietly.
+/// Prints a result for a person: what others wrote commands no terminal.
 fn say(text: &str) -> Result<(), CliError> {
+    print(&terminal::shown(text))
+}
+
+/// Prints a result for a program, as it is.
+fn say_json(text: &str) -> Result<(), CliError> {
+    print(text)
+}
+
+/// A reader that went away (`| head`) ends the program quietly.
+fn print(text: &str) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
     let end = if text.ends_with('\n') { "" } else { "\n" };
     write!(out, "{text}{end}").and_then(|()| out.flush()).map_err(CliError::from_write)
@@ -160,7 +171,7 @@ fn say(text: &str) -> Result<(), CliError> {
 
 /// Prints a remark to stderr; if nobody can read it, it is lost.
 fn remark(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", terminal::shown(text));
 }
 
 #[cfg(test)]

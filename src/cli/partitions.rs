@@ -9,7 +9,7 @@
 use comfy_table::Cell;
 
 use super::client::{Client, Connect};
-use super::{CliError, say, table};
+use super::{CliError, say, say_json, table};
 use crate::api::wire::memory::shown;
 use crate::api::wire::partitions::listed;
 use crate::api::wire::time_limit::format_limit;
@@ -28,7 +28,7 @@ pub struct PartitionsArgs {
 pub(super) fn run(args: &PartitionsArgs) -> Result<u8, CliError> {
     let answer = Client::new(&args.connect)?.get("/api/v1/partitions")?;
     if args.json {
-        say(&answer.text)?;
+        say_json(&answer.text)?;
         return Ok(0);
     }
     let all: Vec<Partition> = answer.parse()?;

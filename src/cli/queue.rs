@@ -11,7 +11,7 @@ use comfy_table::Cell;
 use serde_json::Value;
 
 use super::client::{Answer, Client, Connect, query};
-use super::{CliError, remark, say, table};
+use super::{CliError, remark, say, say_json, table};
 use crate::api::wire::time_limit::{format_dhms, format_limit};
 use crate::api::wire::v1::{Job, JobId, JobList, StateWord};
 
@@ -117,7 +117,7 @@ pub(super) fn run(args: &QueueArgs) -> Result<u8, CliError> {
     let client = Client::new(&args.connect)?;
     let Pages { json, list } = gather(args, |path| client.get(path))?;
     if args.json {
-        say(&json)?;
+        say_json(&json)?;
         return Ok(0);
     }
     let header = ["ID", "NAME", "USER", "STATE", "CPUS", "TIME", "LIMIT", "REASON"];

@@ -8,7 +8,7 @@
 
 use super::client::{Client, Connect};
 use super::wait::tally;
-use super::{CliError, requeue, say, table};
+use super::{CliError, requeue, say, say_json, table};
 use crate::api::wire::memory;
 use crate::api::wire::time_limit::{format_dhms, format_limit};
 use crate::api::wire::v1::{
@@ -32,7 +32,7 @@ pub(super) fn run(args: &ShowArgs) -> Result<u8, CliError> {
     let client = Client::new(&args.connect)?;
     let (job, text) = client.job(args.id)?;
     if args.json {
-        say(&text)?;
+        say_json(&text)?;
         return Ok(0);
     }
     let whole = args.id.task.is_none() && job.is_array();
@@ -147,6 +147,7 @@ fn shown(job: &Job, more: &More) -> String {
         ("restarts", Some(job.restart_count.to_string()).filter(|_| job.restart_count > 0)),
         ("retries", job.retry.as_ref().map(requeue::retries)),
         ("signal", job.signal.clone()),
+        ("open mode", Some(job.open_mode.clone()).filter(|mode| mode == "append")),
         ("usage", usage),
     ];
     match &more.attempts[..] {

@@ -15,7 +15,7 @@ use comfy_table::Cell;
 use serde::Serialize;
 
 use super::progress::Progress;
-use super::{CliError, remark, say, table};
+use super::{CliError, remark, say, say_json, table};
 use crate::api::wire::time_limit::format_dhms;
 use crate::clock;
 use crate::simulate::curve::Curve;
@@ -123,8 +123,8 @@ pub(super) fn run(args: &SimulateArgs) -> Result<u8, CliError> {
     }
     match reports.as_slice() {
         [] => {}
-        [only] => say(only)?,
-        several => say(&format!("[{}]", several.join(",")))?,
+        [only] => say_json(only)?,
+        several => say_json(&format!("[{}]", several.join(",")))?,
     }
     Ok(0)
 }

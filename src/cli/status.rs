@@ -9,7 +9,7 @@
 use serde_json::{Map, Value, json};
 
 use super::client::{Client, Connect};
-use super::{CliError, say, table};
+use super::{CliError, say, say_json, table};
 use crate::api::wire::maintenance::Window;
 use crate::api::wire::memory::shown;
 use crate::api::wire::seed::Dashboard;
@@ -39,7 +39,7 @@ pub(super) fn run(args: &StatusArgs) -> Result<u8, CliError> {
         let mut all: Map<String, Value> = answer.parse()?;
         all.insert("health".to_owned(), json!(health));
         all.insert("job_stats".to_owned(), json!(stats));
-        say(&Value::Object(all).to_string())?;
+        say_json(&Value::Object(all).to_string())?;
         return Ok(0);
     }
     let resources: Resources = answer.parse()?;

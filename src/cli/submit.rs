@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use super::client::{Client, Connect};
 use super::job_flags::{Caller, JobFlags};
-use super::{CliError, remark, say, wait};
+use super::{CliError, remark, say, say_json, wait};
 use crate::api::wire::body::SubmitBody;
 use crate::api::wire::v1::Job;
 
@@ -50,12 +50,12 @@ pub(super) fn run(args: &SubmitArgs) -> Result<u8, CliError> {
     }
     if !args.wait {
         if args.json {
-            say(&text)?;
+            say_json(&text)?;
         }
         return Ok(0);
     }
     let ended = wait::until_end(&client, job.id)?;
-    say(if args.json { &ended.text } else { &ended.line })?;
+    if args.json { say_json(&ended.text) } else { say(&ended.line) }?;
     Ok(ended.code)
 }
 
@@ -65,7 +65,7 @@ fn test_only(client: &Client, body: &SubmitBody, json: bool) -> Result<u8, CliEr
         .map_err(|error| CliError::Other(format!("the job makes no JSON: {error}")))?;
     let answer = client.post("/api/v1/jobs?dry_run=true", &text, None)?;
     if json {
-        say(&answer.text)?;
+        say_json(&answer.text)?;
         return Ok(0);
     }
     let job: Job = answer.parse()?;

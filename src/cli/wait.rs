@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::client::{Client, Connect, Patience};
 use super::progress::Progress;
-use super::{CliError, say};
+use super::{CliError, say, say_json};
 use crate::api::wire::v1::{ArrayState, ExitCode, Job, JobRef, StateWord};
 
 /// Whom to wait for.
@@ -33,7 +33,7 @@ pub(super) fn run(args: &WaitArgs) -> Result<u8, CliError> {
     let mut code = 0;
     for id in &args.ids {
         let ended = until_end(&client, *id)?;
-        say(if args.json { &ended.text } else { &ended.line })?;
+        if args.json { say_json(&ended.text) } else { say(&ended.line) }?;
         if code == 0 {
             code = ended.code;
         }

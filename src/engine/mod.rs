@@ -23,7 +23,7 @@ use tokio::sync::watch;
 
 use crate::kernel::early::EarlySignal;
 use crate::kernel::ids::{Attempt, CpuId, JobId};
-use crate::kernel::job::{ExitCode, Usage};
+use crate::kernel::job::{ExitCode, OpenMode, Usage};
 use crate::kernel::memory::OutOfMemory;
 pub use crate::kernel::places::StreamFile;
 use crate::kernel::time::Time;
@@ -78,7 +78,7 @@ pub struct Order {
     pub working_directory: PathBuf,
     /// Whether a missing working directory is created.
     pub create_working_directory: bool,
-    /// Standard output; truncated at start.
+    /// Standard output.
     pub stdout: StreamFile,
     /// Standard error; the same file as `stdout` is fine.
     pub stderr: StreamFile,
@@ -103,6 +103,9 @@ pub struct Order {
     /// What it is sent before its limit.
     #[serde(default)]
     pub signal: Option<EarlySignal>,
+    /// How its output files are opened.
+    #[serde(default)]
+    pub open_mode: OpenMode,
 }
 
 /// What a supervisor knows at the end of its attempt.

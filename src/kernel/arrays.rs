@@ -274,6 +274,12 @@ impl Arrays {
         self.open.get(&id).map(OpenArray::partner)
     }
 
+    /// Of the arrays that this one follows task by task, the tasks that COMPLETED.
+    pub(super) fn done_of(&self, id: JobId) -> BTreeMap<JobId, TaskSet> {
+        let array = self.open.get(&id).or_else(|| self.entering.get(&id));
+        array.map(|array| array.followed.clone()).unwrap_or_default()
+    }
+
     fn take(&mut self, id: JobId, task: u32, member: Member) {
         let Some(array) = self.open.get_mut(&id) else { return };
         self.further -= beyond_the_first(array.left.len());
@@ -454,6 +460,7 @@ impl Kernel {
         }
         self.split(rest, (task, job), false, principal, now, &mut step);
         self.register(job, conditions);
+        step.changes.extend(self.told_so_far(job));
         self.place(Queued { id: job, ..rest }, now);
         (Some(job), step)
     }

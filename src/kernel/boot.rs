@@ -55,6 +55,8 @@ pub struct Memory {
     pub followed: Vec<(JobId, Vec<(JobId, Partner)>)>,
     /// What jobs go back into the queue with, of those that have any of it.
     pub again: Vec<(JobId, Again)>,
+    /// Whom room was made for, and when that was.
+    pub claims: Vec<(Time, JobId)>,
     /// Times in which no job may run.
     pub maintenance: Vec<Maintenance>,
     /// Attempts that hold CPUs.
@@ -103,6 +105,7 @@ impl Kernel {
             eligibility: Eligibility::default(),
             again: memory.again.into_iter().collect(),
             arrays: Arrays::default(),
+            claims: memory.claims,
             maintenance: memory.maintenance,
             rules: memory.rules,
             entering: HashMap::new(),
@@ -110,6 +113,7 @@ impl Kernel {
             releases: 0,
             stale_facts: 0,
         };
+        kernel.claims.sort_unstable();
         kernel.take_up_accounts();
         for (family, members) in memory.kin {
             kernel.eligibility.join(&family, members);

@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use super::conditions::Told;
 use super::eligible::Edit;
 use super::ids::{Attempt, CpuId, EventId, JobId};
 use super::job::{JobSpec, StateWord};
@@ -101,6 +102,14 @@ pub enum Change {
         /// When the array was submitted.
         submitted: Time,
     },
+    /// What a pending job was told of those that it waits for, which the database would soon no
+    /// longer know.
+    Told {
+        /// The pending job.
+        job: JobId,
+        /// All that it was told.
+        told: Told,
+    },
     /// Somebody changed a pending job.
     Edited {
         /// PENDING → PENDING.
@@ -157,6 +166,13 @@ pub enum Change {
         /// The CPUs that it holds.
         cpus: Vec<CpuId>,
     },
+    /// Room was made for a job, or it no longer has a claim to that.
+    Claimed {
+        /// The job.
+        job: JobId,
+        /// When; `None`: no longer.
+        since: Option<Time>,
+    },
     /// In this time no job may run.
     Maintained(Maintenance),
     /// These windows are over.
@@ -186,6 +202,8 @@ impl Change {
             | Change::Maintained(_)
             | Change::Resumed(_)
             | Change::Charged { .. }
+            | Change::Claimed { .. }
+            | Change::Told { .. }
             | Change::Reclaimed { .. }
             | Change::Restored { .. }
             | Change::Forgotten { .. } => None,

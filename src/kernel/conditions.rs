@@ -10,6 +10,7 @@
 //!
 //! Source of the notation: sbatch(1), `--dependency`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -51,6 +52,17 @@ impl Relation {
         Relation::ALL.iter().find(|(_, relation)| *relation == self).map_or("", |(word, _)| word)
     }
 
+    /// What is known of it when nobody knows any more how the other job ended: never that it went
+    /// well, and never that it did not.
+    #[must_use]
+    pub fn answer_of_unknown(self) -> Answer {
+        match self {
+            // It keeps single tasks, never all of them.
+            Relation::AfterCorr | Relation::After | Relation::AfterAny => Answer::Met,
+            Relation::AfterOk | Relation::AfterNotOk => Answer::Never,
+        }
+    }
+
     /// What is known of it when the other job stands so.
     #[must_use]
     pub fn answer(self, standing: Standing) -> Answer {
@@ -68,6 +80,16 @@ impl Relation {
     }
 }
 
+/// What is known of what a job waits for, as it is kept with the job: the others may be forgotten,
+/// or run again, before it starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// In the order of its dependencies.
+    pub answers: Vec<Answer>,
+    /// Of arrays that it follows task by task, the tasks that COMPLETED.
+    pub done: BTreeMap<JobId, TaskSet>,
+}
+
 /// How far another job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -83,7 +105,8 @@ pub enum Standing {
 }
 
 /// What is known of a condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// Not yet known.
     Open,

@@ -15,6 +15,7 @@ use super::arrays::Partner;
 use super::change::{Change, Queued, Step};
 use super::conditions::{
     Answer, Blocked, Conditions, DEPENDENCIES_MAX, Dependencies, Dependency, Relation, Standing,
+    Told,
 };
 use super::ids::JobId;
 use super::job::{JobSpec, StateWord};
@@ -82,7 +83,7 @@ pub enum Edited {
 #[derive(Debug, Default)]
 pub struct Eligibility {
     conditions: BTreeMap<JobId, Conditions>,
-    waiters: BTreeMap<JobId, Vec<JobId>>,
+    waiters: BTreeMap<JobId, BTreeSet<JobId>>,
     kin: Kin,
     alarms: BTreeSet<(Time, JobId)>,
 }
@@ -90,7 +91,7 @@ pub struct Eligibility {
 impl Eligibility {
     fn register(&mut self, job: JobId, conditions: Conditions) {
         for other in conditions.others() {
-            self.waiters.entry(other).or_default().push(job);
+            self.waiters.entry(other).or_default().insert(job);
         }
         let times = conditions.begin.into_iter().chain(conditions.deadline);
         self.alarms.extend(times.map(|time| (time, job)));
@@ -106,7 +107,7 @@ impl Eligibility {
         }
         for other in conditions.others() {
             if let Some(waiters) = self.waiters.get_mut(&other) {
-                waiters.retain(|waiter| *waiter != job);
+                waiters.remove(&job);
                 if waiters.is_empty() {
                     self.waiters.remove(&other);
                 }
@@ -115,9 +116,9 @@ impl Eligibility {
         Some(conditions)
     }
 
-    /// Who waits for this job, or for a task of it.
+    /// Who waits for this job, or for a task of it; or would, had it not ended already.
     pub(super) fn waiters_of(&self, job: JobId) -> Vec<JobId> {
-        self.waiters.get(&job).cloned().unwrap_or_default()
+        self.waiters.get(&job).into_iter().flatten().copied().collect()
     }
 
     /// Tasks of an array stand so now.
@@ -280,6 +281,22 @@ impl Kernel {
         }
     }
 
+    /// What is known by now of the others that this job waits for, to be kept with it.
+    pub(super) fn told_so_far(&self, job: JobId) -> Option<Change> {
+        let conditions = self.eligibility.conditions.get(&job)?;
+        let some = conditions.answers.iter().any(|answer| *answer != Answer::Open);
+        let told = Told { answers: conditions.answers.clone(), done: self.arrays.done_of(job) };
+        some.then_some(Change::Told { job, told })
+    }
+
+    /// These jobs, and the arrays that they are tasks of, will soon look as if they had not ended
+    /// or had never been: whoever waits for them keeps what it was told.
+    pub(super) fn keep_answers(&self, others: impl Iterator<Item = JobId>, step: &mut Step) {
+        let waiters = others.flat_map(|other| self.eligibility.waiters_of(other));
+        let waiters: BTreeSet<JobId> = waiters.collect();
+        step.changes.extend(waiters.into_iter().filter_map(|waiter| self.told_so_far(waiter)));
+    }
+
     /// From now on this job waits for these conditions.
     pub(super) fn register(&mut self, job: JobId, conditions: Conditions) {
         if !conditions.is_empty() {
@@ -304,11 +321,7 @@ impl Kernel {
     /// Another job stands so now: whoever waits for that may go on.
     pub(super) fn hear(&mut self, job: JobId, standing: Standing, now: Time) {
         let over = matches!(standing, Standing::Ended { .. });
-        let waiters = match over {
-            true => self.eligibility.waiters.remove(&job),
-            false => self.eligibility.waiters.get(&job).cloned(),
-        };
-        for waiter in waiters.unwrap_or_default() {
+        for waiter in self.eligibility.waiters_of(job) {
             if let Some(conditions) = self.eligibility.conditions.get_mut(&waiter) {
                 conditions.hear(job, standing);
             }
@@ -362,6 +375,9 @@ impl Kernel {
             let live = self.live.contains_key(&id);
             return (if live { Edited::Live } else { Edited::NotLive }, step);
         };
+        if edit.priority.is_some_and(|priority| priority < job.priority) {
+            self.give_up_claim(id, &mut step);
+        }
         job.priority = edit.priority.unwrap_or(job.priority);
         job.limit_s = edit.limit_s.unwrap_or(job.limit_s);
         let mut conditions = self.eligibility.conditions.get(&id).cloned().unwrap_or_default();
@@ -426,16 +442,21 @@ impl Kernel {
     }
 }
 
-/// What is known of the others when a database is read: those that are not in it were forgotten
-/// long after they had ended.
+/// What is known of the others when a database is read: what was kept with the job, else how they
+/// stand. Of one that is not in it, and of which nothing was kept, nobody knows how it ended.
 #[must_use]
 pub fn remembered_answers(
-    conditions: &Conditions,
+    dependencies: &Dependencies,
+    told: &Told,
     mut standing: impl FnMut(&Dependency) -> Option<Standing>,
 ) -> Vec<Answer> {
-    let gone = Standing::Ended { completed: true };
-    let list = conditions.dependencies.list.iter();
-    list.map(|one| one.relation.answer(standing(one).unwrap_or(gone))).collect()
+    let kept = told.answers.iter().copied().chain(std::iter::repeat(Answer::Open));
+    let answer = |(one, kept): (&Dependency, Answer)| match (kept, standing(one)) {
+        (Answer::Open, Some(standing)) => one.relation.answer(standing),
+        (Answer::Open, None) => one.relation.answer_of_unknown(),
+        (known, _) => known,
+    };
+    dependencies.list.iter().zip(kept).map(answer).collect()
 }
 
 #[cfg(test)]

@@ -77,12 +77,13 @@ impl FreeCpus {
         regions.each().filter_map(|n| self.sets.get(n)).map(BTreeSet::len).sum()
     }
 
-    /// So many of these regions, or as many as there are.
-    pub(super) fn take(&mut self, count: usize, regions: Regions) -> Box<[CpuId]> {
+    /// So many of these regions, or as many as there are beyond what is kept for others.
+    pub(super) fn take(&mut self, count: usize, regions: Regions, kept: &Room) -> Box<[CpuId]> {
         let mut taken = Vec::with_capacity(count.min(self.len()));
         for n in regions.each() {
             let Some(set) = self.sets.get_mut(n) else { break };
-            let missing = count - taken.len();
+            let open = set.len().saturating_sub(kept.cpus[n] as usize);
+            let missing = open.min(count - taken.len());
             taken.extend(std::iter::from_fn(|| set.pop_first()).take(missing));
         }
         taken.into_boxed_slice()

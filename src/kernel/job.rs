@@ -31,7 +31,7 @@ use super::tasks::{ArraySpec, JobRef};
 use super::time::Time;
 pub use door::limit_allowed;
 use faults::Faults;
-pub use words::{ExitCode, StateWord, Usage};
+pub use words::{ExitCode, OpenMode, StateWord, Usage};
 
 /// Longest script, bytes: what users submit is kilobytes; larger data belongs in files.
 pub const SCRIPT_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -149,6 +149,8 @@ pub struct JobRequest {
     pub retry: Option<RetryPolicy>,
     /// What is sent to it before its time limit.
     pub signal: Option<EarlySignal>,
+    /// How its output files are opened.
+    pub open_mode: OpenMode,
     /// Which door it came through.
     pub data_source: DataSource,
     /// What was not honoured, one sentence each.
@@ -184,6 +186,7 @@ impl JobRequest {
             array: None,
             retry: None,
             signal: None,
+            open_mode: OpenMode::default(),
             data_source: DataSource::Api,
             warnings: Vec::new(),
         }
@@ -240,6 +243,7 @@ pub struct JobSpec {
     pub array: Option<ArraySpec>,
     pub retry: Option<Arc<RetryPolicy>>,
     pub signal: Option<EarlySignal>,
+    pub open_mode: OpenMode,
     pub data_source: DataSource,
     pub warnings: Vec<String>,
 }

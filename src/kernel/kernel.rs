@@ -21,6 +21,7 @@ use super::job::{JobSpec, StateWord};
 use super::ledger::Ledger;
 use super::maintenance::Maintenance;
 use super::policy::Plan;
+use super::policy::claims::aside;
 use super::queue::Queue;
 use super::retry::Again;
 use super::tenancy::Rules;
@@ -80,6 +81,8 @@ pub struct Kernel {
     pub(super) arrays: Arrays,
     /// What jobs go back into the queue with, of those that have any of it.
     pub(super) again: BTreeMap<JobId, Again>,
+    /// Whom room was made for, and when that was, in this order.
+    pub(super) claims: Vec<(Time, JobId)>,
     pub(super) maintenance: Vec<Maintenance>,
     pub(super) rules: Rules,
     /// The accounts of submissions that are not durable yet, where they are counted.
@@ -131,6 +134,8 @@ impl Kernel {
                 self.again.insert(id, Again::retrying(policy));
             }
             step.changes.push(Change::Submitted { event, spec });
+            // Whoever has ended may be forgotten before this is read again.
+            step.changes.extend(self.told_so_far(id));
         }
         let ids = admitted.iter().map(|q| q.id).collect();
         step.effects.push(Effect::Admit(admitted));
@@ -152,6 +157,8 @@ impl Kernel {
     pub fn start(&mut self, plan: &Plan, now: Time) -> (u32, u32, Step) {
         let mut step = Step::default();
         let (mut started, mut stale) = (0, 0);
+        self.drop_claims(&mut step);
+        let mut claimants = self.claimants(now);
         for id in &plan.start {
             let shown = self.queue.is_shown(*id);
             let Some(job) = self.queue.get(*id).copied().filter(|_| shown) else {
@@ -166,10 +173,16 @@ impl Kernel {
             let own = task.map_or(job.id, |(_, own)| own);
             let attempt = Attempt { job: own, n: job.attempts + 1 };
             let (cpus, memory, regions) = (job.cpus, job.memory, job.berth.regions);
-            let Ok(allocation) = self.ledger.allocate_in(attempt, cpus, memory, regions) else {
+            let before = claimants.iter().position(|claim| claim.job == *id);
+            let others = &claimants[..before.unwrap_or(claimants.len())];
+            let kept = aside(self.ledger.free_room(), others);
+            let given = self.ledger.allocate_in(attempt, cpus, memory, regions, &kept);
+            let Ok(allocation) = given else {
                 stale += 1;
                 continue;
             };
+            claimants.retain(|claim| claim.job != *id);
+            self.give_up_claim(*id, &mut step);
             let deadline = self.eligibility.deadline(*id);
             match task {
                 Some(task) => self.split(job, task, true, &Arc::from(""), now, &mut step),
@@ -185,13 +198,10 @@ impl Kernel {
             }
             started += 1;
         }
-        if let Some((job, going)) = &plan.preempt {
-            let principal: Arc<str> = format!("preempted for job {job}").into();
-            for id in going {
-                let (_, more) = self.requeue_asked(*id, false, &principal, now);
-                step.changes.extend(more.changes);
-                step.effects.extend(more.effects);
-            }
+        if let Some((job, going)) = &plan.preempt
+            && !self.make_room(*job, going, now, &mut step)
+        {
+            stale += 1;
         }
         (started, stale, step)
     }

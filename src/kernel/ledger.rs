@@ -91,10 +91,11 @@ impl Ledger {
         count: u32,
         memory: u64,
     ) -> Result<Allocation, LedgerRefused> {
-        self.allocate_in(holder, count, memory, Regions::ALL)
+        self.allocate_in(holder, count, memory, Regions::ALL, &Room::default())
     }
 
-    /// The same within these regions: the first region's lowest CPUs first.
+    /// The same within these regions, the first region's lowest CPUs first, of what is not `kept`
+    /// for others.
     ///
     /// # Errors
     /// See [`Ledger::allocate`].
@@ -104,20 +105,22 @@ impl Ledger {
         count: u32,
         memory: u64,
         regions: Regions,
+        kept: &Room,
     ) -> Result<Allocation, LedgerRefused> {
         if count == 0 {
             return Err(LedgerRefused::Nothing);
         }
-        let here = self.free_within(regions);
+        let here = self.free_room().minus(kept).within(regions);
         if count > here {
             return Err(LedgerRefused::TooFewFree { asked: count, free: here });
         }
-        if let Some(free) = self.free_memory()
+        let free = self.free_memory().map(|free| free.saturating_sub(kept.memory));
+        if let Some(free) = free
             && memory > free
         {
             return Err(LedgerRefused::TooLittleMemory { asked: memory, free });
         }
-        let cpus = self.free.take(count as usize, regions);
+        let cpus = self.free.take(count as usize, regions, kept);
         for cpu in &cpus {
             self.held.insert(*cpu, holder);
         }

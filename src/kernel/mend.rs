@@ -1,6 +1,6 @@
 //! *Purpose*: what the kernel does about findings of an audit, and about jobs that are old.
 //!
-//! *Owns*: [`Findings`], [`Kernel::mend`], [`Kernel::forget`].
+//! *Owns*: [`Findings`], [`Old`], [`Kernel::mend`], [`Kernel::forget`].
 //!
 //! *Promises*: it fails closed: only CPUs of a job that is not live are reclaimed, only the CPUs
 //! that a live attempt holds are restored, and whatever is doubted is not handed out. Each
@@ -28,6 +28,17 @@ pub struct Findings {
     pub forgotten: Vec<JobId>,
 }
 
+/// A job that ended long ago.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Old {
+    /// The job.
+    pub job: JobId,
+    /// How it ended.
+    pub word: StateWord,
+    /// The array that it was a task of.
+    pub array: Option<JobId>,
+}
+
 impl Kernel {
     /// Acts on an audit.
     pub fn mend(&mut self, findings: Findings, now: Time) -> Step {
@@ -48,13 +59,15 @@ impl Kernel {
         step
     }
 
-    /// Forgets ended jobs, given with their final states. One that waits or lives is kept.
-    pub fn forget(&mut self, jobs: &[(JobId, StateWord)]) -> Step {
-        let over = |id: &JobId, word: &StateWord| {
-            word.is_final() && !self.live.contains_key(id) && self.queue.get(*id).is_none()
+    /// Forgets ended jobs. One that waits or lives is kept. Whoever waits for one keeps what it was
+    /// told.
+    pub fn forget(&mut self, jobs: &[Old]) -> Step {
+        let over = |old: &&Old| {
+            let waits = self.queue.get(old.job).is_some();
+            old.word.is_final() && !self.live.contains_key(&old.job) && !waits
         };
-        let over: Vec<_> = jobs.iter().filter(|(id, word)| over(id, word)).copied().collect();
-        for (_, word) in &over {
+        let over: Vec<Old> = jobs.iter().filter(over).copied().collect();
+        for Old { word, .. } in &over {
             if let Some(count) = self.ended.get_mut(word) {
                 *count = count.saturating_sub(1);
             }
@@ -62,8 +75,12 @@ impl Kernel {
         if over.is_empty() {
             return Step::default();
         }
-        let jobs = over.into_iter().map(|(id, _)| id).collect();
-        Step { changes: vec![Change::Forgotten { jobs }], ..Step::default() }
+        let mut step = Step::default();
+        let named = over.iter().flat_map(|old| [Some(old.job), old.array]).flatten();
+        self.keep_answers(named, &mut step);
+        let jobs = over.into_iter().map(|old| old.job).collect();
+        step.changes.push(Change::Forgotten { jobs });
+        step
     }
 }
 
@@ -138,14 +155,11 @@ mod tests {
     #[test]
     fn only_ended_jobs_are_forgotten_and_no_longer_counted() {
         let mut kernel = kernel();
-        let all = [
-            (JobId(1), StateWord::Failed),
-            (JobId(2), StateWord::Failed),
-            (JobId(3), StateWord::Failed),
-        ];
+        let old = |id, word| Old { job: JobId(id), word, array: None };
+        let all = [1, 2, 3].map(|id| old(id, StateWord::Failed));
         let step = kernel.forget(&all);
         assert_eq!(step.changes, [Change::Forgotten { jobs: vec![JobId(3)] }]);
         assert_eq!(kernel.snapshot().count(StateWord::Failed), 0);
-        assert_eq!(kernel.forget(&[(JobId(3), StateWord::Running)]), Step::default());
+        assert_eq!(kernel.forget(&[old(3, StateWord::Running)]), Step::default());
     }
 }

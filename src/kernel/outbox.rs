@@ -143,6 +143,16 @@ impl<T> Outbox<T> {
         None
     }
 
+    /// The commit with which all that was decided so far is durable.
+    #[must_use]
+    pub fn owed(&self) -> CommitNo {
+        match (self.waiting.is_empty(), &self.in_flight) {
+            (false, _) => self.next_free_no(),
+            (true, Some(flight)) => flight.commit.no,
+            (true, None) => CommitNo(self.next_no.0 - 1),
+        }
+    }
+
     fn next_free_no(&self) -> CommitNo {
         CommitNo(self.next_no.0 + i64::from(self.in_flight.is_some()))
     }

@@ -269,13 +269,13 @@ impl Queue {
     ) -> Vec<Waiting> {
         let sight = Sight { rule: policy.rule(SECOND_US), scene, points };
         let source = |(kind, bucket)| {
-            let mut source = Source::at(kind, bucket, sight, depth);
+            let mut source = Source::at(kind, bucket, sight, depth)?;
             // Of an array as many as the machine holds: those behind it have a place in line too.
             let most = (scene.total.all_cpus() / source.next.cpus.max(1)).max(1);
             source.repeat(self, most);
-            source
+            Some(source)
         };
-        let sources = self.buckets().map(source).collect();
+        let sources = self.buckets().filter_map(source).collect();
         self.merge(sight, sources).take(depth).collect()
     }
 

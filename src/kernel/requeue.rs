@@ -24,6 +24,8 @@ use super::transition::{Back, EndState, Fact, JobState};
 
 /// How an attempt ended that somebody asked to run again, in the attempts of its job.
 pub const REQUEUED: &str = "REQUEUED";
+/// How an attempt ended that made room for another job, in the attempts of its job.
+pub const PREEMPTED: &str = "PREEMPTED";
 
 /// A job that is over, as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +68,7 @@ pub enum Requeued {
 /// An attempt that is over while its job is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastAttempt {
-    /// How it ended: [`REQUEUED`], or the word that its job would have ended with.
+    /// How it ended: [`REQUEUED`], [`PREEMPTED`], or the word that its job would have ended with.
     pub state: &'static str,
     /// The rest of its end.
     pub end: EndState,
@@ -126,6 +128,9 @@ impl Kernel {
         let conditions =
             Conditions { held, begin, deadline: over.deadline, ..Conditions::default() };
         self.register(id, conditions);
+        let mut step = Step::default();
+        let of_array = over.task.map(|(array, _)| array);
+        self.keep_answers([id].into_iter().chain(of_array), &mut step);
         let array = self.arrays.came_back(id, over.task);
         let berth = self.rules.partitions.berth(&over.partition);
         let account = self.number(&over.account);
@@ -134,7 +139,8 @@ impl Kernel {
             self.look_again(array, now);
         }
         let change = Change::Requeued { event, past: None, begin, held, retries: 0 };
-        (Requeued::Waiting, Step { changes: vec![change], ..Step::default() })
+        step.changes.push(change);
+        (Requeued::Waiting, step)
     }
 
     /// The state that an end leads to: another attempt, if the job's policy has one left for it.
@@ -159,6 +165,7 @@ impl Kernel {
         let (id, now) = (job.id, event.time);
         let (begin, held, word) = match back {
             Back::Asked { hold } => (None, hold, REQUEUED),
+            Back::Preempted => (None, false, PREEMPTED),
             Back::Retry { begin } => (Some(begin).filter(|at| *at > now), false, end.word.word()),
         };
         let again = self.again.entry(id).or_default();
@@ -177,16 +184,16 @@ impl Kernel {
         }
         let attempt = super::ids::Attempt { job: id, n: job.attempts };
         self.register(id, Conditions { held, begin, deadline, ..Conditions::default() });
+        let mut step = Step { effects: vec![Effect::Retire(attempt)], ..Step::default() };
+        let of_array = self.arrays.task_of(id).map(|(array, _)| array);
+        self.keep_answers([id].into_iter().chain(of_array), &mut step);
         let array = self.arrays.came_back(id, None);
         self.place(job, now);
         if let Some(array) = array {
             self.look_again(array, now);
         }
         let past = Some(PastAttempt { state: word, end, released_cpus });
-        let mut step = Step {
-            changes: vec![Change::Requeued { event, past, begin, held, retries }],
-            effects: vec![Effect::Retire(attempt)],
-        };
+        step.changes.push(Change::Requeued { event, past, begin, held, retries });
         self.charge(&job, now, &mut step);
         step
     }

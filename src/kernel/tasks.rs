@@ -24,7 +24,7 @@ pub const ARRAY_INDEX_MAX: u32 = 4_000_000;
 pub const ARRAY_BYTES_MAX: usize = 64 * 1024;
 
 /// Some tasks of an array.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskSet {
     /// By its first task: the last one and the step of each run. Runs do not interleave; the
     /// step of a single task is 1.

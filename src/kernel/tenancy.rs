@@ -82,6 +82,12 @@ pub struct PartitionNow {
 }
 
 impl Kernel {
+    /// What holds for everybody.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// How a new job would stand in the queue.
     pub(super) fn queued(&self, id: JobId, spec: &JobSpec, now: Time) -> Queued {
         let berth = self.rules.partitions.berth(&spec.partition);
@@ -177,8 +183,20 @@ impl Kernel {
         let job = self.queue.get(id)?;
         let points = self.points(now);
         let waiting = pointed(job, &points);
+        let rule = policy.rule(SECOND_US);
+        let place = rule.place(&waiting, now.0);
+        // Those that room was made for stand before all others.
+        let claims = self.claims_now(now);
+        let position = match claims.iter().position(|claim| claim.job == id) {
+            Some(before) => Some(before + 1),
+            None => {
+                let behind = claims.iter().filter(|claim| rule.place(claim, now.0) > place);
+                let in_line = self.queue.position(policy, now, &points, id);
+                in_line.map(|position| position + behind.count())
+            }
+        };
         Some(Rank {
-            position: self.queue.position(policy, now, &points, id),
+            position,
             points: waiting.points,
             parts: points.of(job),
             value: policy.order.value(&waiting, now.0),

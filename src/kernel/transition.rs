@@ -6,9 +6,9 @@
 //! same step; once a cancel of a live attempt is in, the end is CANCELLED whatever the
 //! script's last act; TIMEOUT only when the supervisor's record says so and no cancel came
 //! first; OUT_OF_MEMORY when a process of the job was killed for want of memory before any stop,
-//! whatever the script's own code; an attempt that somebody asked to run again leads back into the
-//! queue however it ends, unless a cancel comes; no end is invented: the code is null where no
-//! script ended.
+//! whatever the script's own code; an attempt that was preempted, or that somebody asked to run
+//! again, leads back into the queue however it ends, unless a cancel comes; no end is invented: the
+//! code is null where no script ended.
 //!
 //! *Not here*: which attempt a fact belongs to (`kernel::kernel`), who sends facts
 //! (`actors::executor`).
@@ -59,6 +59,8 @@ pub enum EndReason {
         /// Whether it shall be held then.
         hold: bool,
     },
+    /// It makes room for a job of a partition that goes before its own; then it runs again.
+    Preempted,
 }
 
 impl EndReason {
@@ -73,13 +75,17 @@ impl EndReason {
             EndReason::OutputLimit => "output_limit",
             EndReason::Requeued { hold: false } => "requeued",
             EndReason::Requeued { hold: true } => "requeued_hold",
+            EndReason::Preempted => "preempted",
         }
     }
 
     /// Whether it is us who have to tell the script.
     #[must_use]
     pub fn is_told(self) -> bool {
-        matches!(self, EndReason::Cancelled | EndReason::Requeued { .. })
+        match self {
+            EndReason::Cancelled | EndReason::Requeued { .. } | EndReason::Preempted => true,
+            EndReason::TimeLimit | EndReason::Lost => false,
+        }
     }
 
     /// Reads [`EndReason::word`].
@@ -92,6 +98,7 @@ impl EndReason {
             EndReason::Lost,
             EndReason::Finishing,
             EndReason::OutputLimit,
+            EndReason::Preempted,
         ]
         .into_iter()
         .chain(requeued)
@@ -124,6 +131,8 @@ pub enum Back {
         /// Whether it shall be held.
         hold: bool,
     },
+    /// Its attempt made room for another job.
+    Preempted,
     /// It is retried.
     Retry {
         /// Not before.
@@ -242,6 +251,8 @@ pub enum Fact {
         /// Whether it shall be held then.
         hold: bool,
     },
+    /// A job of a partition that goes before its own needs its room.
+    PreemptAsked,
     /// Its supervisor has begun to enforce the time limit.
     LimitReached,
     /// Its supervisor has begun to end it for what it wrote.
@@ -267,6 +278,7 @@ impl Fact {
             Fact::Exited(_) => "exited",
             Fact::CancelAsked => "cancel_asked",
             Fact::RequeueAsked { .. } => "requeue_asked",
+            Fact::PreemptAsked => "preempted",
             Fact::LimitReached => "limit_reached",
             Fact::OutputLimitReached => "output_limit_reached",
             Fact::ScriptEnded => "script_ended",
@@ -300,7 +312,7 @@ pub enum Outcome {
 /// The whole machine: state × fact → next state.
 #[must_use]
 pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
-    use EndReason::{Finishing, Lost, OutputLimit, TimeLimit};
+    use EndReason::{Finishing, Lost, OutputLimit, Preempted, TimeLimit};
     use JobState::{Completing, Finished, Pending, Running, Starting};
     use Outcome::{Moved, Unmoved};
     use Refused::{Illegal, Stale};
@@ -323,7 +335,12 @@ pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
         (
             Completing(
                 a,
-                TimeLimit | Lost | Finishing | OutputLimit | EndReason::Requeued { .. },
+                TimeLimit
+                | Lost
+                | Finishing
+                | OutputLimit
+                | Preempted
+                | EndReason::Requeued { .. },
                 h,
             ),
             Fact::CancelAsked,
@@ -340,9 +357,12 @@ pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
             Fact::RequeueAsked { hold },
         ) => Moved(Completing(a, EndReason::Requeued { hold }, h), None),
         (
-            Completing(a, EndReason::Requeued { hold: false }, h),
+            Completing(a, Preempted | EndReason::Requeued { hold: false }, h),
             Fact::RequeueAsked { hold: true },
         ) => Moved(Completing(a, EndReason::Requeued { hold: true }, h), None),
+
+        (Starting(a), Fact::PreemptAsked) => Moved(Completing(a, Preempted, None), None),
+        (Running(a, h), Fact::PreemptAsked) => Moved(Completing(a, Preempted, Some(h)), None),
 
         (Starting(a), Fact::LimitReached) => Moved(Completing(a, EndReason::TimeLimit, None), None),
         (Running(a, h), Fact::LimitReached) => {
@@ -392,6 +412,7 @@ pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
             | Fact::OutputLimitReached
             | Fact::ScriptEnded
             | Fact::Lost
+            | Fact::PreemptAsked
             | Fact::RequeueAsked { .. }),
         ) => Unmoved(state, fact, Stale),
         (state @ (Finished(_) | JobState::Requeued(..)), fact @ Fact::Granted(_)) => {
@@ -409,6 +430,7 @@ pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
 fn over(why: EndReason, end: EndState) -> JobState {
     match why {
         EndReason::Requeued { hold } => JobState::Requeued(end, Back::Asked { hold }),
+        EndReason::Preempted => JobState::Requeued(end, Back::Preempted),
         EndReason::Cancelled
         | EndReason::TimeLimit
         | EndReason::Lost

@@ -19,6 +19,7 @@ use super::job::StateWord;
 use super::kernel::{Kernel, Live};
 use super::maintenance::Maintenance;
 use super::policy::Policy;
+use super::policy::claims::keep;
 use super::policy::preempt::Preemptable;
 use super::policy::room::Room;
 use super::policy::scene::{Running, Scene, Waiting};
@@ -159,6 +160,19 @@ impl Kernel {
     /// first job that it could not.
     #[must_use]
     pub fn scene(&self, policy: &Policy, now: Time) -> Scene {
+        let mut scene = self.ground(now);
+        scene.queue = match scene.claims.is_empty() {
+            true => self.queue.candidates(policy, &scene, &self.points(now)),
+            false => self.queue.candidates(policy, &keep(&scene).rest, &self.points(now)),
+        };
+        if !scene.preemptable.is_empty() {
+            scene.queue.iter_mut().for_each(|job| job.preempts = self.preempts(job.job));
+        }
+        scene
+    }
+
+    /// A scene without those who wait for their turn.
+    pub(super) fn ground(&self, now: Time) -> Scene {
         let free = self.ledger.free_room();
         let running: Vec<Running> =
             self.live.values().map(|live| self.running(live, now)).collect();
@@ -168,21 +182,19 @@ impl Kernel {
         let windows = self.maintenance.iter().map(Maintenance::window).collect();
         let quotas = self.rules.accounts.quotas();
         let queue = Vec::new();
-        let preemptable = self.preemptable();
-        let mut scene =
-            Scene { now: now.0, free, total, running, queue, quotas, windows, preemptable };
-        scene.queue = self.queue.candidates(policy, &scene, &self.points(now));
-        if !scene.preemptable.is_empty() {
-            scene.queue.iter_mut().for_each(|job| job.preempts = self.preempts(job.job));
-        }
-        scene
+        let (preemptable, claims) = (self.preemptable(), self.claims_now(now));
+        let now = now.0;
+        Scene { now, free, total, running, queue, claims, quotas, windows, preemptable }
     }
 
-    /// The same with the first jobs of the whole line, to explain why each waits.
+    /// The same with the first jobs of the whole line, to explain why each waits; before them stand
+    /// those that room was made for.
     #[must_use]
     pub fn line(&self, policy: &Policy, now: Time) -> Scene {
-        let mut scene = self.scene(policy, now);
-        scene.queue = self.queue.line(policy, &scene, &self.points(now), LINE_DEPTH);
+        let mut scene = self.ground(now);
+        let line = self.queue.line(policy, &scene, &self.points(now), LINE_DEPTH);
+        scene.queue.clone_from(&scene.claims);
+        scene.queue.extend(line);
         scene
     }
 
@@ -220,7 +232,7 @@ impl Kernel {
     }
 
     /// The partitions that a pending job preempts, each a bit.
-    fn preempts(&self, job: JobId) -> u64 {
+    pub(super) fn preempts(&self, job: JobId) -> u64 {
         let partition = self.queue.get(job).map(|job| job.berth.partition);
         partition.map_or(0, |partition| self.rules.partitions.preempts(partition))
     }

@@ -66,7 +66,12 @@ impl Reasons {
         let foretold = self.foretold.get(&job);
         let (word, sentence) = match (self.explained.blocked.get(&job), foretold) {
             (Some(blocked), _) => blocked_reason(job, blocked),
-            (None, Some(foretold)) => turn_reason(foretold.verdict, job, asked, now),
+            (None, Some(foretold)) => {
+                let (word, sentence) = turn_reason(foretold.verdict, job, asked, now);
+                let claims = self.explained.line.claims.iter().any(|claim| claim.job == job);
+                let room = if claims { "; room is being made for it" } else { "" };
+                (word, format!("{sentence}{room}"))
+            }
             (None, None) => unavailable(asked, now).unwrap_or_else(|| {
                 let first = self.explained.line.queue.first().map_or(job, |first| first.job);
                 turn_reason(Verdict::Priority(first), job, asked, now)

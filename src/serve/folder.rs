@@ -60,9 +60,9 @@ pub(super) fn own(path: &Path) -> Result<()> {
 /// Whether a folder is empty, or holds state of this program: then it is nobody else's business.
 fn is_ours(path: &Path) -> bool {
     let state = ["downbeat.db", "server.lock"];
-    let is_file = |name: &str| path.join(name).symlink_metadata().is_ok_and(|m| m.is_file());
+    let is_there = |name: &str| path.join(name).symlink_metadata().is_ok();
     let is_empty = || std::fs::read_dir(path).is_ok_and(|mut all| all.next().is_none());
-    state.iter().any(|name| is_file(name)) || is_empty()
+    state.iter().any(|name| is_there(name)) || is_empty()
 }
 
 /// Refuses a link: what it leads to may be of somebody else's choosing.

@@ -21,6 +21,7 @@ use crate::kernel::conditions::Standing;
 use crate::kernel::ids::JobId;
 use crate::kernel::job::StateWord;
 use crate::kernel::tasks::{ArraySpec, JobRef, TaskSet};
+use crate::kernel::time::Time;
 
 /// The job that a task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +136,21 @@ pub fn is_over(conn: &mut SqliteConnection, array: JobId) -> Result<bool, StoreE
     Ok(!select(exists(unended)).get_result::<bool>(conn)?)
 }
 
+/// Whether every task of this array had ended before that time.
+///
+/// # Errors
+/// What the database says.
+pub fn was_over(
+    conn: &mut SqliteConnection,
+    array: JobId,
+    before: Time,
+) -> Result<bool, StoreError> {
+    let later = jobs::end_time.is_null().or(jobs::end_time.ge(before.0));
+    let younger =
+        jobs::table.filter(jobs::array_job_id.eq(array.0)).filter(later.assume_not_null());
+    Ok(!select(exists(younger)).get_result::<bool>(conn)?)
+}
+
 /// How an array as a whole stands; `None` when this job is none.
 ///
 /// # Errors
@@ -187,9 +203,10 @@ pub fn task_standing(
         return Ok(None);
     }
     let is_left = spec(left).tasks.contains(task);
-    let waits = is_left && state == StateWord::Pending.word();
-    // One that has no row and is not left was forgotten long after its end.
-    Ok(Some(if waits { Standing::Waiting } else { Standing::Ended { completed: !is_left } }))
+    // One that has no row and is not left was forgotten: nobody knows how it ended.
+    let waits = state == StateWord::Pending.word();
+    let standing = if waits { Standing::Waiting } else { Standing::Ended { completed: false } };
+    Ok(is_left.then_some(standing))
 }
 
 /// How far the tasks of an array are; `None` when this job is none.

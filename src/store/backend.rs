@@ -2,12 +2,15 @@
 //!
 //! *Owns*: the database URL, SQLite's settings, the pool of readers.
 //!
-//! *Promises*: writers are durable at COMMIT (WAL, `synchronous=FULL`); readers cannot write.
+//! *Promises*: writers are durable at COMMIT (WAL, `synchronous=FULL`); readers cannot write; what
+//! is deleted is overwritten; who has to be alone with the database waits until no reader of this
+//! process is left.
 //!
 //! *Not here*: queries (`store::read`, `store::write`).
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
@@ -30,16 +33,20 @@ pub(super) const PAGE_BYTES: u64 = 4_096;
 /// Longest wait for a reader from the pool, seconds; then the answer is 503.
 const POOL_WAIT_S: u64 = 10;
 
-/// Where the database is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Readers that are kept open; none while somebody is alone with the database.
+type Shared = Arc<RwLock<Option<Pool<ConnectionManager<SqliteConnection>>>>>;
+
+/// Where the database is. Clones share their readers.
+#[derive(Clone, Debug)]
 pub struct Database {
     path: PathBuf,
+    shared: Shared,
 }
 
 impl Database {
     /// A SQLite file.
     pub fn new(path: impl Into<PathBuf>) -> Database {
-        Database { path: path.into() }
+        Database { path: path.into(), shared: Shared::default() }
     }
 
     /// The SQLite file.
@@ -57,7 +64,7 @@ impl Database {
         conn.batch_execute(&format!(
             "PRAGMA busy_timeout = {BUSY_MS}; PRAGMA journal_mode = WAL; \
              PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; \
-             PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};"
+             PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};"
         ))
         .map_err(|e| StoreError::from(e).at_start(&self.path))?;
         Ok(conn)
@@ -77,9 +84,36 @@ impl Database {
     /// # Errors
     /// When the pool cannot be built.
     pub fn readers(&self) -> Result<Readers, StoreError> {
+        let mut pool = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        if pool.is_none() {
+            *pool = Some(self.pool()?);
+        }
+        Ok(Readers { shared: Arc::clone(&self.shared) })
+    }
+
+    /// Does this while nobody reads.
+    pub fn pause<T>(&self, body: impl FnOnce() -> T) -> T {
+        let _nobody_reads = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        body()
+    }
+
+    /// Does this while no reader is open, and opens readers again if it succeeds. Until then reads
+    /// are refused.
+    ///
+    /// # Errors
+    /// What it says, or that no readers can be opened.
+    pub fn alone<T>(&self, body: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut pool = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        drop(pool.take());
+        let done = body()?;
+        *pool = Some(self.pool()?);
+        Ok(done)
+    }
+
+    fn pool(&self) -> Result<Pool<ConnectionManager<SqliteConnection>>, StoreError> {
         // Readers never make a file: one that was deleted must not come back empty.
         let manager = ConnectionManager::new(url(&self.path, "mode=rw"));
-        let pool = Pool::builder()
+        Pool::builder()
             .max_size(READERS)
             .min_idle(Some(1))
             // A file does not hang up as a network peer does: asking it before each use is waste.
@@ -87,8 +121,7 @@ impl Database {
             .connection_timeout(std::time::Duration::from_secs(POOL_WAIT_S))
             .connection_customizer(Box::new(ReadOnly))
             .build(manager)
-            .map_err(|e| self.unopened(&e.to_string()))?;
-        Ok(Readers { pool })
+            .map_err(|e| self.unopened(&e.to_string()))
     }
 }
 
@@ -115,7 +148,7 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReadOnly {
 /// The pool of readers.
 #[derive(Clone)]
 pub struct Readers {
-    pool: Pool<ConnectionManager<SqliteConnection>>,
+    shared: Shared,
 }
 
 impl Readers {
@@ -128,7 +161,14 @@ impl Readers {
         &self,
         body: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut conn = self.pool.get().map_err(|e| StoreError::Transient(e.to_string()))?;
+        // Held until the end of the read: whoever wants to be alone waits for it.
+        let shared = self.shared.read().unwrap_or_else(PoisonError::into_inner);
+        let anew = || StoreError::Transient("it is being opened anew".to_owned());
+        let mut conn = shared
+            .as_ref()
+            .ok_or_else(anew)?
+            .get()
+            .map_err(|e| StoreError::Transient(e.to_string()))?;
         SqliteConnection::transaction(&mut conn, body)
     }
 }

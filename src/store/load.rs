@@ -17,16 +17,17 @@ use super::arrays::{self, OpenPart};
 use super::error::StoreError;
 use super::others;
 use super::rows::AllocationRow;
-use super::schema::{account_usage, jobs, maintenance, meta, resource_allocations};
+use super::schema::{account_usage, events, jobs, maintenance, meta, resource_allocations};
 use crate::kernel::accounts::{ACCOUNTS_KEPT, Accounts};
 use crate::kernel::arrays::Partner;
 use crate::kernel::boot::{Memory, Remembered};
 use crate::kernel::change::Queued;
-use crate::kernel::conditions::{Conditions, Relation};
+use crate::kernel::conditions::{Conditions, Relation, Told};
 use crate::kernel::ids::{Attempt, CommitNo, JobId};
 use crate::kernel::job::StateWord;
 use crate::kernel::maintenance::Maintenance;
 use crate::kernel::retry::{Again, Retrying};
+use crate::kernel::tasks::TaskSet;
 use crate::kernel::tenancy::Rules;
 use crate::kernel::time::Time;
 use crate::kernel::transition::{EndReason, Handle};
@@ -41,6 +42,8 @@ pub struct Loaded {
     pub memory: Memory,
     /// The last commit.
     pub commit_no: CommitNo,
+    /// When it was, as far as an event tells.
+    pub last_commit: Option<Time>,
     /// Keys of live attempts.
     pub keys: Vec<AttemptKey>,
 }
@@ -71,6 +74,8 @@ struct OpenJob {
     retry: Option<String>,
     retries: i32,
     restarts: i32,
+    room_since: Option<i64>,
+    told: Option<String>,
 }
 
 impl OpenJob {
@@ -124,16 +129,21 @@ pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreEr
         let mut memory = Memory { next_job, next_event, rules, ..Memory::default() };
         memory.ended = ended(conn)?;
         let mut singletons = Vec::new();
+        let mut told = BTreeMap::new();
         let mut parts = Vec::new();
         remember_usage(conn, &mut memory.rules.accounts)?;
         in_state(conn, StateWord::Pending, |row| {
             let conditions = row.conditions();
+            if let Some(text) = &row.told {
+                told.insert(JobId(row.id), text.clone());
+            }
             if conditions.dependencies.singleton {
                 singletons.push(row.id);
             }
             if !conditions.is_empty() {
                 memory.conditions.push((JobId(row.id), conditions));
             }
+            memory.claims.extend(row.room_since.map(|time| (Time(time), JobId(row.id))));
             memory.again.extend(row.again(false).map(|again| (JobId(row.id), again)));
             parts.extend(row.part(false));
             memory.pending.push(queued(&row, &mut memory.rules));
@@ -184,32 +194,38 @@ pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreEr
             memory.maintenance.push(Maintenance { id, start, end, reason, principal });
         }
         for (job, conditions) in &mut memory.conditions {
-            others::remember(conn, conditions)?;
+            let told = told.get(job).map_or(Ok(Told::default()), |text| kept(*job, text))?;
+            others::remember(conn, conditions, &told)?;
             if conditions.dependencies.follows() {
-                memory.followed.push((*job, followed(conn, *job, conditions)?));
+                memory.followed.push((*job, followed(conn, conditions, &told)?));
             }
         }
         memory.kin = others::families(conn, &singletons)?;
-        Ok(Loaded { memory, commit_no: CommitNo(commit_no), keys })
+        let last = events::table.order(events::id.desc()).select(events::time);
+        let last_commit = last.first::<i64>(conn).optional()?.map(Time);
+        Ok(Loaded { memory, commit_no: CommitNo(commit_no), last_commit, keys })
     })
 }
 
-/// The arrays that the tasks of this one follow. One that was forgotten ended well, long ago.
+/// What a job was told.
+fn kept(job: JobId, text: &str) -> Result<Told, StoreError> {
+    let spoilt = |e| StoreError::Disagrees(format!("what job {job} was told cannot be read: {e}"));
+    serde_json::from_str(text).map_err(spoilt)
+}
+
+/// The arrays that the tasks of one follow. Of one that was forgotten, only what was told counts.
 fn followed(
     conn: &mut SqliteConnection,
-    job: JobId,
     conditions: &Conditions,
+    told: &Told,
 ) -> Result<Vec<(JobId, Partner)>, StoreError> {
     let mut followed = Vec::new();
     let list = conditions.dependencies.list.iter();
     for one in list.filter(|one| one.relation == Relation::AfterCorr) {
-        let partner = match arrays::partner(conn, one.job)? {
-            Some(partner) => partner,
-            None => {
-                let all = arrays::partner(conn, job)?.unwrap_or_default().all;
-                Partner { completed: all.clone(), all, ..Partner::default() }
-            }
-        };
+        let mut partner = arrays::partner(conn, one.job)?.unwrap_or_default();
+        for task in told.done.get(&one.job).into_iter().flat_map(TaskSet::iter) {
+            partner.completed.insert(task);
+        }
         followed.push((one.job, partner));
     }
     Ok(followed)

@@ -17,6 +17,7 @@ pub mod lock;
 mod log_room;
 pub mod migrate;
 pub mod others;
+pub mod place;
 pub mod read;
 pub mod rows;
 pub mod schema;

@@ -14,7 +14,7 @@ use diesel::prelude::*;
 use super::arrays;
 use super::error::StoreError;
 use super::schema::jobs;
-use crate::kernel::conditions::{Conditions, Dependency, Relation, Standing};
+use crate::kernel::conditions::{Conditions, Dependency, Relation, Standing, Told};
 use crate::kernel::eligible::{Elsewhere, remembered_answers};
 use crate::kernel::ids::JobId;
 use crate::kernel::job::StateWord;
@@ -137,7 +137,7 @@ pub fn families(
 }
 
 /// A task that its array never had can only be one that another array's task was to follow: it
-/// never completes.
+/// never completes. `None`: it was forgotten.
 fn task_at_boot(
     conn: &mut SqliteConnection,
     array: JobId,
@@ -148,13 +148,14 @@ fn task_at_boot(
     Ok(standing.or(there.then_some(Standing::Ended { completed: false })))
 }
 
-/// At boot: what is known of everything that this job names.
+/// At boot: what is known of everything that this job names, of which it was told so much.
 ///
 /// # Errors
 /// What the database says.
 pub fn remember(
     conn: &mut SqliteConnection,
     conditions: &mut Conditions,
+    told: &Told,
 ) -> Result<(), StoreError> {
     let wanted = conditions.dependencies.list.iter().map(|one| one.job).collect();
     let found = standings(conn, &wanted)?;
@@ -168,6 +169,6 @@ pub fn remember(
         Some(task) => tasks.get(&(one.job, task)).copied().flatten(),
         None => found.get(&one.job).copied(),
     };
-    conditions.answers = remembered_answers(conditions, &mut standing);
+    conditions.answers = remembered_answers(&conditions.dependencies, told, &mut standing);
     Ok(())
 }

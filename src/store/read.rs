@@ -296,11 +296,14 @@ pub struct Age {
     pub state: StateWord,
     /// When it was submitted.
     pub submitted: Time,
-    /// When it ended; what is spoilt never did, nor has a task of an array that is not over.
+    /// The array that it is a task of.
+    pub array: Option<JobId>,
+    /// When it ended; what is spoilt never did, nor has a task of an array of which another has
+    /// not, or did so later than asked for: an array is forgotten as a whole.
     pub ended: Option<Time>,
 }
 
-/// The ages of the `limit` oldest ended jobs behind this one.
+/// The ages of the `limit` oldest ended jobs behind this one, for who forgets what ended `before`.
 ///
 /// # Errors
 /// What the database says.
@@ -308,6 +311,7 @@ pub fn ages(
     conn: &mut SqliteConnection,
     behind: JobId,
     limit: i64,
+    before: Time,
 ) -> Result<At<Vec<Age>>, StoreError> {
     let states = StateWord::ALL.into_iter().filter(|state| state.is_final()).collect();
     let ended =
@@ -319,17 +323,18 @@ pub fn ages(
         .select((jobs::id, jobs::state, jobs::submit_time, jobs::end_time, jobs::array_job_id))
         .load(conn)?;
     let arrays: BTreeSet<i64> = rows.iter().filter_map(|row| row.4).collect();
-    let mut unended = BTreeSet::new();
+    let mut young = BTreeSet::new();
     for array in arrays {
-        if !super::arrays::is_over(conn, JobId(array))? {
-            unended.insert(array);
+        if !super::arrays::was_over(conn, JobId(array), before)? {
+            young.insert(array);
         }
     }
     let age = |(id, state, submitted, ended, array): Row| {
         let state = state.parse().ok()?;
         // What became of a task is asked for as long as its array is not over.
-        let ended = ended.filter(|_| array.is_none_or(|array| !unended.contains(&array)));
-        Some(Age { job: JobId(id), state, submitted: Time(submitted), ended: ended.map(Time) })
+        let ended = ended.filter(|_| array.is_none_or(|array| !young.contains(&array)));
+        let (array, submitted) = (array.map(JobId), Time(submitted));
+        Some(Age { job: JobId(id), state, submitted, array, ended: ended.map(Time) })
     };
     at(conn, rows.into_iter().filter_map(age).collect())
 }

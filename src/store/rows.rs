@@ -15,7 +15,7 @@ use super::schema::{events, idempotency_keys, job_scripts, jobs, resource_alloca
 use crate::kernel::change::{Event, IdempotencyKey, Queued};
 use crate::kernel::conditions::Dependencies;
 use crate::kernel::ids::{CpuId, JobId};
-use crate::kernel::job::{JobSpec, StateWord, expand_pattern};
+use crate::kernel::job::{JobSpec, OpenMode, StateWord, expand_pattern};
 use crate::kernel::requeue::Over;
 use crate::kernel::retry::RetryPolicy;
 use crate::kernel::tasks::JobRef;
@@ -82,6 +82,8 @@ pub struct JobRow {
     pub restarts: i32,
     /// As Slurm writes it.
     pub signal: Option<String>,
+    /// How its output files are opened; `None`: truncated.
+    pub open_mode: Option<String>,
 }
 
 /// A new row of `jobs` of one task of an array.
@@ -155,8 +157,8 @@ pub struct AllocationRow {
     pub nonce: String,
     /// The boot during which it was granted.
     pub boot_id: String,
-    /// How it ended: a final state, or `REQUEUED`; `None` before that, and of attempts of an older
-    /// Downbeat.
+    /// How it ended: a final state, `REQUEUED` or `PREEMPTED`; `None` before that, and of attempts
+    /// of an older Downbeat.
     pub state: Option<String>,
     pub exit_code: Option<String>,
     pub error: Option<String>,
@@ -292,6 +294,10 @@ impl JobRow {
             retries: 0,
             restarts: 0,
             signal: spec.signal.map(|signal| signal.to_string()),
+            open_mode: match spec.open_mode {
+                OpenMode::Truncate => None,
+                mode => Some(mode.word().to_owned()),
+            },
         }
     }
 

@@ -70,6 +70,9 @@ diesel::table! {
         retries -> Integer,
         restarts -> Integer,
         signal -> Nullable<Text>,
+        room_since -> Nullable<BigInt>,
+        told -> Nullable<Text>,
+        open_mode -> Nullable<Text>,
     }
 }
 

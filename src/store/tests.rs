@@ -11,6 +11,7 @@
 mod arrays;
 mod batches;
 mod counts;
+mod forgotten;
 mod mend;
 mod migrations;
 mod pages;
@@ -33,6 +34,7 @@ use crate::kernel::eligible::Elsewhere;
 use crate::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, EventId, JobId};
 use crate::kernel::job::{ExitCode, JobRequest, JobSpec, Site, StateWord, Usage};
 use crate::kernel::kernel::{Kernel, Reign};
+use crate::kernel::mend::Old;
 use crate::kernel::outbox::{Commit, Outbox};
 use crate::kernel::policy::{Plan, Policy, plan};
 use crate::kernel::tenancy::Rules;

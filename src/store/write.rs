@@ -6,7 +6,8 @@
 //! before to its own under its own epoch, so a second server or a commit out of order is
 //! fenced off; updates are guarded by the state they start from and touch exactly one row;
 //! after an error it is known whether the commit is durable before anyone is told; nothing is
-//! committed to a file that is no longer in its place.
+//! committed to a file that is no longer in its place, and nothing is answered that stands in a log
+//! which somebody has deleted, replaced or cut off: it is moved into the database first.
 //!
 //! *Not here*: retries and their timing (`actors::resource_manager`).
 //!
@@ -27,12 +28,10 @@ mod arrays;
 mod attempts;
 mod forget;
 mod kept;
+mod log;
 mod new;
 mod requeued;
 mod usage;
-
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -40,11 +39,13 @@ use diesel::{SqliteConnection, update};
 
 use self::attempts::{ended, granted, reclaimed, restored, started};
 use self::forget::forgotten;
+use self::log::{WIPE_CHORES, opened};
 use self::requeued::requeued;
 use super::backend::Database;
 use super::error::StoreError;
 use super::log_room;
 use super::migrate;
+use super::place::Place;
 use super::read::{self, LaunchRows};
 use super::rows::{FallRow, JobRow, KeyRow, NewEvent, NewLabel, NewScript};
 use super::schema::{idempotency_keys, jobs, maintenance, meta};
@@ -71,8 +72,12 @@ pub struct Writer {
     database: Database,
     conn: Option<SqliteConnection>,
     epoch: Epoch,
-    /// Which file this is: device and inode.
-    file: Option<(u64, u64)>,
+    /// Which files these are.
+    place: Place,
+    /// The last commit stands in a log that is not safe yet.
+    in_doubt: bool,
+    /// Chores until what was forgotten leaves the log too; `None`: nothing is left in it.
+    wipe_in: Option<u32>,
     /// Of the submit times so far.
     latest: Latest,
     ahead: Option<Ahead>,
@@ -80,11 +85,6 @@ pub struct Writer {
 
 /// Hears, before a commit is durable, what the launches that it grants will need.
 pub type Ahead = Box<dyn FnMut(Attempt, LaunchRows) + Send>;
-
-/// The file that this path names now.
-fn file_at(path: &Path) -> Option<(u64, u64)> {
-    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
-}
 
 /// Why a commit did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -115,10 +115,19 @@ impl Writer {
             .map_err(|e| StoreError::from(e).at_start(database.path()))?;
         fault::point(fault::RECOVERY_EPOCH_TAKEN);
         log_room::make(&mut conn, database.path());
-        let file = file_at(database.path());
+        let place = Place::of(database.path());
         let latest = Latest::read(&mut conn)?;
         let (conn, epoch) = (Some(conn), Epoch(epoch));
-        Ok(Writer { database, conn, epoch, file, latest, ahead: None })
+        Ok(Writer {
+            database,
+            conn,
+            epoch,
+            place,
+            in_doubt: false,
+            wipe_in: None,
+            latest,
+            ahead: None,
+        })
     }
 
     /// The name of the installation that this database belongs to; empty when it has none yet.
@@ -158,7 +167,8 @@ impl Writer {
     pub fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
         if self.conn.is_none() {
             self.in_place()?;
-            self.conn = Some(self.database.writer()?);
+            let (conn, place) = opened(&self.database)?;
+            (self.conn, self.place) = (Some(conn), place);
         }
         self.conn.as_mut().ok_or_else(|| StoreError::Transient("no connection".to_owned()))
     }
@@ -171,17 +181,25 @@ impl Writer {
         let (falls, latest) = self.latest.through(commit);
         self.make_durable(commit, &falls)?;
         self.latest = latest;
+        let mut changes = commit.steps.iter().flat_map(|step| step.iter());
+        if changes.any(|change| matches!(change, Change::Forgotten { .. })) {
+            self.wipe_in.get_or_insert(WIPE_CHORES);
+        }
         Ok(())
     }
 
     fn make_durable(&mut self, commit: &Commit, falls: &[FallRow]) -> Result<(), CommitError> {
-        if let Err(error) = self.in_place() {
+        if let Err(error) = self.look_after() {
+            if !error.may_pass() {
+                return Err(CommitError::Fatal(error));
+            }
             // Without a connection the outcome of the last try is still open.
-            let known = self.conn.is_some();
+            let known = self.conn.is_some() && !self.in_doubt;
             let say = if known { CommitError::NotCommitted } else { CommitError::Unknown };
             return Err(say(error));
         }
-        if self.conn.is_none() && self.is_durable(commit)? {
+        let open = std::mem::take(&mut self.in_doubt) || self.conn.is_none();
+        if open && self.is_durable(commit)? {
             return Ok(());
         }
         let mut ahead = self.ahead.take();
@@ -190,24 +208,23 @@ impl Writer {
             Err(error) => Err(error),
         };
         self.ahead = ahead;
-        let Err(error) = result else { return Ok(()) };
+        let Err(error) = result else {
+            // The log may have gone in between.
+            return self.look_after().map_err(|error| {
+                self.in_doubt = true;
+                if error.may_pass() {
+                    CommitError::Unknown(error)
+                } else {
+                    CommitError::Fatal(error)
+                }
+            });
+        };
         if !error.may_pass() {
             return Err(CommitError::Fatal(error));
         }
         // The answer of COMMIT itself may be what was lost: only a new look can tell.
         self.conn = None;
         if self.is_durable(commit)? { Ok(()) } else { Err(CommitError::NotCommitted(error)) }
-    }
-
-    /// SQLite goes on writing to a file that was deleted or moved, and nobody would find again
-    /// what it was told there.
-    fn in_place(&self) -> Result<(), StoreError> {
-        let path = self.database.path();
-        if self.file.is_none() || file_at(path) == self.file {
-            return Ok(());
-        }
-        let path = path.display();
-        Err(StoreError::Transient(format!("{path} was moved, deleted or replaced; put it back")))
     }
 
     fn is_durable(&mut self, commit: &Commit) -> Result<bool, CommitError> {
@@ -294,6 +311,8 @@ fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
     commit.steps.iter().flat_map(|step| step.iter()).filter_map(|change| match change {
         Change::Key(_)
         | Change::Charged { .. }
+        | Change::Told { .. }
+        | Change::Claimed { .. }
         | Change::Maintained(_)
         | Change::Resumed(_)
         | Change::Forgotten { .. } => None,
@@ -310,7 +329,9 @@ fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
             EndReason::Lost => (fault::LOST_COMMITTING, fault::LOST_COMMITTED),
             EndReason::Finishing => (fault::FINISH_COMMITTING, fault::FINISH_COMMITTED),
             EndReason::OutputLimit => (fault::LIMIT_COMMITTING, fault::LIMIT_COMMITTED),
-            EndReason::Requeued { .. } => (fault::REQUEUE_COMMITTING, fault::REQUEUE_COMMITTED),
+            EndReason::Requeued { .. } | EndReason::Preempted => {
+                (fault::REQUEUE_COMMITTING, fault::REQUEUE_COMMITTED)
+            }
         }),
         Change::Requeued { past: None, .. } => {
             Some((fault::REQUEUE_COMMITTING, fault::REQUEUE_COMMITTED))
@@ -350,6 +371,8 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
                 arrays::split(conn, event, *array, *task, left)?;
             }
             Change::Charged { .. } => {}
+            Change::Told { job, told } => requeued::told(conn, *job, told)?,
+            Change::Claimed { job, since } => requeued::claimed(conn, *job, *since)?,
             Change::Key(key) => kept::insert(conn, [KeyRow::from(key)])?,
             Change::Granted { event, cpus, nonce, boot_id } => {
                 granted(conn, event, cpus, nonce, boot_id)?;

@@ -17,6 +17,7 @@ cases! {
     a_script_is_submitted_from_a_file_and_from_standard_input => ["submit"],
     submit_sends_folder_and_variables_as_sbatch_does => ["submit"],
     every_flag_of_submit_reaches_the_job => ["submit", "show"],
+    what_others_wrote_commands_no_terminal => ["show", "wait", "queue"],
     a_key_submits_once => ["submit"],
     the_queue_shows_what_has_not_ended => ["queue", "list"],
     show_tells_all_about_a_job => ["show"],
@@ -36,10 +37,10 @@ cases! {
 
 fn a_script_is_submitted_from_a_file_and_from_standard_input() {
     let server = Server::start();
-    script(&server, "a.sh", "#!/bin/bash\n#SBATCH --gres=gpu:1\necho from file\n");
+    script(&server, "a.sh", "#!/bin/bash\n#SBATCH --mail-type=END\necho from file\n");
     let said = call(&server, &["submit", "a.sh"]).ends(0);
     assert_eq!(said.out, "Submitted job 1\n");
-    assert!(said.err.contains("gres"), "warnings are remarks: {said:?}");
+    assert!(said.err.contains("mail-type"), "warnings are remarks: {said:?}");
     let job = server.ended(1);
     assert_eq!((job["name"].as_str(), job["data_source"].as_str()), (Some("a.sh"), Some("CLI")));
     assert_eq!(job["user"], "me");
@@ -371,4 +372,23 @@ fn a_token_is_taken_from_variable_and_file() {
     finish(command, "").ends(0);
     script(&server, "token", "wrong\n");
     call(&server, &["status", "--token-file", "token"]).ends(1);
+}
+
+fn what_others_wrote_commands_no_terminal() {
+    let server = Server::start();
+    let id = server.run("#!/tmp/\u{1b}]0;PWN\u{7}\u{1b}[2J\u{202e}\u{9b}/x\ntrue").to_string();
+    server.ended(1);
+    for (words, code) in
+        [(vec!["show", &id], 0), (vec!["wait", &id], 127), (vec!["queue", "--all"], 0)]
+    {
+        let said = call(&server, &words).ends(code);
+        for acts in ['\u{1b}', '\u{7}', '\u{202e}', '\u{9b}'] {
+            assert!(!said.out.contains(acts) && !said.err.contains(acts), "{words:?}: {said:?}");
+        }
+    }
+    let shown = call(&server, &["show", &id]).ends(0).out;
+    assert!(shown.contains("/tmp/\\u{1b}]0;PWN\\u{7}"), "{shown}");
+    let json = call(&server, &["show", "--json", &id]).ends(0).out;
+    let error = serde_json::from_str::<serde_json::Value>(&json).unwrap()["error"].clone();
+    assert!(error.as_str().unwrap().contains('\u{1b}'), "JSON says it as it is: {error}");
 }

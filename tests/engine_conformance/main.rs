@@ -25,7 +25,7 @@ use downbeat::engine::{
     Control, Elsewhere, Engine, ExitRecord, Handle, Key, Order, Sighting, Stop, StreamFile,
 };
 use downbeat::kernel::ids::{Attempt, CpuId, JobId};
-use downbeat::kernel::job::ExitCode;
+use downbeat::kernel::job::{ExitCode, OpenMode};
 use rustix::process::{Pid, Signal};
 
 /// Long enough for a loaded machine; no passing test waits for it.
@@ -98,6 +98,7 @@ impl<E: Engine> Stage<E> {
             pin: false,
             memory_bytes: None,
             signal: None,
+            open_mode: OpenMode::Truncate,
         }
     }
 
@@ -519,6 +520,20 @@ fn streams_are_emptied_shared_and_their_folders_made() {
         assert_eq!(stage.output(&again), "new\n");
         let errors = again.stderr.root.join(&again.stderr.path);
         assert_eq!(fs::read_to_string(errors).unwrap(), "err\n");
+    });
+}
+
+#[test]
+fn streams_that_are_appended_to_keep_what_is_there_and_are_made_when_missing() {
+    play(async {
+        let stage = local();
+        let mut order = stage.order("echo new; echo newer >&2");
+        order.open_mode = OpenMode::Append;
+        fs::write(order.stdout.root.join(&order.stdout.path), "old\n").unwrap();
+        assert_eq!(stage.end(&order).await.exit_code, exited(0));
+        assert_eq!(stage.output(&order), "old\nnew\n");
+        let errors = fs::read_to_string(order.stderr.root.join(&order.stderr.path)).unwrap();
+        assert_eq!(errors, "newer\n");
     });
 }
 

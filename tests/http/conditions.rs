@@ -14,6 +14,7 @@ use crate::help::{Gate, is_job, is_time, problem};
 cases! {
     a_dependent_job_runs_after_the_other_and_one_that_never_can_says_so => ["POST /api/v1/jobs",
         "GET /api/v1/jobs/{id}"],
+    a_submit_behind_jobs_that_are_just_ending_is_accepted => ["POST /api/v1/jobs/batch"],
     a_held_job_waits_for_its_release => ["POST /api/v1/jobs/{id}/hold",
         "POST /api/v1/jobs/{id}/release"],
     an_edit_is_there_at_once_and_after_a_crash => ["PATCH /api/v1/jobs/{id}"],
@@ -56,6 +57,26 @@ fn a_dependent_job_runs_after_the_other_and_one_that_never_can_says_so() {
     server.kill();
     server.up();
     assert_eq!(reason(&server.job(not_ok)), "DependencyNeverSatisfied");
+}
+
+/// Many quick jobs, and submits behind them that hit every instant of their ends.
+fn a_submit_behind_jobs_that_are_just_ending_is_accepted() {
+    let server = Server::start();
+    for _ in 0..8 {
+        let jobs = vec![json!({"script": "true", "name": "quick"}); 40];
+        let batch = server.post("/api/v1/jobs/batch", &json!({"jobs": jobs})).expect(201).json();
+        let ids: Vec<String> =
+            batch["job_ids"].as_array().unwrap().iter().map(ToString::to_string).collect();
+        for behind in ids.windows(8) {
+            let dependency = format!("afterok:{}", behind.join(":"));
+            let one = json!({"script": "true", "dependency": dependency, "held": true});
+            server.post("/api/v1/jobs", &one).expect(201);
+            let two = json!({"script": "true", "dependency": format!("afterany:{}", behind[7])});
+            server.post("/api/v1/jobs/batch", &json!({"jobs": [one, two]})).expect(201);
+        }
+        let kin = json!({"script": "true", "name": "quick", "dependency": "singleton"});
+        server.post("/api/v1/jobs", &kin).expect(201);
+    }
 }
 
 fn a_held_job_waits_for_its_release() {

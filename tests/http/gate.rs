@@ -23,6 +23,7 @@ cases! {
     a_request_id_is_echoed_or_made_up => ["GET /health/live", "GET /api/v1/info"],
     with_a_token_every_route_but_health_needs_it => ["GET /health/live", "GET /health/ready",
         "GET /metrics"],
+    what_can_be_read_can_be_asked_for_without_its_body => ["GET /api/v1/jobs/{id}"],
     the_token_is_shown_nowhere => ["GET /api/v1/info", "POST /api/v1/jobs"],
 }
 
@@ -196,4 +197,19 @@ fn the_token_is_shown_nowhere() {
     for (what, text) in [("log", server.log()), ("info", info.text()), ("environment", stdout)] {
         assert!(!text.contains(TOKEN), "the {what} shows the token: {text}");
     }
+}
+
+fn what_can_be_read_can_be_asked_for_without_its_body() {
+    let server = Server::start();
+    let id = server.submit(&json!({"script": "true", "held": true}));
+    let job = format!("/api/v1/jobs/{id}");
+    for path in ["/health/live", "/metrics", "/openapi.json", "/api/v1/jobs", &job, "/dashboard"] {
+        let whole = server.get(path).expect(200);
+        let head = server.send("HEAD", path, &[], b"").expect(200);
+        assert!(head.body.is_empty(), "{path}");
+        assert_eq!(head.header("content-type"), whole.header("content-type"), "{path}");
+    }
+    let said = server.send("HEAD", "/api/v1/jobs/submit", &[], b"");
+    assert_eq!(said.status, 405);
+    assert_eq!(server.send("HEAD", "/api/v1/jobs?nope=1", &[], b"").status, 400);
 }

@@ -18,6 +18,8 @@ cases! {
     a_partition_refuses_what_it_does_not_allow => ["POST /api/v1/jobs", "PATCH /api/v1/jobs/{id}"],
     jobs_wait_for_a_partition_that_is_down_or_gone => ["GET /api/v1/jobs/{id}",
         "GET /api/v1/partitions"],
+    room_that_was_made_stays_the_preemptors_through_a_restart => ["GET /api/v1/jobs/{id}",
+        "GET /api/v1/jobs/{id}/events"],
     a_job_of_a_partition_that_preempts_gets_its_room => ["GET /api/v1/jobs/{id}/attempts",
         "GET /api/v1/partitions"],
 }
@@ -171,7 +173,7 @@ fn a_job_of_a_partition_that_preempts_gets_its_room() {
     let back = server.job(younger);
     assert_eq!((&back["state"], &back["restart_count"]), (&json!("PENDING"), &json!(1)), "{back}");
     let attempts = server.get(&format!("/api/v1/jobs/{younger}/attempts")).expect(200).json();
-    assert_eq!(attempts[0]["state"], "REQUEUED", "{attempts}");
+    assert_eq!(attempts[0]["state"], "PREEMPTED", "{attempts}");
     let events = server.get(&format!("/api/v1/jobs/{younger}/events")).expect(200).json();
     let said = format!("\"principal\":\"preempted for job {urgent}\"");
     assert!(events.to_string().contains(&said), "{events}");
@@ -185,6 +187,42 @@ fn a_job_of_a_partition_that_preempts_gets_its_room() {
     assert_eq!(server.job(urgent)["state"], "RUNNING", "urgent jobs do not preempt one another");
     gate.open();
     for id in [older, younger, same, urgent, more] {
+        assert_eq!(server.ended(id)["state"], "COMPLETED");
+    }
+    server.is_clean();
+}
+
+fn room_that_was_made_stays_the_preemptors_through_a_restart() {
+    // Nothing brings urgent jobs to the front: the victim has waited longer.
+    let mut server = with_file(
+        "[[partition]]\nname = \"batch\"\n[[partition]]\nname = \"urgent\"\n\
+         preempts = [\"batch\"]\n",
+    );
+    let (gate, grace) = (Gate::new(&server), server.dir.path().join("grace"));
+    let stubborn = format!("trap '' TERM; until [ -e '{}' ]; do sleep 0.02; done", grace.display());
+    let lo = server.submit(&json!({
+        "script": stubborn, "partition": "batch", "cpus": 4, "time_limit": "8s",
+        "kill_grace_s": 3600,
+    }));
+    server.started(lo);
+    let hi = server.submit(&json!({
+        "script": gate.wait(), "partition": "urgent", "cpus": 4, "time_limit": "1h",
+    }));
+    let leaves = server.reaches(lo, "COMPLETING");
+    assert_eq!(leaves["state_reason"], "Preempted", "{leaves}");
+    let detail = server.job(hi)["state_detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("room is being made for it"), "{detail}");
+    server.kill();
+    server.up();
+    std::fs::write(&grace, "").unwrap();
+    server.started(hi);
+    let back = server.job(lo);
+    assert_eq!((&back["state"], &back["restart_count"]), (&json!("PENDING"), &json!(1)), "{back}");
+    let events = server.get(&format!("/api/v1/jobs/{lo}/events")).expect(200).json();
+    let causes = events.to_string();
+    assert_eq!(causes.matches("\"cause\":\"preempted\"").count(), 1, "{events}");
+    gate.open();
+    for id in [hi, lo] {
         assert_eq!(server.ended(id)["state"], "COMPLETED");
     }
     server.is_clean();

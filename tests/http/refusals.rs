@@ -13,6 +13,8 @@ use crate::help::{fields, problem};
 
 cases! {
     a_bad_body_names_its_field_and_stores_nothing => ["POST /api/v1/jobs", "GET /api/v1/jobs"],
+    what_acts_on_a_terminal_is_refused_in_every_field_that_others_read => ["POST /api/v1/jobs",
+        "POST /api/v1/maintenance"],
     a_bad_batch_names_job_and_field_and_stores_nothing => ["POST /api/v1/jobs/batch",
         "GET /api/v1/jobs"],
     what_is_found_out_late_is_named_as_the_body_names_it => ["POST /api/v1/jobs",
@@ -34,6 +36,53 @@ fn nothing_is_stored(server: &Server) {
                 (SELECT count(*) FROM job_scripts) AS line";
     assert_eq!(server.sql(rows), "0 0 0");
     assert_eq!(server.run("true"), 1, "no id was given out wrongly");
+}
+
+fn what_acts_on_a_terminal_is_refused_in_every_field_that_others_read() {
+    let server = Server::start();
+    for c in [
+        "\u{1b}[2J",
+        "\n",
+        "\r",
+        "\u{7f}",
+        "\u{9b}",
+        "\u{202e}",
+        "\u{2066}",
+        "\u{200b}",
+        "\u{feff}",
+        "\u{e0041}",
+    ] {
+        let text = format!("a{c}b");
+        for field in
+            ["name", "account", "user", "partition", "comment", "standard_output", "standard_error"]
+        {
+            let mut body = json!({"script": "true"});
+            body[field] = json!(text);
+            let refused = server.post("/api/v1/jobs", &body).expect(422).json();
+            assert_eq!(fields(&refused), [field], "{refused}");
+        }
+        let folder = json!({"script": "true", "working_directory": format!("/tmp/{text}")});
+        let refused = server.post("/api/v1/jobs", &folder).expect(422).json();
+        assert_eq!(fields(&refused), ["working_directory"], "{refused}");
+        for labels in [json!({"k": text}), json!({text.clone(): "v"})] {
+            let body = json!({"script": "true", "labels": labels});
+            let refused = server.post("/api/v1/jobs", &body).expect(422).json();
+            assert!(fields(&refused)[0].starts_with("labels."), "{refused}");
+        }
+        for field in ["dependency", "array", "signal"] {
+            let mut body = json!({"script": "true"});
+            body[field] = json!(text);
+            let refused = server.post("/api/v1/jobs", &body).expect(422).json();
+            assert_eq!(fields(&refused), [field], "{refused}");
+        }
+        let drain = json!({"reason": text});
+        let refused = server.post("/api/v1/maintenance", &drain).expect(422).json();
+        assert_eq!(fields(&refused), ["reason"], "{refused}");
+    }
+    nothing_is_stored(&server);
+    let plain =
+        json!({"script": "true", "name": "Zürich 中文 👩", "comment": "a\u{301} ❤\u{fe0f}"});
+    server.submit(&plain);
 }
 
 fn a_bad_body_names_its_field_and_stores_nothing() {

@@ -14,6 +14,8 @@ use crate::help::{Gate, Stream, fields, is_time, keys, problem};
 cases! {
     a_live_job_is_stopped_and_runs_again_under_its_number =>
         ["POST /api/v1/jobs/{id}/requeue", "GET /api/v1/jobs/{id}/attempts"],
+    a_job_that_appends_keeps_what_its_earlier_attempts_wrote => ["POST /api/v1/jobs",
+        "POST /api/v1/jobs/{id}/requeue"],
     a_job_that_is_over_runs_again => ["POST /api/v1/jobs/{id}/requeue"],
     what_cannot_run_again_is_refused_with_a_reason => ["POST /api/v1/jobs/{id}/requeue"],
     a_requeue_survives_a_killed_server => ["POST /api/v1/jobs/{id}/requeue"],
@@ -73,6 +75,32 @@ fn a_live_job_is_stopped_and_runs_again_under_its_number() {
     is_time(&list[0]["start_time"]);
     is_time(&list[0]["end_time"]);
     server.is_clean();
+}
+
+fn a_job_that_appends_keeps_what_its_earlier_attempts_wrote() {
+    let server = Server::start();
+    let folder = server.dir.path();
+    std::fs::write(folder.join("kept"), "yesterday\n").unwrap();
+    let script = "echo out $SLURM_RESTART_COUNT; echo err >&2";
+    let lines = format!("#!/bin/bash\n#SBATCH --open-mode=append -o kept\n{script}\n");
+    let named = server.submit(&json!({"script": lines, "working_directory": folder}));
+    let kept = server.submit(&json!({"script": script, "open_mode": "append"}));
+    let anew = server.submit(&json!({"script": lines, "open_mode": "truncate",
+        "working_directory": folder, "standard_output": "anew"}));
+    for id in [named, kept, anew] {
+        server.ended(id);
+        requeue(&server, id, "").expect(200);
+        server.ended(id);
+    }
+    let text = std::fs::read_to_string(folder.join("kept")).unwrap();
+    assert_eq!(text, "yesterday\nout\nerr\nout 1\nerr\n");
+    assert_eq!(server.stdout(kept), "out\nout 1\n", "what the server keeps is kept too");
+    assert_eq!(server.stdout(anew), "out 1\nerr\n", "the body wins");
+    assert_eq!(server.job(named)["open_mode"], "append");
+    assert_eq!(server.job(anew)["open_mode"], "truncate");
+    let bad = json!({"script": "true", "open_mode": "write"});
+    let refused = server.post("/api/v1/jobs", &bad).expect(422).json();
+    assert_eq!(fields(&refused), ["open_mode"], "{refused}");
 }
 
 fn a_job_that_is_over_runs_again() {

@@ -9,7 +9,7 @@
 use serde_json::{Value, json};
 
 use crate::common::Server;
-use crate::help::{is_job, keys};
+use crate::help::{fields, is_job, keys};
 
 const SUBMIT: &str = "/api/v1/jobs";
 
@@ -168,7 +168,7 @@ fn sbatch_lines_fill_what_the_body_leaves_out() {
         "#!/bin/bash\n#SBATCH --time=1:30\n#SBATCH -J inside -p batch -A lab\n\
          #SBATCH --cpus-per-task=2 --ntasks=2 --nodes=1\n#SBATCH --mem-per-cpu=10M\n\
          #SBATCH -o out-%j --error=err-%j --chdir={folder}\n#SBATCH --comment='two words'\n\
-         #SBATCH --export=FROM_LINE=7\n#SBATCH --gres=gpu:1\n#SBATCH --mail-type=END\n\
+         #SBATCH --export=FROM_LINE=7\n#SBATCH --switches=1\n#SBATCH --mail-type=END\n\
          echo \"line $FROM_LINE\"\n#SBATCH --time=9\n"
     );
     let job = server.post(SUBMIT, &json!({"script": script})).expect(201).json();
@@ -185,7 +185,7 @@ fn sbatch_lines_fill_what_the_body_leaves_out() {
     let warnings: Vec<&str> =
         job["warnings"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
-    assert!(warnings[0].contains("gres") && warnings[1].contains("mail-type"), "{warnings:?}");
+    assert!(warnings[0].contains("switches") && warnings[1].contains("mail-type"), "{warnings:?}");
     assert_eq!(server.ended(1)["warnings"], job["warnings"]);
     assert_eq!(server.stdout(1), "line 7\n");
     let body = json!({"script": script, "name": "body", "time_limit": 1, "cpus": 1});
@@ -194,6 +194,17 @@ fn sbatch_lines_fill_what_the_body_leaves_out() {
     let lines = "#SBATCH --exclusive\n#SBATCH --mem=100\n#SBATCH --ntasks-per-node=1\ntrue";
     let job = server.post(SUBMIT, &json!({"script": lines})).expect(201).json();
     same(&job, &json!({"cpus": 4, "memory_bytes": 100 << 20, "warnings": []}));
+    let next = job["id"].as_i64().unwrap() + 1;
+    for line in ["--gres=gpu:1", "-w node7", "--constraint=avx", "--frobnicate=1", "--cpus=2"] {
+        let script = format!("#!/bin/bash\n#SBATCH {line}\ntrue\n");
+        let refused = server.post(SUBMIT, &json!({"script": script})).expect(422).json();
+        assert_eq!(fields(&refused), ["script"], "{refused}");
+        let said = refused["errors"][0]["message"].as_str().unwrap();
+        let name = line.trim_start_matches('-').split(['=', ' ']).next().unwrap();
+        let name = if name == "w" { "nodelist" } else { name };
+        assert!(said.contains("line 2") && said.contains(name), "{said}");
+    }
+    assert_eq!(server.run("true"), next, "what is refused stores nothing");
 }
 
 fn a_batch_is_stored_whole_and_in_order() {

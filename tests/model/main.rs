@@ -75,6 +75,7 @@ impl Model for Bounds {
             "one is cancelled after that",
             |_, w| w.cancelled_on_its_way_back(),
         );
+        sometimes(faults.preempts, "a job makes room for another", |_, w| w.made_room());
         sometimes(faults.retries > 0, "a job is retried", |_, w| w.retried());
         sometimes(faults.supervisors > 0, "a job is lost with its supervisor", |_, w| {
             w.some_is(StateWord::NodeFail)
@@ -101,6 +102,7 @@ fn no_way_of_a_small_world_breaks_a_promise() {
         ..Faults::default()
     };
     let again = Faults { requeues: 1, ..crash_and_cancel.clone() };
+    let preempt = Faults { preempts: true, ..crash_and_cancel.clone() };
     let retry = Faults { retries: 1, limits: 1, supervisors: 1, ..crash_and_cancel.clone() };
     // Two jobs in one submission, a wide one in another: every way of the whole protocol.
     explore(&[&[1, 1], &[2]], crash_and_cancel, 500_000);
@@ -110,6 +112,8 @@ fn no_way_of_a_small_world_breaks_a_promise() {
     // Jobs that run again: because somebody asked, and by themselves.
     explore(&[&[1], &[2]], again, 300_000);
     explore(&[&[1]], retry, 13_000);
+    // One job makes room for another.
+    explore(&[&[2], &[1]], preempt, 1_000);
 }
 
 /// Two CPUs. `states_min` is a little less than there are, so that no world silently shrinks.

@@ -27,7 +27,7 @@ use super::protocol::disk::{Disk, Luck, Told};
 use super::protocol::engine::{Engine, Tree};
 use super::protocol::executor::Circumstances;
 use super::protocol::judge;
-use super::protocol::server::{Flight, Reply, Server, Submission, memory};
+use super::protocol::server::{self, Flight, Reply, Server, Submission, memory};
 
 /// Time stands still: order is explored, not duration.
 const NOW: Time = Time(1);
@@ -62,6 +62,8 @@ pub struct Faults {
     pub requeues: u8,
     /// Retries of each job, after a limit, a loss or a failure.
     pub retries: u8,
+    /// Whether the jobs of the last submission preempt the others.
+    pub preempts: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,29 +110,38 @@ pub struct World {
     pub broken: Option<String>,
 }
 
-fn spec(n: usize, width: u32, cpus: u32, retries: u8) -> Arc<JobSpec> {
+fn spec(n: usize, width: u32, cpus: u32, retries: u8, divided: Option<&str>) -> Arc<JobSpec> {
     let mut request = JobRequest::new("true");
     request.name = Some(format!("job {n}"));
     request.cpus = CpusAsked::Count(i64::from(width));
     let on = vec![Cause::Failed, Cause::Timeout, Cause::NodeFail];
     let policy = RetryPolicy { on, delay_s: 0, ..RetryPolicy::usual(retries.into()) };
     request.retry = Some(policy).filter(|_| retries > 0);
-    let site =
-        Site { total_cpus: cpus, kill_grace_s: 30, output_roots: Vec::new(), ..Site::default() };
+    request.partition = divided.map(str::to_owned);
+    let partitions = divided.map(|_| server::divided(cpus)).unwrap_or_default();
+    let site = Site { total_cpus: cpus, kill_grace_s: 30, partitions, ..Site::default() };
     Arc::new(JobSpec::try_from((request, &site)).unwrap())
 }
 
 impl World {
     pub fn new(bounds: &Bounds) -> World {
         let (mut disk, mut engine) = (Disk::default(), Engine::default());
+        if bounds.faults.preempts {
+            disk.partitions = server::divided(bounds.cpus);
+        }
         engine.daemon_is_ready();
         let server = Server::boot(bounds.cpus, &mut disk, &engine);
         let mut names = 1..;
         let retries = bounds.faults.retries;
-        let mut job = |width| spec(names.next().unwrap_or(0), width, bounds.cpus, retries);
+        let mut job = |width, partition| {
+            spec(names.next().unwrap_or(0), width, bounds.cpus, retries, partition)
+        };
         let mut to_submit: Vec<Vec<_>> = Vec::new();
-        for widths in &bounds.submissions {
-            to_submit.insert(0, widths.iter().map(|width| job(*width)).collect());
+        for (n, widths) in bounds.submissions.iter().enumerate() {
+            let last = n + 1 == bounds.submissions.len();
+            let partition = if last { "urgent" } else { "batch" };
+            let partition = bounds.faults.preempts.then_some(partition);
+            to_submit.insert(0, widths.iter().map(|width| job(*width, partition)).collect());
         }
         World {
             cpus: bounds.cpus,
@@ -197,7 +208,8 @@ impl World {
     fn plan_starts_something(&self) -> bool {
         let policy = Policy::default();
         let scene = self.server.kernel.scene(&policy, NOW);
-        !plan(policy, &scene).start.is_empty()
+        let plan = plan(policy, &scene);
+        !plan.start.is_empty() || plan.preempt.is_some()
     }
 
     fn accidents(&self, acts: &mut Vec<Act>) {
@@ -449,6 +461,11 @@ impl World {
         })
     }
 
+    /// A job has made room for another.
+    pub fn made_room(&self) -> bool {
+        self.disk.rows.values().any(|row| !row.victims.is_empty())
+    }
+
     pub fn unknown_is_durable(&self) -> bool {
         matches!(&self.server.flight, Flight::Pausing(c) if c.no.0 == self.disk.commit_no)
     }
@@ -464,10 +481,11 @@ impl World {
             let started = row.handle.is_some();
             let _ = write!(text, "{:?}", (row.state, &row.cpus, started, row.completing, end));
             let _ = write!(text, "{:?}", (row.attempt(), row.retries, row.restarts));
+            let _ = write!(text, "{:?}{:?}", row.room_since, row.victims);
         }
         let memory = memory(&server.kernel);
         let _ = write!(text, "{:?}{:?}", memory.pending, memory.next_job);
-        let _ = write!(text, "{:?}", memory.again);
+        let _ = write!(text, "{:?}{:?}", memory.again, memory.claims);
         for live in memory.live {
             let started = live.handle.is_some();
             let _ = write!(text, "{:?}", (live.job, live.cpus, started, live.completing));

@@ -7,7 +7,7 @@
 //!
 //! *Not here*: SQL (`store::write`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use downbeat::kernel::boot::{Memory, Remembered};
@@ -15,8 +15,10 @@ use downbeat::kernel::change::{Change, Event, Queued};
 use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::kernel::job::StateWord;
 use downbeat::kernel::outbox::Commit;
+use downbeat::kernel::partitions::Partitions;
 use downbeat::kernel::requeue::{Over, PastAttempt};
 use downbeat::kernel::retry::{Again, RetryPolicy, Retrying};
+use downbeat::kernel::tenancy::Rules;
 use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{EndReason, EndState, Handle};
 
@@ -38,6 +40,10 @@ pub struct Row {
     pub ended_waiting: bool,
     /// How often it went back into the queue.
     pub restarts: u32,
+    /// When room was made for it, while it has a claim to that.
+    pub room_since: Option<Time>,
+    /// Whom it has preempted since it last started.
+    pub victims: BTreeSet<JobId>,
 }
 
 impl Row {
@@ -54,6 +60,8 @@ pub struct Disk {
     pub next_event: i64,
     pub rows: BTreeMap<JobId, Row>,
     pub held: BTreeMap<CpuId, JobId>,
+    /// What the machine is divided into.
+    pub partitions: Arc<Partitions>,
     /// Which job has this name.
     pub names: BTreeMap<String, JobId>,
     /// First job and count of each idempotency key.
@@ -162,6 +170,7 @@ impl Disk {
                     limit_s: spec.limit_s,
                     priority: spec.priority,
                     submitted: event.time,
+                    berth: self.partitions.berth(&spec.partition),
                     ..Queued::default()
                 };
                 self.insert(queued, spec.name.clone());
@@ -175,6 +184,7 @@ impl Disk {
                 row.boot = boot_id.to_string();
                 assert_eq!(event.attempt, row.queued.attempts + 1, "attempts are counted");
                 row.queued.attempts = event.attempt;
+                row.victims.clear();
                 for cpu in cpus {
                     let before = self.held.insert(*cpu, event.job);
                     assert_eq!(before, None, "CPU {cpu} is held twice on disk");
@@ -186,6 +196,9 @@ impl Disk {
                 row.handle = Some(*handle);
             }
             Change::Completing { event, reason } => {
+                if *reason == EndReason::Preempted {
+                    self.preempt(event);
+                }
                 let row = self.row(event);
                 row.state = event.to;
                 row.completing = Some(*reason);
@@ -213,6 +226,11 @@ impl Disk {
                 }
             }
             Change::Requeued { event, past, retries, .. } => self.requeue(event, past, *retries),
+            Change::Claimed { job, since } => {
+                let row = self.rows.get_mut(job);
+                row.unwrap_or_else(|| panic!("job {job} claims room")).room_since = *since;
+            }
+            Change::Told { job, .. } => panic!("job {job} waits for nobody"),
             // No audit, no retention, no maintenance and no edits here.
             Change::Edited { .. }
             | Change::Maintained(_)
@@ -226,6 +244,17 @@ impl Disk {
         }
     }
 
+    /// Nobody is preempted twice by one that waits.
+    fn preempt(&mut self, event: &Event) {
+        let whom =
+            event.principal.strip_prefix("preempted for job ").and_then(|id| id.parse().ok());
+        let whom = JobId(whom.unwrap_or_else(|| panic!("{} preempts", event.principal)));
+        let row = self.rows.get_mut(&whom).filter(|row| row.state == StateWord::Pending);
+        let row = row.unwrap_or_else(|| panic!("job {whom} preempts and does not wait"));
+        let new = row.victims.insert(event.job);
+        assert!(new, "job {} is preempted for job {whom} again", event.job);
+    }
+
     fn requeue(&mut self, event: &Event, past: &Option<PastAttempt>, retries: u32) {
         let row = self.row(event);
         let (attempt, cpus) = (row.attempt(), std::mem::take(&mut row.cpus));
@@ -234,7 +263,8 @@ impl Disk {
         assert_eq!(row.end.is_some(), past.is_none(), "it was over, or its attempt is");
         assert_eq!(event.attempt, attempt.n, "the attempt that is over");
         (row.state, row.end, row.handle, row.completing) = (event.to, None, None, None);
-        (row.retries, row.restarts) = (retries, row.restarts + 1);
+        (row.retries, row.restarts, row.room_since) = (retries, row.restarts + 1, None);
+        row.victims.clear();
         for cpu in cpus {
             assert_eq!(self.held.remove(&cpu), Some(event.job), "held by another");
         }
@@ -251,10 +281,15 @@ impl Disk {
             begin: None,
             deadline: None,
             retry: row.retry.clone(),
-            partition: String::new(),
+            partition: self.partition_of(row),
             account: String::new(),
             task: None,
         })
+    }
+
+    fn partition_of(&self, row: &Row) -> String {
+        let partition = self.partitions.at(row.queued.berth.partition);
+        partition.map(|one| one.name.to_string()).unwrap_or_default()
     }
 
     fn row(&mut self, event: &Event) -> &mut Row {
@@ -279,6 +314,8 @@ impl Disk {
             retries: 0,
             ended_waiting: false,
             restarts: 0,
+            room_since: None,
+            victims: BTreeSet::new(),
         };
         assert!(self.rows.insert(queued.id, row).is_none(), "ids are never reused");
     }
@@ -298,13 +335,17 @@ impl Disk {
         self.just_past.clear();
         let mut memory =
             Memory { next_job: self.next_job, next_event: self.next_event, ..Memory::default() };
+        memory.rules = Rules { partitions: Arc::clone(&self.partitions), ..Rules::default() };
         for row in self.rows.values() {
             if let Some(policy) = row.retry.clone().filter(|_| !row.state.is_final()) {
                 let retry = Some(Retrying { policy, used: row.retries });
                 memory.again.push((row.queued.id, Again { retry, deadline: None }));
             }
             match row.state {
-                StateWord::Pending => memory.pending.push(row.queued),
+                StateWord::Pending => {
+                    memory.pending.push(row.queued);
+                    memory.claims.extend(row.room_since.map(|time| (time, row.queued.id)));
+                }
                 state if state.is_final() => *memory.ended.entry(state).or_default() += 1,
                 _ => memory.live.push(Remembered {
                     job: row.queued,

@@ -19,9 +19,11 @@ use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::kernel::job::JobSpec;
 use downbeat::kernel::kernel::{Cancelled, Kernel, Reign};
 use downbeat::kernel::outbox::{Commit, KeyCheck, Outbox, Settled};
+use downbeat::kernel::partitions::{Partition, Partitions};
 use downbeat::kernel::policy::order::Order;
 use downbeat::kernel::policy::{self, Plan, Policy};
 use downbeat::kernel::requeue::{Over, Requeued};
+use downbeat::kernel::tenancy::Rules;
 use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{JobState, Refused};
 use downbeat::kernel::view::Snapshot;
@@ -136,6 +138,19 @@ fn kernel(cpus: u32, boot_id: &str, memory: Memory) -> Kernel {
     kernel.with_memory(Some(MEMORY))
 }
 
+/// Two partitions of the whole machine: jobs of `urgent` preempt those of `batch`.
+pub fn divided(cpus: u32) -> Arc<Partitions> {
+    let one = |name: &str, preempts: u64| Partition {
+        name: name.into(),
+        cpus: (0..cpus).map(CpuId).collect(),
+        up: true,
+        preempts,
+        ..Partition::default()
+    };
+    let both = Partitions::new(vec![one("batch", 0), one("urgent", 1)], 0);
+    Arc::new(both.unwrap_or_else(|refused| panic!("{refused}")))
+}
+
 /// All that a kernel holds.
 pub fn memory(kernel: &Kernel) -> Memory {
     let live = kernel.live().values().map(|live| {
@@ -148,9 +163,13 @@ pub fn memory(kernel: &Kernel) -> Memory {
         Remembered { job: live.job, cpus, granted: live.granted, handle, completing }
     });
     let (next_job, next_event) = kernel.next_ids();
+    let partitions = Arc::clone(&kernel.rules().partitions);
+    let rules = Rules { partitions, ..Rules::default() };
     Memory {
+        rules,
         pending: kernel.queue().iter().copied().collect(),
         arrays: kernel.arrays().iter().map(|(id, array)| (id, array.clone())).collect(),
+        claims: kernel.claims().to_vec(),
         again: kernel.again().iter().map(|(job, again)| (*job, again.clone())).collect(),
         live: live.collect(),
         ended: kernel.snapshot().ended,

@@ -27,6 +27,7 @@ events! {
     RequeueToldToLookAgain: 4;
     WaitsAgain: 300;
     Revived: 1_200;
+    Preempted: 100;
     Retried: 450;
     SubmissionRefused: 1_000;
     KeySentAgain: 1_000;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use downbeat::kernel::ids::{Attempt, CommitNo, JobId};
 use downbeat::kernel::job::{CpusAsked, JobRequest, JobSpec, LimitAsked, Site, StateWord};
 use downbeat::kernel::kernel::Cancelled;
-use downbeat::kernel::requeue::{Over, REQUEUED, Requeued};
+use downbeat::kernel::requeue::{Over, PREEMPTED, REQUEUED, Requeued};
 use downbeat::kernel::retry::{Cause, RetryPolicy};
 use downbeat::kernel::time::Time;
 
@@ -23,7 +23,7 @@ use super::protocol::disk::{Disk, Luck, Told};
 use super::protocol::engine::{Engine, Tree};
 use super::protocol::executor::Circumstances;
 use super::protocol::judge;
-use super::protocol::server::{Edge, Flight, MEMORY, Reply, Server, Submission};
+use super::protocol::server::{Edge, Flight, MEMORY, Reply, Server, Submission, divided};
 
 pub const CPUS: u32 = 4;
 /// Beyond so many waiting jobs nothing is submitted: a longer queue shows nothing new.
@@ -62,12 +62,20 @@ pub struct World {
 }
 
 fn site() -> Site {
-    Site { total_cpus: CPUS, kill_grace_s: 30, output_roots: Vec::new(), ..Site::default() }
+    let partitions = divided(CPUS);
+    Site {
+        partitions,
+        total_cpus: CPUS,
+        kill_grace_s: 30,
+        output_roots: Vec::new(),
+        ..Site::default()
+    }
 }
 
 impl World {
     pub fn new(seed: u64) -> World {
         let (mut disk, mut engine) = (Disk::default(), Engine::default());
+        disk.partitions = divided(CPUS);
         engine.daemon_is_ready();
         let server = Server::boot(CPUS, &mut disk, &engine);
         World {
@@ -147,6 +155,8 @@ impl World {
         request.name = Some(format!("job {}", self.names));
         request.cpus = CpusAsked::Count(i64::from(self.rng.u32(1..=CPUS)));
         request.priority = self.rng.i64(0..3);
+        let urgent = self.rng.u8(..4) == 0;
+        request.partition = urgent.then(|| "urgent".to_owned());
         if self.rng.bool() {
             request.limit = LimitAsked::Seconds(self.rng.i64(1..600));
         }
@@ -319,8 +329,11 @@ impl World {
         self.clients.check_refused(&self.disk);
         judge::ends_are_true(&self.disk, &self.engine, &self.clients);
         for (_, past) in std::mem::take(&mut self.disk.just_past) {
-            let by_itself = past.state != REQUEUED;
-            self.count.happened(if by_itself { Event::Retried } else { Event::WaitsAgain });
+            self.count.happened(match past.state {
+                REQUEUED => Event::WaitsAgain,
+                PREEMPTED => Event::Preempted,
+                _ => Event::Retried,
+            });
         }
         for job in std::mem::take(&mut self.disk.just_ended) {
             let row = &self.disk.rows[&job];

@@ -17,8 +17,9 @@ use crate::kernel::retry::RetryPolicy;
 pub struct Attempt {
     /// Which run, from 1.
     pub attempt: u32,
-    /// How it ended: a final state, or `REQUEUED` when somebody asked for another run; before that
-    /// the state of its job. Null where an older Downbeat did not keep it.
+    /// How it ended: a final state, `REQUEUED` when somebody asked for another run, or `PREEMPTED`
+    /// when it made room for another job; before that the state of its job. Null where an older
+    /// Downbeat did not keep it.
     #[schema(example = "FAILED")]
     pub state: Option<String>,
     /// `code:signal`; null before the end and where no script ended.

@@ -120,6 +120,11 @@ pub struct SubmitBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "B:USR1@60")]
     pub signal: Option<String>,
+    /// How its output files are opened: `truncate` (the default), each attempt empties them;
+    /// `append`, it writes behind what is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "append")]
+    pub open_mode: Option<String>,
     /// The door it comes through: `API`, `CLI` or `WEB`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "API")]
@@ -195,6 +200,8 @@ pub struct NestedJob {
     pub retry: Option<RetryBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_mode: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "API")]
     pub data_source: Option<String>,

@@ -109,6 +109,10 @@ pub struct Job {
     #[serde(default)]
     #[schema(example = "B:USR1@60")]
     pub signal: Option<String>,
+    /// How its output files are opened: `truncate` or `append`.
+    #[schema(example = "truncate")]
+    #[serde(default)]
+    pub open_mode: String,
     /// CPUs it has or waits for.
     #[schema(example = 4)]
     pub cpus: u32,
@@ -265,7 +269,7 @@ mod tests {
             comment data_source submit_time eligible_time start_time end_time elapsed_s exit_code \
             error warnings attempt allocation usage position estimated_start_time estimate_basis \
             held begin_time deadline dependency array_job_id array_task_id array_tasks retry \
-            restart_count signal";
+            restart_count signal open_mode";
         let mut body = json!({
             "id": 17, "name": "n", "account": "", "user": "", "partition": "default",
             "state": "OUT_OF_MEMORY", "priority": 0, "cpus": 1, "labels": {}, "data_source": "WEB",

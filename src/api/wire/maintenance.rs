@@ -15,6 +15,7 @@ use super::submit::BodyRefused;
 use super::when;
 use crate::kernel::job::FieldError;
 use crate::kernel::job::faults::Faults;
+use crate::kernel::text::first_that_acts;
 use crate::kernel::time::Time;
 
 /// Longest reason, bytes: a sentence.
@@ -86,6 +87,10 @@ pub fn parse(body: &[u8]) -> Result<WindowAsked, BodyRefused> {
     };
     if asked.reason.len() > REASON_BYTES_MAX || asked.reason.contains('\0') {
         fields.refuse("reason", format!("is at most {REASON_BYTES_MAX} bytes, without NUL"));
+    }
+    if let Some(c) = first_that_acts(&asked.reason) {
+        let message = "must not contain control characters, or marks that nobody sees";
+        fields.refuse("reason", format!("{message} ({c})"));
     }
     fields.finish();
     if errors.is_empty() { Ok(asked) } else { Err(BodyRefused::Fields(errors)) }

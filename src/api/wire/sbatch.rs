@@ -2,10 +2,16 @@
 //!
 //! *Owns*: [`read`], which collects the options before the first command, as `sbatch` does.
 //!
-//! *Promises*: an option that is not honoured is a warning that names option and line; a bad
-//! value of one that is names its line; a later line wins over an earlier one.
+//! *Promises*: an option that is not honoured, and changes nothing here, is a warning that names
+//! option and line; every other is refused with both; a bad value of one that is honoured names its
+//! line; a later line wins over an earlier one.
 //!
-//! *Not here*: how a body wins over these lines (`wire::submit`).
+//! *Not here*: what becomes of each option (`sbatch::table`), how a body wins over these lines
+//! (`wire::submit`).
+
+mod table;
+
+use table::{Fate, Takes};
 
 use super::export::Export;
 use super::submit::Door;
@@ -14,10 +20,13 @@ use super::{memory, time_limit, when};
 use crate::kernel::conditions::Dependencies;
 use crate::kernel::early::EarlySignal;
 use crate::kernel::job::faults::Faults;
-use crate::kernel::job::{FieldError, LimitAsked};
+use crate::kernel::job::{FieldError, LimitAsked, OpenMode};
 use crate::kernel::retry::RetryPolicy;
 use crate::kernel::tasks::ArraySpec;
 use crate::kernel::time::Time;
+
+/// What can be done about an option that is refused.
+const TAKE_OUT: &str = "take the line out, or write ##SBATCH";
 
 /// A value and the place it was written: `line 3, --time`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +63,7 @@ pub struct Directives {
     pub array: Option<Placed<ArraySpec>>,
     pub requeue: Option<Placed<RetryPolicy>>,
     pub signal: Option<Placed<EarlySignal>>,
+    pub open_mode: Option<Placed<OpenMode>>,
     /// What was not honoured, one sentence each.
     pub warnings: Warnings,
     /// Bad values, all of the field `script`.
@@ -83,43 +93,6 @@ pub fn read(script: &str) -> Directives {
     directives
 }
 
-/// The long name of a short option that is honoured.
-fn long_name(short: char) -> Option<&'static str> {
-    Some(match short {
-        't' => "time",
-        'J' => "job-name",
-        'p' => "partition",
-        'o' => "output",
-        'e' => "error",
-        'c' => "cpus-per-task",
-        'n' => "ntasks",
-        'N' => "nodes",
-        'A' => "account",
-        'D' => "chdir",
-        'b' => "begin",
-        'd' => "dependency",
-        'a' => "array",
-        'H' => "hold",
-        _ => return None,
-    })
-}
-
-/// Options of sbatch that take no value, so that the next word is not eaten with them.
-const BARE: [&str; 12] = [
-    "hold",
-    "requeue",
-    "no-requeue",
-    "contiguous",
-    "overcommit",
-    "oversubscribe",
-    "parsable",
-    "quiet",
-    "verbose",
-    "wait",
-    "reboot",
-    "spread-job",
-];
-
 impl Directives {
     fn refuse(&mut self, place: &str, message: &str) {
         self.errors.push(FieldError::new("script", format!("{place}: {message}")));
@@ -128,57 +101,79 @@ impl Directives {
     fn line(&mut self, number: usize, words: Vec<String>) {
         let mut words = words.into_iter().peekable();
         while let Some(word) = words.next() {
-            let (name, mut value) = if let Some(long) = word.strip_prefix("--") {
-                match long.split_once('=') {
-                    Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-                    None => (long.to_owned(), None),
-                }
-            } else if let Some(short) = word.strip_prefix('-').and_then(|w| w.chars().next()) {
-                let rest = &word[1 + short.len_utf8()..];
-                let name = long_name(short).map_or_else(|| short.to_string(), str::to_owned);
-                (name, (!rest.is_empty()).then(|| rest.to_owned()))
+            let next = || words.next_if(|word| !word.starts_with('-'));
+            if let Some(long) = word.strip_prefix("--") {
+                let (name, value) = match long.split_once('=') {
+                    Some((name, value)) => (name, Some(value.to_owned())),
+                    None => (long, None),
+                };
+                let found = table::by_name(name);
+                // Behind an option that nobody knows the next word may be its value.
+                let takes = found.as_ref().map_or(Takes::Value, |(_, _, takes, _)| *takes);
+                let value = if takes == Takes::Value { value.or_else(next) } else { value };
+                self.found(number, found, value);
+            } else if let Some(letters) = word.strip_prefix('-').filter(|w| !w.is_empty()) {
+                self.letters(number, letters, next);
             } else {
+                let word = time_limit::shorten(&word);
                 self.refuse(&format!("line {number}"), &format!("\"{word}\" is not an option"));
-                continue;
-            };
-            // `--exclusive` takes a value only after "=", as sbatch has it; the rest takes the
-            // next word unless that is an option itself.
-            let bare = name == "exclusive" || BARE.contains(&name.as_str());
-            if value.is_none() && !bare && words.peek().is_some_and(|w| !w.starts_with('-')) {
-                value = words.next();
             }
-            self.option(number, &name, value);
         }
     }
 
-    fn option(&mut self, number: usize, name: &str, value: Option<String>) {
-        let place = format!("line {number}, --{name}");
-        if name == "exclusive" {
-            match value {
-                None => self.exclusive = true,
-                Some(v) => self.warnings.push(format!(
-                    "line {number}: #SBATCH --exclusive={v} is not honoured; only --exclusive is."
-                )),
+    /// Options of one letter: `-c4`, `-c 4`, `-HJ name`.
+    fn letters(&mut self, number: usize, word: &str, mut next: impl FnMut() -> Option<String>) {
+        for (at, letter) in word.char_indices() {
+            let found = table::by_letter(letter);
+            let rest = Some(&word[at + letter.len_utf8()..]).filter(|rest| !rest.is_empty());
+            let rest = rest.map(str::to_owned);
+            match found.as_ref().map_or(Takes::Value, |(_, _, takes, _)| *takes) {
+                Takes::Nothing => self.found(number, found, None),
+                Takes::Maybe => return self.found(number, found, rest),
+                Takes::Value => return self.found(number, found, rest.or_else(&mut next)),
             }
-            return;
         }
-        if name == "hold" {
-            self.hold = true;
-            return;
+    }
+
+    fn found(
+        &mut self,
+        number: usize,
+        found: Result<&'static table::Entry, String>,
+        value: Option<String>,
+    ) {
+        let (name, _, takes, fate) = match found {
+            Ok(entry) => *entry,
+            Err(unknown) => return self.refuse(&format!("line {number}"), &unknown),
+        };
+        let name = if let Fate::As(name) = fate { name } else { name };
+        let place = format!("line {number}, --{name}");
+        if takes == Takes::Nothing && value.is_some() {
+            return self.refuse(&place, "takes no value");
         }
-        if name == "requeue" {
-            self.requeue = Some(Placed { value: RetryPolicy::after_node_failures(), place });
-            return;
+        match fate {
+            Fate::Honoured | Fate::As(_) => self.honour(name, value, place),
+            Fate::Refused(why) => self.refuse(&place, &format!("{why} ({TAKE_OUT})")),
+            Fate::RefusedUnless(values, why) => {
+                if !value.as_deref().is_some_and(|value| values.contains(&value)) {
+                    self.refuse(&place, &format!("{why} ({TAKE_OUT})"));
+                }
+            }
+            Fate::Harmless(why) => self
+                .warnings
+                .push(format!("line {number}: #SBATCH --{name} is not honoured here: {why}")),
         }
-        if name == "no-requeue" {
-            self.requeue = None;
-            return;
-        }
-        if !is_honoured(name) {
-            let dashes = if name.chars().count() == 1 { "-" } else { "--" };
-            self.warnings
-                .push(format!("line {number}: #SBATCH {dashes}{name} is not honoured here."));
-            return;
+    }
+
+    fn honour(&mut self, name: &str, value: Option<String>, place: String) {
+        match name {
+            "exclusive" if value.is_none() => return self.exclusive = true,
+            "hold" => return self.hold = true,
+            "requeue" => {
+                let value = RetryPolicy::after_node_failures();
+                return self.requeue = Some(Placed { value, place });
+            }
+            "no-requeue" => return self.requeue = None,
+            _ => {}
         }
         let Some(value) = value.filter(|v| !v.is_empty()) else {
             return self.refuse(&place, "has no value");
@@ -216,36 +211,15 @@ impl Directives {
             "dependency" => self.dependency = at(value.parse()?, place),
             "array" => self.array = at(value.parse()?, place),
             "signal" => self.signal = at(value.parse()?, place),
-            _ => {}
+            "open-mode" => self.open_mode = at(value.parse()?, place),
+            "exclusive" => {
+                let value = time_limit::shorten(&value);
+                return Err(format!("\"{value}\" is not known here; --exclusive is all CPUs"));
+            }
+            other => return Err(format!("--{other} cannot be read here")),
         }
         Ok(())
     }
-}
-
-fn is_honoured(name: &str) -> bool {
-    matches!(
-        name,
-        "time"
-            | "job-name"
-            | "partition"
-            | "output"
-            | "error"
-            | "cpus-per-task"
-            | "ntasks"
-            | "ntasks-per-node"
-            | "nodes"
-            | "mem"
-            | "mem-per-cpu"
-            | "account"
-            | "export"
-            | "chdir"
-            | "comment"
-            | "begin"
-            | "deadline"
-            | "dependency"
-            | "array"
-            | "signal"
-    )
 }
 
 fn count(value: &str) -> Result<i64, String> {
@@ -300,20 +274,109 @@ mod tests {
         assert!(d.exclusive);
     }
 
+    /// A line of each option, with a value where it takes one.
+    fn line_of((name, _, takes, _): &table::Entry) -> String {
+        match takes {
+            Takes::Value | Takes::Maybe => format!("#SBATCH --{name}=7"),
+            Takes::Nothing => format!("#SBATCH --{name}"),
+        }
+    }
+
     #[test]
-    fn what_is_not_honoured_is_said_with_its_line() {
-        let d =
-            read("#!/bin/sh\n#SBATCH --gres=gpu:1\n#SBATCH -w node7\n#SBATCH --reboot --time 5\n");
-        assert_eq!(d.errors.listed(), []);
+    fn every_option_is_honoured_refused_by_name_or_changes_nothing() {
+        for entry in table::TABLE {
+            let (name, letter, takes, fate) = entry;
+            let d = read(&line_of(entry));
+            match fate {
+                Fate::Honoured | Fate::As(_) => {
+                    assert_eq!(d.warnings.clone().listed(), Vec::<String>::new(), "{name}");
+                    let blank = Directives::default();
+                    let bare = ["no-requeue"].contains(name);
+                    assert!(bare || d != blank || !d.errors.is_empty(), "{name} is passed over");
+                }
+                Fate::Refused(why) | Fate::RefusedUnless(_, why) => {
+                    let errors = d.errors.listed();
+                    let [refused] = &errors[..] else { panic!("{name}: {errors:?}") };
+                    let message = format!("line 1, --{name}: {why} ({TAKE_OUT})");
+                    assert_eq!((refused.field.as_str(), &refused.message), ("script", &message));
+                }
+                Fate::Harmless(why) => {
+                    let said = format!("line 1: #SBATCH --{name} is not honoured here: {why}");
+                    assert_eq!((d.warnings.listed(), d.errors.listed()), (vec![said], vec![]));
+                }
+            }
+            if let Fate::RefusedUnless(values, _) = fate {
+                for value in *values {
+                    assert_eq!(read(&format!("#SBATCH --{name}={value}")), Directives::default());
+                }
+            }
+            // The letter is the same option, with its value in any form.
+            let Some(letter) = letter else { continue };
+            let same = read(&line_of(entry));
+            let forms = match takes {
+                Takes::Value => vec![format!("-{letter} 7"), format!("-{letter}7")],
+                Takes::Maybe => vec![format!("-{letter}7")],
+                Takes::Nothing => vec![format!("-{letter}")],
+            };
+            for form in forms {
+                assert_eq!(read(&format!("#SBATCH {form}")), same, "{form}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_a_name_is_the_option_if_there_is_only_one() {
+        for (name, ..) in table::TABLE {
+            for length in 1..name.len() {
+                let begun = &name[..length];
+                let meant = table::TABLE.iter().filter(|(other, ..)| other.starts_with(begun));
+                let exact = table::TABLE.iter().any(|(other, ..)| *other == begun);
+                let found = table::by_name(begun).map(|(found, ..)| *found);
+                match meant.count() {
+                    _ if exact => assert_eq!(found, Ok(begun)),
+                    1 => assert_eq!(found, Ok(*name)),
+                    _ => assert!(found.unwrap_err().contains(&format!("--{name}")), "{begun}"),
+                }
+            }
+        }
+        assert_eq!(value(read("#SBATCH --depend=afterok:7").dependency).to_string(), "afterok:7");
+        assert_eq!(value(read("#SBATCH --part batch").partition), "batch");
+        assert_eq!(value(read("#SBATCH --tasks-per-node=24").ntasks_per_node), 24);
+    }
+
+    #[test]
+    fn what_nobody_knows_is_refused_since_it_may_change_anything() {
+        let d = read("#!/bin/sh\n#SBATCH --frobnicate=9 -Z x\n#SBATCH --cpus=4\n#SBATCH --=1 -\n");
+        let errors = d.errors.listed();
+        let messages: Vec<&str> = errors.iter().map(|e| e.message.as_str()).collect();
         assert_eq!(
-            d.warnings.listed(),
+            messages,
             [
-                "line 2: #SBATCH --gres is not honoured here.",
-                "line 3: #SBATCH -w is not honoured here.",
-                "line 4: #SBATCH --reboot is not honoured here.",
+                "line 2: --frobnicate is not an option of sbatch that is known here",
+                "line 2: -Z is not an option of sbatch that is known here",
+                "line 3: --cpus may be --cpus-per-task, --cpus-per-gpu; write it out",
+                "line 4: -- is not an option of sbatch that is known here",
+                "line 4: \"-\" is not an option",
             ]
         );
-        assert_eq!(value(d.time), LimitAsked::Seconds(300));
+        assert_eq!(read("#SBATCH --hold=1").errors.listed()[0].message, "line 1, --hold: takes no value");
+        let user = &read("#SBATCH --exclusive=user").errors.listed()[0].message;
+        assert!(user.starts_with("line 1, --exclusive: \"user\" is not known here"), "{user}");
+    }
+
+    #[test]
+    fn letters_without_a_value_may_stand_together() {
+        let d = read("#SBATCH -HJ name -c4\n");
+        assert_eq!((d.errors.listed(), d.hold), (vec![], true));
+        assert_eq!((value(d.job_name), value(d.cpus_per_task)), ("name".into(), 4));
+    }
+
+    #[test]
+    fn the_mode_of_opening_is_append_or_truncate() {
+        assert_eq!(value(read("#SBATCH --open-mode=append").open_mode), OpenMode::Append);
+        assert_eq!(value(read("#SBATCH --open truncate").open_mode), OpenMode::Truncate);
+        let bad = read("#SBATCH --open-mode=write");
+        assert!(bad.errors.listed()[0].message.contains("append or truncate"), "{:?}", bad.errors);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::{memory, retry, time_limit, when};
 use crate::kernel::conditions::Dependencies;
 use crate::kernel::early::EarlySignal;
 use crate::kernel::job::faults::Faults;
-use crate::kernel::job::{CpusAsked, DataSource, FieldError, JobRequest, LimitAsked};
+use crate::kernel::job::{CpusAsked, DataSource, FieldError, JobRequest, LimitAsked, OpenMode};
 use crate::kernel::retry::RetryPolicy;
 use crate::kernel::tasks::ArraySpec;
 use crate::kernel::time::Time;
@@ -215,6 +215,7 @@ struct Asked {
     array: Option<ArraySpec>,
     retry: Option<RetryPolicy>,
     signal: Option<EarlySignal>,
+    open_mode: Option<OpenMode>,
     data_source: DataSource,
 }
 
@@ -255,6 +256,9 @@ impl Asked {
             retry: retry::read(&mut fields),
             signal: fields.text("signal").and_then(|text| {
                 text.parse().map_err(|message: String| fields.refuse("signal", message)).ok()
+            }),
+            open_mode: fields.text("open_mode").and_then(|text| {
+                text.parse().map_err(|message: String| fields.refuse("open_mode", message)).ok()
             }),
             data_source: fields.parsed("data_source", data_source).unwrap_or(DataSource::Api),
         };
@@ -343,6 +347,9 @@ impl Asked {
             array: names.either("array", "array", self.array, lines.array),
             retry: names.either("retry", "retry", self.retry, lines.requeue),
             signal: names.either("signal", "signal", self.signal, lines.signal),
+            open_mode: names
+                .either("open_mode", "open_mode", self.open_mode, lines.open_mode)
+                .unwrap_or_default(),
             data_source: self.data_source,
             warnings: warnings.listed(),
             ..JobRequest::new(script)
@@ -409,7 +416,8 @@ fn with_shared_file_said(mut request: JobRequest) -> JobRequest {
     let files = [("output", &request.standard_output), ("error", &request.standard_error)];
     let shared = |(_, file): &(_, &Option<String>)| file.as_deref().is_some_and(|p| !of_tasks(p));
     let shared = files.into_iter().find(shared).map(|(name, _)| name);
-    if let (Some(name), Some(_)) = (shared, &request.array) {
+    let appends = request.open_mode == OpenMode::Append;
+    if let (Some(name), Some(_), false) = (shared, &request.array, appends) {
         let warning = "all tasks write to one file, and each empties it; put %a into its name";
         request.warnings.push(format!("standard {name}: {warning}."));
     }

@@ -82,6 +82,7 @@ fn every_field_of_the_flat_schema_is_read() {
         array: text("0-9%2"),
         retry: Some(RetryBody { max: 3, ..RetryBody::default() }),
         signal: text("B:USR1@9"),
+        open_mode: text("append"),
         data_source: text("CLI"),
     };
     let request = read(serde_json::to_value(&body).unwrap()).request;
@@ -108,6 +109,7 @@ fn every_field_of_the_flat_schema_is_read() {
         array: Some("0-9%2".parse().unwrap()),
         retry: Some(RetryPolicy::usual(3)),
         signal: Some("B:USR1@9".parse().unwrap()),
+        open_mode: OpenMode::Append,
         data_source: DataSource::Cli,
         ..JobRequest::new("true")
     };
@@ -143,6 +145,7 @@ fn every_field_of_the_nested_schema_is_read() {
         array: text("0-9%2"),
         retry: Some(RetryBody { max: 3, ..RetryBody::default() }),
         signal: text("B:USR1@9"),
+        open_mode: text("append"),
         data_source: text("WEB"),
     };
     let body = NestedBody { job, script: "true".into() };
@@ -151,6 +154,7 @@ fn every_field_of_the_nested_schema_is_read() {
     assert_eq!(request.limit, LimitAsked::Seconds(3600));
     assert_eq!(request.retry, Some(RetryPolicy::usual(3)));
     assert_eq!(request.signal, Some("B:USR1@9".parse().unwrap()));
+    assert_eq!(request.open_mode, OpenMode::Append);
     assert_eq!(request.memory_bytes, Some(1 << 30));
     assert_eq!(request.working_directory.as_deref(), Some("/w"));
     assert!(request.create_working_directory && request.held);
@@ -225,7 +229,7 @@ fn the_old_routes_refuse_x_colon_y_in_a_body_but_not_in_a_script() {
 
 #[test]
 fn sbatch_lines_fill_what_the_body_leaves_out() {
-    let script = "#!/bin/bash\n#SBATCH -J inside -c 2 -n 3 -t 5 --mem-per-cpu=10 --gres=gpu\n\
+    let script = "#!/bin/bash\n#SBATCH -J inside -c 2 -n 3 -t 5 --mem-per-cpu=10 --mail-type=END\n\
                   #SBATCH --export=A=1,B=2,C\ntrue\n";
     let request =
         read(json!({"script": script, "name": "outside", "environment": {"A": "9"}})).request;

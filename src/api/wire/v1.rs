@@ -22,5 +22,6 @@ pub use super::update::UpdateBody;
 pub use crate::kernel::conditions::Dependencies;
 pub use crate::kernel::early::EarlySignal;
 pub use crate::kernel::ids::{CpuId, EventId, JobId};
-pub use crate::kernel::job::{DataSource, ExitCode, FieldError, StateWord};
+pub use crate::kernel::job::{DataSource, ExitCode, FieldError, OpenMode, StateWord};
 pub use crate::kernel::tasks::{ArraySpec, JobRef};
+pub use crate::kernel::text::escaped;

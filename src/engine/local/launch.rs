@@ -27,6 +27,7 @@ use super::spool::{Folder, OrderFile};
 use super::sys;
 use crate::engine::{Order, StreamFile};
 use crate::kernel::ids::CpuId;
+use crate::kernel::job::OpenMode;
 
 /// How often an open beneath a root is tried while others rename folders around it.
 const BENEATH_TRIES: u32 = 16;
@@ -203,9 +204,9 @@ impl<'a> Prepared<'a> {
                 sentence: format!("working directory {}: {}", directory.display(), why(&e)),
                 whose: whose(&e, directory, data_dir),
             })?;
-            let stdout = open_stream("standard output", &order.stdout, data_dir)?;
+            let stdout = open_stream("standard output", &order.stdout, order.open_mode, data_dir)?;
             let separate = (order.stderr != order.stdout)
-                .then(|| open_stream("standard error", &order.stderr, data_dir))
+                .then(|| open_stream("standard error", &order.stderr, order.open_mode, data_dir))
                 .transpose()?;
             let stderr = separate.as_ref().unwrap_or(&stdout);
             sys::replace_stdout_and_stderr(stdout.as_fd(), stderr.as_fd())
@@ -332,8 +333,13 @@ fn spawn_sentence(program: &str, error: &io::Error) -> String {
     }
 }
 
-/// Opens one stream for writing, emptied.
-fn open_stream(which: &str, stream: &StreamFile, data_dir: &Path) -> Result<File, Failure> {
+/// Opens one stream for writing, emptied or behind what is there.
+fn open_stream(
+    which: &str,
+    stream: &StreamFile,
+    mode: OpenMode,
+    data_dir: &Path,
+) -> Result<File, Failure> {
     let path = stream.root.join(&stream.path);
     let shown = path.display();
     let root = rustix::fs::openat(
@@ -348,12 +354,12 @@ fn open_stream(which: &str, stream: &StreamFile, data_dir: &Path) -> Result<File
         whose: whose(&e, &stream.root, data_dir),
     })?;
     // NONBLOCK, so that a named pipe without a reader is refused instead of waited for.
-    let flags = OFlags::WRONLY
-        | OFlags::CREATE
-        | OFlags::TRUNC
-        | OFlags::APPEND
-        | OFlags::NOCTTY
-        | OFlags::NONBLOCK;
+    let flags =
+        OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let flags = match mode {
+        OpenMode::Truncate => flags | OFlags::TRUNC,
+        OpenMode::Append => flags,
+    };
     let opened = match open_beneath(&root, &stream.path, flags) {
         Err(rustix::io::Errno::NOENT) => create_parents(&root, &stream.path)
             .and_then(|()| open_beneath(&root, &stream.path, flags)),

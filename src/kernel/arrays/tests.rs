@@ -12,7 +12,7 @@ use super::*;
 use crate::kernel::boot::{Memory, Remembered};
 use crate::kernel::change::Effect;
 use crate::kernel::check;
-use crate::kernel::conditions::{Conditions, Dependencies, Dependency, Relation};
+use crate::kernel::conditions::{Conditions, Dependencies, Dependency, Relation, Told};
 use crate::kernel::eligible::{Edit, Elsewhere, remembered_answers};
 use crate::kernel::ids::{Attempt, CpuId};
 use crate::kernel::job::{ExitCode, JobRequest, JobSpec, Site, Usage};
@@ -35,6 +35,7 @@ struct Row {
     left: Option<ArraySpec>,
     cpus: Vec<CpuId>,
     started: bool,
+    told: Told,
 }
 
 struct World {
@@ -125,6 +126,7 @@ impl World {
                         left: spec.array.clone(),
                         cpus: Vec::new(),
                         started: false,
+                        told: Told::default(),
                     };
                     self.rows.insert(id, row);
                 }
@@ -132,6 +134,7 @@ impl World {
                     let mut row = self.rows[&array].clone();
                     row.queued.id = event.job;
                     row.dependencies = row.dependencies.of_task(task);
+                    row.told = Told::default();
                     (row.of, row.left) = (Some((array, Some(task))), None);
                     self.rows.get_mut(&array).unwrap().left = Some(left);
                     self.rows.insert(event.job, row);
@@ -155,6 +158,9 @@ impl World {
                 }
                 Change::Completing { event, .. } => {
                     self.rows.get_mut(&event.job).unwrap().state = event.to;
+                }
+                Change::Told { job, told } => {
+                    self.rows.get_mut(&job).unwrap().told = told;
                 }
                 other => panic!("{other:?}"),
             }
@@ -264,7 +270,8 @@ impl World {
                 dependencies: row.dependencies.clone(),
                 ..Conditions::default()
             };
-            conditions.answers = remembered_answers(&conditions, |one| self.standing(one));
+            conditions.answers =
+                remembered_answers(&row.dependencies, &row.told, |one| self.standing(one));
             let followed = row.dependencies.list.iter();
             let followed = followed.filter(|one| one.relation == Relation::AfterCorr);
             let followed: Vec<_> = followed.map(|one| (one.job, self.partner(one.job))).collect();

@@ -14,6 +14,7 @@ use super::*;
 use crate::kernel::memory::shown;
 use crate::kernel::partitions::Partition;
 use crate::kernel::tenancy::{WHOLE, named};
+use crate::kernel::text::first_that_acts;
 
 impl TryFrom<(JobRequest, &Site)> for JobSpec {
     type Error = SpecRefused;
@@ -40,6 +41,7 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
         door.labels(&request.labels);
         if let Some(comment) = &request.comment {
             door.text("comment", comment, COMMENT_BYTES_MAX);
+            door.plain("comment", comment);
         }
         if let (Some(begin), Some(deadline)) = (request.begin, request.deadline)
             && begin >= deadline
@@ -85,6 +87,7 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
             array: request.array,
             retry: request.retry.map(Arc::new),
             signal: request.signal,
+            open_mode: request.open_mode,
             data_source: request.data_source,
             warnings,
         })
@@ -173,6 +176,17 @@ impl Door {
         }
     }
 
+    /// Others will read it on a terminal.
+    fn plain(&mut self, field: &str, text: &str) {
+        if let Some(c) = first_that_acts(text) {
+            let message = format!(
+                "must not contain control characters, or marks that nobody sees or that turn the \
+                 line round ({c})"
+            );
+            self.refuse(field, message);
+        }
+    }
+
     fn script(&mut self, script: &str) {
         if script.trim().is_empty() {
             self.refuse("script", "is blank; send the text of a shell script");
@@ -188,9 +202,7 @@ impl Door {
         if word.chars().count() > NAME_CHARS_MAX {
             self.refuse(field, format!("is longer than {NAME_CHARS_MAX} characters"));
         }
-        if word.chars().any(char::is_control) {
-            self.refuse(field, "must not contain control characters");
-        }
+        self.plain(field, &word);
         word
     }
 
@@ -303,6 +315,7 @@ impl Door {
     fn working_directory(&mut self, path: Option<String>) -> Option<String> {
         let path = path?;
         self.text("working_directory", &path, PATH_BYTES_MAX);
+        self.plain("working_directory", &path);
         if !Path::new(&path).is_absolute() {
             self.refuse("working_directory", format!("\"{path}\" is not an absolute path"));
         }
@@ -318,6 +331,7 @@ impl Door {
     ) -> Option<String> {
         let pattern = pattern?;
         self.text(field, &pattern, PATH_BYTES_MAX);
+        self.plain(field, &pattern);
         if pattern.is_empty() || pattern.ends_with('/') {
             self.refuse(field, "names no file");
         }
@@ -377,6 +391,8 @@ impl Door {
             }
             self.text(&field, key, LABEL_BYTES_MAX);
             self.text(&field, value, LABEL_BYTES_MAX);
+            self.plain(&field, key);
+            self.plain(&field, value);
         }
     }
 }

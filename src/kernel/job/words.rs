@@ -1,14 +1,52 @@
 //! *Purpose*: the words for where a job stands and how it ended.
 //!
-//! *Owns*: [`StateWord`], [`ExitCode`], [`Usage`].
+//! *Owns*: [`StateWord`], [`ExitCode`], [`OpenMode`], [`Usage`].
 //!
 //! *Promises*: Slurm's words, read and written alike in JSON, SQL and on the command line.
 //!
 //! *Not here*: which state follows which (`kernel::transition`).
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+/// How the files of a job's output are opened when it starts, as Slurm writes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpenMode {
+    /// Each attempt begins with empty files.
+    #[default]
+    Truncate,
+    /// What is there stays, and each attempt writes behind it.
+    Append,
+}
+
+impl OpenMode {
+    /// The word in JSON and SQL.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            OpenMode::Truncate => "truncate",
+            OpenMode::Append => "append",
+        }
+    }
+}
+
+impl FromStr for OpenMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<OpenMode, String> {
+        match text {
+            "truncate" | "t" => Ok(OpenMode::Truncate),
+            "append" | "a" => Ok(OpenMode::Append),
+            _ => {
+                let shown: String = text.chars().take(40).collect();
+                Err(format!("\"{shown}\" is not a mode; append or truncate"))
+            }
+        }
+    }
+}
 
 /// How a script ended, as Slurm writes it: `code:signal`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +63,7 @@ impl fmt::Display for ExitCode {
     }
 }
 
-impl std::str::FromStr for ExitCode {
+impl FromStr for ExitCode {
     type Err = ();
     fn from_str(text: &str) -> Result<ExitCode, ()> {
         let (code, signal) = text.split_once(':').ok_or(())?;
@@ -106,7 +144,7 @@ impl fmt::Display for StateWord {
     }
 }
 
-impl std::str::FromStr for StateWord {
+impl FromStr for StateWord {
     type Err = String;
     fn from_str(text: &str) -> Result<StateWord, String> {
         StateWord::ALL.into_iter().find(|s| s.word().eq_ignore_ascii_case(text)).ok_or_else(|| {

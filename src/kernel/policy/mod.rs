@@ -21,6 +21,7 @@
 //! mean bounded slowdown, mean wait and the wait of the widest jobs, and its threshold keeps the
 //! longest wait within 1.32 of it. First fit looks good on averages and starves the wide.
 
+pub mod claims;
 pub mod conservative;
 pub mod forecast;
 pub mod name;
@@ -133,6 +134,21 @@ impl Planner {
 
     /// Who starts now, and who makes room.
     pub fn pass(&mut self, scene: &Scene) -> Plan {
+        if scene.claims.is_empty() {
+            return self.pass_of_all(scene);
+        }
+        let claims::Kept { rest, mut start, short } = claims::keep(scene);
+        let mut plan = self.pass_of_all(&rest);
+        start.append(&mut plan.start);
+        plan.start = start;
+        if let Some((job, soon)) = short {
+            plan.preempt = preempt::for_claimant(&job, soon, &rest);
+        }
+        plan
+    }
+
+    /// The same where room was made for nobody, or theirs is set aside.
+    fn pass_of_all(&mut self, scene: &Scene) -> Plan {
         let mut plan = self.starts(scene);
         if !scene.preemptable.is_empty() {
             plan.preempt = preempt::of(scene, &plan.start, &self.rule);

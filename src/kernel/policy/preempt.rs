@@ -1,13 +1,14 @@
 //! *Purpose*: which attempts make room for a job of a partition that goes before theirs.
 //!
-//! *Owns*: [`Preemptable`], [`of`].
+//! *Owns*: [`Preemptable`], [`of`], [`for_claimant`].
 //!
-//! *Promises*: only for the first job of the line, so that nobody else takes the room; nobody is
+//! *Promises*: only for the first job of the line, which then keeps the room; nobody is
 //! preempted in vain: all of them together make the job fit, and none of them could be left out;
 //! who was started last goes first, since the least work is lost; what is leaving already is
 //! waited for.
 //!
-//! *Not here*: which partition preempts which (`kernel::partitions`), sending attempts back to the
+//! *Not here*: that nobody else takes the room (`policy::claims`), which partition preempts which
+//! (`kernel::partitions`), sending attempts back to the
 //! queue (`kernel::requeue`).
 //!
 //! Source: Slurm's preemption by partition with `PreemptMode=REQUEUE` (slurm.conf(5)).
@@ -46,14 +47,21 @@ pub fn of(scene: &Scene, started: &[JobId], rule: &Rule) -> Option<(JobId, Vec<J
     for job in started.iter().filter_map(|id| scene.queue.iter().find(|job| job.job == *id)) {
         soon = soon.minus(&soon.share(job.cpus, job.memory, job.regions));
     }
-    let (leaving, staying): (Vec<_>, Vec<_>) =
-        scene.preemptable.iter().copied().partition(|attempt| attempt.leaves);
-    let soon = leaving.iter().fold(soon, |room, attempt| room.plus(&attempt.held));
-    let below = |attempt: &Preemptable| {
-        first.preempts & 1_u64.checked_shl(attempt.partition.into()).unwrap_or(0) != 0
+    let leaving = scene.preemptable.iter().filter(|attempt| attempt.leaves);
+    let soon = leaving.fold(soon, |room, attempt| room.plus(&attempt.held));
+    for_claimant(first, soon, scene)
+}
+
+/// A job, and who makes room for it where `soon` is what it will find without that.
+#[must_use]
+pub fn for_claimant(job: &Waiting, soon: Room, scene: &Scene) -> Option<(JobId, Vec<JobId>)> {
+    let below = |attempt: &&Preemptable| {
+        let its = 1_u64.checked_shl(attempt.partition.into()).unwrap_or(0);
+        !attempt.leaves && job.preempts & its != 0
     };
-    let going = preempted(first, soon, staying.into_iter().filter(below).collect());
-    (!going.is_empty()).then_some((first.job, going))
+    let running = scene.preemptable.iter().filter(below).copied().collect();
+    let going = preempted(job, soon, running);
+    (!going.is_empty()).then_some((job.job, going))
 }
 
 /// Those of `running` that have to go for `job` to fit; `soon` is what is free, and what is held

@@ -86,6 +86,9 @@ pub struct Scene {
     pub running: Vec<Running>,
     /// What waits, in any order.
     pub queue: Vec<Waiting>,
+    /// Jobs that room was made for, in the order in which it was: it is theirs before anybody
+    /// else's. They do not stand in the queue.
+    pub claims: Vec<Waiting>,
     /// Limits.
     pub quotas: Vec<Quota>,
     /// Maintenance.

@@ -31,6 +31,11 @@ impl Sight<'_> {
     fn place(&self, job: &Waiting) -> Place {
         self.rule.place(job, self.scene.now)
     }
+
+    /// Whether room was made for it, so that it stands before the line.
+    fn claims(&self, job: JobId) -> bool {
+        self.scene.claims.iter().any(|claim| claim.job == job)
+    }
 }
 
 /// The front of the line, and what is left when those of it that can have started.
@@ -83,11 +88,23 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// The jobs of a bucket, from its head.
-    pub(super) fn at(kind: &'a Kind, bucket: &Bucket, sight: Sight<'_>, more: usize) -> Source<'a> {
-        let next = kind.job(bucket.head, sight.points);
+    /// The jobs of a bucket, from the first that stands in the line.
+    pub(super) fn at(
+        kind: &'a Kind,
+        bucket: &'a Bucket,
+        sight: Sight<'_>,
+        more: usize,
+    ) -> Option<Source<'a>> {
+        let mut rest = None;
+        let mut first = Some(bucket.head);
+        if sight.claims(bucket.head.0) {
+            let mut jobs = bucket.jobs.range(..);
+            first = jobs.find(|(id, _)| !sight.claims(**id)).map(|(id, time)| (*id, *time));
+            rest = Some(jobs);
+        }
+        let next = kind.job(first?, sight.points);
         let place = sight.place(&next);
-        Source { place, next, again: 0, most: 1, kind, rest: None, more }
+        Some(Source { place, next, again: 0, most: 1, kind, rest, more })
     }
 
     /// Arrays give as many of their tasks as may start, at most so many.
@@ -110,7 +127,7 @@ impl<'a> Source<'a> {
         let mut sources = Vec::new();
         let mut too_large: Vec<Source<'_>> = Vec::new();
         for (kind, bucket) in buckets {
-            let mut source = Source::at(kind, bucket, sight, 0);
+            let Some(mut source) = Source::at(kind, bucket, sight, 0) else { continue };
             source.repeat(queue, u32::MAX);
             let next = &source.next;
             if scene.bars(next, &scene.quotas).is_some() {
@@ -150,7 +167,7 @@ impl<'a> Source<'a> {
         let behind = (Excluded(self.next.job), Unbounded);
         let rest = self.rest.take().or_else(|| Some(queue.bucket(self.kind)?.jobs.range(behind)));
         let Some(mut rest) = rest else { return false };
-        let Some((id, submitted)) = rest.next() else { return false };
+        let Some((id, submitted)) = rest.find(|(id, _)| !sight.claims(**id)) else { return false };
         self.next = self.kind.job((*id, *submitted), sight.points);
         self.repeat(queue, self.most);
         self.place = sight.place(&self.next);

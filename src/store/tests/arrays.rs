@@ -69,14 +69,19 @@ fn the_script_of_an_array_goes_with_its_last_row() {
     let end = world.fact(first, exited());
     world.commit(end);
     let conn = world.writer.connection().unwrap();
-    let ended = |conn: &mut _| read::ages(conn, JobId(0), 9).unwrap().value[0].ended;
+    let ended =
+        |conn: &mut _| read::ages(conn, JobId(0), 9, Time(i64::MAX)).unwrap().value[0].ended;
     assert_eq!(ended(conn), None, "its array is not over");
     let end = world.fact(id, exited());
     world.commit(end);
     let conn = world.writer.connection().unwrap();
-    assert!(read::ages(conn, JobId(0), 9).unwrap().value.iter().all(|age| age.ended.is_some()));
+    let ages = read::ages(conn, JobId(0), 9, Time(i64::MAX)).unwrap().value;
+    assert!(ages.iter().all(|age| age.ended.is_some()));
+    let last = ages.iter().filter_map(|age| age.ended).max().unwrap();
+    let ages = read::ages(conn, JobId(0), 9, last).unwrap().value;
+    assert!(ages.iter().all(|age| age.ended.is_none()), "an array is forgotten as a whole");
     for (job, script_left) in [(id, true), (first, false)] {
-        let step = world.kernel.forget(&[(job, StateWord::Failed)]);
+        let step = world.kernel.forget(&[Old { job, word: StateWord::Failed, array: Some(id) }]);
         world.commit(step);
         let conn = world.writer.connection().unwrap();
         assert!(read::job(conn, job).unwrap().value.is_none());

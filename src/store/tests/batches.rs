@@ -38,7 +38,8 @@ fn each_job_of_a_batch_has_its_own_rows() {
     world.commit(step);
     let conn = world.writer.connection().unwrap();
 
-    let jobs: Vec<JobRow> = jobs::table.order(jobs::id).load(conn).unwrap();
+    let jobs: Vec<JobRow> =
+        jobs::table.order(jobs::id).select(JobRow::as_select()).load(conn).unwrap();
     let scripts: Vec<(i64, String, String)> =
         job_scripts::table.order(job_scripts::job_id).load(conn).unwrap();
     let each = || ids.iter().zip(&specs);

@@ -63,7 +63,8 @@ fn each_commit_counts_the_ended_as_the_rows_do() {
     assert_eq!(world.line(ROWS), "2 1 1 1 0 1");
     let (kernel, _) = boot(&mut world.writer);
     assert_eq!(kernel.snapshot().ended, world.kernel.snapshot().ended, "a start reads them");
-    let old = [(JobId(1), StateWord::Completed), (JobId(3), StateWord::Failed)];
+    let old = |id, word| Old { job: JobId(id), word, array: None };
+    let old = [old(1, StateWord::Completed), old(3, StateWord::Failed)];
     let step = world.kernel.forget(&old);
     world.commit(step);
     assert_eq!(world.line(KEPT), "1 0 1 1 0 1");

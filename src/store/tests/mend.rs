@@ -83,7 +83,7 @@ fn the_oldest_that_ended_are_found_behind_those_that_wait() {
     }
     let readers = world.database().readers().unwrap();
     let oldest = |behind| {
-        let ages = readers.read(|conn| read::ages(conn, behind, 1)).unwrap();
+        let ages = readers.read(|conn| read::ages(conn, behind, 1, Time(i64::MAX))).unwrap();
         ages.value.into_iter().map(|age| (age.job, age.state, age.ended)).collect::<Vec<_>>()
     };
     assert_eq!(oldest(JobId(0)), [(waiting[6], StateWord::Cancelled, Some(Time(4)))]);

@@ -53,6 +53,8 @@ pub(super) fn split(
             jobs::dependency.eq(row.dependency),
             jobs::array_task_id.eq(row.array_task_id),
             jobs::array_tasks.eq(None::<String>),
+            // It is told anew what that means for one task.
+            jobs::told.eq(None::<String>),
         );
         return change_job!(conn, event, set);
     }

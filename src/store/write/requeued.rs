@@ -6,14 +6,17 @@
 //!
 //! *Not here*: the attempt's own row (`write::attempts`).
 
-use diesel::SqliteConnection;
 use diesel::prelude::*;
+use diesel::{SqliteConnection, update};
 
 use super::super::error::StoreError;
+use super::super::rows::json;
 use super::super::schema::jobs;
 use super::attempts::{gave_back, warned};
 use super::{disagreement, in_state, kept, one_row};
 use crate::kernel::change::Event;
+use crate::kernel::conditions::Told;
+use crate::kernel::ids::JobId;
 use crate::kernel::requeue::PastAttempt;
 use crate::kernel::time::Time;
 
@@ -35,6 +38,7 @@ pub(super) fn requeued(
         jobs::user_cpu_us.eq(None::<i64>),
         jobs::system_cpu_us.eq(None::<i64>),
         jobs::max_rss_bytes.eq(None::<i64>),
+        jobs::room_since.eq(None::<i64>),
     );
     let set = (
         jobs::state.eq(event.to.word()),
@@ -53,4 +57,21 @@ pub(super) fn requeued(
         }
         None => Ok(()),
     }
+}
+
+/// Room was made for a job, or it no longer has a claim to that. It may have been forgotten since.
+pub(super) fn claimed(
+    conn: &mut SqliteConnection,
+    job: JobId,
+    since: Option<Time>,
+) -> Result<(), StoreError> {
+    let row = jobs::table.find(job.0);
+    update(row).set(jobs::room_since.eq(since.map(|time| time.0))).execute(conn)?;
+    Ok(())
+}
+
+/// What a pending job was told of others. It may have been given up before it was stored.
+pub(super) fn told(conn: &mut SqliteConnection, job: JobId, told: &Told) -> Result<(), StoreError> {
+    update(jobs::table.find(job.0)).set(jobs::told.eq(json(told))).execute(conn)?;
+    Ok(())
 }

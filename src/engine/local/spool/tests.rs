@@ -32,6 +32,7 @@ pub fn order(job: i64, script: &str) -> Order {
         pin: false,
         memory_bytes: None,
         signal: None,
+        open_mode: crate::kernel::job::OpenMode::Truncate,
     }
 }
 
