@@ -54,7 +54,7 @@ impl Intake {
         Intake { bytes, room: Room::new("requests whose bodies are on their way", bodies) }
     }
 
-    /// Reads the body of a request and leaves it for [`Body`]; what comes back is to be held until
+    /// Reads the body of a request and leaves it for the handler; what comes back is to be held until
     /// the request is answered.
     ///
     /// # Errors
