@@ -54,8 +54,8 @@ impl Intake {
         Intake { bytes, room: Room::new("requests whose bodies are on their way", bodies) }
     }
 
-    /// Reads the body of a request and leaves it for [`Body`]; what comes back is to be held until
-    /// the request is answered.
+    /// Reads the body of a request and leaves it for the handler; what comes back is to be held
+    /// until the request is answered.
     ///
     /// # Errors
     /// 408 when it does not come, 413 when it is too large, 503 when there is no room for it.
