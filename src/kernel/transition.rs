@@ -84,7 +84,10 @@ impl EndReason {
     pub fn is_told(self) -> bool {
         match self {
             EndReason::Cancelled | EndReason::Requeued { .. } | EndReason::Preempted => true,
-            EndReason::TimeLimit | EndReason::Lost => false,
+            EndReason::TimeLimit
+            | EndReason::Lost
+            | EndReason::Finishing
+            | EndReason::OutputLimit => false,
         }
     }
 
@@ -335,12 +338,7 @@ pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
         (
             Completing(
                 a,
-                TimeLimit
-                | Lost
-                | Finishing
-                | OutputLimit
-                | Preempted
-                | EndReason::Requeued { .. },
+                TimeLimit | Lost | Finishing | OutputLimit | Preempted | EndReason::Requeued { .. },
                 h,
             ),
             Fact::CancelAsked,

@@ -359,7 +359,10 @@ mod tests {
                 "line 4: \"-\" is not an option",
             ]
         );
-        assert_eq!(read("#SBATCH --hold=1").errors.listed()[0].message, "line 1, --hold: takes no value");
+        assert_eq!(
+            read("#SBATCH --hold=1").errors.listed()[0].message,
+            "line 1, --hold: takes no value"
+        );
         let user = &read("#SBATCH --exclusive=user").errors.listed()[0].message;
         assert!(user.starts_with("line 1, --exclusive: \"user\" is not known here"), "{user}");
     }

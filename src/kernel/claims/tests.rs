@@ -230,6 +230,7 @@ impl World {
                 end_time: self.now,
                 usage: Usage::default(),
                 out_of_memory: None,
+                left_behind: Vec::new(),
             };
             let step = self.kernel.fact(attempt, Fact::Exited(exit), self.now).unwrap();
             self.hear(step);
