@@ -16,7 +16,9 @@ use crate::api::wire::export::Export;
 use crate::api::wire::retry::parse_causes;
 use crate::api::wire::sbatch;
 use crate::api::wire::submit::Door;
-use crate::api::wire::v1::{ArraySpec, DataSource, Dependencies, EarlySignal, OpenMode, RetryBody};
+use crate::api::wire::v1::{
+    ArraySpec, DataSource, Dependencies, EarlySignal, OpenMode, RetryBody, acts,
+};
 use crate::api::wire::{memory, time_limit, when};
 
 /// What a job is to be.
@@ -200,7 +202,7 @@ impl JobFlags {
         let chdir = self.chdir.clone().or(lines.chdir.map(|line| PathBuf::from(line.value)));
         let labels: BTreeMap<String, String> = self.labels.iter().cloned().collect();
         Ok(SubmitBody {
-            name: self.name.clone().or(if lines.job_name.is_some() { None } else { name }),
+            name: self.name.clone().or(name.filter(|_| lines.job_name.is_none()).map(seen)),
             account: self.account.clone(),
             user: caller.user.clone(),
             partition: self.partition.clone(),
@@ -249,6 +251,11 @@ impl JobFlags {
     }
 }
 
+/// A name that nobody gave is of a file or a command: what of it nobody would see is an underscore.
+fn seen(name: String) -> String {
+    name.chars().map(|c| if acts(c) { '_' } else { c }).collect()
+}
+
 /// The folder a job runs in: absolute, and text, as JSON must be.
 fn directory(here: &Path, chdir: Option<&Path>) -> Result<String, CliError> {
     let folder = path_clean::clean(chdir.map_or(here.to_owned(), |chdir| here.join(chdir)));
@@ -285,6 +292,9 @@ mod tests {
         let environment = body.environment.unwrap();
         assert_eq!(environment.keys().collect::<Vec<_>>(), ["A", "PATH"]);
         assert_eq!(body.name.as_deref(), Some("x.sh"));
+        let odd = Some("a\tb\u{200b}.sh".to_owned());
+        let odd = JobFlags::default().body("true".into(), odd, &caller()).unwrap();
+        assert_eq!(odd.name.as_deref(), Some("a_b_.sh"), "nobody gave that name");
         assert_eq!(body.data_source.as_deref(), Some("CLI"));
         assert_eq!((body.standard_output, body.user.as_deref()), (None, Some("me")));
     }

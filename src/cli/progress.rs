@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 
+use super::terminal::shown;
+
 /// A spinner, or nothing.
 pub(super) struct Progress(ProgressBar);
 
@@ -19,13 +21,14 @@ impl Progress {
         if !std::io::stderr().is_terminal() {
             return Progress(ProgressBar::hidden());
         }
-        let bar = ProgressBar::new_spinner().with_message(message);
+        let bar = ProgressBar::new_spinner();
+        bar.set_message(shown(&message).into_owned());
         bar.enable_steady_tick(Duration::from_millis(120));
         Progress(bar)
     }
 
     pub(super) fn update(&self, message: String) {
-        self.0.set_message(message);
+        self.0.set_message(shown(&message).into_owned());
     }
 }
 

@@ -39,20 +39,11 @@ impl Leaps {
 
     /// Both clocks say this now: whether the wall clock is believed.
     pub fn believes(&mut self, wall: Time, other: Instant) -> bool {
-        let ahead = match (self.last.replace((wall, other)), self.last_commit.take()) {
-            (Some((before, then)), _) => {
-                let passed = other.saturating_duration_since(then).as_micros();
-                let passed = i64::try_from(passed).unwrap_or(i64::MAX);
-                (wall.since_us(before).saturating_sub(passed) / SECOND_US, LEAP_S)
-            }
-            (None, Some(commit)) => (wall.since_us(commit) / SECOND_US, DOWN_S),
-            (None, None) => (0, LEAP_S),
-        };
-        if ahead.0 > ahead.1 {
-            let (now, by) = (rfc3339(wall), ahead.0);
+        if let Some(why) = self.leapt(wall, other) {
             log::warn!(
-                "The clock is {by} s ahead of what has passed since it was looked at last ({now}): \
-                 no job is forgotten before it has gone on so for a day; put it right, or wait"
+                "{why}: no job is forgotten before the clock has gone on from {} for a day; put it \
+                 right, or wait",
+                rfc3339(wall)
             );
             self.doubted_since = Some(other);
         }
@@ -62,6 +53,26 @@ impl Leaps {
             self.doubted_since = None;
         }
         self.doubted_since.is_none()
+    }
+}
+
+impl Leaps {
+    /// Why the wall clock is doubted since the last look, if it is.
+    fn leapt(&mut self, wall: Time, other: Instant) -> Option<String> {
+        let commit = self.last_commit.take();
+        match self.last.replace((wall, other)) {
+            Some((before, then)) => {
+                let passed = other.saturating_duration_since(then).as_micros();
+                let passed = i64::try_from(passed).unwrap_or(i64::MAX);
+                let ahead = wall.since_us(before).saturating_sub(passed) / SECOND_US;
+                (ahead > LEAP_S).then(|| format!("The clock was set ahead by {ahead} s"))
+            }
+            None => {
+                let since = wall.since_us(commit?) / SECOND_US;
+                let why = "the server was down so long, or the clock was set";
+                (since > DOWN_S).then(|| format!("The last commit was {since} s ago, {why}"))
+            }
+        }
     }
 }
 

@@ -40,8 +40,7 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
         door.environment(&request.environment);
         door.labels(&request.labels);
         if let Some(comment) = &request.comment {
-            door.text("comment", comment, COMMENT_BYTES_MAX);
-            door.plain("comment", comment);
+            door.line("comment", comment, COMMENT_BYTES_MAX);
         }
         if let (Some(begin), Some(deadline)) = (request.begin, request.deadline)
             && begin >= deadline
@@ -167,13 +166,15 @@ impl Door {
         self.errors.push(FieldError::new(field, message));
     }
 
-    fn text(&mut self, field: &str, text: &str, bytes_max: usize) {
-        if text.contains('\0') {
-            self.refuse(field, "must not contain a NUL byte");
-        }
+    fn length(&mut self, field: &str, text: &str, bytes_max: usize) {
         if text.len() > bytes_max {
             self.refuse(field, format!("is {} bytes long; at most {bytes_max}", text.len()));
         }
+    }
+
+    fn line(&mut self, field: &str, text: &str, bytes_max: usize) {
+        self.plain(field, text);
+        self.length(field, text, bytes_max);
     }
 
     /// Others will read it on a terminal.
@@ -191,7 +192,10 @@ impl Door {
         if script.trim().is_empty() {
             self.refuse("script", "is blank; send the text of a shell script");
         }
-        self.text("script", script, SCRIPT_BYTES_MAX);
+        if script.contains('\0') {
+            self.refuse("script", "must not contain a NUL byte");
+        }
+        self.length("script", script, SCRIPT_BYTES_MAX);
     }
 
     fn word(&mut self, field: &str, word: Option<String>, default: &str) -> String {
@@ -314,8 +318,7 @@ impl Door {
 
     fn working_directory(&mut self, path: Option<String>) -> Option<String> {
         let path = path?;
-        self.text("working_directory", &path, PATH_BYTES_MAX);
-        self.plain("working_directory", &path);
+        self.line("working_directory", &path, PATH_BYTES_MAX);
         if !Path::new(&path).is_absolute() {
             self.refuse("working_directory", format!("\"{path}\" is not an absolute path"));
         }
@@ -330,8 +333,7 @@ impl Door {
         site: &Site,
     ) -> Option<String> {
         let pattern = pattern?;
-        self.text(field, &pattern, PATH_BYTES_MAX);
-        self.plain(field, &pattern);
+        self.line(field, &pattern, PATH_BYTES_MAX);
         if pattern.is_empty() || pattern.ends_with('/') {
             self.refuse(field, "names no file");
         }
@@ -389,10 +391,8 @@ impl Door {
             if key.is_empty() || key.contains(':') {
                 self.refuse(&field, "a label's key is not empty and without \":\"");
             }
-            self.text(&field, key, LABEL_BYTES_MAX);
-            self.text(&field, value, LABEL_BYTES_MAX);
-            self.plain(&field, key);
-            self.plain(&field, value);
+            self.line(&field, key, LABEL_BYTES_MAX);
+            self.line(&field, value, LABEL_BYTES_MAX);
         }
     }
 }
