@@ -181,6 +181,8 @@ pub struct Config {
     pub finish_s: u32,
     /// Bytes that a job may write into its kept streams; `None` is no limit.
     pub max_output: Option<u64>,
+    /// Whether scripts can signal only themselves and whom they start.
+    pub confine_signals: bool,
     /// How long ended jobs are kept, seconds; `None` keeps them for ever.
     pub retention_s: Option<u32>,
     /// Whether a folder that looks like a copy is the original, on the word of who starts the
@@ -252,6 +254,7 @@ impl Config {
             pick.grace("kill_grace", "30s", &args.kill_grace, &text(&file.kill_grace))?;
         let finish_s =
             pick.grace("finish_time", "5s", &args.finish_time, &text(&file.finish_time))?;
+        let confine_signals = pick.confine_signals(args.confine_signals, file.confine_signals);
         let max_output = pick.max_output(&args.max_output, &text(&file.max_output))?;
         let retention_s = pick.retention(&args.retention, &file.retention)?;
         let log_level = pick.log_level(&args.log_level, &file.log_level)?;
@@ -278,6 +281,7 @@ impl Config {
             kill_grace_s,
             finish_s,
             max_output,
+            confine_signals,
             retention_s,
             adopt: args.adopt,
             log_level,

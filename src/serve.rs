@@ -94,6 +94,7 @@ pub fn run(args: &ServeArgs, mut config: Config) -> Result<()> {
     let database = database(&config)?;
     let mut engine_config = LocalConfig::new(&config.data_dir);
     engine_config.soft_nofile = soft_nofile;
+    engine_config.confine_signals = config.confine_signals;
     let mut writer = Writer::open(database.clone())?;
     let installation = installation(&config, &mut writer)?;
     engine_config.origin = Some(installation.origin.clone());
@@ -189,6 +190,7 @@ async fn serve(
         places: places.clone(),
         pin: config.pin,
         finish_s: config.finish_s,
+        confine_signals: config.confine_signals,
         max_output: config.max_output,
         host: host.clone(),
         inherited: OrderSite::inherited(),

@@ -65,6 +65,8 @@ pub struct OrderSite {
     pub pin: bool,
     /// Seconds for what a script leaves behind.
     pub finish_s: u32,
+    /// Whether scripts can signal only themselves and whom they start.
+    pub confine_signals: bool,
     /// Bytes that a job may write into its kept streams.
     pub max_output: Option<u64>,
     /// This machine's name.
@@ -161,6 +163,7 @@ fn order(site: &OrderSite, key: Key, rows: LaunchRows) -> Order {
         limit_s: limit_s(&job),
         kill_grace_s: u32::try_from(job.kill_grace_s).unwrap_or(0),
         finish_s: site.finish_s,
+        confine_signals: site.confine_signals,
         output_bytes: site.max_output,
         cpus,
         pin: site.pin,

@@ -346,6 +346,14 @@ impl<'a> Pick<'a> {
         }
     }
 
+    pub(super) fn confine_signals(&mut self, flag: Option<bool>, file: Option<bool>) -> bool {
+        let word = |is: bool| if is { "true" } else { "false" };
+        let picked = self.first("confine_signals", flag.map(word), file.map(word));
+        let is_wanted = picked.as_deref() == Some("true");
+        self.show(is_wanted);
+        is_wanted
+    }
+
     pub(super) fn max_output(
         &mut self,
         flag: &Option<String>,

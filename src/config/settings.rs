@@ -86,6 +86,11 @@ pub struct ServeArgs {
     /// ended; `unlimited` does not end it [default: 10G]
     #[arg(long, env = "DOWNBEAT_MAX_OUTPUT", value_name = "SIZE")]
     pub max_output: Option<String>,
+    /// Let scripts signal nobody but themselves and whom they start (Linux 6.12 or newer). The price:
+    /// programs such as sudo gain nothing in them
+    #[arg(long, env = "DOWNBEAT_CONFINE_SIGNALS", num_args = 0..=1, default_missing_value = "true",
+        value_name = "BOOL")]
+    pub confine_signals: Option<bool>,
     /// How long ended jobs, their scripts and folders are kept; `forever` keeps them [default: 30d]
     #[arg(long, env = "DOWNBEAT_RETENTION", value_name = "DURATION")]
     pub retention: Option<String>,
@@ -140,6 +145,7 @@ pub struct FileSettings {
     pub kill_grace: Option<Scalar>,
     pub finish_time: Option<Scalar>,
     pub max_output: Option<Scalar>,
+    pub confine_signals: Option<bool>,
     pub retention: Option<String>,
     pub log_level: Option<String>,
     #[serde(default)]

@@ -89,6 +89,9 @@ pub struct Order {
     /// Seconds for processes that the script leaves behind, to finish by themselves.
     #[serde(default)]
     pub finish_s: u32,
+    /// Whether it can signal only itself and whom it starts.
+    #[serde(default)]
+    pub confine_signals: bool,
     /// Bytes on disk that its kept streams may have together; `None` is no limit. Only streams below
     /// `own_folder` are kept.
     #[serde(default)]

@@ -93,6 +93,7 @@ impl<E: Engine> Stage<E> {
             limit_s: None,
             kill_grace_s: 20,
             finish_s: 0,
+            confine_signals: false,
             output_bytes: None,
             cpus: vec![CpuId(0)],
             pin: false,

@@ -284,3 +284,33 @@ fn kept_output_has_a_bound() {
     );
     ends_as(&server, server.run(&script), "FAILED", Some("5:0"));
 }
+
+#[test]
+fn a_confined_script_can_signal_nobody_but_its_own() {
+    let mut server = Server::unstarted(&["--cpus", "4", "--confine-signals"]);
+    server.spawn();
+    if !server.listens() {
+        assert!(server.log().contains("it needs Linux 6.12"), "{}", server.log());
+        return crate::help::skipped(
+            "a_confined_script_can_signal_nobody_but_its_own",
+            "Landlock does not scope signals here",
+        );
+    }
+    let other = server.run("exec sleep 641");
+    let other_script = script_of(&server.started(other));
+    let daemon = server.step_daemon();
+    let script = format!(
+        "for pid in $PPID {daemon} {} {other_script}; do kill -STOP $pid && exit 9; done\n\
+         sleep 642 & kill $!; wait $!; [ $? = 143 ] || exit 8\nexit 3",
+        server.pid()
+    );
+    ends_as(&server, server.run(&script), "FAILED", Some("3:0"));
+    // What has to end it still can.
+    let stubborn = server.submit(&json!({"script": "trap '' TERM; sleep 643", "kill_grace_s": 0}));
+    server.started(stubborn);
+    for id in [other, stubborn] {
+        cancel(&server, id);
+        assert_eq!(server.ended(id)["state"], "CANCELLED");
+    }
+    server.is_clean();
+}

@@ -23,6 +23,7 @@ use rustix::pipe::PipeFlags;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use rustix::thread::CpuSet;
 
+use super::landlock;
 use super::spool::{Folder, OrderFile};
 use super::sys;
 use crate::engine::{Order, StreamFile};
@@ -214,6 +215,11 @@ impl<'a> Prepared<'a> {
         });
         if let Err(failure) = tried {
             return failure;
+        }
+        if order.confine_signals
+            && let Err(e) = landlock::confine()
+        {
+            return format!("its signals cannot be confined: {e}").into();
         }
         let Some(path) = arguments.first() else { return "no program".to_owned().into() };
         sys::unblock_all_signals();

@@ -19,6 +19,7 @@
 mod crew;
 mod errands;
 mod fitness;
+mod landlock;
 mod launch;
 mod link;
 mod look;
@@ -86,6 +87,8 @@ pub struct LocalConfig {
     pub soft_nofile: Option<u64>,
     /// Whether control groups are used where they can be.
     pub control_groups: bool,
+    /// Whether orders will ask for scripts whose signals are confined; refused where that cannot be.
+    pub confine_signals: bool,
     /// Whose attempts are ours; by default those of a folder that belongs to no installation.
     pub origin: Option<Origin>,
     /// Where attempts come from that are not.
@@ -102,6 +105,7 @@ impl LocalConfig {
             program,
             soft_nofile: None,
             control_groups: true,
+            confine_signals: false,
             origin: None,
             elsewhere: Elsewhere::default(),
         }
@@ -127,6 +131,8 @@ struct Inner {
     errands: Arc<Errands>,
     /// What keeps jobs below their memory, for people.
     memory_says: String,
+    /// Whom scripts can signal, for people.
+    signals_say: String,
     track: ProcTrack,
     /// The file that step daemon and supervisors run.
     program: Option<proc::Program>,
@@ -152,6 +158,9 @@ impl LocalEngine {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&spool).map_err(error)?;
         let data_dir = config.data_dir.canonicalize().map_err(error)?;
         probe::probe(&spool).map_err(|e| EngineError::Machine(e.to_string()))?;
+        if config.confine_signals {
+            landlock::can_confine().map_err(EngineError::Machine)?;
+        }
         let origin = config.origin.map_or_else(Origin::here, Ok).map_err(EngineError::Daemon)?;
         let attempts = Arc::new(Attempts::default());
         let (reports, report_out) = report::pipe().map_err(EngineError::Daemon)?;
@@ -189,6 +198,7 @@ impl LocalEngine {
             pool,
             errands,
             memory_says,
+            signals_say: landlock::sentence(config.confine_signals),
             track,
             program,
             reports,
@@ -414,6 +424,7 @@ impl Engine for LocalEngine {
             ("cgroups", &groups),
             ("kernel", &kernel),
             ("memory", &self.inner.memory_says),
+            ("signals", &self.inner.signals_say),
         ];
         says.into_iter().map(|(name, says)| (name.to_owned(), says.to_owned())).collect()
     }

@@ -27,6 +27,7 @@ pub fn order(job: i64, script: &str) -> Order {
         limit_s: None,
         kill_grace_s: 5,
         finish_s: 0,
+        confine_signals: false,
         output_bytes: None,
         cpus: Vec::new(),
         pin: false,
