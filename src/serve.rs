@@ -11,7 +11,8 @@
 //! already, nothing has been changed. Then the locks: a second server must not even start a step
 //! daemon, for that would depose the first one's. They are close-on-exec, so the daemon never
 //! inherits them. Then the store (migrate, next epoch) says whose it is, since only then the engine
-//! knows which processes are ours; then the engine, what was stored, the actors, and last the socket.
+//! knows which processes are ours; then the engine, what was stored, the actors, and last the
+//! socket.
 
 mod folder;
 mod live;
@@ -58,7 +59,8 @@ use socket::Reserved;
 
 /// HTTP workers: they parse and wait; the work is done by one arbiter and the writer.
 const WORKERS: usize = 2;
-/// Threads for work that waits, on files and the database: for so much at once the disk is the bound.
+/// Threads for work that waits, on files and the database: for so much at once the disk is the
+/// bound.
 const THREADS: usize = 64;
 /// So many of them are there from the start: they do the work of all when no other can be had.
 const THREADS_LEAST: usize = 4;

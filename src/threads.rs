@@ -3,8 +3,8 @@
 //! *Owns*: how runtimes are made whose work waits for files and the database, and which of them the
 //! whole process shares for that.
 //!
-//! *Promises*: a machine that has no more threads to give, because a job has taken them all, ends no
-//! server: those that there are do the work, and none of them ends for want of it.
+//! *Promises*: a machine that has no more threads to give, because a job has taken them all, ends
+//! no server: those that there are do the work, and none of them ends for want of it.
 //!
 //! *Not here*: what is done on them (`api::app`, `api::files`, `engine`), the threads of actors and
 //! connections, which actix starts once.
@@ -24,8 +24,8 @@ const START_BOUND: Duration = Duration::from_secs(5);
 /// The threads that the process shares.
 static SHARED: OnceLock<Handle> = OnceLock::new();
 
-/// A runtime of one thread with others beside it for work that waits: `least` of them are there when
-/// this returns, and never end.
+/// A runtime of one thread with others beside it for work that waits: `least` of them are there
+/// when this returns, and never end.
 ///
 /// # Errors
 /// When the system has not so many threads to give.

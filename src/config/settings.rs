@@ -86,8 +86,8 @@ pub struct ServeArgs {
     /// ended; `unlimited` does not end it [default: 10G]
     #[arg(long, env = "DOWNBEAT_MAX_OUTPUT", value_name = "SIZE")]
     pub max_output: Option<String>,
-    /// Let scripts signal nobody but themselves and whom they start (Linux 6.12 or newer). The price:
-    /// programs such as sudo gain nothing in them
+    /// Let scripts signal nobody but themselves and whom they start (Linux 6.12 or newer). The
+    /// price: programs such as sudo gain nothing in them
     #[arg(long, env = "DOWNBEAT_CONFINE_SIGNALS", num_args = 0..=1, default_missing_value = "true",
         value_name = "BOOL")]
     pub confine_signals: Option<bool>,

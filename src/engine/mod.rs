@@ -92,8 +92,8 @@ pub struct Order {
     /// Whether it can signal only itself and whom it starts.
     #[serde(default)]
     pub confine_signals: bool,
-    /// Bytes on disk that its kept streams may have together; `None` is no limit. Only streams below
-    /// `own_folder` are kept.
+    /// Bytes on disk that its kept streams may have together; `None` is no limit. Only streams
+    /// below `own_folder` are kept.
     #[serde(default)]
     pub output_bytes: Option<u64>,
     /// The CPUs it holds.

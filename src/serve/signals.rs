@@ -16,8 +16,8 @@ use signal_hook::consts::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Signals whose default is to end a process, and that end no server. Without SIGXFSZ a write beyond
-/// a limit of file sizes (`ulimit -f`) is an error, as one to a full disk.
+/// Signals whose default is to end a process, and that end no server. Without SIGXFSZ a write
+/// beyond a limit of file sizes (`ulimit -f`) is an error, as one to a full disk.
 const HARMLESS: [i32; 10] =
     [SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGXFSZ, SIGXCPU, SIGALRM, SIGVTALRM, SIGPROF, SIGIO];
 

@@ -2,13 +2,13 @@
 //!
 //! *Owns*: whether this kernel can do that, and doing it.
 //!
-//! *Promises*: a script that is confined so cannot stop or kill its supervisor, the server or another
-//! job, though all are of one user; it is never run unconfined where that was asked for.
+//! *Promises*: a script that is confined so cannot stop or kill its supervisor, the server or
+//! another job, though all are of one user; it is never run unconfined where that was asked for.
 //!
 //! *Not here*: when it is done (`launch`), the setting (`config`).
 //!
-//! The price is `no_new_privs`, without which the kernel allows it to root alone: `sudo`, `ping` and
-//! the like gain nothing in such a script.
+//! The price is `no_new_privs`, without which the kernel allows it to root alone: `sudo`, `ping`
+//! and the like gain nothing in such a script.
 
 use landlock::{
     CompatLevel, Compatible, RestrictionStatus, Ruleset, RulesetAttr, RulesetError, Scope,

@@ -87,7 +87,8 @@ pub struct LocalConfig {
     pub soft_nofile: Option<u64>,
     /// Whether control groups are used where they can be.
     pub control_groups: bool,
-    /// Whether orders will ask for scripts whose signals are confined; refused where that cannot be.
+    /// Whether orders will ask for scripts whose signals are confined; refused where that cannot
+    /// be.
     pub confine_signals: bool,
     /// Whose attempts are ours; by default those of a folder that belongs to no installation.
     pub origin: Option<Origin>,

@@ -204,8 +204,8 @@ pub fn all() -> io::Result<Vec<Stat>> {
     Ok(found)
 }
 
-/// What a process calls itself; `?` when it is gone. Control characters are left out: the name is the
-/// program's to choose.
+/// What a process calls itself; `?` when it is gone. Control characters are left out: the name is
+/// the program's to choose.
 #[must_use]
 pub fn name(pid: i32) -> String {
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_else(|_| "?".to_owned());
@@ -255,8 +255,8 @@ impl Program {
         Some(Program { device: about.dev(), inode: about.ino() })
     }
 
-    /// Whether a process is known to run another one. One that is ending has no program any more, and
-    /// one that is not ours to look into does not show it: of these nothing is known.
+    /// Whether a process is known to run another one. One that is ending has no program any more,
+    /// and one that is not ours to look into does not show it: of these nothing is known.
     #[must_use]
     pub fn is_not_of(self, pid: i32) -> bool {
         let theirs = Program::of_file(Path::new(&format!("/proc/{pid}/exe")));

@@ -1,13 +1,13 @@
 //! *Purpose*: a control group for each job, so that nobody of it can hide and none can fill the
 //! machine with processes.
 //!
-//! *Owns*: [`ProcTrack`] (where such groups can be made here), the group of a supervisor and whoever
-//! it starts.
+//! *Owns*: [`ProcTrack`] (where such groups can be made here), the group of a supervisor and
+//! whoever it starts.
 //!
 //! *Promises*: what is said to work was tried at the start of the server; a supervisor enters its
-//! group before its first job, so every process of its jobs is born in it, at no cost for each; when
-//! the supervisor is gone, whoever is left in the group is of its last job, whatever he has made of
-//! his environment, his session and his parents.
+//! group before its first job, so every process of its jobs is born in it, at no cost for each;
+//! when the supervisor is gone, whoever is left in the group is of its last job, whatever he has
+//! made of his environment, his session and his parents.
 //!
 //! *Not here*: memory (`memory`), the rules of attribution (`remains`).
 //!
@@ -118,8 +118,8 @@ impl ProcTrack {
     }
 }
 
-/// Whether a group that a spool names can be that of a supervisor with this number. What a script may
-/// have written there must not lead into somebody else's group.
+/// Whether a group that a spool names can be that of a supervisor with this number. What a script
+/// may have written there must not lead into somebody else's group.
 #[must_use]
 pub fn is_of(group: &Path, supervisor: i32) -> bool {
     let base = group.parent().and_then(Path::file_name);

@@ -28,8 +28,8 @@ use crate::kernel::time::Time;
 
 /// Version of `order`; a supervisor refuses one that it does not know.
 pub const ORDER_VERSION: u32 = 1;
-/// Version of the exit record. Version 1 did not know what ran out of memory, version 2 not what was
-/// left behind; each reads the others'.
+/// Version of the exit record. Version 1 did not know what ran out of memory, version 2 not what
+/// was left behind; each reads the others'.
 pub const EXIT_VERSION: u32 = 3;
 
 /// How the names of folders begin that belong to no attempt (see `pool`).
@@ -300,9 +300,9 @@ impl Folder {
         for (from, to) in [("state", "state.new"), ("exit", "exit.tmp")] {
             fs::rename(self.file(from), self.file(to))?;
         }
-        // Scripts and environments hold secrets, which leave with their job; `state` is added to. All
-        // are emptied now and not when they are next opened for writing: ext4 takes a file that is
-        // emptied, written and closed for one that must reach the disk at once.
+        // Scripts and environments hold secrets, which leave with their job; `state` is added to.
+        // All are emptied now and not when they are next opened for writing: ext4 takes a file that
+        // is emptied, written and closed for one that must reach the disk at once.
         for name in ["order", "script", "state.new"] {
             plain::open(&self.file(name), OpenOptions::new().write(true))?.set_len(0)?;
         }

@@ -4,9 +4,9 @@
 //! for a machine that is short of something.
 //!
 //! *Promises*: limit and cancel work although the job's files do not answer, and no script starts
-//! after its cancel was found; what the machine is short of never ends a job. A place that cannot be
-//! written to is waited for here; when processes or memory are short the order is given back, since
-//! whoever waits here takes some of them.
+//! after its cancel was found; what the machine is short of never ends a job. A place that cannot
+//! be written to is waited for here; when processes or memory are short the order is given back,
+//! since whoever waits here takes some of them.
 //!
 //! *Not here*: what that process does (`launch`), watching over the script (`vigil`).
 

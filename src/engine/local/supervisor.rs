@@ -8,8 +8,8 @@
 //! that no script ever starts; no signal but KILL and the server's poke moves it. What a full disk
 //! does not take is kept and written later; a folder that was deleted is made again for the record.
 //!
-//! *Not here*: starting the script (`start`, `launch`), watching over it (`vigil`), who gives orders
-//! (`crew`), what the record means (`kernel`).
+//! *Not here*: starting the script (`start`, `launch`), watching over it (`vigil`), who gives
+//! orders (`crew`), what the record means (`kernel`).
 //!
 //! Why one process serves many attempts, one after the other: a fork with all that belongs to it
 //! (tables of memory, a session, its end and its reaping) costs about as much as a short script.

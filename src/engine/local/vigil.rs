@@ -4,9 +4,9 @@
 //! leaves behind, the bound of kept output, the reaping of the whole tree and what it used.
 //!
 //! *Promises*: the limit is kept while no server runs, on the monotonic clock; a record comes only
-//! when no process of the tree is left; what a script leaves behind may finish for a bounded time (it
-//! writes the last output: `tee`, `gzip`), then it is ended and named; a wish of the server is found
-//! even if nobody can poke us.
+//! when no process of the tree is left; what a script leaves behind may finish for a bounded time
+//! (it writes the last output: `tee`, `gzip`), then it is ended and named; a wish of the server is
+//! found even if nobody can poke us.
 //!
 //! *Not here*: starting the script (`launch`), what becomes of the record (`supervisor`).
 

@@ -90,3 +90,17 @@ fn a_database_of_the_first_version_is_brought_here_and_back() {
     assert_eq!((jobs, conn.applied_migrations().unwrap().len()), (5, 1));
     is_as_if_it_had_always_been_so(&mut Writer::open(database).unwrap());
 }
+
+#[test]
+fn no_two_migrations_have_one_version() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite");
+    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let version = |name: &std::ffi::OsString| {
+        let name = name.to_string_lossy();
+        name.split('_').next().unwrap_or_default().replace('-', "")
+    };
+    let versions: Vec<String> = names.map(|name| version(&name)).collect();
+    let distinct: std::collections::BTreeSet<&String> = versions.iter().collect();
+    // The second of two would be taken for the first, and never run.
+    assert_eq!(distinct.len(), versions.len(), "{versions:?}");
+}
