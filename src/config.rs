@@ -254,7 +254,10 @@ impl Config {
             pick.grace("kill_grace", "30s", &args.kill_grace, &text(&file.kill_grace))?;
         let finish_s =
             pick.grace("finish_time", "5s", &args.finish_time, &text(&file.finish_time))?;
-        let confine_signals = pick.confine_signals(args.confine_signals, file.confine_signals);
+        let confine_signals = pick.confine_signals(
+            &args.confine_signals,
+            &file.confine_signals.as_ref().map(ToString::to_string),
+        )?;
         let max_output = pick.max_output(&args.max_output, &text(&file.max_output))?;
         let retention_s = pick.retention(&args.retention, &file.retention)?;
         let log_level = pick.log_level(&args.log_level, &file.log_level)?;

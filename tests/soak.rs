@@ -151,7 +151,8 @@ fn a_long_mixed_load_leaves_nothing_behind() {
     let begun = Instant::now();
     // In submit order: a client cancels its wide sleeper only after its jobs before that have ended,
     // and by another policy the sleeper might start first and keep them waiting.
-    let server = ["--cpus", "4", "--retention", RETENTION, "--policy", "fcfs+easy"];
+    let server =
+        ["--cpus", "4", "--retention", RETENTION, "--policy", "fcfs+easy", "--finish-time", "0s"];
     let mut server = Server::with(&server);
     let mut jobs = loaded(&server, third, 1);
     let before = at_rest(&server);

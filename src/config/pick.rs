@@ -346,12 +346,19 @@ impl<'a> Pick<'a> {
         }
     }
 
-    pub(super) fn confine_signals(&mut self, flag: Option<bool>, file: Option<bool>) -> bool {
-        let word = |is: bool| if is { "true" } else { "false" };
-        let picked = self.first("confine_signals", flag.map(word), file.map(word));
-        let is_wanted = picked.as_deref() == Some("true");
+    pub(super) fn confine_signals(
+        &mut self,
+        flag: &Option<String>,
+        file: &Option<String>,
+    ) -> Result<bool, ConfigError> {
+        let picked = self.first("confine_signals", flag.as_deref(), file.as_deref());
+        let is_wanted = match picked.as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(self.wrong("confine_signals", "is neither true nor false")),
+        };
         self.show(is_wanted);
-        is_wanted
+        Ok(is_wanted)
     }
 
     pub(super) fn max_output(

@@ -90,7 +90,7 @@ pub struct ServeArgs {
     /// price: programs such as sudo gain nothing in them
     #[arg(long, env = "DOWNBEAT_CONFINE_SIGNALS", num_args = 0..=1, default_missing_value = "true",
         value_name = "BOOL")]
-    pub confine_signals: Option<bool>,
+    pub confine_signals: Option<String>,
     /// How long ended jobs, their scripts and folders are kept; `forever` keeps them [default: 30d]
     #[arg(long, env = "DOWNBEAT_RETENTION", value_name = "DURATION")]
     pub retention: Option<String>,
@@ -123,6 +123,25 @@ impl std::fmt::Display for Scalar {
     }
 }
 
+/// A switch of the file that may stand with or without quotation marks.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(untagged, expecting = "true or false is expected")]
+pub enum Switch {
+    /// `true`
+    Bare(bool),
+    /// `"true"`
+    Text(String),
+}
+
+impl std::fmt::Display for Switch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Switch::Bare(is) => is.fmt(f),
+            Switch::Text(text) => text.fmt(f),
+        }
+    }
+}
+
 /// `downbeat.toml`.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
@@ -145,7 +164,7 @@ pub struct FileSettings {
     pub kill_grace: Option<Scalar>,
     pub finish_time: Option<Scalar>,
     pub max_output: Option<Scalar>,
-    pub confine_signals: Option<bool>,
+    pub confine_signals: Option<Switch>,
     pub retention: Option<String>,
     pub log_level: Option<String>,
     #[serde(default)]

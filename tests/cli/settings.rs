@@ -114,6 +114,22 @@ pub const SETTINGS: &[Setting] = &[
         assert_eq!((&job["state"], &job["exit_code"]), (&json!("TIMEOUT"), &json!("0:9")), "{job}");
         assert!(job["elapsed_s"].as_i64().unwrap() < 20, "not the default of 30 s: {job}");
     }),
+    setting("finish-time", "1s", |s| {
+        let job = s.submit(&json!({"script": "sleep 30 &\nexit 3"}));
+        let job = s.ended(job["id"].as_i64().unwrap());
+        assert_eq!(job["exit_code"], "3:0", "{job}");
+        assert!(job["warnings"].to_string().contains("left processes behind"), "{job}");
+        assert!(job["elapsed_s"].as_i64().unwrap() < 4, "not the default of 5 s: {job}");
+    }),
+    setting("max-output", "8M", |s| {
+        let job = s.submit(&json!({"script": "yes"}));
+        let job = s.ended(job["id"].as_i64().unwrap());
+        assert!(job["error"].to_string().contains("--max-output"), "{job}");
+    }),
+    setting("confine-signals", "false", |s| {
+        let shown = s.get("/api/v1/info").1["configuration"]["confine_signals"]["value"].clone();
+        assert_eq!(shown, "false");
+    }),
     setting("retention", "12days", |s| {
         let shown = s.get("/api/v1/info").1["configuration"]["retention"]["value"].clone();
         assert_eq!(shown, "12days");
