@@ -145,6 +145,7 @@ impl RecoveryActor {
         match forgot {
             Ok(Forgot { count, stuck }) => {
                 if count > 0 {
+                    self.witnesses.engine.forget_secrets();
                     log::info!("Forgot {count} jobs that ended longer ago than the retention");
                 }
                 for (job, why) in stuck.iter().filter(|(job, _)| !self.stuck.contains(job)) {

@@ -379,6 +379,8 @@ impl Engine for FakeEngine {
         })
     }
 
+    fn forget_secrets(&self) {}
+
     fn borne(&self) -> Later<'_, Result<Vec<Key>, EngineError>> {
         Box::pin(async { Ok(Vec::new()) })
     }

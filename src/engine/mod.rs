@@ -293,6 +293,10 @@ pub trait Engine: Send + Sync + 'static {
     /// only who needs to know when it is done has to wait.
     fn collect(&self, key: &Key) -> Later<'static, ()>;
 
+    /// Jobs were forgotten: whatever is left of the scripts and environments of attempts that are
+    /// collected goes too. Begun by the call.
+    fn forget_secrets(&self);
+
     /// Keys (by [`Key::name`]) of which the engine still holds something.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ use super::remains::{self, Daemon, Traceless};
 use super::spool::{End, Folder, State};
 use super::watch::{Entry, Overtime, held};
 use crate::clock;
-use crate::engine::{Control, EngineError, Key, Sighting};
+use crate::engine::{Control, EngineError, ExitRecord, Key, Sighting};
 use crate::fault;
 
 /// How long a supervisor may be late with what it has to do at a limit or a cancel before the
@@ -49,6 +49,13 @@ pub enum Stranger {
 }
 
 impl Inner {
+    /// The record of an attempt of ours whose supervisor has said that it is over.
+    pub fn told_end(&self, key: &Key) -> Option<ExitRecord> {
+        let entry = self.attempts.get(&key.name())?;
+        let record = held(&entry.record).take()?;
+        self.origin.is_of(&key.boot_id).then_some(record)
+    }
+
     /// See [`crate::engine::Engine::reattach`].
     pub fn reattach(&self, key: &Key) -> Result<Sighting, EngineError> {
         let name = key.name();

@@ -49,7 +49,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -137,8 +137,6 @@ struct Inner {
     track: ProcTrack,
     /// The file that step daemon and supervisors run.
     program: Option<proc::Program>,
-    /// The pipe of all supervisors, until somebody hears it.
-    reports: Mutex<Option<OwnedFd>>,
 }
 
 impl Drop for LocalEngine {
@@ -165,7 +163,6 @@ impl LocalEngine {
         let origin = config.origin.map_or_else(Origin::here, Ok).map_err(EngineError::Daemon)?;
         let attempts = Arc::new(Attempts::default());
         let (reports, report_out) = report::pipe().map_err(EngineError::Daemon)?;
-        let reports = Mutex::new(Some(reports));
         let (memory, memory_says) = match config.control_groups {
             true => Means::find(),
             false => Means::without_groups("none are wanted"),
@@ -186,6 +183,8 @@ impl LocalEngine {
             report_out,
         };
         let program = proc::Program::of_file(&recipe.program);
+        report::hear_all(reports, Arc::clone(&attempts), data_dir.clone())
+            .map_err(EngineError::Daemon)?;
         let link = Link::start(recipe, Arc::clone(&attempts)).map_err(EngineError::Daemon)?;
         let pool = Pool::new(&data_dir);
         let errands = Arc::default();
@@ -202,7 +201,6 @@ impl LocalEngine {
             signals_say: landlock::sentence(config.confine_signals),
             track,
             program,
-            reports,
         };
         Ok(LocalEngine { inner: Arc::new(inner) })
     }
@@ -269,13 +267,6 @@ impl Inner {
         Ok(())
     }
 
-    /// From the first launch or wait on, what supervisors say is heard where that is.
-    fn listen(&self) {
-        if let Some(pipe) = held(&self.reports).take() {
-            tokio::spawn(report::hear_all(pipe, Arc::clone(&self.attempts)));
-        }
-    }
-
     fn take_back(&self, name: &str) {
         fault::point(fault::RELEASE_COLLECTING);
         self.attempts.forget(name);
@@ -286,7 +277,6 @@ impl Inner {
     }
 
     async fn changed(&self, name: &str) {
-        self.listen();
         let entry = self.attempts.entry(name);
         let sent = entry.sent();
         let under_way = entry.under_way.load(Ordering::Acquire);
@@ -331,14 +321,12 @@ impl Engine for LocalEngine {
     }
 
     fn launch_prepared(&self, key: &Key) -> bool {
-        self.inner.listen();
         let entry = self.inner.attempts.get(&key.name());
         let word = entry.and_then(|entry| held(&entry.word).take());
         word.is_some_and(|word| report::give(&word).is_ok())
     }
 
     fn launch(&self, order: Order) -> Later<'static, Result<(), EngineError>> {
-        self.inner.listen();
         let given = report::word().and_then(|(theirs, ours)| report::give(&ours).map(|()| theirs));
         let entry = self.inner.attempts.entry(&order.key.name());
         let done = match given {
@@ -356,8 +344,15 @@ impl Engine for LocalEngine {
     }
 
     fn reattach<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Sighting, EngineError>> {
+        // Whoever heard of the end has read the record: the usual case touches no file here.
+        let told = self.inner.told_end(key);
         let key = key.clone();
-        self.aside(move |inner| inner.reattach(&key))
+        Box::pin(async move {
+            match told {
+                Some(record) => Ok(Sighting::Exited(record)),
+                None => self.aside(move |inner| inner.reattach(&key)).await,
+            }
+        })
     }
 
     fn changed<'a>(&'a self, key: &'a Key) -> Later<'a, ()> {
@@ -392,6 +387,11 @@ impl Engine for LocalEngine {
     fn processes<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Vec<i32>, EngineError>> {
         let key = key.clone();
         self.aside(move |inner| inner.processes(&key))
+    }
+
+    fn forget_secrets(&self) {
+        let inner = Arc::clone(&self.inner);
+        drop(tokio::task::spawn_blocking(move || inner.pool.wipe()));
     }
 
     fn borne(&self) -> Later<'_, Result<Vec<Key>, EngineError>> {

@@ -57,14 +57,33 @@ pub fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     read_open(&mut open(path, OpenOptions::new().read(true))?, bytes_max)
 }
 
-/// Reads an open file of at most so many bytes.
+/// Reads an open file of at most so many bytes, as long as it is now.
 ///
 /// # Errors
 /// See [`read`].
 pub fn read_open(file: &mut File, bytes_max: u64) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    file.take(bytes_max + 1).read_to_end(&mut text)?;
-    if text.len() as u64 > bytes_max { Err(strange()) } else { Ok(text) }
+    let length = file.metadata()?.len();
+    if length > bytes_max {
+        return Err(strange());
+    }
+    // One byte more than there is: a short read is the end, and one call says so.
+    let mut text = vec![0; usize::try_from(length).unwrap_or(usize::MAX).saturating_add(1)];
+    let mut filled = 0;
+    while filled < text.len() {
+        match file.read(&mut text[filled..]) {
+            Ok(0) => break,
+            Ok(count) => {
+                filled += count;
+                if filled as u64 >= length {
+                    break;
+                }
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    text.truncate(filled.min(usize::try_from(bytes_max).unwrap_or(usize::MAX)));
+    Ok(text)
 }
 
 /// Puts a file in the place of another. A folder that somebody put there is moved out of the way.

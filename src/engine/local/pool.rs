@@ -2,7 +2,8 @@
 //!
 //! *Owns*: `spool/free.<n>`: folders with emptied files, ready for another order.
 //!
-//! *Promises*: a folder enters the pool only with a record of its end; it leaves by one rename,
+//! *Promises*: what a folder holds of its former job is gone once that was forgotten; a folder
+//! enters the pool only with a record of its end; it leaves by one rename,
 //! with order and script complete, so nobody ever sees a half-made attempt.
 //!
 //! *Not here*: what the files mean (`spool`).
@@ -68,6 +69,22 @@ impl Pool {
         folder.write_order(&text)
     }
 
+    /// Empties whatever free folders still hold of former jobs. Those that cannot be emptied are
+    /// removed.
+    pub fn wipe(&self) {
+        // Nobody gets one meanwhile, so none is half emptied when it is used.
+        let folders = std::mem::take(&mut held(&self.free).folders);
+        let wiped = folders.into_iter().filter(|path| {
+            let done = Folder::at(path.clone()).wipe();
+            if done.is_err() {
+                drop(fs::remove_dir_all(path));
+            }
+            done.is_ok()
+        });
+        let wiped: Vec<PathBuf> = wiped.collect();
+        held(&self.free).folders.extend(wiped);
+    }
+
     /// Takes the folder of an ended attempt back; removes it when it cannot be used again.
     ///
     /// # Errors
@@ -111,6 +128,7 @@ mod tests {
         used.write_exit(&record()).unwrap();
         pool.take_back(&used).unwrap();
         assert!(!used.file("").exists());
+        pool.wipe();
         for entry in walkdir::WalkDir::new(home.path()).into_iter().map(Result::unwrap) {
             let text = fs::read_to_string(entry.path()).unwrap_or_default();
             assert!(!text.contains("of the first job"), "{}", entry.path().display());

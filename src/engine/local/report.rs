@@ -10,13 +10,14 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::pipe::PipeFlags;
-use tokio::io::unix::AsyncFd;
 
-use super::sys;
-use super::watch::Attempts;
+use super::spool::{End, Folder};
+use super::watch::{Attempts, held};
 
 /// Room for what supervisors say while the server is busy or stopped: the most that an ordinary
 /// user may ask for.
@@ -119,32 +120,44 @@ pub fn give(word: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Hears all lines of the pipe, on the thread that follows the attempts: no other has to be woken.
-pub async fn hear_all(pipe: OwnedFd, attempts: Arc<Attempts>) {
-    let heard = match sys::watch_readable(pipe) {
-        Ok(pipe) => hear_lines(&pipe, &attempts).await,
-        Err(e) => Err(e),
+/// Hears all lines of the pipe, on a thread of its own, which also reads the records that they tell
+/// of: no file is touched where actors live, and each end wakes them once. Without the thread (its
+/// end would be a bug) the sweep sees what is not heard.
+///
+/// # Errors
+/// When the system has no thread to give.
+pub fn hear_all(pipe: OwnedFd, attempts: Arc<Attempts>, data_dir: PathBuf) -> io::Result<()> {
+    let hear = move || {
+        if let Err(e) = hear_lines(&pipe, &attempts, &data_dir) {
+            log::error!("What supervisors say is not heard any more, only seen by the sweep: {e}");
+        }
     };
-    if let Err(e) = heard {
-        log::error!("What supervisors say is not heard any more, only seen by the sweep: {e}");
-    }
+    std::thread::Builder::new().name("supervisors-say".to_owned()).spawn(hear).map(drop)
 }
 
-async fn hear_lines(pipe: &AsyncFd<OwnedFd>, attempts: &Attempts) -> io::Result<()> {
+fn hear_lines(pipe: &OwnedFd, attempts: &Attempts, data_dir: &Path) -> io::Result<()> {
     let (mut text, mut buffer) = (Vec::new(), [0; READ_BYTES]);
     loop {
-        let mut ready = pipe.readable().await?;
-        match rustix::io::read(pipe.get_ref(), &mut buffer) {
+        match rustix::io::read(pipe, &mut buffer) {
             // The engine and the last supervisor are gone.
             Ok(0) => return Ok(()),
             Ok(count) => text.extend_from_slice(&buffer[..count]),
-            Err(rustix::io::Errno::AGAIN) => ready.clear_ready(),
+            Err(rustix::io::Errno::AGAIN) => {
+                let mut fds = [PollFd::new(pipe, PollFlags::IN)];
+                rustix::io::retry_on_intr(|| rustix::event::poll(&mut fds, None))?;
+            }
             Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(e.into()),
         }
         let Some(end) = text.iter().rposition(|b| *b == b'\n') else { continue };
         let lines: Vec<u8> = text.drain(..=end).collect();
         for report in String::from_utf8_lossy(&lines).lines().filter_map(Report::parse) {
+            if let Report::Ended(name) = &report
+                && let Some(entry) = attempts.get(name)
+                && let Ok(Some(End::Record(record))) = Folder::new(data_dir, name).read_exit()
+            {
+                *held(&entry.record) = Some(record);
+            }
             attempts.hear(&report);
         }
     }

@@ -300,10 +300,18 @@ impl Folder {
         for (from, to) in [("state", "state.new"), ("exit", "exit.tmp")] {
             fs::rename(self.file(from), self.file(to))?;
         }
-        // Scripts and environments hold secrets, which leave with their job; `state` is added to.
-        // All are emptied now and not when they are next opened for writing: ext4 takes a file that
-        // is emptied, written and closed for one that must reach the disk at once.
-        for name in ["order", "script", "state.new"] {
+        // The others are written over before anybody reads them; this one is added to. Emptied
+        // now and not when it is next opened for writing: ext4 takes a file that is emptied,
+        // written and closed for one that must reach the disk at once.
+        plain::open(&self.file("state.new"), OpenOptions::new().write(true))?.set_len(0)
+    }
+
+    /// Empties what a used folder still holds of its former job, which may be secret.
+    ///
+    /// # Errors
+    /// When something is missing or the system refuses.
+    pub fn wipe(&self) -> io::Result<()> {
+        for name in ["order", "script"] {
             plain::open(&self.file(name), OpenOptions::new().write(true))?.set_len(0)?;
         }
         Ok(())

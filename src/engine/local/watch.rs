@@ -19,7 +19,7 @@ use tokio::sync::{Notify, watch};
 
 use super::report::Report;
 use super::spool::State;
-use crate::engine::{EngineError, Trouble};
+use crate::engine::{EngineError, ExitRecord, Trouble};
 
 /// A mutex whose holder cannot leave half a change behind: its poison says nothing.
 pub fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -45,6 +45,8 @@ pub struct Entry {
     pub over: AtomicBool,
     /// Whether its supervisor said so: its record is true.
     pub told: AtomicBool,
+    /// That record, read by whoever heard of it.
+    pub record: Mutex<Option<ExitRecord>>,
     /// How long it may live.
     pub overtime: Mutex<Overtime>,
     sent: AtomicU64,
