@@ -15,13 +15,11 @@ use serde_json::json;
 use crate::common::{Server, until};
 use crate::help::{Mount, cancel, ends_as, skipped};
 
-/// A user whom every system has.
-const NOBODY: u32 = 65_534;
-
-/// A server of an ordinary user below a limit that a shell sets.
-fn of_nobody(limit: &str, args: &[&str]) -> Server {
+/// A server of an ordinary user below a limit that a shell sets. All processes of a user count, so
+/// each case has one of its own, whom nobody knows.
+fn of(uid: u32, limit: &str, args: &[&str]) -> Server {
     let mut server = Server::unstarted(args);
-    let user = NOBODY.to_string();
+    let user = uid.to_string();
     let shell = format!("{limit}; exec \"$@\"");
     let words = [
         "setpriv",
@@ -39,11 +37,10 @@ fn of_nobody(limit: &str, args: &[&str]) -> Server {
     server.wrap = words.iter().map(ToString::to_string).collect();
     fs::set_permissions(server.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::create_dir(server.data()).unwrap();
-    std::os::unix::fs::chown(server.data(), Some(NOBODY), Some(NOBODY)).unwrap();
+    std::os::unix::fs::chown(server.data(), Some(uid), Some(uid)).unwrap();
     server
 }
 
-/// Its own processes are counted, so nobody else may be that user meanwhile.
 fn may_be_staged(test: &str) -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
@@ -57,7 +54,7 @@ fn a_queue_outlives_a_limit_of_processes() {
     if !may_be_staged("a_queue_outlives_a_limit_of_processes") {
         return;
     }
-    let mut server = of_nobody("ulimit -u 60", &["--cpus", "30"]);
+    let mut server = of(64_901, "ulimit -u 60", &["--cpus", "30"]);
     server.up();
     let ids: Vec<i64> = (0..30).map(|n| server.run(&format!("sleep 1; exit {}", n + 1))).collect();
     for (n, id) in ids.into_iter().enumerate() {
@@ -71,7 +68,7 @@ fn a_fork_bomb_of_a_job_ends_no_server() {
     if !may_be_staged("a_fork_bomb_of_a_job_ends_no_server") {
         return;
     }
-    let mut server = of_nobody("ulimit -u 200", &["--cpus", "2"]);
+    let mut server = of(64_902, "ulimit -u 200", &["--cpus", "2"]);
     server.up();
     let id = server.submit(&json!({
         "script": "echo hello; b() { b | b & }; b; sleep 600", "kill_grace_s": 1
