@@ -210,13 +210,14 @@ impl Kernel {
         conditions.or_else(|| self.arrays.blocked(job.id)).or_else(|| self.closed(job))
     }
 
-    /// Why no job of its partition starts.
+    /// Why its partition does not let it start.
     pub(super) fn closed(&self, job: &Queued) -> Option<Blocked> {
         if self.rules.partitions.is_empty() {
             return None;
         }
         match self.rules.partitions.at(job.berth.partition) {
-            Some(partition) => (!partition.up).then_some(Blocked::PartitionDown),
+            Some(partition) if !partition.up => Some(Blocked::PartitionDown),
+            Some(partition) => partition.forbids(job).map(Blocked::PartitionAllows),
             None => Some(Blocked::PartitionGone),
         }
     }
