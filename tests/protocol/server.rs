@@ -286,6 +286,14 @@ impl Server {
         (started, stale)
     }
 
+    /// Other rules hold from now on.
+    pub fn reconfigure(&mut self, rules: Rules, now: Time) {
+        let step = self.kernel.reconfigure(rules, now).unwrap_or_else(|why| panic!("{why}"));
+        if !step.changes.is_empty() {
+            self.outbox.push(step, false, Ticket::Planned);
+        }
+    }
+
     /// What waits leaves for the writer. Answers how many steps that were.
     pub fn flush(&mut self) -> usize {
         if !matches!(self.flight, Flight::None) {
