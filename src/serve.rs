@@ -31,6 +31,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App as HttpApp, HttpServer, web};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::sync::watch;
 
 use crate::actors::order::{FromStore, OrderSite};
 use crate::actors::retention::Retention;
@@ -187,13 +188,14 @@ async fn serve(
         jobs: config.data_dir.join("jobs"),
         output_roots: config.output_roots.iter().map(Into::into).collect(),
     };
+    let dials = watch::Sender::new(live::dials(&config));
+    let retention = Retention { dials: dials.subscribe(), places: places.clone(), last_commit };
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let site = Arc::new(OrderSite {
         places: places.clone(),
         pin: config.pin,
-        finish_s: config.finish_s,
         confine_signals: config.confine_signals,
-        max_output: config.max_output,
+        dials: dials.subscribe(),
         host: host.clone(),
         inherited: OrderSite::inherited(),
     });
@@ -206,11 +208,11 @@ async fn serve(
         readers,
         engine,
         orders: Arc::new(orders),
-        policy: config.policy,
+        dials,
         tick: config.tick,
-        retention: Retention { keep_s: config.retention_s, places: places.clone(), last_commit },
+        retention,
     });
-    let settings = Settings::new(args, &config);
+    let settings = Settings::new(args, &config, system.reconfigure.clone());
     let gate = web::Data::new(Gate {
         in_force: settings.in_force(),
         listen_host: config.listen_host.clone(),
@@ -219,7 +221,7 @@ async fn serve(
         intake: Intake::new(a_part_of_the_connections()),
         parameters: Parameters::of_document(),
     });
-    let app = web::Data::new(app((&config, &settings), system.clone(), places, host, isolation)?);
+    let app = web::Data::new(app(&settings, system.clone(), places, host, isolation)?);
     let server = HttpServer::new(move || {
         HttpApp::new()
             .app_data(web::Data::clone(&app))
@@ -279,7 +281,7 @@ fn announce(config: &Config, address: std::net::SocketAddr) {
 }
 
 fn app(
-    (config, settings): (&Config, &Settings),
+    settings: &Settings,
     system: System,
     places: Places,
     host: String,
@@ -296,7 +298,6 @@ fn app(
     isolation.push(Ability { name: "followed logs".to_owned(), detail });
     Ok(App {
         system,
-        policy: config.policy,
         in_force: settings.in_force(),
         places,
         host,

@@ -15,10 +15,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::prelude::*;
+use downbeat::actors::dials::Dials;
 use downbeat::actors::executor::{ExecutorActor, Known, Tools};
 use downbeat::actors::messages::{
     Applied, ApplyPlan, Await, CancelJobs, Drain, ExecutorAddr, GetScene, KeyAsked, MakeDurable,
-    Mend, NotDurable, Observed, Publish, RunAudit, StopAttempt, SubmitJobs, SubmitRefused, Wake,
+    Mend, NotDurable, Observed, Publish, Reconfigure, RunAudit, StopAttempt, SubmitJobs,
+    SubmitRefused, Wake,
 };
 use downbeat::actors::order::{FromStore, OrderSite, Orders};
 use downbeat::actors::resource_manager::{Outlets, ResourceManagerActor};
@@ -35,10 +37,13 @@ use downbeat::kernel::job::{ExitCode, JobRequest, JobSpec, Site, StateWord};
 use downbeat::kernel::kernel::{Cancelled, Kernel, Reign};
 use downbeat::kernel::mend::Findings;
 use downbeat::kernel::outbox::Commit;
+use downbeat::kernel::partitions::{Partition, Partitions};
 use downbeat::kernel::places::{Places, StreamFile};
 use downbeat::kernel::policy::room::Room;
 use downbeat::kernel::policy::scene::Scene;
 use downbeat::kernel::policy::{Plan, Policy};
+use downbeat::kernel::reconfigure::RulesRefused;
+use downbeat::kernel::tenancy::Rules;
 use downbeat::kernel::transition::Fact;
 use downbeat::kernel::view::{Snapshot, waiting};
 use downbeat::observe::metrics::Metrics;
@@ -122,6 +127,7 @@ struct Bench {
     wake: Taken<Wake>,
     publish: Taken<Publish>,
     snapshot: watch::Receiver<Arc<Snapshot>>,
+    dials: watch::Receiver<Dials>,
     launched: mpsc::UnboundedReceiver<Attempt>,
 }
 
@@ -142,6 +148,7 @@ fn unaudited_bench() -> Bench {
     let (look, _) = Probe::start();
     let (snapshot_sender, snapshot) = watch::channel(Arc::new(kernel.snapshot()));
     let (launch, launched) = mpsc::unbounded_channel();
+    let (dials_sender, dials) = watch::channel(Dials::default());
     let outlets = Outlets {
         wake,
         durable,
@@ -151,6 +158,7 @@ fn unaudited_bench() -> Bench {
             ExecutorAddr { stop: stop.clone(), look: look.clone() }
         }),
         snapshot: snapshot_sender,
+        dials: dials_sender,
         metrics: Arc::new(Metrics::default()),
     };
     let manager = ResourceManagerActor::new(kernel, Epoch(1), CommitNo(0), outlets).start();
@@ -160,6 +168,7 @@ fn unaudited_bench() -> Bench {
         wake: wake_taken,
         publish: publish_taken,
         snapshot,
+        dials,
         launched,
     }
 }
@@ -444,7 +453,7 @@ fn many_wake_ups_during_a_pass_become_one() {
         let scheduler = SchedulerActor::new(
             views,
             plans,
-            Policy::default(),
+            watch::Sender::new(Dials::default()).subscribe(),
             NEVER,
             tokio::sync::watch::Sender::default().subscribe(),
         )
@@ -468,6 +477,81 @@ fn many_wake_ups_during_a_pass_become_one() {
         assert!(applied.send(Applied::default()).is_ok());
         scheduler.send(Wake).await.unwrap();
         assert!(views_asked.recv().await.is_some(), "five wake-ups were one pass");
+    });
+}
+
+#[test]
+fn other_settings_are_in_force_at_once_and_whoever_plans_looks_again() {
+    run(async {
+        let mut bench = bench();
+        let sent = actix_rt::spawn(bench.manager.send(submit(1)));
+        let (_, answer) = bench.commit().await;
+        answer.send(Ok(())).unwrap();
+        sent.await.unwrap().unwrap().unwrap();
+        bench.wake.recv().await.unwrap();
+        // A plan is due and has not come, and a commit is in flight.
+        let sent = actix_rt::spawn(bench.manager.send(submit(1)));
+        bench.manager.send(ApplyPlan { plan: Plan::default() }).await.unwrap();
+        let (_, answer) = bench.commit().await;
+        let dials = Dials { finish_s: 7, ..Dials::default() };
+        let rules = Rules::default();
+        bench.manager.send(Reconfigure { rules, dials }).await.unwrap().unwrap();
+        assert_eq!(*bench.dials.borrow(), dials);
+        assert!(bench.wake.recv().await.is_some());
+        let dials = Dials { finish_s: 8, ..Dials::default() };
+        let rules = Rules::default();
+        bench.manager.send(Reconfigure { rules, dials }).await.unwrap().unwrap();
+        assert!(bench.wake.recv().await.is_some(), "though the plan of the first is still due");
+        bench.manager.send(ApplyPlan { plan: Plan::default() }).await.unwrap();
+        answer.send(Ok(())).unwrap();
+        sent.await.unwrap().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn rules_that_are_refused_turn_no_dial() {
+    run(async {
+        let bench = bench();
+        let cpus = [CpuId(9)].into();
+        let strange = Partition { name: "p".into(), cpus, ..Partition::default() };
+        let partitions = Arc::new(Partitions::new(vec![strange], 0).unwrap());
+        let rules = Rules { partitions, ..Rules::default() };
+        let dials = Dials { finish_s: 7, ..Dials::default() };
+        let refused = bench.manager.send(Reconfigure { rules, dials }).await.unwrap();
+        let partition = "p".to_owned();
+        assert_eq!(refused, Err(RulesRefused::StrangeCpu { partition, cpu: CpuId(9) }));
+        assert_eq!(*bench.dials.borrow(), Dials::default());
+    });
+}
+
+#[test]
+fn a_pass_is_by_the_policy_in_force() {
+    run(async {
+        let (views, mut views_asked) = Probe::<GetScene>::start();
+        let (plans, mut plans_made) = Probe::<ApplyPlan>::start();
+        let dials = watch::Sender::new(Dials::default());
+        let trouble = watch::Sender::default().subscribe();
+        let scheduler =
+            SchedulerActor::new(views, plans, dials.subscribe(), NEVER, trouble).start();
+        let job = |id, limit_s| Queued {
+            id: JobId(id),
+            cpus: 1,
+            limit_s: Some(limit_s),
+            ..Queued::default()
+        };
+        for (policy, first) in [("fcfs", 1), ("sjf", 2), ("fcfs", 1)] {
+            let policy: Policy = policy.parse().unwrap();
+            dials.send_replace(Dials { policy, ..Dials::default() });
+            scheduler.send(Wake).await.unwrap();
+            let (asked, view) = views_asked.recv().await.unwrap();
+            assert_eq!(asked.policy, policy);
+            let queue = vec![waiting(&job(1, 200)), waiting(&job(2, 100))];
+            let free = Room::of(1);
+            assert!(view.send(Scene { free, total: free, queue, ..Scene::default() }).is_ok());
+            let (plan, applied) = plans_made.recv().await.unwrap();
+            assert_eq!(plan.plan.start, [JobId(first)]);
+            assert!(applied.send(Applied::default()).is_ok());
+        }
     });
 }
 
@@ -662,12 +746,13 @@ fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
     let kernel = Kernel::load((0..4).map(CpuId), reign.clone(), loaded.memory).unwrap();
     let readers = database.readers().unwrap();
     let places = Places { jobs: dir.join("jobs"), output_roots: Vec::new() };
+    let dials = watch::Sender::new(Dials::default());
+    let dialled = dials.subscribe();
     let site = Arc::new(OrderSite {
         places: places.clone(),
         pin: false,
-        finish_s: 0,
         confine_signals: false,
-        max_output: None,
+        dials: dials.subscribe(),
         host: "here".into(),
         inherited: OrderSite::inherited(),
     });
@@ -679,9 +764,9 @@ fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
         readers: readers.clone(),
         engine: Arc::new(engine.clone()),
         orders: Arc::new(FromStore::new(readers, site, ids, loaded.keys)),
-        policy: Policy::default(),
+        dials,
         tick: NEVER,
-        retention: Retention { keep_s: None, places, last_commit: None },
+        retention: Retention { dials: dialled, places, last_commit: None },
     })
 }
 

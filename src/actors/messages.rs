@@ -14,6 +14,7 @@ use actix::{Message, Recipient};
 use tokio::sync::oneshot;
 
 pub use super::audit::{Drift, Report};
+use super::dials::Dials;
 use crate::kernel::eligible::{Edit, Edited, Elsewhere};
 use crate::kernel::ids::{Attempt, CommitNo, EventId, JobId};
 use crate::kernel::job::JobSpec;
@@ -23,12 +24,24 @@ use crate::kernel::mend::{Findings, Old};
 use crate::kernel::outbox::Commit;
 use crate::kernel::policy::scene::Scene;
 use crate::kernel::policy::{Plan, Policy};
+use crate::kernel::reconfigure::RulesRefused;
 use crate::kernel::requeue::{Over, Requeued};
-use crate::kernel::tenancy::{PartitionNow, Rank};
+use crate::kernel::tenancy::{PartitionNow, Rank, Rules};
 use crate::kernel::time::Time;
 use crate::kernel::transition::Fact;
 use crate::kernel::view::Explained;
 use crate::store::write::CommitError;
+
+/// serve → ResourceManager: these rules and dials are in force from now on, or nothing changes.
+/// Answered at once.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), RulesRefused>")]
+pub struct Reconfigure {
+    /// What the kernel decides by.
+    pub rules: Rules,
+    /// What others look up.
+    pub dials: Dials,
+}
 
 /// A client's key for a submission, looked up at a commit and not found.
 #[derive(Clone, Debug)]

@@ -17,6 +17,7 @@
 //! ```
 
 pub mod audit;
+pub mod dials;
 pub mod event_hub;
 pub mod executor;
 pub mod messages;
@@ -36,17 +37,17 @@ use tokio::sync::watch;
 use crate::engine::{Engine, Trouble};
 use crate::kernel::ids::{CommitNo, Epoch, EventId};
 use crate::kernel::kernel::Kernel;
-use crate::kernel::policy::Policy;
 use crate::kernel::view::Snapshot;
 use crate::observe::metrics::Metrics;
 use crate::store::backend::Readers;
 use crate::store::write::Writer;
 
+use dials::Dials;
 use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
 use messages::{
     Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, GetRank, Maintain, Move,
-    RequeueJob, Resume, RunAudit, SplitTask, SubmitJobs, UpdateJob,
+    Reconfigure, RequeueJob, Resume, RunAudit, SplitTask, SubmitJobs, UpdateJob,
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
@@ -74,6 +75,8 @@ pub struct System {
     pub maintain: Recipient<Maintain>,
     /// Ends such a time.
     pub resume: Recipient<Resume>,
+    /// Puts other settings into force.
+    pub reconfigure: Recipient<Reconfigure>,
     /// Explains why jobs wait.
     pub explain: Recipient<Explain>,
     /// Tells where a job stands in the line.
@@ -116,8 +119,8 @@ pub struct Parts {
     pub engine: Arc<dyn Engine>,
     /// Where orders come from.
     pub orders: Arc<dyn Orders>,
-    /// Who goes first.
-    pub policy: Policy,
+    /// What is in force of the settings that change while they work.
+    pub dials: watch::Sender<Dials>,
     /// The scheduler's net.
     pub tick: Duration,
     /// How long ended jobs are kept.
@@ -128,7 +131,8 @@ pub struct Parts {
 #[must_use]
 pub fn start(parts: Parts) -> System {
     let Parts { kernel, commit_no, mut writer, readers, engine, orders, .. } = parts;
-    let Parts { policy, tick, retention, .. } = parts;
+    let Parts { dials, tick, retention, .. } = parts;
+    let dialled = dials.subscribe();
     let metrics = Arc::new(Metrics::default());
     let (snapshot_sender, snapshot) = watch::channel(Arc::new(first_snapshot(&kernel, commit_no)));
     let (_, next_event) = kernel.next_ids();
@@ -152,7 +156,7 @@ pub fn start(parts: Parts) -> System {
         let scheduler = SchedulerActor::new(
             manager.clone().recipient(),
             manager.clone().recipient(),
-            policy,
+            dialled,
             tick,
             engine.trouble(),
         )
@@ -167,6 +171,7 @@ pub fn start(parts: Parts) -> System {
                 ExecutorActor::launch(attempt, known, Arc::clone(&tools))
             }),
             snapshot: snapshot_sender,
+            dials,
             metrics: Arc::clone(&metrics),
         };
         ResourceManagerActor::new(kernel, epoch, commit_no, outlets)
@@ -195,6 +200,7 @@ pub fn start(parts: Parts) -> System {
         requeue: manager.clone().recipient(),
         maintain: manager.clone().recipient(),
         resume: manager.clone().recipient(),
+        reconfigure: manager.clone().recipient(),
         explain: manager.clone().recipient(),
         rank: manager.clone().recipient(),
         partitions: manager.clone().recipient(),

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::dials::Dialled;
 use crate::clock;
 use crate::engine::{Key, Later, Order};
 use crate::kernel::ids::{Attempt, CpuId, JobId};
@@ -63,12 +64,10 @@ pub struct OrderSite {
     pub places: Places,
     /// Whether jobs are pinned to their CPUs.
     pub pin: bool,
-    /// Seconds for what a script leaves behind.
-    pub finish_s: u32,
     /// Whether scripts can signal only themselves and whom they start.
     pub confine_signals: bool,
-    /// Bytes that a job may write into its kept streams.
-    pub max_output: Option<u64>,
+    /// Where it is looked up what a job may leave behind and write.
+    pub dials: Dialled,
     /// This machine's name.
     pub host: String,
     /// The inherited variables.
@@ -136,6 +135,7 @@ impl Orders for FromStore {
 }
 
 fn order(site: &OrderSite, key: Key, rows: LaunchRows) -> Order {
+    let dials = *site.dials.borrow();
     let LaunchRows { job, script, cpus, array_spec } = rows;
     let files = site.places.files(
         job.job(),
@@ -162,9 +162,9 @@ fn order(site: &OrderSite, key: Key, rows: LaunchRows) -> Order {
         stderr: files.stderr,
         limit_s: limit_s(&job),
         kill_grace_s: u32::try_from(job.kill_grace_s).unwrap_or(0),
-        finish_s: site.finish_s,
         confine_signals: site.confine_signals,
-        output_bytes: site.max_output,
+        finish_s: dials.finish_s,
+        output_bytes: dials.max_output,
         cpus,
         pin: site.pin,
         memory_bytes: job.memory_bytes.and_then(|bytes| u64::try_from(bytes).ok()),

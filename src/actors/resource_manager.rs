@@ -10,6 +10,7 @@
 //! *Not here*: decisions (`kernel`), SQL (`store`), processes (`engine`).
 
 mod commits;
+mod reconfigure;
 mod requeue;
 
 use std::collections::{HashMap, HashSet};
@@ -21,6 +22,7 @@ use actix::prelude::*;
 use tokio::sync::{oneshot, watch};
 
 use self::commits::{Noted, Ticket, durable, listed};
+use super::dials::Dials;
 use super::executor::Known;
 use super::messages::{
     AS_IF, Applied, ApplyPlan, CancelJobs, CancelTask, Drain, ExecutorAddr, Explain, ForgetJobs,
@@ -63,6 +65,8 @@ pub struct Outlets {
     pub make_executor: MakeExecutor,
     /// Where the snapshot appears.
     pub snapshot: watch::Sender<Arc<Snapshot>>,
+    /// Where other settings appear.
+    pub dials: watch::Sender<Dials>,
     /// Counters.
     pub metrics: Arc<Metrics>,
 }

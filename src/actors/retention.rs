@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 
 use actix::prelude::*;
 
+use super::dials::Dialled;
 use super::messages::ForgetJobs;
 use super::recovery::ask;
 use crate::clock;
@@ -38,8 +39,8 @@ const STEPS_MAX: u32 = 200;
 /// How long, and where.
 #[derive(Clone, Debug)]
 pub struct Retention {
-    /// How long ended jobs are kept, seconds; `None` keeps them for ever.
-    pub keep_s: Option<u32>,
+    /// Where it is looked up how long ended jobs are kept.
+    pub dials: Dialled,
     /// The folders of jobs.
     pub places: Places,
     /// When the last commit of the server before this one was.
@@ -65,7 +66,7 @@ pub async fn forget_old(
     forget: &Recipient<ForgetJobs>,
 ) -> Result<Forgot, String> {
     let mut forgot = Forgot::default();
-    let Some(keep_s) = retention.keep_s else { return Ok(forgot) };
+    let Some(keep_s) = retention.dials.borrow().keep_s else { return Ok(forgot) };
     let before = clock::now().plus_s(-i64::from(keep_s));
     let mut behind = JobId(0);
     for _ in 0..STEPS_MAX {

@@ -14,9 +14,10 @@ use actix::prelude::*;
 use futures_util::stream;
 use tokio::sync::watch;
 
+use super::dials::Dialled;
 use super::messages::{ApplyPlan, GetScene, Wake};
 use crate::engine::Trouble;
-use crate::kernel::policy::{Plan, Planner, Policy};
+use crate::kernel::policy::{Plan, Planner};
 use crate::kernel::time::SECOND_US;
 
 /// Mailbox: wake-ups come from one sender that sends at most one per answer; the rest is slack.
@@ -26,6 +27,7 @@ const MAILBOX: usize = 64;
 pub struct SchedulerActor {
     scenes: Recipient<GetScene>,
     plans: Recipient<ApplyPlan>,
+    dials: Dialled,
     planner: Planner,
     tick: Duration,
     trouble: watch::Receiver<Trouble>,
@@ -39,12 +41,12 @@ impl SchedulerActor {
     pub fn new(
         scenes: Recipient<GetScene>,
         plans: Recipient<ApplyPlan>,
-        policy: Policy,
+        dials: Dialled,
         tick: Duration,
         trouble: watch::Receiver<Trouble>,
     ) -> SchedulerActor {
-        let planner = Planner::new(policy, SECOND_US);
-        SchedulerActor { scenes, plans, planner, tick, trouble, busy: false, again: false }
+        let planner = Planner::new(dials.borrow().policy, SECOND_US);
+        SchedulerActor { scenes, plans, dials, planner, tick, trouble, busy: false, again: false }
     }
 
     /// Looks again whenever the trouble is another.
@@ -76,7 +78,11 @@ impl SchedulerActor {
         if self.trouble.borrow().drains().is_some() {
             return self.propose(Plan::default(), ctx);
         }
-        let scene = self.scenes.send(GetScene { policy: self.planner.policy() });
+        let policy = self.dials.borrow().policy;
+        if policy != self.planner.policy() {
+            self.planner = Planner::new(policy, SECOND_US);
+        }
+        let scene = self.scenes.send(GetScene { policy });
         ctx.spawn(scene.into_actor(self).map(|scene, actor, ctx| match scene {
             Ok(scene) => {
                 let plan = actor.planner.pass(&scene);

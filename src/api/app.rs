@@ -20,7 +20,6 @@ use crate::actors::System;
 use crate::fault;
 use crate::kernel::ids::JobId;
 use crate::kernel::places::Places;
-use crate::kernel::policy::Policy;
 use crate::kernel::view::Snapshot;
 use crate::panics;
 use crate::store::error::StoreError;
@@ -45,8 +44,6 @@ pub async fn aside<T: Send + 'static>(
 pub struct App {
     /// The actors.
     pub system: System,
-    /// Who goes first.
-    pub policy: Policy,
     /// The settings in force.
     pub in_force: InForce,
     /// Where job files are.

@@ -292,12 +292,14 @@ mod tests {
     use super::super::live::Live;
     use super::*;
     use crate::kernel::job::Site;
+    use crate::kernel::policy::Policy;
 
     #[test]
     fn only_loopback_and_the_listen_name_are_ours() {
         let gate = Gate {
             in_force: tokio::sync::watch::channel(Arc::new(Live {
                 site: Site::default(),
+                policy: Policy::default(),
                 token: None,
                 admin_token: None,
                 configuration: BTreeMap::new(),

@@ -14,12 +14,15 @@ use tokio::sync::watch;
 use super::wire::report::SettingValue;
 use crate::config::Secret;
 use crate::kernel::job::Site;
+use crate::kernel::policy::Policy;
 
 /// Settings in force.
 #[derive(Clone, Debug)]
 pub struct Live {
     /// What requests are checked against.
     pub site: Site,
+    /// Who goes first.
+    pub policy: Policy,
     /// What requests must send; `None`: the server's own user and root may ask.
     pub token: Option<Secret>,
     /// What requests must send that only administrators may make; `None`: all may.

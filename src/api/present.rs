@@ -56,7 +56,7 @@ async fn reasons(app: &App, jobs: Vec<JobId>) -> Reasons {
     if jobs.is_empty() {
         return Reasons::default();
     }
-    let policy = app.policy;
+    let policy = app.live().policy;
     match app.system.explain.send(Explain { jobs, policy, as_if: None }).await {
         Ok(explained) => {
             // Some milliseconds for a long line: not on the thread that answers everybody.
@@ -73,7 +73,7 @@ async fn reasons(app: &App, jobs: Vec<JobId>) -> Reasons {
 /// When the server is stopping.
 pub async fn as_if(app: &App, spec: Arc<JobSpec>, elsewhere: Elsewhere) -> Result<Job, ApiError> {
     let row = JobRow::submitted(AS_IF, now(), &spec);
-    let policy = app.policy;
+    let policy = app.live().policy;
     let message = Explain { jobs: Vec::new(), policy, as_if: Some((spec, elsewhere)) };
     let explained = app.system.explain.send(message).await;
     let explained = explained.map_err(|_| ApiError::unavailable("the server is stopping"))?;

@@ -23,7 +23,7 @@ use crate::actors::messages::GetRank;
 pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
     let (id, _) = job_of(&app, id.named()?).await?;
     let (row, _) = app.job(id).await?;
-    let policy = app.policy;
+    let policy = app.live().policy;
     let found = app.system.rank.send(GetRank { job: id, policy }).await;
     let found = found.map_err(|_| ApiError::unavailable("the server is stopping"))?;
     let Some(rank) = found else {

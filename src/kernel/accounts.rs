@@ -138,6 +138,8 @@ pub struct Accounts {
     ids: HashMap<Arc<str>, u32>,
     /// Account `n` stands at `n - 1`.
     list: Vec<Account>,
+    /// What accounts had used by when, CPU-µs, as long as usage is not counted.
+    set_aside: BTreeMap<Arc<str>, (i64, Time)>,
 }
 
 impl Accounts {
@@ -157,6 +159,12 @@ impl Accounts {
     #[must_use]
     pub fn share(&self) -> bool {
         self.half_life_s.is_some()
+    }
+
+    /// In which time usage counts half, seconds, where it is counted.
+    #[must_use]
+    pub fn half_life_s(&self) -> Option<u32> {
+        self.half_life_s
     }
 
     fn counts(&self, name: &str) -> bool {
@@ -287,9 +295,24 @@ impl Accounts {
         Some((Arc::clone(&account.name), cpu_us, account.at))
     }
 
-    /// At boot: this account had used so much by then.
+    /// What each has used by when, CPU-µs: by now, or when it was set aside.
+    pub(super) fn usages(&self, now: Time) -> Vec<(Arc<str>, i64, Time)> {
+        let Some(half_life_s) = self.half_life_s else {
+            let aside = self.set_aside.iter();
+            return aside.map(|(name, (cpu_us, at))| (Arc::clone(name), *cpu_us, *at)).collect();
+        };
+        let used = |account: &Account| {
+            let cpu_us = account.usage_at(now, half_life_s) * SECOND_US as f64;
+            (Arc::clone(&account.name), cpu_us as i64, account.at.max(now))
+        };
+        self.list.iter().map(used).collect()
+    }
+
+    /// This account had used so much by then. Where usage is not counted that is set aside, for
+    /// when it is.
     pub fn remember(&mut self, name: &str, cpu_us: i64, at: Time) {
         if !self.share() {
+            self.set_aside.insert(name.into(), (cpu_us, at));
             return;
         }
         let id = self.number(name, |_| true);

@@ -19,6 +19,7 @@ use super::kernel::{Kernel, Live, Reign};
 use super::kin::Family;
 use super::ledger::{Ledger, LedgerRefused};
 use super::maintenance::Maintenance;
+use super::names::Names;
 use super::queue::Queue;
 use super::retry::Again;
 use super::tenancy::Rules;
@@ -63,6 +64,8 @@ pub struct Memory {
     pub live: Vec<Remembered>,
     /// What this server is divided into.
     pub rules: Rules,
+    /// The words of the jobs above.
+    pub names: Names,
     /// Ended jobs by final state.
     pub ended: BTreeMap<StateWord, u64>,
     /// The next job id.
@@ -108,6 +111,7 @@ impl Kernel {
             claims: memory.claims,
             maintenance: memory.maintenance,
             rules: memory.rules,
+            names: memory.names,
             entering: HashMap::new(),
             allocations: 0,
             releases: 0,

@@ -251,6 +251,8 @@ pub struct Queued {
     pub berth: Berth,
     /// The number of its account, where that is counted.
     pub account: u32,
+    /// The number of the words by which it names its partition and account (`kernel::names`).
+    pub names: u32,
     /// Attempts it has had.
     pub attempts: u32,
     /// When it was submitted.

@@ -175,6 +175,34 @@ pub fn accounts_are_counted(kernel: &Kernel) -> Result<(), Broken> {
     Ok(())
 }
 
+/// Every job stands where the rules of now put it, and each account counts what of it is entering.
+///
+/// # Errors
+/// Names the job or the account.
+pub fn jobs_stand_where_the_rules_say(kernel: &Kernel) -> Result<(), Broken> {
+    let live = kernel.live.values().map(|live| &live.job);
+    for job in kernel.queue.iter().chain(live) {
+        let seated = kernel.seated(*job);
+        if seated != *job {
+            return broken(format!("job {} stands as {job:?}, not as {seated:?}", job.id));
+        }
+    }
+    let mut entering: BTreeMap<u32, u32> = BTreeMap::new();
+    for words in kernel.entering.values().filter_map(|names| kernel.names.get(*names)) {
+        *entering.entry(kernel.rules.accounts.find(&words.account)).or_default() += 1;
+    }
+    for (account, id) in kernel.rules.accounts.all().iter().zip(1..) {
+        let counted = entering.get(&id).copied().unwrap_or_default();
+        if counted != account.entering {
+            let (name, by_account) = (&account.name, account.entering);
+            return broken(format!(
+                "{counted} jobs of {name} are entering, it counts {by_account}"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// All invariants.
 ///
 /// # Errors
@@ -187,6 +215,7 @@ pub fn all(kernel: &Kernel) -> Result<(), Broken> {
     conditions_are_kept(kernel)?;
     arrays_are_kept(kernel)?;
     accounts_are_counted(kernel)?;
+    jobs_stand_where_the_rules_say(kernel)?;
     ids_were_given_out(kernel)
 }
 
@@ -299,6 +328,16 @@ mod tests {
         };
         kernel.live.get_mut(&JobId(1)).unwrap().state = JobState::Finished(end);
         assert!(a_job_is_in_one_place(&kernel).unwrap_err().0.contains("kept as live"));
+    }
+
+    #[test]
+    fn a_job_that_old_rules_placed_is_noticed() {
+        let mut kernel = kernel();
+        let names = kernel.name("gone", "");
+        let job = Queued { id: JobId(2), cpus: 1, names, ..Queued::default() };
+        kernel.queue.remove(JobId(2));
+        kernel.queue.insert(Queued { account: 7, ..job }, true);
+        assert!(jobs_stand_where_the_rules_say(&kernel).unwrap_err().0.contains("job 2"));
     }
 
     #[test]

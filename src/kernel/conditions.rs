@@ -278,6 +278,19 @@ pub enum Blocked {
     PartitionDown,
     /// Its partition is no longer there.
     PartitionGone,
+    /// It asks for more than its partition allows one job by now.
+    PartitionAllows(Allows),
+}
+
+/// What a partition allows one job, of that which it allows too little of for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allows {
+    /// So many CPUs.
+    Cpus(u32),
+    /// So many bytes of memory.
+    Memory(u64),
+    /// A time limit of so many seconds.
+    Seconds(u32),
 }
 
 /// What a job waits for.

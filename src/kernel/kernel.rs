@@ -20,6 +20,7 @@ use super::ids::{Attempt, EventId, JobId};
 use super::job::{JobSpec, StateWord};
 use super::ledger::Ledger;
 use super::maintenance::Maintenance;
+use super::names::Names;
 use super::policy::Plan;
 use super::policy::claims::aside;
 use super::queue::Queue;
@@ -85,7 +86,9 @@ pub struct Kernel {
     pub(super) claims: Vec<(Time, JobId)>,
     pub(super) maintenance: Vec<Maintenance>,
     pub(super) rules: Rules,
-    /// The accounts of submissions that are not durable yet, where they are counted.
+    /// The words of all jobs that have not ended.
+    pub(super) names: Names,
+    /// Submissions that are not durable yet, and the numbers of their words.
     pub(super) entering: HashMap<JobId, u32>,
     pub(super) allocations: u64,
     pub(super) releases: u64,
@@ -144,9 +147,12 @@ impl Kernel {
 
     /// Durable submissions enter the queue.
     pub fn admit(&mut self, jobs: Vec<Queued>) {
-        for job in jobs {
+        for mut job in jobs {
             self.arrays.admit(job.id);
-            self.entered(job.id);
+            if self.entered(job.id) {
+                // The rules may have become others since it was numbered.
+                job = self.seated(job);
+            }
             self.place(job, job.submitted);
         }
     }

@@ -225,6 +225,12 @@ impl Ledger {
         self.configured.iter().copied()
     }
 
+    /// Whether this CPU is handed out at all.
+    #[must_use]
+    pub fn is_configured(&self, cpu: CpuId) -> bool {
+        self.configured.contains(&cpu)
+    }
+
     /// What is free by region, as planning counts it; memory that is not counted never runs out.
     #[must_use]
     pub fn free_room(&self) -> Room {

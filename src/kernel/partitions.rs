@@ -11,6 +11,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::change::Queued;
+use super::conditions::Allows;
 use super::ids::CpuId;
 use super::policy::room::{REGIONS_MAX, Regions};
 
@@ -46,6 +48,16 @@ pub struct Partition {
 }
 
 impl Partition {
+    /// What it allows one job, if it does not allow this one.
+    #[must_use]
+    pub fn forbids(&self, job: &Queued) -> Option<Allows> {
+        let of_cpus = self.max_cpus.filter(|max| job.cpus > *max).map(Allows::Cpus);
+        let of_memory = self.max_memory.filter(|max| job.memory > *max).map(Allows::Memory);
+        let longer = |max: &u32| job.limit_s.is_none_or(|limit_s| limit_s > *max);
+        let of_time = self.max_limit_s.filter(longer).map(Allows::Seconds);
+        of_cpus.or(of_memory).or(of_time)
+    }
+
     /// How many CPUs it has.
     #[must_use]
     pub fn total(&self) -> u32 {

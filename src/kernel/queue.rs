@@ -112,9 +112,17 @@ fn kind(job: &Queued) -> Kind {
 impl Kind {
     fn job(&self, (id, submitted): (JobId, Time), points: &Points) -> Waiting {
         let Kind { priority, cpus, memory, limit_s, berth, account } = *self;
-        let attempts = 0;
-        let job =
-            Queued { id, cpus, memory, limit_s, priority, berth, account, attempts, submitted };
+        let job = Queued {
+            id,
+            cpus,
+            memory,
+            limit_s,
+            priority,
+            berth,
+            account,
+            submitted,
+            ..Queued::default()
+        };
         pointed(&job, points)
     }
 }

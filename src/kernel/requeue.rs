@@ -134,7 +134,8 @@ impl Kernel {
         let array = self.arrays.came_back(id, over.task);
         let berth = self.rules.partitions.berth(&over.partition);
         let account = self.number(&over.account);
-        self.place(Queued { berth, account, ..over.job }, now);
+        let names = self.name(&over.partition, &over.account);
+        self.place(Queued { berth, account, names, ..over.job }, now);
         if let Some(array) = array {
             self.look_again(array, now);
         }

@@ -1,11 +1,12 @@
 //! *Purpose*: who may use what part of the machine.
 //!
-//! *Owns*: [`Rules`], which hold for one reign of a server, and how the kernel keeps them.
+//! *Owns*: [`Rules`], and how the kernel keeps them.
 //!
-//! *Promises*: a job of a partition that is down, or gone, is not seen by a pass; an account never
-//! has more than its limits, however old a plan is.
+//! *Promises*: a job of a partition that is down, or gone, or allows less than it asks for, is not
+//! seen by a pass; nothing starts beyond the limits of an account, however old a plan is.
 //!
-//! *Not here*: what partitions are (`kernel::partitions`), their CPUs (`kernel::ledger`).
+//! *Not here*: what partitions are (`kernel::partitions`), their CPUs (`kernel::ledger`), how other
+//! rules come to hold (`kernel::reconfigure`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use super::view::Explained;
 /// The name of the whole machine where it is not divided.
 pub const WHOLE: &str = "default";
 
-/// What holds for everybody as long as this server lives.
+/// What holds for everybody.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// Its partitions.
@@ -98,11 +99,10 @@ impl Kernel {
     /// The same for one that is submitted: its account is counted from now on.
     pub(super) fn entering(&mut self, id: JobId, spec: &JobSpec, now: Time) -> Queued {
         let account = self.number(&spec.account);
-        if account != UNCOUNTED {
-            self.rules.accounts.entering(account, true);
-            self.entering.insert(id, account);
-        }
-        self.queued(id, spec, now)
+        self.rules.accounts.entering(account, true);
+        let names = self.name(&spec.partition, &spec.account);
+        self.entering.insert(id, names);
+        Queued { names, ..self.queued(id, spec, now) }
     }
 
     /// The number of an account, if it is counted.
@@ -111,11 +111,14 @@ impl Kernel {
         self.rules.accounts.number(account, waits)
     }
 
-    /// These submissions are durable, or never will be.
-    pub(super) fn entered(&mut self, id: JobId) {
-        if let Some(account) = self.entering.remove(&id) {
+    /// This submission is durable, or never will be. `false`: it was not under way.
+    pub(super) fn entered(&mut self, id: JobId) -> bool {
+        let Some(names) = self.entering.remove(&id) else { return false };
+        if let Some(words) = self.names.get(names) {
+            let account = self.rules.accounts.find(&words.account);
             self.rules.accounts.entering(account, false);
         }
+        true
     }
 
     /// The first of these jobs for which its account has too many that wait, and why.
@@ -210,13 +213,14 @@ impl Kernel {
         conditions.or_else(|| self.arrays.blocked(job.id)).or_else(|| self.closed(job))
     }
 
-    /// Why no job of its partition starts.
+    /// Why its partition does not let it start.
     pub(super) fn closed(&self, job: &Queued) -> Option<Blocked> {
         if self.rules.partitions.is_empty() {
             return None;
         }
         match self.rules.partitions.at(job.berth.partition) {
-            Some(partition) => (!partition.up).then_some(Blocked::PartitionDown),
+            Some(partition) if !partition.up => Some(Blocked::PartitionDown),
+            Some(partition) => partition.forbids(job).map(Blocked::PartitionAllows),
             None => Some(Blocked::PartitionGone),
         }
     }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use crate::clock::rfc3339;
 use crate::kernel::accounts::Account;
-use crate::kernel::conditions::Blocked;
+use crate::kernel::conditions::{Allows, Blocked};
 use crate::kernel::ids::JobId;
 use crate::kernel::memory::shown;
 use crate::kernel::policy::Policy;
@@ -147,9 +147,10 @@ fn blocked_reason(job: JobId, blocked: &Blocked) -> (&'static str, String) {
             "PartitionConfig",
             format!(
                 "its partition is no longer one of this server; put it back into downbeat.toml \
-                 and restart, or `downbeat cancel {job}`"
+                 and send the server SIGHUP, or `downbeat cancel {job}`"
             ),
         ),
+        Blocked::PartitionAllows(allows) => partition_reason(job, *allows),
         Blocked::Never(others) => (
             "DependencyNeverSatisfied",
             format!(
@@ -158,6 +159,22 @@ fn blocked_reason(job: JobId, blocked: &Blocked) -> (&'static str, String) {
             ),
         ),
     }
+}
+
+/// Somebody lowered what the partition allows while the job waited.
+fn partition_reason(job: JobId, allows: Allows) -> (&'static str, String) {
+    let (word, most) = match allows {
+        Allows::Cpus(max) => ("PartitionNodeLimit", counted(max)),
+        Allows::Memory(max) => ("MaxMemPerLimit", format!("{} of memory", shown(max))),
+        Allows::Seconds(max) => ("PartitionTimeLimit", format!("a time limit of {max} s")),
+    };
+    let way_out = match allows {
+        Allows::Seconds(max) => format!("`downbeat update --time {max}s {job}` shortens it"),
+        Allows::Cpus(_) | Allows::Memory(_) => {
+            format!("submit it with less, `downbeat cancel {job}`")
+        }
+    };
+    (word, format!("asks for more than its partition now allows one job, {most}; {way_out}"))
 }
 
 fn unavailable((cpus, memory): (u32, u64), now: &Here<'_>) -> Option<(&'static str, String)> {
@@ -383,12 +400,22 @@ mod tests {
             (two, Blocked::Dependency(vec![JobId(5), JobId(6), JobId(7)])),
             (JobId(3), Blocked::Never(vec![JobId(5)])),
             (JobId(4), Blocked::BeginTime(Time(0))),
+            (JobId(5), Blocked::PartitionAllows(Allows::Cpus(1))),
+            (JobId(6), Blocked::PartitionAllows(Allows::Seconds(60))),
         ]);
         let reasons = reasons(Vec::new(), blocked);
         let why = |job| reasons.why(job, (1, 0), &now());
         assert_eq!(why(one).word, "JobHeldUser");
         assert_eq!(why(one).sentence, "is held; `downbeat release 1` lets it go");
         assert_eq!(why(two).word, "Dependency");
+        assert_eq!(why(JobId(5)).word, "PartitionNodeLimit");
+        assert_eq!(
+            why(JobId(5)).sentence,
+            "asks for more than its partition now allows one job, 1 CPU; submit it with less, \
+             `downbeat cancel 5`"
+        );
+        assert_eq!(why(JobId(6)).word, "PartitionTimeLimit");
+        assert!(why(JobId(6)).sentence.ends_with("`downbeat update --time 60s 6` shortens it"));
         assert_eq!(why(two).sentence, "waits for jobs 5, 6 and 1 more");
         assert_eq!(why(JobId(3)).word, "DependencyNeverSatisfied");
         assert!(why(JobId(3)).sentence.starts_with("job 5 did not end as it asked for"));

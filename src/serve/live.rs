@@ -2,15 +2,19 @@
 //!
 //! *Owns*: [`Settings`], those in force; which of them may change.
 //!
-//! *Promises*: settings that cannot be read leave the old ones in force, and the log says why; one
-//! that differs and needs a restart is named.
+//! *Promises*: settings that cannot be read, or that the kernel refuses, leave all of the old ones
+//! in force, and the log says why; one that differs and needs a restart is named.
 //!
-//! *Not here*: reading settings (`config`), the signal (`serve::signals`).
+//! *Not here*: reading settings (`config`), the signal (`serve::signals`), what other rules do to
+//! jobs (`kernel::reconfigure`).
 
 use std::sync::Arc;
 
+use actix::Recipient;
 use tokio::sync::watch;
 
+use crate::actors::dials::Dials;
+use crate::actors::messages::Reconfigure;
 use crate::api::wire::report::SettingValue;
 use crate::api::{InForce, Live};
 use crate::config::{Config, ConfigError, ServeArgs, Setting};
@@ -18,7 +22,7 @@ use crate::kernel::job::Site;
 use crate::peer;
 
 /// Settings that are in force as soon as they are read. All others are built in at start.
-const LIVE: [&str; 8] = [
+const LIVE: [&str; 15] = [
     "token",
     "token_file",
     "admin_token",
@@ -27,6 +31,13 @@ const LIVE: [&str; 8] = [
     "max_time_limit",
     "kill_grace",
     "default_memory_per_cpu",
+    "partition",
+    "account",
+    "priority",
+    "policy",
+    "finish_time",
+    "max_output",
+    "retention",
 ];
 
 /// The settings of a running server.
@@ -34,15 +45,22 @@ pub(super) struct Settings {
     args: ServeArgs,
     /// What the server was started with; what needs a restart is compared with that.
     started: Vec<Setting>,
+    /// Who decides by them.
+    reconfigure: Recipient<Reconfigure>,
     in_force: watch::Sender<Arc<Live>>,
 }
 
 impl Settings {
     /// Those it is started with.
-    pub(super) fn new(args: &ServeArgs, config: &Config) -> Settings {
+    pub(super) fn new(
+        args: &ServeArgs,
+        config: &Config,
+        reconfigure: Recipient<Reconfigure>,
+    ) -> Settings {
         let live = live(config, config.site());
         let (in_force, _) = watch::channel(Arc::new(live));
-        Settings { args: args.clone(), started: config.effective().to_vec(), in_force }
+        let started = config.effective().to_vec();
+        Settings { args: args.clone(), started, reconfigure, in_force }
     }
 
     /// Where they are read.
@@ -55,12 +73,12 @@ impl Settings {
         let args = self.args.clone();
         // A name to listen on is looked up, and files are read: not where everybody waits.
         match actix_rt::task::spawn_blocking(move || Config::load(&args)).await {
-            Ok(read) => self.take(read),
+            Ok(read) => self.take(read).await,
             Err(error) => log::error!("The settings were not read again: {error}"),
         }
     }
 
-    fn take(&self, read: Result<Config, ConfigError>) {
+    async fn take(&self, read: Result<Config, ConfigError>) {
         let config = match read {
             Ok(config) => config,
             Err(error) => return log::error!("The settings stay as they were: {error}"),
@@ -74,11 +92,31 @@ impl Settings {
                 next.configuration.insert((*name).to_owned(), old.clone());
             }
         }
+        let message = Reconfigure { rules: config.rules(), dials: dials(&config) };
+        match self.reconfigure.send(message).await {
+            Ok(Ok(())) => {}
+            Ok(Err(refused)) => {
+                return log::error!(
+                    "The settings stay as they were: in the settings file, {refused}"
+                );
+            }
+            Err(gone) => return log::error!("The settings stay as they were: {gone}"),
+        }
         self.in_force.send_replace(Arc::new(next));
         log::info!("The settings were read again: {} are in force at once", LIVE.join(", "));
         if !stale.is_empty() {
             log::warn!("Changed, and in force only after a restart: {}", stale.join(", "));
         }
+    }
+}
+
+/// What of the settings the actors look up.
+pub(super) fn dials(config: &Config) -> Dials {
+    Dials {
+        policy: config.policy,
+        finish_s: config.finish_s,
+        max_output: config.max_output,
+        keep_s: config.retention_s,
     }
 }
 
@@ -90,6 +128,8 @@ fn site(config: &Config, before: &Site) -> Site {
     site.max_limit_s = read.max_limit_s;
     site.kill_grace_s = read.kill_grace_s;
     site.memory.per_cpu = read.memory.per_cpu;
+    site.partitions = read.partitions;
+    site.accounts = read.accounts;
     site
 }
 
@@ -107,6 +147,7 @@ fn live(config: &Config, site: Site) -> Live {
     });
     Live {
         site,
+        policy: config.policy,
         token: config.token.clone(),
         admin_token: config.admin_token.clone(),
         configuration: configuration.collect(),

@@ -146,7 +146,8 @@ pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreEr
             memory.claims.extend(row.room_since.map(|time| (Time(time), JobId(row.id))));
             memory.again.extend(row.again(false).map(|again| (JobId(row.id), again)));
             parts.extend(row.part(false));
-            memory.pending.push(queued(&row, &mut memory.rules));
+            let job = queued(&row, &mut memory);
+            memory.pending.push(job);
         })?;
         let mut live = Vec::new();
         for state in [StateWord::Running, StateWord::Completing] {
@@ -163,7 +164,7 @@ pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreEr
             .map(|a| (a.job_id, a))
             .collect();
         for row in &live {
-            let job = queued(row, &mut memory.rules);
+            let job = queued(row, &mut memory);
             let Some(allocation) = allocations.get(&row.id) else {
                 return Err(StoreError::Disagrees(format!("job {} lives without CPUs", row.id)));
             };
@@ -244,7 +245,8 @@ fn in_state(
     Ok(())
 }
 
-fn queued(row: &OpenJob, rules: &mut Rules) -> Queued {
+fn queued(row: &OpenJob, memory: &mut Memory) -> Queued {
+    let Memory { rules, names, .. } = memory;
     Queued {
         id: JobId(row.id),
         cpus: row.cpus as u32,
@@ -254,6 +256,7 @@ fn queued(row: &OpenJob, rules: &mut Rules) -> Queued {
         berth: rules.partitions.berth(&row.partition),
         // Nobody makes room for another: it is not known yet who has jobs.
         account: rules.accounts.number(&row.account, |_| true),
+        names: names.number(&row.partition, &row.account),
         attempts: row.attempt as u32,
         submitted: Time(row.submit_time),
     }
@@ -261,9 +264,6 @@ fn queued(row: &OpenJob, rules: &mut Rules) -> Queued {
 
 /// What accounts had used: of too many, those that were charged last.
 fn remember_usage(conn: &mut SqliteConnection, accounts: &mut Accounts) -> Result<(), StoreError> {
-    if !accounts.share() {
-        return Ok(());
-    }
     let rows = account_usage::table.order(account_usage::as_of.desc()).limit(ACCOUNTS_KEPT as i64);
     for (name, cpu_us, as_of) in rows.load::<(String, i64, i64)>(conn)? {
         accounts.remember(&name, cpu_us, Time(as_of));

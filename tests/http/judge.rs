@@ -47,6 +47,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::refusals::CLAIMS,
     crate::requeue::CLAIMS,
     crate::seed::CLAIMS,
+    crate::settings::CLAIMS,
     crate::strangers::CLAIMS,
     crate::streams::CLAIMS,
     crate::submit::CLAIMS,

@@ -32,6 +32,7 @@ mod paths;
 mod refusals;
 mod requeue;
 mod seed;
+mod settings;
 mod strangers;
 mod streams;
 mod submit;

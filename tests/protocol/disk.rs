@@ -54,6 +54,8 @@ impl Row {
 
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
+    /// Whether rules change in this world.
+    pub other_rules: bool,
     pub commit_no: i64,
     pub epoch: i64,
     pub next_job: i64,
@@ -244,7 +246,7 @@ impl Disk {
         }
     }
 
-    /// Nobody is preempted twice by one that waits.
+    /// Nobody is preempted twice by one that waits, unless the rules became others meanwhile.
     fn preempt(&mut self, event: &Event) {
         let whom =
             event.principal.strip_prefix("preempted for job ").and_then(|id| id.parse().ok());
@@ -252,7 +254,7 @@ impl Disk {
         let row = self.rows.get_mut(&whom).filter(|row| row.state == StateWord::Pending);
         let row = row.unwrap_or_else(|| panic!("job {whom} preempts and does not wait"));
         let new = row.victims.insert(event.job);
-        assert!(new, "job {} is preempted for job {whom} again", event.job);
+        assert!(new || self.other_rules, "job {} is preempted for job {whom} again", event.job);
     }
 
     fn requeue(&mut self, event: &Event, past: &Option<PastAttempt>, retries: u32) {
@@ -337,18 +339,20 @@ impl Disk {
             Memory { next_job: self.next_job, next_event: self.next_event, ..Memory::default() };
         memory.rules = Rules { partitions: Arc::clone(&self.partitions), ..Rules::default() };
         for row in self.rows.values() {
+            let names = memory.names.number(&self.partition_of(row), "");
+            let queued = Queued { names, ..row.queued };
             if let Some(policy) = row.retry.clone().filter(|_| !row.state.is_final()) {
                 let retry = Some(Retrying { policy, used: row.retries });
                 memory.again.push((row.queued.id, Again { retry, deadline: None }));
             }
             match row.state {
                 StateWord::Pending => {
-                    memory.pending.push(row.queued);
+                    memory.pending.push(queued);
                     memory.claims.extend(row.room_since.map(|time| (time, row.queued.id)));
                 }
                 state if state.is_final() => *memory.ended.entry(state).or_default() += 1,
                 _ => memory.live.push(Remembered {
-                    job: row.queued,
+                    job: queued,
                     cpus: row.cpus.clone(),
                     granted: row.granted,
                     handle: row.handle,

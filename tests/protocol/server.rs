@@ -13,11 +13,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use downbeat::kernel::boot::{Memory, Remembered};
-use downbeat::kernel::change::{Change, Effect, IdempotencyKey, Step};
+use downbeat::kernel::change::{Change, Effect, IdempotencyKey, Queued, Step};
 use downbeat::kernel::eligible::Elsewhere;
 use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::kernel::job::JobSpec;
 use downbeat::kernel::kernel::{Cancelled, Kernel, Reign};
+use downbeat::kernel::names::UNNAMED;
 use downbeat::kernel::outbox::{Commit, KeyCheck, Outbox, Settled};
 use downbeat::kernel::partitions::{Partition, Partitions};
 use downbeat::kernel::policy::order::Order;
@@ -151,6 +152,11 @@ pub fn divided(cpus: u32) -> Arc<Partitions> {
     Arc::new(both.unwrap_or_else(|refused| panic!("{refused}")))
 }
 
+/// Without the number of its words: those are the kernel's own.
+fn unnamed(job: Queued) -> Queued {
+    Queued { names: UNNAMED, ..job }
+}
+
 /// All that a kernel holds.
 pub fn memory(kernel: &Kernel) -> Memory {
     let live = kernel.live().values().map(|live| {
@@ -160,14 +166,14 @@ pub fn memory(kernel: &Kernel) -> Memory {
             _ => (None, None),
         };
         let cpus = live.state.allocation().map_or_else(Vec::new, |a| a.cpus().to_vec());
-        Remembered { job: live.job, cpus, granted: live.granted, handle, completing }
+        Remembered { job: unnamed(live.job), cpus, granted: live.granted, handle, completing }
     });
     let (next_job, next_event) = kernel.next_ids();
     let partitions = Arc::clone(&kernel.rules().partitions);
     let rules = Rules { partitions, ..Rules::default() };
     Memory {
         rules,
-        pending: kernel.queue().iter().copied().collect(),
+        pending: kernel.queue().iter().copied().map(unnamed).collect(),
         arrays: kernel.arrays().iter().map(|(id, array)| (id, array.clone())).collect(),
         claims: kernel.claims().to_vec(),
         again: kernel.again().iter().map(|(job, again)| (*job, again.clone())).collect(),
@@ -278,6 +284,14 @@ impl Server {
             self.outbox.push(step, false, Ticket::Planned);
         }
         (started, stale)
+    }
+
+    /// Other rules hold from now on.
+    pub fn reconfigure(&mut self, rules: Rules, now: Time) {
+        let step = self.kernel.reconfigure(rules, now).unwrap_or_else(|why| panic!("{why}"));
+        if !step.changes.is_empty() {
+            self.outbox.push(step, false, Ticket::Planned);
+        }
     }
 
     /// What waits leaves for the writer. Answers how many steps that were.

@@ -61,6 +61,7 @@ events! {
     LaunchLost: 100;
     LaunchDoubled: 500;
     PlanStale: 4_000;
+    OtherRules: 6_000;
     Adopted: 4_000;
     // Machine and clock.
     DaemonKilled: 1_000;

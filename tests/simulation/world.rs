@@ -10,11 +10,14 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use downbeat::kernel::accounts::{AccountRule, AccountRules, Accounts};
 use downbeat::kernel::ids::{Attempt, CommitNo, JobId};
 use downbeat::kernel::job::{CpusAsked, JobRequest, JobSpec, LimitAsked, Site, StateWord};
 use downbeat::kernel::kernel::Cancelled;
+use downbeat::kernel::partitions::{Partition, Partitions};
 use downbeat::kernel::requeue::{Over, PREEMPTED, REQUEUED, Requeued};
 use downbeat::kernel::retry::{Cause, RetryPolicy};
+use downbeat::kernel::tenancy::Rules;
 use downbeat::kernel::time::Time;
 
 use super::count::{Count, Event};
@@ -76,6 +79,8 @@ impl World {
     pub fn new(seed: u64) -> World {
         let (mut disk, mut engine) = (Disk::default(), Engine::default());
         disk.partitions = divided(CPUS);
+        // Some laws hold only as long as the rules stay.
+        disk.other_rules = seed.is_multiple_of(2);
         engine.daemon_is_ready();
         let server = Server::boot(CPUS, &mut disk, &engine);
         World {
@@ -119,6 +124,7 @@ impl World {
             75..96 => self.engine_step(),
             96..98 => self.sweep(),
             98 if self.faults => self.trouble(),
+            99 if self.faults && self.disk.other_rules => self.other_rules(),
             _ => {}
         }
         judge::no_cpu_leaks(&self.server, &self.disk, &self.engine);
@@ -267,6 +273,47 @@ impl World {
         waiting.min_by_key(|job| (Reverse(job.priority), job.id)).map(|job| job.id)
     }
 
+    /// Somebody has the settings read again. They are the first ones again after a crash.
+    fn other_rules(&mut self) {
+        let mut list: Vec<Partition> = self.disk.partitions.iter().cloned().collect();
+        let (batch, urgent) = list.split_at_mut(1);
+        match self.rng.u8(..8) {
+            0 => batch[0].up = false,
+            1 => batch[0].max_cpus = Some(self.rng.u32(1..CPUS)),
+            2 => urgent[0].max_limit_s = Some(self.rng.u32(1..600)),
+            3 => urgent[0].preempts = 0,
+            4 => batch[0].cpus.retain(|_| self.rng.bool()),
+            _ => {}
+        }
+        // The names of those that wait and run find no partition, or theirs again.
+        list.truncate(if self.rng.u8(..8) == 0 { 1 } else { 2 });
+        let few = |rng: &mut fastrand::Rng| (rng.u8(..4) == 0).then(|| rng.u32(..CPUS));
+        let (cpus, jobs) = (few(&mut self.rng), few(&mut self.rng));
+        let (max_running_cpus, max_running_jobs) = (cpus, jobs);
+        let rule = AccountRule { max_running_cpus, max_running_jobs, ..AccountRule::default() };
+        let others = (cpus.is_some() || jobs.is_some()).then_some(rule);
+        let rules = AccountRules { others, ..AccountRules::default() };
+        self.server.reconfigure(
+            Rules {
+                partitions: Arc::new(Partitions::new(list, 0).unwrap()),
+                accounts: Accounts::new(Arc::new(rules), None),
+                ..Rules::default()
+            },
+            self.now,
+        );
+        self.count.happened(Event::OtherRules);
+    }
+
+    fn first_rules(&mut self) {
+        let partitions = Arc::clone(&self.disk.partitions);
+        self.server.reconfigure(Rules { partitions, ..Rules::default() }, self.now);
+    }
+
+    /// Nobody is kept by rules that somebody changed.
+    fn has_first_rules(&self) -> bool {
+        Arc::ptr_eq(&self.server.kernel.rules().partitions, &self.disk.partitions)
+    }
+
     fn apply_plan(&mut self) {
         let Some(mut plan) = self.server.plan.take() else { return };
         if self.unlucky(10) {
@@ -275,7 +322,7 @@ impl World {
             plan.start.push(JobId(i64::MAX));
             self.server.plan = Some(plan.clone());
         }
-        let head = self.first_in_line();
+        let head = self.first_in_line().filter(|_| self.has_first_rules());
         let (started, stale) = self.server.apply_plan(&plan, self.now);
         self.count.happened_if(Event::PlanStale, stale > 0);
         if head != self.head.0 {
@@ -424,6 +471,7 @@ impl World {
     /// The faults stop: every job ends, every CPU comes back, every code is true.
     pub fn come_to_rest(&mut self) {
         self.faults = false;
+        self.first_rules();
         let end = self.steps + REST_MAX;
         while !self.server.is_at_rest() || !self.engine.alive.is_empty() {
             self.step();

@@ -106,6 +106,15 @@ impl ResourceManagerActor {
         }
     }
 
+    /// Has the scheduler look again though it may be looking already: what it saw is no longer
+    /// true.
+    pub(super) fn wake_again(&mut self) {
+        if !self.stopping && !self.unaudited {
+            self.plan_due = true;
+            self.outlets.wake.do_send(Wake);
+        }
+    }
+
     pub(super) fn flush(&mut self, ctx: &mut Context<Self>) {
         if let Some(commit) = self.outbox.take(&self.kernel) {
             self.send(commit, ctx);

@@ -237,8 +237,9 @@ impl World {
     /// A new server reads the rows.
     fn restart(&mut self) {
         let (next_job, next_event) = self.kernel.next_ids();
-        let mut memory =
-            Memory { next_job: next_job.0, next_event: next_event.0, ..Memory::default() };
+        let (next_job, next_event) = (next_job.0, next_event.0);
+        let names = self.kernel.names.clone();
+        let mut memory = Memory { next_job, next_event, names, ..Memory::default() };
         let mut open: BTreeMap<JobId, OpenArray> = BTreeMap::new();
         for (id, row) in self.rows.iter().filter(|(_, row)| !row.state.is_final()) {
             let live = row.state != StateWord::Pending;

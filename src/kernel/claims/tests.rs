@@ -255,6 +255,7 @@ impl World {
             claims: self.kernel.claims().to_vec(),
             live: live.collect(),
             rules: self.rules.clone(),
+            names: self.kernel.names.clone(),
             ended: self.kernel.snapshot().ended,
             next_job: next_job.0,
             next_event: next_event.0,

@@ -90,6 +90,7 @@ fn again(kernel: &Kernel, words: &[Option<Blocked>]) -> Kernel {
     let memory = Memory {
         conditions: conditions.collect(),
         pending,
+        names: kernel.names.clone(),
         live: live.collect(),
         again: kernel.again().iter().map(|(job, again)| (*job, again.clone())).collect(),
         ended: kernel.snapshot().ended,

@@ -1,0 +1,158 @@
+//! *Purpose*: other rules for a kernel that is at work.
+//!
+//! *Owns*: [`Kernel::reconfigure`], [`RulesRefused`], and the words by which jobs find their place
+//! under other rules.
+//!
+//! *Promises*: all of the new rules hold from then on, or none; whatever runs keeps its CPUs; no
+//! job is lost: whoever may not start under the new rules waits and is told why; what accounts have
+//! used is kept.
+//!
+//! *Not here*: what rules there are (`kernel::tenancy`), reading them (`config`).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::accounts::{Accounts, UNCOUNTED};
+use super::change::{Change, Queued, Step};
+use super::ids::{CpuId, JobId};
+use super::kernel::Kernel;
+use super::names::{UNNAMED, Words};
+use super::partitions::Berth;
+use super::tenancy::Rules;
+use super::time::Time;
+
+/// Why these rules cannot hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RulesRefused {
+    /// A partition has a CPU that this server does not hand out.
+    #[error(
+        "partition \"{partition}\": cpus has CPU {cpu}, which this server does not hand out; more \
+         CPUs (cpus) need a restart"
+    )]
+    StrangeCpu {
+        /// Its name.
+        partition: String,
+        /// The first such CPU.
+        cpu: CpuId,
+    },
+}
+
+impl Kernel {
+    /// These rules hold from now on; of their accounts only what is laid down counts. Jobs that
+    /// wait are looked at by them at their next turn.
+    ///
+    /// # Errors
+    /// When the rules cannot hold here; nothing is different then.
+    pub fn reconfigure(&mut self, rules: Rules, now: Time) -> Result<Step, RulesRefused> {
+        if let Some(refused) = self.refuses(&rules) {
+            return Err(refused);
+        }
+        let shared = self.rules.accounts.share();
+        let accounts = self.rules.accounts.under(&rules.accounts, now);
+        self.ledger.divide(rules.partitions.region_of().clone());
+        self.rules = Rules { accounts, ..rules };
+        self.seat_all(now);
+        let mut step = Step::default();
+        if shared && !self.rules.accounts.share() {
+            // Nobody is charged any more: what runs has been used up to now.
+            let used = self.rules.accounts.usages(now).into_iter();
+            let charged = |(account, cpu_us, at)| Change::Charged { account, cpu_us, at };
+            step.changes.extend(used.map(charged));
+        }
+        self.drop_claims(&mut step);
+        Ok(step)
+    }
+
+    fn refuses(&self, rules: &Rules) -> Option<RulesRefused> {
+        rules.partitions.iter().find_map(|partition| {
+            let strange = |cpu: &&CpuId| !self.ledger.is_configured(**cpu);
+            let cpu = *partition.cpus.iter().find(strange)?;
+            Some(RulesRefused::StrangeCpu { partition: partition.name.to_string(), cpu })
+        })
+    }
+
+    /// Everybody who waits, runs or is entering goes where the rules of now want him.
+    fn seat_all(&mut self, now: Time) {
+        self.keep_names();
+        let seats = self.seats();
+        let seat = |names: u32| seats.get(names as usize).or(seats.first()).copied();
+        let seated = |job: Queued| {
+            let (berth, account) = seat(job.names).unwrap_or_default();
+            Queued { berth, account, ..job }
+        };
+        for live in self.live.values_mut() {
+            live.job = seated(live.job);
+            self.rules.accounts.started(live.job.account, live.job.cpus, now);
+        }
+        for names in self.entering.values() {
+            let (_, account) = seat(*names).unwrap_or_default();
+            self.rules.accounts.entering(account, true);
+        }
+        let waiting: Vec<JobId> = self.queue.iter().map(|job| job.id).collect();
+        for id in waiting {
+            let Some(before) = self.queue.get(id).copied() else { continue };
+            let job = seated(before);
+            if job == before {
+                self.refresh(id, now);
+            } else {
+                self.queue.remove(id);
+                self.place(job, now);
+            }
+        }
+    }
+
+    /// Where the jobs of each pair of words belong, by its number; the first is of no words.
+    fn seats(&mut self) -> Vec<(Berth, u32)> {
+        let Rules { partitions, accounts, .. } = &mut self.rules;
+        let nobody = (partitions.berth(""), UNCOUNTED);
+        let seat = |words: &Option<Words>| match words {
+            // Nobody makes room for another: all of them have jobs.
+            Some(words) => {
+                let account = accounts.number(&words.account, |_| true);
+                (partitions.berth(&words.partition), account)
+            }
+            None => nobody,
+        };
+        std::iter::once(nobody).chain(self.names.all().iter().map(seat)).collect()
+    }
+
+    /// The number of these words.
+    pub(super) fn name(&mut self, partition: &str, account: &str) -> u32 {
+        if self.names.are_many() {
+            self.keep_names();
+        }
+        self.names.number(partition, account)
+    }
+
+    /// Words of jobs that have all ended are forgotten.
+    fn keep_names(&mut self) {
+        let waiting = self.queue.iter().map(|job| job.names);
+        let live = self.live.values().map(|live| live.job.names);
+        let used = waiting.chain(live).chain(self.entering.values().copied());
+        let used: BTreeSet<u32> = used.filter(|names| *names != UNNAMED).collect();
+        self.names.keep(&used);
+    }
+
+    /// A job as the rules have it now, which were others when it was numbered.
+    pub(super) fn seated(&self, job: Queued) -> Queued {
+        let Some(words) = self.names.get(job.names) else { return job };
+        let berth = self.rules.partitions.berth(&words.partition);
+        let account = self.rules.accounts.find(&words.account);
+        Queued { berth, account, ..job }
+    }
+}
+
+impl Accounts {
+    /// Accounts under the rules of `next`, with what these have used. Nobody has jobs yet.
+    fn under(&self, next: &Accounts, now: Time) -> Accounts {
+        let mut next = Accounts::new(Arc::clone(next.rules()), next.half_life_s());
+        for (name, cpu_us, at) in self.usages(now) {
+            next.remember(&name, cpu_us, at);
+        }
+        next
+    }
+}
+
+#[cfg(test)]
+#[path = "reconfigure/tests.rs"]
+mod tests;
