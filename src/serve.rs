@@ -88,6 +88,7 @@ pub fn run(args: &ServeArgs, mut config: Config) -> Result<()> {
     log_lines(config.log_level);
     signals::outlive_harmless_ones().context("signals cannot be heard")?;
     let soft_nofile = raise_nofile();
+    enough_descriptors()?;
     let reserved = Reserved::at(config.listen)?;
     folder::own(&config.data_dir)?;
     folder::make(&config.data_dir.join("jobs"))?;
@@ -165,6 +166,9 @@ impl Boot {
     ) -> Result<Boot> {
         let loaded =
             load(writer.connection()?, config.rules()).map_err(|e| e.at_start(database.path()))?;
+        // A backup from before them must not give out the numbers of jobs that still run.
+        let mut loaded = loaded;
+        loaded.memory.next_job = loaded.memory.next_job.max(number_behind(&config.data_dir));
         let nonce = uuid::Uuid::new_v4().simple().to_string();
         let boot_id = installation.origin.id().into();
         let reign = Reign { boot_id, nonce: nonce.as_str().into() };
@@ -250,7 +254,11 @@ async fn serve(
     let handle = server.handle();
     actix_rt::spawn(async move {
         while signals.next().await == Heard::ReadAgain {
-            settings.read_again().await;
+            // Files that do not answer must not keep a server from stopping.
+            tokio::select! {
+                () = settings.read_again() => {}
+                () = signals.stop() => break,
+            }
         }
         log::info!("Stopping: jobs go on under their supervisors");
         shut_down(&system, handle).await;
@@ -386,6 +394,13 @@ fn installation(config: &Config, writer: &mut Writer) -> Result<Installation> {
     Ok(installation)
 }
 
+/// The number behind all that the spool still knows of.
+fn number_behind(data_dir: &Path) -> i64 {
+    let spool = std::fs::read_dir(data_dir.join("spool")).into_iter().flatten().flatten();
+    let keys = spool.filter_map(|entry| Key::parse(entry.file_name().to_str()?));
+    keys.map(|key| key.attempt.job.0.saturating_add(1)).max().unwrap_or(0)
+}
+
 /// Whether this folder has seen jobs. Numbers that begin anew would mix old files with new ones,
 /// and what still runs would be nobody's.
 fn jobs_ran_in(data_dir: &Path) -> bool {
@@ -408,6 +423,16 @@ fn raise_nofile() -> Option<u64> {
         log::warn!("The limit of open files stays at {:?}: {error}", limit.current);
     }
     limit.current
+}
+
+/// A server that can open nothing more would listen and never answer.
+fn enough_descriptors() -> Result<()> {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let least = DESCRIPTORS_KEPT + 4 * WORKERS as u64;
+    if limit < least {
+        bail!("at most {limit} files may be open (ulimit -n); a server needs {least}");
+    }
+    Ok(())
 }
 
 /// As many as leave enough descriptors for the work itself; the next ones wait to be accepted.

@@ -7,6 +7,7 @@
 //! *Not here*: routes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use diesel::SqliteConnection;
 
@@ -37,6 +38,27 @@ pub async fn aside<T: Send + 'static>(
         Ok(Ok(done)) => Ok(done),
         Ok(Err(bug)) => bug.go_on(),
         Err(_) => Err(ApiError::unavailable("the server is stopping")),
+    }
+}
+
+/// How long a change is waited for that is decided and not yet on disk: the database cannot be
+/// written then, and a person wants to know.
+const DURABLE_WAIT: Duration = Duration::from_secs(10);
+
+/// The answer to a change, which comes when it is on disk.
+///
+/// # Errors
+/// 503 when the server is stopping, or when it is not on disk in time: it is kept and will be.
+pub async fn durable<T>(
+    sent: impl Future<Output = Result<T, actix::MailboxError>>,
+) -> Result<T, ApiError> {
+    match tokio::time::timeout(DURABLE_WAIT, sent).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(_)) => Err(ApiError::unavailable("the server is stopping")),
+        Err(_) => Err(ApiError::unavailable(
+            "the database cannot be written now; the change is kept and made as soon as it can, \
+             unless the server ends before; look at the job before you ask again",
+        )),
     }
 }
 

@@ -15,7 +15,7 @@ use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::app::App;
+use super::app::{App, durable};
 use super::caller::Caller;
 use super::error::ApiError;
 use super::ids::{JobPath, JobPathText, job_of};
@@ -86,7 +86,7 @@ pub async fn requeue(
             principal: Arc::clone(&principal),
         };
         let stopping = || ApiError::unavailable("the server is stopping");
-        let answer = app.system.requeue.send(message).await.map_err(|_| stopping())?;
+        let answer = durable(app.system.requeue.send(message)).await?;
         let status = match answer.map_err(|_| stopping())? {
             RequeueAnswer::Done(Requeued::Stopping) => StatusCode::ACCEPTED,
             RequeueAnswer::Done(Requeued::Waiting) => StatusCode::OK,

@@ -14,7 +14,7 @@ use actix_web::web;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::app::App;
+use super::app::{App, durable};
 use super::error::ApiError;
 use crate::actors::messages::{Await, Changes, SplitTask};
 use crate::kernel::ids::JobId;
@@ -97,7 +97,7 @@ pub async fn own_job(app: &App, principal: Arc<str>, of: JobRef) -> Result<JobId
     let (job, left) = job_of(app, of).await?;
     let Some(task) = of.task.filter(|_| left) else { return Ok(job) };
     let message = SplitTask { array: of.job, task, principal };
-    let split = app.system.split.send(message).await.map_err(|_| stopping())?;
+    let split = durable(app.system.split.send(message)).await?;
     match split.map_err(|_| stopping())? {
         Some(job) => Ok(job),
         None => Err(ApiError::new(

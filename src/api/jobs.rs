@@ -15,7 +15,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::app::App;
+use super::app::{App, durable};
 use super::caller::Caller;
 use super::error::ApiError;
 use super::guard::Gate;
@@ -227,7 +227,7 @@ async fn edited(
     app.job(id).await?;
     let message = UpdateJob { job: id, edit, principal };
     let stopping = || ApiError::unavailable("the server is stopping");
-    let edited = app.system.update.send(message).await.map_err(|_| stopping())?;
+    let edited = durable(app.system.update.send(message)).await?;
     let job = app.job(id).await?;
     let word = job.0.state_word();
     match edited.map_err(|_| stopping())? {
@@ -247,10 +247,11 @@ pub async fn cancel_one(app: &App, caller: Caller, of: JobRef) -> Result<bool, A
     row_of(app, of).await?;
     let (id, Caller(principal)) = (of.job, caller);
     let outcomes = match of.task {
-        Some(task) => app.system.cancel_task.send(CancelTask { array: id, task, principal }).await,
-        None => app.system.cancel.send(CancelJobs { jobs: vec![id], principal }).await,
+        Some(task) => {
+            durable(app.system.cancel_task.send(CancelTask { array: id, task, principal })).await?
+        }
+        None => durable(app.system.cancel.send(CancelJobs { jobs: vec![id], principal })).await?,
     };
-    let outcomes = outcomes.map_err(|_| ApiError::unavailable("the server is stopping"))?;
     match outcomes.first() {
         Some(Cancelled::Stopping) => Ok(true),
         Some(Cancelled::Ended | Cancelled::NotLive) => Ok(false),

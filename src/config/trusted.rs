@@ -8,7 +8,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::peer;
@@ -35,8 +35,14 @@ pub enum Distrust {
 /// # Errors
 /// [`Distrust`].
 pub fn read(path: &Path) -> Result<String, Distrust> {
-    let mut file = File::open(path)?;
-    own(path, &file.metadata()?)?;
+    // Not waited for: a pipe or a device in its place must not keep a server from stopping.
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let mut file = File::options().read(true).custom_flags(flags.bits() as i32).open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(io::Error::other("is not a plain file").into());
+    }
+    own(path, &found)?;
     let mut text = String::new();
     file.read_to_string(&mut text)?;
     Ok(text)

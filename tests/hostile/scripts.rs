@@ -249,6 +249,8 @@ fn what_a_script_makes_of_its_supervisor_is_not_the_next_ones() {
         "prlimit --pid $PPID --core=0",
         "chrt -b -p 0 $PPID",
         "ionice -c 3 -p $PPID",
+        "taskset -a -cp 1 $PPID",
+        "D=$(cut -d' ' -f4 /proc/$PPID/stat); renice -n 7 -p $D; prlimit --pid $D --nofile=99",
         "(sleep 0.3; kill -STOP $PPID) & kill -STOP $PPID",
     ] {
         let script = format!("{spoils} > /dev/null; exit 3");

@@ -308,3 +308,44 @@ fn a_lock_that_somebody_else_holds_keeps_no_cpu_for_ever() {
     drop(held);
     server.is_clean();
 }
+
+#[test]
+fn a_group_that_a_script_names_leads_nowhere() {
+    for file in
+        ["mkfifo $E/cgroup.procs", "ln -s /dev/zero $E/cgroup.procs", "echo PID > $E/cgroup.procs"]
+    {
+        let server = Server::start();
+        let mut stranger = std::process::Command::new("sleep").arg("651").spawn().unwrap();
+        let evil = server.dir.path().join("evil");
+        let file = file.replace("PID", &stranger.id().to_string());
+        let does = format!(
+            "E={}/$DOWNBEAT_KEY; mkdir -p $E; {file}; echo \"group $E\" >> $D/state\n\
+             kill -9 $PPID; sleep 600",
+            evil.display()
+        );
+        let id = server.run(&in_its_folder(&server, &does));
+        ends_as(&server, id, "NODE_FAIL", None);
+        assert!(stranger.try_wait().unwrap().is_none(), "{file}: a stranger was killed");
+        server.is_clean();
+        stranger.kill().unwrap();
+        stranger.wait().unwrap();
+    }
+}
+
+#[test]
+fn strange_things_in_the_folder_of_jobs_end_no_other_job() {
+    let server = Server::with(&["--cpus", "1"]);
+    let jobs = server.data().join("jobs");
+    let does = format!(
+        "cd {}; mkfifo 2; touch 3; ln -s /tmp 4; mkdir 5; ln -s /tmp 5/work; exit 3",
+        jobs.display()
+    );
+    ends_as(&server, server.run(&does), "FAILED", Some("3:0"));
+    for _ in 2..=5 {
+        let id = server.run("pwd -P; exit 4");
+        ends_as(&server, id, "FAILED", Some("4:0"));
+        let work = jobs.join(id.to_string()).join("work").canonicalize().unwrap();
+        assert_eq!(server.stdout(id).trim(), work.to_str().unwrap());
+    }
+    server.is_clean();
+}

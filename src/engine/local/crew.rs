@@ -20,6 +20,7 @@ use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::CpuSet;
 
+use super::fitness::Fitness;
 use super::mail;
 use super::memory::Means;
 use super::proctrack::ProcTrack;
@@ -57,6 +58,8 @@ pub struct Crew {
     rested: OwnedFd,
     rested_out: OwnedFd,
     members: HashMap<i32, Member>,
+    /// As this process was at first.
+    born: Fitness,
     /// Those known to wait for an order; the last to come is the first to go, its memory is warm.
     idle: Vec<i32>,
 }
@@ -75,7 +78,8 @@ impl Crew {
     pub fn new(outfit: Outfit) -> io::Result<Crew> {
         let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
         let (rested, rested_out) = rustix::pipe::pipe_with(flags)?;
-        Ok(Crew { outfit, rested, rested_out, members: HashMap::new(), idle: Vec::new() })
+        let (members, idle, born) = (HashMap::new(), Vec::new(), Fitness::now());
+        Ok(Crew { outfit, rested, rested_out, members, idle, born })
     }
 
     /// Gives an attempt, its lock and the pipe that says when to a supervisor.
@@ -141,6 +145,13 @@ impl Crew {
         }
         member.at_work = Some(name.to_owned());
         Ok(())
+    }
+
+    /// Whether supervisors that are forked from now on would be as the first one: a script may have
+    /// changed this process (`renice`, `prlimit`), and they inherit it.
+    #[must_use]
+    pub fn is_fit(&self) -> bool {
+        Fitness::now() == self.born
     }
 
     fn fork(&mut self) -> io::Result<i32> {

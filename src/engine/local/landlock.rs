@@ -47,8 +47,9 @@ pub fn confine() -> Result<RestrictionStatus, RulesetError> {
 pub fn sentence(is_wanted: bool) -> String {
     match (is_wanted, can_confine()) {
         (true, _) => {
-            "a script can signal nobody but itself and whom it starts (Landlock), and gains \
-                      no privileges by programs it runs"
+            "a script can signal nobody but itself and whom it starts (Landlock), and gains no \
+             privileges by programs it runs; limits and priorities of processes of its user \
+             (prlimit, renice) it can still change"
                 .to_owned()
         }
         (false, Ok(())) => {

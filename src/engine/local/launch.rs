@@ -24,6 +24,7 @@ use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use rustix::thread::CpuSet;
 
 use super::landlock;
+use super::plain;
 use super::spool::{Folder, OrderFile};
 use super::sys;
 use crate::engine::{Order, StreamFile};
@@ -119,12 +120,18 @@ fn is_closed(error: &io::Error) -> bool {
     )
 }
 
+/// Whether something of somebody else's stands in a place of the server's.
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory)
+}
+
 /// Whose trouble with a path it is: in its own folder all is the server's, elsewhere only what is
 /// no matter of the path.
 fn whose(error: &io::Error, path: &Path, data_dir: &Path) -> Whose {
     match error {
         e if is_short(e) => Whose::Machine,
-        e if is_unreadable(e) || is_closed(e) && path.starts_with(data_dir) => Whose::Server,
+        e if is_unreadable(e) => Whose::Server,
+        e if (is_closed(e) || is_taken(e)) && path.starts_with(data_dir) => Whose::Server,
         _ => Whose::Job,
     }
 }
@@ -151,8 +158,10 @@ impl<'a> Prepared<'a> {
         let order = &file.order;
         let data_dir = folder.data_dir().to_owned();
         if let Some(own) = &order.own_folder {
+            make_way(own);
             create_folder("folder", own, 0o700, &data_dir)?;
             if order.create_working_directory && order.working_directory.starts_with(own) {
+                make_way(&order.working_directory);
                 create_folder("working directory", &order.working_directory, 0o777, &data_dir)?;
             }
         }
@@ -291,6 +300,13 @@ pub fn kept_bytes(order: &Order) -> u64 {
 
 /// What `stat` counts in.
 const BLOCK_BYTES: u64 = 512;
+
+/// Another job may have put a link, a pipe or a file where a folder of the server's is to be.
+fn make_way(folder: &Path) {
+    if std::fs::symlink_metadata(folder).is_ok_and(|found| !found.is_dir()) {
+        let _said_by_whoever_makes_the_folder = plain::move_aside(folder);
+    }
+}
 
 /// Makes a folder, and those it is in, unless it is there.
 fn create_folder(what: &str, path: &Path, mode: u32, data_dir: &Path) -> Result<(), Failure> {

@@ -56,8 +56,20 @@ impl Inner {
         self.origin.is_of(&key.boot_id).then_some(record)
     }
 
-    /// See [`crate::engine::Engine::reattach`].
+    /// See [`crate::engine::Engine::reattach`]. A folder that a script has closed to us is opened.
     pub fn reattach(&self, key: &Key) -> Result<Sighting, EngineError> {
+        match self.look_at(key) {
+            Err(EngineError::Spool { source, .. })
+                if source.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                self.folder(&key.name()).open_up();
+                self.look_at(key)
+            }
+            other => other,
+        }
+    }
+
+    fn look_at(&self, key: &Key) -> Result<Sighting, EngineError> {
         let name = key.name();
         let folder = self.folder(&name);
         let is_ours = self.origin.is_of(&key.boot_id);
@@ -312,7 +324,7 @@ impl Inner {
         let seen =
             them.and_then(|them| remains::kill(&them)).map_err(|e| folder.error("state", e))?;
         if seen == 0
-            && let Some(group) = state.group.filter(|group| group.ends_with(&name))
+            && let Some(group) = state.group.filter(|group| memory::is_of(group, &name))
             && let Err(e) = memory::remove(&group)
         {
             log::warn!("The control group {} is left behind: {e}", group.display());

@@ -390,6 +390,17 @@ pub fn remove(group: &Path) -> io::Result<()> {
     fs::remove_dir(group)
 }
 
+/// Whether a group that a spool names can be that of this attempt. What a script may have written
+/// there must not lead elsewhere.
+#[must_use]
+pub fn is_of(group: &Path, name: &str) -> bool {
+    let base = group.parent().and_then(Path::file_name);
+    base.is_some_and(|base| base == BASE)
+        && group.starts_with("/sys/fs/cgroup")
+        && !group.components().any(|part| part.as_os_str() == "..")
+        && group.ends_with(name)
+}
+
 /// The processes in a group.
 #[must_use]
 pub fn members(group: &Path) -> Vec<i32> {
@@ -409,6 +420,20 @@ mod tests {
             assert_eq!(Means::parse(&means.line()), means);
         }
         assert_eq!(Means::parse(""), Means::DataLimit);
+    }
+
+    #[test]
+    fn a_group_is_an_attempts_only_below_the_control_groups() {
+        let is = |path: &str| is_of(Path::new(path), "7.1.ab");
+        assert!(is("/sys/fs/cgroup/memory/downbeat/7.1.ab"));
+        for other in [
+            "/tmp/downbeat/7.1.ab",
+            "/sys/fs/cgroup/memory/downbeat/8.1.ab",
+            "/sys/fs/cgroup/memory/other/7.1.ab",
+            "/sys/fs/cgroup/../../tmp/downbeat/7.1.ab",
+        ] {
+            assert!(!is(other), "{other}");
+        }
     }
 
     #[test]

@@ -183,8 +183,7 @@ impl LocalEngine {
             report_out,
         };
         let program = proc::Program::of_file(&recipe.program);
-        report::hear_all(reports, Arc::clone(&attempts), data_dir.clone())
-            .map_err(EngineError::Daemon)?;
+        report::hear_all(reports, &attempts, data_dir.clone()).map_err(EngineError::Daemon)?;
         let link = Link::start(recipe, Arc::clone(&attempts)).map_err(EngineError::Daemon)?;
         let pool = Pool::new(&data_dir);
         let errands = Arc::default();

@@ -126,7 +126,11 @@ fn strange() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "is not a plain file of the server's")
 }
 
-fn move_aside(path: &Path) -> io::Result<()> {
+/// Gives whatever stands there a name that nobody looks for.
+///
+/// # Errors
+/// What the system says.
+pub fn move_aside(path: &Path) -> io::Result<()> {
     let mut aside = path.as_os_str().to_owned();
     aside.push(format!(".{ASIDE}.{}", uuid::Uuid::new_v4().simple()));
     fs::rename(path, aside)

@@ -89,7 +89,7 @@ pub fn of_lost(name: &str, state: &State, daemon: Option<Daemon>) -> io::Result<
         let members = everybody.iter().filter(|s| s.group == leader.pid);
         is_proven(*leader, members, &everybody, &keyed)
     });
-    let members = state.group.as_deref().filter(|group| group.ends_with(name));
+    let members = state.group.as_deref().filter(|group| memory::is_of(group, name));
     let mut members = members.map(memory::members).unwrap_or_default();
     members.extend(track.map(memory::members).unwrap_or_default());
     // A child of the step daemon is a supervisor, which runs the daemon's program, or an orphan.

@@ -11,7 +11,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::pipe::PipeFlags;
@@ -126,7 +126,9 @@ pub fn give(word: &OwnedFd) -> io::Result<()> {
 ///
 /// # Errors
 /// When the system has no thread to give.
-pub fn hear_all(pipe: OwnedFd, attempts: Arc<Attempts>, data_dir: PathBuf) -> io::Result<()> {
+pub fn hear_all(pipe: OwnedFd, attempts: &Arc<Attempts>, data_dir: PathBuf) -> io::Result<()> {
+    // Not held: what is kept of an attempt ends with its engine.
+    let attempts = Arc::downgrade(attempts);
     let hear = move || {
         if let Err(e) = hear_lines(&pipe, &attempts, &data_dir) {
             log::error!("What supervisors say is not heard any more, only seen by the sweep: {e}");
@@ -135,7 +137,7 @@ pub fn hear_all(pipe: OwnedFd, attempts: Arc<Attempts>, data_dir: PathBuf) -> io
     std::thread::Builder::new().name("supervisors-say".to_owned()).spawn(hear).map(drop)
 }
 
-fn hear_lines(pipe: &OwnedFd, attempts: &Attempts, data_dir: &Path) -> io::Result<()> {
+fn hear_lines(pipe: &OwnedFd, attempts: &Weak<Attempts>, data_dir: &Path) -> io::Result<()> {
     let (mut text, mut buffer) = (Vec::new(), [0; READ_BYTES]);
     loop {
         match rustix::io::read(pipe, &mut buffer) {
@@ -151,6 +153,7 @@ fn hear_lines(pipe: &OwnedFd, attempts: &Attempts, data_dir: &Path) -> io::Resul
         }
         let Some(end) = text.iter().rposition(|b| *b == b'\n') else { continue };
         let lines: Vec<u8> = text.drain(..=end).collect();
+        let Some(attempts) = attempts.upgrade() else { return Ok(()) };
         for report in String::from_utf8_lossy(&lines).lines().filter_map(Report::parse) {
             if let Report::Ended(name) = &report
                 && let Some(entry) = attempts.get(name)

@@ -15,7 +15,7 @@
 use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, RenameFlags};
@@ -237,6 +237,11 @@ impl Folder {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(e) => Err(self.error("", e)),
         }
+    }
+
+    /// Gives this user back the rights that a script may have taken from its own folder.
+    pub fn open_up(&self) {
+        let _ours_if_it_can_be = fs::set_permissions(&self.path, fs::Permissions::from_mode(0o700));
     }
 
     /// The texts of `order` and `script`.

@@ -134,7 +134,7 @@ fn greeting(socket: &OwnedFd) -> io::Result<Option<Greeting>> {
 /// Waits for the lock and writes who holds it, so that a server can end one that hangs.
 fn take_lock(data_dir: &Path, boot_id: &str) -> io::Result<File> {
     let path = data_dir.join(LOCK_FILE);
-    let mut lock = plain::open(&path, OpenOptions::new().read(true).write(true).create(true))?;
+    let mut lock = plain::open_own(&path, OpenOptions::new().read(true).write(true).create(true))?;
     rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
     lock.set_len(0)?;
     lock.rewind()?;
@@ -156,6 +156,11 @@ impl Daemon {
     /// Until the server closes its end.
     fn attend(&mut self, log: &mut Log) -> io::Result<()> {
         loop {
+            if !self.crew.is_fit() {
+                // The server starts another, which is; supervisors and scripts go on.
+                log.say("somebody has changed this process (renice, prlimit); it ends");
+                return Ok(());
+            }
             if let Err(e) = self.crew.keep_a_spare() {
                 log.say(&format!("no supervisor is forked ahead: {e}"));
             }

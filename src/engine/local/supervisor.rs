@@ -20,6 +20,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Resource, Rlimit};
@@ -145,11 +146,18 @@ pub fn run(station: &Station) -> i32 {
         let limit = Rlimit { current: Some(soft), maximum: hard };
         let _ = rustix::process::setrlimit(Resource::Nofile, limit);
     }
+    // By descriptor: a data folder that is renamed while a job runs is still the same one.
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(&station.data_dir, flags, Mode::empty()).ok();
+    let home: PathBuf = opened.as_ref().map_or_else(
+        || station.data_dir.clone(),
+        |opened| format!("/proc/self/fd/{}", opened.as_raw_fd()).into(),
+    );
     let mut condition = Condition { track: station.track.enter(), ..Condition::default() };
     let born = Fitness::now();
     let mut has_served = false;
     while let Some((name, state, word)) = next_order(orders, has_served) {
-        let folder = Folder::new(&station.data_dir, &name);
+        let folder = Folder::new(&home, &name);
         let post = Post {
             station,
             name,
@@ -340,12 +348,12 @@ pub fn become_like_the_script(post: &mut Post<'_>, file: &OrderFile) -> Result<(
         post.condition.protected = false;
     }
     let cpus: &[CpuId] = if file.order.pin { &file.order.cpus } else { &[] };
-    if post.condition.confined_to != cpus {
-        if launch::pin(cpus) {
-            post.condition.confined_to = cpus.to_vec();
-        } else {
-            be_everywhere(post);
-        }
+    // Each time: a former script may have moved its parent (`taskset`).
+    if launch::pin(cpus) {
+        post.condition.confined_to = cpus.to_vec();
+    } else {
+        let _ = rustix::thread::sched_setaffinity(None, &post.station.all_cpus);
+        post.condition.confined_to.clear();
     }
     Ok(())
 }
@@ -375,11 +383,12 @@ fn keep(post: &Post<'_>, record: &ExitRecord) -> bool {
         if !std::mem::replace(&mut said, true) {
             start::say(post, &format!("the record of its end cannot be written: {e}"));
         }
+        post.folder.open_up();
         let made = post.folder.create().is_ok_and(|new| new);
         if made {
             continue;
         }
-        if !post.folder.data_dir().exists() {
+        if !post.station.data_dir.exists() {
             home_gone += RECORD_PAUSE;
             if home_gone > HOME_GONE_BOUND {
                 return false;
