@@ -21,8 +21,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// beyond a limit of file sizes (`ulimit -f`) is an error, as one to a full disk.
 const HARMLESS: [i32; 10] =
     [SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGXFSZ, SIGXCPU, SIGALRM, SIGVTALRM, SIGPROF, SIGIO];
-/// Two more that no other name is needed for, SIGSTKFLT and SIGPWR, and those of the real-time range
-/// that the C library leaves to programs.
+/// Two more, SIGSTKFLT and SIGPWR, and those of the real-time range that the C library leaves to
+/// programs.
 const OTHERS: [std::ops::RangeInclusive<i32>; 3] = [16..=16, 30..=30, 34..=64];
 
 /// Keeps harmless signals from ending this process, from now on.

@@ -34,6 +34,9 @@ use crate::fault;
 /// server does it: longer than any machine that works keeps a process waiting.
 const LATE: Duration = Duration::from_secs(10);
 
+/// How long a living supervisor without a lock may take to write a record that it owes.
+const UNLOCKED: Duration = Duration::from_secs(5);
+
 /// What is known of an attempt whose hints do not come to this server.
 pub enum Stranger {
     /// Its record is there.
@@ -107,12 +110,17 @@ impl Inner {
         if !is_ours {
             return Ok(Sighting::Foreign(self.elsewhere));
         }
-        // Whoever holds no lock and serves somebody else is done with this one.
+        // In a folder that was put back from a copy nobody holds the lock. Whoever lives and has
+        // nobody of it below him may be about to write its record; after that he serves others.
         if let Some(supervisor) = self.supervisor(&state)
             && proc::find(supervisor).map_err(|e| folder.error("state", e))?.is_some()
-            && let Traceless::Supervised(_) = self.who_is_left(key)?
         {
-            return self.living(&name, &folder, state);
+            let entry = self.attempts.entry(&name);
+            let since = *held(&entry.unlocked_since).get_or_insert_with(clock::monotonic);
+            let is_early = since.elapsed() < UNLOCKED;
+            if is_early || matches!(self.who_is_left(key)?, Traceless::Supervised(_)) {
+                return self.living(&name, &folder, state);
+            }
         }
         *held(&self.attempts.entry(&name).lost) = Some(file);
         fault::point(fault::LOST_LOCKED);

@@ -15,6 +15,7 @@ use std::path::Path;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, ResolveFlags, flock, openat2};
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
+use super::spool::FREE_PREFIX;
 use super::{plain, proc, sys};
 
 /// The least version of Linux that has all of it.
@@ -87,7 +88,8 @@ fn open_beneath(folder: &Path) -> io::Result<()> {
 }
 
 fn try_file(folder: &Path, act: impl FnOnce(&fs::File, &Path) -> io::Result<()>) -> io::Result<()> {
-    let path = folder.join(format!(".probe.{}", std::process::id()));
+    // One name, of those that belong to no attempt: what a killed server left is used again.
+    let path = folder.join(format!("{FREE_PREFIX}probe"));
     let file = fs::File::create(&path)?;
     let done = act(&file, &path);
     fs::remove_file(&path)?;

@@ -134,7 +134,7 @@ fn greeting(socket: &OwnedFd) -> io::Result<Option<Greeting>> {
 /// Waits for the lock and writes who holds it, so that a server can end one that hangs.
 fn take_lock(data_dir: &Path, boot_id: &str) -> io::Result<File> {
     let path = data_dir.join(LOCK_FILE);
-    let mut lock = plain::open_own(&path, OpenOptions::new().read(true).write(true).create(true))?;
+    let mut lock = plain::open(&path, OpenOptions::new().read(true).write(true).create(true))?;
     rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
     lock.set_len(0)?;
     lock.rewind()?;

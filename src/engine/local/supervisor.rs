@@ -396,6 +396,11 @@ fn keep(post: &Post<'_>, record: &ExitRecord) -> bool {
         }
         let _poked = sys::wait_child_or_poke(Some(RECORD_PAUSE));
     }
+    // Where somebody has put a copy in the place of the folder, its server looks there.
+    let named = Folder::new(&post.station.data_dir, &post.name);
+    if named.is_there() && !named.is_same(&post.folder) {
+        let _the_original_has_it = named.write_exit(record);
+    }
     true
 }
 

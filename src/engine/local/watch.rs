@@ -45,6 +45,8 @@ pub struct Entry {
     pub over: AtomicBool,
     /// Whether its supervisor said so: its record is true.
     pub told: AtomicBool,
+    /// Since when its supervisor has been seen to live without the lock.
+    pub unlocked_since: Mutex<Option<Instant>>,
     /// That record, read by whoever heard of it.
     pub record: Mutex<Option<ExitRecord>>,
     /// How long it may live.
