@@ -117,7 +117,8 @@ impl Inner {
         {
             let entry = self.attempts.entry(&name);
             let since = *held(&entry.unlocked_since).get_or_insert_with(clock::monotonic);
-            let is_early = since.elapsed() < UNLOCKED;
+            let is_over = entry.over.load(Ordering::Acquire);
+            let is_early = !is_over && since.elapsed() < UNLOCKED;
             if is_early || matches!(self.who_is_left(key)?, Traceless::Supervised(_)) {
                 return self.living(&name, &folder, state);
             }

@@ -15,7 +15,7 @@
 use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, RenameFlags};
@@ -237,22 +237,6 @@ impl Folder {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(e) => Err(self.error("", e)),
         }
-    }
-
-    /// Whether there is such a folder.
-    #[must_use]
-    pub fn is_there(&self) -> bool {
-        self.path.is_dir()
-    }
-
-    /// Whether another path leads to the same folder.
-    #[must_use]
-    pub fn is_same(&self, other: &Folder) -> bool {
-        let inode = |folder: &Folder| {
-            let about = fs::metadata(&folder.path).ok()?;
-            Some((about.dev(), about.ino()))
-        };
-        inode(self) == inode(other)
     }
 
     /// Gives this user back the rights that a script may have taken from its own folder.

@@ -20,7 +20,7 @@ use rustix::process::{Pid, Signal};
 use super::launch::{FAILURE_BYTES_MAX, Failure, Launching, Prepared, Whose, Within};
 use super::memory::{Group, Means};
 use super::report::Report;
-use super::spool::{Folder, OrderFile, State};
+use super::spool::{OrderFile, State};
 use super::supervisor::{Post, become_like_the_script, hint, note, settle};
 use super::sys;
 use crate::clock;
@@ -62,9 +62,7 @@ pub enum Start {
 pub fn at_the_word(post: &mut Post<'_>, file: &OrderFile) -> Result<Start, Failure> {
     become_like_the_script(post, file)?;
     // What fails before the word is tried again after it.
-    // The interpreter opens the script by a name of its own.
-    let named = Folder::new(&post.station.data_dir, &post.name);
-    let mut ahead = Prepared::make(file, &named, &post.name).ok();
+    let mut ahead = Prepared::make(file, &post.folder, &post.name).ok();
     fault::point(fault::LAUNCH_READY);
     if !matches!(rustix::io::retry_on_intr(|| rustix::io::read(&post.word, &mut [0])), Ok(1)) {
         return Ok(Start::Withdrawn);
@@ -78,7 +76,7 @@ pub fn at_the_word(post: &mut Post<'_>, file: &OrderFile) -> Result<Start, Failu
         let begun = clock::monotonic();
         let prepared = match ahead.take() {
             Some(prepared) => Ok(prepared),
-            None => Prepared::make(file, &named, &post.name),
+            None => Prepared::make(file, &post.folder, &post.name),
         };
         let tried = bounds(post, file).and_then(|bounds| {
             let launching = prepared?.start(bounds.as_ref().map(Bounds::within))?;

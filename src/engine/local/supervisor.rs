@@ -20,7 +20,6 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Resource, Rlimit};
@@ -146,18 +145,11 @@ pub fn run(station: &Station) -> i32 {
         let limit = Rlimit { current: Some(soft), maximum: hard };
         let _ = rustix::process::setrlimit(Resource::Nofile, limit);
     }
-    // By descriptor: a data folder that is renamed while a job runs is still the same one.
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let opened = rustix::fs::open(&station.data_dir, flags, Mode::empty()).ok();
-    let home: PathBuf = opened.as_ref().map_or_else(
-        || station.data_dir.clone(),
-        |opened| format!("/proc/self/fd/{}", opened.as_raw_fd()).into(),
-    );
     let mut condition = Condition { track: station.track.enter(), ..Condition::default() };
     let born = Fitness::now();
     let mut has_served = false;
     while let Some((name, state, word)) = next_order(orders, has_served) {
-        let folder = Folder::new(&home, &name);
+        let folder = Folder::new(&station.data_dir, &name);
         let post = Post {
             station,
             name,
@@ -388,18 +380,13 @@ fn keep(post: &Post<'_>, record: &ExitRecord) -> bool {
         if made {
             continue;
         }
-        if !post.station.data_dir.exists() {
+        if !post.folder.data_dir().exists() {
             home_gone += RECORD_PAUSE;
             if home_gone > HOME_GONE_BOUND {
                 return false;
             }
         }
         let _poked = sys::wait_child_or_poke(Some(RECORD_PAUSE));
-    }
-    // Where somebody has put a copy in the place of the folder, its server looks there.
-    let named = Folder::new(&post.station.data_dir, &post.name);
-    if named.is_there() && !named.is_same(&post.folder) {
-        let _the_original_has_it = named.write_exit(record);
     }
     true
 }
