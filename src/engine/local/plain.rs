@@ -52,7 +52,7 @@ pub fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
 /// Reads a plain file of at most so many bytes.
 ///
 /// # Errors
-/// What the system says; [`is_strange`] for what is no plain file, or longer.
+/// What the system says; an error of its own kind for what is no plain file, or longer.
 pub fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     read_open(&mut open(path, OpenOptions::new().read(true))?, bytes_max)
 }

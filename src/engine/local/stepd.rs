@@ -40,7 +40,7 @@ use crate::fault;
 
 /// A log that has grown beyond this is begun anew: it is for the last accident.
 const LOG_BYTES_MAX: u64 = 1024 * 1024;
-/// First word of the server's first message, see [`Greeting`].
+/// First word of the server's first message, see `Greeting`.
 pub const NOFILE_WORD: &str = "nofile ";
 
 /// The whole life of a step daemon. `data_dir` is absolute; standard input is the server's
