@@ -1,18 +1,18 @@
 //! *Purpose*: scripts that can signal nobody but themselves and whom they start.
 //!
-//! *Owns*: whether this kernel can do that, and doing it.
+//! *Owns*: whether this kernel can do that, and the ruleset for it.
 //!
 //! *Promises*: a script that is confined so cannot stop or kill its supervisor, the server or
 //! another job, though all are of one user; it is never run unconfined where that was asked for.
 //!
-//! *Not here*: when it is done (`launch`), the setting (`config`).
+//! *Not here*: putting it into force (`child`), the setting (`config`).
 //!
 //! The price is `no_new_privs`, without which the kernel allows it to root alone: `sudo`, `ping`
 //! and the like gain nothing in such a script.
 
-use landlock::{
-    CompatLevel, Compatible, RestrictionStatus, Ruleset, RulesetAttr, RulesetError, Scope,
-};
+use std::os::fd::OwnedFd;
+
+use landlock::{CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetError, Scope};
 
 /// The least version of Linux that can do it.
 const LEAST_KERNEL: &str = "6.12";
@@ -34,12 +34,13 @@ pub fn can_confine() -> Result<(), String> {
     })
 }
 
-/// Confines this process, and whoever it becomes and starts, for ever.
+/// The ruleset by which a process confines itself, and whoever it becomes and starts, for ever.
 ///
 /// # Errors
 /// What the system says.
-pub fn confine() -> Result<RestrictionStatus, RulesetError> {
-    ruleset()?.restrict_self()
+pub fn ruleset_to_confine() -> Result<OwnedFd, String> {
+    let ruleset = ruleset().map_err(|e| e.to_string())?;
+    Option::<OwnedFd>::from(ruleset).ok_or_else(|| "this system makes no ruleset".to_owned())
 }
 
 /// What `/info` says.

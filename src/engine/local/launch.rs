@@ -1,38 +1,33 @@
-//! *Purpose*: from an order to a running script, or to the sentence that says why not.
+//! *Purpose*: from an order to a process that becomes the script, or to the sentence that says why
+//! not.
 //!
-//! *Owns*: opening streams beneath their roots, the working directory, pinning, the
-//! interpreter; the sentences of launch failures.
+//! *Owns*: what that process needs, made ready; pinning; the sentences of launch failures and whose
+//! trouble each is.
 //!
-//! *Promises*: a stream is a regular file below its root, whatever links say; both streams to
-//! one path share one open file; nothing of the supervisor is inherited by the script. What
-//! touches the job's files is done by the process that becomes the script: if they do not answer,
-//! it is that process that hangs, and it can be killed.
+//! *Promises*: what touches the job's files is done by the process that becomes the script: if they
+//! do not answer, it is that process that hangs, and it can be killed.
 //!
-//! *Not here*: watching what was started (`supervisor`, `vigil`), which paths are allowed
-//! (`kernel::job` as text; this room when the file is opened).
+//! *Not here*: what that process does (`child`), watching over it (`start`, `vigil`), which paths
+//! are allowed (`kernel::job`).
 
 use std::ffi::CString;
-use std::fs::{DirBuilder, File};
+use std::fs::DirBuilder;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
-use rustix::pipe::PipeFlags;
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use rustix::thread::CpuSet;
 
+use super::child::{FAULT_BYTES, Fault, Stage, Steps, Stream, Within};
 use super::landlock;
 use super::plain;
 use super::spool::{Folder, OrderFile};
-use super::sys;
+use super::sys::{self, Beside, Stack};
 use crate::engine::{Order, StreamFile};
 use crate::kernel::ids::CpuId;
 use crate::kernel::job::OpenMode;
-
-/// How often an open beneath a root is tried while others rename folders around it.
-const BENEATH_TRIES: u32 = 16;
 
 /// Why no script was started.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,27 +67,7 @@ impl Failure {
         };
         Failure { sentence, whose }
     }
-
-    /// As one message of a pipe.
-    fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![self.whose as u8];
-        bytes.extend_from_slice(self.sentence.as_bytes());
-        bytes.truncate(FAILURE_BYTES_MAX);
-        bytes
-    }
-
-    /// Reads [`Failure::to_bytes`].
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Failure {
-        let (whose, sentence) = bytes.split_first().unwrap_or((&0, &[]));
-        let all = [Whose::Job, Whose::Server, Whose::Machine];
-        let whose = all.into_iter().find(|one| *one as u8 == *whose).unwrap_or(Whose::Job);
-        Failure { sentence: String::from_utf8_lossy(sentence).into_owned(), whose }
-    }
 }
-
-/// The longest message about a failure: what a pipe takes as a whole.
-pub const FAILURE_BYTES_MAX: usize = 4096;
 
 /// Whether this system is short of something that it may have again: processes, memory,
 /// descriptors.
@@ -140,9 +115,8 @@ fn whose(error: &io::Error, path: &Path, data_dir: &Path) -> Whose {
 pub struct Prepared<'a> {
     order: &'a Order,
     data_dir: PathBuf,
-    program: &'a str,
-    arguments: Vec<CString>,
-    environment: Vec<CString>,
+    interpreter: &'a str,
+    steps: Steps,
 }
 
 impl<'a> Prepared<'a> {
@@ -165,120 +139,164 @@ impl<'a> Prepared<'a> {
                 create_folder("working directory", &order.working_directory, 0o777, &data_dir)?;
             }
         }
-        let Some(program) = file.interpreter.first() else {
-            return Err("the order names no interpreter".to_owned().into());
+        let interpreter = file.interpreter.first().map(String::as_str);
+        let interpreter = interpreter.ok_or_else(|| "the order names no interpreter".to_owned())?;
+        let steps = Steps {
+            parent: rustix::process::getpid(),
+            within: None,
+            folders: folders_to_create(order)?,
+            directory: c_path(&order.working_directory)?,
+            stdout: stream(&order.stdout, order.open_mode)?,
+            stderr: (order.stderr != order.stdout)
+                .then(|| stream(&order.stderr, order.open_mode))
+                .transpose()?,
+            ruleset: None,
+            program: program(file, folder, key_name)?,
         };
-        let text = |s: &str| CString::new(s).map_err(|_| format!("{s:?} holds a NUL byte"));
-        let mut arguments = Vec::with_capacity(3);
-        for word in &file.interpreter {
-            arguments.push(text(word)?);
-        }
-        arguments.push(text(&folder.file("script").to_string_lossy())?);
-        let mut environment = Vec::with_capacity(order.environment.len() + 1);
-        for (name, value) in order.environment.iter().filter(|(name, _)| *name != KEY_VARIABLE) {
-            environment.push(text(&format!("{name}={value}"))?);
-        }
-        environment.push(text(&format!("{KEY_VARIABLE}={key_name}"))?);
-        Ok(Prepared { order, data_dir, program, arguments, environment })
+        Ok(Prepared { order, data_dir, interpreter, steps })
     }
 
-    /// Forks the process that becomes the script.
+    /// Starts the process that becomes the script.
     ///
     /// # Errors
     /// When the system has no room for another.
-    pub fn start(&self, within: Option<Within<'_>>) -> Result<Launching, Failure> {
-        let short =
-            |what: &str, e: io::Error| Failure::of_the_machine(format!("{what}: {}", why(&e)), &e);
-        let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
-        let (told, tell) =
-            rustix::pipe::pipe_with(flags).map_err(|e| short("no pipe could be made", e.into()))?;
-        let pid = sys::fork(|| {
-            let failure = self.become_the_script(within);
-            let _nobody_waits = rustix::io::write(&tell, &failure.to_bytes());
-            NOT_STARTED
-        })
-        .map_err(|e| short("no process could be started", e))?;
-        Ok(Launching { pid, told })
+    pub fn start<'b>(
+        &'b mut self,
+        within: Option<Within>,
+        stack: &'b mut Stack,
+    ) -> Result<Launching<'b>, Failure> {
+        self.steps.within = within;
+        if self.order.confine_signals {
+            self.steps.ruleset =
+                Some(landlock::ruleset_to_confine().map_err(|e| not_confined(&e))?);
+        }
+        let prepared = &*self;
+        let process = sys::start_beside(stack, &prepared.steps, Steps::take).map_err(|e| {
+            Failure::of_the_machine(format!("no process could be started: {}", why(&e)), &e)
+        })?;
+        Ok(Launching { process, prepared })
     }
 
-    /// In the child. Returns only when it cannot, with the reason.
-    fn become_the_script(&self, within: Option<Within<'_>>) -> Failure {
-        let Prepared { order, data_dir, program, arguments, environment } = self;
-        let tried = enter(within).and_then(|()| {
-            let directory = &order.working_directory;
-            let is_own = order.own_folder.as_ref().is_some_and(|own| directory.starts_with(own));
-            if order.create_working_directory && !is_own {
-                create_folder("working directory", directory, 0o777, data_dir)?;
+    /// The sentence for a fault of the child, and whose trouble it is.
+    fn failure(&self, fault: Fault) -> Failure {
+        let Prepared { order, data_dir, interpreter, .. } = self;
+        let error = io::Error::from(fault.error);
+        let of_path = |sentence: String, path: &Path| {
+            let whose = whose(&error, path, data_dir);
+            Failure { sentence, whose }
+        };
+        let directory = &order.working_directory;
+        match fault.stage {
+            Stage::Group => format!("no process group: {}", why(&error)).into(),
+            Stage::Memory => {
+                let sentence = format!("its memory cannot be limited: {}", why(&error));
+                Failure::of_the_machine(sentence, &error)
             }
-            std::env::set_current_dir(directory).map_err(|e| Failure {
-                sentence: format!("working directory {}: {}", directory.display(), why(&e)),
-                whose: whose(&e, directory, data_dir),
-            })?;
-            let stdout = open_stream("standard output", &order.stdout, order.open_mode, data_dir)?;
-            let separate = (order.stderr != order.stdout)
-                .then(|| open_stream("standard error", &order.stderr, order.open_mode, data_dir))
-                .transpose()?;
-            let stderr = separate.as_ref().unwrap_or(&stdout);
-            sys::replace_stdout_and_stderr(stdout.as_fd(), stderr.as_fd())
-                .map_err(|e| Failure::from(format!("its streams: {}", why(&e))))
-        });
-        if let Err(failure) = tried {
-            return failure;
+            Stage::Folder | Stage::Directory => of_path(
+                format!("working directory {}: {}", directory.display(), why(&error)),
+                directory,
+            ),
+            Stage::StdoutRoot | Stage::Stdout | Stage::StdoutPipe | Stage::StdoutDevice => of_path(
+                stream_sentence("standard output", &order.stdout, fault.stage, &error),
+                &order.stdout.root,
+            ),
+            Stage::StderrRoot | Stage::Stderr | Stage::StderrPipe | Stage::StderrDevice => of_path(
+                stream_sentence("standard error", &order.stderr, fault.stage, &error),
+                &order.stderr.root,
+            ),
+            Stage::Streams => format!("its streams: {}", why(&error)).into(),
+            Stage::Confine => not_confined(&error),
+            Stage::Program => {
+                of_path(program_sentence(interpreter, &error), Path::new(interpreter))
+            }
         }
-        if order.confine_signals
-            && let Err(e) = landlock::confine()
-        {
-            return format!("its signals cannot be confined: {e}").into();
-        }
-        let Some(path) = arguments.first() else { return "no program".to_owned().into() };
-        sys::unblock_all_signals();
-        let error = sys::exec(path, arguments, environment);
-        let whose = whose(&error, Path::new(program), data_dir);
-        Failure { sentence: spawn_sentence(program, &error), whose }
     }
 }
 
-/// A process on its way to becoming the script.
-#[derive(Debug)]
-pub struct Launching {
+fn not_confined(error: &dyn std::fmt::Display) -> Failure {
+    format!("its signals cannot be confined: {error}").into()
+}
+
+/// A process on its way to becoming the script. It reads what its supervisor made ready, so that
+/// is kept until it is the script or has ended.
+pub struct Launching<'a> {
+    process: Beside<'a>,
+    prepared: &'a Prepared<'a>,
+}
+
+impl Launching<'_> {
     /// Its number, which is the script's.
-    pub pid: i32,
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.process.pid
+    }
+
     /// Where it says why it cannot; the end without a word says that it can.
-    pub told: OwnedFd,
-}
+    #[must_use]
+    pub fn told(&self) -> &OwnedFd {
+        &self.process.told
+    }
 
-/// What a script is kept within from its first instruction.
-#[derive(Clone, Copy, Debug)]
-pub enum Within<'a> {
-    /// The control group whose `cgroup.procs` this is, open for writing.
-    Group(BorrowedFd<'a>),
-    /// So many bytes of data for each process.
-    Data(u64),
-}
-
-/// Exit code of a child that did not become the script. Nobody looks at it.
-const NOT_STARTED: i32 = 127;
-
-/// What the child does before it touches anything of the job's.
-fn enter(within: Option<Within<'_>>) -> Result<(), Failure> {
-    let own_group = rustix::process::setpgid(None, None);
-    // Who would start it must be there when it starts; and it dies with whoever tells its end.
-    let bound = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
-    let ready = own_group.and(bound).map_err(io::Error::from);
-    ready.map_err(|e| Failure::from(format!("no process group: {}", why(&e))))?;
-    let kept = match within {
-        None => Ok(()),
-        Some(Within::Group(door)) => rustix::io::write(door, b"0").map(drop),
-        Some(Within::Data(bytes)) => {
-            let hard = getrlimit(Resource::Data).maximum;
-            let least = hard.map_or(bytes, |hard| hard.min(bytes));
-            let limit = Rlimit { current: Some(least), maximum: Some(least) };
-            setrlimit(Resource::Data, limit)
+    /// What the child says, once there is something to read: nothing when it is the script.
+    #[must_use]
+    pub fn why_not(&self) -> Option<Failure> {
+        let mut bytes = [0; FAULT_BYTES];
+        match rustix::io::retry_on_intr(|| rustix::io::read(self.told(), &mut bytes)) {
+            Ok(FAULT_BYTES) => Fault::from_bytes(&bytes).map(|fault| self.prepared.failure(fault)),
+            _ => None,
         }
-    };
-    kept.map_err(io::Error::from).map_err(|e| {
-        Failure::of_the_machine(format!("its memory cannot be limited: {}", why(&e)), &e)
+    }
+}
+
+fn text(s: impl Into<Vec<u8>>) -> Result<CString, Failure> {
+    CString::new(s).map_err(|e| {
+        let s = String::from_utf8_lossy(&e.into_vec()).into_owned();
+        format!("{s:?} holds a NUL byte").into()
     })
+}
+
+fn c_path(path: &Path) -> Result<CString, Failure> {
+    text(path.as_os_str().as_bytes())
+}
+
+/// The script's interpreter, arguments and environment.
+fn program(file: &OrderFile, folder: &Folder, key_name: &str) -> Result<sys::Program, Failure> {
+    let mut arguments = Vec::with_capacity(3);
+    for word in &file.interpreter {
+        arguments.push(text(word.as_str())?);
+    }
+    arguments.push(c_path(&folder.file("script"))?);
+    let variables = &file.order.environment;
+    let mut environment = Vec::with_capacity(variables.len() + 1);
+    for (name, value) in variables.iter().filter(|(name, _)| *name != KEY_VARIABLE) {
+        environment.push(text(format!("{name}={value}"))?);
+    }
+    environment.push(text(format!("{KEY_VARIABLE}={key_name}"))?);
+    Ok(sys::Program::new(arguments, environment))
+}
+
+/// The working directory with all above it, if it is the child that creates them.
+fn folders_to_create(order: &Order) -> Result<Vec<CString>, Failure> {
+    let directory = &order.working_directory;
+    let is_own = order.own_folder.as_ref().is_some_and(|own| directory.starts_with(own));
+    if !order.create_working_directory || is_own {
+        return Ok(Vec::new());
+    }
+    let mut folders: Vec<&Path> = directory.ancestors().collect();
+    folders.reverse();
+    folders.into_iter().filter(|path| path.parent().is_some()).map(c_path).collect()
+}
+
+fn stream(file: &StreamFile, mode: OpenMode) -> Result<Stream, Failure> {
+    let mut parents = Vec::new();
+    let mut above = PathBuf::from(".");
+    for component in file.path.parent().into_iter().flat_map(Path::components) {
+        let Component::Normal(name) = component else { continue };
+        parents.push((c_path(&above)?, c_path(Path::new(name))?));
+        above.push(name);
+    }
+    let truncate = mode == OpenMode::Truncate;
+    Ok(Stream { root: c_path(&file.root)?, path: c_path(&file.path)?, parents, truncate })
 }
 
 /// What its kept streams take on the disk, bytes: a hole takes nothing.
@@ -337,7 +355,7 @@ pub fn pin(cpus: &[CpuId]) -> bool {
     rustix::thread::sched_setaffinity(None, &set).is_ok()
 }
 
-fn spawn_sentence(program: &str, error: &io::Error) -> String {
+fn program_sentence(program: &str, error: &io::Error) -> String {
     let carriage = program.ends_with('\r');
     let program = program.trim_end_matches('\r');
     match error.kind() {
@@ -355,86 +373,25 @@ fn spawn_sentence(program: &str, error: &io::Error) -> String {
     }
 }
 
-/// Opens one stream for writing, emptied or behind what is there.
-fn open_stream(
-    which: &str,
-    stream: &StreamFile,
-    mode: OpenMode,
-    data_dir: &Path,
-) -> Result<File, Failure> {
+fn stream_sentence(which: &str, stream: &StreamFile, stage: Stage, error: &io::Error) -> String {
     let path = stream.root.join(&stream.path);
     let shown = path.display();
-    let root = rustix::fs::openat(
-        CWD,
-        &stream.root,
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .map_err(io::Error::from)
-    .map_err(|e| Failure {
-        sentence: format!("{which} {shown}: folder {}: {}", stream.root.display(), why(&e)),
-        whose: whose(&e, &stream.root, data_dir),
-    })?;
-    // NONBLOCK, so that a named pipe without a reader is refused instead of waited for.
-    let flags =
-        OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOCTTY | OFlags::NONBLOCK;
-    let flags = match mode {
-        OpenMode::Truncate => flags | OFlags::TRUNC,
-        OpenMode::Append => flags,
-    };
-    let opened = match open_beneath(&root, &stream.path, flags) {
-        Err(rustix::io::Errno::NOENT) => create_parents(&root, &stream.path)
-            .and_then(|()| open_beneath(&root, &stream.path, flags)),
-        other => other,
-    };
-    let trouble = opened.as_ref().err().map(|e| whose(&(*e).into(), &stream.root, data_dir));
-    let whose = trouble.unwrap_or(Whose::Job);
-    let opened = opened.map_err(|e| match e {
-        rustix::io::Errno::XDEV => {
+    match (stage, rustix::io::Errno::from_io_error(error)) {
+        (Stage::StdoutRoot | Stage::StderrRoot, _) => {
+            format!("{which} {shown}: folder {}: {}", stream.root.display(), why(error))
+        }
+        (Stage::StdoutPipe | Stage::StderrPipe, _) => {
+            format!("{which} {shown}: is a named pipe, not a regular file")
+        }
+        (Stage::StdoutDevice | Stage::StderrDevice, _) => {
+            format!("{which} {shown}: is a device, not a regular file")
+        }
+        (_, Some(rustix::io::Errno::XDEV)) => {
             format!("{which} {shown}: a link leads out of {}", stream.root.display())
         }
-        rustix::io::Errno::NXIO => format!("{which} {shown}: is not a regular file"),
-        other => format!("{which} {shown}: {}", why(&other.into())),
-    });
-    let file = File::from(opened.map_err(|sentence| Failure { sentence, whose })?);
-    let kind = file.metadata().map_err(|e| format!("{which} {shown}: {}", why(&e)))?.file_type();
-    if !kind.is_file() {
-        let what = if kind.is_fifo() { "a named pipe" } else { "a device" };
-        return Err(format!("{which} {shown}: is {what}, not a regular file").into());
+        (_, Some(rustix::io::Errno::NXIO)) => format!("{which} {shown}: is not a regular file"),
+        _ => format!("{which} {shown}: {}", why(error)),
     }
-    // The script shall find an ordinary stream.
-    rustix::fs::fcntl_setfl(&file, OFlags::APPEND)
-        .map_err(|e| format!("{which} {shown}: {}", why(&e.into())))?;
-    Ok(file)
-}
-
-fn open_beneath(root: &OwnedFd, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-    let mode = Mode::from_raw_mode(0o666);
-    let mode = if flags.contains(OFlags::CREATE) { mode } else { Mode::empty() };
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, mode, resolve) {
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) if tries < BENEATH_TRIES => {}
-            other => return other,
-        }
-    }
-}
-
-/// Creates the missing folders of `path` below `root`, never through a link that leaves it.
-fn create_parents(root: &OwnedFd, path: &Path) -> rustix::io::Result<()> {
-    let mut parent = PathBuf::from(".");
-    for component in path.parent().into_iter().flat_map(Path::components) {
-        let Component::Normal(name) = component else { continue };
-        let folder = open_beneath(root, &parent, OFlags::PATH | OFlags::DIRECTORY)?;
-        match rustix::fs::mkdirat(&folder, name, Mode::from_raw_mode(0o777)) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
-            Err(e) => return Err(e),
-        }
-        parent.push(name);
-    }
-    Ok(())
 }
 
 /// A system's reason in words, without its number.

@@ -17,12 +17,13 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal};
 
-use super::launch::{FAILURE_BYTES_MAX, Failure, Launching, Prepared, Whose, Within};
+use super::child::Within;
+use super::launch::{Failure, Launching, Prepared, Whose};
 use super::memory::{Group, Means};
 use super::report::Report;
 use super::spool::{OrderFile, State};
 use super::supervisor::{Post, become_like_the_script, hint, note, settle};
-use super::sys;
+use super::sys::{self, Stack};
 use crate::clock;
 use crate::engine::Stop;
 use crate::fault;
@@ -35,6 +36,24 @@ const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// After this it is said that the job's files do not answer: longer than a busy disk takes.
 const SLOW: Duration = Duration::from_secs(10);
+
+/// What a supervisor keeps for its launches.
+pub struct Launcher {
+    /// Where the child runs until it is the script.
+    stack: Stack,
+    /// Readable when a child has ended or the server has poked.
+    signals: OwnedFd,
+}
+
+impl Launcher {
+    /// For this process, whose signals are blocked.
+    ///
+    /// # Errors
+    /// When no descriptor is left: blind to a cancel nothing must be started.
+    pub fn new() -> io::Result<Launcher> {
+        Ok(Launcher { stack: Stack::new(), signals: sys::child_signals_and_pokes()? })
+    }
+}
 
 /// What became of a start.
 pub enum Start {
@@ -59,7 +78,11 @@ pub enum Start {
 ///
 /// # Errors
 /// Why it cannot be started.
-pub fn at_the_word(post: &mut Post<'_>, file: &OrderFile) -> Result<Start, Failure> {
+pub fn at_the_word(
+    post: &mut Post<'_>,
+    file: &OrderFile,
+    launcher: &mut Launcher,
+) -> Result<Start, Failure> {
     become_like_the_script(post, file)?;
     // What fails before the word is tried again after it.
     let mut ahead = Prepared::make(file, &post.folder, &post.name).ok();
@@ -78,9 +101,10 @@ pub fn at_the_word(post: &mut Post<'_>, file: &OrderFile) -> Result<Start, Failu
             Some(prepared) => Ok(prepared),
             None => Prepared::make(file, &post.folder, &post.name),
         };
-        let tried = bounds(post, file).and_then(|bounds| {
-            let launching = prepared?.start(bounds.as_ref().map(Bounds::within))?;
-            watch(post, file, &launching, begun)
+        let tried = within(post, file).and_then(|within| {
+            let mut prepared = prepared?;
+            let launching = prepared.start(within, &mut launcher.stack)?;
+            watch(post, file, &launching, &launcher.signals, begun)
         });
         let failure = match tried {
             Ok(start) => return Ok(start),
@@ -124,37 +148,36 @@ pub fn is_cancelled_within(post: &mut Post<'_>, pause: Duration) -> bool {
 fn watch(
     post: &mut Post<'_>,
     file: &OrderFile,
-    launching: &Launching,
+    launching: &Launching<'_>,
+    signals: &OwnedFd,
     begun: Instant,
 ) -> Result<Start, Failure> {
-    // Blind to a cancel it must not start.
-    let signals = sys::child_signals_and_pokes().map_err(|e| give_up(launching, &e))?;
     let limit = file.order.limit_s.map(|s| Duration::from_secs(s.into()));
     let due = limit.and_then(|limit| begun.checked_add(limit));
     let (mut slow, mut stop) = (begun.checked_add(SLOW), None);
     loop {
         let now = clock::monotonic();
         let next = [due.filter(|_| stop.is_none()), slow].into_iter().flatten().min();
-        let (told, signal) = wait_for_either(&launching.told, &signals, next, now)
+        let (told, signal) = wait_for_either(launching.told(), signals, next, now)
             .map_err(|e| give_up(launching, &e))?;
         if told && stop.is_none() {
-            return match why_not(&launching.told) {
+            return match launching.why_not() {
                 Some(failure) => {
-                    see_off(launching.pid);
+                    see_off(launching.pid());
                     Err(failure)
                 }
                 None => {
-                    let (pid, start_time) = (launching.pid, clock::now());
+                    let (pid, start_time) = (launching.pid(), clock::now());
                     fault::point(fault::LAUNCH_SPAWNED);
                     Ok(Start::Spawned { pid, start_time, begun })
                 }
             };
         }
         if signal {
-            let _which = rustix::io::read(&signals, &mut [0; 128]);
+            let _which = rustix::io::read(signals, &mut [0; 128]);
         }
         if let Some(stop) = stop
-            && is_reaped(launching.pid)
+            && is_reaped(launching.pid())
         {
             return Ok(Start::Stopped(stop));
         }
@@ -166,7 +189,7 @@ fn watch(
                 _ => None,
             };
             if let Some(stop) = stop {
-                kill(launching.pid);
+                kill(launching.pid());
                 note(post, State::stopping_line(stop));
                 let _heard = hint(&post.station.report, &Report::Changed(post.name.clone()));
             }
@@ -176,15 +199,6 @@ fn watch(
             let directory = file.order.working_directory.display();
             say(post, &format!("{directory}, or where its output goes, does not answer"));
         }
-    }
-}
-
-/// What the child says: nothing once it is the script.
-fn why_not(told: &OwnedFd) -> Option<Failure> {
-    let mut word = [0; FAILURE_BYTES_MAX];
-    match rustix::io::retry_on_intr(|| rustix::io::read(told, &mut word)) {
-        Ok(count @ 1..) => Some(Failure::from_bytes(&word[..count])),
-        _ => None,
     }
 }
 
@@ -208,9 +222,9 @@ fn wait_for_either(
 }
 
 /// Without a watch over it the child must not become the script.
-fn give_up(launching: &Launching, error: &io::Error) -> Failure {
-    kill(launching.pid);
-    see_off(launching.pid);
+fn give_up(launching: &Launching<'_>, error: &io::Error) -> Failure {
+    kill(launching.pid());
+    see_off(launching.pid());
     Failure { sentence: format!("its start cannot be watched: {error}"), whose: Whose::Machine }
 }
 
@@ -239,29 +253,12 @@ fn is_reaped(child: i32) -> bool {
     }
 }
 
-/// What the script is kept within.
-enum Bounds {
-    /// The way into its group.
-    Group(OwnedFd),
-    /// Bytes of data for each process.
-    Data(u64),
-}
-
-impl Bounds {
-    fn within(&self) -> Within<'_> {
-        match self {
-            Bounds::Group(door) => Within::Group(door.as_fd()),
-            Bounds::Data(bytes) => Within::Data(*bytes),
-        }
-    }
-}
-
-/// Makes the bounds of a job that asks for memory. Where groups worked when the server started, a
+/// What a job is kept within that asks for memory. Where groups worked when the server started, a
 /// job does not run without one.
-fn bounds(post: &mut Post<'_>, file: &OrderFile) -> Result<Option<Bounds>, Failure> {
+fn within(post: &mut Post<'_>, file: &OrderFile) -> Result<Option<Within>, Failure> {
     let Some(bytes) = file.order.memory_bytes else { return Ok(None) };
     let Means::Groups(version, base) = &post.station.memory else {
-        return Ok(Some(Bounds::Data(bytes)));
+        return Ok(Some(Within::Data(bytes)));
     };
     let unmade = |e: io::Error| {
         let sentence = format!("its memory cannot be limited: {}: {e}", base.display());
@@ -275,5 +272,5 @@ fn bounds(post: &mut Post<'_>, file: &OrderFile) -> Result<Option<Bounds>, Failu
         post.group = Some(group);
     }
     let door = post.group.as_ref().map(Group::door).transpose().map_err(unmade)?;
-    Ok(door.map(Bounds::Group))
+    Ok(door.map(Within::Group))
 }

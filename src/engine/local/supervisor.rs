@@ -33,7 +33,7 @@ use super::proc::{self, Identity};
 use super::proctrack::ProcTrack;
 use super::report::Report;
 use super::spool::{EXIT_VERSION, Folder, OrderFile, State};
-use super::start::{self, Start};
+use super::start::{self, Launcher, Start};
 use super::sys;
 use super::vigil::Vigil;
 use crate::clock;
@@ -114,6 +114,8 @@ pub struct Condition {
     confined_to: Vec<CpuId>,
     /// The control group that it is in.
     track: Option<PathBuf>,
+    /// What it launches with, once it has launched.
+    launcher: Option<Launcher>,
     /// Whether there is more, which cannot be taken back.
     pub unfit: bool,
 }
@@ -273,7 +275,13 @@ fn attempt(post: &mut Post<'_>) -> Result<End, Failure> {
             EngineError::Machine(sentence) => io::Error::other(sentence),
         })
     })?;
-    let (pid, start_time, begun) = match start::at_the_word(post, &file)? {
+    let mut launcher = match post.condition.launcher.take() {
+        Some(launcher) => launcher,
+        None => patiently(post, |_| Launcher::new())?,
+    };
+    let start = start::at_the_word(post, &file, &mut launcher);
+    post.condition.launcher = Some(launcher);
+    let (pid, start_time, begun) = match start? {
         Start::Spawned { pid, start_time, begun } => (pid, start_time, begun),
         Start::Stopped(stop) => {
             return Ok(End::Over(Box::new(ExitRecord { stop: Some(stop), ..no_script() })));

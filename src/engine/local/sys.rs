@@ -1,7 +1,7 @@
 //! *Purpose*: the system calls that no safe crate offers.
 //!
-//! *Owns*: every `unsafe` block of the house: fork, exec, wait4 with its usage, signal masks,
-//! closing descriptors by range.
+//! *Owns*: every `unsafe` block of the house: fork, a process that shares its parent's memory, exec,
+//! wait4 with its usage, signal masks, closing descriptors by range.
 //!
 //! *Promises*: each function is safe to call as documented; nothing here decides anything.
 //!
@@ -9,11 +9,15 @@
 //! they are needed.
 #![allow(unsafe_code, reason = "the one place for system calls without a safe wrapper")]
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
+use syscalls::Sysno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -50,18 +54,128 @@ pub fn fork(child: impl FnOnce() -> i32) -> io::Result<i32> {
     Ok(pid)
 }
 
-/// Becomes a program. All that is open and not closed on exec is handed on, and so are the signal
-/// mask and the dispositions that ignore. Returns only when it cannot.
-#[must_use]
-pub fn exec(program: &CStr, arguments: &[CString], environment: &[CString]) -> io::Error {
-    let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
-        strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
+/// A program with its arguments and its environment, as the system wants them.
+pub struct Program {
+    path: CString,
+    argv: Vec<*const libc::c_char>,
+    envp: Vec<*const libc::c_char>,
+    /// What the pointers point to.
+    _strings: [Vec<CString>; 2],
+}
+
+// SAFETY: the pointers lead into strings that the program owns and nobody changes.
+unsafe impl Sync for Program {}
+
+impl Program {
+    /// The first argument is the program's path.
+    #[must_use]
+    pub fn new(arguments: Vec<CString>, environment: Vec<CString>) -> Program {
+        let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
+            strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
+        };
+        Program {
+            path: arguments.first().cloned().unwrap_or_default(),
+            argv: pointers(&arguments),
+            envp: pointers(&environment),
+            _strings: [arguments, environment],
+        }
+    }
+
+    /// Becomes it. All that is open and not closed on exec is handed on, and so are the signal mask
+    /// and the dispositions that ignore. Returns only when it cannot.
+    #[must_use]
+    pub fn become_it(&self) -> Errno {
+        // SAFETY: the path is a C string; argv and envp are arrays of C strings that end with null;
+        // all of them live as long as `self`.
+        let answer = unsafe {
+            let (argv, envp) = (self.argv.as_ptr(), self.envp.as_ptr());
+            syscalls::syscall!(Sysno::execve, self.path.as_ptr(), argv, envp)
+        };
+        errno(answer.err())
+    }
+}
+
+/// Where a process runs that shares the memory of the one that started it.
+pub struct Stack(Box<[u128]>);
+
+/// Several times what [`start_beside`] and the deepest act need, also without optimisation; only
+/// what is touched is ever backed by memory.
+const STACK_BYTES: usize = 256 * 1024;
+
+impl Stack {
+    /// A new one.
+    #[must_use]
+    pub fn new() -> Stack {
+        Stack(vec![0; STACK_BYTES / size_of::<u128>()].into_boxed_slice())
+    }
+}
+
+/// A process that shares the memory of its parent, until it executes a program or ends.
+#[derive(Debug)]
+pub struct Beside<'a> {
+    /// Its number.
+    pub pid: i32,
+    /// Where it tells what it has to tell; closed when it has executed a program, or ended.
+    pub told: OwnedFd,
+    _reads: PhantomData<&'a ()>,
+}
+
+/// Starts a process that acts on `data`, on a stack of its own, while this one goes on; then it ends
+/// with the answer. It shares this one's memory and nothing else: descriptors, the working folder,
+/// limits are its own copies. The act may take and free no memory, may not panic and may use no
+/// function of the C library that sets `errno`. Nobody may change what it reads or forget it before
+/// `told` has ended: which is what the lifetime says.
+///
+/// # Errors
+/// When the system refuses another process or descriptor.
+pub fn start_beside<'a, T: Sync>(
+    stack: &'a mut Stack,
+    data: &'a T,
+    act: fn(&T, BorrowedFd<'_>) -> i32,
+) -> io::Result<Beside<'a>> {
+    struct Task<T> {
+        data: *const T,
+        act: fn(&T, BorrowedFd<'_>) -> i32,
+        tell: RawFd,
+    }
+    extern "C" fn begin<T>(task: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: the parent keeps the task and its data until this process has ended or executed a
+        // program, and nobody changes them; the descriptor is this process's own copy.
+        unsafe {
+            let task = &*task.cast::<Task<T>>();
+            (task.act)(&*task.data, BorrowedFd::borrow_raw(task.tell))
+        }
+    }
+    let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
+    let (told, tell) = rustix::pipe::pipe_with(flags)?;
+    let task = Task { data: std::ptr::from_ref(data), act, tell: tell.as_raw_fd() };
+    let places = size_of::<Task<T>>().div_ceil(size_of::<u128>());
+    let top = stack.0.len() - places;
+    // SAFETY: the task is written into the upper end of the stack, which is aligned for it and large
+    // enough; the child's stack begins below it and grows downwards within the same allocation. It
+    // is borrowed for as long as the process may use it.
+    let pid = unsafe {
+        let top = stack.0.as_mut_ptr().add(top);
+        top.cast::<Task<T>>().write(task);
+        let flags = libc::CLONE_VM | libc::SIGCHLD;
+        check(libc::clone(begin::<T>, top.cast(), flags, top.cast()))?
     };
-    let (argv, envp) = (pointers(arguments), pointers(environment));
-    // SAFETY: the program's path is a C string; argv and envp are arrays of C strings that end with
-    // null, and outlive the call.
-    unsafe { libc::execve(program.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
-    io::Error::last_os_error()
+    Ok(Beside { pid, told, _reads: PhantomData })
+}
+
+fn errno(error: Option<syscalls::Errno>) -> Errno {
+    Errno::from_raw_os_error(error.map_or(0, syscalls::Errno::into_raw))
+}
+
+/// Puts a Landlock ruleset into force for this process, and whoever it becomes and starts.
+///
+/// # Errors
+/// What the system says.
+pub fn restrict_self(ruleset: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: the call takes two numbers.
+    let answer =
+        unsafe { syscalls::syscall!(Sysno::landlock_restrict_self, ruleset.as_raw_fd(), 0) };
+    answer.map(drop).map_err(|e| errno(Some(e)))
 }
 
 /// Tries whether a process may enter the control group behind this door. Any process may call this:
@@ -148,9 +262,18 @@ pub fn block_all_signals() {
 
 /// Lets every signal through again: for a child that is about to become a program.
 pub fn unblock_all_signals() {
-    let none = set_of(&[]);
-    // SAFETY: the set is initialised; the former mask is not asked for.
-    unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) };
+    let none = 0_u64;
+    // SAFETY: the system's own set of signals is 64 bits; the former one is not asked for. It cannot
+    // fail: the arguments are right.
+    let _cannot_fail = unsafe {
+        syscalls::syscall!(
+            Sysno::rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const none,
+            std::ptr::null_mut::<u64>(),
+            size_of::<u64>()
+        )
+    };
 }
 
 fn set_of(signals: &[libc::c_int]) -> libc::sigset_t {
@@ -262,18 +385,6 @@ pub fn close_all_but(mut keep: Vec<RawFd>) {
         }
         from = fd.saturating_add(1);
     }
-}
-
-/// Puts two files in the place of standard output and standard error.
-///
-/// # Errors
-/// What the system says.
-pub fn replace_stdout_and_stderr(out: BorrowedFd<'_>, err: BorrowedFd<'_>) -> io::Result<()> {
-    for (file, standard) in [(out, libc::STDOUT_FILENO), (err, libc::STDERR_FILENO)] {
-        // SAFETY: both descriptors are open; whoever prints afterwards prints there on purpose.
-        check(unsafe { libc::dup2(file.as_raw_fd(), standard) })?;
-    }
-    Ok(())
 }
 
 /// Puts `file` in the place of standard input and standard output.

@@ -1,0 +1,332 @@
+//! *Purpose*: what the process does that is to become the script, until it is that.
+//!
+//! *Owns*: the order of its acts, and the fault that it reports when one of them fails.
+//!
+//! *Promises*: nothing of the supervisor is inherited by the script; a stream is a regular file
+//! below its root, whatever links say; both streams to one path share one open file. Nothing here
+//! takes memory, panics or uses `errno`: the process shares its memory with the supervisor, which
+//! goes on at the same time.
+//!
+//! *Not here*: making ready what it needs and the sentence for a fault (`launch`), starting the
+//! process (`sys`), the watch over it (`start`).
+//!
+//! Why the memory is shared: a copy of a supervisor's tables, and the page faults that follow in
+//! both processes, cost about as much as all the rest of a launch.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use rustix::process::{Pid, Resource, Rlimit, Signal};
+
+use super::sys;
+
+/// How often an open beneath a root is tried while others rename folders around it.
+const BENEATH_TRIES: u32 = 16;
+/// Exit code of a child that did not become the script. Nobody looks at it.
+const NOT_STARTED: i32 = 127;
+/// Mode of folders that are created, before the file mode creation mask.
+const FOLDER_MODE: Mode = Mode::RWXU.union(Mode::RWXG).union(Mode::RWXO);
+/// Mode of files that are created, before the same mask.
+const FILE_MODE: Mode = Mode::from_raw_mode(0o666);
+
+/// All that the process needs, made ready by its supervisor.
+pub struct Steps {
+    /// The supervisor.
+    pub parent: Pid,
+    /// What keeps it within its memory.
+    pub within: Option<Within>,
+    /// The working directory with the folders above it, from the root on, if they are to be created
+    /// when they are missing.
+    pub folders: Vec<CString>,
+    /// The working directory.
+    pub directory: CString,
+    /// Standard output.
+    pub stdout: Stream,
+    /// Standard error, when it goes elsewhere.
+    pub stderr: Option<Stream>,
+    /// The Landlock ruleset that it is confined by.
+    pub ruleset: Option<OwnedFd>,
+    /// What it becomes.
+    pub program: sys::Program,
+}
+
+/// What a script is kept within from its first instruction.
+#[derive(Debug)]
+pub enum Within {
+    /// The control group whose `cgroup.procs` this is, open for writing.
+    Group(OwnedFd),
+    /// So many bytes of data for each process.
+    Data(u64),
+}
+
+/// Where a stream goes.
+pub struct Stream {
+    /// The folder that it may not leave.
+    pub root: CString,
+    /// The file, below the root.
+    pub path: CString,
+    /// The folders that the file is in, each with the name of the one in it: created when they are
+    /// missing.
+    pub parents: Vec<(CString, CString)>,
+    /// Whether the file is emptied or written on behind its end.
+    pub truncate: bool,
+}
+
+/// Where it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Stage {
+    /// It could not get a process group of its own.
+    Group,
+    /// It could not be kept within its memory.
+    Memory,
+    /// A folder could not be created.
+    Folder,
+    /// The working directory could not be entered.
+    Directory,
+    /// The root of standard output could not be opened.
+    StdoutRoot,
+    /// Standard output could not be opened.
+    Stdout,
+    /// Standard output is a named pipe.
+    StdoutPipe,
+    /// Standard output is a device or the like.
+    StdoutDevice,
+    /// The root of standard error could not be opened.
+    StderrRoot,
+    /// Standard error could not be opened.
+    Stderr,
+    /// Standard error is a named pipe.
+    StderrPipe,
+    /// Standard error is a device or the like.
+    StderrDevice,
+    /// The streams could not be put in their places.
+    Streams,
+    /// It could not be confined.
+    Confine,
+    /// The program could not be executed.
+    Program,
+}
+
+/// Every stage, by its number.
+const STAGES: [Stage; 15] = [
+    Stage::Group,
+    Stage::Memory,
+    Stage::Folder,
+    Stage::Directory,
+    Stage::StdoutRoot,
+    Stage::Stdout,
+    Stage::StdoutPipe,
+    Stage::StdoutDevice,
+    Stage::StderrRoot,
+    Stage::Stderr,
+    Stage::StderrPipe,
+    Stage::StderrDevice,
+    Stage::Streams,
+    Stage::Confine,
+    Stage::Program,
+];
+
+/// Why it did not become the script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where it failed.
+    pub stage: Stage,
+    /// What the system said.
+    pub error: Errno,
+}
+
+/// Bytes of a fault in the pipe by which it is told.
+pub const FAULT_BYTES: usize = 5;
+
+impl Fault {
+    fn to_bytes(self) -> [u8; FAULT_BYTES] {
+        let [a, b, c, d] = self.error.raw_os_error().to_ne_bytes();
+        [self.stage as u8, a, b, c, d]
+    }
+
+    /// Reads what [`Steps::take`] wrote; `None` when that is no fault.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Fault> {
+        let [stage, error @ ..] = *<&[u8; FAULT_BYTES]>::try_from(bytes).ok()?;
+        let stage = *STAGES.get(usize::from(stage))?;
+        Some(Fault { stage, error: Errno::from_raw_os_error(i32::from_ne_bytes(error)) })
+    }
+}
+
+/// Which of the two streams.
+#[derive(Clone, Copy)]
+enum Standard {
+    Output,
+    Error,
+}
+
+impl Steps {
+    /// Takes them all. In the child; returns only when it did not become the script, with its exit
+    /// code, and has told why.
+    pub fn take(&self, tell: BorrowedFd<'_>) -> i32 {
+        let Err(fault) = self.one_after_the_other();
+        let _nobody_waits = rustix::io::write(tell, &fault.to_bytes());
+        NOT_STARTED
+    }
+
+    fn one_after_the_other(&self) -> Result<std::convert::Infallible, Fault> {
+        let at = |stage: Stage| move |error: Errno| Fault { stage, error };
+        self.belong().map_err(at(Stage::Group))?;
+        self.keep_within().map_err(at(Stage::Memory))?;
+        self.go_to_directory()?;
+        let stdout = open_stream(&self.stdout, Standard::Output)?;
+        let separate = match &self.stderr {
+            Some(stderr) => Some(open_stream(stderr, Standard::Error)?),
+            None => None,
+        };
+        let stderr = separate.as_ref().unwrap_or(&stdout);
+        rustix::stdio::dup2_stdout(&stdout)
+            .and_then(|()| rustix::stdio::dup2_stderr(stderr))
+            .map_err(at(Stage::Streams))?;
+        if let Some(ruleset) = &self.ruleset {
+            rustix::thread::set_no_new_privs(true)
+                .and_then(|()| sys::restrict_self(ruleset.as_fd()))
+                .map_err(at(Stage::Confine))?;
+        }
+        sys::unblock_all_signals();
+        Err(at(Stage::Program)(self.program.become_it()))
+    }
+
+    /// Whoever starts the script must be there when it starts, and the script dies with whoever
+    /// tells its end.
+    fn belong(&self) -> Result<(), Errno> {
+        rustix::process::setpgid(None, None)?;
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        if rustix::process::getppid() == Some(self.parent) { Ok(()) } else { Err(Errno::SRCH) }
+    }
+
+    fn keep_within(&self) -> Result<(), Errno> {
+        match &self.within {
+            None => Ok(()),
+            Some(Within::Group(door)) => rustix::io::write(door, b"0").map(drop),
+            Some(Within::Data(bytes)) => {
+                let hard = rustix::process::getrlimit(Resource::Data).maximum;
+                let least = hard.map_or(*bytes, |hard| hard.min(*bytes));
+                let limit = Rlimit { current: Some(least), maximum: Some(least) };
+                rustix::process::setrlimit(Resource::Data, limit)
+            }
+        }
+    }
+
+    fn go_to_directory(&self) -> Result<(), Fault> {
+        let enter = || rustix::process::chdir(self.directory.as_c_str());
+        let entered = match enter() {
+            Err(Errno::NOENT) if !self.folders.is_empty() => {
+                self.create_folders().map_err(|error| Fault { stage: Stage::Folder, error })?;
+                enter()
+            }
+            other => other,
+        };
+        entered.map_err(|error| Fault { stage: Stage::Directory, error })
+    }
+
+    /// Creates the working directory, and what is missing of the folders above it.
+    fn create_folders(&self) -> Result<(), Errno> {
+        // Upwards to one that is there, then down again: those above may be others', and closed.
+        let mut missing = 0;
+        for folder in self.folders.iter().rev() {
+            match rustix::fs::mkdir(folder.as_c_str(), FOLDER_MODE) {
+                Ok(()) | Err(Errno::EXIST) => break,
+                Err(Errno::NOENT) => missing += 1,
+                Err(e) => return Err(e),
+            }
+        }
+        let above = self.folders.len().saturating_sub(missing);
+        for folder in self.folders.iter().skip(above) {
+            match rustix::fs::mkdir(folder.as_c_str(), FOLDER_MODE) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Opens one stream for writing, emptied or behind what is there.
+fn open_stream(stream: &Stream, which: Standard) -> Result<OwnedFd, Fault> {
+    let (in_root, in_file, pipe, device) = match which {
+        Standard::Output => {
+            (Stage::StdoutRoot, Stage::Stdout, Stage::StdoutPipe, Stage::StdoutDevice)
+        }
+        Standard::Error => {
+            (Stage::StderrRoot, Stage::Stderr, Stage::StderrPipe, Stage::StderrDevice)
+        }
+    };
+    let at = |stage: Stage| move |error: Errno| Fault { stage, error };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::openat(CWD, stream.root.as_c_str(), flags, Mode::empty())
+        .map_err(at(in_root))?;
+    // NONBLOCK, so that a named pipe without a reader is refused instead of waited for.
+    let mut flags =
+        OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOCTTY | OFlags::NONBLOCK;
+    flags.set(OFlags::TRUNC, stream.truncate);
+    let file = match open_beneath(&root, &stream.path, flags, FILE_MODE) {
+        Err(Errno::NOENT) => create_parents(&root, &stream.parents)
+            .and_then(|()| open_beneath(&root, &stream.path, flags, FILE_MODE)),
+        other => other,
+    };
+    let file = file.map_err(at(in_file))?;
+    let about = rustix::fs::fstat(&file).map_err(at(in_file))?;
+    match FileType::from_raw_mode(about.st_mode) {
+        FileType::RegularFile => {}
+        FileType::Fifo => return Err(at(pipe)(Errno::INVAL)),
+        _ => return Err(at(device)(Errno::INVAL)),
+    }
+    // The script shall find an ordinary stream.
+    rustix::fs::fcntl_setfl(&file, OFlags::APPEND).map_err(at(in_file))?;
+    Ok(file)
+}
+
+fn open_beneath(
+    root: &OwnedFd,
+    path: &CStr,
+    flags: OFlags,
+    mode: Mode,
+) -> rustix::io::Result<OwnedFd> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, mode, resolve) {
+            Err(Errno::AGAIN | Errno::INTR) if tries < BENEATH_TRIES => {}
+            other => return other,
+        }
+    }
+}
+
+/// Creates missing folders below `root`, never through a link that leaves it.
+fn create_parents(root: &OwnedFd, parents: &[(CString, CString)]) -> rustix::io::Result<()> {
+    for (parent, name) in parents {
+        let folder = open_beneath(root, parent, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+        match rustix::fs::mkdirat(&folder, name.as_c_str(), FOLDER_MODE) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_survives_its_pipe() {
+        for (number, stage) in STAGES.into_iter().enumerate() {
+            assert_eq!(stage as usize, number);
+            let fault = Fault { stage, error: Errno::NOSPC };
+            assert_eq!(Fault::from_bytes(&fault.to_bytes()), Some(fault));
+        }
+        assert_eq!(Fault::from_bytes(&[]), None);
+        assert_eq!(Fault::from_bytes(&[99, 0, 0, 0, 0]), None);
+    }
+}
