@@ -318,7 +318,7 @@ impl Link {
                 Ok((count, _)) => {
                     for line in String::from_utf8_lossy(&buffer[..count]).lines() {
                         if let Some(report) = Report::parse(line) {
-                            self.attempts.hear(&report);
+                            self.attempts.hear(report);
                         }
                     }
                 }

@@ -56,7 +56,7 @@ impl Inner {
     pub fn told_end(&self, key: &Key) -> Option<ExitRecord> {
         let entry = self.attempts.get(&key.name())?;
         let record = held(&entry.record).take()?;
-        self.origin.is_of(&key.boot_id).then_some(record)
+        self.origin.is_of(&key.boot_id).then_some(*record)
     }
 
     /// See [`crate::engine::Engine::reattach`]. A folder that a script has closed to us is opened.

@@ -50,7 +50,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -128,6 +128,8 @@ struct Inner {
     /// Which attempts had processes when this server first needed to know.
     first_seen: OnceLock<HashSet<String>>,
     attempts: Arc<Attempts>,
+    /// The pipe of all supervisors, until somebody hears it.
+    reports: Mutex<Option<OwnedFd>>,
     link: Arc<Link>,
     pool: Pool,
     errands: Arc<Errands>,
@@ -184,7 +186,6 @@ impl LocalEngine {
             report_out,
         };
         let program = proc::Program::of_file(&recipe.program);
-        report::hear_all(reports, &attempts, data_dir.clone()).map_err(EngineError::Daemon)?;
         let link = Link::start(recipe, Arc::clone(&attempts)).map_err(EngineError::Daemon)?;
         let pool = Pool::new(&data_dir);
         let errands = Arc::default();
@@ -194,6 +195,7 @@ impl LocalEngine {
             elsewhere: config.elsewhere,
             first_seen: OnceLock::new(),
             attempts,
+            reports: Mutex::new(Some(reports)),
             link,
             pool,
             errands,
@@ -214,6 +216,7 @@ impl LocalEngine {
     /// Gives an order, away from the threads that answer requests. `word` is where the supervisor
     /// hears when to start.
     fn begin(&self, order: Order, word: OwnedFd, entry: Arc<Entry>) -> oneshot::Receiver<()> {
+        self.inner.listen();
         entry.under_way.store(true, Ordering::Release);
         let (inner, hand) = (Arc::clone(&self.inner), self.inner.errands.lend_a_hand());
         let (done, wait) = oneshot::channel::<()>();
@@ -267,6 +270,13 @@ impl Inner {
         Ok(())
     }
 
+    /// From the first launch or wait on, what supervisors say is heard where that is.
+    fn listen(&self) {
+        if let Some(pipe) = held(&self.reports).take() {
+            tokio::spawn(report::hear_all(pipe, Arc::downgrade(&self.attempts)));
+        }
+    }
+
     fn take_back(&self, name: &str) {
         fault::point(fault::RELEASE_COLLECTING);
         self.attempts.forget(name);
@@ -277,6 +287,7 @@ impl Inner {
     }
 
     async fn changed(&self, name: &str) {
+        self.listen();
         let entry = self.attempts.entry(name);
         let sent = entry.sent();
         let under_way = entry.under_way.load(Ordering::Acquire);
@@ -344,7 +355,7 @@ impl Engine for LocalEngine {
     }
 
     fn reattach<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Sighting, EngineError>> {
-        // Whoever heard of the end has read the record: the usual case touches no file here.
+        // Who heard of the end has its record: the usual case touches no file.
         let told = self.inner.told_end(key);
         let key = key.clone();
         Box::pin(async move {

@@ -10,14 +10,14 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 
-use rustix::event::{PollFd, PollFlags};
-use rustix::pipe::PipeFlags;
+use rustix::pipe::{PIPE_BUF, PipeFlags};
+use tokio::io::unix::AsyncFd;
 
-use super::spool::{End, Folder};
-use super::watch::{Attempts, held};
+use super::sys;
+use super::watch::Attempts;
+use crate::engine::ExitRecord;
 
 /// Room for what supervisors say while the server is busy or stopped: the most that an ordinary
 /// user may ask for.
@@ -40,8 +40,8 @@ pub enum Report {
     GivenBack(String, String),
     /// The script of this name was spawned or is being stopped.
     Changed(String),
-    /// The record of this name is written, says its supervisor.
-    Ended(String),
+    /// The record of this name is written, says its supervisor; the record itself if it fits.
+    Ended(String, Option<Box<ExitRecord>>),
     /// The step daemon saw the supervisor of this name die, and does not know of a record.
     Died(String),
 }
@@ -56,7 +56,7 @@ impl Report {
             Report::GivenBack(name, why) => format!("given-back {name} {}\n", sentence(why)),
             Report::Trouble(name, why) => format!("trouble {name} {}\n", sentence(why)),
             Report::Changed(name) => format!("changed {name}\n"),
-            Report::Ended(name) => format!("ended {name}\n"),
+            Report::Ended(name, record) => ended(name, record.as_deref()),
             Report::Died(name) => format!("died {name}\n"),
         }
     }
@@ -76,12 +76,22 @@ impl Report {
                 });
             }
             ("changed", Some(name)) => Report::Changed(name.to_owned()),
-            ("ended", Some(name)) => Report::Ended(name.to_owned()),
+            ("ended", Some(name)) => {
+                let record = words.next().map(serde_json::from_str).transpose().ok()?;
+                return Some(Report::Ended(name.to_owned(), record));
+            }
             ("died", Some(name)) => Report::Died(name.to_owned()),
             _ => return None,
         };
         words.next().is_none().then_some(report)
     }
+}
+
+/// With the record, if a pipe takes that as a whole: who hears it need not read the file.
+fn ended(name: &str, record: Option<&ExitRecord>) -> String {
+    let record = record.and_then(|record| serde_json::to_string(record).ok());
+    let line = record.map(|record| format!("ended {name} {record}\n"));
+    line.filter(|line| line.len() <= PIPE_BUF).unwrap_or_else(|| format!("ended {name}\n"))
 }
 
 /// A sentence that is part of a line: short, and without an end of line.
@@ -120,34 +130,28 @@ pub fn give(word: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Hears all lines of the pipe, on a thread of its own, which also reads the records that they tell
-/// of: no file is touched where actors live, and each end wakes them once. Without the thread (its
-/// end would be a bug) the sweep sees what is not heard.
-///
-/// # Errors
-/// When the system has no thread to give.
-pub fn hear_all(pipe: OwnedFd, attempts: &Arc<Attempts>, data_dir: PathBuf) -> io::Result<()> {
-    // Not held: what is kept of an attempt ends with its engine.
-    let attempts = Arc::downgrade(attempts);
-    let hear = move || {
-        if let Err(e) = hear_lines(&pipe, &attempts, &data_dir) {
-            log::error!("What supervisors say is not heard any more, only seen by the sweep: {e}");
-        }
+/// Hears all lines of the pipe, on the thread that follows the attempts: no other has to be woken,
+/// and no file is touched there. Without it (its end would be a bug) the sweep sees what is not
+/// heard.
+pub async fn hear_all(pipe: OwnedFd, attempts: Weak<Attempts>) {
+    let heard = match sys::watch_readable(pipe) {
+        Ok(pipe) => hear_lines(&pipe, &attempts).await,
+        Err(e) => Err(e),
     };
-    std::thread::Builder::new().name("supervisors-say".to_owned()).spawn(hear).map(drop)
+    if let Err(e) = heard {
+        log::error!("What supervisors say is not heard any more, only seen by the sweep: {e}");
+    }
 }
 
-fn hear_lines(pipe: &OwnedFd, attempts: &Weak<Attempts>, data_dir: &Path) -> io::Result<()> {
+async fn hear_lines(pipe: &AsyncFd<OwnedFd>, attempts: &Weak<Attempts>) -> io::Result<()> {
     let (mut text, mut buffer) = (Vec::new(), [0; READ_BYTES]);
     loop {
-        match rustix::io::read(pipe, &mut buffer) {
+        let mut ready = pipe.readable().await?;
+        match rustix::io::read(pipe.get_ref(), &mut buffer) {
             // The engine and the last supervisor are gone.
             Ok(0) => return Ok(()),
             Ok(count) => text.extend_from_slice(&buffer[..count]),
-            Err(rustix::io::Errno::AGAIN) => {
-                let mut fds = [PollFd::new(pipe, PollFlags::IN)];
-                rustix::io::retry_on_intr(|| rustix::event::poll(&mut fds, None))?;
-            }
+            Err(rustix::io::Errno::AGAIN) => ready.clear_ready(),
             Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(e.into()),
         }
@@ -155,13 +159,7 @@ fn hear_lines(pipe: &OwnedFd, attempts: &Weak<Attempts>, data_dir: &Path) -> io:
         let lines: Vec<u8> = text.drain(..=end).collect();
         let Some(attempts) = attempts.upgrade() else { return Ok(()) };
         for report in String::from_utf8_lossy(&lines).lines().filter_map(Report::parse) {
-            if let Report::Ended(name) = &report
-                && let Some(entry) = attempts.get(name)
-                && let Ok(Some(End::Record(record))) = Folder::new(data_dir, name).read_exit()
-            {
-                *held(&entry.record) = Some(record);
-            }
-            attempts.hear(&report);
+            attempts.hear(report);
         }
     }
 }
@@ -169,6 +167,28 @@ fn hear_lines(pipe: &OwnedFd, attempts: &Weak<Attempts>, data_dir: &Path) -> io:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
+    use crate::kernel::job::Usage;
+
+    fn record(sentence: &str) -> Box<ExitRecord> {
+        Box::new(ExitRecord {
+            version: 1,
+            exit_code: None,
+            stop: None,
+            launch_error: Some(sentence.to_owned()),
+            handle: None,
+            end_time: clock::now(),
+            usage: Usage::default(),
+            out_of_memory: None,
+            left_behind: vec!["17 (a name\nof two lines)".to_owned()],
+        })
+    }
+
+    #[test]
+    fn a_record_that_does_not_fit_is_left_where_it_is_written() {
+        let line = Report::Ended("17.1.ab".to_owned(), Some(record(&"x".repeat(PIPE_BUF)))).line();
+        assert_eq!(line, "ended 17.1.ab\n");
+    }
 
     #[test]
     fn every_report_survives_its_line() {
@@ -179,7 +199,8 @@ mod tests {
             Report::GivenBack(name(), "no process".to_owned()),
             Report::Trouble(name(), "short of memory".to_owned()),
             Report::Changed(name()),
-            Report::Ended(name()),
+            Report::Ended(name(), None),
+            Report::Ended(name(), Some(record("interpreter /no/such not found"))),
             Report::Died(name()),
         ] {
             assert_eq!(Report::parse(report.line().trim_end()), Some(report));

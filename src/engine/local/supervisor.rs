@@ -238,7 +238,7 @@ fn serve(mut post: Post<'_>) -> Served {
     let Post { station, state, name, .. } = post;
     // First the lock, then the word: whoever hears of the end finds the lock free.
     drop(state);
-    let told = hint(&station.report, &Report::Ended(name));
+    let told = hint(&station.report, &Report::Ended(name, kept.then_some(record)));
     if told && kept { Served::Told } else { Served::Untold }
 }
 

@@ -47,8 +47,8 @@ pub struct Entry {
     pub told: AtomicBool,
     /// Since when its supervisor has been seen to live without the lock.
     pub unlocked_since: Mutex<Option<Instant>>,
-    /// That record, read by whoever heard of it.
-    pub record: Mutex<Option<ExitRecord>>,
+    /// That record, if it came with the word.
+    pub record: Mutex<Option<Box<ExitRecord>>>,
     /// How long it may live.
     pub overtime: Mutex<Overtime>,
     sent: AtomicU64,
@@ -150,8 +150,8 @@ impl Attempts {
     }
 
     /// Wakes, or keeps the hint for, whoever waits for what this report names.
-    pub fn hear(&self, report: &Report) {
-        let name = match report {
+    pub fn hear(&self, report: Report) {
+        let name = match &report {
             Report::Ready => return,
             Report::NotTaken(name, why)
             | Report::GivenBack(name, why)
@@ -159,7 +159,7 @@ impl Attempts {
                 self.is_in_trouble(name, why);
                 name
             }
-            Report::Changed(name) | Report::Ended(name) | Report::Died(name) => {
+            Report::Changed(name) | Report::Ended(name, _) | Report::Died(name) => {
                 self.is_out_of_trouble(name);
                 name
             }
@@ -170,7 +170,12 @@ impl Attempts {
                 Report::NotTaken(..) => entry.set_sent(0),
                 // Nothing has become of it.
                 Report::Trouble(..) => return,
-                Report::Ended(..) | Report::GivenBack(..) => {
+                Report::Ended(_, record) => {
+                    *held(&entry.record) = record;
+                    entry.told.store(true, Ordering::Release);
+                    entry.over.store(true, Ordering::Release);
+                }
+                Report::GivenBack(..) => {
                     entry.told.store(true, Ordering::Release);
                     entry.over.store(true, Ordering::Release);
                 }
