@@ -62,9 +62,9 @@ points! {
     LAUNCH_HANDED_OVER = "launch.handed-over";
     /// supervisor: it has the order and has not said who it is
     LAUNCH_UNNAMED = "launch.unnamed";
-    /// supervisor: all is ready for the word to start
+    /// supervisor: it knows the order, `control` is not read
     LAUNCH_READY = "launch.ready";
-    /// supervisor: the word has come, control is read, nothing is spawned
+    /// supervisor: `control` is read, nothing is spawned
     LAUNCH_BEFORE_SPAWN = "launch.before-spawn";
     /// supervisor: the script runs, nobody was told
     LAUNCH_SPAWNED = "launch.spawned";

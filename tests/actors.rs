@@ -50,7 +50,7 @@ use downbeat::observe::metrics::Metrics;
 use downbeat::store::backend::Database;
 use downbeat::store::error::StoreError;
 use downbeat::store::read::LaunchRows;
-use downbeat::store::write::{CommitError, Writer};
+use downbeat::store::write::{CommitError, Launches, Writer};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// A tick that no test lives to see.
@@ -174,7 +174,7 @@ fn unaudited_bench() -> Bench {
 }
 
 impl Bench {
-    async fn commit(&mut self) -> (Commit, oneshot::Sender<Result<(), CommitError>>) {
+    async fn commit(&mut self) -> (Commit, oneshot::Sender<Result<Launches, CommitError>>) {
         let (MakeDurable(commit), answer) = self.durable.recv().await.unwrap();
         (commit, answer)
     }
@@ -198,7 +198,7 @@ fn the_reply_comes_after_the_commit_and_the_snapshot_before_the_reply() {
         assert_eq!(causes(&commit), ["submitted", "submitted"]);
         assert!(!sent.is_finished(), "no answer before the commit");
         assert_eq!(bench.snapshot.borrow().pending, 0, "nothing is visible before the commit");
-        answer.send(Ok(())).unwrap();
+        answer.send(Ok(Vec::new())).unwrap();
         assert_eq!(sent.await.unwrap().unwrap().unwrap().ids, [JobId(1), JobId(2)]);
         let now = bench.snapshot.borrow().clone();
         assert_eq!((now.pending, now.commit_no), (2, CommitNo(1)));
@@ -213,7 +213,7 @@ fn an_end_and_the_start_that_follows_are_one_commit() {
         let mut bench = bench();
         let sent = actix_rt::spawn(bench.manager.send(submit(5)));
         let (_, answer) = bench.commit().await;
-        answer.send(Ok(())).unwrap();
+        answer.send(Ok(Vec::new())).unwrap();
         sent.await.unwrap().unwrap().unwrap();
         bench.wake.recv().await.unwrap().1.send(()).unwrap();
         let start = (1..=4).map(JobId).collect();
@@ -223,7 +223,7 @@ fn an_end_and_the_start_that_follows_are_one_commit() {
         let (commit, answer) = bench.commit().await;
         assert_eq!(causes(&commit), ["granted"; 4]);
         assert!(bench.launched.try_recv().is_err(), "nothing is launched before the commit");
-        answer.send(Ok(())).unwrap();
+        answer.send(Ok(Vec::new())).unwrap();
         assert_eq!(planned.await.unwrap().unwrap(), Applied { started: 4, stale: 0 });
         let attempt = bench.launched.recv().await.unwrap();
         assert_eq!(attempt, Attempt { job: JobId(1), n: 1 });
@@ -234,7 +234,7 @@ fn an_end_and_the_start_that_follows_are_one_commit() {
         let planned = actix_rt::spawn(bench.manager.send(ApplyPlan { plan }));
         let (commit, answer) = bench.commit().await;
         assert_eq!(causes(&commit), ["launch_failed", "granted"]);
-        answer.send(Ok(())).unwrap();
+        answer.send(Ok(Vec::new())).unwrap();
         observed.await.unwrap().unwrap().unwrap();
         planned.await.unwrap().unwrap();
         assert_eq!(bench.snapshot.borrow().used_cpus, 4);
@@ -249,13 +249,13 @@ fn what_is_queued_while_a_commit_is_in_flight_joins_the_next() {
         let (_, answer) = bench.commit().await;
         let others: Vec<_> =
             (0..10).map(|_| actix_rt::spawn(bench.manager.send(submit(1)))).collect();
-        answer.send(Ok(())).unwrap();
+        answer.send(Ok(Vec::new())).unwrap();
         first.await.unwrap().unwrap().unwrap();
         bench.wake.recv().await.unwrap();
         bench.manager.send(ApplyPlan { plan: Plan::default() }).await.unwrap();
         let (commit, answer) = bench.commit().await;
         assert_eq!(causes(&commit).len(), 10);
-        answer.send(Ok(())).unwrap();
+        answer.send(Ok(Vec::new())).unwrap();
         for other in others {
             other.await.unwrap().unwrap().unwrap();
         }
@@ -269,7 +269,7 @@ fn a_plan_that_waits_behind_a_commit_is_flushed_though_another_is_due() {
     run(async {
         let mut bench = bench();
         let sent = actix_rt::spawn(bench.manager.send(submit(3)));
-        bench.commit().await.1.send(Ok(())).unwrap();
+        bench.commit().await.1.send(Ok(Vec::new())).unwrap();
         sent.await.unwrap().unwrap().unwrap();
         let empty = || ApplyPlan { plan: Plan::default() };
         bench.manager.send(empty()).await.unwrap();
@@ -284,11 +284,11 @@ fn a_plan_that_waits_behind_a_commit_is_flushed_though_another_is_due() {
         );
         let behind = actix_rt::spawn(bench.manager.send(submit(1)));
         bench.manager.send(scene()).await.unwrap();
-        answer.send(Ok(())).unwrap();
+        answer.send(Ok(Vec::new())).unwrap();
         before.await.unwrap().unwrap().unwrap();
         let (commit, answer) = bench.commit().await;
         assert_eq!(causes(&commit), ["granted", "submitted"]);
-        answer.send(Ok(())).unwrap();
+        answer.send(Ok(Vec::new())).unwrap();
         assert_eq!(plan.await.unwrap().unwrap().started, 1);
         behind.await.unwrap().unwrap().unwrap();
     });
@@ -303,7 +303,7 @@ fn a_refused_commit_answers_nothing_stored_and_keeps_cancels() {
     run(async {
         let mut bench = bench();
         let sent = actix_rt::spawn(bench.manager.send(submit(1)));
-        bench.commit().await.1.send(Ok(())).unwrap();
+        bench.commit().await.1.send(Ok(Vec::new())).unwrap();
         sent.await.unwrap().unwrap().unwrap();
         bench.wake.recv().await.unwrap();
         let cancel = CancelJobs { jobs: vec![JobId(1)], principal: "me".into() };
@@ -322,10 +322,10 @@ fn a_refused_commit_answers_nothing_stored_and_keeps_cancels() {
         assert!(matches!(refused, SubmitRefused::NothingStored(_)), "refused at once meanwhile");
         let (again, answer) = bench.commit().await;
         assert_eq!((again.no, causes(&again)), (commit.no, vec!["cancel_asked"]));
-        answer.send(Ok(())).unwrap();
+        answer.send(Ok(Vec::new())).unwrap();
         assert_eq!(cancelled.await.unwrap().unwrap(), [Cancelled::Ended]);
         let sent = actix_rt::spawn(bench.manager.send(submit(1)));
-        bench.commit().await.1.send(Ok(())).unwrap();
+        bench.commit().await.1.send(Ok(Vec::new())).unwrap();
         let ids = sent.await.unwrap().unwrap().unwrap().ids;
         assert_eq!(ids, [JobId(3)], "the number was burnt");
     });
@@ -341,7 +341,7 @@ fn an_unknown_outcome_tells_nobody_anything_until_it_is_known() {
         let (again, answer) = bench.commit().await;
         assert_eq!(again, commit, "the same commit, submissions and all");
         assert!(!sent.is_finished());
-        answer.send(Ok(())).unwrap();
+        answer.send(Ok(Vec::new())).unwrap();
         assert_eq!(sent.await.unwrap().unwrap().unwrap().ids, [JobId(1)]);
     });
 }
@@ -359,7 +359,7 @@ fn a_key_in_flight_makes_the_second_request_look_again() {
         let (_, answer) = bench.commit().await;
         let second = bench.manager.send(with_key()).await.unwrap();
         assert_eq!(second, Err(SubmitRefused::LookAgain(CommitNo(1))));
-        answer.send(Ok(())).unwrap();
+        answer.send(Ok(Vec::new())).unwrap();
         first.await.unwrap().unwrap().unwrap();
         let third = bench.manager.send(with_key()).await.unwrap();
         assert_eq!(third, Err(SubmitRefused::LookAgain(CommitNo(1))), "read before it was there");
@@ -383,7 +383,7 @@ fn a_key_whose_commit_is_in_trouble_is_not_told_that_nothing_is_stored() {
         assert_eq!(second, Err(SubmitRefused::LookAgain(CommitNo(1))), "it may be stored");
         let keyless = bench.manager.send(submit(1)).await.unwrap();
         assert!(matches!(keyless, Err(SubmitRefused::NothingStored(_))), "{keyless:?}");
-        answer.send(Ok(())).unwrap();
+        answer.send(Ok(Vec::new())).unwrap();
         first.await.unwrap().unwrap().unwrap();
     });
 }
@@ -394,7 +394,7 @@ fn a_second_cancel_is_answered_when_the_first_is_durable() {
         let mut bench = bench();
         let submitted = actix_rt::spawn(bench.manager.send(submit(1)));
         let (_, answer) = bench.commit().await;
-        answer.send(Ok(())).unwrap();
+        answer.send(Ok(Vec::new())).unwrap();
         submitted.await.unwrap().unwrap().unwrap();
         let cancel = || CancelJobs { jobs: vec![JobId(1)], principal: "me".into() };
         let first = actix_rt::spawn(bench.manager.send(cancel()));
@@ -412,7 +412,7 @@ fn a_second_cancel_is_answered_when_the_first_is_durable() {
             bench.manager.send(scene()).await.unwrap();
         }
         assert!(!second.is_finished(), "a crash now would undo what it was told");
-        cancelling.1.send(Ok(())).unwrap();
+        cancelling.1.send(Ok(Vec::new())).unwrap();
         assert_eq!(first.await.unwrap().unwrap(), [Cancelled::Ended]);
         assert_eq!(second.await.unwrap().unwrap(), [Cancelled::NotLive]);
     });
@@ -438,7 +438,7 @@ fn a_drained_manager_starts_and_accepts_nothing() {
         let drained = actix_rt::spawn(bench.manager.send(Drain));
         assert!(matches!(bench.manager.send(submit(1)).await, Ok(Err(SubmitRefused::Stopping))));
         assert!(!drained.is_finished(), "not before what was decided is durable");
-        answer.send(Ok(())).unwrap();
+        answer.send(Ok(Vec::new())).unwrap();
         drained.await.unwrap().unwrap();
         sent.await.unwrap().unwrap().unwrap();
         assert_eq!(bench.manager.send(scene()).await.unwrap(), Scene::default());
@@ -486,7 +486,7 @@ fn other_settings_are_in_force_at_once_and_whoever_plans_looks_again() {
         let mut bench = bench();
         let sent = actix_rt::spawn(bench.manager.send(submit(1)));
         let (_, answer) = bench.commit().await;
-        answer.send(Ok(())).unwrap();
+        answer.send(Ok(Vec::new())).unwrap();
         sent.await.unwrap().unwrap().unwrap();
         bench.wake.recv().await.unwrap();
         // A plan is due and has not come, and a commit is in flight.
@@ -503,7 +503,7 @@ fn other_settings_are_in_force_at_once_and_whoever_plans_looks_again() {
         bench.manager.send(Reconfigure { rules, dials }).await.unwrap().unwrap();
         assert!(bench.wake.recv().await.is_some(), "though the plan of the first is still due");
         bench.manager.send(ApplyPlan { plan: Plan::default() }).await.unwrap();
-        answer.send(Ok(())).unwrap();
+        answer.send(Ok(Vec::new())).unwrap();
         sent.await.unwrap().unwrap().unwrap();
     });
 }
@@ -606,7 +606,7 @@ fn executor(engine: &FakeEngine, fresh: bool) -> (ExecutorAddr, Taken<Observed>)
     let (observed, facts) = Probe::start();
     let engine: Arc<dyn Engine> = Arc::new(engine.clone());
     let tools = Arc::new(Tools { engine, orders: Arc::new(Canned), observed });
-    let known = if fresh { Known::Granted } else { Known::Ordered };
+    let known = if fresh { Known::Granted(None) } else { Known::Ordered };
     (ExecutorActor::launch(ATTEMPT, known, tools), facts)
 }
 
@@ -828,7 +828,7 @@ fn nothing_is_handed_out_before_the_first_audit() {
         let reply = bench.manager.send(submit(1));
         let reply = actix_rt::spawn(reply);
         let (_, durable) = bench.commit().await;
-        durable.send(Ok(())).unwrap();
+        durable.send(Ok(Vec::new())).unwrap();
         reply.await.unwrap().unwrap().unwrap();
         assert_eq!(bench.manager.send(scene()).await.unwrap(), Scene::default());
         assert!(bench.wake.try_recv().is_err(), "the scheduler sleeps");
@@ -846,7 +846,7 @@ fn cpus_that_an_audit_doubts_are_in_the_next_snapshot() {
         let mended = actix_rt::spawn(bench.manager.send(Mend(doubted)));
         let (commit, durable) = bench.commit().await;
         assert!(commit.steps.iter().all(|step| step.is_empty()), "nothing to remember");
-        durable.send(Ok(())).unwrap();
+        durable.send(Ok(Vec::new())).unwrap();
         mended.await.unwrap().unwrap().unwrap();
         assert_eq!(bench.snapshot.borrow().held_back, [CpuId(3)]);
         assert_eq!(bench.snapshot.borrow().available_cpus, 3);

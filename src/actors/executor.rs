@@ -21,6 +21,7 @@ use crate::engine::{Control, Engine, EngineError, ExitRecord, Sighting, Stopping
 use crate::fault;
 use crate::kernel::ids::Attempt;
 use crate::kernel::transition::{Exit, Fact, Stop};
+use crate::store::read::LaunchRows;
 
 /// Mailbox: a stop and a few looks.
 const MAILBOX: usize = 16;
@@ -53,10 +54,11 @@ struct Asked {
 }
 
 /// What is known of an attempt when its executor is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Known {
-    /// Granted just now: nobody can have started it.
-    Granted,
+    /// Granted just now: nobody can have started it. With the rows of its order, where they are at
+    /// hand.
+    Granted(Option<Box<LaunchRows>>),
     /// Granted earlier; it may have been ordered.
     Ordered,
     /// Its script was started: whatever is missing now, it must not start again.
@@ -86,14 +88,20 @@ impl Actor for ExecutorActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
-        let fresh = self.known == Known::Granted;
+        let known = std::mem::replace(&mut self.known, Known::Ordered);
+        let fresh = matches!(known, Known::Granted(_));
+        let was_started = known == Known::Started;
+        let rows = match known {
+            Known::Granted(rows) => rows,
+            Known::Ordered | Known::Started => None,
+        };
         let attempt = Follow {
             attempt: self.attempt,
             tools: Arc::clone(&self.tools),
             asked: self.asked.subscribe(),
-            may_be_prepared: fresh,
+            rows,
             ordered: false,
-            was_started: self.known == Known::Started,
+            was_started,
             told_started: false,
             told_stopping: false,
             pause: PAUSE_MIN,
@@ -124,7 +132,8 @@ struct Follow {
     attempt: Attempt,
     tools: Arc<Tools>,
     asked: watch::Receiver<Asked>,
-    may_be_prepared: bool,
+    /// The rows of its order, until it is given.
+    rows: Option<Box<LaunchRows>>,
     ordered: bool,
     /// Its start is durable.
     was_started: bool,
@@ -239,15 +248,15 @@ impl Follow {
             self.rest().await;
         }
         self.ordered = true;
-        if std::mem::take(&mut self.may_be_prepared) && self.tools.engine.launch_prepared(key) {
-            return Next::Wait;
-        }
-        let order = match self.tools.orders.order(self.attempt).await {
-            Ok(order) => order,
-            Err(error) => {
-                log::warn!("Cannot read the order of attempt {}: {error}", self.attempt);
-                return Next::Pause;
-            }
+        let order = match self.rows.take() {
+            Some(rows) => self.tools.orders.order_from(self.attempt, *rows),
+            None => match self.tools.orders.order(self.attempt).await {
+                Ok(order) => order,
+                Err(error) => {
+                    log::warn!("Cannot read the order of attempt {}: {error}", self.attempt);
+                    return Next::Pause;
+                }
+            },
         };
         // A failure is hinted at and told by the next look.
         drop(self.tools.engine.launch(order));

@@ -30,7 +30,7 @@ use crate::kernel::tenancy::{PartitionNow, Rank, Rules};
 use crate::kernel::time::Time;
 use crate::kernel::transition::Fact;
 use crate::kernel::view::Explained;
-use crate::store::write::CommitError;
+use crate::store::write::{CommitError, Launches};
 
 /// serve → ResourceManager: these rules and dials are in force from now on, or nothing changes.
 /// Answered at once.
@@ -305,9 +305,10 @@ pub struct ForgetJobs {
     pub read_at: CommitNo,
 }
 
-/// ResourceManager → StoreWriter: make this durable. Answered after COMMIT.
+/// ResourceManager → StoreWriter: make this durable. Answered after COMMIT, with what its launches
+/// need.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<(), CommitError>")]
+#[rtype(result = "Result<Launches, CommitError>")]
 pub struct MakeDurable(pub Commit);
 
 /// api → ResourceManager, StoreWriter: whether it moves; the answer alone counts.

@@ -130,7 +130,7 @@ pub struct Parts {
 /// Starts all actors on the current arbiter, the writer on one of its own.
 #[must_use]
 pub fn start(parts: Parts) -> System {
-    let Parts { kernel, commit_no, mut writer, readers, engine, orders, .. } = parts;
+    let Parts { kernel, commit_no, writer, readers, engine, orders, .. } = parts;
     let Parts { dials, tick, retention, .. } = parts;
     let dialled = dials.subscribe();
     let metrics = Arc::new(Metrics::default());
@@ -138,15 +138,6 @@ pub fn start(parts: Parts) -> System {
     let (_, next_event) = kernel.next_ids();
     let (event_sender, last_event) = watch::channel(EventId(next_event.0 - 1));
     let epoch: Epoch = writer.epoch();
-    writer.tell_ahead({
-        let (engine, orders) = (Arc::clone(&engine), Arc::clone(&orders));
-        // The writer's thread has a runtime of its own; one set of threads for files is enough.
-        let here = tokio::runtime::Handle::current();
-        Box::new(move |attempt, rows| {
-            let _here = here.enter();
-            engine.prepare(orders.order_from(attempt, rows));
-        })
-    });
     let writer_thread = Arbiter::new();
     let writer =
         StoreWriter::start_in_arbiter(&writer_thread.handle(), |_| StoreWriter::new(writer));

@@ -11,7 +11,7 @@ use actix::prelude::*;
 
 use super::messages::{DoChores, MakeDurable, Move};
 use crate::clock;
-use crate::store::write::{CommitError, Writer};
+use crate::store::write::{CommitError, Launches, Writer};
 
 /// Mailbox: one commit in flight and a chore.
 const MAILBOX: usize = 4;
@@ -38,7 +38,7 @@ impl Actor for StoreWriter {
 }
 
 impl Handler<MakeDurable> for StoreWriter {
-    type Result = Result<(), CommitError>;
+    type Result = Result<Launches, CommitError>;
 
     fn handle(&mut self, MakeDurable(commit): MakeDurable, _: &mut Self::Context) -> Self::Result {
         let result = self.writer.commit(&commit);

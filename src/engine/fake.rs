@@ -54,7 +54,6 @@ pub enum Asked {
 
 #[derive(Debug, Default)]
 struct Attempt {
-    prepared: Option<Order>,
     order: Option<Order>,
     plan: Plan,
     sighting: Option<Sighting>,
@@ -314,22 +313,6 @@ impl World {
 }
 
 impl Engine for FakeEngine {
-    fn prepare(&self, order: Order) {
-        let name = order.key.name();
-        self.world().attempt(&name).prepared = Some(order);
-    }
-
-    fn launch_prepared(&self, key: &Key) -> bool {
-        let mut world = self.world();
-        match world.attempt(&key.name()).prepared.take() {
-            Some(order) => {
-                world.launch(order);
-                true
-            }
-            None => false,
-        }
-    }
-
     fn launch(&self, order: Order) -> Later<'static, Result<(), EngineError>> {
         let (world, name) = (self.clone(), order.key.name());
         self.world().launch(order);

@@ -248,14 +248,6 @@ pub enum EngineError {
 
 /// Something that runs scripts.
 pub trait Engine: Send + Sync + 'static {
-    /// Says that this order is about to be launched. What takes time and nobody sees may be done
-    /// ahead; no script is started. Begun by the call.
-    fn prepare(&self, order: Order);
-
-    /// Launches what was prepared under this key; begun by the call, like [`Engine::launch`].
-    /// Answers false when that is not possible: then the order itself is needed.
-    fn launch_prepared(&self, key: &Key) -> bool;
-
     /// Hands an order over. Idempotent by key: an attempt is started at most once. Begun by the
     /// call; who does not wait hears of a failure by the next [`Engine::reattach`], and a hint.
     ///

@@ -59,7 +59,8 @@ use crate::kernel::outbox::Commit;
 use crate::kernel::time::Time;
 use crate::kernel::transition::EndReason;
 
-/// Scripts and environments of which is told ahead; whoever launches more reads them himself.
+/// Scripts and environments that are read with a commit; an executor that finds its own not among
+/// them reads it.
 const LAUNCH_BYTES_MAX: usize = 1024 * 1024;
 
 /// How long idempotency keys are kept, seconds.
@@ -80,11 +81,11 @@ pub struct Writer {
     wipe_in: Option<u32>,
     /// Of the submit times so far.
     latest: Latest,
-    ahead: Option<Ahead>,
 }
 
-/// Hears, before a commit is durable, what the launches that it grants will need.
-pub type Ahead = Box<dyn FnMut(Attempt, LaunchRows) + Send>;
+/// What the launches need that a commit grants: read with it, since here the rows are at hand;
+/// elsewhere they cost a transaction and a thread.
+pub type Launches = Vec<(Attempt, LaunchRows)>;
 
 /// Why a commit did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -118,16 +119,7 @@ impl Writer {
         let place = Place::of(database.path());
         let latest = Latest::read(&mut conn)?;
         let (conn, epoch) = (Some(conn), Epoch(epoch));
-        Ok(Writer {
-            database,
-            conn,
-            epoch,
-            place,
-            in_doubt: false,
-            wipe_in: None,
-            latest,
-            ahead: None,
-        })
+        Ok(Writer { database, conn, epoch, place, in_doubt: false, wipe_in: None, latest })
     }
 
     /// The name of the installation that this database belongs to; empty when it has none yet.
@@ -146,12 +138,6 @@ impl Writer {
         let set = update(meta::table).set(meta::installation.eq(installation));
         set.execute(self.connection()?)?;
         Ok(())
-    }
-
-    /// From now on this hears of grants ahead of their commit, as far as that is not too much:
-    /// here the rows are at hand, elsewhere they cost a transaction and a thread.
-    pub fn tell_ahead(&mut self, ahead: Ahead) {
-        self.ahead = Some(ahead);
     }
 
     /// This reign.
@@ -173,22 +159,27 @@ impl Writer {
         self.conn.as_mut().ok_or_else(|| StoreError::Transient("no connection".to_owned()))
     }
 
-    /// Makes a commit durable. Committing a number again that is durable already succeeds.
+    /// Makes a commit durable. Committing a number again that is durable already succeeds. Answers
+    /// what its launches need, as far as that is at hand and not too much.
     ///
     /// # Errors
     /// [`CommitError`] says what is known.
-    pub fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
+    pub fn commit(&mut self, commit: &Commit) -> Result<Launches, CommitError> {
         let (falls, latest) = self.latest.through(commit);
-        self.make_durable(commit, &falls)?;
+        let launches = self.make_durable(commit, &falls)?;
         self.latest = latest;
         let mut changes = commit.steps.iter().flat_map(|step| step.iter());
         if changes.any(|change| matches!(change, Change::Forgotten { .. })) {
             self.wipe_in.get_or_insert(WIPE_CHORES);
         }
-        Ok(())
+        Ok(launches)
     }
 
-    fn make_durable(&mut self, commit: &Commit, falls: &[FallRow]) -> Result<(), CommitError> {
+    fn make_durable(
+        &mut self,
+        commit: &Commit,
+        falls: &[FallRow],
+    ) -> Result<Launches, CommitError> {
         if let Err(error) = self.look_after() {
             if !error.may_pass() {
                 return Err(CommitError::Fatal(error));
@@ -200,31 +191,36 @@ impl Writer {
         }
         let open = std::mem::take(&mut self.in_doubt) || self.conn.is_none();
         if open && self.is_durable(commit)? {
-            return Ok(());
+            return Ok(Launches::new());
         }
-        let mut ahead = self.ahead.take();
         let result = match self.connection() {
-            Ok(conn) => transaction(conn, commit, falls, ahead.as_mut()),
+            Ok(conn) => transaction(conn, commit, falls),
             Err(error) => Err(error),
         };
-        self.ahead = ahead;
-        let Err(error) = result else {
-            // The log may have gone in between.
-            return self.look_after().map_err(|error| {
-                self.in_doubt = true;
-                if error.may_pass() {
-                    CommitError::Unknown(error)
-                } else {
-                    CommitError::Fatal(error)
-                }
-            });
+        let error = match result {
+            Err(error) => error,
+            Ok(launches) => {
+                // The log may have gone in between.
+                let kept = self.look_after().map_err(|error| {
+                    self.in_doubt = true;
+                    if error.may_pass() {
+                        CommitError::Unknown(error)
+                    } else {
+                        CommitError::Fatal(error)
+                    }
+                });
+                return kept.map(|()| launches);
+            }
         };
         if !error.may_pass() {
             return Err(CommitError::Fatal(error));
         }
         // The answer of COMMIT itself may be what was lost: only a new look can tell.
         self.conn = None;
-        if self.is_durable(commit)? { Ok(()) } else { Err(CommitError::NotCommitted(error)) }
+        match self.is_durable(commit)? {
+            true => Ok(Launches::new()),
+            false => Err(CommitError::NotCommitted(error)),
+        }
     }
 
     fn is_durable(&mut self, commit: &Commit) -> Result<bool, CommitError> {
@@ -273,27 +269,20 @@ fn transaction(
     conn: &mut SqliteConnection,
     commit: &Commit,
     falls: &[FallRow],
-    ahead: Option<&mut Ahead>,
-) -> Result<(), StoreError> {
+) -> Result<Launches, StoreError> {
     conn.batch_execute("BEGIN IMMEDIATE")?;
     apply(conn, commit)?;
     kept::insert(conn, falls.iter().copied())?;
-    if let Some(ahead) = ahead {
-        tell_of_launches(conn, commit, ahead)?;
-    }
+    let launches = launches(conn, commit)?;
     fault::points(edges(commit).map(|(before, _)| before));
     conn.batch_execute("COMMIT")?;
     fault::points(edges(commit).map(|(_, after)| after));
-    Ok(())
+    Ok(launches)
 }
 
 /// The rows of the jobs that this commit starts, until they are too many bytes.
-fn tell_of_launches(
-    conn: &mut SqliteConnection,
-    commit: &Commit,
-    ahead: &mut Ahead,
-) -> Result<(), StoreError> {
-    let mut bytes = 0;
+fn launches(conn: &mut SqliteConnection, commit: &Commit) -> Result<Launches, StoreError> {
+    let (mut launches, mut bytes) = (Launches::new(), 0);
     for change in commit.steps.iter().flat_map(|step| step.iter()) {
         let Change::Granted { event, cpus, .. } = change else { continue };
         if bytes > LAUNCH_BYTES_MAX {
@@ -301,9 +290,9 @@ fn tell_of_launches(
         }
         let launch = read::launch_on(conn, event.job, cpus.clone())?;
         bytes += launch.script.script.len() + launch.script.environment.len();
-        ahead(Attempt { job: event.job, n: event.attempt }, launch);
+        launches.push((Attempt { job: event.job, n: event.attempt }, launch));
     }
-    Ok(())
+    Ok(launches)
 }
 
 /// The places just before and just after COMMIT, of each kind of change that it carries.

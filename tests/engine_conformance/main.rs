@@ -9,7 +9,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod memory;
-mod prepared;
 mod supervisors;
 
 use std::collections::BTreeMap;

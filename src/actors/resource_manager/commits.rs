@@ -20,6 +20,7 @@
 //! all else is kept and tried again with back-off under the same number; meanwhile new
 //! submissions are refused at once. Jobs run on.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,11 +33,12 @@ use crate::actors::messages::{
     Applied, MakeDurable, NotDurable, Publish, StopAttempt, SubmitRefused, Submitted, Wake,
 };
 use crate::kernel::change::{Change, Effect, Step};
-use crate::kernel::ids::{CommitNo, CpuId, JobId};
+use crate::kernel::ids::{Attempt, CommitNo, CpuId, JobId};
 use crate::kernel::kernel::Cancelled;
 use crate::kernel::outbox::Commit;
 use crate::kernel::view::Snapshot;
-use crate::store::write::CommitError;
+use crate::store::read::LaunchRows;
+use crate::store::write::{CommitError, Launches};
 
 /// What whoever noted something waits for.
 pub(super) type Noted = ResponseFuture<Result<(), NotDurable>>;
@@ -125,13 +127,13 @@ impl ResourceManagerActor {
         let no = commit.no;
         let sent = self.outlets.durable.send(MakeDurable(commit.clone()));
         ctx.spawn(sent.into_actor(self).map(move |result, actor, ctx| match result {
-            Ok(Ok(())) => actor.settle(no, ctx),
+            Ok(Ok(launches)) => actor.settle(no, launches, ctx),
             Ok(Err(error)) => actor.refused(commit, error, ctx),
             Err(error) => panic!("the store's writer is gone: {error}"),
         }));
     }
 
-    fn settle(&mut self, no: CommitNo, ctx: &mut Context<Self>) {
+    fn settle(&mut self, no: CommitNo, launches: Launches, ctx: &mut Context<Self>) {
         if self.trouble.take().is_some() {
             log::info!("The database takes commits again (commit {no})");
         }
@@ -145,8 +147,9 @@ impl ResourceManagerActor {
         };
         self.outlets.snapshot.send_replace(Arc::new(settled.snapshot));
         self.outlets.publish.do_send(publish);
+        let mut launches: HashMap<Attempt, LaunchRows> = launches.into_iter().collect();
         for effect in settled.effects {
-            self.cause(effect);
+            self.cause(effect, &mut launches);
         }
         for ticket in settled.tickets {
             self.plan_unanswered &= !matches!(ticket, Ticket::Applied(..));
@@ -212,11 +215,12 @@ impl ResourceManagerActor {
         }
     }
 
-    fn cause(&mut self, effect: Effect) {
+    fn cause(&mut self, effect: Effect, launches: &mut HashMap<Attempt, LaunchRows>) {
         match effect {
             Effect::Admit(jobs) => self.kernel.admit(jobs),
             Effect::Launch(attempt) => {
-                let executor = (self.outlets.make_executor)(attempt, Known::Granted);
+                let known = Known::Granted(launches.remove(&attempt).map(Box::new));
+                let executor = (self.outlets.make_executor)(attempt, known);
                 self.executors.insert(attempt, executor);
             }
             Effect::Stop(attempt) => {

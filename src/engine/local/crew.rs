@@ -82,20 +82,20 @@ impl Crew {
         Ok(Crew { outfit, rested, rested_out, members, idle, born })
     }
 
-    /// Gives an attempt, its lock and the pipe that says when to a supervisor.
+    /// Gives an attempt and its lock to a supervisor.
     ///
     /// # Errors
     /// When there is none to spare and the system refuses another.
-    pub fn hand_over(&mut self, name: &str, state: &File, word: &OwnedFd) -> io::Result<()> {
+    pub fn hand_over(&mut self, name: &str, state: &File) -> io::Result<()> {
         self.see_who_rests();
         // One whose rest is over takes no order; its end will be told.
         while let Some(pid) = self.idle.pop() {
-            if self.give(pid, name, state, word).is_ok() {
+            if self.give(pid, name, state).is_ok() {
                 return Ok(());
             }
         }
         let pid = self.fork()?;
-        self.give(pid, name, state, word)
+        self.give(pid, name, state)
     }
 
     /// Forks one ahead, if nobody waits for an order.
@@ -134,11 +134,11 @@ impl Crew {
         }
     }
 
-    fn give(&mut self, pid: i32, name: &str, state: &File, word: &OwnedFd) -> io::Result<()> {
+    fn give(&mut self, pid: i32, name: &str, state: &File) -> io::Result<()> {
         let nobody = || io::Error::from(io::ErrorKind::NotFound);
         let member = self.members.get_mut(&pid).ok_or_else(nobody)?;
         // Its socket is empty, so this never waits.
-        mail::send(&member.orders, name, &[state.as_fd(), word.as_fd()], SendFlags::DONTWAIT)?;
+        mail::send(&member.orders, name, state.as_fd(), SendFlags::DONTWAIT)?;
         // A script may have stopped it while it rested. It is not reaped, so the number is its own.
         if let Some(pid) = Pid::from_raw(pid) {
             let _gone_if_not = kill_process(pid, Signal::CONT);

@@ -10,7 +10,7 @@
 //! *Not here*: what the daemon does (`stepd`), whom a report wakes (`watch`).
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -20,7 +20,7 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
 use rustix::process::Signal;
 
-use super::mail::{self, DATAGRAM_BYTES_MAX};
+use super::mail::DATAGRAM_BYTES_MAX;
 use super::memory::Means;
 use super::origin::Origin;
 use super::proc;
@@ -127,22 +127,22 @@ impl Link {
         self.moved.notify_all();
     }
 
-    /// Sends a name and the pipe that says when; when the daemon has just died, to the next one.
+    /// Sends the name of an order; when the daemon has just died, to the next one.
     /// `before` is told the generation before each try. Blocks, so it belongs on the blocking pool.
     ///
     /// # Errors
     /// When there is no daemon within [`DAEMON_BOUND`] or it does not read.
-    pub fn send(&self, name: &str, word: &OwnedFd, before: impl Fn(u64)) -> io::Result<()> {
+    pub fn send(&self, name: &str, before: impl Fn(u64)) -> io::Result<()> {
         let deadline = crate::clock::monotonic() + DAEMON_BOUND;
         let mut after = 0;
         loop {
             let (socket, generation) = self.ready(after, deadline)?;
             before(generation);
             let sent = rustix::io::retry_on_intr(|| {
-                mail::send(&socket, name, &[word.as_fd()], SendFlags::empty())
+                rustix::net::send(&socket, name.as_bytes(), SendFlags::NOSIGNAL)
             });
             match sent {
-                Ok(()) => return Ok(()),
+                Ok(_) => return Ok(()),
                 Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => after = generation,
                 Err(e) => return Err(e.into()),
             }

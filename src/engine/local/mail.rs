@@ -1,10 +1,10 @@
-//! *Purpose*: a name with open files, from one process of the house to another.
+//! *Purpose*: a name with an open file, from one process of the house to another.
 //!
 //! *Owns*: how both travel in one datagram.
 //!
-//! *Promises*: name and files arrive together or not at all; what was received is closed on exec.
+//! *Promises*: name and file arrive together or not at all; what was received is closed on exec.
 //!
-//! *Not here*: what a name or a file means (`link`, `stepd`, `crew`).
+//! *Not here*: what a name or a file means (`stepd`, `crew`).
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -17,9 +17,6 @@ use rustix::net::{
 
 /// The longest datagram that is sent: a key's name, or some lines of reports.
 pub const DATAGRAM_BYTES_MAX: usize = 4096;
-/// The most files that travel with a name.
-const FILES_MAX: usize = 2;
-
 /// Sends.
 ///
 /// # Errors
@@ -27,12 +24,13 @@ const FILES_MAX: usize = 2;
 pub fn send(
     socket: &OwnedFd,
     name: &str,
-    files: &[BorrowedFd<'_>],
+    file: BorrowedFd<'_>,
     flags: SendFlags,
 ) -> rustix::io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MAX))];
+    let files = [file];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut rights = SendAncillaryBuffer::new(&mut space);
-    if !files.is_empty() && !rights.push(SendAncillaryMessage::ScmRights(files)) {
+    if !rights.push(SendAncillaryMessage::ScmRights(&files)) {
         return Err(rustix::io::Errno::TOOBIG);
     }
     let text = [IoSlice::new(name.as_bytes())];
@@ -43,19 +41,16 @@ pub fn send(
 ///
 /// # Errors
 /// What the system says.
-pub fn receive(socket: &OwnedFd) -> rustix::io::Result<Option<(String, Vec<OwnedFd>)>> {
+pub fn receive(socket: &OwnedFd) -> rustix::io::Result<Option<(String, OwnedFd)>> {
     let mut text = [0; DATAGRAM_BYTES_MAX];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MAX))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut rights = RecvAncillaryBuffer::new(&mut space);
     let mut into = [IoSliceMut::new(&mut text)];
     let bytes = recvmsg(socket, &mut into, &mut rights, RecvFlags::CMSG_CLOEXEC)?.bytes;
-    let files = rights
-        .drain()
-        .filter_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(files) => Some(files),
-            _ => None,
-        })
-        .flatten()
-        .collect();
-    Ok((bytes > 0).then(|| (String::from_utf8_lossy(&text[..bytes]).into_owned(), files)))
+    let files = rights.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(files) => Some(files),
+        _ => None,
+    });
+    let file = files.flatten().next();
+    Ok(file.map(|file| (String::from_utf8_lossy(&text[..bytes]).into_owned(), file)))
 }

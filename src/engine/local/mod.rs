@@ -213,16 +213,14 @@ impl LocalEngine {
         self.inner.link.daemon()
     }
 
-    /// Gives an order, away from the threads that answer requests. `word` is where the supervisor
-    /// hears when to start.
-    fn begin(&self, order: Order, word: OwnedFd, entry: Arc<Entry>) -> oneshot::Receiver<()> {
+    /// Gives an order, away from the threads that answer requests.
+    fn begin(&self, order: Order, entry: Arc<Entry>) -> oneshot::Receiver<()> {
         self.inner.listen();
         entry.under_way.store(true, Ordering::Release);
         let (inner, hand) = (Arc::clone(&self.inner), self.inner.errands.lend_a_hand());
         let (done, wait) = oneshot::channel::<()>();
         tokio::task::spawn_blocking(move || {
-            let failure = inner.give_order(order, &word).err();
-            drop(word);
+            let failure = inner.give_order(order).err();
             // The daemon will only tell of what it was sent.
             let nobody_else_hints = failure.is_some() || entry.sent() == 0;
             *held(&entry.failure) = failure;
@@ -256,7 +254,7 @@ impl Inner {
         Folder::new(&self.data_dir, name)
     }
 
-    fn give_order(&self, order: Order, word: &OwnedFd) -> Result<(), EngineError> {
+    fn give_order(&self, order: Order) -> Result<(), EngineError> {
         let name = order.key.name();
         if !self.pool.write_order(&self.folder(&name), order)? {
             return Ok(());
@@ -264,7 +262,7 @@ impl Inner {
         fault::point(fault::LAUNCH_ORDER_WRITTEN);
         let entry = self.attempts.entry(&name);
         self.link
-            .send(&name, word, |generation| entry.set_sent(generation))
+            .send(&name, |generation| entry.set_sent(generation))
             .map_err(EngineError::Daemon)?;
         fault::point(fault::LAUNCH_SENT);
         Ok(())
@@ -318,36 +316,9 @@ impl Inner {
 }
 
 impl Engine for LocalEngine {
-    fn prepare(&self, order: Order) {
-        let entry = self.inner.attempts.entry(&order.key.name());
-        let mut word = held(&entry.word);
-        // Without a pipe nothing is ahead, and the launch says why.
-        if word.is_none()
-            && let Ok((theirs, ours)) = report::word()
-        {
-            *word = Some(ours);
-            drop(word);
-            drop(self.begin(order, theirs, entry));
-        }
-    }
-
-    fn launch_prepared(&self, key: &Key) -> bool {
-        let entry = self.inner.attempts.get(&key.name());
-        let word = entry.and_then(|entry| held(&entry.word).take());
-        word.is_some_and(|word| report::give(&word).is_ok())
-    }
-
     fn launch(&self, order: Order) -> Later<'static, Result<(), EngineError>> {
-        let given = report::word().and_then(|(theirs, ours)| report::give(&ours).map(|()| theirs));
         let entry = self.inner.attempts.entry(&order.key.name());
-        let done = match given {
-            Ok(theirs) => self.begin(order, theirs, Arc::clone(&entry)),
-            Err(e) => {
-                *held(&entry.failure) = Some(EngineError::Daemon(e));
-                entry.hint.notify_one();
-                oneshot::channel().1
-            }
-        };
+        let done = self.begin(order, Arc::clone(&entry));
         Box::pin(async move {
             let _done = done.await;
             held(&entry.failure).take().map_or(Ok(()), Err)

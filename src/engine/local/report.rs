@@ -1,7 +1,6 @@
 //! *Purpose*: the words between supervisors, the step daemon and the server.
 //!
-//! *Owns*: [`Report`], its line of text, and who hears the lines; the one word to a supervisor,
-//! which is a byte in a pipe of its own.
+//! *Owns*: [`Report`], its line of text, and who hears the lines.
 //!
 //! *Promises*: a report is a hint: losing one loses time, never truth, which is in the spool.
 //! A line fits `PIPE_BUF`, so that many supervisors may write to one pipe.
@@ -110,24 +109,6 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     // The usual 64 KiB are what a thousand jobs say that are cancelled at once.
     let _as_it_is = rustix::pipe::fcntl_setpipe_size(&theirs, PIPE_BYTES);
     Ok((ours, theirs))
-}
-
-/// A pipe for the word to start: the supervisor's end, and ours. Gone without a word, ours tells
-/// the supervisor that it will never come.
-///
-/// # Errors
-/// When no descriptor is left.
-pub fn word() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?)
-}
-
-/// Gives the word.
-///
-/// # Errors
-/// When nobody is left who could hear it.
-pub fn give(word: &OwnedFd) -> io::Result<()> {
-    rustix::io::write(word, b"!")?;
-    Ok(())
 }
 
 /// Hears all lines of the pipe, on the thread that follows the attempts: no other has to be woken,

@@ -76,7 +76,7 @@ struct ExitFile<'a> {
 pub enum End {
     /// This is how it ended.
     Record(ExitRecord),
-    /// The supervisor had the order, but not the word, and never will.
+    /// The supervisor gave the order back: nothing was started.
     Withdrawn,
 }
 

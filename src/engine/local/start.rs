@@ -1,4 +1,4 @@
-//! *Purpose*: from the word to a running script.
+//! *Purpose*: from an order to a running script.
 //!
 //! *Owns*: the watch over the process that is to become the script, until it is that; the waiting
 //! for a machine that is short of something.
@@ -68,28 +68,21 @@ pub enum Start {
     },
     /// It was stopped before it was started.
     Stopped(Stop),
-    /// There is nobody left who could give the word.
-    Withdrawn,
     /// The machine has no room for it now; the sentence says for what.
     GivenBack(String),
 }
 
-/// Makes ready, waits for the word, starts the script.
+/// Starts the script.
 ///
 /// # Errors
 /// Why it cannot be started.
-pub fn at_the_word(
+pub fn start(
     post: &mut Post<'_>,
     file: &OrderFile,
     launcher: &mut Launcher,
 ) -> Result<Start, Failure> {
     become_like_the_script(post, file)?;
-    // What fails before the word is tried again after it.
-    let mut ahead = Prepared::make(file, &post.folder, &post.name).ok();
     fault::point(fault::LAUNCH_READY);
-    if !matches!(rustix::io::retry_on_intr(|| rustix::io::read(&post.word, &mut [0])), Ok(1)) {
-        return Ok(Start::Withdrawn);
-    }
     if post.folder.read_control().cancel {
         return Ok(Start::Stopped(Stop::Cancelled));
     }
@@ -97,12 +90,8 @@ pub fn at_the_word(
     let mut pause = PAUSE;
     loop {
         let begun = clock::monotonic();
-        let prepared = match ahead.take() {
-            Some(prepared) => Ok(prepared),
-            None => Prepared::make(file, &post.folder, &post.name),
-        };
         let tried = within(post, file).and_then(|within| {
-            let mut prepared = prepared?;
+            let mut prepared = Prepared::make(file, &post.folder, &post.name)?;
             let launching = prepared.start(within, &mut launcher.stack)?;
             watch(post, file, &launching, &launcher.signals, begun)
         });

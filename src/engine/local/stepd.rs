@@ -21,11 +21,11 @@ use std::process;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::FlockOperation;
-use rustix::net::SendFlags;
+use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use super::crew::{Crew, Outfit};
-use super::mail;
+use super::mail::DATAGRAM_BYTES_MAX;
 use super::memory::Means;
 use super::origin::Origin;
 use super::plain;
@@ -116,9 +116,8 @@ struct Greeting {
 
 /// `None` when the server has gone without a word.
 fn greeting(socket: &OwnedFd) -> io::Result<Option<Greeting>> {
-    let said = rustix::io::retry_on_intr(|| mail::receive(socket))?;
-    let said = said.as_ref().and_then(|(text, _)| text.strip_prefix(NOFILE_WORD));
-    Ok(said.map(|said| {
+    let said = rustix::io::retry_on_intr(|| hear(socket))?;
+    Ok(said.as_deref().and_then(|said| said.strip_prefix(NOFILE_WORD)).map(|said| {
         let mut lines = said.split('\n');
         let mut next = || lines.next().unwrap_or_default();
         let soft_nofile = next().parse().ok();
@@ -129,6 +128,13 @@ fn greeting(socket: &OwnedFd) -> io::Result<Option<Greeting>> {
             origin: Origin::parse(next()),
         }
     }))
+}
+
+/// One message of the server; `None` when there will be no more.
+fn hear(socket: &OwnedFd) -> rustix::io::Result<Option<String>> {
+    let mut text = [0; DATAGRAM_BYTES_MAX];
+    let (count, _) = rustix::net::recv(socket, &mut text, RecvFlags::empty())?;
+    Ok((count > 0).then(|| String::from_utf8_lossy(&text[..count]).into_owned()))
 }
 
 /// Waits for the lock and writes who holds it, so that a server can end one that hangs.
@@ -208,21 +214,17 @@ impl Daemon {
 
     /// Takes one message of the server; answers false at its end.
     fn take_order(&mut self, log: &mut Log) -> io::Result<bool> {
-        let (name, files) = match mail::receive(&self.socket) {
-            Ok(Some(order)) => order,
+        let name = match hear(&self.socket) {
+            Ok(Some(name)) => name,
             Ok(None) | Err(rustix::io::Errno::CONNRESET) => return Ok(false),
             Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => return Ok(true),
             Err(e) => return Err(e.into()),
-        };
-        let Ok([word]) = <[OwnedFd; 1]>::try_from(files) else {
-            log.say(&format!("{name:?} came without a pipe"));
-            return Ok(true);
         };
         if name.contains('/') || name.starts_with('.') {
             log.say(&format!("{name:?} is not the name of an attempt"));
             return Ok(true);
         }
-        match self.launch(&name, &word) {
+        match self.launch(&name) {
             Ok(()) => Ok(true),
             Err(e) => {
                 log.say(&format!("{name} was not started: {e}"));
@@ -231,7 +233,7 @@ impl Daemon {
         }
     }
 
-    fn launch(&mut self, name: &str, word: &OwnedFd) -> io::Result<()> {
+    fn launch(&mut self, name: &str) -> io::Result<()> {
         fault::point(fault::LAUNCH_TAKEN);
         let folder = Folder::new(&self.data_dir, name);
         let Some(state) = folder.create_state()? else {
@@ -240,7 +242,7 @@ impl Daemon {
             return Ok(());
         };
         fault::point(fault::LAUNCH_STATE_LOCKED);
-        match self.crew.hand_over(name, &state, word) {
+        match self.crew.hand_over(name, &state) {
             Ok(()) => fault::point(fault::LAUNCH_HANDED_OVER),
             Err(e) => {
                 // Nobody has it: the order may be given again once there is room.

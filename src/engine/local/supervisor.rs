@@ -3,9 +3,8 @@
 //! *Owns*: one attempt at a time, from its launch to its exit record, and what must be as new
 //! before it takes another.
 //!
-//! *Promises*: no script starts before the word; a record is written only when no process of the
-//! tree is left, and another order taken only after that; a cancel found before the spawn means
-//! that no script ever starts; no signal but KILL and the server's poke moves it. What a full disk
+//! *Promises*: a record is written only when no process of the tree is left, and another order
+//! taken only after that; a cancel found before the spawn means that no script ever starts; no signal but KILL and the server's poke moves it. What a full disk
 //! does not take is kept and written later; a folder that was deleted is made again for the record.
 //!
 //! *Not here*: starting the script (`start`, `launch`), watching over it (`vigil`), who gives
@@ -64,7 +63,7 @@ const UNTOLD: u8 = 1;
 pub struct Station {
     /// The data folder.
     pub data_dir: PathBuf,
-    /// Where orders come from: a name, with it the locked state file and the pipe of the word.
+    /// Where orders come from: a name, with it the locked state file.
     pub orders: OwnedFd,
     /// Where it says, by its pid, that it has time for another order.
     pub rested: OwnedFd,
@@ -93,8 +92,6 @@ pub struct Post<'a> {
     pub folder: Folder,
     /// Its state file, locked: this lock is the supervisor's life.
     pub state: File,
-    /// A byte in it is the word to start; its end is the word that nobody will give it.
-    pub word: OwnedFd,
     /// The attempt's control group, once it has one.
     pub group: Option<Group>,
     /// What `state` did not take yet.
@@ -150,14 +147,13 @@ pub fn run(station: &Station) -> i32 {
     let mut condition = Condition { track: station.track.enter(), ..Condition::default() };
     let born = Fitness::now();
     let mut has_served = false;
-    while let Some((name, state, word)) = next_order(orders, has_served) {
+    while let Some((name, state)) = next_order(orders, has_served) {
         let folder = Folder::new(&station.data_dir, &name);
         let post = Post {
             station,
             name,
             folder,
             state,
-            word,
             group: None,
             owed: Vec::new(),
             condition: &mut condition,
@@ -180,17 +176,13 @@ pub fn run(station: &Station) -> i32 {
 
 /// Waits for an order. `None` when nobody gives any: the step daemon is gone, or has left one
 /// that has served to rest for [`REST_BOUND`].
-fn next_order(orders: &OwnedFd, has_served: bool) -> Option<(String, File, OwnedFd)> {
+fn next_order(orders: &OwnedFd, has_served: bool) -> Option<(String, File)> {
     if has_served {
         set_socket_timeout(orders, Timeout::Recv, Some(REST_BOUND)).ok()?;
     }
     loop {
         match mail::receive(orders) {
-            Ok(order) => {
-                let (name, files) = order?;
-                let [state, word] = <[OwnedFd; 2]>::try_from(files).ok()?;
-                return Some((name, File::from(state), word));
-            }
+            Ok(order) => return order.map(|(name, state)| (name, File::from(state))),
             Err(rustix::io::Errno::INTR) => {}
             // From here on the daemon cannot send. What it had sent before is still received.
             Err(rustix::io::Errno::AGAIN) => shutdown(orders, Shutdown::Read).ok()?,
@@ -218,10 +210,6 @@ fn serve(mut post: Post<'_>) -> Served {
     }
     let record = match end {
         End::Over(record) => record,
-        End::NeverBegun => {
-            withdraw(&post);
-            return Served::Told;
-        }
         End::GivenBack(why) => {
             withdraw(&post);
             // One process less that the machine has to hold.
@@ -246,8 +234,6 @@ fn serve(mut post: Post<'_>) -> Served {
 enum End {
     /// With this record.
     Over(Box<ExitRecord>),
-    /// The word to start it cannot come any more.
-    NeverBegun,
     /// The machine had no room for it, and why.
     GivenBack(String),
 }
@@ -279,14 +265,13 @@ fn attempt(post: &mut Post<'_>) -> Result<End, Failure> {
         Some(launcher) => launcher,
         None => patiently(post, |_| Launcher::new())?,
     };
-    let start = start::at_the_word(post, &file, &mut launcher);
+    let start = start::start(post, &file, &mut launcher);
     post.condition.launcher = Some(launcher);
     let (pid, start_time, begun) = match start? {
         Start::Spawned { pid, start_time, begun } => (pid, start_time, begun),
         Start::Stopped(stop) => {
             return Ok(End::Over(Box::new(ExitRecord { stop: Some(stop), ..no_script() })));
         }
-        Start::Withdrawn => return Ok(End::NeverBegun),
         Start::GivenBack(why) => return Ok(End::GivenBack(why)),
     };
     // The script is our child and not reaped, so its entry is there even if it has ended.
@@ -329,7 +314,7 @@ fn no_script() -> ExitRecord {
     }
 }
 
-/// Says that this attempt was never started and never will be. Whoever took its folder away, or
+/// Says that nothing of this order was started and nothing will be. Whoever took its folder away, or
 /// has not the room, finds out by the lock.
 fn withdraw(post: &Post<'_>) {
     while post.folder.write_withdrawn().is_err() && post.folder.file("state").exists() {

@@ -10,7 +10,6 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,8 +34,6 @@ pub struct Entry {
     pub lost: Mutex<Option<File>>,
     /// What its `state` said last, for when that is taken away.
     pub seen: Mutex<Option<State>>,
-    /// The pipe by which the supervisor gets the word, until it has it.
-    pub word: Mutex<Option<OwnedFd>>,
     /// Whether an order is being written and sent.
     pub under_way: AtomicBool,
     /// Why the last order could not be written or sent.
