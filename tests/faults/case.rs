@@ -60,9 +60,6 @@ pub fn run(case: &Case) -> String {
         assert_eq!(acknowledged, Some(201));
         known = Some(world.cancel_the_only_one());
     }
-    if expect::was_granted(case) {
-        world.server.granted(1);
-    }
     if expect::script_is_up(case) {
         world.started_marks(1);
         world.script = world.script.or_else(|| Some(world.find_script()));

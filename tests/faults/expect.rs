@@ -82,12 +82,6 @@ pub fn was_stored(case: &Case) -> bool {
     !["submit.received", "submit.committing"].contains(&case.row.point)
 }
 
-/// Whether what is frozen leaves the server to make the grant durable, on which a launch waits:
-/// orders go out ahead of it.
-pub fn was_granted(case: &Case) -> bool {
-    case.row.point.starts_with("launch.")
-}
-
 /// Whether the script runs at this point and waits at its gate.
 pub fn script_is_up(case: &Case) -> bool {
     matches!(case.row.alive, Alive::Both | Alive::Orphan)
