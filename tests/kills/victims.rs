@@ -75,13 +75,20 @@ impl Victims {
             server.kill();
         }
         killed.daemon = daemon.is_some_and(|daemon| signal(daemon, Signal::KILL));
+        let mut dead = Vec::new();
         for attempt in attempts {
-            if self.supervisor && attempt.supervisor.is_some_and(|one| signal(one, Signal::KILL)) {
+            if self.supervisor
+                && let Some(one) = attempt.supervisor.filter(|one| signal(*one, Signal::KILL))
+            {
                 killed.supervisors.push(attempt.job);
+                dead.push(one);
             }
             if self.script && attempt.script.is_some_and(kill_group) {
                 killed.scripts.push(attempt.job);
             }
+        }
+        if !dead.is_empty() {
+            killed.supervisors.extend(taken_along(server, &dead));
         }
         killed
     }
@@ -116,6 +123,19 @@ fn attempts(server: &Server) -> Vec<Attempt> {
         .collect();
     found.sort_by_key(|attempt| std::cmp::Reverse(attempt.job));
     found
+}
+
+/// Whose supervisor had gone on to them when it was killed as that of another.
+fn taken_along(server: &Server, dead: &[Identity]) -> Vec<i64> {
+    let entries = fs::read_dir(server.data().join("spool")).unwrap().flatten();
+    let theirs = entries.filter_map(|entry| {
+        let job = entry.file_name().to_str()?.split('.').next()?.parse().ok()?;
+        let text = fs::read_to_string(entry.path().join("state")).ok()?;
+        // One that has not said who it is may be any.
+        let of_dead = line(&text, "supervisor ").is_none_or(|one| dead.contains(&one));
+        (of_dead && !entry.path().join("exit").exists()).then_some(job)
+    });
+    theirs.collect()
 }
 
 fn daemon(server: &Server) -> Option<Identity> {
