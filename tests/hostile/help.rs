@@ -4,7 +4,7 @@
 //!
 //! *Promises*: a prop is taken away when it goes out of scope, also when its case fails.
 //!
-//! *Not here*: servers (`common`).
+//! *Not here*: servers (`common`), people with borrowed numbers (`strangers`).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -187,7 +187,7 @@ pub fn alive(pid: u32) -> bool {
 }
 
 /// The fields of `/proc/<pid>/stat` behind the name: state, parent, …
-fn stat(pid: u32) -> Option<Vec<String>> {
+pub fn stat(pid: u32) -> Option<Vec<String>> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let rest = &text[text.rfind(')')? + 2..];
     Some(rest.split_whitespace().map(str::to_owned).collect())

@@ -30,4 +30,5 @@ mod scripts;
 mod shortage;
 mod spool;
 mod stopped;
+mod strangers;
 mod world;
