@@ -16,6 +16,7 @@
 mod common;
 
 mod boot;
+mod changes;
 mod crowd;
 mod database;
 mod disk;
