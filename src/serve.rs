@@ -93,6 +93,8 @@ pub fn run(args: &ServeArgs, mut config: Config) -> Result<()> {
     let reserved = Reserved::at(config.listen)?;
     folder::own(&config.data_dir)?;
     folder::make(&config.data_dir.join("jobs"))?;
+    folder::open(&config.data_dir.join("jobs"))?;
+    folder::open(&config.data_dir.join("spool"))?;
     config.database_file = one_name(&config.database_file)?;
     let mut locks = take_locks(&config)?;
     fault::point(fault::RECOVERY_LOCKED);

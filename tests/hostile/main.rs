@@ -17,6 +17,7 @@ mod common;
 
 mod boot;
 mod changes;
+mod closed;
 mod crowd;
 mod database;
 mod disk;
@@ -32,4 +33,5 @@ mod shortage;
 mod spool;
 mod stopped;
 mod strangers;
+mod users;
 mod world;

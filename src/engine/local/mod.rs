@@ -363,7 +363,7 @@ impl Engine for LocalEngine {
     }
 
     fn known(&self) -> Later<'_, Result<Vec<String>, EngineError>> {
-        self.aside(|inner| spool::known(&inner.data_dir.join("spool")))
+        self.aside(Inner::known)
     }
 
     fn processes<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Vec<i32>, EngineError>> {
