@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit};
 
 use crate::common::{Server, children, signal, until};
-use crate::help::{Marks, alive, ends_as, parent, script_of, until_file};
+use crate::help::{Marks, alive, ends_as, parent, refused, script_of, until_file};
 
 /// A memory cgroup of one case.
 struct Cgroup {
@@ -117,6 +117,21 @@ fn with_descriptors(n: u32) -> Server {
     server.wrap = ["sh", "-c", &shell, "sh"].iter().map(ToString::to_string).collect();
     server.up();
     server
+}
+
+#[test]
+fn too_few_descriptors_are_refused_with_how_many_are_needed() {
+    for n in [71, 40, 20, 12] {
+        let mut server = Server::unstarted(&["--cpus", "4"]);
+        let shell = format!("ulimit -n {n}; exec \"$@\"");
+        server.wrap = ["sh", "-c", &shell, "sh"].iter().map(ToString::to_string).collect();
+        let said = refused(&server);
+        let says = format!("at most {n} files may be open (ulimit -n); a server needs 72");
+        assert!(said.contains(&says), "{n}: {said}");
+        assert!(!server.data().exists(), "{n}: something was begun");
+    }
+    let server = with_descriptors(72);
+    ends_as(&server, server.run("exit 3"), "FAILED", Some("3:0"));
 }
 
 /// Connections that say nothing, as many as are let in.
