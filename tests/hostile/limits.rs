@@ -215,3 +215,57 @@ fn a_lost_job_keeps_its_cpus_as_long_as_nobody_can_look_for_its_processes() {
     ends_as(&server, server.run("exit 6"), "FAILED", Some("6:0"));
     server.is_clean();
 }
+
+/// The control group in which the processes of a job are counted.
+fn processes_group(pid: u32) -> Option<PathBuf> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let group = |line: &str| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next()?, parts.next()?.trim_start_matches('/'));
+        match controllers {
+            "pids" => Some(Path::new("/sys/fs/cgroup/pids").join(path)),
+            "" => Some(Path::new("/sys/fs/cgroup").join(path)),
+            _ => None,
+        }
+    };
+    let mut groups = text.lines().filter_map(group);
+    groups.find(|group| {
+        group.join("pids.max").exists()
+            && group.parent().is_some_and(|base| base.ends_with("downbeat.jobs"))
+    })
+}
+
+#[test]
+fn a_job_cannot_start_more_processes_than_its_group_may_hold() {
+    let test = "a_job_cannot_start_more_processes_than_its_group_may_hold";
+    let server = Server::start();
+    let go = server.dir.path().join("go");
+    // A bash that cannot fork tries again for a quarter of a minute; another one is not so patient.
+    let id = server.run(&format!(
+        "#!/bin/sh\n{}\necho starts\nfor n in 1 2 3 4 5 6 7 8 9 10; do setsid sleep 661 & done\n\
+         echo started\nexit 3\n",
+        until_file(&go)
+    ));
+    let script = script_of(&server.started(id));
+    let Some(group) = processes_group(script) else {
+        return crate::help::skipped(test, "processes are not counted in control groups here");
+    };
+    let number = |text: String| text.trim().parse::<u64>().unwrap();
+    let read = |path: &str| number(fs::read_to_string(path).unwrap());
+    let most = read("/proc/sys/kernel/pid_max").min(read("/proc/sys/kernel/threads-max"));
+    let bound = group.join("pids.max");
+    assert_eq!(number(fs::read_to_string(&bound).unwrap()), most / 2, "half of the machine's");
+    // A bound that hurts nobody: itself, its supervisor, one `sleep` of its wait, and five more.
+    fs::write(&bound, "8").unwrap();
+    fs::write(go, "").unwrap();
+    let job = server.ended(id);
+    assert_ne!(job["exit_code"], "3:0", "it started all of them: {job}");
+    let stderr = server.get(&format!("/api/v1/jobs/{id}/stderr")).text();
+    assert!(stderr.to_lowercase().contains("fork"), "{job} {stderr}");
+    assert_eq!(server.stdout(id), "starts\n");
+    crate::help::nothing_sleeps(661);
+    // Others are not bounded by it.
+    let many = "for n in 1 2 3 4 5 6 7 8 9 10; do sleep 0.2 & done; wait; exit 4";
+    ends_as(&server, server.run(many), "FAILED", Some("4:0"));
+    server.is_clean();
+}

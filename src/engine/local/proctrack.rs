@@ -198,6 +198,26 @@ mod tests {
     }
 
     #[test]
+    fn a_group_is_bounded_before_its_supervisor_enters_it() {
+        let base = tempfile::tempdir().unwrap();
+        let track = ProcTrack { base: Some(base.path().join("downbeat.jobs")) };
+        let group = track.enter().unwrap();
+        let says = |file: &str| fs::read_to_string(group.join(file)).unwrap();
+        assert_eq!(
+            (says("pids.max"), says("cgroup.procs")),
+            (processes_max().to_string(), "0".into())
+        );
+        let all: u64 = fs::read_to_string(LIMITS[0]).unwrap().trim().parse().unwrap();
+        assert!((1..=all / 2).contains(&processes_max()), "others can still start");
+        assert!(is_of(
+            &Path::new("/sys/fs/cgroup/downbeat.jobs").join(group.file_name().unwrap()),
+            i32::try_from(std::process::id()).unwrap()
+        ));
+        close(&group);
+        assert_eq!((says("pids.max"), says("cgroup.kill")), ("0".into(), "1".into()));
+    }
+
+    #[test]
     fn a_group_is_looked_for_where_processes_are_counted_first() {
         let mount = tempfile::tempdir().unwrap();
         let there = |path: &str| fs::create_dir_all(mount.path().join(path)).unwrap();
