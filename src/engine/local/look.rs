@@ -21,6 +21,7 @@ use rustix::fs::FlockOperation;
 use rustix::process::Signal;
 
 use super::Inner;
+use super::cgroup;
 use super::memory;
 use super::proc::{self, Identity};
 use super::remains::{self, Daemon, Traceless};
@@ -333,7 +334,7 @@ impl Inner {
             them.and_then(|them| remains::kill(&them)).map_err(|e| folder.error("state", e))?;
         if seen == 0
             && let Some(group) = state.group.filter(|group| memory::is_of(group, &name))
-            && let Err(e) = memory::remove(&group)
+            && let Err(e) = cgroup::remove(&group)
         {
             log::warn!("The control group {} is left behind: {e}", group.display());
         }

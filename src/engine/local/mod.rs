@@ -16,6 +16,7 @@
 //! *Not here*: what has become of an attempt (`look`), the words between these processes
 //! (`report`), who lives (`proc`), what follows (`actors`).
 
+mod cgroup;
 mod child;
 mod crew;
 mod errands;

@@ -19,6 +19,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::Signal;
 
+use super::cgroup;
 use super::launch::KEY_VARIABLE;
 use super::memory;
 use super::proc::{self, Identity, Program, Stat};
@@ -90,8 +91,8 @@ pub fn of_lost(name: &str, state: &State, daemon: Option<Daemon>) -> io::Result<
         is_proven(*leader, members, &everybody, &keyed)
     });
     let members = state.group.as_deref().filter(|group| memory::is_of(group, name));
-    let mut members = members.map(memory::members).unwrap_or_default();
-    members.extend(track.map(memory::members).unwrap_or_default());
+    let mut members = members.map(cgroup::members).unwrap_or_default();
+    members.extend(track.map(cgroup::members).unwrap_or_default());
     // A child of the step daemon is a supervisor, which runs the daemon's program, or an orphan.
     // If the daemon dies while we look, nobody counts as an orphan: better to look again than to
     // kill the supervisor of another job.
