@@ -16,6 +16,7 @@
 
 mod folder;
 mod live;
+mod numbers;
 mod signals;
 mod socket;
 
@@ -92,6 +93,8 @@ pub fn run(args: &ServeArgs, mut config: Config) -> Result<()> {
     let reserved = Reserved::at(config.listen)?;
     folder::own(&config.data_dir)?;
     folder::make(&config.data_dir.join("jobs"))?;
+    folder::open(&config.data_dir.join("jobs"))?;
+    folder::open(&config.data_dir.join("spool"))?;
     config.database_file = one_name(&config.database_file)?;
     let mut locks = take_locks(&config)?;
     fault::point(fault::RECOVERY_LOCKED);
@@ -166,9 +169,8 @@ impl Boot {
     ) -> Result<Boot> {
         let loaded =
             load(writer.connection()?, config.rules()).map_err(|e| e.at_start(database.path()))?;
-        // A backup from before them must not give out the numbers of jobs that still run.
         let mut loaded = loaded;
-        loaded.memory.next_job = loaded.memory.next_job.max(number_behind(&config.data_dir));
+        loaded.memory.next_job = numbers::next(&config.data_dir, loaded.memory.next_job);
         let nonce = uuid::Uuid::new_v4().simple().to_string();
         let boot_id = installation.origin.id().into();
         let reign = Reign { boot_id, nonce: nonce.as_str().into() };
@@ -392,13 +394,6 @@ fn installation(config: &Config, writer: &mut Writer) -> Result<Installation> {
     }
     installation.keep()?;
     Ok(installation)
-}
-
-/// The number behind all that the spool still knows of.
-fn number_behind(data_dir: &Path) -> i64 {
-    let spool = std::fs::read_dir(data_dir.join("spool")).into_iter().flatten().flatten();
-    let keys = spool.filter_map(|entry| Key::parse(entry.file_name().to_str()?));
-    keys.map(|key| key.attempt.job.0.saturating_add(1)).max().unwrap_or(0)
 }
 
 /// Whether this folder has seen jobs. Numbers that begin anew would mix old files with new ones,

@@ -137,3 +137,81 @@ fn a_server_that_starts_over_spoilt_books_mends_them_before_it_hands_anything_ou
     assert_eq!(metric(&server, "drift_found_total"), "4");
     server.is_clean();
 }
+
+/// The key that a job's script bears.
+fn key_of(server: &Server, job: i64) -> String {
+    let pid = server.started(job)["allocation"]["process_id"].as_u64().unwrap();
+    until("the script to have its environment", || {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
+        let words = environment.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+        let mut keys =
+            words.filter_map(|word| Some(word.strip_prefix("DOWNBEAT_KEY=")?.to_owned()));
+        keys.next().ok_or_else(|| String::from_utf8_lossy(&environment).into_owned())
+    })
+}
+
+/// A process that is of no job and bears a key.
+struct Bearer(std::process::Child);
+
+impl Bearer {
+    fn of(key: &str) -> Bearer {
+        let child = std::process::Command::new("sleep").arg("600").env("DOWNBEAT_KEY", key).spawn();
+        Bearer(child.unwrap())
+    }
+
+    fn pid(&self) -> String {
+        self.0.id().to_string()
+    }
+
+    fn lives(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Bearer {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+#[test]
+fn who_bears_the_key_of_a_job_that_is_over_is_reported_and_takes_no_cpu() {
+    let mut server = Server::start();
+    let gate = server.dir.path().join("gate");
+    assert!(std::process::Command::new("mkfifo").arg(&gate).status().unwrap().success());
+    let script = json!({"script": "read -r _ < gate; exit 5",
+        "working_directory": server.dir.path()});
+    let id = server.submit(&script);
+    let key = key_of(&server, id);
+    // As a daemon takes its client's environment.
+    let mut bearer = Bearer::of(&key);
+    // Of another server, which may have a job of this number.
+    let mut stranger = Bearer::of(&format!("{key}0"));
+    std::fs::write(&gate, "go\n").unwrap();
+    // The key is in its environment alone: it is no process of the job's tree.
+    assert_eq!(server.ended(id)["exit_code"], "5:0");
+    assert!(bearer.lives(), "it was killed with the job");
+    for _ in 0..2 {
+        let found = until("the bearer to be reported", || match audit(&server) {
+            found if found["consistent"] == false => Ok(found),
+            found => Err(found.to_string()),
+        });
+        let [drift] = &found["drift"].as_array().unwrap()[..] else { panic!("{found}") };
+        assert_eq!(
+            (&drift["kind"], &drift["job_id"], &drift["remedy"]),
+            (&json!("process_without_cpus"), &json!(id), &json!("reported")),
+            "{found}"
+        );
+        assert!(drift["message"].as_str().unwrap().contains(&bearer.pid()), "{found}");
+        assert!(!drift["message"].as_str().unwrap().contains(&stranger.pid()), "{found}");
+        let wide = server.submit(&json!({"script": "exit 6", "cpus": 4}));
+        assert_eq!(server.ended(wide)["exit_code"], "6:0", "no CPU is kept for it");
+        // The same for a server that comes later.
+        server.kill();
+        server.up();
+    }
+    drop(bearer);
+    server.is_clean();
+    assert!(stranger.lives(), "the stranger was killed");
+}

@@ -41,9 +41,9 @@ pub async fn aside<T: Send + 'static>(
     }
 }
 
-/// How long a change is waited for that is decided and not yet on disk: the database cannot be
-/// written then, and a person wants to know.
-const DURABLE_WAIT: Duration = Duration::from_secs(10);
+/// How long the database is waited for: it cannot be written or read then, and a person wants to
+/// know.
+pub const DATABASE_WAIT: Duration = Duration::from_secs(10);
 
 /// The answer to a change, which comes when it is on disk.
 ///
@@ -52,12 +52,12 @@ const DURABLE_WAIT: Duration = Duration::from_secs(10);
 pub async fn durable<T>(
     sent: impl Future<Output = Result<T, actix::MailboxError>>,
 ) -> Result<T, ApiError> {
-    match tokio::time::timeout(DURABLE_WAIT, sent).await {
+    match tokio::time::timeout(DATABASE_WAIT, sent).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(_)) => Err(ApiError::unavailable("the server is stopping")),
         Err(_) => Err(ApiError::unavailable(
             "the database cannot be written now; the change is kept and made as soon as it can, \
-             unless the server ends before; look at the job before you ask again",
+             unless the server ends before; look before you ask again",
         )),
     }
 }

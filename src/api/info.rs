@@ -14,7 +14,7 @@ use crate::fault;
 
 /// What is so for as long as the server runs, and what is so now.
 fn notes(app: &App, lasting: &[String]) -> Vec<String> {
-    let now = app.system.trouble.borrow().drains();
+    let now = app.system.trouble.borrow().note();
     now.into_iter().chain(lasting.iter().cloned()).collect()
 }
 

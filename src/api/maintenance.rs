@@ -8,7 +8,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::app::App;
+use super::app::{App, durable};
 use super::caller::Caller;
 use super::error::ApiError;
 use super::guard::Gate;
@@ -63,7 +63,7 @@ pub async fn make(
     let asked = maintenance::parse(&body)?;
     let when = (asked.start.unwrap_or_else(clock::now), asked.end);
     let message = Maintain { when, reason: asked.reason.into(), principal };
-    let made = app.system.maintain.send(message).await.map_err(stopping)?.map_err(stopping)?;
+    let made = durable(app.system.maintain.send(message)).await?.map_err(stopping)?;
     match made {
         Ok(window) => Ok(HttpResponse::Created().json(shown(&window))),
         Err(refused) => {
@@ -109,7 +109,7 @@ pub async fn remove(
 }
 
 async fn end(app: &App, which: Option<Vec<i64>>) -> Result<HttpResponse, ApiError> {
-    let gone = app.system.resume.send(Resume { which }).await.map_err(stopping)?;
-    let gone: Vec<Window> = gone.map_err(stopping)?.iter().map(shown).collect();
+    let gone = durable(app.system.resume.send(Resume { which })).await?.map_err(stopping)?;
+    let gone: Vec<Window> = gone.iter().map(shown).collect();
     Ok(HttpResponse::Ok().json(gone))
 }

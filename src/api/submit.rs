@@ -8,9 +8,8 @@
 //! *Not here*: reading bodies (`api::wire::submit`), the kernel's door (`kernel::job`).
 
 use std::collections::BTreeSet;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_rt::time::{Sleep, sleep};
 use actix_web::http::{StatusCode, header};
@@ -20,7 +19,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use utoipa::IntoParams;
 
-use super::app::App;
+use super::app::{App, DATABASE_WAIT};
 use super::caller::Caller;
 use super::error::ApiError;
 use super::guard::Gate;
@@ -44,10 +43,6 @@ use crate::store::{others, read};
 const KEY_BYTES_MAX: usize = 255;
 /// Between a principal and his key; no key holds it.
 const OF: char = '\u{1F}';
-/// Longest wait until the key, or the ends of jobs that are waited for, stand in the database: far
-/// longer than a disk that works takes for the commit that they are in.
-const LOOKS_WAIT: Duration = Duration::from_secs(20);
-
 /// Jobs that are durable now, or were already.
 pub struct Accepted {
     /// Their ids.
@@ -250,28 +245,41 @@ async fn once(
     }
 }
 
-/// Looking again, each time behind the commit that made it necessary: of those that are waited for
-/// each can be the reason once.
+/// The wait of one request for the database: for the commit of its jobs, and before that for those
+/// that the key, or the ends of jobs that are waited for, are in. It looks again behind each of
+/// these, and each can be the reason once.
 struct Looks {
     late: Pin<Box<Sleep>>,
-    /// What is said when it takes too long.
+    /// What is said when one of the latter takes too long.
     of: &'static str,
 }
 
 impl Looks {
     fn new(of: &'static str) -> Looks {
-        Looks { late: Box::pin(sleep(LOOKS_WAIT)), of }
+        Looks { late: Box::pin(sleep(DATABASE_WAIT)), of }
     }
 
     async fn until(&mut self, app: &App, at: CommitNo) -> Result<(), ApiError> {
         let mut snapshot = app.system.snapshot.clone();
-        let reached = std::pin::pin!(snapshot.wait_for(|s| s.commit_no >= at));
+        let reached = pin!(snapshot.wait_for(|s| s.commit_no >= at));
         match select(self.late.as_mut(), reached).await {
             Either::Right((Ok(_), _)) => Ok(()),
             Either::Right((Err(_), _)) => Err(ApiError::unavailable("the server is stopping")),
             Either::Left(_) => Err(ApiError::unavailable(self.of)),
         }
     }
+}
+
+/// What is said of jobs whose commit takes too long. Whoever has not named a key can only look.
+fn in_doubt(key: bool) -> ApiError {
+    let again = match key {
+        true => "send the same again with the same Idempotency-Key, and they are stored once",
+        false => "look at the list of jobs before you send the same again",
+    };
+    ApiError::unavailable(format!(
+        "the database cannot be written now, and whether the jobs will be stored is not known; \
+         {again}"
+    ))
 }
 
 enum Sent {
@@ -288,8 +296,12 @@ async fn send(
 ) -> Result<Sent, ApiError> {
     let elsewhere = elsewhere(app, checked).await?;
     let specs = checked.specs.clone();
+    let has_key = key.is_some();
     let message = SubmitJobs { specs: specs.clone(), elsewhere, key, principal };
-    let sent = app.system.submit.send(message).await;
+    let sent = match select(looks.late.as_mut(), pin!(app.system.submit.send(message))).await {
+        Either::Right((sent, _)) => sent,
+        Either::Left(_) => return Err(in_doubt(has_key)),
+    };
     match sent.map_err(|_| ApiError::unavailable("the server is stopping"))? {
         Ok(Submitted { ids, time }) => {
             Ok(Sent::Accepted(Accepted { ids, new: Some((time, specs)) }))

@@ -214,7 +214,20 @@ impl Trouble {
     pub fn drains(&self) -> Option<String> {
         let why = self.0.values().next().filter(|_| self.0.len() >= Trouble::DRAINS)?;
         let count = self.0.len();
-        Some(format!("{count} jobs cannot be started, so no more are until one can be: {why}"))
+        Some(format!(
+            "{count} jobs cannot be started, or their ends not be recorded, so no more are started \
+             until one can be: {why}"
+        ))
+    }
+
+    /// What a person who can act should know now.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let (name, why) = self.0.first_key_value()?;
+        let count = self.0.len();
+        self.drains().or_else(|| {
+            Some(format!("Attempts that wait for something: {count}; {name} for this: {why}"))
+        })
     }
 }
 

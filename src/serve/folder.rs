@@ -1,6 +1,7 @@
 //! *Purpose*: the folders that a server keeps its state in.
 //!
-//! *Owns*: making them, and refusing those that are not its user's alone.
+//! *Owns*: making them, opening those that their own user has closed, and refusing those that are not
+//! his alone.
 //!
 //! *Promises*: nobody else can read or write what is kept; a folder that holds other things is
 //! never closed to others unasked.
@@ -43,7 +44,7 @@ pub(super) fn own(path: &Path) -> Result<()> {
         );
     }
     if found.mode() & OTHERS == 0 {
-        return Ok(());
+        return open(path);
     }
     if found.mode() & OTHERS_WRITE == 0 && is_ours(path) {
         log::warn!("Others could read the data folder {shown}; it is closed to them now (0700)");
@@ -55,6 +56,19 @@ pub(super) fn own(path: &Path) -> Result<()> {
          theirs, then run chmod 700 {shown}, or choose another --data-dir",
         found.mode() & 0o7777
     )
+}
+
+/// Gives this user back the rights to a folder of its own that a job of his may have taken away.
+pub(super) fn open(path: &Path) -> Result<()> {
+    match path.symlink_metadata() {
+        Ok(found) if found.is_dir() && found.mode() & PRIVATE != PRIVATE => {
+            let shown = path.display();
+            log::warn!("The folder {shown} was closed to its own user; it is open to him now");
+            let opened = std::fs::set_permissions(path, Permissions::from_mode(PRIVATE));
+            opened.with_context(|| format!("cannot open {shown}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether a folder is empty, or holds state of this program: then it is nobody else's business.
@@ -107,6 +121,14 @@ mod tests {
         for (file, is_taken) in [(None, true), (Some("downbeat.db"), true), (Some("mine"), false)] {
             let (_dir, done, left) = with_mode(0o755, file);
             assert_eq!((done.is_ok(), left == 0o700), (is_taken, is_taken), "{file:?} {done:?}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_its_user_has_closed_is_opened_to_him_alone() {
+        for mode in [0o000, 0o200, 0o500] {
+            let (_dir, done, left) = with_mode(mode, None);
+            assert_eq!((done.is_ok(), left), (true, 0o700), "{mode:o} {done:?}");
         }
     }
 }

@@ -8,10 +8,12 @@
 //! *Not here*: reading settings (`config`), the signal (`serve::signals`), what other rules do to
 //! jobs (`kernel::reconfigure`).
 
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Recipient;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, oneshot, watch};
 
 use crate::actors::dials::Dials;
 use crate::actors::messages::Reconfigure;
@@ -40,6 +42,9 @@ const LIVE: [&str; 15] = [
     "retention",
 ];
 
+/// How long they may take to be read: longer than a name that is looked up.
+const READ_WAIT: Duration = Duration::from_secs(30);
+
 /// The settings of a running server.
 pub(super) struct Settings {
     args: ServeArgs,
@@ -48,6 +53,8 @@ pub(super) struct Settings {
     /// Who decides by them.
     reconfigure: Recipient<Reconfigure>,
     in_force: watch::Sender<Arc<Live>>,
+    /// Held while they are read.
+    reads: Arc<Mutex<()>>,
 }
 
 impl Settings {
@@ -60,7 +67,7 @@ impl Settings {
         let live = live(config, config.site());
         let (in_force, _) = watch::channel(Arc::new(live));
         let started = config.effective().to_vec();
-        Settings { args: args.clone(), started, reconfigure, in_force }
+        Settings { args: args.clone(), started, reconfigure, in_force, reads: Arc::default() }
     }
 
     /// Where they are read.
@@ -70,12 +77,29 @@ impl Settings {
 
     /// Reads them again.
     pub(super) async fn read_again(&self) {
-        let args = self.args.clone();
-        // A name to listen on is looked up, and files are read: not where everybody waits.
-        match actix_rt::task::spawn_blocking(move || Config::load(&args)).await {
-            Ok(read) => self.take(read).await,
-            Err(error) => log::error!("The settings were not read again: {error}"),
+        match tokio::time::timeout(READ_WAIT, self.read()).await {
+            Ok(Ok(read)) => self.take(read).await,
+            Ok(Err(error)) => log::error!("The settings stay as they were: {error}"),
+            Err(_) => log::error!(
+                "The settings stay as they were: their files did not answer in {} s",
+                READ_WAIT.as_secs()
+            ),
         }
+    }
+
+    /// Reads them on a thread of its own, which no end of the server waits for: files may hang, and
+    /// the name to listen on is looked up. There is one such thread at a time.
+    async fn read(&self) -> io::Result<Result<Config, ConfigError>> {
+        let reads = Arc::clone(&self.reads).try_lock_owned();
+        let reads = reads.map_err(|_| io::Error::other("an earlier read of them still waits"))?;
+        let (args, (done, read)) = (self.args.clone(), oneshot::channel());
+        let load = move || {
+            let read = Config::load(&args);
+            drop(reads);
+            let _too_late_if_not = done.send(read);
+        };
+        std::thread::Builder::new().name("settings".to_owned()).spawn(load)?;
+        read.await.map_err(io::Error::other)
     }
 
     async fn take(&self, read: Result<Config, ConfigError>) {

@@ -25,6 +25,7 @@ cases! {
     a_taken_address_is_told_with_who_answers_there_and_nothing_is_begun => ["serve"],
     a_server_whose_output_cannot_be_written_serves_all_the_same => ["status"],
     only_two_signals_end_a_server_and_one_reads_the_settings_again => ["status"],
+    a_pipe_in_the_place_of_the_settings_keeps_no_signal_from_being_heard => ["status"],
     a_data_folder_that_is_open_to_others_is_refused => ["serve"],
     what_is_a_link_is_not_written_through => ["serve"],
     settings_that_others_could_have_written_are_refused => ["serve"],
@@ -121,6 +122,42 @@ fn only_two_signals_end_a_server_and_one_reads_the_settings_again() {
     }
     call(&server, &["status"]).ends(0);
     assert_eq!(server.stop(), Some(0));
+}
+
+fn a_pipe_in_the_place_of_the_settings_keeps_no_signal_from_being_heard() {
+    let mut server = Server::unstarted(&["--cpus", "2"]);
+    let path = server.dir.path().join("own.toml");
+    let write = |limit: &str| std::fs::write(&path, format!("max_time_limit = \"{limit}\"\n"));
+    write("1h").unwrap();
+    server.args.extend(["--config".to_owned(), path.display().to_string()]);
+    server.up();
+    let read_again = |part: &str| {
+        let before = server.log().len();
+        signal(server.pid(), "HUP");
+        until(part, || match server.log().split_off(before) {
+            log if log.contains(part) => Ok(()),
+            log => Err(log),
+        });
+    };
+    let pipe = || {
+        std::fs::remove_file(&path).unwrap();
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    };
+    pipe();
+    read_again("is not a plain file");
+    // With the file back it is read again: nothing still waits for the pipe.
+    std::fs::remove_file(&path).unwrap();
+    write("3h").unwrap();
+    read_again("The settings were read again");
+    let body = json!({"script": "true", "time_limit": 120});
+    server.post("/api/v1/jobs?dry_run=true", &body).expect(200);
+    call(&server, &["status"]).ends(0);
+    pipe();
+    signal(server.pid(), "HUP");
+    let asked = Instant::now();
+    assert_eq!(server.stop(), Some(0));
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
 }
 
 fn a_data_folder_that_is_open_to_others_is_refused() {

@@ -8,30 +8,14 @@
 //! *Not here*: what the engine answers (`tests/engine_conformance`).
 
 use std::fs;
-use std::process::{Child, Command};
 
 use serde_json::json;
 
-use crate::common::{Server, processes_of, signal, until};
+use crate::common::{Server, signal, until};
 use crate::help::{
     Foreign, Marks, alive, cancel, ends_as, parent, script_of, spool_of, ticks, until_file,
 };
-
-/// What a power cut leaves: no process of this installation.
-fn cut_power(server: &mut Server) {
-    server.kill();
-    kill_all(server);
-}
-
-fn kill_all(server: &Server) {
-    until("everything to be dead", || {
-        let left = processes_of(&server.data());
-        for pid in &left {
-            signal(*pid, "KILL");
-        }
-        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
-    });
-}
+use crate::strangers::{Stranger, cut_power, kill_all, lend_the_numbers};
 
 fn pretend_another_boot(server: &Server) {
     let mut other = Foreign::open(&server.database());
@@ -97,48 +81,6 @@ fn after_a_reboot_without_a_spool_running_jobs_are_node_fail() {
     server.is_clean();
 }
 
-/// Somebody who has nothing to do with any of this.
-struct Stranger(Child);
-
-impl Stranger {
-    fn start() -> Stranger {
-        Stranger(Command::new("sleep").arg("600").spawn().unwrap())
-    }
-    fn pid(&self) -> u32 {
-        self.0.id()
-    }
-}
-
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        let _dead = self.0.kill();
-        let _reaped = self.0.wait();
-    }
-}
-
-/// Lets the dead attempt's records name the stranger, started when the dead one was.
-fn lend_the_numbers(server: &Server, job: i64, stranger: &Stranger) {
-    let state = spool_of(server, job).join("state");
-    let text = fs::read_to_string(&state).unwrap();
-    let lent: String = text
-        .lines()
-        .map(|line| {
-            let words: Vec<&str> = line.split(' ').collect();
-            let pid = stranger.pid().to_string();
-            let [word, _, ticks, rest] = words[..] else { return format!("{line}\n") };
-            format!("{word} {pid} {ticks} {rest}\n")
-        })
-        .collect();
-    assert!(lent.contains(&format!("supervisor {} ", stranger.pid())), "{lent}");
-    fs::write(&state, lent).unwrap();
-    let mut other = Foreign::open(&server.database());
-    other.does(&format!(
-        "UPDATE jobs SET process_id = {0} WHERE id = {job}; \
-         UPDATE resource_allocations SET process_id = {0} WHERE job_id = {job}",
-        stranger.pid()
-    ));
-}
-
 #[test]
 fn a_stranger_with_a_recorded_number_is_never_signalled() {
     let mut server = Server::start();
@@ -149,7 +91,7 @@ fn a_stranger_with_a_recorded_number_is_never_signalled() {
     cut_power(&mut server);
     let stranger = Stranger::start();
     assert_ne!(ticks(stranger.pid()), 0);
-    lend_the_numbers(&server, id, &stranger);
+    lend_the_numbers(&server, id, stranger.pid(), &["supervisor", "script"]);
     server.up();
     let job = ends_as(&server, id, "NODE_FAIL", None);
     assert!(job["error"].as_str().unwrap().contains("supervisor"), "{job}");
@@ -167,7 +109,7 @@ fn a_cancel_never_reaches_a_stranger_with_a_recorded_number() {
     // The supervisor lives, but its records name somebody else from now on.
     let supervisor = parent(script);
     let stranger = Stranger::start();
-    lend_the_numbers(&server, id, &stranger);
+    lend_the_numbers(&server, id, stranger.pid(), &["supervisor", "script"]);
     assert_eq!(cancel(&server, id)["state"], "COMPLETING");
     let wish = spool_of(&server, id).join("control");
     until("the wish to be written", || if wish.exists() { Ok(()) } else { Err("no".to_owned()) });
@@ -178,7 +120,7 @@ fn a_cancel_never_reaches_a_stranger_with_a_recorded_number() {
     let id = server.run("sleep 600");
     server.started(id);
     cut_power(&mut server);
-    lend_the_numbers(&server, id, &stranger);
+    lend_the_numbers(&server, id, stranger.pid(), &["supervisor", "script"]);
     server.up();
     // It may have been found lost before.
     server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({}));

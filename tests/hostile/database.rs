@@ -8,7 +8,7 @@
 //! *Not here*: the sorting of errors (`store::error`), full disks (`disk`).
 
 use std::fs;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -279,5 +279,77 @@ fn nothing_is_accepted_into_a_database_that_was_deleted_or_moved() {
     fs::rename(away, server.database()).unwrap();
     ends_as(&server, id, "FAILED", Some("5:0"));
     ends_as(&server, server.run("exit 6"), "FAILED", Some("6:0"));
+    server.is_clean();
+}
+
+/// Puts a database in the place of the server's, which does not run.
+fn put_back(server: &Server, backup: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let _there_or_not = fs::remove_file(with_suffix(&server.database(), suffix));
+    }
+    fs::copy(backup, server.database()).unwrap();
+    fs::set_permissions(server.database(), fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// A server of which a backup was made after its second job.
+fn backed_up() -> (Server, std::path::PathBuf) {
+    let server = Server::start();
+    for _ in 0..2 {
+        server.ended(server.run("exit 3"));
+    }
+    let backup = server.dir.path().join("backup.db");
+    Foreign::open(&server.database()).does(&format!("VACUUM INTO '{}'", backup.display()));
+    (server, backup)
+}
+
+#[test]
+fn an_older_backup_that_is_put_back_gives_no_number_out_again() {
+    let (mut server, backup) = backed_up();
+    // Jobs of after it: one is over and its file is kept, one runs.
+    let over = server.run("echo kept > file; exit 3");
+    server.ended(over);
+    let kept = server.data().join(format!("jobs/{over}/work/file"));
+    let runs = server.run("sleep 600");
+    let script = script_of(&server.started(runs));
+    for number in [over, runs] {
+        server.kill();
+        if number == over {
+            fs::rename(server.data().join("spool"), server.dir.path().join("away")).unwrap();
+        }
+        put_back(&server, &backup);
+        server.up();
+        let next = server.run("ls; exit 4");
+        assert!(next > number, "{next} was given out again");
+        ends_as(&server, next, "FAILED", Some("4:0"));
+        assert_eq!(server.stdout(next), "", "it found what another left");
+        if number == over {
+            server.kill();
+            fs::remove_dir_all(server.data().join("spool")).unwrap();
+            fs::rename(server.dir.path().join("away"), server.data().join("spool")).unwrap();
+            server.up();
+        }
+    }
+    assert_eq!(fs::read_to_string(kept).unwrap(), "kept\n");
+    assert!(crate::help::alive(script), "nothing is known of it, so nothing is done to it");
+}
+
+#[test]
+fn numbers_that_a_script_makes_up_use_none_up() {
+    let (mut server, _) = backed_up();
+    let far = i64::MAX - 1;
+    let id = server.run(&format!(
+        "cd {}; for n in {far} {} 99999999999999999999; do mkdir -p spool/$n.1.x jobs/$n; done; \
+         exit 3",
+        server.data().display(),
+        i64::MAX
+    ));
+    ends_as(&server, id, "FAILED", Some("3:0"));
+    server.kill();
+    server.up();
+    let ids: Vec<i64> = (0..3).map(|_| server.run("exit 4")).collect();
+    assert_eq!(ids, [id + 1, id + 2, id + 3]);
+    for id in ids {
+        ends_as(&server, id, "FAILED", Some("4:0"));
+    }
     server.is_clean();
 }

@@ -1,4 +1,4 @@
-//! *Purpose*: the files that a job names do not answer: a dead NFS server, a stopped FUSE daemon.
+//! *Purpose*: files that a job or an administrator names do not answer: a dead NFS server, a stopped FUSE daemon.
 //!
 //! *Owns*: a file system that hangs for whoever touches it.
 //!
@@ -9,14 +9,19 @@
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rustix::io::FdFlags;
 use serde_json::json;
 
-use crate::common::{Server, until};
+use crate::common::{Server, signal, until};
 use crate::help::{cancel, ends_as, skipped};
+
+/// Longest time between SIGTERM and the end.
+const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// A FUSE file system that nobody serves: whoever touches it waits, until it goes out of scope.
 struct Hanging {
@@ -134,9 +139,40 @@ fn a_launch_that_hangs_outlives_servers_and_dies_with_its_supervisor() {
     server.up();
     cancel(&server, cancelled);
     ends_as(&server, cancelled, "CANCELLED", None);
-    crate::common::signal(supervisor, "KILL");
+    signal(supervisor, "KILL");
     ends_as(&server, lost, "NODE_FAIL", None);
     drop(hanging);
     nobody_started(&server);
     server.is_clean();
+}
+
+#[test]
+fn settings_that_do_not_answer_keep_no_server_from_stopping() {
+    let test = "settings_that_do_not_answer_keep_no_server_from_stopping";
+    let mut server = Server::unstarted(&["--cpus", "2"]);
+    let settings = server.dir.path().join("own.toml");
+    fs::write(&settings, "max_time_limit = \"1h\"\n").unwrap();
+    server.args.extend(["--config".to_owned(), settings.display().to_string()]);
+    server.up();
+    let hanging = match Hanging::mount(&server.dir.path().join("hanging")) {
+        Ok(hanging) => hanging,
+        Err(why) => return skipped(test, &why),
+    };
+    let id = server.run("exit 3");
+    fs::remove_file(&settings).unwrap();
+    symlink(hanging.path.join("own.toml"), &settings).unwrap();
+    signal(server.pid(), "HUP");
+    let opens = format!("{} ", libc::SYS_openat);
+    until("the settings to be waited for", || {
+        let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap().flatten();
+        let mut calls = tasks.map(|task| fs::read_to_string(task.path().join("syscall")));
+        match calls.any(|call| call.is_ok_and(|call| call.starts_with(&opens))) {
+            true => Ok(()),
+            false => Err("nobody waits".to_owned()),
+        }
+    });
+    ends_as(&server, id, "FAILED", Some("3:0"));
+    let asked = Instant::now();
+    assert_eq!(server.stop(), Some(0));
+    assert!(asked.elapsed() < STOP_MAX, "{:?}", asked.elapsed());
 }

@@ -4,11 +4,12 @@
 //!
 //! *Promises*: a prop is taken away when it goes out of scope, also when its case fails.
 //!
-//! *Not here*: servers (`common`).
+//! *Not here*: servers (`common`), people with borrowed numbers (`strangers`).
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -21,6 +22,9 @@ use crate::common::{Server, until};
 
 /// Far longer than a server takes to refuse; one that serves instead is stopped then.
 const REFUSAL_MAX: Duration = Duration::from_secs(20);
+
+/// Room for a database and a few jobs.
+const DISK_BYTES: u64 = 64 << 20;
 
 /// Says that a case cannot be staged here. `tests/run` lists it.
 pub fn skipped(test: &str, why: &str) {
@@ -47,6 +51,17 @@ impl Mount {
         Ok(mount)
     }
 
+    /// A disk of its own, in a file beside it.
+    pub fn disk(path: &Path) -> Result<Mount, String> {
+        let image = path.with_extension("image");
+        File::create(&image).unwrap().set_len(DISK_BYTES).unwrap();
+        run("mkfs.ext4", &["-q"], &image)?;
+        fs::create_dir_all(path).unwrap();
+        let mount = Mount::with(path, &["-o", "loop", &image.to_string_lossy()])?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+        Ok(mount)
+    }
+
     fn with(path: &Path, words: &[&str]) -> Result<Mount, String> {
         run("mount", words, path)?;
         Ok(Mount { path: path.to_owned() })
@@ -61,6 +76,22 @@ impl Drop for Mount {
     fn drop(&mut self) {
         // Lazily: a job of a failed case may still stand in it.
         let _gone = run("umount", &["-l"], &self.path);
+    }
+}
+
+/// A disk that takes no writes: whoever writes waits while this value lives.
+pub struct Frozen<'a>(&'a Mount);
+
+impl Frozen<'_> {
+    pub fn freeze(disk: &Mount) -> Result<Frozen<'_>, String> {
+        run("fsfreeze", &["--freeze"], &disk.path)?;
+        Ok(Frozen(disk))
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        let _gone = run("fsfreeze", &["--unfreeze"], &self.0.path);
     }
 }
 
@@ -187,7 +218,7 @@ pub fn alive(pid: u32) -> bool {
 }
 
 /// The fields of `/proc/<pid>/stat` behind the name: state, parent, …
-fn stat(pid: u32) -> Option<Vec<String>> {
+pub fn stat(pid: u32) -> Option<Vec<String>> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let rest = &text[text.rfind(')')? + 2..];
     Some(rest.split_whitespace().map(str::to_owned).collect())

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit};
 
 use crate::common::{Server, children, signal, until};
-use crate::help::{Marks, alive, ends_as, parent, script_of, until_file};
+use crate::help::{Marks, alive, ends_as, parent, refused, script_of, until_file};
 
 /// A memory cgroup of one case.
 struct Cgroup {
@@ -119,6 +119,21 @@ fn with_descriptors(n: u32) -> Server {
     server
 }
 
+#[test]
+fn too_few_descriptors_are_refused_with_how_many_are_needed() {
+    for n in [71, 40, 20, 12] {
+        let mut server = Server::unstarted(&["--cpus", "4"]);
+        let shell = format!("ulimit -n {n}; exec \"$@\"");
+        server.wrap = ["sh", "-c", &shell, "sh"].iter().map(ToString::to_string).collect();
+        let said = refused(&server);
+        let says = format!("at most {n} files may be open (ulimit -n); a server needs 72");
+        assert!(said.contains(&says), "{n}: {said}");
+        assert!(!server.data().exists(), "{n}: something was begun");
+    }
+    let server = with_descriptors(72);
+    ends_as(&server, server.run("exit 3"), "FAILED", Some("3:0"));
+}
+
 /// Connections that say nothing, as many as are let in.
 fn crowd(server: &Server, n: usize) -> Vec<TcpStream> {
     let address = server.url.trim_start_matches("http://").to_owned();
@@ -198,5 +213,59 @@ fn a_lost_job_keeps_its_cpus_as_long_as_nobody_can_look_for_its_processes() {
         assert!(!them.iter().chain([&script]).any(|pid| alive(*pid)), "spare {spare}");
     }
     ends_as(&server, server.run("exit 6"), "FAILED", Some("6:0"));
+    server.is_clean();
+}
+
+/// The control group in which the processes of a job are counted.
+fn processes_group(pid: u32) -> Option<PathBuf> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let group = |line: &str| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next()?, parts.next()?.trim_start_matches('/'));
+        match controllers {
+            "pids" => Some(Path::new("/sys/fs/cgroup/pids").join(path)),
+            "" => Some(Path::new("/sys/fs/cgroup").join(path)),
+            _ => None,
+        }
+    };
+    let mut groups = text.lines().filter_map(group);
+    groups.find(|group| {
+        group.join("pids.max").exists()
+            && group.parent().is_some_and(|base| base.ends_with("downbeat.jobs"))
+    })
+}
+
+#[test]
+fn a_job_cannot_start_more_processes_than_its_group_may_hold() {
+    let test = "a_job_cannot_start_more_processes_than_its_group_may_hold";
+    let server = Server::start();
+    let go = server.dir.path().join("go");
+    // A bash that cannot fork tries again for a quarter of a minute; another one is not so patient.
+    let id = server.run(&format!(
+        "#!/bin/sh\n{}\necho starts\nfor n in 1 2 3 4 5 6 7 8 9 10; do setsid sleep 661 & done\n\
+         echo started\nexit 3\n",
+        until_file(&go)
+    ));
+    let script = script_of(&server.started(id));
+    let Some(group) = processes_group(script) else {
+        return crate::help::skipped(test, "processes are not counted in control groups here");
+    };
+    let number = |text: String| text.trim().parse::<u64>().unwrap();
+    let read = |path: &str| number(fs::read_to_string(path).unwrap());
+    let most = read("/proc/sys/kernel/pid_max").min(read("/proc/sys/kernel/threads-max"));
+    let bound = group.join("pids.max");
+    assert_eq!(number(fs::read_to_string(&bound).unwrap()), most / 2, "half of the machine's");
+    // A bound that hurts nobody: itself, its supervisor, one `sleep` of its wait, and five more.
+    fs::write(&bound, "8").unwrap();
+    fs::write(go, "").unwrap();
+    let job = server.ended(id);
+    assert_ne!(job["exit_code"], "3:0", "it started all of them: {job}");
+    let stderr = server.get(&format!("/api/v1/jobs/{id}/stderr")).text();
+    assert!(stderr.to_lowercase().contains("fork"), "{job} {stderr}");
+    assert_eq!(server.stdout(id), "starts\n");
+    crate::help::nothing_sleeps(661);
+    // Others are not bounded by it.
+    let many = "for n in 1 2 3 4 5 6 7 8 9 10; do sleep 0.2 & done; wait; exit 4";
+    ends_as(&server, server.run(many), "FAILED", Some("4:0"));
     server.is_clean();
 }

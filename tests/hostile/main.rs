@@ -16,6 +16,8 @@
 mod common;
 
 mod boot;
+mod changes;
+mod closed;
 mod crowd;
 mod database;
 mod disk;
@@ -30,4 +32,6 @@ mod scripts;
 mod shortage;
 mod spool;
 mod stopped;
+mod strangers;
+mod users;
 mod world;

@@ -15,11 +15,12 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::common::{Server, signal};
+use crate::common::Server;
 use crate::help::{
-    Foreign, Marks, alive, cancel, ends_as, is_in_container, parent, refused, script_of, skipped,
+    Foreign, Marks, alive, cancel, ends_as, is_in_container, refused, script_of, skipped,
     until_file,
 };
+use crate::strangers::{Session, cut_power, lend_the_numbers};
 
 /// What a copy says of a job that ran under the original.
 const ELSEWHERE: &str = "another installation, of which this one is a copy";
@@ -173,22 +174,27 @@ fn a_container_that_begins_anew_kills_nobody_by_an_old_number() {
     server.is_clean();
 }
 
-#[test]
-fn a_lost_supervisors_number_alone_kills_nobody() {
+/// A job is lost, and strangers are in the session or group that its record names in this line.
+fn strangers_live_where_a_record_names_them_in(line: &str) {
     let mut server = Server::start();
-    let marks = Marks::of(&server);
-    // The script leaves the name of its attempt and stays in the session: with the supervisor gone
-    // there is no proof that it is the attempt's, except where there are control groups.
-    let id = server.run(&marks.script("job", "exec env -i /bin/sleep 611", 1));
+    let id = server.run("exec sleep 611");
     let script = script_of(&server.started(id));
-    let supervisor = parent(script);
-    let has_groups =
-        server.get("/api/v1/info").json().to_string().contains("every job has a control group");
-    server.kill();
-    signal(supervisor, "KILL");
+    cut_power(&mut server);
+    let strangers = Session::start();
+    lend_the_numbers(&server, id, strangers.number, &[line]);
     server.up();
     ends_as(&server, id, "NODE_FAIL", None);
-    // It dies with its supervisor in any case.
-    assert!(!alive(script), "groups: {has_groups}");
+    assert!(alive(strangers.member), "{line}: a stranger was killed");
+    assert!(!alive(script));
     server.is_clean();
+}
+
+#[test]
+fn a_lost_supervisors_number_alone_kills_nobody() {
+    strangers_live_where_a_record_names_them_in("supervisor");
+}
+
+#[test]
+fn a_lost_scripts_number_alone_kills_nobody() {
+    strangers_live_where_a_record_names_them_in("script");
 }

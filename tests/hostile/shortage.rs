@@ -7,54 +7,19 @@
 //! *Not here*: full disks (`disk`), descriptors of a server at rest (`limits`).
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
 use crate::common::{Server, until};
 use crate::help::{Mount, cancel, ends_as, skipped};
-
-/// A server of an ordinary user below a limit that a shell sets. All processes of a user count, so
-/// each case has one of its own, whom nobody knows.
-fn of(uid: u32, limit: &str, args: &[&str]) -> Server {
-    let mut server = Server::unstarted(args);
-    let user = uid.to_string();
-    let shell = format!("{limit}; exec \"$@\"");
-    let words = [
-        "setpriv",
-        "--reuid",
-        &user,
-        "--regid",
-        &user,
-        "--clear-groups",
-        "--",
-        "bash",
-        "-c",
-        &shell,
-        "x",
-    ];
-    server.wrap = words.iter().map(ToString::to_string).collect();
-    fs::set_permissions(server.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    fs::create_dir(server.data()).unwrap();
-    std::os::unix::fs::chown(server.data(), Some(uid), Some(uid)).unwrap();
-    server
-}
-
-fn may_be_staged(test: &str) -> bool {
-    let is_root = rustix::process::geteuid().is_root();
-    if !is_root {
-        skipped(test, "needs root to become an ordinary user");
-    }
-    is_root
-}
+use crate::users::{may_be_staged, ordinary};
 
 #[test]
 fn a_queue_outlives_a_limit_of_processes() {
     if !may_be_staged("a_queue_outlives_a_limit_of_processes") {
         return;
     }
-    let mut server = of(64_901, "ulimit -u 60", &["--cpus", "30"]);
+    let mut server = ordinary(64_901, "ulimit -u 60", &["--cpus", "30"]);
     server.up();
     let ids: Vec<i64> = (0..30).map(|n| server.run(&format!("sleep 1; exit {}", n + 1))).collect();
     for (n, id) in ids.into_iter().enumerate() {
@@ -68,7 +33,7 @@ fn a_fork_bomb_of_a_job_ends_no_server() {
     if !may_be_staged("a_fork_bomb_of_a_job_ends_no_server") {
         return;
     }
-    let mut server = of(64_902, "ulimit -u 200", &["--cpus", "2"]);
+    let mut server = ordinary(64_902, "ulimit -u 200", &["--cpus", "2"]);
     server.up();
     let id = server.submit(&json!({
         "script": "echo hello; b() { b | b & }; b; sleep 600", "kill_grace_s": 1

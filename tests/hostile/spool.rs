@@ -12,7 +12,10 @@ use std::fs;
 use serde_json::json;
 
 use crate::common::{Server, signal, until};
-use crate::help::{Marks, alive, cancel, ends_as, gone, parent, script_of, spool_of, until_file};
+use crate::help::{
+    Immutable, Marks, alive, cancel, ends_as, gone, parent, script_of, skipped, spool_of,
+    until_file,
+};
 
 #[test]
 fn a_job_whose_spool_is_deleted_while_it_runs_still_tells_its_code() {
@@ -347,5 +350,40 @@ fn strange_things_in_the_folder_of_jobs_end_no_other_job() {
         let work = jobs.join(id.to_string()).join("work").canonicalize().unwrap();
         assert_eq!(server.stdout(id).trim(), work.to_str().unwrap());
     }
+    server.is_clean();
+}
+
+#[test]
+fn a_record_that_cannot_be_written_is_spoken_of_and_written_when_it_can_be() {
+    let test = "a_record_that_cannot_be_written_is_spoken_of_and_written_when_it_can_be";
+    let server = Server::start();
+    let go = server.dir.path().join("go");
+    let id = server.run(&format!("{}; exit 7", until_file(&go)));
+    let script = script_of(&server.started(id));
+    let folder = spool_of(&server, id);
+    let closed = match Immutable::make(folder.clone()) {
+        Ok(closed) => closed,
+        Err(why) => return skipped(test, &why),
+    };
+    fs::write(go, "").unwrap();
+    gone(script);
+    let says = "the record of its end cannot be written";
+    let notes = || server.get("/api/v1/info").json()["notes"].to_string();
+    until("the trouble to be spoken of", || match notes() {
+        said if said.contains(says) && said.contains(folder.to_str().unwrap()) => Ok(()),
+        said => Err(said),
+    });
+    assert!(server.log().contains(says), "{}", server.log());
+    let job = server.job(id);
+    assert!(job["end_time"].is_null() && job["exit_code"].is_null(), "nobody knows yet: {job}");
+    assert_eq!(server.get("/api/v1/resources").json()["used_cpus"], 1);
+    // One whose record is owed keeps nobody else from starting.
+    ends_as(&server, server.run("exit 3"), "FAILED", Some("3:0"));
+    drop(closed);
+    ends_as(&server, id, "FAILED", Some("7:0"));
+    until("it to be over", || match notes() {
+        said if said.contains(says) => Err(said),
+        _ => Ok(()),
+    });
     server.is_clean();
 }

@@ -21,10 +21,11 @@ use rustix::fs::FlockOperation;
 use rustix::process::Signal;
 
 use super::Inner;
+use super::cgroup;
 use super::memory;
 use super::proc::{self, Identity};
 use super::remains::{self, Daemon, Traceless};
-use super::spool::{End, Folder, State};
+use super::spool::{self, End, Folder, State};
 use super::watch::{Entry, Overtime, held};
 use crate::clock;
 use crate::engine::{Control, EngineError, ExitRecord, Key, Sighting};
@@ -59,17 +60,16 @@ impl Inner {
         self.origin.is_of(&key.boot_id).then_some(*record)
     }
 
-    /// See [`crate::engine::Engine::reattach`]. A folder that a script has closed to us is opened.
+    /// See [`crate::engine::Engine::reattach`].
     pub fn reattach(&self, key: &Key) -> Result<Sighting, EngineError> {
-        match self.look_at(key) {
-            Err(EngineError::Spool { source, .. })
-                if source.kind() == io::ErrorKind::PermissionDenied =>
-            {
-                self.folder(&key.name()).open_up();
-                self.look_at(key)
-            }
-            other => other,
-        }
+        let folder = self.folder(&key.name());
+        opened(|| self.look_at(key), || folder.open_up())
+    }
+
+    /// See [`crate::engine::Engine::known`].
+    pub fn known(&self) -> Result<Vec<String>, EngineError> {
+        let spool = self.data_dir.join("spool");
+        opened(|| spool::known(&spool), || spool::open_up(&self.data_dir))
     }
 
     fn look_at(&self, key: &Key) -> Result<Sighting, EngineError> {
@@ -301,8 +301,8 @@ impl Inner {
     /// See [`crate::engine::Engine::control`].
     pub fn control(&self, name: &str, control: Control) -> Result<(), EngineError> {
         let folder = self.folder(name);
-        folder.create()?;
-        folder.write_control(control)?;
+        let wish = || folder.create().and_then(|_| folder.write_control(control));
+        opened(wish, || folder.open_up())?;
         fault::point(fault::CANCEL_WRITTEN);
         let entry = self.attempts.entry(name);
         held(&entry.overtime).stop_asked.get_or_insert_with(clock::monotonic);
@@ -334,7 +334,7 @@ impl Inner {
             them.and_then(|them| remains::kill(&them)).map_err(|e| folder.error("state", e))?;
         if seen == 0
             && let Some(group) = state.group.filter(|group| memory::is_of(group, &name))
-            && let Err(e) = memory::remove(&group)
+            && let Err(e) = cgroup::remove(&group)
         {
             log::warn!("The control group {} is left behind: {e}", group.display());
         }
@@ -398,6 +398,22 @@ impl Inner {
             None => Stranger::Unreachable,
             Some(supervisor) => proc::open(supervisor).map_or(Stranger::Passing, Stranger::Alive),
         }
+    }
+}
+
+/// Does something in folders of ours; when a script has closed them, once more with them open.
+fn opened<T>(
+    act: impl Fn() -> Result<T, EngineError>,
+    open: impl FnOnce(),
+) -> Result<T, EngineError> {
+    match act() {
+        Err(EngineError::Spool { source, .. })
+            if source.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            open();
+            act()
+        }
+        other => other,
     }
 }
 

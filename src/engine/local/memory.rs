@@ -24,6 +24,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::cgroup;
 use super::sys;
 use crate::clock;
 use crate::kernel::memory::OutOfMemory;
@@ -65,11 +66,11 @@ impl Means {
     /// Finds out what works here, by trying; with it the sentence for `/info`.
     #[must_use]
     pub fn find() -> (Means, String) {
-        let own = match fs::read_to_string("/proc/self/cgroup") {
+        let own = match fs::read_to_string(cgroup::OWN) {
             Ok(text) => text,
-            Err(e) => return Means::without_groups(&format!("/proc/self/cgroup: {e}")),
+            Err(e) => return Means::without_groups(&format!("{}: {e}", cgroup::OWN)),
         };
-        Means::find_in(Path::new("/sys/fs/cgroup"), &own)
+        Means::find_in(Path::new(cgroup::MOUNT), &own)
     }
 
     fn find_in(mount: &Path, membership: &str) -> (Means, String) {
@@ -125,7 +126,7 @@ impl Means {
             let age_s = clock::now().0 / SECOND_US - about.mtime();
             let name = group.file_name();
             if about.is_dir() && age_s > FORSAKEN_S && !is_known(&name.to_string_lossy()) {
-                let _busy_if_not = remove(&group.path());
+                let _busy_if_not = cgroup::remove(&group.path());
             }
         }
     }
@@ -153,24 +154,9 @@ fn sentence(version: Version, swap: bool) -> String {
 
 /// The groups of this process that may have the controller, best first.
 fn places(mount: &Path, membership: &str) -> Vec<(Version, PathBuf)> {
-    let (mut v1, mut v2) = (Vec::new(), Vec::new());
-    for line in membership.lines() {
-        let mut parts = line.splitn(3, ':').skip(1);
-        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
-        // In a container the path may be one that only the machine sees; its own is the mount then.
-        let own = |mount: PathBuf| {
-            let there = mount.join(path.trim_start_matches('/'));
-            if there.exists() { there } else { mount }
-        };
-        if controllers.is_empty() {
-            let mounts = [mount.to_owned(), mount.join("unified")];
-            let mounts = mounts.into_iter().filter(|m| m.join("cgroup.controllers").exists());
-            v2.extend(mounts.map(|mount| (Version::V2, own(mount))));
-        } else if controllers.split(',').any(|c| c == "memory") && mount.join("memory").exists() {
-            v1.push((Version::V1, own(mount.join("memory"))));
-        }
-    }
-    v2.into_iter().filter(|(_, own)| has_controller(own)).chain(v1).collect()
+    let cgroup::Places { v1, v2 } = cgroup::places(mount, membership, "memory");
+    let v2 = v2.into_iter().filter(|own| has_controller(own)).map(|own| (Version::V2, own));
+    v2.chain(v1.into_iter().map(|own| (Version::V1, own))).collect()
 }
 
 fn has_controller(own: &Path) -> bool {
@@ -368,44 +354,14 @@ impl Group {
     /// # Errors
     /// While a process is in it.
     pub fn remove(&self) -> io::Result<()> {
-        remove(&self.path)
+        cgroup::remove(&self.path)
     }
 }
 
-/// Removes a group, and those that its job made in it. One that is not there is removed.
-///
-/// # Errors
-/// While a process is in it.
-pub fn remove(group: &Path) -> io::Result<()> {
-    match fs::remove_dir(group) {
-        Ok(()) => return Ok(()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(_) => {}
-    }
-    for inner in fs::read_dir(group)?.flatten() {
-        if inner.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove(&inner.path())?;
-        }
-    }
-    fs::remove_dir(group)
-}
-
-/// Whether a group that a spool names can be that of this attempt. What a script may have written
-/// there must not lead elsewhere.
+/// Whether a group that a spool names can be that of this attempt.
 #[must_use]
 pub fn is_of(group: &Path, name: &str) -> bool {
-    let base = group.parent().and_then(Path::file_name);
-    base.is_some_and(|base| base == BASE)
-        && group.starts_with("/sys/fs/cgroup")
-        && !group.components().any(|part| part.as_os_str() == "..")
-        && group.ends_with(name)
-}
-
-/// The processes in a group.
-#[must_use]
-pub fn members(group: &Path) -> Vec<i32> {
-    let text = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-    text.lines().filter_map(|pid| pid.parse().ok()).collect()
+    cgroup::is_below(group, BASE) && group.ends_with(name)
 }
 
 #[cfg(test)]
@@ -423,36 +379,28 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_an_attempts_only_below_the_control_groups() {
+    fn a_group_is_an_attempts_only_by_its_name() {
         let is = |path: &str| is_of(Path::new(path), "7.1.ab");
         assert!(is("/sys/fs/cgroup/memory/downbeat/7.1.ab"));
-        for other in [
-            "/tmp/downbeat/7.1.ab",
-            "/sys/fs/cgroup/memory/downbeat/8.1.ab",
-            "/sys/fs/cgroup/memory/other/7.1.ab",
-            "/sys/fs/cgroup/../../tmp/downbeat/7.1.ab",
-        ] {
-            assert!(!is(other), "{other}");
-        }
+        assert!(!is("/sys/fs/cgroup/memory/downbeat/8.1.ab"));
+        assert!(!is("/sys/fs/cgroup/memory/other/7.1.ab"));
     }
 
     #[test]
-    fn a_group_is_looked_for_where_the_controller_is() {
+    fn version_2_comes_first_where_it_has_the_controller() {
         let mount = tempfile::tempdir().unwrap();
         let there = |path: &str| fs::create_dir_all(mount.path().join(path)).unwrap();
         let says = |path: &str, text: &str| fs::write(mount.path().join(path), text).unwrap();
-        let found = |text: &str| places(mount.path(), text);
-        assert_eq!(found("4:memory:/x\n0::/y\n"), [], "nothing is mounted");
         there("memory/x");
         there("unified/y");
         says("unified/cgroup.controllers", "hugetlb\n");
         says("unified/y/cgroup.controllers", "hugetlb\n");
-        let v1 = |path: &str| (Version::V1, mount.path().join(path));
-        assert_eq!(found("4:memory:/x\n3:cpu:/z\n0::/y\n"), [v1("memory/x")]);
-        assert_eq!(found("4:memory:/of/the/machine\n"), [v1("memory")]);
+        let found = || places(mount.path(), "4:memory:/x\n3:cpu:/z\n0::/y\n");
+        let v1 = (Version::V1, mount.path().join("memory/x"));
+        assert_eq!(found(), std::slice::from_ref(&v1));
         says("unified/y/cgroup.controllers", "cpu memory\n");
         let v2 = (Version::V2, mount.path().join("unified/y"));
-        assert_eq!(found("4:memory:/x\n0::/y\n"), [v2, v1("memory/x")]);
+        assert_eq!(found(), [v2, v1]);
     }
 
     #[test]

@@ -16,6 +16,7 @@
 //! *Not here*: what has become of an attempt (`look`), the words between these processes
 //! (`report`), who lives (`proc`), what follows (`actors`).
 
+mod cgroup;
 mod child;
 mod crew;
 mod errands;
@@ -363,7 +364,7 @@ impl Engine for LocalEngine {
     }
 
     fn known(&self) -> Later<'_, Result<Vec<String>, EngineError>> {
-        self.aside(|inner| spool::known(&inner.data_dir.join("spool")))
+        self.aside(Inner::known)
     }
 
     fn processes<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Vec<i32>, EngineError>> {

@@ -18,6 +18,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use super::cgroup;
 use super::memory;
 use super::sys;
 
@@ -39,9 +40,9 @@ impl ProcTrack {
     /// Finds out what works here, by trying.
     #[must_use]
     pub fn find() -> ProcTrack {
-        let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        let places = places(Path::new("/sys/fs/cgroup"), &own);
-        ProcTrack { base: places.into_iter().find_map(|own| try_out(&own).ok()) }
+        let own = fs::read_to_string(cgroup::OWN).unwrap_or_default();
+        let mut places = places(Path::new(cgroup::MOUNT), &own);
+        ProcTrack { base: places.find_map(|own| try_out(&own).ok()) }
     }
 
     /// Nowhere.
@@ -105,7 +106,7 @@ impl ProcTrack {
     pub fn sweep(&self) {
         let Some(base) = &self.base else { return };
         for group in fs::read_dir(base).into_iter().flatten().flatten() {
-            let _in_use_if_not = memory::remove(&group.path());
+            let _in_use_if_not = cgroup::remove(&group.path());
         }
     }
 
@@ -118,20 +119,16 @@ impl ProcTrack {
     }
 }
 
-/// Whether a group that a spool names can be that of a supervisor with this number. What a script
-/// may have written there must not lead into somebody else's group.
+/// Whether a group that a spool names can be that of a supervisor with this number.
 #[must_use]
 pub fn is_of(group: &Path, supervisor: i32) -> bool {
-    let base = group.parent().and_then(Path::file_name);
     let name = group.file_name().and_then(|name| name.to_str());
-    base.is_some_and(|base| base == BASE)
-        && group.starts_with("/sys/fs/cgroup")
-        && !group.components().any(|part| part.as_os_str() == "..")
-        && name.is_some_and(|name| name.split('.').next() == Some(supervisor.to_string().as_str()))
+    let number = name.and_then(|name| name.split('.').next());
+    cgroup::is_below(group, BASE) && number == Some(supervisor.to_string().as_str())
 }
 
 /// Lets nobody in a group start anything more, and kills all of it where the system does that at
-/// once. Whoever lives is seen by [`memory::members`].
+/// once. Whoever lives is seen by [`cgroup::members`].
 pub fn close(group: &Path) {
     // Each is there or not, by version and kernel; a signal to each member comes in any case.
     let _by_count = fs::write(group.join("pids.max"), "0");
@@ -140,25 +137,9 @@ pub fn close(group: &Path) {
 
 /// The groups of this process below which others may be made, best first: one that counts
 /// processes, then one that only holds them.
-fn places(mount: &Path, membership: &str) -> Vec<PathBuf> {
-    let (mut counting, mut holding) = (Vec::new(), Vec::new());
-    for line in membership.lines() {
-        let mut parts = line.splitn(3, ':').skip(1);
-        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
-        // In a container the path may be one that only the machine sees; its own is the mount then.
-        let own = |mount: PathBuf| {
-            let there = mount.join(path.trim_start_matches('/'));
-            if there.exists() { there } else { mount }
-        };
-        if controllers.is_empty() {
-            let mounts = [mount.to_owned(), mount.join("unified")];
-            let mounts = mounts.into_iter().filter(|m| m.join("cgroup.controllers").exists());
-            holding.extend(mounts.map(own));
-        } else if controllers.split(',').any(|c| c == "pids") && mount.join("pids").exists() {
-            counting.push(own(mount.join("pids")));
-        }
-    }
-    counting.into_iter().chain(holding).collect()
+fn places(mount: &Path, membership: &str) -> impl Iterator<Item = PathBuf> {
+    let cgroup::Places { v1, v2 } = cgroup::places(mount, membership, "pids");
+    v1.into_iter().chain(v2)
 }
 
 /// Makes the folder and a group in it, has a process enter that, and removes the group.
@@ -198,17 +179,34 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_looked_for_where_processes_are_counted_first() {
+    fn a_group_is_bounded_before_its_supervisor_enters_it() {
+        let base = tempfile::tempdir().unwrap();
+        let track = ProcTrack { base: Some(base.path().join("downbeat.jobs")) };
+        let group = track.enter().unwrap();
+        let says = |file: &str| fs::read_to_string(group.join(file)).unwrap();
+        assert_eq!(
+            (says("pids.max"), says("cgroup.procs")),
+            (processes_max().to_string(), "0".into())
+        );
+        let all: u64 = fs::read_to_string(LIMITS[0]).unwrap().trim().parse().unwrap();
+        assert!((1..=all / 2).contains(&processes_max()), "others can still start");
+        assert!(is_of(
+            &Path::new("/sys/fs/cgroup/downbeat.jobs").join(group.file_name().unwrap()),
+            i32::try_from(std::process::id()).unwrap()
+        ));
+        close(&group);
+        assert_eq!((says("pids.max"), says("cgroup.kill")), ("0".into(), "1".into()));
+    }
+
+    #[test]
+    fn a_group_that_counts_processes_comes_before_one_that_holds_them() {
         let mount = tempfile::tempdir().unwrap();
-        let there = |path: &str| fs::create_dir_all(mount.path().join(path)).unwrap();
-        let found = |text: &str| places(mount.path(), text);
-        assert!(found("4:pids:/x\n0::/y\n").is_empty(), "nothing is mounted");
-        there("pids/x");
-        there("unified/y");
-        fs::write(mount.path().join("unified/cgroup.controllers"), "").unwrap();
         let (pids, unified) = (mount.path().join("pids/x"), mount.path().join("unified/y"));
-        assert_eq!(found("4:pids:/x\n3:cpu:/z\n0::/y\n"), [pids, unified]);
-        assert_eq!(found("4:pids:/of/the/machine\n"), [mount.path().join("pids")]);
+        fs::create_dir_all(&pids).unwrap();
+        fs::create_dir_all(&unified).unwrap();
+        fs::write(mount.path().join("unified/cgroup.controllers"), "").unwrap();
+        let found: Vec<PathBuf> = places(mount.path(), "0::/y\n4:pids:/x\n").collect();
+        assert_eq!(found, [pids, unified]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::Signal;
 
+use super::cgroup;
 use super::launch::KEY_VARIABLE;
 use super::memory;
 use super::proc::{self, Identity, Program, Stat};
@@ -90,8 +91,8 @@ pub fn of_lost(name: &str, state: &State, daemon: Option<Daemon>) -> io::Result<
         is_proven(*leader, members, &everybody, &keyed)
     });
     let members = state.group.as_deref().filter(|group| memory::is_of(group, name));
-    let mut members = members.map(memory::members).unwrap_or_default();
-    members.extend(track.map(memory::members).unwrap_or_default());
+    let mut members = members.map(cgroup::members).unwrap_or_default();
+    members.extend(track.map(cgroup::members).unwrap_or_default());
     // A child of the step daemon is a supervisor, which runs the daemon's program, or an orphan.
     // If the daemon dies while we look, nobody counts as an orphan: better to look again than to
     // kill the supervisor of another job.
@@ -226,4 +227,93 @@ pub fn kill(them: &[Identity]) -> io::Result<usize> {
         dying.retain(|_| !ended.next().unwrap_or(false));
     }
     Ok(seen)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Read;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// Two who sleep in the session of one who is gone, itself one group. The first bears this key,
+    /// if any; neither is the child of a process of ours.
+    struct Session {
+        leader: Identity,
+        members: [i32; 2],
+    }
+
+    impl Session {
+        fn start(key: Option<&str>) -> Session {
+            let bears = key.map(|key| format!("{KEY_VARIABLE}={key}")).unwrap_or_default();
+            let sleep = "sleep 600 > /dev/null & echo $!";
+            let script = format!("env {bears} {sleep}; env -i {sleep}; read gone");
+            let mut leader = Command::new("setsid")
+                .args(["sh", "-c", &script])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let pid = i32::try_from(leader.id()).unwrap();
+            let identity = proc::stat(pid).unwrap().identity;
+            drop(leader.stdin.take());
+            let mut said = String::new();
+            leader.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+            leader.wait().unwrap();
+            let members: Vec<i32> = said.lines().map(|pid| pid.parse().unwrap()).collect();
+            let session = Session { leader: identity, members: members.try_into().unwrap() };
+            for seen in session.members.iter().map(|pid| proc::stat(*pid).unwrap()) {
+                assert_eq!((seen.session, seen.group), (pid, pid));
+            }
+            session
+        }
+
+        fn found(&self, name: &str, state: &State) -> Vec<i32> {
+            let them = of_lost(name, state, None).unwrap();
+            self.members.into_iter().filter(|pid| them.iter().any(|i| i.pid == *pid)).collect()
+        }
+    }
+
+    impl Drop for Session {
+        fn drop(&mut self) {
+            let them = self.members.iter().filter_map(|pid| Some(proc::stat(*pid)?.identity));
+            kill(&them.collect::<Vec<_>>()).unwrap();
+        }
+    }
+
+    /// Records that name the leader, as supervisor and as script.
+    fn records(leader: Identity) -> [State; 2] {
+        let named = Some(leader);
+        let (mut supervisor, mut script) = (State::default(), State::default());
+        (supervisor.supervisor, script.script) = (named, named);
+        [supervisor, script]
+    }
+
+    #[test]
+    fn who_is_in_a_session_or_group_with_a_bearer_of_the_key_is_of_the_attempt() {
+        let name = "17.1.remainskeyed";
+        let session = Session::start(Some(name));
+        for state in records(session.leader) {
+            assert_eq!(session.found(name, &state), session.members, "{state:?}");
+        }
+        let [keyed, _] = session.members;
+        assert_eq!(session.found(name, &State::default()), [keyed], "no number is recorded");
+        let other =
+            Identity { ticks: proc::stat(keyed).unwrap().identity.ticks + 1, ..session.leader };
+        for state in records(other) {
+            assert_eq!(session.found(name, &state), [keyed], "it began after they did");
+        }
+    }
+
+    #[test]
+    fn a_number_that_nobody_of_the_attempt_is_in_leads_to_nobody() {
+        let (name, another) = ("17.1.remainsnone", "18.1.remainsother");
+        for key in [None, Some(another)] {
+            let session = Session::start(key);
+            for state in records(session.leader) {
+                assert_eq!(session.found(name, &state), [0; 0], "{key:?} {state:?}");
+            }
+        }
+    }
 }

@@ -35,6 +35,8 @@ pub const EXIT_VERSION: u32 = 3;
 /// How the names of folders begin that belong to no attempt (see `pool`).
 pub const FREE_PREFIX: &str = "free.";
 
+/// What a folder for this user alone has.
+const OWN_RIGHTS: u32 = 0o700;
 /// The longest `exit`, `state` or `control` that is read: ours are a few hundred bytes.
 const RECORD_BYTES_MAX: u64 = 64 * 1024;
 /// The longest `order` that is read: its environment has at most a mebibyte, which JSON may write
@@ -239,9 +241,11 @@ impl Folder {
         }
     }
 
-    /// Gives this user back the rights that a script may have taken from its own folder.
+    /// Gives this user back the rights that a script may have taken from the folder, or from those
+    /// around it.
     pub fn open_up(&self) {
-        let _ours_if_it_can_be = fs::set_permissions(&self.path, fs::Permissions::from_mode(0o700));
+        open_up(self.data_dir());
+        open(&self.path);
     }
 
     /// The texts of `order` and `script`.
@@ -521,6 +525,23 @@ impl Folder {
     #[must_use]
     pub fn error(&self, name: &str, source: io::Error) -> EngineError {
         EngineError::Spool { path: self.file(name), source }
+    }
+}
+
+/// Gives this user back the rights that a script may have taken from the folders of all jobs.
+pub fn open_up(data_dir: &Path) {
+    for path in [data_dir, &data_dir.join("spool"), &data_dir.join("jobs")] {
+        open(path);
+    }
+}
+
+fn open(folder: &Path) {
+    let lacks = |found: fs::Metadata| {
+        found.is_dir() && found.permissions().mode() & OWN_RIGHTS != OWN_RIGHTS
+    };
+    if fs::symlink_metadata(folder).is_ok_and(lacks) {
+        let rights = fs::Permissions::from_mode(OWN_RIGHTS);
+        let _ours_if_it_can_be = fs::set_permissions(folder, rights);
     }
 }
 

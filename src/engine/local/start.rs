@@ -104,6 +104,7 @@ pub fn start(
             Err(failure) => return Err(failure),
         };
         say(post, &failure.sentence);
+        post.folder.open_up();
         if is_cancelled_within(post, pause) {
             return Ok(Start::Stopped(Stop::Cancelled));
         }
