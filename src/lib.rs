@@ -21,26 +21,26 @@
 //! ```
 //!
 //! [`kernel`] knows no clock, no file and no framework; [`store`] has one writer; [`engine`] runs
-//! scripts under supervisors that outlive the server; [`actors`] carry between these three; [`api`]
-//! and [`cli`] speak with people and programs; [`observe`] shows; [`simulate`] replays traces by the
-//! kernel's own policy. [`serve`] puts a server together.
+//! scripts under supervisors that outlive the server; [`actors`] carry between these three;
+//! [`api`] and [`cli`] speak with people and programs; [`observe`] shows; [`simulate`] replays
+//! traces by the kernel's own policy. [`serve`] puts a server together.
 //!
 //! # The walks
 //!
-//! **Submit.** [`api`] reads and checks a body, the kernel numbers the job, one transaction stores it,
-//! then it enters the queue and 201 leaves.
+//! **Submit.** [`api`] reads and checks a body, the kernel numbers the job, one transaction
+//! stores it, then it enters the queue and 201 leaves.
 //!
-//! **Run.** The scheduler plans by a pure function, the kernel checks the plan again and takes CPUs, one
-//! transaction, then the engine is told. The supervisor writes an exit record; the kernel makes it the
-//! final state and gives the CPUs back in one step, one transaction.
+//! **Run.** The scheduler plans by a pure function, the kernel checks the plan again and takes
+//! CPUs, one transaction, then the engine is told. The supervisor writes an exit record; the
+//! kernel makes it the final state and gives the CPUs back in one step, one transaction.
 //!
-//! **Crash.** Supervisors and scripts go on. The next server loads what was stored and asks the engine of
-//! each live attempt the same question as in daily life.
+//! **Crash.** Supervisors and scripts go on. The next server loads what was stored and asks the
+//! engine of each live attempt the same question as in daily life.
 //!
 //! # As a library
 //!
-//! The whole house without HTTP and without processes: [`actors::start`] over an empty database and the
-//! fake engine, whose scripts end as a test says.
+//! The whole house without HTTP and without processes: [`actors::start`] over an empty database
+//! and the fake engine, whose scripts end as a test says.
 //!
 //! ```
 //! use std::sync::Arc;
