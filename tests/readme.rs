@@ -1,10 +1,12 @@
-//! *Purpose*: what the README tells people to type works, as written and in that order.
+//! *Purpose*: what README.md and the pages of `docs/` tell people to type works, as written and in
+//! that order; their links lead somewhere.
 //!
-//! *Owns*: every ```` ```sh ```` block of README.md. A ```` ```console ```` block shows what
-//! somebody saw and is not run.
+//! *Owns*: every ```` ```sh ```` block of a page, and every ```` ```toml ```` block, which is the
+//! `downbeat.toml` of the blocks behind it. A ```` ```console ```` block shows what somebody saw
+//! and is not run.
 //!
-//! *Promises*: the blocks run in one bash with `set -e`, in a fresh home and a fresh clone's
-//! place. Two names stand for something else: `downbeat` is the program under test, and
+//! *Promises*: the blocks of a page run in one bash with `set -e`, in a fresh home and a fresh
+//! clone's place. Two names stand for something else: `downbeat` is the program under test, and
 //! `cargo run …` and `cargo build …` are answered by a wrapper that runs this same program, for
 //! to build it again here would take minutes and prove nothing. The line `tests/run` runs the
 //! tests themselves, so of that only the file's existence is checked.
@@ -18,33 +20,70 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use regex::Regex;
 use rustix::process::{Pid, Signal, WaitOptions};
 
-/// What the README's examples listen on when nothing else is said.
+/// What the examples of a page listen on when nothing else is said.
 const ADDRESS: &str = "127.0.0.1:8000";
-/// The README's commands take seconds.
+/// The commands of a page take seconds.
 const WITHIN: Duration = Duration::from_secs(180);
 
-/// The ```` ```sh ```` blocks of a text.
-fn blocks(markdown: &str) -> Vec<String> {
-    let (mut blocks, mut open): (Vec<String>, Option<bool>) = (Vec::new(), None);
+/// README.md and the pages of `docs/`: each one's path from the root, and its text.
+fn pages() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<PathBuf> =
+        docs.filter(|p| p.extension().is_some_and(|e| e == "md")).collect();
+    paths.sort();
+    paths.insert(0, root.join("README.md"));
+    let page = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        (path.strip_prefix(root).unwrap().to_owned(), text)
+    };
+    paths.into_iter().map(page).collect()
+}
+
+/// The lines of a text that stand in no block.
+fn prose(markdown: &str) -> impl Iterator<Item = &str> {
+    let mut is_block = false;
+    markdown.lines().filter(move |line| {
+        let is_fence = line.trim().starts_with("```");
+        is_block ^= is_fence;
+        !is_block && !is_fence
+    })
+}
+
+/// A block that is run.
+#[derive(Debug, PartialEq, Eq)]
+enum Block {
+    /// Commands.
+    Shell(String),
+    /// The settings of the commands behind it.
+    Settings(String),
+}
+
+/// The blocks of a text that are run.
+fn blocks(markdown: &str) -> Vec<Block> {
+    let (mut blocks, mut open): (Vec<Block>, Option<&str>) = (Vec::new(), None);
     for line in markdown.lines() {
         match (line.trim().strip_prefix("```"), open) {
             (Some(language), None) => {
-                open = Some(language == "sh");
-                if language == "sh" {
-                    blocks.push(String::new());
+                open = Some(language);
+                match language {
+                    "sh" => blocks.push(Block::Shell(String::new())),
+                    "toml" => blocks.push(Block::Settings(String::new())),
+                    _ => {}
                 }
             }
             (Some(_), Some(_)) => open = None,
-            (None, Some(true)) => {
-                let block = blocks.last_mut().unwrap();
-                block.push_str(line);
-                block.push('\n');
+            (None, Some("sh" | "toml")) => {
+                let (Block::Shell(text) | Block::Settings(text)) = blocks.last_mut().unwrap();
+                text.push_str(line);
+                text.push('\n');
             }
             _ => {}
         }
@@ -53,11 +92,18 @@ fn blocks(markdown: &str) -> Vec<String> {
 }
 
 /// One bash script of all blocks; each says its number, so that a failure names its block.
-fn script(blocks: &[String]) -> String {
+fn script(blocks: &[Block]) -> String {
     let mut script = "set -e\n".to_owned();
     for (index, block) in blocks.iter().enumerate() {
         script.push_str(&format!("echo '-- block {}'\n", index + 1));
-        for line in block.lines() {
+        let text = match block {
+            Block::Shell(text) => text,
+            Block::Settings(text) => {
+                script.push_str(&format!("cat > downbeat.toml <<'SETTINGS'\n{text}SETTINGS\n"));
+                continue;
+            }
+        };
+        for line in text.lines() {
             // The tests run this one; it cannot run them.
             let line = if line.trim() == "tests/run" { "test -x tests/run" } else { line };
             script.push_str(&format!("{line}\n"));
@@ -75,7 +121,7 @@ fn programs(folder: &Path) {
          # Stands for the build: what it would make is there already.\n\
          command=$1; shift\n\
          case $command in build|install) exit 0;; run) ;; *)\n\
-         echo \"the README test has no 'cargo $command'\" >&2; exit 1;; esac\n\
+         echo \"the test of the pages has no 'cargo $command'\" >&2; exit 1;; esac\n\
          while [[ $# -gt 0 && $1 != -- ]]; do shift; done\n\
          shift\n\
          exec '{program}' \"$@\"\n"
@@ -134,15 +180,12 @@ fn run(script: &str, place: &Path, home: &Path, within: Duration) -> (Option<i32
     (status.and_then(|status| status.code()), text)
 }
 
-#[test]
-fn every_shell_block_of_the_readme_works_as_written() {
+/// Runs a page's blocks in a place of its own.
+fn works_as_written(page: &Path, blocks: &[Block]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md")).unwrap_or_default();
-    let blocks = blocks(&readme);
-    assert!(!blocks.is_empty(), "README.md has no shell block");
-    // The README names this port, so the test cannot choose another.
+    // The pages name this port, so the test cannot choose another.
     if let Err(error) = TcpListener::bind(ADDRESS) {
-        panic!("{ADDRESS}, which the README uses, is taken ({error}); end whoever listens there");
+        panic!("{ADDRESS}, which the pages use, is taken ({error}); end whoever listens there");
     }
     let home = tempfile::TempDir::new().unwrap();
     // Written-to like a clone of one's own: what the blocks make goes with the folder.
@@ -150,8 +193,88 @@ fn every_shell_block_of_the_readme_works_as_written() {
     for entry in fs::read_dir(root).unwrap().map(Result::unwrap) {
         symlink(entry.path(), clone.path().join(entry.file_name())).unwrap();
     }
-    let (code, said) = run(&script(&blocks), clone.path(), home.path(), WITHIN);
-    assert_eq!(code, Some(0), "the last block named is the one that failed:\n{said}");
+    let (code, said) = run(&script(blocks), clone.path(), home.path(), WITHIN);
+    let page = page.display();
+    assert_eq!(code, Some(0), "{page}: the last block named is the one that failed:\n{said}");
+}
+
+/// One test, since all pages name one port.
+#[test]
+fn every_shell_block_of_the_readme_and_of_docs_works_as_written() {
+    let mut with_blocks = Vec::new();
+    for (page, text) in pages() {
+        let blocks = blocks(&text);
+        if !blocks.is_empty() {
+            works_as_written(&page, &blocks);
+            with_blocks.push(page);
+        }
+    }
+    assert!(with_blocks.contains(&"README.md".into()), "README.md has no shell block");
+    assert!(with_blocks.len() > 1, "no page of docs/ has a shell block");
+}
+
+/// A heading as the end of a link: small letters and digits, hyphens for spaces.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+/// What is wrong with a link of a page, if anything.
+fn fault_of(link: &str, page: &Path) -> Option<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if link.contains("://") {
+        return None;
+    }
+    let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+    let target = match file {
+        "" => root.join(page),
+        file => root.join(page).parent().unwrap().join(file),
+    };
+    if !target.exists() {
+        return Some(format!("{}: {link}: there is no such file", page.display()));
+    }
+    let has = |text: &str| {
+        let mut headings = prose(text).filter(|line| line.starts_with('#'));
+        headings.any(|line| anchor(line.trim_start_matches('#')) == heading)
+    };
+    let is_right = heading.is_empty() || has(&fs::read_to_string(target).unwrap());
+    (!is_right).then(|| format!("{}: {link}: there is no such heading", page.display()))
+}
+
+#[test]
+fn every_link_of_a_page_leads_somewhere_and_every_page_is_linked_from_the_readme() {
+    let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    let links = |text: &str| -> Vec<String> {
+        let lines: Vec<&str> = prose(text).collect();
+        link.captures_iter(&lines.join("\n")).map(|found| found[1].to_owned()).collect()
+    };
+    let mut pages = pages();
+    let from_readme = links(&pages[0].1);
+    for (page, _) in &pages[1..] {
+        let page = page.to_str().unwrap();
+        assert!(from_readme.iter().any(|link| link == page), "README.md has no link to {page}");
+    }
+    for other in ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(other)).unwrap();
+        pages.push((other.into(), text));
+    }
+    let faults = pages.iter().flat_map(|(page, text)| {
+        links(text).into_iter().filter_map(|link| fault_of(&link, page)).collect::<Vec<_>>()
+    });
+    assert_eq!(faults.collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_a_fault() {
+    let page = Path::new("docs/settings.md");
+    for right in ["https://a.example/b", "../README.md", "settings.md", "../README.md#quick-start"]
+    {
+        assert_eq!(fault_of(right, page), None);
+    }
+    for wrong in ["README.md", "../README.md#slow-start", "#nothing"] {
+        assert!(fault_of(wrong, page).is_some(), "{wrong}");
+    }
+    assert_eq!(anchor(" Where do I put …?"), "where-do-i-put-");
 }
 
 #[test]
@@ -171,4 +294,13 @@ fn a_block_that_never_ends_is_ended() {
     let home = tempfile::TempDir::new().unwrap();
     let (code, said) = run("sleep 600", home.path(), home.path(), Duration::from_millis(100));
     assert!(code.is_none() && said.contains("-- not done after"), "{code:?} {said}");
+}
+
+#[test]
+fn a_toml_block_is_the_settings_of_the_blocks_behind_it() {
+    let text = "```toml\n[[partition]]\nname = \"a$b\"\n```\n```sh\ncat downbeat.toml\n```\n";
+    let home = tempfile::TempDir::new().unwrap();
+    let (code, said) = run(&script(&blocks(text)), home.path(), home.path(), WITHIN);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(said, "-- block 1\n-- block 2\n[[partition]]\nname = \"a$b\"\n");
 }
