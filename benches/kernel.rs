@@ -24,8 +24,8 @@ use downbeat::kernel::ledger::Ledger;
 use downbeat::kernel::policy::room::Room;
 use downbeat::kernel::policy::scene::{Running, Scene, Waiting};
 use downbeat::kernel::policy::{Plan, Planner, Policy, plan};
-use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{EndReason, EndState, Exit, Fact, Handle, JobState, transition};
+use downbeat::time::Time;
 
 fn kernel(cpus: u32, pending: i64) -> Kernel {
     let reign = Reign { boot_id: "boot".into(), nonce: "nonce".into() };

@@ -21,10 +21,10 @@ use downbeat::kernel::job::{ExitCode, JobRequest, JobSpec, Site, Usage};
 use downbeat::kernel::kernel::{Kernel, Reign};
 use downbeat::kernel::outbox::Outbox;
 use downbeat::kernel::policy::Plan;
-use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{Exit, Fact, Handle};
 use downbeat::store::backend::Database;
 use downbeat::store::write::Writer;
+use downbeat::time::Time;
 
 /// CPUs: enough for the largest batch to run at once.
 const CPUS: u32 = 1_000;

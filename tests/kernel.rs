@@ -17,10 +17,10 @@ use downbeat::kernel::job::{
 use downbeat::kernel::ledger::Ledger;
 use downbeat::kernel::memory::{OutOfMemory, SiteMemory};
 use downbeat::kernel::tasks::JobRef;
-use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{
     Back, EndReason, EndState, Exit, Fact, Handle, JobState, Outcome, Refused, Stop, transition,
 };
+use downbeat::time::Time;
 
 const HANDLE: Handle = Handle { pid: 7, start_time: Time(5) };
 

@@ -14,10 +14,10 @@ use downbeat::kernel::ids::JobId;
 use downbeat::kernel::policy::room::{Regions, Room};
 use downbeat::kernel::policy::scene::{Quota, Running, Scene, Waiting, Window};
 use downbeat::kernel::policy::{Policy, plan};
-use downbeat::kernel::time::{SECOND_US, Time};
 use downbeat::kernel::view::{UNLIMITED_S, expected_end};
 use downbeat::simulate::replay::{Outcome, Setting, replay};
 use downbeat::simulate::swf::{Trace, TraceJob};
+use downbeat::time::{SECOND_US, Time};
 use proptest::prelude::*;
 
 const NOW: i64 = 1_000 * SECOND_US;

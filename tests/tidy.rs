@@ -17,18 +17,19 @@ use regex::Regex;
 /// Who may import whom; a room may always import itself. `serve`, `demo`, `main` and `lib` put
 /// everything together and have no line here.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("kernel", &[]),
-    ("clock", &["kernel::time", "fault"]),
+    ("time", &[]),
+    ("kernel", &["time"]),
+    ("clock", &["time", "fault"]),
     ("fault", &[]),
     ("panics", &[]),
     ("peer", &[]),
     ("threads", &[]),
-    ("store", &["kernel", "fault"]),
-    ("observe", &["kernel", "clock"]),
-    ("engine", &["kernel", "clock", "fault"]),
+    ("store", &["time", "kernel", "fault"]),
+    ("observe", &["time", "kernel", "clock"]),
+    ("engine", &["time", "kernel", "clock", "fault"]),
     ("installation", &["engine::Elsewhere", "engine::local"]),
-    ("actors", &["kernel", "store", "engine", "observe", "clock", "fault"]),
-    ("api::wire", &["kernel", "clock"]),
+    ("actors", &["time", "kernel", "store", "engine", "observe", "clock", "fault"]),
+    ("api::wire", &["time", "kernel", "clock"]),
     (
         "api",
         &[
@@ -48,7 +49,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "kernel::job",
             "kernel::places",
             "kernel::view",
-            "kernel::time",
+            "time",
             "kernel::kernel::Cancelled",
             "kernel::conditions",
             "kernel::eligible",

@@ -25,8 +25,8 @@ use downbeat::kernel::change::Queued;
 use downbeat::kernel::ids::{CpuId, JobId};
 use downbeat::kernel::kernel::{Kernel, Reign};
 use downbeat::kernel::policy::{Policy, plan};
-use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::Handle;
+use downbeat::time::Time;
 use serde_json::{Value, json};
 
 use super::daily::probe;

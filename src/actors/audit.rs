@@ -13,9 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::kernel::ids::{CommitNo, CpuId, JobId};
 use crate::kernel::job::StateWord;
 use crate::kernel::mend::Findings;
-use crate::kernel::time::Time;
 use crate::kernel::view::Snapshot;
 use crate::store::read::{Books, PENDING_COUNTED_MAX};
+use crate::time::Time;
 
 /// What an audit found.
 #[derive(Clone, Debug, PartialEq, Eq)]

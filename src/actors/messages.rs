@@ -27,10 +27,10 @@ use crate::kernel::policy::{Plan, Policy};
 use crate::kernel::reconfigure::RulesRefused;
 use crate::kernel::requeue::{Over, Requeued};
 use crate::kernel::tenancy::{PartitionNow, Rank, Rules};
-use crate::kernel::time::Time;
 use crate::kernel::transition::Fact;
 use crate::kernel::view::Explained;
 use crate::store::write::{CommitError, Launches};
+use crate::time::Time;
 
 /// serve → ResourceManager: these rules and dials are in force from now on, or nothing changes.
 /// Answered at once.

@@ -16,11 +16,11 @@ use crate::engine::{Key, Later, Order};
 use crate::kernel::ids::{Attempt, CpuId, JobId};
 use crate::kernel::places::Places;
 use crate::kernel::tasks::ArraySpec;
-use crate::kernel::time::{SECOND_US, Time};
 use crate::store::backend::Readers;
 use crate::store::error::StoreError;
 use crate::store::read::{self, LaunchRows};
 use crate::store::rows::{JobRow, ScriptRow};
+use crate::time::{SECOND_US, Time};
 
 /// The only variables a job inherits from the server.
 pub const INHERITED: [&str; 8] =

@@ -39,10 +39,10 @@ use crate::kernel::kernel::{Cancelled, Kernel, Live};
 use crate::kernel::maintenance::{Maintenance, MaintenanceRefused};
 use crate::kernel::outbox::{KeyCheck, Outbox};
 use crate::kernel::policy::scene::Scene;
-use crate::kernel::time::Time;
 use crate::kernel::transition::Refused;
 use crate::kernel::view::{Explained, Snapshot};
 use crate::observe::metrics::Metrics;
+use crate::time::Time;
 
 /// The longest sleep until a job's time, µs: the wall clock may be set meanwhile, so it is looked
 /// at again after a minute.

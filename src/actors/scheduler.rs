@@ -18,7 +18,7 @@ use super::dials::Dialled;
 use super::messages::{ApplyPlan, GetScene, Wake};
 use crate::engine::Trouble;
 use crate::kernel::policy::{Plan, Planner};
-use crate::kernel::time::SECOND_US;
+use crate::time::SECOND_US;
 
 /// Mailbox: wake-ups come from one sender that sends at most one per answer; the rest is slack.
 const MAILBOX: usize = 64;

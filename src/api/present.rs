@@ -19,10 +19,10 @@ use crate::kernel::eligible::Elsewhere;
 use crate::kernel::ids::{EventId, JobId};
 use crate::kernel::job::{DataSource, JobSpec, OpenMode, StateWord};
 use crate::kernel::retry::RetryPolicy;
-use crate::kernel::time::{SECOND_US, Time};
 use crate::observe::explain::{self, Reasons, Why};
 use crate::store::read::JobAndAllocation;
 use crate::store::rows::{AllocationRow, EventRow, JobRow, from_json};
+use crate::time::{SECOND_US, Time};
 
 /// A time column on the wire.
 #[must_use]

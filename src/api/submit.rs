@@ -36,9 +36,9 @@ use crate::kernel::eligible::Elsewhere;
 use crate::kernel::ids::{CommitNo, JobId};
 use crate::kernel::job::faults::Faults;
 use crate::kernel::job::{Family, FieldError, JobSpec};
-use crate::kernel::time::Time;
 use crate::store::rows::JobRow;
 use crate::store::{others, read};
+use crate::time::Time;
 
 /// Longest `Idempotency-Key`.
 const KEY_BYTES_MAX: usize = 255;

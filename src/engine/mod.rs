@@ -26,8 +26,8 @@ use crate::kernel::ids::{Attempt, CpuId, JobId};
 use crate::kernel::job::{ExitCode, OpenMode, Usage};
 use crate::kernel::memory::OutOfMemory;
 pub use crate::kernel::places::StreamFile;
-use crate::kernel::time::Time;
 pub use crate::kernel::transition::{Handle, Stop};
+use crate::time::Time;
 
 /// A boxed future, as object-safe traits need it.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

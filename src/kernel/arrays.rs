@@ -22,7 +22,7 @@ use super::ids::JobId;
 use super::job::StateWord;
 use super::kernel::{Cancelled, Kernel};
 use super::tasks::{ArraySpec, TaskSet};
-use super::time::Time;
+use crate::time::Time;
 
 /// How far the tasks of another array are, for `aftercorr`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -23,8 +23,8 @@ use super::names::Names;
 use super::queue::Queue;
 use super::retry::Again;
 use super::tenancy::Rules;
-use super::time::Time;
 use super::transition::{EndReason, Handle, JobState};
+use crate::time::Time;
 
 /// A live attempt as the database remembers it.
 #[derive(Clone, Debug)]

@@ -17,8 +17,8 @@ use super::maintenance::Maintenance;
 use super::partitions::Berth;
 use super::requeue::PastAttempt;
 use super::tasks::ArraySpec;
-use super::time::Time;
 use super::transition::{EndReason, EndState, Handle};
+use crate::time::Time;
 
 /// One transition of one job, as `events` keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 
 use super::ids::{Attempt, CpuId};
 use super::kernel::Kernel;
-use super::time::Time;
 use super::transition::JobState;
+use crate::time::Time;
 
 /// What is broken, as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

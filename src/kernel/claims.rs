@@ -18,9 +18,9 @@ use super::policy::claims::{Kept, claimants, keep, soon};
 use super::policy::preempt::for_claimant;
 use super::policy::scene::Waiting;
 use super::queue::pointed;
-use super::time::Time;
 use super::transition::Fact;
 use super::view::waiting;
+use crate::time::Time;
 
 impl Kernel {
     /// Jobs that room was made for, in the order in which it was.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::JobId;
 use super::tasks::{JobRef, TaskSet};
-use super::time::Time;
+use crate::time::Time;
 
 /// Most jobs that one job may wait for: lists of them are written by programs, and more belong
 /// behind one job that waits for them.

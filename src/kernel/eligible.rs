@@ -24,9 +24,9 @@ use super::kin::{Family, Kin};
 use super::policy::Policy;
 use super::queue::pointed;
 use super::tasks::TaskSet;
-use super::time::{SECOND_US, Time};
 use super::transition::EndState;
 use super::view::Explained;
+use crate::time::{SECOND_US, Time};
 
 /// What the database knows of jobs that a new one waits for, and the kernel may have forgotten.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -28,7 +28,7 @@ pub use super::memory::SiteMemory;
 use super::partitions::Partitions;
 use super::retry::RetryPolicy;
 use super::tasks::{ArraySpec, JobRef};
-use super::time::Time;
+use crate::time::Time;
 pub use door::limit_allowed;
 use faults::Faults;
 pub use words::{ExitCode, OpenMode, StateWord, Usage};

@@ -26,8 +26,8 @@ use super::policy::claims::aside;
 use super::queue::Queue;
 use super::retry::Again;
 use super::tenancy::Rules;
-use super::time::Time;
 use super::transition::{EndState, Fact, Handle, JobState, Outcome, Refused, transition};
+use crate::time::Time;
 
 /// What is fixed for one reign of a server.
 #[derive(Clone, Debug)]

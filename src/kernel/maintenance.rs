@@ -15,7 +15,7 @@ use super::change::{Change, Step};
 use super::kernel::Kernel;
 use super::policy::room::Regions;
 use super::policy::scene::Window;
-use super::time::Time;
+use crate::time::Time;
 
 /// Most windows at a time: they are made by hand.
 pub const WINDOWS_MAX: usize = 100;

@@ -14,7 +14,7 @@ use super::change::{Change, Step};
 use super::ids::{CpuId, JobId};
 use super::job::StateWord;
 use super::kernel::Kernel;
-use super::time::Time;
+use crate::time::Time;
 
 /// What an audit wants mended, as of one commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -39,6 +39,5 @@ pub mod retry;
 pub mod tasks;
 pub mod tenancy;
 pub mod text;
-pub mod time;
 pub mod transition;
 pub mod view;

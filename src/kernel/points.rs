@@ -14,7 +14,7 @@
 //! `+ fair_share_weight × 2^(−(usage ÷ usage of all) ÷ (shares ÷ shares of all))`
 
 use super::change::Queued;
-use super::time::{SECOND_US, Time};
+use crate::time::{SECOND_US, Time};
 
 /// What counts besides the priority that people give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

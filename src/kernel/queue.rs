@@ -28,8 +28,8 @@ use super::points::Points;
 use super::policy::room::Regions;
 use super::policy::scene::{Scene, Waiting};
 use super::policy::{Backfill, Policy};
-use super::time::{SECOND_US, Time};
 use super::view::{PLAN_DEPTH, waiting};
+use crate::time::{SECOND_US, Time};
 use line::{Front, Sight, Source};
 
 /// What a pass cannot tell apart.

@@ -19,7 +19,7 @@ use super::kernel::Kernel;
 use super::names::{UNNAMED, Words};
 use super::partitions::Berth;
 use super::tenancy::Rules;
-use super::time::Time;
+use crate::time::Time;
 
 /// Why these rules cannot hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -19,8 +19,8 @@ use super::ids::JobId;
 use super::job::StateWord;
 use super::kernel::{Kernel, Live};
 use super::retry::{Again, RetryPolicy};
-use super::time::Time;
 use super::transition::{Back, EndState, Fact, JobState};
+use crate::time::Time;
 
 /// How an attempt ended that somebody asked to run again, in the attempts of its job.
 pub const REQUEUED: &str = "REQUEUED";

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::job::StateWord;
-use super::time::Time;
 use super::transition::EndState;
+use crate::time::Time;
 
 /// Most retries: whoever fails a hundred times in a row wants a person.
 pub const RETRIES_MAX: u32 = 100;

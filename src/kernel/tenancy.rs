@@ -22,8 +22,8 @@ use super::partitions::{Berth, Partition, Partitions};
 use super::points::{Parts, Points, Weights};
 use super::policy::Policy;
 use super::queue::pointed;
-use super::time::{SECOND_US, Time};
 use super::view::Explained;
+use crate::time::{SECOND_US, Time};
 
 /// The name of the whole machine where it is not divided.
 pub const WHOLE: &str = "default";

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::allocation::Allocation;
 use super::job::{ExitCode, StateWord, Usage};
 use super::memory::OutOfMemory;
-use super::time::Time;
+use crate::time::Time;
 
 /// The script's process. Identity is pid plus start, never a bare pid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -24,8 +24,8 @@ use super::policy::preempt::Preemptable;
 use super::policy::room::Room;
 use super::policy::scene::{Running, Scene, Waiting};
 use super::tenancy::PartitionNow;
-use super::time::{SECOND_US, Time};
 use super::transition::JobState;
+use crate::time::{SECOND_US, Time};
 
 /// How many pending jobs one pass decides upon: more than it can start at a time on most
 /// machines, few enough that a pass stays in microseconds.

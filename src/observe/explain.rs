@@ -17,8 +17,8 @@ use crate::kernel::policy::Policy;
 use crate::kernel::policy::forecast::{Foretold, Verdict, forecast};
 use crate::kernel::policy::scene::Barred;
 use crate::kernel::tenancy::{PartitionNow, named};
-use crate::kernel::time::{SECOND_US, Time};
 use crate::kernel::view::{Explained, Snapshot};
+use crate::time::{SECOND_US, Time};
 
 /// A start that is expected later than this rests on a job without a time limit, seconds.
 const FORETOLD_S_MAX: i64 = 300 * 86_400;

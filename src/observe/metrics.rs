@@ -17,8 +17,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::kernel::job::StateWord;
-use crate::kernel::time::SECOND_US;
 use crate::kernel::view::Snapshot;
+use crate::time::SECOND_US;
 
 /// Bounds of the start latency histogram, seconds: from a bare spawn to a long queue.
 const LATENCY_BUCKETS_S: [f64; 14] =

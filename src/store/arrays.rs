@@ -21,7 +21,7 @@ use crate::kernel::conditions::Standing;
 use crate::kernel::ids::JobId;
 use crate::kernel::job::StateWord;
 use crate::kernel::tasks::{ArraySpec, JobRef, TaskSet};
-use crate::kernel::time::Time;
+use crate::time::Time;
 
 /// The job that a task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

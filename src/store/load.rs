@@ -29,8 +29,8 @@ use crate::kernel::maintenance::Maintenance;
 use crate::kernel::retry::{Again, Retrying};
 use crate::kernel::tasks::TaskSet;
 use crate::kernel::tenancy::Rules;
-use crate::kernel::time::Time;
 use crate::kernel::transition::{EndReason, Handle};
+use crate::time::Time;
 
 /// Nonce and boot id of a live attempt's engine key.
 pub type AttemptKey = (Attempt, Arc<str>, Arc<str>);

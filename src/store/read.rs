@@ -25,7 +25,7 @@ use super::schema::{
 };
 use crate::kernel::ids::{Attempt, CommitNo, CpuId, EventId, JobId};
 use crate::kernel::job::StateWord;
-use crate::kernel::time::Time;
+use crate::time::Time;
 
 /// An answer and the commit it is of.
 #[derive(Clone, Debug, PartialEq, Eq)]

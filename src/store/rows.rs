@@ -19,7 +19,7 @@ use crate::kernel::job::{JobSpec, OpenMode, StateWord, expand_pattern};
 use crate::kernel::requeue::Over;
 use crate::kernel::retry::RetryPolicy;
 use crate::kernel::tasks::JobRef;
-use crate::kernel::time::Time;
+use crate::time::Time;
 
 /// A row of `jobs`.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]

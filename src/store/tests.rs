@@ -38,8 +38,8 @@ use crate::kernel::mend::Old;
 use crate::kernel::outbox::{Commit, Outbox};
 use crate::kernel::policy::{Plan, Policy, plan};
 use crate::kernel::tenancy::Rules;
-use crate::kernel::time::Time;
 use crate::kernel::transition::{Exit, Fact, Handle};
+use crate::time::Time;
 
 struct World {
     dir: tempfile::TempDir,

@@ -56,8 +56,8 @@ use crate::kernel::eligible::Edit;
 use crate::kernel::ids::{Attempt, CommitNo, Epoch};
 use crate::kernel::job::{JobSpec, StateWord};
 use crate::kernel::outbox::Commit;
-use crate::kernel::time::Time;
 use crate::kernel::transition::EndReason;
+use crate::time::Time;
 
 /// Scripts and environments that are read with a commit; an executor that finds its own not among
 /// them reads it.

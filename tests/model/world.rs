@@ -19,8 +19,8 @@ use downbeat::kernel::ids::{Attempt, CommitNo, JobId};
 use downbeat::kernel::job::{CpusAsked, ExitCode, JobRequest, JobSpec, Site, StateWord};
 use downbeat::kernel::policy::{Policy, plan};
 use downbeat::kernel::retry::{Cause, RetryPolicy};
-use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::Stop;
+use downbeat::time::Time;
 
 use super::protocol::clients::Clients;
 use super::protocol::disk::{Disk, Luck, Told};

@@ -19,8 +19,8 @@ use downbeat::kernel::partitions::Partitions;
 use downbeat::kernel::requeue::{Over, PastAttempt};
 use downbeat::kernel::retry::{Again, RetryPolicy, Retrying};
 use downbeat::kernel::tenancy::Rules;
-use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{EndReason, EndState, Handle};
+use downbeat::time::Time;
 
 #[derive(Clone, Debug)]
 pub struct Row {

@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use downbeat::engine::{Elsewhere, ExitRecord, Sighting, Stopping};
 use downbeat::kernel::ids::{Attempt, CpuId};
 use downbeat::kernel::job::{ExitCode, Usage};
-use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{Handle, Stop};
+use downbeat::time::Time;
 
 /// A spool folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

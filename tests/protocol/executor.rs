@@ -10,8 +10,8 @@
 use downbeat::engine::{ExitRecord, Sighting, Stopping};
 use downbeat::kernel::ids::Attempt;
 use downbeat::kernel::job::Usage;
-use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{Exit, Fact, Handle, Stop};
+use downbeat::time::Time;
 
 use super::disk::Disk;
 use super::engine::Engine;

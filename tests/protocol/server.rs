@@ -25,9 +25,9 @@ use downbeat::kernel::policy::order::Order;
 use downbeat::kernel::policy::{self, Plan, Policy};
 use downbeat::kernel::requeue::{Over, Requeued};
 use downbeat::kernel::tenancy::Rules;
-use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{JobState, Refused};
 use downbeat::kernel::view::Snapshot;
+use downbeat::time::Time;
 
 use super::disk::{Disk, Luck, Told};
 use super::engine::Engine;

@@ -8,8 +8,8 @@
 
 use downbeat::kernel::ids::Attempt;
 use downbeat::kernel::job::ExitCode;
-use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::Stop;
+use downbeat::time::Time;
 
 use super::count::Event;
 use super::protocol::engine::Tree;

@@ -18,7 +18,7 @@ use downbeat::kernel::partitions::{Partition, Partitions};
 use downbeat::kernel::requeue::{Over, PREEMPTED, REQUEUED, Requeued};
 use downbeat::kernel::retry::{Cause, RetryPolicy};
 use downbeat::kernel::tenancy::Rules;
-use downbeat::kernel::time::Time;
+use downbeat::time::Time;
 
 use super::count::{Count, Event};
 use super::protocol::clients::Clients;

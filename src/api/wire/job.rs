@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::attempt::Retry;
 use crate::kernel::ids::{CpuId, EventId, JobId};
 use crate::kernel::job::{DataSource, StateWord};
-use crate::kernel::time::Time;
+use crate::time::Time;
 
 /// The text of an instant on the wire.
 #[must_use]

@@ -16,7 +16,7 @@ use super::when;
 use crate::kernel::job::FieldError;
 use crate::kernel::job::faults::Faults;
 use crate::kernel::text::first_that_acts;
-use crate::kernel::time::Time;
+use crate::time::Time;
 
 /// Longest reason, bytes: a sentence.
 const REASON_BYTES_MAX: usize = 1_024;

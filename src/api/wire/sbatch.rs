@@ -23,7 +23,7 @@ use crate::kernel::job::faults::Faults;
 use crate::kernel::job::{FieldError, LimitAsked, OpenMode};
 use crate::kernel::retry::RetryPolicy;
 use crate::kernel::tasks::ArraySpec;
-use crate::kernel::time::Time;
+use crate::time::Time;
 
 /// What can be done about an option that is refused.
 const TAKE_OUT: &str = "take the line out, or write ##SBATCH";

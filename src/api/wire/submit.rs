@@ -25,7 +25,7 @@ use crate::kernel::job::faults::Faults;
 use crate::kernel::job::{CpusAsked, DataSource, FieldError, JobRequest, LimitAsked, OpenMode};
 use crate::kernel::retry::RetryPolicy;
 use crate::kernel::tasks::ArraySpec;
-use crate::kernel::time::Time;
+use crate::time::Time;
 
 /// Most jobs of one batch.
 pub const BATCH_JOBS_MAX: usize = 10_000;

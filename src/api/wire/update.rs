@@ -17,7 +17,7 @@ use super::{time_limit, when};
 use crate::kernel::eligible::Edit;
 use crate::kernel::job::faults::Faults;
 use crate::kernel::job::{FieldError, Site, SpecRefused, limit_allowed};
-use crate::kernel::time::Time;
+use crate::time::Time;
 
 /// What is to be different; what is left out stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

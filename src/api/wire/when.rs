@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::time_limit::parse_duration_s;
 use crate::clock;
-use crate::kernel::time::Time;
+use crate::time::Time;
 
 /// The last microsecond that RFC 3339 can write: the end of the year 9999.
 const LAST: Time = Time(253_402_300_799_999_999);

@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::sys;
 use crate::clock;
 use crate::kernel::memory::OutOfMemory;
-use crate::kernel::time::SECOND_US;
+use crate::time::SECOND_US;
 
 /// The folder of all groups, in the server's own group.
 const BASE: &str = "downbeat";

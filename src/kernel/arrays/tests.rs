@@ -18,8 +18,8 @@ use crate::kernel::ids::{Attempt, CpuId};
 use crate::kernel::job::{ExitCode, JobRequest, JobSpec, Site, Usage};
 use crate::kernel::kernel::Reign;
 use crate::kernel::policy::{Backfill, Planner, Policy};
-use crate::kernel::time::SECOND_US;
 use crate::kernel::transition::{Exit, Fact, Handle};
+use crate::time::SECOND_US;
 
 const CPUS: u32 = 3;
 const NOW: Time = Time(0);

@@ -18,8 +18,9 @@ use crate::kernel::change::{Effect, Queued};
 use crate::kernel::check;
 use crate::kernel::eligible::{Edit, Elsewhere};
 use crate::kernel::ids::{Attempt, CpuId};
-use crate::kernel::job::{CpusAsked, ExitCode, JobRequest, JobSpec, LimitAsked, Site, SiteMemory};
-use crate::kernel::job::{StateWord, Usage};
+use crate::kernel::job::{
+    CpusAsked, ExitCode, JobRequest, JobSpec, LimitAsked, Site, SiteMemory, StateWord, Usage,
+};
 use crate::kernel::kernel::Reign;
 use crate::kernel::partitions::{Partition, Partitions};
 use crate::kernel::points::Weights;
@@ -27,8 +28,8 @@ use crate::kernel::policy::claims::aside;
 use crate::kernel::policy::{Planner, Policy};
 use crate::kernel::requeue::PREEMPTED;
 use crate::kernel::tenancy::Rules;
-use crate::kernel::time::SECOND_US;
 use crate::kernel::transition::{EndReason, Exit, Handle, JobState, Stop};
+use crate::time::SECOND_US;
 
 const CPUS: u32 = 4;
 const MEMORY: u64 = 8;

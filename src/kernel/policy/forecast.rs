@@ -15,7 +15,7 @@ use super::profile::Profile;
 use super::scene::{Barred, Instant, Scene, Waiting};
 use super::{Policy, plan, spend};
 use crate::kernel::ids::JobId;
-use crate::kernel::time::SECOND_US;
+use crate::time::SECOND_US;
 
 /// For how many jobs of a line an expected start is worked out: each looks at the reservations of
 /// all before it, and so far ahead it is a guess in any case.

@@ -33,7 +33,7 @@ pub mod scene;
 pub mod shadow;
 
 use super::ids::JobId;
-use super::time::SECOND_US;
+use crate::time::SECOND_US;
 use order::{Order, Place, Rule};
 use room::Regions;
 use scene::{Instant, Quota, Running, Scene, Waiting};

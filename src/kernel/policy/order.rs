@@ -16,7 +16,7 @@ use std::cmp::Reverse;
 
 use super::scene::{Instant, Span, Waiting};
 use crate::kernel::ids::JobId;
-use crate::kernel::time::SECOND_US;
+use crate::time::SECOND_US;
 
 /// The rule of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

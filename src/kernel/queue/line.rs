@@ -16,8 +16,8 @@ use crate::kernel::policy::order::{Place, Rule};
 use crate::kernel::policy::room::{Regions, Room};
 use crate::kernel::policy::scene::{Quota, Scene, Waiting};
 use crate::kernel::policy::spend;
-use crate::kernel::time::Time;
 use crate::kernel::view::PLAN_DEPTH;
+use crate::time::Time;
 
 /// How a line is looked at.
 #[derive(Clone, Copy)]

@@ -24,8 +24,8 @@ use crate::kernel::kernel::Reign;
 use crate::kernel::partitions::{Partition, Partitions};
 use crate::kernel::points::Weights;
 use crate::kernel::policy::{Plan, Planner, Policy};
-use crate::kernel::time::SECOND_US;
 use crate::kernel::transition::{Fact, Handle};
+use crate::time::SECOND_US;
 
 const CPUS: u32 = 6;
 

@@ -19,8 +19,8 @@ use crate::kernel::eligible::Elsewhere;
 use crate::kernel::job::{CpusAsked, JobRequest, LimitAsked, Site};
 use crate::kernel::kernel::Reign;
 use crate::kernel::policy::{Plan, Planner, Policy, plan};
-use crate::kernel::time::SECOND_US;
 use crate::kernel::transition::Fact;
+use crate::time::SECOND_US;
 
 const CPUS: u32 = 8;
 

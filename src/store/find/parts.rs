@@ -15,8 +15,8 @@ use diesel::sqlite::Sqlite;
 use super::Window;
 use crate::kernel::ids::JobId;
 use crate::kernel::job::StateWord;
-use crate::kernel::time::Time;
 use crate::store::read::JobFilter;
+use crate::time::Time;
 
 /// The account that is in no index: nobody's.
 const NO_ACCOUNT: &str = "";

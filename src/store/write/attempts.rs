@@ -16,8 +16,8 @@ use super::super::schema::{held_cpus, jobs, resource_allocations};
 use super::{disagreement, in_state, kept, one_row};
 use crate::kernel::change::Event;
 use crate::kernel::ids::{Attempt, CpuId, JobId};
-use crate::kernel::time::Time;
 use crate::kernel::transition::{EndState, Handle};
+use crate::time::Time;
 
 pub(super) fn granted(
     conn: &mut SqliteConnection,

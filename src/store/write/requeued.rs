@@ -18,7 +18,7 @@ use crate::kernel::change::Event;
 use crate::kernel::conditions::Told;
 use crate::kernel::ids::JobId;
 use crate::kernel::requeue::PastAttempt;
-use crate::kernel::time::Time;
+use crate::time::Time;
 
 pub(super) fn requeued(
     conn: &mut SqliteConnection,
