@@ -25,5 +25,6 @@ pub mod peer;
 pub mod serve;
 pub mod simulate;
 pub mod store;
+pub mod text;
 pub mod threads;
 pub mod time;

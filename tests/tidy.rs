@@ -18,18 +18,19 @@ use regex::Regex;
 /// everything together and have no line here.
 const ROOMS: &[(&str, &[&str])] = &[
     ("time", &[]),
-    ("kernel", &["time"]),
+    ("text", &["time", "clock"]),
+    ("kernel", &["time", "text"]),
     ("clock", &["time", "fault"]),
     ("fault", &[]),
     ("panics", &[]),
     ("peer", &[]),
     ("threads", &[]),
     ("store", &["time", "kernel", "fault"]),
-    ("observe", &["time", "kernel", "clock"]),
+    ("observe", &["time", "text", "kernel", "clock"]),
     ("engine", &["time", "kernel", "clock", "fault"]),
     ("installation", &["engine::Elsewhere", "engine::local"]),
-    ("actors", &["time", "kernel", "store", "engine", "observe", "clock", "fault"]),
-    ("api::wire", &["time", "kernel", "clock"]),
+    ("actors", &["time", "text", "kernel", "store", "engine", "observe", "clock", "fault"]),
+    ("api::wire", &["time", "text", "kernel", "clock"]),
     (
         "api",
         &[
@@ -50,6 +51,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "kernel::places",
             "kernel::view",
             "time",
+            "text",
             "kernel::kernel::Cancelled",
             "kernel::conditions",
             "kernel::eligible",
@@ -67,6 +69,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "config",
         &[
             "api::wire",
+            "text",
             "kernel::accounts",
             "kernel::ids",
             "kernel::job",
@@ -78,7 +81,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("simulate", &["kernel::ids", "kernel::policy"]),
-    ("cli", &["api::wire", "clock", "config", "peer", "simulate"]),
+    ("cli", &["api::wire", "text", "clock", "config", "peer", "simulate"]),
 ];
 
 /// A file below `src/`.

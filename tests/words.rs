@@ -14,7 +14,7 @@ use std::path::Path;
 
 use downbeat::api::wire::export::Export;
 use downbeat::api::wire::submit::{Door, parse_batch, parse_submit};
-use downbeat::api::wire::{memory, retry, sbatch, time_limit, when};
+use downbeat::api::wire::{retry, sbatch, time_limit, when};
 use downbeat::clock;
 use downbeat::config::settings::FileSettings;
 use downbeat::config::{Available, Config, ServeArgs};
@@ -25,6 +25,7 @@ use downbeat::kernel::job::{ExitCode, StateWord};
 use downbeat::kernel::policy::Policy;
 use downbeat::kernel::retry::Cause;
 use downbeat::kernel::tasks::{ArraySpec, JobRef};
+use downbeat::text::size;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -84,7 +85,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn read_all(text: &str) {
-    let _ = (memory::parse(text), memory::parse_mib(text));
+    let _ = (size::parse(text), size::parse_mib(text));
     let _ = (time_limit::parse(text, Door::V1), time_limit::parse(text, Door::Seed));
     let _ = (time_limit::parse_duration_s(text), retry::parse_causes(text), Export::parse(text));
     let _ = (text.parse::<Dependencies>(), text.parse::<ArraySpec>(), text.parse::<EarlySignal>());

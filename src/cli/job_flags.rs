@@ -14,12 +14,12 @@ use super::error::CliError;
 use crate::api::wire::body::{Amount, SubmitBody};
 use crate::api::wire::export::Export;
 use crate::api::wire::retry::parse_causes;
-use crate::api::wire::sbatch;
 use crate::api::wire::submit::Door;
 use crate::api::wire::v1::{
     ArraySpec, DataSource, Dependencies, EarlySignal, OpenMode, RetryBody, acts,
 };
-use crate::api::wire::{memory, time_limit, when};
+use crate::api::wire::{sbatch, time_limit, when};
+use crate::text::size;
 
 /// What a job is to be.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -191,7 +191,7 @@ impl JobFlags {
         }
         let retry = self.retry()?;
         let memory = match &self.memory {
-            Some(text) => Some(memory::parse_mib(text).map_err(|m| usage("--memory", m))?),
+            Some(text) => Some(size::parse_mib(text).map_err(|m| usage("--memory", m))?),
             None => None,
         };
         let export = match (&self.export, &lines.export) {

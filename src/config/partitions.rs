@@ -16,10 +16,11 @@ use super::ConfigError;
 use super::settings::Scalar;
 use crate::api::wire::partitions::listed;
 use crate::api::wire::submit::Door;
-use crate::api::wire::{memory, time_limit};
+use crate::api::wire::time_limit;
 use crate::kernel::ids::CpuId;
 use crate::kernel::job::{LIMIT_S_MAX, LimitAsked, NAME_CHARS_MAX};
 use crate::kernel::partitions::{Partition, Partitions};
+use crate::text::size;
 
 /// `[[partition]]`.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -143,7 +144,7 @@ fn partition(table: &PartitionTable, all: &[CpuId]) -> Result<Partition, ConfigE
     }
     let max_memory = match &table.max_memory_per_job {
         None => None,
-        Some(text) => match memory::parse(&text.to_string()) {
+        Some(text) => match size::parse(&text.to_string()) {
             Ok(bytes) if bytes > 0 => Some(bytes.unsigned_abs()),
             Ok(_) => return refuse("max_memory_per_job", "is not more than 0".to_owned()),
             Err(message) => return refuse("max_memory_per_job", message),

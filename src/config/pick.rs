@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use super::{ConfigError, Origin, Secret, Setting};
 use crate::api::wire::submit::Door;
-use crate::api::wire::{memory, time_limit};
+use crate::api::wire::time_limit;
 use crate::kernel::ids::CpuId;
 use crate::kernel::job::{GRACE_S_MAX, LIMIT_S_MAX, LimitAsked};
 use crate::kernel::policy::order::Order;
 use crate::kernel::policy::{Backfill, Policy};
+use crate::text::size;
 
 /// More CPUs than this is a typing error.
 const CPUS_MAX: u32 = 65_536;
@@ -188,7 +189,7 @@ impl<'a> Pick<'a> {
             Some(text) if text.trim().eq_ignore_ascii_case(UNCOUNTED) => None,
             Some(text) => Some(self.bytes("memory", &text)?).filter(|bytes| *bytes > 0),
         };
-        self.show(total.map_or(UNCOUNTED.to_owned(), memory::format));
+        self.show(total.map_or(UNCOUNTED.to_owned(), size::format));
         Ok(total)
     }
 
@@ -203,12 +204,12 @@ impl<'a> Pick<'a> {
             Some(text) if text.trim().eq_ignore_ascii_case("none") => None,
             Some(text) => Some(self.bytes(name, &text)?).filter(|bytes| *bytes > 0),
         };
-        self.show(each.map_or("none".to_owned(), memory::format));
+        self.show(each.map_or("none".to_owned(), size::format));
         Ok(each)
     }
 
     fn bytes(&self, name: &'static str, text: &str) -> Result<u64, ConfigError> {
-        let bytes = memory::parse(text).map_err(|message| self.wrong(name, message))?;
+        let bytes = size::parse(text).map_err(|message| self.wrong(name, message))?;
         Ok(bytes.unsigned_abs())
     }
 
@@ -371,7 +372,7 @@ impl<'a> Pick<'a> {
             Some(text) if text.trim().eq_ignore_ascii_case(UNCOUNTED) => None,
             Some(text) => Some(self.bytes("max_output", &text)?).filter(|bytes| *bytes > 0),
         };
-        self.show(bytes.map_or(UNCOUNTED.to_owned(), memory::format));
+        self.show(bytes.map_or(UNCOUNTED.to_owned(), size::format));
         Ok(bytes)
     }
 

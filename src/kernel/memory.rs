@@ -1,15 +1,17 @@
 //! *Purpose*: memory as a second resource: what a site has, what became of who took too much.
 //!
-//! *Owns*: [`SiteMemory`], [`OutOfMemory`], how an amount is shown to people.
+//! *Owns*: [`SiteMemory`], [`OutOfMemory`].
 //!
-//! *Promises*: an amount is shown in binary units, exactly where it is a whole number of them.
+//! *Promises*: its sentence says whose limit was reached, and how much was used.
 //!
-//! *Not here*: who holds how much (`kernel::ledger`), how people write amounts (`api::wire`), what
+//! *Not here*: who holds how much (`kernel::ledger`), how people write amounts (`text::size`), what
 //! keeps a job below its limit (`engine::local`).
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::text::size::shown;
 
 /// Memory that a site hands out and assumes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,39 +56,9 @@ impl fmt::Display for OutOfMemory {
     }
 }
 
-/// An amount for people: `512 MiB`, `23.54 GiB`.
-#[must_use]
-pub fn shown(bytes: u64) -> String {
-    const UNITS: [(u32, &str); 4] = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
-    match UNITS.into_iter().find(|(bits, _)| bytes >> bits > 0) {
-        None if bytes == 1 => "1 byte".to_owned(),
-        None => format!("{bytes} bytes"),
-        Some((bits, unit)) if bytes.is_multiple_of(1 << bits) => {
-            format!("{} {unit}", bytes >> bits)
-        }
-        Some((bits, unit)) => format!("{:.2} {unit}", bytes as f64 / (1_u64 << bits) as f64),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_amount_is_exact_where_it_is_whole() {
-        let cases = [
-            (0, "0 bytes"),
-            (1, "1 byte"),
-            (1023, "1023 bytes"),
-            (1 << 20, "1 MiB"),
-            (1 << 40, "1 TiB"),
-            ((1 << 30) + (1 << 29), "1.50 GiB"),
-            (25_276_506_112, "23.54 GiB"),
-        ];
-        for (bytes, text) in cases {
-            assert_eq!(shown(bytes), text);
-        }
-    }
 
     #[test]
     fn the_sentence_names_limit_and_peak_and_whose_limit_it_was() {

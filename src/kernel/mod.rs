@@ -38,6 +38,5 @@ pub mod requeue;
 pub mod retry;
 pub mod tasks;
 pub mod tenancy;
-pub mod text;
 pub mod transition;
 pub mod view;

@@ -12,12 +12,12 @@ use crate::clock::rfc3339;
 use crate::kernel::accounts::Account;
 use crate::kernel::conditions::{Allows, Blocked};
 use crate::kernel::ids::JobId;
-use crate::kernel::memory::shown;
 use crate::kernel::policy::Policy;
 use crate::kernel::policy::forecast::{Foretold, Verdict, forecast};
 use crate::kernel::policy::scene::Barred;
 use crate::kernel::tenancy::{PartitionNow, named};
 use crate::kernel::view::{Explained, Snapshot};
+use crate::text::size::shown;
 use crate::time::{SECOND_US, Time};
 
 /// A start that is expected later than this rests on a job without a time limit, seconds.

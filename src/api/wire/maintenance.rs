@@ -15,7 +15,7 @@ use super::submit::BodyRefused;
 use super::when;
 use crate::kernel::job::FieldError;
 use crate::kernel::job::faults::Faults;
-use crate::kernel::text::first_that_acts;
+use crate::text::quote::first_that_acts;
 use crate::time::Time;
 
 /// Longest reason, bytes: a sentence.

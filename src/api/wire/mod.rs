@@ -14,7 +14,6 @@ pub mod export;
 mod fields;
 pub mod job;
 pub mod maintenance;
-pub mod memory;
 pub mod partitions;
 pub mod problem;
 pub mod rank;

@@ -16,9 +16,9 @@ use super::fields::{Fields, kind};
 use super::sbatch::{self, Directives, Placed};
 use super::submission::Names;
 pub use super::submission::Submission;
-use super::values::{at_least_one, data_source, environment, kill_grace_s};
+use super::values::{at_least_one, data_source, environment, kill_grace_s, memory};
 use super::warnings::Warnings;
-use super::{memory, retry, time_limit, when};
+use super::{retry, time_limit, when};
 use crate::kernel::conditions::Dependencies;
 use crate::kernel::early::EarlySignal;
 use crate::kernel::job::faults::Faults;
@@ -232,7 +232,7 @@ impl Asked {
             cpus_per_task: at_least_one(&mut fields, "cpus_per_task"),
             ntasks_per_node: at_least_one(&mut fields, "ntasks_per_node"),
             exclusive: fields.flag("exclusive"),
-            memory_bytes: fields.parsed(shape.memory, memory::parse_value),
+            memory_bytes: fields.parsed(shape.memory, memory),
             limit: fields.parsed("time_limit", |v| time_limit::parse_value(v, door)),
             priority: fields.whole("priority"),
             directory: fields.text(shape.directory),

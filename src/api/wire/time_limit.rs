@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::submit::Door;
 use crate::kernel::job::LimitAsked;
+use crate::text::quote::shorten;
 
 const FORMS: &str = "write minutes (90), \"M:S\", \"H:M:S\", \"D-H\", \"D-H:M\", \"D-H:M:S\", \
                      \"90s\", \"10m\", \"2h\", \"3d\" or \"UNLIMITED\"";
@@ -144,14 +145,6 @@ fn suffixed_s(text: &str) -> Option<i64> {
         digits.clear();
     }
     (digits.is_empty() && !text.is_empty()).then_some(seconds)
-}
-
-/// What a message quotes of a text that may be megabytes long.
-pub(crate) fn shorten(text: &str) -> String {
-    if text.chars().count() <= 64 {
-        return text.to_owned();
-    }
-    text.chars().take(61).chain("...".chars()).collect()
 }
 
 #[cfg(test)]

@@ -24,4 +24,4 @@ pub use crate::kernel::early::EarlySignal;
 pub use crate::kernel::ids::{CpuId, EventId, JobId};
 pub use crate::kernel::job::{DataSource, ExitCode, FieldError, OpenMode, StateWord};
 pub use crate::kernel::tasks::{ArraySpec, JobRef};
-pub use crate::kernel::text::{acts, escaped};
+pub use crate::text::quote::{acts, escaped};

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::fields::{Fields, kind};
 use super::time_limit;
 use crate::kernel::job::DataSource;
+use crate::text::size;
 
 /// A count.
 pub(super) fn at_least_one(fields: &mut Fields<'_>, name: &'static str) -> Option<i64> {
@@ -64,10 +65,37 @@ pub(super) fn kill_grace_s(fields: &mut Fields<'_>) -> Option<i64> {
     seconds.or(text)
 }
 
+/// Reads a JSON number of bytes, or text like `"512M"`.
+pub(super) fn memory(value: &Value) -> Result<i64, String> {
+    match value {
+        Value::String(text) => size::parse(text),
+        Value::Number(number) => number
+            .as_i64()
+            .ok_or_else(|| format!("{number} is not a whole number of bytes that fits 63 bits")),
+        other => Err(format!("is {}; write \"512M\", \"2G\" or bytes", kind(other))),
+    }
+}
+
 /// One of the three words.
 pub(super) fn data_source(value: &Value) -> Result<DataSource, String> {
     [DataSource::Api, DataSource::Cli, DataSource::Web]
         .into_iter()
         .find(|source| value.as_str() == Some(source.word()))
         .ok_or_else(|| "is none of \"API\", \"CLI\" and \"WEB\"".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn memory_is_text_or_a_whole_number_of_bytes() {
+        assert_eq!(memory(&json!(4096)), Ok(4096));
+        assert_eq!(memory(&json!("4K")), Ok(4096));
+        for value in [json!(1.5), json!(["1G"]), json!(u64::MAX)] {
+            assert!(memory(&value).is_err(), "{value}");
+        }
+    }
 }

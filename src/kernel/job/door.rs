@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::*;
-use crate::kernel::memory::shown;
 use crate::kernel::partitions::Partition;
 use crate::kernel::tenancy::{WHOLE, named};
-use crate::kernel::text::first_that_acts;
+use crate::text::quote::first_that_acts;
+use crate::text::size::shown;
 
 impl TryFrom<(JobRequest, &Site)> for JobSpec {
     type Error = SpecRefused;

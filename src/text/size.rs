@@ -1,37 +1,19 @@
 //! *Purpose*: sizes of memory as people write them.
 //!
-//! *Owns*: [`parse`], [`parse_value`], [`parse_mib`], [`format()`],
-//! [`shown`].
+//! *Owns*: [`parse`], [`parse_mib`], [`format()`], [`shown`].
 //!
 //! *Promises*: units are binary, as Slurm means them (`1G` is 1,073,741,824 bytes); a bare
 //! number is bytes in a body and MiB in a `#SBATCH` line.
 //!
 //! *Not here*: whether a job may have so much (`kernel::job`).
 
-use serde_json::Value;
-
-use super::time_limit::shorten;
-pub use crate::kernel::memory::shown;
+use super::quote::shorten;
 
 /// Digits behind a point that are looked at; with the largest unit their product fits 128 bits.
 const FRACTION_DIGITS: usize = 19;
 
 /// One MiB in bytes.
 pub const MIB: u64 = 1024 * 1024;
-
-/// Reads a JSON number of bytes, or text like `"512M"`.
-///
-/// # Errors
-/// A sentence for the person who wrote it.
-pub fn parse_value(value: &Value) -> Result<i64, String> {
-    match value {
-        Value::String(text) => parse(text),
-        Value::Number(number) => number
-            .as_i64()
-            .ok_or_else(|| format!("{number} is not a whole number of bytes that fits 63 bits")),
-        other => Err(format!("is {}; write \"512M\", \"2G\" or bytes", super::fields::kind(other))),
-    }
-}
 
 /// Reads `512M`, `2G`, or bytes.
 ///
@@ -56,6 +38,20 @@ pub fn format(bytes: u64) -> String {
     match units.into_iter().find(|(bits, _)| bytes > 0 && bytes.is_multiple_of(1 << bits)) {
         Some((bits, unit)) => format!("{}{unit}", bytes >> bits),
         None => bytes.to_string(),
+    }
+}
+
+/// An amount for people: `512 MiB`, `23.54 GiB`.
+#[must_use]
+pub fn shown(bytes: u64) -> String {
+    const UNITS: [(u32, &str); 4] = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match UNITS.into_iter().find(|(bits, _)| bytes >> bits > 0) {
+        None if bytes == 1 => "1 byte".to_owned(),
+        None => format!("{bytes} bytes"),
+        Some((bits, unit)) if bytes.is_multiple_of(1 << bits) => {
+            format!("{} {unit}", bytes >> bits)
+        }
+        Some((bits, unit)) => format!("{:.2} {unit}", bytes as f64 / (1_u64 << bits) as f64),
     }
 }
 
@@ -128,7 +124,6 @@ mod tests {
         assert_eq!(parse("0.99999999999999999999999999999999999999999999K"), Ok(1023));
         assert_eq!(parse_mib("100"), Ok(100 << 20));
         assert_eq!(parse_mib("2G"), Ok(2 << 30));
-        assert_eq!(parse_value(&serde_json::json!(4096)), Ok(4096));
     }
 
     #[test]
@@ -157,8 +152,22 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
-        assert!(parse_value(&serde_json::json!(1.5)).is_err());
-        assert!(parse_value(&serde_json::json!(["1G"])).is_err());
+    }
+
+    #[test]
+    fn an_amount_is_exact_where_it_is_whole() {
+        let cases = [
+            (0, "0 bytes"),
+            (1, "1 byte"),
+            (1023, "1023 bytes"),
+            (1 << 20, "1 MiB"),
+            (1 << 40, "1 TiB"),
+            ((1 << 30) + (1 << 29), "1.50 GiB"),
+            (25_276_506_112, "23.54 GiB"),
+        ];
+        for (bytes, text) in cases {
+            assert_eq!(shown(bytes), text);
+        }
     }
 
     proptest! {

@@ -1,6 +1,7 @@
-//! *Purpose*: characters that do something to whoever looks at a text, instead of being seen.
+//! *Purpose*: texts of others inside our own: characters that do something to whoever looks at a
+//! text, instead of being seen, and texts that are too long to be repeated.
 //!
-//! *Owns*: which characters those are, and how they are shown.
+//! *Owns*: which characters those are, how they are shown, and how a text is cut.
 //!
 //! *Promises*: a text that was escaped moves no cursor, changes no title, hides nothing and turns
 //! nothing round; it reads as before otherwise.
@@ -53,6 +54,15 @@ pub fn escaped(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// What a message quotes of a text that may be megabytes long.
+#[must_use]
+pub fn shorten(text: &str) -> String {
+    if text.chars().count() <= 64 {
+        return text.to_owned();
+    }
+    text.chars().take(61).chain("...".chars()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,5 +82,11 @@ mod tests {
         assert_eq!(first_that_acts("a\u{1b}").as_deref(), Some("U+001B"));
         assert_eq!(first_that_acts("a\n"), Some("U+000A".to_owned()));
         assert_eq!(first_that_acts("é"), None);
+    }
+
+    #[test]
+    fn a_long_text_is_quoted_by_its_beginning() {
+        assert_eq!(shorten(&"é".repeat(64)), "é".repeat(64));
+        assert_eq!(shorten(&"é".repeat(65)), "é".repeat(61) + "...");
     }
 }
