@@ -16,15 +16,14 @@ use downbeat::kernel::boot::Memory;
 use downbeat::kernel::change::Effect;
 use downbeat::kernel::eligible::Elsewhere;
 use downbeat::kernel::ids::{Attempt, CpuId, JobId};
-use downbeat::kernel::job::{
-    CpusAsked, ExitCode, JobRequest, JobSpec, LimitAsked, Site, StateWord, Usage,
-};
+use downbeat::kernel::job::{CpusAsked, ExitCode, JobRequest, JobSpec, Site, StateWord, Usage};
 use downbeat::kernel::kernel::{Kernel, Reign};
 use downbeat::kernel::ledger::Ledger;
 use downbeat::kernel::policy::room::Room;
 use downbeat::kernel::policy::scene::{Running, Scene, Waiting};
 use downbeat::kernel::policy::{Plan, Planner, Policy, plan};
 use downbeat::kernel::transition::{EndReason, EndState, Exit, Fact, Handle, JobState, transition};
+use downbeat::text::time_limit::LimitAsked;
 use downbeat::time::Time;
 
 fn kernel(cpus: u32, pending: i64) -> Kernel {

@@ -11,7 +11,7 @@
 
 use downbeat::kernel::ids::{Attempt, CpuId, JobId};
 use downbeat::kernel::job::{
-    CpusAsked, ExitCode, JobRequest, JobSpec, LimitAsked, SCRIPT_BYTES_MAX, Site, StateWord, Usage,
+    CpusAsked, ExitCode, JobRequest, JobSpec, SCRIPT_BYTES_MAX, Site, StateWord, Usage,
     expand_pattern,
 };
 use downbeat::kernel::ledger::Ledger;
@@ -20,6 +20,7 @@ use downbeat::kernel::tasks::JobRef;
 use downbeat::kernel::transition::{
     Back, EndReason, EndState, Exit, Fact, Handle, JobState, Outcome, Refused, Stop, transition,
 };
+use downbeat::text::time_limit::LimitAsked;
 use downbeat::time::Time;
 
 const HANDLE: Handle = Handle { pid: 7, start_time: Time(5) };

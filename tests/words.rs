@@ -12,9 +12,10 @@
 
 use std::path::Path;
 
+use downbeat::api::wire::door::Door;
 use downbeat::api::wire::export::Export;
-use downbeat::api::wire::submit::{Door, parse_batch, parse_submit};
-use downbeat::api::wire::{retry, sbatch, time_limit, when};
+use downbeat::api::wire::submit::{parse_batch, parse_submit};
+use downbeat::api::wire::{retry, sbatch};
 use downbeat::clock;
 use downbeat::config::settings::FileSettings;
 use downbeat::config::{Available, Config, ServeArgs};
@@ -25,7 +26,7 @@ use downbeat::kernel::job::{ExitCode, StateWord};
 use downbeat::kernel::policy::Policy;
 use downbeat::kernel::retry::Cause;
 use downbeat::kernel::tasks::{ArraySpec, JobRef};
-use downbeat::text::size;
+use downbeat::text::{duration, size, time_limit, when};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -86,8 +87,8 @@ fn text() -> impl Strategy<Value = String> {
 
 fn read_all(text: &str) {
     let _ = (size::parse(text), size::parse_mib(text));
-    let _ = (time_limit::parse(text, Door::V1), time_limit::parse(text, Door::Seed));
-    let _ = (time_limit::parse_duration_s(text), retry::parse_causes(text), Export::parse(text));
+    let _ = (time_limit::parse(text), time_limit::parse_unambiguous(text));
+    let _ = (duration::parse_s(text), retry::parse_causes(text), Export::parse(text));
     let _ = (text.parse::<Dependencies>(), text.parse::<ArraySpec>(), text.parse::<EarlySignal>());
     let _ = (text.parse::<JobRef>(), text.parse::<JobId>(), text.parse::<Cause>());
     let _ = (text.parse::<Policy>(), text.parse::<ExitCode>(), text.parse::<StateWord>());

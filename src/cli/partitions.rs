@@ -11,9 +11,9 @@ use comfy_table::Cell;
 use super::client::{Client, Connect};
 use super::{CliError, say, say_json, table};
 use crate::api::wire::partitions::listed;
-use crate::api::wire::time_limit::format_limit;
 use crate::api::wire::v1::Partition;
 use crate::text::size::shown;
+use crate::text::time_limit::format_limit;
 
 /// Of which server.
 #[derive(clap::Args, Clone, Debug)]

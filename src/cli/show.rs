@@ -9,11 +9,12 @@
 use super::client::{Client, Connect};
 use super::wait::tally;
 use super::{CliError, requeue, say, say_json, table};
-use crate::api::wire::time_limit::{format_dhms, format_limit};
 use crate::api::wire::v1::{
     ArrayState, Attempt, Job, JobRef, Rank, RankParts, RankPolicy, StateWord,
 };
+use crate::text::duration::format_dhms;
 use crate::text::size;
+use crate::text::time_limit::format_limit;
 
 /// Which job.
 #[derive(clap::Args, Clone, Debug)]

@@ -15,12 +15,11 @@ use serde::Deserialize;
 use super::ConfigError;
 use super::settings::Scalar;
 use crate::api::wire::partitions::listed;
-use crate::api::wire::submit::Door;
-use crate::api::wire::time_limit;
 use crate::kernel::ids::CpuId;
-use crate::kernel::job::{LIMIT_S_MAX, LimitAsked, NAME_CHARS_MAX};
+use crate::kernel::job::{LIMIT_S_MAX, NAME_CHARS_MAX};
 use crate::kernel::partitions::{Partition, Partitions};
-use crate::text::size;
+use crate::text::time_limit::LimitAsked;
+use crate::text::{size, time_limit};
 
 /// `[[partition]]`.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -164,7 +163,7 @@ fn partition(table: &PartitionTable, all: &[CpuId]) -> Result<Partition, ConfigE
 }
 
 pub(super) fn limit(text: &str) -> Result<Option<u32>, String> {
-    match time_limit::parse(text, Door::V1)? {
+    match time_limit::parse(text)? {
         LimitAsked::Seconds(s) if s > LIMIT_S_MAX => {
             Err("is longer than ten years; leave it out".to_owned())
         }

@@ -28,6 +28,7 @@ pub use super::memory::SiteMemory;
 use super::partitions::Partitions;
 use super::retry::RetryPolicy;
 use super::tasks::{ArraySpec, JobRef};
+use crate::text::time_limit::LimitAsked;
 use crate::time::Time;
 pub use door::limit_allowed;
 use faults::Faults;
@@ -61,17 +62,6 @@ pub enum CpusAsked {
     Count(i64),
     /// All that the site has (`exclusive`).
     All,
-}
-
-/// Which time limit a request asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LimitAsked {
-    /// The site's default.
-    Default,
-    /// None at all, said explicitly.
-    Unlimited,
-    /// So many seconds.
-    Seconds(i64),
 }
 
 /// Through which door a job came.

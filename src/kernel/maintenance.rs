@@ -122,10 +122,11 @@ mod tests {
     use super::super::change::Effect;
     use super::super::eligible::Elsewhere;
     use super::super::ids::{CpuId, JobId};
-    use super::super::job::{JobRequest, JobSpec, LimitAsked, Site};
+    use super::super::job::{JobRequest, JobSpec, Site};
     use super::super::kernel::Reign;
     use super::super::policy::{Policy, plan};
     use super::*;
+    use crate::text::time_limit::LimitAsked;
 
     fn kernel(limits: &[i64]) -> Kernel {
         let reign = Reign { boot_id: "b".into(), nonce: "n".into() };

@@ -1,4 +1,4 @@
-//! *Purpose*: what people write and read: sizes, and texts that are shown to them.
+//! *Purpose*: what people write and read: times, sizes, and texts of others.
 //!
 //! *Owns*: each grammar once, both ways, whoever uses it: settings, bodies, `#SBATCH` lines, the
 //! command line, messages.
@@ -7,5 +7,8 @@
 //!
 //! *Not here*: the notation of a job's own properties (`crate::job`), JSON (`api::wire`).
 
+pub mod duration;
 pub mod quote;
 pub mod size;
+pub mod time_limit;
+pub mod when;

@@ -12,12 +12,13 @@ use std::sync::Arc;
 
 use downbeat::kernel::accounts::{AccountRule, AccountRules, Accounts};
 use downbeat::kernel::ids::{Attempt, CommitNo, JobId};
-use downbeat::kernel::job::{CpusAsked, JobRequest, JobSpec, LimitAsked, Site, StateWord};
+use downbeat::kernel::job::{CpusAsked, JobRequest, JobSpec, Site, StateWord};
 use downbeat::kernel::kernel::Cancelled;
 use downbeat::kernel::partitions::{Partition, Partitions};
 use downbeat::kernel::requeue::{Over, PREEMPTED, REQUEUED, Requeued};
 use downbeat::kernel::retry::{Cause, RetryPolicy};
 use downbeat::kernel::tenancy::Rules;
+use downbeat::text::time_limit::LimitAsked;
 use downbeat::time::Time;
 
 use super::count::{Count, Event};

@@ -10,6 +10,7 @@
 pub mod array;
 pub mod attempt;
 pub mod body;
+pub mod door;
 pub mod export;
 mod fields;
 pub mod job;
@@ -24,9 +25,7 @@ pub mod sbatch;
 pub mod seed;
 pub mod submission;
 pub mod submit;
-pub mod time_limit;
 pub mod update;
 pub mod v1;
 mod values;
 pub mod warnings;
-pub mod when;

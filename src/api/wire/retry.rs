@@ -12,9 +12,9 @@ use utoipa::ToSchema;
 
 use super::body::Amount;
 use super::fields::{Fields, kind};
-use super::time_limit::parse_duration_s;
 use crate::kernel::job::faults::Faults;
 use crate::kernel::retry::{Cause, RETRY_MAX_DELAY_S, RetryPolicy};
+use crate::text::duration;
 
 /// When a job is run again by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -88,7 +88,7 @@ fn causes(value: &Value) -> Result<Vec<Cause>, String> {
 
 fn seconds(value: &Value) -> Result<u32, String> {
     let seconds = match value {
-        Value::String(text) => parse_duration_s(text)?,
+        Value::String(text) => duration::parse_s(text)?,
         Value::Number(n) => n.as_i64().ok_or_else(|| format!("{n} is not whole seconds"))?,
         other => return Err(format!("is {}; write \"10s\"", kind(other))),
     };

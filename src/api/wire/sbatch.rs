@@ -14,17 +14,16 @@ mod table;
 use table::{Fate, Takes};
 
 use super::export::Export;
-use super::submit::Door;
 use super::warnings::Warnings;
-use super::{time_limit, when};
 use crate::kernel::conditions::Dependencies;
 use crate::kernel::early::EarlySignal;
 use crate::kernel::job::faults::Faults;
-use crate::kernel::job::{FieldError, LimitAsked, OpenMode};
+use crate::kernel::job::{FieldError, OpenMode};
 use crate::kernel::retry::RetryPolicy;
 use crate::kernel::tasks::ArraySpec;
 use crate::text::quote::shorten;
-use crate::text::size;
+use crate::text::time_limit::LimitAsked;
+use crate::text::{size, time_limit, when};
 use crate::time::Time;
 
 /// What can be done about an option that is refused.
@@ -190,7 +189,7 @@ impl Directives {
             Some(Placed { value, place: place.to_owned() })
         }
         match name {
-            "time" => self.time = at(time_limit::parse(&value, Door::V1)?, place),
+            "time" => self.time = at(time_limit::parse(&value)?, place),
             "job-name" => self.job_name = at(value, place),
             "partition" => self.partition = at(value, place),
             "output" => self.output = at(value, place),

@@ -19,7 +19,7 @@ use crate::kernel::check;
 use crate::kernel::eligible::{Edit, Elsewhere};
 use crate::kernel::ids::{Attempt, CpuId};
 use crate::kernel::job::{
-    CpusAsked, ExitCode, JobRequest, JobSpec, LimitAsked, Site, SiteMemory, StateWord, Usage,
+    CpusAsked, ExitCode, JobRequest, JobSpec, Site, SiteMemory, StateWord, Usage,
 };
 use crate::kernel::kernel::Reign;
 use crate::kernel::partitions::{Partition, Partitions};
@@ -29,6 +29,7 @@ use crate::kernel::policy::{Planner, Policy};
 use crate::kernel::requeue::PREEMPTED;
 use crate::kernel::tenancy::Rules;
 use crate::kernel::transition::{EndReason, Exit, Handle, JobState, Stop};
+use crate::text::time_limit::LimitAsked;
 use crate::time::SECOND_US;
 
 const CPUS: u32 = 4;

@@ -12,6 +12,7 @@ use std::str::FromStr;
 
 use super::order::Order;
 use super::{Backfill, Policy};
+use crate::text::duration;
 
 /// Words for orders.
 const ORDERS: [(&str, Order); 5] = [
@@ -21,8 +22,6 @@ const ORDERS: [(&str, Order); 5] = [
     ("wfp3", Order::Wfp3),
     ("f1", Order::F1),
 ];
-/// Units of a threshold, seconds, longest first.
-const UNITS: [(char, i64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
 /// What is wrong with a policy's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,17 +48,6 @@ fn order(word: &str) -> Result<Order, PolicyRefused> {
     known.map(|(_, order)| *order).ok_or_else(|| PolicyRefused::Order(word.to_owned()))
 }
 
-fn threshold(text: &str) -> Option<i64> {
-    let unit = UNITS.iter().find(|(unit, _)| text.ends_with(*unit));
-    let (number, seconds) = match unit {
-        Some((unit, seconds)) => (text.strip_suffix(*unit)?, *seconds),
-        None => (text, 1),
-    };
-    let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-    let number: i64 = number.parse().ok().filter(|_| digits)?;
-    number.checked_mul(seconds)
-}
-
 impl FromStr for Policy {
     type Err = PolicyRefused;
 
@@ -70,7 +58,9 @@ impl FromStr for Policy {
         };
         let threshold = match after {
             None => None,
-            Some(t) => Some(threshold(t).ok_or_else(|| PolicyRefused::Threshold(t.to_owned()))?),
+            Some(t) => {
+                Some(duration::seconds(t).ok_or_else(|| PolicyRefused::Threshold(t.to_owned()))?)
+            }
         };
         let (first, backfill) = rest.split_once('+').unwrap_or((rest, "none"));
         let first = order(first)?;
@@ -132,6 +122,7 @@ mod tests {
             ("wfp3+easy@3d", "wfp3+easy@259200"),
             ("wfp3+easy@72h", "wfp3+easy@259200"),
             ("f1+easy@90", "f1+easy@90"),
+            ("sjf@1h30m", "sjf@5400"),
         ] {
             let policy: Policy = text.parse().unwrap();
             assert_eq!(policy.to_string(), canonical);

@@ -19,12 +19,13 @@ use crate::kernel::check;
 use crate::kernel::conditions::{Allows, Blocked};
 use crate::kernel::eligible::{Edit, Elsewhere};
 use crate::kernel::ids::Attempt;
-use crate::kernel::job::{CpusAsked, JobRequest, JobSpec, LimitAsked, Site};
+use crate::kernel::job::{CpusAsked, JobRequest, JobSpec, Site};
 use crate::kernel::kernel::Reign;
 use crate::kernel::partitions::{Partition, Partitions};
 use crate::kernel::points::Weights;
 use crate::kernel::policy::{Plan, Planner, Policy};
 use crate::kernel::transition::{Fact, Handle};
+use crate::text::time_limit::LimitAsked;
 use crate::time::SECOND_US;
 
 const CPUS: u32 = 6;

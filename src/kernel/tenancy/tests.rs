@@ -16,10 +16,11 @@ use crate::kernel::accounts::{AccountRule, AccountRules};
 use crate::kernel::boot::Memory;
 use crate::kernel::check;
 use crate::kernel::eligible::Elsewhere;
-use crate::kernel::job::{CpusAsked, JobRequest, LimitAsked, Site};
+use crate::kernel::job::{CpusAsked, JobRequest, Site};
 use crate::kernel::kernel::Reign;
 use crate::kernel::policy::{Plan, Planner, Policy, plan};
 use crate::kernel::transition::Fact;
+use crate::text::time_limit::LimitAsked;
 use crate::time::SECOND_US;
 
 const CPUS: u32 = 8;

@@ -1,15 +1,13 @@
 //! *Purpose*: points in time as people write them.
 //!
-//! *Owns*: [`parse`].
+//! *Owns*: [`parse`], [`FORMS`].
 //!
 //! *Promises*: RFC 3339, or `now+` and a duration; what is not understood is refused with both
 //! forms, and what RFC 3339 could not write again is refused.
 //!
-//! *Not here*: time limits (`wire::time_limit`), the clock (`crate::clock`).
+//! *Not here*: time limits (`text::time_limit`), the clock (`crate::clock`).
 
-use serde_json::Value;
-
-use super::time_limit::parse_duration_s;
+use super::duration::parse_s;
 use crate::clock;
 use crate::time::Time;
 
@@ -17,18 +15,7 @@ use crate::time::Time;
 const LAST: Time = Time(253_402_300_799_999_999);
 
 /// How a time is written, for refusals.
-const FORMS: &str = "write 2026-11-22T16:00:00Z or now+2h";
-
-/// Reads a time out of a body.
-///
-/// # Errors
-/// A sentence with the forms that are understood.
-pub fn parse_value(value: &Value) -> Result<Time, String> {
-    match value {
-        Value::String(text) => parse(text),
-        other => Err(format!("is {}; {FORMS}", super::fields::kind(other))),
-    }
-}
+pub const FORMS: &str = "write 2026-11-22T16:00:00Z or now+2h";
 
 /// Reads a time; `now+2h` counts from now.
 ///
@@ -38,7 +25,7 @@ pub fn parse(text: &str) -> Result<Time, String> {
     let text = text.trim();
     let ahead = match text.strip_prefix("now") {
         Some("") => Some(0),
-        Some(rest) => rest.trim().strip_prefix('+').and_then(|d| parse_duration_s(d).ok()),
+        Some(rest) => rest.trim().strip_prefix('+').and_then(|d| parse_s(d).ok()),
         None => None,
     };
     let relative = ahead.map(|seconds| clock::now().plus_s(seconds));
@@ -82,6 +69,5 @@ mod tests {
             assert!(parse(far).unwrap_err().contains("between the years 1970 and 9999"), "{far}");
         }
         assert!(parse("9999-12-31T23:59:59.999999Z").is_ok());
-        assert!(parse_value(&Value::from(5)).unwrap_err().starts_with("is a number"));
     }
 }
