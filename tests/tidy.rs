@@ -68,7 +68,6 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "config",
         &[
-            "api::wire",
             "text",
             "kernel::accounts",
             "kernel::ids",

@@ -21,7 +21,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::{oneshot, watch};
 
-use self::commits::{Noted, Ticket, durable, listed};
+use self::commits::{Noted, Ticket, durable};
 use super::dials::Dials;
 use super::executor::Known;
 use super::messages::{
@@ -42,6 +42,7 @@ use crate::kernel::policy::scene::Scene;
 use crate::kernel::transition::Refused;
 use crate::kernel::view::{Explained, Snapshot};
 use crate::observe::metrics::Metrics;
+use crate::text::cpu_list;
 use crate::time::Time;
 
 /// The longest sleep until a job's time, µs: the wall clock may be set meanwhile, so it is looked
@@ -402,7 +403,10 @@ impl Handler<Mend> for ResourceManagerActor {
         }
         match now.is_empty() {
             true => log::warn!("No CPU is held back from scheduling any more"),
-            false => log::warn!("Held back from scheduling: CPU {}", listed(now)),
+            false => log::warn!(
+                "Held back from scheduling: CPU {}",
+                cpu_list::each(now.iter().map(|cpu| cpu.0))
+            ),
         }
         // Committed even if it changes no row, so that the snapshot shows it.
         let (reply, answer) = oneshot::channel();

@@ -1,4 +1,4 @@
-//! *Purpose*: what people write and read: times, sizes, and texts of others.
+//! *Purpose*: what people write and read: times, sizes, lists of CPUs, and texts of others.
 //!
 //! *Owns*: each grammar once, both ways, whoever uses it: settings, bodies, `#SBATCH` lines, the
 //! command line, messages.
@@ -7,6 +7,7 @@
 //!
 //! *Not here*: the notation of a job's own properties (`crate::job`), JSON (`api::wire`).
 
+pub mod cpu_list;
 pub mod duration;
 pub mod quote;
 pub mod size;
