@@ -12,17 +12,20 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use downbeat::job::ids::{Attempt, CpuId, JobId};
+use downbeat::job::outcome::{EndState, Exit, ExitCode, Handle, Usage};
+use downbeat::job::spec::{CpusAsked, JobRequest, JobSpec};
+use downbeat::job::state::{EndReason, StateWord};
+use downbeat::kernel::admission::Site;
 use downbeat::kernel::boot::Memory;
 use downbeat::kernel::change::Effect;
 use downbeat::kernel::eligible::Elsewhere;
-use downbeat::kernel::ids::{Attempt, CpuId, JobId};
-use downbeat::kernel::job::{CpusAsked, ExitCode, JobRequest, JobSpec, Site, StateWord, Usage};
 use downbeat::kernel::kernel::{Kernel, Reign};
 use downbeat::kernel::ledger::Ledger;
 use downbeat::kernel::policy::room::Room;
 use downbeat::kernel::policy::scene::{Running, Scene, Waiting};
 use downbeat::kernel::policy::{Plan, Planner, Policy, plan};
-use downbeat::kernel::transition::{EndReason, EndState, Exit, Fact, Handle, JobState, transition};
+use downbeat::kernel::transition::{Fact, JobState, transition};
 use downbeat::text::time_limit::LimitAsked;
 use downbeat::time::Time;
 

@@ -27,8 +27,8 @@ use std::time::Duration;
 pub use secret::Secret;
 pub use settings::ServeArgs;
 
-use crate::kernel::ids::CpuId;
-use crate::kernel::job::{Site, SiteMemory};
+use crate::job::ids::CpuId;
+use crate::kernel::admission::{Site, SiteMemory};
 use crate::kernel::policy::Policy;
 use crate::kernel::tenancy::Rules;
 use crate::text::cpu_list;

@@ -18,6 +18,7 @@ pub mod demo;
 pub mod engine;
 pub mod fault;
 pub mod installation;
+pub mod job;
 pub mod kernel;
 pub mod observe;
 pub mod panics;

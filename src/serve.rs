@@ -43,8 +43,8 @@ use crate::engine::local::{LocalConfig, LocalEngine};
 use crate::engine::{Engine, Key};
 use crate::fault;
 use crate::installation::Installation;
+use crate::job::files::Places;
 use crate::kernel::kernel::{Kernel, Reign};
-use crate::kernel::places::Places;
 use crate::store::backend::Database;
 use crate::store::examine::{Found, examine};
 use crate::store::load::{AttemptKey, load};
@@ -148,7 +148,7 @@ pub fn migrate(mut config: Config) -> Result<()> {
 /// What is known before the first actor starts.
 struct Boot {
     kernel: Kernel,
-    commit_no: crate::kernel::ids::CommitNo,
+    commit_no: crate::job::ids::CommitNo,
     /// When the last commit before this reign was.
     last_commit: Option<Time>,
     writer: Writer,

@@ -9,17 +9,15 @@
 
 #![allow(clippy::unwrap_used)]
 
-use downbeat::kernel::ids::{Attempt, CpuId, JobId};
-use downbeat::kernel::job::{
-    CpusAsked, ExitCode, JobRequest, JobSpec, SCRIPT_BYTES_MAX, Site, StateWord, Usage,
-    expand_pattern,
-};
+use downbeat::job::array_spec::JobRef;
+use downbeat::job::files::expand_pattern;
+use downbeat::job::ids::{Attempt, CpuId, JobId};
+use downbeat::job::outcome::{EndState, Exit, ExitCode, Handle, OutOfMemory, Stop, Usage};
+use downbeat::job::spec::{CpusAsked, JobRequest, JobSpec, SCRIPT_BYTES_MAX};
+use downbeat::job::state::{EndReason, StateWord};
+use downbeat::kernel::admission::{Site, SiteMemory};
 use downbeat::kernel::ledger::Ledger;
-use downbeat::kernel::memory::{OutOfMemory, SiteMemory};
-use downbeat::kernel::tasks::JobRef;
-use downbeat::kernel::transition::{
-    Back, EndReason, EndState, Exit, Fact, Handle, JobState, Outcome, Refused, Stop, transition,
-};
+use downbeat::kernel::transition::{Back, Fact, JobState, Outcome, Refused, transition};
 use downbeat::text::time_limit::LimitAsked;
 use downbeat::time::Time;
 

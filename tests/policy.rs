@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use downbeat::kernel::ids::JobId;
+use downbeat::job::ids::JobId;
 use downbeat::kernel::policy::room::{Regions, Room};
 use downbeat::kernel::policy::scene::{Quota, Running, Scene, Waiting, Window};
 use downbeat::kernel::policy::{Policy, plan};

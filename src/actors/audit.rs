@@ -10,8 +10,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::kernel::ids::{CommitNo, CpuId, JobId};
-use crate::kernel::job::StateWord;
+use crate::job::ids::{CommitNo, CpuId, JobId};
+use crate::job::state::StateWord;
 use crate::kernel::mend::Findings;
 use crate::kernel::view::Snapshot;
 use crate::store::read::{Books, PENDING_COUNTED_MAX};

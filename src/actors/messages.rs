@@ -15,9 +15,9 @@ use tokio::sync::oneshot;
 
 pub use super::audit::{Drift, Report};
 use super::dials::Dials;
+use crate::job::ids::{Attempt, CommitNo, EventId, JobId};
+use crate::job::spec::JobSpec;
 use crate::kernel::eligible::{Edit, Edited, Elsewhere};
-use crate::kernel::ids::{Attempt, CommitNo, EventId, JobId};
-use crate::kernel::job::JobSpec;
 use crate::kernel::kernel::Cancelled;
 use crate::kernel::maintenance::{Maintenance, MaintenanceRefused};
 use crate::kernel::mend::{Findings, Old};

@@ -24,7 +24,7 @@ use super::retention::leaps::Leaps;
 use super::retention::{Forgot, Retention, forget_old};
 use crate::clock;
 use crate::engine::{Engine, Key};
-use crate::kernel::ids::{Attempt, JobId};
+use crate::job::ids::{Attempt, JobId};
 use crate::kernel::mend::Findings;
 use crate::kernel::view::Snapshot;
 use crate::observe::metrics::Metrics;

@@ -32,9 +32,9 @@ use super::messages::{
 };
 use crate::clock;
 use crate::fault;
+use crate::job::ids::{Attempt, CommitNo, Epoch, JobId};
 use crate::kernel::change::{Change, IdempotencyKey, Step};
 use crate::kernel::eligible::Edited;
-use crate::kernel::ids::{Attempt, CommitNo, Epoch, JobId};
 use crate::kernel::kernel::{Cancelled, Kernel, Live};
 use crate::kernel::maintenance::{Maintenance, MaintenanceRefused};
 use crate::kernel::outbox::{KeyCheck, Outbox};

@@ -291,7 +291,7 @@ mod tests {
 
     use super::super::live::Live;
     use super::*;
-    use crate::kernel::job::Site;
+    use crate::kernel::admission::Site;
     use crate::kernel::policy::Policy;
 
     #[test]

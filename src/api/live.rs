@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::wire::report::SettingValue;
 use crate::config::Secret;
-use crate::kernel::job::Site;
+use crate::kernel::admission::Site;
 use crate::kernel::policy::Policy;
 
 /// Settings in force.

@@ -25,7 +25,7 @@ use super::wire::seed::{
     Cancelled, Query, QueryDetail, QueryLog, QueryTime, Submitted, old_error, old_state,
 };
 use super::wire::submit::parse_submit;
-use crate::kernel::places::StreamFile;
+use crate::job::files::StreamFile;
 use crate::text::duration::format_dhms;
 use crate::text::time_limit::format_limit;
 

@@ -5,7 +5,7 @@
 //! *Promises*: 201 is sent only when the jobs are durable; a bad body stores nothing; the same
 //! key and body answer the same jobs again.
 //!
-//! *Not here*: reading bodies (`api::wire::submit`), the kernel's door (`kernel::job`).
+//! *Not here*: reading bodies (`api::wire::submit`), the kernel's door (`job::spec`).
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -32,11 +32,11 @@ use super::wire::submission::Names;
 use super::wire::submit::{Submission, parse_batch, parse_submit};
 use crate::actors::messages::{KeyAsked, SubmitJobs, SubmitRefused, Submitted};
 use crate::clock;
-use crate::kernel::conditions::Dependency;
+use crate::job::dependency::Dependency;
+use crate::job::faults::{Faults, FieldError};
+use crate::job::ids::{CommitNo, JobId};
+use crate::job::spec::{Family, JobSpec};
 use crate::kernel::eligible::Elsewhere;
-use crate::kernel::ids::{CommitNo, JobId};
-use crate::kernel::job::faults::Faults;
-use crate::kernel::job::{Family, FieldError, JobSpec};
 use crate::store::rows::JobRow;
 use crate::store::{others, read};
 use crate::time::Time;

@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use super::error::CliError;
 use crate::api::wire::body::{Amount, SubmitBody};
 use crate::api::wire::export::Export;
-use crate::api::wire::retry::parse_causes;
 use crate::api::wire::sbatch;
 use crate::api::wire::v1::{
     ArraySpec, DataSource, Dependencies, EarlySignal, OpenMode, RetryBody, acts,
 };
+use crate::job::retry_policy::parse_causes;
 use crate::text::{duration, size, time_limit, when};
 
 /// What a job is to be.

@@ -8,7 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::kernel::ids::CpuId;
+use crate::job::ids::CpuId;
 
 /// The CPUs of this process's affinity, as many as its control group's quota pays for.
 #[must_use]

@@ -14,8 +14,8 @@ use serde::Deserialize;
 
 use super::ConfigError;
 use super::settings::Scalar;
-use crate::kernel::ids::CpuId;
-use crate::kernel::job::{LIMIT_S_MAX, NAME_CHARS_MAX};
+use crate::job::ids::CpuId;
+use crate::job::spec::{LIMIT_S_MAX, NAME_CHARS_MAX};
 use crate::kernel::partitions::{Partition, Partitions};
 use crate::text::time_limit::LimitAsked;
 use crate::text::{cpu_list, size, time_limit};

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{ConfigError, Origin, Secret, Setting};
-use crate::kernel::ids::CpuId;
-use crate::kernel::job::{GRACE_S_MAX, LIMIT_S_MAX};
+use crate::job::ids::CpuId;
+use crate::job::spec::{GRACE_S_MAX, LIMIT_S_MAX};
 use crate::kernel::policy::order::Order;
 use crate::kernel::policy::{Backfill, Policy};
 use crate::text::time_limit::LimitAsked;

@@ -15,7 +15,7 @@
 //!
 //! *Not here*: which CPUs and how much memory are free (`kernel::ledger`).
 
-use super::ids::{Attempt, CpuId};
+use crate::job::ids::{Attempt, CpuId};
 
 /// CPUs and memory held by one attempt. Made by `Ledger::allocate` and, at boot, `Ledger::adopt`;
 /// consumed by `Ledger::release`. Dropping one does not release it.

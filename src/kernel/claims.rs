@@ -12,7 +12,6 @@
 use std::sync::Arc;
 
 use super::change::{Change, Step};
-use super::ids::JobId;
 use super::kernel::Kernel;
 use super::policy::claims::{Kept, claimants, keep, soon};
 use super::policy::preempt::for_claimant;
@@ -20,6 +19,7 @@ use super::policy::scene::Waiting;
 use super::queue::pointed;
 use super::transition::Fact;
 use super::view::waiting;
+use crate::job::ids::JobId;
 use crate::time::Time;
 
 impl Kernel {

@@ -9,8 +9,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ids::CpuId;
 use super::policy::room::{REGIONS_MAX, Regions, Room};
+use crate::job::ids::CpuId;
 
 /// Free CPUs.
 #[derive(Debug, Default)]

@@ -14,10 +14,7 @@ use std::sync::Arc;
 
 use super::arrays::Arrays;
 use super::change::{Change, Effect, Event, Queued, Step};
-use super::conditions::Standing;
 use super::eligible::{Eligibility, Elsewhere};
-use super::ids::{Attempt, EventId, JobId};
-use super::job::{JobSpec, StateWord};
 use super::ledger::Ledger;
 use super::maintenance::Maintenance;
 use super::names::Names;
@@ -26,7 +23,12 @@ use super::policy::claims::aside;
 use super::queue::Queue;
 use super::retry::Again;
 use super::tenancy::Rules;
-use super::transition::{EndState, Fact, Handle, JobState, Outcome, Refused, transition};
+use super::transition::{Fact, JobState, Outcome, Refused, transition};
+use crate::job::dependency::Standing;
+use crate::job::ids::{Attempt, EventId, JobId};
+use crate::job::outcome::{EndState, Handle};
+use crate::job::spec::JobSpec;
+use crate::job::state::StateWord;
 use crate::time::Time;
 
 /// What is fixed for one reign of a server.

@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::allocation::Allocation;
 use super::free::FreeCpus;
-use super::ids::{Attempt, CpuId};
 use super::policy::room::{Regions, Room};
+use crate::job::ids::{Attempt, CpuId};
 
 /// The CPU ledger.
 #[derive(Debug, Default)]
@@ -308,8 +308,8 @@ impl Ledger {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::ids::JobId;
     use super::*;
+    use crate::job::ids::JobId;
 
     fn attempt(job: i64) -> Attempt {
         Attempt { job: JobId(job), n: 1 }

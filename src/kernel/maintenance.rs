@@ -121,11 +121,12 @@ mod tests {
     use super::super::boot::Memory;
     use super::super::change::Effect;
     use super::super::eligible::Elsewhere;
-    use super::super::ids::{CpuId, JobId};
-    use super::super::job::{JobRequest, JobSpec, Site};
     use super::super::kernel::Reign;
     use super::super::policy::{Policy, plan};
     use super::*;
+    use crate::job::ids::{CpuId, JobId};
+    use crate::job::spec::{JobRequest, JobSpec};
+    use crate::kernel::admission::Site;
     use crate::text::time_limit::LimitAsked;
 
     fn kernel(limits: &[i64]) -> Kernel {

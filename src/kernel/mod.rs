@@ -7,6 +7,7 @@
 //! *Not here*: durability (`store`), processes (`engine`), mailboxes (`actors`).
 
 pub mod accounts;
+pub mod admission;
 pub mod allocation;
 pub mod arrays;
 pub mod boot;
@@ -14,29 +15,23 @@ pub mod change;
 pub mod check;
 pub mod claims;
 pub mod conditions;
-pub mod early;
 pub mod eligible;
 mod free;
-pub mod ids;
-pub mod job;
 #[expect(clippy::module_inception, reason = "the room and its one struct share the name")]
 pub mod kernel;
 pub mod kin;
 pub mod ledger;
 pub mod maintenance;
-pub mod memory;
 pub mod mend;
 pub mod names;
 pub mod outbox;
 pub mod partitions;
-pub mod places;
 pub mod points;
 pub mod policy;
 pub mod queue;
 pub mod reconfigure;
 pub mod requeue;
 pub mod retry;
-pub mod tasks;
 pub mod tenancy;
 pub mod transition;
 pub mod view;

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use super::change::Queued;
 use super::conditions::Allows;
-use super::ids::CpuId;
 use super::policy::room::{REGIONS_MAX, Regions};
+use crate::job::ids::CpuId;
 
 /// Most partitions: the sets that a CPU is in are bits of a word. More than eight can only be
 /// told apart by name and limits, since there are no more regions than that.

@@ -22,13 +22,13 @@ use std::collections::btree_map::BTreeMap;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
 use super::change::Queued;
-use super::ids::JobId;
 use super::partitions::Berth;
 use super::points::Points;
 use super::policy::room::Regions;
 use super::policy::scene::{Scene, Waiting};
 use super::policy::{Backfill, Policy};
 use super::view::{PLAN_DEPTH, waiting};
+use crate::job::ids::JobId;
 use crate::time::{SECOND_US, Time};
 use line::{Front, Sight, Source};
 

@@ -14,11 +14,11 @@ use std::sync::Arc;
 
 use super::accounts::{Accounts, UNCOUNTED};
 use super::change::{Change, Queued, Step};
-use super::ids::{CpuId, JobId};
 use super::kernel::Kernel;
 use super::names::{UNNAMED, Words};
 use super::partitions::Berth;
 use super::tenancy::Rules;
+use crate::job::ids::{CpuId, JobId};
 use crate::time::Time;
 
 /// Why these rules cannot hold.

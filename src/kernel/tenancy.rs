@@ -15,14 +15,14 @@ use super::accounts::{Accounts, UNCOUNTED};
 use super::arrays::beyond_the_first;
 use super::change::{Change, Queued, Step};
 use super::conditions::Blocked;
-use super::ids::{CpuId, JobId};
-use super::job::JobSpec;
 use super::kernel::Kernel;
 use super::partitions::{Berth, Partition, Partitions};
 use super::points::{Parts, Points, Weights};
 use super::policy::Policy;
 use super::queue::pointed;
 use super::view::Explained;
+use crate::job::ids::{CpuId, JobId};
+use crate::job::spec::JobSpec;
 use crate::time::{SECOND_US, Time};
 
 /// The name of the whole machine where it is not divided.

@@ -14,8 +14,6 @@ use std::collections::BTreeMap;
 use super::accounts::Account;
 use super::change::Queued;
 use super::conditions::Blocked;
-use super::ids::{CommitNo, CpuId, EventId, JobId};
-use super::job::StateWord;
 use super::kernel::{Kernel, Live};
 use super::maintenance::Maintenance;
 use super::policy::Policy;
@@ -25,6 +23,8 @@ use super::policy::room::Room;
 use super::policy::scene::{Running, Scene, Waiting};
 use super::tenancy::PartitionNow;
 use super::transition::JobState;
+use crate::job::ids::{CommitNo, CpuId, EventId, JobId};
+use crate::job::state::StateWord;
 use crate::time::{SECOND_US, Time};
 
 /// How many pending jobs one pass decides upon: more than it can start at a time on most

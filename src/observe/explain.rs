@@ -9,9 +9,9 @@
 use std::collections::HashMap;
 
 use crate::clock::rfc3339;
+use crate::job::ids::JobId;
 use crate::kernel::accounts::Account;
 use crate::kernel::conditions::{Allows, Blocked};
-use crate::kernel::ids::JobId;
 use crate::kernel::policy::Policy;
 use crate::kernel::policy::forecast::{Foretold, Verdict, forecast};
 use crate::kernel::policy::scene::Barred;
@@ -370,7 +370,7 @@ mod tests {
         let wide = reasons.why(JobId(2), (8, 0), &now());
         assert_eq!(wide.word, "PartitionConfig");
         assert!(wide.sentence.starts_with("needs 8 CPUs, this server now has 4"));
-        let doubted = Snapshot { held_back: vec![crate::kernel::ids::CpuId(0)], ..now() };
+        let doubted = Snapshot { held_back: vec![crate::job::ids::CpuId(0)], ..now() };
         let doubted = reasons.why(JobId(1), (4, 0), &doubted);
         assert_eq!(doubted.word, "ReqNodeNotAvail");
         assert!(doubted.sentence.starts_with("needs 4 CPUs, 1 of 4 are held back"));

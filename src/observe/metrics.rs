@@ -16,7 +16,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::kernel::job::StateWord;
+use crate::job::state::StateWord;
 use crate::kernel::view::Snapshot;
 use crate::time::SECOND_US;
 

@@ -13,7 +13,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::swf::{Trace, TraceJob};
-use crate::kernel::ids::JobId;
+use crate::job::ids::JobId;
 use crate::kernel::policy::name::PolicyRefused;
 use crate::kernel::policy::room::{Regions, Room};
 use crate::kernel::policy::scene::{Instant, Running, Scene, Waiting};

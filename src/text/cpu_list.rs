@@ -5,7 +5,7 @@
 //! *Promises*: what [`format()`] writes of numbers in order, [`parse`] reads.
 //!
 //! *Not here*: which CPUs there are (`crate::config`), tasks of an array, whose lists have steps
-//! too (`kernel::tasks`).
+//! too (`job::array_spec`).
 
 use std::collections::BTreeSet;
 

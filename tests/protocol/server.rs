@@ -12,11 +12,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
+use downbeat::job::spec::JobSpec;
 use downbeat::kernel::boot::{Memory, Remembered};
 use downbeat::kernel::change::{Change, Effect, IdempotencyKey, Queued, Step};
 use downbeat::kernel::eligible::Elsewhere;
-use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
-use downbeat::kernel::job::JobSpec;
 use downbeat::kernel::kernel::{Cancelled, Kernel, Reign};
 use downbeat::kernel::names::UNNAMED;
 use downbeat::kernel::outbox::{Commit, KeyCheck, Outbox, Settled};

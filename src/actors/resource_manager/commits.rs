@@ -32,8 +32,8 @@ use crate::actors::executor::Known;
 use crate::actors::messages::{
     Applied, MakeDurable, NotDurable, Publish, StopAttempt, SubmitRefused, Submitted, Wake,
 };
+use crate::job::ids::{Attempt, CommitNo, JobId};
 use crate::kernel::change::{Change, Effect, Step};
-use crate::kernel::ids::{Attempt, CommitNo, JobId};
 use crate::kernel::kernel::Cancelled;
 use crate::kernel::outbox::Commit;
 use crate::kernel::view::Snapshot;

@@ -12,8 +12,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::kernel::job::FieldError;
-use crate::kernel::job::faults::{FAULTS_SHOWN, Faults};
+use crate::job::faults::{FAULTS_SHOWN, Faults, FieldError};
 use crate::text::quote::shorten;
 
 /// A JSON value's type in words.

@@ -13,8 +13,7 @@ use utoipa::ToSchema;
 use super::fields::{Fields, kind};
 use super::submit::BodyRefused;
 use super::values::time;
-use crate::kernel::job::FieldError;
-use crate::kernel::job::faults::Faults;
+use crate::job::faults::{Faults, FieldError};
 use crate::text::quote::first_that_acts;
 use crate::time::Time;
 

@@ -1,11 +1,11 @@
 //! *Purpose*: the words on the wire: JSON answers, submit bodies, Slurm's units and `#SBATCH`.
 //!
 //! *Owns*: every JSON type that a client meets, and reading a body into a
-//! [`JobRequest`](crate::kernel::job::JobRequest).
+//! [`JobRequest`](crate::job::spec::JobRequest).
 //!
 //! *Promises*: plain data; no HTTP, no clock, no state. Server and command line share it.
 //!
-//! *Not here*: bounds and paths (`kernel::job`), status codes (`api`).
+//! *Not here*: bounds and paths (`job::spec`), status codes (`api`).
 
 pub mod array;
 pub mod attempt;

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::kernel::ids::CpuId;
+use crate::job::ids::CpuId;
 
 /// A partition: CPUs under one name, with limits of their own. A server without partitions shows
 /// one, `default`, which is the whole machine.

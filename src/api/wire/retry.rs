@@ -1,6 +1,6 @@
 //! *Purpose*: reads when a job shall be run again by itself.
 //!
-//! *Owns*: [`RetryBody`], [`parse_causes`], and taking `retry` out of a body.
+//! *Owns*: [`RetryBody`], and taking `retry` out of a body.
 //!
 //! *Promises*: every fault is named with its part (`retry.max`).
 //!
@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 
 use super::body::Amount;
 use super::fields::{Fields, kind};
-use crate::kernel::job::faults::Faults;
-use crate::kernel::retry::{Cause, RETRY_MAX_DELAY_S, RetryPolicy};
+use crate::job::faults::Faults;
+use crate::job::retry_policy::{Cause, RETRY_MAX_DELAY_S, RetryPolicy};
 use crate::text::duration;
 
 /// When a job is run again by itself.
@@ -93,15 +93,6 @@ fn seconds(value: &Value) -> Result<u32, String> {
         other => return Err(format!("is {}; write \"10s\"", kind(other))),
     };
     u32::try_from(seconds).map_err(|_| format!("{seconds} s is no wait"))
-}
-
-/// Causes as a person lists them on a command line.
-///
-/// # Errors
-/// A sentence that names the one that is none.
-pub fn parse_causes(text: &str) -> Result<Vec<String>, String> {
-    let each = text.split(',').map(|one| one.parse::<Cause>().map(|cause| cause.to_string()));
-    each.collect()
 }
 
 #[cfg(test)]

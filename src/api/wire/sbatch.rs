@@ -15,12 +15,12 @@ use table::{Fate, Takes};
 
 use super::export::Export;
 use super::warnings::Warnings;
-use crate::kernel::conditions::Dependencies;
-use crate::kernel::early::EarlySignal;
-use crate::kernel::job::faults::Faults;
-use crate::kernel::job::{FieldError, OpenMode};
-use crate::kernel::retry::RetryPolicy;
-use crate::kernel::tasks::ArraySpec;
+use crate::job::array_spec::ArraySpec;
+use crate::job::dependency::Dependencies;
+use crate::job::faults::{Faults, FieldError};
+use crate::job::retry_policy::RetryPolicy;
+use crate::job::signal::EarlySignal;
+use crate::job::spec::OpenMode;
 use crate::text::quote::shorten;
 use crate::text::time_limit::LimitAsked;
 use crate::text::{size, time_limit, when};

@@ -5,7 +5,7 @@
 //! *Promises*: no body panics; all faults of a body are found at once; what a body says wins
 //! over `#SBATCH` lines; a field is named as the body names it, in a batch with its index.
 //!
-//! *Not here*: bounds and paths (`kernel::job`), status codes (`api`), how a refusal of the
+//! *Not here*: bounds and paths (`job::spec`), status codes (`api`), how a refusal of the
 //! kernel finds the body's words (`wire::submission`).
 
 use std::collections::BTreeMap;
@@ -20,12 +20,12 @@ use super::submission::Names;
 pub use super::submission::Submission;
 use super::values::{at_least_one, data_source, environment, kill_grace_s, limit, memory, time};
 use super::warnings::Warnings;
-use crate::kernel::conditions::Dependencies;
-use crate::kernel::early::EarlySignal;
-use crate::kernel::job::faults::Faults;
-use crate::kernel::job::{CpusAsked, DataSource, FieldError, JobRequest, OpenMode};
-use crate::kernel::retry::RetryPolicy;
-use crate::kernel::tasks::ArraySpec;
+use crate::job::array_spec::ArraySpec;
+use crate::job::dependency::Dependencies;
+use crate::job::faults::{Faults, FieldError};
+use crate::job::retry_policy::RetryPolicy;
+use crate::job::signal::EarlySignal;
+use crate::job::spec::{CpusAsked, DataSource, JobRequest, OpenMode};
 use crate::text::time_limit::LimitAsked;
 use crate::time::Time;
 

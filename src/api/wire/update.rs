@@ -15,9 +15,9 @@ use super::door::Door;
 use super::fields::{Fields, kind};
 use super::submit::BodyRefused;
 use super::values::{limit, time};
+use crate::job::faults::{Faults, FieldError, SpecRefused};
+use crate::kernel::admission::{Site, limit_allowed};
 use crate::kernel::eligible::Edit;
-use crate::kernel::job::faults::Faults;
-use crate::kernel::job::{FieldError, Site, SpecRefused, limit_allowed};
 use crate::time::Time;
 
 /// What is to be different; what is left out stays.

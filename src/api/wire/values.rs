@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::door::Door;
 use super::fields::{Fields, kind};
-use crate::kernel::job::DataSource;
+use crate::job::spec::DataSource;
 use crate::text::time_limit::{self, LimitAsked};
 use crate::text::{duration, size, when};
 use crate::time::Time;

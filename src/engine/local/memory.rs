@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::sys;
 use crate::clock;
-use crate::kernel::memory::OutOfMemory;
+use crate::job::outcome::OutOfMemory;
 use crate::time::SECOND_US;
 
 /// The folder of all groups, in the server's own group.

@@ -38,8 +38,8 @@ use super::vigil::Vigil;
 use crate::clock;
 use crate::engine::{EngineError, ExitRecord, Handle};
 use crate::fault;
-use crate::kernel::ids::CpuId;
-use crate::kernel::job::Usage;
+use crate::job::ids::CpuId;
+use crate::job::outcome::Usage;
 
 /// Between two attempts to write something on a full disk.
 pub const RECORD_PAUSE: Duration = Duration::from_secs(1);

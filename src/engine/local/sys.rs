@@ -21,7 +21,7 @@ use syscalls::Sysno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::kernel::job::{ExitCode, Usage};
+use crate::job::outcome::{ExitCode, Usage};
 
 fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }

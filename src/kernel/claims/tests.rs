@@ -13,14 +13,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::job::ids::{Attempt, CpuId};
+use crate::job::outcome::{Exit, ExitCode, Handle, Stop, Usage};
+use crate::job::spec::{CpusAsked, JobRequest, JobSpec};
+use crate::job::state::{EndReason, StateWord};
+use crate::kernel::admission::{Site, SiteMemory};
 use crate::kernel::boot::{Memory, Remembered};
 use crate::kernel::change::{Effect, Queued};
 use crate::kernel::check;
 use crate::kernel::eligible::{Edit, Elsewhere};
-use crate::kernel::ids::{Attempt, CpuId};
-use crate::kernel::job::{
-    CpusAsked, ExitCode, JobRequest, JobSpec, Site, SiteMemory, StateWord, Usage,
-};
 use crate::kernel::kernel::Reign;
 use crate::kernel::partitions::{Partition, Partitions};
 use crate::kernel::points::Weights;
@@ -28,7 +29,7 @@ use crate::kernel::policy::claims::aside;
 use crate::kernel::policy::{Planner, Policy};
 use crate::kernel::requeue::PREEMPTED;
 use crate::kernel::tenancy::Rules;
-use crate::kernel::transition::{EndReason, Exit, Handle, JobState, Stop};
+use crate::kernel::transition::JobState;
 use crate::text::time_limit::LimitAsked;
 use crate::time::SECOND_US;
 

@@ -12,7 +12,7 @@
 use super::room::Room;
 use super::scene::{Running, Scene, Waiting};
 use super::spend;
-use crate::kernel::ids::JobId;
+use crate::job::ids::JobId;
 
 /// A scene, when those that room was made for have been served.
 #[derive(Clone, Debug, Default)]

@@ -17,7 +17,7 @@ use super::Plan;
 use super::profile::Profile;
 use super::room::Room;
 use super::scene::{Barred, Instant, Quota, Scene, Waiting, Window};
-use crate::kernel::ids::JobId;
+use crate::job::ids::JobId;
 
 /// A job's place in the line: more points, then the smaller id.
 type Turn = (std::cmp::Reverse<i64>, JobId);

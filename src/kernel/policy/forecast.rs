@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use super::profile::Profile;
 use super::scene::{Barred, Instant, Scene, Waiting};
 use super::{Policy, plan, spend};
-use crate::kernel::ids::JobId;
+use crate::job::ids::JobId;
 use crate::time::SECOND_US;
 
 /// For how many jobs of a line an expected start is worked out: each looks at the reservations of

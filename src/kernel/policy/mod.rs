@@ -32,7 +32,7 @@ pub mod room;
 pub mod scene;
 pub mod shadow;
 
-use super::ids::JobId;
+use crate::job::ids::JobId;
 use crate::time::SECOND_US;
 use order::{Order, Place, Rule};
 use room::Regions;

@@ -15,7 +15,7 @@
 use std::cmp::Reverse;
 
 use super::scene::{Instant, Span, Waiting};
-use crate::kernel::ids::JobId;
+use crate::job::ids::JobId;
 use crate::time::SECOND_US;
 
 /// The rule of a queue.

@@ -18,7 +18,7 @@ use std::cmp::Reverse;
 use super::order::Rule;
 use super::room::Room;
 use super::scene::{Instant, Scene, Waiting};
-use crate::kernel::ids::JobId;
+use crate::job::ids::JobId;
 
 /// An attempt of a partition that others preempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

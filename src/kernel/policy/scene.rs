@@ -12,7 +12,7 @@
 
 use super::preempt::Preemptable;
 use super::room::{Regions, Room};
-use crate::kernel::ids::JobId;
+use crate::job::ids::JobId;
 
 /// A point in time.
 pub type Instant = i64;

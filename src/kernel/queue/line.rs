@@ -10,7 +10,7 @@ use std::collections::btree_map::Range;
 use std::ops::Bound::{Excluded, Unbounded};
 
 use super::{Bucket, Kind, Queue};
-use crate::kernel::ids::JobId;
+use crate::job::ids::JobId;
 use crate::kernel::points::Points;
 use crate::kernel::policy::order::{Place, Rule};
 use crate::kernel::policy::room::{Regions, Room};

@@ -12,11 +12,12 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::job::spec::{CpusAsked, JobRequest};
 use crate::kernel::accounts::{AccountRule, AccountRules};
+use crate::kernel::admission::Site;
 use crate::kernel::boot::Memory;
 use crate::kernel::check;
 use crate::kernel::eligible::Elsewhere;
-use crate::kernel::job::{CpusAsked, JobRequest, Site};
 use crate::kernel::kernel::Reign;
 use crate::kernel::policy::{Plan, Planner, Policy, plan};
 use crate::kernel::transition::Fact;

@@ -13,8 +13,8 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::Sqlite;
 
 use super::Window;
-use crate::kernel::ids::JobId;
-use crate::kernel::job::StateWord;
+use crate::job::ids::JobId;
+use crate::job::state::StateWord;
 use crate::store::read::JobFilter;
 use crate::time::Time;
 

@@ -1,20 +1,59 @@
 //! *Purpose*: the one door through which every job enters.
 //!
-//! *Owns*: [`JobSpec::try_from`] and the checks behind it.
+//! *Owns*: [`JobSpec::try_from`] and the checks behind it; [`Site`], what they are made against.
 //!
 //! *Promises*: whatever passes can be stored and launched; a refusal names every bad field, so
 //! that a person mends a request in one go.
 //!
-//! *Not here*: the bounds (`kernel::job`), JSON (`api::wire`).
+//! *Not here*: the bounds (`job::spec`), JSON (`api::wire`).
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::*;
-use crate::kernel::partitions::Partition;
-use crate::kernel::tenancy::{WHOLE, named};
+use super::accounts::AccountRules;
+use super::partitions::{Partition, Partitions};
+use super::tenancy::{WHOLE, named};
+use crate::job::faults::{Faults, FieldError, SpecRefused};
+use crate::job::retry_policy::RetryPolicy;
+use crate::job::spec::{
+    COMMENT_BYTES_MAX, CpusAsked, ENVIRONMENT_BYTES_MAX, ENVIRONMENT_ENTRY_BYTES_MAX, GRACE_S_MAX,
+    JobRequest, JobSpec, LABEL_BYTES_MAX, LABELS_MAX, LIMIT_S_MAX, NAME_CHARS_MAX, PATH_BYTES_MAX,
+    SCRIPT_BYTES_MAX,
+};
 use crate::text::quote::first_that_acts;
 use crate::text::size::shown;
+use crate::text::time_limit::LimitAsked;
+
+/// Memory that a site hands out and assumes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SiteMemory {
+    /// Bytes to hand out; `None`: memory is not counted.
+    pub total: Option<u64>,
+    /// Bytes for each CPU of a job that asks for none; `None`: such a job holds none.
+    pub per_cpu: Option<u64>,
+}
+
+/// What the site allows and assumes.
+#[derive(Clone, Debug, Default)]
+pub struct Site {
+    /// CPUs there are.
+    pub total_cpus: u32,
+    /// Memory there is.
+    pub memory: SiteMemory,
+    /// Limit of a job that names none, seconds; `None` is unlimited.
+    pub default_limit_s: Option<u32>,
+    /// Longest limit, seconds; `None` is no bound.
+    pub max_limit_s: Option<u32>,
+    /// Grace between TERM and KILL, seconds.
+    pub kill_grace_s: u32,
+    /// Absolute folders below which any job may write its output.
+    pub output_roots: Vec<String>,
+    /// What it is divided into.
+    pub partitions: Arc<Partitions>,
+    /// What accounts may have.
+    pub accounts: Arc<AccountRules>,
+}
 
 impl TryFrom<(JobRequest, &Site)> for JobSpec {
     type Error = SpecRefused;

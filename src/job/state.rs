@@ -1,6 +1,6 @@
-//! *Purpose*: the words for where a job stands and how it ended.
+//! *Purpose*: the words for where a job stands, and for why it is being ended.
 //!
-//! *Owns*: [`StateWord`], [`ExitCode`], [`OpenMode`], [`Usage`].
+//! *Owns*: [`StateWord`], [`EndReason`].
 //!
 //! *Promises*: Slurm's words, read and written alike in JSON, SQL and on the command line.
 //!
@@ -10,80 +10,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-
-/// How the files of a job's output are opened when it starts, as Slurm writes it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OpenMode {
-    /// Each attempt begins with empty files.
-    #[default]
-    Truncate,
-    /// What is there stays, and each attempt writes behind it.
-    Append,
-}
-
-impl OpenMode {
-    /// The word in JSON and SQL.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            OpenMode::Truncate => "truncate",
-            OpenMode::Append => "append",
-        }
-    }
-}
-
-impl FromStr for OpenMode {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<OpenMode, String> {
-        match text {
-            "truncate" | "t" => Ok(OpenMode::Truncate),
-            "append" | "a" => Ok(OpenMode::Append),
-            _ => {
-                let shown: String = text.chars().take(40).collect();
-                Err(format!("\"{shown}\" is not a mode; append or truncate"))
-            }
-        }
-    }
-}
-
-/// How a script ended, as Slurm writes it: `code:signal`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExitCode {
-    /// The code the script exited with, 0 when a signal ended it.
-    pub code: u8,
-    /// The signal that ended it, 0 when it exited.
-    pub signal: u8,
-}
-
-impl fmt::Display for ExitCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.code, self.signal)
-    }
-}
-
-impl FromStr for ExitCode {
-    type Err = ();
-    fn from_str(text: &str) -> Result<ExitCode, ()> {
-        let (code, signal) = text.split_once(':').ok_or(())?;
-        Ok(ExitCode {
-            code: code.parse().map_err(|_| ())?,
-            signal: signal.parse().map_err(|_| ())?,
-        })
-    }
-}
-
-/// What the process tree of an attempt used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// CPU time in user mode, µs.
-    pub user_us: i64,
-    /// CPU time in the kernel, µs.
-    pub system_us: i64,
-    /// Resident set of the largest single process, bytes.
-    pub max_rss_bytes: i64,
-}
 
 /// The words for a job's state that users see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -151,5 +77,73 @@ impl FromStr for StateWord {
             let words: Vec<&str> = StateWord::ALL.iter().map(|s| s.word()).collect();
             format!("\"{text}\" is not a state; one of {}", words.join(", "))
         })
+    }
+}
+
+/// Why a live attempt is being brought to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EndReason {
+    /// Somebody cancelled it.
+    Cancelled,
+    /// Its supervisor enforces the time limit.
+    TimeLimit,
+    /// Its supervisor is gone; what remains of it is being killed.
+    Lost,
+    /// The script has ended; processes that it left behind may finish for a while.
+    Finishing,
+    /// It has written too much.
+    OutputLimit,
+    /// Somebody wants the job to run again.
+    Requeued {
+        /// Whether it shall be held then.
+        hold: bool,
+    },
+    /// It makes room for a job of a partition that goes before its own; then it runs again.
+    Preempted,
+}
+
+impl EndReason {
+    /// The word in SQL and events.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            EndReason::Cancelled => "cancelled",
+            EndReason::TimeLimit => "time_limit",
+            EndReason::Lost => "lost",
+            EndReason::Finishing => "finishing",
+            EndReason::OutputLimit => "output_limit",
+            EndReason::Requeued { hold: false } => "requeued",
+            EndReason::Requeued { hold: true } => "requeued_hold",
+            EndReason::Preempted => "preempted",
+        }
+    }
+
+    /// Whether it is us who have to tell the script.
+    #[must_use]
+    pub fn is_told(self) -> bool {
+        match self {
+            EndReason::Cancelled | EndReason::Requeued { .. } | EndReason::Preempted => true,
+            EndReason::TimeLimit
+            | EndReason::Lost
+            | EndReason::Finishing
+            | EndReason::OutputLimit => false,
+        }
+    }
+
+    /// Reads [`EndReason::word`].
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<EndReason> {
+        let requeued = [false, true].map(|hold| EndReason::Requeued { hold });
+        [
+            EndReason::Cancelled,
+            EndReason::TimeLimit,
+            EndReason::Lost,
+            EndReason::Finishing,
+            EndReason::OutputLimit,
+            EndReason::Preempted,
+        ]
+        .into_iter()
+        .chain(requeued)
+        .find(|r| r.word() == word)
     }
 }

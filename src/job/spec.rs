@@ -1,38 +1,26 @@
-//! *Purpose*: what a job is: the request, the checked specification, the bounds between them.
+//! *Purpose*: the request for a job, the checked specification, the bounds between them.
 //!
-//! *Owns*: [`JobRequest`], [`JobSpec`], [`Site`], and what a refusal says.
+//! *Owns*: [`JobRequest`], [`JobSpec`], and their parts.
 //!
 //! *Promises*: a [`JobSpec`] can be stored and launched: nothing in it is out of bounds, holds
 //! a NUL byte, asks for more than the site has, or writes outside its roots (as text; links
-//! are checked when the file is opened). A refusal names every bad field.
+//! are checked when the file is opened).
 //!
-//! *Not here*: the checks (`kernel::job::door`), the words for states and ends
-//! (`kernel::job::words`), JSON, `#SBATCH` lines and units (`api::wire`), the state machine
-//! (`kernel::transition`).
-
-mod door;
-pub mod faults;
-mod words;
+//! *Not here*: the checks (`kernel::admission`), what a refusal says (`job::faults`), JSON and
+//! `#SBATCH` lines (`api::wire`), the state machine (`kernel::transition`).
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::accounts::AccountRules;
-use super::conditions::Dependencies;
-use super::early::EarlySignal;
-use super::ids::JobId;
-pub use super::kin::Family;
-pub use super::memory::SiteMemory;
-use super::partitions::Partitions;
-use super::retry::RetryPolicy;
-use super::tasks::{ArraySpec, JobRef};
+use super::array_spec::ArraySpec;
+use super::dependency::Dependencies;
+use super::retry_policy::RetryPolicy;
+use super::signal::EarlySignal;
 use crate::text::time_limit::LimitAsked;
 use crate::time::Time;
-pub use door::limit_allowed;
-use faults::Faults;
-pub use words::{ExitCode, OpenMode, StateWord, Usage};
 
 /// Longest script, bytes: what users submit is kilobytes; larger data belongs in files.
 pub const SCRIPT_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -84,6 +72,43 @@ impl DataSource {
             DataSource::Api => "API",
             DataSource::Cli => "CLI",
             DataSource::Web => "WEB",
+        }
+    }
+}
+
+/// How the files of a job's output are opened when it starts, as Slurm writes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpenMode {
+    /// Each attempt begins with empty files.
+    #[default]
+    Truncate,
+    /// What is there stays, and each attempt writes behind it.
+    Append,
+}
+
+impl OpenMode {
+    /// The word in JSON and SQL.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            OpenMode::Truncate => "truncate",
+            OpenMode::Append => "append",
+        }
+    }
+}
+
+impl FromStr for OpenMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<OpenMode, String> {
+        match text {
+            "truncate" | "t" => Ok(OpenMode::Truncate),
+            "append" | "a" => Ok(OpenMode::Append),
+            _ => {
+                let shown: String = text.chars().take(40).collect();
+                Err(format!("\"{shown}\" is not a mode; append or truncate"))
+            }
         }
     }
 }
@@ -183,26 +208,8 @@ impl JobRequest {
     }
 }
 
-/// What the site allows and assumes.
-#[derive(Clone, Debug, Default)]
-pub struct Site {
-    /// CPUs there are.
-    pub total_cpus: u32,
-    /// Memory there is.
-    pub memory: SiteMemory,
-    /// Limit of a job that names none, seconds; `None` is unlimited.
-    pub default_limit_s: Option<u32>,
-    /// Longest limit, seconds; `None` is no bound.
-    pub max_limit_s: Option<u32>,
-    /// Grace between TERM and KILL, seconds.
-    pub kill_grace_s: u32,
-    /// Absolute folders below which any job may write its output.
-    pub output_roots: Vec<String>,
-    /// What it is divided into.
-    pub partitions: Arc<Partitions>,
-    /// What accounts may have.
-    pub accounts: Arc<AccountRules>,
-}
+/// Name and user of a job.
+pub type Family = (String, String);
 
 /// A job that was checked. Only [`JobSpec::try_from`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -244,51 +251,4 @@ impl JobSpec {
     pub fn family(&self) -> Family {
         (self.name.clone(), self.user.clone())
     }
-}
-
-/// A field that is wrong, and why, in words for the person who wrote it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FieldError {
-    /// The field's name.
-    pub field: String,
-    /// What is wrong with it.
-    pub message: String,
-}
-
-impl FieldError {
-    /// A field error.
-    pub fn new(field: impl Into<String>, message: impl Into<String>) -> FieldError {
-        FieldError { field: field.into(), message: message.into() }
-    }
-}
-
-/// Every bad field of one request.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SpecRefused(pub Faults);
-
-/// What `%a` is of a job that is no task of an array, as in Slurm.
-const NO_TASK: u32 = u32::MAX - 1;
-
-/// Puts a job's id and name into an output pattern: `%j`, `%x`, `%%`, and of a task of an array
-/// `%A` and `%a`. A slash in the name becomes `_`, so that a name never leads into another folder.
-#[must_use]
-pub fn expand_pattern(pattern: &str, id: JobId, task: Option<JobRef>, name: &str) -> String {
-    let of_task = task.unwrap_or(JobRef { job: id, task: None });
-    let mut out = String::with_capacity(pattern.len() + 8);
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        if c != '%' {
-            out.push(c);
-            continue;
-        }
-        match chars.next() {
-            Some('j') => out.push_str(&id.to_string()),
-            Some('A') => out.push_str(&of_task.job.to_string()),
-            Some('a') => out.push_str(&of_task.task.unwrap_or(NO_TASK).to_string()),
-            Some('x') => out.push_str(&name.replace('/', "_")),
-            _ => out.push('%'),
-        }
-    }
-    out
 }

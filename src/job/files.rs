@@ -1,6 +1,6 @@
 //! *Purpose*: where the files of a job are.
 //!
-//! *Owns*: the layout of a job's own folder and the resolution of output patterns.
+//! *Owns*: the layout of a job's own folder, output patterns and their resolution.
 //!
 //! *Promises*: pure text; the executor that launches and the api that reads logs ask the same
 //! function, so they never disagree.
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::array_spec::JobRef;
 use super::ids::JobId;
 
 /// One stream of a job: a path beneath a root that links must not leave.
@@ -87,6 +88,32 @@ impl Places {
         }
         StreamFile { root: work.to_owned(), path: path.to_owned() }
     }
+}
+
+/// What `%a` is of a job that is no task of an array, as in Slurm.
+const NO_TASK: u32 = u32::MAX - 1;
+
+/// Puts a job's id and name into an output pattern: `%j`, `%x`, `%%`, and of a task of an array
+/// `%A` and `%a`. A slash in the name becomes `_`, so that a name never leads into another folder.
+#[must_use]
+pub fn expand_pattern(pattern: &str, id: JobId, task: Option<JobRef>, name: &str) -> String {
+    let of_task = task.unwrap_or(JobRef { job: id, task: None });
+    let mut out = String::with_capacity(pattern.len() + 8);
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('j') => out.push_str(&id.to_string()),
+            Some('A') => out.push_str(&of_task.job.to_string()),
+            Some('a') => out.push_str(&of_task.task.unwrap_or(NO_TASK).to_string()),
+            Some('x') => out.push_str(&name.replace('/', "_")),
+            _ => out.push('%'),
+        }
+    }
+    out
 }
 
 #[cfg(test)]

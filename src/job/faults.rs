@@ -1,12 +1,12 @@
 //! *Purpose*: what is wrong with a request, as a list that nobody can make long.
 //!
-//! *Owns*: [`Faults`], and the bounds of what is said.
+//! *Owns*: [`FieldError`], [`Faults`], [`SpecRefused`], and the bounds of what is said.
 //!
 //! *Promises*: however many faults a request has, so many are kept and said, the rest is counted.
 //!
-//! *Not here*: what is a fault (`kernel::job`, `api::wire`).
+//! *Not here*: what is a fault (`kernel::admission`, `api::wire`).
 
-use super::FieldError;
+use serde::{Deserialize, Serialize};
 
 /// So many faults are named; nobody mends more in one go.
 pub const FAULTS_SHOWN: usize = 20;
@@ -16,6 +16,22 @@ const FIELD_CHARS_MAX: usize = 160;
 const MESSAGE_CHARS_MAX: usize = 1_000;
 /// What the count of the rest is filed under.
 const REST: &str = "body";
+
+/// A field that is wrong, and why, in words for the person who wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldError {
+    /// The field's name.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl FieldError {
+    /// A field error.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> FieldError {
+        FieldError { field: field.into(), message: message.into() }
+    }
+}
 
 /// The first faults of a request, and how many more there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,6 +100,11 @@ impl std::fmt::Display for Faults {
         if self.more > 0 { write!(f, "; {}", and_more(self.more)) } else { Ok(()) }
     }
 }
+
+/// Every bad field of one request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SpecRefused(pub Faults);
 
 /// How the rest of a list is counted.
 #[must_use]
