@@ -21,11 +21,11 @@ use downbeat::kernel::boot::Memory;
 use downbeat::kernel::change::Effect;
 use downbeat::kernel::eligible::Elsewhere;
 use downbeat::kernel::kernel::{Kernel, Reign};
-use downbeat::kernel::ledger::Ledger;
-use downbeat::kernel::policy::room::Room;
 use downbeat::kernel::policy::scene::{Running, Scene, Waiting};
 use downbeat::kernel::policy::{Plan, Planner, Policy, plan};
 use downbeat::kernel::transition::{Fact, JobState, transition};
+use downbeat::resources::capacity::Room;
+use downbeat::resources::ledger::Ledger;
 use downbeat::text::time_limit::LimitAsked;
 use downbeat::time::Time;
 

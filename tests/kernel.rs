@@ -16,14 +16,14 @@ use downbeat::job::outcome::{EndState, Exit, ExitCode, Handle, OutOfMemory, Stop
 use downbeat::job::spec::{CpusAsked, JobRequest, JobSpec, SCRIPT_BYTES_MAX};
 use downbeat::job::state::{EndReason, StateWord};
 use downbeat::kernel::admission::{Site, SiteMemory};
-use downbeat::kernel::ledger::Ledger;
 use downbeat::kernel::transition::{Back, Fact, JobState, Outcome, Refused, transition};
+use downbeat::resources::ledger::Ledger;
 use downbeat::text::time_limit::LimitAsked;
 use downbeat::time::Time;
 
 const HANDLE: Handle = Handle { pid: 7, start_time: Time(5) };
 
-fn allocation() -> downbeat::kernel::allocation::Allocation {
+fn allocation() -> downbeat::resources::allocation::Allocation {
     let attempt = Attempt { job: JobId(1), n: 1 };
     Ledger::new([CpuId(0)]).allocate(attempt, 1, 0).unwrap()
 }

@@ -11,10 +11,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use downbeat::job::ids::JobId;
-use downbeat::kernel::policy::room::{Regions, Room};
 use downbeat::kernel::policy::scene::{Quota, Running, Scene, Waiting, Window};
 use downbeat::kernel::policy::{Policy, plan};
 use downbeat::kernel::view::{UNLIMITED_S, expected_end};
+use downbeat::resources::capacity::{Regions, Room};
 use downbeat::simulate::replay::{Outcome, Setting, replay};
 use downbeat::simulate::swf::{Trace, TraceJob};
 use downbeat::time::{SECOND_US, Time};

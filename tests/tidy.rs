@@ -20,17 +20,32 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("text", &["time", "clock"]),
     ("job", &["time", "text"]),
-    ("kernel", &["time", "text", "job"]),
+    ("resources", &["job"]),
+    ("kernel", &["time", "text", "job", "resources"]),
     ("clock", &["time", "fault"]),
     ("fault", &[]),
     ("panics", &[]),
     ("peer", &[]),
     ("threads", &[]),
-    ("store", &["time", "job", "kernel", "fault"]),
-    ("observe", &["time", "text", "job", "kernel", "clock"]),
-    ("engine", &["time", "job", "kernel", "clock", "fault"]),
+    ("store", &["time", "job", "resources", "kernel", "fault"]),
+    ("observe", &["time", "text", "job", "resources", "kernel", "clock"]),
+    ("engine", &["time", "job", "resources", "kernel", "clock", "fault"]),
     ("installation", &["engine::Elsewhere", "engine::local"]),
-    ("actors", &["time", "text", "job", "kernel", "store", "engine", "observe", "clock", "fault"]),
+    (
+        "actors",
+        &[
+            "time",
+            "text",
+            "job",
+            "resources",
+            "kernel",
+            "store",
+            "engine",
+            "observe",
+            "clock",
+            "fault",
+        ],
+    ),
     ("api::wire", &["time", "text", "job", "kernel", "clock"]),
     (
         "api",
@@ -71,14 +86,14 @@ const ROOMS: &[(&str, &[&str])] = &[
             "job",
             "kernel::admission",
             "kernel::accounts",
-            "kernel::partitions",
+            "resources",
             "kernel::points",
             "kernel::policy",
             "kernel::tenancy",
             "peer",
         ],
     ),
-    ("simulate", &["job", "kernel::policy"]),
+    ("simulate", &["job", "resources", "kernel::policy"]),
     ("cli", &["api::wire", "text", "job", "clock", "config", "peer", "simulate"]),
 ];
 
@@ -206,7 +221,11 @@ fn no_arrow_points_upward(source: &Source) -> Vec<String> {
 
 fn the_kernel_knows_no_world(source: &Source) -> Vec<String> {
     let world = r"\b(actix\w*|diesel\w*|tokio|log|libc|rustix|chrono|std::(fs|io|net|process|thread|env))::";
-    if source.is_below(&["kernel/", "job/"]) { source.only_in(world, &[]) } else { vec![] }
+    if source.is_below(&["kernel/", "job/", "resources/"]) {
+        source.only_in(world, &[])
+    } else {
+        vec![]
+    }
 }
 
 fn there_is_one_clock(source: &Source) -> Vec<String> {
@@ -233,7 +252,11 @@ fn only_one_file_is_unsafe(source: &Source) -> Vec<String> {
 
 fn cpu_state_needs_no_lock(source: &Source) -> Vec<String> {
     let lock = r"\b(Mutex|RwLock|Condvar)\b";
-    if source.is_below(&["kernel/", "actors/"]) { source.only_in(lock, &[]) } else { vec![] }
+    if source.is_below(&["kernel/", "resources/", "actors/"]) {
+        source.only_in(lock, &[])
+    } else {
+        vec![]
+    }
 }
 
 /// A hint may be sent without waiting; commands and facts may not.
@@ -323,7 +346,7 @@ macro_rules! rules {
 rules! {
     no_arrow_points_upward:
         ("job/spec.rs", "use crate::clock;"),
-        ("kernel/ledger.rs", "crate::fault::point(crate::fault::SUBMIT_RECEIVED);"),
+        ("resources/ledger.rs", "crate::fault::point(crate::fault::SUBMIT_RECEIVED);"),
         ("api/jobs.rs", "use crate::kernel::{eligible::Edit, ledger::Ledger};"),
         ("api/wire/job.rs", "use super::super::app::App;"),
         ("cli/mod.rs", "use super::actors;"),
@@ -340,7 +363,7 @@ rules! {
         ("store/load.rs", "    delete(events::table).execute(conn)?;"),
         ("store/load.rs", "sql_query(\"UPDATE meta SET epoch = 1\")");
     only_one_file_is_unsafe: ("engine/local/stepd.rs", "    unsafe { libc::fork() };");
-    cpu_state_needs_no_lock: ("kernel/ledger.rs", "use std::sync::Mutex;");
+    cpu_state_needs_no_lock: ("resources/ledger.rs", "use std::sync::Mutex;");
     only_hints_are_not_awaited: ("api/jobs.rs", "submit.do_send(jobs);");
     features_stand_in_two_files: ("serve.rs", "#[cfg(feature = \"fault-points\")]");
     netlink_is_spoken_in_one_file: ("cli/client.rs", "use rustix::net::netlink::SOCK_DIAG;");

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: at least one CPU; a control group that cannot be read limits nothing.
 //!
-//! *Not here*: who holds a CPU (`kernel::ledger`), pinning (`engine::local`).
+//! *Not here*: who holds a CPU (`resources::ledger`), pinning (`engine::local`).
 
 use std::path::{Path, PathBuf};
 

@@ -5,7 +5,7 @@
 //! *Promises*: a table that makes no sense is refused, naming the partition and the key; a
 //! partition has at least one CPU, and only CPUs of this server.
 //!
-//! *Not here*: how partitions overlap (`kernel::partitions`).
+//! *Not here*: how partitions overlap (`resources::partitions`).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::ConfigError;
 use super::settings::Scalar;
 use crate::job::ids::CpuId;
 use crate::job::spec::{LIMIT_S_MAX, NAME_CHARS_MAX};
-use crate::kernel::partitions::{Partition, Partitions};
+use crate::resources::partitions::{Partition, Partitions};
 use crate::text::time_limit::LimitAsked;
 use crate::text::{cpu_list, size, time_limit};
 

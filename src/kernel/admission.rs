@@ -12,7 +12,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::accounts::AccountRules;
-use super::partitions::{Partition, Partitions};
 use super::tenancy::{WHOLE, named};
 use crate::job::faults::{Faults, FieldError, SpecRefused};
 use crate::job::retry_policy::RetryPolicy;
@@ -21,6 +20,7 @@ use crate::job::spec::{
     JobRequest, JobSpec, LABEL_BYTES_MAX, LABELS_MAX, LIMIT_S_MAX, NAME_CHARS_MAX, PATH_BYTES_MAX,
     SCRIPT_BYTES_MAX,
 };
+use crate::resources::partitions::{Partition, Partitions};
 use crate::text::quote::first_that_acts;
 use crate::text::size::shown;
 use crate::text::time_limit::LimitAsked;

@@ -14,7 +14,6 @@ use super::change::Queued;
 use super::conditions::Conditions;
 use super::eligible::Eligibility;
 use super::kernel::{Kernel, Live, Reign};
-use super::ledger::{Ledger, LedgerRefused};
 use super::maintenance::Maintenance;
 use super::names::Names;
 use super::queue::Queue;
@@ -25,6 +24,7 @@ use crate::job::ids::{Attempt, CpuId, JobId};
 use crate::job::outcome::Handle;
 use crate::job::spec::Family;
 use crate::job::state::{EndReason, StateWord};
+use crate::resources::ledger::{Ledger, LedgerRefused};
 use crate::time::Time;
 
 /// A live attempt as the database remembers it.

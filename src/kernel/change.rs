@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use super::eligible::Edit;
 use super::maintenance::Maintenance;
-use super::partitions::Berth;
 use super::requeue::PastAttempt;
 use crate::job::array_spec::ArraySpec;
 use crate::job::dependency::Told;
@@ -19,6 +18,7 @@ use crate::job::ids::{Attempt, CpuId, EventId, JobId};
 use crate::job::outcome::{EndState, Handle};
 use crate::job::spec::JobSpec;
 use crate::job::state::{EndReason, StateWord};
+use crate::resources::partitions::Berth;
 use crate::time::Time;
 
 /// One transition of one job, as `events` keeps it.

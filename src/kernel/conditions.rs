@@ -11,6 +11,7 @@
 use crate::job::array_spec::TaskSet;
 use crate::job::dependency::{Answer, Dependencies, Standing};
 use crate::job::ids::JobId;
+use crate::resources::partitions::Allows;
 use crate::time::Time;
 
 /// Why a pending job may not start, whatever is free.
@@ -34,17 +35,6 @@ pub enum Blocked {
     PartitionGone,
     /// It asks for more than its partition allows one job by now.
     PartitionAllows(Allows),
-}
-
-/// What a partition allows one job, of that which it allows too little of for one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Allows {
-    /// So many CPUs.
-    Cpus(u32),
-    /// So many bytes of memory.
-    Memory(u64),
-    /// A time limit of so many seconds.
-    Seconds(u32),
 }
 
 /// What a job waits for.

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use super::arrays::Arrays;
 use super::change::{Change, Effect, Event, Queued, Step};
 use super::eligible::{Eligibility, Elsewhere};
-use super::ledger::Ledger;
 use super::maintenance::Maintenance;
 use super::names::Names;
 use super::policy::Plan;
@@ -29,6 +28,8 @@ use crate::job::ids::{Attempt, EventId, JobId};
 use crate::job::outcome::{EndState, Handle};
 use crate::job::spec::JobSpec;
 use crate::job::state::StateWord;
+use crate::resources::allocation::Allocation;
+use crate::resources::ledger::Ledger;
 use crate::time::Time;
 
 /// What is fixed for one reign of a server.
@@ -214,13 +215,7 @@ impl Kernel {
         (started, stale, step)
     }
 
-    fn grant(
-        &mut self,
-        job: Queued,
-        allocation: super::allocation::Allocation,
-        now: Time,
-        step: &mut Step,
-    ) {
+    fn grant(&mut self, job: Queued, allocation: Allocation, now: Time, step: &mut Step) {
         let cpus = allocation.cpus().to_vec();
         let outcome = transition(JobState::Pending, Fact::Granted(allocation), now);
         let Outcome::Moved(state, None) = outcome else {
@@ -379,7 +374,7 @@ impl Kernel {
     fn moved(
         &mut self,
         live: Live,
-        given_back: Option<super::allocation::Allocation>,
+        given_back: Option<Allocation>,
         heard_of_start: bool,
         event: Event,
     ) -> Step {

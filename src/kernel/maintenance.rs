@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use super::change::{Change, Step};
 use super::kernel::Kernel;
-use super::policy::room::Regions;
 use super::policy::scene::Window;
+use crate::resources::capacity::Regions;
 use crate::time::Time;
 
 /// Most windows at a time: they are made by hand.

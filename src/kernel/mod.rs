@@ -8,7 +8,6 @@
 
 pub mod accounts;
 pub mod admission;
-pub mod allocation;
 pub mod arrays;
 pub mod boot;
 pub mod change;
@@ -16,16 +15,13 @@ pub mod check;
 pub mod claims;
 pub mod conditions;
 pub mod eligible;
-mod free;
 #[expect(clippy::module_inception, reason = "the room and its one struct share the name")]
 pub mod kernel;
 pub mod kin;
-pub mod ledger;
 pub mod maintenance;
 pub mod mend;
 pub mod names;
 pub mod outbox;
-pub mod partitions;
 pub mod points;
 pub mod policy;
 pub mod queue;

@@ -112,7 +112,7 @@ impl Points {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::partitions::Berth;
+    use crate::resources::partitions::Berth;
 
     #[test]
     fn without_weights_the_points_are_the_priority() {

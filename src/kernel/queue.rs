@@ -22,13 +22,13 @@ use std::collections::btree_map::BTreeMap;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
 use super::change::Queued;
-use super::partitions::Berth;
 use super::points::Points;
-use super::policy::room::Regions;
 use super::policy::scene::{Scene, Waiting};
 use super::policy::{Backfill, Policy};
 use super::view::{PLAN_DEPTH, waiting};
 use crate::job::ids::JobId;
+use crate::resources::capacity::Regions;
+use crate::resources::partitions::Berth;
 use crate::time::{SECOND_US, Time};
 use line::{Front, Sight, Source};
 
@@ -363,8 +363,8 @@ mod tests {
 
     use super::*;
     use crate::kernel::policy::plan;
-    use crate::kernel::policy::room::Room;
     use crate::kernel::policy::scene::Running;
+    use crate::resources::capacity::Room;
 
     fn job(id: i64, (priority, cpus, limit, memory): (i64, u32, u32, u64)) -> Queued {
         let limit_s = (limit > 0).then_some(limit * 100);

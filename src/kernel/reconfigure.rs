@@ -16,9 +16,9 @@ use super::accounts::{Accounts, UNCOUNTED};
 use super::change::{Change, Queued, Step};
 use super::kernel::Kernel;
 use super::names::{UNNAMED, Words};
-use super::partitions::Berth;
 use super::tenancy::Rules;
 use crate::job::ids::{CpuId, JobId};
+use crate::resources::partitions::Berth;
 use crate::time::Time;
 
 /// Why these rules cannot hold.

@@ -12,7 +12,6 @@
 
 use std::sync::Arc;
 
-use super::allocation::Allocation;
 use super::change::{Change, Effect, Event, Queued, Step};
 use super::conditions::Conditions;
 use super::kernel::{Kernel, Live};
@@ -22,6 +21,7 @@ use crate::job::ids::JobId;
 use crate::job::outcome::EndState;
 use crate::job::retry_policy::RetryPolicy;
 use crate::job::state::StateWord;
+use crate::resources::allocation::Allocation;
 use crate::time::Time;
 
 /// How an attempt ended that somebody asked to run again, in the attempts of its job.

@@ -13,9 +13,9 @@
 //! *Not here*: which attempt a fact belongs to (`kernel::kernel`), who sends facts
 //! (`actors::executor`).
 
-use super::allocation::Allocation;
 use crate::job::outcome::{EndState, Exit, Handle, Stop};
 use crate::job::state::{EndReason, StateWord};
+use crate::resources::allocation::Allocation;
 use crate::time::Time;
 
 /// Where a job stands. What holds CPUs holds the [`Allocation`] itself.

@@ -19,12 +19,12 @@ use super::maintenance::Maintenance;
 use super::policy::Policy;
 use super::policy::claims::keep;
 use super::policy::preempt::Preemptable;
-use super::policy::room::Room;
 use super::policy::scene::{Running, Scene, Waiting};
 use super::tenancy::PartitionNow;
 use super::transition::JobState;
 use crate::job::ids::{CommitNo, CpuId, EventId, JobId};
 use crate::job::state::StateWord;
+use crate::resources::capacity::Room;
 use crate::time::{SECOND_US, Time};
 
 /// How many pending jobs one pass decides upon: more than it can start at a time on most

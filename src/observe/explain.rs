@@ -11,12 +11,13 @@ use std::collections::HashMap;
 use crate::clock::rfc3339;
 use crate::job::ids::JobId;
 use crate::kernel::accounts::Account;
-use crate::kernel::conditions::{Allows, Blocked};
+use crate::kernel::conditions::Blocked;
 use crate::kernel::policy::Policy;
 use crate::kernel::policy::forecast::{Foretold, Verdict, forecast};
 use crate::kernel::policy::scene::Barred;
 use crate::kernel::tenancy::{PartitionNow, named};
 use crate::kernel::view::{Explained, Snapshot};
+use crate::resources::partitions::Allows;
 use crate::text::size::shown;
 use crate::time::{SECOND_US, Time};
 
@@ -320,8 +321,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::kernel::policy::room::Room;
     use crate::kernel::policy::scene::{Running, Scene, Waiting};
+    use crate::resources::capacity::Room;
 
     fn waiting(id: i64, cpus: u32) -> Waiting {
         Waiting { job: JobId(id), cpus, request: 60 * SECOND_US, ..Waiting::default() }

@@ -122,7 +122,7 @@ impl Curve {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::kernel::policy::room::Room;
+    use crate::resources::capacity::Room;
     use crate::simulate::replay::{Setting, replay};
     use crate::simulate::summary::Summary;
     use crate::simulate::swf::{Trace, TraceJob};

@@ -15,9 +15,9 @@ use std::str::FromStr;
 use super::swf::{Trace, TraceJob};
 use crate::job::ids::JobId;
 use crate::kernel::policy::name::PolicyRefused;
-use crate::kernel::policy::room::{Regions, Room};
 use crate::kernel::policy::scene::{Instant, Running, Scene, Waiting};
 use crate::kernel::policy::{Plan, Planner, Policy};
+use crate::resources::capacity::{Regions, Room};
 
 /// The longest time between passes, seconds: a day.
 const TICK_S_MAX: i64 = 86_400;

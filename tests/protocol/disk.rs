@@ -17,10 +17,10 @@ use downbeat::job::state::{EndReason, StateWord};
 use downbeat::kernel::boot::{Memory, Remembered};
 use downbeat::kernel::change::{Change, Event, Queued};
 use downbeat::kernel::outbox::Commit;
-use downbeat::kernel::partitions::Partitions;
 use downbeat::kernel::requeue::{Over, PastAttempt};
 use downbeat::kernel::retry::{Again, Retrying};
 use downbeat::kernel::tenancy::Rules;
+use downbeat::resources::partitions::Partitions;
 use downbeat::time::Time;
 
 #[derive(Clone, Debug)]

@@ -20,13 +20,13 @@ use downbeat::kernel::eligible::Elsewhere;
 use downbeat::kernel::kernel::{Cancelled, Kernel, Reign};
 use downbeat::kernel::names::UNNAMED;
 use downbeat::kernel::outbox::{Commit, KeyCheck, Outbox, Settled};
-use downbeat::kernel::partitions::{Partition, Partitions};
 use downbeat::kernel::policy::order::Order;
 use downbeat::kernel::policy::{self, Plan, Policy};
 use downbeat::kernel::requeue::{Over, Requeued};
 use downbeat::kernel::tenancy::Rules;
 use downbeat::kernel::transition::{JobState, Refused};
 use downbeat::kernel::view::Snapshot;
+use downbeat::resources::partitions::{Partition, Partitions};
 use downbeat::time::Time;
 
 use super::disk::{Disk, Luck, Told};

@@ -17,9 +17,9 @@ use downbeat::job::state::StateWord;
 use downbeat::kernel::accounts::{AccountRule, AccountRules, Accounts};
 use downbeat::kernel::admission::Site;
 use downbeat::kernel::kernel::Cancelled;
-use downbeat::kernel::partitions::{Partition, Partitions};
 use downbeat::kernel::requeue::{Over, PREEMPTED, REQUEUED, Requeued};
 use downbeat::kernel::tenancy::Rules;
+use downbeat::resources::partitions::{Partition, Partitions};
 use downbeat::text::time_limit::LimitAsked;
 use downbeat::time::Time;
 

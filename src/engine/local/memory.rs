@@ -7,7 +7,7 @@
 //! want of memory is read from the group, or not said at all.
 //!
 //! *Not here*: moving a process in before its first instruction (`sys`), what follows from a kill
-//! (`kernel::transition`), who holds how much (`kernel::ledger`).
+//! (`kernel::transition`), who holds how much (`resources::ledger`).
 //!
 //! **Where groups are.** Below the group that the server was started in, whose limits hold for all
 //! of them: `downbeat/<attempt>`. In version 2 a group that hands a controller on may hold no

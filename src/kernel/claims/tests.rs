@@ -23,13 +23,13 @@ use crate::kernel::change::{Effect, Queued};
 use crate::kernel::check;
 use crate::kernel::eligible::{Edit, Elsewhere};
 use crate::kernel::kernel::Reign;
-use crate::kernel::partitions::{Partition, Partitions};
 use crate::kernel::points::Weights;
 use crate::kernel::policy::claims::aside;
 use crate::kernel::policy::{Planner, Policy};
 use crate::kernel::requeue::PREEMPTED;
 use crate::kernel::tenancy::Rules;
 use crate::kernel::transition::JobState;
+use crate::resources::partitions::{Partition, Partitions};
 use crate::text::time_limit::LimitAsked;
 use crate::time::SECOND_US;
 

@@ -9,10 +9,10 @@
 //!
 //! *Not here*: who makes room (`policy::preempt`), who has claims (`kernel::claims`).
 
-use super::room::Room;
 use super::scene::{Running, Scene, Waiting};
 use super::spend;
 use crate::job::ids::JobId;
+use crate::resources::capacity::Room;
 
 /// A scene, when those that room was made for have been served.
 #[derive(Clone, Debug, Default)]

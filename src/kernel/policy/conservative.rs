@@ -15,9 +15,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Plan;
 use super::profile::Profile;
-use super::room::Room;
 use super::scene::{Barred, Instant, Quota, Scene, Waiting, Window};
 use crate::job::ids::JobId;
+use crate::resources::capacity::Room;
 
 /// A job's place in the line: more points, then the smaller id.
 type Turn = (std::cmp::Reverse<i64>, JobId);

@@ -8,8 +8,8 @@
 //! over and holds nobody up. A bad policy can waste time, never CPUs: the ledger checks every
 //! entry again.
 //!
-//! *Not here*: what a pass looks at (`policy::scene`), taking CPUs (`kernel::ledger`), the traces
-//! that the same pass is judged by (`crate::simulate`).
+//! *Not here*: what a pass looks at (`policy::scene`), taking CPUs (`resources::ledger`), the
+//! traces that the same pass is judged by (`crate::simulate`).
 //!
 //! **A pass.** Jobs are started from the front of the line while the front job fits. Then, by
 //! [`Backfill`]: nobody; whoever fits; or whoever fits and either ends by the front job's shadow
@@ -28,14 +28,13 @@ pub mod name;
 pub mod order;
 pub mod preempt;
 pub mod profile;
-pub mod room;
 pub mod scene;
 pub mod shadow;
 
 use crate::job::ids::JobId;
+use crate::resources::capacity::{Regions, Room};
 use crate::time::SECOND_US;
 use order::{Order, Place, Rule};
-use room::Regions;
 use scene::{Instant, Quota, Running, Scene, Waiting};
 use shadow::Shadow;
 
@@ -242,7 +241,7 @@ pub fn spend(quotas: &mut [Quota], job: &Waiting) {
 /// A pass on its way.
 struct Pass<'a> {
     scene: &'a Scene,
-    free: room::Room,
+    free: Room,
     quotas: Vec<Quota>,
     /// What this pass started; for EASY what runs too.
     running: Vec<Running>,

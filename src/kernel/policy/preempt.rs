@@ -8,7 +8,7 @@
 //! waited for.
 //!
 //! *Not here*: that nobody else takes the room (`policy::claims`), which partition preempts which
-//! (`kernel::partitions`), sending attempts back to the
+//! (`resources::partitions`), sending attempts back to the
 //! queue (`kernel::requeue`).
 //!
 //! Source: Slurm's preemption by partition with `PreemptMode=REQUEUE` (slurm.conf(5)).
@@ -16,9 +16,9 @@
 use std::cmp::Reverse;
 
 use super::order::Rule;
-use super::room::Room;
 use super::scene::{Instant, Scene, Waiting};
 use crate::job::ids::JobId;
+use crate::resources::capacity::Room;
 
 /// An attempt of a partition that others preempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,8 +98,8 @@ fn preempted(job: &Waiting, soon: Room, mut running: Vec<Preemptable>) -> Vec<Jo
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::room::Regions;
     use super::*;
+    use crate::resources::capacity::Regions;
 
     fn job(cpus: u32, memory: u64, regions: u8) -> Waiting {
         Waiting { cpus, memory, regions: Regions(regions), ..Waiting::default() }

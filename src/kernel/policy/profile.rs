@@ -7,8 +7,8 @@
 //!
 //! *Not here*: who gets a reservation (`policy::conservative`, `policy::forecast`).
 
-use super::room::Room;
 use super::scene::{Instant, Running, Span, Waiting};
+use crate::resources::capacity::Room;
 
 /// From `at` on so much is free, until the next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

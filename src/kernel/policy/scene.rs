@@ -11,8 +11,8 @@
 //! simulation the seconds of its trace.
 
 use super::preempt::Preemptable;
-use super::room::{Regions, Room};
 use crate::job::ids::JobId;
+use crate::resources::capacity::{Regions, Room};
 
 /// A point in time.
 pub type Instant = i64;

@@ -11,8 +11,8 @@
 //!
 //! Source: Lifka, "The ANL/IBM SP scheduling system" (JSSPP 1995).
 
-use super::room::{Regions, Room};
 use super::scene::{Instant, Running, Waiting};
+use crate::resources::capacity::{Regions, Room};
 
 /// The reservation of the first job that does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

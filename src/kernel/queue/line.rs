@@ -13,10 +13,10 @@ use super::{Bucket, Kind, Queue};
 use crate::job::ids::JobId;
 use crate::kernel::points::Points;
 use crate::kernel::policy::order::{Place, Rule};
-use crate::kernel::policy::room::{Regions, Room};
 use crate::kernel::policy::scene::{Quota, Scene, Waiting};
 use crate::kernel::policy::spend;
 use crate::kernel::view::PLAN_DEPTH;
+use crate::resources::capacity::{Regions, Room};
 use crate::time::Time;
 
 /// How a line is looked at.

@@ -20,13 +20,13 @@ use crate::kernel::admission::Site;
 use crate::kernel::boot::Memory;
 use crate::kernel::change::{Change, Effect};
 use crate::kernel::check;
-use crate::kernel::conditions::{Allows, Blocked};
+use crate::kernel::conditions::Blocked;
 use crate::kernel::eligible::{Edit, Elsewhere};
 use crate::kernel::kernel::Reign;
-use crate::kernel::partitions::{Partition, Partitions};
 use crate::kernel::points::Weights;
 use crate::kernel::policy::{Plan, Planner, Policy};
 use crate::kernel::transition::Fact;
+use crate::resources::partitions::{Allows, Partition, Partitions};
 use crate::text::time_limit::LimitAsked;
 use crate::time::SECOND_US;
 

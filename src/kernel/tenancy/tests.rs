@@ -4,7 +4,7 @@
 //!
 //! *Promises*: each test is named after its law.
 //!
-//! *Not here*: regions by themselves (`kernel::partitions`).
+//! *Not here*: regions by themselves (`resources::partitions`).
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;

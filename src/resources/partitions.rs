@@ -6,14 +6,12 @@
 //! regions; regions that fewer partitions share come first. Without partitions any name means
 //! the whole machine.
 //!
-//! *Not here*: reading them (`config::partitions`), what is free of them (`kernel::ledger`).
+//! *Not here*: reading them (`config::partitions`), what is free of them (`resources::ledger`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::change::Queued;
-use super::conditions::Allows;
-use super::policy::room::{REGIONS_MAX, Regions};
+use super::capacity::{REGIONS_MAX, Regions};
 use crate::job::ids::CpuId;
 
 /// Most partitions: the sets that a CPU is in are bits of a word. More than eight can only be
@@ -22,6 +20,17 @@ pub const PARTITIONS_MAX: usize = 64;
 
 /// The index of a partition that is not there.
 const NOWHERE: u8 = u8::MAX;
+
+/// What a partition allows one job, of that which it allows too little of for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allows {
+    /// So many CPUs.
+    Cpus(u32),
+    /// So many bytes of memory.
+    Memory(u64),
+    /// A time limit of so many seconds.
+    Seconds(u32),
+}
 
 /// A partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,12 +57,12 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// What it allows one job, if it does not allow this one.
+    /// What it allows one job, if it does not allow one of so many CPUs, bytes and seconds.
     #[must_use]
-    pub fn forbids(&self, job: &Queued) -> Option<Allows> {
-        let of_cpus = self.max_cpus.filter(|max| job.cpus > *max).map(Allows::Cpus);
-        let of_memory = self.max_memory.filter(|max| job.memory > *max).map(Allows::Memory);
-        let longer = |max: &u32| job.limit_s.is_none_or(|limit_s| limit_s > *max);
+    pub fn forbids(&self, cpus: u32, memory: u64, limit_s: Option<u32>) -> Option<Allows> {
+        let of_cpus = self.max_cpus.filter(|max| cpus > *max).map(Allows::Cpus);
+        let of_memory = self.max_memory.filter(|max| memory > *max).map(Allows::Memory);
+        let longer = |max: &u32| limit_s.is_none_or(|limit_s| limit_s > *max);
         let of_time = self.max_limit_s.filter(longer).map(Allows::Seconds);
         of_cpus.or(of_memory).or(of_time)
     }

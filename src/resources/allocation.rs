@@ -13,7 +13,7 @@
 //! ledger.release(a); // error: use of moved value
 //! ```
 //!
-//! *Not here*: which CPUs and how much memory are free (`kernel::ledger`).
+//! *Not here*: which CPUs and how much memory are free (`resources::ledger`).
 
 use crate::job::ids::{Attempt, CpuId};
 

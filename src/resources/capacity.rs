@@ -5,7 +5,7 @@
 //! *Promises*: amounts never go below zero; what is taken is taken from the same regions in the
 //! same order by everybody.
 //!
-//! *Not here*: which CPU belongs to whom (`kernel::ledger`).
+//! *Not here*: which CPU belongs to whom (`resources::ledger`).
 //!
 //! **Regions.** Partitions are sets of CPUs and may overlap. CPUs that are in exactly the same
 //! partitions are alike; they form a region. Planning counts CPUs by region: a machine without

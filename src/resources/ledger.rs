@@ -14,8 +14,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::allocation::Allocation;
+use super::capacity::{Regions, Room};
 use super::free::FreeCpus;
-use super::policy::room::{Regions, Room};
 use crate::job::ids::{Attempt, CpuId};
 
 /// The CPU ledger.
@@ -286,7 +286,7 @@ impl Ledger {
 
     /// A configured CPU is free exactly when nobody holds it and it is not held back; no other
     /// CPU is free. Answers one of which this is not true.
-    pub(super) fn broken_cpu(&self) -> Option<CpuId> {
+    pub(crate) fn broken_cpu(&self) -> Option<CpuId> {
         let taken = |c: &CpuId| self.held.contains_key(c) || self.held_back.contains(c);
         let mut configured = self.configured.iter().copied();
         configured
@@ -295,12 +295,12 @@ impl Ledger {
     }
 
     #[cfg(test)]
-    pub(super) fn break_by_forgetting_memory(&mut self) {
+    pub(crate) fn break_by_forgetting_memory(&mut self) {
         self.memory_held = 0;
     }
 
     #[cfg(test)]
-    pub(super) fn break_by_forgetting(&mut self, cpu: CpuId) {
+    pub(crate) fn break_by_forgetting(&mut self, cpu: CpuId) {
         self.held.remove(&cpu);
     }
 }

@@ -5,11 +5,12 @@
 //! *Promises*: CPUs are taken region by region, lowest first, as planning counts them; of a
 //! region the lowest CPU goes first. What is in no partition is never taken for one.
 //!
-//! *Not here*: who holds the others (`kernel::ledger`), what regions are (`kernel::partitions`).
+//! *Not here*: who holds the others (`resources::ledger`), what regions
+//! are (`resources::partitions`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::policy::room::{REGIONS_MAX, Regions, Room};
+use super::capacity::{REGIONS_MAX, Regions, Room};
 use crate::job::ids::CpuId;
 
 /// Free CPUs.
