@@ -29,8 +29,8 @@ pub use settings::ServeArgs;
 
 use crate::job::ids::CpuId;
 use crate::kernel::admission::{Site, SiteMemory};
-use crate::kernel::policy::Policy;
 use crate::kernel::tenancy::Rules;
+use crate::policy::name::Policy;
 use crate::text::cpu_list;
 use pick::Pick;
 use settings::FileSettings;

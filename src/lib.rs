@@ -23,6 +23,7 @@ pub mod kernel;
 pub mod observe;
 pub mod panics;
 pub mod peer;
+pub mod policy;
 pub mod resources;
 pub mod serve;
 pub mod simulate;

@@ -11,9 +11,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use downbeat::job::ids::JobId;
-use downbeat::kernel::policy::scene::{Quota, Running, Scene, Waiting, Window};
-use downbeat::kernel::policy::{Policy, plan};
 use downbeat::kernel::view::{UNLIMITED_S, expected_end};
+use downbeat::policy::name::Policy;
+use downbeat::policy::pass::plan;
+use downbeat::policy::scene::{Quota, Running, Scene, Waiting, Window};
 use downbeat::resources::capacity::{Regions, Room};
 use downbeat::simulate::replay::{Outcome, Setting, replay};
 use downbeat::simulate::swf::{Trace, TraceJob};

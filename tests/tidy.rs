@@ -21,14 +21,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("text", &["time", "clock"]),
     ("job", &["time", "text"]),
     ("resources", &["job"]),
-    ("kernel", &["time", "text", "job", "resources"]),
+    ("policy", &["time", "text", "job", "resources"]),
+    ("kernel", &["time", "text", "job", "resources", "policy"]),
     ("clock", &["time", "fault"]),
     ("fault", &[]),
     ("panics", &[]),
     ("peer", &[]),
     ("threads", &[]),
     ("store", &["time", "job", "resources", "kernel", "fault"]),
-    ("observe", &["time", "text", "job", "resources", "kernel", "clock"]),
+    ("observe", &["time", "text", "job", "resources", "policy", "kernel", "clock"]),
     ("engine", &["time", "job", "resources", "kernel", "clock", "fault"]),
     ("installation", &["engine::Elsewhere", "engine::local"]),
     (
@@ -38,6 +39,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "text",
             "job",
             "resources",
+            "policy",
             "kernel",
             "store",
             "engine",
@@ -74,7 +76,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "kernel::retry",
             "kernel::maintenance",
             "kernel::tenancy",
-            "kernel::policy::Policy",
+            "policy::name",
             "store::arrays",
             "config::Secret",
         ],
@@ -88,12 +90,12 @@ const ROOMS: &[(&str, &[&str])] = &[
             "kernel::accounts",
             "resources",
             "kernel::points",
-            "kernel::policy",
+            "policy",
             "kernel::tenancy",
             "peer",
         ],
     ),
-    ("simulate", &["job", "resources", "kernel::policy"]),
+    ("simulate", &["job", "resources", "policy"]),
     ("cli", &["api::wire", "text", "job", "clock", "config", "peer", "simulate"]),
 ];
 
@@ -221,7 +223,7 @@ fn no_arrow_points_upward(source: &Source) -> Vec<String> {
 
 fn the_kernel_knows_no_world(source: &Source) -> Vec<String> {
     let world = r"\b(actix\w*|diesel\w*|tokio|log|libc|rustix|chrono|std::(fs|io|net|process|thread|env))::";
-    if source.is_below(&["kernel/", "job/", "resources/"]) {
+    if source.is_below(&["kernel/", "job/", "resources/", "policy/"]) {
         source.only_in(world, &[])
     } else {
         vec![]

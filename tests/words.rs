@@ -26,7 +26,7 @@ use downbeat::job::outcome::ExitCode;
 use downbeat::job::retry_policy::{Cause, parse_causes};
 use downbeat::job::signal::EarlySignal;
 use downbeat::job::state::StateWord;
-use downbeat::kernel::policy::Policy;
+use downbeat::policy::name::Policy;
 use downbeat::text::{duration, size, time_limit, when};
 use proptest::prelude::*;
 use serde_json::{Value, json};

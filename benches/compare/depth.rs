@@ -25,7 +25,8 @@ use downbeat::job::outcome::Handle;
 use downbeat::kernel::boot::{Memory, Remembered};
 use downbeat::kernel::change::Queued;
 use downbeat::kernel::kernel::{Kernel, Reign};
-use downbeat::kernel::policy::{Policy, plan};
+use downbeat::policy::name::Policy;
+use downbeat::policy::pass::plan;
 use downbeat::time::Time;
 use serde_json::{Value, json};
 

@@ -22,13 +22,14 @@ use crate::kernel::kernel::Cancelled;
 use crate::kernel::maintenance::{Maintenance, MaintenanceRefused};
 use crate::kernel::mend::{Findings, Old};
 use crate::kernel::outbox::Commit;
-use crate::kernel::policy::scene::Scene;
-use crate::kernel::policy::{Plan, Policy};
 use crate::kernel::reconfigure::RulesRefused;
 use crate::kernel::requeue::{Over, Requeued};
 use crate::kernel::tenancy::{PartitionNow, Rank, Rules};
 use crate::kernel::transition::Fact;
 use crate::kernel::view::Explained;
+use crate::policy::name::Policy;
+use crate::policy::plan::Plan;
+use crate::policy::scene::Scene;
 use crate::store::write::{CommitError, Launches};
 use crate::time::Time;
 

@@ -38,10 +38,10 @@ use crate::kernel::eligible::Edited;
 use crate::kernel::kernel::{Cancelled, Kernel, Live};
 use crate::kernel::maintenance::{Maintenance, MaintenanceRefused};
 use crate::kernel::outbox::{KeyCheck, Outbox};
-use crate::kernel::policy::scene::Scene;
 use crate::kernel::transition::Refused;
 use crate::kernel::view::{Explained, Snapshot};
 use crate::observe::metrics::Metrics;
+use crate::policy::scene::Scene;
 use crate::text::cpu_list;
 use crate::time::Time;
 

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::wire::report::SettingValue;
 use crate::config::Secret;
 use crate::kernel::admission::Site;
-use crate::kernel::policy::Policy;
+use crate::policy::name::Policy;
 
 /// Settings in force.
 #[derive(Clone, Debug)]

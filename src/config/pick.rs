@@ -14,8 +14,8 @@ use std::time::Duration;
 use super::{ConfigError, Origin, Secret, Setting};
 use crate::job::ids::CpuId;
 use crate::job::spec::{GRACE_S_MAX, LIMIT_S_MAX};
-use crate::kernel::policy::order::Order;
-use crate::kernel::policy::{Backfill, Policy};
+use crate::policy::name::{Backfill, Policy};
+use crate::policy::order::Order;
 use crate::text::time_limit::LimitAsked;
 use crate::text::{duration, size, time_limit};
 

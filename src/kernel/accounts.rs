@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::policy::scene::Quota;
+use crate::policy::scene::Quota;
 use crate::time::{SECOND_US, Time};
 
 /// Accounts that are told apart; beyond them one without jobs, of the least usage, makes room. A

@@ -7,7 +7,7 @@
 //! an array costs what its runs of tasks cost, however many they are.
 //!
 //! *Not here*: sets of tasks (`job::array_spec`), what a dependency asks for
-//! (`kernel::conditions`), whose turn it is (`kernel::policy`).
+//! (`kernel::conditions`), whose turn it is (`policy`).
 //!
 //! **Split.** The array's own job stands for the tasks that are left. Starting one gives it the
 //! next job id; the last one keeps the array's. `17_4` may also become a job of its own without

@@ -5,7 +5,7 @@
 //! *Promises*: a condition that is met stays met; one that can no longer be met is told apart from
 //! one that is open.
 //!
-//! *Not here*: whose turn it is among those that may start (`kernel::policy`), when conditions
+//! *Not here*: whose turn it is among those that may start (`policy`), when conditions
 //! are looked at (`kernel::eligible`), how dependencies are written (`job::dependency`).
 
 use crate::job::array_spec::TaskSet;

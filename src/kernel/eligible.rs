@@ -6,7 +6,7 @@
 //! condition is met is, in the same step; an edit of a job that no longer waits changes nothing.
 //!
 //! *Not here*: what conditions there are (`kernel::conditions`), whose turn it is
-//! (`kernel::policy`).
+//! (`policy`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -16,7 +16,6 @@ use super::change::{Change, Queued, Step};
 use super::conditions::{Blocked, Conditions};
 use super::kernel::Kernel;
 use super::kin::Kin;
-use super::policy::Policy;
 use super::queue::pointed;
 use super::view::Explained;
 use crate::job::array_spec::TaskSet;
@@ -27,6 +26,7 @@ use crate::job::ids::JobId;
 use crate::job::outcome::EndState;
 use crate::job::spec::{Family, JobSpec};
 use crate::job::state::StateWord;
+use crate::policy::name::Policy;
 use crate::time::{SECOND_US, Time};
 
 /// What the database knows of jobs that a new one waits for, and the kernel may have forgotten.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::change::{Change, Step};
 use super::kernel::Kernel;
-use super::policy::scene::Window;
+use crate::policy::scene::Window;
 use crate::resources::capacity::Regions;
 use crate::time::Time;
 
@@ -122,11 +122,12 @@ mod tests {
     use super::super::change::Effect;
     use super::super::eligible::Elsewhere;
     use super::super::kernel::Reign;
-    use super::super::policy::{Policy, plan};
     use super::*;
     use crate::job::ids::{CpuId, JobId};
     use crate::job::spec::{JobRequest, JobSpec};
     use crate::kernel::admission::Site;
+    use crate::policy::name::Policy;
+    use crate::policy::pass::plan;
     use crate::text::time_limit::LimitAsked;
 
     fn kernel(limits: &[i64]) -> Kernel {

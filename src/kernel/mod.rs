@@ -1,6 +1,6 @@
 //! *Purpose*: decides. Pure: state and time go in, changes and effects come out.
 //!
-//! *Owns*: jobs that have not ended, CPUs and memory, the policy.
+//! *Owns*: jobs that have not ended, and what becomes of them.
 //!
 //! *Promises*: no clock, no I/O, no logging, no framework.
 //!
@@ -23,7 +23,6 @@ pub mod mend;
 pub mod names;
 pub mod outbox;
 pub mod points;
-pub mod policy;
 pub mod queue;
 pub mod reconfigure;
 pub mod requeue;

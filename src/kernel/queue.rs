@@ -5,7 +5,7 @@
 //! *Promises*: a job stands in it once; looking for what a pass could start costs as much as
 //! there are kinds of jobs, however many wait.
 //!
-//! *Not here*: who goes first (`policy::order`), what may start (`kernel::policy`), why a job is
+//! *Not here*: who goes first (`policy::order`), what may start (`policy`), why a job is
 //! hidden from a pass (`kernel::eligible`).
 //!
 //! **Buckets.** Jobs of equal priority, CPUs, memory and limit keep the order of their ids under
@@ -23,10 +23,10 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
 use super::change::Queued;
 use super::points::Points;
-use super::policy::scene::{Scene, Waiting};
-use super::policy::{Backfill, Policy};
 use super::view::{PLAN_DEPTH, waiting};
 use crate::job::ids::JobId;
+use crate::policy::name::{Backfill, Policy};
+use crate::policy::scene::{Scene, Waiting};
 use crate::resources::capacity::Regions;
 use crate::resources::partitions::Berth;
 use crate::time::{SECOND_US, Time};
@@ -362,8 +362,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::kernel::policy::plan;
-    use crate::kernel::policy::scene::Running;
+    use crate::policy::pass::plan;
+    use crate::policy::scene::Running;
     use crate::resources::capacity::Room;
 
     fn job(id: i64, (priority, cpus, limit, memory): (i64, u32, u32, u64)) -> Queued {

@@ -17,11 +17,11 @@ use super::change::{Change, Queued, Step};
 use super::conditions::Blocked;
 use super::kernel::Kernel;
 use super::points::{Parts, Points, Weights};
-use super::policy::Policy;
 use super::queue::pointed;
 use super::view::Explained;
 use crate::job::ids::{CpuId, JobId};
 use crate::job::spec::JobSpec;
+use crate::policy::name::Policy;
 use crate::resources::partitions::{Berth, Partition, Partitions};
 use crate::time::{SECOND_US, Time};
 

@@ -16,14 +16,13 @@ use super::change::Queued;
 use super::conditions::Blocked;
 use super::kernel::{Kernel, Live};
 use super::maintenance::Maintenance;
-use super::policy::Policy;
-use super::policy::claims::keep;
-use super::policy::preempt::Preemptable;
-use super::policy::scene::{Running, Scene, Waiting};
 use super::tenancy::PartitionNow;
 use super::transition::JobState;
 use crate::job::ids::{CommitNo, CpuId, EventId, JobId};
 use crate::job::state::StateWord;
+use crate::policy::claims::keep;
+use crate::policy::name::Policy;
+use crate::policy::scene::{Preemptable, Running, Scene, Waiting};
 use crate::resources::capacity::Room;
 use crate::time::{SECOND_US, Time};
 

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: a pending job always has a reason.
 //!
-//! *Not here*: who may start and when (`kernel::policy`), conditions (`kernel::conditions`).
+//! *Not here*: who may start and when (`policy`), conditions (`kernel::conditions`).
 
 use std::collections::HashMap;
 
@@ -12,11 +12,11 @@ use crate::clock::rfc3339;
 use crate::job::ids::JobId;
 use crate::kernel::accounts::Account;
 use crate::kernel::conditions::Blocked;
-use crate::kernel::policy::Policy;
-use crate::kernel::policy::forecast::{Foretold, Verdict, forecast};
-use crate::kernel::policy::scene::Barred;
 use crate::kernel::tenancy::{PartitionNow, named};
 use crate::kernel::view::{Explained, Snapshot};
+use crate::policy::forecast::{Foretold, Verdict, forecast};
+use crate::policy::name::Policy;
+use crate::policy::scene::Barred;
 use crate::resources::partitions::Allows;
 use crate::text::size::shown;
 use crate::time::{SECOND_US, Time};
@@ -321,7 +321,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::kernel::policy::scene::{Running, Scene, Waiting};
+    use crate::policy::scene::{Running, Scene, Waiting};
     use crate::resources::capacity::Room;
 
     fn waiting(id: i64, cpus: u32) -> Waiting {

@@ -8,7 +8,7 @@
 //! beyond what is configured; what is held beyond it since a reconfiguration stays held until
 //! released. CPUs and memory are taken together or not at all.
 //!
-//! *Not here*: who should get CPUs next (`kernel::policy`), when they are given back
+//! *Not here*: who should get CPUs next (`policy`), when they are given back
 //! (`kernel::transition`).
 
 use std::collections::{BTreeMap, BTreeSet};

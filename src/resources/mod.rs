@@ -4,7 +4,7 @@
 //!
 //! *Promises*: a CPU has at most one holder; memory is never handed out beyond what there is.
 //!
-//! *Not here*: who should get what (`kernel::policy`), when it is given back
+//! *Not here*: who should get what (`policy`), when it is given back
 //! (`kernel::transition`), what a job may ask for (`kernel::admission`).
 
 pub mod allocation;

@@ -92,7 +92,7 @@ fn label(value: f64) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::kernel::policy::scene::Scene;
+    use crate::policy::scene::Scene;
     use crate::resources::capacity::Room;
 
     #[test]

@@ -39,9 +39,11 @@ use crate::kernel::eligible::Elsewhere;
 use crate::kernel::kernel::{Kernel, Reign};
 use crate::kernel::mend::Old;
 use crate::kernel::outbox::{Commit, Outbox};
-use crate::kernel::policy::{Plan, Policy, plan};
 use crate::kernel::tenancy::Rules;
 use crate::kernel::transition::Fact;
+use crate::policy::name::Policy;
+use crate::policy::pass::plan;
+use crate::policy::plan::Plan;
 use crate::time::Time;
 
 struct World {

@@ -21,7 +21,8 @@ use downbeat::job::spec::{CpusAsked, JobRequest, JobSpec};
 use downbeat::job::state::StateWord;
 use downbeat::kernel::admission::Site;
 use downbeat::kernel::change::Change;
-use downbeat::kernel::policy::{Policy, plan};
+use downbeat::policy::name::Policy;
+use downbeat::policy::pass::plan;
 use downbeat::time::Time;
 
 use super::protocol::clients::Clients;

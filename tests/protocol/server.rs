@@ -20,12 +20,14 @@ use downbeat::kernel::eligible::Elsewhere;
 use downbeat::kernel::kernel::{Cancelled, Kernel, Reign};
 use downbeat::kernel::names::UNNAMED;
 use downbeat::kernel::outbox::{Commit, KeyCheck, Outbox, Settled};
-use downbeat::kernel::policy::order::Order;
-use downbeat::kernel::policy::{self, Plan, Policy};
 use downbeat::kernel::requeue::{Over, Requeued};
 use downbeat::kernel::tenancy::Rules;
 use downbeat::kernel::transition::{JobState, Refused};
 use downbeat::kernel::view::Snapshot;
+use downbeat::policy::name::Policy;
+use downbeat::policy::order::Order;
+use downbeat::policy::pass::plan;
+use downbeat::policy::plan::Plan;
 use downbeat::resources::partitions::{Partition, Partitions};
 use downbeat::time::Time;
 
@@ -274,7 +276,7 @@ impl Server {
     /// The scheduler looks and thinks, in submit order, so that nobody may starve; its plan arrives later.
     pub fn think(&mut self, now: Time) {
         let policy = Policy { order: Order::Fcfs, threshold_s: None, ..Policy::default() };
-        self.plan = Some(policy::plan(policy, &self.kernel.scene(&policy, now)));
+        self.plan = Some(plan(policy, &self.kernel.scene(&policy, now)));
     }
 
     /// A plan arrives, made when it was. Answers how many entries were stale.

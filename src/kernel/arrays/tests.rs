@@ -20,8 +20,9 @@ use crate::kernel::check;
 use crate::kernel::conditions::Conditions;
 use crate::kernel::eligible::{Edit, Elsewhere, remembered_answers};
 use crate::kernel::kernel::Reign;
-use crate::kernel::policy::{Backfill, Planner, Policy};
 use crate::kernel::transition::Fact;
+use crate::policy::name::{Backfill, Policy};
+use crate::policy::pass::Planner;
 use crate::time::SECOND_US;
 
 const CPUS: u32 = 3;

@@ -24,11 +24,12 @@ use crate::kernel::check;
 use crate::kernel::eligible::{Edit, Elsewhere};
 use crate::kernel::kernel::Reign;
 use crate::kernel::points::Weights;
-use crate::kernel::policy::claims::aside;
-use crate::kernel::policy::{Planner, Policy};
 use crate::kernel::requeue::PREEMPTED;
 use crate::kernel::tenancy::Rules;
 use crate::kernel::transition::JobState;
+use crate::policy::claims::aside;
+use crate::policy::name::Policy;
+use crate::policy::pass::Planner;
 use crate::resources::partitions::{Partition, Partitions};
 use crate::text::time_limit::LimitAsked;
 use crate::time::SECOND_US;
@@ -380,9 +381,9 @@ fn nobody_is_preempted_for_what_came_free_since_the_plan() {
     let mut world = taken("fcfs+easy");
     let mut late = taken("fcfs+easy");
     // The same plan, made before the room was there, arrives twice and after the end.
-    let plan = crate::kernel::policy::Plan {
+    let plan = crate::policy::plan::Plan {
         preempt: Some((JobId(2), vec![JobId(1)])),
-        ..crate::kernel::policy::Plan::default()
+        ..crate::policy::plan::Plan::default()
     };
     let (_, stale, step) = world.kernel.start(&plan, world.now);
     assert_eq!((stale, step.changes.len()), (1, 0), "it leaves already");

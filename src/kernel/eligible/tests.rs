@@ -16,8 +16,8 @@ use crate::kernel::admission::Site;
 use crate::kernel::boot::Memory;
 use crate::kernel::check;
 use crate::kernel::kernel::Reign;
-use crate::kernel::policy::plan;
 use crate::kernel::transition::Fact;
+use crate::policy::pass::plan;
 
 const CPUS: u32 = 2;
 

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: what is left is counted as the pass counts it, quotas included.
 //!
-//! *Not here*: buckets (`kernel::queue`), the pass (`kernel::policy`).
+//! *Not here*: buckets (`kernel::queue`), the pass (`policy`).
 
 use std::collections::btree_map::Range;
 use std::ops::Bound::{Excluded, Unbounded};
@@ -12,10 +12,9 @@ use std::ops::Bound::{Excluded, Unbounded};
 use super::{Bucket, Kind, Queue};
 use crate::job::ids::JobId;
 use crate::kernel::points::Points;
-use crate::kernel::policy::order::{Place, Rule};
-use crate::kernel::policy::scene::{Quota, Scene, Waiting};
-use crate::kernel::policy::spend;
 use crate::kernel::view::PLAN_DEPTH;
+use crate::policy::order::{Place, Rule};
+use crate::policy::scene::{Quota, Scene, Waiting, spend};
 use crate::resources::capacity::{Regions, Room};
 use crate::time::Time;
 

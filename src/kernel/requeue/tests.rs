@@ -14,7 +14,6 @@ use super::super::check;
 use super::super::conditions::Blocked;
 use super::super::eligible::Elsewhere;
 use super::super::kernel::{Cancelled, Reign};
-use super::super::policy::{Plan, Policy, plan};
 use super::super::tenancy::Rules;
 use super::*;
 use crate::job::ids::{Attempt, CpuId};
@@ -22,6 +21,9 @@ use crate::job::outcome::{Exit, ExitCode, Handle, Stop, Usage};
 use crate::job::retry_policy::RETRY_DELAY_S;
 use crate::job::spec::{JobRequest, JobSpec};
 use crate::kernel::admission::Site;
+use crate::policy::name::Policy;
+use crate::policy::pass::plan;
+use crate::policy::plan::Plan;
 
 const CPUS: u32 = 2;
 const SECOND: i64 = 1_000_000;

@@ -19,8 +19,10 @@ use crate::kernel::boot::Memory;
 use crate::kernel::check;
 use crate::kernel::eligible::Elsewhere;
 use crate::kernel::kernel::Reign;
-use crate::kernel::policy::{Plan, Planner, Policy, plan};
 use crate::kernel::transition::Fact;
+use crate::policy::name::Policy;
+use crate::policy::pass::{Planner, plan};
+use crate::policy::plan::Plan;
 use crate::text::time_limit::LimitAsked;
 use crate::time::SECOND_US;
 
@@ -106,7 +108,7 @@ fn without_buckets(kernel: &Kernel, policy: Policy, now: Time) -> Plan {
     let points = kernel.points(now);
     let shown = kernel.queue().iter().filter(|job| kernel.queue().is_shown(job.id));
     let queue = shown.map(|job| pointed(job, &points)).collect();
-    plan(policy, &crate::kernel::policy::scene::Scene { queue, ..kernel.scene(&policy, now) })
+    plan(policy, &crate::policy::scene::Scene { queue, ..kernel.scene(&policy, now) })
 }
 
 fn submit(kernel: &mut Kernel, specs: Vec<Arc<JobSpec>>, now: Time) -> Vec<JobId> {

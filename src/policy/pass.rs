@@ -1,6 +1,6 @@
 //! *Purpose*: which pending jobs start now.
 //!
-//! *Owns*: [`Policy`] and its pass, a function of a scene (and, for conservative backfilling, of
+//! *Owns*: [`Planner`] and its pass, a function of a scene (and, for conservative backfilling, of
 //! the reservations it made before).
 //!
 //! *Promises*: what it starts fits; with `easy` the first job that does not fit gets a
@@ -16,78 +16,15 @@
 //! time or takes only CPUs that are extra then. Where the machine is divided, the first job that
 //! has to wait in CPUs that no front job waits for is a front job too. One sweep; nothing is tried
 //! twice.
-//!
-//! **The default** is `wfp3+easy@259200`: on three real traces it beats EASY over submit order in
-//! mean bounded slowdown, mean wait and the wait of the widest jobs, and its threshold keeps the
-//! longest wait within 1.32 of it. First fit looks good on averages and starves the wide.
 
-pub mod claims;
-pub mod conservative;
-pub mod forecast;
-pub mod name;
-pub mod order;
-pub mod preempt;
-pub mod profile;
-pub mod scene;
-pub mod shadow;
-
-use crate::job::ids::JobId;
+use super::name::{Backfill, Policy};
+use super::order::{Place, Rule};
+use super::plan::Plan;
+use super::scene::{Instant, Quota, Running, Scene, Waiting, spend};
+use super::shadow::Shadow;
+use super::{claims, conservative, preempt};
 use crate::resources::capacity::{Regions, Room};
 use crate::time::SECOND_US;
-use order::{Order, Place, Rule};
-use scene::{Instant, Quota, Running, Scene, Waiting};
-use shadow::Shadow;
-
-/// Who starts although a job before it does not fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Backfill {
-    /// Nobody.
-    None,
-    /// Whoever fits.
-    FirstFit,
-    /// Whoever does not delay the first job that does not fit; candidates in the queue's order or
-    /// in one of their own.
-    Easy(Option<Order>),
-    /// Whoever delays nobody's reservation.
-    Conservative,
-}
-
-/// A scheduling policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// The rule of the queue.
-    pub order: Order,
-    /// Who starts out of line.
-    pub backfill: Backfill,
-    /// Whoever has waited longer than this goes first, seconds.
-    pub threshold_s: Option<i64>,
-}
-
-impl Default for Policy {
-    fn default() -> Policy {
-        Policy { order: Order::Wfp3, backfill: Backfill::Easy(None), threshold_s: Some(3 * 86_400) }
-    }
-}
-
-impl Policy {
-    /// How it orders a queue, for scenes that count so many units in a second.
-    #[must_use]
-    pub fn rule(&self, units_in_a_second: i64) -> Rule {
-        let threshold = self.threshold_s.map(|s| s.saturating_mul(units_in_a_second));
-        Rule { order: self.order, threshold }
-    }
-}
-
-/// What a pass decided.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
-    /// Jobs to start now, in this order.
-    pub start: Vec<JobId>,
-    /// The first job that does not fit, and when it can start, where somebody looked.
-    pub head: Option<(JobId, Option<Instant>)>,
-    /// The first job of the line, and whose attempts go back to the queue so that it fits.
-    pub preempt: Option<(JobId, Vec<JobId>)>,
-}
 
 /// A policy at work.
 #[derive(Debug)]
@@ -226,16 +163,6 @@ impl Planner {
 pub fn plan(policy: Policy, scene: &Scene) -> Plan {
     // Only a threshold has a unit, and whoever calls this once counts as the server does.
     Planner::new(policy, SECOND_US).pass(scene)
-}
-
-/// Takes a job's start out of its quotas.
-pub fn spend(quotas: &mut [Quota], job: &Waiting) {
-    for at in job.quotas.iter().flatten() {
-        if let Some(quota) = quotas.get_mut(*at as usize) {
-            quota.jobs = quota.jobs.saturating_sub(1);
-            quota.cpus = quota.cpus.saturating_sub(job.cpus);
-        }
-    }
 }
 
 /// A pass on its way.

@@ -10,7 +10,6 @@
 //! Instants and spans are whole numbers in one unit; the server counts µs since 1970, a
 //! simulation the seconds of its trace.
 
-use super::preempt::Preemptable;
 use crate::job::ids::JobId;
 use crate::resources::capacity::{Regions, Room};
 
@@ -51,6 +50,21 @@ pub struct Running {
     pub end: Instant,
     /// What comes back then.
     pub held: Room,
+}
+
+/// An attempt of a partition that others preempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Preemptable {
+    /// Its job.
+    pub job: JobId,
+    /// Its partition.
+    pub partition: u8,
+    /// When it was started.
+    pub since: Instant,
+    /// What it holds.
+    pub held: Room,
+    /// Whether it is being stopped already.
+    pub leaves: bool,
 }
 
 /// What an account or an array may still start.
@@ -126,5 +140,15 @@ impl Scene {
             return Some(Barred::Window(*window));
         }
         (!self.total.holds(job.cpus, job.memory, job.regions)).then_some(Barred::TooLarge)
+    }
+}
+
+/// Takes a job's start out of its quotas.
+pub fn spend(quotas: &mut [Quota], job: &Waiting) {
+    for at in job.quotas.iter().flatten() {
+        if let Some(quota) = quotas.get_mut(*at as usize) {
+            quota.jobs = quota.jobs.saturating_sub(1);
+            quota.cpus = quota.cpus.saturating_sub(job.cpus);
+        }
     }
 }

@@ -13,9 +13,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::Plan;
+use super::plan::Plan;
 use super::profile::Profile;
-use super::scene::{Barred, Instant, Quota, Scene, Waiting, Window};
+use super::scene::{Barred, Instant, Quota, Scene, Waiting, Window, spend};
 use crate::job::ids::JobId;
 use crate::resources::capacity::Room;
 
@@ -184,7 +184,7 @@ impl Book {
                 return true;
             }
             free = free.minus(&free.share(cpus, memory, regions));
-            super::spend(&mut quotas, &reserved.job);
+            spend(&mut quotas, &reserved.job);
             plan.start.push(reserved.job.job);
             running.insert(reserved.job.job, (end(reserved), reserved.share));
             false

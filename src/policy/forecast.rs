@@ -11,9 +11,10 @@
 
 use std::collections::HashMap;
 
+use super::name::Policy;
+use super::pass::plan;
 use super::profile::Profile;
-use super::scene::{Barred, Instant, Scene, Waiting};
-use super::{Policy, plan, spend};
+use super::scene::{Barred, Instant, Scene, Waiting, spend};
 use crate::job::ids::JobId;
 use crate::time::SECOND_US;
 

@@ -1,6 +1,6 @@
 //! *Purpose*: which attempts make room for a job of a partition that goes before theirs.
 //!
-//! *Owns*: [`Preemptable`], [`of`], [`for_claimant`].
+//! *Owns*: [`of`], [`for_claimant`].
 //!
 //! *Promises*: only for the first job of the line, which then keeps the room; nobody is
 //! preempted in vain: all of them together make the job fit, and none of them could be left out;
@@ -16,24 +16,9 @@
 use std::cmp::Reverse;
 
 use super::order::Rule;
-use super::scene::{Instant, Scene, Waiting};
+use super::scene::{Preemptable, Scene, Waiting};
 use crate::job::ids::JobId;
 use crate::resources::capacity::Room;
-
-/// An attempt of a partition that others preempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Preemptable {
-    /// Its job.
-    pub job: JobId,
-    /// Its partition.
-    pub partition: u8,
-    /// When it was started.
-    pub since: Instant,
-    /// What it holds.
-    pub held: Room,
-    /// Whether it is being stopped already.
-    pub leaves: bool,
-}
 
 /// The first job of the line, when these are started, and who makes room for it.
 #[must_use]
@@ -142,7 +127,7 @@ mod tests {
             preemptable: vec![Preemptable { partition: 3, leaves, ..attempt(1, 10, held) }],
             ..Scene::default()
         };
-        of(&scene, &[], &crate::kernel::policy::Policy::default().rule(1))
+        of(&scene, &[], &crate::policy::name::Policy::default().rule(1))
     }
 
     #[test]
@@ -164,7 +149,7 @@ mod tests {
             preemptable: vec![attempt(1, 10, held)],
             ..Scene::default()
         };
-        let rule = crate::kernel::policy::Policy::default().rule(1);
+        let rule = crate::policy::name::Policy::default().rule(1);
         assert_eq!(of(&scene, &[JobId(9)], &rule), None);
     }
 

@@ -6,7 +6,7 @@
 //! id; then the order's own rule; then the smaller id. Under `fcfs`, `sjf`, `saf` and `wfp3` jobs
 //! alike in points, CPUs and request never overtake one another.
 //!
-//! *Not here*: who starts (`kernel::policy`).
+//! *Not here*: who starts (`policy`).
 //!
 //! Sources: WFP3 from Tang, Lan, Desai, Buettner, "Fault-aware, utility-based job scheduling on
 //! Blue Gene/P systems" (CLUSTER 2009); SAF and F1 from Carastan-Santos, de Camargo, "Obtaining

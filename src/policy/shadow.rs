@@ -6,7 +6,7 @@
 //! may; all attempts due at that very instant count. While a job is at the front its shadow time
 //! never moves later.
 //!
-//! *Not here*: who runs meanwhile (`kernel::policy`), reservations of everybody
+//! *Not here*: who runs meanwhile (`policy`), reservations of everybody
 //! (`policy::conservative`).
 //!
 //! Source: Lifka, "The ANL/IBM SP scheduling system" (JSSPP 1995).

@@ -9,8 +9,7 @@
 //!
 //! *Not here*: who makes room (`policy::preempt`), who has claims (`kernel::claims`).
 
-use super::scene::{Running, Scene, Waiting};
-use super::spend;
+use super::scene::{Running, Scene, Waiting, spend};
 use crate::job::ids::JobId;
 use crate::resources::capacity::Room;
 
