@@ -5,7 +5,7 @@
 //!
 //! *Owns*: nothing.
 //!
-//! *Promises*: no import points upward; `tests/tidy.rs` holds the rooms to it.
+//! *Promises*: no import points upward; `tests/tidy` holds the rooms to it.
 //!
 //! *Not here*: the picture and the walks (README).
 

@@ -5,7 +5,7 @@
 //! *Promises*: 201 is sent only when the jobs are durable; a bad body stores nothing; the same
 //! key and body answer the same jobs again.
 //!
-//! *Not here*: reading bodies (`api::wire::submit`), the kernel's door (`job::spec`).
+//! *Not here*: reading bodies (`api::wire::submit`), the kernel's door (`kernel::admission`).
 
 use std::collections::BTreeSet;
 use std::pin::Pin;

@@ -7,7 +7,7 @@
 //! nothing round; it reads as before otherwise.
 //!
 //! *Not here*: where text meets a terminal (`cli`, `serve`), which fields are refused
-//! (`job::spec`).
+//! (`kernel::admission`).
 //!
 //! Sources: Unicode 16.0, general categories Cc and Cf, `Default_Ignorable_Code_Point` (without
 //! variation selectors, of which emoji are made), Zl and Zp; "Trojan Source" (Boucher, Anderson,

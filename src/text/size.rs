@@ -5,7 +5,7 @@
 //! *Promises*: units are binary, as Slurm means them (`1G` is 1,073,741,824 bytes); a bare
 //! number is bytes in a body and MiB in a `#SBATCH` line.
 //!
-//! *Not here*: whether a job may have so much (`job::spec`).
+//! *Not here*: whether a job may have so much (`kernel::admission`).
 
 use super::quote::shorten;
 

@@ -6,7 +6,7 @@
 //! are refused with a sentence; what [`format_limit`] writes is read back to the same seconds.
 //!
 //! *Not here*: durations that are no limits (`text::duration`), the site's default and maximum
-//! (`job::spec`).
+//! (`kernel::admission`).
 
 use super::duration::{compact_s, format_dhms, whole};
 use super::quote::shorten;

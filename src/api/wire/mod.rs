@@ -5,7 +5,7 @@
 //!
 //! *Promises*: plain data; no HTTP, no clock, no state. Server and command line share it.
 //!
-//! *Not here*: bounds and paths (`job::spec`), status codes (`api`).
+//! *Not here*: bounds and paths (`kernel::admission`), status codes (`api`).
 
 pub mod array;
 pub mod attempt;

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: a refusal names the field as the body named it, or the script and its line.
 //!
-//! *Not here*: reading the body (`wire::submit`), the bounds (`job::spec`).
+//! *Not here*: reading the body (`wire::submit`), the bounds (`kernel::admission`).
 
 use std::collections::BTreeMap;
 

@@ -5,7 +5,7 @@
 //! *Promises*: no body panics; all faults of a body are found at once; what a body says wins
 //! over `#SBATCH` lines; a field is named as the body names it, in a batch with its index.
 //!
-//! *Not here*: bounds and paths (`job::spec`), status codes (`api`), how a refusal of the
+//! *Not here*: bounds and paths (`kernel::admission`), status codes (`api`), how a refusal of the
 //! kernel finds the body's words (`wire::submission`).
 
 use std::collections::BTreeMap;
