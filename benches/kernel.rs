@@ -12,20 +12,24 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use downbeat::job::ids::{Attempt, CpuId, JobId};
+use downbeat::job::outcome::{EndState, Exit, ExitCode, Handle, Usage};
+use downbeat::job::spec::{CpusAsked, JobRequest, JobSpec};
+use downbeat::job::state::{EndReason, StateWord};
+use downbeat::kernel::admission::Site;
 use downbeat::kernel::boot::Memory;
 use downbeat::kernel::change::Effect;
 use downbeat::kernel::eligible::Elsewhere;
-use downbeat::kernel::ids::{Attempt, CpuId, JobId};
-use downbeat::kernel::job::{
-    CpusAsked, ExitCode, JobRequest, JobSpec, LimitAsked, Site, StateWord, Usage,
-};
 use downbeat::kernel::kernel::{Kernel, Reign};
-use downbeat::kernel::ledger::Ledger;
-use downbeat::kernel::policy::room::Room;
-use downbeat::kernel::policy::scene::{Running, Scene, Waiting};
-use downbeat::kernel::policy::{Plan, Planner, Policy, plan};
-use downbeat::kernel::time::Time;
-use downbeat::kernel::transition::{EndReason, EndState, Exit, Fact, Handle, JobState, transition};
+use downbeat::kernel::transition::{Fact, JobState, transition};
+use downbeat::policy::name::Policy;
+use downbeat::policy::pass::{Planner, plan};
+use downbeat::policy::plan::Plan;
+use downbeat::policy::scene::{Running, Scene, Waiting};
+use downbeat::resources::capacity::Room;
+use downbeat::resources::ledger::Ledger;
+use downbeat::text::time_limit::LimitAsked;
+use downbeat::time::Time;
 
 fn kernel(cpus: u32, pending: i64) -> Kernel {
     let reign = Reign { boot_id: "boot".into(), nonce: "nonce".into() };

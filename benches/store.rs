@@ -13,18 +13,20 @@ use std::io::Write;
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
+use downbeat::job::outcome::{Exit, ExitCode, Handle, Usage};
+use downbeat::job::spec::{JobRequest, JobSpec};
+use downbeat::kernel::admission::Site;
 use downbeat::kernel::boot::Memory;
 use downbeat::kernel::change::{Effect, Step};
 use downbeat::kernel::eligible::Elsewhere;
-use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
-use downbeat::kernel::job::{ExitCode, JobRequest, JobSpec, Site, Usage};
 use downbeat::kernel::kernel::{Kernel, Reign};
 use downbeat::kernel::outbox::Outbox;
-use downbeat::kernel::policy::Plan;
-use downbeat::kernel::time::Time;
-use downbeat::kernel::transition::{Exit, Fact, Handle};
+use downbeat::kernel::transition::Fact;
+use downbeat::policy::plan::Plan;
 use downbeat::store::backend::Database;
 use downbeat::store::write::Writer;
+use downbeat::time::Time;
 
 /// CPUs: enough for the largest batch to run at once.
 const CPUS: u32 = 1_000;

@@ -11,9 +11,10 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use downbeat::api::wire::submit::{Door, parse_batch, parse_submit};
+use downbeat::api::wire::door::Door;
+use downbeat::api::wire::submit::{parse_batch, parse_submit};
 use downbeat::api::wire::v1::{Job, JobList};
-use downbeat::kernel::job::Site;
+use downbeat::kernel::admission::Site;
 use serde_json::{Value, json};
 
 /// Jobs of a batch.

@@ -4,12 +4,12 @@
 //!
 //! *Promises*: no other file asks what time it is (the tidy test looks).
 //!
-//! *Not here*: time as a value (`kernel::time`).
+//! *Not here*: time as a value (`time`).
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::fault;
-use crate::kernel::time::Time;
+use crate::time::Time;
 
 /// The wall clock now.
 #[must_use]

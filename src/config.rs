@@ -27,11 +27,11 @@ use std::time::Duration;
 pub use secret::Secret;
 pub use settings::ServeArgs;
 
-use crate::api::wire::partitions::listed;
-use crate::kernel::ids::CpuId;
-use crate::kernel::job::{Site, SiteMemory};
-use crate::kernel::policy::Policy;
+use crate::job::ids::CpuId;
+use crate::kernel::admission::{Site, SiteMemory};
 use crate::kernel::tenancy::Rules;
+use crate::policy::name::Policy;
+use crate::text::cpu_list;
 use pick::Pick;
 use settings::FileSettings;
 
@@ -313,7 +313,7 @@ impl Config {
         let outside = |cpu: &&CpuId| !divided.is_empty() && !divided.contains_key(*cpu);
         let outside: Vec<&CpuId> = self.cpus.iter().filter(outside).collect();
         if !outside.is_empty() {
-            let cpus = listed(outside);
+            let cpus = cpu_list::format(outside.iter().map(|cpu| cpu.0));
             warnings.push(format!("CPU {cpus} is in no partition: no job runs there."));
         }
         warnings

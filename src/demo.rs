@@ -26,7 +26,7 @@ use crate::cli::client::Client;
 use crate::cli::{CliError, DemoArgs};
 use crate::clock;
 use crate::config::cpus;
-use crate::kernel::time::Time;
+use crate::time::Time;
 use examples::Example;
 use server::PrivateServer;
 use show::Screen;

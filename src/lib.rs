@@ -5,7 +5,7 @@
 //!
 //! *Owns*: nothing.
 //!
-//! *Promises*: no import points upward; `tests/tidy.rs` holds the rooms to it.
+//! *Promises*: no import points upward; `tests/tidy` holds the rooms to it.
 //!
 //! *Not here*: the rooms in full, and why they are so (`docs/architecture.md`,
 //! `docs/decisions.md`).
@@ -20,10 +20,11 @@
 //!                                     └───────▶ engine      runs: supervisor ──▶ script
 //! ```
 //!
-//! [`kernel`] knows no clock, no file and no framework; [`store`] has one writer; [`engine`] runs
+//! On the ground stand [`text`] (what people write), [`job`] (what a job is) and [`resources`] (what
+//! there is to hand out). [`kernel`] knows no clock, no file and no framework; [`store`] has one writer; [`engine`] runs
 //! scripts under supervisors that outlive the server; [`actors`] carry between these three;
 //! [`api`] and [`cli`] speak with people and programs; [`observe`] shows; [`simulate`] replays
-//! traces by the kernel's own policy. [`serve`] puts a server together.
+//! traces by the server's own [`policy`]. [`serve`] puts a server together.
 //!
 //! # The walks
 //!
@@ -52,11 +53,14 @@
 //! use downbeat::actors::retention::Retention;
 //! use downbeat::actors::{Parts, start};
 //! use downbeat::engine::fake::{FakeEngine, Plan};
+//! use downbeat::job::files::Places;
+//! use downbeat::job::ids::CpuId;
+//! use downbeat::job::outcome::ExitCode;
+//! use downbeat::job::spec::{JobRequest, JobSpec};
+//! use downbeat::job::state::StateWord;
+//! use downbeat::kernel::admission::Site;
 //! use downbeat::kernel::eligible::Elsewhere;
-//! use downbeat::kernel::ids::CpuId;
-//! use downbeat::kernel::job::{ExitCode, JobRequest, JobSpec, Site, StateWord};
 //! use downbeat::kernel::kernel::{Kernel, Reign};
-//! use downbeat::kernel::places::Places;
 //! use downbeat::store::backend::Database;
 //! use downbeat::store::load::load;
 //! use downbeat::store::write::Writer;
@@ -122,11 +126,16 @@ pub mod demo;
 pub mod engine;
 pub mod fault;
 pub mod installation;
+pub mod job;
 pub mod kernel;
 pub mod observe;
 pub mod panics;
 pub mod peer;
+pub mod policy;
+pub mod resources;
 pub mod serve;
 pub mod simulate;
 pub mod store;
+pub mod text;
 pub mod threads;
+pub mod time;

@@ -44,17 +44,17 @@ use crate::engine::local::{LocalConfig, LocalEngine};
 use crate::engine::{Engine, Key};
 use crate::fault;
 use crate::installation::Installation;
+use crate::job::files::Places;
 use crate::kernel::kernel::{Kernel, Reign};
-use crate::kernel::places::Places;
-use crate::kernel::text::escaped;
-use crate::kernel::time::Time;
 use crate::store::backend::Database;
 use crate::store::examine::{Found, examine};
 use crate::store::load::{AttemptKey, load};
 use crate::store::lock::{Lock, one_name};
 use crate::store::migrate as migrations;
 use crate::store::write::Writer;
+use crate::text::quote::escaped;
 use crate::threads;
+use crate::time::Time;
 use live::Settings;
 use signals::{Heard, Signals};
 use socket::Reserved;
@@ -151,7 +151,7 @@ pub fn migrate(mut config: Config) -> Result<()> {
 /// What is known before the first actor starts.
 struct Boot {
     kernel: Kernel,
-    commit_no: crate::kernel::ids::CommitNo,
+    commit_no: crate::job::ids::CommitNo,
     /// When the last commit before this reign was.
     last_commit: Option<Time>,
     writer: Writer,

@@ -29,24 +29,28 @@ use downbeat::actors::scheduler::SchedulerActor;
 use downbeat::actors::{self, Parts, System};
 use downbeat::engine::fake::{Asked, FakeEngine, Plan as Script};
 use downbeat::engine::{Engine, Key, Later, Order};
+use downbeat::job::files::{Places, StreamFile};
+use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
+use downbeat::job::outcome::ExitCode;
+use downbeat::job::spec::{JobRequest, JobSpec};
+use downbeat::job::state::StateWord;
+use downbeat::kernel::admission::Site;
 use downbeat::kernel::boot::Memory;
 use downbeat::kernel::change::{Change, Queued};
 use downbeat::kernel::eligible::Elsewhere;
-use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
-use downbeat::kernel::job::{ExitCode, JobRequest, JobSpec, Site, StateWord};
 use downbeat::kernel::kernel::{Cancelled, Kernel, Reign};
 use downbeat::kernel::mend::Findings;
 use downbeat::kernel::outbox::Commit;
-use downbeat::kernel::partitions::{Partition, Partitions};
-use downbeat::kernel::places::{Places, StreamFile};
-use downbeat::kernel::policy::room::Room;
-use downbeat::kernel::policy::scene::Scene;
-use downbeat::kernel::policy::{Plan, Policy};
 use downbeat::kernel::reconfigure::RulesRefused;
 use downbeat::kernel::tenancy::Rules;
 use downbeat::kernel::transition::Fact;
 use downbeat::kernel::view::{Snapshot, waiting};
 use downbeat::observe::metrics::Metrics;
+use downbeat::policy::name::Policy;
+use downbeat::policy::plan::Plan;
+use downbeat::policy::scene::Scene;
+use downbeat::resources::capacity::Room;
+use downbeat::resources::partitions::{Partition, Partitions};
 use downbeat::store::backend::Database;
 use downbeat::store::error::StoreError;
 use downbeat::store::read::LaunchRows;
@@ -596,7 +600,7 @@ fn canned(attempt: Attempt, script: &str) -> Order {
         pin: false,
         memory_bytes: None,
         signal: None,
-        open_mode: downbeat::kernel::job::OpenMode::Truncate,
+        open_mode: downbeat::job::spec::OpenMode::Truncate,
     }
 }
 

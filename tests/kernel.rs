@@ -9,22 +9,21 @@
 
 #![allow(clippy::unwrap_used)]
 
-use downbeat::kernel::ids::{Attempt, CpuId, JobId};
-use downbeat::kernel::job::{
-    CpusAsked, ExitCode, JobRequest, JobSpec, LimitAsked, SCRIPT_BYTES_MAX, Site, StateWord, Usage,
-    expand_pattern,
-};
-use downbeat::kernel::ledger::Ledger;
-use downbeat::kernel::memory::{OutOfMemory, SiteMemory};
-use downbeat::kernel::tasks::JobRef;
-use downbeat::kernel::time::Time;
-use downbeat::kernel::transition::{
-    Back, EndReason, EndState, Exit, Fact, Handle, JobState, Outcome, Refused, Stop, transition,
-};
+use downbeat::job::array_spec::JobRef;
+use downbeat::job::files::expand_pattern;
+use downbeat::job::ids::{Attempt, CpuId, JobId};
+use downbeat::job::outcome::{EndState, Exit, ExitCode, Handle, OutOfMemory, Stop, Usage};
+use downbeat::job::spec::{CpusAsked, JobRequest, JobSpec, SCRIPT_BYTES_MAX};
+use downbeat::job::state::{EndReason, StateWord};
+use downbeat::kernel::admission::{Site, SiteMemory};
+use downbeat::kernel::transition::{Back, Fact, JobState, Outcome, Refused, transition};
+use downbeat::resources::ledger::Ledger;
+use downbeat::text::time_limit::LimitAsked;
+use downbeat::time::Time;
 
 const HANDLE: Handle = Handle { pid: 7, start_time: Time(5) };
 
-fn allocation() -> downbeat::kernel::allocation::Allocation {
+fn allocation() -> downbeat::resources::allocation::Allocation {
     let attempt = Attempt { job: JobId(1), n: 1 };
     Ledger::new([CpuId(0)]).allocate(attempt, 1, 0).unwrap()
 }

@@ -10,14 +10,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use downbeat::kernel::ids::JobId;
-use downbeat::kernel::policy::room::{Regions, Room};
-use downbeat::kernel::policy::scene::{Quota, Running, Scene, Waiting, Window};
-use downbeat::kernel::policy::{Policy, plan};
-use downbeat::kernel::time::{SECOND_US, Time};
+use downbeat::job::ids::JobId;
 use downbeat::kernel::view::{UNLIMITED_S, expected_end};
+use downbeat::policy::name::Policy;
+use downbeat::policy::pass::plan;
+use downbeat::policy::scene::{Quota, Running, Scene, Waiting, Window};
+use downbeat::resources::capacity::{Regions, Room};
 use downbeat::simulate::replay::{Outcome, Setting, replay};
 use downbeat::simulate::swf::{Trace, TraceJob};
+use downbeat::time::{SECOND_US, Time};
 use proptest::prelude::*;
 
 const NOW: i64 = 1_000 * SECOND_US;

@@ -12,19 +12,22 @@
 
 use std::path::Path;
 
+use downbeat::api::wire::door::Door;
 use downbeat::api::wire::export::Export;
-use downbeat::api::wire::submit::{Door, parse_batch, parse_submit};
-use downbeat::api::wire::{memory, retry, sbatch, time_limit, when};
+use downbeat::api::wire::sbatch;
+use downbeat::api::wire::submit::{parse_batch, parse_submit};
 use downbeat::clock;
 use downbeat::config::settings::FileSettings;
 use downbeat::config::{Available, Config, ServeArgs};
-use downbeat::kernel::conditions::Dependencies;
-use downbeat::kernel::early::EarlySignal;
-use downbeat::kernel::ids::{CpuId, JobId};
-use downbeat::kernel::job::{ExitCode, StateWord};
-use downbeat::kernel::policy::Policy;
-use downbeat::kernel::retry::Cause;
-use downbeat::kernel::tasks::{ArraySpec, JobRef};
+use downbeat::job::array_spec::{ArraySpec, JobRef};
+use downbeat::job::dependency::Dependencies;
+use downbeat::job::ids::{CpuId, JobId};
+use downbeat::job::outcome::ExitCode;
+use downbeat::job::retry_policy::{Cause, parse_causes};
+use downbeat::job::signal::EarlySignal;
+use downbeat::job::state::StateWord;
+use downbeat::policy::name::Policy;
+use downbeat::text::{duration, size, time_limit, when};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -84,9 +87,9 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn read_all(text: &str) {
-    let _ = (memory::parse(text), memory::parse_mib(text));
-    let _ = (time_limit::parse(text, Door::V1), time_limit::parse(text, Door::Seed));
-    let _ = (time_limit::parse_duration_s(text), retry::parse_causes(text), Export::parse(text));
+    let _ = (size::parse(text), size::parse_mib(text));
+    let _ = (time_limit::parse(text), time_limit::parse_unambiguous(text));
+    let _ = (duration::parse_s(text), parse_causes(text), Export::parse(text));
     let _ = (text.parse::<Dependencies>(), text.parse::<ArraySpec>(), text.parse::<EarlySignal>());
     let _ = (text.parse::<JobRef>(), text.parse::<JobId>(), text.parse::<Cause>());
     let _ = (text.parse::<Policy>(), text.parse::<ExitCode>(), text.parse::<StateWord>());
@@ -137,7 +140,7 @@ fn number_or_text(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| json!(text))
 }
 
-fn site() -> downbeat::kernel::job::Site {
+fn site() -> downbeat::kernel::admission::Site {
     config(&ServeArgs::default(), &FileSettings::default()).unwrap().site()
 }
 

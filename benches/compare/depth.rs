@@ -20,13 +20,14 @@
 
 use std::time::Instant;
 
+use downbeat::job::ids::{CpuId, JobId};
+use downbeat::job::outcome::Handle;
 use downbeat::kernel::boot::{Memory, Remembered};
 use downbeat::kernel::change::Queued;
-use downbeat::kernel::ids::{CpuId, JobId};
 use downbeat::kernel::kernel::{Kernel, Reign};
-use downbeat::kernel::policy::{Policy, plan};
-use downbeat::kernel::time::Time;
-use downbeat::kernel::transition::Handle;
+use downbeat::policy::name::Policy;
+use downbeat::policy::pass::plan;
+use downbeat::time::Time;
 use serde_json::{Value, json};
 
 use super::daily::probe;

@@ -151,7 +151,7 @@ pub fn figures(settings: &Settings) {
 fn questions(jobs: usize) -> Vec<(&'static str, String)> {
     let middle = jobs / 2;
     let ago_us = downbeat::clock::now().0 - middle as i64 * APART_US;
-    let since = downbeat::clock::rfc3339(downbeat::kernel::time::Time(ago_us));
+    let since = downbeat::clock::rfc3339(downbeat::time::Time(ago_us));
     let page = |query: &str| format!("/api/v1/jobs?limit=1000{query}");
     vec![
         ("all, first page", page("")),

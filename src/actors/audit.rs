@@ -10,12 +10,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::kernel::ids::{CommitNo, CpuId, JobId};
-use crate::kernel::job::StateWord;
+use crate::job::ids::{CommitNo, CpuId, JobId};
+use crate::job::state::StateWord;
 use crate::kernel::mend::Findings;
-use crate::kernel::time::Time;
 use crate::kernel::view::Snapshot;
 use crate::store::read::{Books, PENDING_COUNTED_MAX};
+use crate::text::cpu_list;
+use crate::time::Time;
 
 /// What an audit found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -218,12 +219,7 @@ fn both(of: &Claims) -> BTreeSet<CpuId> {
 }
 
 fn named(cpus: &BTreeSet<CpuId>) -> String {
-    let ids: Vec<String> = cpus.iter().map(ToString::to_string).collect();
-    match ids.as_slice() {
-        [] => "no CPU".to_owned(),
-        [one] => format!("CPU {one}"),
-        many => format!("CPUs {}", many.join(", ")),
-    }
+    cpu_list::named(cpus.iter().map(|cpu| cpu.0))
 }
 
 #[cfg(test)]

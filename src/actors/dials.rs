@@ -9,7 +9,7 @@
 
 use tokio::sync::watch;
 
-use crate::kernel::policy::Policy;
+use crate::policy::name::Policy;
 
 /// What is in force.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

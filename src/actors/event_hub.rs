@@ -14,7 +14,7 @@ use actix::prelude::*;
 use tokio::sync::{oneshot, watch};
 
 use super::messages::{Await, Changes, Publish};
-use crate::kernel::ids::{EventId, JobId};
+use crate::job::ids::{EventId, JobId};
 
 /// Mailbox: registrations of as many clients as a server has connections.
 const MAILBOX: usize = 4_096;

@@ -19,8 +19,9 @@ use super::messages::{ExecutorAddr, Look, Observed, StopAttempt};
 use super::order::Orders;
 use crate::engine::{Control, Engine, EngineError, ExitRecord, Sighting, Stopping};
 use crate::fault;
-use crate::kernel::ids::Attempt;
-use crate::kernel::transition::{Exit, Fact, Stop};
+use crate::job::ids::Attempt;
+use crate::job::outcome::{Exit, Stop};
+use crate::kernel::transition::Fact;
 use crate::store::read::LaunchRows;
 
 /// Mailbox: a stop and a few looks.
@@ -330,7 +331,7 @@ fn never_ran() -> Exit {
         stop: Some(Stop::Cancelled),
         handle: None,
         end_time: crate::clock::now(),
-        usage: crate::kernel::job::Usage::default(),
+        usage: crate::job::outcome::Usage::default(),
         out_of_memory: None,
         left_behind: Vec::new(),
     }

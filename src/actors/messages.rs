@@ -15,22 +15,23 @@ use tokio::sync::oneshot;
 
 pub use super::audit::{Drift, Report};
 use super::dials::Dials;
+use crate::job::ids::{Attempt, CommitNo, EventId, JobId};
+use crate::job::spec::JobSpec;
 use crate::kernel::eligible::{Edit, Edited, Elsewhere};
-use crate::kernel::ids::{Attempt, CommitNo, EventId, JobId};
-use crate::kernel::job::JobSpec;
 use crate::kernel::kernel::Cancelled;
 use crate::kernel::maintenance::{Maintenance, MaintenanceRefused};
 use crate::kernel::mend::{Findings, Old};
 use crate::kernel::outbox::Commit;
-use crate::kernel::policy::scene::Scene;
-use crate::kernel::policy::{Plan, Policy};
 use crate::kernel::reconfigure::RulesRefused;
 use crate::kernel::requeue::{Over, Requeued};
 use crate::kernel::tenancy::{PartitionNow, Rank, Rules};
-use crate::kernel::time::Time;
 use crate::kernel::transition::Fact;
 use crate::kernel::view::Explained;
+use crate::policy::name::Policy;
+use crate::policy::plan::Plan;
+use crate::policy::scene::Scene;
 use crate::store::write::{CommitError, Launches};
+use crate::time::Time;
 
 /// serve → ResourceManager: these rules and dials are in force from now on, or nothing changes.
 /// Answered at once.

@@ -35,7 +35,7 @@ use actix::prelude::*;
 use tokio::sync::watch;
 
 use crate::engine::{Engine, Trouble};
-use crate::kernel::ids::{CommitNo, Epoch, EventId};
+use crate::job::ids::{CommitNo, Epoch, EventId};
 use crate::kernel::kernel::Kernel;
 use crate::kernel::view::Snapshot;
 use crate::observe::metrics::Metrics;

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: nothing of the server's environment beyond [`INHERITED`] reaches a job.
 //!
-//! *Not here*: launching (`engine`), what a job asked for (`kernel::job`).
+//! *Not here*: launching (`engine`), what a job asked for (`job::spec`).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,14 +13,14 @@ use std::sync::Arc;
 use super::dials::Dialled;
 use crate::clock;
 use crate::engine::{Key, Later, Order};
-use crate::kernel::ids::{Attempt, CpuId, JobId};
-use crate::kernel::places::Places;
-use crate::kernel::tasks::ArraySpec;
-use crate::kernel::time::{SECOND_US, Time};
+use crate::job::array_spec::ArraySpec;
+use crate::job::files::Places;
+use crate::job::ids::{Attempt, CpuId, JobId};
 use crate::store::backend::Readers;
 use crate::store::error::StoreError;
 use crate::store::read::{self, LaunchRows};
 use crate::store::rows::{JobRow, ScriptRow};
+use crate::time::{SECOND_US, Time};
 
 /// The only variables a job inherits from the server.
 pub const INHERITED: [&str; 8] =

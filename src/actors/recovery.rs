@@ -24,15 +24,15 @@ use super::retention::leaps::Leaps;
 use super::retention::{Forgot, Retention, forget_old};
 use crate::clock;
 use crate::engine::{Engine, Key};
-use crate::kernel::ids::{Attempt, JobId};
+use crate::job::ids::{Attempt, JobId};
 use crate::kernel::mend::Findings;
-use crate::kernel::time::Time;
 use crate::kernel::view::Snapshot;
 use crate::observe::metrics::Metrics;
 use crate::store::backend::Readers;
 use crate::store::error::StoreError;
 use crate::store::read::{self, Books};
 use crate::store::rows::AllocationRow;
+use crate::time::Time;
 
 /// How often the net is drawn.
 pub const SWEEP: Duration = Duration::from_secs(10);

@@ -21,7 +21,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::{oneshot, watch};
 
-use self::commits::{Noted, Ticket, durable, listed};
+use self::commits::{Noted, Ticket, durable};
 use super::dials::Dials;
 use super::executor::Known;
 use super::messages::{
@@ -32,17 +32,18 @@ use super::messages::{
 };
 use crate::clock;
 use crate::fault;
+use crate::job::ids::{Attempt, CommitNo, Epoch, JobId};
 use crate::kernel::change::{Change, IdempotencyKey, Step};
 use crate::kernel::eligible::Edited;
-use crate::kernel::ids::{Attempt, CommitNo, Epoch, JobId};
 use crate::kernel::kernel::{Cancelled, Kernel, Live};
 use crate::kernel::maintenance::{Maintenance, MaintenanceRefused};
 use crate::kernel::outbox::{KeyCheck, Outbox};
-use crate::kernel::policy::scene::Scene;
-use crate::kernel::time::Time;
 use crate::kernel::transition::Refused;
 use crate::kernel::view::{Explained, Snapshot};
 use crate::observe::metrics::Metrics;
+use crate::policy::scene::Scene;
+use crate::text::cpu_list;
+use crate::time::Time;
 
 /// The longest sleep until a job's time, µs: the wall clock may be set meanwhile, so it is looked
 /// at again after a minute.
@@ -402,7 +403,10 @@ impl Handler<Mend> for ResourceManagerActor {
         }
         match now.is_empty() {
             true => log::warn!("No CPU is held back from scheduling any more"),
-            false => log::warn!("Held back from scheduling: CPU {}", listed(now)),
+            false => log::warn!(
+                "Held back from scheduling: CPU {}",
+                cpu_list::each(now.iter().map(|cpu| cpu.0))
+            ),
         }
         // Committed even if it changes no row, so that the snapshot shows it.
         let (reply, answer) = oneshot::channel();

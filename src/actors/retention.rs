@@ -24,12 +24,12 @@ use super::dials::Dialled;
 use super::messages::ForgetJobs;
 use super::recovery::ask;
 use crate::clock;
-use crate::kernel::ids::JobId;
+use crate::job::files::Places;
+use crate::job::ids::JobId;
 use crate::kernel::mend::Old;
-use crate::kernel::places::Places;
-use crate::kernel::time::Time;
 use crate::store::backend::Readers;
 use crate::store::read::{self, Age};
+use crate::time::Time;
 
 /// Jobs of one step: a commit that deletes so many takes a few milliseconds.
 const STEP: i64 = 100;

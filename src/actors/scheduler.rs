@@ -6,7 +6,7 @@
 //! manager holds its commit back for it; many wake-ups during a pass become one. While the machine
 //! cannot start what was granted, nothing more is; it goes on by itself.
 //!
-//! *Not here*: policy (`kernel::policy`), the queue (`kernel::queue`).
+//! *Not here*: policy (`policy`), the queue (`kernel::queue`).
 
 use std::time::Duration;
 
@@ -17,8 +17,9 @@ use tokio::sync::watch;
 use super::dials::Dialled;
 use super::messages::{ApplyPlan, GetScene, Wake};
 use crate::engine::Trouble;
-use crate::kernel::policy::{Plan, Planner};
-use crate::kernel::time::SECOND_US;
+use crate::policy::pass::Planner;
+use crate::policy::plan::Plan;
+use crate::time::SECOND_US;
 
 /// Mailbox: wake-ups come from one sender that sends at most one per answer; the rest is slack.
 const MAILBOX: usize = 64;

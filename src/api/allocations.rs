@@ -19,8 +19,8 @@ use super::wire::report::{Audit, Drift, PastDrift};
 use super::wire::resources::{AllocationRow, Cpu, Resources};
 use crate::actors::messages::{self, RunAudit};
 use crate::clock::rfc3339;
-use crate::kernel::ids::JobId;
-use crate::kernel::job::StateWord;
+use crate::job::ids::JobId;
+use crate::job::state::StateWord;
 use crate::store::read::{self, PAGE_MAX};
 
 /// Allocations of a page when nobody says.

@@ -12,8 +12,8 @@ use super::app::App;
 use super::error::ApiError;
 use super::ids::{JobPath, JobPathText};
 use super::wire::array::ArrayState;
-use crate::kernel::job::StateWord;
-use crate::kernel::tasks::JobRef;
+use crate::job::array_spec::JobRef;
+use crate::job::state::StateWord;
 use crate::store::arrays;
 
 /// `GET /jobs/{id}/array`.

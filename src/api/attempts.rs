@@ -24,7 +24,7 @@ use super::wire::attempt::Attempt;
 use super::wire::job::Job;
 use crate::actors::messages::{RequeueAnswer, RequeueJob};
 use crate::clock;
-use crate::kernel::ids::{CommitNo, JobId};
+use crate::job::ids::{CommitNo, JobId};
 use crate::kernel::requeue::Requeued;
 use crate::store::read::{self, JobAndAllocation, PAGE_MAX};
 use crate::store::rows::{AllocationRow, JobRow};

@@ -5,17 +5,16 @@
 //! *Promises*: the status says who can mend it; `detail` says what happened and what to do;
 //! bad fields are named.
 //!
-//! *Not here*: which fields are bad (`kernel::job`, `api::wire::submit`).
+//! *Not here*: which fields are bad (`job::spec`, `api::wire::submit`).
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 
 use super::wire::problem::{PROBLEM_JSON, Problem};
 use super::wire::submit::BodyRefused;
-use crate::kernel::ids::JobId;
-use crate::kernel::job::FieldError;
-use crate::kernel::job::faults::Faults;
-use crate::kernel::tasks::JobRef;
+use crate::job::array_spec::JobRef;
+use crate::job::faults::{Faults, FieldError};
+use crate::job::ids::JobId;
 use crate::store::error::StoreError;
 
 /// Seconds after which a client may try again when the database cannot be written.

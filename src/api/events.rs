@@ -20,7 +20,7 @@ use super::app::App;
 use super::error::ApiError;
 use super::places::Place;
 use super::present;
-use crate::kernel::ids::EventId;
+use crate::job::ids::EventId;
 use crate::store::read;
 use crate::store::rows::EventRow;
 

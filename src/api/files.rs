@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::error::ApiError;
-use crate::kernel::ids::JobId;
+use crate::job::ids::JobId;
 use crate::panics;
 use crate::threads;
 

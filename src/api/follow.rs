@@ -6,7 +6,7 @@
 //! more after the job's end, so nothing is missed; the next attempt of a job that runs again is
 //! followed from its first byte.
 //!
-//! *Not here*: which file (`kernel::places`), parameters (`api::streams`).
+//! *Not here*: which file (`job::files`), parameters (`api::streams`).
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -23,8 +23,8 @@ use super::files::Kept;
 use super::growth::Followed;
 use super::places::Place;
 use crate::actors::messages::Await;
-use crate::kernel::ids::JobId;
-use crate::kernel::places::StreamFile;
+use crate::job::files::StreamFile;
+use crate::job::ids::JobId;
 
 /// Bytes of one read.
 const CHUNK: u64 = 64 * 1024;

@@ -291,8 +291,8 @@ mod tests {
 
     use super::super::live::Live;
     use super::*;
-    use crate::kernel::job::Site;
-    use crate::kernel::policy::Policy;
+    use crate::kernel::admission::Site;
+    use crate::policy::name::Policy;
 
     #[test]
     fn only_loopback_and_the_listen_name_are_ours() {

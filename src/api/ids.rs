@@ -17,8 +17,8 @@ use utoipa::IntoParams;
 use super::app::{App, durable};
 use super::error::ApiError;
 use crate::actors::messages::{Await, Changes, SplitTask};
-use crate::kernel::ids::JobId;
-use crate::kernel::tasks::{ArraySpec, JobRef};
+use crate::job::array_spec::{ArraySpec, JobRef};
+use crate::job::ids::JobId;
 use crate::store::arrays::{self, Named};
 use crate::store::read::JobAndAllocation;
 

@@ -26,14 +26,14 @@ use super::wire::job::{Event, Job, JobList};
 use super::wire::update::{self, UpdateBody};
 use crate::actors::messages::{CancelJobs, CancelTask, UpdateJob};
 use crate::clock;
+use crate::job::array_spec::JobRef;
+use crate::job::ids::JobId;
 use crate::kernel::eligible::{Edit, Edited};
-use crate::kernel::ids::JobId;
 use crate::kernel::kernel::Cancelled;
-use crate::kernel::tasks::JobRef;
-use crate::kernel::time::Time;
 use crate::store::arrays;
 use crate::store::read::{self, JobFilter, PAGE_MAX};
 use crate::store::rows::JobRow;
+use crate::time::Time;
 
 /// Jobs of a page when nobody says.
 const PAGE: i64 = 100;

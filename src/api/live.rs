@@ -13,8 +13,8 @@ use tokio::sync::watch;
 
 use super::wire::report::SettingValue;
 use crate::config::Secret;
-use crate::kernel::job::Site;
-use crate::kernel::policy::Policy;
+use crate::kernel::admission::Site;
+use crate::policy::name::Policy;
 
 /// Settings in force.
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@ use super::intake::Body;
 use super::wire::maintenance::{self, Window, WindowBody};
 use crate::actors::messages::{Maintain, Resume};
 use crate::clock::{self, rfc3339};
-use crate::kernel::job::FieldError;
+use crate::job::faults::FieldError;
 use crate::kernel::maintenance::Maintenance;
 
 fn shown(window: &Maintenance) -> Window {

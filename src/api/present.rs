@@ -15,14 +15,15 @@ use super::wire::job::{Allocation, Event, Job, Usage};
 use super::wire::resources::AllocationRow as WireAllocation;
 use crate::actors::messages::{AS_IF, Explain};
 use crate::clock::{now, rfc3339};
+use crate::job::ids::{EventId, JobId};
+use crate::job::retry_policy::RetryPolicy;
+use crate::job::spec::{DataSource, JobSpec, OpenMode};
+use crate::job::state::StateWord;
 use crate::kernel::eligible::Elsewhere;
-use crate::kernel::ids::{EventId, JobId};
-use crate::kernel::job::{DataSource, JobSpec, OpenMode, StateWord};
-use crate::kernel::retry::RetryPolicy;
-use crate::kernel::time::{SECOND_US, Time};
 use crate::observe::explain::{self, Reasons, Why};
 use crate::store::read::JobAndAllocation;
 use crate::store::rows::{AllocationRow, EventRow, JobRow, from_json};
+use crate::time::{SECOND_US, Time};
 
 /// A time column on the wire.
 #[must_use]

@@ -20,12 +20,14 @@ use super::present;
 use super::streams::files;
 use super::submit::accept;
 use super::tail::last_lines;
+use super::wire::door::Door;
 use super::wire::seed::{
     Cancelled, Query, QueryDetail, QueryLog, QueryTime, Submitted, old_error, old_state,
 };
-use super::wire::submit::{Door, parse_submit};
-use super::wire::time_limit::{format_dhms, format_limit};
-use crate::kernel::places::StreamFile;
+use super::wire::submit::parse_submit;
+use crate::job::files::StreamFile;
+use crate::text::duration::format_dhms;
+use crate::text::time_limit::format_limit;
 
 /// Lines and bytes of each stream in an answer.
 const LOG_LINES: u64 = 1_000;

@@ -22,8 +22,8 @@ use super::files::{Asker, Kept};
 use super::follow::{LogStream, Utf8, open, part};
 use super::ids::{JobPath, JobPathText, job_of, single};
 use super::tail::{BYTES_MAX, Tail, last_lines};
-use crate::kernel::ids::JobId;
-use crate::kernel::places::{JobFiles, StreamFile};
+use crate::job::files::{JobFiles, StreamFile};
+use crate::job::ids::JobId;
 use crate::store::read;
 use crate::store::rows::JobRow;
 

@@ -5,7 +5,7 @@
 //! *Promises*: 201 is sent only when the jobs are durable; a bad body stores nothing; the same
 //! key and body answer the same jobs again.
 //!
-//! *Not here*: reading bodies (`api::wire::submit`), the kernel's door (`kernel::job`).
+//! *Not here*: reading bodies (`api::wire::submit`), the kernel's door (`kernel::admission`).
 
 use std::collections::BTreeSet;
 use std::pin::{Pin, pin};
@@ -25,19 +25,20 @@ use super::error::ApiError;
 use super::guard::Gate;
 use super::intake::Body;
 use super::present;
+use super::wire::door::Door;
 use super::wire::job::{BatchAccepted, Job};
 use super::wire::submission::Names;
-use super::wire::submit::{Door, Submission, parse_batch, parse_submit};
+use super::wire::submit::{Submission, parse_batch, parse_submit};
 use crate::actors::messages::{KeyAsked, SubmitJobs, SubmitRefused, Submitted};
 use crate::clock;
-use crate::kernel::conditions::Dependency;
+use crate::job::dependency::Dependency;
+use crate::job::faults::{Faults, FieldError};
+use crate::job::ids::{CommitNo, JobId};
+use crate::job::spec::{Family, JobSpec};
 use crate::kernel::eligible::Elsewhere;
-use crate::kernel::ids::{CommitNo, JobId};
-use crate::kernel::job::faults::Faults;
-use crate::kernel::job::{Family, FieldError, JobSpec};
-use crate::kernel::time::Time;
 use crate::store::rows::JobRow;
 use crate::store::{others, read};
+use crate::time::Time;
 
 /// Longest `Idempotency-Key`.
 const KEY_BYTES_MAX: usize = 255;

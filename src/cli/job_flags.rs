@@ -13,13 +13,12 @@ use std::path::{Path, PathBuf};
 use super::error::CliError;
 use crate::api::wire::body::{Amount, SubmitBody};
 use crate::api::wire::export::Export;
-use crate::api::wire::retry::parse_causes;
 use crate::api::wire::sbatch;
-use crate::api::wire::submit::Door;
 use crate::api::wire::v1::{
     ArraySpec, DataSource, Dependencies, EarlySignal, OpenMode, RetryBody, acts,
 };
-use crate::api::wire::{memory, time_limit, when};
+use crate::job::retry_policy::parse_causes;
+use crate::text::{duration, size, time_limit, when};
 
 /// What a job is to be.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -169,10 +168,10 @@ impl JobFlags {
         let lines = sbatch::read(&script);
         let usage = |flag: &str, message: String| CliError::Usage(format!("{flag}: {message}"));
         if let Some(time) = &self.time {
-            time_limit::parse(time, Door::V1).map_err(|m| usage("--time", m))?;
+            time_limit::parse(time).map_err(|m| usage("--time", m))?;
         }
         if let Some(grace) = &self.kill_grace {
-            time_limit::parse_duration_s(grace).map_err(|m| usage("--kill-grace", m))?;
+            duration::parse_s(grace).map_err(|m| usage("--kill-grace", m))?;
         }
         for (flag, when) in [("--begin", &self.begin), ("--deadline", &self.deadline)] {
             when.as_deref().map(when::parse).transpose().map_err(|m| usage(flag, m))?;
@@ -191,7 +190,7 @@ impl JobFlags {
         }
         let retry = self.retry()?;
         let memory = match &self.memory {
-            Some(text) => Some(memory::parse_mib(text).map_err(|m| usage("--memory", m))?),
+            Some(text) => Some(size::parse_mib(text).map_err(|m| usage("--memory", m))?),
             None => None,
         };
         let export = match (&self.export, &lines.export) {
@@ -239,7 +238,7 @@ impl JobFlags {
         let Some(max) = self.retry else { return Ok(None) };
         let on = self.retry_on.as_deref().map(parse_causes).transpose();
         let wait = |flag: &str, text: &Option<String>| {
-            let seconds = text.as_deref().map(time_limit::parse_duration_s).transpose();
+            let seconds = text.as_deref().map(duration::parse_s).transpose();
             seconds.map(|s| s.map(Amount::Number)).map_err(|m| usage(flag, m))
         };
         Ok(Some(RetryBody {
@@ -269,6 +268,7 @@ fn directory(here: &Path, chdir: Option<&Path>) -> Result<String, CliError> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::api::wire::door::Door;
     use crate::api::wire::submit::parse_submit;
 
     fn caller() -> Caller {

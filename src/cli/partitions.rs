@@ -10,10 +10,10 @@ use comfy_table::Cell;
 
 use super::client::{Client, Connect};
 use super::{CliError, say, say_json, table};
-use crate::api::wire::memory::shown;
-use crate::api::wire::partitions::listed;
-use crate::api::wire::time_limit::format_limit;
 use crate::api::wire::v1::Partition;
+use crate::text::cpu_list;
+use crate::text::size::shown;
+use crate::text::time_limit::format_limit;
 
 /// Of which server.
 #[derive(clap::Args, Clone, Debug)]
@@ -50,7 +50,7 @@ fn row(one: &Partition) -> Vec<Cell> {
     vec![
         Cell::new(format!("{}{star}", one.name)),
         Cell::new(&one.state),
-        Cell::new(listed(&one.cpu_ids)),
+        Cell::new(cpu_list::format(one.cpu_ids.iter().map(|cpu| cpu.0))),
         Cell::new(one.total_cpus),
         Cell::new(one.available_cpus),
         Cell::new(one.running_jobs),

@@ -12,8 +12,9 @@ use serde_json::Value;
 
 use super::client::{Answer, Client, Connect, query};
 use super::{CliError, remark, say, say_json, table};
-use crate::api::wire::time_limit::{format_dhms, format_limit};
 use crate::api::wire::v1::{Job, JobId, JobList, StateWord};
+use crate::text::duration::format_dhms;
+use crate::text::time_limit::format_limit;
 
 /// Pages that are asked for before giving up: with what a server looks at for each of them, the
 /// newest five million jobs.

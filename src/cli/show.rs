@@ -9,11 +9,12 @@
 use super::client::{Client, Connect};
 use super::wait::tally;
 use super::{CliError, requeue, say, say_json, table};
-use crate::api::wire::memory;
-use crate::api::wire::time_limit::{format_dhms, format_limit};
 use crate::api::wire::v1::{
     ArrayState, Attempt, Job, JobRef, Rank, RankParts, RankPolicy, StateWord,
 };
+use crate::text::duration::format_dhms;
+use crate::text::size;
+use crate::text::time_limit::format_limit;
 
 /// Which job.
 #[derive(clap::Args, Clone, Debug)]
@@ -130,7 +131,7 @@ fn shown(job: &Job, more: &More) -> String {
         ("cpus", Some(job.cpus.to_string())),
         ("cpu ids", cpu_ids),
         ("process", allocation.and_then(|a| a.process_id).map(|p| p.to_string())),
-        ("memory", job.memory_bytes.map(|bytes| memory::shown(bytes.unsigned_abs()))),
+        ("memory", job.memory_bytes.map(|bytes| size::shown(bytes.unsigned_abs()))),
         ("time limit", Some(format_limit(job.time_limit_s))),
         ("elapsed", Some(format_dhms(job.elapsed_s))),
         ("submitted", Some(job.submit_time.clone())),

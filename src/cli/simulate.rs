@@ -16,13 +16,13 @@ use serde::Serialize;
 
 use super::progress::Progress;
 use super::{CliError, remark, say, say_json, table};
-use crate::api::wire::time_limit::format_dhms;
 use crate::clock;
 use crate::simulate::curve::Curve;
 use crate::simulate::picture;
 use crate::simulate::replay::{Clock, Setting, replay};
 use crate::simulate::summary::{Summary, TAU_S, waits_text};
 use crate::simulate::swf::{self, Trace};
+use crate::text::duration::format_dhms;
 
 /// Passes from one sign of progress to the next: a fraction of a second.
 const PASSES_A_SIGN: u64 = 4_096;

@@ -11,9 +11,9 @@ use serde_json::{Map, Value, json};
 use super::client::{Client, Connect};
 use super::{CliError, say, say_json, table};
 use crate::api::wire::maintenance::Window;
-use crate::api::wire::memory::shown;
 use crate::api::wire::seed::Dashboard;
 use crate::api::wire::v1::Resources;
+use crate::text::size::shown;
 
 /// Of which server.
 #[derive(clap::Args, Clone, Debug)]

@@ -5,7 +5,7 @@
 //! *Promises*: names, comments, paths and sentences of others are seen and never obeyed; the
 //! colours of our own tables stay.
 //!
-//! *Not here*: which characters are obeyed (`kernel::text`), a job's own output
+//! *Not here*: which characters are obeyed (`text::quote`), a job's own output
 //! (`cli::logs`), JSON.
 
 use std::borrow::Cow;

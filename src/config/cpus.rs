@@ -4,11 +4,11 @@
 //!
 //! *Promises*: at least one CPU; a control group that cannot be read limits nothing.
 //!
-//! *Not here*: who holds a CPU (`kernel::ledger`), pinning (`engine::local`).
+//! *Not here*: who holds a CPU (`resources::ledger`), pinning (`engine::local`).
 
 use std::path::{Path, PathBuf};
 
-use crate::kernel::ids::CpuId;
+use crate::job::ids::CpuId;
 
 /// The CPUs of this process's affinity, as many as its control group's quota pays for.
 #[must_use]

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: a control group that cannot be read limits nothing.
 //!
-//! *Not here*: who holds memory (`kernel::ledger`), keeping a job below its limit
+//! *Not here*: who holds memory (`resources::ledger`), keeping a job below its limit
 //! (`engine::local`).
 
 use std::fs;

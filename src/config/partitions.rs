@@ -5,7 +5,7 @@
 //! *Promises*: a table that makes no sense is refused, naming the partition and the key; a
 //! partition has at least one CPU, and only CPUs of this server.
 //!
-//! *Not here*: how partitions overlap (`kernel::partitions`).
+//! *Not here*: how partitions overlap (`resources::partitions`).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,12 +14,11 @@ use serde::Deserialize;
 
 use super::ConfigError;
 use super::settings::Scalar;
-use crate::api::wire::partitions::listed;
-use crate::api::wire::submit::Door;
-use crate::api::wire::{memory, time_limit};
-use crate::kernel::ids::CpuId;
-use crate::kernel::job::{LIMIT_S_MAX, LimitAsked, NAME_CHARS_MAX};
-use crate::kernel::partitions::{Partition, Partitions};
+use crate::job::ids::CpuId;
+use crate::job::spec::{LIMIT_S_MAX, NAME_CHARS_MAX};
+use crate::resources::partitions::{Partition, Partitions};
+use crate::text::time_limit::LimitAsked;
+use crate::text::{cpu_list, size, time_limit};
 
 /// `[[partition]]`.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -117,9 +116,11 @@ fn partition(table: &PartitionTable, all: &[CpuId]) -> Result<Partition, ConfigE
     let cpus = match &table.cpus {
         None => all.iter().copied().collect(),
         Some(text) => {
-            let own = cpu_list(&text.to_string()).map_err(|m| wrong(&table.name, "cpus", m))?;
+            let own = cpu_list::parse(&text.to_string());
+            let own = own.map_err(|m| wrong(&table.name, "cpus", m))?;
+            let own: BTreeSet<CpuId> = own.into_iter().map(CpuId).collect();
             if let Some(stranger) = own.iter().find(|cpu| !all.contains(cpu)) {
-                let ours = listed(all);
+                let ours = cpu_list::format(all.iter().map(|cpu| cpu.0));
                 let message =
                     format!("CPU {stranger} is not of this server, which hands out {ours}");
                 return refuse("cpus", message);
@@ -143,7 +144,7 @@ fn partition(table: &PartitionTable, all: &[CpuId]) -> Result<Partition, ConfigE
     }
     let max_memory = match &table.max_memory_per_job {
         None => None,
-        Some(text) => match memory::parse(&text.to_string()) {
+        Some(text) => match size::parse(&text.to_string()) {
             Ok(bytes) if bytes > 0 => Some(bytes.unsigned_abs()),
             Ok(_) => return refuse("max_memory_per_job", "is not more than 0".to_owned()),
             Err(message) => return refuse("max_memory_per_job", message),
@@ -163,7 +164,7 @@ fn partition(table: &PartitionTable, all: &[CpuId]) -> Result<Partition, ConfigE
 }
 
 pub(super) fn limit(text: &str) -> Result<Option<u32>, String> {
-    match time_limit::parse(text, Door::V1)? {
+    match time_limit::parse(text)? {
         LimitAsked::Seconds(s) if s > LIMIT_S_MAX => {
             Err("is longer than ten years; leave it out".to_owned())
         }
@@ -172,24 +173,8 @@ pub(super) fn limit(text: &str) -> Result<Option<u32>, String> {
     }
 }
 
-/// `0-3,8`.
-fn cpu_list(text: &str) -> Result<BTreeSet<CpuId>, String> {
-    let mut cpus = BTreeSet::new();
-    let unread = || format!("\"{text}\" is not a list of CPU ids such as \"0-3,8\"");
-    for part in text.split(',') {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let number = |text: &str| text.trim().parse::<u16>().map_err(|_| unread());
-        let (first, last) = (number(first)?, number(last)?);
-        if first > last {
-            return Err(format!("\"{}\" counts backwards", part.trim()));
-        }
-        cpus.extend((first..=last).map(|cpu| CpuId(cpu.into())));
-    }
-    Ok(cpus)
-}
-
 pub(super) fn described(partition: &Partition) -> String {
-    let cpus = listed(&partition.cpus);
+    let cpus = cpu_list::format(partition.cpus.iter().map(|cpu| cpu.0));
     let down = if partition.up { "" } else { ", down" };
     format!("{} (CPU {cpus}{down})", partition.name)
 }
@@ -228,7 +213,7 @@ mod tests {
         assert_eq!((all.default_limit_s, all.max_limit_s), (Some(1_800), Some(7_200)));
         assert_eq!((all.max_cpus, all.max_memory), (Some(3), Some(1 << 30)));
         let cpu = partitions.named("cpu").unwrap();
-        assert_eq!(listed(&cpu.cpus), "0-1,3");
+        assert_eq!(cpu_list::format(cpu.cpus.iter().map(|cpu| cpu.0)), "0-1,3");
         assert!(read("").unwrap().is_empty());
         let preempts = format!("{text}\npreempts = [\"cpu\"]");
         let preempts = read(&preempts).unwrap();

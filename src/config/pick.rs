@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{ConfigError, Origin, Secret, Setting};
-use crate::api::wire::submit::Door;
-use crate::api::wire::{memory, time_limit};
-use crate::kernel::ids::CpuId;
-use crate::kernel::job::{GRACE_S_MAX, LIMIT_S_MAX, LimitAsked};
-use crate::kernel::policy::order::Order;
-use crate::kernel::policy::{Backfill, Policy};
+use crate::job::ids::CpuId;
+use crate::job::spec::{GRACE_S_MAX, LIMIT_S_MAX};
+use crate::policy::name::{Backfill, Policy};
+use crate::policy::order::Order;
+use crate::text::time_limit::LimitAsked;
+use crate::text::{duration, size, time_limit};
 
 /// More CPUs than this is a typing error.
 const CPUS_MAX: u32 = 65_536;
@@ -188,7 +188,7 @@ impl<'a> Pick<'a> {
             Some(text) if text.trim().eq_ignore_ascii_case(UNCOUNTED) => None,
             Some(text) => Some(self.bytes("memory", &text)?).filter(|bytes| *bytes > 0),
         };
-        self.show(total.map_or(UNCOUNTED.to_owned(), memory::format));
+        self.show(total.map_or(UNCOUNTED.to_owned(), size::format));
         Ok(total)
     }
 
@@ -203,12 +203,12 @@ impl<'a> Pick<'a> {
             Some(text) if text.trim().eq_ignore_ascii_case("none") => None,
             Some(text) => Some(self.bytes(name, &text)?).filter(|bytes| *bytes > 0),
         };
-        self.show(each.map_or("none".to_owned(), memory::format));
+        self.show(each.map_or("none".to_owned(), size::format));
         Ok(each)
     }
 
     fn bytes(&self, name: &'static str, text: &str) -> Result<u64, ConfigError> {
-        let bytes = memory::parse(text).map_err(|message| self.wrong(name, message))?;
+        let bytes = size::parse(text).map_err(|message| self.wrong(name, message))?;
         Ok(bytes.unsigned_abs())
     }
 
@@ -242,12 +242,14 @@ impl<'a> Pick<'a> {
             text.push('s');
         }
         self.show(&text);
-        match humantime::parse_duration(&text) {
-            Ok(tick) if tick >= Duration::from_millis(10) && tick <= Duration::from_secs(3600) => {
+        match duration::parse(&text) {
+            Some(tick)
+                if tick >= Duration::from_millis(10) && tick <= Duration::from_secs(3600) =>
+            {
                 Ok(tick)
             }
-            Ok(_) => Err(self.wrong("tick", format!("\"{text}\" is not from 10ms to 1h"))),
-            Err(_) => {
+            Some(_) => Err(self.wrong("tick", format!("\"{text}\" is not from 10ms to 1h"))),
+            None => {
                 let message = format!("\"{text}\" is not a duration; write \"5s\" or \"500ms\"");
                 Err(self.wrong("tick", message))
             }
@@ -316,7 +318,7 @@ impl<'a> Pick<'a> {
     ) -> Result<Option<u32>, ConfigError> {
         let text = self.first(name, flag.as_deref(), file.as_deref());
         let text = text.unwrap_or_else(|| "UNLIMITED".to_owned());
-        let limit = time_limit::parse(&text, Door::V1).map_err(|m| self.wrong(name, m))?;
+        let limit = time_limit::parse(&text).map_err(|m| self.wrong(name, m))?;
         let seconds = match limit {
             LimitAsked::Seconds(s) if s > LIMIT_S_MAX => {
                 return Err(self.wrong(name, "is longer than ten years; write UNLIMITED"));
@@ -339,7 +341,7 @@ impl<'a> Pick<'a> {
         let text = self.first(name, flag.as_deref(), file.as_deref());
         let text = text.unwrap_or_else(|| usual.to_owned());
         self.show(&text);
-        let seconds = time_limit::parse_duration_s(&text).map_err(|m| self.wrong(name, m))?;
+        let seconds = duration::parse_s(&text).map_err(|m| self.wrong(name, m))?;
         match u32::try_from(seconds) {
             Ok(s) if seconds <= GRACE_S_MAX => Ok(s),
             _ => Err(self.wrong(name, "is longer than a day")),
@@ -371,7 +373,7 @@ impl<'a> Pick<'a> {
             Some(text) if text.trim().eq_ignore_ascii_case(UNCOUNTED) => None,
             Some(text) => Some(self.bytes("max_output", &text)?).filter(|bytes| *bytes > 0),
         };
-        self.show(bytes.map_or(UNCOUNTED.to_owned(), memory::format));
+        self.show(bytes.map_or(UNCOUNTED.to_owned(), size::format));
         Ok(bytes)
     }
 
@@ -386,7 +388,7 @@ impl<'a> Pick<'a> {
         if text == "forever" {
             return Ok(None);
         }
-        let kept = humantime::parse_duration(&text).map_err(|_| {
+        let kept = duration::parse(&text).ok_or_else(|| {
             let message = format!("\"{text}\" is not a duration; write \"30d\" or \"forever\"");
             self.wrong("retention", message)
         })?;

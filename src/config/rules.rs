@@ -15,11 +15,12 @@ use super::partitions::{described, partitions};
 use super::pick::Pick;
 use super::settings::{FileSettings, Scalar};
 use super::{ConfigError, Origin, Setting};
+use crate::job::ids::CpuId;
+use crate::job::spec::NAME_CHARS_MAX;
 use crate::kernel::accounts::{AccountRule, AccountRules, Accounts, OTHERS};
-use crate::kernel::ids::CpuId;
-use crate::kernel::job::NAME_CHARS_MAX;
 use crate::kernel::points::Weights;
 use crate::kernel::tenancy::Rules;
+use crate::text::duration;
 
 /// Most accounts with rules of their own: more come from a program, which means `"*"`.
 const ACCOUNTS_MAX: usize = 10_000;
@@ -149,7 +150,7 @@ fn accounts(tables: &[AccountTable]) -> Result<AccountRules, ConfigError> {
 /// A span of the table `[priority]`, seconds.
 fn span(key: &str, text: Option<&Scalar>) -> Result<Option<u32>, ConfigError> {
     let Some(text) = text.map(ToString::to_string) else { return Ok(None) };
-    let span = humantime::parse_duration(&text).ok().map(|span| span.as_secs());
+    let span = duration::parse(&text).map(|span| span.as_secs());
     let good = span.filter(|s| (1..=SPAN_S_MAX).contains(s)).and_then(|s| u32::try_from(s).ok());
     if good.is_some() {
         return Ok(good);

@@ -16,7 +16,7 @@ use super::verdict::Evidence;
 use crate::api::wire::v1::{AllocationRow, Event, Job, StateWord};
 use crate::cli::table;
 use crate::clock::parse_rfc3339;
-use crate::kernel::time::Time;
+use crate::time::Time;
 
 /// Where the demo writes.
 pub(super) struct Screen {

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use super::examples::Example;
 use crate::api::wire::v1::{AllocationRow, Audit, CpuId, Job, JobId, Resources};
 use crate::clock::parse_rfc3339;
-use crate::kernel::time::Time;
+use crate::time::Time;
 
 /// What there is to judge.
 #[derive(Clone, Debug)]

@@ -19,7 +19,7 @@ use super::{
     Stopping, Trouble,
 };
 use crate::clock;
-use crate::kernel::job::{ExitCode, Usage};
+use crate::job::outcome::{ExitCode, Usage};
 
 /// How a script behaves once it is launched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

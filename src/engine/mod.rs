@@ -21,13 +21,13 @@ use std::pin::Pin;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::kernel::early::EarlySignal;
-use crate::kernel::ids::{Attempt, CpuId, JobId};
-use crate::kernel::job::{ExitCode, OpenMode, Usage};
-use crate::kernel::memory::OutOfMemory;
-pub use crate::kernel::places::StreamFile;
-use crate::kernel::time::Time;
-pub use crate::kernel::transition::{Handle, Stop};
+pub use crate::job::files::StreamFile;
+use crate::job::ids::{Attempt, CpuId, JobId};
+use crate::job::outcome::{ExitCode, OutOfMemory, Usage};
+pub use crate::job::outcome::{Handle, Stop};
+use crate::job::signal::EarlySignal;
+use crate::job::spec::OpenMode;
+use crate::time::Time;
 
 /// A boxed future, as object-safe traits need it.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -12,8 +12,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::policy::scene::Quota;
-use super::time::{SECOND_US, Time};
+use crate::policy::scene::Quota;
+use crate::time::{SECOND_US, Time};
 
 /// Accounts that are told apart; beyond them one without jobs, of the least usage, makes room. A
 /// pass looks at all of them, and a site has hundreds.

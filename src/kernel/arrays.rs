@@ -6,8 +6,8 @@
 //! *Promises*: a task is started once, lowest first; never more at a time than the array allows;
 //! an array costs what its runs of tasks cost, however many they are.
 //!
-//! *Not here*: sets of tasks (`kernel::tasks`), what a dependency asks for
-//! (`kernel::conditions`), whose turn it is (`kernel::policy`).
+//! *Not here*: sets of tasks (`job::array_spec`), what a dependency asks for
+//! (`kernel::conditions`), whose turn it is (`policy`).
 //!
 //! **Split.** The array's own job stands for the tasks that are left. Starting one gives it the
 //! next job id; the last one keeps the array's. `17_4` may also become a job of its own without
@@ -17,12 +17,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::change::{Change, Queued, Step};
-use super::conditions::{Blocked, Standing};
-use super::ids::JobId;
-use super::job::StateWord;
+use super::conditions::Blocked;
 use super::kernel::{Cancelled, Kernel};
-use super::tasks::{ArraySpec, TaskSet};
-use super::time::Time;
+use crate::job::array_spec::{ArraySpec, TaskSet};
+use crate::job::dependency::Standing;
+use crate::job::ids::JobId;
+use crate::job::state::StateWord;
+use crate::time::Time;
 
 /// How far the tasks of another array are, for `aftercorr`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -13,18 +13,19 @@ use super::arrays::{Arrays, OpenArray, Partner};
 use super::change::Queued;
 use super::conditions::Conditions;
 use super::eligible::Eligibility;
-use super::ids::{Attempt, CpuId, JobId};
-use super::job::StateWord;
 use super::kernel::{Kernel, Live, Reign};
-use super::kin::Family;
-use super::ledger::{Ledger, LedgerRefused};
 use super::maintenance::Maintenance;
 use super::names::Names;
 use super::queue::Queue;
 use super::retry::Again;
 use super::tenancy::Rules;
-use super::time::Time;
-use super::transition::{EndReason, Handle, JobState};
+use super::transition::JobState;
+use crate::job::ids::{Attempt, CpuId, JobId};
+use crate::job::outcome::Handle;
+use crate::job::spec::Family;
+use crate::job::state::{EndReason, StateWord};
+use crate::resources::ledger::{Ledger, LedgerRefused};
+use crate::time::Time;
 
 /// A live attempt as the database remembers it.
 #[derive(Clone, Debug)]

@@ -9,16 +9,17 @@
 
 use std::sync::Arc;
 
-use super::conditions::Told;
 use super::eligible::Edit;
-use super::ids::{Attempt, CpuId, EventId, JobId};
-use super::job::{JobSpec, StateWord};
 use super::maintenance::Maintenance;
-use super::partitions::Berth;
 use super::requeue::PastAttempt;
-use super::tasks::ArraySpec;
-use super::time::Time;
-use super::transition::{EndReason, EndState, Handle};
+use crate::job::array_spec::ArraySpec;
+use crate::job::dependency::Told;
+use crate::job::ids::{Attempt, CpuId, EventId, JobId};
+use crate::job::outcome::{EndState, Handle};
+use crate::job::spec::JobSpec;
+use crate::job::state::{EndReason, StateWord};
+use crate::resources::partitions::Berth;
+use crate::time::Time;
 
 /// One transition of one job, as `events` keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]

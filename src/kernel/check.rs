@@ -9,10 +9,10 @@
 
 use std::collections::BTreeMap;
 
-use super::ids::{Attempt, CpuId};
 use super::kernel::Kernel;
-use super::time::Time;
 use super::transition::JobState;
+use crate::job::ids::{Attempt, CpuId};
+use crate::time::Time;
 
 /// What is broken, as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -224,10 +224,10 @@ pub fn all(kernel: &Kernel) -> Result<(), Broken> {
 mod tests {
     use super::super::boot::{Memory, Remembered};
     use super::super::change::Queued;
-    use super::super::ids::JobId;
     use super::super::kernel::Reign;
-    use super::super::transition::EndState;
     use super::*;
+    use crate::job::ids::JobId;
+    use crate::job::outcome::EndState;
 
     /// Job 1 runs on CPU 0, job 2 waits.
     fn kernel() -> Kernel {
@@ -318,11 +318,11 @@ mod tests {
     fn an_ended_job_kept_as_live_is_noticed() {
         let mut kernel = kernel();
         let end = EndState {
-            word: super::super::job::StateWord::Completed,
+            word: crate::job::state::StateWord::Completed,
             exit_code: None,
             error: None,
             end_time: Time(0),
-            usage: super::super::job::Usage::default(),
+            usage: crate::job::outcome::Usage::default(),
             handle: None,
             warnings: Vec::new(),
         };

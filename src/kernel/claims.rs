@@ -12,15 +12,15 @@
 use std::sync::Arc;
 
 use super::change::{Change, Step};
-use super::ids::JobId;
 use super::kernel::Kernel;
-use super::policy::claims::{Kept, claimants, keep, soon};
-use super::policy::preempt::for_claimant;
-use super::policy::scene::Waiting;
 use super::queue::pointed;
-use super::time::Time;
 use super::transition::Fact;
 use super::view::waiting;
+use crate::job::ids::JobId;
+use crate::policy::claims::{Kept, claimants, keep, soon};
+use crate::policy::preempt::for_claimant;
+use crate::policy::scene::Waiting;
+use crate::time::Time;
 
 impl Kernel {
     /// Jobs that room was made for, in the order in which it was.

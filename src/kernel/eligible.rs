@@ -6,27 +6,28 @@
 //! condition is met is, in the same step; an edit of a job that no longer waits changes nothing.
 //!
 //! *Not here*: what conditions there are (`kernel::conditions`), whose turn it is
-//! (`kernel::policy`).
+//! (`policy`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::arrays::Partner;
 use super::change::{Change, Queued, Step};
-use super::conditions::{
-    Answer, Blocked, Conditions, DEPENDENCIES_MAX, Dependencies, Dependency, Relation, Standing,
-    Told,
-};
-use super::ids::JobId;
-use super::job::{JobSpec, StateWord};
+use super::conditions::{Blocked, Conditions};
 use super::kernel::Kernel;
-use super::kin::{Family, Kin};
-use super::policy::Policy;
+use super::kin::Kin;
 use super::queue::pointed;
-use super::tasks::TaskSet;
-use super::time::{SECOND_US, Time};
-use super::transition::EndState;
 use super::view::Explained;
+use crate::job::array_spec::TaskSet;
+use crate::job::dependency::{
+    Answer, DEPENDENCIES_MAX, Dependencies, Dependency, Relation, Standing, Told,
+};
+use crate::job::ids::JobId;
+use crate::job::outcome::EndState;
+use crate::job::spec::{Family, JobSpec};
+use crate::job::state::StateWord;
+use crate::policy::name::Policy;
+use crate::time::{SECOND_US, Time};
 
 /// What the database knows of jobs that a new one waits for, and the kernel may have forgotten.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -14,20 +14,23 @@ use std::sync::Arc;
 
 use super::arrays::Arrays;
 use super::change::{Change, Effect, Event, Queued, Step};
-use super::conditions::Standing;
 use super::eligible::{Eligibility, Elsewhere};
-use super::ids::{Attempt, EventId, JobId};
-use super::job::{JobSpec, StateWord};
-use super::ledger::Ledger;
 use super::maintenance::Maintenance;
 use super::names::Names;
-use super::policy::Plan;
-use super::policy::claims::aside;
 use super::queue::Queue;
 use super::retry::Again;
 use super::tenancy::Rules;
-use super::time::Time;
-use super::transition::{EndState, Fact, Handle, JobState, Outcome, Refused, transition};
+use super::transition::{Fact, JobState, Outcome, Refused, transition};
+use crate::job::dependency::Standing;
+use crate::job::ids::{Attempt, EventId, JobId};
+use crate::job::outcome::{EndState, Handle};
+use crate::job::spec::JobSpec;
+use crate::job::state::StateWord;
+use crate::policy::claims::aside;
+use crate::policy::plan::Plan;
+use crate::resources::allocation::Allocation;
+use crate::resources::ledger::Ledger;
+use crate::time::Time;
 
 /// What is fixed for one reign of a server.
 #[derive(Clone, Debug)]
@@ -212,13 +215,7 @@ impl Kernel {
         (started, stale, step)
     }
 
-    fn grant(
-        &mut self,
-        job: Queued,
-        allocation: super::allocation::Allocation,
-        now: Time,
-        step: &mut Step,
-    ) {
+    fn grant(&mut self, job: Queued, allocation: Allocation, now: Time, step: &mut Step) {
         let cpus = allocation.cpus().to_vec();
         let outcome = transition(JobState::Pending, Fact::Granted(allocation), now);
         let Outcome::Moved(state, None) = outcome else {
@@ -377,7 +374,7 @@ impl Kernel {
     fn moved(
         &mut self,
         live: Live,
-        given_back: Option<super::allocation::Allocation>,
+        given_back: Option<Allocation>,
         heard_of_start: bool,
         event: Event,
     ) -> Step {

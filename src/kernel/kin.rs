@@ -10,10 +10,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::ids::JobId;
-
-/// Name and user.
-pub type Family = (String, String);
+use crate::job::ids::JobId;
+use crate::job::spec::Family;
 
 /// The families that have a singleton, and their members that have not ended.
 #[derive(Debug, Default)]

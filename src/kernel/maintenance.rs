@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use super::change::{Change, Step};
 use super::kernel::Kernel;
-use super::policy::room::Regions;
-use super::policy::scene::Window;
-use super::time::Time;
+use crate::policy::scene::Window;
+use crate::resources::capacity::Regions;
+use crate::time::Time;
 
 /// Most windows at a time: they are made by hand.
 pub const WINDOWS_MAX: usize = 100;
@@ -121,11 +121,14 @@ mod tests {
     use super::super::boot::Memory;
     use super::super::change::Effect;
     use super::super::eligible::Elsewhere;
-    use super::super::ids::{CpuId, JobId};
-    use super::super::job::{JobRequest, JobSpec, LimitAsked, Site};
     use super::super::kernel::Reign;
-    use super::super::policy::{Policy, plan};
     use super::*;
+    use crate::job::ids::{CpuId, JobId};
+    use crate::job::spec::{JobRequest, JobSpec};
+    use crate::kernel::admission::Site;
+    use crate::policy::name::Policy;
+    use crate::policy::pass::plan;
+    use crate::text::time_limit::LimitAsked;
 
     fn kernel(limits: &[i64]) -> Kernel {
         let reign = Reign { boot_id: "b".into(), nonce: "n".into() };

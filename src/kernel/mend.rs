@@ -11,10 +11,10 @@
 use std::collections::BTreeMap;
 
 use super::change::{Change, Step};
-use super::ids::{CpuId, JobId};
-use super::job::StateWord;
 use super::kernel::Kernel;
-use super::time::Time;
+use crate::job::ids::{CpuId, JobId};
+use crate::job::state::StateWord;
+use crate::time::Time;
 
 /// What an audit wants mended, as of one commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -137,7 +137,7 @@ mod tests {
         let mut kernel = kernel();
         let forgotten = vec![JobId(1), JobId(2), JobId(3)];
         let step = kernel.mend(Findings { forgotten, ..Findings::default() }, Time(5));
-        let attempt = super::super::ids::Attempt { job: JobId(1), n: 1 };
+        let attempt = crate::job::ids::Attempt { job: JobId(1), n: 1 };
         assert_eq!(step.changes, [Change::Restored { attempt, cpus: vec![CpuId(0)] }]);
     }
 

@@ -1,44 +1,32 @@
 //! *Purpose*: decides. Pure: state and time go in, changes and effects come out.
 //!
-//! *Owns*: jobs that have not ended, CPUs and memory, the policy.
+//! *Owns*: jobs that have not ended, and what becomes of them.
 //!
 //! *Promises*: no clock, no I/O, no logging, no framework.
 //!
 //! *Not here*: durability (`store`), processes (`engine`), mailboxes (`actors`).
 
 pub mod accounts;
-pub mod allocation;
+pub mod admission;
 pub mod arrays;
 pub mod boot;
 pub mod change;
 pub mod check;
 pub mod claims;
 pub mod conditions;
-pub mod early;
 pub mod eligible;
-mod free;
-pub mod ids;
-pub mod job;
 #[expect(clippy::module_inception, reason = "the room and its one struct share the name")]
 pub mod kernel;
 pub mod kin;
-pub mod ledger;
 pub mod maintenance;
-pub mod memory;
 pub mod mend;
 pub mod names;
 pub mod outbox;
-pub mod partitions;
-pub mod places;
 pub mod points;
-pub mod policy;
 pub mod queue;
 pub mod reconfigure;
 pub mod requeue;
 pub mod retry;
-pub mod tasks;
 pub mod tenancy;
-pub mod text;
-pub mod time;
 pub mod transition;
 pub mod view;

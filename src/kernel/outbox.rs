@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 use super::arrays::beyond_the_first;
 use super::change::{Change, Effect, Step};
-use super::ids::{CommitNo, Epoch, EventId, JobId};
-use super::job::StateWord;
 use super::kernel::Kernel;
 use super::view::Snapshot;
+use crate::job::ids::{CommitNo, Epoch, EventId, JobId};
+use crate::job::state::StateWord;
 
 /// How many commits back idempotency keys are remembered: far longer than a read takes to
 /// come back to the resource manager.
@@ -332,9 +332,9 @@ fn keys_of(changes: &[Change]) -> impl Iterator<Item = Arc<str>> + '_ {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::boot::Memory;
-    use super::super::ids::CpuId;
     use super::super::kernel::Reign;
     use super::*;
+    use crate::job::ids::CpuId;
 
     #[test]
     fn what_rests_on_an_undurable_decision_is_answered_with_it() {

@@ -14,7 +14,7 @@
 //! `+ fair_share_weight × 2^(−(usage ÷ usage of all) ÷ (shares ÷ shares of all))`
 
 use super::change::Queued;
-use super::time::{SECOND_US, Time};
+use crate::time::{SECOND_US, Time};
 
 /// What counts besides the priority that people give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl Points {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::partitions::Berth;
+    use crate::resources::partitions::Berth;
 
     #[test]
     fn without_weights_the_points_are_the_priority() {

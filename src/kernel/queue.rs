@@ -5,7 +5,7 @@
 //! *Promises*: a job stands in it once; looking for what a pass could start costs as much as
 //! there are kinds of jobs, however many wait.
 //!
-//! *Not here*: who goes first (`policy::order`), what may start (`kernel::policy`), why a job is
+//! *Not here*: who goes first (`policy::order`), what may start (`policy`), why a job is
 //! hidden from a pass (`kernel::eligible`).
 //!
 //! **Buckets.** Jobs of equal priority, CPUs, memory and limit keep the order of their ids under
@@ -22,14 +22,14 @@ use std::collections::btree_map::BTreeMap;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
 use super::change::Queued;
-use super::ids::JobId;
-use super::partitions::Berth;
 use super::points::Points;
-use super::policy::room::Regions;
-use super::policy::scene::{Scene, Waiting};
-use super::policy::{Backfill, Policy};
-use super::time::{SECOND_US, Time};
 use super::view::{PLAN_DEPTH, waiting};
+use crate::job::ids::JobId;
+use crate::policy::name::{Backfill, Policy};
+use crate::policy::scene::{Scene, Waiting};
+use crate::resources::capacity::Regions;
+use crate::resources::partitions::Berth;
+use crate::time::{SECOND_US, Time};
 use line::{Front, Sight, Source};
 
 /// What a pass cannot tell apart.
@@ -362,9 +362,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::kernel::policy::plan;
-    use crate::kernel::policy::room::Room;
-    use crate::kernel::policy::scene::Running;
+    use crate::policy::pass::plan;
+    use crate::policy::scene::Running;
+    use crate::resources::capacity::Room;
 
     fn job(id: i64, (priority, cpus, limit, memory): (i64, u32, u32, u64)) -> Queued {
         let limit_s = (limit > 0).then_some(limit * 100);

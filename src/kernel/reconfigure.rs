@@ -14,12 +14,12 @@ use std::sync::Arc;
 
 use super::accounts::{Accounts, UNCOUNTED};
 use super::change::{Change, Queued, Step};
-use super::ids::{CpuId, JobId};
 use super::kernel::Kernel;
 use super::names::{UNNAMED, Words};
-use super::partitions::Berth;
 use super::tenancy::Rules;
-use super::time::Time;
+use crate::job::ids::{CpuId, JobId};
+use crate::resources::partitions::Berth;
+use crate::time::Time;
 
 /// Why these rules cannot hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -12,15 +12,17 @@
 
 use std::sync::Arc;
 
-use super::allocation::Allocation;
 use super::change::{Change, Effect, Event, Queued, Step};
 use super::conditions::Conditions;
-use super::ids::JobId;
-use super::job::StateWord;
 use super::kernel::{Kernel, Live};
-use super::retry::{Again, RetryPolicy};
-use super::time::Time;
-use super::transition::{Back, EndState, Fact, JobState};
+use super::retry::Again;
+use super::transition::{Back, Fact, JobState};
+use crate::job::ids::JobId;
+use crate::job::outcome::EndState;
+use crate::job::retry_policy::RetryPolicy;
+use crate::job::state::StateWord;
+use crate::resources::allocation::Allocation;
+use crate::time::Time;
 
 /// How an attempt ended that somebody asked to run again, in the attempts of its job.
 pub const REQUEUED: &str = "REQUEUED";
@@ -183,7 +185,7 @@ impl Kernel {
             self.ledger.release(allocation);
             self.releases += 1;
         }
-        let attempt = super::ids::Attempt { job: id, n: job.attempts };
+        let attempt = crate::job::ids::Attempt { job: id, n: job.attempts };
         self.register(id, Conditions { held, begin, deadline, ..Conditions::default() });
         let mut step = Step { effects: vec![Effect::Retire(attempt)], ..Step::default() };
         let of_array = self.arrays.task_of(id).map(|(array, _)| array);

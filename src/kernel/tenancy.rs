@@ -5,8 +5,8 @@
 //! *Promises*: a job of a partition that is down, or gone, or allows less than it asks for, is not
 //! seen by a pass; nothing starts beyond the limits of an account, however old a plan is.
 //!
-//! *Not here*: what partitions are (`kernel::partitions`), their CPUs (`kernel::ledger`), how other
-//! rules come to hold (`kernel::reconfigure`).
+//! *Not here*: what partitions are (`resources::partitions`), their CPUs (`resources::ledger`),
+//! how other rules come to hold (`kernel::reconfigure`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use super::accounts::{Accounts, UNCOUNTED};
 use super::arrays::beyond_the_first;
 use super::change::{Change, Queued, Step};
 use super::conditions::Blocked;
-use super::ids::{CpuId, JobId};
-use super::job::JobSpec;
 use super::kernel::Kernel;
-use super::partitions::{Berth, Partition, Partitions};
 use super::points::{Parts, Points, Weights};
-use super::policy::Policy;
 use super::queue::pointed;
-use super::time::{SECOND_US, Time};
 use super::view::Explained;
+use crate::job::ids::{CpuId, JobId};
+use crate::job::spec::JobSpec;
+use crate::policy::name::Policy;
+use crate::resources::partitions::{Berth, Partition, Partitions};
+use crate::time::{SECOND_US, Time};
 
 /// The name of the whole machine where it is not divided.
 pub const WHOLE: &str = "default";
@@ -220,7 +220,9 @@ impl Kernel {
         }
         match self.rules.partitions.at(job.berth.partition) {
             Some(partition) if !partition.up => Some(Blocked::PartitionDown),
-            Some(partition) => partition.forbids(job).map(Blocked::PartitionAllows),
+            Some(partition) => {
+                partition.forbids(job.cpus, job.memory, job.limit_s).map(Blocked::PartitionAllows)
+            }
             None => Some(Blocked::PartitionGone),
         }
     }

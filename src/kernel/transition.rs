@@ -13,101 +13,10 @@
 //! *Not here*: which attempt a fact belongs to (`kernel::kernel`), who sends facts
 //! (`actors::executor`).
 
-use serde::{Deserialize, Serialize};
-
-use super::allocation::Allocation;
-use super::job::{ExitCode, StateWord, Usage};
-use super::memory::OutOfMemory;
-use super::time::Time;
-
-/// The script's process. Identity is pid plus start, never a bare pid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Handle {
-    /// The script's process id.
-    pub pid: i32,
-    /// When it was spawned.
-    pub start_time: Time,
-}
-
-/// Why a supervisor stopped a script.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stop {
-    /// It was asked to.
-    Cancelled,
-    /// The time limit had passed.
-    TimeLimit,
-    /// What it wrote had reached its bound.
-    OutputLimit,
-}
-
-/// Why a live attempt is being brought to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EndReason {
-    /// Somebody cancelled it.
-    Cancelled,
-    /// Its supervisor enforces the time limit.
-    TimeLimit,
-    /// Its supervisor is gone; what remains of it is being killed.
-    Lost,
-    /// The script has ended; processes that it left behind may finish for a while.
-    Finishing,
-    /// It has written too much.
-    OutputLimit,
-    /// Somebody wants the job to run again.
-    Requeued {
-        /// Whether it shall be held then.
-        hold: bool,
-    },
-    /// It makes room for a job of a partition that goes before its own; then it runs again.
-    Preempted,
-}
-
-impl EndReason {
-    /// The word in SQL and events.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            EndReason::Cancelled => "cancelled",
-            EndReason::TimeLimit => "time_limit",
-            EndReason::Lost => "lost",
-            EndReason::Finishing => "finishing",
-            EndReason::OutputLimit => "output_limit",
-            EndReason::Requeued { hold: false } => "requeued",
-            EndReason::Requeued { hold: true } => "requeued_hold",
-            EndReason::Preempted => "preempted",
-        }
-    }
-
-    /// Whether it is us who have to tell the script.
-    #[must_use]
-    pub fn is_told(self) -> bool {
-        match self {
-            EndReason::Cancelled | EndReason::Requeued { .. } | EndReason::Preempted => true,
-            EndReason::TimeLimit
-            | EndReason::Lost
-            | EndReason::Finishing
-            | EndReason::OutputLimit => false,
-        }
-    }
-
-    /// Reads [`EndReason::word`].
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<EndReason> {
-        let requeued = [false, true].map(|hold| EndReason::Requeued { hold });
-        [
-            EndReason::Cancelled,
-            EndReason::TimeLimit,
-            EndReason::Lost,
-            EndReason::Finishing,
-            EndReason::OutputLimit,
-            EndReason::Preempted,
-        ]
-        .into_iter()
-        .chain(requeued)
-        .find(|r| r.word() == word)
-    }
-}
+use crate::job::outcome::{EndState, Exit, Handle, Stop};
+use crate::job::state::{EndReason, StateWord};
+use crate::resources::allocation::Allocation;
+use crate::time::Time;
 
 /// Where a job stands. What holds CPUs holds the [`Allocation`] itself.
 #[derive(Debug, PartialEq, Eq)]
@@ -190,52 +99,6 @@ impl JobState {
             JobState::Pending | JobState::Finished(_) | JobState::Requeued(..) => None,
         }
     }
-}
-
-/// How a job ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EndState {
-    /// A final word.
-    pub word: StateWord,
-    /// The script's true code; `None` where no script ended.
-    pub exit_code: Option<ExitCode>,
-    /// A sentence for the person, where there is something to say.
-    pub error: Option<String>,
-    /// When the last process of the tree was gone, or the job was given up.
-    pub end_time: Time,
-    /// What the tree used.
-    pub usage: Usage,
-    /// The script's process, when one was started.
-    pub handle: Option<Handle>,
-    /// What the person should know of it beside the end itself.
-    pub warnings: Vec<String>,
-}
-
-impl EndState {
-    /// The end of a job that no script of was run.
-    #[must_use]
-    pub fn without_script(word: StateWord, error: Option<String>, end_time: Time) -> EndState {
-        without_script(word, error, end_time, None)
-    }
-}
-
-/// What an exit record says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exit {
-    /// The script's true code; `None` when a stop came before the spawn.
-    pub exit_code: Option<ExitCode>,
-    /// Whether the supervisor had stopped it.
-    pub stop: Option<Stop>,
-    /// The script's process.
-    pub handle: Option<Handle>,
-    /// When the last process of the tree was gone.
-    pub end_time: Time,
-    /// What the tree used.
-    pub usage: Usage,
-    /// Whether processes of it were killed for want of memory.
-    pub out_of_memory: Option<OutOfMemory>,
-    /// Processes that the script left behind and that had to be killed.
-    pub left_behind: Vec<String>,
 }
 
 /// Something that happened to one attempt.
@@ -447,8 +310,7 @@ fn without_script(
     end_time: Time,
     handle: Option<Handle>,
 ) -> EndState {
-    let usage = Usage::default();
-    EndState { word, exit_code: None, error, end_time, usage, handle, warnings: Vec::new() }
+    EndState { handle, ..EndState::without_script(word, error, end_time) }
 }
 
 /// Why a job failed that was ended for what it wrote.

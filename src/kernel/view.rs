@@ -14,18 +14,17 @@ use std::collections::BTreeMap;
 use super::accounts::Account;
 use super::change::Queued;
 use super::conditions::Blocked;
-use super::ids::{CommitNo, CpuId, EventId, JobId};
-use super::job::StateWord;
 use super::kernel::{Kernel, Live};
 use super::maintenance::Maintenance;
-use super::policy::Policy;
-use super::policy::claims::keep;
-use super::policy::preempt::Preemptable;
-use super::policy::room::Room;
-use super::policy::scene::{Running, Scene, Waiting};
 use super::tenancy::PartitionNow;
-use super::time::{SECOND_US, Time};
 use super::transition::JobState;
+use crate::job::ids::{CommitNo, CpuId, EventId, JobId};
+use crate::job::state::StateWord;
+use crate::policy::claims::keep;
+use crate::policy::name::Policy;
+use crate::policy::scene::{Preemptable, Running, Scene, Waiting};
+use crate::resources::capacity::Room;
+use crate::time::{SECOND_US, Time};
 
 /// How many pending jobs one pass decides upon: more than it can start at a time on most
 /// machines, few enough that a pass stays in microseconds.

@@ -4,21 +4,22 @@
 //!
 //! *Promises*: a pending job always has a reason.
 //!
-//! *Not here*: who may start and when (`kernel::policy`), conditions (`kernel::conditions`).
+//! *Not here*: who may start and when (`policy`), conditions (`kernel::conditions`).
 
 use std::collections::HashMap;
 
 use crate::clock::rfc3339;
+use crate::job::ids::JobId;
 use crate::kernel::accounts::Account;
-use crate::kernel::conditions::{Allows, Blocked};
-use crate::kernel::ids::JobId;
-use crate::kernel::memory::shown;
-use crate::kernel::policy::Policy;
-use crate::kernel::policy::forecast::{Foretold, Verdict, forecast};
-use crate::kernel::policy::scene::Barred;
+use crate::kernel::conditions::Blocked;
 use crate::kernel::tenancy::{PartitionNow, named};
-use crate::kernel::time::{SECOND_US, Time};
 use crate::kernel::view::{Explained, Snapshot};
+use crate::policy::forecast::{Foretold, Verdict, forecast};
+use crate::policy::name::Policy;
+use crate::policy::scene::Barred;
+use crate::resources::partitions::Allows;
+use crate::text::size::shown;
+use crate::time::{SECOND_US, Time};
 
 /// A start that is expected later than this rests on a job without a time limit, seconds.
 const FORETOLD_S_MAX: i64 = 300 * 86_400;
@@ -320,8 +321,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::kernel::policy::room::Room;
-    use crate::kernel::policy::scene::{Running, Scene, Waiting};
+    use crate::policy::scene::{Running, Scene, Waiting};
+    use crate::resources::capacity::Room;
 
     fn waiting(id: i64, cpus: u32) -> Waiting {
         Waiting { job: JobId(id), cpus, request: 60 * SECOND_US, ..Waiting::default() }
@@ -370,7 +371,7 @@ mod tests {
         let wide = reasons.why(JobId(2), (8, 0), &now());
         assert_eq!(wide.word, "PartitionConfig");
         assert!(wide.sentence.starts_with("needs 8 CPUs, this server now has 4"));
-        let doubted = Snapshot { held_back: vec![crate::kernel::ids::CpuId(0)], ..now() };
+        let doubted = Snapshot { held_back: vec![crate::job::ids::CpuId(0)], ..now() };
         let doubted = reasons.why(JobId(1), (4, 0), &doubted);
         assert_eq!(doubted.word, "ReqNodeNotAvail");
         assert!(doubted.sentence.starts_with("needs 4 CPUs, 1 of 4 are held back"));

@@ -16,9 +16,9 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::kernel::job::StateWord;
-use crate::kernel::time::SECOND_US;
+use crate::job::state::StateWord;
 use crate::kernel::view::Snapshot;
+use crate::time::SECOND_US;
 
 /// Bounds of the start latency histogram, seconds: from a bare spawn to a long queue.
 const LATENCY_BUCKETS_S: [f64; 14] =

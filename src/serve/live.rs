@@ -20,7 +20,7 @@ use crate::actors::messages::Reconfigure;
 use crate::api::wire::report::SettingValue;
 use crate::api::{InForce, Live};
 use crate::config::{Config, ConfigError, ServeArgs, Setting};
-use crate::kernel::job::Site;
+use crate::kernel::admission::Site;
 use crate::peer;
 
 /// Settings that are in force as soon as they are read. All others are built in at start.

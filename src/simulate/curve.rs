@@ -8,7 +8,7 @@
 //! *Not here*: how it is drawn (`simulate::picture`), figures of the whole
 //! (`simulate::summary`).
 
-use crate::kernel::policy::scene::{Instant, Scene, Span};
+use crate::policy::scene::{Instant, Scene, Span};
 
 /// The most bins: about one for each pixel of a picture.
 pub const BINS_MAX: usize = 1_000;
@@ -122,7 +122,7 @@ impl Curve {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::kernel::policy::room::Room;
+    use crate::resources::capacity::Room;
     use crate::simulate::replay::{Setting, replay};
     use crate::simulate::summary::Summary;
     use crate::simulate::swf::{Trace, TraceJob};

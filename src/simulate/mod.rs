@@ -2,7 +2,7 @@
 //!
 //! *Owns*: traces, simulated time, figures and pictures of a schedule.
 //!
-//! *Promises*: the scheduling pass is the server's own (`kernel::policy`); everything is a function
+//! *Promises*: the scheduling pass is the server's own (`policy`); everything is a function
 //! of trace and setting.
 //!
 //! *Not here*: `downbeat simulate` (`cli::simulate`).

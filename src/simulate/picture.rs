@@ -92,8 +92,8 @@ fn label(value: f64) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::kernel::policy::room::Room;
-    use crate::kernel::policy::scene::Scene;
+    use crate::policy::scene::Scene;
+    use crate::resources::capacity::Room;
 
     #[test]
     fn both_panels_have_a_line_axes_in_days_and_a_white_ground() {

@@ -2,10 +2,10 @@
 //!
 //! *Owns*: [`replay`] and its clock.
 //!
-//! *Promises*: passes are those of `kernel::policy`, at the instants and in the order that the
+//! *Promises*: passes are those of `policy`, at the instants and in the order that the
 //! [`Clock`] says; every job of the trace starts once and ends after its run time.
 //!
-//! *Not here*: the policy (`kernel::policy`), what is told about the waits (`simulate::summary`).
+//! *Not here*: the policy (`policy`), what is told about the waits (`simulate::summary`).
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,11 +13,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::swf::{Trace, TraceJob};
-use crate::kernel::ids::JobId;
-use crate::kernel::policy::name::PolicyRefused;
-use crate::kernel::policy::room::{Regions, Room};
-use crate::kernel::policy::scene::{Instant, Running, Scene, Waiting};
-use crate::kernel::policy::{Plan, Planner, Policy};
+use crate::job::ids::JobId;
+use crate::policy::name::{Policy, PolicyRefused};
+use crate::policy::pass::Planner;
+use crate::policy::plan::Plan;
+use crate::policy::scene::{Instant, Running, Scene, Waiting};
+use crate::resources::capacity::{Regions, Room};
 
 /// The longest time between passes, seconds: a day.
 const TICK_S_MAX: i64 = 86_400;

@@ -16,12 +16,12 @@ use diesel::prelude::*;
 
 use super::error::StoreError;
 use super::schema::jobs;
+use crate::job::array_spec::{ArraySpec, JobRef, TaskSet};
+use crate::job::dependency::Standing;
+use crate::job::ids::JobId;
+use crate::job::state::StateWord;
 use crate::kernel::arrays::{OpenArray, Partner};
-use crate::kernel::conditions::Standing;
-use crate::kernel::ids::JobId;
-use crate::kernel::job::StateWord;
-use crate::kernel::tasks::{ArraySpec, JobRef, TaskSet};
-use crate::kernel::time::Time;
+use crate::time::Time;
 
 /// The job that a task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

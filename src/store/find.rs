@@ -24,7 +24,7 @@ use self::parts::{Part, Source, Sql, parts};
 use super::error::StoreError;
 use super::read::{JobFilter, PAGE_MAX};
 use super::submit_times;
-use crate::kernel::ids::JobId;
+use crate::job::ids::JobId;
 
 /// Looks of one question that lead to no answer, at most. In a history of ten million a look into
 /// an index takes a microsecond, on a machine that is busy too.

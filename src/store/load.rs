@@ -18,19 +18,20 @@ use super::error::StoreError;
 use super::others;
 use super::rows::AllocationRow;
 use super::schema::{account_usage, events, jobs, maintenance, meta, resource_allocations};
+use crate::job::array_spec::TaskSet;
+use crate::job::dependency::{Relation, Told};
+use crate::job::ids::{Attempt, CommitNo, JobId};
+use crate::job::outcome::Handle;
+use crate::job::state::{EndReason, StateWord};
 use crate::kernel::accounts::{ACCOUNTS_KEPT, Accounts};
 use crate::kernel::arrays::Partner;
 use crate::kernel::boot::{Memory, Remembered};
 use crate::kernel::change::Queued;
-use crate::kernel::conditions::{Conditions, Relation, Told};
-use crate::kernel::ids::{Attempt, CommitNo, JobId};
-use crate::kernel::job::StateWord;
+use crate::kernel::conditions::Conditions;
 use crate::kernel::maintenance::Maintenance;
 use crate::kernel::retry::{Again, Retrying};
-use crate::kernel::tasks::TaskSet;
 use crate::kernel::tenancy::Rules;
-use crate::kernel::time::Time;
-use crate::kernel::transition::{EndReason, Handle};
+use crate::time::Time;
 
 /// Nonce and boot id of a live attempt's engine key.
 pub type AttemptKey = (Attempt, Arc<str>, Arc<str>);

@@ -14,11 +14,12 @@ use diesel::prelude::*;
 use super::arrays;
 use super::error::StoreError;
 use super::schema::jobs;
-use crate::kernel::conditions::{Conditions, Dependency, Relation, Standing, Told};
+use crate::job::dependency::{Dependency, Relation, Standing, Told};
+use crate::job::ids::JobId;
+use crate::job::spec::Family;
+use crate::job::state::StateWord;
+use crate::kernel::conditions::Conditions;
 use crate::kernel::eligible::{Elsewhere, remembered_answers};
-use crate::kernel::ids::JobId;
-use crate::kernel::job::StateWord;
-use crate::kernel::kin::Family;
 
 /// Rows asked for at a time: far below the parameters that a statement may have.
 const IDS_AT_A_TIME: usize = 500;

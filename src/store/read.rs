@@ -23,9 +23,9 @@ use super::rows::{AllocationRow, EventRow, JobRow, KeyRow, ScriptRow};
 use super::schema::{
     events, held_cpus, idempotency_keys, job_scripts, jobs, meta, resource_allocations,
 };
-use crate::kernel::ids::{Attempt, CommitNo, CpuId, EventId, JobId};
-use crate::kernel::job::StateWord;
-use crate::kernel::time::Time;
+use crate::job::ids::{Attempt, CommitNo, CpuId, EventId, JobId};
+use crate::job::state::StateWord;
+use crate::time::Time;
 
 /// An answer and the commit it is of.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,14 +12,16 @@ use std::sync::Arc;
 use diesel::prelude::*;
 
 use super::schema::{events, idempotency_keys, job_scripts, jobs, resource_allocations};
+use crate::job::array_spec::JobRef;
+use crate::job::dependency::Dependencies;
+use crate::job::files::expand_pattern;
+use crate::job::ids::{CpuId, JobId};
+use crate::job::retry_policy::RetryPolicy;
+use crate::job::spec::{JobSpec, OpenMode};
+use crate::job::state::StateWord;
 use crate::kernel::change::{Event, IdempotencyKey, Queued};
-use crate::kernel::conditions::Dependencies;
-use crate::kernel::ids::{CpuId, JobId};
-use crate::kernel::job::{JobSpec, OpenMode, StateWord, expand_pattern};
 use crate::kernel::requeue::Over;
-use crate::kernel::retry::RetryPolicy;
-use crate::kernel::tasks::JobRef;
-use crate::kernel::time::Time;
+use crate::time::Time;
 
 /// A row of `jobs`.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]

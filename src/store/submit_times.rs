@@ -21,7 +21,7 @@ use super::rows::FallRow;
 use super::schema::{jobs, meta, submit_time_falls as falls};
 use crate::kernel::change::Change;
 use crate::kernel::outbox::Commit;
-use crate::kernel::time::Time;
+use crate::time::Time;
 
 /// How far times may fall back within a run, µs: what a clock under NTP does without being set.
 pub const SLACK_US: i64 = 1_000_000;

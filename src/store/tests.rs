@@ -28,18 +28,23 @@ use super::error::StoreError;
 use super::load::load;
 use super::read::{self, JobFilter};
 use super::write::{CommitError, Writer};
+use crate::job::ids::{Attempt, CommitNo, CpuId, Epoch, EventId, JobId};
+use crate::job::outcome::{Exit, ExitCode, Handle, Usage};
+use crate::job::spec::{JobRequest, JobSpec};
+use crate::job::state::StateWord;
+use crate::kernel::admission::Site;
 use crate::kernel::change::{Change, Effect, IdempotencyKey, Step};
 use crate::kernel::check;
 use crate::kernel::eligible::Elsewhere;
-use crate::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, EventId, JobId};
-use crate::kernel::job::{ExitCode, JobRequest, JobSpec, Site, StateWord, Usage};
 use crate::kernel::kernel::{Kernel, Reign};
 use crate::kernel::mend::Old;
 use crate::kernel::outbox::{Commit, Outbox};
-use crate::kernel::policy::{Plan, Policy, plan};
 use crate::kernel::tenancy::Rules;
-use crate::kernel::time::Time;
-use crate::kernel::transition::{Exit, Fact, Handle};
+use crate::kernel::transition::Fact;
+use crate::policy::name::Policy;
+use crate::policy::pass::plan;
+use crate::policy::plan::Plan;
+use crate::time::Time;
 
 struct World {
     dir: tempfile::TempDir,
@@ -423,7 +428,7 @@ fn requests() -> impl Strategy<Value = JobRequest> {
             let mut request = JobRequest::new(script);
             request.name = Some(name);
             request.account = Some(account);
-            request.cpus = crate::kernel::job::CpusAsked::Count(cpus);
+            request.cpus = crate::job::spec::CpusAsked::Count(cpus);
             request.environment = environment;
             request.labels = labels;
             request.comment = comment;

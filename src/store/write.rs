@@ -51,13 +51,13 @@ use super::rows::{FallRow, JobRow, KeyRow, NewEvent, NewLabel, NewScript};
 use super::schema::{idempotency_keys, jobs, maintenance, meta};
 use super::submit_times::Latest;
 use crate::fault::{self, Point};
+use crate::job::ids::{Attempt, CommitNo, Epoch};
+use crate::job::spec::JobSpec;
+use crate::job::state::{EndReason, StateWord};
 use crate::kernel::change::{Change, Event};
 use crate::kernel::eligible::Edit;
-use crate::kernel::ids::{Attempt, CommitNo, Epoch};
-use crate::kernel::job::{JobSpec, StateWord};
 use crate::kernel::outbox::Commit;
-use crate::kernel::time::Time;
-use crate::kernel::transition::EndReason;
+use crate::time::Time;
 
 /// Scripts and environments that are read with a commit; an executor that finds its own not among
 /// them reads it.

@@ -115,7 +115,7 @@ fn one_policy_is_told_in_full() {
 
 fn the_default_is_the_server_s_policy() {
     let folder = folder();
-    let policy = downbeat::kernel::policy::Policy::default().to_string();
+    let policy = downbeat::policy::name::Policy::default().to_string();
     assert_eq!(simulate(&folder, "four.swf --json").ends(0).json()["policy"], policy);
     assert!(simulate(&folder, "--help").ends(0).out.contains(&format!("[default: {policy}]")));
 }

@@ -23,8 +23,9 @@ use downbeat::engine::local::{LocalConfig, LocalEngine, Origin};
 use downbeat::engine::{
     Control, Elsewhere, Engine, ExitRecord, Handle, Key, Order, Sighting, Stop, StreamFile,
 };
-use downbeat::kernel::ids::{Attempt, CpuId, JobId};
-use downbeat::kernel::job::{ExitCode, OpenMode};
+use downbeat::job::ids::{Attempt, CpuId, JobId};
+use downbeat::job::outcome::ExitCode;
+use downbeat::job::spec::OpenMode;
 use rustix::process::{Pid, Signal};
 
 /// Long enough for a loaded machine; no passing test waits for it.

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: every task runs once.
 //!
-//! *Not here*: every order of events (`kernel::arrays`), the notation (`kernel::tasks`).
+//! *Not here*: every order of events (`kernel::arrays`), the notation (`job::array_spec`).
 
 use serde_json::{Value, json};
 

@@ -17,7 +17,7 @@ mod world;
 
 use std::time::Instant;
 
-use downbeat::kernel::job::StateWord;
+use downbeat::job::state::StateWord;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use world::{Act, Bounds, Faults, World};
 

@@ -14,13 +14,16 @@ use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use downbeat::job::ids::{Attempt, CommitNo, JobId};
+use downbeat::job::outcome::{ExitCode, Stop};
+use downbeat::job::retry_policy::{Cause, RetryPolicy};
+use downbeat::job::spec::{CpusAsked, JobRequest, JobSpec};
+use downbeat::job::state::StateWord;
+use downbeat::kernel::admission::Site;
 use downbeat::kernel::change::Change;
-use downbeat::kernel::ids::{Attempt, CommitNo, JobId};
-use downbeat::kernel::job::{CpusAsked, ExitCode, JobRequest, JobSpec, Site, StateWord};
-use downbeat::kernel::policy::{Policy, plan};
-use downbeat::kernel::retry::{Cause, RetryPolicy};
-use downbeat::kernel::time::Time;
-use downbeat::kernel::transition::Stop;
+use downbeat::policy::name::Policy;
+use downbeat::policy::pass::plan;
+use downbeat::time::Time;
 
 use super::protocol::clients::Clients;
 use super::protocol::disk::{Disk, Luck, Told};

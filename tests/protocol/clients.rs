@@ -9,11 +9,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use downbeat::kernel::ids::JobId;
-use downbeat::kernel::job::StateWord;
+use downbeat::job::ids::JobId;
+use downbeat::job::state::{EndReason, StateWord};
 use downbeat::kernel::kernel::Cancelled;
 use downbeat::kernel::requeue::Requeued;
-use downbeat::kernel::transition::EndReason;
 
 use super::disk::Disk;
 use super::server::Reply;

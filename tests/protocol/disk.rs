@@ -10,17 +10,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
+use downbeat::job::outcome::{EndState, Handle};
+use downbeat::job::retry_policy::RetryPolicy;
+use downbeat::job::state::{EndReason, StateWord};
 use downbeat::kernel::boot::{Memory, Remembered};
 use downbeat::kernel::change::{Change, Event, Queued};
-use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
-use downbeat::kernel::job::StateWord;
 use downbeat::kernel::outbox::Commit;
-use downbeat::kernel::partitions::Partitions;
 use downbeat::kernel::requeue::{Over, PastAttempt};
-use downbeat::kernel::retry::{Again, RetryPolicy, Retrying};
+use downbeat::kernel::retry::{Again, Retrying};
 use downbeat::kernel::tenancy::Rules;
-use downbeat::kernel::time::Time;
-use downbeat::kernel::transition::{EndReason, EndState, Handle};
+use downbeat::resources::partitions::Partitions;
+use downbeat::time::Time;
 
 #[derive(Clone, Debug)]
 pub struct Row {

@@ -11,10 +11,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use downbeat::engine::{Elsewhere, ExitRecord, Sighting, Stopping};
-use downbeat::kernel::ids::{Attempt, CpuId};
-use downbeat::kernel::job::{ExitCode, Usage};
-use downbeat::kernel::time::Time;
-use downbeat::kernel::transition::{Handle, Stop};
+use downbeat::job::ids::{Attempt, CpuId};
+use downbeat::job::outcome::{ExitCode, Handle, Stop, Usage};
+use downbeat::time::Time;
 
 /// A spool folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,10 +8,10 @@
 //! *Not here*: what a fact leads to (`kernel::transition`).
 
 use downbeat::engine::{ExitRecord, Sighting, Stopping};
-use downbeat::kernel::ids::Attempt;
-use downbeat::kernel::job::Usage;
-use downbeat::kernel::time::Time;
-use downbeat::kernel::transition::{Exit, Fact, Handle, Stop};
+use downbeat::job::ids::Attempt;
+use downbeat::job::outcome::{Exit, Handle, Stop, Usage};
+use downbeat::kernel::transition::Fact;
+use downbeat::time::Time;
 
 use super::disk::Disk;
 use super::engine::Engine;

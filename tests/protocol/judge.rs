@@ -8,11 +8,11 @@
 
 use std::collections::BTreeSet;
 
+use downbeat::job::ids::Attempt;
+use downbeat::job::outcome::{EndState, Stop};
+use downbeat::job::state::{EndReason, StateWord};
 use downbeat::kernel::check;
-use downbeat::kernel::ids::Attempt;
-use downbeat::kernel::job::StateWord;
 use downbeat::kernel::requeue::{PREEMPTED, REQUEUED};
-use downbeat::kernel::transition::{EndReason, EndState, Stop};
 
 use super::clients::Clients;
 use super::disk::Disk;

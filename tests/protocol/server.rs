@@ -12,22 +12,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
+use downbeat::job::spec::JobSpec;
 use downbeat::kernel::boot::{Memory, Remembered};
 use downbeat::kernel::change::{Change, Effect, IdempotencyKey, Queued, Step};
 use downbeat::kernel::eligible::Elsewhere;
-use downbeat::kernel::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
-use downbeat::kernel::job::JobSpec;
 use downbeat::kernel::kernel::{Cancelled, Kernel, Reign};
 use downbeat::kernel::names::UNNAMED;
 use downbeat::kernel::outbox::{Commit, KeyCheck, Outbox, Settled};
-use downbeat::kernel::partitions::{Partition, Partitions};
-use downbeat::kernel::policy::order::Order;
-use downbeat::kernel::policy::{self, Plan, Policy};
 use downbeat::kernel::requeue::{Over, Requeued};
 use downbeat::kernel::tenancy::Rules;
-use downbeat::kernel::time::Time;
 use downbeat::kernel::transition::{JobState, Refused};
 use downbeat::kernel::view::Snapshot;
+use downbeat::policy::name::Policy;
+use downbeat::policy::order::Order;
+use downbeat::policy::pass::plan;
+use downbeat::policy::plan::Plan;
+use downbeat::resources::partitions::{Partition, Partitions};
+use downbeat::time::Time;
 
 use super::disk::{Disk, Luck, Told};
 use super::engine::Engine;
@@ -274,7 +276,7 @@ impl Server {
     /// The scheduler looks and thinks, in submit order, so that nobody may starve; its plan arrives later.
     pub fn think(&mut self, now: Time) {
         let policy = Policy { order: Order::Fcfs, threshold_s: None, ..Policy::default() };
-        self.plan = Some(policy::plan(policy, &self.kernel.scene(&policy, now)));
+        self.plan = Some(plan(policy, &self.kernel.scene(&policy, now)));
     }
 
     /// A plan arrives, made when it was. Answers how many entries were stale.

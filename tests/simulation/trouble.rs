@@ -6,10 +6,9 @@
 //!
 //! *Not here*: faults of the disk and of messages (`world`, where they are drawn).
 
-use downbeat::kernel::ids::Attempt;
-use downbeat::kernel::job::ExitCode;
-use downbeat::kernel::time::Time;
-use downbeat::kernel::transition::Stop;
+use downbeat::job::ids::Attempt;
+use downbeat::job::outcome::{ExitCode, Stop};
+use downbeat::time::Time;
 
 use super::count::Event;
 use super::protocol::engine::Tree;

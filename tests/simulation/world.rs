@@ -10,15 +10,18 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use downbeat::job::ids::{Attempt, CommitNo, JobId};
+use downbeat::job::retry_policy::{Cause, RetryPolicy};
+use downbeat::job::spec::{CpusAsked, JobRequest, JobSpec};
+use downbeat::job::state::StateWord;
 use downbeat::kernel::accounts::{AccountRule, AccountRules, Accounts};
-use downbeat::kernel::ids::{Attempt, CommitNo, JobId};
-use downbeat::kernel::job::{CpusAsked, JobRequest, JobSpec, LimitAsked, Site, StateWord};
+use downbeat::kernel::admission::Site;
 use downbeat::kernel::kernel::Cancelled;
-use downbeat::kernel::partitions::{Partition, Partitions};
 use downbeat::kernel::requeue::{Over, PREEMPTED, REQUEUED, Requeued};
-use downbeat::kernel::retry::{Cause, RetryPolicy};
 use downbeat::kernel::tenancy::Rules;
-use downbeat::kernel::time::Time;
+use downbeat::resources::partitions::{Partition, Partitions};
+use downbeat::text::time_limit::LimitAsked;
+use downbeat::time::Time;
 
 use super::count::{Count, Event};
 use super::protocol::clients::Clients;

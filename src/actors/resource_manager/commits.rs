@@ -32,13 +32,14 @@ use crate::actors::executor::Known;
 use crate::actors::messages::{
     Applied, MakeDurable, NotDurable, Publish, StopAttempt, SubmitRefused, Submitted, Wake,
 };
+use crate::job::ids::{Attempt, CommitNo, JobId};
 use crate::kernel::change::{Change, Effect, Step};
-use crate::kernel::ids::{Attempt, CommitNo, CpuId, JobId};
 use crate::kernel::kernel::Cancelled;
 use crate::kernel::outbox::Commit;
 use crate::kernel::view::Snapshot;
 use crate::store::read::LaunchRows;
 use crate::store::write::{CommitError, Launches};
+use crate::text::cpu_list;
 
 /// What whoever noted something waits for.
 pub(super) type Noted = ResponseFuture<Result<(), NotDurable>>;
@@ -170,7 +171,7 @@ impl ResourceManagerActor {
             match change {
                 Change::Granted { event, cpus, .. } => {
                     started += 1;
-                    let (job, cpus) = (event.job, listed(cpus));
+                    let (job, cpus) = (event.job, cpu_list::each(cpus.iter().map(|cpu| cpu.0)));
                     log::debug!("Allocated CPU {cpus} to job {job} ({})", event.cause);
                 }
                 Change::Started { waited_us, .. } => self.outlets.metrics.started(*waited_us),
@@ -199,7 +200,7 @@ impl ResourceManagerActor {
                     log::warn!("Released orphan resources: job {job}, {} CPUs", cpus.len());
                 }
                 Change::Restored { attempt, cpus } => {
-                    let (job, cpus) = (attempt.job, listed(cpus));
+                    let (job, cpus) = (attempt.job, cpu_list::each(cpus.iter().map(|cpu| cpu.0)));
                     log::warn!("The database is told again that job {job} has CPU {cpus}");
                 }
                 _ => {}
@@ -295,11 +296,6 @@ fn changed(change: &Change) -> impl Iterator<Item = JobId> {
         _ => None,
     };
     change.event().map(|event| event.job).into_iter().chain(array)
-}
-
-/// CPUs as a person lists them.
-pub(super) fn listed<'a>(cpus: impl IntoIterator<Item = &'a CpuId>) -> String {
-    cpus.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Ends when what was noted is durable.

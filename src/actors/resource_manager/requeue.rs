@@ -11,7 +11,7 @@ use actix::prelude::*;
 use super::ResourceManagerActor;
 use crate::actors::messages::{NotDurable, RequeueAnswer, RequeueJob};
 use crate::clock;
-use crate::kernel::ids::JobId;
+use crate::job::ids::JobId;
 use crate::kernel::outbox::KeyCheck;
 
 impl ResourceManagerActor {

@@ -10,7 +10,7 @@
 use std::time::{Duration, Instant};
 
 use crate::clock::rfc3339;
-use crate::kernel::time::{SECOND_US, Time};
+use crate::time::{SECOND_US, Time};
 
 /// By so much the wall clock may differ from the other one between two looks, seconds: far more
 /// than clocks are put right by, far less than anybody keeps jobs.

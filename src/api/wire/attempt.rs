@@ -9,8 +9,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::kernel::ids::CpuId;
-use crate::kernel::retry::RetryPolicy;
+use crate::job::ids::CpuId;
+use crate::job::retry_policy::RetryPolicy;
 
 /// One run of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

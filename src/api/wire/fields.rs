@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::kernel::job::FieldError;
-use crate::kernel::job::faults::{FAULTS_SHOWN, Faults};
+use crate::job::faults::{FAULTS_SHOWN, Faults, FieldError};
+use crate::text::quote::shorten;
 
 /// A JSON value's type in words.
 pub(super) fn kind(value: &Value) -> &'static str {
@@ -147,7 +147,7 @@ impl<'a> Fields<'a> {
     pub(super) fn finish(self) {
         let (path, known) = (self.path, self.known.join(", "));
         for (n, name) in self.map.keys().take(FAULTS_SHOWN).enumerate() {
-            let field = format!("{path}{}", super::time_limit::shorten(name));
+            let field = format!("{path}{}", shorten(name));
             let message = match n {
                 0 => format!("is not a known field; known are {known}"),
                 _ => "is not a known field".to_owned(),

@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::attempt::Retry;
-use crate::kernel::ids::{CpuId, EventId, JobId};
-use crate::kernel::job::{DataSource, StateWord};
-use crate::kernel::time::Time;
+use crate::job::ids::{CpuId, EventId, JobId};
+use crate::job::spec::DataSource;
+use crate::job::state::StateWord;
+use crate::time::Time;
 
 /// The text of an instant on the wire.
 #[must_use]

@@ -12,11 +12,10 @@ use utoipa::ToSchema;
 
 use super::fields::{Fields, kind};
 use super::submit::BodyRefused;
-use super::when;
-use crate::kernel::job::FieldError;
-use crate::kernel::job::faults::Faults;
-use crate::kernel::text::first_that_acts;
-use crate::kernel::time::Time;
+use super::values::time;
+use crate::job::faults::{Faults, FieldError};
+use crate::text::quote::first_that_acts;
+use crate::time::Time;
 
 /// Longest reason, bytes: a sentence.
 const REASON_BYTES_MAX: usize = 1_024;
@@ -81,8 +80,8 @@ pub fn parse(body: &[u8]) -> Result<WindowAsked, BodyRefused> {
     };
     let mut fields = Fields::new(map, String::new(), &mut errors);
     let asked = WindowAsked {
-        start: fields.parsed("start_time", when::parse_value),
-        end: fields.parsed("end_time", when::parse_value),
+        start: fields.parsed("start_time", time),
+        end: fields.parsed("end_time", time),
         reason: fields.text("reason").unwrap_or_default(),
     };
     if asked.reason.len() > REASON_BYTES_MAX || asked.reason.contains('\0') {

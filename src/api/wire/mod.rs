@@ -1,20 +1,20 @@
 //! *Purpose*: the words on the wire: JSON answers, submit bodies, Slurm's units and `#SBATCH`.
 //!
 //! *Owns*: every JSON type that a client meets, and reading a body into a
-//! [`JobRequest`](crate::kernel::job::JobRequest).
+//! [`JobRequest`](crate::job::spec::JobRequest).
 //!
 //! *Promises*: plain data; no HTTP, no clock, no state. Server and command line share it.
 //!
-//! *Not here*: bounds and paths (`kernel::job`), status codes (`api`).
+//! *Not here*: bounds and paths (`kernel::admission`), status codes (`api`).
 
 pub mod array;
 pub mod attempt;
 pub mod body;
+pub mod door;
 pub mod export;
 mod fields;
 pub mod job;
 pub mod maintenance;
-pub mod memory;
 pub mod partitions;
 pub mod problem;
 pub mod rank;
@@ -25,9 +25,7 @@ pub mod sbatch;
 pub mod seed;
 pub mod submission;
 pub mod submit;
-pub mod time_limit;
 pub mod update;
 pub mod v1;
 mod values;
 pub mod warnings;
-pub mod when;

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::kernel::ids::CpuId;
+use crate::job::ids::CpuId;
 
 /// A partition: CPUs under one name, with limits of their own. A server without partitions shows
 /// one, `default`, which is the whole machine.
@@ -49,21 +49,4 @@ pub struct Partition {
     /// Partitions whose jobs go back to the queue when its own need their CPUs.
     #[serde(default)]
     pub preempts: Vec<String>,
-}
-
-/// CPU ids as a person lists them: `0-3,8`.
-#[must_use]
-pub fn listed<'a>(cpus: impl IntoIterator<Item = &'a CpuId>) -> String {
-    let mut runs: Vec<(u32, u32)> = Vec::new();
-    for CpuId(cpu) in cpus {
-        match runs.last_mut() {
-            Some((_, last)) if last.checked_add(1) == Some(*cpu) => *last = *cpu,
-            _ => runs.push((*cpu, *cpu)),
-        }
-    }
-    let shown = runs.into_iter().map(|(first, last)| match first == last {
-        true => first.to_string(),
-        false => format!("{first}-{last}"),
-    });
-    shown.collect::<Vec<_>>().join(",")
 }

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::kernel::ids::JobId;
+use crate::job::ids::JobId;
 
 /// Where a pending job stands in the line, and why there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::kernel::ids::{CpuId, JobId};
+use crate::job::ids::{CpuId, JobId};
 
 /// The ledger at one commit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -1,6 +1,6 @@
 //! *Purpose*: reads when a job shall be run again by itself.
 //!
-//! *Owns*: [`RetryBody`], [`parse_causes`], and taking `retry` out of a body.
+//! *Owns*: [`RetryBody`], and taking `retry` out of a body.
 //!
 //! *Promises*: every fault is named with its part (`retry.max`).
 //!
@@ -12,9 +12,9 @@ use utoipa::ToSchema;
 
 use super::body::Amount;
 use super::fields::{Fields, kind};
-use super::time_limit::parse_duration_s;
-use crate::kernel::job::faults::Faults;
-use crate::kernel::retry::{Cause, RETRY_MAX_DELAY_S, RetryPolicy};
+use crate::job::faults::Faults;
+use crate::job::retry_policy::{Cause, RETRY_MAX_DELAY_S, RetryPolicy};
+use crate::text::duration;
 
 /// When a job is run again by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -88,20 +88,11 @@ fn causes(value: &Value) -> Result<Vec<Cause>, String> {
 
 fn seconds(value: &Value) -> Result<u32, String> {
     let seconds = match value {
-        Value::String(text) => parse_duration_s(text)?,
+        Value::String(text) => duration::parse_s(text)?,
         Value::Number(n) => n.as_i64().ok_or_else(|| format!("{n} is not whole seconds"))?,
         other => return Err(format!("is {}; write \"10s\"", kind(other))),
     };
     u32::try_from(seconds).map_err(|_| format!("{seconds} s is no wait"))
-}
-
-/// Causes as a person lists them on a command line.
-///
-/// # Errors
-/// A sentence that names the one that is none.
-pub fn parse_causes(text: &str) -> Result<Vec<String>, String> {
-    let each = text.split(',').map(|one| one.parse::<Cause>().map(|cause| cause.to_string()));
-    each.collect()
 }
 
 #[cfg(test)]

@@ -14,16 +14,17 @@ mod table;
 use table::{Fate, Takes};
 
 use super::export::Export;
-use super::submit::Door;
 use super::warnings::Warnings;
-use super::{memory, time_limit, when};
-use crate::kernel::conditions::Dependencies;
-use crate::kernel::early::EarlySignal;
-use crate::kernel::job::faults::Faults;
-use crate::kernel::job::{FieldError, LimitAsked, OpenMode};
-use crate::kernel::retry::RetryPolicy;
-use crate::kernel::tasks::ArraySpec;
-use crate::kernel::time::Time;
+use crate::job::array_spec::ArraySpec;
+use crate::job::dependency::Dependencies;
+use crate::job::faults::{Faults, FieldError};
+use crate::job::retry_policy::RetryPolicy;
+use crate::job::signal::EarlySignal;
+use crate::job::spec::OpenMode;
+use crate::text::quote::shorten;
+use crate::text::time_limit::LimitAsked;
+use crate::text::{size, time_limit, when};
+use crate::time::Time;
 
 /// What can be done about an option that is refused.
 const TAKE_OUT: &str = "take the line out, or write ##SBATCH";
@@ -115,7 +116,7 @@ impl Directives {
             } else if let Some(letters) = word.strip_prefix('-').filter(|w| !w.is_empty()) {
                 self.letters(number, letters, next);
             } else {
-                let word = time_limit::shorten(&word);
+                let word = shorten(&word);
                 self.refuse(&format!("line {number}"), &format!("\"{word}\" is not an option"));
             }
         }
@@ -188,7 +189,7 @@ impl Directives {
             Some(Placed { value, place: place.to_owned() })
         }
         match name {
-            "time" => self.time = at(time_limit::parse(&value, Door::V1)?, place),
+            "time" => self.time = at(time_limit::parse(&value)?, place),
             "job-name" => self.job_name = at(value, place),
             "partition" => self.partition = at(value, place),
             "output" => self.output = at(value, place),
@@ -200,11 +201,11 @@ impl Directives {
             "cpus-per-task" => self.cpus_per_task = at(count(&value)?, place),
             "ntasks" => self.ntasks = at(count(&value)?, place),
             "ntasks-per-node" => self.ntasks_per_node = at(count(&value)?, place),
-            "mem" if value.starts_with('0') && memory::parse_mib(&value) == Ok(0) => {
+            "mem" if value.starts_with('0') && size::parse_mib(&value) == Ok(0) => {
                 self.warnings.push(format!("{place}=0: all memory is meant; none is recorded."));
             }
-            "mem" => self.memory_bytes = at(memory::parse_mib(&value)?, place),
-            "mem-per-cpu" => self.memory_per_cpu_bytes = at(memory::parse_mib(&value)?, place),
+            "mem" => self.memory_bytes = at(size::parse_mib(&value)?, place),
+            "mem-per-cpu" => self.memory_per_cpu_bytes = at(size::parse_mib(&value)?, place),
             "nodes" => one_node(&value)?,
             "begin" => self.begin = at(when::parse(&value)?, place),
             "deadline" => self.deadline = at(when::parse(&value)?, place),
@@ -213,7 +214,7 @@ impl Directives {
             "signal" => self.signal = at(value.parse()?, place),
             "open-mode" => self.open_mode = at(value.parse()?, place),
             "exclusive" => {
-                let value = time_limit::shorten(&value);
+                let value = shorten(&value);
                 return Err(format!("\"{value}\" is not known here; --exclusive is all CPUs"));
             }
             other => return Err(format!("--{other} cannot be read here")),
@@ -226,7 +227,7 @@ fn count(value: &str) -> Result<i64, String> {
     match value.parse() {
         Ok(n) if n >= 1 => Ok(n),
         Ok(n) => Err(format!("is {n}; at least 1")),
-        Err(_) => Err(format!("\"{}\" is not a whole number", time_limit::shorten(value))),
+        Err(_) => Err(format!("\"{}\" is not a whole number", shorten(value))),
     }
 }
 

@@ -10,8 +10,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::kernel::ids::JobId;
-use crate::kernel::job::StateWord;
+use crate::job::ids::JobId;
+use crate::job::state::StateWord;
 
 /// The old word for a state: five, where this system has nine.
 #[must_use]

@@ -4,13 +4,14 @@
 //!
 //! *Promises*: a refusal names the field as the body named it, or the script and its line.
 //!
-//! *Not here*: reading the body (`wire::submit`), the bounds (`kernel::job`).
+//! *Not here*: reading the body (`wire::submit`), the bounds (`kernel::admission`).
 
 use std::collections::BTreeMap;
 
 use super::sbatch::Placed;
-use crate::kernel::job::faults::Faults;
-use crate::kernel::job::{FieldError, JobRequest, JobSpec, Site};
+use crate::job::faults::{Faults, FieldError};
+use crate::job::spec::{JobRequest, JobSpec};
+use crate::kernel::admission::Site;
 
 /// A body that was read: the request, and how its sender named the parts of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

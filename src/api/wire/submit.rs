@@ -5,42 +5,35 @@
 //! *Promises*: no body panics; all faults of a body are found at once; what a body says wins
 //! over `#SBATCH` lines; a field is named as the body names it, in a batch with its index.
 //!
-//! *Not here*: bounds and paths (`kernel::job`), status codes (`api`), how a refusal of the
+//! *Not here*: bounds and paths (`kernel::admission`), status codes (`api`), how a refusal of the
 //! kernel finds the body's words (`wire::submission`).
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::door::Door;
 use super::fields::{Fields, kind};
+use super::retry;
 use super::sbatch::{self, Directives, Placed};
 use super::submission::Names;
 pub use super::submission::Submission;
-use super::values::{at_least_one, data_source, environment, kill_grace_s};
+use super::values::{at_least_one, data_source, environment, kill_grace_s, limit, memory, time};
 use super::warnings::Warnings;
-use super::{memory, retry, time_limit, when};
-use crate::kernel::conditions::Dependencies;
-use crate::kernel::early::EarlySignal;
-use crate::kernel::job::faults::Faults;
-use crate::kernel::job::{CpusAsked, DataSource, FieldError, JobRequest, LimitAsked, OpenMode};
-use crate::kernel::retry::RetryPolicy;
-use crate::kernel::tasks::ArraySpec;
-use crate::kernel::time::Time;
+use crate::job::array_spec::ArraySpec;
+use crate::job::dependency::Dependencies;
+use crate::job::faults::{Faults, FieldError};
+use crate::job::retry_policy::RetryPolicy;
+use crate::job::signal::EarlySignal;
+use crate::job::spec::{CpusAsked, DataSource, JobRequest, OpenMode};
+use crate::text::time_limit::LimitAsked;
+use crate::time::Time;
 
 /// Most jobs of one batch.
 pub const BATCH_JOBS_MAX: usize = 10_000;
 
 /// Most values of one body: a batch of the most jobs with a hundred values each.
 pub const VALUES_MAX: usize = 1_000_000;
-
-/// By which routes a body came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
-    /// This system's own.
-    V1,
-    /// The replaced system's, where `X:Y` meant hours and minutes.
-    Seed,
-}
 
 /// Why a body was not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -232,8 +225,8 @@ impl Asked {
             cpus_per_task: at_least_one(&mut fields, "cpus_per_task"),
             ntasks_per_node: at_least_one(&mut fields, "ntasks_per_node"),
             exclusive: fields.flag("exclusive"),
-            memory_bytes: fields.parsed(shape.memory, memory::parse_value),
-            limit: fields.parsed("time_limit", |v| time_limit::parse_value(v, door)),
+            memory_bytes: fields.parsed(shape.memory, memory),
+            limit: fields.parsed("time_limit", |v| limit(v, door)),
             priority: fields.whole("priority"),
             directory: fields.text(shape.directory),
             standard_output: fields.text("standard_output"),
@@ -243,8 +236,8 @@ impl Asked {
             comment: fields.text("comment"),
             kill_grace_s: kill_grace_s(&mut fields),
             held: fields.flag("held"),
-            begin: fields.parsed("begin_time", when::parse_value),
-            deadline: fields.parsed("deadline", when::parse_value),
+            begin: fields.parsed("begin_time", time),
+            deadline: fields.parsed("deadline", time),
             dependencies: fields.text("dependency").and_then(|text| {
                 let read = text.parse::<Dependencies>();
                 read.map_err(|message| fields.refuse("dependency", message)).ok()

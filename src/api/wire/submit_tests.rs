@@ -13,7 +13,7 @@ use serde_json::json;
 use super::super::body::{Amount, NestedBody, NestedJob, SubmitBody};
 use super::super::retry::RetryBody;
 use super::*;
-use crate::kernel::job::Site;
+use crate::kernel::admission::Site;
 
 fn site() -> Site {
     Site { total_cpus: 8, kill_grace_s: 30, output_roots: vec![], ..Site::default() }

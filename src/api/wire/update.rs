@@ -11,13 +11,14 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::body::Amount;
+use super::door::Door;
 use super::fields::{Fields, kind};
-use super::submit::{BodyRefused, Door};
-use super::{time_limit, when};
+use super::submit::BodyRefused;
+use super::values::{limit, time};
+use crate::job::faults::{Faults, FieldError, SpecRefused};
+use crate::kernel::admission::{Site, limit_allowed};
 use crate::kernel::eligible::Edit;
-use crate::kernel::job::faults::Faults;
-use crate::kernel::job::{FieldError, Site, SpecRefused, limit_allowed};
-use crate::kernel::time::Time;
+use crate::time::Time;
 
 /// What is to be different; what is left out stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -52,7 +53,7 @@ pub fn parse(body: &[u8], site: (&Site, &str), now: Time) -> Result<Edit, BodyRe
         return Err(BodyRefused::Fields(FieldError::new("body", message).into()));
     };
     let mut fields = Fields::new(map, String::new(), &mut errors);
-    let limit = fields.parsed("time_limit", |v| time_limit::parse_value(v, Door::V1));
+    let limit = fields.parsed("time_limit", |v| limit(v, Door::V1));
     let edit = Edit {
         held: fields.flag("held"),
         priority: fields.whole("priority"),
@@ -84,7 +85,7 @@ fn point(value: &Value, away: &str) -> Result<Option<Time>, String> {
     if value.as_str().is_some_and(|text| text.trim() == away) {
         return Ok(None);
     }
-    when::parse_value(value).map(Some)
+    time(value).map(Some)
 }
 
 #[cfg(test)]

@@ -10,9 +10,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::door::Door;
 use super::fields::{Fields, kind};
-use super::time_limit;
-use crate::kernel::job::DataSource;
+use crate::job::spec::DataSource;
+use crate::text::time_limit::{self, LimitAsked};
+use crate::text::{duration, size, when};
+use crate::time::Time;
 
 /// A count.
 pub(super) fn at_least_one(fields: &mut Fields<'_>, name: &'static str) -> Option<i64> {
@@ -54,7 +57,7 @@ pub(super) fn environment(
 pub(super) fn kill_grace_s(fields: &mut Fields<'_>) -> Option<i64> {
     let seconds = fields.whole("kill_grace_s");
     let text = fields.parsed("kill_grace", |value| match value {
-        Value::String(text) => time_limit::parse_duration_s(text),
+        Value::String(text) => duration::parse_s(text),
         Value::Number(n) => n.as_i64().ok_or_else(|| format!("{n} is not whole seconds")),
         other => Err(format!("is {}; write \"30s\"", kind(other))),
     });
@@ -64,10 +67,75 @@ pub(super) fn kill_grace_s(fields: &mut Fields<'_>) -> Option<i64> {
     seconds.or(text)
 }
 
+/// Reads a JSON number of bytes, or text like `"512M"`.
+pub(super) fn memory(value: &Value) -> Result<i64, String> {
+    match value {
+        Value::String(text) => size::parse(text),
+        Value::Number(number) => number
+            .as_i64()
+            .ok_or_else(|| format!("{number} is not a whole number of bytes that fits 63 bits")),
+        other => Err(format!("is {}; write \"512M\", \"2G\" or bytes", kind(other))),
+    }
+}
+
+/// A JSON number of minutes, or text in any of the forms of a time limit.
+pub(super) fn limit(value: &Value, door: Door) -> Result<LimitAsked, String> {
+    let forms = time_limit::FORMS;
+    match (value, door) {
+        (Value::String(text), Door::V1) => time_limit::parse(text),
+        (Value::String(text), Door::Seed) => time_limit::parse_unambiguous(text),
+        (Value::Number(number), _) => match number.as_i64() {
+            Some(minutes) => time_limit::of_minutes(minutes),
+            None => Err(format!("{number} is not a whole number of minutes; {forms}")),
+        },
+        (other, _) => Err(format!("is {}; {forms}", kind(other))),
+    }
+}
+
+/// A point in time.
+pub(super) fn time(value: &Value) -> Result<Time, String> {
+    match value {
+        Value::String(text) => when::parse(text),
+        other => Err(format!("is {}; {}", kind(other), when::FORMS)),
+    }
+}
+
 /// One of the three words.
 pub(super) fn data_source(value: &Value) -> Result<DataSource, String> {
     [DataSource::Api, DataSource::Cli, DataSource::Web]
         .into_iter()
         .find(|source| value.as_str() == Some(source.word()))
         .ok_or_else(|| "is none of \"API\", \"CLI\" and \"WEB\"".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn memory_is_text_or_a_whole_number_of_bytes() {
+        assert_eq!(memory(&json!(4096)), Ok(4096));
+        assert_eq!(memory(&json!("4K")), Ok(4096));
+        for value in [json!(1.5), json!(["1G"]), json!(u64::MAX)] {
+            assert!(memory(&value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_text_or_a_whole_number_of_minutes() {
+        assert_eq!(limit(&json!(10), Door::V1), Ok(LimitAsked::Seconds(600)));
+        assert_eq!(limit(&json!("1:30"), Door::V1), Ok(LimitAsked::Seconds(90)));
+        assert!(limit(&json!("1:30"), Door::Seed).is_err());
+        for value in [json!(0), json!(-1), json!(1.5), json!(true), json!([1]), json!(u64::MAX)] {
+            assert!(limit(&value, Door::V1).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_point_in_time_is_text() {
+        assert_eq!(time(&json!("1970-01-01T00:00:01Z")), Ok(Time(1_000_000)));
+        assert!(time(&json!(5)).is_err_and(|said| said.starts_with("is a number")));
+    }
 }

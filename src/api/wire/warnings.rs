@@ -6,7 +6,7 @@
 //!
 //! *Not here*: what is not honoured (`wire::sbatch`, `wire::submit`).
 
-use crate::kernel::job::faults::and_more;
+use crate::job::faults::and_more;
 
 /// So many are said; they are stored with the job and shown with it each time.
 pub const WARNINGS_SHOWN: usize = 20;

@@ -26,7 +26,7 @@ use super::memory::Means;
 use super::proctrack::ProcTrack;
 use super::supervisor::{self, Station};
 use super::sys;
-use crate::kernel::job::ExitCode;
+use crate::job::outcome::ExitCode;
 
 /// Pids read at a time from those that rest.
 const PIDS_READ: usize = 64;

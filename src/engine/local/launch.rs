@@ -8,7 +8,7 @@
 //! do not answer, it is that process that hangs, and it can be killed.
 //!
 //! *Not here*: what that process does (`child`), watching over it (`start`, `vigil`), which paths
-//! are allowed (`kernel::job`).
+//! are allowed (`job::spec`).
 
 use std::ffi::CString;
 use std::fs::DirBuilder;
@@ -26,8 +26,8 @@ use super::plain;
 use super::spool::{Folder, OrderFile};
 use super::sys::{self, Beside, Stack};
 use crate::engine::{Order, StreamFile};
-use crate::kernel::ids::CpuId;
-use crate::kernel::job::OpenMode;
+use crate::job::ids::CpuId;
+use crate::job::spec::OpenMode;
 
 /// Why no script was started.
 #[derive(Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 //! want of memory is read from the group, or not said at all.
 //!
 //! *Not here*: moving a process in before its first instruction (`sys`), what follows from a kill
-//! (`kernel::transition`), who holds how much (`kernel::ledger`).
+//! (`kernel::transition`), who holds how much (`resources::ledger`).
 //!
 //! **Where groups are.** Below the group that the server was started in, whose limits hold for all
 //! of them: `downbeat/<attempt>`. In version 2 a group that hands a controller on may hold no
@@ -27,8 +27,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::cgroup;
 use super::sys;
 use crate::clock;
-use crate::kernel::memory::OutOfMemory;
-use crate::kernel::time::SECOND_US;
+use crate::job::outcome::OutOfMemory;
+use crate::time::SECOND_US;
 
 /// The folder of all groups, in the server's own group.
 const BASE: &str = "downbeat";

@@ -149,7 +149,7 @@ async fn hear_lines(pipe: &AsyncFd<OwnedFd>, attempts: &Weak<Attempts>) -> io::R
 mod tests {
     use super::*;
     use crate::clock;
-    use crate::kernel::job::Usage;
+    use crate::job::outcome::Usage;
 
     fn record(sentence: &str) -> Box<ExitRecord> {
         Box::new(ExitRecord {

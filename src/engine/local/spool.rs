@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::plain;
 use super::proc::Identity;
 use crate::engine::{Control, EngineError, ExitRecord, Handle, Order, Stop, Stopping};
-use crate::kernel::time::Time;
+use crate::time::Time;
 
 /// Version of `order`; a supervisor refuses one that it does not know.
 pub const ORDER_VERSION: u32 = 1;

@@ -27,7 +27,7 @@ use super::sys::{self, Stack};
 use crate::clock;
 use crate::engine::Stop;
 use crate::fault;
-use crate::kernel::time::Time;
+use crate::time::Time;
 
 /// First pause before a launch is tried again that the machine had no room for; doubles up to
 /// [`PAUSE_MAX`].

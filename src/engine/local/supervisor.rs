@@ -4,8 +4,9 @@
 //! before it takes another.
 //!
 //! *Promises*: a record is written only when no process of the tree is left, and another order
-//! taken only after that; a cancel found before the spawn means that no script ever starts; no signal but KILL and the server's poke moves it. What a full disk
-//! does not take is kept and written later; a folder that was deleted is made again for the record.
+//! taken only after that; a cancel found before the spawn means that no script ever starts; no
+//! signal but KILL and the server's poke moves it. What a full disk does not take is kept and
+//! written later; a folder that was deleted is made again for the record.
 //!
 //! *Not here*: starting the script (`start`, `launch`), watching over it (`vigil`), who gives
 //! orders (`crew`), what the record means (`kernel`).
@@ -38,8 +39,8 @@ use super::vigil::Vigil;
 use crate::clock;
 use crate::engine::{EngineError, ExitRecord, Handle};
 use crate::fault;
-use crate::kernel::ids::CpuId;
-use crate::kernel::job::Usage;
+use crate::job::ids::CpuId;
+use crate::job::outcome::Usage;
 
 /// Between two attempts to write something on a full disk.
 pub const RECORD_PAUSE: Duration = Duration::from_secs(1);
@@ -314,8 +315,8 @@ fn no_script() -> ExitRecord {
     }
 }
 
-/// Says that nothing of this order was started and nothing will be. Whoever took its folder away, or
-/// has not the room, finds out by the lock.
+/// Says that nothing of this order was started and nothing will be. Whoever took its folder away,
+/// or has not the room, finds out by the lock.
 fn withdraw(post: &Post<'_>) {
     while post.folder.write_withdrawn().is_err() && post.folder.file("state").exists() {
         let _poked = sys::wait_child_or_poke(Some(RECORD_PAUSE));

@@ -1,7 +1,7 @@
 //! *Purpose*: the system calls that no safe crate offers.
 //!
-//! *Owns*: every `unsafe` block of the house: fork, a process that shares its parent's memory, exec,
-//! wait4 with its usage, signal masks, closing descriptors by range.
+//! *Owns*: every `unsafe` block of the house: fork, a process that shares its parent's memory,
+//! exec, wait4 with its usage, signal masks, closing descriptors by range.
 //!
 //! *Promises*: each function is safe to call as documented; nothing here decides anything.
 //!
@@ -21,7 +21,7 @@ use syscalls::Sysno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::kernel::job::{ExitCode, Usage};
+use crate::job::outcome::{ExitCode, Usage};
 
 fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
@@ -120,8 +120,8 @@ pub struct Beside<'a> {
     _reads: PhantomData<&'a ()>,
 }
 
-/// Starts a process that acts on `data`, on a stack of its own, while this one goes on; then it ends
-/// with the answer. It shares this one's memory and nothing else: descriptors, the working folder,
+/// Starts a process that acts on `data`, on a stack of its own, while this one goes on; then it
+/// ends with the answer. It shares this one's memory and nothing else: descriptors, the working folder,
 /// limits are its own copies. The act may take and free no memory, may not panic and may use no
 /// function of the C library that sets `errno`. Nobody may change what it reads or forget it before
 /// `told` has ended: which is what the lifetime says.
@@ -151,8 +151,8 @@ pub fn start_beside<'a, T: Sync>(
     let task = Task { data: std::ptr::from_ref(data), act, tell: tell.as_raw_fd() };
     let places = size_of::<Task<T>>().div_ceil(size_of::<u128>());
     let top = stack.0.len() - places;
-    // SAFETY: the task is written into the upper end of the stack, which is aligned for it and large
-    // enough; the child's stack begins below it and grows downwards within the same allocation. It
+    // SAFETY: the task is written into the upper end of the stack, which is aligned for it and
+    // large enough; the child's stack begins below it and grows downwards within the same allocation. It
     // is borrowed for as long as the process may use it.
     let pid = unsafe {
         let top = stack.0.as_mut_ptr().add(top);
@@ -263,8 +263,8 @@ pub fn block_all_signals() {
 /// Lets every signal through again: for a child that is about to become a program.
 pub fn unblock_all_signals() {
     let none = 0_u64;
-    // SAFETY: the system's own set of signals is 64 bits; the former one is not asked for. It cannot
-    // fail: the arguments are right.
+    // SAFETY: the system's own set of signals is 64 bits; the former one is not asked for. It
+    // cannot fail: the arguments are right.
     let _cannot_fail = unsafe {
         syscalls::syscall!(
             Sysno::rt_sigprocmask,

@@ -23,8 +23,8 @@ use super::sys;
 use crate::clock;
 use crate::engine::{ExitRecord, Handle, Stop};
 use crate::fault;
-use crate::kernel::early::EarlySignal;
-use crate::kernel::job::{ExitCode, Usage};
+use crate::job::outcome::{ExitCode, Usage};
+use crate::job::signal::EarlySignal;
 
 /// How long a start is kept back, and nothing is done that only a lasting script makes worth while.
 /// Whoever hears of a script that has ended by then hears of one thing instead of two, and the end

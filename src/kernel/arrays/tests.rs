@@ -4,22 +4,26 @@
 //!
 //! *Promises*: the invariants are looked at after every act; a restart takes up from the rows.
 //!
-//! *Not here*: the rows themselves (`store::arrays`), sets of tasks (`kernel::tasks`).
+//! *Not here*: the rows themselves (`store::arrays`), sets of tasks (`job::array_spec`).
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::job::dependency::{Dependencies, Dependency, Relation, Told};
+use crate::job::ids::{Attempt, CpuId};
+use crate::job::outcome::{Exit, ExitCode, Handle, Usage};
+use crate::job::spec::{JobRequest, JobSpec};
+use crate::kernel::admission::Site;
 use crate::kernel::boot::{Memory, Remembered};
 use crate::kernel::change::Effect;
 use crate::kernel::check;
-use crate::kernel::conditions::{Conditions, Dependencies, Dependency, Relation, Told};
+use crate::kernel::conditions::Conditions;
 use crate::kernel::eligible::{Edit, Elsewhere, remembered_answers};
-use crate::kernel::ids::{Attempt, CpuId};
-use crate::kernel::job::{ExitCode, JobRequest, JobSpec, Site, Usage};
 use crate::kernel::kernel::Reign;
-use crate::kernel::policy::{Backfill, Planner, Policy};
-use crate::kernel::time::SECOND_US;
-use crate::kernel::transition::{Exit, Fact, Handle};
+use crate::kernel::transition::Fact;
+use crate::policy::name::{Backfill, Policy};
+use crate::policy::pass::Planner;
+use crate::time::SECOND_US;
 
 const CPUS: u32 = 3;
 const NOW: Time = Time(0);

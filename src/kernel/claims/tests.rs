@@ -13,22 +13,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::job::ids::{Attempt, CpuId};
+use crate::job::outcome::{Exit, ExitCode, Handle, Stop, Usage};
+use crate::job::spec::{CpusAsked, JobRequest, JobSpec};
+use crate::job::state::{EndReason, StateWord};
+use crate::kernel::admission::{Site, SiteMemory};
 use crate::kernel::boot::{Memory, Remembered};
 use crate::kernel::change::{Effect, Queued};
 use crate::kernel::check;
 use crate::kernel::eligible::{Edit, Elsewhere};
-use crate::kernel::ids::{Attempt, CpuId};
-use crate::kernel::job::{CpusAsked, ExitCode, JobRequest, JobSpec, LimitAsked, Site, SiteMemory};
-use crate::kernel::job::{StateWord, Usage};
 use crate::kernel::kernel::Reign;
-use crate::kernel::partitions::{Partition, Partitions};
 use crate::kernel::points::Weights;
-use crate::kernel::policy::claims::aside;
-use crate::kernel::policy::{Planner, Policy};
 use crate::kernel::requeue::PREEMPTED;
 use crate::kernel::tenancy::Rules;
-use crate::kernel::time::SECOND_US;
-use crate::kernel::transition::{EndReason, Exit, Handle, JobState, Stop};
+use crate::kernel::transition::JobState;
+use crate::policy::claims::aside;
+use crate::policy::name::Policy;
+use crate::policy::pass::Planner;
+use crate::resources::partitions::{Partition, Partitions};
+use crate::text::time_limit::LimitAsked;
+use crate::time::SECOND_US;
 
 const CPUS: u32 = 4;
 const MEMORY: u64 = 8;
@@ -377,9 +381,9 @@ fn nobody_is_preempted_for_what_came_free_since_the_plan() {
     let mut world = taken("fcfs+easy");
     let mut late = taken("fcfs+easy");
     // The same plan, made before the room was there, arrives twice and after the end.
-    let plan = crate::kernel::policy::Plan {
+    let plan = crate::policy::plan::Plan {
         preempt: Some((JobId(2), vec![JobId(1)])),
-        ..crate::kernel::policy::Plan::default()
+        ..crate::policy::plan::Plan::default()
     };
     let (_, stale, step) = world.kernel.start(&plan, world.now);
     assert_eq!((stale, step.changes.len()), (1, 0), "it leaves already");

@@ -9,13 +9,15 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::job::ids::{Attempt, CpuId};
+use crate::job::outcome::{Exit, ExitCode, Handle, Usage};
+use crate::job::spec::JobRequest;
+use crate::kernel::admission::Site;
 use crate::kernel::boot::Memory;
 use crate::kernel::check;
-use crate::kernel::ids::{Attempt, CpuId};
-use crate::kernel::job::{ExitCode, JobRequest, Site, Usage};
 use crate::kernel::kernel::Reign;
-use crate::kernel::policy::plan;
-use crate::kernel::transition::{Exit, Fact, Handle};
+use crate::kernel::transition::Fact;
+use crate::policy::pass::plan;
 
 const CPUS: u32 = 2;
 

@@ -4,20 +4,19 @@
 //!
 //! *Promises*: what is left is counted as the pass counts it, quotas included.
 //!
-//! *Not here*: buckets (`kernel::queue`), the pass (`kernel::policy`).
+//! *Not here*: buckets (`kernel::queue`), the pass (`policy`).
 
 use std::collections::btree_map::Range;
 use std::ops::Bound::{Excluded, Unbounded};
 
 use super::{Bucket, Kind, Queue};
-use crate::kernel::ids::JobId;
+use crate::job::ids::JobId;
 use crate::kernel::points::Points;
-use crate::kernel::policy::order::{Place, Rule};
-use crate::kernel::policy::room::{Regions, Room};
-use crate::kernel::policy::scene::{Quota, Scene, Waiting};
-use crate::kernel::policy::spend;
-use crate::kernel::time::Time;
 use crate::kernel::view::PLAN_DEPTH;
+use crate::policy::order::{Place, Rule};
+use crate::policy::scene::{Quota, Scene, Waiting, spend};
+use crate::resources::capacity::{Regions, Room};
+use crate::time::Time;
 
 /// How a line is looked at.
 #[derive(Clone, Copy)]

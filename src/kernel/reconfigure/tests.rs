@@ -12,20 +12,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::job::ids::Attempt;
+use crate::job::outcome::Handle;
+use crate::job::spec::{CpusAsked, JobRequest, JobSpec};
 use crate::kernel::accounts::{Account, AccountRule, AccountRules};
+use crate::kernel::admission::Site;
 use crate::kernel::boot::Memory;
 use crate::kernel::change::{Change, Effect};
 use crate::kernel::check;
-use crate::kernel::conditions::{Allows, Blocked};
+use crate::kernel::conditions::Blocked;
 use crate::kernel::eligible::{Edit, Elsewhere};
-use crate::kernel::ids::Attempt;
-use crate::kernel::job::{CpusAsked, JobRequest, JobSpec, LimitAsked, Site};
 use crate::kernel::kernel::Reign;
-use crate::kernel::partitions::{Partition, Partitions};
 use crate::kernel::points::Weights;
-use crate::kernel::policy::{Plan, Planner, Policy};
-use crate::kernel::time::SECOND_US;
-use crate::kernel::transition::{Fact, Handle};
+use crate::kernel::transition::Fact;
+use crate::policy::name::Policy;
+use crate::policy::pass::Planner;
+use crate::policy::plan::Plan;
+use crate::resources::partitions::{Allows, Partition, Partitions};
+use crate::text::time_limit::LimitAsked;
+use crate::time::SECOND_US;
 
 const CPUS: u32 = 6;
 

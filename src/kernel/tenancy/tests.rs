@@ -4,7 +4,7 @@
 //!
 //! *Promises*: each test is named after its law.
 //!
-//! *Not here*: regions by themselves (`kernel::partitions`).
+//! *Not here*: regions by themselves (`resources::partitions`).
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
@@ -12,15 +12,19 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::job::spec::{CpusAsked, JobRequest};
 use crate::kernel::accounts::{AccountRule, AccountRules};
+use crate::kernel::admission::Site;
 use crate::kernel::boot::Memory;
 use crate::kernel::check;
 use crate::kernel::eligible::Elsewhere;
-use crate::kernel::job::{CpusAsked, JobRequest, LimitAsked, Site};
 use crate::kernel::kernel::Reign;
-use crate::kernel::policy::{Plan, Planner, Policy, plan};
-use crate::kernel::time::SECOND_US;
 use crate::kernel::transition::Fact;
+use crate::policy::name::Policy;
+use crate::policy::pass::{Planner, plan};
+use crate::policy::plan::Plan;
+use crate::text::time_limit::LimitAsked;
+use crate::time::SECOND_US;
 
 const CPUS: u32 = 8;
 
@@ -104,7 +108,7 @@ fn without_buckets(kernel: &Kernel, policy: Policy, now: Time) -> Plan {
     let points = kernel.points(now);
     let shown = kernel.queue().iter().filter(|job| kernel.queue().is_shown(job.id));
     let queue = shown.map(|job| pointed(job, &points)).collect();
-    plan(policy, &crate::kernel::policy::scene::Scene { queue, ..kernel.scene(&policy, now) })
+    plan(policy, &crate::policy::scene::Scene { queue, ..kernel.scene(&policy, now) })
 }
 
 fn submit(kernel: &mut Kernel, specs: Vec<Arc<JobSpec>>, now: Time) -> Vec<JobId> {

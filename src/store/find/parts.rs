@@ -13,10 +13,10 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::Sqlite;
 
 use super::Window;
-use crate::kernel::ids::JobId;
-use crate::kernel::job::StateWord;
-use crate::kernel::time::Time;
+use crate::job::ids::JobId;
+use crate::job::state::StateWord;
 use crate::store::read::JobFilter;
+use crate::time::Time;
 
 /// The account that is in no index: nobody's.
 const NO_ACCOUNT: &str = "";

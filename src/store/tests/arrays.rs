@@ -7,7 +7,7 @@
 //! *Not here*: every order of events (`kernel::arrays`).
 
 use super::*;
-use crate::kernel::tasks::JobRef;
+use crate::job::array_spec::JobRef;
 use crate::store::arrays::{self, Named};
 use crate::store::schema::job_scripts;
 

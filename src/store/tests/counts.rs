@@ -7,7 +7,7 @@
 //! *Not here*: the kernel's own counts (`tests/kernel.rs`).
 
 use super::*;
-use crate::kernel::transition::Stop;
+use crate::job::outcome::Stop;
 
 #[derive(QueryableByName)]
 struct Line {

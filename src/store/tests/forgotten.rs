@@ -22,7 +22,7 @@ impl World {
     }
 
     fn behind(&mut self, dependency: &str, array: Option<&str>) -> JobId {
-        let dependencies: crate::kernel::conditions::Dependencies = dependency.parse().unwrap();
+        let dependencies: crate::job::dependency::Dependencies = dependency.parse().unwrap();
         let named = dependencies.list.clone();
         let conn = self.writer.connection().unwrap();
         let elsewhere = others::look_up(conn, &named).unwrap().elsewhere;
@@ -92,7 +92,7 @@ fn a_job_that_was_accepted_while_its_parent_was_being_forgotten_knows_its_end() 
     world.ends(bad, 3);
     world.ends(good, 0);
     let conn = world.writer.connection().unwrap();
-    let dependencies: crate::kernel::conditions::Dependencies =
+    let dependencies: crate::job::dependency::Dependencies =
         format!("afterok:{good}?afterok:{bad}").parse().unwrap();
     let elsewhere = others::look_up(conn, &dependencies.list).unwrap().elsewhere;
     world.forget(&[bad, good], None);
@@ -119,10 +119,7 @@ fn of_a_parent_of_which_nothing_is_kept_nobody_says_that_it_went_well_or_did_not
     assert_eq!(world.kept(&jobs), [never.clone(), never, None, None]);
     let answer = others::look_up(
         world.writer.connection().unwrap(),
-        &format!("afterok:{parent}")
-            .parse::<crate::kernel::conditions::Dependencies>()
-            .unwrap()
-            .list,
+        &format!("afterok:{parent}").parse::<crate::job::dependency::Dependencies>().unwrap().list,
     );
     assert_eq!(answer.unwrap().missing.len(), 1, "the door knows no such job");
 }

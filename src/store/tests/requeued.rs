@@ -7,10 +7,10 @@
 //! *Not here*: when a job goes back (`kernel::requeue`).
 
 use super::*;
+use crate::job::retry_policy::RetryPolicy;
 use crate::kernel::conditions::Blocked;
 use crate::kernel::outbox::{KEY_WINDOW_COMMITS, KeyCheck};
 use crate::kernel::requeue::Requeued;
-use crate::kernel::retry::RetryPolicy;
 
 fn history(world: &World, id: JobId) -> Vec<(i32, Option<String>, Option<String>, bool)> {
     let readers = world.database().readers().unwrap();

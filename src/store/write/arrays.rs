@@ -15,10 +15,10 @@ use super::super::error::StoreError;
 use super::super::rows::{JobRow, NewLabel, TaskRow, from_json};
 use super::super::schema::jobs;
 use super::{disagreement, in_state, kept, one_row};
+use crate::job::array_spec::ArraySpec;
+use crate::job::ids::JobId;
+use crate::job::state::StateWord;
 use crate::kernel::change::Event;
-use crate::kernel::ids::JobId;
-use crate::kernel::job::StateWord;
-use crate::kernel::tasks::ArraySpec;
 
 /// A new job is an array. Most are none, so it is said in a statement of its own.
 pub(super) fn entered(

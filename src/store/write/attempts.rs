@@ -14,10 +14,10 @@ use super::super::error::StoreError;
 use super::super::rows::{AllocationRow, HeldRow, from_json, json};
 use super::super::schema::{held_cpus, jobs, resource_allocations};
 use super::{disagreement, in_state, kept, one_row};
+use crate::job::ids::{Attempt, CpuId, JobId};
+use crate::job::outcome::{EndState, Handle};
 use crate::kernel::change::Event;
-use crate::kernel::ids::{Attempt, CpuId, JobId};
-use crate::kernel::time::Time;
-use crate::kernel::transition::{EndState, Handle};
+use crate::time::Time;
 
 pub(super) fn granted(
     conn: &mut SqliteConnection,

@@ -16,7 +16,7 @@ use diesel::prelude::*;
 use super::super::error::StoreError;
 use super::super::rows::from_json;
 use super::super::schema::{events, job_labels, job_scripts, jobs, resource_allocations};
-use crate::kernel::ids::JobId;
+use crate::job::ids::JobId;
 
 /// Ended jobs leave every table. Those that have not ended stay, whoever asks.
 pub(super) fn forgotten(conn: &mut SqliteConnection, asked: &[JobId]) -> Result<(), StoreError> {

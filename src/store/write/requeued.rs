@@ -14,11 +14,11 @@ use super::super::rows::json;
 use super::super::schema::jobs;
 use super::attempts::{gave_back, warned};
 use super::{disagreement, in_state, kept, one_row};
+use crate::job::dependency::Told;
+use crate::job::ids::JobId;
 use crate::kernel::change::Event;
-use crate::kernel::conditions::Told;
-use crate::kernel::ids::JobId;
 use crate::kernel::requeue::PastAttempt;
-use crate::kernel::time::Time;
+use crate::time::Time;
 
 pub(super) fn requeued(
     conn: &mut SqliteConnection,

@@ -10,7 +10,7 @@
 //!
 //! Source: sbatch(1) of Slurm 24.05.
 
-use super::super::time_limit::shorten;
+use crate::text::quote::shorten;
 
 /// Whether an option takes a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

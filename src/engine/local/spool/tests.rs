@@ -8,8 +8,8 @@
 
 use super::*;
 use crate::engine::{Key, StreamFile};
-use crate::kernel::ids::{Attempt, JobId};
-use crate::kernel::job::Usage;
+use crate::job::ids::{Attempt, JobId};
+use crate::job::outcome::Usage;
 
 /// An order of job `job`.
 pub fn order(job: i64, script: &str) -> Order {
@@ -33,7 +33,7 @@ pub fn order(job: i64, script: &str) -> Order {
         pin: false,
         memory_bytes: None,
         signal: None,
-        open_mode: crate::kernel::job::OpenMode::Truncate,
+        open_mode: crate::job::spec::OpenMode::Truncate,
     }
 }
 

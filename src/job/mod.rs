@@ -1,0 +1,20 @@
+//! *Purpose*: what a job is: nouns, and how people write them.
+//!
+//! *Owns*: names, the request and the checked specification, states, ends, dependencies, arrays,
+//! retries, signals, files of a job.
+//!
+//! *Promises*: plain data with one text form each, read and written alike in JSON, SQL and on the
+//! command line; a refusal is a sentence; nothing here decides.
+//!
+//! *Not here*: which state follows which, and what a site allows (`crate::kernel`).
+
+pub mod array_spec;
+pub mod dependency;
+pub mod faults;
+pub mod files;
+pub mod ids;
+pub mod outcome;
+pub mod retry_policy;
+pub mod signal;
+pub mod spec;
+pub mod state;

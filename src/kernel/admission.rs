@@ -1,0 +1,451 @@
+//! *Purpose*: the one door through which every job enters.
+//!
+//! *Owns*: [`JobSpec::try_from`] and the checks behind it; [`Site`], what they are made against.
+//!
+//! *Promises*: whatever passes can be stored and launched; a refusal names every bad field, so
+//! that a person mends a request in one go.
+//!
+//! *Not here*: the bounds (`job::spec`), JSON (`api::wire`).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::accounts::AccountRules;
+use super::tenancy::{WHOLE, named};
+use crate::job::faults::{Faults, FieldError, SpecRefused};
+use crate::job::retry_policy::RetryPolicy;
+use crate::job::spec::{
+    COMMENT_BYTES_MAX, CpusAsked, ENVIRONMENT_BYTES_MAX, ENVIRONMENT_ENTRY_BYTES_MAX, GRACE_S_MAX,
+    JobRequest, JobSpec, LABEL_BYTES_MAX, LABELS_MAX, LIMIT_S_MAX, NAME_CHARS_MAX, PATH_BYTES_MAX,
+    SCRIPT_BYTES_MAX,
+};
+use crate::resources::partitions::{Partition, Partitions};
+use crate::text::quote::first_that_acts;
+use crate::text::size::shown;
+use crate::text::time_limit::LimitAsked;
+
+/// Memory that a site hands out and assumes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SiteMemory {
+    /// Bytes to hand out; `None`: memory is not counted.
+    pub total: Option<u64>,
+    /// Bytes for each CPU of a job that asks for none; `None`: such a job holds none.
+    pub per_cpu: Option<u64>,
+}
+
+/// What the site allows and assumes.
+#[derive(Clone, Debug, Default)]
+pub struct Site {
+    /// CPUs there are.
+    pub total_cpus: u32,
+    /// Memory there is.
+    pub memory: SiteMemory,
+    /// Limit of a job that names none, seconds; `None` is unlimited.
+    pub default_limit_s: Option<u32>,
+    /// Longest limit, seconds; `None` is no bound.
+    pub max_limit_s: Option<u32>,
+    /// Grace between TERM and KILL, seconds.
+    pub kill_grace_s: u32,
+    /// Absolute folders below which any job may write its output.
+    pub output_roots: Vec<String>,
+    /// What it is divided into.
+    pub partitions: Arc<Partitions>,
+    /// What accounts may have.
+    pub accounts: Arc<AccountRules>,
+}
+
+impl TryFrom<(JobRequest, &Site)> for JobSpec {
+    type Error = SpecRefused;
+
+    fn try_from((request, site): (JobRequest, &Site)) -> Result<JobSpec, SpecRefused> {
+        let mut door = Door { errors: Faults::default() };
+        door.script(&request.script);
+        let name = door.word("name", request.name, "job");
+        let account = door.word("account", request.account, "");
+        let user = door.word("user", request.user, "");
+        let partition = door.partition(request.partition, site);
+        let bounds = Bounds::of(site, &partition);
+        let cpus = door.cpus(request.cpus, &bounds);
+        door.account_holds(&account, cpus, site);
+        let limit_s = door.limit(request.limit, &bounds);
+        let kill_grace_s = door.grace(request.kill_grace_s, site);
+        let memory_bytes = door.memory(request.memory_bytes, cpus, &bounds);
+        let working_directory = door.working_directory(request.working_directory);
+        let standard_output =
+            door.output("standard_output", request.standard_output, &working_directory, site);
+        let standard_error =
+            door.output("standard_error", request.standard_error, &working_directory, site);
+        door.environment(&request.environment);
+        door.labels(&request.labels);
+        if let Some(comment) = &request.comment {
+            door.line("comment", comment, COMMENT_BYTES_MAX);
+        }
+        if let (Some(begin), Some(deadline)) = (request.begin, request.deadline)
+            && begin >= deadline
+        {
+            door.refuse("deadline", "is not after begin_time, so the job could never start");
+        }
+        if request.dependencies.follows() && request.array.is_none() {
+            let message = "aftercorr is for the tasks of an array; this job is none";
+            door.refuse("dependency", message);
+        }
+        for (part, message) in request.retry.iter().flat_map(RetryPolicy::faults) {
+            door.refuse(&format!("retry.{part}"), message);
+        }
+        if !door.errors.is_empty() {
+            return Err(SpecRefused(door.errors));
+        }
+        let mut warnings = request.warnings;
+        if request.signal.is_some() && limit_s.is_none() && request.deadline.is_none() {
+            warnings.push("signal is never sent: the job has no time limit.".to_owned());
+        }
+        Ok(JobSpec {
+            script: request.script,
+            name,
+            account,
+            user,
+            partition,
+            cpus,
+            memory_bytes,
+            limit_s,
+            priority: request.priority,
+            working_directory,
+            create_working_directory: request.create_working_directory,
+            standard_output,
+            standard_error,
+            environment: request.environment,
+            labels: request.labels,
+            comment: request.comment,
+            kill_grace_s,
+            held: request.held,
+            begin: request.begin,
+            deadline: request.deadline,
+            dependencies: request.dependencies,
+            array: request.array,
+            retry: request.retry.map(Arc::new),
+            signal: request.signal,
+            open_mode: request.open_mode,
+            data_source: request.data_source,
+            warnings,
+        })
+    }
+}
+
+/// The time limit that a job of this partition gets which asks for this one, seconds; `None` is
+/// unlimited.
+///
+/// # Errors
+/// When it is not allowed there, or makes no sense.
+pub fn limit_allowed(
+    asked: LimitAsked,
+    (site, partition): (&Site, &str),
+) -> Result<Option<u32>, SpecRefused> {
+    let mut door = Door { errors: Faults::default() };
+    let limit = door.limit(asked, &Bounds::of(site, partition));
+    if door.errors.is_empty() { Ok(limit) } else { Err(SpecRefused(door.errors)) }
+}
+
+impl Site {
+    /// The limit of a job of this partition that names none, and the longest there, seconds.
+    #[must_use]
+    pub fn limits_of(&self, partition: Option<&Partition>) -> (Option<u32>, Option<u32>) {
+        let own = partition.and_then(|p| p.max_limit_s);
+        let max = own.into_iter().chain(self.max_limit_s).min();
+        let own = partition.and_then(|p| p.default_limit_s);
+        // A server's default that is longer than the partition allows is cut, not refused.
+        let cut = |s: u32| max.map_or(s, |max| s.min(max));
+        (own.or(self.default_limit_s).map(cut), max)
+    }
+}
+
+/// What a job of one partition may ask for, and gets if it asks for nothing.
+struct Bounds<'a> {
+    site: &'a Site,
+    partition: Option<&'a Partition>,
+    cpus: u32,
+    max_cpus: u32,
+    max_memory: Option<u64>,
+    default_limit_s: Option<u32>,
+    max_limit_s: Option<u32>,
+}
+
+impl<'a> Bounds<'a> {
+    fn of(site: &'a Site, partition: &str) -> Bounds<'a> {
+        let partition = site.partitions.named(partition);
+        let cpus = partition.map_or(site.total_cpus, Partition::total);
+        let (default_limit_s, max_limit_s) = site.limits_of(partition);
+        Bounds {
+            site,
+            partition,
+            cpus,
+            max_cpus: partition.and_then(|p| p.max_cpus).unwrap_or(cpus),
+            max_memory: partition.and_then(|p| p.max_memory),
+            default_limit_s,
+            max_limit_s,
+        }
+    }
+
+    /// Who refuses, as a sentence says it.
+    fn whose(&self) -> String {
+        match self.partition {
+            Some(partition) => format!("partition {}", partition.name),
+            None => "this server".to_owned(),
+        }
+    }
+}
+
+/// Collects every refusal, so that a person mends a request in one go.
+struct Door {
+    errors: Faults,
+}
+
+impl Door {
+    fn refuse(&mut self, field: &str, message: impl Into<String>) {
+        self.errors.push(FieldError::new(field, message));
+    }
+
+    fn length(&mut self, field: &str, text: &str, bytes_max: usize) {
+        if text.len() > bytes_max {
+            self.refuse(field, format!("is {} bytes long; at most {bytes_max}", text.len()));
+        }
+    }
+
+    fn line(&mut self, field: &str, text: &str, bytes_max: usize) {
+        self.plain(field, text);
+        self.length(field, text, bytes_max);
+    }
+
+    /// Others will read it on a terminal.
+    fn plain(&mut self, field: &str, text: &str) {
+        if let Some(c) = first_that_acts(text) {
+            let message = format!(
+                "must not contain control characters, or marks that nobody sees or that turn the \
+                 line round ({c})"
+            );
+            self.refuse(field, message);
+        }
+    }
+
+    fn script(&mut self, script: &str) {
+        if script.trim().is_empty() {
+            self.refuse("script", "is blank; send the text of a shell script");
+        }
+        if script.contains('\0') {
+            self.refuse("script", "must not contain a NUL byte");
+        }
+        self.length("script", script, SCRIPT_BYTES_MAX);
+    }
+
+    fn word(&mut self, field: &str, word: Option<String>, default: &str) -> String {
+        let Some(word) = word else { return default.to_owned() };
+        if word.is_empty() && !default.is_empty() {
+            self.refuse(field, "is empty; leave it out for the default");
+        }
+        if word.chars().count() > NAME_CHARS_MAX {
+            self.refuse(field, format!("is longer than {NAME_CHARS_MAX} characters"));
+        }
+        self.plain(field, &word);
+        word
+    }
+
+    /// The partition's name: one that is there, where the machine is divided.
+    fn partition(&mut self, name: Option<String>, site: &Site) -> String {
+        let default = site.partitions.default_one().map_or(WHOLE, |partition| &partition.name);
+        let name = self.word("partition", name, default);
+        if !site.partitions.is_empty() && site.partitions.named(&name).is_none() {
+            let names = site.partitions.names();
+            let message = format!("there is no partition \"{name}\"; there are: {names}");
+            self.refuse("partition", message);
+        }
+        name
+    }
+
+    fn cpus(&mut self, asked: CpusAsked, bounds: &Bounds<'_>) -> u32 {
+        let count = match asked {
+            CpusAsked::Count(count) => count,
+            CpusAsked::All => bounds.cpus.into(),
+        };
+        let whose = || bounds.whose();
+        if count < 1 {
+            self.refuse("cpus", format!("is {count}; at least 1"));
+        } else if count > i64::from(bounds.cpus) {
+            self.refuse("cpus", format!("{count} asked for, {} has {}", whose(), bounds.cpus));
+        } else if count > i64::from(bounds.max_cpus) {
+            let max = bounds.max_cpus;
+            self.refuse("cpus", format!("{count} asked for, {} allows {max} for one job", whose()));
+        }
+        u32::try_from(count).unwrap_or(0)
+    }
+
+    /// A job that its account could never run would wait for ever.
+    fn account_holds(&mut self, account: &str, cpus: u32, site: &Site) {
+        let max = site.accounts.of(account).and_then(|rule| rule.max_running_cpus);
+        if let Some(max) = max.filter(|max| cpus > *max) {
+            let who = named(account);
+            self.refuse("cpus", format!("{cpus} asked for, {who} may hold {max} at a time"));
+        }
+    }
+
+    /// What it asks for, or the site's default for so many CPUs.
+    fn memory(&mut self, asked: Option<i64>, cpus: u32, bounds: &Bounds<'_>) -> Option<i64> {
+        let site = bounds.site.memory;
+        if asked.is_some_and(|bytes| bytes <= 0) {
+            self.refuse("memory", "must be at least one byte");
+            return asked;
+        }
+        let default = || Some(site.per_cpu?.saturating_mul(cpus.into()));
+        let bytes = asked.and_then(|bytes| u64::try_from(bytes).ok()).or_else(default)?;
+        if let Some(total) = site.total
+            && bytes > total
+        {
+            let (bytes, total) = (shown(bytes), shown(total));
+            let message = match site.per_cpu.filter(|_| asked.is_none()) {
+                Some(each) => format!(
+                    "{bytes} by default ({} for each CPU), this server has {total}; ask for less",
+                    shown(each)
+                ),
+                None => format!("{bytes} asked for, this server has {total}"),
+            };
+            self.refuse("memory", message);
+        } else if let Some(max) = bounds.max_memory.filter(|max| bytes > *max) {
+            let (bytes, max, whose) = (shown(bytes), shown(max), bounds.whose());
+            self.refuse("memory", format!("{bytes} asked for, {whose} allows {max} for one job"));
+        }
+        i64::try_from(bytes).ok()
+    }
+
+    fn limit(&mut self, asked: LimitAsked, bounds: &Bounds<'_>) -> Option<u32> {
+        let limit = match asked {
+            LimitAsked::Default => bounds.default_limit_s.map(i64::from),
+            LimitAsked::Unlimited => None,
+            LimitAsked::Seconds(s) if s < 1 => {
+                self.refuse("time_limit", "must be at least a second; \"UNLIMITED\" for none");
+                return None;
+            }
+            LimitAsked::Seconds(s) if s > LIMIT_S_MAX => {
+                self.refuse("time_limit", "is longer than ten years; \"UNLIMITED\" for none");
+                return None;
+            }
+            LimitAsked::Seconds(s) => Some(s),
+        };
+        let whose = || bounds.whose();
+        match (limit, bounds.max_limit_s) {
+            (Some(s), Some(max)) if s > i64::from(max) => {
+                self.refuse("time_limit", format!("{s} s asked for, {} allows {max} s", whose()));
+            }
+            // A default of "unlimited" under a maximum means the maximum.
+            (None, Some(max)) if asked == LimitAsked::Default => return Some(max),
+            (None, Some(max)) => {
+                self.refuse("time_limit", format!("UNLIMITED; {} allows {max} s", whose()));
+            }
+            _ => {}
+        }
+        limit.and_then(|s| u32::try_from(s).ok())
+    }
+
+    fn grace(&mut self, asked: Option<i64>, site: &Site) -> u32 {
+        match asked {
+            None => site.kill_grace_s,
+            Some(s) if (0..=GRACE_S_MAX).contains(&s) => u32::try_from(s).unwrap_or(0),
+            Some(s) => {
+                self.refuse("kill_grace_s", format!("is {s}; from 0 to {GRACE_S_MAX}"));
+                0
+            }
+        }
+    }
+
+    fn working_directory(&mut self, path: Option<String>) -> Option<String> {
+        let path = path?;
+        self.line("working_directory", &path, PATH_BYTES_MAX);
+        if !Path::new(&path).is_absolute() {
+            self.refuse("working_directory", format!("\"{path}\" is not an absolute path"));
+        }
+        Some(path)
+    }
+
+    fn output(
+        &mut self,
+        field: &str,
+        pattern: Option<String>,
+        working_directory: &Option<String>,
+        site: &Site,
+    ) -> Option<String> {
+        let pattern = pattern?;
+        self.line(field, &pattern, PATH_BYTES_MAX);
+        if pattern.is_empty() || pattern.ends_with('/') {
+            self.refuse(field, "names no file");
+        }
+        if let Some(bad) = bad_placeholder(&pattern) {
+            self.refuse(field, format!("{bad} is not a placeholder; %j, %x, %A, %a and %% are"));
+        }
+        if Path::new(&pattern).components().any(|c| c == std::path::Component::ParentDir) {
+            self.refuse(field, "must not contain \"..\"");
+        }
+        if Path::new(&pattern).is_absolute() {
+            let roots = working_directory.iter().chain(&site.output_roots);
+            if !roots.clone().any(|root| Path::new(&pattern).starts_with(root)) {
+                let roots: Vec<&str> = roots.map(String::as_str).collect();
+                let message = if roots.is_empty() {
+                    "is absolute, and this job has no working directory; use a relative path"
+                        .to_owned()
+                } else {
+                    format!("is outside of {}", roots.join(", "))
+                };
+                self.refuse(field, message);
+            }
+        }
+        Some(pattern)
+    }
+
+    fn environment(&mut self, environment: &BTreeMap<String, String>) {
+        let mut total = 0;
+        for (name, value) in environment {
+            let field = format!("environment.{name}");
+            if name.is_empty() || name.contains('=') || name.contains('\0') {
+                self.refuse(&field, "a variable's name is not empty, without \"=\" and NUL");
+            }
+            if value.contains('\0') {
+                self.refuse(&field, "must not contain a NUL byte");
+            }
+            let bytes = name.len() + 1 + value.len();
+            if bytes > ENVIRONMENT_ENTRY_BYTES_MAX {
+                let max = ENVIRONMENT_ENTRY_BYTES_MAX;
+                self.refuse(&field, format!("is {bytes} bytes long; at most {max}"));
+            }
+            total += bytes + 1;
+        }
+        if total > ENVIRONMENT_BYTES_MAX {
+            let message = format!("is {total} bytes in all; at most {ENVIRONMENT_BYTES_MAX}");
+            self.refuse("environment", message);
+        }
+    }
+
+    fn labels(&mut self, labels: &BTreeMap<String, String>) {
+        if labels.len() > LABELS_MAX {
+            self.refuse("labels", format!("{} labels; at most {LABELS_MAX}", labels.len()));
+        }
+        for (key, value) in labels {
+            let field = format!("labels.{}", key.chars().take(64).collect::<String>());
+            if key.is_empty() || key.contains(':') {
+                self.refuse(&field, "a label's key is not empty and without \":\"");
+            }
+            self.line(&field, key, LABEL_BYTES_MAX);
+            self.line(&field, value, LABEL_BYTES_MAX);
+        }
+    }
+}
+
+fn bad_placeholder(pattern: &str) -> Option<String> {
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        if c == '%' {
+            match chars.next() {
+                Some('j' | 'x' | 'A' | 'a' | '%') => {}
+                Some(other) => return Some(format!("%{other}")),
+                None => return Some("% at the end".to_owned()),
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,203 @@
+//! *Purpose*: a reservation for everybody.
+//!
+//! *Owns*: [`Book`], which goes from pass to pass.
+//!
+//! *Promises*: a job is reserved the first place that is left when it comes, for its whole
+//! request, and never a later one afterwards; when an attempt ends before its time every
+//! reservation is taken out once, in line, and put back at its first place.
+//!
+//! *Not here*: reserving only for the first job (`policy::shadow`).
+//!
+//! Source: Mu'alem, Feitelson, "Utilization, predictability, workloads, and user runtime estimates
+//! in scheduling the IBM SP2 with backfilling" (IEEE TPDS 2001).
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::plan::Plan;
+use super::profile::Profile;
+use super::scene::{Barred, Instant, Quota, Scene, Waiting, Window, spend};
+use crate::job::ids::JobId;
+use crate::resources::capacity::Room;
+
+/// A job's place in the line: more points, then the smaller id.
+type Turn = (std::cmp::Reverse<i64>, JobId);
+
+#[derive(Clone, Copy, Debug)]
+struct Reserved {
+    job: Waiting,
+    at: Instant,
+    share: Room,
+}
+
+/// Every reservation.
+#[derive(Debug, Default)]
+pub struct Book {
+    profile: Option<Profile>,
+    reserved: BTreeMap<Turn, Reserved>,
+    /// Until when what runs is planned to hold what.
+    running: HashMap<JobId, (Instant, Room)>,
+    windows: Vec<Window>,
+    /// Whether the next pass goes round although nothing ended early.
+    asked: bool,
+}
+
+fn turn(job: &Waiting) -> Turn {
+    (std::cmp::Reverse(job.points), job.job)
+}
+
+impl Book {
+    /// The first reservation.
+    #[must_use]
+    pub fn next(&self) -> Option<Instant> {
+        self.reserved.values().map(|reserved| reserved.at).min()
+    }
+
+    /// At the next pass every reservation is taken out and put back.
+    pub fn ask_for_a_round(&mut self) {
+        self.asked = true;
+    }
+
+    /// Keeps the book and says who starts now.
+    pub fn pass(&mut self, scene: &Scene) -> Plan {
+        let mut profile = match self.profile.take() {
+            Some(mut profile) => {
+                profile.advance(scene.now);
+                match self.follow(scene, &mut profile) {
+                    Some(()) => profile,
+                    None => self.anew(scene),
+                }
+            }
+            None => self.anew(scene),
+        };
+        let mut new: Vec<&Waiting> =
+            scene.queue.iter().filter(|job| !self.reserved.contains_key(&turn(job))).collect();
+        new.sort_by_key(|job| turn(job));
+        for job in new {
+            // Of an array the first task that may start; the next pass takes the next one.
+            let reserved = self.reserved.contains_key(&turn(job));
+            if !reserved && !over_quota(scene, job, &scene.quotas) {
+                self.reserve(&mut profile, *job);
+            }
+        }
+        let plan = self.due(scene);
+        self.profile = Some(profile);
+        plan
+    }
+
+    fn reserve(&mut self, profile: &mut Profile, job: Waiting) {
+        if let Some((at, share)) = profile.earliest(&job) {
+            profile.reserve(at, job.request, &share);
+            self.reserved.insert(turn(&job), Reserved { job, at, share });
+        }
+    }
+
+    /// Follows what happened since the last pass; `None` when the book no longer fits it.
+    fn follow(&mut self, scene: &Scene, profile: &mut Profile) -> Option<()> {
+        let now = scene.now;
+        let known = |r: &&super::scene::Running| {
+            self.running.get(&r.job).is_some_and(|(end, held)| (*end, *held) == (r.end, r.held))
+        };
+        if self.windows != scene.windows || scene.running.iter().any(|a| !known(&a)) {
+            return None;
+        }
+        let mut early = false;
+        if scene.running.len() < self.running.len() {
+            let here: HashSet<JobId> = scene.running.iter().map(|attempt| attempt.job).collect();
+            self.running.retain(|job, (end, held)| {
+                let stays = here.contains(job);
+                if !stays && *end > now {
+                    profile.give_back(now, *end, held);
+                    early = true;
+                }
+                stays
+            });
+        }
+        let waiting: HashMap<JobId, &Waiting> =
+            scene.queue.iter().map(|job| (job.job, job)).collect();
+        let last = self.reserved.last_key_value().map(|(turn, _)| *turn);
+        let overtakes = |job: &&Waiting| {
+            !self.reserved.contains_key(&turn(job))
+                && last.is_some_and(|last| turn(job) < last && last.0.0 < job.points)
+        };
+        if scene.queue.iter().any(|job| overtakes(&job)) {
+            return None;
+        }
+        self.reserved.retain(|_, reserved| {
+            let stays = waiting.get(&reserved.job.job).is_some_and(|job| **job == reserved.job);
+            if !stays {
+                profile.give_back(reserved.at.max(now), end(reserved), &reserved.share);
+                early = true;
+            }
+            stays
+        });
+        // A reservation that was not kept, or room that came or went for another reason.
+        if self.reserved.values().any(|reserved| reserved.at < now) {
+            return None;
+        }
+        let due = self.reserved.values().filter(|reserved| reserved.at == now);
+        if due.fold(profile.now(), |room, reserved| room.plus(&reserved.share)) != scene.free {
+            return None;
+        }
+        if std::mem::take(&mut self.asked) || early {
+            self.round(profile);
+        }
+        Some(())
+    }
+
+    /// Everybody once, in line: out, and back at the first place.
+    fn round(&mut self, profile: &mut Profile) {
+        for reserved in self.reserved.values_mut() {
+            profile.give_back(reserved.at, end(reserved), &reserved.share);
+            if let Some((at, share)) = profile.earliest(&reserved.job) {
+                (reserved.at, reserved.share) = (at, share);
+            }
+            profile.reserve(reserved.at, reserved.job.request, &reserved.share);
+        }
+    }
+
+    fn anew(&mut self, scene: &Scene) -> Profile {
+        self.asked = false;
+        self.reserved.clear();
+        self.windows.clone_from(&scene.windows);
+        self.running = scene.running.iter().map(|r| (r.job, (r.end, r.held))).collect();
+        let mut profile = Profile::new(scene.now, scene.free, &scene.running);
+        for window in &scene.windows {
+            let from = window.start.max(scene.now);
+            let closed = scene.total.share(scene.total.within(window.regions), 0, window.regions);
+            profile.reserve(from, window.end.saturating_sub(from), &closed);
+        }
+        profile
+    }
+
+    /// Whose reservation is for now.
+    fn due(&mut self, scene: &Scene) -> Plan {
+        let mut plan = Plan::default();
+        let mut quotas = scene.quotas.clone();
+        let mut free = scene.free;
+        let running = &mut self.running;
+        self.reserved.retain(|_, reserved| {
+            let Waiting { cpus, memory, regions, .. } = reserved.job;
+            // A reservation is of the regions that stay free, whoever starts takes the first ones:
+            // where they overlap a later one may find nothing, and the next pass begins anew.
+            let gone = !free.holds(cpus, memory, regions);
+            if reserved.at > scene.now || gone || over_quota(scene, &reserved.job, &quotas) {
+                return true;
+            }
+            free = free.minus(&free.share(cpus, memory, regions));
+            spend(&mut quotas, &reserved.job);
+            plan.start.push(reserved.job.job);
+            running.insert(reserved.job.job, (end(reserved), reserved.share));
+            false
+        });
+        plan
+    }
+}
+
+/// The profile has the windows in it; only limits are left to ask for.
+fn over_quota(scene: &Scene, job: &Waiting, quotas: &[Quota]) -> bool {
+    matches!(scene.bars(job, quotas), Some(Barred::Quota(_)))
+}
+
+fn end(reserved: &Reserved) -> Instant {
+    reserved.at.saturating_add(reserved.job.request)
+}

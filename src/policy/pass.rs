@@ -1,0 +1,230 @@
+//! *Purpose*: which pending jobs start now.
+//!
+//! *Owns*: [`Planner`] and its pass, a function of a scene (and, for conservative backfilling, of
+//! the reservations it made before).
+//!
+//! *Promises*: what it starts fits; with `easy` the first job that does not fit gets a
+//! reservation that no later job delays; a job that may not start whatever comes free is passed
+//! over and holds nobody up. A bad policy can waste time, never CPUs: the ledger checks every
+//! entry again.
+//!
+//! *Not here*: what a pass looks at (`policy::scene`), taking CPUs (`resources::ledger`), the
+//! traces that the same pass is judged by (`crate::simulate`).
+//!
+//! **A pass.** Jobs are started from the front of the line while the front job fits. Then, by
+//! [`Backfill`]: nobody; whoever fits; or whoever fits and either ends by the front job's shadow
+//! time or takes only CPUs that are extra then. Where the machine is divided, the first job that
+//! has to wait in CPUs that no front job waits for is a front job too. One sweep; nothing is tried
+//! twice.
+
+use super::name::{Backfill, Policy};
+use super::order::{Place, Rule};
+use super::plan::Plan;
+use super::scene::{Instant, Quota, Running, Scene, Waiting, spend};
+use super::shadow::Shadow;
+use super::{claims, conservative, preempt};
+use crate::resources::capacity::{Regions, Room};
+use crate::time::SECOND_US;
+
+/// A policy at work.
+#[derive(Debug)]
+pub struct Planner {
+    policy: Policy,
+    rule: Rule,
+    book: conservative::Book,
+    /// Kept from pass to pass for their memory only.
+    line: Vec<(Place, usize)>,
+    running: Vec<Running>,
+}
+
+impl Planner {
+    /// A planner for scenes that count so many units in a second.
+    #[must_use]
+    pub fn new(policy: Policy, units_in_a_second: i64) -> Planner {
+        Planner {
+            policy,
+            rule: policy.rule(units_in_a_second),
+            book: conservative::Book::default(),
+            line: Vec::new(),
+            running: Vec::new(),
+        }
+    }
+
+    /// Its policy.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// The next instant at which somebody has a reservation.
+    #[must_use]
+    pub fn next_reserved(&self) -> Option<Instant> {
+        self.book.next()
+    }
+
+    /// At the next pass every reservation is taken out and put back, although nothing ended
+    /// before its time: other simulators do so at every ending.
+    pub fn ask_for_a_round(&mut self) {
+        self.book.ask_for_a_round();
+    }
+
+    /// Who starts now, and who makes room.
+    pub fn pass(&mut self, scene: &Scene) -> Plan {
+        if scene.claims.is_empty() {
+            return self.pass_of_all(scene);
+        }
+        let claims::Kept { rest, mut start, short } = claims::keep(scene);
+        let mut plan = self.pass_of_all(&rest);
+        start.append(&mut plan.start);
+        plan.start = start;
+        if let Some((job, soon)) = short {
+            plan.preempt = preempt::for_claimant(&job, soon, &rest);
+        }
+        plan
+    }
+
+    /// The same where room was made for nobody, or theirs is set aside.
+    fn pass_of_all(&mut self, scene: &Scene) -> Plan {
+        let mut plan = self.starts(scene);
+        if !scene.preemptable.is_empty() {
+            plan.preempt = preempt::of(scene, &plan.start, &self.rule);
+        }
+        plan
+    }
+
+    fn starts(&mut self, scene: &Scene) -> Plan {
+        if self.policy.backfill == Backfill::Conservative {
+            return self.book.pass(scene);
+        }
+        let mut pass = Pass {
+            scene,
+            free: scene.free,
+            quotas: scene.quotas.clone(),
+            running: std::mem::take(&mut self.running),
+            plan: Plan::default(),
+        };
+        let mut line = std::mem::take(&mut self.line);
+        if pass.could_start(scene.queue.iter()) {
+            pass.running.clear();
+            self.walk(&mut pass, &mut line);
+        }
+        (self.line, self.running) = (line, pass.running);
+        pass.plan
+    }
+
+    fn walk(&self, pass: &mut Pass<'_>, line: &mut Vec<(Place, usize)>) {
+        let scene = pass.scene;
+        line.clear();
+        let jobs = scene.queue.iter().enumerate();
+        line.extend(jobs.map(|(n, job)| (self.rule.place(job, scene.now), n)));
+        // Lines that stand already, as those of `fcfs` do, cost one look at each.
+        line.sort_unstable();
+        let front = line.iter().position(|(_, n)| pass.front(&scene.queue[*n]));
+        let Some(front) = front else { return };
+        let head = &scene.queue[line[front].1];
+        let rest = &mut line[front + 1..];
+        let left = rest.iter().map(|(_, n)| &scene.queue[*n]);
+        if self.policy.backfill == Backfill::None || !pass.could_start(left) {
+            pass.plan.head = Some((head.job, None));
+            return;
+        }
+        let Backfill::Easy(own) = self.policy.backfill else {
+            rest.iter().for_each(|(_, n)| pass.fit(&scene.queue[*n]));
+            return;
+        };
+        pass.running.extend_from_slice(&scene.running);
+        // By their ends: what the caller keeps in this order, as a simulation does, costs a look.
+        pass.running.sort_by_key(|attempt| attempt.end);
+        let shadow = Shadow::of(head, pass.free, &pass.running);
+        pass.plan.head = Some((head.job, shadow.map(|shadow| shadow.at)));
+        let mut shadows: Vec<Shadow> = shadow.into_iter().collect();
+        let mut headed = head.regions.0;
+        for (_, n) in rest.iter() {
+            let job = &scene.queue[*n];
+            if headed & job.regions.0 == 0 && pass.has_to_wait(job) {
+                headed |= job.regions.0;
+                shadows.extend(Shadow::of(job, pass.free, &pass.running));
+            }
+            if headed == Regions::ALL.0 {
+                break;
+            }
+        }
+        let own = Rule { order: own.unwrap_or(self.rule.order), threshold: None };
+        if own != self.rule {
+            rest.iter_mut().for_each(|(at, n)| *at = own.place(&scene.queue[*n], scene.now));
+            rest.sort_unstable();
+        }
+        rest.iter().for_each(|(_, n)| pass.backfill(&scene.queue[*n], &mut shadows));
+    }
+}
+
+/// One pass that knows of none before it.
+#[must_use]
+pub fn plan(policy: Policy, scene: &Scene) -> Plan {
+    // Only a threshold has a unit, and whoever calls this once counts as the server does.
+    Planner::new(policy, SECOND_US).pass(scene)
+}
+
+/// A pass on its way.
+struct Pass<'a> {
+    scene: &'a Scene,
+    free: Room,
+    quotas: Vec<Quota>,
+    /// What this pass started; for EASY what runs too.
+    running: Vec<Running>,
+    plan: Plan,
+}
+
+impl Pass<'_> {
+    fn fits(&self, job: &Waiting) -> bool {
+        self.free.holds(job.cpus, job.memory, job.regions)
+    }
+
+    /// A cheap look that spares a full machine the rest of the pass.
+    fn could_start<'b>(&self, mut jobs: impl Iterator<Item = &'b Waiting>) -> bool {
+        self.free.all_cpus() > 0 && jobs.any(|job| self.fits(job))
+    }
+
+    /// Starts the front job, or passes over it; `true` when it has to wait and others with it.
+    fn front(&mut self, job: &Waiting) -> bool {
+        if self.scene.bars(job, &self.quotas).is_some() {
+            return false;
+        }
+        if !self.fits(job) {
+            return true;
+        }
+        self.start(job);
+        false
+    }
+
+    fn fit(&mut self, job: &Waiting) {
+        if self.fits(job) && self.scene.bars(job, &self.quotas).is_none() {
+            self.start(job);
+        }
+    }
+
+    fn has_to_wait(&self, job: &Waiting) -> bool {
+        !self.fits(job) && self.scene.bars(job, &self.quotas).is_none()
+    }
+
+    fn backfill(&mut self, job: &Waiting, shadows: &mut [Shadow]) {
+        if !self.fits(job) || self.scene.bars(job, &self.quotas).is_some() {
+            return;
+        }
+        let share = self.free.share(job.cpus, job.memory, job.regions);
+        let until = self.scene.now.saturating_add(job.request);
+        if shadows.iter().all(|shadow| shadow.admits(&share, until)) {
+            shadows.iter_mut().for_each(|shadow| shadow.admit(&share, until));
+            self.start(job);
+        }
+    }
+
+    fn start(&mut self, job: &Waiting) {
+        let held = self.free.share(job.cpus, job.memory, job.regions);
+        self.free = self.free.minus(&held);
+        spend(&mut self.quotas, job);
+        let end = self.scene.now.saturating_add(job.request);
+        self.running.push(Running { job: job.job, end, held });
+        self.plan.start.push(job.job);
+    }
+}

@@ -1,0 +1,21 @@
+//! *Purpose*: what a pass decided.
+//!
+//! *Owns*: [`Plan`].
+//!
+//! *Promises*: plain data; whoever starts it checks every entry again.
+//!
+//! *Not here*: how it comes about (`policy::pass`), taking CPUs (`resources::ledger`).
+
+use super::scene::Instant;
+use crate::job::ids::JobId;
+
+/// What a pass decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Jobs to start now, in this order.
+    pub start: Vec<JobId>,
+    /// The first job that does not fit, and when it can start, where somebody looked.
+    pub head: Option<(JobId, Option<Instant>)>,
+    /// The first job of the line, and whose attempts go back to the queue so that it fits.
+    pub preempt: Option<(JobId, Vec<JobId>)>,
+}

@@ -1,0 +1,126 @@
+//! *Purpose*: how much is free when.
+//!
+//! *Owns*: [`Profile`], a step function of time.
+//!
+//! *Promises*: what is reserved is free for as long as it is reserved; steps that say the same
+//! become one.
+//!
+//! *Not here*: who gets a reservation (`policy::conservative`, `policy::forecast`).
+
+use super::scene::{Instant, Running, Span, Waiting};
+use crate::resources::capacity::Room;
+
+/// From `at` on so much is free, until the next step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Step {
+    at: Instant,
+    free: Room,
+}
+
+/// What is free from now on; the last step lasts for ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    steps: Vec<Step>,
+}
+
+impl Profile {
+    /// So much is free now, and more when these attempts end.
+    #[must_use]
+    pub fn new(now: Instant, free: Room, running: &[Running]) -> Profile {
+        let mut ends: Vec<&Running> = running.iter().collect();
+        ends.sort_by_key(|attempt| attempt.end);
+        let mut steps = vec![Step { at: now, free }];
+        let mut then = free;
+        for attempt in ends {
+            then = then.plus(&attempt.held);
+            match steps.last_mut() {
+                Some(last) if last.at >= attempt.end => last.free = then,
+                _ => steps.push(Step { at: attempt.end, free: then }),
+            }
+        }
+        Profile { steps }
+    }
+
+    /// Forgets what was before `now`.
+    pub fn advance(&mut self, now: Instant) {
+        let gone = self.steps.partition_point(|step| step.at <= now).saturating_sub(1);
+        self.steps.drain(..gone);
+        if let Some(first) = self.steps.first_mut() {
+            first.at = first.at.max(now);
+        }
+    }
+
+    /// What is free now.
+    #[must_use]
+    pub fn now(&self) -> Room {
+        self.steps.first().map_or_else(Room::default, |step| step.free)
+    }
+
+    /// The first instant from now on at which the job fits for its whole request, and what it
+    /// takes; `None` when it never fits.
+    #[must_use]
+    pub fn earliest(&self, job: &Waiting) -> Option<(Instant, Room)> {
+        let mut first = 0;
+        'places: while let Some(start) = self.steps.get(first) {
+            let end = start.at.saturating_add(job.request);
+            let mut least = start.free;
+            for (n, step) in self.steps.iter().enumerate().skip(first) {
+                if step.at >= end && n > first {
+                    break;
+                }
+                least = least.least(&step.free);
+                if !least.holds(job.cpus, job.memory, job.regions) {
+                    // Whatever begins no later than a step in which it does not fit meets it.
+                    let alone = !step.free.holds(job.cpus, job.memory, job.regions);
+                    first = if alone { n + 1 } else { first + 1 };
+                    continue 'places;
+                }
+            }
+            return Some((start.at, least.share(job.cpus, job.memory, job.regions)));
+        }
+        None
+    }
+
+    /// Reserves this for so long.
+    pub fn reserve(&mut self, from: Instant, span: Span, share: &Room) {
+        self.change(from, span, |free| free.minus(share));
+    }
+
+    /// Takes a reservation, or what is left of it, back.
+    pub fn give_back(&mut self, from: Instant, until: Instant, share: &Room) {
+        self.change(from, until.saturating_sub(from), |free| free.plus(share));
+    }
+
+    fn change(&mut self, from: Instant, span: Span, how: impl Fn(Room) -> Room) {
+        let until = from.saturating_add(span);
+        if span <= 0 {
+            return;
+        }
+        let first = self.edge(from);
+        let last = self.edge(until);
+        for step in &mut self.steps[first..last] {
+            step.free = how(step.free);
+        }
+        self.join(last);
+        self.join(first);
+    }
+
+    /// The step that begins at this instant, made if need be.
+    fn edge(&mut self, at: Instant) -> usize {
+        let next = self.steps.partition_point(|step| step.at < at);
+        if self.steps.get(next).is_some_and(|step| step.at == at) {
+            return next;
+        }
+        let before = next.checked_sub(1).and_then(|n| self.steps.get(n));
+        let free = before.map_or_else(|| self.now(), |step| step.free);
+        self.steps.insert(next, Step { at, free });
+        next
+    }
+
+    /// Two steps that say the same are one.
+    fn join(&mut self, n: usize) {
+        if n > 0 && self.steps.get(n).is_some_and(|step| step.free == self.steps[n - 1].free) {
+            self.steps.remove(n);
+        }
+    }
+}

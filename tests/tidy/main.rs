@@ -1,0 +1,179 @@
+//! *Purpose*: holds the rooms to what `src/lib.rs` promises: who may import whom, and what may
+//! stand only in one place.
+//!
+//! *Owns*: the rules, each a function that is shown a bad sample too, to see it fire.
+//!
+//! *Promises*: it reads what the compiler reads, without comments and without unit tests; a
+//! complaint names file, line and rule.
+//!
+//! *Not here*: circles of files (`rooms`), lengths (`sizes`), style, which rustfmt and clippy know
+//! better.
+
+#![allow(clippy::unwrap_used)]
+
+mod rooms;
+mod sizes;
+mod source;
+
+use rooms::no_arrow_points_upward;
+use source::{Source, imports, tree_of_sources};
+
+fn the_kernel_knows_no_world(source: &Source) -> Vec<String> {
+    let world = r"\b(actix\w*|diesel\w*|tokio|log|libc|rustix|chrono|std::(fs|io|net|process|thread|env))::";
+    if source.is_below(&["kernel/", "job/", "resources/", "policy/"]) {
+        source.only_in(world, &[])
+    } else {
+        vec![]
+    }
+}
+
+fn there_is_one_clock(source: &Source) -> Vec<String> {
+    source.only_in(r"\b(Instant|SystemTime|Utc|Local)::now\b", &["clock.rs"])
+}
+
+fn only_engine_and_demo_start_processes(source: &Source) -> Vec<String> {
+    let start = r"process::(\{.*)?\bCommand\b|\bCommand::new\b|\bposix_spawnp?\b|\bfork\(";
+    source.only_in(start, &["engine/", "demo.rs", "demo/"])
+}
+
+fn only_the_writer_changes_the_database(source: &Source) -> Vec<String> {
+    let write = r#"\b(insert_into|insert_or_ignore_into|replace_into)\b|(^|[^.\w ]|[^n] )\b(update|delete)\(|"\s*(INSERT|UPDATE|DELETE|REPLACE)\b"#;
+    if source.is_below(&["store/"]) || source.text.contains("diesel::") {
+        source.only_in(write, &["store/write.rs", "store/write/"])
+    } else {
+        vec![]
+    }
+}
+
+fn only_one_file_is_unsafe(source: &Source) -> Vec<String> {
+    source.only_in(r"\bunsafe\b", &["engine/local/sys.rs"])
+}
+
+fn cpu_state_needs_no_lock(source: &Source) -> Vec<String> {
+    let lock = r"\b(Mutex|RwLock|Condvar)\b";
+    if source.is_below(&["kernel/", "resources/", "actors/"]) {
+        source.only_in(lock, &[])
+    } else {
+        vec![]
+    }
+}
+
+/// A hint may be sent without waiting; commands and facts may not.
+fn only_hints_are_not_awaited(source: &Source) -> Vec<String> {
+    let places =
+        ["actors/resource_manager.rs", "actors/resource_manager/commits.rs", "actors/recovery.rs"];
+    source.only_in(r"\bdo_send\(", &places)
+}
+
+/// What tests build in must be easy to see, and easy to leave out.
+fn features_stand_in_two_files(source: &Source) -> Vec<String> {
+    source.only_in(r#"\bfeature\s*=\s*""#, &["fault.rs", "store/migrate.rs"])
+}
+
+/// Whose a connection is, is asked in one place, where the traps are known.
+fn netlink_is_spoken_in_one_file(source: &Source) -> Vec<String> {
+    source.only_in(r"\bnetlink\b|\bsock_diag\w*::", &["peer.rs"])
+}
+
+fn nothing_is_unwrapped(source: &Source) -> Vec<String> {
+    source.only_in(r"\.unwrap\(\)", &[])
+}
+
+/// A panic ends the process and boot repairs; only a broken promise of our own deserves that.
+fn few_may_panic(source: &Source) -> Vec<String> {
+    let places = [
+        "actors/resource_manager.rs",
+        "actors/resource_manager/commits.rs",
+        "actors/store_writer.rs",
+        "kernel/outbox.rs",
+    ];
+    source.only_in(r"\b(panic|todo|unimplemented|dbg)!", &places)
+}
+
+fn every_file_says_what_it_is_for(source: &Source) -> Vec<String> {
+    let doc: String =
+        source.text.lines().take_while(|l| l.starts_with("//!")).collect::<Vec<_>>().join("\n");
+    let parts = ["*Purpose*:", "*Owns*:", "*Promises*:", "*Not here*:"];
+    let missing = parts.iter().filter(|part| !doc.contains(*part));
+    missing.map(|part| format!("src/{}: its doc lacks {part}", source.path)).collect()
+}
+
+fn lines_fit(source: &Source) -> Vec<String> {
+    let long = source.text.lines().enumerate().filter(|(_, line)| line.chars().count() > 100);
+    long.map(|(i, _)| format!("src/{}:{}: over 100 characters", source.path, i + 1)).collect()
+}
+
+fn files_stay_small(source: &Source) -> Vec<String> {
+    let lines = source.text.lines().count();
+    if lines > 600 { vec![format!("src/{}: {lines} lines", source.path)] } else { vec![] }
+}
+
+/// For each rule two tests: the sources obey it, and it fires on each bad sample.
+macro_rules! rules {
+    ($($rule:ident: $(($path:literal, $bad:expr)),+;)*) => {$(
+        mod $rule {
+            #[test]
+            fn is_obeyed() {
+                let sources = super::tree_of_sources("src");
+                assert!(sources.len() > 50, "only {} sources were found", sources.len());
+                let found: Vec<String> = sources.iter().flat_map(super::$rule).collect();
+                assert!(found.is_empty(), "{}\n{}", stringify!($rule), found.join("\n"));
+            }
+
+            #[test]
+            fn fires_on_a_bad_sample() {
+                $(
+                    let bad = super::Source::new($path, &$bad);
+                    assert!(!super::$rule(&bad).is_empty(), "{}:\n{}", bad.path, bad.text);
+                )+
+            }
+        }
+    )*};
+}
+
+rules! {
+    no_arrow_points_upward:
+        ("job/spec.rs", "use crate::clock;"),
+        ("resources/ledger.rs", "crate::fault::point(crate::fault::SUBMIT_RECEIVED);"),
+        ("api/jobs.rs", "use crate::kernel::{eligible::Edit, ledger::Ledger};"),
+        ("api/wire/job.rs", "use super::super::app::App;"),
+        ("cli/mod.rs", "use super::actors;"),
+        ("store/read.rs", "fn f() { crate::actors::start() }"),
+        ("observe/mod.rs", "use crate::{\n    kernel::view,\n    store::read as r,\n};");
+    the_kernel_knows_no_world: ("job/spec.rs", "use std::fs::File;");
+    there_is_one_clock: ("engine/mod.rs", "let now = std::time::Instant::now();");
+    only_engine_and_demo_start_processes:
+        ("api/jobs.rs", "use std::process::{Child, Command};"),
+        ("cli/run.rs", "std::process::Command::new(\"sh\").spawn()?;");
+    only_the_writer_changes_the_database:
+        ("store/read.rs", "diesel::insert_into(jobs::table)"),
+        ("actors/audit.rs", "use diesel::prelude::*;\n    diesel::update(jobs::table)"),
+        ("store/load.rs", "    delete(events::table).execute(conn)?;"),
+        ("store/load.rs", "sql_query(\"UPDATE meta SET epoch = 1\")");
+    only_one_file_is_unsafe: ("engine/local/stepd.rs", "    unsafe { libc::fork() };");
+    cpu_state_needs_no_lock: ("resources/ledger.rs", "use std::sync::Mutex;");
+    only_hints_are_not_awaited: ("api/jobs.rs", "submit.do_send(jobs);");
+    features_stand_in_two_files: ("serve.rs", "#[cfg(feature = \"fault-points\")]");
+    netlink_is_spoken_in_one_file: ("cli/client.rs", "use rustix::net::netlink::SOCK_DIAG;");
+    nothing_is_unwrapped: ("api/jobs.rs", "let x = y.unwrap();");
+    few_may_panic: ("api/jobs.rs", "    todo!()");
+    every_file_says_what_it_is_for: ("api/jobs.rs", "//! *Purpose*: jobs.\n\nuse std::io;");
+    lines_fit: ("api/jobs.rs", "x".repeat(101));
+    files_stay_small: ("api/jobs.rs", "\n".repeat(601));
+}
+
+#[test]
+fn comments_and_unit_tests_are_not_code() {
+    let text = "// a.unwrap()\nuse x; // b.unwrap()\n#[cfg(test)]\n#[allow(x)]\nmod tests {\n    \
+                c.unwrap()\n}\nfn f() {\n    d.unwrap()\n}\n";
+    assert_eq!(nothing_is_unwrapped(&Source::new("x.rs", text)), ["src/x.rs:9: d.unwrap()"]);
+    let text = "#[cfg(test)]\n#[path = \"y\"]\nmod tests;\nfn f() { d.unwrap() }";
+    assert_eq!(nothing_is_unwrapped(&Source::new("x.rs", text)).len(), 1);
+}
+
+#[test]
+fn a_tree_of_imports_is_read_to_its_leaves() {
+    let text = "use crate::{a::{self, b as c, d::E}, f::*};\nuse super::super::g;\npub(super) x: H";
+    let found = imports(&Source::new("p/q/r.rs", text));
+    assert_eq!(found, ["a", "a::b", "a::d::E", "f::*", "p::g"]);
+}
