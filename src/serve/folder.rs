@@ -1,7 +1,7 @@
 //! *Purpose*: the folders that a server keeps its state in.
 //!
-//! *Owns*: making them, opening those that their own user has closed, and refusing those that are not
-//! his alone.
+//! *Owns*: making them, opening those that their own user has closed, and refusing those that are
+//! not his alone.
 //!
 //! *Promises*: nobody else can read or write what is kept; a folder that holds other things is
 //! never closed to others unasked.

@@ -1,7 +1,7 @@
 //! *Purpose*: control groups as this machine has them, whatever they are for.
 //!
-//! *Owns*: where this process may make groups; who is in one; how one is removed; whether a path that
-//! a spool names can be one of ours.
+//! *Owns*: where this process may make groups; who is in one; how one is removed; whether a path
+//! that a spool names can be one of ours.
 //!
 //! *Promises*: nothing is written but into groups that the caller names; what a script may have
 //! written into the spool never leads out of the control groups.
