@@ -97,20 +97,24 @@ impl App {
         Arc::clone(&self.system.snapshot.borrow())
     }
 
-    /// Reads on a blocking thread.
+    /// Reads on a blocking thread. On a disk that has stopped a read may hang as well as a change: so
+    /// many threads as there are connections for readers, and nobody who asks.
     ///
     /// # Errors
-    /// What the database says.
+    /// What the database says, and that it says nothing in time.
     pub async fn read_raw<T: Send + 'static>(
         &self,
         body: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let readers = self.system.readers.clone();
-        Ok(aside(move || {
+        let read = aside(move || {
             fault::bug(fault::BUG_IN_READ);
             readers.read(body)
-        })
-        .await??)
+        });
+        match tokio::time::timeout(DATABASE_WAIT, read).await {
+            Ok(read) => Ok(read??),
+            Err(_) => Err(ApiError::unavailable("the database cannot be read now; ask again")),
+        }
     }
 
     /// Reads, and waits until the snapshot is as new as what was read.
