@@ -154,7 +154,7 @@ fn passes_us(depth: usize) -> Vec<f64> {
     let policy = Policy::default();
     let pass = || {
         let before = Instant::now();
-        let plan = plan(policy, &kernel.scene(&policy, Time(1)));
+        let plan = plan(policy, &kernel.input(&policy, Time(1)));
         assert!(plan.start.is_empty(), "nothing fits");
         before.elapsed().as_secs_f64() * 1e6
     };

@@ -27,9 +27,9 @@ use crate::kernel::requeue::{Over, Requeued};
 use crate::kernel::tenancy::{PartitionNow, Rank, Rules};
 use crate::kernel::transition::Fact;
 use crate::kernel::view::Explained;
+use crate::policy::input::PassInput;
 use crate::policy::name::Policy;
 use crate::policy::plan::Plan;
-use crate::policy::scene::Scene;
 use crate::store::write::{CommitError, Launches};
 use crate::time::Time;
 
@@ -220,8 +220,8 @@ pub const AS_IF: JobId = JobId(i64::MAX);
 
 /// SchedulerActor → ResourceManager: what is there to decide upon? Answered at once.
 #[derive(Debug, Message)]
-#[rtype(result = "Scene")]
-pub struct GetScene {
+#[rtype(result = "PassInput")]
+pub struct GetPassInput {
     /// By this policy.
     pub policy: Policy,
 }

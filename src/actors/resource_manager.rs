@@ -26,7 +26,7 @@ use super::dials::Dials;
 use super::executor::Known;
 use super::messages::{
     AS_IF, Applied, ApplyPlan, CancelJobs, CancelTask, Drain, ExecutorAddr, Explain, ForgetJobs,
-    GetPartitions, GetRank, GetScene, Look, LookAtAll, Maintain, MakeDurable, Mend, Move,
+    GetPartitions, GetPassInput, GetRank, Look, LookAtAll, Maintain, MakeDurable, Mend, Move,
     NotDurable, Observed, Publish, Resume, SplitTask, StopAttempt, SubmitJobs, SubmitRefused,
     Submitted, UpdateJob, Wake,
 };
@@ -41,7 +41,7 @@ use crate::kernel::outbox::{KeyCheck, Outbox};
 use crate::kernel::transition::Refused;
 use crate::kernel::view::{Explained, Snapshot};
 use crate::observe::metrics::Metrics;
-use crate::policy::scene::Scene;
+use crate::policy::input::PassInput;
 use crate::text::cpu_list;
 use crate::time::Time;
 
@@ -339,14 +339,14 @@ impl Handler<Move> for ResourceManagerActor {
     fn handle(&mut self, Move: Move, _: &mut Self::Context) {}
 }
 
-impl Handler<GetScene> for ResourceManagerActor {
-    type Result = MessageResult<GetScene>;
+impl Handler<GetPassInput> for ResourceManagerActor {
+    type Result = MessageResult<GetPassInput>;
 
-    fn handle(&mut self, message: GetScene, _: &mut Self::Context) -> Self::Result {
-        MessageResult::<GetScene>(if self.stopping || self.unaudited {
-            Scene::default()
+    fn handle(&mut self, message: GetPassInput, _: &mut Self::Context) -> Self::Result {
+        MessageResult::<GetPassInput>(if self.stopping || self.unaudited {
+            PassInput::default()
         } else {
-            self.kernel.scene(&message.policy, clock::now())
+            self.kernel.input(&message.policy, clock::now())
         })
     }
 }

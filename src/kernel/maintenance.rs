@@ -5,7 +5,7 @@
 //! *Promises*: a job is not started that could still run when a window begins; what runs already
 //! runs on; a window that has passed is forgotten.
 //!
-//! *Not here*: how a pass heeds a window (`policy::scene`).
+//! *Not here*: how a pass heeds a window (`policy::input`).
 //!
 //! A drained server is in a window that began when it was drained and has no end.
 
@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use super::change::{Change, Step};
 use super::kernel::Kernel;
-use crate::policy::scene::Window;
-use crate::resources::capacity::Regions;
+use crate::policy::input::Window;
+use crate::resources::capacity::RegionSet;
 use crate::time::Time;
 
 /// Most windows at a time: they are made by hand.
@@ -40,7 +40,7 @@ impl Maintenance {
     #[must_use]
     pub fn window(&self) -> Window {
         let end = self.end.map_or(i64::MAX, |end| end.0);
-        Window { start: self.start.0, end, regions: Regions::ALL }
+        Window { start: self.start.0, end, regions: RegionSet::ALL }
     }
 }
 
@@ -158,7 +158,7 @@ mod tests {
 
     fn starts(kernel: &Kernel, now: Time) -> Vec<JobId> {
         let policy = Policy::default();
-        plan(policy, &kernel.scene(&policy, now)).start
+        plan(policy, &kernel.input(&policy, now)).start
     }
 
     fn maintain(kernel: &mut Kernel, from: i64, until: Option<i64>) -> Maintenance {

@@ -67,7 +67,7 @@ fn boot(writer: &mut Writer) -> (Kernel, Outbox<()>) {
 /// What a pass would start.
 fn planned(kernel: &Kernel) -> Plan {
     let policy = Policy::default();
-    plan(policy, &kernel.scene(&policy, Time(2)))
+    plan(policy, &kernel.input(&policy, Time(2)))
 }
 
 impl World {

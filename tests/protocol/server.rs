@@ -276,7 +276,7 @@ impl Server {
     /// The scheduler looks and thinks, in submit order, so that nobody may starve; its plan arrives later.
     pub fn think(&mut self, now: Time) {
         let policy = Policy { order: Order::Fcfs, threshold_s: None, ..Policy::default() };
-        self.plan = Some(plan(policy, &self.kernel.scene(&policy, now)));
+        self.plan = Some(plan(policy, &self.kernel.input(&policy, now)));
     }
 
     /// A plan arrives, made when it was. Answers how many entries were stale.

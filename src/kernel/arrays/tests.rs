@@ -184,8 +184,8 @@ impl World {
     }
 
     fn pass(&mut self) -> usize {
-        let scene = self.kernel.scene(&self.planner.policy(), NOW);
-        let plan = self.planner.pass(&scene);
+        let input = self.kernel.input(&self.planner.policy(), NOW);
+        let plan = self.planner.pass(&input);
         let (started, _, step) = self.kernel.start(&plan, NOW);
         self.took(step);
         started as usize

@@ -203,8 +203,8 @@ impl World {
     fn schedule(&mut self) {
         for n in 0.. {
             assert!(n < PASSES_MAX, "passes find no end");
-            let scene = self.kernel.scene(&self.policy, self.now);
-            let plan = self.planner.pass(&scene);
+            let input = self.kernel.input(&self.policy, self.now);
+            let plan = self.planner.pass(&input);
             let (started, stale, step) = self.kernel.start(&plan, self.now);
             assert_eq!(stale, 0, "the kernel does what was planned: {plan:?}");
             self.hear(step);

@@ -73,7 +73,7 @@ impl World {
     /// Starts what a pass would; answers who runs.
     fn pass(&mut self) -> Vec<JobId> {
         let policy = Policy::default();
-        let plan = plan(policy, &self.kernel.scene(&policy, self.now));
+        let plan = plan(policy, &self.kernel.input(&policy, self.now));
         self.kernel.start(&plan, self.now);
         self.sound();
         self.kernel.live().keys().copied().collect()
@@ -208,7 +208,7 @@ fn a_plan_made_before_a_hold_starts_nothing() {
     let mut world = World::new();
     let job = world.submit(|_| ());
     let policy = Policy::default();
-    let plan = plan(policy, &world.kernel.scene(&policy, world.now));
+    let plan = plan(policy, &world.kernel.input(&policy, world.now));
     world.edit(job, Edit { held: Some(true), ..Edit::default() });
     let (started, stale, _) = world.kernel.start(&plan, world.now);
     assert_eq!((started, stale), (0, 1));

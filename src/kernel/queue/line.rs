@@ -13,56 +13,56 @@ use super::{Bucket, Kind, Queue};
 use crate::job::ids::JobId;
 use crate::kernel::points::Points;
 use crate::kernel::view::PLAN_DEPTH;
+use crate::policy::input::{PassInput, PendingJob, Quota, spend};
 use crate::policy::order::{Place, Rule};
-use crate::policy::scene::{Quota, Scene, Waiting, spend};
-use crate::resources::capacity::{Regions, Room};
+use crate::resources::capacity::{Capacity, RegionSet};
 use crate::time::Time;
 
 /// How a line is looked at.
 #[derive(Clone, Copy)]
 pub(super) struct Sight<'a> {
     pub(super) rule: Rule,
-    pub(super) scene: &'a Scene,
+    pub(super) input: &'a PassInput,
     pub(super) points: &'a Points,
 }
 
 impl Sight<'_> {
-    fn place(&self, job: &Waiting) -> Place {
-        self.rule.place(job, self.scene.now)
+    fn place(&self, job: &PendingJob) -> Place {
+        self.rule.place(job, self.input.now)
     }
 
     /// Whether room was made for it, so that it stands before the line.
     fn claims(&self, job: JobId) -> bool {
-        self.scene.claims.iter().any(|claim| claim.job == job)
+        self.input.claims.iter().any(|claim| claim.job == job)
     }
 }
 
 /// The front of the line, and what is left when those of it that can have started.
 pub(super) struct Front {
-    pub(super) line: Vec<Waiting>,
-    pub(super) left: Room,
+    pub(super) line: Vec<PendingJob>,
+    pub(super) left: Capacity,
     quotas: Vec<Quota>,
     /// The regions that somebody waits for who goes before the others.
-    pub(super) headed: Regions,
+    pub(super) headed: RegionSet,
 }
 
 impl Front {
-    pub(super) fn new(scene: &Scene) -> Front {
-        let (left, quotas) = (scene.free, scene.quotas.clone());
-        Front { line: Vec::new(), left, quotas, headed: Regions(0) }
+    pub(super) fn new(input: &PassInput) -> Front {
+        let (left, quotas) = (input.free, input.quotas.clone());
+        Front { line: Vec::new(), left, quotas, headed: RegionSet(0) }
     }
 
     /// Puts these into the line, and counts them as a pass does.
-    pub(super) fn take(&mut self, scene: &Scene, jobs: impl Iterator<Item = Waiting>) {
+    pub(super) fn take(&mut self, input: &PassInput, jobs: impl Iterator<Item = PendingJob>) {
         for job in jobs.take(PLAN_DEPTH - self.line.len()) {
             self.line.push(job);
             // Whom those before it bar, a pass lets by.
-            if scene.bars(&job, &self.quotas).is_some() {
+            if input.bars(&job, &self.quotas).is_some() {
                 continue;
             }
             if !self.left.holds(job.cpus, job.memory, job.regions) {
                 self.headed.0 |= job.regions.0;
-            } else if self.headed == Regions(0) {
+            } else if self.headed == RegionSet(0) {
                 self.left = self.left.minus(&self.left.share(job.cpus, job.memory, job.regions));
                 spend(&mut self.quotas, &job);
             }
@@ -74,7 +74,7 @@ impl Front {
 pub(super) struct Source<'a> {
     place: Place,
     /// Whom it gives next.
-    pub(super) next: Waiting,
+    pub(super) next: PendingJob,
     /// How often more it gives that one.
     again: u32,
     /// How often it gives one at most.
@@ -120,25 +120,25 @@ impl<'a> Source<'a> {
         buckets: impl Iterator<Item = (&'a Kind, &'a Bucket)>,
         sight: Sight<'_>,
         all: bool,
-        headed: Regions,
+        headed: RegionSet,
     ) -> Vec<Source<'a>> {
-        let scene = sight.scene;
+        let input = sight.input;
         let mut sources = Vec::new();
         let mut too_large: Vec<Source<'_>> = Vec::new();
         for (kind, bucket) in buckets {
             let Some(mut source) = Source::at(kind, bucket, sight, 0) else { continue };
             source.repeat(queue, u32::MAX);
             let next = &source.next;
-            if scene.bars(next, &scene.quotas).is_some() {
+            if input.bars(next, &input.quotas).is_some() {
                 continue;
             }
-            if all || scene.free.holds(next.cpus, next.memory, next.regions) {
-                source.more = if all { PLAN_DEPTH } else { fit(scene, next).min(PLAN_DEPTH) };
+            if all || input.free.holds(next.cpus, next.memory, next.regions) {
+                source.more = if all { PLAN_DEPTH } else { fit(input, next).min(PLAN_DEPTH) };
                 sources.push(source);
             } else if headed.0 & next.regions.0 == 0 {
                 let regions = next.regions;
                 let alike = |first: &&mut Source<'_>| first.next.regions == regions;
-                match too_large.iter_mut().find(alike).filter(|_| scene.quotas.is_empty()) {
+                match too_large.iter_mut().find(alike).filter(|_| input.quotas.is_empty()) {
                     Some(first) if first.place <= source.place => {}
                     Some(first) => *first = source,
                     None => too_large.push(source),
@@ -176,12 +176,12 @@ impl<'a> Source<'a> {
 }
 
 /// How many of such jobs could start.
-fn fit(scene: &Scene, job: &Waiting) -> usize {
-    let mut fit = scene.free.within(job.regions) / job.cpus.max(1);
-    if let Some(of_memory) = scene.free.memory.checked_div(job.memory) {
+fn fit(input: &PassInput, job: &PendingJob) -> usize {
+    let mut fit = input.free.within(job.regions) / job.cpus.max(1);
+    if let Some(of_memory) = input.free.memory.checked_div(job.memory) {
         fit = fit.min(u32::try_from(of_memory).unwrap_or(u32::MAX));
     }
-    let quotas = job.quotas.iter().flatten().filter_map(|at| scene.quotas.get(*at as usize));
+    let quotas = job.quotas.iter().flatten().filter_map(|at| input.quotas.get(*at as usize));
     for quota in quotas {
         fit = fit.min(quota.jobs).min(quota.cpus / job.cpus.max(1));
     }

@@ -88,8 +88,8 @@ fn enter(kernel: &mut Kernel, specs: Vec<Arc<JobSpec>>, now: Time) {
 
 fn pass(kernel: &mut Kernel, now: Time) -> (u32, u32) {
     let policy = Policy::default();
-    let scene = kernel.scene(&policy, now);
-    let (started, stale, _) = kernel.start(&Planner::new(policy, SECOND_US).pass(&scene), now);
+    let input = kernel.input(&policy, now);
+    let (started, stale, _) = kernel.start(&Planner::new(policy, SECOND_US).pass(&input), now);
     (started, stale)
 }
 

@@ -291,7 +291,7 @@ fn array_of_an_account(array: &str) -> Kernel {
 fn pass(kernel: &mut Kernel, now: Time) -> Vec<Attempt> {
     kernel.ring(now);
     let policy = Policy::default();
-    let plan = plan(policy, &kernel.scene(&policy, now));
+    let plan = plan(policy, &kernel.input(&policy, now));
     kernel.start(&plan, now);
     assert_eq!(check::all(kernel), Ok(()));
     kernel.live().values().map(Live::attempt).collect()

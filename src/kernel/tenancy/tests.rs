@@ -108,7 +108,7 @@ fn without_buckets(kernel: &Kernel, policy: Policy, now: Time) -> Plan {
     let points = kernel.points(now);
     let shown = kernel.queue().iter().filter(|job| kernel.queue().is_shown(job.id));
     let queue = shown.map(|job| pointed(job, &points)).collect();
-    plan(policy, &crate::policy::scene::Scene { queue, ..kernel.scene(&policy, now) })
+    plan(policy, &crate::policy::input::PassInput { queue, ..kernel.input(&policy, now) })
 }
 
 fn submit(kernel: &mut Kernel, specs: Vec<Arc<JobSpec>>, now: Time) -> Vec<JobId> {
@@ -153,9 +153,9 @@ proptest! {
                 spec(&partitions, &format!("p{at}"), cpus.into(), limit_s)
             });
             submit(&mut kernel, specs.collect(), now);
-            let scene = kernel.scene(&policy, now);
-            prop_assert_eq!(scene.total.all_cpus() as usize, partitions.region_of().len());
-            let (_, stale, _) = kernel.start(&planner.pass(&scene), now);
+            let input = kernel.input(&policy, now);
+            prop_assert_eq!(input.total.all_cpus() as usize, partitions.region_of().len());
+            let (_, stale, _) = kernel.start(&planner.pass(&input), now);
             prop_assert_eq!(stale, 0, "the ledger had what was planned");
             prop_assert_eq!(check::all(&kernel), Ok(()));
             for live in kernel.live().values() {
@@ -178,8 +178,8 @@ fn whoever_may_take_from_either_leaves_shared_cpus_to_others() {
     let jobs = vec![spec(&partitions, "p0", 2, 60), spec(&partitions, "p1", 2, 60)];
     submit(&mut kernel, jobs, Time(0));
     let policy = Policy::default();
-    let scene = kernel.scene(&policy, Time(0));
-    let (started, stale, _) = kernel.start(&plan(policy, &scene), Time(0));
+    let input = kernel.input(&policy, Time(0));
+    let (started, stale, _) = kernel.start(&plan(policy, &input), Time(0));
     assert_eq!((started, stale), (2, 0));
     let first = kernel.live()[&JobId(1)].state.allocation().unwrap().cpus().to_vec();
     assert_eq!(first, [CpuId(2), CpuId(3)]);
@@ -193,7 +193,7 @@ fn jobs_of_a_partition_that_is_down_or_gone_wait_and_are_counted() {
     let mut kernel = kernel(&partitions);
     submit(&mut kernel, vec![spec(&partitions, "p1", 1, 60)], Time(0));
     assert_eq!(kernel.blocked(JobId(1), Time(0)), Some(Blocked::PartitionDown));
-    assert!(kernel.scene(&Policy::default(), Time(0)).queue.is_empty());
+    assert!(kernel.input(&Policy::default(), Time(0)).queue.is_empty());
     let berth = partitions.berth("p7");
     kernel.admit(vec![Queued { id: JobId(9), cpus: 1, berth, ..Queued::default() }]);
     assert_eq!(kernel.blocked(JobId(9), Time(0)), Some(Blocked::PartitionGone));
@@ -233,8 +233,8 @@ proptest! {
                 of(account, (cpus, limit_s, priority), &partitions, at % places)
             });
             submit(&mut kernel, specs.collect(), now);
-            let scene = kernel.scene(&policy, now);
-            let planned = plan(policy, &scene);
+            let input = kernel.input(&policy, now);
+            let planned = plan(policy, &input);
             prop_assert_eq!(&planned.start, &without_buckets(&kernel, policy, now).start);
             let (_, stale, _) = kernel.start(&planned, now);
             prop_assert_eq!(stale, 0);
@@ -291,7 +291,7 @@ fn ends_are_charged_only_where_usage_is_shared() {
         let mut kernel = ruled(&Arc::default(), &[(9, 9)], weights);
         submit(&mut kernel, vec![of("a", (3, 60, 0), &Arc::default(), 0)], Time(0));
         let policy = Policy::default();
-        let planned = plan(policy, &kernel.scene(&policy, Time(0)));
+        let planned = plan(policy, &kernel.input(&policy, Time(0)));
         kernel.start(&planned, Time(0));
         let attempt = kernel.live()[&JobId(1)].attempt();
         let now = Time(2 * SECOND_US);
