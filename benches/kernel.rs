@@ -17,10 +17,10 @@ use downbeat::job::outcome::{EndState, Exit, ExitCode, Handle, Usage};
 use downbeat::job::spec::{CpusAsked, JobRequest, JobSpec};
 use downbeat::job::state::{EndReason, StateWord};
 use downbeat::kernel::admission::Site;
-use downbeat::kernel::boot::Memory;
 use downbeat::kernel::change::Effect;
-use downbeat::kernel::eligible::Elsewhere;
-use downbeat::kernel::kernel::{Kernel, Reign};
+use downbeat::kernel::eligible::DependencySnapshot;
+use downbeat::kernel::kernel::{BootContext, Kernel};
+use downbeat::kernel::restore::Memory;
 use downbeat::kernel::transition::{Fact, JobState, transition};
 use downbeat::policy::input::{PassInput, PendingJob, Running};
 use downbeat::policy::name::Policy;
@@ -32,10 +32,10 @@ use downbeat::text::time_limit::LimitAsked;
 use downbeat::time::Time;
 
 fn kernel(cpus: u32, pending: i64) -> Kernel {
-    let reign = Reign { boot_id: "boot".into(), nonce: "nonce".into() };
-    let mut kernel = Kernel::load((0..cpus).map(CpuId), reign, Memory::default()).unwrap();
+    let boot_context = BootContext { boot_id: "boot".into(), nonce: "nonce".into() };
+    let mut kernel = Kernel::load((0..cpus).map(CpuId), boot_context, Memory::default()).unwrap();
     let specs = (0..pending).map(|n| spec(cpus, n)).collect();
-    let (_, step) = kernel.submit(specs, &Elsewhere::default(), &"bench".into(), Time(0));
+    let (_, step) = kernel.submit(specs, &DependencySnapshot::default(), &"bench".into(), Time(0));
     for effect in step.effects {
         let Effect::Admit(jobs) = effect else { continue };
         kernel.admit(jobs);
@@ -98,7 +98,8 @@ fn crowded(cpus: u32, running: u32) -> Kernel {
     };
     let mut kernel = kernel(cpus, 0);
     let admit = |kernel: &mut Kernel, specs| {
-        let (ids, step) = kernel.submit(specs, &Elsewhere::default(), &"bench".into(), Time(0));
+        let (ids, step) =
+            kernel.submit(specs, &DependencySnapshot::default(), &"bench".into(), Time(0));
         for effect in step.effects {
             let Effect::Admit(jobs) = effect else { continue };
             kernel.admit(jobs);
@@ -145,7 +146,7 @@ fn blocked(policy: Policy) -> PassInput {
 
 fn one_life(kernel: &mut Kernel) -> usize {
     let (ids, step) =
-        kernel.submit(vec![spec(4, 0)], &Elsewhere::default(), &"bench".into(), Time(0));
+        kernel.submit(vec![spec(4, 0)], &DependencySnapshot::default(), &"bench".into(), Time(0));
     for effect in step.effects {
         let Effect::Admit(jobs) = effect else { continue };
         kernel.admit(jobs);

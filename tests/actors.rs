@@ -35,13 +35,13 @@ use downbeat::job::outcome::ExitCode;
 use downbeat::job::spec::{JobRequest, JobSpec};
 use downbeat::job::state::StateWord;
 use downbeat::kernel::admission::Site;
-use downbeat::kernel::boot::Memory;
 use downbeat::kernel::change::{Change, Queued};
-use downbeat::kernel::eligible::Elsewhere;
-use downbeat::kernel::kernel::{Cancelled, Kernel, Reign};
+use downbeat::kernel::eligible::DependencySnapshot;
+use downbeat::kernel::kernel::{BootContext, Cancelled, Kernel};
 use downbeat::kernel::mend::Findings;
 use downbeat::kernel::outbox::Commit;
 use downbeat::kernel::reconfigure::RulesRefused;
+use downbeat::kernel::restore::Memory;
 use downbeat::kernel::tenancy::Rules;
 use downbeat::kernel::transition::Fact;
 use downbeat::kernel::view::{Snapshot, waiting};
@@ -75,7 +75,7 @@ fn spec() -> Arc<JobSpec> {
 fn submit(n: usize) -> SubmitJobs {
     SubmitJobs {
         specs: vec![spec(); n],
-        elsewhere: Elsewhere::default(),
+        elsewhere: DependencySnapshot::default(),
         key: None,
         principal: "me".into(),
     }
@@ -143,8 +143,8 @@ fn bench() -> Bench {
 }
 
 fn unaudited_bench() -> Bench {
-    let reign = Reign { boot_id: "boot".into(), nonce: "n".into() };
-    let kernel = Kernel::load((0..4).map(CpuId), reign, Memory::default()).unwrap();
+    let boot_context = BootContext { boot_id: "boot".into(), nonce: "n".into() };
+    let kernel = Kernel::load((0..4).map(CpuId), boot_context, Memory::default()).unwrap();
     let (durable, durable_taken) = Probe::start();
     let (wake, wake_taken) = Probe::start();
     let (publish, publish_taken) = Probe::start();
@@ -355,7 +355,7 @@ fn a_key_in_flight_makes_the_second_request_look_again() {
     run(async {
         let mut bench = bench();
         let with_key = || SubmitJobs {
-            elsewhere: Elsewhere::default(),
+            elsewhere: DependencySnapshot::default(),
             key: Some(KeyAsked { key: "k".into(), body_hash: "h".into(), read_at: CommitNo(0) }),
             ..submit(1)
         };
@@ -375,7 +375,7 @@ fn a_key_whose_commit_is_in_trouble_is_not_told_that_nothing_is_stored() {
     run(async {
         let mut bench = bench();
         let with_key = || SubmitJobs {
-            elsewhere: Elsewhere::default(),
+            elsewhere: DependencySnapshot::default(),
             key: Some(KeyAsked { key: "k".into(), body_hash: "h".into(), read_at: CommitNo(0) }),
             ..submit(1)
         };
@@ -748,8 +748,9 @@ fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
     let mut writer = Writer::open(database.clone()).unwrap();
     let loaded =
         downbeat::store::load::load(writer.connection().unwrap(), Default::default()).unwrap();
-    let reign = Reign { boot_id: "boot".into(), nonce: writer.epoch().to_string().into() };
-    let kernel = Kernel::load((0..4).map(CpuId), reign.clone(), loaded.memory).unwrap();
+    let boot_context =
+        BootContext { boot_id: "boot".into(), nonce: writer.epoch().to_string().into() };
+    let kernel = Kernel::load((0..4).map(CpuId), boot_context.clone(), loaded.memory).unwrap();
     let readers = database.readers().unwrap();
     let places = Places { jobs: dir.join("jobs"), output_roots: Vec::new() };
     let dials = watch::Sender::new(Dials::default());
@@ -762,7 +763,7 @@ fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
         host: "here".into(),
         inherited: OrderSite::inherited(),
     });
-    let ids = (reign.nonce, reign.boot_id);
+    let ids = (boot_context.nonce, boot_context.boot_id);
     actors::start(Parts {
         kernel,
         commit_no: loaded.commit_no,

@@ -37,7 +37,7 @@ use crate::kernel::change::{Change, IdempotencyKey, Step};
 use crate::kernel::eligible::Edited;
 use crate::kernel::kernel::{Cancelled, Kernel, Live};
 use crate::kernel::maintenance::{Maintenance, MaintenanceRefused};
-use crate::kernel::outbox::{KeyCheck, Outbox};
+use crate::kernel::outbox::{Outbox, ReadFreshness};
 use crate::kernel::transition::Refused;
 use crate::kernel::view::{Explained, Snapshot};
 use crate::observe::metrics::Metrics;
@@ -126,7 +126,7 @@ impl ResourceManagerActor {
         // A key that is under way comes first: its jobs may be stored already, and as long as
         // that is not known "nothing stored" would be a lie to whoever asks a second time.
         if let Some(key) = &message.key
-            && let KeyCheck::LookAgain(at) = self.outbox.check_key(&key.key, key.read_at)
+            && let ReadFreshness::LookAgain(at) = self.outbox.check_key(&key.key, key.read_at)
         {
             return Err(SubmitRefused::LookAgain(at));
         }
@@ -421,7 +421,7 @@ impl Handler<ForgetJobs> for ResourceManagerActor {
     fn handle(&mut self, message: ForgetJobs, ctx: &mut Self::Context) -> Self::Result {
         let ForgetJobs { mut jobs, read_at } = message;
         // Whoever was run again meanwhile may have ended otherwise: the next sweep looks.
-        jobs.retain(|old| self.outbox.check_over(old.job, read_at) == KeyCheck::Fresh);
+        jobs.retain(|old| self.outbox.check_over(old.job, read_at) == ReadFreshness::Fresh);
         let step = self.kernel.forget(&jobs);
         self.note(step, ctx)
     }

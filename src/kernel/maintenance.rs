@@ -118,10 +118,10 @@ impl Kernel {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::boot::Memory;
     use super::super::change::Effect;
-    use super::super::eligible::Elsewhere;
-    use super::super::kernel::Reign;
+    use super::super::eligible::DependencySnapshot;
+    use super::super::kernel::BootContext;
+    use super::super::restore::Memory;
     use super::*;
     use crate::job::ids::{CpuId, JobId};
     use crate::job::spec::{JobRequest, JobSpec};
@@ -131,8 +131,8 @@ mod tests {
     use crate::text::time_limit::LimitAsked;
 
     fn kernel(limits: &[i64]) -> Kernel {
-        let reign = Reign { boot_id: "b".into(), nonce: "n".into() };
-        let mut kernel = Kernel::load((0..8).map(CpuId), reign, Memory::default()).unwrap();
+        let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
+        let mut kernel = Kernel::load((0..8).map(CpuId), boot_context, Memory::default()).unwrap();
         let site = Site {
             total_cpus: 8,
             default_limit_s: None,
@@ -147,7 +147,7 @@ mod tests {
             Arc::new(JobSpec::try_from((request, &site)).unwrap())
         };
         let specs = limits.iter().map(spec).collect();
-        let (_, step) = kernel.submit(specs, &Elsewhere::default(), &"me".into(), Time(0));
+        let (_, step) = kernel.submit(specs, &DependencySnapshot::default(), &"me".into(), Time(0));
         for effect in step.effects {
             if let Effect::Admit(jobs) = effect {
                 kernel.admit(jobs);

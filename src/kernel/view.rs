@@ -57,7 +57,7 @@ pub fn waiting(job: &Queued) -> PendingJob {
         job: job.id,
         cpus: job.cpus,
         memory: job.memory,
-        regions: job.berth.regions,
+        regions: job.placement.regions,
         request: request_us(job.limit_s),
         submitted: job.submitted.0,
         points: job.priority,
@@ -78,7 +78,7 @@ pub struct Explained {
     /// How the partitions stand; empty where the machine is not divided.
     pub partitions: Vec<PartitionNow>,
     /// The place among them of the partition of each that was asked for.
-    pub berths: BTreeMap<JobId, u8>,
+    pub placements: BTreeMap<JobId, u8>,
     /// The accounts that the first quotas of the line are of; empty where nobody is limited.
     pub accounts: Vec<Account>,
 }
@@ -220,7 +220,7 @@ impl Kernel {
         }
         let attempts = self.live.values().map(|live| Preemptable {
             job: live.job.id,
-            partition: live.job.berth.partition,
+            partition: live.job.placement.partition,
             since: live.granted.0,
             held: self.running(live, live.granted).held,
             leaves: matches!(live.state, JobState::Completing(..)),
@@ -232,7 +232,7 @@ impl Kernel {
 
     /// The partitions that a pending job preempts, each a bit.
     pub(super) fn preempts(&self, job: JobId) -> u64 {
-        let partition = self.queue.get(job).map(|job| job.berth.partition);
+        let partition = self.queue.get(job).map(|job| job.placement.partition);
         partition.map_or(0, |partition| self.rules.partitions.preempts(partition))
     }
 

@@ -55,7 +55,7 @@ impl Reasons {
     }
 
     fn partition_of(&self, job: JobId) -> Option<&PartitionNow> {
-        let place = self.explained.berths.get(&job)?;
+        let place = self.explained.placements.get(&job)?;
         self.explained.partitions.get(usize::from(*place))
     }
 

@@ -76,7 +76,7 @@ impl Partition {
 
 /// Where a job may run: which partition, and the regions of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Berth {
+pub struct Placement {
     /// The place of the partition among the others; 0 when there are none.
     pub partition: u8,
     /// Its regions.
@@ -180,13 +180,13 @@ impl Partitions {
 
     /// Where a job of this partition may run: nowhere, if it is no longer there.
     #[must_use]
-    pub fn berth(&self, name: &str) -> Berth {
+    pub fn placement(&self, name: &str) -> Placement {
         if self.list.is_empty() {
-            return Berth::default();
+            return Placement::default();
         }
         match self.list.iter().position(|partition| &*partition.name == name) {
-            Some(n) => Berth { partition: n as u8, regions: self.regions[n] },
-            None => Berth { partition: NOWHERE, regions: RegionSet(0) },
+            Some(n) => Placement { partition: n as u8, regions: self.regions[n] },
+            None => Placement { partition: NOWHERE, regions: RegionSet(0) },
         }
     }
 
@@ -237,17 +237,17 @@ mod tests {
         let regions: Vec<(u32, u8)> =
             partitions.region_of().iter().map(|(cpu, region)| (cpu.0, *region)).collect();
         assert_eq!(regions, [(0, 0), (1, 0), (2, 2), (3, 3), (4, 1)]);
-        assert_eq!(partitions.berth("p0").regions, RegionSet(0b1101));
-        assert_eq!(partitions.berth("p1").regions, RegionSet(0b1100));
-        assert_eq!(partitions.berth("p2").regions, RegionSet(0b1010));
-        assert_eq!(partitions.berth("p9").regions, RegionSet(0), "what is gone has no CPUs");
+        assert_eq!(partitions.placement("p0").regions, RegionSet(0b1101));
+        assert_eq!(partitions.placement("p1").regions, RegionSet(0b1100));
+        assert_eq!(partitions.placement("p2").regions, RegionSet(0b1010));
+        assert_eq!(partitions.placement("p9").regions, RegionSet(0), "what is gone has no CPUs");
         assert_eq!(partitions.names(), "p0, p1, p2");
     }
 
     #[test]
     fn without_partitions_every_name_is_the_whole_machine() {
-        assert_eq!(Partitions::default().berth("whatever"), Berth::default());
-        assert_eq!(Berth::default().regions, RegionSet::ALL);
+        assert_eq!(Partitions::default().placement("whatever"), Placement::default());
+        assert_eq!(Placement::default().regions, RegionSet::ALL);
     }
 
     #[test]
@@ -270,7 +270,7 @@ mod tests {
                 sets.iter().enumerate().map(|(n, set)| partition(n, set.clone())).collect();
             let partitions = Partitions::new(list, 0).unwrap();
             for (n, set) in sets.iter().enumerate() {
-                let mask = partitions.berth(&format!("p{n}")).regions;
+                let mask = partitions.placement(&format!("p{n}")).regions;
                 for cpu in 0..9 {
                     let region = partitions.region_of().get(&CpuId(cpu));
                     let inside = region.is_some_and(|region| mask.0 & (1 << region) != 0);

@@ -1,6 +1,6 @@
 //! *Purpose*: the line of a pass, from the heads of buckets on.
 //!
-//! *Owns*: [`Source`], where jobs come from; [`Front`], what of them a pass could start.
+//! *Owns*: [`BucketCursor`], where jobs come from; [`Candidates`], what of them a pass could start.
 //!
 //! *Promises*: what is left is counted as the pass counts it, quotas included.
 //!
@@ -9,9 +9,9 @@
 use std::collections::btree_map::Range;
 use std::ops::Bound::{Excluded, Unbounded};
 
-use super::{Bucket, Kind, Queue};
+use super::{Bucket, BucketKey, Queue};
 use crate::job::ids::JobId;
-use crate::kernel::points::Points;
+use crate::kernel::priority::Priorities;
 use crate::kernel::view::PLAN_DEPTH;
 use crate::policy::input::{PassInput, PendingJob, Quota, spend};
 use crate::policy::order::{Place, Rule};
@@ -20,13 +20,13 @@ use crate::time::Time;
 
 /// How a line is looked at.
 #[derive(Clone, Copy)]
-pub(super) struct Sight<'a> {
+pub(super) struct RankContext<'a> {
     pub(super) rule: Rule,
     pub(super) input: &'a PassInput,
-    pub(super) points: &'a Points,
+    pub(super) points: &'a Priorities,
 }
 
-impl Sight<'_> {
+impl RankContext<'_> {
     fn place(&self, job: &PendingJob) -> Place {
         self.rule.place(job, self.input.now)
     }
@@ -38,7 +38,7 @@ impl Sight<'_> {
 }
 
 /// The front of the line, and what is left when those of it that can have started.
-pub(super) struct Front {
+pub(super) struct Candidates {
     pub(super) line: Vec<PendingJob>,
     pub(super) left: Capacity,
     quotas: Vec<Quota>,
@@ -46,10 +46,10 @@ pub(super) struct Front {
     pub(super) headed: RegionSet,
 }
 
-impl Front {
-    pub(super) fn new(input: &PassInput) -> Front {
+impl Candidates {
+    pub(super) fn new(input: &PassInput) -> Candidates {
         let (left, quotas) = (input.free, input.quotas.clone());
-        Front { line: Vec::new(), left, quotas, headed: RegionSet(0) }
+        Candidates { line: Vec::new(), left, quotas, headed: RegionSet(0) }
     }
 
     /// Puts these into the line, and counts them as a pass does.
@@ -71,7 +71,7 @@ impl Front {
 }
 
 /// Where the next job may come from.
-pub(super) struct Source<'a> {
+pub(super) struct BucketCursor<'a> {
     place: Place,
     /// Whom it gives next.
     pub(super) next: PendingJob,
@@ -79,21 +79,21 @@ pub(super) struct Source<'a> {
     again: u32,
     /// How often it gives one at most.
     most: u32,
-    kind: &'a Kind,
+    kind: &'a BucketKey,
     /// Others of its kind, once somebody asked for them.
     rest: Option<Range<'a, JobId, Time>>,
     /// How many more it may give after the next.
     more: usize,
 }
 
-impl<'a> Source<'a> {
+impl<'a> BucketCursor<'a> {
     /// The jobs of a bucket, from the first that stands in the line.
     pub(super) fn at(
-        kind: &'a Kind,
+        kind: &'a BucketKey,
         bucket: &'a Bucket,
-        sight: Sight<'_>,
+        sight: RankContext<'_>,
         more: usize,
-    ) -> Option<Source<'a>> {
+    ) -> Option<BucketCursor<'a>> {
         let mut rest = None;
         let mut first = Some(bucket.head);
         if sight.claims(bucket.head.0) {
@@ -103,13 +103,13 @@ impl<'a> Source<'a> {
         }
         let next = kind.job(first?, sight.points);
         let place = sight.place(&next);
-        Some(Source { place, next, again: 0, most: 1, kind, rest, more })
+        Some(BucketCursor { place, next, again: 0, most: 1, kind, rest, more })
     }
 
     /// Arrays give as many of their tasks as may start, at most so many.
     pub(super) fn repeat(&mut self, queue: &Queue, most: u32) {
         self.most = most;
-        self.again = queue.copies(self.next.job).min(most) - 1;
+        self.again = queue.startable_tasks(self.next.job).min(most) - 1;
     }
 
     /// What a pass could start of these buckets, and the first job that it could not in each set
@@ -117,16 +117,16 @@ impl<'a> Source<'a> {
     /// before the pass, since it may be barred by then: all that could be are given.
     pub(super) fn of(
         queue: &Queue,
-        buckets: impl Iterator<Item = (&'a Kind, &'a Bucket)>,
-        sight: Sight<'_>,
+        buckets: impl Iterator<Item = (&'a BucketKey, &'a Bucket)>,
+        sight: RankContext<'_>,
         all: bool,
         headed: RegionSet,
-    ) -> Vec<Source<'a>> {
+    ) -> Vec<BucketCursor<'a>> {
         let input = sight.input;
         let mut sources = Vec::new();
-        let mut too_large: Vec<Source<'_>> = Vec::new();
+        let mut too_large: Vec<BucketCursor<'_>> = Vec::new();
         for (kind, bucket) in buckets {
-            let Some(mut source) = Source::at(kind, bucket, sight, 0) else { continue };
+            let Some(mut source) = BucketCursor::at(kind, bucket, sight, 0) else { continue };
             source.repeat(queue, u32::MAX);
             let next = &source.next;
             if input.bars(next, &input.quotas).is_some() {
@@ -137,7 +137,7 @@ impl<'a> Source<'a> {
                 sources.push(source);
             } else if headed.0 & next.regions.0 == 0 {
                 let regions = next.regions;
-                let alike = |first: &&mut Source<'_>| first.next.regions == regions;
+                let alike = |first: &&mut BucketCursor<'_>| first.next.regions == regions;
                 match too_large.iter_mut().find(alike).filter(|_| input.quotas.is_empty()) {
                     Some(first) if first.place <= source.place => {}
                     Some(first) => *first = source,
@@ -154,7 +154,7 @@ impl<'a> Source<'a> {
     }
 
     /// Goes on to the next of its kind; `false` when there is none, or none that counts.
-    pub(super) fn step(&mut self, queue: &'a Queue, sight: Sight<'_>) -> bool {
+    pub(super) fn step(&mut self, queue: &'a Queue, sight: RankContext<'_>) -> bool {
         if self.more == 0 {
             return false;
         }
@@ -188,22 +188,22 @@ fn fit(input: &PassInput, job: &PendingJob) -> usize {
     fit as usize
 }
 
-impl Ord for Source<'_> {
+impl Ord for BucketCursor<'_> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.place.cmp(&other.place)
     }
 }
 
-impl PartialOrd for Source<'_> {
+impl PartialOrd for BucketCursor<'_> {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Source<'_> {
+impl PartialEq for BucketCursor<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.place == other.place
     }
 }
 
-impl Eq for Source<'_> {}
+impl Eq for BucketCursor<'_> {}
