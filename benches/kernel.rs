@@ -17,25 +17,25 @@ use downbeat::job::outcome::{EndState, Exit, ExitCode, Handle, Usage};
 use downbeat::job::spec::{CpusAsked, JobRequest, JobSpec};
 use downbeat::job::state::{EndReason, StateWord};
 use downbeat::kernel::admission::Site;
-use downbeat::kernel::boot::Memory;
 use downbeat::kernel::change::Effect;
-use downbeat::kernel::eligible::Elsewhere;
-use downbeat::kernel::kernel::{Kernel, Reign};
+use downbeat::kernel::eligible::DependencySnapshot;
+use downbeat::kernel::kernel::{BootContext, Kernel};
+use downbeat::kernel::restore::Memory;
 use downbeat::kernel::transition::{Fact, JobState, transition};
+use downbeat::policy::input::{PassInput, PendingJob, Running};
 use downbeat::policy::name::Policy;
 use downbeat::policy::pass::{Planner, plan};
 use downbeat::policy::plan::Plan;
-use downbeat::policy::scene::{Running, Scene, Waiting};
-use downbeat::resources::capacity::Room;
+use downbeat::resources::capacity::Capacity;
 use downbeat::resources::ledger::Ledger;
 use downbeat::text::time_limit::LimitAsked;
 use downbeat::time::Time;
 
 fn kernel(cpus: u32, pending: i64) -> Kernel {
-    let reign = Reign { boot_id: "boot".into(), nonce: "nonce".into() };
-    let mut kernel = Kernel::load((0..cpus).map(CpuId), reign, Memory::default()).unwrap();
+    let boot_context = BootContext { boot_id: "boot".into(), nonce: "nonce".into() };
+    let mut kernel = Kernel::load((0..cpus).map(CpuId), boot_context, Memory::default()).unwrap();
     let specs = (0..pending).map(|n| spec(cpus, n)).collect();
-    let (_, step) = kernel.submit(specs, &Elsewhere::default(), &"bench".into(), Time(0));
+    let (_, step) = kernel.submit(specs, &DependencySnapshot::default(), &"bench".into(), Time(0));
     for effect in step.effects {
         let Effect::Admit(jobs) = effect else { continue };
         kernel.admit(jobs);
@@ -54,7 +54,7 @@ fn spec(cpus: u32, n: i64) -> Arc<JobSpec> {
 
 fn planned(kernel: &Kernel) -> Plan {
     let policy = Policy::default();
-    plan(policy, &kernel.scene(&policy, Time(1)))
+    plan(policy, &kernel.input(&policy, Time(1)))
 }
 
 fn benches(c: &mut Criterion) {
@@ -74,10 +74,10 @@ fn benches(c: &mut Criterion) {
     }
     for name in ["fcfs+easy", "wfp3+easy@259200"] {
         let policy: Policy = name.parse().unwrap();
-        let scene = blocked(policy);
+        let input = blocked(policy);
         let mut planner = Planner::new(policy, 1);
         c.bench_function(&format!("one pass of {name}, 10,000 queued, the head blocked"), |b| {
-            b.iter(|| black_box(planner.pass(&scene)));
+            b.iter(|| black_box(planner.pass(&input)));
         });
     }
     c.bench_function("submit, grant, start and end one job", |b| {
@@ -98,7 +98,8 @@ fn crowded(cpus: u32, running: u32) -> Kernel {
     };
     let mut kernel = kernel(cpus, 0);
     let admit = |kernel: &mut Kernel, specs| {
-        let (ids, step) = kernel.submit(specs, &Elsewhere::default(), &"bench".into(), Time(0));
+        let (ids, step) =
+            kernel.submit(specs, &DependencySnapshot::default(), &"bench".into(), Time(0));
         for effect in step.effects {
             let Effect::Admit(jobs) = effect else { continue };
             kernel.admit(jobs);
@@ -114,38 +115,38 @@ fn crowded(cpus: u32, running: u32) -> Kernel {
 
 /// 16 of 1,024 CPUs are free; the first of the line is too wide for them, and whoever fits beside
 /// it would delay it: all 10,000 are looked at, nobody starts.
-fn blocked(policy: Policy) -> Scene {
-    let free = Room::of(16);
+fn blocked(policy: Policy) -> PassInput {
+    let free = Capacity::of(16);
     // By whatever order, the line is led by jobs that need the whole machine.
     let cpus = |n: i64| if n % 100 == 0 { 1_024 } else { 17 - n as u32 % 17 };
-    let waiting = |n: i64| Waiting {
+    let waiting = |n: i64| PendingJob {
         job: JobId(n),
         cpus: cpus(n),
         request: if n % 100 == 0 { 3_600 } else { 7_201 + n * 7_919 % 86_400 },
         submitted: n * 60 - 600_000,
-        ..Waiting::default()
+        ..PendingJob::default()
     };
     let running = (0..252).map(|n| Running {
         job: JobId(-1 - n),
         end: 1 + n * 7_919 % 7_200,
-        held: Room::of(4),
+        held: Capacity::of(4),
     });
-    let scene = Scene {
+    let input = PassInput {
         now: 0,
         free,
-        total: Room::of(1_024),
+        total: Capacity::of(1_024),
         running: running.collect(),
         queue: (0..10_000).map(waiting).collect(),
-        ..Scene::default()
+        ..PassInput::default()
     };
-    let plan = Planner::new(policy, 1).pass(&scene);
+    let plan = Planner::new(policy, 1).pass(&input);
     assert!(plan.start.is_empty() && plan.head.is_some_and(|(_, at)| at.is_some()), "{plan:?}");
-    scene
+    input
 }
 
 fn one_life(kernel: &mut Kernel) -> usize {
     let (ids, step) =
-        kernel.submit(vec![spec(4, 0)], &Elsewhere::default(), &"bench".into(), Time(0));
+        kernel.submit(vec![spec(4, 0)], &DependencySnapshot::default(), &"bench".into(), Time(0));
     for effect in step.effects {
         let Effect::Admit(jobs) = effect else { continue };
         kernel.admit(jobs);

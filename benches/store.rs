@@ -17,11 +17,11 @@ use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::job::outcome::{Exit, ExitCode, Handle, Usage};
 use downbeat::job::spec::{JobRequest, JobSpec};
 use downbeat::kernel::admission::Site;
-use downbeat::kernel::boot::Memory;
 use downbeat::kernel::change::{Effect, Step};
-use downbeat::kernel::eligible::Elsewhere;
-use downbeat::kernel::kernel::{Kernel, Reign};
+use downbeat::kernel::eligible::DependencySnapshot;
+use downbeat::kernel::kernel::{BootContext, Kernel};
 use downbeat::kernel::outbox::Outbox;
+use downbeat::kernel::restore::Memory;
 use downbeat::kernel::transition::Fact;
 use downbeat::policy::plan::Plan;
 use downbeat::store::backend::Database;
@@ -44,8 +44,8 @@ impl World {
     fn new() -> World {
         let dir = tempfile::tempdir().unwrap();
         let writer = Writer::open(Database::new(dir.path().join("bench.db"))).unwrap();
-        let reign = Reign { boot_id: "boot".into(), nonce: "nonce".into() };
-        let kernel = Kernel::load((0..CPUS).map(CpuId), reign, Memory::default()).unwrap();
+        let boot_context = BootContext { boot_id: "boot".into(), nonce: "nonce".into() };
+        let kernel = Kernel::load((0..CPUS).map(CpuId), boot_context, Memory::default()).unwrap();
         let outbox = Outbox::new(Epoch(1), CommitNo(0));
         World { kernel, outbox, writer, _dir: dir }
     }
@@ -72,7 +72,7 @@ impl World {
         let spec = Arc::new(JobSpec::try_from((JobRequest::new("true"), &site)).unwrap());
         let specs = std::iter::repeat_n(spec, batch).collect();
         let (ids, step) =
-            self.kernel.submit(specs, &Elsewhere::default(), &"bench".into(), Time(0));
+            self.kernel.submit(specs, &DependencySnapshot::default(), &"bench".into(), Time(0));
         self.commit(step);
         ids
     }

@@ -45,7 +45,7 @@ use crate::engine::{Engine, Key};
 use crate::fault;
 use crate::installation::Installation;
 use crate::job::files::Places;
-use crate::kernel::kernel::{Kernel, Reign};
+use crate::kernel::kernel::{BootContext, Kernel};
 use crate::store::backend::Database;
 use crate::store::examine::{Found, examine};
 use crate::store::load::{AttemptKey, load};
@@ -157,7 +157,7 @@ struct Boot {
     writer: Writer,
     database: Database,
     keys: Vec<AttemptKey>,
-    reign: Reign,
+    boot_context: BootContext,
 }
 
 impl Boot {
@@ -173,12 +173,12 @@ impl Boot {
         loaded.memory.next_job = numbers::next(&config.data_dir, loaded.memory.next_job);
         let nonce = uuid::Uuid::new_v4().simple().to_string();
         let boot_id = installation.origin.id().into();
-        let reign = Reign { boot_id, nonce: nonce.as_str().into() };
-        let kernel = Kernel::load(config.cpus.iter().copied(), reign.clone(), loaded.memory)
+        let boot_context = BootContext { boot_id, nonce: nonce.as_str().into() };
+        let kernel = Kernel::load(config.cpus.iter().copied(), boot_context.clone(), loaded.memory)
             .context("the database gives one CPU to two jobs")?
             .with_memory(config.memory.total);
         let (commit_no, last_commit, keys) = (loaded.commit_no, loaded.last_commit, loaded.keys);
-        Ok(Boot { kernel, commit_no, last_commit, writer, database, keys, reign })
+        Ok(Boot { kernel, commit_no, last_commit, writer, database, keys, boot_context })
     }
 }
 
@@ -188,7 +188,7 @@ async fn serve(
     engine: Arc<dyn Engine>,
     (reserved, locks): (Reserved, &mut [Lock]),
 ) -> Result<()> {
-    let Boot { kernel, commit_no, last_commit, writer, database, keys, reign } = boot;
+    let Boot { kernel, commit_no, last_commit, writer, database, keys, boot_context } = boot;
     let readers = database.readers()?;
     let places = Places {
         jobs: config.data_dir.join("jobs"),
@@ -205,7 +205,8 @@ async fn serve(
         host: host.clone(),
         inherited: OrderSite::inherited(),
     });
-    let orders = FromStore::new(readers.clone(), site, (reign.nonce, reign.boot_id), keys);
+    let orders =
+        FromStore::new(readers.clone(), site, (boot_context.nonce, boot_context.boot_id), keys);
     let isolation = engine.isolation();
     let system = actors::start(Parts {
         kernel,

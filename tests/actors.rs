@@ -18,9 +18,9 @@ use actix::prelude::*;
 use downbeat::actors::dials::Dials;
 use downbeat::actors::executor::{ExecutorActor, Known, Tools};
 use downbeat::actors::messages::{
-    Applied, ApplyPlan, Await, CancelJobs, Drain, ExecutorAddr, GetScene, KeyAsked, MakeDurable,
-    Mend, NotDurable, Observed, Publish, Reconfigure, RunAudit, StopAttempt, SubmitJobs,
-    SubmitRefused, Wake,
+    Applied, ApplyPlan, Await, CancelJobs, Drain, ExecutorAddr, GetPassInput, KeyAsked,
+    MakeDurable, Mend, NotDurable, Observed, Publish, Reconfigure, RunAudit, StopAttempt,
+    SubmitJobs, SubmitRefused, Wake,
 };
 use downbeat::actors::order::{FromStore, OrderSite, Orders};
 use downbeat::actors::resource_manager::{Outlets, ResourceManagerActor};
@@ -35,21 +35,21 @@ use downbeat::job::outcome::ExitCode;
 use downbeat::job::spec::{JobRequest, JobSpec};
 use downbeat::job::state::StateWord;
 use downbeat::kernel::admission::Site;
-use downbeat::kernel::boot::Memory;
 use downbeat::kernel::change::{Change, Queued};
-use downbeat::kernel::eligible::Elsewhere;
-use downbeat::kernel::kernel::{Cancelled, Kernel, Reign};
+use downbeat::kernel::eligible::DependencySnapshot;
+use downbeat::kernel::kernel::{BootContext, Cancelled, Kernel};
 use downbeat::kernel::mend::Findings;
 use downbeat::kernel::outbox::Commit;
 use downbeat::kernel::reconfigure::RulesRefused;
+use downbeat::kernel::restore::Memory;
 use downbeat::kernel::tenancy::Rules;
 use downbeat::kernel::transition::Fact;
 use downbeat::kernel::view::{Snapshot, waiting};
 use downbeat::observe::metrics::Metrics;
+use downbeat::policy::input::PassInput;
 use downbeat::policy::name::Policy;
 use downbeat::policy::plan::Plan;
-use downbeat::policy::scene::Scene;
-use downbeat::resources::capacity::Room;
+use downbeat::resources::capacity::Capacity;
 use downbeat::resources::partitions::{Partition, Partitions};
 use downbeat::store::backend::Database;
 use downbeat::store::error::StoreError;
@@ -75,7 +75,7 @@ fn spec() -> Arc<JobSpec> {
 fn submit(n: usize) -> SubmitJobs {
     SubmitJobs {
         specs: vec![spec(); n],
-        elsewhere: Elsewhere::default(),
+        elsewhere: DependencySnapshot::default(),
         key: None,
         principal: "me".into(),
     }
@@ -143,8 +143,8 @@ fn bench() -> Bench {
 }
 
 fn unaudited_bench() -> Bench {
-    let reign = Reign { boot_id: "boot".into(), nonce: "n".into() };
-    let kernel = Kernel::load((0..4).map(CpuId), reign, Memory::default()).unwrap();
+    let boot_context = BootContext { boot_id: "boot".into(), nonce: "n".into() };
+    let kernel = Kernel::load((0..4).map(CpuId), boot_context, Memory::default()).unwrap();
     let (durable, durable_taken) = Probe::start();
     let (wake, wake_taken) = Probe::start();
     let (publish, publish_taken) = Probe::start();
@@ -189,8 +189,8 @@ fn causes(commit: &Commit) -> Vec<&'static str> {
     changes.filter_map(Change::event).map(|e| e.cause).collect()
 }
 
-fn scene() -> GetScene {
-    GetScene { policy: Policy::default() }
+fn input() -> GetPassInput {
+    GetPassInput { policy: Policy::default() }
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn a_plan_that_waits_behind_a_commit_is_flushed_though_another_is_due() {
         let empty = || ApplyPlan { plan: Plan::default() };
         bench.manager.send(empty()).await.unwrap();
         let before = actix_rt::spawn(bench.manager.send(submit(1)));
-        bench.manager.send(scene()).await.unwrap();
+        bench.manager.send(input()).await.unwrap();
         bench.manager.send(empty()).await.unwrap();
         let (commit, answer) = bench.commit().await;
         assert_eq!(causes(&commit), ["submitted"]);
@@ -287,7 +287,7 @@ fn a_plan_that_waits_behind_a_commit_is_flushed_though_another_is_due() {
             bench.manager.send(ApplyPlan { plan: Plan { start, ..Plan::default() } }),
         );
         let behind = actix_rt::spawn(bench.manager.send(submit(1)));
-        bench.manager.send(scene()).await.unwrap();
+        bench.manager.send(input()).await.unwrap();
         answer.send(Ok(Vec::new())).unwrap();
         before.await.unwrap().unwrap().unwrap();
         let (commit, answer) = bench.commit().await;
@@ -314,7 +314,7 @@ fn a_refused_commit_answers_nothing_stored_and_keeps_cancels() {
         let cancelled = actix_rt::spawn(bench.manager.send(cancel));
         let doomed = actix_rt::spawn(bench.manager.send(submit(1)));
         // Both have arrived when this has been answered.
-        bench.manager.send(scene()).await.unwrap();
+        bench.manager.send(input()).await.unwrap();
         let plan = ApplyPlan { plan: Plan::default() };
         bench.manager.send(plan).await.unwrap();
         let (commit, answer) = bench.commit().await;
@@ -355,7 +355,7 @@ fn a_key_in_flight_makes_the_second_request_look_again() {
     run(async {
         let mut bench = bench();
         let with_key = || SubmitJobs {
-            elsewhere: Elsewhere::default(),
+            elsewhere: DependencySnapshot::default(),
             key: Some(KeyAsked { key: "k".into(), body_hash: "h".into(), read_at: CommitNo(0) }),
             ..submit(1)
         };
@@ -375,7 +375,7 @@ fn a_key_whose_commit_is_in_trouble_is_not_told_that_nothing_is_stored() {
     run(async {
         let mut bench = bench();
         let with_key = || SubmitJobs {
-            elsewhere: Elsewhere::default(),
+            elsewhere: DependencySnapshot::default(),
             key: Some(KeyAsked { key: "k".into(), body_hash: "h".into(), read_at: CommitNo(0) }),
             ..submit(1)
         };
@@ -413,7 +413,7 @@ fn a_second_cancel_is_answered_when_the_first_is_durable() {
         let second = actix_rt::spawn(bench.manager.send(cancel()));
         for _ in 0..20 {
             // Long enough for an answer that waits for nothing.
-            bench.manager.send(scene()).await.unwrap();
+            bench.manager.send(input()).await.unwrap();
         }
         assert!(!second.is_finished(), "a crash now would undo what it was told");
         cancelling.1.send(Ok(Vec::new())).unwrap();
@@ -445,14 +445,14 @@ fn a_drained_manager_starts_and_accepts_nothing() {
         answer.send(Ok(Vec::new())).unwrap();
         drained.await.unwrap().unwrap();
         sent.await.unwrap().unwrap().unwrap();
-        assert_eq!(bench.manager.send(scene()).await.unwrap(), Scene::default());
+        assert_eq!(bench.manager.send(input()).await.unwrap(), PassInput::default());
     });
 }
 
 #[test]
 fn many_wake_ups_during_a_pass_become_one() {
     run(async {
-        let (views, mut views_asked) = Probe::<GetScene>::start();
+        let (views, mut views_asked) = Probe::<GetPassInput>::start();
         let (plans, mut plans_made) = Probe::<ApplyPlan>::start();
         let scheduler = SchedulerActor::new(
             views,
@@ -468,14 +468,14 @@ fn many_wake_ups_during_a_pass_become_one() {
             scheduler.send(Wake).await.unwrap();
         }
         let job = Queued { id: JobId(1), cpus: 1, ..Queued::default() };
-        let (free, queue) = (Room::of(1), vec![waiting(&job)]);
-        assert!(view.send(Scene { free, total: free, queue, ..Scene::default() }).is_ok());
+        let (free, queue) = (Capacity::of(1), vec![waiting(&job)]);
+        assert!(view.send(PassInput { free, total: free, queue, ..PassInput::default() }).is_ok());
         let (plan, applied) = plans_made.recv().await.unwrap();
         assert_eq!(plan.plan.start, [JobId(1)]);
         assert!(views_asked.try_recv().is_err(), "one plan in flight");
         assert!(applied.send(Applied::default()).is_ok());
         let (_, view) = views_asked.recv().await.unwrap();
-        assert!(view.send(Scene::default()).is_ok());
+        assert!(view.send(PassInput::default()).is_ok());
         let (plan, applied) = plans_made.recv().await.unwrap();
         assert!(plan.plan.start.is_empty(), "an empty plan is proposed too");
         assert!(applied.send(Applied::default()).is_ok());
@@ -531,7 +531,7 @@ fn rules_that_are_refused_turn_no_dial() {
 #[test]
 fn a_pass_is_by_the_policy_in_force() {
     run(async {
-        let (views, mut views_asked) = Probe::<GetScene>::start();
+        let (views, mut views_asked) = Probe::<GetPassInput>::start();
         let (plans, mut plans_made) = Probe::<ApplyPlan>::start();
         let dials = watch::Sender::new(Dials::default());
         let trouble = watch::Sender::default().subscribe();
@@ -550,8 +550,10 @@ fn a_pass_is_by_the_policy_in_force() {
             let (asked, view) = views_asked.recv().await.unwrap();
             assert_eq!(asked.policy, policy);
             let queue = vec![waiting(&job(1, 200)), waiting(&job(2, 100))];
-            let free = Room::of(1);
-            assert!(view.send(Scene { free, total: free, queue, ..Scene::default() }).is_ok());
+            let free = Capacity::of(1);
+            assert!(
+                view.send(PassInput { free, total: free, queue, ..PassInput::default() }).is_ok()
+            );
             let (plan, applied) = plans_made.recv().await.unwrap();
             assert_eq!(plan.plan.start, [JobId(first)]);
             assert!(applied.send(Applied::default()).is_ok());
@@ -746,8 +748,9 @@ fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
     let mut writer = Writer::open(database.clone()).unwrap();
     let loaded =
         downbeat::store::load::load(writer.connection().unwrap(), Default::default()).unwrap();
-    let reign = Reign { boot_id: "boot".into(), nonce: writer.epoch().to_string().into() };
-    let kernel = Kernel::load((0..4).map(CpuId), reign.clone(), loaded.memory).unwrap();
+    let boot_context =
+        BootContext { boot_id: "boot".into(), nonce: writer.epoch().to_string().into() };
+    let kernel = Kernel::load((0..4).map(CpuId), boot_context.clone(), loaded.memory).unwrap();
     let readers = database.readers().unwrap();
     let places = Places { jobs: dir.join("jobs"), output_roots: Vec::new() };
     let dials = watch::Sender::new(Dials::default());
@@ -760,7 +763,7 @@ fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
         host: "here".into(),
         inherited: OrderSite::inherited(),
     });
-    let ids = (reign.nonce, reign.boot_id);
+    let ids = (boot_context.nonce, boot_context.boot_id);
     actors::start(Parts {
         kernel,
         commit_no: loaded.commit_no,
@@ -834,11 +837,11 @@ fn nothing_is_handed_out_before_the_first_audit() {
         let (_, durable) = bench.commit().await;
         durable.send(Ok(Vec::new())).unwrap();
         reply.await.unwrap().unwrap().unwrap();
-        assert_eq!(bench.manager.send(scene()).await.unwrap(), Scene::default());
+        assert_eq!(bench.manager.send(input()).await.unwrap(), PassInput::default());
         assert!(bench.wake.try_recv().is_err(), "the scheduler sleeps");
         bench.manager.send(Mend(Findings::default())).await.unwrap().unwrap();
         bench.wake.recv().await.unwrap();
-        assert_eq!(bench.manager.send(scene()).await.unwrap().queue.len(), 1);
+        assert_eq!(bench.manager.send(input()).await.unwrap().queue.len(), 1);
     });
 }
 

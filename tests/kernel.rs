@@ -16,7 +16,7 @@ use downbeat::job::outcome::{EndState, Exit, ExitCode, Handle, OutOfMemory, Stop
 use downbeat::job::spec::{CpusAsked, JobRequest, JobSpec, SCRIPT_BYTES_MAX};
 use downbeat::job::state::{EndReason, StateWord};
 use downbeat::kernel::admission::{Site, SiteMemory};
-use downbeat::kernel::transition::{Back, Fact, JobState, Outcome, Refused, transition};
+use downbeat::kernel::transition::{Fact, JobState, Outcome, Refused, RequeueReason, transition};
 use downbeat::resources::ledger::Ledger;
 use downbeat::text::time_limit::LimitAsked;
 use downbeat::time::Time;
@@ -63,7 +63,7 @@ const STATES: [Make<JobState>; 15] = [
         JobState::Completing(allocation(), EndReason::Preempted, Some(HANDLE))
     }),
     ("Finished", || JobState::Finished(ended())),
-    ("Back", || JobState::Requeued(ended(), Back::Asked { hold: false })),
+    ("Back", || JobState::Requeued(ended(), RequeueReason::Asked { hold: false })),
 ];
 
 const REQUEUED: EndReason = EndReason::Requeued { hold: false };

@@ -1,6 +1,6 @@
 //! *Purpose*: the laws of scheduling, as properties and against brute force.
 //!
-//! *Owns*: random scenes, small random traces.
+//! *Owns*: random inputs, small random traces.
 //!
 //! *Promises*: each test is named after its law.
 //!
@@ -12,10 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use downbeat::job::ids::JobId;
 use downbeat::kernel::view::{UNLIMITED_S, expected_end};
+use downbeat::policy::input::{PassInput, PendingJob, Quota, Running, Window};
 use downbeat::policy::name::Policy;
 use downbeat::policy::pass::plan;
-use downbeat::policy::scene::{Quota, Running, Scene, Waiting, Window};
-use downbeat::resources::capacity::{Regions, Room};
+use downbeat::resources::capacity::{Capacity, RegionSet};
 use downbeat::simulate::replay::{Outcome, Setting, replay};
 use downbeat::simulate::swf::{Trace, TraceJob};
 use downbeat::time::{SECOND_US, Time};
@@ -45,37 +45,37 @@ fn policy(name: &str) -> Policy {
     name.parse().unwrap()
 }
 
-fn waiting(id: i64, cpus: u32, request_s: i64, ago_s: i64) -> Waiting {
-    Waiting {
+fn waiting(id: i64, cpus: u32, request_s: i64, ago_s: i64) -> PendingJob {
+    PendingJob {
         job: JobId(id),
         cpus,
         request: request_s * SECOND_US,
         submitted: NOW - ago_s * SECOND_US,
-        ..Waiting::default()
+        ..PendingJob::default()
     }
 }
 
 fn running(id: i64, cpus: u32, left_s: i64) -> Running {
-    Running { job: JobId(id), end: NOW + left_s * SECOND_US, held: Room::of(cpus) }
+    Running { job: JobId(id), end: NOW + left_s * SECOND_US, held: Capacity::of(cpus) }
 }
 
-fn scene(busy: Vec<Running>, queue: Vec<Waiting>) -> Scene {
+fn input(busy: Vec<Running>, queue: Vec<PendingJob>) -> PassInput {
     let used: u32 = busy.iter().map(|r| r.held.all_cpus()).sum();
-    Scene {
+    PassInput {
         now: NOW,
-        free: Room::of(CPUS - used),
-        total: Room::of(CPUS),
+        free: Capacity::of(CPUS - used),
+        total: Capacity::of(CPUS),
         running: busy,
         queue,
-        ..Scene::default()
+        ..PassInput::default()
     }
 }
 
 prop_compose! {
-    fn scenes()(
+    fn inputs()(
         busy in prop::collection::vec((1..4u32, 1..2_000i64), 0..5),
         queue in prop::collection::vec((1..=CPUS, 1..1_000i64, 0..3i64), 0..9),
-    ) -> Scene {
+    ) -> PassInput {
         let mut left = CPUS;
         let mut held = Vec::new();
         for (n, (cpus, left_s)) in busy.into_iter().enumerate() {
@@ -88,9 +88,9 @@ prop_compose! {
         let count = queue.len() as i64;
         let jobs = queue.into_iter().enumerate().map(|(n, (cpus, request, points))| {
             let ago = (count - n as i64) * 100;
-            Waiting { points, ..waiting(n as i64 + 1, cpus, request, ago) }
+            PendingJob { points, ..waiting(n as i64 + 1, cpus, request, ago) }
         });
-        scene(held, jobs.collect())
+        input(held, jobs.collect())
     }
 }
 
@@ -106,15 +106,15 @@ fn earliest(cpus: u32, running: &[Running]) -> i64 {
 
 /// EASY over points and ids, as one would write it without a thought for speed: a later job may
 /// start if the first that does not fit can still start when it could.
-fn easy_by_brute_force(scene: &Scene) -> Vec<JobId> {
-    let mut line: Vec<&Waiting> = scene.queue.iter().collect();
+fn easy_by_brute_force(input: &PassInput) -> Vec<JobId> {
+    let mut line: Vec<&PendingJob> = input.queue.iter().collect();
     line.sort_by_key(|w| (-w.points, w.job));
-    let mut busy = scene.running.clone();
+    let mut busy = input.running.clone();
     let mut start = Vec::new();
-    let mut head: Option<&Waiting> = None;
+    let mut head: Option<&PendingJob> = None;
     for job in line {
         let free = CPUS - busy.iter().map(|r| r.held.all_cpus()).sum::<u32>();
-        let ours = Running { job: job.job, end: NOW + job.request, held: Room::of(job.cpus) };
+        let ours = Running { job: job.job, end: NOW + job.request, held: Capacity::of(job.cpus) };
         let with: Vec<Running> = busy.iter().copied().chain([ours]).collect();
         let in_the_way = head
             .is_some_and(|h| job.cpus <= free && earliest(h.cpus, &with) > earliest(h.cpus, &busy));
@@ -131,52 +131,52 @@ fn easy_by_brute_force(scene: &Scene) -> Vec<JobId> {
 proptest! {
     #[test]
     fn what_a_pass_starts_fits_and_is_started_once(
-        scene in scenes(),
+        input in inputs(),
         name in prop::sample::select(&POLICIES[..]),
     ) {
-        let plan = plan(policy(name), &scene);
+        let plan = plan(policy(name), &input);
         let seen: BTreeSet<JobId> = plan.start.iter().copied().collect();
         prop_assert_eq!(seen.len(), plan.start.len());
-        let cpus: u32 = scene.queue.iter().filter(|w| seen.contains(&w.job)).map(|w| w.cpus).sum();
-        prop_assert!(cpus <= scene.free.all_cpus());
+        let cpus: u32 = input.queue.iter().filter(|w| seen.contains(&w.job)).map(|w| w.cpus).sum();
+        prop_assert!(cpus <= input.free.all_cpus());
     }
 
     #[test]
-    fn easy_starts_what_brute_force_would(scene in scenes()) {
-        prop_assert_eq!(plan(policy("fcfs+easy"), &scene).start, easy_by_brute_force(&scene));
+    fn easy_starts_what_brute_force_would(input in inputs()) {
+        prop_assert_eq!(plan(policy("fcfs+easy"), &input).start, easy_by_brute_force(&input));
     }
 
     #[test]
-    fn the_shadow_time_is_the_first_instant_at_which_the_head_fits(scene in scenes()) {
-        let plan = plan(policy("fcfs+easy"), &scene);
+    fn the_shadow_time_is_the_first_instant_at_which_the_head_fits(input in inputs()) {
+        let plan = plan(policy("fcfs+easy"), &input);
         let Some((head, Some(at))) = plan.head else { return Ok(()) };
-        let mut busy = scene.running.clone();
-        for job in scene.queue.iter().filter(|w| plan.start.contains(&w.job)) {
-            busy.push(Running { job: job.job, end: NOW + job.request, held: Room::of(job.cpus) });
+        let mut busy = input.running.clone();
+        for job in input.queue.iter().filter(|w| plan.start.contains(&w.job)) {
+            busy.push(Running { job: job.job, end: NOW + job.request, held: Capacity::of(job.cpus) });
         }
-        let head = scene.queue.iter().find(|w| w.job == head).unwrap();
+        let head = input.queue.iter().find(|w| w.job == head).unwrap();
         prop_assert_eq!(at, earliest(head.cpus, &busy), "what was backfilled does not delay it");
     }
 
     #[test]
     fn priority_given_by_people_stands_before_every_order(
-        scene in scenes(),
+        input in inputs(),
         name in prop::sample::select(&POLICIES[..]),
     ) {
         let policy = policy(name);
-        let first = scene.queue.iter().map(|w| w.points).max();
-        let highest: Vec<&Waiting> =
-            scene.queue.iter().filter(|w| Some(w.points) == first).collect();
-        let fits = |w: &&&Waiting| w.cpus <= scene.free.all_cpus();
+        let first = input.queue.iter().map(|w| w.points).max();
+        let highest: Vec<&PendingJob> =
+            input.queue.iter().filter(|w| Some(w.points) == first).collect();
+        let fits = |w: &&&PendingJob| w.cpus <= input.free.all_cpus();
         if let [only] = highest[..] && fits(&&only) {
-            prop_assert!(plan(policy, &scene).start.contains(&only.job));
+            prop_assert!(plan(policy, &input).start.contains(&only.job));
         }
     }
 
     /// Of memory, regions and quotas never more is taken than there is.
     #[test]
     fn no_resource_is_ever_over_allocated(
-        scene in scenes(),
+        input in inputs(),
         name in prop::sample::select(&POLICIES[..]),
         memories in prop::collection::vec(0..9u64, 9),
         masks in prop::collection::vec(1..4u8, 9),
@@ -184,22 +184,22 @@ proptest! {
         rooms in prop::collection::vec((0..6u32, 0..3u32), 2),
         free_memory in 0..12u64,
     ) {
-        let mut scene = scene;
-        scene.running.clear();
-        scene.free = Room { memory: free_memory, ..Room::of(3) };
-        scene.free.cpus[1] = 5;
-        scene.total = scene.free;
-        scene.quotas = rooms.into_iter().map(|(cpus, jobs)| Quota { cpus, jobs }).collect();
-        for (n, job) in scene.queue.iter_mut().enumerate() {
+        let mut input = input;
+        input.running.clear();
+        input.free = Capacity { memory: free_memory, ..Capacity::of(3) };
+        input.free.cpus[1] = 5;
+        input.total = input.free;
+        input.quotas = rooms.into_iter().map(|(cpus, jobs)| Quota { cpus, jobs }).collect();
+        for (n, job) in input.queue.iter_mut().enumerate() {
             job.memory = memories[n];
-            job.regions = Regions(masks[n]);
+            job.regions = RegionSet(masks[n]);
             job.quotas = [quotas[n], None];
         }
-        let plan = plan(policy(name), &scene);
-        let mut free = scene.free;
-        let mut left = scene.quotas.clone();
+        let plan = plan(policy(name), &input);
+        let mut free = input.free;
+        let mut left = input.quotas.clone();
         for id in &plan.start {
-            let job = scene.queue.iter().find(|w| w.job == *id).unwrap();
+            let job = input.queue.iter().find(|w| w.job == *id).unwrap();
             prop_assert!(free.holds(job.cpus, job.memory, job.regions), "{job:?} of {free:?}");
             free = free.minus(&free.share(job.cpus, job.memory, job.regions));
             if let Some(at) = job.quotas[0] {
@@ -212,16 +212,16 @@ proptest! {
 
     #[test]
     fn nothing_runs_into_a_maintenance_window(
-        scene in scenes(),
+        input in inputs(),
         name in prop::sample::select(&POLICIES[..]),
         begins in -100..1_000i64,
         lasts in 1..500i64,
     ) {
         let (start, end) = (NOW + begins * SECOND_US, NOW + (begins + lasts) * SECOND_US);
-        let windows = vec![Window { start, end, regions: Regions::ALL }];
-        let scene = Scene { windows, ..scene };
-        for id in plan(policy(name), &scene).start {
-            let job = scene.queue.iter().find(|w| w.job == id).unwrap();
+        let windows = vec![Window { start, end, regions: RegionSet::ALL }];
+        let input = PassInput { windows, ..input };
+        for id in plan(policy(name), &input).start {
+            let job = input.queue.iter().find(|w| w.job == id).unwrap();
             prop_assert!(NOW >= end || NOW + job.request <= start);
         }
     }
@@ -368,12 +368,12 @@ fn without_a_threshold_a_stream_of_short_jobs_starves_a_wide_one() {
 fn a_wide_job_does_not_starve_behind_a_stream_of_narrow_ones() {
     let mut queue = vec![waiting(1, CPUS, 100, 50)];
     queue.extend((2..100).map(|id| waiting(id, 1, 100, 0)));
-    let mut scene = scene(vec![running(1_000, 1, 50)], queue);
-    assert_eq!(plan(policy("fcfs+easy"), &scene).start, [], "each would outlast the reservation");
-    scene.queue[5].request = 50 * SECOND_US;
-    assert_eq!(plan(policy("fcfs+easy"), &scene).start, [JobId(6)], "one that ends in time may");
-    assert_eq!(plan(policy("fcfs"), &scene).start, [], "without backfilling nobody");
-    assert_eq!(plan(policy("fcfs+firstfit"), &scene).start.len(), 7, "with first fit all that fit");
+    let mut input = input(vec![running(1_000, 1, 50)], queue);
+    assert_eq!(plan(policy("fcfs+easy"), &input).start, [], "each would outlast the reservation");
+    input.queue[5].request = 50 * SECOND_US;
+    assert_eq!(plan(policy("fcfs+easy"), &input).start, [JobId(6)], "one that ends in time may");
+    assert_eq!(plan(policy("fcfs"), &input).start, [], "without backfilling nobody");
+    assert_eq!(plan(policy("fcfs+firstfit"), &input).start.len(), 7, "with first fit all that fit");
 }
 
 #[test]
@@ -383,9 +383,9 @@ fn whoever_is_barred_holds_nobody_up() {
     let too_large = waiting(2, CPUS + 1, 10, 9);
     for name in ["fcfs", "fcfs+firstfit", "fcfs+easy", "wfp3+easy@300", "fcfs+cons"] {
         let queue = vec![barred, too_large, waiting(3, CPUS, 10, 9)];
-        let mut scene = scene(Vec::new(), queue);
-        scene.quotas = vec![Quota { cpus: 1, jobs: 9 }];
-        assert_eq!(plan(policy(name), &scene).start, [JobId(3)], "{name}");
+        let mut input = input(Vec::new(), queue);
+        input.quotas = vec![Quota { cpus: 1, jobs: 9 }];
+        assert_eq!(plan(policy(name), &input).start, [JobId(3)], "{name}");
     }
 }
 
@@ -397,17 +397,17 @@ fn unlimited_and_overdue_jobs_still_give_a_reservation() {
 }
 
 /// So many CPUs of one partition and of another, which share none.
-fn halves(first: u32, second: u32) -> Room {
-    let mut room = Room::of(first);
+fn halves(first: u32, second: u32) -> Capacity {
+    let mut room = Capacity::of(first);
     room.cpus[1] = second;
     room
 }
 
 #[test]
 fn where_the_machine_is_divided_each_part_has_a_first_job_that_nobody_delays() {
-    let within = |regions: u8, job: Waiting| Waiting { regions: Regions(regions), ..job };
+    let within = |regions: u8, job: PendingJob| PendingJob { regions: RegionSet(regions), ..job };
     let held = |id, held, left_s: i64| Running { held, ..running(id, 0, left_s) };
-    let scene = Scene {
+    let input = PassInput {
         now: NOW,
         free: halves(0, 1),
         total: halves(2, 2),
@@ -418,13 +418,13 @@ fn where_the_machine_is_divided_each_part_has_a_first_job_that_nobody_delays() {
             within(2, waiting(3, 1, 100, 70)),
             within(2, waiting(4, 1, 40, 60)),
         ],
-        ..Scene::default()
+        ..PassInput::default()
     };
-    let easy = plan(policy("fcfs+easy"), &scene);
+    let easy = plan(policy("fcfs+easy"), &input);
     assert_eq!(easy.start, [JobId(4)], "3 would keep 2 waiting, which is first in its part");
     assert_eq!(easy.head, Some((JobId(1), Some(NOW + 500 * SECOND_US))));
     // A job that may take from both parts has one place, and keeps both for itself.
-    let both = Waiting { regions: Regions(3), ..waiting(1, 4, 60, 90) };
-    let scene = Scene { queue: [vec![both], scene.queue[1..].to_vec()].concat(), ..scene };
-    assert_eq!(plan(policy("fcfs+easy"), &scene).start, [JobId(3)]);
+    let both = PendingJob { regions: RegionSet(3), ..waiting(1, 4, 60, 90) };
+    let input = PassInput { queue: [vec![both], input.queue[1..].to_vec()].concat(), ..input };
+    assert_eq!(plan(policy("fcfs+easy"), &input).start, [JobId(3)]);
 }

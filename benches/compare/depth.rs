@@ -22,9 +22,9 @@ use std::time::Instant;
 
 use downbeat::job::ids::{CpuId, JobId};
 use downbeat::job::outcome::Handle;
-use downbeat::kernel::boot::{Memory, Remembered};
 use downbeat::kernel::change::Queued;
-use downbeat::kernel::kernel::{Kernel, Reign};
+use downbeat::kernel::kernel::{BootContext, Kernel};
+use downbeat::kernel::restore::{Memory, PersistedAttempt};
 use downbeat::policy::name::Policy;
 use downbeat::policy::pass::plan;
 use downbeat::time::Time;
@@ -140,7 +140,7 @@ fn passes_us(depth: usize) -> Vec<f64> {
         submitted: Time(n as i64),
         ..Queued::default()
     };
-    let sleeper = Remembered {
+    let sleeper = PersistedAttempt {
         job: Queued { id: JobId(1), cpus: 1, limit_s: None, attempts: 1, ..queued(0) },
         cpus: vec![CpuId(0)],
         granted: Time(0),
@@ -149,12 +149,12 @@ fn passes_us(depth: usize) -> Vec<f64> {
     };
     let pending = (0..depth).map(queued).collect();
     let memory = Memory { pending, live: vec![sleeper], ..Memory::default() };
-    let reign = Reign { boot_id: "boot".into(), nonce: "nonce".into() };
-    let kernel = Kernel::load((0..CPUS).map(CpuId), reign, memory).unwrap();
+    let boot_context = BootContext { boot_id: "boot".into(), nonce: "nonce".into() };
+    let kernel = Kernel::load((0..CPUS).map(CpuId), boot_context, memory).unwrap();
     let policy = Policy::default();
     let pass = || {
         let before = Instant::now();
-        let plan = plan(policy, &kernel.scene(&policy, Time(1)));
+        let plan = plan(policy, &kernel.input(&policy, Time(1)));
         assert!(plan.start.is_empty(), "nothing fits");
         before.elapsed().as_secs_f64() * 1e6
     };

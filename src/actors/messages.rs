@@ -17,19 +17,19 @@ pub use super::audit::{Drift, Report};
 use super::dials::Dials;
 use crate::job::ids::{Attempt, CommitNo, EventId, JobId};
 use crate::job::spec::JobSpec;
-use crate::kernel::eligible::{Edit, Edited, Elsewhere};
+use crate::kernel::eligible::{DependencySnapshot, Edit, Edited};
 use crate::kernel::kernel::Cancelled;
 use crate::kernel::maintenance::{Maintenance, MaintenanceRefused};
 use crate::kernel::mend::{Findings, Old};
 use crate::kernel::outbox::Commit;
 use crate::kernel::reconfigure::RulesRefused;
-use crate::kernel::requeue::{Over, Requeued};
+use crate::kernel::requeue::{EndedJob, Requeued};
 use crate::kernel::tenancy::{PartitionNow, Rank, Rules};
 use crate::kernel::transition::Fact;
 use crate::kernel::view::Explained;
+use crate::policy::input::PassInput;
 use crate::policy::name::Policy;
 use crate::policy::plan::Plan;
-use crate::policy::scene::Scene;
 use crate::store::write::{CommitError, Launches};
 use crate::time::Time;
 
@@ -62,7 +62,7 @@ pub struct SubmitJobs {
     /// Checked jobs.
     pub specs: Vec<Arc<JobSpec>>,
     /// What is known of the jobs that they wait for.
-    pub elsewhere: Elsewhere,
+    pub elsewhere: DependencySnapshot,
     /// The client's key, if it sent one.
     pub key: Option<KeyAsked>,
     /// Who asks.
@@ -125,7 +125,7 @@ pub struct RequeueJob {
     /// Which.
     pub job: JobId,
     /// The job as it was read, if it was over, and at which commit.
-    pub over: Option<(Over, CommitNo)>,
+    pub over: Option<(EndedJob, CommitNo)>,
     /// Whether it then waits until somebody releases it.
     pub hold: bool,
     /// Who asks.
@@ -196,7 +196,7 @@ pub struct Explain {
     /// By which policy.
     pub policy: Policy,
     /// And this one, if it were submitted now: it is answered under [`AS_IF`].
-    pub as_if: Option<(Arc<JobSpec>, Elsewhere)>,
+    pub as_if: Option<(Arc<JobSpec>, DependencySnapshot)>,
 }
 
 /// api → ResourceManager: how do the partitions stand? Answered at once.
@@ -220,8 +220,8 @@ pub const AS_IF: JobId = JobId(i64::MAX);
 
 /// SchedulerActor → ResourceManager: what is there to decide upon? Answered at once.
 #[derive(Debug, Message)]
-#[rtype(result = "Scene")]
-pub struct GetScene {
+#[rtype(result = "PassInput")]
+pub struct GetPassInput {
     /// By this policy.
     pub policy: Policy,
 }

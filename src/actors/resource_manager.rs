@@ -26,7 +26,7 @@ use super::dials::Dials;
 use super::executor::Known;
 use super::messages::{
     AS_IF, Applied, ApplyPlan, CancelJobs, CancelTask, Drain, ExecutorAddr, Explain, ForgetJobs,
-    GetPartitions, GetRank, GetScene, Look, LookAtAll, Maintain, MakeDurable, Mend, Move,
+    GetPartitions, GetPassInput, GetRank, Look, LookAtAll, Maintain, MakeDurable, Mend, Move,
     NotDurable, Observed, Publish, Resume, SplitTask, StopAttempt, SubmitJobs, SubmitRefused,
     Submitted, UpdateJob, Wake,
 };
@@ -37,11 +37,11 @@ use crate::kernel::change::{Change, IdempotencyKey, Step};
 use crate::kernel::eligible::Edited;
 use crate::kernel::kernel::{Cancelled, Kernel, Live};
 use crate::kernel::maintenance::{Maintenance, MaintenanceRefused};
-use crate::kernel::outbox::{KeyCheck, Outbox};
+use crate::kernel::outbox::{Outbox, ReadFreshness};
 use crate::kernel::transition::Refused;
 use crate::kernel::view::{Explained, Snapshot};
 use crate::observe::metrics::Metrics;
-use crate::policy::scene::Scene;
+use crate::policy::input::PassInput;
 use crate::text::cpu_list;
 use crate::time::Time;
 
@@ -126,7 +126,7 @@ impl ResourceManagerActor {
         // A key that is under way comes first: its jobs may be stored already, and as long as
         // that is not known "nothing stored" would be a lie to whoever asks a second time.
         if let Some(key) = &message.key
-            && let KeyCheck::LookAgain(at) = self.outbox.check_key(&key.key, key.read_at)
+            && let ReadFreshness::LookAgain(at) = self.outbox.check_key(&key.key, key.read_at)
         {
             return Err(SubmitRefused::LookAgain(at));
         }
@@ -339,14 +339,14 @@ impl Handler<Move> for ResourceManagerActor {
     fn handle(&mut self, Move: Move, _: &mut Self::Context) {}
 }
 
-impl Handler<GetScene> for ResourceManagerActor {
-    type Result = MessageResult<GetScene>;
+impl Handler<GetPassInput> for ResourceManagerActor {
+    type Result = MessageResult<GetPassInput>;
 
-    fn handle(&mut self, message: GetScene, _: &mut Self::Context) -> Self::Result {
-        MessageResult::<GetScene>(if self.stopping || self.unaudited {
-            Scene::default()
+    fn handle(&mut self, message: GetPassInput, _: &mut Self::Context) -> Self::Result {
+        MessageResult::<GetPassInput>(if self.stopping || self.unaudited {
+            PassInput::default()
         } else {
-            self.kernel.scene(&message.policy, clock::now())
+            self.kernel.input(&message.policy, clock::now())
         })
     }
 }
@@ -421,7 +421,7 @@ impl Handler<ForgetJobs> for ResourceManagerActor {
     fn handle(&mut self, message: ForgetJobs, ctx: &mut Self::Context) -> Self::Result {
         let ForgetJobs { mut jobs, read_at } = message;
         // Whoever was run again meanwhile may have ended otherwise: the next sweep looks.
-        jobs.retain(|old| self.outbox.check_over(old.job, read_at) == KeyCheck::Fresh);
+        jobs.retain(|old| self.outbox.check_over(old.job, read_at) == ReadFreshness::Fresh);
         let step = self.kernel.forget(&jobs);
         self.note(step, ctx)
     }

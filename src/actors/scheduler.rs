@@ -15,7 +15,7 @@ use futures_util::stream;
 use tokio::sync::watch;
 
 use super::dials::Dialled;
-use super::messages::{ApplyPlan, GetScene, Wake};
+use super::messages::{ApplyPlan, GetPassInput, Wake};
 use crate::engine::Trouble;
 use crate::policy::pass::Planner;
 use crate::policy::plan::Plan;
@@ -26,7 +26,7 @@ const MAILBOX: usize = 64;
 
 /// Plans; see the module.
 pub struct SchedulerActor {
-    scenes: Recipient<GetScene>,
+    inputs: Recipient<GetPassInput>,
     plans: Recipient<ApplyPlan>,
     dials: Dialled,
     planner: Planner,
@@ -40,14 +40,14 @@ impl SchedulerActor {
     /// A scheduler that asks and proposes there, at least every `tick`.
     #[must_use]
     pub fn new(
-        scenes: Recipient<GetScene>,
+        inputs: Recipient<GetPassInput>,
         plans: Recipient<ApplyPlan>,
         dials: Dialled,
         tick: Duration,
         trouble: watch::Receiver<Trouble>,
     ) -> SchedulerActor {
         let planner = Planner::new(dials.borrow().policy, SECOND_US);
-        SchedulerActor { scenes, plans, dials, planner, tick, trouble, busy: false, again: false }
+        SchedulerActor { inputs, plans, dials, planner, tick, trouble, busy: false, again: false }
     }
 
     /// Looks again whenever the trouble is another.
@@ -83,10 +83,10 @@ impl SchedulerActor {
         if policy != self.planner.policy() {
             self.planner = Planner::new(policy, SECOND_US);
         }
-        let scene = self.scenes.send(GetScene { policy });
-        ctx.spawn(scene.into_actor(self).map(|scene, actor, ctx| match scene {
-            Ok(scene) => {
-                let plan = actor.planner.pass(&scene);
+        let input = self.inputs.send(GetPassInput { policy });
+        ctx.spawn(input.into_actor(self).map(|input, actor, ctx| match input {
+            Ok(input) => {
+                let plan = actor.planner.pass(&input);
                 actor.propose(plan, ctx);
             }
             Err(error) => log::debug!("no pass: the resource manager is gone ({error})"),
@@ -98,7 +98,7 @@ impl SchedulerActor {
         ctx.spawn(applied.into_actor(self).map(|applied, actor, ctx| {
             actor.busy = false;
             match applied {
-                // The queue may hold more than one pass looked at, or the scene was old.
+                // The queue may hold more than one pass looked at, or the input was old.
                 Ok(applied) => actor.again |= applied.started + applied.stale > 0,
                 Err(error) => log::debug!("no plan: the resource manager is gone ({error})"),
             }

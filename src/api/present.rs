@@ -19,7 +19,7 @@ use crate::job::ids::{EventId, JobId};
 use crate::job::retry_policy::RetryPolicy;
 use crate::job::spec::{DataSource, JobSpec, OpenMode};
 use crate::job::state::StateWord;
-use crate::kernel::eligible::Elsewhere;
+use crate::kernel::eligible::DependencySnapshot;
 use crate::observe::explain::{self, Reasons, Why};
 use crate::store::read::JobAndAllocation;
 use crate::store::rows::{AllocationRow, EventRow, JobRow, from_json};
@@ -72,7 +72,11 @@ async fn reasons(app: &App, jobs: Vec<JobId>) -> Reasons {
 ///
 /// # Errors
 /// When the server is stopping.
-pub async fn as_if(app: &App, spec: Arc<JobSpec>, elsewhere: Elsewhere) -> Result<Job, ApiError> {
+pub async fn as_if(
+    app: &App,
+    spec: Arc<JobSpec>,
+    elsewhere: DependencySnapshot,
+) -> Result<Job, ApiError> {
     let row = JobRow::submitted(AS_IF, now(), &spec);
     let policy = app.live().policy;
     let message = Explain { jobs: Vec::new(), policy, as_if: Some((spec, elsewhere)) };

@@ -34,8 +34,8 @@ use crate::clock;
 use crate::job::dependency::Dependency;
 use crate::job::faults::{Faults, FieldError};
 use crate::job::ids::{CommitNo, JobId};
-use crate::job::spec::{Family, JobSpec};
-use crate::kernel::eligible::Elsewhere;
+use crate::job::spec::{JobSpec, SingletonKey};
+use crate::kernel::eligible::DependencySnapshot;
 use crate::store::rows::JobRow;
 use crate::store::{others, read};
 use crate::time::Time;
@@ -326,14 +326,14 @@ async fn send(
 }
 
 /// What the database knows of the jobs that these wait for.
-async fn elsewhere(app: &App, checked: &Checked) -> Result<Elsewhere, ApiError> {
+async fn elsewhere(app: &App, checked: &Checked) -> Result<DependencySnapshot, ApiError> {
     let specs = &checked.specs;
     let named = specs.iter().flat_map(|spec| &spec.dependencies.list).copied();
     let named: Vec<Dependency> = named.collect();
     let singletons = specs.iter().filter(|spec| spec.dependencies.singleton);
-    let families: BTreeSet<Family> = singletons.map(|spec| spec.family()).collect();
+    let families: BTreeSet<SingletonKey> = singletons.map(|spec| spec.family()).collect();
     if named.is_empty() && families.is_empty() {
-        return Ok(Elsewhere::default());
+        return Ok(DependencySnapshot::default());
     }
     let read = app.read_raw(move |conn| {
         let mut found = others::look_up(conn, &named)?;

@@ -168,9 +168,9 @@ impl SimulateArgs {
         let mut curve = self.svg.as_ref().map(|_| Curve::default());
         let (mut passes, mut started) = (0_u64, 0);
         let begun = clock::monotonic();
-        let outcome = replay(trace, setting, &mut |scene, plan| {
+        let outcome = replay(trace, setting, &mut |input, plan| {
             if let Some(curve) = &mut curve {
-                curve.look(scene);
+                curve.look(input);
             }
             (passes, started) = (passes + 1, started + plan.start.len());
             if passes.is_multiple_of(PASSES_A_SIGN) {

@@ -18,7 +18,7 @@ use super::{ConfigError, Origin, Setting};
 use crate::job::ids::CpuId;
 use crate::job::spec::NAME_CHARS_MAX;
 use crate::kernel::accounts::{AccountRule, AccountRules, Accounts, OTHERS};
-use crate::kernel::points::Weights;
+use crate::kernel::priority::Weights;
 use crate::kernel::tenancy::Rules;
 use crate::text::duration;
 

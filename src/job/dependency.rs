@@ -24,7 +24,7 @@ pub const DEPENDENCIES_MAX: usize = 1_000;
 
 /// What must have become of another job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Relation {
+pub enum DependencyKind {
     /// It has started, or ended without.
     After,
     /// It has COMPLETED.
@@ -37,17 +37,20 @@ pub enum Relation {
     AfterCorr,
 }
 
-impl Relation {
-    const ALL: [(&str, Relation); 5] = [
-        ("after", Relation::After),
-        ("afterok", Relation::AfterOk),
-        ("afterany", Relation::AfterAny),
-        ("afternotok", Relation::AfterNotOk),
-        ("aftercorr", Relation::AfterCorr),
+impl DependencyKind {
+    const ALL: [(&str, DependencyKind); 5] = [
+        ("after", DependencyKind::After),
+        ("afterok", DependencyKind::AfterOk),
+        ("afterany", DependencyKind::AfterAny),
+        ("afternotok", DependencyKind::AfterNotOk),
+        ("aftercorr", DependencyKind::AfterCorr),
     ];
 
     fn word(self) -> &'static str {
-        Relation::ALL.iter().find(|(_, relation)| *relation == self).map_or("", |(word, _)| word)
+        DependencyKind::ALL
+            .iter()
+            .find(|(_, relation)| *relation == self)
+            .map_or("", |(word, _)| word)
     }
 
     /// What is known of it when nobody knows any more how the other job ended: never that it went
@@ -56,23 +59,27 @@ impl Relation {
     pub fn answer_of_unknown(self) -> Answer {
         match self {
             // It keeps single tasks, never all of them.
-            Relation::AfterCorr | Relation::After | Relation::AfterAny => Answer::Met,
-            Relation::AfterOk | Relation::AfterNotOk => Answer::Never,
+            DependencyKind::AfterCorr | DependencyKind::After | DependencyKind::AfterAny => {
+                Answer::Met
+            }
+            DependencyKind::AfterOk | DependencyKind::AfterNotOk => Answer::Never,
         }
     }
 
     /// What is known of it when the other job stands so.
     #[must_use]
-    pub fn answer(self, standing: Standing) -> Answer {
+    pub fn answer(self, standing: DependencyState) -> Answer {
         match (self, standing) {
             // It keeps single tasks, never all of them.
-            (Relation::AfterCorr, _) => Answer::Met,
-            (_, Standing::Waiting) => Answer::Open,
-            (Relation::After, _) => Answer::Met,
-            (_, Standing::Started) => Answer::Open,
-            (Relation::AfterAny, _) => Answer::Met,
-            (Relation::AfterOk, Standing::Ended { completed: true }) => Answer::Met,
-            (Relation::AfterNotOk, Standing::Ended { completed: false }) => Answer::Met,
+            (DependencyKind::AfterCorr, _) => Answer::Met,
+            (_, DependencyState::Waiting) => Answer::Open,
+            (DependencyKind::After, _) => Answer::Met,
+            (_, DependencyState::Started) => Answer::Open,
+            (DependencyKind::AfterAny, _) => Answer::Met,
+            (DependencyKind::AfterOk, DependencyState::Ended { completed: true }) => Answer::Met,
+            (DependencyKind::AfterNotOk, DependencyState::Ended { completed: false }) => {
+                Answer::Met
+            }
             _ => Answer::Never,
         }
     }
@@ -90,7 +97,7 @@ pub struct Told {
 
 /// How far another job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum DependencyState {
     /// It waits.
     Waiting,
     /// It runs.
@@ -118,7 +125,7 @@ pub enum Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Dependency {
     /// What must have become of it.
-    pub relation: Relation,
+    pub relation: DependencyKind,
     /// Of whom.
     pub job: JobId,
     /// Of which task of it, if it is an array and one is named.
@@ -158,15 +165,15 @@ impl Dependencies {
     /// Whether tasks of an array follow those of another one by one.
     #[must_use]
     pub fn follows(&self) -> bool {
-        self.list.iter().any(|one| one.relation == Relation::AfterCorr)
+        self.list.iter().any(|one| one.relation == DependencyKind::AfterCorr)
     }
 
     /// The same for one task of an array: of arrays that are followed task by task, the one task.
     #[must_use]
     pub fn of_task(&self, task: u32) -> Dependencies {
         let one = |one: &Dependency| match one.relation {
-            Relation::AfterCorr => {
-                Dependency { relation: Relation::AfterOk, task: Some(task), ..*one }
+            DependencyKind::AfterCorr => {
+                Dependency { relation: DependencyKind::AfterOk, task: Some(task), ..*one }
             }
             _ => *one,
         };
@@ -190,7 +197,7 @@ impl FromStr for Dependencies {
                 read.singleton = true;
                 continue;
             }
-            let known = Relation::ALL.iter().find(|(name, _)| *name == word);
+            let known = DependencyKind::ALL.iter().find(|(name, _)| *name == word);
             let Some((_, relation)) = known else {
                 return Err(format!(
                     "\"{word}\" is not a dependency; after, afterok, afterany, afternotok, \
@@ -202,7 +209,7 @@ impl FromStr for Dependencies {
                 let job = id.parse::<JobRef>().ok().filter(|id| id.job.0 > 0);
                 let JobRef { job, task } =
                     job.ok_or_else(|| format!("\"{id}\" in \"{part}\" is not a job id"))?;
-                if *relation == Relation::AfterCorr && (any || task.is_some()) {
+                if *relation == DependencyKind::AfterCorr && (any || task.is_some()) {
                     return Err(format!(
                         "\"{part}\": aftercorr names a whole array and cannot be one of several"
                     ));
@@ -225,7 +232,7 @@ impl FromStr for Dependencies {
 
 impl fmt::Display for Dependencies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut before: Option<Relation> = None;
+        let mut before: Option<DependencyKind> = None;
         for one in &self.list {
             match before {
                 Some(relation) if relation == one.relation && !self.any => {}
@@ -300,16 +307,16 @@ mod tests {
     fn every_relation_meets_every_standing() {
         use Answer::{Met, Never, Open};
         let standings = [
-            Standing::Waiting,
-            Standing::Started,
-            Standing::Ended { completed: true },
-            Standing::Ended { completed: false },
+            DependencyState::Waiting,
+            DependencyState::Started,
+            DependencyState::Ended { completed: true },
+            DependencyState::Ended { completed: false },
         ];
         for (relation, answers) in [
-            (Relation::After, [Open, Met, Met, Met]),
-            (Relation::AfterOk, [Open, Open, Met, Never]),
-            (Relation::AfterAny, [Open, Open, Met, Met]),
-            (Relation::AfterNotOk, [Open, Open, Never, Met]),
+            (DependencyKind::After, [Open, Met, Met, Met]),
+            (DependencyKind::AfterOk, [Open, Open, Met, Never]),
+            (DependencyKind::AfterAny, [Open, Open, Met, Met]),
+            (DependencyKind::AfterNotOk, [Open, Open, Never, Met]),
         ] {
             assert_eq!(standings.map(|s| relation.answer(s)), answers, "{relation:?}");
         }

@@ -209,7 +209,7 @@ impl JobRequest {
 }
 
 /// Name and user of a job.
-pub type Family = (String, String);
+pub type SingletonKey = (String, String);
 
 /// A job that was checked. Only [`JobSpec::try_from`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -248,7 +248,7 @@ pub struct JobSpec {
 impl JobSpec {
     /// The jobs of its name and user, for a singleton to wait for.
     #[must_use]
-    pub fn family(&self) -> Family {
+    pub fn family(&self) -> SingletonKey {
         (self.name.clone(), self.user.clone())
     }
 }

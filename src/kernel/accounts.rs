@@ -7,12 +7,12 @@
 //! accounts are not told apart and cost nothing.
 //!
 //! *Not here*: what usage is worth in the queue (`kernel::points`), who is kept from starting
-//! (`policy::scene`), reading the rules (`config::rules`).
+//! (`policy::input`), reading the rules (`config::rules`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::policy::scene::Quota;
+use crate::policy::input::Quota;
 use crate::time::{SECOND_US, Time};
 
 /// Accounts that are told apart; beyond them one without jobs, of the least usage, makes room. A

@@ -20,14 +20,14 @@ use super::change::{Change, Queued, Step};
 use super::conditions::Blocked;
 use super::kernel::{Cancelled, Kernel};
 use crate::job::array_spec::{ArraySpec, TaskSet};
-use crate::job::dependency::Standing;
+use crate::job::dependency::DependencyState;
 use crate::job::ids::JobId;
 use crate::job::state::StateWord;
 use crate::time::Time;
 
 /// How far the tasks of another array are, for `aftercorr`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Partner {
+pub struct ArrayProgress {
     /// Its tasks.
     pub all: TaskSet,
     /// Those that COMPLETED.
@@ -94,7 +94,7 @@ impl OpenArray {
     }
 
     /// How often it may be started now.
-    fn copies(&self) -> u32 {
+    fn startable_tasks(&self) -> u32 {
         u32::try_from(self.startable().len()).unwrap_or(u32::MAX).min(self.room())
     }
 
@@ -107,24 +107,28 @@ impl OpenArray {
     }
 
     /// How it stands as a whole.
-    fn standing(&self) -> Standing {
+    fn standing(&self) -> DependencyState {
         let all_started = self.left.is_empty() && self.members.values().all(|m| m.started);
-        if all_started { Standing::Started } else { Standing::Waiting }
+        if all_started { DependencyState::Started } else { DependencyState::Waiting }
     }
 
-    fn task_standing(&self, task: u32) -> Option<Standing> {
+    fn task_standing(&self, task: u32) -> Option<DependencyState> {
         if self.left.contains(task) {
-            return Some(Standing::Waiting);
+            return Some(DependencyState::Waiting);
         }
         if let Some(member) = self.members.get(&task) {
-            return Some(if member.started { Standing::Started } else { Standing::Waiting });
+            return Some(if member.started {
+                DependencyState::Started
+            } else {
+                DependencyState::Waiting
+            });
         }
         let completed = self.completed.contains(task);
-        self.spec.tasks.contains(task).then_some(Standing::Ended { completed })
+        self.spec.tasks.contains(task).then_some(DependencyState::Ended { completed })
     }
 
     fn blocked(&self) -> Option<Blocked> {
-        if self.left.is_empty() || self.copies() > 0 {
+        if self.left.is_empty() || self.startable_tasks() > 0 {
             return None;
         }
         if !self.startable().is_empty() {
@@ -138,7 +142,7 @@ impl OpenArray {
     }
 
     /// These tasks follow those of another array, of which so much is known.
-    fn follow(&mut self, other: JobId, partner: &Partner) {
+    fn follow(&mut self, other: JobId, partner: &ArrayProgress) {
         self.followed.insert(other, partner.completed.clone());
         for task in self.left.iter().collect::<Vec<_>>() {
             if !partner.completed.contains(task) && !partner.open.contains(task) {
@@ -174,12 +178,12 @@ impl OpenArray {
         self.lost.remove(task);
     }
 
-    fn partner(&self) -> Partner {
+    fn partner(&self) -> ArrayProgress {
         let mut open = self.left.clone();
         for task in self.members.keys() {
             open.insert(*task);
         }
-        Partner { all: self.spec.tasks.clone(), completed: self.completed.clone(), open }
+        ArrayProgress { all: self.spec.tasks.clone(), completed: self.completed.clone(), open }
     }
 }
 
@@ -253,25 +257,25 @@ impl Arrays {
     }
 
     /// How often a pass may start this job.
-    pub(super) fn copies(&self, job: JobId) -> u32 {
+    pub(super) fn startable_tasks(&self, job: JobId) -> u32 {
         match self.open.get(&job) {
-            Some(array) if !array.left.is_empty() => array.copies().max(1),
+            Some(array) if !array.left.is_empty() => array.startable_tasks().max(1),
             _ => 1,
         }
     }
 
     /// How this array stands, while it is not over.
-    pub(super) fn standing(&self, id: JobId) -> Option<Standing> {
+    pub(super) fn standing(&self, id: JobId) -> Option<DependencyState> {
         self.open.get(&id).map(OpenArray::standing)
     }
 
     /// How a task of it stands, while the array is not over.
-    pub(super) fn task_standing(&self, id: JobId, task: u32) -> Option<Standing> {
+    pub(super) fn task_standing(&self, id: JobId, task: u32) -> Option<DependencyState> {
         self.open.get(&id)?.task_standing(task)
     }
 
     /// How far the tasks of this array are, while it is not over.
-    pub(super) fn partner(&self, id: JobId) -> Option<Partner> {
+    pub(super) fn partner(&self, id: JobId) -> Option<ArrayProgress> {
         self.open.get(&id).map(OpenArray::partner)
     }
 
@@ -319,16 +323,16 @@ impl Arrays {
         Some(id)
     }
 
-    fn note(&mut self, job: JobId, (id, task): (JobId, u32), standing: Standing) {
+    fn note(&mut self, job: JobId, (id, task): (JobId, u32), standing: DependencyState) {
         let Some(array) = self.open.get_mut(&id) else { return };
         match standing {
-            Standing::Waiting => {}
-            Standing::Started => {
+            DependencyState::Waiting => {}
+            DependencyState::Started => {
                 if let Some(member) = array.members.get_mut(&task) {
                     member.started = true;
                 }
             }
-            Standing::Ended { completed } => {
+            DependencyState::Ended { completed } => {
                 self.tasks.remove(&job);
                 let gone = array.members.remove(&task);
                 array.live -= u32::from(gone.is_some_and(|member| member.live));
@@ -381,7 +385,7 @@ impl Kernel {
         &mut self,
         id: JobId,
         spec: &ArraySpec,
-        followed: &[(JobId, Partner)],
+        followed: &[(JobId, ArrayProgress)],
     ) {
         self.arrays.enter(id, spec);
         if let Some(array) = self.arrays.entering.get_mut(&id) {
@@ -390,7 +394,7 @@ impl Kernel {
     }
 
     /// At boot: an array follows others of which so much is known.
-    pub(super) fn follow_again(&mut self, id: JobId, followed: &[(JobId, Partner)]) {
+    pub(super) fn follow_again(&mut self, id: JobId, followed: &[(JobId, ArrayProgress)]) {
         if let Some(array) = self.arrays.open.get_mut(&id) {
             followed.iter().for_each(|(other, partner)| array.follow(*other, partner));
         }
@@ -398,7 +402,7 @@ impl Kernel {
 
     /// The next task of an array, with the id that it gets; nothing has changed yet.
     pub(super) fn next_task(&self, id: JobId) -> Option<(u32, JobId)> {
-        let array = self.arrays.open.get(&id).filter(|array| array.copies() > 0)?;
+        let array = self.arrays.open.get(&id).filter(|array| array.startable_tasks() > 0)?;
         Some((array.next()?, self.id_of_next(array, id)))
     }
 
@@ -477,7 +481,12 @@ impl Kernel {
     /// A job stands so now: whoever waits for it, for its array or for its task, hears of it.
     /// Answers the array that is over with it.
     #[must_use]
-    pub(super) fn told(&mut self, job: JobId, standing: Standing, now: Time) -> Option<JobId> {
+    pub(super) fn told(
+        &mut self,
+        job: JobId,
+        standing: DependencyState,
+        now: Time,
+    ) -> Option<JobId> {
         let (id, tasks) = match self.arrays.task_of(job) {
             Some((id, task)) => {
                 if job != id {
@@ -497,25 +506,25 @@ impl Kernel {
         let array = self.arrays.open.get(&id)?;
         if !array.is_over() {
             let standing = array.standing();
-            if standing == Standing::Started {
+            if standing == DependencyState::Started {
                 self.hear(id, standing, now);
             }
             return None;
         }
         let completed = array.all_completed();
         self.arrays.open.remove(&id);
-        self.hear(id, Standing::Ended { completed }, now);
+        self.hear(id, DependencyState::Ended { completed }, now);
         Some(id)
     }
 
-    fn hear_tasks(&mut self, id: JobId, tasks: &TaskSet, standing: Standing, now: Time) {
+    fn hear_tasks(&mut self, id: JobId, tasks: &TaskSet, standing: DependencyState, now: Time) {
         for waiter in self.eligibility.waiters_of(id) {
-            if let (Standing::Ended { completed }, Some(array)) =
+            if let (DependencyState::Ended { completed }, Some(array)) =
                 (standing, self.arrays.open.get_mut(&waiter))
             {
                 tasks.iter().for_each(|task| array.heard(id, task, completed));
             }
-            if let (Standing::Ended { completed }, Some(array)) =
+            if let (DependencyState::Ended { completed }, Some(array)) =
                 (standing, self.arrays.entering.get_mut(&waiter))
             {
                 tasks.iter().for_each(|task| array.heard(id, task, completed));

@@ -18,7 +18,7 @@ use crate::job::ids::{Attempt, CpuId, EventId, JobId};
 use crate::job::outcome::{EndState, Handle};
 use crate::job::spec::JobSpec;
 use crate::job::state::{EndReason, StateWord};
-use crate::resources::partitions::Berth;
+use crate::resources::partitions::Placement;
 use crate::time::Time;
 
 /// One transition of one job, as `events` keeps it.
@@ -249,7 +249,7 @@ pub struct Queued {
     /// Larger runs first.
     pub priority: i64,
     /// Where it may run.
-    pub berth: Berth,
+    pub placement: Placement,
     /// The number of its account, where that is counted.
     pub account: u32,
     /// The number of the words by which it names its partition and account (`kernel::names`).

@@ -222,9 +222,9 @@ pub fn all(kernel: &Kernel) -> Result<(), Broken> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::boot::{Memory, Remembered};
     use super::super::change::Queued;
-    use super::super::kernel::Reign;
+    use super::super::kernel::BootContext;
+    use super::super::restore::{Memory, PersistedAttempt};
     use super::*;
     use crate::job::ids::JobId;
     use crate::job::outcome::EndState;
@@ -238,17 +238,17 @@ mod tests {
             attempts,
             ..Queued::default()
         };
-        let live = Remembered {
+        let live = PersistedAttempt {
             job: job(1, 1),
             cpus: vec![CpuId(0)],
             granted: Time(0),
             handle: None,
             completing: None,
         };
-        let reign = Reign { boot_id: "boot".into(), nonce: "n".into() };
+        let boot_context = BootContext { boot_id: "boot".into(), nonce: "n".into() };
         let memory =
             Memory { pending: vec![job(2, 0)], live: vec![live], next_job: 3, ..Memory::default() };
-        Kernel::load([CpuId(0), CpuId(1)], reign, memory).unwrap()
+        Kernel::load([CpuId(0), CpuId(1)], boot_context, memory).unwrap()
     }
 
     #[test]

@@ -18,8 +18,8 @@ use super::transition::Fact;
 use super::view::waiting;
 use crate::job::ids::JobId;
 use crate::policy::claims::{Kept, claimants, keep, soon};
+use crate::policy::input::PendingJob;
 use crate::policy::preempt::for_claimant;
-use crate::policy::scene::Waiting;
 use crate::time::Time;
 
 impl Kernel {
@@ -30,20 +30,20 @@ impl Kernel {
     }
 
     /// The same, as a pass sees them.
-    pub(super) fn claims_now(&self, now: Time) -> Vec<Waiting> {
+    pub(super) fn claims_now(&self, now: Time) -> Vec<PendingJob> {
         if self.claims.is_empty() {
             return Vec::new();
         }
         let points = self.points(now);
         let seen = |(_, id): &(Time, JobId)| {
             let job = self.queue.get(*id).filter(|_| self.has_claim(*id))?;
-            Some(Waiting { preempts: self.preempts(*id), ..pointed(job, &points) })
+            Some(PendingJob { preempts: self.preempts(*id), ..pointed(job, &points) })
         };
         self.claims.iter().filter_map(seen).collect()
     }
 
     /// Those of them that keep room now.
-    pub(super) fn claimants(&self, now: Time) -> Vec<Waiting> {
+    pub(super) fn claimants(&self, now: Time) -> Vec<PendingJob> {
         if self.claims.is_empty() { Vec::new() } else { claimants(&self.ground(now)) }
     }
 
@@ -85,7 +85,7 @@ impl Kernel {
             (true, Some((short, soon))) if short.job == id => for_claimant(&short, soon, &rest),
             (true, _) => None,
             (false, _) => {
-                let job = Waiting { preempts: self.preempts(id), ..waiting(job) };
+                let job = PendingJob { preempts: self.preempts(id), ..waiting(job) };
                 for_claimant(&job, soon(&rest), &rest)
             }
         };

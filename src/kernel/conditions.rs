@@ -9,7 +9,7 @@
 //! are looked at (`kernel::eligible`), how dependencies are written (`job::dependency`).
 
 use crate::job::array_spec::TaskSet;
-use crate::job::dependency::{Answer, Dependencies, Standing};
+use crate::job::dependency::{Answer, Dependencies, DependencyState};
 use crate::job::ids::JobId;
 use crate::resources::partitions::Allows;
 use crate::time::Time;
@@ -68,7 +68,7 @@ impl Conditions {
     }
 
     /// Tasks of an array stand so now. What is met or past hope stays so.
-    pub fn hear_tasks(&mut self, array: JobId, tasks: &TaskSet, standing: Standing) {
+    pub fn hear_tasks(&mut self, array: JobId, tasks: &TaskSet, standing: DependencyState) {
         for (one, answer) in self.dependencies.list.iter().zip(&mut self.answers) {
             let meant = one.job == array && one.task.is_some_and(|task| tasks.contains(task));
             if meant && *answer == Answer::Open {
@@ -78,7 +78,7 @@ impl Conditions {
     }
 
     /// Another job stands so now. What is met or past hope stays so.
-    pub fn hear(&mut self, job: JobId, standing: Standing) {
+    pub fn hear(&mut self, job: JobId, standing: DependencyState) {
         for (one, answer) in self.dependencies.list.iter().zip(&mut self.answers) {
             if one.job == job && one.task.is_none() && *answer == Answer::Open {
                 *answer = one.relation.answer(standing);
@@ -124,29 +124,29 @@ mod tests {
     fn with_commas_all_must_be_met_and_one_that_never_can_is_enough_to_give_up() {
         let (one, two) = (JobId(1), JobId(2));
         let now = Time(0);
-        let completed = Standing::Ended { completed: true };
+        let completed = DependencyState::Ended { completed: true };
         let mut job = waits_for("afterok:1:2");
         assert_eq!(job.blocked(now, &[]), Some(Blocked::Dependency(vec![one, two])));
         job.hear(one, completed);
         assert_eq!(job.blocked(now, &[]), Some(Blocked::Dependency(vec![two])));
         let mut unlucky = job.clone();
-        unlucky.hear(two, Standing::Ended { completed: false });
+        unlucky.hear(two, DependencyState::Ended { completed: false });
         assert_eq!(unlucky.blocked(now, &[]), Some(Blocked::Never(vec![two])));
         job.hear(two, completed);
         assert_eq!(job.blocked(now, &[]), None);
-        job.hear(two, Standing::Waiting);
+        job.hear(two, DependencyState::Waiting);
         assert_eq!(job.blocked(now, &[]), None, "what was met stays met");
     }
 
     #[test]
     fn with_question_marks_one_is_enough() {
         let mut job = waits_for("afterok:1?afterok:2");
-        job.hear(JobId(1), Standing::Ended { completed: false });
+        job.hear(JobId(1), DependencyState::Ended { completed: false });
         assert!(matches!(job.blocked(Time(0), &[]), Some(Blocked::Dependency(_))));
         let mut lucky = job.clone();
-        lucky.hear(JobId(2), Standing::Ended { completed: true });
+        lucky.hear(JobId(2), DependencyState::Ended { completed: true });
         assert_eq!(lucky.blocked(Time(0), &[]), None);
-        job.hear(JobId(2), Standing::Ended { completed: false });
+        job.hear(JobId(2), DependencyState::Ended { completed: false });
         assert_eq!(job.blocked(Time(0), &[]), Some(Blocked::Never(vec![JobId(1), JobId(2)])));
     }
 
@@ -155,7 +155,7 @@ mod tests {
         let mut job = waits_for("afterok:1,singleton");
         let both = Blocked::Dependency(vec![JobId(1), JobId(3)]);
         assert_eq!(job.blocked(Time(0), &[JobId(3)]), Some(both));
-        job.hear(JobId(1), Standing::Ended { completed: true });
+        job.hear(JobId(1), DependencyState::Ended { completed: true });
         let kin = Blocked::Dependency(vec![JobId(3)]);
         assert_eq!(job.blocked(Time(0), &[JobId(3)]), Some(kin));
         assert_eq!(job.blocked(Time(0), &[]), None);

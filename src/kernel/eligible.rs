@@ -1,6 +1,6 @@
 //! *Purpose*: which pending jobs may start at all, and what people change about them.
 //!
-//! *Owns*: [`Elsewhere`], [`Edit`], and the kernel's dealing with [`Conditions`].
+//! *Owns*: [`DependencySnapshot`], [`Edit`], and the kernel's dealing with [`Conditions`].
 //!
 //! *Promises*: a job whose conditions are not met is not shown to a pass, and one whose last
 //! condition is met is, in the same step; an edit of a job that no longer waits changes nothing.
@@ -11,35 +11,35 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::arrays::Partner;
+use super::arrays::ArrayProgress;
 use super::change::{Change, Queued, Step};
 use super::conditions::{Blocked, Conditions};
 use super::kernel::Kernel;
-use super::kin::Kin;
 use super::queue::pointed;
+use super::singletons::Singletons;
 use super::view::Explained;
 use crate::job::array_spec::TaskSet;
 use crate::job::dependency::{
-    Answer, DEPENDENCIES_MAX, Dependencies, Dependency, Relation, Standing, Told,
+    Answer, DEPENDENCIES_MAX, Dependencies, Dependency, DependencyKind, DependencyState, Told,
 };
 use crate::job::ids::JobId;
 use crate::job::outcome::EndState;
-use crate::job::spec::{Family, JobSpec};
+use crate::job::spec::{JobSpec, SingletonKey};
 use crate::job::state::StateWord;
 use crate::policy::name::Policy;
 use crate::time::{SECOND_US, Time};
 
 /// What the database knows of jobs that a new one waits for, and the kernel may have forgotten.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Elsewhere {
+pub struct DependencySnapshot {
     /// Jobs that are over, and whether they COMPLETED.
     pub ended: HashMap<JobId, bool>,
     /// Tasks of arrays, named one by one, and whether they COMPLETED.
     pub tasks: HashMap<(JobId, u32), bool>,
     /// Arrays that are over and are followed task by task.
-    pub partners: HashMap<JobId, Partner>,
+    pub partners: HashMap<JobId, ArrayProgress>,
     /// For each family of a new singleton: its members that had not ended.
-    pub kin: HashMap<Family, Vec<JobId>>,
+    pub kin: HashMap<SingletonKey, Vec<JobId>>,
 }
 
 /// What is to be different about a pending job; `None` leaves it.
@@ -85,7 +85,7 @@ pub enum Edited {
 pub struct Eligibility {
     conditions: BTreeMap<JobId, Conditions>,
     waiters: BTreeMap<JobId, BTreeSet<JobId>>,
-    kin: Kin,
+    kin: Singletons,
     alarms: BTreeSet<(Time, JobId)>,
 }
 
@@ -128,7 +128,7 @@ impl Eligibility {
         waiter: JobId,
         array: JobId,
         tasks: &TaskSet,
-        standing: Standing,
+        standing: DependencyState,
     ) {
         if let Some(conditions) = self.conditions.get_mut(&waiter) {
             conditions.hear_tasks(array, tasks, standing);
@@ -146,7 +146,7 @@ impl Eligibility {
     ) -> Conditions {
         let mut conditions = self.conditions.get(&array).cloned().unwrap_or_default();
         let list = conditions.dependencies.list.iter().zip(&mut conditions.answers);
-        for (one, answer) in list.filter(|(one, _)| one.relation == Relation::AfterCorr) {
+        for (one, answer) in list.filter(|(one, _)| one.relation == DependencyKind::AfterCorr) {
             let done = followed.get(&one.job).is_some_and(|done| done.contains(task));
             *answer = match (done, lost) {
                 (true, _) => Answer::Met,
@@ -172,7 +172,7 @@ impl Eligibility {
     }
 
     /// These of this family have not ended.
-    pub(super) fn join(&mut self, family: &Family, jobs: impl IntoIterator<Item = JobId>) {
+    pub(super) fn join(&mut self, family: &SingletonKey, jobs: impl IntoIterator<Item = JobId>) {
         self.kin.join(family, jobs);
     }
 }
@@ -181,9 +181,9 @@ impl Kernel {
     /// Jobs that new ones wait for, and of which neither this kernel nor `elsewhere` knows how they
     /// stand: one that ended a moment ago, or is just entering. The database will know.
     #[must_use]
-    pub fn unknown_others(&self, specs: &[Arc<JobSpec>], elsewhere: &Elsewhere) -> bool {
+    pub fn unknown_others(&self, specs: &[Arc<JobSpec>], elsewhere: &DependencySnapshot) -> bool {
         let known = |one: &Dependency| {
-            let followed = one.relation == Relation::AfterCorr;
+            let followed = one.relation == DependencyKind::AfterCorr;
             self.standing_of(one).is_some()
                 || match one.task {
                     Some(task) => elsewhere.tasks.contains_key(&(one.job, task)),
@@ -197,7 +197,7 @@ impl Kernel {
     }
 
     /// How the job or the task stands that a dependency names; `None`: it is over, or entering.
-    fn standing_of(&self, one: &Dependency) -> Option<Standing> {
+    fn standing_of(&self, one: &Dependency) -> Option<DependencyState> {
         match one.task {
             Some(task) => self.arrays.task_standing(one.job, task),
             None => self.standing(one.job),
@@ -205,39 +205,43 @@ impl Kernel {
     }
 
     /// The arrays that a new one follows task by task.
-    pub(super) fn partners(
+    pub(super) fn array_progress(
         &self,
         dependencies: &Dependencies,
-        elsewhere: &Elsewhere,
-    ) -> Vec<(JobId, Partner)> {
+        elsewhere: &DependencySnapshot,
+    ) -> Vec<(JobId, ArrayProgress)> {
         let list = dependencies.list.iter();
-        let followed = list.filter(|one| one.relation == Relation::AfterCorr);
+        let followed = list.filter(|one| one.relation == DependencyKind::AfterCorr);
         let partner =
             |job: JobId| self.arrays.partner(job).or_else(|| elsewhere.partners.get(&job).cloned());
         followed.map(|one| (one.job, partner(one.job).unwrap_or_default())).collect()
     }
 
-    fn standing(&self, job: JobId) -> Option<Standing> {
+    fn standing(&self, job: JobId) -> Option<DependencyState> {
         if let Some(standing) = self.arrays.standing(job) {
             return Some(standing);
         }
         if self.queue.get(job).is_some() {
-            return Some(Standing::Waiting);
+            return Some(DependencyState::Waiting);
         }
         let live = self.live.get(&job)?;
         let started = live.state.handle().is_some();
-        Some(if started { Standing::Started } else { Standing::Waiting })
+        Some(if started { DependencyState::Started } else { DependencyState::Waiting })
     }
 
     /// What a new job has to wait for, except for its kin.
-    pub(super) fn conditions_of(&self, spec: &JobSpec, elsewhere: &Elsewhere) -> Conditions {
+    pub(super) fn conditions_of(
+        &self,
+        spec: &JobSpec,
+        elsewhere: &DependencySnapshot,
+    ) -> Conditions {
         let answers = spec.dependencies.list.iter().map(|one| {
             let ended = match one.task {
                 Some(task) => elsewhere.tasks.get(&(one.job, task)),
                 None => elsewhere.ended.get(&one.job),
             };
-            let ended = ended.map(|completed| Standing::Ended { completed: *completed });
-            let standing = self.standing_of(one).or(ended).unwrap_or(Standing::Waiting);
+            let ended = ended.map(|completed| DependencyState::Ended { completed: *completed });
+            let standing = self.standing_of(one).or(ended).unwrap_or(DependencyState::Waiting);
             one.relation.answer(standing)
         });
         Conditions {
@@ -253,13 +257,13 @@ impl Kernel {
     pub(super) fn gather_kin<'a>(
         &mut self,
         new: impl Iterator<Item = (JobId, &'a JobSpec)> + Clone,
-        elsewhere: &Elsewhere,
+        elsewhere: &DependencySnapshot,
     ) {
         for (family, known) in &elsewhere.kin {
             self.eligibility.join(family, known.iter().copied());
         }
         let singletons = new.clone().filter(|(_, spec)| spec.dependencies.singleton);
-        let families: HashSet<Family> = singletons.map(|(_, spec)| spec.family()).collect();
+        let families: HashSet<SingletonKey> = singletons.map(|(_, spec)| spec.family()).collect();
         if families.is_empty() {
             return;
         }
@@ -309,19 +313,19 @@ impl Kernel {
     pub(super) fn place(&mut self, job: Queued, now: Time) {
         let may_start = self.keeps(&job, now).is_none();
         self.queue.insert(job, may_start);
-        self.queue.set_copies(job.id, self.arrays.copies(job.id));
+        self.queue.set_startable_tasks(job.id, self.arrays.startable_tasks(job.id));
     }
 
     pub(super) fn refresh(&mut self, job: JobId, now: Time) {
         let Some(queued) = self.queue.get(job) else { return };
         let may_start = self.keeps(queued, now).is_none();
         self.queue.show(job, may_start);
-        self.queue.set_copies(job, self.arrays.copies(job));
+        self.queue.set_startable_tasks(job, self.arrays.startable_tasks(job));
     }
 
     /// Another job stands so now: whoever waits for that may go on.
-    pub(super) fn hear(&mut self, job: JobId, standing: Standing, now: Time) {
-        let over = matches!(standing, Standing::Ended { .. });
+    pub(super) fn hear(&mut self, job: JobId, standing: DependencyState, now: Time) {
+        let over = matches!(standing, DependencyState::Ended { .. });
         for waiter in self.eligibility.waiters_of(job) {
             if let Some(conditions) = self.eligibility.conditions.get_mut(&waiter) {
                 conditions.hear(job, standing);
@@ -408,7 +412,7 @@ impl Kernel {
     pub fn explain_as_if(
         &self,
         explained: &mut Explained,
-        (id, spec, elsewhere): (JobId, &JobSpec, &Elsewhere),
+        (id, spec, elsewhere): (JobId, &JobSpec, &DependencySnapshot),
         policy: &Policy,
         now: Time,
     ) {
@@ -420,7 +424,7 @@ impl Kernel {
             explained.blocked.insert(id, blocked);
             return;
         }
-        explained.berths.insert(id, queued.berth.partition);
+        explained.placements.insert(id, queued.placement.partition);
         let job = pointed(&queued, &self.points(now));
         let rule = policy.rule(SECOND_US);
         let place = rule.place(&job, now.0);
@@ -449,7 +453,7 @@ impl Kernel {
 pub fn remembered_answers(
     dependencies: &Dependencies,
     told: &Told,
-    mut standing: impl FnMut(&Dependency) -> Option<Standing>,
+    mut standing: impl FnMut(&Dependency) -> Option<DependencyState>,
 ) -> Vec<Answer> {
     let kept = told.answers.iter().copied().chain(std::iter::repeat(Answer::Open));
     let answer = |(one, kept): (&Dependency, Answer)| match (kept, standing(one)) {

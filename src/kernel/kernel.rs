@@ -14,14 +14,14 @@ use std::sync::Arc;
 
 use super::arrays::Arrays;
 use super::change::{Change, Effect, Event, Queued, Step};
-use super::eligible::{Eligibility, Elsewhere};
+use super::eligible::{DependencySnapshot, Eligibility};
 use super::maintenance::Maintenance;
 use super::names::Names;
 use super::queue::Queue;
 use super::retry::Again;
 use super::tenancy::Rules;
 use super::transition::{Fact, JobState, Outcome, Refused, transition};
-use crate::job::dependency::Standing;
+use crate::job::dependency::DependencyState;
 use crate::job::ids::{Attempt, EventId, JobId};
 use crate::job::outcome::{EndState, Handle};
 use crate::job::spec::JobSpec;
@@ -34,7 +34,7 @@ use crate::time::Time;
 
 /// What is fixed for one reign of a server.
 #[derive(Clone, Debug)]
-pub struct Reign {
+pub struct BootContext {
     /// This boot of the machine.
     pub boot_id: Arc<str>,
     /// Random text in the engine keys of this reign's attempts.
@@ -77,7 +77,7 @@ pub struct Kernel {
     pub(super) ledger: Ledger,
     pub(super) queue: Queue,
     pub(super) live: BTreeMap<JobId, Live>,
-    pub(super) reign: Reign,
+    pub(super) boot_context: BootContext,
     pub(super) next_job: i64,
     pub(super) next_event: i64,
     pub(super) ended: BTreeMap<StateWord, u64>,
@@ -111,7 +111,7 @@ impl Kernel {
     pub fn submit(
         &mut self,
         specs: Vec<Arc<JobSpec>>,
-        elsewhere: &Elsewhere,
+        elsewhere: &DependencySnapshot,
         principal: &Arc<str>,
         now: Time,
     ) -> (Vec<JobId>, Step) {
@@ -133,7 +133,7 @@ impl Kernel {
             let conditions = self.conditions_of(&spec, elsewhere);
             self.register(id, conditions);
             if let Some(array) = &spec.array {
-                let followed = self.partners(&spec.dependencies, elsewhere);
+                let followed = self.array_progress(&spec.dependencies, elsewhere);
                 self.enter_array(id, array, &followed);
             }
             if let Some(policy) = &spec.retry {
@@ -181,7 +181,7 @@ impl Kernel {
             let task = self.next_task(job.id);
             let own = task.map_or(job.id, |(_, own)| own);
             let attempt = Attempt { job: own, n: job.attempts + 1 };
-            let (cpus, memory, regions) = (job.cpus, job.memory, job.berth.regions);
+            let (cpus, memory, regions) = (job.cpus, job.memory, job.placement.regions);
             let before = claimants.iter().position(|claim| claim.job == *id);
             let others = &claimants[..before.unwrap_or(claimants.len())];
             let kept = aside(self.ledger.free_room(), others);
@@ -235,8 +235,8 @@ impl Kernel {
         step.changes.push(Change::Granted {
             event,
             cpus,
-            nonce: Arc::clone(&self.reign.nonce),
-            boot_id: Arc::clone(&self.reign.boot_id),
+            nonce: Arc::clone(&self.boot_context.nonce),
+            boot_id: Arc::clone(&self.boot_context.boot_id),
         });
     }
 
@@ -313,7 +313,7 @@ impl Kernel {
         *self.ended.entry(end.word).or_default() += 1;
         self.again.remove(&job.id);
         step.changes.push(Change::Ended { event, end, released_cpus: 0, waited_us: None });
-        let over = self.told(job.id, Standing::Ended { completed: false }, now);
+        let over = self.told(job.id, DependencyState::Ended { completed: false }, now);
         step.effects.extend(over.map(Effect::Over));
     }
 
@@ -340,7 +340,7 @@ impl Kernel {
             matches!(state, JobState::Running(..) | JobState::Completing(_, _, Some(_)));
         match transition(state, fact, now) {
             Outcome::Moved(state, given_back) => {
-                let state = self.or_again(job.id, state, now);
+                let state = self.retry_or_finish(job.id, state, now);
                 let event = self.event(
                     (job.id, job.attempts),
                     (Some(from), state.word()),
@@ -349,9 +349,9 @@ impl Kernel {
                 );
                 let standing = match &state {
                     JobState::Finished(end) => {
-                        Some(Standing::Ended { completed: end.word == StateWord::Completed })
+                        Some(DependencyState::Ended { completed: end.word == StateWord::Completed })
                     }
-                    state => state.handle().map(|_| Standing::Started),
+                    state => state.handle().map(|_| DependencyState::Started),
                 };
                 let live = Live { job, state, granted };
                 let mut step = self.moved(live, given_back, heard_of_start, event);
@@ -379,7 +379,7 @@ impl Kernel {
         event: Event,
     ) -> Step {
         if matches!(live.state, JobState::Requeued(..)) {
-            return self.come_back(live, given_back, event);
+            return self.return_to_queue(live, given_back, event);
         }
         let attempt = live.attempt();
         let time = event.time;

@@ -5,7 +5,7 @@
 //! *Promises*: a job is not started that could still run when a window begins; what runs already
 //! runs on; a window that has passed is forgotten.
 //!
-//! *Not here*: how a pass heeds a window (`policy::scene`).
+//! *Not here*: how a pass heeds a window (`policy::input`).
 //!
 //! A drained server is in a window that began when it was drained and has no end.
 
@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use super::change::{Change, Step};
 use super::kernel::Kernel;
-use crate::policy::scene::Window;
-use crate::resources::capacity::Regions;
+use crate::policy::input::Window;
+use crate::resources::capacity::RegionSet;
 use crate::time::Time;
 
 /// Most windows at a time: they are made by hand.
@@ -40,7 +40,7 @@ impl Maintenance {
     #[must_use]
     pub fn window(&self) -> Window {
         let end = self.end.map_or(i64::MAX, |end| end.0);
-        Window { start: self.start.0, end, regions: Regions::ALL }
+        Window { start: self.start.0, end, regions: RegionSet::ALL }
     }
 }
 
@@ -118,10 +118,10 @@ impl Kernel {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::boot::Memory;
     use super::super::change::Effect;
-    use super::super::eligible::Elsewhere;
-    use super::super::kernel::Reign;
+    use super::super::eligible::DependencySnapshot;
+    use super::super::kernel::BootContext;
+    use super::super::restore::Memory;
     use super::*;
     use crate::job::ids::{CpuId, JobId};
     use crate::job::spec::{JobRequest, JobSpec};
@@ -131,8 +131,8 @@ mod tests {
     use crate::text::time_limit::LimitAsked;
 
     fn kernel(limits: &[i64]) -> Kernel {
-        let reign = Reign { boot_id: "b".into(), nonce: "n".into() };
-        let mut kernel = Kernel::load((0..8).map(CpuId), reign, Memory::default()).unwrap();
+        let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
+        let mut kernel = Kernel::load((0..8).map(CpuId), boot_context, Memory::default()).unwrap();
         let site = Site {
             total_cpus: 8,
             default_limit_s: None,
@@ -147,7 +147,7 @@ mod tests {
             Arc::new(JobSpec::try_from((request, &site)).unwrap())
         };
         let specs = limits.iter().map(spec).collect();
-        let (_, step) = kernel.submit(specs, &Elsewhere::default(), &"me".into(), Time(0));
+        let (_, step) = kernel.submit(specs, &DependencySnapshot::default(), &"me".into(), Time(0));
         for effect in step.effects {
             if let Effect::Admit(jobs) = effect {
                 kernel.admit(jobs);
@@ -158,7 +158,7 @@ mod tests {
 
     fn starts(kernel: &Kernel, now: Time) -> Vec<JobId> {
         let policy = Policy::default();
-        plan(policy, &kernel.scene(&policy, now)).start
+        plan(policy, &kernel.input(&policy, now)).start
     }
 
     fn maintain(kernel: &mut Kernel, from: i64, until: Option<i64>) -> Maintenance {

@@ -87,10 +87,10 @@ impl Kernel {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::boot::{Memory, Remembered};
     use super::super::change::Queued;
     use super::super::check;
-    use super::super::kernel::Reign;
+    use super::super::kernel::BootContext;
+    use super::super::restore::{Memory, PersistedAttempt};
     use super::*;
 
     fn job(id: i64, attempts: u32) -> Queued {
@@ -99,7 +99,7 @@ mod tests {
 
     /// Job 1 lives on CPU 0, job 2 waits, job 3 is over.
     fn kernel() -> Kernel {
-        let live = Remembered {
+        let live = PersistedAttempt {
             job: job(1, 1),
             cpus: vec![CpuId(0)],
             granted: Time(0),
@@ -114,8 +114,8 @@ mod tests {
             next_event: 9,
             ..Memory::default()
         };
-        let reign = Reign { boot_id: "b".into(), nonce: "n".into() };
-        Kernel::load((0..2).map(CpuId), reign, memory).unwrap()
+        let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
+        Kernel::load((0..2).map(CpuId), boot_context, memory).unwrap()
     }
 
     fn orphan(id: i64) -> Findings {

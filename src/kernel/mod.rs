@@ -9,7 +9,6 @@
 pub mod accounts;
 pub mod admission;
 pub mod arrays;
-pub mod boot;
 pub mod change;
 pub mod check;
 pub mod claims;
@@ -17,16 +16,17 @@ pub mod conditions;
 pub mod eligible;
 #[expect(clippy::module_inception, reason = "the room and its one struct share the name")]
 pub mod kernel;
-pub mod kin;
 pub mod maintenance;
 pub mod mend;
 pub mod names;
 pub mod outbox;
-pub mod points;
+pub mod priority;
 pub mod queue;
 pub mod reconfigure;
 pub mod requeue;
+pub mod restore;
 pub mod retry;
+pub mod singletons;
 pub mod tenancy;
 pub mod transition;
 pub mod view;

@@ -60,7 +60,7 @@ struct InFlight<T> {
 
 /// What to do after a commit, in order: publish, then cause, then answer.
 #[derive(Debug)]
-pub struct Settled<T> {
+pub struct Committed<T> {
     /// "Now" as of this commit.
     pub snapshot: Snapshot,
     /// Effects of what is durable.
@@ -73,7 +73,7 @@ pub struct Settled<T> {
 
 /// What to do after a commit that is known not to be durable.
 #[derive(Debug)]
-pub struct Dropped<T> {
+pub struct Rejected<T> {
     /// Whose submissions were given up.
     pub tickets: Vec<T>,
     /// The jobs that are not submitted after all.
@@ -85,7 +85,7 @@ pub struct Dropped<T> {
 
 /// Is what a reader saw still true: that a key is unused, that a job is over?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyCheck {
+pub enum ReadFreshness {
     /// It is.
     Fresh,
     /// Read the table again, at this commit or later.
@@ -213,7 +213,7 @@ impl<T> Outbox<T> {
     ///
     /// # Panics
     /// When no such commit is in flight: our bug.
-    pub fn settle(&mut self, no: CommitNo) -> Settled<T> {
+    pub fn settle(&mut self, no: CommitNo) -> Committed<T> {
         let Some(flight) = self.in_flight.take().filter(|f| f.commit.no == no) else {
             panic!("commit {no} was answered and is not in flight");
         };
@@ -224,7 +224,7 @@ impl<T> Outbox<T> {
         while self.over.front().is_some_and(|(k, _)| k.0 + KEY_WINDOW_COMMITS < self.next_no.0) {
             self.over.pop_front();
         }
-        let mut settled = Settled {
+        let mut settled = Committed {
             snapshot: flight.snapshot,
             effects: Vec::new(),
             tickets: Vec::with_capacity(flight.steps.len()),
@@ -242,7 +242,7 @@ impl<T> Outbox<T> {
     ///
     /// # Panics
     /// When no such commit is in flight: our bug.
-    pub fn give_up_submissions(&mut self, no: CommitNo) -> Dropped<T> {
+    pub fn give_up_submissions(&mut self, no: CommitNo) -> Rejected<T> {
         let Some(mut flight) = self.in_flight.take().filter(|f| f.commit.no == no) else {
             panic!("commit {no} was refused and is not in flight");
         };
@@ -264,35 +264,35 @@ impl<T> Outbox<T> {
             tickets.push(step.ticket);
         }
         if flight.steps.is_empty() {
-            return Dropped { tickets, withdrawn, retry: None };
+            return Rejected { tickets, withdrawn, retry: None };
         }
         flight.commit.steps = flight.steps.iter().map(|s| Arc::clone(&s.changes)).collect();
         let retry = Some(flight.commit.clone());
         self.in_flight = Some(flight);
-        Dropped { tickets, withdrawn, retry }
+        Rejected { tickets, withdrawn, retry }
     }
 
     /// Whether a job that a reader found to be over at commit `read_at` is as it was found.
     #[must_use]
-    pub fn check_over(&self, job: JobId, read_at: CommitNo) -> KeyCheck {
+    pub fn check_over(&self, job: JobId, read_at: CommitNo) -> ReadFreshness {
         if read_at.0 + KEY_WINDOW_COMMITS < self.next_no.0 {
-            return KeyCheck::LookAgain(CommitNo(self.next_no.0 - 1));
+            return ReadFreshness::LookAgain(CommitNo(self.next_no.0 - 1));
         }
         match self.over.iter().rev().find(|(no, j)| *j == job && *no > read_at) {
-            Some((no, _)) => KeyCheck::LookAgain(*no),
-            None => KeyCheck::Fresh,
+            Some((no, _)) => ReadFreshness::LookAgain(*no),
+            None => ReadFreshness::Fresh,
         }
     }
 
     /// Whether a key that a reader did not find at commit `read_at` is free to use.
     #[must_use]
-    pub fn check_key(&self, key: &str, read_at: CommitNo) -> KeyCheck {
+    pub fn check_key(&self, key: &str, read_at: CommitNo) -> ReadFreshness {
         if read_at.0 + KEY_WINDOW_COMMITS < self.next_no.0 {
-            return KeyCheck::LookAgain(CommitNo(self.next_no.0 - 1));
+            return ReadFreshness::LookAgain(CommitNo(self.next_no.0 - 1));
         }
         match self.keys.iter().find(|(no, k)| &**k == key && *no > read_at) {
-            Some((no, _)) => KeyCheck::LookAgain(*no),
-            None => KeyCheck::Fresh,
+            Some((no, _)) => ReadFreshness::LookAgain(*no),
+            None => ReadFreshness::Fresh,
         }
     }
 }
@@ -331,15 +331,15 @@ fn keys_of(changes: &[Change]) -> impl Iterator<Item = Arc<str>> + '_ {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::boot::Memory;
-    use super::super::kernel::Reign;
+    use super::super::kernel::BootContext;
+    use super::super::restore::Memory;
     use super::*;
     use crate::job::ids::CpuId;
 
     #[test]
     fn what_rests_on_an_undurable_decision_is_answered_with_it() {
-        let reign = Reign { boot_id: "boot".into(), nonce: "n".into() };
-        let kernel = Kernel::load([CpuId(0)], reign, Memory::default()).unwrap();
+        let boot_context = BootContext { boot_id: "boot".into(), nonce: "n".into() };
+        let kernel = Kernel::load([CpuId(0)], boot_context, Memory::default()).unwrap();
         let mut outbox = Outbox::new(Epoch(1), CommitNo(0));
         assert_eq!(outbox.follow("nothing is owed"), Some("nothing is owed"));
         outbox.push(Step::default(), false, "first cancel");

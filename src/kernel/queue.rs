@@ -22,24 +22,24 @@ use std::collections::btree_map::BTreeMap;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
 use super::change::Queued;
-use super::points::Points;
+use super::priority::Priorities;
 use super::view::{PLAN_DEPTH, waiting};
 use crate::job::ids::JobId;
+use crate::policy::input::{PassInput, PendingJob};
 use crate::policy::name::{Backfill, Policy};
-use crate::policy::scene::{Scene, Waiting};
-use crate::resources::capacity::Regions;
-use crate::resources::partitions::Berth;
+use crate::resources::capacity::RegionSet;
+use crate::resources::partitions::Placement;
 use crate::time::{SECOND_US, Time};
-use line::{Front, Sight, Source};
+use line::{BucketCursor, Candidates, RankContext};
 
 /// What a pass cannot tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Kind {
+struct BucketKey {
     priority: i64,
     cpus: u32,
     memory: u64,
     limit_s: Option<u32>,
-    berth: Berth,
+    placement: Placement,
     account: u32,
 }
 
@@ -53,8 +53,8 @@ struct Bucket {
 
 /// A pending job as a pass sees it, with its points of now.
 #[must_use]
-pub fn pointed(job: &Queued, points: &Points) -> Waiting {
-    Waiting { points: points.of(job).sum(), ..waiting(job) }
+pub fn pointed(job: &Queued, points: &Priorities) -> PendingJob {
+    PendingJob { points: points.of(job).sum(), ..waiting(job) }
 }
 
 /// A job that is found by its id, which is in it already.
@@ -94,31 +94,31 @@ pub struct Queue {
     /// Those that no pass may see.
     hidden: BTreeSet<JobId>,
     /// How often a pass may start a job, of those that it may start more than once.
-    copies: BTreeMap<JobId, u32>,
+    startable_tasks: BTreeMap<JobId, u32>,
     /// How many wait for each partition, seen or not.
     of_partition: Vec<u64>,
     /// How many wait of each account that is counted; the others are at 0.
     of_account: Vec<u64>,
     /// By priority, highest first: where the first of them take all that is free, the others need
     /// not be looked at.
-    classes: BTreeMap<Reverse<i64>, HashMap<Kind, Bucket>>,
+    classes: BTreeMap<Reverse<i64>, HashMap<BucketKey, Bucket>>,
 }
 
-fn kind(job: &Queued) -> Kind {
-    let Queued { priority, cpus, memory, limit_s, berth, account, .. } = *job;
-    Kind { priority, cpus, memory, limit_s, berth, account }
+fn kind(job: &Queued) -> BucketKey {
+    let Queued { priority, cpus, memory, limit_s, placement, account, .. } = *job;
+    BucketKey { priority, cpus, memory, limit_s, placement, account }
 }
 
-impl Kind {
-    fn job(&self, (id, submitted): (JobId, Time), points: &Points) -> Waiting {
-        let Kind { priority, cpus, memory, limit_s, berth, account } = *self;
+impl BucketKey {
+    fn job(&self, (id, submitted): (JobId, Time), points: &Priorities) -> PendingJob {
+        let BucketKey { priority, cpus, memory, limit_s, placement, account } = *self;
         let job = Queued {
             id,
             cpus,
             memory,
             limit_s,
             priority,
-            berth,
+            placement,
             account,
             submitted,
             ..Queued::default()
@@ -135,7 +135,7 @@ impl Queue {
     pub fn insert(&mut self, job: Queued, shown: bool) {
         let new = self.jobs.insert(ById(job));
         assert!(new, "job {} entered the queue twice", job.id);
-        *counter(&mut self.of_partition, job.berth.partition.into()) += 1;
+        *counter(&mut self.of_partition, job.placement.partition.into()) += 1;
         *counter(&mut self.of_account, job.account) += 1;
         match shown {
             true => self.put(job),
@@ -154,16 +154,20 @@ impl Queue {
     }
 
     /// From now on a pass may start this job so often.
-    pub fn set_copies(&mut self, id: JobId, copies: u32) {
-        match copies {
-            0 | 1 if self.copies.is_empty() => {}
-            0 | 1 => drop(self.copies.remove(&id)),
-            more => drop(self.copies.insert(id, more)),
+    pub fn set_startable_tasks(&mut self, id: JobId, startable_tasks: u32) {
+        match startable_tasks {
+            0 | 1 if self.startable_tasks.is_empty() => {}
+            0 | 1 => drop(self.startable_tasks.remove(&id)),
+            more => drop(self.startable_tasks.insert(id, more)),
         }
     }
 
-    fn copies(&self, id: JobId) -> u32 {
-        if self.copies.is_empty() { 1 } else { self.copies.get(&id).copied().unwrap_or(1) }
+    fn startable_tasks(&self, id: JobId) -> u32 {
+        if self.startable_tasks.is_empty() {
+            1
+        } else {
+            self.startable_tasks.get(&id).copied().unwrap_or(1)
+        }
     }
 
     /// Whether a pass sees this job.
@@ -184,8 +188,8 @@ impl Queue {
     /// Takes a job out.
     pub fn remove(&mut self, id: JobId) -> Option<Queued> {
         let ById(job) = self.jobs.take(&id)?;
-        self.set_copies(id, 1);
-        *counter(&mut self.of_partition, job.berth.partition.into()) -= 1;
+        self.set_startable_tasks(id, 1);
+        *counter(&mut self.of_partition, job.placement.partition.into()) -= 1;
         *counter(&mut self.of_account, job.account) -= 1;
         if !self.hidden.remove(&id) {
             self.take(&job);
@@ -232,24 +236,29 @@ impl Queue {
         self.jobs.iter().map(|ById(job)| job)
     }
 
-    /// All that a pass over this scene could start, and the first job that it could not, in line,
+    /// All that a pass over this input could start, and the first job that it could not, in line,
     /// at most [`PLAN_DEPTH`] of them. Whoever may not start whatever comes free is left out.
     #[must_use]
-    pub fn candidates(&self, policy: &Policy, scene: &Scene, points: &Points) -> Vec<Waiting> {
+    pub fn candidates(
+        &self,
+        policy: &Policy,
+        input: &PassInput,
+        points: &Priorities,
+    ) -> Vec<PendingJob> {
         let rule = policy.rule(SECOND_US);
-        let sight = Sight { rule, scene, points };
+        let sight = RankContext { rule, input, points };
         // With a reservation for everybody, everybody counts.
         let all = policy.backfill == Backfill::Conservative;
-        let mut front = Front::new(scene);
+        let mut front = Candidates::new(input);
         if !points.are_plain() {
             // More than the priority counts, so a lower class may hold the first of the line.
-            let sources = Source::of(self, self.buckets(), sight, all, Regions(0));
-            front.take(scene, self.merge(sight, sources));
+            let sources = BucketCursor::of(self, self.buckets(), sight, all, RegionSet(0));
+            front.take(input, self.merge(sight, sources));
             return front.line;
         }
         for class in self.classes.values() {
-            let sources = Source::of(self, class.iter(), sight, all, front.headed);
-            front.take(scene, self.merge(sight, sources));
+            let sources = BucketCursor::of(self, class.iter(), sight, all, front.headed);
+            front.take(input, self.merge(sight, sources));
             let nothing_left = !all && front.left.all_cpus() == 0;
             if nothing_left || front.line.len() >= PLAN_DEPTH {
                 break;
@@ -258,11 +267,11 @@ impl Queue {
         front.line
     }
 
-    fn buckets(&self) -> impl Iterator<Item = (&Kind, &Bucket)> {
+    fn buckets(&self) -> impl Iterator<Item = (&BucketKey, &Bucket)> {
         self.classes.values().flatten()
     }
 
-    fn bucket(&self, kind: &Kind) -> Option<&Bucket> {
+    fn bucket(&self, kind: &BucketKey) -> Option<&Bucket> {
         self.classes.get(&Reverse(kind.priority))?.get(kind)
     }
 
@@ -271,15 +280,15 @@ impl Queue {
     pub fn line(
         &self,
         policy: &Policy,
-        scene: &Scene,
-        points: &Points,
+        input: &PassInput,
+        points: &Priorities,
         depth: usize,
-    ) -> Vec<Waiting> {
-        let sight = Sight { rule: policy.rule(SECOND_US), scene, points };
+    ) -> Vec<PendingJob> {
+        let sight = RankContext { rule: policy.rule(SECOND_US), input, points };
         let source = |(kind, bucket)| {
-            let mut source = Source::at(kind, bucket, sight, depth)?;
+            let mut source = BucketCursor::at(kind, bucket, sight, depth)?;
             // Of an array as many as the machine holds: those behind it have a place in line too.
-            let most = (scene.total.all_cpus() / source.next.cpus.max(1)).max(1);
+            let most = (input.total.all_cpus() / source.next.cpus.max(1)).max(1);
             source.repeat(self, most);
             Some(source)
         };
@@ -293,17 +302,17 @@ impl Queue {
         &self,
         policy: &Policy,
         now: Time,
-        points: &Points,
+        points: &Priorities,
         id: JobId,
     ) -> Option<usize> {
         let rule = policy.rule(SECOND_US);
         let job = self.get(id).filter(|_| self.is_shown(id))?;
         let place = rule.place(&pointed(job, points), now.0);
-        let before = |(kind, bucket): (&Kind, &Bucket)| {
+        let before = |(kind, bucket): (&BucketKey, &Bucket)| {
             let job = |(id, submitted): (&JobId, &Time)| kind.job((*id, *submitted), points);
             let jobs = bucket.jobs.iter().map(job);
             let jobs = jobs.take_while(|other| rule.place(other, now.0) < place);
-            jobs.map(|other| self.copies(other.job) as usize).sum::<usize>()
+            jobs.map(|other| self.startable_tasks(other.job) as usize).sum::<usize>()
         };
         Some(self.buckets().map(before).sum::<usize>() + 1)
     }
@@ -311,10 +320,10 @@ impl Queue {
     /// The jobs of these sources in line.
     fn merge<'a>(
         &'a self,
-        sight: Sight<'a>,
-        sources: Vec<Source<'a>>,
-    ) -> impl Iterator<Item = Waiting> {
-        let mut sources: BinaryHeap<Reverse<Source<'a>>> =
+        sight: RankContext<'a>,
+        sources: Vec<BucketCursor<'a>>,
+    ) -> impl Iterator<Item = PendingJob> {
+        let mut sources: BinaryHeap<Reverse<BucketCursor<'a>>> =
             sources.into_iter().map(Reverse).collect();
         std::iter::from_fn(move || {
             let Reverse(mut source) = sources.pop()?;
@@ -362,9 +371,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::policy::input::Running;
     use crate::policy::pass::plan;
-    use crate::policy::scene::Running;
-    use crate::resources::capacity::Room;
+    use crate::resources::capacity::Capacity;
 
     fn job(id: i64, (priority, cpus, limit, memory): (i64, u32, u32, u64)) -> Queued {
         let limit_s = (limit > 0).then_some(limit * 100);
@@ -431,17 +440,17 @@ mod tests {
                 .map(|(n, (cpus, left, memory))| Running {
                     job: JobId(1_000 + n as i64),
                     end: now + (left * 100 + 50) * SECOND_US,
-                    held: Room { memory, ..Room::of(cpus) },
+                    held: Capacity { memory, ..Capacity::of(cpus) },
                 })
                 .collect();
-            let free = Room { memory: free.1, ..Room::of(free.0) };
+            let free = Capacity { memory: free.1, ..Capacity::of(free.0) };
             let total = running.iter().fold(free, |all, attempt| all.plus(&attempt.held));
-            let mut scene = Scene { now, free, total, running, ..Scene::default() };
-            let few = queue.candidates(&policy, &scene, &Points::default());
-            scene.queue = queue.iter().map(waiting).collect();
-            let of_all = plan(policy, &scene).start;
-            scene.queue = few;
-            prop_assert_eq!(plan(policy, &scene).start, of_all);
+            let mut input = PassInput { now, free, total, running, ..PassInput::default() };
+            let few = queue.candidates(&policy, &input, &Priorities::default());
+            input.queue = queue.iter().map(waiting).collect();
+            let of_all = plan(policy, &input).start;
+            input.queue = few;
+            prop_assert_eq!(plan(policy, &input).start, of_all);
         }
     }
 
@@ -451,16 +460,20 @@ mod tests {
         queue.insert(job(1, (9, 3, 1, 0)), true);
         queue.insert(job(2, (5, 2, 1, 0)), true);
         queue.insert(job(3, (0, 1, 1, 0)), true);
-        let room = |cpus| Scene { free: Room::of(cpus), total: Room::of(8), ..Scene::default() };
+        let room = |cpus| PassInput {
+            free: Capacity::of(cpus),
+            total: Capacity::of(8),
+            ..PassInput::default()
+        };
         let seen = |cpus| -> Vec<i64> {
-            let line = queue.candidates(&Policy::default(), &room(cpus), &Points::default());
+            let line = queue.candidates(&Policy::default(), &room(cpus), &Priorities::default());
             line.iter().map(|waiting| waiting.job.0).collect()
         };
         assert_eq!(seen(3), [1]);
         assert_eq!(seen(5), [1, 2]);
         assert_eq!(seen(2), [1, 2, 3], "the first does not fit: others may be let by");
         queue.insert(job(4, (9, 3, 1, 0)), true);
-        let line = queue.candidates(&Policy::default(), &room(3), &Points::default());
+        let line = queue.candidates(&Policy::default(), &room(3), &Priorities::default());
         let seen: Vec<i64> = line.iter().map(|waiting| waiting.job.0).collect();
         assert_eq!(seen, [1, 4], "of equals one more is seen, and nobody behind them");
     }
@@ -468,7 +481,7 @@ mod tests {
     #[test]
     fn where_the_machine_is_divided_the_first_of_each_part_is_seen() {
         let within = |regions, job: Queued| Queued {
-            berth: Berth { partition: 0, regions: Regions(regions) },
+            placement: Placement { partition: 0, regions: RegionSet(regions) },
             ..job
         };
         let mut queue = Queue::default();
@@ -476,10 +489,10 @@ mod tests {
         queue.insert(within(2, job(2, (5, 2, 1, 0))), true);
         queue.insert(within(2, job(3, (0, 1, 1, 0))), true);
         queue.insert(within(1, job(4, (0, 1, 1, 0))), true);
-        let (mut free, mut total) = (Room::of(0), Room::of(2));
+        let (mut free, mut total) = (Capacity::of(0), Capacity::of(2));
         (free.cpus[1], total.cpus[1]) = (1, 2);
-        let scene = Scene { free, total, ..Scene::default() };
-        let line = queue.candidates(&Policy::default(), &scene, &Points::default());
+        let input = PassInput { free, total, ..PassInput::default() };
+        let line = queue.candidates(&Policy::default(), &input, &Priorities::default());
         let seen: Vec<i64> = line.iter().map(|waiting| waiting.job.0).collect();
         assert_eq!(seen, [1, 2, 3], "both that are first, and whom the second part has room for");
     }
@@ -492,11 +505,14 @@ mod tests {
         }
         queue.insert(job(10_000, (1, 6, 0, 0)), true);
         queue.insert(job(10_001, (1, 9, 0, 0)), true);
-        let (free, total) = (Room::of(5), Room::of(8));
-        let scene = Scene { free, total, ..Scene::default() };
+        let (free, total) = (Capacity::of(5), Capacity::of(8));
+        let input = PassInput { free, total, ..PassInput::default() };
         let policy = "fcfs+easy".parse().unwrap();
-        let seen: Vec<i64> =
-            queue.candidates(&policy, &scene, &Points::default()).iter().map(|w| w.job.0).collect();
+        let seen: Vec<i64> = queue
+            .candidates(&policy, &input, &Priorities::default())
+            .iter()
+            .map(|w| w.job.0)
+            .collect();
         assert_eq!(seen, [10_000, 0, 1, 2], "the one that is wider than the machine is left out");
     }
 
@@ -505,21 +521,28 @@ mod tests {
         let mut queue = Queue::default();
         queue.insert(job(1, (0, 2, 1, 0)), true);
         queue.insert(job(2, (0, 2, 1, 0)), true);
-        queue.set_copies(JobId(1), 1_000_000);
+        queue.set_startable_tasks(JobId(1), 1_000_000);
         let seen = |queue: &Queue, free| -> Vec<i64> {
-            let scene = Scene { free: Room::of(free), total: Room::of(8), ..Scene::default() };
-            let line = queue.candidates(&"fcfs".parse().unwrap(), &scene, &Points::default());
+            let input = PassInput {
+                free: Capacity::of(free),
+                total: Capacity::of(8),
+                ..PassInput::default()
+            };
+            let line = queue.candidates(&"fcfs".parse().unwrap(), &input, &Priorities::default());
             line.iter().map(|w| w.job.0).collect()
         };
         assert_eq!(seen(&queue, 6), [1, 1, 1, 1], "three fit, and one more");
         let policy = "fcfs".parse().unwrap();
-        let scene = Scene { total: Room::of(8), ..Scene::default() };
-        let line: Vec<i64> =
-            queue.line(&policy, &scene, &Points::default(), 9).iter().map(|w| w.job.0).collect();
+        let input = PassInput { total: Capacity::of(8), ..PassInput::default() };
+        let line: Vec<i64> = queue
+            .line(&policy, &input, &Priorities::default(), 9)
+            .iter()
+            .map(|w| w.job.0)
+            .collect();
         assert_eq!(line, [1, 1, 1, 1, 2], "no more than the machine holds: others are seen too");
-        let position = queue.position(&policy, Time(0), &Points::default(), JobId(2));
+        let position = queue.position(&policy, Time(0), &Priorities::default(), JobId(2));
         assert_eq!((queue.len(), position), (2, Some(1_000_001)));
-        queue.set_copies(JobId(1), 2);
+        queue.set_startable_tasks(JobId(1), 2);
         assert_eq!(seen(&queue, 6), [1, 1, 2]);
         queue.remove(JobId(1));
         queue.insert(job(1, (0, 2, 1, 0)), true);
@@ -532,12 +555,12 @@ mod tests {
         for id in 0..100 {
             queue.insert(job(id, (0, 1, 1, 30)), true);
         }
-        let room = Room { memory: 100, ..Room::of(50) };
-        let scene = Scene { free: room, total: room, ..Scene::default() };
-        let seen = queue.candidates(&"fcfs+easy".parse().unwrap(), &scene, &Points::default());
+        let room = Capacity { memory: 100, ..Capacity::of(50) };
+        let input = PassInput { free: room, total: room, ..PassInput::default() };
+        let seen = queue.candidates(&"fcfs+easy".parse().unwrap(), &input, &Priorities::default());
         assert_eq!(seen.iter().map(|w| w.job.0).collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert_eq!(
-            plan("fcfs+easy".parse().unwrap(), &Scene { queue: seen, ..scene }).start.len(),
+            plan("fcfs+easy".parse().unwrap(), &PassInput { queue: seen, ..input }).start.len(),
             3
         );
     }

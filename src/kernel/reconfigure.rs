@@ -18,7 +18,7 @@ use super::kernel::Kernel;
 use super::names::{UNNAMED, Words};
 use super::tenancy::Rules;
 use crate::job::ids::{CpuId, JobId};
-use crate::resources::partitions::Berth;
+use crate::resources::partitions::Placement;
 use crate::time::Time;
 
 /// Why these rules cannot hold.
@@ -77,8 +77,8 @@ impl Kernel {
         let seats = self.seats();
         let seat = |names: u32| seats.get(names as usize).or(seats.first()).copied();
         let seated = |job: Queued| {
-            let (berth, account) = seat(job.names).unwrap_or_default();
-            Queued { berth, account, ..job }
+            let (placement, account) = seat(job.names).unwrap_or_default();
+            Queued { placement, account, ..job }
         };
         for live in self.live.values_mut() {
             live.job = seated(live.job);
@@ -102,14 +102,14 @@ impl Kernel {
     }
 
     /// Where the jobs of each pair of words belong, by its number; the first is of no words.
-    fn seats(&mut self) -> Vec<(Berth, u32)> {
+    fn seats(&mut self) -> Vec<(Placement, u32)> {
         let Rules { partitions, accounts, .. } = &mut self.rules;
-        let nobody = (partitions.berth(""), UNCOUNTED);
+        let nobody = (partitions.placement(""), UNCOUNTED);
         let seat = |words: &Option<Words>| match words {
             // Nobody makes room for another: all of them have jobs.
             Some(words) => {
                 let account = accounts.number(&words.account, |_| true);
-                (partitions.berth(&words.partition), account)
+                (partitions.placement(&words.partition), account)
             }
             None => nobody,
         };
@@ -136,9 +136,9 @@ impl Kernel {
     /// A job as the rules have it now, which were others when it was numbered.
     pub(super) fn seated(&self, job: Queued) -> Queued {
         let Some(words) = self.names.get(job.names) else { return job };
-        let berth = self.rules.partitions.berth(&words.partition);
+        let placement = self.rules.partitions.placement(&words.partition);
         let account = self.rules.accounts.find(&words.account);
-        Queued { berth, account, ..job }
+        Queued { placement, account, ..job }
     }
 }
 

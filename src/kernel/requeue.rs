@@ -1,6 +1,6 @@
 //! *Purpose*: jobs that go back into the queue under their own number.
 //!
-//! *Owns*: [`Over`], [`Requeued`], [`PastAttempt`], and the way back: from a live attempt that
+//! *Owns*: [`EndedJob`], [`Requeued`], [`PastAttempt`], and the way back: from a live attempt that
 //! somebody asked to run again, from one that ended and is retried, from a job that was over.
 //!
 //! *Promises*: the CPUs of an attempt come back in the same step that puts its job into the queue;
@@ -16,7 +16,7 @@ use super::change::{Change, Effect, Event, Queued, Step};
 use super::conditions::Conditions;
 use super::kernel::{Kernel, Live};
 use super::retry::Again;
-use super::transition::{Back, Fact, JobState};
+use super::transition::{Fact, JobState, RequeueReason};
 use crate::job::ids::JobId;
 use crate::job::outcome::EndState;
 use crate::job::retry_policy::RetryPolicy;
@@ -31,7 +31,7 @@ pub const PREEMPTED: &str = "PREEMPTED";
 
 /// A job that is over, as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Over {
+pub struct EndedJob {
     /// As it would stand in the queue.
     pub job: Queued,
     /// How it ended.
@@ -105,7 +105,7 @@ impl Kernel {
     /// of it is still true. If somebody else was faster, nothing is done.
     pub fn requeue_over(
         &mut self,
-        over: Over,
+        over: EndedJob,
         hold: bool,
         principal: &Arc<str>,
         now: Time,
@@ -134,10 +134,10 @@ impl Kernel {
         let of_array = over.task.map(|(array, _)| array);
         self.keep_answers([id].into_iter().chain(of_array), &mut step);
         let array = self.arrays.came_back(id, over.task);
-        let berth = self.rules.partitions.berth(&over.partition);
+        let placement = self.rules.partitions.placement(&over.partition);
         let account = self.number(&over.account);
         let names = self.name(&over.partition, &over.account);
-        self.place(Queued { berth, account, names, ..over.job }, now);
+        self.place(Queued { placement, account, names, ..over.job }, now);
         if let Some(array) = array {
             self.look_again(array, now);
         }
@@ -147,16 +147,16 @@ impl Kernel {
     }
 
     /// The state that an end leads to: another attempt, if the job's policy has one left for it.
-    pub(super) fn or_again(&self, job: JobId, state: JobState, now: Time) -> JobState {
+    pub(super) fn retry_or_finish(&self, job: JobId, state: JobState, now: Time) -> JobState {
         let JobState::Finished(end) = state else { return state };
         match self.again.get(&job).and_then(|again| again.retry_at(&end, now)) {
-            Some(begin) => JobState::Requeued(end, Back::Retry { begin }),
+            Some(begin) => JobState::Requeued(end, RequeueReason::Retry { begin }),
             None => JobState::Finished(end),
         }
     }
 
     /// An attempt is over, its job goes back into the queue.
-    pub(super) fn come_back(
+    pub(super) fn return_to_queue(
         &mut self,
         Live { job, state, granted: _ }: Live,
         given_back: Option<Allocation>,
@@ -167,12 +167,14 @@ impl Kernel {
         };
         let (id, now) = (job.id, event.time);
         let (begin, held, word) = match back {
-            Back::Asked { hold } => (None, hold, REQUEUED),
-            Back::Preempted => (None, false, PREEMPTED),
-            Back::Retry { begin } => (Some(begin).filter(|at| *at > now), false, end.word.word()),
+            RequeueReason::Asked { hold } => (None, hold, REQUEUED),
+            RequeueReason::Preempted => (None, false, PREEMPTED),
+            RequeueReason::Retry { begin } => {
+                (Some(begin).filter(|at| *at > now), false, end.word.word())
+            }
         };
         let again = self.again.entry(id).or_default();
-        if let (Back::Retry { .. }, Some(retry)) = (back, &mut again.retry) {
+        if let (RequeueReason::Retry { .. }, Some(retry)) = (back, &mut again.retry) {
             retry.used += 1;
         }
         let retries = again.retry.as_ref().map_or(0, |retry| retry.used);

@@ -16,13 +16,13 @@ use super::arrays::beyond_the_first;
 use super::change::{Change, Queued, Step};
 use super::conditions::Blocked;
 use super::kernel::Kernel;
-use super::points::{Parts, Points, Weights};
+use super::priority::{Parts, Priorities, Weights};
 use super::queue::pointed;
 use super::view::Explained;
 use crate::job::ids::{CpuId, JobId};
 use crate::job::spec::JobSpec;
 use crate::policy::name::Policy;
-use crate::resources::partitions::{Berth, Partition, Partitions};
+use crate::resources::partitions::{Partition, Partitions, Placement};
 use crate::time::{SECOND_US, Time};
 
 /// The name of the whole machine where it is not divided.
@@ -91,9 +91,9 @@ impl Kernel {
 
     /// How a new job would stand in the queue.
     pub(super) fn queued(&self, id: JobId, spec: &JobSpec, now: Time) -> Queued {
-        let berth = self.rules.partitions.berth(&spec.partition);
+        let placement = self.rules.partitions.placement(&spec.partition);
         let account = self.rules.accounts.find(&spec.account);
-        Queued { berth, account, ..Queued::submitted(id, spec, now) }
+        Queued { placement, account, ..Queued::submitted(id, spec, now) }
     }
 
     /// The same for one that is submitted: its account is counted from now on.
@@ -169,7 +169,7 @@ impl Kernel {
     }
 
     /// Points now.
-    pub(super) fn points(&self, now: Time) -> Points {
+    pub(super) fn points(&self, now: Time) -> Priorities {
         let partitions = &self.rules.partitions;
         let weighs = partitions.iter().any(|partition| partition.weight != 0);
         let of_partition = match weighs {
@@ -177,7 +177,7 @@ impl Kernel {
             false => Vec::new(),
         };
         let factors = self.rules.accounts.factors(now);
-        Points::new(self.rules.weights, now, of_partition, &factors)
+        Priorities::new(self.rules.weights, now, of_partition, &factors)
     }
 
     /// Where a pending job stands, and why there; `None` when it does not wait.
@@ -218,7 +218,7 @@ impl Kernel {
         if self.rules.partitions.is_empty() {
             return None;
         }
-        match self.rules.partitions.at(job.berth.partition) {
+        match self.rules.partitions.at(job.placement.partition) {
             Some(partition) if !partition.up => Some(Blocked::PartitionDown),
             Some(partition) => {
                 partition.forbids(job.cpus, job.memory, job.limit_s).map(Blocked::PartitionAllows)
@@ -233,8 +233,8 @@ impl Kernel {
             return;
         }
         explained.partitions = self.partitions_now();
-        let berth = |job: &JobId| Some((*job, self.queue.get(*job)?.berth.partition));
-        explained.berths = jobs.iter().filter_map(berth).collect();
+        let placement = |job: &JobId| Some((*job, self.queue.get(*job)?.placement.partition));
+        explained.placements = jobs.iter().filter_map(placement).collect();
     }
 
     /// Adds how the accounts stand that the line's quotas are of.
@@ -263,8 +263,8 @@ impl Kernel {
 
     fn partition_now(&self, partition: &Partition) -> PartitionNow {
         let partitions = &self.rules.partitions;
-        let Berth { partition: place, regions } = partitions.berth(&partition.name);
-        let live = self.live.values().filter(|live| live.job.berth.partition == place);
+        let Placement { partition: place, regions } = partitions.placement(&partition.name);
+        let live = self.live.values().filter(|live| live.job.placement.partition == place);
         PartitionNow {
             name: Arc::clone(&partition.name),
             up: partition.up,

@@ -32,12 +32,12 @@ pub enum JobState {
     /// Over.
     Finished(EndState),
     /// The attempt is over, the job is not: it goes back into the queue.
-    Requeued(EndState, Back),
+    Requeued(EndState, RequeueReason),
 }
 
 /// Why a job goes back into the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Back {
+pub enum RequeueReason {
     /// Somebody asked for it.
     Asked {
         /// Whether it shall be held.
@@ -290,8 +290,8 @@ pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
 /// Where an attempt's end leads that was being brought about.
 fn over(why: EndReason, end: EndState) -> JobState {
     match why {
-        EndReason::Requeued { hold } => JobState::Requeued(end, Back::Asked { hold }),
-        EndReason::Preempted => JobState::Requeued(end, Back::Preempted),
+        EndReason::Requeued { hold } => JobState::Requeued(end, RequeueReason::Asked { hold }),
+        EndReason::Preempted => JobState::Requeued(end, RequeueReason::Preempted),
         EndReason::Cancelled
         | EndReason::TimeLimit
         | EndReason::Lost

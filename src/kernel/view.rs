@@ -1,6 +1,6 @@
 //! *Purpose*: what others may see of the kernel.
 //!
-//! *Owns*: how jobs and attempts look to planning, the scene of a pass, and [`Snapshot`] for
+//! *Owns*: how jobs and attempts look to planning, the input of a pass, and [`Snapshot`] for
 //! answers.
 //!
 //! *Promises*: an unlimited job is planned to last 366 days, an overdue one to end a second from
@@ -21,9 +21,9 @@ use super::transition::JobState;
 use crate::job::ids::{CommitNo, CpuId, EventId, JobId};
 use crate::job::state::StateWord;
 use crate::policy::claims::keep;
+use crate::policy::input::{PassInput, PendingJob, Preemptable, Running};
 use crate::policy::name::Policy;
-use crate::policy::scene::{Preemptable, Running, Scene, Waiting};
-use crate::resources::capacity::Room;
+use crate::resources::capacity::Capacity;
 use crate::time::{SECOND_US, Time};
 
 /// How many pending jobs one pass decides upon: more than it can start at a time on most
@@ -52,12 +52,12 @@ pub fn expected_end(since: Time, limit_s: Option<u32>, now: Time) -> Time {
 
 /// A pending job, as a pass sees it.
 #[must_use]
-pub fn waiting(job: &Queued) -> Waiting {
-    Waiting {
+pub fn waiting(job: &Queued) -> PendingJob {
+    PendingJob {
         job: job.id,
         cpus: job.cpus,
         memory: job.memory,
-        regions: job.berth.regions,
+        regions: job.placement.regions,
         request: request_us(job.limit_s),
         submitted: job.submitted.0,
         points: job.priority,
@@ -72,13 +72,13 @@ pub struct Explained {
     /// Those that may not start whatever is free.
     pub blocked: BTreeMap<JobId, Blocked>,
     /// The first of the line.
-    pub line: Scene,
+    pub line: PassInput,
     /// The place of the only job that was asked for, if it is further behind.
     pub position: Option<usize>,
     /// How the partitions stand; empty where the machine is not divided.
     pub partitions: Vec<PartitionNow>,
     /// The place among them of the partition of each that was asked for.
-    pub berths: BTreeMap<JobId, u8>,
+    pub placements: BTreeMap<JobId, u8>,
     /// The accounts that the first quotas of the line are of; empty where nobody is limited.
     pub accounts: Vec<Account>,
 }
@@ -158,20 +158,20 @@ impl Kernel {
     /// What a scheduling pass decides upon: of the queue what such a pass could start, and the
     /// first job that it could not.
     #[must_use]
-    pub fn scene(&self, policy: &Policy, now: Time) -> Scene {
-        let mut scene = self.ground(now);
-        scene.queue = match scene.claims.is_empty() {
-            true => self.queue.candidates(policy, &scene, &self.points(now)),
-            false => self.queue.candidates(policy, &keep(&scene).rest, &self.points(now)),
+    pub fn input(&self, policy: &Policy, now: Time) -> PassInput {
+        let mut input = self.ground(now);
+        input.queue = match input.claims.is_empty() {
+            true => self.queue.candidates(policy, &input, &self.points(now)),
+            false => self.queue.candidates(policy, &keep(&input).rest, &self.points(now)),
         };
-        if !scene.preemptable.is_empty() {
-            scene.queue.iter_mut().for_each(|job| job.preempts = self.preempts(job.job));
+        if !input.preemptable.is_empty() {
+            input.queue.iter_mut().for_each(|job| job.preempts = self.preempts(job.job));
         }
-        scene
+        input
     }
 
-    /// A scene without those who wait for their turn.
-    pub(super) fn ground(&self, now: Time) -> Scene {
+    /// An input without those who wait for their turn.
+    pub(super) fn ground(&self, now: Time) -> PassInput {
         let free = self.ledger.free_room();
         let running: Vec<Running> =
             self.live.values().map(|live| self.running(live, now)).collect();
@@ -183,18 +183,18 @@ impl Kernel {
         let queue = Vec::new();
         let (preemptable, claims) = (self.preemptable(), self.claims_now(now));
         let now = now.0;
-        Scene { now, free, total, running, queue, claims, quotas, windows, preemptable }
+        PassInput { now, free, total, running, queue, claims, quotas, windows, preemptable }
     }
 
     /// The same with the first jobs of the whole line, to explain why each waits; before them stand
     /// those that room was made for.
     #[must_use]
-    pub fn line(&self, policy: &Policy, now: Time) -> Scene {
-        let mut scene = self.ground(now);
-        let line = self.queue.line(policy, &scene, &self.points(now), LINE_DEPTH);
-        scene.queue.clone_from(&scene.claims);
-        scene.queue.extend(line);
-        scene
+    pub fn line(&self, policy: &Policy, now: Time) -> PassInput {
+        let mut input = self.ground(now);
+        let line = self.queue.line(policy, &input, &self.points(now), LINE_DEPTH);
+        input.queue.clone_from(&input.claims);
+        input.queue.extend(line);
+        input
     }
 
     fn running(&self, live: &Live, now: Time) -> Running {
@@ -205,7 +205,7 @@ impl Kernel {
             _ => expected_end(since, live.job.limit_s, now).0,
         };
         // CPUs that are no longer configured do not come back.
-        let held = live.state.allocation().map_or(Room::default(), |a| Room {
+        let held = live.state.allocation().map_or(Capacity::default(), |a| Capacity {
             memory: a.memory(),
             ..self.ledger.room_of(a.cpus())
         });
@@ -220,7 +220,7 @@ impl Kernel {
         }
         let attempts = self.live.values().map(|live| Preemptable {
             job: live.job.id,
-            partition: live.job.berth.partition,
+            partition: live.job.placement.partition,
             since: live.granted.0,
             held: self.running(live, live.granted).held,
             leaves: matches!(live.state, JobState::Completing(..)),
@@ -232,7 +232,7 @@ impl Kernel {
 
     /// The partitions that a pending job preempts, each a bit.
     pub(super) fn preempts(&self, job: JobId) -> u64 {
-        let partition = self.queue.get(job).map(|job| job.berth.partition);
+        let partition = self.queue.get(job).map(|job| job.placement.partition);
         partition.map_or(0, |partition| self.rules.partitions.preempts(partition))
     }
 

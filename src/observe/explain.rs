@@ -14,9 +14,9 @@ use crate::kernel::accounts::Account;
 use crate::kernel::conditions::Blocked;
 use crate::kernel::tenancy::{PartitionNow, named};
 use crate::kernel::view::{Explained, Snapshot};
-use crate::policy::forecast::{Foretold, Verdict, forecast};
+use crate::policy::forecast::{Forecast, ForecastReason, forecast};
+use crate::policy::input::Barred;
 use crate::policy::name::Policy;
-use crate::policy::scene::Barred;
 use crate::resources::partitions::Allows;
 use crate::text::size::shown;
 use crate::time::{SECOND_US, Time};
@@ -43,7 +43,7 @@ pub struct Why {
 #[derive(Clone, Debug, Default)]
 pub struct Reasons {
     explained: Explained,
-    foretold: HashMap<JobId, Foretold>,
+    foretold: HashMap<JobId, Forecast>,
 }
 
 impl Reasons {
@@ -55,7 +55,7 @@ impl Reasons {
     }
 
     fn partition_of(&self, job: JobId) -> Option<&PartitionNow> {
-        let place = self.explained.berths.get(&job)?;
+        let place = self.explained.placements.get(&job)?;
         self.explained.partitions.get(usize::from(*place))
     }
 
@@ -75,7 +75,7 @@ impl Reasons {
             }
             (None, None) => unavailable(asked, now).unwrap_or_else(|| {
                 let first = self.explained.line.queue.first().map_or(job, |first| first.job);
-                turn_reason(Verdict::Priority(first), job, asked, now)
+                turn_reason(ForecastReason::Priority(first), job, asked, now)
             }),
         };
         let mut why = Why { word, sentence, ..Why::default() };
@@ -208,25 +208,27 @@ fn unavailable((cpus, memory): (u32, u64), now: &Here<'_>) -> Option<(&'static s
 }
 
 fn turn_reason(
-    verdict: Verdict,
+    verdict: ForecastReason,
     job: JobId,
     asked: (u32, u64),
     now: &Here<'_>,
 ) -> (&'static str, String) {
     let next = || ("Resources", format!("is next; {}", missing(now, asked.0, asked.1)));
     match verdict {
-        Verdict::Starts | Verdict::Resources => next(),
-        Verdict::Priority(first) if first == job => next(),
-        Verdict::Priority(first) => (
+        ForecastReason::Starts | ForecastReason::Resources => next(),
+        ForecastReason::Priority(first) if first == job => next(),
+        ForecastReason::Priority(first) => (
             "Priority",
             format!(
                 "job {first} is first in the queue; this one may start earlier only where it \
                  does not delay it"
             ),
         ),
-        Verdict::Barred(Barred::TooLarge) => unavailable(asked, now).unwrap_or_else(next),
-        Verdict::Barred(Barred::Quota(at)) => limit_reason(now.accounts.get(at as usize), asked.0),
-        Verdict::Barred(Barred::Window(window)) => (
+        ForecastReason::Barred(Barred::TooLarge) => unavailable(asked, now).unwrap_or_else(next),
+        ForecastReason::Barred(Barred::Quota(at)) => {
+            limit_reason(now.accounts.get(at as usize), asked.0)
+        }
+        ForecastReason::Barred(Barred::Window(window)) => (
             "ReqNodeNotAvail",
             format!(
                 "would run into maintenance from {}; a shorter time limit may let it start",
@@ -321,23 +323,23 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::policy::scene::{Running, Scene, Waiting};
-    use crate::resources::capacity::Room;
+    use crate::policy::input::{PassInput, PendingJob, Running};
+    use crate::resources::capacity::Capacity;
 
-    fn waiting(id: i64, cpus: u32) -> Waiting {
-        Waiting { job: JobId(id), cpus, request: 60 * SECOND_US, ..Waiting::default() }
+    fn waiting(id: i64, cpus: u32) -> PendingJob {
+        PendingJob { job: JobId(id), cpus, request: 60 * SECOND_US, ..PendingJob::default() }
     }
 
     /// Two of four CPUs are free; the others come back after ten seconds.
-    fn reasons(queue: Vec<Waiting>, blocked: BTreeMap<JobId, Blocked>) -> Reasons {
-        let held = Room::of(2);
-        let line = Scene {
+    fn reasons(queue: Vec<PendingJob>, blocked: BTreeMap<JobId, Blocked>) -> Reasons {
+        let held = Capacity::of(2);
+        let line = PassInput {
             now: SECOND_US,
             free: held,
-            total: Room::of(4),
+            total: Capacity::of(4),
             running: vec![Running { job: JobId(99), end: 11 * SECOND_US, held }],
             queue,
-            ..Scene::default()
+            ..PassInput::default()
         };
         let position = Some(7);
         Reasons::new(
@@ -425,8 +427,8 @@ mod tests {
 
     #[test]
     fn behind_a_job_without_a_limit_nobody_can_say_when() {
-        let endless = Waiting { request: 366 * 86_400 * SECOND_US, ..waiting(1, 4) };
-        let second = Waiting { request: 366 * 86_400 * SECOND_US, ..waiting(2, 4) };
+        let endless = PendingJob { request: 366 * 86_400 * SECOND_US, ..waiting(1, 4) };
+        let second = PendingJob { request: 366 * 86_400 * SECOND_US, ..waiting(2, 4) };
         let reasons = reasons(vec![endless, second], BTreeMap::new());
         let why = reasons.why(JobId(2), (4, 0), &now());
         assert_eq!(why.start, None);

@@ -1,6 +1,6 @@
 //! *Purpose*: a reservation for everybody.
 //!
-//! *Owns*: [`Book`], which goes from pass to pass.
+//! *Owns*: [`Reservations`], which goes from pass to pass.
 //!
 //! *Promises*: a job is reserved the first place that is left when it comes, for its whole
 //! request, and never a later one afterwards; when an attempt ends before its time every
@@ -13,39 +13,39 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::input::{Barred, Instant, PassInput, PendingJob, Quota, Window, spend};
 use super::plan::Plan;
 use super::profile::Profile;
-use super::scene::{Barred, Instant, Quota, Scene, Waiting, Window, spend};
 use crate::job::ids::JobId;
-use crate::resources::capacity::Room;
+use crate::resources::capacity::Capacity;
 
 /// A job's place in the line: more points, then the smaller id.
 type Turn = (std::cmp::Reverse<i64>, JobId);
 
 #[derive(Clone, Copy, Debug)]
 struct Reserved {
-    job: Waiting,
+    job: PendingJob,
     at: Instant,
-    share: Room,
+    share: Capacity,
 }
 
 /// Every reservation.
 #[derive(Debug, Default)]
-pub struct Book {
+pub struct Reservations {
     profile: Option<Profile>,
     reserved: BTreeMap<Turn, Reserved>,
     /// Until when what runs is planned to hold what.
-    running: HashMap<JobId, (Instant, Room)>,
+    running: HashMap<JobId, (Instant, Capacity)>,
     windows: Vec<Window>,
     /// Whether the next pass goes round although nothing ended early.
     asked: bool,
 }
 
-fn turn(job: &Waiting) -> Turn {
+fn turn(job: &PendingJob) -> Turn {
     (std::cmp::Reverse(job.points), job.job)
 }
 
-impl Book {
+impl Reservations {
     /// The first reservation.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
@@ -58,33 +58,33 @@ impl Book {
     }
 
     /// Keeps the book and says who starts now.
-    pub fn pass(&mut self, scene: &Scene) -> Plan {
+    pub fn pass(&mut self, input: &PassInput) -> Plan {
         let mut profile = match self.profile.take() {
             Some(mut profile) => {
-                profile.advance(scene.now);
-                match self.follow(scene, &mut profile) {
+                profile.advance(input.now);
+                match self.follow(input, &mut profile) {
                     Some(()) => profile,
-                    None => self.anew(scene),
+                    None => self.anew(input),
                 }
             }
-            None => self.anew(scene),
+            None => self.anew(input),
         };
-        let mut new: Vec<&Waiting> =
-            scene.queue.iter().filter(|job| !self.reserved.contains_key(&turn(job))).collect();
+        let mut new: Vec<&PendingJob> =
+            input.queue.iter().filter(|job| !self.reserved.contains_key(&turn(job))).collect();
         new.sort_by_key(|job| turn(job));
         for job in new {
             // Of an array the first task that may start; the next pass takes the next one.
             let reserved = self.reserved.contains_key(&turn(job));
-            if !reserved && !over_quota(scene, job, &scene.quotas) {
+            if !reserved && !over_quota(input, job, &input.quotas) {
                 self.reserve(&mut profile, *job);
             }
         }
-        let plan = self.due(scene);
+        let plan = self.due(input);
         self.profile = Some(profile);
         plan
     }
 
-    fn reserve(&mut self, profile: &mut Profile, job: Waiting) {
+    fn reserve(&mut self, profile: &mut Profile, job: PendingJob) {
         if let Some((at, share)) = profile.earliest(&job) {
             profile.reserve(at, job.request, &share);
             self.reserved.insert(turn(&job), Reserved { job, at, share });
@@ -92,17 +92,17 @@ impl Book {
     }
 
     /// Follows what happened since the last pass; `None` when the book no longer fits it.
-    fn follow(&mut self, scene: &Scene, profile: &mut Profile) -> Option<()> {
-        let now = scene.now;
-        let known = |r: &&super::scene::Running| {
+    fn follow(&mut self, input: &PassInput, profile: &mut Profile) -> Option<()> {
+        let now = input.now;
+        let known = |r: &&super::input::Running| {
             self.running.get(&r.job).is_some_and(|(end, held)| (*end, *held) == (r.end, r.held))
         };
-        if self.windows != scene.windows || scene.running.iter().any(|a| !known(&a)) {
+        if self.windows != input.windows || input.running.iter().any(|a| !known(&a)) {
             return None;
         }
         let mut early = false;
-        if scene.running.len() < self.running.len() {
-            let here: HashSet<JobId> = scene.running.iter().map(|attempt| attempt.job).collect();
+        if input.running.len() < self.running.len() {
+            let here: HashSet<JobId> = input.running.iter().map(|attempt| attempt.job).collect();
             self.running.retain(|job, (end, held)| {
                 let stays = here.contains(job);
                 if !stays && *end > now {
@@ -112,14 +112,14 @@ impl Book {
                 stays
             });
         }
-        let waiting: HashMap<JobId, &Waiting> =
-            scene.queue.iter().map(|job| (job.job, job)).collect();
+        let waiting: HashMap<JobId, &PendingJob> =
+            input.queue.iter().map(|job| (job.job, job)).collect();
         let last = self.reserved.last_key_value().map(|(turn, _)| *turn);
-        let overtakes = |job: &&Waiting| {
+        let overtakes = |job: &&PendingJob| {
             !self.reserved.contains_key(&turn(job))
                 && last.is_some_and(|last| turn(job) < last && last.0.0 < job.points)
         };
-        if scene.queue.iter().any(|job| overtakes(&job)) {
+        if input.queue.iter().any(|job| overtakes(&job)) {
             return None;
         }
         self.reserved.retain(|_, reserved| {
@@ -135,7 +135,7 @@ impl Book {
             return None;
         }
         let due = self.reserved.values().filter(|reserved| reserved.at == now);
-        if due.fold(profile.now(), |room, reserved| room.plus(&reserved.share)) != scene.free {
+        if due.fold(profile.now(), |room, reserved| room.plus(&reserved.share)) != input.free {
             return None;
         }
         if std::mem::take(&mut self.asked) || early {
@@ -155,32 +155,32 @@ impl Book {
         }
     }
 
-    fn anew(&mut self, scene: &Scene) -> Profile {
+    fn anew(&mut self, input: &PassInput) -> Profile {
         self.asked = false;
         self.reserved.clear();
-        self.windows.clone_from(&scene.windows);
-        self.running = scene.running.iter().map(|r| (r.job, (r.end, r.held))).collect();
-        let mut profile = Profile::new(scene.now, scene.free, &scene.running);
-        for window in &scene.windows {
-            let from = window.start.max(scene.now);
-            let closed = scene.total.share(scene.total.within(window.regions), 0, window.regions);
+        self.windows.clone_from(&input.windows);
+        self.running = input.running.iter().map(|r| (r.job, (r.end, r.held))).collect();
+        let mut profile = Profile::new(input.now, input.free, &input.running);
+        for window in &input.windows {
+            let from = window.start.max(input.now);
+            let closed = input.total.share(input.total.within(window.regions), 0, window.regions);
             profile.reserve(from, window.end.saturating_sub(from), &closed);
         }
         profile
     }
 
     /// Whose reservation is for now.
-    fn due(&mut self, scene: &Scene) -> Plan {
+    fn due(&mut self, input: &PassInput) -> Plan {
         let mut plan = Plan::default();
-        let mut quotas = scene.quotas.clone();
-        let mut free = scene.free;
+        let mut quotas = input.quotas.clone();
+        let mut free = input.free;
         let running = &mut self.running;
         self.reserved.retain(|_, reserved| {
-            let Waiting { cpus, memory, regions, .. } = reserved.job;
+            let PendingJob { cpus, memory, regions, .. } = reserved.job;
             // A reservation is of the regions that stay free, whoever starts takes the first ones:
             // where they overlap a later one may find nothing, and the next pass begins anew.
             let gone = !free.holds(cpus, memory, regions);
-            if reserved.at > scene.now || gone || over_quota(scene, &reserved.job, &quotas) {
+            if reserved.at > input.now || gone || over_quota(input, &reserved.job, &quotas) {
                 return true;
             }
             free = free.minus(&free.share(cpus, memory, regions));
@@ -194,8 +194,8 @@ impl Book {
 }
 
 /// The profile has the windows in it; only limits are left to ask for.
-fn over_quota(scene: &Scene, job: &Waiting, quotas: &[Quota]) -> bool {
-    matches!(scene.bars(job, quotas), Some(Barred::Quota(_)))
+fn over_quota(input: &PassInput, job: &PendingJob, quotas: &[Quota]) -> bool {
+    matches!(input.bars(job, quotas), Some(Barred::Quota(_)))
 }
 
 fn end(reserved: &Reserved) -> Instant {

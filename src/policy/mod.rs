@@ -5,17 +5,17 @@
 //! *Promises*: pure functions of what they are shown; the server and the simulation of a trace
 //! share them.
 //!
-//! *Not here*: taking CPUs (`crate::resources`), the state that a scene is made of
+//! *Not here*: taking CPUs (`crate::resources`), the state that an input is made of
 //! (`crate::kernel`).
 
 pub mod claims;
 pub mod conservative;
 pub mod forecast;
+pub mod input;
 pub mod name;
 pub mod order;
 pub mod pass;
 pub mod plan;
 pub mod preempt;
 pub mod profile;
-pub mod scene;
 pub mod shadow;

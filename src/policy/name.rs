@@ -49,7 +49,7 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// How it orders a queue, for scenes that count so many units in a second.
+    /// How it orders a queue, for inputs that count so many units in a second.
     #[must_use]
     pub fn rule(&self, units_in_a_second: i64) -> Rule {
         let threshold = self.threshold_s.map(|s| s.saturating_mul(units_in_a_second));

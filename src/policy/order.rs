@@ -14,7 +14,7 @@
 
 use std::cmp::Reverse;
 
-use super::scene::{Instant, Span, Waiting};
+use super::input::{Instant, PendingJob, Span};
 use crate::job::ids::JobId;
 use crate::time::SECOND_US;
 
@@ -36,7 +36,7 @@ pub enum Order {
 
 impl Order {
     /// Where a job stands by this rule: smaller goes first.
-    fn rank(self, job: &Waiting, now: Instant) -> u64 {
+    fn rank(self, job: &PendingJob, now: Instant) -> u64 {
         match self {
             Order::Fcfs => 0,
             Order::Sjf => job.request.unsigned_abs(),
@@ -58,7 +58,7 @@ impl Order {
     /// What it sees in a job, as a person may read it: the request in s, the area in CPU-s, or
     /// the utility; `None` where only the submit order counts.
     #[must_use]
-    pub fn value(self, job: &Waiting, now: Instant) -> Option<f64> {
+    pub fn value(self, job: &PendingJob, now: Instant) -> Option<f64> {
         let request_s = job.request as f64 / SECOND_US as f64;
         match self {
             Order::Fcfs | Order::F1 => None,
@@ -83,7 +83,7 @@ fn ascending(x: f64) -> u64 {
 pub struct Rule {
     /// The rule.
     pub order: Order,
-    /// Whoever has waited longer than this goes first, in the scene's unit.
+    /// Whoever has waited longer than this goes first, in the input's unit.
     pub threshold: Option<Span>,
 }
 
@@ -93,7 +93,7 @@ pub type Place = (Reverse<i64>, bool, u64, JobId);
 impl Rule {
     /// Where a job stands.
     #[must_use]
-    pub fn place(&self, job: &Waiting, now: Instant) -> Place {
+    pub fn place(&self, job: &PendingJob, now: Instant) -> Place {
         let waited = now.saturating_sub(job.submitted);
         let senior = self.threshold.is_some_and(|threshold| waited > threshold);
         let rank = if senior { 0 } else { self.order.rank(job, now) };

@@ -1,6 +1,6 @@
 //! *Purpose*: which pending jobs start now.
 //!
-//! *Owns*: [`Planner`] and its pass, a function of a scene (and, for conservative backfilling, of
+//! *Owns*: [`Planner`] and its pass, a function of an input (and, for conservative backfilling, of
 //! the reservations it made before).
 //!
 //! *Promises*: what it starts fits; with `easy` the first job that does not fit gets a
@@ -8,7 +8,7 @@
 //! over and holds nobody up. A bad policy can waste time, never CPUs: the ledger checks every
 //! entry again.
 //!
-//! *Not here*: what a pass looks at (`policy::scene`), taking CPUs (`resources::ledger`), the
+//! *Not here*: what a pass looks at (`policy::input`), taking CPUs (`resources::ledger`), the
 //! traces that the same pass is judged by (`crate::simulate`).
 //!
 //! **A pass.** Jobs are started from the front of the line while the front job fits. Then, by
@@ -17,13 +17,13 @@
 //! has to wait in CPUs that no front job waits for is a front job too. One sweep; nothing is tried
 //! twice.
 
+use super::input::{Instant, PassInput, PendingJob, Quota, Running, spend};
 use super::name::{Backfill, Policy};
 use super::order::{Place, Rule};
 use super::plan::Plan;
-use super::scene::{Instant, Quota, Running, Scene, Waiting, spend};
 use super::shadow::Shadow;
 use super::{claims, conservative, preempt};
-use crate::resources::capacity::{Regions, Room};
+use crate::resources::capacity::{Capacity, RegionSet};
 use crate::time::SECOND_US;
 
 /// A policy at work.
@@ -31,20 +31,20 @@ use crate::time::SECOND_US;
 pub struct Planner {
     policy: Policy,
     rule: Rule,
-    book: conservative::Book,
+    book: conservative::Reservations,
     /// Kept from pass to pass for their memory only.
     line: Vec<(Place, usize)>,
     running: Vec<Running>,
 }
 
 impl Planner {
-    /// A planner for scenes that count so many units in a second.
+    /// A planner for inputs that count so many units in a second.
     #[must_use]
     pub fn new(policy: Policy, units_in_a_second: i64) -> Planner {
         Planner {
             policy,
             rule: policy.rule(units_in_a_second),
-            book: conservative::Book::default(),
+            book: conservative::Reservations::default(),
             line: Vec::new(),
             running: Vec::new(),
         }
@@ -69,11 +69,11 @@ impl Planner {
     }
 
     /// Who starts now, and who makes room.
-    pub fn pass(&mut self, scene: &Scene) -> Plan {
-        if scene.claims.is_empty() {
-            return self.pass_of_all(scene);
+    pub fn pass(&mut self, input: &PassInput) -> Plan {
+        if input.claims.is_empty() {
+            return self.pass_of_all(input);
         }
-        let claims::Kept { rest, mut start, short } = claims::keep(scene);
+        let claims::Kept { rest, mut start, short } = claims::keep(input);
         let mut plan = self.pass_of_all(&rest);
         start.append(&mut plan.start);
         plan.start = start;
@@ -84,27 +84,27 @@ impl Planner {
     }
 
     /// The same where room was made for nobody, or theirs is set aside.
-    fn pass_of_all(&mut self, scene: &Scene) -> Plan {
-        let mut plan = self.starts(scene);
-        if !scene.preemptable.is_empty() {
-            plan.preempt = preempt::of(scene, &plan.start, &self.rule);
+    fn pass_of_all(&mut self, input: &PassInput) -> Plan {
+        let mut plan = self.starts(input);
+        if !input.preemptable.is_empty() {
+            plan.preempt = preempt::of(input, &plan.start, &self.rule);
         }
         plan
     }
 
-    fn starts(&mut self, scene: &Scene) -> Plan {
+    fn starts(&mut self, input: &PassInput) -> Plan {
         if self.policy.backfill == Backfill::Conservative {
-            return self.book.pass(scene);
+            return self.book.pass(input);
         }
         let mut pass = Pass {
-            scene,
-            free: scene.free,
-            quotas: scene.quotas.clone(),
+            input,
+            free: input.free,
+            quotas: input.quotas.clone(),
             running: std::mem::take(&mut self.running),
             plan: Plan::default(),
         };
         let mut line = std::mem::take(&mut self.line);
-        if pass.could_start(scene.queue.iter()) {
+        if pass.could_start(input.queue.iter()) {
             pass.running.clear();
             self.walk(&mut pass, &mut line);
         }
@@ -113,26 +113,26 @@ impl Planner {
     }
 
     fn walk(&self, pass: &mut Pass<'_>, line: &mut Vec<(Place, usize)>) {
-        let scene = pass.scene;
+        let input = pass.input;
         line.clear();
-        let jobs = scene.queue.iter().enumerate();
-        line.extend(jobs.map(|(n, job)| (self.rule.place(job, scene.now), n)));
+        let jobs = input.queue.iter().enumerate();
+        line.extend(jobs.map(|(n, job)| (self.rule.place(job, input.now), n)));
         // Lines that stand already, as those of `fcfs` do, cost one look at each.
         line.sort_unstable();
-        let front = line.iter().position(|(_, n)| pass.front(&scene.queue[*n]));
+        let front = line.iter().position(|(_, n)| pass.front(&input.queue[*n]));
         let Some(front) = front else { return };
-        let head = &scene.queue[line[front].1];
+        let head = &input.queue[line[front].1];
         let rest = &mut line[front + 1..];
-        let left = rest.iter().map(|(_, n)| &scene.queue[*n]);
+        let left = rest.iter().map(|(_, n)| &input.queue[*n]);
         if self.policy.backfill == Backfill::None || !pass.could_start(left) {
             pass.plan.head = Some((head.job, None));
             return;
         }
         let Backfill::Easy(own) = self.policy.backfill else {
-            rest.iter().for_each(|(_, n)| pass.fit(&scene.queue[*n]));
+            rest.iter().for_each(|(_, n)| pass.fit(&input.queue[*n]));
             return;
         };
-        pass.running.extend_from_slice(&scene.running);
+        pass.running.extend_from_slice(&input.running);
         // By their ends: what the caller keeps in this order, as a simulation does, costs a look.
         pass.running.sort_by_key(|attempt| attempt.end);
         let shadow = Shadow::of(head, pass.free, &pass.running);
@@ -140,35 +140,35 @@ impl Planner {
         let mut shadows: Vec<Shadow> = shadow.into_iter().collect();
         let mut headed = head.regions.0;
         for (_, n) in rest.iter() {
-            let job = &scene.queue[*n];
+            let job = &input.queue[*n];
             if headed & job.regions.0 == 0 && pass.has_to_wait(job) {
                 headed |= job.regions.0;
                 shadows.extend(Shadow::of(job, pass.free, &pass.running));
             }
-            if headed == Regions::ALL.0 {
+            if headed == RegionSet::ALL.0 {
                 break;
             }
         }
         let own = Rule { order: own.unwrap_or(self.rule.order), threshold: None };
         if own != self.rule {
-            rest.iter_mut().for_each(|(at, n)| *at = own.place(&scene.queue[*n], scene.now));
+            rest.iter_mut().for_each(|(at, n)| *at = own.place(&input.queue[*n], input.now));
             rest.sort_unstable();
         }
-        rest.iter().for_each(|(_, n)| pass.backfill(&scene.queue[*n], &mut shadows));
+        rest.iter().for_each(|(_, n)| pass.backfill(&input.queue[*n], &mut shadows));
     }
 }
 
 /// One pass that knows of none before it.
 #[must_use]
-pub fn plan(policy: Policy, scene: &Scene) -> Plan {
+pub fn plan(policy: Policy, input: &PassInput) -> Plan {
     // Only a threshold has a unit, and whoever calls this once counts as the server does.
-    Planner::new(policy, SECOND_US).pass(scene)
+    Planner::new(policy, SECOND_US).pass(input)
 }
 
 /// A pass on its way.
 struct Pass<'a> {
-    scene: &'a Scene,
-    free: Room,
+    input: &'a PassInput,
+    free: Capacity,
     quotas: Vec<Quota>,
     /// What this pass started; for EASY what runs too.
     running: Vec<Running>,
@@ -176,18 +176,18 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    fn fits(&self, job: &Waiting) -> bool {
+    fn fits(&self, job: &PendingJob) -> bool {
         self.free.holds(job.cpus, job.memory, job.regions)
     }
 
     /// A cheap look that spares a full machine the rest of the pass.
-    fn could_start<'b>(&self, mut jobs: impl Iterator<Item = &'b Waiting>) -> bool {
+    fn could_start<'b>(&self, mut jobs: impl Iterator<Item = &'b PendingJob>) -> bool {
         self.free.all_cpus() > 0 && jobs.any(|job| self.fits(job))
     }
 
     /// Starts the front job, or passes over it; `true` when it has to wait and others with it.
-    fn front(&mut self, job: &Waiting) -> bool {
-        if self.scene.bars(job, &self.quotas).is_some() {
+    fn front(&mut self, job: &PendingJob) -> bool {
+        if self.input.bars(job, &self.quotas).is_some() {
             return false;
         }
         if !self.fits(job) {
@@ -197,33 +197,33 @@ impl Pass<'_> {
         false
     }
 
-    fn fit(&mut self, job: &Waiting) {
-        if self.fits(job) && self.scene.bars(job, &self.quotas).is_none() {
+    fn fit(&mut self, job: &PendingJob) {
+        if self.fits(job) && self.input.bars(job, &self.quotas).is_none() {
             self.start(job);
         }
     }
 
-    fn has_to_wait(&self, job: &Waiting) -> bool {
-        !self.fits(job) && self.scene.bars(job, &self.quotas).is_none()
+    fn has_to_wait(&self, job: &PendingJob) -> bool {
+        !self.fits(job) && self.input.bars(job, &self.quotas).is_none()
     }
 
-    fn backfill(&mut self, job: &Waiting, shadows: &mut [Shadow]) {
-        if !self.fits(job) || self.scene.bars(job, &self.quotas).is_some() {
+    fn backfill(&mut self, job: &PendingJob, shadows: &mut [Shadow]) {
+        if !self.fits(job) || self.input.bars(job, &self.quotas).is_some() {
             return;
         }
         let share = self.free.share(job.cpus, job.memory, job.regions);
-        let until = self.scene.now.saturating_add(job.request);
+        let until = self.input.now.saturating_add(job.request);
         if shadows.iter().all(|shadow| shadow.admits(&share, until)) {
             shadows.iter_mut().for_each(|shadow| shadow.admit(&share, until));
             self.start(job);
         }
     }
 
-    fn start(&mut self, job: &Waiting) {
+    fn start(&mut self, job: &PendingJob) {
         let held = self.free.share(job.cpus, job.memory, job.regions);
         self.free = self.free.minus(&held);
         spend(&mut self.quotas, job);
-        let end = self.scene.now.saturating_add(job.request);
+        let end = self.input.now.saturating_add(job.request);
         self.running.push(Running { job: job.job, end, held });
         self.plan.start.push(job.job);
     }

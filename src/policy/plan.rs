@@ -6,7 +6,7 @@
 //!
 //! *Not here*: how it comes about (`policy::pass`), taking CPUs (`resources::ledger`).
 
-use super::scene::Instant;
+use super::input::Instant;
 use crate::job::ids::JobId;
 
 /// What a pass decided.

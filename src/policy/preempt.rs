@@ -15,44 +15,48 @@
 
 use std::cmp::Reverse;
 
+use super::input::{PassInput, PendingJob, Preemptable};
 use super::order::Rule;
-use super::scene::{Preemptable, Scene, Waiting};
 use crate::job::ids::JobId;
-use crate::resources::capacity::Room;
+use crate::resources::capacity::Capacity;
 
 /// The first job of the line, when these are started, and who makes room for it.
 #[must_use]
-pub fn of(scene: &Scene, started: &[JobId], rule: &Rule) -> Option<(JobId, Vec<JobId>)> {
+pub fn of(input: &PassInput, started: &[JobId], rule: &Rule) -> Option<(JobId, Vec<JobId>)> {
     let waits =
-        |job: &&Waiting| !started.contains(&job.job) && scene.bars(job, &scene.quotas).is_none();
-    let line = scene.queue.iter().filter(waits);
-    let first = line.min_by_key(|job| rule.place(job, scene.now));
+        |job: &&PendingJob| !started.contains(&job.job) && input.bars(job, &input.quotas).is_none();
+    let line = input.queue.iter().filter(waits);
+    let first = line.min_by_key(|job| rule.place(job, input.now));
     let first = first.filter(|job| job.preempts != 0)?;
-    let mut soon = scene.free;
-    for job in started.iter().filter_map(|id| scene.queue.iter().find(|job| job.job == *id)) {
+    let mut soon = input.free;
+    for job in started.iter().filter_map(|id| input.queue.iter().find(|job| job.job == *id)) {
         soon = soon.minus(&soon.share(job.cpus, job.memory, job.regions));
     }
-    let leaving = scene.preemptable.iter().filter(|attempt| attempt.leaves);
+    let leaving = input.preemptable.iter().filter(|attempt| attempt.leaves);
     let soon = leaving.fold(soon, |room, attempt| room.plus(&attempt.held));
-    for_claimant(first, soon, scene)
+    for_claimant(first, soon, input)
 }
 
 /// A job, and who makes room for it where `soon` is what it will find without that.
 #[must_use]
-pub fn for_claimant(job: &Waiting, soon: Room, scene: &Scene) -> Option<(JobId, Vec<JobId>)> {
+pub fn for_claimant(
+    job: &PendingJob,
+    soon: Capacity,
+    input: &PassInput,
+) -> Option<(JobId, Vec<JobId>)> {
     let below = |attempt: &&Preemptable| {
         let its = 1_u64.checked_shl(attempt.partition.into()).unwrap_or(0);
         !attempt.leaves && job.preempts & its != 0
     };
-    let running = scene.preemptable.iter().filter(below).copied().collect();
+    let running = input.preemptable.iter().filter(below).copied().collect();
     let going = preempted(job, soon, running);
     (!going.is_empty()).then_some((job.job, going))
 }
 
 /// Those of `running` that have to go for `job` to fit; `soon` is what is free, and what is held
 /// by those that are leaving. None when it fits without, or not even then.
-fn preempted(job: &Waiting, soon: Room, mut running: Vec<Preemptable>) -> Vec<JobId> {
-    let fits = |room: &Room| room.holds(job.cpus, job.memory, job.regions);
+fn preempted(job: &PendingJob, soon: Capacity, mut running: Vec<Preemptable>) -> Vec<JobId> {
+    let fits = |room: &Capacity| room.holds(job.cpus, job.memory, job.regions);
     running.sort_by_key(|attempt| Reverse((attempt.since, attempt.job)));
     let mut room = soon;
     let mut going = Vec::new();
@@ -84,19 +88,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::resources::capacity::Regions;
+    use crate::resources::capacity::RegionSet;
 
-    fn job(cpus: u32, memory: u64, regions: u8) -> Waiting {
-        Waiting { cpus, memory, regions: Regions(regions), ..Waiting::default() }
+    fn job(cpus: u32, memory: u64, regions: u8) -> PendingJob {
+        PendingJob { cpus, memory, regions: RegionSet(regions), ..PendingJob::default() }
     }
 
-    fn room(cpus: [u32; 2], memory: u64) -> Room {
-        let mut room = Room { memory, ..Room::default() };
+    fn room(cpus: [u32; 2], memory: u64) -> Capacity {
+        let mut room = Capacity { memory, ..Capacity::default() };
         room.cpus[..2].copy_from_slice(&cpus);
         room
     }
 
-    fn attempt(id: i64, since: i64, held: Room) -> Preemptable {
+    fn attempt(id: i64, since: i64, held: Capacity) -> Preemptable {
         Preemptable { job: JobId(id), partition: 0, since, held, leaves: false }
     }
 
@@ -115,19 +119,19 @@ mod tests {
     fn who_holds_nothing_that_it_needs_stays() {
         let running = vec![attempt(1, 10, room([0, 4], 0)), attempt(2, 20, room([2, 0], 0))];
         let elsewhere = job(4, 0, 2);
-        assert_eq!(preempted(&elsewhere, Room::default(), running), [JobId(1)]);
+        assert_eq!(preempted(&elsewhere, Capacity::default(), running), [JobId(1)]);
     }
 
     fn crowded(leaves: bool, preempts: u64) -> Option<(JobId, Vec<JobId>)> {
         let held = room([2, 0], 0);
-        let urgent = Waiting { job: JobId(9), preempts, points: 1, ..job(2, 0, 1) };
-        let scene = Scene {
+        let urgent = PendingJob { job: JobId(9), preempts, points: 1, ..job(2, 0, 1) };
+        let input = PassInput {
             total: held,
-            queue: vec![Waiting { job: JobId(8), ..job(1, 0, 1) }, urgent],
+            queue: vec![PendingJob { job: JobId(8), ..job(1, 0, 1) }, urgent],
             preemptable: vec![Preemptable { partition: 3, leaves, ..attempt(1, 10, held) }],
-            ..Scene::default()
+            ..PassInput::default()
         };
-        of(&scene, &[], &crate::policy::name::Policy::default().rule(1))
+        of(&input, &[], &crate::policy::name::Policy::default().rule(1))
     }
 
     #[test]
@@ -141,16 +145,16 @@ mod tests {
     #[test]
     fn whoever_is_started_in_the_same_pass_is_not_made_room_for() {
         let held = room([2, 0], 0);
-        let urgent = Waiting { job: JobId(9), preempts: 1, ..job(2, 0, 1) };
-        let scene = Scene {
+        let urgent = PendingJob { job: JobId(9), preempts: 1, ..job(2, 0, 1) };
+        let input = PassInput {
             free: held,
             total: held.plus(&held),
             queue: vec![urgent],
             preemptable: vec![attempt(1, 10, held)],
-            ..Scene::default()
+            ..PassInput::default()
         };
         let rule = crate::policy::name::Policy::default().rule(1);
-        assert_eq!(of(&scene, &[JobId(9)], &rule), None);
+        assert_eq!(of(&input, &[JobId(9)], &rule), None);
     }
 
     proptest! {

@@ -7,14 +7,14 @@
 //!
 //! *Not here*: who gets a reservation (`policy::conservative`, `policy::forecast`).
 
-use super::scene::{Instant, Running, Span, Waiting};
-use crate::resources::capacity::Room;
+use super::input::{Instant, PendingJob, Running, Span};
+use crate::resources::capacity::Capacity;
 
 /// From `at` on so much is free, until the next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Step {
     at: Instant,
-    free: Room,
+    free: Capacity,
 }
 
 /// What is free from now on; the last step lasts for ever.
@@ -26,7 +26,7 @@ pub struct Profile {
 impl Profile {
     /// So much is free now, and more when these attempts end.
     #[must_use]
-    pub fn new(now: Instant, free: Room, running: &[Running]) -> Profile {
+    pub fn new(now: Instant, free: Capacity, running: &[Running]) -> Profile {
         let mut ends: Vec<&Running> = running.iter().collect();
         ends.sort_by_key(|attempt| attempt.end);
         let mut steps = vec![Step { at: now, free }];
@@ -52,14 +52,14 @@ impl Profile {
 
     /// What is free now.
     #[must_use]
-    pub fn now(&self) -> Room {
-        self.steps.first().map_or_else(Room::default, |step| step.free)
+    pub fn now(&self) -> Capacity {
+        self.steps.first().map_or_else(Capacity::default, |step| step.free)
     }
 
     /// The first instant from now on at which the job fits for its whole request, and what it
     /// takes; `None` when it never fits.
     #[must_use]
-    pub fn earliest(&self, job: &Waiting) -> Option<(Instant, Room)> {
+    pub fn earliest(&self, job: &PendingJob) -> Option<(Instant, Capacity)> {
         let mut first = 0;
         'places: while let Some(start) = self.steps.get(first) {
             let end = start.at.saturating_add(job.request);
@@ -82,16 +82,16 @@ impl Profile {
     }
 
     /// Reserves this for so long.
-    pub fn reserve(&mut self, from: Instant, span: Span, share: &Room) {
+    pub fn reserve(&mut self, from: Instant, span: Span, share: &Capacity) {
         self.change(from, span, |free| free.minus(share));
     }
 
     /// Takes a reservation, or what is left of it, back.
-    pub fn give_back(&mut self, from: Instant, until: Instant, share: &Room) {
+    pub fn give_back(&mut self, from: Instant, until: Instant, share: &Capacity) {
         self.change(from, until.saturating_sub(from), |free| free.plus(share));
     }
 
-    fn change(&mut self, from: Instant, span: Span, how: impl Fn(Room) -> Room) {
+    fn change(&mut self, from: Instant, span: Span, how: impl Fn(Capacity) -> Capacity) {
         let until = from.saturating_add(span);
         if span <= 0 {
             return;

@@ -11,8 +11,8 @@
 //!
 //! Source: Lifka, "The ANL/IBM SP scheduling system" (JSSPP 1995).
 
-use super::scene::{Instant, Running, Waiting};
-use crate::resources::capacity::{Regions, Room};
+use super::input::{Instant, PendingJob, Running};
+use crate::resources::capacity::{Capacity, RegionSet};
 
 /// The reservation of the first job that does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Shadow {
     /// When it can start.
     pub at: Instant,
     /// Where its CPUs may be.
-    regions: Regions,
+    regions: RegionSet,
     /// CPUs of its regions that are free then beyond what it needs.
     cpus: u32,
     /// Memory that is free then beyond what it needs.
@@ -31,7 +31,7 @@ impl Shadow {
     /// The reservation of `job` with so much free and these attempts running, which are sorted by
     /// their ends. `None` when it never fits.
     #[must_use]
-    pub fn of(job: &Waiting, free: Room, running: &[Running]) -> Option<Shadow> {
+    pub fn of(job: &PendingJob, free: Capacity, running: &[Running]) -> Option<Shadow> {
         let mut then = free;
         let mut at = None;
         for attempt in running {
@@ -53,13 +53,13 @@ impl Shadow {
 
     /// Whether a job that takes this share until then leaves the reservation alone.
     #[must_use]
-    pub fn admits(&self, share: &Room, until: Instant) -> bool {
+    pub fn admits(&self, share: &Capacity, until: Instant) -> bool {
         let extra = share.within(self.regions) <= self.cpus && share.memory <= self.memory;
         until <= self.at || extra
     }
 
     /// Such a job starts: if it outlasts the shadow time, what it takes is no longer extra.
-    pub fn admit(&mut self, share: &Room, until: Instant) {
+    pub fn admit(&mut self, share: &Capacity, until: Instant) {
         if until > self.at {
             self.cpus = self.cpus.saturating_sub(share.within(self.regions));
             self.memory = self.memory.saturating_sub(share.memory);

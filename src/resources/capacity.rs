@@ -1,6 +1,6 @@
 //! *Purpose*: amounts of CPUs and memory, as planning counts them.
 //!
-//! *Owns*: [`Room`], [`Regions`].
+//! *Owns*: [`Capacity`], [`RegionSet`].
 //!
 //! *Promises*: amounts never go below zero; what is taken is taken from the same regions in the
 //! same order by everybody.
@@ -18,11 +18,11 @@ pub const REGIONS_MAX: usize = 8;
 
 /// A set of regions: bit `n` is region `n`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Regions(pub u8);
+pub struct RegionSet(pub u8);
 
-impl Regions {
+impl RegionSet {
     /// All of them.
-    pub const ALL: Regions = Regions(u8::MAX);
+    pub const ALL: RegionSet = RegionSet(u8::MAX);
 
     /// The number of each.
     pub fn each(self) -> impl Iterator<Item = usize> {
@@ -30,33 +30,33 @@ impl Regions {
     }
 }
 
-impl Default for Regions {
-    fn default() -> Regions {
-        Regions::ALL
+impl Default for RegionSet {
+    fn default() -> RegionSet {
+        RegionSet::ALL
     }
 }
 
 /// CPUs by region, and memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Room {
+pub struct Capacity {
     /// CPUs of each region.
     pub cpus: [u32; REGIONS_MAX],
     /// Bytes of memory.
     pub memory: u64,
 }
 
-impl Room {
+impl Capacity {
     /// CPUs of a machine without partitions, where memory is not counted.
     #[must_use]
-    pub fn of(cpus: u32) -> Room {
-        let mut room = Room::default();
+    pub fn of(cpus: u32) -> Capacity {
+        let mut room = Capacity::default();
         room.cpus[0] = cpus;
         room
     }
 
     /// CPUs within these regions.
     #[must_use]
-    pub fn within(&self, regions: Regions) -> u32 {
+    pub fn within(&self, regions: RegionSet) -> u32 {
         regions.each().map(|n| self.cpus[n]).sum()
     }
 
@@ -68,14 +68,14 @@ impl Room {
 
     /// Whether so much is here.
     #[must_use]
-    pub fn holds(&self, cpus: u32, memory: u64, regions: Regions) -> bool {
+    pub fn holds(&self, cpus: u32, memory: u64, regions: RegionSet) -> bool {
         self.memory >= memory && self.within(regions) >= cpus
     }
 
     /// What taking so many CPUs and so much memory would take: region by region, lowest first.
     #[must_use]
-    pub fn share(&self, cpus: u32, memory: u64, regions: Regions) -> Room {
-        let mut share = Room { memory, ..Room::default() };
+    pub fn share(&self, cpus: u32, memory: u64, regions: RegionSet) -> Capacity {
+        let mut share = Capacity { memory, ..Capacity::default() };
         let mut missing = cpus;
         for n in regions.each() {
             let here = missing.min(self.cpus[n]);
@@ -90,7 +90,7 @@ impl Room {
 
     /// This and that.
     #[must_use]
-    pub fn plus(mut self, that: &Room) -> Room {
+    pub fn plus(mut self, that: &Capacity) -> Capacity {
         for (here, more) in self.cpus.iter_mut().zip(that.cpus) {
             *here += more;
         }
@@ -100,7 +100,7 @@ impl Room {
 
     /// This without that, as far as there is any.
     #[must_use]
-    pub fn minus(mut self, that: &Room) -> Room {
+    pub fn minus(mut self, that: &Capacity) -> Capacity {
         for (here, less) in self.cpus.iter_mut().zip(that.cpus) {
             *here = here.saturating_sub(less);
         }
@@ -110,7 +110,7 @@ impl Room {
 
     /// What is in both.
     #[must_use]
-    pub fn least(mut self, that: &Room) -> Room {
+    pub fn least(mut self, that: &Capacity) -> Capacity {
         for (here, other) in self.cpus.iter_mut().zip(that.cpus) {
             *here = (*here).min(other);
         }

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::capacity::{REGIONS_MAX, Regions, Room};
+use super::capacity::{Capacity, REGIONS_MAX, RegionSet};
 use crate::job::ids::CpuId;
 
 /// Free CPUs.
@@ -74,12 +74,17 @@ impl FreeCpus {
     }
 
     /// How many are free in these regions.
-    pub(super) fn within(&self, regions: Regions) -> usize {
+    pub(super) fn within(&self, regions: RegionSet) -> usize {
         regions.each().filter_map(|n| self.sets.get(n)).map(BTreeSet::len).sum()
     }
 
     /// So many of these regions, or as many as there are beyond what is kept for others.
-    pub(super) fn take(&mut self, count: usize, regions: Regions, kept: &Room) -> Box<[CpuId]> {
+    pub(super) fn take(
+        &mut self,
+        count: usize,
+        regions: RegionSet,
+        kept: &Capacity,
+    ) -> Box<[CpuId]> {
         let mut taken = Vec::with_capacity(count.min(self.len()));
         for n in regions.each() {
             let Some(set) = self.sets.get_mut(n) else { break };
@@ -91,8 +96,8 @@ impl FreeCpus {
     }
 
     /// As planning counts them.
-    pub(super) fn room(&self) -> Room {
-        let mut room = Room::default();
+    pub(super) fn room(&self) -> Capacity {
+        let mut room = Capacity::default();
         for (here, set) in room.cpus.iter_mut().zip(&self.sets) {
             *here = set.len() as u32;
         }
@@ -100,8 +105,8 @@ impl FreeCpus {
     }
 
     /// How planning counts these, free or not.
-    pub(super) fn room_of(&self, cpus: impl Iterator<Item = CpuId>) -> Room {
-        let mut room = Room::default();
+    pub(super) fn room_of(&self, cpus: impl Iterator<Item = CpuId>) -> Capacity {
+        let mut room = Capacity::default();
         for cpu in cpus {
             if let Some(here) = room.cpus.get_mut(self.region(cpu)) {
                 *here += 1;

@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::allocation::Allocation;
-use super::capacity::{Regions, Room};
+use super::capacity::{Capacity, RegionSet};
 use super::free::FreeCpus;
 use crate::job::ids::{Attempt, CpuId};
 
@@ -91,7 +91,7 @@ impl Ledger {
         count: u32,
         memory: u64,
     ) -> Result<Allocation, LedgerRefused> {
-        self.allocate_in(holder, count, memory, Regions::ALL, &Room::default())
+        self.allocate_in(holder, count, memory, RegionSet::ALL, &Capacity::default())
     }
 
     /// The same within these regions, the first region's lowest CPUs first, of what is not `kept`
@@ -104,8 +104,8 @@ impl Ledger {
         holder: Attempt,
         count: u32,
         memory: u64,
-        regions: Regions,
-        kept: &Room,
+        regions: RegionSet,
+        kept: &Capacity,
     ) -> Result<Allocation, LedgerRefused> {
         if count == 0 {
             return Err(LedgerRefused::Nothing);
@@ -216,7 +216,7 @@ impl Ledger {
 
     /// How many CPUs of these regions are free.
     #[must_use]
-    pub fn free_within(&self, regions: Regions) -> u32 {
+    pub fn free_within(&self, regions: RegionSet) -> u32 {
         self.free.within(regions) as u32
     }
 
@@ -233,13 +233,13 @@ impl Ledger {
 
     /// What is free by region, as planning counts it; memory that is not counted never runs out.
     #[must_use]
-    pub fn free_room(&self) -> Room {
-        Room { memory: self.free_memory().unwrap_or(u64::MAX), ..self.free.room() }
+    pub fn free_room(&self) -> Capacity {
+        Capacity { memory: self.free_memory().unwrap_or(u64::MAX), ..self.free.room() }
     }
 
     /// How planning counts those of these CPUs that can be handed out again.
     #[must_use]
-    pub fn room_of(&self, cpus: &[CpuId]) -> Room {
+    pub fn room_of(&self, cpus: &[CpuId]) -> Capacity {
         self.free.room_of(cpus.iter().copied().filter(|cpu| self.comes_back(*cpu)))
     }
 

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::capacity::{REGIONS_MAX, Regions};
+use super::capacity::{REGIONS_MAX, RegionSet};
 use crate::job::ids::CpuId;
 
 /// Most partitions: the sets that a CPU is in are bits of a word. More than eight can only be
@@ -76,18 +76,18 @@ impl Partition {
 
 /// Where a job may run: which partition, and the regions of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Berth {
+pub struct Placement {
     /// The place of the partition among the others; 0 when there are none.
     pub partition: u8,
     /// Its regions.
-    pub regions: Regions,
+    pub regions: RegionSet,
 }
 
 /// All partitions of a server; none is the usual case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Partitions {
     list: Vec<Partition>,
-    regions: Vec<Regions>,
+    regions: Vec<RegionSet>,
     default: usize,
     region_of: BTreeMap<CpuId, u8>,
 }
@@ -133,7 +133,7 @@ impl Partitions {
         }
         let of = |n: usize| {
             let bits = sets.iter().enumerate().filter(|(_, (_, _, set))| set & (1 << n) != 0);
-            Regions(bits.fold(0, |all, (region, _)| all | 1 << region))
+            RegionSet(bits.fold(0, |all, (region, _)| all | 1 << region))
         };
         let regions = (0..list.len()).map(of).collect();
         let region_of = members.iter().filter_map(|(cpu, set)| {
@@ -180,13 +180,13 @@ impl Partitions {
 
     /// Where a job of this partition may run: nowhere, if it is no longer there.
     #[must_use]
-    pub fn berth(&self, name: &str) -> Berth {
+    pub fn placement(&self, name: &str) -> Placement {
         if self.list.is_empty() {
-            return Berth::default();
+            return Placement::default();
         }
         match self.list.iter().position(|partition| &*partition.name == name) {
-            Some(n) => Berth { partition: n as u8, regions: self.regions[n] },
-            None => Berth { partition: NOWHERE, regions: Regions(0) },
+            Some(n) => Placement { partition: n as u8, regions: self.regions[n] },
+            None => Placement { partition: NOWHERE, regions: RegionSet(0) },
         }
     }
 
@@ -237,17 +237,17 @@ mod tests {
         let regions: Vec<(u32, u8)> =
             partitions.region_of().iter().map(|(cpu, region)| (cpu.0, *region)).collect();
         assert_eq!(regions, [(0, 0), (1, 0), (2, 2), (3, 3), (4, 1)]);
-        assert_eq!(partitions.berth("p0").regions, Regions(0b1101));
-        assert_eq!(partitions.berth("p1").regions, Regions(0b1100));
-        assert_eq!(partitions.berth("p2").regions, Regions(0b1010));
-        assert_eq!(partitions.berth("p9").regions, Regions(0), "what is gone has no CPUs");
+        assert_eq!(partitions.placement("p0").regions, RegionSet(0b1101));
+        assert_eq!(partitions.placement("p1").regions, RegionSet(0b1100));
+        assert_eq!(partitions.placement("p2").regions, RegionSet(0b1010));
+        assert_eq!(partitions.placement("p9").regions, RegionSet(0), "what is gone has no CPUs");
         assert_eq!(partitions.names(), "p0, p1, p2");
     }
 
     #[test]
     fn without_partitions_every_name_is_the_whole_machine() {
-        assert_eq!(Partitions::default().berth("whatever"), Berth::default());
-        assert_eq!(Berth::default().regions, Regions::ALL);
+        assert_eq!(Partitions::default().placement("whatever"), Placement::default());
+        assert_eq!(Placement::default().regions, RegionSet::ALL);
     }
 
     #[test]
@@ -270,7 +270,7 @@ mod tests {
                 sets.iter().enumerate().map(|(n, set)| partition(n, set.clone())).collect();
             let partitions = Partitions::new(list, 0).unwrap();
             for (n, set) in sets.iter().enumerate() {
-                let mask = partitions.berth(&format!("p{n}")).regions;
+                let mask = partitions.placement(&format!("p{n}")).regions;
                 for cpu in 0..9 {
                     let region = partitions.region_of().get(&CpuId(cpu));
                     let inside = region.is_some_and(|region| mask.0 & (1 << region) != 0);

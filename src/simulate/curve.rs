@@ -8,7 +8,7 @@
 //! *Not here*: how it is drawn (`simulate::picture`), figures of the whole
 //! (`simulate::summary`).
 
-use crate::policy::scene::{Instant, Scene, Span};
+use crate::policy::input::{Instant, PassInput, Span};
 
 /// The most bins: about one for each pixel of a picture.
 pub const BINS_MAX: usize = 1_000;
@@ -62,10 +62,10 @@ impl Default for Curve {
 
 impl Curve {
     /// Takes in what stands after a pass.
-    pub fn look(&mut self, scene: &Scene) {
-        let processors = scene.total.all_cpus();
-        let held = processors - scene.free.all_cpus();
-        let look = Look { at: scene.now, queue: scene.queue.len(), held };
+    pub fn look(&mut self, input: &PassInput) {
+        let processors = input.total.all_cpus();
+        let held = processors - input.free.all_cpus();
+        let look = Look { at: input.now, queue: input.queue.len(), held };
         match self.last.replace(look) {
             Some(last) => self.spread(last, look.at),
             None => (self.processors, self.first) = (processors, look.at),
@@ -122,7 +122,7 @@ impl Curve {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::resources::capacity::Room;
+    use crate::resources::capacity::Capacity;
     use crate::simulate::replay::{Setting, replay};
     use crate::simulate::summary::Summary;
     use crate::simulate::swf::{Trace, TraceJob};
@@ -131,8 +131,8 @@ mod tests {
     fn curve(looks: &[(i64, u32)]) -> Curve {
         let mut curve = Curve::default();
         for (now, held) in looks {
-            let (free, total) = (Room::of(4 - held), Room::of(4));
-            curve.look(&Scene { now: *now, free, total, ..Scene::default() });
+            let (free, total) = (Capacity::of(4 - held), Capacity::of(4));
+            curve.look(&PassInput { now: *now, free, total, ..PassInput::default() });
         }
         curve
     }
@@ -153,7 +153,7 @@ mod tests {
     fn of(trace: &Trace) -> (Curve, Summary) {
         let mut curve = Curve::default();
         let setting: Setting = "fcfs+easy".parse().unwrap();
-        let outcome = replay(trace, setting, &mut |scene, _| curve.look(scene));
+        let outcome = replay(trace, setting, &mut |input, _| curve.look(input));
         (curve, Summary::of(trace, &outcome))
     }
 

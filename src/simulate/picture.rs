@@ -92,15 +92,15 @@ fn label(value: f64) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::policy::scene::Scene;
-    use crate::resources::capacity::Room;
+    use crate::policy::input::PassInput;
+    use crate::resources::capacity::Capacity;
 
     #[test]
     fn both_panels_have_a_line_axes_in_days_and_a_white_ground() {
         let mut curve = Curve::default();
         for (day, held) in [(0, 1), (3, 4), (12, 0)] {
-            let (now, free, total) = (day * 86_400, Room::of(4 - held), Room::of(4));
-            curve.look(&Scene { now, free, total, ..Scene::default() });
+            let (now, free, total) = (day * 86_400, Capacity::of(4 - held), Capacity::of(4));
+            curve.look(&PassInput { now, free, total, ..PassInput::default() });
         }
         let svg = svg(&curve, "a <b>").unwrap();
         assert_eq!(svg.matches("days since the first job").count(), 2);

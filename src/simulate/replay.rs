@@ -14,11 +14,11 @@ use std::str::FromStr;
 
 use super::swf::{Trace, TraceJob};
 use crate::job::ids::JobId;
+use crate::policy::input::{Instant, PassInput, PendingJob, Running};
 use crate::policy::name::{Policy, PolicyRefused};
 use crate::policy::pass::Planner;
 use crate::policy::plan::Plan;
-use crate::policy::scene::{Instant, Running, Scene, Waiting};
-use crate::resources::capacity::{Regions, Room};
+use crate::resources::capacity::{Capacity, RegionSet};
 
 /// The longest time between passes, seconds: a day.
 const TICK_S_MAX: i64 = 86_400;
@@ -102,7 +102,7 @@ pub struct Outcome {
 }
 
 /// Told after each pass: how things stand now, and what was decided.
-pub type Observer<'a> = &'a mut dyn FnMut(&Scene, &Plan);
+pub type Observer<'a> = &'a mut dyn FnMut(&PassInput, &Plan);
 
 /// Replays a trace.
 pub fn replay(trace: &Trace, setting: Setting, observer: Observer<'_>) -> Outcome {
@@ -121,7 +121,7 @@ struct Machine<'a> {
     jobs: &'a [TraceJob],
     setting: Setting,
     planner: Planner,
-    scene: Scene,
+    input: PassInput,
     /// The next to be submitted.
     next: usize,
     endings: BinaryHeap<Ending>,
@@ -132,12 +132,12 @@ struct Machine<'a> {
 
 impl<'a> Machine<'a> {
     fn new(trace: &'a Trace, setting: Setting, observer: Observer<'a>) -> Machine<'a> {
-        let room = Room::of(trace.cpus);
+        let room = Capacity::of(trace.cpus);
         Machine {
             jobs: &trace.jobs,
             setting,
             planner: Planner::new(setting.policy, 1),
-            scene: Scene { free: room, total: room, ..Scene::default() },
+            input: PassInput { free: room, total: room, ..PassInput::default() },
             next: 0,
             endings: BinaryHeap::new(),
             started: 0,
@@ -188,10 +188,10 @@ impl<'a> Machine<'a> {
             }
             // Whoever is due by his request now counts as gone before anybody is looked at.
             let mut counted = Vec::new();
-            while let Some(first) = self.scene.running.first().filter(|first| first.end <= now) {
+            while let Some(first) = self.input.running.first().filter(|first| first.end <= now) {
                 counted.push(first.job);
-                self.scene.free = self.scene.free.plus(&first.held);
-                self.scene.running.remove(0);
+                self.input.free = self.input.free.plus(&first.held);
+                self.input.running.remove(0);
             }
             while self.jobs.get(self.next).is_some_and(|job| job.submit == now) {
                 self.submit();
@@ -215,53 +215,53 @@ impl<'a> Machine<'a> {
 
     fn submit(&mut self) {
         let job = &self.jobs[self.next];
-        self.scene.queue.push(Waiting {
+        self.input.queue.push(PendingJob {
             job: JobId(self.next as i64),
             cpus: job.cpus,
             request: self.request(self.next),
             submitted: job.submit,
-            ..Waiting::default()
+            ..PendingJob::default()
         });
         self.next += 1;
     }
 
     fn release(&mut self, job: usize) {
         let end = self.outcome.starts[job] + self.request(job);
-        let running = &mut self.scene.running;
+        let running = &mut self.input.running;
         let from = running.partition_point(|attempt| attempt.end < end);
         let id = JobId(job as i64);
         if let Some(at) = running[from..].iter().position(|attempt| attempt.job == id) {
             let gone = running.remove(from + at);
-            self.scene.free = self.scene.free.plus(&gone.held);
+            self.input.free = self.input.free.plus(&gone.held);
         }
     }
 
     fn pass(&mut self, now: Instant) {
-        self.scene.now = now;
+        self.input.now = now;
         self.outcome.passes += 1;
-        self.outcome.queue_max = self.outcome.queue_max.max(self.scene.queue.len());
-        let plan = self.planner.pass(&self.scene);
+        self.outcome.queue_max = self.outcome.queue_max.max(self.input.queue.len());
+        let plan = self.planner.pass(&self.input);
         for id in &plan.start {
             self.start(id.0 as usize, now);
         }
         if let [only] = plan.start[..] {
             // By far the most frequent; the queue is in the order of ids.
-            if let Ok(at) = self.scene.queue.binary_search_by_key(&only, |w| w.job) {
-                self.scene.queue.remove(at);
+            if let Ok(at) = self.input.queue.binary_search_by_key(&only, |w| w.job) {
+                self.input.queue.remove(at);
             }
         } else if !plan.start.is_empty() {
             let mut gone = plan.start.clone();
             gone.sort_unstable();
-            self.scene.queue.retain(|w| gone.binary_search(&w.job).is_err());
+            self.input.queue.retain(|w| gone.binary_search(&w.job).is_err());
         }
-        (self.observer)(&self.scene, &plan);
+        (self.observer)(&self.input, &plan);
     }
 
     fn start(&mut self, job: usize, now: Instant) {
-        let held = self.scene.free.share(self.jobs[job].cpus, 0, Regions::ALL);
-        self.scene.free = self.scene.free.minus(&held);
+        let held = self.input.free.share(self.jobs[job].cpus, 0, RegionSet::ALL);
+        self.input.free = self.input.free.minus(&held);
         let attempt = Running { job: JobId(job as i64), end: now + self.request(job), held };
-        let running = &mut self.scene.running;
+        let running = &mut self.input.running;
         let at = running.partition_point(|other| other.end <= attempt.end);
         running.insert(at, attempt);
         self.outcome.starts[job] = now;

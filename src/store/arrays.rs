@@ -17,10 +17,10 @@ use diesel::prelude::*;
 use super::error::StoreError;
 use super::schema::jobs;
 use crate::job::array_spec::{ArraySpec, JobRef, TaskSet};
-use crate::job::dependency::Standing;
+use crate::job::dependency::DependencyState;
 use crate::job::ids::JobId;
 use crate::job::state::StateWord;
-use crate::kernel::arrays::{OpenArray, Partner};
+use crate::kernel::arrays::{ArrayProgress, OpenArray};
 use crate::time::Time;
 
 /// The job that a task is.
@@ -155,7 +155,10 @@ pub fn was_over(
 ///
 /// # Errors
 /// What the database says.
-pub fn standing(conn: &mut SqliteConnection, array: JobId) -> Result<Option<Standing>, StoreError> {
+pub fn standing(
+    conn: &mut SqliteConnection,
+    array: JobId,
+) -> Result<Option<DependencyState>, StoreError> {
     let is_array: Option<Option<String>> =
         jobs::table.find(array.0).select(jobs::array_spec).get_result(conn).optional()?;
     if is_array.flatten().is_none() {
@@ -166,13 +169,13 @@ pub fn standing(conn: &mut SqliteConnection, array: JobId) -> Result<Option<Stan
             .filter(jobs::array_job_id.eq(array.0))
             .filter(jobs::state.ne(StateWord::Completed.word()));
         let completed = !select(exists(bad)).get_result::<bool>(conn)?;
-        return Ok(Some(Standing::Ended { completed }));
+        return Ok(Some(DependencyState::Ended { completed }));
     }
     let unstarted = jobs::table
         .filter(jobs::array_job_id.eq(array.0))
         .filter(jobs::end_time.is_null().and(jobs::start_time.is_null()));
     let waits = select(exists(unstarted)).get_result::<bool>(conn)?;
-    Ok(Some(if waits { Standing::Waiting } else { Standing::Started }))
+    Ok(Some(if waits { DependencyState::Waiting } else { DependencyState::Started }))
 }
 
 /// How one task stands; `None` when there is none of this number.
@@ -183,7 +186,7 @@ pub fn task_standing(
     conn: &mut SqliteConnection,
     array: JobId,
     task: u32,
-) -> Result<Option<Standing>, StoreError> {
+) -> Result<Option<DependencyState>, StoreError> {
     let row: Option<(String, Option<i64>)> = jobs::table
         .filter(jobs::array_job_id.eq(array.0))
         .filter(jobs::array_task_id.eq(i64::from(task)))
@@ -193,9 +196,9 @@ pub fn task_standing(
     if let Some((state, start)) = row {
         let state: StateWord = state.parse().unwrap_or(StateWord::Failed);
         return Ok(Some(match (state.is_final(), start) {
-            (true, _) => Standing::Ended { completed: state == StateWord::Completed },
-            (false, Some(_)) => Standing::Started,
-            (false, None) => Standing::Waiting,
+            (true, _) => DependencyState::Ended { completed: state == StateWord::Completed },
+            (false, Some(_)) => DependencyState::Started,
+            (false, None) => DependencyState::Waiting,
         }));
     }
     let Some((all, left, state)) = own(conn, array)? else { return Ok(None) };
@@ -205,7 +208,8 @@ pub fn task_standing(
     let is_left = spec(left).tasks.contains(task);
     // One that has no row and is not left was forgotten: nobody knows how it ended.
     let waits = state == StateWord::Pending.word();
-    let standing = if waits { Standing::Waiting } else { Standing::Ended { completed: false } };
+    let standing =
+        if waits { DependencyState::Waiting } else { DependencyState::Ended { completed: false } };
     Ok(is_left.then_some(standing))
 }
 
@@ -213,9 +217,12 @@ pub fn task_standing(
 ///
 /// # Errors
 /// What the database says.
-pub fn partner(conn: &mut SqliteConnection, array: JobId) -> Result<Option<Partner>, StoreError> {
+pub fn partner(
+    conn: &mut SqliteConnection,
+    array: JobId,
+) -> Result<Option<ArrayProgress>, StoreError> {
     let Some((all, left, state)) = own(conn, array)? else { return Ok(None) };
-    let mut partner = Partner { all: spec(Some(all)).tasks, ..Partner::default() };
+    let mut partner = ArrayProgress { all: spec(Some(all)).tasks, ..ArrayProgress::default() };
     if state == StateWord::Pending.word() {
         partner.open = spec(left).tasks;
     }

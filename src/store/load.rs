@@ -19,16 +19,16 @@ use super::others;
 use super::rows::AllocationRow;
 use super::schema::{account_usage, events, jobs, maintenance, meta, resource_allocations};
 use crate::job::array_spec::TaskSet;
-use crate::job::dependency::{Relation, Told};
+use crate::job::dependency::{DependencyKind, Told};
 use crate::job::ids::{Attempt, CommitNo, JobId};
 use crate::job::outcome::Handle;
 use crate::job::state::{EndReason, StateWord};
 use crate::kernel::accounts::{ACCOUNTS_KEPT, Accounts};
-use crate::kernel::arrays::Partner;
-use crate::kernel::boot::{Memory, Remembered};
+use crate::kernel::arrays::ArrayProgress;
 use crate::kernel::change::Queued;
 use crate::kernel::conditions::Conditions;
 use crate::kernel::maintenance::Maintenance;
+use crate::kernel::restore::{Memory, PersistedAttempt};
 use crate::kernel::retry::{Again, Retrying};
 use crate::kernel::tenancy::Rules;
 use crate::time::Time;
@@ -176,7 +176,7 @@ pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreEr
                 allocation.nonce.as_str().into(),
                 allocation.boot_id.as_str().into(),
             ));
-            memory.live.push(Remembered {
+            memory.live.push(PersistedAttempt {
                 job,
                 cpus: allocation.cpus(),
                 granted: Time(allocation.allocation_time),
@@ -220,10 +220,10 @@ fn followed(
     conn: &mut SqliteConnection,
     conditions: &Conditions,
     told: &Told,
-) -> Result<Vec<(JobId, Partner)>, StoreError> {
+) -> Result<Vec<(JobId, ArrayProgress)>, StoreError> {
     let mut followed = Vec::new();
     let list = conditions.dependencies.list.iter();
-    for one in list.filter(|one| one.relation == Relation::AfterCorr) {
+    for one in list.filter(|one| one.relation == DependencyKind::AfterCorr) {
         let mut partner = arrays::partner(conn, one.job)?.unwrap_or_default();
         for task in told.done.get(&one.job).into_iter().flat_map(TaskSet::iter) {
             partner.completed.insert(task);
@@ -254,7 +254,7 @@ fn queued(row: &OpenJob, memory: &mut Memory) -> Queued {
         memory: row.memory_bytes.and_then(|m| u64::try_from(m).ok()).unwrap_or(0),
         limit_s: row.time_limit_s.and_then(|s| u32::try_from(s).ok()),
         priority: row.priority,
-        berth: rules.partitions.berth(&row.partition),
+        placement: rules.partitions.placement(&row.partition),
         // Nobody makes room for another: it is not known yet who has jobs.
         account: rules.accounts.number(&row.account, |_| true),
         names: names.number(&row.partition, &row.account),

@@ -14,12 +14,12 @@ use diesel::prelude::*;
 use super::arrays;
 use super::error::StoreError;
 use super::schema::jobs;
-use crate::job::dependency::{Dependency, Relation, Standing, Told};
+use crate::job::dependency::{Dependency, DependencyKind, DependencyState, Told};
 use crate::job::ids::JobId;
-use crate::job::spec::Family;
+use crate::job::spec::SingletonKey;
 use crate::job::state::StateWord;
 use crate::kernel::conditions::Conditions;
-use crate::kernel::eligible::{Elsewhere, remembered_answers};
+use crate::kernel::eligible::{DependencySnapshot, remembered_answers};
 
 /// Rows asked for at a time: far below the parameters that a statement may have.
 const IDS_AT_A_TIME: usize = 500;
@@ -35,7 +35,7 @@ const OPEN: [StateWord; 3] = [StateWord::Pending, StateWord::Running, StateWord:
 pub fn standings(
     conn: &mut SqliteConnection,
     wanted: &BTreeSet<JobId>,
-) -> Result<BTreeMap<JobId, Standing>, StoreError> {
+) -> Result<BTreeMap<JobId, DependencyState>, StoreError> {
     let wanted: Vec<i64> = wanted.iter().map(|job| job.0).collect();
     let mut found = BTreeMap::new();
     for some in wanted.chunks(IDS_AT_A_TIME) {
@@ -47,9 +47,9 @@ pub fn standings(
             let is_array = array.filter(|array| *array == id);
             let word: StateWord = state.parse().unwrap_or(StateWord::Failed);
             let standing = match (word.is_final(), start_time) {
-                (true, _) => Standing::Ended { completed: word == StateWord::Completed },
-                (false, Some(_)) => Standing::Started,
-                (false, None) => Standing::Waiting,
+                (true, _) => DependencyState::Ended { completed: word == StateWord::Completed },
+                (false, Some(_)) => DependencyState::Started,
+                (false, None) => DependencyState::Waiting,
             };
             let array = if is_array.is_some() { arrays::standing(conn, JobId(id))? } else { None };
             found.insert(JobId(id), array.unwrap_or(standing));
@@ -62,7 +62,7 @@ pub fn standings(
 #[derive(Clone, Debug, Default)]
 pub struct LookedUp {
     /// What the kernel may have forgotten.
-    pub elsewhere: Elsewhere,
+    pub elsewhere: DependencySnapshot,
     /// What they name that is not there, each with a sentence.
     pub missing: HashMap<Dependency, String>,
 }
@@ -81,7 +81,7 @@ pub fn look_up(conn: &mut SqliteConnection, named: &[Dependency]) -> Result<Look
             found.missing.insert(*one, message);
             continue;
         };
-        if one.relation == Relation::AfterCorr {
+        if one.relation == DependencyKind::AfterCorr {
             let Some(partner) = arrays::partner(conn, one.job)? else {
                 let message = format!("aftercorr: job {} is no array", one.job);
                 found.missing.insert(*one, message);
@@ -96,10 +96,10 @@ pub fn look_up(conn: &mut SqliteConnection, named: &[Dependency]) -> Result<Look
                 found.missing.insert(*one, message);
                 continue;
             };
-            if let Standing::Ended { completed } = standing {
+            if let DependencyState::Ended { completed } = standing {
                 elsewhere.tasks.insert((one.job, task), completed);
             }
-        } else if let Standing::Ended { completed } = *standing {
+        } else if let DependencyState::Ended { completed } = *standing {
             elsewhere.ended.insert(one.job, completed);
         }
     }
@@ -110,7 +110,10 @@ pub fn look_up(conn: &mut SqliteConnection, named: &[Dependency]) -> Result<Look
 ///
 /// # Errors
 /// What the database says.
-pub fn kin(conn: &mut SqliteConnection, (name, user): &Family) -> Result<Vec<JobId>, StoreError> {
+pub fn kin(
+    conn: &mut SqliteConnection,
+    (name, user): &SingletonKey,
+) -> Result<Vec<JobId>, StoreError> {
     let ids: Vec<i64> = jobs::table
         .filter(jobs::state.eq_any(OPEN.map(StateWord::word)))
         .filter(jobs::name.eq(name).and(jobs::user.eq(user)))
@@ -127,13 +130,13 @@ pub fn kin(conn: &mut SqliteConnection, (name, user): &Family) -> Result<Vec<Job
 pub fn families(
     conn: &mut SqliteConnection,
     singletons: &[i64],
-) -> Result<Vec<(Family, Vec<JobId>)>, StoreError> {
+) -> Result<Vec<(SingletonKey, Vec<JobId>)>, StoreError> {
     let mut families = BTreeSet::new();
     for some in singletons.chunks(IDS_AT_A_TIME) {
         let of = jobs::table.filter(jobs::id.eq_any(some)).select((jobs::name, jobs::user));
-        families.extend(of.load::<Family>(conn)?);
+        families.extend(of.load::<SingletonKey>(conn)?);
     }
-    let with_members = |family: Family| kin(conn, &family).map(|members| (family, members));
+    let with_members = |family: SingletonKey| kin(conn, &family).map(|members| (family, members));
     families.into_iter().map(with_members).collect()
 }
 
@@ -143,10 +146,10 @@ fn task_at_boot(
     conn: &mut SqliteConnection,
     array: JobId,
     task: u32,
-) -> Result<Option<Standing>, StoreError> {
+) -> Result<Option<DependencyState>, StoreError> {
     let there = arrays::standing(conn, array)?.is_some();
     let standing = arrays::task_standing(conn, array, task)?;
-    Ok(standing.or(there.then_some(Standing::Ended { completed: false })))
+    Ok(standing.or(there.then_some(DependencyState::Ended { completed: false })))
 }
 
 /// At boot: what is known of everything that this job names, of which it was told so much.

@@ -20,7 +20,7 @@ use crate::job::retry_policy::RetryPolicy;
 use crate::job::spec::{JobSpec, OpenMode};
 use crate::job::state::StateWord;
 use crate::kernel::change::{Event, IdempotencyKey, Queued};
-use crate::kernel::requeue::Over;
+use crate::kernel::requeue::EndedJob;
 use crate::time::Time;
 
 /// A row of `jobs`.
@@ -341,7 +341,7 @@ impl JobRow {
 
     /// The job as it would go back into the queue; `None` unless it is over.
     #[must_use]
-    pub fn if_over(&self) -> Option<Over> {
+    pub fn if_over(&self) -> Option<EndedJob> {
         let word = self.state.parse().ok().filter(|word: &StateWord| word.is_final())?;
         let retry: Option<RetryPolicy> =
             self.retry.as_deref().and_then(|text| serde_json::from_str(text).ok());
@@ -356,7 +356,7 @@ impl JobRow {
             ..Queued::default()
         };
         let task = self.array_task_id.and_then(|task| u32::try_from(task).ok());
-        Some(Over {
+        Some(EndedJob {
             job,
             word,
             held: self.held.unwrap_or(false),

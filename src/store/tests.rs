@@ -35,8 +35,8 @@ use crate::job::state::StateWord;
 use crate::kernel::admission::Site;
 use crate::kernel::change::{Change, Effect, IdempotencyKey, Step};
 use crate::kernel::check;
-use crate::kernel::eligible::Elsewhere;
-use crate::kernel::kernel::{Kernel, Reign};
+use crate::kernel::eligible::DependencySnapshot;
+use crate::kernel::kernel::{BootContext, Kernel};
 use crate::kernel::mend::Old;
 use crate::kernel::outbox::{Commit, Outbox};
 use crate::kernel::tenancy::Rules;
@@ -59,7 +59,7 @@ fn site() -> Site {
 
 fn boot(writer: &mut Writer) -> (Kernel, Outbox<()>) {
     let loaded = load(writer.connection().unwrap(), Rules::default()).unwrap();
-    let reign = Reign { boot_id: "boot".into(), nonce: "n".into() };
+    let reign = BootContext { boot_id: "boot".into(), nonce: "n".into() };
     let kernel = Kernel::load((0..4).map(CpuId), reign, loaded.memory).unwrap();
     (kernel, Outbox::new(writer.epoch(), loaded.commit_no))
 }
@@ -67,7 +67,7 @@ fn boot(writer: &mut Writer) -> (Kernel, Outbox<()>) {
 /// What a pass would start.
 fn planned(kernel: &Kernel) -> Plan {
     let policy = Policy::default();
-    plan(policy, &kernel.scene(&policy, Time(2)))
+    plan(policy, &kernel.input(&policy, Time(2)))
 }
 
 impl World {
@@ -103,7 +103,8 @@ impl World {
 
     fn submission_at(&mut self, request: JobRequest, now: Time) -> (JobId, Step) {
         let spec = Arc::new(JobSpec::try_from((request, &site())).unwrap());
-        let (ids, step) = self.kernel.submit(vec![spec], &Elsewhere::default(), &"me".into(), now);
+        let (ids, step) =
+            self.kernel.submit(vec![spec], &DependencySnapshot::default(), &"me".into(), now);
         (ids[0], step)
     }
 
@@ -449,7 +450,7 @@ proptest! {
             .filter_map(|r| JobSpec::try_from((r, &site())).ok().map(Arc::new))
             .collect();
         prop_assume!(!specs.is_empty());
-        let (elsewhere, me) = (Elsewhere::default(), "me".into());
+        let (elsewhere, me) = (DependencySnapshot::default(), "me".into());
         let (ids, step) = world.kernel.submit(specs.clone(), &elsewhere, &me, Time(1));
         world.commit(step);
         for (id, spec) in ids.iter().zip(&specs) {

@@ -210,8 +210,8 @@ impl World {
 
     fn plan_starts_something(&self) -> bool {
         let policy = Policy::default();
-        let scene = self.server.kernel.scene(&policy, NOW);
-        let plan = plan(policy, &scene);
+        let input = self.server.kernel.input(&policy, NOW);
+        let plan = plan(policy, &input);
         !plan.start.is_empty() || plan.preempt.is_some()
     }
 

@@ -14,10 +14,10 @@ use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::job::outcome::{EndState, Handle};
 use downbeat::job::retry_policy::RetryPolicy;
 use downbeat::job::state::{EndReason, StateWord};
-use downbeat::kernel::boot::{Memory, Remembered};
 use downbeat::kernel::change::{Change, Event, Queued};
 use downbeat::kernel::outbox::Commit;
-use downbeat::kernel::requeue::{Over, PastAttempt};
+use downbeat::kernel::requeue::{EndedJob, PastAttempt};
+use downbeat::kernel::restore::{Memory, PersistedAttempt};
 use downbeat::kernel::retry::{Again, Retrying};
 use downbeat::kernel::tenancy::Rules;
 use downbeat::resources::partitions::Partitions;
@@ -173,7 +173,7 @@ impl Disk {
                     limit_s: spec.limit_s,
                     priority: spec.priority,
                     submitted: event.time,
-                    berth: self.partitions.berth(&spec.partition),
+                    placement: self.partitions.placement(&spec.partition),
                     ..Queued::default()
                 };
                 self.insert(queued, spec.name.clone());
@@ -275,9 +275,9 @@ impl Disk {
     }
 
     /// The job as a reader finds it, if it is over.
-    pub fn over(&self, job: JobId) -> Option<Over> {
+    pub fn over(&self, job: JobId) -> Option<EndedJob> {
         let row = self.rows.get(&job).filter(|row| row.state.is_final())?;
-        Some(Over {
+        Some(EndedJob {
             job: row.queued,
             word: row.state,
             held: false,
@@ -291,7 +291,7 @@ impl Disk {
     }
 
     fn partition_of(&self, row: &Row) -> String {
-        let partition = self.partitions.at(row.queued.berth.partition);
+        let partition = self.partitions.at(row.queued.placement.partition);
         partition.map(|one| one.name.to_string()).unwrap_or_default()
     }
 
@@ -352,7 +352,7 @@ impl Disk {
                     memory.claims.extend(row.room_since.map(|time| (time, row.queued.id)));
                 }
                 state if state.is_final() => *memory.ended.entry(state).or_default() += 1,
-                _ => memory.live.push(Remembered {
+                _ => memory.live.push(PersistedAttempt {
                     job: queued,
                     cpus: row.cpus.clone(),
                     granted: row.granted,

@@ -14,13 +14,13 @@ use std::sync::Arc;
 
 use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::job::spec::JobSpec;
-use downbeat::kernel::boot::{Memory, Remembered};
 use downbeat::kernel::change::{Change, Effect, IdempotencyKey, Queued, Step};
-use downbeat::kernel::eligible::Elsewhere;
-use downbeat::kernel::kernel::{Cancelled, Kernel, Reign};
+use downbeat::kernel::eligible::DependencySnapshot;
+use downbeat::kernel::kernel::{BootContext, Cancelled, Kernel};
 use downbeat::kernel::names::UNNAMED;
-use downbeat::kernel::outbox::{Commit, KeyCheck, Outbox, Settled};
-use downbeat::kernel::requeue::{Over, Requeued};
+use downbeat::kernel::outbox::{Commit, Committed, Outbox, ReadFreshness};
+use downbeat::kernel::requeue::{EndedJob, Requeued};
+use downbeat::kernel::restore::{Memory, PersistedAttempt};
 use downbeat::kernel::tenancy::Rules;
 use downbeat::kernel::transition::{JobState, Refused};
 use downbeat::kernel::view::Snapshot;
@@ -135,8 +135,8 @@ impl Clone for Server {
 pub const MEMORY: u64 = 10;
 
 fn kernel(cpus: u32, boot_id: &str, memory: Memory) -> Kernel {
-    let reign = Reign { boot_id: boot_id.into(), nonce: "nonce".into() };
-    let kernel = Kernel::load((0..cpus).map(CpuId), reign, memory);
+    let boot_context = BootContext { boot_id: boot_id.into(), nonce: "nonce".into() };
+    let kernel = Kernel::load((0..cpus).map(CpuId), boot_context, memory);
     let kernel = kernel.unwrap_or_else(|refused| panic!("the disk cannot be loaded: {refused}"));
     kernel.with_memory(Some(MEMORY))
 }
@@ -168,7 +168,7 @@ pub fn memory(kernel: &Kernel) -> Memory {
             _ => (None, None),
         };
         let cpus = live.state.allocation().map_or_else(Vec::new, |a| a.cpus().to_vec());
-        Remembered { job: unnamed(live.job), cpus, granted: live.granted, handle, completing }
+        PersistedAttempt { job: unnamed(live.job), cpus, granted: live.granted, handle, completing }
     });
     let (next_job, next_event) = kernel.next_ids();
     let partitions = Arc::clone(&kernel.rules().partitions);
@@ -214,7 +214,7 @@ impl Server {
     pub fn submit(&mut self, asked: Submission, now: Time) -> Option<Reply> {
         let names = asked.names();
         if let Some((key, read_at)) = &asked.key
-            && self.outbox.check_key(key, *read_at) != KeyCheck::Fresh
+            && self.outbox.check_key(key, *read_at) != ReadFreshness::Fresh
         {
             return Some(Reply::LookAgain(names));
         }
@@ -222,7 +222,7 @@ impl Server {
             return Some(Reply::NothingStored(names));
         }
         let (ids, mut step) =
-            self.kernel.submit(asked.specs, &Elsewhere::default(), &"test".into(), now);
+            self.kernel.submit(asked.specs, &DependencySnapshot::default(), &"test".into(), now);
         if let (Some((key, _)), Some(first)) = (asked.key, ids.first()) {
             let (first, count) = (*first, ids.len() as u32);
             let (key, body_hash) = (key.into(), "".into());
@@ -244,7 +244,7 @@ impl Server {
     pub fn requeue(
         &mut self,
         job: JobId,
-        over: Option<(Over, CommitNo)>,
+        over: Option<(EndedJob, CommitNo)>,
         now: Time,
     ) -> Option<Reply> {
         let queued = self.kernel.queue().get(job).map(|queued| queued.attempts);
@@ -252,7 +252,7 @@ impl Server {
         let attempt = Attempt { job, n: n.unwrap_or(0) };
         if let Some((_, read_at)) = &over
             && n.is_none()
-            && self.outbox.check_over(job, *read_at) != KeyCheck::Fresh
+            && self.outbox.check_over(job, *read_at) != ReadFreshness::Fresh
         {
             return Some(Reply::Requeued(attempt, None));
         }
@@ -276,7 +276,7 @@ impl Server {
     /// The scheduler looks and thinks, in submit order, so that nobody may starve; its plan arrives later.
     pub fn think(&mut self, now: Time) {
         let policy = Policy { order: Order::Fcfs, threshold_s: None, ..Policy::default() };
-        self.plan = Some(plan(policy, &self.kernel.scene(&policy, now)));
+        self.plan = Some(plan(policy, &self.kernel.input(&policy, now)));
     }
 
     /// A plan arrives, made when it was. Answers how many entries were stale.
@@ -371,7 +371,7 @@ impl Server {
         cut: Option<usize>,
     ) -> Result<Vec<Reply>, (Edge, Vec<Reply>)> {
         self.trouble = false;
-        let Settled { snapshot, effects, tickets, .. } = self.outbox.settle(no);
+        let Committed { snapshot, effects, tickets, .. } = self.outbox.settle(no);
         the_snapshot_is_the_disks_truth(&snapshot, disk);
         self.snapshot = snapshot;
         let (all_effects, all) = (effects.len(), effects.len() + tickets.len());

@@ -17,7 +17,7 @@ use downbeat::job::state::StateWord;
 use downbeat::kernel::accounts::{AccountRule, AccountRules, Accounts};
 use downbeat::kernel::admission::Site;
 use downbeat::kernel::kernel::Cancelled;
-use downbeat::kernel::requeue::{Over, PREEMPTED, REQUEUED, Requeued};
+use downbeat::kernel::requeue::{EndedJob, PREEMPTED, REQUEUED, Requeued};
 use downbeat::kernel::tenancy::Rules;
 use downbeat::resources::partitions::{Partition, Partitions};
 use downbeat::text::time_limit::LimitAsked;
@@ -61,7 +61,7 @@ pub struct World {
     /// Submissions with a key that may be sent again, and what their reader saw.
     keyed: Vec<Submission>,
     /// A job that somebody will want to run again, as a reader found it at a commit.
-    read: Option<(JobId, Option<Over>, CommitNo)>,
+    read: Option<(JobId, Option<EndedJob>, CommitNo)>,
     /// The head of the queue and how often it was overtaken.
     head: (Option<JobId>, u32),
     pub overtaken_max: u32,

@@ -12,7 +12,7 @@ use super::ResourceManagerActor;
 use crate::actors::messages::{NotDurable, RequeueAnswer, RequeueJob};
 use crate::clock;
 use crate::job::ids::JobId;
-use crate::kernel::outbox::KeyCheck;
+use crate::kernel::outbox::ReadFreshness;
 
 impl ResourceManagerActor {
     fn is_open(&self, job: JobId) -> bool {
@@ -27,7 +27,7 @@ impl Handler<RequeueJob> for ResourceManagerActor {
         let RequeueJob { job, over, hold, principal } = message;
         if let Some((_, read_at)) = &over
             && !self.is_open(job)
-            && let KeyCheck::LookAgain(at) = self.outbox.check_over(job, *read_at)
+            && let ReadFreshness::LookAgain(at) = self.outbox.check_over(job, *read_at)
         {
             return Box::pin(async move { Ok(RequeueAnswer::LookAgain(at)) });
         }

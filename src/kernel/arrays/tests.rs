@@ -9,17 +9,17 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::job::dependency::{Dependencies, Dependency, Relation, Told};
+use crate::job::dependency::{Dependencies, Dependency, DependencyKind, Told};
 use crate::job::ids::{Attempt, CpuId};
 use crate::job::outcome::{Exit, ExitCode, Handle, Usage};
 use crate::job::spec::{JobRequest, JobSpec};
 use crate::kernel::admission::Site;
-use crate::kernel::boot::{Memory, Remembered};
 use crate::kernel::change::Effect;
 use crate::kernel::check;
 use crate::kernel::conditions::Conditions;
-use crate::kernel::eligible::{Edit, Elsewhere, remembered_answers};
-use crate::kernel::kernel::Reign;
+use crate::kernel::eligible::{DependencySnapshot, Edit, remembered_answers};
+use crate::kernel::kernel::BootContext;
+use crate::kernel::restore::{Memory, PersistedAttempt};
 use crate::kernel::transition::Fact;
 use crate::policy::name::{Backfill, Policy};
 use crate::policy::pass::Planner;
@@ -52,13 +52,13 @@ struct World {
     over: Vec<JobId>,
 }
 
-fn reign() -> Reign {
-    Reign { boot_id: "b".into(), nonce: "n".into() }
+fn boot_context() -> BootContext {
+    BootContext { boot_id: "b".into(), nonce: "n".into() }
 }
 
 impl World {
     fn new(policy: Policy) -> World {
-        let kernel = Kernel::load((0..CPUS).map(CpuId), reign(), Memory::default()).unwrap();
+        let kernel = Kernel::load((0..CPUS).map(CpuId), boot_context(), Memory::default()).unwrap();
         let (rows, specs) = (BTreeMap::new(), BTreeMap::new());
         let planner = Planner::new(policy, SECOND_US);
         World { kernel, rows, specs, ran: BTreeMap::new(), planner, over: Vec::new() }
@@ -79,9 +79,9 @@ impl World {
         ids[0]
     }
 
-    fn elsewhere(&self) -> Elsewhere {
+    fn elsewhere(&self) -> DependencySnapshot {
         let over = |id: &&JobId| !self.kernel.arrays.open.contains_key(id);
-        let mut elsewhere = Elsewhere::default();
+        let mut elsewhere = DependencySnapshot::default();
         for (id, spec) in self.specs.iter().filter(|(id, _)| over(id)) {
             let partner = self.partner(*id);
             elsewhere.ended.insert(*id, partner.completed.len() == partner.all.len());
@@ -92,8 +92,9 @@ impl World {
         elsewhere
     }
 
-    fn partner(&self, id: JobId) -> Partner {
-        let mut partner = Partner { all: self.specs[&id].tasks.clone(), ..Partner::default() };
+    fn partner(&self, id: JobId) -> ArrayProgress {
+        let mut partner =
+            ArrayProgress { all: self.specs[&id].tasks.clone(), ..ArrayProgress::default() };
         for row in self.rows.values() {
             match (row.of, &row.left) {
                 (Some((array, Some(task))), _) if array == id => {
@@ -184,8 +185,8 @@ impl World {
     }
 
     fn pass(&mut self) -> usize {
-        let scene = self.kernel.scene(&self.planner.policy(), NOW);
-        let plan = self.planner.pass(&scene);
+        let input = self.kernel.input(&self.planner.policy(), NOW);
+        let plan = self.planner.pass(&input);
         let (started, _, step) = self.kernel.start(&plan, NOW);
         self.took(step);
         started as usize
@@ -260,7 +261,7 @@ impl World {
                 open.insert(array, entry);
             }
             if live {
-                memory.live.push(Remembered {
+                memory.live.push(PersistedAttempt {
                     job: row.queued,
                     cpus: row.cpus.clone(),
                     granted: NOW,
@@ -278,7 +279,7 @@ impl World {
             conditions.answers =
                 remembered_answers(&row.dependencies, &row.told, |one| self.standing(one));
             let followed = row.dependencies.list.iter();
-            let followed = followed.filter(|one| one.relation == Relation::AfterCorr);
+            let followed = followed.filter(|one| one.relation == DependencyKind::AfterCorr);
             let followed: Vec<_> = followed.map(|one| (one.job, self.partner(one.job))).collect();
             memory.followed.push((*id, followed));
             memory.conditions.push((*id, conditions));
@@ -287,18 +288,18 @@ impl World {
         memory.arrays = open.into_iter().collect();
         let before: Vec<(JobId, bool)> = self.shown();
         self.planner = Planner::new(self.planner.policy(), SECOND_US);
-        self.kernel = Kernel::load((0..CPUS).map(CpuId), reign(), memory).unwrap();
+        self.kernel = Kernel::load((0..CPUS).map(CpuId), boot_context(), memory).unwrap();
         assert_eq!(self.shown(), before, "a restart forgets nothing");
         self.took(Step::default());
     }
 
-    fn standing(&self, one: &Dependency) -> Option<Standing> {
+    fn standing(&self, one: &Dependency) -> Option<DependencyState> {
         let partner = self.partner(one.job);
         let task = one.task?;
         Some(match (partner.completed.contains(task), partner.open.contains(task)) {
-            (true, _) => Standing::Ended { completed: true },
-            (false, true) => Standing::Waiting,
-            (false, false) => Standing::Ended { completed: false },
+            (true, _) => DependencyState::Ended { completed: true },
+            (false, true) => DependencyState::Waiting,
+            (false, false) => DependencyState::Ended { completed: false },
         })
     }
 

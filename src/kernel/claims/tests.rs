@@ -18,13 +18,13 @@ use crate::job::outcome::{Exit, ExitCode, Handle, Stop, Usage};
 use crate::job::spec::{CpusAsked, JobRequest, JobSpec};
 use crate::job::state::{EndReason, StateWord};
 use crate::kernel::admission::{Site, SiteMemory};
-use crate::kernel::boot::{Memory, Remembered};
 use crate::kernel::change::{Effect, Queued};
 use crate::kernel::check;
-use crate::kernel::eligible::{Edit, Elsewhere};
-use crate::kernel::kernel::Reign;
-use crate::kernel::points::Weights;
+use crate::kernel::eligible::{DependencySnapshot, Edit};
+use crate::kernel::kernel::BootContext;
+use crate::kernel::priority::Weights;
 use crate::kernel::requeue::PREEMPTED;
+use crate::kernel::restore::{Memory, PersistedAttempt};
 use crate::kernel::tenancy::Rules;
 use crate::kernel::transition::JobState;
 use crate::policy::claims::aside;
@@ -62,8 +62,8 @@ fn rules(weights: Weights) -> Rules {
 }
 
 fn load(memory: Memory) -> Kernel {
-    let reign = Reign { boot_id: "b".into(), nonce: "n".into() };
-    Kernel::load((0..CPUS).map(CpuId), reign, memory).unwrap().with_memory(Some(MEMORY))
+    let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
+    Kernel::load((0..CPUS).map(CpuId), boot_context, memory).unwrap().with_memory(Some(MEMORY))
 }
 
 /// What is asked for.
@@ -157,7 +157,7 @@ impl World {
         };
         let spec = Arc::new(JobSpec::try_from((request, &site)).unwrap());
         let (ids, step) =
-            self.kernel.submit(vec![spec], &Elsewhere::default(), &"me".into(), self.now);
+            self.kernel.submit(vec![spec], &DependencySnapshot::default(), &"me".into(), self.now);
         self.times.insert(ids[0], (asked.runs_s, asked.grace_s));
         self.hear(step);
     }
@@ -203,8 +203,8 @@ impl World {
     fn schedule(&mut self) {
         for n in 0.. {
             assert!(n < PASSES_MAX, "passes find no end");
-            let scene = self.kernel.scene(&self.policy, self.now);
-            let plan = self.planner.pass(&scene);
+            let input = self.kernel.input(&self.policy, self.now);
+            let plan = self.planner.pass(&input);
             let (started, stale, step) = self.kernel.start(&plan, self.now);
             assert_eq!(stale, 0, "the kernel does what was planned: {plan:?}");
             self.hear(step);
@@ -242,7 +242,7 @@ impl World {
     }
 
     fn restart(&mut self) {
-        let live = self.kernel.live().values().map(|live| Remembered {
+        let live = self.kernel.live().values().map(|live| PersistedAttempt {
             job: live.job,
             cpus: live.state.allocation().unwrap().cpus().to_vec(),
             granted: live.granted,

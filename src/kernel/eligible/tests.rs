@@ -13,17 +13,17 @@ use crate::job::ids::{Attempt, CpuId};
 use crate::job::outcome::{Exit, ExitCode, Handle, Usage};
 use crate::job::spec::JobRequest;
 use crate::kernel::admission::Site;
-use crate::kernel::boot::Memory;
 use crate::kernel::check;
-use crate::kernel::kernel::Reign;
+use crate::kernel::kernel::BootContext;
+use crate::kernel::restore::Memory;
 use crate::kernel::transition::Fact;
 use crate::policy::pass::plan;
 
 const CPUS: u32 = 2;
 
 fn kernel() -> Kernel {
-    let reign = Reign { boot_id: "b".into(), nonce: "n".into() };
-    Kernel::load((0..CPUS).map(CpuId), reign, Memory::default()).unwrap()
+    let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
+    Kernel::load((0..CPUS).map(CpuId), boot_context, Memory::default()).unwrap()
 }
 
 fn spec(make: impl FnOnce(&mut JobRequest)) -> Arc<JobSpec> {
@@ -52,7 +52,8 @@ impl World {
     }
 
     fn submit(&mut self, make: impl FnOnce(&mut JobRequest)) -> JobId {
-        let elsewhere = Elsewhere { ended: self.ended.clone(), ..Elsewhere::default() };
+        let elsewhere =
+            DependencySnapshot { ended: self.ended.clone(), ..DependencySnapshot::default() };
         let specs = vec![spec(make)];
         assert!(!self.kernel.unknown_others(&specs, &elsewhere));
         let (ids, step) = self.kernel.submit(specs, &elsewhere, &"me".into(), self.now);
@@ -73,7 +74,7 @@ impl World {
     /// Starts what a pass would; answers who runs.
     fn pass(&mut self) -> Vec<JobId> {
         let policy = Policy::default();
-        let plan = plan(policy, &self.kernel.scene(&policy, self.now));
+        let plan = plan(policy, &self.kernel.input(&policy, self.now));
         self.kernel.start(&plan, self.now);
         self.sound();
         self.kernel.live().keys().copied().collect()
@@ -147,7 +148,8 @@ fn a_singleton_runs_after_its_kin() {
     let mut world = World::new();
     let one = world.after("singleton");
     let family = spec(|_| ()).family();
-    let elsewhere = Elsewhere { kin: HashMap::from([(family, vec![one])]), ..Default::default() };
+    let elsewhere =
+        DependencySnapshot { kin: HashMap::from([(family, vec![one])]), ..Default::default() };
     let singleton = || spec(|request| request.dependencies = "singleton".parse().unwrap());
     let specs = vec![singleton(), singleton()];
     let (ids, step) = world.kernel.submit(specs, &elsewhere, &"me".into(), world.now);
@@ -181,8 +183,12 @@ fn singletons_of_two_clients_at_one_instant_run_one_after_the_other() {
 fn what_could_not_be_stored_keeps_nobody_waiting() {
     let mut world = World::new();
     let singleton = || spec(|request| request.dependencies = "singleton".parse().unwrap());
-    let (lost, _) =
-        world.kernel.submit(vec![singleton()], &Elsewhere::default(), &"me".into(), world.now);
+    let (lost, _) = world.kernel.submit(
+        vec![singleton()],
+        &DependencySnapshot::default(),
+        &"me".into(),
+        world.now,
+    );
     world.kernel.withdraw(&lost);
     let next = world.after("singleton");
     assert_eq!(world.pass(), [next]);
@@ -208,7 +214,7 @@ fn a_plan_made_before_a_hold_starts_nothing() {
     let mut world = World::new();
     let job = world.submit(|_| ());
     let policy = Policy::default();
-    let plan = plan(policy, &world.kernel.scene(&policy, world.now));
+    let plan = plan(policy, &world.kernel.input(&policy, world.now));
     world.edit(job, Edit { held: Some(true), ..Edit::default() });
     let (started, stale, _) = world.kernel.start(&plan, world.now);
     assert_eq!((started, stale), (0, 1));
@@ -245,10 +251,11 @@ fn a_job_that_ended_a_moment_ago_has_to_be_looked_up_again() {
     let mut world = World::new();
     let first = world.submit(|_| ());
     let dependent = || spec(|r| r.dependencies = format!("afterok:{first}").parse().unwrap());
-    assert!(!world.kernel.unknown_others(&[dependent()], &Elsewhere::default()));
+    assert!(!world.kernel.unknown_others(&[dependent()], &DependencySnapshot::default()));
     world.cancel(first);
-    assert!(world.kernel.unknown_others(&[dependent()], &Elsewhere::default()));
-    let elsewhere = Elsewhere { ended: world.ended.clone(), ..Elsewhere::default() };
+    assert!(world.kernel.unknown_others(&[dependent()], &DependencySnapshot::default()));
+    let elsewhere =
+        DependencySnapshot { ended: world.ended.clone(), ..DependencySnapshot::default() };
     assert!(!world.kernel.unknown_others(&[dependent()], &elsewhere));
 }
 

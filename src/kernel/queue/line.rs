@@ -1,6 +1,6 @@
 //! *Purpose*: the line of a pass, from the heads of buckets on.
 //!
-//! *Owns*: [`Source`], where jobs come from; [`Front`], what of them a pass could start.
+//! *Owns*: [`BucketCursor`], where jobs come from; [`Candidates`], what of them a pass could start.
 //!
 //! *Promises*: what is left is counted as the pass counts it, quotas included.
 //!
@@ -9,60 +9,60 @@
 use std::collections::btree_map::Range;
 use std::ops::Bound::{Excluded, Unbounded};
 
-use super::{Bucket, Kind, Queue};
+use super::{Bucket, BucketKey, Queue};
 use crate::job::ids::JobId;
-use crate::kernel::points::Points;
+use crate::kernel::priority::Priorities;
 use crate::kernel::view::PLAN_DEPTH;
+use crate::policy::input::{PassInput, PendingJob, Quota, spend};
 use crate::policy::order::{Place, Rule};
-use crate::policy::scene::{Quota, Scene, Waiting, spend};
-use crate::resources::capacity::{Regions, Room};
+use crate::resources::capacity::{Capacity, RegionSet};
 use crate::time::Time;
 
 /// How a line is looked at.
 #[derive(Clone, Copy)]
-pub(super) struct Sight<'a> {
+pub(super) struct RankContext<'a> {
     pub(super) rule: Rule,
-    pub(super) scene: &'a Scene,
-    pub(super) points: &'a Points,
+    pub(super) input: &'a PassInput,
+    pub(super) points: &'a Priorities,
 }
 
-impl Sight<'_> {
-    fn place(&self, job: &Waiting) -> Place {
-        self.rule.place(job, self.scene.now)
+impl RankContext<'_> {
+    fn place(&self, job: &PendingJob) -> Place {
+        self.rule.place(job, self.input.now)
     }
 
     /// Whether room was made for it, so that it stands before the line.
     fn claims(&self, job: JobId) -> bool {
-        self.scene.claims.iter().any(|claim| claim.job == job)
+        self.input.claims.iter().any(|claim| claim.job == job)
     }
 }
 
 /// The front of the line, and what is left when those of it that can have started.
-pub(super) struct Front {
-    pub(super) line: Vec<Waiting>,
-    pub(super) left: Room,
+pub(super) struct Candidates {
+    pub(super) line: Vec<PendingJob>,
+    pub(super) left: Capacity,
     quotas: Vec<Quota>,
     /// The regions that somebody waits for who goes before the others.
-    pub(super) headed: Regions,
+    pub(super) headed: RegionSet,
 }
 
-impl Front {
-    pub(super) fn new(scene: &Scene) -> Front {
-        let (left, quotas) = (scene.free, scene.quotas.clone());
-        Front { line: Vec::new(), left, quotas, headed: Regions(0) }
+impl Candidates {
+    pub(super) fn new(input: &PassInput) -> Candidates {
+        let (left, quotas) = (input.free, input.quotas.clone());
+        Candidates { line: Vec::new(), left, quotas, headed: RegionSet(0) }
     }
 
     /// Puts these into the line, and counts them as a pass does.
-    pub(super) fn take(&mut self, scene: &Scene, jobs: impl Iterator<Item = Waiting>) {
+    pub(super) fn take(&mut self, input: &PassInput, jobs: impl Iterator<Item = PendingJob>) {
         for job in jobs.take(PLAN_DEPTH - self.line.len()) {
             self.line.push(job);
             // Whom those before it bar, a pass lets by.
-            if scene.bars(&job, &self.quotas).is_some() {
+            if input.bars(&job, &self.quotas).is_some() {
                 continue;
             }
             if !self.left.holds(job.cpus, job.memory, job.regions) {
                 self.headed.0 |= job.regions.0;
-            } else if self.headed == Regions(0) {
+            } else if self.headed == RegionSet(0) {
                 self.left = self.left.minus(&self.left.share(job.cpus, job.memory, job.regions));
                 spend(&mut self.quotas, &job);
             }
@@ -71,29 +71,29 @@ impl Front {
 }
 
 /// Where the next job may come from.
-pub(super) struct Source<'a> {
+pub(super) struct BucketCursor<'a> {
     place: Place,
     /// Whom it gives next.
-    pub(super) next: Waiting,
+    pub(super) next: PendingJob,
     /// How often more it gives that one.
     again: u32,
     /// How often it gives one at most.
     most: u32,
-    kind: &'a Kind,
+    kind: &'a BucketKey,
     /// Others of its kind, once somebody asked for them.
     rest: Option<Range<'a, JobId, Time>>,
     /// How many more it may give after the next.
     more: usize,
 }
 
-impl<'a> Source<'a> {
+impl<'a> BucketCursor<'a> {
     /// The jobs of a bucket, from the first that stands in the line.
     pub(super) fn at(
-        kind: &'a Kind,
+        kind: &'a BucketKey,
         bucket: &'a Bucket,
-        sight: Sight<'_>,
+        sight: RankContext<'_>,
         more: usize,
-    ) -> Option<Source<'a>> {
+    ) -> Option<BucketCursor<'a>> {
         let mut rest = None;
         let mut first = Some(bucket.head);
         if sight.claims(bucket.head.0) {
@@ -103,13 +103,13 @@ impl<'a> Source<'a> {
         }
         let next = kind.job(first?, sight.points);
         let place = sight.place(&next);
-        Some(Source { place, next, again: 0, most: 1, kind, rest, more })
+        Some(BucketCursor { place, next, again: 0, most: 1, kind, rest, more })
     }
 
     /// Arrays give as many of their tasks as may start, at most so many.
     pub(super) fn repeat(&mut self, queue: &Queue, most: u32) {
         self.most = most;
-        self.again = queue.copies(self.next.job).min(most) - 1;
+        self.again = queue.startable_tasks(self.next.job).min(most) - 1;
     }
 
     /// What a pass could start of these buckets, and the first job that it could not in each set
@@ -117,28 +117,28 @@ impl<'a> Source<'a> {
     /// before the pass, since it may be barred by then: all that could be are given.
     pub(super) fn of(
         queue: &Queue,
-        buckets: impl Iterator<Item = (&'a Kind, &'a Bucket)>,
-        sight: Sight<'_>,
+        buckets: impl Iterator<Item = (&'a BucketKey, &'a Bucket)>,
+        sight: RankContext<'_>,
         all: bool,
-        headed: Regions,
-    ) -> Vec<Source<'a>> {
-        let scene = sight.scene;
+        headed: RegionSet,
+    ) -> Vec<BucketCursor<'a>> {
+        let input = sight.input;
         let mut sources = Vec::new();
-        let mut too_large: Vec<Source<'_>> = Vec::new();
+        let mut too_large: Vec<BucketCursor<'_>> = Vec::new();
         for (kind, bucket) in buckets {
-            let Some(mut source) = Source::at(kind, bucket, sight, 0) else { continue };
+            let Some(mut source) = BucketCursor::at(kind, bucket, sight, 0) else { continue };
             source.repeat(queue, u32::MAX);
             let next = &source.next;
-            if scene.bars(next, &scene.quotas).is_some() {
+            if input.bars(next, &input.quotas).is_some() {
                 continue;
             }
-            if all || scene.free.holds(next.cpus, next.memory, next.regions) {
-                source.more = if all { PLAN_DEPTH } else { fit(scene, next).min(PLAN_DEPTH) };
+            if all || input.free.holds(next.cpus, next.memory, next.regions) {
+                source.more = if all { PLAN_DEPTH } else { fit(input, next).min(PLAN_DEPTH) };
                 sources.push(source);
             } else if headed.0 & next.regions.0 == 0 {
                 let regions = next.regions;
-                let alike = |first: &&mut Source<'_>| first.next.regions == regions;
-                match too_large.iter_mut().find(alike).filter(|_| scene.quotas.is_empty()) {
+                let alike = |first: &&mut BucketCursor<'_>| first.next.regions == regions;
+                match too_large.iter_mut().find(alike).filter(|_| input.quotas.is_empty()) {
                     Some(first) if first.place <= source.place => {}
                     Some(first) => *first = source,
                     None => too_large.push(source),
@@ -154,7 +154,7 @@ impl<'a> Source<'a> {
     }
 
     /// Goes on to the next of its kind; `false` when there is none, or none that counts.
-    pub(super) fn step(&mut self, queue: &'a Queue, sight: Sight<'_>) -> bool {
+    pub(super) fn step(&mut self, queue: &'a Queue, sight: RankContext<'_>) -> bool {
         if self.more == 0 {
             return false;
         }
@@ -176,34 +176,34 @@ impl<'a> Source<'a> {
 }
 
 /// How many of such jobs could start.
-fn fit(scene: &Scene, job: &Waiting) -> usize {
-    let mut fit = scene.free.within(job.regions) / job.cpus.max(1);
-    if let Some(of_memory) = scene.free.memory.checked_div(job.memory) {
+fn fit(input: &PassInput, job: &PendingJob) -> usize {
+    let mut fit = input.free.within(job.regions) / job.cpus.max(1);
+    if let Some(of_memory) = input.free.memory.checked_div(job.memory) {
         fit = fit.min(u32::try_from(of_memory).unwrap_or(u32::MAX));
     }
-    let quotas = job.quotas.iter().flatten().filter_map(|at| scene.quotas.get(*at as usize));
+    let quotas = job.quotas.iter().flatten().filter_map(|at| input.quotas.get(*at as usize));
     for quota in quotas {
         fit = fit.min(quota.jobs).min(quota.cpus / job.cpus.max(1));
     }
     fit as usize
 }
 
-impl Ord for Source<'_> {
+impl Ord for BucketCursor<'_> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.place.cmp(&other.place)
     }
 }
 
-impl PartialOrd for Source<'_> {
+impl PartialOrd for BucketCursor<'_> {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Source<'_> {
+impl PartialEq for BucketCursor<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.place == other.place
     }
 }
 
-impl Eq for Source<'_> {}
+impl Eq for BucketCursor<'_> {}

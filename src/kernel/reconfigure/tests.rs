@@ -17,13 +17,13 @@ use crate::job::outcome::Handle;
 use crate::job::spec::{CpusAsked, JobRequest, JobSpec};
 use crate::kernel::accounts::{Account, AccountRule, AccountRules};
 use crate::kernel::admission::Site;
-use crate::kernel::boot::Memory;
 use crate::kernel::change::{Change, Effect};
 use crate::kernel::check;
 use crate::kernel::conditions::Blocked;
-use crate::kernel::eligible::{Edit, Elsewhere};
-use crate::kernel::kernel::Reign;
-use crate::kernel::points::Weights;
+use crate::kernel::eligible::{DependencySnapshot, Edit};
+use crate::kernel::kernel::BootContext;
+use crate::kernel::priority::Weights;
+use crate::kernel::restore::Memory;
 use crate::kernel::transition::Fact;
 use crate::policy::name::Policy;
 use crate::policy::pass::Planner;
@@ -54,8 +54,8 @@ fn rules(
 }
 
 fn kernel(rules: Rules) -> Kernel {
-    let reign = Reign { boot_id: "b".into(), nonce: "n".into() };
-    Kernel::load((0..CPUS).map(CpuId), reign, Memory { rules, ..Memory::default() }).unwrap()
+    let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
+    Kernel::load((0..CPUS).map(CpuId), boot_context, Memory { rules, ..Memory::default() }).unwrap()
 }
 
 /// A job that passed under no rules at all: those of now may be others.
@@ -73,7 +73,7 @@ fn spec((partition, account): (&str, &str), cpus: u32, limit_s: i64) -> Arc<JobS
 }
 
 fn submit(kernel: &mut Kernel, specs: Vec<Arc<JobSpec>>, now: Time) -> Vec<Queued> {
-    let (_, step) = kernel.submit(specs, &Elsewhere::default(), &Arc::from("me"), now);
+    let (_, step) = kernel.submit(specs, &DependencySnapshot::default(), &Arc::from("me"), now);
     let admitted = step.effects.into_iter().filter_map(|effect| match effect {
         Effect::Admit(jobs) => Some(jobs),
         _ => None,
@@ -88,8 +88,8 @@ fn enter(kernel: &mut Kernel, specs: Vec<Arc<JobSpec>>, now: Time) {
 
 fn pass(kernel: &mut Kernel, now: Time) -> (u32, u32) {
     let policy = Policy::default();
-    let scene = kernel.scene(&policy, now);
-    let (started, stale, _) = kernel.start(&Planner::new(policy, SECOND_US).pass(&scene), now);
+    let input = kernel.input(&policy, now);
+    let (started, stale, _) = kernel.start(&Planner::new(policy, SECOND_US).pass(&input), now);
     (started, stale)
 }
 
@@ -288,24 +288,30 @@ impl World {
         let mut place = |job: &Queued| {
             let words = self.kernel.names.get(job.names).unwrap();
             let account = rules.accounts.number(&words.account, |_| true);
-            let berth = rules.partitions.berth(&words.partition);
-            Queued { berth, account, names: names.number(&words.partition, &words.account), ..*job }
+            let placement = rules.partitions.placement(&words.partition);
+            Queued {
+                placement,
+                account,
+                names: names.number(&words.partition, &words.account),
+                ..*job
+            }
         };
         let pending: Vec<Queued> = self.kernel.queue().iter().map(&mut place).collect();
-        let live = self.kernel.live().values().map(|live| crate::kernel::boot::Remembered {
-            job: place(&live.job),
-            cpus: live.state.allocation().unwrap().cpus().to_vec(),
-            granted: live.granted,
-            handle: None,
-            completing: None,
-        });
+        let live =
+            self.kernel.live().values().map(|live| crate::kernel::restore::PersistedAttempt {
+                job: place(&live.job),
+                cpus: live.state.allocation().unwrap().cpus().to_vec(),
+                granted: live.granted,
+                handle: None,
+                completing: None,
+            });
         let live = live.collect();
         let (next_job, next_event) = self.kernel.next_ids();
         let (next_job, next_event) = (next_job.0, next_event.0);
         let memory =
             Memory { pending, live, rules, names, next_job, next_event, ..Memory::default() };
-        let reign = Reign { boot_id: "b".into(), nonce: "n".into() };
-        Kernel::load((0..CPUS).map(CpuId), reign, memory).unwrap()
+        let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
+        Kernel::load((0..CPUS).map(CpuId), boot_context, memory).unwrap()
     }
 }
 

@@ -9,11 +9,11 @@
 use proptest::prelude::*;
 
 use super::super::accounts::{AccountRule, AccountRules, Accounts};
-use super::super::boot::{Memory, Remembered};
 use super::super::check;
 use super::super::conditions::Blocked;
-use super::super::eligible::Elsewhere;
-use super::super::kernel::{Cancelled, Reign};
+use super::super::eligible::DependencySnapshot;
+use super::super::kernel::{BootContext, Cancelled};
+use super::super::restore::{Memory, PersistedAttempt};
 use super::super::tenancy::Rules;
 use super::*;
 use crate::job::ids::{Attempt, CpuId};
@@ -28,18 +28,18 @@ use crate::policy::plan::Plan;
 const CPUS: u32 = 2;
 const SECOND: i64 = 1_000_000;
 
-fn reign() -> Reign {
-    Reign { boot_id: "b".into(), nonce: "n".into() }
+fn boot_context() -> BootContext {
+    BootContext { boot_id: "b".into(), nonce: "n".into() }
 }
 
 /// One job of one CPU, submitted at 0.
 fn kernel(retry: Option<RetryPolicy>, deadline: Option<Time>) -> (Kernel, JobId) {
-    let mut kernel = Kernel::load((0..CPUS).map(CpuId), reign(), Memory::default()).unwrap();
+    let mut kernel = Kernel::load((0..CPUS).map(CpuId), boot_context(), Memory::default()).unwrap();
     let site = Site { total_cpus: CPUS, kill_grace_s: 30, ..Site::default() };
     let request = JobRequest { retry, deadline, ..JobRequest::new("true") };
     let spec = JobSpec::try_from((request, &site)).unwrap();
     let (ids, step) =
-        kernel.submit(vec![Arc::new(spec)], &Elsewhere::default(), &"me".into(), Time(0));
+        kernel.submit(vec![Arc::new(spec)], &DependencySnapshot::default(), &"me".into(), Time(0));
     for effect in step.effects {
         if let Effect::Admit(jobs) = effect {
             kernel.admit(jobs);
@@ -77,7 +77,7 @@ fn again(kernel: &Kernel, words: &[Option<Blocked>]) -> Kernel {
             _ => (None, None),
         };
         let cpus = live.state.allocation().unwrap().cpus().to_vec();
-        Remembered { job: live.job, cpus, granted: live.granted, handle, completing }
+        PersistedAttempt { job: live.job, cpus, granted: live.granted, handle, completing }
     });
     let pending: Vec<Queued> = kernel.queue().iter().copied().collect();
     let conditions = pending.iter().zip(words).filter_map(|(job, blocked)| {
@@ -101,7 +101,7 @@ fn again(kernel: &Kernel, words: &[Option<Blocked>]) -> Kernel {
         next_event: next_event.0,
         ..Memory::default()
     };
-    Kernel::load((0..CPUS).map(CpuId), reign(), memory).unwrap()
+    Kernel::load((0..CPUS).map(CpuId), boot_context(), memory).unwrap()
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn a_job_that_was_over_is_counted_no_more_and_its_retries_begin_anew() {
     let attempt = grant(&mut kernel, job, Time(1)).unwrap();
     kernel.fact(attempt, exit(1, None, Time(2)), Time(2)).unwrap();
     assert_eq!(kernel.snapshot().count(StateWord::Failed), 1);
-    let over = Over {
+    let over = EndedJob {
         job: Queued { attempts: 1, ..queued },
         word: StateWord::Failed,
         held: false,
@@ -269,7 +269,7 @@ fn array_of_an_account(array: &str) -> Kernel {
     let rules = AccountRules { named: [("a".to_owned(), rule)].into(), others: None };
     let rules = Rules { accounts: Accounts::new(Arc::new(rules), None), ..Rules::default() };
     let memory = Memory { rules, ..Memory::default() };
-    let mut kernel = Kernel::load((0..4).map(CpuId), reign(), memory).unwrap();
+    let mut kernel = Kernel::load((0..4).map(CpuId), boot_context(), memory).unwrap();
     let site = Site { total_cpus: 4, kill_grace_s: 30, ..Site::default() };
     let request = JobRequest {
         array: Some(array.parse().unwrap()),
@@ -278,7 +278,8 @@ fn array_of_an_account(array: &str) -> Kernel {
         ..JobRequest::new("true")
     };
     let spec = Arc::new(JobSpec::try_from((request, &site)).unwrap());
-    let (_, step) = kernel.submit(vec![spec], &Elsewhere::default(), &"me".into(), Time(0));
+    let (_, step) =
+        kernel.submit(vec![spec], &DependencySnapshot::default(), &"me".into(), Time(0));
     for effect in step.effects {
         if let Effect::Admit(jobs) = effect {
             kernel.admit(jobs);
@@ -291,7 +292,7 @@ fn array_of_an_account(array: &str) -> Kernel {
 fn pass(kernel: &mut Kernel, now: Time) -> Vec<Attempt> {
     kernel.ring(now);
     let policy = Policy::default();
-    let plan = plan(policy, &kernel.scene(&policy, now));
+    let plan = plan(policy, &kernel.input(&policy, now));
     kernel.start(&plan, now);
     assert_eq!(check::all(kernel), Ok(()));
     kernel.live().values().map(Live::attempt).collect()
@@ -327,7 +328,7 @@ fn a_task_that_was_over_is_one_of_its_array_again() {
     let live = pass(&mut kernel, Time(0));
     let job = kernel.live()[&live[0].job].job;
     kernel.fact(live[0], exit(0, None, Time(1)), Time(1)).unwrap();
-    let over = Over {
+    let over = EndedJob {
         job,
         word: StateWord::Completed,
         held: false,

@@ -15,10 +15,10 @@ use super::*;
 use crate::job::spec::{CpusAsked, JobRequest};
 use crate::kernel::accounts::{AccountRule, AccountRules};
 use crate::kernel::admission::Site;
-use crate::kernel::boot::Memory;
 use crate::kernel::check;
-use crate::kernel::eligible::Elsewhere;
-use crate::kernel::kernel::Reign;
+use crate::kernel::eligible::DependencySnapshot;
+use crate::kernel::kernel::BootContext;
+use crate::kernel::restore::Memory;
 use crate::kernel::transition::Fact;
 use crate::policy::name::Policy;
 use crate::policy::pass::{Planner, plan};
@@ -43,10 +43,10 @@ fn divided(sets: &[BTreeSet<u32>]) -> Arc<Partitions> {
 }
 
 fn kernel(partitions: &Arc<Partitions>) -> Kernel {
-    let reign = Reign { boot_id: "b".into(), nonce: "n".into() };
+    let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
     let rules = Rules { partitions: Arc::clone(partitions), ..Rules::default() };
     let memory = Memory { rules, ..Memory::default() };
-    Kernel::load((0..CPUS).map(CpuId), reign, memory).unwrap()
+    Kernel::load((0..CPUS).map(CpuId), boot_context, memory).unwrap()
 }
 
 fn spec(partitions: &Arc<Partitions>, partition: &str, cpus: i64, limit_s: i64) -> Arc<JobSpec> {
@@ -79,8 +79,8 @@ fn ruled(partitions: &Arc<Partitions>, limits: &[(u32, u32)], weights: Weights) 
     let half_life_s = (weights.fair_share > 0).then_some(50);
     let accounts = Accounts::new(rules, half_life_s);
     let rules = Rules { partitions: Arc::clone(partitions), accounts, weights };
-    let reign = Reign { boot_id: "b".into(), nonce: "n".into() };
-    Kernel::load((0..CPUS).map(CpuId), reign, Memory { rules, ..Memory::default() }).unwrap()
+    let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
+    Kernel::load((0..CPUS).map(CpuId), boot_context, Memory { rules, ..Memory::default() }).unwrap()
 }
 
 fn of(
@@ -108,11 +108,11 @@ fn without_buckets(kernel: &Kernel, policy: Policy, now: Time) -> Plan {
     let points = kernel.points(now);
     let shown = kernel.queue().iter().filter(|job| kernel.queue().is_shown(job.id));
     let queue = shown.map(|job| pointed(job, &points)).collect();
-    plan(policy, &crate::policy::scene::Scene { queue, ..kernel.scene(&policy, now) })
+    plan(policy, &crate::policy::input::PassInput { queue, ..kernel.input(&policy, now) })
 }
 
 fn submit(kernel: &mut Kernel, specs: Vec<Arc<JobSpec>>, now: Time) -> Vec<JobId> {
-    let (ids, step) = kernel.submit(specs, &Elsewhere::default(), &Arc::from("me"), now);
+    let (ids, step) = kernel.submit(specs, &DependencySnapshot::default(), &Arc::from("me"), now);
     for effect in step.effects {
         if let crate::kernel::change::Effect::Admit(jobs) = effect {
             kernel.admit(jobs);
@@ -153,13 +153,13 @@ proptest! {
                 spec(&partitions, &format!("p{at}"), cpus.into(), limit_s)
             });
             submit(&mut kernel, specs.collect(), now);
-            let scene = kernel.scene(&policy, now);
-            prop_assert_eq!(scene.total.all_cpus() as usize, partitions.region_of().len());
-            let (_, stale, _) = kernel.start(&planner.pass(&scene), now);
+            let input = kernel.input(&policy, now);
+            prop_assert_eq!(input.total.all_cpus() as usize, partitions.region_of().len());
+            let (_, stale, _) = kernel.start(&planner.pass(&input), now);
             prop_assert_eq!(stale, 0, "the ledger had what was planned");
             prop_assert_eq!(check::all(&kernel), Ok(()));
             for live in kernel.live().values() {
-                let own = &sets[usize::from(live.job.berth.partition)];
+                let own = &sets[usize::from(live.job.placement.partition)];
                 let cpus = live.state.allocation().unwrap().cpus();
                 prop_assert!(cpus.iter().all(|cpu| own.contains(&cpu.0)), "{cpus:?} of {own:?}");
             }
@@ -178,8 +178,8 @@ fn whoever_may_take_from_either_leaves_shared_cpus_to_others() {
     let jobs = vec![spec(&partitions, "p0", 2, 60), spec(&partitions, "p1", 2, 60)];
     submit(&mut kernel, jobs, Time(0));
     let policy = Policy::default();
-    let scene = kernel.scene(&policy, Time(0));
-    let (started, stale, _) = kernel.start(&plan(policy, &scene), Time(0));
+    let input = kernel.input(&policy, Time(0));
+    let (started, stale, _) = kernel.start(&plan(policy, &input), Time(0));
     assert_eq!((started, stale), (2, 0));
     let first = kernel.live()[&JobId(1)].state.allocation().unwrap().cpus().to_vec();
     assert_eq!(first, [CpuId(2), CpuId(3)]);
@@ -193,9 +193,9 @@ fn jobs_of_a_partition_that_is_down_or_gone_wait_and_are_counted() {
     let mut kernel = kernel(&partitions);
     submit(&mut kernel, vec![spec(&partitions, "p1", 1, 60)], Time(0));
     assert_eq!(kernel.blocked(JobId(1), Time(0)), Some(Blocked::PartitionDown));
-    assert!(kernel.scene(&Policy::default(), Time(0)).queue.is_empty());
-    let berth = partitions.berth("p7");
-    kernel.admit(vec![Queued { id: JobId(9), cpus: 1, berth, ..Queued::default() }]);
+    assert!(kernel.input(&Policy::default(), Time(0)).queue.is_empty());
+    let placement = partitions.placement("p7");
+    kernel.admit(vec![Queued { id: JobId(9), cpus: 1, placement, ..Queued::default() }]);
     assert_eq!(kernel.blocked(JobId(9), Time(0)), Some(Blocked::PartitionGone));
     assert!(!kernel.wants_a_plan());
     let now: Vec<(u64, u32, bool)> =
@@ -233,8 +233,8 @@ proptest! {
                 of(account, (cpus, limit_s, priority), &partitions, at % places)
             });
             submit(&mut kernel, specs.collect(), now);
-            let scene = kernel.scene(&policy, now);
-            let planned = plan(policy, &scene);
+            let input = kernel.input(&policy, now);
+            let planned = plan(policy, &input);
             prop_assert_eq!(&planned.start, &without_buckets(&kernel, policy, now).start);
             let (_, stale, _) = kernel.start(&planned, now);
             prop_assert_eq!(stale, 0);
@@ -273,7 +273,7 @@ fn what_is_under_way_counts_as_waiting_until_it_is_durable_or_burnt() {
         kernel.too_many(&specs).map(|(place, _)| place)
     };
     assert_eq!((too_many(&kernel, 2), too_many(&kernel, 3)), (None, Some(2)));
-    let elsewhere = Elsewhere::default();
+    let elsewhere = DependencySnapshot::default();
     let (ids, _) = kernel.submit(vec![one("a"), one("a")], &elsewhere, &Arc::from("me"), Time(0));
     assert_eq!(too_many(&kernel, 1), Some(0), "not durable yet, and counted");
     assert!(kernel.too_many(&[one("b")]).is_none());
@@ -291,7 +291,7 @@ fn ends_are_charged_only_where_usage_is_shared() {
         let mut kernel = ruled(&Arc::default(), &[(9, 9)], weights);
         submit(&mut kernel, vec![of("a", (3, 60, 0), &Arc::default(), 0)], Time(0));
         let policy = Policy::default();
-        let planned = plan(policy, &kernel.scene(&policy, Time(0)));
+        let planned = plan(policy, &kernel.input(&policy, Time(0)));
         kernel.start(&planned, Time(0));
         let attempt = kernel.live()[&JobId(1)].attempt();
         let now = Time(2 * SECOND_US);

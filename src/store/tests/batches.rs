@@ -34,7 +34,7 @@ fn each_job_of_a_batch_has_its_own_rows() {
     let checked = |n| Arc::new(JobSpec::try_from((request(n), &site())).unwrap());
     let specs: Vec<Arc<JobSpec>> = (0..JOBS).map(checked).collect();
     let (ids, step) =
-        world.kernel.submit(specs.clone(), &Elsewhere::default(), &"me".into(), Time(1));
+        world.kernel.submit(specs.clone(), &DependencySnapshot::default(), &"me".into(), Time(1));
     world.commit(step);
     let conn = world.writer.connection().unwrap();
 

@@ -146,7 +146,7 @@ fn tasks_that_follow_those_of_a_forgotten_array_know_which_of_them_completed() {
     let (lost, step) = world.kernel.split_off((early, 4), &"me".into(), Time(5));
     world.commit(step);
     let jobs = [early, late, one, all, own.unwrap(), lost.unwrap()];
-    let ready = |world: &World| world.kernel.scene(&Policy::default(), LATER).queue;
+    let ready = |world: &World| world.kernel.input(&Policy::default(), LATER).queue;
     let before = ready(&world);
     world.forget(&tasks, Some(array));
     world.restarts_alike(&jobs);

@@ -9,7 +9,7 @@
 use super::*;
 use crate::job::retry_policy::RetryPolicy;
 use crate::kernel::conditions::Blocked;
-use crate::kernel::outbox::{KEY_WINDOW_COMMITS, KeyCheck};
+use crate::kernel::outbox::{KEY_WINDOW_COMMITS, ReadFreshness};
 use crate::kernel::requeue::Requeued;
 
 fn history(world: &World, id: JobId) -> Vec<(i32, Option<String>, Option<String>, bool)> {
@@ -74,16 +74,16 @@ fn a_job_that_was_over_goes_back_only_if_nothing_has_changed_it_since() {
     let readers = world.database().readers().unwrap();
     let found = readers.read(|c| read::job(c, id)).unwrap();
     let (over, read_at) = (found.value.unwrap().0.if_over().unwrap(), found.commit_no);
-    assert_eq!(world.outbox.check_over(id, read_at), KeyCheck::Fresh);
+    assert_eq!(world.outbox.check_over(id, read_at), ReadFreshness::Fresh);
     let (told, step) = world.kernel.requeue_over(over, false, &"me".into(), Time(7));
     assert_eq!(told, Requeued::Waiting);
     let commit = world.next(step);
-    let again = KeyCheck::LookAgain(commit.no);
+    let again = ReadFreshness::LookAgain(commit.no);
     assert_eq!(world.outbox.check_over(id, read_at), again, "before it is durable");
     world.writer.commit(&commit).unwrap();
     world.outbox.settle(commit.no);
     assert_eq!(world.outbox.check_over(id, read_at), again);
-    assert_eq!(world.outbox.check_over(id, commit.no), KeyCheck::Fresh);
+    assert_eq!(world.outbox.check_over(id, commit.no), ReadFreshness::Fresh);
     let (row, _) = world.job(id).unwrap();
     assert_eq!((row.state.as_str(), row.eligible_time, row.if_over()), ("PENDING", 7, None));
     let (kernel, _) = boot(&mut world.writer);

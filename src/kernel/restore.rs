@@ -9,11 +9,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::arrays::{Arrays, OpenArray, Partner};
+use super::arrays::{ArrayProgress, Arrays, OpenArray};
 use super::change::Queued;
 use super::conditions::Conditions;
 use super::eligible::Eligibility;
-use super::kernel::{Kernel, Live, Reign};
+use super::kernel::{BootContext, Kernel, Live};
 use super::maintenance::Maintenance;
 use super::names::Names;
 use super::queue::Queue;
@@ -22,14 +22,14 @@ use super::tenancy::Rules;
 use super::transition::JobState;
 use crate::job::ids::{Attempt, CpuId, JobId};
 use crate::job::outcome::Handle;
-use crate::job::spec::Family;
+use crate::job::spec::SingletonKey;
 use crate::job::state::{EndReason, StateWord};
 use crate::resources::ledger::{Ledger, LedgerRefused};
 use crate::time::Time;
 
 /// A live attempt as the database remembers it.
 #[derive(Clone, Debug)]
-pub struct Remembered {
+pub struct PersistedAttempt {
     /// The job; `attempts` counts this one.
     pub job: Queued,
     /// The CPUs it holds.
@@ -50,11 +50,11 @@ pub struct Memory {
     /// What pending jobs wait for, of those that wait for anything.
     pub conditions: Vec<(JobId, Conditions)>,
     /// Families of pending singletons: their members that have not ended.
-    pub kin: Vec<(Family, Vec<JobId>)>,
+    pub kin: Vec<(SingletonKey, Vec<JobId>)>,
     /// Arrays that are not over.
     pub arrays: Vec<(JobId, OpenArray)>,
     /// Which arrays they follow task by task, and how far those are.
-    pub followed: Vec<(JobId, Vec<(JobId, Partner)>)>,
+    pub followed: Vec<(JobId, Vec<(JobId, ArrayProgress)>)>,
     /// What jobs go back into the queue with, of those that have any of it.
     pub again: Vec<(JobId, Again)>,
     /// Whom room was made for, and when that was.
@@ -62,7 +62,7 @@ pub struct Memory {
     /// Times in which no job may run.
     pub maintenance: Vec<Maintenance>,
     /// Attempts that hold CPUs.
-    pub live: Vec<Remembered>,
+    pub live: Vec<PersistedAttempt>,
     /// What this server is divided into.
     pub rules: Rules,
     /// The words of the jobs above.
@@ -82,7 +82,7 @@ impl Kernel {
     /// When the database says that two attempts hold one CPU.
     pub fn load(
         cpus: impl IntoIterator<Item = CpuId>,
-        reign: Reign,
+        boot_context: BootContext,
         memory: Memory,
     ) -> Result<Kernel, LedgerRefused> {
         let mut ledger = Ledger::new(cpus);
@@ -102,7 +102,7 @@ impl Kernel {
             ledger,
             queue: Queue::default(),
             live,
-            reign,
+            boot_context,
             next_job: memory.next_job.max(1),
             next_event: memory.next_event.max(1),
             ended: memory.ended,

@@ -1,6 +1,6 @@
 //! *Purpose*: jobs of one name and user, of which some run one after the other.
 //!
-//! *Owns*: [`Kin`], the families of singletons.
+//! *Owns*: [`Singletons`], the families of singletons.
 //!
 //! *Promises*: a family has all that its singletons wait for, however many they are, once; whoever
 //! has ended is in none.
@@ -11,18 +11,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::job::ids::JobId;
-use crate::job::spec::Family;
+use crate::job::spec::SingletonKey;
 
 /// The families that have a singleton, and their members that have not ended.
 #[derive(Debug, Default)]
-pub struct Kin {
-    families: HashMap<Arc<Family>, BTreeSet<JobId>>,
-    of: BTreeMap<JobId, Arc<Family>>,
+pub struct Singletons {
+    families: HashMap<Arc<SingletonKey>, BTreeSet<JobId>>,
+    of: BTreeMap<JobId, Arc<SingletonKey>>,
 }
 
-impl Kin {
+impl Singletons {
     /// These have not ended and belong to this family.
-    pub fn join(&mut self, family: &Family, jobs: impl IntoIterator<Item = JobId>) {
+    pub fn join(&mut self, family: &SingletonKey, jobs: impl IntoIterator<Item = JobId>) {
         let family = match self.families.get_key_value(family) {
             Some((known, _)) => Arc::clone(known),
             None => Arc::new(family.clone()),
@@ -56,13 +56,13 @@ impl Kin {
 mod tests {
     use super::*;
 
-    fn family() -> Family {
+    fn family() -> SingletonKey {
         ("nightly".to_owned(), "ada".to_owned())
     }
 
     #[test]
     fn a_family_has_its_members_once_until_they_end() {
-        let mut kin = Kin::default();
+        let mut kin = Singletons::default();
         kin.join(&family(), [JobId(3), JobId(1)]);
         kin.join(&family(), [JobId(1), JobId(7)]);
         assert_eq!(kin.before(JobId(7)).collect::<Vec<_>>(), [JobId(1), JobId(3)]);
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn families_keep_to_themselves() {
-        let mut kin = Kin::default();
+        let mut kin = Singletons::default();
         kin.join(&family(), [JobId(1)]);
         kin.join(&("nightly".to_owned(), "bob".to_owned()), [JobId(2)]);
         assert_eq!(kin.before(JobId(2)).count(), 0);

@@ -1,6 +1,6 @@
 //! *Purpose*: what a scheduling pass looks at.
 //!
-//! *Owns*: [`Scene`] and what stands in it.
+//! *Owns*: [`PassInput`] and what stands in it.
 //!
 //! *Promises*: nothing of it says where it comes from: the server's scheduler and the simulation
 //! of a trace make the same.
@@ -11,7 +11,7 @@
 //! simulation the seconds of its trace.
 
 use crate::job::ids::JobId;
-use crate::resources::capacity::{Regions, Room};
+use crate::resources::capacity::{Capacity, RegionSet};
 
 /// A point in time.
 pub type Instant = i64;
@@ -20,7 +20,7 @@ pub type Span = i64;
 
 /// A job that waits and may start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Waiting {
+pub struct PendingJob {
     /// The job. Of two that are alike otherwise, the smaller id goes first.
     pub job: JobId,
     /// CPUs that it asks for.
@@ -28,14 +28,14 @@ pub struct Waiting {
     /// Memory that it asks for, bytes.
     pub memory: u64,
     /// Where its CPUs may be.
-    pub regions: Regions,
+    pub regions: RegionSet,
     /// How long it may run.
     pub request: Span,
     /// When it was submitted.
     pub submitted: Instant,
     /// What people gave it; more goes first, before anything else is looked at.
     pub points: i64,
-    /// Whose limits it counts against: places in [`Scene::quotas`].
+    /// Whose limits it counts against: places in [`PassInput::quotas`].
     pub quotas: [Option<u32>; 2],
     /// The partitions whose attempts make room for it, each a bit.
     pub preempts: u64,
@@ -49,7 +49,7 @@ pub struct Running {
     /// When it ends at the latest: later than now.
     pub end: Instant,
     /// What comes back then.
-    pub held: Room,
+    pub held: Capacity,
 }
 
 /// An attempt of a partition that others preempt.
@@ -62,7 +62,7 @@ pub struct Preemptable {
     /// When it was started.
     pub since: Instant,
     /// What it holds.
-    pub held: Room,
+    pub held: Capacity,
     /// Whether it is being stopped already.
     pub leaves: bool,
 }
@@ -84,25 +84,25 @@ pub struct Window {
     /// The first instant after it.
     pub end: Instant,
     /// Where.
-    pub regions: Regions,
+    pub regions: RegionSet,
 }
 
 /// What a pass looks at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scene {
+pub struct PassInput {
     /// Now.
     pub now: Instant,
     /// What can be taken now.
-    pub free: Room,
+    pub free: Capacity,
     /// What could be taken if nothing ran.
-    pub total: Room,
+    pub total: Capacity,
     /// What runs, in any order.
     pub running: Vec<Running>,
     /// What waits, in any order.
-    pub queue: Vec<Waiting>,
+    pub queue: Vec<PendingJob>,
     /// Jobs that room was made for, in the order in which it was: it is theirs before anybody
     /// else's. They do not stand in the queue.
-    pub claims: Vec<Waiting>,
+    pub claims: Vec<PendingJob>,
     /// Limits.
     pub quotas: Vec<Quota>,
     /// Maintenance.
@@ -122,10 +122,10 @@ pub enum Barred {
     TooLarge,
 }
 
-impl Scene {
+impl PassInput {
     /// Why this job may not start now whatever comes free, while these quotas are left.
     #[must_use]
-    pub fn bars(&self, job: &Waiting, quotas: &[Quota]) -> Option<Barred> {
+    pub fn bars(&self, job: &PendingJob, quotas: &[Quota]) -> Option<Barred> {
         let full = |at: &u32| {
             let quota = quotas.get(*at as usize)?;
             (quota.jobs == 0 || quota.cpus < job.cpus).then_some(Barred::Quota(*at))
@@ -144,7 +144,7 @@ impl Scene {
 }
 
 /// Takes a job's start out of its quotas.
-pub fn spend(quotas: &mut [Quota], job: &Waiting) {
+pub fn spend(quotas: &mut [Quota], job: &PendingJob) {
     for at in job.quotas.iter().flatten() {
         if let Some(quota) = quotas.get_mut(*at as usize) {
             quota.jobs = quota.jobs.saturating_sub(1);

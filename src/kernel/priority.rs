@@ -1,6 +1,6 @@
 //! *Purpose*: how the points of a pending job come about.
 //!
-//! *Owns*: [`Weights`], [`Points`], [`Parts`].
+//! *Owns*: [`Weights`], [`Priorities`], [`Parts`].
 //!
 //! *Promises*: without weights the points are the priority, and nothing is worked out; of jobs
 //! alike in priority, partition and account an earlier one never has less than a later one.
@@ -57,7 +57,7 @@ impl Parts {
 
 /// Points at one instant.
 #[derive(Clone, Debug, Default)]
-pub struct Points {
+pub struct Priorities {
     now: Time,
     weights: Weights,
     /// By partition; empty where none has a weight.
@@ -66,16 +66,16 @@ pub struct Points {
     of_account: Vec<i64>,
 }
 
-impl Points {
+impl Priorities {
     /// Points now, given the weight of each partition and the factor of each account.
     #[must_use]
-    pub fn new(weights: Weights, now: Time, of_partition: Vec<i64>, factors: &[f64]) -> Points {
+    pub fn new(weights: Weights, now: Time, of_partition: Vec<i64>, factors: &[f64]) -> Priorities {
         let worth = |factor: &f64| (factor * f64::from(weights.fair_share)) as i64;
         let of_account = match weights.fair_share {
             0 => Vec::new(),
             _ => factors.iter().map(worth).collect(),
         };
-        Points { now, weights, of_partition, of_account }
+        Priorities { now, weights, of_partition, of_account }
     }
 
     /// Whether points are just the priority.
@@ -91,7 +91,7 @@ impl Points {
         let account = (job.account as usize).checked_sub(1);
         Parts {
             priority: job.priority,
-            partition: at(&self.of_partition, job.berth.partition.into()),
+            partition: at(&self.of_partition, job.placement.partition.into()),
             age: self.age(job.submitted),
             fair_share: account.map_or(0, |n| at(&self.of_account, n)),
         }
@@ -112,11 +112,11 @@ impl Points {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resources::partitions::Berth;
+    use crate::resources::partitions::Placement;
 
     #[test]
     fn without_weights_the_points_are_the_priority() {
-        let points = Points::default();
+        let points = Priorities::default();
         assert!(points.are_plain());
         let job = Queued { priority: -7, account: 3, ..Queued::default() };
         assert_eq!(points.of(&job), Parts { priority: -7, ..Parts::default() });
@@ -126,10 +126,10 @@ mod tests {
     fn each_part_counts_with_its_weight() {
         let weights = Weights { age: 1_000, max_age_s: 100, fair_share: 600 };
         let now = Time(150 * SECOND_US);
-        let points = Points::new(weights, now, vec![0, 50], &[1.0, 0.25]);
-        let berth = Berth { partition: 1, ..Berth::default() };
+        let points = Priorities::new(weights, now, vec![0, 50], &[1.0, 0.25]);
+        let placement = Placement { partition: 1, ..Placement::default() };
         let submitted = Time(125 * SECOND_US);
-        let job = Queued { priority: 5, berth, account: 2, submitted, ..Queued::default() };
+        let job = Queued { priority: 5, placement, account: 2, submitted, ..Queued::default() };
         let parts = points.of(&job);
         assert_eq!(parts, Parts { priority: 5, partition: 50, age: 250, fair_share: 150 });
         assert_eq!(parts.sum(), 455);
