@@ -20,11 +20,12 @@
 //!                                     └───────▶ engine      runs: supervisor ──▶ script
 //! ```
 //!
-//! On the ground stand [`text`] (what people write), [`job`] (what a job is) and [`resources`] (what
-//! there is to hand out). [`kernel`] knows no clock, no file and no framework; [`store`] has one writer; [`engine`] runs
-//! scripts under supervisors that outlive the server; [`actors`] carry between these three;
-//! [`api`] and [`cli`] speak with people and programs; [`observe`] shows; [`simulate`] replays
-//! traces by the server's own [`policy`]. [`serve`] puts a server together.
+//! On the ground stand [`text`] (what people write), [`job`] (what a job is) and [`resources`]
+//! (what there is to hand out); [`policy`] plans. [`kernel`] knows no clock, no file and no
+//! framework; [`store`] has one writer; [`engine`] runs scripts under supervisors that outlive the
+//! server; [`actors`] carry between these three; [`api`] and [`cli`] speak with people and
+//! programs; [`observe`] shows; [`simulate`] replays traces by the server's own policy. [`serve`]
+//! puts a server together.
 //!
 //! # The walks
 //!
@@ -59,8 +60,8 @@
 //! use downbeat::job::spec::{JobRequest, JobSpec};
 //! use downbeat::job::state::StateWord;
 //! use downbeat::kernel::admission::Site;
-//! use downbeat::kernel::eligible::Elsewhere;
-//! use downbeat::kernel::kernel::{Kernel, Reign};
+//! use downbeat::kernel::eligible::DependencySnapshot;
+//! use downbeat::kernel::kernel::{BootContext, Kernel};
 //! use downbeat::store::backend::Database;
 //! use downbeat::store::load::load;
 //! use downbeat::store::write::Writer;
@@ -76,9 +77,9 @@
 //!     let readers = database.readers()?;
 //!
 //!     // Four CPUs, and a machine that started once.
-//!     let reign = Reign { boot_id: "boot".into(), nonce: writer.epoch().to_string().into() };
-//!     let ids = (reign.nonce.clone(), reign.boot_id.clone());
-//!     let kernel = Kernel::load((0..4).map(CpuId), reign, loaded.memory)?;
+//!     let boot = BootContext { boot_id: "boot".into(), nonce: writer.epoch().to_string().into() };
+//!     let ids = (boot.nonce.clone(), boot.boot_id.clone());
+//!     let kernel = Kernel::load((0..4).map(CpuId), boot, loaded.memory)?;
 //!
 //!     let dials = watch::Sender::new(Dials::default());
 //!     let places = Places { jobs: folder.path().join("jobs"), output_roots: Vec::new() };
@@ -106,7 +107,7 @@
 //!     // A job: checked, stored, run, and its CPUs given back.
 //!     let site = Site { total_cpus: 4, kill_grace_s: 30, ..Site::default() };
 //!     let spec = Arc::new(JobSpec::try_from((JobRequest::new("true"), &site))?);
-//!     let elsewhere = Elsewhere::default();
+//!     let elsewhere = DependencySnapshot::default();
 //!     let submit = SubmitJobs { specs: vec![spec], elsewhere, key: None, principal: "me".into() };
 //!     system.submit.send(submit).await?.map_err(|refused| format!("{refused:?}"))?;
 //!     let mut now = system.snapshot.clone();

@@ -31,7 +31,8 @@ static SHARED: OnceLock<Handle> = OnceLock::new();
 /// When the system has not so many threads to give.
 pub fn runtime(name: &str, least: usize, most: usize) -> io::Result<Runtime> {
     // Without a single thread tokio gives up by a panic; this is an error.
-    std::thread::Builder::new().name(name.to_owned()).spawn(|| {})?;
+    let trial = std::thread::Builder::new().name(name.to_owned()).spawn(|| {})?;
+    let _ended = trial.join();
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(most.max(least))

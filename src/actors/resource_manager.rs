@@ -101,6 +101,8 @@ impl ResourceManagerActor {
     /// Takes up the kernel as loaded at boot, after the commit `last`.
     #[must_use]
     pub fn new(kernel: Kernel, epoch: Epoch, last: CommitNo, outlets: Outlets) -> Self {
+        // Here and not when it starts: whoever asks first shall find it.
+        outlets.metrics.resource_managers.fetch_add(1, Ordering::SeqCst);
         let told = kernel.live().values().filter(|live| live.state.is_told_to_stop());
         ResourceManagerActor {
             owed_stops: told.map(Live::attempt).collect(),
@@ -176,7 +178,6 @@ impl Actor for ResourceManagerActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
-        self.outlets.metrics.resource_managers.fetch_add(1, Ordering::SeqCst);
         let ledger = self.kernel.ledger();
         log::info!(
             "Resource manager initialized: total={}, used={}, available={}",

@@ -97,8 +97,8 @@ impl App {
         Arc::clone(&self.system.snapshot.borrow())
     }
 
-    /// Reads on a blocking thread. On a disk that has stopped a read may hang as well as a change: so
-    /// many threads as there are connections for readers, and nobody who asks.
+    /// Reads on a blocking thread. On a disk that has stopped a read may hang as well as a change:
+    /// so many threads as there are connections for readers, and nobody who asks.
     ///
     /// # Errors
     /// What the database says, and that it says nothing in time.

@@ -236,6 +236,7 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+    use crate::clock;
 
     /// Two who sleep in the session of one who is gone, itself one group. The first bears this key,
     /// if any; neither is the child of a process of ours.
@@ -266,7 +267,20 @@ mod tests {
             for seen in session.members.iter().map(|pid| proc::stat(*pid).unwrap()) {
                 assert_eq!((seen.session, seen.group), (pid, pid));
             }
+            session.become_sleepers();
             session
+        }
+
+        /// Both were forked; only once they are `sleep` is their environment what it shall be.
+        fn become_sleepers(&self) {
+            let until = clock::monotonic() + Duration::from_secs(10);
+            let is_sleep = |pid: &i32| {
+                std::fs::read(format!("/proc/{pid}/cmdline")).unwrap() == b"sleep\x00600\x00"
+            };
+            while !self.members.iter().all(is_sleep) {
+                assert!(clock::monotonic() < until, "they are not asleep");
+                std::thread::yield_now();
+            }
         }
 
         fn found(&self, name: &str, state: &State) -> Vec<i32> {

@@ -121,8 +121,8 @@ pub struct Beside<'a> {
 }
 
 /// Starts a process that acts on `data`, on a stack of its own, while this one goes on; then it
-/// ends with the answer. It shares this one's memory and nothing else: descriptors, the working folder,
-/// limits are its own copies. The act may take and free no memory, may not panic and may use no
+/// ends with the answer. It shares this one's memory and nothing else: descriptors, the working
+/// folder, limits are its own copies. The act may take and free no memory, may not panic and may use no
 /// function of the C library that sets `errno`. Nobody may change what it reads or forget it before
 /// `told` has ended: which is what the lifetime says.
 ///
@@ -152,8 +152,8 @@ pub fn start_beside<'a, T: Sync>(
     let places = size_of::<Task<T>>().div_ceil(size_of::<u128>());
     let top = stack.0.len() - places;
     // SAFETY: the task is written into the upper end of the stack, which is aligned for it and
-    // large enough; the child's stack begins below it and grows downwards within the same allocation. It
-    // is borrowed for as long as the process may use it.
+    // large enough; the child's stack begins below it and grows downwards within the same
+    // allocation. It is borrowed for as long as the process may use it.
     let pid = unsafe {
         let top = stack.0.as_mut_ptr().add(top);
         top.cast::<Task<T>>().write(task);
