@@ -122,9 +122,9 @@ pub struct Beside<'a> {
 
 /// Starts a process that acts on `data`, on a stack of its own, while this one goes on; then it
 /// ends with the answer. It shares this one's memory and nothing else: descriptors, the working
-/// folder, limits are its own copies. The act may take and free no memory, may not panic and may use no
-/// function of the C library that sets `errno`. Nobody may change what it reads or forget it before
-/// `told` has ended: which is what the lifetime says.
+/// folder, limits are its own copies. The act may take and free no memory, may not panic and may
+/// use no function of the C library that sets `errno`. Nobody may change what it reads or forget it
+/// before `told` has ended: which is what the lifetime says.
 ///
 /// # Errors
 /// When the system refuses another process or descriptor.
