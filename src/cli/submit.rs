@@ -15,6 +15,7 @@ use super::job_flags::{Caller, JobFlags};
 use super::{CliError, remark, say, say_json, wait};
 use crate::api::wire::body::SubmitBody;
 use crate::api::wire::v1::Job;
+use crate::job::spec::SCRIPT_BYTES_MAX;
 
 /// What to submit.
 #[derive(clap::Args, Clone, Debug)]
@@ -106,15 +107,23 @@ pub(super) fn send(
 
 /// The script's text, and the name its job gets when nobody says.
 fn read_script(path: &PathBuf) -> Result<(String, Option<String>), CliError> {
-    let bytes = if path.as_os_str() == "-" {
-        let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    // One byte more shows that there are too many: a device has no end.
+    let most = SCRIPT_BYTES_MAX as u64 + 1;
+    let mut bytes = Vec::new();
+    let read = if path.as_os_str() == "-" {
+        std::io::stdin().lock().take(most).read_to_end(&mut bytes)
     } else {
-        std::fs::read(path)
+        std::fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
     };
     let shown = path.display();
-    let bytes = bytes
-        .map_err(|error| CliError::Usage(format!("the script {shown} cannot be read: {error}")))?;
+    read.map_err(|error| CliError::Usage(format!("the script {shown} cannot be read: {error}")))?;
+    if bytes.len() > SCRIPT_BYTES_MAX {
+        let said = format!(
+            "{shown} is longer than a script may be ({SCRIPT_BYTES_MAX} bytes); submit a script \
+             that runs it"
+        );
+        return Err(CliError::Usage(said));
+    }
     let script = String::from_utf8(bytes).map_err(|_| {
         CliError::Usage(format!("{shown} is not UTF-8 text; submit a script that runs it"))
     })?;

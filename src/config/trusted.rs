@@ -19,6 +19,10 @@ const OTHERS_WRITE: u32 = 0o002;
 /// The bit by which only its owner may replace a file of a folder.
 const STICKY: u32 = 0o1000;
 
+/// The longest file that is read, bytes: settings and tokens are some kilobytes, and a hole of a
+/// file can be as long as a disk is not.
+const BYTES_MAX: u64 = 1024 * 1024;
+
 /// Why a file is not read.
 #[derive(Debug, thiserror::Error)]
 pub enum Distrust {
@@ -43,8 +47,13 @@ pub fn read(path: &Path) -> Result<String, Distrust> {
         return Err(io::Error::other("is not a plain file").into());
     }
     own(path, &found)?;
+    if found.len() > BYTES_MAX {
+        let said = format!("has {} bytes; at most {BYTES_MAX} are read", found.len());
+        return Err(io::Error::other(said).into());
+    }
     let mut text = String::new();
-    file.read_to_string(&mut text)?;
+    // It may have grown since.
+    file.by_ref().take(BYTES_MAX).read_to_string(&mut text)?;
     Ok(text)
 }
 
@@ -111,6 +120,16 @@ mod tests {
         set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
         let said = read(&path).unwrap_err().to_string();
         assert!(said.contains("others may write") && said.contains("chmod go-w"), "{said}");
+    }
+
+    #[test]
+    fn what_is_longer_than_settings_are_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("downbeat.toml");
+        write(&path, "x").unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
+        let said = read(&path).unwrap_err().to_string();
+        assert!(said.contains("at most 1048576 are read"), "{said}");
     }
 
     #[test]

@@ -22,6 +22,8 @@ use rustix::fs::{FlockOperation, OFlags};
 const TRIES: u32 = 100;
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(10);
+/// So much is read of who holds a lock: a number and an address, unless somebody wrote into it.
+const HOLDER_BYTES_MAX: u64 = 1024;
 
 /// A lock that is held as long as this value lives.
 #[derive(Debug)]
@@ -98,7 +100,7 @@ impl Lock {
             }
             _ => LockError::Io { path: path.to_owned(), source },
         };
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
@@ -122,7 +124,7 @@ impl Lock {
             Ok(()) => Ok(Lock { file }),
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut holder = String::new();
-                file.read_to_string(&mut holder).map_err(io)?;
+                file.take(HOLDER_BYTES_MAX).read_to_string(&mut holder).map_err(io)?;
                 let holder = match holder.trim() {
                     "" => "a server that is just starting".to_owned(),
                     text => text.to_owned(),

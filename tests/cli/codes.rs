@@ -118,6 +118,7 @@ fn wrong_usage_is_2() {
         vec!["queue", "--limit", "0"],
         vec!["submit"],
         vec!["submit", "-t", "soon", "x.sh"],
+        vec!["submit", "/dev/zero"],
         vec!["run"],
         vec!["run", "-c", "x", "--", "true"],
         vec!["wait"],
