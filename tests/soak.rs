@@ -7,7 +7,7 @@
 //! before and after; a minute in each run of the tests, and as long as
 //! `DOWNBEAT_SOAK_SECONDS` says by hand.
 //!
-//! *Not here*: kills (`tests/kills.rs`), speed (`benches/`).
+//! *Not here*: kills (`tests/kills`), speed (`benches/`).
 
 #![allow(clippy::unwrap_used)]
 

@@ -6,7 +6,7 @@
 //! whether it is looked at often or seldom. Where no account has a rule and nothing is shared,
 //! accounts are not told apart and cost nothing.
 //!
-//! *Not here*: what usage is worth in the queue (`kernel::points`), who is kept from starting
+//! *Not here*: what usage is worth in the queue (`kernel::priority`), who is kept from starting
 //! (`policy::input`), reading the rules (`config::rules`).
 
 use std::collections::{BTreeMap, HashMap};

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: `points` is the sum of the numbers in `parts`.
 //!
-//! *Not here*: how points come about (`kernel::points`).
+//! *Not here*: how points come about (`kernel::priority`).
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

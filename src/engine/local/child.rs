@@ -4,8 +4,8 @@
 //!
 //! *Promises*: nothing of the supervisor is inherited by the script; a stream is a regular file
 //! below its root, whatever links say; both streams to one path share one open file. Nothing here
-//! takes memory, panics or uses `errno`: the process shares its memory with the supervisor, which
-//! goes on at the same time.
+//! takes memory, panics or writes `errno` (of the C library it only closes descriptors, which are
+//! open): the process shares its memory with the supervisor, which goes on at the same time.
 //!
 //! *Not here*: making ready what it needs and the sentence for a fault (`launch`), starting the
 //! process (`sys`), the watch over it (`start`).
