@@ -50,7 +50,7 @@ pub trait Orders: Send + Sync {
 pub struct FromStore {
     readers: Readers,
     site: Arc<OrderSite>,
-    /// Of attempts of this reign the key is known without a question.
+    /// Of attempts of this start of the server the key is known without a question.
     nonce: Arc<str>,
     boot_id: Arc<str>,
     /// Of attempts that were live at boot.

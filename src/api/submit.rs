@@ -338,8 +338,8 @@ async fn elsewhere(app: &App, checked: &Checked) -> Result<DependencySnapshot, A
     let read = app.read_raw(move |conn| {
         let mut found = others::look_up(conn, &named)?;
         for family in families {
-            let members = others::kin(conn, &family)?;
-            found.elsewhere.kin.insert(family, members);
+            let members = others::of_key(conn, &family)?;
+            found.elsewhere.singletons.insert(family, members);
         }
         Ok(found)
     });

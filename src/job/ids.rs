@@ -47,7 +47,7 @@ id! {
     CommitNo(i64)
 }
 id! {
-    /// The number of a server's reign over a database; each start takes the next one.
+    /// The number of a server's start over a database; each start takes the next one.
     Epoch(i64)
 }
 id! {

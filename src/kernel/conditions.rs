@@ -89,20 +89,22 @@ impl Conditions {
     /// Why it may not start now, while these of its kin that it waits for have not ended; `None`
     /// when it may.
     #[must_use]
-    pub fn blocked(&self, now: Time, kin: &[JobId]) -> Option<Blocked> {
+    pub fn blocked(&self, now: Time, singletons: &[JobId]) -> Option<Blocked> {
         if self.held {
             return Some(Blocked::Held);
         }
         let with = |wanted: Answer| -> Vec<JobId> {
             let all = self.dependencies.list.iter().zip(&self.answers);
             let named = all.filter(|(_, answer)| **answer == wanted).map(|(one, _)| one.job);
-            let kin = kin.iter().copied().filter(|_| wanted == Answer::Open);
-            named.chain(kin).collect()
+            let singletons = singletons.iter().copied().filter(|_| wanted == Answer::Open);
+            named.chain(singletons).collect()
         };
         match self.dependencies.answer(&self.answers) {
             Answer::Never => return Some(Blocked::Never(with(Answer::Never))),
             Answer::Open => return Some(Blocked::Dependency(with(Answer::Open))),
-            Answer::Met if !kin.is_empty() => return Some(Blocked::Dependency(kin.to_vec())),
+            Answer::Met if !singletons.is_empty() => {
+                return Some(Blocked::Dependency(singletons.to_vec()));
+            }
             Answer::Met => {}
         }
         self.begin.filter(|begin| *begin > now).map(Blocked::BeginTime)
@@ -156,8 +158,8 @@ mod tests {
         let both = Blocked::Dependency(vec![JobId(1), JobId(3)]);
         assert_eq!(job.blocked(Time(0), &[JobId(3)]), Some(both));
         job.hear(JobId(1), DependencyState::Ended { completed: true });
-        let kin = Blocked::Dependency(vec![JobId(3)]);
-        assert_eq!(job.blocked(Time(0), &[JobId(3)]), Some(kin));
+        let waits = Blocked::Dependency(vec![JobId(3)]);
+        assert_eq!(job.blocked(Time(0), &[JobId(3)]), Some(waits));
         assert_eq!(job.blocked(Time(0), &[]), None);
     }
 

@@ -39,7 +39,7 @@ pub struct DependencySnapshot {
     /// Arrays that are over and are followed task by task.
     pub partners: HashMap<JobId, ArrayProgress>,
     /// For each family of a new singleton: its members that had not ended.
-    pub kin: HashMap<SingletonKey, Vec<JobId>>,
+    pub singletons: HashMap<SingletonKey, Vec<JobId>>,
 }
 
 /// What is to be different about a pending job; `None` leaves it.
@@ -85,7 +85,7 @@ pub enum Edited {
 pub struct Eligibility {
     conditions: BTreeMap<JobId, Conditions>,
     waiters: BTreeMap<JobId, BTreeSet<JobId>>,
-    kin: Singletons,
+    singletons: Singletons,
     alarms: BTreeSet<(Time, JobId)>,
 }
 
@@ -166,14 +166,14 @@ impl Eligibility {
     /// Why it may not start at that time.
     pub(super) fn blocked(&self, job: JobId, now: Time) -> Option<Blocked> {
         let conditions = self.conditions.get(&job)?;
-        let kin = self.kin.before(job).take(DEPENDENCIES_MAX);
-        let kin = kin.filter(|_| conditions.dependencies.singleton);
-        conditions.blocked(now, &kin.collect::<Vec<_>>())
+        let singletons = self.singletons.before(job).take(DEPENDENCIES_MAX);
+        let singletons = singletons.filter(|_| conditions.dependencies.singleton);
+        conditions.blocked(now, &singletons.collect::<Vec<_>>())
     }
 
     /// These of this family have not ended.
     pub(super) fn join(&mut self, family: &SingletonKey, jobs: impl IntoIterator<Item = JobId>) {
-        self.kin.join(family, jobs);
+        self.singletons.join(family, jobs);
     }
 }
 
@@ -192,8 +192,8 @@ impl Kernel {
                 }
         };
         let mut others = specs.iter().flat_map(|spec| &spec.dependencies.list);
-        let mut kin = elsewhere.kin.values().flatten();
-        others.any(|one| !known(one)) || kin.any(|job| self.standing(*job).is_none())
+        let mut singletons = elsewhere.singletons.values().flatten();
+        others.any(|one| !known(one)) || singletons.any(|job| self.standing(*job).is_none())
     }
 
     /// How the job or the task stands that a dependency names; `None`: it is over, or entering.
@@ -254,12 +254,12 @@ impl Kernel {
     }
 
     /// New singletons find those that came before them, be it just now or in the same submission.
-    pub(super) fn gather_kin<'a>(
+    pub(super) fn gather_singletons<'a>(
         &mut self,
         new: impl Iterator<Item = (JobId, &'a JobSpec)> + Clone,
         elsewhere: &DependencySnapshot,
     ) {
-        for (family, known) in &elsewhere.kin {
+        for (family, known) in &elsewhere.singletons {
             self.eligibility.join(family, known.iter().copied());
         }
         let singletons = new.clone().filter(|(_, spec)| spec.dependencies.singleton);
@@ -279,7 +279,7 @@ impl Kernel {
     pub fn withdraw(&mut self, jobs: &[JobId]) {
         for job in jobs {
             self.eligibility.forget(*job);
-            self.eligibility.kin.leave(*job);
+            self.eligibility.singletons.leave(*job);
             self.again.remove(job);
             self.arrays.withdraw(*job);
             self.entered(*job);
@@ -332,7 +332,7 @@ impl Kernel {
             }
             self.refresh(waiter, now);
         }
-        if over && let Some(next) = self.eligibility.kin.leave(job) {
+        if over && let Some(next) = self.eligibility.singletons.leave(job) {
             self.refresh(next, now);
         }
     }
@@ -417,10 +417,11 @@ impl Kernel {
         now: Time,
     ) {
         let conditions = self.conditions_of(spec, elsewhere);
-        let kin = elsewhere.kin.values().flatten().copied().take(DEPENDENCIES_MAX);
-        let kin: Vec<JobId> = kin.collect();
+        let singletons = elsewhere.singletons.values().flatten().copied().take(DEPENDENCIES_MAX);
+        let singletons: Vec<JobId> = singletons.collect();
         let queued = self.queued(id, spec, now);
-        if let Some(blocked) = conditions.blocked(now, &kin).or_else(|| self.closed(&queued)) {
+        if let Some(blocked) = conditions.blocked(now, &singletons).or_else(|| self.closed(&queued))
+        {
             explained.blocked.insert(id, blocked);
             return;
         }

@@ -119,7 +119,7 @@ impl Kernel {
         let mut admitted = Vec::with_capacity(specs.len());
         let first = self.next_job;
         let new = specs.iter().zip(first..).map(|(spec, id)| (JobId(id), &**spec));
-        self.gather_kin(new, elsewhere);
+        self.gather_singletons(new, elsewhere);
         for spec in specs {
             let id = JobId(self.next_job);
             self.next_job += 1;

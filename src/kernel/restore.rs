@@ -50,7 +50,7 @@ pub struct Memory {
     /// What pending jobs wait for, of those that wait for anything.
     pub conditions: Vec<(JobId, Conditions)>,
     /// Families of pending singletons: their members that have not ended.
-    pub kin: Vec<(SingletonKey, Vec<JobId>)>,
+    pub singletons: Vec<(SingletonKey, Vec<JobId>)>,
     /// Arrays that are not over.
     pub arrays: Vec<(JobId, OpenArray)>,
     /// Which arrays they follow task by task, and how far those are.
@@ -120,7 +120,7 @@ impl Kernel {
         };
         kernel.claims.sort_unstable();
         kernel.take_up_accounts();
-        for (family, members) in memory.kin {
+        for (family, members) in memory.singletons {
             kernel.eligibility.join(&family, members);
         }
         for (id, array) in memory.arrays {

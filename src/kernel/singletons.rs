@@ -62,24 +62,24 @@ mod tests {
 
     #[test]
     fn a_family_has_its_members_once_until_they_end() {
-        let mut kin = Singletons::default();
-        kin.join(&family(), [JobId(3), JobId(1)]);
-        kin.join(&family(), [JobId(1), JobId(7)]);
-        assert_eq!(kin.before(JobId(7)).collect::<Vec<_>>(), [JobId(1), JobId(3)]);
-        assert_eq!(kin.leave(JobId(1)), Some(JobId(3)));
-        assert_eq!(kin.leave(JobId(1)), None, "it has left already");
-        assert_eq!(kin.before(JobId(3)).count(), 0);
-        assert_eq!(kin.leave(JobId(3)), Some(JobId(7)));
-        assert_eq!(kin.leave(JobId(7)), None);
-        assert!(kin.families.is_empty(), "a family without members is forgotten");
+        let mut singletons = Singletons::default();
+        singletons.join(&family(), [JobId(3), JobId(1)]);
+        singletons.join(&family(), [JobId(1), JobId(7)]);
+        assert_eq!(singletons.before(JobId(7)).collect::<Vec<_>>(), [JobId(1), JobId(3)]);
+        assert_eq!(singletons.leave(JobId(1)), Some(JobId(3)));
+        assert_eq!(singletons.leave(JobId(1)), None, "it has left already");
+        assert_eq!(singletons.before(JobId(3)).count(), 0);
+        assert_eq!(singletons.leave(JobId(3)), Some(JobId(7)));
+        assert_eq!(singletons.leave(JobId(7)), None);
+        assert!(singletons.families.is_empty(), "a family without members is forgotten");
     }
 
     #[test]
     fn families_keep_to_themselves() {
-        let mut kin = Singletons::default();
-        kin.join(&family(), [JobId(1)]);
-        kin.join(&("nightly".to_owned(), "bob".to_owned()), [JobId(2)]);
-        assert_eq!(kin.before(JobId(2)).count(), 0);
-        assert_eq!(kin.before(JobId(9)).count(), 0, "a stranger has no family");
+        let mut singletons = Singletons::default();
+        singletons.join(&family(), [JobId(1)]);
+        singletons.join(&("nightly".to_owned(), "bob".to_owned()), [JobId(2)]);
+        assert_eq!(singletons.before(JobId(2)).count(), 0);
+        assert_eq!(singletons.before(JobId(9)).count(), 0, "a stranger has no family");
     }
 }

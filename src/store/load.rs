@@ -202,7 +202,7 @@ pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreEr
                 memory.followed.push((*job, followed(conn, conditions, &told)?));
             }
         }
-        memory.kin = others::families(conn, &singletons)?;
+        memory.singletons = others::families(conn, &singletons)?;
         let last = events::table.order(events::id.desc()).select(events::time);
         let last_commit = last.first::<i64>(conn).optional()?.map(Time);
         Ok(Loaded { memory, commit_no: CommitNo(commit_no), last_commit, keys })

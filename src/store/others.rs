@@ -110,7 +110,7 @@ pub fn look_up(conn: &mut SqliteConnection, named: &[Dependency]) -> Result<Look
 ///
 /// # Errors
 /// What the database says.
-pub fn kin(
+pub fn of_key(
     conn: &mut SqliteConnection,
     (name, user): &SingletonKey,
 ) -> Result<Vec<JobId>, StoreError> {
@@ -136,7 +136,8 @@ pub fn families(
         let of = jobs::table.filter(jobs::id.eq_any(some)).select((jobs::name, jobs::user));
         families.extend(of.load::<SingletonKey>(conn)?);
     }
-    let with_members = |family: SingletonKey| kin(conn, &family).map(|members| (family, members));
+    let with_members =
+        |family: SingletonKey| of_key(conn, &family).map(|members| (family, members));
     families.into_iter().map(with_members).collect()
 }
 

@@ -148,8 +148,10 @@ fn a_singleton_runs_after_its_kin() {
     let mut world = World::new();
     let one = world.after("singleton");
     let family = spec(|_| ()).family();
-    let elsewhere =
-        DependencySnapshot { kin: HashMap::from([(family, vec![one])]), ..Default::default() };
+    let elsewhere = DependencySnapshot {
+        singletons: HashMap::from([(family, vec![one])]),
+        ..Default::default()
+    };
     let singleton = || spec(|request| request.dependencies = "singleton".parse().unwrap());
     let specs = vec![singleton(), singleton()];
     let (ids, step) = world.kernel.submit(specs, &elsewhere, &"me".into(), world.now);
