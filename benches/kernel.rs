@@ -26,7 +26,7 @@ use downbeat::policy::input::{PassInput, PendingJob, Running};
 use downbeat::policy::name::Policy;
 use downbeat::policy::pass::{Planner, plan};
 use downbeat::policy::plan::Plan;
-use downbeat::resources::capacity::Capacity;
+use downbeat::resources::capacity::{Capacity, Demand};
 use downbeat::resources::ledger::Ledger;
 use downbeat::text::time_limit::LimitAsked;
 use downbeat::time::Time;
@@ -173,7 +173,7 @@ fn exit() -> Exit {
 
 /// A state of each kind; those that hold CPUs hold one of a ledger's.
 fn states(ledger: &mut Ledger) -> Vec<JobState> {
-    let mut cpu = || ledger.allocate(Attempt { job: JobId(1), n: 1 }, 1, 0).unwrap();
+    let mut cpu = || ledger.allocate(Attempt { job: JobId(1), n: 1 }, &Demand::of(1)).unwrap();
     vec![
         JobState::Pending,
         JobState::Starting(cpu()),
@@ -196,7 +196,7 @@ fn end() -> EndState {
 }
 
 fn facts(ledger: &mut Ledger) -> Vec<Fact> {
-    let cpu = ledger.allocate(Attempt { job: JobId(2), n: 1 }, 1, 0).unwrap();
+    let cpu = ledger.allocate(Attempt { job: JobId(2), n: 1 }, &Demand::of(1)).unwrap();
     vec![
         Fact::Granted(cpu),
         Fact::Started(HANDLE),

@@ -156,6 +156,7 @@ fn unaudited_bench() -> Bench {
     let outlets = Outlets {
         wake,
         durable,
+        look: None,
         publish,
         make_executor: Box::new(move |attempt, _| {
             launch.send(attempt).ok();
@@ -774,6 +775,7 @@ fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
         dials,
         tick: NEVER,
         retention: Retention { dials: dialled, places, last_commit: None },
+        devices: None,
     })
 }
 
@@ -849,7 +851,7 @@ fn nothing_is_handed_out_before_the_first_audit() {
 fn cpus_that_an_audit_doubts_are_in_the_next_snapshot() {
     run(async {
         let mut bench = bench();
-        let doubted = Findings { doubted: vec![CpuId(3)], ..Findings::default() };
+        let doubted = Findings { doubted: vec![("cpu".into(), CpuId(3))], ..Findings::default() };
         let mended = actix_rt::spawn(bench.manager.send(Mend(doubted)));
         let (commit, durable) = bench.commit().await;
         assert!(commit.steps.iter().all(|step| step.is_empty()), "nothing to remember");

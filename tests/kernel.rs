@@ -17,6 +17,7 @@ use downbeat::job::spec::{CpusAsked, JobRequest, JobSpec, SCRIPT_BYTES_MAX};
 use downbeat::job::state::{EndReason, StateWord};
 use downbeat::kernel::admission::{Site, SiteMemory};
 use downbeat::kernel::transition::{Fact, JobState, Outcome, Refused, RequeueReason, transition};
+use downbeat::resources::capacity::Demand;
 use downbeat::resources::ledger::Ledger;
 use downbeat::text::time_limit::LimitAsked;
 use downbeat::time::Time;
@@ -25,7 +26,7 @@ const HANDLE: Handle = Handle { pid: 7, start_time: Time(5) };
 
 fn allocation() -> downbeat::resources::allocation::Allocation {
     let attempt = Attempt { job: JobId(1), n: 1 };
-    Ledger::new([CpuId(0)]).allocate(attempt, 1, 0).unwrap()
+    Ledger::new([CpuId(0)]).allocate(attempt, &Demand::of(1)).unwrap()
 }
 
 fn exit(code: u8, stop: Option<Stop>) -> Exit {

@@ -9,13 +9,14 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use downbeat::job::ids::JobId;
 use downbeat::kernel::view::{UNLIMITED_S, expected_end};
-use downbeat::policy::input::{PassInput, PendingJob, Quota, Running, Window};
+use downbeat::policy::input::{PassInput, PendingJob, Quota, RequestId, Running, Window, spend};
 use downbeat::policy::name::Policy;
 use downbeat::policy::pass::plan;
-use downbeat::resources::capacity::{Capacity, RegionSet};
+use downbeat::resources::capacity::{Capacity, CellSet, MEMORY_CELL, Part, RegionSet};
 use downbeat::simulate::replay::{Outcome, Setting, replay};
 use downbeat::simulate::swf::{Trace, TraceJob};
 use downbeat::time::{SECOND_US, Time};
@@ -173,25 +174,45 @@ proptest! {
         }
     }
 
-    /// Of memory, regions and quotas never more is taken than there is.
+    /// Of no resource, region or quota is ever more taken than there is.
     #[test]
     fn no_resource_is_ever_over_allocated(
         input in inputs(),
         name in prop::sample::select(&POLICIES[..]),
-        memories in prop::collection::vec(0..9u64, 9),
+        asked in prop::collection::vec((0..9u64, 0..3u64, 0..4u32, 0..3u64), 9),
         masks in prop::collection::vec(1..4u8, 9),
         quotas in prop::collection::vec(prop::option::of(0..2u32), 9),
-        rooms in prop::collection::vec((0..6u32, 0..3u32), 2),
-        free_memory in 0..12u64,
+        rooms in prop::collection::vec((0..6u32, 0..3u32, 0..4u64), 2),
+        free in (0..12u64, 0..3u64, 0..3u64, 0..4u64),
     ) {
+        // Memory, GPUs of two types, licences.
+        const GPUS: CellSet = CellSet(0b110 << (MEMORY_CELL + 1));
+        let kinds = |kind: u32| match kind {
+            0 => GPUS,
+            kind => CellSet(1 << (MEMORY_CELL + 1 + kind as usize % 3)),
+        };
+        let licences = CellSet(1 << (MEMORY_CELL + 4));
         let mut input = input;
         input.running.clear();
-        input.free = Capacity { memory: free_memory, ..Capacity::of(3) };
-        input.free.cpus[1] = 5;
+        let (memory, one, two, some) = free;
+        input.free = Capacity::of(3).with(1, 5).with_memory(memory);
+        input.free = input.free.with(MEMORY_CELL + 2, one).with(MEMORY_CELL + 3, two);
+        input.free = input.free.with(MEMORY_CELL + 4, some);
         input.total = input.free;
-        input.quotas = rooms.into_iter().map(|(cpus, jobs)| Quota { cpus, jobs }).collect();
+        let quota = |(cpus, jobs, gpus)| {
+            let rest = vec![Part { resource: 2, cells: GPUS, amount: gpus }];
+            Quota { cpus, jobs, rest }
+        };
+        input.quotas = rooms.into_iter().map(quota).collect();
+        let parts = asked.iter().map(|(memory, gpus, kind, some)| {
+            let kind = if *kind == 1 { 2 } else { *kind };
+            let gpus = Part { resource: 2, cells: kinds(kind), amount: *gpus };
+            let some = Part { resource: 3, cells: licences, amount: *some };
+            [Part::of_memory(*memory), gpus, some].into()
+        });
+        input.requests = Arc::new(parts.collect());
         for (n, job) in input.queue.iter_mut().enumerate() {
-            job.memory = memories[n];
+            job.rest = RequestId(n as u32 + 1);
             job.regions = RegionSet(masks[n]);
             job.quotas = [quotas[n], None];
         }
@@ -200,12 +221,12 @@ proptest! {
         let mut left = input.quotas.clone();
         for id in &plan.start {
             let job = input.queue.iter().find(|w| w.job == *id).unwrap();
-            prop_assert!(free.holds(job.cpus, job.memory, job.regions), "{job:?} of {free:?}");
-            free = free.minus(&free.share(job.cpus, job.memory, job.regions));
+            let takes = input.demand(job);
+            prop_assert!(free.holds(&takes), "{job:?} of {free:?}");
+            free = free.minus(&free.taken_by(&takes));
             if let Some(at) = job.quotas[0] {
-                let quota = &mut left[at as usize];
-                prop_assert!(quota.jobs > 0 && quota.cpus >= job.cpus);
-                *quota = Quota { cpus: quota.cpus - job.cpus, jobs: quota.jobs - 1 };
+                prop_assert!(!left[at as usize].lacks(&takes));
+                spend(&mut left, job, &takes);
             }
         }
     }
@@ -384,7 +405,7 @@ fn whoever_is_barred_holds_nobody_up() {
     for name in ["fcfs", "fcfs+firstfit", "fcfs+easy", "wfp3+easy@300", "fcfs+cons"] {
         let queue = vec![barred, too_large, waiting(3, CPUS, 10, 9)];
         let mut input = input(Vec::new(), queue);
-        input.quotas = vec![Quota { cpus: 1, jobs: 9 }];
+        input.quotas = vec![Quota { cpus: 1, jobs: 9, rest: Vec::new() }];
         assert_eq!(plan(policy(name), &input).start, [JobId(3)], "{name}");
     }
 }
@@ -398,9 +419,7 @@ fn unlimited_and_overdue_jobs_still_give_a_reservation() {
 
 /// So many CPUs of one partition and of another, which share none.
 fn halves(first: u32, second: u32) -> Capacity {
-    let mut room = Capacity::of(first);
-    room.cpus[1] = second;
-    room
+    Capacity::of(first).with(1, second.into())
 }
 
 #[test]

@@ -143,6 +143,7 @@ fn passes_us(depth: usize) -> Vec<f64> {
     let sleeper = PersistedAttempt {
         job: Queued { id: JobId(1), cpus: 1, limit_s: None, attempts: 1, ..queued(0) },
         cpus: vec![CpuId(0)],
+        rest: Vec::new(),
         granted: Time(0),
         handle: Some(Handle { pid: 1, start_time: Time(0) }),
         completing: None,

@@ -9,8 +9,10 @@
 //! *Not here*: when it runs and who is told (`actors::recovery`), the mending (`kernel::mend`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::job::ids::{CommitNo, CpuId, JobId};
+use crate::job::ids::{CommitNo, JobId, UnitId};
+use crate::job::request::CPU;
 use crate::job::state::StateWord;
 use crate::kernel::mend::Findings;
 use crate::kernel::view::Snapshot;
@@ -75,16 +77,19 @@ impl Remedy {
 pub struct Strangers {
     /// The processes.
     pub pids: Vec<i32>,
-    /// The CPUs that they may be using.
-    pub cpus: BTreeSet<CpuId>,
+    /// The units that they may be using.
+    pub units: BTreeSet<Unit>,
 }
 
-/// The CPUs of a job, by each witness.
+/// A unit of a resource.
+pub type Unit = (Arc<str>, UnitId);
+
+/// The units of a job, by each witness.
 #[derive(Default)]
 struct Claims {
-    ledger: BTreeSet<CpuId>,
-    held: BTreeSet<CpuId>,
-    allocation: BTreeSet<CpuId>,
+    ledger: BTreeSet<Unit>,
+    held: BTreeSet<Unit>,
+    allocation: BTreeSet<Unit>,
 }
 
 /// Compares the three. `books` and `now` are of the same commit; `strangers` were seen before
@@ -127,15 +132,22 @@ pub fn compare(
 
 fn claims(now: &Snapshot, books: &Books) -> BTreeMap<JobId, Claims> {
     let mut claims: BTreeMap<JobId, Claims> = BTreeMap::new();
-    for (cpu, job) in now.cpus.iter().filter_map(|(cpu, job)| Some((*cpu, (*job)?))) {
-        claims.entry(job).or_default().ledger.insert(cpu);
+    let cpu: Arc<str> = CPU.into();
+    for (unit, job) in now.cpus.iter().filter_map(|(unit, job)| Some((*unit, (*job)?))) {
+        claims.entry(job).or_default().ledger.insert((Arc::clone(&cpu), unit));
     }
-    for (cpu, job) in &books.held {
-        let cpu = CpuId(u32::try_from(*cpu).unwrap_or(u32::MAX));
-        claims.entry(JobId(*job)).or_default().held.insert(cpu);
+    for one in &now.others {
+        for (unit, by) in one.units.iter().filter_map(|unit| Some((unit.unit, unit.holder?))) {
+            claims.entry(by.job).or_default().ledger.insert((Arc::clone(&one.name), unit));
+        }
+    }
+    for (unit, job) in &books.held {
+        let unit = UnitId(u32::try_from(*unit).unwrap_or(u32::MAX));
+        claims.entry(JobId(*job)).or_default().held.insert((Arc::clone(&cpu), unit));
     }
     for row in &books.unreleased {
-        claims.entry(JobId(row.job_id)).or_default().allocation.extend(row.cpus());
+        let units = row.cpus().into_iter().map(|unit| (Arc::clone(&cpu), unit));
+        claims.entry(JobId(row.job_id)).or_default().allocation.extend(units);
     }
     claims
 }
@@ -163,7 +175,7 @@ impl Audit {
         }
         let mut wrong = Vec::new();
         if of.held != of.ledger {
-            wrong.push(("ledger_vs_held_cpus", "held_cpus", &of.held));
+            wrong.push(("ledger_vs_held_cpus", "held_units", &of.held));
         }
         if of.allocation != of.ledger {
             wrong.push(("ledger_vs_allocation", "its unreleased allocation", &of.allocation));
@@ -180,46 +192,46 @@ impl Audit {
 
     /// The database has it as live, the ledger does not: the next start would take it up.
     fn unknown(&mut self, job: JobId, of: &Claims) {
-        let cpus = both(of);
-        let detail = format!("live in the database on {}, unknown to the ledger", named(&cpus));
+        let units = both(of);
+        let detail = format!("live in the database on {}, unknown to the ledger", named(&units));
         self.say("live_on_disk_only", Some(job), detail, Remedy::HeldBack);
-        self.findings.doubted.extend(cpus);
+        self.findings.doubted.extend(units);
     }
 
     /// Over, and nothing of it lives: what it holds is free.
     fn orphan(&mut self, job: JobId, of: &Claims) {
-        let cpus = both(of);
-        let detail = format!("is not live and holds {} in the database", named(&cpus));
+        let units = both(of);
+        let detail = format!("is not live and holds {} in the database", named(&units));
         self.say("ended_job_holds_cpus", Some(job), detail, Remedy::Reclaimed);
-        self.findings.orphans.insert(job, cpus.into_iter().collect());
+        self.findings.orphans.insert(job, units.into_iter().collect());
     }
 
     /// It holds CPUs only in the database, and something of it lives.
     fn not_over(&mut self, job: JobId, of: &Claims) {
-        let cpus = both(of);
-        let detail = format!("lives, and holds {} only in the database", named(&cpus));
+        let units = both(of);
+        let detail = format!("lives, and holds {} only in the database", named(&units));
         self.say("ended_job_holds_cpus", Some(job), detail, Remedy::HeldBack);
-        self.findings.doubted.extend(cpus);
+        self.findings.doubted.extend(units);
     }
 
     fn strangers(&mut self, job: JobId, them: &Strangers) {
-        let remedy = if them.cpus.is_empty() { Remedy::Reported } else { Remedy::HeldBack };
+        let remedy = if them.units.is_empty() { Remedy::Reported } else { Remedy::HeldBack };
         let detail = format!(
             "processes {:?} live on {} though the job holds no CPUs",
             them.pids,
-            named(&them.cpus)
+            named(&them.units)
         );
         self.say("process_without_cpus", Some(job), detail, remedy);
-        self.findings.doubted.extend(them.cpus.iter().copied());
+        self.findings.doubted.extend(them.units.iter().cloned());
     }
 }
 
-fn both(of: &Claims) -> BTreeSet<CpuId> {
-    of.held.union(&of.allocation).copied().collect()
+fn both(of: &Claims) -> BTreeSet<Unit> {
+    of.held.union(&of.allocation).cloned().collect()
 }
 
-fn named(cpus: &BTreeSet<CpuId>) -> String {
-    cpu_list::named(cpus.iter().map(|cpu| cpu.0))
+fn named(units: &BTreeSet<Unit>) -> String {
+    cpu_list::units(units.iter().map(|(name, unit)| (&**name, unit.0)))
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use super::retention::{Forgot, Retention, forget_old};
 use crate::clock;
 use crate::engine::{Engine, Key};
 use crate::job::ids::{Attempt, JobId};
+use crate::job::request::CPU;
 use crate::kernel::mend::Findings;
 use crate::kernel::view::Snapshot;
 use crate::observe::metrics::Metrics;
@@ -295,7 +296,8 @@ async fn strangers(
         }
         let allocation =
             ask(&witnesses.readers, move |conn| read::allocation_of(conn, key.attempt)).await?;
-        them.cpus.extend(allocation.iter().flat_map(AllocationRow::cpus));
+        let cpus = allocation.iter().flat_map(AllocationRow::cpus);
+        them.units.extend(cpus.map(|cpu| (CPU.into(), cpu)));
     }
     for them in found.values_mut() {
         them.pids.sort_unstable();

@@ -41,7 +41,7 @@ fn shown(app: &App, now: PartitionNow) -> Partition {
         default_time_limit_s,
         max_time_limit_s,
         max_cpus_per_job: own.and_then(|p| p.max_cpus),
-        max_memory_bytes_per_job: own.and_then(|p| p.max_memory),
+        max_memory_bytes_per_job: own.and_then(|p| p.max.get(crate::job::request::MEMORY).copied()),
         priority_weight: own.map_or(0, |p| p.weight),
         preempts: preempted(app, own.map_or(0, |p| p.preempts)),
         name: now.name.to_string(),

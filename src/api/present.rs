@@ -91,8 +91,7 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
     let state = row.state_word();
     let why = match state {
         StateWord::Pending => {
-            let memory = row.memory_bytes.and_then(|m| u64::try_from(m).ok()).unwrap_or(0);
-            reasons.why(row.job(), (row.cpus as u32, memory), &app.now())
+            reasons.why(row.job(), (row.cpus as u32, &row.beside_cpus()), &app.now())
         }
         _ => Why::default(),
     };

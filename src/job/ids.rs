@@ -1,4 +1,4 @@
-//! *Purpose*: the names of things: jobs, attempts, CPUs, commits, epochs, events.
+//! *Purpose*: the names of things: jobs, attempts, units of resources, commits, epochs, events.
 //!
 //! *Owns*: newtypes over integers, so that a job id is never taken for a CPU id.
 //!
@@ -38,9 +38,11 @@ id! {
     JobId(i64)
 }
 id! {
-    /// The identity of one CPU, as the operating system numbers it.
-    CpuId(u32)
+    /// The identity of one unit of a resource that has units: a CPU as the operating system
+    /// numbers it, a GPU by its place on the bus.
+    UnitId(u32)
 }
+pub use self::UnitId as CpuId;
 id! {
     /// The number of a transaction; the first one of an installation is 1.
     #[derive(Default)]

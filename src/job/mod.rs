@@ -14,6 +14,8 @@ pub mod faults;
 pub mod files;
 pub mod ids;
 pub mod outcome;
+pub mod request;
+pub mod resource_list;
 pub mod retry_policy;
 pub mod signal;
 pub mod spec;

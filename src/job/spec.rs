@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::array_spec::ArraySpec;
 use super::dependency::Dependencies;
+use super::request::{MEMORY, Request};
 use super::retry_policy::RetryPolicy;
 use super::signal::EarlySignal;
 use crate::text::time_limit::LimitAsked;
@@ -130,6 +131,8 @@ pub struct JobRequest {
     pub cpus: CpusAsked,
     /// Memory in bytes; the site's default when absent.
     pub memory_bytes: Option<i64>,
+    /// Other resources, by name.
+    pub resources: Request,
     /// Time limit.
     pub limit: LimitAsked,
     /// Larger runs first.
@@ -184,6 +187,7 @@ impl JobRequest {
             partition: None,
             cpus: CpusAsked::Count(1),
             memory_bytes: None,
+            resources: Request::default(),
             limit: LimitAsked::Default,
             priority: 0,
             working_directory: None,
@@ -223,6 +227,7 @@ pub struct JobSpec {
     pub partition: String,
     pub cpus: u32,
     pub memory_bytes: Option<i64>,
+    pub resources: Request,
     pub limit_s: Option<u32>,
     pub priority: i64,
     pub working_directory: Option<String>,
@@ -246,6 +251,13 @@ pub struct JobSpec {
 }
 
 impl JobSpec {
+    /// All that it asks for beside CPUs.
+    #[must_use]
+    pub fn beside_cpus(&self) -> Request {
+        let memory = self.memory_bytes.and_then(|bytes| u64::try_from(bytes).ok());
+        self.resources.clone().with(MEMORY, memory.unwrap_or(0))
+    }
+
     /// The jobs of its name and user, for a singleton to wait for.
     #[must_use]
     pub fn family(&self) -> SingletonKey {

@@ -12,7 +12,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::policy::input::Quota;
+use crate::job::request::Request;
+use crate::policy::input::{Quota, of_resource};
+use crate::resources::capacity::{Demand, Part};
+use crate::resources::inventory::Inventory;
 use crate::time::{SECOND_US, Time};
 
 /// Accounts that are told apart; beyond them one without jobs, of the least usage, makes room. A
@@ -33,6 +36,8 @@ pub struct AccountRule {
     pub max_running_jobs: Option<u32>,
     /// Most of its jobs that wait at a time.
     pub max_queued_jobs: Option<u32>,
+    /// Most of other resources that its jobs hold at a time, by name.
+    pub max_running: Request,
     /// Its part of the machine, in comparison with the shares of others.
     pub shares: u32,
 }
@@ -44,6 +49,7 @@ impl Default for AccountRule {
             max_running_cpus: None,
             max_running_jobs: None,
             max_queued_jobs: None,
+            max_running: Request::default(),
             shares,
         }
     }
@@ -54,6 +60,7 @@ impl AccountRule {
         self.max_running_cpus.is_some()
             || self.max_running_jobs.is_some()
             || self.max_queued_jobs.is_some()
+            || !self.max_running.is_empty()
     }
 }
 
@@ -89,6 +96,8 @@ pub struct Account {
     pub running_cpus: u32,
     /// Its jobs that hold CPUs.
     pub running_jobs: u32,
+    /// What its jobs may hold of each other resource that its rule names, and what they hold.
+    running: Vec<(Part, u64)>,
     /// Its jobs that are submitted and not durable yet.
     pub entering: u32,
     /// CPU-seconds, decayed, as of `at`.
@@ -104,6 +113,18 @@ impl Account {
         Quota {
             cpus: left(self.rule.max_running_cpus, self.running_cpus),
             jobs: left(self.rule.max_running_jobs, self.running_jobs),
+            rest: self.running.iter().map(|(max, now)| left_of(max, *now)).collect(),
+        }
+    }
+
+    /// Its jobs hold so much more from now on, or so much less.
+    fn count(&mut self, asked: &Demand<'_>, more: bool) {
+        let add = |now: u32, n: u32| if more { now + n } else { now.saturating_sub(n) };
+        self.running_cpus = add(self.running_cpus, asked.cpus);
+        self.running_jobs = add(self.running_jobs, 1);
+        for (max, now) in &mut self.running {
+            let amount = of_resource(asked, max);
+            *now = if more { now.saturating_add(amount) } else { now.saturating_sub(amount) };
         }
     }
 
@@ -121,6 +142,10 @@ impl Account {
     }
 }
 
+fn left_of(max: &Part, now: u64) -> Part {
+    Part { amount: max.amount.saturating_sub(now), ..*max }
+}
+
 /// What is left of so much usage after this span, in which so many CPUs were held.
 #[must_use]
 pub fn decayed(usage: f64, cpus: u32, span_s: f64, half_life_s: u32) -> f64 {
@@ -134,6 +159,8 @@ pub fn decayed(usage: f64, cpus: u32, span_s: f64, half_life_s: u32) -> f64 {
 #[derive(Clone, Debug, Default)]
 pub struct Accounts {
     rules: Arc<AccountRules>,
+    /// What the limits of rules are of.
+    inventory: Arc<Inventory>,
     half_life_s: Option<u32>,
     ids: HashMap<Arc<str>, u32>,
     /// Account `n` stands at `n - 1`.
@@ -147,6 +174,15 @@ impl Accounts {
     #[must_use]
     pub fn new(rules: Arc<AccountRules>, half_life_s: Option<u32>) -> Accounts {
         Accounts { rules, half_life_s, ..Accounts::default() }
+    }
+
+    /// From now on limits are of this inventory. Nobody has jobs yet.
+    pub(super) fn over(&mut self, inventory: &Inventory) {
+        self.inventory = Arc::new(inventory.clone());
+        for account in &mut self.list {
+            let parts = self.inventory.parts(&account.rule.max_running);
+            account.running = parts.iter().map(|max| (*max, 0)).collect();
+        }
     }
 
     /// The rules.
@@ -195,10 +231,13 @@ impl Accounts {
             rule: self.rules.of(&name).cloned().unwrap_or_default(),
             running_cpus: 0,
             running_jobs: 0,
+            running: Vec::new(),
             entering: 0,
             usage: 0.0,
             at: Time(i64::MIN),
         };
+        let parts = self.inventory.parts(&account.rule.max_running);
+        let account = Account { running: parts.iter().map(|max| (*max, 0)).collect(), ..account };
         let id = match self.idle(waits).filter(|_| self.list.len() >= ACCOUNTS_KEPT) {
             Some(n) => {
                 self.ids.remove(&self.list[n].name);
@@ -251,11 +290,11 @@ impl Accounts {
         }
     }
 
-    /// Whether this account may start a job of so many CPUs now.
+    /// Whether this account may start a job that takes this now.
     #[must_use]
-    pub fn may_start(&self, id: u32, cpus: u32) -> bool {
+    pub fn may_start(&self, id: u32, asked: &Demand<'_>) -> bool {
         let quota = self.get(id).map(Account::quota);
-        quota.is_none_or(|quota| quota.jobs > 0 && quota.cpus >= cpus)
+        quota.is_none_or(|quota| !quota.lacks(asked))
     }
 
     /// One more, or one less, of its jobs waits to be durable.
@@ -266,23 +305,21 @@ impl Accounts {
         }
     }
 
-    /// A job of it holds so many CPUs from now on.
-    pub(super) fn started(&mut self, id: u32, cpus: u32, now: Time) {
+    /// A job of it holds this from now on.
+    pub(super) fn started(&mut self, id: u32, asked: &Demand<'_>, now: Time) {
         let half_life_s = self.half_life_s;
         if let Some(account) = self.get_mut(id) {
             account.settle(now, half_life_s);
-            account.running_cpus += cpus;
-            account.running_jobs += 1;
+            account.count(asked, true);
         }
     }
 
-    /// A job of it gives so many CPUs back.
-    pub(super) fn ended(&mut self, id: u32, cpus: u32, now: Time) {
+    /// A job of it gives this back.
+    pub(super) fn ended(&mut self, id: u32, asked: &Demand<'_>, now: Time) {
         let half_life_s = self.half_life_s;
         if let Some(account) = self.get_mut(id) {
             account.settle(now, half_life_s);
-            account.running_cpus = account.running_cpus.saturating_sub(cpus);
-            account.running_jobs = account.running_jobs.saturating_sub(1);
+            account.count(asked, false);
         }
     }
 
@@ -368,11 +405,11 @@ mod tests {
         assert!((decayed(0.0, 2, 1.0, 1_000_000) - 2.0).abs() < 1e-3, "little has decayed");
         let mut accounts = sharing(&[("a", 1), ("b", 1)]);
         assert_eq!(accounts.factors(at(0)), [1.0, 1.0], "nobody has used anything");
-        accounts.started(1, 4, at(0));
+        accounts.started(1, &Demand::of(4), at(0));
         let [a, b] = accounts.factors(at(10))[..] else { panic!() };
         assert!((a - 0.25).abs() < 1e-9 && (b - 1.0).abs() < 1e-9, "all by one of two: {a} {b}");
-        accounts.ended(1, 4, at(10));
-        accounts.started(2, 4, at(10));
+        accounts.ended(1, &Demand::of(4), at(10));
+        accounts.started(2, &Demand::of(4), at(10));
         let [a, b] = accounts.factors(at(20))[..] else { panic!() };
         assert!(a > b && b > 0.25, "b used its part later: {a} {b}");
     }
@@ -380,8 +417,8 @@ mod tests {
     #[test]
     fn who_uses_just_its_share_has_half() {
         let mut accounts = sharing(&[("a", 3), ("b", 1)]);
-        accounts.started(1, 3, at(0));
-        accounts.started(2, 1, at(0));
+        accounts.started(1, &Demand::of(3), at(0));
+        accounts.started(2, &Demand::of(1), at(0));
         for factor in accounts.factors(at(50)) {
             assert!((factor - 0.5).abs() < 1e-9, "{factor}");
         }
@@ -390,13 +427,13 @@ mod tests {
     #[test]
     fn what_was_charged_goes_on_after_a_restart() {
         let mut before = sharing(&[("a", 1)]);
-        before.started(1, 2, at(5));
-        before.started(1, 1, at(7));
-        before.ended(1, 2, at(9));
+        before.started(1, &Demand::of(2), at(5));
+        before.started(1, &Demand::of(1), at(7));
+        before.ended(1, &Demand::of(2), at(9));
         let (name, cpu_us, as_of) = before.charge(1).unwrap();
         let mut after = sharing(&[("a", 1)]);
         after.remember(&name, cpu_us, as_of);
-        after.started(1, 1, at(7));
+        after.started(1, &Demand::of(1), at(7));
         let (a, b) = (before.get(1).unwrap(), after.get(1).unwrap());
         assert!((a.usage_at(at(60), 100) - b.usage_at(at(60), 100)).abs() < 1e-4);
         assert_eq!(b.running_jobs, 1);
@@ -409,8 +446,10 @@ mod tests {
         let named = BTreeMap::from([("a".to_owned(), rule.clone())]);
         let mut accounts = Accounts::new(Arc::new(AccountRules { named, others: None }), None);
         assert_eq!((accounts.number("a", |_| true), accounts.number("b", |_| true)), (1, 0));
-        accounts.started(1, 5, at(0));
-        assert!(!accounts.may_start(1, 1) && accounts.may_start(UNCOUNTED, 1));
+        accounts.started(1, &Demand::of(5), at(0));
+        assert!(
+            !accounts.may_start(1, &Demand::of(1)) && accounts.may_start(UNCOUNTED, &Demand::of(1))
+        );
         let rules = AccountRules { named: BTreeMap::new(), others: Some(rule) };
         let mut accounts = Accounts::new(Arc::new(rules), None);
         assert_eq!((accounts.number("a", |_| true), accounts.number("b", |_| true)), (1, 2));
@@ -424,7 +463,7 @@ mod tests {
         for n in 0..ACCOUNTS_KEPT {
             accounts.number(&n.to_string(), |_| true);
         }
-        accounts.started(1, 1, at(0));
+        accounts.started(1, &Demand::of(1), at(0));
         assert_eq!(accounts.number("new", |id| id == 2), 3);
         assert_eq!(
             (accounts.find("2"), accounts.find("new"), accounts.all().len()),

@@ -14,13 +14,15 @@ use std::sync::Arc;
 use super::accounts::AccountRules;
 use super::tenancy::{WHOLE, named};
 use crate::job::faults::{Faults, FieldError, SpecRefused};
+use crate::job::request::{CPU, MEMORY, RESOURCES_OF_A_JOB_MAX, Request, split};
 use crate::job::retry_policy::RetryPolicy;
 use crate::job::spec::{
     COMMENT_BYTES_MAX, CpusAsked, ENVIRONMENT_BYTES_MAX, ENVIRONMENT_ENTRY_BYTES_MAX, GRACE_S_MAX,
     JobRequest, JobSpec, LABEL_BYTES_MAX, LABELS_MAX, LIMIT_S_MAX, NAME_CHARS_MAX, PATH_BYTES_MAX,
     SCRIPT_BYTES_MAX,
 };
-use crate::resources::partitions::{Partition, Partitions};
+use crate::resources::inventory::Inventory;
+use crate::resources::partitions::{Allows, Partition, Partitions};
 use crate::text::quote::first_that_acts;
 use crate::text::size::shown;
 use crate::text::time_limit::LimitAsked;
@@ -41,6 +43,8 @@ pub struct Site {
     pub total_cpus: u32,
     /// Memory there is.
     pub memory: SiteMemory,
+    /// All that there is, by name.
+    pub inventory: Arc<Inventory>,
     /// Limit of a job that names none, seconds; `None` is unlimited.
     pub default_limit_s: Option<u32>,
     /// Longest limit, seconds; `None` is no bound.
@@ -71,6 +75,7 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
         let limit_s = door.limit(request.limit, &bounds);
         let kill_grace_s = door.grace(request.kill_grace_s, site);
         let memory_bytes = door.memory(request.memory_bytes, cpus, &bounds);
+        door.resources(&request.resources, &account, &bounds);
         let working_directory = door.working_directory(request.working_directory);
         let standard_output =
             door.output("standard_output", request.standard_output, &working_directory, site);
@@ -108,6 +113,7 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
             partition,
             cpus,
             memory_bytes,
+            resources: request.resources,
             limit_s,
             priority: request.priority,
             working_directory,
@@ -180,7 +186,7 @@ impl<'a> Bounds<'a> {
             partition,
             cpus,
             max_cpus: partition.and_then(|p| p.max_cpus).unwrap_or(cpus),
-            max_memory: partition.and_then(|p| p.max_memory),
+            max_memory: partition.and_then(|p| p.max.get(MEMORY).copied()),
             default_limit_s,
             max_limit_s,
         }
@@ -313,6 +319,38 @@ impl Door {
             self.refuse("memory", format!("{bytes} asked for, {whose} allows {max} for one job"));
         }
         i64::try_from(bytes).ok()
+    }
+
+    /// Other resources: such as are here, and no more than there are or a limit allows.
+    fn resources(&mut self, asked: &Request, account: &str, bounds: &Bounds<'_>) {
+        if asked.len() > RESOURCES_OF_A_JOB_MAX {
+            let message = format!("{} are named; at most {RESOURCES_OF_A_JOB_MAX}", asked.len());
+            return self.refuse("resources", message);
+        }
+        if let Some(name) = [CPU, MEMORY].into_iter().find(|name| asked.of(name) > 0) {
+            let field = if name == CPU { "cpus" } else { name };
+            return self.refuse("resources", format!("{name} is asked for as \"{field}\""));
+        }
+        if let Err(refused) = bounds.site.inventory.check(asked) {
+            return self.refuse("resources", refused.to_string());
+        }
+        if let Some(Allows::Resource(name, max)) =
+            bounds.partition.and_then(|partition| partition.forbids(0, asked, Some(0)))
+        {
+            let (asked, whose) = (asked.of(split(&name).0), bounds.whose());
+            let message = format!("{asked} of {name} asked for, {whose} allows {max} for one job");
+            self.refuse("resources", message);
+        }
+        let rule = bounds.site.accounts.of(account);
+        for (name, max) in rule.iter().flat_map(|rule| rule.max_running.iter()) {
+            let asked = if name.contains(':') { asked.get(name) } else { asked.of(name) };
+            if asked > max {
+                let who = named(account);
+                let message =
+                    format!("{asked} of {name} asked for, {who} may hold {max} at a time");
+                self.refuse("resources", message);
+            }
+        }
     }
 
     fn limit(&mut self, asked: LimitAsked, bounds: &Bounds<'_>) -> Option<u32> {

@@ -14,10 +14,12 @@ use super::maintenance::Maintenance;
 use super::requeue::PastAttempt;
 use crate::job::array_spec::ArraySpec;
 use crate::job::dependency::Told;
-use crate::job::ids::{Attempt, CpuId, EventId, JobId};
+use crate::job::ids::{Attempt, CpuId, EventId, JobId, UnitId};
 use crate::job::outcome::{EndState, Handle};
 use crate::job::spec::JobSpec;
 use crate::job::state::{EndReason, StateWord};
+use crate::policy::input::RequestId;
+use crate::resources::allocation::Share;
 use crate::resources::partitions::Placement;
 use crate::time::Time;
 
@@ -75,6 +77,8 @@ pub enum Change {
         event: Event,
         /// The CPUs.
         cpus: Vec<CpuId>,
+        /// What else it got.
+        rest: Vec<Share>,
         /// Part of the attempt's key to the engine.
         nonce: Arc<str>,
         /// The boot during which it was granted.
@@ -154,8 +158,8 @@ pub enum Change {
     Reclaimed {
         /// The job.
         job: JobId,
-        /// The CPUs that the database said it held.
-        cpus: Vec<CpuId>,
+        /// The units that the database said it held, by resource.
+        units: Vec<(Arc<str>, UnitId)>,
         /// When.
         time: Time,
     },
@@ -166,6 +170,8 @@ pub enum Change {
         attempt: Attempt,
         /// The CPUs that it holds.
         cpus: Vec<CpuId>,
+        /// What else it holds.
+        rest: Vec<Share>,
     },
     /// Room was made for a job, or it no longer has a claim to that.
     Claimed {
@@ -242,8 +248,8 @@ pub struct Queued {
     pub id: JobId,
     /// CPUs it asks for.
     pub cpus: u32,
-    /// Memory it asks for, bytes; 0 when it asks for none.
-    pub memory: u64,
+    /// What it asks for beside CPUs (`kernel::requests`).
+    pub rest: RequestId,
     /// Time limit, seconds.
     pub limit_s: Option<u32>,
     /// Larger runs first.
@@ -267,7 +273,6 @@ impl Queued {
         Queued {
             id,
             cpus: spec.cpus,
-            memory: spec.memory_bytes.and_then(|m| u64::try_from(m).ok()).unwrap_or(0),
             limit_s: spec.limit_s,
             priority: spec.priority,
             submitted: now,

@@ -8,10 +8,13 @@
 //! *Not here*: the comparison with the database and `/proc` (`actors::audit`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::kernel::Kernel;
 use super::transition::JobState;
-use crate::job::ids::{Attempt, CpuId};
+use crate::job::ids::{Attempt, UnitId};
+use crate::job::request::{CPU, Request, split};
+use crate::resources::allocation::{Held, Share};
 use crate::time::Time;
 
 /// What is broken, as a sentence.
@@ -23,59 +26,81 @@ fn broken<T>(sentence: String) -> Result<T, Broken> {
     Err(Broken(sentence))
 }
 
-/// Every CPU is free, or held back, or held by exactly one live attempt, and never free as well.
+/// Each unit that a live attempt holds.
+fn held_by_states(kernel: &Kernel) -> impl Iterator<Item = (Attempt, Arc<str>, UnitId)> {
+    let cpu: Arc<str> = CPU.into();
+    let held = kernel.live.values().filter_map(|l| Some((l.attempt(), l.state.allocation()?)));
+    held.flat_map(move |(attempt, held)| {
+        let cpus = held.cpus().iter().map(|unit| (Arc::clone(&cpu), *unit));
+        let rest = held.rest().iter().flat_map(|share| {
+            let units = if let Held::Units(units) = &share.held { &units[..] } else { &[] };
+            units.iter().map(|unit| (Arc::clone(&share.resource), *unit))
+        });
+        let all: Vec<(Arc<str>, UnitId)> = cpus.chain(rest).collect();
+        all.into_iter().map(move |(resource, unit)| (attempt, resource, unit))
+    })
+}
+
+/// Every unit is free, or held back, or held by exactly one live attempt, and never free as well.
 ///
 /// # Errors
-/// Names the CPU.
-pub fn cpus_are_conserved(kernel: &Kernel) -> Result<(), Broken> {
-    if let Some(cpu) = kernel.ledger.broken_cpu() {
-        return broken(format!("CPU {cpu} is both free and taken, or neither"));
+/// Names the resource and the unit.
+pub fn units_are_conserved(kernel: &Kernel) -> Result<(), Broken> {
+    if let Some((resource, unit)) = kernel.ledger.broken_unit() {
+        return broken(format!("{resource} {unit} is both free and taken, or neither"));
     }
-    let mut by_states: BTreeMap<CpuId, Attempt> = BTreeMap::new();
-    for live in kernel.live.values() {
-        for cpu in live.state.allocation().map_or(&[][..], |a| a.cpus()) {
-            if let Some(other) = by_states.insert(*cpu, live.attempt()) {
-                return broken(format!("CPU {cpu} is held by {other} and {}", live.attempt()));
-            }
+    let mut by_states: BTreeMap<(Arc<str>, UnitId), Attempt> = BTreeMap::new();
+    for (live, resource, unit) in held_by_states(kernel) {
+        if let Some(other) = by_states.insert((Arc::clone(&resource), unit), live) {
+            return broken(format!("{resource} {unit} is held by {other} and {live}"));
         }
     }
-    if by_states != *kernel.ledger.held() {
-        return broken(format!("states hold {by_states:?}, ledger {:?}", kernel.ledger.held()));
+    let by_ledger = kernel.ledger.held_units();
+    if by_states != by_ledger {
+        return broken(format!("states hold {by_states:?}, ledger {by_ledger:?}"));
     }
     Ok(())
 }
 
-/// Every byte of memory that is held is held by exactly one live attempt, and the ledger counts
-/// just these.
+/// Of each amount as much is held as live attempts hold, and the ledger counts just that.
 ///
 /// # Errors
 /// Names both sums.
-pub fn memory_is_conserved(kernel: &Kernel) -> Result<(), Broken> {
-    let held = kernel.live.values().filter_map(|live| live.state.allocation()).map(|a| a.memory());
-    let by_states = held.fold(0, u64::saturating_add);
-    let by_ledger = kernel.ledger.used_memory();
+pub fn amounts_are_conserved(kernel: &Kernel) -> Result<(), Broken> {
+    let mut by_states: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+    let held = kernel.live.values().filter_map(|live| live.state.allocation());
+    for share in held.flat_map(|held| held.rest()) {
+        if let Held::Amount(amount) = share.held {
+            let all = by_states.entry(Arc::clone(&share.resource)).or_default();
+            *all = all.saturating_add(amount);
+        }
+    }
+    let by_ledger = kernel.ledger.held_amounts();
     if by_states != by_ledger {
-        return broken(format!("states hold {by_states} bytes, the ledger says {by_ledger}"));
+        return broken(format!("states hold {by_states:?}, the ledger says {by_ledger:?}"));
     }
     Ok(())
 }
 
-/// Memory is not handed out beyond what there is. Not true of a kernel that took over more than
+/// No amount is handed out beyond what there is. Not true of a kernel that took over more than
 /// is configured now, so not part of [`all`].
 ///
 /// # Errors
 /// Names both amounts.
-pub fn memory_is_not_handed_out_twice(kernel: &Kernel) -> Result<(), Broken> {
-    match (kernel.ledger.total_memory(), kernel.ledger.used_memory()) {
-        (Some(total), used) if used > total => {
-            broken(format!("{used} bytes are held, there are {total}"))
+pub fn no_amount_is_handed_out_twice(kernel: &Kernel) -> Result<(), Broken> {
+    let held = kernel.ledger.held_amounts();
+    for resource in kernel.ledger.inventory().all() {
+        let held = held.get(&resource.name).copied().unwrap_or(0);
+        if let Some(total) = resource.total().filter(|total| held > *total) {
+            let name = &resource.name;
+            return broken(format!("{held} of {name} are held, there are {total}"));
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
-/// Every live attempt holds CPUs, as many as its job asked for, and as much memory; nothing else
-/// holds any.
+/// Every live attempt holds CPUs, as many as its job asked for, and as much of all else; nothing
+/// else holds any.
 ///
 /// # Errors
 /// Names the attempt.
@@ -85,10 +110,18 @@ pub fn the_living_hold_what_they_asked_for(kernel: &Kernel) -> Result<(), Broken
         if held != live.job.cpus as usize {
             return broken(format!("{} asked for {}, holds {held}", live.attempt(), live.job.cpus));
         }
-        let memory = live.state.allocation().map_or(0, |a| a.memory());
-        if memory != live.job.memory {
-            let (who, asked) = (live.attempt(), live.job.memory);
-            return broken(format!("{who} asked for {asked} bytes, holds {memory}"));
+        let nothing = Request::default();
+        let asked = kernel.requests.get(live.job.rest).map_or(&nothing, |asked| asked);
+        let nothing_held: &[Share] = &[];
+        let rest = live.state.allocation().map_or(nothing_held, |held| held.rest());
+        let asked_of = asked.iter().map(|(name, _)| split(name).0);
+        for name in asked_of.chain(rest.iter().map(|share| &*share.resource)) {
+            let share = rest.iter().find(|share| &*share.resource == name);
+            let (held, asked) = (share.map_or(0, |share| share.held.amount()), asked.of(name));
+            if held != asked {
+                let who = live.attempt();
+                return broken(format!("{who} asked for {asked} of {name}, holds {held}"));
+            }
         }
         if live.state.allocation().is_some_and(|a| a.holder() != live.attempt()) {
             return broken(format!("{} holds somebody else's allocation", live.attempt()));
@@ -188,7 +221,7 @@ pub fn jobs_stand_where_the_rules_say(kernel: &Kernel) -> Result<(), Broken> {
         }
     }
     let mut entering: BTreeMap<u32, u32> = BTreeMap::new();
-    for words in kernel.entering.values().filter_map(|names| kernel.names.get(*names)) {
+    for words in kernel.entering.values().filter_map(|(names, _)| kernel.names.get(*names)) {
         *entering.entry(kernel.rules.accounts.find(&words.account)).or_default() += 1;
     }
     for (account, id) in kernel.rules.accounts.all().iter().zip(1..) {
@@ -208,8 +241,8 @@ pub fn jobs_stand_where_the_rules_say(kernel: &Kernel) -> Result<(), Broken> {
 /// # Errors
 /// The first that is broken.
 pub fn all(kernel: &Kernel) -> Result<(), Broken> {
-    cpus_are_conserved(kernel)?;
-    memory_is_conserved(kernel)?;
+    units_are_conserved(kernel)?;
+    amounts_are_conserved(kernel)?;
     the_living_hold_what_they_asked_for(kernel)?;
     a_job_is_in_one_place(kernel)?;
     conditions_are_kept(kernel)?;
@@ -224,30 +257,35 @@ pub fn all(kernel: &Kernel) -> Result<(), Broken> {
 mod tests {
     use super::super::change::Queued;
     use super::super::kernel::BootContext;
+    use super::super::requests::Requests;
     use super::super::restore::{Memory, PersistedAttempt};
     use super::*;
-    use crate::job::ids::JobId;
+    use crate::job::ids::{CpuId, JobId};
     use crate::job::outcome::EndState;
+    use crate::job::request::MEMORY;
 
     /// Job 1 runs on CPU 0, job 2 waits.
     fn kernel() -> Kernel {
-        let job = |id, attempts| Queued {
-            id: JobId(id),
-            cpus: 1,
-            memory: 100,
-            attempts,
-            ..Queued::default()
-        };
+        let mut requests = Requests::default();
+        let rest = requests.number(&Request::default().with(MEMORY, 100));
+        let job =
+            |id, attempts| Queued { id: JobId(id), cpus: 1, rest, attempts, ..Queued::default() };
         let live = PersistedAttempt {
             job: job(1, 1),
             cpus: vec![CpuId(0)],
+            rest: vec![Share { resource: MEMORY.into(), held: Held::Amount(100) }],
             granted: Time(0),
             handle: None,
             completing: None,
         };
         let boot_context = BootContext { boot_id: "boot".into(), nonce: "n".into() };
-        let memory =
-            Memory { pending: vec![job(2, 0)], live: vec![live], next_job: 3, ..Memory::default() };
+        let memory = Memory {
+            pending: vec![job(2, 0)],
+            live: vec![live],
+            next_job: 3,
+            requests,
+            ..Memory::default()
+        };
         Kernel::load([CpuId(0), CpuId(1)], boot_context, memory).unwrap()
     }
 
@@ -259,8 +297,8 @@ mod tests {
     #[test]
     fn a_forgotten_cpu_is_noticed() {
         let mut kernel = kernel();
-        kernel.ledger.break_by_forgetting(CpuId(0));
-        assert!(cpus_are_conserved(&kernel).unwrap_err().0.contains("CPU 0"));
+        kernel.ledger.break_by_forgetting("cpu", CpuId(0));
+        assert!(units_are_conserved(&kernel).unwrap_err().0.contains("cpu 0"));
     }
 
     #[test]
@@ -274,33 +312,33 @@ mod tests {
     fn forgotten_memory_is_noticed() {
         let mut kernel = kernel();
         kernel.ledger.break_by_forgetting_memory();
-        assert!(memory_is_conserved(&kernel).unwrap_err().0.contains("states hold 100 bytes"));
+        assert!(amounts_are_conserved(&kernel).unwrap_err().0.contains("\"memory\": 100"));
     }
 
     #[test]
     fn memory_handed_out_twice_is_noticed() {
         let kernel = kernel().with_memory(Some(100));
-        assert_eq!(memory_is_not_handed_out_twice(&kernel), Ok(()));
+        assert_eq!(no_amount_is_handed_out_twice(&kernel), Ok(()));
         let kernel = kernel.with_memory(Some(99));
-        assert!(memory_is_not_handed_out_twice(&kernel).unwrap_err().0.contains("there are 99"));
+        assert!(no_amount_is_handed_out_twice(&kernel).unwrap_err().0.contains("there are 99"));
     }
 
     #[test]
     fn a_leaked_allocation_is_noticed() {
         let mut kernel = kernel();
         kernel.live.remove(&JobId(1));
-        assert!(cpus_are_conserved(&kernel).unwrap_err().0.contains("states hold"));
+        assert!(units_are_conserved(&kernel).unwrap_err().0.contains("states hold"));
     }
 
     #[test]
     fn holding_less_than_asked_is_noticed() {
         let mut kernel = kernel();
-        let mut more = Queued { memory: 101, ..kernel.live[&JobId(1)].job };
-        kernel.live.get_mut(&JobId(1)).unwrap().job = more;
+        let before = kernel.live[&JobId(1)].job;
+        let rest = kernel.requests.number(&Request::default().with(MEMORY, 101));
+        kernel.live.get_mut(&JobId(1)).unwrap().job = Queued { rest, ..before };
         let said = the_living_hold_what_they_asked_for(&kernel).unwrap_err().0;
-        assert!(said.contains("asked for 101 bytes"), "{said}");
-        more.memory = 100;
-        kernel.live.get_mut(&JobId(1)).unwrap().job = Queued { cpus: 2, ..more };
+        assert!(said.contains("asked for 101 of memory, holds 100"), "{said}");
+        kernel.live.get_mut(&JobId(1)).unwrap().job = Queued { cpus: 2, ..before };
         assert!(
             the_living_hold_what_they_asked_for(&kernel).unwrap_err().0.contains("asked for 2")
         );

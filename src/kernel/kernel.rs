@@ -17,7 +17,9 @@ use super::change::{Change, Effect, Event, Queued, Step};
 use super::eligible::{DependencySnapshot, Eligibility};
 use super::maintenance::Maintenance;
 use super::names::Names;
+use super::outsiders::Looks;
 use super::queue::Queue;
+use super::requests::Requests;
 use super::retry::Again;
 use super::tenancy::Rules;
 use super::transition::{Fact, JobState, Outcome, Refused, transition};
@@ -27,6 +29,7 @@ use crate::job::outcome::{EndState, Handle};
 use crate::job::spec::JobSpec;
 use crate::job::state::StateWord;
 use crate::policy::claims::aside;
+use crate::policy::input::{RequestId, demand};
 use crate::policy::plan::Plan;
 use crate::resources::allocation::Allocation;
 use crate::resources::ledger::Ledger;
@@ -91,8 +94,12 @@ pub struct Kernel {
     pub(super) rules: Rules,
     /// The words of all jobs that have not ended.
     pub(super) names: Names,
-    /// Submissions that are not durable yet, and the numbers of their words.
-    pub(super) entering: HashMap<JobId, u32>,
+    /// What jobs ask for beside CPUs, of all that have not ended.
+    pub(super) requests: Requests,
+    /// Who else uses units of what is handed out.
+    pub(super) looks: Looks,
+    /// Submissions that are not durable yet, and the numbers of their words and requests.
+    pub(super) entering: HashMap<JobId, (u32, RequestId)>,
     pub(super) allocations: u64,
     pub(super) releases: u64,
     pub(super) stale_facts: u64,
@@ -168,24 +175,26 @@ impl Kernel {
         let (mut started, mut stale) = (0, 0);
         self.drop_claims(&mut step);
         let mut claimants = self.claimants(now);
+        let unlooked = self.unlooked(now);
         for id in &plan.start {
             let shown = self.queue.is_shown(*id);
             let Some(job) = self.queue.get(*id).copied().filter(|_| shown) else {
                 stale += 1;
                 continue;
             };
-            if !self.rules.accounts.may_start(job.account, job.cpus) {
+            let asked = self.requests.demand(&job);
+            if !self.rules.accounts.may_start(job.account, &asked) {
                 stale += 1;
                 continue;
             }
             let task = self.next_task(job.id);
             let own = task.map_or(job.id, |(_, own)| own);
             let attempt = Attempt { job: own, n: job.attempts + 1 };
-            let (cpus, memory, regions) = (job.cpus, job.memory, job.placement.regions);
             let before = claimants.iter().position(|claim| claim.job == *id);
             let others = &claimants[..before.unwrap_or(claimants.len())];
-            let kept = aside(self.ledger.free_room(), others);
-            let given = self.ledger.allocate_in(attempt, cpus, memory, regions, &kept);
+            let others = others.iter().map(|claim| demand(self.requests.parts(), claim));
+            let kept = aside(self.ledger.free_room(), others).plus(&unlooked);
+            let given = self.ledger.allocate_beside(attempt, &asked, &kept);
             let Ok(allocation) = given else {
                 stale += 1;
                 continue;
@@ -216,13 +225,13 @@ impl Kernel {
     }
 
     fn grant(&mut self, job: Queued, allocation: Allocation, now: Time, step: &mut Step) {
-        let cpus = allocation.cpus().to_vec();
+        let (cpus, rest) = (allocation.cpus().to_vec(), allocation.rest().to_vec());
         let outcome = transition(JobState::Pending, Fact::Granted(allocation), now);
         let Outcome::Moved(state, None) = outcome else {
             unreachable!("PENDING accepts a grant");
         };
         self.allocations += 1;
-        self.rules.accounts.started(job.account, job.cpus, now);
+        self.rules.accounts.started(job.account, &self.requests.demand(&job), now);
         let event = self.event(
             (job.id, job.attempts),
             (Some(StateWord::Pending), StateWord::Running),
@@ -235,6 +244,7 @@ impl Kernel {
         step.changes.push(Change::Granted {
             event,
             cpus,
+            rest,
             nonce: Arc::clone(&self.boot_context.nonce),
             boot_id: Arc::clone(&self.boot_context.boot_id),
         });
@@ -447,6 +457,12 @@ impl Kernel {
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// What jobs ask for beside CPUs.
+    #[must_use]
+    pub fn requests(&self) -> &Requests {
+        &self.requests
     }
 
     /// Live attempts, by job.

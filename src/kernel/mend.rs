@@ -9,21 +9,25 @@
 //! *Not here*: finding (`actors::audit`), telling people (`actors::recovery`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::change::{Change, Step};
 use super::kernel::Kernel;
-use crate::job::ids::{CpuId, JobId};
+use crate::job::ids::{JobId, UnitId};
 use crate::job::state::StateWord;
 use crate::time::Time;
+
+/// Why a unit is held back.
+const DOUBTED: &str = "an audit found a process that may use it";
 
 /// What an audit wants mended, as of one commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// CPUs that may be in use by something the ledger does not know. The whole set: a CPU that
+    /// Units that may be in use by something the ledger does not know. The whole set: one that
     /// an earlier audit doubted and this one does not is handed out again.
-    pub doubted: Vec<CpuId>,
-    /// Jobs that are over, of which nothing lives, and the CPUs the database says they hold.
-    pub orphans: BTreeMap<JobId, Vec<CpuId>>,
+    pub doubted: Vec<(Arc<str>, UnitId)>,
+    /// Jobs that are over, of which nothing lives, and the units the database says they hold.
+    pub orphans: BTreeMap<JobId, Vec<(Arc<str>, UnitId)>>,
     /// Live jobs whose CPUs the database does not have as the ledger does.
     pub forgotten: Vec<JobId>,
 }
@@ -43,19 +47,21 @@ impl Kernel {
     /// Acts on an audit.
     pub fn mend(&mut self, findings: Findings, now: Time) -> Step {
         let mut step = Step::default();
-        for (job, cpus) in findings.orphans {
+        for (job, units) in findings.orphans {
             if !self.live.contains_key(&job) {
-                step.changes.push(Change::Reclaimed { job, cpus, time: now });
+                step.changes.push(Change::Reclaimed { job, units, time: now });
             }
         }
         for job in findings.forgotten {
             let live = self.live.get(&job);
             if let Some((live, held)) = live.and_then(|l| Some((l, l.state.allocation()?))) {
-                let cpus = held.cpus().to_vec();
-                step.changes.push(Change::Restored { attempt: live.attempt(), cpus });
+                let (cpus, rest) = (held.cpus().to_vec(), held.rest().to_vec());
+                step.changes.push(Change::Restored { attempt: live.attempt(), cpus, rest });
             }
         }
-        self.ledger.hold_back(findings.doubted.into_iter().collect());
+        let why: Arc<str> = DOUBTED.into();
+        let doubted = findings.doubted.into_iter().map(|unit| (unit, Arc::clone(&why)));
+        self.doubt(doubted.collect());
         step
     }
 
@@ -92,6 +98,7 @@ mod tests {
     use super::super::kernel::BootContext;
     use super::super::restore::{Memory, PersistedAttempt};
     use super::*;
+    use crate::job::ids::CpuId;
 
     fn job(id: i64, attempts: u32) -> Queued {
         Queued { id: JobId(id), cpus: 1, attempts, ..Queued::default() }
@@ -102,6 +109,7 @@ mod tests {
         let live = PersistedAttempt {
             job: job(1, 1),
             cpus: vec![CpuId(0)],
+            rest: Vec::new(),
             granted: Time(0),
             handle: None,
             completing: None,
@@ -119,15 +127,18 @@ mod tests {
     }
 
     fn orphan(id: i64) -> Findings {
-        Findings { orphans: [(JobId(id), vec![CpuId(1)])].into(), ..Findings::default() }
+        Findings {
+            orphans: [(JobId(id), vec![("cpu".into(), CpuId(1))])].into(),
+            ..Findings::default()
+        }
     }
 
     #[test]
     fn only_a_job_that_is_not_live_is_reclaimed() {
         let mut kernel = kernel();
         let over = kernel.mend(orphan(3), Time(5)).changes;
-        let cpus = vec![CpuId(1)];
-        assert_eq!(over, [Change::Reclaimed { job: JobId(3), cpus, time: Time(5) }]);
+        let units = vec![("cpu".into(), CpuId(1))];
+        assert_eq!(over, [Change::Reclaimed { job: JobId(3), units, time: Time(5) }]);
         assert_eq!(kernel.mend(orphan(1), Time(5)), Step::default());
         assert_eq!(check::all(&kernel), Ok(()));
     }
@@ -138,13 +149,17 @@ mod tests {
         let forgotten = vec![JobId(1), JobId(2), JobId(3)];
         let step = kernel.mend(Findings { forgotten, ..Findings::default() }, Time(5));
         let attempt = crate::job::ids::Attempt { job: JobId(1), n: 1 };
-        assert_eq!(step.changes, [Change::Restored { attempt, cpus: vec![CpuId(0)] }]);
+        let (cpus, rest) = (vec![CpuId(0)], Vec::new());
+        assert_eq!(step.changes, [Change::Restored { attempt, cpus, rest }]);
     }
 
     #[test]
     fn a_doubted_cpu_is_not_handed_out() {
         let mut kernel = kernel();
-        kernel.mend(Findings { doubted: vec![CpuId(1)], ..Findings::default() }, Time(5));
+        kernel.mend(
+            Findings { doubted: vec![("cpu".into(), CpuId(1))], ..Findings::default() },
+            Time(5),
+        );
         assert!(!kernel.wants_a_plan());
         assert_eq!(kernel.snapshot().held_back, [CpuId(1)]);
         assert_eq!(check::all(&kernel), Ok(()));

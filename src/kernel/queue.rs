@@ -8,7 +8,7 @@
 //! *Not here*: who goes first (`policy::order`), what may start (`policy`), why a job is
 //! hidden from a pass (`kernel::eligible`).
 //!
-//! **Buckets.** Jobs of equal priority, CPUs, memory and limit keep the order of their ids under
+//! **Buckets.** Jobs of equal priority, CPUs, request and limit keep the order of their ids under
 //! every rule, and are alike to a pass: when one of them cannot start, none behind it can, since
 //! what is free only becomes less. So a pass needs of each bucket no more jobs than would fit and
 //! one that does not, whether ten wait or a million. Where more than the priority makes the points,
@@ -25,7 +25,7 @@ use super::change::Queued;
 use super::priority::Priorities;
 use super::view::{PLAN_DEPTH, waiting};
 use crate::job::ids::JobId;
-use crate::policy::input::{PassInput, PendingJob};
+use crate::policy::input::{PassInput, PendingJob, RequestId};
 use crate::policy::name::{Backfill, Policy};
 use crate::resources::capacity::RegionSet;
 use crate::resources::partitions::Placement;
@@ -37,7 +37,7 @@ use line::{BucketCursor, Candidates, RankContext};
 struct BucketKey {
     priority: i64,
     cpus: u32,
-    memory: u64,
+    rest: RequestId,
     limit_s: Option<u32>,
     placement: Placement,
     account: u32,
@@ -105,17 +105,17 @@ pub struct Queue {
 }
 
 fn kind(job: &Queued) -> BucketKey {
-    let Queued { priority, cpus, memory, limit_s, placement, account, .. } = *job;
-    BucketKey { priority, cpus, memory, limit_s, placement, account }
+    let Queued { priority, cpus, rest, limit_s, placement, account, .. } = *job;
+    BucketKey { priority, cpus, rest, limit_s, placement, account }
 }
 
 impl BucketKey {
     fn job(&self, (id, submitted): (JobId, Time), points: &Priorities) -> PendingJob {
-        let BucketKey { priority, cpus, memory, limit_s, placement, account } = *self;
+        let BucketKey { priority, cpus, rest, limit_s, placement, account } = *self;
         let job = Queued {
             id,
             cpus,
-            memory,
+            rest,
             limit_s,
             priority,
             placement,
@@ -367,23 +367,30 @@ fn counter(all: &mut Vec<u64>, index: u32) -> &mut u64 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     use proptest::prelude::*;
 
     use super::*;
     use crate::policy::input::Running;
     use crate::policy::pass::plan;
-    use crate::resources::capacity::Capacity;
+    use crate::resources::capacity::{Capacity, Part};
 
-    fn job(id: i64, (priority, cpus, limit, memory): (i64, u32, u32, u64)) -> Queued {
+    /// Request `n` asks for so many bytes of memory.
+    fn requests() -> Arc<Vec<Box<[Part]>>> {
+        Arc::new((1..=30).map(|bytes| [Part::of_memory(bytes)].into()).collect())
+    }
+
+    fn job(id: i64, (priority, cpus, limit, memory): (i64, u32, u32, u32)) -> Queued {
         let limit_s = (limit > 0).then_some(limit * 100);
         let submitted = Time(id * SECOND_US);
         let id = JobId(id);
-        Queued { id, cpus, memory, limit_s, priority, submitted, ..Queued::default() }
+        let rest = RequestId(memory);
+        Queued { id, cpus, rest, limit_s, priority, submitted, ..Queued::default() }
     }
 
-    fn jobs() -> impl Strategy<Value = Vec<(i64, u32, u32, u64)>> {
-        prop::collection::vec((0..3i64, 1..9u32, 0..4u32, 0..6u64), 0..60)
+    fn jobs() -> impl Strategy<Value = Vec<(i64, u32, u32, u32)>> {
+        prop::collection::vec((0..3i64, 1..9u32, 0..4u32, 0..6u32), 0..60)
     }
 
     fn policies() -> impl Strategy<Value = Policy> {
@@ -440,12 +447,14 @@ mod tests {
                 .map(|(n, (cpus, left, memory))| Running {
                     job: JobId(1_000 + n as i64),
                     end: now + (left * 100 + 50) * SECOND_US,
-                    held: Capacity { memory, ..Capacity::of(cpus) },
+                    held: Capacity::of(cpus).with_memory(memory),
                 })
                 .collect();
-            let free = Capacity { memory: free.1, ..Capacity::of(free.0) };
+            let free = Capacity::of(free.0).with_memory(free.1);
             let total = running.iter().fold(free, |all, attempt| all.plus(&attempt.held));
-            let mut input = PassInput { now, free, total, running, ..PassInput::default() };
+            let requests = requests();
+            let mut input =
+                PassInput { now, free, total, running, requests, ..PassInput::default() };
             let few = queue.candidates(&policy, &input, &Priorities::default());
             input.queue = queue.iter().map(waiting).collect();
             let of_all = plan(policy, &input).start;
@@ -489,8 +498,7 @@ mod tests {
         queue.insert(within(2, job(2, (5, 2, 1, 0))), true);
         queue.insert(within(2, job(3, (0, 1, 1, 0))), true);
         queue.insert(within(1, job(4, (0, 1, 1, 0))), true);
-        let (mut free, mut total) = (Capacity::of(0), Capacity::of(2));
-        (free.cpus[1], total.cpus[1]) = (1, 2);
+        let (free, total) = (Capacity::of(0).with(1, 1), Capacity::of(2).with(1, 2));
         let input = PassInput { free, total, ..PassInput::default() };
         let line = queue.candidates(&Policy::default(), &input, &Priorities::default());
         let seen: Vec<i64> = line.iter().map(|waiting| waiting.job.0).collect();
@@ -555,8 +563,9 @@ mod tests {
         for id in 0..100 {
             queue.insert(job(id, (0, 1, 1, 30)), true);
         }
-        let room = Capacity { memory: 100, ..Capacity::of(50) };
-        let input = PassInput { free: room, total: room, ..PassInput::default() };
+        let room = Capacity::of(50).with_memory(100);
+        let requests = requests();
+        let input = PassInput { free: room, total: room, requests, ..PassInput::default() };
         let seen = queue.candidates(&"fcfs+easy".parse().unwrap(), &input, &Priorities::default());
         assert_eq!(seen.iter().map(|w| w.job.0).collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert_eq!(

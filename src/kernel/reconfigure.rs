@@ -18,6 +18,8 @@ use super::kernel::Kernel;
 use super::names::{UNNAMED, Words};
 use super::tenancy::Rules;
 use crate::job::ids::{CpuId, JobId};
+use crate::job::request::Request;
+use crate::policy::input::RequestId;
 use crate::resources::partitions::Placement;
 use crate::time::Time;
 
@@ -51,6 +53,7 @@ impl Kernel {
         let accounts = self.rules.accounts.under(&rules.accounts, now);
         self.ledger.divide(rules.partitions.region_of().clone());
         self.rules = Rules { accounts, ..rules };
+        self.rules.accounts.over(self.ledger.inventory());
         self.seat_all(now);
         let mut step = Step::default();
         if shared && !self.rules.accounts.share() {
@@ -82,9 +85,9 @@ impl Kernel {
         };
         for live in self.live.values_mut() {
             live.job = seated(live.job);
-            self.rules.accounts.started(live.job.account, live.job.cpus, now);
+            self.rules.accounts.started(live.job.account, &self.requests.demand(&live.job), now);
         }
-        for names in self.entering.values() {
+        for (names, _) in self.entering.values() {
             let (_, account) = seat(*names).unwrap_or_default();
             self.rules.accounts.entering(account, true);
         }
@@ -124,11 +127,23 @@ impl Kernel {
         self.names.number(partition, account)
     }
 
+    /// The number of this request.
+    pub(super) fn request(&mut self, request: &Request) -> RequestId {
+        if self.requests.are_many() {
+            let waiting = self.queue.iter().map(|job| job.rest);
+            let live = self.live.values().map(|live| live.job.rest);
+            let entering = self.entering.values().map(|(_, rest)| *rest);
+            let used = waiting.chain(live).chain(entering);
+            self.requests.keep(&used.filter(|rest| *rest != RequestId::NOTHING).collect());
+        }
+        self.requests.number(request)
+    }
+
     /// Words of jobs that have all ended are forgotten.
     fn keep_names(&mut self) {
         let waiting = self.queue.iter().map(|job| job.names);
         let live = self.live.values().map(|live| live.job.names);
-        let used = waiting.chain(live).chain(self.entering.values().copied());
+        let used = waiting.chain(live).chain(self.entering.values().map(|(names, _)| *names));
         let used: BTreeSet<u32> = used.filter(|names| *names != UNNAMED).collect();
         self.names.keep(&used);
     }

@@ -19,6 +19,7 @@ use super::retry::Again;
 use super::transition::{Fact, JobState, RequeueReason};
 use crate::job::ids::JobId;
 use crate::job::outcome::EndState;
+use crate::job::request::Request;
 use crate::job::retry_policy::RetryPolicy;
 use crate::job::state::StateWord;
 use crate::resources::allocation::Allocation;
@@ -34,6 +35,8 @@ pub const PREEMPTED: &str = "PREEMPTED";
 pub struct EndedJob {
     /// As it would stand in the queue.
     pub job: Queued,
+    /// What it asks for beside CPUs.
+    pub rest: Request,
     /// How it ended.
     pub word: StateWord,
     /// Whether it was held.
@@ -137,7 +140,8 @@ impl Kernel {
         let placement = self.rules.partitions.placement(&over.partition);
         let account = self.number(&over.account);
         let names = self.name(&over.partition, &over.account);
-        self.place(Queued { placement, account, names, ..over.job }, now);
+        let rest = self.request(&over.rest);
+        self.place(Queued { placement, account, names, rest, ..over.job }, now);
         if let Some(array) = array {
             self.look_again(array, now);
         }

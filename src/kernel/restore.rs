@@ -16,7 +16,9 @@ use super::eligible::Eligibility;
 use super::kernel::{BootContext, Kernel, Live};
 use super::maintenance::Maintenance;
 use super::names::Names;
+use super::outsiders::Looks;
 use super::queue::Queue;
+use super::requests::Requests;
 use super::retry::Again;
 use super::tenancy::Rules;
 use super::transition::JobState;
@@ -24,6 +26,8 @@ use crate::job::ids::{Attempt, CpuId, JobId};
 use crate::job::outcome::Handle;
 use crate::job::spec::SingletonKey;
 use crate::job::state::{EndReason, StateWord};
+use crate::resources::allocation::Share;
+use crate::resources::inventory::Inventory;
 use crate::resources::ledger::{Ledger, LedgerRefused};
 use crate::time::Time;
 
@@ -34,6 +38,8 @@ pub struct PersistedAttempt {
     pub job: Queued,
     /// The CPUs it holds.
     pub cpus: Vec<CpuId>,
+    /// What else it holds.
+    pub rest: Vec<Share>,
     /// When it was granted.
     pub granted: Time,
     /// Its process, once it was started.
@@ -67,6 +73,8 @@ pub struct Memory {
     pub rules: Rules,
     /// The words of the jobs above.
     pub names: Names,
+    /// What the jobs above ask for beside CPUs.
+    pub requests: Requests,
     /// Ended jobs by final state.
     pub ended: BTreeMap<StateWord, u64>,
     /// The next job id.
@@ -76,21 +84,23 @@ pub struct Memory {
 }
 
 impl Kernel {
-    /// Takes up what the database remembers, over these CPUs.
+    /// Takes up what the database remembers, over this inventory.
     ///
     /// # Errors
-    /// When the database says that two attempts hold one CPU.
+    /// When the database says that two attempts hold one unit.
     pub fn load(
-        cpus: impl IntoIterator<Item = CpuId>,
+        inventory: impl Into<Inventory>,
         boot_context: BootContext,
-        memory: Memory,
+        mut memory: Memory,
     ) -> Result<Kernel, LedgerRefused> {
-        let mut ledger = Ledger::new(cpus);
+        let mut ledger = Ledger::new(inventory);
+        memory.requests.over(ledger.inventory());
+        memory.rules.accounts.over(ledger.inventory());
         ledger.divide(memory.rules.partitions.region_of().clone());
         let mut live = BTreeMap::new();
         for r in memory.live {
             let attempt = Attempt { job: r.job.id, n: r.job.attempts };
-            let allocation = ledger.adopt(attempt, r.cpus, r.job.memory)?;
+            let allocation = ledger.adopt(attempt, r.cpus, &r.rest)?;
             let state = match (r.completing, r.handle) {
                 (Some(why), handle) => JobState::Completing(allocation, why, handle),
                 (None, Some(handle)) => JobState::Running(allocation, handle),
@@ -113,6 +123,8 @@ impl Kernel {
             maintenance: memory.maintenance,
             rules: memory.rules,
             names: memory.names,
+            requests: memory.requests,
+            looks: Looks::default(),
             entering: HashMap::new(),
             allocations: 0,
             releases: 0,
@@ -141,11 +153,11 @@ impl Kernel {
 
     /// What runs counts from when it was granted, or from the last charge if that is later.
     fn take_up_accounts(&mut self) {
-        let account = |live: &Live| (live.granted, live.job.account, live.job.cpus);
-        let mut running: Vec<_> = self.live.values().map(account).collect();
-        running.sort_unstable();
-        for (granted, account, cpus) in running {
-            self.rules.accounts.started(account, cpus, granted);
+        let mut running: Vec<&Live> = self.live.values().collect();
+        running.sort_by_key(|live| live.granted);
+        for live in running {
+            let asked = self.requests.demand(&live.job);
+            self.rules.accounts.started(live.job.account, &asked, live.granted);
         }
     }
 }

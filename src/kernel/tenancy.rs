@@ -20,6 +20,7 @@ use super::priority::{Parts, Priorities, Weights};
 use super::queue::pointed;
 use super::view::Explained;
 use crate::job::ids::{CpuId, JobId};
+use crate::job::request::Request;
 use crate::job::spec::JobSpec;
 use crate::policy::name::Policy;
 use crate::resources::partitions::{Partition, Partitions, Placement};
@@ -101,8 +102,9 @@ impl Kernel {
         let account = self.number(&spec.account);
         self.rules.accounts.entering(account, true);
         let names = self.name(&spec.partition, &spec.account);
-        self.entering.insert(id, names);
-        Queued { names, ..self.queued(id, spec, now) }
+        let rest = self.request(&spec.beside_cpus());
+        self.entering.insert(id, (names, rest));
+        Queued { names, rest, ..self.queued(id, spec, now) }
     }
 
     /// The number of an account, if it is counted.
@@ -113,7 +115,7 @@ impl Kernel {
 
     /// This submission is durable, or never will be. `false`: it was not under way.
     pub(super) fn entered(&mut self, id: JobId) -> bool {
-        let Some(names) = self.entering.remove(&id) else { return false };
+        let Some((names, _)) = self.entering.remove(&id) else { return false };
         if let Some(words) = self.names.get(names) {
             let account = self.rules.accounts.find(&words.account);
             self.rules.accounts.entering(account, false);
@@ -155,7 +157,7 @@ impl Kernel {
         if job.account == UNCOUNTED {
             return;
         }
-        self.rules.accounts.ended(job.account, job.cpus, now);
+        self.rules.accounts.ended(job.account, &self.requests.demand(job), now);
         if let Some((account, cpu_us, at)) = self.rules.accounts.charge(job.account) {
             step.changes.push(Change::Charged { account, cpu_us, at });
         }
@@ -221,7 +223,9 @@ impl Kernel {
         match self.rules.partitions.at(job.placement.partition) {
             Some(partition) if !partition.up => Some(Blocked::PartitionDown),
             Some(partition) => {
-                partition.forbids(job.cpus, job.memory, job.limit_s).map(Blocked::PartitionAllows)
+                let nothing = Request::default();
+                let rest = self.requests.get(job.rest).map_or(&nothing, |rest| rest);
+                partition.forbids(job.cpus, rest, job.limit_s).map(Blocked::PartitionAllows)
             }
             None => Some(Blocked::PartitionGone),
         }

@@ -10,6 +10,7 @@
 //! *Not here*: history (`store::read`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::accounts::Account;
 use super::change::Queued;
@@ -24,6 +25,7 @@ use crate::policy::claims::keep;
 use crate::policy::input::{PassInput, PendingJob, Preemptable, Running};
 use crate::policy::name::Policy;
 use crate::resources::capacity::Capacity;
+use crate::resources::ledger::ResourceNow;
 use crate::time::{SECOND_US, Time};
 
 /// How many pending jobs one pass decides upon: more than it can start at a time on most
@@ -56,7 +58,7 @@ pub fn waiting(job: &Queued) -> PendingJob {
     PendingJob {
         job: job.id,
         cpus: job.cpus,
-        memory: job.memory,
+        rest: job.rest,
         regions: job.placement.regions,
         request: request_us(job.limit_s),
         submitted: job.submitted.0,
@@ -102,6 +104,8 @@ pub struct Snapshot {
     pub used_memory: u64,
     /// Bytes of memory that can be handed out; `None`: not counted.
     pub available_memory: Option<u64>,
+    /// How everything stands that is neither CPUs nor memory.
+    pub others: Vec<ResourceNow>,
     /// Every CPU and who holds it.
     pub cpus: Vec<(CpuId, Option<JobId>)>,
     /// CPUs that are not handed out because an audit doubts that they are free.
@@ -177,13 +181,26 @@ impl Kernel {
             self.live.values().map(|live| self.running(live, now)).collect();
         let mut total = running.iter().fold(free, |total, attempt| total.plus(&attempt.held));
         // More may be held than there is since a reconfiguration: that does not come back.
-        total.memory = total.memory.min(self.ledger.total_memory().unwrap_or(u64::MAX));
+        total = total.least(&self.ledger.at_most());
         let windows = self.maintenance.iter().map(Maintenance::window).collect();
         let quotas = self.rules.accounts.quotas();
         let queue = Vec::new();
         let (preemptable, claims) = (self.preemptable(), self.claims_now(now));
         let now = now.0;
-        PassInput { now, free, total, running, queue, claims, quotas, windows, preemptable }
+        let requests = Arc::clone(self.requests.parts());
+        let free = free.minus(&self.unlooked(Time(now)));
+        PassInput {
+            now,
+            free,
+            total,
+            running,
+            queue,
+            claims,
+            requests,
+            quotas,
+            windows,
+            preemptable,
+        }
     }
 
     /// The same with the first jobs of the whole line, to explain why each waits; before them stand
@@ -204,11 +221,9 @@ impl Kernel {
             JobState::Completing(..) => now.plus_s(OVERDUE_S).0,
             _ => expected_end(since, live.job.limit_s, now).0,
         };
-        // CPUs that are no longer configured do not come back.
-        let held = live.state.allocation().map_or(Capacity::default(), |a| Capacity {
-            memory: a.memory(),
-            ..self.ledger.room_of(a.cpus())
-        });
+        // What is no longer configured does not come back.
+        let held = live.state.allocation();
+        let held = held.map_or(Capacity::default(), |held| self.ledger.room_of(held));
         Running { job: live.job.id, end, held }
     }
 
@@ -258,7 +273,8 @@ impl Kernel {
             used_memory: self.ledger.used_memory(),
             available_memory: self.ledger.free_memory(),
             cpus,
-            held_back: self.ledger.held_back().iter().copied().collect(),
+            held_back: self.ledger.held_back().collect(),
+            others: self.ledger.others(),
             pending: self.queue.len() as u64,
             further_tasks: self.arrays.further(),
             running: (self.live.len() - completing) as u64,

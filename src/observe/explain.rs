@@ -8,8 +8,10 @@
 
 use std::collections::HashMap;
 
+use super::missing::{Asked, Here, amount_of, counted, missing, unavailable};
 use crate::clock::rfc3339;
 use crate::job::ids::JobId;
+use crate::job::request::{MEMORY, split};
 use crate::kernel::accounts::Account;
 use crate::kernel::conditions::Blocked;
 use crate::kernel::tenancy::{PartitionNow, named};
@@ -18,7 +20,6 @@ use crate::policy::forecast::{Forecast, ForecastReason, forecast};
 use crate::policy::input::Barred;
 use crate::policy::name::Policy;
 use crate::resources::partitions::Allows;
-use crate::text::size::shown;
 use crate::time::{SECOND_US, Time};
 
 /// A start that is expected later than this rests on a job without a time limit, seconds.
@@ -59,11 +60,10 @@ impl Reasons {
         self.explained.partitions.get(usize::from(*place))
     }
 
-    /// Why this job waits, which asks for so many CPUs and so much memory.
+    /// Why this job waits, which asks for this.
     #[must_use]
-    pub fn why(&self, job: JobId, asked: (u32, u64), now: &Snapshot) -> Why {
-        let now =
-            &Here { accounts: &self.explained.accounts, ..Here::of(self.partition_of(job), now) };
+    pub fn why(&self, job: JobId, asked: Asked<'_>, now: &Snapshot) -> Why {
+        let now = &Here::of(self.partition_of(job), now, &self.explained.accounts);
         let foretold = self.foretold.get(&job);
         let (word, sentence) = match (self.explained.blocked.get(&job), foretold) {
             (Some(blocked), _) => blocked_reason(job, blocked),
@@ -151,7 +151,7 @@ fn blocked_reason(job: JobId, blocked: &Blocked) -> (&'static str, String) {
                  and send the server SIGHUP, or `downbeat cancel {job}`"
             ),
         ),
-        Blocked::PartitionAllows(allows) => partition_reason(job, *allows),
+        Blocked::PartitionAllows(allows) => partition_reason(job, allows),
         Blocked::Never(others) => (
             "DependencyNeverSatisfied",
             format!(
@@ -163,57 +163,34 @@ fn blocked_reason(job: JobId, blocked: &Blocked) -> (&'static str, String) {
 }
 
 /// Somebody lowered what the partition allows while the job waited.
-fn partition_reason(job: JobId, allows: Allows) -> (&'static str, String) {
+fn partition_reason(job: JobId, allows: &Allows) -> (&'static str, String) {
     let (word, most) = match allows {
-        Allows::Cpus(max) => ("PartitionNodeLimit", counted(max)),
-        Allows::Memory(max) => ("MaxMemPerLimit", format!("{} of memory", shown(max))),
+        Allows::Cpus(max) => ("PartitionNodeLimit", counted(*max)),
+        Allows::Resource(name, max) if &**name == MEMORY => {
+            ("MaxMemPerLimit", amount_of(name, *max))
+        }
+        Allows::Resource(name, max) => ("PartitionConfig", amount_of(name, *max)),
         Allows::Seconds(max) => ("PartitionTimeLimit", format!("a time limit of {max} s")),
     };
     let way_out = match allows {
         Allows::Seconds(max) => format!("`downbeat update --time {max}s {job}` shortens it"),
-        Allows::Cpus(_) | Allows::Memory(_) => {
+        Allows::Cpus(_) | Allows::Resource(..) => {
             format!("submit it with less, `downbeat cancel {job}`")
         }
     };
     (word, format!("asks for more than its partition now allows one job, {most}; {way_out}"))
 }
 
-fn unavailable((cpus, memory): (u32, u64), now: &Here<'_>) -> Option<(&'static str, String)> {
-    let (total, place) = (now.total_cpus, &now.place);
-    if cpus > total {
-        let sentence = format!(
-            "needs {}, {place} now has {total}; restart it with more, or cancel",
-            counted(cpus)
-        );
-        return Some(("PartitionConfig", sentence));
-    }
-    if let Some(total) = now.server.total_memory.filter(|total| memory > *total) {
-        let sentence = format!(
-            "needs {} of memory, this server now has {}; restart it with more, or cancel",
-            shown(memory),
-            shown(total)
-        );
-        return Some(("PartitionConfig", sentence));
-    }
-    let held_back = now.held_back;
-    if cpus > total.saturating_sub(held_back) {
-        let sentence = format!(
-            "needs {}, {held_back} of {total} are held back because the audit doubts that they \
-             are free; `downbeat audit` says why",
-            counted(cpus)
-        );
-        return Some(("ReqNodeNotAvail", sentence));
-    }
-    None
-}
-
 fn turn_reason(
     verdict: ForecastReason,
     job: JobId,
-    asked: (u32, u64),
+    asked: Asked<'_>,
     now: &Here<'_>,
 ) -> (&'static str, String) {
-    let next = || ("Resources", format!("is next; {}", missing(now, asked.0, asked.1)));
+    let next = || {
+        let (word, short) = missing(now, asked);
+        (word, format!("is next; {short}"))
+    };
     match verdict {
         ForecastReason::Starts | ForecastReason::Resources => next(),
         ForecastReason::Priority(first) if first == job => next(),
@@ -226,7 +203,7 @@ fn turn_reason(
         ),
         ForecastReason::Barred(Barred::TooLarge) => unavailable(asked, now).unwrap_or_else(next),
         ForecastReason::Barred(Barred::Quota(at)) => {
-            limit_reason(now.accounts.get(at as usize), asked.0)
+            limit_reason(now.accounts.get(at as usize), asked)
         }
         ForecastReason::Barred(Barred::Window(window)) => (
             "ReqNodeNotAvail",
@@ -238,12 +215,22 @@ fn turn_reason(
     }
 }
 
-fn limit_reason(account: Option<&Account>, cpus: u32) -> (&'static str, String) {
+fn limit_reason(account: Option<&Account>, (cpus, rest): Asked<'_>) -> (&'static str, String) {
     let Some(account) = account else {
         return ("AssocGrpCpuLimit", "its account has as much as it may have".to_owned());
     };
     let (name, held) = (named(&account.name), account.running_cpus);
     let of_jobs = account.rule.max_running_jobs;
+    let jobs_left = of_jobs.is_none_or(|max| account.running_jobs < max);
+    let cpus_left = account.rule.max_running_cpus.is_none_or(|max| held + cpus <= max);
+    if jobs_left && cpus_left {
+        let limits = account.rule.max_running.iter();
+        let mut short = limits.filter(|(limit, _)| rest.of(split(limit).0) > 0);
+        if let Some((limit, max)) = short.next() {
+            let most = amount_of(limit, max);
+            return ("AssocGrpGRES", format!("{name} may hold {most} at a time, and does"));
+        }
+    }
     match (of_jobs.filter(|max| account.running_jobs >= *max), account.rule.max_running_cpus) {
         (None, Some(max)) => (
             "AssocGrpCpuLimit",
@@ -256,73 +243,12 @@ fn limit_reason(account: Option<&Account>, cpus: u32) -> (&'static str, String) 
     }
 }
 
-/// What there is where a job may run.
-struct Here<'a> {
-    accounts: &'a [Account],
-    server: &'a Snapshot,
-    partition: Option<&'a str>,
-    /// As a sentence names it.
-    place: String,
-    total_cpus: u32,
-    available_cpus: u32,
-    held_back: u32,
-}
-
-impl<'a> Here<'a> {
-    fn of(partition: Option<&'a PartitionNow>, server: &'a Snapshot) -> Here<'a> {
-        let Some(partition) = partition else {
-            return Here {
-                accounts: &[],
-                server,
-                partition: None,
-                place: "this server".to_owned(),
-                total_cpus: server.total_cpus,
-                available_cpus: server.available_cpus,
-                held_back: server.held_back.len() as u32,
-            };
-        };
-        let held_back = server.held_back.iter().filter(|cpu| partition.cpus.contains(cpu));
-        Here {
-            accounts: &[],
-            server,
-            partition: Some(&partition.name),
-            place: format!("partition {}", partition.name),
-            total_cpus: partition.cpus.len() as u32,
-            available_cpus: partition.free,
-            held_back: held_back.count() as u32,
-        }
-    }
-}
-
-/// What a job needs and what there is of it. Memory is named when there is too little of it, and
-/// then CPUs only if there are too few of them as well.
-fn missing(now: &Here<'_>, cpus: u32, memory: u64) -> String {
-    let of_cpus = || {
-        let (needs, free, total) = (counted(cpus), now.available_cpus, now.total_cpus);
-        let of = now.partition.map(|name| format!(" in partition {name}")).unwrap_or_default();
-        format!("needs {needs}, {free} of {total} are free{of}")
-    };
-    let counts = (now.server.total_memory, now.server.available_memory);
-    let (Some(total), Some(free)) = counts else {
-        return of_cpus();
-    };
-    if memory <= free {
-        return of_cpus();
-    }
-    let (needs, free, total) = (shown(memory), shown(free), shown(total));
-    let of_memory = format!("needs {needs} of memory, {free} of {total} are free");
-    if cpus <= now.available_cpus { of_memory } else { format!("{}; {of_memory}", of_cpus()) }
-}
-
-fn counted(cpus: u32) -> String {
-    if cpus == 1 { "1 CPU".to_owned() } else { format!("{cpus} CPUs") }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::job::request::Request;
     use crate::policy::input::{PassInput, PendingJob, Running};
     use crate::resources::capacity::Capacity;
 
@@ -355,26 +281,26 @@ mod tests {
     #[test]
     fn a_waiting_job_always_has_a_reason() {
         let reasons = reasons(vec![waiting(1, 3), waiting(2, 2)], BTreeMap::new());
-        let first = reasons.why(JobId(1), (3, 0), &now());
+        let first = reasons.why(JobId(1), (3, &Request::default()), &now());
         assert_eq!((first.word, first.position), ("Resources", Some(1)));
         assert_eq!(first.sentence, "is next; needs 3 CPUs, 2 of 4 are free");
         assert_eq!(first.start, Some(Time(11 * SECOND_US)));
-        let second = reasons.why(JobId(2), (2, 0), &now());
+        let second = reasons.why(JobId(2), (2, &Request::default()), &now());
         assert_eq!((second.word, second.position), ("Priority", Some(2)));
         assert!(second.sentence.starts_with("job 1 is first"), "{}", second.sentence);
         assert_eq!(second.start, Some(Time(71 * SECOND_US)), "it would outlast the first's start");
-        let far = reasons.why(JobId(8), (1, 0), &now());
+        let far = reasons.why(JobId(8), (1, &Request::default()), &now());
         assert_eq!((far.word, far.position, far.start), ("Priority", Some(7), None));
     }
 
     #[test]
     fn what_cannot_be_had_is_said() {
         let reasons = reasons(Vec::new(), BTreeMap::new());
-        let wide = reasons.why(JobId(2), (8, 0), &now());
+        let wide = reasons.why(JobId(2), (8, &Request::default()), &now());
         assert_eq!(wide.word, "PartitionConfig");
         assert!(wide.sentence.starts_with("needs 8 CPUs, this server now has 4"));
         let doubted = Snapshot { held_back: vec![crate::job::ids::CpuId(0)], ..now() };
-        let doubted = reasons.why(JobId(1), (4, 0), &doubted);
+        let doubted = reasons.why(JobId(1), (4, &Request::default()), &doubted);
         assert_eq!(doubted.word, "ReqNodeNotAvail");
         assert!(doubted.sentence.starts_with("needs 4 CPUs, 1 of 4 are held back"));
     }
@@ -384,13 +310,14 @@ mod tests {
         let now =
             Snapshot { total_memory: Some(8 << 30), available_memory: Some(512 << 20), ..now() };
         let reasons = reasons(vec![waiting(1, 3)], BTreeMap::new());
-        let said = |cpus, memory| reasons.why(JobId(1), (cpus, memory), &now).sentence;
+        let asks = |bytes| Request::default().with(MEMORY, bytes);
+        let said = |cpus, bytes| reasons.why(JobId(1), (cpus, &asks(bytes)), &now).sentence;
         let of_memory = "needs 2 GiB of memory, 512 MiB of 8 GiB are free";
         assert_eq!(said(1, 2 << 30), format!("is next; {of_memory}"));
         let both = format!("is next; needs 3 CPUs, 2 of 4 are free; {of_memory}");
         assert_eq!(said(3, 2 << 30), both);
         assert_eq!(said(3, 1 << 20), "is next; needs 3 CPUs, 2 of 4 are free");
-        let never = reasons.why(JobId(7), (1, 9 << 30), &now);
+        let never = reasons.why(JobId(7), (1, &asks(9 << 30)), &now);
         assert_eq!(never.word, "PartitionConfig");
         assert!(never.sentence.starts_with("needs 9 GiB of memory, this server now has 8 GiB"));
     }
@@ -407,7 +334,7 @@ mod tests {
             (JobId(6), Blocked::PartitionAllows(Allows::Seconds(60))),
         ]);
         let reasons = reasons(Vec::new(), blocked);
-        let why = |job| reasons.why(job, (1, 0), &now());
+        let why = |job| reasons.why(job, (1, &Request::default()), &now());
         assert_eq!(why(one).word, "JobHeldUser");
         assert_eq!(why(one).sentence, "is held; `downbeat release 1` lets it go");
         assert_eq!(why(two).word, "Dependency");
@@ -430,7 +357,7 @@ mod tests {
         let endless = PendingJob { request: 366 * 86_400 * SECOND_US, ..waiting(1, 4) };
         let second = PendingJob { request: 366 * 86_400 * SECOND_US, ..waiting(2, 4) };
         let reasons = reasons(vec![endless, second], BTreeMap::new());
-        let why = reasons.why(JobId(2), (4, 0), &now());
+        let why = reasons.why(JobId(2), (4, &Request::default()), &now());
         assert_eq!(why.start, None);
         assert_eq!(why.basis.as_deref(), Some("a job that it waits for has no time limit"));
     }

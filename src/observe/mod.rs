@@ -8,3 +8,4 @@
 
 pub mod explain;
 pub mod metrics;
+pub mod missing;

@@ -9,9 +9,11 @@
 //!
 //! *Not here*: who makes room (`policy::preempt`), who has claims (`kernel::claims`).
 
-use super::input::{PassInput, PendingJob, Running, spend};
+use std::sync::Arc;
+
+use super::input::{PassInput, PendingJob, Running, demand, spend};
 use crate::job::ids::JobId;
-use crate::resources::capacity::Capacity;
+use crate::resources::capacity::{Capacity, Demand, Part};
 
 /// An input, when those that room was made for have been served.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +33,7 @@ pub fn claimants(input: &PassInput) -> Vec<PendingJob> {
     let counts = |claim: &&PendingJob| {
         let counts = input.bars(claim, &quotas).is_none();
         if counts {
-            spend(&mut quotas, claim);
+            spend(&mut quotas, claim, &input.demand(claim));
         }
         counts
     };
@@ -50,12 +52,12 @@ pub fn keep(input: &PassInput) -> Kept {
     kept
 }
 
-/// What these keep of so much free room.
+/// What these keep of so much free room, each taking so much.
 #[must_use]
-pub fn aside(mut free: Capacity, claimants: &[PendingJob]) -> Capacity {
+pub fn aside<'a>(mut free: Capacity, claimants: impl Iterator<Item = Demand<'a>>) -> Capacity {
     let mut aside = Capacity::default();
     for claim in claimants {
-        let part = part(&free, claim);
+        let part = free.taken_by(&claim);
         free = free.minus(&part);
         aside = aside.plus(&part);
     }
@@ -69,30 +71,30 @@ pub fn soon(input: &PassInput) -> Capacity {
     leaving.fold(input.free, |room, attempt| room.plus(&attempt.held))
 }
 
-/// As much of this room as the job can use.
-fn part(room: &Capacity, job: &PendingJob) -> Capacity {
-    room.share(job.cpus, job.memory.min(room.memory), job.regions)
+/// What is still missing of this where so much is held.
+fn missing(asked: &Demand<'_>, held: &Capacity) -> (u32, Vec<Part>) {
+    let left =
+        |part: &Part| Part { amount: part.amount.saturating_sub(held.within(part.cells)), ..*part };
+    (asked.cpus.saturating_sub(held.all_cpus()), asked.rest.iter().map(left).collect())
 }
 
 impl Kept {
     fn serve(&mut self, claim: &PendingJob) {
         let input = &mut self.rest;
-        spend(&mut input.quotas, claim);
+        let requests = Arc::clone(&input.requests);
+        let asked = demand(&requests, claim);
+        spend(&mut input.quotas, claim, &asked);
         let soon = soon(input);
-        let mut held = part(&input.free, claim);
-        if input.free.holds(claim.cpus, claim.memory, claim.regions) {
+        let mut held = input.free.taken_by(&asked);
+        if input.free.holds(&asked) {
             self.start.push(claim.job);
-        } else if !soon.holds(claim.cpus, claim.memory, claim.regions) && self.short.is_none() {
+        } else if !soon.holds(&asked) && self.short.is_none() {
             self.short = Some((*claim, soon));
         }
         input.free = input.free.minus(&held);
         for attempt in input.preemptable.iter_mut().filter(|attempt| attempt.leaves) {
-            let missing = PendingJob {
-                cpus: claim.cpus - held.all_cpus(),
-                memory: claim.memory - held.memory,
-                ..*claim
-            };
-            let more = part(&attempt.held, &missing);
+            let (cpus, rest) = missing(&asked, &held);
+            let more = attempt.held.taken_by(&Demand { cpus, rest: &rest, ..asked });
             attempt.held = attempt.held.minus(&more);
             let runs = input.running.iter_mut().find(|running| running.job == attempt.job);
             if let Some(running) = runs {

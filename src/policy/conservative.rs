@@ -76,7 +76,7 @@ impl Reservations {
             // Of an array the first task that may start; the next pass takes the next one.
             let reserved = self.reserved.contains_key(&turn(job));
             if !reserved && !over_quota(input, job, &input.quotas) {
-                self.reserve(&mut profile, *job);
+                self.reserve(input, &mut profile, *job);
             }
         }
         let plan = self.due(input);
@@ -84,8 +84,8 @@ impl Reservations {
         plan
     }
 
-    fn reserve(&mut self, profile: &mut Profile, job: PendingJob) {
-        if let Some((at, share)) = profile.earliest(&job) {
+    fn reserve(&mut self, input: &PassInput, profile: &mut Profile, job: PendingJob) {
+        if let Some((at, share)) = profile.earliest(&input.demand(&job), job.request) {
             profile.reserve(at, job.request, &share);
             self.reserved.insert(turn(&job), Reserved { job, at, share });
         }
@@ -139,16 +139,18 @@ impl Reservations {
             return None;
         }
         if std::mem::take(&mut self.asked) || early {
-            self.round(profile);
+            self.round(input, profile);
         }
         Some(())
     }
 
     /// Everybody once, in line: out, and back at the first place.
-    fn round(&mut self, profile: &mut Profile) {
+    fn round(&mut self, input: &PassInput, profile: &mut Profile) {
         for reserved in self.reserved.values_mut() {
             profile.give_back(reserved.at, end(reserved), &reserved.share);
-            if let Some((at, share)) = profile.earliest(&reserved.job) {
+            if let Some((at, share)) =
+                profile.earliest(&input.demand(&reserved.job), reserved.job.request)
+            {
                 (reserved.at, reserved.share) = (at, share);
             }
             profile.reserve(reserved.at, reserved.job.request, &reserved.share);
@@ -163,7 +165,7 @@ impl Reservations {
         let mut profile = Profile::new(input.now, input.free, &input.running);
         for window in &input.windows {
             let from = window.start.max(input.now);
-            let closed = input.total.share(input.total.within(window.regions), 0, window.regions);
+            let closed = input.total.cpus_of(window.regions);
             profile.reserve(from, window.end.saturating_sub(from), &closed);
         }
         profile
@@ -176,15 +178,15 @@ impl Reservations {
         let mut free = input.free;
         let running = &mut self.running;
         self.reserved.retain(|_, reserved| {
-            let PendingJob { cpus, memory, regions, .. } = reserved.job;
+            let asked = input.demand(&reserved.job);
             // A reservation is of the regions that stay free, whoever starts takes the first ones:
             // where they overlap a later one may find nothing, and the next pass begins anew.
-            let gone = !free.holds(cpus, memory, regions);
+            let gone = !free.holds(&asked);
             if reserved.at > input.now || gone || over_quota(input, &reserved.job, &quotas) {
                 return true;
             }
-            free = free.minus(&free.share(cpus, memory, regions));
-            spend(&mut quotas, &reserved.job);
+            free = free.minus(&free.taken_by(&asked));
+            spend(&mut quotas, &reserved.job, &asked);
             plan.start.push(reserved.job.job);
             running.insert(reserved.job.job, (end(reserved), reserved.share));
             false

@@ -11,11 +11,12 @@
 
 use std::collections::HashMap;
 
-use super::input::{Barred, Instant, PassInput, PendingJob, spend};
+use super::input::{Barred, Instant, PassInput, Span, spend};
 use super::name::Policy;
 use super::pass::plan;
 use super::profile::Profile;
 use crate::job::ids::JobId;
+use crate::resources::capacity::Demand;
 use crate::time::SECOND_US;
 
 /// For how many jobs of a line an expected start is worked out: each looks at the reservations of
@@ -52,7 +53,7 @@ pub fn forecast(policy: Policy, input: &PassInput) -> HashMap<JobId, Forecast> {
     let mut starts = plan(policy, input).start;
     let mut profile = Profile::new(input.now, input.free, &input.running);
     for window in &input.windows {
-        let closed = input.total.share(input.total.within(window.regions), 0, window.regions);
+        let closed = input.total.cpus_of(window.regions);
         let from = window.start.max(input.now);
         profile.reserve(from, window.end.saturating_sub(from), &closed);
     }
@@ -64,7 +65,7 @@ pub fn forecast(policy: Policy, input: &PassInput) -> HashMap<JobId, Forecast> {
         let starting = starts.iter().position(|start| *start == job.job);
         let verdict = match (barred, head) {
             _ if starting.is_some_and(|at| starts.swap_remove(at) == job.job) => {
-                spend(&mut quotas, job);
+                spend(&mut quotas, job, &input.demand(job));
                 ForecastReason::Starts
             }
             (Some(barred), _) => ForecastReason::Barred(barred),
@@ -76,15 +77,17 @@ pub fn forecast(policy: Policy, input: &PassInput) -> HashMap<JobId, Forecast> {
         };
         // Nobody knows when a quota is given back; the rest has a place in the profile.
         let counts = !matches!(barred, Some(Barred::Quota(_) | Barred::TooLarge));
-        let start = (counts && n < STARTS_FORETOLD).then(|| reserve(&mut profile, job)).flatten();
+        let start = (counts && n < STARTS_FORETOLD)
+            .then(|| reserve(&mut profile, &input.demand(job), job.request))
+            .flatten();
         // An array stands there once for each task that may start: the first speaks for it.
         foretold.entry(job.job).or_insert(Forecast { position: n + 1, verdict, start });
     }
     foretold
 }
 
-fn reserve(profile: &mut Profile, job: &PendingJob) -> Option<Instant> {
-    let (at, share) = profile.earliest(job)?;
-    profile.reserve(at, job.request.max(SECOND_US), &share);
+fn reserve(profile: &mut Profile, asked: &Demand<'_>, request: Span) -> Option<Instant> {
+    let (at, share) = profile.earliest(asked, request)?;
+    profile.reserve(at, request.max(SECOND_US), &share);
     Some(at)
 }

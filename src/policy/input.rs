@@ -10,8 +10,10 @@
 //! Instants and spans are whole numbers in one unit; the server counts µs since 1970, a
 //! simulation the seconds of its trace.
 
+use std::sync::Arc;
+
 use crate::job::ids::JobId;
-use crate::resources::capacity::{Capacity, RegionSet};
+use crate::resources::capacity::{Capacity, Demand, Part, RegionSet};
 
 /// A point in time.
 pub type Instant = i64;
@@ -25,8 +27,8 @@ pub struct PendingJob {
     pub job: JobId,
     /// CPUs that it asks for.
     pub cpus: u32,
-    /// Memory that it asks for, bytes.
-    pub memory: u64,
+    /// What it asks for beside CPUs: its place in [`PassInput::requests`].
+    pub rest: RequestId,
     /// Where its CPUs may be.
     pub regions: RegionSet,
     /// How long it may run.
@@ -67,13 +69,15 @@ pub struct Preemptable {
     pub leaves: bool,
 }
 
-/// What an account or an array may still start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What an account may still start.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// CPUs.
     pub cpus: u32,
     /// Jobs.
     pub jobs: u32,
+    /// Of other resources so much is left, of those that are limited.
+    pub rest: Vec<Part>,
 }
 
 /// A time in which nothing may run.
@@ -85,6 +89,15 @@ pub struct Window {
     pub end: Instant,
     /// Where.
     pub regions: RegionSet,
+}
+
+/// A request for resources beside CPUs, by its number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u32);
+
+impl RequestId {
+    /// The request for nothing.
+    pub const NOTHING: RequestId = RequestId(0);
 }
 
 /// What a pass looks at.
@@ -103,6 +116,8 @@ pub struct PassInput {
     /// Jobs that room was made for, in the order in which it was: it is theirs before anybody
     /// else's. They do not stand in the queue.
     pub claims: Vec<PendingJob>,
+    /// What each request asks for, by its number from 1.
+    pub requests: Arc<Vec<Box<[Part]>>>,
     /// Limits.
     pub quotas: Vec<Quota>,
     /// Maintenance.
@@ -123,12 +138,18 @@ pub enum Barred {
 }
 
 impl PassInput {
+    /// All that this job takes.
+    #[must_use]
+    pub fn demand(&self, job: &PendingJob) -> Demand<'_> {
+        demand(&self.requests, job)
+    }
+
     /// Why this job may not start now whatever comes free, while these quotas are left.
     #[must_use]
     pub fn bars(&self, job: &PendingJob, quotas: &[Quota]) -> Option<Barred> {
         let full = |at: &u32| {
             let quota = quotas.get(*at as usize)?;
-            (quota.jobs == 0 || quota.cpus < job.cpus).then_some(Barred::Quota(*at))
+            quota.lacks(&self.demand(job)).then_some(Barred::Quota(*at))
         };
         if let Some(barred) = job.quotas.iter().flatten().find_map(full) {
             return Some(barred);
@@ -139,16 +160,42 @@ impl PassInput {
         if let Some(window) = self.windows.iter().find(meets) {
             return Some(Barred::Window(*window));
         }
-        (!self.total.holds(job.cpus, job.memory, job.regions)).then_some(Barred::TooLarge)
+        (!self.total.holds(&self.demand(job))).then_some(Barred::TooLarge)
     }
 }
 
+/// All that a job takes where these are the requests.
+#[must_use]
+pub fn demand<'a>(requests: &'a [Box<[Part]>], job: &PendingJob) -> Demand<'a> {
+    let rest = (job.rest.0 as usize).checked_sub(1).and_then(|place| requests.get(place));
+    Demand { cpus: job.cpus, regions: job.regions, rest: rest.map_or(&[], |parts| parts) }
+}
+
+impl Quota {
+    /// Whether too little of it is left for one job that takes this.
+    #[must_use]
+    pub fn lacks(&self, asked: &Demand<'_>) -> bool {
+        let of = |left: &Part| of_resource(asked, left) > left.amount;
+        self.jobs == 0 || self.cpus < asked.cpus || self.rest.iter().any(of)
+    }
+}
+
+/// How much of what a limit counts a job takes.
+#[must_use]
+pub fn of_resource(asked: &Demand<'_>, limit: &Part) -> u64 {
+    let counted = asked.rest.iter().filter(|part| part.cells.0 & limit.cells.0 != 0);
+    counted.fold(0, |all, part| all.saturating_add(part.amount))
+}
+
 /// Takes a job's start out of its quotas.
-pub fn spend(quotas: &mut [Quota], job: &PendingJob) {
+pub fn spend(quotas: &mut [Quota], job: &PendingJob, asked: &Demand<'_>) {
     for at in job.quotas.iter().flatten() {
         if let Some(quota) = quotas.get_mut(*at as usize) {
             quota.jobs = quota.jobs.saturating_sub(1);
             quota.cpus = quota.cpus.saturating_sub(job.cpus);
+            for left in &mut quota.rest {
+                left.amount = left.amount.saturating_sub(of_resource(asked, left));
+            }
         }
     }
 }

@@ -135,15 +135,15 @@ impl Planner {
         pass.running.extend_from_slice(&input.running);
         // By their ends: what the caller keeps in this order, as a simulation does, costs a look.
         pass.running.sort_by_key(|attempt| attempt.end);
-        let shadow = Shadow::of(head, pass.free, &pass.running);
-        pass.plan.head = Some((head.job, shadow.map(|shadow| shadow.at)));
+        let shadow = Shadow::of(&input.demand(head), pass.free, &pass.running);
+        pass.plan.head = Some((head.job, shadow.as_ref().map(|shadow| shadow.at)));
         let mut shadows: Vec<Shadow> = shadow.into_iter().collect();
         let mut headed = head.regions.0;
         for (_, n) in rest.iter() {
             let job = &input.queue[*n];
             if headed & job.regions.0 == 0 && pass.has_to_wait(job) {
                 headed |= job.regions.0;
-                shadows.extend(Shadow::of(job, pass.free, &pass.running));
+                shadows.extend(Shadow::of(&input.demand(job), pass.free, &pass.running));
             }
             if headed == RegionSet::ALL.0 {
                 break;
@@ -177,7 +177,7 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     fn fits(&self, job: &PendingJob) -> bool {
-        self.free.holds(job.cpus, job.memory, job.regions)
+        self.free.holds(&self.input.demand(job))
     }
 
     /// A cheap look that spares a full machine the rest of the pass.
@@ -211,7 +211,7 @@ impl Pass<'_> {
         if !self.fits(job) || self.input.bars(job, &self.quotas).is_some() {
             return;
         }
-        let share = self.free.share(job.cpus, job.memory, job.regions);
+        let share = self.free.taken_by(&self.input.demand(job));
         let until = self.input.now.saturating_add(job.request);
         if shadows.iter().all(|shadow| shadow.admits(&share, until)) {
             shadows.iter_mut().for_each(|shadow| shadow.admit(&share, until));
@@ -220,9 +220,9 @@ impl Pass<'_> {
     }
 
     fn start(&mut self, job: &PendingJob) {
-        let held = self.free.share(job.cpus, job.memory, job.regions);
+        let held = self.free.taken_by(&self.input.demand(job));
         self.free = self.free.minus(&held);
-        spend(&mut self.quotas, job);
+        spend(&mut self.quotas, job, &self.input.demand(job));
         let end = self.input.now.saturating_add(job.request);
         self.running.push(Running { job: job.job, end, held });
         self.plan.start.push(job.job);

@@ -18,7 +18,7 @@ use std::cmp::Reverse;
 use super::input::{PassInput, PendingJob, Preemptable};
 use super::order::Rule;
 use crate::job::ids::JobId;
-use crate::resources::capacity::Capacity;
+use crate::resources::capacity::{Capacity, Demand};
 
 /// The first job of the line, when these are started, and who makes room for it.
 #[must_use]
@@ -30,7 +30,7 @@ pub fn of(input: &PassInput, started: &[JobId], rule: &Rule) -> Option<(JobId, V
     let first = first.filter(|job| job.preempts != 0)?;
     let mut soon = input.free;
     for job in started.iter().filter_map(|id| input.queue.iter().find(|job| job.job == *id)) {
-        soon = soon.minus(&soon.share(job.cpus, job.memory, job.regions));
+        soon = soon.minus(&soon.taken_by(&input.demand(job)));
     }
     let leaving = input.preemptable.iter().filter(|attempt| attempt.leaves);
     let soon = leaving.fold(soon, |room, attempt| room.plus(&attempt.held));
@@ -49,14 +49,14 @@ pub fn for_claimant(
         !attempt.leaves && job.preempts & its != 0
     };
     let running = input.preemptable.iter().filter(below).copied().collect();
-    let going = preempted(job, soon, running);
+    let going = preempted(&input.demand(job), soon, running);
     (!going.is_empty()).then_some((job.job, going))
 }
 
-/// Those of `running` that have to go for `job` to fit; `soon` is what is free, and what is held
+/// Those of `running` that have to go so that this fits; `soon` is what is free, and what is held
 /// by those that are leaving. None when it fits without, or not even then.
-fn preempted(job: &PendingJob, soon: Capacity, mut running: Vec<Preemptable>) -> Vec<JobId> {
-    let fits = |room: &Capacity| room.holds(job.cpus, job.memory, job.regions);
+fn preempted(asked: &Demand<'_>, soon: Capacity, mut running: Vec<Preemptable>) -> Vec<JobId> {
+    let fits = |room: &Capacity| room.holds(asked);
     running.sort_by_key(|attempt| Reverse((attempt.since, attempt.job)));
     let mut room = soon;
     let mut going = Vec::new();
@@ -88,16 +88,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::resources::capacity::RegionSet;
+    use crate::resources::capacity::{Part, RegionSet};
 
-    fn job(cpus: u32, memory: u64, regions: u8) -> PendingJob {
-        PendingJob { cpus, memory, regions: RegionSet(regions), ..PendingJob::default() }
+    fn job(cpus: u32, regions: u8) -> PendingJob {
+        PendingJob { cpus, regions: RegionSet(regions), ..PendingJob::default() }
     }
 
-    fn room(cpus: [u32; 2], memory: u64) -> Capacity {
-        let mut room = Capacity { memory, ..Capacity::default() };
-        room.cpus[..2].copy_from_slice(&cpus);
-        room
+    fn asks(cpus: u32, regions: u8) -> Demand<'static> {
+        Demand { regions: RegionSet(regions), ..Demand::of(cpus) }
+    }
+
+    fn room(cpus: [u64; 2], memory: u64) -> Capacity {
+        Capacity::default().with(0, cpus[0]).with(1, cpus[1]).with_memory(memory)
     }
 
     fn attempt(id: i64, since: i64, held: Capacity) -> Preemptable {
@@ -108,7 +110,7 @@ mod tests {
     fn who_was_started_last_goes_first_and_no_more_than_needed() {
         let two = room([2, 0], 0);
         let running = vec![attempt(1, 10, two), attempt(2, 30, two), attempt(3, 20, two)];
-        let of = |cpus| preempted(&job(cpus, 0, 1), room([1, 0], 0), running.clone());
+        let of = |cpus| preempted(&asks(cpus, 1), room([1, 0], 0), running.clone());
         assert_eq!(of(1), [], "it fits as it is");
         assert_eq!(of(3), [JobId(2)]);
         assert_eq!(of(4), [JobId(2), JobId(3)]);
@@ -118,16 +120,15 @@ mod tests {
     #[test]
     fn who_holds_nothing_that_it_needs_stays() {
         let running = vec![attempt(1, 10, room([0, 4], 0)), attempt(2, 20, room([2, 0], 0))];
-        let elsewhere = job(4, 0, 2);
-        assert_eq!(preempted(&elsewhere, Capacity::default(), running), [JobId(1)]);
+        assert_eq!(preempted(&asks(4, 2), Capacity::default(), running), [JobId(1)]);
     }
 
     fn crowded(leaves: bool, preempts: u64) -> Option<(JobId, Vec<JobId>)> {
         let held = room([2, 0], 0);
-        let urgent = PendingJob { job: JobId(9), preempts, points: 1, ..job(2, 0, 1) };
+        let urgent = PendingJob { job: JobId(9), preempts, points: 1, ..job(2, 1) };
         let input = PassInput {
             total: held,
-            queue: vec![PendingJob { job: JobId(8), ..job(1, 0, 1) }, urgent],
+            queue: vec![PendingJob { job: JobId(8), ..job(1, 1) }, urgent],
             preemptable: vec![Preemptable { partition: 3, leaves, ..attempt(1, 10, held) }],
             ..PassInput::default()
         };
@@ -145,7 +146,7 @@ mod tests {
     #[test]
     fn whoever_is_started_in_the_same_pass_is_not_made_room_for() {
         let held = room([2, 0], 0);
-        let urgent = PendingJob { job: JobId(9), preempts: 1, ..job(2, 0, 1) };
+        let urgent = PendingJob { job: JobId(9), preempts: 1, ..job(2, 1) };
         let input = PassInput {
             free: held,
             total: held.plus(&held),
@@ -163,10 +164,11 @@ mod tests {
             cpus in 1..6u32,
             memory in 0..4u64,
             regions in 1..4u8,
-            soon in ((0..3u32, 0..3u32), 0..3u64),
-            held in prop::collection::vec(((0..3u32, 0..3u32), 0..3u64, 0..9i64), 0..7),
+            soon in ((0..3u64, 0..3u64), 0..3u64),
+            held in prop::collection::vec(((0..3u64, 0..3u64), 0..3u64, 0..9i64), 0..7),
         ) {
-            let job = job(cpus, memory, regions);
+            let rest = [Part::of_memory(memory)];
+            let asked = Demand { rest: &rest, ..asks(cpus, regions) };
             let soon = room([soon.0.0, soon.0.1], soon.1);
             let running: Vec<Preemptable> = held
                 .iter()
@@ -177,10 +179,10 @@ mod tests {
                 .collect();
             let fits = |going: &[JobId]| {
                 let all = running.iter().filter(|one| going.contains(&one.job));
-                all.fold(soon, |room, one| room.plus(&one.held)).holds(cpus, memory, job.regions)
+                all.fold(soon, |room, one| room.plus(&one.held)).holds(&asked)
             };
             let everybody: Vec<JobId> = running.iter().map(|one| one.job).collect();
-            let going = preempted(&job, soon, running.clone());
+            let going = preempted(&asked, soon, running.clone());
             if fits(&[]) || !fits(&everybody) {
                 prop_assert!(going.is_empty());
             } else {

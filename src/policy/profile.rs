@@ -7,8 +7,8 @@
 //!
 //! *Not here*: who gets a reservation (`policy::conservative`, `policy::forecast`).
 
-use super::input::{Instant, PendingJob, Running, Span};
-use crate::resources::capacity::Capacity;
+use super::input::{Instant, Running, Span};
+use crate::resources::capacity::{Capacity, Demand};
 
 /// From `at` on so much is free, until the next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,27 +56,27 @@ impl Profile {
         self.steps.first().map_or_else(Capacity::default, |step| step.free)
     }
 
-    /// The first instant from now on at which the job fits for its whole request, and what it
+    /// The first instant from now on at which this fits for so long, and what it
     /// takes; `None` when it never fits.
     #[must_use]
-    pub fn earliest(&self, job: &PendingJob) -> Option<(Instant, Capacity)> {
+    pub fn earliest(&self, asked: &Demand<'_>, request: Span) -> Option<(Instant, Capacity)> {
         let mut first = 0;
         'places: while let Some(start) = self.steps.get(first) {
-            let end = start.at.saturating_add(job.request);
+            let end = start.at.saturating_add(request);
             let mut least = start.free;
             for (n, step) in self.steps.iter().enumerate().skip(first) {
                 if step.at >= end && n > first {
                     break;
                 }
                 least = least.least(&step.free);
-                if !least.holds(job.cpus, job.memory, job.regions) {
+                if !least.holds(asked) {
                     // Whatever begins no later than a step in which it does not fit meets it.
-                    let alone = !step.free.holds(job.cpus, job.memory, job.regions);
+                    let alone = !step.free.holds(asked);
                     first = if alone { n + 1 } else { first + 1 };
                     continue 'places;
                 }
             }
-            return Some((start.at, least.share(job.cpus, job.memory, job.regions)));
+            return Some((start.at, least.taken_by(asked)));
         }
         None
     }

@@ -1,34 +1,68 @@
-//! *Purpose*: the value that *is* a set of CPUs, and the memory that goes with them.
+//! *Purpose*: the value that *is* a set of CPUs, and everything that goes with them.
 //!
-//! *Owns*: [`Allocation`], which cannot be copied, cloned or made outside the ledger.
+//! *Owns*: [`Allocation`], which cannot be copied, cloned or made outside the ledger; [`Share`],
+//! the record of what stands in one.
 //!
 //! *Promises*: releasing twice does not compile; forgetting one leaves a state that still
-//! holds it, and `check::cpus_are_conserved` and `check::memory_is_conserved` say so.
+//! holds it, and `check::units_are_conserved` and `check::amounts_are_conserved` say so.
 //!
 //! ```compile_fail
-//! use downbeat::kernel::{ids::{Attempt, CpuId, JobId}, ledger::Ledger};
+//! use downbeat::job::ids::{Attempt, CpuId, JobId};
+//! use downbeat::resources::{capacity::Demand, ledger::Ledger};
 //! let mut ledger = Ledger::new([CpuId(0)]);
-//! let a = ledger.allocate(Attempt { job: JobId(1), n: 1 }, 1, 0).unwrap();
+//! let a = ledger.allocate(Attempt { job: JobId(1), n: 1 }, &Demand::of(1)).unwrap();
 //! ledger.release(a);
 //! ledger.release(a); // error: use of moved value
 //! ```
 //!
-//! *Not here*: which CPUs and how much memory are free (`resources::ledger`).
+//! *Not here*: what is free (`resources::ledger`).
 
-use crate::job::ids::{Attempt, CpuId};
+use std::sync::Arc;
 
-/// CPUs and memory held by one attempt. Made by `Ledger::allocate` and, at boot, `Ledger::adopt`;
-/// consumed by `Ledger::release`. Dropping one does not release it.
+use crate::job::ids::{Attempt, CpuId, UnitId};
+use crate::job::request::MEMORY;
+
+/// What is held of one resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// These units, ascending.
+    Units(Box<[UnitId]>),
+    /// So much.
+    Amount(u64),
+}
+
+impl Held {
+    /// How much that is.
+    #[must_use]
+    pub fn amount(&self) -> u64 {
+        match self {
+            Held::Units(units) => units.len() as u64,
+            Held::Amount(amount) => *amount,
+        }
+    }
+}
+
+/// What is held of a resource, by name: a record that nothing can be released with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The resource.
+    pub resource: Arc<str>,
+    /// What is held of it.
+    pub held: Held,
+}
+
+/// CPUs and everything else that one attempt holds. Made by `Ledger::allocate` and, at boot,
+/// `Ledger::adopt`; consumed by `Ledger::release`. Dropping one does not release it.
 #[derive(Debug, PartialEq, Eq)]
-#[must_use = "an allocation that is dropped leaks its CPUs and its memory"]
+#[must_use = "an allocation that is dropped leaks what it holds"]
 pub struct Allocation {
     pub(super) holder: Attempt,
     pub(super) cpus: Box<[CpuId]>,
-    pub(super) memory: u64,
+    pub(super) rest: Box<[Share]>,
 }
 
 impl Allocation {
-    /// The attempt that holds these CPUs.
+    /// The attempt that holds this.
     #[must_use]
     pub fn holder(&self) -> Attempt {
         self.holder
@@ -40,9 +74,16 @@ impl Allocation {
         &self.cpus
     }
 
+    /// What is held beside CPUs, by name of the resource.
+    #[must_use]
+    pub fn rest(&self) -> &[Share] {
+        &self.rest
+    }
+
     /// The memory, bytes; 0 for a job that asked for none.
     #[must_use]
     pub fn memory(&self) -> u64 {
-        self.memory
+        let memory = self.rest.iter().find(|share| &*share.resource == MEMORY);
+        memory.map_or(0, |share| share.held.amount())
     }
 }

@@ -1,307 +1,547 @@
-//! *Purpose*: who holds which CPU, and how much memory is held.
+//! *Purpose*: who holds what.
 //!
-//! *Owns*: the one map from CPU identity to holder; the one count of memory.
+//! *Owns*: a pool for each resource: the one map from a unit's identity to its holder, the one
+//! count of each amount.
 //!
-//! *Promises*: a CPU has at most one holder; what is handed out was free; a CPU that no
+//! *Promises*: a unit has at most one holder; what is handed out was free; a unit that no
 //! longer exists after a reconfiguration stays held until released and is never handed out; nor
-//! is one that is held back because somebody doubts that it is free. Memory is never handed out
+//! is one that is held back because somebody doubts that it is free. An amount is never handed out
 //! beyond what is configured; what is held beyond it since a reconfiguration stays held until
-//! released. CPUs and memory are taken together or not at all.
+//! released. All that a job asks for is taken together or nothing is.
 //!
-//! *Not here*: who should get CPUs next (`policy`), when they are given back
+//! *Not here*: who should get something next (`policy`), when it is given back
 //! (`kernel::transition`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::allocation::Allocation;
-use super::capacity::{Capacity, RegionSet};
-use super::free::FreeCpus;
-use crate::job::ids::{Attempt, CpuId};
+use super::allocation::{Allocation, Held, Share};
+use super::capacity::{CELLS, Capacity, CellSet, Demand, Part, RegionSet};
+use super::inventory::{CPUS, Inventory, MEMORY_PLACE, Stock};
+use super::pool::{Amount, Units};
+use crate::job::ids::{Attempt, CpuId, UnitId};
+use crate::job::request::CPU;
 
-/// The CPU ledger.
-#[derive(Debug, Default)]
+/// One resource.
+#[derive(Debug)]
+enum Pool {
+    Units(Units),
+    Amount(Amount),
+}
+
+/// The ledger.
+#[derive(Debug)]
 pub struct Ledger {
-    configured: BTreeSet<CpuId>,
-    free: FreeCpus,
-    held: BTreeMap<CpuId, Attempt>,
-    held_back: BTreeSet<CpuId>,
-    /// Bytes to hand out; `None`: not counted.
-    memory: Option<u64>,
-    /// Wide enough for every sum of what jobs may ask for where nothing is counted.
-    memory_held: u128,
+    inventory: Inventory,
+    /// One for each resource of the inventory. Behind them stand those that are no longer in it
+    /// and of which somebody holds something.
+    pools: Vec<(Arc<str>, Pool)>,
+}
+
+/// Too little is free.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{asked} of {resource} asked for, {free} free")]
+pub struct Shortage {
+    /// Of this resource.
+    pub resource: Arc<str>,
+    /// So much was asked for.
+    pub asked: u64,
+    /// So much was free where it may be taken.
+    pub free: u64,
 }
 
 /// Why the ledger refuses.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerRefused {
-    /// Fewer CPUs are free than asked for.
-    #[error("{asked} CPUs asked for, {free} free")]
-    TooFewFree {
-        /// How many were asked for.
-        asked: u32,
-        /// How many were free.
-        free: u32,
-    },
-    /// Less memory is free than asked for.
-    #[error("{asked} bytes of memory asked for, {free} free")]
-    TooLittleMemory {
-        /// How much was asked for.
-        asked: u64,
-        /// How much was free.
-        free: u64,
-    },
+    /// Less is free than asked for.
+    #[error(transparent)]
+    Short(#[from] Shortage),
     /// Nobody holds zero CPUs.
     #[error("an allocation of no CPUs")]
     Nothing,
-    /// At boot: the database says that two attempts hold one CPU.
-    #[error("CPU {cpu} is held by {by} already")]
+    /// At boot: the database says that two attempts hold one unit.
+    #[error("{resource} {unit} is held by {by} already")]
     Held {
-        /// The CPU in question.
-        cpu: CpuId,
+        /// The resource.
+        resource: Arc<str>,
+        /// The unit in question.
+        unit: UnitId,
         /// Its holder.
         by: Attempt,
     },
 }
 
+/// How one resource stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceNow {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How much there is; `None`: it is not counted.
+    pub total: Option<u64>,
+    /// How much is held, what is no longer configured included.
+    pub used: u64,
+    /// How much can be handed out; `None`: it is not counted.
+    pub free: Option<u64>,
+    /// Its units, where it has any: those that are configured or held, ascending.
+    pub units: Vec<UnitNow>,
+}
+
+/// How one unit stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnitNow {
+    /// Which.
+    pub unit: UnitId,
+    /// Its type, if it has one.
+    pub kind: Option<Arc<str>>,
+    /// The attempt that holds it.
+    pub holder: Option<Attempt>,
+    /// Why it is held back, if it is.
+    pub held_back: Option<Arc<str>>,
+}
+
+impl Default for Ledger {
+    fn default() -> Ledger {
+        Ledger::new(Inventory::default())
+    }
+}
+
 impl Ledger {
-    /// A ledger over these CPUs, all free; memory is not counted.
-    pub fn new(cpus: impl IntoIterator<Item = CpuId>) -> Ledger {
-        let configured: BTreeSet<CpuId> = cpus.into_iter().collect();
-        Ledger { free: FreeCpus::whole(configured.clone()), configured, ..Ledger::default() }
+    /// A ledger over this inventory, all of it free.
+    pub fn new(inventory: impl Into<Inventory>) -> Ledger {
+        let inventory = inventory.into();
+        let pool = |place: usize, stock: &Stock| match stock {
+            Stock::Units(units) => {
+                let cells =
+                    if place == CPUS { BTreeMap::new() } else { inventory.cell_of_units(place) };
+                Pool::Units(Units::new(units.keys().copied().collect(), cells))
+            }
+            Stock::Amount(total) => Pool::Amount(Amount::new(*total)),
+        };
+        let all = inventory.all().iter().enumerate();
+        let pools = all.map(|(n, one)| (Arc::clone(&one.name), pool(n, &one.stock))).collect();
+        Ledger { inventory, pools }
+    }
+
+    /// What there is.
+    #[must_use]
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
     }
 
     /// The machine is divided into these regions. Nothing that is held is taken away.
     pub fn divide(&mut self, region_of: BTreeMap<CpuId, u8>) {
-        self.free.divide(region_of);
+        if let Some((_, Pool::Units(cpus))) = self.pools.get_mut(CPUS) {
+            cpus.count_in(region_of);
+        }
     }
 
     /// From now on so much memory is handed out in all; `None`: it is not counted. Nothing that is
     /// held is taken away.
     pub fn count_memory(&mut self, total: Option<u64>) {
-        self.memory = total;
+        self.inventory = std::mem::take(&mut self.inventory).with_memory(total);
+        if let Some((_, Pool::Amount(memory))) = self.pools.get_mut(MEMORY_PLACE) {
+            memory.total = total;
+        }
     }
 
-    /// Takes the `count` lowest free CPUs, and with them so much memory.
+    /// Takes the lowest free units of all that is asked for.
     ///
     /// # Errors
-    /// When fewer CPUs or less memory are free, or `count` is 0; nothing is taken then.
+    /// When less is free, or no CPUs are asked for; nothing is taken then.
     pub fn allocate(
         &mut self,
         holder: Attempt,
-        count: u32,
-        memory: u64,
+        asked: &Demand<'_>,
     ) -> Result<Allocation, LedgerRefused> {
-        self.allocate_in(holder, count, memory, RegionSet::ALL, &Capacity::default())
+        self.allocate_beside(holder, asked, &Capacity::default())
     }
 
-    /// The same within these regions, the first region's lowest CPUs first, of what is not `kept`
-    /// for others.
+    /// The same of what is not `kept` for others.
     ///
     /// # Errors
     /// See [`Ledger::allocate`].
-    pub fn allocate_in(
+    pub fn allocate_beside(
         &mut self,
         holder: Attempt,
-        count: u32,
-        memory: u64,
-        regions: RegionSet,
+        asked: &Demand<'_>,
         kept: &Capacity,
     ) -> Result<Allocation, LedgerRefused> {
-        if count == 0 {
+        if asked.cpus == 0 {
             return Err(LedgerRefused::Nothing);
         }
-        let here = self.free_room().minus(kept).within(regions);
-        if count > here {
-            return Err(LedgerRefused::TooFewFree { asked: count, free: here });
+        if let Some(shortage) = self.shortage(asked, kept) {
+            return Err(shortage.into());
         }
-        let free = self.free_memory().map(|free| free.saturating_sub(kept.memory));
-        if let Some(free) = free
-            && memory > free
-        {
-            return Err(LedgerRefused::TooLittleMemory { asked: memory, free });
-        }
-        let cpus = self.free.take(count as usize, regions, kept);
-        for cpu in &cpus {
-            self.held.insert(*cpu, holder);
-        }
-        self.memory_held += u128::from(memory);
-        Ok(Allocation { holder, cpus, memory })
+        let regions = CellSet(asked.regions.0.into());
+        let cpus = match self.pools.get_mut(CPUS) {
+            Some((_, Pool::Units(cpus))) => cpus.take(holder, asked.cpus.into(), regions, kept),
+            _ => Box::default(),
+        };
+        let rest = asked.rest.iter().filter_map(|part| self.take(holder, part, kept));
+        Ok(Allocation { holder, cpus, rest: joined(rest) })
     }
 
-    /// At boot: takes exactly these CPUs and so much memory for an attempt that the database says
-    /// holds them. What is no longer configured is held too.
+    fn take(&mut self, holder: Attempt, part: &Part, kept: &Capacity) -> Option<Share> {
+        let (resource, pool) = self.pools.get_mut(usize::from(part.resource))?;
+        let held = match pool {
+            Pool::Units(units) => Held::Units(units.take(holder, part.amount, part.cells, kept)),
+            Pool::Amount(amount) => {
+                amount.take(part.amount);
+                Held::Amount(part.amount)
+            }
+        };
+        Some(Share { resource: Arc::clone(resource), held })
+    }
+
+    /// What of this is not free beside what is kept for others, CPUs first.
+    #[must_use]
+    pub fn shortage(&self, asked: &Demand<'_>, kept: &Capacity) -> Option<Shortage> {
+        let free = self.free_room().minus(kept);
+        let here = free.cpus_within(asked.regions);
+        if here < u64::from(asked.cpus) {
+            return Some(Shortage { resource: CPU.into(), asked: asked.cpus.into(), free: here });
+        }
+        let short = asked.rest.iter().find(|part| free.within(part.cells) < part.amount)?;
+        let name = self.pools.get(usize::from(short.resource)).map(|(name, _)| Arc::clone(name));
+        let (asked, free) = (short.amount, free.within(short.cells));
+        Some(Shortage { resource: name.unwrap_or_default(), asked, free })
+    }
+
+    /// At boot: takes exactly these CPUs and all this for an attempt that the database says holds
+    /// it. What is no longer configured is held too.
     ///
     /// # Errors
-    /// When one of them is held; nothing is taken then.
+    /// When a unit of it is held; nothing is taken then.
     pub fn adopt(
         &mut self,
         holder: Attempt,
         cpus: impl IntoIterator<Item = CpuId>,
-        memory: u64,
+        rest: &[Share],
     ) -> Result<Allocation, LedgerRefused> {
         let cpus: BTreeSet<CpuId> = cpus.into_iter().collect();
         if cpus.is_empty() {
             return Err(LedgerRefused::Nothing);
         }
-        if let Some((cpu, by)) = cpus.iter().find_map(|c| self.held.get(c).map(|by| (*c, *by))) {
-            return Err(LedgerRefused::Held { cpu, by });
+        let cpus = Share { resource: CPU.into(), held: Held::Units(cpus.into_iter().collect()) };
+        for Share { resource, held } in std::iter::once(&cpus).chain(rest) {
+            if let (Held::Units(ids), Pool::Units(units)) = (held, self.pool(resource, held))
+                && let Some((unit, by)) = units.taken_of(&ids.iter().copied().collect())
+            {
+                return Err(LedgerRefused::Held { resource: Arc::clone(resource), unit, by });
+            }
         }
-        for cpu in &cpus {
-            self.free.remove(*cpu);
-            self.held.insert(*cpu, holder);
+        for Share { resource, held } in std::iter::once(&cpus).chain(rest) {
+            match (held, self.pool(resource, held)) {
+                (Held::Units(ids), Pool::Units(units)) => {
+                    units.adopt(holder, &ids.iter().copied().collect());
+                }
+                (held, Pool::Amount(amount)) => amount.take(held.amount()),
+                (Held::Amount(_), Pool::Units(_)) => {}
+            }
         }
-        self.memory_held += u128::from(memory);
-        Ok(Allocation { holder, cpus: cpus.into_iter().collect(), memory })
+        let Held::Units(cpus) = cpus.held else { return Err(LedgerRefused::Nothing) };
+        Ok(Allocation { holder, cpus, rest: joined(rest.iter().cloned()) })
     }
 
-    /// Gives an allocation's CPUs and memory back.
+    /// The pool of a resource of this name and kind; one of nothing where there is none.
+    fn pool(&mut self, resource: &Arc<str>, held: &Held) -> &mut Pool {
+        let fits = |(name, pool): &(Arc<str>, Pool)| {
+            let alike = matches!(
+                (held, pool),
+                (Held::Units(_), Pool::Units(_)) | (Held::Amount(_), Pool::Amount(_))
+            );
+            name == resource && alike
+        };
+        let place = self.pools.iter().position(fits).unwrap_or_else(|| {
+            let pool = match held {
+                Held::Units(_) => Pool::Units(Units::default()),
+                Held::Amount(_) => Pool::Amount(Amount::new(Some(0))),
+            };
+            self.pools.push((Arc::clone(resource), pool));
+            self.pools.len() - 1
+        });
+        &mut self.pools[place].1
+    }
+
+    /// Gives back all that an allocation holds.
     ///
     /// # Panics
-    /// When a CPU of it is not held by its holder, or less memory is held than it gives back: an
-    /// allocation of another ledger, our bug.
+    /// When a unit of it is not held by its holder, or less of an amount is held than it gives
+    /// back: an allocation of another ledger, our bug.
     pub fn release(&mut self, allocation: Allocation) {
-        for cpu in &allocation.cpus {
-            let holder = self.held.remove(cpu);
-            assert_eq!(holder, Some(allocation.holder), "CPU {cpu} released by a stranger");
-            if self.configured.contains(cpu) && !self.held_back.contains(cpu) {
-                self.free.insert(*cpu);
+        let Allocation { holder, cpus, rest } = allocation;
+        let cpus = Share { resource: CPU.into(), held: Held::Units(cpus) };
+        for Share { resource, held } in std::iter::once(cpus).chain(rest) {
+            match (&held, self.pool(&resource, &held)) {
+                (Held::Units(ids), Pool::Units(units)) => {
+                    let released = units.release(holder, ids);
+                    assert_eq!(released, Ok(()), "a {resource} of {holder} released by a stranger");
+                }
+                (held, Pool::Amount(amount)) => {
+                    let enough = amount.release(held.amount());
+                    assert!(enough, "{resource} of {holder} released by a stranger");
+                }
+                (Held::Amount(_), Pool::Units(_)) => {}
             }
         }
-        let left = self.memory_held.checked_sub(allocation.memory.into());
-        assert!(left.is_some(), "memory of {} released by a stranger", allocation.holder);
-        self.memory_held = left.unwrap_or_default();
     }
 
-    /// From now on exactly these CPUs are held back: not handed out, whoever gives them back.
-    /// Those that no longer are, and that nobody holds, are free again.
-    pub fn hold_back(&mut self, doubted: BTreeSet<CpuId>) {
-        for cpu in self.held_back.difference(&doubted) {
-            if self.configured.contains(cpu) && !self.held.contains_key(cpu) {
-                self.free.insert(*cpu);
-            }
+    /// From now on exactly these units of a resource are held back, each for its reason: not
+    /// handed out, whoever gives them back. Those that no longer are, and that nobody holds, are
+    /// free again.
+    pub fn hold_back(&mut self, resource: &str, doubted: BTreeMap<UnitId, Arc<str>>) {
+        let pool = self.pools.iter_mut().find(|(name, _)| &**name == resource);
+        if let Some((_, Pool::Units(units))) = pool {
+            units.hold_back(doubted);
         }
-        self.free.retain(|cpu| !doubted.contains(cpu));
-        self.held_back = doubted;
+    }
+
+    /// Who holds which unit of a resource; `None`: it has no units, or is not there.
+    #[must_use]
+    pub fn holders_of(&self, resource: &str) -> Option<BTreeMap<UnitId, Attempt>> {
+        match self.pools.iter().find(|(name, _)| &**name == resource) {
+            Some((_, Pool::Units(units))) => Some(units.held().clone()),
+            _ => None,
+        }
+    }
+
+    /// How many units of a resource are configured.
+    #[must_use]
+    pub fn configured_of(&self, resource: &str) -> usize {
+        match self.pools.iter().find(|(name, _)| &**name == resource) {
+            Some((_, Pool::Units(units))) => units.configured().len(),
+            _ => 0,
+        }
+    }
+
+    fn cpu_pool(&self) -> Option<&Units> {
+        match self.pools.get(CPUS) {
+            Some((_, Pool::Units(cpus))) => Some(cpus),
+            _ => None,
+        }
+    }
+
+    fn memory_pool(&self) -> Option<&Amount> {
+        match self.pools.get(MEMORY_PLACE) {
+            Some((_, Pool::Amount(memory))) => Some(memory),
+            _ => None,
+        }
     }
 
     /// The CPUs that are held back, whether or not an attempt holds them too.
-    #[must_use]
-    pub fn held_back(&self) -> &BTreeSet<CpuId> {
-        &self.held_back
-    }
-
-    /// Whether this CPU can be handed out again once its holder gives it back.
-    #[must_use]
-    pub fn comes_back(&self, cpu: CpuId) -> bool {
-        self.configured.contains(&cpu) && !self.held_back.contains(&cpu)
+    pub fn held_back(&self) -> impl Iterator<Item = CpuId> {
+        self.cpu_pool().into_iter().flat_map(|cpus| cpus.held_back().keys().copied())
     }
 
     /// How many CPUs are configured.
     #[must_use]
     pub fn total(&self) -> u32 {
-        self.configured.len() as u32
+        self.cpu_pool().map_or(0, |cpus| cpus.configured().len() as u32)
     }
 
     /// How many CPUs are held, those no longer configured included.
     #[must_use]
     pub fn used(&self) -> u32 {
-        self.held.len() as u32
+        self.cpu_pool().map_or(0, |cpus| cpus.held().len() as u32)
     }
 
     /// How many CPUs are free.
     #[must_use]
     pub fn free(&self) -> u32 {
-        self.free.len() as u32
+        self.cpu_pool().map_or(0, |cpus| cpus.free() as u32)
     }
 
     /// How many CPUs of these regions are free.
     #[must_use]
     pub fn free_within(&self, regions: RegionSet) -> u32 {
-        self.free.within(regions) as u32
+        self.cpu_pool().map_or(0, |cpus| cpus.within(CellSet(regions.0.into())) as u32)
     }
 
     /// The configured CPUs, ascending.
     pub fn configured(&self) -> impl Iterator<Item = CpuId> {
-        self.configured.iter().copied()
+        self.cpu_pool().into_iter().flat_map(|cpus| cpus.configured().iter().copied())
     }
 
     /// Whether this CPU is handed out at all.
     #[must_use]
     pub fn is_configured(&self, cpu: CpuId) -> bool {
-        self.configured.contains(&cpu)
+        self.cpu_pool().is_some_and(|cpus| cpus.configured().contains(&cpu))
     }
 
-    /// What is free by region, as planning counts it; memory that is not counted never runs out.
+    /// What is free, as planning counts it; what is not counted never runs out.
     #[must_use]
     pub fn free_room(&self) -> Capacity {
-        Capacity { memory: self.free_memory().unwrap_or(u64::MAX), ..self.free.room() }
+        let pools = self.pools.iter().take(self.inventory.all().len()).enumerate();
+        pools.fold(Capacity::default(), |all, (place, (_, pool))| match pool {
+            Pool::Units(units) => units.count_free(all),
+            Pool::Amount(amount) => {
+                let cell = self.inventory.cells(place, None).each().next().unwrap_or(CELLS);
+                all.with(cell, amount.free().unwrap_or(u64::MAX))
+            }
+        })
     }
 
-    /// How planning counts those of these CPUs that can be handed out again.
+    /// How planning counts what of an allocation can be handed out again.
     #[must_use]
-    pub fn room_of(&self, cpus: &[CpuId]) -> Capacity {
-        self.free.room_of(cpus.iter().copied().filter(|cpu| self.comes_back(*cpu)))
+    pub fn room_of(&self, allocation: &Allocation) -> Capacity {
+        let none = Capacity::default();
+        let cpus = self.cpu_pool().map_or(none, |cpus| cpus.count_of(&allocation.cpus, none));
+        allocation.rest.iter().fold(cpus, |all, share| {
+            let place = self.inventory.find(&share.resource);
+            let pool = place.and_then(|place| Some((place, &self.pools.get(place)?.1)));
+            match (&share.held, pool) {
+                (Held::Units(ids), Some((_, Pool::Units(units)))) => units.count_of(ids, all),
+                (Held::Amount(amount), Some((place, Pool::Amount(_)))) => {
+                    let cell = self.inventory.cells(place, None).each().next().unwrap_or(CELLS);
+                    all.with(cell, all.cell(cell).saturating_add(*amount))
+                }
+                _ => all,
+            }
+        })
+    }
+
+    /// What could be free at most, of amounts: more may be held than there is since a
+    /// reconfiguration.
+    #[must_use]
+    pub fn at_most(&self) -> Capacity {
+        let all = (0..CELLS).fold(Capacity::default(), |all, n| all.with(n, u64::MAX));
+        let resources = self.inventory.all().iter().enumerate();
+        resources.fold(all, |all, (place, one)| match one.stock {
+            Stock::Amount(Some(total)) => {
+                let cell = self.inventory.cells(place, None).each().next().unwrap_or(CELLS);
+                all.with(cell, total)
+            }
+            _ => all,
+        })
     }
 
     /// Bytes of memory to hand out in all; `None`: not counted.
     #[must_use]
     pub fn total_memory(&self) -> Option<u64> {
-        self.memory
+        self.memory_pool().and_then(|memory| memory.total)
     }
 
     /// Bytes of memory that are held, counted or not.
     #[must_use]
     pub fn used_memory(&self) -> u64 {
-        u64::try_from(self.memory_held).unwrap_or(u64::MAX)
+        self.memory_pool().map_or(0, Amount::held)
     }
 
     /// Bytes of memory that are free; `None`: not counted.
     #[must_use]
     pub fn free_memory(&self) -> Option<u64> {
-        self.memory.map(|total| total.saturating_sub(self.used_memory()))
+        self.memory_pool().and_then(Amount::free)
     }
 
-    /// Every configured or held CPU with its holder, ascending. Both are walked once, side by
-    /// side: this is asked at every commit, and a machine may have thousands of CPUs.
+    /// Every configured or held CPU with its holder, ascending.
     #[must_use]
     pub fn cpus(&self) -> Vec<(CpuId, Option<Attempt>)> {
-        let mut all = Vec::with_capacity(self.configured.len());
-        let mut held = self.held.iter().map(|(cpu, by)| (*cpu, *by)).peekable();
-        for cpu in &self.configured {
-            while let Some((gone, by)) = held.next_if(|(held, _)| held < cpu) {
-                all.push((gone, Some(by)));
-            }
-            let holder = held.next_if(|(held, _)| held == cpu);
-            all.push((*cpu, holder.map(|(_, by)| by)));
-        }
-        all.extend(held.map(|(gone, by)| (gone, Some(by))));
-        all
+        self.cpu_pool().map_or_else(Vec::new, Units::all)
     }
 
-    /// The holder of each held CPU.
+    /// How everything stands that is neither CPUs nor memory, what is no longer in the inventory
+    /// and held included.
     #[must_use]
-    pub fn held(&self) -> &BTreeMap<CpuId, Attempt> {
-        &self.held
+    pub fn others(&self) -> Vec<ResourceNow> {
+        self.pools.iter().enumerate().skip(MEMORY_PLACE + 1).map(|(n, _)| self.now(n)).collect()
     }
 
-    /// A configured CPU is free exactly when nobody holds it and it is not held back; no other
-    /// CPU is free. Answers one of which this is not true.
-    pub(crate) fn broken_cpu(&self) -> Option<CpuId> {
-        let taken = |c: &CpuId| self.held.contains_key(c) || self.held_back.contains(c);
-        let mut configured = self.configured.iter().copied();
-        configured
-            .find(|c| self.free.contains(*c) == taken(c))
-            .or_else(|| self.free.iter().find(|c| !self.configured.contains(c)))
+    fn now(&self, place: usize) -> ResourceNow {
+        let (name, pool) = &self.pools[place];
+        let name = Arc::clone(name);
+        match pool {
+            Pool::Amount(amount) => {
+                let (total, used, free) = (amount.total, amount.held(), amount.free());
+                ResourceNow { name, total, used, free, units: Vec::new() }
+            }
+            Pool::Units(units) => {
+                let stock = self.inventory.all().get(place).map(|one| &one.stock);
+                let kind = |unit| match stock {
+                    Some(Stock::Units(kinds)) => kinds.get(&unit).cloned().flatten(),
+                    _ => None,
+                };
+                let unit = |(unit, holder)| {
+                    let held_back = units.held_back().get(&unit).map(Arc::clone);
+                    UnitNow { unit, kind: kind(unit), holder, held_back }
+                };
+                ResourceNow {
+                    name,
+                    total: Some(units.configured().len() as u64),
+                    used: units.held().len() as u64,
+                    free: Some(units.free()),
+                    units: units.all().into_iter().map(unit).collect(),
+                }
+            }
+        }
+    }
+
+    /// The holder of each held unit, by resource.
+    #[must_use]
+    pub fn held_units(&self) -> BTreeMap<(Arc<str>, UnitId), Attempt> {
+        let units = self.pools.iter().filter_map(|(name, pool)| match pool {
+            Pool::Units(units) => Some((name, units)),
+            Pool::Amount(_) => None,
+        });
+        let held = units.flat_map(|(name, units)| {
+            units.held().iter().map(move |(unit, by)| ((Arc::clone(name), *unit), *by))
+        });
+        held.collect()
+    }
+
+    /// How much of each amount is held, by resource.
+    #[must_use]
+    pub fn held_amounts(&self) -> BTreeMap<Arc<str>, u64> {
+        let amounts = self.pools.iter().filter_map(|(name, pool)| match pool {
+            Pool::Amount(amount) => Some((Arc::clone(name), amount.held())),
+            Pool::Units(_) => None,
+        });
+        amounts.filter(|(_, held)| *held > 0).collect()
+    }
+
+    /// A configured unit is free exactly when nobody holds it and it is not held back; no other
+    /// unit is free. Answers one of which this is not true.
+    pub(crate) fn broken_unit(&self) -> Option<(Arc<str>, UnitId)> {
+        self.pools.iter().find_map(|(name, pool)| match pool {
+            Pool::Units(units) => units.broken().map(|unit| (Arc::clone(name), unit)),
+            Pool::Amount(_) => None,
+        })
     }
 
     #[cfg(test)]
     pub(crate) fn break_by_forgetting_memory(&mut self) {
-        self.memory_held = 0;
+        if let Some((_, Pool::Amount(memory))) = self.pools.get_mut(MEMORY_PLACE) {
+            memory.break_by_forgetting();
+        }
     }
 
     #[cfg(test)]
-    pub(crate) fn break_by_forgetting(&mut self, cpu: CpuId) {
-        self.held.remove(&cpu);
+    pub(crate) fn break_by_forgetting(&mut self, resource: &str, unit: UnitId) {
+        let pool = self.pools.iter_mut().find(|(name, _)| &**name == resource);
+        if let Some((_, Pool::Units(units))) = pool {
+            units.break_by_forgetting(unit);
+        }
+    }
+}
+
+/// Shares by name, those of one resource as one.
+fn joined(shares: impl Iterator<Item = Share>) -> Box<[Share]> {
+    let mut all: Vec<Share> = Vec::new();
+    for share in shares {
+        match all.iter_mut().find(|one| one.resource == share.resource) {
+            Some(one) => one.held = both(&one.held, &share.held),
+            None => all.push(share),
+        }
+    }
+    all.into_boxed_slice()
+}
+
+fn both(one: &Held, other: &Held) -> Held {
+    match (one, other) {
+        (Held::Units(a), Held::Units(b)) => {
+            let units: BTreeSet<UnitId> = a.iter().chain(b).copied().collect();
+            Held::Units(units.into_iter().collect())
+        }
+        (a, b) => Held::Amount(a.amount().saturating_add(b.amount())),
     }
 }
 
@@ -319,35 +559,59 @@ mod tests {
         Ledger::new((0..4).map(CpuId))
     }
 
+    /// So many CPUs and so much memory.
+    fn take(
+        ledger: &mut Ledger,
+        job: i64,
+        cpus: u32,
+        bytes: u64,
+    ) -> Result<Allocation, LedgerRefused> {
+        let rest = [Part::of_memory(bytes)];
+        let rest = if bytes > 0 { &rest[..] } else { &[] };
+        ledger.allocate(attempt(job), &Demand { rest, ..Demand::of(cpus) })
+    }
+
+    fn bytes(amount: u64) -> Vec<Share> {
+        vec![Share { resource: "memory".into(), held: Held::Amount(amount) }]
+    }
+
+    fn short(resource: &str, asked: u64, free: u64) -> LedgerRefused {
+        Shortage { resource: resource.into(), asked, free }.into()
+    }
+
+    fn doubt(units: impl IntoIterator<Item = u32>) -> BTreeMap<UnitId, Arc<str>> {
+        units.into_iter().map(|unit| (UnitId(unit), "somebody uses it".into())).collect()
+    }
+
     #[test]
     fn what_is_handed_out_was_free_and_comes_back() {
         let mut ledger = four();
-        let a = ledger.allocate(attempt(1), 3, 0).unwrap();
+        let a = take(&mut ledger, 1, 3, 0).unwrap();
         assert_eq!(a.cpus(), [CpuId(0), CpuId(1), CpuId(2)]);
         assert_eq!((ledger.used(), ledger.free()), (3, 1));
-        let refused = ledger.allocate(attempt(2), 2, 0).unwrap_err();
-        assert_eq!(refused, LedgerRefused::TooFewFree { asked: 2, free: 1 });
+        let refused = take(&mut ledger, 2, 2, 0).unwrap_err();
+        assert_eq!(refused, short("cpu", 2, 1));
         ledger.release(a);
         assert_eq!((ledger.used(), ledger.free()), (0, 4));
     }
 
     #[test]
     fn an_allocation_of_nothing_is_refused() {
-        assert_eq!(four().allocate(attempt(1), 0, 0).unwrap_err(), LedgerRefused::Nothing);
-        assert_eq!(four().adopt(attempt(1), [], 0).unwrap_err(), LedgerRefused::Nothing);
+        assert_eq!(take(&mut four(), 1, 0, 0).unwrap_err(), LedgerRefused::Nothing);
+        assert_eq!(four().adopt(attempt(1), [], &[]).unwrap_err(), LedgerRefused::Nothing);
     }
 
     #[test]
     fn memory_is_taken_with_the_cpus_or_nothing_is() {
         let mut ledger = four();
         ledger.count_memory(Some(100));
-        let a = ledger.allocate(attempt(1), 1, 60).unwrap();
+        let a = take(&mut ledger, 1, 1, 60).unwrap();
         assert_eq!((a.memory(), ledger.used_memory(), ledger.free_memory()), (60, 60, Some(40)));
-        let refused = ledger.allocate(attempt(2), 1, 41).unwrap_err();
-        assert_eq!(refused, LedgerRefused::TooLittleMemory { asked: 41, free: 40 });
-        ledger.allocate(attempt(2), 4, 40).unwrap_err();
+        let refused = take(&mut ledger, 2, 1, 41).unwrap_err();
+        assert_eq!(refused, short("memory", 41, 40));
+        take(&mut ledger, 2, 4, 40).unwrap_err();
         assert_eq!((ledger.used(), ledger.used_memory()), (1, 60), "nothing was taken");
-        let b = ledger.allocate(attempt(2), 3, 40).unwrap();
+        let b = take(&mut ledger, 2, 3, 40).unwrap();
         assert_eq!(ledger.free_memory(), Some(0));
         ledger.release(a);
         ledger.release(b);
@@ -358,11 +622,11 @@ mod tests {
     fn memory_that_is_no_longer_there_stays_held_and_is_not_handed_out() {
         let mut ledger = four();
         ledger.count_memory(Some(50));
-        let a = ledger.adopt(attempt(1), [CpuId(0)], 60).unwrap();
+        let a = ledger.adopt(attempt(1), [CpuId(0)], &bytes(60)).unwrap();
         assert_eq!((ledger.used_memory(), ledger.free_memory()), (60, Some(0)));
-        ledger.allocate(attempt(2), 1, 1).unwrap_err();
-        let b = ledger.allocate(attempt(2), 1, 0).unwrap();
-        ledger.adopt(attempt(3), [CpuId(0)], 7).unwrap_err();
+        take(&mut ledger, 2, 1, 1).unwrap_err();
+        let b = take(&mut ledger, 2, 1, 0).unwrap();
+        ledger.adopt(attempt(3), [CpuId(0)], &bytes(7)).unwrap_err();
         assert_eq!(ledger.used_memory(), 60, "a refused adoption takes no memory");
         ledger.release(a);
         ledger.release(b);
@@ -372,8 +636,8 @@ mod tests {
     #[test]
     fn what_is_not_counted_is_held_all_the_same() {
         let mut ledger = four();
-        let a = ledger.allocate(attempt(1), 1, u64::MAX).unwrap();
-        let b = ledger.allocate(attempt(2), 1, u64::MAX).unwrap();
+        let a = take(&mut ledger, 1, 1, u64::MAX).unwrap();
+        let b = take(&mut ledger, 2, 1, u64::MAX).unwrap();
         assert_eq!((ledger.total_memory(), ledger.free_memory()), (None, None));
         assert_eq!(ledger.used_memory(), u64::MAX);
         ledger.release(a);
@@ -384,26 +648,29 @@ mod tests {
     #[test]
     fn adopting_a_held_cpu_is_refused_and_takes_nothing() {
         let mut ledger = four();
-        let _held = ledger.adopt(attempt(1), [CpuId(2)], 0).unwrap();
-        let refused = ledger.adopt(attempt(2), [CpuId(1), CpuId(2)], 0).unwrap_err();
-        assert_eq!(refused, LedgerRefused::Held { cpu: CpuId(2), by: attempt(1) });
+        let _held = ledger.adopt(attempt(1), [CpuId(2)], &[]).unwrap();
+        let refused = ledger.adopt(attempt(2), [CpuId(1), CpuId(2)], &[]).unwrap_err();
+        assert_eq!(
+            refused,
+            LedgerRefused::Held { resource: "cpu".into(), unit: CpuId(2), by: attempt(1) }
+        );
         assert_eq!(ledger.free(), 3);
     }
 
     #[test]
     fn a_cpu_that_is_held_back_is_not_handed_out_until_nobody_doubts_it() {
         let mut ledger = four();
-        let a = ledger.allocate(attempt(1), 2, 0).unwrap();
-        ledger.hold_back([CpuId(1), CpuId(2), CpuId(9)].into());
+        let a = take(&mut ledger, 1, 2, 0).unwrap();
+        ledger.hold_back("cpu", doubt([1, 2, 9]));
         assert_eq!((ledger.used(), ledger.free()), (2, 1));
         ledger.release(a);
         assert_eq!((ledger.used(), ledger.free()), (0, 2), "CPU 1 came back and stays back");
-        assert_eq!(ledger.broken_cpu(), None);
-        ledger.hold_back([CpuId(2)].into());
-        let b = ledger.allocate(attempt(2), 3, 0).unwrap();
+        assert_eq!(ledger.broken_unit(), None);
+        ledger.hold_back("cpu", doubt([2]));
+        let b = take(&mut ledger, 2, 3, 0).unwrap();
         assert_eq!(b.cpus(), [CpuId(0), CpuId(1), CpuId(3)]);
-        ledger.hold_back(BTreeSet::new());
-        assert_eq!((ledger.free(), ledger.broken_cpu()), (1, None));
+        ledger.hold_back("cpu", doubt([]));
+        assert_eq!((ledger.free(), ledger.broken_unit()), (1, None));
         ledger.release(b);
         assert_eq!(ledger.free(), 4);
     }
@@ -411,13 +678,98 @@ mod tests {
     #[test]
     fn a_cpu_that_no_longer_exists_stays_held_and_is_never_handed_out() {
         let mut ledger = four();
-        let gone = ledger.adopt(attempt(1), [CpuId(3), CpuId(9)], 0).unwrap();
+        let gone = ledger.adopt(attempt(1), [CpuId(3), CpuId(9)], &[]).unwrap();
         assert_eq!((ledger.total(), ledger.used(), ledger.free()), (4, 2, 3));
         let named: Vec<u32> = ledger.cpus().iter().map(|(cpu, _)| cpu.0).collect();
         assert_eq!(named, [0, 1, 2, 3, 9]);
         ledger.release(gone);
-        let all = ledger.allocate(attempt(2), 4, 0).unwrap();
+        let all = take(&mut ledger, 2, 4, 0).unwrap();
         assert!(!all.cpus().contains(&CpuId(9)));
-        assert_eq!(ledger.broken_cpu(), None);
+        assert_eq!(ledger.broken_unit(), None);
+    }
+
+    /// Four CPUs, three GPUs of two types, two licences.
+    fn rich() -> Ledger {
+        use super::super::inventory::{Resource, Stock};
+        let gpus = [(0, "a"), (1, "b"), (2, "a")].map(|(n, kind)| (UnitId(n), Some(kind.into())));
+        let more = [
+            Resource { name: "gpu".into(), stock: Stock::Units(gpus.into()) },
+            Resource { name: "license/m".into(), stock: Stock::Amount(Some(2)) },
+        ];
+        Ledger::new(Inventory::of((0..4).map(CpuId), None).and(more).unwrap())
+    }
+
+    fn asks(
+        ledger: &mut Ledger,
+        job: i64,
+        names: &[(&str, u64)],
+    ) -> Result<Allocation, LedgerRefused> {
+        let request = names.iter().map(|(name, amount)| (Arc::from(*name), *amount)).collect();
+        let rest = ledger.inventory().parts(&request);
+        ledger.allocate(attempt(job), &Demand { rest: &rest, ..Demand::of(1) })
+    }
+
+    fn units(allocation: &Allocation, resource: &str) -> Vec<u32> {
+        let share = allocation.rest().iter().find(|share| &*share.resource == resource).unwrap();
+        let Held::Units(units) = &share.held else { panic!("{share:?}") };
+        units.iter().map(|unit| unit.0).collect()
+    }
+
+    #[test]
+    fn units_of_other_resources_have_one_holder_each_and_types_are_kept() {
+        let mut ledger = rich();
+        let a = asks(&mut ledger, 1, &[("gpu:a", 1), ("license/m", 2)]).unwrap();
+        let b = asks(&mut ledger, 2, &[("gpu", 2)]).unwrap();
+        assert_eq!((units(&a, "gpu"), units(&b, "gpu")), (vec![0], vec![1, 2]));
+        assert_eq!(asks(&mut ledger, 3, &[("gpu", 1)]).unwrap_err(), short("gpu", 1, 0));
+        assert_eq!(
+            asks(&mut ledger, 3, &[("license/m", 1)]).unwrap_err(),
+            short("license/m", 1, 0)
+        );
+        assert_eq!(ledger.used(), 2, "nothing was taken of CPUs for those that were refused");
+        ledger.release(b);
+        let both = asks(&mut ledger, 3, &[("gpu:a", 1), ("gpu:b", 1)]).unwrap();
+        assert_eq!(units(&both, "gpu"), [1, 2]);
+        ledger.release(a);
+        ledger.release(both);
+        assert_eq!(ledger.free_room(), rich().free_room());
+        assert_eq!(ledger.broken_unit(), None);
+    }
+
+    #[test]
+    fn what_is_not_there_can_never_be_taken() {
+        let mut ledger = rich();
+        assert_eq!(asks(&mut ledger, 1, &[("tape", 1)]).unwrap_err(), short("", 1, 0));
+        assert_eq!(asks(&mut ledger, 1, &[("gpu:c", 1)]).unwrap_err(), short("gpu", 1, 0));
+        assert_eq!(ledger.used(), 0);
+    }
+
+    #[test]
+    fn what_is_gone_from_the_inventory_stays_held_until_it_is_released() {
+        let mut ledger = four();
+        let gpu = Share { resource: "gpu".into(), held: Held::Units([UnitId(1)].into()) };
+        let a = ledger.adopt(attempt(1), [CpuId(0)], &[gpu.clone()]).unwrap();
+        let refused = ledger.adopt(attempt(2), [CpuId(1)], &[gpu]).unwrap_err();
+        assert!(matches!(refused, LedgerRefused::Held { unit: UnitId(1), .. }), "{refused}");
+        assert_eq!(
+            (ledger.used(), ledger.others()[0].used, ledger.others()[0].total),
+            (1, 1, Some(0))
+        );
+        ledger.release(a);
+        assert_eq!((ledger.used(), ledger.others()[0].used), (0, 0));
+    }
+
+    #[test]
+    fn a_unit_that_somebody_else_uses_is_held_back_and_its_reason_is_kept() {
+        let mut ledger = rich();
+        ledger.hold_back("gpu", doubt([0, 1]));
+        let gpus = &ledger.others()[0];
+        assert_eq!(gpus.units[1].held_back.as_deref(), Some("somebody uses it"));
+        let a = asks(&mut ledger, 1, &[("gpu", 1)]).unwrap();
+        assert_eq!(units(&a, "gpu"), [2]);
+        assert_eq!(asks(&mut ledger, 2, &[("gpu", 1)]).unwrap_err(), short("gpu", 1, 0));
+        ledger.hold_back("gpu", doubt([]));
+        assert_eq!(ledger.others()[0].free, Some(2));
+        ledger.release(a);
     }
 }

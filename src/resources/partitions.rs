@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::capacity::{REGIONS_MAX, RegionSet};
 use crate::job::ids::CpuId;
+use crate::job::request::Request;
 
 /// Most partitions: the sets that a CPU is in are bits of a word. More than eight can only be
 /// told apart by name and limits, since there are no more regions than that.
@@ -22,12 +23,12 @@ pub const PARTITIONS_MAX: usize = 64;
 const NOWHERE: u8 = u8::MAX;
 
 /// What a partition allows one job, of that which it allows too little of for one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Allows {
     /// So many CPUs.
     Cpus(u32),
-    /// So many bytes of memory.
-    Memory(u64),
+    /// So much of another resource.
+    Resource(Arc<str>, u64),
     /// A time limit of so many seconds.
     Seconds(u32),
 }
@@ -45,8 +46,8 @@ pub struct Partition {
     pub max_limit_s: Option<u32>,
     /// Most CPUs of one job; `None`: all of them.
     pub max_cpus: Option<u32>,
-    /// Most memory of one job, bytes; `None`: what the server has.
-    pub max_memory: Option<u64>,
+    /// Most of other resources of one job, by name; what is not named is not limited.
+    pub max: BTreeMap<Arc<str>, u64>,
     /// Points that its jobs have beyond their priority.
     pub weight: i64,
     /// Whether its jobs start; they are accepted in any case.
@@ -57,14 +58,21 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// What it allows one job, if it does not allow one of so many CPUs, bytes and seconds.
+    /// What it allows one job, if it does not allow one of so many CPUs, all this and so many
+    /// seconds.
     #[must_use]
-    pub fn forbids(&self, cpus: u32, memory: u64, limit_s: Option<u32>) -> Option<Allows> {
+    pub fn forbids(&self, cpus: u32, rest: &Request, limit_s: Option<u32>) -> Option<Allows> {
         let of_cpus = self.max_cpus.filter(|max| cpus > *max).map(Allows::Cpus);
-        let of_memory = self.max_memory.filter(|max| memory > *max).map(Allows::Memory);
+        let more = |(name, max): &(&Arc<str>, &u64)| {
+            // A limit of a type counts that type; one of the resource counts all of them.
+            let asked = if name.contains(':') { rest.get(name) } else { rest.of(name) };
+            asked > **max
+        };
+        let of_rest = self.max.iter().find(more);
+        let of_rest = of_rest.map(|(name, max)| Allows::Resource(Arc::clone(name), *max));
         let longer = |max: &u32| limit_s.is_none_or(|limit_s| limit_s > *max);
         let of_time = self.max_limit_s.filter(longer).map(Allows::Seconds);
-        of_cpus.or(of_memory).or(of_time)
+        of_cpus.or(of_rest).or(of_time)
     }
 
     /// How many CPUs it has.

@@ -18,7 +18,7 @@ use crate::policy::input::{Instant, PassInput, PendingJob, Running};
 use crate::policy::name::{Policy, PolicyRefused};
 use crate::policy::pass::Planner;
 use crate::policy::plan::Plan;
-use crate::resources::capacity::{Capacity, RegionSet};
+use crate::resources::capacity::{Capacity, Demand};
 
 /// The longest time between passes, seconds: a day.
 const TICK_S_MAX: i64 = 86_400;
@@ -258,7 +258,7 @@ impl<'a> Machine<'a> {
     }
 
     fn start(&mut self, job: usize, now: Instant) {
-        let held = self.input.free.share(self.jobs[job].cpus, 0, RegionSet::ALL);
+        let held = self.input.free.taken_by(&Demand::of(self.jobs[job].cpus));
         self.input.free = self.input.free.minus(&held);
         let attempt = Running { job: JobId(job as i64), end: now + self.request(job), held };
         let running = &mut self.input.running;

@@ -22,6 +22,7 @@ use crate::job::array_spec::TaskSet;
 use crate::job::dependency::{DependencyKind, Told};
 use crate::job::ids::{Attempt, CommitNo, JobId};
 use crate::job::outcome::Handle;
+use crate::job::request::{MEMORY, Request};
 use crate::job::state::{EndReason, StateWord};
 use crate::kernel::accounts::{ACCOUNTS_KEPT, Accounts};
 use crate::kernel::arrays::ArrayProgress;
@@ -31,6 +32,7 @@ use crate::kernel::maintenance::Maintenance;
 use crate::kernel::restore::{Memory, PersistedAttempt};
 use crate::kernel::retry::{Again, Retrying};
 use crate::kernel::tenancy::Rules;
+use crate::resources::allocation::{Held, Share};
 use crate::time::Time;
 
 /// Nonce and boot id of a live attempt's engine key.
@@ -178,6 +180,7 @@ pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreEr
             ));
             memory.live.push(PersistedAttempt {
                 job,
+                rest: rest(&memory, &job),
                 cpus: allocation.cpus(),
                 granted: Time(allocation.allocation_time),
                 handle: row
@@ -247,11 +250,12 @@ fn in_state(
 }
 
 fn queued(row: &OpenJob, memory: &mut Memory) -> Queued {
-    let Memory { rules, names, .. } = memory;
+    let Memory { rules, names, requests, .. } = memory;
+    let memory = row.memory_bytes.and_then(|m| u64::try_from(m).ok()).unwrap_or(0);
     Queued {
         id: JobId(row.id),
         cpus: row.cpus as u32,
-        memory: row.memory_bytes.and_then(|m| u64::try_from(m).ok()).unwrap_or(0),
+        rest: requests.number(&Request::default().with(MEMORY, memory)),
         limit_s: row.time_limit_s.and_then(|s| u32::try_from(s).ok()),
         priority: row.priority,
         placement: rules.partitions.placement(&row.partition),
@@ -261,6 +265,16 @@ fn queued(row: &OpenJob, memory: &mut Memory) -> Queued {
         attempts: row.attempt as u32,
         submitted: Time(row.submit_time),
     }
+}
+
+/// What it holds beside CPUs.
+fn rest(memory: &Memory, job: &Queued) -> Vec<Share> {
+    let amounts = memory.requests.get(job.rest);
+    let share = |(name, amount): (&Arc<str>, u64)| Share {
+        resource: Arc::clone(name),
+        held: Held::Amount(amount),
+    };
+    amounts.into_iter().flat_map(|request| request.iter()).map(share).collect()
 }
 
 /// What accounts had used: of too many, those that were charged last.

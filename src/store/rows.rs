@@ -16,6 +16,7 @@ use crate::job::array_spec::JobRef;
 use crate::job::dependency::Dependencies;
 use crate::job::files::expand_pattern;
 use crate::job::ids::{CpuId, JobId};
+use crate::job::request::{MEMORY, Request};
 use crate::job::retry_policy::RetryPolicy;
 use crate::job::spec::{JobSpec, OpenMode};
 use crate::job::state::StateWord;
@@ -333,6 +334,13 @@ impl JobRow {
         }
     }
 
+    /// All that it asks for beside CPUs.
+    #[must_use]
+    pub fn beside_cpus(&self) -> Request {
+        let memory = self.memory_bytes.and_then(|m| u64::try_from(m).ok()).unwrap_or(0);
+        Request::default().with(MEMORY, memory)
+    }
+
     /// The job whose script it runs: of a task that of its array.
     #[must_use]
     pub fn script_of(&self) -> i64 {
@@ -348,7 +356,6 @@ impl JobRow {
         let job = Queued {
             id: self.job(),
             cpus: self.cpus as u32,
-            memory: self.memory_bytes.and_then(|m| u64::try_from(m).ok()).unwrap_or(0),
             limit_s: self.time_limit_s.and_then(|s| u32::try_from(s).ok()),
             priority: self.priority,
             attempts: self.attempt as u32,
@@ -358,6 +365,7 @@ impl JobRow {
         let task = self.array_task_id.and_then(|task| u32::try_from(task).ok());
         Some(EndedJob {
             job,
+            rest: self.beside_cpus(),
             word,
             held: self.held.unwrap_or(false),
             begin: self.begin_time.map(Time),

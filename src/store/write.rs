@@ -363,7 +363,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Told { job, told } => requeued::told(conn, *job, told)?,
             Change::Claimed { job, since } => requeued::claimed(conn, *job, *since)?,
             Change::Key(key) => kept::insert(conn, [KeyRow::from(key)])?,
-            Change::Granted { event, cpus, nonce, boot_id } => {
+            Change::Granted { event, cpus, rest: _, nonce, boot_id } => {
                 granted(conn, event, cpus, nonce, boot_id)?;
             }
             Change::Started { event, handle, .. } => started(conn, event, *handle)?,
@@ -379,7 +379,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
                 requeued(conn, event, past.as_ref(), *begin, (*held, *retries))?;
             }
             Change::Reclaimed { job, time, .. } => reclaimed(conn, *job, *time)?,
-            Change::Restored { attempt, cpus } => restored(conn, *attempt, cpus)?,
+            Change::Restored { attempt, cpus, rest: _ } => restored(conn, *attempt, cpus)?,
             Change::Forgotten { jobs } => forgotten(conn, jobs)?,
             Change::Maintained(window) => {
                 let row = (

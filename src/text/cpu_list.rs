@@ -1,13 +1,13 @@
 //! *Purpose*: lists of CPUs as people write them.
 //!
-//! *Owns*: [`parse`], [`format()`], [`each`], [`named`].
+//! *Owns*: [`parse`], [`format()`], [`each`], [`named`], [`units`].
 //!
 //! *Promises*: what [`format()`] writes of numbers in order, [`parse`] reads.
 //!
 //! *Not here*: which CPUs there are (`crate::config`), tasks of an array, whose lists have steps
 //! too (`job::array_spec`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads `0-3,8`.
 ///
@@ -63,9 +63,30 @@ pub fn named(cpus: impl IntoIterator<Item = u32>) -> String {
     }
 }
 
+/// Units by resource, as a sentence names them: `CPUs 0, 1, gpu 3`.
+#[must_use]
+pub fn units<'a>(units: impl IntoIterator<Item = (&'a str, u32)>) -> String {
+    let mut by_resource: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
+    for (resource, unit) in units {
+        by_resource.entry(resource).or_default().insert(unit);
+    }
+    let named = by_resource.into_iter().map(|(resource, ids)| match resource {
+        "cpu" => named(ids),
+        resource => format!("{resource} {}", each(ids)),
+    });
+    let named: Vec<String> = named.collect();
+    if named.is_empty() { "no CPU".to_owned() } else { named.join(", ") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn units_are_named_by_resource() {
+        assert_eq!(units([("gpu", 3), ("cpu", 1), ("gpu", 0), ("cpu", 0)]), "CPUs 0, 1, gpu 0, 3");
+        assert_eq!(units([]), "no CPU");
+    }
 
     #[test]
     fn a_list_is_read_and_written_in_runs() {

@@ -118,6 +118,7 @@ impl Clients {
     pub fn check_ends(&self, disk: &Disk) {
         self.check_stored(disk);
         assert!(disk.held.is_empty(), "CPUs are held at the end: {:?}", disk.held);
+        assert!(disk.units.is_empty(), "units are held at the end: {:?}", disk.units);
         for row in disk.rows.values() {
             assert!(row.end.is_some(), "job {} did not end", row.queued.id);
         }

@@ -10,8 +10,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
+use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, JobId, UnitId};
 use downbeat::job::outcome::{EndState, Handle};
+use downbeat::job::request::Request;
 use downbeat::job::retry_policy::RetryPolicy;
 use downbeat::job::state::{EndReason, StateWord};
 use downbeat::kernel::change::{Change, Event, Queued};
@@ -20,6 +21,7 @@ use downbeat::kernel::requeue::{EndedJob, PastAttempt};
 use downbeat::kernel::restore::{Memory, PersistedAttempt};
 use downbeat::kernel::retry::{Again, Retrying};
 use downbeat::kernel::tenancy::Rules;
+use downbeat::resources::allocation::{Held, Share};
 use downbeat::resources::partitions::Partitions;
 use downbeat::time::Time;
 
@@ -30,6 +32,9 @@ pub struct Row {
     pub name: String,
     pub state: StateWord,
     pub cpus: Vec<CpuId>,
+    /// What it asks for beside CPUs, and what it got of that.
+    pub request: Request,
+    pub rest: Vec<Share>,
     pub granted: Time,
     pub boot: String,
     pub handle: Option<Handle>,
@@ -45,6 +50,14 @@ pub struct Row {
     pub room_since: Option<Time>,
     /// Whom it has preempted since it last started.
     pub victims: BTreeSet<JobId>,
+}
+
+/// The units of these shares.
+pub fn units(shares: &[Share]) -> impl Iterator<Item = (Arc<str>, UnitId)> {
+    shares.iter().flat_map(|share| {
+        let units = if let Held::Units(units) = &share.held { &units[..] } else { &[] };
+        units.iter().map(|unit| (Arc::clone(&share.resource), *unit))
+    })
 }
 
 impl Row {
@@ -63,6 +76,8 @@ pub struct Disk {
     pub next_event: i64,
     pub rows: BTreeMap<JobId, Row>,
     pub held: BTreeMap<CpuId, JobId>,
+    /// Who holds which unit of another resource.
+    pub units: BTreeMap<(Arc<str>, UnitId), JobId>,
     /// What the machine is divided into.
     pub partitions: Arc<Partitions>,
     /// Which job has this name.
@@ -169,7 +184,6 @@ impl Disk {
                 let queued = Queued {
                     id: event.job,
                     cpus: spec.cpus,
-                    memory: spec.memory_bytes.map_or(0, i64::unsigned_abs),
                     limit_s: spec.limit_s,
                     priority: spec.priority,
                     submitted: event.time,
@@ -177,12 +191,15 @@ impl Disk {
                     ..Queued::default()
                 };
                 self.insert(queued, spec.name.clone());
-                self.row(event).retry.clone_from(&spec.retry);
+                let row = self.row(event);
+                row.retry.clone_from(&spec.retry);
+                row.request = spec.beside_cpus();
             }
-            Change::Granted { event, cpus, boot_id, .. } => {
+            Change::Granted { event, cpus, rest, boot_id, .. } => {
                 let row = self.row(event);
                 row.state = event.to;
                 row.cpus.clone_from(cpus);
+                row.rest.clone_from(rest);
                 row.granted = event.time;
                 row.boot = boot_id.to_string();
                 assert_eq!(event.attempt, row.queued.attempts + 1, "attempts are counted");
@@ -191,6 +208,10 @@ impl Disk {
                 for cpu in cpus {
                     let before = self.held.insert(*cpu, event.job);
                     assert_eq!(before, None, "CPU {cpu} is held twice on disk");
+                }
+                for unit in units(rest) {
+                    let before = self.units.insert(unit.clone(), event.job);
+                    assert_eq!(before, None, "{unit:?} is held twice on disk");
                 }
             }
             Change::Started { event, handle, .. } => {
@@ -209,6 +230,7 @@ impl Disk {
             Change::Ended { event, end, released_cpus, .. } => {
                 let row = self.row(event);
                 let cpus = std::mem::take(&mut row.cpus);
+                row.rest.clear();
                 assert_eq!(cpus.len(), *released_cpus as usize, "released what was held");
                 row.state = event.to;
                 row.end = Some(end.clone());
@@ -216,6 +238,7 @@ impl Disk {
                 for cpu in cpus {
                     assert_eq!(self.held.remove(&cpu), Some(event.job), "held by another");
                 }
+                self.units.retain(|_, job| *job != event.job);
                 self.just_ended.push(event.job);
             }
             Change::Split { event, array, left, .. } => {
@@ -224,8 +247,9 @@ impl Disk {
                 assert_eq!(event.job == *array, left.tasks.is_empty(), "the last takes it over");
                 if event.job != *array {
                     let queued = Queued { id: event.job, ..rest.queued };
-                    let name = format!("{} task {}", rest.name, event.job);
-                    self.insert(queued, name);
+                    let (name, request) = (rest.name.clone(), rest.request.clone());
+                    self.insert(queued, format!("{name} task {}", event.job));
+                    self.row(event).request = request;
                 }
             }
             Change::Requeued { event, past, retries, .. } => self.requeue(event, past, *retries),
@@ -261,6 +285,7 @@ impl Disk {
     fn requeue(&mut self, event: &Event, past: &Option<PastAttempt>, retries: u32) {
         let row = self.row(event);
         let (attempt, cpus) = (row.attempt(), std::mem::take(&mut row.cpus));
+        row.rest.clear();
         let released = past.as_ref().map_or(0, |past| past.released_cpus);
         assert_eq!(cpus.len(), released as usize, "released what was held");
         assert_eq!(row.end.is_some(), past.is_none(), "it was over, or its attempt is");
@@ -271,6 +296,7 @@ impl Disk {
         for cpu in cpus {
             assert_eq!(self.held.remove(&cpu), Some(event.job), "held by another");
         }
+        self.units.retain(|_, job| *job != event.job);
         self.just_past.extend(past.clone().map(|past| (attempt, past)));
     }
 
@@ -279,6 +305,7 @@ impl Disk {
         let row = self.rows.get(&job).filter(|row| row.state.is_final())?;
         Some(EndedJob {
             job: row.queued,
+            rest: row.request.clone(),
             word: row.state,
             held: false,
             begin: None,
@@ -308,6 +335,8 @@ impl Disk {
             name,
             state: StateWord::Pending,
             cpus: Vec::new(),
+            request: Request::default(),
+            rest: Vec::new(),
             granted: Time(0),
             boot: String::new(),
             handle: None,
@@ -341,7 +370,8 @@ impl Disk {
         memory.rules = Rules { partitions: Arc::clone(&self.partitions), ..Rules::default() };
         for row in self.rows.values() {
             let names = memory.names.number(&self.partition_of(row), "");
-            let queued = Queued { names, ..row.queued };
+            let rest = memory.requests.number(&row.request);
+            let queued = Queued { names, rest, ..row.queued };
             if let Some(policy) = row.retry.clone().filter(|_| !row.state.is_final()) {
                 let retry = Some(Retrying { policy, used: row.retries });
                 memory.again.push((row.queued.id, Again { retry, deadline: None }));
@@ -355,6 +385,7 @@ impl Disk {
                 _ => memory.live.push(PersistedAttempt {
                     job: queued,
                     cpus: row.cpus.clone(),
+                    rest: row.rest.clone(),
                     granted: row.granted,
                     handle: row.handle,
                     completing: row.completing,

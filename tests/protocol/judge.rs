@@ -21,7 +21,7 @@ use super::server::Server;
 
 /// True at every moment.
 pub fn no_cpu_leaks(server: &Server, disk: &Disk, engine: &Engine) {
-    let laws = [check::all, check::memory_is_not_handed_out_twice];
+    let laws = [check::all, check::no_amount_is_handed_out_twice];
     if let Some(broken) = laws.iter().find_map(|law| law(&server.kernel).err()) {
         panic!("{broken}");
     }

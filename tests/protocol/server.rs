@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
+use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, JobId, UnitId};
 use downbeat::job::spec::JobSpec;
 use downbeat::kernel::change::{Change, Effect, IdempotencyKey, Queued, Step};
 use downbeat::kernel::eligible::DependencySnapshot;
@@ -28,6 +28,7 @@ use downbeat::policy::name::Policy;
 use downbeat::policy::order::Order;
 use downbeat::policy::pass::plan;
 use downbeat::policy::plan::Plan;
+use downbeat::resources::inventory::{Inventory, Resource, Stock};
 use downbeat::resources::partitions::{Partition, Partitions};
 use downbeat::time::Time;
 
@@ -136,9 +137,20 @@ pub const MEMORY: u64 = 10;
 
 fn kernel(cpus: u32, boot_id: &str, memory: Memory) -> Kernel {
     let boot_context = BootContext { boot_id: boot_id.into(), nonce: "nonce".into() };
-    let kernel = Kernel::load((0..cpus).map(CpuId), boot_context, memory);
-    let kernel = kernel.unwrap_or_else(|refused| panic!("the disk cannot be loaded: {refused}"));
-    kernel.with_memory(Some(MEMORY))
+    let kernel = Kernel::load(inventory(cpus), boot_context, memory);
+    kernel.unwrap_or_else(|refused| panic!("the disk cannot be loaded: {refused}"))
+}
+
+/// So many CPUs, a little memory, GPUs of two types, and licences.
+pub fn inventory(cpus: u32) -> Inventory {
+    let gpus = [(0, Some("a")), (1, Some("b")), (2, None)];
+    let gpus = gpus.map(|(n, kind)| (UnitId(n), kind.map(Arc::from)));
+    let more = [
+        Resource { name: "gpu".into(), stock: Stock::Units(gpus.into()) },
+        Resource { name: "license/m".into(), stock: Stock::Amount(Some(2)) },
+    ];
+    let all = Inventory::of((0..cpus).map(CpuId), Some(MEMORY)).and(more);
+    all.unwrap_or_else(|refused| panic!("{refused}"))
 }
 
 /// Two partitions of the whole machine: jobs of `urgent` preempt those of `batch`.
@@ -168,7 +180,9 @@ pub fn memory(kernel: &Kernel) -> Memory {
             _ => (None, None),
         };
         let cpus = live.state.allocation().map_or_else(Vec::new, |a| a.cpus().to_vec());
-        PersistedAttempt { job: unnamed(live.job), cpus, granted: live.granted, handle, completing }
+        let rest = live.state.allocation().map_or_else(Vec::new, |a| a.rest().to_vec());
+        let (job, granted) = (unnamed(live.job), live.granted);
+        PersistedAttempt { job, cpus, rest, granted, handle, completing }
     });
     let (next_job, next_event) = kernel.next_ids();
     let partitions = Arc::clone(&kernel.rules().partitions);
@@ -180,6 +194,7 @@ pub fn memory(kernel: &Kernel) -> Memory {
         claims: kernel.claims().to_vec(),
         again: kernel.again().iter().map(|(job, again)| (*job, again.clone())).collect(),
         live: live.collect(),
+        requests: kernel.requests().clone(),
         ended: kernel.snapshot().ended,
         next_job: next_job.0,
         next_event: next_event.0,
@@ -534,4 +549,9 @@ fn the_snapshot_is_the_disks_truth(snapshot: &Snapshot, disk: &Disk) {
     let holders: BTreeMap<CpuId, JobId> =
         snapshot.cpus.iter().filter_map(|(cpu, job)| Some((*cpu, (*job)?))).collect();
     assert_eq!(holders, disk.held, "holders in the snapshot and on disk");
+    let others = snapshot.others.iter().flat_map(|one| {
+        let held = one.units.iter().filter_map(|unit| Some((unit.unit, unit.holder?.job)));
+        held.map(|(unit, job)| ((Arc::clone(&one.name), unit), job))
+    });
+    assert_eq!(others.collect::<BTreeMap<_, _>>(), disk.units, "units in both");
 }

@@ -29,7 +29,9 @@ use super::protocol::disk::{Disk, Luck, Told};
 use super::protocol::engine::{Engine, Tree};
 use super::protocol::executor::Circumstances;
 use super::protocol::judge;
-use super::protocol::server::{Edge, Flight, MEMORY, Reply, Server, Submission, divided};
+use super::protocol::server::{
+    Edge, Flight, MEMORY, Reply, Server, Submission, divided, inventory,
+};
 
 pub const CPUS: u32 = 4;
 /// Beyond so many waiting jobs nothing is submitted: a longer queue shows nothing new.
@@ -72,8 +74,8 @@ fn site() -> Site {
     Site {
         partitions,
         total_cpus: CPUS,
+        inventory: Arc::new(inventory(CPUS)),
         kill_grace_s: 30,
-        output_roots: Vec::new(),
         ..Site::default()
     }
 }
@@ -171,6 +173,11 @@ impl World {
         }
         if self.rng.bool() {
             request.memory_bytes = Some(self.rng.i64(1..=MEMORY as i64));
+        }
+        if self.rng.u8(..3) == 0 {
+            let all = [("gpu", 3), ("gpu:a", 1), ("gpu:b", 1), ("license/m", 2)];
+            let (name, most) = all[self.rng.usize(..all.len())];
+            request.resources.set(name, self.rng.u64(1..=most));
         }
         if self.rng.u8(..6) == 0 {
             let causes = [Cause::Failed, Cause::Timeout, Cause::NodeFail];

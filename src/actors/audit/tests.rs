@@ -7,6 +7,7 @@
 //! *Not here*: the real database and real processes (`tests/audit.rs`).
 
 use super::*;
+use crate::job::ids::CpuId;
 use crate::store::rows::AllocationRow;
 
 fn row(job: i64, cpu_ids: &str) -> AllocationRow {
@@ -53,9 +54,13 @@ fn seen(drift: &[Drift]) -> Vec<(&'static str, Remedy)> {
     drift.iter().map(|d| (d.kind, d.remedy)).collect()
 }
 
+fn cpu(n: u32) -> Unit {
+    ("cpu".into(), CpuId(n))
+}
+
 fn living(job: i64, cpus: impl IntoIterator<Item = u32>) -> BTreeMap<JobId, Strangers> {
-    let cpus = cpus.into_iter().map(CpuId).collect();
-    BTreeMap::from([(JobId(job), Strangers { pids: vec![77], cpus })])
+    let units = cpus.into_iter().map(cpu).collect();
+    BTreeMap::from([(JobId(job), Strangers { pids: vec![77], units })])
 }
 
 #[test]
@@ -67,11 +72,11 @@ fn witnesses_that_agree_have_nothing_to_mend() {
 fn a_cpu_that_a_dead_job_holds_is_reclaimed() {
     let (drift, findings) = spoilt(|_, books| books.held.push((2, 9)));
     assert_eq!(seen(&drift), [("ended_job_holds_cpus", Remedy::Reclaimed)]);
-    assert_eq!(findings.orphans, [(JobId(9), vec![CpuId(2)])].into());
+    assert_eq!(findings.orphans, [(JobId(9), vec![("cpu".into(), CpuId(2))])].into());
     assert!(findings.doubted.is_empty());
     let (drift, findings) = spoilt(|_, books| books.unreleased.push(row(9, "[1]")));
     assert_eq!(seen(&drift), [("ended_job_holds_cpus", Remedy::Reclaimed)]);
-    assert_eq!(findings.orphans, [(JobId(9), vec![CpuId(1)])].into());
+    assert_eq!(findings.orphans, [(JobId(9), vec![("cpu".into(), CpuId(1))])].into());
 }
 
 #[test]
@@ -84,7 +89,7 @@ fn a_cpu_that_an_ended_job_still_uses_is_held_back() {
         seen(&drift),
         [("ended_job_holds_cpus", held_back), ("process_without_cpus", held_back)]
     );
-    assert_eq!((findings.orphans.len(), findings.doubted), (0, vec![CpuId(2), CpuId(1)]));
+    assert_eq!((findings.orphans.len(), findings.doubted), (0, vec![cpu(2), cpu(1)]));
 }
 
 #[test]
@@ -92,7 +97,7 @@ fn processes_without_cpus_hold_back_those_they_had() {
     let (now, books) = agreeing();
     let (drift, findings) = compare(&now, &books, &living(9, [2]));
     assert_eq!(seen(&drift), [("process_without_cpus", Remedy::HeldBack)]);
-    assert_eq!(findings.doubted, [CpuId(2)]);
+    assert_eq!(findings.doubted, [cpu(2)]);
     assert!(drift[0].detail.contains("[77] live on CPU 2"), "{}", drift[0].detail);
     let (drift, findings) = compare(&now, &books, &living(9, []));
     assert_eq!(seen(&drift), [("process_without_cpus", Remedy::Reported)]);
@@ -120,7 +125,7 @@ fn a_job_that_only_the_database_has_as_live_is_held_back() {
         seen(&drift),
         [("live_on_disk_only", Remedy::HeldBack), ("live_count", Remedy::Reported)]
     );
-    assert_eq!(findings.doubted, [CpuId(1)]);
+    assert_eq!(findings.doubted, [cpu(1)]);
 }
 
 #[test]

@@ -196,10 +196,11 @@ impl ResourceManagerActor {
                         past.state
                     );
                 }
-                Change::Reclaimed { job, cpus, .. } => {
-                    log::warn!("Released orphan resources: job {job}, {} CPUs", cpus.len());
+                Change::Reclaimed { job, units, .. } => {
+                    let named = cpu_list::units(units.iter().map(|(name, unit)| (&**name, unit.0)));
+                    log::warn!("Released orphan resources: job {job}, {named}");
                 }
-                Change::Restored { attempt, cpus } => {
+                Change::Restored { attempt, cpus, .. } => {
                     let (job, cpus) = (attempt.job, cpu_list::each(cpus.iter().map(|cpu| cpu.0)));
                     log::warn!("The database is told again that job {job} has CPU {cpus}");
                 }

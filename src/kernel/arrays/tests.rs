@@ -264,6 +264,7 @@ impl World {
                 memory.live.push(PersistedAttempt {
                     job: row.queued,
                     cpus: row.cpus.clone(),
+                    rest: Vec::new(),
                     granted: NOW,
                     handle: row.started.then_some(Handle { pid: 1, start_time: NOW }),
                     completing: None,

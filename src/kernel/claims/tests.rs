@@ -28,6 +28,7 @@ use crate::kernel::restore::{Memory, PersistedAttempt};
 use crate::kernel::tenancy::Rules;
 use crate::kernel::transition::JobState;
 use crate::policy::claims::aside;
+use crate::policy::input::demand;
 use crate::policy::name::Policy;
 use crate::policy::pass::Planner;
 use crate::resources::partitions::{Partition, Partitions};
@@ -215,8 +216,10 @@ impl World {
         let claims = self.kernel.claimants(self.now);
         for (n, claim) in claims.iter().enumerate() {
             let free = self.kernel.ledger.free_room();
-            let left = free.minus(&aside(free, &claims[..n]));
-            let fits = left.holds(claim.cpus, claim.memory, claim.regions);
+            let parts = self.kernel.requests.parts();
+            let others = claims[..n].iter().map(|claim| demand(parts, claim));
+            let left = free.minus(&aside(free, others));
+            let fits = left.holds(&demand(parts, claim));
             assert!(!fits, "job {} waits and its room is there", claim.job);
         }
     }
@@ -245,6 +248,7 @@ impl World {
         let live = self.kernel.live().values().map(|live| PersistedAttempt {
             job: live.job,
             cpus: live.state.allocation().unwrap().cpus().to_vec(),
+            rest: live.state.allocation().unwrap().rest().to_vec(),
             granted: live.granted,
             handle: live.state.handle(),
             completing: match &live.state {
@@ -257,6 +261,7 @@ impl World {
             pending: self.kernel.queue().iter().copied().collect(),
             arrays: self.kernel.arrays().iter().map(|(id, a)| (id, a.clone())).collect(),
             claims: self.kernel.claims().to_vec(),
+            requests: self.kernel.requests.clone(),
             live: live.collect(),
             rules: self.rules.clone(),
             names: self.kernel.names.clone(),

@@ -60,11 +60,11 @@ impl Candidates {
             if input.bars(&job, &self.quotas).is_some() {
                 continue;
             }
-            if !self.left.holds(job.cpus, job.memory, job.regions) {
+            if !self.left.holds(&input.demand(&job)) {
                 self.headed.0 |= job.regions.0;
             } else if self.headed == RegionSet(0) {
-                self.left = self.left.minus(&self.left.share(job.cpus, job.memory, job.regions));
-                spend(&mut self.quotas, &job);
+                self.left = self.left.minus(&self.left.taken_by(&input.demand(&job)));
+                spend(&mut self.quotas, &job, &input.demand(&job));
             }
         }
     }
@@ -132,7 +132,7 @@ impl<'a> BucketCursor<'a> {
             if input.bars(next, &input.quotas).is_some() {
                 continue;
             }
-            if all || input.free.holds(next.cpus, next.memory, next.regions) {
+            if all || input.free.holds(&input.demand(next)) {
                 source.more = if all { PLAN_DEPTH } else { fit(input, next).min(PLAN_DEPTH) };
                 sources.push(source);
             } else if headed.0 & next.regions.0 == 0 {
@@ -177,15 +177,17 @@ impl<'a> BucketCursor<'a> {
 
 /// How many of such jobs could start.
 fn fit(input: &PassInput, job: &PendingJob) -> usize {
-    let mut fit = input.free.within(job.regions) / job.cpus.max(1);
-    if let Some(of_memory) = input.free.memory.checked_div(job.memory) {
-        fit = fit.min(u32::try_from(of_memory).unwrap_or(u32::MAX));
+    let asked = input.demand(job);
+    let cpus = job.cpus.max(1);
+    let mut fit = input.free.cpus_within(asked.regions) / u64::from(cpus);
+    for part in asked.rest {
+        fit = fit.min(input.free.within(part.cells) / part.amount.max(1));
     }
     let quotas = job.quotas.iter().flatten().filter_map(|at| input.quotas.get(*at as usize));
     for quota in quotas {
-        fit = fit.min(quota.jobs).min(quota.cpus / job.cpus.max(1));
+        fit = fit.min(quota.jobs.into()).min(u64::from(quota.cpus / cpus));
     }
-    fit as usize
+    usize::try_from(fit).unwrap_or(usize::MAX)
 }
 
 impl Ord for BucketCursor<'_> {

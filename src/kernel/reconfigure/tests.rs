@@ -160,7 +160,7 @@ fn made(
         let (max_running_cpus, max_running_jobs) = (*max_running_cpus, *max_running_jobs);
         let shares = *shares;
         let rule =
-            AccountRule { max_running_cpus, max_running_jobs, max_queued_jobs: None, shares };
+            AccountRule { max_running_cpus, max_running_jobs, shares, ..AccountRule::default() };
         (ACCOUNTS[*name], rule)
     };
     let accounts: Vec<(&str, AccountRule)> = accounts.iter().map(rule).collect();
@@ -301,6 +301,7 @@ impl World {
             self.kernel.live().values().map(|live| crate::kernel::restore::PersistedAttempt {
                 job: place(&live.job),
                 cpus: live.state.allocation().unwrap().cpus().to_vec(),
+                rest: live.state.allocation().unwrap().rest().to_vec(),
                 granted: live.granted,
                 handle: None,
                 completing: None,
@@ -396,7 +397,9 @@ fn who_waits_for_more_than_its_partition_allows_by_now_is_told_so_until_it_allow
     };
     let allows = |what| Some(Blocked::PartitionAllows(what));
     assert_eq!(under(Partition { max_cpus: Some(1), ..own() }), allows(Allows::Cpus(1)));
-    assert_eq!(under(Partition { max_memory: Some(99), ..own() }), allows(Allows::Memory(99)));
+    let max = [("memory".into(), 99)].into();
+    let allowed = allows(Allows::Resource("memory".into(), 99));
+    assert_eq!(under(Partition { max, ..own() }), allowed);
     assert_eq!(under(Partition { max_limit_s: Some(59), ..own() }), allows(Allows::Seconds(59)));
     assert_eq!(under(Partition { up: false, ..own() }), Some(Blocked::PartitionDown));
     assert_eq!(under(partition("other", 0..4)), Some(Blocked::PartitionGone));

@@ -77,7 +77,8 @@ fn again(kernel: &Kernel, words: &[Option<Blocked>]) -> Kernel {
             _ => (None, None),
         };
         let cpus = live.state.allocation().unwrap().cpus().to_vec();
-        PersistedAttempt { job: live.job, cpus, granted: live.granted, handle, completing }
+        let rest = live.state.allocation().unwrap().rest().to_vec();
+        PersistedAttempt { job: live.job, cpus, rest, granted: live.granted, handle, completing }
     });
     let pending: Vec<Queued> = kernel.queue().iter().copied().collect();
     let conditions = pending.iter().zip(words).filter_map(|(job, blocked)| {
@@ -182,6 +183,7 @@ fn a_job_that_was_over_is_counted_no_more_and_its_retries_begin_anew() {
     assert_eq!(kernel.snapshot().count(StateWord::Failed), 1);
     let over = EndedJob {
         job: Queued { attempts: 1, ..queued },
+        rest: Request::default(),
         word: StateWord::Failed,
         held: false,
         begin: Some(Time(1)),
@@ -330,6 +332,7 @@ fn a_task_that_was_over_is_one_of_its_array_again() {
     kernel.fact(live[0], exit(0, None, Time(1)), Time(1)).unwrap();
     let over = EndedJob {
         job,
+        rest: Request::default(),
         word: StateWord::Completed,
         held: false,
         begin: None,

@@ -36,7 +36,7 @@ fn a_live_attempt_gets_exactly_its_cpus_back() {
                  UPDATE resource_allocations SET released = 1, cpu_ids = '[]' WHERE job_id = 1";
     world.batch(spoil);
     for (attempt, cpu) in [(a, CpuId(0)), (b, CpuId(1))] {
-        note(&mut world, Change::Restored { attempt, cpus: vec![cpu] });
+        note(&mut world, Change::Restored { attempt, cpus: vec![cpu], rest: Vec::new() });
     }
     assert_eq!(held(&world), before);
     let row = world.job(a.job).unwrap().1.unwrap();
@@ -47,7 +47,10 @@ fn a_live_attempt_gets_exactly_its_cpus_back() {
 fn only_the_job_that_is_over_is_reclaimed() {
     let mut world = World::new();
     let (a, b) = (world.running(), world.running());
-    note(&mut world, Change::Reclaimed { job: b.job, cpus: vec![CpuId(1)], time: Time(77) });
+    note(
+        &mut world,
+        Change::Reclaimed { job: b.job, units: vec![("cpu".into(), CpuId(1))], time: Time(77) },
+    );
     assert_eq!(held(&world), [(0, a.job.0)]);
     let row = world.job(b.job).unwrap().1.unwrap();
     assert_eq!((row.released, row.released_time), (true, Some(77)));
