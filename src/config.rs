@@ -14,6 +14,7 @@ pub mod cpus;
 pub mod memory;
 mod partitions;
 mod pick;
+mod resources;
 mod rules;
 pub mod secret;
 pub mod settings;
@@ -31,6 +32,7 @@ use crate::job::ids::CpuId;
 use crate::kernel::admission::{Site, SiteMemory};
 use crate::kernel::tenancy::Rules;
 use crate::policy::name::Policy;
+use crate::resources::inventory::Inventory;
 use crate::text::cpu_list;
 use pick::Pick;
 use settings::FileSettings;
@@ -159,6 +161,8 @@ pub struct Config {
     pub pin: bool,
     /// Memory to hand out, and what a job gets that asks for none.
     pub memory: SiteMemory,
+    /// All that is handed out, by name.
+    pub inventory: Inventory,
     /// Its parts.
     pub rules: Rules,
     /// Who goes first.
@@ -230,7 +234,8 @@ impl Config {
                 &text(&file.default_memory_per_cpu),
             )?,
         };
-        let rules = pick.rules(file, &cpus)?;
+        let inventory = pick.inventory(file, &cpus, memory.total)?;
+        let rules = pick.rules(file, &inventory)?;
         let policy = pick.policy(&args.policy, &file.policy)?;
         let tick = pick.tick(&args.tick, &text(&file.tick))?;
         let ordinary = ("token", "token_file", "DOWNBEAT_TOKEN");
@@ -273,6 +278,7 @@ impl Config {
             cpus,
             pin,
             memory,
+            inventory,
             rules,
             policy,
             tick,
@@ -325,6 +331,7 @@ impl Config {
         Site {
             total_cpus: u32::try_from(self.cpus.len()).unwrap_or(u32::MAX),
             memory: self.memory,
+            inventory: Arc::new(self.inventory.clone()),
             default_limit_s: self.default_limit_s,
             max_limit_s: self.max_limit_s,
             kill_grace_s: self.kill_grace_s,

@@ -174,9 +174,8 @@ impl Boot {
         let nonce = uuid::Uuid::new_v4().simple().to_string();
         let boot_id = installation.origin.id().into();
         let boot_context = BootContext { boot_id, nonce: nonce.as_str().into() };
-        let kernel = Kernel::load(config.cpus.iter().copied(), boot_context.clone(), loaded.memory)
-            .context("the database gives one CPU to two jobs")?
-            .with_memory(config.memory.total);
+        let kernel = Kernel::load(config.inventory.clone(), boot_context.clone(), loaded.memory)
+            .context("the database gives one unit to two jobs")?;
         let (commit_no, last_commit, keys) = (loaded.commit_no, loaded.last_commit, loaded.keys);
         Ok(Boot { kernel, commit_no, last_commit, writer, database, keys, boot_context })
     }
@@ -218,6 +217,7 @@ async fn serve(
         dials,
         tick: config.tick,
         retention,
+        devices: None,
     });
     let settings = Settings::new(args, &config, system.reconfigure.clone());
     let gate = web::Data::new(Gate {

@@ -7,15 +7,18 @@
 //!
 //! *Not here*: how partitions overlap (`resources::partitions`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::ConfigError;
+use super::resources::amounts;
 use super::settings::Scalar;
 use crate::job::ids::CpuId;
+use crate::job::request::MEMORY;
 use crate::job::spec::{LIMIT_S_MAX, NAME_CHARS_MAX};
+use crate::resources::inventory::Inventory;
 use crate::resources::partitions::{Partition, Partitions};
 use crate::text::time_limit::LimitAsked;
 use crate::text::{cpu_list, size, time_limit};
@@ -39,6 +42,9 @@ pub struct PartitionTable {
     pub max_cpus_per_job: Option<u32>,
     /// Most memory of one job.
     pub max_memory_per_job: Option<Scalar>,
+    /// Most of other resources of one job, by name.
+    #[serde(default)]
+    pub max_per_job: BTreeMap<String, Scalar>,
     /// Points of its jobs beyond their priority.
     #[serde(default)]
     pub priority_weight: i64,
@@ -64,12 +70,12 @@ pub enum PartitionState {
 /// The partitions of these tables, on a server with these CPUs.
 pub(super) fn partitions(
     tables: &[PartitionTable],
-    cpus: &[CpuId],
+    inventory: &Inventory,
 ) -> Result<Partitions, ConfigError> {
     let mut names = BTreeSet::new();
     let mut list = Vec::with_capacity(tables.len());
     for table in tables {
-        let partition = partition(table, cpus)?;
+        let partition = partition(table, inventory)?;
         if !names.insert(Arc::clone(&partition.name)) {
             return Err(wrong(&table.name, "name", "is there twice"));
         }
@@ -107,8 +113,9 @@ pub(super) fn partitions(
     })
 }
 
-fn partition(table: &PartitionTable, all: &[CpuId]) -> Result<Partition, ConfigError> {
+fn partition(table: &PartitionTable, inventory: &Inventory) -> Result<Partition, ConfigError> {
     let refuse = |key, message: String| Err(wrong(&table.name, key, message));
+    let all: Vec<CpuId> = inventory.cpus().collect();
     let name = table.name.trim();
     if name.is_empty() || name.len() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
         return refuse("name", format!("is 1 to {NAME_CHARS_MAX} printable characters"));
@@ -150,13 +157,16 @@ fn partition(table: &PartitionTable, all: &[CpuId]) -> Result<Partition, ConfigE
             Err(message) => return refuse("max_memory_per_job", message),
         },
     };
+    let mut max = amounts(&table.max_per_job, inventory)
+        .map_err(|message| wrong(&table.name, "max_per_job", message))?;
+    max.extend(max_memory.map(|bytes| (MEMORY.into(), bytes)));
     Ok(Partition {
         name: name.into(),
         cpus,
         default_limit_s,
         max_limit_s,
         max_cpus: table.max_cpus_per_job,
-        max_memory,
+        max,
         weight: table.priority_weight,
         up: table.state == PartitionState::Up,
         preempts: 0,
@@ -196,8 +206,8 @@ mod tests {
 
     fn read(text: &str) -> Result<Partitions, String> {
         let file = FileSettings::parse(text, Path::new("x.toml")).map_err(|e| e.to_string())?;
-        let cpus: Vec<CpuId> = (0..4).map(CpuId).collect();
-        partitions(&file.partition, &cpus).map_err(|e| e.to_string())
+        let inventory = Inventory::of((0..4).map(CpuId), None);
+        partitions(&file.partition, &inventory).map_err(|e| e.to_string())
     }
 
     #[test]
@@ -211,7 +221,7 @@ mod tests {
         let all = partitions.default_one().unwrap();
         assert_eq!((all.total(), all.up, all.weight), (4, false, -5));
         assert_eq!((all.default_limit_s, all.max_limit_s), (Some(1_800), Some(7_200)));
-        assert_eq!((all.max_cpus, all.max_memory), (Some(3), Some(1 << 30)));
+        assert_eq!((all.max_cpus, all.max.get(MEMORY)), (Some(3), Some(&(1 << 30))));
         let cpu = partitions.named("cpu").unwrap();
         assert_eq!(cpu_list::format(cpu.cpus.iter().map(|cpu| cpu.0)), "0-1,3");
         assert!(read("").unwrap().is_empty());

@@ -14,12 +14,13 @@ use serde::Deserialize;
 use super::partitions::{described, partitions};
 use super::pick::Pick;
 use super::settings::{FileSettings, Scalar};
-use super::{ConfigError, Origin, Setting};
+use super::{ConfigError, Origin, Setting, resources};
 use crate::job::ids::CpuId;
 use crate::job::spec::NAME_CHARS_MAX;
 use crate::kernel::accounts::{AccountRule, AccountRules, Accounts, OTHERS};
 use crate::kernel::priority::Weights;
 use crate::kernel::tenancy::Rules;
+use crate::resources::inventory::Inventory;
 use crate::text::duration;
 
 /// Most accounts with rules of their own: more come from a program, which means `"*"`.
@@ -41,6 +42,9 @@ pub struct AccountTable {
     pub max_running_jobs: Option<u32>,
     /// Most of its jobs that wait at a time.
     pub max_queued_jobs: Option<u32>,
+    /// Most of other resources that its jobs hold at a time, by name.
+    #[serde(default)]
+    pub max_running: BTreeMap<String, Scalar>,
     /// Its part of the machine, in comparison with others.
     pub shares: Option<u32>,
 }
@@ -66,18 +70,32 @@ impl Pick<'_> {
     pub(super) fn rules(
         &mut self,
         file: &FileSettings,
-        cpus: &[CpuId],
+        inventory: &Inventory,
     ) -> Result<Rules, ConfigError> {
-        let partitions = partitions(&file.partition, cpus)?;
+        let partitions = partitions(&file.partition, inventory)?;
         let parts: Vec<String> = partitions.iter().map(described).collect();
         self.table("partition", &parts);
         let names: Vec<String> = file.account.iter().map(told).collect();
         self.table("account", &names);
-        let rules = Arc::new(accounts(&file.account)?);
+        let rules = Arc::new(accounts(&file.account, inventory)?);
         let (weights, half_life_s) = self.priority(file.priority.as_ref())?;
         let half_life_s = half_life_s.filter(|_| weights.fair_share > 0);
         let accounts = Accounts::new(rules, half_life_s);
         Ok(Rules { partitions: Arc::new(partitions), accounts, weights })
+    }
+
+    /// All that this server hands out.
+    pub(super) fn inventory(
+        &mut self,
+        file: &FileSettings,
+        cpus: &[CpuId],
+        memory: Option<u64>,
+    ) -> Result<Inventory, ConfigError> {
+        let base = Inventory::of(cpus.iter().copied(), memory);
+        let inventory = resources::inventory(base, &file.resource, &[])?;
+        let others = inventory.all().iter().skip(2).map(resources::described);
+        self.table("resource", &others.collect::<Vec<_>>());
+        Ok(inventory)
     }
 
     fn table(&mut self, name: &'static str, parts: &[String]) {
@@ -115,7 +133,7 @@ impl Pick<'_> {
     }
 }
 
-fn accounts(tables: &[AccountTable]) -> Result<AccountRules, ConfigError> {
+fn accounts(tables: &[AccountTable], inventory: &Inventory) -> Result<AccountRules, ConfigError> {
     if tables.len() > ACCOUNTS_MAX {
         let message = format!("{} of them; at most {ACCOUNTS_MAX}", tables.len());
         return Err(ConfigError::Table { table: "account".to_owned(), message });
@@ -130,7 +148,12 @@ fn accounts(tables: &[AccountTable]) -> Result<AccountRules, ConfigError> {
         if table.name.is_empty() || long || table.name.chars().any(char::is_control) {
             return refuse(&format!("name is 1 to {NAME_CHARS_MAX} printable characters"));
         }
+        let max_running = match resources::amounts(&table.max_running, inventory) {
+            Ok(amounts) => amounts.into_iter().collect(),
+            Err(message) => return refuse(&format!("max_running {message}")),
+        };
         let rule = AccountRule {
+            max_running,
             max_running_cpus: table.max_running_cpus,
             max_running_jobs: table.max_running_jobs,
             max_queued_jobs: table.max_queued_jobs,
@@ -160,7 +183,14 @@ fn span(key: &str, text: Option<&Scalar>) -> Result<Option<u32>, ConfigError> {
 }
 
 fn told(table: &AccountTable) -> String {
-    let AccountTable { name, max_running_cpus, max_running_jobs, max_queued_jobs, shares } = table;
+    let AccountTable {
+        name,
+        max_running_cpus,
+        max_running_jobs,
+        max_queued_jobs,
+        max_running,
+        shares,
+    } = table;
     let limits = [
         ("CPUs", max_running_cpus),
         ("running", max_running_jobs),
@@ -168,7 +198,8 @@ fn told(table: &AccountTable) -> String {
         ("shares", shares),
     ];
     let some = limits.iter().filter_map(|(word, limit)| limit.map(|n| format!("{word} {n}")));
-    format!("{name} ({})", some.collect::<Vec<_>>().join(", "))
+    let others = max_running.iter().map(|(resource, max)| format!("{resource} {max}"));
+    format!("{name} ({})", some.chain(others).collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]
@@ -181,7 +212,8 @@ mod tests {
     fn read(text: &str) -> Result<(Rules, Vec<String>), String> {
         let file = FileSettings::parse(text, Path::new("x.toml")).map_err(|e| e.to_string())?;
         let mut pick = Pick::new(&|_| None);
-        let rules = pick.rules(&file, &[CpuId(0)]).map_err(|e| e.to_string())?;
+        let inventory = Inventory::of([CpuId(0)], None);
+        let rules = pick.rules(&file, &inventory).map_err(|e| e.to_string())?;
         Ok((rules, pick.settings.into_iter().map(|s| s.value).collect()))
     }
 

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::ConfigError;
 use super::partitions::PartitionTable;
+use super::resources::ResourceTable;
 use super::rules::{AccountTable, PriorityTable};
 use super::trusted::{self, Distrust};
 
@@ -167,6 +168,8 @@ pub struct FileSettings {
     pub confine_signals: Option<Switch>,
     pub retention: Option<String>,
     pub log_level: Option<String>,
+    #[serde(default)]
+    pub resource: Vec<ResourceTable>,
     #[serde(default)]
     pub partition: Vec<PartitionTable>,
     #[serde(default)]
