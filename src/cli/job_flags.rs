@@ -17,6 +17,8 @@ use crate::api::wire::sbatch;
 use crate::api::wire::v1::{
     ArraySpec, DataSource, Dependencies, EarlySignal, OpenMode, RetryBody, acts,
 };
+use crate::job::request::SCRATCH;
+use crate::job::resource_list;
 use crate::job::retry_policy::parse_causes;
 use crate::text::{duration, size, time_limit, when};
 
@@ -32,6 +34,25 @@ pub struct JobFlags {
     /// Memory: 512M, 2G; a bare number is MiB
     #[arg(long, visible_alias = "mem", value_name = "SIZE")]
     pub memory: Option<String>,
+    /// GPUs: a count, or a type and a count, a100:2
+    #[arg(long, short = 'G', visible_alias = "gpus-per-node", value_name = "[TYPE:]N")]
+    pub gpus: Option<String>,
+    /// GPUs of each task that the script's lines ask for
+    #[arg(long, value_name = "[TYPE:]N", conflicts_with = "gpus")]
+    pub gpus_per_task: Option<String>,
+    /// Other resources: gpu:2, gpu:a100:2, NAME:N, with commas
+    #[arg(long, value_name = "LIST")]
+    pub gres: Option<String>,
+    /// Licences: matlab, matlab:2, with commas
+    #[arg(long, short = 'L', value_name = "LIST")]
+    pub licenses: Option<String>,
+    /// Another resource by its full name: NAME=N (repeatable)
+    #[arg(long = "claim", value_name = "NAME=N", value_parser = resource_list::claim)]
+    pub claims: Vec<(String, u64)>,
+    /// Local disk space for the time of the job, where the server counts it: 10G; a bare number is
+    /// MiB
+    #[arg(long, value_name = "SIZE")]
+    pub tmp: Option<String>,
     /// Time limit: minutes, H:M:S, D-H:M:S, 90s, 2h, UNLIMITED
     #[arg(long, short, value_name = "TIME")]
     pub time: Option<String>,
@@ -208,6 +229,9 @@ impl JobFlags {
             cpus: self.cpus,
             exclusive: self.exclusive.then_some(true),
             memory: memory.map(Amount::Number),
+            gpus: self.gpus.clone().map(Amount::Text),
+            gpus_per_task: self.gpus_per_task.clone().map(Amount::Text),
+            resources: self.resources()?,
             time_limit: self.time.clone().map(Amount::Text),
             working_directory: Some(directory(&caller.directory, chdir.as_deref())?),
             standard_output: self.output.clone(),
@@ -233,6 +257,40 @@ impl JobFlags {
 }
 
 impl JobFlags {
+    /// All resources but CPUs, memory and what `--gpus` says.
+    fn resources(&self) -> Result<Option<BTreeMap<String, Amount>>, CliError> {
+        let usage = |flag: &str, message: String| CliError::Usage(format!("{flag}: {message}"));
+        for (flag, gpus) in [("--gpus", &self.gpus), ("--gpus-per-task", &self.gpus_per_task)] {
+            gpus.as_deref().map(resource_list::gpus).transpose().map_err(|m| usage(flag, m))?;
+        }
+        let lists = [
+            ("--gres", self.gres.as_deref().map(resource_list::gres)),
+            ("--licenses", self.licenses.as_deref().map(resource_list::licenses)),
+        ];
+        let mut all: BTreeMap<String, Amount> = BTreeMap::new();
+        let mut take = |flag: &str, name: &str, amount: u64| {
+            let amount = i64::try_from(amount).unwrap_or(i64::MAX);
+            match all.insert(name.to_owned(), Amount::Number(amount)) {
+                Some(_) => Err(usage(flag, format!("{name} is asked for twice"))),
+                None => Ok(()),
+            }
+        };
+        for (flag, list) in lists {
+            let Some(list) = list.transpose().map_err(|m| usage(flag, m))? else { continue };
+            for (name, amount) in list.iter() {
+                take(flag, name, amount)?;
+            }
+        }
+        for (name, amount) in &self.claims {
+            take("--claim", name, *amount)?;
+        }
+        if let Some(text) = &self.tmp {
+            let bytes = size::parse_mib(text).map_err(|m| usage("--tmp", m))?;
+            take("--tmp", SCRATCH, bytes.unsigned_abs())?;
+        }
+        Ok((!all.is_empty()).then_some(all))
+    }
+
     fn retry(&self) -> Result<Option<RetryBody>, CliError> {
         let usage = |flag: &str, message: String| CliError::Usage(format!("{flag}: {message}"));
         let Some(max) = self.retry else { return Ok(None) };

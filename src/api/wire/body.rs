@@ -60,6 +60,15 @@ pub struct SubmitBody {
     /// Memory: bytes, or `"512M"`, `"2G"` (binary).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Amount>,
+    /// GPUs: a count, or text with a type, `"a100:2"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<Amount>,
+    /// GPUs of each task; with `ntasks_per_node` instead of `gpus`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpus_per_task: Option<Amount>,
+    /// Other resources by name: `{"license/matlab": 1}`; of `scratch` bytes, or `"10G"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<BTreeMap<String, Amount>>,
     /// Minutes, or text as Slurm has it: `"1-12:00:00"`, `"90s"`, `"UNLIMITED"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_limit: Option<Amount>,

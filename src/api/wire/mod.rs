@@ -8,6 +8,7 @@
 //! *Not here*: bounds and paths (`kernel::admission`), status codes (`api`).
 
 pub mod array;
+mod asked_resources;
 pub mod attempt;
 pub mod body;
 pub mod door;

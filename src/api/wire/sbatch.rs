@@ -18,6 +18,8 @@ use super::warnings::Warnings;
 use crate::job::array_spec::ArraySpec;
 use crate::job::dependency::Dependencies;
 use crate::job::faults::{Faults, FieldError};
+use crate::job::request::{Request, SCRATCH};
+use crate::job::resource_list;
 use crate::job::retry_policy::RetryPolicy;
 use crate::job::signal::EarlySignal;
 use crate::job::spec::OpenMode;
@@ -52,6 +54,11 @@ pub struct Directives {
     pub ntasks_per_node: Option<Placed<i64>>,
     pub memory_bytes: Option<Placed<i64>>,
     pub memory_per_cpu_bytes: Option<Placed<i64>>,
+    pub gpus: Option<Placed<Request>>,
+    pub gpus_per_task: Option<Placed<Request>>,
+    pub gres: Option<Placed<Request>>,
+    pub licenses: Option<Placed<Request>>,
+    pub tmp: Option<Placed<Request>>,
     pub account: Option<Placed<String>>,
     pub export: Option<Placed<Export>>,
     pub chdir: Option<Placed<String>>,
@@ -206,6 +213,14 @@ impl Directives {
             }
             "mem" => self.memory_bytes = at(size::parse_mib(&value)?, place),
             "mem-per-cpu" => self.memory_per_cpu_bytes = at(size::parse_mib(&value)?, place),
+            "gpus" => self.gpus = at(resource_list::gpus(&value)?, place),
+            "gpus-per-task" => self.gpus_per_task = at(resource_list::gpus(&value)?, place),
+            "gres" => self.gres = at(resource_list::gres(&value)?, place),
+            "licenses" => self.licenses = at(resource_list::licenses(&value)?, place),
+            "tmp" => {
+                let bytes = size::parse_mib(&value)?.unsigned_abs();
+                self.tmp = at(Request::default().with(SCRATCH, bytes), place);
+            }
             "nodes" => one_node(&value)?,
             "begin" => self.begin = at(when::parse(&value)?, place),
             "deadline" => self.deadline = at(when::parse(&value)?, place),

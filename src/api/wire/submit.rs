@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::asked_resources;
 use super::door::Door;
 use super::fields::{Fields, kind};
 use super::retry;
@@ -192,6 +193,7 @@ struct Asked {
     ntasks_per_node: Option<i64>,
     exclusive: Option<bool>,
     memory_bytes: Option<i64>,
+    resources: asked_resources::Body,
     limit: Option<LimitAsked>,
     priority: Option<i64>,
     directory: Option<String>,
@@ -226,6 +228,7 @@ impl Asked {
             ntasks_per_node: at_least_one(&mut fields, "ntasks_per_node"),
             exclusive: fields.flag("exclusive"),
             memory_bytes: fields.parsed(shape.memory, memory),
+            resources: asked_resources::Body::read(&mut fields),
             limit: fields.parsed("time_limit", |v| limit(v, door)),
             priority: fields.whole("priority"),
             directory: fields.text(shape.directory),
@@ -291,6 +294,7 @@ impl Asked {
         let mut names = Names::new(self.path.clone(), prefix);
         let cpus = self.cpus(&lines, &mut names);
         let memory_bytes = self.memory(&lines, cpus, &mut names, &mut warnings);
+        let resources = self.resources.with(&lines, self.tasks(&lines).unwrap_or(1), &mut names);
         let shape = self.shape;
         let environment = filled(self.environment.unwrap_or_default(), &lines, &mut warnings);
         names.say("environment", "environment");
@@ -304,6 +308,7 @@ impl Asked {
             partition: names.either("partition", "partition", self.partition, lines.partition),
             cpus,
             memory_bytes,
+            resources,
             limit: names
                 .either("time_limit", "time_limit", self.limit, lines.time)
                 .unwrap_or(LimitAsked::Default),
@@ -371,10 +376,14 @@ impl Asked {
         if self.exclusive.unwrap_or(lines.exclusive) {
             return CpusAsked::All;
         }
-        let value = |placed: &Option<Placed<i64>>| placed.as_ref().map(|p| p.value);
-        let tasks = self.ntasks_per_node.or(value(&lines.ntasks)).or(value(&lines.ntasks_per_node));
+        let tasks = self.tasks(lines);
         let each = self.cpus_per_task.or(value(&lines.cpus_per_task)).unwrap_or(1);
         CpusAsked::Count(self.cpus.unwrap_or_else(|| each.saturating_mul(tasks.unwrap_or(1))))
+    }
+
+    /// How many tasks it has, where that is said.
+    fn tasks(&self, lines: &Directives) -> Option<i64> {
+        self.ntasks_per_node.or(value(&lines.ntasks)).or(value(&lines.ntasks_per_node))
     }
 
     fn memory(
@@ -401,6 +410,10 @@ impl Asked {
         };
         Some(line.value.saturating_mul(count))
     }
+}
+
+fn value(placed: &Option<Placed<i64>>) -> Option<i64> {
+    placed.as_ref().map(|placed| placed.value)
 }
 
 /// Tasks of an array that all write to one file are told so: each start empties it.

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::super::body::{Amount, NestedBody, NestedJob, SubmitBody};
 use super::super::retry::RetryBody;
 use super::*;
+use crate::job::request::Request;
 use crate::kernel::admission::Site;
 
 fn site() -> Site {
@@ -65,6 +66,9 @@ fn every_field_of_the_flat_schema_is_read() {
         ntasks_per_node: Some(3),
         exclusive: Some(false),
         memory: Some(Amount::Text("1G".into())),
+        gpus: Some(Amount::Text("a100:2".into())),
+        gpus_per_task: None,
+        resources: Some(BTreeMap::from([("license/m".to_owned(), Amount::Number(1))])),
         time_limit: Some(Amount::Number(2)),
         working_directory: text("/w"),
         standard_output: text("o%a"),
@@ -93,6 +97,7 @@ fn every_field_of_the_flat_schema_is_read() {
         partition: text("p"),
         cpus: CpusAsked::Count(6),
         memory_bytes: Some(1 << 30),
+        resources: Request::default().with("gpu:a100", 2).with("license/m", 1),
         limit: LimitAsked::Seconds(120),
         priority: -3,
         working_directory: text("/w"),
@@ -324,5 +329,52 @@ proptest! {
     #[test]
     fn any_bytes_are_answered(body in prop::collection::vec(any::<u8>(), 0..64)) {
         let _ = parse_submit(&body, Door::V1);
+    }
+}
+
+fn asked(body: Value) -> String {
+    read(body).request.resources.to_string()
+}
+
+#[test]
+fn resources_of_a_body_win_over_the_lines_about_the_same() {
+    let script = "#SBATCH --gres=gpu:a100:1,shard:2 -L matlab:2\ntrue";
+    let all = asked(json!({"script": script}));
+    assert_eq!(all, "gpu:a100=1,license/matlab=2,shard=2");
+    let own = asked(json!({"script": script, "gpus": 3, "resources": {"license/matlab": 1}}));
+    assert_eq!(own, "gpu=3,license/matlab=1,shard=2");
+    let none = asked(json!({"script": script, "gpus": 0, "resources": {"shard": 0}}));
+    assert_eq!(none, "license/matlab=2");
+    let bytes = asked(json!({"script": "#SBATCH --tmp=1\ntrue"}));
+    assert_eq!(bytes, "scratch=1048576");
+    assert_eq!(asked(json!({"script": "true", "resources": {"scratch": "2K"}})), "scratch=2048");
+}
+
+#[test]
+fn what_is_asked_for_by_task_is_given_to_each() {
+    let script = "#SBATCH -n 3 --gpus-per-task=2\ntrue";
+    assert_eq!(asked(json!({"script": script})), "gpu=6");
+    assert_eq!(asked(json!({"script": script, "gpus_per_task": "t4:1"})), "gpu:t4=3");
+    let body = json!({"script": "true", "ntasks_per_node": 2, "gpus_per_task": 1});
+    assert_eq!(asked(body), "gpu=2");
+}
+
+#[test]
+fn a_resource_that_makes_no_sense_is_refused_by_its_field() {
+    let with = |field: &str, value: Value| json!({"script": "true", field: value});
+    for (body, field) in [
+        (with("gpus", json!(-1)), "gpus"),
+        (with("gpus", json!(1.5)), "gpus"),
+        (with("gpus", json!(["1"])), "gpus"),
+        (with("gpus", json!("a100:x")), "gpus"),
+        (with("resources", json!([1])), "resources"),
+        (with("resources", json!({"gpu": -1})), "resources.gpu"),
+        (with("resources", json!({"gpu": "x"})), "resources.gpu"),
+        (with("resources", json!({"a b": 1})), "resources.a b"),
+        (json!({"script": "true", "gpus": 1, "resources": {"gpu": 1}}), "gpus"),
+        (json!({"script": "true", "gpus": 1, "gpus_per_task": 1}), "gpus_per_task"),
+        (with("script", json!("#SBATCH --gres=gpu:x:y:z\ntrue")), "script"),
+    ] {
+        assert_eq!(fields(body.clone()), [field], "{body}");
     }
 }

@@ -41,7 +41,8 @@ pub(super) enum Fate {
 /// An option: its long name, its letter, whether it takes a value, what becomes of it.
 pub(super) type Entry = (&'static str, Option<char>, Takes, Fate);
 
-const NO_RESOURCES: &str = "this server has no GPUs or other generic resources to give";
+const WHOLE_GPUS: &str =
+    "GPUs are given whole, as many as --gpus asks for; how they are shared out is not chosen here";
 const NO_CHOICE_OF_CPUS: &str =
     "which CPUs of a machine a job gets, and how its tasks lie on them, cannot be chosen here";
 const ONE_NODE: &str = "this server is one node without a name or features to choose by";
@@ -67,8 +68,13 @@ pub(super) const TABLE: &[Entry] = &[
     ("error", Some('e'), Value, Honoured),
     ("exclusive", None, Maybe, Honoured),
     ("export", None, Value, Honoured),
+    ("gpus", Some('G'), Value, Honoured),
+    ("gpus-per-node", None, Value, As("gpus")),
+    ("gpus-per-task", None, Value, Honoured),
+    ("gres", None, Value, Honoured),
     ("hold", Some('H'), Nothing, Honoured),
     ("job-name", Some('J'), Value, Honoured),
+    ("licenses", Some('L'), Value, Honoured),
     ("mem", None, Value, Honoured),
     ("mem-per-cpu", None, Value, Honoured),
     ("no-requeue", None, Nothing, Honoured),
@@ -82,24 +88,19 @@ pub(super) const TABLE: &[Entry] = &[
     ("signal", None, Value, Honoured),
     ("tasks-per-node", None, Value, As("ntasks-per-node")),
     ("time", Some('t'), Value, Honoured),
+    ("tmp", None, Value, Honoured),
 
-    ("gpu-bind", None, Value, Refused(NO_RESOURCES)),
-    ("gpu-freq", None, Value, Refused(NO_RESOURCES)),
-    ("gpus", Some('G'), Value, RefusedUnless(&["0"], NO_RESOURCES)),
-    ("gpus-per-node", None, Value, RefusedUnless(&["0"], NO_RESOURCES)),
-    ("gpus-per-socket", None, Value, RefusedUnless(&["0"], NO_RESOURCES)),
-    ("gpus-per-task", None, Value, RefusedUnless(&["0"], NO_RESOURCES)),
-    ("cpus-per-gpu", None, Value, Refused(NO_RESOURCES)),
-    ("mem-per-gpu", None, Value, Refused(NO_RESOURCES)),
-    ("ntasks-per-gpu", None, Value, Refused(NO_RESOURCES)),
-    ("gres", None, Value, RefusedUnless(&["none", "NONE"], NO_RESOURCES)),
-    ("gres-flags", None, Value, Refused(NO_RESOURCES)),
-    ("tres-bind", None, Value, Refused(NO_RESOURCES)),
-    ("tres-per-task", None, Value, Refused(NO_RESOURCES)),
-    ("licenses", Some('L'), Value, Refused("this server counts no licences")),
+    ("gpu-bind", None, Value, Refused(WHOLE_GPUS)),
+    ("gpu-freq", None, Value, Refused(WHOLE_GPUS)),
+    ("gpus-per-socket", None, Value, RefusedUnless(&["0"], WHOLE_GPUS)),
+    ("cpus-per-gpu", None, Value, Refused(WHOLE_GPUS)),
+    ("mem-per-gpu", None, Value, Refused(WHOLE_GPUS)),
+    ("ntasks-per-gpu", None, Value, Refused(WHOLE_GPUS)),
+    ("gres-flags", None, Value, Refused(WHOLE_GPUS)),
+    ("tres-bind", None, Value, Refused(WHOLE_GPUS)),
+    ("tres-per-task", None, Value, Refused(WHOLE_GPUS)),
     ("bb", None, Value, Refused("this server has no burst buffers")),
     ("bbf", None, Value, Refused("this server has no burst buffers")),
-    ("tmp", None, Value, Refused("room for temporary files is not counted here")),
 
     ("batch", None, Value, Refused(ONE_NODE)),
     ("cluster-constraint", None, Value, Refused(ONE_NODE)),
