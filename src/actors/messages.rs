@@ -8,6 +8,7 @@
 //!
 //! *Not here*: who handles them (the other files of this room).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix::{Message, Recipient};
@@ -15,7 +16,7 @@ use tokio::sync::oneshot;
 
 pub use super::audit::{Drift, Report};
 use super::dials::Dials;
-use crate::job::ids::{Attempt, CommitNo, EventId, JobId};
+use crate::job::ids::{Attempt, CommitNo, EventId, JobId, UnitId};
 use crate::job::spec::JobSpec;
 use crate::kernel::eligible::{DependencySnapshot, Edit, Edited};
 use crate::kernel::kernel::Cancelled;
@@ -294,6 +295,16 @@ pub struct LookAtAll;
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), NotDurable>")]
 pub struct Mend(pub Findings);
+
+/// ResourceManager → DeviceWatch: look who else uses the units of which these are held.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct LookAtUnits(pub BTreeMap<UnitId, Attempt>);
+
+/// DeviceWatch → ResourceManager: these units are not to be given, each for its reason.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Looked(pub BTreeMap<UnitId, Arc<str>>);
 
 /// RecoveryActor → ResourceManager: these ended jobs are old: forget them. Answered after the
 /// commit.

@@ -17,6 +17,7 @@
 //! ```
 
 pub mod audit;
+pub mod device_watch;
 pub mod dials;
 pub mod event_hub;
 pub mod executor;
@@ -42,6 +43,7 @@ use crate::observe::metrics::Metrics;
 use crate::store::backend::Readers;
 use crate::store::write::Writer;
 
+use device_watch::{DeviceWatchActor, LookAtDevices};
 use dials::Dials;
 use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
@@ -125,13 +127,15 @@ pub struct Parts {
     pub tick: Duration,
     /// How long ended jobs are kept.
     pub retention: Retention,
+    /// Who looks at devices before they are given; `None`: there are none to look at.
+    pub devices: Option<Arc<dyn LookAtDevices>>,
 }
 
 /// Starts all actors on the current arbiter, the writer on one of its own.
 #[must_use]
 pub fn start(parts: Parts) -> System {
     let Parts { kernel, commit_no, writer, readers, engine, orders, .. } = parts;
-    let Parts { dials, tick, retention, .. } = parts;
+    let Parts { dials, tick, retention, devices, .. } = parts;
     let dialled = dials.subscribe();
     let metrics = Arc::new(Metrics::default());
     let (snapshot_sender, snapshot) = watch::channel(Arc::new(first_snapshot(&kernel, commit_no)));
@@ -152,11 +156,14 @@ pub fn start(parts: Parts) -> System {
             engine.trouble(),
         )
         .start();
+        let found = manager.clone().recipient();
+        let look = devices.map(|devices| DeviceWatchActor::new(devices, found).start().recipient());
         let observed = manager.recipient();
         let tools = Arc::new(Tools { engine: Arc::clone(&engine), orders, observed });
         let outlets = Outlets {
             wake: scheduler.recipient(),
             durable: writer.clone().recipient(),
+            look,
             publish: hub.clone().recipient(),
             make_executor: Box::new(move |attempt, known| {
                 ExecutorActor::launch(attempt, known, Arc::clone(&tools))

@@ -26,9 +26,9 @@ use super::dials::Dials;
 use super::executor::Known;
 use super::messages::{
     AS_IF, Applied, ApplyPlan, CancelJobs, CancelTask, Drain, ExecutorAddr, Explain, ForgetJobs,
-    GetPartitions, GetPassInput, GetRank, Look, LookAtAll, Maintain, MakeDurable, Mend, Move,
-    NotDurable, Observed, Publish, Resume, SplitTask, StopAttempt, SubmitJobs, SubmitRefused,
-    Submitted, UpdateJob, Wake,
+    GetPartitions, GetPassInput, GetRank, Look, LookAtAll, LookAtUnits, Looked, Maintain,
+    MakeDurable, Mend, Move, NotDurable, Observed, Publish, Resume, SplitTask, StopAttempt,
+    SubmitJobs, SubmitRefused, Submitted, UpdateJob, Wake,
 };
 use crate::clock;
 use crate::fault;
@@ -60,6 +60,8 @@ pub struct Outlets {
     pub wake: Recipient<Wake>,
     /// The store's writer.
     pub durable: Recipient<MakeDurable>,
+    /// Who looks at devices, where there are any.
+    pub look: Option<Recipient<LookAtUnits>>,
     /// The event hub.
     pub publish: Recipient<Publish>,
     /// Makes executors.
@@ -344,11 +346,30 @@ impl Handler<GetPassInput> for ResourceManagerActor {
     type Result = MessageResult<GetPassInput>;
 
     fn handle(&mut self, message: GetPassInput, _: &mut Self::Context) -> Self::Result {
-        MessageResult::<GetPassInput>(if self.stopping || self.unaudited {
-            PassInput::default()
-        } else {
-            self.kernel.input(&message.policy, clock::now())
-        })
+        if self.stopping || self.unaudited {
+            return MessageResult(PassInput::default());
+        }
+        let now = clock::now();
+        if let (Some(look), Some(holders)) = (&self.outlets.look, self.kernel.wants_look(now)) {
+            look.do_send(LookAtUnits(holders));
+        }
+        MessageResult(self.kernel.input(&message.policy, now))
+    }
+}
+
+impl Handler<Looked> for ResourceManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, Looked(found): Looked, ctx: &mut Self::Context) {
+        for (unit, why) in &found {
+            log::debug!("Unit {unit} is not given: {why}");
+        }
+        if self.kernel.looked(found, clock::now()) {
+            // Committed although it changes no row, so that the snapshot shows it.
+            let (reply, _nobody_waits) = oneshot::channel();
+            self.push(Step::default(), false, Ticket::Noted(reply), ctx);
+        }
+        self.wake();
     }
 }
 
@@ -394,12 +415,12 @@ impl Handler<Mend> for ResourceManagerActor {
     type Result = Noted;
 
     fn handle(&mut self, Mend(findings): Mend, ctx: &mut Self::Context) -> Self::Result {
-        let before = self.kernel.ledger().held_back().clone();
+        let before: Vec<_> = self.kernel.ledger().held_back().collect();
         let step = self.kernel.mend(findings, clock::now());
         self.unaudited = false;
         self.wake();
-        let now = self.kernel.ledger().held_back();
-        if *now == before {
+        let now: Vec<_> = self.kernel.ledger().held_back().collect();
+        if now == before {
             return self.note(step, ctx);
         }
         match now.is_empty() {
