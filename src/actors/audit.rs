@@ -96,7 +96,7 @@ pub fn compare(
     strangers: &BTreeMap<JobId, Strangers>,
 ) -> (Vec<Drift>, Findings) {
     let mut audit = Audit::default();
-    let live: BTreeSet<JobId> = books.live.iter().copied().map(JobId).collect();
+    let live: BTreeSet<JobId> = books.live.iter().copied().collect();
     let claims = claims(now, books);
     for (job, of) in &claims {
         match (of.ledger.is_empty(), strangers.get(job)) {
@@ -131,11 +131,10 @@ fn claims(now: &Snapshot, books: &Books) -> BTreeMap<JobId, Claims> {
         claims.entry(job).or_default().ledger.insert(cpu);
     }
     for (cpu, job) in &books.held {
-        let cpu = CpuId(u32::try_from(*cpu).unwrap_or(u32::MAX));
-        claims.entry(JobId(*job)).or_default().held.insert(cpu);
+        claims.entry(*job).or_default().held.insert(*cpu);
     }
     for row in &books.unreleased {
-        claims.entry(JobId(row.job_id)).or_default().allocation.extend(row.cpus());
+        claims.entry(row.attempt.job).or_default().allocation.extend(&row.cpus);
     }
     claims
 }

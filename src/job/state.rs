@@ -135,12 +135,6 @@ impl EndReason {
             | EndReason::OutputLimit => false,
         }
     }
-
-    /// Reads [`EndReason::word`].
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<EndReason> {
-        word.parse().ok()
-    }
 }
 
 /// Every reason.
