@@ -53,7 +53,7 @@ use downbeat::resources::capacity::Capacity;
 use downbeat::resources::partitions::{Partition, Partitions};
 use downbeat::store::backend::Database;
 use downbeat::store::error::StoreError;
-use downbeat::store::read::LaunchRows;
+use downbeat::store::read::LaunchRecords;
 use downbeat::store::write::{CommitError, Launches, Writer};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -578,7 +578,7 @@ impl Orders for Canned {
         Box::pin(async move { Ok(canned(attempt, "true")) })
     }
 
-    fn order_from(&self, attempt: Attempt, _: LaunchRows) -> Order {
+    fn order_from(&self, attempt: Attempt, _: LaunchRecords) -> Order {
         canned(attempt, "true")
     }
 }

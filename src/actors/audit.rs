@@ -101,7 +101,7 @@ pub fn compare(
     strangers: &BTreeMap<JobId, Strangers>,
 ) -> (Vec<Drift>, Findings) {
     let mut audit = Audit::default();
-    let live: BTreeSet<JobId> = books.live.iter().copied().map(JobId).collect();
+    let live: BTreeSet<JobId> = books.live.iter().copied().collect();
     let claims = claims(now, books);
     for (job, of) in &claims {
         match (of.ledger.is_empty(), strangers.get(job)) {
@@ -142,12 +142,11 @@ fn claims(now: &Snapshot, books: &Books) -> BTreeMap<JobId, Claims> {
         }
     }
     for (unit, job) in &books.held {
-        let unit = UnitId(u32::try_from(*unit).unwrap_or(u32::MAX));
-        claims.entry(JobId(*job)).or_default().held.insert((Arc::clone(&cpu), unit));
+        claims.entry(*job).or_default().held.insert((Arc::clone(&cpu), *unit));
     }
     for row in &books.unreleased {
-        let units = row.cpus().into_iter().map(|unit| (Arc::clone(&cpu), unit));
-        claims.entry(JobId(row.job_id)).or_default().allocation.extend(units);
+        let units = row.cpus.iter().map(|unit| (Arc::clone(&cpu), *unit));
+        claims.entry(row.attempt.job).or_default().allocation.extend(units);
     }
     claims
 }

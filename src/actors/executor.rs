@@ -22,7 +22,7 @@ use crate::fault;
 use crate::job::ids::Attempt;
 use crate::job::outcome::{Exit, Stop};
 use crate::kernel::transition::Fact;
-use crate::store::read::LaunchRows;
+use crate::store::read::LaunchRecords;
 
 /// Mailbox: a stop and a few looks.
 const MAILBOX: usize = 16;
@@ -59,7 +59,7 @@ struct Asked {
 pub enum Known {
     /// Granted just now: nobody can have started it. With the rows of its order, where they are at
     /// hand.
-    Granted(Option<Box<LaunchRows>>),
+    Granted(Option<Box<LaunchRecords>>),
     /// Granted earlier; it may have been ordered.
     Ordered,
     /// Its script was started: whatever is missing now, it must not start again.
@@ -134,7 +134,7 @@ struct Follow {
     tools: Arc<Tools>,
     asked: watch::Receiver<Asked>,
     /// The rows of its order, until it is given.
-    rows: Option<Box<LaunchRows>>,
+    rows: Option<Box<LaunchRecords>>,
     ordered: bool,
     /// Its start is durable.
     was_started: bool,
@@ -253,9 +253,14 @@ impl Follow {
             Some(rows) => self.tools.orders.order_from(self.attempt, *rows),
             None => match self.tools.orders.order(self.attempt).await {
                 Ok(order) => order,
-                Err(error) => {
+                Err(error) if error.may_pass() => {
                     log::warn!("Cannot read the order of attempt {}: {error}", self.attempt);
                     return Next::Pause;
+                }
+                // It would not be read the next time either, and nothing of it was started.
+                Err(error) => {
+                    log::error!("Cannot start attempt {}: {error}", self.attempt);
+                    return self.tell_end(Fact::LaunchFailed(error.to_string())).await;
                 }
             },
         };

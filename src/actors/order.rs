@@ -18,9 +18,9 @@ use crate::job::files::Places;
 use crate::job::ids::{Attempt, CpuId, JobId};
 use crate::store::backend::Readers;
 use crate::store::error::StoreError;
-use crate::store::read::{self, LaunchRows};
-use crate::store::rows::{JobRow, ScriptRow};
-use crate::time::{SECOND_US, Time};
+use crate::store::read::{self, LaunchRecords};
+use crate::store::record::{JobRecord, ScriptRecord};
+use crate::time::SECOND_US;
 
 /// The only variables a job inherits from the server.
 pub const INHERITED: [&str; 8] =
@@ -42,8 +42,8 @@ pub trait Orders: Send + Sync {
     /// What the database says.
     fn order(&self, attempt: Attempt) -> Later<'_, Result<Order, StoreError>>;
 
-    /// The same, where the rows are at hand.
-    fn order_from(&self, attempt: Attempt, rows: LaunchRows) -> Order;
+    /// The same, where the records are at hand.
+    fn order_from(&self, attempt: Attempt, records: LaunchRecords) -> Order;
 }
 
 /// Orders from the database.
@@ -108,7 +108,7 @@ impl FromStore {
 }
 
 impl FromStore {
-    async fn read(&self, job: JobId) -> Result<LaunchRows, StoreError> {
+    async fn read(&self, job: JobId) -> Result<LaunchRecords, StoreError> {
         let readers = self.readers.clone();
         let read =
             actix_rt::task::spawn_blocking(move || readers.read(|conn| read::launch(conn, job)));
@@ -124,33 +124,33 @@ impl Orders for FromStore {
 
     fn order(&self, attempt: Attempt) -> Later<'_, Result<Order, StoreError>> {
         Box::pin(async move {
-            let rows = self.read(attempt.job).await?;
-            Ok(self.order_from(attempt, rows))
+            let records = self.read(attempt.job).await?;
+            Ok(self.order_from(attempt, records))
         })
     }
 
-    fn order_from(&self, attempt: Attempt, rows: LaunchRows) -> Order {
-        order(&self.site, self.key_of(attempt), rows)
+    fn order_from(&self, attempt: Attempt, records: LaunchRecords) -> Order {
+        order(&self.site, self.key_of(attempt), records)
     }
 }
 
-fn order(site: &OrderSite, key: Key, rows: LaunchRows) -> Order {
+fn order(site: &OrderSite, key: Key, records: LaunchRecords) -> Order {
     let dials = *site.dials.borrow();
-    let LaunchRows { job, script, cpus, array_spec } = rows;
+    let LaunchRecords { job, script, cpus, array_spec } = records;
     let files = site.places.files(
-        job.job(),
+        job.id,
         job.working_directory.as_deref(),
         job.standard_output.as_deref(),
         job.standard_error.as_deref(),
     );
-    let own = site.places.own_folder(job.job());
+    let own = site.places.own_folder(job.id);
     // A job that keeps anything with the server has a folder there.
     let uses = [&files.working_directory, &files.stdout.root, &files.stderr.root];
     let own_folder = uses.iter().any(|path| path.starts_with(&own)).then_some(own);
     let mut environment = environment(site, &key, &job, &script, &cpus, &files.working_directory);
     // Never those of a task that submitted this job.
     environment.retain(|name, _| !name.starts_with("SLURM_ARRAY_"));
-    environment.extend(of_array(&job, array_spec.as_deref()));
+    environment.extend(of_array(&job, array_spec));
     Order {
         key,
         script: script.script,
@@ -161,34 +161,34 @@ fn order(site: &OrderSite, key: Key, rows: LaunchRows) -> Order {
         stdout: files.stdout,
         stderr: files.stderr,
         limit_s: limit_s(&job),
-        kill_grace_s: u32::try_from(job.kill_grace_s).unwrap_or(0),
+        kill_grace_s: job.kill_grace_s,
         confine_signals: site.confine_signals,
         finish_s: dials.finish_s,
         output_bytes: dials.max_output,
         cpus,
         pin: site.pin,
-        memory_bytes: job.memory_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
-        signal: job.signal.as_deref().and_then(|text| text.parse().ok()),
-        open_mode: job.open_mode.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default(),
+        memory_bytes: job.memory_bytes,
+        signal: job.signal,
+        open_mode: job.open_mode,
     }
 }
 
 /// Its time limit, or what is left until its deadline if that is less: at least a second, since
 /// a limit of none means for ever.
-fn limit_s(job: &JobRow) -> Option<u32> {
-    let left_us = job.deadline.map(|deadline| Time(deadline).since_us(clock::now()));
+fn limit_s(job: &JobRecord) -> Option<u32> {
+    let left_us = job.deadline.map(|deadline| deadline.since_us(clock::now()));
     let left = left_us.map(|us| us.max(SECOND_US).unsigned_abs().div_ceil(SECOND_US as u64));
-    let limit = job.time_limit_s.map(i64::unsigned_abs);
+    let limit = job.time_limit_s.map(u64::from);
     let least = limit.into_iter().chain(left).min()?;
     Some(u32::try_from(least).unwrap_or(u32::MAX))
 }
 
 /// What a task of an array is told of the array.
-fn of_array(job: &JobRow, spec: Option<&str>) -> Vec<(String, String)> {
+fn of_array(job: &JobRecord, spec: Option<ArraySpec>) -> Vec<(String, String)> {
     let (Some(array), Some(task)) = (job.array_job_id, job.array_task_id) else {
         return Vec::new();
     };
-    let tasks = spec.and_then(|text| text.parse::<ArraySpec>().ok()).unwrap_or_default().tasks;
+    let tasks = spec.unwrap_or_default().tasks;
     let vars = [
         ("JOB_ID", array.to_string()),
         ("TASK_ID", task.to_string()),
@@ -203,13 +203,13 @@ fn of_array(job: &JobRow, spec: Option<&str>) -> Vec<(String, String)> {
 fn environment(
     site: &OrderSite,
     key: &Key,
-    job: &JobRow,
-    script: &ScriptRow,
+    job: &JobRecord,
+    script: &ScriptRecord,
     cpus: &[CpuId],
     work: &Path,
 ) -> BTreeMap<String, String> {
     let mut vars = site.inherited.clone();
-    vars.extend(script.environment());
+    vars.extend(script.environment.clone());
     let count = cpus.len().to_string();
     vars.entry("OMP_NUM_THREADS".to_owned()).or_insert_with(|| count.clone());
     let id = job.id.to_string();

@@ -24,7 +24,7 @@ use super::retention::leaps::Leaps;
 use super::retention::{Forgot, Retention, forget_old};
 use crate::clock;
 use crate::engine::{Engine, Key};
-use crate::job::ids::{Attempt, JobId};
+use crate::job::ids::JobId;
 use crate::job::request::CPU;
 use crate::kernel::mend::Findings;
 use crate::kernel::view::Snapshot;
@@ -32,7 +32,7 @@ use crate::observe::metrics::Metrics;
 use crate::store::backend::Readers;
 use crate::store::error::StoreError;
 use crate::store::read::{self, Books};
-use crate::store::rows::AllocationRow;
+use crate::store::record::AllocationRecord;
 use crate::time::Time;
 
 /// How often the net is drawn.
@@ -236,7 +236,7 @@ async fn audit(witnesses: &Witnesses) -> Result<(Report, Findings), String> {
         let mut strangers = strangers(witnesses, &now, &books.value, &borne).await?;
         // An attempt that has just ended, or is just starting, may appear for a moment: only
         // who is seen twice counts, unless the database says that it holds CPUs.
-        let holds = |job: &JobId| books.value.unreleased.iter().any(|row| row.job_id == job.0);
+        let holds = |job: &JobId| books.value.unreleased.iter().any(|row| row.attempt.job == *job);
         strangers.retain(|job, _| before.contains_key(job) || holds(job));
         let (drift, findings) = compare(&now, &books.value, &strangers);
         witnesses.metrics.drift(drift.len());
@@ -296,7 +296,7 @@ async fn strangers(
         }
         let allocation =
             ask(&witnesses.readers, move |conn| read::allocation_of(conn, key.attempt)).await?;
-        let cpus = allocation.iter().flat_map(AllocationRow::cpus);
+        let cpus = allocation.into_iter().flat_map(|allocation| allocation.cpus);
         them.units.extend(cpus.map(|cpu| (CPU.into(), cpu)));
     }
     for them in found.values_mut() {
@@ -306,10 +306,9 @@ async fn strangers(
     Ok(found)
 }
 
-fn key_of(row: &AllocationRow) -> Key {
-    let n = u32::try_from(row.attempt).unwrap_or_default();
-    let attempt = Attempt { job: JobId(row.job_id), n };
-    Key { attempt, nonce: row.nonce.clone(), boot_id: row.boot_id.clone() }
+fn key_of(allocation: &AllocationRecord) -> Key {
+    let AllocationRecord { attempt, nonce, boot_id, .. } = allocation;
+    Key { attempt: *attempt, nonce: nonce.clone(), boot_id: boot_id.clone() }
 }
 
 /// A question to the database, away from the actors' thread.

@@ -44,6 +44,6 @@ pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiE
         first_not_completed: tally
             .worst
             .map(|(task, _)| JobRef { job, task: Some(task) }.to_string()),
-        tasks: tally.spec,
+        tasks: tally.spec.to_string(),
     }))
 }

@@ -25,9 +25,10 @@ use super::wire::job::Job;
 use crate::actors::messages::{RequeueAnswer, RequeueJob};
 use crate::clock;
 use crate::job::ids::{CommitNo, JobId};
+use crate::job::state::AttemptEnd;
 use crate::kernel::requeue::Requeued;
 use crate::store::read::{self, JobAndAllocation, PAGE_MAX};
-use crate::store::rows::{AllocationRow, JobRow};
+use crate::store::record::{AllocationRecord, JobRecord};
 
 /// How often a job that is just changing is read again.
 const LOOKS_MAX: u32 = 20;
@@ -64,7 +65,7 @@ pub async fn requeue(
     let (id, left) = job_of(&app, named).await?;
     if left {
         let (row, _) = app.job(id).await?;
-        return Err(conflict(match row.state_word().is_final() {
+        return Err(conflict(match row.state.is_final() {
             true => format!("job {named} was cancelled before it started; submit it again"),
             false => format!("job {named} waits already; there is nothing to stop"),
         }));
@@ -127,7 +128,7 @@ async fn look_later(app: &App, at: CommitNo) {
 }
 
 /// What a job that is over could never run for.
-fn may_run_again(row: &JobRow) -> Result<(), ApiError> {
+fn may_run_again(row: &JobRecord) -> Result<(), ApiError> {
     let id = row.id;
     if row.attempt == 0 && row.restarts == 0 && row.dependency.is_some() {
         let detail = format!(
@@ -136,7 +137,7 @@ fn may_run_again(row: &JobRow) -> Result<(), ApiError> {
         );
         return Err(conflict(detail));
     }
-    if row.deadline.is_some_and(|deadline| deadline <= clock::now().0) {
+    if row.deadline.is_some_and(|deadline| deadline <= clock::now()) {
         let detail = format!("the deadline of job {id} has passed; submit it again with another");
         return Err(conflict(detail));
     }
@@ -163,18 +164,21 @@ pub async fn attempts(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, 
 
 /// The run that a job is in, or ended with, is told by the job's own row; so is that of a job that
 /// an older Downbeat ran.
-fn attempt(job: &JobRow, row: &AllocationRow) -> Attempt {
+fn attempt(job: &JobRecord, row: &AllocationRecord) -> Attempt {
     let is_the_job_s =
-        row.state.is_none() && row.attempt == job.attempt && job.restarts == 0 || !row.released;
+        row.end.is_none() && row.attempt.n == job.attempt && job.restarts == 0 || !row.released;
     let of_job = Some(job).filter(|_| is_the_job_s);
     Attempt {
-        attempt: row.attempt as u32,
-        state: row.state.clone().or(of_job.map(|job| job.state.clone())),
-        exit_code: row.exit_code.clone().or(of_job.and_then(|job| job.exit_code.clone())),
+        attempt: row.attempt.n,
+        state: row
+            .end
+            .or(of_job.map(|job| AttemptEnd::Job(job.state)))
+            .map(|end| end.word().into()),
+        exit_code: row.exit_code.or(of_job.and_then(|job| job.exit_code)).map(|c| c.to_string()),
         error: row.error.clone().or(of_job.and_then(|job| job.error.clone())),
         allocation_time: present::time(row.allocation_time),
         start_time: row.start_time.or(of_job.and_then(|job| job.start_time)).map(present::time),
         end_time: row.end_time.or(of_job.and_then(|job| job.end_time)).map(present::time),
-        cpu_ids: row.cpus(),
+        cpu_ids: row.cpus.clone(),
     }
 }

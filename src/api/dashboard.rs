@@ -12,7 +12,7 @@ use super::app::App;
 use super::error::ApiError;
 use super::present;
 use super::wire::seed::{Dashboard, DashboardJob, JobStats, NodeInfo, ResourceStats, old_state};
-use crate::job::ids::{CpuId, JobId};
+use crate::job::ids::CpuId;
 use crate::job::state::StateWord;
 use crate::kernel::tenancy::WHOLE;
 use crate::kernel::view::Snapshot;
@@ -97,10 +97,10 @@ async fn list(app: &App, states: Vec<StateWord>) -> Result<Vec<JobAndAllocation>
 }
 
 fn line((row, allocation): JobAndAllocation) -> DashboardJob {
-    let held = allocation.filter(|a| !a.released).map_or(0, |a| a.allocated_cpus as u32);
+    let held = allocation.filter(|a| !a.released).map_or(0, |a| a.allocated_cpus);
     DashboardJob {
-        job_id: JobId(row.id),
-        state: old_state(row.state_word()).to_owned(),
+        job_id: row.id,
+        state: old_state(row.state).to_owned(),
         allocated_cpus: held,
         submit_time: present::time(row.submit_time),
         start_time: row.start_time.map(present::time),

@@ -145,7 +145,11 @@ impl ResponseError for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> ApiError {
         log::warn!("A read failed: {error}");
-        ApiError::unavailable(error.to_string())
+        match error.may_pass() {
+            true => ApiError::unavailable(error.to_string()),
+            // Asked again it would be the same.
+            false => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use super::places::Place;
 use super::present;
 use crate::job::ids::EventId;
 use crate::store::read;
-use crate::store::rows::EventRow;
+use crate::store::record::EventRecord;
 
 /// Events of one read.
 const PAGE: i64 = 500;
@@ -33,21 +33,32 @@ struct Reader {
     app: web::Data<App>,
     last_event: watch::Receiver<EventId>,
     sent: EventId,
-    page: VecDeque<EventRow>,
+    page: VecDeque<EventRecord>,
+    /// The last answer was that what comes next cannot be read.
+    failed: bool,
     _place: Place,
 }
 
 impl Reader {
-    async fn next(&mut self) -> Option<EventRow> {
+    async fn next(&mut self) -> Option<Result<EventRecord, ApiError>> {
         loop {
-            if let Some(row) = self.page.pop_front() {
-                self.sent = EventId(row.id);
-                return Some(row);
+            if let Some(event) = self.page.pop_front() {
+                self.sent = event.id;
+                return Some(Ok(event));
+            }
+            if self.failed {
+                return None;
             }
             let sent = self.sent;
             self.last_event.wait_for(|last| *last > sent).await.ok()?;
             let read = self.app.read_raw(move |conn| read::events_after(conn, sent, PAGE)).await;
-            self.page = read.ok()?.into();
+            self.page = match read {
+                Ok(page) => page.into(),
+                Err(error) => {
+                    self.failed = true;
+                    return Some(Err(error));
+                }
+            };
             if self.page.is_empty() {
                 // Ids that a refused submission burnt: there is nothing behind them.
                 self.sent = *self.last_event.borrow();
@@ -58,6 +69,8 @@ impl Reader {
 
 /// `GET /events`. Starts behind `Last-Event-ID` (0 for all that is remembered), else now.
 #[utoipa::path(get, path = "/api/v1/events", tag = "events",
+    description = "Each transition is an event `transition` with its number as id. When the next one \
+        cannot be read, an event `problem` says why in a sentence and ends the stream.",
     params(("Last-Event-ID" = Option<String>, Header,
         description = "Go on behind this event; 0 from the beginning")),
     responses((status = 200, content_type = "text/event-stream", body = String)))]
@@ -77,13 +90,18 @@ pub async fn stream(app: web::Data<App>, request: HttpRequest) -> Result<HttpRes
     };
     let place = app.streams.take()?;
     let last_event = app.system.last_event.clone();
-    let reader = Reader { app, last_event, sent, page: VecDeque::new(), _place: place };
+    let reader =
+        Reader { app, last_event, sent, page: VecDeque::new(), failed: false, _place: place };
     let events = stream::unfold(reader, |mut reader| async move {
-        let row = reader.next().await?;
-        let id = row.id.to_string();
-        let event = present::event(row);
-        let data = serde_json::to_string(&event).ok()?;
-        let data = sse::Data::new(data).id(id).event("transition");
+        let data = match reader.next().await? {
+            Ok(event) => {
+                let id = event.id.to_string();
+                let event = serde_json::to_string(&present::event(event)).ok()?;
+                sse::Data::new(event).id(id).event("transition")
+            }
+            // Without it the end of the stream would look like that of a server that stops.
+            Err(error) => sse::Data::new(error.detail).event("problem"),
+        };
         Some((Ok::<_, actix_web::Error>(sse::Event::Data(data)), reader))
     });
     let sse = sse::Sse::from_stream(events).with_keep_alive(KEEP_ALIVE);

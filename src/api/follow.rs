@@ -14,6 +14,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
@@ -37,7 +38,7 @@ pub fn open(stream: &StreamFile) -> Result<Option<File>, ApiError> {
     let refuse = |why: String| {
         let path = stream.full();
         let detail = format!("{} is not read: {why}", path.display());
-        Err(ApiError::new(actix_web::http::StatusCode::CONFLICT, detail))
+        Err(ApiError::new(StatusCode::CONFLICT, detail))
     };
     // Only the folder's place: whatever stands there instead is not opened.
     let place = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -89,7 +90,7 @@ pub struct LogStream {
     stream: StreamFile,
     file: Option<(Kept, Followed)>,
     /// Whose file that is.
-    attempt: i32,
+    attempt: u32,
     offset: u64,
     over: bool,
     _place: Place,
@@ -116,8 +117,16 @@ impl LogStream {
             }
             // Register first, then look, then wait: nothing falls between.
             let changed = self.app.system.await_job.send(Await { job: self.job }).await.ok()?;
-            let row = self.app.job(self.job).await.ok()?.0;
-            let ended = row.state_word().is_final();
+            let row = match self.app.job(self.job).await {
+                Ok((row, _)) => row,
+                // The person is told; a stream that merely ends says that all has been read.
+                Err(error) if error.status == StatusCode::INTERNAL_SERVER_ERROR => {
+                    self.over = true;
+                    return Some(Err(io::Error::other(error.detail)));
+                }
+                Err(_) => return None,
+            };
+            let ended = row.state.is_final();
             if row.start_time.is_some() && self.file.is_some() && self.attempt != row.attempt {
                 // The next attempt writes its file anew.
                 (self.file, self.offset) = (None, 0);

@@ -17,7 +17,7 @@ use utoipa::IntoParams;
 use super::app::{App, durable};
 use super::error::ApiError;
 use crate::actors::messages::{Await, Changes, SplitTask};
-use crate::job::array_spec::{ArraySpec, JobRef};
+use crate::job::array_spec::JobRef;
 use crate::job::ids::JobId;
 use crate::store::arrays::{self, Named};
 use crate::store::read::JobAndAllocation;
@@ -83,7 +83,7 @@ pub async fn row_of(app: &App, of: JobRef) -> Result<JobAndAllocation, ApiError>
     let (job, left) = job_of(app, of).await?;
     let (mut row, allocation) = app.job(job).await?;
     if left {
-        row.array_task_id = of.task.map(i64::from);
+        row.array_task_id = of.task;
         row.array_tasks = None;
     }
     Ok((row, allocation))
@@ -117,12 +117,11 @@ pub async fn single(app: &App, of: JobRef, wait: bool) -> Result<JobId, ApiError
         let (job, left) = job_of(app, of).await?;
         let (row, _) = app.job(job).await?;
         if let (None, Some(spec)) = (of.task, &row.array_spec) {
-            let first = spec.parse::<ArraySpec>().ok().and_then(|spec| spec.tasks.first());
-            let first = JobRef { job, task: Some(first.unwrap_or(0)) };
+            let first = JobRef { job, task: Some(spec.tasks.first().unwrap_or(0)) };
             let detail = format!("job {job} is an array; ask for one task of it, as in {first}");
             return Err(ApiError::new(StatusCode::CONFLICT, detail));
         }
-        if !left || !wait || row.state_word().is_final() {
+        if !left || !wait || row.state.is_final() {
             return Ok(job);
         }
         changes.0.await.map_err(|_| stopping())?;

@@ -32,7 +32,7 @@ use crate::kernel::eligible::{Edit, Edited};
 use crate::kernel::kernel::Cancelled;
 use crate::store::arrays;
 use crate::store::read::{self, JobFilter, PAGE_MAX};
-use crate::store::rows::JobRow;
+use crate::store::record::JobRecord;
 use crate::time::Time;
 
 /// Jobs of a page when nobody says.
@@ -229,7 +229,7 @@ async fn edited(
     let stopping = || ApiError::unavailable("the server is stopping");
     let edited = durable(app.system.update.send(message)).await?;
     let job = app.job(id).await?;
-    let word = job.0.state_word();
+    let word = job.0.state;
     match edited.map_err(|_| stopping())? {
         Edited::Done => Ok(HttpResponse::Ok().json(present::one(app, job).await)),
         Edited::Live | Edited::NotLive => Err(ApiError::new(
@@ -314,11 +314,11 @@ pub async fn wait(
 }
 
 /// Whether it has ended; an array has when all its tasks have.
-async fn is_over(app: &App, of: JobRef, row: &JobRow) -> Result<bool, ApiError> {
-    if !row.state_word().is_final() {
+async fn is_over(app: &App, of: JobRef, row: &JobRecord) -> Result<bool, ApiError> {
+    if !row.state.is_final() {
         return Ok(false);
     }
-    let (array, whole) = (row.job(), of.task.is_none() && row.array_spec.is_some());
+    let (array, whole) = (row.id, of.task.is_none() && row.array_spec.is_some());
     if !whole {
         return Ok(true);
     }

@@ -1,6 +1,6 @@
-//! *Purpose*: rows as the wire's values.
+//! *Purpose*: records as the wire's values.
 //!
-//! *Owns*: the one translation of a job's rows into [`Job`].
+//! *Owns*: the one translation of a job's record into [`Job`].
 //!
 //! *Promises*: what is unknown is null; a pending job has a reason.
 //!
@@ -15,40 +15,40 @@ use super::wire::job::{Allocation, Event, Job, Usage};
 use super::wire::resources::AllocationRow as WireAllocation;
 use crate::actors::messages::{AS_IF, Explain};
 use crate::clock::{now, rfc3339};
-use crate::job::ids::{EventId, JobId};
-use crate::job::retry_policy::RetryPolicy;
-use crate::job::spec::{DataSource, JobSpec, OpenMode};
-use crate::job::state::StateWord;
+use crate::job::ids::JobId;
+use crate::job::outcome;
+use crate::job::spec::JobSpec;
+use crate::job::state::{EndReason, StateWord};
 use crate::kernel::eligible::DependencySnapshot;
 use crate::observe::explain::{self, Reasons, Why};
 use crate::store::read::JobAndAllocation;
-use crate::store::rows::{AllocationRow, EventRow, JobRow, from_json};
+use crate::store::record::{AllocationRecord, EventRecord, JobRecord};
 use crate::time::{SECOND_US, Time};
 
 /// A time column on the wire.
 #[must_use]
-pub fn time(us: i64) -> String {
-    rfc3339(Time(us))
+pub fn time(at: Time) -> String {
+    rfc3339(at)
 }
 
 /// Seconds from the start to the end, or to now while it runs.
 #[must_use]
-pub fn elapsed_s(row: &JobRow) -> i64 {
-    let until = row.end_time.unwrap_or_else(|| now().0);
-    row.start_time.map_or(0, |start| (until.saturating_sub(start) / SECOND_US).max(0))
+pub fn elapsed_s(row: &JobRecord) -> i64 {
+    let until = row.end_time.unwrap_or_else(now);
+    row.start_time.map_or(0, |start| (until.since_us(start) / SECOND_US).max(0))
 }
 
 /// A job as it stands now, with why it waits.
 pub async fn one(app: &App, job: JobAndAllocation) -> Job {
-    let waits = job.0.state_word() == StateWord::Pending;
-    let reasons = reasons(app, waits.then(|| job.0.job()).into_iter().collect()).await;
+    let waits = job.0.state == StateWord::Pending;
+    let reasons = reasons(app, waits.then_some(job.0.id).into_iter().collect()).await;
     shown(app, job, &reasons)
 }
 
 /// Jobs as they stand now, each with why it waits.
 pub async fn many(app: &App, jobs: Vec<JobAndAllocation>) -> Vec<Job> {
-    let waiting = jobs.iter().filter(|(row, _)| row.state_word() == StateWord::Pending);
-    let reasons = reasons(app, waiting.map(|(row, _)| row.job()).collect()).await;
+    let waiting = jobs.iter().filter(|(row, _)| row.state == StateWord::Pending);
+    let reasons = reasons(app, waiting.map(|(row, _)| row.id).collect()).await;
     jobs.into_iter().map(|job| shown(app, job, &reasons)).collect()
 }
 
@@ -77,7 +77,7 @@ pub async fn as_if(
     spec: Arc<JobSpec>,
     elsewhere: DependencySnapshot,
 ) -> Result<Job, ApiError> {
-    let row = JobRow::submitted(AS_IF, now(), &spec);
+    let row = JobRecord::submitted(AS_IF, now(), &spec);
     let policy = app.live().policy;
     let message = Explain { jobs: Vec::new(), policy, as_if: Some((spec, elsewhere)) };
     let explained = app.system.explain.send(message).await;
@@ -88,14 +88,12 @@ pub async fn as_if(
 }
 
 fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> Job {
-    let state = row.state_word();
+    let state = row.state;
     let why = match state {
-        StateWord::Pending => {
-            reasons.why(row.job(), (row.cpus as u32, &row.beside_cpus()), &app.now())
-        }
+        StateWord::Pending => reasons.why(row.id, (row.cpus, &row.beside_cpus()), &app.now()),
         _ => Why::default(),
     };
-    let retry = retry(&row);
+    let retry = row.retry.as_deref().map(|policy| Retry::new(policy, row.retries));
     let back_off = backs_off(&row, allocation.as_ref(), retry.as_ref());
     let (state_reason, state_detail) = match state {
         StateWord::Pending if why.word == "BeginTime" && back_off.is_some() => {
@@ -105,7 +103,7 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         _ => reason(&row, state),
     };
     let files = app.places.files(
-        row.job(),
+        row.id,
         row.working_directory.as_deref(),
         row.standard_output.as_deref(),
         row.standard_error.as_deref(),
@@ -114,127 +112,128 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         asked.is_some().then(|| full.display().to_string())
     };
     Job {
-        id: row.job(),
+        id: row.id,
         state,
         state_reason,
         state_detail,
         elapsed_s: elapsed_s(&row),
         position: why.position.map(|n| n as u64),
-        estimated_start_time: why.start.map(|at| time(at.0)),
+        estimated_start_time: why.start.map(time),
         estimate_basis: why.basis,
-        held: row.held.unwrap_or(false),
+        held: row.held,
         begin_time: row.begin_time.map(time),
         deadline: row.deadline.map(time),
         priority: row.priority,
-        cpus: row.cpus as u32,
-        memory_bytes: row.memory_bytes,
-        time_limit_s: row.time_limit_s,
+        cpus: row.cpus,
+        memory_bytes: row.memory_bytes.map(u64::cast_signed),
+        time_limit_s: row.time_limit_s.map(i64::from),
         standard_output: path(&row.standard_output, files.stdout.full()),
         standard_error: path(&row.standard_error, files.stderr.full()),
         working_directory: Some(files.working_directory.display().to_string()),
-        labels: from_json(&row.labels),
-        data_source: match row.data_source.as_str() {
-            "CLI" => DataSource::Cli,
-            "WEB" => DataSource::Web,
-            _ => DataSource::Api,
-        },
+        labels: row.labels,
+        data_source: row.data_source,
         submit_time: time(row.submit_time),
         eligible_time: Some(time(row.eligible_time)),
         start_time: row.start_time.map(time),
         end_time: row.end_time.map(time),
-        warnings: from_json(&row.warnings),
-        attempt: row.attempt as u32,
+        warnings: row.warnings,
+        attempt: row.attempt,
         allocation: allocation.map(|a| Allocation {
-            cpu_ids: a.cpus(),
+            cpu_ids: a.cpus,
             process_id: a.process_id.map(i64::from),
             allocation_time: time(a.allocation_time),
             released: a.released,
             released_time: a.released_time.map(time),
         }),
-        usage: usage(&row),
+        usage: row.usage.map(usage),
         name: row.name,
         account: row.account,
         user: row.user,
         partition: row.partition,
         comment: row.comment,
-        exit_code: row.exit_code,
+        exit_code: row.exit_code.map(|code| code.to_string()),
         error: row.error,
-        dependency: row.dependency,
-        array_job_id: row.array_job_id.map(JobId),
-        array_task_id: row.array_task_id.and_then(|task| u32::try_from(task).ok()),
-        array_tasks: row.array_tasks,
+        dependency: row.dependency.map(|all| all.to_string()),
+        array_job_id: row.array_job_id,
+        array_task_id: row.array_task_id,
+        array_tasks: row.array_tasks.map(|left| left.to_string()),
         retry,
-        restart_count: row.restarts as u32,
-        signal: row.signal,
-        open_mode: row.open_mode.unwrap_or_else(|| OpenMode::Truncate.word().to_owned()),
+        restart_count: row.restarts,
+        signal: row.signal.map(|signal| signal.to_string()),
+        open_mode: row.open_mode.word().to_owned(),
     }
 }
 
-/// When it is run again by itself.
-fn retry(row: &JobRow) -> Option<Retry> {
-    let policy: RetryPolicy = serde_json::from_str(row.retry.as_deref()?).ok()?;
-    Some(Retry::new(&policy, u32::try_from(row.retries).unwrap_or(0)))
-}
-
 /// What is said of a job that waits to be run again by itself.
-fn backs_off(row: &JobRow, last: Option<&AllocationRow>, retry: Option<&Retry>) -> Option<String> {
+fn backs_off(
+    row: &JobRecord,
+    last: Option<&AllocationRecord>,
+    retry: Option<&Retry>,
+) -> Option<String> {
     let (last, retry) = (last?, retry.filter(|retry| retry.used > 0)?);
-    let attempt = row.attempt as u32;
-    let of = (attempt + 1).saturating_add(retry.max.saturating_sub(retry.used));
-    let how = (last.state.as_deref()?, last.exit_code.as_deref());
-    Some(explain::retries((attempt, of), how, Time(row.begin_time?)))
+    let of = (row.attempt + 1).saturating_add(retry.max.saturating_sub(retry.used));
+    let code = last.exit_code.map(|code| code.to_string());
+    let how = (last.end?.word(), code.as_deref());
+    Some(explain::retries((row.attempt, of), how, row.begin_time?))
 }
 
-fn reason(row: &JobRow, state: StateWord) -> (Option<String>, Option<String>) {
-    let (word, sentence) = match (state, row.completing.as_deref()) {
-        (StateWord::Completing, Some("cancelled")) => (
-            "Cancelled",
-            "was told to stop; its CPUs stay held until its processes are gone".into(),
-        ),
-        (StateWord::Completing, Some("requeued" | "requeued_hold")) => {
-            ("Requeued", "was told to stop, and waits again when its processes are gone".into())
-        }
-        (StateWord::Completing, Some("preempted")) => (
-            "Preempted",
-            "was told to stop to make room for another job, and waits again when its processes \
-             are gone"
-                .into(),
-        ),
-        (StateWord::Completing, Some("time_limit")) => {
-            ("TimeLimit", "is past its time limit and being stopped".into())
-        }
-        (StateWord::Completing, _) => {
-            ("NodeFail", "lost its supervisor; what remains of it is being killed".into())
-        }
+fn reason(row: &JobRecord, state: StateWord) -> (Option<String>, Option<String>) {
+    let (word, sentence) = match (state, row.completing) {
+        (StateWord::Completing, Some(why)) => ending(why),
         (StateWord::Running, _) if row.start_time.is_none() => {
-            ("Starting", "has its CPUs and is being started".into())
+            ("Starting", "has its CPUs and is being started")
         }
         _ => return (None, None),
     };
-    (Some(word.to_owned()), Some(sentence))
+    (Some(word.to_owned()), Some(sentence.to_owned()))
 }
 
-fn usage(row: &JobRow) -> Option<Usage> {
-    Some(Usage {
-        user_cpu_s: row.user_cpu_us? as f64 / SECOND_US as f64,
-        system_cpu_s: row.system_cpu_us? as f64 / SECOND_US as f64,
-        max_rss_bytes: row.max_rss_bytes?,
-    })
+/// Why a job is being ended, in a word and in a sentence.
+fn ending(why: EndReason) -> (&'static str, &'static str) {
+    match why {
+        EndReason::Cancelled => {
+            ("Cancelled", "was told to stop; its CPUs stay held until its processes are gone")
+        }
+        EndReason::Requeued { .. } => {
+            ("Requeued", "was told to stop, and waits again when its processes are gone")
+        }
+        EndReason::Preempted => (
+            "Preempted",
+            "was told to stop to make room for another job, and waits again when its processes \
+             are gone",
+        ),
+        EndReason::TimeLimit => ("TimeLimit", "is past its time limit and being stopped"),
+        EndReason::OutputLimit => {
+            ("OutputLimit", "has written more than it may and is being stopped")
+        }
+        EndReason::Finishing => {
+            ("Finishing", "has ended; processes that its script left behind may finish for a while")
+        }
+        EndReason::Lost => ("NodeFail", "lost its supervisor; what remains of it is being killed"),
+    }
 }
 
-/// A row of `resource_allocations`.
+fn usage(used: outcome::Usage) -> Usage {
+    Usage {
+        user_cpu_s: used.user_us as f64 / SECOND_US as f64,
+        system_cpu_s: used.system_us as f64 / SECOND_US as f64,
+        max_rss_bytes: used.max_rss_bytes,
+    }
+}
+
+/// An allocation.
 #[must_use]
-pub fn allocation(row: &AllocationRow) -> WireAllocation {
+pub fn allocation(of: &AllocationRecord) -> WireAllocation {
     WireAllocation {
-        id: row.id,
-        job_id: JobId(row.job_id),
-        attempt: row.attempt as u32,
-        allocated_cpus: row.allocated_cpus as u32,
-        cpu_ids: row.cpus(),
-        process_id: row.process_id.map(i64::from),
-        released: row.released,
-        allocation_time: time(row.allocation_time),
-        released_time: row.released_time.map(time),
+        id: of.id.0,
+        job_id: of.attempt.job,
+        attempt: of.attempt.n,
+        allocated_cpus: of.allocated_cpus,
+        cpu_ids: of.cpus.clone(),
+        process_id: of.process_id.map(i64::from),
+        released: of.released,
+        allocation_time: time(of.allocation_time),
+        released_time: of.released_time.map(time),
     }
 }
 
@@ -243,15 +242,15 @@ const SERVER: &str = "downbeat";
 
 /// A transition.
 #[must_use]
-pub fn event(row: EventRow) -> Event {
+pub fn event(of: EventRecord) -> Event {
     Event {
-        id: EventId(row.id),
-        job_id: JobId(row.job_id),
-        time: time(row.time),
-        from: row.from_state.as_deref().and_then(|s| s.parse().ok()),
-        to: row.to_state.parse().unwrap_or(StateWord::Failed),
-        cause: row.cause,
-        principal: if row.principal.is_empty() { SERVER.to_owned() } else { row.principal },
-        attempt: row.attempt as u32,
+        id: of.id,
+        job_id: of.job,
+        time: time(of.time),
+        from: of.from,
+        to: of.to,
+        cause: of.cause,
+        principal: if of.principal.is_empty() { SERVER.to_owned() } else { of.principal },
+        attempt: of.attempt,
     }
 }

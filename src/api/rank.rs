@@ -27,7 +27,7 @@ pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiE
     let found = app.system.rank.send(GetRank { job: id, policy }).await;
     let found = found.map_err(|_| ApiError::unavailable("the server is stopping"))?;
     let Some(rank) = found else {
-        let word = row.state_word();
+        let word = row.state;
         let detail = format!("job {id} is {word}; only a pending job has a place in the line");
         return Err(ApiError::new(StatusCode::CONFLICT, detail));
     };

@@ -70,14 +70,14 @@ pub async fn cancel(
     responses((status = 200, body = Query), (status = 404, body = super::wire::problem::Problem)))]
 pub async fn query(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
     let (row, allocation) = row_of(&app, id.named()?).await?;
-    let state = row.state_word();
+    let state = row.state;
     let files = files(&app, &row);
     let started = row.start_time.is_some();
     let read = move |asker: &Asker| QueryLog {
         stdout: last_text(&files.stdout, started, asker),
         stderr: last_text(&files.stderr, started, asker),
     };
-    let job_log = app.files.read(row.job(), read).await?;
+    let job_log = app.files.read(row.id, read).await?;
     let allocated = allocation.as_ref();
     Ok(HttpResponse::Ok().json(Query {
         job_id: row.id.to_string(),
@@ -89,19 +89,19 @@ pub async fn query(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, Api
             end_time: row.end_time.map(present::time),
             eligible_time: Some(present::time(row.eligible_time)),
             elapsed_time: format_dhms(present::elapsed_s(&row)),
-            limit_time: format_limit(row.time_limit_s),
+            limit_time: format_limit(row.time_limit_s.map(i64::from)),
         },
         job_log,
         detail: QueryDetail {
             job_name: row.name,
             user: row.user,
             partition: row.partition,
-            allocated_cpus: allocated.map_or(0, |a| a.allocated_cpus as u32),
+            allocated_cpus: allocated.map_or(0, |a| a.allocated_cpus),
             allocated_nodes: u32::from(allocated.is_some()),
             node_list: allocated.map(|_| app.host.clone()).unwrap_or_default(),
-            exit_code: row.exit_code,
+            exit_code: row.exit_code.map(|code| code.to_string()),
             work_dir: row.working_directory,
-            data_source: row.data_source,
+            data_source: row.data_source.word().to_owned(),
             account: row.account,
         },
     }))

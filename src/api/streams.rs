@@ -25,7 +25,7 @@ use super::tail::{BYTES_MAX, Tail, last_lines};
 use crate::job::files::{JobFiles, StreamFile};
 use crate::job::ids::JobId;
 use crate::store::read;
-use crate::store::rows::JobRow;
+use crate::store::record::JobRecord;
 
 /// Says where the answer to `tail` begins, when the lines begin further ahead.
 const TAIL_CUT: &str = "x-tail-cut";
@@ -86,9 +86,9 @@ pub async fn stderr(
 
 /// The files of a job.
 #[must_use]
-pub fn files(app: &App, row: &JobRow) -> JobFiles {
+pub fn files(app: &App, row: &JobRecord) -> JobFiles {
     app.places.files(
-        row.job(),
+        row.id,
         row.working_directory.as_deref(),
         row.standard_output.as_deref(),
         row.standard_error.as_deref(),

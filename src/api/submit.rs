@@ -36,7 +36,7 @@ use crate::job::faults::{Faults, FieldError};
 use crate::job::ids::{CommitNo, JobId};
 use crate::job::spec::{JobSpec, SingletonKey};
 use crate::kernel::eligible::DependencySnapshot;
-use crate::store::rows::JobRow;
+use crate::store::record::JobRecord;
 use crate::store::{others, read};
 use crate::time::Time;
 
@@ -64,7 +64,7 @@ impl Accepted {
     async fn job(&self, app: &App) -> Result<Job, ApiError> {
         let id = self.ids.first().copied().unwrap_or(JobId(0));
         let found = match &self.new {
-            Some((time, specs)) => specs.first().map(|s| JobRow::submitted(id, *time, s)),
+            Some((time, specs)) => specs.first().map(|s| JobRecord::submitted(id, *time, s)),
             None => None,
         };
         Ok(match found {
@@ -231,7 +231,7 @@ async fn once(
                 let detail = format!("Idempotency-Key \"{key}\" was used for another body");
                 return Err(ApiError::new(StatusCode::CONFLICT, detail));
             }
-            let ids = (0..i64::from(row.job_count)).map(|n| JobId(row.first_job_id + n)).collect();
+            let ids = (0..i64::from(row.count)).map(|n| JobId(row.first.0 + n)).collect();
             return Ok(Accepted { ids, new: None });
         }
         let asked = KeyAsked {

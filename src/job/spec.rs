@@ -77,6 +77,17 @@ impl DataSource {
     }
 }
 
+impl FromStr for DataSource {
+    type Err = String;
+
+    /// Reads [`DataSource::word`].
+    fn from_str(text: &str) -> Result<DataSource, String> {
+        let doors = [DataSource::Api, DataSource::Cli, DataSource::Web];
+        let known = doors.into_iter().find(|door| door.word() == text);
+        known.ok_or_else(|| format!("\"{text}\" is not a door; API, CLI or WEB"))
+    }
+}
+
 /// How the files of a job's output are opened when it starts, as Slurm writes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

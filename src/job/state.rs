@@ -1,6 +1,6 @@
 //! *Purpose*: the words for where a job stands, and for why it is being ended.
 //!
-//! *Owns*: [`StateWord`], [`EndReason`].
+//! *Owns*: [`StateWord`], [`EndReason`], [`AttemptEnd`].
 //!
 //! *Promises*: Slurm's words, read and written alike in JSON, SQL and on the command line.
 //!
@@ -43,7 +43,7 @@ impl StateWord {
 
     /// The word in JSON and SQL.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             StateWord::Pending => "PENDING",
             StateWord::Running => "RUNNING",
@@ -55,6 +55,12 @@ impl StateWord {
             StateWord::OutOfMemory => "OUT_OF_MEMORY",
             StateWord::NodeFail => "NODE_FAIL",
         }
+    }
+
+    /// Whether a job in this state has ended otherwise than COMPLETED.
+    #[must_use]
+    pub fn is_failure(self) -> bool {
+        self.is_final() && self != StateWord::Completed
     }
 
     /// Whether a job in this state has ended.
@@ -105,7 +111,7 @@ pub enum EndReason {
 impl EndReason {
     /// The word in SQL and events.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn word(&self) -> &'static str {
         match self {
             EndReason::Cancelled => "cancelled",
             EndReason::TimeLimit => "time_limit",
@@ -129,21 +135,61 @@ impl EndReason {
             | EndReason::OutputLimit => false,
         }
     }
+}
+
+/// Every reason.
+const REASONS: [EndReason; 8] = [
+    EndReason::Cancelled,
+    EndReason::TimeLimit,
+    EndReason::Lost,
+    EndReason::Finishing,
+    EndReason::OutputLimit,
+    EndReason::Requeued { hold: false },
+    EndReason::Requeued { hold: true },
+    EndReason::Preempted,
+];
+
+impl FromStr for EndReason {
+    type Err = String;
 
     /// Reads [`EndReason::word`].
+    fn from_str(text: &str) -> Result<EndReason, String> {
+        let known = REASONS.into_iter().find(|reason| reason.word() == text);
+        known.ok_or_else(|| format!("\"{text}\" is not a reason to end a job"))
+    }
+}
+
+/// How one attempt ended: as its job did, or so that its job could run again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AttemptEnd {
+    /// The state that its job has, or would have had without a retry.
+    Job(StateWord),
+    /// Somebody asked for another run.
+    Requeued,
+    /// It made room for another job.
+    Preempted,
+}
+
+impl AttemptEnd {
+    /// The word in JSON and SQL.
     #[must_use]
-    pub fn from_word(word: &str) -> Option<EndReason> {
-        let requeued = [false, true].map(|hold| EndReason::Requeued { hold });
-        [
-            EndReason::Cancelled,
-            EndReason::TimeLimit,
-            EndReason::Lost,
-            EndReason::Finishing,
-            EndReason::OutputLimit,
-            EndReason::Preempted,
-        ]
-        .into_iter()
-        .chain(requeued)
-        .find(|r| r.word() == word)
+    pub const fn word(&self) -> &'static str {
+        match self {
+            AttemptEnd::Job(state) => state.word(),
+            AttemptEnd::Requeued => "REQUEUED",
+            AttemptEnd::Preempted => "PREEMPTED",
+        }
+    }
+}
+
+impl FromStr for AttemptEnd {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<AttemptEnd, String> {
+        let own = [AttemptEnd::Requeued, AttemptEnd::Preempted];
+        match own.into_iter().find(|end| end.word() == text) {
+            Some(end) => Ok(end),
+            None => text.parse().map(AttemptEnd::Job),
+        }
     }
 }

@@ -21,14 +21,14 @@ use crate::job::ids::JobId;
 use crate::job::outcome::EndState;
 use crate::job::request::Request;
 use crate::job::retry_policy::RetryPolicy;
-use crate::job::state::StateWord;
+use crate::job::state::{AttemptEnd, StateWord};
 use crate::resources::allocation::Allocation;
 use crate::time::Time;
 
 /// How an attempt ended that somebody asked to run again, in the attempts of its job.
-pub const REQUEUED: &str = "REQUEUED";
+pub const REQUEUED: &str = AttemptEnd::Requeued.word();
 /// How an attempt ended that made room for another job, in the attempts of its job.
-pub const PREEMPTED: &str = "PREEMPTED";
+pub const PREEMPTED: &str = AttemptEnd::Preempted.word();
 
 /// A job that is over, as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]

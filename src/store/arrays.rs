@@ -14,6 +14,7 @@ use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::{exists, select};
 use diesel::prelude::*;
 
+use super::cell::{Cell, RowRef};
 use super::error::StoreError;
 use super::schema::jobs;
 use crate::job::array_spec::{ArraySpec, JobRef, TaskSet};
@@ -49,21 +50,21 @@ pub fn named(conn: &mut SqliteConnection, of: JobRef) -> Result<Named, StoreErro
     if let Some(job) = job {
         return Ok(Named::Job(JobId(job)));
     }
-    let left: Option<Option<String>> =
+    let left: Option<Cell> =
         jobs::table.find(of.job.0).select(jobs::array_tasks).get_result(conn).optional()?;
-    let left = spec(left.flatten());
-    Ok(if left.tasks.contains(task) { Named::Left } else { Named::Missing })
-}
-
-fn spec(text: Option<String>) -> ArraySpec {
-    text.and_then(|text| text.parse().ok()).unwrap_or_default()
+    let left = match left {
+        Some(left) => RowRef::job(&of.job).read::<Option<ArraySpec>>("array_tasks", left)?,
+        None => None,
+    };
+    let is_left = left.is_some_and(|left| left.tasks.contains(task));
+    Ok(if is_left { Named::Left } else { Named::Missing })
 }
 
 /// How many tasks of an array are in which state, and the first that did not end well.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// As it was submitted.
-    pub spec: String,
+    pub spec: ArraySpec,
     /// Tasks by state.
     pub states: BTreeMap<StateWord, u64>,
     /// The lowest task that ended otherwise than COMPLETED, and its job.
@@ -78,16 +79,66 @@ impl Tally {
     }
 }
 
-/// All tasks of an array, those that are left, and the state of its own row; `None` when this job
-/// is none.
-fn own(
+/// The array's own row.
+struct Own {
+    /// All tasks.
+    all: TaskSet,
+    /// The same, as it was submitted.
+    spec: ArraySpec,
+    /// Those that have no row of their own.
+    left: TaskSet,
+    /// The state of those.
+    state: StateWord,
+}
+
+/// The array's own row; `None` when this job is none.
+fn own(conn: &mut SqliteConnection, array: JobId) -> Result<Option<Own>, StoreError> {
+    let columns = (jobs::array_spec, jobs::array_tasks, jobs::state);
+    let row: Option<(Cell, Cell, Cell)> =
+        jobs::table.find(array.0).select(columns).get_result(conn).optional()?;
+    let Some((all, left, state)) = row else { return Ok(None) };
+    let at = RowRef::job(&array);
+    let Some(spec) = at.read::<Option<ArraySpec>>("array_spec", all)? else { return Ok(None) };
+    let left: Option<ArraySpec> = at.read("array_tasks", left)?;
+    let left = left.map(|left| left.tasks).unwrap_or_default();
+    Ok(Some(Own { all: spec.tasks.clone(), spec, left, state: at.read("state", state)? }))
+}
+
+/// The tasks of an array that have rows of their own, in order: number, job and state.
+fn tasks(
     conn: &mut SqliteConnection,
     array: JobId,
-) -> Result<Option<(String, Option<String>, String)>, StoreError> {
-    let columns = (jobs::array_spec, jobs::array_tasks, jobs::state);
-    let row: Option<(Option<String>, _, _)> =
-        jobs::table.find(array.0).select(columns).get_result(conn).optional()?;
-    Ok(row.and_then(|(all, left, state)| Some((all?, left, state))))
+    mut take: impl FnMut(u32, JobId, StateWord),
+) -> Result<(), StoreError> {
+    let query = jobs::table
+        .filter(jobs::array_job_id.eq(array.0))
+        .filter(jobs::array_task_id.is_not_null())
+        .order(jobs::array_task_id.asc())
+        .select((jobs::array_task_id, jobs::id, jobs::state));
+    for row in query.load_iter::<(Cell, i64, Cell), DefaultLoadingMode>(conn)? {
+        let (task, id, state) = row?;
+        let at = RowRef::job(&id);
+        take(at.read("array_task_id", task)?, JobId(id), at.read("state", state)?);
+    }
+    Ok(())
+}
+
+/// How a job stands that is no array, from these columns of its row.
+///
+/// # Errors
+/// When one of them cannot be read.
+pub(super) fn stands(
+    at: RowRef<'_>,
+    state: Cell,
+    start_time: Cell,
+) -> Result<DependencyState, StoreError> {
+    let state: StateWord = at.read("state", state)?;
+    let started: Option<Time> = at.read("start_time", start_time)?;
+    Ok(match (state.is_final(), started) {
+        (true, _) => DependencyState::Ended { completed: state == StateWord::Completed },
+        (false, Some(_)) => DependencyState::Started,
+        (false, None) => DependencyState::Waiting,
+    })
 }
 
 /// How an array stands; `None` when this job is none.
@@ -95,26 +146,17 @@ fn own(
 /// # Errors
 /// What the database says.
 pub fn tally(conn: &mut SqliteConnection, array: JobId) -> Result<Option<Tally>, StoreError> {
-    let Some((text, left, state)) = own(conn, array)? else { return Ok(None) };
-    let mut tally = Tally { spec: text, ..Tally::default() };
-    let query = jobs::table
-        .filter(jobs::array_job_id.eq(array.0))
-        .filter(jobs::array_task_id.is_not_null())
-        .order(jobs::array_task_id.asc())
-        .select((jobs::array_task_id.assume_not_null(), jobs::id, jobs::state));
-    for row in query.load_iter::<(i64, i64, String), DefaultLoadingMode>(conn)? {
-        let (task, id, state) = row?;
-        let state = state.parse().unwrap_or(StateWord::Failed);
+    let Some(own) = own(conn, array)? else { return Ok(None) };
+    let mut tally = Tally { spec: own.spec, ..Tally::default() };
+    tasks(conn, array, |task, id, state| {
         *tally.states.entry(state).or_default() += 1;
-        if state.is_final() && state != StateWord::Completed && tally.worst.is_none() {
-            tally.worst = Some((task as u32, JobId(id)));
+        if state.is_failure() && tally.worst.is_none() {
+            tally.worst = Some((task, id));
         }
-    }
-    let left = left.map(|text| spec(Some(text)).tasks).unwrap_or_default();
-    if let Some(first) = left.first() {
-        let state = state.parse().unwrap_or(StateWord::Failed);
-        *tally.states.entry(state).or_default() += left.len() as u64;
-        if state.is_final() && tally.worst.is_none_or(|(task, _)| first < task) {
+    })?;
+    if let Some(first) = own.left.first() {
+        *tally.states.entry(own.state).or_default() += own.left.len() as u64;
+        if own.state.is_final() && tally.worst.is_none_or(|(task, _)| first < task) {
             tally.worst = Some((first, array));
         }
     }
@@ -159,17 +201,19 @@ pub fn standing(
     conn: &mut SqliteConnection,
     array: JobId,
 ) -> Result<Option<DependencyState>, StoreError> {
-    let is_array: Option<Option<String>> =
-        jobs::table.find(array.0).select(jobs::array_spec).get_result(conn).optional()?;
-    if is_array.flatten().is_none() {
+    if own(conn, array)?.is_none() {
         return Ok(None);
     }
     if is_over(conn, array)? {
         let bad = jobs::table
             .filter(jobs::array_job_id.eq(array.0))
-            .filter(jobs::state.ne(StateWord::Completed.word()));
-        let completed = !select(exists(bad)).get_result::<bool>(conn)?;
-        return Ok(Some(DependencyState::Ended { completed }));
+            .filter(jobs::state.ne(StateWord::Completed.word()))
+            .select((jobs::id, jobs::state));
+        let bad: Option<(i64, Cell)> = bad.first(conn).optional()?;
+        if let Some((id, state)) = &bad {
+            RowRef::job(id).read::<StateWord>("state", state.clone())?;
+        }
+        return Ok(Some(DependencyState::Ended { completed: bad.is_none() }));
     }
     let unstarted = jobs::table
         .filter(jobs::array_job_id.eq(array.0))
@@ -187,30 +231,25 @@ pub fn task_standing(
     array: JobId,
     task: u32,
 ) -> Result<Option<DependencyState>, StoreError> {
-    let row: Option<(String, Option<i64>)> = jobs::table
+    let row: Option<(i64, Cell, Cell)> = jobs::table
         .filter(jobs::array_job_id.eq(array.0))
         .filter(jobs::array_task_id.eq(i64::from(task)))
-        .select((jobs::state, jobs::start_time))
+        .select((jobs::id, jobs::state, jobs::start_time))
         .get_result(conn)
         .optional()?;
-    if let Some((state, start)) = row {
-        let state: StateWord = state.parse().unwrap_or(StateWord::Failed);
-        return Ok(Some(match (state.is_final(), start) {
-            (true, _) => DependencyState::Ended { completed: state == StateWord::Completed },
-            (false, Some(_)) => DependencyState::Started,
-            (false, None) => DependencyState::Waiting,
-        }));
+    if let Some((id, state, start)) = row {
+        return stands(RowRef::job(&id), state, start).map(Some);
     }
-    let Some((all, left, state)) = own(conn, array)? else { return Ok(None) };
-    if !spec(Some(all)).tasks.contains(task) {
+    let Some(own) = own(conn, array)? else { return Ok(None) };
+    if !own.all.contains(task) {
         return Ok(None);
     }
-    let is_left = spec(left).tasks.contains(task);
     // One that has no row and is not left was forgotten: nobody knows how it ended.
-    let waits = state == StateWord::Pending.word();
-    let standing =
-        if waits { DependencyState::Waiting } else { DependencyState::Ended { completed: false } };
-    Ok(is_left.then_some(standing))
+    let standing = match own.state {
+        StateWord::Pending => DependencyState::Waiting,
+        _ => DependencyState::Ended { completed: false },
+    };
+    Ok(own.left.contains(task).then_some(standing))
 }
 
 /// How far the tasks of an array are; `None` when this job is none.
@@ -221,25 +260,18 @@ pub fn partner(
     conn: &mut SqliteConnection,
     array: JobId,
 ) -> Result<Option<ArrayProgress>, StoreError> {
-    let Some((all, left, state)) = own(conn, array)? else { return Ok(None) };
-    let mut partner = ArrayProgress { all: spec(Some(all)).tasks, ..ArrayProgress::default() };
-    if state == StateWord::Pending.word() {
-        partner.open = spec(left).tasks;
+    let Some(own) = own(conn, array)? else { return Ok(None) };
+    let mut partner = ArrayProgress { all: own.all, ..ArrayProgress::default() };
+    if own.state == StateWord::Pending {
+        partner.open = own.left;
     }
-    let rows = jobs::table
-        .filter(jobs::array_job_id.eq(array.0))
-        .filter(jobs::array_task_id.is_not_null())
-        .order(jobs::array_task_id.asc())
-        .select((jobs::array_task_id.assume_not_null(), jobs::state));
-    for row in rows.load_iter::<(i64, String), DefaultLoadingMode>(conn)? {
-        let (task, state) = row?;
-        let state: StateWord = state.parse().unwrap_or(StateWord::Failed);
+    tasks(conn, array, |task, _, state| {
         match state {
-            StateWord::Completed => partner.completed.insert(task as u32),
+            StateWord::Completed => partner.completed.insert(task),
             state if state.is_final() => false,
-            _ => partner.open.insert(task as u32),
+            _ => partner.open.insert(task),
         };
-    }
+    })?;
     Ok(Some(partner))
 }
 
@@ -253,7 +285,7 @@ pub struct OpenPart {
     /// Which task; `None` for the row of those that are left.
     pub task: Option<u32>,
     /// What is left.
-    pub left: Option<String>,
+    pub left: Option<ArraySpec>,
     /// Whether it holds CPUs.
     pub live: bool,
     /// Whether it was started.
@@ -271,8 +303,9 @@ pub fn open(
     let ids: BTreeSet<JobId> = parts.iter().map(|part| part.array).collect();
     let mut arrays = BTreeMap::new();
     for id in ids {
-        let text = jobs::table.find(id.0).select(jobs::array_spec).get_result(conn).optional()?;
-        let mut array = OpenArray::new(spec(text.flatten()));
+        // Of one whose own row has been lost only the tasks are known.
+        let spec = own(conn, id)?.map(|own| own.spec).unwrap_or_default();
+        let mut array = OpenArray::new(spec);
         array.left = TaskSet::default();
         if let Some(partner) = partner(conn, id)? {
             array.completed = partner.completed;
@@ -283,7 +316,7 @@ pub fn open(
         let Some(mut array) = arrays.remove(&part.array) else { continue };
         match part.task {
             Some(task) => array = array.with((task, part.job), part.live, part.started),
-            None => array.left = spec(part.left.clone()).tasks,
+            None => array.left = part.left.clone().unwrap_or_default().tasks,
         }
         arrays.insert(part.array, array);
     }

@@ -18,7 +18,26 @@ pub enum StoreError {
     Transient(String),
     /// The file is damaged or no database at all.
     #[error("the database is damaged: {0}")]
-    Damaged(String),
+    Malformed(String),
+    /// A value is none of its column's kind: another program has written it, or the disk has lost
+    /// what stood there. There is no telling what it was, so nothing stands in for it.
+    #[error(
+        "the database is damaged: {row}: column \"{column}\" of table \"{table}\" holds {found}, \
+         which is not {wanted}; put a backup in its place, or set that value right with sqlite3 \
+         while no server runs"
+    )]
+    Damaged {
+        /// Of this table.
+        table: &'static str,
+        /// This row, such as `job 17`.
+        row: String,
+        /// This column.
+        column: &'static str,
+        /// What stands there, shortened.
+        found: String,
+        /// What should stand there.
+        wanted: &'static str,
+    },
     /// Another server has taken over, or a commit came out of order.
     #[error("fenced off: the database is at commit {at} of epoch {epoch}, not at ours")]
     Fenced {
@@ -79,7 +98,7 @@ impl From<Diesel> for StoreError {
             _ => {
                 let text = error.to_string();
                 if text.contains("malformed") || text.contains("not a database") {
-                    StoreError::Damaged(text)
+                    StoreError::Malformed(text)
                 } else {
                     StoreError::Transient(text)
                 }
@@ -94,7 +113,7 @@ impl StoreError {
     pub fn at_start(self, path: &Path) -> StoreError {
         let path = path.display().to_string();
         let reason = match self {
-            StoreError::Damaged(what) => format!(
+            StoreError::Malformed(what) => format!(
                 "it is damaged ({what}); nothing was changed; put a backup in its place, or move \
                  it away together with jobs/ and spool/ to begin anew"
             ),
@@ -110,6 +129,7 @@ impl StoreError {
                 format!("{what}; make room on its disk and start again")
             }
             StoreError::Transient(what) => what,
+            damaged @ StoreError::Damaged { .. } => damaged.to_string(),
             other => return other,
         };
         StoreError::Open { path, reason }

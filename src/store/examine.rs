@@ -100,7 +100,7 @@ fn look(path: &Path, size: u64) -> Result<Found, StoreError> {
     if size <= CHECKED_BYTES_MAX {
         let said: Vec<Verdict> = diesel::sql_query("PRAGMA quick_check(1)").load(&mut conn)?;
         if let Some(bad) = said.into_iter().find(|said| said.quick_check != "ok") {
-            return Err(StoreError::Damaged(bad.quick_check));
+            return Err(StoreError::Malformed(bad.quick_check));
         }
     }
     Ok(Found::Ours)

@@ -14,16 +14,18 @@ use diesel::dsl::not;
 use diesel::prelude::*;
 
 use super::arrays::{self, OpenPart};
+use super::cell::{Cell, RowRef};
 use super::error::StoreError;
 use super::others;
-use super::rows::AllocationRow;
+use super::record::{AllocationRecord, JobRecord};
+use super::rows::{AllocationRow, JobRow, get};
 use super::schema::{account_usage, events, jobs, maintenance, meta, resource_allocations};
 use crate::job::array_spec::TaskSet;
 use crate::job::dependency::{DependencyKind, Told};
-use crate::job::ids::{Attempt, CommitNo, JobId};
+use crate::job::ids::{Attempt, CommitNo, EventId, JobId};
 use crate::job::outcome::Handle;
-use crate::job::request::{MEMORY, Request};
-use crate::job::state::{EndReason, StateWord};
+use crate::job::request::Request;
+use crate::job::state::StateWord;
 use crate::kernel::accounts::{ACCOUNTS_KEPT, Accounts};
 use crate::kernel::arrays::ArrayProgress;
 use crate::kernel::change::Queued;
@@ -51,73 +53,100 @@ pub struct Loaded {
     pub keys: Vec<AttemptKey>,
 }
 
-/// What boot reads of a job that has not ended.
+/// What boot reads of a job that has not ended: all of it, so that a value that cannot be read is
+/// known before anything is started.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = jobs)]
-struct OpenJob {
-    id: i64,
-    account: String,
-    partition: String,
-    cpus: i32,
-    memory_bytes: Option<i64>,
-    time_limit_s: Option<i64>,
-    priority: i64,
-    attempt: i32,
-    start_time: Option<i64>,
-    process_id: Option<i32>,
-    completing: Option<String>,
-    submit_time: i64,
-    held: Option<bool>,
-    begin_time: Option<i64>,
-    deadline: Option<i64>,
-    dependency: Option<String>,
-    array_job_id: Option<i64>,
-    array_task_id: Option<i64>,
-    array_tasks: Option<String>,
-    retry: Option<String>,
-    retries: i32,
-    restarts: i32,
-    room_since: Option<i64>,
-    told: Option<String>,
+struct OpenRow {
+    #[diesel(embed)]
+    job: JobRow,
+    room_since: Cell,
+    told: Cell,
 }
 
-impl OpenJob {
-    /// The part of an array that it is.
-    fn part(&self, live: bool) -> Option<OpenPart> {
-        Some(OpenPart {
-            job: JobId(self.id),
-            array: JobId(self.array_job_id?),
-            task: self.array_task_id.and_then(|task| u32::try_from(task).ok()),
-            left: self.array_tasks.clone(),
-            live,
-            started: self.start_time.is_some(),
-        })
-    }
+/// The same, read.
+struct OpenJob {
+    job: JobRecord,
+    /// Since when it has a claim to the room that was made for it.
+    room_since: Option<Time>,
+    /// What it was told of those that it waits for.
+    told: Option<Told>,
+}
 
-    /// What it waits for, without what is known of it. Whoever went back into the queue does not
-    /// wait for others again.
-    fn conditions(&self) -> Conditions {
-        let dependency = self.dependency.as_deref().filter(|_| self.restarts == 0);
-        let dependencies = dependency.and_then(|text| text.parse().ok());
-        Conditions {
-            held: self.held.unwrap_or(false),
-            begin: self.begin_time.map(Time),
-            deadline: self.deadline.map(Time),
-            dependencies: dependencies.unwrap_or_default(),
-            ..Conditions::default()
-        }
-    }
+impl TryFrom<OpenRow> for OpenJob {
+    type Error = StoreError;
 
-    /// What it goes back into the queue with; while it waits its conditions have the deadline.
-    fn again(&self, is_live: bool) -> Option<Again> {
-        let policy = self.retry.as_deref().and_then(|text| serde_json::from_str(text).ok());
-        let retry = policy.map(|policy| Retrying {
-            policy: Arc::new(policy),
-            used: u32::try_from(self.retries).unwrap_or(u32::MAX),
-        });
-        let again = Again { retry, deadline: self.deadline.filter(|_| is_live).map(Time) };
-        Some(again).filter(|again| *again != Again::default())
+    fn try_from(row: OpenRow) -> Result<OpenJob, StoreError> {
+        let id = row.job.id;
+        let at = RowRef::job(&id);
+        let (room_since, told) = (get!(at, row.room_since), get!(at, row.told));
+        Ok(OpenJob { job: row.job.try_into()?, room_since, told })
     }
+}
+
+/// The part of an array that a job is.
+fn part(job: &JobRecord, live: bool) -> Option<OpenPart> {
+    Some(OpenPart {
+        job: job.id,
+        array: job.array_job_id?,
+        task: job.array_task_id,
+        left: job.array_tasks.clone(),
+        live,
+        started: job.start_time.is_some(),
+    })
+}
+
+/// What a job waits for, without what is known of it. Whoever went back into the queue does not
+/// wait for others again.
+fn conditions(job: &JobRecord) -> Conditions {
+    let dependencies = job.dependency.clone().filter(|_| job.restarts == 0);
+    Conditions {
+        held: job.held,
+        begin: job.begin_time,
+        deadline: job.deadline,
+        dependencies: dependencies.unwrap_or_default(),
+        ..Conditions::default()
+    }
+}
+
+/// What a job goes back into the queue with; while it waits its conditions have the deadline.
+fn again(job: &JobRecord, is_live: bool) -> Option<Again> {
+    let retry = job.retry.clone().map(|policy| Retrying { policy, used: job.retries });
+    let again = Again { retry, deadline: job.deadline.filter(|_| is_live) };
+    Some(again).filter(|again| *again != Again::default())
+}
+
+/// A live attempt, with the CPUs that it holds.
+fn attempt(
+    job: &JobRecord,
+    queued: Queued,
+    allocation: &AllocationRecord,
+) -> Result<PersistedAttempt, StoreError> {
+    let at = RowRef::job(&job.id);
+    // Both are said in one statement, and taken back in one.
+    let handle = match (job.start_time, job.process_id) {
+        (Some(start_time), Some(pid)) => Some(Handle { pid, start_time }),
+        (None, None) => None,
+        (Some(_), None) => return Err(at.damaged("process_id", &Cell::Null, "a process id")),
+        (None, Some(_)) => return Err(at.damaged("start_time", &Cell::Null, "a time")),
+    };
+    if (job.state == StateWord::Completing) != job.completing.is_some() {
+        let found = job.completing.map_or(Cell::Null, |why| Cell::Text(why.word().to_owned()));
+        return Err(at.damaged("completing", &found, "why a job in this state is being ended"));
+    }
+    if allocation.cpus.len() != allocation.allocated_cpus as usize {
+        let at = RowRef { table: "resource_allocations", what: "allocation", id: &allocation.id };
+        let found = Cell::Int(i64::from(allocation.allocated_cpus));
+        return Err(at.damaged("allocated_cpus", &found, "how many CPUs its cpu_ids name"));
+    }
+    Ok(PersistedAttempt {
+        job: queued,
+        rest: amounts(&job.beside_cpus()),
+        cpus: allocation.cpus.clone(),
+        granted: allocation.allocation_time,
+        handle,
+        completing: job.completing,
+    })
 }
 
 /// Reads it, for a server with these rules.
@@ -126,96 +155,164 @@ impl OpenJob {
 /// What the database says.
 pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreError> {
     conn.transaction(|conn| {
-        let (commit_no, next_job, next_event) = meta::table
-            .select((meta::commit_no, meta::next_job_id, meta::next_event_id))
-            .first::<(i64, i64, i64)>(conn)?;
-        let mut memory = Memory { next_job, next_event, rules, ..Memory::default() };
-        memory.ended = ended(conn)?;
-        let mut singletons = Vec::new();
-        let mut told = BTreeMap::new();
-        let mut parts = Vec::new();
+        let Numbers { commit_no, next_job, next_event, .. } = numbers(conn)?;
+        no_unknown_state(conn)?;
+        let mut memory = Memory {
+            next_job: next_job.0,
+            next_event: next_event.0,
+            rules,
+            ended: ended(conn)?,
+            ..Memory::default()
+        };
         remember_usage(conn, &mut memory.rules.accounts)?;
-        in_state(conn, StateWord::Pending, |row| {
-            let conditions = row.conditions();
-            if let Some(text) = &row.told {
-                told.insert(JobId(row.id), text.clone());
-            }
-            if conditions.dependencies.singleton {
-                singletons.push(row.id);
-            }
-            if !conditions.is_empty() {
-                memory.conditions.push((JobId(row.id), conditions));
-            }
-            memory.claims.extend(row.room_since.map(|time| (Time(time), JobId(row.id))));
-            memory.again.extend(row.again(false).map(|again| (JobId(row.id), again)));
-            parts.extend(row.part(false));
-            let job = queued(&row, &mut memory);
-            memory.pending.push(job);
-        })?;
+        let (told, mut parts, singletons) = remember_pending(conn, &mut memory)?;
         let mut live = Vec::new();
         for state in [StateWord::Running, StateWord::Completing] {
-            in_state(conn, state, |row| live.push(row))?;
+            in_state(conn, state, |row| live.push(row.job))?;
         }
-        parts.extend(live.iter().filter_map(|row: &OpenJob| row.part(true)));
+        parts.extend(live.iter().filter_map(|job| part(job, true)));
         memory.arrays = arrays::open(conn, &parts)?;
-        let mut keys = Vec::with_capacity(live.len());
-        let allocations: BTreeMap<i64, AllocationRow> = resource_allocations::table
-            .filter(not(resource_allocations::released))
-            .select(AllocationRow::as_select())
-            .load(conn)?
-            .into_iter()
-            .map(|a| (a.job_id, a))
-            .collect();
-        for row in &live {
-            let job = queued(row, &mut memory);
-            let Some(allocation) = allocations.get(&row.id) else {
-                return Err(StoreError::Disagrees(format!("job {} lives without CPUs", row.id)));
-            };
-            let attempt = Attempt { job: job.id, n: job.attempts };
-            memory.again.extend(row.again(true).map(|again| (job.id, again)));
-            keys.push((
-                attempt,
-                allocation.nonce.as_str().into(),
-                allocation.boot_id.as_str().into(),
-            ));
-            memory.live.push(PersistedAttempt {
-                job,
-                rest: rest(&memory, &job),
-                cpus: allocation.cpus(),
-                granted: Time(allocation.allocation_time),
-                handle: row
-                    .start_time
-                    .zip(row.process_id)
-                    .map(|(t, pid)| Handle { pid, start_time: Time(t) }),
-                completing: row.completing.as_deref().and_then(EndReason::from_word),
-            });
-        }
-        let windows = maintenance::table.order(maintenance::id);
-        for (id, start, end, reason, principal) in
-            windows.load::<(i64, i64, Option<i64>, String, String)>(conn)?
-        {
-            let (reason, principal) = (reason.into(), principal.into());
-            let (start, end) = (Time(start), end.map(Time));
-            memory.maintenance.push(Maintenance { id, start, end, reason, principal });
-        }
+        let keys = remember_live(conn, &mut memory, &live)?;
+        memory.maintenance = maintained(conn)?;
         for (job, conditions) in &mut memory.conditions {
-            let told = told.get(job).map_or(Ok(Told::default()), |text| kept(*job, text))?;
+            let told = told.get(job).cloned().unwrap_or_default();
             others::remember(conn, conditions, &told)?;
             if conditions.dependencies.follows() {
                 memory.followed.push((*job, followed(conn, conditions, &told)?));
             }
         }
         memory.singletons = others::families(conn, &singletons)?;
-        let last = events::table.order(events::id.desc()).select(events::time);
-        let last_commit = last.first::<i64>(conn).optional()?.map(Time);
-        Ok(Loaded { memory, commit_no: CommitNo(commit_no), last_commit, keys })
+        let last = events::table.order(events::id.desc()).select((events::id, events::time));
+        let last_commit = match last.first::<(i64, Cell)>(conn).optional()? {
+            None => None,
+            Some((id, time)) => {
+                let at = RowRef { table: "events", what: "event", id: &id };
+                Some(at.read("time", time)?)
+            }
+        };
+        Ok(Loaded { memory, commit_no, last_commit, keys })
     })
 }
 
-/// What a job was told.
-fn kept(job: JobId, text: &str) -> Result<Told, StoreError> {
-    let spoilt = |e| StoreError::Disagrees(format!("what job {job} was told cannot be read: {e}"));
-    serde_json::from_str(text).map_err(spoilt)
+/// The numbers that go on.
+pub(super) struct Numbers {
+    pub commit_no: CommitNo,
+    pub epoch: i64,
+    pub next_job: JobId,
+    pub next_event: EventId,
+}
+
+/// Reads them.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn numbers(conn: &mut SqliteConnection) -> Result<Numbers, StoreError> {
+    let columns = (meta::commit_no, meta::epoch, meta::next_job_id, meta::next_event_id);
+    let (commit_no, epoch, next_job, next_event) =
+        meta::table.select(columns).first::<(Cell, Cell, Cell, Cell)>(conn)?;
+    let at = RowRef::meta();
+    Ok(Numbers {
+        commit_no: CommitNo(at.read("commit_no", commit_no)?),
+        epoch: at.read("epoch", epoch)?,
+        next_job: at.read("next_job_id", next_job)?,
+        next_event: at.read("next_event_id", next_event)?,
+    })
+}
+
+/// A job in a state that is none would be in no queue and in no count. The index of states is
+/// asked for what stands between the words, so history is not read.
+fn no_unknown_state(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+    let mut words = StateWord::ALL.map(StateWord::word);
+    words.sort_unstable();
+    let from = std::iter::once(None).chain(words.map(Some));
+    let to = words.map(Some).into_iter().chain(std::iter::once(None));
+    for (from, to) in from.zip(to) {
+        let mut strange = jobs::table.select((jobs::id, jobs::state)).into_boxed();
+        if let Some(from) = from {
+            strange = strange.filter(jobs::state.gt(from));
+        }
+        if let Some(to) = to {
+            strange = strange.filter(jobs::state.lt(to));
+        }
+        let found = strange.order(jobs::state).first::<(i64, Cell)>(conn).optional()?;
+        if let Some((id, state)) = found {
+            RowRef::job(&id).read::<StateWord>("state", state)?;
+        }
+    }
+    Ok(())
+}
+
+/// What each pending job was told, the parts of arrays among them, and the singletons.
+type Pending = (BTreeMap<JobId, Told>, Vec<OpenPart>, Vec<i64>);
+
+fn remember_pending(
+    conn: &mut SqliteConnection,
+    memory: &mut Memory,
+) -> Result<Pending, StoreError> {
+    let (mut told, mut parts, mut singletons) = Pending::default();
+    in_state(conn, StateWord::Pending, |row| {
+        let job = &row.job;
+        let conditions = conditions(job);
+        told.extend(row.told.map(|answers| (job.id, answers)));
+        if conditions.dependencies.singleton {
+            singletons.push(job.id.0);
+        }
+        if !conditions.is_empty() {
+            memory.conditions.push((job.id, conditions));
+        }
+        memory.claims.extend(row.room_since.map(|time| (time, job.id)));
+        memory.again.extend(again(job, false).map(|again| (job.id, again)));
+        parts.extend(part(job, false));
+        let job = queued(job, memory);
+        memory.pending.push(job);
+    })?;
+    Ok((told, parts, singletons))
+}
+
+/// The attempts that hold CPUs, and their keys.
+fn remember_live(
+    conn: &mut SqliteConnection,
+    memory: &mut Memory,
+    live: &[JobRecord],
+) -> Result<Vec<AttemptKey>, StoreError> {
+    let rows: Vec<AllocationRow> = resource_allocations::table
+        .filter(not(resource_allocations::released))
+        .select(AllocationRow::as_select())
+        .load(conn)?;
+    let mut allocations = BTreeMap::new();
+    for row in rows {
+        let allocation = AllocationRecord::try_from(row)?;
+        allocations.insert(allocation.attempt.job, allocation);
+    }
+    let mut keys = Vec::with_capacity(live.len());
+    for job in live {
+        let Some(allocation) = allocations.get(&job.id) else {
+            return Err(StoreError::Disagrees(format!("job {} lives without CPUs", job.id)));
+        };
+        let queued = queued(job, memory);
+        memory.again.extend(again(job, true).map(|again| (job.id, again)));
+        let (nonce, boot_id) = (allocation.nonce.as_str(), allocation.boot_id.as_str());
+        keys.push((Attempt { job: job.id, n: job.attempt }, nonce.into(), boot_id.into()));
+        memory.live.push(attempt(job, queued, allocation)?);
+    }
+    Ok(keys)
+}
+
+/// The times in which no job may run.
+fn maintained(conn: &mut SqliteConnection) -> Result<Vec<Maintenance>, StoreError> {
+    type Window = (i64, Cell, Cell, Cell, Cell);
+    let windows: Vec<Window> = maintenance::table.order(maintenance::id).load(conn)?;
+    let each = windows.into_iter().map(|(id, start, end, reason, principal)| {
+        let at = RowRef { table: "maintenance", what: "window", id: &id };
+        Ok(Maintenance {
+            id,
+            start: at.read("start_time", start)?,
+            end: at.read("end_time", end)?,
+            reason: at.read::<String>("reason", reason)?.into(),
+            principal: at.read::<String>("principal", principal)?.into(),
+        })
+    });
+    each.collect()
 }
 
 /// The arrays that the tasks of one follow. Of one that was forgotten, only what was told counts.
@@ -242,53 +339,52 @@ fn in_state(
     state: StateWord,
     mut take: impl FnMut(OpenJob),
 ) -> Result<(), StoreError> {
-    let query = jobs::table.filter(jobs::state.eq(state.word())).select(OpenJob::as_select());
-    for row in query.load_iter::<OpenJob, DefaultLoadingMode>(conn)? {
-        take(row?);
+    let query = jobs::table.filter(jobs::state.eq(state.word())).select(OpenRow::as_select());
+    for row in query.load_iter::<OpenRow, DefaultLoadingMode>(conn)? {
+        take(row?.try_into()?);
     }
     Ok(())
 }
 
-fn queued(row: &OpenJob, memory: &mut Memory) -> Queued {
+fn queued(job: &JobRecord, memory: &mut Memory) -> Queued {
     let Memory { rules, names, requests, .. } = memory;
-    let memory = row.memory_bytes.and_then(|m| u64::try_from(m).ok()).unwrap_or(0);
     Queued {
-        id: JobId(row.id),
-        cpus: row.cpus as u32,
-        rest: requests.number(&Request::default().with(MEMORY, memory)),
-        limit_s: row.time_limit_s.and_then(|s| u32::try_from(s).ok()),
-        priority: row.priority,
-        placement: rules.partitions.placement(&row.partition),
+        id: job.id,
+        cpus: job.cpus,
+        rest: requests.number(&job.beside_cpus()),
+        limit_s: job.time_limit_s,
+        priority: job.priority,
+        placement: rules.partitions.placement(&job.partition),
         // Nobody makes room for another: it is not known yet who has jobs.
-        account: rules.accounts.number(&row.account, |_| true),
-        names: names.number(&row.partition, &row.account),
-        attempts: row.attempt as u32,
-        submitted: Time(row.submit_time),
+        account: rules.accounts.number(&job.account, |_| true),
+        names: names.number(&job.partition, &job.account),
+        attempts: job.attempt,
+        submitted: job.submit_time,
     }
 }
 
 /// What it holds beside CPUs.
-fn rest(memory: &Memory, job: &Queued) -> Vec<Share> {
-    let amounts = memory.requests.get(job.rest);
+fn amounts(request: &Request) -> Vec<Share> {
     let share = |(name, amount): (&Arc<str>, u64)| Share {
         resource: Arc::clone(name),
         held: Held::Amount(amount),
     };
-    amounts.into_iter().flat_map(|request| request.iter()).map(share).collect()
+    request.iter().map(share).collect()
 }
 
 /// What accounts had used: of too many, those that were charged last.
 fn remember_usage(conn: &mut SqliteConnection, accounts: &mut Accounts) -> Result<(), StoreError> {
     let rows = account_usage::table.order(account_usage::as_of.desc()).limit(ACCOUNTS_KEPT as i64);
-    for (name, cpu_us, as_of) in rows.load::<(String, i64, i64)>(conn)? {
-        accounts.remember(&name, cpu_us, Time(as_of));
+    for (name, cpu_us, as_of) in rows.load::<(String, Cell, Cell)>(conn)? {
+        let at = RowRef { table: "account_usage", what: "account", id: &name };
+        accounts.remember(&name, at.read("cpu_us", cpu_us)?, at.read("as_of", as_of)?);
     }
     Ok(())
 }
 
 /// Ended jobs by final state, as each commit counts them: history is not read.
 fn ended(conn: &mut SqliteConnection) -> Result<BTreeMap<StateWord, u64>, StoreError> {
-    type Counts = (i64, i64, i64, i64, i64, i64);
+    type Counts = (Cell, Cell, Cell, Cell, Cell, Cell);
     let (completed, failed, cancelled, timeout, out_of_memory, node_fail): Counts = meta::table
         .select((
             meta::completed,
@@ -300,13 +396,19 @@ fn ended(conn: &mut SqliteConnection) -> Result<BTreeMap<StateWord, u64>, StoreE
         ))
         .first(conn)?;
     let counts = [
-        (StateWord::Completed, completed),
-        (StateWord::Failed, failed),
-        (StateWord::Cancelled, cancelled),
-        (StateWord::Timeout, timeout),
-        (StateWord::OutOfMemory, out_of_memory),
-        (StateWord::NodeFail, node_fail),
+        (StateWord::Completed, "completed", completed),
+        (StateWord::Failed, "failed", failed),
+        (StateWord::Cancelled, "cancelled", cancelled),
+        (StateWord::Timeout, "timeout", timeout),
+        (StateWord::OutOfMemory, "out_of_memory", out_of_memory),
+        (StateWord::NodeFail, "node_fail", node_fail),
     ];
-    let some = counts.into_iter().filter(|(_, n)| *n > 0);
-    Ok(some.map(|(state, n)| (state, n.unsigned_abs())).collect())
+    let mut some = BTreeMap::new();
+    for (state, column, n) in counts {
+        let n: u64 = RowRef::meta().read(column, n)?;
+        if n > 0 {
+            some.insert(state, n);
+        }
+    }
+    Ok(some)
 }

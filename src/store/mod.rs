@@ -9,6 +9,7 @@
 
 pub mod arrays;
 pub mod backend;
+mod cell;
 pub mod error;
 pub mod examine;
 pub mod find;
@@ -19,7 +20,8 @@ pub mod migrate;
 pub mod others;
 pub mod place;
 pub mod read;
-pub mod rows;
+pub mod record;
+mod rows;
 pub mod schema;
 pub mod submit_times;
 pub mod write;

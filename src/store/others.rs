@@ -12,6 +12,7 @@ use diesel::SqliteConnection;
 use diesel::prelude::*;
 
 use super::arrays;
+use super::cell::{Cell, RowRef};
 use super::error::StoreError;
 use super::schema::jobs;
 use crate::job::dependency::{Dependency, DependencyKind, DependencyState, Told};
@@ -39,19 +40,16 @@ pub fn standings(
     let wanted: Vec<i64> = wanted.iter().map(|job| job.0).collect();
     let mut found = BTreeMap::new();
     for some in wanted.chunks(IDS_AT_A_TIME) {
-        let rows: Vec<(i64, String, Option<i64>, Option<i64>)> = jobs::table
+        let rows: Vec<(i64, Cell, Cell, Cell)> = jobs::table
             .filter(jobs::id.eq_any(some))
             .select((jobs::id, jobs::state, jobs::start_time, jobs::array_job_id))
             .load(conn)?;
         for (id, state, start_time, array) in rows {
-            let is_array = array.filter(|array| *array == id);
-            let word: StateWord = state.parse().unwrap_or(StateWord::Failed);
-            let standing = match (word.is_final(), start_time) {
-                (true, _) => DependencyState::Ended { completed: word == StateWord::Completed },
-                (false, Some(_)) => DependencyState::Started,
-                (false, None) => DependencyState::Waiting,
-            };
-            let array = if is_array.is_some() { arrays::standing(conn, JobId(id))? } else { None };
+            let at = RowRef::job(&id);
+            let array: Option<JobId> = at.read("array_job_id", array)?;
+            let standing = arrays::stands(at, state, start_time)?;
+            let is_array = array == Some(JobId(id));
+            let array = if is_array { arrays::standing(conn, JobId(id))? } else { None };
             found.insert(JobId(id), array.unwrap_or(standing));
         }
     }

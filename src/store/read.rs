@@ -10,19 +10,21 @@
 //! *Not here*: which jobs a filter means (`store::find`), "now" (`kernel::view::Snapshot`), JSON
 //! (`api::wire`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::not;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
+use super::cell::{Cell, RowRef};
 use super::error::StoreError;
 use super::find::{Found, find};
-use super::rows::{AllocationRow, EventRow, JobRow, KeyRow, ScriptRow};
-use super::schema::{
-    events, held_cpus, idempotency_keys, job_scripts, jobs, meta, resource_allocations,
-};
+use super::load;
+use super::record::{AllocationRecord, EventRecord, JobRecord, KeyRecord, ScriptRecord};
+use super::rows::{AllocationRow, EventRow, JobRow, KeyRow, ScriptRow, records};
+use super::schema::{events, held_cpus, idempotency_keys, job_scripts, jobs, resource_allocations};
+use crate::job::array_spec::ArraySpec;
 use crate::job::ids::{Attempt, CommitNo, CpuId, EventId, JobId};
 use crate::job::state::StateWord;
 use crate::time::Time;
@@ -65,11 +67,10 @@ pub struct JobFilter {
 }
 
 /// A job with its latest allocation.
-pub type JobAndAllocation = (JobRow, Option<AllocationRow>);
+pub type JobAndAllocation = (JobRecord, Option<AllocationRecord>);
 
 fn at<T>(conn: &mut SqliteConnection, value: T) -> Result<At<T>, StoreError> {
-    let no = meta::table.select(meta::commit_no).get_result(conn)?;
-    Ok(At { commit_no: CommitNo(no), value })
+    Ok(At { commit_no: load::numbers(conn)?.commit_no, value })
 }
 
 /// A page of jobs.
@@ -99,41 +100,40 @@ pub fn jobs_page(
     } else {
         query.order(jobs::id.desc()).load(conn)?
     };
-    let jobs = with_allocations(conn, rows)?;
+    let jobs = with_allocations(conn, records(rows)?)?;
     at(conn, JobPage { jobs, next })
 }
 
 /// Puts the latest allocation beside each job.
 fn with_allocations(
     conn: &mut SqliteConnection,
-    rows: Vec<JobRow>,
+    jobs: Vec<JobRecord>,
 ) -> Result<Vec<JobAndAllocation>, StoreError> {
-    if let [row] = rows.as_slice() {
+    if let [job] = jobs.as_slice() {
         // One job is the common question, and only a statement of fixed length is kept prepared.
-        let latest = resource_allocations::table
-            .filter(resource_allocations::job_id.eq(row.id))
+        let latest: Option<AllocationRow> = resource_allocations::table
+            .filter(resource_allocations::job_id.eq(job.id.0))
             .order(resource_allocations::id.desc())
             .select(AllocationRow::as_select())
             .get_result(conn)
             .optional()?;
-        return Ok(rows.into_iter().map(|row| (row, latest.clone())).collect());
+        let latest = latest.map(AllocationRecord::try_from).transpose()?;
+        return Ok(jobs.into_iter().map(|job| (job, latest.clone())).collect());
     }
-    let ids: Vec<i64> = rows.iter().map(|r| r.id).collect();
-    let mut found: std::collections::HashMap<i64, AllocationRow> = resource_allocations::table
+    let ids: Vec<i64> = jobs.iter().map(|job| job.id.0).collect();
+    let rows: Vec<AllocationRow> = resource_allocations::table
         .filter(resource_allocations::job_id.eq_any(ids))
         .order(resource_allocations::id.asc())
         .select(AllocationRow::as_select())
-        .load(conn)?
-        .into_iter()
-        .map(|a| (a.job_id, a))
-        .collect();
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let a = found.remove(&row.id);
-            (row, a)
-        })
-        .collect())
+        .load(conn)?;
+    let all: Vec<AllocationRecord> = records(rows)?;
+    let mut latest: HashMap<JobId, AllocationRecord> =
+        all.into_iter().map(|allocation| (allocation.attempt.job, allocation)).collect();
+    let with_its_own = |job: JobRecord| {
+        let allocation = latest.remove(&job.id);
+        (job, allocation)
+    };
+    Ok(jobs.into_iter().map(with_its_own).collect())
 }
 
 /// One job.
@@ -145,7 +145,7 @@ pub fn job(
     id: JobId,
 ) -> Result<At<Option<JobAndAllocation>>, StoreError> {
     let row = jobs::table.find(id.0).select(JobRow::as_select()).get_result(conn).optional()?;
-    let found = with_allocations(conn, row.into_iter().collect())?.pop();
+    let found = with_allocations(conn, records(row.into_iter().collect())?)?.pop();
     at(conn, found)
 }
 
@@ -153,37 +153,38 @@ pub fn job(
 ///
 /// # Errors
 /// What the database says.
-pub fn script(conn: &mut SqliteConnection, id: JobId) -> Result<Option<ScriptRow>, StoreError> {
+pub fn script(conn: &mut SqliteConnection, id: JobId) -> Result<Option<ScriptRecord>, StoreError> {
     let array = jobs::table.find(id.0).select(jobs::array_job_id);
-    let Some(array) = array.get_result::<Option<i64>>(conn).optional()? else { return Ok(None) };
-    let script = job_scripts::table.find(array.unwrap_or(id.0)).select(ScriptRow::as_select());
-    Ok(script.get_result(conn).optional()?)
+    let Some(array) = array.get_result::<Cell>(conn).optional()? else { return Ok(None) };
+    let array: Option<JobId> = RowRef::job(&id).read("array_job_id", array)?;
+    let script = job_scripts::table.find(array.unwrap_or(id).0).select(ScriptRow::as_select());
+    script.get_result(conn).optional()?.map(ScriptRecord::try_from).transpose()
 }
 
 /// All that launching needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LaunchRows {
+pub struct LaunchRecords {
     /// The job.
-    pub job: JobRow,
+    pub job: JobRecord,
     /// Its script.
-    pub script: ScriptRow,
+    pub script: ScriptRecord,
     /// The CPUs it holds.
     pub cpus: Vec<CpuId>,
     /// All tasks of its array, if it is one of them.
-    pub array_spec: Option<String>,
+    pub array_spec: Option<ArraySpec>,
 }
 
 /// What launching a job needs, from its rows.
 ///
 /// # Errors
 /// When one of them is missing, or what the database says.
-pub fn launch(conn: &mut SqliteConnection, id: JobId) -> Result<LaunchRows, StoreError> {
+pub fn launch(conn: &mut SqliteConnection, id: JobId) -> Result<LaunchRecords, StoreError> {
     let allocation = resource_allocations::table
         .filter(resource_allocations::job_id.eq(id.0))
         .filter(not(resource_allocations::released))
         .select(AllocationRow::as_select())
         .get_result(conn)?;
-    launch_on(conn, id, allocation.cpus())
+    launch_on(conn, id, AllocationRecord::try_from(allocation)?.cpus)
 }
 
 /// The same, where the CPUs are known.
@@ -194,31 +195,36 @@ pub fn launch_on(
     conn: &mut SqliteConnection,
     id: JobId,
     cpus: Vec<CpuId>,
-) -> Result<LaunchRows, StoreError> {
-    let job = jobs::table.find(id.0).select(JobRow::as_select()).get_result(conn)?;
-    let script = job_scripts::table.find(job.script_of());
-    let script = script.select(ScriptRow::as_select()).get_result(conn)?;
+) -> Result<LaunchRecords, StoreError> {
+    let job: JobRow = jobs::table.find(id.0).select(JobRow::as_select()).get_result(conn)?;
+    let job = JobRecord::try_from(job)?;
+    let script = job_scripts::table.find(job.script_of().0).select(ScriptRow::as_select());
+    let script = ScriptRecord::try_from(script.get_result::<ScriptRow>(conn)?)?;
     let array_spec = match job.array_job_id {
-        Some(array) if array != id.0 => {
-            jobs::table.find(array).select(jobs::array_spec).get_result(conn)?
+        Some(array) if array != id => {
+            let spec = jobs::table.find(array.0).select(jobs::array_spec).get_result(conn)?;
+            RowRef::job(&array).read("array_spec", spec)?
         }
         _ => job.array_spec.clone(),
     };
-    Ok(LaunchRows { job, script, cpus, array_spec })
+    Ok(LaunchRecords { job, script, cpus, array_spec })
 }
 
 /// Every transition of one job, oldest first, at most [`PAGE_MAX`].
 ///
 /// # Errors
 /// What the database says.
-pub fn events_of(conn: &mut SqliteConnection, id: JobId) -> Result<At<Vec<EventRow>>, StoreError> {
-    let rows = events::table
+pub fn events_of(
+    conn: &mut SqliteConnection,
+    id: JobId,
+) -> Result<At<Vec<EventRecord>>, StoreError> {
+    let rows: Vec<EventRow> = events::table
         .filter(events::job_id.eq(id.0))
         .order(events::id.asc())
         .limit(PAGE_MAX)
         .select(EventRow::as_select())
         .load(conn)?;
-    at(conn, rows)
+    at(conn, records(rows)?)
 }
 
 /// Transitions after one, oldest first.
@@ -229,13 +235,14 @@ pub fn events_after(
     conn: &mut SqliteConnection,
     after: EventId,
     limit: i64,
-) -> Result<Vec<EventRow>, StoreError> {
-    Ok(events::table
+) -> Result<Vec<EventRecord>, StoreError> {
+    let rows: Vec<EventRow> = events::table
         .filter(events::id.gt(after.0))
         .order(events::id.asc())
         .limit(limit.clamp(1, PAGE_MAX))
         .select(EventRow::as_select())
-        .load(conn)?)
+        .load(conn)?;
+    records(rows)
 }
 
 /// Allocations, newest first.
@@ -248,7 +255,7 @@ pub fn allocations(
     released: Option<bool>,
     before: Option<i64>,
     limit: i64,
-) -> Result<At<Vec<AllocationRow>>, StoreError> {
+) -> Result<At<Vec<AllocationRecord>>, StoreError> {
     let mut query = resource_allocations::table.select(AllocationRow::as_select()).into_boxed();
     if let Some(job) = job {
         query = query.filter(resource_allocations::job_id.eq(job.0));
@@ -267,8 +274,8 @@ pub fn allocations(
         Some(false) => query.order(diesel::dsl::sql::<BigInt>("+id DESC")),
         _ => query.order(resource_allocations::id.desc()),
     };
-    let rows = query.limit(limit.clamp(1, PAGE_MAX)).load(conn)?;
-    at(conn, rows)
+    let rows: Vec<AllocationRow> = query.limit(limit.clamp(1, PAGE_MAX)).load(conn)?;
+    at(conn, records(rows)?)
 }
 
 /// The allocation of one attempt, released or not.
@@ -278,13 +285,14 @@ pub fn allocations(
 pub fn allocation_of(
     conn: &mut SqliteConnection,
     attempt: Attempt,
-) -> Result<Option<AllocationRow>, StoreError> {
-    Ok(resource_allocations::table
+) -> Result<Option<AllocationRecord>, StoreError> {
+    let row: Option<AllocationRow> = resource_allocations::table
         .filter(resource_allocations::job_id.eq(attempt.job.0))
-        .filter(resource_allocations::attempt.eq(attempt.n as i32))
+        .filter(resource_allocations::attempt.eq(attempt.n.cast_signed()))
         .select(AllocationRow::as_select())
         .get_result(conn)
-        .optional()?)
+        .optional()?;
+    row.map(AllocationRecord::try_from).transpose()
 }
 
 /// What retention asks about a job that has ended.
@@ -298,8 +306,8 @@ pub struct Age {
     pub submitted: Time,
     /// The array that it is a task of.
     pub array: Option<JobId>,
-    /// When it ended; what is spoilt never did, nor has a task of an array of which another has
-    /// not, or did so later than asked for: an array is forgotten as a whole.
+    /// When it ended; a task of an array has not as long as another has not, or did so later than
+    /// asked for: an array is forgotten as a whole.
     pub ended: Option<Time>,
 }
 
@@ -316,51 +324,55 @@ pub fn ages(
     let states = StateWord::ALL.into_iter().filter(|state| state.is_final()).collect();
     let ended =
         JobFilter { states, ascending: true, after: Some(behind), limit, ..JobFilter::default() };
-    type Row = (i64, String, i64, Option<i64>, Option<i64>);
+    type Row = (i64, Cell, Cell, Cell, Cell);
     let rows: Vec<Row> = jobs::table
         .filter(jobs::id.eq_any(find(conn, &ended)?.ids))
         .order(jobs::id.asc())
         .select((jobs::id, jobs::state, jobs::submit_time, jobs::end_time, jobs::array_job_id))
         .load(conn)?;
-    let arrays: BTreeSet<i64> = rows.iter().filter_map(|row| row.4).collect();
-    let mut young = BTreeSet::new();
+    let mut ages = Vec::with_capacity(rows.len());
+    for (id, state, submitted, ended, array) in rows {
+        let at = RowRef::job(&id);
+        ages.push(Age {
+            job: JobId(id),
+            state: at.read("state", state)?,
+            submitted: at.read("submit_time", submitted)?,
+            array: at.read("array_job_id", array)?,
+            ended: at.read("end_time", ended)?,
+        });
+    }
+    let arrays: BTreeSet<JobId> = ages.iter().filter_map(|age| age.array).collect();
     for array in arrays {
-        if !super::arrays::was_over(conn, JobId(array), before)? {
-            young.insert(array);
+        if !super::arrays::was_over(conn, array, before)? {
+            // What became of a task is asked for as long as its array is not over.
+            ages.iter_mut().filter(|age| age.array == Some(array)).for_each(|age| age.ended = None);
         }
     }
-    let age = |(id, state, submitted, ended, array): Row| {
-        let state = state.parse().ok()?;
-        // What became of a task is asked for as long as its array is not over.
-        let ended = ended.filter(|_| array.is_none_or(|array| !young.contains(&array)));
-        let (array, submitted) = (array.map(JobId), Time(submitted));
-        Some(Age { job: JobId(id), state, submitted, array, ended: ended.map(Time) })
-    };
-    at(conn, rows.into_iter().filter_map(age).collect())
+    at(conn, ages)
 }
 
 /// What an earlier submission with this key led to.
 ///
 /// # Errors
 /// What the database says.
-pub fn key(conn: &mut SqliteConnection, key: &str) -> Result<At<Option<KeyRow>>, StoreError> {
-    let row = idempotency_keys::table
+pub fn key(conn: &mut SqliteConnection, key: &str) -> Result<At<Option<KeyRecord>>, StoreError> {
+    let row: Option<KeyRow> = idempotency_keys::table
         .find(key)
         .select(KeyRow::as_select())
         .get_result(conn)
         .optional()?;
-    at(conn, row)
+    at(conn, row.map(KeyRecord::try_from).transpose()?)
 }
 
 /// What the database says about "now", for the audit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Books {
     /// Unreleased allocations.
-    pub unreleased: Vec<AllocationRow>,
+    pub unreleased: Vec<AllocationRecord>,
     /// Held CPUs: CPU and job.
-    pub held: Vec<(i64, i64)>,
+    pub held: Vec<(CpuId, JobId)>,
     /// Jobs in RUNNING or COMPLETING.
-    pub live: Vec<i64>,
+    pub live: Vec<JobId>,
     /// Jobs in PENDING, counted up to [`PENDING_COUNTED_MAX`].
     pub pending: u64,
 }
@@ -376,23 +388,36 @@ pub const PENDING_COUNTED_MAX: u64 = 20_000;
 /// What the database says.
 pub fn books(conn: &mut SqliteConnection) -> Result<At<Books>, StoreError> {
     let live_words = [StateWord::Running.word(), StateWord::Completing.word()];
+    let unreleased: Vec<AllocationRow> = resource_allocations::table
+        .filter(not(resource_allocations::released))
+        .select(AllocationRow::as_select())
+        .load(conn)?;
+    let live: Vec<i64> = jobs::table
+        .filter(jobs::state.eq_any(live_words))
+        .order(jobs::id)
+        .select(jobs::id)
+        .load(conn)?;
     let books = Books {
-        unreleased: resource_allocations::table
-            .filter(not(resource_allocations::released))
-            .select(AllocationRow::as_select())
-            .load(conn)?,
-        held: held_cpus::table
-            .order(held_cpus::cpu_id)
-            .select((held_cpus::cpu_id, held_cpus::job_id))
-            .load(conn)?,
-        live: jobs::table
-            .filter(jobs::state.eq_any(live_words))
-            .order(jobs::id)
-            .select(jobs::id)
-            .load(conn)?,
+        unreleased: records(unreleased)?,
+        held: held(conn)?,
+        live: live.into_iter().map(JobId).collect(),
         pending: pending(conn)?,
     };
     at(conn, books)
+}
+
+fn held(conn: &mut SqliteConnection) -> Result<Vec<(CpuId, JobId)>, StoreError> {
+    let rows: Vec<(Cell, Cell)> = held_cpus::table
+        .order(held_cpus::cpu_id)
+        .select((held_cpus::cpu_id, held_cpus::job_id))
+        .load(conn)?;
+    let each = rows.into_iter().map(|(cpu, job)| {
+        let at = RowRef { table: "held_cpus", what: "a held CPU of job", id: &"?" };
+        let job: JobId = at.read("job_id", job)?;
+        let at = RowRef { id: &job, ..at };
+        Ok((at.read("cpu_id", cpu)?, job))
+    });
+    each.collect()
 }
 
 fn pending(conn: &mut SqliteConnection) -> Result<u64, StoreError> {

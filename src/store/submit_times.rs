@@ -16,9 +16,11 @@
 
 use diesel::prelude::*;
 
+use super::cell::{Cell, RowRef};
 use super::error::StoreError;
+use super::load;
 use super::rows::FallRow;
-use super::schema::{jobs, meta, submit_time_falls as falls};
+use super::schema::{jobs, submit_time_falls as falls};
 use crate::kernel::change::Change;
 use crate::kernel::outbox::Commit;
 use crate::time::Time;
@@ -36,14 +38,19 @@ impl Latest {
     /// # Errors
     /// What the database says.
     pub fn read(conn: &mut SqliteConnection) -> Result<Latest, StoreError> {
-        let last: Option<i64> =
-            jobs::table.order(jobs::id.desc()).select(jobs::submit_time).first(conn).optional()?;
-        Ok(Latest(last.map_or(i64::MIN, |time| time.saturating_add(SLACK_US))))
+        let last: Option<(i64, Cell)> = jobs::table
+            .order(jobs::id.desc())
+            .select((jobs::id, jobs::submit_time))
+            .first(conn)
+            .optional()?;
+        let Some((id, time)) = last else { return Ok(Latest(i64::MIN)) };
+        let Time(time) = RowRef::job(&id).read("submit_time", time)?;
+        Ok(Latest(time.saturating_add(SLACK_US)))
     }
 
     /// Where submit times fall back within a commit, and what is the latest after it.
     #[must_use]
-    pub fn through(self, commit: &Commit) -> (Vec<FallRow>, Latest) {
+    pub(super) fn through(self, commit: &Commit) -> (Vec<FallRow>, Latest) {
         let mut found = Vec::new();
         let Latest(mut latest) = self;
         for change in commit.steps.iter().flat_map(|step| step.iter()) {
@@ -132,7 +139,7 @@ fn end_until(conn: &mut SqliteConnection, until: i64) -> Result<i64, StoreError>
 }
 
 fn next_job_id(conn: &mut SqliteConnection) -> Result<i64, StoreError> {
-    Ok(meta::table.select(meta::next_job_id).get_result(conn)?)
+    Ok(load::numbers(conn)?.next_job.0)
 }
 
 /// An id before which a job is earlier than `time`, and from which on one is not.
@@ -144,16 +151,21 @@ fn turn(
 ) -> Result<i64, StoreError> {
     while start < end {
         let middle = start + (end - start) / 2;
-        let job: Option<(i64, i64)> = jobs::table
+        let job: Option<(i64, Cell)> = jobs::table
             .filter(jobs::id.ge(middle))
             .filter(jobs::id.lt(end))
             .order(jobs::id.asc())
             .select((jobs::id, jobs::submit_time))
             .first(conn)
             .optional()?;
-        match job {
-            Some((id, submitted)) if submitted < time => start = id + 1,
-            _ => end = middle,
+        let Some((id, submitted)) = job else {
+            end = middle;
+            continue;
+        };
+        let Time(submitted) = RowRef::job(&id).read("submit_time", submitted)?;
+        match submitted < time {
+            true => start = id + 1,
+            false => end = middle,
         }
     }
     Ok(start)

@@ -11,6 +11,7 @@
 mod arrays;
 mod batches;
 mod counts;
+mod damage;
 mod forgotten;
 mod mend;
 mod migrations;
@@ -155,17 +156,19 @@ fn a_life_is_remembered_and_the_end_gives_the_cpus_back_in_one_commit() {
     world.commit(step);
     let (row, allocation) = world.job(id).unwrap();
     assert_eq!(
-        (row.state.as_str(), row.start_time, row.process_id),
-        ("RUNNING", Some(3), Some(77))
+        (row.state, row.start_time, row.process_id),
+        (StateWord::Running, Some(Time(3)), Some(77))
     );
     assert!(!allocation.unwrap().released);
     let step = world.fact(id, exited());
     world.commit(step);
     let (row, allocation) = world.job(id).unwrap();
     let allocation = allocation.unwrap();
-    assert_eq!((row.state.as_str(), row.exit_code.as_deref()), ("FAILED", Some("3:0")));
-    assert_eq!((row.end_time, row.user_cpu_us, row.max_rss_bytes), (Some(4), Some(5), Some(7)));
-    assert!(allocation.released && allocation.released_time == Some(4));
+    let code = ExitCode { code: 3, signal: 0 };
+    assert_eq!((row.state, row.exit_code), (StateWord::Failed, Some(code)));
+    let usage = Usage { user_us: 5, system_us: 6, max_rss_bytes: 7 };
+    assert_eq!((row.end_time, row.usage), (Some(Time(4)), Some(usage)));
+    assert!(allocation.released && allocation.released_time == Some(Time(4)));
     let books = world.database().readers().unwrap().read(read::books).unwrap().value;
     assert_eq!(books, read::Books::default());
     let events = world.database().readers().unwrap().read(|c| read::events_of(c, id)).unwrap();
@@ -341,7 +344,7 @@ fn keys_are_found_and_forgotten_after_a_day() {
     world.commit(step);
     let readers = world.database().readers().unwrap();
     let found = |key: &'static str| readers.read(move |c| read::key(c, key)).unwrap().value;
-    assert_eq!(found("k").map(|row| row.first_job_id), Some(first.0));
+    assert_eq!(found("k").map(|row| row.first), Some(first));
     assert_eq!(world.writer.forget_old_keys(Time(1).plus_s(86_400)).unwrap(), 0);
     assert_eq!(world.writer.forget_old_keys(Time(2).plus_s(86_400)).unwrap(), 1);
     assert_eq!(found("k"), None);
@@ -360,7 +363,7 @@ fn pages_follow_one_another_and_filters_hold() {
     let readers = world.database().readers().unwrap();
     let page = |filter: JobFilter| -> Vec<i64> {
         let found = readers.read(|c| read::jobs_page(c, &filter)).unwrap().value;
-        found.jobs.into_iter().map(|(row, _)| row.id).collect()
+        found.jobs.into_iter().map(|(row, _)| row.id.0).collect()
     };
     let all = JobFilter { limit: 2, ..JobFilter::default() };
     assert_eq!(page(all.clone()), [5, 4]);
@@ -373,7 +376,7 @@ fn pages_follow_one_another_and_filters_hold() {
     let states = vec![StateWord::Failed];
     assert_eq!(page(JobFilter { states, limit: 9, ..JobFilter::default() }), [] as [i64; 0]);
     let last = readers.read(|c| read::events_after(c, EventId(3), 9)).unwrap();
-    assert_eq!(last.iter().map(|e| e.id).collect::<Vec<_>>(), [4, 5]);
+    assert_eq!(last.iter().map(|e| e.id.0).collect::<Vec<_>>(), [4, 5]);
 }
 
 /// `print_schema` would say the same as `schema.rs`: names, order and types.
@@ -460,7 +463,7 @@ proptest! {
             let script = world.database().readers().unwrap().read(|c| read::script(c, id)).unwrap();
             let script = script.unwrap();
             prop_assert_eq!(&script.script, &spec.script);
-            prop_assert_eq!(script.environment(), spec.environment.clone());
+            prop_assert_eq!(&script.environment, &spec.environment);
         }
     }
 }

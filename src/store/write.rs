@@ -43,11 +43,13 @@ use self::log::{WIPE_CHORES, opened};
 use self::requeued::requeued;
 use super::backend::Database;
 use super::error::StoreError;
+use super::load::{self, Numbers};
 use super::log_room;
 use super::migrate;
 use super::place::Place;
-use super::read::{self, LaunchRows};
-use super::rows::{FallRow, JobRow, KeyRow, NewEvent, NewLabel, NewScript};
+use super::read::{self, LaunchRecords};
+use super::record::JobRecord;
+use super::rows::{FallRow, JobRow, NewEvent, NewJob, NewKey, NewLabel, NewScript};
 use super::schema::{idempotency_keys, jobs, maintenance, meta};
 use super::submit_times::Latest;
 use crate::fault::{self, Point};
@@ -85,7 +87,7 @@ pub struct Writer {
 
 /// What the launches need that a commit grants: read with it, since here the rows are at hand;
 /// elsewhere they cost a transaction and a thread.
-pub type Launches = Vec<(Attempt, LaunchRows)>;
+pub type Launches = Vec<(Attempt, LaunchRecords)>;
 
 /// Why a commit did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +111,8 @@ impl Writer {
     pub fn open(database: Database) -> Result<Writer, StoreError> {
         let mut conn = database.writer()?;
         migrate::run(&mut conn, &database)?;
+        // SQL would go on from a number that is none as if it were 0.
+        load::numbers(&mut conn).map_err(|e| e.at_start(database.path()))?;
         let epoch = update(meta::table)
             .set(meta::epoch.eq(meta::epoch + 1))
             .returning(meta::epoch)
@@ -117,7 +121,7 @@ impl Writer {
         fault::point(fault::RECOVERY_EPOCH_TAKEN);
         log_room::make(&mut conn, database.path());
         let place = Place::of(database.path());
-        let latest = Latest::read(&mut conn)?;
+        let latest = Latest::read(&mut conn).map_err(|e| e.at_start(database.path()))?;
         let (conn, epoch) = (Some(conn), Epoch(epoch));
         Ok(Writer { database, conn, epoch, place, in_doubt: false, wipe_in: None, latest })
     }
@@ -225,10 +229,10 @@ impl Writer {
 
     fn is_durable(&mut self, commit: &Commit) -> Result<bool, CommitError> {
         let look = |conn: &mut SqliteConnection| {
-            meta::table.select((meta::commit_no, meta::epoch)).get_result::<(i64, i64)>(conn)
+            load::numbers(conn).map(|numbers| (numbers.commit_no.0, numbers.epoch))
         };
         let (at, epoch) = match self.connection() {
-            Ok(conn) => look(conn).map_err(StoreError::from),
+            Ok(conn) => look(conn),
             Err(error) => Err(error),
         }
         .map_err(|e| {
@@ -288,8 +292,12 @@ fn launches(conn: &mut SqliteConnection, commit: &Commit) -> Result<Launches, St
         if bytes > LAUNCH_BYTES_MAX {
             break;
         }
-        let launch = read::launch_on(conn, event.job, cpus.clone())?;
-        bytes += launch.script.script.len() + launch.script.environment.len();
+        let launch = match read::launch_on(conn, event.job, cpus.clone()) {
+            // Its executor reads it again, and then that launch has failed, not this commit.
+            Err(StoreError::Damaged { .. }) => continue,
+            launch => launch?,
+        };
+        bytes += launch.script.size();
         launches.push((Attempt { job: event.job, n: event.attempt }, launch));
     }
     Ok(launches)
@@ -362,7 +370,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Charged { .. } => {}
             Change::Told { job, told } => requeued::told(conn, *job, told)?,
             Change::Claimed { job, since } => requeued::claimed(conn, *job, *since)?,
-            Change::Key(key) => kept::insert(conn, [KeyRow::from(key)])?,
+            Change::Key(key) => kept::insert(conn, [NewKey::from(key)])?,
             Change::Granted { event, cpus, rest: _, nonce, boot_id } => {
                 granted(conn, event, cpus, nonce, boot_id)?;
             }
@@ -404,30 +412,19 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
 
 /// One row as a person changed it. Edits are rare, so it is read and written whole.
 fn edited(conn: &mut SqliteConnection, event: &Event, edit: &Edit) -> Result<(), StoreError> {
-    type Columns = (i64, Option<i64>, i64, Option<bool>, Option<i64>, Option<i64>, i32);
-    let (priority, limit, submitted, held, begin, deadline, restarts): Columns = jobs::table
-        .find(event.job.0)
-        .select((
-            jobs::priority,
-            jobs::time_limit_s,
-            jobs::submit_time,
-            jobs::held,
-            jobs::begin_time,
-            jobs::deadline,
-            jobs::restarts,
-        ))
-        .first(conn)?;
+    let row = jobs::table.find(event.job.0).select(JobRow::as_select());
+    let job = JobRecord::try_from(row.get_result::<JobRow>(conn)?)?;
     // Of what went back into the queue the submission says nothing any more.
-    let earliest = if restarts > 0 { event.time.0 } else { submitted };
+    let earliest = if job.restarts > 0 { event.time } else { job.submit_time };
     let us = |time: Option<Time>| time.map(|time| time.0);
-    let begin = edit.begin.map_or(begin, us);
+    let begin = edit.begin.unwrap_or(job.begin_time);
     let set = (
-        jobs::priority.eq(edit.priority.unwrap_or(priority)),
-        jobs::time_limit_s.eq(edit.limit_s.map_or(limit, |s| s.map(i64::from))),
-        jobs::eligible_time.eq(begin.map_or(earliest, |begin| begin.max(earliest))),
-        jobs::held.eq(edit.held.map_or(held, |held| held.then_some(true))),
-        jobs::begin_time.eq(begin),
-        jobs::deadline.eq(edit.deadline.map_or(deadline, us)),
+        jobs::priority.eq(edit.priority.unwrap_or(job.priority)),
+        jobs::time_limit_s.eq(edit.limit_s.unwrap_or(job.time_limit_s).map(i64::from)),
+        jobs::eligible_time.eq(begin.map_or(earliest, |begin| begin.max(earliest)).0),
+        jobs::held.eq(edit.held.unwrap_or(job.held).then_some(true)),
+        jobs::begin_time.eq(us(begin)),
+        jobs::deadline.eq(us(edit.deadline.unwrap_or(job.deadline))),
     );
     change_job!(conn, event, set)
 }
@@ -450,7 +447,7 @@ fn fence(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
     if kept::update(meta::table, ours, set).execute(conn)? == 1 {
         return Ok(());
     }
-    let (at, epoch) = meta::table.select((meta::commit_no, meta::epoch)).get_result(conn)?;
+    let Numbers { commit_no: CommitNo(at), epoch, .. } = load::numbers(conn)?;
     Err(StoreError::Fenced { at, epoch })
 }
 
@@ -459,7 +456,9 @@ fn submitted<'a, I: Iterator<Item = (&'a Event, &'a JobSpec)>>(
     conn: &mut SqliteConnection,
     new: impl Fn() -> I,
 ) -> Result<(), StoreError> {
-    kept::insert(conn, new().map(|(event, spec)| JobRow::submitted(event.job, event.time, spec)))?;
+    let record = |(event, spec): (&Event, _)| JobRecord::submitted(event.job, event.time, spec);
+    let records: Vec<JobRecord> = new().map(record).collect();
+    kept::insert(conn, records.iter().map(NewJob::from))?;
     kept::insert(conn, new().map(|(event, spec)| NewScript::submitted(event.job, spec)))?;
     kept::insert(conn, new().flat_map(|(event, spec)| NewLabel::submitted(event.job, spec)))?;
     Ok(())

@@ -19,6 +19,7 @@ mod boot;
 mod changes;
 mod closed;
 mod crowd;
+mod damage;
 mod database;
 mod disk;
 mod hanging;

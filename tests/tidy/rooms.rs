@@ -76,7 +76,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "store::error",
             "store::others",
             "store::read",
-            "store::rows",
+            "store::record",
             "observe",
             "actors::messages",
             "actors::System",

@@ -7,23 +7,22 @@
 //! *Not here*: the real database and real processes (`tests/audit.rs`).
 
 use super::*;
-use crate::job::ids::CpuId;
-use crate::store::rows::AllocationRow;
+use crate::job::ids::{Attempt, CpuId, EventId};
+use crate::store::record::AllocationRecord;
 
-fn row(job: i64, cpu_ids: &str) -> AllocationRow {
-    AllocationRow {
-        id: job,
-        job_id: job,
-        attempt: 1,
+fn row(job: i64, cpu: u32) -> AllocationRecord {
+    AllocationRecord {
+        id: EventId(job),
+        attempt: Attempt { job: JobId(job), n: 1 },
         allocated_cpus: 1,
-        cpu_ids: cpu_ids.to_owned(),
+        cpus: vec![CpuId(cpu)],
         released: false,
-        allocation_time: 0,
+        allocation_time: Time(0),
         released_time: None,
         process_id: None,
         nonce: "n".to_owned(),
         boot_id: "b".to_owned(),
-        state: None,
+        end: None,
         exit_code: None,
         error: None,
         start_time: None,
@@ -39,8 +38,12 @@ fn agreeing() -> (Snapshot, Books) {
         pending: 1,
         ..Snapshot::default()
     };
-    let books =
-        Books { unreleased: vec![row(1, "[0]")], held: vec![(0, 1)], live: vec![1], pending: 1 };
+    let books = Books {
+        unreleased: vec![row(1, 0)],
+        held: vec![(CpuId(0), JobId(1))],
+        live: vec![JobId(1)],
+        pending: 1,
+    };
     (now, books)
 }
 
@@ -70,11 +73,11 @@ fn witnesses_that_agree_have_nothing_to_mend() {
 
 #[test]
 fn a_cpu_that_a_dead_job_holds_is_reclaimed() {
-    let (drift, findings) = spoilt(|_, books| books.held.push((2, 9)));
+    let (drift, findings) = spoilt(|_, books| books.held.push((CpuId(2), JobId(9))));
     assert_eq!(seen(&drift), [("ended_job_holds_cpus", Remedy::Reclaimed)]);
     assert_eq!(findings.orphans, [(JobId(9), vec![("cpu".into(), CpuId(2))])].into());
     assert!(findings.doubted.is_empty());
-    let (drift, findings) = spoilt(|_, books| books.unreleased.push(row(9, "[1]")));
+    let (drift, findings) = spoilt(|_, books| books.unreleased.push(row(9, 1)));
     assert_eq!(seen(&drift), [("ended_job_holds_cpus", Remedy::Reclaimed)]);
     assert_eq!(findings.orphans, [(JobId(9), vec![("cpu".into(), CpuId(1))])].into());
 }
@@ -82,7 +85,7 @@ fn a_cpu_that_a_dead_job_holds_is_reclaimed() {
 #[test]
 fn a_cpu_that_an_ended_job_still_uses_is_held_back() {
     let (now, mut books) = agreeing();
-    books.held.push((2, 9));
+    books.held.push((CpuId(2), JobId(9)));
     let (drift, findings) = compare(&now, &books, &living(9, [1]));
     let held_back = Remedy::HeldBack;
     assert_eq!(
@@ -117,8 +120,8 @@ fn what_the_database_has_forgotten_of_a_live_job_is_restored() {
 #[test]
 fn a_job_that_only_the_database_has_as_live_is_held_back() {
     let spoil = |_: &mut Snapshot, books: &mut Books| {
-        books.held.push((1, 5));
-        books.live.push(5);
+        books.held.push((CpuId(1), JobId(5)));
+        books.live.push(JobId(5));
     };
     let (drift, findings) = spoilt(spoil);
     assert_eq!(
@@ -136,7 +139,7 @@ fn counts_and_states_that_differ_are_reported() {
         [("live_in_memory_only", Remedy::Reported), ("live_count", Remedy::Reported)]
     );
     assert_eq!(findings, Findings::default());
-    let (drift, _) = spoilt(|_, books| books.live.push(6));
+    let (drift, _) = spoilt(|_, books| books.live.push(JobId(6)));
     assert_eq!(
         seen(&drift),
         [("live_job_holds_nothing", Remedy::Reported), ("live_count", Remedy::Reported)]

@@ -37,7 +37,7 @@ use crate::kernel::change::{Change, Effect, Step};
 use crate::kernel::kernel::Cancelled;
 use crate::kernel::outbox::Commit;
 use crate::kernel::view::Snapshot;
-use crate::store::read::LaunchRows;
+use crate::store::read::LaunchRecords;
 use crate::store::write::{CommitError, Launches};
 use crate::text::cpu_list;
 
@@ -148,7 +148,7 @@ impl ResourceManagerActor {
         };
         self.outlets.snapshot.send_replace(Arc::new(settled.snapshot));
         self.outlets.publish.do_send(publish);
-        let mut launches: HashMap<Attempt, LaunchRows> = launches.into_iter().collect();
+        let mut launches: HashMap<Attempt, LaunchRecords> = launches.into_iter().collect();
         for effect in settled.effects {
             self.cause(effect, &mut launches);
         }
@@ -217,7 +217,7 @@ impl ResourceManagerActor {
         }
     }
 
-    fn cause(&mut self, effect: Effect, launches: &mut HashMap<Attempt, LaunchRows>) {
+    fn cause(&mut self, effect: Effect, launches: &mut HashMap<Attempt, LaunchRecords>) {
         match effect {
             Effect::Admit(jobs) => self.kernel.admit(jobs),
             Effect::Launch(attempt) => {

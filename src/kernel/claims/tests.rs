@@ -252,7 +252,7 @@ impl World {
             granted: live.granted,
             handle: live.state.handle(),
             completing: match &live.state {
-                JobState::Completing(_, why, _) => EndReason::from_word(why.word()),
+                JobState::Completing(_, why, _) => why.word().parse().ok(),
                 _ => None,
             },
         });

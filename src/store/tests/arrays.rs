@@ -36,16 +36,16 @@ fn a_task_has_a_row_of_its_own_and_the_script_of_its_array() {
     let Named::Job(first) = named(&mut world, id, 0) else { panic!("0 is no job") };
     assert_eq!(named(&mut world, id, 10), Named::Missing);
     let (row, _) = world.job(first).unwrap();
-    assert_eq!((row.array_job_id, row.array_task_id), (Some(id.0), Some(0)));
+    assert_eq!((row.array_job_id, row.array_task_id), (Some(id), Some(0)));
     assert_eq!(row.standard_output, Some(format!("{id}-0-{first}")));
-    assert_eq!((row.submit_time, row.state_word()), (1, StateWord::Running));
+    assert_eq!((row.submit_time, row.state), (Time(1), StateWord::Running));
     let (rest, _) = world.job(id).unwrap();
-    assert_eq!(rest.array_tasks.as_deref(), Some("2-9%2"));
+    assert_eq!(rest.array_tasks, Some("2-9%2".parse().unwrap()));
     assert_eq!(rest.standard_output.as_deref(), Some("%A-%a-%j"));
     let conn = world.writer.connection().unwrap();
     let launch = read::launch(conn, first).unwrap();
     assert_eq!(launch.script.script, "true");
-    assert_eq!(launch.array_spec.as_deref(), Some("0-9%2"));
+    assert_eq!(launch.array_spec, Some("0-9%2".parse().unwrap()));
     let labels = read::JobFilter {
         labels: vec![("k".to_owned(), "v".to_owned())],
         array: Some(id),

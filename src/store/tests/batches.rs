@@ -7,7 +7,8 @@
 //! *Not here*: odd values of one job (`store::tests`).
 
 use super::*;
-use crate::store::rows::{EventRow, JobRow};
+use crate::store::record::{EventRecord, JobRecord};
+use crate::store::rows::{EventRow, JobRow, records};
 use crate::store::schema::{events, job_labels, job_scripts, jobs};
 
 /// Twice what one statement takes, and some.
@@ -38,23 +39,26 @@ fn each_job_of_a_batch_has_its_own_rows() {
     world.commit(step);
     let conn = world.writer.connection().unwrap();
 
-    let jobs: Vec<JobRow> =
+    let rows: Vec<JobRow> =
         jobs::table.order(jobs::id).select(JobRow::as_select()).load(conn).unwrap();
+    let jobs: Vec<JobRecord> = records(rows).unwrap();
     let scripts: Vec<(i64, String, String)> =
         job_scripts::table.order(job_scripts::job_id).load(conn).unwrap();
     let each = || ids.iter().zip(&specs);
-    let asked: Vec<JobRow> = each().map(|(id, s)| JobRow::submitted(*id, Time(1), s)).collect();
+    let asked: Vec<JobRecord> =
+        each().map(|(id, s)| JobRecord::submitted(*id, Time(1), s)).collect();
     assert_eq!(jobs, asked);
     let environment = |s: &JobSpec| serde_json::to_string(&s.environment).unwrap();
     let asked: Vec<(i64, String, String)> =
         each().map(|(id, s)| (id.0, s.script.clone(), environment(s))).collect();
     assert_eq!(scripts, asked);
 
-    let events: Vec<EventRow> = events::table.order(events::id).load(conn).unwrap();
+    let rows: Vec<EventRow> = events::table.order(events::id).load(conn).unwrap();
+    let events: Vec<EventRecord> = records(rows).unwrap();
     assert_eq!(events.len(), JOBS);
     for (event, id) in events.iter().zip(&ids) {
-        assert_eq!((event.id, event.job_id, event.attempt, event.time), (id.0, id.0, 0, 1));
-        assert_eq!((event.from_state.as_deref(), event.to_state.as_str()), (None, "PENDING"));
+        assert_eq!((event.id.0, event.job, event.attempt, event.time), (id.0, *id, 0, Time(1)));
+        assert_eq!((event.from, event.to), (None, StateWord::Pending));
         assert_eq!((event.cause.as_str(), event.principal.as_str()), ("submitted", "me"));
     }
 

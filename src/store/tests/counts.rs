@@ -28,7 +28,7 @@ impl World {
         diesel::sql_query(sql).get_result::<Line>(conn).unwrap().line
     }
 
-    fn one_that_ends(&mut self, fact: Fact) {
+    pub(super) fn one_that_ends(&mut self, fact: Fact) {
         let id = self.submit();
         self.start();
         let step = self.fact(id, fact);

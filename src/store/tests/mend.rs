@@ -23,7 +23,7 @@ impl World {
     }
 }
 
-fn held(world: &World) -> Vec<(i64, i64)> {
+fn held(world: &World) -> Vec<(CpuId, JobId)> {
     world.database().readers().unwrap().read(read::books).unwrap().value.held
 }
 
@@ -40,7 +40,7 @@ fn a_live_attempt_gets_exactly_its_cpus_back() {
     }
     assert_eq!(held(&world), before);
     let row = world.job(a.job).unwrap().1.unwrap();
-    assert_eq!((row.released, row.cpus()), (false, vec![CpuId(0)]));
+    assert_eq!((row.released, row.cpus), (false, vec![CpuId(0)]));
 }
 
 #[test]
@@ -51,9 +51,9 @@ fn only_the_job_that_is_over_is_reclaimed() {
         &mut world,
         Change::Reclaimed { job: b.job, units: vec![("cpu".into(), CpuId(1))], time: Time(77) },
     );
-    assert_eq!(held(&world), [(0, a.job.0)]);
+    assert_eq!(held(&world), [(CpuId(0), a.job)]);
     let row = world.job(b.job).unwrap().1.unwrap();
-    assert_eq!((row.released, row.released_time), (true, Some(77)));
+    assert_eq!((row.released, row.released_time), (true, Some(Time(77))));
     assert!(!world.job(a.job).unwrap().1.unwrap().released);
 }
 
@@ -73,7 +73,7 @@ fn ended_jobs_leave_every_table_and_others_stay() {
     assert!(readers.read(|c| read::script(c, kept)).unwrap().is_some());
     assert_eq!(readers.read(|c| read::events_of(c, kept)).unwrap().value.len(), 3);
     let rows = readers.read(|c| read::allocations(c, None, None, None, 10)).unwrap().value;
-    assert_eq!(rows.iter().map(|r| r.job_id).collect::<Vec<_>>(), [kept.0]);
+    assert_eq!(rows.iter().map(|r| r.attempt.job).collect::<Vec<_>>(), [kept]);
 }
 
 #[test]

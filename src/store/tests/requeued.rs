@@ -8,19 +8,20 @@
 
 use super::*;
 use crate::job::retry_policy::RetryPolicy;
+use crate::job::state::{AttemptEnd, EndReason};
 use crate::kernel::conditions::Blocked;
 use crate::kernel::outbox::{KEY_WINDOW_COMMITS, ReadFreshness};
 use crate::kernel::requeue::Requeued;
 
-fn history(world: &World, id: JobId) -> Vec<(i32, Option<String>, Option<String>, bool)> {
+type Past = (u32, Option<AttemptEnd>, Option<ExitCode>, bool);
+
+fn history(world: &World, id: JobId) -> Vec<Past> {
     let readers = world.database().readers().unwrap();
     let rows = readers.read(|c| read::allocations(c, Some(id), None, None, 9)).unwrap().value;
-    rows.into_iter().map(|row| (row.attempt, row.state, row.exit_code, row.released)).collect()
+    rows.into_iter().map(|row| (row.attempt.n, row.end, row.exit_code, row.released)).collect()
 }
 
-fn text(word: &str) -> Option<String> {
-    Some(word.to_owned())
-}
+const CODE: Option<ExitCode> = Some(ExitCode { code: 3, signal: 0 });
 
 #[test]
 fn the_end_of_an_attempt_and_the_next_grant_may_be_one_commit() {
@@ -29,17 +30,17 @@ fn the_end_of_an_attempt_and_the_next_grant_may_be_one_commit() {
     world.start();
     let (_, step) = world.kernel.requeue_asked(id, false, &"me".into(), Time(3));
     world.commit(step);
-    assert_eq!(world.job(id).unwrap().0.completing.as_deref(), Some("requeued"));
+    assert_eq!(world.job(id).unwrap().0.completing, Some(EndReason::Requeued { hold: false }));
     let mut step = world.fact(id, exited());
     let (started, _, grant) = world.kernel.start(&planned(&world.kernel), Time(5));
     assert_eq!(started, 1);
     step.changes.extend(grant.changes);
     world.commit(step);
     let (row, _) = world.job(id).unwrap();
-    assert_eq!((row.state.as_str(), row.attempt, row.restarts), ("RUNNING", 2, 1));
+    assert_eq!((row.state, row.attempt, row.restarts), (StateWord::Running, 2, 1));
     assert_eq!((row.exit_code, row.process_id, row.completing), (None, None, None));
-    assert_eq!((row.start_time, row.end_time, row.user_cpu_us), (None, None, None));
-    let past = (1, text("REQUEUED"), text("3:0"), true);
+    assert_eq!((row.start_time, row.end_time, row.usage), (None, None, None));
+    let past = (1, Some(AttemptEnd::Requeued), CODE, true);
     assert_eq!(history(&world, id), [(2, None, None, false), past]);
     let (kernel, _) = boot(&mut world.writer);
     assert_eq!(kernel.live()[&id].attempt().n, 2);
@@ -57,8 +58,8 @@ fn a_wait_before_a_retry_and_what_is_used_up_outlive_the_server() {
     world.commit(step);
     let (row, _) = world.job(id).unwrap();
     let at = Time(4).plus_s(10);
-    assert_eq!((row.begin_time, row.retries, row.restarts), (Some(at.0), 1, 1));
-    assert_eq!(history(&world, id), [(1, text("FAILED"), text("3:0"), true)]);
+    assert_eq!((row.begin_time, row.retries, row.restarts), (Some(at), 1, 1));
+    assert_eq!(history(&world, id), [(1, Some(AttemptEnd::Job(StateWord::Failed)), CODE, true)]);
     let (kernel, _) = boot(&mut world.writer);
     assert_eq!(kernel.blocked(id, Time(5)), Some(Blocked::BeginTime(at)));
     assert_eq!(kernel.again(), world.kernel.again());
@@ -85,7 +86,8 @@ fn a_job_that_was_over_goes_back_only_if_nothing_has_changed_it_since() {
     assert_eq!(world.outbox.check_over(id, read_at), again);
     assert_eq!(world.outbox.check_over(id, commit.no), ReadFreshness::Fresh);
     let (row, _) = world.job(id).unwrap();
-    assert_eq!((row.state.as_str(), row.eligible_time, row.if_over()), ("PENDING", 7, None));
+    assert_eq!((row.state, row.eligible_time), (StateWord::Pending, Time(7)));
+    assert_eq!(row.if_over(), None);
     let (kernel, _) = boot(&mut world.writer);
     let failed = |kernel: &Kernel| kernel.snapshot().count(StateWord::Failed);
     assert_eq!((failed(&world.kernel), failed(&kernel), kernel.queue().len()), (0, 0, 1));

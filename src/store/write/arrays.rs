@@ -6,13 +6,12 @@
 //!
 //! *Not here*: which task is next (`kernel::arrays`).
 
-use std::collections::BTreeMap;
-
 use diesel::SqliteConnection;
 use diesel::prelude::*;
 
 use super::super::error::StoreError;
-use super::super::rows::{JobRow, NewLabel, TaskRow, from_json};
+use super::super::record::JobRecord;
+use super::super::rows::{JobRow, NewJob, NewLabel, NewTask};
 use super::super::schema::jobs;
 use super::{disagreement, in_state, kept, one_row};
 use crate::job::array_spec::ArraySpec;
@@ -45,7 +44,8 @@ pub(super) fn split(
     left: &ArraySpec,
 ) -> Result<(), StoreError> {
     let rest: JobRow = jobs::table.find(array.0).select(JobRow::as_select()).get_result(conn)?;
-    let row = rest.as_task(event.job, task);
+    let own = JobRecord::try_from(rest)?.as_task(event.job, task);
+    let row = NewJob::from(&own);
     if event.job == array {
         let set = (
             jobs::standard_output.eq(row.standard_output),
@@ -61,9 +61,8 @@ pub(super) fn split(
     let pending = jobs::id.eq(array.0).and(jobs::state.eq(StateWord::Pending.word()));
     let set = jobs::array_tasks.eq(left.to_string());
     one_row(kept::update(jobs::table, pending, set).execute(conn)?, || disagreement(event))?;
-    let labels: BTreeMap<String, String> = from_json(&row.labels);
     let job_id = row.id;
-    kept::insert(conn, [TaskRow(row)])?;
-    kept::insert(conn, labels.iter().map(|(key, value)| NewLabel { key, value, job_id }))?;
+    kept::insert(conn, [NewTask(row)])?;
+    kept::insert(conn, own.labels.iter().map(|(key, value)| NewLabel { key, value, job_id }))?;
     Ok(())
 }

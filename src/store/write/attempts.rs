@@ -10,8 +10,9 @@ use diesel::dsl::not;
 use diesel::prelude::*;
 use diesel::{SqliteConnection, update};
 
+use super::super::cell::{Cell, RowRef};
 use super::super::error::StoreError;
-use super::super::rows::{AllocationRow, HeldRow, from_json, json};
+use super::super::rows::{HeldRow, NewAllocation, json};
 use super::super::schema::{held_cpus, jobs, resource_allocations};
 use super::{disagreement, in_state, kept, one_row};
 use crate::job::ids::{Attempt, CpuId, JobId};
@@ -28,7 +29,7 @@ pub(super) fn granted(
 ) -> Result<(), StoreError> {
     let set = (jobs::state.eq(event.to.word()), jobs::attempt.eq(event.attempt as i32));
     change_job!(conn, event, set)?;
-    let allocation = AllocationRow {
+    let allocation = NewAllocation {
         id: event.id.0,
         job_id: event.job.0,
         attempt: event.attempt as i32,
@@ -36,19 +37,11 @@ pub(super) fn granted(
         cpu_ids: json(&cpus),
         released: false,
         allocation_time: event.time.0,
-        released_time: None,
-        process_id: None,
-        nonce: nonce.to_owned(),
-        boot_id: boot_id.to_owned(),
-        state: None,
-        exit_code: None,
-        error: None,
-        start_time: None,
-        end_time: None,
+        nonce,
+        boot_id,
     };
     kept::insert(conn, [allocation])?;
-    let held = |cpu: &CpuId| HeldRow { cpu_id: i64::from(cpu.0), job_id: event.job.0 };
-    kept::insert(conn, cpus.iter().map(held))?;
+    kept::insert(conn, cpus.iter().map(|cpu| HeldRow::new(event.job, *cpu)))?;
     Ok(())
 }
 
@@ -106,8 +99,8 @@ pub(super) fn warned(
         return Ok(());
     }
     let row = jobs::table.find(job.0);
-    let text: String = row.select(jobs::warnings).get_result(conn)?;
-    let mut all: Vec<String> = from_json(&text);
+    let found: Cell = row.select(jobs::warnings).get_result(conn)?;
+    let mut all: Vec<String> = RowRef::job(&job).read("warnings", found)?;
     for one in warnings {
         if !all.contains(one) {
             all.push(one.clone());
@@ -168,9 +161,9 @@ pub(super) fn restored(
     cpus: &[CpuId],
 ) -> Result<(), StoreError> {
     let ids = cpus.iter().map(|cpu| i64::from(cpu.0));
-    let wrong = held_cpus::job_id.eq(attempt.job.0).or(held_cpus::cpu_id.eq_any(ids.clone()));
+    let wrong = held_cpus::job_id.eq(attempt.job.0).or(held_cpus::cpu_id.eq_any(ids));
     diesel::delete(held_cpus::table.filter(wrong)).execute(conn)?;
-    kept::insert(conn, ids.map(|id| HeldRow { cpu_id: id, job_id: attempt.job.0 }))?;
+    kept::insert(conn, cpus.iter().map(|cpu| HeldRow::new(attempt.job, *cpu)))?;
     let row = resource_allocations::table
         .filter(resource_allocations::job_id.eq(attempt.job.0))
         .filter(resource_allocations::attempt.eq(attempt.n as i32));

@@ -13,23 +13,24 @@ use diesel::SqliteConnection;
 use diesel::dsl::{exists, select};
 use diesel::prelude::*;
 
+use super::super::cell::{Cell, Stored};
 use super::super::error::StoreError;
-use super::super::rows::from_json;
 use super::super::schema::{events, job_labels, job_scripts, jobs, resource_allocations};
 use crate::job::ids::JobId;
 
 /// Ended jobs leave every table. Those that have not ended stay, whoever asks.
 pub(super) fn forgotten(conn: &mut SqliteConnection, asked: &[JobId]) -> Result<(), StoreError> {
-    let rows: Vec<(i64, String, Option<i64>)> = jobs::table
+    let rows: Vec<(i64, Cell, Option<i64>)> = jobs::table
         .filter(jobs::id.eq_any(asked.iter().map(|job| job.0)))
         .filter(jobs::end_time.is_not_null())
         .select((jobs::id, jobs::labels, jobs::array_job_id))
         .load(conn)?;
-    for (id, labels, _) in &rows {
-        unlabelled(conn, *id, from_json(labels))?;
-    }
     let over: Vec<i64> = rows.iter().map(|(id, ..)| *id).collect();
-    let arrays: Vec<_> = rows.into_iter().map(|(id, _, array)| (id, array)).collect();
+    let mut arrays = Vec::with_capacity(rows.len());
+    for (id, labels, array) in rows {
+        unlabelled(conn, id, labels)?;
+        arrays.push((id, array));
+    }
     let events = events::table.filter(events::job_id.eq_any(&over));
     diesel::delete(events).execute(conn)?;
     let allocations =
@@ -50,12 +51,13 @@ pub(super) fn forgotten(conn: &mut SqliteConnection, asked: &[JobId]) -> Result<
     Ok(())
 }
 
-/// The table of labels is sorted by label, so a job's are found by what they say.
-fn unlabelled(
-    conn: &mut SqliteConnection,
-    job: i64,
-    labels: BTreeMap<String, String>,
-) -> Result<(), StoreError> {
+/// The table of labels is sorted by label, so a job's are found by what they say; where that cannot
+/// be read, among all.
+fn unlabelled(conn: &mut SqliteConnection, job: i64, labels: Cell) -> Result<(), StoreError> {
+    let Ok(labels) = BTreeMap::<String, String>::stored(labels) else {
+        diesel::delete(job_labels::table.filter(job_labels::job_id.eq(job))).execute(conn)?;
+        return Ok(());
+    };
     for label in labels {
         let row = job_labels::table.find((label.0, label.1, job));
         diesel::delete(row).execute(conn)?;

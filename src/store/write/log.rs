@@ -105,7 +105,7 @@ fn empty_log(conn: &mut SqliteConnection, log: &str, is_cut_off: bool) -> Result
         Ok(_) => Err(StoreError::Transient(format!("another program reads {log}"))),
         // It reads less than it wrote.
         Err(error) if is_cut_off && error.to_string().contains("I/O") => {
-            Err(StoreError::Damaged(format!("{log} was cut off by somebody: {error}")))
+            Err(StoreError::Malformed(format!("{log} was cut off by somebody: {error}")))
         }
         Err(error) => Err(error),
     }

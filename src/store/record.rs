@@ -1,0 +1,324 @@
+//! *Purpose*: what the database remembers, as the rest of the program sees it.
+//!
+//! *Owns*: [`JobRecord`], [`AllocationRecord`], [`ScriptRecord`], [`EventRecord`], [`KeyRecord`].
+//!
+//! *Promises*: every field is of the type that it means; a row of which one value cannot be read
+//! has no record, but is an error.
+//!
+//! *Not here*: columns and their texts (`store::rows`, `store::cell`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::job::array_spec::{ArraySpec, JobRef};
+use crate::job::dependency::Dependencies;
+use crate::job::files::expand_pattern;
+use crate::job::ids::{Attempt, CpuId, EventId, JobId};
+use crate::job::outcome::{ExitCode, Usage};
+use crate::job::request::{MEMORY, Request};
+use crate::job::retry_policy::RetryPolicy;
+use crate::job::signal::EarlySignal;
+use crate::job::spec::{DataSource, JobSpec, OpenMode};
+use crate::job::state::{AttemptEnd, EndReason, StateWord};
+use crate::kernel::change::Queued;
+use crate::kernel::requeue::EndedJob;
+use crate::time::Time;
+
+/// A job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobRecord {
+    /// Its number.
+    pub id: JobId,
+    /// Its name.
+    pub name: String,
+    /// Whom to charge; empty when nobody was named.
+    pub account: String,
+    /// Who submitted it.
+    pub user: String,
+    /// The partition.
+    pub partition: String,
+    /// Where in its life it is.
+    pub state: StateWord,
+    /// Larger runs first.
+    pub priority: i64,
+    /// CPUs that it asks for.
+    pub cpus: u32,
+    /// Memory that it asks for, bytes.
+    pub memory_bytes: Option<u64>,
+    /// Other resources that it asks for, by name.
+    pub resources: Request,
+    /// Time limit, seconds.
+    pub time_limit_s: Option<u32>,
+    /// Seconds between TERM and KILL.
+    pub kill_grace_s: u32,
+    /// `None`: a folder of its own below the data folder.
+    pub working_directory: Option<String>,
+    /// Whether a missing working directory is created.
+    pub create_working_directory: bool,
+    /// Placeholders expanded; `None`: kept by the server.
+    pub standard_output: Option<String>,
+    /// The same for standard error.
+    pub standard_error: Option<String>,
+    /// Labels to find it by.
+    pub labels: BTreeMap<String, String>,
+    /// A remark.
+    pub comment: Option<String>,
+    /// Which door it came through.
+    pub data_source: DataSource,
+    /// What the person should know of it, one sentence each.
+    pub warnings: Vec<String>,
+    /// When it was submitted.
+    pub submit_time: Time,
+    /// From when on it could start.
+    pub eligible_time: Time,
+    /// When its script was spawned.
+    pub start_time: Option<Time>,
+    /// When it ended.
+    pub end_time: Option<Time>,
+    /// The script's own code.
+    pub exit_code: Option<ExitCode>,
+    /// What went wrong, in a sentence.
+    pub error: Option<String>,
+    /// Attempts so far.
+    pub attempt: u32,
+    /// Why it is being ended, or was.
+    pub completing: Option<EndReason>,
+    /// The script's process.
+    pub process_id: Option<i32>,
+    /// What its process tree used, where somebody saw its end.
+    pub usage: Option<Usage>,
+    /// Whether it waits until somebody releases it.
+    pub held: bool,
+    /// Not before.
+    pub begin_time: Option<Time>,
+    /// Not after.
+    pub deadline: Option<Time>,
+    /// The jobs that it waits for.
+    pub dependency: Option<Dependencies>,
+    /// The array that it is a task of, or the rest of.
+    pub array_job_id: Option<JobId>,
+    /// Which task.
+    pub array_task_id: Option<u32>,
+    /// Tasks of the array that are no jobs yet; placeholders are not expanded then.
+    pub array_tasks: Option<ArraySpec>,
+    /// All tasks as they were submitted, in the array's own row.
+    pub array_spec: Option<ArraySpec>,
+    /// When it is run again by itself.
+    pub retry: Option<Arc<RetryPolicy>>,
+    /// How often it was.
+    pub retries: u32,
+    /// How often it went back into the queue in all.
+    pub restarts: u32,
+    /// What is sent to it before its time limit.
+    pub signal: Option<EarlySignal>,
+    /// How its output files are opened.
+    pub open_mode: OpenMode,
+}
+
+impl JobRecord {
+    /// All that it asks for beside CPUs.
+    #[must_use]
+    pub fn beside_cpus(&self) -> Request {
+        self.resources.clone().with(MEMORY, self.memory_bytes.unwrap_or(0))
+    }
+
+    /// A job that was just submitted.
+    #[must_use]
+    pub fn submitted(id: JobId, time: Time, spec: &JobSpec) -> JobRecord {
+        let expand = |pattern: &Option<String>| {
+            let pattern = pattern.as_deref()?;
+            // Each task of an array has files of its own.
+            let of_tasks = spec.array.is_some();
+            Some(match of_tasks {
+                true => pattern.to_owned(),
+                false => expand_pattern(pattern, id, None, &spec.name),
+            })
+        };
+        let dependency = Some(&spec.dependencies).filter(|all| **all != Dependencies::default());
+        JobRecord {
+            id,
+            name: spec.name.clone(),
+            account: spec.account.clone(),
+            user: spec.user.clone(),
+            partition: spec.partition.clone(),
+            state: StateWord::Pending,
+            priority: spec.priority,
+            cpus: spec.cpus,
+            memory_bytes: spec.memory_bytes.map(i64::unsigned_abs),
+            resources: spec.resources.clone(),
+            time_limit_s: spec.limit_s,
+            kill_grace_s: spec.kill_grace_s,
+            working_directory: spec.working_directory.clone(),
+            create_working_directory: spec.create_working_directory,
+            standard_output: expand(&spec.standard_output),
+            standard_error: expand(&spec.standard_error),
+            labels: spec.labels.clone(),
+            comment: spec.comment.clone(),
+            data_source: spec.data_source,
+            warnings: spec.warnings.clone(),
+            submit_time: time,
+            eligible_time: spec.begin.map_or(time, |begin| begin.max(time)),
+            start_time: None,
+            end_time: None,
+            exit_code: None,
+            error: None,
+            attempt: 0,
+            completing: None,
+            process_id: None,
+            usage: None,
+            held: spec.held,
+            begin_time: spec.begin,
+            deadline: spec.deadline,
+            dependency: dependency.cloned(),
+            array_job_id: spec.array.is_some().then_some(id),
+            array_task_id: None,
+            array_tasks: spec.array.clone(),
+            array_spec: spec.array.clone(),
+            retry: spec.retry.clone(),
+            retries: 0,
+            restarts: 0,
+            signal: spec.signal,
+            open_mode: spec.open_mode,
+        }
+    }
+
+    /// The job as one task of the array whose rest this row is.
+    #[must_use]
+    pub fn as_task(self, id: JobId, task: u32) -> JobRecord {
+        let of = JobRef { job: self.id, task: Some(task) };
+        let expand = |pattern: Option<String>| {
+            pattern.map(|pattern| expand_pattern(&pattern, id, Some(of), &self.name))
+        };
+        JobRecord {
+            id,
+            standard_output: expand(self.standard_output),
+            standard_error: expand(self.standard_error),
+            dependency: self.dependency.map(|all| all.of_task(task)),
+            array_job_id: Some(of.job),
+            array_task_id: Some(task),
+            array_tasks: None,
+            array_spec: self.array_spec.filter(|_| id == of.job),
+            ..self
+        }
+    }
+
+    /// The job whose script it runs: of a task that of its array.
+    #[must_use]
+    pub fn script_of(&self) -> JobId {
+        self.array_job_id.unwrap_or(self.id)
+    }
+
+    /// The job as it would go back into the queue; `None` unless it is over.
+    #[must_use]
+    pub fn if_over(&self) -> Option<EndedJob> {
+        if !self.state.is_final() {
+            return None;
+        }
+        let job = Queued {
+            id: self.id,
+            cpus: self.cpus,
+            limit_s: self.time_limit_s,
+            priority: self.priority,
+            attempts: self.attempt,
+            submitted: self.submit_time,
+            ..Queued::default()
+        };
+        Some(EndedJob {
+            job,
+            rest: self.beside_cpus(),
+            word: self.state,
+            held: self.held,
+            begin: self.begin_time,
+            deadline: self.deadline,
+            retry: self.retry.clone(),
+            partition: self.partition.clone(),
+            account: self.account.clone(),
+            task: self.array_job_id.zip(self.array_task_id),
+        })
+    }
+}
+
+/// What a job runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptRecord {
+    /// The script's text.
+    pub script: String,
+    /// Its environment, as it was sent.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl ScriptRecord {
+    /// How much it is, bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let words = self.environment.iter().map(|(name, value)| name.len() + value.len());
+        self.script.len() + words.sum::<usize>()
+    }
+}
+
+/// The CPUs of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllocationRecord {
+    /// That of the event that granted it.
+    pub id: EventId,
+    /// Whose it is.
+    pub attempt: Attempt,
+    /// How many CPUs.
+    pub allocated_cpus: u32,
+    /// Which.
+    pub cpus: Vec<CpuId>,
+    /// Whether they were given back.
+    pub released: bool,
+    /// When they were granted.
+    pub allocation_time: Time,
+    /// When they were given back.
+    pub released_time: Option<Time>,
+    /// The script's process.
+    pub process_id: Option<i32>,
+    /// With the attempt, the key to the engine.
+    pub nonce: String,
+    /// The boot during which it was granted.
+    pub boot_id: String,
+    /// How it ended; `None` before that, and of attempts of an older Downbeat.
+    pub end: Option<AttemptEnd>,
+    /// The script's own code.
+    pub exit_code: Option<ExitCode>,
+    /// What went wrong, in a sentence.
+    pub error: Option<String>,
+    /// When its script was spawned.
+    pub start_time: Option<Time>,
+    /// When it ended.
+    pub end_time: Option<Time>,
+}
+
+/// A transition of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRecord {
+    /// Its durable sequence number.
+    pub id: EventId,
+    /// The job.
+    pub job: JobId,
+    /// Its attempt, 0 before the first.
+    pub attempt: u32,
+    /// When.
+    pub time: Time,
+    /// From which state; `None` for a submission.
+    pub from: Option<StateWord>,
+    /// Into which state.
+    pub to: StateWord,
+    /// The fact behind it.
+    pub cause: String,
+    /// Who wanted it; empty for the scheduler itself.
+    pub principal: String,
+}
+
+/// What an earlier submission with a key led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// SHA-256 of its body, hex.
+    pub body_hash: String,
+    /// First of the consecutive ids given out.
+    pub first: JobId,
+    /// How many.
+    pub count: u32,
+}
