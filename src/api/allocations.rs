@@ -16,11 +16,12 @@ use super::app::App;
 use super::error::ApiError;
 use super::present;
 use super::wire::report::{Audit, Drift, PastDrift};
-use super::wire::resources::{AllocationRow, Cpu, Resources};
+use super::wire::resources::{AllocationRow, Cpu, ResourceState, Resources, UnitState};
 use crate::actors::messages::{self, RunAudit};
 use crate::clock::rfc3339;
 use crate::job::ids::JobId;
 use crate::job::state::StateWord;
+use crate::resources::ledger::{ResourceNow, UnitNow};
 use crate::store::read::{self, PAGE_MAX};
 
 /// Allocations of a page when nobody says.
@@ -41,11 +42,28 @@ pub async fn resources(app: web::Data<App>) -> HttpResponse {
         used_memory_bytes: now.used_memory,
         available_memory_bytes: now.available_memory,
         cpus,
+        resources: now.others.iter().map(state).collect(),
         held_back_cpus: now.held_back.clone(),
         running_jobs: now.count(StateWord::Running) + now.count(StateWord::Completing),
         pending_jobs: now.count(StateWord::Pending),
         resource_managers: app.system.metrics.resource_managers.load(Ordering::SeqCst),
     })
+}
+
+fn state(one: &ResourceNow) -> ResourceState {
+    let unit = |unit: &UnitNow| UnitState {
+        id: unit.unit.0,
+        kind: unit.kind.as_deref().map(str::to_owned),
+        job_id: unit.holder.map(|by| by.job),
+        held_back: unit.held_back.as_deref().map(str::to_owned),
+    };
+    ResourceState {
+        name: one.name.to_string(),
+        total: one.total,
+        used: one.used,
+        available: one.free,
+        units: one.units.iter().map(unit).collect(),
+    }
 }
 
 /// Which allocations.

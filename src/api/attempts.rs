@@ -180,5 +180,6 @@ fn attempt(job: &JobRecord, row: &AllocationRecord) -> Attempt {
         start_time: row.start_time.or(of_job.and_then(|job| job.start_time)).map(present::time),
         end_time: row.end_time.or(of_job.and_then(|job| job.end_time)).map(present::time),
         cpu_ids: row.cpus.clone(),
+        resources: present::held(&row.rest),
     }
 }

@@ -6,12 +6,15 @@
 //!
 //! *Not here*: how they are set up (`config::partitions`).
 
+use std::collections::BTreeMap;
+
 use actix_web::{HttpResponse, web};
 
 use super::app::App;
 use super::error::ApiError;
 use super::wire::partitions::Partition;
 use crate::actors::messages::GetPartitions;
+use crate::job::request::MEMORY;
 use crate::kernel::tenancy::PartitionNow;
 
 /// `GET /partitions`.
@@ -41,11 +44,18 @@ fn shown(app: &App, now: PartitionNow) -> Partition {
         default_time_limit_s,
         max_time_limit_s,
         max_cpus_per_job: own.and_then(|p| p.max_cpus),
-        max_memory_bytes_per_job: own.and_then(|p| p.max.get(crate::job::request::MEMORY).copied()),
+        max_memory_bytes_per_job: own.and_then(|p| p.max.get(MEMORY).copied()),
+        max_per_job: own.map(others).unwrap_or_default(),
         priority_weight: own.map_or(0, |p| p.weight),
         preempts: preempted(app, own.map_or(0, |p| p.preempts)),
         name: now.name.to_string(),
     }
+}
+
+/// What it allows one job of resources beside CPUs and memory.
+fn others(partition: &crate::resources::partitions::Partition) -> BTreeMap<String, u64> {
+    let limits = partition.max.iter().filter(|(name, _)| &***name != MEMORY);
+    limits.map(|(name, max)| (name.to_string(), *max)).collect()
 }
 
 /// The names of the partitions whose bits are set.

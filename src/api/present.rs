@@ -12,7 +12,7 @@ use super::app::{App, aside};
 use super::error::ApiError;
 use super::wire::attempt::Retry;
 use super::wire::job::{Allocation, Event, Job, Usage};
-use super::wire::resources::AllocationRow as WireAllocation;
+use super::wire::resources::{AllocationRow as WireAllocation, HeldResources};
 use crate::actors::messages::{AS_IF, Explain};
 use crate::clock::{now, rfc3339};
 use crate::job::ids::JobId;
@@ -21,6 +21,7 @@ use crate::job::spec::JobSpec;
 use crate::job::state::{EndReason, StateWord};
 use crate::kernel::eligible::DependencySnapshot;
 use crate::observe::explain::{self, Reasons, Why};
+use crate::resources::allocation::Share;
 use crate::store::read::JobAndAllocation;
 use crate::store::record::{AllocationRecord, EventRecord, JobRecord};
 use crate::time::{SECOND_US, Time};
@@ -126,6 +127,7 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         priority: row.priority,
         cpus: row.cpus,
         memory_bytes: row.memory_bytes.map(u64::cast_signed),
+        resources: row.resources.iter().map(|(name, n)| (name.to_string(), n)).collect(),
         time_limit_s: row.time_limit_s.map(i64::from),
         standard_output: path(&row.standard_output, files.stdout.full()),
         standard_error: path(&row.standard_error, files.stderr.full()),
@@ -140,6 +142,7 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         attempt: row.attempt,
         allocation: allocation.map(|a| Allocation {
             cpu_ids: a.cpus,
+            resources: held(&a.rest),
             process_id: a.process_id.map(i64::from),
             allocation_time: time(a.allocation_time),
             released: a.released,
@@ -230,11 +233,17 @@ pub fn allocation(of: &AllocationRecord) -> WireAllocation {
         attempt: of.attempt.n,
         allocated_cpus: of.allocated_cpus,
         cpu_ids: of.cpus.clone(),
+        resources: held(&of.rest),
         process_id: of.process_id.map(i64::from),
         released: of.released,
         allocation_time: time(of.allocation_time),
         released_time: of.released_time.map(time),
     }
+}
+
+/// What is held beside CPUs, by name.
+pub fn held(rest: &[Share]) -> HeldResources {
+    rest.iter().map(|share| (share.resource.to_string(), share.held.clone())).collect()
 }
 
 /// The principal of what nobody asked for: a grant, an end.

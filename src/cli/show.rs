@@ -12,6 +12,9 @@ use super::{CliError, requeue, say, say_json, table};
 use crate::api::wire::v1::{
     ArrayState, Attempt, Job, JobRef, Rank, RankParts, RankPolicy, StateWord,
 };
+use crate::resources::allocation::Held;
+use crate::resources::inventory::is_bytes;
+use crate::text::cpu_list;
 use crate::text::duration::format_dhms;
 use crate::text::size;
 use crate::text::time_limit::format_limit;
@@ -88,6 +91,14 @@ fn ordered(rank: &Rank) -> String {
     format!("{order}{value}, waited {}", format_dhms(*waited_s))
 }
 
+/// `2 gpu`, `10 GiB scratch`.
+fn named(name: &str, amount: u64) -> String {
+    match is_bytes(name) {
+        true => format!("{} {name}", size::shown(amount)),
+        false => format!("{amount} {name}"),
+    }
+}
+
 fn shown(job: &Job, more: &More) -> String {
     let (array, rank) = (more.array.as_ref(), more.rank.as_ref());
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -95,6 +106,13 @@ fn shown(job: &Job, more: &More) -> String {
     let cpu_ids =
         allocation.map(|a| a.cpu_ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
     let labels: Vec<String> = job.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    let asked = job.resources.iter().map(|(name, amount)| named(name, *amount));
+    let asked = asked.collect::<Vec<_>>().join(", ");
+    let given = allocation.into_iter().flat_map(|a| &a.resources).map(|(name, held)| match held {
+        Held::Units(units) => format!("{name} {}", cpu_list::format(units.iter().map(|u| u.0))),
+        Held::Amount(amount) => named(name, *amount),
+    });
+    let given = given.collect::<Vec<_>>().join(", ");
     let reason = match (&job.state_reason, &job.state_detail) {
         (Some(reason), Some(detail)) => Some(format!("{reason}: {detail}")),
         (reason, detail) => detail.clone().or_else(|| reason.clone()),
@@ -132,6 +150,8 @@ fn shown(job: &Job, more: &More) -> String {
         ("cpu ids", cpu_ids),
         ("process", allocation.and_then(|a| a.process_id).map(|p| p.to_string())),
         ("memory", job.memory_bytes.map(|bytes| size::shown(bytes.unsigned_abs()))),
+        ("resources", some(&asked)),
+        ("given", some(&given)),
         ("time limit", Some(format_limit(job.time_limit_s))),
         ("elapsed", Some(format_dhms(job.elapsed_s))),
         ("submitted", Some(job.submit_time.clone())),

@@ -11,8 +11,10 @@ use serde_json::{Map, Value, json};
 use super::client::{Client, Connect};
 use super::{CliError, say, say_json, table};
 use crate::api::wire::maintenance::Window;
+use crate::api::wire::resources::ResourceState;
 use crate::api::wire::seed::Dashboard;
 use crate::api::wire::v1::Resources;
+use crate::resources::inventory::is_bytes;
 use crate::text::size::shown;
 
 /// Of which server.
@@ -23,6 +25,19 @@ pub struct StatusArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// `gpu 1 of 4 held, 1 held back`.
+fn other(one: &ResourceState) -> String {
+    let amount = |n: u64| if is_bytes(&one.name) { shown(n) } else { n.to_string() };
+    let held_back = one.units.iter().filter(|unit| unit.held_back.is_some()).count();
+    let held_back = if held_back > 0 { format!(", {held_back} held back") } else { String::new() };
+    match one.total {
+        Some(total) => {
+            format!("{} {} of {} held{held_back}", one.name, amount(one.used), amount(total))
+        }
+        None => format!("{} {} held, not counted", one.name, amount(one.used)),
+    }
 }
 
 pub(super) fn run(args: &StatusArgs) -> Result<u8, CliError> {
@@ -52,6 +67,7 @@ pub(super) fn run(args: &StatusArgs) -> Result<u8, CliError> {
         Some(total) => format!("{used} of {} held", shown(total)),
         None => format!("{used} held, not counted"),
     };
+    let others: Vec<String> = resources.resources.iter().map(other).collect();
     let jobs = format!(
         "{} running, {} pending, {} completed, {} failed, {} cancelled, {} in all",
         stats.running, stats.pending, stats.completed, stats.failed, stats.cancelled, stats.total
@@ -63,6 +79,7 @@ pub(super) fn run(args: &StatusArgs) -> Result<u8, CliError> {
         ("health", Some(health)),
         ("cpus", Some(cpus)),
         ("memory", Some(memory)),
+        ("resources", (!others.is_empty()).then(|| others.join("; "))),
         ("jobs", Some(jobs)),
         ("maintenance", (!windows.is_empty()).then(|| windows.join("; "))),
     ]))?;

@@ -19,11 +19,14 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::job::ids::{Attempt, CpuId, UnitId};
 use crate::job::request::MEMORY;
 
-/// What is held of one resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is held of one resource; in JSON a list of units, or a number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum Held {
     /// These units, ascending.
     Units(Box<[UnitId]>),

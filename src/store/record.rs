@@ -22,6 +22,7 @@ use crate::job::spec::{DataSource, JobSpec, OpenMode};
 use crate::job::state::{AttemptEnd, EndReason, StateWord};
 use crate::kernel::change::Queued;
 use crate::kernel::requeue::EndedJob;
+use crate::resources::allocation::Share;
 use crate::time::Time;
 
 /// A job.
@@ -267,6 +268,8 @@ pub struct AllocationRecord {
     pub allocated_cpus: u32,
     /// Which.
     pub cpus: Vec<CpuId>,
+    /// What else it holds or held, but memory.
+    pub rest: Vec<Share>,
     /// Whether they were given back.
     pub released: bool,
     /// When they were granted.

@@ -197,6 +197,7 @@ impl TryFrom<AllocationRow> for AllocationRecord {
             attempt: Attempt { job: get!(at, row.job_id), n: get!(at, row.attempt) },
             allocated_cpus: get!(at, row.allocated_cpus),
             cpus: get!(at, row.cpu_ids),
+            rest: Vec::new(),
             released: get!(at, row.released),
             allocation_time: get!(at, row.allocation_time),
             released_time: get!(at, row.released_time),

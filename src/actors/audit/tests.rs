@@ -16,6 +16,7 @@ fn row(job: i64, cpu: u32) -> AllocationRecord {
         attempt: Attempt { job: JobId(job), n: 1 },
         allocated_cpus: 1,
         cpus: vec![CpuId(cpu)],
+        rest: Vec::new(),
         released: false,
         allocation_time: Time(0),
         released_time: None,

@@ -9,6 +9,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::resources::HeldResources;
+
 use crate::job::ids::CpuId;
 use crate::job::retry_policy::RetryPolicy;
 
@@ -36,6 +38,10 @@ pub struct Attempt {
     /// Which CPUs it had.
     #[schema(value_type = Vec<u32>)]
     pub cpu_ids: Vec<CpuId>,
+    /// What else it had: numbers of units, or an amount.
+    #[serde(default)]
+    #[schema(value_type = Object, example = json!({"gpu": [0, 1], "license/matlab": 1}))]
+    pub resources: HeldResources,
 }
 
 /// When a job is run again by itself.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::attempt::Retry;
+use super::resources::HeldResources;
 use crate::job::ids::{CpuId, EventId, JobId};
 use crate::job::spec::DataSource;
 use crate::job::state::StateWord;
@@ -119,6 +120,10 @@ pub struct Job {
     pub cpus: u32,
     /// Memory asked for, bytes.
     pub memory_bytes: Option<i64>,
+    /// Other resources asked for, by name.
+    #[serde(default)]
+    #[schema(example = json!({"gpu": 2, "license/matlab": 1}))]
+    pub resources: BTreeMap<String, u64>,
     /// Time limit, seconds; null is unlimited.
     #[schema(example = 600)]
     pub time_limit_s: Option<i64>,
@@ -187,6 +192,10 @@ pub struct Allocation {
     /// Which CPUs.
     #[schema(value_type = Vec<u32>)]
     pub cpu_ids: Vec<CpuId>,
+    /// What else: numbers of units, or an amount.
+    #[serde(default)]
+    #[schema(value_type = Object, example = json!({"gpu": [0, 1], "license/matlab": 1}))]
+    pub resources: HeldResources,
     /// The script's process.
     pub process_id: Option<i64>,
     /// Since when.
@@ -270,7 +279,7 @@ mod tests {
             comment data_source submit_time eligible_time start_time end_time elapsed_s exit_code \
             error warnings attempt allocation usage position estimated_start_time estimate_basis \
             held begin_time deadline dependency array_job_id array_task_id array_tasks retry \
-            restart_count signal open_mode";
+            restart_count signal open_mode resources";
         let mut body = json!({
             "id": 17, "name": "n", "account": "", "user": "", "partition": "default",
             "state": "OUT_OF_MEMORY", "priority": 0, "cpus": 1, "labels": {}, "data_source": "WEB",
@@ -284,7 +293,7 @@ mod tests {
         assert_eq!(written["exit_code"], Value::Null);
         assert_eq!(written["state"], "OUT_OF_MEMORY");
         assert_eq!(written["submit_time"], "1970-01-01T00:00:00.000000Z");
-        let words = "cpu_ids process_id allocation_time released released_time";
+        let words = "cpu_ids process_id allocation_time released released_time resources";
         assert_eq!(keys(&written["allocation"]), words.split(' ').collect());
         body["state"] = "ASLEEP".into();
         assert!(serde_json::from_value::<Job>(body).is_err());

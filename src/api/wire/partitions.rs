@@ -6,6 +6,8 @@
 //!
 //! *Not here*: how they are set up (`config::partitions`).
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -44,6 +46,10 @@ pub struct Partition {
     pub max_cpus_per_job: Option<u32>,
     /// Most memory of one job, bytes; null: what the server has.
     pub max_memory_bytes_per_job: Option<u64>,
+    /// Most of other resources of one job, by name; what is not named is not limited.
+    #[serde(default)]
+    #[schema(example = json!({"gpu": 2}))]
+    pub max_per_job: BTreeMap<String, u64>,
     /// Points that its jobs have beyond their priority.
     pub priority_weight: i64,
     /// Partitions whose jobs go back to the queue when its own need their CPUs.

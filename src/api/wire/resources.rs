@@ -7,10 +7,13 @@
 //!
 //! *Not here*: the replaced system's dashboard (`wire::seed`).
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::job::ids::{CpuId, JobId};
+use crate::resources::allocation::Held;
 
 /// The ledger at one commit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -45,6 +48,9 @@ pub struct Resources {
     #[serde(default)]
     #[schema(value_type = Vec<u32>)]
     pub held_back_cpus: Vec<CpuId>,
+    /// Everything else that is handed out; empty where there is nothing.
+    #[serde(default)]
+    pub resources: Vec<ResourceState>,
     /// Jobs that hold CPUs.
     pub running_jobs: u64,
     /// Jobs that wait.
@@ -53,6 +59,46 @@ pub struct Resources {
     #[schema(example = 1)]
     pub resource_managers: u32,
 }
+
+/// A resource beside CPUs and memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ResourceState {
+    /// Its name.
+    #[schema(example = "gpu")]
+    pub name: String,
+    /// How much there is, of scratch in bytes; null where it is not counted.
+    #[schema(example = 4)]
+    pub total: Option<u64>,
+    /// How much jobs hold.
+    #[schema(example = 2)]
+    pub used: u64,
+    /// How much can be handed out; null where it is not counted.
+    #[schema(example = 1)]
+    pub available: Option<u64>,
+    /// Its units, where it has any.
+    pub units: Vec<UnitState>,
+}
+
+/// One unit of a resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnitState {
+    /// Its number.
+    pub id: u32,
+    /// Its type, if it has one.
+    #[serde(rename = "type")]
+    #[schema(example = "a100")]
+    pub kind: Option<String>,
+    /// The job that holds it; null when none does.
+    #[schema(value_type = Option<i64>)]
+    pub job_id: Option<JobId>,
+    /// Why it is not handed out, if it is not.
+    #[schema(example = "process 4711 (python3, ann) uses it")]
+    pub held_back: Option<String>,
+}
+
+/// What an attempt holds or held beside CPUs and memory: of a resource with units their numbers, of
+/// another how much.
+pub type HeldResources = BTreeMap<String, Held>;
 
 /// One CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -80,6 +126,10 @@ pub struct AllocationRow {
     /// Which.
     #[schema(value_type = Vec<u32>)]
     pub cpu_ids: Vec<CpuId>,
+    /// What else: numbers of units, or an amount.
+    #[serde(default)]
+    #[schema(value_type = Object, example = json!({"gpu": [0, 1], "license/matlab": 1}))]
+    pub resources: HeldResources,
     /// The script's process.
     pub process_id: Option<i64>,
     /// Whether they were given back.
