@@ -15,6 +15,7 @@ mod discover;
 mod gpu;
 mod nvidia;
 mod read;
+pub mod visible;
 
 pub use discover::discover;
 pub use gpu::{DeviceNode, DiscoverError, GPUS_MAX, Gpu, Vendor};
