@@ -1,13 +1,14 @@
 //! *Purpose*: the GPUs that the driver of AMD shows.
 //!
-//! *Owns*: reading `/sys/class/kfd/kfd/topology/nodes/*/properties`.
+//! *Owns*: reading `/sys/class/kfd/kfd/topology/nodes/*/properties`, and which processes compute
+//! (`/sys/class/kfd/kfd/proc`).
 //!
 //! *Promises*: CPUs, which stand in the same list, are no GPUs; a card that is not this container's
 //! is not there.
 //!
 //! *Not here*: who uses a card by its device (`usage`).
 //!
-//! Source: `drivers/gpu/drm/amd/amdkfd/kfd_topology.c` of Linux.
+//! Source: `drivers/gpu/drm/amd/amdkfd/kfd_topology.c`, `kfd_process.c` of Linux.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,10 @@ use super::read;
 const NODES: &str = "sys/class/kfd/kfd/topology/nodes";
 /// The most entries of that folder: each socket is one too.
 const NODES_MAX: usize = 8 * GPUS_MAX;
+/// Where the driver lists who computes, below the root.
+const PROCESSES: &str = "sys/class/kfd/kfd/proc";
+/// The most processes of that list: each holds memory of a card.
+const PROCESSES_MAX: usize = 16 * 1024;
 
 /// Those that are there, in no order.
 ///
@@ -104,4 +109,42 @@ fn model(folder: &Path, properties: &Properties) -> Result<String, DiscoverError
         Some(v) => format!("gfx{}{}{:x}", v / 10_000, v / 100 % 100, v % 100),
         None => name,
     })
+}
+
+/// The processes that have memory of a card, by the number of the card's device. `None` where the
+/// driver does not tell.
+///
+/// # Errors
+/// When it tells something that is not understood.
+pub fn computing(root: &Path) -> Result<Option<Vec<(u32, i32)>>, DiscoverError> {
+    let mut minors = Vec::new();
+    for folder in read::entries(&root.join(NODES), NODES_MAX)? {
+        let Some(properties) = Properties::read(&folder)? else { continue };
+        if properties.number("simd_count")? == 0 {
+            continue;
+        }
+        let minor = properties.number("drm_render_minor")?;
+        let minor = u32::try_from(minor)
+            .map_err(|_| properties.wrong("drm_render_minor", "is not a number"))?;
+        let path = folder.join("gpu_id");
+        let id = read::text(&path).map_err(|source| DiscoverError::Unread { path, source })?;
+        minors.push((minor, format!("vram_{}", id.trim())));
+    }
+    let processes = root.join(PROCESSES);
+    if !processes.exists() {
+        return Ok(None);
+    }
+    let mut found = Vec::new();
+    for folder in read::entries(&processes, PROCESSES_MAX)? {
+        let name = folder.file_name().and_then(|name| name.to_str());
+        let Some(pid) = name.and_then(|name| name.parse().ok()) else { continue };
+        for (minor, file) in &minors {
+            // One that has just ended has no files any more.
+            let held = read::text(&folder.join(file)).unwrap_or_default();
+            if held.trim().parse::<u64>().is_ok_and(|bytes| bytes > 0) {
+                found.push((*minor, pid));
+            }
+        }
+    }
+    Ok(Some(found))
 }

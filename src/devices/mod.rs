@@ -15,6 +15,8 @@ mod discover;
 mod gpu;
 mod nvidia;
 mod read;
+mod smi;
+pub mod usage;
 pub mod visible;
 
 pub use discover::discover;
