@@ -168,6 +168,7 @@ fn order(site: &OrderSite, key: Key, rows: LaunchRows) -> Order {
         cpus,
         pin: site.pin,
         memory_bytes: job.memory_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+        denied_devices: Vec::new(),
         signal: job.signal.as_deref().and_then(|text| text.parse().ok()),
         open_mode: job.open_mode.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default(),
     }
