@@ -20,12 +20,12 @@
 //!                                     └───────▶ engine      runs: supervisor ──▶ script
 //! ```
 //!
-//! On the ground stand [`text`] (what people write), [`job`] (what a job is) and [`resources`]
-//! (what there is to hand out); [`policy`] plans. [`kernel`] knows no clock, no file and no
-//! framework; [`store`] has one writer; [`engine`] runs scripts under supervisors that outlive the
-//! server; [`actors`] carry between these three; [`api`] and [`cli`] speak with people and
-//! programs; [`observe`] shows; [`simulate`] replays traces by the server's own policy. [`serve`]
-//! puts a server together.
+//! On the ground stand [`text`] (what people write), [`job`] (what a job is), [`resources`]
+//! (what there is to hand out) and [`devices`] (which GPUs there are); [`policy`] plans. [`kernel`]
+//! knows no clock, no file and no framework; [`store`] has one writer; [`engine`] runs scripts
+//! under supervisors that outlive the server; [`actors`] carry between these three; [`api`] and
+//! [`cli`] speak with people and programs; [`observe`] shows; [`simulate`] replays traces by the
+//! server's own policy. [`serve`] puts a server together.
 //!
 //! # The walks
 //!
@@ -124,6 +124,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod devices;
 pub mod engine;
 pub mod fault;
 pub mod installation;

@@ -602,6 +602,7 @@ fn canned(attempt: Attempt, script: &str) -> Order {
         cpus: vec![CpuId(0)],
         pin: false,
         memory_bytes: None,
+        denied_devices: Vec::new(),
         signal: None,
         open_mode: downbeat::job::spec::OpenMode::Truncate,
     }

@@ -168,6 +168,7 @@ fn order(site: &OrderSite, key: Key, records: LaunchRecords) -> Order {
         cpus,
         pin: site.pin,
         memory_bytes: job.memory_bytes,
+        denied_devices: Vec::new(),
         signal: job.signal,
         open_mode: job.open_mode,
     }

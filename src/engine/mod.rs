@@ -63,6 +63,15 @@ impl Key {
     }
 }
 
+/// A character device, as the kernel numbers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CharDevice {
+    /// The driver, below 2^12.
+    pub major: u32,
+    /// The device within the driver, below 2^20.
+    pub minor: u32,
+}
+
 /// All that is needed to run one attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
@@ -103,6 +112,10 @@ pub struct Order {
     /// Memory that it may use, bytes; `None` is no limit.
     #[serde(default)]
     pub memory_bytes: Option<u64>,
+    /// Character devices that it may not open, neither it nor whoever it starts. Denied where
+    /// [`Engine::isolation`] says that the wall of `devices` stands.
+    #[serde(default)]
+    pub denied_devices: Vec<CharDevice>,
     /// What it is sent before its limit.
     #[serde(default)]
     pub signal: Option<EarlySignal>,

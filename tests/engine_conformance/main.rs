@@ -8,6 +8,7 @@
 //! *Not here*: small parts of the local engine (tests beside their code).
 #![allow(clippy::unwrap_used)]
 
+mod devices;
 mod memory;
 mod supervisors;
 
@@ -98,6 +99,7 @@ impl<E: Engine> Stage<E> {
             cpus: vec![CpuId(0)],
             pin: false,
             memory_bytes: None,
+            denied_devices: Vec::new(),
             signal: None,
             open_mode: OpenMode::Truncate,
         }

@@ -23,6 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("peer", &[]),
     ("clock", &["time", "fault"]),
     ("text", &["time", "clock"]),
+    ("devices", &["clock", "text"]),
     ("job", &["time", "text"]),
     ("resources", &["job"]),
     ("policy", &["time", "text", "job", "resources"]),

@@ -1,21 +1,35 @@
 //! *Purpose*: control groups as this machine has them, whatever they are for.
 //!
-//! *Owns*: where this process may make groups; who is in one; how one is removed; whether a path
-//! that a spool names can be one of ours.
+//! *Owns*: where this process may make groups; how one is made, who is in it, how it is removed;
+//! whether a path that a spool names can be one of ours.
 //!
 //! *Promises*: nothing is written but into groups that the caller names; what a script may have
 //! written into the spool never leads out of the control groups.
 //!
-//! *Not here*: groups that bound memory (`memory`), groups that hold processes (`proctrack`).
+//! *Not here*: groups that bound memory (`memory`), that deny devices (`devices`), that hold
+//! processes (`proctrack`).
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use crate::clock;
+use crate::time::SECOND_US;
 
 /// Where control groups are.
 pub const MOUNT: &str = "/sys/fs/cgroup";
 /// The groups that a process is in.
 pub const OWN: &str = "/proc/self/cgroup";
+
+/// Where a server goes whose own group of version 2 has to be empty, to hand a controller on.
+pub const SERVER: &str = "downbeat.server";
+/// An empty group of nobody's attempt is removed when it is older than this, seconds: between the
+/// making of a group and its first process are microseconds, also in other servers.
+const FORSAKEN_S: i64 = 60;
+/// How often the folder of all groups is made while other servers end and take it away.
+const BASE_TRIES: u32 = 8;
 
 /// The groups that this process is in, below which others may be made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +71,67 @@ pub fn is_below(group: &Path, base: &str) -> bool {
     group.parent().and_then(Path::file_name).is_some_and(|parent| parent == base)
         && group.starts_with(MOUNT)
         && !group.components().any(|part| part.as_os_str() == "..")
+}
+
+/// The group in which groups for jobs are made, when this is the server's own: it may have moved
+/// into a group beside its jobs, or have been put where a server before it had moved to.
+#[must_use]
+pub fn above_server(own: &Path) -> &Path {
+    let above = own.parent().filter(|_| own.ends_with(SERVER));
+    above.unwrap_or(own)
+}
+
+/// Makes a group in the folder of all groups, or takes the one that is there. A server that ended
+/// may take that folder along: then it is made again, by `make_base`.
+///
+/// # Errors
+/// What the system says.
+pub fn make(
+    base: &Path,
+    group: &Path,
+    make_base: impl Fn(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut tries = 0;
+    while let Err(e) = make_folder(group) {
+        tries += 1;
+        if e.kind() != io::ErrorKind::NotFound || tries > BASE_TRIES {
+            return Err(e);
+        }
+        make_base(base)?;
+    }
+    Ok(())
+}
+
+/// Makes a folder unless it is there.
+///
+/// # Errors
+/// What the system says.
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+        _ => Ok(()),
+    }
+}
+
+/// The file into which a process writes itself to enter a group.
+///
+/// # Errors
+/// What the system says.
+pub fn door(group: &Path) -> io::Result<OwnedFd> {
+    let door = fs::OpenOptions::new().write(true).open(group.join("cgroup.procs"))?;
+    Ok(door.into())
+}
+
+/// Removes empty groups below `base` of attempts that nobody knows any more.
+pub fn sweep(base: &Path, is_known: impl Fn(&str) -> bool) {
+    for group in fs::read_dir(base).into_iter().flatten().flatten() {
+        let Ok(about) = group.metadata() else { continue };
+        let age_s = clock::now().0 / SECOND_US - about.mtime();
+        let name = group.file_name();
+        if about.is_dir() && age_s > FORSAKEN_S && !is_known(&name.to_string_lossy()) {
+            let _busy_if_not = remove(&group.path());
+        }
+    }
 }
 
 /// The processes in a group.

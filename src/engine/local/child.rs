@@ -37,6 +37,8 @@ pub struct Steps {
     pub parent: Pid,
     /// What keeps it within its memory.
     pub within: Option<Within>,
+    /// The door of the control group that denies it devices, if that is another one.
+    pub wall: Option<OwnedFd>,
     /// The working directory with the folders above it, from the root on, if they are to be created
     /// when they are missing.
     pub folders: Vec<CString>,
@@ -82,6 +84,8 @@ pub enum Stage {
     Group,
     /// It could not be kept within its memory.
     Memory,
+    /// It could not be kept from devices.
+    Devices,
     /// A folder could not be created.
     Folder,
     /// The working directory could not be entered.
@@ -111,9 +115,10 @@ pub enum Stage {
 }
 
 /// Every stage, by its number.
-const STAGES: [Stage; 15] = [
+const STAGES: [Stage; 16] = [
     Stage::Group,
     Stage::Memory,
+    Stage::Devices,
     Stage::Folder,
     Stage::Directory,
     Stage::StdoutRoot,
@@ -176,6 +181,9 @@ impl Steps {
         let at = |stage: Stage| move |error: Errno| Fault { stage, error };
         self.belong().map_err(at(Stage::Group))?;
         self.keep_within().map_err(at(Stage::Memory))?;
+        if let Some(door) = &self.wall {
+            rustix::io::write(door, b"0").map_err(at(Stage::Devices))?;
+        }
         self.go_to_directory()?;
         let stdout = open_stream(&self.stdout, Standard::Output)?;
         let separate = match &self.stderr {

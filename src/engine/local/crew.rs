@@ -20,6 +20,7 @@ use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::CpuSet;
 
+use super::devices::Wall;
 use super::fitness::Fitness;
 use super::mail;
 use super::memory::Means;
@@ -47,6 +48,8 @@ pub struct Outfit {
     pub memory: Means,
     /// Where supervisors have control groups.
     pub track: ProcTrack,
+    /// What keeps jobs from devices.
+    pub wall: Wall,
     /// The pipe of all supervisors; what they say does not come by here.
     pub report: OwnedFd,
 }
@@ -169,6 +172,7 @@ impl Crew {
             oom_score: outfit.oom_score.clone(),
             memory: outfit.memory.clone(),
             track: outfit.track.clone(),
+            wall: outfit.wall.clone(),
         };
         // The parent's copy of the station goes with this closure.
         let pid = sys::fork(move || supervisor::run(&station))?;

@@ -111,6 +111,15 @@ fn whose(error: &io::Error, path: &Path, data_dir: &Path) -> Whose {
     }
 }
 
+/// What a script is kept within.
+#[derive(Default)]
+pub struct Bounds {
+    /// Its memory.
+    pub within: Option<Within>,
+    /// The door of the control group that denies it devices.
+    pub wall: Option<OwnedFd>,
+}
+
 /// What a launch needs, as far as it can be had before the start without anybody seeing it.
 pub struct Prepared<'a> {
     order: &'a Order,
@@ -144,6 +153,7 @@ impl<'a> Prepared<'a> {
         let steps = Steps {
             parent: rustix::process::getpid(),
             within: None,
+            wall: None,
             folders: folders_to_create(order)?,
             directory: c_path(&order.working_directory)?,
             stdout: stream(&order.stdout, order.open_mode)?,
@@ -162,10 +172,10 @@ impl<'a> Prepared<'a> {
     /// When the system has no room for another.
     pub fn start<'b>(
         &'b mut self,
-        within: Option<Within>,
+        bounds: Bounds,
         stack: &'b mut Stack,
     ) -> Result<Launching<'b>, Failure> {
-        self.steps.within = within;
+        Bounds { within: self.steps.within, wall: self.steps.wall } = bounds;
         if self.order.confine_signals {
             self.steps.ruleset =
                 Some(landlock::ruleset_to_confine().map_err(|e| not_confined(&e))?);
@@ -192,6 +202,7 @@ impl<'a> Prepared<'a> {
                 let sentence = format!("its memory cannot be limited: {}", why(&error));
                 Failure::of_the_machine(sentence, &error)
             }
+            Stage::Devices => not_denied(&error),
             Stage::Folder | Stage::Directory => of_path(
                 format!("working directory {}: {}", directory.display(), why(&error)),
                 directory,
@@ -211,6 +222,15 @@ impl<'a> Prepared<'a> {
             }
         }
     }
+}
+
+/// The devices of others could not be kept from it. The wall stood when the server started: a job
+/// does not run without it, nor does it wait for it, as long as the machine is not short.
+#[must_use]
+pub fn not_denied(error: &io::Error) -> Failure {
+    let sentence = format!("the devices of others cannot be denied to it: {error}");
+    let whose = if is_short(error) { Whose::Machine } else { Whose::Job };
+    Failure { sentence, whose }
 }
 
 fn not_confined(error: &dyn std::fmt::Display) -> Failure {

@@ -20,6 +20,7 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
 use rustix::process::Signal;
 
+use super::devices::Wall;
 use super::mail::DATAGRAM_BYTES_MAX;
 use super::memory::Means;
 use super::origin::Origin;
@@ -56,6 +57,8 @@ pub struct Recipe {
     pub memory: Means,
     /// Where supervisors have control groups.
     pub track: ProcTrack,
+    /// What keeps jobs from devices.
+    pub wall: Wall,
     /// What attempts of this server bear.
     pub origin: Origin,
     /// The pipe of all supervisors, where they write; the same for every daemon.
@@ -271,9 +274,9 @@ impl Link {
 
     fn await_ready(&self, socket: &OwnedFd) -> io::Result<()> {
         let soft = self.recipe.soft_nofile.map(|soft| soft.to_string()).unwrap_or_default();
-        let Recipe { memory, track, origin, .. } = &self.recipe;
-        let (memory, track) = (memory.line(), track.line());
-        let greeting = format!("{NOFILE_WORD}{soft}\n{memory}\n{track}\n{}", origin.word());
+        let Recipe { memory, track, wall, origin, .. } = &self.recipe;
+        let lines = [memory.line(), track.line(), wall.line(), origin.word()].join("\n");
+        let greeting = format!("{NOFILE_WORD}{soft}\n{lines}");
         // One that is gone already is heard of below.
         let _sent = rustix::net::send(socket, greeting.as_bytes(), SendFlags::NOSIGNAL);
         set_socket_timeout(socket, Timeout::Send, Some(SEND_BOUND))?;

@@ -22,10 +22,10 @@ use rustix::process::Signal;
 
 use super::Inner;
 use super::cgroup;
-use super::memory;
 use super::proc::{self, Identity};
 use super::remains::{self, Daemon, Traceless};
-use super::spool::{self, End, Folder, State};
+use super::spool::{self, End, Folder};
+use super::state::State;
 use super::watch::{Entry, Overtime, held};
 use crate::clock;
 use crate::engine::{Control, EngineError, ExitRecord, Key, Sighting};
@@ -332,11 +332,10 @@ impl Inner {
         let them = remains::of_lost(&name, &self.proven(state.clone()), self.daemon());
         let seen =
             them.and_then(|them| remains::kill(&them)).map_err(|e| folder.error("state", e))?;
-        if seen == 0
-            && let Some(group) = state.group.filter(|group| memory::is_of(group, &name))
-            && let Err(e) = cgroup::remove(&group)
-        {
-            log::warn!("The control group {} is left behind: {e}", group.display());
+        for group in state.groups_of(&name).iter().filter(|_| seen == 0) {
+            if let Err(e) = cgroup::remove(group) {
+                log::warn!("The control group {} is left behind: {e}", group.display());
+            }
         }
         Ok(seen)
     }

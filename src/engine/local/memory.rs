@@ -20,25 +20,15 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::cgroup;
 use super::sys;
-use crate::clock;
 use crate::job::outcome::OutOfMemory;
-use crate::time::SECOND_US;
 
 /// The folder of all groups, in the server's own group.
-const BASE: &str = "downbeat";
-/// Where the server goes when its own group has to be empty.
-pub const SERVER: &str = "downbeat.server";
-/// An empty group of nobody's attempt is removed when it is older than this, seconds: between the
-/// making of a group and its first process are microseconds, also in other servers.
-const FORSAKEN_S: i64 = 60;
-/// How often the folder of all groups is made while other servers end and take it away.
-const BASE_TRIES: u32 = 8;
+pub const BASE: &str = "downbeat";
 /// So much is taken at a time: a use that comes as near as this has met the limit.
 const CHARGE_BYTES: u64 = 64 * 4096;
 /// Limit of the group that is made to try: any will do.
@@ -120,14 +110,8 @@ impl Means {
 
     /// Removes empty groups of attempts that nobody knows any more.
     pub fn sweep(&self, is_known: impl Fn(&str) -> bool) {
-        let Means::Groups(_, base) = self else { return };
-        for group in fs::read_dir(base).into_iter().flatten().flatten() {
-            let Ok(about) = group.metadata() else { continue };
-            let age_s = clock::now().0 / SECOND_US - about.mtime();
-            let name = group.file_name();
-            if about.is_dir() && age_s > FORSAKEN_S && !is_known(&name.to_string_lossy()) {
-                let _busy_if_not = cgroup::remove(&group.path());
-            }
+        if let Means::Groups(_, base) = self {
+            cgroup::sweep(base, is_known);
         }
     }
 
@@ -171,9 +155,7 @@ fn base_in(version: Version, own: &Path) -> Result<PathBuf, String> {
         let base = own.join(BASE);
         return make_base(version, &base).map(|()| base.clone()).map_err(|e| named(&base, e));
     }
-    // A server that came back may have been put where the one before it had moved to.
-    let in_leaf = own.file_name().is_some_and(|name| name == SERVER);
-    let own = own.parent().filter(|_| in_leaf).unwrap_or(own);
+    let own = cgroup::above_server(own);
     if let Err(e) = hand_on(own) {
         if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) {
             return Err(named(own, e));
@@ -187,8 +169,8 @@ fn base_in(version: Version, own: &Path) -> Result<PathBuf, String> {
                 own.display()
             ));
         }
-        let leaf = own.join(SERVER);
-        make_folder(&leaf)
+        let leaf = own.join(cgroup::SERVER);
+        cgroup::make_folder(&leaf)
             .and_then(|()| fs::write(leaf.join("cgroup.procs"), &me))
             .and_then(|()| hand_on(own))
             .map_err(|e| named(&leaf, e))?;
@@ -198,20 +180,13 @@ fn base_in(version: Version, own: &Path) -> Result<PathBuf, String> {
 }
 
 fn make_base(version: Version, base: &Path) -> io::Result<()> {
-    make_folder(base)?;
+    cgroup::make_folder(base)?;
     if version == Version::V2 { hand_on(base) } else { Ok(()) }
 }
 
 /// Lets the groups in this one limit their memory.
 fn hand_on(group: &Path) -> io::Result<()> {
     fs::write(group.join("cgroup.subtree_control"), "+memory")
-}
-
-fn make_folder(path: &Path) -> io::Result<()> {
-    match fs::create_dir(path) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
-        _ => Ok(()),
-    }
 }
 
 /// Makes a group, has a process moved into it and removes it; answers whether it limits swap.
@@ -255,15 +230,7 @@ impl Group {
     /// What the system says; nothing is left then.
     pub fn make(version: Version, base: &Path, name: &str, limit: u64) -> io::Result<Group> {
         let group = Group { version, path: Group::path(base, name), limit };
-        let mut tries = 0;
-        while let Err(e) = make_folder(&group.path) {
-            tries += 1;
-            if e.kind() != io::ErrorKind::NotFound || tries > BASE_TRIES {
-                return Err(e);
-            }
-            // A server that ended took the folder of all groups along.
-            make_base(version, base)?;
-        }
+        cgroup::make(base, &group.path, |base| make_base(version, base))?;
         match group.set_limit() {
             Ok(()) => Ok(group),
             Err(e) => {
@@ -305,8 +272,13 @@ impl Group {
     /// # Errors
     /// What the system says.
     pub fn door(&self) -> io::Result<OwnedFd> {
-        let door = fs::OpenOptions::new().write(true).open(self.path.join("cgroup.procs"))?;
-        Ok(door.into())
+        cgroup::door(&self.path)
+    }
+
+    /// Where it is, if it is of version 2: there a process is in one group for everything.
+    #[must_use]
+    pub fn unified(&self) -> Option<&Path> {
+        (self.version == Version::V2).then_some(&*self.path)
     }
 
     /// How many processes were killed for want of memory so far.
@@ -358,12 +330,6 @@ impl Group {
     }
 }
 
-/// Whether a group that a spool names can be that of this attempt.
-#[must_use]
-pub fn is_of(group: &Path, name: &str) -> bool {
-    cgroup::is_below(group, BASE) && group.ends_with(name)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -376,14 +342,6 @@ mod tests {
             assert_eq!(Means::parse(&means.line()), means);
         }
         assert_eq!(Means::parse(""), Means::DataLimit);
-    }
-
-    #[test]
-    fn a_group_is_an_attempts_only_by_its_name() {
-        let is = |path: &str| is_of(Path::new(path), "7.1.ab");
-        assert!(is("/sys/fs/cgroup/memory/downbeat/7.1.ab"));
-        assert!(!is("/sys/fs/cgroup/memory/downbeat/8.1.ab"));
-        assert!(!is("/sys/fs/cgroup/memory/other/7.1.ab"));
     }
 
     #[test]
@@ -442,6 +400,6 @@ mod tests {
         fs::write(own.path().join("cgroup.procs"), "1\n2\n").unwrap();
         let why = base_in(Version::V2, own.path()).unwrap_err();
         assert!(why.contains("holds other processes too") && why.contains("Delegate=yes"), "{why}");
-        assert!(!own.path().join(SERVER).exists());
+        assert!(!own.path().join(cgroup::SERVER).exists());
     }
 }

@@ -19,6 +19,7 @@
 mod cgroup;
 mod child;
 mod crew;
+mod devices;
 mod errands;
 mod fitness;
 mod landlock;
@@ -37,6 +38,7 @@ mod remains;
 mod report;
 mod spool;
 mod start;
+mod state;
 pub mod stepd;
 mod supervisor;
 mod sys;
@@ -57,6 +59,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::sync::{oneshot, watch as channel};
 
+use self::devices::Wall;
 use self::errands::Errands;
 use self::link::{Link, Recipe};
 use self::look::Stranger;
@@ -89,6 +92,9 @@ pub struct LocalConfig {
     pub soft_nofile: Option<u64>,
     /// Whether control groups are used where they can be.
     pub control_groups: bool,
+    /// Whether control groups of version 1 are passed over where devices are denied: where a
+    /// machine has both, tests try version 2 so.
+    pub only_version_2: bool,
     /// Whether orders will ask for scripts whose signals are confined; refused where that cannot
     /// be.
     pub confine_signals: bool,
@@ -108,6 +114,7 @@ impl LocalConfig {
             program,
             soft_nofile: None,
             control_groups: true,
+            only_version_2: false,
             confine_signals: false,
             origin: None,
             elsewhere: Elsewhere::default(),
@@ -136,6 +143,8 @@ struct Inner {
     errands: Arc<Errands>,
     /// What keeps jobs below their memory, for people.
     memory_says: String,
+    /// What keeps jobs from devices, for people.
+    devices_say: String,
     /// Whom scripts can signal, for people.
     signals_say: String,
     track: ProcTrack,
@@ -177,12 +186,18 @@ impl LocalEngine {
             false => ProcTrack::nowhere(),
         };
         track.sweep();
+        let (wall, devices_say) = match config.control_groups {
+            true => Wall::find(config.only_version_2),
+            false => Wall::advisory("none are wanted"),
+        };
+        wall.sweep(|name| spool.join(name).exists());
         let recipe = Recipe {
             program: config.program,
             data_dir: data_dir.clone(),
             soft_nofile: config.soft_nofile,
             memory: memory.clone(),
             track: track.clone(),
+            wall,
             origin: origin.clone(),
             report_out,
         };
@@ -201,6 +216,7 @@ impl LocalEngine {
             pool,
             errands,
             memory_says,
+            devices_say,
             signals_say: landlock::sentence(config.confine_signals),
             track,
             program,
@@ -406,6 +422,7 @@ impl Engine for LocalEngine {
                  of whoever bears it, and by parentage",
             ),
             ("cgroups", &groups),
+            ("devices", &self.inner.devices_say),
             ("kernel", &kernel),
             ("memory", &self.inner.memory_says),
             ("signals", &self.inner.signals_say),

@@ -19,7 +19,6 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use super::cgroup;
-use super::memory;
 use super::sys;
 
 /// The folder of all groups, in the server's own group.
@@ -144,9 +143,7 @@ fn places(mount: &Path, membership: &str) -> impl Iterator<Item = PathBuf> {
 
 /// Makes the folder and a group in it, has a process enter that, and removes the group.
 fn try_out(own: &Path) -> io::Result<PathBuf> {
-    // In version 2 a server that keeps memory may have moved into a group beside its jobs.
-    let own = if own.ends_with(memory::SERVER) { own.parent().unwrap_or(own) } else { own };
-    let base = own.join(BASE);
+    let base = cgroup::above_server(own).join(BASE);
     fs::create_dir_all(&base)?;
     let _where_it_is_handed_on = fs::write(own.join("cgroup.subtree_control"), "+pids");
     let _the_same = fs::write(base.join("cgroup.subtree_control"), "+pids");

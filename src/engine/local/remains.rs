@@ -21,10 +21,9 @@ use rustix::process::Signal;
 
 use super::cgroup;
 use super::launch::KEY_VARIABLE;
-use super::memory;
 use super::proc::{self, Identity, Program, Stat};
 use super::proctrack;
-use super::spool::State;
+use super::state::State;
 use super::stepd;
 use crate::fault;
 
@@ -90,8 +89,8 @@ pub fn of_lost(name: &str, state: &State, daemon: Option<Daemon>) -> io::Result<
         let members = everybody.iter().filter(|s| s.group == leader.pid);
         is_proven(*leader, members, &everybody, &keyed)
     });
-    let members = state.group.as_deref().filter(|group| memory::is_of(group, name));
-    let mut members = members.map(cgroup::members).unwrap_or_default();
+    let groups = state.groups_of(name);
+    let mut members: Vec<i32> = groups.iter().flat_map(|group| cgroup::members(group)).collect();
     members.extend(track.map(cgroup::members).unwrap_or_default());
     // A child of the step daemon is a supervisor, which runs the daemon's program, or an orphan.
     // If the daemon dies while we look, nobody counts as an orphan: better to look again than to

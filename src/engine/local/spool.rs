@@ -22,9 +22,8 @@ use rustix::fs::{FlockOperation, RenameFlags};
 use serde::{Deserialize, Serialize};
 
 use super::plain;
-use super::proc::Identity;
-use crate::engine::{Control, EngineError, ExitRecord, Handle, Order, Stop, Stopping};
-use crate::time::Time;
+use super::state::State;
+use crate::engine::{Control, EngineError, ExitRecord, Order};
 
 /// Version of `order`; a supervisor refuses one that it does not know.
 pub const ORDER_VERSION: u32 = 1;
@@ -80,107 +79,6 @@ pub enum End {
     Record(ExitRecord),
     /// The supervisor gave the order back: nothing was started.
     Withdrawn,
-}
-
-/// What `state` says so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct State {
-    /// Where the supervisor lives, see `Origin`.
-    pub boot_id: String,
-    /// The supervisor, once it runs.
-    pub supervisor: Option<Identity>,
-    /// The script, once it was spawned.
-    pub script: Option<Identity>,
-    /// When.
-    pub start_time: Time,
-    /// Why it is about to end.
-    pub stopping: Option<Stopping>,
-    /// Its control group for memory, from before that is made.
-    pub group: Option<PathBuf>,
-    /// The control group of its supervisor, and of whoever that starts.
-    pub track: Option<PathBuf>,
-}
-
-impl State {
-    /// The script's process as the rest of the house knows it.
-    #[must_use]
-    pub fn handle(&self) -> Option<Handle> {
-        self.script.map(|s| Handle { pid: s.pid, start_time: self.start_time })
-    }
-
-    /// The line a supervisor writes first.
-    #[must_use]
-    pub fn supervisor_line(who: Identity, boot_id: &str) -> String {
-        format!("supervisor {} {} {boot_id}\n", who.pid, who.ticks)
-    }
-
-    /// The line of a spawned script.
-    #[must_use]
-    pub fn script_line(who: Identity, start_time: Time) -> String {
-        format!("script {} {} {}\n", who.pid, who.ticks, start_time.0)
-    }
-
-    /// The line of the supervisor's control group.
-    #[must_use]
-    pub fn track_line(track: &Path) -> String {
-        format!("track {}\n", track.display())
-    }
-
-    /// The line of a control group for memory.
-    #[must_use]
-    pub fn group_line(group: &Path) -> String {
-        format!("group {}\n", group.display())
-    }
-
-    /// The line of a stop.
-    #[must_use]
-    pub fn stopping_line(stop: Stop) -> &'static str {
-        match stop {
-            Stop::Cancelled => "stopping cancelled\n",
-            Stop::TimeLimit => "stopping time_limit\n",
-            Stop::OutputLimit => "stopping output_limit\n",
-        }
-    }
-
-    /// The line of a script that has ended before its tree.
-    pub const FINISHING_LINE: &str = "stopping finishing\n";
-
-    /// Reads the lines; one without its end, or of an unknown kind, does not count.
-    #[must_use]
-    pub fn parse(text: &str) -> State {
-        let mut state = State::default();
-        for line in text.split_inclusive('\n').filter_map(|l| l.strip_suffix('\n')) {
-            let words: Vec<&str> = line.split(' ').collect();
-            let who = |pid: &str, ticks: &str| {
-                Some(Identity { pid: pid.parse().ok()?, ticks: ticks.parse().ok()? })
-            };
-            match words.as_slice() {
-                ["supervisor", pid, ticks, boot] => {
-                    state.supervisor = who(pid, ticks);
-                    state.boot_id = (*boot).to_owned();
-                }
-                ["script", pid, ticks, start] => {
-                    state.script = who(pid, ticks);
-                    state.start_time = Time(start.parse().unwrap_or_default());
-                }
-                ["track", ..] => state.track = line.strip_prefix("track ").map(PathBuf::from),
-                ["group", ..] => state.group = line.strip_prefix("group ").map(PathBuf::from),
-                ["stopping", why] => state.stopping = stopping(why).or(state.stopping),
-                _ => {}
-            }
-        }
-        state
-    }
-}
-
-fn stopping(word: &str) -> Option<Stopping> {
-    Some(match word {
-        "cancelled" => Stopping::Told(Stop::Cancelled),
-        "time_limit" => Stopping::Told(Stop::TimeLimit),
-        "output_limit" => Stopping::Told(Stop::OutputLimit),
-        "finishing" => Stopping::Finishing,
-        _ => return None,
-    })
 }
 
 /// The folder of one attempt.

@@ -17,11 +17,14 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal};
 
+use super::cgroup;
 use super::child::Within;
-use super::launch::{Failure, Launching, Prepared, Whose};
+use super::devices::Wall;
+use super::launch::{Bounds, Failure, Launching, Prepared, Whose, not_denied};
 use super::memory::{Group, Means};
 use super::report::Report;
-use super::spool::{OrderFile, State};
+use super::spool::OrderFile;
+use super::state::State;
 use super::supervisor::{Post, become_like_the_script, hint, note, settle};
 use super::sys::{self, Stack};
 use crate::clock;
@@ -90,9 +93,9 @@ pub fn start(
     let mut pause = PAUSE;
     loop {
         let begun = clock::monotonic();
-        let tried = within(post, file).and_then(|within| {
+        let tried = bounds(post, file).and_then(|bounds| {
             let mut prepared = Prepared::make(file, &post.folder, &post.name)?;
-            let launching = prepared.start(within, &mut launcher.stack)?;
+            let launching = prepared.start(bounds, &mut launcher.stack)?;
             watch(post, file, &launching, &launcher.signals, begun)
         });
         let failure = match tried {
@@ -241,6 +244,39 @@ fn is_reaped(child: i32) -> bool {
             sys::Reaped::NoChildren => return true,
         }
     }
+}
+
+/// What a job is kept within. First its memory: the group for that may take the wall too.
+fn bounds(post: &mut Post<'_>, file: &OrderFile) -> Result<Bounds, Failure> {
+    let within = within(post, file)?;
+    let wall = wall(post, file).map_err(|e| not_denied(&e))?;
+    Ok(Bounds { within, wall })
+}
+
+/// Denies the devices of others to a job; answers the door of the group that does, if the process
+/// is not in it for its memory.
+fn wall(post: &mut Post<'_>, file: &OrderFile) -> io::Result<Option<OwnedFd>> {
+    let denied = &file.order.denied_devices;
+    let wall = &post.station.wall;
+    let Some(base) = wall.base().filter(|_| !denied.is_empty()) else { return Ok(None) };
+    let unified = post.group.as_ref().and_then(Group::unified);
+    if let (Wall::V2(_), Some(group)) = (wall, unified) {
+        if !post.is_walled {
+            wall.deny(group, denied)?;
+            post.is_walled = true;
+        }
+        return Ok(None);
+    }
+    let group = base.join(&post.name);
+    if !post.is_walled {
+        // Noted first: whatever becomes of us, somebody knows what to remove.
+        note(post, &State::group_line(&group));
+        cgroup::make(base, &group, cgroup::make_folder)?;
+        post.wall = Some(group.clone());
+        wall.deny(&group, denied)?;
+        post.is_walled = true;
+    }
+    cgroup::door(&group).map(Some)
 }
 
 /// What a job is kept within that asks for memory. Where groups worked when the server started, a

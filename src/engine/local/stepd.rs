@@ -25,6 +25,7 @@ use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use super::crew::{Crew, Outfit};
+use super::devices::Wall;
 use super::mail::DATAGRAM_BYTES_MAX;
 use super::memory::Means;
 use super::origin::Origin;
@@ -32,7 +33,8 @@ use super::plain;
 use super::proc;
 use super::proctrack::ProcTrack;
 use super::report::Report;
-use super::spool::{Folder, State};
+use super::spool::Folder;
+use super::state::State;
 use super::supervisor;
 use super::sys;
 use crate::clock;
@@ -69,7 +71,7 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
     let _ = rustix::process::setsid();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     std::env::set_current_dir("/")?;
-    let Some(Greeting { soft_nofile, memory, track, origin }) = greeting(&socket)? else {
+    let Some(Greeting { soft_nofile, memory, track, wall, origin }) = greeting(&socket)? else {
         return Ok(());
     };
     let boot_id = origin.id().to_owned();
@@ -84,6 +86,7 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
         oom_score: supervisor::oom_score_if_it_may_be_lowered(),
         memory: memory.clone(),
         track: track.clone(),
+        wall: wall.clone(),
         report,
     })?;
     let ended = sys::child_signals()?;
@@ -92,6 +95,7 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
         if daemon.send(Report::Ready.line().as_bytes()) { daemon.attend(log) } else { Ok(()) };
     memory.leave();
     track.leave();
+    wall.leave();
     served
 }
 
@@ -110,6 +114,8 @@ struct Greeting {
     memory: Means,
     /// Where supervisors have control groups.
     track: ProcTrack,
+    /// What keeps jobs from devices.
+    wall: Wall,
     /// What its attempts bear.
     origin: Origin,
 }
@@ -125,6 +131,7 @@ fn greeting(socket: &OwnedFd) -> io::Result<Option<Greeting>> {
             soft_nofile,
             memory: Means::parse(next()),
             track: ProcTrack::parse(next()),
+            wall: Wall::parse(next()),
             origin: Origin::parse(next()),
         }
     }))

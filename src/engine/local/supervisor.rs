@@ -25,6 +25,8 @@ use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::CpuSet;
 
+use super::cgroup;
+use super::devices::Wall;
 use super::fitness::Fitness;
 use super::launch::{self, Failure, Whose};
 use super::mail;
@@ -32,8 +34,9 @@ use super::memory::{Group, Means};
 use super::proc::{self, Identity};
 use super::proctrack::ProcTrack;
 use super::report::Report;
-use super::spool::{EXIT_VERSION, Folder, OrderFile, State};
+use super::spool::{EXIT_VERSION, Folder, OrderFile};
 use super::start::{self, Launcher, Start};
+use super::state::State;
 use super::sys;
 use super::vigil::Vigil;
 use crate::clock;
@@ -82,6 +85,8 @@ pub struct Station {
     pub memory: Means,
     /// Where it has a control group.
     pub track: ProcTrack,
+    /// What keeps jobs from devices.
+    pub wall: Wall,
 }
 
 /// One attempt, while a supervisor serves it.
@@ -93,8 +98,12 @@ pub struct Post<'a> {
     pub folder: Folder,
     /// Its state file, locked: this lock is the supervisor's life.
     pub state: File,
-    /// The attempt's control group, once it has one.
+    /// The attempt's control group for memory, once it has one.
     pub group: Option<Group>,
+    /// Its control group for devices, if that is another one.
+    pub wall: Option<PathBuf>,
+    /// Whether a group denies it the devices of others.
+    pub is_walled: bool,
     /// What `state` did not take yet.
     pub owed: Vec<u8>,
     /// What a script would inherit.
@@ -156,6 +165,8 @@ pub fn run(station: &Station) -> i32 {
             folder,
             state,
             group: None,
+            wall: None,
+            is_walled: false,
             owed: Vec::new(),
             condition: &mut condition,
         };
@@ -208,6 +219,9 @@ fn serve(mut post: Post<'_>) -> Served {
     if let Some(group) = post.group.take() {
         // Nobody of ours is in it. If somebody else is, a server removes it when he has gone.
         let _empty_if_removed = group.remove();
+    }
+    if let Some(wall) = post.wall.take() {
+        let _empty_if_removed = cgroup::remove(&wall);
     }
     let record = match end {
         End::Over(record) => record,

@@ -1,7 +1,7 @@
 //! *Purpose*: the system calls that no safe crate offers.
 //!
 //! *Owns*: every `unsafe` block of the house: fork, a process that shares its parent's memory,
-//! exec, wait4 with its usage, signal masks, closing descriptors by range.
+//! exec, wait4 with its usage, signal masks, closing descriptors by range, programs of the kernel.
 //!
 //! *Promises*: each function is safe to call as documented; nothing here decides anything.
 //!
@@ -9,7 +9,7 @@
 //! they are needed.
 #![allow(unsafe_code, reason = "the one place for system calls without a safe wrapper")]
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -184,13 +184,33 @@ pub fn restrict_self(ruleset: BorrowedFd<'_>) -> Result<(), Errno> {
 /// # Errors
 /// What the system says.
 pub fn try_to_enter(door: BorrowedFd<'_>) -> io::Result<()> {
+    try_in_child(|| enter(door))
+}
+
+/// Tries whether a process that has entered the control group behind this door may open a file. Any
+/// process may call this.
+///
+/// # Errors
+/// What the system says, to the one or the other.
+pub fn try_to_open_within(door: BorrowedFd<'_>, path: &CStr) -> io::Result<()> {
+    // SAFETY: the path is a C string; the descriptor ends with the child.
+    try_in_child(|| enter(door) && unsafe { libc::open(path.as_ptr(), libc::O_RDONLY) } >= 0)
+}
+
+fn enter(door: BorrowedFd<'_>) -> bool {
+    // SAFETY: the text is of the length that is given.
+    unsafe { libc::write(door.as_raw_fd(), c"0".as_ptr().cast(), 1) == 1 }
+}
+
+/// Whether an act succeeds in a child, which may do nothing but system calls; its failure is what
+/// `errno` says.
+fn try_in_child(act: impl FnOnce() -> bool) -> io::Result<()> {
     // SAFETY: between fork and its end the child calls only functions that are async-signal-safe,
     // on memory that nobody else changes; the parent asks for the end of its own child.
     let status = unsafe {
         let pid = check(libc::fork())?;
         if pid == 0 {
-            let entered = libc::write(door.as_raw_fd(), c"0".as_ptr().cast(), 1) == 1;
-            libc::_exit(if entered { 0 } else { *libc::__errno_location() });
+            libc::_exit(if act() { 0 } else { *libc::__errno_location() });
         }
         let mut status = 0;
         check(libc::waitpid(pid, &raw mut status, 0))?;
@@ -201,6 +221,75 @@ pub fn try_to_enter(door: BorrowedFd<'_>) -> io::Result<()> {
         (true, errno) => Err(io::Error::from_raw_os_error(errno)),
         (false, _) => Err(io::Error::other("the trial was killed")),
     }
+}
+
+/// Loads a program that decides on the opening of devices, one word for each instruction.
+///
+/// # Errors
+/// What the system says: above all that this process may not.
+pub fn load_device_program(instructions: &[u64]) -> io::Result<OwnedFd> {
+    /// The first part of `union bpf_attr` for this command; what is left out counts as zero.
+    #[repr(C)]
+    struct Load {
+        kind: u32,
+        count: u32,
+        instructions: u64,
+        license: u64,
+        log_level: u32,
+        log_size: u32,
+        log: u64,
+        kernel: u32,
+        flags: u32,
+    }
+    /// `BPF_PROG_LOAD`
+    const COMMAND: libc::c_long = 5;
+    /// `BPF_PROG_TYPE_CGROUP_DEVICE`
+    const KIND: u32 = 15;
+    let load = Load {
+        kind: KIND,
+        count: u32::try_from(instructions.len()).unwrap_or(u32::MAX),
+        instructions: instructions.as_ptr() as u64,
+        license: c"MIT".as_ptr() as u64,
+        log_level: 0,
+        log_size: 0,
+        log: 0,
+        kernel: 0,
+        flags: 0,
+    };
+    // SAFETY: the system reads the structure, the instructions and the license, which live until
+    // the call returns; a descriptor that it answers is ours alone.
+    unsafe {
+        let fd = libc::syscall(libc::SYS_bpf, COMMAND, &raw const load, size_of::<Load>());
+        let fd = check(libc::c_int::try_from(fd).unwrap_or(-1))?;
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
+/// Has a control group of version 2 ask this program, besides those that it asks already.
+///
+/// # Errors
+/// What the system says.
+pub fn attach_device_program(group: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
+    /// The part of `union bpf_attr` for this command.
+    #[repr(C)]
+    struct Attach {
+        target: RawFd,
+        program: RawFd,
+        kind: u32,
+        flags: u32,
+    }
+    /// `BPF_PROG_ATTACH`
+    const COMMAND: libc::c_long = 8;
+    /// `BPF_CGROUP_DEVICE`
+    const KIND: u32 = 6;
+    /// `BPF_F_ALLOW_MULTI`: each program of a group and of those above is asked; all must allow.
+    const FLAGS: u32 = 2;
+    let (target, program) = (group.as_raw_fd(), program.as_raw_fd());
+    let attach = Attach { target, program, kind: KIND, flags: FLAGS };
+    // SAFETY: the system reads the structure, which lives until the call returns.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_bpf, COMMAND, &raw const attach, size_of::<Attach>()) };
+    check(libc::c_int::try_from(answer).unwrap_or(-1)).map(drop)
 }
 
 /// What [`reap`] found.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
 use super::report::Report;
-use super::spool::State;
+use super::state::State;
 use crate::engine::{EngineError, ExitRecord, Trouble};
 
 /// A mutex whose holder cannot leave half a change behind: its poison says nothing.

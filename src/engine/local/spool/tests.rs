@@ -10,6 +10,7 @@ use super::*;
 use crate::engine::{Key, StreamFile};
 use crate::job::ids::{Attempt, JobId};
 use crate::job::outcome::Usage;
+use crate::time::Time;
 
 /// An order of job `job`.
 pub fn order(job: i64, script: &str) -> Order {
@@ -32,6 +33,7 @@ pub fn order(job: i64, script: &str) -> Order {
         cpus: Vec::new(),
         pin: false,
         memory_bytes: None,
+        denied_devices: Vec::new(),
         signal: None,
         open_mode: crate::job::spec::OpenMode::Truncate,
     }
@@ -77,23 +79,6 @@ fn the_interpreter_is_read_as_linux_reads_it() {
     assert_eq!(interpreter("#!/usr/bin/env python3 -u\n"), ["/usr/bin/env", "python3 -u"]);
     assert_eq!(interpreter("#!/bin/bash -e \t\n"), ["/bin/bash", "-e"]);
     assert_eq!(interpreter("# !/bin/sh\n"), ["/bin/bash"]);
-}
-
-#[test]
-fn a_line_of_state_counts_only_with_its_end() {
-    let boss = Identity { pid: 7, ticks: 99 };
-    let script = Identity { pid: 8, ticks: 100 };
-    let mut text = State::supervisor_line(boss, "boot");
-    text += &State::script_line(script, Time(5));
-    let seen = State::parse(&text);
-    assert_eq!((seen.supervisor, seen.script, seen.stopping), (Some(boss), Some(script), None));
-    assert_eq!(seen.handle(), Some(Handle { pid: 8, start_time: Time(5) }));
-    let torn = State::parse(text.trim_end());
-    assert_eq!((torn.supervisor, torn.script), (Some(boss), None));
-    text += State::stopping_line(Stop::TimeLimit);
-    assert_eq!(State::parse(&text).stopping, Some(Stopping::Told(Stop::TimeLimit)));
-    text += &State::group_line(Path::new("/sys/a b/1.1.x"));
-    assert_eq!(State::parse(&text).group, Some(PathBuf::from("/sys/a b/1.1.x")));
 }
 
 #[test]
