@@ -11,6 +11,7 @@
 //! much memory (`config::memory`).
 
 pub mod cpus;
+mod gpus;
 pub mod memory;
 mod partitions;
 mod pick;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use gpus::Gpus;
 pub use secret::Secret;
 pub use settings::ServeArgs;
 
@@ -140,6 +142,8 @@ pub struct Available {
     pub cpus: Vec<CpuId>,
     /// So many bytes of memory; `None` where nobody knows.
     pub memory: Option<u64>,
+    /// Its GPUs.
+    pub gpus: Gpus,
 }
 
 /// A server's settings, all of them decided.
@@ -163,6 +167,8 @@ pub struct Config {
     pub memory: SiteMemory,
     /// All that is handed out, by name.
     pub inventory: Inventory,
+    /// Its GPUs.
+    pub gpus: Gpus,
     /// Its parts.
     pub rules: Rules,
     /// Who goes first.
@@ -206,7 +212,8 @@ impl Config {
     /// A sentence that names the setting and what to do.
     pub fn load(args: &ServeArgs) -> Result<Config, ConfigError> {
         let file = FileSettings::load(args.config.as_deref())?;
-        let available = Available { cpus: cpus::available(), memory: memory::available() };
+        let gpus = Gpus::find(&file.resource)?;
+        let available = Available { cpus: cpus::available(), memory: memory::available(), gpus };
         Config::resolve(args, &file, &|name| std::env::var(name).ok(), &available)
     }
 
@@ -234,7 +241,9 @@ impl Config {
                 &text(&file.default_memory_per_cpu),
             )?,
         };
-        let inventory = pick.inventory(file, &cpus, memory.total)?;
+        let found: Vec<u32> = available.gpus.list.iter().map(|gpu| gpu.index).collect();
+        let inventory = pick.inventory(file, &cpus, memory.total, &found)?;
+        let gpus = available.gpus.clone().with_declared(&inventory)?;
         let rules = pick.rules(file, &inventory)?;
         let policy = pick.policy(&args.policy, &file.policy)?;
         let tick = pick.tick(&args.tick, &text(&file.tick))?;
@@ -279,6 +288,7 @@ impl Config {
             pin,
             memory,
             inventory,
+            gpus,
             rules,
             policy,
             tick,
@@ -315,6 +325,7 @@ impl Config {
                 self.cpus.len()
             ));
         }
+        warnings.extend(self.gpus.warning.clone());
         let divided = self.rules.partitions.region_of();
         let outside = |cpu: &&CpuId| !divided.is_empty() && !divided.contains_key(*cpu);
         let outside: Vec<&CpuId> = self.cpus.iter().filter(outside).collect();

@@ -14,6 +14,7 @@
 //! knows which processes are ours; then the engine, what was stored, the actors, and last the
 //! socket.
 
+mod devices;
 mod folder;
 mod live;
 mod numbers;
@@ -34,7 +35,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::watch;
 
-use crate::actors::order::{FromStore, OrderSite};
+use crate::actors::order::{FromStore, JobGpus, OrderSite};
 use crate::actors::retention::Retention;
 use crate::actors::{self, Parts, System, messages};
 use crate::api::wire::report::Ability;
@@ -45,6 +46,7 @@ use crate::engine::{Engine, Key};
 use crate::fault;
 use crate::installation::Installation;
 use crate::job::files::Places;
+use crate::job::request::GPU;
 use crate::kernel::kernel::{BootContext, Kernel};
 use crate::store::backend::Database;
 use crate::store::examine::{Found, examine};
@@ -55,6 +57,7 @@ use crate::store::write::Writer;
 use crate::text::quote::escaped;
 use crate::threads;
 use crate::time::Time;
+use devices::MachineDevices;
 use live::Settings;
 use signals::{Heard, Signals};
 use socket::Reserved;
@@ -176,6 +179,10 @@ impl Boot {
         let boot_context = BootContext { boot_id, nonce: nonce.as_str().into() };
         let kernel = Kernel::load(config.inventory.clone(), boot_context.clone(), loaded.memory)
             .context("the database gives one unit to two jobs")?;
+        let kernel = match MachineDevices::of(config) {
+            Some(_) => kernel.with_looks(GPU),
+            None => kernel,
+        };
         let (commit_no, last_commit, keys) = (loaded.commit_no, loaded.last_commit, loaded.keys);
         Ok(Boot { kernel, commit_no, last_commit, writer, database, keys, boot_context })
     }
@@ -203,6 +210,11 @@ async fn serve(
         dials: dials.subscribe(),
         host: host.clone(),
         inherited: OrderSite::inherited(),
+        gpus: JobGpus {
+            all: config.gpus.list.clone(),
+            by_uuid: config.gpus.by_uuid,
+            are_denied: engine.denies_devices(),
+        },
     });
     let orders =
         FromStore::new(readers.clone(), site, (boot_context.nonce, boot_context.boot_id), keys);
@@ -217,7 +229,7 @@ async fn serve(
         dials,
         tick: config.tick,
         retention,
-        devices: None,
+        devices: MachineDevices::of(&config).map(|all| Box::new(all) as _),
     });
     let settings = Settings::new(args, &config, system.reconfigure.clone());
     let gate = web::Data::new(Gate {

@@ -145,7 +145,8 @@ fn site() -> downbeat::kernel::admission::Site {
 }
 
 fn config(args: &ServeArgs, file: &FileSettings) -> Result<Config, String> {
-    let available = Available { cpus: (0..4).map(CpuId).collect(), memory: Some(1 << 30) };
+    let cpus = (0..4).map(CpuId).collect();
+    let available = Available { cpus, memory: Some(1 << 30), ..Available::default() };
     let args = ServeArgs { data_dir: Some("/nowhere".into()), ..args.clone() };
     Config::resolve(&args, file, &|_| None, &available).map_err(|error| error.to_string())
 }

@@ -8,36 +8,36 @@
 //! *Not here*: what follows from it (`kernel::outsiders`), how processes and devices are read
 //! (`devices`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use actix::prelude::*;
 
 use super::messages::{LookAtUnits, Looked};
-use crate::job::ids::{Attempt, UnitId};
+use crate::job::ids::UnitId;
 
 /// Mailbox: the resource manager asks once for each pass at most; the rest is slack.
 const MAILBOX: usize = 64;
 
 /// Who looks at devices.
-pub trait LookAtDevices: Send + Sync {
-    /// The units that something else uses, or of which it is not known, and why they are not
-    /// given. What a unit's own holder does with it is no use by others. May take seconds.
-    fn look(&self, holders: &BTreeMap<UnitId, Attempt>) -> BTreeMap<UnitId, Arc<str>>;
+pub trait LookAtDevices: Send {
+    /// Of the units that are not held by jobs, those that something uses, or of which that is not
+    /// known, and why they are not given. May take seconds.
+    fn look(&mut self, held: &BTreeSet<UnitId>) -> BTreeMap<UnitId, Arc<str>>;
 }
 
 /// Looks; see the module.
 pub struct DeviceWatchActor {
-    devices: Arc<dyn LookAtDevices>,
+    /// `None`: a look is under way.
+    devices: Option<Box<dyn LookAtDevices>>,
     found: Recipient<Looked>,
-    looking: bool,
 }
 
 impl DeviceWatchActor {
     /// Looks so, and tells there.
     #[must_use]
-    pub fn new(devices: Arc<dyn LookAtDevices>, found: Recipient<Looked>) -> DeviceWatchActor {
-        DeviceWatchActor { devices, found, looking: false }
+    pub fn new(devices: Box<dyn LookAtDevices>, found: Recipient<Looked>) -> DeviceWatchActor {
+        DeviceWatchActor { devices: Some(devices), found }
     }
 }
 
@@ -52,19 +52,18 @@ impl Actor for DeviceWatchActor {
 impl Handler<LookAtUnits> for DeviceWatchActor {
     type Result = ();
 
-    fn handle(&mut self, LookAtUnits(holders): LookAtUnits, ctx: &mut Self::Context) {
-        if self.looking {
-            return;
-        }
-        self.looking = true;
-        let devices = Arc::clone(&self.devices);
-        let look = actix_rt::task::spawn_blocking(move || devices.look(&holders));
-        ctx.spawn(look.into_actor(self).map(|found, actor, _| {
-            actor.looking = false;
-            match found {
-                Ok(found) => actor.found.do_send(Looked(found)),
-                Err(error) => log::error!("Nobody knows who uses the devices: {error}"),
+    fn handle(&mut self, LookAtUnits(held): LookAtUnits, ctx: &mut Self::Context) {
+        let Some(mut devices) = self.devices.take() else { return };
+        let look = actix_rt::task::spawn_blocking(move || {
+            let found = devices.look(&held);
+            (devices, found)
+        });
+        ctx.spawn(look.into_actor(self).map(|looked, actor, _| match looked {
+            Ok((devices, found)) => {
+                actor.devices = Some(devices);
+                actor.found.do_send(Looked(found));
             }
+            Err(error) => log::error!("Nobody knows who uses the devices any more: {error}"),
         }));
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! *Not here*: who handles them (the other files of this room).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use actix::{Message, Recipient};
@@ -296,10 +296,10 @@ pub struct LookAtAll;
 #[rtype(result = "Result<(), NotDurable>")]
 pub struct Mend(pub Findings);
 
-/// ResourceManager → DeviceWatch: look who else uses the units of which these are held.
+/// ResourceManager → DeviceWatch: look who uses units, but for these, which jobs hold.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct LookAtUnits(pub BTreeMap<UnitId, Attempt>);
+pub struct LookAtUnits(pub BTreeSet<UnitId>);
 
 /// DeviceWatch → ResourceManager: these units are not to be given, each for its reason.
 #[derive(Debug, Message)]

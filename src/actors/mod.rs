@@ -128,7 +128,7 @@ pub struct Parts {
     /// How long ended jobs are kept.
     pub retention: Retention,
     /// Who looks at devices before they are given; `None`: there are none to look at.
-    pub devices: Option<Arc<dyn LookAtDevices>>,
+    pub devices: Option<Box<dyn LookAtDevices>>,
 }
 
 /// Starts all actors on the current arbiter, the writer on one of its own.

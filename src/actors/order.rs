@@ -12,10 +12,14 @@ use std::sync::Arc;
 
 use super::dials::Dialled;
 use crate::clock;
-use crate::engine::{Key, Later, Order};
+use crate::devices::Gpu;
+use crate::devices::visible::{Naming, VARIABLES, visible};
+use crate::engine::{CharDevice, Key, Later, Order};
 use crate::job::array_spec::ArraySpec;
 use crate::job::files::Places;
-use crate::job::ids::{Attempt, CpuId, JobId};
+use crate::job::ids::{Attempt, CpuId, JobId, UnitId};
+use crate::job::request::GPU;
+use crate::resources::allocation::{Held, Share};
 use crate::store::backend::Readers;
 use crate::store::error::StoreError;
 use crate::store::read::{self, LaunchRecords};
@@ -72,6 +76,58 @@ pub struct OrderSite {
     pub host: String,
     /// The inherited variables.
     pub inherited: BTreeMap<String, String>,
+    /// The machine's GPUs.
+    pub gpus: JobGpus,
+}
+
+/// GPUs, as jobs see them.
+#[derive(Clone, Debug, Default)]
+pub struct JobGpus {
+    /// All that there are, handed out or not.
+    pub all: Vec<Gpu>,
+    /// Whether jobs are told UUIDs.
+    pub by_uuid: bool,
+    /// Whether those that a job does not hold cannot be opened by it.
+    pub are_denied: bool,
+}
+
+impl JobGpus {
+    /// Those of these shares.
+    fn held<'a>(&'a self, rest: &[Share]) -> Vec<&'a Gpu> {
+        let share = rest.iter().find(|share| &*share.resource == GPU);
+        let units = match share.map(|share| &share.held) {
+            Some(Held::Units(units)) => &units[..],
+            _ => &[],
+        };
+        self.all.iter().filter(|gpu| units.contains(&UnitId(gpu.index))).collect()
+    }
+
+    /// The devices of all others.
+    fn denied(&self, held: &[&Gpu]) -> Vec<CharDevice> {
+        let others = self.all.iter().filter(|gpu| held.iter().all(|own| own.index != gpu.index));
+        let nodes = others.flat_map(|gpu| &gpu.nodes);
+        nodes.map(|node| CharDevice { major: node.major, minor: node.minor }).collect()
+    }
+
+    /// Puts into the environment which are the job's own, and takes out what else says so.
+    fn tell(&self, held: &[&Gpu], vars: &mut BTreeMap<String, String>) {
+        let slurms = |name: &str| name.starts_with("SLURM_");
+        vars.retain(|name, _| {
+            !VARIABLES.contains(&&**name) || (self.all.is_empty() && !slurms(name))
+        });
+        let are_alone = self.are_denied && self.all.iter().all(|gpu| !gpu.nodes.is_empty());
+        let naming = match (self.by_uuid, are_alone) {
+            (true, _) => Naming::Uuid,
+            (false, true) => Naming::IndexOfHeld,
+            (false, false) => Naming::Index,
+        };
+        let said = visible(&self.all, held, naming).unwrap_or_else(|unknown| {
+            // The settings are refused before that.
+            log::error!("A job is told of no GPU: {unknown}");
+            Vec::new()
+        });
+        vars.extend(said.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    }
 }
 
 impl OrderSite {
@@ -136,7 +192,7 @@ impl Orders for FromStore {
 
 fn order(site: &OrderSite, key: Key, records: LaunchRecords) -> Order {
     let dials = *site.dials.borrow();
-    let LaunchRecords { job, script, cpus, array_spec } = records;
+    let LaunchRecords { job, script, cpus, rest, array_spec } = records;
     let files = site.places.files(
         job.id,
         job.working_directory.as_deref(),
@@ -151,6 +207,9 @@ fn order(site: &OrderSite, key: Key, records: LaunchRecords) -> Order {
     // Never those of a task that submitted this job.
     environment.retain(|name, _| !name.starts_with("SLURM_ARRAY_"));
     environment.extend(of_array(&job, array_spec));
+    let gpus = site.gpus.held(&rest);
+    site.gpus.tell(&gpus, &mut environment);
+    let denied_devices = site.gpus.denied(&gpus);
     Order {
         key,
         script: script.script,
@@ -168,7 +227,7 @@ fn order(site: &OrderSite, key: Key, records: LaunchRecords) -> Order {
         cpus,
         pin: site.pin,
         memory_bytes: job.memory_bytes,
-        denied_devices: Vec::new(),
+        denied_devices,
         signal: job.signal,
         open_mode: job.open_mode,
     }

@@ -350,8 +350,8 @@ impl Handler<GetPassInput> for ResourceManagerActor {
             return MessageResult(PassInput::default());
         }
         let now = clock::now();
-        if let (Some(look), Some(holders)) = (&self.outlets.look, self.kernel.wants_look(now)) {
-            look.do_send(LookAtUnits(holders));
+        if let (Some(look), Some(held)) = (&self.outlets.look, self.kernel.wants_look(now)) {
+            look.do_send(LookAtUnits(held));
         }
         MessageResult(self.kernel.input(&message.policy, now))
     }

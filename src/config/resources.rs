@@ -5,9 +5,10 @@
 //! *Promises*: a table that makes no sense is refused, naming the resource and the key; GPUs that
 //! nobody names are those that the machine has.
 //!
-//! *Not here*: how resources are counted (`resources::inventory`), finding GPUs.
+//! *Not here*: how resources are counted (`resources::inventory`), finding GPUs (`config::gpus`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -39,7 +40,7 @@ pub struct ResourceTable {
     pub uuid: bool,
     /// Below which folder the machine's GPUs are looked for; `/` when absent. For a container that
     /// sees them elsewhere.
-    pub root: Option<std::path::PathBuf>,
+    pub root: Option<PathBuf>,
 }
 
 /// All that a server has: these CPUs and so much memory, what the tables name, and the GPUs that
@@ -53,13 +54,18 @@ pub(super) fn inventory(
     for table in tables {
         list.extend(resource(table, found)?);
     }
-    if !tables.iter().any(|table| table.name == GPU) {
+    if gpu_table(tables).is_none() {
         list.extend(found_gpus(found));
     }
     base.and(list).map_err(|refused| ConfigError::Table {
         table: "resource".to_owned(),
         message: refused.to_string(),
     })
+}
+
+/// What the tables say of GPUs.
+pub(super) fn gpu_table(tables: &[ResourceTable]) -> Option<&ResourceTable> {
+    tables.iter().find(|table| table.name == GPU)
 }
 
 fn found_gpus(found: &[u32]) -> Option<Resource> {
@@ -194,7 +200,7 @@ pub(super) fn described(resource: &Resource) -> String {
     }
 }
 
-fn wrong(name: &str, key: &str, message: impl Into<String>) -> ConfigError {
+pub(super) fn wrong(name: &str, key: &str, message: impl Into<String>) -> ConfigError {
     ConfigError::Table {
         table: format!("resource \"{name}\""),
         message: format!("{key} {}", message.into()),

@@ -90,9 +90,10 @@ impl Pick<'_> {
         file: &FileSettings,
         cpus: &[CpuId],
         memory: Option<u64>,
+        found: &[u32],
     ) -> Result<Inventory, ConfigError> {
         let base = Inventory::of(cpus.iter().copied(), memory);
-        let inventory = resources::inventory(base, &file.resource, &[])?;
+        let inventory = resources::inventory(base, &file.resource, found)?;
         let others = inventory.all().iter().skip(2).map(resources::described);
         self.table("resource", &others.collect::<Vec<_>>());
         Ok(inventory)

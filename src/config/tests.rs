@@ -20,7 +20,8 @@ fn with(
     let lookup = |name: &str| {
         environment.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())
     };
-    let available = Available { cpus: vec![CpuId(2), CpuId(3)], memory: Some(6 << 30) };
+    let available =
+        Available { cpus: vec![CpuId(2), CpuId(3)], memory: Some(6 << 30), ..Available::default() };
     Config::resolve(&args, &file, &lookup, &available)
 }
 

@@ -338,6 +338,10 @@ pub trait Engine: Send + Sync + 'static {
     /// What keeps scripts from being started, as it changes.
     fn trouble(&self) -> watch::Receiver<Trouble>;
 
+    /// Whether devices that an order denies really cannot be opened; else a job is only told which
+    /// are its own.
+    fn denies_devices(&self) -> bool;
+
     /// What works here and what does not, for `/info`: name → sentence.
     fn isolation(&self) -> BTreeMap<String, String>;
 }

@@ -9,11 +9,11 @@
 //!
 //! *Not here*: looking (`actors::device_watch`), finding what audits doubt (`actors::audit`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::kernel::Kernel;
-use crate::job::ids::{Attempt, UnitId};
+use crate::job::ids::UnitId;
 use crate::resources::capacity::Capacity;
 use crate::time::{SECOND_US, Time};
 
@@ -46,13 +46,13 @@ impl Kernel {
         self
     }
 
-    /// Whether a look is needed before a waiting job can be given what it asks for; then who holds
-    /// which units of the resource.
+    /// Whether a look is needed before a waiting job can be given what it asks for; then which
+    /// units of the resource are held by jobs, and need none.
     #[must_use]
-    pub fn wants_look(&self, now: Time) -> Option<BTreeMap<UnitId, Attempt>> {
+    pub fn wants_look(&self, now: Time) -> Option<BTreeSet<UnitId>> {
         let resource = self.looks.resource.as_ref().filter(|_| !self.is_looked_at(now))?;
         let asked = self.queue.has_candidates() && self.requests.any_of(resource);
-        let held = self.ledger.holders_of(resource)?;
+        let held = self.ledger.held_of(resource)?;
         let all_held = held.len() >= self.ledger.configured_of(resource);
         (asked && !all_held).then_some(held)
     }
@@ -151,7 +151,7 @@ mod tests {
     fn nothing_is_given_that_nobody_has_looked_at() {
         let mut kernel = kernel();
         assert_eq!(pass(&mut kernel, at(10)), [3], "who wants none does not wait for a look");
-        assert_eq!(kernel.wants_look(at(10)), Some(BTreeMap::new()));
+        assert_eq!(kernel.wants_look(at(10)), Some(BTreeSet::new()));
         kernel.looked(BTreeMap::new(), at(11));
         assert_eq!(kernel.wants_look(at(12)), None);
         assert_eq!(pass(&mut kernel, at(20)), [0; 0], "the look is too old");

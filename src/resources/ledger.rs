@@ -296,11 +296,11 @@ impl Ledger {
         }
     }
 
-    /// Who holds which unit of a resource; `None`: it has no units, or is not there.
+    /// Which units of a resource are held; `None`: it has no units, or is not there.
     #[must_use]
-    pub fn holders_of(&self, resource: &str) -> Option<BTreeMap<UnitId, Attempt>> {
+    pub fn held_of(&self, resource: &str) -> Option<BTreeSet<UnitId>> {
         match self.pools.iter().find(|(name, _)| &**name == resource) {
-            Some((_, Pool::Units(units))) => Some(units.held().clone()),
+            Some((_, Pool::Units(units))) => Some(units.held().keys().copied().collect()),
             _ => None,
         }
     }

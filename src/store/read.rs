@@ -27,6 +27,7 @@ use super::schema::{events, held_cpus, idempotency_keys, job_scripts, jobs, reso
 use crate::job::array_spec::ArraySpec;
 use crate::job::ids::{Attempt, CommitNo, CpuId, EventId, JobId};
 use crate::job::state::StateWord;
+use crate::resources::allocation::Share;
 use crate::time::Time;
 
 /// An answer and the commit it is of.
@@ -170,6 +171,8 @@ pub struct LaunchRecords {
     pub script: ScriptRecord,
     /// The CPUs it holds.
     pub cpus: Vec<CpuId>,
+    /// What else it holds.
+    pub rest: Vec<Share>,
     /// All tasks of its array, if it is one of them.
     pub array_spec: Option<ArraySpec>,
 }
@@ -184,7 +187,8 @@ pub fn launch(conn: &mut SqliteConnection, id: JobId) -> Result<LaunchRecords, S
         .filter(not(resource_allocations::released))
         .select(AllocationRow::as_select())
         .get_result(conn)?;
-    launch_on(conn, id, AllocationRecord::try_from(allocation)?.cpus)
+    let AllocationRecord { cpus, rest, .. } = AllocationRecord::try_from(allocation)?;
+    launch_on(conn, id, cpus, rest)
 }
 
 /// The same, where the CPUs are known.
@@ -195,6 +199,7 @@ pub fn launch_on(
     conn: &mut SqliteConnection,
     id: JobId,
     cpus: Vec<CpuId>,
+    rest: Vec<Share>,
 ) -> Result<LaunchRecords, StoreError> {
     let job: JobRow = jobs::table.find(id.0).select(JobRow::as_select()).get_result(conn)?;
     let job = JobRecord::try_from(job)?;
@@ -207,7 +212,7 @@ pub fn launch_on(
         }
         _ => job.array_spec.clone(),
     };
-    Ok(LaunchRecords { job, script, cpus, array_spec })
+    Ok(LaunchRecords { job, script, cpus, rest, array_spec })
 }
 
 /// Every transition of one job, oldest first, at most [`PAGE_MAX`].

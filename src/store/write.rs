@@ -288,11 +288,11 @@ fn transaction(
 fn launches(conn: &mut SqliteConnection, commit: &Commit) -> Result<Launches, StoreError> {
     let (mut launches, mut bytes) = (Launches::new(), 0);
     for change in commit.steps.iter().flat_map(|step| step.iter()) {
-        let Change::Granted { event, cpus, .. } = change else { continue };
+        let Change::Granted { event, cpus, rest, .. } = change else { continue };
         if bytes > LAUNCH_BYTES_MAX {
             break;
         }
-        let launch = match read::launch_on(conn, event.job, cpus.clone()) {
+        let launch = match read::launch_on(conn, event.job, cpus.clone(), rest.clone()) {
             // Its executor reads it again, and then that launch has failed, not this commit.
             Err(StoreError::Damaged { .. }) => continue,
             launch => launch?,

@@ -143,7 +143,8 @@ struct Inner {
     errands: Arc<Errands>,
     /// What keeps jobs below their memory, for people.
     memory_says: String,
-    /// What keeps jobs from devices, for people.
+    /// Whether jobs are kept from devices, and by what, for people.
+    denies_devices: bool,
     devices_say: String,
     /// Whom scripts can signal, for people.
     signals_say: String,
@@ -191,6 +192,7 @@ impl LocalEngine {
             false => Wall::advisory("none are wanted"),
         };
         wall.sweep(|name| spool.join(name).exists());
+        let denies_devices = wall != Wall::Advisory;
         let recipe = Recipe {
             program: config.program,
             data_dir: data_dir.clone(),
@@ -216,6 +218,7 @@ impl LocalEngine {
             pool,
             errands,
             memory_says,
+            denies_devices,
             devices_say,
             signals_say: landlock::sentence(config.confine_signals),
             track,
@@ -404,6 +407,10 @@ impl Engine for LocalEngine {
 
     fn trouble(&self) -> channel::Receiver<Trouble> {
         self.inner.attempts.trouble()
+    }
+
+    fn denies_devices(&self) -> bool {
+        self.inner.denies_devices
     }
 
     fn isolation(&self) -> BTreeMap<String, String> {

@@ -106,7 +106,7 @@ fn each_column_of_a_job_is_read_or_named() {
             let page = read::jobs_page(conn, &all).map(|_| ());
             is_about(page, ("jobs", "job 1", column), value);
             is_about(
-                read::launch_on(conn, id, vec![]).map(|_| ()),
+                read::launch_on(conn, id, vec![], vec![]).map(|_| ()),
                 ("jobs", "job 1", column),
                 value,
             );
