@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::sqlite::{Sqlite, SqliteType, SqliteValue};
@@ -24,6 +25,7 @@ use crate::job::retry_policy::RetryPolicy;
 use crate::job::signal::EarlySignal;
 use crate::job::spec::{DataSource, OpenMode};
 use crate::job::state::{AttemptEnd, EndReason, StateWord};
+use crate::resources::allocation::{Held, Share};
 use crate::time::Time;
 
 /// Most characters of a damaged value in an error: enough to find it by.
@@ -239,6 +241,7 @@ texts! {
     RetryPolicy, "a JSON object that says when a job is run again", from_json;
     Told, "a JSON object of what a job was told", from_json;
     Vec<CpuId>, "a JSON list of CPU numbers", from_json;
+    Vec<Share>, "a JSON object of what is held, by resource", shares;
     Vec<String>, "a JSON list of text", from_json;
     BTreeMap<String, String>, "a JSON object of text", from_json;
 }
@@ -246,6 +249,15 @@ texts! {
 fn parsed<T: FromStr>(cell: Cell) -> Result<T, Cell> {
     let Cell::Text(text) = cell else { return Err(cell) };
     text.parse().map_err(|_| Cell::Text(text))
+}
+
+/// Nothing is held where there is no value.
+fn shares(cell: Cell) -> Result<Vec<Share>, Cell> {
+    if cell == Cell::Null {
+        return Ok(Vec::new());
+    }
+    let held: BTreeMap<Arc<str>, Held> = from_json(cell)?;
+    Ok(held.into_iter().map(|(resource, held)| Share { resource, held }).collect())
 }
 
 fn from_json<T: serde::de::DeserializeOwned>(cell: Cell) -> Result<T, Cell> {

@@ -24,7 +24,7 @@ use crate::job::array_spec::TaskSet;
 use crate::job::dependency::{DependencyKind, Told};
 use crate::job::ids::{Attempt, CommitNo, EventId, JobId};
 use crate::job::outcome::Handle;
-use crate::job::request::Request;
+use crate::job::request::MEMORY;
 use crate::job::state::StateWord;
 use crate::kernel::accounts::{ACCOUNTS_KEPT, Accounts};
 use crate::kernel::arrays::ArrayProgress;
@@ -141,7 +141,7 @@ fn attempt(
     }
     Ok(PersistedAttempt {
         job: queued,
-        rest: amounts(&job.beside_cpus()),
+        rest: held(job, allocation),
         cpus: allocation.cpus.clone(),
         granted: allocation.allocation_time,
         handle,
@@ -364,12 +364,10 @@ fn queued(job: &JobRecord, memory: &mut Memory) -> Queued {
 }
 
 /// What it holds beside CPUs.
-fn amounts(request: &Request) -> Vec<Share> {
-    let share = |(name, amount): (&Arc<str>, u64)| Share {
-        resource: Arc::clone(name),
-        held: Held::Amount(amount),
-    };
-    request.iter().map(share).collect()
+fn held(job: &JobRecord, allocation: &AllocationRecord) -> Vec<Share> {
+    let memory = job.memory_bytes.filter(|bytes| *bytes > 0);
+    let memory = memory.map(|bytes| Share { resource: MEMORY.into(), held: Held::Amount(bytes) });
+    allocation.rest.iter().cloned().chain(memory).collect()
 }
 
 /// What accounts had used: of too many, those that were charged last.

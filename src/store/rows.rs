@@ -185,6 +185,7 @@ pub(super) struct AllocationRow {
     error: Cell,
     start_time: Cell,
     end_time: Cell,
+    resources: Cell,
 }
 
 impl TryFrom<AllocationRow> for AllocationRecord {
@@ -197,7 +198,7 @@ impl TryFrom<AllocationRow> for AllocationRecord {
             attempt: Attempt { job: get!(at, row.job_id), n: get!(at, row.attempt) },
             allocated_cpus: get!(at, row.allocated_cpus),
             cpus: get!(at, row.cpu_ids),
-            rest: Vec::new(),
+            rest: get!(at, row.resources),
             released: get!(at, row.released),
             allocation_time: get!(at, row.allocation_time),
             released_time: get!(at, row.released_time),
@@ -415,6 +416,7 @@ pub(super) struct NewAllocation<'a> {
     pub allocation_time: i64,
     pub nonce: &'a str,
     pub boot_id: &'a str,
+    pub resources: Option<String>,
 }
 
 /// A row of `held_cpus`.

@@ -102,6 +102,7 @@ diesel::table! {
         error -> Nullable<Text>,
         start_time -> Nullable<BigInt>,
         end_time -> Nullable<BigInt>,
+        resources -> Nullable<Text>,
     }
 }
 

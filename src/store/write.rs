@@ -371,8 +371,8 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Told { job, told } => requeued::told(conn, *job, told)?,
             Change::Claimed { job, since } => requeued::claimed(conn, *job, *since)?,
             Change::Key(key) => kept::insert(conn, [NewKey::from(key)])?,
-            Change::Granted { event, cpus, rest: _, nonce, boot_id } => {
-                granted(conn, event, cpus, nonce, boot_id)?;
+            Change::Granted { event, cpus, rest, nonce, boot_id } => {
+                granted(conn, event, (cpus, rest), (nonce, boot_id))?;
             }
             Change::Started { event, handle, .. } => started(conn, event, *handle)?,
             Change::Edited { event, edit } => edited(conn, event, edit)?,

@@ -6,6 +6,8 @@
 //!
 //! *Not here*: jobs that only wait (`store::write`).
 
+use std::collections::BTreeMap;
+
 use diesel::dsl::not;
 use diesel::prelude::*;
 use diesel::{SqliteConnection, update};
@@ -17,15 +19,16 @@ use super::super::schema::{held_cpus, jobs, resource_allocations};
 use super::{disagreement, in_state, kept, one_row};
 use crate::job::ids::{Attempt, CpuId, JobId};
 use crate::job::outcome::{EndState, Handle};
+use crate::job::request::MEMORY;
 use crate::kernel::change::Event;
+use crate::resources::allocation::{Held, Share};
 use crate::time::Time;
 
 pub(super) fn granted(
     conn: &mut SqliteConnection,
     event: &Event,
-    cpus: &[CpuId],
-    nonce: &str,
-    boot_id: &str,
+    (cpus, rest): (&[CpuId], &[Share]),
+    (nonce, boot_id): (&str, &str),
 ) -> Result<(), StoreError> {
     let set = (jobs::state.eq(event.to.word()), jobs::attempt.eq(event.attempt as i32));
     change_job!(conn, event, set)?;
@@ -39,10 +42,19 @@ pub(super) fn granted(
         allocation_time: event.time.0,
         nonce,
         boot_id,
+        resources: written(rest),
     };
     kept::insert(conn, [allocation])?;
     kept::insert(conn, cpus.iter().map(|cpu| HeldRow::new(event.job, *cpu)))?;
     Ok(())
+}
+
+/// What is held beside CPUs and memory, which is the job's own.
+fn written(rest: &[Share]) -> Option<String> {
+    let others = rest.iter().filter(|share| &*share.resource != MEMORY);
+    let others: BTreeMap<&str, &Held> =
+        others.map(|share| (&*share.resource, &share.held)).collect();
+    (!others.is_empty()).then(|| json(&others))
 }
 
 pub(super) fn started(

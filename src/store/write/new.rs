@@ -78,7 +78,7 @@ new! {
     NewLabel<'_> => job_labels: key value job_id;
     FallRow => submit_time_falls: job_id time_before time_after;
     NewAllocation<'_> => resource_allocations: id job_id attempt allocated_cpus cpu_ids released
-        allocation_time nonce boot_id;
+        allocation_time nonce boot_id resources;
     HeldRow => held_cpus: cpu_id job_id;
     NewEvent<'_> => events: id job_id attempt time from_state to_state cause principal;
     NewKey<'_> => idempotency_keys: key body_hash first_job_id job_count time;
