@@ -162,7 +162,7 @@ impl Audit {
         }
         let mut wrong = Vec::new();
         if of.held != of.ledger {
-            wrong.push(("ledger_vs_held_cpus", "held_cpus", &of.held));
+            wrong.push(("ledger_vs_held_cpus", "held_units", &of.held));
         }
         if of.allocation != of.ledger {
             wrong.push(("ledger_vs_allocation", "its unreleased allocation", &of.allocation));
