@@ -823,7 +823,7 @@ fn an_audit_finds_a_cpu_that_only_the_database_gives_away() {
         let dir = tempfile::tempdir().unwrap();
         let system = house(&FakeEngine::new(), dir.path());
         let mut conn = Database::new(dir.path().join("t.db")).writer().unwrap();
-        conn.batch_execute("INSERT INTO held_cpus VALUES (2, 7)").unwrap();
+        conn.batch_execute("INSERT INTO held_units VALUES ('cpu', 2, 7)").unwrap();
         let report = system.audit.send(RunAudit).await.unwrap().unwrap();
         assert_eq!(report.drift.len(), 1, "{report:?}");
         assert_eq!(report.drift[0].kind, "ended_job_holds_cpus");

@@ -50,13 +50,13 @@ fn cpus_that_an_ended_job_holds_in_the_database_are_given_back_there() {
     spoil(
         &server,
         "UPDATE resource_allocations SET released = 0, released_time = NULL;
-         INSERT INTO held_cpus VALUES (0, 1)",
+         INSERT INTO held_units VALUES ('cpu', 0, 1)",
     );
     let after = agreed(&server);
     assert_eq!(after["history"][0]["kind"], "ended_job_holds_cpus", "{after}");
     assert_eq!(after["history"][0]["remedy"], "reclaimed", "{after}");
     assert!(after["history"][0]["found_at"].is_string(), "{after}");
-    assert_eq!(server.sql("SELECT count(*) || '' AS line FROM held_cpus"), "0");
+    assert_eq!(server.sql("SELECT count(*) || '' AS line FROM held_units"), "0");
     let row = "SELECT released || ' ' || (released_time > allocation_time) AS line \
                FROM resource_allocations";
     assert_eq!(server.sql(row), "1 1");
@@ -78,7 +78,7 @@ fn a_database_that_forgot_the_cpus_of_a_running_job_is_told_again() {
     let id = server.submit(&json!({"script": "read -r _ < gate; exit 5", "cpus": 2,
         "working_directory": server.dir.path()}));
     server.started(id);
-    spoil(&server, "DELETE FROM held_cpus; UPDATE resource_allocations SET released = 1");
+    spoil(&server, "DELETE FROM held_units; UPDATE resource_allocations SET released = 1");
     let after = agreed(&server);
     let history = after["history"].as_array().unwrap();
     // Newest first.
@@ -102,7 +102,7 @@ fn cpus_of_processes_that_nobody_knows_are_held_back_until_they_are_gone() {
         &server,
         "UPDATE jobs SET state = 'FAILED', end_time = start_time;
          UPDATE resource_allocations SET released = 1, released_time = allocation_time + 1;
-         DELETE FROM held_cpus",
+         DELETE FROM held_units",
     );
     server.up();
     let wide = server.submit(&json!({"script": "exit 6", "cpus": 4}));
@@ -130,7 +130,10 @@ fn a_server_that_starts_over_spoilt_books_mends_them_before_it_hands_anything_ou
     let mut server = Server::start();
     server.ended(server.run("true"));
     server.kill();
-    spoil(&server, "INSERT INTO held_cpus VALUES (0, 99), (1, 98), (2, 97), (3, 96)");
+    spoil(
+        &server,
+        "INSERT INTO held_units VALUES ('cpu', 0, 99), ('cpu', 1, 98), ('cpu', 2, 97), ('cpu', 3, 96)",
+    );
     server.up();
     // Without the audit first, taking CPU 0 again would break a rule of the database.
     assert_eq!(server.ended(server.run("exit 8"))["exit_code"], "8:0");

@@ -79,11 +79,8 @@ INSERT INTO events (id, job_id, attempt, time, from_state, to_state, cause, prin
   ORDER BY 1;
 INSERT INTO job_labels (key, value, job_id)
   SELECT 'team', n % 50, n FROM past ORDER BY CAST(n % 50 AS TEXT), n;
-UPDATE meta SET next_job_id = {jobs} + 1, next_event_id = 3 * {jobs} + 1,
-  completed = (SELECT count(*) FROM past WHERE state = 'COMPLETED'),
-  failed = (SELECT count(*) FROM past WHERE state = 'FAILED'),
-  timeout = (SELECT count(*) FROM past WHERE state = 'TIMEOUT'),
-  cancelled = (SELECT count(*) FROM past WHERE state = 'CANCELLED');
+UPDATE meta SET next_job_id = {jobs} + 1, next_event_id = 3 * {jobs} + 1;
+REPLACE INTO job_counts (state, n) SELECT state, count(*) FROM past GROUP BY state;
 DROP TABLE past;
 COMMIT;
 PRAGMA wal_checkpoint(TRUNCATE);

@@ -11,9 +11,8 @@ use actix_web::{HttpResponse, web};
 use super::app::App;
 use super::error::ApiError;
 use super::ids::{JobPath, JobPathText};
-use super::wire::array::ArrayState;
+use super::wire::array::{ArrayState, TaskCounts};
 use crate::job::array_spec::JobRef;
-use crate::job::state::StateWord;
 use crate::store::arrays;
 
 /// `GET /jobs/{id}/array`.
@@ -28,19 +27,10 @@ pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiE
         app.job(job).await?;
         return Err(ApiError::no_array(job));
     };
-    let count = |state: StateWord| tally.states.get(&state).copied().unwrap_or(0);
     Ok(HttpResponse::Ok().json(ArrayState {
         array_job_id: job,
-        pending: count(StateWord::Pending),
-        running: count(StateWord::Running),
-        completing: count(StateWord::Completing),
-        completed: count(StateWord::Completed),
-        failed: count(StateWord::Failed),
-        cancelled: count(StateWord::Cancelled),
-        timeout: count(StateWord::Timeout),
-        out_of_memory: count(StateWord::OutOfMemory),
-        node_fail: count(StateWord::NodeFail),
         over: tally.is_over(),
+        states: TaskCounts(tally.states),
         first_not_completed: tally
             .worst
             .map(|(task, _)| JobRef { job, task: Some(task) }.to_string()),

@@ -28,21 +28,19 @@ pub async fn dashboard(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let running = list(&app, vec![StateWord::Running, StateWord::Completing]).await?;
     let pending = list(&app, vec![StateWord::Pending]).await?;
     let now = app.now();
+    let all = || StateWord::ALL.iter().copied();
+    // By the old words, each of which stands for itself and for what had no word.
+    let count = |word: StateWord| {
+        let same = all().filter(|state| old_state(*state) == old_state(word));
+        same.map(|state| now.count(state)).sum()
+    };
     let job_stats = JobStats {
-        total: StateWord::ALL.iter().map(|s| now.count(*s)).sum(),
-        running: now.count(StateWord::Running) + now.count(StateWord::Completing),
-        pending: now.count(StateWord::Pending),
-        completed: now.count(StateWord::Completed),
-        failed: [
-            StateWord::Failed,
-            StateWord::Timeout,
-            StateWord::OutOfMemory,
-            StateWord::NodeFail,
-        ]
-        .iter()
-        .map(|s| now.count(*s))
-        .sum(),
-        cancelled: now.count(StateWord::Cancelled),
+        total: all().map(|state| now.count(state)).sum(),
+        running: count(StateWord::Running),
+        pending: count(StateWord::Pending),
+        completed: count(StateWord::Completed),
+        failed: count(StateWord::Failed),
+        cancelled: count(StateWord::Cancelled),
     };
     let resource_stats = ResourceStats {
         total_cpus: now.total_cpus,

@@ -69,8 +69,8 @@ impl Reader {
 
 /// `GET /events`. Starts behind `Last-Event-ID` (0 for all that is remembered), else now.
 #[utoipa::path(get, path = "/api/v1/events", tag = "events",
-    description = "Each transition is an event `transition` with its number as id. When the next one \
-        cannot be read, an event `problem` says why in a sentence and ends the stream.",
+    description = "Each transition is an event `transition` with its number as id. When the next \
+        one cannot be read, an event `problem` says why in a sentence and ends the stream.",
     params(("Last-Event-ID" = Option<String>, Header,
         description = "Go on behind this event; 0 from the beginning")),
     responses((status = 200, content_type = "text/event-stream", body = String)))]

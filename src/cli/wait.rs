@@ -102,18 +102,8 @@ fn ended(client: &Client, id: JobRef, job: &Job) -> Result<Option<(String, u8)>,
 
 /// How many tasks are in which state, those that there are.
 pub(super) fn tally(array: &ArrayState) -> String {
-    let counts = [
-        (array.pending, StateWord::Pending),
-        (array.running, StateWord::Running),
-        (array.completing, StateWord::Completing),
-        (array.completed, StateWord::Completed),
-        (array.failed, StateWord::Failed),
-        (array.cancelled, StateWord::Cancelled),
-        (array.timeout, StateWord::Timeout),
-        (array.out_of_memory, StateWord::OutOfMemory),
-        (array.node_fail, StateWord::NodeFail),
-    ];
-    let some = counts.into_iter().filter(|(n, _)| *n > 0);
+    let counts = StateWord::ALL.iter().map(|state| (array.states.of(*state), state));
+    let some = counts.filter(|(n, _)| *n > 0);
     some.map(|(n, state)| format!("{n} {state}")).collect::<Vec<_>>().join(", ")
 }
 
@@ -131,20 +121,7 @@ pub(super) fn line(job: &Job) -> String {
 
 /// The code that a shell would have seen had it run the job itself.
 pub(super) fn own_code(job: &Job) -> u8 {
-    let ended = job.exit_code.as_deref().and_then(|c| c.parse::<ExitCode>().ok());
-    match (job.state, ended) {
-        (StateWord::Completed, _) => 0,
-        (StateWord::Timeout, _) => 124,
-        (StateWord::Cancelled, _) => 125,
-        (StateWord::NodeFail, _) => 126,
-        // The script may have ended well although one of its processes was killed.
-        (StateWord::OutOfMemory, None | Some(ExitCode { code: 0, signal: 0 })) => 128 + 9,
-        (_, None) => 127,
-        (_, Some(ExitCode { signal, .. })) if signal != 0 => 128_u8.saturating_add(signal),
-        // It failed for another reason than its code, so the code must not say "well".
-        (_, Some(ExitCode { code: 0, .. })) => 1,
-        (_, Some(ExitCode { code, .. })) => code,
-    }
+    job.state.shell_code(job.exit_code.as_deref().and_then(|code| code.parse::<ExitCode>().ok()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! *Purpose*: how a script, an attempt and a job ended.
 //!
-//! *Owns*: [`ExitCode`], [`Usage`], [`Handle`], [`Stop`], [`OutOfMemory`], [`Exit`],
-//! [`EndState`].
+//! *Owns*: [`ExitCode`] and what a shell makes of it, [`Usage`], [`Handle`], [`Stop`],
+//! [`OutOfMemory`], [`Exit`], [`EndState`].
 //!
 //! *Promises*: plain data; a code is the script's own, or there is none. The sentence about memory
 //! says whose limit was reached, and how much was used.
@@ -41,6 +41,49 @@ impl FromStr for ExitCode {
             code: code.parse().map_err(|_| ())?,
             signal: signal.parse().map_err(|_| ())?,
         })
+    }
+}
+
+/// The code of a shell for a job that ended by its time limit, as `timeout` has it.
+const TIME_LIMIT_CODE: u8 = 124;
+/// For one that somebody cancelled.
+const CANCELLED_CODE: u8 = 125;
+/// For one of which nobody knows how it ended.
+const LOST_CODE: u8 = 126;
+/// For one of which no script was started, as a shell has it for a command that it does not find.
+const NOT_STARTED_CODE: u8 = 127;
+/// What a shell adds to the number of a signal that ended a command.
+const SIGNAL_CODE: u8 = 128;
+/// The signal that ends a process for want of memory.
+const SIGKILL: u8 = 9;
+
+impl StateWord {
+    /// The code that a shell would have seen had it run a job itself that ended so.
+    #[must_use]
+    pub fn shell_code(self, code: Option<ExitCode>) -> u8 {
+        match self {
+            StateWord::Completed => 0,
+            StateWord::Timeout => TIME_LIMIT_CODE,
+            StateWord::Cancelled => CANCELLED_CODE,
+            StateWord::NodeFail => LOST_CODE,
+            // The script may have ended well although one of its processes was killed.
+            StateWord::OutOfMemory => match code {
+                None | Some(ExitCode { code: 0, signal: 0 }) => SIGNAL_CODE + SIGKILL,
+                Some(code) => of_script(code),
+            },
+            StateWord::Failed => code.map_or(NOT_STARTED_CODE, of_script),
+            // It has not ended: nothing that could be taken for an end.
+            StateWord::Pending | StateWord::Running | StateWord::Completing => NOT_STARTED_CODE,
+        }
+    }
+}
+
+/// The code of a script that did not end well.
+fn of_script(code: ExitCode) -> u8 {
+    match code {
+        ExitCode { code: 0, signal: 0 } => 1, // It failed for another reason than its code.
+        ExitCode { code, signal: 0 } => code,
+        ExitCode { signal, .. } => SIGNAL_CODE.saturating_add(signal),
     }
 }
 

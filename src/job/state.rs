@@ -2,7 +2,8 @@
 //!
 //! *Owns*: [`StateWord`], [`EndReason`], [`AttemptEnd`].
 //!
-//! *Promises*: Slurm's words, read and written alike in JSON, SQL and on the command line.
+//! *Promises*: Slurm's words, read and written alike in JSON, SQL, OpenAPI and on the command line;
+//! each stands once, and what is asked of a state is a match that the compiler holds complete.
 //!
 //! *Not here*: which state follows which (`kernel::transition`).
 
@@ -10,10 +11,30 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumIter, EnumString, IntoEnumIterator, IntoStaticStr, VariantArray};
+use utoipa::ToSchema;
 
 /// The words for a job's state that users see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    VariantArray,
+    EnumString,
+    IntoStaticStr,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[schema(as = State)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE", ascii_case_insensitive)]
+#[strum(parse_err_ty = String, parse_err_fn = no_state)]
 #[allow(missing_docs, reason = "Slurm's words, explained in the README")]
 pub enum StateWord {
     Pending,
@@ -27,34 +48,19 @@ pub enum StateWord {
     NodeFail,
 }
 
+fn no_state(text: &str) -> String {
+    let words: Vec<&str> = StateWord::ALL.iter().map(|state| state.word()).collect();
+    format!("\"{text}\" is not a state; one of {}", words.join(", "))
+}
+
 impl StateWord {
     /// Every word, in the order of a job's life.
-    pub const ALL: [StateWord; 9] = [
-        StateWord::Pending,
-        StateWord::Running,
-        StateWord::Completing,
-        StateWord::Completed,
-        StateWord::Failed,
-        StateWord::Cancelled,
-        StateWord::Timeout,
-        StateWord::OutOfMemory,
-        StateWord::NodeFail,
-    ];
+    pub const ALL: &'static [StateWord] = <StateWord as VariantArray>::VARIANTS;
 
     /// The word in JSON and SQL.
     #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            StateWord::Pending => "PENDING",
-            StateWord::Running => "RUNNING",
-            StateWord::Completing => "COMPLETING",
-            StateWord::Completed => "COMPLETED",
-            StateWord::Failed => "FAILED",
-            StateWord::Cancelled => "CANCELLED",
-            StateWord::Timeout => "TIMEOUT",
-            StateWord::OutOfMemory => "OUT_OF_MEMORY",
-            StateWord::NodeFail => "NODE_FAIL",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 
     /// Whether a job in this state has ended otherwise than COMPLETED.
@@ -76,18 +82,8 @@ impl fmt::Display for StateWord {
     }
 }
 
-impl FromStr for StateWord {
-    type Err = String;
-    fn from_str(text: &str) -> Result<StateWord, String> {
-        StateWord::ALL.into_iter().find(|s| s.word().eq_ignore_ascii_case(text)).ok_or_else(|| {
-            let words: Vec<&str> = StateWord::ALL.iter().map(|s| s.word()).collect();
-            format!("\"{text}\" is not a state; one of {}", words.join(", "))
-        })
-    }
-}
-
 /// Why a live attempt is being brought to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter)]
 pub enum EndReason {
     /// Somebody cancelled it.
     Cancelled,
@@ -137,25 +133,17 @@ impl EndReason {
     }
 }
 
-/// Every reason.
-const REASONS: [EndReason; 8] = [
-    EndReason::Cancelled,
-    EndReason::TimeLimit,
-    EndReason::Lost,
-    EndReason::Finishing,
-    EndReason::OutputLimit,
-    EndReason::Requeued { hold: false },
-    EndReason::Requeued { hold: true },
-    EndReason::Preempted,
-];
-
 impl FromStr for EndReason {
     type Err = String;
 
     /// Reads [`EndReason::word`].
     fn from_str(text: &str) -> Result<EndReason, String> {
-        let known = REASONS.into_iter().find(|reason| reason.word() == text);
-        known.ok_or_else(|| format!("\"{text}\" is not a reason to end a job"))
+        let mut known = EndReason::iter().flat_map(|reason| match reason {
+            EndReason::Requeued { .. } => [false, true].map(|hold| EndReason::Requeued { hold }),
+            other => [other; 2],
+        });
+        let found = known.find(|reason| reason.word() == text);
+        found.ok_or_else(|| format!("\"{text}\" is not a reason to end a job"))
     }
 }
 
@@ -171,13 +159,18 @@ pub enum AttemptEnd {
 }
 
 impl AttemptEnd {
+    /// The word of an attempt that somebody asked to run again.
+    pub const REQUEUED: &'static str = "REQUEUED";
+    /// The word of one that made room for another job.
+    pub const PREEMPTED: &'static str = "PREEMPTED";
+
     /// The word in JSON and SQL.
     #[must_use]
-    pub const fn word(&self) -> &'static str {
+    pub fn word(&self) -> &'static str {
         match self {
             AttemptEnd::Job(state) => state.word(),
-            AttemptEnd::Requeued => "REQUEUED",
-            AttemptEnd::Preempted => "PREEMPTED",
+            AttemptEnd::Requeued => AttemptEnd::REQUEUED,
+            AttemptEnd::Preempted => AttemptEnd::PREEMPTED,
         }
     }
 }
@@ -190,6 +183,40 @@ impl FromStr for AttemptEnd {
         match own.into_iter().find(|end| end.word() == text) {
             Some(end) => Ok(end),
             None => text.parse().map(AttemptEnd::Job),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_is_read_from_its_word_in_any_case_and_in_json() {
+        for state in StateWord::ALL {
+            assert_eq!(state.word().parse(), Ok(*state));
+            assert_eq!(state.word().to_lowercase().parse(), Ok(*state));
+            let json = format!("\"{}\"", state.word());
+            assert_eq!(serde_json::to_string(state).unwrap(), json);
+        }
+        let refused = "DONE".parse::<StateWord>().unwrap_err();
+        assert!(refused.starts_with("\"DONE\" is not a state; one of PENDING, "), "{refused}");
+    }
+
+    #[test]
+    fn every_reason_is_read_from_its_word() {
+        for reason in EndReason::iter().chain([EndReason::Requeued { hold: true }]) {
+            assert_eq!(reason.word().parse(), Ok(reason));
+        }
+        assert!("bored".parse::<EndReason>().is_err());
+    }
+
+    #[test]
+    fn every_end_of_an_attempt_is_read_from_its_word() {
+        let of_jobs = StateWord::ALL.iter().copied().map(AttemptEnd::Job);
+        for end in of_jobs.chain([AttemptEnd::Requeued, AttemptEnd::Preempted]) {
+            assert_eq!(end.word().parse(), Ok(end));
         }
     }
 }

@@ -26,9 +26,9 @@ use crate::resources::allocation::Allocation;
 use crate::time::Time;
 
 /// How an attempt ended that somebody asked to run again, in the attempts of its job.
-pub const REQUEUED: &str = AttemptEnd::Requeued.word();
+pub const REQUEUED: &str = AttemptEnd::REQUEUED;
 /// How an attempt ended that made room for another job, in the attempts of its job.
-pub const PREEMPTED: &str = AttemptEnd::Preempted.word();
+pub const PREEMPTED: &str = AttemptEnd::PREEMPTED;
 
 /// A job that is over, as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]

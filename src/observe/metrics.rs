@@ -75,7 +75,7 @@ impl Metrics {
     pub fn text(&self, now: &Snapshot) -> Result<String, fmt::Error> {
         let mut registry = Registry::with_prefix("downbeat");
         let jobs: Family<Vec<(String, String)>, Gauge> = Family::default();
-        for state in StateWord::ALL {
+        for state in StateWord::ALL.iter().copied() {
             let labels = vec![("state".to_owned(), state.word().to_owned())];
             jobs.get_or_create(&labels).set(now.count(state) as i64);
         }

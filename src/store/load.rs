@@ -19,7 +19,9 @@ use super::error::StoreError;
 use super::others;
 use super::record::{AllocationRecord, JobRecord};
 use super::rows::{AllocationRow, JobRow, get};
-use super::schema::{account_usage, events, jobs, maintenance, meta, resource_allocations};
+use super::schema::{
+    account_usage, events, job_counts, jobs, maintenance, meta, resource_allocations,
+};
 use crate::job::array_spec::TaskSet;
 use crate::job::dependency::{DependencyKind, Told};
 use crate::job::ids::{Attempt, CommitNo, EventId, JobId};
@@ -222,11 +224,10 @@ pub(super) fn numbers(conn: &mut SqliteConnection) -> Result<Numbers, StoreError
 /// A job in a state that is none would be in no queue and in no count. The index of states is
 /// asked for what stands between the words, so history is not read.
 fn no_unknown_state(conn: &mut SqliteConnection) -> Result<(), StoreError> {
-    let mut words = StateWord::ALL.map(StateWord::word);
+    let mut words: Vec<&str> = StateWord::ALL.iter().map(|state| state.word()).collect();
     words.sort_unstable();
-    let from = std::iter::once(None).chain(words.map(Some));
-    let to = words.map(Some).into_iter().chain(std::iter::once(None));
-    for (from, to) in from.zip(to) {
+    let words = || words.iter().copied().map(Some);
+    for (from, to) in [None].into_iter().chain(words()).zip(words().chain([None])) {
         let mut strange = jobs::table.select((jobs::id, jobs::state)).into_boxed();
         if let Some(from) = from {
             strange = strange.filter(jobs::state.gt(from));
@@ -381,32 +382,13 @@ fn remember_usage(conn: &mut SqliteConnection, accounts: &mut Accounts) -> Resul
 }
 
 /// Ended jobs by final state, as each commit counts them: history is not read.
-fn ended(conn: &mut SqliteConnection) -> Result<BTreeMap<StateWord, u64>, StoreError> {
-    type Counts = (Cell, Cell, Cell, Cell, Cell, Cell);
-    let (completed, failed, cancelled, timeout, out_of_memory, node_fail): Counts = meta::table
-        .select((
-            meta::completed,
-            meta::failed,
-            meta::cancelled,
-            meta::timeout,
-            meta::out_of_memory,
-            meta::node_fail,
-        ))
-        .first(conn)?;
-    let counts = [
-        (StateWord::Completed, "completed", completed),
-        (StateWord::Failed, "failed", failed),
-        (StateWord::Cancelled, "cancelled", cancelled),
-        (StateWord::Timeout, "timeout", timeout),
-        (StateWord::OutOfMemory, "out_of_memory", out_of_memory),
-        (StateWord::NodeFail, "node_fail", node_fail),
-    ];
-    let mut some = BTreeMap::new();
-    for (state, column, n) in counts {
-        let n: u64 = RowRef::meta().read(column, n)?;
-        if n > 0 {
-            some.insert(state, n);
-        }
+pub(super) fn ended(conn: &mut SqliteConnection) -> Result<BTreeMap<StateWord, u64>, StoreError> {
+    let mut ended = BTreeMap::new();
+    for (word, n) in job_counts::table.load::<(String, Cell)>(conn)? {
+        let at = RowRef { table: "job_counts", what: "count of", id: &word };
+        let state: StateWord = at.read("state", Cell::Text(word.clone()))?;
+        ended.insert(state, at.read("n", n)?);
     }
-    Ok(some)
+    ended.retain(|_, n| *n > 0);
+    Ok(ended)
 }

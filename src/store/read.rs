@@ -22,8 +22,10 @@ use super::error::StoreError;
 use super::find::{Found, find};
 use super::load;
 use super::record::{AllocationRecord, EventRecord, JobRecord, KeyRecord, ScriptRecord};
-use super::rows::{AllocationRow, EventRow, JobRow, KeyRow, ScriptRow, records};
-use super::schema::{events, held_cpus, idempotency_keys, job_scripts, jobs, resource_allocations};
+use super::rows::{AllocationRow, CPU, EventRow, JobRow, KeyRow, ScriptRow, records};
+use super::schema::{
+    events, held_units, idempotency_keys, job_scripts, jobs, resource_allocations,
+};
 use crate::job::array_spec::ArraySpec;
 use crate::job::ids::{Attempt, CommitNo, CpuId, EventId, JobId};
 use crate::job::state::StateWord;
@@ -326,7 +328,7 @@ pub fn ages(
     limit: i64,
     before: Time,
 ) -> Result<At<Vec<Age>>, StoreError> {
-    let states = StateWord::ALL.into_iter().filter(|state| state.is_final()).collect();
+    let states = StateWord::ALL.iter().copied().filter(|state| state.is_final()).collect();
     let ended =
         JobFilter { states, ascending: true, after: Some(behind), limit, ..JobFilter::default() };
     type Row = (i64, Cell, Cell, Cell, Cell);
@@ -412,15 +414,14 @@ pub fn books(conn: &mut SqliteConnection) -> Result<At<Books>, StoreError> {
 }
 
 fn held(conn: &mut SqliteConnection) -> Result<Vec<(CpuId, JobId)>, StoreError> {
-    let rows: Vec<(Cell, Cell)> = held_cpus::table
-        .order(held_cpus::cpu_id)
-        .select((held_cpus::cpu_id, held_cpus::job_id))
+    let rows: Vec<(i64, Cell, Cell)> = held_units::table
+        .filter(held_units::resource.eq(CPU))
+        .order(held_units::unit)
+        .select((held_units::unit, held_units::unit, held_units::job_id))
         .load(conn)?;
-    let each = rows.into_iter().map(|(cpu, job)| {
-        let at = RowRef { table: "held_cpus", what: "a held CPU of job", id: &"?" };
-        let job: JobId = at.read("job_id", job)?;
-        let at = RowRef { id: &job, ..at };
-        Ok((at.read("cpu_id", cpu)?, job))
+    let each = rows.into_iter().map(|(unit, cpu, job)| {
+        let at = RowRef { table: "held_units", what: CPU, id: &unit };
+        Ok((at.read("unit", cpu)?, at.read("job_id", job)?))
     });
     each.collect()
 }

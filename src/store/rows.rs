@@ -419,17 +419,28 @@ pub(super) struct NewAllocation<'a> {
     pub resources: Option<String>,
 }
 
-/// A row of `held_cpus`.
-pub(super) struct HeldRow {
-    pub cpu_id: i64,
+/// One thing that nobody else can hold: the name of a resource, and which unit of it.
+pub(super) type Unit<'a> = (&'a str, u32);
+
+/// The resource whose units are CPUs.
+pub(super) const CPU: &str = "cpu";
+
+/// These CPUs, as units.
+pub(super) fn units(cpus: &[CpuId]) -> Vec<Unit<'static>> {
+    cpus.iter().map(|cpu| (CPU, cpu.0)).collect()
+}
+
+/// A new row of `held_units`.
+pub(super) struct NewHeld<'a> {
+    pub resource: &'a str,
+    pub unit: i64,
     pub job_id: i64,
 }
 
-impl HeldRow {
-    /// This job holds this CPU.
-    pub fn new(job: JobId, cpu: CpuId) -> HeldRow {
-        HeldRow { cpu_id: i64::from(cpu.0), job_id: job.0 }
-    }
+/// A new row of `job_counts`.
+pub(super) struct NewCount<'a> {
+    pub state: &'a str,
+    pub n: i64,
 }
 
 /// A new row of `events`.

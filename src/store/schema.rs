@@ -15,12 +15,6 @@ diesel::table! {
         epoch -> BigInt,
         next_job_id -> BigInt,
         next_event_id -> BigInt,
-        completed -> BigInt,
-        failed -> BigInt,
-        cancelled -> BigInt,
-        timeout -> BigInt,
-        out_of_memory -> BigInt,
-        node_fail -> BigInt,
         installation -> Text,
     }
 }
@@ -107,9 +101,17 @@ diesel::table! {
 }
 
 diesel::table! {
-    held_cpus (cpu_id) {
-        cpu_id -> BigInt,
+    held_units (resource, unit) {
+        resource -> Text,
+        unit -> BigInt,
         job_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    job_counts (state) {
+        state -> Text,
+        n -> BigInt,
     }
 }
 

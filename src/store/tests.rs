@@ -250,7 +250,7 @@ fn a_job_that_is_not_as_the_kernel_knows_it_is_a_disagreement() {
 fn the_database_refuses_a_second_holder_of_a_cpu() {
     let mut world = World::new();
     world.submit();
-    world.batch("INSERT INTO held_cpus VALUES (0, 99)");
+    world.batch("INSERT INTO held_units VALUES ('cpu', 0, 99)");
     let (_, _, step) = world.kernel.start(&planned(&world.kernel), Time(2));
     let commit = world.next(step);
     let refused = world.writer.commit(&commit).unwrap_err();
@@ -395,7 +395,8 @@ fn the_schema_file_is_the_migrated_database() {
         "jobs",
         "job_scripts",
         "resource_allocations",
-        "held_cpus",
+        "held_units",
+        "job_counts",
         "events",
         "idempotency_keys",
         "job_labels",

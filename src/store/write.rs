@@ -33,6 +33,8 @@ mod new;
 mod requeued;
 mod usage;
 
+use std::collections::BTreeMap;
+
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::{SqliteConnection, update};
@@ -49,8 +51,8 @@ use super::migrate;
 use super::place::Place;
 use super::read::{self, LaunchRecords};
 use super::record::JobRecord;
-use super::rows::{FallRow, JobRow, NewEvent, NewJob, NewKey, NewLabel, NewScript};
-use super::schema::{idempotency_keys, jobs, maintenance, meta};
+use super::rows::{FallRow, JobRow, NewCount, NewEvent, NewJob, NewKey, NewLabel, NewScript};
+use super::schema::{idempotency_keys, job_counts, jobs, maintenance, meta};
 use super::submit_times::Latest;
 use crate::fault::{self, Point};
 use crate::job::ids::{Attempt, CommitNo, Epoch};
@@ -83,6 +85,8 @@ pub struct Writer {
     wipe_in: Option<u32>,
     /// Of the submit times so far.
     latest: Latest,
+    /// How many jobs ended in which way, as of the last commit.
+    ended: BTreeMap<StateWord, u64>,
 }
 
 /// What the launches need that a commit grants: read with it, since here the rows are at hand;
@@ -122,8 +126,9 @@ impl Writer {
         log_room::make(&mut conn, database.path());
         let place = Place::of(database.path());
         let latest = Latest::read(&mut conn).map_err(|e| e.at_start(database.path()))?;
+        let ended = load::ended(&mut conn).map_err(|e| e.at_start(database.path()))?;
         let (conn, epoch) = (Some(conn), Epoch(epoch));
-        Ok(Writer { database, conn, epoch, place, in_doubt: false, wipe_in: None, latest })
+        Ok(Writer { database, conn, epoch, place, in_doubt: false, wipe_in: None, latest, ended })
     }
 
     /// The name of the installation that this database belongs to; empty when it has none yet.
@@ -171,7 +176,7 @@ impl Writer {
     pub fn commit(&mut self, commit: &Commit) -> Result<Launches, CommitError> {
         let (falls, latest) = self.latest.through(commit);
         let launches = self.make_durable(commit, &falls)?;
-        self.latest = latest;
+        (self.latest, self.ended) = (latest, commit.ended.clone());
         let mut changes = commit.steps.iter().flat_map(|step| step.iter());
         if changes.any(|change| matches!(change, Change::Forgotten { .. })) {
             self.wipe_in.get_or_insert(WIPE_CHORES);
@@ -197,10 +202,12 @@ impl Writer {
         if open && self.is_durable(commit)? {
             return Ok(Launches::new());
         }
+        let before = std::mem::take(&mut self.ended);
         let result = match self.connection() {
-            Ok(conn) => transaction(conn, commit, falls),
+            Ok(conn) => transaction(conn, commit, falls, &before),
             Err(error) => Err(error),
         };
+        self.ended = before;
         let error = match result {
             Err(error) => error,
             Ok(launches) => {
@@ -273,9 +280,11 @@ fn transaction(
     conn: &mut SqliteConnection,
     commit: &Commit,
     falls: &[FallRow],
+    ended_before: &BTreeMap<StateWord, u64>,
 ) -> Result<Launches, StoreError> {
     conn.batch_execute("BEGIN IMMEDIATE")?;
     apply(conn, commit)?;
+    counted(conn, ended_before, &commit.ended)?;
     kept::insert(conn, falls.iter().copied())?;
     let launches = launches(conn, commit)?;
     fault::points(edges(commit).map(|(before, _)| before));
@@ -432,23 +441,36 @@ fn edited(conn: &mut SqliteConnection, event: &Event, edit: &Edit) -> Result<(),
 fn fence(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {
     let CommitNo(no) = commit.no;
     let ours = meta::commit_no.eq(no - 1).and(meta::epoch.eq(commit.epoch.0));
-    let ended = |word| commit.ended.get(&word).map_or(0, |n| *n as i64);
     let set = (
         meta::commit_no.eq(no),
         meta::next_job_id.eq(commit.next_job.0),
         meta::next_event_id.eq(commit.next_event.0),
-        meta::completed.eq(ended(StateWord::Completed)),
-        meta::failed.eq(ended(StateWord::Failed)),
-        meta::cancelled.eq(ended(StateWord::Cancelled)),
-        meta::timeout.eq(ended(StateWord::Timeout)),
-        meta::out_of_memory.eq(ended(StateWord::OutOfMemory)),
-        meta::node_fail.eq(ended(StateWord::NodeFail)),
     );
     if kept::update(meta::table, ours, set).execute(conn)? == 1 {
         return Ok(());
     }
     let Numbers { commit_no: CommitNo(at), epoch, .. } = load::numbers(conn)?;
     Err(StoreError::Fenced { at, epoch })
+}
+
+/// How many jobs ended in which way: the rows that this commit changes, whichever states there are.
+fn counted(
+    conn: &mut SqliteConnection,
+    before: &BTreeMap<StateWord, u64>,
+    now: &BTreeMap<StateWord, u64>,
+) -> Result<(), StoreError> {
+    let none = before.keys().filter(|state| !now.contains_key(state)).map(|state| (state, &0));
+    for (state, n) in now.iter().chain(none) {
+        if before.get(state) == Some(n) {
+            continue;
+        }
+        let (word, n) = (state.word(), n.cast_signed());
+        let row = job_counts::state.eq(word);
+        if kept::update(job_counts::table, row, job_counts::n.eq(n)).execute(conn)? == 0 {
+            kept::insert(conn, [NewCount { state: word, n }])?;
+        }
+    }
+    Ok(())
 }
 
 /// New jobs, table by table: rows of one table go in together.

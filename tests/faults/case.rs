@@ -147,7 +147,7 @@ impl World {
             Trigger::Boot | Trigger::Migrate | Trigger::Mend => {
                 self.server.kill();
                 if case.row.trigger == Trigger::Mend {
-                    self.server.sql("INSERT INTO held_cpus VALUES (3, 99)");
+                    self.server.sql("INSERT INTO held_units VALUES ('cpu', 3, 99)");
                 }
                 if case.row.trigger == Trigger::Migrate {
                     let folder = self.server.dir.path().join("migrations");
@@ -360,7 +360,7 @@ impl World {
     fn is_whole(&self, id: i64, attempts: usize) {
         self.server.is_clean();
         let books = self.server.sql(&format!(
-            "SELECT (SELECT count(*) FROM held_cpus) || ' ' || \
+            "SELECT (SELECT count(*) FROM held_units) || ' ' || \
              (SELECT count(*) FROM resource_allocations \
               WHERE NOT released OR released_time IS NULL) || ' ' || \
              (SELECT count(*) FROM jobs j WHERE attempt <> iif(id = {id}, {attempts}, 1) OR end_time IS NULL OR attempt <> \

@@ -203,7 +203,7 @@ fn a_lost_job_keeps_its_cpus_as_long_as_nobody_can_look_for_its_processes() {
         let deadline = Instant::now() + Duration::from_millis(400);
         until("a while of looking in vain", || {
             let alive_before: Vec<u32> = them.iter().copied().filter(|p| alive(*p)).collect();
-            let held = server.sql("SELECT COUNT(*) || '' AS line FROM held_cpus");
+            let held = server.sql("SELECT COUNT(*) || '' AS line FROM held_units");
             let alive_after: Vec<u32> = alive_before.into_iter().filter(|p| alive(*p)).collect();
             assert!(held == "1" || alive_after.is_empty(), "spare {spare}: {alive_after:?} live");
             if Instant::now() > deadline { Ok(()) } else { Err("early".to_owned()) }

@@ -110,7 +110,7 @@ fn sample(server: &Server) -> usize {
     );
     assert_eq!(wrong, "", "in the database");
     let holders = server.sql(
-        "SELECT h.job_id || ' ' || j.state AS line FROM held_cpus h JOIN jobs j ON j.id = h.job_id \
+        "SELECT h.job_id || ' ' || j.state AS line FROM held_units h JOIN jobs j ON j.id = h.job_id \
          WHERE j.state NOT IN ('RUNNING','COMPLETING')",
     );
     assert_eq!(holders, "", "held in the database");

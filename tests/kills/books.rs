@@ -22,7 +22,7 @@ pub fn agree(server: &Server, load: &Load, tally: &mut Tally) {
         tally.breaks(format!("the audit: {audit}"));
     }
     let leak = server.sql(
-        "SELECT (SELECT count(*) FROM held_cpus) - (SELECT coalesce(sum(cpus), 0) FROM jobs \
+        "SELECT (SELECT count(*) FROM held_units) - (SELECT coalesce(sum(cpus), 0) FROM jobs \
          WHERE state IN ('RUNNING', 'COMPLETING')) || '' AS line",
     );
     if leak != "0" {
@@ -55,7 +55,7 @@ pub fn all_is_over(server: &Server, load: &Load, tally: &mut Tally) {
         tally.breaks(format!("in the end {now}"));
     }
     let history = server.sql(
-        "SELECT (SELECT count(*) FROM held_cpus) || ' ' || \
+        "SELECT (SELECT count(*) FROM held_units) || ' ' || \
          (SELECT count(*) FROM resource_allocations \
           WHERE NOT released OR released_time IS NULL) || ' ' || \
          (SELECT count(*) FROM jobs j WHERE attempt > 1 OR end_time IS NULL OR attempt <> \

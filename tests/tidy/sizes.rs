@@ -27,7 +27,6 @@ const LONG_FUNCTIONS: &[(&str, &str)] = &[
     ("src/kernel/admission.rs", "try_from"),
     ("src/kernel/transition.rs", "transition"),
     ("src/serve.rs", "serve"),
-    ("src/store/load.rs", "load"),
     ("tests/http/refusals.rs", "a_bad_body_names_its_field_and_stores_nothing"),
     ("tests/protocol/disk.rs", "change"),
 ];

@@ -25,22 +25,6 @@ pub fn format_rfc3339(time: Time) -> String {
     crate::clock::rfc3339(time)
 }
 
-/// The words for a job's state, for the OpenAPI document only; `StateWord` is what code uses.
-#[derive(ToSchema)]
-#[schema(as = State, rename_all = "SCREAMING_SNAKE_CASE")]
-#[allow(missing_docs, reason = "Slurm's words, explained in the README")]
-pub enum StateSchema {
-    Pending,
-    Running,
-    Completing,
-    Completed,
-    Failed,
-    Cancelled,
-    Timeout,
-    OutOfMemory,
-    NodeFail,
-}
-
 /// One job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Job {
@@ -58,7 +42,6 @@ pub struct Job {
     #[schema(example = "default")]
     pub partition: String,
     /// Where in its life it is.
-    #[schema(value_type = StateSchema)]
     pub state: StateWord,
     /// One word for why: for a waiting job `Resources`, `Priority` and the like.
     #[schema(example = "Resources")]
@@ -246,10 +229,8 @@ pub struct Event {
     /// When.
     pub time: String,
     /// The state it left; null for a submission.
-    #[schema(value_type = Option<StateSchema>)]
     pub from: Option<StateWord>,
     /// The state it entered.
-    #[schema(value_type = StateSchema)]
     pub to: StateWord,
     /// What caused it: `submitted`, `granted`, `exited` …
     pub cause: String,

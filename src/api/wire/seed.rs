@@ -27,16 +27,16 @@ pub fn old_state(state: StateWord) -> &'static str {
     }
 }
 
-/// The old message of an error: a state without an old word is named first.
+/// The old message of an error: an end without an old word is named first.
 #[must_use]
 pub fn old_error(state: StateWord, error: Option<&str>) -> Option<String> {
-    match state {
-        StateWord::Timeout | StateWord::OutOfMemory | StateWord::NodeFail => Some(match error {
-            Some(error) => format!("{state}: {error}"),
-            None => state.word().to_owned(),
-        }),
-        _ => error.map(str::to_owned),
+    if !state.is_failure() || old_state(state) == state.word() {
+        return error.map(str::to_owned);
     }
+    Some(match error {
+        Some(error) => format!("{state}: {error}"),
+        None => state.word().to_owned(),
+    })
 }
 
 /// Answer to `POST /jobs/submit`.

@@ -198,12 +198,16 @@ fn a_start_goes_on_from_no_number_that_is_none() {
         ("meta", "row 1", "commit_no", "'x'"),
         ("meta", "row 1", "epoch", "'x'"),
         ("events", "event 1", "time", "'x'"),
+        ("job_counts", "count of FAILED", "n", "'x'"),
+        ("job_counts", "count of FAILED", "n", "-1"),
+        ("job_counts", "count of XYZZY", "state", "'XYZZY'"),
         ("account_usage", "account lab", "cpu_us", "'x'"),
         ("maintenance", "window 1", "start_time", "'x'"),
         ("maintenance", "window 1", "end_time", "'x'"),
     ] {
         world.batch(
             "INSERT OR REPLACE INTO account_usage VALUES ('lab', 1, 1);
+             DELETE FROM job_counts; INSERT INTO job_counts VALUES ('FAILED', 0);
              INSERT OR REPLACE INTO maintenance VALUES (1, 1, NULL, 'r', 'p')",
         );
         world.spoil(table, column, value, "");
@@ -240,7 +244,8 @@ fn what_stands_beside_jobs_is_read_or_named() {
         ("idempotency_keys", "key k", "first_job_id", "'x'"),
         ("idempotency_keys", "key k", "job_count", "-1"),
         ("resource_allocations", "allocation 2", "released_time", "'x'"),
-        ("held_cpus", "a held CPU of job ?", "job_id", "'x'"),
+        ("held_units", "cpu 0", "job_id", "'x'"),
+        ("held_units", "cpu 0", "unit", "'x'"),
     ] {
         let rows =
             if table == "events" { format!("WHERE id = {}", &row[6..]) } else { String::new() };
@@ -252,7 +257,7 @@ fn what_stands_beside_jobs_is_read_or_named() {
                 .map(|_| ())
                 .and(read::events_after(conn, EventId(0), 9).map(|_| ())),
             "idempotency_keys" => read::key(conn, "k").map(|_| ()),
-            "held_cpus" => read::books(conn).map(|_| ()),
+            "held_units" => read::books(conn).map(|_| ()),
             _ => read::allocations(conn, Some(id), None, None, 9)
                 .map(|_| ())
                 .and(read::allocation_of(conn, Attempt { job: id, n: 1 }).map(|_| ())),

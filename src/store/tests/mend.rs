@@ -32,7 +32,7 @@ fn a_live_attempt_gets_exactly_its_cpus_back() {
     let mut world = World::new();
     let (a, b) = (world.running(), world.running());
     let before = held(&world);
-    let spoil = "DELETE FROM held_cpus; INSERT INTO held_cpus VALUES (0, 99);
+    let spoil = "DELETE FROM held_units; INSERT INTO held_units VALUES ('cpu', 0, 99);
                  UPDATE resource_allocations SET released = 1, cpu_ids = '[]' WHERE job_id = 1";
     world.batch(spoil);
     for (attempt, cpu) in [(a, CpuId(0)), (b, CpuId(1))] {

@@ -1,6 +1,6 @@
 //! *Purpose*: attempts and what they hold, as rows.
 //!
-//! *Owns*: the writing of `resource_allocations` and `held_cpus`.
+//! *Owns*: the writing of `resource_allocations` and `held_units`.
 //!
 //! *Promises*: a final state and the release of what was held are one change; each guards itself.
 //!
@@ -14,8 +14,8 @@ use diesel::{SqliteConnection, update};
 
 use super::super::cell::{Cell, RowRef};
 use super::super::error::StoreError;
-use super::super::rows::{HeldRow, NewAllocation, json};
-use super::super::schema::{held_cpus, jobs, resource_allocations};
+use super::super::rows::{NewAllocation, NewHeld, Unit, json, units};
+use super::super::schema::{held_units, jobs, resource_allocations};
 use super::{disagreement, in_state, kept, one_row};
 use crate::job::ids::{Attempt, CpuId, JobId};
 use crate::job::outcome::{EndState, Handle};
@@ -45,7 +45,13 @@ pub(super) fn granted(
         resources: written(rest),
     };
     kept::insert(conn, [allocation])?;
-    kept::insert(conn, cpus.iter().map(|cpu| HeldRow::new(event.job, *cpu)))?;
+    held(conn, event.job, &units(cpus))
+}
+
+/// A job holds these units. Who already does is refused by the key of the table.
+fn held(conn: &mut SqliteConnection, job: JobId, units: &[Unit<'_>]) -> Result<(), StoreError> {
+    let row = |&(resource, unit)| NewHeld { resource, unit: i64::from(unit), job_id: job.0 };
+    kept::insert(conn, units.iter().map(row))?;
     Ok(())
 }
 
@@ -142,12 +148,17 @@ pub(super) fn gave_back(
     );
     let given_back = kept::update(resource_allocations::table, unreleased(event), set);
     one_row(given_back.execute(conn)?, || disagreement(event))?;
-    let held = held_cpus::table.filter(held_cpus::job_id.eq(event.job.0));
-    let freed = diesel::delete(held).execute(conn)?;
+    let freed = freed(conn, event.job)?;
     if freed == released_cpus as usize {
         return Ok(());
     }
     Err(StoreError::Disagrees(format!("job {} gave back {freed} CPUs", event.job)))
+}
+
+/// A job holds nothing any more; how many units it did.
+fn freed(conn: &mut SqliteConnection, job: JobId) -> Result<usize, StoreError> {
+    let held = held_units::table.filter(held_units::job_id.eq(job.0));
+    Ok(diesel::delete(held).execute(conn)?)
 }
 
 /// What a job that is over holds is given back. Not guarded: how much it is, is what was doubted.
@@ -162,7 +173,7 @@ pub(super) fn reclaimed(
     let set =
         (resource_allocations::released.eq(true), resource_allocations::released_time.eq(now.0));
     update(rows).set(set).execute(conn)?;
-    diesel::delete(held_cpus::table.filter(held_cpus::job_id.eq(job.0))).execute(conn)?;
+    freed(conn, job)?;
     Ok(())
 }
 
@@ -172,10 +183,12 @@ pub(super) fn restored(
     attempt: Attempt,
     cpus: &[CpuId],
 ) -> Result<(), StoreError> {
-    let ids = cpus.iter().map(|cpu| i64::from(cpu.0));
-    let wrong = held_cpus::job_id.eq(attempt.job.0).or(held_cpus::cpu_id.eq_any(ids));
-    diesel::delete(held_cpus::table.filter(wrong)).execute(conn)?;
-    kept::insert(conn, cpus.iter().map(|cpu| HeldRow::new(attempt.job, *cpu)))?;
+    let units = units(cpus);
+    freed(conn, attempt.job)?;
+    for (resource, unit) in &units {
+        diesel::delete(held_units::table.find((resource, i64::from(*unit)))).execute(conn)?;
+    }
+    held(conn, attempt.job, &units)?;
     let row = resource_allocations::table
         .filter(resource_allocations::job_id.eq(attempt.job.0))
         .filter(resource_allocations::attempt.eq(attempt.n as i32));

@@ -17,11 +17,12 @@ use diesel::query_builder::AstPass;
 use diesel::sqlite::Sqlite;
 
 use super::super::rows::{
-    FallRow, HeldRow, NewAllocation, NewEvent, NewJob, NewKey, NewLabel, NewScript, NewTask,
+    FallRow, NewAllocation, NewCount, NewEvent, NewHeld, NewJob, NewKey, NewLabel, NewScript,
+    NewTask,
 };
 use super::super::schema::{
-    events, held_cpus, idempotency_keys, job_labels, job_scripts, jobs, resource_allocations,
-    submit_time_falls,
+    events, held_units, idempotency_keys, job_counts, job_labels, job_scripts, jobs,
+    resource_allocations, submit_time_falls,
 };
 
 /// A row that can be inserted.
@@ -69,17 +70,18 @@ new! {
         kill_grace_s working_directory create_working_directory standard_output standard_error
         labels comment data_source warnings submit_time eligible_time attempt held begin_time
         deadline dependency retry signal open_mode;
-    NewTask<'_> as NewTask<'static> => jobs: id name account user partition state priority cpus memory_bytes
-        time_limit_s kill_grace_s working_directory create_working_directory standard_output
-        standard_error labels comment data_source warnings submit_time eligible_time attempt held
-        begin_time deadline dependency array_job_id array_task_id retry signal
-        open_mode;
+    NewTask<'_> as NewTask<'static> => jobs: id name account user partition state priority
+        cpus memory_bytes time_limit_s kill_grace_s working_directory
+        create_working_directory standard_output standard_error labels comment data_source
+        warnings submit_time eligible_time attempt held begin_time deadline dependency
+        array_job_id array_task_id retry signal open_mode;
     NewScript<'_> => job_scripts: job_id script environment;
     NewLabel<'_> => job_labels: key value job_id;
     FallRow => submit_time_falls: job_id time_before time_after;
     NewAllocation<'_> => resource_allocations: id job_id attempt allocated_cpus cpu_ids released
         allocation_time nonce boot_id resources;
-    HeldRow => held_cpus: cpu_id job_id;
+    NewHeld<'_> => held_units: resource unit job_id;
+    NewCount<'_> => job_counts: state n;
     NewEvent<'_> => events: id job_id attempt time from_state to_state cause principal;
     NewKey<'_> => idempotency_keys: key body_hash first_job_id job_count time;
 }
