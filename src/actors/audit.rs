@@ -141,12 +141,11 @@ fn claims(now: &Snapshot, books: &Books) -> BTreeMap<JobId, Claims> {
             claims.entry(by.job).or_default().ledger.insert((Arc::clone(&one.name), unit));
         }
     }
-    for (unit, job) in &books.held {
-        claims.entry(*job).or_default().held.insert((Arc::clone(&cpu), *unit));
+    for (resource, unit, job) in &books.held {
+        claims.entry(*job).or_default().held.insert((Arc::clone(resource), *unit));
     }
     for row in &books.unreleased {
-        let units = row.cpus.iter().map(|unit| (Arc::clone(&cpu), *unit));
-        claims.entry(row.attempt.job).or_default().allocation.extend(units);
+        claims.entry(row.attempt.job).or_default().allocation.extend(row.units());
     }
     claims
 }

@@ -25,7 +25,6 @@ use super::retention::{Forgot, Retention, forget_old};
 use crate::clock;
 use crate::engine::{Engine, Key};
 use crate::job::ids::JobId;
-use crate::job::request::CPU;
 use crate::kernel::mend::Findings;
 use crate::kernel::view::Snapshot;
 use crate::observe::metrics::Metrics;
@@ -296,8 +295,7 @@ async fn strangers(
         }
         let allocation =
             ask(&witnesses.readers, move |conn| read::allocation_of(conn, key.attempt)).await?;
-        let cpus = allocation.into_iter().flat_map(|allocation| allocation.cpus);
-        them.units.extend(cpus.map(|cpu| (CPU.into(), cpu)));
+        them.units.extend(allocation.iter().flat_map(AllocationRecord::units));
     }
     for them in found.values_mut() {
         them.pids.sort_unstable();

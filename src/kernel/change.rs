@@ -19,7 +19,7 @@ use crate::job::outcome::{EndState, Handle};
 use crate::job::spec::JobSpec;
 use crate::job::state::{EndReason, StateWord};
 use crate::policy::input::RequestId;
-use crate::resources::allocation::Share;
+use crate::resources::allocation::{Released, Share};
 use crate::resources::partitions::Placement;
 use crate::time::Time;
 
@@ -135,8 +135,8 @@ pub enum Change {
         event: Event,
         /// How.
         end: EndState,
-        /// How many CPUs it gave back, 0 when it held none.
-        released_cpus: u32,
+        /// What it gave back; nothing when it held nothing.
+        released: Released,
         /// From submission to spawn, µs, when the start was first heard of with the end; for
         /// the histogram, not stored.
         waited_us: Option<i64>,

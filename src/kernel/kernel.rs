@@ -31,7 +31,7 @@ use crate::job::state::StateWord;
 use crate::policy::claims::aside;
 use crate::policy::input::{RequestId, demand};
 use crate::policy::plan::Plan;
-use crate::resources::allocation::Allocation;
+use crate::resources::allocation::{Allocation, Released};
 use crate::resources::ledger::Ledger;
 use crate::time::Time;
 
@@ -322,7 +322,12 @@ impl Kernel {
         let event = self.event((job.id, job.attempts), words, cause, now);
         *self.ended.entry(end.word).or_default() += 1;
         self.again.remove(&job.id);
-        step.changes.push(Change::Ended { event, end, released_cpus: 0, waited_us: None });
+        step.changes.push(Change::Ended {
+            event,
+            end,
+            released: Released::default(),
+            waited_us: None,
+        });
         let over = self.told(job.id, DependencyState::Ended { completed: false }, now);
         step.effects.extend(over.map(Effect::Over));
     }
@@ -412,11 +417,11 @@ impl Kernel {
             }
             JobState::Finished(end) => {
                 let word = end.word;
-                let released_cpus = given_back.as_ref().map_or(0, |a| a.cpus().len() as u32);
+                let released = given_back.as_ref().map(Allocation::units).unwrap_or_default();
                 let unheard = end.handle.filter(|_| !heard_of_start);
                 let waited_us = unheard.map(|h| h.start_time.since_us(live.job.submitted));
                 let end = end.clone();
-                step.changes.push(Change::Ended { event, end, released_cpus, waited_us });
+                step.changes.push(Change::Ended { event, end, released, waited_us });
                 step.effects.push(Effect::Retire(attempt));
                 *self.ended.entry(word).or_default() += 1;
                 self.again.remove(&attempt.job);

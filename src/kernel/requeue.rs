@@ -22,7 +22,7 @@ use crate::job::outcome::EndState;
 use crate::job::request::Request;
 use crate::job::retry_policy::RetryPolicy;
 use crate::job::state::{AttemptEnd, StateWord};
-use crate::resources::allocation::Allocation;
+use crate::resources::allocation::{Allocation, Released};
 use crate::time::Time;
 
 /// How an attempt ended that somebody asked to run again, in the attempts of its job.
@@ -77,8 +77,8 @@ pub struct PastAttempt {
     pub state: &'static str,
     /// The rest of its end.
     pub end: EndState,
-    /// How many CPUs it gave back.
-    pub released_cpus: u32,
+    /// What it gave back.
+    pub released: Released,
 }
 
 impl Kernel {
@@ -186,7 +186,7 @@ impl Kernel {
         if *again == Again::default() {
             self.again.remove(&id);
         }
-        let released_cpus = given_back.as_ref().map_or(0, |a| a.cpus().len() as u32);
+        let released = given_back.as_ref().map(Allocation::units).unwrap_or_default();
         if let Some(allocation) = given_back {
             self.ledger.release(allocation);
             self.releases += 1;
@@ -201,7 +201,7 @@ impl Kernel {
         if let Some(array) = array {
             self.look_again(array, now);
         }
-        let past = Some(PastAttempt { state: word, end, released_cpus });
+        let past = Some(PastAttempt { state: word, end, released });
         step.changes.push(Change::Requeued { event, past, begin, held, retries });
         self.charge(&job, now, &mut step);
         step

@@ -21,6 +21,8 @@ struct Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     steps: Vec<Step>,
+    /// Whether one part of what a job takes may come from several cells.
+    has_choice: bool,
 }
 
 impl Profile {
@@ -38,7 +40,8 @@ impl Profile {
                 _ => steps.push(Step { at: attempt.end, free: then }),
             }
         }
-        Profile { steps }
+        let has_choice = steps.last().is_some_and(|last| last.free.is_divided());
+        Profile { steps, has_choice }
     }
 
     /// Forgets what was before `now`.
@@ -61,6 +64,7 @@ impl Profile {
     #[must_use]
     pub fn earliest(&self, asked: &Demand<'_>, request: Span) -> Option<(Instant, Capacity)> {
         let mut first = 0;
+        let has_choice = self.has_choice || asked.rest.iter().any(|part| !part.cells.is_one());
         'places: while let Some(start) = self.steps.get(first) {
             let end = start.at.saturating_add(request);
             let mut least = start.free;
@@ -68,11 +72,18 @@ impl Profile {
                 if step.at >= end && n > first {
                     break;
                 }
+                if !step.free.holds(asked) {
+                    // Whatever begins no later than a step in which it does not fit meets it.
+                    first = n + 1;
+                    continue 'places;
+                }
+                if !has_choice {
+                    continue;
+                }
+                // Two steps that it fits into may have too little in common.
                 least = least.least(&step.free);
                 if !least.holds(asked) {
-                    // Whatever begins no later than a step in which it does not fit meets it.
-                    let alone = !step.free.holds(asked);
-                    first = if alone { n + 1 } else { first + 1 };
+                    first += 1;
                     continue 'places;
                 }
             }

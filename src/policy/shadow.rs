@@ -32,26 +32,30 @@ impl Shadow {
     /// which are sorted by their ends. `None` when it never fits.
     #[must_use]
     pub fn of(asked: &Demand<'_>, free: Capacity, running: &[Running]) -> Option<Shadow> {
-        let mut then = free;
+        // Only what the job asks for is counted: a pass looks at every attempt that runs.
+        let mut cpus = free.cpus_within(asked.regions);
+        let mut rest: Vec<(CellSet, u64)> =
+            asked.rest.iter().map(|part| (part.cells, free.within(part.cells))).collect();
         let mut at = None;
         for attempt in running {
             if at.is_some_and(|at| attempt.end > at) {
                 break;
             }
-            then = then.plus(&attempt.held);
-            if at.is_none() && then.holds(asked) {
+            cpus += attempt.held.cpus_within(asked.regions);
+            for (cells, there) in &mut rest {
+                *there = there.saturating_add(attempt.held.within(*cells));
+            }
+            let fits =
+                || rest.iter().zip(asked.rest).all(|((_, there), part)| *there >= part.amount);
+            if at.is_none() && cpus >= u64::from(asked.cpus) && fits() {
                 at = Some(attempt.end);
             }
         }
         let at = at?;
-        let rest =
-            asked.rest.iter().map(|part| (part.cells, then.within(part.cells) - part.amount));
-        Some(Shadow {
-            at,
-            regions: asked.regions,
-            cpus: then.cpus_within(asked.regions) - u64::from(asked.cpus),
-            rest: rest.collect(),
-        })
+        for ((_, there), part) in rest.iter_mut().zip(asked.rest) {
+            *there -= part.amount;
+        }
+        Some(Shadow { at, regions: asked.regions, cpus: cpus - u64::from(asked.cpus), rest })
     }
 
     /// Whether a job that takes this share until then leaves the reservation alone.

@@ -54,6 +54,15 @@ pub struct Share {
     pub held: Held,
 }
 
+/// How many units came back with an allocation; of amounts nothing is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Released {
+    /// CPUs.
+    pub cpus: u32,
+    /// Units of all resources, CPUs included.
+    pub units: u32,
+}
+
 /// CPUs and everything else that one attempt holds. Made by `Ledger::allocate` and, at boot,
 /// `Ledger::adopt`; consumed by `Ledger::release`. Dropping one does not release it.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,6 +90,15 @@ impl Allocation {
     #[must_use]
     pub fn rest(&self) -> &[Share] {
         &self.rest
+    }
+
+    /// How many units it gives back.
+    #[must_use]
+    pub fn units(&self) -> Released {
+        let cpus = self.cpus.len() as u32;
+        let others = self.rest.iter().filter(|share| matches!(share.held, Held::Units(_)));
+        let others = others.fold(0, |all, share| all + share.held.amount() as u32);
+        Released { cpus, units: cpus + others }
     }
 
     /// The memory, bytes; 0 for a job that asked for none.

@@ -47,6 +47,12 @@ impl Default for RegionSet {
 pub struct CellSet(pub u32);
 
 impl CellSet {
+    /// Whether there is just one.
+    #[must_use]
+    pub fn is_one(self) -> bool {
+        self.0.is_power_of_two()
+    }
+
     /// The number of each, ascending.
     pub fn each(self) -> impl Iterator<Item = usize> {
         let mut left = self.0;
@@ -142,6 +148,9 @@ impl Capacity {
     /// CPUs within these regions.
     #[must_use]
     pub fn cpus_within(&self, regions: RegionSet) -> u64 {
+        if regions == RegionSet::ALL {
+            return self.cells[..REGIONS_MAX].iter().sum();
+        }
         regions.each().map(|n| self.cells[n]).sum()
     }
 
@@ -167,6 +176,12 @@ impl Capacity {
             self.take(&mut taken, part.cells.each(), part.amount);
         }
         taken
+    }
+
+    /// Whether CPUs are counted in more than the first region.
+    #[must_use]
+    pub fn is_divided(&self) -> bool {
+        self.cells[1..REGIONS_MAX].iter().any(|cpus| *cpus > 0)
     }
 
     /// All CPUs of these regions.

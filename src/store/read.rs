@@ -11,6 +11,7 @@
 //! (`api::wire`).
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::not;
@@ -22,12 +23,12 @@ use super::error::StoreError;
 use super::find::{Found, find};
 use super::load;
 use super::record::{AllocationRecord, EventRecord, JobRecord, KeyRecord, ScriptRecord};
-use super::rows::{AllocationRow, CPU, EventRow, JobRow, KeyRow, ScriptRow, records};
+use super::rows::{AllocationRow, EventRow, JobRow, KeyRow, ScriptRow, records};
 use super::schema::{
     events, held_units, idempotency_keys, job_scripts, jobs, resource_allocations,
 };
 use crate::job::array_spec::ArraySpec;
-use crate::job::ids::{Attempt, CommitNo, CpuId, EventId, JobId};
+use crate::job::ids::{Attempt, CommitNo, CpuId, EventId, JobId, UnitId};
 use crate::job::state::StateWord;
 use crate::resources::allocation::Share;
 use crate::time::Time;
@@ -376,8 +377,8 @@ pub fn key(conn: &mut SqliteConnection, key: &str) -> Result<At<Option<KeyRecord
 pub struct Books {
     /// Unreleased allocations.
     pub unreleased: Vec<AllocationRecord>,
-    /// Held CPUs: CPU and job.
-    pub held: Vec<(CpuId, JobId)>,
+    /// Held units: the resource, the unit, and the job.
+    pub held: Vec<(Arc<str>, UnitId, JobId)>,
     /// Jobs in RUNNING or COMPLETING.
     pub live: Vec<JobId>,
     /// Jobs in PENDING, counted up to [`PENDING_COUNTED_MAX`].
@@ -413,15 +414,15 @@ pub fn books(conn: &mut SqliteConnection) -> Result<At<Books>, StoreError> {
     at(conn, books)
 }
 
-fn held(conn: &mut SqliteConnection) -> Result<Vec<(CpuId, JobId)>, StoreError> {
-    let rows: Vec<(i64, Cell, Cell)> = held_units::table
-        .filter(held_units::resource.eq(CPU))
-        .order(held_units::unit)
-        .select((held_units::unit, held_units::unit, held_units::job_id))
+fn held(conn: &mut SqliteConnection) -> Result<Vec<(Arc<str>, UnitId, JobId)>, StoreError> {
+    let rows: Vec<(i64, Cell, Cell, Cell)> = held_units::table
+        .order((held_units::resource, held_units::unit))
+        .select((held_units::unit, held_units::resource, held_units::unit, held_units::job_id))
         .load(conn)?;
-    let each = rows.into_iter().map(|(unit, cpu, job)| {
-        let at = RowRef { table: "held_units", what: CPU, id: &unit };
-        Ok((at.read("unit", cpu)?, at.read("job_id", job)?))
+    let each = rows.into_iter().map(|(n, resource, unit, job)| {
+        let at = RowRef { table: "held_units", what: "unit", id: &n };
+        let resource: String = at.read("resource", resource)?;
+        Ok((resource.into(), at.read("unit", unit)?, at.read("job_id", job)?))
     });
     each.collect()
 }

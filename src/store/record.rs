@@ -13,16 +13,16 @@ use std::sync::Arc;
 use crate::job::array_spec::{ArraySpec, JobRef};
 use crate::job::dependency::Dependencies;
 use crate::job::files::expand_pattern;
-use crate::job::ids::{Attempt, CpuId, EventId, JobId};
+use crate::job::ids::{Attempt, CpuId, EventId, JobId, UnitId};
 use crate::job::outcome::{ExitCode, Usage};
-use crate::job::request::{MEMORY, Request};
+use crate::job::request::{CPU, MEMORY, Request};
 use crate::job::retry_policy::RetryPolicy;
 use crate::job::signal::EarlySignal;
 use crate::job::spec::{DataSource, JobSpec, OpenMode};
 use crate::job::state::{AttemptEnd, EndReason, StateWord};
 use crate::kernel::change::Queued;
 use crate::kernel::requeue::EndedJob;
-use crate::resources::allocation::Share;
+use crate::resources::allocation::{Held, Share};
 use crate::time::Time;
 
 /// A job.
@@ -292,6 +292,19 @@ pub struct AllocationRecord {
     pub start_time: Option<Time>,
     /// When it ended.
     pub end_time: Option<Time>,
+}
+
+impl AllocationRecord {
+    /// The units that it holds or held, by resource.
+    pub fn units(&self) -> impl Iterator<Item = (Arc<str>, UnitId)> {
+        let cpu: Arc<str> = CPU.into();
+        let cpus = self.cpus.iter().map(move |unit| (Arc::clone(&cpu), *unit));
+        let rest = self.rest.iter().flat_map(|share| {
+            let units = if let Held::Units(units) = &share.held { &units[..] } else { &[] };
+            units.iter().map(|unit| (Arc::clone(&share.resource), *unit))
+        });
+        cpus.chain(rest)
+    }
 }
 
 /// A transition of a job.

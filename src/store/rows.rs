@@ -18,11 +18,12 @@ use super::record::{AllocationRecord, EventRecord, JobRecord, KeyRecord, ScriptR
 use super::schema::{events, idempotency_keys, job_scripts, jobs, resource_allocations};
 use crate::job::ids::{Attempt, CpuId, EventId, JobId};
 use crate::job::outcome::Usage;
-use crate::job::request::Request;
+use crate::job::request::{CPU, Request};
 use crate::job::retry_policy::RetryPolicy;
 use crate::job::spec::{JobSpec, OpenMode};
 use crate::job::state::StateWord;
 use crate::kernel::change::{Event, IdempotencyKey};
+use crate::resources::allocation::{Held, Share};
 
 /// The value of a column of a row.
 macro_rules! get {
@@ -422,12 +423,15 @@ pub(super) struct NewAllocation<'a> {
 /// One thing that nobody else can hold: the name of a resource, and which unit of it.
 pub(super) type Unit<'a> = (&'a str, u32);
 
-/// The resource whose units are CPUs.
-pub(super) const CPU: &str = "cpu";
-
-/// These CPUs, as units.
-pub(super) fn units(cpus: &[CpuId]) -> Vec<Unit<'static>> {
-    cpus.iter().map(|cpu| (CPU, cpu.0)).collect()
+/// These CPUs and the units of these shares.
+pub(super) fn units<'a>(cpus: &[CpuId], rest: &'a [Share]) -> Vec<Unit<'a>> {
+    let mut all: Vec<Unit<'a>> = cpus.iter().map(|cpu| (CPU, cpu.0)).collect();
+    for share in rest {
+        if let Held::Units(units) = &share.held {
+            all.extend(units.iter().map(|unit| (&*share.resource, unit.0)));
+        }
+    }
+    all
 }
 
 /// A new row of `held_units`.

@@ -61,6 +61,7 @@ use crate::job::state::{EndReason, StateWord};
 use crate::kernel::change::{Change, Event};
 use crate::kernel::eligible::Edit;
 use crate::kernel::outbox::Commit;
+use crate::resources::allocation::Released;
 use crate::time::Time;
 
 /// Scripts and environments that are read with a commit; an executor that finds its own not among
@@ -346,7 +347,7 @@ fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
             Some((fault::RETURN_COMMITTING, fault::RETURN_COMMITTED))
         }
         // A pending job that is cancelled gives nothing back.
-        Change::Ended { released_cpus: 0, .. } => {
+        Change::Ended { released: Released { units: 0, .. }, .. } => {
             Some((fault::CANCEL_COMMITTING, fault::CANCEL_COMMITTED))
         }
         Change::Ended { .. } => Some((fault::RELEASE_COMMITTING, fault::RELEASE_COMMITTED)),
@@ -389,14 +390,14 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
                 let set = (jobs::state.eq(event.to.word()), jobs::completing.eq(reason.word()));
                 change_job!(conn, event, set)?;
             }
-            Change::Ended { event, end, released_cpus, .. } => {
-                ended(conn, event, end, *released_cpus)?;
+            Change::Ended { event, end, released, .. } => {
+                ended(conn, event, end, released.units)?;
             }
             Change::Requeued { event, past, begin, held, retries } => {
                 requeued(conn, event, past.as_ref(), *begin, (*held, *retries))?;
             }
             Change::Reclaimed { job, time, .. } => reclaimed(conn, *job, *time)?,
-            Change::Restored { attempt, cpus, rest: _ } => restored(conn, *attempt, cpus)?,
+            Change::Restored { attempt, cpus, rest } => restored(conn, *attempt, (cpus, rest))?,
             Change::Forgotten { jobs } => forgotten(conn, jobs)?,
             Change::Maintained(window) => {
                 let row = (

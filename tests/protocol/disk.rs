@@ -227,14 +227,16 @@ impl Disk {
                 row.state = event.to;
                 row.completing = Some(*reason);
             }
-            Change::Ended { event, end, released_cpus, .. } => {
+            Change::Ended { event, end, released, .. } => {
                 let row = self.row(event);
                 let cpus = std::mem::take(&mut row.cpus);
-                row.rest.clear();
-                assert_eq!(cpus.len(), *released_cpus as usize, "released what was held");
+                let others = std::mem::take(&mut row.rest);
+                assert_eq!(cpus.len(), released.cpus as usize, "released what was held");
+                let held = cpus.len() + units(&others).count();
+                assert_eq!(held, released.units as usize, "released what was held");
                 row.state = event.to;
                 row.end = Some(end.clone());
-                row.ended_waiting = *released_cpus == 0;
+                row.ended_waiting = released.cpus == 0;
                 for cpu in cpus {
                     assert_eq!(self.held.remove(&cpu), Some(event.job), "held by another");
                 }
@@ -286,7 +288,7 @@ impl Disk {
         let row = self.row(event);
         let (attempt, cpus) = (row.attempt(), std::mem::take(&mut row.cpus));
         row.rest.clear();
-        let released = past.as_ref().map_or(0, |past| past.released_cpus);
+        let released = past.as_ref().map_or(0, |past| past.released.cpus);
         assert_eq!(cpus.len(), released as usize, "released what was held");
         assert_eq!(row.end.is_some(), past.is_none(), "it was over, or its attempt is");
         assert_eq!(event.attempt, attempt.n, "the attempt that is over");

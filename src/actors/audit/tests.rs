@@ -41,7 +41,7 @@ fn agreeing() -> (Snapshot, Books) {
     };
     let books = Books {
         unreleased: vec![row(1, 0)],
-        held: vec![(CpuId(0), JobId(1))],
+        held: vec![("cpu".into(), CpuId(0), JobId(1))],
         live: vec![JobId(1)],
         pending: 1,
     };
@@ -74,7 +74,7 @@ fn witnesses_that_agree_have_nothing_to_mend() {
 
 #[test]
 fn a_cpu_that_a_dead_job_holds_is_reclaimed() {
-    let (drift, findings) = spoilt(|_, books| books.held.push((CpuId(2), JobId(9))));
+    let (drift, findings) = spoilt(|_, books| books.held.push(("cpu".into(), CpuId(2), JobId(9))));
     assert_eq!(seen(&drift), [("ended_job_holds_cpus", Remedy::Reclaimed)]);
     assert_eq!(findings.orphans, [(JobId(9), vec![("cpu".into(), CpuId(2))])].into());
     assert!(findings.doubted.is_empty());
@@ -86,7 +86,7 @@ fn a_cpu_that_a_dead_job_holds_is_reclaimed() {
 #[test]
 fn a_cpu_that_an_ended_job_still_uses_is_held_back() {
     let (now, mut books) = agreeing();
-    books.held.push((CpuId(2), JobId(9)));
+    books.held.push(("cpu".into(), CpuId(2), JobId(9)));
     let (drift, findings) = compare(&now, &books, &living(9, [1]));
     let held_back = Remedy::HeldBack;
     assert_eq!(
@@ -121,7 +121,7 @@ fn what_the_database_has_forgotten_of_a_live_job_is_restored() {
 #[test]
 fn a_job_that_only_the_database_has_as_live_is_held_back() {
     let spoil = |_: &mut Snapshot, books: &mut Books| {
-        books.held.push((CpuId(1), JobId(5)));
+        books.held.push(("cpu".into(), CpuId(1), JobId(5)));
         books.live.push(JobId(5));
     };
     let (drift, findings) = spoilt(spoil);

@@ -175,11 +175,12 @@ impl ResourceManagerActor {
                     log::debug!("Allocated CPU {cpus} to job {job} ({})", event.cause);
                 }
                 Change::Started { waited_us, .. } => self.outlets.metrics.started(*waited_us),
-                Change::Ended { event, released_cpus, .. } if *released_cpus > 0 => {
+                Change::Ended { event, released, .. } if released.cpus > 0 => {
                     let (used, total) = (snapshot.used_cpus, snapshot.total_cpus);
                     log::info!(
-                        "Released {released_cpus} CPUs for job {}: used={used}/{total} \
+                        "Released {} CPUs for job {}: used={used}/{total} \
                          ({}, {})",
+                        released.cpus,
                         event.job,
                         event.to,
                         event.cause
@@ -190,7 +191,7 @@ impl ResourceManagerActor {
                     log::info!(
                         "Released {} CPUs for job {}: used={used}/{total} (attempt {} {}, waits \
                          again)",
-                        past.released_cpus,
+                        past.released.cpus,
                         event.job,
                         event.attempt,
                         past.state

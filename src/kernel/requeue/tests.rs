@@ -116,7 +116,7 @@ fn a_failed_attempt_waits_twice_as_long_each_time_and_then_is_the_end() {
         let [Change::Requeued { past: Some(past), begin, retries, .. }] = &step.changes[..] else {
             panic!("{step:?}")
         };
-        assert_eq!((past.state, past.released_cpus, *retries), ("FAILED", 1, n));
+        assert_eq!((past.state, past.released.cpus, *retries), ("FAILED", 1, n));
         let at = now.plus_s(wait_s);
         assert_eq!((*begin, kernel.blocked(job, now)), (Some(at), Some(Blocked::BeginTime(at))));
         assert_eq!(grant(&mut kernel, job, Time(at.0 - 1)), None, "not before its time");

@@ -24,7 +24,8 @@ impl World {
 }
 
 fn held(world: &World) -> Vec<(CpuId, JobId)> {
-    world.database().readers().unwrap().read(read::books).unwrap().value.held
+    let books = world.database().readers().unwrap().read(read::books).unwrap().value;
+    books.held.into_iter().map(|(_, unit, job)| (unit, job)).collect()
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub(super) fn granted(
         resources: written(rest),
     };
     kept::insert(conn, [allocation])?;
-    held(conn, event.job, &units(cpus))
+    held(conn, event.job, &units(cpus, rest))
 }
 
 /// A job holds these units. Who already does is refused by the key of the table.
@@ -84,7 +84,7 @@ pub(super) fn ended(
     conn: &mut SqliteConnection,
     event: &Event,
     end: &EndState,
-    released_cpus: u32,
+    released_units: u32,
 ) -> Result<(), StoreError> {
     // An end that nobody saw has no usage, rather than one of zero.
     let measured = end.exit_code.is_some();
@@ -101,10 +101,10 @@ pub(super) fn ended(
     );
     change_job!(conn, event, set)?;
     warned(conn, event.job, &end.warnings)?;
-    if released_cpus == 0 {
+    if released_units == 0 {
         return Ok(());
     }
-    gave_back(conn, event, event.to.word(), end, released_cpus)
+    gave_back(conn, event, event.to.word(), end, released_units)
 }
 
 /// Adds to what the person should know. Rare, so this may read before it writes.
@@ -134,7 +134,7 @@ pub(super) fn gave_back(
     event: &Event,
     state: &str,
     end: &EndState,
-    released_cpus: u32,
+    released_units: u32,
 ) -> Result<(), StoreError> {
     let set = (
         resource_allocations::released.eq(true),
@@ -149,10 +149,13 @@ pub(super) fn gave_back(
     let given_back = kept::update(resource_allocations::table, unreleased(event), set);
     one_row(given_back.execute(conn)?, || disagreement(event))?;
     let freed = freed(conn, event.job)?;
-    if freed == released_cpus as usize {
+    if freed == released_units as usize {
         return Ok(());
     }
-    Err(StoreError::Disagrees(format!("job {} gave back {freed} CPUs", event.job)))
+    Err(StoreError::Disagrees(format!(
+        "job {} gave back {freed} units, not {released_units}",
+        event.job
+    )))
 }
 
 /// A job holds nothing any more; how many units it did.
@@ -177,13 +180,13 @@ pub(super) fn reclaimed(
     Ok(())
 }
 
-/// A live attempt holds exactly these CPUs, whatever the database said.
+/// A live attempt holds exactly this, whatever the database said.
 pub(super) fn restored(
     conn: &mut SqliteConnection,
     attempt: Attempt,
-    cpus: &[CpuId],
+    (cpus, rest): (&[CpuId], &[Share]),
 ) -> Result<(), StoreError> {
-    let units = units(cpus);
+    let units = units(cpus, rest);
     freed(conn, attempt.job)?;
     for (resource, unit) in &units {
         diesel::delete(held_units::table.find((resource, i64::from(*unit)))).execute(conn)?;
@@ -197,6 +200,7 @@ pub(super) fn restored(
         resource_allocations::released_time.eq(None::<i64>),
         resource_allocations::allocated_cpus.eq(cpus.len() as i32),
         resource_allocations::cpu_ids.eq(json(&cpus)),
+        resource_allocations::resources.eq(written(rest)),
     );
     update(row).set(set).execute(conn)?;
     Ok(())

@@ -53,7 +53,7 @@ pub(super) fn requeued(
     match past {
         Some(past) => {
             warned(conn, event.job, &past.end.warnings)?;
-            gave_back(conn, event, past.state, &past.end, past.released_cpus)
+            gave_back(conn, event, past.state, &past.end, past.released.units)
         }
         None => Ok(()),
     }
