@@ -181,6 +181,8 @@ pub struct Config {
     pub admin_token: Option<Secret>,
     /// Absolute folders below which any job may write output.
     pub output_roots: Vec<String>,
+    /// Where the folder of all private folders of jobs is; in the data folder when there is none.
+    pub scratch_path: Option<PathBuf>,
     /// Limit of a job that names none, seconds.
     pub default_limit_s: Option<u32>,
     /// Longest limit, seconds.
@@ -252,6 +254,8 @@ impl Config {
         let admins = ("admin_token", "admin_token_file", "DOWNBEAT_ADMIN_TOKEN");
         let admin_token = pick.token(admins, &args.admin_token_file, &file.admin_token_file)?;
         let output_roots = pick.output_roots(&args.output_roots, &file.output_roots)?;
+        let of_file = file.scratch.as_ref().and_then(|scratch| scratch.path.clone());
+        let scratch_path = pick.scratch_path(&args.scratch_path, &of_file)?;
         let default_limit_s = pick.limit(
             "default_time_limit",
             &args.default_time_limit,
@@ -295,6 +299,7 @@ impl Config {
             token,
             admin_token,
             output_roots,
+            scratch_path,
             default_limit_s,
             max_limit_s,
             kill_grace_s,

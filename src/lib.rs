@@ -141,3 +141,4 @@ pub mod store;
 pub mod text;
 pub mod threads;
 pub mod time;
+pub mod trees;

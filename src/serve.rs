@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,6 +109,9 @@ pub fn run(args: &ServeArgs, mut config: Config) -> Result<()> {
     let installation = installation(&config, &mut writer)?;
     engine_config.origin = Some(installation.origin.clone());
     engine_config.elsewhere = installation.elsewhere;
+    // Several servers may be told the same place, and each removes what it does not know.
+    let scratch = |path: &PathBuf| path.join(format!("downbeat.{}", installation.id()));
+    engine_config.scratch = config.scratch_path.as_ref().map(scratch);
     let engine: Arc<dyn Engine> = Arc::new(LocalEngine::start(engine_config)?);
     fault::point(fault::RECOVERY_DAEMON_READY);
     let boot = Boot::load(&config, database, writer, &installation)?;

@@ -27,8 +27,7 @@ use crate::store::record::{JobRecord, ScriptRecord};
 use crate::time::SECOND_US;
 
 /// The only variables a job inherits from the server.
-pub const INHERITED: [&str; 8] =
-    ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR"];
+pub const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ"];
 /// Where jobs look for programs when the server was started without a `PATH`.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

@@ -13,7 +13,6 @@
 //! submitted: the walk over ended jobs begins at the lowest id and stops behind the first page
 //! whose last job is too young.
 
-pub mod folders;
 pub mod leaps;
 
 use std::collections::BTreeMap;
@@ -30,6 +29,7 @@ use crate::kernel::mend::Old;
 use crate::store::backend::Readers;
 use crate::store::read::{self, Age};
 use crate::time::Time;
+use crate::trees;
 
 /// Jobs of one step: a commit that deletes so many takes a few milliseconds.
 const STEP: i64 = 100;
@@ -108,7 +108,7 @@ async fn remove_folders(
         for (job, folder) in folders {
             let parts = folder.parent().zip(folder.file_name().and_then(|name| name.to_str()));
             let Some((parent, name)) = parts else { continue };
-            if let Err(why) = folders::remove(parent, name) {
+            if let Err(why) = trees::remove(parent, name) {
                 stuck.insert(job, why);
             }
         }

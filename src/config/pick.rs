@@ -126,6 +126,24 @@ impl<'a> Pick<'a> {
         Ok(path_clean::clean(path))
     }
 
+    pub(super) fn scratch_path(
+        &mut self,
+        flag: &Option<PathBuf>,
+        file: &Option<PathBuf>,
+    ) -> Result<Option<PathBuf>, ConfigError> {
+        let Some(picked) = self.first("scratch_path", path_text(flag), path_text(file)) else {
+            self.show("in the data folder");
+            return Ok(None);
+        };
+        let folder = self.absolute("scratch_path", Path::new(&picked))?;
+        self.show(folder.display());
+        match folder.metadata() {
+            Ok(found) if found.is_dir() => Ok(Some(folder)),
+            Ok(_) => Err(self.wrong("scratch_path", format!("\"{picked}\" is no folder"))),
+            Err(error) => Err(self.wrong("scratch_path", format!("\"{picked}\": {error}"))),
+        }
+    }
+
     pub(super) fn database(
         &mut self,
         flag: &Option<String>,
@@ -426,6 +444,7 @@ fn flag_of(name: &'static str) -> &'static str {
         "token_file" => "token-file",
         "admin_token_file" => "admin-token-file",
         "output_root" => "output-root",
+        "scratch_path" => "scratch-path",
         "default_time_limit" => "default-time-limit",
         "max_time_limit" => "max-time-limit",
         "kill_grace" => "kill-grace",

@@ -70,6 +70,10 @@ pub struct ServeArgs {
         value_delimiter = ':'
     )]
     pub output_roots: Vec<String>,
+    /// Folder, there already, in which the server keeps a folder for itself; in that each job has a
+    /// private one, its TMPDIR, while it runs [default: in DATA_DIR]
+    #[arg(long, env = "DOWNBEAT_SCRATCH_PATH", value_name = "DIR")]
+    pub scratch_path: Option<PathBuf>,
     /// Time limit of a job that names none [default: UNLIMITED]
     #[arg(long, env = "DOWNBEAT_DEFAULT_TIME_LIMIT", value_name = "TIME")]
     pub default_time_limit: Option<String>,
@@ -143,6 +147,14 @@ impl std::fmt::Display for Switch {
     }
 }
 
+/// `[scratch]`: where jobs keep what they need while they run.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ScratchTable {
+    /// The folder of all of them.
+    pub path: Option<PathBuf>,
+}
+
 /// `downbeat.toml`.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
@@ -160,6 +172,7 @@ pub struct FileSettings {
     pub admin_token_file: Option<PathBuf>,
     #[serde(default)]
     pub output_roots: Vec<String>,
+    pub scratch: Option<ScratchTable>,
     pub default_time_limit: Option<Scalar>,
     pub max_time_limit: Option<Scalar>,
     pub kill_grace: Option<Scalar>,

@@ -79,7 +79,7 @@ pub struct Order {
     pub key: Key,
     /// The script's text.
     pub script: String,
-    /// The complete environment of the script; the engine adds only `DOWNBEAT_KEY`.
+    /// The complete environment of the script; the engine adds only `DOWNBEAT_KEY` and `TMPDIR`.
     pub environment: BTreeMap<String, String>,
     /// A folder of the job's own, made when it is missing; only the server's user may enter.
     pub own_folder: Option<PathBuf>,
@@ -264,6 +264,14 @@ pub enum EngineError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The folder of the private folders of attempts cannot be used.
+    #[error("the folder for scratch, {path}: {source}; see the setting [scratch] path")]
+    Scratch {
+        /// Which folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
     /// This machine lacks what the engine is built on.
     #[error("{0}")]
     Machine(String),
@@ -307,8 +315,9 @@ pub trait Engine: Send + Sync + 'static {
     /// When `/proc` or the spool cannot be read.
     fn kill_remains<'a>(&'a self, key: &'a Key) -> Later<'a, Result<usize, EngineError>>;
 
-    /// Forgets an attempt whose end is committed: removes its spool folder. Begun by the call;
-    /// only who needs to know when it is done has to wait.
+    /// Forgets an attempt whose end is committed: removes its spool folder, and begins to remove
+    /// its scratch folder, whose end nobody waits for. Begun by the call; only who needs to know
+    /// when it is done has to wait.
     fn collect(&self, key: &Key) -> Later<'static, ()>;
 
     /// Jobs were forgotten: whatever is left of the scripts and environments of attempts that are

@@ -100,6 +100,19 @@ pub const SETTINGS: &[Setting] = &[
             assert_eq!(s.post(&body).0, 422);
         },
     },
+    Setting {
+        flag: "scratch-path",
+        value: "DIR/fast",
+        key: Some("scratch.path"),
+        act: |s| {
+            let job = s.submit(&json!({"script": "echo $TMPDIR; test -d $TMPDIR"}));
+            let id = job["id"].as_i64().unwrap();
+            assert_eq!(s.ended(id)["exit_code"], "0:0");
+            let said = s.text(&format!("/api/v1/jobs/{id}/stdout"));
+            let fast = s.dir.path().join("fast/downbeat.").display().to_string();
+            assert!(said.starts_with(&fast) && said.contains(&format!("/{id}.1.")), "{said}");
+        },
+    },
     setting("default-time-limit", "7m", |s| {
         assert_eq!(s.submit(&json!({"script": "true"}))["time_limit_s"], 420);
     }),
@@ -164,7 +177,9 @@ impl Running {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("token"), TOKEN).unwrap();
         std::fs::write(dir.path().join("admins"), "the-token-of-the-admins").unwrap();
-        std::fs::create_dir(dir.path().join("logs")).unwrap();
+        for folder in ["logs", "fast"] {
+            std::fs::create_dir(dir.path().join(folder)).unwrap();
+        }
         let value = |s: &Setting| s.value.replace("DIR", &dir.path().display().to_string());
         let (mut flags, mut variables, mut file) = (Vec::new(), Vec::new(), String::new());
         for setting in SETTINGS {
@@ -178,7 +193,7 @@ impl Running {
                 Door::NamedFile | Door::FolderFile => {
                     let key = setting.key.unwrap_or(&name);
                     let text = json!(value).to_string();
-                    let list = setting.key.is_some();
+                    let list = setting.flag == "output-root";
                     let text = if list { format!("[{text}]") } else { text };
                     file.push_str(&format!("{key} = {text}\n"));
                 }
@@ -235,6 +250,12 @@ impl Running {
     fn get(&self, path: &str) -> (u16, Value) {
         let request = Running::agent().get(format!("{}{path}", self.url));
         Running::answer(request.header("Authorization", format!("Bearer {TOKEN}")).call())
+    }
+
+    fn text(&self, path: &str) -> String {
+        let request = Running::agent().get(format!("{}{path}", self.url));
+        let request = request.header("Authorization", format!("Bearer {TOKEN}"));
+        request.call().unwrap().body_mut().read_to_string().unwrap()
     }
 
     fn post(&self, body: &Value) -> (u16, Value) {

@@ -10,6 +10,7 @@
 
 mod devices;
 mod memory;
+mod scratch;
 mod supervisors;
 
 use std::collections::BTreeMap;

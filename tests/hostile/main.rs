@@ -29,6 +29,7 @@ mod log;
 mod memory;
 mod own;
 mod retention;
+mod scratch;
 mod scripts;
 mod shortage;
 mod spool;

@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 use crate::common::Server;
 
 cases! {
-    a_job_gets_its_own_variables_and_the_eight_inherited_ones => ["POST /api/v1/jobs",
+    a_job_gets_its_own_variables_and_the_seven_inherited_ones => ["POST /api/v1/jobs",
         "GET /api/v1/jobs/{id}/stdout"],
     what_the_body_sets_wins_over_what_is_inherited => ["POST /api/v1/jobs"],
     threads_are_as_many_as_cpus_unless_the_job_says_so => ["POST /api/v1/jobs"],
     the_shebang_is_honoured => ["POST /api/v1/jobs"],
 }
 
-const INHERITED: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR"];
+const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ"];
 
 /// The environment that a job of this body sees.
 fn seen(server: &Server, body: &Value) -> BTreeMap<String, String> {
@@ -33,7 +33,7 @@ fn seen(server: &Server, body: &Value) -> BTreeMap<String, String> {
     pairs.map(|p| p.split_once('=').unwrap()).map(|(n, v)| (n.to_owned(), v.to_owned())).collect()
 }
 
-fn a_job_gets_its_own_variables_and_the_eight_inherited_ones() {
+fn a_job_gets_its_own_variables_and_the_seven_inherited_ones() {
     let mut server = Server::unstarted(&["--cpus", "4"]);
     for (name, value) in [
         ("SECRET", "s3"),
@@ -88,6 +88,7 @@ fn a_job_gets_its_own_variables_and_the_eight_inherited_ones() {
                 "DOWNBEAT_ATTEMPT",
                 "DOWNBEAT_CPU_IDS",
                 "DOWNBEAT_KEY",
+                "TMPDIR",
                 "PWD",
             ]
             .contains(&name)
@@ -100,12 +101,13 @@ fn what_the_body_sets_wins_over_what_is_inherited() {
     let server = Server::start();
     let body = json!({"environment": {
         "HOME": "/elsewhere", "SLURM_JOB_ID": "99", "DOWNBEAT_JOB_ID": "99", "EMPTY": "",
-            "EQ": "a=b", "SLURM_ARRAY_TASK_ID": "3", "SLURM_RESTART_COUNT": "2",
+            "EQ": "a=b", "TMPDIR": "/elsewhere", "SLURM_ARRAY_TASK_ID": "3", "SLURM_RESTART_COUNT": "2",
     }});
     let vars = seen(&server, &body);
     let of_another = |name: &&String| name.contains("ARRAY") || name.contains("RESTART");
     assert_eq!(vars.keys().find(of_another), None, "a task that submits is not what it submits");
     assert_eq!(vars["HOME"], "/elsewhere");
+    assert!(vars["TMPDIR"].contains("/scratch/1.1."), "its private folder wins: {vars:?}");
     assert_eq!(
         (vars["SLURM_JOB_ID"].as_str(), vars["DOWNBEAT_JOB_ID"].as_str()),
         ("1", "1"),

@@ -20,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("fault", &[]),
     ("panics", &[]),
     ("threads", &[]),
+    ("trees", &[]),
     ("peer", &[]),
     ("clock", &["time", "fault"]),
     ("text", &["time", "clock"]),
@@ -30,13 +31,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("kernel", &["time", "text", "job", "resources", "policy"]),
     ("store", &["fault", "time", "job", "kernel"]),
     ("observe", &["time", "clock", "text", "job", "resources", "policy", "kernel"]),
-    ("engine", &["fault", "time", "clock", "job"]),
+    ("engine", &["fault", "trees", "time", "clock", "job"]),
     ("installation", &["engine::Elsewhere", "engine::local"]),
     (
         "actors",
         &[
-            "fault", "time", "clock", "text", "job", "policy", "kernel", "store", "observe",
-            "engine",
+            "fault", "trees", "time", "clock", "text", "job", "policy", "kernel", "store",
+            "observe", "engine",
         ],
     ),
     (

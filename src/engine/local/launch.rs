@@ -23,6 +23,7 @@ use rustix::thread::CpuSet;
 use super::child::{FAULT_BYTES, Fault, Stage, Steps, Stream, Within};
 use super::landlock;
 use super::plain;
+use super::scratch;
 use super::spool::{Folder, OrderFile};
 use super::sys::{self, Beside, Stack};
 use crate::engine::{Order, StreamFile};
@@ -148,6 +149,14 @@ impl<'a> Prepared<'a> {
                 create_folder("working directory", &order.working_directory, 0o777, &data_dir)?;
             }
         }
+        let scratch = file.scratch.as_ref().map(|base| base.join(key_name));
+        if let Some(own) = &scratch {
+            // Wherever it is, it is the server's.
+            scratch::make(own).map_err(|e| Failure {
+                sentence: format!("scratch folder {}: {}", own.display(), why(&e)),
+                whose: whose(&e, own, own),
+            })?;
+        }
         let interpreter = file.interpreter.first().map(String::as_str);
         let interpreter = interpreter.ok_or_else(|| "the order names no interpreter".to_owned())?;
         let steps = Steps {
@@ -161,7 +170,7 @@ impl<'a> Prepared<'a> {
                 .then(|| stream(&order.stderr, order.open_mode))
                 .transpose()?,
             ruleset: None,
-            program: program(file, folder, key_name)?,
+            program: program(file, folder, key_name, scratch.as_deref())?,
         };
         Ok(Prepared { order, data_dir, interpreter, steps })
     }
@@ -280,16 +289,28 @@ fn c_path(path: &Path) -> Result<CString, Failure> {
 }
 
 /// The script's interpreter, arguments and environment.
-fn program(file: &OrderFile, folder: &Folder, key_name: &str) -> Result<sys::Program, Failure> {
+fn program(
+    file: &OrderFile,
+    folder: &Folder,
+    key_name: &str,
+    scratch: Option<&Path>,
+) -> Result<sys::Program, Failure> {
     let mut arguments = Vec::with_capacity(3);
     for word in &file.interpreter {
         arguments.push(text(word.as_str())?);
     }
     arguments.push(c_path(&folder.file("script"))?);
     let variables = &file.order.environment;
-    let mut environment = Vec::with_capacity(variables.len() + 1);
-    for (name, value) in variables.iter().filter(|(name, _)| *name != KEY_VARIABLE) {
+    let mut environment = Vec::with_capacity(variables.len() + 2);
+    let is_given =
+        |name: &str| name == KEY_VARIABLE || name == scratch::VARIABLE && scratch.is_some();
+    for (name, value) in variables.iter().filter(|(name, _)| !is_given(name)) {
         environment.push(text(format!("{name}={value}"))?);
+    }
+    if let Some(scratch) = scratch {
+        let mut variable = format!("{}=", scratch::VARIABLE).into_bytes();
+        variable.extend_from_slice(scratch.as_os_str().as_bytes());
+        environment.push(text(variable)?);
     }
     environment.push(text(format!("{KEY_VARIABLE}={key_name}"))?);
     Ok(sys::Program::new(arguments, environment))

@@ -69,7 +69,12 @@ impl Inner {
     /// See [`crate::engine::Engine::known`].
     pub fn known(&self) -> Result<Vec<String>, EngineError> {
         let spool = self.data_dir.join("spool");
-        opened(|| spool::known(&spool), || spool::open_up(&self.data_dir))
+        let mut names = opened(|| spool::known(&spool), || spool::open_up(&self.data_dir))?;
+        let more = opened(|| self.scratch.names(), || spool::open_up(&self.data_dir))?;
+        names.extend(more);
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
     }
 
     fn look_at(&self, key: &Key) -> Result<Sighting, EngineError> {
@@ -406,7 +411,7 @@ fn opened<T>(
     open: impl FnOnce(),
 ) -> Result<T, EngineError> {
     match act() {
-        Err(EngineError::Spool { source, .. })
+        Err(EngineError::Spool { source, .. } | EngineError::Scratch { source, .. })
             if source.kind() == io::ErrorKind::PermissionDenied =>
         {
             open();

@@ -36,6 +36,7 @@ pub mod proc;
 mod proctrack;
 mod remains;
 mod report;
+mod scratch;
 mod spool;
 mod start;
 mod state;
@@ -68,6 +69,7 @@ pub use self::origin::{Machine, Origin};
 pub use self::plain::read as read_plain;
 use self::pool::Pool;
 use self::proctrack::ProcTrack;
+use self::scratch::Scratch;
 use self::spool::Folder;
 use self::watch::{Attempts, Entry, held};
 use super::{Control, Elsewhere, Engine, EngineError, Key, Later, Order, Sighting, Trouble};
@@ -90,6 +92,9 @@ pub struct LocalConfig {
     /// The soft limit of open files that scripts shall have: the one the server was started
     /// with, before it raised its own. `None` leaves it alone.
     pub soft_nofile: Option<u64>,
+    /// The folder below which each attempt has a private folder; `scratch` in the data folder when
+    /// there is none. Nobody else may use it: what bears the name of an ended attempt goes.
+    pub scratch: Option<PathBuf>,
     /// Whether control groups are used where they can be.
     pub control_groups: bool,
     /// Whether control groups of version 1 are passed over where devices are denied: where a
@@ -113,6 +118,7 @@ impl LocalConfig {
             data_dir: data_dir.into(),
             program,
             soft_nofile: None,
+            scratch: None,
             control_groups: true,
             only_version_2: false,
             confine_signals: false,
@@ -140,6 +146,7 @@ struct Inner {
     reports: Mutex<Option<OwnedFd>>,
     link: Arc<Link>,
     pool: Pool,
+    scratch: Arc<Scratch>,
     errands: Arc<Errands>,
     /// What keeps jobs below their memory, for people.
     memory_says: String,
@@ -203,9 +210,11 @@ impl LocalEngine {
             origin: origin.clone(),
             report_out,
         };
+        let scratch = config.scratch.unwrap_or_else(|| data_dir.join("scratch"));
+        let scratch = Scratch::open(scratch)?;
         let program = proc::Program::of_file(&recipe.program);
         let link = Link::start(recipe, Arc::clone(&attempts)).map_err(EngineError::Daemon)?;
-        let pool = Pool::new(&data_dir);
+        let pool = Pool::new(&data_dir, scratch.base());
         let errands = Arc::default();
         let inner = Inner {
             data_dir,
@@ -216,6 +225,7 @@ impl LocalEngine {
             reports: Mutex::new(Some(reports)),
             link,
             pool,
+            scratch: Arc::new(scratch),
             errands,
             memory_says,
             denies_devices,
@@ -298,9 +308,14 @@ impl Inner {
     fn take_back(&self, name: &str) {
         fault::point(fault::RELEASE_COLLECTING);
         self.attempts.forget(name);
-        if let Err(e) = self.pool.take_back(&self.folder(name)) {
+        let folder = self.folder(name);
+        let left = self.scratch.left_by(name, || folder.read_order().ok()?.scratch);
+        if let Err(e) = self.pool.take_back(&folder) {
             // Harmless and seen again: `known` lists it at the next start.
             log::warn!("{e}");
+        }
+        if let Some(left) = left {
+            self.scratch.remove(left);
         }
     }
 

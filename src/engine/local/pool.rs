@@ -27,6 +27,8 @@ const FREE_MAX: usize = 256;
 #[derive(Debug)]
 pub struct Pool {
     spool: PathBuf,
+    /// Where attempts have folders of their own, as their orders say.
+    scratch: PathBuf,
     free: Mutex<Free>,
 }
 
@@ -40,14 +42,14 @@ impl Pool {
     /// The pool of this data folder. Free folders of a former server are removed: some may be
     /// half emptied.
     #[must_use]
-    pub fn new(data_dir: &Path) -> Pool {
+    pub fn new(data_dir: &Path, scratch: &Path) -> Pool {
         let spool = data_dir.join("spool");
         for entry in fs::read_dir(&spool).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(FREE_PREFIX) {
                 drop(fs::remove_dir_all(entry.path()));
             }
         }
-        Pool { spool, free: Mutex::default() }
+        Pool { spool, scratch: scratch.to_owned(), free: Mutex::default() }
     }
 
     /// Writes an order into the spool, unless the attempt was launched already. Answers
@@ -56,7 +58,7 @@ impl Pool {
     /// # Errors
     /// When the system refuses.
     pub fn write_order(&self, folder: &Folder, order: Order) -> Result<bool, EngineError> {
-        let text = folder.order_text(order)?;
+        let text = folder.order_text(order, &self.scratch)?;
         let free = held(&self.free).folders.pop();
         if let Some(path) = free {
             let used = Folder::at(path.clone());
@@ -117,7 +119,7 @@ mod tests {
     fn a_used_folder_shows_nothing_of_its_former_attempt() {
         let home = tempfile::tempdir().unwrap();
         fs::create_dir_all(home.path().join("spool")).unwrap();
-        let pool = Pool::new(home.path());
+        let pool = Pool::new(home.path(), &home.path().join("scratch"));
         let (first, second) = (order(1, "a long script of the first job"), order(2, "short"));
         let folder = |order: &Order| Folder::new(home.path(), &order.key.name());
 

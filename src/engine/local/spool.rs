@@ -56,6 +56,9 @@ pub struct OrderFile {
     pub interpreter: Vec<String>,
     /// The order; its script is empty here.
     pub order: Order,
+    /// Where the attempt has a folder of its own, by its name.
+    #[serde(default)]
+    pub scratch: Option<PathBuf>,
 }
 
 /// `order` and `script`, ready to be written.
@@ -150,10 +153,11 @@ impl Folder {
     ///
     /// # Errors
     /// When a path in the order is not UTF-8.
-    pub fn order_text(&self, mut order: Order) -> Result<OrderText, EngineError> {
+    pub fn order_text(&self, mut order: Order, scratch: &Path) -> Result<OrderText, EngineError> {
         let script = std::mem::take(&mut order.script);
         let interpreter = interpreter(&script);
-        let file = OrderFile { version: ORDER_VERSION, interpreter, order };
+        let scratch = Some(scratch.to_owned());
+        let file = OrderFile { version: ORDER_VERSION, interpreter, order, scratch };
         let order = serde_json::to_vec(&file).map_err(|e| self.error("order", e.into()))?;
         Ok(OrderText { order, script: script.into_bytes() })
     }
@@ -428,7 +432,8 @@ impl Folder {
 
 /// Gives this user back the rights that a script may have taken from the folders of all jobs.
 pub fn open_up(data_dir: &Path) {
-    for path in [data_dir, &data_dir.join("spool"), &data_dir.join("jobs")] {
+    let folders = ["spool", "jobs", "scratch"].map(|name| data_dir.join(name));
+    for path in std::iter::once(data_dir).chain(folders.iter().map(PathBuf::as_path)) {
         open(path);
     }
 }

@@ -272,7 +272,9 @@ fn attempt(post: &mut Post<'_>) -> Result<End, Failure> {
     note(post, &lines);
     let file = patiently(post, |post| {
         post.folder.read_order().map_err(|e| match e {
-            EngineError::Spool { source, .. } | EngineError::Daemon(source) => source,
+            EngineError::Spool { source, .. }
+            | EngineError::Scratch { source, .. }
+            | EngineError::Daemon(source) => source,
             EngineError::Machine(sentence) => io::Error::other(sentence),
         })
     })?;

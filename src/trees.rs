@@ -1,12 +1,12 @@
-//! *Purpose*: takes a job's folder away, and nothing else.
+//! *Purpose*: takes a folder of a job away, and nothing else.
 //!
-//! *Owns*: the walk through what a job left behind.
+//! *Owns*: the walk through what a job left behind, whole or piece by piece.
 //!
 //! *Promises*: no link is followed and no mount is entered, whoever changes what meanwhile; what a
 //! job made unwritable or unreadable for itself is removed all the same; folders of any depth are;
 //! what cannot be removed is named.
 //!
-//! *Not here*: which folders may go (`actors::retention`).
+//! *Not here*: which folders may go (`actors::retention`, `engine::local::scratch`).
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -24,18 +24,44 @@ const PULLED_MAX: u32 = 10_000;
 ///
 /// # Errors
 /// A sentence that names what could not be removed, and why.
-pub fn remove(jobs: &Path, name: &str) -> Result<(), String> {
-    let told = |at: &str, e: Errno| format!("{}/{at}: {}", jobs.display(), why(e));
+pub fn remove(above: &Path, name: &str) -> Result<(), String> {
+    remove_piece(above, name, u64::MAX).map(drop)
+}
+
+/// The same for at most so many files and folders of it; answers whether nothing is left.
+///
+/// # Errors
+/// See [`remove`].
+pub fn remove_piece(above: &Path, name: &str, most: u64) -> Result<bool, String> {
+    let told = |at: &str, e: Errno| format!("{}/{at}: {}", above.display(), why(e));
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let parent = match rustix::fs::open(jobs, flags, Mode::empty()) {
+    let parent = match rustix::fs::open(above, flags, Mode::empty()) {
         Ok(parent) => parent,
-        Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::NOENT) => return Ok(true),
         Err(e) => return Err(told("", e)),
     };
-    let mut walk = Walk { pulled: 0, top: None };
+    let mut walk = Walk { pulled: 0, top: None, left: most };
     let mut path = name.to_owned();
     let name = std::ffi::CString::new(name).map_err(|e| e.to_string())?;
-    walk.tree(parent.as_fd(), &name, &mut path, 0).map_err(|e| told(&path, e))
+    match walk.tree(parent.as_fd(), &name, &mut path, 0) {
+        Ok(()) => Ok(true),
+        Err(Halt::Enough) => Ok(false),
+        Err(Halt::Failed(e)) => Err(told(&path, e)),
+    }
+}
+
+/// Why a walk ends before its end.
+enum Halt {
+    /// It has removed as much as it may.
+    Enough,
+    /// Something cannot be removed.
+    Failed(Errno),
+}
+
+impl From<Errno> for Halt {
+    fn from(error: Errno) -> Halt {
+        Halt::Failed(error)
+    }
 }
 
 fn why(error: Errno) -> String {
@@ -50,6 +76,8 @@ struct Walk {
     pulled: u32,
     /// The job's own folder, once it is open.
     top: Option<OwnedFd>,
+    /// How much it may still remove.
+    left: u64,
 }
 
 impl Walk {
@@ -60,12 +88,14 @@ impl Walk {
         name: &CStr,
         path: &mut String,
         depth: usize,
-    ) -> Result<(), Errno> {
+    ) -> Result<(), Halt> {
         let folder = match open_folder(parent, name) {
             Ok(folder) => folder,
             Err(Errno::NOENT) => return Ok(()),
-            Err(Errno::NOTDIR | Errno::LOOP) => return unlink(parent, name, AtFlags::empty()),
-            Err(e) => return Err(e),
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                return self.unlink(parent, name, AtFlags::empty());
+            }
+            Err(e) => return Err(e.into()),
         };
         if self.top.is_none() {
             self.top = Some(rustix::io::fcntl_dupfd_cloexec(&folder, 0)?);
@@ -89,7 +119,7 @@ impl Walk {
                     FileType::Directory | FileType::Unknown => {
                         self.tree(folder.as_fd(), own, path, depth + 1)?;
                     }
-                    _ => unlink(folder.as_fd(), own, AtFlags::empty())?,
+                    _ => self.unlink(folder.as_fd(), own, AtFlags::empty())?,
                 }
                 path.truncate(length);
             }
@@ -98,23 +128,36 @@ impl Walk {
                 break;
             }
         }
-        unlink(parent, name, AtFlags::REMOVEDIR)
+        self.unlink(parent, name, AtFlags::REMOVEDIR)
+    }
+
+    fn unlink(&mut self, parent: BorrowedFd<'_>, name: &CStr, flags: AtFlags) -> Result<(), Halt> {
+        self.left = self.left.checked_sub(1).ok_or(Halt::Enough)?;
+        Ok(unlink(parent, name, flags)?)
     }
 
     /// Moves what is too deep into the job's own folder, whose turn comes again.
     fn pull_up(&mut self, folder: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
         let Some(top) = &self.top else { return Err(Errno::NOENT) };
-        self.pulled += 1;
-        if self.pulled > PULLED_MAX {
-            return Err(Errno::NAMETOOLONG);
-        }
-        let to = format!(".removed-{}", self.pulled);
-        match rustix::fs::renameat(folder, name, top, to.as_str()) {
-            Err(Errno::ACCESS) => {
-                writable(folder)?;
-                rustix::fs::renameat(folder, name, top, to.as_str())
+        loop {
+            self.pulled += 1;
+            if self.pulled > PULLED_MAX {
+                return Err(Errno::NAMETOOLONG);
             }
-            other => other,
+            let to = format!(".removed-{}", self.pulled);
+            let pull = || rustix::fs::renameat(folder, name, top, to.as_str());
+            let pulled = match pull() {
+                Err(Errno::ACCESS) => {
+                    writable(folder)?;
+                    pull()
+                }
+                other => other,
+            };
+            match pulled {
+                // Of the piece before this one, or of somebody who has guessed the name.
+                Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {}
+                other => return other,
+            }
         }
     }
 }
@@ -200,7 +243,30 @@ mod tests {
                 .unwrap();
         }
         drop(at);
-        assert_eq!(remove(dir.path(), "1"), Ok(()));
+        fs::create_dir(dir.path().join("1/.removed-1")).unwrap();
+        fs::write(dir.path().join("1/.removed-2"), "").unwrap();
+        let mut pieces = 1;
+        while !remove_piece(dir.path(), "1", 100).unwrap() {
+            pieces += 1;
+        }
+        assert_eq!(pieces, 31, "3,002 entries, a hundred at a time");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_large_folder_goes_piece_by_piece_and_a_link_in_its_place_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let there = dir.path().join("there");
+        fs::create_dir_all(there.join("a")).unwrap();
+        for n in 0..25 {
+            fs::write(there.join(format!("a/{n}")), "").unwrap();
+        }
+        let left = || fs::read_dir(there.join("a")).unwrap().count();
+        assert_eq!(remove_piece(dir.path(), "there", 10), Ok(false));
+        assert_eq!(left(), 15);
+        assert_eq!(remove_piece(dir.path(), "there", 17), Ok(true), "with both folders");
+        symlink("/etc", &there).unwrap();
+        assert_eq!(remove_piece(dir.path(), "there", 10), Ok(true));
+        assert!(there.symlink_metadata().is_err() && Path::new("/etc/passwd").exists());
     }
 }

@@ -1,0 +1,242 @@
+//! *Purpose*: a private folder for what an attempt needs while it runs, its `TMPDIR`.
+//!
+//! *Owns*: the folder of all of them, the name of each (that of its attempt), and their removal.
+//!
+//! *Promises*: a folder is for the server's user alone and goes when its attempt is collected, so
+//! not before the last process is gone and the end is committed; nothing that a link leads to goes
+//! with it. Large ones go piece by piece, one after the other on one thread, and nobody waits for
+//! that. What a server that was killed left behind is known to the next one, by its name.
+//!
+//! *Not here*: which attempts are over (`actors`), the walk through a folder (`trees`), making it
+//! before the script (`launch`).
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::plain;
+use super::watch::held;
+use crate::engine::{EngineError, Key};
+use crate::trees;
+
+/// The variable that names it.
+pub const VARIABLE: &str = "TMPDIR";
+/// Whom the folders are for: their owner.
+const MODE: u32 = 0o700;
+/// The bits that let others in.
+const OTHERS: u32 = 0o077;
+/// Files that are removed of one folder before it is the turn of the next: some hundred
+/// milliseconds at most, also on a slow disk.
+const PIECE: u64 = 5_000;
+
+/// The folder of all private folders, and what of them is to be removed.
+#[derive(Debug)]
+pub struct Scratch {
+    base: PathBuf,
+    left: Mutex<Left>,
+}
+
+#[derive(Debug, Default)]
+struct Left {
+    folders: VecDeque<PathBuf>,
+    /// Whether a thread removes them.
+    is_attended: bool,
+}
+
+impl Scratch {
+    /// Makes the folder, or takes one that is there, this user's and nobody else's.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn open(base: PathBuf) -> Result<Scratch, EngineError> {
+        let error = |source| EngineError::Scratch { path: base.clone(), source };
+        match fs::DirBuilder::new().mode(MODE).create(&base) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(error(e)),
+            _ => {}
+        }
+        let found = base.symlink_metadata().map_err(error)?;
+        if !is_ours(&found) {
+            return Err(error(io::Error::other("it is there, and no folder of this user")));
+        }
+        if found.mode() & OTHERS != 0 {
+            // A job of this user may have opened it. What is in it is looked at by each launch.
+            log::warn!(
+                "The folder {} was open to others; it is closed to them now",
+                base.display()
+            );
+            fs::set_permissions(&base, fs::Permissions::from_mode(MODE)).map_err(error)?;
+        }
+        Ok(Scratch { base, left: Mutex::default() })
+    }
+
+    /// The folder of all of them.
+    #[must_use]
+    pub fn base(&self) -> &Path {
+        &self.base
+    }
+
+    /// Attempts that have a folder.
+    ///
+    /// # Errors
+    /// When the folder of all of them cannot be read.
+    pub fn names(&self) -> Result<Vec<String>, EngineError> {
+        let error = |source| EngineError::Scratch { path: self.base.clone(), source };
+        let entries = match fs::read_dir(&self.base) {
+            Ok(entries) => entries,
+            // Somebody took it away; the next launch makes it again.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(error(e)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(error)?.file_name().to_string_lossy().into_owned();
+            if Key::parse(&name).is_some() {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// The folder of an attempt that is over, if there is more to it than an empty folder, which
+    /// goes here. `noted` says where its order had it, should the setting have changed since.
+    pub fn left_by(&self, name: &str, noted: impl FnOnce() -> Option<PathBuf>) -> Option<PathBuf> {
+        let is_left = |folder: &Path| match fs::remove_dir(folder) {
+            Ok(()) => Some(false),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(_) => Some(true),
+        };
+        let here = self.base.join(name);
+        let (folder, is_left) = match is_left(&here) {
+            Some(left) => (here, left),
+            None => {
+                let there = noted().filter(|base| *base != self.base)?.join(name);
+                let left = is_left(&there)?;
+                (there, left)
+            }
+        };
+        is_left.then_some(folder)
+    }
+
+    /// Removes a folder, as soon as those before it are gone. On a thread that may wait.
+    pub fn remove(self: &Arc<Scratch>, folder: PathBuf) {
+        let is_attended = {
+            let mut left = held(&self.left);
+            if !left.folders.contains(&folder) {
+                left.folders.push_back(folder);
+            }
+            std::mem::replace(&mut left.is_attended, true)
+        };
+        if !is_attended {
+            let scratch = Arc::clone(self);
+            drop(tokio::task::spawn_blocking(move || scratch.attend()));
+        }
+    }
+
+    /// Removes what is left, a piece of each in turn.
+    fn attend(&self) {
+        loop {
+            let folder = {
+                let mut left = held(&self.left);
+                match left.folders.pop_front() {
+                    Some(folder) => folder,
+                    None => {
+                        left.is_attended = false;
+                        return;
+                    }
+                }
+            };
+            let name = folder.file_name().and_then(|name| name.to_str());
+            let Some((parent, name)) = folder.parent().zip(name) else { continue };
+            match trees::remove_piece(parent, name, PIECE) {
+                Ok(true) => {}
+                Ok(false) => held(&self.left).folders.push_back(folder),
+                // Seen again: `names` lists it at the next start.
+                Err(why) => log::warn!("The scratch folder of an ended attempt is left: {why}"),
+            }
+        }
+    }
+}
+
+/// Makes the private folder of an attempt, and those above it. One that is there was made by an
+/// earlier try of the same launch; anything else in its place is moved aside.
+///
+/// # Errors
+/// What the system says.
+pub fn make(own: &Path) -> io::Result<()> {
+    let create = || fs::DirBuilder::new().recursive(true).mode(MODE).create(own);
+    match own.symlink_metadata() {
+        Ok(found) if is_ours(&found) && found.mode() & OTHERS == 0 => Ok(()),
+        Ok(_) => plain::move_aside(own).and_then(|()| create()),
+        Err(_) => create(),
+    }
+}
+
+fn is_ours(found: &fs::Metadata) -> bool {
+    found.is_dir() && found.uid() == rustix::process::geteuid().as_raw()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_is_closed_to_others_and_a_link_is_not_used() {
+        let home = tempfile::tempdir().unwrap();
+        let base = home.path().join("scratch");
+        Scratch::open(base.clone()).unwrap();
+        Scratch::open(base.clone()).unwrap();
+        assert_eq!(base.metadata().unwrap().permissions().mode() & 0o777, MODE);
+        let refused = |base: &Path| Scratch::open(base.to_owned()).unwrap_err().to_string();
+        fs::set_permissions(&base, fs::Permissions::from_mode(0o777)).unwrap();
+        Scratch::open(base.clone()).unwrap();
+        assert_eq!(base.metadata().unwrap().permissions().mode() & 0o777, MODE);
+        let link = home.path().join("link");
+        symlink(home.path(), &link).unwrap();
+        assert!(refused(&link).contains("no folder of this user"), "{}", refused(&link));
+        assert!(refused(&home.path().join("no/such")).contains("[scratch] path"));
+    }
+
+    #[test]
+    fn what_stands_in_the_place_of_a_private_folder_is_moved_aside() {
+        let home = tempfile::tempdir().unwrap();
+        let own = home.path().join("scratch/1.1.x");
+        make(&own).unwrap();
+        fs::write(own.join("of an earlier try"), "").unwrap();
+        make(&own).unwrap();
+        assert!(own.join("of an earlier try").exists());
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o777)).unwrap();
+        make(&own).unwrap();
+        assert_eq!(fs::read_dir(&own).unwrap().count(), 0, "what others could write is not used");
+        fs::remove_dir(&own).unwrap();
+        symlink("/etc", &own).unwrap();
+        make(&own).unwrap();
+        let made = own.symlink_metadata().unwrap();
+        assert_eq!((made.is_dir(), made.permissions().mode() & 0o777), (true, MODE));
+    }
+
+    #[test]
+    fn an_empty_folder_goes_at_once_and_another_is_named_wherever_it_was_ordered() {
+        let home = tempfile::tempdir().unwrap();
+        let [base, old] = ["scratch", "old"].map(|name| home.path().join(name));
+        let scratch = Scratch::open(base.clone()).unwrap();
+        let noted = || Some(old.clone());
+        assert_eq!(scratch.left_by("1.1.x", noted), None, "there is none");
+        fs::create_dir_all(base.join("1.1.x")).unwrap();
+        fs::create_dir_all(base.join("2.1.x/file")).unwrap();
+        fs::create_dir_all(old.join("3.1.x/file")).unwrap();
+        fs::create_dir_all(base.join("something else")).unwrap();
+        let mut names = scratch.names().unwrap();
+        names.sort();
+        assert_eq!(names, ["1.1.x", "2.1.x"]);
+        assert_eq!(scratch.left_by("1.1.x", || panic!("it is here")), None);
+        assert!(!base.join("1.1.x").exists());
+        assert_eq!(scratch.left_by("2.1.x", noted), Some(base.join("2.1.x")));
+        assert_eq!(scratch.left_by("3.1.x", noted), Some(old.join("3.1.x")));
+    }
+}
