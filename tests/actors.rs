@@ -764,6 +764,7 @@ fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
         dials: dials.subscribe(),
         host: "here".into(),
         inherited: OrderSite::inherited(),
+        gpus: JobGpus::default(),
     });
     let ids = (boot_context.nonce, boot_context.boot_id);
     actors::start(Parts {
