@@ -22,7 +22,7 @@ use downbeat::actors::messages::{
     MakeDurable, Mend, NotDurable, Observed, Publish, Reconfigure, RunAudit, StopAttempt,
     SubmitJobs, SubmitRefused, Wake,
 };
-use downbeat::actors::order::{FromStore, OrderSite, Orders};
+use downbeat::actors::order::{FromStore, JobGpus, OrderSite, Orders};
 use downbeat::actors::resource_manager::{Outlets, ResourceManagerActor};
 use downbeat::actors::retention::Retention;
 use downbeat::actors::scheduler::SchedulerActor;

@@ -47,14 +47,13 @@ CREATE TEMP TABLE past AS
     n % 200 <> 157 AS ran
   FROM count;
 INSERT INTO jobs (id, name, account, user, partition, state, priority, cpus, memory_bytes,
-    time_limit_s, kill_grace_s, working_directory, create_working_directory, standard_output,
-    standard_error, labels, comment, data_source, warnings, submit_time, eligible_time,
+    time_limit_s, labels, spec, submit_time, eligible_time,
     start_time, end_time, exit_code, error, attempt, completing, process_id, user_cpu_us,
     system_cpu_us, max_rss_bytes)
   SELECT n, CASE n WHEN {jobs} / 2 THEN 'rare' ELSE 'job-' || (n % 1000) END,
     CASE n WHEN {jobs} / 2 THEN 'rare' ELSE 'account-' || (n % 100) END,
-    '', 'default', state, 0, 1, NULL, 3600, 30, NULL, 0, NULL, NULL,
-    '{\"team\":\"' || (n % 50) || '\"}', NULL, 'API', '[]', t, t,
+    '', 'default', state, 0, 1, NULL, 3600, '{\"team\":\"' || (n % 50) || '\"}',
+    '{\"v\":1,\"kill_grace_s\":30,\"create_working_directory\":false,\"data_source\":\"API\"}', t, t,
     CASE WHEN ran THEN t + 2000 END, t + 5000,
     CASE state WHEN 'COMPLETED' THEN '0:0' WHEN 'FAILED' THEN '1:0' WHEN 'TIMEOUT' THEN '0:15' END,
     NULL, ran, CASE state WHEN 'CANCELLED' THEN NULL WHEN 'TIMEOUT' THEN 'time_limit' END,

@@ -194,9 +194,9 @@ fn order(site: &OrderSite, key: Key, records: LaunchRecords) -> Order {
     let LaunchRecords { job, script, cpus, rest, array_spec } = records;
     let files = site.places.files(
         job.id,
-        job.working_directory.as_deref(),
-        job.standard_output.as_deref(),
-        job.standard_error.as_deref(),
+        job.spec.working_directory.as_deref(),
+        job.spec.standard_output.as_deref(),
+        job.spec.standard_error.as_deref(),
     );
     let own = site.places.own_folder(job.id);
     // A job that keeps anything with the server has a folder there.
@@ -214,12 +214,13 @@ fn order(site: &OrderSite, key: Key, records: LaunchRecords) -> Order {
         script: script.script,
         environment,
         own_folder,
-        create_working_directory: job.create_working_directory || job.working_directory.is_none(),
+        create_working_directory: job.spec.create_working_directory
+            || job.spec.working_directory.is_none(),
         working_directory: files.working_directory,
         stdout: files.stdout,
         stderr: files.stderr,
         limit_s: limit_s(&job),
-        kill_grace_s: job.kill_grace_s,
+        kill_grace_s: job.spec.kill_grace_s,
         confine_signals: site.confine_signals,
         finish_s: dials.finish_s,
         output_bytes: dials.max_output,
@@ -227,8 +228,8 @@ fn order(site: &OrderSite, key: Key, records: LaunchRecords) -> Order {
         pin: site.pin,
         memory_bytes: job.memory_bytes,
         denied_devices,
-        signal: job.signal,
-        open_mode: job.open_mode,
+        signal: job.spec.signal,
+        open_mode: job.spec.open_mode,
     }
 }
 

@@ -94,7 +94,7 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         StateWord::Pending => reasons.why(row.id, (row.cpus, &row.beside_cpus()), &app.now()),
         _ => Why::default(),
     };
-    let retry = row.retry.as_deref().map(|policy| Retry::new(policy, row.retries));
+    let retry = row.spec.retry.as_deref().map(|policy| Retry::new(policy, row.retries));
     let back_off = backs_off(&row, allocation.as_ref(), retry.as_ref());
     let (state_reason, state_detail) = match state {
         StateWord::Pending if why.word == "BeginTime" && back_off.is_some() => {
@@ -105,9 +105,9 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
     };
     let files = app.places.files(
         row.id,
-        row.working_directory.as_deref(),
-        row.standard_output.as_deref(),
-        row.standard_error.as_deref(),
+        row.spec.working_directory.as_deref(),
+        row.spec.standard_output.as_deref(),
+        row.spec.standard_error.as_deref(),
     );
     let path = |asked: &Option<String>, full: std::path::PathBuf| {
         asked.is_some().then(|| full.display().to_string())
@@ -127,18 +127,18 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         priority: row.priority,
         cpus: row.cpus,
         memory_bytes: row.memory_bytes.map(u64::cast_signed),
-        resources: row.resources.iter().map(|(name, n)| (name.to_string(), n)).collect(),
+        resources: row.spec.resources.iter().map(|(name, n)| (name.to_string(), n)).collect(),
         time_limit_s: row.time_limit_s.map(i64::from),
-        standard_output: path(&row.standard_output, files.stdout.full()),
-        standard_error: path(&row.standard_error, files.stderr.full()),
+        standard_output: path(&row.spec.standard_output, files.stdout.full()),
+        standard_error: path(&row.spec.standard_error, files.stderr.full()),
         working_directory: Some(files.working_directory.display().to_string()),
         labels: row.labels,
-        data_source: row.data_source,
+        data_source: row.spec.data_source,
         submit_time: time(row.submit_time),
         eligible_time: Some(time(row.eligible_time)),
         start_time: row.start_time.map(time),
         end_time: row.end_time.map(time),
-        warnings: row.warnings,
+        warnings: row.spec.warnings,
         attempt: row.attempt,
         allocation: allocation.map(|a| Allocation {
             cpu_ids: a.cpus,
@@ -153,7 +153,7 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         account: row.account,
         user: row.user,
         partition: row.partition,
-        comment: row.comment,
+        comment: row.spec.comment,
         exit_code: row.exit_code.map(|code| code.to_string()),
         error: row.error,
         dependency: row.dependency.map(|all| all.to_string()),
@@ -162,8 +162,8 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         array_tasks: row.array_tasks.map(|left| left.to_string()),
         retry,
         restart_count: row.restarts,
-        signal: row.signal.map(|signal| signal.to_string()),
-        open_mode: row.open_mode.word().to_owned(),
+        signal: row.spec.signal.map(|signal| signal.to_string()),
+        open_mode: row.spec.open_mode.word().to_owned(),
     }
 }
 

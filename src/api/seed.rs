@@ -100,8 +100,8 @@ pub async fn query(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, Api
             allocated_nodes: u32::from(allocated.is_some()),
             node_list: allocated.map(|_| app.host.clone()).unwrap_or_default(),
             exit_code: row.exit_code.map(|code| code.to_string()),
-            work_dir: row.working_directory,
-            data_source: row.data_source.word().to_owned(),
+            work_dir: row.spec.working_directory,
+            data_source: row.spec.data_source.word().to_owned(),
             account: row.account,
         },
     }))

@@ -89,9 +89,9 @@ pub async fn stderr(
 pub fn files(app: &App, row: &JobRecord) -> JobFiles {
     app.places.files(
         row.id,
-        row.working_directory.as_deref(),
-        row.standard_output.as_deref(),
-        row.standard_error.as_deref(),
+        row.spec.working_directory.as_deref(),
+        row.spec.standard_output.as_deref(),
+        row.spec.standard_error.as_deref(),
     )
 }
 

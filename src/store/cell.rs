@@ -17,13 +17,11 @@ use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::sqlite::{Sqlite, SqliteType, SqliteValue};
 
 use super::error::StoreError;
+use super::spec::StoredSpec;
 use crate::job::array_spec::ArraySpec;
 use crate::job::dependency::{Dependencies, Told};
 use crate::job::ids::{CpuId, EventId, JobId};
 use crate::job::outcome::ExitCode;
-use crate::job::retry_policy::RetryPolicy;
-use crate::job::signal::EarlySignal;
-use crate::job::spec::{DataSource, OpenMode};
 use crate::job::state::{AttemptEnd, EndReason, StateWord};
 use crate::resources::allocation::{Held, Share};
 use crate::time::Time;
@@ -232,17 +230,13 @@ texts! {
     StateWord, "a state such as PENDING", |cell| exact(cell, |state: &StateWord| state.word());
     AttemptEnd, "how an attempt ends, such as FAILED", |cell| exact(cell, AttemptEnd::word);
     EndReason, "a reason to end a job, such as cancelled", |cell| exact(cell, EndReason::word);
-    DataSource, "API, CLI or WEB", |cell| exact(cell, |door: &DataSource| door.word());
-    OpenMode, "append or truncate", |cell| exact(cell, |mode: &OpenMode| mode.word());
     ExitCode, "a code such as 3:0", parsed;
     ArraySpec, "the tasks of an array, such as 0-9%2", parsed;
     Dependencies, "dependencies such as afterok:1", parsed;
-    EarlySignal, "a signal such as USR1@60", parsed;
-    RetryPolicy, "a JSON object that says when a job is run again", from_json;
+    StoredSpec, "a JSON object of what was asked for, of version 1", from_json;
     Told, "a JSON object of what a job was told", from_json;
     Vec<CpuId>, "a JSON list of CPU numbers", from_json;
     Vec<Share>, "a JSON object of what is held, by resource", shares;
-    Vec<String>, "a JSON list of text", from_json;
     BTreeMap<String, String>, "a JSON object of text", from_json;
 }
 

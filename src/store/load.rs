@@ -113,7 +113,7 @@ fn conditions(job: &JobRecord) -> Conditions {
 
 /// What a job goes back into the queue with; while it waits its conditions have the deadline.
 fn again(job: &JobRecord, is_live: bool) -> Option<Again> {
-    let retry = job.retry.clone().map(|policy| Retrying { policy, used: job.retries });
+    let retry = job.spec.retry.clone().map(|policy| Retrying { policy, used: job.retries });
     let again = Again { retry, deadline: job.deadline.filter(|_| is_live) };
     Some(again).filter(|again| *again != Again::default())
 }

@@ -23,6 +23,7 @@ pub mod read;
 pub mod record;
 mod rows;
 pub mod schema;
+pub mod spec;
 pub mod submit_times;
 pub mod write;
 

@@ -10,15 +10,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::spec::StoredSpec;
 use crate::job::array_spec::{ArraySpec, JobRef};
 use crate::job::dependency::Dependencies;
 use crate::job::files::expand_pattern;
 use crate::job::ids::{Attempt, CpuId, EventId, JobId, UnitId};
 use crate::job::outcome::{ExitCode, Usage};
 use crate::job::request::{CPU, MEMORY, Request};
-use crate::job::retry_policy::RetryPolicy;
-use crate::job::signal::EarlySignal;
-use crate::job::spec::{DataSource, JobSpec, OpenMode};
+use crate::job::spec::JobSpec;
 use crate::job::state::{AttemptEnd, EndReason, StateWord};
 use crate::kernel::change::Queued;
 use crate::kernel::requeue::EndedJob;
@@ -46,28 +45,12 @@ pub struct JobRecord {
     pub cpus: u32,
     /// Memory that it asks for, bytes.
     pub memory_bytes: Option<u64>,
-    /// Other resources that it asks for, by name.
-    pub resources: Request,
     /// Time limit, seconds.
     pub time_limit_s: Option<u32>,
-    /// Seconds between TERM and KILL.
-    pub kill_grace_s: u32,
-    /// `None`: a folder of its own below the data folder.
-    pub working_directory: Option<String>,
-    /// Whether a missing working directory is created.
-    pub create_working_directory: bool,
-    /// Placeholders expanded; `None`: kept by the server.
-    pub standard_output: Option<String>,
-    /// The same for standard error.
-    pub standard_error: Option<String>,
     /// Labels to find it by.
     pub labels: BTreeMap<String, String>,
-    /// A remark.
-    pub comment: Option<String>,
-    /// Which door it came through.
-    pub data_source: DataSource,
-    /// What the person should know of it, one sentence each.
-    pub warnings: Vec<String>,
+    /// What nothing searches by.
+    pub spec: StoredSpec,
     /// When it was submitted.
     pub submit_time: Time,
     /// From when on it could start.
@@ -104,37 +87,29 @@ pub struct JobRecord {
     pub array_tasks: Option<ArraySpec>,
     /// All tasks as they were submitted, in the array's own row.
     pub array_spec: Option<ArraySpec>,
-    /// When it is run again by itself.
-    pub retry: Option<Arc<RetryPolicy>>,
-    /// How often it was.
+    /// How often it was run again by itself.
     pub retries: u32,
     /// How often it went back into the queue in all.
     pub restarts: u32,
-    /// What is sent to it before its time limit.
-    pub signal: Option<EarlySignal>,
-    /// How its output files are opened.
-    pub open_mode: OpenMode,
 }
 
 impl JobRecord {
     /// All that it asks for beside CPUs.
     #[must_use]
     pub fn beside_cpus(&self) -> Request {
-        self.resources.clone().with(MEMORY, self.memory_bytes.unwrap_or(0))
+        self.spec.resources.clone().with(MEMORY, self.memory_bytes.unwrap_or(0))
     }
 
     /// A job that was just submitted.
     #[must_use]
     pub fn submitted(id: JobId, time: Time, spec: &JobSpec) -> JobRecord {
-        let expand = |pattern: &Option<String>| {
-            let pattern = pattern.as_deref()?;
-            // Each task of an array has files of its own.
-            let of_tasks = spec.array.is_some();
-            Some(match of_tasks {
-                true => pattern.to_owned(),
-                false => expand_pattern(pattern, id, None, &spec.name),
-            })
-        };
+        let mut stored = StoredSpec::submitted(spec);
+        // Each task of an array has files of its own.
+        if spec.array.is_none() {
+            let expand = |pattern: String| expand_pattern(&pattern, id, None, &spec.name);
+            stored.standard_output = stored.standard_output.map(expand);
+            stored.standard_error = stored.standard_error.map(expand);
+        }
         let dependency = Some(&spec.dependencies).filter(|all| **all != Dependencies::default());
         JobRecord {
             id,
@@ -146,17 +121,9 @@ impl JobRecord {
             priority: spec.priority,
             cpus: spec.cpus,
             memory_bytes: spec.memory_bytes.map(i64::unsigned_abs),
-            resources: spec.resources.clone(),
             time_limit_s: spec.limit_s,
-            kill_grace_s: spec.kill_grace_s,
-            working_directory: spec.working_directory.clone(),
-            create_working_directory: spec.create_working_directory,
-            standard_output: expand(&spec.standard_output),
-            standard_error: expand(&spec.standard_error),
             labels: spec.labels.clone(),
-            comment: spec.comment.clone(),
-            data_source: spec.data_source,
-            warnings: spec.warnings.clone(),
+            spec: stored,
             submit_time: time,
             eligible_time: spec.begin.map_or(time, |begin| begin.max(time)),
             start_time: None,
@@ -175,11 +142,8 @@ impl JobRecord {
             array_task_id: None,
             array_tasks: spec.array.clone(),
             array_spec: spec.array.clone(),
-            retry: spec.retry.clone(),
             retries: 0,
             restarts: 0,
-            signal: spec.signal,
-            open_mode: spec.open_mode,
         }
     }
 
@@ -190,10 +154,14 @@ impl JobRecord {
         let expand = |pattern: Option<String>| {
             pattern.map(|pattern| expand_pattern(&pattern, id, Some(of), &self.name))
         };
+        let spec = StoredSpec {
+            standard_output: expand(self.spec.standard_output),
+            standard_error: expand(self.spec.standard_error),
+            ..self.spec
+        };
         JobRecord {
             id,
-            standard_output: expand(self.standard_output),
-            standard_error: expand(self.standard_error),
+            spec,
             dependency: self.dependency.map(|all| all.of_task(task)),
             array_job_id: Some(of.job),
             array_task_id: Some(task),
@@ -231,7 +199,7 @@ impl JobRecord {
             held: self.held,
             begin: self.begin_time,
             deadline: self.deadline,
-            retry: self.retry.clone(),
+            retry: self.spec.retry.clone(),
             partition: self.partition.clone(),
             account: self.account.clone(),
             task: self.array_job_id.zip(self.array_task_id),

@@ -3,12 +3,10 @@
 //! *Owns*: what each column holds: what is read ([`JobRow`] and the like), and what is written
 //! ([`NewJob`] and the like).
 //!
-//! *Promises*: labels, warnings, environment and CPU ids are JSON text; times are µs. A row that
+//! *Promises*: labels, specs, environment and CPU ids are JSON text; times are µs. A row that
 //! was read becomes a record as a whole, or an error that names the column.
 //!
 //! *Not here*: queries (`store::read`, `store::write`), what is made of them (`store::record`).
-
-use std::sync::Arc;
 
 use diesel::prelude::*;
 
@@ -18,9 +16,8 @@ use super::record::{AllocationRecord, EventRecord, JobRecord, KeyRecord, ScriptR
 use super::schema::{events, idempotency_keys, job_scripts, jobs, resource_allocations};
 use crate::job::ids::{Attempt, CpuId, EventId, JobId};
 use crate::job::outcome::Usage;
-use crate::job::request::{CPU, Request};
-use crate::job::retry_policy::RetryPolicy;
-use crate::job::spec::{JobSpec, OpenMode};
+use crate::job::request::CPU;
+use crate::job::spec::JobSpec;
 use crate::job::state::StateWord;
 use crate::kernel::change::{Event, IdempotencyKey};
 use crate::resources::allocation::{Held, Share};
@@ -47,15 +44,8 @@ pub(super) struct JobRow {
     cpus: Cell,
     memory_bytes: Cell,
     time_limit_s: Cell,
-    kill_grace_s: Cell,
-    working_directory: Cell,
-    create_working_directory: Cell,
-    standard_output: Cell,
-    standard_error: Cell,
     labels: Cell,
-    comment: Cell,
-    data_source: Cell,
-    warnings: Cell,
+    spec: Cell,
     submit_time: Cell,
     eligible_time: Cell,
     start_time: Cell,
@@ -76,11 +66,8 @@ pub(super) struct JobRow {
     array_task_id: Cell,
     array_tasks: Cell,
     array_spec: Cell,
-    retry: Cell,
     retries: Cell,
     restarts: Cell,
-    signal: Cell,
-    open_mode: Cell,
 }
 
 impl TryFrom<JobRow> for JobRecord {
@@ -96,8 +83,6 @@ impl TryFrom<JobRow> for JobRecord {
                 max_rss_bytes: get!(at, row.max_rss_bytes),
             }),
         };
-        let open_mode: Option<OpenMode> = get!(at, row.open_mode);
-        let retry: Option<RetryPolicy> = get!(at, row.retry);
         let held: Option<bool> = get!(at, row.held);
         Ok(JobRecord {
             id: JobId(row.id),
@@ -109,17 +94,9 @@ impl TryFrom<JobRow> for JobRecord {
             priority: get!(at, row.priority),
             cpus: get!(at, row.cpus),
             memory_bytes: get!(at, row.memory_bytes),
-            resources: Request::default(),
             time_limit_s: get!(at, row.time_limit_s),
-            kill_grace_s: get!(at, row.kill_grace_s),
-            working_directory: get!(at, row.working_directory),
-            create_working_directory: get!(at, row.create_working_directory),
-            standard_output: get!(at, row.standard_output),
-            standard_error: get!(at, row.standard_error),
             labels: get!(at, row.labels),
-            comment: get!(at, row.comment),
-            data_source: get!(at, row.data_source),
-            warnings: get!(at, row.warnings),
+            spec: get!(at, row.spec),
             submit_time: get!(at, row.submit_time),
             eligible_time: get!(at, row.eligible_time),
             start_time: get!(at, row.start_time),
@@ -139,11 +116,8 @@ impl TryFrom<JobRow> for JobRecord {
             array_task_id: get!(at, row.array_task_id),
             array_tasks: get!(at, row.array_tasks),
             array_spec: get!(at, row.array_spec),
-            retry: retry.map(Arc::new),
             retries: get!(at, row.retries),
             restarts: get!(at, row.restarts),
-            signal: get!(at, row.signal),
-            open_mode: open_mode.unwrap_or_default(),
         })
     }
 }
@@ -293,15 +267,8 @@ pub(super) struct NewJob<'a> {
     pub cpus: i32,
     pub memory_bytes: Option<i64>,
     pub time_limit_s: Option<i64>,
-    pub kill_grace_s: i64,
-    pub working_directory: Option<&'a str>,
-    pub create_working_directory: bool,
-    pub standard_output: Option<&'a str>,
-    pub standard_error: Option<&'a str>,
     pub labels: String,
-    pub comment: Option<&'a str>,
-    pub data_source: &'a str,
-    pub warnings: String,
+    pub spec: String,
     pub submit_time: i64,
     pub eligible_time: i64,
     pub attempt: i32,
@@ -311,9 +278,6 @@ pub(super) struct NewJob<'a> {
     pub dependency: Option<String>,
     pub array_job_id: Option<i64>,
     pub array_task_id: Option<i64>,
-    pub retry: Option<String>,
-    pub signal: Option<String>,
-    pub open_mode: Option<&'a str>,
 }
 
 impl<'a> From<&'a JobRecord> for NewJob<'a> {
@@ -329,15 +293,8 @@ impl<'a> From<&'a JobRecord> for NewJob<'a> {
             cpus: job.cpus.cast_signed(),
             memory_bytes: job.memory_bytes.map(u64::cast_signed),
             time_limit_s: job.time_limit_s.map(i64::from),
-            kill_grace_s: i64::from(job.kill_grace_s),
-            working_directory: job.working_directory.as_deref(),
-            create_working_directory: job.create_working_directory,
-            standard_output: job.standard_output.as_deref(),
-            standard_error: job.standard_error.as_deref(),
             labels: json(&job.labels),
-            comment: job.comment.as_deref(),
-            data_source: job.data_source.word(),
-            warnings: json(&job.warnings),
+            spec: json(&job.spec),
             submit_time: job.submit_time.0,
             eligible_time: job.eligible_time.0,
             attempt: job.attempt.cast_signed(),
@@ -347,12 +304,6 @@ impl<'a> From<&'a JobRecord> for NewJob<'a> {
             dependency: job.dependency.as_ref().map(ToString::to_string),
             array_job_id: job.array_job_id.map(|array| array.0),
             array_task_id: job.array_task_id.map(i64::from),
-            retry: job.retry.as_ref().map(|policy| json(&**policy)),
-            signal: job.signal.map(|signal| signal.to_string()),
-            open_mode: match job.open_mode {
-                OpenMode::Truncate => None,
-                mode => Some(mode.word()),
-            },
         }
     }
 }

@@ -111,7 +111,10 @@ fn every_flag_of_submit_reaches_the_job() {
     ] {
         assert_eq!(job[field], value, "{field}");
     }
-    assert_eq!(server.sql("SELECT kill_grace_s || '' AS line FROM jobs"), "7");
+    assert_eq!(
+        server.sql("SELECT json_extract(spec, '$.kill_grace_s') || '' AS line FROM jobs"),
+        "7"
+    );
     call(&server, &["submit", "--exclusive", "f.sh"]).ends(0);
     assert_eq!(server.job(2)["cpus"], 4);
 }

@@ -33,9 +33,9 @@ fn a_start_names_row_and_column_and_touches_no_job() {
         ("jobs", "state", waiting + 1, "'XYZZY'"),
         ("jobs", "cpus", waiting, "'two'"),
         ("jobs", "time_limit_s", running, "'x'"),
-        ("jobs", "retry", waiting, "'x'"),
-        ("jobs", "signal", waiting, "'x'"),
-        ("jobs", "warnings", waiting, "''"),
+        ("jobs", "spec", waiting, "json_set(spec, '$.retry', 'x')"),
+        ("jobs", "spec", waiting, "json_set(spec, '$.signal', 'x')"),
+        ("jobs", "spec", running, "'{}'"),
         ("jobs", "labels", waiting, "'x'"),
     ] {
         let copy = "CREATE TABLE before AS SELECT * FROM jobs";

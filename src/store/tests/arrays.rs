@@ -37,11 +37,11 @@ fn a_task_has_a_row_of_its_own_and_the_script_of_its_array() {
     assert_eq!(named(&mut world, id, 10), Named::Missing);
     let (row, _) = world.job(first).unwrap();
     assert_eq!((row.array_job_id, row.array_task_id), (Some(id), Some(0)));
-    assert_eq!(row.standard_output, Some(format!("{id}-0-{first}")));
+    assert_eq!(row.spec.standard_output, Some(format!("{id}-0-{first}")));
     assert_eq!((row.submit_time, row.state), (Time(1), StateWord::Running));
     let (rest, _) = world.job(id).unwrap();
     assert_eq!(rest.array_tasks, Some("2-9%2".parse().unwrap()));
-    assert_eq!(rest.standard_output.as_deref(), Some("%A-%a-%j"));
+    assert_eq!(rest.spec.standard_output.as_deref(), Some("%A-%a-%j"));
     let conn = world.writer.connection().unwrap();
     let launch = read::launch(conn, first).unwrap();
     assert_eq!(launch.script.script, "true");

@@ -12,9 +12,9 @@ use super::*;
 use crate::job::outcome::Stop;
 
 #[derive(QueryableByName)]
-struct Line {
+pub(super) struct Line {
     #[diesel(sql_type = diesel::sql_types::Text)]
-    line: String,
+    pub line: String,
 }
 
 const KEPT: &str = "SELECT group_concat(n || ' ' || state, ', ') AS line FROM \

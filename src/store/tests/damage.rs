@@ -25,15 +25,8 @@ const JOB: &[(&str, &[&str])] = &[
     ("cpus", &["'two'", "-1", "4294967296", "1.5", "x'01'"]),
     ("memory_bytes", &["'much'", "-1"]),
     ("time_limit_s", &["'soon'", "-1", "4294967296"]),
-    ("kill_grace_s", &["'late'", "-1"]),
-    ("create_working_directory", &["2", "'perhaps'"]),
-    ("working_directory", &["x'ff'"]),
-    ("standard_output", &["x'ff'"]),
-    ("standard_error", &["x'ff'"]),
     ("labels", &["''", "'['", "'[]'", "'{\"k\":1}'", "x'ff'"]),
-    ("comment", &["x'ff'"]),
-    ("data_source", &["'DOOR'", "'api'"]),
-    ("warnings", &["''", "'{}'", "'[1]'"]),
+    ("spec", SPECS),
     ("submit_time", &["'now'", "-1", "9000000000000000000"]),
     ("eligible_time", &["'now'", "-1"]),
     ("start_time", &["'now'"]),
@@ -52,11 +45,39 @@ const JOB: &[(&str, &[&str])] = &[
     ("array_task_id", &["'x'", "-1"]),
     ("array_tasks", &["'all'", "''"]),
     ("array_spec", &["'9-0'"]),
-    ("retry", &["'often'", "'{}'"]),
     ("retries", &["'often'", "-1"]),
     ("restarts", &["'often'", "-1"]),
-    ("signal", &["'SIGLESS'"]),
-    ("open_mode", &["'t'", "'sideways'"]),
+];
+
+/// Objects that are none of a job: not even one, of no version, of one to come, without what every
+/// job has, and with each value that is none of its kind.
+const SPECS: &[&str] = &[
+    "''",
+    "'['",
+    "'[]'",
+    "7",
+    "x'ff'",
+    "'{}'",
+    "json_remove(spec, '$.v')",
+    "json_set(spec, '$.v', 2)",
+    "json_remove(spec, '$.kill_grace_s')",
+    "json_remove(spec, '$.data_source')",
+    "json_remove(spec, '$.create_working_directory')",
+    "json_set(spec, '$.kill_grace_s', 'late')",
+    "json_set(spec, '$.kill_grace_s', -1)",
+    "json_set(spec, '$.create_working_directory', 1)",
+    "json_set(spec, '$.working_directory', 7)",
+    "json_set(spec, '$.standard_output', 7)",
+    "json_set(spec, '$.standard_error', 7)",
+    "json_set(spec, '$.comment', 7)",
+    "json_set(spec, '$.data_source', 'DOOR')",
+    "json_set(spec, '$.warnings', '')",
+    "json_set(spec, '$.warnings', json('[1]'))",
+    "json_set(spec, '$.retry', 'often')",
+    "json_set(spec, '$.retry', json('{}'))",
+    "json_set(spec, '$.signal', 'SIGLESS')",
+    "json_set(spec, '$.open_mode', 'sideways')",
+    "json_set(spec, '$.resources', json('{\"gpu\":-1}'))",
 ];
 
 /// Columns of `jobs` that only a start reads.
@@ -114,6 +135,17 @@ fn each_column_of_a_job_is_read_or_named() {
         }
     }
     assert!(world.job(id).is_some(), "nothing is left of it");
+}
+
+#[test]
+fn what_a_later_version_adds_to_a_job_is_left_alone() {
+    let mut world = World::new();
+    let id = world.submit();
+    let before = world.job(id);
+    world.batch(
+        "UPDATE jobs SET spec = json_set(spec, '$.colour', 'red', '$.resources', json('{}'))",
+    );
+    assert_eq!(world.job(id), before);
 }
 
 #[test]

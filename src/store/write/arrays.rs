@@ -48,8 +48,7 @@ pub(super) fn split(
     let row = NewJob::from(&own);
     if event.job == array {
         let set = (
-            jobs::standard_output.eq(row.standard_output),
-            jobs::standard_error.eq(row.standard_error),
+            jobs::spec.eq(&row.spec),
             jobs::dependency.eq(row.dependency),
             jobs::array_task_id.eq(row.array_task_id),
             jobs::array_tasks.eq(None::<String>),

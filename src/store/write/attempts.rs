@@ -16,6 +16,7 @@ use super::super::cell::{Cell, RowRef};
 use super::super::error::StoreError;
 use super::super::rows::{NewAllocation, NewHeld, Unit, json, units};
 use super::super::schema::{held_units, jobs, resource_allocations};
+use super::super::spec::StoredSpec;
 use super::{disagreement, in_state, kept, one_row};
 use crate::job::ids::{Attempt, CpuId, JobId};
 use crate::job::outcome::{EndState, Handle};
@@ -117,14 +118,14 @@ pub(super) fn warned(
         return Ok(());
     }
     let row = jobs::table.find(job.0);
-    let found: Cell = row.select(jobs::warnings).get_result(conn)?;
-    let mut all: Vec<String> = RowRef::job(&job).read("warnings", found)?;
+    let found: Cell = row.select(jobs::spec).get_result(conn)?;
+    let mut spec: StoredSpec = RowRef::job(&job).read("spec", found)?;
     for one in warnings {
-        if !all.contains(one) {
-            all.push(one.clone());
+        if !spec.warnings.contains(one) {
+            spec.warnings.push(one.clone());
         }
     }
-    update(row).set(jobs::warnings.eq(json(&all))).execute(conn)?;
+    update(row).set(jobs::spec.eq(json(&spec))).execute(conn)?;
     Ok(())
 }
 

@@ -67,14 +67,10 @@ macro_rules! new {
 
 new! {
     NewJob<'_> => jobs: id name account user partition state priority cpus memory_bytes time_limit_s
-        kill_grace_s working_directory create_working_directory standard_output standard_error
-        labels comment data_source warnings submit_time eligible_time attempt held begin_time
-        deadline dependency retry signal open_mode;
-    NewTask<'_> as NewTask<'static> => jobs: id name account user partition state priority
-        cpus memory_bytes time_limit_s kill_grace_s working_directory
-        create_working_directory standard_output standard_error labels comment data_source
-        warnings submit_time eligible_time attempt held begin_time deadline dependency
-        array_job_id array_task_id retry signal open_mode;
+        labels spec submit_time eligible_time attempt held begin_time deadline dependency;
+    NewTask<'_> as NewTask<'static> => jobs: id name account user partition state priority cpus
+        memory_bytes time_limit_s labels spec submit_time eligible_time attempt held begin_time
+        deadline dependency array_job_id array_task_id;
     NewScript<'_> => job_scripts: job_id script environment;
     NewLabel<'_> => job_labels: key value job_id;
     FallRow => submit_time_falls: job_id time_before time_after;
