@@ -17,7 +17,7 @@ use crate::api::wire::sbatch;
 use crate::api::wire::v1::{
     ArraySpec, DataSource, Dependencies, EarlySignal, OpenMode, RetryBody, acts,
 };
-use crate::job::request::SCRATCH;
+use crate::job::request::{GPU, SCRATCH};
 use crate::job::resource_list;
 use crate::job::retry_policy::parse_causes;
 use crate::text::{duration, size, time_limit, when};
@@ -275,6 +275,10 @@ impl JobFlags {
                 None => Ok(()),
             }
         };
+        // Of the lines too nothing counts then.
+        if self.gres.as_deref().is_some_and(|list| list.eq_ignore_ascii_case("none")) {
+            take("--gres", GPU, 0)?;
+        }
         for (flag, list) in lists {
             let Some(list) = list.transpose().map_err(|m| usage(flag, m))? else { continue };
             for (name, amount) in list.iter() {

@@ -13,7 +13,7 @@ use crate::api::wire::v1::{
     ArrayState, Attempt, Job, JobRef, Rank, RankParts, RankPolicy, StateWord,
 };
 use crate::resources::allocation::Held;
-use crate::resources::inventory::is_bytes;
+use crate::resources::inventory;
 use crate::text::cpu_list;
 use crate::text::duration::format_dhms;
 use crate::text::size;
@@ -93,10 +93,7 @@ fn ordered(rank: &Rank) -> String {
 
 /// `2 gpu`, `10 GiB scratch`.
 fn named(name: &str, amount: u64) -> String {
-    match is_bytes(name) {
-        true => format!("{} {name}", size::shown(amount)),
-        false => format!("{amount} {name}"),
-    }
+    format!("{} {name}", inventory::amount(name, amount))
 }
 
 fn shown(job: &Job, more: &More) -> String {

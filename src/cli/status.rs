@@ -14,7 +14,7 @@ use crate::api::wire::maintenance::Window;
 use crate::api::wire::resources::ResourceState;
 use crate::api::wire::seed::Dashboard;
 use crate::api::wire::v1::Resources;
-use crate::resources::inventory::is_bytes;
+use crate::resources::inventory;
 use crate::text::size::shown;
 
 /// Of which server.
@@ -29,7 +29,7 @@ pub struct StatusArgs {
 
 /// `gpu 1 of 4 held, 1 held back`.
 fn other(one: &ResourceState) -> String {
-    let amount = |n: u64| if is_bytes(&one.name) { shown(n) } else { n.to_string() };
+    let amount = |n: u64| inventory::amount(&one.name, n);
     let held_back = one.units.iter().filter(|unit| unit.held_back.is_some()).count();
     let held_back = if held_back > 0 { format!(", {held_back} held back") } else { String::new() };
     match one.total {

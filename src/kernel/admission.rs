@@ -21,7 +21,7 @@ use crate::job::spec::{
     JobRequest, JobSpec, LABEL_BYTES_MAX, LABELS_MAX, LIMIT_S_MAX, NAME_CHARS_MAX, PATH_BYTES_MAX,
     SCRIPT_BYTES_MAX,
 };
-use crate::resources::inventory::Inventory;
+use crate::resources::inventory::{Inventory, amount};
 use crate::resources::partitions::{Allows, Partition, Partitions};
 use crate::text::quote::first_that_acts;
 use crate::text::size::shown;
@@ -337,7 +337,8 @@ impl Door {
         if let Some(Allows::Resource(name, max)) =
             bounds.partition.and_then(|partition| partition.forbids(0, asked, Some(0)))
         {
-            let (asked, whose) = (asked.of(split(&name).0), bounds.whose());
+            let (asked, whose) = (amount(&name, asked.of(split(&name).0)), bounds.whose());
+            let max = amount(&name, max);
             let message = format!("{asked} of {name} asked for, {whose} allows {max} for one job");
             self.refuse("resources", message);
         }
@@ -345,7 +346,7 @@ impl Door {
         for (name, max) in rule.iter().flat_map(|rule| rule.max_running.iter()) {
             let asked = if name.contains(':') { asked.get(name) } else { asked.of(name) };
             if asked > max {
-                let who = named(account);
+                let (who, asked, max) = (named(account), amount(name, asked), amount(name, max));
                 let message =
                     format!("{asked} of {name} asked for, {who} may hold {max} at a time");
                 self.refuse("resources", message);

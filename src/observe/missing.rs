@@ -12,9 +12,8 @@ use crate::job::request::{LICENSE, MEMORY, Request, split};
 use crate::kernel::accounts::Account;
 use crate::kernel::tenancy::PartitionNow;
 use crate::kernel::view::Snapshot;
-use crate::resources::inventory::is_bytes;
+use crate::resources::inventory;
 use crate::resources::ledger::{ResourceNow, UnitNow};
-use crate::text::size::shown;
 
 /// CPUs, and all else that a job asks for.
 pub type Asked<'a> = (u32, &'a Request);
@@ -111,7 +110,7 @@ pub(super) fn unavailable(
         let there_is = match now.stock(name) {
             None => format!("this server has no {} any more", split(name).0),
             Some((Some(total), _)) if amount > total => {
-                format!("this server now has {}", plain_amount(name, total))
+                format!("this server now has {}", inventory::amount(name, total))
             }
             Some(_) => continue,
         };
@@ -144,7 +143,7 @@ pub(super) fn missing(now: &Here<'_>, (cpus, rest): Asked<'_>) -> (&'static str,
         let Some((Some(total), Some(free))) = now.stock(name) else { continue };
         if amount > free {
             only_licences &= name.starts_with(LICENSE);
-            let (free, total) = (plain_amount(name, free), plain_amount(name, total));
+            let (free, total) = (inventory::amount(name, free), inventory::amount(name, total));
             short.push(format!("needs {}, {free} of {total} are free", amount_of(name, amount)));
         }
     }
@@ -161,14 +160,7 @@ pub(super) fn missing(now: &Here<'_>, (cpus, rest): Asked<'_>) -> (&'static str,
 /// So much of a resource, as a sentence says it.
 #[must_use]
 pub fn amount_of(name: &str, amount: u64) -> String {
-    match name {
-        name if is_bytes(name) => format!("{} of {name}", shown(amount)),
-        name => format!("{amount} of {name}"),
-    }
-}
-
-fn plain_amount(name: &str, amount: u64) -> String {
-    if is_bytes(name) { shown(amount) } else { amount.to_string() }
+    format!("{} of {name}", inventory::amount(name, amount))
 }
 
 /// So many CPUs.

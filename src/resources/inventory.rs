@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::capacity::{CELLS, CellSet, MEMORY_CELL, Part, REGIONS_MAX};
 use crate::job::ids::{CpuId, UnitId};
 use crate::job::request::{CPU, MEMORY, Request, SCRATCH, split};
+use crate::text::size::shown;
 
 /// The place of CPUs in every inventory.
 pub const CPUS: usize = 0;
@@ -66,6 +67,12 @@ pub fn is_bytes(resource: &str) -> bool {
     resource == MEMORY || resource == SCRATCH
 }
 
+/// An amount of this resource, as a sentence says it.
+#[must_use]
+pub fn amount(resource: &str, amount: u64) -> String {
+    if is_bytes(resource) { shown(amount) } else { amount.to_string() }
+}
+
 /// All that a server has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inventory {
@@ -110,7 +117,11 @@ pub enum RequestRefused {
         has: String,
     },
     /// More than there is.
-    #[error("{asked} of {name}, this server has {total}; ask for less")]
+    #[error(
+        "{} of {name}, this server has {}; ask for less",
+        amount(.name, *.asked),
+        amount(.name, *.total)
+    )]
     TooMuch {
         /// As it was asked for.
         name: Arc<str>,

@@ -22,6 +22,7 @@ mod crowd;
 mod damage;
 mod database;
 mod disk;
+mod gpus;
 mod hanging;
 mod help;
 mod limits;

@@ -55,7 +55,7 @@ fn a_server_without_partitions_is_one() {
         &all[0],
         "name state default cpu_ids total_cpus available_cpus running_jobs pending_jobs \
          default_time_limit_s max_time_limit_s max_cpus_per_job max_memory_bytes_per_job \
-         priority_weight preempts",
+         priority_weight preempts max_per_job",
     );
     assert_eq!((&all[0]["name"], &all[1]), (&json!("default"), &Value::Null));
     assert_eq!(all[0]["cpu_ids"], json!([0, 1, 2, 3]));

@@ -26,7 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("text", &["time", "clock"]),
     ("devices", &["clock", "text"]),
     ("job", &["time", "text"]),
-    ("resources", &["job"]),
+    ("resources", &["text", "job"]),
     ("policy", &["time", "text", "job", "resources"]),
     ("kernel", &["time", "text", "job", "resources", "policy"]),
     ("store", &["fault", "time", "job", "kernel"]),
