@@ -615,10 +615,11 @@ ps -o pgid= -p $$ | tr -d ' '; echo $$";
         let path = format!("PATH={}", std::env::var("PATH").unwrap());
         let key = format!("DOWNBEAT_KEY={}", order.key.name());
         assert_eq!(lines[..3], [&*key, "GREETING=hello you", &*path], "{says}");
+        assert!(lines[3].starts_with("TMPDIR=/") && lines[3].contains("/scratch/"), "{says}");
         // 3 is the folder that ls reads.
-        assert_eq!(lines[3].trim(), "0 1 2 3", "{says}");
-        assert_eq!(lines[4..6], ["500", "/dev/null"], "{says}");
-        assert_eq!(lines[6], lines[7], "its own process group: {says}");
+        assert_eq!(lines[4].trim(), "0 1 2 3", "{says}");
+        assert_eq!(lines[5..7], ["500", "/dev/null"], "{says}");
+        assert_eq!(lines[7], lines[8], "its own process group: {says}");
     });
 }
 

@@ -100,7 +100,8 @@ fn four_gpus_stay_with_their_jobs_through_kills_of_the_server() {
         server.up();
         assert_eq!(holders(&server, "gpu"), before);
         assert_eq!(server.job(waits)["state"], "PENDING");
-        let rows = server.sql("SELECT COUNT(*) || '' AS line FROM held_units WHERE resource = 'gpu'");
+        let rows =
+            server.sql("SELECT COUNT(*) || '' AS line FROM held_units WHERE resource = 'gpu'");
         assert_eq!(rows, "4");
     }
     assert_eq!(units_of(&server, jobs[1]), [1, 2]);
@@ -233,7 +234,8 @@ impl Stage {
         let cards: Vec<String> =
             mib.iter().enumerate().map(|(n, mib)| format!("{}, {mib}\\n", uuid(n))).collect();
         let busy = mib.iter().enumerate().filter(|(_, mib)| **mib > 0);
-        let apps: Vec<String> = busy.map(|(n, mib)| format!("4711, {}, {mib}\\n", uuid(n))).collect();
+        let apps: Vec<String> =
+            busy.map(|(n, mib)| format!("4711, {}, {mib}\\n", uuid(n))).collect();
         let script = format!(
             "#!/bin/sh\ncase $1 in --query-gpu=*) printf '{}';; *) printf '{}';; esac\n",
             cards.concat(),

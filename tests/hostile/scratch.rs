@@ -12,10 +12,11 @@ use std::path::PathBuf;
 use crate::common::{Server, signal, until};
 use crate::help::{cancel, parent, script_of, spool_of};
 
-/// The private folders that there are.
+/// The private folders that there are, without those that are of nobody.
 fn folders(server: &Server) -> Vec<PathBuf> {
-    let all = fs::read_dir(server.data().join("scratch")).unwrap();
-    all.map(|entry| entry.unwrap().path()).collect()
+    let all = fs::read_dir(server.data().join("scratch")).unwrap().map(|entry| entry.unwrap());
+    let of_jobs = all.filter(|entry| !entry.file_name().to_string_lossy().starts_with("free."));
+    of_jobs.map(|entry| entry.path()).collect()
 }
 
 fn none_is_left(server: &Server) {

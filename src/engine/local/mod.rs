@@ -289,6 +289,7 @@ impl Inner {
         if !self.pool.write_order(&self.folder(&name), order)? {
             return Ok(());
         }
+        self.scratch.give(&name);
         fault::point(fault::LAUNCH_ORDER_WRITTEN);
         let entry = self.attempts.entry(&name);
         self.link

@@ -13,7 +13,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -61,13 +61,14 @@ pub struct Daemon {
 /// When nobody can look now: then nobody may say that none is left.
 pub fn of_lost(name: &str, state: &State, daemon: Option<Daemon>) -> io::Result<Vec<Identity>> {
     // First, so that whoever is listed afterwards starts nobody else.
-    let track = state.track.as_deref().filter(|track| {
-        state.supervisor.is_some_and(|supervisor| {
-            proctrack::is_of(track, supervisor.pid) && proc::stat(supervisor.pid).is_none()
-        })
-    });
-    if let Some(track) = track {
-        proctrack::close(track);
+    let gone = state.supervisor.filter(|supervisor| proc::stat(supervisor.pid).is_none());
+    let track = state
+        .track
+        .clone()
+        .filter(|track| gone.is_some_and(|supervisor| proctrack::is_of(track, supervisor.pid)));
+    let groups: Vec<PathBuf> = state.groups_of(name).into_iter().chain(track).collect();
+    if gone.is_some() {
+        groups.iter().for_each(|group| proctrack::close(group));
     }
     let everybody: Vec<Stat> = proc::all()?.into_iter().filter(Stat::is_alive).collect();
     fault::point(fault::LOST_LISTED);
@@ -89,9 +90,7 @@ pub fn of_lost(name: &str, state: &State, daemon: Option<Daemon>) -> io::Result<
         let members = everybody.iter().filter(|s| s.group == leader.pid);
         is_proven(*leader, members, &everybody, &keyed)
     });
-    let groups = state.groups_of(name);
-    let mut members: Vec<i32> = groups.iter().flat_map(|group| cgroup::members(group)).collect();
-    members.extend(track.map(cgroup::members).unwrap_or_default());
+    let members: Vec<i32> = groups.iter().flat_map(|group| cgroup::members(group)).collect();
     // A child of the step daemon is a supervisor, which runs the daemon's program, or an orphan.
     // If the daemon dies while we look, nobody counts as an orphan: better to look again than to
     // kill the supervisor of another job.

@@ -9,6 +9,9 @@
 //!
 //! *Not here*: which attempts are over (`actors`), the walk through a folder (`trees`), making it
 //! before the script (`launch`).
+//!
+//! Folders that are still empty are used again, under another name: to make and to remove one costs
+//! an ext4 without a journal up to a millisecond, two new names cost hundredths of that (see `pool`).
 
 use std::collections::VecDeque;
 use std::fs;
@@ -16,6 +19,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+
+use rustix::fs::RenameFlags;
 
 use super::plain;
 use super::watch::held;
@@ -28,6 +33,12 @@ pub const VARIABLE: &str = "TMPDIR";
 const MODE: u32 = 0o700;
 /// The bits that let others in.
 const OTHERS: u32 = 0o077;
+/// How the names of folders begin that belong to no attempt.
+const FREE_PREFIX: &str = "free.";
+/// More empty folders than are ever in flight between a collect and the next launch.
+const FREE_MAX: usize = 256;
+/// A folder that has held so much that it is larger than this is slow for whoever has it next.
+const FREE_BYTES_MAX: u64 = 4096;
 /// Files that are removed of one folder before it is the turn of the next: some hundred
 /// milliseconds at most, also on a slow disk.
 const PIECE: u64 = 5_000;
@@ -37,6 +48,13 @@ const PIECE: u64 = 5_000;
 pub struct Scratch {
     base: PathBuf,
     left: Mutex<Left>,
+    free: Mutex<Free>,
+}
+
+#[derive(Debug, Default)]
+struct Free {
+    folders: Vec<PathBuf>,
+    next: u64,
 }
 
 #[derive(Debug, Default)]
@@ -69,7 +87,48 @@ impl Scratch {
             );
             fs::set_permissions(&base, fs::Permissions::from_mode(MODE)).map_err(error)?;
         }
-        Ok(Scratch { base, left: Mutex::default() })
+        for entry in fs::read_dir(&base).map_err(error)?.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(FREE_PREFIX) {
+                // Of a server before this one, so at most a few hundred, and empty as it left them.
+                let _seen_again = trees::remove_piece(&base, &name, PIECE);
+            }
+        }
+        Ok(Scratch { base, left: Mutex::default(), free: Mutex::default() })
+    }
+
+    /// Gives an attempt an empty folder, if one is free: else its supervisor makes one.
+    pub fn give(&self, name: &str) {
+        let free = held(&self.free).folders.pop();
+        if let Some(free) = free {
+            let (cwd, own) = (rustix::fs::CWD, self.base.join(name));
+            // It has one of an earlier try, or the file system does not know this.
+            if rustix::fs::renameat_with(cwd, &free, cwd, own, RenameFlags::NOREPLACE).is_err() {
+                let _gone_at_the_next_start = fs::remove_dir(free);
+            }
+        }
+    }
+
+    /// Keeps a folder for another attempt, if it is like new; answers whether.
+    fn keep(&self, folder: &Path) -> bool {
+        let is_like_new = folder.symlink_metadata().is_ok_and(|found| {
+            is_ours(&found)
+                && found.mode() & 0o7777 == MODE
+                && found.len() <= FREE_BYTES_MAX
+                && fs::read_dir(folder).is_ok_and(|mut inner| inner.next().is_none())
+        });
+        if !is_like_new {
+            return false;
+        }
+        let free = {
+            let mut free = held(&self.free);
+            free.next += 1;
+            let has_room = free.folders.len() < FREE_MAX;
+            has_room.then(|| self.base.join(format!("{FREE_PREFIX}{}", free.next)))
+        };
+        let Some(free) = free.filter(|free| fs::rename(folder, free).is_ok()) else { return false };
+        held(&self.free).folders.push(free);
+        true
     }
 
     /// The folder of all of them.
@@ -100,8 +159,8 @@ impl Scratch {
         Ok(names)
     }
 
-    /// The folder of an attempt that is over, if there is more to it than an empty folder, which
-    /// goes here. `noted` says where its order had it, should the setting have changed since.
+    /// The folder of an attempt that is over, if there is more to it than an empty folder, which is
+    /// kept or goes here. `noted` says where its order had it, should the setting have changed since.
     pub fn left_by(&self, name: &str, noted: impl FnOnce() -> Option<PathBuf>) -> Option<PathBuf> {
         let is_left = |folder: &Path| match fs::remove_dir(folder) {
             Ok(()) => Some(false),
@@ -109,6 +168,9 @@ impl Scratch {
             Err(_) => Some(true),
         };
         let here = self.base.join(name);
+        if self.keep(&here) {
+            return None;
+        }
         let (folder, is_left) = match is_left(&here) {
             Some(left) => (here, left),
             None => {
@@ -218,6 +280,39 @@ mod tests {
         make(&own).unwrap();
         let made = own.symlink_metadata().unwrap();
         assert_eq!((made.is_dir(), made.permissions().mode() & 0o777), (true, MODE));
+    }
+
+    #[test]
+    fn a_folder_that_is_like_new_is_used_again_and_no_other() {
+        let home = tempfile::tempdir().unwrap();
+        let base = home.path().join("scratch");
+        let scratch = Scratch::open(base.clone()).unwrap();
+        let none = || None;
+        scratch.give("1.1.x");
+        assert!(!base.join("1.1.x").exists(), "none is free");
+        make(&base.join("1.1.x")).unwrap();
+        let inode = |path: &Path| path.symlink_metadata().unwrap().ino();
+        let first = inode(&base.join("1.1.x"));
+        assert_eq!(scratch.left_by("1.1.x", none), None);
+        assert_eq!(scratch.names().unwrap(), [""; 0], "it is of no attempt");
+        scratch.give("2.1.x");
+        assert_eq!(inode(&base.join("2.1.x")), first);
+        let rights = |mode| {
+            let mode = fs::Permissions::from_mode(mode);
+            fs::set_permissions(base.join("2.1.x"), mode).unwrap();
+        };
+        rights(0o750);
+        assert_eq!(scratch.left_by("2.1.x", none), None);
+        assert_eq!(fs::read_dir(&base).unwrap().count(), 0, "it was opened to others, so it went");
+        make(&base.join("3.1.x")).unwrap();
+        scratch.left_by("3.1.x", none);
+        make(&base.join("4.1.x")).unwrap();
+        scratch.give("4.1.x");
+        assert_eq!(fs::read_dir(&base).unwrap().count(), 1, "it had one already");
+        scratch.left_by("4.1.x", none);
+        assert_eq!(fs::read_dir(&base).unwrap().count(), 1);
+        Scratch::open(base.clone()).unwrap();
+        assert_eq!(fs::read_dir(&base).unwrap().count(), 0, "the next server begins anew");
     }
 
     #[test]
