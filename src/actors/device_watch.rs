@@ -54,15 +54,19 @@ impl Handler<LookAtUnits> for DeviceWatchActor {
 
     fn handle(&mut self, LookAtUnits(held): LookAtUnits, ctx: &mut Self::Context) {
         let Some(mut devices) = self.devices.take() else { return };
-        let look = actix_rt::task::spawn_blocking(move || {
-            let found = devices.look(&held);
-            (devices, found)
-        });
+        let found = self.found.clone();
+        let look = async move {
+            let looked = actix_rt::task::spawn_blocking(move || {
+                let found = devices.look(&held);
+                (devices, found)
+            });
+            let (devices, seen) = looked.await?;
+            // A resource manager that has ended needs no answer.
+            let _gone = found.send(Looked(seen)).await;
+            Ok::<_, actix_rt::task::JoinError>(devices)
+        };
         ctx.spawn(look.into_actor(self).map(|looked, actor, _| match looked {
-            Ok((devices, found)) => {
-                actor.devices = Some(devices);
-                actor.found.do_send(Looked(found));
-            }
+            Ok(devices) => actor.devices = Some(devices),
             Err(error) => log::error!("Nobody knows who uses the devices any more: {error}"),
         }));
     }

@@ -91,6 +91,17 @@ fn ordered(rank: &Rank) -> String {
     format!("{order}{value}, waited {}", format_dhms(*waited_s))
 }
 
+/// What it asks for beside CPUs and memory, and what it got of that.
+fn resources(job: &Job) -> (String, String) {
+    let asked = job.resources.iter().map(|(name, amount)| named(name, *amount));
+    let held = job.allocation.iter().flat_map(|allocation| &allocation.resources);
+    let given = held.map(|(name, held)| match held {
+        Held::Units(units) => format!("{name} {}", cpu_list::format(units.iter().map(|u| u.0))),
+        Held::Amount(amount) => named(name, *amount),
+    });
+    (asked.collect::<Vec<_>>().join(", "), given.collect::<Vec<_>>().join(", "))
+}
+
 /// `2 gpu`, `10 GiB scratch`.
 fn named(name: &str, amount: u64) -> String {
     format!("{} {name}", inventory::amount(name, amount))
@@ -103,13 +114,7 @@ fn shown(job: &Job, more: &More) -> String {
     let cpu_ids =
         allocation.map(|a| a.cpu_ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
     let labels: Vec<String> = job.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
-    let asked = job.resources.iter().map(|(name, amount)| named(name, *amount));
-    let asked = asked.collect::<Vec<_>>().join(", ");
-    let given = allocation.into_iter().flat_map(|a| &a.resources).map(|(name, held)| match held {
-        Held::Units(units) => format!("{name} {}", cpu_list::format(units.iter().map(|u| u.0))),
-        Held::Amount(amount) => named(name, *amount),
-    });
-    let given = given.collect::<Vec<_>>().join(", ");
+    let (asked, given) = resources(job);
     let reason = match (&job.state_reason, &job.state_detail) {
         (Some(reason), Some(detail)) => Some(format!("{reason}: {detail}")),
         (reason, detail) => detail.clone().or_else(|| reason.clone()),

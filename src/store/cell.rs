@@ -106,7 +106,7 @@ pub(super) struct RowRef<'a> {
     /// The table.
     pub table: &'static str,
     /// What a row of it is.
-    pub what: &'static str,
+    pub what: &'a str,
     /// Which one.
     pub id: &'a dyn Display,
 }

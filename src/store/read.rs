@@ -422,7 +422,9 @@ fn held(conn: &mut SqliteConnection) -> Result<Vec<(Arc<str>, UnitId, JobId)>, S
     let each = rows.into_iter().map(|(n, resource, unit, job)| {
         let at = RowRef { table: "held_units", what: "unit", id: &n };
         let resource: String = at.read("resource", resource)?;
-        Ok((resource.into(), at.read("unit", unit)?, at.read("job_id", job)?))
+        let at = RowRef { what: &resource, ..at };
+        let (unit, job) = (at.read("unit", unit)?, at.read("job_id", job)?);
+        Ok((resource.into(), unit, job))
     });
     each.collect()
 }
