@@ -11,7 +11,7 @@
 //! before the script (`launch`).
 //!
 //! Folders that are still empty are used again, under another name: to make and to remove one costs
-//! an ext4 without a journal up to a millisecond, two new names cost hundredths of that (see `pool`).
+//! an ext4 without a journal up to a millisecond, two new names hundredths of that (see `pool`).
 
 use std::collections::VecDeque;
 use std::fs;
@@ -160,7 +160,7 @@ impl Scratch {
     }
 
     /// The folder of an attempt that is over, if there is more to it than an empty folder, which is
-    /// kept or goes here. `noted` says where its order had it, should the setting have changed since.
+    /// kept or goes here. `noted` says where its order had it: the setting may have changed since.
     pub fn left_by(&self, name: &str, noted: impl FnOnce() -> Option<PathBuf>) -> Option<PathBuf> {
         let is_left = |folder: &Path| match fs::remove_dir(folder) {
             Ok(()) => Some(false),
