@@ -7,10 +7,15 @@
 //! *Not here*: the same without a server (`tests/engine_conformance`).
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use crate::common::{Server, signal, until};
 use crate::help::{cancel, parent, script_of, spool_of};
+use crate::users::{may_be_staged, ordinary};
+
+/// A user whom nobody knows.
+const USER: u32 = 64_917;
 
 /// The private folders that there are, without those that are of nobody.
 fn folders(server: &Server) -> Vec<PathBuf> {
@@ -65,4 +70,35 @@ fn a_killed_supervisor_leaves_no_folder() {
     signal(parent(script_of(&server.started(id))), "KILL");
     assert_eq!(server.ended(id)["state"], "NODE_FAIL");
     none_is_left(&server);
+}
+
+#[test]
+fn a_job_that_takes_all_rights_of_its_own_user_keeps_no_other_from_its_folder() {
+    let test = "a_job_that_takes_all_rights_of_its_own_user_keeps_no_other_from_its_folder";
+    if !may_be_staged(test) {
+        return;
+    }
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::set_permissions(elsewhere.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let path = elsewhere.path().display().to_string();
+    let mut server = ordinary(USER, "true", &["--cpus", "2", "--scratch-path", &path]);
+    server.up();
+    let closes = "mkdir -p $TMPDIR/a/b; touch $TMPDIR/a/b/c; chmod 0 $TMPDIR/a/b $TMPDIR/a $TMPDIR
+        chmod 0 \"${TMPDIR%/*}\"; echo $TMPDIR";
+    for script in [closes, "echo $TMPDIR; touch $TMPDIR/x", closes] {
+        let id = server.run(script);
+        assert_eq!(server.ended(id)["exit_code"], "0:0", "{}", server.job(id));
+        let own = PathBuf::from(server.stdout(id).trim_end());
+        assert!(own.starts_with(elsewhere.path()), "{}", own.display());
+        until("the folder to go", || match own.symlink_metadata() {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            seen => Err(format!("{seen:?}")),
+        });
+    }
+    server.stop();
+    let base = fs::read_dir(elsewhere.path()).unwrap().next().unwrap().unwrap().path();
+    fs::set_permissions(&base, fs::Permissions::from_mode(0o0)).unwrap();
+    server.up();
+    let id = server.run("touch $TMPDIR/x");
+    assert_eq!(server.ended(id)["exit_code"], "0:0");
 }

@@ -70,7 +70,7 @@ impl Inner {
     pub fn known(&self) -> Result<Vec<String>, EngineError> {
         let spool = self.data_dir.join("spool");
         let mut names = opened(|| spool::known(&spool), || spool::open_up(&self.data_dir))?;
-        let more = opened(|| self.scratch.names(), || spool::open_up(&self.data_dir))?;
+        let more = opened(|| self.scratch.names(), || spool::open(self.scratch.base()))?;
         names.extend(more);
         names.sort_unstable();
         names.dedup();

@@ -11,7 +11,7 @@
 //! before the script (`launch`).
 //!
 //! Folders that are still empty are used again, under another name: to make and to remove one costs
-//! an ext4 without a journal up to a millisecond, two new names cost hundredths of that (see `pool`).
+//! an ext4 without a journal up to a millisecond, two new names hundredths of that (see `pool`).
 
 use std::collections::VecDeque;
 use std::fs;
@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex};
 use rustix::fs::RenameFlags;
 
 use super::plain;
+use super::spool;
 use super::watch::held;
 use crate::engine::{EngineError, Key};
 use crate::trees;
@@ -31,6 +32,8 @@ use crate::trees;
 pub const VARIABLE: &str = "TMPDIR";
 /// Whom the folders are for: their owner.
 const MODE: u32 = 0o700;
+/// All bits of rights.
+const RIGHTS: u32 = 0o777;
 /// The bits that let others in.
 const OTHERS: u32 = 0o077;
 /// How the names of folders begin that belong to no attempt.
@@ -79,12 +82,9 @@ impl Scratch {
         if !is_ours(&found) {
             return Err(error(io::Error::other("it is there, and no folder of this user")));
         }
-        if found.mode() & OTHERS != 0 {
-            // A job of this user may have opened it. What is in it is looked at by each launch.
-            log::warn!(
-                "The folder {} was open to others; it is closed to them now",
-                base.display()
-            );
+        if found.mode() & RIGHTS != MODE {
+            // A job of this user may have done that. What is in it is looked at by each launch.
+            log::warn!("The folder {} was not this user's alone; it is now (0700)", base.display());
             fs::set_permissions(&base, fs::Permissions::from_mode(MODE)).map_err(error)?;
         }
         for entry in fs::read_dir(&base).map_err(error)?.flatten() {
@@ -160,7 +160,7 @@ impl Scratch {
     }
 
     /// The folder of an attempt that is over, if there is more to it than an empty folder, which is
-    /// kept or goes here. `noted` says where its order had it, should the setting have changed since.
+    /// kept or goes here. `noted` says where its order had it: the setting may have changed since.
     pub fn left_by(&self, name: &str, noted: impl FnOnce() -> Option<PathBuf>) -> Option<PathBuf> {
         let is_left = |folder: &Path| match fs::remove_dir(folder) {
             Ok(()) => Some(false),
@@ -212,6 +212,7 @@ impl Scratch {
             };
             let name = folder.file_name().and_then(|name| name.to_str());
             let Some((parent, name)) = folder.parent().zip(name) else { continue };
+            spool::open(parent);
             match trees::remove_piece(parent, name, PIECE) {
                 Ok(true) => {}
                 Ok(false) => held(&self.left).folders.push_back(folder),
@@ -229,10 +230,18 @@ impl Scratch {
 /// What the system says.
 pub fn make(own: &Path) -> io::Result<()> {
     let create = || fs::DirBuilder::new().recursive(true).mode(MODE).create(own);
-    match own.symlink_metadata() {
+    let look = || match own.symlink_metadata() {
         Ok(found) if is_ours(&found) && found.mode() & OTHERS == 0 => Ok(()),
         Ok(_) => plain::move_aside(own).and_then(|()| create()),
         Err(_) => create(),
+    };
+    match (look(), own.parent()) {
+        // A job may have taken the rights to the folder of all of them.
+        (Err(e), Some(base)) if e.kind() == io::ErrorKind::PermissionDenied => {
+            spool::open(base);
+            look()
+        }
+        (made, _) => made,
     }
 }
 
@@ -255,9 +264,11 @@ mod tests {
         Scratch::open(base.clone()).unwrap();
         assert_eq!(base.metadata().unwrap().permissions().mode() & 0o777, MODE);
         let refused = |base: &Path| Scratch::open(base.to_owned()).unwrap_err().to_string();
-        fs::set_permissions(&base, fs::Permissions::from_mode(0o777)).unwrap();
-        Scratch::open(base.clone()).unwrap();
-        assert_eq!(base.metadata().unwrap().permissions().mode() & 0o777, MODE);
+        for mode in [0o777, 0] {
+            fs::set_permissions(&base, fs::Permissions::from_mode(mode)).unwrap();
+            Scratch::open(base.clone()).unwrap();
+            assert_eq!(base.metadata().unwrap().permissions().mode() & RIGHTS, MODE);
+        }
         let link = home.path().join("link");
         symlink(home.path(), &link).unwrap();
         assert!(refused(&link).contains("no folder of this user"), "{}", refused(&link));

@@ -432,13 +432,13 @@ impl Folder {
 
 /// Gives this user back the rights that a script may have taken from the folders of all jobs.
 pub fn open_up(data_dir: &Path) {
-    let folders = ["spool", "jobs", "scratch"].map(|name| data_dir.join(name));
-    for path in std::iter::once(data_dir).chain(folders.iter().map(PathBuf::as_path)) {
+    for path in [data_dir, &data_dir.join("spool"), &data_dir.join("jobs")] {
         open(path);
     }
 }
 
-fn open(folder: &Path) {
+/// The same for one folder.
+pub fn open(folder: &Path) {
     let lacks = |found: fs::Metadata| {
         found.is_dir() && found.permissions().mode() & OWN_RIGHTS != OWN_RIGHTS
     };
