@@ -45,7 +45,7 @@ impl Gpus {
                 let warning = format!("The GPUs of this machine are given to nobody: {error}.");
                 Ok(Gpus { root, warning: Some(warning), ..Gpus::default() })
             }
-            (Err(error), Some(_)) => Err(wrong(GPU, "units", error.to_string())),
+            (Err(error), Some(_)) => Err(wrong(GPU, "cannot be counted:", error.to_string())),
         }
     }
 

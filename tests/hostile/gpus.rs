@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::common::{Server, until};
-use crate::help::{refused, skipped, until_file};
+use crate::help::{skipped, until_file};
 
 const FOUR: &str = "[[resource]]\nname = \"gpu\"\nunits = \"0-3\"\n";
 
@@ -326,6 +326,8 @@ fn a_device_that_vanished_is_named_at_the_start() {
     };
     fs::remove_file(stage.0.join("dev/nvidia1")).unwrap();
     settings(&mut server, &stage.settings());
-    let said = refused(&server);
+    let out = server.command().output().unwrap();
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(2), "a matter of settings: {said}");
     assert!(said.contains("resource \"gpu\"") && said.contains("/dev/nvidia1"), "{said}");
 }

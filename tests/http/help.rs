@@ -20,9 +20,10 @@ pub const JOB: &str = "id name account user partition state state_reason state_d
     cpus memory_bytes time_limit_s working_directory standard_output standard_error labels \
     comment data_source submit_time eligible_time start_time end_time elapsed_s exit_code error \
     warnings attempt allocation usage position estimated_start_time estimate_basis held begin_time \
-    deadline dependency array_job_id array_task_id array_tasks retry restart_count signal open_mode";
+    deadline dependency array_job_id array_task_id array_tasks retry restart_count signal \
+    open_mode resources";
 /// The fields of its `allocation`.
-pub const ALLOCATION: &str = "cpu_ids process_id allocation_time released released_time";
+pub const ALLOCATION: &str = "cpu_ids process_id allocation_time released released_time resources";
 /// The fields of its `usage`.
 pub const USAGE: &str = "user_cpu_s system_cpu_s max_rss_bytes";
 

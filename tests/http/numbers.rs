@@ -32,7 +32,8 @@ fn resources_show_which_job_holds_which_cpu() {
     keys(
         &free,
         "total_cpus used_cpus available_cpus utilization cpus held_back_cpus running_jobs pending_jobs \
-         resource_managers total_memory_bytes used_memory_bytes available_memory_bytes",
+         resource_managers total_memory_bytes used_memory_bytes available_memory_bytes \
+         resources",
     );
     assert_eq!(free["cpus"].as_array().unwrap().len(), 4);
     let gate = Gate::new(&server);
@@ -82,7 +83,7 @@ fn allocations_are_picked_by_job_and_release() {
             keys(
                 row,
                 "id job_id attempt allocated_cpus cpu_ids process_id released allocation_time \
-                 released_time",
+                 released_time resources",
             );
             is_time(&row["allocation_time"]);
             assert_eq!(row["released"] == true, row["released_time"].is_string(), "{row}");

@@ -37,7 +37,10 @@ fn attempts(server: &Server, id: i64) -> Vec<Value> {
     let list = server.get(&format!("/api/v1/jobs/{id}/attempts")).expect(200).json();
     let list = list.as_array().unwrap().clone();
     for one in &list {
-        keys(one, "attempt state exit_code error allocation_time start_time end_time cpu_ids");
+        keys(
+            one,
+            "attempt state exit_code error allocation_time start_time end_time cpu_ids resources",
+        );
         is_time(&one["allocation_time"]);
     }
     list
