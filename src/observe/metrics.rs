@@ -93,6 +93,7 @@ impl Metrics {
             registry.register_with_unit("memory_total", "Memory to hand out", Unit::Bytes, total);
             registry.register_with_unit("memory_available", "Memory free", Unit::Bytes, free);
         }
+        others(&mut registry, now);
         registry.register(
             "allocations",
             "Allocations since this server started",
@@ -138,4 +139,23 @@ impl Metrics {
         encode(&mut text, &registry)?;
         Ok(text)
     }
+}
+/// Other resources by name; what is not counted has no total.
+fn others(registry: &mut Registry, now: &Snapshot) {
+    type Named = Family<Vec<(String, String)>, Gauge>;
+    let (total, used, free) = (Named::default(), Named::default(), Named::default());
+    for one in &now.others {
+        let name = vec![("resource".to_owned(), one.name.to_string())];
+        let set = |family: &Named, amount: u64| {
+            family.get_or_create(&name).set(i64::try_from(amount).unwrap_or(i64::MAX));
+        };
+        set(&used, one.used);
+        if let (Some(all), Some(left)) = (one.total, one.free) {
+            set(&total, all);
+            set(&free, left);
+        }
+    }
+    registry.register("resource_total", "What there is of a resource", total);
+    registry.register("resource_used", "What jobs hold of it", used);
+    registry.register("resource_available", "What can be handed out of it", free);
 }
