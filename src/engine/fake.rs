@@ -372,6 +372,10 @@ impl Engine for FakeEngine {
         self.world().trouble.subscribe()
     }
 
+    fn denies_devices(&self) -> bool {
+        false
+    }
+
     fn isolation(&self) -> BTreeMap<String, String> {
         BTreeMap::from([("processes".to_owned(), "none: this engine is a fake".to_owned())])
     }

@@ -150,7 +150,9 @@ struct Inner {
     errands: Arc<Errands>,
     /// What keeps jobs below their memory, for people.
     memory_says: String,
-    /// What keeps jobs from devices, for people.
+    /// Whether something keeps jobs from devices.
+    denies_devices: bool,
+    /// The same, for people.
     devices_say: String,
     /// Whom scripts can signal, for people.
     signals_say: String,
@@ -198,6 +200,7 @@ impl LocalEngine {
             false => Wall::advisory("none are wanted"),
         };
         wall.sweep(|name| spool.join(name).exists());
+        let denies_devices = wall != Wall::Advisory;
         let recipe = Recipe {
             program: config.program,
             data_dir: data_dir.clone(),
@@ -226,6 +229,7 @@ impl LocalEngine {
             scratch: Arc::new(scratch),
             errands,
             memory_says,
+            denies_devices,
             devices_say,
             signals_say: landlock::sentence(config.confine_signals),
             track,
@@ -420,6 +424,10 @@ impl Engine for LocalEngine {
 
     fn trouble(&self) -> channel::Receiver<Trouble> {
         self.inner.attempts.trouble()
+    }
+
+    fn denies_devices(&self) -> bool {
+        self.inner.denies_devices
     }
 
     fn isolation(&self) -> BTreeMap<String, String> {
