@@ -9,6 +9,7 @@
 use super::client::{Client, Connect};
 use super::wait::tally;
 use super::{CliError, requeue, say, say_json, table};
+use crate::api::wire::job::Usage;
 use crate::api::wire::v1::{
     ArrayState, Attempt, Job, JobRef, Rank, RankParts, RankPolicy, StateWord,
 };
@@ -107,6 +108,11 @@ fn named(name: &str, amount: u64) -> String {
     format!("{} {name}", inventory::amount(name, amount))
 }
 
+fn used(usage: Usage) -> String {
+    let Usage { user_cpu_s: user, system_cpu_s: system, max_rss_bytes: rss } = usage;
+    format!("{user:.2} s user, {system:.2} s system, {} MiB at most", rss.max(0) >> 20)
+}
+
 fn shown(job: &Job, more: &More) -> String {
     let (array, rank) = (more.array.as_ref(), more.rank.as_ref());
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -124,10 +130,6 @@ fn shown(job: &Job, more: &More) -> String {
         (None, Some(basis)) => Some(format!("unknown: {basis}")),
         _ => None,
     };
-    let usage = job.usage.map(|u| {
-        let (user, system, rss) = (u.user_cpu_s, u.system_cpu_s, u.max_rss_bytes);
-        format!("{user:.2} s user, {system:.2} s system, {} MiB at most", rss.max(0) >> 20)
-    });
     let mut lines = vec![
         ("job", Some(job.shown_id())),
         ("job id", job.array_task_id.map(|_| job.id.to_string())),
@@ -171,7 +173,7 @@ fn shown(job: &Job, more: &More) -> String {
         ("retries", job.retry.as_ref().map(requeue::retries)),
         ("signal", job.signal.clone()),
         ("open mode", Some(job.open_mode.clone()).filter(|mode| mode == "append")),
-        ("usage", usage),
+        ("usage", job.usage.map(used)),
     ];
     match &more.attempts[..] {
         [] => lines.push(("attempt", Some(job.attempt.to_string()))),

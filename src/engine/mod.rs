@@ -113,7 +113,7 @@ pub struct Order {
     #[serde(default)]
     pub memory_bytes: Option<u64>,
     /// Character devices that it may not open, neither it nor whoever it starts. Denied where
-    /// [`Engine::isolation`] says that the wall of `devices` stands.
+    /// [`Engine::denies_devices`].
     #[serde(default)]
     pub denied_devices: Vec<CharDevice>,
     /// What it is sent before its limit.
@@ -347,8 +347,8 @@ pub trait Engine: Send + Sync + 'static {
     /// What keeps scripts from being started, as it changes.
     fn trouble(&self) -> watch::Receiver<Trouble>;
 
-    /// Whether devices that an order denies really cannot be opened; else a job is only told which
-    /// are its own.
+    /// Whether [`Order::denied_devices`] are denied: then a program of a job sees its own devices
+    /// alone, and counts them from 0.
     fn denies_devices(&self) -> bool;
 
     /// What works here and what does not, for `/info`: name → sentence.

@@ -29,6 +29,7 @@ fn walled(test: &str) -> Vec<(bool, Stage<LocalEngine>)> {
             LocalEngine::start(LocalConfig { only_version_2, ..config_in(home) }).unwrap()
         });
         let says = stage.engine.isolation()["devices"].clone();
+        assert_eq!(stage.engine.denies_devices(), says.starts_with("stands"));
         let made = (0..2).try_for_each(|minor| {
             let (kind, mode) = (FileType::CharacterDevice, Mode::from_raw_mode(0o666));
             mknodat(
@@ -195,6 +196,7 @@ fn without_groups_the_wall_is_said_to_be_advisory_and_jobs_run() {
         });
         let says = &stage.engine.isolation()["devices"];
         assert!(says.starts_with("advisory") && says.contains("none are wanted"), "{says}");
+        assert!(!stage.engine.denies_devices());
         assert_eq!(stage.end(&denied(&stage, "exit 3")).await.exit_code, exited(3));
     });
 }

@@ -36,8 +36,19 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "actors",
         &[
-            "fault", "trees", "time", "clock", "text", "job", "policy", "kernel", "store",
-            "observe", "engine",
+            "fault",
+            "trees",
+            "time",
+            "clock",
+            "text",
+            "devices",
+            "job",
+            "resources",
+            "policy",
+            "kernel",
+            "store",
+            "observe",
+            "engine",
         ],
     ),
     (
@@ -99,7 +110,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("simulate", &["job", "resources", "policy"]),
-    ("cli", &["peer", "clock", "text", "job", "config", "api::wire", "simulate"]),
+    ("cli", &["peer", "clock", "text", "job", "resources", "config", "api::wire", "simulate"]),
 ];
 
 /// Files of one room that import each other, all of them in a circle. Each is to be taken apart;

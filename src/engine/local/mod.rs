@@ -150,8 +150,9 @@ struct Inner {
     errands: Arc<Errands>,
     /// What keeps jobs below their memory, for people.
     memory_says: String,
-    /// Whether jobs are kept from devices, and by what, for people.
+    /// Whether something keeps jobs from devices.
     denies_devices: bool,
+    /// The same, for people.
     devices_say: String,
     /// Whom scripts can signal, for people.
     signals_say: String,
