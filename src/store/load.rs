@@ -221,24 +221,28 @@ pub(super) fn numbers(conn: &mut SqliteConnection) -> Result<Numbers, StoreError
     })
 }
 
-/// A job in a state that is none would be in no queue and in no count. The index of states is
-/// asked for what stands between the words, so history is not read.
-fn no_unknown_state(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+/// A job in a state that is none would be in no queue, in no count and in no list by state. The
+/// index of states is asked for what stands between the words, so history is not read.
+///
+/// # Errors
+/// When there is such a job, or what the database says.
+pub(super) fn no_unknown_state(conn: &mut SqliteConnection) -> Result<(), StoreError> {
     let mut words: Vec<&str> = StateWord::ALL.iter().map(|state| state.word()).collect();
     words.sort_unstable();
-    let words = || words.iter().copied().map(Some);
-    for (from, to) in [None].into_iter().chain(words()).zip(words().chain([None])) {
-        let mut strange = jobs::table.select((jobs::id, jobs::state)).into_boxed();
-        if let Some(from) = from {
-            strange = strange.filter(jobs::state.gt(from));
-        }
-        if let Some(to) = to {
-            strange = strange.filter(jobs::state.lt(to));
-        }
-        let found = strange.order(jobs::state).first::<(i64, Cell)>(conn).optional()?;
-        if let Some((id, state)) = found {
-            RowRef::job(&id).read::<StateWord>("state", state)?;
-        }
+    let known = |found: QueryResult<(i64, Cell)>| match found.optional()? {
+        Some((id, state)) => RowRef::job(&id).read::<StateWord>("state", state).map(|_| ()),
+        None => Ok(()),
+    };
+    let columns = (jobs::id, jobs::state);
+    if let (Some(first), Some(last)) = (words.first(), words.last()) {
+        let before = jobs::table.filter(jobs::state.lt(first));
+        known(before.select(columns).get_result(conn))?;
+        let behind = jobs::table.filter(jobs::state.gt(last));
+        known(behind.select(columns).get_result(conn))?;
+    }
+    for (one, next) in words.iter().zip(words.iter().skip(1)) {
+        let between = jobs::table.filter(jobs::state.gt(one).and(jobs::state.lt(next)));
+        known(between.select(columns).get_result(conn))?;
     }
     Ok(())
 }

@@ -94,6 +94,10 @@ pub fn jobs_page(
     conn: &mut SqliteConnection,
     filter: &JobFilter,
 ) -> Result<At<JobPage>, StoreError> {
+    if !filter.states.is_empty() {
+        // Nobody knows of such a job that it is not among those that are asked for.
+        load::no_unknown_state(conn)?;
+    }
     let Found { ids, next } = find(conn, filter)?;
     if ids.is_empty() {
         return at(conn, JobPage { jobs: Vec::new(), next });

@@ -68,6 +68,8 @@ fn a_running_server_answers_500_with_row_and_column_and_never_a_shorter_list() {
         format!("/api/v1/jobs/query/{id}"),
         "/api/v1/jobs".to_owned(),
         "/api/v1/jobs?limit=1".to_owned(),
+        "/api/v1/jobs?state=FAILED".to_owned(),
+        "/api/v1/dashboard".to_owned(),
     ];
     for path in paths {
         let problem = server.get(&path).expect(500).json();

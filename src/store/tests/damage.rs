@@ -214,6 +214,11 @@ fn a_start_finds_a_state_that_is_none_in_history_too() {
         let conn = world.writer.connection().unwrap();
         let of_one = others::standings(conn, &[JobId(2)].into()).map(|_| ());
         is_about(of_one, ("jobs", "job 2", "state"), value);
+        let states = vec![StateWord::Pending];
+        let by_state = JobFilter { states, limit: 9, ..JobFilter::default() };
+        let conn = world.writer.connection().unwrap();
+        let page = read::jobs_page(conn, &by_state).map(|_| ());
+        is_about(page, ("jobs", "job 2", "state"), value);
         world.mend("jobs");
     }
     world.loaded().unwrap();
