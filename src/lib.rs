@@ -42,7 +42,7 @@
 //! # As a library
 //!
 //! The whole house without HTTP and without processes: [`actors::start`] over an empty database
-//! and the fake engine, whose scripts end as a test says.
+//! and the fake engine, whose scripts end as a test says (feature `test-support`).
 //!
 //! ```
 //! use std::sync::Arc;

@@ -10,6 +10,7 @@
 //! *Not here*: what follows from a sighting (`actors::executor` turns it into a fact,
 //! `kernel::transition` decides).
 
+#[cfg(feature = "test-support")]
 pub mod fake;
 pub mod local;
 
