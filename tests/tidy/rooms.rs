@@ -29,7 +29,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("resources", &["text", "job"]),
     ("policy", &["time", "text", "job", "resources"]),
     ("kernel", &["time", "text", "job", "resources", "policy"]),
-    ("store", &["fault", "time", "job", "kernel"]),
+    ("store", &["fault", "time", "job", "resources", "kernel"]),
     ("observe", &["time", "clock", "job", "resources", "policy", "kernel"]),
     ("engine", &["fault", "trees", "time", "clock", "job"]),
     ("installation", &["engine::Elsewhere", "engine::local"]),
