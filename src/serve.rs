@@ -344,7 +344,7 @@ async fn forget_ended(engine: &dyn Engine, live: &[AttemptKey]) {
     };
     for key in known.iter().filter(|name| !live.contains(*name)).filter_map(|n| Key::parse(n)) {
         match engine.processes(&key).await {
-            Ok(pids) if pids.is_empty() => engine.collect(&key).await,
+            Ok(pids) if pids.is_empty() => engine.forget(&key).await,
             Ok(pids) => log::warn!("Ended attempt {} has processes {pids:?}", key.name()),
             Err(error) => log::warn!("The spool of {} cannot be read: {error}", key.name()),
         }

@@ -28,7 +28,7 @@ use downbeat::actors::retention::Retention;
 use downbeat::actors::scheduler::SchedulerActor;
 use downbeat::actors::{self, Parts, System};
 use downbeat::engine::fake::{Asked, FakeEngine, Plan as Script};
-use downbeat::engine::{Engine, Key, Later, Order};
+use downbeat::engine::{Engine, Key, Order};
 use downbeat::job::files::{Places, StreamFile};
 use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::job::outcome::ExitCode;
@@ -55,6 +55,7 @@ use downbeat::store::backend::Database;
 use downbeat::store::error::StoreError;
 use downbeat::store::read::LaunchRecords;
 use downbeat::store::write::{CommitError, Launches, Writer};
+use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// A tick that no test lives to see.
@@ -570,11 +571,11 @@ fn key(attempt: Attempt) -> Key {
 }
 
 impl Orders for Canned {
-    fn key(&self, attempt: Attempt) -> Later<'_, Result<Key, StoreError>> {
+    fn key(&self, attempt: Attempt) -> BoxFuture<'_, Result<Key, StoreError>> {
         Box::pin(async move { Ok(key(attempt)) })
     }
 
-    fn order(&self, attempt: Attempt) -> Later<'_, Result<Order, StoreError>> {
+    fn order(&self, attempt: Attempt) -> BoxFuture<'_, Result<Order, StoreError>> {
         Box::pin(async move { Ok(canned(attempt, "true")) })
     }
 
@@ -635,7 +636,7 @@ fn an_executor_tells_start_and_end_once_and_forgets_only_what_was_acknowledged()
         let (observed, acknowledge) = facts.recv().await.unwrap();
         let Fact::Exited(exit) = observed.fact else { panic!("{:?}", observed.fact) };
         assert_eq!(exit.exit_code, Some(ExitCode { code: 3, signal: 0 }));
-        let collect = Asked::Collect(key(ATTEMPT).name());
+        let collect = Asked::Forget(key(ATTEMPT).name());
         assert!(!engine.diary().contains(&collect), "the record stays until it is durable");
         acknowledge.send(Ok(())).unwrap();
         while !engine.diary().contains(&collect) {
@@ -659,7 +660,7 @@ fn an_end_that_nobody_made_durable_keeps_its_record() {
         while executor.look.connected() {
             actix_rt::task::yield_now().await;
         }
-        assert!(!engine.diary().contains(&Asked::Collect(key(ATTEMPT).name())));
+        assert!(!engine.diary().contains(&Asked::Forget(key(ATTEMPT).name())));
     });
 }
 
@@ -714,7 +715,7 @@ fn a_lost_attempt_gives_its_cpus_back_only_when_nothing_of_it_lives() {
             }
         }
         assert!(seen.contains(&"lost"), "{seen:?}");
-        let kills = engine.diary().iter().filter(|a| matches!(a, Asked::KillRemains(_))).count();
+        let kills = engine.diary().iter().filter(|a| matches!(a, Asked::KillLeftovers(_))).count();
         assert!(kills >= 2, "killed until none was left: {kills}");
     });
 }

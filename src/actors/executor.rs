@@ -1,6 +1,6 @@
 //! *Purpose*: follows one attempt from order to end.
 //!
-//! *Owns*: the loop: ask the engine, turn the sighting into a fact, have it acknowledged, wait
+//! *Owns*: the loop: ask the engine, turn the status into a fact, have it acknowledged, wait
 //! for a change.
 //!
 //! *Promises*: one loop serves a fresh launch, an adopted attempt and the sweep; facts are
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::messages::{ExecutorAddr, Look, Observed, StopAttempt};
 use super::order::Orders;
-use crate::engine::{Control, Engine, EngineError, ExitRecord, Sighting, Stopping};
+use crate::engine::{AttemptStatus, Control, Engine, EngineError, ExitRecord, Stopping};
 use crate::fault;
 use crate::job::ids::Attempt;
 use crate::job::outcome::{Exit, Stop};
@@ -164,16 +164,16 @@ impl Follow {
         let (mut first, mut looked) = (fresh, fresh);
         loop {
             let stop = self.asked.borrow_and_update().stop;
-            let sighting = match std::mem::take(&mut first) {
+            let status = match std::mem::take(&mut first) {
                 // Nobody can know it yet: no need to ask.
-                true => Ok(Sighting::NeverStarted),
+                true => Ok(AttemptStatus::NeverStarted),
                 false => engine.reattach(&key).await,
             };
             if !std::mem::replace(&mut looked, true) {
                 fault::point(fault::RECOVERY_LOOKED);
             }
-            let next = match sighting {
-                Ok(sighting) => self.react(&key, sighting, stop).await,
+            let next = match status {
+                Ok(status) => self.react(&key, status, stop).await,
                 Err(error) => self.failed("launch or look at", &error),
             };
             match next {
@@ -189,7 +189,7 @@ impl Follow {
             }
         }
         // Nobody is waiting for that.
-        drop(engine.collect(&key));
+        drop(engine.forget(&key));
     }
 
     async fn key(&mut self) -> Option<crate::engine::Key> {
@@ -204,17 +204,17 @@ impl Follow {
         }
     }
 
-    async fn react(&mut self, key: &crate::engine::Key, sighting: Sighting, stop: bool) -> Next {
-        match sighting {
-            Sighting::NeverStarted if self.was_started => {
+    async fn react(&mut self, key: &crate::engine::Key, status: AttemptStatus, stop: bool) -> Next {
+        match status {
+            AttemptStatus::NeverStarted if self.was_started => {
                 let why = "the job's files in the spool are gone, and so are its processes; how \
                            the script ended is unknown";
                 self.tell_end(Fact::Vanished(why.to_owned())).await
             }
-            Sighting::NeverStarted if stop => self.tell_end(Fact::Exited(never_ran())).await,
-            Sighting::NeverStarted => self.order(key).await,
-            Sighting::Launching => self.control(key, stop).await,
-            Sighting::Running { handle, stopping } => {
+            AttemptStatus::NeverStarted if stop => self.tell_end(Fact::Exited(never_ran())).await,
+            AttemptStatus::NeverStarted => self.order(key).await,
+            AttemptStatus::Launching => self.control(key, stop).await,
+            AttemptStatus::Running { handle, stopping } => {
                 self.pause = PAUSE_MIN;
                 if !self.told_started {
                     fault::point(fault::STARTED_SEEN);
@@ -227,12 +227,12 @@ impl Follow {
                 }
                 self.control(key, stop).await
             }
-            Sighting::Exited(record) => {
+            AttemptStatus::Exited(record) => {
                 fault::point(fault::EXITED_SEEN);
                 self.tell_end(end_of(record)).await
             }
-            Sighting::Lost => self.lost(key).await,
-            Sighting::Foreign(elsewhere) => {
+            AttemptStatus::Lost => self.lost(key).await,
+            AttemptStatus::Foreign(elsewhere) => {
                 self.tell_end(Fact::Vanished(elsewhere.sentence().to_owned())).await
             }
         }
@@ -283,7 +283,7 @@ impl Follow {
     /// Its supervisor is gone: nothing of it may live when the CPUs are given back.
     async fn lost(&mut self, key: &crate::engine::Key) -> Next {
         self.tell(Fact::Lost).await;
-        match self.tools.engine.kill_remains(key).await {
+        match self.tools.engine.kill_leftovers(key).await {
             Ok(0) => {
                 fault::point(fault::LOST_KILLED);
                 let why = "the job's supervisor was killed; how the script ended is unknown";

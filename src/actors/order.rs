@@ -10,11 +10,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+
 use super::dials::Dialled;
 use crate::clock;
 use crate::devices::Gpu;
 use crate::devices::visible::{Naming, VARIABLES, visible};
-use crate::engine::{CharDevice, Key, Later, Order};
+use crate::engine::{CharDevice, Key, Order};
 use crate::job::array_spec::ArraySpec;
 use crate::job::files::Places;
 use crate::job::ids::{Attempt, CpuId, JobId, UnitId};
@@ -37,13 +39,13 @@ pub trait Orders: Send + Sync {
     ///
     /// # Errors
     /// What the database says.
-    fn key(&self, attempt: Attempt) -> Later<'_, Result<Key, StoreError>>;
+    fn key(&self, attempt: Attempt) -> BoxFuture<'_, Result<Key, StoreError>>;
 
     /// The order of a live attempt.
     ///
     /// # Errors
     /// What the database says.
-    fn order(&self, attempt: Attempt) -> Later<'_, Result<Order, StoreError>>;
+    fn order(&self, attempt: Attempt) -> BoxFuture<'_, Result<Order, StoreError>>;
 
     /// The same, where the records are at hand.
     fn order_from(&self, attempt: Attempt, records: LaunchRecords) -> Order;
@@ -172,12 +174,12 @@ impl FromStore {
 }
 
 impl Orders for FromStore {
-    fn key(&self, attempt: Attempt) -> Later<'_, Result<Key, StoreError>> {
+    fn key(&self, attempt: Attempt) -> BoxFuture<'_, Result<Key, StoreError>> {
         let key = self.key_of(attempt);
         Box::pin(async { Ok(key) })
     }
 
-    fn order(&self, attempt: Attempt) -> Later<'_, Result<Order, StoreError>> {
+    fn order(&self, attempt: Attempt) -> BoxFuture<'_, Result<Order, StoreError>> {
         Box::pin(async move {
             let records = self.read(attempt.job).await?;
             Ok(self.order_from(attempt, records))

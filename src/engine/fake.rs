@@ -12,10 +12,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, watch};
 
 use super::{
-    Control, Elsewhere, Engine, EngineError, ExitRecord, Handle, Key, Later, Order, Sighting, Stop,
+    AttemptStatus, Control, Elsewhere, Engine, EngineError, ExitRecord, Handle, Key, Order, Stop,
     Stopping, Trouble,
 };
 use crate::clock;
@@ -47,19 +48,19 @@ pub enum Asked {
     /// A wish.
     Control(String, Control),
     /// One round of killing.
-    KillRemains(String),
+    KillLeftovers(String),
     /// Forgotten.
-    Collect(String),
+    Forget(String),
 }
 
 #[derive(Debug, Default)]
 struct Attempt {
     order: Option<Order>,
     plan: Plan,
-    sighting: Option<Sighting>,
+    status: Option<AttemptStatus>,
     failure: Option<EngineError>,
     cancelled: bool,
-    remains: usize,
+    leftovers: usize,
     hint: Arc<Notify>,
 }
 
@@ -122,12 +123,12 @@ impl FakeEngine {
 
     /// Any end whatever.
     pub fn end(&self, key: &Key, record: ExitRecord) {
-        self.world().see(&key.name(), Sighting::Exited(record));
+        self.world().see(&key.name(), AttemptStatus::Exited(record));
     }
 
-    /// The supervisor vanishes; `remains` processes of its script live on.
-    pub fn lose(&self, key: &Key, remains: usize) {
-        self.world().lose(&key.name(), remains);
+    /// The supervisor vanishes; `leftovers` processes of its script live on.
+    pub fn lose(&self, key: &Key, leftovers: usize) {
+        self.world().lose(&key.name(), leftovers);
     }
 
     /// The machine restarts: every attempt without a record belongs to another boot.
@@ -135,9 +136,9 @@ impl FakeEngine {
         let mut world = self.world();
         let names: Vec<String> = world.attempts.keys().cloned().collect();
         for name in names {
-            let seen = world.attempts.get(&name).and_then(|a| a.sighting.as_ref());
-            if !matches!(seen, Some(Sighting::Exited(_))) {
-                world.see(&name, Sighting::Foreign(Elsewhere::Boot));
+            let seen = world.attempts.get(&name).and_then(|a| a.status.as_ref());
+            if !matches!(seen, Some(AttemptStatus::Exited(_))) {
+                world.see(&name, AttemptStatus::Foreign(Elsewhere::Boot));
             }
         }
     }
@@ -156,8 +157,8 @@ impl FakeEngine {
 
     /// What has become of it, without waiting.
     #[must_use]
-    pub fn sighting(&self, key: &Key) -> Sighting {
-        self.world().sighting(&key.name())
+    pub fn status(&self, key: &Key) -> AttemptStatus {
+        self.world().status(&key.name())
     }
 
     /// Every order that began an attempt, in order.
@@ -183,14 +184,14 @@ impl World {
         self.attempts.entry(name.to_owned()).or_default()
     }
 
-    fn sighting(&self, name: &str) -> Sighting {
-        let seen = self.attempts.get(name).and_then(|a| a.sighting.clone());
-        seen.unwrap_or(Sighting::NeverStarted)
+    fn status(&self, name: &str) -> AttemptStatus {
+        let seen = self.attempts.get(name).and_then(|a| a.status.clone());
+        seen.unwrap_or(AttemptStatus::NeverStarted)
     }
 
-    fn see(&mut self, name: &str, sighting: Sighting) {
+    fn see(&mut self, name: &str, status: AttemptStatus) {
         let attempt = self.attempt(name);
-        attempt.sighting = Some(sighting);
+        attempt.status = Some(status);
         attempt.hint.notify_one();
     }
 
@@ -203,7 +204,7 @@ impl World {
 
     fn launch(&mut self, order: Order) {
         let name = order.key.name();
-        if self.attempts.get(&name).is_some_and(|a| a.sighting.is_some()) {
+        if self.attempts.get(&name).is_some_and(|a| a.status.is_some()) {
             return;
         }
         if self.refusals > 0 {
@@ -220,7 +221,7 @@ impl World {
         let attempt = self.attempt(&name);
         attempt.order = Some(order);
         attempt.plan = plan.clone();
-        self.see(&name, Sighting::Launching);
+        self.see(&name, AttemptStatus::Launching);
         match plan {
             _ if self.attempt(&name).cancelled && plan != Plan::Waits => {
                 self.end(&name, None, Some(Stop::Cancelled), None);
@@ -232,9 +233,9 @@ impl World {
             }
             Plan::Waits => {}
             Plan::Fails(sentence) => self.end(&name, None, None, Some(sentence)),
-            Plan::Vanishes(remains) => {
+            Plan::Vanishes(leftovers) => {
                 self.start(&name);
-                self.lose(&name, remains);
+                self.lose(&name, leftovers);
             }
         }
     }
@@ -246,30 +247,30 @@ impl World {
         if self.attempt(name).cancelled {
             self.end(name, None, Some(Stop::Cancelled), None);
         } else {
-            self.see(name, Sighting::Running { handle, stopping: None });
+            self.see(name, AttemptStatus::Running { handle, stopping: None });
         }
         handle
     }
 
     fn exit(&mut self, name: &str, code: ExitCode) {
-        let stop = match self.sighting(name) {
-            Sighting::Running { stopping: Some(Stopping::Told(stop)), .. } => Some(stop),
+        let stop = match self.status(name) {
+            AttemptStatus::Running { stopping: Some(Stopping::Told(stop)), .. } => Some(stop),
             _ => None,
         };
         self.end(name, Some(code), stop, None);
     }
 
     fn stop(&mut self, name: &str, stop: Stop) {
-        let Sighting::Running { handle, stopping: None } = self.sighting(name) else { return };
-        self.see(name, Sighting::Running { handle, stopping: Some(Stopping::Told(stop)) });
+        let AttemptStatus::Running { handle, stopping: None } = self.status(name) else { return };
+        self.see(name, AttemptStatus::Running { handle, stopping: Some(Stopping::Told(stop)) });
         if self.attempt(name).plan != Plan::Stubborn {
             self.exit(name, ExitCode { code: 0, signal: 15 });
         }
     }
 
-    fn lose(&mut self, name: &str, remains: usize) {
-        self.attempt(name).remains = remains;
-        self.see(name, Sighting::Lost);
+    fn lose(&mut self, name: &str, leftovers: usize) {
+        self.attempt(name).leftovers = leftovers;
+        self.see(name, AttemptStatus::Lost);
     }
 
     fn end(
@@ -279,8 +280,8 @@ impl World {
         stop: Option<Stop>,
         launch_error: Option<String>,
     ) {
-        let handle = match self.sighting(name) {
-            Sighting::Running { handle, .. } => Some(handle),
+        let handle = match self.status(name) {
+            AttemptStatus::Running { handle, .. } => Some(handle),
             _ => None,
         };
         let (end_time, usage) = (clock::now(), Usage::default());
@@ -295,7 +296,7 @@ impl World {
             out_of_memory: None,
             left_behind: Vec::new(),
         };
-        self.see(name, Sighting::Exited(record));
+        self.see(name, AttemptStatus::Exited(record));
     }
 
     fn control(&mut self, name: &str, control: Control) {
@@ -306,57 +307,61 @@ impl World {
         }
     }
 
-    fn kill_remains(&mut self, name: &str) -> usize {
-        self.diary.push(Asked::KillRemains(name.to_owned()));
-        std::mem::take(&mut self.attempt(name).remains)
+    fn kill_leftovers(&mut self, name: &str) -> usize {
+        self.diary.push(Asked::KillLeftovers(name.to_owned()));
+        std::mem::take(&mut self.attempt(name).leftovers)
     }
 }
 
 impl Engine for FakeEngine {
-    fn launch(&self, order: Order) -> Later<'static, Result<(), EngineError>> {
+    fn launch(&self, order: Order) -> BoxFuture<'static, Result<(), EngineError>> {
         let (world, name) = (self.clone(), order.key.name());
         self.world().launch(order);
         Box::pin(async move { world.world().failure(&name) })
     }
 
-    fn reattach<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Sighting, EngineError>> {
+    fn reattach<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<AttemptStatus, EngineError>> {
         Box::pin(async move {
             self.world().failure(&key.name())?;
-            Ok(self.sighting(key))
+            Ok(self.status(key))
         })
     }
 
-    fn changed<'a>(&'a self, key: &'a Key) -> Later<'a, ()> {
+    fn changed<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {
         let hint = Arc::clone(&self.world().attempt(&key.name()).hint);
         Box::pin(async move { hint.notified().await })
     }
 
-    fn control<'a>(&'a self, key: &'a Key, control: Control) -> Later<'a, Result<(), EngineError>> {
+    fn control<'a>(
+        &'a self,
+        key: &'a Key,
+        control: Control,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
         Box::pin(async move {
             self.world().control(&key.name(), control);
             Ok(())
         })
     }
 
-    fn kill_remains<'a>(&'a self, key: &'a Key) -> Later<'a, Result<usize, EngineError>> {
-        Box::pin(async move { Ok(self.world().kill_remains(&key.name())) })
+    fn kill_leftovers<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<usize, EngineError>> {
+        Box::pin(async move { Ok(self.world().kill_leftovers(&key.name())) })
     }
 
-    fn collect(&self, key: &Key) -> Later<'static, ()> {
+    fn forget(&self, key: &Key) -> BoxFuture<'static, ()> {
         let mut world = self.world();
-        world.diary.push(Asked::Collect(key.name()));
+        world.diary.push(Asked::Forget(key.name()));
         world.attempts.remove(&key.name());
         Box::pin(async {})
     }
 
-    fn known(&self) -> Later<'_, Result<Vec<String>, EngineError>> {
+    fn known(&self) -> BoxFuture<'_, Result<Vec<String>, EngineError>> {
         Box::pin(async move { Ok(self.world().attempts.keys().cloned().collect()) })
     }
 
-    fn processes<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Vec<i32>, EngineError>> {
+    fn processes<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Vec<i32>, EngineError>> {
         Box::pin(async move {
-            Ok(match self.sighting(key) {
-                Sighting::Running { handle, .. } => vec![handle.pid],
+            Ok(match self.status(key) {
+                AttemptStatus::Running { handle, .. } => vec![handle.pid],
                 _ => Vec::new(),
             })
         })
@@ -364,7 +369,7 @@ impl Engine for FakeEngine {
 
     fn forget_secrets(&self) {}
 
-    fn borne(&self) -> Later<'_, Result<Vec<Key>, EngineError>> {
+    fn borne(&self) -> BoxFuture<'_, Result<Vec<Key>, EngineError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 

@@ -1,13 +1,13 @@
 //! *Purpose*: the door to whatever runs scripts.
 //!
-//! *Owns*: the [`Engine`] trait and the values that pass through it: orders, sightings, exit
-//! records.
+//! *Owns*: the [`Engine`] trait and the values that pass through it: orders, statuses of
+//! attempts, exit records.
 //!
 //! *Promises*: `launch` is idempotent by key; `reattach` is the only question ever asked about
-//! an attempt, after a launch, in the sweep and after a crash alike; a [`Sighting`] never
+//! an attempt, after a launch, in the sweep and after a crash alike; an [`AttemptStatus`] never
 //! invents an end.
 //!
-//! *Not here*: what follows from a sighting (`actors::executor` turns it into a fact,
+//! *Not here*: what follows from a status (`actors::executor` turns it into a fact,
 //! `kernel::transition` decides).
 
 #[cfg(feature = "test-support")]
@@ -15,10 +15,9 @@ pub mod fake;
 pub mod local;
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::path::PathBuf;
-use std::pin::Pin;
 
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -29,9 +28,6 @@ pub use crate::job::outcome::{Handle, Stop};
 use crate::job::signal::EarlySignal;
 use crate::job::spec::OpenMode;
 use crate::time::Time;
-
-/// A boxed future, as object-safe traits need it.
-pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The identity of an attempt to the engine: durable before launch, never reused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -153,7 +149,7 @@ pub struct ExitRecord {
 
 /// The answer to "what has become of this attempt?".
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sighting {
+pub enum AttemptStatus {
     /// An order is on its way, no script yet.
     Launching,
     /// The script runs; `stopping` once the supervisor has begun to end it.
@@ -288,62 +284,66 @@ pub trait Engine: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the order could not be written or handed over; trying again is safe.
-    fn launch(&self, order: Order) -> Later<'static, Result<(), EngineError>>;
+    fn launch(&self, order: Order) -> BoxFuture<'static, Result<(), EngineError>>;
 
     /// What has become of this attempt.
     ///
     /// # Errors
     /// When the spool cannot be read, or an order could not be handed over; nothing is known then,
     /// ask again.
-    fn reattach<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Sighting, EngineError>>;
+    fn reattach<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<AttemptStatus, EngineError>>;
 
     /// Resolves when asking [`Engine::reattach`] again may give a new answer: the script was
     /// spawned, is being stopped, or its supervisor ended. A hint; it may come too often, and
     /// a hint that came while nobody waited is kept for the next who does.
-    fn changed<'a>(&'a self, key: &'a Key) -> Later<'a, ()>;
+    fn changed<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()>;
 
     /// Asks for something; repeated until the attempt has ended. Works for an attempt that
     /// has not started yet and for one of a former server.
     ///
     /// # Errors
     /// When the wish could not be written; trying again is safe.
-    fn control<'a>(&'a self, key: &'a Key, control: Control) -> Later<'a, Result<(), EngineError>>;
+    fn control<'a>(
+        &'a self,
+        key: &'a Key,
+        control: Control,
+    ) -> BoxFuture<'a, Result<(), EngineError>>;
 
-    /// For a [`Sighting::Lost`] attempt: kills every process that can be attributed to it.
+    /// For an [`AttemptStatus::Lost`] attempt: kills every process that can be attributed to it.
     /// Answers how many were seen alive; 0 means that none remains. Call until 0.
     ///
     /// # Errors
     /// When `/proc` or the spool cannot be read.
-    fn kill_remains<'a>(&'a self, key: &'a Key) -> Later<'a, Result<usize, EngineError>>;
+    fn kill_leftovers<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<usize, EngineError>>;
 
     /// Forgets an attempt whose end is committed: removes its spool folder, and begins to remove
     /// its scratch folder, whose end nobody waits for. Begun by the call; only who needs to know
     /// when it is done has to wait.
-    fn collect(&self, key: &Key) -> Later<'static, ()>;
+    fn forget(&self, key: &Key) -> BoxFuture<'static, ()>;
 
-    /// Jobs were forgotten: whatever is left of the scripts and environments of attempts that are
-    /// collected goes too. Begun by the call.
+    /// Jobs were forgotten: whatever is left of the scripts and environments of forgotten attempts
+    /// goes too. Begun by the call.
     fn forget_secrets(&self);
 
     /// Keys (by [`Key::name`]) of which the engine still holds something.
     ///
     /// # Errors
     /// When the spool cannot be read.
-    fn known(&self) -> Later<'_, Result<Vec<String>, EngineError>>;
+    fn known(&self) -> BoxFuture<'_, Result<Vec<String>, EngineError>>;
 
     /// The process ids of living processes that can be attributed to this attempt, for the
     /// audit.
     ///
     /// # Errors
     /// When `/proc` or the spool cannot be read.
-    fn processes<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Vec<i32>, EngineError>>;
+    fn processes<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Vec<i32>, EngineError>>;
 
     /// Keys that living processes bear, whatever became of the attempts, for the audit. A key is in
     /// the environment, so anybody can bear any; the boot is not in it.
     ///
     /// # Errors
     /// When `/proc` cannot be read.
-    fn borne(&self) -> Later<'_, Result<Vec<Key>, EngineError>>;
+    fn borne(&self) -> BoxFuture<'_, Result<Vec<Key>, EngineError>>;
 
     /// What keeps scripts from being started, as it changes.
     fn trouble(&self) -> watch::Receiver<Trouble>;

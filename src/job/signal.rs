@@ -4,7 +4,7 @@
 //!
 //! *Promises*: a signal is one that Linux has a name for; what is written reads back the same.
 //!
-//! *Not here*: sending it (`engine::local::vigil`), the limit itself (`job::spec`).
+//! *Not here*: sending it (`engine::local::attempt_watch`), the limit itself (`job::spec`).
 //!
 //! Source of the notation: sbatch(1), `--signal`.
 

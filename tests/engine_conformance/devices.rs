@@ -156,9 +156,9 @@ fn the_wall_outlives_server_and_supervisor_and_goes_with_the_last_process() {
             .await;
             let config = LocalConfig { only_version_2, ..config_in(home.path()) };
             let engine = LocalEngine::start(config).unwrap();
-            see(&engine, &order.key, |s| *s == Sighting::Lost).await;
+            see(&engine, &order.key, |s| *s == AttemptStatus::Lost).await;
             for _ in 0..50 {
-                if engine.kill_remains(&order.key).await.unwrap() == 0 {
+                if engine.kill_leftovers(&order.key).await.unwrap() == 0 {
                     break;
                 }
             }

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use downbeat::engine::fake::{FakeEngine, Plan};
 use downbeat::engine::local::{LocalConfig, LocalEngine, Origin};
 use downbeat::engine::{
-    Control, Elsewhere, Engine, ExitRecord, Handle, Key, Order, Sighting, Stop, StreamFile,
+    AttemptStatus, Control, Elsewhere, Engine, ExitRecord, Handle, Key, Order, Stop, StreamFile,
 };
 use downbeat::job::ids::{Attempt, CpuId, JobId};
 use downbeat::job::outcome::ExitCode;
@@ -115,7 +115,7 @@ impl<E: Engine> Stage<E> {
         self.engine.launch(order.clone()).await.unwrap();
     }
 
-    async fn see(&self, key: &Key, wanted: impl Fn(&Sighting) -> bool) -> Sighting {
+    async fn see(&self, key: &Key, wanted: impl Fn(&AttemptStatus) -> bool) -> AttemptStatus {
         see(&self.engine, key, wanted).await
     }
 
@@ -126,8 +126,8 @@ impl<E: Engine> Stage<E> {
 
     async fn running(&self, order: &Order) -> Handle {
         self.launch(order).await;
-        match self.see(&order.key, |s| matches!(s, Sighting::Running { .. })).await {
-            Sighting::Running { handle, .. } => handle,
+        match self.see(&order.key, |s| matches!(s, AttemptStatus::Running { .. })).await {
+            AttemptStatus::Running { handle, .. } => handle,
             other => panic!("{other:?}"),
         }
     }
@@ -138,7 +138,11 @@ impl<E: Engine> Stage<E> {
     }
 }
 
-async fn see(engine: &impl Engine, key: &Key, wanted: impl Fn(&Sighting) -> bool) -> Sighting {
+async fn see(
+    engine: &impl Engine,
+    key: &Key,
+    wanted: impl Fn(&AttemptStatus) -> bool,
+) -> AttemptStatus {
     let deadline = Instant::now() + DEADLINE;
     loop {
         let seen = engine.reattach(key).await.unwrap();
@@ -152,8 +156,8 @@ async fn see(engine: &impl Engine, key: &Key, wanted: impl Fn(&Sighting) -> bool
 }
 
 async fn ended(engine: &impl Engine, key: &Key) -> ExitRecord {
-    match see(engine, key, |s| matches!(s, Sighting::Exited(_))).await {
-        Sighting::Exited(record) => record,
+    match see(engine, key, |s| matches!(s, AttemptStatus::Exited(_))).await {
+        AttemptStatus::Exited(record) => record,
         other => panic!("{other:?}"),
     }
 }
@@ -244,7 +248,7 @@ async fn a_cancelled_script_ends_by_the_signal<E: Common>(stage: &Stage<E>) {
 async fn a_cancel_before_the_start_means_that_nothing_starts<E: Common>(stage: &Stage<E>) {
     let order = stage.order(stage.engine.script(Does::Sleeps));
     stage.cancel(&order, None).await;
-    assert_eq!(stage.engine.reattach(&order.key).await.unwrap(), Sighting::NeverStarted);
+    assert_eq!(stage.engine.reattach(&order.key).await.unwrap(), AttemptStatus::NeverStarted);
     let record = stage.end(&order).await;
     assert_eq!((record.exit_code, record.stop), (None, Some(Stop::Cancelled)), "{record:?}");
     assert_eq!((record.handle, record.launch_error), (None, None));
@@ -255,7 +259,8 @@ async fn a_stop_is_seen_before_the_end<E: Common>(stage: &Stage<E>) {
     stage.running(&order).await;
     E::deaf(stage, &order).await;
     stage.cancel(&order, None).await;
-    let stopping = |s: &Sighting| matches!(s, Sighting::Running { stopping: Some(_), .. });
+    let stopping =
+        |s: &AttemptStatus| matches!(s, AttemptStatus::Running { stopping: Some(_), .. });
     stage.see(&order.key, stopping).await;
 }
 
@@ -266,13 +271,13 @@ async fn a_launch_failure_is_an_end_with_a_sentence<E: Common>(stage: &Stage<E>)
     assert_eq!((record.exit_code, record.handle), (None, None));
 }
 
-async fn a_collected_attempt_is_forgotten<E: Common>(stage: &Stage<E>) {
+async fn an_ended_attempt_is_forgotten_on_demand<E: Common>(stage: &Stage<E>) {
     let order = stage.order(stage.engine.script(Does::Exits(0)));
     stage.end(&order).await;
     assert!(stage.engine.known().await.unwrap().contains(&order.key.name()));
-    stage.engine.collect(&order.key).await;
+    stage.engine.forget(&order.key).await;
     assert!(!stage.engine.known().await.unwrap().contains(&order.key.name()));
-    assert_eq!(stage.engine.reattach(&order.key).await.unwrap(), Sighting::NeverStarted);
+    assert_eq!(stage.engine.reattach(&order.key).await.unwrap(), AttemptStatus::NeverStarted);
 }
 
 macro_rules! every_engine {
@@ -296,7 +301,7 @@ every_engine! {
     a_cancel_before_the_start_means_that_nothing_starts
     a_stop_is_seen_before_the_end
     a_launch_failure_is_an_end_with_a_sentence
-    a_collected_attempt_is_forgotten
+    an_ended_attempt_is_forgotten_on_demand
 }
 
 // ---- the local engine ----------------------------------------------------------------------
@@ -417,7 +422,9 @@ fn a_second_cancel_can_shorten_the_grace() {
         stage.running(&order).await;
         LocalEngine::deaf(&stage, &order).await;
         stage.cancel(&order, None).await;
-        stage.see(&order.key, |s| matches!(s, Sighting::Running { stopping: Some(_), .. })).await;
+        stage
+            .see(&order.key, |s| matches!(s, AttemptStatus::Running { stopping: Some(_), .. }))
+            .await;
         stage.cancel(&order, Some(0)).await;
         assert_eq!(ended(&stage.engine, &order.key).await.exit_code, signalled(9));
     });
@@ -695,11 +702,11 @@ fn a_lost_attempt_leaves_nothing_once_its_remains_are_killed() {
         let stranger = stage.order("exec sleep 600");
         let stranger_pid = stage.running(&stranger).await.pid;
         kill(parent(handle.pid), Signal::KILL);
-        stage.see(&order.key, |s| *s == Sighting::Lost).await;
+        stage.see(&order.key, |s| *s == AttemptStatus::Lost).await;
         assert!(pids.iter().any(|p| alive(*p)), "losing a supervisor kills no script");
         let mut rounds = Vec::new();
         loop {
-            rounds.push(stage.engine.kill_remains(&order.key).await.unwrap());
+            rounds.push(stage.engine.kill_leftovers(&order.key).await.unwrap());
             if rounds.last() == Some(&0) {
                 break;
             }
@@ -708,8 +715,8 @@ fn a_lost_attempt_leaves_nothing_once_its_remains_are_killed() {
         assert!(rounds[0] >= 4, "{rounds:?}");
         assert_eq!(all_gone(&pids), Ok(()));
         assert!(alive(stranger_pid), "another attempt is none of its business");
-        assert_eq!(stage.engine.reattach(&order.key).await.unwrap(), Sighting::Lost);
-        stage.engine.collect(&order.key).await;
+        assert_eq!(stage.engine.reattach(&order.key).await.unwrap(), AttemptStatus::Lost);
+        stage.engine.forget(&order.key).await;
         stage.cancel(&stranger, Some(0)).await;
         ended(&stage.engine, &stranger.key).await;
     });
@@ -727,9 +734,11 @@ fn a_killed_step_daemon_costs_no_job() {
         let after = stage.order("echo ran >>runs; exit 5");
         loop {
             stage.launch(&after).await;
-            let seen = |s: &Sighting| matches!(s, Sighting::NeverStarted | Sighting::Exited(_));
+            let seen = |s: &AttemptStatus| {
+                matches!(s, AttemptStatus::NeverStarted | AttemptStatus::Exited(_))
+            };
             // An order that died with the daemon is said to, and is launched again.
-            if let Sighting::Exited(record) = stage.see(&after.key, seen).await {
+            if let AttemptStatus::Exited(record) = stage.see(&after.key, seen).await {
                 assert_eq!(record.exit_code, exited(5));
                 break;
             }
@@ -738,7 +747,7 @@ fn a_killed_step_daemon_costs_no_job() {
         assert_ne!(stage.engine.step_daemon(), Some(first));
         assert!(alive(handle.pid));
         let seen = stage.engine.reattach(&order.key).await.unwrap();
-        assert_eq!(seen, Sighting::Running { handle, stopping: None });
+        assert_eq!(seen, AttemptStatus::Running { handle, stopping: None });
         fs::write(stage.work().join("go"), "").unwrap();
         assert_eq!(ended(&stage.engine, &order.key).await.exit_code, exited(4));
     });
@@ -767,11 +776,11 @@ fn a_new_server_finds_what_runs_and_what_ended_meanwhile() {
         stage.engine = engine_in(stage.home.path());
         let engine = &stage.engine;
         let seen = engine.reattach(&runs.key).await.unwrap();
-        assert_eq!(seen, Sighting::Running { handle, stopping: None });
+        assert_eq!(seen, AttemptStatus::Running { handle, stopping: None });
         let record = ended(engine, &limited.key).await;
         assert_eq!((record.exit_code, record.stop), (signalled(15), Some(Stop::TimeLimit)));
         assert_eq!(ended(engine, &ends.key).await.exit_code, exited(9));
-        assert_eq!(engine.reattach(&never.key).await.unwrap(), Sighting::NeverStarted);
+        assert_eq!(engine.reattach(&never.key).await.unwrap(), AttemptStatus::NeverStarted);
         let mut known = engine.known().await.unwrap();
         known.sort();
         let names = [&runs, &limited, &ends, &deaf].map(|o| o.key.name());
@@ -830,14 +839,14 @@ fn an_attempt_of_another_boot_is_said_to_be_one() {
         order.key.boot_id = "another".into();
         assert_eq!(
             stage.engine.reattach(&order.key).await.unwrap(),
-            Sighting::Foreign(Elsewhere::Boot)
+            AttemptStatus::Foreign(Elsewhere::Boot)
         );
-        assert_eq!(stage.engine.kill_remains(&order.key).await.unwrap(), 0);
+        assert_eq!(stage.engine.kill_leftovers(&order.key).await.unwrap(), 0);
         order.key = true_key;
         stage.cancel(&order, Some(0)).await;
         let record = ended(&stage.engine, &order.key).await;
         order.key.boot_id = "another".into();
-        assert_eq!(stage.engine.reattach(&order.key).await.unwrap(), Sighting::Exited(record));
+        assert_eq!(stage.engine.reattach(&order.key).await.unwrap(), AttemptStatus::Exited(record));
     });
 }
 
@@ -849,7 +858,7 @@ fn a_torn_record_reads_as_lost() {
         stage.end(&order).await;
         let exit = stage.home.path().join("data/spool").join(order.key.name()).join("exit");
         fs::write(exit, "{\"version\":1,\"exit_c").unwrap();
-        stage.see(&order.key, |s| *s == Sighting::Lost).await;
+        stage.see(&order.key, |s| *s == AttemptStatus::Lost).await;
     });
 }
 
@@ -863,7 +872,7 @@ fn a_step_daemon_that_hangs_is_replaced() {
         drop(stage.engine);
         stage.engine = engine_in(stage.home.path());
         let seen = stage.engine.reattach(&order.key).await.unwrap();
-        assert_eq!(seen, Sighting::Running { handle, stopping: None });
+        assert_eq!(seen, AttemptStatus::Running { handle, stopping: None });
         assert_eq!(stage.end(&stage.order("exit 2")).await.exit_code, exited(2));
     });
 }

@@ -186,13 +186,13 @@ fn the_group_of_a_lost_attempt_is_emptied_and_removed() {
         let group = group_of(handle.pid);
         let pids = pids_told(&stage, &order, 2).await;
         kill(pids[0], Signal::KILL);
-        stage.see(&order.key, |s| *s == Sighting::Lost).await;
-        let mut seen = stage.engine.kill_remains(&order.key).await.unwrap();
+        stage.see(&order.key, |s| *s == AttemptStatus::Lost).await;
+        let mut seen = stage.engine.kill_leftovers(&order.key).await.unwrap();
         for _ in 0..50 {
             if seen == 0 {
                 break;
             }
-            seen = stage.engine.kill_remains(&order.key).await.unwrap();
+            seen = stage.engine.kill_leftovers(&order.key).await.unwrap();
         }
         assert_eq!(seen, 0);
         assert!(!alive(pids[1]) && !alive(handle.pid));

@@ -39,12 +39,12 @@ fn every_attempt_has_a_private_folder_that_wins_over_any_other_and_goes_with_it(
             assert!(own.join("file").exists(), "the end is not committed");
         }
         for order in [&first, &second] {
-            stage.engine.collect(&order.key).await;
+            stage.engine.forget(&order.key).await;
             gone(&folder(stage.home.path(), order)).await;
         }
         let empty = stage.order("true");
         stage.end(&empty).await;
-        stage.engine.collect(&empty.key).await;
+        stage.engine.forget(&empty.key).await;
         assert!(!folder(stage.home.path(), &empty).exists(), "an empty one goes at once");
     });
 }
@@ -72,7 +72,7 @@ fn whatever_a_script_makes_of_its_folder_goes_and_nothing_else() {
         for script in scripts {
             let order = stage.order(&script);
             assert_eq!(stage.end(&order).await.exit_code, exited(0), "{script}");
-            stage.engine.collect(&order.key).await;
+            stage.engine.forget(&order.key).await;
             gone(&folder(stage.home.path(), &order)).await;
         }
         assert_eq!(fs::read_to_string(precious.join("inner/file")).unwrap(), "kept");
@@ -86,11 +86,11 @@ fn a_hundred_thousand_files_go_while_others_start_and_end() {
         let order = stage.order("seq -f $TMPDIR/%.0f 100000 | xargs touch");
         assert_eq!(stage.end(&order).await.exit_code, exited(0));
         let large = folder(stage.home.path(), &order);
-        stage.engine.collect(&order.key).await;
+        stage.engine.forget(&order.key).await;
         assert!(large.exists(), "nobody waits for its end");
         let small = stage.order("touch $TMPDIR/one");
         assert_eq!(stage.end(&small).await.exit_code, exited(0));
-        stage.engine.collect(&small.key).await;
+        stage.engine.forget(&small.key).await;
         gone(&folder(stage.home.path(), &small)).await;
         gone(&large).await;
     });
@@ -124,7 +124,7 @@ fn what_an_engine_that_was_killed_left_is_known_to_the_next_and_what_lives_is_le
         assert_eq!(known.len(), 3, "each once: {known:?}");
         for order in [&ended_one, &taken] {
             assert!(stage.engine.processes(&order.key).await.unwrap().is_empty());
-            stage.engine.collect(&order.key).await;
+            stage.engine.forget(&order.key).await;
             gone(&folder(stage.home.path(), order)).await;
         }
         fs::write(stage.work().join("gate"), "go\n").unwrap();
@@ -140,14 +140,14 @@ fn the_folder_of_a_lost_attempt_goes_when_its_last_process_is_gone() {
         stage.running(&order).await;
         let supervisor = pids_told(&stage, &order, 1).await[0];
         kill(supervisor, Signal::KILL);
-        stage.see(&order.key, |s| *s == Sighting::Lost).await;
+        stage.see(&order.key, |s| *s == AttemptStatus::Lost).await;
         for _ in 0..50 {
-            if stage.engine.kill_remains(&order.key).await.unwrap() == 0 {
+            if stage.engine.kill_leftovers(&order.key).await.unwrap() == 0 {
                 break;
             }
         }
         assert!(folder(stage.home.path(), &order).exists(), "its end is not committed");
-        stage.engine.collect(&order.key).await;
+        stage.engine.forget(&order.key).await;
         gone(&folder(stage.home.path(), &order)).await;
     });
 }
@@ -162,7 +162,7 @@ fn a_folder_of_another_setting_goes_too_and_one_that_was_taken_away_is_made_agai
         let other = stage.home.path().canonicalize().unwrap().join("other");
         let config = LocalConfig { scratch: Some(other.clone()), ..config_in(stage.home.path()) };
         stage.engine = LocalEngine::start(config).unwrap();
-        stage.engine.collect(&order.key).await;
+        stage.engine.forget(&order.key).await;
         gone(&folder(stage.home.path(), &order)).await;
         fs::remove_dir(&other).unwrap();
         let order = stage.order("echo $TMPDIR; test -d $TMPDIR");

@@ -76,10 +76,10 @@ fn a_supervisor_that_dies_over_its_second_attempt_loses_only_that() {
         let other = stage.order("sleep 600");
         stage.running(&other).await;
         kill(who, Signal::KILL);
-        stage.see(&order.key, |s| *s == Sighting::Lost).await;
-        while stage.engine.kill_remains(&order.key).await.unwrap() > 0 {}
+        stage.see(&order.key, |s| *s == AttemptStatus::Lost).await;
+        while stage.engine.kill_leftovers(&order.key).await.unwrap() > 0 {}
         let seen = stage.engine.reattach(&other.key).await.unwrap();
-        assert!(matches!(seen, Sighting::Running { .. }), "{seen:?}");
+        assert!(matches!(seen, AttemptStatus::Running { .. }), "{seen:?}");
         stage.cancel(&other, Some(0)).await;
         ended(&stage.engine, &other.key).await;
         assert_eq!(stage.end(&stage.order("exit 3")).await.exit_code, exited(3));

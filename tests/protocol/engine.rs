@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use downbeat::engine::{Elsewhere, ExitRecord, Sighting, Stopping};
+use downbeat::engine::{AttemptStatus, Elsewhere, ExitRecord, Stopping};
 use downbeat::job::ids::{Attempt, CpuId};
 use downbeat::job::outcome::{ExitCode, Handle, Stop, Usage};
 use downbeat::time::Time;
@@ -169,30 +169,32 @@ impl Engine {
     }
 
     /// The one question about an attempt.
-    pub fn reattach(&self, attempt: Attempt, boot_id: &str) -> Sighting {
+    pub fn reattach(&self, attempt: Attempt, boot_id: &str) -> AttemptStatus {
         assert!(self.ready, "nobody asks before a daemon is ready");
         let tree = self.tree(attempt);
         if let Some(Tree::Ended(record)) = tree {
-            return Sighting::Exited(record.clone());
+            return AttemptStatus::Exited(record.clone());
         }
         if boot_id != self.boot_id() {
-            return Sighting::Foreign(Elsewhere::Boot);
+            return AttemptStatus::Foreign(Elsewhere::Boot);
         }
         match tree {
-            None if self.orders.contains(&attempt) => Sighting::Launching,
-            None => Sighting::NeverStarted,
-            Some(Tree::Launching) => Sighting::Launching,
-            Some(Tree::Running(handle)) => Sighting::Running { handle: *handle, stopping: None },
-            Some(Tree::Stopping(handle, why)) => {
-                Sighting::Running { handle: *handle, stopping: Some(Stopping::Told(*why)) }
+            None if self.orders.contains(&attempt) => AttemptStatus::Launching,
+            None => AttemptStatus::NeverStarted,
+            Some(Tree::Launching) => AttemptStatus::Launching,
+            Some(Tree::Running(handle)) => {
+                AttemptStatus::Running { handle: *handle, stopping: None }
             }
-            Some(Tree::Ended(_) | Tree::Lost) => Sighting::Lost,
+            Some(Tree::Stopping(handle, why)) => {
+                AttemptStatus::Running { handle: *handle, stopping: Some(Stopping::Told(*why)) }
+            }
+            Some(Tree::Ended(_) | Tree::Lost) => AttemptStatus::Lost,
         }
     }
 
     /// One round of killing; `die` says whether those that are hit are gone at the next look.
     /// Answers how many were seen.
-    pub fn kill_remains(&mut self, attempt: Attempt, die: bool) -> usize {
+    pub fn kill_leftovers(&mut self, attempt: Attempt, die: bool) -> usize {
         assert_eq!(self.tree(attempt), Some(&Tree::Lost), "only the lost are killed");
         let seen = usize::from(self.alive.contains_key(&attempt));
         if die {
@@ -202,7 +204,7 @@ impl Engine {
     }
 
     /// The end is durable: the folder goes.
-    pub fn collect(&mut self, attempt: Attempt) {
+    pub fn forget(&mut self, attempt: Attempt) {
         assert!(!self.alive.contains_key(&attempt), "{attempt} is forgotten alive");
         self.spool.remove(&attempt);
     }

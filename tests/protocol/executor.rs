@@ -7,7 +7,7 @@
 //!
 //! *Not here*: what a fact leads to (`kernel::transition`).
 
-use downbeat::engine::{ExitRecord, Sighting, Stopping};
+use downbeat::engine::{AttemptStatus, ExitRecord, Stopping};
 use downbeat::job::ids::Attempt;
 use downbeat::job::outcome::{Exit, Handle, Stop, Usage};
 use downbeat::kernel::transition::Fact;
@@ -91,31 +91,31 @@ impl Executor {
         // Its end may be durable already, the answer still on its way.
         let row = disk.live(attempt)?;
         self.awake = false;
-        let sighting = match std::mem::take(&mut self.fresh) {
-            true => Sighting::NeverStarted,
+        let status = match std::mem::take(&mut self.fresh) {
+            true => AttemptStatus::NeverStarted,
             false => engine.reattach(attempt, &row.boot),
         };
-        let news = match sighting {
-            Sighting::NeverStarted if self.stop => Some(News::Exited(never_ran(given.now))),
-            Sighting::NeverStarted => {
+        let news = match status {
+            AttemptStatus::NeverStarted if self.stop => Some(News::Exited(never_ran(given.now))),
+            AttemptStatus::NeverStarted => {
                 self.awake = !engine.launch(attempt, row.cpus.clone());
                 None
             }
-            Sighting::Launching => self.control(attempt, engine, given),
-            Sighting::Running { handle, .. } if !self.told_started => {
+            AttemptStatus::Launching => self.control(attempt, engine, given),
+            AttemptStatus::Running { handle, .. } if !self.told_started => {
                 (self.told_started, self.awake) = (true, true);
                 Some(News::Started(handle))
             }
-            Sighting::Running { stopping: Some(Stopping::Told(Stop::TimeLimit)), .. }
+            AttemptStatus::Running { stopping: Some(Stopping::Told(Stop::TimeLimit)), .. }
                 if !self.told_limit =>
             {
                 (self.told_limit, self.awake) = (true, true);
                 Some(News::LimitReached)
             }
-            Sighting::Running { .. } => self.control(attempt, engine, given),
-            Sighting::Exited(record) => Some(end_of(record)),
-            Sighting::Lost => self.lost(attempt, engine, given),
-            Sighting::Foreign(_) => Some(News::Vanished("the machine was restarted")),
+            AttemptStatus::Running { .. } => self.control(attempt, engine, given),
+            AttemptStatus::Exited(record) => Some(end_of(record)),
+            AttemptStatus::Lost => self.lost(attempt, engine, given),
+            AttemptStatus::Foreign(_) => Some(News::Vanished("the machine was restarted")),
         };
         self.telling = news.is_some();
         news
@@ -139,7 +139,7 @@ impl Executor {
         engine: &mut Engine,
         given: Circumstances,
     ) -> Option<News> {
-        if engine.kill_remains(attempt, given.killed_die) == 0 {
+        if engine.kill_leftovers(attempt, given.killed_die) == 0 {
             return Some(News::Vanished("the supervisor was killed"));
         }
         self.awake = true;

@@ -449,7 +449,7 @@ impl Server {
                 if last {
                     self.executors.remove(&attempt);
                     if let Some(engine) = engine {
-                        engine.collect(attempt);
+                        engine.forget(attempt);
                     }
                 } else if let Some(executor) = self.executors.get_mut(&attempt) {
                     executor.telling = false;

@@ -179,8 +179,8 @@ const CIRCLES: &[&[&str]] = &[
         "config::settings",
     ],
     &["engine::local", "engine::local::look"],
-    &["engine::local::report", "engine::local::watch"],
-    &["engine::local::start", "engine::local::supervisor", "engine::local::vigil"],
+    &["engine::local::attempts", "engine::local::notice"],
+    &["engine::local::attempt_watch", "engine::local::start", "engine::local::supervisor"],
     &[
         "kernel::arrays",
         "kernel::change",

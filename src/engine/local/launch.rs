@@ -7,8 +7,8 @@
 //! *Promises*: what touches the job's files is done by the process that becomes the script: if they
 //! do not answer, it is that process that hangs, and it can be killed.
 //!
-//! *Not here*: what that process does (`child`), watching over it (`start`, `vigil`), which paths
-//! are allowed (`job::spec`).
+//! *Not here*: what that process does (`child`), watching over it (`start`, `attempt_watch`), which
+//! paths are allowed (`job::spec`).
 
 use std::ffi::CString;
 use std::fs::DirBuilder;

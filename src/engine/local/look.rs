@@ -1,15 +1,15 @@
 //! *Purpose*: what has become of an attempt.
 //!
-//! *Owns*: the rules by which a spool folder, its lock and the processes of this machine become a
-//! [`Sighting`]; the killing of what a lost attempt left.
+//! *Owns*: the rules by which a spool folder, its lock and the processes of this machine become an
+//! [`AttemptStatus`]; the killing of what a lost attempt left.
 //!
 //! *Promises*: an end is believed only of an attempt that is over: its supervisor said so, or its
 //! lock is free and no process bears its key. An attempt is lost only when its supervisor is gone.
 //! What was granted elsewhere is never signalled. Scripts can write into the spool: what stands
 //! there is a claim, the lock and the processes are the proof.
 //!
-//! *Not here*: what a file holds (`spool`), which processes belong to an attempt (`remains`), what
-//! follows (`actors::executor`).
+//! *Not here*: what a file holds (`spool`), which processes belong to an attempt (`processes`),
+//! what follows (`actors::executor`).
 
 use std::fs::File;
 use std::io;
@@ -21,14 +21,14 @@ use rustix::fs::FlockOperation;
 use rustix::process::Signal;
 
 use super::Inner;
+use super::attempts::{Entry, Overtime, held};
 use super::cgroup;
 use super::proc::{self, Identity};
-use super::remains::{self, Daemon, Traceless};
+use super::processes::{self, Daemon, UnrecordedAttempt};
 use super::spool::{self, End, Folder};
 use super::state::State;
-use super::watch::{Entry, Overtime, held};
 use crate::clock;
-use crate::engine::{Control, EngineError, ExitRecord, Key, Sighting};
+use crate::engine::{AttemptStatus, Control, EngineError, ExitRecord, Key};
 use crate::fault;
 
 /// How long a supervisor may be late with what it has to do at a limit or a cancel before the
@@ -39,7 +39,7 @@ const LATE: Duration = Duration::from_secs(10);
 const UNLOCKED: Duration = Duration::from_secs(5);
 
 /// What is known of an attempt whose hints do not come to this server.
-pub enum Stranger {
+pub enum AdoptedSupervisor {
     /// Its record is there.
     Ended,
     /// Nothing was started.
@@ -61,7 +61,7 @@ impl Inner {
     }
 
     /// See [`crate::engine::Engine::reattach`].
-    pub fn reattach(&self, key: &Key) -> Result<Sighting, EngineError> {
+    pub fn reattach(&self, key: &Key) -> Result<AttemptStatus, EngineError> {
         let folder = self.folder(&key.name());
         opened(|| self.look_at(key), || folder.open_up())
     }
@@ -77,7 +77,7 @@ impl Inner {
         Ok(names)
     }
 
-    fn look_at(&self, key: &Key) -> Result<Sighting, EngineError> {
+    fn look_at(&self, key: &Key) -> Result<AttemptStatus, EngineError> {
         let name = key.name();
         let folder = self.folder(&name);
         let is_ours = self.origin.is_of(&key.boot_id);
@@ -91,7 +91,7 @@ impl Inner {
                 return Err(failure);
             }
             if held(&entry.lost).is_some() {
-                return Ok(Sighting::Lost);
+                return Ok(AttemptStatus::Lost);
             }
         }
         let Some(mut file) = folder.open_state()? else {
@@ -105,15 +105,15 @@ impl Inner {
         }
         if let Some(end) = folder.read_exit()? {
             match self.who_is_left(key)? {
-                Traceless::Nobody => return self.at_end(key, end),
-                Traceless::Supervised(_) => return self.living(&name, &folder, state),
-                Traceless::Abandoned => {
+                UnrecordedAttempt::Nobody => return self.at_end(key, end),
+                UnrecordedAttempt::Supervised(_) => return self.living(&name, &folder, state),
+                UnrecordedAttempt::Abandoned => {
                     log::warn!("Attempt {name} has a record of its end, and processes");
                 }
             }
         }
         if !is_ours {
-            return Ok(Sighting::Foreign(self.elsewhere));
+            return Ok(AttemptStatus::Foreign(self.elsewhere));
         }
         // In a folder that was put back from a copy nobody holds the lock. Whoever lives and has
         // nobody of it below him may be about to write its record; after that he serves others.
@@ -124,13 +124,13 @@ impl Inner {
             let since = *held(&entry.unlocked_since).get_or_insert_with(clock::monotonic);
             let is_over = entry.over.load(Ordering::Acquire);
             let is_early = !is_over && since.elapsed() < UNLOCKED;
-            if is_early || matches!(self.who_is_left(key)?, Traceless::Supervised(_)) {
+            if is_early || matches!(self.who_is_left(key)?, UnrecordedAttempt::Supervised(_)) {
                 return self.living(&name, &folder, state);
             }
         }
         *held(&self.attempts.entry(&name).lost) = Some(file);
         fault::point(fault::LOST_LOCKED);
-        Ok(Sighting::Lost)
+        Ok(AttemptStatus::Lost)
     }
 
     /// Whether a supervisor holds the lock. Anybody can lock a file and write into one: where the
@@ -142,39 +142,39 @@ impl Inner {
             Err(rustix::io::Errno::WOULDBLOCK) => match self.supervisor(state) {
                 None => Ok(true),
                 Some(supervisor) => Ok(proc::find(supervisor).map_err(error)?.is_some()
-                    || matches!(self.who_is_left(key)?, Traceless::Supervised(_))),
+                    || matches!(self.who_is_left(key)?, UnrecordedAttempt::Supervised(_))),
             },
             Err(e) => Err(error(e.into())),
         }
     }
 
     /// What can be said of an attempt whose supervisor has written its last word.
-    fn at_end(&self, key: &Key, end: End) -> Result<Sighting, EngineError> {
+    fn at_end(&self, key: &Key, end: End) -> Result<AttemptStatus, EngineError> {
         match end {
-            End::Record(record) => Ok(Sighting::Exited(record)),
+            End::Record(record) => Ok(AttemptStatus::Exited(record)),
             // A key is good for one boot.
             End::Withdrawn if !self.origin.is_of(&key.boot_id) => {
-                Ok(Sighting::Foreign(self.elsewhere))
+                Ok(AttemptStatus::Foreign(self.elsewhere))
             }
             End::Withdrawn => {
                 let name = &key.name();
                 // As if there had never been an order: this one may be given again.
                 self.attempts.begin_anew(name);
                 self.folder(name).remove()?;
-                Ok(Sighting::NeverStarted)
+                Ok(AttemptStatus::NeverStarted)
             }
         }
     }
 
     /// What can be said of an attempt that has no `state`: it was never begun, or somebody took
     /// its folder away. An attempt that lives must not look unbegun: it would run twice.
-    fn without_state(&self, key: &Key, folder: &Folder) -> Result<Sighting, EngineError> {
+    fn without_state(&self, key: &Key, folder: &Folder) -> Result<AttemptStatus, EngineError> {
         let name = &key.name();
         let unseen = |e| folder.error("state", e);
         if !self.origin.is_of(&key.boot_id) {
             return match folder.read_exit()? {
                 Some(end) => self.at_end(key, end),
-                None => Ok(Sighting::Foreign(self.elsewhere)),
+                None => Ok(AttemptStatus::Foreign(self.elsewhere)),
             };
         }
         let entry = self.attempts.entry(name);
@@ -190,67 +190,72 @@ impl Inner {
         }
         if let Some(end) = folder.read_exit()? {
             match self.who_is_left(key)? {
-                Traceless::Nobody => return self.at_end(key, end),
-                Traceless::Supervised(supervisor) => {
+                UnrecordedAttempt::Nobody => return self.at_end(key, end),
+                UnrecordedAttempt::Supervised(supervisor) => {
                     return Ok(self.found(&entry, supervisor));
                 }
-                Traceless::Abandoned => return Ok(Sighting::Lost),
+                UnrecordedAttempt::Abandoned => return Ok(AttemptStatus::Lost),
             }
         }
         if entry.over.load(Ordering::Acquire) {
-            return Ok(Sighting::Lost);
+            return Ok(AttemptStatus::Lost);
         }
         let under_way = entry.under_way.load(Ordering::Acquire);
-        if under_way || entry.sent() != 0 && entry.sent() == self.link.generation() {
+        if under_way || entry.sent() != 0 && entry.sent() == self.client.generation() {
             // Sent to the daemon that lives, or just about to be: it may be in its socket.
-            return Ok(Sighting::Launching);
+            return Ok(AttemptStatus::Launching);
         }
         match self.without_folder(name).map_err(unseen)? {
-            Traceless::Nobody => Ok(Sighting::NeverStarted),
-            Traceless::Supervised(supervisor) => Ok(self.found(&entry, supervisor)),
-            Traceless::Abandoned => {
+            UnrecordedAttempt::Nobody => Ok(AttemptStatus::NeverStarted),
+            UnrecordedAttempt::Supervised(supervisor) => Ok(self.found(&entry, supervisor)),
+            UnrecordedAttempt::Abandoned => {
                 entry.over.store(true, Ordering::Release);
-                Ok(Sighting::Lost)
+                Ok(AttemptStatus::Lost)
             }
         }
     }
 
     /// Remembers a supervisor that was found without its file.
-    fn found(&self, entry: &Entry, supervisor: Identity) -> Sighting {
+    fn found(&self, entry: &Entry, supervisor: Identity) -> AttemptStatus {
         let boot_id = self.origin.id().to_owned();
         let state = State { boot_id, supervisor: Some(supervisor), ..State::default() };
         *held(&entry.seen) = Some(state);
-        Sighting::Launching
+        AttemptStatus::Launching
     }
 
     /// Who lives of an attempt with a record that no supervisor told us of. Nobody of an attempt
     /// that had no process when this server first looked: later ones would not be its own.
-    fn who_is_left(&self, key: &Key) -> Result<Traceless, EngineError> {
+    fn who_is_left(&self, key: &Key) -> Result<UnrecordedAttempt, EngineError> {
         if !self.origin.is_of(&key.boot_id) {
-            return Ok(Traceless::Nobody);
+            return Ok(UnrecordedAttempt::Nobody);
         }
         let name = key.name();
         let error = |e| self.folder(&name).error("state", e);
         let is_of_this_server = self.attempts.get(&name).is_some_and(|entry| entry.sent() != 0);
         if !is_of_this_server {
             if self.first_seen.get().is_none() {
-                let keys = remains::keys().map_err(error)?;
+                let keys = processes::keys().map_err(error)?;
                 let _first_wins = self.first_seen.set(keys);
             }
             if self.first_seen.get().is_some_and(|keys| !keys.contains(&name)) {
-                return Ok(Traceless::Nobody);
+                return Ok(UnrecordedAttempt::Nobody);
             }
         }
         self.without_folder(&name).map_err(error)
     }
 
-    fn without_folder(&self, name: &str) -> io::Result<Traceless> {
-        remains::without_folder(name, &self.data_dir, self.link.daemon(), self.program)
+    fn without_folder(&self, name: &str) -> io::Result<UnrecordedAttempt> {
+        processes::without_folder(name, &self.data_dir, self.client.daemon(), self.program)
     }
 
     /// An attempt that lives. Its supervisor has everything to do itself; if a script has stopped
     /// it, it is woken, and what it should have done long ago is done here.
-    fn living(&self, name: &str, folder: &Folder, state: State) -> Result<Sighting, EngineError> {
+    fn living(
+        &self,
+        name: &str,
+        folder: &Folder,
+        state: State,
+    ) -> Result<AttemptStatus, EngineError> {
         let entry = self.attempts.entry(name);
         if let Some(supervisor) = self.supervisor(&state) {
             if proc::stat(supervisor.pid).is_some_and(|seen| seen.is_stopped()) {
@@ -261,9 +266,9 @@ impl Inner {
                 self.end_what_is_late(name, folder, &entry, supervisor)?;
             }
         }
-        let sighting = alive(&state);
+        let status = alive(&state);
         *held(&entry.seen) = Some(state);
-        Ok(sighting)
+        Ok(status)
     }
 
     fn end_what_is_late(
@@ -283,11 +288,11 @@ impl Inner {
             *overtime = Overtime { since: Some(now), limit, grace, ..*overtime };
         }
         if overtime.is_over(now, LATE) {
-            let them = remains::under_supervisor(supervisor);
+            let them = processes::under_supervisor(supervisor);
             log::warn!("Attempt {name} lives beyond its end; {} processes are killed", them.len());
             let alive: Vec<Identity> =
                 them.into_iter().filter_map(|pid| Some(proc::stat(pid)?.identity)).collect();
-            remains::kill(&alive).map_err(|e| folder.error("state", e))?;
+            processes::kill(&alive).map_err(|e| folder.error("state", e))?;
         }
         Ok(())
     }
@@ -321,22 +326,24 @@ impl Inner {
         Ok(())
     }
 
-    /// See [`crate::engine::Engine::kill_remains`].
-    pub fn kill_remains(&self, key: &Key) -> Result<usize, EngineError> {
+    /// See [`crate::engine::Engine::kill_leftovers`].
+    pub fn kill_leftovers(&self, key: &Key) -> Result<usize, EngineError> {
         let name = key.name();
         let folder = self.folder(&name);
         match self.reattach(key)? {
-            Sighting::Lost => {}
-            Sighting::Foreign(_) | Sighting::NeverStarted | Sighting::Exited(_) => return Ok(0),
+            AttemptStatus::Lost => {}
+            AttemptStatus::Foreign(_) | AttemptStatus::NeverStarted | AttemptStatus::Exited(_) => {
+                return Ok(0);
+            }
             other => {
                 let sentence = format!("its supervisor lives ({other:?})");
                 return Err(folder.error("state", io::Error::other(sentence)));
             }
         }
         let state = self.state(&name)?;
-        let them = remains::of_lost(&name, &self.proven(state.clone()), self.daemon());
+        let them = processes::of_lost(&name, &self.proven(state.clone()), self.daemon());
         let seen =
-            them.and_then(|them| remains::kill(&them)).map_err(|e| folder.error("state", e))?;
+            them.and_then(|them| processes::kill(&them)).map_err(|e| folder.error("state", e))?;
         for group in state.groups_of(&name).iter().filter(|_| seen == 0) {
             if let Err(e) = cgroup::remove(group) {
                 log::warn!("The control group {} is left behind: {e}", group.display());
@@ -346,7 +353,7 @@ impl Inner {
     }
 
     fn daemon(&self) -> Option<Daemon> {
-        Some(Daemon { pid: self.link.daemon()?, program: self.program? })
+        Some(Daemon { pid: self.client.daemon()?, program: self.program? })
     }
 
     /// What of a state may lead to a process: no number of elsewhere.
@@ -368,7 +375,7 @@ impl Inner {
         if let Some(supervisor) = self.supervisor(&state)
             && proc::find(supervisor).map_err(unseen)?.is_some()
         {
-            let them = remains::under_supervisor(supervisor);
+            let them = processes::under_supervisor(supervisor);
             // If it has gone on to another attempt meanwhile, they are of that one.
             let is_over = folder.has_exit()
                 || self.supervisor(&self.state(&name)?).is_none_or(|now| now != supervisor);
@@ -378,15 +385,15 @@ impl Inner {
             // Written when the last process was gone.
             return Ok(Vec::new());
         }
-        let them = remains::of_lost(&name, &self.proven(state), self.daemon());
+        let them = processes::of_lost(&name, &self.proven(state), self.daemon());
         Ok(them.map_err(unseen)?.into_iter().map(|one| one.pid).collect())
     }
 
     /// What to wait for beside hints: a supervisor whose hints do not reach us.
-    pub fn stranger(&self, name: &str) -> Stranger {
+    pub fn adopted(&self, name: &str) -> AdoptedSupervisor {
         let folder = self.folder(name);
         if folder.has_exit() {
-            return Stranger::Ended;
+            return AdoptedSupervisor::Ended;
         }
         let seen = || held(&self.attempts.get(name)?.seen).clone();
         let state = match folder.read_state() {
@@ -394,13 +401,15 @@ impl Inner {
             // One whose `state` was taken away will not say more in it.
             Ok(None) => match seen() {
                 Some(state) => state,
-                None => return Stranger::Absent,
+                None => return AdoptedSupervisor::Absent,
             },
-            _ => return Stranger::Passing,
+            _ => return AdoptedSupervisor::Passing,
         };
         match self.supervisor(&state) {
-            None => Stranger::Unreachable,
-            Some(supervisor) => proc::open(supervisor).map_or(Stranger::Passing, Stranger::Alive),
+            None => AdoptedSupervisor::Unreachable,
+            Some(supervisor) => {
+                proc::open(supervisor).map_or(AdoptedSupervisor::Passing, AdoptedSupervisor::Alive)
+            }
         }
     }
 }
@@ -422,9 +431,9 @@ fn opened<T>(
 }
 
 /// What a state whose supervisor lives says.
-fn alive(state: &State) -> Sighting {
+fn alive(state: &State) -> AttemptStatus {
     match state.handle() {
-        Some(handle) => Sighting::Running { handle, stopping: state.stopping },
-        None => Sighting::Launching,
+        Some(handle) => AttemptStatus::Running { handle, stopping: state.stopping },
+        None => AttemptStatus::Launching,
     }
 }

@@ -1,6 +1,6 @@
 //! *Purpose*: keeps a job that asks for memory below what it asked for.
 //!
-//! *Owns*: [`Means`] (what this machine offers), [`Group`] (a job's own control group).
+//! *Owns*: [`MemoryControl`] (what this machine offers), [`Group`] (a job's own control group).
 //!
 //! *Promises*: what is said to work was tried at the start of the server; a group is only made for
 //! a job that asks for memory; it is gone when its last process is; that a process was killed for
@@ -45,72 +45,72 @@ pub enum Version {
 
 /// What keeps jobs below their memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Means {
+pub enum MemoryControl {
     /// A control group each, in this folder.
     Groups(Version, PathBuf),
     /// A limit of data for each process.
     DataLimit,
 }
 
-impl Means {
+impl MemoryControl {
     /// Finds out what works here, by trying; with it the sentence for `/info`.
     #[must_use]
-    pub fn find() -> (Means, String) {
+    pub fn find() -> (MemoryControl, String) {
         let own = match fs::read_to_string(cgroup::OWN) {
             Ok(text) => text,
-            Err(e) => return Means::without_groups(&format!("{}: {e}", cgroup::OWN)),
+            Err(e) => return MemoryControl::without_groups(&format!("{}: {e}", cgroup::OWN)),
         };
-        Means::find_in(Path::new(cgroup::MOUNT), &own)
+        MemoryControl::find_in(Path::new(cgroup::MOUNT), &own)
     }
 
-    fn find_in(mount: &Path, membership: &str) -> (Means, String) {
+    fn find_in(mount: &Path, membership: &str) -> (MemoryControl, String) {
         let mut why = "the controller \"memory\" is not there".to_owned();
         for (version, own) in places(mount, membership) {
             match base_in(version, &own).and_then(|base| try_out(version, base)) {
                 Ok((base, swap)) => {
                     let says = sentence(version, swap);
-                    return (Means::Groups(version, base), says);
+                    return (MemoryControl::Groups(version, base), says);
                 }
                 Err(e) => why = e,
             }
         }
-        Means::without_groups(&why)
+        MemoryControl::without_groups(&why)
     }
 
     /// The other means, and the sentence for `/info`.
     #[must_use]
-    pub fn without_groups(why: &str) -> (Means, String) {
+    pub fn without_groups(why: &str) -> (MemoryControl, String) {
         let says = format!(
             "no control group can be used here ({why}); each single process of a job that asks for \
              memory may have so much data (RLIMIT_DATA), several may have more together, and no \
              job ends OUT_OF_MEMORY"
         );
-        (Means::DataLimit, says)
+        (MemoryControl::DataLimit, says)
     }
 
     /// As a line for the step daemon.
     #[must_use]
     pub fn line(&self) -> String {
         match self {
-            Means::Groups(Version::V1, base) => format!("v1 {}", base.display()),
-            Means::Groups(Version::V2, base) => format!("v2 {}", base.display()),
-            Means::DataLimit => "data".to_owned(),
+            MemoryControl::Groups(Version::V1, base) => format!("v1 {}", base.display()),
+            MemoryControl::Groups(Version::V2, base) => format!("v2 {}", base.display()),
+            MemoryControl::DataLimit => "data".to_owned(),
         }
     }
 
-    /// Reads [`Means::line`].
+    /// Reads [`MemoryControl::line`].
     #[must_use]
-    pub fn parse(line: &str) -> Means {
+    pub fn parse(line: &str) -> MemoryControl {
         match line.split_once(' ') {
-            Some(("v1", base)) => Means::Groups(Version::V1, base.into()),
-            Some(("v2", base)) => Means::Groups(Version::V2, base.into()),
-            _ => Means::DataLimit,
+            Some(("v1", base)) => MemoryControl::Groups(Version::V1, base.into()),
+            Some(("v2", base)) => MemoryControl::Groups(Version::V2, base.into()),
+            _ => MemoryControl::DataLimit,
         }
     }
 
     /// Removes empty groups of attempts that nobody knows any more.
     pub fn sweep(&self, is_known: impl Fn(&str) -> bool) {
-        if let Means::Groups(_, base) = self {
+        if let MemoryControl::Groups(_, base) = self {
             cgroup::sweep(base, is_known);
         }
     }
@@ -118,7 +118,7 @@ impl Means {
     /// Leaves nothing behind when no job has a group: for the step daemon, which ends after its
     /// server whatever that died of.
     pub fn leave(&self) {
-        if let Means::Groups(_, base) = self {
+        if let MemoryControl::Groups(_, base) = self {
             let _in_use_if_not = fs::remove_dir(base);
         }
     }
@@ -337,11 +337,11 @@ mod tests {
 
     #[test]
     fn means_survive_their_line() {
-        let groups = |version| Means::Groups(version, "/sys/fs/cgroup/a b/downbeat".into());
-        for means in [groups(Version::V1), groups(Version::V2), Means::DataLimit] {
-            assert_eq!(Means::parse(&means.line()), means);
+        let groups = |version| MemoryControl::Groups(version, "/sys/fs/cgroup/a b/downbeat".into());
+        for control in [groups(Version::V1), groups(Version::V2), MemoryControl::DataLimit] {
+            assert_eq!(MemoryControl::parse(&control.line()), control);
         }
-        assert_eq!(Means::parse(""), Means::DataLimit);
+        assert_eq!(MemoryControl::parse(""), MemoryControl::DataLimit);
     }
 
     #[test]

@@ -14,37 +14,37 @@
 //! spool, never from memory; an end is one that a supervisor wrote, or none.
 //!
 //! *Not here*: what has become of an attempt (`look`), the words between these processes
-//! (`report`), who lives (`proc`), what follows (`actors`).
+//! (`notice`), who lives (`proc`), what follows (`actors`).
 
+mod attempt_watch;
+mod attempts;
 mod cgroup;
 mod child;
-mod crew;
+mod cleanup;
+mod client;
 mod devices;
-mod errands;
+mod fd_passing;
 mod fitness;
+mod folder_pool;
 mod landlock;
 mod launch;
-mod link;
 mod look;
-mod mail;
 mod memory;
+mod notice;
 mod origin;
 mod plain;
-mod pool;
 mod probe;
 pub mod proc;
+mod processes;
 mod proctrack;
-mod remains;
-mod report;
 mod scratch;
 mod spool;
 mod start;
 mod state;
 pub mod stepd;
 mod supervisor;
+mod supervisor_pool;
 mod sys;
-mod vigil;
-mod watch;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -60,19 +60,21 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::sync::{oneshot, watch as channel};
 
+use self::attempts::{Attempts, Entry, held};
+use self::cleanup::CleanupQueue;
+use self::client::{DaemonClient, DaemonCommand};
 use self::devices::Wall;
-use self::errands::Errands;
-use self::link::{Link, Recipe};
-use self::look::Stranger;
-use self::memory::Means;
+use self::folder_pool::FolderPool;
+use self::look::AdoptedSupervisor;
+use self::memory::MemoryControl;
 pub use self::origin::{Machine, Origin};
 pub use self::plain::read as read_plain;
-use self::pool::Pool;
 use self::proctrack::ProcTrack;
 use self::scratch::Scratch;
 use self::spool::Folder;
-use self::watch::{Attempts, Entry, held};
-use super::{Control, Elsewhere, Engine, EngineError, Key, Later, Order, Sighting, Trouble};
+use super::{
+    AttemptStatus, BoxFuture, Control, Elsewhere, Engine, EngineError, Key, Order, Trouble,
+};
 use crate::fault;
 
 /// How soon `changed` suggests another look at an attempt of a former server whose supervisor
@@ -143,11 +145,11 @@ struct Inner {
     first_seen: OnceLock<HashSet<String>>,
     attempts: Arc<Attempts>,
     /// The pipe of all supervisors, until somebody hears it.
-    reports: Mutex<Option<OwnedFd>>,
-    link: Arc<Link>,
-    pool: Pool,
+    notices: Mutex<Option<OwnedFd>>,
+    client: Arc<DaemonClient>,
+    pool: FolderPool,
     scratch: Arc<Scratch>,
-    errands: Arc<Errands>,
+    cleanup: Arc<CleanupQueue>,
     /// What keeps jobs below their memory, for people.
     memory_says: String,
     /// Whether something keeps jobs from devices.
@@ -163,7 +165,7 @@ struct Inner {
 
 impl Drop for LocalEngine {
     fn drop(&mut self) {
-        self.inner.link.close();
+        self.inner.client.close();
     }
 }
 
@@ -184,10 +186,10 @@ impl LocalEngine {
         }
         let origin = config.origin.map_or_else(Origin::here, Ok).map_err(EngineError::Daemon)?;
         let attempts = Arc::new(Attempts::default());
-        let (reports, report_out) = report::pipe().map_err(EngineError::Daemon)?;
+        let (notices, notices_out) = notice::pipe().map_err(EngineError::Daemon)?;
         let (memory, memory_says) = match config.control_groups {
-            true => Means::find(),
-            false => Means::without_groups("none are wanted"),
+            true => MemoryControl::find(),
+            false => MemoryControl::without_groups("none are wanted"),
         };
         memory.sweep(|name| spool.join(name).exists());
         let track = match config.control_groups {
@@ -201,7 +203,7 @@ impl LocalEngine {
         };
         wall.sweep(|name| spool.join(name).exists());
         let denies_devices = wall != Wall::Advisory;
-        let recipe = Recipe {
+        let command = DaemonCommand {
             program: config.program,
             data_dir: data_dir.clone(),
             soft_nofile: config.soft_nofile,
@@ -209,25 +211,26 @@ impl LocalEngine {
             track: track.clone(),
             wall,
             origin: origin.clone(),
-            report_out,
+            notices_out,
         };
         let scratch = config.scratch.unwrap_or_else(|| data_dir.join("scratch"));
         let scratch = Scratch::open(scratch)?;
-        let program = proc::Program::of_file(&recipe.program);
-        let link = Link::start(recipe, Arc::clone(&attempts)).map_err(EngineError::Daemon)?;
-        let pool = Pool::new(&data_dir, scratch.base());
-        let errands = Arc::default();
+        let program = proc::Program::of_file(&command.program);
+        let client =
+            DaemonClient::start(command, Arc::clone(&attempts)).map_err(EngineError::Daemon)?;
+        let pool = FolderPool::new(&data_dir, scratch.base());
+        let cleanup = Arc::default();
         let inner = Inner {
             data_dir,
             origin,
             elsewhere: config.elsewhere,
             first_seen: OnceLock::new(),
             attempts,
-            reports: Mutex::new(Some(reports)),
-            link,
+            notices: Mutex::new(Some(notices)),
+            client,
             pool,
             scratch: Arc::new(scratch),
-            errands,
+            cleanup,
             memory_says,
             denies_devices,
             devices_say,
@@ -241,14 +244,14 @@ impl LocalEngine {
     /// The step daemon's process id, while there is one.
     #[must_use]
     pub fn step_daemon(&self) -> Option<i32> {
-        self.inner.link.daemon()
+        self.inner.client.daemon()
     }
 
     /// Gives an order, away from the threads that answer requests.
     fn begin(&self, order: Order, entry: Arc<Entry>) -> oneshot::Receiver<()> {
         self.inner.listen();
         entry.under_way.store(true, Ordering::Release);
-        let (inner, hand) = (Arc::clone(&self.inner), self.inner.errands.lend_a_hand());
+        let (inner, worker) = (Arc::clone(&self.inner), self.inner.cleanup.add_worker());
         let (done, wait) = oneshot::channel::<()>();
         tokio::task::spawn_blocking(move || {
             let failure = inner.give_order(order).err();
@@ -260,7 +263,7 @@ impl LocalEngine {
                 entry.hint.notify_one();
             }
             drop(done);
-            hand.run(|name| inner.take_back(name));
+            worker.run(|name| inner.take_back(name));
         });
         wait
     }
@@ -269,7 +272,7 @@ impl LocalEngine {
     fn aside<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T, EngineError> + Send + 'static,
-    ) -> Later<'_, Result<T, EngineError>> {
+    ) -> BoxFuture<'_, Result<T, EngineError>> {
         let inner = Arc::clone(&self.inner);
         Box::pin(async move {
             match tokio::task::spawn_blocking(move || work(&inner)).await {
@@ -293,7 +296,7 @@ impl Inner {
         self.scratch.give(&name);
         fault::point(fault::LAUNCH_ORDER_WRITTEN);
         let entry = self.attempts.entry(&name);
-        self.link
+        self.client
             .send(&name, |generation| entry.set_sent(generation))
             .map_err(EngineError::Daemon)?;
         fault::point(fault::LAUNCH_SENT);
@@ -302,8 +305,8 @@ impl Inner {
 
     /// From the first launch or wait on, what supervisors say is heard where that is.
     fn listen(&self) {
-        if let Some(pipe) = held(&self.reports).take() {
-            tokio::spawn(report::hear_all(pipe, Arc::downgrade(&self.attempts)));
+        if let Some(pipe) = held(&self.notices).take() {
+            tokio::spawn(notice::hear_all(pipe, Arc::downgrade(&self.attempts)));
         }
     }
 
@@ -326,20 +329,20 @@ impl Inner {
         let entry = self.attempts.entry(name);
         let sent = entry.sent();
         let under_way = entry.under_way.load(Ordering::Acquire);
-        if under_way || sent != 0 && sent == self.link.generation() {
+        if under_way || sent != 0 && sent == self.client.generation() {
             return entry.hint.notified().await;
         }
         let hint = pin!(entry.hint.notified());
-        match self.stranger(name) {
-            Stranger::Ended => {}
-            Stranger::Absent => hint.await,
-            Stranger::Passing => {
+        match self.adopted(name) {
+            AdoptedSupervisor::Ended => {}
+            AdoptedSupervisor::Absent => hint.await,
+            AdoptedSupervisor::Passing => {
                 let _ = select(hint, pin!(tokio::time::sleep(LOOK_AGAIN))).await;
             }
-            Stranger::Unreachable => {
+            AdoptedSupervisor::Unreachable => {
                 let _ = select(hint, pin!(tokio::time::sleep(LOOK_ELSEWHERE))).await;
             }
-            Stranger::Alive(pidfd) => match sys::watch_readable(pidfd) {
+            AdoptedSupervisor::Alive(pidfd) => match sys::watch_readable(pidfd) {
                 Ok(pidfd) => match select(hint, pin!(pidfd.readable())).await {
                     Either::Left(_) | Either::Right(_) => {}
                 },
@@ -353,7 +356,7 @@ impl Inner {
 }
 
 impl Engine for LocalEngine {
-    fn launch(&self, order: Order) -> Later<'static, Result<(), EngineError>> {
+    fn launch(&self, order: Order) -> BoxFuture<'static, Result<(), EngineError>> {
         let entry = self.inner.attempts.entry(&order.key.name());
         let done = self.begin(order, Arc::clone(&entry));
         Box::pin(async move {
@@ -362,48 +365,52 @@ impl Engine for LocalEngine {
         })
     }
 
-    fn reattach<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Sighting, EngineError>> {
+    fn reattach<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<AttemptStatus, EngineError>> {
         // Who heard of the end has its record: the usual case touches no file.
         let told = self.inner.told_end(key);
         let key = key.clone();
         Box::pin(async move {
             match told {
-                Some(record) => Ok(Sighting::Exited(record)),
+                Some(record) => Ok(AttemptStatus::Exited(record)),
                 None => self.aside(move |inner| inner.reattach(&key)).await,
             }
         })
     }
 
-    fn changed<'a>(&'a self, key: &'a Key) -> Later<'a, ()> {
+    fn changed<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, ()> {
         Box::pin(async move { self.inner.changed(&key.name()).await })
     }
 
-    fn control<'a>(&'a self, key: &'a Key, control: Control) -> Later<'a, Result<(), EngineError>> {
+    fn control<'a>(
+        &'a self,
+        key: &'a Key,
+        control: Control,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
         let name = key.name();
         self.aside(move |inner| inner.control(&name, control))
     }
 
-    fn kill_remains<'a>(&'a self, key: &'a Key) -> Later<'a, Result<usize, EngineError>> {
+    fn kill_leftovers<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<usize, EngineError>> {
         let key = key.clone();
-        self.aside(move |inner| inner.kill_remains(&key))
+        self.aside(move |inner| inner.kill_leftovers(&key))
     }
 
-    fn collect(&self, key: &Key) -> Later<'static, ()> {
-        let (done, hand) = self.inner.errands.leave(key.name());
-        if let Some(hand) = hand {
+    fn forget(&self, key: &Key) -> BoxFuture<'static, ()> {
+        let (done, worker) = self.inner.cleanup.push(key.name());
+        if let Some(worker) = worker {
             let inner = Arc::clone(&self.inner);
-            tokio::task::spawn_blocking(move || hand.run(|name| inner.take_back(name)));
+            tokio::task::spawn_blocking(move || worker.run(|name| inner.take_back(name)));
         }
         Box::pin(async move {
             let _gone = done.await;
         })
     }
 
-    fn known(&self) -> Later<'_, Result<Vec<String>, EngineError>> {
+    fn known(&self) -> BoxFuture<'_, Result<Vec<String>, EngineError>> {
         self.aside(Inner::known)
     }
 
-    fn processes<'a>(&'a self, key: &'a Key) -> Later<'a, Result<Vec<i32>, EngineError>> {
+    fn processes<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Vec<i32>, EngineError>> {
         let key = key.clone();
         self.aside(move |inner| inner.processes(&key))
     }
@@ -413,10 +420,10 @@ impl Engine for LocalEngine {
         drop(tokio::task::spawn_blocking(move || inner.pool.wipe()));
     }
 
-    fn borne(&self) -> Later<'_, Result<Vec<Key>, EngineError>> {
+    fn borne(&self) -> BoxFuture<'_, Result<Vec<Key>, EngineError>> {
         self.aside(|inner| {
             let error = |e| EngineError::Spool { path: "/proc".into(), source: e };
-            let keys = remains::keys().map_err(error)?;
+            let keys = processes::keys().map_err(error)?;
             let live = |name: &String| inner.attempts.get(name).is_none();
             Ok(keys.into_iter().filter(live).filter_map(|name| Key::parse(&name)).collect())
         })

@@ -7,7 +7,7 @@
 //! process that was meant. Where a wrong "nobody is there" would give CPUs back, not being able
 //! to look (no descriptor left) is an error.
 //!
-//! *Not here*: which processes belong to an attempt (`remains`), who is told to end
+//! *Not here*: which processes belong to an attempt (`processes`), who is told to end
 //! (`supervisor`).
 
 use std::fs;

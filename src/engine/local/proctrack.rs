@@ -9,7 +9,7 @@
 //! when the supervisor is gone, whoever is left in the group is of its last job, whatever he has
 //! made of his environment, his session and his parents.
 //!
-//! *Not here*: memory (`memory`), the rules of attribution (`remains`).
+//! *Not here*: memory (`memory`), the rules of attribution (`processes`).
 //!
 //! Named after Slurm's `proctrack/cgroup`.
 

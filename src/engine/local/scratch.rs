@@ -2,7 +2,7 @@
 //!
 //! *Owns*: the folder of all of them, the name of each (that of its attempt), and their removal.
 //!
-//! *Promises*: a folder is for the server's user alone and goes when its attempt is collected, so
+//! *Promises*: a folder is for the server's user alone and goes when its attempt is forgotten, so
 //! not before the last process is gone and the end is committed; nothing that a link leads to goes
 //! with it. Large ones go piece by piece, one after the other on one thread, and nobody waits for
 //! that. What a server that was killed left behind is known to the next one, by its name.
@@ -11,7 +11,8 @@
 //! before the script (`launch`).
 //!
 //! Folders that are still empty are used again, under another name: to make and to remove one costs
-//! an ext4 without a journal up to a millisecond, two new names hundredths of that (see `pool`).
+//! an ext4 without a journal up to a millisecond, two new names cost hundredths of that (see
+//! `folder_pool`).
 
 use std::collections::VecDeque;
 use std::fs;
@@ -22,9 +23,9 @@ use std::sync::{Arc, Mutex};
 
 use rustix::fs::RenameFlags;
 
+use super::attempts::held;
 use super::plain;
 use super::spool;
-use super::watch::held;
 use crate::engine::{EngineError, Key};
 use crate::trees;
 
@@ -38,7 +39,7 @@ const RIGHTS: u32 = 0o777;
 const OTHERS: u32 = 0o077;
 /// How the names of folders begin that belong to no attempt.
 const FREE_PREFIX: &str = "free.";
-/// More empty folders than are ever in flight between a collect and the next launch.
+/// More empty folders than are ever in flight between the end of an attempt and the next launch.
 const FREE_MAX: usize = 256;
 /// A folder that has held so much that it is larger than this is slow for whoever has it next.
 const FREE_BYTES_MAX: u64 = 4096;

@@ -31,7 +31,7 @@ pub const ORDER_VERSION: u32 = 1;
 /// was left behind; each reads the others'.
 pub const EXIT_VERSION: u32 = 3;
 
-/// How the names of folders begin that belong to no attempt (see `pool`).
+/// How the names of folders begin that belong to no attempt (see `folder_pool`).
 pub const FREE_PREFIX: &str = "free.";
 
 /// What a folder for this user alone has.

@@ -8,7 +8,7 @@
 //! be written to is waited for here; when processes or memory are short the order is given back,
 //! since whoever waits here takes some of them.
 //!
-//! *Not here*: what that process does (`launch`), watching over the script (`vigil`).
+//! *Not here*: what that process does (`launch`), watching over the script (`attempt_watch`).
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,11 +21,11 @@ use super::cgroup;
 use super::child::Within;
 use super::devices::Wall;
 use super::launch::{Bounds, Failure, Launching, Prepared, Whose, not_denied};
-use super::memory::{Group, Means};
-use super::report::Report;
+use super::memory::{Group, MemoryControl};
+use super::notice::Notice;
 use super::spool::OrderFile;
 use super::state::State;
-use super::supervisor::{Post, become_like_the_script, hint, note, settle};
+use super::supervisor::{ServedAttempt, become_like_the_script, hint, note, settle};
 use super::sys::{self, Stack};
 use crate::clock;
 use crate::engine::Stop;
@@ -80,23 +80,23 @@ pub enum Start {
 /// # Errors
 /// Why it cannot be started.
 pub fn start(
-    post: &mut Post<'_>,
+    attempt: &mut ServedAttempt<'_>,
     file: &OrderFile,
     launcher: &mut Launcher,
 ) -> Result<Start, Failure> {
-    become_like_the_script(post, file)?;
+    become_like_the_script(attempt, file)?;
     fault::point(fault::LAUNCH_READY);
-    if post.folder.read_control().cancel {
+    if attempt.folder.read_control().cancel {
         return Ok(Start::Stopped(Stop::Cancelled));
     }
     fault::point(fault::LAUNCH_BEFORE_SPAWN);
     let mut pause = PAUSE;
     loop {
         let begun = clock::monotonic();
-        let tried = bounds(post, file).and_then(|bounds| {
-            let mut prepared = Prepared::make(file, &post.folder, &post.name)?;
+        let tried = bounds(attempt, file).and_then(|bounds| {
+            let mut prepared = Prepared::make(file, &attempt.folder, &attempt.name)?;
             let launching = prepared.start(bounds, &mut launcher.stack)?;
-            watch(post, file, &launching, &launcher.signals, begun)
+            watch(attempt, file, &launching, &launcher.signals, begun)
         });
         let failure = match tried {
             Ok(start) => return Ok(start),
@@ -106,9 +106,9 @@ pub fn start(
             Err(failure) if failure.whose == Whose::Server => failure,
             Err(failure) => return Err(failure),
         };
-        say(post, &failure.sentence);
-        post.folder.open_up();
-        if is_cancelled_within(post, pause) {
+        say(attempt, &failure.sentence);
+        attempt.folder.open_up();
+        if is_cancelled_within(attempt, pause) {
             return Ok(Start::Stopped(Stop::Cancelled));
         }
         pause = (pause * 2).min(PAUSE_MAX);
@@ -116,13 +116,13 @@ pub fn start(
 }
 
 /// Tells the server what is waited for; if it is not there, nobody needs to know.
-pub fn say(post: &Post<'_>, sentence: &str) {
-    let trouble = Report::Trouble(post.name.clone(), sentence.to_owned());
-    let _heard = hint(&post.station.report, &trouble);
+pub fn say(attempt: &ServedAttempt<'_>, sentence: &str) {
+    let trouble = Notice::Trouble(attempt.name.clone(), sentence.to_owned());
+    let _heard = hint(&attempt.config.notices, &trouble);
 }
 
 /// Waits; answers whether a cancel came.
-pub fn is_cancelled_within(post: &mut Post<'_>, pause: Duration) -> bool {
+pub fn is_cancelled_within(attempt: &mut ServedAttempt<'_>, pause: Duration) -> bool {
     let due = clock::monotonic() + pause;
     loop {
         let left = due.saturating_duration_since(clock::monotonic());
@@ -130,8 +130,8 @@ pub fn is_cancelled_within(post: &mut Post<'_>, pause: Duration) -> bool {
             return false;
         }
         let _poked = sys::wait_child_or_poke(Some(left));
-        let _told = settle(post);
-        if post.folder.read_control().cancel {
+        let _told = settle(attempt);
+        if attempt.folder.read_control().cancel {
             return true;
         }
     }
@@ -139,7 +139,7 @@ pub fn is_cancelled_within(post: &mut Post<'_>, pause: Duration) -> bool {
 
 /// Until the process is the script, has said why it cannot be, or was killed.
 fn watch(
-    post: &mut Post<'_>,
+    attempt: &mut ServedAttempt<'_>,
     file: &OrderFile,
     launching: &Launching<'_>,
     signals: &OwnedFd,
@@ -177,20 +177,20 @@ fn watch(
         let now = clock::monotonic();
         if stop.is_none() {
             stop = match due {
-                _ if post.folder.read_control().cancel => Some(Stop::Cancelled),
+                _ if attempt.folder.read_control().cancel => Some(Stop::Cancelled),
                 Some(due) if due <= now => Some(Stop::TimeLimit),
                 _ => None,
             };
             if let Some(stop) = stop {
                 kill(launching.pid());
-                note(post, State::stopping_line(stop));
-                let _heard = hint(&post.station.report, &Report::Changed(post.name.clone()));
+                note(attempt, State::stopping_line(stop));
+                let _heard = hint(&attempt.config.notices, &Notice::Changed(attempt.name.clone()));
             }
         }
         if slow.is_some_and(|slow| slow <= now) {
             slow = None;
             let directory = file.order.working_directory.display();
-            say(post, &format!("{directory}, or where its output goes, does not answer"));
+            say(attempt, &format!("{directory}, or where its output goes, does not answer"));
         }
     }
 }
@@ -247,56 +247,56 @@ fn is_reaped(child: i32) -> bool {
 }
 
 /// What a job is kept within. First its memory: the group for that may take the wall too.
-fn bounds(post: &mut Post<'_>, file: &OrderFile) -> Result<Bounds, Failure> {
-    let within = within(post, file)?;
-    let wall = wall(post, file).map_err(|e| not_denied(&e))?;
+fn bounds(attempt: &mut ServedAttempt<'_>, file: &OrderFile) -> Result<Bounds, Failure> {
+    let within = within(attempt, file)?;
+    let wall = wall(attempt, file).map_err(|e| not_denied(&e))?;
     Ok(Bounds { within, wall })
 }
 
 /// Denies the devices of others to a job; answers the door of the group that does, if the process
 /// is not in it for its memory.
-fn wall(post: &mut Post<'_>, file: &OrderFile) -> io::Result<Option<OwnedFd>> {
+fn wall(attempt: &mut ServedAttempt<'_>, file: &OrderFile) -> io::Result<Option<OwnedFd>> {
     let denied = &file.order.denied_devices;
-    let wall = &post.station.wall;
+    let wall = &attempt.config.wall;
     let Some(base) = wall.base().filter(|_| !denied.is_empty()) else { return Ok(None) };
-    let unified = post.group.as_ref().and_then(Group::unified);
+    let unified = attempt.group.as_ref().and_then(Group::unified);
     if let (Wall::V2(_), Some(group)) = (wall, unified) {
-        if !post.is_walled {
+        if !attempt.is_walled {
             wall.deny(group, denied)?;
-            post.is_walled = true;
+            attempt.is_walled = true;
         }
         return Ok(None);
     }
-    let group = base.join(&post.name);
-    if !post.is_walled {
+    let group = base.join(&attempt.name);
+    if !attempt.is_walled {
         // Noted first: whatever becomes of us, somebody knows what to remove.
-        note(post, &State::group_line(&group));
+        note(attempt, &State::group_line(&group));
         cgroup::make(base, &group, cgroup::make_folder)?;
-        post.wall = Some(group.clone());
+        attempt.wall = Some(group.clone());
         wall.deny(&group, denied)?;
-        post.is_walled = true;
+        attempt.is_walled = true;
     }
     cgroup::door(&group).map(Some)
 }
 
 /// What a job is kept within that asks for memory. Where groups worked when the server started, a
 /// job does not run without one.
-fn within(post: &mut Post<'_>, file: &OrderFile) -> Result<Option<Within>, Failure> {
+fn within(attempt: &mut ServedAttempt<'_>, file: &OrderFile) -> Result<Option<Within>, Failure> {
     let Some(bytes) = file.order.memory_bytes else { return Ok(None) };
-    let Means::Groups(version, base) = &post.station.memory else {
+    let MemoryControl::Groups(version, base) = &attempt.config.memory else {
         return Ok(Some(Within::Data(bytes)));
     };
     let unmade = |e: io::Error| {
         let sentence = format!("its memory cannot be limited: {}: {e}", base.display());
         Failure::of_the_machine(sentence, &e)
     };
-    if post.group.is_none() {
+    if attempt.group.is_none() {
         // Noted first: whatever becomes of us, somebody knows what to remove.
-        let line = State::group_line(&Group::path(base, &post.name));
-        note(post, &line);
-        let group = Group::make(*version, base, &post.name, bytes).map_err(unmade)?;
-        post.group = Some(group);
+        let line = State::group_line(&Group::path(base, &attempt.name));
+        note(attempt, &line);
+        let group = Group::make(*version, base, &attempt.name, bytes).map_err(unmade)?;
+        attempt.group = Some(group);
     }
-    let door = post.group.as_ref().map(Group::door).transpose().map_err(unmade)?;
+    let door = attempt.group.as_ref().map(Group::door).transpose().map_err(unmade)?;
     Ok(door.map(Within::Group))
 }

@@ -7,11 +7,11 @@
 //! so; an attempt whose `state` exists is never launched again; it ends when the server's
 //! socket closes, after the orders already sent, while supervisors and scripts go on.
 //!
-//! *Not here*: the server's end of the socket (`link`), who gets an order (`crew`), the life of one
-//! attempt (`supervisor`).
+//! *Not here*: the server's end of the socket (`client`), who gets an order (`supervisor_pool`),
+//! the life of one attempt (`supervisor`).
 //!
 //! Called as `downbeat stepd --data-dir <absolute folder>` with a SEQPACKET socket as standard
-//! input and the pipe of all supervisors as standard output; only `link` does that.
+//! input and the pipe of all supervisors as standard output; only `client` does that.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write};
@@ -24,18 +24,18 @@ use rustix::fs::FlockOperation;
 use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
-use super::crew::{Crew, Outfit};
 use super::devices::Wall;
-use super::mail::DATAGRAM_BYTES_MAX;
-use super::memory::Means;
+use super::fd_passing::DATAGRAM_BYTES_MAX;
+use super::memory::MemoryControl;
+use super::notice::Notice;
 use super::origin::Origin;
 use super::plain;
 use super::proc;
 use super::proctrack::ProcTrack;
-use super::report::Report;
 use super::spool::Folder;
 use super::state::State;
-use super::supervisor;
+use super::supervisor::{self, SupervisorConfig};
+use super::supervisor_pool::SupervisorPool;
 use super::sys;
 use crate::clock;
 use crate::fault;
@@ -65,7 +65,7 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
     // by ptrace, not by /proc.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
-    let report = io::stdout().as_fd().try_clone_to_owned()?;
+    let notices = io::stdout().as_fd().try_clone_to_owned()?;
     let nothing = OpenOptions::new().read(true).write(true).open("/dev/null")?;
     sys::replace_stdin_and_stdout(nothing.as_fd())?;
     let _ = rustix::process::setsid();
@@ -78,7 +78,7 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
     let _lock = take_lock(data_dir, &boot_id)?;
     fault::point(fault::DAEMON_LOCKED);
     warm_up();
-    let crew = Crew::new(Outfit {
+    let supervisors = SupervisorPool::new(SupervisorConfig {
         data_dir: data_dir.to_owned(),
         boot_id,
         all_cpus: rustix::thread::sched_getaffinity(None)?,
@@ -87,12 +87,12 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
         memory: memory.clone(),
         track: track.clone(),
         wall: wall.clone(),
-        report,
+        notices,
     })?;
     let ended = sys::child_signals()?;
-    let mut daemon = Daemon { data_dir: data_dir.to_owned(), socket, ended, crew };
+    let mut daemon = Daemon { data_dir: data_dir.to_owned(), socket, ended, supervisors };
     let served =
-        if daemon.send(Report::Ready.line().as_bytes()) { daemon.attend(log) } else { Ok(()) };
+        if daemon.send(Notice::Ready.line().as_bytes()) { daemon.attend(log) } else { Ok(()) };
     memory.leave();
     track.leave();
     wall.leave();
@@ -111,7 +111,7 @@ struct Greeting {
     /// The soft limit of open files for scripts, if it names one.
     soft_nofile: Option<u64>,
     /// What keeps jobs below their memory.
-    memory: Means,
+    memory: MemoryControl,
     /// Where supervisors have control groups.
     track: ProcTrack,
     /// What keeps jobs from devices.
@@ -129,7 +129,7 @@ fn greeting(socket: &OwnedFd) -> io::Result<Option<Greeting>> {
         let soft_nofile = next().parse().ok();
         Greeting {
             soft_nofile,
-            memory: Means::parse(next()),
+            memory: MemoryControl::parse(next()),
             track: ProcTrack::parse(next()),
             wall: Wall::parse(next()),
             origin: Origin::parse(next()),
@@ -162,19 +162,19 @@ struct Daemon {
     data_dir: PathBuf,
     socket: OwnedFd,
     ended: OwnedFd,
-    crew: Crew,
+    supervisors: SupervisorPool,
 }
 
 impl Daemon {
     /// Until the server closes its end.
     fn attend(&mut self, log: &mut Log) -> io::Result<()> {
         loop {
-            if !self.crew.is_fit() {
+            if !self.supervisors.is_fit() {
                 // The server starts another, which is; supervisors and scripts go on.
                 log.say("somebody has changed this process (renice, prlimit); it ends");
                 return Ok(());
             }
-            if let Err(e) = self.crew.keep_a_spare() {
+            if let Err(e) = self.supervisors.keep_a_spare() {
                 log.say(&format!("no supervisor is forked ahead: {e}"));
             }
             let (server, child) = {
@@ -210,9 +210,9 @@ impl Daemon {
         let mut signal = [0; 128];
         let _ = rustix::io::read(&self.ended, &mut signal);
         while let sys::Reaped::Child(pid, code, _) = sys::reap() {
-            let Some(name) = self.crew.has_ended(pid, code) else { continue };
+            let Some(name) = self.supervisors.has_ended(pid, code) else { continue };
             log.say(&format!("the supervisor of {name} ended with {code}"));
-            if !self.send(Report::Died(name).line().as_bytes()) {
+            if !self.send(Notice::Died(name).line().as_bytes()) {
                 return false;
             }
         }
@@ -235,7 +235,7 @@ impl Daemon {
             Ok(()) => Ok(true),
             Err(e) => {
                 log.say(&format!("{name} was not started: {e}"));
-                Ok(self.send(Report::NotTaken(name, e.to_string()).line().as_bytes()))
+                Ok(self.send(Notice::NotTaken(name, e.to_string()).line().as_bytes()))
             }
         }
     }
@@ -245,11 +245,11 @@ impl Daemon {
         let folder = Folder::new(&self.data_dir, name);
         let Some(state) = folder.create_state()? else {
             // Sent twice. Whoever waits for a hint may have missed it.
-            self.send(Report::Changed(name.to_owned()).line().as_bytes());
+            self.send(Notice::Changed(name.to_owned()).line().as_bytes());
             return Ok(());
         };
         fault::point(fault::LAUNCH_STATE_LOCKED);
-        match self.crew.hand_over(name, &state) {
+        match self.supervisors.hand_over(name, &state) {
             Ok(()) => fault::point(fault::LAUNCH_HANDED_OVER),
             Err(e) => {
                 // Nobody has it: the order may be given again once there is room.

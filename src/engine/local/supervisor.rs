@@ -8,8 +8,8 @@
 //! signal but KILL and the server's poke moves it. What a full disk does not take is kept and
 //! written later; a folder that was deleted is made again for the record.
 //!
-//! *Not here*: starting the script (`start`, `launch`), watching over it (`vigil`), who gives
-//! orders (`crew`), what the record means (`kernel`).
+//! *Not here*: starting the script (`start`, `launch`), watching over it (`attempt_watch`), who
+//! gives orders (`supervisor_pool`), what the record means (`kernel`).
 //!
 //! Why one process serves many attempts, one after the other: a fork with all that belongs to it
 //! (tables of memory, a session, its end and its reaping) costs about as much as a short script.
@@ -25,20 +25,20 @@ use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::CpuSet;
 
+use super::attempt_watch::AttemptWatch;
 use super::cgroup;
 use super::devices::Wall;
+use super::fd_passing;
 use super::fitness::Fitness;
 use super::launch::{self, Failure, Whose};
-use super::mail;
-use super::memory::{Group, Means};
+use super::memory::{Group, MemoryControl};
+use super::notice::Notice;
 use super::proc::{self, Identity};
 use super::proctrack::ProcTrack;
-use super::report::Report;
 use super::spool::{EXIT_VERSION, Folder, OrderFile};
 use super::start::{self, Launcher, Start};
 use super::state::State;
 use super::sys;
-use super::vigil::Vigil;
 use crate::clock;
 use crate::engine::{EngineError, ExitRecord, Handle};
 use crate::fault;
@@ -63,16 +63,12 @@ pub const TOLD: u8 = 0;
 /// See [`TOLD`].
 const UNTOLD: u8 = 1;
 
-/// What a supervisor takes over from the step daemon at the fork, for its whole life.
-pub struct Station {
+/// What every supervisor takes over from the step daemon at the fork, for its whole life.
+pub struct SupervisorConfig {
     /// The data folder.
     pub data_dir: PathBuf,
-    /// Where orders come from: a name, with it the locked state file.
-    pub orders: OwnedFd,
-    /// Where it says, by its pid, that it has time for another order.
-    pub rested: OwnedFd,
-    /// Where hints go.
-    pub report: OwnedFd,
+    /// The pipe of all supervisors, where their hints go.
+    pub notices: OwnedFd,
     /// This boot.
     pub boot_id: String,
     /// The soft limit of open files that scripts shall have.
@@ -82,16 +78,17 @@ pub struct Station {
     /// What the out-of-memory killer thinks of the step daemon, if it may be told otherwise.
     pub oom_score: Option<String>,
     /// What keeps jobs below their memory.
-    pub memory: Means,
-    /// Where it has a control group.
+    pub memory: MemoryControl,
+    /// Where supervisors have control groups.
     pub track: ProcTrack,
     /// What keeps jobs from devices.
     pub wall: Wall,
 }
 
 /// One attempt, while a supervisor serves it.
-pub struct Post<'a> {
-    pub station: &'a Station,
+pub struct ServedAttempt<'a> {
+    /// What its supervisor was given.
+    pub config: &'a SupervisorConfig,
     /// The attempt's name.
     pub name: String,
     /// Its folder.
@@ -107,12 +104,12 @@ pub struct Post<'a> {
     /// What `state` did not take yet.
     pub owed: Vec<u8>,
     /// What a script would inherit.
-    pub condition: &'a mut Condition,
+    pub inherited: &'a mut InheritedState,
 }
 
 /// What this process has made of itself since it was forked.
 #[derive(Default)]
-pub struct Condition {
+pub struct InheritedState {
     /// Who it is, once it has looked.
     me: Option<Identity>,
     /// Whether it is protected from the out-of-memory killer.
@@ -140,27 +137,27 @@ fn set_oom_score(score: &str) -> bool {
     std::fs::write(OOM_FILE, score).is_ok()
 }
 
-/// Lives through one attempt after the other. Runs in a child forked by the step daemon; its
-/// answer is the process's exit code.
-pub fn run(station: &Station) -> i32 {
-    let Station { orders, rested, report, .. } = station;
-    sys::close_all_but([orders, rested, report].map(AsRawFd::as_raw_fd).to_vec());
+/// Lives through one attempt after the other. Orders come from `orders`: a name, with it the locked
+/// state file; by its pid on `rested` it says that it has time for another one. Runs in a child
+/// forked by the step daemon; its answer is the process's exit code.
+pub fn run(config: &SupervisorConfig, orders: &OwnedFd, rested: &OwnedFd) -> i32 {
+    sys::close_all_but([orders, rested, &config.notices].map(AsRawFd::as_raw_fd).to_vec());
     // Neither can fail here: a fresh fork leads no group, and every Linux in use knows the call.
     let _ = rustix::process::setsid();
     let me = rustix::process::getpid();
     let _ = rustix::process::set_child_subreaper(Some(me));
-    if let Some(soft) = station.soft_nofile {
+    if let Some(soft) = config.soft_nofile {
         let hard = rustix::process::getrlimit(Resource::Nofile).maximum;
         let limit = Rlimit { current: Some(soft), maximum: hard };
         let _ = rustix::process::setrlimit(Resource::Nofile, limit);
     }
-    let mut condition = Condition { track: station.track.enter(), ..Condition::default() };
+    let mut inherited = InheritedState { track: config.track.enter(), ..InheritedState::default() };
     let born = Fitness::now();
     let mut has_served = false;
     while let Some((name, state)) = next_order(orders, has_served) {
-        let folder = Folder::new(&station.data_dir, &name);
-        let post = Post {
-            station,
+        let folder = Folder::new(&config.data_dir, &name);
+        let attempt = ServedAttempt {
+            config,
             name,
             folder,
             state,
@@ -168,12 +165,12 @@ pub fn run(station: &Station) -> i32 {
             wall: None,
             is_walled: false,
             owed: Vec::new(),
-            condition: &mut condition,
+            inherited: &mut inherited,
         };
-        match serve(post) {
+        match serve(attempt) {
             Served::Untold => return i32::from(UNTOLD),
             // What a script has made of its parent must not be the next one's.
-            Served::Told if condition.unfit || Fitness::now() != born => break,
+            Served::Told if inherited.unfit || Fitness::now() != born => break,
             Served::Told => {}
         }
         has_served = true;
@@ -193,7 +190,7 @@ fn next_order(orders: &OwnedFd, has_served: bool) -> Option<(String, File)> {
         set_socket_timeout(orders, Timeout::Recv, Some(REST_BOUND)).ok()?;
     }
     loop {
-        match mail::receive(orders) {
+        match fd_passing::receive(orders) {
             Ok(order) => return order.map(|(name, state)| (name, File::from(state))),
             Err(rustix::io::Errno::INTR) => {}
             // From here on the daemon cannot send. What it had sent before is still received.
@@ -211,37 +208,37 @@ enum Served {
     Told,
 }
 
-fn serve(mut post: Post<'_>) -> Served {
-    let end = attempt(&mut post).unwrap_or_else(|failure| {
+fn serve(mut attempt: ServedAttempt<'_>) -> Served {
+    let end = run_attempt(&mut attempt).unwrap_or_else(|failure| {
         let launch_error = Some(failure.sentence);
         End::Over(Box::new(ExitRecord { launch_error, ..no_script() }))
     });
-    if let Some(group) = post.group.take() {
+    if let Some(group) = attempt.group.take() {
         // Nobody of ours is in it. If somebody else is, a server removes it when he has gone.
         let _empty_if_removed = group.remove();
     }
-    if let Some(wall) = post.wall.take() {
+    if let Some(wall) = attempt.wall.take() {
         let _empty_if_removed = cgroup::remove(&wall);
     }
     let record = match end {
         End::Over(record) => record,
         End::GivenBack(why) => {
-            withdraw(&post);
+            withdraw(&attempt);
             // One process less that the machine has to hold.
-            post.condition.unfit = true;
-            let Post { station, state, name, .. } = post;
+            attempt.inherited.unfit = true;
+            let ServedAttempt { config, state, name, .. } = attempt;
             drop(state);
-            let told = hint(&station.report, &Report::GivenBack(name, why));
+            let told = hint(&config.notices, &Notice::GivenBack(name, why));
             return if told { Served::Told } else { Served::Untold };
         }
     };
     fault::point(fault::EXITED_REAPED);
-    let kept = keep(&post, &record);
+    let kept = keep(&attempt, &record);
     fault::point(fault::EXITED_RECORDED);
-    let Post { station, state, name, .. } = post;
+    let ServedAttempt { config, state, name, .. } = attempt;
     // First the lock, then the word: whoever hears of the end finds the lock free.
     drop(state);
-    let told = hint(&station.report, &Report::Ended(name, kept.then_some(record)));
+    let told = hint(&config.notices, &Notice::Ended(name, kept.then_some(record)));
     if told && kept { Served::Told } else { Served::Untold }
 }
 
@@ -254,36 +251,36 @@ enum End {
 }
 
 /// From the order to its end, or to a sentence why no script was started.
-fn attempt(post: &mut Post<'_>) -> Result<End, Failure> {
+fn run_attempt(attempt: &mut ServedAttempt<'_>) -> Result<End, Failure> {
     fault::point(fault::LAUNCH_UNNAMED);
-    let me = match post.condition.me {
+    let me = match attempt.inherited.me {
         Some(me) => me,
         None => {
-            let me = patiently(post, |_| proc::myself())?;
-            *post.condition.me.insert(me)
+            let me = patiently(attempt, |_| proc::myself())?;
+            *attempt.inherited.me.insert(me)
         }
     };
     // First this line, then `control`: a server that has written `control` and finds no
     // line can rely on its wish being read.
-    let mut lines = State::supervisor_line(me, &post.station.boot_id);
-    if let Some(track) = &post.condition.track {
+    let mut lines = State::supervisor_line(me, &attempt.config.boot_id);
+    if let Some(track) = &attempt.inherited.track {
         lines.push_str(&State::track_line(track));
     }
-    note(post, &lines);
-    let file = patiently(post, |post| {
-        post.folder.read_order().map_err(|e| match e {
+    note(attempt, &lines);
+    let file = patiently(attempt, |attempt| {
+        attempt.folder.read_order().map_err(|e| match e {
             EngineError::Spool { source, .. }
             | EngineError::Scratch { source, .. }
             | EngineError::Daemon(source) => source,
             EngineError::Machine(sentence) => io::Error::other(sentence),
         })
     })?;
-    let mut launcher = match post.condition.launcher.take() {
+    let mut launcher = match attempt.inherited.launcher.take() {
         Some(launcher) => launcher,
-        None => patiently(post, |_| Launcher::new())?,
+        None => patiently(attempt, |_| Launcher::new())?,
     };
-    let start = start::start(post, &file, &mut launcher);
-    post.condition.launcher = Some(launcher);
+    let start = start::start(attempt, &file, &mut launcher);
+    attempt.inherited.launcher = Some(launcher);
     let (pid, start_time, begun) = match start? {
         Start::Spawned { pid, start_time, begun } => (pid, start_time, begun),
         Start::Stopped(stop) => {
@@ -293,24 +290,24 @@ fn attempt(post: &mut Post<'_>) -> Result<End, Failure> {
     };
     // The script is our child and not reaped, so its entry is there even if it has ended.
     let script = proc::stat(pid).map_or(Identity { pid, ticks: 0 }, |s| s.identity);
-    note(post, &State::script_line(script, start_time));
+    note(attempt, &State::script_line(script, start_time));
     fault::point(fault::STARTED_NOTED);
     let script = Handle { pid, start_time };
-    let record = Vigil::begin(post, &file, me.pid, script, begun).until_the_end();
+    let record = AttemptWatch::begin(attempt, &file, me.pid, script, begun).until_the_end();
     Ok(End::Over(Box::new(record)))
 }
 
 /// Tries until it is done, as long as only the machine is short of something.
 fn patiently<T>(
-    post: &mut Post<'_>,
-    mut act: impl FnMut(&Post<'_>) -> io::Result<T>,
+    attempt: &mut ServedAttempt<'_>,
+    mut act: impl FnMut(&ServedAttempt<'_>) -> io::Result<T>,
 ) -> Result<T, Failure> {
     loop {
-        let error = match act(post) {
+        let error = match act(attempt) {
             Ok(done) => return Ok(done),
             Err(e) => Failure::of_the_machine(e.to_string(), &e),
         };
-        if error.whose == Whose::Job || start::is_cancelled_within(post, RECORD_PAUSE) {
+        if error.whose == Whose::Job || start::is_cancelled_within(attempt, RECORD_PAUSE) {
             return Err(error);
         }
     }
@@ -333,64 +330,67 @@ fn no_script() -> ExitRecord {
 
 /// Says that nothing of this order was started and nothing will be. Whoever took its folder away,
 /// or has not the room, finds out by the lock.
-fn withdraw(post: &Post<'_>) {
-    while post.folder.write_withdrawn().is_err() && post.folder.file("state").exists() {
+fn withdraw(attempt: &ServedAttempt<'_>) {
+    while attempt.folder.write_withdrawn().is_err() && attempt.folder.file("state").exists() {
         let _poked = sys::wait_child_or_poke(Some(RECORD_PAUSE));
     }
 }
 
 /// Gives this process what the script shall inherit: its CPUs, and the out-of-memory score that the
 /// server was started with.
-pub fn become_like_the_script(post: &mut Post<'_>, file: &OrderFile) -> Result<(), Failure> {
-    if post.condition.protected {
-        if !post.station.oom_score.as_deref().is_some_and(set_oom_score) {
-            post.condition.unfit = true;
+pub fn become_like_the_script(
+    attempt: &mut ServedAttempt<'_>,
+    file: &OrderFile,
+) -> Result<(), Failure> {
+    if attempt.inherited.protected {
+        if !attempt.config.oom_score.as_deref().is_some_and(set_oom_score) {
+            attempt.inherited.unfit = true;
             return Err(format!("the supervisor cannot write {OOM_FILE}").into());
         }
-        post.condition.protected = false;
+        attempt.inherited.protected = false;
     }
     let cpus: &[CpuId] = if file.order.pin { &file.order.cpus } else { &[] };
     // Each time: a former script may have moved its parent (`taskset`).
     if launch::pin(cpus) {
-        post.condition.confined_to = cpus.to_vec();
+        attempt.inherited.confined_to = cpus.to_vec();
     } else {
-        let _ = rustix::thread::sched_setaffinity(None, &post.station.all_cpus);
-        post.condition.confined_to.clear();
+        let _ = rustix::thread::sched_setaffinity(None, &attempt.config.all_cpus);
+        attempt.inherited.confined_to.clear();
     }
     Ok(())
 }
 
 /// Becomes what a supervisor shall be beside a script that lasts: able to outrun it, and the last
 /// to be killed for want of memory.
-pub fn become_a_guard(post: &mut Post<'_>) {
-    be_everywhere(post);
-    post.condition.protected |= post.station.oom_score.is_some() && set_oom_score(OOM_SCORE);
+pub fn become_a_guard(attempt: &mut ServedAttempt<'_>) {
+    be_everywhere(attempt);
+    attempt.inherited.protected |= attempt.config.oom_score.is_some() && set_oom_score(OOM_SCORE);
 }
 
 /// Back to all CPUs.
-fn be_everywhere(post: &mut Post<'_>) {
-    if !post.condition.confined_to.is_empty() {
-        let _ = rustix::thread::sched_setaffinity(None, &post.station.all_cpus);
-        post.condition.confined_to.clear();
+fn be_everywhere(attempt: &mut ServedAttempt<'_>) {
+    if !attempt.inherited.confined_to.is_empty() {
+        let _ = rustix::thread::sched_setaffinity(None, &attempt.config.all_cpus);
+        attempt.inherited.confined_to.clear();
     }
 }
 
 /// Writes the record, however long the disk stays full; meanwhile the lock says that we live.
 /// A folder that was deleted under us is made again: nobody who means it well removes one whose
 /// record is not written. Answers whether it is written: not when the data folder is gone.
-fn keep(post: &Post<'_>, record: &ExitRecord) -> bool {
+fn keep(attempt: &ServedAttempt<'_>, record: &ExitRecord) -> bool {
     let mut home_gone = Duration::ZERO;
     let mut said = false;
-    while let Err(e) = post.folder.write_exit(record) {
+    while let Err(e) = attempt.folder.write_exit(record) {
         if !std::mem::replace(&mut said, true) {
-            start::say(post, &format!("the record of its end cannot be written: {e}"));
+            start::say(attempt, &format!("the record of its end cannot be written: {e}"));
         }
-        post.folder.open_up();
-        let made = post.folder.create().is_ok_and(|new| new);
+        attempt.folder.open_up();
+        let made = attempt.folder.create().is_ok_and(|new| new);
         if made {
             continue;
         }
-        if !post.folder.data_dir().exists() {
+        if !attempt.folder.data_dir().exists() {
             home_gone += RECORD_PAUSE;
             if home_gone > HOME_GONE_BOUND {
                 return false;
@@ -403,20 +403,20 @@ fn keep(post: &Post<'_>, record: &ExitRecord) -> bool {
 
 /// Adds a line to `state`. What does not fit on a full disk is owed: until it is paid the lock
 /// says "alive".
-pub fn note(post: &mut Post<'_>, line: &str) {
-    post.owed.extend_from_slice(line.as_bytes());
-    let _paid = settle(post);
+pub fn note(attempt: &mut ServedAttempt<'_>, line: &str) {
+    attempt.owed.extend_from_slice(line.as_bytes());
+    let _paid = settle(attempt);
 }
 
 /// Pays what is owed to `state`, going on where a write stopped; answers whether there was
 /// something to pay and nothing is left.
-pub fn settle(post: &mut Post<'_>) -> bool {
-    if post.owed.is_empty() {
+pub fn settle(attempt: &mut ServedAttempt<'_>) -> bool {
+    if attempt.owed.is_empty() {
         return false;
     }
-    while !post.owed.is_empty() {
-        match (&post.state).write(&post.owed) {
-            Ok(written) if written > 0 => drop(post.owed.drain(..written)),
+    while !attempt.owed.is_empty() {
+        match (&attempt.state).write(&attempt.owed) {
+            Ok(written) if written > 0 => drop(attempt.owed.drain(..written)),
             _ => return false,
         }
     }
@@ -424,6 +424,6 @@ pub fn settle(post: &mut Post<'_>) -> bool {
 }
 
 /// Tells the server, if there is one and its pipe has room; answers whether.
-pub fn hint(pipe: &OwnedFd, report: &Report) -> bool {
-    rustix::io::write(pipe, report.line().as_bytes()).is_ok()
+pub fn hint(pipe: &OwnedFd, notices: &Notice) -> bool {
+    rustix::io::write(pipe, notices.line().as_bytes()).is_ok()
 }

@@ -7,7 +7,7 @@
 //! daemon is replaced by the same act that started it; nothing is sent again blindly: whoever
 //! sent an order hears that its daemon is gone and looks.
 //!
-//! *Not here*: what the daemon does (`stepd`), whom a report wakes (`watch`).
+//! *Not here*: what the daemon does (`stepd`), whom a notice wakes (`attempts`).
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -20,15 +20,15 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
 use rustix::process::Signal;
 
+use super::attempts::{Attempts, held};
 use super::devices::Wall;
-use super::mail::DATAGRAM_BYTES_MAX;
-use super::memory::Means;
+use super::fd_passing::DATAGRAM_BYTES_MAX;
+use super::memory::MemoryControl;
+use super::notice::Notice;
 use super::origin::Origin;
 use super::proc;
 use super::proctrack::ProcTrack;
-use super::report::Report;
 use super::stepd::{self, NOFILE_WORD};
-use super::watch::{Attempts, held};
 use crate::fault;
 
 /// How long a new daemon waits for the lock of an old one before that one is killed: an old
@@ -46,7 +46,7 @@ const FIRST_TRIES: u32 = 3;
 
 /// How to start a daemon.
 #[derive(Debug)]
-pub struct Recipe {
+pub struct DaemonCommand {
     /// The program whose `stepd` subcommand is the daemon.
     pub program: PathBuf,
     /// The data folder, absolute.
@@ -54,7 +54,7 @@ pub struct Recipe {
     /// The soft limit of open files for scripts.
     pub soft_nofile: Option<u64>,
     /// What keeps jobs below their memory.
-    pub memory: Means,
+    pub memory: MemoryControl,
     /// Where supervisors have control groups.
     pub track: ProcTrack,
     /// What keeps jobs from devices.
@@ -62,7 +62,7 @@ pub struct Recipe {
     /// What attempts of this server bear.
     pub origin: Origin,
     /// The pipe of all supervisors, where they write; the same for every daemon.
-    pub report_out: OwnedFd,
+    pub notices_out: OwnedFd,
 }
 
 #[derive(Debug, Default)]
@@ -82,27 +82,31 @@ struct State {
 
 /// The server's end. One per engine, shared with its thread.
 #[derive(Debug)]
-pub struct Link {
-    recipe: Recipe,
+pub struct DaemonClient {
+    command: DaemonCommand,
     attempts: Arc<Attempts>,
     state: Mutex<State>,
     moved: Condvar,
 }
 
-impl Link {
+impl DaemonClient {
     /// Starts the thread and waits until the first daemon is ready.
     ///
     /// # Errors
     /// When it cannot be started or an old one cannot be removed.
-    pub fn start(recipe: Recipe, attempts: Arc<Attempts>) -> io::Result<Arc<Link>> {
-        let link =
-            Arc::new(Link { recipe, attempts, state: Mutex::default(), moved: Condvar::new() });
-        let own = Arc::clone(&link);
+    pub fn start(command: DaemonCommand, attempts: Arc<Attempts>) -> io::Result<Arc<DaemonClient>> {
+        let client = Arc::new(DaemonClient {
+            command,
+            attempts,
+            state: Mutex::default(),
+            moved: Condvar::new(),
+        });
+        let own = Arc::clone(&client);
         std::thread::Builder::new().name("stepd-link".to_owned()).spawn(move || own.run())?;
-        match link.ready(0, crate::clock::monotonic() + DAEMON_BOUND) {
-            Ok(_) => Ok(link),
+        match client.ready(0, crate::clock::monotonic() + DAEMON_BOUND) {
+            Ok(_) => Ok(client),
             Err(e) => {
-                link.close();
+                client.close();
                 Err(e)
             }
         }
@@ -252,14 +256,14 @@ impl Link {
             SocketFlags::CLOEXEC,
             None,
         )?;
-        let mut child = Command::new(&self.recipe.program)
+        let mut child = Command::new(&self.command.program)
             .arg("stepd")
             .arg("--data-dir")
-            .arg(&self.recipe.data_dir)
+            .arg(&self.command.data_dir)
             .env_clear()
             .envs(fault::environment())
             .stdin(Stdio::from(theirs))
-            .stdout(Stdio::from(self.recipe.report_out.try_clone()?))
+            .stdout(Stdio::from(self.command.notices_out.try_clone()?))
             .stderr(Stdio::null())
             .spawn()?;
         match self.await_ready(&ours) {
@@ -273,8 +277,8 @@ impl Link {
     }
 
     fn await_ready(&self, socket: &OwnedFd) -> io::Result<()> {
-        let soft = self.recipe.soft_nofile.map(|soft| soft.to_string()).unwrap_or_default();
-        let Recipe { memory, track, wall, origin, .. } = &self.recipe;
+        let soft = self.command.soft_nofile.map(|soft| soft.to_string()).unwrap_or_default();
+        let DaemonCommand { memory, track, wall, origin, .. } = &self.command;
         let lines = [memory.line(), track.line(), wall.line(), origin.word()].join("\n");
         let greeting = format!("{NOFILE_WORD}{soft}\n{lines}");
         // One that is gone already is heard of below.
@@ -293,8 +297,8 @@ impl Link {
             Err(e) => return Err(e.into()),
         };
         let line = String::from_utf8_lossy(&buffer[..count]);
-        if Report::parse(line.trim_end()) != Some(Report::Ready) {
-            let log = self.recipe.data_dir.join("stepd.log");
+        if Notice::parse(line.trim_end()) != Some(Notice::Ready) {
+            let log = self.command.data_dir.join("stepd.log");
             return Err(io::Error::other(format!("it did not get ready; see {}", log.display())));
         }
         set_socket_timeout(socket, Timeout::Recv, None)?;
@@ -303,8 +307,8 @@ impl Link {
 
     /// Kills a step daemon that keeps its lock without a server; answers whether it was there.
     fn kill_holder(&self) -> bool {
-        let Some((holder, boot_id)) = stepd::holder(&self.recipe.data_dir) else { return false };
-        let is_ours = self.recipe.origin.is_of(&boot_id);
+        let Some((holder, boot_id)) = stepd::holder(&self.command.data_dir) else { return false };
+        let is_ours = self.command.origin.is_of(&boot_id);
         let killed = is_ours && proc::signal(holder, Signal::KILL);
         if killed {
             log::warn!("killed the former step daemon {}, which did not end", holder.pid);
@@ -312,7 +316,7 @@ impl Link {
         killed
     }
 
-    /// Hears reports until the daemon is gone.
+    /// Hears notices until the daemon is gone.
     fn listen(&self, socket: &OwnedFd) {
         let mut buffer = [0; DATAGRAM_BYTES_MAX];
         loop {
@@ -320,8 +324,8 @@ impl Link {
                 Ok((0, _)) => return,
                 Ok((count, _)) => {
                     for line in String::from_utf8_lossy(&buffer[..count]).lines() {
-                        if let Some(report) = Report::parse(line) {
-                            self.attempts.hear(report);
+                        if let Some(notice) = Notice::parse(line) {
+                            self.attempts.hear(notice);
                         }
                     }
                 }

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: name and file arrive together or not at all; what was received is closed on exec.
 //!
-//! *Not here*: what a name or a file means (`stepd`, `crew`).
+//! *Not here*: what a name or a file means (`stepd`, `supervisor_pool`).
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -15,8 +15,9 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
-/// The longest datagram that is sent: a key's name, or some lines of reports.
+/// The longest datagram that is sent: a key's name, or some lines of notices.
 pub const DATAGRAM_BYTES_MAX: usize = 4096;
+
 /// Sends.
 ///
 /// # Errors

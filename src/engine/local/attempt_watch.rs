@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal};
 
 use super::launch;
+use super::notice::Notice;
 use super::proc;
-use super::report::Report;
 use super::spool::{EXIT_VERSION, OrderFile};
 use super::state::State;
-use super::supervisor::{Post, RECORD_PAUSE, become_a_guard, hint, note, settle};
+use super::supervisor::{RECORD_PAUSE, ServedAttempt, become_a_guard, hint, note, settle};
 use super::sys;
 use crate::clock;
 use crate::engine::{ExitRecord, Handle, Stop};
@@ -70,9 +70,9 @@ enum Phase {
     Killing { sweeps: u32, pause: Duration },
 }
 
-/// One attempt under watch.
-pub struct Vigil<'a, 'b> {
-    post: &'a mut Post<'b>,
+/// The watch over one attempt.
+pub struct AttemptWatch<'a, 'b> {
+    attempt: &'a mut ServedAttempt<'b>,
     file: &'a OrderFile,
     me: i32,
     script: Handle,
@@ -95,10 +95,10 @@ pub struct Vigil<'a, 'b> {
     usage: Usage,
 }
 
-impl<'a, 'b> Vigil<'a, 'b> {
+impl<'a, 'b> AttemptWatch<'a, 'b> {
     /// Over `script`, a child of `me`, which was started at `started`.
     pub fn begin(
-        post: &'a mut Post<'b>,
+        attempt: &'a mut ServedAttempt<'b>,
         file: &'a OrderFile,
         me: i32,
         script: Handle,
@@ -109,8 +109,8 @@ impl<'a, 'b> Vigil<'a, 'b> {
             let after = limit_s.saturating_sub(early.before_s);
             Some((started.checked_add(seconds(after))?, early))
         });
-        Vigil {
-            post,
+        AttemptWatch {
+            attempt,
             file,
             me,
             script,
@@ -138,12 +138,12 @@ impl<'a, 'b> Vigil<'a, 'b> {
                 [self.act(), self.tell_start(), self.tell_finishing(), self.look_at_output()];
             let mut timeout =
                 dues.into_iter().flatten().fold(self.look_at_control(), Duration::min);
-            if !self.post.owed.is_empty() {
+            if !self.attempt.owed.is_empty() {
                 timeout = timeout.min(RECORD_PAUSE);
             }
             let poked = sys::wait_child_or_poke(Some(timeout));
             // Until now nobody could know whom to poke.
-            let told_late = settle(self.post);
+            let told_late = settle(self.attempt);
             if told_late {
                 self.tell_change();
             }
@@ -153,7 +153,7 @@ impl<'a, 'b> Vigil<'a, 'b> {
         }
         self.note_missed_limit();
         let before_stop = self.stop.is_none() || self.ran_out_before;
-        let group = self.post.group.as_ref();
+        let group = self.attempt.group.as_ref();
         ExitRecord {
             version: EXIT_VERSION,
             exit_code: self.exit_code,
@@ -179,7 +179,8 @@ impl<'a, 'b> Vigil<'a, 'b> {
     }
 
     fn tell_change(&self) {
-        let _heard = hint(&self.post.station.report, &Report::Changed(self.post.name.clone()));
+        let _heard =
+            hint(&self.attempt.config.notices, &Notice::Changed(self.attempt.name.clone()));
     }
 
     /// The script has ended and others of its tree have not.
@@ -199,7 +200,7 @@ impl<'a, 'b> Vigil<'a, 'b> {
         self.finishing_untold = None;
         if matches!(self.phase, Phase::Finishing { .. }) {
             fault::point(fault::FINISH_BEGUN);
-            note(self.post, State::FINISHING_LINE);
+            note(self.attempt, State::FINISHING_LINE);
             self.tell_change();
         }
         None
@@ -270,7 +271,7 @@ impl<'a, 'b> Vigil<'a, 'b> {
             return Some(left);
         }
         self.untold = None;
-        become_a_guard(self.post);
+        become_a_guard(self.attempt);
         self.tell_change();
         None
     }
@@ -325,11 +326,11 @@ impl<'a, 'b> Vigil<'a, 'b> {
             }
             Phase::Killing { sweeps, pause } => {
                 if sweeps == 0 {
-                    become_a_guard(self.post);
+                    become_a_guard(self.attempt);
                 }
                 if sweeps == SWEEPS_BEFORE_PRIORITY {
                     let _ = rustix::process::setpriority_process(None, RACE_NICE);
-                    self.post.condition.unfit = true;
+                    self.attempt.inherited.unfit = true;
                 }
                 self.sweep();
                 let longer = (pause * 2).min(SWEEP_PAUSE_MAX);
@@ -362,7 +363,7 @@ impl<'a, 'b> Vigil<'a, 'b> {
 
     /// The server poked: what does it wish now?
     fn read_control(&mut self) {
-        let wish = self.post.folder.read_control();
+        let wish = self.attempt.folder.read_control();
         if !wish.cancel {
             return;
         }
@@ -389,10 +390,10 @@ impl<'a, 'b> Vigil<'a, 'b> {
         fault::point(before);
         let since = clock::monotonic();
         let kill_at = since.checked_add(seconds(grace_s)).unwrap_or(since);
-        self.ran_out_before = self.post.group.as_ref().is_some_and(|group| group.kills() > 0);
+        self.ran_out_before = self.attempt.group.as_ref().is_some_and(|group| group.kills() > 0);
         self.stop = Some(stop);
         self.phase = Phase::Ending { since, kill_at };
-        note(self.post, State::stopping_line(stop));
+        note(self.attempt, State::stopping_line(stop));
         self.tell_change();
         self.signal_group(Signal::TERM);
         // Whoever left the script's group is asked too; whoever is stopped must wake to hear.

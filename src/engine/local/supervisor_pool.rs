@@ -13,50 +13,23 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, socketpair};
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::thread::CpuSet;
 
-use super::devices::Wall;
+use super::fd_passing;
 use super::fitness::Fitness;
-use super::mail;
-use super::memory::Means;
-use super::proctrack::ProcTrack;
-use super::supervisor::{self, Station};
+use super::supervisor::{self, SupervisorConfig};
 use super::sys;
 use crate::job::outcome::ExitCode;
 
 /// Pids read at a time from those that rest.
 const PIDS_READ: usize = 64;
 
-/// What every supervisor of this daemon is given.
-pub struct Outfit {
-    /// The data folder.
-    pub data_dir: PathBuf,
-    /// This boot.
-    pub boot_id: String,
-    /// The CPUs of an unpinned process.
-    pub all_cpus: CpuSet,
-    /// The soft limit of open files that scripts shall have.
-    pub soft_nofile: Option<u64>,
-    /// See [`Station::oom_score`].
-    pub oom_score: Option<String>,
-    /// What keeps jobs below their memory.
-    pub memory: Means,
-    /// Where supervisors have control groups.
-    pub track: ProcTrack,
-    /// What keeps jobs from devices.
-    pub wall: Wall,
-    /// The pipe of all supervisors; what they say does not come by here.
-    pub report: OwnedFd,
-}
-
 /// All supervisors that have not been reaped.
-pub struct Crew {
-    outfit: Outfit,
+pub struct SupervisorPool {
+    config: SupervisorConfig,
     /// Where they say that they rest, read only when somebody is needed: no wake-up for it.
     rested: OwnedFd,
     rested_out: OwnedFd,
@@ -73,16 +46,16 @@ struct Member {
     at_work: Option<String>,
 }
 
-impl Crew {
+impl SupervisorPool {
     /// Nobody yet.
     ///
     /// # Errors
     /// When no descriptor is left.
-    pub fn new(outfit: Outfit) -> io::Result<Crew> {
+    pub fn new(config: SupervisorConfig) -> io::Result<SupervisorPool> {
         let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
         let (rested, rested_out) = rustix::pipe::pipe_with(flags)?;
         let (members, idle, born) = (HashMap::new(), Vec::new(), Fitness::now());
-        Ok(Crew { outfit, rested, rested_out, members, idle, born })
+        Ok(SupervisorPool { config, rested, rested_out, members, idle, born })
     }
 
     /// Gives an attempt and its lock to a supervisor.
@@ -118,7 +91,7 @@ impl Crew {
     pub fn has_ended(&mut self, pid: i32, code: ExitCode) -> Option<String> {
         self.see_who_rests();
         self.idle.retain(|one| *one != pid);
-        self.outfit.track.sweep();
+        self.config.track.sweep();
         let told = code == ExitCode { code: supervisor::TOLD, signal: 0 };
         self.members.remove(&pid)?.at_work.filter(|_| !told)
     }
@@ -141,7 +114,7 @@ impl Crew {
         let nobody = || io::Error::from(io::ErrorKind::NotFound);
         let member = self.members.get_mut(&pid).ok_or_else(nobody)?;
         // Its socket is empty, so this never waits.
-        mail::send(&member.orders, name, state.as_fd(), SendFlags::DONTWAIT)?;
+        fd_passing::send(&member.orders, name, state.as_fd(), SendFlags::DONTWAIT)?;
         // A script may have stopped it while it rested. It is not reaped, so the number is its own.
         if let Some(pid) = Pid::from_raw(pid) {
             let _gone_if_not = kill_process(pid, Signal::CONT);
@@ -160,22 +133,9 @@ impl Crew {
     fn fork(&mut self) -> io::Result<i32> {
         let (kind, flags) = (SocketType::SEQPACKET, SocketFlags::CLOEXEC);
         let (ours, orders) = socketpair(AddressFamily::UNIX, kind, flags, None)?;
-        let outfit = &self.outfit;
-        let station = Station {
-            data_dir: outfit.data_dir.clone(),
-            orders,
-            rested: self.rested_out.try_clone()?,
-            report: outfit.report.try_clone()?,
-            boot_id: outfit.boot_id.clone(),
-            soft_nofile: outfit.soft_nofile,
-            all_cpus: outfit.all_cpus,
-            oom_score: outfit.oom_score.clone(),
-            memory: outfit.memory.clone(),
-            track: outfit.track.clone(),
-            wall: outfit.wall.clone(),
-        };
-        // The parent's copy of the station goes with this closure.
-        let pid = sys::fork(move || supervisor::run(&station))?;
+        let (config, rested) = (&self.config, &self.rested_out);
+        // The parent's copy of the child's end goes with this closure.
+        let pid = sys::fork(move || supervisor::run(config, &orders, rested))?;
         self.members.insert(pid, Member { orders: ours, at_work: None });
         Ok(pid)
     }

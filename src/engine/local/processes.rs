@@ -123,7 +123,7 @@ pub fn of_lost(name: &str, state: &State, daemon: Option<Daemon>) -> io::Result<
 
 /// Who is left of an attempt whose folder in the spool was taken away.
 #[derive(Debug)]
-pub enum Traceless {
+pub enum UnrecordedAttempt {
     /// Nobody.
     Nobody,
     /// Its script, below a living supervisor.
@@ -142,7 +142,7 @@ pub fn without_folder(
     data_dir: &Path,
     daemon: Option<i32>,
     program: Option<Program>,
-) -> io::Result<Traceless> {
+) -> io::Result<UnrecordedAttempt> {
     let them = of_lost(name, &State::default(), None)?;
     let theirs = |pid: i32| them.iter().any(|one| one.pid == pid);
     for seen in them.iter().filter_map(|one| proc::stat(one.pid)) {
@@ -154,10 +154,10 @@ pub fn without_folder(
             && proc::command_line(seen.parent)?.ends_with(&stepd::command_line(data_dir))
             && let Some(parent) = proc::stat(seen.parent)
         {
-            return Ok(Traceless::Supervised(parent.identity));
+            return Ok(UnrecordedAttempt::Supervised(parent.identity));
         }
     }
-    Ok(if them.is_empty() { Traceless::Nobody } else { Traceless::Abandoned })
+    Ok(if them.is_empty() { UnrecordedAttempt::Nobody } else { UnrecordedAttempt::Abandoned })
 }
 
 /// Whether a session or group is the one that `leader`, who is gone, had made. Linux gives a number

@@ -16,16 +16,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use super::attempts::held;
 use super::spool::{FREE_PREFIX, Folder};
-use super::watch::held;
 use crate::engine::{EngineError, Order};
 
-/// More than are ever in flight between a collect and the next launch; the rest is removed.
+/// More than are ever in flight between the end of an attempt and the next launch; the rest is
+/// removed.
 const FREE_MAX: usize = 256;
 
 /// The free folders of one spool.
 #[derive(Debug)]
-pub struct Pool {
+pub struct FolderPool {
     spool: PathBuf,
     /// Where attempts have folders of their own, as their orders say.
     scratch: PathBuf,
@@ -38,18 +39,18 @@ struct Free {
     next: u64,
 }
 
-impl Pool {
+impl FolderPool {
     /// The pool of this data folder. Free folders of a former server are removed: some may be
     /// half emptied.
     #[must_use]
-    pub fn new(data_dir: &Path, scratch: &Path) -> Pool {
+    pub fn new(data_dir: &Path, scratch: &Path) -> FolderPool {
         let spool = data_dir.join("spool");
         for entry in fs::read_dir(&spool).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(FREE_PREFIX) {
                 drop(fs::remove_dir_all(entry.path()));
             }
         }
-        Pool { spool, scratch: scratch.to_owned(), free: Mutex::default() }
+        FolderPool { spool, scratch: scratch.to_owned(), free: Mutex::default() }
     }
 
     /// Writes an order into the spool, unless the attempt was launched already. Answers
@@ -119,7 +120,7 @@ mod tests {
     fn a_used_folder_shows_nothing_of_its_former_attempt() {
         let home = tempfile::tempdir().unwrap();
         fs::create_dir_all(home.path().join("spool")).unwrap();
-        let pool = Pool::new(home.path(), &home.path().join("scratch"));
+        let pool = FolderPool::new(home.path(), &home.path().join("scratch"));
         let (first, second) = (order(1, "a long script of the first job"), order(2, "short"));
         let folder = |order: &Order| Folder::new(home.path(), &order.key.name());
 

@@ -1,12 +1,13 @@
-//! *Purpose*: hints: whom to wake when an attempt may have a new answer.
+//! *Purpose*: what the engine keeps in memory of attempts: whom to wake when one may have a new
+//! answer.
 //!
-//! *Owns*: what the engine keeps in memory of an attempt: its kept hint, through which step
-//! daemon it was sent, the lock of a lost one.
+//! *Owns*: of each attempt its kept hint, through which step daemon it was sent, the lock of a lost
+//! one.
 //!
 //! *Promises*: a hint that comes while nobody waits is kept; forgetting all of this (a new
 //! server) loses no truth.
 //!
-//! *Not here*: the truth (`spool`), the socket that hints come from (`link`).
+//! *Not here*: the truth (`spool`), the socket that hints come from (`client`).
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
-use super::report::Report;
+use super::notice::Notice;
 use super::state::State;
 use crate::engine::{EngineError, ExitRecord, Trouble};
 
@@ -146,38 +147,38 @@ impl Attempts {
         self.trouble.send_if_modified(|trouble| trouble.0.remove(name).is_some());
     }
 
-    /// Wakes, or keeps the hint for, whoever waits for what this report names.
-    pub fn hear(&self, report: Report) {
-        let name = match &report {
-            Report::Ready => return,
-            Report::NotTaken(name, why)
-            | Report::GivenBack(name, why)
-            | Report::Trouble(name, why) => {
+    /// Wakes, or keeps the hint for, whoever waits for what this notice names.
+    pub fn hear(&self, notice: Notice) {
+        let name = match &notice {
+            Notice::Ready => return,
+            Notice::NotTaken(name, why)
+            | Notice::GivenBack(name, why)
+            | Notice::Trouble(name, why) => {
                 self.is_in_trouble(name, why);
                 name
             }
-            Report::Changed(name) | Report::Ended(name, _) | Report::Died(name) => {
+            Notice::Changed(name) | Notice::Ended(name, _) | Notice::Died(name) => {
                 self.is_out_of_trouble(name);
                 name
             }
         };
-        // An attempt that is unknown here was collected: a late hint about it is no news.
+        // An attempt that is unknown here was forgotten: a late hint about it is no news.
         if let Some(entry) = self.get(name) {
-            match report {
-                Report::NotTaken(..) => entry.set_sent(0),
+            match notice {
+                Notice::NotTaken(..) => entry.set_sent(0),
                 // Nothing has become of it.
-                Report::Trouble(..) => return,
-                Report::Ended(_, record) => {
+                Notice::Trouble(..) => return,
+                Notice::Ended(_, record) => {
                     *held(&entry.record) = record;
                     entry.told.store(true, Ordering::Release);
                     entry.over.store(true, Ordering::Release);
                 }
-                Report::GivenBack(..) => {
+                Notice::GivenBack(..) => {
                     entry.told.store(true, Ordering::Release);
                     entry.over.store(true, Ordering::Release);
                 }
-                Report::Died(_) => entry.over.store(true, Ordering::Release),
-                Report::Changed(_) | Report::Ready => {}
+                Notice::Died(_) => entry.over.store(true, Ordering::Release),
+                Notice::Changed(_) | Notice::Ready => {}
             }
             entry.hint.notify_one();
         }

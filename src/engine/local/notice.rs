@@ -1,11 +1,11 @@
 //! *Purpose*: the words between supervisors, the step daemon and the server.
 //!
-//! *Owns*: [`Report`], its line of text, and who hears the lines.
+//! *Owns*: [`Notice`], its line of text, and who hears the lines.
 //!
-//! *Promises*: a report is a hint: losing one loses time, never truth, which is in the spool.
+//! *Promises*: a notice is a hint: losing one loses time, never truth, which is in the spool.
 //! A line fits `PIPE_BUF`, so that many supervisors may write to one pipe.
 //!
-//! *Not here*: the truth (`spool`), what a hint wakes (`watch`).
+//! *Not here*: the truth (`spool`), what a hint wakes (`attempts`).
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -14,8 +14,8 @@ use std::sync::Weak;
 use rustix::pipe::{PIPE_BUF, PipeFlags};
 use tokio::io::unix::AsyncFd;
 
+use super::attempts::Attempts;
 use super::sys;
-use super::watch::Attempts;
 use crate::engine::ExitRecord;
 
 /// Room for what supervisors say while the server is busy or stopped: the most that an ordinary
@@ -26,9 +26,9 @@ const SENTENCE_CHARS_MAX: usize = 800;
 /// Read at a time: some dozens of lines.
 const READ_BYTES: usize = 4096;
 
-/// One report.
+/// One notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Report {
+pub enum Notice {
     /// The step daemon holds its lock: no other can start anything from now on.
     Ready,
     /// The daemon did not take the order of this name, and why; nothing was started.
@@ -45,44 +45,44 @@ pub enum Report {
     Died(String),
 }
 
-impl Report {
+impl Notice {
     /// As a line, its end included.
     #[must_use]
     pub fn line(&self) -> String {
         match self {
-            Report::Ready => "ready\n".to_owned(),
-            Report::NotTaken(name, why) => format!("not-taken {name} {}\n", sentence(why)),
-            Report::GivenBack(name, why) => format!("given-back {name} {}\n", sentence(why)),
-            Report::Trouble(name, why) => format!("trouble {name} {}\n", sentence(why)),
-            Report::Changed(name) => format!("changed {name}\n"),
-            Report::Ended(name, record) => ended(name, record.as_deref()),
-            Report::Died(name) => format!("died {name}\n"),
+            Notice::Ready => "ready\n".to_owned(),
+            Notice::NotTaken(name, why) => format!("not-taken {name} {}\n", sentence(why)),
+            Notice::GivenBack(name, why) => format!("given-back {name} {}\n", sentence(why)),
+            Notice::Trouble(name, why) => format!("trouble {name} {}\n", sentence(why)),
+            Notice::Changed(name) => format!("changed {name}\n"),
+            Notice::Ended(name, record) => ended(name, record.as_deref()),
+            Notice::Died(name) => format!("died {name}\n"),
         }
     }
 
     /// Reads a line without its end; `None` for what no daemon of this version writes.
     #[must_use]
-    pub fn parse(line: &str) -> Option<Report> {
+    pub fn parse(line: &str) -> Option<Notice> {
         let mut words = line.splitn(3, ' ');
-        let report = match (words.next()?, words.next()) {
-            ("ready", None) => Report::Ready,
+        let notice = match (words.next()?, words.next()) {
+            ("ready", None) => Notice::Ready,
             (word @ ("not-taken" | "given-back" | "trouble"), Some(name)) => {
                 let (name, why) = (name.to_owned(), words.next()?.to_owned());
                 return Some(match word {
-                    "trouble" => Report::Trouble(name, why),
-                    "given-back" => Report::GivenBack(name, why),
-                    _ => Report::NotTaken(name, why),
+                    "trouble" => Notice::Trouble(name, why),
+                    "given-back" => Notice::GivenBack(name, why),
+                    _ => Notice::NotTaken(name, why),
                 });
             }
-            ("changed", Some(name)) => Report::Changed(name.to_owned()),
+            ("changed", Some(name)) => Notice::Changed(name.to_owned()),
             ("ended", Some(name)) => {
                 let record = words.next().map(serde_json::from_str).transpose().ok()?;
-                return Some(Report::Ended(name.to_owned(), record));
+                return Some(Notice::Ended(name.to_owned(), record));
             }
-            ("died", Some(name)) => Report::Died(name.to_owned()),
+            ("died", Some(name)) => Notice::Died(name.to_owned()),
             _ => return None,
         };
-        words.next().is_none().then_some(report)
+        words.next().is_none().then_some(notice)
     }
 }
 
@@ -139,8 +139,8 @@ async fn hear_lines(pipe: &AsyncFd<OwnedFd>, attempts: &Weak<Attempts>) -> io::R
         let Some(end) = text.iter().rposition(|b| *b == b'\n') else { continue };
         let lines: Vec<u8> = text.drain(..=end).collect();
         let Some(attempts) = attempts.upgrade() else { return Ok(()) };
-        for report in String::from_utf8_lossy(&lines).lines().filter_map(Report::parse) {
-            attempts.hear(report);
+        for notice in String::from_utf8_lossy(&lines).lines().filter_map(Notice::parse) {
+            attempts.hear(notice);
         }
     }
 }
@@ -167,29 +167,29 @@ mod tests {
 
     #[test]
     fn a_record_that_does_not_fit_is_left_where_it_is_written() {
-        let line = Report::Ended("17.1.ab".to_owned(), Some(record(&"x".repeat(PIPE_BUF)))).line();
+        let line = Notice::Ended("17.1.ab".to_owned(), Some(record(&"x".repeat(PIPE_BUF)))).line();
         assert_eq!(line, "ended 17.1.ab\n");
     }
 
     #[test]
-    fn every_report_survives_its_line() {
+    fn every_notice_survives_its_line() {
         let name = || "17.1.ab".to_owned();
-        for report in [
-            Report::Ready,
-            Report::NotTaken(name(), "no process, for now".to_owned()),
-            Report::GivenBack(name(), "no process".to_owned()),
-            Report::Trouble(name(), "short of memory".to_owned()),
-            Report::Changed(name()),
-            Report::Ended(name(), None),
-            Report::Ended(name(), Some(record("interpreter /no/such not found"))),
-            Report::Died(name()),
+        for notice in [
+            Notice::Ready,
+            Notice::NotTaken(name(), "no process, for now".to_owned()),
+            Notice::GivenBack(name(), "no process".to_owned()),
+            Notice::Trouble(name(), "short of memory".to_owned()),
+            Notice::Changed(name()),
+            Notice::Ended(name(), None),
+            Notice::Ended(name(), Some(record("interpreter /no/such not found"))),
+            Notice::Died(name()),
         ] {
-            assert_eq!(Report::parse(report.line().trim_end()), Some(report));
+            assert_eq!(Notice::parse(notice.line().trim_end()), Some(notice));
         }
         for line in
             ["", "ready now", "changed", "ended", "ended 17.1.ab x", "hello you", "trouble 17.1.ab"]
         {
-            assert_eq!(Report::parse(line), None, "{line:?}");
+            assert_eq!(Notice::parse(line), None, "{line:?}");
         }
     }
 }
