@@ -1,8 +1,8 @@
 //! *Purpose*: compares what three witnesses say about "now", and says what is to be done.
 //!
-//! *Owns*: the comparison of ledger (snapshot), database (books) and processes.
+//! *Owns*: the comparison of ledger (snapshot), database and processes.
 //!
-//! *Promises*: snapshot and books of the same commit are compared, never of neighbours. It fails
+//! *Promises*: snapshot and database of the same commit are compared, never of neighbours. It fails
 //! closed: the ledger is believed about live attempts, the database is believed that a job is
 //! over only where no process of it lives, and every CPU in between is doubted.
 //!
@@ -16,7 +16,7 @@ use crate::job::request::CPU;
 use crate::job::state::StateWord;
 use crate::kernel::mend::Findings;
 use crate::kernel::view::Snapshot;
-use crate::store::read::{Books, PENDING_COUNTED_MAX};
+use crate::store::read::{DbSnapshot, PENDING_COUNTED_MAX};
 use crate::text::cpu_list;
 use crate::time::Time;
 
@@ -92,17 +92,17 @@ struct Claims {
     allocation: BTreeSet<Unit>,
 }
 
-/// Compares the three. `books` and `now` are of the same commit; `strangers` were seen before
+/// Compares the three. `db` and `now` are of the same commit; `strangers` were seen before
 /// and after.
 #[must_use]
 pub fn compare(
     now: &Snapshot,
-    books: &Books,
+    db: &DbSnapshot,
     strangers: &BTreeMap<JobId, Strangers>,
 ) -> (Vec<Drift>, Findings) {
     let mut audit = Audit::default();
-    let live: BTreeSet<JobId> = books.live.iter().copied().collect();
-    let claims = claims(now, books);
+    let live: BTreeSet<JobId> = db.live.iter().copied().collect();
+    let claims = claims(now, db);
     for (job, of) in &claims {
         match (of.ledger.is_empty(), strangers.get(job)) {
             (false, _) => audit.live(*job, of, live.contains(job)),
@@ -122,15 +122,14 @@ pub fn compare(
         let detail = format!("{in_memory} live in memory, {} in the database", live.len());
         audit.report("live_count", None, detail);
     }
-    if now.pending.min(PENDING_COUNTED_MAX) != books.pending {
-        let detail =
-            format!("{} pending in memory, {} in the database", now.pending, books.pending);
+    if now.pending.min(PENDING_COUNTED_MAX) != db.pending {
+        let detail = format!("{} pending in memory, {} in the database", now.pending, db.pending);
         audit.report("pending_count", None, detail);
     }
     (audit.drift, audit.findings)
 }
 
-fn claims(now: &Snapshot, books: &Books) -> BTreeMap<JobId, Claims> {
+fn claims(now: &Snapshot, db: &DbSnapshot) -> BTreeMap<JobId, Claims> {
     let mut claims: BTreeMap<JobId, Claims> = BTreeMap::new();
     let cpu: Arc<str> = CPU.into();
     for (unit, job) in now.cpus.iter().filter_map(|(unit, job)| Some((*unit, (*job)?))) {
@@ -141,10 +140,10 @@ fn claims(now: &Snapshot, books: &Books) -> BTreeMap<JobId, Claims> {
             claims.entry(by.job).or_default().ledger.insert((Arc::clone(&one.name), unit));
         }
     }
-    for (resource, unit, job) in &books.held {
+    for (resource, unit, job) in &db.held {
         claims.entry(*job).or_default().held.insert((Arc::clone(resource), *unit));
     }
-    for row in &books.unreleased {
+    for row in &db.unreleased {
         claims.entry(row.attempt.job).or_default().allocation.extend(row.units());
     }
     claims

@@ -1,4 +1,5 @@
-//! *Purpose*: sees to it that every live attempt is followed, and that the books agree.
+//! *Purpose*: sees to it that every live attempt is followed, and that ledger, database and
+//! processes agree.
 //!
 //! *Owns*: the sweep: at boot, and every 10 s as a net; the audit and the memory of what it
 //! found; periodic chores.
@@ -30,7 +31,7 @@ use crate::kernel::view::Snapshot;
 use crate::observe::metrics::Metrics;
 use crate::store::backend::Readers;
 use crate::store::error::StoreError;
-use crate::store::read::{self, Books};
+use crate::store::read::{self, DbSnapshot};
 use crate::store::record::AllocationRecord;
 use crate::time::Time;
 
@@ -222,22 +223,22 @@ async fn audit(witnesses: &Witnesses) -> Result<(Report, Findings), String> {
         // Let go before the wait: who holds a borrow keeps the resource manager from publishing.
         let at_first = Arc::clone(&snapshots.borrow());
         let borne = borne(witnesses, &at_first).await?;
-        let before = strangers(witnesses, &at_first, &Books::default(), &borne).await?;
-        let books = ask(&witnesses.readers, read::books).await?;
+        let before = strangers(witnesses, &at_first, &DbSnapshot::default(), &borne).await?;
+        let db = ask(&witnesses.readers, read::db_snapshot).await?;
         let now = snapshots
-            .wait_for(|s| s.commit_no >= books.commit_no)
+            .wait_for(|s| s.commit_no >= db.commit_no)
             .await
             .map_err(|e| e.to_string())?
             .clone();
-        if now.commit_no != books.commit_no {
+        if now.commit_no != db.commit_no {
             continue;
         }
-        let mut strangers = strangers(witnesses, &now, &books.value, &borne).await?;
+        let mut strangers = strangers(witnesses, &now, &db.value, &borne).await?;
         // An attempt that has just ended, or is just starting, may appear for a moment: only
         // who is seen twice counts, unless the database says that it holds CPUs.
-        let holds = |job: &JobId| books.value.unreleased.iter().any(|row| row.attempt.job == *job);
+        let holds = |job: &JobId| db.value.unreleased.iter().any(|row| row.attempt.job == *job);
         strangers.retain(|job, _| before.contains_key(job) || holds(job));
-        let (drift, findings) = compare(&now, &books.value, &strangers);
+        let (drift, findings) = compare(&now, &db.value, &strangers);
         witnesses.metrics.drift(drift.len());
         let (checked_at, commit_no) = (clock::now(), now.commit_no);
         return Ok((Report { checked_at, commit_no, drift, history: Vec::new() }, findings));
@@ -271,11 +272,11 @@ async fn borne(witnesses: &Witnesses, now: &Snapshot) -> Result<Vec<Key>, String
 async fn strangers(
     witnesses: &Witnesses,
     now: &Snapshot,
-    books: &Books,
+    db: &DbSnapshot,
     borne: &[Key],
 ) -> Result<BTreeMap<JobId, Strangers>, String> {
     let names = witnesses.engine.known().await.map_err(|e| e.to_string())?;
-    let unreleased = books.unreleased.iter().map(key_of);
+    let unreleased = db.unreleased.iter().map(key_of);
     let keys = names.iter().filter_map(|name| Key::parse(name)).chain(unreleased);
     let keys = keys.map(|key| (key, true)).chain(borne.iter().map(|key| (key.clone(), false)));
     let mut found: BTreeMap<JobId, Strangers> = BTreeMap::new();

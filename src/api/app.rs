@@ -24,7 +24,7 @@ use crate::job::ids::JobId;
 use crate::kernel::view::Snapshot;
 use crate::panics;
 use crate::store::error::StoreError;
-use crate::store::read::{self, At, JobAndAllocation};
+use crate::store::read::{self, AsOf, JobAndAllocation};
 use crate::threads;
 
 /// Does work that owns no state on a blocking thread. A bug in it is one of the request.
@@ -123,9 +123,9 @@ impl App {
     /// What the database says.
     pub async fn read<T: Send + 'static>(
         &self,
-        body: impl FnOnce(&mut SqliteConnection) -> Result<At<T>, StoreError> + Send + 'static,
+        body: impl FnOnce(&mut SqliteConnection) -> Result<AsOf<T>, StoreError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let At { commit_no, value } = self.read_raw(body).await?;
+        let AsOf { commit_no, value } = self.read_raw(body).await?;
         let mut snapshot = self.system.snapshot.clone();
         let reached = snapshot.wait_for(|s| s.commit_no >= commit_no).await;
         reached.map_err(|_| ApiError::unavailable("the server is stopping"))?;

@@ -155,7 +155,7 @@ pub async fn attempts(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, 
     let found = app.read(move |conn| {
         let job = read::job(conn, id)?.value;
         let rows = read::allocations(conn, Some(id), None, None, PAGE_MAX)?;
-        Ok(read::At { commit_no: rows.commit_no, value: job.map(|(job, _)| (job, rows.value)) })
+        Ok(read::AsOf { commit_no: rows.commit_no, value: job.map(|(job, _)| (job, rows.value)) })
     });
     let (job, rows) = found.await?.ok_or_else(|| ApiError::no_job(id))?;
     let attempts: Vec<Attempt> = rows.iter().rev().map(|row| attempt(&job, row)).collect();

@@ -37,7 +37,7 @@ use crate::job::ids::{CommitNo, JobId};
 use crate::job::spec::{JobSpec, SingletonKey};
 use crate::kernel::eligible::DependencySnapshot;
 use crate::store::record::JobRecord;
-use crate::store::{others, read};
+use crate::store::{dependencies, read};
 use crate::time::Time;
 
 /// Longest `Idempotency-Key`.
@@ -336,9 +336,9 @@ async fn elsewhere(app: &App, checked: &Checked) -> Result<DependencySnapshot, A
         return Ok(DependencySnapshot::default());
     }
     let read = app.read_raw(move |conn| {
-        let mut found = others::look_up(conn, &named)?;
+        let mut found = dependencies::look_up(conn, &named)?;
         for family in families {
-            let members = others::of_key(conn, &family)?;
+            let members = dependencies::of_key(conn, &family)?;
             found.elsewhere.singletons.insert(family, members);
         }
         Ok(found)

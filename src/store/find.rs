@@ -6,7 +6,7 @@
 //! takes more than [`LOOKS_MAX`] looks that lead to no answer: where they are not enough the page
 //! ends early and says where to go on.
 //!
-//! *Not here*: the rows themselves (`store::read`), times to ids (`store::submit_times`).
+//! *Not here*: the rows themselves (`store::read`), times to ids (`store::id_by_time`).
 //!
 //! **How.** Every index ends with the id, so a filter of one part is read off its index in order,
 //! several states from several places, merged. Of a filter with more parts the index that
@@ -15,15 +15,15 @@
 //! fetched only for what has no index (times, an empty account, the usual name). Each statement
 //! names its index: SQLite, which knows no statistics here, would guess.
 
-mod parts;
+mod query;
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable};
 
-use self::parts::{Part, Source, Sql, parts};
+use self::query::{Part, Source, Sql, parts};
 use super::error::StoreError;
+use super::id_by_time;
 use super::read::{JobFilter, PAGE_MAX};
-use super::submit_times;
 use crate::job::ids::JobId;
 
 /// Looks of one question that lead to no answer, at most. In a history of ten million a look into
@@ -55,7 +55,7 @@ pub(super) fn find_within(
     bound: usize,
 ) -> Result<Found, StoreError> {
     let wanted = filter.limit.clamp(1, PAGE_MAX) as usize;
-    let (first, end) = submit_times::ids(conn, filter.since, filter.until)?;
+    let (first, end) = id_by_time::ids(conn, filter.since, filter.until)?;
     let window = Window::of(filter).within(first, end);
     let parts = parts(filter);
     let Some(Walk { sources, window, mut next }) = walk(conn, &parts, window, bound)? else {

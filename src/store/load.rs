@@ -15,8 +15,8 @@ use diesel::prelude::*;
 
 use super::arrays::{self, OpenPart};
 use super::cell::{Cell, RowRef};
+use super::dependencies;
 use super::error::StoreError;
-use super::others;
 use super::record::{AllocationRecord, JobRecord};
 use super::rows::{AllocationRow, JobRow, get};
 use super::schema::{
@@ -178,12 +178,12 @@ pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreEr
         memory.maintenance = maintained(conn)?;
         for (job, conditions) in &mut memory.conditions {
             let told = told.get(job).cloned().unwrap_or_default();
-            others::remember(conn, conditions, &told)?;
+            dependencies::remember(conn, conditions, &told)?;
             if conditions.dependencies.follows() {
                 memory.followed.push((*job, followed(conn, conditions, &told)?));
             }
         }
-        memory.singletons = others::families(conn, &singletons)?;
+        memory.singletons = dependencies::families(conn, &singletons)?;
         let last = events::table.order(events::id.desc()).select((events::id, events::time));
         let last_commit = match last.first::<(i64, Cell)>(conn).optional()? {
             None => None,

@@ -10,21 +10,21 @@
 pub mod arrays;
 pub mod backend;
 mod cell;
+pub mod dependencies;
 pub mod error;
-pub mod examine;
 pub mod find;
+pub mod id_by_time;
 pub mod load;
 pub mod lock;
-mod log_room;
 pub mod migrate;
-pub mod others;
 pub mod place;
+pub mod preflight;
 pub mod read;
 pub mod record;
 mod rows;
 pub mod schema;
 pub mod spec;
-pub mod submit_times;
+mod wal_prealloc;
 pub mod write;
 
 #[cfg(test)]

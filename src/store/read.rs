@@ -35,7 +35,7 @@ use crate::time::Time;
 
 /// An answer and the commit it is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct At<T> {
+pub struct AsOf<T> {
     /// The commit.
     pub commit_no: CommitNo,
     /// The answer.
@@ -73,8 +73,8 @@ pub struct JobFilter {
 /// A job with its latest allocation.
 pub type JobAndAllocation = (JobRecord, Option<AllocationRecord>);
 
-fn at<T>(conn: &mut SqliteConnection, value: T) -> Result<At<T>, StoreError> {
-    Ok(At { commit_no: load::numbers(conn)?.commit_no, value })
+fn as_of<T>(conn: &mut SqliteConnection, value: T) -> Result<AsOf<T>, StoreError> {
+    Ok(AsOf { commit_no: load::numbers(conn)?.commit_no, value })
 }
 
 /// A page of jobs.
@@ -93,14 +93,14 @@ pub struct JobPage {
 pub fn jobs_page(
     conn: &mut SqliteConnection,
     filter: &JobFilter,
-) -> Result<At<JobPage>, StoreError> {
+) -> Result<AsOf<JobPage>, StoreError> {
     if !filter.states.is_empty() {
         // Nobody knows of such a job that it is not among those that are asked for.
         load::no_unknown_state(conn)?;
     }
     let Found { ids, next } = find(conn, filter)?;
     if ids.is_empty() {
-        return at(conn, JobPage { jobs: Vec::new(), next });
+        return as_of(conn, JobPage { jobs: Vec::new(), next });
     }
     let query = jobs::table.filter(jobs::id.eq_any(ids)).select(JobRow::as_select());
     let rows: Vec<JobRow> = if filter.ascending {
@@ -109,7 +109,7 @@ pub fn jobs_page(
         query.order(jobs::id.desc()).load(conn)?
     };
     let jobs = with_allocations(conn, records(rows)?)?;
-    at(conn, JobPage { jobs, next })
+    as_of(conn, JobPage { jobs, next })
 }
 
 /// Puts the latest allocation beside each job.
@@ -151,10 +151,10 @@ fn with_allocations(
 pub fn job(
     conn: &mut SqliteConnection,
     id: JobId,
-) -> Result<At<Option<JobAndAllocation>>, StoreError> {
+) -> Result<AsOf<Option<JobAndAllocation>>, StoreError> {
     let row = jobs::table.find(id.0).select(JobRow::as_select()).get_result(conn).optional()?;
     let found = with_allocations(conn, records(row.into_iter().collect())?)?.pop();
-    at(conn, found)
+    as_of(conn, found)
 }
 
 /// A job's script and environment.
@@ -229,14 +229,14 @@ pub fn launch_on(
 pub fn events_of(
     conn: &mut SqliteConnection,
     id: JobId,
-) -> Result<At<Vec<EventRecord>>, StoreError> {
+) -> Result<AsOf<Vec<EventRecord>>, StoreError> {
     let rows: Vec<EventRow> = events::table
         .filter(events::job_id.eq(id.0))
         .order(events::id.asc())
         .limit(PAGE_MAX)
         .select(EventRow::as_select())
         .load(conn)?;
-    at(conn, records(rows)?)
+    as_of(conn, records(rows)?)
 }
 
 /// Transitions after one, oldest first.
@@ -267,7 +267,7 @@ pub fn allocations(
     released: Option<bool>,
     before: Option<i64>,
     limit: i64,
-) -> Result<At<Vec<AllocationRecord>>, StoreError> {
+) -> Result<AsOf<Vec<AllocationRecord>>, StoreError> {
     let mut query = resource_allocations::table.select(AllocationRow::as_select()).into_boxed();
     if let Some(job) = job {
         query = query.filter(resource_allocations::job_id.eq(job.0));
@@ -287,7 +287,7 @@ pub fn allocations(
         _ => query.order(resource_allocations::id.desc()),
     };
     let rows: Vec<AllocationRow> = query.limit(limit.clamp(1, PAGE_MAX)).load(conn)?;
-    at(conn, records(rows)?)
+    as_of(conn, records(rows)?)
 }
 
 /// The allocation of one attempt, released or not.
@@ -332,7 +332,7 @@ pub fn ages(
     behind: JobId,
     limit: i64,
     before: Time,
-) -> Result<At<Vec<Age>>, StoreError> {
+) -> Result<AsOf<Vec<Age>>, StoreError> {
     let states = StateWord::ALL.iter().copied().filter(|state| state.is_final()).collect();
     let ended =
         JobFilter { states, ascending: true, after: Some(behind), limit, ..JobFilter::default() };
@@ -360,25 +360,25 @@ pub fn ages(
             ages.iter_mut().filter(|age| age.array == Some(array)).for_each(|age| age.ended = None);
         }
     }
-    at(conn, ages)
+    as_of(conn, ages)
 }
 
 /// What an earlier submission with this key led to.
 ///
 /// # Errors
 /// What the database says.
-pub fn key(conn: &mut SqliteConnection, key: &str) -> Result<At<Option<KeyRecord>>, StoreError> {
+pub fn key(conn: &mut SqliteConnection, key: &str) -> Result<AsOf<Option<KeyRecord>>, StoreError> {
     let row: Option<KeyRow> = idempotency_keys::table
         .find(key)
         .select(KeyRow::as_select())
         .get_result(conn)
         .optional()?;
-    at(conn, row.map(KeyRecord::try_from).transpose()?)
+    as_of(conn, row.map(KeyRecord::try_from).transpose()?)
 }
 
 /// What the database says about "now", for the audit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Books {
+pub struct DbSnapshot {
     /// Unreleased allocations.
     pub unreleased: Vec<AllocationRecord>,
     /// Held units: the resource, the unit, and the job.
@@ -394,11 +394,11 @@ pub struct Books {
 /// memory or only the database has comes to light when the queue is shorter again.
 pub const PENDING_COUNTED_MAX: u64 = 20_000;
 
-/// Reads the books.
+/// Reads it.
 ///
 /// # Errors
 /// What the database says.
-pub fn books(conn: &mut SqliteConnection) -> Result<At<Books>, StoreError> {
+pub fn db_snapshot(conn: &mut SqliteConnection) -> Result<AsOf<DbSnapshot>, StoreError> {
     let live_words = [StateWord::Running.word(), StateWord::Completing.word()];
     let unreleased: Vec<AllocationRow> = resource_allocations::table
         .filter(not(resource_allocations::released))
@@ -409,13 +409,13 @@ pub fn books(conn: &mut SqliteConnection) -> Result<At<Books>, StoreError> {
         .order(jobs::id)
         .select(jobs::id)
         .load(conn)?;
-    let books = Books {
+    let snapshot = DbSnapshot {
         unreleased: records(unreleased)?,
         held: held(conn)?,
         live: live.into_iter().map(JobId).collect(),
         pending: pending(conn)?,
     };
-    at(conn, books)
+    as_of(conn, snapshot)
 }
 
 fn held(conn: &mut SqliteConnection) -> Result<Vec<(Arc<str>, UnitId, JobId)>, StoreError> {

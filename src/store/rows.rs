@@ -346,9 +346,9 @@ impl<'a> NewLabel<'a> {
     }
 }
 
-/// A row of `submit_time_falls`.
+/// A row of `submit_time_falls`: where the clock was set back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FallRow {
+pub(super) struct ClockStepRow {
     /// The job that was submitted earlier than those before it.
     pub job_id: i64,
     /// The latest of those before it.

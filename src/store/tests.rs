@@ -169,8 +169,8 @@ fn a_life_is_remembered_and_the_end_gives_the_cpus_back_in_one_commit() {
     let usage = Usage { user_us: 5, system_us: 6, max_rss_bytes: 7 };
     assert_eq!((row.end_time, row.usage), (Some(Time(4)), Some(usage)));
     assert!(allocation.released && allocation.released_time == Some(Time(4)));
-    let books = world.database().readers().unwrap().read(read::books).unwrap().value;
-    assert_eq!(books, read::Books::default());
+    let db = world.database().readers().unwrap().read(read::db_snapshot).unwrap().value;
+    assert_eq!(db, read::DbSnapshot::default());
     let events = world.database().readers().unwrap().read(|c| read::events_of(c, id)).unwrap();
     let causes: Vec<&str> = events.value.iter().map(|e| e.cause.as_str()).collect();
     assert_eq!(causes, ["submitted", "granted", "started", "exited"]);

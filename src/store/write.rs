@@ -12,13 +12,14 @@
 //! *Not here*: retries and their timing (`actors::resource_manager`).
 //!
 //! **Rows together, updates alone.** SQLite has no round trip to save; what a statement costs is
-//! its text, its plan and finding its place in each tree. So all are prepared once (`write::kept`),
-//! and rows of one table are inserted together. An update's row count is its guard.
+//! its text, its plan and finding its place in each tree. So all are prepared once
+//! (`write::prepared`), and rows of one table are inserted together. An update's row count is its
+//! guard.
 
 /// Changes the row of an event's job, which must be in the state that the event starts from.
 macro_rules! change_job {
     ($conn:expr, $event:expr, $set:expr) => {
-        one_row(kept::update(jobs::table, in_state($event), $set).execute($conn)?, || {
+        one_row(prepared::update(jobs::table, in_state($event), $set).execute($conn)?, || {
             disagreement($event)
         })
     };
@@ -27,9 +28,9 @@ macro_rules! change_job {
 mod arrays;
 mod attempts;
 mod forget;
-mod kept;
+mod insert;
 mod log;
-mod new;
+mod prepared;
 mod requeued;
 mod usage;
 
@@ -45,15 +46,15 @@ use self::log::{WIPE_CHORES, opened};
 use self::requeued::requeued;
 use super::backend::Database;
 use super::error::StoreError;
+use super::id_by_time::Latest;
 use super::load::{self, Numbers};
-use super::log_room;
 use super::migrate;
 use super::place::Place;
 use super::read::{self, LaunchRecords};
 use super::record::JobRecord;
-use super::rows::{FallRow, JobRow, NewCount, NewEvent, NewJob, NewKey, NewLabel, NewScript};
+use super::rows::{ClockStepRow, JobRow, NewCount, NewEvent, NewJob, NewKey, NewLabel, NewScript};
 use super::schema::{idempotency_keys, job_counts, jobs, maintenance, meta};
-use super::submit_times::Latest;
+use super::wal_prealloc;
 use crate::fault::{self, Point};
 use crate::job::ids::{Attempt, CommitNo, Epoch};
 use crate::job::spec::JobSpec;
@@ -124,7 +125,7 @@ impl Writer {
             .get_result::<i64>(&mut conn)
             .map_err(|e| StoreError::from(e).at_start(database.path()))?;
         fault::point(fault::RECOVERY_EPOCH_TAKEN);
-        log_room::make(&mut conn, database.path());
+        wal_prealloc::to_full_length(&mut conn, database.path());
         let place = Place::of(database.path());
         let latest = Latest::read(&mut conn).map_err(|e| e.at_start(database.path()))?;
         let ended = load::ended(&mut conn).map_err(|e| e.at_start(database.path()))?;
@@ -175,8 +176,8 @@ impl Writer {
     /// # Errors
     /// [`CommitError`] says what is known.
     pub fn commit(&mut self, commit: &Commit) -> Result<Launches, CommitError> {
-        let (falls, latest) = self.latest.through(commit);
-        let launches = self.make_durable(commit, &falls)?;
+        let (clock_steps, latest) = self.latest.through(commit);
+        let launches = self.make_durable(commit, &clock_steps)?;
         (self.latest, self.ended) = (latest, commit.ended.clone());
         let mut changes = commit.steps.iter().flat_map(|step| step.iter());
         if changes.any(|change| matches!(change, Change::Forgotten { .. })) {
@@ -188,7 +189,7 @@ impl Writer {
     fn make_durable(
         &mut self,
         commit: &Commit,
-        falls: &[FallRow],
+        clock_steps: &[ClockStepRow],
     ) -> Result<Launches, CommitError> {
         if let Err(error) = self.look_after() {
             if !error.may_pass() {
@@ -205,7 +206,7 @@ impl Writer {
         }
         let before = std::mem::take(&mut self.ended);
         let result = match self.connection() {
-            Ok(conn) => transaction(conn, commit, falls, &before),
+            Ok(conn) => transaction(conn, commit, clock_steps, &before),
             Err(error) => Err(error),
         };
         self.ended = before;
@@ -280,13 +281,13 @@ impl Writer {
 fn transaction(
     conn: &mut SqliteConnection,
     commit: &Commit,
-    falls: &[FallRow],
+    clock_steps: &[ClockStepRow],
     ended_before: &BTreeMap<StateWord, u64>,
 ) -> Result<Launches, StoreError> {
     conn.batch_execute("BEGIN IMMEDIATE")?;
     apply(conn, commit)?;
     counted(conn, ended_before, &commit.ended)?;
-    kept::insert(conn, falls.iter().copied())?;
+    prepared::insert(conn, clock_steps.iter().copied())?;
     let launches = launches(conn, commit)?;
     fault::points(edges(commit).map(|(before, _)| before));
     conn.batch_execute("COMMIT")?;
@@ -380,7 +381,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Charged { .. } => {}
             Change::Told { job, told } => requeued::told(conn, *job, told)?,
             Change::Claimed { job, since } => requeued::claimed(conn, *job, *since)?,
-            Change::Key(key) => kept::insert(conn, [NewKey::from(key)])?,
+            Change::Key(key) => prepared::insert(conn, [NewKey::from(key)])?,
             Change::Granted { event, cpus, rest, nonce, boot_id } => {
                 granted(conn, event, (cpus, rest), (nonce, boot_id))?;
             }
@@ -416,7 +417,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
         }
     }
     usage::charged(conn, changes())?;
-    kept::insert(conn, changes().filter_map(Change::event).map(NewEvent::from))?;
+    prepared::insert(conn, changes().filter_map(Change::event).map(NewEvent::from))?;
     Ok(())
 }
 
@@ -447,7 +448,7 @@ fn fence(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
         meta::next_job_id.eq(commit.next_job.0),
         meta::next_event_id.eq(commit.next_event.0),
     );
-    if kept::update(meta::table, ours, set).execute(conn)? == 1 {
+    if prepared::update(meta::table, ours, set).execute(conn)? == 1 {
         return Ok(());
     }
     let Numbers { commit_no: CommitNo(at), epoch, .. } = load::numbers(conn)?;
@@ -467,8 +468,8 @@ fn counted(
         }
         let (word, n) = (state.word(), n.cast_signed());
         let row = job_counts::state.eq(word);
-        if kept::update(job_counts::table, row, job_counts::n.eq(n)).execute(conn)? == 0 {
-            kept::insert(conn, [NewCount { state: word, n }])?;
+        if prepared::update(job_counts::table, row, job_counts::n.eq(n)).execute(conn)? == 0 {
+            prepared::insert(conn, [NewCount { state: word, n }])?;
         }
     }
     Ok(())
@@ -481,9 +482,9 @@ fn submitted<'a, I: Iterator<Item = (&'a Event, &'a JobSpec)>>(
 ) -> Result<(), StoreError> {
     let record = |(event, spec): (&Event, _)| JobRecord::submitted(event.job, event.time, spec);
     let records: Vec<JobRecord> = new().map(record).collect();
-    kept::insert(conn, records.iter().map(NewJob::from))?;
-    kept::insert(conn, new().map(|(event, spec)| NewScript::submitted(event.job, spec)))?;
-    kept::insert(conn, new().flat_map(|(event, spec)| NewLabel::submitted(event.job, spec)))?;
+    prepared::insert(conn, records.iter().map(NewJob::from))?;
+    prepared::insert(conn, new().map(|(event, spec)| NewScript::submitted(event.job, spec)))?;
+    prepared::insert(conn, new().flat_map(|(event, spec)| NewLabel::submitted(event.job, spec)))?;
     Ok(())
 }
 

@@ -99,8 +99,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "kernel::tenancy",
             "kernel::view",
             "store::arrays",
+            "store::dependencies",
             "store::error",
-            "store::others",
             "store::read",
             "store::record",
             "observe",
@@ -196,7 +196,7 @@ const CIRCLES: &[&[&str]] = &[
         "kernel::tenancy",
         "kernel::view",
     ],
-    &["store::find", "store::find::parts", "store::read"],
+    &["store::find", "store::find::query", "store::read"],
     &[
         "store::write",
         "store::write::arrays",

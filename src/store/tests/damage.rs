@@ -12,7 +12,7 @@ use diesel::result::Error as Diesel;
 use super::*;
 use crate::job::array_spec::JobRef;
 use crate::store::arrays;
-use crate::store::others;
+use crate::store::dependencies;
 
 /// Columns of `jobs`, each with values that are none of its kind.
 const JOB: &[(&str, &[&str])] = &[
@@ -212,7 +212,7 @@ fn a_start_finds_a_state_that_is_none_in_history_too() {
         world.spoil("jobs", "state", value, "WHERE id = 2");
         is_about(world.loaded(), ("jobs", "job 2", "state"), value);
         let conn = world.writer.connection().unwrap();
-        let of_one = others::standings(conn, &[JobId(2)].into()).map(|_| ());
+        let of_one = dependencies::standings(conn, &[JobId(2)].into()).map(|_| ());
         is_about(of_one, ("jobs", "job 2", "state"), value);
         let states = vec![StateWord::Pending];
         let by_state = JobFilter { states, limit: 9, ..JobFilter::default() };
@@ -294,7 +294,7 @@ fn what_stands_beside_jobs_is_read_or_named() {
                 .map(|_| ())
                 .and(read::events_after(conn, EventId(0), 9).map(|_| ())),
             "idempotency_keys" => read::key(conn, "k").map(|_| ()),
-            "held_units" => read::books(conn).map(|_| ()),
+            "held_units" => read::db_snapshot(conn).map(|_| ()),
             _ => read::allocations(conn, Some(id), None, None, 9)
                 .map(|_| ())
                 .and(read::allocation_of(conn, Attempt { job: id, n: 1 }).map(|_| ())),

@@ -9,7 +9,7 @@
 
 use super::*;
 use crate::kernel::conditions::Blocked;
-use crate::store::others;
+use crate::store::dependencies;
 
 const LATER: Time = Time(9);
 
@@ -25,7 +25,7 @@ impl World {
         let dependencies: crate::job::dependency::Dependencies = dependency.parse().unwrap();
         let named = dependencies.list.clone();
         let conn = self.writer.connection().unwrap();
-        let elsewhere = others::look_up(conn, &named).unwrap().elsewhere;
+        let elsewhere = dependencies::look_up(conn, &named).unwrap().elsewhere;
         let array = array.map(|text| text.parse().unwrap());
         let request = JobRequest { dependencies, array, ..JobRequest::new("true") };
         let spec = Arc::new(JobSpec::try_from((request, &site())).unwrap());
@@ -94,7 +94,7 @@ fn a_job_that_was_accepted_while_its_parent_was_being_forgotten_knows_its_end() 
     let conn = world.writer.connection().unwrap();
     let dependencies: crate::job::dependency::Dependencies =
         format!("afterok:{good}?afterok:{bad}").parse().unwrap();
-    let elsewhere = others::look_up(conn, &dependencies.list).unwrap().elsewhere;
+    let elsewhere = dependencies::look_up(conn, &dependencies.list).unwrap().elsewhere;
     world.forget(&[bad, good], None);
     let request = JobRequest { dependencies, ..JobRequest::new("true") };
     let spec = Arc::new(JobSpec::try_from((request, &site())).unwrap());
@@ -117,7 +117,7 @@ fn of_a_parent_of_which_nothing_is_kept_nobody_says_that_it_went_well_or_did_not
     (world.kernel, world.outbox) = boot(&mut world.writer);
     let never = Some(Blocked::Never(vec![parent]));
     assert_eq!(world.kept(&jobs), [never.clone(), never, None, None]);
-    let answer = others::look_up(
+    let answer = dependencies::look_up(
         world.writer.connection().unwrap(),
         &format!("afterok:{parent}").parse::<crate::job::dependency::Dependencies>().unwrap().list,
     );

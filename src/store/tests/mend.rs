@@ -24,8 +24,8 @@ impl World {
 }
 
 fn held(world: &World) -> Vec<(CpuId, JobId)> {
-    let books = world.database().readers().unwrap().read(read::books).unwrap().value;
-    books.held.into_iter().map(|(_, unit, job)| (unit, job)).collect()
+    let db = world.database().readers().unwrap().read(read::db_snapshot).unwrap().value;
+    db.held.into_iter().map(|(_, unit, job)| (unit, job)).collect()
 }
 
 #[test]

@@ -13,7 +13,7 @@ use diesel::connection::InstrumentationEvent;
 use proptest::sample::{select, subsequence};
 
 use super::super::find::{Found, find, find_within};
-use super::super::submit_times::{SLACK_US, ids};
+use super::super::id_by_time::{SLACK_US, ids};
 use super::*;
 
 /// A job as it was submitted and what became of it.
@@ -274,7 +274,7 @@ fn the_unreleased_are_found_by_their_index() {
     let mut world = World::new();
     let statements = statements(&mut world, |conn| {
         read::allocations(conn, None, Some(false), None, 9).unwrap();
-        read::books(conn).unwrap();
+        read::db_snapshot(conn).unwrap();
     });
     let of_allocations = statements.iter().filter(|text| text.contains("FROM `resource_alloc"));
     let found: Vec<String> = of_allocations.flat_map(|text| plan_of(&mut world, text)).collect();

@@ -13,7 +13,7 @@ use super::super::error::StoreError;
 use super::super::record::JobRecord;
 use super::super::rows::{JobRow, NewJob, NewLabel, NewTask};
 use super::super::schema::jobs;
-use super::{disagreement, in_state, kept, one_row};
+use super::{disagreement, in_state, one_row, prepared};
 use crate::job::array_spec::ArraySpec;
 use crate::job::ids::JobId;
 use crate::job::state::StateWord;
@@ -32,7 +32,7 @@ pub(super) fn entered(
         jobs::array_spec.eq(&text),
     );
     let row = jobs::id.eq(event.job.0);
-    one_row(kept::update(jobs::table, row, set).execute(conn)?, || disagreement(event))
+    one_row(prepared::update(jobs::table, row, set).execute(conn)?, || disagreement(event))
 }
 
 /// A task becomes a job: a row like that of its array, or, of the last task, that row itself.
@@ -59,9 +59,9 @@ pub(super) fn split(
     }
     let pending = jobs::id.eq(array.0).and(jobs::state.eq(StateWord::Pending.word()));
     let set = jobs::array_tasks.eq(left.to_string());
-    one_row(kept::update(jobs::table, pending, set).execute(conn)?, || disagreement(event))?;
+    one_row(prepared::update(jobs::table, pending, set).execute(conn)?, || disagreement(event))?;
     let job_id = row.id;
-    kept::insert(conn, [NewTask(row)])?;
-    kept::insert(conn, own.labels.iter().map(|(key, value)| NewLabel { key, value, job_id }))?;
+    prepared::insert(conn, [NewTask(row)])?;
+    prepared::insert(conn, own.labels.iter().map(|(key, value)| NewLabel { key, value, job_id }))?;
     Ok(())
 }

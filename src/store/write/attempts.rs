@@ -17,7 +17,7 @@ use super::super::error::StoreError;
 use super::super::rows::{NewAllocation, NewHeld, Unit, json, units};
 use super::super::schema::{held_units, jobs, resource_allocations};
 use super::super::spec::StoredSpec;
-use super::{disagreement, in_state, kept, one_row};
+use super::{disagreement, in_state, one_row, prepared};
 use crate::job::ids::{Attempt, CpuId, JobId};
 use crate::job::outcome::{EndState, Handle};
 use crate::job::request::MEMORY;
@@ -45,14 +45,14 @@ pub(super) fn granted(
         boot_id,
         resources: written(rest),
     };
-    kept::insert(conn, [allocation])?;
+    prepared::insert(conn, [allocation])?;
     held(conn, event.job, &units(cpus, rest))
 }
 
 /// A job holds these units. Who already does is refused by the key of the table.
 fn held(conn: &mut SqliteConnection, job: JobId, units: &[Unit<'_>]) -> Result<(), StoreError> {
     let row = |&(resource, unit)| NewHeld { resource, unit: i64::from(unit), job_id: job.0 };
-    kept::insert(conn, units.iter().map(row))?;
+    prepared::insert(conn, units.iter().map(row))?;
     Ok(())
 }
 
@@ -77,7 +77,7 @@ pub(super) fn started(
     change_job!(conn, event, set)?;
     let set = resource_allocations::process_id.eq(handle.pid);
     let held = unreleased(event);
-    kept::update(resource_allocations::table, held, set).execute(conn)?;
+    prepared::update(resource_allocations::table, held, set).execute(conn)?;
     Ok(())
 }
 
@@ -147,7 +147,7 @@ pub(super) fn gave_back(
         resource_allocations::start_time.eq(end.handle.map(|h| h.start_time.0)),
         resource_allocations::end_time.eq(end.end_time.0),
     );
-    let given_back = kept::update(resource_allocations::table, unreleased(event), set);
+    let given_back = prepared::update(resource_allocations::table, unreleased(event), set);
     one_row(given_back.execute(conn)?, || disagreement(event))?;
     let freed = freed(conn, event.job)?;
     if freed == released_units as usize {

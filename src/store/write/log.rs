@@ -12,9 +12,9 @@ use diesel::{SqliteConnection, sql_query};
 
 use super::super::backend::Database;
 use super::super::error::StoreError;
-use super::super::log_room;
 use super::super::place::Place;
 use super::super::schema::meta;
+use super::super::wal_prealloc;
 use super::Writer;
 
 /// Chores from the first job that is forgotten until its script is wiped out of the log, which
@@ -72,7 +72,7 @@ impl Writer {
         let Some(conn) = self.conn.as_mut().filter(|_| left == 0) else { return Ok(()) };
         let log = self.place.log_path().display().to_string();
         let emptied = self.database.pause(|| empty_log(conn, &log, false));
-        log_room::make(conn, self.database.path());
+        wal_prealloc::to_full_length(conn, self.database.path());
         self.place = Place::of(self.database.path());
         emptied?;
         self.wipe_in = None;
@@ -84,7 +84,7 @@ impl Writer {
 pub(super) fn opened(database: &Database) -> Result<(SqliteConnection, Place), StoreError> {
     let mut conn = database.writer()?;
     meta::table.select(meta::commit_no).get_result::<i64>(&mut conn)?;
-    log_room::make(&mut conn, database.path());
+    wal_prealloc::to_full_length(&mut conn, database.path());
     let place = Place::of(database.path());
     Ok((conn, place))
 }

@@ -13,7 +13,7 @@ use super::super::error::StoreError;
 use super::super::rows::json;
 use super::super::schema::jobs;
 use super::attempts::{gave_back, warned};
-use super::{disagreement, in_state, kept, one_row};
+use super::{disagreement, in_state, one_row, prepared};
 use crate::job::dependency::Told;
 use crate::job::ids::JobId;
 use crate::kernel::change::Event;

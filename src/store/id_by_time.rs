@@ -19,7 +19,7 @@ use diesel::prelude::*;
 use super::cell::{Cell, RowRef};
 use super::error::StoreError;
 use super::load;
-use super::rows::FallRow;
+use super::rows::ClockStepRow;
 use super::schema::{jobs, submit_time_falls as falls};
 use crate::kernel::change::Change;
 use crate::kernel::outbox::Commit;
@@ -50,7 +50,7 @@ impl Latest {
 
     /// Where submit times fall back within a commit, and what is the latest after it.
     #[must_use]
-    pub(super) fn through(self, commit: &Commit) -> (Vec<FallRow>, Latest) {
+    pub(super) fn through(self, commit: &Commit) -> (Vec<ClockStepRow>, Latest) {
         let mut found = Vec::new();
         let Latest(mut latest) = self;
         for change in commit.steps.iter().flat_map(|step| step.iter()) {
@@ -64,7 +64,7 @@ impl Latest {
             };
             if time < latest.saturating_sub(SLACK_US) {
                 let job_id = event.job.0;
-                found.push(FallRow { job_id, time_before: latest, time_after: time });
+                found.push(ClockStepRow { job_id, time_before: latest, time_after: time });
                 latest = time;
             }
             latest = latest.max(time);

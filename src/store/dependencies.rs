@@ -1,4 +1,4 @@
-//! *Purpose*: how the jobs stand that others wait for.
+//! *Purpose*: the states of jobs that other jobs depend on.
 //!
 //! *Owns*: the questions behind dependencies.
 //!

@@ -5,7 +5,7 @@
 //! *Promises*: a column is bound as the type that the schema gives it; one that is not listed
 //! starts as NULL, without being bound.
 //!
-//! *Not here*: the statement around them (`write::kept`), what they hold (`store::rows`).
+//! *Not here*: the statement around them (`write::prepared`), what they hold (`store::rows`).
 //!
 //! Diesel's own `Insertable` makes a tree of a row and walks it again and again: for what may be
 //! cached, for the columns' names, for what is empty, for the values. For a new job, its script and
@@ -17,7 +17,7 @@ use diesel::query_builder::AstPass;
 use diesel::sqlite::Sqlite;
 
 use super::super::rows::{
-    FallRow, NewAllocation, NewCount, NewEvent, NewHeld, NewJob, NewKey, NewLabel, NewScript,
+    ClockStepRow, NewAllocation, NewCount, NewEvent, NewHeld, NewJob, NewKey, NewLabel, NewScript,
     NewTask,
 };
 use super::super::schema::{
@@ -73,7 +73,7 @@ new! {
         deadline dependency array_job_id array_task_id;
     NewScript<'_> => job_scripts: job_id script environment;
     NewLabel<'_> => job_labels: key value job_id;
-    FallRow => submit_time_falls: job_id time_before time_after;
+    ClockStepRow => submit_time_falls: job_id time_before time_after;
     NewAllocation<'_> => resource_allocations: id job_id attempt allocated_cpus cpu_ids released
         allocation_time nonce boot_id resources;
     NewHeld<'_> => held_units: resource unit job_id;

@@ -4,7 +4,8 @@
 //!
 //! *Promises*: each is parsed once for each connection.
 //!
-//! *Not here*: which columns a row fills (`write::new`), which rows become what (`store::write`).
+//! *Not here*: which columns a row fills (`write::insert`), which rows become what
+//! (`store::write`).
 //!
 //! Diesel prepares every UPDATE of its own anew, since in general its text depends on its values
 //! (an absent field of a changeset is left out), and every INSERT of several rows, since their
@@ -17,7 +18,7 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::Bool;
 use diesel::sqlite::Sqlite;
 
-use super::new::New;
+use super::insert::New;
 
 /// Rows of one statement, as long as there are so many: it begins, finds its place in each tree
 /// and ends once for all of them. Of what that costs a single row little is left; with more, the

@@ -34,7 +34,7 @@ const FREE_LOGS: u64 = 16;
 const STEP_BYTES: usize = 1024 * 1024;
 
 /// Gives the log of this database its full length.
-pub fn make(conn: &mut SqliteConnection, database: &Path) {
+pub fn to_full_length(conn: &mut SqliteConnection, database: &Path) {
     let mut path = database.to_owned().into_os_string();
     path.push("-wal");
     // Holding the right to write: nobody else can add to the log meanwhile.
