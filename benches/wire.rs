@@ -11,7 +11,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use downbeat::api::wire::door::Door;
+use downbeat::api::wire::dialect::ApiDialect;
 use downbeat::api::wire::submit::{parse_batch, parse_submit};
 use downbeat::api::wire::v1::{Job, JobList};
 use downbeat::kernel::admission::Site;
@@ -43,7 +43,9 @@ fn reading(c: &mut Criterion) {
         let text = body.to_string();
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_function(format!("a {name} submit"), |b| {
-            b.iter(|| parse_submit(black_box(text.as_bytes()), Door::V1).unwrap().check(&site));
+            b.iter(|| {
+                parse_submit(black_box(text.as_bytes()), ApiDialect::V1).unwrap().check(&site)
+            });
         });
         let jobs: Vec<&Value> = std::iter::repeat_n(&body, BATCH).collect();
         let text = json!({ "jobs": jobs }).to_string();

@@ -7,18 +7,18 @@
 //! secret; a refusal names the setting and what to do.
 //!
 //! *Not here*: the words of flags and file (`config::settings`), reading one value
-//! (`config::pick`), which CPUs there are (`config::cpus`), how
+//! (`config::resolve`), which CPUs there are (`config::cpus`), how
 //! much memory (`config::memory`).
 
 pub mod cpus;
 mod gpus;
 pub mod memory;
 mod partitions;
-mod pick;
+mod resolve;
 mod resources;
-mod rules;
 pub mod secret;
 pub mod settings;
+mod tables;
 pub mod trusted;
 
 use std::net::SocketAddr;
@@ -36,7 +36,7 @@ use crate::kernel::tenancy::Rules;
 use crate::policy::name::Policy;
 use crate::resources::inventory::Inventory;
 use crate::text::cpu_list;
-use pick::Pick;
+use resolve::Resolver;
 use settings::FileSettings;
 
 /// Why a server does not start with these settings.
@@ -229,56 +229,56 @@ impl Config {
         environment: &dyn Fn(&str) -> Option<String>,
         available: &Available,
     ) -> Result<Config, ConfigError> {
-        let mut pick = Pick::new(environment);
+        let mut resolver = Resolver::new(environment);
         let is_root = rustix::process::geteuid().is_root();
-        let (listen, listen_host) = pick.listen(&args.listen, &file.listen)?;
-        let data_dir = pick.data_dir(&args.data_dir, &file.data_dir, is_root)?;
+        let (listen, listen_host) = resolver.listen(&args.listen, &file.listen)?;
+        let data_dir = resolver.data_dir(&args.data_dir, &file.data_dir, is_root)?;
         let (database_url, database_file) =
-            pick.database(&args.database_url, &file.database_url, &data_dir)?;
-        let (cpus, pin) = pick.cpus(&args.cpus, &text(&file.cpus), &available.cpus)?;
+            resolver.database(&args.database_url, &file.database_url, &data_dir)?;
+        let (cpus, pin) = resolver.cpus(&args.cpus, &text(&file.cpus), &available.cpus)?;
         let memory = SiteMemory {
-            total: pick.memory(&args.memory, &text(&file.memory), available.memory)?,
-            per_cpu: pick.default_memory_per_cpu(
+            total: resolver.memory(&args.memory, &text(&file.memory), available.memory)?,
+            per_cpu: resolver.default_memory_per_cpu(
                 &args.default_memory_per_cpu,
                 &text(&file.default_memory_per_cpu),
             )?,
         };
         let found: Vec<u32> = available.gpus.list.iter().map(|gpu| gpu.index).collect();
-        let inventory = pick.inventory(file, &cpus, memory.total, &found)?;
+        let inventory = resolver.inventory(file, &cpus, memory.total, &found)?;
         let gpus = available.gpus.clone().with_declared(&inventory)?;
-        let rules = pick.rules(file, &inventory)?;
-        let policy = pick.policy(&args.policy, &file.policy)?;
-        let tick = pick.tick(&args.tick, &text(&file.tick))?;
+        let rules = resolver.rules(file, &inventory)?;
+        let policy = resolver.policy(&args.policy, &file.policy)?;
+        let tick = resolver.tick(&args.tick, &text(&file.tick))?;
         let ordinary = ("token", "token_file", "DOWNBEAT_TOKEN");
-        let token = pick.token(ordinary, &args.token_file, &file.token_file)?;
+        let token = resolver.token(ordinary, &args.token_file, &file.token_file)?;
         let admins = ("admin_token", "admin_token_file", "DOWNBEAT_ADMIN_TOKEN");
-        let admin_token = pick.token(admins, &args.admin_token_file, &file.admin_token_file)?;
-        let output_roots = pick.output_roots(&args.output_roots, &file.output_roots)?;
+        let admin_token = resolver.token(admins, &args.admin_token_file, &file.admin_token_file)?;
+        let output_roots = resolver.output_roots(&args.output_roots, &file.output_roots)?;
         let of_file = file.scratch.as_ref().and_then(|scratch| scratch.path.clone());
-        let scratch_path = pick.scratch_path(&args.scratch_path, &of_file)?;
-        let default_limit_s = pick.limit(
+        let scratch_path = resolver.scratch_path(&args.scratch_path, &of_file)?;
+        let default_limit_s = resolver.limit(
             "default_time_limit",
             &args.default_time_limit,
             &text(&file.default_time_limit),
         )?;
         let max_limit_s =
-            pick.limit("max_time_limit", &args.max_time_limit, &text(&file.max_time_limit))?;
+            resolver.limit("max_time_limit", &args.max_time_limit, &text(&file.max_time_limit))?;
         if let (Some(default), Some(max)) = (default_limit_s, max_limit_s)
             && default > max
         {
-            return Err(pick.wrong("default_time_limit", "is longer than --max-time-limit"));
+            return Err(resolver.wrong("default_time_limit", "is longer than --max-time-limit"));
         }
         let kill_grace_s =
-            pick.grace("kill_grace", "30s", &args.kill_grace, &text(&file.kill_grace))?;
+            resolver.grace("kill_grace", "30s", &args.kill_grace, &text(&file.kill_grace))?;
         let finish_s =
-            pick.grace("finish_time", "5s", &args.finish_time, &text(&file.finish_time))?;
-        let confine_signals = pick.confine_signals(
+            resolver.grace("finish_time", "5s", &args.finish_time, &text(&file.finish_time))?;
+        let confine_signals = resolver.confine_signals(
             &args.confine_signals,
             &file.confine_signals.as_ref().map(ToString::to_string),
         )?;
-        let max_output = pick.max_output(&args.max_output, &text(&file.max_output))?;
-        let retention_s = pick.retention(&args.retention, &file.retention)?;
-        let log_level = pick.log_level(&args.log_level, &file.log_level)?;
+        let max_output = resolver.max_output(&args.max_output, &text(&file.max_output))?;
+        let retention_s = resolver.retention(&args.retention, &file.retention)?;
+        let log_level = resolver.log_level(&args.log_level, &file.log_level)?;
         if !listen.ip().to_canonical().is_loopback() && token.is_none() {
             return Err(ConfigError::TokenMissing { listen: listen.to_string() });
         }
@@ -310,7 +310,7 @@ impl Config {
             adopt: args.adopt,
             log_level,
             is_root,
-            settings: pick.settings,
+            settings: resolver.settings,
         })
     }
 

@@ -7,7 +7,7 @@
 //! nothing that outlives it. A panic there ends that work alone, and whoever waited for it
 //! gets a [`Bug`].
 //!
-//! *Not here*: which work is harmless. `api::guard` says it of a handler and of the body of its
+//! *Not here*: which work is harmless. `api::auth` says it of a handler and of the body of its
 //! answer, `api::app` of a read of the database, `api::files` of a read of a job's file. Actors,
 //! the store's writer, the engine's threads and the step daemon never do.
 

@@ -5,7 +5,7 @@
 //! *Promises*: an answer is about the very connection that was asked for, or there is none: an
 //! owner that is not known is never taken for somebody. Nobody's rights are needed to ask.
 //!
-//! *Not here*: who may do what (`api::guard`), whom the client trusts (`cli::trust`).
+//! *Not here*: who may do what (`api::auth`), whom the client trusts (`cli::trust`).
 //!
 //! **Two traps.** A socket that its owner has closed is reported as one of user 0 with inode 0. And
 //! when a peer has reset a connection, the bytes that it sent can still be read while its port

@@ -39,7 +39,9 @@ use crate::actors::order::{FromStore, JobGpus, OrderSite};
 use crate::actors::retention::Retention;
 use crate::actors::{self, Parts, System, messages};
 use crate::api::wire::report::Ability;
-use crate::api::{self, App, Files, Gate, Growth, Intake, Owners, Parameters, Room, STREAMS_MAX};
+use crate::api::{
+    self, App, Auth, FileWatcher, Files, Intake, Owners, Parameters, Room, STREAMS_MAX,
+};
 use crate::config::{Config, ServeArgs};
 use crate::engine::local::{LocalConfig, LocalEngine};
 use crate::engine::{Engine, Key};
@@ -235,7 +237,7 @@ async fn serve(
         devices: MachineDevices::of(&config).map(|all| Box::new(all) as _),
     });
     let settings = Settings::new(args, &config, system.reconfigure.clone());
-    let gate = web::Data::new(Gate {
+    let auth = web::Data::new(Auth {
         in_force: settings.in_force(),
         listen_host: config.listen_host.clone(),
         host: host.clone(),
@@ -247,7 +249,7 @@ async fn serve(
     let server = HttpServer::new(move || {
         HttpApp::new()
             .app_data(web::Data::clone(&app))
-            .app_data(web::Data::clone(&gate))
+            .app_data(web::Data::clone(&auth))
             .wrap(from_fn(api::guard))
             .configure(api::configure)
     })
@@ -313,10 +315,10 @@ fn app(
     host: String,
     isolation: BTreeMap<String, String>,
 ) -> Result<App> {
-    let growth = Growth::start();
+    let file_watcher = FileWatcher::start();
     let mut isolation: Vec<Ability> =
         isolation.into_iter().map(|(name, detail)| Ability { name, detail }).collect();
-    let detail = if growth.works() {
+    let detail = if file_watcher.works() {
         "followed by inotify".to_owned()
     } else {
         format!("inotify is refused here; looked at every {:?}", api::LOOK_EVERY)
@@ -329,7 +331,7 @@ fn app(
         host,
         isolation,
         files: Files::start().context("no thread can be started for the files of jobs")?,
-        growth,
+        file_watcher,
         streams: Room::new("streams", STREAMS_MAX.min(a_part_of_the_connections())),
         waits: Room::new("waits", a_part_of_the_connections()),
     })

@@ -12,7 +12,7 @@
 
 use std::path::Path;
 
-use downbeat::api::wire::door::Door;
+use downbeat::api::wire::dialect::ApiDialect;
 use downbeat::api::wire::export::Export;
 use downbeat::api::wire::sbatch;
 use downbeat::api::wire::submit::{parse_batch, parse_submit};
@@ -175,8 +175,8 @@ proptest! {
         body["retry"] = json!({"max": number_or_text(&fields[0].1), "delay": fields[0].1});
         let _ = sbatch::read(&lines);
         let site = site();
-        for door in [Door::V1, Door::Seed] {
-            if let Ok(submission) = parse_submit(body.to_string().as_bytes(), door) {
+        for dialect in [ApiDialect::V1, ApiDialect::Seed] {
+            if let Ok(submission) = parse_submit(body.to_string().as_bytes(), dialect) {
                 let _ = submission.check(&site);
             }
         }

@@ -196,7 +196,7 @@ pub struct Explain {
     pub jobs: Vec<JobId>,
     /// By which policy.
     pub policy: Policy,
-    /// And this one, if it were submitted now: it is answered under [`AS_IF`].
+    /// And this one, if it were submitted now: it is answered under [`DRY_RUN_ID`].
     pub as_if: Option<(Arc<JobSpec>, DependencySnapshot)>,
 }
 
@@ -217,7 +217,7 @@ pub struct GetRank {
 }
 
 /// The id under which a job is explained that was not submitted: behind all others.
-pub const AS_IF: JobId = JobId(i64::MAX);
+pub const DRY_RUN_ID: JobId = JobId(i64::MAX);
 
 /// SchedulerActor → ResourceManager: what is there to decide upon? Answered at once.
 #[derive(Debug, Message)]

@@ -25,10 +25,10 @@ use self::commits::{Noted, Ticket, durable};
 use super::dials::Dials;
 use super::executor::Known;
 use super::messages::{
-    AS_IF, Applied, ApplyPlan, CancelJobs, CancelTask, Drain, ExecutorAddr, Explain, ForgetJobs,
-    GetPartitions, GetPassInput, GetRank, Look, LookAtAll, LookAtUnits, Looked, Maintain,
-    MakeDurable, Mend, Move, NotDurable, Observed, Publish, Resume, SplitTask, StopAttempt,
-    SubmitJobs, SubmitRefused, Submitted, UpdateJob, Wake,
+    Applied, ApplyPlan, CancelJobs, CancelTask, DRY_RUN_ID, Drain, ExecutorAddr, Explain,
+    ForgetJobs, GetPartitions, GetPassInput, GetRank, Look, LookAtAll, LookAtUnits, Looked,
+    Maintain, MakeDurable, Mend, Move, NotDurable, Observed, Publish, Resume, SplitTask,
+    StopAttempt, SubmitJobs, SubmitRefused, Submitted, UpdateJob, Wake,
 };
 use crate::clock;
 use crate::fault;
@@ -313,7 +313,12 @@ impl Handler<Explain> for ResourceManagerActor {
         self.kernel.explain_partitions(&mut explained, &jobs);
         self.kernel.explain_accounts(&mut explained);
         if let Some((spec, elsewhere)) = as_if {
-            self.kernel.explain_as_if(&mut explained, (AS_IF, &spec, &elsewhere), &policy, now);
+            self.kernel.explain_as_if(
+                &mut explained,
+                (DRY_RUN_ID, &spec, &elsewhere),
+                &policy,
+                now,
+            );
         }
         MessageResult(explained)
     }

@@ -14,7 +14,7 @@ use utoipa::IntoParams;
 
 use super::app::App;
 use super::error::ApiError;
-use super::present;
+use super::render;
 use super::wire::report::{Audit, Drift, PastDrift};
 use super::wire::resources::{AllocationRow, Cpu, ResourceState, Resources, UnitState};
 use crate::actors::messages::{self, RunAudit};
@@ -94,7 +94,7 @@ pub async fn list(
     }
     let (job, released, before) = (query.job_id.map(JobId), query.released, query.before);
     let rows = app.read(move |conn| read::allocations(conn, job, released, before, limit)).await?;
-    let rows: Vec<AllocationRow> = rows.iter().map(present::allocation).collect();
+    let rows: Vec<AllocationRow> = rows.iter().map(render::allocation).collect();
     Ok(HttpResponse::Ok().json(rows))
 }
 

@@ -12,8 +12,8 @@ use std::time::Duration;
 use diesel::SqliteConnection;
 
 use super::error::ApiError;
+use super::file_watch::FileWatcher;
 use super::files::Files;
-use super::growth::Growth;
 use super::live::{InForce, Live};
 use super::places::Room;
 use super::wire::report::Ability;
@@ -77,7 +77,7 @@ pub struct App {
     /// Reads files that jobs can name.
     pub files: Files,
     /// Wakes followers of logs.
-    pub growth: Arc<Growth>,
+    pub file_watcher: Arc<FileWatcher>,
     /// Room for streams.
     pub streams: Room,
     /// Room for requests that wait for a job.

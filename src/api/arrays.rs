@@ -10,7 +10,7 @@ use actix_web::{HttpResponse, web};
 
 use super::app::App;
 use super::error::ApiError;
-use super::ids::{JobPath, JobPathText};
+use super::job_path::{JobPath, JobPathText};
 use super::wire::array::{ArrayState, TaskCounts};
 use crate::job::array_spec::JobRef;
 use crate::store::arrays;

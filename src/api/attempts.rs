@@ -18,8 +18,8 @@ use utoipa::IntoParams;
 use super::app::{App, durable};
 use super::caller::Caller;
 use super::error::ApiError;
-use super::ids::{JobPath, JobPathText, job_of};
-use super::present;
+use super::job_path::{JobPath, JobPathText, job_of};
+use super::render;
 use super::wire::attempt::Attempt;
 use super::wire::job::Job;
 use crate::actors::messages::{RequeueAnswer, RequeueJob};
@@ -105,7 +105,7 @@ pub async fn requeue(
             // It ended between the read and the message.
             RequeueAnswer::Done(Requeued::NotLive) => continue,
         };
-        let job = present::one(&app, app.job(id).await?).await;
+        let job = render::one(&app, app.job(id).await?).await;
         return Ok(HttpResponse::build(status).json(job));
     }
     Err(ApiError::unavailable(format!("job {id} is just changing; ask again")))
@@ -176,10 +176,10 @@ fn attempt(job: &JobRecord, row: &AllocationRecord) -> Attempt {
             .map(|end| end.word().into()),
         exit_code: row.exit_code.or(of_job.and_then(|job| job.exit_code)).map(|c| c.to_string()),
         error: row.error.clone().or(of_job.and_then(|job| job.error.clone())),
-        allocation_time: present::time(row.allocation_time),
-        start_time: row.start_time.or(of_job.and_then(|job| job.start_time)).map(present::time),
-        end_time: row.end_time.or(of_job.and_then(|job| job.end_time)).map(present::time),
+        allocation_time: render::time(row.allocation_time),
+        start_time: row.start_time.or(of_job.and_then(|job| job.start_time)).map(render::time),
+        end_time: row.end_time.or(of_job.and_then(|job| job.end_time)).map(render::time),
         cpu_ids: row.cpus.clone(),
-        resources: present::held(&row.rest),
+        resources: render::held(&row.rest),
     }
 }

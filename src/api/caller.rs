@@ -6,7 +6,7 @@
 //! *Promises*: nothing that a request says about its sender counts, except a token; who is not
 //! known is refused.
 //!
-//! *Not here*: how an owner is found (`crate::peer`), tokens (`api::guard`).
+//! *Not here*: how an owner is found (`crate::peer`), tokens (`api::auth`).
 
 use std::any::Any;
 use std::cell::OnceCell;

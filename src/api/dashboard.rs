@@ -10,7 +10,7 @@ use actix_web::{HttpResponse, web};
 
 use super::app::App;
 use super::error::ApiError;
-use super::present;
+use super::render;
 use super::wire::seed::{Dashboard, DashboardJob, JobStats, NodeInfo, ResourceStats, old_state};
 use crate::job::ids::CpuId;
 use crate::job::state::StateWord;
@@ -100,8 +100,8 @@ fn line((row, allocation): JobAndAllocation) -> DashboardJob {
         job_id: row.id,
         state: old_state(row.state).to_owned(),
         allocated_cpus: held,
-        submit_time: present::time(row.submit_time),
-        start_time: row.start_time.map(present::time),
+        submit_time: render::time(row.submit_time),
+        start_time: row.start_time.map(render::time),
         name: row.name,
         account: row.account,
     }

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use super::app::App;
 use super::error::ApiError;
 use super::places::Place;
-use super::present;
+use super::render;
 use crate::job::ids::EventId;
 use crate::store::read;
 use crate::store::record::EventRecord;
@@ -96,7 +96,7 @@ pub async fn stream(app: web::Data<App>, request: HttpRequest) -> Result<HttpRes
         let data = match reader.next().await? {
             Ok(event) => {
                 let id = event.id.to_string();
-                let event = serde_json::to_string(&present::event(event)).ok()?;
+                let event = serde_json::to_string(&render::event(event)).ok()?;
                 sse::Data::new(event).id(id).event("transition")
             }
             // Without it the end of the stream would look like that of a server that stops.

@@ -7,7 +7,7 @@
 //! bounded time; the threads that answer and those that read the database never touch such a
 //! file, not even to close it. Work whose asker has gone stops at the next block.
 //!
-//! *Not here*: which file, and what is read of it (`api::follow`, `api::tail`).
+//! *Not here*: which file, and what is read of it (`api::log_stream`, `api::tail`).
 
 use std::collections::HashMap;
 use std::fs::File;

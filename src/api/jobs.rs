@@ -16,12 +16,12 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::app::{App, durable};
+use super::auth::Auth;
 use super::caller::Caller;
 use super::error::ApiError;
-use super::guard::Gate;
-use super::ids::{JobPath, JobPathText, await_change, job_of, own_job, row_of};
 use super::intake::Body;
-use super::present;
+use super::job_path::{JobPath, JobPathText, await_change, job_of, own_job, row_of};
+use super::render;
 use super::wire::job::{Event, Job, JobList};
 use super::wire::update::{self, UpdateBody};
 use crate::actors::messages::{CancelJobs, CancelTask, UpdateJob};
@@ -64,7 +64,7 @@ pub type Pairs = web::Query<Vec<(String, String)>>;
 pub async fn list(app: web::Data<App>, query: Pairs) -> Result<HttpResponse, ApiError> {
     let filter = filter(query.into_inner())?;
     let page = app.read(move |conn| read::jobs_page(conn, &filter)).await?;
-    let jobs = present::many(&app, page.jobs).await;
+    let jobs = render::many(&app, page.jobs).await;
     let next_cursor = page.next.map(|job| job.to_string());
     Ok(HttpResponse::Ok().json(JobList { jobs, next_cursor }))
 }
@@ -126,7 +126,7 @@ fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError> {
     responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem)))]
 pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
     let job = row_of(&app, id.named()?).await?;
-    Ok(HttpResponse::Ok().json(present::one(&app, job).await))
+    Ok(HttpResponse::Ok().json(render::one(&app, job).await))
 }
 
 /// `DELETE /jobs/{id}`.
@@ -141,7 +141,7 @@ pub async fn cancel(
 ) -> Result<HttpResponse, ApiError> {
     let id = id.named()?;
     let live = cancel_one(&app, caller, id).await?;
-    let job = present::one(&app, row_of(&app, id).await?).await;
+    let job = render::one(&app, row_of(&app, id).await?).await;
     // Of an array that has others to end too, this row may have ended already.
     let whole = id.task.is_none() && job.array_job_id == Some(job.id);
     let status = if live && (whole || !job.state.is_final()) {
@@ -176,7 +176,7 @@ pub async fn cancel_by_post(
         (status = 422, body = super::wire::problem::Problem)))]
 pub async fn update(
     app: web::Data<App>,
-    gate: web::Data<Gate>,
+    auth: web::Data<Auth>,
     request: HttpRequest,
     id: JobPath,
     Body(body): Body,
@@ -186,7 +186,7 @@ pub async fn update(
     let edit = update::parse(&body, (&app.live().site, &row.partition), clock::now())?;
     if edit.priority.is_some_and(|priority| priority > row.priority) {
         let what = format!("a priority above {}, which the job has,", row.priority);
-        gate.only_admins(&request, &what)?;
+        auth.only_admins(&request, &what)?;
     }
     edited(&app, Caller::of(&request)?, id, edit).await
 }
@@ -231,7 +231,7 @@ async fn edited(
     let job = app.job(id).await?;
     let word = job.0.state;
     match edited.map_err(|_| stopping())? {
-        Edited::Done => Ok(HttpResponse::Ok().json(present::one(app, job).await)),
+        Edited::Done => Ok(HttpResponse::Ok().json(render::one(app, job).await)),
         Edited::Live | Edited::NotLive => Err(ApiError::new(
             StatusCode::CONFLICT,
             format!("job {of} is {word}; only a pending job can be changed"),
@@ -269,7 +269,7 @@ pub async fn events(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, Ap
     if rows.is_empty() {
         return Err(ApiError::no_job(id));
     }
-    let events: Vec<Event> = rows.into_iter().map(present::event).collect();
+    let events: Vec<Event> = rows.into_iter().map(render::event).collect();
     Ok(HttpResponse::Ok().json(events))
 }
 
@@ -302,13 +302,13 @@ pub async fn wait(
         let by_job = await_change(&app, id).await;
         let job = row_of(&app, of).await?;
         if is_over(&app, of, &job.0).await? {
-            return Ok(HttpResponse::Ok().json(present::one(&app, job).await));
+            return Ok(HttpResponse::Ok().json(render::one(&app, job).await));
         }
         let (by_name, by_job) = (by_name?.0, by_job?.0);
         tokio::select! {
             _ = by_name => {}
             _ = by_job => {}
-            () = &mut give_up => return Ok(HttpResponse::Ok().json(present::one(&app, job).await)),
+            () = &mut give_up => return Ok(HttpResponse::Ok().json(render::one(&app, job).await)),
         }
     }
 }

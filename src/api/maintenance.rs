@@ -9,11 +9,11 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::app::{App, durable};
+use super::auth::Auth;
 use super::caller::Caller;
 use super::error::ApiError;
-use super::guard::Gate;
-use super::ids::JobPathText;
 use super::intake::Body;
+use super::job_path::JobPathText;
 use super::wire::maintenance::{self, Window, WindowBody};
 use crate::actors::messages::{Maintain, Resume};
 use crate::clock::{self, rfc3339};
@@ -54,11 +54,11 @@ pub async fn list(app: web::Data<App>) -> HttpResponse {
         (status = 422, body = super::wire::problem::Problem)))]
 pub async fn make(
     app: web::Data<App>,
-    gate: web::Data<Gate>,
+    auth: web::Data<Auth>,
     request: HttpRequest,
     Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
-    gate.only_admins(&request, "draining the server")?;
+    auth.only_admins(&request, "draining the server")?;
     let Caller(principal) = Caller::of(&request)?;
     let asked = maintenance::parse(&body)?;
     let when = (asked.start.unwrap_or_else(clock::now), asked.end);
@@ -80,10 +80,10 @@ pub async fn make(
         body = super::wire::problem::Problem)))]
 pub async fn resume(
     app: web::Data<App>,
-    gate: web::Data<Gate>,
+    auth: web::Data<Auth>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    gate.only_admins(&request, "resuming the server")?;
+    auth.only_admins(&request, "resuming the server")?;
     end(&app, None).await
 }
 
@@ -95,11 +95,11 @@ pub async fn resume(
         (status = 404, body = super::wire::problem::Problem)))]
 pub async fn remove(
     app: web::Data<App>,
-    gate: web::Data<Gate>,
+    auth: web::Data<Auth>,
     request: HttpRequest,
     id: web::Path<JobPathText>,
 ) -> Result<HttpResponse, ApiError> {
-    gate.only_admins(&request, "resuming the server")?;
+    auth.only_admins(&request, "resuming the server")?;
     let id = id.number()?;
     if !app.now().maintenance.iter().any(|window| window.id == id) {
         let detail = format!("there is no maintenance window {id}");

@@ -11,7 +11,7 @@ use actix_web::{HttpResponse, web};
 
 use super::app::App;
 use super::error::ApiError;
-use super::ids::{JobPath, JobPathText, job_of};
+use super::job_path::{JobPath, JobPathText, job_of};
 use super::wire::rank::{Rank, RankParts, RankPolicy};
 use crate::actors::messages::GetRank;
 

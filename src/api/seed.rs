@@ -12,15 +12,15 @@ use super::app::App;
 use super::caller::Caller;
 use super::error::ApiError;
 use super::files::Asker;
-use super::follow::{open, read_at};
-use super::ids::{JobPath, JobPathText, row_of};
 use super::intake::Body;
+use super::job_path::{JobPath, JobPathText, row_of};
 use super::jobs::cancel_one;
-use super::present;
+use super::log_stream::{open, read_at};
+use super::render;
 use super::streams::files;
 use super::submit::accept;
 use super::tail::last_lines;
-use super::wire::door::Door;
+use super::wire::dialect::ApiDialect;
 use super::wire::seed::{
     Cancelled, Query, QueryDetail, QueryLog, QueryTime, Submitted, old_error, old_state,
 };
@@ -45,7 +45,7 @@ pub async fn submit(
     request: HttpRequest,
     Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
-    let submission = parse_submit(&body, Door::Seed)?;
+    let submission = parse_submit(&body, ApiDialect::Seed)?;
     let accepted = accept(&app, &request, &body, vec![submission]).await?;
     let job_id = accepted.ids.first().map(ToString::to_string).unwrap_or_default();
     let mut answer = HttpResponse::build(accepted.status());
@@ -84,11 +84,11 @@ pub async fn query(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, Api
         state: old_state(state).to_owned(),
         error_msg: old_error(state, row.error.as_deref()),
         time: QueryTime {
-            submit_time: present::time(row.submit_time),
-            start_time: row.start_time.map(present::time),
-            end_time: row.end_time.map(present::time),
-            eligible_time: Some(present::time(row.eligible_time)),
-            elapsed_time: format_dhms(present::elapsed_s(&row)),
+            submit_time: render::time(row.submit_time),
+            start_time: row.start_time.map(render::time),
+            end_time: row.end_time.map(render::time),
+            eligible_time: Some(render::time(row.eligible_time)),
+            elapsed_time: format_dhms(render::elapsed_s(&row)),
             limit_time: format_limit(row.time_limit_s.map(i64::from)),
         },
         job_log,

@@ -5,7 +5,7 @@
 //! *Promises*: works before, during and after the run; nothing is read into memory whole; where the
 //! last lines are too long to be looked through, the answer says at which byte it begins.
 //!
-//! *Not here*: opening and following (`api::follow`).
+//! *Not here*: opening and following (`api::log_stream`).
 
 use std::fs::File;
 
@@ -19,8 +19,8 @@ use utoipa::IntoParams;
 use super::app::App;
 use super::error::ApiError;
 use super::files::{Asker, Kept};
-use super::follow::{LogStream, Utf8, open, part};
-use super::ids::{JobPath, JobPathText, job_of, single};
+use super::job_path::{JobPath, JobPathText, job_of, single};
+use super::log_stream::{LogStream, Utf8, open, part};
 use super::tail::{BYTES_MAX, Tail, last_lines};
 use crate::job::files::{JobFiles, StreamFile};
 use crate::job::ids::JobId;

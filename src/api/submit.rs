@@ -20,14 +20,14 @@ use sha2::{Digest, Sha256};
 use utoipa::IntoParams;
 
 use super::app::{App, DATABASE_WAIT};
+use super::auth::Auth;
 use super::caller::Caller;
 use super::error::ApiError;
-use super::guard::Gate;
 use super::intake::Body;
-use super::present;
-use super::wire::door::Door;
+use super::render;
+use super::wire::dialect::ApiDialect;
 use super::wire::job::{BatchAccepted, Job};
-use super::wire::submission::Names;
+use super::wire::submission::FieldOrigins;
 use super::wire::submit::{Submission, parse_batch, parse_submit};
 use crate::actors::messages::{KeyAsked, SubmitJobs, SubmitRefused, Submitted};
 use crate::clock;
@@ -68,8 +68,8 @@ impl Accepted {
             None => None,
         };
         Ok(match found {
-            Some(row) => present::one(app, (row, None)).await,
-            None => present::one(app, app.job(id).await?).await,
+            Some(row) => render::one(app, (row, None)).await,
+            None => render::one(app, app.job(id).await?).await,
         })
     }
 }
@@ -98,13 +98,13 @@ pub async fn submit(
     query: web::Query<SubmitQuery>,
     Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
-    let submission = parse_submit(&body, Door::V1)?;
+    let submission = parse_submit(&body, ApiDialect::V1)?;
     if query.dry_run.unwrap_or(false) {
         let checked = checked(&app, vec![submission])?;
         let elsewhere = elsewhere(&app, &checked).await?;
         let spec =
             checked.specs.into_iter().next().ok_or_else(|| ApiError::unavailable("no job"))?;
-        return Ok(HttpResponse::Ok().json(present::as_if(&app, spec, elsewhere).await?));
+        return Ok(HttpResponse::Ok().json(render::dry_run(&app, spec, elsewhere).await?));
     }
     let accepted = accept(&app, &request, &body, vec![submission]).await?;
     let job = accepted.job(&app).await?;
@@ -149,9 +149,9 @@ pub async fn accept(
 ) -> Result<Accepted, ApiError> {
     let checked = checked(app, submissions)?;
     if checked.specs.iter().any(|spec| spec.priority > 0)
-        && let Some(gate) = request.app_data::<web::Data<Gate>>()
+        && let Some(auth) = request.app_data::<web::Data<Auth>>()
     {
-        gate.only_admins(request, "a priority above 0")?;
+        auth.only_admins(request, "a priority above 0")?;
     }
     let Caller(principal) = Caller::of(request)?;
     match key_of(request)? {
@@ -171,15 +171,15 @@ pub async fn accept(
 /// Jobs that passed the kernel's door, and how the body named the parts of each.
 struct Checked {
     specs: Vec<Arc<JobSpec>>,
-    names: Vec<Names>,
+    origins: Vec<FieldOrigins>,
 }
 
 impl Checked {
     /// The refusal, in the body's words, of every job of which `wrong` says something.
     fn refuse(&self, wrong: impl Fn(&JobSpec) -> Option<FieldError>) -> Result<(), ApiError> {
-        let each = self.specs.iter().zip(&self.names);
+        let each = self.specs.iter().zip(&self.origins);
         let mut faults = Faults::default();
-        each.filter_map(|(spec, names)| Some(names.renamed(wrong(spec)?)))
+        each.filter_map(|(spec, origins)| Some(origins.renamed(wrong(spec)?)))
             .for_each(|fault| faults.push(fault));
         if faults.is_empty() { Ok(()) } else { Err(ApiError::fields(&faults)) }
     }
@@ -188,15 +188,15 @@ impl Checked {
 fn checked(app: &App, submissions: Vec<Submission>) -> Result<Checked, ApiError> {
     let mut checked = Checked {
         specs: Vec::with_capacity(submissions.len()),
-        names: Vec::with_capacity(submissions.len()),
+        origins: Vec::with_capacity(submissions.len()),
     };
     let live = app.live();
     let mut faults = Faults::default();
     for submission in submissions {
         match submission.check(&live.site) {
-            Ok((spec, names)) => {
+            Ok((spec, origins)) => {
                 checked.specs.push(Arc::new(spec));
-                checked.names.push(names);
+                checked.origins.push(origins);
             }
             Err(refused) => faults.absorb(refused, |fault| fault),
         }
@@ -313,7 +313,7 @@ async fn send(
         }
         Err(SubmitRefused::TooMany(place, why)) => {
             let error = FieldError::new("account", why);
-            let renamed = checked.names.get(place).map(|names| names.renamed(error.clone()));
+            let renamed = checked.origins.get(place).map(|origins| origins.renamed(error.clone()));
             Err(ApiError::fields(&renamed.unwrap_or(error).into()))
         }
         Err(refused @ SubmitRefused::Stopping) => Err(ApiError::unavailable(refused.to_string())),

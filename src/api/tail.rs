@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io;
 
 use super::files::Asker;
-use super::follow::read_at;
+use super::log_stream::read_at;
 
 /// Bytes of one step backwards.
 const BLOCK: u64 = 64 * 1024;

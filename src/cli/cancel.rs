@@ -7,10 +7,10 @@
 //! *Not here*: what cancelling does (`kernel::transition`).
 
 use super::CliError;
-use super::each::{JobsArgs, each};
+use super::for_each_job::{JobsArgs, for_each_job};
 
 pub(super) fn run(args: &JobsArgs) -> Result<u8, CliError> {
-    each(
+    for_each_job(
         args,
         |client, id| client.post(&format!("/api/v1/jobs/{id}/cancel"), "", None),
         |answer, job| {

@@ -1,6 +1,6 @@
 //! *Purpose*: the HTTP client of the verbs.
 //!
-//! *Owns*: [`Connect`], [`Client`], and patience with a server that restarts.
+//! *Owns*: [`Connect`], [`Client`], and how long a server that restarts is asked again.
 //!
 //! *Promises*: a lost answer never doubles a job: a submit is sent again once at most, under
 //! the same Idempotency-Key. No proxy, no redirect and no stranger at the port ever sees the token;
@@ -22,7 +22,7 @@ use crate::api::wire::v1::{ArrayState, Job, JobId, JobRef};
 use crate::config::Secret;
 
 /// How long a verb that waits puts up with a server that is away.
-const PATIENCE: Duration = Duration::from_secs(30);
+const RETRY_BUDGET: Duration = Duration::from_secs(30);
 
 /// A server that has not begun to answer by then is not going to.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
@@ -340,18 +340,18 @@ pub fn query(pairs: &[(&str, String)]) -> String {
 /// How long to go on asking a server that is away: jobs outlive their server, so those who
 /// wait for one outlive it too.
 #[derive(Debug)]
-pub struct Patience {
+pub struct RetryBudget {
     since: Option<Instant>,
     limit: Duration,
 }
 
-impl Default for Patience {
-    fn default() -> Patience {
-        Patience { since: None, limit: PATIENCE }
+impl Default for RetryBudget {
+    fn default() -> RetryBudget {
+        RetryBudget { since: None, limit: RETRY_BUDGET }
     }
 }
 
-impl Patience {
+impl RetryBudget {
     /// The server answered.
     pub fn refresh(&mut self) {
         self.since = None;
@@ -360,8 +360,8 @@ impl Patience {
     /// Waits a moment before the next attempt.
     ///
     /// # Errors
-    /// Gives `error` back when it is of the lasting kind, or patience is at its end.
-    pub fn bear(&mut self, error: CliError) -> Result<(), CliError> {
+    /// Gives `error` back when it is of the lasting kind, or the budget is spent.
+    pub fn spend(&mut self, error: CliError) -> Result<(), CliError> {
         let now = crate::clock::monotonic();
         let since = *self.since.get_or_insert(now);
         if !error.is_transient() || now.duration_since(since) > self.limit {

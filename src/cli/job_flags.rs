@@ -330,7 +330,7 @@ fn directory(here: &Path, chdir: Option<&Path>) -> Result<String, CliError> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::api::wire::door::Door;
+    use crate::api::wire::dialect::ApiDialect;
     use crate::api::wire::submit::parse_submit;
 
     fn caller() -> Caller {
@@ -397,7 +397,7 @@ mod tests {
             ..JobFlags::default()
         };
         let json = serde_json::to_vec(&body(flags, "true")).unwrap();
-        let request = parse_submit(&json, Door::V1).unwrap().request;
+        let request = parse_submit(&json, ApiDialect::V1).unwrap().request;
         assert_eq!(request.memory_bytes, Some(100 << 20));
         assert_eq!((request.priority, request.kill_grace_s), (-1, Some(5)));
         let retry = request.retry.unwrap();

@@ -10,7 +10,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 
 use super::CliError;
-use super::client::{Client, Connect, Patience, query};
+use super::client::{Client, Connect, RetryBudget, query};
 use super::reader::when_gone;
 use crate::api::wire::v1::JobRef;
 
@@ -79,7 +79,7 @@ pub(super) fn follow(
 ) -> Result<(), CliError> {
     let id = id.into();
     let mut offset = 0;
-    let mut patience = Patience::default();
+    let mut budget = RetryBudget::default();
     loop {
         let mut pairs = vec![("follow", "true".to_owned())];
         match tail {
@@ -90,7 +90,7 @@ pub(super) fn follow(
         let before = offset;
         let broken = match client.stream(&path) {
             Ok(mut reader) => {
-                patience.refresh();
+                budget.refresh();
                 match pass(&mut reader, out, &mut offset)? {
                     None => return Ok(()),
                     Some(cause) => CliError::Broken { server: client.server().to_owned(), cause },
@@ -103,7 +103,7 @@ pub(super) fn follow(
         if offset > before && tail.is_some() {
             return Err(broken);
         }
-        patience.bear(broken)?;
+        budget.spend(broken)?;
     }
 }
 

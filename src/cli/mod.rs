@@ -15,8 +15,8 @@ pub mod client;
 mod completions;
 pub mod demo;
 mod drain;
-mod each;
 mod error;
+mod for_each_job;
 mod ids;
 pub mod job_flags;
 mod logs;
@@ -92,11 +92,11 @@ pub enum Ask {
     /// Print what a job wrote
     Logs(logs::LogsArgs),
     /// Cancel jobs
-    Cancel(each::JobsArgs),
+    Cancel(for_each_job::JobsArgs),
     /// Keep pending jobs from starting until they are released
-    Hold(each::JobsArgs),
+    Hold(for_each_job::JobsArgs),
     /// Let held jobs start again
-    Release(each::JobsArgs),
+    Release(for_each_job::JobsArgs),
     /// Run jobs again under their own ids; running ones are stopped first
     Requeue(requeue::RequeueArgs),
     /// Change pending jobs: priority, time limit, begin time, deadline

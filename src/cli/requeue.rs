@@ -7,7 +7,7 @@
 //! *Not here*: what a requeue does (`kernel::requeue`).
 
 use super::CliError;
-use super::each::{JobsArgs, each};
+use super::for_each_job::{JobsArgs, for_each_job};
 use super::update::state;
 use crate::api::wire::v1::{Attempt, Job, Retry, StateWord};
 
@@ -26,7 +26,7 @@ pub(super) fn run(args: &RequeueArgs) -> Result<u8, CliError> {
     let ask = |client: &super::client::Client, id| {
         client.post(&format!("/api/v1/jobs/{id}/requeue{query}"), "", None)
     };
-    each(&args.jobs, ask, |_, job| format!("is requeued {}", state(job)))
+    for_each_job(&args.jobs, ask, |_, job| format!("is requeued {}", state(job)))
 }
 
 /// What is left of a job's retries.

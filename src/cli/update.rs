@@ -4,10 +4,11 @@
 //!
 //! *Promises*: a change of nothing is a mistake in the command.
 //!
-//! *Not here*: what a change does (`kernel::eligible`), the loop over the jobs (`cli::each`).
+//! *Not here*: what a change does (`kernel::eligible`), the loop over the jobs
+//! (`cli::for_each_job`).
 
 use super::CliError;
-use super::each::{JobsArgs, each};
+use super::for_each_job::{JobsArgs, for_each_job};
 use crate::api::wire::body::Amount;
 use crate::api::wire::update::UpdateBody;
 use crate::api::wire::v1::Job;
@@ -32,7 +33,7 @@ pub struct UpdateArgs {
 }
 
 pub(super) fn hold(args: &JobsArgs) -> Result<u8, CliError> {
-    each(
+    for_each_job(
         args,
         |client, id| client.post(&format!("/api/v1/jobs/{id}/hold"), "", None),
         |_, job| format!("is held {}", state(job)),
@@ -40,7 +41,7 @@ pub(super) fn hold(args: &JobsArgs) -> Result<u8, CliError> {
 }
 
 pub(super) fn release(args: &JobsArgs) -> Result<u8, CliError> {
-    each(
+    for_each_job(
         args,
         |client, id| client.post(&format!("/api/v1/jobs/{id}/release"), "", None),
         |_, job| format!("is released {}", state(job)),
@@ -61,7 +62,7 @@ pub(super) fn update(args: &UpdateArgs) -> Result<u8, CliError> {
     }
     let body = serde_json::to_string(&body)
         .map_err(|error| CliError::Other(format!("the change makes no JSON: {error}")))?;
-    each(
+    for_each_job(
         &args.jobs,
         |client, id| client.patch(&format!("/api/v1/jobs/{id}"), &body),
         |_, job| format!("is changed {}", state(job)),

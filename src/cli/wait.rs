@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use super::client::{Client, Connect, Patience};
+use super::client::{Client, Connect, RetryBudget};
 use super::progress::Progress;
 use super::{CliError, say, say_json};
 use crate::api::wire::v1::{ArrayState, ExitCode, Job, JobRef, StateWord};
@@ -62,7 +62,7 @@ pub(super) struct Ended {
 pub(super) fn until_end(client: &Client, id: impl Into<JobRef>) -> Result<Ended, CliError> {
     let id = id.into();
     let progress = Progress::start(format!("job {id}"));
-    let mut patience = Patience::default();
+    let mut budget = RetryBudget::default();
     loop {
         let polled = client
             .get_within(&format!("/api/v1/jobs/{id}/wait?timeout_s={WAIT_S}"), WAIT)
@@ -71,11 +71,11 @@ pub(super) fn until_end(client: &Client, id: impl Into<JobRef>) -> Result<Ended,
         match polled {
             Ok((Some((line, code)), job, text)) => return Ok(Ended { job, text, line, code }),
             Ok((None, job, _)) => {
-                patience.refresh();
+                budget.refresh();
                 let detail = job.state_detail.map(|d| format!(": {d}")).unwrap_or_default();
                 progress.update(format!("job {id} {}{detail}", job.state));
             }
-            Err(error) => patience.bear(error)?,
+            Err(error) => budget.spend(error)?,
         }
     }
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::ConfigError;
 use super::partitions::PartitionTable;
 use super::resources::ResourceTable;
-use super::rules::{AccountTable, PriorityTable};
+use super::tables::{AccountTable, PriorityTable};
 use super::trusted::{self, Distrust};
 
 /// The file that is read when no `--config` names another.

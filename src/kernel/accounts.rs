@@ -7,7 +7,7 @@
 //! accounts are not told apart and cost nothing.
 //!
 //! *Not here*: what usage is worth in the queue (`kernel::priority`), who is kept from starting
-//! (`policy::input`), reading the rules (`config::rules`).
+//! (`policy::input`), reading the rules (`config::tables`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

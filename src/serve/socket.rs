@@ -5,7 +5,7 @@
 //! *Promises*: a taken address is told with who answers there, as far as it can be known; nobody
 //! can connect before the server is ready to answer.
 //!
-//! *Not here*: whom it serves (`api::guard`).
+//! *Not here*: whom it serves (`api::auth`).
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;

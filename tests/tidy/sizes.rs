@@ -20,7 +20,7 @@ const TEST_FILE_LINES_MAX: usize = 600;
 /// Functions that are longer and are to be taken apart: file and name.
 const LONG_FUNCTIONS: &[(&str, &str)] = &[
     ("src/actors/mod.rs", "start"),
-    ("src/api/present.rs", "shown"),
+    ("src/api/render.rs", "shown"),
     ("src/api/wire/submit.rs", "into_submission"),
     ("src/cli/job_flags.rs", "body"),
     ("src/config.rs", "resolve"),

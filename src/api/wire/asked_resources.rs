@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::fields::{Fields, kind};
 use super::sbatch::{Directives, Placed};
-use super::submission::Names;
+use super::submission::FieldOrigins;
 use crate::job::request::{RESOURCES_OF_A_JOB_MAX, Request, check_name, split};
 use crate::job::resource_list;
 use crate::text::size;
@@ -51,7 +51,12 @@ impl Body {
 
     /// All that is asked for by the body and, of what it does not name, by the lines; so many
     /// tasks each get what is asked for by task.
-    pub(super) fn with(&self, lines: &Directives, tasks: i64, names: &mut Names) -> Request {
+    pub(super) fn with(
+        &self,
+        lines: &Directives,
+        tasks: i64,
+        origins: &mut FieldOrigins,
+    ) -> Request {
         let mut all = Request::default();
         let own = [
             ("gpus", &self.gpus, 1),
@@ -60,7 +65,7 @@ impl Body {
         ];
         for (field, request, times) in own {
             if let Some(request) = request {
-                names.say("resources", field);
+                origins.say("resources", field);
                 add(&mut all, request, times);
             }
         }
@@ -76,7 +81,7 @@ impl Body {
             let kept = value.iter().filter(|(name, _)| !self.named.contains(split(name).0));
             let kept: Request = kept.map(|(name, amount)| (name.clone(), amount)).collect();
             if !kept.is_empty() {
-                names.line("resources", place);
+                origins.line("resources", place);
                 add(&mut all, &kept, times);
             }
         }

@@ -11,7 +11,7 @@ pub mod array;
 mod asked_resources;
 pub mod attempt;
 pub mod body;
-pub mod door;
+pub mod dialect;
 pub mod export;
 mod fields;
 pub mod job;

@@ -18,7 +18,7 @@ use crate::kernel::admission::Site;
 pub struct Submission {
     /// What is asked for.
     pub request: JobRequest,
-    names: Names,
+    origins: FieldOrigins,
 }
 
 /// Where a field of the request came from, when not from the body's field of that name.
@@ -29,17 +29,18 @@ enum Source {
 }
 
 impl Submission {
-    /// Checks the request against what the site allows. The names are for what is found out later.
+    /// Checks the request against what the site allows. The origins are for what is found out
+    /// later.
     ///
     /// # Errors
     /// Every bad field, as the body names it.
-    pub fn check(self, site: &Site) -> Result<(JobSpec, Names), Faults> {
-        let Submission { request, names } = self;
+    pub fn check(self, site: &Site) -> Result<(JobSpec, FieldOrigins), Faults> {
+        let Submission { request, origins } = self;
         match JobSpec::try_from((request, site)) {
-            Ok(spec) => Ok((spec, names)),
+            Ok(spec) => Ok((spec, origins)),
             Err(refused) => {
                 let mut faults = Faults::default();
-                faults.absorb(refused.0, |e| names.renamed(e));
+                faults.absorb(refused.0, |e| origins.renamed(e));
                 Err(faults)
             }
         }
@@ -49,20 +50,20 @@ impl Submission {
 /// How the sender named the parts of a request. Most requests have no fault and most parts their
 /// usual name, so what is needed for the others only is made for them only.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Names {
+pub struct FieldOrigins {
     path: String,
     prefix: String,
     unusual: BTreeMap<&'static str, Source>,
 }
 
-impl Names {
+impl FieldOrigins {
     /// `path` stands before the fields of the job, `prefix` before its script.
-    pub(super) fn new(path: String, prefix: String) -> Names {
-        Names { path, prefix, unusual: BTreeMap::new() }
+    pub(super) fn new(path: String, prefix: String) -> FieldOrigins {
+        FieldOrigins { path, prefix, unusual: BTreeMap::new() }
     }
 
     pub(super) fn submission(self, request: JobRequest) -> Submission {
-        Submission { request, names: self }
+        Submission { request, origins: self }
     }
 
     /// Says a refusal of the kernel in the words of the body.

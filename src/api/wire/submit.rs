@@ -13,11 +13,11 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::asked_resources;
-use super::door::Door;
+use super::dialect::ApiDialect;
 use super::fields::{Fields, kind};
 use super::retry;
 use super::sbatch::{self, Directives, Placed};
-use super::submission::Names;
+use super::submission::FieldOrigins;
 pub use super::submission::Submission;
 use super::values::{at_least_one, data_source, environment, kill_grace_s, limit, memory, time};
 use super::warnings::Warnings;
@@ -51,9 +51,9 @@ pub enum BodyRefused {
 ///
 /// # Errors
 /// [`BodyRefused`], with every fault in it.
-pub fn parse_submit(body: &[u8], door: Door) -> Result<Submission, BodyRefused> {
+pub fn parse_submit(body: &[u8], dialect: ApiDialect) -> Result<Submission, BodyRefused> {
     let mut errors = Faults::default();
-    let submission = one(json(body)?, String::new(), door, &mut errors);
+    let submission = one(json(body)?, String::new(), dialect, &mut errors);
     match submission {
         Some(submission) if errors.is_empty() => Ok(submission),
         _ => Err(BodyRefused::Fields(errors)),
@@ -88,7 +88,7 @@ pub fn parse_batch(body: &[u8]) -> Result<Vec<Submission>, BodyRefused> {
     fields.finish();
     let mut submissions = Vec::with_capacity(jobs.len());
     for (index, job) in jobs.into_iter().enumerate() {
-        let submission = one(job, format!("jobs[{index}]."), Door::V1, &mut errors);
+        let submission = one(job, format!("jobs[{index}]."), ApiDialect::V1, &mut errors);
         // Once there is a fault, the good ones are looked at and not kept.
         submissions.extend(submission.filter(|_| errors.is_empty()));
     }
@@ -131,7 +131,12 @@ fn fault(field: &str, message: &str) -> BodyRefused {
 }
 
 /// One job of a body. `prefix` is what its fields are named below: `""` or `"jobs[1]."`.
-fn one(value: Value, prefix: String, door: Door, errors: &mut Faults) -> Option<Submission> {
+fn one(
+    value: Value,
+    prefix: String,
+    dialect: ApiDialect,
+    errors: &mut Faults,
+) -> Option<Submission> {
     let Value::Object(mut map) = value else {
         let field = if prefix.is_empty() { "body" } else { prefix.trim_end_matches('.') };
         let message = format!("is {}; an object with a script is expected", kind(&value));
@@ -141,7 +146,7 @@ fn one(value: Value, prefix: String, door: Door, errors: &mut Faults) -> Option<
     let Some(nested) = map.remove("job") else {
         let mut fields = Fields::new(map, prefix.clone(), errors);
         let script = script(&mut fields);
-        return Asked::read(fields, FLAT, door).into_submission(script?, prefix, errors);
+        return Asked::read(fields, FLAT, dialect).into_submission(script?, prefix, errors);
     };
     let mut top = Fields::new(map, prefix.clone(), errors);
     let script = script(&mut top);
@@ -156,7 +161,7 @@ fn one(value: Value, prefix: String, door: Door, errors: &mut Faults) -> Option<
         }
     };
     let fields = Fields::new(job, format!("{prefix}job."), errors);
-    Asked::read(fields, NESTED, door).into_submission(script?, prefix, errors)
+    Asked::read(fields, NESTED, dialect).into_submission(script?, prefix, errors)
 }
 
 fn script(fields: &mut Fields<'_>) -> Option<String> {
@@ -215,7 +220,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(mut fields: Fields<'_>, shape: Shape, door: Door) -> Asked {
+    fn read(mut fields: Fields<'_>, shape: Shape, dialect: ApiDialect) -> Asked {
         let asked = Asked {
             shape,
             path: fields.path(""),
@@ -229,7 +234,7 @@ impl Asked {
             exclusive: fields.flag("exclusive"),
             memory_bytes: fields.parsed(shape.memory, memory),
             resources: asked_resources::Body::read(&mut fields),
-            limit: fields.parsed("time_limit", |v| limit(v, door)),
+            limit: fields.parsed("time_limit", |v| limit(v, dialect)),
             priority: fields.whole("priority"),
             directory: fields.text(shape.directory),
             standard_output: fields.text("standard_output"),
@@ -291,42 +296,42 @@ impl Asked {
             return None;
         }
         let mut warnings = std::mem::take(&mut lines.warnings);
-        let mut names = Names::new(self.path.clone(), prefix);
-        let cpus = self.cpus(&lines, &mut names);
-        let memory_bytes = self.memory(&lines, cpus, &mut names, &mut warnings);
-        let resources = self.resources.with(&lines, self.tasks(&lines).unwrap_or(1), &mut names);
+        let mut origins = FieldOrigins::new(self.path.clone(), prefix);
+        let cpus = self.cpus(&lines, &mut origins);
+        let memory_bytes = self.memory(&lines, cpus, &mut origins, &mut warnings);
+        let resources = self.resources.with(&lines, self.tasks(&lines).unwrap_or(1), &mut origins);
         let shape = self.shape;
         let environment = filled(self.environment.unwrap_or_default(), &lines, &mut warnings);
-        names.say("environment", "environment");
-        names.say("labels", "labels");
-        names.say("kill_grace_s", "kill_grace_s");
-        names.say("user", "user");
+        origins.say("environment", "environment");
+        origins.say("labels", "labels");
+        origins.say("kill_grace_s", "kill_grace_s");
+        origins.say("user", "user");
         let request = JobRequest {
-            name: names.either("name", "name", self.name, lines.job_name),
-            account: names.either("account", "account", self.account, lines.account),
+            name: origins.either("name", "name", self.name, lines.job_name),
+            account: origins.either("account", "account", self.account, lines.account),
             user: self.user,
-            partition: names.either("partition", "partition", self.partition, lines.partition),
+            partition: origins.either("partition", "partition", self.partition, lines.partition),
             cpus,
             memory_bytes,
             resources,
-            limit: names
+            limit: origins
                 .either("time_limit", "time_limit", self.limit, lines.time)
                 .unwrap_or(LimitAsked::Default),
             priority: self.priority.unwrap_or(0),
             create_working_directory: shape.nested && self.directory.is_some(),
-            working_directory: names.either(
+            working_directory: origins.either(
                 "working_directory",
                 shape.directory,
                 self.directory,
                 lines.chdir,
             ),
-            standard_output: names.either(
+            standard_output: origins.either(
                 "standard_output",
                 "standard_output",
                 self.standard_output,
                 lines.output,
             ),
-            standard_error: names.either(
+            standard_error: origins.either(
                 "standard_error",
                 "standard_error",
                 self.standard_error,
@@ -334,18 +339,18 @@ impl Asked {
             ),
             environment,
             labels: self.labels.unwrap_or_default(),
-            comment: names.either("comment", "comment", self.comment, lines.comment),
+            comment: origins.either("comment", "comment", self.comment, lines.comment),
             kill_grace_s: self.kill_grace_s,
             held: self.held.unwrap_or(lines.hold),
-            begin: names.either("begin_time", "begin_time", self.begin, lines.begin),
-            deadline: names.either("deadline", "deadline", self.deadline, lines.deadline),
-            dependencies: names
+            begin: origins.either("begin_time", "begin_time", self.begin, lines.begin),
+            deadline: origins.either("deadline", "deadline", self.deadline, lines.deadline),
+            dependencies: origins
                 .either("dependency", "dependency", self.dependencies, lines.dependency)
                 .unwrap_or_default(),
-            array: names.either("array", "array", self.array, lines.array),
-            retry: names.either("retry", "retry", self.retry, lines.requeue),
-            signal: names.either("signal", "signal", self.signal, lines.signal),
-            open_mode: names
+            array: origins.either("array", "array", self.array, lines.array),
+            retry: origins.either("retry", "retry", self.retry, lines.requeue),
+            signal: origins.either("signal", "signal", self.signal, lines.signal),
+            open_mode: origins
                 .either("open_mode", "open_mode", self.open_mode, lines.open_mode)
                 .unwrap_or_default(),
             data_source: self.data_source,
@@ -353,10 +358,10 @@ impl Asked {
             ..JobRequest::new(script)
         };
         let request = with_shared_file_said(request);
-        Some(names.submission(request))
+        Some(origins.submission(request))
     }
 
-    fn cpus(&self, lines: &Directives, names: &mut Names) -> CpusAsked {
+    fn cpus(&self, lines: &Directives, origins: &mut FieldOrigins) -> CpusAsked {
         let from_body =
             self.cpus.is_some() || self.cpus_per_task.is_some() || self.ntasks_per_node.is_some();
         if from_body {
@@ -365,12 +370,14 @@ impl Asked {
                 (None, Some(_)) => "cpus_per_task",
                 (None, None) => "ntasks_per_node",
             };
-            names.say("cpus", own);
+            origins.say("cpus", own);
         } else {
             let line = lines.cpus_per_task.as_ref().or(lines.ntasks.as_ref());
             match line.or(lines.ntasks_per_node.as_ref()) {
-                Some(line) => names.line("cpus", &line.place),
-                None => names.say("cpus", if self.shape.nested { "cpus_per_task" } else { "cpus" }),
+                Some(line) => origins.line("cpus", &line.place),
+                None => {
+                    origins.say("cpus", if self.shape.nested { "cpus_per_task" } else { "cpus" })
+                }
             }
         }
         if self.exclusive.unwrap_or(lines.exclusive) {
@@ -390,19 +397,19 @@ impl Asked {
         &self,
         lines: &Directives,
         cpus: CpusAsked,
-        names: &mut Names,
+        origins: &mut FieldOrigins,
         warnings: &mut Warnings,
     ) -> Option<i64> {
         if self.memory_bytes.is_some() {
-            names.say("memory", self.shape.memory);
+            origins.say("memory", self.shape.memory);
             return self.memory_bytes;
         }
         if let Some(line) = &lines.memory_bytes {
-            names.line("memory", &line.place);
+            origins.line("memory", &line.place);
             return Some(line.value);
         }
         let line = lines.memory_per_cpu_bytes.as_ref()?;
-        names.line("memory", &line.place);
+        origins.line("memory", &line.place);
         let CpusAsked::Count(count) = cpus else {
             warnings
                 .push(format!("{}: with all CPUs asked for, no memory is recorded.", line.place));

@@ -21,7 +21,7 @@ fn site() -> Site {
 }
 
 fn read(body: Value) -> Submission {
-    parse_submit(body.to_string().as_bytes(), Door::V1).unwrap()
+    parse_submit(body.to_string().as_bytes(), ApiDialect::V1).unwrap()
 }
 
 fn faults(result: Result<Submission, BodyRefused>) -> Vec<(String, String)> {
@@ -34,7 +34,7 @@ fn faults(result: Result<Submission, BodyRefused>) -> Vec<(String, String)> {
 }
 
 fn refused(body: Value) -> Vec<(String, String)> {
-    faults(parse_submit(body.to_string().as_bytes(), Door::V1))
+    faults(parse_submit(body.to_string().as_bytes(), ApiDialect::V1))
 }
 
 fn fields(body: Value) -> Vec<String> {
@@ -214,21 +214,21 @@ fn unknown_fields_and_wrong_types_are_refused_by_name_all_at_once() {
 #[test]
 fn what_is_not_json_is_told_apart() {
     for body in ["", "  ", "{", "{\"script\": \"true\"} x", "\u{feff}{}"] {
-        let refused = parse_submit(body.as_bytes(), Door::V1).unwrap_err();
+        let refused = parse_submit(body.as_bytes(), ApiDialect::V1).unwrap_err();
         assert!(matches!(refused, BodyRefused::Malformed(_)), "{body}");
     }
-    assert!(matches!(parse_submit(b"\xff", Door::V1), Err(BodyRefused::Malformed(_))));
+    assert!(matches!(parse_submit(b"\xff", ApiDialect::V1), Err(BodyRefused::Malformed(_))));
 }
 
 #[test]
 fn the_old_routes_refuse_x_colon_y_in_a_body_but_not_in_a_script() {
     let body = json!({"script": "true", "time_limit": "10:30"}).to_string();
-    assert!(parse_submit(body.as_bytes(), Door::V1).is_ok());
-    let named = faults(parse_submit(body.as_bytes(), Door::Seed));
+    assert!(parse_submit(body.as_bytes(), ApiDialect::V1).is_ok());
+    let named = faults(parse_submit(body.as_bytes(), ApiDialect::Seed));
     assert_eq!(named[0].0, "time_limit");
     assert!(named[0].1.contains("two readings"));
     let script = json!({"script": "#SBATCH -t 10:30\ntrue"}).to_string();
-    let request = parse_submit(script.as_bytes(), Door::Seed).unwrap().request;
+    let request = parse_submit(script.as_bytes(), ApiDialect::Seed).unwrap().request;
     assert_eq!(request.limit, LimitAsked::Seconds(630));
 }
 
@@ -318,8 +318,8 @@ proptest! {
     #[test]
     fn any_body_is_answered(value in any_value()) {
         let body = value.to_string();
-        for door in [Door::V1, Door::Seed] {
-            if let Ok(submission) = parse_submit(body.as_bytes(), door) {
+        for dialect in [ApiDialect::V1, ApiDialect::Seed] {
+            if let Ok(submission) = parse_submit(body.as_bytes(), dialect) {
                 let _ = submission.check(&site());
             }
         }
@@ -328,7 +328,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_answered(body in prop::collection::vec(any::<u8>(), 0..64)) {
-        let _ = parse_submit(&body, Door::V1);
+        let _ = parse_submit(&body, ApiDialect::V1);
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::body::Amount;
-use super::door::Door;
+use super::dialect::ApiDialect;
 use super::fields::{Fields, kind};
 use super::submit::BodyRefused;
 use super::values::{limit, time};
@@ -53,7 +53,7 @@ pub fn parse(body: &[u8], site: (&Site, &str), now: Time) -> Result<Edit, BodyRe
         return Err(BodyRefused::Fields(FieldError::new("body", message).into()));
     };
     let mut fields = Fields::new(map, String::new(), &mut errors);
-    let limit = fields.parsed("time_limit", |v| limit(v, Door::V1));
+    let limit = fields.parsed("time_limit", |v| limit(v, ApiDialect::V1));
     let edit = Edit {
         held: fields.flag("held"),
         priority: fields.whole("priority"),

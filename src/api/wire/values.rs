@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::door::Door;
+use super::dialect::ApiDialect;
 use super::fields::{Fields, kind};
 use crate::job::spec::DataSource;
 use crate::text::time_limit::{self, LimitAsked};
@@ -79,11 +79,11 @@ pub(super) fn memory(value: &Value) -> Result<i64, String> {
 }
 
 /// A JSON number of minutes, or text in any of the forms of a time limit.
-pub(super) fn limit(value: &Value, door: Door) -> Result<LimitAsked, String> {
+pub(super) fn limit(value: &Value, dialect: ApiDialect) -> Result<LimitAsked, String> {
     let forms = time_limit::FORMS;
-    match (value, door) {
-        (Value::String(text), Door::V1) => time_limit::parse(text),
-        (Value::String(text), Door::Seed) => time_limit::parse_unambiguous(text),
+    match (value, dialect) {
+        (Value::String(text), ApiDialect::V1) => time_limit::parse(text),
+        (Value::String(text), ApiDialect::Seed) => time_limit::parse_unambiguous(text),
         (Value::Number(number), _) => match number.as_i64() {
             Some(minutes) => time_limit::of_minutes(minutes),
             None => Err(format!("{number} is not a whole number of minutes; {forms}")),
@@ -125,11 +125,11 @@ mod tests {
 
     #[test]
     fn a_limit_is_text_or_a_whole_number_of_minutes() {
-        assert_eq!(limit(&json!(10), Door::V1), Ok(LimitAsked::Seconds(600)));
-        assert_eq!(limit(&json!("1:30"), Door::V1), Ok(LimitAsked::Seconds(90)));
-        assert!(limit(&json!("1:30"), Door::Seed).is_err());
+        assert_eq!(limit(&json!(10), ApiDialect::V1), Ok(LimitAsked::Seconds(600)));
+        assert_eq!(limit(&json!("1:30"), ApiDialect::V1), Ok(LimitAsked::Seconds(90)));
+        assert!(limit(&json!("1:30"), ApiDialect::Seed).is_err());
         for value in [json!(0), json!(-1), json!(1.5), json!(true), json!([1]), json!(u64::MAX)] {
-            assert!(limit(&value, Door::V1).is_err(), "{value}");
+            assert!(limit(&value, ApiDialect::V1).is_err(), "{value}");
         }
     }
 

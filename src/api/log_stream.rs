@@ -20,8 +20,8 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use super::app::App;
 use super::error::ApiError;
+use super::file_watch::Followed;
 use super::files::Kept;
-use super::growth::Followed;
 use super::places::Place;
 use crate::actors::messages::Await;
 use crate::job::files::StreamFile;
@@ -165,12 +165,12 @@ impl LogStream {
 
     async fn open(&self) -> Result<Option<(Kept, Followed)>, ApiError> {
         use std::os::fd::AsRawFd;
-        let (stream, growth) = (self.stream.clone(), Arc::clone(&self.app.growth));
+        let (stream, file_watcher) = (self.stream.clone(), Arc::clone(&self.app.file_watcher));
         let opened = self.app.files.read(self.job, move |_| {
             let Some(file) = open(&stream)? else { return Ok::<_, ApiError>(None) };
             // By descriptor: the name may lead elsewhere by now.
             let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-            let followed = growth.follow(path.as_ref());
+            let followed = file_watcher.follow(path.as_ref());
             Ok(Some((file, followed)))
         });
         let opened: Option<(File, Followed)> = opened.await??;

@@ -25,7 +25,7 @@ pub struct JobsArgs {
 }
 
 /// Asks for each job, and says what `done` makes of the answer.
-pub(super) fn each(
+pub(super) fn for_each_job(
     args: &JobsArgs,
     ask: impl Fn(&Client, JobRef) -> Result<Answer, CliError>,
     done: impl Fn(&Answer, &Job) -> String,

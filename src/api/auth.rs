@@ -39,7 +39,7 @@ const ADMIN_TOKEN: &str = "admin-token";
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What the guard knows.
-pub struct Gate {
+pub struct Auth {
     /// The settings in force: tokens are among them.
     pub in_force: InForce,
     /// The host as it was given to `--listen`.
@@ -156,33 +156,33 @@ async fn admit(request: &mut ServiceRequest) -> Result<Held, ApiError> {
     if request.path().starts_with("/health/") {
         return Ok(Held::default());
     }
-    let Some(gate) = request.app_data::<web::Data<Gate>>().cloned() else {
+    let Some(auth) = request.app_data::<web::Data<Auth>>().cloned() else {
         return Err(ApiError::unavailable("the server is not ready"));
     };
-    let caller = check(request, &gate)?;
+    let caller = check(request, &auth)?;
     request.extensions_mut().insert(caller);
-    gate.parameters.check(request)?;
-    gate.intake.take(request).await
+    auth.parameters.check(request)?;
+    auth.intake.take(request).await
 }
 
-fn check(request: &ServiceRequest, gate: &Gate) -> Result<Caller, ApiError> {
+fn check(request: &ServiceRequest, auth: &Auth) -> Result<Caller, ApiError> {
     let host = text(request, &header::HOST).unwrap_or_default();
-    let by_token = gate.by_token(request.headers())?;
+    let by_token = auth.by_token(request.headers())?;
     // A foreign page may lead a browser here under its own name, but it has no token.
-    if by_token.is_none() && !gate.is_our_host(host) {
+    if by_token.is_none() && !auth.is_our_host(host) {
         let detail = format!("Host \"{host}\" is not this server; a web page may be behind it");
         return Err(ApiError::new(StatusCode::FORBIDDEN, detail));
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        check_mutation(request, gate, host)?;
+        check_mutation(request, auth, host)?;
     }
-    by_token.map_or_else(|| gate.owners.caller(request), Ok)
+    by_token.map_or_else(|| auth.owners.caller(request), Ok)
 }
 
 /// What could change something must not come of a foreign page.
-fn check_mutation(request: &ServiceRequest, gate: &Gate, host: &str) -> Result<(), ApiError> {
+fn check_mutation(request: &ServiceRequest, auth: &Auth, host: &str) -> Result<(), ApiError> {
     if let Some(origin) = text(request, &header::ORIGIN)
-        && !gate.is_our_origin(origin, host)
+        && !auth.is_our_origin(origin, host)
     {
         let detail = format!("a page of \"{origin}\" may not change anything here");
         return Err(ApiError::new(StatusCode::FORBIDDEN, detail));
@@ -209,7 +209,7 @@ fn sent_token(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| sent.trim())
 }
 
-impl Gate {
+impl Auth {
     /// Who sends these headers, if a token in them says so.
     ///
     /// # Errors
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn only_loopback_and_the_listen_name_are_ours() {
-        let gate = Gate {
+        let auth = Auth {
             in_force: tokio::sync::watch::channel(Arc::new(Live {
                 site: Site::default(),
                 policy: Policy::default(),
@@ -313,13 +313,13 @@ mod tests {
             parameters: Parameters::of_document(),
         };
         for host in ["localhost:8000", "127.0.0.1", "[::1]:8000", "batch.example:8000", "Big:1"] {
-            assert!(gate.is_our_host(host), "{host}");
+            assert!(auth.is_our_host(host), "{host}");
         }
         for host in ["evil.example", "evil.example:8000", "", "127.0.0.1.evil.example"] {
-            assert!(!gate.is_our_host(host), "{host}");
+            assert!(!auth.is_our_host(host), "{host}");
         }
-        assert!(gate.is_our_origin("http://localhost:8000", "localhost:8000"));
-        assert!(!gate.is_our_origin("http://evil.example", "localhost:8000"));
-        assert!(!gate.is_our_origin("null", "localhost:8000"));
+        assert!(auth.is_our_origin("http://localhost:8000", "localhost:8000"));
+        assert!(!auth.is_our_origin("http://evil.example", "localhost:8000"));
+        assert!(!auth.is_our_origin("null", "localhost:8000"));
     }
 }

@@ -28,15 +28,15 @@ const MAX_OUTPUT: u64 = 10 * 1024 * 1024 * 1024;
 const UNCOUNTED: &str = "unlimited";
 
 /// Decides setting by setting, and keeps where each came from.
-pub(super) struct Pick<'a> {
+pub(super) struct Resolver<'a> {
     environment: &'a dyn Fn(&str) -> Option<String>,
     /// What was decided so far.
     pub(super) settings: Vec<Setting>,
 }
 
-impl<'a> Pick<'a> {
-    pub(super) fn new(environment: &'a dyn Fn(&str) -> Option<String>) -> Pick<'a> {
-        Pick { environment, settings: Vec::new() }
+impl<'a> Resolver<'a> {
+    pub(super) fn new(environment: &'a dyn Fn(&str) -> Option<String>) -> Resolver<'a> {
+        Resolver { environment, settings: Vec::new() }
     }
 
     /// The value that counts. The flag's place holds the variable's value too; which of them it

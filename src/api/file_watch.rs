@@ -5,7 +5,7 @@
 //! *Promises*: a file is watched while somebody follows it; where inotify is refused, followers
 //! look every 250 ms, and `/info` says so.
 //!
-//! *Not here*: reading (`api::follow`).
+//! *Not here*: reading (`api::log_stream`).
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -22,15 +22,15 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(250);
 const EVENTS_BYTES: usize = 4_096;
 
 /// Followed files. The mutex guards watches only, for microseconds.
-pub struct Growth {
+pub struct FileWatcher {
     watches: Option<Watches>,
     followed: Mutex<HashMap<WatchDescriptor, (Arc<Notify>, usize)>>,
 }
 
-impl Growth {
+impl FileWatcher {
     /// Starts watching on the current runtime.
     #[must_use]
-    pub fn start() -> Arc<Growth> {
+    pub fn start() -> Arc<FileWatcher> {
         let stream = Inotify::init().and_then(|i| {
             let w = i.watches();
             Ok((w, i.into_event_stream(vec![0; EVENTS_BYTES])?))
@@ -42,19 +42,19 @@ impl Growth {
                 (None, None)
             }
         };
-        let growth = Arc::new(Growth { watches, followed: Mutex::new(HashMap::new()) });
+        let file_watcher = Arc::new(FileWatcher { watches, followed: Mutex::new(HashMap::new()) });
         if let Some(mut stream) = stream {
-            let growth = Arc::clone(&growth);
+            let file_watcher = Arc::clone(&file_watcher);
             actix_rt::spawn(async move {
                 while let Some(event) = stream.next().await {
                     match event {
-                        Ok(event) => growth.tell(&event.wd),
+                        Ok(event) => file_watcher.tell(&event.wd),
                         Err(error) => log::warn!("inotify: {error}"),
                     }
                 }
             });
         }
-        growth
+        file_watcher
     }
 
     /// Whether inotify works here.
@@ -75,7 +75,7 @@ impl Growth {
 
     /// Watches a file until the answer is dropped.
     #[must_use]
-    pub fn follow(self: &Arc<Growth>, path: &Path) -> Followed {
+    pub fn follow(self: &Arc<FileWatcher>, path: &Path) -> Followed {
         let mut followed = self.followed();
         let watch = self
             .watches
@@ -87,13 +87,13 @@ impl Growth {
             (descriptor, Arc::clone(&entry.0))
         });
         drop(followed);
-        Followed { growth: Arc::clone(self), watch }
+        Followed { file_watcher: Arc::clone(self), watch }
     }
 }
 
 /// One follower's hold on a watch.
 pub struct Followed {
-    growth: Arc<Growth>,
+    file_watcher: Arc<FileWatcher>,
     watch: Option<(WatchDescriptor, Arc<Notify>)>,
 }
 
@@ -113,12 +113,12 @@ impl Followed {
 impl Drop for Followed {
     fn drop(&mut self) {
         let Some((descriptor, _)) = self.watch.take() else { return };
-        let mut followed = self.growth.followed();
+        let mut followed = self.file_watcher.followed();
         let Some(entry) = followed.get_mut(&descriptor) else { return };
         entry.1 -= 1;
         if entry.1 == 0 {
             followed.remove(&descriptor);
-            if let Some(mut watches) = self.growth.watches.clone() {
+            if let Some(mut watches) = self.file_watcher.watches.clone() {
                 // The file may be gone, and its watch with it.
                 let _gone = watches.remove(descriptor);
             }

@@ -13,7 +13,7 @@ use super::error::ApiError;
 use super::wire::attempt::Retry;
 use super::wire::job::{Allocation, Event, Job, Usage};
 use super::wire::resources::{AllocationRow as WireAllocation, HeldResources};
-use crate::actors::messages::{AS_IF, Explain};
+use crate::actors::messages::{DRY_RUN_ID, Explain};
 use crate::clock::{now, rfc3339};
 use crate::job::ids::JobId;
 use crate::job::outcome;
@@ -73,12 +73,12 @@ async fn reasons(app: &App, jobs: Vec<JobId>) -> Reasons {
 ///
 /// # Errors
 /// When the server is stopping.
-pub async fn as_if(
+pub async fn dry_run(
     app: &App,
     spec: Arc<JobSpec>,
     elsewhere: DependencySnapshot,
 ) -> Result<Job, ApiError> {
-    let row = JobRecord::submitted(AS_IF, now(), &spec);
+    let row = JobRecord::submitted(DRY_RUN_ID, now(), &spec);
     let policy = app.live().policy;
     let message = Explain { jobs: Vec::new(), policy, as_if: Some((spec, elsewhere)) };
     let explained = app.system.explain.send(message).await;

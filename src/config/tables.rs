@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::partitions::{described, partitions};
-use super::pick::Pick;
+use super::resolve::Resolver;
 use super::settings::{FileSettings, Scalar};
 use super::{ConfigError, Origin, Setting, resources};
 use crate::job::ids::CpuId;
@@ -65,7 +65,7 @@ pub struct PriorityTable {
     pub fair_share_half_life: Option<Scalar>,
 }
 
-impl Pick<'_> {
+impl Resolver<'_> {
     /// The rules that only the file can hold.
     pub(super) fn rules(
         &mut self,
@@ -212,10 +212,10 @@ mod tests {
 
     fn read(text: &str) -> Result<(Rules, Vec<String>), String> {
         let file = FileSettings::parse(text, Path::new("x.toml")).map_err(|e| e.to_string())?;
-        let mut pick = Pick::new(&|_| None);
+        let mut resolver = Resolver::new(&|_| None);
         let inventory = Inventory::of([CpuId(0)], None);
-        let rules = pick.rules(&file, &inventory).map_err(|e| e.to_string())?;
-        Ok((rules, pick.settings.into_iter().map(|s| s.value).collect()))
+        let rules = resolver.rules(&file, &inventory).map_err(|e| e.to_string())?;
+        Ok((rules, resolver.settings.into_iter().map(|s| s.value).collect()))
     }
 
     #[test]
