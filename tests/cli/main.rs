@@ -1,6 +1,6 @@
 //! *Purpose*: the contract's command line, asked of the real binary from outside.
 //!
-//! *Owns*: the cases of verbs and settings, and the judge of their coverage.
+//! *Owns*: the cases of verbs and settings, and the check of their coverage.
 //!
 //! *Promises*: a verb or a setting that clap knows and no case uses fails a test.
 //!
@@ -11,7 +11,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 #[macro_use]
-mod judge;
+mod coverage;
 
 mod arrays;
 mod codes;

@@ -67,7 +67,7 @@ pub fn run(case: &Case) -> String {
     world.kill(case, frozen);
     world.carry_on(case);
     let answered = asked.and_then(|asked| asked.join().unwrap());
-    world.judge(case, known, answered)
+    world.check(case, known, answered)
 }
 
 impl World {
@@ -338,7 +338,7 @@ impl World {
     }
 
     /// Everything that must hold in the end.
-    fn judge(&mut self, case: &Case, known: Option<i64>, answered: Option<u16>) -> String {
+    fn check(&mut self, case: &Case, known: Option<i64>, answered: Option<u16>) -> String {
         let wanted = expect::of(case);
         let (id, how) = self.main_job(case, known, answered);
         if matches!(case.row.trigger, Trigger::Submit | Trigger::CancelEarly) {

@@ -18,7 +18,7 @@ mod case;
 mod clock;
 mod expect;
 mod freeze;
+mod isolation;
 mod matrix;
-mod neighbours;
 mod newer;
 mod table;

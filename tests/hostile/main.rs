@@ -18,7 +18,7 @@ mod common;
 mod boot;
 mod changes;
 mod closed;
-mod crowd;
+mod concurrency;
 mod damage;
 mod database;
 mod disk;

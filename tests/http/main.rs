@@ -1,6 +1,6 @@
 //! *Purpose*: the contract's routes, asked of the real binary from outside.
 //!
-//! *Owns*: the cases, one module for each subject, and the judge of their coverage.
+//! *Owns*: the cases, one module for each subject, and the check of their coverage.
 //!
 //! *Promises*: a route of the table that no case asks for fails a test; so does a case that
 //! claims a route and does not ask for it.
@@ -12,7 +12,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 #[macro_use]
-mod judge;
+mod coverage;
 
 mod accounts;
 mod arrays;

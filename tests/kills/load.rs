@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 
 use crate::common::{Server, until};
 use crate::job::Job;
-use crate::tally::Tally;
-use crate::victims::Killed;
+use crate::stats::Stats;
+use crate::targets::Killed;
 
 /// Jobs submitted in a round.
 const PER_ROUND: usize = 4;
@@ -171,16 +171,16 @@ impl Load {
     }
 
     /// Sends again what has no answer, and looks who has ended.
-    pub fn settle(&mut self, server: &Server, tally: &mut Tally) {
+    pub fn settle(&mut self, server: &Server, stats: &mut Stats) {
         let client = Client::of(server);
         for mut job in std::mem::take(&mut self.unanswered) {
             // Looked at first: one that is new may run before the answer is here.
             let ran = job.starts() > 0;
             let new = client.submit(&mut job, &self.home).unwrap();
             let new = new.unwrap_or_else(|| panic!("no answer\n{}", server.log()));
-            *(if new { &mut tally.absent } else { &mut tally.whole }) += 1;
+            *(if new { &mut stats.absent } else { &mut stats.whole }) += 1;
             if new && ran {
-                tally.breaks(format!("{} ran before it was stored: {job:?}", job.name));
+                stats.breaks(format!("{} ran before it was stored: {job:?}", job.name));
             }
             let id = job.id.unwrap();
             self.open.insert(id, job);
@@ -196,8 +196,8 @@ impl Load {
         let shown = page["jobs"].as_array().unwrap();
         for job in self.open.keys() {
             if !shown.iter().any(|s| s["id"] == *job) {
-                tally.lost += 1;
-                tally.breaks(format!("job {job} was acknowledged and is not there"));
+                stats.lost += 1;
+                stats.breaks(format!("job {job} was acknowledged and is not there"));
             }
         }
         for ended in shown.iter().filter(|job| job["end_time"].is_string()) {
@@ -205,20 +205,20 @@ impl Load {
             let Some(mut job) = self.open.remove(&id) else { continue };
             job.supervisor_killed = self.supervisors.remove(&id);
             job.script_killed = self.scripts.remove(&id);
-            tally.ended(&job, ended);
+            stats.ended(&job, ended);
             job.forget();
         }
     }
 
     /// Cancels what would never end, and waits for the rest.
-    pub fn finish(&mut self, server: &Server, tally: &mut Tally) {
+    pub fn finish(&mut self, server: &Server, stats: &mut Stats) {
         let client = Client::of(server);
         until("every job to end", || {
             for (id, job) in self.open.iter_mut().filter(|(_, job)| job.wants_a_cancel()) {
                 job.cancel_sent = true;
                 job.cancel_acknowledged = client.cancel(*id).unwrap();
             }
-            self.settle(server, tally);
+            self.settle(server, stats);
             if self.open.is_empty() { Ok(()) } else { Err(format!("{:?}", self.open)) }
         });
     }

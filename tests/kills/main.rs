@@ -7,25 +7,25 @@
 //! round leaves behind in this test does not grow with the rounds.
 //!
 //! *Not here*: kills at named points (`tests/faults`), what a job may become (`job`), who is
-//! killed (`victims`), what must hold meanwhile (`books`).
+//! killed (`targets`), what must hold meanwhile (`consistency`).
 
 #![allow(clippy::unwrap_used)]
 
 #[path = "../common/mod.rs"]
 mod common;
 
-mod books;
+mod consistency;
 mod job;
 mod load;
-mod tally;
-mod victims;
+mod stats;
+mod targets;
 
 use std::time::{Duration, Instant};
 
 use common::{Server, until};
 use load::Load;
-use tally::Tally;
-use victims::Victims;
+use stats::Stats;
+use targets::Targets;
 
 /// Rounds when nobody says.
 const ROUNDS: u64 = 200;
@@ -37,8 +37,8 @@ const MOMENT_MS: u64 = 120;
 const PAUSE_MS: u64 = 150;
 /// Latest moment of a kill after a start began: the server listens by then.
 const BOOT_MS: u64 = 40;
-/// Rounds between two looks at the books, which cost more than a round.
-const BOOKS_EVERY: u64 = 20;
+/// Rounds between two checks of the consistency, which cost more than a round.
+const CHECK_EVERY: u64 = 20;
 /// Rounds between two lines of progress.
 const SAY_EVERY: u64 = 500;
 
@@ -65,62 +65,62 @@ fn whatever_is_killed_whenever_nothing_is_lost_doubled_or_invented() {
     let mut server = Server::unstarted(&["--cpus", &CPUS.to_string()]);
     server.up();
     let mut load = Load::new(server.dir.path());
-    let mut tally = Tally::default();
-    while time.map_or(tally.rounds < rounds, |time| begun.elapsed() < time) {
-        tally.rounds += 1;
-        round(&mut server, &mut load, &mut tally, &mut rng);
-        if tally.rounds % BOOKS_EVERY == 0 {
-            books::agree(&server, &load, &mut tally);
+    let mut stats = Stats::default();
+    while time.map_or(stats.rounds < rounds, |time| begun.elapsed() < time) {
+        stats.rounds += 1;
+        round(&mut server, &mut load, &mut stats, &mut rng);
+        if stats.rounds % CHECK_EVERY == 0 {
+            consistency::agree(&server, &load, &mut stats);
         }
-        if tally.rounds % SAY_EVERY == 0 {
-            println!("{} rounds, {} jobs, {:?}", tally.rounds, tally.jobs, begun.elapsed());
+        if stats.rounds % SAY_EVERY == 0 {
+            println!("{} rounds, {} jobs, {:?}", stats.rounds, stats.jobs, begun.elapsed());
         }
-        if !tally.broken.is_empty() {
+        if !stats.broken.is_empty() {
             break;
         }
     }
-    load.finish(&server, &mut tally);
-    books::agree(&server, &load, &mut tally);
-    books::all_is_over(&server, &load, &mut tally);
+    load.finish(&server, &mut stats);
+    consistency::agree(&server, &load, &mut stats);
+    consistency::all_is_over(&server, &load, &mut stats);
     let took = begun.elapsed();
-    let table = tally.table(took);
+    let table = stats.table(took);
     println!("{table}DOWNBEAT_KILL_SEED={seed}");
-    assert!(tally.broken.is_empty(), "seed {seed}, {took:?}\n{}", tally.broken.join("\n"));
-    tally.history_costs_nothing();
+    assert!(stats.broken.is_empty(), "seed {seed}, {took:?}\n{}", stats.broken.join("\n"));
+    stats.history_costs_nothing();
 }
 
-fn round(server: &mut Server, load: &mut Load, tally: &mut Tally, rng: &mut fastrand::Rng) {
-    let victims = Victims::choose(rng);
+fn round(server: &mut Server, load: &mut Load, stats: &mut Stats, rng: &mut fastrand::Rng) {
+    let targets = Targets::choose(rng);
     let busy = load.begin(server, rng);
     pass(rng.u64(0..=MOMENT_MS));
-    let killed = victims.kill(server);
+    let killed = targets.kill(server);
     load.join(busy);
     load.mark(&killed);
-    tally.killed(victims);
-    if victims.server {
+    stats.killed(targets);
+    if targets.server {
         if rng.u8(0..4) == 0 {
             pass(rng.u64(0..=PAUSE_MS));
         }
         if rng.u8(0..6) == 0 {
-            die_while_booting(server, load, tally, rng);
+            die_while_booting(server, load, stats, rng);
         }
         let begun = Instant::now();
         server.up();
-        tally.booted(begun.elapsed(), server.pid());
+        stats.booted(begun.elapsed(), server.pid());
     }
-    load.settle(server, tally);
+    load.settle(server, stats);
 }
 
 fn die_while_booting(
     server: &mut Server,
     load: &mut Load,
-    tally: &mut Tally,
+    stats: &mut Stats,
     rng: &mut fastrand::Rng,
 ) {
     server.spawn();
     pass(rng.u64(0..=BOOT_MS));
-    let victims = Victims { server: true, daemon: rng.bool(), ..Victims::default() };
-    let killed = victims.kill(server);
+    let targets = Targets { server: true, daemon: rng.bool(), ..Targets::default() };
+    let killed = targets.kill(server);
     load.mark(&killed);
-    tally.booting += 1;
+    stats.booting += 1;
 }

@@ -25,11 +25,11 @@ use downbeat::policy::name::Policy;
 use downbeat::policy::pass::plan;
 use downbeat::time::Time;
 
+use super::protocol::checks;
 use super::protocol::clients::Clients;
 use super::protocol::disk::{Disk, Luck, Told};
 use super::protocol::engine::{Engine, Tree};
 use super::protocol::executor::Circumstances;
-use super::protocol::judge;
 use super::protocol::server::{self, Flight, Reply, Server, Submission, memory};
 
 /// Time stands still: order is explored, not duration.
@@ -256,7 +256,7 @@ impl World {
         let mut next = self.clone();
         let taken = catch_unwind(AssertUnwindSafe(|| {
             let taken = next.act(act);
-            next.judge();
+            next.check();
             taken
         }));
         match taken {
@@ -396,11 +396,11 @@ impl World {
 
     /// What must be true after each step; when nothing more can happen, also what is promised
     /// for the end.
-    fn judge(&mut self) {
-        judge::no_cpu_leaks(&self.server, &self.disk, &self.engine);
-        judge::stops_follow_cancels(&self.server, &self.disk);
+    fn check(&mut self) {
+        checks::no_cpu_leaks(&self.server, &self.disk, &self.engine);
+        checks::stops_follow_cancels(&self.server, &self.disk);
         self.clients.check_refused(&self.disk);
-        judge::ends_are_true(&self.disk, &self.engine, &self.clients);
+        checks::ends_are_true(&self.disk, &self.engine, &self.clients);
         self.disk.just_ended.clear();
         self.disk.just_past.clear();
     }

@@ -5,7 +5,7 @@
 //! *Promises*: it knows nothing of the kernel; a job's name is the client's, so that it is known
 //! before the job has a number.
 //!
-//! *Not here*: how an attempt may end (`judge`).
+//! *Not here*: how an attempt may end (`checks`).
 
 use std::collections::{BTreeMap, BTreeSet};
 

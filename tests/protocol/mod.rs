@@ -11,9 +11,9 @@
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub mod checks;
 pub mod clients;
 pub mod disk;
 pub mod engine;
 pub mod executor;
-pub mod judge;
 pub mod server;

@@ -5,7 +5,7 @@
 //! *Promises*: what happened more rarely than that fails the run, so that no fault silently
 //! stops.
 //!
-//! *Not here*: causing them (`trouble`).
+//! *Not here*: causing them (`faults`).
 
 use std::fmt;
 

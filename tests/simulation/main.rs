@@ -11,9 +11,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod count;
+mod faults;
 #[path = "../protocol/mod.rs"]
 mod protocol;
-mod trouble;
 mod world;
 
 use std::time::Instant;

@@ -3,9 +3,9 @@
 //! *Owns*: the order of everything, drawn from the seed.
 //!
 //! *Promises*: after each step the kernel's invariants hold and those that only an outsider can
-//! see (`protocol::judge`, `protocol::clients`); when the faults stop, everything comes to rest.
+//! see (`protocol::checks`, `protocol::clients`); when the faults stop, everything comes to rest.
 //!
-//! *Not here*: what a step does (`protocol`), faults (`trouble`).
+//! *Not here*: what a step does (`protocol`), faults (`faults`).
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -24,11 +24,11 @@ use downbeat::text::time_limit::LimitAsked;
 use downbeat::time::Time;
 
 use super::count::{Count, Event};
+use super::protocol::checks;
 use super::protocol::clients::Clients;
 use super::protocol::disk::{Disk, Luck, Told};
 use super::protocol::engine::{Engine, Tree};
 use super::protocol::executor::Circumstances;
-use super::protocol::judge;
 use super::protocol::server::{
     Edge, Flight, MEMORY, Reply, Server, Submission, divided, inventory,
 };
@@ -128,12 +128,12 @@ impl World {
             65..75 => self.deliver(),
             75..96 => self.engine_step(),
             96..98 => self.sweep(),
-            98 if self.faults => self.trouble(),
+            98 if self.faults => self.fault(),
             99 if self.faults && self.disk.other_rules => self.other_rules(),
             _ => {}
         }
-        judge::no_cpu_leaks(&self.server, &self.disk, &self.engine);
-        judge::stops_follow_cancels(&self.server, &self.disk);
+        checks::no_cpu_leaks(&self.server, &self.disk, &self.engine);
+        checks::stops_follow_cancels(&self.server, &self.disk);
     }
 
     fn submit(&mut self) {
@@ -384,7 +384,7 @@ impl World {
     /// Another disk image: what was told to anyone, and what has ended, is true.
     pub fn look_at_disk(&mut self) {
         self.clients.check_refused(&self.disk);
-        judge::ends_are_true(&self.disk, &self.engine, &self.clients);
+        checks::ends_are_true(&self.disk, &self.engine, &self.clients);
         for (_, past) in std::mem::take(&mut self.disk.just_past) {
             self.count.happened(match past.state {
                 REQUEUED => Event::WaitsAgain,

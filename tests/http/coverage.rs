@@ -1,4 +1,4 @@
-//! *Purpose*: judges whether the cases cover the route table.
+//! *Purpose*: checks whether the cases cover the route table.
 //!
 //! *Owns*: [`cases!`], which makes a test of each function and notes the routes it claims.
 //!
@@ -18,12 +18,12 @@ pub type Claim = (&'static str, &'static [&'static str]);
 /// Makes tests of functions, and `CLAIMS` of what they ask for.
 macro_rules! cases {
     ($($name:ident => [$($route:literal),* $(,)?],)*) => {
-        pub const CLAIMS: &[$crate::judge::Claim] = &[$((stringify!($name), &[$($route),*]),)*];
+        pub const CLAIMS: &[$crate::coverage::Claim] = &[$((stringify!($name), &[$($route),*]),)*];
 
         mod case {
             $(#[test]
             fn $name() {
-                $crate::judge::run(super::$name, &[$($route),*]);
+                $crate::coverage::run(super::$name, &[$($route),*]);
             })*
         }
     };

@@ -12,22 +12,22 @@ use std::fs;
 
 use crate::common::{Server, processes_of, until};
 use crate::load::Load;
-use crate::tally::Tally;
+use crate::stats::Stats;
 
 /// At any time.
-pub fn agree(server: &Server, load: &Load, tally: &mut Tally) {
+pub fn agree(server: &Server, load: &Load, stats: &mut Stats) {
     let audit = server.get("/api/v1/audit").expect(200).json();
     if audit["consistent"] != true {
-        tally.drift += 1;
-        tally.breaks(format!("the audit: {audit}"));
+        stats.drift += 1;
+        stats.breaks(format!("the audit: {audit}"));
     }
     let leak = server.sql(
         "SELECT (SELECT count(*) FROM held_units) - (SELECT coalesce(sum(cpus), 0) FROM jobs \
          WHERE state IN ('RUNNING', 'COMPLETING')) || '' AS line",
     );
     if leak != "0" {
-        tally.leaks += 1;
-        tally.breaks(format!("{leak} CPUs are held by nobody that lives"));
+        stats.leaks += 1;
+        stats.breaks(format!("{leak} CPUs are held by nobody that lives"));
     }
     let open: BTreeSet<i64> = load.open.keys().copied().collect();
     for pid in processes_of(&server.data()) {
@@ -36,23 +36,23 @@ pub fn agree(server: &Server, load: &Load, tally: &mut Tally) {
         let key = environment.split('\0').find_map(|e| e.strip_prefix("DOWNBEAT_KEY="));
         let job = key.and_then(|key| key.split('.').next()?.parse::<i64>().ok());
         if job.is_some_and(|job| !open.contains(&job)) {
-            tally.leaks += 1;
-            tally.breaks(format!("process {pid} of job {job:?} outlives its job"));
+            stats.leaks += 1;
+            stats.breaks(format!("process {pid} of job {job:?} outlives its job"));
         }
     }
     // All is well so far: what led here needs no keeping.
-    if tally.broken.is_empty() {
+    if stats.broken.is_empty() {
         let log = fs::File::options().write(true).open(server.dir.path().join("log")).unwrap();
         log.set_len(0).unwrap();
     }
 }
 
 /// When every job has ended.
-pub fn all_is_over(server: &Server, load: &Load, tally: &mut Tally) {
+pub fn all_is_over(server: &Server, load: &Load, stats: &mut Stats) {
     let now = server.get("/api/v1/resources").expect(200).json();
     if now["used_cpus"] != 0 {
-        tally.leaks += now["used_cpus"].as_u64().unwrap_or(1);
-        tally.breaks(format!("in the end {now}"));
+        stats.leaks += now["used_cpus"].as_u64().unwrap_or(1);
+        stats.breaks(format!("in the end {now}"));
     }
     let history = server.sql(
         "SELECT (SELECT count(*) FROM held_units) || ' ' || \
@@ -65,13 +65,13 @@ pub fn all_is_over(server: &Server, load: &Load, tally: &mut Tally) {
            ('PENDING', 'RUNNING', 'COMPLETING'))) || ' ' || \
          (SELECT count(*) FROM jobs) AS line",
     );
-    if history != format!("0 0 0 0 {}", tally.jobs) {
-        tally.breaks(format!("held, unreleased, attempts, ends, jobs: {history}"));
+    if history != format!("0 0 0 0 {}", stats.jobs) {
+        stats.breaks(format!("held, unreleased, attempts, ends, jobs: {history}"));
     }
     let marks: Vec<_> = fs::read_dir(load.home.join("marks")).unwrap().flatten().collect();
     if !marks.is_empty() {
-        tally.twice += 1;
-        tally.breaks(format!("started again after their end: {marks:?}"));
+        stats.twice += 1;
+        stats.breaks(format!("started again after their end: {marks:?}"));
     }
     server.is_at_rest();
     until("the spool to be tidy", || {

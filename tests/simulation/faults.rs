@@ -109,7 +109,7 @@ impl World {
     }
 
     /// One of the great faults.
-    pub fn trouble(&mut self) {
+    pub fn fault(&mut self) {
         match self.rng.u8(..10) {
             0..4 => self.jump(),
             4..7 => self.crash(),

@@ -1,10 +1,10 @@
 //! *Purpose*: what was seen, as a table.
 //!
-//! *Owns*: [`Tally`].
+//! *Owns*: [`Stats`].
 //!
 //! *Promises*: it holds numbers, not jobs; a broken promise is kept in words.
 //!
-//! *Not here*: judging (`job`, `books`).
+//! *Not here*: judging (`job`, `consistency`).
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::job::Job;
-use crate::victims::Victims;
+use crate::targets::Targets;
 
 /// A boot late in the history may take so many times what one takes at first, and that much more.
 const SLOWER: u128 = 3;
@@ -27,7 +27,7 @@ const BOOTS_MIN: usize = 40;
 
 /// What was seen.
 #[derive(Default)]
-pub struct Tally {
+pub struct Stats {
     pub rounds: u64,
     pub jobs: u64,
     /// Kills during a boot.
@@ -41,20 +41,20 @@ pub struct Tally {
     pub leaks: u64,
     pub drift: u64,
     pub broken: Vec<String>,
-    victims: BTreeMap<Victims, u64>,
+    targets: BTreeMap<Targets, u64>,
     states: BTreeMap<String, u64>,
     /// Time to listen, and KiB resident then.
     boots: Vec<(Duration, u64)>,
 }
 
-impl Tally {
+impl Stats {
     pub fn breaks(&mut self, promise: String) {
         eprintln!("BROKEN in round {}: {promise}", self.rounds);
         self.broken.push(promise);
     }
 
-    pub fn killed(&mut self, victims: Victims) {
-        *self.victims.entry(victims).or_default() += 1;
+    pub fn killed(&mut self, targets: Targets) {
+        *self.targets.entry(targets).or_default() += 1;
     }
 
     pub fn booted(&mut self, took: Duration, pid: u32) {
@@ -102,8 +102,8 @@ impl Tally {
         let mut row = |name: &str, value: String| rows.push((name.to_owned(), value));
         let s = took.as_secs_f64();
         row("rounds", format!("{} in {s:.0} s", self.rounds));
-        for (victims, n) in &self.victims {
-            row(&format!("killed: {victims}"), n.to_string());
+        for (targets, n) in &self.targets {
+            row(&format!("killed: {targets}"), n.to_string());
         }
         row("killed again while it booted", self.booting.to_string());
         row("jobs", self.jobs.to_string());

@@ -1,6 +1,6 @@
-//! *Purpose*: who is killed in a round, and how he is found.
+//! *Purpose*: which processes are killed in a round, and how they are found.
 //!
-//! *Owns*: [`Victims`]; reading the spool as an outsider.
+//! *Owns*: [`Targets`]; reading the spool as an outsider.
 //!
 //! *Promises*: nobody is killed by a bare number: what a file says is held against the tick at
 //! which the process with that number started.
@@ -17,7 +17,7 @@ use crate::common::Server;
 
 /// Who dies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Victims {
+pub struct Targets {
     pub server: bool,
     pub daemon: bool,
     pub supervisor: bool,
@@ -26,7 +26,7 @@ pub struct Victims {
     pub all: bool,
 }
 
-impl fmt::Display for Victims {
+impl fmt::Display for Targets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = [
             (self.server, "server"),
@@ -48,9 +48,9 @@ pub struct Killed {
     pub daemon: bool,
 }
 
-impl Victims {
+impl Targets {
     /// Mostly the server.
-    pub fn choose(rng: &mut fastrand::Rng) -> Victims {
+    pub fn choose(rng: &mut fastrand::Rng) -> Targets {
         let (server, daemon, supervisor, script) = match rng.u8(0..100) {
             0..55 => (true, false, false, false),
             55..65 => (false, true, false, false),
@@ -60,7 +60,7 @@ impl Victims {
             88..95 => (true, false, true, false),
             _ => (true, true, true, true),
         };
-        Victims { server, daemon, supervisor, script, all: server && script }
+        Targets { server, daemon, supervisor, script, all: server && script }
     }
 
     /// Kills them all, found before the first dies.

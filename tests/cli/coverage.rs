@@ -1,4 +1,4 @@
-//! *Purpose*: judges whether the cases cover the verbs and the settings.
+//! *Purpose*: checks whether the cases cover the verbs and the settings.
 //!
 //! *Owns*: [`cases!`], which makes a test of each function and notes the verbs it claims.
 //!
@@ -21,12 +21,12 @@ pub type Claim = (&'static str, &'static [&'static str]);
 /// Makes tests of functions, and `CLAIMS` of the verbs they call.
 macro_rules! cases {
     ($($name:ident => [$($verb:literal),* $(,)?],)*) => {
-        pub const CLAIMS: &[$crate::judge::Claim] = &[$((stringify!($name), &[$($verb),*]),)*];
+        pub const CLAIMS: &[$crate::coverage::Claim] = &[$((stringify!($name), &[$($verb),*]),)*];
 
         mod case {
             $(#[test]
             fn $name() {
-                $crate::judge::run(super::$name, &[$($verb),*]);
+                $crate::coverage::run(super::$name, &[$($verb),*]);
             })*
         }
     };
