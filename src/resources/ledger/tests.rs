@@ -196,7 +196,7 @@ fn what_is_not_there_can_never_be_taken() {
 fn what_is_gone_from_the_inventory_stays_held_until_it_is_released() {
     let mut ledger = four();
     let gpu = Share { resource: "gpu".into(), held: Held::Units([UnitId(1)].into()) };
-    let a = ledger.adopt(attempt(1), [CpuId(0)], &[gpu.clone()]).unwrap();
+    let a = ledger.adopt(attempt(1), [CpuId(0)], std::slice::from_ref(&gpu)).unwrap();
     let refused = ledger.adopt(attempt(2), [CpuId(1)], &[gpu]).unwrap_err();
     assert!(matches!(refused, LedgerRefused::Held { unit: UnitId(1), .. }), "{refused}");
     assert_eq!((ledger.used(), ledger.others()[0].used, ledger.others()[0].total), (1, 1, Some(0)));
