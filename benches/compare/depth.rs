@@ -22,8 +22,8 @@ use std::time::Instant;
 
 use downbeat::job::ids::{CpuId, JobId};
 use downbeat::job::outcome::Handle;
-use downbeat::kernel::change::Queued;
 use downbeat::kernel::kernel::{BootContext, Kernel};
+use downbeat::kernel::parts::queued::Queued;
 use downbeat::kernel::restore::{Memory, PersistedAttempt};
 use downbeat::policy::name::Policy;
 use downbeat::policy::pass::plan;

@@ -7,7 +7,7 @@
 //! an array costs what its runs of tasks cost, however many they are.
 //!
 //! *Not here*: sets of tasks (`job::array_spec`), what a dependency asks for
-//! (`kernel::conditions`), whose turn it is (`policy`).
+//! (`kernel::parts::conditions`), whose turn it is (`policy`).
 //!
 //! **Split.** The array's own job stands for the tasks that are left. Starting one gives it the
 //! next job id; the last one keeps the array's. `17_4` may also become a job of its own without
@@ -16,13 +16,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::change::{Change, Queued, Step};
-use super::conditions::Blocked;
-use super::kernel::{Cancelled, Kernel};
 use crate::job::array_spec::{ArraySpec, TaskSet};
 use crate::job::dependency::DependencyState;
 use crate::job::ids::JobId;
 use crate::job::state::StateWord;
+use crate::kernel::change::{Change, Step};
+use crate::kernel::kernel::{Cancelled, Kernel};
+use crate::kernel::parts::conditions::Blocked;
+use crate::kernel::parts::queued::Queued;
 use crate::time::Time;
 
 /// How far the tasks of another array are, for `aftercorr`.

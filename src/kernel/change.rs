@@ -18,9 +18,8 @@ use crate::job::ids::{Attempt, CpuId, EventId, JobId, UnitId};
 use crate::job::outcome::{EndState, Handle};
 use crate::job::spec::JobSpec;
 use crate::job::state::{EndReason, StateWord};
-use crate::policy::input::RequestId;
+use crate::kernel::parts::queued::Queued;
 use crate::resources::allocation::{Released, Share};
-use crate::resources::partitions::Placement;
 use crate::time::Time;
 
 /// One transition of one job, as `events` keeps it.
@@ -239,46 +238,6 @@ pub enum Effect {
     Retire(Attempt),
     /// The last task of this array has ended.
     Over(JobId),
-}
-
-/// What the queue knows of a pending job.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Queued {
-    /// The job.
-    pub id: JobId,
-    /// CPUs it asks for.
-    pub cpus: u32,
-    /// What it asks for beside CPUs (`kernel::requests`).
-    pub rest: RequestId,
-    /// Time limit, seconds.
-    pub limit_s: Option<u32>,
-    /// Larger runs first.
-    pub priority: i64,
-    /// Where it may run.
-    pub placement: Placement,
-    /// The number of its account, where that is counted.
-    pub account: u32,
-    /// The number of the words by which it names its partition and account (`kernel::names`).
-    pub names: u32,
-    /// Attempts it has had.
-    pub attempts: u32,
-    /// When it was submitted.
-    pub submitted: Time,
-}
-
-impl Queued {
-    /// A job that was just submitted.
-    #[must_use]
-    pub fn submitted(id: JobId, spec: &JobSpec, now: Time) -> Queued {
-        Queued {
-            id,
-            cpus: spec.cpus,
-            limit_s: spec.limit_s,
-            priority: spec.priority,
-            submitted: now,
-            ..Queued::default()
-        }
-    }
 }
 
 /// What one command or fact leads to.

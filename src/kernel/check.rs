@@ -255,14 +255,14 @@ pub fn all(kernel: &Kernel) -> Result<(), Broken> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::change::Queued;
-    use super::super::kernel::BootContext;
-    use super::super::requests::Requests;
-    use super::super::restore::{Memory, PersistedAttempt};
     use super::*;
     use crate::job::ids::{CpuId, JobId};
     use crate::job::outcome::EndState;
     use crate::job::request::MEMORY;
+    use crate::kernel::kernel::BootContext;
+    use crate::kernel::parts::queued::Queued;
+    use crate::kernel::parts::requests::Requests;
+    use crate::kernel::restore::{Memory, PersistedAttempt};
 
     /// Job 1 runs on CPU 0, job 2 waits.
     fn kernel() -> Kernel {

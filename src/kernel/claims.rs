@@ -11,12 +11,11 @@
 
 use std::sync::Arc;
 
-use super::change::{Change, Step};
-use super::kernel::Kernel;
-use super::queue::pointed;
-use super::transition::Fact;
-use super::view::waiting;
 use crate::job::ids::JobId;
+use crate::kernel::change::{Change, Step};
+use crate::kernel::kernel::Kernel;
+use crate::kernel::parts::queue::pending::{pointed, waiting};
+use crate::kernel::transition::Fact;
 use crate::policy::claims::{Kept, claimants, keep, soon};
 use crate::policy::input::PendingJob;
 use crate::policy::preempt::for_claimant;

@@ -5,19 +5,12 @@
 //! *Promises*: a job whose conditions are not met is not shown to a pass, and one whose last
 //! condition is met is, in the same step; an edit of a job that no longer waits changes nothing.
 //!
-//! *Not here*: what conditions there are (`kernel::conditions`), whose turn it is
+//! *Not here*: what conditions there are (`kernel::parts::conditions`), whose turn it is
 //! (`policy`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::arrays::ArrayProgress;
-use super::change::{Change, Queued, Step};
-use super::conditions::{Blocked, Conditions};
-use super::kernel::Kernel;
-use super::queue::pointed;
-use super::singletons::Singletons;
-use super::view::Explained;
 use crate::job::array_spec::TaskSet;
 use crate::job::dependency::{
     Answer, DEPENDENCIES_MAX, Dependencies, Dependency, DependencyKind, DependencyState, Told,
@@ -26,6 +19,14 @@ use crate::job::ids::JobId;
 use crate::job::outcome::EndState;
 use crate::job::spec::{JobSpec, SingletonKey};
 use crate::job::state::StateWord;
+use crate::kernel::arrays::ArrayProgress;
+use crate::kernel::change::{Change, Step};
+use crate::kernel::kernel::Kernel;
+use crate::kernel::parts::conditions::{Blocked, Conditions};
+use crate::kernel::parts::queue::pending::pointed;
+use crate::kernel::parts::queued::Queued;
+use crate::kernel::parts::singletons::Singletons;
+use crate::kernel::view::Explained;
 use crate::policy::name::Policy;
 use crate::time::{SECOND_US, Time};
 

@@ -93,12 +93,12 @@ impl Kernel {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::change::Queued;
-    use super::super::check;
-    use super::super::kernel::BootContext;
-    use super::super::restore::{Memory, PersistedAttempt};
     use super::*;
     use crate::job::ids::CpuId;
+    use crate::kernel::check;
+    use crate::kernel::kernel::BootContext;
+    use crate::kernel::parts::queued::Queued;
+    use crate::kernel::restore::{Memory, PersistedAttempt};
 
     fn job(id: i64, attempts: u32) -> Queued {
         Queued { id: JobId(id), cpus: 1, attempts, ..Queued::default() }

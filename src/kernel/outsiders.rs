@@ -107,14 +107,14 @@ impl Kernel {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::change::Queued;
-    use super::super::check;
-    use super::super::kernel::BootContext;
-    use super::super::requests::Requests;
-    use super::super::restore::Memory;
     use super::*;
     use crate::job::ids::{CpuId, JobId};
     use crate::job::request::{GPU, Request};
+    use crate::kernel::check;
+    use crate::kernel::kernel::BootContext;
+    use crate::kernel::parts::queued::Queued;
+    use crate::kernel::parts::requests::Requests;
+    use crate::kernel::restore::Memory;
     use crate::policy::name::Policy;
     use crate::policy::pass::plan;
     use crate::resources::inventory::{Inventory, Resource, Stock};

@@ -10,15 +10,15 @@
 //! *Not here*: what rules there are (`kernel::tenancy`), reading them (`config`).
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use super::accounts::{Accounts, UNCOUNTED};
-use super::change::{Change, Queued, Step};
-use super::kernel::Kernel;
-use super::names::{UNNAMED, Words};
-use super::tenancy::Rules;
 use crate::job::ids::{CpuId, JobId};
 use crate::job::request::Request;
+use crate::kernel::change::{Change, Step};
+use crate::kernel::kernel::Kernel;
+use crate::kernel::parts::accounts::UNCOUNTED;
+use crate::kernel::parts::names::{UNNAMED, Words};
+use crate::kernel::parts::queued::Queued;
+use crate::kernel::tenancy::Rules;
 use crate::policy::input::RequestId;
 use crate::resources::partitions::Placement;
 use crate::time::Time;
@@ -154,17 +154,6 @@ impl Kernel {
         let placement = self.rules.partitions.placement(&words.partition);
         let account = self.rules.accounts.find(&words.account);
         Queued { placement, account, ..job }
-    }
-}
-
-impl Accounts {
-    /// Accounts under the rules of `next`, with what these have used. Nobody has jobs yet.
-    fn under(&self, next: &Accounts, now: Time) -> Accounts {
-        let mut next = Accounts::new(Arc::clone(next.rules()), next.half_life_s());
-        for (name, cpu_us, at) in self.usages(now) {
-            next.remember(&name, cpu_us, at);
-        }
-        next
     }
 }
 

@@ -7,21 +7,22 @@
 //! a cancel that comes meanwhile wins; the next grant is the next attempt; what a job waited for
 //! before its first attempt is not waited for again, but its deadline still counts.
 //!
-//! *Not here*: which ends are retried (`kernel::retry`), states (`kernel::transition`), whether
-//! what was read of a job that is over is still true (`kernel::outbox`).
+//! *Not here*: which ends are retried (`kernel::parts::retries`), states (`kernel::transition`),
+//! whether what was read of a job that is over is still true (`kernel::outbox`).
 
 use std::sync::Arc;
 
-use super::change::{Change, Effect, Event, Queued, Step};
-use super::conditions::Conditions;
-use super::kernel::{Kernel, Live};
-use super::retry::Again;
-use super::transition::{Fact, JobState, RequeueReason};
 use crate::job::ids::JobId;
 use crate::job::outcome::EndState;
 use crate::job::request::Request;
 use crate::job::retry_policy::RetryPolicy;
 use crate::job::state::{AttemptEnd, StateWord};
+use crate::kernel::change::{Change, Effect, Event, Step};
+use crate::kernel::kernel::{Kernel, Live};
+use crate::kernel::parts::conditions::Conditions;
+use crate::kernel::parts::queued::Queued;
+use crate::kernel::parts::retries::Again;
+use crate::kernel::transition::{Fact, JobState, RequeueReason};
 use crate::resources::allocation::{Allocation, Released};
 use crate::time::Time;
 

@@ -9,23 +9,23 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::arrays::{ArrayProgress, Arrays, OpenArray};
-use super::change::Queued;
-use super::conditions::Conditions;
-use super::eligible::Eligibility;
-use super::kernel::{BootContext, Kernel, Live};
-use super::maintenance::Maintenance;
-use super::names::Names;
-use super::outsiders::Looks;
-use super::queue::Queue;
-use super::requests::Requests;
-use super::retry::Again;
-use super::tenancy::Rules;
-use super::transition::JobState;
 use crate::job::ids::{Attempt, CpuId, JobId};
 use crate::job::outcome::Handle;
 use crate::job::spec::SingletonKey;
 use crate::job::state::{EndReason, StateWord};
+use crate::kernel::arrays::{ArrayProgress, Arrays, OpenArray};
+use crate::kernel::eligible::Eligibility;
+use crate::kernel::kernel::{BootContext, Kernel, Live};
+use crate::kernel::maintenance::Maintenance;
+use crate::kernel::outsiders::Looks;
+use crate::kernel::parts::conditions::Conditions;
+use crate::kernel::parts::names::Names;
+use crate::kernel::parts::queue::Queue;
+use crate::kernel::parts::queued::Queued;
+use crate::kernel::parts::requests::Requests;
+use crate::kernel::parts::retries::Again;
+use crate::kernel::tenancy::Rules;
+use crate::kernel::transition::JobState;
 use crate::resources::allocation::Share;
 use crate::resources::inventory::Inventory;
 use crate::resources::ledger::{Ledger, LedgerRefused};

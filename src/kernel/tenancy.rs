@@ -11,17 +11,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::accounts::{Accounts, UNCOUNTED};
-use super::arrays::beyond_the_first;
-use super::change::{Change, Queued, Step};
-use super::conditions::Blocked;
-use super::kernel::Kernel;
-use super::priority::{Parts, Priorities, Weights};
-use super::queue::pointed;
-use super::view::Explained;
 use crate::job::ids::{CpuId, JobId};
 use crate::job::request::Request;
 use crate::job::spec::JobSpec;
+use crate::kernel::arrays::beyond_the_first;
+use crate::kernel::change::{Change, Step};
+use crate::kernel::kernel::Kernel;
+use crate::kernel::parts::accounts::{Accounts, UNCOUNTED, named};
+use crate::kernel::parts::conditions::Blocked;
+use crate::kernel::parts::priority::{Parts, Priorities, Weights};
+use crate::kernel::parts::queue::pending::pointed;
+use crate::kernel::parts::queued::Queued;
+use crate::kernel::view::Explained;
 use crate::policy::name::Policy;
 use crate::resources::partitions::{Partition, Partitions, Placement};
 use crate::time::{SECOND_US, Time};
@@ -38,15 +39,6 @@ pub struct Rules {
     pub accounts: Accounts,
     /// What counts in the queue besides priority.
     pub weights: Weights,
-}
-
-/// An account, as a sentence names it.
-#[must_use]
-pub fn named(account: &str) -> String {
-    match account {
-        "" => "whoever names no account".to_owned(),
-        name => format!("account {name}"),
-    }
 }
 
 /// Where a pending job stands in the line.

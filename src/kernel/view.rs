@@ -12,37 +12,26 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::accounts::Account;
-use super::change::Queued;
-use super::conditions::Blocked;
-use super::kernel::{Kernel, Live};
-use super::maintenance::Maintenance;
-use super::tenancy::PartitionNow;
-use super::transition::JobState;
 use crate::job::ids::{CommitNo, CpuId, EventId, JobId};
 use crate::job::state::StateWord;
+use crate::kernel::kernel::{Kernel, Live};
+use crate::kernel::maintenance::Maintenance;
+use crate::kernel::parts::accounts::Account;
+use crate::kernel::parts::conditions::Blocked;
+use crate::kernel::parts::queue::pending::request_us;
+use crate::kernel::tenancy::PartitionNow;
+use crate::kernel::transition::JobState;
 use crate::policy::claims::keep;
-use crate::policy::input::{PassInput, PendingJob, Preemptable, Running};
+use crate::policy::input::{PassInput, Preemptable, Running};
 use crate::policy::name::Policy;
 use crate::resources::capacity::Capacity;
 use crate::resources::ledger::ResourceNow;
-use crate::time::{SECOND_US, Time};
+use crate::time::Time;
 
-/// How many pending jobs one pass decides upon: more than it can start at a time on most
-/// machines, few enough that a pass stays in microseconds.
-pub const PLAN_DEPTH: usize = 1_000;
 /// How many jobs of the line are looked at to explain why they wait: a page of a list.
 pub const LINE_DEPTH: usize = 1_000;
-/// How long an unlimited job lasts in planning, seconds.
-pub const UNLIMITED_S: i64 = 366 * 86_400;
 /// When an overdue job is expected to end, seconds from now.
 pub const OVERDUE_S: i64 = 1;
-
-/// How long a job with this limit lasts in planning, µs.
-#[must_use]
-pub fn request_us(limit_s: Option<u32>) -> i64 {
-    limit_s.map_or(UNLIMITED_S, i64::from) * SECOND_US
-}
 
 /// When an attempt that was granted or spawned `since` gives its CPUs back at the latest, as far
 /// as planning goes.
@@ -50,22 +39,6 @@ pub fn request_us(limit_s: Option<u32>) -> i64 {
 pub fn expected_end(since: Time, limit_s: Option<u32>, now: Time) -> Time {
     let end = Time(since.0.saturating_add(request_us(limit_s)));
     if end <= now { now.plus_s(OVERDUE_S) } else { end }
-}
-
-/// A pending job, as a pass sees it.
-#[must_use]
-pub fn waiting(job: &Queued) -> PendingJob {
-    PendingJob {
-        job: job.id,
-        cpus: job.cpus,
-        rest: job.rest,
-        regions: job.placement.regions,
-        request: request_us(job.limit_s),
-        submitted: job.submitted.0,
-        points: job.priority,
-        quotas: [job.account.checked_sub(1), None],
-        preempts: 0,
-    }
 }
 
 /// What is known about why jobs wait.

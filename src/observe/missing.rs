@@ -9,7 +9,7 @@
 
 use crate::job::ids::CpuId;
 use crate::job::request::{LICENSE, MEMORY, Request, split};
-use crate::kernel::accounts::Account;
+use crate::kernel::parts::accounts::Account;
 use crate::kernel::tenancy::PartitionNow;
 use crate::kernel::view::Snapshot;
 use crate::resources::inventory;

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: the invariants are looked at after every act.
 //!
-//! *Not here*: what a condition says (`kernel::conditions`).
+//! *Not here*: what a condition says (`kernel::parts::conditions`).
 
 use proptest::prelude::*;
 

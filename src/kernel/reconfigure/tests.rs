@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -15,14 +16,14 @@ use super::*;
 use crate::job::ids::Attempt;
 use crate::job::outcome::Handle;
 use crate::job::spec::{CpusAsked, JobRequest, JobSpec};
-use crate::kernel::accounts::{Account, AccountRule, AccountRules};
 use crate::kernel::admission::Site;
 use crate::kernel::change::{Change, Effect};
 use crate::kernel::check;
-use crate::kernel::conditions::Blocked;
 use crate::kernel::eligible::{DependencySnapshot, Edit};
 use crate::kernel::kernel::BootContext;
-use crate::kernel::priority::Weights;
+use crate::kernel::parts::accounts::{Account, AccountRule, AccountRules, Accounts};
+use crate::kernel::parts::conditions::Blocked;
+use crate::kernel::parts::priority::Weights;
 use crate::kernel::restore::Memory;
 use crate::kernel::transition::Fact;
 use crate::policy::name::Policy;
@@ -284,7 +285,7 @@ impl World {
         let rules = self.kernel.rules();
         let mut rules =
             Rules { accounts: rules.accounts.under(&rules.accounts, self.now), ..rules.clone() };
-        let mut names = crate::kernel::names::Names::default();
+        let mut names = crate::kernel::parts::names::Names::default();
         let mut place = |job: &Queued| {
             let words = self.kernel.names.get(job.names).unwrap();
             let account = rules.accounts.number(&words.account, |_| true);

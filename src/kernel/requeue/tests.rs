@@ -8,19 +8,19 @@
 
 use proptest::prelude::*;
 
-use super::super::accounts::{AccountRule, AccountRules, Accounts};
-use super::super::check;
-use super::super::conditions::Blocked;
-use super::super::eligible::DependencySnapshot;
-use super::super::kernel::{BootContext, Cancelled};
-use super::super::restore::{Memory, PersistedAttempt};
-use super::super::tenancy::Rules;
 use super::*;
 use crate::job::ids::{Attempt, CpuId};
 use crate::job::outcome::{Exit, ExitCode, Handle, Stop, Usage};
 use crate::job::retry_policy::RETRY_DELAY_S;
 use crate::job::spec::{JobRequest, JobSpec};
 use crate::kernel::admission::Site;
+use crate::kernel::check;
+use crate::kernel::eligible::DependencySnapshot;
+use crate::kernel::kernel::{BootContext, Cancelled};
+use crate::kernel::parts::accounts::{AccountRule, AccountRules, Accounts};
+use crate::kernel::parts::conditions::Blocked;
+use crate::kernel::restore::{Memory, PersistedAttempt};
+use crate::kernel::tenancy::Rules;
 use crate::policy::name::Policy;
 use crate::policy::pass::plan;
 use crate::policy::plan::Plan;

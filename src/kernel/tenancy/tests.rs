@@ -13,11 +13,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::job::spec::{CpusAsked, JobRequest};
-use crate::kernel::accounts::{AccountRule, AccountRules};
 use crate::kernel::admission::Site;
 use crate::kernel::check;
 use crate::kernel::eligible::DependencySnapshot;
 use crate::kernel::kernel::BootContext;
+use crate::kernel::parts::accounts::{AccountRule, AccountRules};
 use crate::kernel::restore::Memory;
 use crate::kernel::transition::Fact;
 use crate::policy::name::Policy;

@@ -9,8 +9,8 @@
 use super::*;
 use crate::job::retry_policy::RetryPolicy;
 use crate::job::state::{AttemptEnd, EndReason};
-use crate::kernel::conditions::Blocked;
 use crate::kernel::outbox::{KEY_WINDOW_COMMITS, ReadFreshness};
+use crate::kernel::parts::conditions::Blocked;
 use crate::kernel::requeue::Requeued;
 
 type Past = (u32, Option<AttemptEnd>, Option<ExitCode>, bool);

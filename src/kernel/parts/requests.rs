@@ -11,8 +11,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::change::Queued;
 use crate::job::request::Request;
+use crate::kernel::parts::queued::Queued;
 use crate::policy::input::RequestId;
 use crate::resources::capacity::{Demand, Part};
 use crate::resources::inventory::Inventory;
@@ -36,7 +36,7 @@ pub struct Requests {
 
 impl Requests {
     /// From now on they are asked of this inventory.
-    pub(super) fn over(&mut self, inventory: &Inventory) {
+    pub(in crate::kernel) fn over(&mut self, inventory: &Inventory) {
         self.inventory = Arc::new(inventory.clone());
         let parts = |request: &Option<Arc<Request>>| match request {
             Some(request) => self.inventory.parts(request),
@@ -95,12 +95,12 @@ impl Requests {
     /// Whether it is time to look who still has them: a constant part of the work of those that
     /// came since.
     #[must_use]
-    pub(super) fn are_many(&self) -> bool {
+    pub(in crate::kernel) fn are_many(&self) -> bool {
         self.list.len() - self.unused.len() > 2 * self.kept + SLACK
     }
 
     /// Forgets all but these.
-    pub(super) fn keep(&mut self, used: &BTreeSet<RequestId>) {
+    pub(in crate::kernel) fn keep(&mut self, used: &BTreeSet<RequestId>) {
         for (place, number) in self.list.iter_mut().zip(1..) {
             if place.is_some() && !used.contains(&RequestId(number)) {
                 *place = None;

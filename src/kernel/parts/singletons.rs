@@ -5,7 +5,7 @@
 //! *Promises*: a family has all that its singletons wait for, however many they are, once; whoever
 //! has ended is in none.
 //!
-//! *Not here*: what else a job waits for (`kernel::conditions`).
+//! *Not here*: what else a job waits for (`kernel::parts::conditions`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 //! *Promises*: without weights the points are the priority, and nothing is worked out; of jobs
 //! alike in priority, partition and account an earlier one never has less than a later one.
 //!
-//! *Not here*: who goes first among equals (`policy::order`), usage (`kernel::accounts`).
+//! *Not here*: who goes first among equals (`policy::order`), usage (`kernel::parts::accounts`).
 //!
 //! **The sum.** In the spirit of Slurm's multifactor plugin, of which it is a part: each factor is
 //! between 0 and 1 and is multiplied with its weight.
@@ -13,7 +13,7 @@
 //! `points = priority + partition's weight + age_weight × min(waited / max_age, 1)`
 //! `+ fair_share_weight × 2^(−(usage ÷ usage of all) ÷ (shares ÷ shares of all))`
 
-use super::change::Queued;
+use crate::kernel::parts::queued::Queued;
 use crate::time::{SECOND_US, Time};
 
 /// What counts besides the priority that people give.

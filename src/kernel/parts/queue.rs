@@ -1,61 +1,31 @@
 //! *Purpose*: pending jobs, and of them those that a pass has to look at.
 //!
-//! *Owns*: the queue, its index by id, its buckets.
+//! *Owns*: the queue, its index by id, who of it is hidden.
 //!
 //! *Promises*: a job stands in it once; looking for what a pass could start costs as much as
 //! there are kinds of jobs, however many wait.
 //!
 //! *Not here*: who goes first (`policy::order`), what may start (`policy`), why a job is
 //! hidden from a pass (`kernel::eligible`).
-//!
-//! **Buckets.** Jobs of equal priority, CPUs, request and limit keep the order of their ids under
-//! every rule, and are alike to a pass: when one of them cannot start, none behind it can, since
-//! what is free only becomes less. So a pass needs of each bucket no more jobs than would fit and
-//! one that does not, whether ten wait or a million. Where more than the priority makes the points,
-//! partition and account are part of the kind, and of one kind an earlier job never has fewer.
 
+mod buckets;
 mod line;
+pub mod pending;
 
 use std::borrow::Borrow;
 use std::cmp::Reverse;
-use std::collections::btree_map::BTreeMap;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap};
 
-use super::change::Queued;
-use super::priority::Priorities;
-use super::view::{PLAN_DEPTH, waiting};
 use crate::job::ids::JobId;
-use crate::policy::input::{PassInput, PendingJob, RequestId};
+use crate::kernel::parts::priority::Priorities;
+use crate::kernel::parts::queued::Queued;
+use crate::policy::input::{PassInput, PendingJob};
 use crate::policy::name::{Backfill, Policy};
 use crate::resources::capacity::RegionSet;
-use crate::resources::partitions::Placement;
 use crate::time::{SECOND_US, Time};
+use buckets::{Bucket, BucketKey, Buckets};
 use line::{BucketCursor, Candidates, RankContext};
-
-/// What a pass cannot tell apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct BucketKey {
-    priority: i64,
-    cpus: u32,
-    rest: RequestId,
-    limit_s: Option<u32>,
-    placement: Placement,
-    account: u32,
-}
-
-/// Jobs of one kind, and when each was submitted.
-#[derive(Debug)]
-struct Bucket {
-    /// The first of them, at hand: a pass looks at every bucket's.
-    head: (JobId, Time),
-    jobs: BTreeMap<JobId, Time>,
-}
-
-/// A pending job as a pass sees it, with its points of now.
-#[must_use]
-pub fn pointed(job: &Queued, points: &Priorities) -> PendingJob {
-    PendingJob { points: points.of(job).sum(), ..waiting(job) }
-}
+use pending::{PLAN_DEPTH, pointed};
 
 /// A job that is found by its id, which is in it already.
 #[derive(Debug)]
@@ -93,38 +63,12 @@ pub struct Queue {
     jobs: BTreeSet<ById>,
     /// Those that no pass may see.
     hidden: BTreeSet<JobId>,
-    /// How often a pass may start a job, of those that it may start more than once.
-    startable_tasks: BTreeMap<JobId, u32>,
     /// How many wait for each partition, seen or not.
     of_partition: Vec<u64>,
     /// How many wait of each account that is counted; the others are at 0.
     of_account: Vec<u64>,
-    /// By priority, highest first: where the first of them take all that is free, the others need
-    /// not be looked at.
-    classes: BTreeMap<Reverse<i64>, HashMap<BucketKey, Bucket>>,
-}
-
-fn kind(job: &Queued) -> BucketKey {
-    let Queued { priority, cpus, rest, limit_s, placement, account, .. } = *job;
-    BucketKey { priority, cpus, rest, limit_s, placement, account }
-}
-
-impl BucketKey {
-    fn job(&self, (id, submitted): (JobId, Time), points: &Priorities) -> PendingJob {
-        let BucketKey { priority, cpus, rest, limit_s, placement, account } = *self;
-        let job = Queued {
-            id,
-            cpus,
-            rest,
-            limit_s,
-            priority,
-            placement,
-            account,
-            submitted,
-            ..Queued::default()
-        };
-        pointed(&job, points)
-    }
+    /// Those that a pass may see.
+    buckets: Buckets,
 }
 
 impl Queue {
@@ -138,7 +82,7 @@ impl Queue {
         *counter(&mut self.of_partition, job.placement.partition.into()) += 1;
         *counter(&mut self.of_account, job.account) += 1;
         match shown {
-            true => self.put(job),
+            true => self.buckets.put(job),
             false => drop(self.hidden.insert(job.id)),
         }
     }
@@ -147,27 +91,15 @@ impl Queue {
     pub fn show(&mut self, id: JobId, shown: bool) {
         let Some(job) = self.get(id).copied() else { return };
         match shown {
-            true if self.hidden.remove(&id) => self.put(job),
-            false if self.hidden.insert(id) => self.take(&job),
+            true if self.hidden.remove(&id) => self.buckets.put(job),
+            false if self.hidden.insert(id) => self.buckets.take(&job),
             _ => {}
         }
     }
 
     /// From now on a pass may start this job so often.
     pub fn set_startable_tasks(&mut self, id: JobId, startable_tasks: u32) {
-        match startable_tasks {
-            0 | 1 if self.startable_tasks.is_empty() => {}
-            0 | 1 => drop(self.startable_tasks.remove(&id)),
-            more => drop(self.startable_tasks.insert(id, more)),
-        }
-    }
-
-    fn startable_tasks(&self, id: JobId) -> u32 {
-        if self.startable_tasks.is_empty() {
-            1
-        } else {
-            self.startable_tasks.get(&id).copied().unwrap_or(1)
-        }
+        self.buckets.set_startable_tasks(id, startable_tasks);
     }
 
     /// Whether a pass sees this job.
@@ -176,41 +108,16 @@ impl Queue {
         self.jobs.contains(&id) && !self.hidden.contains(&id)
     }
 
-    fn put(&mut self, job: Queued) {
-        let head = (job.id, job.submitted);
-        let new = || Bucket { head, jobs: BTreeMap::new() };
-        let class = self.classes.entry(Reverse(job.priority)).or_default();
-        let bucket = class.entry(kind(&job)).or_insert_with(new);
-        bucket.head = bucket.head.min(head);
-        bucket.jobs.insert(job.id, job.submitted);
-    }
-
     /// Takes a job out.
     pub fn remove(&mut self, id: JobId) -> Option<Queued> {
         let ById(job) = self.jobs.take(&id)?;
-        self.set_startable_tasks(id, 1);
+        self.buckets.set_startable_tasks(id, 1);
         *counter(&mut self.of_partition, job.placement.partition.into()) -= 1;
         *counter(&mut self.of_account, job.account) -= 1;
         if !self.hidden.remove(&id) {
-            self.take(&job);
+            self.buckets.take(&job);
         }
         Some(job)
-    }
-
-    fn take(&mut self, job: &Queued) {
-        let kind = kind(job);
-        let priority = Reverse(job.priority);
-        let Some(class) = self.classes.get_mut(&priority) else { return };
-        let Some(bucket) = class.get_mut(&kind) else { return };
-        bucket.jobs.remove(&job.id);
-        if let Some((first, submitted)) = bucket.jobs.first_key_value() {
-            bucket.head = (*first, *submitted);
-            return;
-        }
-        class.remove(&kind);
-        if class.is_empty() {
-            self.classes.remove(&priority);
-        }
     }
 
     /// How many wait for this partition.
@@ -249,30 +156,23 @@ impl Queue {
         let sight = RankContext { rule, input, points };
         // With a reservation for everybody, everybody counts.
         let all = policy.backfill == Backfill::Conservative;
+        let buckets = &self.buckets;
         let mut front = Candidates::new(input);
         if !points.are_plain() {
             // More than the priority counts, so a lower class may hold the first of the line.
-            let sources = BucketCursor::of(self, self.buckets(), sight, all, RegionSet(0));
-            front.take(input, self.merge(sight, sources));
+            let sources = BucketCursor::of(buckets, buckets.iter(), sight, all, RegionSet(0));
+            front.take(input, merge(&self.buckets, sight, sources));
             return front.line;
         }
-        for class in self.classes.values() {
-            let sources = BucketCursor::of(self, class.iter(), sight, all, front.headed);
-            front.take(input, self.merge(sight, sources));
+        for class in buckets.classes() {
+            let sources = BucketCursor::of(buckets, class, sight, all, front.headed);
+            front.take(input, merge(&self.buckets, sight, sources));
             let nothing_left = !all && front.left.all_cpus() == 0;
             if nothing_left || front.line.len() >= PLAN_DEPTH {
                 break;
             }
         }
         front.line
-    }
-
-    fn buckets(&self) -> impl Iterator<Item = (&BucketKey, &Bucket)> {
-        self.classes.values().flatten()
-    }
-
-    fn bucket(&self, kind: &BucketKey) -> Option<&Bucket> {
-        self.classes.get(&Reverse(kind.priority))?.get(kind)
     }
 
     /// The first jobs of the whole line, whether or not they could start.
@@ -289,11 +189,11 @@ impl Queue {
             let mut source = BucketCursor::at(kind, bucket, sight, depth)?;
             // Of an array as many as the machine holds: those behind it have a place in line too.
             let most = (input.total.all_cpus() / source.next.cpus.max(1)).max(1);
-            source.repeat(self, most);
+            source.repeat(&self.buckets, most);
             Some(source)
         };
-        let sources = self.buckets().filter_map(source).collect();
-        self.merge(sight, sources).take(depth).collect()
+        let sources = self.buckets.iter().filter_map(source).collect();
+        merge(&self.buckets, sight, sources).take(depth).collect()
     }
 
     /// How many of those that a pass may see stand before this job, itself included.
@@ -312,27 +212,9 @@ impl Queue {
             let job = |(id, submitted): (&JobId, &Time)| kind.job((*id, *submitted), points);
             let jobs = bucket.jobs.iter().map(job);
             let jobs = jobs.take_while(|other| rule.place(other, now.0) < place);
-            jobs.map(|other| self.startable_tasks(other.job) as usize).sum::<usize>()
+            jobs.map(|other| self.buckets.startable_tasks(other.job) as usize).sum::<usize>()
         };
-        Some(self.buckets().map(before).sum::<usize>() + 1)
-    }
-
-    /// The jobs of these sources in line.
-    fn merge<'a>(
-        &'a self,
-        sight: RankContext<'a>,
-        sources: Vec<BucketCursor<'a>>,
-    ) -> impl Iterator<Item = PendingJob> {
-        let mut sources: BinaryHeap<Reverse<BucketCursor<'a>>> =
-            sources.into_iter().map(Reverse).collect();
-        std::iter::from_fn(move || {
-            let Reverse(mut source) = sources.pop()?;
-            let given = source.next;
-            if source.step(self, sight) {
-                sources.push(Reverse(source));
-            }
-            Some(given)
-        })
+        Some(self.buckets.iter().map(before).sum::<usize>() + 1)
     }
 
     /// How many wait.
@@ -344,7 +226,7 @@ impl Queue {
     /// Whether there is anybody whom a pass could start.
     #[must_use]
     pub fn has_candidates(&self) -> bool {
-        !self.classes.is_empty()
+        !self.buckets.is_empty()
     }
 
     /// Whether none waits.
@@ -352,6 +234,24 @@ impl Queue {
     pub fn is_empty(&self) -> bool {
         self.jobs.is_empty()
     }
+}
+
+/// The jobs of these sources in line.
+fn merge<'a>(
+    buckets: &'a Buckets,
+    sight: RankContext<'a>,
+    sources: Vec<BucketCursor<'a>>,
+) -> impl Iterator<Item = PendingJob> {
+    let mut sources: BinaryHeap<Reverse<BucketCursor<'a>>> =
+        sources.into_iter().map(Reverse).collect();
+    std::iter::from_fn(move || {
+        let Reverse(mut source) = sources.pop()?;
+        let given = source.next;
+        if source.step(buckets, sight) {
+            sources.push(Reverse(source));
+        }
+        Some(given)
+    })
 }
 
 /// The counter of this index.
@@ -371,10 +271,12 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::pending::waiting;
     use super::*;
-    use crate::policy::input::Running;
+    use crate::policy::input::{RequestId, Running};
     use crate::policy::pass::plan;
     use crate::resources::capacity::{Capacity, Part};
+    use crate::resources::partitions::Placement;
 
     /// Request `n` asks for so many bytes of memory.
     fn requests() -> Arc<Vec<Box<[Part]>>> {

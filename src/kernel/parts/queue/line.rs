@@ -4,15 +4,15 @@
 //!
 //! *Promises*: what is left is counted as the pass counts it, quotas included.
 //!
-//! *Not here*: buckets (`kernel::queue`), the pass (`policy`).
+//! *Not here*: buckets (`kernel::parts::queue`), the pass (`policy`).
 
 use std::collections::btree_map::Range;
 use std::ops::Bound::{Excluded, Unbounded};
 
-use super::{Bucket, BucketKey, Queue};
+use super::buckets::{Bucket, BucketKey, Buckets};
+use super::pending::PLAN_DEPTH;
 use crate::job::ids::JobId;
-use crate::kernel::priority::Priorities;
-use crate::kernel::view::PLAN_DEPTH;
+use crate::kernel::parts::priority::Priorities;
 use crate::policy::input::{PassInput, PendingJob, Quota, spend};
 use crate::policy::order::{Place, Rule};
 use crate::resources::capacity::{Capacity, RegionSet};
@@ -107,17 +107,17 @@ impl<'a> BucketCursor<'a> {
     }
 
     /// Arrays give as many of their tasks as may start, at most so many.
-    pub(super) fn repeat(&mut self, queue: &Queue, most: u32) {
+    pub(super) fn repeat(&mut self, buckets: &Buckets, most: u32) {
         self.most = most;
-        self.again = queue.startable_tasks(self.next.job).min(most) - 1;
+        self.again = buckets.startable_tasks(self.next.job).min(most) - 1;
     }
 
-    /// What a pass could start of these buckets, and the first job that it could not in each set
-    /// of regions of which nobody is `headed` yet. Where accounts are limited that is not known
-    /// before the pass, since it may be barred by then: all that could be are given.
+    /// What a pass could start of this class of buckets, and the first job that it could not in
+    /// each set of regions of which nobody is `headed` yet. Where accounts are limited that is not
+    /// known before the pass, since it may be barred by then: all that could be are given.
     pub(super) fn of(
-        queue: &Queue,
-        buckets: impl Iterator<Item = (&'a BucketKey, &'a Bucket)>,
+        buckets: &Buckets,
+        class: impl IntoIterator<Item = (&'a BucketKey, &'a Bucket)>,
         sight: RankContext<'_>,
         all: bool,
         headed: RegionSet,
@@ -125,9 +125,9 @@ impl<'a> BucketCursor<'a> {
         let input = sight.input;
         let mut sources = Vec::new();
         let mut too_large: Vec<BucketCursor<'_>> = Vec::new();
-        for (kind, bucket) in buckets {
+        for (kind, bucket) in class {
             let Some(mut source) = BucketCursor::at(kind, bucket, sight, 0) else { continue };
-            source.repeat(queue, u32::MAX);
+            source.repeat(buckets, u32::MAX);
             let next = &source.next;
             if input.bars(next, &input.quotas).is_some() {
                 continue;
@@ -154,7 +154,7 @@ impl<'a> BucketCursor<'a> {
     }
 
     /// Goes on to the next of its kind; `false` when there is none, or none that counts.
-    pub(super) fn step(&mut self, queue: &'a Queue, sight: RankContext<'_>) -> bool {
+    pub(super) fn step(&mut self, buckets: &'a Buckets, sight: RankContext<'_>) -> bool {
         if self.more == 0 {
             return false;
         }
@@ -164,11 +164,11 @@ impl<'a> BucketCursor<'a> {
             return true;
         }
         let behind = (Excluded(self.next.job), Unbounded);
-        let rest = self.rest.take().or_else(|| Some(queue.bucket(self.kind)?.jobs.range(behind)));
+        let rest = self.rest.take().or_else(|| Some(buckets.bucket(self.kind)?.jobs.range(behind)));
         let Some(mut rest) = rest else { return false };
         let Some((id, submitted)) = rest.find(|(id, _)| !sight.claims(**id)) else { return false };
         self.next = self.kind.job((*id, *submitted), sight.points);
-        self.repeat(queue, self.most);
+        self.repeat(buckets, self.most);
         self.place = sight.place(&self.next);
         self.rest = Some(rest);
         true

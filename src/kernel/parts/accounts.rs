@@ -6,8 +6,8 @@
 //! whether it is looked at often or seldom. Where no account has a rule and nothing is shared,
 //! accounts are not told apart and cost nothing.
 //!
-//! *Not here*: what usage is worth in the queue (`kernel::priority`), who is kept from starting
-//! (`policy::input`), reading the rules (`config::rules`).
+//! *Not here*: what usage is worth in the queue (`kernel::parts::priority`), who is kept from
+//! starting (`policy::input`), reading the rules (`config::rules`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -155,6 +155,15 @@ pub fn decayed(usage: f64, cpus: u32, span_s: f64, half_life_s: u32) -> f64 {
     usage * kept + f64::from(cpus) * (1.0 - kept) / rate
 }
 
+/// An account, as a sentence names it.
+#[must_use]
+pub fn named(account: &str) -> String {
+    match account {
+        "" => "whoever names no account".to_owned(),
+        name => format!("account {name}"),
+    }
+}
+
 /// All accounts that are told apart.
 #[derive(Clone, Debug, Default)]
 pub struct Accounts {
@@ -177,12 +186,21 @@ impl Accounts {
     }
 
     /// From now on limits are of this inventory. Nobody has jobs yet.
-    pub(super) fn over(&mut self, inventory: &Inventory) {
+    pub(in crate::kernel) fn over(&mut self, inventory: &Inventory) {
         self.inventory = Arc::new(inventory.clone());
         for account in &mut self.list {
             let parts = self.inventory.parts(&account.rule.max_running);
             account.running = parts.iter().map(|max| (*max, 0)).collect();
         }
+    }
+
+    /// Accounts under the rules of `next`, with what these have used. Nobody has jobs yet.
+    pub(in crate::kernel) fn under(&self, next: &Accounts, now: Time) -> Accounts {
+        let mut next = Accounts::new(Arc::clone(next.rules()), next.half_life_s());
+        for (name, cpu_us, at) in self.usages(now) {
+            next.remember(&name, cpu_us, at);
+        }
+        next
     }
 
     /// The rules.
@@ -298,7 +316,7 @@ impl Accounts {
     }
 
     /// One more, or one less, of its jobs waits to be durable.
-    pub(super) fn entering(&mut self, id: u32, more: bool) {
+    pub(in crate::kernel) fn entering(&mut self, id: u32, more: bool) {
         if let Some(account) = self.get_mut(id) {
             let count = account.entering;
             account.entering = if more { count + 1 } else { count.saturating_sub(1) };
@@ -306,7 +324,7 @@ impl Accounts {
     }
 
     /// A job of it holds this from now on.
-    pub(super) fn started(&mut self, id: u32, asked: &Demand<'_>, now: Time) {
+    pub(in crate::kernel) fn started(&mut self, id: u32, asked: &Demand<'_>, now: Time) {
         let half_life_s = self.half_life_s;
         if let Some(account) = self.get_mut(id) {
             account.settle(now, half_life_s);
@@ -315,7 +333,7 @@ impl Accounts {
     }
 
     /// A job of it gives this back.
-    pub(super) fn ended(&mut self, id: u32, asked: &Demand<'_>, now: Time) {
+    pub(in crate::kernel) fn ended(&mut self, id: u32, asked: &Demand<'_>, now: Time) {
         let half_life_s = self.half_life_s;
         if let Some(account) = self.get_mut(id) {
             account.settle(now, half_life_s);
@@ -333,7 +351,7 @@ impl Accounts {
     }
 
     /// What each has used by when, CPU-µs: by now, or when it was set aside.
-    pub(super) fn usages(&self, now: Time) -> Vec<(Arc<str>, i64, Time)> {
+    pub(in crate::kernel) fn usages(&self, now: Time) -> Vec<(Arc<str>, i64, Time)> {
         let Some(half_life_s) = self.half_life_s else {
             let aside = self.set_aside.iter();
             return aside.map(|(name, (cpu_us, at))| (Arc::clone(name), *cpu_us, *at)).collect();

@@ -62,19 +62,19 @@ impl Names {
     }
 
     /// All pairs, by number from 1.
-    pub(super) fn all(&self) -> &[Option<Words>] {
+    pub(in crate::kernel) fn all(&self) -> &[Option<Words>] {
         &self.list
     }
 
     /// Whether it is time to look who still has them: a constant part of the work of those that
     /// came since.
     #[must_use]
-    pub(super) fn are_many(&self) -> bool {
+    pub(in crate::kernel) fn are_many(&self) -> bool {
         self.list.len() - self.unused.len() > 2 * self.kept + SLACK
     }
 
     /// Forgets all but these.
-    pub(super) fn keep(&mut self, used: &BTreeSet<u32>) {
+    pub(in crate::kernel) fn keep(&mut self, used: &BTreeSet<u32>) {
         for (place, number) in self.list.iter_mut().zip(1..) {
             if place.is_some() && !used.contains(&number) {
                 *place = None;
