@@ -18,7 +18,7 @@ use super::wire::maintenance::{self, Window, WindowBody};
 use crate::actors::messages::{Maintain, Resume};
 use crate::clock::{self, rfc3339};
 use crate::job::faults::FieldError;
-use crate::kernel::maintenance::Maintenance;
+use crate::kernel::parts::maintenance::Maintenance;
 
 fn shown(window: &Maintenance) -> Window {
     Window {

@@ -19,7 +19,7 @@ use crate::job::ids::CpuId;
 use crate::job::spec::NAME_CHARS_MAX;
 use crate::kernel::parts::accounts::{AccountRule, AccountRules, Accounts, OTHERS};
 use crate::kernel::parts::priority::Weights;
-use crate::kernel::tenancy::Rules;
+use crate::kernel::parts::rules::Rules;
 use crate::resources::inventory::Inventory;
 use crate::text::duration;
 

@@ -20,7 +20,7 @@ use crate::job::spec::{
     SCRIPT_BYTES_MAX,
 };
 use crate::kernel::parts::accounts::{AccountRules, named};
-use crate::kernel::tenancy::WHOLE;
+use crate::kernel::parts::rules::WHOLE;
 use crate::resources::inventory::{Inventory, amount};
 use crate::resources::partitions::{Allows, Partition, Partitions};
 use crate::text::quote::first_that_acts;

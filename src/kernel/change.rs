@@ -9,15 +9,13 @@
 
 use std::sync::Arc;
 
-use super::eligible::Edit;
-use super::maintenance::Maintenance;
-use super::requeue::PastAttempt;
 use crate::job::array_spec::ArraySpec;
 use crate::job::dependency::Told;
 use crate::job::ids::{Attempt, CpuId, EventId, JobId, UnitId};
 use crate::job::outcome::{EndState, Handle};
 use crate::job::spec::JobSpec;
-use crate::job::state::{EndReason, StateWord};
+use crate::job::state::{AttemptEnd, EndReason, StateWord};
+use crate::kernel::parts::maintenance::Maintenance;
 use crate::kernel::parts::queued::Queued;
 use crate::resources::allocation::{Released, Share};
 use crate::time::Time;
@@ -56,6 +54,49 @@ pub struct IdempotencyKey {
     pub count: u32,
     /// When.
     pub time: Time,
+}
+
+/// How an attempt ended that somebody asked to run again, in the attempts of its job.
+pub const REQUEUED: &str = AttemptEnd::REQUEUED;
+/// How an attempt ended that made room for another job, in the attempts of its job.
+pub const PREEMPTED: &str = AttemptEnd::PREEMPTED;
+
+/// An attempt that is over while its job is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastAttempt {
+    /// How it ended: [`REQUEUED`], [`PREEMPTED`], or the word that its job would have ended with.
+    pub state: &'static str,
+    /// The rest of its end.
+    pub end: EndState,
+    /// What it gave back.
+    pub released: Released,
+}
+
+/// What is to be different about a pending job; `None` leaves it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edit {
+    /// Whether it is held.
+    pub held: Option<bool>,
+    /// Its priority.
+    pub priority: Option<i64>,
+    /// Its time limit, seconds; `Some(None)` is unlimited.
+    pub limit_s: Option<Option<u32>>,
+    /// Not before; `Some(None)` is at once.
+    pub begin: Option<Option<Time>>,
+    /// Not after; `Some(None)` is never.
+    pub deadline: Option<Option<Time>>,
+}
+
+impl Edit {
+    /// The word for it in events.
+    pub(super) fn cause(&self) -> &'static str {
+        let only_held = Edit { held: None, ..self.clone() } == Edit::default();
+        match self.held {
+            Some(true) if only_held => "held",
+            Some(false) if only_held => "released",
+            _ => "edited",
+        }
+    }
 }
 
 /// One thing to remember. The event of a change is committed with it.

@@ -33,7 +33,7 @@ impl Kernel {
         if self.claims.is_empty() {
             return Vec::new();
         }
-        let points = self.points(now);
+        let points = self.rules.points(now);
         let seen = |(_, id): &(Time, JobId)| {
             let job = self.queue.get(*id).filter(|_| self.has_claim(*id))?;
             Some(PendingJob { preempts: self.preempts(*id), ..pointed(job, &points) })

@@ -8,10 +8,9 @@
 //! *Not here*: what conditions there are (`kernel::parts::conditions`), whose turn it is
 //! (`policy`).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use crate::job::array_spec::TaskSet;
 use crate::job::dependency::{
     Answer, DEPENDENCIES_MAX, Dependencies, Dependency, DependencyKind, DependencyState, Told,
 };
@@ -19,56 +18,16 @@ use crate::job::ids::JobId;
 use crate::job::outcome::EndState;
 use crate::job::spec::{JobSpec, SingletonKey};
 use crate::job::state::StateWord;
-use crate::kernel::arrays::ArrayProgress;
-use crate::kernel::change::{Change, Step};
+use crate::kernel::change::{Change, Edit, Step};
 use crate::kernel::kernel::Kernel;
+use crate::kernel::parts::arrays::ArrayProgress;
 use crate::kernel::parts::conditions::{Blocked, Conditions};
+use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::queue::pending::pointed;
 use crate::kernel::parts::queued::Queued;
-use crate::kernel::parts::singletons::Singletons;
 use crate::kernel::view::Explained;
 use crate::policy::name::Policy;
 use crate::time::{SECOND_US, Time};
-
-/// What the database knows of jobs that a new one waits for, and the kernel may have forgotten.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DependencySnapshot {
-    /// Jobs that are over, and whether they COMPLETED.
-    pub ended: HashMap<JobId, bool>,
-    /// Tasks of arrays, named one by one, and whether they COMPLETED.
-    pub tasks: HashMap<(JobId, u32), bool>,
-    /// Arrays that are over and are followed task by task.
-    pub partners: HashMap<JobId, ArrayProgress>,
-    /// For each family of a new singleton: its members that had not ended.
-    pub singletons: HashMap<SingletonKey, Vec<JobId>>,
-}
-
-/// What is to be different about a pending job; `None` leaves it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Edit {
-    /// Whether it is held.
-    pub held: Option<bool>,
-    /// Its priority.
-    pub priority: Option<i64>,
-    /// Its time limit, seconds; `Some(None)` is unlimited.
-    pub limit_s: Option<Option<u32>>,
-    /// Not before; `Some(None)` is at once.
-    pub begin: Option<Option<Time>>,
-    /// Not after; `Some(None)` is never.
-    pub deadline: Option<Option<Time>>,
-}
-
-impl Edit {
-    /// The word for it in events.
-    fn cause(&self) -> &'static str {
-        let only_held = Edit { held: None, ..self.clone() } == Edit::default();
-        match self.held {
-            Some(true) if only_held => "held",
-            Some(false) if only_held => "released",
-            _ => "edited",
-        }
-    }
-}
 
 /// What became of an edit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,103 +38,6 @@ pub enum Edited {
     Live,
     /// It is over, or never was. The database tells.
     NotLive,
-}
-
-/// Conditions of jobs that have not ended, and who waits for whom.
-#[derive(Debug, Default)]
-pub struct Eligibility {
-    conditions: BTreeMap<JobId, Conditions>,
-    waiters: BTreeMap<JobId, BTreeSet<JobId>>,
-    singletons: Singletons,
-    alarms: BTreeSet<(Time, JobId)>,
-}
-
-impl Eligibility {
-    fn register(&mut self, job: JobId, conditions: Conditions) {
-        for other in conditions.others() {
-            self.waiters.entry(other).or_default().insert(job);
-        }
-        let times = conditions.begin.into_iter().chain(conditions.deadline);
-        self.alarms.extend(times.map(|time| (time, job)));
-        self.conditions.insert(job, conditions);
-    }
-
-    /// Nothing keeps it any more, or it is gone. Whoever it waited for finds nobody. Answers what
-    /// it waited for.
-    pub(super) fn forget(&mut self, job: JobId) -> Option<Conditions> {
-        let conditions = self.conditions.remove(&job)?;
-        for time in conditions.begin.into_iter().chain(conditions.deadline) {
-            self.alarms.remove(&(time, job));
-        }
-        for other in conditions.others() {
-            if let Some(waiters) = self.waiters.get_mut(&other) {
-                waiters.remove(&job);
-                if waiters.is_empty() {
-                    self.waiters.remove(&other);
-                }
-            }
-        }
-        Some(conditions)
-    }
-
-    /// Who waits for this job, or for a task of it; or would, had it not ended already.
-    pub(super) fn waiters_of(&self, job: JobId) -> Vec<JobId> {
-        self.waiters.get(&job).into_iter().flatten().copied().collect()
-    }
-
-    /// Tasks of an array stand so now.
-    pub(super) fn hear_tasks(
-        &mut self,
-        waiter: JobId,
-        array: JobId,
-        tasks: &TaskSet,
-        standing: DependencyState,
-    ) {
-        if let Some(conditions) = self.conditions.get_mut(&waiter) {
-            conditions.hear_tasks(array, tasks, standing);
-        }
-    }
-
-    /// What one task of an array waits for when it waits on its own: of arrays that are followed
-    /// task by task, the one task.
-    pub(super) fn of_task(
-        &self,
-        array: JobId,
-        task: u32,
-        followed: &BTreeMap<JobId, TaskSet>,
-        lost: bool,
-    ) -> Conditions {
-        let mut conditions = self.conditions.get(&array).cloned().unwrap_or_default();
-        let list = conditions.dependencies.list.iter().zip(&mut conditions.answers);
-        for (one, answer) in list.filter(|(one, _)| one.relation == DependencyKind::AfterCorr) {
-            let done = followed.get(&one.job).is_some_and(|done| done.contains(task));
-            *answer = match (done, lost) {
-                (true, _) => Answer::Met,
-                (false, true) => Answer::Never,
-                (false, false) => Answer::Open,
-            };
-        }
-        conditions.dependencies = conditions.dependencies.of_task(task);
-        conditions
-    }
-
-    /// Not after which time it may start.
-    pub(super) fn deadline(&self, job: JobId) -> Option<Time> {
-        self.conditions.get(&job)?.deadline
-    }
-
-    /// Why it may not start at that time.
-    pub(super) fn blocked(&self, job: JobId, now: Time) -> Option<Blocked> {
-        let conditions = self.conditions.get(&job)?;
-        let singletons = self.singletons.before(job).take(DEPENDENCIES_MAX);
-        let singletons = singletons.filter(|_| conditions.dependencies.singleton);
-        conditions.blocked(now, &singletons.collect::<Vec<_>>())
-    }
-
-    /// These of this family have not ended.
-    pub(super) fn join(&mut self, family: &SingletonKey, jobs: impl IntoIterator<Item = JobId>) {
-        self.singletons.join(family, jobs);
-    }
 }
 
 impl Kernel {
@@ -280,7 +142,7 @@ impl Kernel {
     pub fn withdraw(&mut self, jobs: &[JobId]) {
         for job in jobs {
             self.eligibility.forget(*job);
-            self.eligibility.singletons.leave(*job);
+            self.eligibility.leave(*job);
             self.again.remove(job);
             self.arrays.withdraw(*job);
             self.entered(*job);
@@ -289,7 +151,7 @@ impl Kernel {
 
     /// What is known by now of the others that this job waits for, to be kept with it.
     pub(super) fn told_so_far(&self, job: JobId) -> Option<Change> {
-        let conditions = self.eligibility.conditions.get(&job)?;
+        let conditions = self.eligibility.get(job)?;
         let some = conditions.answers.iter().any(|answer| *answer != Answer::Open);
         let told = Told { answers: conditions.answers.clone(), done: self.arrays.done_of(job) };
         some.then_some(Change::Told { job, told })
@@ -301,13 +163,6 @@ impl Kernel {
         let waiters = others.flat_map(|other| self.eligibility.waiters_of(other));
         let waiters: BTreeSet<JobId> = waiters.collect();
         step.changes.extend(waiters.into_iter().filter_map(|waiter| self.told_so_far(waiter)));
-    }
-
-    /// From now on this job waits for these conditions.
-    pub(super) fn register(&mut self, job: JobId, conditions: Conditions) {
-        if !conditions.is_empty() {
-            self.eligibility.register(job, conditions);
-        }
     }
 
     /// Puts a pending job where a pass sees it, or where none does.
@@ -328,12 +183,10 @@ impl Kernel {
     pub(super) fn hear(&mut self, job: JobId, standing: DependencyState, now: Time) {
         let over = matches!(standing, DependencyState::Ended { .. });
         for waiter in self.eligibility.waiters_of(job) {
-            if let Some(conditions) = self.eligibility.conditions.get_mut(&waiter) {
-                conditions.hear(job, standing);
-            }
+            self.eligibility.hear(waiter, job, standing);
             self.refresh(waiter, now);
         }
-        if over && let Some(next) = self.eligibility.singletons.leave(job) {
+        if over && let Some(next) = self.eligibility.leave(job) {
             self.refresh(next, now);
         }
     }
@@ -341,21 +194,16 @@ impl Kernel {
     /// When [`Kernel::ring`] has something to do next.
     #[must_use]
     pub fn next_alarm(&self) -> Option<Time> {
-        let first = self.eligibility.alarms.first().map(|(time, _)| *time);
-        first.into_iter().chain(self.next_window_end()).min()
+        let first = self.eligibility.next_alarm();
+        first.into_iter().chain(self.maintenance.next_end()).min()
     }
 
     /// It is so late now: jobs whose time has come may start, those whose deadline has passed are
     /// cancelled, windows that have passed are forgotten.
     pub fn ring(&mut self, now: Time) -> Step {
         let mut step = self.pass_windows(now);
-        while let Some((time, job)) = self.eligibility.alarms.first().copied() {
-            if time > now {
-                break;
-            }
-            self.eligibility.alarms.pop_first();
-            let conditions = self.eligibility.conditions.get(&job);
-            let late = conditions.and_then(|c| c.deadline).is_some_and(|deadline| deadline <= now);
+        while let Some(job) = self.eligibility.ring(now) {
+            let late = self.eligibility.deadline(job).is_some_and(|deadline| deadline <= now);
             if late && let Some(queued) = self.queue.remove(job) {
                 self.eligibility.forget(job);
                 let error = "its deadline passed before it could start".to_owned();
@@ -386,12 +234,11 @@ impl Kernel {
         }
         job.priority = edit.priority.unwrap_or(job.priority);
         job.limit_s = edit.limit_s.unwrap_or(job.limit_s);
-        let mut conditions = self.eligibility.conditions.get(&id).cloned().unwrap_or_default();
-        self.eligibility.forget(id);
+        let mut conditions = self.eligibility.forget(id).unwrap_or_default();
         conditions.held = edit.held.unwrap_or(conditions.held);
         conditions.begin = edit.begin.unwrap_or(conditions.begin);
         conditions.deadline = edit.deadline.unwrap_or(conditions.deadline);
-        self.register(id, conditions);
+        self.eligibility.register(id, conditions);
         self.place(job, now);
         let event = self.event(
             (id, job.attempts),
@@ -427,7 +274,7 @@ impl Kernel {
             return;
         }
         explained.placements.insert(id, queued.placement.partition);
-        let job = pointed(&queued, &self.points(now));
+        let job = pointed(&queued, &self.rules.points(now));
         let rule = policy.rule(SECOND_US);
         let place = rule.place(&job, now.0);
         let line = &mut explained.line.queue;
@@ -439,7 +286,7 @@ impl Kernel {
     /// job of which that is not true at this time.
     pub(super) fn wrongly_placed(&self, now: Time) -> Option<JobId> {
         let wrong = |job: &&Queued| {
-            let conditions = self.eligibility.conditions.get(&job.id);
+            let conditions = self.eligibility.get(job.id);
             let waits_for_time = conditions.is_some_and(|c| c.begin.is_some());
             let may_start = self.keeps(job, now).is_none();
             let shown = self.queue.is_shown(job.id);
@@ -447,23 +294,6 @@ impl Kernel {
         };
         self.queue.iter().find(wrong).map(|job| job.id)
     }
-}
-
-/// What is known of the others when a database is read: what was kept with the job, else how they
-/// stand. Of one that is not in it, and of which nothing was kept, nobody knows how it ended.
-#[must_use]
-pub fn remembered_answers(
-    dependencies: &Dependencies,
-    told: &Told,
-    mut standing: impl FnMut(&Dependency) -> Option<DependencyState>,
-) -> Vec<Answer> {
-    let kept = told.answers.iter().copied().chain(std::iter::repeat(Answer::Open));
-    let answer = |(one, kept): (&Dependency, Answer)| match (kept, standing(one)) {
-        (Answer::Open, Some(standing)) => one.relation.answer(standing),
-        (Answer::Open, None) => one.relation.answer_of_unknown(),
-        (known, _) => known,
-    };
-    dependencies.list.iter().zip(kept).map(answer).collect()
 }
 
 #[cfg(test)]

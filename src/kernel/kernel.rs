@@ -17,17 +17,18 @@ use crate::job::ids::{Attempt, EventId, JobId};
 use crate::job::outcome::{EndState, Handle};
 use crate::job::spec::JobSpec;
 use crate::job::state::StateWord;
-use crate::kernel::arrays::Arrays;
 use crate::kernel::change::{Change, Effect, Event, Step};
-use crate::kernel::eligible::{DependencySnapshot, Eligibility};
-use crate::kernel::maintenance::Maintenance;
-use crate::kernel::outsiders::Looks;
+use crate::kernel::parts::arrays::Arrays;
+use crate::kernel::parts::eligibility::{DependencySnapshot, Eligibility};
+use crate::kernel::parts::live::Live;
+use crate::kernel::parts::looks::Looks;
+use crate::kernel::parts::maintenance::Windows;
 use crate::kernel::parts::names::Names;
 use crate::kernel::parts::queue::Queue;
 use crate::kernel::parts::queued::Queued;
 use crate::kernel::parts::requests::Requests;
 use crate::kernel::parts::retries::Again;
-use crate::kernel::tenancy::Rules;
+use crate::kernel::parts::rules::Rules;
 use crate::kernel::transition::{Fact, JobState, Outcome, Refused, transition};
 use crate::policy::claims::aside;
 use crate::policy::input::{RequestId, demand};
@@ -43,25 +44,6 @@ pub struct BootContext {
     pub boot_id: Arc<str>,
     /// Random text in the engine keys of this reign's attempts.
     pub nonce: Arc<str>,
-}
-
-/// A job that has CPUs.
-#[derive(Debug)]
-pub struct Live {
-    /// As it stood in the queue, `attempts` counting this one.
-    pub job: Queued,
-    /// Where it stands.
-    pub state: JobState,
-    /// When it was granted.
-    pub granted: Time,
-}
-
-impl Live {
-    /// The attempt that is live.
-    #[must_use]
-    pub fn attempt(&self) -> Attempt {
-        Attempt { job: self.job.id, n: self.job.attempts }
-    }
 }
 
 /// What became of a wish to cancel one job.
@@ -91,7 +73,7 @@ pub struct Kernel {
     pub(super) again: BTreeMap<JobId, Again>,
     /// Whom room was made for, and when that was, in this order.
     pub(super) claims: Vec<(Time, JobId)>,
-    pub(super) maintenance: Vec<Maintenance>,
+    pub(super) maintenance: Windows,
     pub(super) rules: Rules,
     /// The words of all jobs that have not ended.
     pub(super) names: Names,
@@ -139,10 +121,10 @@ impl Kernel {
             );
             admitted.push(self.entering(id, &spec, now));
             let conditions = self.conditions_of(&spec, elsewhere);
-            self.register(id, conditions);
+            self.eligibility.register(id, conditions);
             if let Some(array) = &spec.array {
                 let followed = self.array_progress(&spec.dependencies, elsewhere);
-                self.enter_array(id, array, &followed);
+                self.arrays.enter(id, array, &followed);
             }
             if let Some(policy) = &spec.retry {
                 self.again.insert(id, Again::retrying(policy));

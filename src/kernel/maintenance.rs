@@ -1,6 +1,6 @@
 //! *Purpose*: times in which no job may run.
 //!
-//! *Owns*: [`Maintenance`], and the kernel's windows.
+//! *Owns*: [`Kernel::maintain`], [`Kernel::resume`].
 //!
 //! *Promises*: a job is not started that could still run when a window begins; what runs already
 //! runs on; a window that has passed is forgotten.
@@ -13,47 +13,8 @@ use std::sync::Arc;
 
 use super::change::{Change, Step};
 use super::kernel::Kernel;
-use crate::policy::input::Window;
-use crate::resources::capacity::RegionSet;
+use crate::kernel::parts::maintenance::{Maintenance, MaintenanceRefused};
 use crate::time::Time;
-
-/// Most windows at a time: they are made by hand.
-pub const WINDOWS_MAX: usize = 100;
-
-/// A time in which no job may run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Maintenance {
-    /// Its number.
-    pub id: i64,
-    /// Its first instant.
-    pub start: Time,
-    /// The first instant after it; `None` until somebody ends it.
-    pub end: Option<Time>,
-    /// What it is for.
-    pub reason: Arc<str>,
-    /// Who wants it.
-    pub principal: Arc<str>,
-}
-
-impl Maintenance {
-    /// As a pass sees it.
-    #[must_use]
-    pub fn window(&self) -> Window {
-        let end = self.end.map_or(i64::MAX, |end| end.0);
-        Window { start: self.start.0, end, regions: RegionSet::ALL }
-    }
-}
-
-/// Why there is no such window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MaintenanceRefused {
-    /// It would be over before it begins, or is over already.
-    #[error("it would end before it begins, or has ended already")]
-    Over,
-    /// There are too many.
-    #[error("there are {WINDOWS_MAX} windows already; end some with `downbeat resume`")]
-    TooMany,
-}
 
 impl Kernel {
     /// From `start` to `end` no job may run.
@@ -62,21 +23,12 @@ impl Kernel {
     /// When that time is over, or there are too many.
     pub fn maintain(
         &mut self,
-        (start, end): (Time, Option<Time>),
+        when: (Time, Option<Time>),
         reason: &Arc<str>,
         principal: &Arc<str>,
         now: Time,
     ) -> Result<(Maintenance, Step), MaintenanceRefused> {
-        if end.is_some_and(|end| end <= start || end <= now) {
-            return Err(MaintenanceRefused::Over);
-        }
-        if self.maintenance.len() >= WINDOWS_MAX {
-            return Err(MaintenanceRefused::TooMany);
-        }
-        let id = self.maintenance.last().map_or(1, |last| last.id + 1);
-        let (reason, principal) = (Arc::clone(reason), Arc::clone(principal));
-        let window = Maintenance { id, start, end, reason, principal };
-        self.maintenance.push(window.clone());
+        let window = self.maintenance.add(when, reason, principal, now)?;
         let changes = vec![Change::Maintained(window.clone())];
         Ok((window, Step { changes, ..Step::default() }))
     }
@@ -96,36 +48,26 @@ impl Kernel {
     }
 
     fn end_windows(&mut self, over: impl Fn(&Maintenance) -> bool) -> (Vec<Maintenance>, Step) {
-        let mut gone = Vec::new();
-        self.maintenance.retain(|window| {
-            let over = over(window);
-            gone.extend(over.then(|| window.clone()));
-            !over
-        });
+        let gone = self.maintenance.end(over);
         let mut step = Step::default();
         if !gone.is_empty() {
             step.changes.push(Change::Resumed(gone.iter().map(|window| window.id).collect()));
         }
         (gone, step)
     }
-
-    /// When the next window is over.
-    pub(super) fn next_window_end(&self) -> Option<Time> {
-        self.maintenance.iter().filter_map(|window| window.end).min()
-    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::change::Effect;
-    use super::super::eligible::DependencySnapshot;
-    use super::super::kernel::BootContext;
-    use super::super::restore::Memory;
     use super::*;
     use crate::job::ids::{CpuId, JobId};
     use crate::job::spec::{JobRequest, JobSpec};
     use crate::kernel::admission::Site;
+    use crate::kernel::change::Effect;
+    use crate::kernel::kernel::BootContext;
+    use crate::kernel::parts::eligibility::DependencySnapshot;
+    use crate::kernel::restore::Memory;
     use crate::policy::name::Policy;
     use crate::policy::pass::plan;
     use crate::text::time_limit::LimitAsked;

@@ -13,12 +13,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::arrays::beyond_the_first;
-use super::change::{Change, Effect, Step};
-use super::kernel::Kernel;
-use super::view::Snapshot;
 use crate::job::ids::{CommitNo, Epoch, EventId, JobId};
 use crate::job::state::StateWord;
+use crate::kernel::change::{Change, Effect, Step};
+use crate::kernel::kernel::Kernel;
+use crate::kernel::parts::arrays::beyond_the_first;
+use crate::kernel::view::Snapshot;
 
 /// How many commits back idempotency keys are remembered: far longer than a read takes to
 /// come back to the resource manager.

@@ -1,11 +1,11 @@
 //! *Purpose*: units of which something outside of this server may make use.
 //!
-//! *Owns*: [`Looks`]: of which resource each unit is looked at before it is given, when that was
-//! done last, and who was found there; what audits doubt.
+//! *Owns*: what the ledger holds back for them, and what waits for a look.
 //!
 //! *Promises*: a unit that somebody else uses, or of which nobody knows, is not given; nor is any
-//! of its resource when the last look is older than [`LOOK_VALID_S`]. What the ledger says is never
-//! set aside by a look: a look only takes away.
+//! of its resource when the last look is older than
+//! [`LOOK_VALID_S`](crate::kernel::parts::looks::LOOK_VALID_S). What the ledger says is never set
+//! aside by a look: a look only takes away.
 //!
 //! *Not here*: looking (`actors::device_watch`), finding what audits doubt (`actors::audit`).
 
@@ -14,35 +14,16 @@ use std::sync::Arc;
 
 use super::kernel::Kernel;
 use crate::job::ids::UnitId;
+use crate::kernel::parts::looks::Doubts;
 use crate::resources::capacity::Capacity;
-use crate::time::{SECOND_US, Time};
-
-/// How long a look is believed, seconds: a hand-started program needs about as long to reach its
-/// first allocation on a device, and a pass follows its look at once.
-pub const LOOK_VALID_S: i64 = 2;
-
-/// Units that are not given, each for its reason.
-pub type Doubts = BTreeMap<(Arc<str>, UnitId), Arc<str>>;
-
-/// What is known of use from outside.
-#[derive(Clone, Debug, Default)]
-pub struct Looks {
-    /// The resource whose units are looked at before they are given.
-    resource: Option<Arc<str>>,
-    /// When that was done last.
-    at: Option<Time>,
-    /// Who was found.
-    found: BTreeMap<UnitId, Arc<str>>,
-    /// What the last audit doubts.
-    doubted: Doubts,
-}
+use crate::time::Time;
 
 impl Kernel {
     /// The same kernel, which gives no unit of this resource before somebody has looked who else
     /// uses it.
     #[must_use]
     pub fn with_looks(mut self, resource: &str) -> Kernel {
-        self.looks.resource = Some(resource.into());
+        self.looks.watch(resource);
         self
     }
 
@@ -50,7 +31,7 @@ impl Kernel {
     /// units of the resource are held by jobs, and need none.
     #[must_use]
     pub fn wants_look(&self, now: Time) -> Option<BTreeSet<UnitId>> {
-        let resource = self.looks.resource.as_ref().filter(|_| !self.is_looked_at(now))?;
+        let resource = self.looks.unlooked(now)?;
         let asked = self.queue.has_candidates() && self.requests.any_of(resource);
         let held = self.ledger.held_of(resource)?;
         let all_held = held.len() >= self.ledger.configured_of(resource);
@@ -60,43 +41,28 @@ impl Kernel {
     /// A look found these units used by others, or not to be known of; all others are free as far
     /// as anybody can see. `true`: that is not what was known.
     pub fn looked(&mut self, found: BTreeMap<UnitId, Arc<str>>, now: Time) -> bool {
-        self.looks.at = Some(now);
-        let new = self.looks.found != found;
-        self.looks.found = found;
+        let new = self.looks.look(found, now);
         self.hold_back();
         new
     }
 
     /// An audit doubts exactly these.
     pub(super) fn doubt(&mut self, doubted: Doubts) {
-        self.looks.doubted = doubted;
+        self.looks.doubt(doubted);
         self.hold_back();
     }
 
     fn hold_back(&mut self) {
         let resources = self.ledger.inventory().all().iter().map(|one| Arc::clone(&one.name));
         for resource in resources.collect::<Vec<_>>() {
-            let of = |((name, unit), why): (&(Arc<str>, UnitId), &Arc<str>)| {
-                (*name == resource).then(|| (*unit, Arc::clone(why)))
-            };
-            let mut all: BTreeMap<UnitId, Arc<str>> =
-                self.looks.doubted.iter().filter_map(of).collect();
-            if self.looks.resource.as_ref() == Some(&resource) {
-                all.extend(self.looks.found.iter().map(|(unit, why)| (*unit, Arc::clone(why))));
-            }
+            let all = self.looks.not_given(&resource);
             self.ledger.hold_back(&resource, all);
         }
     }
 
-    fn is_looked_at(&self, now: Time) -> bool {
-        let valid = |at: Time| (0..=LOOK_VALID_S * SECOND_US).contains(&now.since_us(at));
-        self.looks.at.is_some_and(valid)
-    }
-
     /// What is free as far as the ledger says, and may not be given before somebody has looked.
     pub(super) fn unlooked(&self, now: Time) -> Capacity {
-        let resource = self.looks.resource.as_ref().filter(|_| !self.is_looked_at(now));
-        let place = resource.and_then(|name| self.ledger.inventory().find(name));
+        let place = self.looks.unlooked(now).and_then(|name| self.ledger.inventory().find(name));
         let Some(place) = place else { return Capacity::default() };
         let free = self.ledger.free_room();
         let cells = self.ledger.inventory().cells(place, None);
@@ -118,6 +84,7 @@ mod tests {
     use crate::policy::name::Policy;
     use crate::policy::pass::plan;
     use crate::resources::inventory::{Inventory, Resource, Stock};
+    use crate::time::SECOND_US;
 
     /// Two GPUs; job 1 wants one, job 2 both, job 3 none.
     fn kernel() -> Kernel {

@@ -18,7 +18,7 @@ use crate::kernel::kernel::Kernel;
 use crate::kernel::parts::accounts::UNCOUNTED;
 use crate::kernel::parts::names::{UNNAMED, Words};
 use crate::kernel::parts::queued::Queued;
-use crate::kernel::tenancy::Rules;
+use crate::kernel::parts::rules::Rules;
 use crate::policy::input::RequestId;
 use crate::resources::partitions::Placement;
 use crate::time::Time;

@@ -13,23 +13,18 @@
 use std::sync::Arc;
 
 use crate::job::ids::JobId;
-use crate::job::outcome::EndState;
 use crate::job::request::Request;
 use crate::job::retry_policy::RetryPolicy;
-use crate::job::state::{AttemptEnd, StateWord};
-use crate::kernel::change::{Change, Effect, Event, Step};
-use crate::kernel::kernel::{Kernel, Live};
+use crate::job::state::StateWord;
+use crate::kernel::change::{Change, Effect, Event, PREEMPTED, PastAttempt, REQUEUED, Step};
+use crate::kernel::kernel::Kernel;
 use crate::kernel::parts::conditions::Conditions;
+use crate::kernel::parts::live::Live;
 use crate::kernel::parts::queued::Queued;
 use crate::kernel::parts::retries::Again;
 use crate::kernel::transition::{Fact, JobState, RequeueReason};
-use crate::resources::allocation::{Allocation, Released};
+use crate::resources::allocation::Allocation;
 use crate::time::Time;
-
-/// How an attempt ended that somebody asked to run again, in the attempts of its job.
-pub const REQUEUED: &str = AttemptEnd::REQUEUED;
-/// How an attempt ended that made room for another job, in the attempts of its job.
-pub const PREEMPTED: &str = AttemptEnd::PREEMPTED;
 
 /// A job that is over, as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,17 +64,6 @@ pub enum Requeued {
     Cancelling,
     /// Neither waiting nor live. The database tells.
     NotLive,
-}
-
-/// An attempt that is over while its job is not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PastAttempt {
-    /// How it ended: [`REQUEUED`], [`PREEMPTED`], or the word that its job would have ended with.
-    pub state: &'static str,
-    /// The rest of its end.
-    pub end: EndState,
-    /// What it gave back.
-    pub released: Released,
 }
 
 impl Kernel {
@@ -133,7 +117,7 @@ impl Kernel {
         let (held, begin) = (over.held || hold, over.begin.filter(|begin| *begin > now));
         let conditions =
             Conditions { held, begin, deadline: over.deadline, ..Conditions::default() };
-        self.register(id, conditions);
+        self.eligibility.register(id, conditions);
         let mut step = Step::default();
         let of_array = over.task.map(|(array, _)| array);
         self.keep_answers([id].into_iter().chain(of_array), &mut step);
@@ -193,7 +177,8 @@ impl Kernel {
             self.releases += 1;
         }
         let attempt = crate::job::ids::Attempt { job: id, n: job.attempts };
-        self.register(id, Conditions { held, begin, deadline, ..Conditions::default() });
+        self.eligibility
+            .register(id, Conditions { held, begin, deadline, ..Conditions::default() });
         let mut step = Step { effects: vec![Effect::Retire(attempt)], ..Step::default() };
         let of_array = self.arrays.task_of(id).map(|(array, _)| array);
         self.keep_answers([id].into_iter().chain(of_array), &mut step);

@@ -14,32 +14,19 @@ use std::sync::Arc;
 use crate::job::ids::{CpuId, JobId};
 use crate::job::request::Request;
 use crate::job::spec::JobSpec;
-use crate::kernel::arrays::beyond_the_first;
 use crate::kernel::change::{Change, Step};
 use crate::kernel::kernel::Kernel;
-use crate::kernel::parts::accounts::{Accounts, UNCOUNTED, named};
+use crate::kernel::parts::accounts::{UNCOUNTED, named};
+use crate::kernel::parts::arrays::beyond_the_first;
 use crate::kernel::parts::conditions::Blocked;
-use crate::kernel::parts::priority::{Parts, Priorities, Weights};
+use crate::kernel::parts::priority::Parts;
 use crate::kernel::parts::queue::pending::pointed;
 use crate::kernel::parts::queued::Queued;
+use crate::kernel::parts::rules::{Rules, WHOLE};
 use crate::kernel::view::Explained;
 use crate::policy::name::Policy;
-use crate::resources::partitions::{Partition, Partitions, Placement};
+use crate::resources::partitions::{Partition, Placement};
 use crate::time::{SECOND_US, Time};
-
-/// The name of the whole machine where it is not divided.
-pub const WHOLE: &str = "default";
-
-/// What holds for everybody.
-#[derive(Clone, Debug, Default)]
-pub struct Rules {
-    /// Its partitions.
-    pub partitions: Arc<Partitions>,
-    /// Its accounts: their rules, and what each has.
-    pub accounts: Accounts,
-    /// What counts in the queue besides priority.
-    pub weights: Weights,
-}
 
 /// Where a pending job stands in the line.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -162,23 +149,11 @@ impl Kernel {
         arrays.map(|(_, array)| beyond_the_first(array.left.len())).sum()
     }
 
-    /// Points now.
-    pub(super) fn points(&self, now: Time) -> Priorities {
-        let partitions = &self.rules.partitions;
-        let weighs = partitions.iter().any(|partition| partition.weight != 0);
-        let of_partition = match weighs {
-            true => partitions.iter().map(|partition| partition.weight).collect(),
-            false => Vec::new(),
-        };
-        let factors = self.rules.accounts.factors(now);
-        Priorities::new(self.rules.weights, now, of_partition, &factors)
-    }
-
     /// Where a pending job stands, and why there; `None` when it does not wait.
     #[must_use]
     pub fn rank(&self, id: JobId, policy: &Policy, now: Time) -> Option<Rank> {
         let job = self.queue.get(id)?;
-        let points = self.points(now);
+        let points = self.rules.points(now);
         let waiting = pointed(job, &points);
         let rule = policy.rule(SECOND_US);
         let place = rule.place(&waiting, now.0);

@@ -14,10 +14,11 @@ use std::sync::Arc;
 
 use crate::job::ids::{CommitNo, CpuId, EventId, JobId};
 use crate::job::state::StateWord;
-use crate::kernel::kernel::{Kernel, Live};
-use crate::kernel::maintenance::Maintenance;
+use crate::kernel::kernel::Kernel;
 use crate::kernel::parts::accounts::Account;
 use crate::kernel::parts::conditions::Blocked;
+use crate::kernel::parts::live::Live;
+use crate::kernel::parts::maintenance::Maintenance;
 use crate::kernel::parts::queue::pending::request_us;
 use crate::kernel::tenancy::PartitionNow;
 use crate::kernel::transition::JobState;
@@ -138,8 +139,8 @@ impl Kernel {
     pub fn input(&self, policy: &Policy, now: Time) -> PassInput {
         let mut input = self.ground(now);
         input.queue = match input.claims.is_empty() {
-            true => self.queue.candidates(policy, &input, &self.points(now)),
-            false => self.queue.candidates(policy, &keep(&input).rest, &self.points(now)),
+            true => self.queue.candidates(policy, &input, &self.rules.points(now)),
+            false => self.queue.candidates(policy, &keep(&input).rest, &self.rules.points(now)),
         };
         if !input.preemptable.is_empty() {
             input.queue.iter_mut().for_each(|job| job.preempts = self.preempts(job.job));
@@ -155,7 +156,7 @@ impl Kernel {
         let mut total = running.iter().fold(free, |total, attempt| total.plus(&attempt.held));
         // More may be held than there is since a reconfiguration: that does not come back.
         total = total.least(&self.ledger.at_most());
-        let windows = self.maintenance.iter().map(Maintenance::window).collect();
+        let windows = self.maintenance.all().iter().map(Maintenance::window).collect();
         let quotas = self.rules.accounts.quotas();
         let queue = Vec::new();
         let (preemptable, claims) = (self.preemptable(), self.claims_now(now));
@@ -181,7 +182,7 @@ impl Kernel {
     #[must_use]
     pub fn line(&self, policy: &Policy, now: Time) -> PassInput {
         let mut input = self.ground(now);
-        let line = self.queue.line(policy, &input, &self.points(now), LINE_DEPTH);
+        let line = self.queue.line(policy, &input, &self.rules.points(now), LINE_DEPTH);
         input.queue.clone_from(&input.claims);
         input.queue.extend(line);
         input
@@ -256,7 +257,7 @@ impl Kernel {
             allocations: self.allocations,
             releases: self.releases,
             stale_facts: self.stale_facts,
-            maintenance: self.maintenance.clone(),
+            maintenance: self.maintenance.all().to_vec(),
             ..Snapshot::default()
         }
     }

@@ -28,14 +28,14 @@ use crate::job::ids::{Attempt, CommitNo, EventId, JobId};
 use crate::job::outcome::Handle;
 use crate::job::request::MEMORY;
 use crate::job::state::StateWord;
-use crate::kernel::arrays::ArrayProgress;
-use crate::kernel::maintenance::Maintenance;
 use crate::kernel::parts::accounts::{ACCOUNTS_KEPT, Accounts};
+use crate::kernel::parts::arrays::ArrayProgress;
 use crate::kernel::parts::conditions::Conditions;
+use crate::kernel::parts::maintenance::Maintenance;
 use crate::kernel::parts::queued::Queued;
 use crate::kernel::parts::retries::{Again, Retrying};
+use crate::kernel::parts::rules::Rules;
 use crate::kernel::restore::{Memory, PersistedAttempt};
-use crate::kernel::tenancy::Rules;
 use crate::resources::allocation::{Held, Share};
 use crate::time::Time;
 

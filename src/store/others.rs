@@ -19,8 +19,8 @@ use crate::job::dependency::{Dependency, DependencyKind, DependencyState, Told};
 use crate::job::ids::JobId;
 use crate::job::spec::SingletonKey;
 use crate::job::state::StateWord;
-use crate::kernel::eligible::{DependencySnapshot, remembered_answers};
 use crate::kernel::parts::conditions::Conditions;
+use crate::kernel::parts::eligibility::{DependencySnapshot, remembered_answers};
 
 /// Rows asked for at a time: far below the parameters that a statement may have.
 const IDS_AT_A_TIME: usize = 500;

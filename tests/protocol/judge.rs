@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use downbeat::job::ids::Attempt;
 use downbeat::job::outcome::{EndState, Stop};
 use downbeat::job::state::{EndReason, StateWord};
+use downbeat::kernel::change::{PREEMPTED, REQUEUED};
 use downbeat::kernel::check;
-use downbeat::kernel::requeue::{PREEMPTED, REQUEUED};
 
 use super::clients::Clients;
 use super::disk::Disk;
@@ -39,8 +39,8 @@ pub fn no_cpu_leaks(server: &Server, disk: &Disk, engine: &Engine) {
     }
 }
 
-/// True at every moment: a stop is ordered if and only if its cancel or requeue is durable (once the
-/// server knows that, which it does when the commit has come back).
+/// True at every moment: a stop is ordered if and only if its cancel or requeue is durable (once
+/// the server knows that, which it does when the commit has come back).
 pub fn stops_follow_cancels(server: &Server, disk: &Disk) {
     let all_known = server.snapshot.commit_no.0 == disk.commit_no;
     for (attempt, executor) in &server.executors {

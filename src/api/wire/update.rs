@@ -17,7 +17,7 @@ use super::submit::BodyRefused;
 use super::values::{limit, time};
 use crate::job::faults::{Faults, FieldError, SpecRefused};
 use crate::kernel::admission::{Site, limit_allowed};
-use crate::kernel::eligible::Edit;
+use crate::kernel::change::Edit;
 use crate::time::Time;
 
 /// What is to be different; what is left out stays.

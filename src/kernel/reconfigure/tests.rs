@@ -17,12 +17,12 @@ use crate::job::ids::Attempt;
 use crate::job::outcome::Handle;
 use crate::job::spec::{CpusAsked, JobRequest, JobSpec};
 use crate::kernel::admission::Site;
-use crate::kernel::change::{Change, Effect};
+use crate::kernel::change::{Change, Edit, Effect};
 use crate::kernel::check;
-use crate::kernel::eligible::{DependencySnapshot, Edit};
 use crate::kernel::kernel::BootContext;
 use crate::kernel::parts::accounts::{Account, AccountRule, AccountRules, Accounts};
 use crate::kernel::parts::conditions::Blocked;
+use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::priority::Weights;
 use crate::kernel::restore::Memory;
 use crate::kernel::transition::Fact;
@@ -96,7 +96,7 @@ fn pass(kernel: &mut Kernel, now: Time) -> (u32, u32) {
 
 fn held(kernel: &Kernel) -> BTreeMap<JobId, Vec<CpuId>> {
     let cpus =
-        |live: &crate::kernel::kernel::Live| live.state.allocation().unwrap().cpus().to_vec();
+        |live: &crate::kernel::parts::live::Live| live.state.allocation().unwrap().cpus().to_vec();
     kernel.live().iter().map(|(id, live)| (*id, cpus(live))).collect()
 }
 

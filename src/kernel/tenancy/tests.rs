@@ -9,15 +9,17 @@
 
 use std::collections::BTreeSet;
 
+use crate::kernel::parts::priority::Weights;
+use crate::resources::partitions::Partitions;
 use proptest::prelude::*;
 
 use super::*;
 use crate::job::spec::{CpusAsked, JobRequest};
 use crate::kernel::admission::Site;
 use crate::kernel::check;
-use crate::kernel::eligible::DependencySnapshot;
 use crate::kernel::kernel::BootContext;
-use crate::kernel::parts::accounts::{AccountRule, AccountRules};
+use crate::kernel::parts::accounts::{AccountRule, AccountRules, Accounts};
+use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::restore::Memory;
 use crate::kernel::transition::Fact;
 use crate::policy::name::Policy;
@@ -105,7 +107,7 @@ fn of(
 
 /// What a pass over every job that may start would do, were it not for the buckets.
 fn without_buckets(kernel: &Kernel, policy: Policy, now: Time) -> Plan {
-    let points = kernel.points(now);
+    let points = kernel.rules.points(now);
     let shown = kernel.queue().iter().filter(|job| kernel.queue().is_shown(job.id));
     let queue = shown.map(|job| pointed(job, &points)).collect();
     plan(policy, &crate::policy::input::PassInput { queue, ..kernel.input(&policy, now) })
