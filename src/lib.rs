@@ -61,7 +61,7 @@
 //! use downbeat::job::state::StateWord;
 //! use downbeat::kernel::admission::Site;
 //! use downbeat::kernel::parts::eligibility::DependencySnapshot;
-//! use downbeat::kernel::kernel::{BootContext, Kernel};
+//! use downbeat::kernel::state::{BootContext, Kernel};
 //! use downbeat::store::backend::Database;
 //! use downbeat::store::load::load;
 //! use downbeat::store::write::Writer;

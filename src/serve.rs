@@ -47,7 +47,7 @@ use crate::fault;
 use crate::installation::Installation;
 use crate::job::files::Places;
 use crate::job::request::GPU;
-use crate::kernel::kernel::{BootContext, Kernel};
+use crate::kernel::state::{BootContext, Kernel};
 use crate::store::backend::Database;
 use crate::store::examine::{Found, examine};
 use crate::store::load::{AttemptKey, load};

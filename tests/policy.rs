@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use downbeat::job::ids::JobId;
 use downbeat::kernel::parts::queue::pending::UNLIMITED_S;
-use downbeat::kernel::view::expected_end;
+use downbeat::kernel::views::pass_input::expected_end;
 use downbeat::policy::input::{PassInput, PendingJob, Quota, RequestId, Running, Window, spend};
 use downbeat::policy::name::Policy;
 use downbeat::policy::pass::plan;

@@ -15,7 +15,7 @@ use super::wire::seed::{Dashboard, DashboardJob, JobStats, NodeInfo, ResourceSta
 use crate::job::ids::CpuId;
 use crate::job::state::StateWord;
 use crate::kernel::parts::rules::WHOLE;
-use crate::kernel::view::Snapshot;
+use crate::kernel::views::snapshot::Snapshot;
 use crate::store::read::{self, JobAndAllocation, JobFilter};
 
 /// Jobs of each list.

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: what is answered is durable.
 //!
-//! *Not here*: what a window does (`kernel::maintenance`).
+//! *Not here*: what a window does (`kernel::commands::maintenance`).
 
 use actix_web::{HttpRequest, HttpResponse, web};
 

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: every job is asked for, also after one that failed.
 //!
-//! *Not here*: what a requeue does (`kernel::requeue`).
+//! *Not here*: what a requeue does (`kernel::commands::requeue`).
 
 use super::CliError;
 use super::each::{JobsArgs, each};

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: a table that makes no sense is refused, naming the key; what is in effect is shown.
 //!
-//! *Not here*: partitions (`config::partitions`), what the rules do (`kernel::tenancy`).
+//! *Not here*: partitions (`config::partitions`), what the rules do (`kernel::parts::rules`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

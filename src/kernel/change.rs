@@ -1,6 +1,6 @@
 //! *Purpose*: what a step of the kernel leads to: changes to remember, effects to cause.
 //!
-//! *Owns*: [`Change`], [`Effect`], [`Step`].
+//! *Owns*: [`Change`], [`Effect`], [`Step`]; what changes are about: [`Edit`], [`PastAttempt`].
 //!
 //! *Promises*: the changes of one step are never split across two commits; effects happen
 //! only after the commit that holds their step.

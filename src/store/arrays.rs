@@ -5,7 +5,7 @@
 //!
 //! *Promises*: nothing is asked about jobs that are no part of an array.
 //!
-//! *Not here*: what follows from it (`kernel::arrays`).
+//! *Not here*: what follows from it (`kernel::parts::arrays`).
 
 use std::collections::{BTreeMap, BTreeSet};
 

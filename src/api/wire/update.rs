@@ -4,7 +4,7 @@
 //!
 //! *Promises*: all faults of a body are found at once; a body that changes nothing is refused.
 //!
-//! *Not here*: what a change does (`kernel::eligible`).
+//! *Not here*: what a change does (`kernel::commands::edit`).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

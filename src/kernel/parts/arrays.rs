@@ -7,7 +7,7 @@
 //! tasks cost, however many they are.
 //!
 //! *Not here*: sets of tasks (`job::array_spec`), what a dependency asks for
-//! (`kernel::parts::conditions`), making a task a job (`kernel::arrays`), whose turn it is
+//! (`kernel::parts::conditions`), making a task a job (`kernel::commands::task`), whose turn it is
 //! (`policy`).
 
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@
 //! one that is open.
 //!
 //! *Not here*: whose turn it is among those that may start (`policy`), when conditions
-//! are looked at (`kernel::eligible`), how dependencies are written (`job::dependency`).
+//! are looked at (`kernel::commands::enqueue`), how dependencies are written (`job::dependency`).
 
 use crate::job::array_spec::TaskSet;
 use crate::job::dependency::{Answer, Dependencies, DependencyState};

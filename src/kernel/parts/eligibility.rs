@@ -5,7 +5,7 @@
 //! *Promises*: whoever waits for a job is found by it; a time is answered once.
 //!
 //! *Not here*: what conditions there are (`kernel::parts::conditions`), telling those who wait
-//! (`kernel::arrays`), whose turn it is (`policy`).
+//! (`kernel::commands::notify`), whose turn it is (`policy`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -5,7 +5,8 @@
 //!
 //! *Promises*: a look is believed for [`LOOK_VALID_S`], and one of the future not at all.
 //!
-//! *Not here*: looking (`actors::device_watch`), what is held back for it (`kernel::outsiders`).
+//! *Not here*: looking (`actors::device_watch`), what is held back for it
+//! (`kernel::commands::looks`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 //! *Promises*: a window has one number as long as it stands; there are at most [`WINDOWS_MAX`].
 //!
 //! *Not here*: how a pass heeds a window (`policy::input`), what becomes durable of it
-//! (`kernel::maintenance`).
+//! (`kernel::commands::maintenance`).
 //!
 //! A drained server is in a window that began when it was drained and has no end.
 

@@ -5,7 +5,7 @@
 //! *Promises*: no part knows the kernel or anything that stands above it, so each can be read and
 //! tested alone.
 //!
-//! *Not here*: the whole (`kernel::kernel`).
+//! *Not here*: the whole (`kernel::state`).
 
 pub mod accounts;
 pub mod arrays;

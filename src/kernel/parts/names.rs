@@ -5,7 +5,7 @@
 //! *Promises*: a pair has one number as long as any job has it; memory follows the jobs that have
 //! not ended, not history.
 //!
-//! *Not here*: what the words mean: that changes with the rules (`kernel::reconfigure`).
+//! *Not here*: what the words mean: that changes with the rules (`kernel::commands::reconfigure`).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

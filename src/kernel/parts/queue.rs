@@ -6,7 +6,7 @@
 //! there are kinds of jobs, however many wait.
 //!
 //! *Not here*: who goes first (`policy::order`), what may start (`policy`), why a job is
-//! hidden from a pass (`kernel::eligible`).
+//! hidden from a pass (`kernel::commands::enqueue`).
 
 mod buckets;
 mod line;

@@ -6,7 +6,7 @@
 //! would pass in the wait keeps the end that it has.
 //!
 //! *Not here*: after which ends, and how long the wait is (`job::retry_policy`), going back into
-//! the queue (`kernel::requeue`), waiting (`kernel::parts::conditions`).
+//! the queue (`kernel::commands::requeue`), waiting (`kernel::parts::conditions`).
 
 use std::sync::Arc;
 

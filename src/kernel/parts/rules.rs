@@ -4,8 +4,8 @@
 //!
 //! *Promises*: what a job's points are made of comes from here alone.
 //!
-//! *Not here*: who is kept from starting by them (`kernel::tenancy`), how other rules come to hold
-//! (`kernel::reconfigure`), reading them (`config`).
+//! *Not here*: who is kept from starting by them (`kernel::views::hold`), how other rules come to
+//! hold (`kernel::commands::reconfigure`), reading them (`config`).
 
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: each test is named after its law.
 //!
-//! *Not here*: what rules do while they stay (`kernel::tenancy`).
+//! *Not here*: what rules do while they stay (`kernel::parts::rules`).
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,12 +19,12 @@ use crate::job::spec::{CpusAsked, JobRequest, JobSpec};
 use crate::kernel::admission::Site;
 use crate::kernel::change::{Change, Edit, Effect};
 use crate::kernel::check;
-use crate::kernel::kernel::BootContext;
 use crate::kernel::parts::accounts::{Account, AccountRule, AccountRules, Accounts};
 use crate::kernel::parts::conditions::Blocked;
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::priority::Weights;
 use crate::kernel::restore::Memory;
+use crate::kernel::state::BootContext;
 use crate::kernel::transition::Fact;
 use crate::policy::name::Policy;
 use crate::policy::pass::Planner;

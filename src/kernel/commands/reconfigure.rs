@@ -1,25 +1,20 @@
 //! *Purpose*: other rules for a kernel that is at work.
 //!
-//! *Owns*: [`Kernel::reconfigure`], [`RulesRefused`], and the words by which jobs find their place
-//! under other rules.
+//! *Owns*: [`Kernel::reconfigure`], [`RulesRefused`].
 //!
 //! *Promises*: all of the new rules hold from then on, or none; whatever runs keeps its CPUs; no
 //! job is lost: whoever may not start under the new rules waits and is told why; what accounts have
 //! used is kept.
 //!
-//! *Not here*: what rules there are (`kernel::tenancy`), reading them (`config`).
-
-use std::collections::BTreeSet;
+//! *Not here*: what rules there are (`kernel::parts::rules`), reading them (`config`).
 
 use crate::job::ids::{CpuId, JobId};
-use crate::job::request::Request;
 use crate::kernel::change::{Change, Step};
-use crate::kernel::kernel::Kernel;
 use crate::kernel::parts::accounts::UNCOUNTED;
-use crate::kernel::parts::names::{UNNAMED, Words};
+use crate::kernel::parts::names::Words;
 use crate::kernel::parts::queued::Queued;
 use crate::kernel::parts::rules::Rules;
-use crate::policy::input::RequestId;
+use crate::kernel::state::Kernel;
 use crate::resources::partitions::Placement;
 use crate::time::Time;
 
@@ -118,45 +113,7 @@ impl Kernel {
         };
         std::iter::once(nobody).chain(self.names.all().iter().map(seat)).collect()
     }
-
-    /// The number of these words.
-    pub(super) fn name(&mut self, partition: &str, account: &str) -> u32 {
-        if self.names.are_many() {
-            self.keep_names();
-        }
-        self.names.number(partition, account)
-    }
-
-    /// The number of this request.
-    pub(super) fn request(&mut self, request: &Request) -> RequestId {
-        if self.requests.are_many() {
-            let waiting = self.queue.iter().map(|job| job.rest);
-            let live = self.live.values().map(|live| live.job.rest);
-            let entering = self.entering.values().map(|(_, rest)| *rest);
-            let used = waiting.chain(live).chain(entering);
-            self.requests.keep(&used.filter(|rest| *rest != RequestId::NOTHING).collect());
-        }
-        self.requests.number(request)
-    }
-
-    /// Words of jobs that have all ended are forgotten.
-    fn keep_names(&mut self) {
-        let waiting = self.queue.iter().map(|job| job.names);
-        let live = self.live.values().map(|live| live.job.names);
-        let used = waiting.chain(live).chain(self.entering.values().map(|(names, _)| *names));
-        let used: BTreeSet<u32> = used.filter(|names| *names != UNNAMED).collect();
-        self.names.keep(&used);
-    }
-
-    /// A job as the rules have it now, which were others when it was numbered.
-    pub(super) fn seated(&self, job: Queued) -> Queued {
-        let Some(words) = self.names.get(job.names) else { return job };
-        let placement = self.rules.partitions.placement(&words.partition);
-        let account = self.rules.accounts.find(&words.account);
-        Queued { placement, account, ..job }
-    }
 }
 
 #[cfg(test)]
-#[path = "reconfigure/tests.rs"]
 mod tests;

@@ -9,24 +9,30 @@
 
 use std::collections::BTreeSet;
 
+use crate::kernel::admission::Site;
+use crate::kernel::check;
+use crate::kernel::parts::accounts::{AccountRule, AccountRules, Accounts};
+use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::priority::Weights;
+use crate::kernel::restore::Memory;
+use crate::kernel::state::BootContext;
+use crate::kernel::transition::Fact;
 use crate::resources::partitions::Partitions;
 use proptest::prelude::*;
 
 use super::*;
+use crate::job::ids::CpuId;
 use crate::job::spec::{CpusAsked, JobRequest};
-use crate::kernel::admission::Site;
-use crate::kernel::check;
-use crate::kernel::kernel::BootContext;
-use crate::kernel::parts::accounts::{AccountRule, AccountRules, Accounts};
-use crate::kernel::parts::eligibility::DependencySnapshot;
-use crate::kernel::restore::Memory;
-use crate::kernel::transition::Fact;
+use crate::kernel::change::Change;
+use crate::kernel::parts::queue::pending::pointed;
+use crate::kernel::parts::rules::Rules;
 use crate::policy::name::Policy;
 use crate::policy::pass::{Planner, plan};
 use crate::policy::plan::Plan;
+use crate::resources::partitions::Partition;
 use crate::text::time_limit::LimitAsked;
 use crate::time::SECOND_US;
+use std::sync::Arc;
 
 const CPUS: u32 = 8;
 

@@ -1,6 +1,6 @@
 //! *Purpose*: jobs that go back into the queue under their own number.
 //!
-//! *Owns*: [`EndedJob`], [`Requeued`], [`PastAttempt`], and the way back: from a live attempt that
+//! *Owns*: [`EndedJob`], [`Requeued`], and the way back: from a live attempt that
 //! somebody asked to run again, from one that ended and is retried, from a job that was over.
 //!
 //! *Promises*: the CPUs of an attempt come back in the same step that puts its job into the queue;
@@ -17,11 +17,11 @@ use crate::job::request::Request;
 use crate::job::retry_policy::RetryPolicy;
 use crate::job::state::StateWord;
 use crate::kernel::change::{Change, Effect, Event, PREEMPTED, PastAttempt, REQUEUED, Step};
-use crate::kernel::kernel::Kernel;
 use crate::kernel::parts::conditions::Conditions;
 use crate::kernel::parts::live::Live;
 use crate::kernel::parts::queued::Queued;
 use crate::kernel::parts::retries::Again;
+use crate::kernel::state::Kernel;
 use crate::kernel::transition::{Fact, JobState, RequeueReason};
 use crate::resources::allocation::Allocation;
 use crate::time::Time;
@@ -135,17 +135,8 @@ impl Kernel {
         (Requeued::Waiting, step)
     }
 
-    /// The state that an end leads to: another attempt, if the job's policy has one left for it.
-    pub(super) fn retry_or_finish(&self, job: JobId, state: JobState, now: Time) -> JobState {
-        let JobState::Finished(end) = state else { return state };
-        match self.again.get(&job).and_then(|again| again.retry_at(&end, now)) {
-            Some(begin) => JobState::Requeued(end, RequeueReason::Retry { begin }),
-            None => JobState::Finished(end),
-        }
-    }
-
     /// An attempt is over, its job goes back into the queue.
-    pub(super) fn return_to_queue(
+    pub(in crate::kernel) fn return_to_queue(
         &mut self,
         Live { job, state, granted: _ }: Live,
         given_back: Option<Allocation>,
@@ -191,12 +182,6 @@ impl Kernel {
         step.changes.push(Change::Requeued { event, past, begin, held, retries });
         self.charge(&job, now, &mut step);
         step
-    }
-
-    /// What jobs go back into the queue with, of those that have any of it.
-    #[must_use]
-    pub fn again(&self) -> &std::collections::BTreeMap<JobId, Again> {
-        &self.again
     }
 }
 

@@ -1,19 +1,17 @@
-//! *Purpose*: times in which no job may run.
+//! *Purpose*: times in which no job may run, as people and the clock begin and end them.
 //!
 //! *Owns*: [`Kernel::maintain`], [`Kernel::resume`].
 //!
 //! *Promises*: a job is not started that could still run when a window begins; what runs already
 //! runs on; a window that has passed is forgotten.
 //!
-//! *Not here*: how a pass heeds a window (`policy::input`).
-//!
-//! A drained server is in a window that began when it was drained and has no end.
+//! *Not here*: the windows (`kernel::parts::maintenance`), how a pass heeds one (`policy::input`).
 
 use std::sync::Arc;
 
-use super::change::{Change, Step};
-use super::kernel::Kernel;
+use crate::kernel::change::{Change, Step};
 use crate::kernel::parts::maintenance::{Maintenance, MaintenanceRefused};
+use crate::kernel::state::Kernel;
 use crate::time::Time;
 
 impl Kernel {
@@ -43,7 +41,7 @@ impl Kernel {
     }
 
     /// Forgets the windows that are over by now.
-    pub(super) fn pass_windows(&mut self, now: Time) -> Step {
+    pub(in crate::kernel) fn pass_windows(&mut self, now: Time) -> Step {
         self.end_windows(|window| window.end.is_some_and(|end| end <= now)).1
     }
 
@@ -65,9 +63,9 @@ mod tests {
     use crate::job::spec::{JobRequest, JobSpec};
     use crate::kernel::admission::Site;
     use crate::kernel::change::Effect;
-    use crate::kernel::kernel::BootContext;
     use crate::kernel::parts::eligibility::DependencySnapshot;
     use crate::kernel::restore::Memory;
+    use crate::kernel::state::BootContext;
     use crate::policy::name::Policy;
     use crate::policy::pass::plan;
     use crate::text::time_limit::LimitAsked;

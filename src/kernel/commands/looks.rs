@@ -1,21 +1,20 @@
 //! *Purpose*: units of which something outside of this server may make use.
 //!
-//! *Owns*: what the ledger holds back for them, and what waits for a look.
+//! *Owns*: what the ledger holds back for them.
 //!
-//! *Promises*: a unit that somebody else uses, or of which nobody knows, is not given; nor is any
-//! of its resource when the last look is older than
-//! [`LOOK_VALID_S`](crate::kernel::parts::looks::LOOK_VALID_S). What the ledger says is never set
-//! aside by a look: a look only takes away.
+//! *Promises*: a unit that somebody else uses, or of which nobody knows, is not given. What the
+//! ledger says is never set aside by a look: a look only takes away.
 //!
-//! *Not here*: looking (`actors::device_watch`), finding what audits doubt (`actors::audit`).
+//! *Not here*: looking (`actors::device_watch`), finding what audits doubt (`actors::audit`), how
+//! long a look is believed (`kernel::parts::looks`), what waits for one
+//! (`kernel::views::pass_input`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::kernel::Kernel;
 use crate::job::ids::UnitId;
 use crate::kernel::parts::looks::Doubts;
-use crate::resources::capacity::Capacity;
+use crate::kernel::state::Kernel;
 use crate::time::Time;
 
 impl Kernel {
@@ -27,17 +26,6 @@ impl Kernel {
         self
     }
 
-    /// Whether a look is needed before a waiting job can be given what it asks for; then which
-    /// units of the resource are held by jobs, and need none.
-    #[must_use]
-    pub fn wants_look(&self, now: Time) -> Option<BTreeSet<UnitId>> {
-        let resource = self.looks.unlooked(now)?;
-        let asked = self.queue.has_candidates() && self.requests.any_of(resource);
-        let held = self.ledger.held_of(resource)?;
-        let all_held = held.len() >= self.ledger.configured_of(resource);
-        (asked && !all_held).then_some(held)
-    }
-
     /// A look found these units used by others, or not to be known of; all others are free as far
     /// as anybody can see. `true`: that is not what was known.
     pub fn looked(&mut self, found: BTreeMap<UnitId, Arc<str>>, now: Time) -> bool {
@@ -47,7 +35,7 @@ impl Kernel {
     }
 
     /// An audit doubts exactly these.
-    pub(super) fn doubt(&mut self, doubted: Doubts) {
+    pub(in crate::kernel) fn doubt(&mut self, doubted: Doubts) {
         self.looks.doubt(doubted);
         self.hold_back();
     }
@@ -59,15 +47,6 @@ impl Kernel {
             self.ledger.hold_back(&resource, all);
         }
     }
-
-    /// What is free as far as the ledger says, and may not be given before somebody has looked.
-    pub(super) fn unlooked(&self, now: Time) -> Capacity {
-        let place = self.looks.unlooked(now).and_then(|name| self.ledger.inventory().find(name));
-        let Some(place) = place else { return Capacity::default() };
-        let free = self.ledger.free_room();
-        let cells = self.ledger.inventory().cells(place, None);
-        cells.each().fold(Capacity::default(), |all, cell| all.with(cell, free.cell(cell)))
-    }
 }
 
 #[cfg(test)]
@@ -77,14 +56,15 @@ mod tests {
     use crate::job::ids::{CpuId, JobId};
     use crate::job::request::{GPU, Request};
     use crate::kernel::check;
-    use crate::kernel::kernel::BootContext;
     use crate::kernel::parts::queued::Queued;
     use crate::kernel::parts::requests::Requests;
     use crate::kernel::restore::Memory;
+    use crate::kernel::state::BootContext;
     use crate::policy::name::Policy;
     use crate::policy::pass::plan;
     use crate::resources::inventory::{Inventory, Resource, Stock};
     use crate::time::SECOND_US;
+    use std::collections::BTreeSet;
 
     /// Two GPUs; job 1 wants one, job 2 both, job 3 none.
     fn kernel() -> Kernel {

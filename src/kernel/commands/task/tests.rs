@@ -9,22 +9,25 @@
 use std::collections::BTreeMap;
 
 use crate::job::array_spec::ArraySpec;
+use crate::kernel::admission::Site;
+use crate::kernel::change::{Edit, Effect};
+use crate::kernel::check;
 use crate::kernel::parts::arrays::{ArrayProgress, OpenArray};
+use crate::kernel::parts::conditions::{Blocked, Conditions};
+use crate::kernel::parts::eligibility::{DependencySnapshot, remembered_answers};
+use crate::kernel::restore::{Memory, PersistedAttempt};
+use crate::kernel::state::BootContext;
+use crate::kernel::transition::Fact;
 use proptest::prelude::*;
 
 use super::*;
+use crate::job::array_spec::TaskSet;
+use crate::job::dependency::DependencyState;
 use crate::job::dependency::{Dependencies, Dependency, DependencyKind, Told};
 use crate::job::ids::{Attempt, CpuId};
 use crate::job::outcome::{Exit, ExitCode, Handle, Usage};
 use crate::job::spec::{JobRequest, JobSpec};
-use crate::kernel::admission::Site;
-use crate::kernel::change::{Edit, Effect};
-use crate::kernel::check;
-use crate::kernel::kernel::BootContext;
-use crate::kernel::parts::conditions::{Blocked, Conditions};
-use crate::kernel::parts::eligibility::{DependencySnapshot, remembered_answers};
-use crate::kernel::restore::{Memory, PersistedAttempt};
-use crate::kernel::transition::Fact;
+use crate::kernel::commands::cancel::Cancelled;
 use crate::policy::name::{Backfill, Policy};
 use crate::policy::pass::Planner;
 use crate::time::SECOND_US;

@@ -1,20 +1,19 @@
-//! *Purpose*: what the kernel does about findings of an audit, and about jobs that are old.
+//! *Purpose*: what the kernel does about findings of an audit.
 //!
-//! *Owns*: [`Findings`], [`Old`], [`Kernel::mend`], [`Kernel::forget`].
+//! *Owns*: [`Findings`], [`Kernel::mend`].
 //!
 //! *Promises*: it fails closed: only CPUs of a job that is not live are reclaimed, only the CPUs
-//! that a live attempt holds are restored, and whatever is doubted is not handed out. Each
-//! finding is checked again here, since the world went on while the audit looked.
+//! that a live attempt holds are restored, and whatever is doubted is not handed out. Each finding
+//! is checked again here, since the world went on while the audit looked.
 //!
 //! *Not here*: finding (`actors::audit`), telling people (`actors::recovery`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::change::{Change, Step};
-use super::kernel::Kernel;
 use crate::job::ids::{JobId, UnitId};
-use crate::job::state::StateWord;
+use crate::kernel::change::{Change, Step};
+use crate::kernel::state::Kernel;
 use crate::time::Time;
 
 /// Why a unit is held back.
@@ -30,17 +29,6 @@ pub struct Findings {
     pub orphans: BTreeMap<JobId, Vec<(Arc<str>, UnitId)>>,
     /// Live jobs whose CPUs the database does not have as the ledger does.
     pub forgotten: Vec<JobId>,
-}
-
-/// A job that ended long ago.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Old {
-    /// The job.
-    pub job: JobId,
-    /// How it ended.
-    pub word: StateWord,
-    /// The array that it was a task of.
-    pub array: Option<JobId>,
 }
 
 impl Kernel {
@@ -64,30 +52,6 @@ impl Kernel {
         self.doubt(doubted.collect());
         step
     }
-
-    /// Forgets ended jobs. One that waits or lives is kept. Whoever waits for one keeps what it was
-    /// told.
-    pub fn forget(&mut self, jobs: &[Old]) -> Step {
-        let over = |old: &&Old| {
-            let waits = self.queue.get(old.job).is_some();
-            old.word.is_final() && !self.live.contains_key(&old.job) && !waits
-        };
-        let over: Vec<Old> = jobs.iter().filter(over).copied().collect();
-        for Old { word, .. } in &over {
-            if let Some(count) = self.ended.get_mut(word) {
-                *count = count.saturating_sub(1);
-            }
-        }
-        if over.is_empty() {
-            return Step::default();
-        }
-        let mut step = Step::default();
-        let named = over.iter().flat_map(|old| [Some(old.job), old.array]).flatten();
-        self.keep_answers(named, &mut step);
-        let jobs = over.into_iter().map(|old| old.job).collect();
-        step.changes.push(Change::Forgotten { jobs });
-        step
-    }
 }
 
 #[cfg(test)]
@@ -95,10 +59,11 @@ impl Kernel {
 mod tests {
     use super::*;
     use crate::job::ids::CpuId;
+    use crate::job::state::StateWord;
     use crate::kernel::check;
-    use crate::kernel::kernel::BootContext;
     use crate::kernel::parts::queued::Queued;
     use crate::kernel::restore::{Memory, PersistedAttempt};
+    use crate::kernel::state::BootContext;
 
     fn job(id: i64, attempts: u32) -> Queued {
         Queued { id: JobId(id), cpus: 1, attempts, ..Queued::default() }
@@ -165,16 +130,5 @@ mod tests {
         assert_eq!(check::all(&kernel), Ok(()));
         kernel.mend(Findings::default(), Time(6));
         assert!(kernel.wants_a_plan());
-    }
-
-    #[test]
-    fn only_ended_jobs_are_forgotten_and_no_longer_counted() {
-        let mut kernel = kernel();
-        let old = |id, word| Old { job: JobId(id), word, array: None };
-        let all = [1, 2, 3].map(|id| old(id, StateWord::Failed));
-        let step = kernel.forget(&all);
-        assert_eq!(step.changes, [Change::Forgotten { jobs: vec![JobId(3)] }]);
-        assert_eq!(kernel.snapshot().count(StateWord::Failed), 0);
-        assert_eq!(kernel.forget(&[old(3, StateWord::Running)]), Step::default());
     }
 }

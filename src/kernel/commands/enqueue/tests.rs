@@ -14,12 +14,20 @@ use super::*;
 use crate::job::ids::{Attempt, CpuId};
 use crate::job::outcome::{Exit, ExitCode, Handle, Usage};
 use crate::job::spec::JobRequest;
+use crate::job::spec::JobSpec;
+use crate::job::state::StateWord;
 use crate::kernel::admission::Site;
+use crate::kernel::change::{Change, Edit, Step};
 use crate::kernel::check;
-use crate::kernel::kernel::BootContext;
+use crate::kernel::commands::edit::Edited;
+use crate::kernel::parts::conditions::Blocked;
+use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::restore::Memory;
+use crate::kernel::state::BootContext;
 use crate::kernel::transition::Fact;
+use crate::policy::name::Policy;
 use crate::policy::pass::plan;
+use std::sync::Arc;
 
 const CPUS: u32 = 2;
 

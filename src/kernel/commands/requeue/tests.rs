@@ -1,4 +1,4 @@
-//! *Purpose*: tests of `kernel::requeue`.
+//! *Purpose*: tests of `kernel::commands::requeue`.
 //!
 //! *Owns*: lives with requeues, retries, cancels and restarts in any order.
 //!
@@ -15,12 +15,13 @@ use crate::job::retry_policy::RETRY_DELAY_S;
 use crate::job::spec::{JobRequest, JobSpec};
 use crate::kernel::admission::Site;
 use crate::kernel::check;
-use crate::kernel::kernel::{BootContext, Cancelled};
+use crate::kernel::commands::cancel::Cancelled;
 use crate::kernel::parts::accounts::{AccountRule, AccountRules, Accounts};
 use crate::kernel::parts::conditions::Blocked;
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::rules::Rules;
 use crate::kernel::restore::{Memory, PersistedAttempt};
+use crate::kernel::state::BootContext;
 use crate::policy::name::Policy;
 use crate::policy::pass::plan;
 use crate::policy::plan::Plan;
