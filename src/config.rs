@@ -32,7 +32,7 @@ pub use settings::ServeArgs;
 
 use crate::job::ids::CpuId;
 use crate::kernel::admission::{Site, SiteMemory};
-use crate::kernel::tenancy::Rules;
+use crate::kernel::parts::rules::Rules;
 use crate::policy::name::Policy;
 use crate::resources::inventory::Inventory;
 use crate::text::cpu_list;

@@ -60,8 +60,8 @@
 //! use downbeat::job::spec::{JobRequest, JobSpec};
 //! use downbeat::job::state::StateWord;
 //! use downbeat::kernel::admission::Site;
-//! use downbeat::kernel::eligible::DependencySnapshot;
-//! use downbeat::kernel::kernel::{BootContext, Kernel};
+//! use downbeat::kernel::parts::eligibility::DependencySnapshot;
+//! use downbeat::kernel::state::{BootContext, Kernel};
 //! use downbeat::store::backend::Database;
 //! use downbeat::store::load::load;
 //! use downbeat::store::write::Writer;

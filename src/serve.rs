@@ -49,7 +49,7 @@ use crate::fault;
 use crate::installation::Installation;
 use crate::job::files::Places;
 use crate::job::request::GPU;
-use crate::kernel::kernel::{BootContext, Kernel};
+use crate::kernel::state::{BootContext, Kernel};
 use crate::store::backend::Database;
 use crate::store::load::{AttemptKey, load};
 use crate::store::lock::{Lock, one_name};

@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use downbeat::job::ids::JobId;
-use downbeat::kernel::view::{UNLIMITED_S, expected_end};
+use downbeat::kernel::parts::queue::pending::UNLIMITED_S;
+use downbeat::kernel::views::pass_input::expected_end;
 use downbeat::policy::input::{PassInput, PendingJob, Quota, RequestId, Running, Window, spend};
 use downbeat::policy::name::Policy;
 use downbeat::policy::pass::plan;

@@ -22,9 +22,9 @@ use std::time::Instant;
 
 use downbeat::job::ids::{CpuId, JobId};
 use downbeat::job::outcome::Handle;
-use downbeat::kernel::change::Queued;
-use downbeat::kernel::kernel::{BootContext, Kernel};
+use downbeat::kernel::parts::queued::Queued;
 use downbeat::kernel::restore::{Memory, PersistedAttempt};
+use downbeat::kernel::state::{BootContext, Kernel};
 use downbeat::policy::name::Policy;
 use downbeat::policy::pass::plan;
 use downbeat::time::Time;

@@ -6,7 +6,8 @@
 //! closed: the ledger is believed about live attempts, the database is believed that a job is
 //! over only where no process of it lives, and every CPU in between is doubted.
 //!
-//! *Not here*: when it runs and who is told (`actors::recovery`), the mending (`kernel::mend`).
+//! *Not here*: when it runs and who is told (`actors::recovery`), the mending
+//! (`kernel::commands::repair`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use std::sync::Arc;
 use crate::job::ids::{CommitNo, JobId, UnitId};
 use crate::job::request::CPU;
 use crate::job::state::StateWord;
-use crate::kernel::mend::Findings;
-use crate::kernel::view::Snapshot;
+use crate::kernel::commands::repair::Findings;
+use crate::kernel::views::snapshot::Snapshot;
 use crate::store::read::{DbSnapshot, PENDING_COUNTED_MAX};
 use crate::text::cpu_list;
 use crate::time::Time;

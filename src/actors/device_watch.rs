@@ -5,7 +5,7 @@
 //! *Promises*: one look at a time, on a thread that nothing waits for; what it found is told in
 //! any case, and a look that fails finds that nothing is known.
 //!
-//! *Not here*: what follows from it (`kernel::outsiders`), how processes and devices are read
+//! *Not here*: what follows from it (`kernel::commands::looks`), how processes and devices are read
 //! (`devices`).
 
 use std::collections::{BTreeMap, BTreeSet};

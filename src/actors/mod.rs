@@ -37,8 +37,8 @@ use tokio::sync::watch;
 
 use crate::engine::{Engine, Trouble};
 use crate::job::ids::{CommitNo, Epoch, EventId};
-use crate::kernel::kernel::Kernel;
-use crate::kernel::view::Snapshot;
+use crate::kernel::state::Kernel;
+use crate::kernel::views::snapshot::Snapshot;
 use crate::observe::metrics::Metrics;
 use crate::store::backend::Readers;
 use crate::store::write::Writer;

@@ -9,7 +9,7 @@
 //! entry in `/audit`, and what can be mended is mended by the sweep that found it.
 //!
 //! *Not here*: following one attempt (`actors::executor`), the comparison (`actors::audit`), the
-//! mending (`kernel::mend`), which jobs are old (`actors::retention`).
+//! mending (`kernel::commands::repair`), which jobs are old (`actors::retention`).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -26,8 +26,8 @@ use super::retention::{Forgot, Retention, forget_old};
 use crate::clock;
 use crate::engine::{Engine, Key};
 use crate::job::ids::JobId;
-use crate::kernel::mend::Findings;
-use crate::kernel::view::Snapshot;
+use crate::kernel::commands::repair::Findings;
+use crate::kernel::views::snapshot::Snapshot;
 use crate::observe::metrics::Metrics;
 use crate::store::backend::Readers;
 use crate::store::error::StoreError;

@@ -7,7 +7,8 @@
 //! cannot be removed keeps nobody else; small steps, since commits of others wait meanwhile; jobs
 //! that have not ended are never touched.
 //!
-//! *Not here*: the rows (`store::write`), the counts (`kernel::mend`), when (`actors::recovery`).
+//! *Not here*: the rows (`store::write`), the counts (`kernel::commands::forget`), when
+//! (`actors::recovery`).
 //!
 //! **No index of ends is needed.** Ids rise with submission, and nobody ends before being
 //! submitted: the walk over ended jobs begins at the lowest id and stops behind the first page
@@ -25,7 +26,7 @@ use super::recovery::ask;
 use crate::clock;
 use crate::job::files::Places;
 use crate::job::ids::JobId;
-use crate::kernel::mend::Old;
+use crate::kernel::commands::forget::Old;
 use crate::store::backend::Readers;
 use crate::store::read::{self, Age};
 use crate::time::Time;

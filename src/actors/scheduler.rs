@@ -6,7 +6,7 @@
 //! manager holds its commit back for it; many wake-ups during a pass become one. While the machine
 //! cannot start what was granted, nothing more is; it goes on by itself.
 //!
-//! *Not here*: policy (`policy`), the queue (`kernel::queue`).
+//! *Not here*: policy (`policy`), the queue (`kernel::parts::queue`).
 
 use std::time::Duration;
 

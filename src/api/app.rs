@@ -21,7 +21,7 @@ use crate::actors::System;
 use crate::fault;
 use crate::job::files::Places;
 use crate::job::ids::JobId;
-use crate::kernel::view::Snapshot;
+use crate::kernel::views::snapshot::Snapshot;
 use crate::panics;
 use crate::store::error::StoreError;
 use crate::store::read::{self, AsOf, JobAndAllocation};

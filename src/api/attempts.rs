@@ -5,7 +5,8 @@
 //! *Promises*: what is answered is durable; a job that is over goes back only if what was read of
 //! it is still true; a list of attempts and the job are of one commit.
 //!
-//! *Not here*: what a requeue does (`kernel::requeue`), when a job is retried (`kernel::retry`).
+//! *Not here*: what a requeue does (`kernel::commands::requeue`), when a job is retried
+//! (`kernel::parts::retries`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use crate::actors::messages::{RequeueAnswer, RequeueJob};
 use crate::clock;
 use crate::job::ids::{CommitNo, JobId};
 use crate::job::state::AttemptEnd;
-use crate::kernel::requeue::Requeued;
+use crate::kernel::commands::requeue::Requeued;
 use crate::store::read::{self, JobAndAllocation, PAGE_MAX};
 use crate::store::record::{AllocationRecord, JobRecord};
 

@@ -14,8 +14,8 @@ use super::render;
 use super::wire::seed::{Dashboard, DashboardJob, JobStats, NodeInfo, ResourceStats, old_state};
 use crate::job::ids::CpuId;
 use crate::job::state::StateWord;
-use crate::kernel::tenancy::WHOLE;
-use crate::kernel::view::Snapshot;
+use crate::kernel::parts::rules::WHOLE;
+use crate::kernel::views::snapshot::Snapshot;
 use crate::store::read::{self, JobAndAllocation, JobFilter};
 
 /// Jobs of each list.

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: what is answered is durable.
 //!
-//! *Not here*: what a window does (`kernel::maintenance`).
+//! *Not here*: what a window does (`kernel::commands::maintenance`).
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -18,7 +18,7 @@ use super::wire::maintenance::{self, Window, WindowBody};
 use crate::actors::messages::{Maintain, Resume};
 use crate::clock::{self, rfc3339};
 use crate::job::faults::FieldError;
-use crate::kernel::maintenance::Maintenance;
+use crate::kernel::parts::maintenance::Maintenance;
 
 fn shown(window: &Maintenance) -> Window {
     Window {

@@ -15,7 +15,7 @@ use super::error::ApiError;
 use super::wire::partitions::Partition;
 use crate::actors::messages::GetPartitions;
 use crate::job::request::MEMORY;
-use crate::kernel::tenancy::PartitionNow;
+use crate::kernel::views::partitions::PartitionNow;
 
 /// `GET /partitions`.
 #[utoipa::path(get, path = "/api/v1/partitions", tag = "resources",

@@ -19,7 +19,7 @@ use crate::job::ids::JobId;
 use crate::job::outcome;
 use crate::job::spec::JobSpec;
 use crate::job::state::{EndReason, StateWord};
-use crate::kernel::eligible::DependencySnapshot;
+use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::observe::explain::{self, Reasons, Why};
 use crate::resources::allocation::Share;
 use crate::store::read::JobAndAllocation;

@@ -35,7 +35,7 @@ use crate::job::dependency::Dependency;
 use crate::job::faults::{Faults, FieldError};
 use crate::job::ids::{CommitNo, JobId};
 use crate::job::spec::{JobSpec, SingletonKey};
-use crate::kernel::eligible::DependencySnapshot;
+use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::store::record::JobRecord;
 use crate::store::{dependencies, read};
 use crate::time::Time;

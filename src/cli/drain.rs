@@ -4,7 +4,7 @@
 //!
 //! *Promises*: what is printed is durable.
 //!
-//! *Not here*: what a window does (`kernel::maintenance`).
+//! *Not here*: what a window does (`kernel::commands::maintenance`).
 
 use super::client::{Client, Connect};
 use super::{CliError, say, say_json};

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: every job is asked for, also after one that failed.
 //!
-//! *Not here*: what a requeue does (`kernel::requeue`).
+//! *Not here*: what a requeue does (`kernel::commands::requeue`).
 
 use super::CliError;
 use super::for_each_job::{JobsArgs, for_each_job};

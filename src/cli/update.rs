@@ -4,7 +4,7 @@
 //!
 //! *Promises*: a change of nothing is a mistake in the command.
 //!
-//! *Not here*: what a change does (`kernel::eligible`), the loop over the jobs
+//! *Not here*: what a change does (`kernel::commands::edit`), the loop over the jobs
 //! (`cli::for_each_job`).
 
 use super::CliError;

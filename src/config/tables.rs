@@ -4,7 +4,7 @@
 //!
 //! *Promises*: a table that makes no sense is refused, naming the key; what is in effect is shown.
 //!
-//! *Not here*: partitions (`config::partitions`), what the rules do (`kernel::tenancy`).
+//! *Not here*: partitions (`config::partitions`), what the rules do (`kernel::parts::rules`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,9 +17,9 @@ use super::settings::{FileSettings, Scalar};
 use super::{ConfigError, Origin, Setting, resources};
 use crate::job::ids::CpuId;
 use crate::job::spec::NAME_CHARS_MAX;
-use crate::kernel::accounts::{AccountRule, AccountRules, Accounts, OTHERS};
-use crate::kernel::priority::Weights;
-use crate::kernel::tenancy::Rules;
+use crate::kernel::parts::accounts::{AccountRule, AccountRules, Accounts, OTHERS};
+use crate::kernel::parts::priority::Weights;
+use crate::kernel::parts::rules::Rules;
 use crate::resources::inventory::Inventory;
 use crate::text::duration;
 

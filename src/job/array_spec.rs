@@ -4,7 +4,7 @@
 //!
 //! *Promises*: a set costs what its runs cost, not what its tasks do; what it writes, it reads.
 //!
-//! *Not here*: what becomes of the tasks (`kernel::arrays`).
+//! *Not here*: what becomes of the tasks (`kernel::parts::arrays`).
 //!
 //! Source of the notation: sbatch(1), `--array`.
 

@@ -5,7 +5,7 @@
 //! *Promises*: what can no longer be met is told apart from what is open; what is written reads
 //! back the same.
 //!
-//! *Not here*: what else keeps a job from starting (`kernel::conditions`).
+//! *Not here*: what else keeps a job from starting (`kernel::parts::conditions`).
 //!
 //! Source of the notation: sbatch(1), `--dependency`.
 

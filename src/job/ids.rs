@@ -4,7 +4,7 @@
 //!
 //! *Promises*: ids order as they were given out; an attempt names one run of one job.
 //!
-//! *Not here*: who gives ids out (`kernel::kernel`), where they are kept (`store`).
+//! *Not here*: who gives ids out (`kernel::state`), where they are kept (`store`).
 
 use std::fmt;
 

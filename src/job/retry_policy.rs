@@ -5,7 +5,7 @@
 //! *Promises*: a cancelled or COMPLETED attempt is never a cause; the wait doubles with each retry
 //! up to its bound.
 //!
-//! *Not here*: how many retries are used up (`kernel::retry`).
+//! *Not here*: how many retries are used up (`kernel::parts::retries`).
 
 use std::fmt;
 use std::str::FromStr;

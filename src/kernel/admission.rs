@@ -11,8 +11,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::accounts::AccountRules;
-use super::tenancy::{WHOLE, named};
 use crate::job::faults::{Faults, FieldError, SpecRefused};
 use crate::job::request::{CPU, MEMORY, RESOURCES_OF_A_JOB_MAX, Request, split};
 use crate::job::retry_policy::RetryPolicy;
@@ -21,6 +19,8 @@ use crate::job::spec::{
     JobRequest, JobSpec, LABEL_BYTES_MAX, LABELS_MAX, LIMIT_S_MAX, NAME_CHARS_MAX, PATH_BYTES_MAX,
     SCRIPT_BYTES_MAX,
 };
+use crate::kernel::parts::accounts::{AccountRules, named};
+use crate::kernel::parts::rules::WHOLE;
 use crate::resources::inventory::{Inventory, amount};
 use crate::resources::partitions::{Allows, Partition, Partitions};
 use crate::text::quote::first_that_acts;

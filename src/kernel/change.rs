@@ -1,6 +1,6 @@
 //! *Purpose*: what a step of the kernel leads to: changes to remember, effects to cause.
 //!
-//! *Owns*: [`Change`], [`Effect`], [`Step`].
+//! *Owns*: [`Change`], [`Effect`], [`Step`]; what changes are about: [`Edit`], [`PastAttempt`].
 //!
 //! *Promises*: the changes of one step are never split across two commits; effects happen
 //! only after the commit that holds their step.
@@ -9,18 +9,15 @@
 
 use std::sync::Arc;
 
-use super::eligible::Edit;
-use super::maintenance::Maintenance;
-use super::requeue::PastAttempt;
 use crate::job::array_spec::ArraySpec;
 use crate::job::dependency::Told;
 use crate::job::ids::{Attempt, CpuId, EventId, JobId, UnitId};
 use crate::job::outcome::{EndState, Handle};
 use crate::job::spec::JobSpec;
-use crate::job::state::{EndReason, StateWord};
-use crate::policy::input::RequestId;
+use crate::job::state::{AttemptEnd, EndReason, StateWord};
+use crate::kernel::parts::maintenance::Maintenance;
+use crate::kernel::parts::queued::Queued;
 use crate::resources::allocation::{Released, Share};
-use crate::resources::partitions::Placement;
 use crate::time::Time;
 
 /// One transition of one job, as `events` keeps it.
@@ -57,6 +54,49 @@ pub struct IdempotencyKey {
     pub count: u32,
     /// When.
     pub time: Time,
+}
+
+/// How an attempt ended that somebody asked to run again, in the attempts of its job.
+pub const REQUEUED: &str = AttemptEnd::REQUEUED;
+/// How an attempt ended that made room for another job, in the attempts of its job.
+pub const PREEMPTED: &str = AttemptEnd::PREEMPTED;
+
+/// An attempt that is over while its job is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastAttempt {
+    /// How it ended: [`REQUEUED`], [`PREEMPTED`], or the word that its job would have ended with.
+    pub state: &'static str,
+    /// The rest of its end.
+    pub end: EndState,
+    /// What it gave back.
+    pub released: Released,
+}
+
+/// What is to be different about a pending job; `None` leaves it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edit {
+    /// Whether it is held.
+    pub held: Option<bool>,
+    /// Its priority.
+    pub priority: Option<i64>,
+    /// Its time limit, seconds; `Some(None)` is unlimited.
+    pub limit_s: Option<Option<u32>>,
+    /// Not before; `Some(None)` is at once.
+    pub begin: Option<Option<Time>>,
+    /// Not after; `Some(None)` is never.
+    pub deadline: Option<Option<Time>>,
+}
+
+impl Edit {
+    /// The word for it in events.
+    pub(super) fn cause(&self) -> &'static str {
+        let only_held = Edit { held: None, ..self.clone() } == Edit::default();
+        match self.held {
+            Some(true) if only_held => "held",
+            Some(false) if only_held => "released",
+            _ => "edited",
+        }
+    }
 }
 
 /// One thing to remember. The event of a change is committed with it.
@@ -239,46 +279,6 @@ pub enum Effect {
     Retire(Attempt),
     /// The last task of this array has ended.
     Over(JobId),
-}
-
-/// What the queue knows of a pending job.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Queued {
-    /// The job.
-    pub id: JobId,
-    /// CPUs it asks for.
-    pub cpus: u32,
-    /// What it asks for beside CPUs (`kernel::requests`).
-    pub rest: RequestId,
-    /// Time limit, seconds.
-    pub limit_s: Option<u32>,
-    /// Larger runs first.
-    pub priority: i64,
-    /// Where it may run.
-    pub placement: Placement,
-    /// The number of its account, where that is counted.
-    pub account: u32,
-    /// The number of the words by which it names its partition and account (`kernel::names`).
-    pub names: u32,
-    /// Attempts it has had.
-    pub attempts: u32,
-    /// When it was submitted.
-    pub submitted: Time,
-}
-
-impl Queued {
-    /// A job that was just submitted.
-    #[must_use]
-    pub fn submitted(id: JobId, spec: &JobSpec, now: Time) -> Queued {
-        Queued {
-            id,
-            cpus: spec.cpus,
-            limit_s: spec.limit_s,
-            priority: spec.priority,
-            submitted: now,
-            ..Queued::default()
-        }
-    }
 }
 
 /// What one command or fact leads to.

@@ -10,10 +10,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::kernel::Kernel;
-use super::transition::JobState;
-use crate::job::ids::{Attempt, UnitId};
+use crate::job::ids::{Attempt, JobId, UnitId};
 use crate::job::request::{CPU, Request, split};
+use crate::kernel::parts::queued::Queued;
+use crate::kernel::state::Kernel;
+use crate::kernel::transition::JobState;
 use crate::resources::allocation::{Held, Share};
 use crate::time::Time;
 
@@ -162,13 +163,26 @@ pub fn ids_were_given_out(kernel: &Kernel) -> Result<(), Broken> {
     }
 }
 
+/// How a condition stands is what its answers say, and whoever may start is seen: answers one
+/// job of which that is not true at this time.
+fn wrongly_placed(kernel: &Kernel, now: Time) -> Option<JobId> {
+    let wrong = |job: &&Queued| {
+        let conditions = kernel.eligibility.get(job.id);
+        let waits_for_time = conditions.is_some_and(|c| c.begin.is_some());
+        let may_start = kernel.keeps(job, now).is_none();
+        let shown = kernel.queue.is_shown(job.id);
+        if waits_for_time { shown && !may_start } else { shown != may_start }
+    };
+    kernel.queue.iter().find(wrong).map(|job| job.id)
+}
+
 /// Whoever may start is seen by a pass, and nobody else. Time goes on without anybody looking, so
 /// of those who wait for a time nothing is said.
 ///
 /// # Errors
 /// Names the job.
 pub fn conditions_are_kept(kernel: &Kernel) -> Result<(), Broken> {
-    match kernel.wrongly_placed(Time(i64::MAX)) {
+    match wrongly_placed(kernel, Time(i64::MAX)) {
         Some(id) => broken(format!("job {id} is hidden though it may start, or the reverse")),
         None => Ok(()),
     }
@@ -255,14 +269,14 @@ pub fn all(kernel: &Kernel) -> Result<(), Broken> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::change::Queued;
-    use super::super::kernel::BootContext;
-    use super::super::requests::Requests;
-    use super::super::restore::{Memory, PersistedAttempt};
     use super::*;
     use crate::job::ids::{CpuId, JobId};
     use crate::job::outcome::EndState;
     use crate::job::request::MEMORY;
+    use crate::kernel::parts::queued::Queued;
+    use crate::kernel::parts::requests::Requests;
+    use crate::kernel::restore::{Memory, PersistedAttempt};
+    use crate::kernel::state::BootContext;
 
     /// Job 1 runs on CPU 0, job 2 waits.
     fn kernel() -> Kernel {

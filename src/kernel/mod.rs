@@ -6,29 +6,13 @@
 //!
 //! *Not here*: durability (`store`), processes (`engine`), mailboxes (`actors`).
 
-pub mod accounts;
 pub mod admission;
-pub mod arrays;
 pub mod change;
 pub mod check;
-pub mod claims;
-pub mod conditions;
-pub mod eligible;
-#[expect(clippy::module_inception, reason = "the room and its one struct share the name")]
-pub mod kernel;
-pub mod maintenance;
-pub mod mend;
-pub mod names;
+pub mod commands;
 pub mod outbox;
-pub mod outsiders;
-pub mod priority;
-pub mod queue;
-pub mod reconfigure;
-pub mod requests;
-pub mod requeue;
+pub mod parts;
 pub mod restore;
-pub mod retry;
-pub mod singletons;
-pub mod tenancy;
+pub mod state;
 pub mod transition;
-pub mod view;
+pub mod views;

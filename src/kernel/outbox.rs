@@ -13,12 +13,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::arrays::beyond_the_first;
-use super::change::{Change, Effect, Step};
-use super::kernel::Kernel;
-use super::view::Snapshot;
 use crate::job::ids::{CommitNo, Epoch, EventId, JobId};
 use crate::job::state::StateWord;
+use crate::kernel::change::{Change, Effect, Step};
+use crate::kernel::parts::arrays::beyond_the_first;
+use crate::kernel::state::Kernel;
+use crate::kernel::views::snapshot::Snapshot;
 
 /// How many commits back idempotency keys are remembered: far longer than a read takes to
 /// come back to the resource manager.
@@ -331,10 +331,10 @@ fn keys_of(changes: &[Change]) -> impl Iterator<Item = Arc<str>> + '_ {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::kernel::BootContext;
-    use super::super::restore::Memory;
     use super::*;
     use crate::job::ids::CpuId;
+    use crate::kernel::restore::Memory;
+    use crate::kernel::state::BootContext;
 
     #[test]
     fn what_rests_on_an_undurable_decision_is_answered_with_it() {

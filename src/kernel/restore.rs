@@ -9,23 +9,24 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::arrays::{ArrayProgress, Arrays, OpenArray};
-use super::change::Queued;
-use super::conditions::Conditions;
-use super::eligible::Eligibility;
-use super::kernel::{BootContext, Kernel, Live};
-use super::maintenance::Maintenance;
-use super::names::Names;
-use super::outsiders::Looks;
-use super::queue::Queue;
-use super::requests::Requests;
-use super::retry::Again;
-use super::tenancy::Rules;
-use super::transition::JobState;
 use crate::job::ids::{Attempt, CpuId, JobId};
 use crate::job::outcome::Handle;
 use crate::job::spec::SingletonKey;
 use crate::job::state::{EndReason, StateWord};
+use crate::kernel::parts::arrays::{ArrayProgress, Arrays, OpenArray};
+use crate::kernel::parts::conditions::Conditions;
+use crate::kernel::parts::eligibility::Eligibility;
+use crate::kernel::parts::live::Live;
+use crate::kernel::parts::looks::Looks;
+use crate::kernel::parts::maintenance::{Maintenance, Windows};
+use crate::kernel::parts::names::Names;
+use crate::kernel::parts::queue::Queue;
+use crate::kernel::parts::queued::Queued;
+use crate::kernel::parts::requests::Requests;
+use crate::kernel::parts::retries::Again;
+use crate::kernel::parts::rules::Rules;
+use crate::kernel::state::{BootContext, Kernel};
+use crate::kernel::transition::JobState;
 use crate::resources::allocation::Share;
 use crate::resources::inventory::Inventory;
 use crate::resources::ledger::{Ledger, LedgerRefused};
@@ -120,7 +121,7 @@ impl Kernel {
             again: memory.again.into_iter().collect(),
             arrays: Arrays::default(),
             claims: memory.claims,
-            maintenance: memory.maintenance,
+            maintenance: Windows::new(memory.maintenance),
             rules: memory.rules,
             names: memory.names,
             requests: memory.requests,
@@ -139,10 +140,10 @@ impl Kernel {
             kernel.arrays.load(id, array);
         }
         for (id, followed) in memory.followed {
-            kernel.follow_again(id, &followed);
+            kernel.arrays.follow(id, &followed);
         }
         for (job, conditions) in memory.conditions {
-            kernel.register(job, conditions);
+            kernel.eligibility.register(job, conditions);
         }
         for job in memory.pending {
             // Whoever waits for a time is seen once that is looked at.

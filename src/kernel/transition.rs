@@ -10,7 +10,7 @@
 //! again, leads back into the queue however it ends, unless a cancel comes; no end is invented: the
 //! code is null where no script ended.
 //!
-//! *Not here*: which attempt a fact belongs to (`kernel::kernel`), who sends facts
+//! *Not here*: which attempt a fact belongs to (`kernel::state`), who sends facts
 //! (`actors::executor`).
 
 use crate::job::outcome::{EndState, Exit, Handle, Stop};

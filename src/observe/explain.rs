@@ -4,7 +4,7 @@
 //!
 //! *Promises*: a pending job always has a reason.
 //!
-//! *Not here*: who may start and when (`policy`), conditions (`kernel::conditions`).
+//! *Not here*: who may start and when (`policy`), conditions (`kernel::parts::conditions`).
 
 use std::collections::HashMap;
 
@@ -12,10 +12,11 @@ use super::missing::{Asked, Here, amount_of, counted, missing, unavailable};
 use crate::clock::rfc3339;
 use crate::job::ids::JobId;
 use crate::job::request::{MEMORY, split};
-use crate::kernel::accounts::Account;
-use crate::kernel::conditions::Blocked;
-use crate::kernel::tenancy::{PartitionNow, named};
-use crate::kernel::view::{Explained, Snapshot};
+use crate::kernel::parts::accounts::{Account, named};
+use crate::kernel::parts::conditions::Blocked;
+use crate::kernel::views::explain::Explained;
+use crate::kernel::views::partitions::PartitionNow;
+use crate::kernel::views::snapshot::Snapshot;
 use crate::policy::forecast::{Forecast, ForecastReason, forecast};
 use crate::policy::input::Barred;
 use crate::policy::name::Policy;

@@ -17,7 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::job::state::StateWord;
-use crate::kernel::view::Snapshot;
+use crate::kernel::views::snapshot::Snapshot;
 use crate::time::SECOND_US;
 
 /// Bounds of the start latency histogram, seconds: from a bare spawn to a long queue.

@@ -9,9 +9,9 @@
 
 use crate::job::ids::CpuId;
 use crate::job::request::{LICENSE, MEMORY, Request, split};
-use crate::kernel::accounts::Account;
-use crate::kernel::tenancy::PartitionNow;
-use crate::kernel::view::Snapshot;
+use crate::kernel::parts::accounts::Account;
+use crate::kernel::views::partitions::PartitionNow;
+use crate::kernel::views::snapshot::Snapshot;
 use crate::resources::inventory;
 use crate::resources::ledger::{ResourceNow, UnitNow};
 

@@ -7,7 +7,7 @@
 //! it fits; whom it waits for is waited for by nobody else; a job that may not start whatever
 //! comes free keeps nothing.
 //!
-//! *Not here*: who makes room (`policy::preempt`), who has claims (`kernel::claims`).
+//! *Not here*: who makes room (`policy::preempt`), who has claims (`kernel::commands::preempt`).
 
 use std::sync::Arc;
 

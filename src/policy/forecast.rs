@@ -7,7 +7,7 @@
 //! somebody comes in between.
 //!
 //! *Not here*: words and sentences (`observe::explain`), conditions that keep a job out of the
-//! line (`kernel::conditions`).
+//! line (`kernel::parts::conditions`).
 
 use std::collections::HashMap;
 

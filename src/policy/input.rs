@@ -5,7 +5,8 @@
 //! *Promises*: nothing of it says where it comes from: the server's scheduler and the simulation
 //! of a trace make the same.
 //!
-//! *Not here*: how it is made of the kernel's state (`kernel::view`) or of a trace (`simulate`).
+//! *Not here*: how it is made of the kernel's state (`kernel::views::pass_input`) or of a trace
+//! (`simulate`).
 //!
 //! Instants and spans are whole numbers in one unit; the server counts µs since 1970, a
 //! simulation the seconds of its trace.

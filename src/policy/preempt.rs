@@ -9,7 +9,7 @@
 //!
 //! *Not here*: that nobody else takes the room (`policy::claims`), which partition preempts which
 //! (`resources::partitions`), sending attempts back to the
-//! queue (`kernel::requeue`).
+//! queue (`kernel::commands::requeue`).
 //!
 //! Source: Slurm's preemption by partition with `PreemptMode=REQUEUE` (slurm.conf(5)).
 

@@ -94,15 +94,17 @@ impl Profile {
 
     /// Reserves this for so long.
     pub fn reserve(&mut self, from: Instant, span: Span, share: &Capacity) {
-        self.change(from, span, |free| free.minus(share));
+        let cells = share.in_use();
+        self.change(from, span, |free| free.take_out(share, cells));
     }
 
     /// Takes a reservation, or what is left of it, back.
     pub fn give_back(&mut self, from: Instant, until: Instant, share: &Capacity) {
-        self.change(from, until.saturating_sub(from), |free| free.plus(share));
+        let cells = share.in_use();
+        self.change(from, until.saturating_sub(from), |free| free.add(share, cells));
     }
 
-    fn change(&mut self, from: Instant, span: Span, how: impl Fn(Capacity) -> Capacity) {
+    fn change(&mut self, from: Instant, span: Span, how: impl Fn(&mut Capacity)) {
         let until = from.saturating_add(span);
         if span <= 0 {
             return;
@@ -110,7 +112,7 @@ impl Profile {
         let first = self.edge(from);
         let last = self.edge(until);
         for step in &mut self.steps[first..last] {
-            step.free = how(step.free);
+            how(&mut step.free);
         }
         self.join(last);
         self.join(first);

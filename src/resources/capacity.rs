@@ -146,6 +146,7 @@ impl Capacity {
     }
 
     /// CPUs within these regions.
+    #[inline]
     #[must_use]
     pub fn cpus_within(&self, regions: RegionSet) -> u64 {
         if regions == RegionSet::ALL {
@@ -155,12 +156,14 @@ impl Capacity {
     }
 
     /// All CPUs.
+    #[inline]
     #[must_use]
     pub fn all_cpus(&self) -> u32 {
         u32::try_from(self.cpus_within(RegionSet::ALL)).unwrap_or(u32::MAX)
     }
 
     /// Whether all of this is here.
+    #[inline]
     #[must_use]
     pub fn holds(&self, asked: &Demand<'_>) -> bool {
         self.cpus_within(asked.regions) >= u64::from(asked.cpus)
@@ -199,6 +202,29 @@ impl Capacity {
             if missing == 0 {
                 break;
             }
+        }
+    }
+
+    /// The cells in which there is anything.
+    #[must_use]
+    pub fn in_use(&self) -> CellSet {
+        let used = self.cells.iter().enumerate().filter(|(_, here)| **here > 0);
+        CellSet(used.fold(0, |all, (n, _)| all | 1 << n))
+    }
+
+    /// So much more of these cells.
+    #[inline]
+    pub fn add(&mut self, that: &Capacity, cells: CellSet) {
+        for n in cells.each() {
+            self.cells[n] = self.cells[n].saturating_add(that.cells[n]);
+        }
+    }
+
+    /// So much less of these cells, as far as there is any.
+    #[inline]
+    pub fn take_out(&mut self, that: &Capacity, cells: CellSet) {
+        for n in cells.each() {
+            self.cells[n] = self.cells[n].saturating_sub(that.cells[n]);
         }
     }
 

@@ -5,7 +5,7 @@
 //! *Promises*: only units that nobody of ours holds are asked about, so whoever is found there is
 //! an outsider.
 //!
-//! *Not here*: finding out (`devices`), what follows (`kernel::outsiders`).
+//! *Not here*: finding out (`devices`), what follows (`kernel::commands::looks`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -6,7 +6,7 @@
 //! in force, and the log says why; one that differs and needs a restart is named.
 //!
 //! *Not here*: reading settings (`config`), the signal (`serve::signals`), what other rules do to
-//! jobs (`kernel::reconfigure`).
+//! jobs (`kernel::commands::reconfigure`).
 
 use std::io;
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 //!
 //! *Promises*: nothing is asked about jobs that are no part of an array.
 //!
-//! *Not here*: what follows from it (`kernel::arrays`).
+//! *Not here*: what follows from it (`kernel::parts::arrays`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ use crate::job::array_spec::{ArraySpec, JobRef, TaskSet};
 use crate::job::dependency::DependencyState;
 use crate::job::ids::JobId;
 use crate::job::state::StateWord;
-use crate::kernel::arrays::{ArrayProgress, OpenArray};
+use crate::kernel::parts::arrays::{ArrayProgress, OpenArray};
 use crate::time::Time;
 
 /// The job that a task is.

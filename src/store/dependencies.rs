@@ -4,7 +4,7 @@
 //!
 //! *Promises*: a bounded number of rows is read for each question.
 //!
-//! *Not here*: what follows from it (`kernel::conditions`).
+//! *Not here*: what follows from it (`kernel::parts::conditions`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -19,8 +19,8 @@ use crate::job::dependency::{Dependency, DependencyKind, DependencyState, Told};
 use crate::job::ids::JobId;
 use crate::job::spec::SingletonKey;
 use crate::job::state::StateWord;
-use crate::kernel::conditions::Conditions;
-use crate::kernel::eligible::{DependencySnapshot, remembered_answers};
+use crate::kernel::parts::conditions::Conditions;
+use crate::kernel::parts::eligibility::{DependencySnapshot, remembered_answers};
 
 /// Rows asked for at a time: far below the parameters that a statement may have.
 const IDS_AT_A_TIME: usize = 500;

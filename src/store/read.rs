@@ -7,8 +7,8 @@
 //! One row is asked for without LIMIT: diesel binds its number, and SQLite prepares a statement
 //! with a bound LIMIT anew at each run.
 //!
-//! *Not here*: which jobs a filter means (`store::find`), "now" (`kernel::view::Snapshot`), JSON
-//! (`api::wire`).
+//! *Not here*: which jobs a filter means (`store::find`), "now"
+//! (`kernel::views::snapshot::Snapshot`), JSON (`api::wire`).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

@@ -19,8 +19,8 @@ use crate::job::outcome::{ExitCode, Usage};
 use crate::job::request::{CPU, MEMORY, Request};
 use crate::job::spec::JobSpec;
 use crate::job::state::{AttemptEnd, EndReason, StateWord};
-use crate::kernel::change::Queued;
-use crate::kernel::requeue::EndedJob;
+use crate::kernel::commands::requeue::EndedJob;
+use crate::kernel::parts::queued::Queued;
 use crate::resources::allocation::{Held, Share};
 use crate::time::Time;
 

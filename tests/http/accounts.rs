@@ -4,7 +4,7 @@
 //!
 //! *Promises*: what was used and what runs is counted on after a kill of the server.
 //!
-//! *Not here*: the formulas (`kernel::accounts`, `kernel::priority`).
+//! *Not here*: the formulas (`kernel::parts::accounts`, `kernel::parts::priority`).
 
 use serde_json::{Value, json};
 

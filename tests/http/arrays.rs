@@ -4,7 +4,7 @@
 //!
 //! *Promises*: every task runs once.
 //!
-//! *Not here*: every order of events (`kernel::arrays`), the notation (`job::array_spec`).
+//! *Not here*: every order of events (`kernel::commands::task`), the notation (`job::array_spec`).
 
 use serde_json::{Value, json};
 

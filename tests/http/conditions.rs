@@ -4,7 +4,7 @@
 //!
 //! *Promises*: a job that waits says why, with Slurm's word.
 //!
-//! *Not here*: every order of events (`kernel::eligible`).
+//! *Not here*: every order of events (`kernel::commands::enqueue`).
 
 use serde_json::{Value, json};
 

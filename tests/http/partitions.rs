@@ -4,7 +4,7 @@
 //!
 //! *Promises*: what the file says holds, also after a restart with another file.
 //!
-//! *Not here*: every overlap of partitions (`kernel::tenancy`).
+//! *Not here*: every overlap of partitions (`kernel::views::hold`).
 
 use serde_json::{Value, json};
 

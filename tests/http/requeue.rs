@@ -4,7 +4,8 @@
 //!
 //! *Promises*: what is counted and waited for survives a killed server.
 //!
-//! *Not here*: which end is a cause (`kernel::retry`), crashes at every point (`tests/faults`).
+//! *Not here*: which end is a cause (`kernel::parts::retries`), crashes at every point
+//! (`tests/faults`).
 
 use serde_json::{Value, json};
 

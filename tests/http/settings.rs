@@ -6,7 +6,7 @@
 //! refused changes nothing.
 //!
 //! *Not here*: what needs a restart (`tests/cli/shield.rs`), every mixture of rules
-//! (`kernel::reconfigure`).
+//! (`kernel::commands::reconfigure`).
 
 use serde_json::{Value, json};
 

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use downbeat::job::ids::Attempt;
 use downbeat::job::outcome::{EndState, Stop};
 use downbeat::job::state::{EndReason, StateWord};
+use downbeat::kernel::change::{PREEMPTED, REQUEUED};
 use downbeat::kernel::check;
-use downbeat::kernel::requeue::{PREEMPTED, REQUEUED};
 
 use super::clients::Clients;
 use super::disk::Disk;

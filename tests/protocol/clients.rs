@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use downbeat::job::ids::JobId;
 use downbeat::job::state::{EndReason, StateWord};
-use downbeat::kernel::kernel::Cancelled;
-use downbeat::kernel::requeue::Requeued;
+use downbeat::kernel::commands::cancel::Cancelled;
+use downbeat::kernel::commands::requeue::Requeued;
 
 use super::disk::Disk;
 use super::server::Reply;

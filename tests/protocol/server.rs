@@ -14,16 +14,18 @@ use std::sync::Arc;
 
 use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, JobId, UnitId};
 use downbeat::job::spec::JobSpec;
-use downbeat::kernel::change::{Change, Effect, IdempotencyKey, Queued, Step};
-use downbeat::kernel::eligible::DependencySnapshot;
-use downbeat::kernel::kernel::{BootContext, Cancelled, Kernel};
-use downbeat::kernel::names::UNNAMED;
+use downbeat::kernel::change::{Change, Effect, IdempotencyKey, Step};
+use downbeat::kernel::commands::cancel::Cancelled;
+use downbeat::kernel::commands::requeue::{EndedJob, Requeued};
 use downbeat::kernel::outbox::{Commit, Committed, Outbox, ReadFreshness};
-use downbeat::kernel::requeue::{EndedJob, Requeued};
+use downbeat::kernel::parts::eligibility::DependencySnapshot;
+use downbeat::kernel::parts::names::UNNAMED;
+use downbeat::kernel::parts::queued::Queued;
+use downbeat::kernel::parts::rules::Rules;
 use downbeat::kernel::restore::{Memory, PersistedAttempt};
-use downbeat::kernel::tenancy::Rules;
+use downbeat::kernel::state::{BootContext, Kernel};
 use downbeat::kernel::transition::{JobState, Refused};
-use downbeat::kernel::view::Snapshot;
+use downbeat::kernel::views::snapshot::Snapshot;
 use downbeat::policy::name::Policy;
 use downbeat::policy::order::Order;
 use downbeat::policy::pass::plan;
@@ -288,7 +290,8 @@ impl Server {
         None
     }
 
-    /// The scheduler looks and thinks, in submit order, so that nobody may starve; its plan arrives later.
+    /// The scheduler looks and thinks, in submit order, so that nobody may starve; its plan arrives
+    /// later.
     pub fn think(&mut self, now: Time) {
         let policy = Policy { order: Order::Fcfs, threshold_s: None, ..Policy::default() };
         self.plan = Some(plan(policy, &self.kernel.input(&policy, now)));

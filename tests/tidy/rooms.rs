@@ -1,6 +1,6 @@
 //! *Purpose*: who may import whom, between rooms and inside of them.
 //!
-//! *Owns*: the floors, and the circles that still stand.
+//! *Owns*: the floors, those inside of the kernel, and the circles that still stand.
 //!
 //! *Promises*: a room imports from below only, and there what its line allows; inside of a room no
 //! two files import each other, whatever the way round, beyond those that are listed.
@@ -61,22 +61,14 @@ const ROOMS: &[(&str, &[&str])] = &[
             "resources",
             "policy",
             "kernel::admission",
-            "kernel::accounts",
-            "kernel::priority",
-            "kernel::tenancy",
+            "kernel::parts::accounts",
+            "kernel::parts::priority",
+            "kernel::parts::rules",
         ],
     ),
     (
         "api::wire",
-        &[
-            "time",
-            "clock",
-            "text",
-            "job",
-            "resources",
-            "kernel::admission",
-            "kernel::eligible::Edit",
-        ],
+        &["time", "clock", "text", "job", "resources", "kernel::admission", "kernel::change::Edit"],
     ),
     (
         "api",
@@ -92,12 +84,14 @@ const ROOMS: &[(&str, &[&str])] = &[
             "resources",
             "policy::name",
             "kernel::admission",
-            "kernel::eligible",
-            "kernel::kernel::Cancelled",
-            "kernel::maintenance",
-            "kernel::requeue",
-            "kernel::tenancy",
-            "kernel::view",
+            "kernel::change::Edit",
+            "kernel::commands::cancel::Cancelled",
+            "kernel::commands::edit::Edited",
+            "kernel::commands::requeue::Requeued",
+            "kernel::parts::eligibility::DependencySnapshot",
+            "kernel::parts::maintenance",
+            "kernel::parts::rules::WHOLE",
+            "kernel::views",
             "store::arrays",
             "store::dependencies",
             "store::error",
@@ -111,6 +105,19 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("simulate", &["job", "resources", "policy"]),
     ("cli", &["peer", "clock", "text", "job", "resources", "config", "api::wire", "simulate"]),
+];
+
+/// The floors of the kernel, lowest first: what of the kernel each may import besides itself.
+const KERNEL: &[(&str, &[&str])] = &[
+    ("kernel::transition", &[]),
+    ("kernel::parts", &["kernel::transition"]),
+    ("kernel::change", &["kernel::parts"]),
+    ("kernel::state", &["kernel::change", "kernel::parts"]),
+    ("kernel::views", &["kernel::parts", "kernel::state", "kernel::transition"]),
+    (
+        "kernel::commands",
+        &["kernel::change", "kernel::parts", "kernel::state", "kernel::transition"],
+    ),
 ];
 
 /// Files of one room that import each other, all of them in a circle. Each is to be taken apart;
@@ -181,21 +188,6 @@ const CIRCLES: &[&[&str]] = &[
     &["engine::local", "engine::local::look"],
     &["engine::local::attempts", "engine::local::notice"],
     &["engine::local::attempt_watch", "engine::local::start", "engine::local::supervisor"],
-    &[
-        "kernel::arrays",
-        "kernel::change",
-        "kernel::eligible",
-        "kernel::kernel",
-        "kernel::maintenance",
-        "kernel::outsiders",
-        "kernel::priority",
-        "kernel::queue",
-        "kernel::queue::line",
-        "kernel::requests",
-        "kernel::requeue",
-        "kernel::tenancy",
-        "kernel::view",
-    ],
     &["store::find", "store::find::query", "store::read"],
     &[
         "store::write",
@@ -217,6 +209,26 @@ pub fn no_arrow_points_upward(source: &Source) -> Vec<String> {
         !is_within(path, room) && !allowed.iter().any(|place| is_within(path, place))
     });
     forbidden.map(|path| format!("src/{}: {room} may not import {path}", source.path)).collect()
+}
+
+/// Complains about each import that the floor of the file may not have, and where a part of the
+/// kernel names the kernel.
+pub fn parts_know_no_kernel(source: &Source) -> Vec<String> {
+    let module = source.module().join("::");
+    let Some((floor, below)) = KERNEL.iter().find(|(floor, _)| is_within(&module, floor)) else {
+        return vec![];
+    };
+    // `pub(in crate::kernel)` is no import.
+    let named = imports(source).into_iter().filter(|path| path.starts_with("kernel::"));
+    let above = named.filter(|path| {
+        !is_within(path, floor) && !below.iter().any(|place| is_within(path, place))
+    });
+    let mut found: Vec<String> =
+        above.map(|path| format!("src/{}: {floor} may not import {path}", source.path)).collect();
+    if *floor == "kernel::parts" {
+        found.extend(source.only_in(r"\bKernel\b", &[]));
+    }
+    found
 }
 
 /// The room of a module; what has no line is a room by its first name.
@@ -305,10 +317,12 @@ fn told(
 
 #[test]
 fn the_floors_stand_on_one_another() {
-    for (n, (room, allowed)) in ROOMS.iter().enumerate() {
-        for place in *allowed {
-            let below = ROOMS[..n].iter().any(|(lower, _)| is_within(place, lower));
-            assert!(below, "{room} may import {place}, which is not below it");
+    for floors in [ROOMS, KERNEL] {
+        for (n, (room, allowed)) in floors.iter().enumerate() {
+            for place in *allowed {
+                let below = floors[..n].iter().any(|(lower, _)| is_within(place, lower));
+                assert!(below, "{room} may import {place}, which is not below it");
+            }
         }
     }
 }

@@ -34,9 +34,9 @@ use crate::actors::messages::{
 };
 use crate::job::ids::{Attempt, CommitNo, JobId};
 use crate::kernel::change::{Change, Effect, Step};
-use crate::kernel::kernel::Cancelled;
+use crate::kernel::commands::cancel::Cancelled;
 use crate::kernel::outbox::Commit;
-use crate::kernel::view::Snapshot;
+use crate::kernel::views::snapshot::Snapshot;
 use crate::store::read::LaunchRecords;
 use crate::store::write::{CommitError, Launches};
 use crate::text::cpu_list;

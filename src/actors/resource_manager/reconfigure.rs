@@ -5,7 +5,7 @@
 //! *Promises*: rules and dials change together or not at all; whoever asked is answered at once,
 //! however long the disk takes to remember that a claim is gone.
 //!
-//! *Not here*: what other rules do (`kernel::reconfigure`), reading settings (`config`).
+//! *Not here*: what other rules do (`kernel::commands::reconfigure`), reading settings (`config`).
 
 use actix::prelude::*;
 use tokio::sync::oneshot;

@@ -4,7 +4,8 @@
 //!
 //! *Promises*: a job that was over goes back only if nothing has changed it since it was read.
 //!
-//! *Not here*: what a requeue does (`kernel::requeue`), which changes count (`kernel::outbox`).
+//! *Not here*: what a requeue does (`kernel::commands::requeue`), which changes count
+//! (`kernel::outbox`).
 
 use actix::prelude::*;
 

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: all faults of a body are found at once.
 //!
-//! *Not here*: what a window does (`kernel::maintenance`).
+//! *Not here*: what a window does (`kernel::commands::maintenance`).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

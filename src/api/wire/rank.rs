@@ -4,7 +4,7 @@
 //!
 //! *Promises*: `points` is the sum of the numbers in `parts`.
 //!
-//! *Not here*: how points come about (`kernel::priority`).
+//! *Not here*: how points come about (`kernel::parts::priority`).
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: every fault is named with its part (`retry.max`).
 //!
-//! *Not here*: what ends a cause covers, and the bounds (`kernel::retry`).
+//! *Not here*: what ends a cause covers, and the bounds (`kernel::parts::retries`).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

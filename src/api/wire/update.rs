@@ -4,7 +4,7 @@
 //!
 //! *Promises*: all faults of a body are found at once; a body that changes nothing is refused.
 //!
-//! *Not here*: what a change does (`kernel::eligible`).
+//! *Not here*: what a change does (`kernel::commands::edit`).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,7 +17,7 @@ use super::submit::BodyRefused;
 use super::values::{limit, time};
 use crate::job::faults::{Faults, FieldError, SpecRefused};
 use crate::kernel::admission::{Site, limit_allowed};
-use crate::kernel::eligible::Edit;
+use crate::kernel::change::Edit;
 use crate::time::Time;
 
 /// What is to be different; what is left out stays.

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: a new kernel made of the rows goes on where the old one was.
 //!
-//! *Not here*: every order of events (`kernel::arrays`).
+//! *Not here*: every order of events (`kernel::commands::task`).
 
 use super::*;
 use crate::job::array_spec::JobRef;

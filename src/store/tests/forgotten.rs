@@ -4,11 +4,11 @@
 //!
 //! *Promises*: what kept a job, or let it go, is the same before and after.
 //!
-//! *Not here*: what each relation asks for (`kernel::conditions`), when jobs are forgotten
+//! *Not here*: what each relation asks for (`kernel::parts::conditions`), when jobs are forgotten
 //! (`actors::retention`).
 
 use super::*;
-use crate::kernel::conditions::Blocked;
+use crate::kernel::parts::conditions::Blocked;
 use crate::store::dependencies;
 
 const LATER: Time = Time(9);

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: what is not asked for stays as it is.
 //!
-//! *Not here*: who asks (`kernel::mend`).
+//! *Not here*: who asks (`kernel::commands::repair`).
 
 use super::*;
 

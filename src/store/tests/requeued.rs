@@ -4,14 +4,14 @@
 //!
 //! *Promises*: counts and books agree with the rows after each.
 //!
-//! *Not here*: when a job goes back (`kernel::requeue`).
+//! *Not here*: when a job goes back (`kernel::commands::requeue`).
 
 use super::*;
 use crate::job::retry_policy::RetryPolicy;
 use crate::job::state::{AttemptEnd, EndReason};
-use crate::kernel::conditions::Blocked;
+use crate::kernel::commands::requeue::Requeued;
 use crate::kernel::outbox::{KEY_WINDOW_COMMITS, ReadFreshness};
-use crate::kernel::requeue::Requeued;
+use crate::kernel::parts::conditions::Blocked;
 
 type Past = (u32, Option<AttemptEnd>, Option<ExitCode>, bool);
 

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: a task gets its row in the change that takes it out of what is left.
 //!
-//! *Not here*: which task is next (`kernel::arrays`).
+//! *Not here*: which task is next (`kernel::commands::task`).
 
 use diesel::SqliteConnection;
 use diesel::prelude::*;

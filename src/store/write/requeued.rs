@@ -16,8 +16,7 @@ use super::attempts::{gave_back, warned};
 use super::{disagreement, in_state, one_row, prepared};
 use crate::job::dependency::Told;
 use crate::job::ids::JobId;
-use crate::kernel::change::Event;
-use crate::kernel::requeue::PastAttempt;
+use crate::kernel::change::{Event, PastAttempt};
 use crate::time::Time;
 
 pub(super) fn requeued(

@@ -5,7 +5,7 @@
 //! *Promises*: of each account that a commit charges, the last word is kept; a commit that charges
 //! none costs nothing.
 //!
-//! *Not here*: how usage decays (`kernel::accounts`).
+//! *Not here*: how usage decays (`kernel::parts::accounts`).
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,119 @@
+//! *Purpose*: other rules for a kernel that is at work.
+//!
+//! *Owns*: [`Kernel::reconfigure`], [`RulesRefused`].
+//!
+//! *Promises*: all of the new rules hold from then on, or none; whatever runs keeps its CPUs; no
+//! job is lost: whoever may not start under the new rules waits and is told why; what accounts have
+//! used is kept.
+//!
+//! *Not here*: what rules there are (`kernel::parts::rules`), reading them (`config`).
+
+use crate::job::ids::{CpuId, JobId};
+use crate::kernel::change::{Change, Step};
+use crate::kernel::parts::accounts::UNCOUNTED;
+use crate::kernel::parts::names::Words;
+use crate::kernel::parts::queued::Queued;
+use crate::kernel::parts::rules::Rules;
+use crate::kernel::state::Kernel;
+use crate::resources::partitions::Placement;
+use crate::time::Time;
+
+/// Why these rules cannot hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RulesRefused {
+    /// A partition has a CPU that this server does not hand out.
+    #[error(
+        "partition \"{partition}\": cpus has CPU {cpu}, which this server does not hand out; more \
+         CPUs (cpus) need a restart"
+    )]
+    StrangeCpu {
+        /// Its name.
+        partition: String,
+        /// The first such CPU.
+        cpu: CpuId,
+    },
+}
+
+impl Kernel {
+    /// These rules hold from now on; of their accounts only what is laid down counts. Jobs that
+    /// wait are looked at by them at their next turn.
+    ///
+    /// # Errors
+    /// When the rules cannot hold here; nothing is different then.
+    pub fn reconfigure(&mut self, rules: Rules, now: Time) -> Result<Step, RulesRefused> {
+        if let Some(refused) = self.refuses(&rules) {
+            return Err(refused);
+        }
+        let shared = self.rules.accounts.share();
+        let accounts = self.rules.accounts.under(&rules.accounts, now);
+        self.ledger.divide(rules.partitions.region_of().clone());
+        self.rules = Rules { accounts, ..rules };
+        self.rules.accounts.over(self.ledger.inventory());
+        self.seat_all(now);
+        let mut step = Step::default();
+        if shared && !self.rules.accounts.share() {
+            // Nobody is charged any more: what runs has been used up to now.
+            let used = self.rules.accounts.usages(now).into_iter();
+            let charged = |(account, cpu_us, at)| Change::Charged { account, cpu_us, at };
+            step.changes.extend(used.map(charged));
+        }
+        self.drop_claims(&mut step);
+        Ok(step)
+    }
+
+    fn refuses(&self, rules: &Rules) -> Option<RulesRefused> {
+        rules.partitions.iter().find_map(|partition| {
+            let strange = |cpu: &&CpuId| !self.ledger.is_configured(**cpu);
+            let cpu = *partition.cpus.iter().find(strange)?;
+            Some(RulesRefused::StrangeCpu { partition: partition.name.to_string(), cpu })
+        })
+    }
+
+    /// Everybody who waits, runs or is entering goes where the rules of now want him.
+    fn seat_all(&mut self, now: Time) {
+        self.keep_names();
+        let seats = self.seats();
+        let seat = |names: u32| seats.get(names as usize).or(seats.first()).copied();
+        let seated = |job: Queued| {
+            let (placement, account) = seat(job.names).unwrap_or_default();
+            Queued { placement, account, ..job }
+        };
+        for live in self.live.values_mut() {
+            live.job = seated(live.job);
+            self.rules.accounts.started(live.job.account, &self.requests.demand(&live.job), now);
+        }
+        for (names, _) in self.entering.values() {
+            let (_, account) = seat(*names).unwrap_or_default();
+            self.rules.accounts.entering(account, true);
+        }
+        let waiting: Vec<JobId> = self.queue.iter().map(|job| job.id).collect();
+        for id in waiting {
+            let Some(before) = self.queue.get(id).copied() else { continue };
+            let job = seated(before);
+            if job == before {
+                self.refresh(id, now);
+            } else {
+                self.queue.remove(id);
+                self.place(job, now);
+            }
+        }
+    }
+
+    /// Where the jobs of each pair of words belong, by its number; the first is of no words.
+    fn seats(&mut self) -> Vec<(Placement, u32)> {
+        let Rules { partitions, accounts, .. } = &mut self.rules;
+        let nobody = (partitions.placement(""), UNCOUNTED);
+        let seat = |words: &Option<Words>| match words {
+            // Nobody makes room for another: all of them have jobs.
+            Some(words) => {
+                let account = accounts.number(&words.account, |_| true);
+                (partitions.placement(&words.partition), account)
+            }
+            None => nobody,
+        };
+        std::iter::once(nobody).chain(self.names.all().iter().map(seat)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

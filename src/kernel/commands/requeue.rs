@@ -1,0 +1,190 @@
+//! *Purpose*: jobs that go back into the queue under their own number.
+//!
+//! *Owns*: [`EndedJob`], [`Requeued`], and the way back: from a live attempt that
+//! somebody asked to run again, from one that ended and is retried, from a job that was over.
+//!
+//! *Promises*: the CPUs of an attempt come back in the same step that puts its job into the queue;
+//! a cancel that comes meanwhile wins; the next grant is the next attempt; what a job waited for
+//! before its first attempt is not waited for again, but its deadline still counts.
+//!
+//! *Not here*: which ends are retried (`kernel::parts::retries`), states (`kernel::transition`),
+//! whether what was read of a job that is over is still true (`kernel::outbox`).
+
+use std::sync::Arc;
+
+use crate::job::ids::JobId;
+use crate::job::request::Request;
+use crate::job::retry_policy::RetryPolicy;
+use crate::job::state::StateWord;
+use crate::kernel::change::{Change, Effect, Event, PREEMPTED, PastAttempt, REQUEUED, Step};
+use crate::kernel::parts::conditions::Conditions;
+use crate::kernel::parts::live::Live;
+use crate::kernel::parts::queued::Queued;
+use crate::kernel::parts::retries::Again;
+use crate::kernel::state::Kernel;
+use crate::kernel::transition::{Fact, JobState, RequeueReason};
+use crate::resources::allocation::Allocation;
+use crate::time::Time;
+
+/// A job that is over, as the database has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedJob {
+    /// As it would stand in the queue.
+    pub job: Queued,
+    /// What it asks for beside CPUs.
+    pub rest: Request,
+    /// How it ended.
+    pub word: StateWord,
+    /// Whether it was held.
+    pub held: bool,
+    /// Not before.
+    pub begin: Option<Time>,
+    /// Not after.
+    pub deadline: Option<Time>,
+    /// When it is run again by itself.
+    pub retry: Option<Arc<RetryPolicy>>,
+    /// Its partition.
+    pub partition: String,
+    /// Its account.
+    pub account: String,
+    /// The array and the task that it is.
+    pub task: Option<(JobId, u32)>,
+}
+
+/// What became of a wish to run a job again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requeued {
+    /// Its attempt is being stopped; then it waits again.
+    Stopping,
+    /// It was over and waits again.
+    Waiting,
+    /// It waits already.
+    Pending,
+    /// A cancel of it is in, and wins.
+    Cancelling,
+    /// Neither waiting nor live. The database tells.
+    NotLive,
+}
+
+impl Kernel {
+    /// Runs a live attempt's job again: it is stopped as by a cancel, and then waits, held if that
+    /// is asked for.
+    pub fn requeue_asked(
+        &mut self,
+        id: JobId,
+        hold: bool,
+        principal: &Arc<str>,
+        now: Time,
+    ) -> (Requeued, Step) {
+        if self.queue.get(id).is_some() {
+            return (Requeued::Pending, Step::default());
+        }
+        let Some(live) = self.live.get(&id) else { return (Requeued::NotLive, Step::default()) };
+        if live.state.is_being_cancelled() {
+            return (Requeued::Cancelling, Step::default());
+        }
+        let fact = Fact::RequeueAsked { hold };
+        // Asked twice is asked once.
+        let step = self.take_fact(live.attempt(), fact, principal, now).unwrap_or_default();
+        (Requeued::Stopping, step)
+    }
+
+    /// Puts a job that was over into the queue again. Whoever calls this knows that what was read
+    /// of it is still true. If somebody else was faster, nothing is done.
+    pub fn requeue_over(
+        &mut self,
+        over: EndedJob,
+        hold: bool,
+        principal: &Arc<str>,
+        now: Time,
+    ) -> (Requeued, Step) {
+        let id = over.job.id;
+        if self.queue.get(id).is_some() {
+            return (Requeued::Waiting, Step::default());
+        }
+        if self.live.contains_key(&id) {
+            return (Requeued::Stopping, Step::default());
+        }
+        if let Some(count) = self.ended.get_mut(&over.word) {
+            *count = count.saturating_sub(1);
+        }
+        if let Some(policy) = &over.retry {
+            self.again.insert(id, Again::retrying(policy));
+        }
+        let words = (Some(over.word), StateWord::Pending);
+        let cause = ("requeue_asked", Arc::clone(principal));
+        let event = self.event((id, over.job.attempts), words, cause, now);
+        let (held, begin) = (over.held || hold, over.begin.filter(|begin| *begin > now));
+        let conditions =
+            Conditions { held, begin, deadline: over.deadline, ..Conditions::default() };
+        self.eligibility.register(id, conditions);
+        let mut step = Step::default();
+        let of_array = over.task.map(|(array, _)| array);
+        self.keep_answers([id].into_iter().chain(of_array), &mut step);
+        let array = self.arrays.came_back(id, over.task);
+        let placement = self.rules.partitions.placement(&over.partition);
+        let account = self.number(&over.account);
+        let names = self.name(&over.partition, &over.account);
+        let rest = self.request(&over.rest);
+        self.place(Queued { placement, account, names, rest, ..over.job }, now);
+        if let Some(array) = array {
+            self.look_again(array, now);
+        }
+        let change = Change::Requeued { event, past: None, begin, held, retries: 0 };
+        step.changes.push(change);
+        (Requeued::Waiting, step)
+    }
+
+    /// An attempt is over, its job goes back into the queue.
+    pub(in crate::kernel) fn return_to_queue(
+        &mut self,
+        Live { job, state, granted: _ }: Live,
+        given_back: Option<Allocation>,
+        event: Event,
+    ) -> Step {
+        let JobState::Requeued(end, back) = state else {
+            unreachable!("asked for what goes back only")
+        };
+        let (id, now) = (job.id, event.time);
+        let (begin, held, word) = match back {
+            RequeueReason::Asked { hold } => (None, hold, REQUEUED),
+            RequeueReason::Preempted => (None, false, PREEMPTED),
+            RequeueReason::Retry { begin } => {
+                (Some(begin).filter(|at| *at > now), false, end.word.word())
+            }
+        };
+        let again = self.again.entry(id).or_default();
+        if let (RequeueReason::Retry { .. }, Some(retry)) = (back, &mut again.retry) {
+            retry.used += 1;
+        }
+        let retries = again.retry.as_ref().map_or(0, |retry| retry.used);
+        let deadline = again.deadline.take();
+        if *again == Again::default() {
+            self.again.remove(&id);
+        }
+        let released = given_back.as_ref().map(Allocation::units).unwrap_or_default();
+        if let Some(allocation) = given_back {
+            self.ledger.release(allocation);
+            self.releases += 1;
+        }
+        let attempt = crate::job::ids::Attempt { job: id, n: job.attempts };
+        self.eligibility
+            .register(id, Conditions { held, begin, deadline, ..Conditions::default() });
+        let mut step = Step { effects: vec![Effect::Retire(attempt)], ..Step::default() };
+        let of_array = self.arrays.task_of(id).map(|(array, _)| array);
+        self.keep_answers([id].into_iter().chain(of_array), &mut step);
+        let array = self.arrays.came_back(id, None);
+        self.place(job, now);
+        if let Some(array) = array {
+            self.look_again(array, now);
+        }
+        let past = Some(PastAttempt { state: word, end, released });
+        step.changes.push(Change::Requeued { event, past, begin, held, retries });
+        self.charge(&job, now, &mut step);
+        step
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

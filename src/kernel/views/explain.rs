@@ -1,0 +1,104 @@
+//! *Purpose*: why jobs wait.
+//!
+//! *Owns*: [`Explained`].
+//!
+//! *Promises*: an explanation is made of what a pass would see, and changes nothing.
+//!
+//! *Not here*: the sentences (`observe::explain`).
+
+use std::collections::BTreeMap;
+
+use crate::job::dependency::DEPENDENCIES_MAX;
+use crate::job::ids::JobId;
+use crate::job::spec::JobSpec;
+use crate::kernel::parts::accounts::Account;
+use crate::kernel::parts::conditions::Blocked;
+use crate::kernel::parts::eligibility::DependencySnapshot;
+use crate::kernel::parts::queue::pending::pointed;
+use crate::kernel::state::Kernel;
+use crate::kernel::views::partitions::PartitionNow;
+use crate::policy::input::PassInput;
+use crate::policy::name::Policy;
+use crate::time::{SECOND_US, Time};
+
+/// How many jobs of the line are looked at to explain why they wait: a page of a list.
+pub const LINE_DEPTH: usize = 1_000;
+
+/// What is known about why jobs wait.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Explained {
+    /// Those that may not start whatever is free.
+    pub blocked: BTreeMap<JobId, Blocked>,
+    /// The first of the line.
+    pub line: PassInput,
+    /// The place of the only job that was asked for, if it is further behind.
+    pub position: Option<usize>,
+    /// How the partitions stand; empty where the machine is not divided.
+    pub partitions: Vec<PartitionNow>,
+    /// The place among them of the partition of each that was asked for.
+    pub placements: BTreeMap<JobId, u8>,
+    /// The accounts that the first quotas of the line are of; empty where nobody is limited.
+    pub accounts: Vec<Account>,
+}
+
+impl Kernel {
+    /// What a pass sees, with the first jobs of the whole line, to explain why each waits; before
+    /// them stand those that room was made for.
+    #[must_use]
+    pub fn line(&self, policy: &Policy, now: Time) -> PassInput {
+        let mut input = self.ground(now);
+        let line = self.queue.line(policy, &input, &self.rules.points(now), LINE_DEPTH);
+        input.queue.clone_from(&input.claims);
+        input.queue.extend(line);
+        input
+    }
+
+    /// Why a pending job may not start now whatever is free; `None` when it is a matter of turn.
+    #[must_use]
+    pub fn blocked(&self, job: JobId, now: Time) -> Option<Blocked> {
+        self.keeps(self.queue.get(job)?, now)
+    }
+
+    /// Adds what would be said of a job if it were submitted now under this id.
+    pub fn explain_as_if(
+        &self,
+        explained: &mut Explained,
+        (id, spec, elsewhere): (JobId, &JobSpec, &DependencySnapshot),
+        policy: &Policy,
+        now: Time,
+    ) {
+        let conditions = self.conditions_of(spec, elsewhere);
+        let singletons = elsewhere.singletons.values().flatten().copied().take(DEPENDENCIES_MAX);
+        let singletons: Vec<JobId> = singletons.collect();
+        let queued = self.queued(id, spec, now);
+        if let Some(blocked) = conditions.blocked(now, &singletons).or_else(|| self.closed(&queued))
+        {
+            explained.blocked.insert(id, blocked);
+            return;
+        }
+        explained.placements.insert(id, queued.placement.partition);
+        let job = pointed(&queued, &self.rules.points(now));
+        let rule = policy.rule(SECOND_US);
+        let place = rule.place(&job, now.0);
+        let line = &mut explained.line.queue;
+        let at = line.partition_point(|other| rule.place(other, now.0) < place);
+        line.insert(at, job);
+    }
+
+    /// Adds how the partitions stand, and in which of them these jobs wait.
+    pub fn explain_partitions(&self, explained: &mut Explained, jobs: &[JobId]) {
+        if self.rules.partitions.is_empty() {
+            return;
+        }
+        explained.partitions = self.partitions_now();
+        let placement = |job: &JobId| Some((*job, self.queue.get(*job)?.placement.partition));
+        explained.placements = jobs.iter().filter_map(placement).collect();
+    }
+
+    /// Adds how the accounts stand that the line's quotas are of.
+    pub fn explain_accounts(&self, explained: &mut Explained) {
+        if !explained.line.quotas.is_empty() {
+            explained.accounts = self.rules.accounts.all().to_vec();
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! *Purpose*: what is seen of the kernel.
+//!
+//! *Owns*: nothing.
+//!
+//! *Promises*: a view changes nothing.
+//!
+//! *Not here*: the state (`kernel::state`), what changes it (`kernel::commands`).
+
+pub mod dependencies;
+pub mod explain;
+pub mod hold;
+pub mod limits;
+pub mod partitions;
+pub mod pass_input;
+pub mod rank;
+pub mod snapshot;
