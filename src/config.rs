@@ -11,11 +11,14 @@
 //! much memory (`config::memory`).
 
 pub mod cpus;
+mod error;
 mod gpus;
 pub mod memory;
+mod origin;
 mod partitions;
 mod resolve;
 mod resources;
+mod scalar;
 pub mod secret;
 pub mod settings;
 mod tables;
@@ -26,7 +29,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use error::ConfigError;
 pub use gpus::Gpus;
+pub use origin::{Origin, Setting};
 pub use secret::Secret;
 pub use settings::ServeArgs;
 
@@ -38,102 +43,6 @@ use crate::resources::inventory::Inventory;
 use crate::text::cpu_list;
 use resolve::Resolver;
 use settings::FileSettings;
-
-/// Why a server does not start with these settings.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// `--config` names a file that is not there or not readable.
-    #[error("the settings file {} is not read: {error}", .path.display())]
-    FileUnread {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: trusted::Distrust,
-    },
-    /// A key of the file is wrong.
-    #[error("in {}, {key}: {message}", .path.display())]
-    FileWrong {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        key: String,
-        /// What is wrong.
-        message: String,
-    },
-    /// A value is wrong.
-    #[error("--{setting} (from {source_word}) {message}")]
-    Wrong {
-        /// The setting, as its flag is called.
-        setting: &'static str,
-        /// Where the value came from.
-        source_word: &'static str,
-        /// What is wrong.
-        message: String,
-    },
-    /// A table of the file makes no sense.
-    #[error("in the settings file, {table}: {message}")]
-    Table {
-        /// Which.
-        table: String,
-        /// The key, and what is wrong.
-        message: String,
-    },
-    /// Others could reach the server, and there is no token.
-    #[error(
-        "--listen {listen} can be reached from other machines, and no token is set, so anybody \
-         could run commands here; set DOWNBEAT_TOKEN or --token-file, or listen on 127.0.0.1"
-    )]
-    TokenMissing {
-        /// The address.
-        listen: String,
-    },
-    /// PostgreSQL is asked for.
-    #[error(
-        "--database-url asks for PostgreSQL, which this version does not store to yet; leave it \
-         out for SQLite in the data folder, or name a file as sqlite:///path/downbeat.db"
-    )]
-    PostgresNotYet,
-    /// No folder for state can be found.
-    #[error("no home folder is known, so --data-dir has no default; name a folder")]
-    NoDataDir,
-}
-
-/// Where a value came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The command line.
-    Flag,
-    /// A `DOWNBEAT_*` variable.
-    Environment,
-    /// `downbeat.toml`.
-    File,
-    /// Nobody said anything.
-    Default,
-}
-
-impl Origin {
-    /// The word in `/info`.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Origin::Flag => "flag",
-            Origin::Environment => "environment",
-            Origin::File => "file",
-            Origin::Default => "default",
-        }
-    }
-}
-
-/// One line of the effective configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
-    /// As in the file.
-    pub name: &'static str,
-    /// As text, secrets hidden.
-    pub value: String,
-    /// Where it came from.
-    pub source: Origin,
-}
 
 /// What this process may use of the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -244,9 +153,10 @@ impl Config {
             )?,
         };
         let found: Vec<u32> = available.gpus.list.iter().map(|gpu| gpu.index).collect();
-        let inventory = resolver.inventory(file, &cpus, memory.total, &found)?;
+        let inventory = resolver.inventory(&file.resource, &cpus, memory.total, &found)?;
         let gpus = available.gpus.clone().with_declared(&inventory)?;
-        let rules = resolver.rules(file, &inventory)?;
+        let rules =
+            resolver.rules((&file.partition, &file.account), file.priority.as_ref(), &inventory)?;
         let policy = resolver.policy(&args.policy, &file.policy)?;
         let tick = resolver.tick(&args.tick, &text(&file.tick))?;
         let ordinary = ("token", "token_file", "DOWNBEAT_TOKEN");
@@ -364,7 +274,7 @@ impl Config {
     }
 }
 
-fn text(scalar: &Option<settings::Scalar>) -> Option<String> {
+fn text(scalar: &Option<scalar::Scalar>) -> Option<String> {
     scalar.as_ref().map(ToString::to_string)
 }
 

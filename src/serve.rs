@@ -39,9 +39,7 @@ use crate::actors::order::{FromStore, JobGpus, OrderSite};
 use crate::actors::retention::Retention;
 use crate::actors::{self, Parts, System, messages};
 use crate::api::wire::report::Ability;
-use crate::api::{
-    self, App, Auth, FileWatcher, Files, Intake, Owners, Parameters, Room, STREAMS_MAX,
-};
+use crate::api::{self, App, Auth, FileWatcher, Files, Intake, Owners, Room, STREAMS_MAX};
 use crate::config::{Config, ServeArgs};
 use crate::engine::local::{LocalConfig, LocalEngine};
 use crate::engine::{Engine, Key};
@@ -243,7 +241,7 @@ async fn serve(
         host: host.clone(),
         owners: Owners::of_this_process(),
         intake: Intake::new(a_part_of_the_connections()),
-        parameters: Parameters::of_document(),
+        parameters: api::parameters(),
     });
     let app = web::Data::new(app(&settings, system.clone(), places, host, isolation)?);
     let server = HttpServer::new(move || {

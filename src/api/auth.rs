@@ -310,7 +310,7 @@ mod tests {
             host: "big".to_owned(),
             owners: Owners::of_this_process(),
             intake: Intake::new(1),
-            parameters: Parameters::of_document(),
+            parameters: crate::api::parameters(),
         };
         for host in ["localhost:8000", "127.0.0.1", "[::1]:8000", "batch.example:8000", "Big:1"] {
             assert!(auth.is_our_host(host), "{host}");

@@ -171,21 +171,6 @@ pub async fn no_such_route(request: HttpRequest) -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, detail)
 }
 
-/// 405, with the methods that go.
-pub async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
-    let pattern = request.match_pattern().unwrap_or_default();
-    let same = super::ROUTES.iter().filter(|route| route.path == pattern);
-    let methods = same.flat_map(|route| match route.method {
-        "GET" => &["GET", "HEAD"][..],
-        _ => std::slice::from_ref(&route.method),
-    });
-    let allow: Vec<&str> = methods.copied().collect();
-    let allow = allow.join(", ");
-    let detail = format!("{} does not go with {}", request.method(), request.path());
-    let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, format!("{detail}; {allow} does"));
-    error.answer_with(&request, header::ALLOW, &allow)
-}
-
 impl actix_web::Responder for ApiError {
     type Body = actix_web::body::BoxBody;
 

@@ -19,11 +19,12 @@ use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::BODY_BYTES_MAX;
 use super::error::ApiError;
 use super::places::{Place, Room};
 use crate::clock;
 
+/// Largest body, bytes: a batch of scripts.
+const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of bodies that are under way or being read: a few of the largest.
 const BYTES_IN_ALL: usize = 4 * BODY_BYTES_MAX;
 /// Longest wait for the next bytes of a body.

@@ -38,7 +38,8 @@ mod submit;
 mod tail;
 pub mod wire;
 
-use actix_web::{Route, guard as guards, web};
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, Route, guard as guards, web};
 
 pub use app::App;
 pub use auth::{Auth, guard};
@@ -50,9 +51,6 @@ pub use live::{InForce, Live};
 pub use openapi::document;
 pub use parameters::Parameters;
 pub use places::{Room, STREAMS_MAX};
-
-/// Largest body, bytes: a batch of scripts.
-pub const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// One route.
 pub struct RouteEntry {
@@ -139,6 +137,12 @@ routes! {
     GET "/openapi.json" => openapi::serve,
 }
 
+/// The parameters of all routes.
+#[must_use]
+pub fn parameters() -> Parameters {
+    Parameters::of(&document(), ROUTES.iter().map(|route| (route.method, route.path)))
+}
+
 /// Puts the route table into an actix application. Paths keep the table's order, so that
 /// `/jobs/submit` is found before `/jobs/{id}`.
 pub fn configure(cfg: &mut web::ServiceConfig) {
@@ -152,7 +156,23 @@ pub fn configure(cfg: &mut web::ServiceConfig) {
         for same in ROUTES.iter().filter(|other| other.path == entry.path) {
             resource = resource.route((same.route)());
         }
-        cfg.service(resource.default_service(web::to(error::method_not_allowed)));
+        cfg.service(resource.default_service(web::to(method_not_allowed)));
     }
     cfg.default_service(web::to(error::no_such_route));
+}
+
+/// 405, with the methods that go.
+async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
+    let pattern = request.match_pattern().unwrap_or_default();
+    let same = ROUTES.iter().filter(|route| route.path == pattern);
+    let methods = same.flat_map(|route| match route.method {
+        "GET" => &["GET", "HEAD"][..],
+        _ => std::slice::from_ref(&route.method),
+    });
+    let allow: Vec<&str> = methods.copied().collect();
+    let allow = allow.join(", ");
+    let detail = format!("{} does not go with {}", request.method(), request.path());
+    let refused =
+        error::ApiError::new(StatusCode::METHOD_NOT_ALLOWED, format!("{detail}; {allow} does"));
+    refused.answer_with(&request, header::ALLOW, &allow)
 }

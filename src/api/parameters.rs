@@ -13,20 +13,20 @@ use std::collections::HashMap;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
 use actix_web::web::Query;
-use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
+use utoipa::openapi::{OpenApi, RefOr};
 
 use super::error::ApiError;
-use super::{ROUTES, document};
 
 /// The parameters of all routes.
 pub struct Parameters(HashMap<(&'static str, &'static str), Vec<String>>);
 
 impl Parameters {
-    /// Those of the document.
-    #[must_use]
-    pub fn of_document() -> Parameters {
-        let document = document();
+    /// Those that the document knows of these routes, each a method and a path.
+    pub fn of(
+        document: &OpenApi,
+        routes: impl Iterator<Item = (&'static str, &'static str)>,
+    ) -> Parameters {
         let of = |method: &str, path: &str| {
             let item = document.paths.paths.get(path)?;
             let operation: &Option<Operation> = match method {
@@ -42,9 +42,9 @@ impl Parameters {
             _ => None,
         };
         let names = |all: Vec<_>| all.into_iter().filter_map(name).collect();
-        let each = ROUTES.iter().map(|route| {
-            let known = of(route.method, route.path).map(names).unwrap_or_default();
-            ((route.method, route.path), known)
+        let each = routes.map(|(method, path)| {
+            let known = of(method, path).map(names).unwrap_or_default();
+            ((method, path), known)
         });
         Parameters(each.collect())
     }

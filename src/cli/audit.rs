@@ -7,7 +7,8 @@
 //! *Not here*: the comparison (the server's).
 
 use super::client::{Client, Connect};
-use super::{CliError, say, say_json};
+use super::error::CliError;
+use super::print::{say, say_json};
 use crate::api::wire::v1::{Audit, Drift};
 
 /// Of which server.

@@ -6,7 +6,7 @@
 //!
 //! *Not here*: what cancelling does (`kernel::transition`).
 
-use super::CliError;
+use super::error::CliError;
 use super::for_each_job::{JobsArgs, for_each_job};
 
 pub(super) fn run(args: &JobsArgs) -> Result<u8, CliError> {

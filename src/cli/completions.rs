@@ -6,9 +6,8 @@
 //!
 //! *Not here*: the verbs (`cli`).
 
-use clap::CommandFactory;
-
-use super::{Cli, CliError, say};
+use super::error::CliError;
+use super::print::say;
 
 /// For which shell.
 #[derive(clap::Args, Clone, Debug)]
@@ -17,9 +16,10 @@ pub struct CompletionsArgs {
     pub shell: clap_complete::Shell,
 }
 
-pub(super) fn run(args: &CompletionsArgs) -> Result<u8, CliError> {
+/// For these verbs.
+pub(super) fn run(args: &CompletionsArgs, mut verbs: clap::Command) -> Result<u8, CliError> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "downbeat", &mut script);
+    clap_complete::generate(args.shell, &mut verbs, "downbeat", &mut script);
     say(&String::from_utf8_lossy(&script))?;
     Ok(0)
 }

@@ -7,7 +7,8 @@
 //! *Not here*: what a window does (`kernel::commands::maintenance`).
 
 use super::client::{Client, Connect};
-use super::{CliError, say, say_json};
+use super::error::CliError;
+use super::print::{say, say_json};
 use crate::api::wire::maintenance::{Window, WindowBody};
 
 /// When, and what for.

@@ -7,8 +7,9 @@
 //! *Not here*: what is asked (`cli::cancel`, `cli::update`).
 
 use super::client::{Answer, Client, Connect};
+use super::error::CliError;
 use super::ids::Ids;
-use super::{CliError, remark, say, say_json};
+use super::print::{remark, say, say_json};
 use crate::api::wire::v1::{Job, JobRef};
 
 /// Which jobs.

@@ -9,8 +9,8 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 
-use super::CliError;
 use super::client::{Client, Connect, RetryBudget, query};
+use super::error::CliError;
 use super::reader::when_gone;
 use crate::api::wire::v1::JobRef;
 

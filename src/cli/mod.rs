@@ -22,6 +22,7 @@ pub mod job_flags;
 mod logs;
 mod migrate;
 mod partitions;
+mod print;
 mod progress;
 mod queue;
 mod reader;
@@ -39,14 +40,14 @@ mod trust;
 mod update;
 mod wait;
 
-use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 pub use demo::DemoArgs;
 pub use error::CliError;
 pub use migrate::MigrateArgs;
+use print::remark;
 pub use serve::ServeArgs;
 pub use stepd::StepdArgs;
 
@@ -140,7 +141,7 @@ pub fn run(ask: &Ask) -> ExitCode {
         Ask::Partitions(args) => partitions::run(args),
         Ask::Audit(args) => audit::run(args),
         Ask::Simulate(args) => simulate::run(args),
-        Ask::Completions(args) => completions::run(args),
+        Ask::Completions(args) => completions::run(args, Cli::command()),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -152,32 +153,8 @@ pub fn run(ask: &Ask) -> ExitCode {
     }
 }
 
-/// Prints a result for a person: what others wrote commands no terminal.
-fn say(text: &str) -> Result<(), CliError> {
-    print(&terminal::shown(text))
-}
-
-/// Prints a result for a program, as it is.
-fn say_json(text: &str) -> Result<(), CliError> {
-    print(text)
-}
-
-/// A reader that went away (`| head`) ends the program quietly.
-fn print(text: &str) -> Result<(), CliError> {
-    let mut out = std::io::stdout().lock();
-    let end = if text.ends_with('\n') { "" } else { "\n" };
-    write!(out, "{text}{end}").and_then(|()| out.flush()).map_err(CliError::from_write)
-}
-
-/// Prints a remark to stderr; if nobody can read it, it is lost.
-fn remark(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{}", terminal::shown(text));
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -9,7 +9,9 @@
 use comfy_table::Cell;
 
 use super::client::{Client, Connect};
-use super::{CliError, say, say_json, table};
+use super::error::CliError;
+use super::print::{say, say_json};
+use super::table;
 use crate::api::wire::v1::Partition;
 use crate::text::cpu_list;
 use crate::text::size::shown;

@@ -11,7 +11,9 @@ use comfy_table::Cell;
 use serde_json::Value;
 
 use super::client::{Answer, Client, Connect, query};
-use super::{CliError, remark, say, say_json, table};
+use super::error::CliError;
+use super::print::{remark, say, say_json};
+use super::table;
 use crate::api::wire::v1::{Job, JobId, JobList, StateWord};
 use crate::text::duration::format_dhms;
 use crate::text::time_limit::format_limit;

@@ -6,7 +6,7 @@
 //!
 //! *Not here*: what a requeue does (`kernel::commands::requeue`).
 
-use super::CliError;
+use super::error::CliError;
 use super::for_each_job::{JobsArgs, for_each_job};
 use super::update::state;
 use crate::api::wire::v1::{Attempt, Job, Retry, StateWord};

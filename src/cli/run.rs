@@ -17,10 +17,12 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::client::{Client, Connect};
+use super::error::CliError;
 use super::job_flags::{Caller, JobFlags};
 use super::logs::{Stream, follow};
+use super::print::remark;
 use super::reader::when_gone;
-use super::{CliError, remark, submit, wait};
+use super::{submit, wait};
 use crate::api::wire::v1::{JobId, StateWord};
 
 /// What to run.

@@ -7,8 +7,10 @@
 //! *Not here*: many jobs (`cli::queue`).
 
 use super::client::{Client, Connect};
+use super::error::CliError;
+use super::print::{say, say_json};
 use super::wait::tally;
-use super::{CliError, requeue, say, say_json, table};
+use super::{requeue, table};
 use crate::api::wire::job::Usage;
 use crate::api::wire::v1::{
     ArrayState, Attempt, Job, JobRef, Rank, RankParts, RankPolicy, StateWord,

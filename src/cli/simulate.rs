@@ -14,8 +14,10 @@ use clap::ValueEnum;
 use comfy_table::Cell;
 use serde::Serialize;
 
+use super::error::CliError;
+use super::print::{remark, say, say_json};
 use super::progress::Progress;
-use super::{CliError, remark, say, say_json, table};
+use super::table;
 use crate::clock;
 use crate::simulate::curve::Curve;
 use crate::simulate::picture;

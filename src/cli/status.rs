@@ -9,7 +9,9 @@
 use serde_json::{Map, Value, json};
 
 use super::client::{Client, Connect};
-use super::{CliError, say, say_json, table};
+use super::error::CliError;
+use super::print::{say, say_json};
+use super::table;
 use crate::api::wire::maintenance::Window;
 use crate::api::wire::resources::ResourceState;
 use crate::api::wire::seed::Dashboard;

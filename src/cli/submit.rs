@@ -11,8 +11,10 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use super::client::{Client, Connect};
+use super::error::CliError;
 use super::job_flags::{Caller, JobFlags};
-use super::{CliError, remark, say, say_json, wait};
+use super::print::{remark, say, say_json};
+use super::wait;
 use crate::api::wire::body::SubmitBody;
 use crate::api::wire::v1::Job;
 use crate::job::spec::SCRIPT_BYTES_MAX;

@@ -7,7 +7,7 @@
 //! *Not here*: what a change does (`kernel::commands::edit`), the loop over the jobs
 //! (`cli::for_each_job`).
 
-use super::CliError;
+use super::error::CliError;
 use super::for_each_job::{JobsArgs, for_each_job};
 use crate::api::wire::body::Amount;
 use crate::api::wire::update::UpdateBody;

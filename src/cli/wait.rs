@@ -10,8 +10,9 @@
 use std::time::Duration;
 
 use super::client::{Client, Connect, RetryBudget};
+use super::error::CliError;
+use super::print::{say, say_json};
 use super::progress::Progress;
-use super::{CliError, say, say_json};
 use crate::api::wire::v1::{ArrayState, ExitCode, Job, JobRef, StateWord};
 
 /// Whom to wait for.

@@ -9,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::ConfigError;
+use super::error::ConfigError;
 use super::resources::{ResourceTable, gpu_table, wrong};
 use crate::devices::{Gpu, discover};
 use crate::job::ids::UnitId;

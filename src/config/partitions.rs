@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::ConfigError;
+use super::error::ConfigError;
 use super::resources::amounts;
-use super::settings::Scalar;
+use super::scalar::Scalar;
 use crate::job::ids::CpuId;
 use crate::job::request::MEMORY;
 use crate::job::spec::{LIMIT_S_MAX, NAME_CHARS_MAX};

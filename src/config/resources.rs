@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::ConfigError;
-use super::settings::Scalar;
+use super::error::ConfigError;
+use super::scalar::Scalar;
 use crate::job::ids::UnitId;
 use crate::job::request::{CPU, GPU, MEMORY, check_name};
 use crate::resources::inventory::{Inventory, Resource, Stock, is_bytes};

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::ConfigError;
+use super::error::ConfigError;
 use super::partitions::PartitionTable;
 use super::resources::ResourceTable;
+use super::scalar::{Scalar, Switch};
 use super::tables::{AccountTable, PriorityTable};
 use super::trusted::{self, Distrust};
 
@@ -107,44 +108,6 @@ pub struct ServeArgs {
     /// What to log: off, error, warn, info, debug or trace [default: info]
     #[arg(long, env = "DOWNBEAT_LOG_LEVEL", value_name = "LEVEL")]
     pub log_level: Option<String>,
-}
-
-/// A value of the file that may stand with or without quotation marks.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(untagged, expecting = "a string or a whole number is expected")]
-pub enum Scalar {
-    /// `8`
-    Number(i64),
-    /// `"8"`
-    Text(String),
-}
-
-impl std::fmt::Display for Scalar {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Scalar::Number(number) => number.fmt(f),
-            Scalar::Text(text) => text.fmt(f),
-        }
-    }
-}
-
-/// A switch of the file that may stand with or without quotation marks.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(untagged, expecting = "true or false is expected")]
-pub enum Switch {
-    /// `true`
-    Bare(bool),
-    /// `"true"`
-    Text(String),
-}
-
-impl std::fmt::Display for Switch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Switch::Bare(is) => is.fmt(f),
-            Switch::Text(text) => text.fmt(f),
-        }
-    }
 }
 
 /// `[scratch]`: where jobs keep what they need while they run.

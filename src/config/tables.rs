@@ -11,10 +11,12 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::partitions::{described, partitions};
+use super::error::ConfigError;
+use super::origin::{Origin, Setting};
+use super::partitions::{PartitionTable, described, partitions};
 use super::resolve::Resolver;
-use super::settings::{FileSettings, Scalar};
-use super::{ConfigError, Origin, Setting, resources};
+use super::resources::{self, ResourceTable};
+use super::scalar::Scalar;
 use crate::job::ids::CpuId;
 use crate::job::spec::NAME_CHARS_MAX;
 use crate::kernel::parts::accounts::{AccountRule, AccountRules, Accounts, OTHERS};
@@ -69,16 +71,17 @@ impl Resolver<'_> {
     /// The rules that only the file can hold.
     pub(super) fn rules(
         &mut self,
-        file: &FileSettings,
+        (partition, account): (&[PartitionTable], &[AccountTable]),
+        priority: Option<&PriorityTable>,
         inventory: &Inventory,
     ) -> Result<Rules, ConfigError> {
-        let partitions = partitions(&file.partition, inventory)?;
+        let partitions = partitions(partition, inventory)?;
         let parts: Vec<String> = partitions.iter().map(described).collect();
         self.table("partition", &parts);
-        let names: Vec<String> = file.account.iter().map(told).collect();
+        let names: Vec<String> = account.iter().map(told).collect();
         self.table("account", &names);
-        let rules = Arc::new(accounts(&file.account, inventory)?);
-        let (weights, half_life_s) = self.priority(file.priority.as_ref())?;
+        let rules = Arc::new(accounts(account, inventory)?);
+        let (weights, half_life_s) = self.priority(priority)?;
         let half_life_s = half_life_s.filter(|_| weights.fair_share > 0);
         let accounts = Accounts::new(rules, half_life_s);
         Ok(Rules { partitions: Arc::new(partitions), accounts, weights })
@@ -87,13 +90,13 @@ impl Resolver<'_> {
     /// All that this server hands out.
     pub(super) fn inventory(
         &mut self,
-        file: &FileSettings,
+        tables: &[ResourceTable],
         cpus: &[CpuId],
         memory: Option<u64>,
         found: &[u32],
     ) -> Result<Inventory, ConfigError> {
         let base = Inventory::of(cpus.iter().copied(), memory);
-        let inventory = resources::inventory(base, &file.resource, found)?;
+        let inventory = resources::inventory(base, tables, found)?;
         let others = inventory.all().iter().skip(2).map(resources::described);
         self.table("resource", &others.collect::<Vec<_>>());
         Ok(inventory)
@@ -208,13 +211,16 @@ fn told(table: &AccountTable) -> String {
 mod tests {
     use std::path::Path;
 
+    use super::super::settings::FileSettings;
     use super::*;
 
     fn read(text: &str) -> Result<(Rules, Vec<String>), String> {
         let file = FileSettings::parse(text, Path::new("x.toml")).map_err(|e| e.to_string())?;
         let mut resolver = Resolver::new(&|_| None);
         let inventory = Inventory::of([CpuId(0)], None);
-        let rules = resolver.rules(&file, &inventory).map_err(|e| e.to_string())?;
+        let rules = resolver
+            .rules((&file.partition, &file.account), file.priority.as_ref(), &inventory)
+            .map_err(|e| e.to_string())?;
         Ok((rules, resolver.settings.into_iter().map(|s| s.value).collect()))
     }
 

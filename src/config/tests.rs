@@ -55,8 +55,8 @@ fn a_flag_beats_the_environment_beats_the_file() {
         |args, file| {
             args.tick = Some("1s".into());
             args.kill_grace = Some("7s".into());
-            file.tick = Some(settings::Scalar::Text("9s".into()));
-            file.cpus = Some(settings::Scalar::Number(1));
+            file.tick = Some(scalar::Scalar::Text("9s".into()));
+            file.cpus = Some(scalar::Scalar::Number(1));
         },
         &[("DOWNBEAT_TICK", "2s"), ("DOWNBEAT_KILL_GRACE", "7s")],
     )
@@ -129,7 +129,7 @@ fn memory_is_given_as_people_write_it_or_not_counted() {
         let config = with(
             |args, file| {
                 args.memory = Some(memory);
-                file.default_memory_per_cpu = Some(settings::Scalar::Text(each));
+                file.default_memory_per_cpu = Some(scalar::Scalar::Text(each));
             },
             &[("DOWNBEAT_MEMORY", "64G")],
         );
@@ -155,7 +155,7 @@ fn memory_is_given_as_people_write_it_or_not_counted() {
 #[test]
 fn wrong_values_name_the_setting_and_its_source() {
     assert!(said(|a, _| a.cpus = Some("0".into())).starts_with("--cpus (from flag) \"0\""));
-    assert!(said(|_, f| f.tick = Some(settings::Scalar::Number(0))).contains("--tick (from file)"));
+    assert!(said(|_, f| f.tick = Some(scalar::Scalar::Number(0))).contains("--tick (from file)"));
     assert!(said(|a, _| a.tick = Some("1ms".into())).contains("10ms"));
     assert!(said(|a, _| a.listen = Some("here".into())).contains("HOST:PORT"));
     assert!(said(|a, _| a.max_time_limit = Some("0".into())).contains("--max-time-limit"));
