@@ -19,7 +19,7 @@ use downbeat::job::state::{EndReason, StateWord};
 use downbeat::kernel::admission::Site;
 use downbeat::kernel::change::Effect;
 use downbeat::kernel::parts::eligibility::DependencySnapshot;
-use downbeat::kernel::restore::Memory;
+use downbeat::kernel::restore::PersistedState;
 use downbeat::kernel::state::{BootContext, Kernel};
 use downbeat::kernel::transition::{Fact, JobState, transition};
 use downbeat::policy::input::{PassInput, PendingJob, Running};
@@ -33,7 +33,8 @@ use downbeat::time::Time;
 
 fn kernel(cpus: u32, pending: i64) -> Kernel {
     let boot_context = BootContext { boot_id: "boot".into(), nonce: "nonce".into() };
-    let mut kernel = Kernel::load((0..cpus).map(CpuId), boot_context, Memory::default()).unwrap();
+    let mut kernel =
+        Kernel::load((0..cpus).map(CpuId), boot_context, PersistedState::default()).unwrap();
     let specs = (0..pending).map(|n| spec(cpus, n)).collect();
     let (_, step) = kernel.submit(specs, &DependencySnapshot::default(), &"bench".into(), Time(0));
     for effect in step.effects {

@@ -20,7 +20,7 @@ use downbeat::kernel::admission::Site;
 use downbeat::kernel::change::{Effect, Step};
 use downbeat::kernel::outbox::Outbox;
 use downbeat::kernel::parts::eligibility::DependencySnapshot;
-use downbeat::kernel::restore::Memory;
+use downbeat::kernel::restore::PersistedState;
 use downbeat::kernel::state::{BootContext, Kernel};
 use downbeat::kernel::transition::Fact;
 use downbeat::policy::plan::Plan;
@@ -45,7 +45,8 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let writer = Writer::open(Database::new(dir.path().join("bench.db"))).unwrap();
         let boot_context = BootContext { boot_id: "boot".into(), nonce: "nonce".into() };
-        let kernel = Kernel::load((0..CPUS).map(CpuId), boot_context, Memory::default()).unwrap();
+        let kernel =
+            Kernel::load((0..CPUS).map(CpuId), boot_context, PersistedState::default()).unwrap();
         let outbox = Outbox::new(Epoch(1), CommitNo(0));
         World { kernel, outbox, writer, _dir: dir }
     }

@@ -44,7 +44,7 @@ use downbeat::kernel::parts::eligibility::DependencySnapshot;
 use downbeat::kernel::parts::queue::pending::waiting;
 use downbeat::kernel::parts::queued::Queued;
 use downbeat::kernel::parts::rules::Rules;
-use downbeat::kernel::restore::Memory;
+use downbeat::kernel::restore::PersistedState;
 use downbeat::kernel::state::{BootContext, Kernel};
 use downbeat::kernel::transition::Fact;
 use downbeat::kernel::views::snapshot::Snapshot;
@@ -148,7 +148,7 @@ fn bench() -> Bench {
 
 fn unaudited_bench() -> Bench {
     let boot_context = BootContext { boot_id: "boot".into(), nonce: "n".into() };
-    let kernel = Kernel::load((0..4).map(CpuId), boot_context, Memory::default()).unwrap();
+    let kernel = Kernel::load((0..4).map(CpuId), boot_context, PersistedState::default()).unwrap();
     let (durable, durable_taken) = Probe::start();
     let (wake, wake_taken) = Probe::start();
     let (publish, publish_taken) = Probe::start();

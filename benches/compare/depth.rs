@@ -23,7 +23,7 @@ use std::time::Instant;
 use downbeat::job::ids::{CpuId, JobId};
 use downbeat::job::outcome::Handle;
 use downbeat::kernel::parts::queued::Queued;
-use downbeat::kernel::restore::{Memory, PersistedAttempt};
+use downbeat::kernel::restore::{PersistedAttempt, PersistedState};
 use downbeat::kernel::state::{BootContext, Kernel};
 use downbeat::policy::name::Policy;
 use downbeat::policy::pass::plan;
@@ -149,7 +149,7 @@ fn passes_us(depth: usize) -> Vec<f64> {
         completing: None,
     };
     let pending = (0..depth).map(queued).collect();
-    let memory = Memory { pending, live: vec![sleeper], ..Memory::default() };
+    let memory = PersistedState { pending, live: vec![sleeper], ..PersistedState::default() };
     let boot_context = BootContext { boot_id: "boot".into(), nonce: "nonce".into() };
     let kernel = Kernel::load((0..CPUS).map(CpuId), boot_context, memory).unwrap();
     let policy = Policy::default();

@@ -32,7 +32,7 @@ use crate::kernel::parts::rules::Rules;
 use crate::kernel::transition::Fact;
 use crate::kernel::views::explain::Explained;
 use crate::kernel::views::partitions::PartitionNow;
-use crate::kernel::views::rank::Rank;
+use crate::kernel::views::rank::QueuePosition;
 use crate::policy::input::PassInput;
 use crate::policy::name::Policy;
 use crate::policy::plan::Plan;
@@ -213,7 +213,7 @@ pub struct GetPartitions;
 /// api → ResourceManager: where does this job stand in the line? `None` when it does not wait.
 /// Answered at once.
 #[derive(Debug, Message)]
-#[rtype(result = "Option<Rank>")]
+#[rtype(result = "Option<QueuePosition>")]
 pub struct GetRank {
     /// Which.
     pub job: JobId,

@@ -170,7 +170,7 @@ impl ResourceManagerActor {
         if self.stopping {
             return;
         }
-        let step = self.kernel.ring(clock::now());
+        let step = self.kernel.run_timers(clock::now());
         let (reply, _nobody_waits) = oneshot::channel();
         self.put(step, false, Ticket::Noted(reply), ctx);
         self.wake();

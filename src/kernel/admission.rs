@@ -63,43 +63,43 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
     type Error = SpecRefused;
 
     fn try_from((request, site): (JobRequest, &Site)) -> Result<JobSpec, SpecRefused> {
-        let mut door = Door { errors: Faults::default() };
-        door.script(&request.script);
-        let name = door.word("name", request.name, "job");
-        let account = door.word("account", request.account, "");
-        let user = door.word("user", request.user, "");
-        let partition = door.partition(request.partition, site);
+        let mut validator = Validator { errors: Faults::default() };
+        validator.script(&request.script);
+        let name = validator.word("name", request.name, "job");
+        let account = validator.word("account", request.account, "");
+        let user = validator.word("user", request.user, "");
+        let partition = validator.partition(request.partition, site);
         let bounds = Bounds::of(site, &partition);
-        let cpus = door.cpus(request.cpus, &bounds);
-        door.account_holds(&account, cpus, site);
-        let limit_s = door.limit(request.limit, &bounds);
-        let kill_grace_s = door.grace(request.kill_grace_s, site);
-        let memory_bytes = door.memory(request.memory_bytes, cpus, &bounds);
-        door.resources(&request.resources, &account, &bounds);
-        let working_directory = door.working_directory(request.working_directory);
+        let cpus = validator.cpus(request.cpus, &bounds);
+        validator.account_holds(&account, cpus, site);
+        let limit_s = validator.limit(request.limit, &bounds);
+        let kill_grace_s = validator.grace(request.kill_grace_s, site);
+        let memory_bytes = validator.memory(request.memory_bytes, cpus, &bounds);
+        validator.resources(&request.resources, &account, &bounds);
+        let working_directory = validator.working_directory(request.working_directory);
         let standard_output =
-            door.output("standard_output", request.standard_output, &working_directory, site);
+            validator.output("standard_output", request.standard_output, &working_directory, site);
         let standard_error =
-            door.output("standard_error", request.standard_error, &working_directory, site);
-        door.environment(&request.environment);
-        door.labels(&request.labels);
+            validator.output("standard_error", request.standard_error, &working_directory, site);
+        validator.environment(&request.environment);
+        validator.labels(&request.labels);
         if let Some(comment) = &request.comment {
-            door.line("comment", comment, COMMENT_BYTES_MAX);
+            validator.line("comment", comment, COMMENT_BYTES_MAX);
         }
         if let (Some(begin), Some(deadline)) = (request.begin, request.deadline)
             && begin >= deadline
         {
-            door.refuse("deadline", "is not after begin_time, so the job could never start");
+            validator.refuse("deadline", "is not after begin_time, so the job could never start");
         }
         if request.dependencies.follows() && request.array.is_none() {
             let message = "aftercorr is for the tasks of an array; this job is none";
-            door.refuse("dependency", message);
+            validator.refuse("dependency", message);
         }
         for (part, message) in request.retry.iter().flat_map(RetryPolicy::faults) {
-            door.refuse(&format!("retry.{part}"), message);
+            validator.refuse(&format!("retry.{part}"), message);
         }
-        if !door.errors.is_empty() {
-            return Err(SpecRefused(door.errors));
+        if !validator.errors.is_empty() {
+            return Err(SpecRefused(validator.errors));
         }
         let mut warnings = request.warnings;
         if request.signal.is_some() && limit_s.is_none() && request.deadline.is_none() {
@@ -147,9 +147,9 @@ pub fn limit_allowed(
     asked: LimitAsked,
     (site, partition): (&Site, &str),
 ) -> Result<Option<u32>, SpecRefused> {
-    let mut door = Door { errors: Faults::default() };
-    let limit = door.limit(asked, &Bounds::of(site, partition));
-    if door.errors.is_empty() { Ok(limit) } else { Err(SpecRefused(door.errors)) }
+    let mut validator = Validator { errors: Faults::default() };
+    let limit = validator.limit(asked, &Bounds::of(site, partition));
+    if validator.errors.is_empty() { Ok(limit) } else { Err(SpecRefused(validator.errors)) }
 }
 
 impl Site {
@@ -202,11 +202,11 @@ impl<'a> Bounds<'a> {
 }
 
 /// Collects every refusal, so that a person mends a request in one go.
-struct Door {
+struct Validator {
     errors: Faults,
 }
 
-impl Door {
+impl Validator {
     fn refuse(&mut self, field: &str, message: impl Into<String>) {
         self.errors.push(FieldError::new(field, message));
     }

@@ -169,7 +169,7 @@ fn wrongly_placed(kernel: &Kernel, now: Time) -> Option<JobId> {
     let wrong = |job: &&Queued| {
         let conditions = kernel.eligibility.get(job.id);
         let waits_for_time = conditions.is_some_and(|c| c.begin.is_some());
-        let may_start = kernel.keeps(job, now).is_none();
+        let may_start = kernel.hold_reason(job, now).is_none();
         let shown = kernel.queue.is_shown(job.id);
         if waits_for_time { shown && !may_start } else { shown != may_start }
     };
@@ -275,7 +275,7 @@ mod tests {
     use crate::job::request::MEMORY;
     use crate::kernel::parts::queued::Queued;
     use crate::kernel::parts::requests::Requests;
-    use crate::kernel::restore::{Memory, PersistedAttempt};
+    use crate::kernel::restore::{PersistedAttempt, PersistedState};
     use crate::kernel::state::BootContext;
 
     /// Job 1 runs on CPU 0, job 2 waits.
@@ -293,12 +293,12 @@ mod tests {
             completing: None,
         };
         let boot_context = BootContext { boot_id: "boot".into(), nonce: "n".into() };
-        let memory = Memory {
+        let memory = PersistedState {
             pending: vec![job(2, 0)],
             live: vec![live],
             next_job: 3,
             requests,
-            ..Memory::default()
+            ..PersistedState::default()
         };
         Kernel::load([CpuId(0), CpuId(1)], boot_context, memory).unwrap()
     }

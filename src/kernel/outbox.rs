@@ -333,13 +333,13 @@ fn keys_of(changes: &[Change]) -> impl Iterator<Item = Arc<str>> + '_ {
 mod tests {
     use super::*;
     use crate::job::ids::CpuId;
-    use crate::kernel::restore::Memory;
+    use crate::kernel::restore::PersistedState;
     use crate::kernel::state::BootContext;
 
     #[test]
     fn what_rests_on_an_undurable_decision_is_answered_with_it() {
         let boot_context = BootContext { boot_id: "boot".into(), nonce: "n".into() };
-        let kernel = Kernel::load([CpuId(0)], boot_context, Memory::default()).unwrap();
+        let kernel = Kernel::load([CpuId(0)], boot_context, PersistedState::default()).unwrap();
         let mut outbox = Outbox::new(Epoch(1), CommitNo(0));
         assert_eq!(outbox.follow("nothing is owed"), Some("nothing is owed"));
         outbox.push(Step::default(), false, "first cancel");

@@ -1,6 +1,6 @@
 //! *Purpose*: a kernel as the database remembers it.
 //!
-//! *Owns*: [`Memory`] and [`Kernel::load`].
+//! *Owns*: [`PersistedState`] and [`Kernel::load`].
 //!
 //! *Promises*: what was committed is there again: who waits, for what, and who holds which CPUs.
 //!
@@ -23,7 +23,7 @@ use crate::kernel::parts::names::Names;
 use crate::kernel::parts::queue::Queue;
 use crate::kernel::parts::queued::Queued;
 use crate::kernel::parts::requests::Requests;
-use crate::kernel::parts::retries::Again;
+use crate::kernel::parts::retries::RetryState;
 use crate::kernel::parts::rules::Rules;
 use crate::kernel::state::{BootContext, Kernel};
 use crate::kernel::transition::JobState;
@@ -51,7 +51,7 @@ pub struct PersistedAttempt {
 
 /// Everything that outlives a server.
 #[derive(Clone, Debug, Default)]
-pub struct Memory {
+pub struct PersistedState {
     /// Pending jobs.
     pub pending: Vec<Queued>,
     /// What pending jobs wait for, of those that wait for anything.
@@ -63,7 +63,7 @@ pub struct Memory {
     /// Which arrays they follow task by task, and how far those are.
     pub followed: Vec<(JobId, Vec<(JobId, ArrayProgress)>)>,
     /// What jobs go back into the queue with, of those that have any of it.
-    pub again: Vec<(JobId, Again)>,
+    pub retries: Vec<(JobId, RetryState)>,
     /// Whom room was made for, and when that was.
     pub claims: Vec<(Time, JobId)>,
     /// Times in which no job may run.
@@ -92,14 +92,14 @@ impl Kernel {
     pub fn load(
         inventory: impl Into<Inventory>,
         boot_context: BootContext,
-        mut memory: Memory,
+        mut persisted: PersistedState,
     ) -> Result<Kernel, LedgerRefused> {
         let mut ledger = Ledger::new(inventory);
-        memory.requests.over(ledger.inventory());
-        memory.rules.accounts.over(ledger.inventory());
-        ledger.divide(memory.rules.partitions.region_of().clone());
+        persisted.requests.over(ledger.inventory());
+        persisted.rules.accounts.over(ledger.inventory());
+        ledger.divide(persisted.rules.partitions.region_of().clone());
         let mut live = BTreeMap::new();
-        for r in memory.live {
+        for r in persisted.live {
             let attempt = Attempt { job: r.job.id, n: r.job.attempts };
             let allocation = ledger.adopt(attempt, r.cpus, &r.rest)?;
             let state = match (r.completing, r.handle) {
@@ -114,17 +114,17 @@ impl Kernel {
             queue: Queue::default(),
             live,
             boot_context,
-            next_job: memory.next_job.max(1),
-            next_event: memory.next_event.max(1),
-            ended: memory.ended,
+            next_job: persisted.next_job.max(1),
+            next_event: persisted.next_event.max(1),
+            ended: persisted.ended,
             eligibility: Eligibility::default(),
-            again: memory.again.into_iter().collect(),
+            retries: persisted.retries.into_iter().collect(),
             arrays: Arrays::default(),
-            claims: memory.claims,
-            maintenance: Windows::new(memory.maintenance),
-            rules: memory.rules,
-            names: memory.names,
-            requests: memory.requests,
+            claims: persisted.claims,
+            maintenance: Windows::new(persisted.maintenance),
+            rules: persisted.rules,
+            names: persisted.names,
+            requests: persisted.requests,
             looks: Looks::default(),
             entering: HashMap::new(),
             allocations: 0,
@@ -133,21 +133,21 @@ impl Kernel {
         };
         kernel.claims.sort_unstable();
         kernel.take_up_accounts();
-        for (family, members) in memory.singletons {
+        for (family, members) in persisted.singletons {
             kernel.eligibility.join(&family, members);
         }
-        for (id, array) in memory.arrays {
+        for (id, array) in persisted.arrays {
             kernel.arrays.load(id, array);
         }
-        for (id, followed) in memory.followed {
+        for (id, followed) in persisted.followed {
             kernel.arrays.follow(id, &followed);
         }
-        for (job, conditions) in memory.conditions {
+        for (job, conditions) in persisted.conditions {
             kernel.eligibility.register(job, conditions);
         }
-        for job in memory.pending {
+        for job in persisted.pending {
             // Whoever waits for a time is seen once that is looked at.
-            kernel.place(job, job.submitted);
+            kernel.enqueue(job, job.submitted);
         }
         Ok(kernel)
     }

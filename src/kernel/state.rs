@@ -22,7 +22,7 @@ use crate::kernel::parts::maintenance::Windows;
 use crate::kernel::parts::names::Names;
 use crate::kernel::parts::queue::Queue;
 use crate::kernel::parts::requests::Requests;
-use crate::kernel::parts::retries::Again;
+use crate::kernel::parts::retries::RetryState;
 use crate::kernel::parts::rules::Rules;
 use crate::policy::input::RequestId;
 use crate::resources::ledger::Ledger;
@@ -50,7 +50,7 @@ pub struct Kernel {
     pub(in crate::kernel) eligibility: Eligibility,
     pub(in crate::kernel) arrays: Arrays,
     /// What jobs go back into the queue with, of those that have any of it.
-    pub(in crate::kernel) again: BTreeMap<JobId, Again>,
+    pub(in crate::kernel) retries: BTreeMap<JobId, RetryState>,
     /// Whom room was made for, and when that was, in this order.
     pub(in crate::kernel) claims: Vec<(Time, JobId)>,
     pub(in crate::kernel) maintenance: Windows,
@@ -138,7 +138,7 @@ impl Kernel {
 
     /// What jobs go back into the queue with, of those that have any of it.
     #[must_use]
-    pub fn again(&self) -> &BTreeMap<JobId, Again> {
-        &self.again
+    pub fn retries(&self) -> &BTreeMap<JobId, RetryState> {
+        &self.retries
     }
 }

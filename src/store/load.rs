@@ -1,6 +1,6 @@
 //! *Purpose*: what a new server has to know, read once at boot.
 //!
-//! *Owns*: the queries behind [`Memory`] and the keys of live attempts.
+//! *Owns*: the queries behind [`PersistedState`] and the keys of live attempts.
 //!
 //! *Promises*: everything is of one commit.
 //!
@@ -33,9 +33,9 @@ use crate::kernel::parts::arrays::ArrayProgress;
 use crate::kernel::parts::conditions::Conditions;
 use crate::kernel::parts::maintenance::Maintenance;
 use crate::kernel::parts::queued::Queued;
-use crate::kernel::parts::retries::{Again, Retrying};
+use crate::kernel::parts::retries::{RetryProgress, RetryState};
 use crate::kernel::parts::rules::Rules;
-use crate::kernel::restore::{Memory, PersistedAttempt};
+use crate::kernel::restore::{PersistedAttempt, PersistedState};
 use crate::resources::allocation::{Held, Share};
 use crate::time::Time;
 
@@ -46,7 +46,7 @@ pub type AttemptKey = (Attempt, Arc<str>, Arc<str>);
 #[derive(Debug)]
 pub struct Loaded {
     /// For the kernel.
-    pub memory: Memory,
+    pub memory: PersistedState,
     /// The last commit.
     pub commit_no: CommitNo,
     /// When it was, as far as an event tells.
@@ -112,10 +112,10 @@ fn conditions(job: &JobRecord) -> Conditions {
 }
 
 /// What a job goes back into the queue with; while it waits its conditions have the deadline.
-fn again(job: &JobRecord, is_live: bool) -> Option<Again> {
-    let retry = job.spec.retry.clone().map(|policy| Retrying { policy, used: job.retries });
-    let again = Again { retry, deadline: job.deadline.filter(|_| is_live) };
-    Some(again).filter(|again| *again != Again::default())
+fn retry_state(job: &JobRecord, is_live: bool) -> Option<RetryState> {
+    let retry = job.spec.retry.clone().map(|policy| RetryProgress { policy, used: job.retries });
+    let state = RetryState { retry, deadline: job.deadline.filter(|_| is_live) };
+    Some(state).filter(|state| *state != RetryState::default())
 }
 
 /// A live attempt, with the CPUs that it holds.
@@ -159,12 +159,12 @@ pub fn load(conn: &mut SqliteConnection, rules: Rules) -> Result<Loaded, StoreEr
     conn.transaction(|conn| {
         let Numbers { commit_no, next_job, next_event, .. } = numbers(conn)?;
         no_unknown_state(conn)?;
-        let mut memory = Memory {
+        let mut memory = PersistedState {
             next_job: next_job.0,
             next_event: next_event.0,
             rules,
             ended: ended(conn)?,
-            ..Memory::default()
+            ..PersistedState::default()
         };
         remember_usage(conn, &mut memory.rules.accounts)?;
         let (told, mut parts, singletons) = remember_pending(conn, &mut memory)?;
@@ -252,7 +252,7 @@ type Pending = (BTreeMap<JobId, Told>, Vec<OpenPart>, Vec<i64>);
 
 fn remember_pending(
     conn: &mut SqliteConnection,
-    memory: &mut Memory,
+    memory: &mut PersistedState,
 ) -> Result<Pending, StoreError> {
     let (mut told, mut parts, mut singletons) = Pending::default();
     in_state(conn, StateWord::Pending, |row| {
@@ -266,7 +266,7 @@ fn remember_pending(
             memory.conditions.push((job.id, conditions));
         }
         memory.claims.extend(row.room_since.map(|time| (time, job.id)));
-        memory.again.extend(again(job, false).map(|again| (job.id, again)));
+        memory.retries.extend(retry_state(job, false).map(|state| (job.id, state)));
         parts.extend(part(job, false));
         let job = queued(job, memory);
         memory.pending.push(job);
@@ -277,7 +277,7 @@ fn remember_pending(
 /// The attempts that hold CPUs, and their keys.
 fn remember_live(
     conn: &mut SqliteConnection,
-    memory: &mut Memory,
+    memory: &mut PersistedState,
     live: &[JobRecord],
 ) -> Result<Vec<AttemptKey>, StoreError> {
     let rows: Vec<AllocationRow> = resource_allocations::table
@@ -295,7 +295,7 @@ fn remember_live(
             return Err(StoreError::Disagrees(format!("job {} lives without CPUs", job.id)));
         };
         let queued = queued(job, memory);
-        memory.again.extend(again(job, true).map(|again| (job.id, again)));
+        memory.retries.extend(retry_state(job, true).map(|state| (job.id, state)));
         let (nonce, boot_id) = (allocation.nonce.as_str(), allocation.boot_id.as_str());
         keys.push((Attempt { job: job.id, n: job.attempt }, nonce.into(), boot_id.into()));
         memory.live.push(attempt(job, queued, allocation)?);
@@ -351,8 +351,8 @@ fn in_state(
     Ok(())
 }
 
-fn queued(job: &JobRecord, memory: &mut Memory) -> Queued {
-    let Memory { rules, names, requests, .. } = memory;
+fn queued(job: &JobRecord, memory: &mut PersistedState) -> Queued {
+    let PersistedState { rules, names, requests, .. } = memory;
     Queued {
         id: job.id,
         cpus: job.cpus,

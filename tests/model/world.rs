@@ -488,7 +488,7 @@ impl World {
         }
         let memory = memory(&server.kernel);
         let _ = write!(text, "{:?}{:?}", memory.pending, memory.next_job);
-        let _ = write!(text, "{:?}{:?}", memory.again, memory.claims);
+        let _ = write!(text, "{:?}{:?}", memory.retries, memory.claims);
         for live in memory.live {
             let started = live.handle.is_some();
             let _ = write!(text, "{:?}", (live.job, live.cpus, started, live.completing));

@@ -19,9 +19,9 @@ use downbeat::kernel::change::{Change, Event, PastAttempt};
 use downbeat::kernel::commands::requeue::EndedJob;
 use downbeat::kernel::outbox::Commit;
 use downbeat::kernel::parts::queued::Queued;
-use downbeat::kernel::parts::retries::{Again, Retrying};
+use downbeat::kernel::parts::retries::{RetryProgress, RetryState};
 use downbeat::kernel::parts::rules::Rules;
-use downbeat::kernel::restore::{Memory, PersistedAttempt};
+use downbeat::kernel::restore::{PersistedAttempt, PersistedState};
 use downbeat::resources::allocation::{Held, Share};
 use downbeat::resources::partitions::Partitions;
 use downbeat::time::Time;
@@ -364,20 +364,23 @@ impl Disk {
     }
 
     /// What a new server reads; it takes the next epoch.
-    pub fn boot(&mut self) -> Memory {
+    pub fn boot(&mut self) -> PersistedState {
         self.epoch += 1;
         self.just_ended.clear();
         self.just_past.clear();
-        let mut memory =
-            Memory { next_job: self.next_job, next_event: self.next_event, ..Memory::default() };
+        let mut memory = PersistedState {
+            next_job: self.next_job,
+            next_event: self.next_event,
+            ..PersistedState::default()
+        };
         memory.rules = Rules { partitions: Arc::clone(&self.partitions), ..Rules::default() };
         for row in self.rows.values() {
             let names = memory.names.number(&self.partition_of(row), "");
             let rest = memory.requests.number(&row.request);
             let queued = Queued { names, rest, ..row.queued };
             if let Some(policy) = row.retry.clone().filter(|_| !row.state.is_final()) {
-                let retry = Some(Retrying { policy, used: row.retries });
-                memory.again.push((row.queued.id, Again { retry, deadline: None }));
+                let retry = Some(RetryProgress { policy, used: row.retries });
+                memory.retries.push((row.queued.id, RetryState { retry, deadline: None }));
             }
             match row.state {
                 StateWord::Pending => {

@@ -22,7 +22,7 @@ use downbeat::kernel::parts::eligibility::DependencySnapshot;
 use downbeat::kernel::parts::names::UNNAMED;
 use downbeat::kernel::parts::queued::Queued;
 use downbeat::kernel::parts::rules::Rules;
-use downbeat::kernel::restore::{Memory, PersistedAttempt};
+use downbeat::kernel::restore::{PersistedAttempt, PersistedState};
 use downbeat::kernel::state::{BootContext, Kernel};
 use downbeat::kernel::transition::{JobState, Refused};
 use downbeat::kernel::views::snapshot::Snapshot;
@@ -137,7 +137,7 @@ impl Clone for Server {
 /// Memory of the machine, bytes: as small as amounts need to be.
 pub const MEMORY: u64 = 10;
 
-fn kernel(cpus: u32, boot_id: &str, memory: Memory) -> Kernel {
+fn kernel(cpus: u32, boot_id: &str, memory: PersistedState) -> Kernel {
     let boot_context = BootContext { boot_id: boot_id.into(), nonce: "nonce".into() };
     let kernel = Kernel::load(inventory(cpus), boot_context, memory);
     kernel.unwrap_or_else(|refused| panic!("the disk cannot be loaded: {refused}"))
@@ -174,7 +174,7 @@ fn unnamed(job: Queued) -> Queued {
 }
 
 /// All that a kernel holds.
-pub fn memory(kernel: &Kernel) -> Memory {
+pub fn memory(kernel: &Kernel) -> PersistedState {
     let live = kernel.live().values().map(|live| {
         let (handle, completing) = match &live.state {
             JobState::Running(_, handle) => (Some(*handle), None),
@@ -189,18 +189,18 @@ pub fn memory(kernel: &Kernel) -> Memory {
     let (next_job, next_event) = kernel.next_ids();
     let partitions = Arc::clone(&kernel.rules().partitions);
     let rules = Rules { partitions, ..Rules::default() };
-    Memory {
+    PersistedState {
         rules,
         pending: kernel.queue().iter().copied().map(unnamed).collect(),
         arrays: kernel.arrays().iter().map(|(id, array)| (id, array.clone())).collect(),
         claims: kernel.claims().to_vec(),
-        again: kernel.again().iter().map(|(job, again)| (*job, again.clone())).collect(),
+        retries: kernel.retries().iter().map(|(job, state)| (*job, state.clone())).collect(),
         live: live.collect(),
         requests: kernel.requests().clone(),
         ended: kernel.snapshot().ended,
         next_job: next_job.0,
         next_event: next_event.0,
-        ..Memory::default()
+        ..PersistedState::default()
     }
 }
 

@@ -128,14 +128,14 @@ impl Kernel {
         let words = (Some(StateWord::Pending), end.word);
         let event = self.event((job.id, job.attempts), words, cause, now);
         *self.ended.entry(end.word).or_default() += 1;
-        self.again.remove(&job.id);
+        self.retries.remove(&job.id);
         step.changes.push(Change::Ended {
             event,
             end,
             released: Released::default(),
             waited_us: None,
         });
-        let over = self.told(job.id, DependencyState::Ended { completed: false }, now);
+        let over = self.notify_dependents(job.id, DependencyState::Ended { completed: false }, now);
         step.effects.extend(over.map(Effect::Over));
     }
 }

@@ -51,7 +51,7 @@ impl Kernel {
         conditions.begin = edit.begin.unwrap_or(conditions.begin);
         conditions.deadline = edit.deadline.unwrap_or(conditions.deadline);
         self.eligibility.register(id, conditions);
-        self.place(job, now);
+        self.enqueue(job, now);
         let event = self.event(
             (id, job.attempts),
             (Some(StateWord::Pending), StateWord::Pending),

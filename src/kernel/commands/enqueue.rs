@@ -14,15 +14,15 @@ use crate::time::Time;
 
 impl Kernel {
     /// Puts a pending job where a pass sees it, or where none does.
-    pub(in crate::kernel) fn place(&mut self, job: Queued, now: Time) {
-        let may_start = self.keeps(&job, now).is_none();
+    pub(in crate::kernel) fn enqueue(&mut self, job: Queued, now: Time) {
+        let may_start = self.hold_reason(&job, now).is_none();
         self.queue.insert(job, may_start);
         self.queue.set_startable_tasks(job.id, self.arrays.startable_tasks(job.id));
     }
 
     pub(in crate::kernel) fn refresh(&mut self, job: JobId, now: Time) {
         let Some(queued) = self.queue.get(job) else { return };
-        let may_start = self.keeps(queued, now).is_none();
+        let may_start = self.hold_reason(queued, now).is_none();
         self.queue.show(job, may_start);
         self.queue.set_startable_tasks(job, self.arrays.startable_tasks(job));
     }

@@ -72,7 +72,7 @@ impl Kernel {
                 let live = Live { job, state, granted };
                 let mut step = self.moved(live, given_back, heard_of_start, event);
                 if let Some(standing) = standing {
-                    let over = self.told(job.id, standing, now);
+                    let over = self.notify_dependents(job.id, standing, now);
                     step.effects.extend(over.map(Effect::Over));
                 }
                 Ok(step)
@@ -125,7 +125,7 @@ impl Kernel {
                 step.changes.push(Change::Ended { event, end, released, waited_us });
                 step.effects.push(Effect::Retire(attempt));
                 *self.ended.entry(word).or_default() += 1;
-                self.again.remove(&attempt.job);
+                self.retries.remove(&attempt.job);
             }
         }
         match given_back {
@@ -149,7 +149,7 @@ impl Kernel {
         now: Time,
     ) -> JobState {
         let JobState::Finished(end) = state else { return state };
-        match self.again.get(&job).and_then(|again| again.retry_at(&end, now)) {
+        match self.retries.get(&job).and_then(|state| state.retry_at(&end, now)) {
             Some(begin) => JobState::Requeued(end, RequeueReason::Retry { begin }),
             None => JobState::Finished(end),
         }

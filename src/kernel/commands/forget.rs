@@ -54,7 +54,7 @@ mod tests {
     use super::*;
     use crate::job::ids::CpuId;
     use crate::kernel::parts::queued::Queued;
-    use crate::kernel::restore::{Memory, PersistedAttempt};
+    use crate::kernel::restore::{PersistedAttempt, PersistedState};
     use crate::kernel::state::BootContext;
     use crate::time::Time;
     use std::collections::BTreeMap;
@@ -73,13 +73,13 @@ mod tests {
             handle: None,
             completing: None,
         };
-        let memory = Memory {
+        let memory = PersistedState {
             pending: vec![job(2, 0)],
             live: vec![live],
             ended: BTreeMap::from([(StateWord::Failed, 1)]),
             next_job: 4,
             next_event: 9,
-            ..Memory::default()
+            ..PersistedState::default()
         };
         let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
         Kernel::load((0..2).map(CpuId), boot_context, memory).unwrap()

@@ -58,7 +58,7 @@ mod tests {
     use crate::kernel::check;
     use crate::kernel::parts::queued::Queued;
     use crate::kernel::parts::requests::Requests;
-    use crate::kernel::restore::Memory;
+    use crate::kernel::restore::PersistedState;
     use crate::kernel::state::BootContext;
     use crate::policy::name::Policy;
     use crate::policy::pass::plan;
@@ -76,7 +76,7 @@ mod tests {
         let pending = [1, 2, 0].map(|n| requests.number(&Request::default().with(GPU, n)));
         let pending = (1..).zip(pending).map(job).collect();
         let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
-        let memory = Memory { pending, requests, next_job: 9, ..Memory::default() };
+        let memory = PersistedState { pending, requests, next_job: 9, ..PersistedState::default() };
         Kernel::load(inventory, boot_context, memory).unwrap().with_looks(GPU)
     }
 

@@ -64,7 +64,7 @@ mod tests {
     use crate::kernel::admission::Site;
     use crate::kernel::change::Effect;
     use crate::kernel::parts::eligibility::DependencySnapshot;
-    use crate::kernel::restore::Memory;
+    use crate::kernel::restore::PersistedState;
     use crate::kernel::state::BootContext;
     use crate::policy::name::Policy;
     use crate::policy::pass::plan;
@@ -72,7 +72,8 @@ mod tests {
 
     fn kernel(limits: &[i64]) -> Kernel {
         let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
-        let mut kernel = Kernel::load((0..8).map(CpuId), boot_context, Memory::default()).unwrap();
+        let mut kernel =
+            Kernel::load((0..8).map(CpuId), boot_context, PersistedState::default()).unwrap();
         let site = Site {
             total_cpus: 8,
             default_limit_s: None,
@@ -115,7 +116,7 @@ mod tests {
         assert_eq!(starts(&kernel, Time(0).plus_s(60)), [], "the short one would be too late");
         assert_eq!(kernel.next_alarm(), Some(Time(0).plus_s(300)));
         let over = Time(0).plus_s(300);
-        assert_eq!(kernel.ring(over).changes, [Change::Resumed(vec![1])]);
+        assert_eq!(kernel.run_timers(over).changes, [Change::Resumed(vec![1])]);
         assert_eq!(starts(&kernel, over), [JobId(1), JobId(2)]);
     }
 

@@ -21,7 +21,7 @@ impl Kernel {
     /// A job stands so now: whoever waits for it, for its array or for its task, hears of it.
     /// Answers the array that is over with it.
     #[must_use]
-    pub(in crate::kernel) fn told(
+    pub(in crate::kernel) fn notify_dependents(
         &mut self,
         job: JobId,
         standing: DependencyState,

@@ -94,7 +94,7 @@ impl Kernel {
                 self.refresh(id, now);
             } else {
                 self.queue.remove(id);
-                self.place(job, now);
+                self.enqueue(job, now);
             }
         }
     }

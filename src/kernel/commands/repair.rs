@@ -62,7 +62,7 @@ mod tests {
     use crate::job::state::StateWord;
     use crate::kernel::check;
     use crate::kernel::parts::queued::Queued;
-    use crate::kernel::restore::{Memory, PersistedAttempt};
+    use crate::kernel::restore::{PersistedAttempt, PersistedState};
     use crate::kernel::state::BootContext;
 
     fn job(id: i64, attempts: u32) -> Queued {
@@ -79,13 +79,13 @@ mod tests {
             handle: None,
             completing: None,
         };
-        let memory = Memory {
+        let memory = PersistedState {
             pending: vec![job(2, 0)],
             live: vec![live],
             ended: BTreeMap::from([(StateWord::Failed, 1)]),
             next_job: 4,
             next_event: 9,
-            ..Memory::default()
+            ..PersistedState::default()
         };
         let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
         Kernel::load((0..2).map(CpuId), boot_context, memory).unwrap()

@@ -20,7 +20,7 @@ use crate::kernel::change::{Change, Effect, Event, PREEMPTED, PastAttempt, REQUE
 use crate::kernel::parts::conditions::Conditions;
 use crate::kernel::parts::live::Live;
 use crate::kernel::parts::queued::Queued;
-use crate::kernel::parts::retries::Again;
+use crate::kernel::parts::retries::RetryState;
 use crate::kernel::state::Kernel;
 use crate::kernel::transition::{Fact, JobState, RequeueReason};
 use crate::resources::allocation::Allocation;
@@ -109,7 +109,7 @@ impl Kernel {
             *count = count.saturating_sub(1);
         }
         if let Some(policy) = &over.retry {
-            self.again.insert(id, Again::retrying(policy));
+            self.retries.insert(id, RetryState::new(policy));
         }
         let words = (Some(over.word), StateWord::Pending);
         let cause = ("requeue_asked", Arc::clone(principal));
@@ -126,7 +126,7 @@ impl Kernel {
         let account = self.number(&over.account);
         let names = self.name(&over.partition, &over.account);
         let rest = self.request(&over.rest);
-        self.place(Queued { placement, account, names, rest, ..over.job }, now);
+        self.enqueue(Queued { placement, account, names, rest, ..over.job }, now);
         if let Some(array) = array {
             self.look_again(array, now);
         }
@@ -153,14 +153,14 @@ impl Kernel {
                 (Some(begin).filter(|at| *at > now), false, end.word.word())
             }
         };
-        let again = self.again.entry(id).or_default();
-        if let (RequeueReason::Retry { .. }, Some(retry)) = (back, &mut again.retry) {
+        let kept = self.retries.entry(id).or_default();
+        if let (RequeueReason::Retry { .. }, Some(retry)) = (back, &mut kept.retry) {
             retry.used += 1;
         }
-        let retries = again.retry.as_ref().map_or(0, |retry| retry.used);
-        let deadline = again.deadline.take();
-        if *again == Again::default() {
-            self.again.remove(&id);
+        let retries = kept.retry.as_ref().map_or(0, |retry| retry.used);
+        let deadline = kept.deadline.take();
+        if *kept == RetryState::default() {
+            self.retries.remove(&id);
         }
         let released = given_back.as_ref().map(Allocation::units).unwrap_or_default();
         if let Some(allocation) = given_back {
@@ -174,7 +174,7 @@ impl Kernel {
         let of_array = self.arrays.task_of(id).map(|(array, _)| array);
         self.keep_answers([id].into_iter().chain(of_array), &mut step);
         let array = self.arrays.came_back(id, None);
-        self.place(job, now);
+        self.enqueue(job, now);
         if let Some(array) = array {
             self.look_again(array, now);
         }

@@ -63,7 +63,7 @@ impl Kernel {
             }
             self.eligibility.forget(own);
             if deadline.is_some() {
-                self.again.entry(own).or_default().deadline = deadline;
+                self.retries.entry(own).or_default().deadline = deadline;
             }
             self.grant(Queued { id: own, attempts: attempt.n, ..job }, allocation, now, &mut step);
             if let Some(array) = self.arrays.granted(own) {

@@ -17,7 +17,7 @@ use crate::job::state::StateWord;
 use crate::kernel::change::{Change, Effect, Step};
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::queued::Queued;
-use crate::kernel::parts::retries::Again;
+use crate::kernel::parts::retries::RetryState;
 use crate::kernel::state::Kernel;
 use crate::time::Time;
 
@@ -53,7 +53,7 @@ impl Kernel {
                 self.arrays.enter(id, array, &followed);
             }
             if let Some(policy) = &spec.retry {
-                self.again.insert(id, Again::retrying(policy));
+                self.retries.insert(id, RetryState::new(policy));
             }
             step.changes.push(Change::Submitted { event, spec });
             // Whoever has ended may be forgotten before this is read again.
@@ -72,7 +72,7 @@ impl Kernel {
                 // The rules may have become others since it was numbered.
                 job = self.seated(job);
             }
-            self.place(job, job.submitted);
+            self.enqueue(job, job.submitted);
         }
     }
 
@@ -81,7 +81,7 @@ impl Kernel {
         for job in jobs {
             self.eligibility.forget(*job);
             self.eligibility.leave(*job);
-            self.again.remove(job);
+            self.retries.remove(job);
             self.arrays.withdraw(*job);
             self.entered(*job);
         }

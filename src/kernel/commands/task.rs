@@ -48,8 +48,8 @@ impl Kernel {
             self.queue.remove(id);
         } else {
             self.next_job += 1;
-            if let Some(again) = self.again.get(&id).cloned() {
-                self.again.insert(job, again);
+            if let Some(state) = self.retries.get(&id).cloned() {
+                self.retries.insert(job, state);
             }
         }
         let Some(left) = self.arrays.take(id, (task, job), live) else { return };
@@ -84,7 +84,7 @@ impl Kernel {
         self.split(rest, (task, job), false, principal, now, &mut step);
         self.eligibility.register(job, conditions);
         step.changes.extend(self.told_so_far(job));
-        self.place(Queued { id: job, ..rest }, now);
+        self.enqueue(Queued { id: job, ..rest }, now);
         (Some(job), step)
     }
 }

@@ -1,6 +1,6 @@
 //! *Purpose*: what is due by itself.
 //!
-//! *Owns*: [`Kernel::ring`], [`Kernel::next_alarm`].
+//! *Owns*: [`Kernel::run_timers`], [`Kernel::next_alarm`].
 //!
 //! *Promises*: a job whose time has come may start, one whose deadline has passed is cancelled,
 //! each once.
@@ -16,7 +16,7 @@ use crate::kernel::state::Kernel;
 use crate::time::Time;
 
 impl Kernel {
-    /// When [`Kernel::ring`] has something to do next.
+    /// When [`Kernel::run_timers`] has something to do next.
     #[must_use]
     pub fn next_alarm(&self) -> Option<Time> {
         let first = self.eligibility.next_alarm();
@@ -25,9 +25,9 @@ impl Kernel {
 
     /// It is so late now: jobs whose time has come may start, those whose deadline has passed are
     /// cancelled, windows that have passed are forgotten.
-    pub fn ring(&mut self, now: Time) -> Step {
+    pub fn run_timers(&mut self, now: Time) -> Step {
         let mut step = self.pass_windows(now);
-        while let Some(job) = self.eligibility.ring(now) {
+        while let Some(job) = self.eligibility.next_due(now) {
             let late = self.eligibility.deadline(job).is_some_and(|deadline| deadline <= now);
             if late && let Some(queued) = self.queue.remove(job) {
                 self.eligibility.forget(job);

@@ -165,7 +165,7 @@ impl Eligibility {
     }
 
     /// The next whose time has come by now; each time is answered once.
-    pub(in crate::kernel) fn ring(&mut self, now: Time) -> Option<JobId> {
+    pub(in crate::kernel) fn next_due(&mut self, now: Time) -> Option<JobId> {
         self.next_alarm().filter(|time| *time <= now)?;
         self.alarms.pop_first().map(|(_, job)| job)
     }

@@ -1,6 +1,6 @@
 //! *Purpose*: how much of its retries a live job has used up, and when it is run again.
 //!
-//! *Owns*: [`Again`], what a live job goes back with.
+//! *Owns*: [`RetryState`], what a live job goes back with.
 //!
 //! *Promises*: nobody is run more often than once and `max` times by this; a job whose deadline
 //! would pass in the wait keeps the end that it has.
@@ -16,7 +16,7 @@ use crate::time::Time;
 
 /// A policy and how much of it is used up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retrying {
+pub struct RetryProgress {
     /// What was asked for.
     pub policy: Arc<RetryPolicy>,
     /// Retries so far.
@@ -25,25 +25,25 @@ pub struct Retrying {
 
 /// What a job goes back into the queue with, of those that have any of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Again {
+pub struct RetryState {
     /// Whether it goes back by itself.
-    pub retry: Option<Retrying>,
+    pub retry: Option<RetryProgress>,
     /// Not after, while it is live; of a job that waits its conditions know.
     pub deadline: Option<Time>,
 }
 
-impl Again {
+impl RetryState {
     /// What a new job with this policy has.
     #[must_use]
-    pub fn retrying(policy: &Arc<RetryPolicy>) -> Again {
-        let retry = Some(Retrying { policy: Arc::clone(policy), used: 0 });
-        Again { retry, deadline: None }
+    pub fn new(policy: &Arc<RetryPolicy>) -> RetryState {
+        let retry = Some(RetryProgress { policy: Arc::clone(policy), used: 0 });
+        RetryState { retry, deadline: None }
     }
 
     /// From when on a job is run again whose attempt ended so; `None` when that is its end.
     #[must_use]
     pub fn retry_at(&self, end: &EndState, now: Time) -> Option<Time> {
-        let Retrying { policy, used } = self.retry.as_ref()?;
+        let RetryProgress { policy, used } = self.retry.as_ref()?;
         let wanted = *used < policy.max && policy.on.iter().any(|cause| cause.covers(end));
         let at = now.plus_s(i64::from(policy.delay_s(*used)));
         let in_time = self.deadline.is_none_or(|deadline| at < deadline);
@@ -66,7 +66,7 @@ mod tests {
     fn who_would_wait_beyond_the_deadline_keeps_its_end() {
         let policy = Arc::new(RetryPolicy::usual(3));
         let failed = end(StateWord::Failed, Some((1, 0)));
-        let with = |deadline| Again { deadline, ..Again::retrying(&policy) };
+        let with = |deadline| RetryState { deadline, ..RetryState::new(&policy) };
         let at = Time(0).plus_s(10);
         assert_eq!(with(None).retry_at(&failed, Time(0)), Some(at));
         assert_eq!(with(Some(at)).retry_at(&failed, Time(0)), None);

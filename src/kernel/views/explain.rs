@@ -56,7 +56,7 @@ impl Kernel {
     /// Why a pending job may not start now whatever is free; `None` when it is a matter of turn.
     #[must_use]
     pub fn blocked(&self, job: JobId, now: Time) -> Option<Blocked> {
-        self.keeps(self.queue.get(job)?, now)
+        self.hold_reason(self.queue.get(job)?, now)
     }
 
     /// Adds what would be said of a job if it were submitted now under this id.
@@ -71,7 +71,8 @@ impl Kernel {
         let singletons = elsewhere.singletons.values().flatten().copied().take(DEPENDENCIES_MAX);
         let singletons: Vec<JobId> = singletons.collect();
         let queued = self.queued(id, spec, now);
-        if let Some(blocked) = conditions.blocked(now, &singletons).or_else(|| self.closed(&queued))
+        if let Some(blocked) =
+            conditions.blocked(now, &singletons).or_else(|| self.partition_hold(&queued))
         {
             explained.blocked.insert(id, blocked);
             return;

@@ -33,13 +33,13 @@ impl Kernel {
     }
 
     /// Why a pass may not see this job.
-    pub(in crate::kernel) fn keeps(&self, job: &Queued, now: Time) -> Option<Blocked> {
+    pub(in crate::kernel) fn hold_reason(&self, job: &Queued, now: Time) -> Option<Blocked> {
         let conditions = self.eligibility.blocked(job.id, now);
-        conditions.or_else(|| self.arrays.blocked(job.id)).or_else(|| self.closed(job))
+        conditions.or_else(|| self.arrays.blocked(job.id)).or_else(|| self.partition_hold(job))
     }
 
     /// Why its partition does not let it start.
-    pub(in crate::kernel) fn closed(&self, job: &Queued) -> Option<Blocked> {
+    pub(in crate::kernel) fn partition_hold(&self, job: &Queued) -> Option<Blocked> {
         if self.rules.partitions.is_empty() {
             return None;
         }

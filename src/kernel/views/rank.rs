@@ -1,6 +1,6 @@
 //! *Purpose*: where a pending job stands in the line, and why there.
 //!
-//! *Owns*: [`Rank`].
+//! *Owns*: [`QueuePosition`].
 //!
 //! *Promises*: those that room was made for stand before all others.
 //!
@@ -15,7 +15,7 @@ use crate::time::{SECOND_US, Time};
 
 /// Where a pending job stands in the line.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rank {
+pub struct QueuePosition {
     /// Its place, from 1; `None` while it may not start.
     pub position: Option<usize>,
     /// Its points: more goes first.
@@ -31,7 +31,7 @@ pub struct Rank {
 impl Kernel {
     /// Where a pending job stands, and why there; `None` when it does not wait.
     #[must_use]
-    pub fn rank(&self, id: JobId, policy: &Policy, now: Time) -> Option<Rank> {
+    pub fn rank(&self, id: JobId, policy: &Policy, now: Time) -> Option<QueuePosition> {
         let job = self.queue.get(id)?;
         let points = self.rules.points(now);
         let waiting = pointed(job, &points);
@@ -47,7 +47,7 @@ impl Kernel {
                 in_line.map(|position| position + behind.count())
             }
         };
-        Some(Rank {
+        Some(QueuePosition {
             position,
             points: waiting.points,
             parts: points.of(job),

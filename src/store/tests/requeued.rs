@@ -62,7 +62,7 @@ fn a_wait_before_a_retry_and_what_is_used_up_outlive_the_server() {
     assert_eq!(history(&world, id), [(1, Some(AttemptEnd::Job(StateWord::Failed)), CODE, true)]);
     let (kernel, _) = boot(&mut world.writer);
     assert_eq!(kernel.blocked(id, Time(5)), Some(Blocked::BeginTime(at)));
-    assert_eq!(kernel.again(), world.kernel.again());
+    assert_eq!(kernel.retries(), world.kernel.retries());
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::kernel::check;
 use crate::kernel::commands::edit::Edited;
 use crate::kernel::parts::conditions::Blocked;
 use crate::kernel::parts::eligibility::DependencySnapshot;
-use crate::kernel::restore::Memory;
+use crate::kernel::restore::PersistedState;
 use crate::kernel::state::BootContext;
 use crate::kernel::transition::Fact;
 use crate::policy::name::Policy;
@@ -33,7 +33,7 @@ const CPUS: u32 = 2;
 
 fn kernel() -> Kernel {
     let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
-    Kernel::load((0..CPUS).map(CpuId), boot_context, Memory::default()).unwrap()
+    Kernel::load((0..CPUS).map(CpuId), boot_context, PersistedState::default()).unwrap()
 }
 
 fn spec(make: impl FnOnce(&mut JobRequest)) -> Arc<JobSpec> {
@@ -242,13 +242,13 @@ fn times_ring_and_a_passed_deadline_cancels_whoever_waits() {
     });
     let follower = world.after(&format!("afterany:{late}"));
     assert_eq!(world.kernel.next_alarm(), Some(Time(50)));
-    assert_eq!(world.kernel.ring(Time(49)), Step::default());
+    assert_eq!(world.kernel.run_timers(Time(49)), Step::default());
     assert_eq!(world.pass(), []);
     world.now = Time(50);
-    assert_eq!(world.kernel.ring(world.now), Step::default());
+    assert_eq!(world.kernel.run_timers(world.now), Step::default());
     assert_eq!(world.pass(), [early]);
     world.now = Time(90);
-    let step = world.kernel.ring(world.now);
+    let step = world.kernel.run_timers(world.now);
     let [Change::Ended { event, end, .. }] = &step.changes[..] else { panic!("{step:?}") };
     assert_eq!(
         (event.job, event.cause, end.word),

@@ -24,7 +24,7 @@ use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::priority::Weights;
 use crate::kernel::parts::queued::Queued;
 use crate::kernel::parts::rules::Rules;
-use crate::kernel::restore::{Memory, PersistedAttempt};
+use crate::kernel::restore::{PersistedAttempt, PersistedState};
 use crate::kernel::state::BootContext;
 use crate::kernel::transition::JobState;
 use crate::policy::claims::aside;
@@ -62,7 +62,7 @@ fn rules(weights: Weights) -> Rules {
     Rules { partitions, weights, ..Rules::default() }
 }
 
-fn load(memory: Memory) -> Kernel {
+fn load(memory: PersistedState) -> Kernel {
     let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
     Kernel::load((0..CPUS).map(CpuId), boot_context, memory).unwrap().with_memory(Some(MEMORY))
 }
@@ -129,7 +129,7 @@ impl World {
     fn new(policy: Policy, weights: Weights) -> World {
         let rules = rules(weights);
         World {
-            kernel: load(Memory { rules: rules.clone(), ..Memory::default() }),
+            kernel: load(PersistedState { rules: rules.clone(), ..PersistedState::default() }),
             rules,
             planner: Planner::new(policy, SECOND_US),
             policy,
@@ -257,7 +257,7 @@ impl World {
             },
         });
         let (next_job, next_event) = self.kernel.next_ids();
-        let memory = Memory {
+        let memory = PersistedState {
             pending: self.kernel.queue().iter().copied().collect(),
             arrays: self.kernel.arrays().iter().map(|(id, a)| (id, a.clone())).collect(),
             claims: self.kernel.claims().to_vec(),
@@ -268,7 +268,7 @@ impl World {
             ended: self.kernel.snapshot().ended,
             next_job: next_job.0,
             next_event: next_event.0,
-            ..Memory::default()
+            ..PersistedState::default()
         };
         self.kernel = load(memory);
         self.planner = Planner::new(self.policy, SECOND_US);

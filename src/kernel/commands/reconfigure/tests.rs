@@ -23,7 +23,7 @@ use crate::kernel::parts::accounts::{Account, AccountRule, AccountRules, Account
 use crate::kernel::parts::conditions::Blocked;
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::priority::Weights;
-use crate::kernel::restore::Memory;
+use crate::kernel::restore::PersistedState;
 use crate::kernel::state::BootContext;
 use crate::kernel::transition::Fact;
 use crate::policy::name::Policy;
@@ -56,7 +56,12 @@ fn rules(
 
 fn kernel(rules: Rules) -> Kernel {
     let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
-    Kernel::load((0..CPUS).map(CpuId), boot_context, Memory { rules, ..Memory::default() }).unwrap()
+    Kernel::load(
+        (0..CPUS).map(CpuId),
+        boot_context,
+        PersistedState { rules, ..PersistedState::default() },
+    )
+    .unwrap()
 }
 
 /// A job that passed under no rules at all: those of now may be others.
@@ -310,8 +315,15 @@ impl World {
         let live = live.collect();
         let (next_job, next_event) = self.kernel.next_ids();
         let (next_job, next_event) = (next_job.0, next_event.0);
-        let memory =
-            Memory { pending, live, rules, names, next_job, next_event, ..Memory::default() };
+        let memory = PersistedState {
+            pending,
+            live,
+            rules,
+            names,
+            next_job,
+            next_event,
+            ..PersistedState::default()
+        };
         let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
         Kernel::load((0..CPUS).map(CpuId), boot_context, memory).unwrap()
     }

@@ -20,7 +20,7 @@ use crate::kernel::parts::accounts::{AccountRule, AccountRules, Accounts};
 use crate::kernel::parts::conditions::Blocked;
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::rules::Rules;
-use crate::kernel::restore::{Memory, PersistedAttempt};
+use crate::kernel::restore::{PersistedAttempt, PersistedState};
 use crate::kernel::state::BootContext;
 use crate::policy::name::Policy;
 use crate::policy::pass::plan;
@@ -35,7 +35,8 @@ fn boot_context() -> BootContext {
 
 /// One job of one CPU, submitted at 0.
 fn kernel(retry: Option<RetryPolicy>, deadline: Option<Time>) -> (Kernel, JobId) {
-    let mut kernel = Kernel::load((0..CPUS).map(CpuId), boot_context(), Memory::default()).unwrap();
+    let mut kernel =
+        Kernel::load((0..CPUS).map(CpuId), boot_context(), PersistedState::default()).unwrap();
     let site = Site { total_cpus: CPUS, kill_grace_s: 30, ..Site::default() };
     let request = JobRequest { retry, deadline, ..JobRequest::new("true") };
     let spec = JobSpec::try_from((request, &site)).unwrap();
@@ -51,7 +52,7 @@ fn kernel(retry: Option<RetryPolicy>, deadline: Option<Time>) -> (Kernel, JobId)
 
 /// The next attempt gets CPUs; `None` when it may not.
 fn grant(kernel: &mut Kernel, job: JobId, now: Time) -> Option<Attempt> {
-    kernel.ring(now);
+    kernel.run_timers(now);
     let plan = Plan { start: vec![job], ..Plan::default() };
     let (started, _, _) = kernel.start(&plan, now);
     (started == 1).then(|| kernel.live()[&job].attempt())
@@ -92,16 +93,16 @@ fn again(kernel: &Kernel, words: &[Option<Blocked>]) -> Kernel {
             .filter(|(_, conditions)| !conditions.is_empty())
     });
     let (next_job, next_event) = kernel.next_ids();
-    let memory = Memory {
+    let memory = PersistedState {
         conditions: conditions.collect(),
         pending,
         names: kernel.names.clone(),
         live: live.collect(),
-        again: kernel.again().iter().map(|(job, again)| (*job, again.clone())).collect(),
+        retries: kernel.retries().iter().map(|(job, state)| (*job, state.clone())).collect(),
         ended: kernel.snapshot().ended,
         next_job: next_job.0,
         next_event: next_event.0,
-        ..Memory::default()
+        ..PersistedState::default()
     };
     Kernel::load((0..CPUS).map(CpuId), boot_context(), memory).unwrap()
 }
@@ -126,7 +127,7 @@ fn a_failed_attempt_waits_twice_as_long_each_time_and_then_is_the_end() {
     let attempt = grant(&mut kernel, job, now).unwrap();
     let step = kernel.fact(attempt, exit(3, None, now), now).unwrap();
     assert!(matches!(&step.changes[..], [Change::Ended { .. }]), "{step:?}");
-    assert!(kernel.again().is_empty() && kernel.queue().is_empty());
+    assert!(kernel.retries().is_empty() && kernel.queue().is_empty());
     assert_eq!(check::all(&kernel), Ok(()));
 }
 
@@ -151,7 +152,7 @@ fn a_requeued_job_comes_back_held_and_with_its_deadline() {
     assert_eq!(kernel.ledger().used(), 0);
     let (told, _) = kernel.requeue_asked(job, true, &"me".into(), Time(4));
     assert_eq!(told, Requeued::Pending);
-    let step = kernel.ring(deadline);
+    let step = kernel.run_timers(deadline);
     assert!(matches!(&step.changes[..], [Change::Ended { .. }]), "{step:?}");
 }
 
@@ -201,7 +202,7 @@ fn a_job_that_was_over_is_counted_no_more_and_its_retries_begin_anew() {
     let (told, step) = kernel.requeue_over(over, false, &me, Time(3));
     assert_eq!((told, step), (Requeued::Waiting, Step::default()), "somebody was faster");
     assert_eq!(grant(&mut kernel, job, Time(4)).unwrap().n, 2);
-    assert_eq!(kernel.again()[&job].retry.as_ref().unwrap().used, 0);
+    assert_eq!(kernel.retries()[&job].retry.as_ref().unwrap().used, 0);
     assert_eq!(check::all(&kernel), Ok(()));
 }
 
@@ -242,10 +243,10 @@ proptest! {
                 }
                 (6, _) => {
                     let words = kernel.queue().iter().map(|q| kernel.blocked(q.id, now));
-                    let (words, before) = (words.collect::<Vec<_>>(), kernel.again().clone());
+                    let (words, before) = (words.collect::<Vec<_>>(), kernel.retries().clone());
                     kernel = again(&kernel, &words);
-                    kernel.ring(now);
-                    prop_assert_eq!(kernel.again(), &before, "a restart keeps what is used up");
+                    kernel.run_timers(now);
+                    prop_assert_eq!(kernel.retries(), &before, "a restart keeps what is used up");
                     let after: Vec<_> =
                         kernel.queue().iter().map(|q| kernel.blocked(q.id, now)).collect();
                     prop_assert_eq!(after, words, "a restart keeps the wait");
@@ -271,7 +272,7 @@ fn array_of_an_account(array: &str) -> Kernel {
     let rule = AccountRule { max_running_cpus: Some(3), ..AccountRule::default() };
     let rules = AccountRules { named: [("a".to_owned(), rule)].into(), others: None };
     let rules = Rules { accounts: Accounts::new(Arc::new(rules), None), ..Rules::default() };
-    let memory = Memory { rules, ..Memory::default() };
+    let memory = PersistedState { rules, ..PersistedState::default() };
     let mut kernel = Kernel::load((0..4).map(CpuId), boot_context(), memory).unwrap();
     let site = Site { total_cpus: 4, kill_grace_s: 30, ..Site::default() };
     let request = JobRequest {
@@ -293,7 +294,7 @@ fn array_of_an_account(array: &str) -> Kernel {
 
 /// What a pass starts; answers who runs.
 fn pass(kernel: &mut Kernel, now: Time) -> Vec<Attempt> {
-    kernel.ring(now);
+    kernel.run_timers(now);
     let policy = Policy::default();
     let plan = plan(policy, &kernel.input(&policy, now));
     kernel.start(&plan, now);

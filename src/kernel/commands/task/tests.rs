@@ -15,7 +15,7 @@ use crate::kernel::check;
 use crate::kernel::parts::arrays::{ArrayProgress, OpenArray};
 use crate::kernel::parts::conditions::{Blocked, Conditions};
 use crate::kernel::parts::eligibility::{DependencySnapshot, remembered_answers};
-use crate::kernel::restore::{Memory, PersistedAttempt};
+use crate::kernel::restore::{PersistedAttempt, PersistedState};
 use crate::kernel::state::BootContext;
 use crate::kernel::transition::Fact;
 use proptest::prelude::*;
@@ -65,7 +65,8 @@ fn boot_context() -> BootContext {
 
 impl World {
     fn new(policy: Policy) -> World {
-        let kernel = Kernel::load((0..CPUS).map(CpuId), boot_context(), Memory::default()).unwrap();
+        let kernel =
+            Kernel::load((0..CPUS).map(CpuId), boot_context(), PersistedState::default()).unwrap();
         let (rows, specs) = (BTreeMap::new(), BTreeMap::new());
         let planner = Planner::new(policy, SECOND_US);
         World { kernel, rows, specs, ran: BTreeMap::new(), planner, over: Vec::new() }
@@ -251,7 +252,8 @@ impl World {
         let (next_job, next_event) = self.kernel.next_ids();
         let (next_job, next_event) = (next_job.0, next_event.0);
         let names = self.kernel.names.clone();
-        let mut memory = Memory { next_job, next_event, names, ..Memory::default() };
+        let mut memory =
+            PersistedState { next_job, next_event, names, ..PersistedState::default() };
         let mut open: BTreeMap<JobId, OpenArray> = BTreeMap::new();
         for (id, row) in self.rows.iter().filter(|(_, row)| !row.state.is_final()) {
             let live = row.state != StateWord::Pending;

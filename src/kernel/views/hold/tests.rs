@@ -14,7 +14,7 @@ use crate::kernel::check;
 use crate::kernel::parts::accounts::{AccountRule, AccountRules, Accounts};
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::priority::Weights;
-use crate::kernel::restore::Memory;
+use crate::kernel::restore::PersistedState;
 use crate::kernel::state::BootContext;
 use crate::kernel::transition::Fact;
 use crate::resources::partitions::Partitions;
@@ -53,7 +53,7 @@ fn divided(sets: &[BTreeSet<u32>]) -> Arc<Partitions> {
 fn kernel(partitions: &Arc<Partitions>) -> Kernel {
     let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
     let rules = Rules { partitions: Arc::clone(partitions), ..Rules::default() };
-    let memory = Memory { rules, ..Memory::default() };
+    let memory = PersistedState { rules, ..PersistedState::default() };
     Kernel::load((0..CPUS).map(CpuId), boot_context, memory).unwrap()
 }
 
@@ -88,7 +88,12 @@ fn ruled(partitions: &Arc<Partitions>, limits: &[(u32, u32)], weights: Weights) 
     let accounts = Accounts::new(rules, half_life_s);
     let rules = Rules { partitions: Arc::clone(partitions), accounts, weights };
     let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
-    Kernel::load((0..CPUS).map(CpuId), boot_context, Memory { rules, ..Memory::default() }).unwrap()
+    Kernel::load(
+        (0..CPUS).map(CpuId),
+        boot_context,
+        PersistedState { rules, ..PersistedState::default() },
+    )
+    .unwrap()
 }
 
 fn of(
