@@ -1,6 +1,6 @@
 //! *Purpose*: what a job needs and what there is of it, as a sentence.
 //!
-//! *Owns*: [`Here`], and the sentences of every shortage.
+//! *Owns*: `Here`, and the sentences of every shortage.
 //!
 //! *Promises*: what is short is named, with how much is free of how much; what nobody can have is
 //! told apart from what somebody else has.
