@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use ureq::unversioned::resolver::DefaultResolver;
 
 use super::error::CliError;
-use super::remark;
+use super::print::remark;
 use super::trust::{Stranger, Trusted};
 use crate::api::wire::v1::{ArrayState, Job, JobId, JobRef};
 use crate::config::Secret;

@@ -11,9 +11,9 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Secret;
 use super::error::ConfigError;
 use super::origin::{Origin, Setting};
+use super::secret::Secret;
 use crate::job::ids::CpuId;
 use crate::job::spec::{GRACE_S_MAX, LIMIT_S_MAX};
 use crate::policy::name::{Backfill, Policy};
