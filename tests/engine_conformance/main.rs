@@ -712,8 +712,8 @@ fn a_lost_attempt_leaves_nothing_once_its_remains_are_killed() {
             }
             assert!(rounds.len() < 20, "{rounds:?}");
         }
-        assert!(rounds[0] >= 4, "{rounds:?}");
-        assert_eq!(all_gone(&pids), Ok(()));
+        // How many are still seen alive is open: a control group may have killed them at once.
+        assert_eq!(all_gone(&pids), Ok(()), "{rounds:?}");
         assert!(alive(stranger_pid), "another attempt is none of its business");
         assert_eq!(stage.engine.reattach(&order.key).await.unwrap(), AttemptStatus::Lost);
         stage.engine.forget(&order.key).await;
