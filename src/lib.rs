@@ -50,7 +50,7 @@
 //!
 //! use downbeat::actors::dials::Dials;
 //! use downbeat::actors::messages::SubmitJobs;
-//! use downbeat::actors::order::{FromStore, OrderSite};
+//! use downbeat::actors::order::{FromStore, JobGpus, OrderSite};
 //! use downbeat::actors::retention::Retention;
 //! use downbeat::actors::{Parts, start};
 //! use downbeat::engine::fake::{FakeEngine, Plan};
@@ -90,6 +90,7 @@
 //!         dials: dials.subscribe(),
 //!         host: "here".into(),
 //!         inherited: OrderSite::inherited(),
+//!         gpus: JobGpus::default(),
 //!     });
 //!     let engine = FakeEngine::with_plan(Plan::Exits(ExitCode { code: 0, signal: 0 }));
 //!     let system = start(Parts {
@@ -102,6 +103,7 @@
 //!         tick: Duration::from_secs(5),
 //!         retention: Retention { dials: dials.subscribe(), places, last_commit: None },
 //!         dials,
+//!         devices: None,
 //!     });
 //!
 //!     // A job: checked, stored, run, and its CPUs given back.
