@@ -16,6 +16,7 @@
 //!            Scheduler ◀──── Wake ─────┘     Executor ── Observed ─▶ ResourceManager
 //! ```
 
+mod ask;
 pub mod audit;
 pub mod device_watch;
 pub mod dials;

@@ -16,9 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use diesel::SqliteConnection;
 use tokio::sync::watch;
 
+use super::ask::ask;
 use super::audit::{Drift, Report, Strangers, compare};
 use super::messages::{DoChores, ForgetJobs, LookAtAll, Mend, RunAudit};
 use super::retention::leaps::Leaps;
@@ -30,7 +30,6 @@ use crate::kernel::commands::repair::Findings;
 use crate::kernel::views::snapshot::Snapshot;
 use crate::observe::metrics::Metrics;
 use crate::store::backend::Readers;
-use crate::store::error::StoreError;
 use crate::store::read::{self, DbSnapshot};
 use crate::store::record::AllocationRecord;
 use crate::time::Time;
@@ -308,15 +307,4 @@ async fn strangers(
 fn key_of(allocation: &AllocationRecord) -> Key {
     let AllocationRecord { attempt, nonce, boot_id, .. } = allocation;
     Key { attempt: *attempt, nonce: nonce.clone(), boot_id: boot_id.clone() }
-}
-
-/// A question to the database, away from the actors' thread.
-pub(super) async fn ask<T, Q>(readers: &Readers, question: Q) -> Result<T, String>
-where
-    T: Send + 'static,
-    Q: FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
-{
-    let readers = readers.clone();
-    let asked = actix_rt::task::spawn_blocking(move || readers.read(question)).await;
-    asked.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
 }

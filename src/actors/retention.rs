@@ -20,9 +20,9 @@ use std::collections::BTreeMap;
 
 use actix::prelude::*;
 
+use super::ask::ask;
 use super::dials::Dialled;
 use super::messages::ForgetJobs;
-use super::recovery::ask;
 use crate::clock;
 use crate::job::files::Places;
 use crate::job::ids::JobId;

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::error::CliError;
-use crate::api::wire::body::{Amount, SubmitBody};
+use crate::api::wire::amount::Amount;
+use crate::api::wire::body::SubmitBody;
 use crate::api::wire::export::Export;
 use crate::api::wire::sbatch;
 use crate::api::wire::v1::{

@@ -9,7 +9,7 @@
 
 use super::error::CliError;
 use super::for_each_job::{JobsArgs, for_each_job};
-use crate::api::wire::body::Amount;
+use crate::api::wire::amount::Amount;
 use crate::api::wire::update::UpdateBody;
 use crate::api::wire::v1::Job;
 

@@ -12,17 +12,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::amount::Amount;
 use super::retry::RetryBody;
-
-/// A number of the unit the field names, or text with a unit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(untagged)]
-pub enum Amount {
-    /// A bare number.
-    Number(i64),
-    /// Text with a unit.
-    Text(String),
-}
 
 /// A job to submit, flat.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::body::Amount;
+use super::amount::Amount;
 use super::fields::{Fields, kind};
 use crate::job::faults::Faults;
 use crate::job::retry_policy::{Cause, RETRY_MAX_DELAY_S, RetryPolicy};

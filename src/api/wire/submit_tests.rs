@@ -10,7 +10,8 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::super::body::{Amount, NestedBody, NestedJob, SubmitBody};
+use super::super::amount::Amount;
+use super::super::body::{NestedBody, NestedJob, SubmitBody};
 use super::super::retry::RetryBody;
 use super::*;
 use crate::job::request::Request;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::body::Amount;
+use super::amount::Amount;
 use super::dialect::ApiDialect;
 use super::fields::{Fields, kind};
 use super::submit::BodyRefused;
