@@ -22,3 +22,4 @@ pub mod requests;
 pub mod retries;
 pub mod rules;
 pub mod singletons;
+mod slots;

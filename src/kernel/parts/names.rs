@@ -10,10 +10,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::slots::Slots;
+
 /// The number of a job whose words are not kept.
 pub const UNNAMED: u32 = 0;
-/// Pairs that are kept without a look at who still has them: what they take is not worth one.
-const SLACK: usize = 1_024;
 
 /// The words of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,11 +29,7 @@ pub struct Words {
 pub struct Names {
     /// By partition, then by account.
     numbers: HashMap<Arc<str>, HashMap<Arc<str>, u32>>,
-    /// Pair `n` stands at `n - 1`; `None`: to be given out again.
-    list: Vec<Option<Words>>,
-    unused: Vec<u32>,
-    /// Pairs that somebody had when that was looked at last.
-    kept: usize,
+    pairs: Slots<Words>,
 }
 
 impl Names {
@@ -44,48 +40,36 @@ impl Names {
             return *number;
         }
         let words = Words { partition: partition.into(), account: account.into() };
-        let of_partition = self.numbers.entry(Arc::clone(&words.partition)).or_default();
-        let number = self.unused.pop().unwrap_or(self.list.len() as u32 + 1);
-        of_partition.insert(Arc::clone(&words.account), number);
-        let at = number as usize - 1;
-        if at == self.list.len() {
-            self.list.push(None);
-        }
-        self.list[at] = Some(words);
+        let number = self.pairs.put(words.clone());
+        self.numbers.entry(words.partition).or_default().insert(words.account, number);
         number
     }
 
     /// The pair of this number.
     #[must_use]
     pub fn get(&self, number: u32) -> Option<&Words> {
-        self.list.get((number as usize).checked_sub(1)?)?.as_ref()
+        self.pairs.get(number)
     }
 
     /// All pairs, by number from 1.
     pub(in crate::kernel) fn all(&self) -> &[Option<Words>] {
-        &self.list
+        self.pairs.all()
     }
 
     /// Whether it is time to look who still has them: a constant part of the work of those that
     /// came since.
     #[must_use]
     pub(in crate::kernel) fn are_many(&self) -> bool {
-        self.list.len() - self.unused.len() > 2 * self.kept + SLACK
+        self.pairs.are_many()
     }
 
     /// Forgets all but these.
     pub(in crate::kernel) fn keep(&mut self, used: &BTreeSet<u32>) {
-        for (place, number) in self.list.iter_mut().zip(1..) {
-            if place.is_some() && !used.contains(&number) {
-                *place = None;
-                self.unused.push(number);
-            }
-        }
+        self.pairs.keep(used);
         for of_partition in self.numbers.values_mut() {
             of_partition.retain(|_, number| used.contains(number));
         }
         self.numbers.retain(|_, of_partition| !of_partition.is_empty());
-        self.kept = used.len();
     }
 }
 
@@ -111,17 +95,5 @@ mod tests {
             (names.number("p", "c"), names.number("p", "d"), names.number("p", "e")),
             (3, 1, 4)
         );
-    }
-
-    #[test]
-    fn words_that_nobody_has_do_not_pile_up() {
-        let mut names = Names::default();
-        for n in 0..100_000 {
-            let number = names.number("p", &n.to_string());
-            if names.are_many() {
-                names.keep(&BTreeSet::from([number]));
-            }
-        }
-        assert!(names.all().len() <= 2 * SLACK, "{}", names.all().len());
     }
 }

@@ -11,27 +11,21 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::slots::Slots;
 use crate::job::request::Request;
 use crate::kernel::parts::queued::Queued;
 use crate::policy::input::RequestId;
 use crate::resources::capacity::{Demand, Part};
 use crate::resources::inventory::Inventory;
 
-/// Requests that are kept without a look at who still has them: what they take is not worth one.
-const SLACK: usize = 1_024;
-
 /// All requests that jobs have which have not ended.
 #[derive(Clone, Debug, Default)]
 pub struct Requests {
     inventory: Arc<Inventory>,
     numbers: HashMap<Arc<Request>, RequestId>,
-    /// Request `n` stands at `n - 1`; `None`: to be given out again.
-    list: Vec<Option<Arc<Request>>>,
-    /// What planning counts of each, at the same place. A pass keeps the ones that it began with.
+    asked: Slots<Arc<Request>>,
+    /// What planning counts of request `n`, at `n - 1`. A pass keeps the ones that it began with.
     parts: Arc<Vec<Box<[Part]>>>,
-    unused: Vec<u32>,
-    /// Requests that somebody had when that was looked at last.
-    kept: usize,
 }
 
 impl Requests {
@@ -42,7 +36,7 @@ impl Requests {
             Some(request) => self.inventory.parts(request),
             None => Box::default(),
         };
-        self.parts = Arc::new(self.list.iter().map(parts).collect());
+        self.parts = Arc::new(self.asked.all().iter().map(parts).collect());
     }
 
     /// The number of this request, given out if need be.
@@ -53,15 +47,11 @@ impl Requests {
         if let Some(number) = self.numbers.get(request) {
             return *number;
         }
-        let number = self.unused.pop().unwrap_or(self.list.len() as u32 + 1);
-        let (at, request) = (number as usize - 1, Arc::new(request.clone()));
+        let request = Arc::new(request.clone());
+        let number = self.asked.put(Arc::clone(&request));
         let parts = Arc::make_mut(&mut self.parts);
-        if at == self.list.len() {
-            self.list.push(None);
-            parts.push(Box::default());
-        }
-        parts[at] = self.inventory.parts(&request);
-        self.list[at] = Some(Arc::clone(&request));
+        parts.resize(self.asked.all().len(), Box::default());
+        parts[number as usize - 1] = self.inventory.parts(&request);
         self.numbers.insert(request, RequestId(number));
         RequestId(number)
     }
@@ -69,7 +59,7 @@ impl Requests {
     /// The request of this number; nothing is asked for by one that is none.
     #[must_use]
     pub fn get(&self, id: RequestId) -> Option<&Arc<Request>> {
-        self.list.get((id.0 as usize).checked_sub(1)?)?.as_ref()
+        self.asked.get(id.0)
     }
 
     /// What each means to planning, by number from 1.
@@ -89,26 +79,20 @@ impl Requests {
     /// Whether any of them asks for this resource.
     #[must_use]
     pub fn any_of(&self, resource: &str) -> bool {
-        self.list.iter().flatten().any(|request| request.of(resource) > 0)
+        self.asked.all().iter().flatten().any(|request| request.of(resource) > 0)
     }
 
     /// Whether it is time to look who still has them: a constant part of the work of those that
     /// came since.
     #[must_use]
     pub(in crate::kernel) fn are_many(&self) -> bool {
-        self.list.len() - self.unused.len() > 2 * self.kept + SLACK
+        self.asked.are_many()
     }
 
     /// Forgets all but these.
     pub(in crate::kernel) fn keep(&mut self, used: &BTreeSet<RequestId>) {
-        for (place, number) in self.list.iter_mut().zip(1..) {
-            if place.is_some() && !used.contains(&RequestId(number)) {
-                *place = None;
-                self.unused.push(number);
-            }
-        }
+        self.asked.keep(&used.iter().map(|id| id.0).collect());
         self.numbers.retain(|_, number| used.contains(number));
-        self.kept = used.len();
     }
 }
 
@@ -131,18 +115,6 @@ mod tests {
         assert_eq!((requests.number(&memory(9)).0, requests.number(&memory(7)).0), (1, 3));
         let job = Queued { cpus: 2, rest: RequestId(1), ..Queued::default() };
         assert_eq!(requests.demand(&job).rest, [Part::of_memory(9)]);
-    }
-
-    #[test]
-    fn requests_that_nobody_has_do_not_pile_up() {
-        let mut requests = Requests::default();
-        for n in 1..50_000 {
-            let number = requests.number(&memory(n));
-            if requests.are_many() {
-                requests.keep(&BTreeSet::from([number]));
-            }
-        }
-        assert!(requests.list.len() <= 2 * SLACK, "{}", requests.list.len());
     }
 
     #[test]
