@@ -1,4 +1,4 @@
-//! *Purpose*: who uses each GPU, besides jobs of ours.
+//! *Purpose*: who uses each GPU.
 //!
 //! *Owns*: [`Use`], [`Probe`], and what speaks for a use: an open device, a process that the driver
 //! lists, memory that is held.
@@ -7,7 +7,8 @@
 //! said so; a card that could not be asked for is `Unknown`, with the reason. Nothing is waited for
 //! without a bound, but it takes milliseconds to seconds: for a thread that may wait.
 //!
-//! *Not here*: what follows for the ledger (`resources`), which processes are ours (the caller).
+//! *Not here*: what follows for the ledger (`resources`), which cards jobs of ours hold: the caller
+//! does not ask about those.
 //!
 //! **What is not looked at.** How busy a card is: a process between two computations holds its
 //! memory and leaves no room. Devices under names outside `/dev`: asking a descriptor what it leads
@@ -42,7 +43,7 @@ const USERS_FROM: u32 = 1000;
 /// What stands for the command where memory is held by no process that is known.
 const NO_PROCESS: &str = "memory held, no process";
 
-/// The use of one GPU by others than us.
+/// The use of one GPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Use {
     /// Nobody uses it.
@@ -85,14 +86,13 @@ pub struct Probe {
 
 impl Probe {
     /// The use of each of these GPUs, in their order, on the machine whose root this is (`/`).
-    /// Processes that are `ours` do not count. Blocks for as long as `nvidia-smi` may take: never
-    /// to be called by an actor.
-    pub fn usage(&mut self, root: &Path, gpus: &[Gpu], ours: &dyn Fn(i32) -> bool) -> Vec<Use> {
+    /// Blocks for as long as `nvidia-smi` may take: never to be called by an actor.
+    pub fn usage(&mut self, root: &Path, gpus: &[Gpu]) -> Vec<Use> {
         let has = |vendor| gpus.iter().any(|gpu| gpu.vendor == Some(vendor));
         let nvidia = if has(Vendor::Nvidia) { self.smi.ask(root) } else { None };
         let amd = if has(Vendor::Amd) { computing_on_amd(root) } else { None };
         let seen = Seen::look(root, gpus);
-        let look = Look { root, nvidia, amd, seen, ours };
+        let look = Look { root, nvidia, amd, seen };
         gpus.iter().enumerate().map(|(n, gpu)| look.usage(n, gpu)).collect()
     }
 }
@@ -108,7 +108,6 @@ struct Look<'a> {
     /// The number of the device, the process.
     amd: Option<Result<Vec<(u32, i32)>, String>>,
     seen: Seen,
-    ours: &'a dyn Fn(i32) -> bool,
 }
 
 impl Look<'_> {
@@ -117,10 +116,9 @@ impl Look<'_> {
         let listed = asked.as_ref().map(|asked| asked.pids.clone()).unwrap_or_default();
         let opened = self.seen.pids.get(&n).cloned().unwrap_or_default();
         let watches = |pid: &i32| !listed.contains(pid) && is_watcher(self.root, *pid);
-        let all = || listed.union(&opened).copied();
         // What was seen counts, whatever could not be.
-        if let Some(pid) = all().find(|pid| !(self.ours)(*pid) && !watches(pid)) {
-            return by(self.root, pid);
+        if let Some(pid) = listed.union(&opened).find(|pid| !watches(pid)) {
+            return by(self.root, *pid);
         }
         if let Some(why) = gone(self.root, gpu) {
             return Use::Unknown(why);
@@ -129,8 +127,7 @@ impl Look<'_> {
             Ok(asked) => asked,
             Err(why) => return Use::Unknown(why),
         };
-        let is_explained = all().any(|pid| (self.ours)(pid));
-        if asked.memory_mib.is_some_and(|held| held > MEMORY_OF_NOBODY_MIB) && !is_explained {
+        if asked.memory_mib.is_some_and(|held| held > MEMORY_OF_NOBODY_MIB) {
             let command = NO_PROCESS.to_owned();
             return Use::By { pid: None, user: String::new(), command };
         }

@@ -39,7 +39,7 @@ impl LookAtDevices for MachineDevices {
     fn look(&mut self, held: &BTreeSet<UnitId>) -> BTreeMap<UnitId, Arc<str>> {
         let open: Vec<Gpu> =
             self.gpus.iter().filter(|gpu| !held.contains(&UnitId(gpu.index))).cloned().collect();
-        let uses = self.probe.usage(&self.root, &open, &|_| false);
+        let uses = self.probe.usage(&self.root, &open);
         let found = open.iter().zip(uses).filter(|(_, of)| *of != Use::Free);
         found.map(|(gpu, of)| (UnitId(gpu.index), of.to_string().into())).collect()
     }

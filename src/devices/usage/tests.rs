@@ -72,12 +72,12 @@ impl Machine {
         fs::set_permissions(self.root.path().join("usr/bin/nvidia-smi"), rights).unwrap();
     }
 
-    fn usage(&mut self, ours: &[i32]) -> Vec<Use> {
-        self.probe.usage(self.root.path(), &self.gpus, &|pid| ours.contains(&pid))
+    fn usage(&mut self) -> Vec<Use> {
+        self.probe.usage(self.root.path(), &self.gpus)
     }
 
-    fn says(&mut self, ours: &[i32]) -> [String; 2] {
-        let said: Vec<String> = self.usage(ours).iter().map(ToString::to_string).collect();
+    fn says(&mut self) -> [String; 2] {
+        let said: Vec<String> = self.usage().iter().map(ToString::to_string).collect();
         said.try_into().unwrap()
     }
 }
@@ -87,16 +87,15 @@ fn me() -> String {
 }
 
 #[test]
-fn a_process_that_has_a_device_open_uses_it_and_one_of_ours_does_not_count() {
+fn a_process_that_has_a_device_open_uses_it() {
     let mut machine = Machine::of(Vendor::Nvidia);
-    assert_eq!(machine.usage(&[]), [Use::Free, Use::Free]);
+    assert_eq!(machine.usage(), [Use::Free, Use::Free]);
     machine.process(41, "python", "/dev/null");
     machine.process(42, "python", "/dev/nvidia1");
     machine.process(43, "editor", "/home/me/dev/nvidia0");
     let by = |pid| Use::By { pid: Some(pid), user: me(), command: "python".to_owned() };
-    assert_eq!(machine.usage(&[]), [by(41), by(42)], "by number, and by name where there is none");
-    assert_eq!(machine.usage(&[41]), [Use::Free, by(42)]);
-    assert_eq!(machine.says(&[41])[1], format!("used by process 42 ({}, python)", me()));
+    assert_eq!(machine.usage(), [by(41), by(42)], "by number, and by name where there is none");
+    assert_eq!(machine.says()[1], format!("used by process 42 ({}, python)", me()));
 }
 
 #[test]
@@ -104,22 +103,18 @@ fn a_process_that_the_driver_lists_uses_the_card_though_it_opens_nothing() {
     let mut machine = Machine::of(Vendor::Nvidia);
     machine.smi("GPU-0, 3\\nGPU-1, 1024\\n", "77, GPU-1, 1000\\n");
     let listed = Use::By { pid: Some(77), user: String::new(), command: String::new() };
-    assert_eq!(machine.usage(&[]), [Use::Free, listed], "of another container");
-    assert_eq!(machine.says(&[])[1], "used by process 77");
-    assert_eq!(machine.usage(&[77]), [Use::Free, Use::Free], "what ours hold is theirs");
+    assert_eq!(machine.usage(), [Use::Free, listed], "of another container");
+    assert_eq!(machine.says()[1], "used by process 77");
 }
 
 #[test]
 fn memory_that_no_process_holds_is_held_all_the_same() {
     let mut machine = Machine::of(Vendor::Nvidia);
     machine.smi("GPU-0, 63\\nGPU-1, 5000\\n", "");
-    let [idle, held] = machine.says(&[]);
+    let [idle, held] = machine.says();
     assert_eq!((&*idle, &*held), ("free", "memory held, no process"));
     machine.smi("GPU-0, [N/A]\\nGPU-1, [Not Supported]\\n", "");
-    assert_eq!(machine.usage(&[]), [Use::Free, Use::Free], "cards without memory of their own");
-    machine.process(50, "job", "/dev/nvidia1");
-    machine.smi("GPU-0, 0\\nGPU-1, 5000\\n", "");
-    assert_eq!(machine.usage(&[50]), [Use::Free, Use::Free], "our job has it open");
+    assert_eq!(machine.usage(), [Use::Free, Use::Free], "cards without memory of their own");
 }
 
 #[test]
@@ -135,7 +130,7 @@ fn a_question_that_fails_leaves_the_use_unknown() {
     ] {
         let mut machine = Machine::of(Vendor::Nvidia);
         machine.script(script);
-        for said in machine.says(&[]) {
+        for said in machine.says() {
             assert!(said.contains("its use is not known") && said.contains(why), "{said}");
         }
     }
@@ -146,7 +141,7 @@ fn an_outsider_that_is_seen_is_named_though_the_question_fails() {
     let mut machine = Machine::of(Vendor::Nvidia);
     machine.script("exit 1");
     machine.process(41, "python", "/dev/nvidia0");
-    let [seen, unknown] = machine.says(&[]);
+    let [seen, unknown] = machine.says();
     assert!(seen.contains("process 41"), "{seen}");
     assert!(unknown.contains("not known"), "{unknown}");
 }
@@ -157,7 +152,7 @@ fn a_question_that_hangs_is_ended_with_all_that_it_started() {
     let told = machine.root.path().join("told");
     machine.script(&format!("sleep 600 & echo $! > {}; wait", told.display()));
     machine.probe.smi.bound = Duration::from_secs(1);
-    let said = machine.says(&[]);
+    let said = machine.says();
     assert!(said[0].contains("did not answer within 1s"), "{}", said[0]);
     let sleeper: i32 = fs::read_to_string(told).unwrap().trim().parse().unwrap();
     let until = clock::monotonic() + Duration::from_secs(10);
@@ -176,14 +171,14 @@ fn a_question_that_hangs_is_ended_with_all_that_it_started() {
 fn a_card_that_vanishes_is_not_free() {
     let mut machine = Machine::of(Vendor::Nvidia);
     machine.smi("GPU-0, 0\\n", "");
-    let [there, gone] = machine.says(&[]);
+    let [there, gone] = machine.says();
     assert_eq!(there, "free");
     assert!(gone.contains("nvidia-smi does not list it"), "{gone}");
     fs::remove_file(machine.root.path().join("dev/nvidia0")).unwrap();
     symlink("/dev/full", machine.root.path().join("dev/nvidia0")).unwrap();
-    assert!(machine.says(&[])[0].contains("/dev/nvidia0 is not what it was"));
+    assert!(machine.says()[0].contains("/dev/nvidia0 is not what it was"));
     fs::remove_file(machine.root.path().join("dev/nvidia0")).unwrap();
-    assert!(machine.says(&[])[0].contains("/dev/nvidia0: "));
+    assert!(machine.says()[0].contains("/dev/nvidia0: "));
 }
 
 #[test]
@@ -191,9 +186,9 @@ fn a_service_that_keeps_all_cards_open_uses_none_unless_it_computes() {
     let mut machine = Machine::of(Vendor::Nvidia);
     machine.process(9, "nvidia-persiste", "/dev/nvidia0");
     let is_of_the_system = rustix::process::geteuid().as_raw() < USERS_FROM;
-    assert_eq!(machine.usage(&[])[0] == Use::Free, is_of_the_system);
+    assert_eq!(machine.usage()[0] == Use::Free, is_of_the_system);
     machine.smi("GPU-0, 300\\nGPU-1, 0\\n", "9, GPU-0, 290\\n");
-    assert!(machine.says(&[])[0].contains("process 9"));
+    assert!(machine.says()[0].contains("process 9"));
 }
 
 #[test]
@@ -207,16 +202,15 @@ fn who_computes_on_a_card_of_amd_is_read_from_its_driver() {
     }
     machine.put("sys/class/kfd/kfd/proc/88/vram_500", "0\n");
     machine.put("sys/class/kfd/kfd/proc/88/vram_501", "4096\n");
-    let [free, used] = machine.says(&[]);
+    let [free, used] = machine.says();
     assert_eq!((&*free, &*used), ("free", "used by process 88"));
-    assert_eq!(machine.usage(&[88]), [Use::Free, Use::Free]);
     machine.put("sys/class/kfd/kfd/topology/nodes/1/properties", "nonsense\n");
-    assert!(machine.says(&[])[0].contains("simd_count is missing"));
+    assert!(machine.says()[0].contains("simd_count is missing"));
 }
 
 #[test]
 fn a_gpu_that_the_settings_alone_know_is_free() {
     let root = tempfile::tempdir().unwrap();
     let mut probe = Probe::default();
-    assert_eq!(probe.usage(root.path(), &[Gpu::declared(0)], &|_| false), [Use::Free]);
+    assert_eq!(probe.usage(root.path(), &[Gpu::declared(0)]), [Use::Free]);
 }
