@@ -277,9 +277,15 @@ mod tests {
     use crate::kernel::parts::requests::Requests;
     use crate::kernel::restore::{PersistedAttempt, PersistedState};
     use crate::kernel::state::BootContext;
+    use crate::resources::inventory::Inventory;
 
     /// Job 1 runs on CPU 0, job 2 waits.
     fn kernel() -> Kernel {
+        kernel_of(None)
+    }
+
+    /// One that has so much memory to hand out.
+    fn kernel_of(memory: Option<u64>) -> Kernel {
         let mut requests = Requests::default();
         let rest = requests.number(&Request::default().with(MEMORY, 100));
         let job =
@@ -293,14 +299,15 @@ mod tests {
             completing: None,
         };
         let boot_context = BootContext { boot_id: "boot".into(), nonce: "n".into() };
-        let memory = PersistedState {
+        let state = PersistedState {
             pending: vec![job(2, 0)],
             live: vec![live],
             next_job: 3,
             requests,
             ..PersistedState::default()
         };
-        Kernel::load([CpuId(0), CpuId(1)], boot_context, memory).unwrap()
+        let cpus = [CpuId(0), CpuId(1)];
+        Kernel::load(Inventory::of(cpus, memory), boot_context, state).unwrap()
     }
 
     #[test]
@@ -331,10 +338,9 @@ mod tests {
 
     #[test]
     fn memory_handed_out_twice_is_noticed() {
-        let kernel = kernel().with_memory(Some(100));
-        assert_eq!(no_amount_is_handed_out_twice(&kernel), Ok(()));
-        let kernel = kernel.with_memory(Some(99));
-        assert!(no_amount_is_handed_out_twice(&kernel).unwrap_err().0.contains("there are 99"));
+        assert_eq!(no_amount_is_handed_out_twice(&kernel_of(Some(100))), Ok(()));
+        let refused = no_amount_is_handed_out_twice(&kernel_of(Some(99))).unwrap_err();
+        assert!(refused.0.contains("there are 99"));
     }
 
     #[test]

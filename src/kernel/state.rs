@@ -69,13 +69,6 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// The same kernel, which hands out so much memory; `None`: memory is not counted.
-    #[must_use]
-    pub fn with_memory(mut self, total: Option<u64>) -> Kernel {
-        self.ledger.count_memory(total);
-        self
-    }
-
     pub(in crate::kernel) fn event(
         &mut self,
         (job, attempt): (JobId, u32),

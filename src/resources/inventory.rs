@@ -20,8 +20,6 @@ use crate::text::size::shown;
 pub const CPUS: usize = 0;
 /// The place of memory in every inventory.
 pub const MEMORY_PLACE: usize = 1;
-/// Most resources: each other one takes a cell at least.
-pub const RESOURCES_MAX: usize = 2 + CELLS - MEMORY_CELL - 1;
 
 /// What there is of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,13 +185,6 @@ impl Inventory {
             end if end > CELLS => Err(InventoryRefused::TooMany(end - MEMORY_CELL - 1)),
             _ => Ok(self),
         }
-    }
-
-    /// The same with so much memory.
-    #[must_use]
-    pub fn with_memory(mut self, total: Option<u64>) -> Inventory {
-        self.list[MEMORY_PLACE].stock = Stock::Amount(total);
-        self
     }
 
     /// Each resource, CPUs first and memory second.

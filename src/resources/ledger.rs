@@ -135,15 +135,6 @@ impl Ledger {
         }
     }
 
-    /// From now on so much memory is handed out in all; `None`: it is not counted. Nothing that is
-    /// held is taken away.
-    pub fn count_memory(&mut self, total: Option<u64>) {
-        self.inventory = std::mem::take(&mut self.inventory).with_memory(total);
-        if let Some((_, Pool::Amount(memory))) = self.pools.get_mut(MEMORY_PLACE) {
-            memory.total = total;
-        }
-    }
-
     /// Takes the lowest free units of all that is asked for.
     ///
     /// # Errors

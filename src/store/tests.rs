@@ -45,6 +45,7 @@ use crate::kernel::transition::Fact;
 use crate::policy::name::Policy;
 use crate::policy::pass::plan;
 use crate::policy::plan::Plan;
+use crate::resources::inventory::Inventory;
 use crate::time::Time;
 
 struct World {
@@ -59,9 +60,15 @@ fn site() -> Site {
 }
 
 fn boot(writer: &mut Writer) -> (Kernel, Outbox<()>) {
+    boot_over(writer, None)
+}
+
+/// The same on a server that hands out so much memory.
+fn boot_over(writer: &mut Writer, memory: Option<u64>) -> (Kernel, Outbox<()>) {
+    let inventory = Inventory::of((0..4).map(CpuId), memory);
     let loaded = load(writer.connection().unwrap(), Rules::default()).unwrap();
     let reign = BootContext { boot_id: "boot".into(), nonce: "n".into() };
-    let kernel = Kernel::load((0..4).map(CpuId), reign, loaded.memory).unwrap();
+    let kernel = Kernel::load(inventory, reign, loaded.memory).unwrap();
     (kernel, Outbox::new(writer.epoch(), loaded.commit_no))
 }
 
@@ -201,12 +208,10 @@ fn the_memory_that_a_job_holds_outlives_the_server() {
         world.commit(step);
     }
     world.start();
-    let (kernel, _) = boot(&mut world.writer);
-    let kernel = kernel.with_memory(Some(130));
+    let (kernel, _) = boot_over(&mut world.writer, Some(130));
     assert_eq!((kernel.ledger().used_memory(), kernel.ledger().free_memory()), (120, Some(10)));
     assert_eq!(check::all(&kernel), Ok(()));
-    let (kernel, _) = boot(&mut world.writer);
-    let kernel = kernel.with_memory(Some(100));
+    let (kernel, _) = boot_over(&mut world.writer, Some(100));
     assert_eq!(kernel.snapshot().available_memory, Some(0), "less is configured than is held");
 }
 

@@ -19,6 +19,10 @@ fn four() -> Ledger {
     Ledger::new((0..4).map(CpuId))
 }
 
+fn four_with(memory: u64) -> Ledger {
+    Ledger::new(Inventory::of((0..4).map(CpuId), Some(memory)))
+}
+
 /// So many CPUs and so much memory.
 fn take(ledger: &mut Ledger, job: i64, cpus: u32, bytes: u64) -> Result<Allocation, LedgerRefused> {
     let rest = [Part::of_memory(bytes)];
@@ -58,8 +62,7 @@ fn an_allocation_of_nothing_is_refused() {
 
 #[test]
 fn memory_is_taken_with_the_cpus_or_nothing_is() {
-    let mut ledger = four();
-    ledger.count_memory(Some(100));
+    let mut ledger = four_with(100);
     let a = take(&mut ledger, 1, 1, 60).unwrap();
     assert_eq!((a.memory(), ledger.used_memory(), ledger.free_memory()), (60, 60, Some(40)));
     let refused = take(&mut ledger, 2, 1, 41).unwrap_err();
@@ -75,8 +78,7 @@ fn memory_is_taken_with_the_cpus_or_nothing_is() {
 
 #[test]
 fn memory_that_is_no_longer_there_stays_held_and_is_not_handed_out() {
-    let mut ledger = four();
-    ledger.count_memory(Some(50));
+    let mut ledger = four_with(50);
     let a = ledger.adopt(attempt(1), [CpuId(0)], &bytes(60)).unwrap();
     assert_eq!((ledger.used_memory(), ledger.free_memory()), (60, Some(0)));
     take(&mut ledger, 2, 1, 1).unwrap_err();

@@ -31,6 +31,7 @@ use crate::policy::claims::aside;
 use crate::policy::input::demand;
 use crate::policy::name::Policy;
 use crate::policy::pass::Planner;
+use crate::resources::inventory::Inventory;
 use crate::resources::partitions::{Partition, Partitions};
 use crate::text::time_limit::LimitAsked;
 use crate::time::SECOND_US;
@@ -62,9 +63,10 @@ fn rules(weights: Weights) -> Rules {
     Rules { partitions, weights, ..Rules::default() }
 }
 
-fn load(memory: PersistedState) -> Kernel {
+fn load(state: PersistedState) -> Kernel {
     let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
-    Kernel::load((0..CPUS).map(CpuId), boot_context, memory).unwrap().with_memory(Some(MEMORY))
+    let inventory = Inventory::of((0..CPUS).map(CpuId), Some(MEMORY));
+    Kernel::load(inventory, boot_context, state).unwrap()
 }
 
 /// What is asked for.
