@@ -40,6 +40,10 @@ pub struct Stat {
     pub group: i32,
     /// Its session.
     pub session: i32,
+    /// Whether it has memory and no environment in it: it is between two programs, for the
+    /// instant in which the kernel replaces the one by the other. Nobody can say whose it is.
+    /// (One that is not ours to look into seems to be so too.)
+    pub is_between_programs: bool,
 }
 
 impl Stat {
@@ -48,9 +52,7 @@ impl Stat {
     pub fn is_alive(&self) -> bool {
         !matches!(self.state, 'Z' | 'X' | 'x')
     }
-}
 
-impl Stat {
     /// Whether it was stopped by a signal, or by a debugger.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
@@ -90,12 +92,14 @@ fn parse(pid: i32, text: &[u8]) -> Option<Stat> {
     let name_end = text.iter().rposition(|b| *b == b')')?;
     let rest = std::str::from_utf8(text.get(name_end + 2..)?).ok()?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let (memory, environment_end) = (fields.get(20)?, fields.get(48)?);
     Some(Stat {
         identity: Identity { pid, ticks: fields.get(19)?.parse().ok()? },
         state: fields.first()?.chars().next()?,
         parent: fields.get(1)?.parse().ok()?,
         group: fields.get(2)?.parse().ok()?,
         session: fields.get(3)?.parse().ok()?,
+        is_between_programs: *memory != "0" && *environment_end == "0",
     })
 }
 
@@ -212,16 +216,27 @@ pub fn name(pid: i32) -> String {
     name.chars().filter(|c| !c.is_control()).collect()
 }
 
-/// The values of a variable in the environment of a process, usually one or none.
+/// The values of a variable in the environment of a process, usually one or none; `None` when the
+/// process seems to be between two programs.
 ///
 /// # Errors
 /// When nobody can look now.
-pub fn variable(pid: i32, name: &str) -> io::Result<Vec<String>> {
+pub fn variable(pid: i32, name: &str) -> io::Result<Option<Vec<String>>> {
     let value = |word: &Vec<u8>| {
         let value = word.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
         Some(String::from_utf8_lossy(value).into_owned())
     };
-    Ok(words(pid, "environ")?.iter().filter_map(value).collect())
+    let mut environment = words(pid, "environ")?;
+    if environment.iter().all(Vec::is_empty)
+        && let Some(seen) = look(pid)?
+    {
+        if seen.is_between_programs {
+            return Ok(None);
+        }
+        // It may have been so when we read.
+        environment = words(pid, "environ")?;
+    }
+    Ok(Some(environment.iter().filter_map(value).collect()))
 }
 
 /// The words of a process's command line; none when it is gone.
@@ -285,6 +300,24 @@ mod tests {
         assert_eq!(me.parent, rustix::process::getppid().unwrap().as_raw_nonzero().get());
         let program = Program::of_file(Path::new("/proc/self/exe")).unwrap();
         assert!(!program.is_not_of(me.identity.pid));
+    }
+
+    #[test]
+    fn a_process_between_two_programs_has_memory_and_no_environment() {
+        let line = |memory: u64, environment_end: u64| {
+            let middle = "0 ".repeat(15);
+            let addresses = "0 ".repeat(27);
+            format!("7 (a) b) R 1 2 3 {middle}99 {memory} {addresses}{environment_end} 0\n")
+        };
+        let seen = |memory, end| parse(7, line(memory, end).as_bytes()).unwrap();
+        assert_eq!(seen(4096, 0).identity, Identity { pid: 7, ticks: 99 });
+        assert!(seen(4096, 0).is_between_programs);
+        assert!(!seen(4096, 700).is_between_programs, "it has an environment");
+        assert!(
+            !seen(0, 0).is_between_programs,
+            "the kernel's own have no memory, nor have the ended"
+        );
+        assert!(!stat(myself().unwrap().pid).unwrap().is_between_programs);
     }
 
     #[test]

@@ -60,6 +60,18 @@ pub struct Daemon {
 /// # Errors
 /// When nobody can look now: then nobody may say that none is left.
 pub fn of_lost(name: &str, state: &State, daemon: Option<Daemon>) -> io::Result<Vec<Identity>> {
+    Ok(survey(name, state, daemon)?.found)
+}
+
+/// What a look at all processes shows of an attempt.
+struct Survey {
+    /// Its living processes.
+    found: Vec<Identity>,
+    /// Those whose key cannot be read this instant: they are between two programs, or seem so.
+    unread: Vec<Stat>,
+}
+
+fn survey(name: &str, state: &State, daemon: Option<Daemon>) -> io::Result<Survey> {
     // First, so that whoever is listed afterwards starts nobody else.
     let gone = state.supervisor.filter(|supervisor| proc::stat(supervisor.pid).is_none());
     let track = state
@@ -73,11 +85,14 @@ pub fn of_lost(name: &str, state: &State, daemon: Option<Daemon>) -> io::Result<
     let everybody: Vec<Stat> = proc::all()?.into_iter().filter(Stat::is_alive).collect();
     fault::point(fault::LOST_LISTED);
     let me = i32::try_from(std::process::id()).unwrap_or_default();
-    let mut keyed: HashSet<i32> = HashSet::new();
-    for seen in &everybody {
-        let pid = seen.identity.pid;
-        if pid != me && proc::variable(pid, KEY_VARIABLE)?.iter().any(|key| key == name) {
-            keyed.insert(pid);
+    let (mut keyed, mut unread) = (HashSet::new(), Vec::new());
+    for seen in everybody.iter().filter(|seen| seen.identity.pid != me) {
+        match proc::variable(seen.identity.pid, KEY_VARIABLE)? {
+            Some(keys) if keys.iter().any(|key| key == name) => {
+                keyed.insert(seen.identity.pid);
+            }
+            Some(_) => {}
+            None => unread.push(*seen),
         }
     }
     let session = state.supervisor.filter(|leader| {
@@ -118,7 +133,8 @@ pub fn of_lost(name: &str, state: &State, daemon: Option<Daemon>) -> io::Result<
         }
         pids.extend(more);
     }
-    Ok(everybody.iter().map(|s| s.identity).filter(|i| pids.contains(&i.pid)).collect())
+    let found = everybody.iter().map(|s| s.identity).filter(|i| pids.contains(&i.pid)).collect();
+    Ok(Survey { found, unread })
 }
 
 /// Who is left of an attempt whose folder in the spool was taken away.
@@ -143,21 +159,34 @@ pub fn without_folder(
     daemon: Option<i32>,
     program: Option<Program>,
 ) -> io::Result<UnrecordedAttempt> {
-    let them = of_lost(name, &State::default(), None)?;
+    let Survey { found: them, unread } = survey(name, &State::default(), None)?;
     let theirs = |pid: i32| them.iter().any(|one| one.pid == pid);
+    // A supervisor is a fork of a step daemon of this folder, with its command line, which
+    // anybody can give himself, and its program, which nobody can.
+    let is_supervisor = |pid: i32| -> io::Result<bool> {
+        Ok(Some(pid) != daemon
+            && !program.is_some_and(|program| program.is_not_of(pid))
+            && proc::command_line(pid)?.ends_with(&stepd::command_line(data_dir)))
+    };
     for seen in them.iter().filter_map(|one| proc::stat(one.pid)) {
-        // A supervisor is a fork of a step daemon of this folder, with its command line, which
-        // anybody can give himself, and its program, which nobody can.
         if !theirs(seen.parent)
-            && Some(seen.parent) != daemon
-            && !program.is_some_and(|program| program.is_not_of(seen.parent))
-            && proc::command_line(seen.parent)?.ends_with(&stepd::command_line(data_dir))
+            && is_supervisor(seen.parent)?
             && let Some(parent) = proc::stat(seen.parent)
         {
             return Ok(UnrecordedAttempt::Supervised(parent.identity));
         }
     }
-    Ok(if them.is_empty() { UnrecordedAttempt::Nobody } else { UnrecordedAttempt::Abandoned })
+    if !them.is_empty() {
+        return Ok(UnrecordedAttempt::Abandoned);
+    }
+    // A script of ours that became another program this instant shows no key, and may be the one.
+    for seen in unread {
+        if is_supervisor(seen.parent)? {
+            let sentence = format!("process {} is between two programs", seen.identity.pid);
+            return Err(io::Error::new(io::ErrorKind::WouldBlock, sentence));
+        }
+    }
+    Ok(UnrecordedAttempt::Nobody)
 }
 
 /// Whether a session or group is the one that `leader`, who is gone, had made. Linux gives a number
@@ -180,7 +209,7 @@ fn is_proven<'a>(
 pub fn keys() -> io::Result<HashSet<String>> {
     let mut keys = HashSet::new();
     for seen in proc::all()?.iter().filter(|seen| seen.is_alive()) {
-        keys.extend(proc::variable(seen.identity.pid, KEY_VARIABLE)?);
+        keys.extend(proc::variable(seen.identity.pid, KEY_VARIABLE)?.into_iter().flatten());
     }
     Ok(keys)
 }
