@@ -6,7 +6,7 @@
 //!
 //! *Not here*: launching (`engine`), what a job asked for (`job::spec`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use futures_util::future::BoxFuture;
 
 use super::dials::Dialled;
 use crate::clock;
-use crate::devices::Gpu;
 use crate::devices::visible::{Naming, VARIABLES, visible};
+use crate::devices::{DeviceNode, Gpu};
 use crate::engine::{CharDevice, Key, Order};
 use crate::job::array_spec::ArraySpec;
 use crate::job::files::Places;
@@ -103,11 +103,17 @@ impl JobGpus {
         self.all.iter().filter(|gpu| units.contains(&UnitId(gpu.index))).collect()
     }
 
-    /// The devices of all others.
+    /// The devices of all others. A card that is cut is open to whoever holds a part of it.
     fn denied(&self, held: &[&Gpu]) -> Vec<CharDevice> {
         let others = self.all.iter().filter(|gpu| held.iter().all(|own| own.index != gpu.index));
-        let nodes = others.flat_map(|gpu| &gpu.nodes);
-        nodes.map(|node| CharDevice { major: node.major, minor: node.minor }).collect()
+        let nodes = others.flat_map(|gpu| gpu.nodes.iter().chain(&gpu.card));
+        let needed = |node: &&DeviceNode| {
+            held.iter().any(|own| own.nodes.iter().chain(&own.card).any(|own| own == *node))
+        };
+        let denied = nodes.filter(|node| !needed(node));
+        let denied = denied.map(|node| CharDevice { major: node.major, minor: node.minor });
+        // A card that is cut is named by each of its parts.
+        denied.collect::<BTreeSet<CharDevice>>().into_iter().collect()
     }
 
     /// Puts into the environment which are the job's own, and takes out what else says so.

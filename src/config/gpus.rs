@@ -62,9 +62,14 @@ impl Gpus {
             units.keys().filter(|unit| !known(unit)).map(|unit| Gpu::declared(unit.0)).collect();
         self.list.extend(declared);
         let nameless = |gpu: &&Gpu| gpu.uuid.is_none() && units.contains_key(&UnitId(gpu.index));
-        match self.list.iter().find(nameless).filter(|_| self.by_uuid) {
+        // Where a card is cut jobs see UUIDs whatever the settings say.
+        let is_cut = self.list.iter().any(|gpu| gpu.card.is_some());
+        match self.list.iter().find(nameless).filter(|_| self.by_uuid || is_cut) {
             Some(gpu) => {
-                let message = format!("is true, and of GPU {} no UUID is known", gpu.index);
+                let message = format!(
+                    "is needed (uuid = true, or a card is cut), and that of GPU {} is not known",
+                    gpu.index
+                );
                 Err(wrong(GPU, "uuid", message))
             }
             None => Ok(self),

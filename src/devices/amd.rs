@@ -93,6 +93,7 @@ fn gpu(root: &Path, folder: &Path) -> Result<Option<Gpu>, DiscoverError> {
         uuid: id.map(|id| format!("GPU-{id:016x}")),
         model: model(folder, &properties)?,
         nodes: vec![node],
+        card: None,
     }))
 }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::gpu::{DiscoverError, Gpu, Vendor, pci_numbers};
-use super::{amd, nvidia};
+use super::{amd, mig, nvidia};
 
 /// The GPUs of the machine whose root this is (`/`), each at the place of its index.
 ///
@@ -19,7 +19,7 @@ use super::{amd, nvidia};
 /// When a driver shows something that is not understood, or a device is missing: a sentence that
 /// names the file. What is not known must not be handed out.
 pub fn discover(root: &Path) -> Result<Vec<Gpu>, DiscoverError> {
-    let mut gpus = nvidia::discover(root)?;
+    let mut gpus = mig::cut(root, nvidia::discover(root)?)?;
     gpus.extend(amd::discover(root)?);
     // Parts of one card share its address; their devices tell them apart.
     gpus.sort_by_key(|gpu| (pci_numbers(&gpu.pci), gpu.nodes.first().map(|node| node.minor)));

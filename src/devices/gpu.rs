@@ -54,6 +54,16 @@ pub struct Gpu {
     /// Its own device nodes. Those that all GPUs share (`/dev/nvidiactl`, `/dev/kfd`) are not among
     /// them.
     pub nodes: Vec<DeviceNode>,
+    /// Of a part of a card: the card's device, which all its parts share.
+    pub card: Option<DeviceNode>,
+}
+
+impl DeviceNode {
+    /// The number by which NVIDIA's driver knows a card: that in the name of its device.
+    #[must_use]
+    pub(super) fn number_in_name(&self) -> Option<u32> {
+        self.path.file_name()?.to_str()?.strip_prefix("nvidia")?.parse().ok()
+    }
 }
 
 impl Gpu {
@@ -61,7 +71,8 @@ impl Gpu {
     #[must_use]
     pub fn declared(index: u32) -> Gpu {
         let (pci, model, nodes) = (String::new(), String::new(), Vec::new());
-        Gpu { index, ordinal: index, vendor: None, pci, uuid: None, model, nodes }
+        let (uuid, card) = (None, None);
+        Gpu { index, ordinal: index, vendor: None, pci, uuid, model, nodes, card }
     }
 }
 
@@ -95,6 +106,12 @@ pub enum DiscoverError {
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
+    },
+    /// A card is cut into parts, and these cannot be told.
+    #[error("the parts of a GPU (MIG) are not known: {why}")]
+    Parts {
+        /// A sentence.
+        why: String,
     },
     /// More than can be.
     #[error("{} has more than {most} entries, more than there can be", .path.display())]

@@ -13,6 +13,7 @@
 mod amd;
 mod discover;
 mod gpu;
+mod mig;
 mod nvidia;
 mod read;
 mod smi;

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: the driver's own text is enough: neither its library nor `nvidia-smi` is asked.
 //!
-//! *Not here*: parts of a card (MIG), which that text does not show.
+//! *Not here*: parts of a card, which that text does not show (`mig`).
 //!
 //! The text is that of the driver's README, "The proc filesystem": a word, a colon, a value.
 
@@ -60,6 +60,7 @@ fn gpu(root: &Path, path: &Path) -> Result<Option<Gpu>, DiscoverError> {
         uuid: uuid.map(str::to_owned),
         model: needed("Model")?.to_owned(),
         nodes: vec![node],
+        card: None,
         pci,
     }))
 }

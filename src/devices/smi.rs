@@ -69,6 +69,16 @@ impl Smi {
         program.exists().then(|| self.told(&program))
     }
 
+    /// What it says to one question. `None` where there is no such program.
+    ///
+    /// # Errors
+    /// A sentence that says why there is no answer.
+    pub fn say(&mut self, root: &Path, question: &str) -> Option<Result<String, String>> {
+        let program = root.join(PROGRAM);
+        let until = clock::monotonic() + self.bound;
+        program.exists().then(|| self.run(&program, &[question], until))
+    }
+
     /// Whether nothing of it is left behind.
     #[cfg(test)]
     pub fn is_free(&self) -> bool {
@@ -83,9 +93,9 @@ impl Smi {
             }
         }
         let until = clock::monotonic() + self.bound;
-        let cards = self.run(program, "--query-gpu=uuid,memory.used", until)?;
-        let processes =
-            self.run(program, "--query-compute-apps=pid,gpu_uuid,used_memory", until)?;
+        let mut table = |query| self.run(program, &[query, "--format=csv,noheader,nounits"], until);
+        let cards = table("--query-gpu=uuid,memory.used")?;
+        let processes = table("--query-compute-apps=pid,gpu_uuid,used_memory")?;
         let mut told = Told::default();
         for words in lines(&cards) {
             let [uuid, memory] = words.as_slice() else { return Err(rubbish(&cards)) };
@@ -104,10 +114,10 @@ impl Smi {
     }
 
     /// Runs it with this question; answers what it said.
-    fn run(&mut self, program: &Path, query: &str, until: Instant) -> Result<String, String> {
+    fn run(&mut self, program: &Path, words: &[&str], until: Instant) -> Result<String, String> {
         let failed = |e: io::Error| format!("nvidia-smi cannot be run: {e}");
         let mut child = Command::new(program)
-            .args([query, "--format=csv,noheader,nounits"])
+            .args(words)
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("LC_ALL", "C")

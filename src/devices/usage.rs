@@ -142,6 +142,10 @@ impl Look<'_> {
 
     /// What the driver says of the use of a card.
     fn ask_driver(&self, gpu: &Gpu) -> Result<Asked, String> {
+        // Of a part the driver says what it says of the card: its neighbours' processes too.
+        if gpu.card.is_some() {
+            return Ok(Asked::default());
+        }
         match (gpu.vendor, &self.nvidia, &self.amd) {
             (Some(Vendor::Nvidia), Some(told), _) => {
                 let told = told.as_ref().map_err(Clone::clone)?;
@@ -181,7 +185,7 @@ struct Asked {
 
 /// Why a card that was there is not now.
 fn gone(root: &Path, gpu: &Gpu) -> Option<String> {
-    gpu.nodes.iter().find_map(|node| {
+    gpu.nodes.iter().chain(&gpu.card).find_map(|node| {
         let name = node.path.strip_prefix("/").unwrap_or(&node.path);
         match read::device(&root.join(name)) {
             Ok(Some(numbers)) if numbers == (node.major, node.minor) => None,

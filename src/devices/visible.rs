@@ -11,6 +11,9 @@
 //! does. The vendor's variable holds what a program sees: where the others are denied, a program
 //! sees its own alone and counts them from 0 (both drivers pass over what cannot be opened).
 //!
+//! **Parts** of NVIDIA's cards (MIG) have UUIDs and no numbers, so on a machine with some every card
+//! of NVIDIA is named by its UUID.
+//!
 //! **AMD.** Only `ROCR_VISIBLE_DEVICES`: it is the lowest filter, and the indices of
 //! `HIP_VISIBLE_DEVICES` or `CUDA_VISIBLE_DEVICES` above it would count what it has left over.
 
@@ -67,7 +70,9 @@ pub fn visible(
         }
         let mut own: Vec<&Gpu> = held.iter().copied().filter(|gpu| is_of(gpu)).collect();
         own.sort_by_key(|gpu| gpu.ordinal);
-        let names = names(&own, naming)?;
+        // No number names a part of a card.
+        let is_cut = all.iter().any(|gpu| is_of(gpu) && gpu.card.is_some());
+        let names = names(&own, if is_cut { Naming::Uuid } else { naming })?;
         match vendor {
             Vendor::Nvidia => {
                 said.push(("CUDA_DEVICE_ORDER", "PCI_BUS_ID".to_owned()));
@@ -153,6 +158,23 @@ mod tests {
             "ROCR_VISIBLE_DEVICES=0 SLURM_JOB_GPUS=0 SLURM_GPUS_ON_NODE=1",
             "a second variable would filter what the first has left"
         );
+    }
+
+    #[test]
+    fn where_a_card_is_cut_all_of_its_vendor_are_named_by_uuid() {
+        let mut all = [gpu(0, 0, Some(Vendor::Nvidia)), gpu(1, 1, Some(Vendor::Nvidia))];
+        let path = "/dev/nvidia1".into();
+        all[1].card = Some(crate::devices::DeviceNode { path, major: 195, minor: 1 });
+        all[1].uuid = Some("MIG-7".to_owned());
+        for naming in [Naming::Index, Naming::IndexOfHeld, Naming::Uuid] {
+            assert!(
+                said(&all, &[1], naming).contains("CUDA_VISIBLE_DEVICES=MIG-7 SLURM_JOB_GPUS=1 ")
+            );
+            assert!(
+                said(&all, &[0], naming).contains("CUDA_VISIBLE_DEVICES=GPU-0 SLURM_JOB_GPUS=0 ")
+            );
+            assert!(said(&all, &[], naming).ends_with("CUDA_VISIBLE_DEVICES="));
+        }
     }
 
     #[test]

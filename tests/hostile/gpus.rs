@@ -215,17 +215,59 @@ impl Stage {
                  000000000000\nBus Location: \t 0000:0{n}:00.0\nDevice Minor: \t {n}\n"
             );
             fs::write(folder.join("information"), text).unwrap();
-            fs::create_dir_all(root.join("dev")).unwrap();
-            let node = root.join(format!("dev/nvidia{n}"));
-            let words = [node.display().to_string(), "c".into(), "195".into(), n.to_string()];
-            let made = std::process::Command::new("mknod").args(words).output().unwrap();
-            if !made.status.success() {
-                return Err(String::from_utf8_lossy(&made.stderr).trim().to_owned());
-            }
+            stage.device(&format!("dev/nvidia{n}"), 195, n)?;
         }
         fs::create_dir_all(root.join("usr/bin")).unwrap();
         stage.is_used([0, 0]);
         Ok(stage)
+    }
+
+    fn device(&self, path: &str, major: u32, minor: u32) -> Result<(), String> {
+        let node = self.0.join(path);
+        fs::create_dir_all(node.parent().unwrap()).unwrap();
+        let words = [node.display().to_string(), "c".into(), major.to_string(), minor.to_string()];
+        let made = std::process::Command::new("mknod").args(words).output().unwrap();
+        if made.status.success() {
+            return Ok(());
+        }
+        Err(String::from_utf8_lossy(&made.stderr).trim().to_owned())
+    }
+
+    /// The first card is cut into two parts, whose devices are `nvidia-cap1` to `nvidia-cap4`.
+    fn cut(&self) -> Result<(), String> {
+        let instances = self.0.join("proc/driver/nvidia/capabilities/gpu0/mig");
+        for (gpu, minors) in [(1, [1, 2]), (2, [3, 4])] {
+            for (folder, minor) in
+                [(format!("gi{gpu}"), minors[0]), (format!("gi{gpu}/ci0"), minors[1])]
+            {
+                let folder = instances.join(folder);
+                fs::create_dir_all(&folder).unwrap();
+                fs::write(folder.join("access"), format!("DeviceFileMinor: {minor}\n")).unwrap();
+                self.device(&format!("dev/nvidia-caps/nvidia-cap{minor}"), 236, minor)?;
+            }
+        }
+        let uuid = "GPU-00000000-0000-0000-0000-000000000000";
+        let list = format!(
+            "GPU 0: Stand-in (UUID: {uuid})\n  MIG 3g.20gb Device 0: (UUID: MIG-one)\n  \
+             MIG 3g.20gb Device 1: (UUID: MIG-two)\n"
+        );
+        let part = |place, gpu| {
+            format!(
+                "    MIG Device\n        Index : {place}\n        GPU Instance ID : {gpu}\n        \
+                 Compute Instance ID : 0\n"
+            )
+        };
+        let query = format!("GPU 00000000:00:00.0\n{}{}", part(0, 1), part(1, 2));
+        fs::write(self.0.join("list"), list).unwrap();
+        fs::write(self.0.join("query"), query).unwrap();
+        let root = self.0.display();
+        let cards = "GPU-00000001-0000-0000-0000-000000000000, 0";
+        let text = format!(
+            "#!/bin/sh\ncase $1 in -L) exec cat {root}/list;; -q) exec cat {root}/query;; \
+             --query-gpu=*) echo '{cards}';; esac\n"
+        );
+        fs::write(self.0.join("usr/bin/nvidia-smi"), text).unwrap();
+        Ok(())
     }
 
     /// So many MiB of each card are in use, by process 4711 where that is more than nothing.
@@ -314,6 +356,51 @@ fn a_job_cannot_open_a_card_that_it_does_not_hold() {
     let none = server.run(&script);
     server.reaches(none, "COMPLETED");
     assert_eq!(server.stdout(none), format!("{denied}{denied}"));
+    server.is_clean();
+}
+
+#[test]
+fn two_jobs_share_a_card_that_is_cut_and_neither_can_open_the_part_of_the_other() {
+    let test = "two_jobs_share_a_card_that_is_cut_and_neither_can_open_the_part_of_the_other";
+    let mut server = Server::unstarted(&["--cpus", "4", "--tick", "200ms"]);
+    let stage = match Stage::set(&server).and_then(|stage| stage.cut().map(|()| stage)) {
+        Ok(stage) => stage,
+        Err(why) => return skipped(test, &why),
+    };
+    let types = "type = { \"3g.20gb\" = \"0-1\", whole = \"2\" }\n";
+    settings(&mut server, &format!("{}{types}", stage.settings()));
+    server.up();
+    let go = server.dir.path().join("go");
+    let dev = stage.0.join("dev");
+    let dev = dev.display();
+    let opens = format!(
+        "echo \"[$CUDA_VISIBLE_DEVICES] [$SLURM_JOB_GPUS]\"\nfor n in nvidia0 nvidia-caps/nvidia-cap1 \
+         nvidia-caps/nvidia-cap2 nvidia-caps/nvidia-cap3 nvidia-caps/nvidia-cap4 nvidia1; do \
+         sh -c \": < {dev}/$n\" 2>&1 | sed 's/.*: //'; done\n{}",
+        until_file(&go)
+    );
+    let part = json!({"script": opens, "gpus": "3g.20gb:1"});
+    let (first, second) = (server.submit(&part), server.submit(&part));
+    let whole = server.submit(&json!({"script": opens, "gpus": "whole:1"}));
+    // Without a driver the system says of a device that may be opened that there is none.
+    let open = "No such device or address";
+    let says = |id: i64, sees: &str, shut: [bool; 6]| {
+        let info = server.get("/api/v1/info").expect(200).json();
+        let walls = info["isolation"].as_array().unwrap().clone();
+        let wall = walls.iter().find(|one| one["name"] == "devices").unwrap().clone();
+        let stands = wall["detail"].as_str().unwrap().starts_with("stands");
+        let word = |shut: bool| if shut && stands { "Operation not permitted" } else { open };
+        let words: Vec<&str> = shut.into_iter().map(word).collect();
+        server.says(id, &format!("{sees}\n{}\n", words.join("\n")));
+    };
+    says(first, "[MIG-one] [0]", [false, false, false, true, true, true]);
+    says(second, "[MIG-two] [1]", [false, true, true, false, false, true]);
+    let uuid = "GPU-00000001-0000-0000-0000-000000000000";
+    says(whole, &format!("[{uuid}] [2]"), [true, true, true, true, true, false]);
+    fs::write(&go, "").unwrap();
+    for id in [first, second, whole] {
+        server.reaches(id, "COMPLETED");
+    }
     server.is_clean();
 }
 
