@@ -11,8 +11,8 @@
 //! does. The vendor's variable holds what a program sees: where the others are denied, a program
 //! sees its own alone and counts them from 0 (both drivers pass over what cannot be opened).
 //!
-//! **Parts** of NVIDIA's cards (MIG) have UUIDs and no numbers, so on a machine with some every card
-//! of NVIDIA is named by its UUID.
+//! **Parts** of NVIDIA's cards (MIG) have UUIDs and no numbers, so on a machine with some every
+//! card of NVIDIA is named by its UUID.
 //!
 //! **AMD.** Only `ROCR_VISIBLE_DEVICES`: it is the lowest filter, and the indices of
 //! `HIP_VISIBLE_DEVICES` or `CUDA_VISIBLE_DEVICES` above it would count what it has left over.
