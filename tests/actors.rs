@@ -23,7 +23,7 @@ use downbeat::actors::messages::{
     SubmitJobs, SubmitRefused, Wake,
 };
 use downbeat::actors::order::{FromStore, JobGpus, OrderSite, Orders};
-use downbeat::actors::resource_manager::{Outlets, ResourceManagerActor};
+use downbeat::actors::resource_manager::state::{Outlets, ResourceManagerActor};
 use downbeat::actors::retention::Retention;
 use downbeat::actors::scheduler::SchedulerActor;
 use downbeat::actors::{self, Parts, System};

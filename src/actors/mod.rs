@@ -54,7 +54,7 @@ use messages::{
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
-use resource_manager::{Outlets, ResourceManagerActor};
+use resource_manager::state::{Outlets, ResourceManagerActor};
 use retention::Retention;
 use scheduler::SchedulerActor;
 use store_writer::StoreWriter;

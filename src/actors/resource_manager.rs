@@ -1,131 +1,54 @@
 //! *Purpose*: the one owner of job and CPU state.
 //!
-//! *Owns*: kernel, outbox, the snapshot that answers "now", the executors of live attempts.
+//! *Owns*: the handlers of the messages that it is sent.
 //!
 //! *Promises*: its mailbox serialises every allocation and release, so there are no locks;
 //! handlers take the time, ask the kernel and put step and reply into the outbox; nothing is
 //! visible before its commit: the snapshot is published, then effects are caused, then replies
 //! leave.
 //!
-//! *Not here*: decisions (`kernel`), SQL (`store`), processes (`engine`).
+//! *Not here*: what it keeps (`resource_manager::state`), the way to the disk and back
+//! (`resource_manager::commits`), decisions (`kernel`), SQL (`store`), processes (`engine`).
 
+mod alarm;
 mod commits;
 mod reconfigure;
 mod requeue;
+pub mod state;
+mod ticket;
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use actix::prelude::*;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
-use self::commits::{Noted, Ticket, durable};
-use super::dials::Dials;
+use self::state::ResourceManagerActor;
+use self::ticket::{Noted, Ticket, durable};
 use super::executor::Known;
 use super::messages::{
-    Applied, ApplyPlan, CancelJobs, CancelTask, DRY_RUN_ID, Drain, ExecutorAddr, Explain,
-    ForgetJobs, GetPartitions, GetPassInput, GetRank, Look, LookAtAll, LookAtUnits, Looked,
-    Maintain, MakeDurable, Mend, Move, NotDurable, Observed, Publish, Resume, SplitTask,
-    StopAttempt, SubmitJobs, SubmitRefused, Submitted, UpdateJob, Wake,
+    Applied, ApplyPlan, CancelJobs, CancelTask, DRY_RUN_ID, Drain, Explain, ForgetJobs,
+    GetPartitions, GetPassInput, GetRank, Look, LookAtAll, LookAtUnits, Looked, Maintain, Mend,
+    Move, NotDurable, Observed, Resume, SplitTask, StopAttempt, SubmitJobs, SubmitRefused,
+    Submitted, UpdateJob,
 };
 use crate::clock;
 use crate::fault;
-use crate::job::ids::{Attempt, CommitNo, Epoch, JobId};
+use crate::job::ids::{Attempt, JobId};
 use crate::kernel::change::{Change, IdempotencyKey, Step};
 use crate::kernel::commands::cancel::Cancelled;
 use crate::kernel::commands::edit::Edited;
-use crate::kernel::outbox::{Outbox, ReadFreshness};
+use crate::kernel::outbox::ReadFreshness;
 use crate::kernel::parts::live::Live;
 use crate::kernel::parts::maintenance::{Maintenance, MaintenanceRefused};
-use crate::kernel::state::Kernel;
 use crate::kernel::transition::Refused;
 use crate::kernel::views::explain::Explained;
-use crate::kernel::views::snapshot::Snapshot;
-use crate::observe::metrics::Metrics;
 use crate::policy::input::PassInput;
 use crate::text::cpu_list;
-use crate::time::Time;
 
-/// The longest sleep until a job's time, µs: the wall clock may be set meanwhile, so it is looked
-/// at again after a minute.
-const ALARM_US_MAX: i64 = 60_000_000;
 /// Mailbox: 4,096 senders wait their turn in memory; beyond it `send` holds them back.
 const MAILBOX: usize = 4_096;
 
-/// Makes an executor for an attempt.
-pub type MakeExecutor = Box<dyn Fn(Attempt, Known) -> ExecutorAddr>;
-
-/// Everyone the resource manager talks to.
-pub struct Outlets {
-    /// The scheduler.
-    pub wake: Recipient<Wake>,
-    /// The store's writer.
-    pub durable: Recipient<MakeDurable>,
-    /// Who looks at devices, where there are any.
-    pub look: Option<Recipient<LookAtUnits>>,
-    /// The event hub.
-    pub publish: Recipient<Publish>,
-    /// Makes executors.
-    pub make_executor: MakeExecutor,
-    /// Where the snapshot appears.
-    pub snapshot: watch::Sender<Arc<Snapshot>>,
-    /// Where other settings appear.
-    pub dials: watch::Sender<Dials>,
-    /// Counters.
-    pub metrics: Arc<Metrics>,
-}
-
-/// The resource manager.
-pub struct ResourceManagerActor {
-    kernel: Kernel,
-    outbox: Outbox<Ticket>,
-    outlets: Outlets,
-    executors: HashMap<Attempt, ExecutorAddr>,
-    /// Attempts whose cancel or requeue is durable and whose executor has not been made yet (it
-    /// comes with the first sweep). The kernel may know of wishes that are not durable.
-    owed_stops: HashSet<Attempt>,
-    /// A wake-up was sent whose plan has not come yet.
-    plan_due: bool,
-    /// A plan has come and its step is not durable yet: the scheduler waits for the answer and
-    /// will not propose another, so a flush must not wait for one.
-    plan_unanswered: bool,
-    flush_due: bool,
-    /// No audit has been heard of yet: nothing is handed out that it might doubt.
-    unaudited: bool,
-    /// Why the last commit failed and how long to wait, while it is being tried again.
-    trouble: Option<(String, Duration)>,
-    /// When a job's time comes next, and the timer for it.
-    alarm: Option<(Time, SpawnHandle)>,
-    stopping: bool,
-    drained: Vec<oneshot::Sender<()>>,
-}
-
 impl ResourceManagerActor {
-    /// Takes up the kernel as loaded at boot, after the commit `last`.
-    #[must_use]
-    pub fn new(kernel: Kernel, epoch: Epoch, last: CommitNo, outlets: Outlets) -> Self {
-        // Here and not when it starts: whoever asks first shall find it.
-        outlets.metrics.resource_managers.fetch_add(1, Ordering::SeqCst);
-        let told = kernel.live().values().filter(|live| live.state.is_told_to_stop());
-        ResourceManagerActor {
-            owed_stops: told.map(Live::attempt).collect(),
-            kernel,
-            outbox: Outbox::new(epoch, last),
-            outlets,
-            executors: HashMap::new(),
-            plan_due: false,
-            plan_unanswered: false,
-            flush_due: false,
-            unaudited: true,
-            trouble: None,
-            alarm: None,
-            stopping: false,
-            drained: Vec::new(),
-        }
-    }
-
     fn may_submit(&self, message: &SubmitJobs) -> Result<(), SubmitRefused> {
         if self.stopping {
             return Err(SubmitRefused::Stopping);
@@ -147,34 +70,6 @@ impl ResourceManagerActor {
             Some((why, _)) => Err(SubmitRefused::NothingStored(why.clone())),
             None => Ok(()),
         }
-    }
-
-    /// Sets the clock for the next job whose time comes.
-    fn set_alarm(&mut self, ctx: &mut Context<Self>) {
-        let next = self.kernel.next_alarm();
-        if self.alarm.as_ref().map(|(time, _)| *time) == next {
-            return;
-        }
-        if let Some((_, timer)) = self.alarm.take() {
-            ctx.cancel_future(timer);
-        }
-        self.alarm = next.map(|time| {
-            let left = time.since_us(clock::now()).clamp(0, ALARM_US_MAX).unsigned_abs();
-            let ring = |actor: &mut Self, ctx: &mut Context<Self>| actor.ring(ctx);
-            (time, ctx.run_later(Duration::from_micros(left), ring))
-        });
-    }
-
-    fn ring(&mut self, ctx: &mut Context<Self>) {
-        self.alarm = None;
-        if self.stopping {
-            return;
-        }
-        let step = self.kernel.run_timers(clock::now());
-        let (reply, _nobody_waits) = oneshot::channel();
-        self.put(step, false, Ticket::Noted(reply), ctx);
-        self.wake();
-        self.set_alarm(ctx);
     }
 }
 

@@ -123,7 +123,6 @@ const KERNEL: &[(&str, &[&str])] = &[
 /// Files of one room that import each other, all of them in a circle. Each is to be taken apart;
 /// none may come in addition, and what is no longer one has to leave the list.
 const CIRCLES: &[&[&str]] = &[
-    &["actors::resource_manager", "actors::resource_manager::commits"],
     &["engine::local", "engine::local::look"],
     &["engine::local::attempts", "engine::local::notice"],
     &["engine::local::attempt_watch", "engine::local::start", "engine::local::supervisor"],

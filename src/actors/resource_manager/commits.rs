@@ -27,22 +27,17 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
-use super::ResourceManagerActor;
+use super::state::ResourceManagerActor;
+use super::ticket::{Noted, Ticket, durable};
 use crate::actors::executor::Known;
-use crate::actors::messages::{
-    Applied, MakeDurable, NotDurable, Publish, StopAttempt, SubmitRefused, Submitted, Wake,
-};
+use crate::actors::messages::{MakeDurable, Publish, StopAttempt, Wake};
 use crate::job::ids::{Attempt, CommitNo, JobId};
 use crate::kernel::change::{Change, Effect, Step};
-use crate::kernel::commands::cancel::Cancelled;
 use crate::kernel::outbox::Commit;
 use crate::kernel::views::snapshot::Snapshot;
 use crate::store::read::LaunchRecords;
 use crate::store::write::{CommitError, Launches};
 use crate::text::cpu_list;
-
-/// What whoever noted something waits for.
-pub(super) type Noted = ResponseFuture<Result<(), NotDurable>>;
 
 /// Steps in the outbox at which a handler flushes by itself: a commit of this size still takes
 /// milliseconds.
@@ -51,14 +46,6 @@ const OUTBOX_MAX: usize = 1_000;
 const RETRY_MIN: Duration = Duration::from_millis(50);
 /// See [`RETRY_MIN`].
 const RETRY_MAX: Duration = Duration::from_secs(2);
-
-/// Who waits for a step, and for what.
-pub(super) enum Ticket {
-    Submitted(oneshot::Sender<Result<Submitted, SubmitRefused>>, Submitted),
-    Cancelled(oneshot::Sender<Vec<Cancelled>>, Vec<Cancelled>),
-    Applied(oneshot::Sender<Applied>, Applied),
-    Noted(oneshot::Sender<()>),
-}
 
 impl ResourceManagerActor {
     /// Puts a step into the outbox; the future ends when it is durable.
@@ -298,29 +285,6 @@ fn changed(change: &Change) -> impl Iterator<Item = JobId> {
         _ => None,
     };
     change.event().map(|event| event.job).into_iter().chain(array)
-}
-
-/// Ends when what was noted is durable.
-pub(super) fn durable(answer: oneshot::Receiver<()>) -> Noted {
-    Box::pin(async { answer.await.map_err(|_| NotDurable) })
-}
-
-impl Ticket {
-    fn done(self) {
-        // Whoever no longer waits reads the row instead.
-        let _gone = match self {
-            Ticket::Submitted(reply, submitted) => reply.send(Ok(submitted)).is_err(),
-            Ticket::Cancelled(reply, outcomes) => reply.send(outcomes).is_err(),
-            Ticket::Applied(reply, applied) => reply.send(applied).is_err(),
-            Ticket::Noted(reply) => reply.send(()).is_err(),
-        };
-    }
-
-    fn dropped(self, why: &str) {
-        if let Ticket::Submitted(reply, _) = self {
-            let _gone = reply.send(Err(SubmitRefused::NothingStored(why.to_owned())));
-        }
-    }
 }
 
 /// To itself: all that was queued has joined.

@@ -10,8 +10,8 @@
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
-use super::ResourceManagerActor;
-use super::commits::Ticket;
+use super::state::ResourceManagerActor;
+use super::ticket::Ticket;
 use crate::actors::messages::Reconfigure;
 use crate::clock;
 

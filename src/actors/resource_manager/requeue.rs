@@ -9,7 +9,7 @@
 
 use actix::prelude::*;
 
-use super::ResourceManagerActor;
+use super::state::ResourceManagerActor;
 use crate::actors::messages::{NotDurable, RequeueAnswer, RequeueJob};
 use crate::clock;
 use crate::job::ids::JobId;
