@@ -22,7 +22,8 @@ use crate::clock::rfc3339;
 use crate::job::ids::JobId;
 use crate::job::state::StateWord;
 use crate::resources::ledger::{ResourceNow, UnitNow};
-use crate::store::read::{self, PAGE_MAX};
+use crate::store::filter::PAGE_MAX;
+use crate::store::read;
 
 /// Allocations of a page when nobody says.
 const PAGE: i64 = 100;

@@ -28,7 +28,8 @@ use crate::clock;
 use crate::job::ids::{CommitNo, JobId};
 use crate::job::state::AttemptEnd;
 use crate::kernel::commands::requeue::Requeued;
-use crate::store::read::{self, JobAndAllocation, PAGE_MAX};
+use crate::store::filter::PAGE_MAX;
+use crate::store::read::{self, JobAndAllocation};
 use crate::store::record::{AllocationRecord, JobRecord};
 
 /// How often a job that is just changing is read again.

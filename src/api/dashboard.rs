@@ -16,7 +16,8 @@ use crate::job::ids::CpuId;
 use crate::job::state::StateWord;
 use crate::kernel::parts::rules::WHOLE;
 use crate::kernel::views::snapshot::Snapshot;
-use crate::store::read::{self, JobAndAllocation, JobFilter};
+use crate::store::filter::JobFilter;
+use crate::store::read::{self, JobAndAllocation};
 
 /// Jobs of each list.
 const JOBS: i64 = 20;

@@ -32,7 +32,8 @@ use crate::kernel::change::Edit;
 use crate::kernel::commands::cancel::Cancelled;
 use crate::kernel::commands::edit::Edited;
 use crate::store::arrays;
-use crate::store::read::{self, JobFilter, PAGE_MAX};
+use crate::store::filter::{JobFilter, PAGE_MAX};
+use crate::store::read;
 use crate::store::record::JobRecord;
 use crate::time::Time;
 

@@ -16,14 +16,16 @@
 //! names its index: SQLite, which knows no statistics here, would guess.
 
 mod query;
+mod window;
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable};
 
 use self::query::{Part, Source, Sql, parts};
+use self::window::Window;
 use super::error::StoreError;
+use super::filter::{JobFilter, PAGE_MAX};
 use super::id_by_time;
-use super::read::{JobFilter, PAGE_MAX};
 use crate::job::ids::JobId;
 
 /// Looks of one question that lead to no answer, at most. In a history of ten million a look into
@@ -74,51 +76,6 @@ pub(super) fn find_within(
         next = ids.last().copied().map(JobId);
     }
     Ok(Found { ids, next })
-}
-
-/// Ids that are still in question.
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    first: i64,
-    last: i64,
-    ascending: bool,
-}
-
-impl Window {
-    fn of(filter: &JobFilter) -> Window {
-        let ascending = filter.ascending;
-        let (first, last) = match filter.after {
-            Some(JobId(after)) if ascending => (after.saturating_add(1), i64::MAX),
-            Some(JobId(after)) => (i64::MIN, after.saturating_sub(1)),
-            None => (i64::MIN, i64::MAX),
-        };
-        Window { first, last, ascending }
-    }
-
-    fn within(self, first: i64, end: i64) -> Window {
-        let last = self.last.min(end.saturating_sub(1));
-        Window { first: self.first.max(first), last, ..self }
-    }
-
-    /// What lies before this id.
-    fn before(self, stop: i64) -> Window {
-        if self.ascending {
-            Window { last: stop - 1, ..self }
-        } else {
-            Window { first: stop + 1, ..self }
-        }
-    }
-
-    /// The id after which one goes on with this one.
-    fn cursor(self, stop: i64) -> JobId {
-        JobId(if self.ascending { stop - 1 } else { stop + 1 })
-    }
-
-    /// The nearer of two places to stop.
-    fn nearer(self, a: Option<i64>, b: Option<i64>) -> Option<i64> {
-        let near = if self.ascending { i64::min } else { i64::max };
-        a.zip(b).map(|(a, b)| near(a, b)).or(a).or(b)
-    }
 }
 
 /// What is to be walked for a page.

@@ -20,6 +20,7 @@ use diesel::sql_types::BigInt;
 
 use super::cell::{Cell, RowRef};
 use super::error::StoreError;
+use super::filter::{JobFilter, PAGE_MAX};
 use super::find::{Found, find};
 use super::load;
 use super::record::{AllocationRecord, EventRecord, JobRecord, KeyRecord, ScriptRecord};
@@ -40,34 +41,6 @@ pub struct AsOf<T> {
     pub commit_no: CommitNo,
     /// The answer.
     pub value: T,
-}
-
-/// Longest page of a list.
-pub const PAGE_MAX: i64 = 1_000;
-
-/// Which jobs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct JobFilter {
-    /// In one of these states; empty means all.
-    pub states: Vec<StateWord>,
-    /// Of this account.
-    pub account: Option<String>,
-    /// Of this name.
-    pub name: Option<String>,
-    /// With each of these labels.
-    pub labels: Vec<(String, String)>,
-    /// Of this array.
-    pub array: Option<JobId>,
-    /// Submitted at or after.
-    pub since: Option<Time>,
-    /// Submitted before.
-    pub until: Option<Time>,
-    /// Oldest first instead of newest first.
-    pub ascending: bool,
-    /// Go on behind this job.
-    pub after: Option<JobId>,
-    /// At most so many, [`PAGE_MAX`] at the most.
-    pub limit: i64,
 }
 
 /// A job with its latest allocation.

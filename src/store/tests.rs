@@ -26,8 +26,9 @@ use proptest::prelude::*;
 
 use super::backend::Database;
 use super::error::StoreError;
+use super::filter::JobFilter;
 use super::load::load;
-use super::read::{self, JobFilter};
+use super::read;
 use super::write::{CommitError, Writer};
 use crate::job::ids::{Attempt, CommitNo, CpuId, Epoch, EventId, JobId};
 use crate::job::outcome::{Exit, ExitCode, Handle, Usage};

@@ -95,6 +95,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "store::arrays",
             "store::dependencies",
             "store::error",
+            "store::filter",
             "store::read",
             "store::record",
             "observe",
@@ -126,7 +127,6 @@ const CIRCLES: &[&[&str]] = &[
     &["engine::local", "engine::local::look"],
     &["engine::local::attempts", "engine::local::notice"],
     &["engine::local::attempt_watch", "engine::local::start", "engine::local::supervisor"],
-    &["store::find", "store::find::query", "store::read"],
     &[
         "store::write",
         "store::write::arrays",

@@ -12,10 +12,10 @@ use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
 use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::Sqlite;
 
-use super::Window;
+use super::window::Window;
 use crate::job::ids::JobId;
 use crate::job::state::StateWord;
-use crate::store::read::JobFilter;
+use crate::store::filter::JobFilter;
 use crate::time::Time;
 
 /// The account that is in no index: nobody's.

@@ -46,11 +46,11 @@ fn a_task_has_a_row_of_its_own_and_the_script_of_its_array() {
     let launch = read::launch(conn, first).unwrap();
     assert_eq!(launch.script.script, "true");
     assert_eq!(launch.array_spec, Some("0-9%2".parse().unwrap()));
-    let labels = read::JobFilter {
+    let labels = JobFilter {
         labels: vec![("k".to_owned(), "v".to_owned())],
         array: Some(id),
         limit: 9,
-        ..read::JobFilter::default()
+        ..JobFilter::default()
     };
     assert_eq!(read::jobs_page(conn, &labels).unwrap().value.jobs.len(), 3);
     let (kernel, _) = boot(&mut world.writer);

@@ -1,0 +1,39 @@
+//! *Purpose*: which jobs a list is of.
+//!
+//! *Owns*: [`JobFilter`], and how long a page may be.
+//!
+//! *Promises*: a part that is not given excludes no job.
+//!
+//! *Not here*: how its jobs are found (`store::find`), the rows of a page (`store::read`).
+
+use crate::job::ids::JobId;
+use crate::job::state::StateWord;
+use crate::time::Time;
+
+/// Longest page of a list.
+pub const PAGE_MAX: i64 = 1_000;
+
+/// Which jobs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobFilter {
+    /// In one of these states; empty means all.
+    pub states: Vec<StateWord>,
+    /// Of this account.
+    pub account: Option<String>,
+    /// Of this name.
+    pub name: Option<String>,
+    /// With each of these labels.
+    pub labels: Vec<(String, String)>,
+    /// Of this array.
+    pub array: Option<JobId>,
+    /// Submitted at or after.
+    pub since: Option<Time>,
+    /// Submitted before.
+    pub until: Option<Time>,
+    /// Oldest first instead of newest first.
+    pub ascending: bool,
+    /// Go on behind this job.
+    pub after: Option<JobId>,
+    /// At most so many, [`PAGE_MAX`] at the most.
+    pub limit: i64,
+}
