@@ -16,20 +16,12 @@
 //! (`write::prepared`), and rows of one table are inserted together. An update's row count is its
 //! guard.
 
-/// Changes the row of an event's job, which must be in the state that the event starts from.
-macro_rules! change_job {
-    ($conn:expr, $event:expr, $set:expr) => {
-        one_row(prepared::update(jobs::table, in_state($event), $set).execute($conn)?, || {
-            disagreement($event)
-        })
-    };
-}
-
 mod arrays;
 mod attempts;
 mod forget;
+mod guard;
 mod insert;
-mod log;
+mod open_database;
 mod prepared;
 mod requeued;
 mod usage;
@@ -42,19 +34,18 @@ use diesel::{SqliteConnection, update};
 
 use self::attempts::{ended, granted, reclaimed, restored, started};
 use self::forget::forgotten;
-use self::log::{WIPE_CHORES, opened};
+use self::guard::change_job;
+use self::open_database::OpenDatabase;
 use self::requeued::requeued;
 use super::backend::Database;
 use super::error::StoreError;
 use super::id_by_time::Latest;
 use super::load::{self, Numbers};
 use super::migrate;
-use super::place::Place;
 use super::read::{self, LaunchRecords};
 use super::record::JobRecord;
 use super::rows::{ClockStepRow, JobRow, NewCount, NewEvent, NewJob, NewKey, NewLabel, NewScript};
 use super::schema::{idempotency_keys, job_counts, jobs, maintenance, meta};
-use super::wal_prealloc;
 use crate::fault::{self, Point};
 use crate::job::ids::{Attempt, CommitNo, Epoch};
 use crate::job::spec::JobSpec;
@@ -75,15 +66,10 @@ const KEYS_PER_CHORE: i64 = 1_000;
 
 /// The writer.
 pub struct Writer {
-    database: Database,
-    conn: Option<SqliteConnection>,
+    database: OpenDatabase,
     epoch: Epoch,
-    /// Which files these are.
-    place: Place,
     /// The last commit stands in a log that is not safe yet.
     in_doubt: bool,
-    /// Chores until what was forgotten leaves the log too; `None`: nothing is left in it.
-    wipe_in: Option<u32>,
     /// Of the submit times so far.
     latest: Latest,
     /// How many jobs ended in which way, as of the last commit.
@@ -124,12 +110,10 @@ impl Writer {
             .get_result::<i64>(&mut conn)
             .map_err(|e| StoreError::from(e).at_start(database.path()))?;
         fault::point(fault::RECOVERY_EPOCH_TAKEN);
-        wal_prealloc::to_full_length(&mut conn, database.path());
-        let place = Place::of(database.path());
         let latest = Latest::read(&mut conn).map_err(|e| e.at_start(database.path()))?;
         let ended = load::ended(&mut conn).map_err(|e| e.at_start(database.path()))?;
-        let (conn, epoch) = (Some(conn), Epoch(epoch));
-        Ok(Writer { database, conn, epoch, place, in_doubt: false, wipe_in: None, latest, ended })
+        let (database, epoch) = (OpenDatabase::new(database, conn), Epoch(epoch));
+        Ok(Writer { database, epoch, in_doubt: false, latest, ended })
     }
 
     /// The name of the installation that this database belongs to; empty when it has none yet.
@@ -161,12 +145,27 @@ impl Writer {
     /// # Errors
     /// When it cannot be opened again.
     pub fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
-        if self.conn.is_none() {
-            self.in_place()?;
-            let (conn, place) = opened(&self.database)?;
-            (self.conn, self.place) = (Some(conn), place);
-        }
-        self.conn.as_mut().ok_or_else(|| StoreError::Transient("no connection".to_owned()))
+        self.database.connection()
+    }
+
+    /// Sees to it that what was committed outlives this process: if somebody took the log away, or
+    /// what stands beside it, all of it is moved into the database, and a new log is begun.
+    ///
+    /// # Errors
+    /// When the database is not in its place, or cannot be written now; the next commit, or the
+    /// next chore, tries again, and no reader is let in before that. When the log was cut off, so
+    /// that what stood in it is lost.
+    pub fn look_after(&mut self) -> Result<(), StoreError> {
+        self.database.look_after()
+    }
+
+    /// Wipes what was forgotten out of the log, some chores after it was. In the database SQLite
+    /// has overwritten it already (`secure_delete`).
+    ///
+    /// # Errors
+    /// When the database refuses, or another program reads it; the next chore tries again.
+    pub fn wipe(&mut self) -> Result<(), StoreError> {
+        self.database.wipe()
     }
 
     /// Makes a commit durable. Committing a number again that is durable already succeeds. Answers
@@ -180,7 +179,7 @@ impl Writer {
         (self.latest, self.ended) = (latest, commit.ended.clone());
         let mut changes = commit.steps.iter().flat_map(|step| step.iter());
         if changes.any(|change| matches!(change, Change::Forgotten { .. })) {
-            self.wipe_in.get_or_insert(WIPE_CHORES);
+            self.database.wipe_soon();
         }
         Ok(launches)
     }
@@ -195,11 +194,11 @@ impl Writer {
                 return Err(CommitError::Fatal(error));
             }
             // Without a connection the outcome of the last try is still open.
-            let known = self.conn.is_some() && !self.in_doubt;
+            let known = self.database.is_open() && !self.in_doubt;
             let say = if known { CommitError::NotCommitted } else { CommitError::Unknown };
             return Err(say(error));
         }
-        let open = std::mem::take(&mut self.in_doubt) || self.conn.is_none();
+        let open = std::mem::take(&mut self.in_doubt) || !self.database.is_open();
         if open && self.is_durable(commit)? {
             return Ok(Launches::new());
         }
@@ -228,7 +227,7 @@ impl Writer {
             return Err(CommitError::Fatal(error));
         }
         // The answer of COMMIT itself may be what was lost: only a new look can tell.
-        self.conn = None;
+        self.database.close();
         match self.is_durable(commit)? {
             true => Ok(Launches::new()),
             false => Err(CommitError::NotCommitted(error)),
@@ -244,7 +243,7 @@ impl Writer {
             Err(error) => Err(error),
         }
         .map_err(|e| {
-            self.conn = None;
+            self.database.close();
             if e.may_pass() { CommitError::Unknown(e) } else { CommitError::Fatal(e) }
         })?;
         match (epoch == self.epoch.0, at - commit.no.0) {
@@ -256,7 +255,7 @@ impl Writer {
 
     #[cfg(test)]
     pub(super) fn lose_connection(&mut self) {
-        self.conn = None;
+        self.database.close();
     }
 
     /// Forgets idempotency keys that are older than a day. A chore: idempotent, small.
@@ -354,10 +353,6 @@ fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
     })
 }
 
-fn one_row(touched: usize, what: impl FnOnce() -> String) -> Result<(), StoreError> {
-    if touched == 1 { Ok(()) } else { Err(StoreError::Disagrees(what())) }
-}
-
 fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {
     fence(conn, commit)?;
     let changes = || commit.steps.iter().flat_map(|step| step.iter());
@@ -388,7 +383,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Edited { event, edit } => edited(conn, event, edit)?,
             Change::Completing { event, reason } => {
                 let set = (jobs::state.eq(event.to.word()), jobs::completing.eq(reason.word()));
-                change_job!(conn, event, set)?;
+                change_job(conn, event, set)?;
             }
             Change::Ended { event, end, released, .. } => {
                 ended(conn, event, end, released.units)?;
@@ -436,7 +431,7 @@ fn edited(conn: &mut SqliteConnection, event: &Event, edit: &Edit) -> Result<(),
         jobs::begin_time.eq(us(begin)),
         jobs::deadline.eq(us(edit.deadline.unwrap_or(job.deadline))),
     );
-    change_job!(conn, event, set)
+    change_job(conn, event, set)
 }
 
 fn fence(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {
@@ -485,16 +480,4 @@ fn submitted<'a, I: Iterator<Item = (&'a Event, &'a JobSpec)>>(
     prepared::insert(conn, new().map(|(event, spec)| NewScript::submitted(event.job, spec)))?;
     prepared::insert(conn, new().flat_map(|(event, spec)| NewLabel::submitted(event.job, spec)))?;
     Ok(())
-}
-
-fn disagreement(event: &Event) -> String {
-    let from = event.from.map_or("", StateWord::word);
-    format!("job {} is not {from} or holds nothing ({})", event.job, event.cause)
-}
-
-#[diesel::dsl::auto_type(no_type_alias)]
-fn in_state<'a>(event: &'a Event) -> _ {
-    let from: &'a str = event.from.map_or("", StateWord::word);
-    let id: i64 = event.job.0;
-    jobs::id.eq(id).and(jobs::state.eq(from))
 }

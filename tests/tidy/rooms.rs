@@ -127,13 +127,6 @@ const CIRCLES: &[&[&str]] = &[
     &["engine::local", "engine::local::look"],
     &["engine::local::attempts", "engine::local::notice"],
     &["engine::local::attempt_watch", "engine::local::start", "engine::local::supervisor"],
-    &[
-        "store::write",
-        "store::write::arrays",
-        "store::write::attempts",
-        "store::write::log",
-        "store::write::requeued",
-    ],
 ];
 
 /// Complains about each import that the room of the file may not have.

@@ -13,7 +13,8 @@ use super::super::error::StoreError;
 use super::super::record::JobRecord;
 use super::super::rows::{JobRow, NewJob, NewLabel, NewTask};
 use super::super::schema::jobs;
-use super::{disagreement, in_state, one_row, prepared};
+use super::guard::{change_job, disagreement, one_row};
+use super::prepared;
 use crate::job::array_spec::ArraySpec;
 use crate::job::ids::JobId;
 use crate::job::state::StateWord;
@@ -55,7 +56,7 @@ pub(super) fn split(
             // It is told anew what that means for one task.
             jobs::told.eq(None::<String>),
         );
-        return change_job!(conn, event, set);
+        return change_job(conn, event, set);
     }
     let pending = jobs::id.eq(array.0).and(jobs::state.eq(StateWord::Pending.word()));
     let set = jobs::array_tasks.eq(left.to_string());

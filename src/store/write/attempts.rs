@@ -17,7 +17,8 @@ use super::super::error::StoreError;
 use super::super::rows::{NewAllocation, NewHeld, Unit, json, units};
 use super::super::schema::{held_units, jobs, resource_allocations};
 use super::super::spec::StoredSpec;
-use super::{disagreement, in_state, one_row, prepared};
+use super::guard::{change_job, disagreement, one_row};
+use super::prepared;
 use crate::job::ids::{Attempt, CpuId, JobId};
 use crate::job::outcome::{EndState, Handle};
 use crate::job::request::MEMORY;
@@ -32,7 +33,7 @@ pub(super) fn granted(
     (nonce, boot_id): (&str, &str),
 ) -> Result<(), StoreError> {
     let set = (jobs::state.eq(event.to.word()), jobs::attempt.eq(event.attempt as i32));
-    change_job!(conn, event, set)?;
+    change_job(conn, event, set)?;
     let allocation = NewAllocation {
         id: event.id.0,
         job_id: event.job.0,
@@ -74,7 +75,7 @@ pub(super) fn started(
         jobs::start_time.eq(handle.start_time.0),
         jobs::process_id.eq(handle.pid),
     );
-    change_job!(conn, event, set)?;
+    change_job(conn, event, set)?;
     let set = resource_allocations::process_id.eq(handle.pid);
     let held = unreleased(event);
     prepared::update(resource_allocations::table, held, set).execute(conn)?;
@@ -100,7 +101,7 @@ pub(super) fn ended(
         jobs::system_cpu_us.eq(measured.then_some(end.usage.system_us)),
         jobs::max_rss_bytes.eq(measured.then_some(end.usage.max_rss_bytes)),
     );
-    change_job!(conn, event, set)?;
+    change_job(conn, event, set)?;
     warned(conn, event.job, &end.warnings)?;
     if released_units == 0 {
         return Ok(());

@@ -13,7 +13,7 @@ use super::super::error::StoreError;
 use super::super::rows::json;
 use super::super::schema::jobs;
 use super::attempts::{gave_back, warned};
-use super::{disagreement, in_state, one_row, prepared};
+use super::guard::change_job;
 use crate::job::dependency::Told;
 use crate::job::ids::JobId;
 use crate::kernel::change::{Event, PastAttempt};
@@ -48,7 +48,7 @@ pub(super) fn requeued(
         jobs::restarts.eq(jobs::restarts + 1),
         nobody,
     );
-    change_job!(conn, event, set)?;
+    change_job(conn, event, set)?;
     match past {
         Some(past) => {
             warned(conn, event.job, &past.end.warnings)?;

@@ -1,6 +1,6 @@
-//! *Purpose*: the write-ahead log, where it is not as SQLite takes it to be.
+//! *Purpose*: the database, as the writer has it open.
 //!
-//! *Owns*: the way from a log that somebody took away to a new one, and wiping it.
+//! *Owns*: its connection; the way from a log that somebody took away to a new one; wiping the log.
 //!
 //! *Promises*: before anything else is answered, what a log held that is no longer in its place is
 //! in the database; nobody reads meanwhile; what others put in its place is never taken for ours.
@@ -15,16 +15,51 @@ use super::super::error::StoreError;
 use super::super::place::Place;
 use super::super::schema::meta;
 use super::super::wal_prealloc;
-use super::Writer;
 
 /// Chores from the first job that is forgotten until its script is wiped out of the log, which
 /// takes some tens of milliseconds: a minute.
-pub(super) const WIPE_CHORES: u32 = 6;
+const WIPE_CHORES: u32 = 6;
 
-impl Writer {
+/// The database, as the writer has it open.
+pub(super) struct OpenDatabase {
+    database: Database,
+    conn: Option<SqliteConnection>,
+    /// Which files these are.
+    place: Place,
+    /// Chores until what was forgotten leaves the log too; `None`: nothing is left in it.
+    wipe_in: Option<u32>,
+}
+
+impl OpenDatabase {
+    /// Takes up a connection to the database as it is, with its log open.
+    pub(super) fn new(database: Database, mut conn: SqliteConnection) -> OpenDatabase {
+        let place = with_full_log(&database, &mut conn);
+        OpenDatabase { database, conn: Some(conn), place, wipe_in: None }
+    }
+
+    /// Whether there is a connection.
+    pub(super) fn is_open(&self) -> bool {
+        self.conn.is_some()
+    }
+
+    /// Drops the connection; the next one to be asked for is a new one.
+    pub(super) fn close(&mut self) {
+        self.conn = None;
+    }
+
+    /// The connection, opened again if there is none.
+    pub(super) fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        if self.conn.is_none() {
+            self.in_place()?;
+            let (conn, place) = opened(&self.database)?;
+            (self.conn, self.place) = (Some(conn), place);
+        }
+        self.conn.as_mut().ok_or_else(|| StoreError::Transient("no connection".to_owned()))
+    }
+
     /// SQLite goes on writing to a file that was deleted or moved, and nobody would find again
     /// what it was told there.
-    pub(super) fn in_place(&self) -> Result<(), StoreError> {
+    fn in_place(&self) -> Result<(), StoreError> {
         if self.place.has_database() {
             return Ok(());
         }
@@ -32,14 +67,8 @@ impl Writer {
         Err(StoreError::Transient(format!("{path} was moved, deleted or replaced; put it back")))
     }
 
-    /// Sees to it that what was committed outlives this process: if somebody took the log away, or
-    /// what stands beside it, all of it is moved into the database, and a new log is begun.
-    ///
-    /// # Errors
-    /// When the database is not in its place, or cannot be written now; the next commit, or the
-    /// next chore, tries again, and no reader is let in before that. When the log was cut off, so
-    /// that what stood in it is lost.
-    pub fn look_after(&mut self) -> Result<(), StoreError> {
+    /// Moves what a log holds that somebody took away into the database, and begins a new log.
+    pub(super) fn look_after(&mut self) -> Result<(), StoreError> {
         self.in_place()?;
         if self.conn.is_none() || self.place.has_log() {
             return Ok(());
@@ -61,19 +90,19 @@ impl Writer {
         Ok(())
     }
 
-    /// Wipes what was forgotten out of the log, some chores after it was. In the database SQLite
-    /// has overwritten it already (`secure_delete`).
-    ///
-    /// # Errors
-    /// When the database refuses, or another program reads it; the next chore tries again.
-    pub fn wipe(&mut self) -> Result<(), StoreError> {
+    /// What was just forgotten is to leave the log too, some chores on.
+    pub(super) fn wipe_soon(&mut self) {
+        self.wipe_in.get_or_insert(WIPE_CHORES);
+    }
+
+    /// Wipes the log, once that is due.
+    pub(super) fn wipe(&mut self) -> Result<(), StoreError> {
         let Some(left) = self.wipe_in else { return Ok(()) };
         self.wipe_in = Some(left.saturating_sub(1));
         let Some(conn) = self.conn.as_mut().filter(|_| left == 0) else { return Ok(()) };
         let log = self.place.log_path().display().to_string();
         let emptied = self.database.pause(|| empty_log(conn, &log, false));
-        wal_prealloc::to_full_length(conn, self.database.path());
-        self.place = Place::of(self.database.path());
+        self.place = with_full_log(&self.database, conn);
         emptied?;
         self.wipe_in = None;
         Ok(())
@@ -81,12 +110,17 @@ impl Writer {
 }
 
 /// A connection to the database as it is, with its log open.
-pub(super) fn opened(database: &Database) -> Result<(SqliteConnection, Place), StoreError> {
+fn opened(database: &Database) -> Result<(SqliteConnection, Place), StoreError> {
     let mut conn = database.writer()?;
     meta::table.select(meta::commit_no).get_result::<i64>(&mut conn)?;
-    wal_prealloc::to_full_length(&mut conn, database.path());
-    let place = Place::of(database.path());
+    let place = with_full_log(database, &mut conn);
     Ok((conn, place))
+}
+
+/// Gives the log its full length; answers which files are written to.
+fn with_full_log(database: &Database, conn: &mut SqliteConnection) -> Place {
+    wal_prealloc::to_full_length(conn, database.path());
+    Place::of(database.path())
 }
 
 /// What a checkpoint answers.
