@@ -124,7 +124,6 @@ const KERNEL: &[(&str, &[&str])] = &[
 /// Files of one room that import each other, all of them in a circle. Each is to be taken apart;
 /// none may come in addition, and what is no longer one has to leave the list.
 const CIRCLES: &[&[&str]] = &[
-    &["engine::local", "engine::local::look"],
     &["engine::local::attempts", "engine::local::notice"],
     &["engine::local::attempt_watch", "engine::local::start", "engine::local::supervisor"],
 ];

@@ -20,9 +20,9 @@ use std::time::Duration;
 use rustix::fs::FlockOperation;
 use rustix::process::Signal;
 
-use super::Inner;
 use super::attempts::{Entry, Overtime, held};
 use super::cgroup;
+use super::inner::Inner;
 use super::proc::{self, Identity};
 use super::processes::{self, Daemon, UnrecordedAttempt};
 use super::spool::{self, End, Folder};

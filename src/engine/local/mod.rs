@@ -26,6 +26,7 @@ mod devices;
 mod fd_passing;
 mod fitness;
 mod folder_pool;
+mod inner;
 mod landlock;
 mod launch;
 mod look;
@@ -46,10 +47,9 @@ mod supervisor;
 mod supervisor_pool;
 mod sys;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -61,17 +61,16 @@ use futures_util::future::{Either, select};
 use tokio::sync::{oneshot, watch as channel};
 
 use self::attempts::{Attempts, Entry, held};
-use self::cleanup::CleanupQueue;
 use self::client::{DaemonClient, DaemonCommand};
 use self::devices::Wall;
 use self::folder_pool::FolderPool;
+use self::inner::Inner;
 use self::look::AdoptedSupervisor;
 use self::memory::MemoryControl;
 pub use self::origin::{Machine, Origin};
 pub use self::plain::read as read_plain;
 use self::proctrack::ProcTrack;
 use self::scratch::Scratch;
-use self::spool::Folder;
 use super::{
     AttemptStatus, BoxFuture, Control, Elsewhere, Engine, EngineError, Key, Order, Trouble,
 };
@@ -134,33 +133,6 @@ impl LocalConfig {
 #[derive(Debug)]
 pub struct LocalEngine {
     inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    data_dir: PathBuf,
-    origin: Origin,
-    elsewhere: Elsewhere,
-    /// Which attempts had processes when this server first needed to know.
-    first_seen: OnceLock<HashSet<String>>,
-    attempts: Arc<Attempts>,
-    /// The pipe of all supervisors, until somebody hears it.
-    notices: Mutex<Option<OwnedFd>>,
-    client: Arc<DaemonClient>,
-    pool: FolderPool,
-    scratch: Arc<Scratch>,
-    cleanup: Arc<CleanupQueue>,
-    /// What keeps jobs below their memory, for people.
-    memory_says: String,
-    /// Whether something keeps jobs from devices.
-    denies_devices: bool,
-    /// The same, for people.
-    devices_say: String,
-    /// Whom scripts can signal, for people.
-    signals_say: String,
-    track: ProcTrack,
-    /// The file that step daemon and supervisors run.
-    program: Option<proc::Program>,
 }
 
 impl Drop for LocalEngine {
@@ -284,10 +256,6 @@ impl LocalEngine {
 }
 
 impl Inner {
-    fn folder(&self, name: &str) -> Folder {
-        Folder::new(&self.data_dir, name)
-    }
-
     fn give_order(&self, order: Order) -> Result<(), EngineError> {
         let name = order.key.name();
         if !self.pool.write_order(&self.folder(&name), order)? {
