@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal};
 
 use super::launch;
-use super::notice::Notice;
+use super::notice::{Notice, hint};
 use super::proc;
 use super::spool::{EXIT_VERSION, OrderFile};
 use super::state::State;
-use super::supervisor::{RECORD_PAUSE, ServedAttempt, become_a_guard, hint, note, settle};
+use super::supervisor::{RECORD_PAUSE, ServedAttempt, become_a_guard, note, settle};
 use super::sys;
 use crate::clock;
 use crate::engine::{ExitRecord, Handle, Stop};

@@ -32,6 +32,7 @@ mod launch;
 mod look;
 mod memory;
 mod notice;
+mod notice_reader;
 mod origin;
 mod plain;
 mod probe;
@@ -274,7 +275,7 @@ impl Inner {
     /// From the first launch or wait on, what supervisors say is heard where that is.
     fn listen(&self) {
         if let Some(pipe) = held(&self.notices).take() {
-            tokio::spawn(notice::hear_all(pipe, Arc::downgrade(&self.attempts)));
+            tokio::spawn(notice_reader::hear_all(pipe, Arc::downgrade(&self.attempts)));
         }
     }
 

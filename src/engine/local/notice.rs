@@ -1,21 +1,18 @@
 //! *Purpose*: the words between supervisors, the step daemon and the server.
 //!
-//! *Owns*: [`Notice`], its line of text, and who hears the lines.
+//! *Owns*: [`Notice`], its line of text, and the pipe that the lines of supervisors go through.
 //!
 //! *Promises*: a notice is a hint: losing one loses time, never truth, which is in the spool.
 //! A line fits `PIPE_BUF`, so that many supervisors may write to one pipe.
 //!
-//! *Not here*: the truth (`spool`), what a hint wakes (`attempts`).
+//! *Not here*: the truth (`spool`), who hears the lines (`notice_reader`), what a hint wakes
+//! (`attempts`).
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Weak;
 
 use rustix::pipe::{PIPE_BUF, PipeFlags};
-use tokio::io::unix::AsyncFd;
 
-use super::attempts::Attempts;
-use super::sys;
 use crate::engine::ExitRecord;
 
 /// Room for what supervisors say while the server is busy or stopped: the most that an ordinary
@@ -23,8 +20,6 @@ use crate::engine::ExitRecord;
 const PIPE_BYTES: usize = 1024 * 1024;
 /// The longest sentence in a line: with its name it fits `PIPE_BUF`, whatever the letters.
 const SENTENCE_CHARS_MAX: usize = 800;
-/// Read at a time: some dozens of lines.
-const READ_BYTES: usize = 4096;
 
 /// One notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,38 +106,9 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((ours, theirs))
 }
 
-/// Hears all lines of the pipe, on the thread that follows the attempts: no other has to be woken,
-/// and no file is touched there. Without it (its end would be a bug) the sweep sees what is not
-/// heard.
-pub async fn hear_all(pipe: OwnedFd, attempts: Weak<Attempts>) {
-    let heard = match sys::watch_readable(pipe) {
-        Ok(pipe) => hear_lines(&pipe, &attempts).await,
-        Err(e) => Err(e),
-    };
-    if let Err(e) = heard {
-        log::error!("What supervisors say is not heard any more, only seen by the sweep: {e}");
-    }
-}
-
-async fn hear_lines(pipe: &AsyncFd<OwnedFd>, attempts: &Weak<Attempts>) -> io::Result<()> {
-    let (mut text, mut buffer) = (Vec::new(), [0; READ_BYTES]);
-    loop {
-        let mut ready = pipe.readable().await?;
-        match rustix::io::read(pipe.get_ref(), &mut buffer) {
-            // The engine and the last supervisor are gone.
-            Ok(0) => return Ok(()),
-            Ok(count) => text.extend_from_slice(&buffer[..count]),
-            Err(rustix::io::Errno::AGAIN) => ready.clear_ready(),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(e) => return Err(e.into()),
-        }
-        let Some(end) = text.iter().rposition(|b| *b == b'\n') else { continue };
-        let lines: Vec<u8> = text.drain(..=end).collect();
-        let Some(attempts) = attempts.upgrade() else { return Ok(()) };
-        for notice in String::from_utf8_lossy(&lines).lines().filter_map(Notice::parse) {
-            attempts.hear(notice);
-        }
-    }
+/// Tells the server, if there is one and its pipe has room; answers whether.
+pub fn hint(pipe: &OwnedFd, notice: &Notice) -> bool {
+    rustix::io::write(pipe, notice.line().as_bytes()).is_ok()
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ use super::fd_passing;
 use super::fitness::Fitness;
 use super::launch::{self, Failure, Whose};
 use super::memory::{Group, MemoryControl};
-use super::notice::Notice;
+use super::notice::{Notice, hint};
 use super::proc::{self, Identity};
 use super::proctrack::ProcTrack;
 use super::spool::{EXIT_VERSION, Folder, OrderFile};
@@ -421,9 +421,4 @@ pub fn settle(attempt: &mut ServedAttempt<'_>) -> bool {
         }
     }
     true
-}
-
-/// Tells the server, if there is one and its pipe has room; answers whether.
-pub fn hint(pipe: &OwnedFd, notices: &Notice) -> bool {
-    rustix::io::write(pipe, notices.line().as_bytes()).is_ok()
 }
