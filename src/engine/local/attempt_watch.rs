@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
+use super::affinity_and_oom::become_a_guard;
 use super::launch;
 use super::notice::{Notice, hint};
 use super::proc;
+use super::served_attempt::{RECORD_PAUSE, ServedAttempt, note, settle};
 use super::spool::{EXIT_VERSION, OrderFile};
 use super::state::State;
-use super::supervisor::{RECORD_PAUSE, ServedAttempt, become_a_guard, note, settle};
 use super::sys;
 use crate::clock;
 use crate::engine::{ExitRecord, Handle, Stop};

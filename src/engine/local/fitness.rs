@@ -4,7 +4,7 @@
 //!
 //! *Promises*: a look costs some microseconds: system calls, no files.
 //!
-//! *Not here*: what a supervisor changes of itself for a job and takes back (`supervisor`).
+//! *Not here*: what a supervisor changes of itself for a job and takes back (`affinity_and_oom`).
 
 use rustix::process::{Resource, Rlimit, getpriority_process, getrlimit};
 

@@ -16,6 +16,7 @@
 //! *Not here*: what has become of an attempt (`look`), the words between these processes
 //! (`notice`), who lives (`proc`), what follows (`actors`).
 
+mod affinity_and_oom;
 mod attempt_watch;
 mod attempts;
 mod cgroup;
@@ -29,6 +30,7 @@ mod folder_pool;
 mod inner;
 mod landlock;
 mod launch;
+mod launcher;
 mod look;
 mod memory;
 mod notice;
@@ -40,6 +42,7 @@ pub mod proc;
 mod processes;
 mod proctrack;
 mod scratch;
+mod served_attempt;
 mod spool;
 mod start;
 mod state;

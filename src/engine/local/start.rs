@@ -17,16 +17,18 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal};
 
+use super::affinity_and_oom::become_like_the_script;
 use super::cgroup;
 use super::child::Within;
 use super::devices::Wall;
 use super::launch::{Bounds, Failure, Launching, Prepared, Whose, not_denied};
+use super::launcher::Launcher;
 use super::memory::{Group, MemoryControl};
 use super::notice::{Notice, hint};
+use super::served_attempt::{ServedAttempt, is_cancelled_within, note, say};
 use super::spool::OrderFile;
 use super::state::State;
-use super::supervisor::{ServedAttempt, become_like_the_script, note, settle};
-use super::sys::{self, Stack};
+use super::sys;
 use crate::clock;
 use crate::engine::Stop;
 use crate::fault;
@@ -39,24 +41,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// After this it is said that the job's files do not answer: longer than a busy disk takes.
 const SLOW: Duration = Duration::from_secs(10);
-
-/// What a supervisor keeps for its launches.
-pub struct Launcher {
-    /// Where the child runs until it is the script.
-    stack: Stack,
-    /// Readable when a child has ended or the server has poked.
-    signals: OwnedFd,
-}
-
-impl Launcher {
-    /// For this process, whose signals are blocked.
-    ///
-    /// # Errors
-    /// When no descriptor is left: blind to a cancel nothing must be started.
-    pub fn new() -> io::Result<Launcher> {
-        Ok(Launcher { stack: Stack::new(), signals: sys::child_signals_and_pokes()? })
-    }
-}
 
 /// What became of a start.
 pub enum Start {
@@ -112,28 +96,6 @@ pub fn start(
             return Ok(Start::Stopped(Stop::Cancelled));
         }
         pause = (pause * 2).min(PAUSE_MAX);
-    }
-}
-
-/// Tells the server what is waited for; if it is not there, nobody needs to know.
-pub fn say(attempt: &ServedAttempt<'_>, sentence: &str) {
-    let trouble = Notice::Trouble(attempt.name.clone(), sentence.to_owned());
-    let _heard = hint(&attempt.config.notices, &trouble);
-}
-
-/// Waits; answers whether a cancel came.
-pub fn is_cancelled_within(attempt: &mut ServedAttempt<'_>, pause: Duration) -> bool {
-    let due = clock::monotonic() + pause;
-    loop {
-        let left = due.saturating_duration_since(clock::monotonic());
-        if left.is_zero() {
-            return false;
-        }
-        let _poked = sys::wait_child_or_poke(Some(left));
-        let _told = settle(attempt);
-        if attempt.folder.read_control().cancel {
-            return true;
-        }
     }
 }
 

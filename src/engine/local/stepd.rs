@@ -24,6 +24,7 @@ use rustix::fs::FlockOperation;
 use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
+use super::affinity_and_oom::oom_score_if_it_may_be_lowered;
 use super::devices::Wall;
 use super::fd_passing::DATAGRAM_BYTES_MAX;
 use super::memory::MemoryControl;
@@ -32,9 +33,9 @@ use super::origin::Origin;
 use super::plain;
 use super::proc;
 use super::proctrack::ProcTrack;
+use super::served_attempt::SupervisorConfig;
 use super::spool::Folder;
 use super::state::State;
-use super::supervisor::{self, SupervisorConfig};
 use super::supervisor_pool::SupervisorPool;
 use super::sys;
 use crate::clock;
@@ -83,7 +84,7 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
         boot_id,
         all_cpus: rustix::thread::sched_getaffinity(None)?,
         soft_nofile,
-        oom_score: supervisor::oom_score_if_it_may_be_lowered(),
+        oom_score: oom_score_if_it_may_be_lowered(),
         memory: memory.clone(),
         track: track.clone(),
         wall: wall.clone(),

@@ -15,127 +15,45 @@
 //! (tables of memory, a session, its end and its reaping) costs about as much as a short script.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Resource, Rlimit};
-use rustix::thread::CpuSet;
 
 use super::attempt_watch::AttemptWatch;
 use super::cgroup;
-use super::devices::Wall;
 use super::fd_passing;
 use super::fitness::Fitness;
-use super::launch::{self, Failure, Whose};
-use super::memory::{Group, MemoryControl};
+use super::launch::{Failure, Whose};
+use super::launcher::Launcher;
 use super::notice::{Notice, hint};
 use super::proc::{self, Identity};
-use super::proctrack::ProcTrack;
-use super::spool::{EXIT_VERSION, Folder, OrderFile};
-use super::start::{self, Launcher, Start};
+use super::served_attempt::{
+    InheritedState, RECORD_PAUSE, ServedAttempt, SupervisorConfig, is_cancelled_within, note, say,
+};
+use super::spool::{EXIT_VERSION, Folder};
+use super::start::{self, Start};
 use super::state::State;
 use super::sys;
 use crate::clock;
 use crate::engine::{EngineError, ExitRecord, Handle};
 use crate::fault;
-use crate::job::ids::CpuId;
 use crate::job::outcome::Usage;
 
-/// Between two attempts to write something on a full disk.
-pub const RECORD_PAUSE: Duration = Duration::from_secs(1);
 /// How long a record is kept for a data folder that is not there: who moved it by mistake may
 /// put it back; after that it was removed on purpose and nobody wants the record.
 const HOME_GONE_BOUND: Duration = Duration::from_secs(120);
 /// How long a supervisor that has served waits for another order: longer than the gaps of a busy
 /// server, soon enough that a quiet machine holds none but the spare one, which has not served.
 const REST_BOUND: Duration = Duration::from_secs(10);
-/// What the out-of-memory killer shall think of a supervisor that holds 50 KiB and the truth.
-const OOM_SCORE: &str = "-900";
-/// Where that is said.
-const OOM_FILE: &str = "/proc/self/oom_score_adj";
 
 /// Exit code of a supervisor that owes nobody a word; of any other the step daemon tells the end.
 pub const TOLD: u8 = 0;
 /// See [`TOLD`].
 const UNTOLD: u8 = 1;
-
-/// What every supervisor takes over from the step daemon at the fork, for its whole life.
-pub struct SupervisorConfig {
-    /// The data folder.
-    pub data_dir: PathBuf,
-    /// The pipe of all supervisors, where their hints go.
-    pub notices: OwnedFd,
-    /// This boot.
-    pub boot_id: String,
-    /// The soft limit of open files that scripts shall have.
-    pub soft_nofile: Option<u64>,
-    /// The CPUs of an unpinned process.
-    pub all_cpus: CpuSet,
-    /// What the out-of-memory killer thinks of the step daemon, if it may be told otherwise.
-    pub oom_score: Option<String>,
-    /// What keeps jobs below their memory.
-    pub memory: MemoryControl,
-    /// Where supervisors have control groups.
-    pub track: ProcTrack,
-    /// What keeps jobs from devices.
-    pub wall: Wall,
-}
-
-/// One attempt, while a supervisor serves it.
-pub struct ServedAttempt<'a> {
-    /// What its supervisor was given.
-    pub config: &'a SupervisorConfig,
-    /// The attempt's name.
-    pub name: String,
-    /// Its folder.
-    pub folder: Folder,
-    /// Its state file, locked: this lock is the supervisor's life.
-    pub state: File,
-    /// The attempt's control group for memory, once it has one.
-    pub group: Option<Group>,
-    /// Its control group for devices, if that is another one.
-    pub wall: Option<PathBuf>,
-    /// Whether a group denies it the devices of others.
-    pub is_walled: bool,
-    /// What `state` did not take yet.
-    pub owed: Vec<u8>,
-    /// What a script would inherit.
-    pub inherited: &'a mut InheritedState,
-}
-
-/// What this process has made of itself since it was forked.
-#[derive(Default)]
-pub struct InheritedState {
-    /// Who it is, once it has looked.
-    me: Option<Identity>,
-    /// Whether it is protected from the out-of-memory killer.
-    protected: bool,
-    /// The CPUs it keeps to; all when there are none.
-    confined_to: Vec<CpuId>,
-    /// The control group that it is in.
-    track: Option<PathBuf>,
-    /// What it launches with, once it has launched.
-    launcher: Option<Launcher>,
-    /// Whether there is more, which cannot be taken back.
-    pub unfit: bool,
-}
-
-/// The out-of-memory score of this process, if this system allows us to lower it: tried once by
-/// the step daemon, and taken back.
-#[must_use]
-pub fn oom_score_if_it_may_be_lowered() -> Option<String> {
-    let before = std::fs::read_to_string(OOM_FILE).ok()?.trim().to_owned();
-    let may = std::fs::write(OOM_FILE, OOM_SCORE).is_ok() && set_oom_score(&before);
-    may.then_some(before)
-}
-
-fn set_oom_score(score: &str) -> bool {
-    std::fs::write(OOM_FILE, score).is_ok()
-}
 
 /// Lives through one attempt after the other. Orders come from `orders`: a name, with it the locked
 /// state file; by its pid on `rested` it says that it has time for another one. Runs in a child
@@ -307,7 +225,7 @@ fn patiently<T>(
             Ok(done) => return Ok(done),
             Err(e) => Failure::of_the_machine(e.to_string(), &e),
         };
-        if error.whose == Whose::Job || start::is_cancelled_within(attempt, RECORD_PAUSE) {
+        if error.whose == Whose::Job || is_cancelled_within(attempt, RECORD_PAUSE) {
             return Err(error);
         }
     }
@@ -336,45 +254,6 @@ fn withdraw(attempt: &ServedAttempt<'_>) {
     }
 }
 
-/// Gives this process what the script shall inherit: its CPUs, and the out-of-memory score that the
-/// server was started with.
-pub fn become_like_the_script(
-    attempt: &mut ServedAttempt<'_>,
-    file: &OrderFile,
-) -> Result<(), Failure> {
-    if attempt.inherited.protected {
-        if !attempt.config.oom_score.as_deref().is_some_and(set_oom_score) {
-            attempt.inherited.unfit = true;
-            return Err(format!("the supervisor cannot write {OOM_FILE}").into());
-        }
-        attempt.inherited.protected = false;
-    }
-    let cpus: &[CpuId] = if file.order.pin { &file.order.cpus } else { &[] };
-    // Each time: a former script may have moved its parent (`taskset`).
-    if launch::pin(cpus) {
-        attempt.inherited.confined_to = cpus.to_vec();
-    } else {
-        let _ = rustix::thread::sched_setaffinity(None, &attempt.config.all_cpus);
-        attempt.inherited.confined_to.clear();
-    }
-    Ok(())
-}
-
-/// Becomes what a supervisor shall be beside a script that lasts: able to outrun it, and the last
-/// to be killed for want of memory.
-pub fn become_a_guard(attempt: &mut ServedAttempt<'_>) {
-    be_everywhere(attempt);
-    attempt.inherited.protected |= attempt.config.oom_score.is_some() && set_oom_score(OOM_SCORE);
-}
-
-/// Back to all CPUs.
-fn be_everywhere(attempt: &mut ServedAttempt<'_>) {
-    if !attempt.inherited.confined_to.is_empty() {
-        let _ = rustix::thread::sched_setaffinity(None, &attempt.config.all_cpus);
-        attempt.inherited.confined_to.clear();
-    }
-}
-
 /// Writes the record, however long the disk stays full; meanwhile the lock says that we live.
 /// A folder that was deleted under us is made again: nobody who means it well removes one whose
 /// record is not written. Answers whether it is written: not when the data folder is gone.
@@ -383,7 +262,7 @@ fn keep(attempt: &ServedAttempt<'_>, record: &ExitRecord) -> bool {
     let mut said = false;
     while let Err(e) = attempt.folder.write_exit(record) {
         if !std::mem::replace(&mut said, true) {
-            start::say(attempt, &format!("the record of its end cannot be written: {e}"));
+            say(attempt, &format!("the record of its end cannot be written: {e}"));
         }
         attempt.folder.open_up();
         let made = attempt.folder.create().is_ok_and(|new| new);
@@ -397,28 +276,6 @@ fn keep(attempt: &ServedAttempt<'_>, record: &ExitRecord) -> bool {
             }
         }
         let _poked = sys::wait_child_or_poke(Some(RECORD_PAUSE));
-    }
-    true
-}
-
-/// Adds a line to `state`. What does not fit on a full disk is owed: until it is paid the lock
-/// says "alive".
-pub fn note(attempt: &mut ServedAttempt<'_>, line: &str) {
-    attempt.owed.extend_from_slice(line.as_bytes());
-    let _paid = settle(attempt);
-}
-
-/// Pays what is owed to `state`, going on where a write stopped; answers whether there was
-/// something to pay and nothing is left.
-pub fn settle(attempt: &mut ServedAttempt<'_>) -> bool {
-    if attempt.owed.is_empty() {
-        return false;
-    }
-    while !attempt.owed.is_empty() {
-        match (&attempt.state).write(&attempt.owed) {
-            Ok(written) if written > 0 => drop(attempt.owed.drain(..written)),
-            _ => return false,
-        }
     }
     true
 }

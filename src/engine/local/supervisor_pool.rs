@@ -20,7 +20,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::fd_passing;
 use super::fitness::Fitness;
-use super::supervisor::{self, SupervisorConfig};
+use super::served_attempt::SupervisorConfig;
+use super::supervisor;
 use super::sys;
 use crate::job::outcome::ExitCode;
 
