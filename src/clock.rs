@@ -1,12 +1,13 @@
 //! *Purpose*: the only clock.
 //!
-//! *Owns*: the wall clock, the monotonic clock's waits are `actix_rt::time`; RFC 3339 text.
+//! *Owns*: the wall clock, the monotonic clock's waits are `actix_rt::time`; RFC 3339 text; the
+//! calendar of this place.
 //!
 //! *Promises*: no other file asks what time it is (the tidy test looks).
 //!
 //! *Not here*: time as a value (`time`).
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, Days, Local, NaiveDate, SecondsFormat, TimeZone, Timelike, Utc};
 
 use crate::fault;
 use crate::time::Time;
@@ -30,6 +31,53 @@ pub fn rfc3339(time: Time) -> String {
     DateTime::from_timestamp_micros(time.0)
         .unwrap_or_default()
         .to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+/// A day and a time of day as a clock on the wall shows them here: in the zone that `TZ` or the
+/// system names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "each is what a calendar calls so")]
+pub struct LocalTime {
+    pub year: i32,
+    pub month: u32,
+    pub day: u32,
+    pub hour: u32,
+    pub minute: u32,
+    pub second: u32,
+}
+
+impl LocalTime {
+    /// Of this moment.
+    #[must_use]
+    pub fn of(time: Time) -> LocalTime {
+        let utc = DateTime::from_timestamp_micros(time.0).unwrap_or_default();
+        let here = utc.with_timezone(&Local);
+        LocalTime {
+            year: here.year(),
+            month: here.month(),
+            day: here.day(),
+            hour: here.hour(),
+            minute: here.minute(),
+            second: here.second(),
+        }
+    }
+
+    /// The same time of day so many days later; `None` beyond the calendar.
+    #[must_use]
+    pub fn plus_days(self, days: u64) -> Option<LocalTime> {
+        let date = NaiveDate::from_ymd_opt(self.year, self.month, self.day)?;
+        let date = date.checked_add_days(Days::new(days))?;
+        Some(LocalTime { year: date.year(), month: date.month(), day: date.day(), ..self })
+    }
+
+    /// The moment; of two (a clock that was set back) the first, of none (one that was set forward,
+    /// or a day that no month has) `None`.
+    #[must_use]
+    pub fn moment(self) -> Option<Time> {
+        let date = NaiveDate::from_ymd_opt(self.year, self.month, self.day)?;
+        let here = date.and_hms_opt(self.hour, self.minute, self.second)?;
+        Local.from_local_datetime(&here).earliest().map(|t| Time(t.timestamp_micros()))
+    }
 }
 
 /// Reads RFC 3339 text; any offset is understood.

@@ -27,6 +27,7 @@ use downbeat::job::retry_policy::{Cause, parse_causes};
 use downbeat::job::signal::EarlySignal;
 use downbeat::job::state::StateWord;
 use downbeat::policy::name::Policy;
+use downbeat::text::when::Zone;
 use downbeat::text::{duration, size, time_limit, when};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -93,9 +94,11 @@ fn read_all(text: &str) {
     let _ = (text.parse::<Dependencies>(), text.parse::<ArraySpec>(), text.parse::<EarlySignal>());
     let _ = (text.parse::<JobRef>(), text.parse::<JobId>(), text.parse::<Cause>());
     let _ = (text.parse::<Policy>(), text.parse::<ExitCode>(), text.parse::<StateWord>());
-    if let Ok(time) = when::parse(text) {
-        // What is accepted can be written and read again.
-        assert_eq!(clock::parse_rfc3339(&clock::rfc3339(time)), Some(time), "{text}");
+    for zone in [Zone::Said, Zone::Local] {
+        if let Ok(time) = when::parse(text, zone) {
+            // What is accepted can be written and read again.
+            assert_eq!(clock::parse_rfc3339(&clock::rfc3339(time)), Some(time), "{text}");
+        }
     }
     if let Some(time) = clock::parse_rfc3339(text) {
         let _ = (clock::rfc3339(time), time.plus_s(i64::MAX), time.since_us(clock::now()));
