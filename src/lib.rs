@@ -50,7 +50,8 @@
 //!
 //! use downbeat::actors::dials::Dials;
 //! use downbeat::actors::messages::SubmitJobs;
-//! use downbeat::actors::order::{FromStore, JobGpus, OrderSite};
+//! use downbeat::actors::order::FromStore;
+//! use downbeat::actors::site::{JobGpus, OrderSite};
 //! use downbeat::actors::retention::Retention;
 //! use downbeat::actors::{Parts, start};
 //! use downbeat::engine::fake::{FakeEngine, Plan};
@@ -89,6 +90,9 @@
 //!         confine_signals: false,
 //!         dials: dials.subscribe(),
 //!         host: "here".into(),
+//!         server: "http://127.0.0.1:8000".into(),
+//!         user: "me".into(),
+//!         uid: 1000,
 //!         inherited: OrderSite::inherited(),
 //!         gpus: JobGpus::default(),
 //!     });
@@ -144,3 +148,4 @@ pub mod text;
 pub mod threads;
 pub mod time;
 pub mod trees;
+pub mod ulimits;

@@ -193,11 +193,12 @@ impl FromStr for Dependencies {
         for part in text.split(if any { '?' } else { ',' }) {
             let mut words = part.trim().split(':');
             let word = words.next().unwrap_or_default();
-            if word == "singleton" {
+            if word.eq_ignore_ascii_case("singleton") {
                 read.singleton = true;
                 continue;
             }
-            let known = DependencyKind::ALL.iter().find(|(name, _)| *name == word);
+            let is_it = |name: &str| name.eq_ignore_ascii_case(word);
+            let known = DependencyKind::ALL.iter().find(|(name, _)| is_it(name));
             let Some((_, relation)) = known else {
                 return Err(format!(
                     "\"{word}\" is not a dependency; after, afterok, afterany, afternotok, \

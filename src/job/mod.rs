@@ -1,7 +1,7 @@
 //! *Purpose*: what a job is: nouns, and how people write them.
 //!
 //! *Owns*: names, the request and the checked specification, states, ends, dependencies, arrays,
-//! retries, signals, files of a job.
+//! tasks, retries, signals, files of a job, how its script is called.
 //!
 //! *Promises*: plain data with one text form each, read and written alike in JSON, SQL and on the
 //! command line; a refusal is a sentence; nothing here decides.
@@ -13,6 +13,7 @@ pub mod dependency;
 pub mod faults;
 pub mod files;
 pub mod ids;
+pub mod invocation;
 pub mod outcome;
 pub mod request;
 pub mod resource_list;
@@ -20,3 +21,4 @@ pub mod retry_policy;
 pub mod signal;
 pub mod spec;
 pub mod state;
+pub mod tasks;

@@ -17,9 +17,11 @@ use serde::{Deserialize, Serialize};
 
 use super::array_spec::ArraySpec;
 use super::dependency::Dependencies;
+use super::invocation::Invocation;
 use super::request::{MEMORY, Request};
 use super::retry_policy::RetryPolicy;
 use super::signal::EarlySignal;
+use super::tasks::Tasks;
 use crate::text::time_limit::LimitAsked;
 use crate::time::Time;
 
@@ -114,7 +116,7 @@ impl FromStr for OpenMode {
     type Err = String;
 
     fn from_str(text: &str) -> Result<OpenMode, String> {
-        match text {
+        match &*text.to_ascii_lowercase() {
             "truncate" | "t" => Ok(OpenMode::Truncate),
             "append" | "a" => Ok(OpenMode::Append),
             _ => {
@@ -140,6 +142,8 @@ pub struct JobRequest {
     pub partition: Option<String>,
     /// CPUs.
     pub cpus: CpusAsked,
+    /// What was said of its tasks.
+    pub tasks: Tasks,
     /// Memory in bytes; the site's default when absent.
     pub memory_bytes: Option<i64>,
     /// Other resources, by name.
@@ -180,6 +184,8 @@ pub struct JobRequest {
     pub signal: Option<EarlySignal>,
     /// How its output files are opened.
     pub open_mode: OpenMode,
+    /// How its script is called.
+    pub invocation: Invocation,
     /// Which door it came through.
     pub data_source: DataSource,
     /// What was not honoured, one sentence each.
@@ -197,6 +203,7 @@ impl JobRequest {
             user: None,
             partition: None,
             cpus: CpusAsked::Count(1),
+            tasks: Tasks::default(),
             memory_bytes: None,
             resources: Request::default(),
             limit: LimitAsked::Default,
@@ -217,6 +224,7 @@ impl JobRequest {
             retry: None,
             signal: None,
             open_mode: OpenMode::default(),
+            invocation: Invocation::default(),
             data_source: DataSource::Api,
             warnings: Vec::new(),
         }
@@ -237,6 +245,7 @@ pub struct JobSpec {
     pub user: String,
     pub partition: String,
     pub cpus: u32,
+    pub tasks: Tasks,
     pub memory_bytes: Option<i64>,
     pub resources: Request,
     pub limit_s: Option<u32>,
@@ -257,6 +266,7 @@ pub struct JobSpec {
     pub retry: Option<Arc<RetryPolicy>>,
     pub signal: Option<EarlySignal>,
     pub open_mode: OpenMode,
+    pub invocation: Invocation,
     pub data_source: DataSource,
     pub warnings: Vec<String>,
 }

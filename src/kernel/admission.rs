@@ -12,6 +12,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::job::faults::{Faults, FieldError, SpecRefused};
+use crate::job::files::{NOWHERE, Piece, expand_site, pieces};
+use crate::job::invocation::{ARGUMENTS_BYTES_MAX, ARGUMENTS_MAX, Invocation};
 use crate::job::request::{CPU, MEMORY, RESOURCES_OF_A_JOB_MAX, Request, split};
 use crate::job::retry_policy::RetryPolicy;
 use crate::job::spec::{
@@ -53,6 +55,8 @@ pub struct Site {
     pub kill_grace_s: u32,
     /// Absolute folders below which any job may write its output.
     pub output_roots: Vec<String>,
+    /// This machine's name, its first part.
+    pub host: String,
     /// What it is divided into.
     pub partitions: Arc<Partitions>,
     /// What accounts may have.
@@ -71,16 +75,20 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
         let partition = validator.partition(request.partition, site);
         let bounds = Bounds::of(site, &partition);
         let cpus = validator.cpus(request.cpus, &bounds);
+        if let Some(fault) = request.tasks.fault() {
+            validator.refuse("ntasks", fault);
+        }
         validator.account_holds(&account, cpus, site);
         let limit_s = validator.limit(request.limit, &bounds);
         let kill_grace_s = validator.grace(request.kill_grace_s, site);
         let memory_bytes = validator.memory(request.memory_bytes, cpus, &bounds);
         validator.resources(&request.resources, &account, &bounds);
         let working_directory = validator.working_directory(request.working_directory);
+        let of_site = Of { user: &user, working_directory: &working_directory, site };
         let standard_output =
-            validator.output("standard_output", request.standard_output, &working_directory, site);
-        let standard_error =
-            validator.output("standard_error", request.standard_error, &working_directory, site);
+            validator.output("standard_output", request.standard_output, &of_site);
+        let standard_error = validator.output("standard_error", request.standard_error, &of_site);
+        let invocation = validator.invocation(request.invocation, &of_site);
         validator.environment(&request.environment);
         validator.labels(&request.labels);
         if let Some(comment) = &request.comment {
@@ -112,6 +120,7 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
             user,
             partition,
             cpus,
+            tasks: request.tasks,
             memory_bytes,
             resources: request.resources,
             limit_s,
@@ -132,6 +141,7 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
             retry: request.retry.map(Arc::new),
             signal: request.signal,
             open_mode: request.open_mode,
+            invocation,
             data_source: request.data_source,
             warnings,
         })
@@ -163,6 +173,13 @@ impl Site {
         let cut = |s: u32| max.map_or(s, |max| s.min(max));
         (own.or(self.default_limit_s).map(cut), max)
     }
+}
+
+/// What patterns of files are read with.
+struct Of<'a> {
+    user: &'a str,
+    working_directory: &'a Option<String>,
+    site: &'a Site,
 }
 
 /// What a job of one partition may ask for, and gets if it asks for nothing.
@@ -403,26 +420,34 @@ impl Validator {
         Some(path)
     }
 
-    fn output(
-        &mut self,
-        field: &str,
-        pattern: Option<String>,
-        working_directory: &Option<String>,
-        site: &Site,
-    ) -> Option<String> {
-        let pattern = pattern?;
-        self.line(field, &pattern, PATH_BYTES_MAX);
+    /// A pattern with user and machine put in, and nothing in it that cannot be.
+    fn pattern(&mut self, field: &str, pattern: &str, of: &Of<'_>) -> String {
+        self.line(field, pattern, PATH_BYTES_MAX);
         if pattern.is_empty() || pattern.ends_with('/') {
             self.refuse(field, "names no file");
         }
-        if let Some(bad) = bad_placeholder(&pattern) {
-            self.refuse(field, format!("{bad} is not a placeholder; %j, %x, %A, %a and %% are"));
+        for piece in pieces(pattern) {
+            if let Piece::Unknown(bad) = piece {
+                let message = format!(
+                    "{bad} is not a placeholder; %j, %J, %x, %u, %N, %A, %a, %b, %n, %t, %s and \
+                     %% are"
+                );
+                self.refuse(field, message);
+            }
+        }
+        expand_site(pattern, of.user, &of.site.host)
+    }
+
+    fn output(&mut self, field: &str, pattern: Option<String>, of: &Of<'_>) -> Option<String> {
+        let pattern = self.pattern(field, &pattern?, of);
+        if pattern == NOWHERE {
+            return Some(pattern);
         }
         if Path::new(&pattern).components().any(|c| c == std::path::Component::ParentDir) {
             self.refuse(field, "must not contain \"..\"");
         }
         if Path::new(&pattern).is_absolute() {
-            let roots = working_directory.iter().chain(&site.output_roots);
+            let roots = of.working_directory.iter().chain(&of.site.output_roots);
             if !roots.clone().any(|root| Path::new(&pattern).starts_with(root)) {
                 let roots: Vec<&str> = roots.map(String::as_str).collect();
                 let message = if roots.is_empty() {
@@ -435,6 +460,30 @@ impl Validator {
             }
         }
         Some(pattern)
+    }
+
+    fn invocation(&mut self, invocation: Invocation, of: &Of<'_>) -> Invocation {
+        let arguments = &invocation.arguments;
+        if arguments.len() > ARGUMENTS_MAX {
+            self.refuse("args", format!("{} of them; at most {ARGUMENTS_MAX}", arguments.len()));
+        }
+        if let Some(index) = arguments.iter().position(|argument| argument.contains('\0')) {
+            self.refuse(&format!("args[{index}]"), "must not contain a NUL byte");
+        }
+        let bytes: usize = arguments.iter().map(|argument| argument.len() + 1).sum();
+        if bytes > ARGUMENTS_BYTES_MAX {
+            let message = format!("are {bytes} bytes in all; at most {ARGUMENTS_BYTES_MAX}");
+            self.refuse("args", message);
+        }
+        let standard_input = invocation.standard_input.as_deref();
+        let standard_input =
+            standard_input.map(|pattern| self.pattern("standard_input", pattern, of));
+        if let Some(path) = &invocation.submit_directory {
+            self.line("submit_directory", path, PATH_BYTES_MAX);
+        }
+        let submit_host = invocation.submit_host.filter(|host| !host.is_empty());
+        let submit_host = submit_host.map(|host| self.word("submit_host", Some(host), ""));
+        Invocation { standard_input, submit_host, ..invocation }
     }
 
     fn environment(&mut self, environment: &BTreeMap<String, String>) {
@@ -473,18 +522,4 @@ impl Validator {
             self.line(&field, value, LABEL_BYTES_MAX);
         }
     }
-}
-
-fn bad_placeholder(pattern: &str) -> Option<String> {
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        if c == '%' {
-            match chars.next() {
-                Some('j' | 'x' | 'A' | 'a' | '%') => {}
-                Some(other) => return Some(format!("%{other}")),
-                None => return Some("% at the end".to_owned()),
-            }
-        }
-    }
-    None
 }

@@ -15,6 +15,7 @@ use crate::job::array_spec::{ArraySpec, JobRef};
 use crate::job::dependency::Dependencies;
 use crate::job::files::expand_pattern;
 use crate::job::ids::{Attempt, CpuId, EventId, JobId, UnitId};
+use crate::job::invocation::Invocation;
 use crate::job::outcome::{ExitCode, Usage};
 use crate::job::request::{CPU, MEMORY, Request};
 use crate::job::spec::JobSpec;
@@ -109,6 +110,8 @@ impl JobRecord {
             let expand = |pattern: String| expand_pattern(&pattern, id, None, &spec.name);
             stored.standard_output = stored.standard_output.map(expand);
             stored.standard_error = stored.standard_error.map(expand);
+            let input = &mut stored.invocation.standard_input;
+            *input = input.take().map(expand);
         }
         let dependency = Some(&spec.dependencies).filter(|all| **all != Dependencies::default());
         JobRecord {
@@ -157,6 +160,10 @@ impl JobRecord {
         let spec = StoredSpec {
             standard_output: expand(self.spec.standard_output),
             standard_error: expand(self.spec.standard_error),
+            invocation: Invocation {
+                standard_input: expand(self.spec.invocation.standard_input),
+                ..self.spec.invocation
+            },
             ..self.spec
         };
         JobRecord {

@@ -12,10 +12,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::job::invocation::Invocation;
 use crate::job::request::Request;
 use crate::job::retry_policy::RetryPolicy;
 use crate::job::signal::EarlySignal;
 use crate::job::spec::{DataSource, JobSpec, OpenMode};
+use crate::job::tasks::Tasks;
 
 /// What of a job nothing searches, sorts or counts by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,10 +57,20 @@ pub struct StoredSpec {
     /// What it asks for beside CPUs and memory: name of a resource and amount.
     #[serde(default, skip_serializing_if = "Request::is_empty")]
     pub resources: Request,
+    /// What was said of its tasks.
+    #[serde(default, skip_serializing_if = "Tasks::is_unsaid")]
+    pub tasks: Tasks,
+    /// How its script is called.
+    #[serde(default, skip_serializing_if = "is_plain")]
+    pub invocation: Invocation,
 }
 
 fn is_usual(mode: &OpenMode) -> bool {
     *mode == OpenMode::default()
+}
+
+fn is_plain(invocation: &Invocation) -> bool {
+    *invocation == Invocation::default()
 }
 
 impl StoredSpec {
@@ -79,6 +91,8 @@ impl StoredSpec {
             signal: spec.signal,
             open_mode: spec.open_mode,
             resources: spec.resources.clone(),
+            tasks: spec.tasks,
+            invocation: spec.invocation.clone(),
         }
     }
 }

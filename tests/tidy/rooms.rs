@@ -26,12 +26,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("text", &["time", "clock"]),
     ("devices", &["clock", "text"]),
     ("job", &["time", "text"]),
+    ("ulimits", &["job"]),
     ("resources", &["text", "job"]),
     ("policy", &["time", "text", "job", "resources"]),
     ("kernel", &["time", "text", "job", "resources", "policy"]),
     ("store", &["fault", "time", "job", "resources", "kernel"]),
     ("observe", &["time", "clock", "job", "resources", "policy", "kernel"]),
-    ("engine", &["fault", "trees", "time", "clock", "job"]),
+    ("engine", &["fault", "trees", "time", "clock", "job", "ulimits"]),
     ("installation", &["engine::Elsewhere", "engine::local"]),
     (
         "actors",
@@ -105,7 +106,20 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("simulate", &["job", "resources", "policy"]),
-    ("cli", &["peer", "clock", "text", "job", "resources", "config", "api::wire", "simulate"]),
+    (
+        "cli",
+        &[
+            "peer",
+            "clock",
+            "text",
+            "job",
+            "ulimits",
+            "resources",
+            "config",
+            "api::wire",
+            "simulate",
+        ],
+    ),
 ];
 
 /// The floors of the kernel, lowest first: what of the kernel each may import besides itself.

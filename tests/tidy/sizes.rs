@@ -22,7 +22,6 @@ const LONG_FUNCTIONS: &[(&str, &str)] = &[
     ("src/actors/mod.rs", "start"),
     ("src/api/render.rs", "shown"),
     ("src/api/wire/submit.rs", "into_submission"),
-    ("src/cli/job_flags.rs", "body"),
     ("src/config.rs", "resolve"),
     ("src/kernel/admission.rs", "try_from"),
     ("src/kernel/transition.rs", "transition"),
