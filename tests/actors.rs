@@ -22,10 +22,11 @@ use downbeat::actors::messages::{
     MakeDurable, Mend, NotDurable, Observed, Publish, Reconfigure, RunAudit, StopAttempt,
     SubmitJobs, SubmitRefused, Wake,
 };
-use downbeat::actors::order::{FromStore, JobGpus, OrderSite, Orders};
+use downbeat::actors::order::{FromStore, Orders};
 use downbeat::actors::resource_manager::state::{Outlets, ResourceManagerActor};
 use downbeat::actors::retention::Retention;
 use downbeat::actors::scheduler::SchedulerActor;
+use downbeat::actors::site::{JobGpus, OrderSite};
 use downbeat::actors::{self, Parts, System};
 use downbeat::engine::fake::{Asked, FakeEngine, Plan as Script};
 use downbeat::engine::{Engine, Key, Order};
@@ -609,6 +610,10 @@ fn canned(attempt: Attempt, script: &str) -> Order {
         denied_devices: Vec::new(),
         signal: None,
         open_mode: downbeat::job::spec::OpenMode::Truncate,
+        arguments: Vec::new(),
+        standard_input: None,
+        umask: None,
+        limits: Default::default(),
     }
 }
 
@@ -767,6 +772,9 @@ fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
         confine_signals: false,
         dials: dials.subscribe(),
         host: "here".into(),
+        server: "http://127.0.0.1:8000".into(),
+        user: "me".into(),
+        uid: 1000,
         inherited: OrderSite::inherited(),
         gpus: JobGpus::default(),
     });

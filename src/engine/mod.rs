@@ -23,6 +23,7 @@ use tokio::sync::watch;
 
 pub use crate::job::files::StreamFile;
 use crate::job::ids::{Attempt, CpuId, JobId};
+use crate::job::invocation::{Ulimits, Umask};
 use crate::job::outcome::{ExitCode, OutOfMemory, Usage};
 pub use crate::job::outcome::{Handle, Stop};
 use crate::job::signal::EarlySignal;
@@ -119,6 +120,19 @@ pub struct Order {
     /// How its output files are opened.
     #[serde(default)]
     pub open_mode: OpenMode,
+    /// The script's arguments.
+    #[serde(default)]
+    pub arguments: Vec<String>,
+    /// The file that it reads as its standard input, from the working directory on; `/dev/null`
+    /// without one.
+    #[serde(default)]
+    pub standard_input: Option<PathBuf>,
+    /// Its file mode creation mask; the server's without one.
+    #[serde(default)]
+    pub umask: Option<Umask>,
+    /// Its soft limits, where they are not the server's.
+    #[serde(default)]
+    pub limits: Ulimits,
 }
 
 /// What a supervisor knows at the end of its attempt.

@@ -103,6 +103,10 @@ impl<E: Engine> Stage<E> {
             denied_devices: Vec::new(),
             signal: None,
             open_mode: OpenMode::Truncate,
+            arguments: Vec::new(),
+            standard_input: None,
+            umask: None,
+            limits: Default::default(),
         }
     }
 

@@ -44,10 +44,16 @@ pub struct Steps {
     pub folders: Vec<CString>,
     /// The working directory.
     pub directory: CString,
+    /// Standard input, from the working directory on, if it is not that of the supervisor.
+    pub stdin: Option<CString>,
     /// Standard output.
     pub stdout: Stream,
     /// Standard error, when it goes elsewhere.
     pub stderr: Option<Stream>,
+    /// The mask of files that it creates, if it is not that of the supervisor.
+    pub umask: Option<Mode>,
+    /// Soft limits, each at most as high as the hard one; `None` is that.
+    pub limits: Vec<(Resource, Option<u64>)>,
     /// The Landlock ruleset that it is confined by.
     pub ruleset: Option<OwnedFd>,
     /// What it becomes.
@@ -90,6 +96,10 @@ pub enum Stage {
     Folder,
     /// The working directory could not be entered.
     Directory,
+    /// Standard input could not be opened.
+    Stdin,
+    /// Standard input is a named pipe or the like.
+    StdinPipe,
     /// The root of standard output could not be opened.
     StdoutRoot,
     /// Standard output could not be opened.
@@ -108,6 +118,8 @@ pub enum Stage {
     StderrDevice,
     /// The streams could not be put in their places.
     Streams,
+    /// A limit could not be set.
+    Limits,
     /// It could not be confined.
     Confine,
     /// The program could not be executed.
@@ -115,12 +127,14 @@ pub enum Stage {
 }
 
 /// Every stage, by its number.
-const STAGES: [Stage; 16] = [
+const STAGES: [Stage; 19] = [
     Stage::Group,
     Stage::Memory,
     Stage::Devices,
     Stage::Folder,
     Stage::Directory,
+    Stage::Stdin,
+    Stage::StdinPipe,
     Stage::StdoutRoot,
     Stage::Stdout,
     Stage::StdoutPipe,
@@ -130,6 +144,7 @@ const STAGES: [Stage; 16] = [
     Stage::StderrPipe,
     Stage::StderrDevice,
     Stage::Streams,
+    Stage::Limits,
     Stage::Confine,
     Stage::Program,
 ];
@@ -184,7 +199,14 @@ impl Steps {
         if let Some(door) = &self.wall {
             rustix::io::write(door, b"0").map_err(at(Stage::Devices))?;
         }
+        if let Some(mask) = self.umask {
+            rustix::process::umask(mask);
+        }
         self.go_to_directory()?;
+        if let Some(path) = &self.stdin {
+            let stdin = open_input(path)?;
+            rustix::stdio::dup2_stdin(&stdin).map_err(at(Stage::Streams))?;
+        }
         let stdout = open_stream(&self.stdout, Standard::Output)?;
         let separate = match &self.stderr {
             Some(stderr) => Some(open_stream(stderr, Standard::Error)?),
@@ -194,6 +216,9 @@ impl Steps {
         rustix::stdio::dup2_stdout(&stdout)
             .and_then(|()| rustix::stdio::dup2_stderr(stderr))
             .map_err(at(Stage::Streams))?;
+        for &(resource, soft) in &self.limits {
+            limit(resource, soft).map_err(at(Stage::Limits))?;
+        }
         if let Some(ruleset) = &self.ruleset {
             rustix::thread::set_no_new_privs(true)
                 .and_then(|()| sys::restrict_self(ruleset.as_fd()))
@@ -258,6 +283,34 @@ impl Steps {
     }
 }
 
+/// Sets a soft limit, never above the hard one, and never above one that stands for its memory.
+fn limit(resource: Resource, soft: Option<u64>) -> Result<(), Errno> {
+    let Rlimit { maximum, .. } = rustix::process::getrlimit(resource);
+    let current = match (soft, maximum) {
+        (Some(soft), Some(hard)) => Some(soft.min(hard)),
+        (soft, hard) => soft.or(hard),
+    };
+    rustix::process::setrlimit(resource, Rlimit { current, maximum })
+}
+
+/// Opens what the script reads. A pipe or a terminal that nobody writes to would keep it waiting.
+fn open_input(path: &CStr) -> Result<OwnedFd, Fault> {
+    let at = |stage: Stage| move |error: Errno| Fault { stage, error };
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let file = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(at(Stage::Stdin))?;
+    let about = rustix::fs::fstat(&file).map_err(at(Stage::Stdin))?;
+    match FileType::from_raw_mode(about.st_mode) {
+        FileType::RegularFile | FileType::CharacterDevice => {}
+        FileType::Directory => return Err(at(Stage::Stdin)(Errno::ISDIR)),
+        _ => return Err(at(Stage::StdinPipe)(Errno::INVAL)),
+    }
+    rustix::fs::fcntl_setfl(&file, OFlags::empty()).map_err(at(Stage::Stdin))?;
+    Ok(file)
+}
+
+/// The device that keeps nothing.
+const NULL: (u32, u32) = (1, 3);
+
 /// Opens one stream for writing, emptied or behind what is there.
 fn open_stream(stream: &Stream, which: Standard) -> Result<OwnedFd, Fault> {
     let (in_root, in_file, pipe, device) = match which {
@@ -285,6 +338,9 @@ fn open_stream(stream: &Stream, which: Standard) -> Result<OwnedFd, Fault> {
     let about = rustix::fs::fstat(&file).map_err(at(in_file))?;
     match FileType::from_raw_mode(about.st_mode) {
         FileType::RegularFile => {}
+        FileType::CharacterDevice
+            if (rustix::fs::major(about.st_rdev), rustix::fs::minor(about.st_rdev)) == NULL
+                && stream.root.to_bytes() == b"/dev" => {}
         FileType::Fifo => return Err(at(pipe)(Errno::INVAL)),
         _ => return Err(at(device)(Errno::INVAL)),
     }

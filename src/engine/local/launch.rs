@@ -18,6 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
+use rustix::fs::Mode;
 use rustix::thread::CpuSet;
 
 use super::child::{FAULT_BYTES, Fault, Stage, Steps, Stream, Within};
@@ -29,6 +30,7 @@ use super::sys::{self, Beside, Stack};
 use crate::engine::{Order, StreamFile};
 use crate::job::ids::CpuId;
 use crate::job::spec::OpenMode;
+use crate::ulimits::resource;
 
 /// Why no script was started.
 #[derive(Debug, PartialEq, Eq)]
@@ -165,10 +167,13 @@ impl<'a> Prepared<'a> {
             wall: None,
             folders: folders_to_create(order)?,
             directory: c_path(&order.working_directory)?,
+            stdin: order.standard_input.as_deref().map(c_path).transpose()?,
             stdout: stream(&order.stdout, order.open_mode)?,
             stderr: (order.stderr != order.stdout)
                 .then(|| stream(&order.stderr, order.open_mode))
                 .transpose()?,
+            umask: order.umask.map(|umask| Mode::from_raw_mode(umask.bits())),
+            limits: order.limits.0.iter().map(|(limit, soft)| (resource(*limit), *soft)).collect(),
             ruleset: None,
             program: program(file, folder, key_name, scratch.as_deref())?,
         };
@@ -216,6 +221,16 @@ impl<'a> Prepared<'a> {
                 format!("working directory {}: {}", directory.display(), why(&error)),
                 directory,
             ),
+            Stage::Stdin | Stage::StdinPipe => {
+                let path = order.standard_input.clone().unwrap_or_default();
+                let path = order.working_directory.join(path);
+                let why = match fault.stage {
+                    Stage::StdinPipe => "is a named pipe, not a file".to_owned(),
+                    _ => why(&error),
+                };
+                of_path(format!("standard input {}: {why}", path.display()), &path)
+            }
+            Stage::Limits => format!("its limits: {}", why(&error)).into(),
             Stage::StdoutRoot | Stage::Stdout | Stage::StdoutPipe | Stage::StdoutDevice => of_path(
                 stream_sentence("standard output", &order.stdout, fault.stage, &error),
                 &order.stdout.root,
@@ -295,11 +310,14 @@ fn program(
     key_name: &str,
     scratch: Option<&Path>,
 ) -> Result<sys::Program, Failure> {
-    let mut arguments = Vec::with_capacity(3);
+    let mut arguments = Vec::with_capacity(3 + file.order.arguments.len());
     for word in &file.interpreter {
         arguments.push(text(word.as_str())?);
     }
     arguments.push(c_path(&folder.file("script"))?);
+    for word in &file.order.arguments {
+        arguments.push(text(word.as_str())?);
+    }
     let variables = &file.order.environment;
     let mut environment = Vec::with_capacity(variables.len() + 2);
     let is_given =
@@ -408,7 +426,7 @@ fn program_sentence(program: &str, error: &io::Error) -> String {
         }
         io::ErrorKind::NotFound => format!("interpreter {program} not found"),
         io::ErrorKind::ArgumentListTooLong => {
-            "the environment is larger than this system allows".to_owned()
+            "arguments and environment are larger than this system allows".to_owned()
         }
         _ => format!("interpreter {program} cannot be executed: {}", why(error)),
     }

@@ -36,6 +36,10 @@ pub fn order(job: i64, script: &str) -> Order {
         denied_devices: Vec::new(),
         signal: None,
         open_mode: crate::job::spec::OpenMode::Truncate,
+        arguments: Vec::new(),
+        standard_input: None,
+        umask: None,
+        limits: Default::default(),
     }
 }
 
