@@ -116,6 +116,13 @@ pub struct Config {
     settings: Vec<Setting>,
 }
 
+/// This machine's name, its first part, as `hostname -s` has it.
+#[must_use]
+pub fn host_name() -> String {
+    let whole = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    whole.split('.').next().unwrap_or_default().to_owned()
+}
+
 impl Config {
     /// The settings of this process.
     ///
@@ -262,6 +269,7 @@ impl Config {
             max_limit_s: self.max_limit_s,
             kill_grace_s: self.kill_grace_s,
             output_roots: self.output_roots.clone(),
+            host: host_name(),
             partitions: Arc::clone(&self.rules.partitions),
             accounts: Arc::clone(self.rules.accounts.rules()),
         }

@@ -35,8 +35,9 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::watch;
 
-use crate::actors::order::{FromStore, JobGpus, OrderSite};
+use crate::actors::order::FromStore;
 use crate::actors::retention::Retention;
+use crate::actors::site::{JobGpus, OrderSite};
 use crate::actors::{self, Parts, System, messages};
 use crate::api::wire::report::Ability;
 use crate::api::{self, App, Auth, FileWatcher, Files, Intake, Owners, Room, STREAMS_MAX};
@@ -211,7 +212,10 @@ async fn serve(
         pin: config.pin,
         confine_signals: config.confine_signals,
         dials: dials.subscribe(),
-        host: host.clone(),
+        host: crate::config::host_name(),
+        server: reserved.url(),
+        user: OrderSite::user(),
+        uid: rustix::process::geteuid().as_raw(),
         inherited: OrderSite::inherited(),
         gpus: JobGpus {
             all: config.gpus.list.clone(),

@@ -20,6 +20,7 @@ mod ask;
 pub mod audit;
 pub mod device_watch;
 pub mod dials;
+mod environment;
 pub mod event_hub;
 pub mod executor;
 pub mod messages;
@@ -28,6 +29,7 @@ pub mod recovery;
 pub mod resource_manager;
 pub mod retention;
 pub mod scheduler;
+pub mod site;
 pub mod store_writer;
 
 use std::sync::Arc;

@@ -7,12 +7,14 @@
 //!
 //! *Not here*: whom it serves (`api::auth`).
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result, anyhow};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
+use rustix::net::{
+    AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with, sockopt,
+};
 
 use crate::peer;
 
@@ -42,6 +44,19 @@ impl Reserved {
             Ok(socket) => Ok(Reserved { socket, wanted }),
             Err(error) => Err(refused(wanted, error)),
         }
+    }
+
+    /// Where programs on this machine reach it.
+    pub(super) fn url(&self) -> String {
+        let own = getsockname(&self.socket).ok().and_then(|own| SocketAddr::try_from(own).ok());
+        let mut own = own.unwrap_or(self.wanted);
+        if own.ip().is_unspecified() {
+            own.set_ip(match own {
+                SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+                SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            });
+        }
+        format!("http://{own}")
     }
 
     /// Lets clients connect.
