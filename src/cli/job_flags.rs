@@ -1,6 +1,7 @@
 //! *Purpose*: the flags that describe a job, and the body they make.
 //!
-//! *Owns*: [`JobFlags`], shared by `submit` and `run`; what of the caller goes along.
+//! *Owns*: [`JobFlags`], shared by `submit` and `run`: the options of `sbatch` and our own; what of
+//! the caller goes along.
 //!
 //! *Promises*: a flag wins over a `#SBATCH` line, that over the caller's folder and variables;
 //! `DOWNBEAT_*` never travels.
@@ -11,121 +12,55 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::error::CliError;
+use super::print::remark;
+use super::sbatch_options::SbatchOptions;
 use crate::api::wire::amount::Amount;
+use crate::api::wire::asked_tasks;
 use crate::api::wire::body::SubmitBody;
 use crate::api::wire::export::Export;
-use crate::api::wire::sbatch;
-use crate::api::wire::v1::{
-    ArraySpec, DataSource, Dependencies, EarlySignal, OpenMode, RetryBody, acts,
-};
-use crate::job::request::{GPU, SCRATCH};
+use crate::api::wire::sbatch::{self, Directives, Placed};
+use crate::api::wire::v1::{DataSource, RetryBody, acts};
+use crate::clock;
+use crate::job::faults::Faults;
+use crate::job::invocation::{Ulimit, Umask};
+use crate::job::request::GPU;
 use crate::job::resource_list;
 use crate::job::retry_policy::parse_causes;
-use crate::text::{duration, size, time_limit, when};
+use crate::job::tasks::Tasks;
+use crate::text::duration;
+use crate::text::time_limit::LimitAsked;
+use crate::ulimits;
 
 /// What a job is to be.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct JobFlags {
-    /// Name [default: the script's or command's]
-    #[arg(long, short = 'J', visible_alias = "job-name")]
-    pub name: Option<String>,
-    /// CPUs [default: 1]
-    #[arg(long, short, visible_alias = "cpus-per-task", value_name = "N")]
-    pub cpus: Option<i64>,
-    /// Memory: 512M, 2G; a bare number is MiB
-    #[arg(long, visible_alias = "mem", value_name = "SIZE")]
-    pub memory: Option<String>,
-    /// GPUs: a count, or a type and a count, a100:2
-    #[arg(long, short = 'G', visible_alias = "gpus-per-node", value_name = "[TYPE:]N")]
-    pub gpus: Option<String>,
-    /// GPUs of each task that the script's lines ask for
-    #[arg(long, value_name = "[TYPE:]N", conflicts_with = "gpus")]
-    pub gpus_per_task: Option<String>,
-    /// Other resources: gpu:2, gpu:a100:2, NAME:N, with commas
-    #[arg(long, value_name = "LIST")]
-    pub gres: Option<String>,
-    /// Licences: matlab, matlab:2, with commas
-    #[arg(long, short = 'L', value_name = "LIST")]
-    pub licenses: Option<String>,
+    #[command(flatten)]
+    sbatch: SbatchOptions,
+    /// CPUs of all tasks together [default: those of its tasks]
+    #[arg(long, value_name = "N")]
+    cpus: Option<i64>,
     /// Another resource by its full name: NAME=N (repeatable)
     #[arg(long = "claim", value_name = "NAME=N", value_parser = resource_list::claim)]
-    pub claims: Vec<(String, u64)>,
-    /// Local disk space for the time of the job, where the server counts it: 10G; a bare number is
-    /// MiB
-    #[arg(long, value_name = "SIZE")]
-    pub tmp: Option<String>,
-    /// Time limit: minutes, H:M:S, D-H:M:S, 90s, 2h, UNLIMITED
-    #[arg(long, short, value_name = "TIME")]
-    pub time: Option<String>,
-    /// File for standard output: %j is the id, %x the name, %A the array's id, %a the task
-    /// [default: the server keeps it]
-    #[arg(long, short, value_name = "FILE")]
-    pub output: Option<String>,
-    /// File for standard error [default: the one of --output, if that is given]
-    #[arg(long, short, value_name = "FILE")]
-    pub error: Option<String>,
-    /// Where it runs [default: this folder]
-    #[arg(long, short = 'D', value_name = "DIR")]
-    pub chdir: Option<PathBuf>,
-    /// Whom to charge
-    #[arg(long, short = 'A')]
-    pub account: Option<String>,
-    /// Partition
-    #[arg(long, short)]
-    pub partition: Option<String>,
-    /// Larger runs first [default: 0]
-    #[arg(long, allow_negative_numbers = true, value_name = "N")]
-    pub priority: Option<i64>,
+    claims: Vec<(String, u64)>,
     /// Label to find it by (repeatable)
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
-    pub labels: Vec<(String, String)>,
-    /// A remark
-    #[arg(long)]
-    pub comment: Option<String>,
-    /// Which of your variables it gets: ALL, NONE, NAME or NAME=VALUE, with commas [default: ALL]
-    #[arg(long, value_name = "NAMES")]
-    pub export: Option<String>,
-    /// All CPUs of the server
-    #[arg(long)]
-    pub exclusive: bool,
+    labels: Vec<(String, String)>,
     /// Time between TERM and KILL when it is stopped
     #[arg(long, value_name = "DURATION")]
-    pub kill_grace: Option<String>,
-    /// Wait until somebody releases it
-    #[arg(long, short = 'H')]
-    pub hold: bool,
-    /// Not before: 2026-11-22T16:00:00Z, now+2h
-    #[arg(long, short, value_name = "WHEN")]
-    pub begin: Option<String>,
-    /// Not after: whoever waits then is cancelled, whoever runs then is stopped
-    #[arg(long, value_name = "WHEN")]
-    pub deadline: Option<String>,
-    /// Jobs to wait for: afterok:17:18,afterany:19; after, afternotok, aftercorr,
-    /// singleton; "?" for any
-    #[arg(long, short, value_name = "LIST")]
-    pub dependency: Option<String>,
-    /// An array of tasks: 0-99, 1,3,5-9:2; 0-99%4 runs four at a time
-    #[arg(long, short, value_name = "TASKS")]
-    pub array: Option<String>,
+    kill_grace: Option<String>,
     /// Run it again by itself, at most so often
     #[arg(long, value_name = "N")]
-    pub retry: Option<i64>,
+    retry: Option<i64>,
     /// After which ends: failed, exit_code:75, exit_code:1-5, signal, signal:9, timeout, node_fail,
     /// out_of_memory, with commas [default: failed,node_fail]
     #[arg(long, value_name = "LIST", requires = "retry")]
-    pub retry_on: Option<String>,
+    retry_on: Option<String>,
     /// Wait before the first retry; doubles with each [default: 10s]
     #[arg(long, value_name = "DURATION", requires = "retry")]
-    pub retry_delay: Option<String>,
+    retry_delay: Option<String>,
     /// Longest wait before a retry [default: 1h]
     #[arg(long, value_name = "DURATION", requires = "retry")]
-    pub retry_max_delay: Option<String>,
-    /// Signal before the time limit: USR1@60 for its processes, B:USR1@60 for the script
-    #[arg(long, value_name = "[B:]SIGNAL[@SECONDS]")]
-    pub signal: Option<String>,
-    /// Output files: truncate, each attempt empties them; append, it writes behind what is there
-    #[arg(long, value_name = "MODE")]
-    pub open_mode: Option<String>,
+    retry_max_delay: Option<String>,
     /// Submitting again with the same key gives the same job again
     #[arg(long, value_name = "KEY")]
     pub idempotency_key: Option<String>,
@@ -135,6 +70,65 @@ fn label(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("write KEY=VALUE".to_owned()),
+    }
+}
+
+fn usage(flag: &str, message: String) -> CliError {
+    CliError::Usage(format!("{flag}: {message}"))
+}
+
+fn refused(faults: Faults) -> Result<(), CliError> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let said: Vec<String> =
+        faults.listed().iter().map(|e| format!("{}: {}", e.field, e.message)).collect();
+    Err(CliError::Usage(said.join("; ")))
+}
+
+fn value<T: Clone>(placed: &Option<Placed<T>>) -> Option<T> {
+    placed.as_ref().map(|placed| placed.value.clone())
+}
+
+/// What a flag says, else the line.
+fn first<'a, T>(flag: &'a Option<Placed<T>>, line: &'a Option<Placed<T>>) -> Option<&'a T> {
+    flag.as_ref().or(line.as_ref()).map(|placed| &placed.value)
+}
+
+/// CPUs and memory that flags ask for, together with the lines that they do not speak of.
+struct Shares {
+    /// As the body says them; nothing when no flag speaks of tasks.
+    tasks: Tasks,
+    /// All CPUs, where they are not those of its tasks.
+    cpus: Option<i64>,
+    asked: asked_tasks::Shares,
+}
+
+impl Shares {
+    fn of(flags: &Directives, lines: &Directives) -> Shares {
+        let over = flags.over(lines);
+        let asked = asked_tasks::Shares::of_lines(&over);
+        if !flags.speak_of_cpus() {
+            return Shares { tasks: Tasks::default(), cpus: None, asked };
+        }
+        let cpus = asked.counted_cpus().filter(|cpus| *cpus != asked.tasks.cpus());
+        // What each task gets is said by the whole then.
+        let each = asked.tasks.cpus_per_task.filter(|_| cpus.is_none());
+        Shares { tasks: Tasks { cpus_per_task: each, ..asked.tasks }, cpus, asked }
+    }
+
+    /// Bytes.
+    fn memory(&self, flags: &Directives) -> Result<Option<i64>, CliError> {
+        let (each, count, of) = match (&flags.memory_per_cpu_bytes, &flags.memory_per_gpu_bytes) {
+            _ if flags.memory_bytes.is_some() => return Ok(value(&flags.memory_bytes)),
+            (Some(each), _) => (each, self.asked.counted_cpus(), "--exclusive asks for all CPUs"),
+            (None, Some(each)) => (each, self.asked.gpus, "no GPUs are asked for"),
+            (None, None) => return Ok(None),
+        };
+        match count {
+            Some(count) => Ok(Some(each.value.saturating_mul(count))),
+            None => Err(usage(&each.place, format!("{of}; use --mem"))),
+        }
     }
 }
 
@@ -149,6 +143,12 @@ pub struct Caller {
     pub user: Option<String>,
     /// Variables that are not text and stay behind.
     pub left_behind: Vec<String>,
+    /// Its file mode creation mask.
+    pub umask: Umask,
+    /// Its soft limits.
+    pub limits: BTreeMap<String, Amount>,
+    /// The machine it is on.
+    pub host: String,
 }
 
 impl Caller {
@@ -168,106 +168,122 @@ impl Caller {
                 (Err(name), _) => left_behind.push(name.to_string_lossy().into_owned()),
             }
         }
+        let uid = rustix::process::getuid();
+        let known = || {
+            let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid.as_raw()));
+            user.ok().flatten().map(|user| user.name)
+        };
         let user = ["USER", "LOGNAME"].iter().find_map(|n| std::env::var(n).ok());
-        let user = user
-            .filter(|u| !u.is_empty())
-            .or_else(|| Some(format!("uid {}", rustix::process::getuid().as_raw())));
-        Ok(Caller { directory, environment, user, left_behind })
+        let user = user.filter(|u| !u.is_empty()).or_else(known);
+        let user = user.or_else(|| Some(format!("uid {}", uid.as_raw())));
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let (umask, limits) = (umask(), soft_limits());
+        Ok(Caller { directory, environment, user, left_behind, umask, limits, host })
     }
 }
 
+/// The mask of this process. It can only be read by setting another.
+fn umask() -> Umask {
+    let mask = rustix::process::umask(rustix::fs::Mode::empty());
+    rustix::process::umask(mask);
+    Umask::of_bits(mask.bits() & 0o777).unwrap_or_default()
+}
+
+/// The soft limits of this process, as `sbatch` sends them.
+fn soft_limits() -> BTreeMap<String, Amount> {
+    let amount = |soft: Option<u64>| match soft {
+        Some(number) => i64::try_from(number).ok().map(Amount::Number),
+        None => Some(Amount::Text("unlimited".to_owned())),
+    };
+    let limits = ulimits::own();
+    limits.filter_map(|(limit, soft)| Some((limit.name().to_owned(), amount(soft)?))).collect()
+}
+
 impl JobFlags {
-    /// The body to send. `name` is what the job is called when nobody says.
+    /// The body to send. `name` is what the job is called when nobody says, `words` are the script's
+    /// arguments.
     ///
     /// # Errors
     /// When a flag makes no sense; the server finds the rest.
     pub fn body(
         &self,
-        script: String,
+        (script, words): (String, &[String]),
         name: Option<String>,
         caller: &Caller,
     ) -> Result<SubmitBody, CliError> {
         let lines = sbatch::read(&script);
-        let usage = |flag: &str, message: String| CliError::Usage(format!("{flag}: {message}"));
-        if let Some(time) = &self.time {
-            time_limit::parse(time).map_err(|m| usage("--time", m))?;
+        let mut flags = self.sbatch.read();
+        refused(std::mem::take(&mut flags.errors))?;
+        for warning in std::mem::take(&mut flags.warnings).listed() {
+            remark(&format!("downbeat: warning: {warning}"));
         }
         if let Some(grace) = &self.kill_grace {
             duration::parse_s(grace).map_err(|m| usage("--kill-grace", m))?;
         }
-        for (flag, when) in [("--begin", &self.begin), ("--deadline", &self.deadline)] {
-            when.as_deref().map(when::parse).transpose().map_err(|m| usage(flag, m))?;
-        }
-        if let Some(list) = &self.dependency {
-            list.parse::<Dependencies>().map_err(|m| usage("--dependency", m))?;
-        }
-        if let Some(array) = &self.array {
-            array.parse::<ArraySpec>().map_err(|m| usage("--array", m))?;
-        }
-        if let Some(signal) = &self.signal {
-            signal.parse::<EarlySignal>().map_err(|m| usage("--signal", m))?;
-        }
-        if let Some(mode) = &self.open_mode {
-            mode.parse::<OpenMode>().map_err(|m| usage("--open-mode", m))?;
-        }
-        let retry = self.retry()?;
-        let memory = match &self.memory {
-            Some(text) => Some(size::parse_mib(text).map_err(|m| usage("--memory", m))?),
-            None => None,
-        };
-        let export = match (&self.export, &lines.export) {
-            (Some(text), _) => Export::parse(text).map_err(|m| usage("--export", m))?,
-            (None, Some(line)) => line.value.clone(),
-            (None, None) => Export::everything(),
-        };
-        let chdir = self.chdir.clone().or(lines.chdir.map(|line| PathBuf::from(line.value)));
+        let retry = self.retry(&flags, &lines)?;
+        let shares = Shares::of(&flags, &lines);
+        let export = first(&flags.export, &lines.export).cloned();
+        let export = export.unwrap_or_else(Export::everything);
+        let chdir = first(&flags.chdir, &lines.chdir).map(Path::new);
         let labels: BTreeMap<String, String> = self.labels.iter().cloned().collect();
+        let is_named = flags.job_name.is_some() || lines.job_name.is_some();
         Ok(SubmitBody {
-            name: self.name.clone().or(name.filter(|_| lines.job_name.is_none()).map(seen)),
-            account: self.account.clone(),
+            name: value(&flags.job_name).or(name.filter(|_| !is_named).map(seen)),
+            account: value(&flags.account),
             user: caller.user.clone(),
-            partition: self.partition.clone(),
-            cpus: self.cpus,
-            exclusive: self.exclusive.then_some(true),
-            memory: memory.map(Amount::Number),
-            gpus: self.gpus.clone().map(Amount::Text),
-            gpus_per_task: self.gpus_per_task.clone().map(Amount::Text),
-            resources: self.resources()?,
-            time_limit: self.time.clone().map(Amount::Text),
-            working_directory: Some(directory(&caller.directory, chdir.as_deref())?),
-            standard_output: self.output.clone(),
-            standard_error: self.error.clone(),
+            partition: value(&flags.partition),
+            cpus: self.cpus.or(shares.cpus),
+            cpus_per_task: shares.tasks.cpus_per_task.map(i64::from),
+            ntasks: shares.tasks.ntasks.map(i64::from),
+            ntasks_per_node: shares.tasks.ntasks_per_node.map(i64::from),
+            exclusive: flags.exclusive.then_some(true),
+            memory: shares.memory(&flags)?.map(Amount::Number),
+            resources: self.resources(&flags, &shares)?,
+            time_limit: value(&flags.time).map(|limit| match limit {
+                LimitAsked::Seconds(s) => Amount::Text(format!("{s}s")),
+                LimitAsked::Default | LimitAsked::Unlimited => Amount::Text("UNLIMITED".into()),
+            }),
+            working_directory: Some(directory(&caller.directory, chdir)?),
+            standard_output: value(&flags.output),
+            standard_error: value(&flags.error),
+            standard_input: value(&flags.input),
             environment: Some(export.pick(caller.environment.iter().cloned())),
-            priority: self.priority,
+            priority: value(&flags.priority),
             labels: (!labels.is_empty()).then_some(labels),
-            comment: self.comment.clone(),
+            comment: value(&flags.comment),
             kill_grace: self.kill_grace.clone(),
-            held: self.hold.then_some(true),
-            begin_time: self.begin.clone(),
-            deadline: self.deadline.clone(),
-            dependency: self.dependency.clone(),
-            array: self.array.clone(),
+            held: flags.hold.then_some(true),
+            // A time in the script is of this place's clock, not of the server's.
+            begin_time: first(&flags.begin, &lines.begin).map(|time| clock::rfc3339(*time)),
+            deadline: first(&flags.deadline, &lines.deadline).map(|time| clock::rfc3339(*time)),
+            dependency: value(&flags.dependency).map(|d| d.to_string()),
+            array: value(&flags.array).map(|array| array.to_string()),
             retry,
-            signal: self.signal.clone(),
-            open_mode: self.open_mode.clone(),
+            signal: value(&flags.signal).map(|signal| signal.to_string()),
+            open_mode: value(&flags.open_mode).map(|mode| mode.word().to_owned()),
+            args: words.to_vec(),
+            umask: Some(caller.umask.to_string()),
+            limits: Some(caller.limits.clone()).filter(|limits| !limits.is_empty()),
+            submit_directory: caller.directory.to_str().map(str::to_owned),
+            submit_host: Some(caller.host.clone()),
             data_source: Some(DataSource::Cli.word().to_owned()),
             script,
             ..SubmitBody::default()
         })
     }
-}
 
-impl JobFlags {
-    /// All resources but CPUs, memory and what `--gpus` says.
-    fn resources(&self) -> Result<Option<BTreeMap<String, Amount>>, CliError> {
-        let usage = |flag: &str, message: String| CliError::Usage(format!("{flag}: {message}"));
-        for (flag, gpus) in [("--gpus", &self.gpus), ("--gpus-per-task", &self.gpus_per_task)] {
-            gpus.as_deref().map(resource_list::gpus).transpose().map_err(|m| usage(flag, m))?;
-        }
-        let lists = [
-            ("--gres", self.gres.as_deref().map(resource_list::gres)),
-            ("--licenses", self.licenses.as_deref().map(resource_list::licenses)),
-        ];
+    /// Whether it is to be an array.
+    #[must_use]
+    pub fn is_array(&self) -> bool {
+        self.sbatch.read().array.is_some()
+    }
+
+    /// All resources but CPUs and memory.
+    fn resources(
+        &self,
+        flags: &Directives,
+        shares: &Shares,
+    ) -> Result<Option<BTreeMap<String, Amount>>, CliError> {
         let mut all: BTreeMap<String, Amount> = BTreeMap::new();
         let mut take = |flag: &str, name: &str, amount: u64| {
             let amount = i64::try_from(amount).unwrap_or(i64::MAX);
@@ -276,29 +292,43 @@ impl JobFlags {
                 None => Ok(()),
             }
         };
-        // Of the lines too nothing counts then.
-        if self.gres.as_deref().is_some_and(|list| list.eq_ignore_ascii_case("none")) {
-            take("--gres", GPU, 0)?;
-        }
-        for (flag, list) in lists {
-            let Some(list) = list.transpose().map_err(|m| usage(flag, m))? else { continue };
-            for (name, amount) in list.iter() {
-                take(flag, name, amount)?;
+        let lists = [
+            (&flags.gpus, 1),
+            (&flags.gpus_per_task, shares.tasks.count()),
+            (&flags.gres, 1),
+            (&flags.licenses, 1),
+            (&flags.tmp, 1),
+        ];
+        for (list, times) in lists {
+            let Some(Placed { value, place }) = list else { continue };
+            // Of the lines too nothing counts then.
+            if value.is_empty() && place != "--licenses" {
+                take(place, GPU, 0)?;
+            }
+            for (name, amount) in value.iter() {
+                take(place, name, amount.saturating_mul(times.into()))?;
             }
         }
         for (name, amount) in &self.claims {
             take("--claim", name, *amount)?;
         }
-        if let Some(text) = &self.tmp {
-            let bytes = size::parse_mib(text).map_err(|m| usage("--tmp", m))?;
-            take("--tmp", SCRATCH, bytes.unsigned_abs())?;
-        }
         Ok((!all.is_empty()).then_some(all))
     }
 
-    fn retry(&self) -> Result<Option<RetryBody>, CliError> {
-        let usage = |flag: &str, message: String| CliError::Usage(format!("{flag}: {message}"));
-        let Some(max) = self.retry else { return Ok(None) };
+    fn retry(&self, flags: &Directives, lines: &Directives) -> Result<Option<RetryBody>, CliError> {
+        let Some(max) = self.retry else {
+            let asked = flags.requeue.as_ref().map(|placed| &placed.value);
+            if asked.is_none() && flags.no_requeue && lines.requeue.is_some() {
+                let message = "the script asks for --requeue; take that line out";
+                return Err(usage("--no-requeue", message.to_owned()));
+            }
+            return Ok(asked.map(|policy| RetryBody {
+                max: policy.max.into(),
+                on: Some(policy.on.iter().map(ToString::to_string).collect()),
+                delay: Some(Amount::Number(policy.delay_s.into())),
+                max_delay: Some(Amount::Number(policy.max_delay_s.into())),
+            }));
+        };
         let on = self.retry_on.as_deref().map(parse_causes).transpose();
         let wait = |flag: &str, text: &Option<String>| {
             let seconds = text.as_deref().map(duration::parse_s).transpose();
@@ -330,9 +360,12 @@ fn directory(here: &Path, chdir: Option<&Path>) -> Result<String, CliError> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
     use crate::api::wire::dialect::ApiDialect;
     use crate::api::wire::submit::parse_submit;
+    use crate::job::spec::{CpusAsked, JobRequest};
 
     fn caller() -> Caller {
         let pairs = [("PATH", "/bin"), ("A", "1"), ("DOWNBEAT_TOKEN", "secret")];
@@ -341,41 +374,70 @@ mod tests {
             environment: pairs.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec(),
             user: Some("me".into()),
             left_behind: vec![],
+            umask: Umask::of_bits(0o27).unwrap(),
+            limits: [("nofile".to_owned(), Amount::Number(99))].into(),
+            host: "login".into(),
         }
     }
 
-    fn body(flags: JobFlags, script: &str) -> SubmitBody {
-        flags.body(script.to_owned(), Some("x.sh".into()), &caller()).unwrap()
+    #[derive(clap::Parser)]
+    struct Typed {
+        #[command(flatten)]
+        flags: JobFlags,
+    }
+
+    fn made(words: &str, script: &str) -> Result<SubmitBody, CliError> {
+        let words = std::iter::once("x").chain(words.split_whitespace());
+        let Typed { flags } = Typed::try_parse_from(words).unwrap();
+        flags.body((script.to_owned(), &[]), Some("x.sh".into()), &caller())
+    }
+
+    fn body(words: &str, script: &str) -> SubmitBody {
+        made(words, script).unwrap()
+    }
+
+    /// What the server reads of it.
+    fn request(words: &str, script: &str) -> JobRequest {
+        let json = serde_json::to_vec(&body(words, script)).unwrap();
+        parse_submit(&json, ApiDialect::V1).unwrap().request
     }
 
     #[test]
     fn the_caller_s_folder_and_variables_go_along_but_no_secret() {
-        let body = body(JobFlags::default(), "true");
-        assert_eq!(body.working_directory.as_deref(), Some("/home/me"));
-        let environment = body.environment.unwrap();
+        let one = body("", "true");
+        assert_eq!(one.working_directory.as_deref(), Some("/home/me"));
+        let environment = one.environment.unwrap();
         assert_eq!(environment.keys().collect::<Vec<_>>(), ["A", "PATH"]);
-        assert_eq!(body.name.as_deref(), Some("x.sh"));
+        assert_eq!(one.name.as_deref(), Some("x.sh"));
         let odd = Some("a\tb\u{200b}.sh".to_owned());
-        let odd = JobFlags::default().body("true".into(), odd, &caller()).unwrap();
+        let odd = JobFlags::default().body(("true".into(), &[]), odd, &caller()).unwrap();
         assert_eq!(odd.name.as_deref(), Some("a_b_.sh"), "nobody gave that name");
-        assert_eq!(body.data_source.as_deref(), Some("CLI"));
-        assert_eq!((body.standard_output, body.user.as_deref()), (None, Some("me")));
+        assert_eq!(one.data_source.as_deref(), Some("CLI"));
+        assert_eq!((one.standard_output, one.user.as_deref()), (None, Some("me")));
+    }
+
+    #[test]
+    fn mask_limits_and_the_place_of_the_command_go_along() {
+        let words = ["a b".to_owned(), "-c".to_owned()];
+        let flags = JobFlags::default();
+        let body = flags.body(("true".into(), &words), None, &caller()).unwrap();
+        let json = serde_json::to_vec(&body).unwrap();
+        let called = parse_submit(&json, ApiDialect::V1).unwrap().request.invocation;
+        assert_eq!(called.arguments, words);
+        assert_eq!(called.umask, Umask::of_bits(0o27));
+        assert_eq!(called.limits.0, [(Ulimit::Nofile, Some(99))].into());
+        assert_eq!(called.submit_directory.as_deref(), Some("/home/me"));
+        assert_eq!(called.submit_host.as_deref(), Some("login"));
     }
 
     #[test]
     fn a_script_s_own_lines_win_over_the_caller_and_flags_over_both() {
         let script = "#SBATCH -J inside -D sub --export=NONE\ntrue";
-        let from_script = body(JobFlags::default(), script);
+        let from_script = body("", script);
         assert_eq!(from_script.name, None);
         assert_eq!(from_script.working_directory.as_deref(), Some("/home/me/sub"));
         assert_eq!(from_script.environment, Some(BTreeMap::new()));
-        let flags = JobFlags {
-            name: Some("flag".into()),
-            chdir: Some("/tmp/../w".into()),
-            export: Some("A=2".into()),
-            ..JobFlags::default()
-        };
-        let body = body(flags, script);
+        let body = body("--name flag --chdir /tmp/../w --export A=2", script);
         assert_eq!(body.name.as_deref(), Some("flag"));
         assert_eq!(body.working_directory.as_deref(), Some("/w"));
         assert_eq!(body.environment.unwrap()["A"], "2");
@@ -383,44 +445,88 @@ mod tests {
 
     #[test]
     fn what_the_flags_make_is_what_the_server_reads() {
-        let flags = JobFlags {
-            cpus: Some(2),
-            memory: Some("100".into()),
-            time: Some("90s".into()),
-            priority: Some(-1),
-            labels: vec![("k".into(), "v".into())],
-            kill_grace: Some("5s".into()),
-            exclusive: true,
-            retry: Some(3),
-            retry_on: Some("exit_code:75,node_fail".into()),
-            retry_delay: Some("5s".into()),
-            signal: Some("SIGUSR1@5".into()),
-            ..JobFlags::default()
-        };
-        let json = serde_json::to_vec(&body(flags, "true")).unwrap();
-        let request = parse_submit(&json, ApiDialect::V1).unwrap().request;
-        assert_eq!(request.memory_bytes, Some(100 << 20));
+        let words = "--cpus 2 --memory 100 -t 90s --priority -1 --label k=v --kill-grace 5s \
+                     --exclusive --retry 3 --retry-on exit_code:75,node_fail --retry-delay 5s \
+                     --signal SIGUSR1@5 -i in --open-mode a -d afterok:7 -a 0-3";
+        let request = request(words, "true");
+        assert_eq!((request.cpus, request.memory_bytes), (CpusAsked::All, Some(100 << 20)));
         assert_eq!((request.priority, request.kill_grace_s), (-1, Some(5)));
         let retry = request.retry.unwrap();
         assert_eq!((retry.max, retry.on.len(), retry.delay_s), (3, 2, 5));
         assert_eq!(request.signal.unwrap().to_string(), "USR1@5");
+        assert_eq!(request.limit, LimitAsked::Seconds(90));
+        assert_eq!(request.invocation.standard_input.as_deref(), Some("in"));
+        assert_eq!(request.dependencies.to_string(), "afterok:7");
+        assert_eq!(request.array.unwrap().to_string(), "0-3");
+    }
+
+    #[test]
+    fn tasks_of_flags_and_lines_are_one_model() {
+        let (own, line) = ("#SBATCH -n 2 -c 3\ntrue", "true");
+        for (words, script, cpus, said) in [
+            ("-n 2 -c 1", line, 2, (Some(2), Some(1))),
+            ("-n 2", line, 2, (Some(2), None)),
+            ("-c 4", line, 4, (None, Some(4))),
+            ("--cpus 4", line, 4, (None, None)),
+            ("--cpus 4 -n 2", line, 4, (Some(2), None)),
+            ("", own, 6, (Some(2), Some(3))),
+            ("-n 4", own, 12, (Some(4), Some(3))),
+            ("-c 1", own, 2, (Some(2), Some(1))),
+            ("--cpus 8", own, 8, (Some(2), None)),
+            ("-n 8 -O", line, 1, (Some(8), None)),
+            ("--mincpus 5", own, 6, (Some(2), Some(3))),
+            ("--mincpus 7", own, 7, (Some(2), None)),
+            ("-G 2 --cpus-per-gpu 3", line, 6, (None, None)),
+            ("-G 2 --ntasks-per-gpu 2", line, 4, (Some(4), None)),
+        ] {
+            let request = request(words, script);
+            assert_eq!(request.cpus, CpusAsked::Count(cpus), "{words} {script}");
+            let tasks = request.tasks;
+            assert_eq!((tasks.ntasks, tasks.cpus_per_task), said, "{words} {script}");
+        }
+        assert_eq!(request("--mem-per-cpu 10 -n 3", line).memory_bytes, Some(30 << 20));
+        assert_eq!(request("--mem-per-cpu 10", own).memory_bytes, Some(60 << 20));
+        assert_eq!(request("--mem-per-gpu 10 -G 2", line).memory_bytes, Some(20 << 20));
+        let each = request("--gpus-per-task a100:2 -n 3", line).resources;
+        assert_eq!(each.get("gpu:a100"), 6);
+    }
+
+    #[test]
+    fn a_time_is_of_the_clock_where_the_command_is_given() {
+        let at =
+            |text: &str| crate::text::when::parse(text, crate::text::when::Zone::Local).unwrap();
+        let wanted = at("2030-05-05T12:00");
+        assert_eq!(request("--begin 2030-05-05T12:00", "true").begin, Some(wanted));
+        let line = "#SBATCH --begin=2030-05-05T12:00\ntrue";
+        assert_eq!(body("", line).begin_time, Some(clock::rfc3339(wanted)));
+        let later = request("--begin 2031-05-05 --deadline 2032-05-05", line);
+        assert_eq!(later.begin, Some(at("2031-05-05")));
+        assert_eq!(later.deadline, Some(at("2032-05-05")));
     }
 
     #[test]
     fn a_flag_that_makes_no_sense_is_a_matter_of_usage() {
-        for flags in [
-            JobFlags { time: Some("0".into()), ..JobFlags::default() },
-            JobFlags { memory: Some("much".into()), ..JobFlags::default() },
-            JobFlags { export: Some("=".into()), ..JobFlags::default() },
-            JobFlags { kill_grace: Some("soon".into()), ..JobFlags::default() },
-            JobFlags { signal: Some("USR3".into()), ..JobFlags::default() },
-            JobFlags { open_mode: Some("write".into()), ..JobFlags::default() },
-            JobFlags { retry: Some(1), retry_on: Some("0".into()), ..JobFlags::default() },
-            JobFlags { retry: Some(1), retry_delay: Some("x".into()), ..JobFlags::default() },
+        for words in [
+            "--time soon",
+            "--memory much",
+            "--export =",
+            "--kill-grace soon",
+            "--signal USR3",
+            "--open-mode write",
+            "--retry 1 --retry-on 0",
+            "--retry 1 --retry-delay x",
+            "--gpus 2 --gres gpu:1",
+            "--mem-per-cpu 1G --exclusive",
+            "--bb x",
+            "-N 2",
         ] {
-            let error = flags.body("true".into(), None, &caller()).unwrap_err();
-            assert_eq!(error.exit_code(), 2, "{error}");
+            let error = made(words, "true").unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{words}: {error}");
+            let flag = words.split(' ').next().unwrap();
+            let named = error.to_string().contains("--");
+            assert!(named, "{flag}: {error}");
         }
+        assert!(made("--no-requeue", "#SBATCH --requeue\ntrue").is_err());
         assert!(label("a").is_err() && label("=a").is_err() && label("a=b=c").is_ok());
     }
 }

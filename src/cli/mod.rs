@@ -28,6 +28,7 @@ mod queue;
 mod reader;
 mod requeue;
 mod run;
+mod sbatch_options;
 mod serve;
 mod show;
 mod simulate;

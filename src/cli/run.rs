@@ -38,14 +38,14 @@ pub struct RunArgs {
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<u8, CliError> {
-    if args.flags.array.is_some() {
+    if args.flags.is_array() {
         let message = "--array is for submit; run follows one job";
         return Err(CliError::Usage(message.to_owned()));
     }
     let client = Client::new(&args.connect)?;
     let caller = Caller::here()?;
     let name = args.words.first().and_then(|w| w.rsplit('/').next()).map(str::to_owned);
-    let body = args.flags.body(script(&args.words), name, &caller)?;
+    let body = args.flags.body((script(&args.words), &[]), name, &caller)?;
     let interrupt = Interrupt::listen(client.clone())?;
     let (job, _) = submit::send(&client, &body, &args.flags, &caller)?;
     interrupt.submitted(&client, job.id);

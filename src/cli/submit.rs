@@ -7,8 +7,8 @@
 //!
 //! *Not here*: the body (`cli::job_flags`).
 
-use std::io::Read;
-use std::path::PathBuf;
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
 
 use super::client::{Client, Connect};
 use super::error::CliError;
@@ -35,21 +35,40 @@ pub struct SubmitArgs {
     /// Print the job as JSON
     #[arg(long)]
     json: bool,
-    /// The script; - reads it from standard input
-    script: PathBuf,
+    /// Print nothing but the job's id
+    #[arg(long, short = 'q', visible_alias = "quiet", conflicts_with = "json")]
+    parsable: bool,
+    /// A command line for /bin/sh instead of a script
+    #[arg(long, value_name = "COMMAND", conflicts_with = "script")]
+    wrap: Option<String>,
+    /// The script; - or nothing reads it from standard input
+    script: Option<PathBuf>,
+    /// The script's arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<String>,
 }
 
 pub(super) fn run(args: &SubmitArgs) -> Result<u8, CliError> {
     let client = Client::new(&args.connect)?;
-    let (script, name) = read_script(&args.script)?;
+    let (script, name) = match (&args.wrap, &args.script) {
+        (Some(command), _) => (format!("#!/bin/sh\n{command}\n"), Some("wrap".to_owned())),
+        (None, Some(path)) => read_script(path)?,
+        (None, None) if std::io::stdin().is_terminal() => {
+            let message = "no script is named; name one, or write it to standard input";
+            return Err(CliError::Usage(message.to_owned()));
+        }
+        (None, None) => read_script(Path::new("-"))?,
+    };
     let caller = Caller::here()?;
-    let body = args.flags.body(script, name, &caller)?;
+    let body = args.flags.body((script, &args.words), name, &caller)?;
     if args.test_only {
         return test_only(&client, &body, args.json);
     }
     let (job, text) = send(&client, &body, &args.flags, &caller)?;
-    if !args.json {
-        say(&format!("Submitted job {}", job.id))?;
+    match (args.json, args.parsable) {
+        (true, _) => {}
+        (false, true) => say(&job.id.to_string())?,
+        (false, false) => say(&format!("Submitted job {}", job.id))?,
     }
     if !args.wait {
         if args.json {
@@ -58,7 +77,11 @@ pub(super) fn run(args: &SubmitArgs) -> Result<u8, CliError> {
         return Ok(0);
     }
     let ended = wait::until_end(&client, job.id)?;
-    if args.json { say_json(&ended.text) } else { say(&ended.line) }?;
+    match (args.json, args.parsable) {
+        (true, _) => say_json(&ended.text)?,
+        (false, true) => {}
+        (false, false) => say(&ended.line)?,
+    }
     Ok(ended.code)
 }
 
@@ -108,7 +131,7 @@ pub(super) fn send(
 }
 
 /// The script's text, and the name its job gets when nobody says.
-fn read_script(path: &PathBuf) -> Result<(String, Option<String>), CliError> {
+fn read_script(path: &Path) -> Result<(String, Option<String>), CliError> {
     // One byte more shows that there are too many: a device has no end.
     let most = SCRIPT_BYTES_MAX as u64 + 1;
     let mut bytes = Vec::new();

@@ -37,11 +37,15 @@ pub struct SubmitBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, example = 4)]
     pub cpus: Option<i64>,
-    /// CPUs of each task; with `ntasks_per_node` instead of `cpus`.
+    /// CPUs of each task; with `ntasks` instead of `cpus`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub cpus_per_task: Option<i64>,
-    /// Tasks; their CPUs are added up.
+    /// Tasks, which the script starts itself; their CPUs are added up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub ntasks: Option<i64>,
+    /// The same, as this server is one node.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub ntasks_per_node: Option<i64>,
@@ -54,7 +58,7 @@ pub struct SubmitBody {
     /// GPUs: a count, or text with a type, `"a100:2"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpus: Option<Amount>,
-    /// GPUs of each task; with `ntasks_per_node` instead of `gpus`.
+    /// GPUs of each task; with `ntasks` instead of `gpus`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpus_per_task: Option<Amount>,
     /// Other resources by name: `{"license/matlab": 1}`; of `scratch` bytes, or `"10G"`.
@@ -66,8 +70,9 @@ pub struct SubmitBody {
     /// An absolute path; without one the job runs in a folder of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub working_directory: Option<String>,
-    /// File for standard output: `%j` is the id, `%x` the name, `%%` a percent sign; of a task of
-    /// an array `%A` is the array's id and `%a` the task.
+    /// File for standard output: `%j` is the id, `%x` the name, `%u` the user, `%N` the machine,
+    /// `%%` a percent sign; of a task of an array `%A` is the array's id and `%a` the task; `%4j`
+    /// has four digits or more. `/dev/null` keeps nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "out/%j.txt")]
     pub standard_output: Option<String>,
@@ -125,6 +130,29 @@ pub struct SubmitBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "append")]
     pub open_mode: Option<String>,
+    /// The script's arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["a", "b c"]))]
+    pub args: Vec<String>,
+    /// File that the script reads as its standard input, from its working directory on, with the
+    /// same placeholders; `/dev/null` without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_input: Option<String>,
+    /// The script's file mode creation mask, octal; the server's without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "0022")]
+    pub umask: Option<String>,
+    /// The script's soft limits, by the names of `limits.conf`, in bytes, seconds, files or
+    /// processes, or `"unlimited"`. None goes beyond the server's hard limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!({"nofile": 4096, "core": 0}))]
+    pub limits: Option<BTreeMap<String, Amount>>,
+    /// Where the command was given, for `SLURM_SUBMIT_DIR`; the working directory without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submit_directory: Option<String>,
+    /// On which machine, for `SLURM_SUBMIT_HOST`; the server's without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submit_host: Option<String>,
     /// The door it comes through: `API`, `CLI` or `WEB`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "API")]
@@ -162,6 +190,9 @@ pub struct NestedJob {
     /// An object of strings; a list of `"NAME=value"` is read too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub ntasks: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub ntasks_per_node: Option<i64>,
@@ -202,6 +233,18 @@ pub struct NestedJob {
     pub signal: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_mode: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_input: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub umask: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<BTreeMap<String, Amount>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submit_directory: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submit_host: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "API")]
     pub data_source: Option<String>,

@@ -39,8 +39,11 @@ impl Export {
                 Some((name, value)) => {
                     export.names.push((name.to_owned(), Some(value.to_owned())));
                 }
-                None if part == "ALL" => export.all = true,
-                None if part == "NONE" || part == "NIL" => none = true,
+                // In any case, as sbatch reads them.
+                None if part.eq_ignore_ascii_case("ALL") => export.all = true,
+                None if ["NONE", "NIL"].iter().any(|word| part.eq_ignore_ascii_case(word)) => {
+                    none = true;
+                }
                 None if part.is_empty() => {
                     return Err("names no variable; write ALL, NONE or NAME[=value],…".to_owned());
                 }
@@ -111,7 +114,9 @@ mod tests {
     #[test]
     fn names_all_and_none_pick_what_sbatch_picks() {
         assert_eq!(picked("ALL"), "A=1 PATH=/bin ");
+        assert_eq!(picked("all"), picked("ALL"));
         assert_eq!(picked("NONE"), "");
+        assert_eq!(picked("Nil"), "");
         assert_eq!(picked("A"), "A=1 ");
         assert_eq!(picked("A=2,B='x,y'"), "A=2 B=x,y ");
         assert_eq!(picked("ALL,A=2"), "A=2 PATH=/bin ");

@@ -10,11 +10,13 @@
 pub mod amount;
 pub mod array;
 mod asked_resources;
+pub mod asked_tasks;
 pub mod attempt;
 pub mod body;
 pub mod dialect;
 pub mod export;
 mod fields;
+mod invocation;
 pub mod job;
 pub mod maintenance;
 pub mod partitions;

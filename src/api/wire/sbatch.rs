@@ -1,6 +1,7 @@
-//! *Purpose*: `#SBATCH` lines of a script.
+//! *Purpose*: the options of `sbatch`: of `#SBATCH` lines, and of a command line.
 //!
-//! *Owns*: [`read`], which collects the options before the first command, as `sbatch` does.
+//! *Owns*: [`read`], which collects the options before the first command of a script, as `sbatch`
+//! does; [`of_command_line`]; [`options`], all that there are.
 //!
 //! *Promises*: an option that is not honoured, and changes nothing here, is a warning that names
 //! option and line; every other is refused with both; a bad value of one that is honoured names its
@@ -11,7 +12,8 @@
 
 mod table;
 
-use table::{Fate, Takes};
+use table::Fate;
+pub use table::Takes;
 
 use super::export::Export;
 use super::warnings::Warnings;
@@ -25,11 +27,89 @@ use crate::job::signal::EarlySignal;
 use crate::job::spec::OpenMode;
 use crate::text::quote::shorten;
 use crate::text::time_limit::LimitAsked;
+use crate::text::when::Zone;
 use crate::text::{size, time_limit, when};
 use crate::time::Time;
 
+/// What `--nice` without a number takes away from the priority, as in Slurm.
+const NICE: i64 = 100;
+
 /// What can be done about an option that is refused.
 const TAKE_OUT: &str = "take the line out, or write ##SBATCH";
+/// The same on a command line.
+const LEAVE_OUT: &str = "leave it out";
+
+/// Where an option stands.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    /// In this line of a script, from 1.
+    Line(usize),
+    /// On a command line.
+    CommandLine,
+}
+
+impl At {
+    fn place(self) -> String {
+        match self {
+            At::Line(number) => format!("line {number}"),
+            At::CommandLine => "the command line".to_owned(),
+        }
+    }
+
+    fn option(self, name: &str) -> String {
+        match self {
+            At::Line(number) => format!("line {number}, --{name}"),
+            At::CommandLine => format!("--{name}"),
+        }
+    }
+
+    fn advice(self) -> &'static str {
+        match self {
+            At::Line(_) => TAKE_OUT,
+            At::CommandLine => LEAVE_OUT,
+        }
+    }
+
+    fn not_honoured(self, name: &str, why: &str) -> String {
+        match self {
+            At::Line(number) => {
+                format!("line {number}: #SBATCH --{name} is not honoured here: {why}")
+            }
+            At::CommandLine => format!("--{name} is not honoured here: {why}"),
+        }
+    }
+}
+
+/// An option, as a command line is to know it.
+#[derive(Clone, Copy, Debug)]
+pub struct SbatchOption {
+    /// Its long name.
+    pub name: &'static str,
+    /// Its letter.
+    pub letter: Option<char>,
+    /// Whether it takes a value.
+    pub takes: Takes,
+    /// Whether it does here what it does in Slurm.
+    pub is_honoured: bool,
+}
+
+/// Every option that there is.
+pub fn options() -> impl Iterator<Item = SbatchOption> {
+    table::TABLE.iter().map(|&(name, letter, takes, fate)| {
+        let is_honoured = matches!(fate, Fate::Honoured | Fate::As(_));
+        SbatchOption { name, letter, takes, is_honoured }
+    })
+}
+
+/// Reads the options of a command line, in their order. The field of an error is the option.
+#[must_use]
+pub fn of_command_line(given: impl IntoIterator<Item = (String, Option<String>)>) -> Directives {
+    let mut directives = Directives::default();
+    for (name, value) in given {
+        directives.found(At::CommandLine, table::by_name(&name), value);
+    }
+    directives
+}
 
 /// A value and the place it was written: `line 3, --time`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,13 +127,18 @@ pub struct Directives {
     pub time: Option<Placed<LimitAsked>>,
     pub job_name: Option<Placed<String>>,
     pub partition: Option<Placed<String>>,
+    pub input: Option<Placed<String>>,
     pub output: Option<Placed<String>>,
     pub error: Option<Placed<String>>,
-    pub cpus_per_task: Option<Placed<i64>>,
-    pub ntasks: Option<Placed<i64>>,
-    pub ntasks_per_node: Option<Placed<i64>>,
+    pub cpus_per_task: Option<Placed<u32>>,
+    pub cpus_per_gpu: Option<Placed<u32>>,
+    pub mincpus: Option<Placed<u32>>,
+    pub ntasks: Option<Placed<u32>>,
+    pub ntasks_per_node: Option<Placed<u32>>,
+    pub ntasks_per_gpu: Option<Placed<u32>>,
     pub memory_bytes: Option<Placed<i64>>,
     pub memory_per_cpu_bytes: Option<Placed<i64>>,
+    pub memory_per_gpu_bytes: Option<Placed<i64>>,
     pub gpus: Option<Placed<Request>>,
     pub gpus_per_task: Option<Placed<Request>>,
     pub gres: Option<Placed<Request>>,
@@ -65,11 +150,14 @@ pub struct Directives {
     pub comment: Option<Placed<String>>,
     pub exclusive: bool,
     pub hold: bool,
+    pub overcommit: bool,
+    pub priority: Option<Placed<i64>>,
     pub begin: Option<Placed<Time>>,
     pub deadline: Option<Placed<Time>>,
     pub dependency: Option<Placed<Dependencies>>,
     pub array: Option<Placed<ArraySpec>>,
     pub requeue: Option<Placed<RetryPolicy>>,
+    pub no_requeue: bool,
     pub signal: Option<Placed<EarlySignal>>,
     pub open_mode: Option<Placed<OpenMode>>,
     /// What was not honoured, one sentence each.
@@ -92,7 +180,7 @@ pub fn read(script: &str) -> Directives {
             continue;
         }
         match shell_words::split(rest) {
-            Ok(words) => directives.line(index + 1, words),
+            Ok(words) => directives.line(At::Line(index + 1), words),
             Err(_) => {
                 directives.refuse(&format!("line {}", index + 1), "a quotation mark is not closed")
             }
@@ -102,11 +190,59 @@ pub fn read(script: &str) -> Directives {
 }
 
 impl Directives {
-    fn refuse(&mut self, place: &str, message: &str) {
-        self.errors.push(FieldError::new("script", format!("{place}: {message}")));
+    /// What these say of CPUs and GPUs, and where they say nothing those below.
+    #[must_use]
+    pub fn over(&self, below: &Directives) -> Directives {
+        fn first<T: Clone>(
+            own: &Option<Placed<T>>,
+            below: &Option<Placed<T>>,
+        ) -> Option<Placed<T>> {
+            own.clone().or_else(|| below.clone())
+        }
+        let (own, is_counted) = (self, self.ntasks.is_some() || self.ntasks_per_node.is_some());
+        let of_gpus = [&own.gpus, &own.gpus_per_task, &own.gres].into_iter().any(Option::is_some);
+        let none = Directives::default();
+        let (tasks, gpus) =
+            (if is_counted { &none } else { below }, if of_gpus { &none } else { below });
+        Directives {
+            cpus_per_task: first(&own.cpus_per_task, &below.cpus_per_task),
+            cpus_per_gpu: first(&own.cpus_per_gpu, &below.cpus_per_gpu),
+            mincpus: first(&own.mincpus, &below.mincpus),
+            ntasks: first(&own.ntasks, &tasks.ntasks),
+            ntasks_per_node: first(&own.ntasks_per_node, &tasks.ntasks_per_node),
+            ntasks_per_gpu: first(&own.ntasks_per_gpu, &tasks.ntasks_per_gpu),
+            overcommit: own.overcommit || below.overcommit,
+            exclusive: own.exclusive || below.exclusive,
+            gpus: first(&own.gpus, &gpus.gpus),
+            gpus_per_task: first(&own.gpus_per_task, &gpus.gpus_per_task),
+            gres: first(&own.gres, &gpus.gres),
+            ..none
+        }
     }
 
-    fn line(&mut self, number: usize, words: Vec<String>) {
+    /// Whether anything here changes the number of CPUs or tasks.
+    #[must_use]
+    pub fn speak_of_cpus(&self) -> bool {
+        let counts = [
+            &self.cpus_per_task,
+            &self.cpus_per_gpu,
+            &self.mincpus,
+            &self.ntasks,
+            &self.ntasks_per_node,
+            &self.ntasks_per_gpu,
+        ];
+        self.overcommit || counts.into_iter().any(Option::is_some)
+    }
+
+    fn refuse(&mut self, place: &str, message: &str) {
+        let error = match place.strip_prefix("--") {
+            Some(_) => FieldError::new(place, message),
+            None => FieldError::new("script", format!("{place}: {message}")),
+        };
+        self.errors.push(error);
+    }
+
+    fn line(&mut self, at: At, words: Vec<String>) {
         let mut words = words.into_iter().peekable();
         while let Some(word) = words.next() {
             let next = || words.next_if(|word| !word.starts_with('-'));
@@ -119,56 +255,54 @@ impl Directives {
                 // Behind an option that nobody knows the next word may be its value.
                 let takes = found.as_ref().map_or(Takes::Value, |(_, _, takes, _)| *takes);
                 let value = if takes == Takes::Value { value.or_else(next) } else { value };
-                self.found(number, found, value);
+                self.found(at, found, value);
             } else if let Some(letters) = word.strip_prefix('-').filter(|w| !w.is_empty()) {
-                self.letters(number, letters, next);
+                self.letters(at, letters, next);
             } else {
                 let word = shorten(&word);
-                self.refuse(&format!("line {number}"), &format!("\"{word}\" is not an option"));
+                self.refuse(&at.place(), &format!("\"{word}\" is not an option"));
             }
         }
     }
 
     /// Options of one letter: `-c4`, `-c 4`, `-HJ name`.
-    fn letters(&mut self, number: usize, word: &str, mut next: impl FnMut() -> Option<String>) {
-        for (at, letter) in word.char_indices() {
+    fn letters(&mut self, at: At, word: &str, mut next: impl FnMut() -> Option<String>) {
+        for (begin, letter) in word.char_indices() {
             let found = table::by_letter(letter);
-            let rest = Some(&word[at + letter.len_utf8()..]).filter(|rest| !rest.is_empty());
+            let rest = Some(&word[begin + letter.len_utf8()..]).filter(|rest| !rest.is_empty());
             let rest = rest.map(str::to_owned);
             match found.as_ref().map_or(Takes::Value, |(_, _, takes, _)| *takes) {
-                Takes::Nothing => self.found(number, found, None),
-                Takes::Maybe => return self.found(number, found, rest),
-                Takes::Value => return self.found(number, found, rest.or_else(&mut next)),
+                Takes::Nothing => self.found(at, found, None),
+                Takes::Maybe => return self.found(at, found, rest),
+                Takes::Value => return self.found(at, found, rest.or_else(&mut next)),
             }
         }
     }
 
     fn found(
         &mut self,
-        number: usize,
+        at: At,
         found: Result<&'static table::Entry, String>,
         value: Option<String>,
     ) {
         let (name, _, takes, fate) = match found {
             Ok(entry) => *entry,
-            Err(unknown) => return self.refuse(&format!("line {number}"), &unknown),
+            Err(unknown) => return self.refuse(&at.place(), &unknown),
         };
         let name = if let Fate::As(name) = fate { name } else { name };
-        let place = format!("line {number}, --{name}");
+        let place = at.option(name);
         if takes == Takes::Nothing && value.is_some() {
             return self.refuse(&place, "takes no value");
         }
         match fate {
             Fate::Honoured | Fate::As(_) => self.honour(name, value, place),
-            Fate::Refused(why) => self.refuse(&place, &format!("{why} ({TAKE_OUT})")),
+            Fate::Refused(why) => self.refuse(&place, &format!("{why} ({})", at.advice())),
             Fate::RefusedUnless(values, why) => {
                 if !value.as_deref().is_some_and(|value| values.contains(&value)) {
-                    self.refuse(&place, &format!("{why} ({TAKE_OUT})"));
+                    self.refuse(&place, &format!("{why} ({})", at.advice()));
                 }
             }
-            Fate::Harmless(why) => self
-                .warnings
-                .push(format!("line {number}: #SBATCH --{name} is not honoured here: {why}")),
+            Fate::Harmless(why) => self.warnings.push(at.not_honoured(name, why)),
         }
     }
 
@@ -176,11 +310,19 @@ impl Directives {
         match name {
             "exclusive" if value.is_none() => return self.exclusive = true,
             "hold" => return self.hold = true,
+            "overcommit" => return self.overcommit = true,
+            "nice" if value.is_none() => {
+                return self.priority = Some(Placed { value: -NICE, place });
+            }
             "requeue" => {
                 let value = RetryPolicy::after_node_failures();
+                self.no_requeue = false;
                 return self.requeue = Some(Placed { value, place });
             }
-            "no-requeue" => return self.requeue = None,
+            "no-requeue" => {
+                self.no_requeue = true;
+                return self.requeue = None;
+            }
             _ => {}
         }
         let Some(value) = value.filter(|v| !v.is_empty()) else {
@@ -196,9 +338,11 @@ impl Directives {
             Some(Placed { value, place: place.to_owned() })
         }
         match name {
+            "time" if is_zero(&value) => self.time = at(LimitAsked::Unlimited, place),
             "time" => self.time = at(time_limit::parse(&value)?, place),
             "job-name" => self.job_name = at(value, place),
             "partition" => self.partition = at(value, place),
+            "input" => self.input = at(value, place),
             "output" => self.output = at(value, place),
             "error" => self.error = at(value, place),
             "account" => self.account = at(value, place),
@@ -208,11 +352,17 @@ impl Directives {
             "cpus-per-task" => self.cpus_per_task = at(count(&value)?, place),
             "ntasks" => self.ntasks = at(count(&value)?, place),
             "ntasks-per-node" => self.ntasks_per_node = at(count(&value)?, place),
+            "ntasks-per-gpu" => self.ntasks_per_gpu = at(count(&value)?, place),
+            "cpus-per-gpu" => self.cpus_per_gpu = at(count(&value)?, place),
+            "mincpus" => self.mincpus = at(count(&value)?, place),
+            "priority" => self.priority = at(whole(&value)?, place),
+            "nice" => self.priority = at(-whole(&value)?, place),
             "mem" if value.starts_with('0') && size::parse_mib(&value) == Ok(0) => {
                 self.warnings.push(format!("{place}=0: all memory is meant; none is recorded."));
             }
             "mem" => self.memory_bytes = at(size::parse_mib(&value)?, place),
             "mem-per-cpu" => self.memory_per_cpu_bytes = at(size::parse_mib(&value)?, place),
+            "mem-per-gpu" => self.memory_per_gpu_bytes = at(size::parse_mib(&value)?, place),
             "gpus" => self.gpus = at(resource_list::gpus(&value)?, place),
             "gpus-per-task" => self.gpus_per_task = at(resource_list::gpus(&value)?, place),
             "gres" => self.gres = at(resource_list::gres(&value)?, place),
@@ -222,8 +372,10 @@ impl Directives {
                 self.tmp = at(Request::default().with(SCRATCH, bytes), place);
             }
             "nodes" => one_node(&value)?,
-            "begin" => self.begin = at(when::parse(&value)?, place),
-            "deadline" => self.deadline = at(when::parse(&value)?, place),
+            "nodelist" => this_node(&value)?,
+            "exclude" => not_this_node(&value)?,
+            "begin" => self.begin = at(when::parse(&value, Zone::Local)?, place),
+            "deadline" => self.deadline = at(when::parse(&value, Zone::Local)?, place),
             "dependency" => self.dependency = at(value.parse()?, place),
             "array" => self.array = at(value.parse()?, place),
             "signal" => self.signal = at(value.parse()?, place),
@@ -238,11 +390,44 @@ impl Directives {
     }
 }
 
-fn count(value: &str) -> Result<i64, String> {
-    match value.parse() {
-        Ok(n) if n >= 1 => Ok(n),
-        Ok(n) => Err(format!("is {n}; at least 1")),
-        Err(_) => Err(format!("\"{}\" is not a whole number", shorten(value))),
+/// No time at all, in any form: in Slurm that asks for no limit.
+fn is_zero(time: &str) -> bool {
+    time.contains('0') && time.chars().all(|c| matches!(c, '0' | ':' | '-'))
+}
+
+fn whole(value: &str) -> Result<i64, String> {
+    // The smallest number has no opposite.
+    let whole = value.parse().ok().filter(|n| *n > i64::MIN);
+    whole.ok_or_else(|| format!("\"{}\" is not a whole number", shorten(value)))
+}
+
+fn count(value: &str) -> Result<u32, String> {
+    match whole(value)? {
+        n if n < 1 => Err(format!("is {n}; at least 1")),
+        n => u32::try_from(n).map_err(|_| format!("is {n}; at most {}", u32::MAX)),
+    }
+}
+
+/// This machine's names: the whole one, and its first part.
+fn names_of_this_node() -> [String; 2] {
+    let whole = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let first = whole.split('.').next().unwrap_or_default().to_owned();
+    [whole, first]
+}
+
+fn this_node(list: &str) -> Result<(), String> {
+    let own = names_of_this_node();
+    match list.split(',').find(|name| !own.iter().any(|own| own == name)) {
+        Some(other) => Err(format!("{} is not here; this server is {}", shorten(other), own[1])),
+        None => Ok(()),
+    }
+}
+
+fn not_this_node(list: &str) -> Result<(), String> {
+    let own = names_of_this_node();
+    match list.split(',').find(|name| own.iter().any(|own| own == name)) {
+        Some(own) => Err(format!("{own} is the only node there is")),
+        None => Ok(()),
     }
 }
 
@@ -256,191 +441,6 @@ fn one_node(value: &str) -> Result<(), String> {
 }
 
 #[cfg(test)]
+#[path = "sbatch/tests.rs"]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn value<T>(placed: Option<Placed<T>>) -> T {
-        placed.unwrap().value
-    }
-
-    #[test]
-    fn options_before_the_first_command_are_read() {
-        let d = read(
-            "#!/bin/bash\n#SBATCH --time=1:30 --job-name \"my job\"\n\n# a remark\n\
-             #SBATCH -c4 -n 2 -p batch # remark\n#SBATCH --mem=100\n#SBATCH -o out/%j.txt\n\
-             #SBATCH --exclusive --comment=x\n#SBATCH -N1 -A lab -D /tmp --mem-per-cpu 1G\n\
-             #SBATCH --export=A=1,B --ntasks-per-node=3 -e err\necho hi\n#SBATCH --time=9\n",
-        );
-        assert_eq!(d.errors.listed(), []);
-        assert_eq!(d.warnings.listed(), Vec::<String>::new());
-        let time = d.time.unwrap();
-        assert_eq!((time.value, time.place.as_str()), (LimitAsked::Seconds(90), "line 2, --time"));
-        assert_eq!(value(d.job_name), "my job");
-        assert_eq!((value(d.cpus_per_task), value(d.ntasks), value(d.ntasks_per_node)), (4, 2, 3));
-        assert_eq!(value(d.partition), "batch");
-        assert_eq!(value(d.memory_bytes), 100 << 20);
-        assert_eq!(value(d.memory_per_cpu_bytes), 1 << 30);
-        assert_eq!((value(d.output), value(d.error)), ("out/%j.txt".into(), "err".into()));
-        assert_eq!((value(d.account), value(d.chdir)), ("lab".into(), "/tmp".into()));
-        assert_eq!(value(d.comment), "x");
-        assert_eq!(value(d.export).names.len(), 2);
-        assert!(d.exclusive);
-    }
-
-    /// A line of each option, with a value where it takes one.
-    fn line_of((name, _, takes, _): &table::Entry) -> String {
-        match takes {
-            Takes::Value | Takes::Maybe => format!("#SBATCH --{name}=7"),
-            Takes::Nothing => format!("#SBATCH --{name}"),
-        }
-    }
-
-    #[test]
-    fn every_option_is_honoured_refused_by_name_or_changes_nothing() {
-        for entry in table::TABLE {
-            let (name, letter, takes, fate) = entry;
-            let d = read(&line_of(entry));
-            match fate {
-                Fate::Honoured | Fate::As(_) => {
-                    assert_eq!(d.warnings.clone().listed(), Vec::<String>::new(), "{name}");
-                    let blank = Directives::default();
-                    let bare = ["no-requeue"].contains(name);
-                    assert!(bare || d != blank || !d.errors.is_empty(), "{name} is passed over");
-                }
-                Fate::Refused(why) | Fate::RefusedUnless(_, why) => {
-                    let errors = d.errors.listed();
-                    let [refused] = &errors[..] else { panic!("{name}: {errors:?}") };
-                    let message = format!("line 1, --{name}: {why} ({TAKE_OUT})");
-                    assert_eq!((refused.field.as_str(), &refused.message), ("script", &message));
-                }
-                Fate::Harmless(why) => {
-                    let said = format!("line 1: #SBATCH --{name} is not honoured here: {why}");
-                    assert_eq!((d.warnings.listed(), d.errors.listed()), (vec![said], vec![]));
-                }
-            }
-            if let Fate::RefusedUnless(values, _) = fate {
-                for value in *values {
-                    assert_eq!(read(&format!("#SBATCH --{name}={value}")), Directives::default());
-                }
-            }
-            // The letter is the same option, with its value in any form.
-            let Some(letter) = letter else { continue };
-            let same = read(&line_of(entry));
-            let forms = match takes {
-                Takes::Value => vec![format!("-{letter} 7"), format!("-{letter}7")],
-                Takes::Maybe => vec![format!("-{letter}7")],
-                Takes::Nothing => vec![format!("-{letter}")],
-            };
-            for form in forms {
-                assert_eq!(read(&format!("#SBATCH {form}")), same, "{form}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_beginning_of_a_name_is_the_option_if_there_is_only_one() {
-        for (name, ..) in table::TABLE {
-            for length in 1..name.len() {
-                let begun = &name[..length];
-                let meant = table::TABLE.iter().filter(|(other, ..)| other.starts_with(begun));
-                let exact = table::TABLE.iter().any(|(other, ..)| *other == begun);
-                let found = table::by_name(begun).map(|(found, ..)| *found);
-                match meant.count() {
-                    _ if exact => assert_eq!(found, Ok(begun)),
-                    1 => assert_eq!(found, Ok(*name)),
-                    _ => assert!(found.unwrap_err().contains(&format!("--{name}")), "{begun}"),
-                }
-            }
-        }
-        assert_eq!(value(read("#SBATCH --depend=afterok:7").dependency).to_string(), "afterok:7");
-        assert_eq!(value(read("#SBATCH --part batch").partition), "batch");
-        assert_eq!(value(read("#SBATCH --tasks-per-node=24").ntasks_per_node), 24);
-    }
-
-    #[test]
-    fn what_nobody_knows_is_refused_since_it_may_change_anything() {
-        let d = read("#!/bin/sh\n#SBATCH --frobnicate=9 -Z x\n#SBATCH --cpus=4\n#SBATCH --=1 -\n");
-        let errors = d.errors.listed();
-        let messages: Vec<&str> = errors.iter().map(|e| e.message.as_str()).collect();
-        assert_eq!(
-            messages,
-            [
-                "line 2: --frobnicate is not an option of sbatch that is known here",
-                "line 2: -Z is not an option of sbatch that is known here",
-                "line 3: --cpus may be --cpus-per-task, --cpus-per-gpu; write it out",
-                "line 4: -- is not an option of sbatch that is known here",
-                "line 4: \"-\" is not an option",
-            ]
-        );
-        assert_eq!(
-            read("#SBATCH --hold=1").errors.listed()[0].message,
-            "line 1, --hold: takes no value"
-        );
-        let user = &read("#SBATCH --exclusive=user").errors.listed()[0].message;
-        assert!(user.starts_with("line 1, --exclusive: \"user\" is not known here"), "{user}");
-    }
-
-    #[test]
-    fn letters_without_a_value_may_stand_together() {
-        let d = read("#SBATCH -HJ name -c4\n");
-        assert_eq!((d.errors.listed(), d.hold), (vec![], true));
-        assert_eq!((value(d.job_name), value(d.cpus_per_task)), ("name".into(), 4));
-    }
-
-    #[test]
-    fn the_mode_of_opening_is_append_or_truncate() {
-        assert_eq!(value(read("#SBATCH --open-mode=append").open_mode), OpenMode::Append);
-        assert_eq!(value(read("#SBATCH --open truncate").open_mode), OpenMode::Truncate);
-        let bad = read("#SBATCH --open-mode=write");
-        assert!(bad.errors.listed()[0].message.contains("append or truncate"), "{:?}", bad.errors);
-    }
-
-    #[test]
-    fn requeue_is_a_retry_after_node_failures_and_the_later_line_wins() {
-        let d = read("#SBATCH --requeue\n#SBATCH --signal=B:USR1@30\n");
-        assert_eq!((d.errors.len(), d.warnings.listed().len()), (0, 0));
-        assert_eq!(value(d.requeue), RetryPolicy::after_node_failures());
-        assert_eq!(value(d.signal).to_string(), "B:USR1@30");
-        assert_eq!(read("#SBATCH --requeue --no-requeue").requeue, None);
-        let bad = read("#SBATCH --signal=R:USR1");
-        assert!(bad.errors.listed()[0].message.starts_with("line 1, --signal: R: is about"));
-    }
-
-    #[test]
-    fn bad_values_name_the_script_and_the_line() {
-        let script = "#SBATCH --time=soon\n#SBATCH -N 2\n#SBATCH -c 0\n#SBATCH --mem\n\
-                      #SBATCH --job-name='x\n#SBATCH stray\n";
-        let errors = read(script).errors.listed();
-        let messages: Vec<&str> = errors.iter().map(|e| e.message.as_str()).collect();
-        assert!(errors.iter().all(|e| e.field == "script"));
-        assert!(messages[0].starts_with("line 1, --time: \"soon\" is not a time limit"));
-        assert_eq!(messages[1], "line 2, --nodes: 2 nodes asked for; this server is one node");
-        assert_eq!(messages[2], "line 3, --cpus-per-task: is 0; at least 1");
-        assert_eq!(messages[3], "line 4, --mem: has no value");
-        assert_eq!(messages[4], "line 5: a quotation mark is not closed");
-        assert_eq!(messages[5], "line 6: \"stray\" is not an option");
-    }
-
-    #[test]
-    fn only_lines_that_start_with_the_word_count() {
-        let d = read(" #SBATCH --time=5\n##SBATCH --time=5\n#SBATCHED --time=5\n#sbatch -c 3\n");
-        assert_eq!(d, Directives::default());
-        let later_wins = read("#SBATCH -c 2\r\n#SBATCH -c 3\r\n");
-        assert_eq!(value(later_wins.cpus_per_task), 3);
-    }
-
-    proptest! {
-        #[test]
-        fn any_script_is_answered(lines in proptest::collection::vec("(#SBATCH )?.{0,30}", 0..6)) {
-            let _ = read(&lines.join("\n"));
-        }
-
-        #[test]
-        fn any_options_are_answered(line in "#SBATCH( --?[a-zA-Z-]{1,8}[= ]?[^\n]{0,8}){0,4}") {
-            let _ = read(&line);
-        }
-    }
-}
+mod tests;

@@ -13,20 +13,24 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::asked_resources;
+use super::asked_tasks::{self, Shares};
 use super::dialect::ApiDialect;
 use super::fields::{Fields, kind};
+use super::invocation;
 use super::retry;
-use super::sbatch::{self, Directives, Placed};
+use super::sbatch::{self, Directives};
 use super::submission::FieldOrigins;
 pub use super::submission::Submission;
-use super::values::{at_least_one, data_source, environment, kill_grace_s, limit, memory, time};
+use super::values::{data_source, environment, kill_grace_s, limit, memory, time};
 use super::warnings::Warnings;
 use crate::job::array_spec::ArraySpec;
 use crate::job::dependency::Dependencies;
 use crate::job::faults::{Faults, FieldError};
+use crate::job::files::{NOWHERE, Piece, pieces};
+use crate::job::invocation::Invocation;
 use crate::job::retry_policy::RetryPolicy;
 use crate::job::signal::EarlySignal;
-use crate::job::spec::{CpusAsked, DataSource, JobRequest, OpenMode};
+use crate::job::spec::{DataSource, JobRequest, OpenMode};
 use crate::text::time_limit::LimitAsked;
 use crate::time::Time;
 
@@ -193,10 +197,7 @@ struct Asked {
     account: Option<String>,
     user: Option<String>,
     partition: Option<String>,
-    cpus: Option<i64>,
-    cpus_per_task: Option<i64>,
-    ntasks_per_node: Option<i64>,
-    exclusive: Option<bool>,
+    tasks: asked_tasks::Body,
     memory_bytes: Option<i64>,
     resources: asked_resources::Body,
     limit: Option<LimitAsked>,
@@ -216,6 +217,7 @@ struct Asked {
     retry: Option<RetryPolicy>,
     signal: Option<EarlySignal>,
     open_mode: Option<OpenMode>,
+    invocation: Invocation,
     data_source: DataSource,
 }
 
@@ -228,10 +230,7 @@ impl Asked {
             account: fields.text("account"),
             user: fields.text("user"),
             partition: fields.text("partition"),
-            cpus: if shape.nested { None } else { at_least_one(&mut fields, "cpus") },
-            cpus_per_task: at_least_one(&mut fields, "cpus_per_task"),
-            ntasks_per_node: at_least_one(&mut fields, "ntasks_per_node"),
-            exclusive: fields.flag("exclusive"),
+            tasks: asked_tasks::Body::read(&mut fields, shape.nested),
             memory_bytes: fields.parsed(shape.memory, memory),
             resources: asked_resources::Body::read(&mut fields),
             limit: fields.parsed("time_limit", |v| limit(v, dialect)),
@@ -261,22 +260,9 @@ impl Asked {
             open_mode: fields.text("open_mode").and_then(|text| {
                 text.parse().map_err(|message: String| fields.refuse("open_mode", message)).ok()
             }),
+            invocation: invocation::read(&mut fields),
             data_source: fields.parsed("data_source", data_source).unwrap_or(DataSource::Api),
         };
-        if let (Some(cpus), true) =
-            (asked.cpus, asked.cpus_per_task.is_some() || asked.ntasks_per_node.is_some())
-        {
-            let product =
-                asked.cpus_per_task.unwrap_or(1).saturating_mul(asked.ntasks_per_node.unwrap_or(1));
-            if product != cpus {
-                fields.refuse(
-                    "cpus",
-                    format!(
-                        "is {cpus}, but cpus_per_task × ntasks_per_node is {product}; send one"
-                    ),
-                );
-            }
-        }
         fields.finish();
         asked
     }
@@ -297,9 +283,10 @@ impl Asked {
         }
         let mut warnings = std::mem::take(&mut lines.warnings);
         let mut origins = FieldOrigins::new(self.path.clone(), prefix);
-        let cpus = self.cpus(&lines, &mut origins);
-        let memory_bytes = self.memory(&lines, cpus, &mut origins, &mut warnings);
-        let resources = self.resources.with(&lines, self.tasks(&lines).unwrap_or(1), &mut origins);
+        let tasks = self.tasks.tasks(&lines);
+        let resources = self.resources.with(&lines, tasks.count().into(), &mut origins);
+        let shares = self.tasks.with(&lines, tasks, &resources, &mut origins);
+        let memory_bytes = self.memory(&lines, &shares, &mut origins, &mut warnings);
         let shape = self.shape;
         let environment = filled(self.environment.unwrap_or_default(), &lines, &mut warnings);
         origins.say("environment", "environment");
@@ -311,13 +298,16 @@ impl Asked {
             account: origins.either("account", "account", self.account, lines.account),
             user: self.user,
             partition: origins.either("partition", "partition", self.partition, lines.partition),
-            cpus,
+            cpus: shares.cpus,
+            tasks: shares.tasks,
             memory_bytes,
             resources,
             limit: origins
                 .either("time_limit", "time_limit", self.limit, lines.time)
                 .unwrap_or(LimitAsked::Default),
-            priority: self.priority.unwrap_or(0),
+            priority: origins
+                .either("priority", "priority", self.priority, lines.priority)
+                .unwrap_or(0),
             create_working_directory: shape.nested && self.directory.is_some(),
             working_directory: origins.either(
                 "working_directory",
@@ -353,6 +343,15 @@ impl Asked {
             open_mode: origins
                 .either("open_mode", "open_mode", self.open_mode, lines.open_mode)
                 .unwrap_or_default(),
+            invocation: Invocation {
+                standard_input: origins.either(
+                    "standard_input",
+                    "standard_input",
+                    self.invocation.standard_input,
+                    lines.input,
+                ),
+                ..self.invocation
+            },
             data_source: self.data_source,
             warnings: warnings.listed(),
             ..JobRequest::new(script)
@@ -361,42 +360,10 @@ impl Asked {
         Some(origins.submission(request))
     }
 
-    fn cpus(&self, lines: &Directives, origins: &mut FieldOrigins) -> CpusAsked {
-        let from_body =
-            self.cpus.is_some() || self.cpus_per_task.is_some() || self.ntasks_per_node.is_some();
-        if from_body {
-            let own = match (self.cpus, self.cpus_per_task) {
-                (Some(_), _) => "cpus",
-                (None, Some(_)) => "cpus_per_task",
-                (None, None) => "ntasks_per_node",
-            };
-            origins.say("cpus", own);
-        } else {
-            let line = lines.cpus_per_task.as_ref().or(lines.ntasks.as_ref());
-            match line.or(lines.ntasks_per_node.as_ref()) {
-                Some(line) => origins.line("cpus", &line.place),
-                None => {
-                    origins.say("cpus", if self.shape.nested { "cpus_per_task" } else { "cpus" })
-                }
-            }
-        }
-        if self.exclusive.unwrap_or(lines.exclusive) {
-            return CpusAsked::All;
-        }
-        let tasks = self.tasks(lines);
-        let each = self.cpus_per_task.or(value(&lines.cpus_per_task)).unwrap_or(1);
-        CpusAsked::Count(self.cpus.unwrap_or_else(|| each.saturating_mul(tasks.unwrap_or(1))))
-    }
-
-    /// How many tasks it has, where that is said.
-    fn tasks(&self, lines: &Directives) -> Option<i64> {
-        self.ntasks_per_node.or(value(&lines.ntasks)).or(value(&lines.ntasks_per_node))
-    }
-
     fn memory(
         &self,
         lines: &Directives,
-        cpus: CpusAsked,
+        shares: &Shares,
         origins: &mut FieldOrigins,
         warnings: &mut Warnings,
     ) -> Option<i64> {
@@ -408,24 +375,25 @@ impl Asked {
             origins.line("memory", &line.place);
             return Some(line.value);
         }
-        let line = lines.memory_per_cpu_bytes.as_ref()?;
-        origins.line("memory", &line.place);
-        let CpusAsked::Count(count) = cpus else {
-            warnings
-                .push(format!("{}: with all CPUs asked for, no memory is recorded.", line.place));
-            return None;
+        let (line, count, of) = match (&lines.memory_per_cpu_bytes, &lines.memory_per_gpu_bytes) {
+            (Some(line), _) => (line, shares.counted_cpus(), "with all CPUs asked for"),
+            (None, Some(line)) => (line, shares.gpus, "without GPUs"),
+            (None, None) => return None,
         };
-        Some(line.value.saturating_mul(count))
+        origins.line("memory", &line.place);
+        if count.is_none() {
+            warnings.push(format!("{}: {of}, no memory is recorded.", line.place));
+        }
+        Some(line.value.saturating_mul(count?))
     }
-}
-
-fn value(placed: &Option<Placed<i64>>) -> Option<i64> {
-    placed.as_ref().map(|placed| placed.value)
 }
 
 /// Tasks of an array that all write to one file are told so: each start empties it.
 fn with_shared_file_said(mut request: JobRequest) -> JobRequest {
-    let of_tasks = |pattern: &str| pattern.contains("%a") || pattern.contains("%j");
+    let of_tasks = |pattern: &str| {
+        let one = |piece| matches!(piece, Piece::Placeholder('a' | 'j' | 'J', _));
+        pattern == NOWHERE || pieces(pattern).into_iter().any(one)
+    };
     let files = [("output", &request.standard_output), ("error", &request.standard_error)];
     let shared = |(_, file): &(_, &Option<String>)| file.as_deref().is_some_and(|p| !of_tasks(p));
     let shared = files.into_iter().find(shared).map(|(name, _)| name);

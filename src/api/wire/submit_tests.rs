@@ -14,7 +14,10 @@ use super::super::amount::Amount;
 use super::super::body::{NestedBody, NestedJob, SubmitBody};
 use super::super::retry::RetryBody;
 use super::*;
+use crate::job::invocation::{Ulimit, Ulimits};
 use crate::job::request::Request;
+use crate::job::spec::CpusAsked;
+use crate::job::tasks::Tasks;
 use crate::kernel::admission::Site;
 
 fn site() -> Site {
@@ -46,6 +49,62 @@ fn map(name: &str, value: &str) -> BTreeMap<String, String> {
     BTreeMap::from([(name.to_owned(), value.to_owned())])
 }
 
+fn limits() -> BTreeMap<String, Amount> {
+    let amounts = [("core", Amount::Text("unlimited".into())), ("nofile", Amount::Number(9))];
+    amounts.map(|(name, amount)| (name.to_owned(), amount)).into()
+}
+
+/// What the fields about the call of the script say in the bodies below.
+fn called() -> Invocation {
+    Invocation {
+        arguments: vec!["a b".into()],
+        standard_input: Some("in".into()),
+        umask: Some("027".parse().unwrap()),
+        limits: Ulimits([(Ulimit::Core, None), (Ulimit::Nofile, Some(9))].into()),
+        submit_directory: Some("/from".into()),
+        submit_host: Some("login".into()),
+    }
+}
+
+#[test]
+fn how_a_script_is_called_is_refused_by_the_name_of_the_field() {
+    let body = json!({
+        "script": "true", "args": ["a", 5], "standard_input": 1, "umask": "99",
+        "limits": {"nofiles": 1, "core": -1, "cpu": "much"}, "ntasks": 0, "cpus_per_task": 9e9,
+    });
+    let mut named = fields(body);
+    named.sort();
+    assert_eq!(
+        named,
+        [
+            "args[1]",
+            "cpus_per_task",
+            "limits.core",
+            "limits.cpu",
+            "limits.nofiles",
+            "ntasks",
+            "standard_input",
+            "umask"
+        ]
+    );
+    let site = site();
+    let said = |body: Value| {
+        let (_, faults) = (0, read(body).check(&site).unwrap_err());
+        let fault = &faults.listed()[0];
+        format!("{}: {}", fault.field, fault.message)
+    };
+    let nul = said(json!({"script": "true", "args": ["a", "b\0"]}));
+    assert_eq!(nul, "args[1]: must not contain a NUL byte");
+    let many = vec!["x"; 10_001];
+    assert!(said(json!({"script": "true", "args": many})).starts_with("args: 10001 of them"));
+    let long = vec!["x".repeat(1 << 19)];
+    assert!(said(json!({"script": "true", "args": long})).starts_with("args: are 524289 bytes"));
+    let pattern = said(json!({"script": "true", "standard_input": "%y"}));
+    assert!(pattern.starts_with("standard_input: %y is not a placeholder"), "{pattern}");
+    let nodes = said(json!({"script": "#SBATCH -n 4 --ntasks-per-node=2\ntrue"}));
+    assert!(nodes.starts_with("script: line 1, --ntasks: 4 tasks with 2 on each node"), "{nodes}");
+}
+
 #[test]
 fn a_script_is_all_a_job_needs() {
     assert_eq!(read(json!({"script": "true"})).request, JobRequest::new("true"));
@@ -53,10 +112,13 @@ fn a_script_is_all_a_job_needs() {
     assert_eq!(read(nulls).request, JobRequest::new("true"));
 }
 
-#[test]
-fn every_field_of_the_flat_schema_is_read() {
-    let text = |t: &str| Some(t.to_owned());
-    let body = SubmitBody {
+fn text(t: &str) -> Option<String> {
+    Some(t.to_owned())
+}
+
+/// A body with every field.
+fn flat() -> SubmitBody {
+    SubmitBody {
         script: "true".into(),
         name: text("n"),
         account: text("a"),
@@ -64,6 +126,7 @@ fn every_field_of_the_flat_schema_is_read() {
         partition: text("p"),
         cpus: Some(6),
         cpus_per_task: Some(2),
+        ntasks: Some(3),
         ntasks_per_node: Some(3),
         exclusive: Some(false),
         memory: Some(Amount::Text("1G".into())),
@@ -88,15 +151,26 @@ fn every_field_of_the_flat_schema_is_read() {
         retry: Some(RetryBody { max: 3, ..RetryBody::default() }),
         signal: text("B:USR1@9"),
         open_mode: text("append"),
+        args: vec!["a b".into()],
+        standard_input: text("in"),
+        umask: text("027"),
+        limits: Some(limits()),
+        submit_directory: text("/from"),
+        submit_host: text("login"),
         data_source: text("CLI"),
-    };
-    let request = read(serde_json::to_value(&body).unwrap()).request;
+    }
+}
+
+#[test]
+fn every_field_of_the_flat_schema_is_read() {
+    let request = read(serde_json::to_value(flat()).unwrap()).request;
     let expected = JobRequest {
         name: text("n"),
         account: text("a"),
         user: text("u"),
         partition: text("p"),
         cpus: CpusAsked::Count(6),
+        tasks: Tasks { ntasks: Some(3), ntasks_per_node: Some(3), cpus_per_task: Some(2) },
         memory_bytes: Some(1 << 30),
         resources: Request::default().with("gpu:a100", 2).with("license/m", 1),
         limit: LimitAsked::Seconds(120),
@@ -116,6 +190,7 @@ fn every_field_of_the_flat_schema_is_read() {
         retry: Some(RetryPolicy::usual(3)),
         signal: Some("B:USR1@9".parse().unwrap()),
         open_mode: OpenMode::Append,
+        invocation: called(),
         data_source: DataSource::Cli,
         ..JobRequest::new("true")
     };
@@ -124,7 +199,6 @@ fn every_field_of_the_flat_schema_is_read() {
 
 #[test]
 fn every_field_of_the_nested_schema_is_read() {
-    let text = |t: &str| Some(t.to_owned());
     let job = NestedJob {
         name: text("n"),
         account: text("a"),
@@ -134,6 +208,7 @@ fn every_field_of_the_nested_schema_is_read() {
         standard_output: text("o"),
         standard_error: text("e"),
         environment: Some(map("A", "1")),
+        ntasks: None,
         ntasks_per_node: Some(2),
         cpus_per_task: Some(3),
         memory_per_node: Some(Amount::Text("1G".into())),
@@ -152,6 +227,12 @@ fn every_field_of_the_nested_schema_is_read() {
         retry: Some(RetryBody { max: 3, ..RetryBody::default() }),
         signal: text("B:USR1@9"),
         open_mode: text("append"),
+        args: vec!["a b".into()],
+        standard_input: text("in"),
+        umask: text("027"),
+        limits: Some(limits()),
+        submit_directory: text("/from"),
+        submit_host: text("login"),
         data_source: text("WEB"),
     };
     let body = NestedBody { job, script: "true".into() };
@@ -161,6 +242,7 @@ fn every_field_of_the_nested_schema_is_read() {
     assert_eq!(request.retry, Some(RetryPolicy::usual(3)));
     assert_eq!(request.signal, Some("B:USR1@9".parse().unwrap()));
     assert_eq!(request.open_mode, OpenMode::Append);
+    assert_eq!(request.invocation, called());
     assert_eq!(request.memory_bytes, Some(1 << 30));
     assert_eq!(request.working_directory.as_deref(), Some("/w"));
     assert!(request.create_working_directory && request.held);

@@ -1,6 +1,6 @@
 //! *Purpose*: values of a submit body that have a shape of their own.
 //!
-//! *Owns*: counts, the environment, the grace, the door's word.
+//! *Owns*: the environment, the grace, the door's word.
 //!
 //! *Promises*: a value that is not understood is refused with its field's name.
 //!
@@ -14,18 +14,9 @@ use super::dialect::ApiDialect;
 use super::fields::{Fields, kind};
 use crate::job::spec::DataSource;
 use crate::text::time_limit::{self, LimitAsked};
+use crate::text::when::Zone;
 use crate::text::{duration, size, when};
 use crate::time::Time;
-
-/// A count.
-pub(super) fn at_least_one(fields: &mut Fields<'_>, name: &'static str) -> Option<i64> {
-    let count = fields.whole(name)?;
-    if count < 1 {
-        fields.refuse(name, format!("is {count}; at least 1"));
-        return None;
-    }
-    Some(count)
-}
 
 /// An object of strings; slurmrestd's list of `NAME=value` too, where that is understood.
 pub(super) fn environment(
@@ -95,7 +86,7 @@ pub(super) fn limit(value: &Value, dialect: ApiDialect) -> Result<LimitAsked, St
 /// A point in time.
 pub(super) fn time(value: &Value) -> Result<Time, String> {
     match value {
-        Value::String(text) => when::parse(text),
+        Value::String(text) => when::parse(text, Zone::Said),
         other => Err(format!("is {}; {}", kind(other), when::FORMS)),
     }
 }

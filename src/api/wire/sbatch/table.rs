@@ -2,11 +2,12 @@
 //!
 //! *Owns*: [`TABLE`], and how an option is found by a beginning of its name.
 //!
-//! *Promises*: whatever could change what runs, when, where, or what is kept of it is honoured or
-//! refused by name; only what changes none of that is passed over, and the reason is said. An
-//! option that is not here is refused: nobody knows what it changes.
+//! *Promises*: whatever could change what runs, when, or what is kept of it is honoured or refused
+//! by name; what changes none of that, or only how fast it runs, is passed over, and the reason is
+//! said. An option that is not here is refused: nobody knows what it changes.
 //!
-//! *Not here*: reading values (`wire::sbatch`).
+//! *Not here*: reading values (`wire::sbatch`), how a command line explains them
+//! (`cli::sbatch_options`).
 //!
 //! Source: sbatch(1) of Slurm 24.05.
 
@@ -14,7 +15,7 @@ use crate::text::quote::shorten;
 
 /// Whether an option takes a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Takes {
+pub enum Takes {
     /// Always; it may be the next word.
     Value,
     /// Only behind `=`, or behind the letter.
@@ -42,11 +43,11 @@ pub(super) enum Fate {
 pub(super) type Entry = (&'static str, Option<char>, Takes, Fate);
 
 const WHOLE_GPUS: &str =
-    "GPUs are given whole, as many as --gpus asks for; how they are shared out is not chosen here";
+    "GPUs are given whole, as many as --gpus asks for; how they are shared out is not chosen here.";
 const NO_CHOICE_OF_CPUS: &str =
-    "which CPUs of a machine a job gets, and how its tasks lie on them, cannot be chosen here";
+    "which CPUs of a machine a job gets, and how its tasks lie on them, cannot be chosen here.";
+const NOT_KEPT: &str = "it is not kept; --comment and labels are.";
 const ONE_NODE: &str = "this server is one node without a name or features to choose by";
-const NO_TASKS: &str = "tasks are not counted per part of the machine here; ask for CPUs";
 const FOR_SBATCH: &str = "it asks something of sbatch, not for the job; take it out of the script";
 const AT_THE_CLIENT: &str = "it is about what the client prints or waits for.";
 const ONE_NODE_ANYWAY: &str = "this server is one node, so it holds anyway.";
@@ -62,10 +63,12 @@ pub(super) const TABLE: &[Entry] = &[
     ("begin", Some('b'), Value, Honoured),
     ("chdir", Some('D'), Value, Honoured),
     ("comment", None, Value, Honoured),
+    ("cpus-per-gpu", None, Value, Honoured),
     ("cpus-per-task", Some('c'), Value, Honoured),
     ("deadline", None, Value, Honoured),
     ("dependency", Some('d'), Value, Honoured),
     ("error", Some('e'), Value, Honoured),
+    ("exclude", Some('x'), Value, Honoured),
     ("exclusive", None, Maybe, Honoured),
     ("export", None, Value, Honoured),
     ("gpus", Some('G'), Value, Honoured),
@@ -73,32 +76,33 @@ pub(super) const TABLE: &[Entry] = &[
     ("gpus-per-task", None, Value, Honoured),
     ("gres", None, Value, Honoured),
     ("hold", Some('H'), Nothing, Honoured),
+    ("input", Some('i'), Value, Honoured),
     ("job-name", Some('J'), Value, Honoured),
     ("licenses", Some('L'), Value, Honoured),
     ("mem", None, Value, Honoured),
     ("mem-per-cpu", None, Value, Honoured),
+    ("mem-per-gpu", None, Value, Honoured),
+    ("mincpus", None, Value, Honoured),
+    ("nice", None, Maybe, Honoured),
     ("no-requeue", None, Nothing, Honoured),
+    ("nodelist", Some('w'), Value, Honoured),
     ("nodes", Some('N'), Value, Honoured),
     ("ntasks", Some('n'), Value, Honoured),
+    ("ntasks-per-gpu", None, Value, Honoured),
     ("ntasks-per-node", None, Value, Honoured),
     ("open-mode", None, Value, Honoured),
     ("output", Some('o'), Value, Honoured),
+    ("overcommit", Some('O'), Nothing, Honoured),
     ("partition", Some('p'), Value, Honoured),
+    ("priority", None, Value, Honoured),
     ("requeue", None, Nothing, Honoured),
     ("signal", None, Value, Honoured),
     ("tasks-per-node", None, Value, As("ntasks-per-node")),
     ("time", Some('t'), Value, Honoured),
     ("tmp", None, Value, Honoured),
 
-    ("gpu-bind", None, Value, Refused(WHOLE_GPUS)),
-    ("gpu-freq", None, Value, Refused(WHOLE_GPUS)),
-    ("gpus-per-socket", None, Value, RefusedUnless(&["0"], WHOLE_GPUS)),
-    ("cpus-per-gpu", None, Value, Refused(WHOLE_GPUS)),
-    ("mem-per-gpu", None, Value, Refused(WHOLE_GPUS)),
-    ("ntasks-per-gpu", None, Value, Refused(WHOLE_GPUS)),
-    ("gres-flags", None, Value, Refused(WHOLE_GPUS)),
-    ("tres-bind", None, Value, Refused(WHOLE_GPUS)),
-    ("tres-per-task", None, Value, Refused(WHOLE_GPUS)),
+    ("gpus-per-socket", None, Value, RefusedUnless(&["0"], "GPUs are not counted per socket here")),
+    ("tres-per-task", None, Value, Refused("ask for CPUs and --gpus-per-task")),
     ("bb", None, Value, Refused("this server has no burst buffers")),
     ("bbf", None, Value, Refused("this server has no burst buffers")),
 
@@ -106,62 +110,55 @@ pub(super) const TABLE: &[Entry] = &[
     ("cluster-constraint", None, Value, Refused(ONE_NODE)),
     ("clusters", Some('M'), Value, Refused(ONE_NODE)),
     ("constraint", Some('C'), Value, Refused(ONE_NODE)),
-    ("exclude", Some('x'), Value, Refused(ONE_NODE)),
-    ("network", None, Value, Refused(ONE_NODE)),
     ("nodefile", Some('F'), Value, Refused(ONE_NODE)),
-    ("nodelist", Some('w'), Value, Refused(ONE_NODE)),
     ("prefer", None, Value, Refused(ONE_NODE)),
     ("reboot", None, Nothing, Refused("no job may restart this machine")),
     ("reservation", None, Value, Refused("this server has no reservations")),
-    ("resv-ports", None, Maybe, Refused("this server reserves no ports")),
-    ("qos", Some('q'), Value, Refused("this server has no qualities of service; limits are of \
-        partitions and accounts")),
-    ("priority", None, Value, Refused("priority is asked for where the job is submitted: \
-        `downbeat submit --priority`")),
-    ("nice", None, Maybe, Refused("priority is asked for where the job is submitted: \
-        `downbeat submit --priority -100`")),
     ("kill-on-invalid-dep", None, Value, RefusedUnless(&["no"], "a job whose dependency can never \
         be met waits here until somebody cancels it")),
-    ("overcommit", Some('O'), Nothing, Refused("no CPU is given to two jobs or tasks here")),
-
     ("core-spec", Some('S'), Value, Refused(NO_CHOICE_OF_CPUS)),
-    ("cores-per-socket", None, Value, Refused(NO_CHOICE_OF_CPUS)),
-    ("cpu-freq", None, Value, Refused("the speed of CPUs cannot be chosen here")),
-    ("distribution", Some('m'), Value, Refused(NO_CHOICE_OF_CPUS)),
-    ("extra-node-info", Some('B'), Value, Refused(NO_CHOICE_OF_CPUS)),
-    ("hint", None, Value, Refused(NO_CHOICE_OF_CPUS)),
-    ("mem-bind", None, Value, Refused(NO_CHOICE_OF_CPUS)),
-    ("mincpus", None, Value, Refused("it means CPUs of each node; ask for CPUs")),
-    ("ntasks-per-core", None, Value, Refused(NO_TASKS)),
-    ("ntasks-per-socket", None, Value, Refused(NO_TASKS)),
-    ("sockets-per-node", None, Value, Refused(NO_CHOICE_OF_CPUS)),
     ("thread-spec", None, Value, Refused(NO_CHOICE_OF_CPUS)),
-    ("threads-per-core", None, Value, Refused(NO_CHOICE_OF_CPUS)),
 
     ("container", None, Value, Refused("this server starts no containers")),
     ("container-id", None, Value, Refused("this server starts no containers")),
     ("export-file", None, Value, Refused("the environment is sent with the job; use --export")),
-    ("get-user-env", None, Maybe, Refused("the environment is sent with the job; use a login \
-        shell, `#!/bin/bash -l`")),
-    ("input", Some('i'), Value, RefusedUnless(&["/dev/null"], "a job's standard input is \
-        /dev/null; redirect it in the script")),
-    ("propagate", None, Maybe, RefusedUnless(&["NONE"], "limits of the shell that submits do not \
-        travel; set them with ulimit in the script")),
     ("gid", None, Value, Refused("a job runs as the server's user")),
     ("uid", None, Value, Refused("a job runs as the server's user")),
     ("wrap", None, Value, Refused("the script is here already; put the command into it")),
     ("stepmgr", None, Nothing, Refused("this server has no steps")),
     ("segment", None, Value, Refused(ONE_NODE)),
-    ("extra", None, Value, Refused("it is not kept; use --comment or labels")),
-    ("mcs-label", None, Value, Refused("it is not kept; use --comment or labels")),
-    ("profile", None, Value, Refused("no profile of a job is kept")),
-    ("wckey", None, Value, Refused("it is not kept; use --comment or labels")),
 
     ("help", Some('h'), Nothing, Refused(FOR_SBATCH)),
     ("test-only", None, Nothing, Refused(FOR_SBATCH)),
     ("usage", None, Nothing, Refused(FOR_SBATCH)),
     ("version", Some('V'), Nothing, Refused(FOR_SBATCH)),
 
+    ("cores-per-socket", None, Value, Harmless(NO_CHOICE_OF_CPUS)),
+    ("cpu-freq", None, Value, Harmless("the speed of CPUs cannot be chosen here.")),
+    ("distribution", Some('m'), Value, Harmless(NO_CHOICE_OF_CPUS)),
+    ("extra-node-info", Some('B'), Value, Harmless(NO_CHOICE_OF_CPUS)),
+    ("hint", None, Value, Harmless(NO_CHOICE_OF_CPUS)),
+    ("mem-bind", None, Value, Harmless(NO_CHOICE_OF_CPUS)),
+    ("ntasks-per-core", None, Value, Harmless(NO_CHOICE_OF_CPUS)),
+    ("ntasks-per-socket", None, Value, Harmless(NO_CHOICE_OF_CPUS)),
+    ("sockets-per-node", None, Value, Harmless(NO_CHOICE_OF_CPUS)),
+    ("threads-per-core", None, Value, Harmless(NO_CHOICE_OF_CPUS)),
+    ("gpu-bind", None, Value, Harmless(WHOLE_GPUS)),
+    ("gpu-freq", None, Value, Harmless("the speed of GPUs cannot be chosen here.")),
+    ("gres-flags", None, Value, Harmless(WHOLE_GPUS)),
+    ("tres-bind", None, Value, Harmless(WHOLE_GPUS)),
+    ("network", None, Value, Harmless(ONE_NODE_ANYWAY)),
+    ("resv-ports", None, Maybe, Harmless("this server reserves no ports.")),
+    ("qos", Some('q'), Value, Harmless("this server has no qualities of service; limits are of \
+        partitions and accounts.")),
+    ("get-user-env", None, Maybe, Harmless("the environment is that of whoever submits; \
+        `#!/bin/bash -l` makes a login shell.")),
+    ("propagate", None, Maybe, Harmless("the soft limits of whoever submits on the command line \
+        go along anyway.")),
+    ("extra", None, Value, Harmless(NOT_KEPT)),
+    ("mcs-label", None, Value, Harmless(NOT_KEPT)),
+    ("wckey", None, Value, Harmless(NOT_KEPT)),
+    ("profile", None, Value, Harmless("no profile of a job is kept.")),
     ("mail-type", None, Value, Harmless("no mail is sent.")),
     ("mail-user", None, Value, Harmless("no mail is sent.")),
     ("acctg-freq", None, Value, Harmless("usage is read at the end of the job.")),
