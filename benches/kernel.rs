@@ -9,18 +9,15 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::hint::black_box;
-use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use downbeat::job::ids::{Attempt, CpuId, JobId};
 use downbeat::job::outcome::{EndState, Exit, ExitCode, Handle, Usage};
-use downbeat::job::spec::{CpusAsked, JobRequest, JobSpec};
 use downbeat::job::state::{EndReason, StateWord};
-use downbeat::kernel::admission::Site;
-use downbeat::kernel::change::Effect;
 use downbeat::kernel::parts::eligibility::DependencySnapshot;
-use downbeat::kernel::restore::PersistedState;
-use downbeat::kernel::state::{BootContext, Kernel};
+use downbeat::kernel::state::Kernel;
+use downbeat::kernel::testing::job::{JobBuilder, job};
+use downbeat::kernel::testing::{KernelBuilder, admitted, exit};
 use downbeat::kernel::transition::{Fact, JobState, transition};
 use downbeat::policy::input::{PassInput, PendingJob, Running};
 use downbeat::policy::name::Policy;
@@ -28,29 +25,17 @@ use downbeat::policy::pass::{Planner, plan};
 use downbeat::policy::plan::Plan;
 use downbeat::resources::capacity::{Capacity, Demand};
 use downbeat::resources::ledger::Ledger;
-use downbeat::text::time_limit::LimitAsked;
 use downbeat::time::Time;
 
 fn kernel(cpus: u32, pending: i64) -> Kernel {
-    let boot_context = BootContext { boot_id: "boot".into(), nonce: "nonce".into() };
-    let mut kernel =
-        Kernel::load((0..cpus).map(CpuId), boot_context, PersistedState::default()).unwrap();
-    let specs = (0..pending).map(|n| spec(cpus, n)).collect();
-    let (_, step) = kernel.submit(specs, &DependencySnapshot::default(), &"bench".into(), Time(0));
-    for effect in step.effects {
-        let Effect::Admit(jobs) = effect else { continue };
-        kernel.admit(jobs);
-    }
+    let mut kernel = KernelBuilder::new().cpus(cpus).build();
+    kernel.enter((0..pending).map(|n| one(cpus, n)), Time(0));
     kernel
 }
 
-fn spec(cpus: u32, n: i64) -> Arc<JobSpec> {
-    let site =
-        Site { total_cpus: cpus, kill_grace_s: 30, output_roots: Vec::new(), ..Site::default() };
-    let mut request = JobRequest::new("true");
-    request.cpus = CpusAsked::Count(n % i64::from(cpus) + 1);
-    request.limit = LimitAsked::Seconds(60 + n % 3_600);
-    Arc::new(JobSpec::try_from((request, &site)).unwrap())
+/// One of many kinds of job for a machine of so many CPUs.
+fn one(cpus: u32, n: i64) -> JobBuilder {
+    job().cpus((n % i64::from(cpus)) as u32 + 1).time_limit(60 + n % 3_600)
 }
 
 fn planned(kernel: &Kernel) -> Plan {
@@ -92,25 +77,12 @@ fn benches(c: &mut Criterion) {
 
 /// A wide machine on which jobs of one CPU run, some CPUs are free, and wide jobs wait.
 fn crowded(cpus: u32, running: u32) -> Kernel {
-    let narrow = || {
-        let spec = spec(cpus, 0);
-        assert_eq!(spec.cpus, 1);
-        spec
-    };
     let mut kernel = kernel(cpus, 0);
-    let admit = |kernel: &mut Kernel, specs| {
-        let (ids, step) =
-            kernel.submit(specs, &DependencySnapshot::default(), &"bench".into(), Time(0));
-        for effect in step.effects {
-            let Effect::Admit(jobs) = effect else { continue };
-            kernel.admit(jobs);
-        }
-        ids
-    };
-    let ids = admit(&mut kernel, (0..running).map(|_| narrow()).collect());
+    let ids = kernel.enter((0..running).map(|_| one(cpus, 0)), Time(0));
     let (started, _, _) = kernel.start(&Plan { start: ids, ..Plan::default() }, Time(0));
     assert_eq!(started, running);
-    admit(&mut kernel, (0..10_000).map(|n| spec(cpus, i64::from(cpus / 2) + n % 1_000)).collect());
+    let wide = i64::from(cpus / 2);
+    kernel.enter((0..10_000).map(|n| one(cpus, wide + n % 1_000)), Time(0));
     kernel
 }
 
@@ -146,30 +118,19 @@ fn blocked(policy: Policy) -> PassInput {
 }
 
 fn one_life(kernel: &mut Kernel) -> usize {
-    let (ids, step) =
-        kernel.submit(vec![spec(4, 0)], &DependencySnapshot::default(), &"bench".into(), Time(0));
-    for effect in step.effects {
-        let Effect::Admit(jobs) = effect else { continue };
-        kernel.admit(jobs);
-    }
+    let (specs, elsewhere) = (vec![one(4, 0).spec()], DependencySnapshot::default());
+    let (ids, step) = kernel.submit(specs, &elsewhere, &"bench".into(), Time(0));
+    kernel.admit(admitted(step.effects));
     kernel.start(&planned(kernel), Time(1));
     let attempt = Attempt { job: ids.first().copied().unwrap_or(JobId(0)), n: 1 };
     kernel.fact(attempt, Fact::Started(HANDLE), Time(2)).unwrap();
-    kernel.fact(attempt, Fact::Exited(exit()), Time(3)).unwrap().changes.len()
+    kernel.fact(attempt, exited(), Time(3)).unwrap().changes.len()
 }
 
 const HANDLE: Handle = Handle { pid: 1, start_time: Time(2) };
 
-fn exit() -> Exit {
-    Exit {
-        exit_code: Some(ExitCode { code: 0, signal: 0 }),
-        stop: None,
-        handle: Some(HANDLE),
-        end_time: Time(3),
-        usage: Usage::default(),
-        out_of_memory: None,
-        left_behind: Vec::new(),
-    }
+fn exited() -> Fact {
+    Fact::Exited(Exit { handle: Some(HANDLE), ..exit(0, Time(3)) })
 }
 
 /// A state of each kind; those that hold CPUs hold one of a ledger's.
@@ -201,7 +162,7 @@ fn facts(ledger: &mut Ledger) -> Vec<Fact> {
     vec![
         Fact::Granted(cpu),
         Fact::Started(HANDLE),
-        Fact::Exited(exit()),
+        exited(),
         Fact::CancelAsked,
         Fact::LimitReached,
         Fact::Lost,

@@ -10,18 +10,16 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::io::Write;
-use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
-use downbeat::job::outcome::{Exit, ExitCode, Handle, Usage};
-use downbeat::job::spec::{JobRequest, JobSpec};
-use downbeat::kernel::admission::Site;
-use downbeat::kernel::change::{Effect, Step};
+use downbeat::job::ids::{Attempt, CommitNo, Epoch, JobId};
+use downbeat::job::outcome::{Exit, Handle};
+use downbeat::kernel::change::Step;
 use downbeat::kernel::outbox::Outbox;
 use downbeat::kernel::parts::eligibility::DependencySnapshot;
-use downbeat::kernel::restore::PersistedState;
-use downbeat::kernel::state::{BootContext, Kernel};
+use downbeat::kernel::state::Kernel;
+use downbeat::kernel::testing::job::job;
+use downbeat::kernel::testing::{KernelBuilder, admitted, exit};
 use downbeat::kernel::transition::Fact;
 use downbeat::policy::plan::Plan;
 use downbeat::store::backend::Database;
@@ -44,9 +42,7 @@ impl World {
     fn new() -> World {
         let dir = tempfile::tempdir().unwrap();
         let writer = Writer::open(Database::new(dir.path().join("bench.db"))).unwrap();
-        let boot_context = BootContext { boot_id: "boot".into(), nonce: "nonce".into() };
-        let kernel =
-            Kernel::load((0..CPUS).map(CpuId), boot_context, PersistedState::default()).unwrap();
+        let kernel = KernelBuilder::new().cpus(CPUS).build();
         let outbox = Outbox::new(Epoch(1), CommitNo(0));
         World { kernel, outbox, writer, _dir: dir }
     }
@@ -55,23 +51,12 @@ impl World {
         self.outbox.push(step, false, ());
         let commit = self.outbox.take(&self.kernel).unwrap();
         self.writer.commit(&commit).unwrap();
-        for effect in self.outbox.settle(commit.no).effects {
-            if let Effect::Admit(jobs) = effect {
-                self.kernel.admit(jobs);
-            }
-        }
+        self.kernel.admit(admitted(self.outbox.settle(commit.no).effects));
     }
 
     /// One durable submission of so many jobs.
     fn submit(&mut self, batch: usize) -> Vec<JobId> {
-        let site = Site {
-            total_cpus: CPUS,
-            kill_grace_s: 30,
-            output_roots: Vec::new(),
-            ..Site::default()
-        };
-        let spec = Arc::new(JobSpec::try_from((JobRequest::new("true"), &site)).unwrap());
-        let specs = std::iter::repeat_n(spec, batch).collect();
+        let specs = vec![job().spec(); batch];
         let (ids, step) =
             self.kernel.submit(specs, &DependencySnapshot::default(), &"bench".into(), Time(0));
         self.commit(step);
@@ -88,15 +73,7 @@ impl World {
         for id in ids {
             let attempt = Attempt { job: id, n: 1 };
             let handle = Handle { pid: 1, start_time: Time(2) };
-            let exit = Exit {
-                exit_code: Some(ExitCode { code: 0, signal: 0 }),
-                stop: None,
-                handle: Some(handle),
-                end_time: Time(3),
-                usage: Usage::default(),
-                out_of_memory: None,
-                left_behind: Vec::new(),
-            };
+            let exit = Exit { handle: Some(handle), ..exit(0, Time(3)) };
             for fact in [Fact::Started(handle), Fact::Exited(exit)] {
                 both.changes.extend(self.kernel.fact(attempt, fact, Time(3)).unwrap().changes);
             }

@@ -33,9 +33,7 @@ use downbeat::engine::{Engine, Key, Order};
 use downbeat::job::files::{Places, StreamFile};
 use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::job::outcome::ExitCode;
-use downbeat::job::spec::{JobRequest, JobSpec};
 use downbeat::job::state::StateWord;
-use downbeat::kernel::admission::Site;
 use downbeat::kernel::change::Change;
 use downbeat::kernel::commands::cancel::Cancelled;
 use downbeat::kernel::commands::reconfigure::RulesRefused;
@@ -45,8 +43,9 @@ use downbeat::kernel::parts::eligibility::DependencySnapshot;
 use downbeat::kernel::parts::queue::pending::waiting;
 use downbeat::kernel::parts::queued::Queued;
 use downbeat::kernel::parts::rules::Rules;
-use downbeat::kernel::restore::PersistedState;
-use downbeat::kernel::state::{BootContext, Kernel};
+use downbeat::kernel::state::BootContext;
+use downbeat::kernel::testing::KernelBuilder;
+use downbeat::kernel::testing::job::job;
 use downbeat::kernel::transition::Fact;
 use downbeat::kernel::views::snapshot::Snapshot;
 use downbeat::observe::metrics::Metrics;
@@ -71,15 +70,9 @@ fn run(body: impl Future<Output = ()>) {
     });
 }
 
-fn spec() -> Arc<JobSpec> {
-    let site =
-        Site { total_cpus: 4, kill_grace_s: 30, output_roots: Vec::new(), ..Site::default() };
-    Arc::new(JobSpec::try_from((JobRequest::new("true"), &site)).unwrap())
-}
-
 fn submit(n: usize) -> SubmitJobs {
     SubmitJobs {
-        specs: vec![spec(); n],
+        specs: vec![job().spec(); n],
         elsewhere: DependencySnapshot::default(),
         key: None,
         principal: "me".into(),
@@ -148,8 +141,7 @@ fn bench() -> Bench {
 }
 
 fn unaudited_bench() -> Bench {
-    let boot_context = BootContext { boot_id: "boot".into(), nonce: "n".into() };
-    let kernel = Kernel::load((0..4).map(CpuId), boot_context, PersistedState::default()).unwrap();
+    let kernel = KernelBuilder::new().cpus(4).build();
     let (durable, durable_taken) = Probe::start();
     let (wake, wake_taken) = Probe::start();
     let (publish, publish_taken) = Probe::start();
@@ -761,7 +753,8 @@ fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
         downbeat::store::load::load(writer.connection().unwrap(), Default::default()).unwrap();
     let boot_context =
         BootContext { boot_id: "boot".into(), nonce: writer.epoch().to_string().into() };
-    let kernel = Kernel::load((0..4).map(CpuId), boot_context.clone(), loaded.memory).unwrap();
+    let kernel = KernelBuilder::of(loaded.memory).cpus(4);
+    let kernel = kernel.boot_context(boot_context.clone()).build();
     let readers = database.readers().unwrap();
     let places = Places { jobs: dir.join("jobs"), output_roots: Vec::new() };
     let dials = watch::Sender::new(Dials::default());

@@ -12,10 +12,11 @@
 use downbeat::job::array_spec::JobRef;
 use downbeat::job::files::expand_pattern;
 use downbeat::job::ids::{Attempt, CpuId, JobId};
-use downbeat::job::outcome::{EndState, Exit, ExitCode, Handle, OutOfMemory, Stop, Usage};
+use downbeat::job::outcome::{EndState, Exit, Handle, OutOfMemory, Stop};
 use downbeat::job::spec::{CpusAsked, JobRequest, JobSpec, SCRIPT_BYTES_MAX};
 use downbeat::job::state::{EndReason, StateWord};
 use downbeat::kernel::admission::{Site, SiteMemory};
+use downbeat::kernel::testing;
 use downbeat::kernel::transition::{Fact, JobState, Outcome, Refused, RequeueReason, transition};
 use downbeat::resources::capacity::Demand;
 use downbeat::resources::ledger::Ledger;
@@ -30,15 +31,7 @@ fn allocation() -> downbeat::resources::allocation::Allocation {
 }
 
 fn exit(code: u8, stop: Option<Stop>) -> Exit {
-    Exit {
-        exit_code: Some(ExitCode { code, signal: 0 }),
-        stop,
-        handle: Some(HANDLE),
-        end_time: Time(9),
-        usage: Usage::default(),
-        out_of_memory: None,
-        left_behind: Vec::new(),
-    }
+    Exit { stop, handle: Some(HANDLE), ..testing::exit(code, Time(9)) }
 }
 
 type Make<T> = (&'static str, fn() -> T);

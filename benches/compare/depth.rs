@@ -20,11 +20,8 @@
 
 use std::time::Instant;
 
-use downbeat::job::ids::{CpuId, JobId};
-use downbeat::job::outcome::Handle;
-use downbeat::kernel::parts::queued::Queued;
-use downbeat::kernel::restore::{PersistedAttempt, PersistedState};
-use downbeat::kernel::state::{BootContext, Kernel};
+use downbeat::kernel::testing::KernelBuilder;
+use downbeat::kernel::testing::job::job;
 use downbeat::policy::name::Policy;
 use downbeat::policy::pass::plan;
 use downbeat::time::Time;
@@ -132,26 +129,12 @@ fn backlog(n: usize) -> Value {
 
 /// View and plan over the same queue, with two CPUs free.
 fn passes_us(depth: usize) -> Vec<f64> {
-    let queued = |n: usize| Queued {
-        id: JobId(n as i64 + 2),
-        cpus: CPUS,
-        limit_s: Some((n % LIMITS + 1) as u32 * 60),
-        priority: -100,
-        submitted: Time(n as i64),
-        ..Queued::default()
-    };
-    let sleeper = PersistedAttempt {
-        job: Queued { id: JobId(1), cpus: 1, limit_s: None, attempts: 1, ..queued(0) },
-        cpus: vec![CpuId(0)],
-        rest: Vec::new(),
-        granted: Time(0),
-        handle: Some(Handle { pid: 1, start_time: Time(0) }),
-        completing: None,
-    };
-    let pending = (0..depth).map(queued).collect();
-    let memory = PersistedState { pending, live: vec![sleeper], ..PersistedState::default() };
-    let boot_context = BootContext { boot_id: "boot".into(), nonce: "nonce".into() };
-    let kernel = Kernel::load((0..CPUS).map(CpuId), boot_context, memory).unwrap();
+    let mut kernel = KernelBuilder::new().cpus(CPUS).holds(1, job(), [0]).build();
+    for n in 0..depth {
+        let limit_s = (n % LIMITS + 1) as i64 * 60;
+        let one = job().cpus(CPUS).time_limit(limit_s).priority(-100);
+        kernel.enter([one], Time(n as i64));
+    }
     let policy = Policy::default();
     let pass = || {
         let before = Instant::now();

@@ -274,10 +274,8 @@ mod tests {
     use crate::job::outcome::EndState;
     use crate::job::request::MEMORY;
     use crate::kernel::parts::queued::Queued;
-    use crate::kernel::parts::requests::Requests;
-    use crate::kernel::restore::{PersistedAttempt, PersistedState};
-    use crate::kernel::state::BootContext;
-    use crate::resources::inventory::Inventory;
+    use crate::kernel::testing::KernelBuilder;
+    use crate::kernel::testing::job::job;
 
     /// Job 1 runs on CPU 0, job 2 waits.
     fn kernel() -> Kernel {
@@ -286,28 +284,9 @@ mod tests {
 
     /// One that has so much memory to hand out.
     fn kernel_of(memory: Option<u64>) -> Kernel {
-        let mut requests = Requests::default();
-        let rest = requests.number(&Request::default().with(MEMORY, 100));
-        let job =
-            |id, attempts| Queued { id: JobId(id), cpus: 1, rest, attempts, ..Queued::default() };
-        let live = PersistedAttempt {
-            job: job(1, 1),
-            cpus: vec![CpuId(0)],
-            rest: vec![Share { resource: MEMORY.into(), held: Held::Amount(100) }],
-            granted: Time(0),
-            handle: None,
-            completing: None,
-        };
-        let boot_context = BootContext { boot_id: "boot".into(), nonce: "n".into() };
-        let state = PersistedState {
-            pending: vec![job(2, 0)],
-            live: vec![live],
-            next_job: 3,
-            requests,
-            ..PersistedState::default()
-        };
-        let cpus = [CpuId(0), CpuId(1)];
-        Kernel::load(Inventory::of(cpus, memory), boot_context, state).unwrap()
+        let asks = || job().memory(100);
+        let kernel = KernelBuilder::new().cpus(2).memory(memory);
+        kernel.holds(1, asks(), [0]).waits(2, asks()).build()
     }
 
     #[test]

@@ -14,5 +14,7 @@ pub mod outbox;
 pub mod parts;
 pub mod restore;
 pub mod state;
+#[cfg(any(test, feature = "test-support"))]
+pub mod testing;
 pub mod transition;
 pub mod views;

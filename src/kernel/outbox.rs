@@ -332,14 +332,11 @@ fn keys_of(changes: &[Change]) -> impl Iterator<Item = Arc<str>> + '_ {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::job::ids::CpuId;
-    use crate::kernel::restore::PersistedState;
-    use crate::kernel::state::BootContext;
+    use crate::kernel::testing::KernelBuilder;
 
     #[test]
     fn what_rests_on_an_undurable_decision_is_answered_with_it() {
-        let boot_context = BootContext { boot_id: "boot".into(), nonce: "n".into() };
-        let kernel = Kernel::load([CpuId(0)], boot_context, PersistedState::default()).unwrap();
+        let kernel = KernelBuilder::new().build();
         let mut outbox = Outbox::new(Epoch(1), CommitNo(0));
         assert_eq!(outbox.follow("nothing is owed"), Some("nothing is owed"));
         outbox.push(Step::default(), false, "first cancel");

@@ -35,18 +35,19 @@ use crate::job::outcome::{Exit, ExitCode, Handle, Usage};
 use crate::job::spec::{JobRequest, JobSpec};
 use crate::job::state::StateWord;
 use crate::kernel::admission::Site;
-use crate::kernel::change::{Change, Effect, IdempotencyKey, Step};
+use crate::kernel::change::{Change, IdempotencyKey, Step};
 use crate::kernel::check;
 use crate::kernel::commands::forget::Old;
 use crate::kernel::outbox::{Commit, Outbox};
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::rules::Rules;
-use crate::kernel::state::{BootContext, Kernel};
+use crate::kernel::state::Kernel;
+use crate::kernel::testing::job::job;
+use crate::kernel::testing::{KernelBuilder, admitted, exit};
 use crate::kernel::transition::Fact;
 use crate::policy::name::Policy;
 use crate::policy::pass::plan;
 use crate::policy::plan::Plan;
-use crate::resources::inventory::Inventory;
 use crate::time::Time;
 
 struct World {
@@ -66,10 +67,8 @@ fn boot(writer: &mut Writer) -> (Kernel, Outbox<()>) {
 
 /// The same on a server that hands out so much memory.
 fn boot_over(writer: &mut Writer, memory: Option<u64>) -> (Kernel, Outbox<()>) {
-    let inventory = Inventory::of((0..4).map(CpuId), memory);
     let loaded = load(writer.connection().unwrap(), Rules::default()).unwrap();
-    let reign = BootContext { boot_id: "boot".into(), nonce: "n".into() };
-    let kernel = Kernel::load(inventory, reign, loaded.memory).unwrap();
+    let kernel = KernelBuilder::of(loaded.memory).cpus(4).memory(memory).build();
     (kernel, Outbox::new(writer.epoch(), loaded.commit_no))
 }
 
@@ -99,26 +98,22 @@ impl World {
     fn commit(&mut self, step: Step) {
         let commit = self.next(step);
         self.writer.commit(&commit).unwrap();
-        for effect in self.outbox.settle(commit.no).effects {
-            if let Effect::Admit(jobs) = effect {
-                self.kernel.admit(jobs);
-            }
-        }
+        self.kernel.admit(admitted(self.outbox.settle(commit.no).effects));
     }
 
-    fn submission(&mut self, request: JobRequest) -> (JobId, Step) {
-        self.submission_at(request, Time(1))
+    fn submission(&mut self, job: impl Into<JobRequest>) -> (JobId, Step) {
+        self.submission_at(job, Time(1))
     }
 
-    fn submission_at(&mut self, request: JobRequest, now: Time) -> (JobId, Step) {
-        let spec = Arc::new(JobSpec::try_from((request, &site())).unwrap());
+    fn submission_at(&mut self, job: impl Into<JobRequest>, now: Time) -> (JobId, Step) {
+        let spec = Arc::new(JobSpec::try_from((job.into(), &site())).unwrap());
         let (ids, step) =
             self.kernel.submit(vec![spec], &DependencySnapshot::default(), &"me".into(), now);
         (ids[0], step)
     }
 
     fn submit(&mut self) -> JobId {
-        let (id, step) = self.submission(JobRequest::new("true"));
+        let (id, step) = self.submission(job());
         self.commit(step);
         id
     }
@@ -145,13 +140,9 @@ const HANDLE: Handle = Handle { pid: 77, start_time: Time(3) };
 
 fn exited() -> Fact {
     Fact::Exited(Exit {
-        exit_code: Some(ExitCode { code: 3, signal: 0 }),
-        stop: None,
         handle: Some(HANDLE),
-        end_time: Time(4),
         usage: Usage { user_us: 5, system_us: 6, max_rss_bytes: 7 },
-        out_of_memory: None,
-        left_behind: Vec::new(),
+        ..exit(3, Time(4))
     })
 }
 
@@ -204,8 +195,7 @@ fn what_lives_is_taken_up_by_the_next_server() {
 fn the_memory_that_a_job_holds_outlives_the_server() {
     let mut world = World::new();
     for _ in 0..2 {
-        let request = JobRequest { memory_bytes: Some(60), ..JobRequest::new("true") };
-        let (_, step) = world.submission(request);
+        let (_, step) = world.submission(job().memory(60));
         world.commit(step);
     }
     world.start();
@@ -221,7 +211,7 @@ fn an_older_server_is_fenced_off_by_the_next_epoch() {
     let mut world = World::new();
     let newer = Writer::open(world.database()).unwrap();
     assert_eq!(newer.epoch(), Epoch(2));
-    let (_, step) = world.submission(JobRequest::new("true"));
+    let (_, step) = world.submission(job());
     let commit = world.next(step);
     let refused = world.writer.commit(&commit).unwrap_err();
     assert!(
@@ -233,7 +223,7 @@ fn an_older_server_is_fenced_off_by_the_next_epoch() {
 #[test]
 fn a_commit_out_of_order_is_fenced_off() {
     let mut world = World::new();
-    let (_, step) = world.submission(JobRequest::new("true"));
+    let (_, step) = world.submission(job());
     let mut commit = world.next(step);
     commit.no = CommitNo(7);
     let refused = world.writer.commit(&commit).unwrap_err();
@@ -279,7 +269,7 @@ fn the_database_refuses_a_second_unreleased_allocation_of_a_job() {
 #[test]
 fn a_commit_whose_answer_was_lost_succeeds_when_it_is_asked_again() {
     let mut world = World::new();
-    let (id, step) = world.submission(JobRequest::new("true"));
+    let (id, step) = world.submission(job());
     let commit = world.next(step);
     world.writer.commit(&commit).unwrap();
     world.writer.lose_connection();
@@ -343,7 +333,7 @@ fn readers_cannot_write() {
 #[test]
 fn keys_are_found_and_forgotten_after_a_day() {
     let mut world = World::new();
-    let (first, mut step) = world.submission(JobRequest::new("true"));
+    let (first, mut step) = world.submission(job());
     let key =
         IdempotencyKey { key: "k".into(), body_hash: "h".into(), first, count: 1, time: Time(1) };
     step.changes.push(Change::Key(key));
@@ -360,10 +350,9 @@ fn keys_are_found_and_forgotten_after_a_day() {
 fn pages_follow_one_another_and_filters_hold() {
     let mut world = World::new();
     for n in 0..5 {
-        let mut request = JobRequest::new("true");
-        request.account = Some(if n % 2 == 0 { "even" } else { "odd" }.to_owned());
-        request.labels.insert("a.b \"c\"".to_owned(), n.to_string());
-        let (_, step) = world.submission(request);
+        let account = if n % 2 == 0 { "even" } else { "odd" };
+        let job = job().account(account).label("a.b \"c\"", n.to_string());
+        let (_, step) = world.submission(job);
         world.commit(step);
     }
     let readers = world.database().readers().unwrap();

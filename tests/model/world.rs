@@ -17,10 +17,10 @@ use std::sync::Arc;
 use downbeat::job::ids::{Attempt, CommitNo, JobId};
 use downbeat::job::outcome::{ExitCode, Stop};
 use downbeat::job::retry_policy::{Cause, RetryPolicy};
-use downbeat::job::spec::{CpusAsked, JobRequest, JobSpec};
+use downbeat::job::spec::JobSpec;
 use downbeat::job::state::StateWord;
-use downbeat::kernel::admission::Site;
 use downbeat::kernel::change::Change;
+use downbeat::kernel::testing::job::job;
 use downbeat::policy::name::Policy;
 use downbeat::policy::pass::plan;
 use downbeat::time::Time;
@@ -113,17 +113,11 @@ pub struct World {
     pub broken: Option<String>,
 }
 
-fn spec(n: usize, width: u32, cpus: u32, retries: u8, divided: Option<&str>) -> Arc<JobSpec> {
-    let mut request = JobRequest::new("true");
-    request.name = Some(format!("job {n}"));
-    request.cpus = CpusAsked::Count(i64::from(width));
+fn spec(n: usize, width: u32, retries: u8, partition: Option<&str>) -> Arc<JobSpec> {
     let on = vec![Cause::Failed, Cause::Timeout, Cause::NodeFail];
     let policy = RetryPolicy { on, delay_s: 0, ..RetryPolicy::usual(retries.into()) };
-    request.retry = Some(policy).filter(|_| retries > 0);
-    request.partition = divided.map(str::to_owned);
-    let partitions = divided.map(|_| server::divided(cpus)).unwrap_or_default();
-    let site = Site { total_cpus: cpus, kill_grace_s: 30, partitions, ..Site::default() };
-    Arc::new(JobSpec::try_from((request, &site)).unwrap())
+    let job = job().named(format!("job {n}")).cpus(width).partition(partition);
+    job.retry(Some(policy).filter(|_| retries > 0)).spec()
 }
 
 impl World {
@@ -136,9 +130,7 @@ impl World {
         let server = Server::boot(bounds.cpus, &mut disk, &engine);
         let mut names = 1..;
         let retries = bounds.faults.retries;
-        let mut job = |width, partition| {
-            spec(names.next().unwrap_or(0), width, bounds.cpus, retries, partition)
-        };
+        let mut job = |width, partition| spec(names.next().unwrap_or(0), width, retries, partition);
         let mut to_submit: Vec<Vec<_>> = Vec::new();
         for (n, widths) in bounds.submissions.iter().enumerate() {
             let last = n + 1 == bounds.submissions.len();

@@ -19,12 +19,12 @@ use downbeat::kernel::commands::cancel::Cancelled;
 use downbeat::kernel::commands::requeue::{EndedJob, Requeued};
 use downbeat::kernel::outbox::{Commit, Committed, Outbox, ReadFreshness};
 use downbeat::kernel::parts::eligibility::DependencySnapshot;
-use downbeat::kernel::parts::names::UNNAMED;
-use downbeat::kernel::parts::queued::Queued;
+use downbeat::kernel::parts::names::{Names, UNNAMED};
 use downbeat::kernel::parts::rules::Rules;
-use downbeat::kernel::restore::{PersistedAttempt, PersistedState};
+use downbeat::kernel::restore::PersistedState;
 use downbeat::kernel::state::{BootContext, Kernel};
-use downbeat::kernel::transition::{JobState, Refused};
+use downbeat::kernel::testing::{KernelBuilder, partition};
+use downbeat::kernel::transition::Refused;
 use downbeat::kernel::views::snapshot::Snapshot;
 use downbeat::policy::name::Policy;
 use downbeat::policy::order::Order;
@@ -139,8 +139,8 @@ pub const MEMORY: u64 = 10;
 
 fn kernel(cpus: u32, boot_id: &str, memory: PersistedState) -> Kernel {
     let boot_context = BootContext { boot_id: boot_id.into(), nonce: "nonce".into() };
-    let kernel = Kernel::load(inventory(cpus), boot_context, memory);
-    kernel.unwrap_or_else(|refused| panic!("the disk cannot be loaded: {refused}"))
+    let kernel = KernelBuilder::of(memory).inventory(inventory(cpus));
+    kernel.boot_context(boot_context).build()
 }
 
 /// So many CPUs, a little memory, GPUs of two types, and licences.
@@ -157,51 +157,18 @@ pub fn inventory(cpus: u32) -> Inventory {
 
 /// Two partitions of the whole machine: jobs of `urgent` preempt those of `batch`.
 pub fn divided(cpus: u32) -> Arc<Partitions> {
-    let one = |name: &str, preempts: u64| Partition {
-        name: name.into(),
-        cpus: (0..cpus).map(CpuId).collect(),
-        up: true,
-        preempts,
-        ..Partition::default()
-    };
+    let one = |name, preempts| Partition { preempts, ..partition(name, 0..cpus) };
     let both = Partitions::new(vec![one("batch", 0), one("urgent", 1)], 0);
     Arc::new(both.unwrap_or_else(|refused| panic!("{refused}")))
 }
 
-/// Without the number of its words: those are the kernel's own.
-fn unnamed(job: Queued) -> Queued {
-    Queued { names: UNNAMED, ..job }
-}
-
-/// All that a kernel holds.
+/// All that a kernel holds but the numbers of words, which are its own.
 pub fn memory(kernel: &Kernel) -> PersistedState {
-    let live = kernel.live().values().map(|live| {
-        let (handle, completing) = match &live.state {
-            JobState::Running(_, handle) => (Some(*handle), None),
-            JobState::Completing(_, why, handle) => (*handle, Some(*why)),
-            _ => (None, None),
-        };
-        let cpus = live.state.allocation().map_or_else(Vec::new, |a| a.cpus().to_vec());
-        let rest = live.state.allocation().map_or_else(Vec::new, |a| a.rest().to_vec());
-        let (job, granted) = (unnamed(live.job), live.granted);
-        PersistedAttempt { job, cpus, rest, granted, handle, completing }
-    });
-    let (next_job, next_event) = kernel.next_ids();
-    let partitions = Arc::clone(&kernel.rules().partitions);
-    let rules = Rules { partitions, ..Rules::default() };
-    PersistedState {
-        rules,
-        pending: kernel.queue().iter().copied().map(unnamed).collect(),
-        arrays: kernel.arrays().iter().map(|(id, array)| (id, array.clone())).collect(),
-        claims: kernel.claims().to_vec(),
-        retries: kernel.retries().iter().map(|(job, state)| (*job, state.clone())).collect(),
-        live: live.collect(),
-        requests: kernel.requests().clone(),
-        ended: kernel.snapshot().ended,
-        next_job: next_job.0,
-        next_event: next_event.0,
-        ..PersistedState::default()
-    }
+    let mut memory = kernel.remembered(Time(0));
+    memory.names = Names::default();
+    let live = memory.live.iter_mut().map(|live| &mut live.job);
+    live.chain(&mut memory.pending).for_each(|job| job.names = UNNAMED);
+    memory
 }
 
 impl Server {

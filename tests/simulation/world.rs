@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use downbeat::job::ids::{Attempt, CommitNo, JobId};
 use downbeat::job::retry_policy::{Cause, RetryPolicy};
-use downbeat::job::spec::{CpusAsked, JobRequest, JobSpec};
+use downbeat::job::spec::JobSpec;
 use downbeat::job::state::StateWord;
 use downbeat::kernel::admission::Site;
 use downbeat::kernel::change::{PREEMPTED, REQUEUED};
@@ -20,8 +20,8 @@ use downbeat::kernel::commands::cancel::Cancelled;
 use downbeat::kernel::commands::requeue::{EndedJob, Requeued};
 use downbeat::kernel::parts::accounts::{AccountRule, AccountRules, Accounts};
 use downbeat::kernel::parts::rules::Rules;
+use downbeat::kernel::testing::job::job;
 use downbeat::resources::partitions::{Partition, Partitions};
-use downbeat::text::time_limit::LimitAsked;
 use downbeat::time::Time;
 
 use super::count::{Count, Event};
@@ -163,31 +163,31 @@ impl World {
 
     fn spec(&mut self) -> Arc<JobSpec> {
         self.names += 1;
-        let mut request = JobRequest::new("true");
-        request.name = Some(format!("job {}", self.names));
-        request.cpus = CpusAsked::Count(i64::from(self.rng.u32(1..=CPUS)));
-        request.priority = self.rng.i64(0..3);
+        let mut job = job()
+            .named(format!("job {}", self.names))
+            .cpus(self.rng.u32(1..=CPUS))
+            .priority(self.rng.i64(0..3));
         let urgent = self.rng.u8(..4) == 0;
-        request.partition = urgent.then(|| "urgent".to_owned());
+        job = job.partition(urgent.then_some("urgent"));
         if self.rng.bool() {
-            request.limit = LimitAsked::Seconds(self.rng.i64(1..600));
+            job = job.time_limit(self.rng.i64(1..600));
         }
         if self.rng.bool() {
-            request.memory_bytes = Some(self.rng.i64(1..=MEMORY as i64));
+            job = job.memory(self.rng.i64(1..=MEMORY as i64));
         }
         if self.rng.u8(..3) == 0 {
             let all = [("gpu", 3), ("gpu:a", 1), ("gpu:b", 1), ("license/m", 2)];
             let (name, most) = all[self.rng.usize(..all.len())];
-            request.resources.set(name, self.rng.u64(1..=most));
+            job = job.asks(name, self.rng.u64(1..=most));
         }
         if self.rng.u8(..6) == 0 {
             let causes = [Cause::Failed, Cause::Timeout, Cause::NodeFail];
             let on = vec![causes[self.rng.usize(..causes.len())]];
             // Nobody rings here, so nobody waits for a time.
             let usual = RetryPolicy::usual(self.rng.u32(1..4));
-            request.retry = Some(RetryPolicy { on, delay_s: 0, ..usual });
+            job = job.retry(RetryPolicy { on, delay_s: 0, ..usual });
         }
-        Arc::new(JobSpec::try_from((request, &site())).unwrap())
+        job.spec_on(&site())
     }
 
     /// A client sends a keyed submission again. Its reader looks first, now or some time ago.

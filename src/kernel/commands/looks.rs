@@ -54,12 +54,10 @@ impl Kernel {
 mod tests {
     use super::*;
     use crate::job::ids::{CpuId, JobId};
-    use crate::job::request::{GPU, Request};
+    use crate::job::request::GPU;
     use crate::kernel::check;
-    use crate::kernel::parts::queued::Queued;
-    use crate::kernel::parts::requests::Requests;
-    use crate::kernel::restore::PersistedState;
-    use crate::kernel::state::BootContext;
+    use crate::kernel::testing::KernelBuilder;
+    use crate::kernel::testing::job::job;
     use crate::policy::name::Policy;
     use crate::policy::pass::plan;
     use crate::resources::inventory::{Inventory, Resource, Stock};
@@ -71,13 +69,9 @@ mod tests {
         let gpus = Stock::Units([(UnitId(0), None), (UnitId(1), None)].into());
         let gpus = Resource { name: GPU.into(), stock: gpus };
         let inventory = Inventory::of((0..4).map(CpuId), None).and([gpus]).unwrap();
-        let mut requests = Requests::default();
-        let job = |(id, rest)| Queued { id: JobId(id), cpus: 1, rest, ..Queued::default() };
-        let pending = [1, 2, 0].map(|n| requests.number(&Request::default().with(GPU, n)));
-        let pending = (1..).zip(pending).map(job).collect();
-        let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
-        let memory = PersistedState { pending, requests, next_job: 9, ..PersistedState::default() };
-        Kernel::load(inventory, boot_context, memory).unwrap().with_looks(GPU)
+        let mut kernel = KernelBuilder::new().inventory(inventory).build().with_looks(GPU);
+        kernel.enter([job().asks(GPU, 1), job().asks(GPU, 2), job()], Time(0));
+        kernel
     }
 
     fn at(second: i64) -> Time {

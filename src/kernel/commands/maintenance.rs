@@ -59,41 +59,15 @@ impl Kernel {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::job::ids::{CpuId, JobId};
-    use crate::job::spec::{JobRequest, JobSpec};
-    use crate::kernel::admission::Site;
-    use crate::kernel::change::Effect;
-    use crate::kernel::parts::eligibility::DependencySnapshot;
-    use crate::kernel::restore::PersistedState;
-    use crate::kernel::state::BootContext;
+    use crate::job::ids::JobId;
+    use crate::kernel::testing::KernelBuilder;
+    use crate::kernel::testing::job::job;
     use crate::policy::name::Policy;
     use crate::policy::pass::plan;
-    use crate::text::time_limit::LimitAsked;
 
     fn kernel(limits: &[i64]) -> Kernel {
-        let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
-        let mut kernel =
-            Kernel::load((0..8).map(CpuId), boot_context, PersistedState::default()).unwrap();
-        let site = Site {
-            total_cpus: 8,
-            default_limit_s: None,
-            max_limit_s: None,
-            kill_grace_s: 30,
-            output_roots: vec![],
-            ..Site::default()
-        };
-        let spec = |limit: &i64| {
-            let limit = LimitAsked::Seconds(*limit);
-            let request = JobRequest { limit, ..JobRequest::new("true") };
-            Arc::new(JobSpec::try_from((request, &site)).unwrap())
-        };
-        let specs = limits.iter().map(spec).collect();
-        let (_, step) = kernel.submit(specs, &DependencySnapshot::default(), &"me".into(), Time(0));
-        for effect in step.effects {
-            if let Effect::Admit(jobs) = effect {
-                kernel.admit(jobs);
-            }
-        }
+        let mut kernel = KernelBuilder::new().cpus(8).build();
+        kernel.enter(limits.iter().map(|limit| job().time_limit(*limit)), Time(0));
         kernel
     }
 

@@ -61,34 +61,13 @@ mod tests {
     use crate::job::ids::CpuId;
     use crate::job::state::StateWord;
     use crate::kernel::check;
-    use crate::kernel::parts::queued::Queued;
-    use crate::kernel::restore::{PersistedAttempt, PersistedState};
-    use crate::kernel::state::BootContext;
-
-    fn job(id: i64, attempts: u32) -> Queued {
-        Queued { id: JobId(id), cpus: 1, attempts, ..Queued::default() }
-    }
+    use crate::kernel::testing::KernelBuilder;
+    use crate::kernel::testing::job::job;
 
     /// Job 1 lives on CPU 0, job 2 waits, job 3 is over.
     fn kernel() -> Kernel {
-        let live = PersistedAttempt {
-            job: job(1, 1),
-            cpus: vec![CpuId(0)],
-            rest: Vec::new(),
-            granted: Time(0),
-            handle: None,
-            completing: None,
-        };
-        let memory = PersistedState {
-            pending: vec![job(2, 0)],
-            live: vec![live],
-            ended: BTreeMap::from([(StateWord::Failed, 1)]),
-            next_job: 4,
-            next_event: 9,
-            ..PersistedState::default()
-        };
-        let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
-        Kernel::load((0..2).map(CpuId), boot_context, memory).unwrap()
+        let kernel = KernelBuilder::new().cpus(2).holds(1, job(), [0]).waits(2, job());
+        kernel.over(3, StateWord::Failed).build()
     }
 
     fn orphan(id: i64) -> Findings {

@@ -12,12 +12,11 @@ use crate::store::arrays::{self, Named};
 use crate::store::schema::job_scripts;
 
 fn array(world: &mut World, text: &str) -> JobId {
-    let mut request = JobRequest::new("true");
-    request.array = Some(text.parse().unwrap());
-    request.working_directory = Some("/w".to_owned());
-    request.standard_output = Some("%A-%a-%j".to_owned());
-    request.labels.insert("k".to_owned(), "v".to_owned());
-    let (id, step) = world.submission(request);
+    let (id, step) = world.submission(JobRequest {
+        working_directory: Some("/w".to_owned()),
+        standard_output: Some("%A-%a-%j".to_owned()),
+        ..job().array(text).label("k", "v").into()
+    });
     world.commit(step);
     id
 }

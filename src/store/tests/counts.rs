@@ -37,19 +37,18 @@ impl World {
     }
 }
 
-fn exit(code: u8, stop: Option<Stop>) -> Fact {
-    let Fact::Exited(exit) = exited() else { unreachable!() };
-    Fact::Exited(Exit { exit_code: Some(ExitCode { code, signal: 0 }), stop, ..exit })
+fn ended(code: u8, stop: Option<Stop>) -> Fact {
+    Fact::Exited(Exit { stop, ..exit(code, Time(4)) })
 }
 
 #[test]
 fn each_commit_counts_the_ended_as_the_rows_do() {
     let mut world = World::new();
     let facts = [
-        exit(0, None),
-        exit(0, None),
-        exit(1, None),
-        exit(9, Some(Stop::TimeLimit)),
+        ended(0, None),
+        ended(0, None),
+        ended(1, None),
+        ended(9, Some(Stop::TimeLimit)),
         Fact::Vanished("gone".to_owned()),
     ];
     for fact in facts {

@@ -259,7 +259,7 @@ fn a_start_goes_on_from_no_number_that_is_none() {
 #[test]
 fn what_stands_beside_jobs_is_read_or_named() {
     let mut world = World::new();
-    let (id, mut step) = world.submission(JobRequest::new("true"));
+    let (id, mut step) = world.submission(job());
     let key = IdempotencyKey {
         key: "k".into(),
         body_hash: "h".into(),
@@ -307,8 +307,7 @@ fn what_stands_beside_jobs_is_read_or_named() {
 #[test]
 fn an_array_is_counted_only_if_all_of_its_rows_can_be_read() {
     let mut world = World::new();
-    let array = Some("0-2".parse().unwrap());
-    let (id, step) = world.submission(JobRequest { array, ..JobRequest::new("true") });
+    let (id, step) = world.submission(job().array("0-2"));
     world.commit(step);
     world.start();
     for (job, column, value) in [
@@ -355,9 +354,7 @@ fn a_search_by_time_and_retention_say_so_too() {
 #[test]
 fn a_damaged_job_is_forgotten_with_all_that_is_its_own() {
     let mut world = World::new();
-    let mut request = JobRequest::new("true");
-    request.labels.insert("k".to_owned(), "v".to_owned());
-    let (id, step) = world.submission(request);
+    let (id, step) = world.submission(job().label("k", "v"));
     world.commit(step);
     world.start();
     let step = world.fact(id, exited());

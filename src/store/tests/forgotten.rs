@@ -15,20 +15,17 @@ const LATER: Time = Time(9);
 
 impl World {
     fn ends(&mut self, id: JobId, code: u8) {
-        let Fact::Exited(exit) = exited() else { panic!("it exits") };
-        let exit_code = Some(ExitCode { code, signal: 0 });
-        let step = self.fact(id, Fact::Exited(Exit { exit_code, ..exit }));
+        let step = self.fact(id, Fact::Exited(exit(code, Time(4))));
         self.commit(step);
     }
 
     fn behind(&mut self, dependency: &str, array: Option<&str>) -> JobId {
-        let dependencies: crate::job::dependency::Dependencies = dependency.parse().unwrap();
-        let named = dependencies.list.clone();
-        let conn = self.writer.connection().unwrap();
-        let elsewhere = dependencies::look_up(conn, &named).unwrap().elsewhere;
-        let array = array.map(|text| text.parse().unwrap());
-        let request = JobRequest { dependencies, array, ..JobRequest::new("true") };
-        let spec = Arc::new(JobSpec::try_from((request, &site())).unwrap());
+        let mut job = job().after(dependency);
+        if let Some(tasks) = array {
+            job = job.array(tasks);
+        }
+        let (spec, conn) = (job.spec(), self.writer.connection().unwrap());
+        let elsewhere = dependencies::look_up(conn, &spec.dependencies.list).unwrap().elsewhere;
         let (ids, step) = self.kernel.submit(vec![spec], &elsewhere, &"me".into(), Time(1));
         self.commit(step);
         ids[0]
@@ -91,13 +88,10 @@ fn a_job_that_was_accepted_while_its_parent_was_being_forgotten_knows_its_end() 
     world.start();
     world.ends(bad, 3);
     world.ends(good, 0);
+    let spec = job().after(&format!("afterok:{good}?afterok:{bad}")).spec();
     let conn = world.writer.connection().unwrap();
-    let dependencies: crate::job::dependency::Dependencies =
-        format!("afterok:{good}?afterok:{bad}").parse().unwrap();
-    let elsewhere = dependencies::look_up(conn, &dependencies.list).unwrap().elsewhere;
+    let elsewhere = dependencies::look_up(conn, &spec.dependencies.list).unwrap().elsewhere;
     world.forget(&[bad, good], None);
-    let request = JobRequest { dependencies, ..JobRequest::new("true") };
-    let spec = Arc::new(JobSpec::try_from((request, &site())).unwrap());
     let (ids, step) = world.kernel.submit(vec![spec], &elsewhere, &"me".into(), Time(1));
     world.commit(step);
     assert_eq!(world.kept(&ids), [None]);
@@ -127,8 +121,7 @@ fn of_a_parent_of_which_nothing_is_kept_nobody_says_that_it_went_well_or_did_not
 #[test]
 fn tasks_that_follow_those_of_a_forgotten_array_know_which_of_them_completed() {
     let mut world = World::new();
-    let request = JobRequest { array: Some("0-3".parse().unwrap()), ..JobRequest::new("true") };
-    let (array, step) = world.submission(request);
+    let (array, step) = world.submission(job().array("0-3"));
     world.commit(step);
     world.start();
     let tasks: Vec<JobId> = world.kernel.live().keys().copied().collect();

@@ -51,9 +51,7 @@ fn make(world: &mut World, told: Vec<Told>) -> (Vec<Made>, bool) {
     let (mut now, mut all, mut gone) = (1_000 * SLACK_US, Vec::new(), Vec::new());
     for ((name, account, labels), (step, state, stays)) in told {
         now += step;
-        let mut request = JobRequest::new("true");
-        request.name = Some(NAMES[name].to_owned());
-        request.account = Some(ACCOUNTS[account].to_owned());
+        let mut request = JobRequest::from(job().named(NAMES[name]).account(ACCOUNTS[account]));
         request.labels = labels.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
         let (name, account) = (NAMES[name].to_owned(), ACCOUNTS[account].to_owned());
         let labels = request.labels.clone();
@@ -288,12 +286,8 @@ fn the_unreleased_are_found_by_their_index() {
 fn no_question_sorts_or_scans() {
     let mut world = World::new();
     for n in 0..20 {
-        let mut request = JobRequest::new("true");
-        request.name = Some("a".to_owned());
-        request.account = Some("x".to_owned());
-        request.labels =
-            [("k".to_owned(), "1".to_owned()), ("l".to_owned(), "1".to_owned())].into();
-        let (_, step) = world.submission_at(request, Time(n * SLACK_US));
+        let job = job().named("a").account("x").label("k", "1").label("l", "1");
+        let (_, step) = world.submission_at(job, Time(n * SLACK_US));
         world.commit(step);
     }
     let base = JobFilter { limit: 3, ..JobFilter::default() };

@@ -50,8 +50,7 @@ fn the_end_of_an_attempt_and_the_next_grant_may_be_one_commit() {
 #[test]
 fn a_wait_before_a_retry_and_what_is_used_up_outlive_the_server() {
     let mut world = World::new();
-    let retry = Some(RetryPolicy::usual(2));
-    let (id, step) = world.submission(JobRequest { retry, ..JobRequest::new("true") });
+    let (id, step) = world.submission(job().retry(RetryPolicy::usual(2)));
     world.commit(step);
     world.start();
     let step = world.fact(id, exited());

@@ -11,44 +11,20 @@ use std::collections::{BTreeMap, HashMap};
 use proptest::prelude::*;
 
 use super::*;
-use crate::job::ids::{Attempt, CpuId};
-use crate::job::outcome::{Exit, ExitCode, Handle, Usage};
-use crate::job::spec::JobRequest;
-use crate::job::spec::JobSpec;
+use crate::job::ids::Attempt;
 use crate::job::state::StateWord;
-use crate::kernel::admission::Site;
 use crate::kernel::change::{Change, Edit, Step};
 use crate::kernel::check;
 use crate::kernel::commands::edit::Edited;
 use crate::kernel::parts::conditions::Blocked;
 use crate::kernel::parts::eligibility::DependencySnapshot;
-use crate::kernel::restore::PersistedState;
-use crate::kernel::state::BootContext;
+use crate::kernel::testing::job::{JobBuilder, job};
+use crate::kernel::testing::{KernelBuilder, admitted, exit};
 use crate::kernel::transition::Fact;
 use crate::policy::name::Policy;
 use crate::policy::pass::plan;
-use std::sync::Arc;
 
 const CPUS: u32 = 2;
-
-fn kernel() -> Kernel {
-    let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
-    Kernel::load((0..CPUS).map(CpuId), boot_context, PersistedState::default()).unwrap()
-}
-
-fn spec(make: impl FnOnce(&mut JobRequest)) -> Arc<JobSpec> {
-    let site = Site {
-        total_cpus: CPUS,
-        default_limit_s: None,
-        max_limit_s: None,
-        kill_grace_s: 30,
-        output_roots: vec![],
-        ..Site::default()
-    };
-    let mut request = JobRequest::new("true");
-    make(&mut request);
-    Arc::new(JobSpec::try_from((request, &site)).unwrap())
-}
 
 struct World {
     kernel: Kernel,
@@ -58,27 +34,26 @@ struct World {
 
 impl World {
     fn new() -> World {
-        World { kernel: kernel(), now: Time(0), ended: HashMap::new() }
+        World {
+            kernel: KernelBuilder::new().cpus(CPUS).build(),
+            now: Time(0),
+            ended: HashMap::new(),
+        }
     }
 
-    fn submit(&mut self, make: impl FnOnce(&mut JobRequest)) -> JobId {
+    fn submit(&mut self, job: JobBuilder) -> JobId {
         let elsewhere =
             DependencySnapshot { ended: self.ended.clone(), ..DependencySnapshot::default() };
-        let specs = vec![spec(make)];
+        let specs = vec![job.spec()];
         assert!(!self.kernel.unknown_others(&specs, &elsewhere));
         let (ids, step) = self.kernel.submit(specs, &elsewhere, &"me".into(), self.now);
-        for effect in step.effects {
-            if let crate::kernel::change::Effect::Admit(jobs) = effect {
-                self.kernel.admit(jobs);
-            }
-        }
+        self.kernel.admit(admitted(step.effects));
         self.sound();
         ids[0]
     }
 
     fn after(&mut self, text: &str) -> JobId {
-        let dependencies = text.parse().unwrap();
-        self.submit(|request| request.dependencies = dependencies)
+        self.submit(job().after(text))
     }
 
     /// Starts what a pass would; answers who runs.
@@ -92,15 +67,7 @@ impl World {
 
     fn end(&mut self, job: JobId, code: u8) {
         let n = self.kernel.live()[&job].job.attempts;
-        let exit = Exit {
-            exit_code: Some(ExitCode { code, signal: 0 }),
-            stop: None,
-            handle: Some(Handle { pid: 1, start_time: self.now }),
-            end_time: self.now,
-            usage: Usage::default(),
-            out_of_memory: None,
-            left_behind: Vec::new(),
-        };
+        let exit = exit(code, self.now);
         self.kernel.fact(Attempt { job, n }, Fact::Exited(exit), self.now).unwrap();
         self.ended.insert(job, code == 0);
         self.sound();
@@ -130,7 +97,7 @@ impl World {
 #[test]
 fn a_job_waits_for_the_success_of_another() {
     let mut world = World::new();
-    let first = world.submit(|_| ());
+    let first = world.submit(job());
     let second = world.after(&format!("afterok:{first}"));
     let not_ok = world.after(&format!("afternotok:{first}"));
     assert_eq!(world.pass(), [first]);
@@ -145,7 +112,7 @@ fn a_job_waits_for_the_success_of_another() {
 #[test]
 fn after_counts_from_the_start_and_a_cancel_is_an_end() {
     let mut world = World::new();
-    let first = world.submit(|request| request.held = true);
+    let first = world.submit(job().held());
     let after = world.after(&format!("after:{first}"));
     let any = world.after(&format!("afterany:{first}"));
     assert_eq!(world.pass(), []);
@@ -157,19 +124,15 @@ fn after_counts_from_the_start_and_a_cancel_is_an_end() {
 fn a_singleton_runs_after_its_kin() {
     let mut world = World::new();
     let one = world.after("singleton");
-    let family = spec(|_| ()).family();
+    let family = job().spec().family();
     let elsewhere = DependencySnapshot {
         singletons: HashMap::from([(family, vec![one])]),
         ..Default::default()
     };
-    let singleton = || spec(|request| request.dependencies = "singleton".parse().unwrap());
+    let singleton = || job().after("singleton").spec();
     let specs = vec![singleton(), singleton()];
     let (ids, step) = world.kernel.submit(specs, &elsewhere, &"me".into(), world.now);
-    for effect in step.effects {
-        if let crate::kernel::change::Effect::Admit(jobs) = effect {
-            world.kernel.admit(jobs);
-        }
-    }
+    world.kernel.admit(admitted(step.effects));
     assert_eq!(world.pass(), [one]);
     world.end(one, 1);
     assert_eq!(world.pass(), [ids[0]], "of a batch one after the other");
@@ -194,7 +157,7 @@ fn singletons_of_two_clients_at_one_instant_run_one_after_the_other() {
 #[test]
 fn what_could_not_be_stored_keeps_nobody_waiting() {
     let mut world = World::new();
-    let singleton = || spec(|request| request.dependencies = "singleton".parse().unwrap());
+    let singleton = || job().after("singleton").spec();
     let (lost, _) = world.kernel.submit(
         vec![singleton()],
         &DependencySnapshot::default(),
@@ -209,7 +172,7 @@ fn what_could_not_be_stored_keeps_nobody_waiting() {
 #[test]
 fn a_held_job_waits_for_its_release_and_an_edit_counts_at_once() {
     let mut world = World::new();
-    let job = world.submit(|request| request.held = true);
+    let job = world.submit(job().held());
     assert_eq!(world.pass(), []);
     let release = Edit { held: Some(false), priority: Some(7), ..Edit::default() };
     assert_eq!(world.edit(job, release), Edited::Done);
@@ -224,7 +187,7 @@ fn a_held_job_waits_for_its_release_and_an_edit_counts_at_once() {
 #[test]
 fn a_plan_made_before_a_hold_starts_nothing() {
     let mut world = World::new();
-    let job = world.submit(|_| ());
+    let job = world.submit(job());
     let policy = Policy::default();
     let plan = plan(policy, &world.kernel.input(&policy, world.now));
     world.edit(job, Edit { held: Some(true), ..Edit::default() });
@@ -235,11 +198,8 @@ fn a_plan_made_before_a_hold_starts_nothing() {
 #[test]
 fn times_ring_and_a_passed_deadline_cancels_whoever_waits() {
     let mut world = World::new();
-    let early = world.submit(|request| request.begin = Some(Time(50)));
-    let late = world.submit(|request| {
-        request.held = true;
-        request.deadline = Some(Time(90));
-    });
+    let early = world.submit(job().begin(Time(50)));
+    let late = world.submit(job().held().deadline(Time(90)));
     let follower = world.after(&format!("afterany:{late}"));
     assert_eq!(world.kernel.next_alarm(), Some(Time(50)));
     assert_eq!(world.kernel.run_timers(Time(49)), Step::default());
@@ -261,8 +221,8 @@ fn times_ring_and_a_passed_deadline_cancels_whoever_waits() {
 #[test]
 fn a_job_that_ended_a_moment_ago_has_to_be_looked_up_again() {
     let mut world = World::new();
-    let first = world.submit(|_| ());
-    let dependent = || spec(|r| r.dependencies = format!("afterok:{first}").parse().unwrap());
+    let first = world.submit(job());
+    let dependent = || job().after(&format!("afterok:{first}")).spec();
     assert!(!world.kernel.unknown_others(&[dependent()], &DependencySnapshot::default()));
     world.cancel(first);
     assert!(world.kernel.unknown_others(&[dependent()], &DependencySnapshot::default()));
@@ -286,7 +246,7 @@ proptest! {
             let open = world.kernel.standing(other).is_some();
             let known = open || world.ended.contains_key(&other);
             match act {
-                0 => drop(world.submit(|_| ())),
+                0 => drop(world.submit(job())),
                 1 if known => {
                     let job = world.after(&format!("{}:{other}", words[kind as usize]));
                     waits.insert(job, (kind, other));

@@ -13,27 +13,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::job::ids::{Attempt, CpuId};
-use crate::job::outcome::{Exit, ExitCode, Handle, Stop, Usage};
-use crate::job::spec::{CpusAsked, JobRequest, JobSpec};
+use crate::job::ids::Attempt;
+use crate::job::outcome::{Exit, ExitCode, Stop};
 use crate::job::state::{EndReason, StateWord};
-use crate::kernel::admission::{Site, SiteMemory};
-use crate::kernel::change::{Edit, Effect, PREEMPTED};
+use crate::kernel::change::{Edit, PREEMPTED};
 use crate::kernel::check;
-use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::priority::Weights;
 use crate::kernel::parts::queued::Queued;
 use crate::kernel::parts::rules::Rules;
-use crate::kernel::restore::{PersistedAttempt, PersistedState};
-use crate::kernel::state::BootContext;
-use crate::kernel::transition::JobState;
+use crate::kernel::restore::PersistedState;
+use crate::kernel::testing::job::job;
+use crate::kernel::testing::{KernelBuilder, admitted, exit, partition};
 use crate::policy::claims::aside;
 use crate::policy::input::demand;
 use crate::policy::name::Policy;
 use crate::policy::pass::Planner;
-use crate::resources::inventory::Inventory;
 use crate::resources::partitions::{Partition, Partitions};
-use crate::text::time_limit::LimitAsked;
 use crate::time::SECOND_US;
 
 const CPUS: u32 = 4;
@@ -46,13 +41,7 @@ const LIFE_S: i64 = 3_000;
 
 /// `hi` preempts both others, `mid` preempts `lo`; `side` is half of the machine and preempts `lo`.
 fn rules(weights: Weights) -> Rules {
-    let one = |name: &str, cpus: std::ops::Range<u32>, preempts: u64| Partition {
-        name: name.into(),
-        cpus: cpus.map(CpuId).collect(),
-        up: true,
-        preempts,
-        ..Partition::default()
-    };
+    let one = |name, cpus, preempts| Partition { preempts, ..partition(name, cpus) };
     let list = vec![
         one("lo", 0..CPUS, 0),
         one("mid", 0..CPUS, 1),
@@ -64,9 +53,7 @@ fn rules(weights: Weights) -> Rules {
 }
 
 fn load(state: PersistedState) -> Kernel {
-    let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
-    let inventory = Inventory::of((0..CPUS).map(CpuId), Some(MEMORY));
-    Kernel::load(inventory, boot_context, state).unwrap()
+    KernelBuilder::of(state).cpus(CPUS).memory(MEMORY).build()
 }
 
 /// What is asked for.
@@ -114,7 +101,6 @@ fn policies() -> impl Strategy<Value = Policy> {
 
 struct World {
     kernel: Kernel,
-    rules: Rules,
     planner: Planner,
     policy: Policy,
     now: Time,
@@ -129,10 +115,8 @@ struct World {
 
 impl World {
     fn new(policy: Policy, weights: Weights) -> World {
-        let rules = rules(weights);
         World {
-            kernel: load(PersistedState { rules: rules.clone(), ..PersistedState::default() }),
-            rules,
+            kernel: load(PersistedState { rules: rules(weights), ..PersistedState::default() }),
             planner: Planner::new(policy, SECOND_US),
             policy,
             now: Time(1_000 * SECOND_US),
@@ -144,25 +128,19 @@ impl World {
     }
 
     fn submit(&mut self, asked: &Asked) {
-        let partitions = Arc::clone(&self.rules.partitions);
-        let name = partitions.iter().nth(asked.partition).unwrap().name.to_string();
-        let memory = SiteMemory { total: Some(MEMORY), per_cpu: None };
-        let site =
-            Site { total_cpus: CPUS, kill_grace_s: 30, partitions, memory, ..Site::default() };
-        let request = JobRequest {
-            partition: Some(name),
-            cpus: CpusAsked::Count(asked.cpus.into()),
-            memory_bytes: Some(asked.memory).filter(|bytes| *bytes > 0),
-            limit: LimitAsked::Seconds(asked.limit_s),
-            priority: asked.priority,
-            array: (asked.tasks > 0).then(|| format!("0-{}", asked.tasks).parse().unwrap()),
-            ..JobRequest::new("true")
-        };
-        let spec = Arc::new(JobSpec::try_from((request, &site)).unwrap());
-        let (ids, step) =
-            self.kernel.submit(vec![spec], &DependencySnapshot::default(), &"me".into(), self.now);
+        let partition = ["lo", "mid", "hi", "side"][asked.partition];
+        let mut job = job()
+            .partition(partition)
+            .cpus(asked.cpus)
+            .memory(Some(asked.memory).filter(|bytes| *bytes > 0))
+            .time_limit(asked.limit_s)
+            .priority(asked.priority);
+        if asked.tasks > 0 {
+            job = job.array(&format!("0-{}", asked.tasks));
+        }
+        let ids = self.kernel.enter([job], self.now);
         self.times.insert(ids[0], (asked.runs_s, asked.grace_s));
-        self.hear(step);
+        check::all(&self.kernel).unwrap();
     }
 
     fn hear(&mut self, step: Step) {
@@ -195,11 +173,7 @@ impl World {
                 _ => {}
             }
         }
-        for effect in step.effects {
-            if let Effect::Admit(jobs) = effect {
-                self.kernel.admit(jobs);
-            }
-        }
+        self.kernel.admit(admitted(step.effects));
         check::all(&self.kernel).unwrap();
     }
 
@@ -232,14 +206,11 @@ impl World {
         for attempt in due.map(|(attempt, _)| *attempt).collect::<Vec<_>>() {
             self.ends.remove(&attempt);
             let stopped = self.kernel.live()[&attempt.job].state.is_told_to_stop();
+            let signal = if stopped { 15 } else { 0 };
             let exit = Exit {
-                exit_code: Some(ExitCode { code: 0, signal: if stopped { 15 } else { 0 } }),
+                exit_code: Some(ExitCode { code: 0, signal }),
                 stop: stopped.then_some(Stop::Cancelled),
-                handle: Some(Handle { pid: 7, start_time: self.now }),
-                end_time: self.now,
-                usage: Usage::default(),
-                out_of_memory: None,
-                left_behind: Vec::new(),
+                ..exit(0, self.now)
             };
             let step = self.kernel.fact(attempt, Fact::Exited(exit), self.now).unwrap();
             self.hear(step);
@@ -247,32 +218,7 @@ impl World {
     }
 
     fn restart(&mut self) {
-        let live = self.kernel.live().values().map(|live| PersistedAttempt {
-            job: live.job,
-            cpus: live.state.allocation().unwrap().cpus().to_vec(),
-            rest: live.state.allocation().unwrap().rest().to_vec(),
-            granted: live.granted,
-            handle: live.state.handle(),
-            completing: match &live.state {
-                JobState::Completing(_, why, _) => why.word().parse().ok(),
-                _ => None,
-            },
-        });
-        let (next_job, next_event) = self.kernel.next_ids();
-        let memory = PersistedState {
-            pending: self.kernel.queue().iter().copied().collect(),
-            arrays: self.kernel.arrays().iter().map(|(id, a)| (id, a.clone())).collect(),
-            claims: self.kernel.claims().to_vec(),
-            requests: self.kernel.requests.clone(),
-            live: live.collect(),
-            rules: self.rules.clone(),
-            names: self.kernel.names.clone(),
-            ended: self.kernel.snapshot().ended,
-            next_job: next_job.0,
-            next_event: next_event.0,
-            ..PersistedState::default()
-        };
-        self.kernel = load(memory);
+        self.kernel = load(self.kernel.remembered(self.now));
         self.planner = Planner::new(self.policy, SECOND_US);
     }
 

@@ -15,30 +15,22 @@ use proptest::prelude::*;
 use super::*;
 use crate::job::ids::Attempt;
 use crate::job::outcome::Handle;
-use crate::job::spec::{CpusAsked, JobRequest, JobSpec};
-use crate::kernel::admission::Site;
-use crate::kernel::change::{Change, Edit, Effect};
+use crate::kernel::change::{Change, Edit};
 use crate::kernel::check;
 use crate::kernel::parts::accounts::{Account, AccountRule, AccountRules, Accounts};
 use crate::kernel::parts::conditions::Blocked;
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::priority::Weights;
-use crate::kernel::restore::PersistedState;
-use crate::kernel::state::BootContext;
+use crate::kernel::testing::job::{JobBuilder, job};
+use crate::kernel::testing::{KernelBuilder, admitted, partition};
 use crate::kernel::transition::Fact;
 use crate::policy::name::Policy;
 use crate::policy::pass::Planner;
 use crate::policy::plan::Plan;
 use crate::resources::partitions::{Allows, Partition, Partitions};
-use crate::text::time_limit::LimitAsked;
 use crate::time::SECOND_US;
 
 const CPUS: u32 = 6;
-
-fn partition(name: &str, cpus: impl IntoIterator<Item = u32>) -> Partition {
-    let cpus = cpus.into_iter().map(CpuId).collect();
-    Partition { name: name.into(), cpus, up: true, ..Partition::default() }
-}
 
 fn rules(
     partitions: Vec<Partition>,
@@ -55,41 +47,18 @@ fn rules(
 }
 
 fn kernel(rules: Rules) -> Kernel {
-    let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
-    Kernel::load(
-        (0..CPUS).map(CpuId),
-        boot_context,
-        PersistedState { rules, ..PersistedState::default() },
-    )
-    .unwrap()
+    KernelBuilder::new().cpus(CPUS).rules(rules).build()
+}
+
+fn asked((partition, account): (&str, &str), cpus: u32, limit_s: i64) -> JobBuilder {
+    job().partition(partition).account(account).cpus(cpus).time_limit(limit_s).memory(100)
 }
 
 /// A job that passed under no rules at all: those of now may be others.
-fn spec((partition, account): (&str, &str), cpus: u32, limit_s: i64) -> Arc<JobSpec> {
-    let site = Site { total_cpus: CPUS, kill_grace_s: 30, ..Site::default() };
-    let request = JobRequest {
-        partition: Some(partition.to_owned()),
-        account: Some(account.to_owned()),
-        cpus: CpusAsked::Count(cpus.into()),
-        limit: LimitAsked::Seconds(limit_s),
-        memory_bytes: Some(100),
-        ..JobRequest::new("true")
-    };
-    Arc::new(JobSpec::try_from((request, &site)).unwrap())
-}
-
-fn submit(kernel: &mut Kernel, specs: Vec<Arc<JobSpec>>, now: Time) -> Vec<Queued> {
-    let (_, step) = kernel.submit(specs, &DependencySnapshot::default(), &Arc::from("me"), now);
-    let admitted = step.effects.into_iter().filter_map(|effect| match effect {
-        Effect::Admit(jobs) => Some(jobs),
-        _ => None,
-    });
-    admitted.flatten().collect()
-}
-
-fn enter(kernel: &mut Kernel, specs: Vec<Arc<JobSpec>>, now: Time) {
-    let jobs = submit(kernel, specs, now);
-    kernel.admit(jobs);
+fn submit(kernel: &mut Kernel, job: JobBuilder, now: Time) -> Vec<Queued> {
+    let elsewhere = DependencySnapshot::default();
+    let (_, step) = kernel.submit(vec![job.spec()], &elsewhere, &"me".into(), now);
+    admitted(step.effects)
 }
 
 fn pass(kernel: &mut Kernel, now: Time) -> (u32, u32) {
@@ -227,8 +196,8 @@ impl World {
         let kernel = &mut self.kernel;
         match step {
             Do::Submit(p, a, cpus, limit_s) => {
-                let spec = spec((PARTITIONS[p], ACCOUNTS[a]), cpus, limit_s);
-                self.entering.extend(submit(kernel, vec![spec], now));
+                let job = asked((PARTITIONS[p], ACCOUNTS[a]), cpus, limit_s);
+                self.entering.extend(submit(kernel, job, now));
             }
             Do::Admit => kernel.admit(std::mem::take(&mut self.entering)),
             Do::Withdraw => {
@@ -287,45 +256,7 @@ impl World {
 
     /// A kernel that begins with the rules of now, and reads who waits and who runs.
     fn restarted(&self) -> Kernel {
-        let rules = self.kernel.rules();
-        let mut rules =
-            Rules { accounts: rules.accounts.under(&rules.accounts, self.now), ..rules.clone() };
-        let mut names = crate::kernel::parts::names::Names::default();
-        let mut place = |job: &Queued| {
-            let words = self.kernel.names.get(job.names).unwrap();
-            let account = rules.accounts.number(&words.account, |_| true);
-            let placement = rules.partitions.placement(&words.partition);
-            Queued {
-                placement,
-                account,
-                names: names.number(&words.partition, &words.account),
-                ..*job
-            }
-        };
-        let pending: Vec<Queued> = self.kernel.queue().iter().map(&mut place).collect();
-        let live =
-            self.kernel.live().values().map(|live| crate::kernel::restore::PersistedAttempt {
-                job: place(&live.job),
-                cpus: live.state.allocation().unwrap().cpus().to_vec(),
-                rest: live.state.allocation().unwrap().rest().to_vec(),
-                granted: live.granted,
-                handle: None,
-                completing: None,
-            });
-        let live = live.collect();
-        let (next_job, next_event) = self.kernel.next_ids();
-        let (next_job, next_event) = (next_job.0, next_event.0);
-        let memory = PersistedState {
-            pending,
-            live,
-            rules,
-            names,
-            next_job,
-            next_event,
-            ..PersistedState::default()
-        };
-        let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
-        Kernel::load((0..CPUS).map(CpuId), boot_context, memory).unwrap()
+        KernelBuilder::of(self.kernel.remembered(self.now)).cpus(CPUS).build()
     }
 }
 
@@ -363,7 +294,7 @@ proptest! {
 fn rules_with_a_cpu_from_nowhere_are_refused_and_change_nothing() {
     let before = rules(vec![partition("p", 0..3)], &[], None);
     let mut kernel = kernel(before);
-    enter(&mut kernel, vec![spec(("p", "a"), 2, 60)], at(0));
+    kernel.enter([asked(("p", "a"), 2, 60)], at(0));
     let limit = AccountRule { max_running_jobs: Some(0), ..AccountRule::default() };
     let bad = rules(vec![partition("q", 0..3), partition("p", 3..9)], &[("a", limit)], Some(9));
     let refused = kernel.reconfigure(bad, at(1)).unwrap_err();
@@ -379,9 +310,9 @@ fn rules_with_a_cpu_from_nowhere_are_refused_and_change_nothing() {
 fn a_lowered_limit_takes_nothing_from_whoever_runs_and_keeps_the_next() {
     let limit = |jobs| AccountRule { max_running_jobs: Some(jobs), ..AccountRule::default() };
     let mut kernel = kernel(Rules::default());
-    enter(&mut kernel, vec![spec(("x", "a"), 2, 60), spec(("x", "a"), 2, 60)], at(0));
+    kernel.enter([asked(("x", "a"), 2, 60), asked(("x", "a"), 2, 60)], at(0));
     assert_eq!(pass(&mut kernel, at(0)), (2, 0));
-    enter(&mut kernel, vec![spec(("x", "a"), 1, 60), spec(("x", "b"), 1, 60)], at(1));
+    kernel.enter([asked(("x", "a"), 1, 60), asked(("x", "b"), 1, 60)], at(1));
     let before = held(&kernel);
     kernel.reconfigure(rules(vec![], &[("a", limit(1))], None), at(1)).unwrap();
     assert_eq!(held(&kernel), before);
@@ -394,7 +325,7 @@ fn a_lowered_limit_takes_nothing_from_whoever_runs_and_keeps_the_next() {
         assert_eq!(starts, (u32::from(id == 2), 0), "one of a at a time");
     }
     kernel.reconfigure(Rules::default(), at(3)).unwrap();
-    enter(&mut kernel, vec![spec(("x", "a"), 1, 60)], at(3));
+    kernel.enter([asked(("x", "a"), 1, 60)], at(3));
     assert_eq!(pass(&mut kernel, at(3)), (1, 0), "nobody is limited any more");
     assert_eq!(check::all(&kernel), Ok(()));
 }
@@ -403,7 +334,7 @@ fn a_lowered_limit_takes_nothing_from_whoever_runs_and_keeps_the_next() {
 fn who_waits_for_more_than_its_partition_allows_by_now_is_told_so_until_it_allows_it() {
     let own = || partition("p", 0..4);
     let mut kernel = kernel(rules(vec![own()], &[], None));
-    enter(&mut kernel, vec![spec(("p", ""), 2, 60)], at(0));
+    kernel.enter([asked(("p", ""), 2, 60)], at(0));
     let mut under = |own: Partition| {
         kernel.reconfigure(rules(vec![own], &[], None), at(1)).unwrap();
         kernel.blocked(JobId(1), at(1))
@@ -423,9 +354,9 @@ fn who_waits_for_more_than_its_partition_allows_by_now_is_told_so_until_it_allow
 #[test]
 fn a_machine_is_divided_and_put_together_again_under_those_who_wait() {
     let mut kernel = kernel(Rules::default());
-    enter(&mut kernel, vec![spec(("x", ""), 4, 60)], at(0));
+    kernel.enter([asked(("x", ""), 4, 60)], at(0));
     assert_eq!(pass(&mut kernel, at(0)), (1, 0));
-    enter(&mut kernel, vec![spec(("q", ""), 2, 60), spec(("x", ""), 2, 60)], at(0));
+    kernel.enter([asked(("q", ""), 2, 60), asked(("x", ""), 2, 60)], at(0));
     let two = vec![partition("p", 0..3), partition("q", 3..6)];
     kernel.reconfigure(rules(two, &[], None), at(1)).unwrap();
     assert_eq!(kernel.blocked(JobId(3), at(1)), Some(Blocked::PartitionGone));
@@ -443,10 +374,10 @@ fn a_machine_is_divided_and_put_together_again_under_those_who_wait() {
 fn what_was_submitted_under_old_rules_enters_under_the_new_ones() {
     let limit = AccountRule { max_queued_jobs: Some(1), ..AccountRule::default() };
     let mut kernel = kernel(Rules::default());
-    let entering = submit(&mut kernel, vec![spec(("q", "a"), 1, 60)], at(0));
+    let entering = submit(&mut kernel, asked(("q", "a"), 1, 60), at(0));
     let two = vec![partition("p", 0..3), partition("q", 3..6)];
     kernel.reconfigure(rules(two, &[("a", limit)], None), at(1)).unwrap();
-    let one = [spec(("q", "a"), 1, 60)];
+    let one = [asked(("q", "a"), 1, 60).spec()];
     assert!(kernel.too_many(&one).is_some(), "what is entering counts");
     kernel.admit(entering);
     assert!(kernel.too_many(&one).is_some(), "what waits counts");
@@ -459,7 +390,7 @@ fn what_was_submitted_under_old_rules_enters_under_the_new_ones() {
 #[test]
 fn usage_is_kept_while_it_is_not_shared_and_decays_on() {
     let mut kernel = kernel(rules(vec![], &[], Some(100)));
-    enter(&mut kernel, vec![spec(("x", "a"), 6, 60)], at(0));
+    kernel.enter([asked(("x", "a"), 6, 60)], at(0));
     assert_eq!(pass(&mut kernel, at(0)), (1, 0));
     let used = |kernel: &Kernel, second| kernel.rules().accounts.usages(at(second))[0].1;
     let before = used(&kernel, 10);
@@ -481,9 +412,9 @@ fn a_claim_ends_with_the_right_to_preempt() {
         vec![partition("batch", 0..6), Partition { preempts, ..partition("urgent", 0..6) }]
     };
     let mut kernel = kernel(rules(both(1), &[], None));
-    enter(&mut kernel, vec![spec(("batch", ""), 6, 60)], at(0));
+    kernel.enter([asked(("batch", ""), 6, 60)], at(0));
     assert_eq!(pass(&mut kernel, at(0)), (1, 0));
-    enter(&mut kernel, vec![spec(("urgent", ""), 6, 60)], at(1));
+    kernel.enter([asked(("urgent", ""), 6, 60)], at(1));
     let plan = Plan { preempt: Some((JobId(2), vec![JobId(1)])), ..Plan::default() };
     kernel.start(&plan, at(1));
     assert_eq!(kernel.claims().len(), 1);

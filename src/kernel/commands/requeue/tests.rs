@@ -9,19 +9,16 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::job::ids::{Attempt, CpuId};
-use crate::job::outcome::{Exit, ExitCode, Handle, Stop, Usage};
+use crate::job::ids::Attempt;
+use crate::job::outcome::{Exit, Stop};
 use crate::job::retry_policy::RETRY_DELAY_S;
-use crate::job::spec::{JobRequest, JobSpec};
-use crate::kernel::admission::Site;
 use crate::kernel::check;
 use crate::kernel::commands::cancel::Cancelled;
-use crate::kernel::parts::accounts::{AccountRule, AccountRules, Accounts};
+use crate::kernel::parts::accounts::AccountRule;
 use crate::kernel::parts::conditions::Blocked;
-use crate::kernel::parts::eligibility::DependencySnapshot;
-use crate::kernel::parts::rules::Rules;
-use crate::kernel::restore::{PersistedAttempt, PersistedState};
-use crate::kernel::state::BootContext;
+use crate::kernel::restore::PersistedState;
+use crate::kernel::testing::job::{JobBuilder, job};
+use crate::kernel::testing::{KernelBuilder, exit};
 use crate::policy::name::Policy;
 use crate::policy::pass::plan;
 use crate::policy::plan::Plan;
@@ -29,24 +26,10 @@ use crate::policy::plan::Plan;
 const CPUS: u32 = 2;
 const SECOND: i64 = 1_000_000;
 
-fn boot_context() -> BootContext {
-    BootContext { boot_id: "b".into(), nonce: "n".into() }
-}
-
 /// One job of one CPU, submitted at 0.
-fn kernel(retry: Option<RetryPolicy>, deadline: Option<Time>) -> (Kernel, JobId) {
-    let mut kernel =
-        Kernel::load((0..CPUS).map(CpuId), boot_context(), PersistedState::default()).unwrap();
-    let site = Site { total_cpus: CPUS, kill_grace_s: 30, ..Site::default() };
-    let request = JobRequest { retry, deadline, ..JobRequest::new("true") };
-    let spec = JobSpec::try_from((request, &site)).unwrap();
-    let (ids, step) =
-        kernel.submit(vec![Arc::new(spec)], &DependencySnapshot::default(), &"me".into(), Time(0));
-    for effect in step.effects {
-        if let Effect::Admit(jobs) = effect {
-            kernel.admit(jobs);
-        }
-    }
+fn kernel(job: JobBuilder) -> (Kernel, JobId) {
+    let mut kernel = KernelBuilder::new().cpus(CPUS).build();
+    let ids = kernel.enter([job], Time(0));
     (kernel, ids[0])
 }
 
@@ -58,32 +41,14 @@ fn grant(kernel: &mut Kernel, job: JobId, now: Time) -> Option<Attempt> {
     (started == 1).then(|| kernel.live()[&job].attempt())
 }
 
-fn exit(code: u8, stop: Option<Stop>, now: Time) -> Fact {
-    Fact::Exited(Exit {
-        exit_code: Some(ExitCode { code, signal: 0 }),
-        stop,
-        handle: Some(Handle { pid: 7, start_time: now }),
-        end_time: now,
-        usage: Usage::default(),
-        out_of_memory: None,
-        left_behind: Vec::new(),
-    })
+fn exited(code: u8, now: Time) -> Fact {
+    Fact::Exited(exit(code, now))
 }
 
 /// A server dies and another takes up what the database has.
 fn again(kernel: &Kernel, words: &[Option<Blocked>]) -> Kernel {
-    let live = kernel.live().values().map(|live| {
-        let (handle, completing) = match &live.state {
-            JobState::Running(_, handle) => (Some(*handle), None),
-            JobState::Completing(_, why, handle) => (*handle, Some(*why)),
-            _ => (None, None),
-        };
-        let cpus = live.state.allocation().unwrap().cpus().to_vec();
-        let rest = live.state.allocation().unwrap().rest().to_vec();
-        PersistedAttempt { job: live.job, cpus, rest, granted: live.granted, handle, completing }
-    });
-    let pending: Vec<Queued> = kernel.queue().iter().copied().collect();
-    let conditions = pending.iter().zip(words).filter_map(|(job, blocked)| {
+    let memory = kernel.remembered(Time(0));
+    let conditions = memory.pending.iter().zip(words).filter_map(|(job, blocked)| {
         let begin = match blocked {
             Some(Blocked::BeginTime(begin)) => Some(*begin),
             _ => None,
@@ -92,29 +57,18 @@ fn again(kernel: &Kernel, words: &[Option<Blocked>]) -> Kernel {
         Some((job.id, Conditions { begin, held, ..Conditions::default() }))
             .filter(|(_, conditions)| !conditions.is_empty())
     });
-    let (next_job, next_event) = kernel.next_ids();
-    let memory = PersistedState {
-        conditions: conditions.collect(),
-        pending,
-        names: kernel.names.clone(),
-        live: live.collect(),
-        retries: kernel.retries().iter().map(|(job, state)| (*job, state.clone())).collect(),
-        ended: kernel.snapshot().ended,
-        next_job: next_job.0,
-        next_event: next_event.0,
-        ..PersistedState::default()
-    };
-    Kernel::load((0..CPUS).map(CpuId), boot_context(), memory).unwrap()
+    let conditions = conditions.collect();
+    KernelBuilder::of(PersistedState { conditions, ..memory }).cpus(CPUS).build()
 }
 
 #[test]
 fn a_failed_attempt_waits_twice_as_long_each_time_and_then_is_the_end() {
-    let (mut kernel, job) = kernel(Some(RetryPolicy::usual(2)), None);
+    let (mut kernel, job) = kernel(job().retry(RetryPolicy::usual(2)));
     let mut now = Time(0);
     for (n, wait_s) in [(1, 10), (2, 20)] {
         let attempt = grant(&mut kernel, job, now).unwrap();
         assert_eq!(attempt.n, n);
-        let step = kernel.fact(attempt, exit(3, None, now), now).unwrap();
+        let step = kernel.fact(attempt, exited(3, now), now).unwrap();
         let [Change::Requeued { past: Some(past), begin, retries, .. }] = &step.changes[..] else {
             panic!("{step:?}")
         };
@@ -125,7 +79,7 @@ fn a_failed_attempt_waits_twice_as_long_each_time_and_then_is_the_end() {
         now = at;
     }
     let attempt = grant(&mut kernel, job, now).unwrap();
-    let step = kernel.fact(attempt, exit(3, None, now), now).unwrap();
+    let step = kernel.fact(attempt, exited(3, now), now).unwrap();
     assert!(matches!(&step.changes[..], [Change::Ended { .. }]), "{step:?}");
     assert!(kernel.retries().is_empty() && kernel.queue().is_empty());
     assert_eq!(check::all(&kernel), Ok(()));
@@ -134,7 +88,7 @@ fn a_failed_attempt_waits_twice_as_long_each_time_and_then_is_the_end() {
 #[test]
 fn a_requeued_job_comes_back_held_and_with_its_deadline() {
     let deadline = Time(100 * SECOND);
-    let (mut kernel, job) = kernel(None, Some(deadline));
+    let (mut kernel, job) = kernel(job().deadline(deadline));
     let attempt = grant(&mut kernel, job, Time(1)).unwrap();
     let (told, step) = kernel.requeue_asked(job, true, &"me".into(), Time(2));
     assert_eq!(told, Requeued::Stopping);
@@ -143,7 +97,8 @@ fn a_requeued_job_comes_back_held_and_with_its_deadline() {
     // Asked again, it is stopped no more than before.
     let (told, step) = kernel.requeue_asked(job, false, &"me".into(), Time(2));
     assert_eq!((told, step), (Requeued::Stopping, Step::default()));
-    let step = kernel.fact(attempt, exit(0, Some(Stop::Cancelled), Time(3)), Time(3)).unwrap();
+    let cancelled = Exit { stop: Some(Stop::Cancelled), ..exit(0, Time(3)) };
+    let step = kernel.fact(attempt, Fact::Exited(cancelled), Time(3)).unwrap();
     let [Change::Requeued { past: Some(past), held: true, .. }] = &step.changes[..] else {
         panic!("{step:?}")
     };
@@ -159,7 +114,7 @@ fn a_requeued_job_comes_back_held_and_with_its_deadline() {
 #[test]
 fn a_cancel_wins_over_a_requeue_in_either_order() {
     for cancel_first in [false, true] {
-        let (mut kernel, job) = kernel(Some(RetryPolicy::usual(9)), None);
+        let (mut kernel, job) = kernel(job().retry(RetryPolicy::usual(9)));
         let attempt = grant(&mut kernel, job, Time(1)).unwrap();
         let me: Arc<str> = "me".into();
         if cancel_first {
@@ -170,7 +125,7 @@ fn a_cancel_wins_over_a_requeue_in_either_order() {
             kernel.requeue_asked(job, false, &me, Time(2));
             assert_eq!(kernel.cancel(&[job], &me, Time(2)).0, [Cancelled::Stopping]);
         }
-        let step = kernel.fact(attempt, exit(1, None, Time(3)), Time(3)).unwrap();
+        let step = kernel.fact(attempt, exited(1, Time(3)), Time(3)).unwrap();
         let [Change::Ended { end, .. }] = &step.changes[..] else { panic!("{step:?}") };
         assert_eq!(end.word, StateWord::Cancelled);
     }
@@ -178,10 +133,10 @@ fn a_cancel_wins_over_a_requeue_in_either_order() {
 
 #[test]
 fn a_job_that_was_over_is_counted_no_more_and_its_retries_begin_anew() {
-    let (mut kernel, job) = kernel(None, None);
+    let (mut kernel, job) = kernel(job());
     let queued = *kernel.queue().get(job).unwrap();
     let attempt = grant(&mut kernel, job, Time(1)).unwrap();
-    kernel.fact(attempt, exit(1, None, Time(2)), Time(2)).unwrap();
+    kernel.fact(attempt, exited(1, Time(2)), Time(2)).unwrap();
     assert_eq!(kernel.snapshot().count(StateWord::Failed), 1);
     let over = EndedJob {
         job: Queued { attempts: 1, ..queued },
@@ -214,7 +169,7 @@ proptest! {
         max in 1..4u32,
         acts in prop::collection::vec((0..8u8, 0..3u8), 1..60),
     ) {
-        let (mut kernel, job) = kernel(Some(RetryPolicy::usual(max)), None);
+        let (mut kernel, job) = kernel(job().retry(RetryPolicy::usual(max)));
         let (mut now, mut attempts, mut wishes, mut cancelled) = (Time(0), 0, 0, false);
         let mut ends = Vec::new();
         let me: Arc<str> = "me".into();
@@ -226,7 +181,7 @@ proptest! {
                     attempts += u32::from(grant(&mut kernel, job, now).is_some());
                     Step::default()
                 }
-                (0..3, Some(attempt)) => kernel.fact(attempt, exit(code, None, now), now).unwrap(),
+                (0..3, Some(attempt)) => kernel.fact(attempt, exited(code, now), now).unwrap(),
                 (3, Some(attempt)) => {
                     let fact = Fact::Vanished("gone".to_owned());
                     kernel.fact(attempt, fact, now).unwrap()
@@ -270,25 +225,8 @@ proptest! {
 /// Tasks `array` of account `a`, which may hold three of four CPUs; each is retried once.
 fn array_of_an_account(array: &str) -> Kernel {
     let rule = AccountRule { max_running_cpus: Some(3), ..AccountRule::default() };
-    let rules = AccountRules { named: [("a".to_owned(), rule)].into(), others: None };
-    let rules = Rules { accounts: Accounts::new(Arc::new(rules), None), ..Rules::default() };
-    let memory = PersistedState { rules, ..PersistedState::default() };
-    let mut kernel = Kernel::load((0..4).map(CpuId), boot_context(), memory).unwrap();
-    let site = Site { total_cpus: 4, kill_grace_s: 30, ..Site::default() };
-    let request = JobRequest {
-        array: Some(array.parse().unwrap()),
-        account: Some("a".to_owned()),
-        retry: Some(RetryPolicy::usual(1)),
-        ..JobRequest::new("true")
-    };
-    let spec = Arc::new(JobSpec::try_from((request, &site)).unwrap());
-    let (_, step) =
-        kernel.submit(vec![spec], &DependencySnapshot::default(), &"me".into(), Time(0));
-    for effect in step.effects {
-        if let Effect::Admit(jobs) = effect {
-            kernel.admit(jobs);
-        }
-    }
+    let mut kernel = KernelBuilder::new().cpus(4).account("a", rule).build();
+    kernel.enter([job().array(array).account("a").retry(RetryPolicy::usual(1))], Time(0));
     kernel
 }
 
@@ -315,7 +253,7 @@ fn tasks_that_go_back_still_count_for_their_array_and_their_account() {
             }
             for attempt in live {
                 let code = u8::from(attempt.n == 1);
-                kernel.fact(attempt, exit(code, None, now), now).unwrap();
+                kernel.fact(attempt, exited(code, now), now).unwrap();
                 assert_eq!(check::all(&kernel), Ok(()));
             }
             now = now.plus_s(RETRY_DELAY_S.into());
@@ -331,7 +269,7 @@ fn a_task_that_was_over_is_one_of_its_array_again() {
     let mut kernel = array_of_an_account("0-1%1");
     let live = pass(&mut kernel, Time(0));
     let job = kernel.live()[&live[0].job].job;
-    kernel.fact(live[0], exit(0, None, Time(1)), Time(1)).unwrap();
+    kernel.fact(live[0], exited(0, Time(1)), Time(1)).unwrap();
     let over = EndedJob {
         job,
         rest: Request::default(),
@@ -348,7 +286,7 @@ fn a_task_that_was_over_is_one_of_its_array_again() {
     for _ in 0..2 {
         let live = pass(&mut kernel, Time(3));
         assert_eq!(live.len(), 1, "one at a time");
-        kernel.fact(live[0], exit(0, None, Time(3)), Time(3)).unwrap();
+        kernel.fact(live[0], exited(0, Time(3)), Time(3)).unwrap();
     }
     assert_eq!(kernel.arrays().iter().count(), 0);
     assert_eq!(kernel.snapshot().count(StateWord::Completed), 2);

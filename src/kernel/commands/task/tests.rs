@@ -9,14 +9,14 @@
 use std::collections::BTreeMap;
 
 use crate::job::array_spec::ArraySpec;
-use crate::kernel::admission::Site;
 use crate::kernel::change::{Edit, Effect};
 use crate::kernel::check;
 use crate::kernel::parts::arrays::{ArrayProgress, OpenArray};
 use crate::kernel::parts::conditions::{Blocked, Conditions};
 use crate::kernel::parts::eligibility::{DependencySnapshot, remembered_answers};
 use crate::kernel::restore::{PersistedAttempt, PersistedState};
-use crate::kernel::state::BootContext;
+use crate::kernel::testing::job::{JobBuilder, job};
+use crate::kernel::testing::{KernelBuilder, exit};
 use crate::kernel::transition::Fact;
 use proptest::prelude::*;
 
@@ -25,8 +25,7 @@ use crate::job::array_spec::TaskSet;
 use crate::job::dependency::DependencyState;
 use crate::job::dependency::{Dependencies, Dependency, DependencyKind, Told};
 use crate::job::ids::{Attempt, CpuId};
-use crate::job::outcome::{Exit, ExitCode, Handle, Usage};
-use crate::job::spec::{JobRequest, JobSpec};
+use crate::job::outcome::{Exit, Handle};
 use crate::kernel::commands::cancel::Cancelled;
 use crate::policy::name::{Backfill, Policy};
 use crate::policy::pass::Planner;
@@ -59,27 +58,16 @@ struct World {
     over: Vec<JobId>,
 }
 
-fn boot_context() -> BootContext {
-    BootContext { boot_id: "b".into(), nonce: "n".into() }
-}
-
 impl World {
     fn new(policy: Policy) -> World {
-        let kernel =
-            Kernel::load((0..CPUS).map(CpuId), boot_context(), PersistedState::default()).unwrap();
+        let kernel = KernelBuilder::new().cpus(CPUS).build();
         let (rows, specs) = (BTreeMap::new(), BTreeMap::new());
         let planner = Planner::new(policy, SECOND_US);
         World { kernel, rows, specs, ran: BTreeMap::new(), planner, over: Vec::new() }
     }
 
-    fn submit(&mut self, array: &str, dependency: &str) -> JobId {
-        let site = Site { total_cpus: CPUS, ..Site::default() };
-        let mut request = JobRequest::new("true");
-        request.array = Some(array).filter(|text| !text.is_empty()).map(|t| t.parse().unwrap());
-        if !dependency.is_empty() {
-            request.dependencies = dependency.parse().unwrap();
-        }
-        let spec = Arc::new(JobSpec::try_from((request, &site)).unwrap());
+    fn submit(&mut self, job: JobBuilder) -> JobId {
+        let spec = job.spec();
         let elsewhere = self.elsewhere();
         assert!(!self.kernel.unknown_others(&[Arc::clone(&spec)], &elsewhere));
         let (ids, step) = self.kernel.submit(vec![spec], &elsewhere, &"me".into(), NOW);
@@ -211,15 +199,7 @@ impl World {
     }
 
     fn end(&mut self, attempt: Attempt, code: u8) {
-        let exit = Exit {
-            exit_code: Some(ExitCode { code, signal: 0 }),
-            stop: None,
-            handle: None,
-            end_time: NOW,
-            usage: Usage::default(),
-            out_of_memory: None,
-            left_behind: Vec::new(),
-        };
+        let exit = Exit { handle: None, ..exit(code, NOW) };
         self.fact(attempt, Fact::Exited(exit));
     }
 
@@ -299,7 +279,7 @@ impl World {
         memory.arrays = open.into_iter().collect();
         let before: Vec<(JobId, bool)> = self.shown();
         self.planner = Planner::new(self.planner.policy(), SECOND_US);
-        self.kernel = Kernel::load((0..CPUS).map(CpuId), boot_context(), memory).unwrap();
+        self.kernel = KernelBuilder::of(memory).cpus(CPUS).build();
         assert_eq!(self.shown(), before, "a restart forgets nothing");
         self.took(Step::default());
     }
@@ -379,10 +359,10 @@ impl World {
         let live = self.live();
         let attempt = |n: usize| live.get(n % live.len().max(1)).copied();
         match act {
-            Act::Submit(n) => drop(self.submit(ARRAYS[n], "")),
+            Act::Submit(n) => drop(self.submit(job().array(ARRAYS[n]))),
             Act::Follow(n, other) => {
                 if let Some(other) = self.nth(other) {
-                    self.submit(ARRAYS[n], &format!("aftercorr:{other}"));
+                    self.submit(job().array(ARRAYS[n]).after(&format!("aftercorr:{other}")));
                 }
             }
             Act::Pass => drop(self.pass()),
@@ -470,7 +450,7 @@ proptest! {
 #[test]
 fn one_array_becomes_a_job_for_each_task_and_the_last_keeps_its_id() {
     let mut world = World::new(Policy::default());
-    let array = world.submit("0-3%2", "");
+    let array = world.submit(job().array("0-3%2"));
     assert_eq!(world.pass(), 2);
     assert_eq!(world.job_of(array, 0), JobId(array.0 + 1), "lowest first, with the next id");
     assert_eq!(world.blocked(array), Some(Blocked::TaskLimit(2)));
@@ -489,11 +469,11 @@ fn one_array_becomes_a_job_for_each_task_and_the_last_keeps_its_id() {
 #[test]
 fn a_dependency_on_an_array_waits_for_all_its_tasks() {
     let mut world = World::new(Policy::default());
-    let array = world.submit("0-2", "");
-    let ok = world.submit("", &format!("afterok:{array}"));
-    let any = world.submit("", &format!("afterany:{array}"));
-    let started = world.submit("", &format!("after:{array}"));
-    let one = world.submit("", &format!("afterok:{array}_1"));
+    let array = world.submit(job().array("0-2"));
+    let ok = world.submit(job().after(&format!("afterok:{array}")));
+    let any = world.submit(job().after(&format!("afterany:{array}")));
+    let started = world.submit(job().after(&format!("after:{array}")));
+    let one = world.submit(job().after(&format!("afterok:{array}_1")));
     world.pass();
     for attempt in world.live() {
         assert_eq!(world.blocked(started), Some(Blocked::Dependency(vec![array])));
@@ -514,8 +494,8 @@ fn a_dependency_on_an_array_waits_for_all_its_tasks() {
 #[test]
 fn tasks_follow_those_of_another_array_one_by_one() {
     let mut world = World::new(Policy::default());
-    let first = world.submit("0-2", "");
-    let second = world.submit("1-4", &format!("aftercorr:{first}"));
+    let first = world.submit(job().array("0-2"));
+    let second = world.submit(job().array("1-4").after(&format!("aftercorr:{first}")));
     world.pass();
     assert_eq!(world.blocked(second), Some(Blocked::Dependency(vec![first])));
     let of = |world: &World, task| Attempt { job: world.job_of(first, task), n: 1 };
@@ -532,7 +512,7 @@ fn tasks_follow_those_of_another_array_one_by_one() {
 #[test]
 fn an_array_that_is_cancelled_ends_with_all_its_tasks() {
     let mut world = World::new(Policy::default());
-    let array = world.submit("0-999999", "");
+    let array = world.submit(job().array("0-999999"));
     world.pass();
     let (outcomes, step) = world.kernel.cancel(&[array], &"me".into(), NOW);
     world.took(step);
@@ -546,7 +526,7 @@ fn an_array_that_is_cancelled_ends_with_all_its_tasks() {
 #[test]
 fn a_task_that_lives_for_its_array_alone_is_noticed() {
     let mut world = World::new(Policy::default());
-    let array = world.submit("0-3%2", "");
+    let array = world.submit(job().array("0-3%2"));
     world.pass();
     let broken = |world: &World| check::arrays_are_kept(&world.kernel).unwrap_err().0;
     world.kernel.arrays.take(array, (3, JobId(99)), true);

@@ -9,20 +9,18 @@
 
 use std::collections::BTreeSet;
 
-use crate::kernel::admission::Site;
 use crate::kernel::check;
 use crate::kernel::parts::accounts::{AccountRule, AccountRules, Accounts};
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::priority::Weights;
-use crate::kernel::restore::PersistedState;
-use crate::kernel::state::BootContext;
+use crate::kernel::testing::job::{JobBuilder, job};
+use crate::kernel::testing::{KernelBuilder, partition};
 use crate::kernel::transition::Fact;
 use crate::resources::partitions::Partitions;
 use proptest::prelude::*;
 
 use super::*;
 use crate::job::ids::CpuId;
-use crate::job::spec::{CpusAsked, JobRequest};
 use crate::kernel::change::Change;
 use crate::kernel::parts::queue::pending::pointed;
 use crate::kernel::parts::rules::Rules;
@@ -30,47 +28,23 @@ use crate::policy::name::Policy;
 use crate::policy::pass::{Planner, plan};
 use crate::policy::plan::Plan;
 use crate::resources::partitions::Partition;
-use crate::text::time_limit::LimitAsked;
 use crate::time::SECOND_US;
 use std::sync::Arc;
 
 const CPUS: u32 = 8;
 
-fn partition(n: usize, cpus: &BTreeSet<u32>) -> Partition {
-    Partition {
-        name: format!("p{n}").into(),
-        cpus: cpus.iter().copied().map(CpuId).collect(),
-        up: true,
-        ..Partition::default()
-    }
-}
-
 fn divided(sets: &[BTreeSet<u32>]) -> Arc<Partitions> {
-    let list = sets.iter().enumerate().map(|(n, cpus)| partition(n, cpus)).collect();
+    let one = |(n, cpus): (usize, &BTreeSet<u32>)| partition(&format!("p{n}"), cpus.clone());
+    let list = sets.iter().enumerate().map(one).collect();
     Arc::new(Partitions::new(list, 0).unwrap())
 }
 
 fn kernel(partitions: &Arc<Partitions>) -> Kernel {
-    let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
-    let rules = Rules { partitions: Arc::clone(partitions), ..Rules::default() };
-    let memory = PersistedState { rules, ..PersistedState::default() };
-    Kernel::load((0..CPUS).map(CpuId), boot_context, memory).unwrap()
+    KernelBuilder::new().cpus(CPUS).partitions(partitions).build()
 }
 
-fn spec(partitions: &Arc<Partitions>, partition: &str, cpus: i64, limit_s: i64) -> Arc<JobSpec> {
-    let site = Site {
-        total_cpus: CPUS,
-        partitions: Arc::clone(partitions),
-        kill_grace_s: 30,
-        ..Site::default()
-    };
-    let request = JobRequest {
-        partition: Some(partition.to_owned()),
-        cpus: CpusAsked::Count(cpus),
-        limit: LimitAsked::Seconds(limit_s),
-        ..JobRequest::new("true")
-    };
-    Arc::new(JobSpec::try_from((request, &site)).unwrap())
+fn asked(partition: &str, cpus: u32, limit_s: i64) -> JobBuilder {
+    job().partition(partition).cpus(cpus).time_limit(limit_s)
 }
 
 /// A kernel that limits and weighs; the limits are of `a`, `b` and each other account.
@@ -87,13 +61,7 @@ fn ruled(partitions: &Arc<Partitions>, limits: &[(u32, u32)], weights: Weights) 
     let half_life_s = (weights.fair_share > 0).then_some(50);
     let accounts = Accounts::new(rules, half_life_s);
     let rules = Rules { partitions: Arc::clone(partitions), accounts, weights };
-    let boot_context = BootContext { boot_id: "b".into(), nonce: "n".into() };
-    Kernel::load(
-        (0..CPUS).map(CpuId),
-        boot_context,
-        PersistedState { rules, ..PersistedState::default() },
-    )
-    .unwrap()
+    KernelBuilder::new().cpus(CPUS).rules(rules).build()
 }
 
 fn of(
@@ -101,19 +69,14 @@ fn of(
     (cpus, limit_s, priority): (u32, i64, i64),
     partitions: &Arc<Partitions>,
     at: usize,
-) -> Arc<JobSpec> {
-    let partitions = Arc::clone(partitions);
-    let site = Site { total_cpus: CPUS, partitions, kill_grace_s: 30, ..Site::default() };
-    let own = site.partitions.iter().nth(at).map(|one| (one.name.to_string(), one.total()));
-    let request = JobRequest {
-        account: Some(account.to_owned()),
-        cpus: CpusAsked::Count(own.as_ref().map_or(cpus, |(_, total)| cpus.min(*total)).into()),
-        partition: own.map(|(name, _)| name),
-        limit: LimitAsked::Seconds(limit_s),
-        priority,
-        ..JobRequest::new("true")
-    };
-    Arc::new(JobSpec::try_from((request, &site)).unwrap())
+) -> JobBuilder {
+    let own = partitions.iter().nth(at);
+    job()
+        .account(account)
+        .cpus(own.map_or(cpus, |own| cpus.min(own.total())))
+        .partition(own.map(|own| &*own.name))
+        .time_limit(limit_s)
+        .priority(priority)
 }
 
 /// What a pass over every job that may start would do, were it not for the buckets.
@@ -122,16 +85,6 @@ fn without_buckets(kernel: &Kernel, policy: Policy, now: Time) -> Plan {
     let shown = kernel.queue().iter().filter(|job| kernel.queue().is_shown(job.id));
     let queue = shown.map(|job| pointed(job, &points)).collect();
     plan(policy, &crate::policy::input::PassInput { queue, ..kernel.input(&policy, now) })
-}
-
-fn submit(kernel: &mut Kernel, specs: Vec<Arc<JobSpec>>, now: Time) -> Vec<JobId> {
-    let (ids, step) = kernel.submit(specs, &DependencySnapshot::default(), &Arc::from("me"), now);
-    for effect in step.effects {
-        if let crate::kernel::change::Effect::Admit(jobs) = effect {
-            kernel.admit(jobs);
-        }
-    }
-    ids
 }
 
 fn policies() -> impl Strategy<Value = Policy> {
@@ -160,12 +113,12 @@ proptest! {
         let mut planner = Planner::new(policy, SECOND_US);
         for (n, (jobs, ends)) in waves.into_iter().enumerate() {
             let now = Time(n as i64 * 20 * SECOND_US);
-            let specs = jobs.into_iter().map(|(at, cpus, limit_s)| {
+            let jobs = jobs.into_iter().map(|(at, cpus, limit_s)| {
                 let at = at % sets.len();
                 let cpus = cpus.min(sets[at].len() as u32);
-                spec(&partitions, &format!("p{at}"), cpus.into(), limit_s)
+                asked(&format!("p{at}"), cpus, limit_s)
             });
-            submit(&mut kernel, specs.collect(), now);
+            kernel.enter(jobs, now);
             let input = kernel.input(&policy, now);
             prop_assert_eq!(input.total.all_cpus() as usize, partitions.region_of().len());
             let (_, stale, _) = kernel.start(&planner.pass(&input), now);
@@ -188,8 +141,7 @@ proptest! {
 fn whoever_may_take_from_either_leaves_shared_cpus_to_others() {
     let partitions = divided(&[BTreeSet::from([0, 1, 2, 3]), BTreeSet::from([0, 1])]);
     let mut kernel = kernel(&partitions);
-    let jobs = vec![spec(&partitions, "p0", 2, 60), spec(&partitions, "p1", 2, 60)];
-    submit(&mut kernel, jobs, Time(0));
+    kernel.enter([asked("p0", 2, 60), asked("p1", 2, 60)], Time(0));
     let policy = Policy::default();
     let input = kernel.input(&policy, Time(0));
     let (started, stale, _) = kernel.start(&plan(policy, &input), Time(0));
@@ -200,11 +152,11 @@ fn whoever_may_take_from_either_leaves_shared_cpus_to_others() {
 
 #[test]
 fn jobs_of_a_partition_that_is_down_or_gone_wait_and_are_counted() {
-    let cpus = BTreeSet::from([0, 1]);
-    let list = vec![partition(0, &cpus), Partition { up: false, ..partition(1, &cpus) }];
+    let down = Partition { up: false, ..partition("p1", 0..2) };
+    let list = vec![partition("p0", 0..2), down];
     let partitions = Arc::new(Partitions::new(list, 0).unwrap());
     let mut kernel = kernel(&partitions);
-    submit(&mut kernel, vec![spec(&partitions, "p1", 1, 60)], Time(0));
+    kernel.enter([asked("p1", 1, 60)], Time(0));
     assert_eq!(kernel.blocked(JobId(1), Time(0)), Some(Blocked::PartitionDown));
     assert!(kernel.input(&Policy::default(), Time(0)).queue.is_empty());
     let placement = partitions.placement("p7");
@@ -241,11 +193,11 @@ proptest! {
         let places = partitions.iter().count().max(1);
         for (n, (jobs, ends)) in waves.into_iter().enumerate() {
             let now = Time(n as i64 * 20 * SECOND_US);
-            let specs = jobs.into_iter().map(|(who, at, cpus, limit_s, priority)| {
+            let jobs = jobs.into_iter().map(|(who, at, cpus, limit_s, priority)| {
                 let account = ["a", "b", "c", ""][who];
                 of(account, (cpus, limit_s, priority), &partitions, at % places)
             });
-            submit(&mut kernel, specs.collect(), now);
+            kernel.enter(jobs, now);
             let input = kernel.input(&policy, now);
             let planned = plan(policy, &input);
             prop_assert_eq!(&planned.start, &without_buckets(&kernel, policy, now).start);
@@ -277,22 +229,20 @@ fn within_limits(kernel: &Kernel) -> Result<(), TestCaseError> {
 #[test]
 fn what_is_under_way_counts_as_waiting_until_it_is_durable_or_burnt() {
     let rule = AccountRule { max_queued_jobs: Some(2), ..AccountRule::default() };
-    let rules = AccountRules { named: [("a".to_owned(), rule)].into(), others: None };
-    let mut kernel = ruled(&Arc::default(), &[], Weights::default());
-    kernel.rules.accounts = Accounts::new(Arc::new(rules), None);
-    let one = |account| of(account, (1, 60, 0), &Arc::default(), 0);
+    let mut kernel = KernelBuilder::new().cpus(CPUS).account("a", rule).build();
+    let one = |account| job().account(account);
     let too_many = |kernel: &Kernel, n| {
-        let specs: Vec<_> = (0..n).map(|_| one("a")).collect();
+        let specs: Vec<_> = (0..n).map(|_| one("a").spec()).collect();
         kernel.too_many(&specs).map(|(place, _)| place)
     };
     assert_eq!((too_many(&kernel, 2), too_many(&kernel, 3)), (None, Some(2)));
-    let elsewhere = DependencySnapshot::default();
-    let (ids, _) = kernel.submit(vec![one("a"), one("a")], &elsewhere, &Arc::from("me"), Time(0));
+    let (both, elsewhere) = (vec![one("a").spec(); 2], DependencySnapshot::default());
+    let (ids, _) = kernel.submit(both, &elsewhere, &"me".into(), Time(0));
     assert_eq!(too_many(&kernel, 1), Some(0), "not durable yet, and counted");
-    assert!(kernel.too_many(&[one("b")]).is_none());
+    assert!(kernel.too_many(&[one("b").spec()]).is_none());
     kernel.withdraw(&ids);
     assert_eq!(too_many(&kernel, 2), None, "nothing was stored");
-    submit(&mut kernel, vec![one("a"), one("a")], Time(0));
+    kernel.enter([one("a"), one("a")], Time(0));
     assert_eq!(too_many(&kernel, 1), Some(0));
     kernel.cancel(&[JobId(3)], &Arc::from("me"), Time(1));
     assert_eq!((too_many(&kernel, 1), too_many(&kernel, 2)), (None, Some(1)));
@@ -302,7 +252,7 @@ fn what_is_under_way_counts_as_waiting_until_it_is_durable_or_burnt() {
 fn ends_are_charged_only_where_usage_is_shared() {
     let charges = |weights| {
         let mut kernel = ruled(&Arc::default(), &[(9, 9)], weights);
-        submit(&mut kernel, vec![of("a", (3, 60, 0), &Arc::default(), 0)], Time(0));
+        kernel.enter([job().account("a").cpus(3).time_limit(60)], Time(0));
         let policy = Policy::default();
         let planned = plan(policy, &kernel.input(&policy, Time(0)));
         kernel.start(&planned, Time(0));
@@ -324,13 +274,13 @@ fn ends_are_charged_only_where_usage_is_shared() {
 fn whose_account_used_less_goes_first_and_age_makes_up_for_it() {
     let weights = Weights { age: 100, max_age_s: 100, fair_share: 100 };
     let mut kernel = ruled(&Arc::default(), &[], weights);
-    let one = |account, cpus| of(account, (cpus, 60, 0), &Arc::default(), 0);
-    submit(&mut kernel, vec![one("greedy", 8)], Time(0));
+    let one = |account| job().account(account).cpus(8).time_limit(60);
+    kernel.enter([one("greedy")], Time(0));
     let policy = Policy::default();
     let at = |second| Time(second * SECOND_US);
     kernel.start(&Plan { start: vec![JobId(1)], ..Plan::default() }, Time(0));
-    submit(&mut kernel, vec![one("greedy", 8)], at(1));
-    submit(&mut kernel, vec![one("modest", 8)], at(10));
+    kernel.enter([one("greedy")], at(1));
+    kernel.enter([one("modest")], at(10));
     let rank = |kernel: &Kernel, job, second| kernel.rank(JobId(job), &policy, at(second)).unwrap();
     assert_eq!(rank(&kernel, 2, 10).position, Some(2));
     assert_eq!(rank(&kernel, 3, 10).parts.fair_share, 100);

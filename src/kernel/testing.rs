@@ -1,0 +1,284 @@
+//! *Purpose*: kernels as tests say them.
+//!
+//! *Owns*: [`KernelBuilder`], and what tests do with every kernel: jobs enter it, attempts of it
+//! exit, another server takes it up.
+//!
+//! *Promises*: what a test does not say is a default. Jobs pass the door that all jobs pass. What
+//! cannot be is a panic in the line of the test that asked for it.
+//!
+//! *Not here*: one job (`kernel::testing::job`), an engine for tests (`engine::fake`).
+
+pub mod job;
+
+use std::sync::Arc;
+
+use crate::job::ids::{CpuId, JobId};
+use crate::job::outcome::{Exit, ExitCode, Handle, Usage};
+use crate::job::request::MEMORY;
+use crate::job::state::StateWord;
+use crate::kernel::admission::{Site, SiteMemory};
+use crate::kernel::change::Effect;
+use crate::kernel::parts::accounts::{AccountRule, AccountRules, Accounts};
+use crate::kernel::parts::eligibility::DependencySnapshot;
+use crate::kernel::parts::queued::Queued;
+use crate::kernel::parts::rules::Rules;
+use crate::kernel::restore::{PersistedAttempt, PersistedState};
+use crate::kernel::state::{BootContext, Kernel};
+use crate::kernel::transition::JobState;
+use crate::resources::allocation::{Held, Share};
+use crate::resources::inventory::{Inventory, Resource};
+use crate::resources::partitions::{Partition, Partitions};
+use crate::time::Time;
+
+use self::job::JobBuilder;
+
+/// A kernel in the making: it has no CPUs and no jobs until a test says so.
+#[derive(Debug)]
+pub struct KernelBuilder {
+    inventory: Inventory,
+    boot_context: BootContext,
+    state: PersistedState,
+}
+
+impl Default for KernelBuilder {
+    fn default() -> KernelBuilder {
+        KernelBuilder::of(PersistedState::default())
+    }
+}
+
+impl KernelBuilder {
+    /// One of a database that remembers nothing.
+    #[must_use]
+    pub fn new() -> KernelBuilder {
+        KernelBuilder::default()
+    }
+
+    /// One of a database that remembers this.
+    #[must_use]
+    pub fn of(state: PersistedState) -> KernelBuilder {
+        let boot_context = BootContext { boot_id: "boot".into(), nonce: "nonce".into() };
+        KernelBuilder { inventory: Inventory::default(), boot_context, state }
+    }
+
+    /// So many CPUs, from 0.
+    #[must_use]
+    pub fn cpus(mut self, cpus: u32) -> KernelBuilder {
+        let memory = self.inventory.get(MEMORY).and_then(Resource::total);
+        self.inventory = Inventory::of((0..cpus).map(CpuId), memory);
+        self
+    }
+
+    /// So many bytes of memory; `None`: it is not counted.
+    #[must_use]
+    pub fn memory(mut self, bytes: impl Into<Option<u64>>) -> KernelBuilder {
+        self.inventory = Inventory::of(self.inventory.cpus(), bytes.into());
+        self
+    }
+
+    /// All that there is to hand out, in place of CPUs and memory.
+    #[must_use]
+    pub fn inventory(mut self, inventory: Inventory) -> KernelBuilder {
+        self.inventory = inventory;
+        self
+    }
+
+    /// Another reign than that of every test.
+    #[must_use]
+    pub fn boot_context(mut self, boot_context: BootContext) -> KernelBuilder {
+        self.boot_context = boot_context;
+        self
+    }
+
+    /// All rules at once.
+    #[must_use]
+    pub fn rules(mut self, rules: Rules) -> KernelBuilder {
+        self.state.rules = rules;
+        self
+    }
+
+    /// What the machine is divided into.
+    #[must_use]
+    pub fn partitions(mut self, partitions: &Arc<Partitions>) -> KernelBuilder {
+        self.state.rules.partitions = Arc::clone(partitions);
+        self
+    }
+
+    /// What this account may have.
+    #[must_use]
+    pub fn account(mut self, name: &str, rule: AccountRule) -> KernelBuilder {
+        let accounts = &self.state.rules.accounts;
+        let mut rules = AccountRules::clone(accounts.rules());
+        rules.named.insert(name.to_owned(), rule);
+        self.state.rules.accounts = Accounts::new(Arc::new(rules), accounts.half_life_s());
+        self
+    }
+
+    /// This job waits.
+    #[must_use]
+    pub fn waits(mut self, id: i64, job: JobBuilder) -> KernelBuilder {
+        let (job, _) = self.queued(id, job);
+        self.state.pending.push(job);
+        self
+    }
+
+    /// The first attempt of this job is about to start on these CPUs. It holds the memory that it
+    /// asks for.
+    #[must_use]
+    pub fn holds(
+        mut self,
+        id: i64,
+        job: JobBuilder,
+        cpus: impl IntoIterator<Item = u32>,
+    ) -> KernelBuilder {
+        let (job, memory) = self.queued(id, job);
+        let share = |amount| Share { resource: MEMORY.into(), held: Held::Amount(amount) };
+        self.state.live.push(PersistedAttempt {
+            job: Queued { attempts: 1, ..job },
+            cpus: cpus.into_iter().map(CpuId).collect(),
+            rest: memory.map(share).into_iter().collect(),
+            granted: Time(0),
+            handle: None,
+            completing: None,
+        });
+        self
+    }
+
+    /// The job of this id has ended so.
+    #[must_use]
+    pub fn over(mut self, id: i64, word: StateWord) -> KernelBuilder {
+        *self.state.ended.entry(word).or_default() += 1;
+        self.given_out(id);
+        self
+    }
+
+    /// The kernel.
+    ///
+    /// # Panics
+    /// When two attempts hold one CPU.
+    #[must_use]
+    #[track_caller]
+    pub fn build(self) -> Kernel {
+        let kernel = Kernel::load(self.inventory, self.boot_context, self.state);
+        kernel.expect("no two attempts hold one unit")
+    }
+
+    /// The job as the queue knows it, and the memory that it asks for.
+    fn queued(&mut self, id: i64, job: JobBuilder) -> (Queued, Option<u64>) {
+        self.given_out(id);
+        let (spec, state) = (job.spec(), &mut self.state);
+        let job = Queued {
+            rest: state.requests.number(&spec.beside_cpus()),
+            placement: state.rules.partitions.placement(&spec.partition),
+            account: state.rules.accounts.number(&spec.account, |_| true),
+            names: state.names.number(&spec.partition, &spec.account),
+            ..Queued::submitted(JobId(id), &spec, Time(0))
+        };
+        (job, spec.memory_bytes.and_then(|bytes| bytes.try_into().ok()))
+    }
+
+    fn given_out(&mut self, id: i64) {
+        self.state.next_job = self.state.next_job.max(id + 1);
+    }
+}
+
+impl Kernel {
+    /// These jobs are submitted and stored, and enter the queue.
+    ///
+    /// # Panics
+    /// When this kernel could never run one of them.
+    #[track_caller]
+    pub fn enter(&mut self, jobs: impl IntoIterator<Item = JobBuilder>, now: Time) -> Vec<JobId> {
+        let inventory = self.ledger().inventory().clone();
+        let site = Site {
+            total_cpus: inventory.cpus().count() as u32,
+            memory: SiteMemory {
+                total: inventory.get(MEMORY).and_then(Resource::total),
+                per_cpu: None,
+            },
+            inventory: Arc::new(inventory),
+            partitions: Arc::clone(&self.rules().partitions),
+            ..Site::default()
+        };
+        let mut specs = Vec::new();
+        for job in jobs {
+            specs.push(job.spec_on(&site));
+        }
+        let (ids, step) = self.submit(specs, &DependencySnapshot::default(), &"me".into(), now);
+        self.admit(admitted(step.effects));
+        ids
+    }
+
+    /// What a database would hold of this kernel, except what its jobs wait for.
+    #[must_use]
+    pub fn remembered(&self, now: Time) -> PersistedState {
+        let rules = self.rules();
+        let accounts = rules.accounts.under(&rules.accounts, now);
+        let mut rules = Rules { accounts, ..rules.clone() };
+        // Numbers of partitions and accounts end with a server, their names do not.
+        let mut seated = |job: &Queued| match self.names.get(job.names) {
+            None => *job,
+            Some(words) => Queued {
+                placement: rules.partitions.placement(&words.partition),
+                account: rules.accounts.number(&words.account, |_| true),
+                ..*job
+            },
+        };
+        let pending = self.queue().iter().map(&mut seated).collect();
+        let live = self.live().values().map(|live| PersistedAttempt {
+            job: seated(&live.job),
+            cpus: live.state.allocation().map_or_else(Vec::new, |a| a.cpus().to_vec()),
+            rest: live.state.allocation().map_or_else(Vec::new, |a| a.rest().to_vec()),
+            granted: live.granted,
+            handle: live.state.handle(),
+            completing: match &live.state {
+                JobState::Completing(_, why, _) => Some(*why),
+                _ => None,
+            },
+        });
+        let live = live.collect();
+        PersistedState {
+            pending,
+            arrays: self.arrays().iter().map(|(id, array)| (id, array.clone())).collect(),
+            retries: self.retries().iter().map(|(job, state)| (*job, state.clone())).collect(),
+            claims: self.claims().to_vec(),
+            live,
+            rules,
+            names: self.names.clone(),
+            requests: self.requests().clone(),
+            ended: self.ended.clone(),
+            next_job: self.next_job,
+            next_event: self.next_event,
+            ..PersistedState::default()
+        }
+    }
+}
+
+/// The jobs that enter the queue by these effects.
+#[must_use]
+pub fn admitted(effects: Vec<Effect>) -> Vec<Queued> {
+    let admitted = effects.into_iter().filter_map(|effect| match effect {
+        Effect::Admit(jobs) => Some(jobs),
+        _ => None,
+    });
+    admitted.flatten().collect()
+}
+
+/// A script has exited with this code, by itself.
+#[must_use]
+pub fn exit(code: u8, now: Time) -> Exit {
+    Exit {
+        exit_code: Some(ExitCode { code, signal: 0 }),
+        stop: None,
+        handle: Some(Handle { pid: 1, start_time: now }),
+        end_time: now,
+        usage: Usage::default(),
+        out_of_memory: None,
+        left_behind: Vec::new(),
+    }
+}
+
+/// A partition that is up and allows everything.
+pub fn partition(name: &str, cpus: impl IntoIterator<Item = u32>) -> Partition {
+    let cpus = cpus.into_iter().map(CpuId).collect();
+    Partition { name: name.into(), cpus, up: true, ..Partition::default() }
+}
