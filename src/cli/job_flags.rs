@@ -22,7 +22,7 @@ use crate::api::wire::sbatch::{self, Directives, Placed};
 use crate::api::wire::v1::{DataSource, RetryBody, acts};
 use crate::clock;
 use crate::job::faults::Faults;
-use crate::job::invocation::{Ulimit, Umask};
+use crate::job::invocation::Umask;
 use crate::job::request::GPU;
 use crate::job::resource_list;
 use crate::job::retry_policy::parse_causes;
@@ -365,6 +365,7 @@ mod tests {
     use super::*;
     use crate::api::wire::dialect::ApiDialect;
     use crate::api::wire::submit::parse_submit;
+    use crate::job::invocation::Ulimit;
     use crate::job::spec::{CpusAsked, JobRequest};
 
     fn caller() -> Caller {
