@@ -10,6 +10,7 @@
 //! *Not here*: what becomes of each option (`sbatch::table`), how a body wins over these lines
 //! (`wire::submit`).
 
+mod header;
 mod table;
 
 use table::Fate;
@@ -170,6 +171,7 @@ pub struct Directives {
 #[must_use]
 pub fn read(script: &str) -> Directives {
     let mut directives = Directives::default();
+    header::examine(script, &mut directives);
     for (index, line) in script.lines().enumerate() {
         let trimmed = line.trim_start();
         if !trimmed.is_empty() && !trimmed.starts_with('#') {

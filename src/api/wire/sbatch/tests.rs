@@ -23,7 +23,7 @@ fn options_before_the_first_command_are_read() {
          #SBATCH --export=A=1,B --ntasks-per-node=3 -e err\necho hi\n#SBATCH --time=9\n",
     );
     assert_eq!(d.errors.listed(), []);
-    assert_eq!(d.warnings.listed(), Vec::<String>::new());
+    assert_eq!(d.warnings.listed().len(), 1, "the line behind the first command");
     let time = d.time.unwrap();
     assert_eq!((time.value, time.place.as_str()), (LimitAsked::Seconds(90), "line 2, --time"));
     assert_eq!(value(d.job_name), "my job");
@@ -174,9 +174,10 @@ fn bad_values_name_the_script_and_the_line() {
 
 #[test]
 fn only_lines_that_start_with_the_word_count() {
-    let d = read(" #SBATCH --time=5\n##SBATCH --time=5\n#SBATCHED --time=5\n#sbatch -c 3\n");
+    let mut d = read(" #SBATCH --time=5\n##SBATCH --time=5\n#SBATCHED --time=5\n#sbatch -c 3\n");
+    assert_eq!(std::mem::take(&mut d.warnings).listed().len(), 2);
     assert_eq!(d, Directives::default());
-    let later_wins = read("#SBATCH -c 2\r\n#SBATCH -c 3\r\n");
+    let later_wins = read("#SBATCH -c 2\n#SBATCH -c 3\n");
     assert_eq!(value(later_wins.cpus_per_task), 3);
 }
 
