@@ -602,6 +602,7 @@ fn canned(attempt: Attempt, script: &str) -> Order {
         denied_devices: Vec::new(),
         signal: None,
         open_mode: downbeat::job::spec::OpenMode::Truncate,
+        script_is_bytes: false,
         arguments: Vec::new(),
         standard_input: None,
         umask: None,

@@ -131,6 +131,7 @@ fn order(site: &OrderSite, key: Key, records: LaunchRecords) -> Order {
     Order {
         key,
         script: script.script,
+        script_is_bytes: job.spec.invocation.script_is_bytes,
         environment,
         own_folder,
         create_working_directory: job.spec.create_working_directory

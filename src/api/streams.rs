@@ -19,17 +19,20 @@ use utoipa::IntoParams;
 use super::app::App;
 use super::error::ApiError;
 use super::files::{Asker, Kept};
-use super::job_path::{JobPath, JobPathText, job_of, single};
+use super::job_path::{JobPath, JobPathText, row_of, single};
 use super::log_stream::{LogStream, Utf8, open, part};
 use super::tail::{BYTES_MAX, Tail, last_lines};
 use crate::job::files::{JobFiles, StreamFile};
 use crate::job::ids::JobId;
+use crate::job::script;
 use crate::store::read;
 use crate::store::record::JobRecord;
 
 /// Says where the answer to `tail` begins, when the lines begin further ahead.
 const TAIL_CUT: &str = "x-tail-cut";
 const TEXT: &str = "text/plain; charset=utf-8";
+/// That of a script in an encoding that nobody knows.
+const BYTES: &str = "application/octet-stream";
 
 /// Which part of a stream.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -50,10 +53,13 @@ pub struct PartQuery {
     responses((status = 200, content_type = "text/plain", body = String),
         (status = 404, body = super::wire::problem::Problem)))]
 pub async fn script(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
-    let (id, _) = job_of(&app, id.named()?).await?;
+    let (job, _) = row_of(&app, id.named()?).await?;
+    let id = job.id;
     let row = app.read_raw(move |conn| read::script(conn, id)).await?;
     let row = row.ok_or_else(|| ApiError::no_job(id))?;
-    Ok(HttpResponse::Ok().content_type(TEXT).body(row.script))
+    let is_bytes = job.spec.invocation.script_is_bytes;
+    let kind = if is_bytes { BYTES } else { TEXT };
+    Ok(HttpResponse::Ok().content_type(kind).body(script::to_bytes(row.script, is_bytes)))
 }
 
 /// `GET /jobs/{id}/stdout`.

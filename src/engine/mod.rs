@@ -77,6 +77,9 @@ pub struct Order {
     pub key: Key,
     /// The script's text.
     pub script: String,
+    /// Whether each of its characters stands for a byte.
+    #[serde(default)]
+    pub script_is_bytes: bool,
     /// The complete environment of the script; the engine adds only `DOWNBEAT_KEY` and `TMPDIR`.
     pub environment: BTreeMap<String, String>,
     /// A folder of the job's own, made when it is missing; only the server's user may enter.

@@ -23,6 +23,9 @@ pub const ARGUMENTS_BYTES_MAX: usize = 512 * 1024;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Invocation {
+    /// Whether each character of its text stands for a byte (see [`super::script`]).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub script_is_bytes: bool,
     /// Its arguments, `$1` and so on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<String>,

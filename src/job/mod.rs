@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod request;
 pub mod resource_list;
 pub mod retry_policy;
+pub mod script;
 pub mod signal;
 pub mod spec;
 pub mod state;

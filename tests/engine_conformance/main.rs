@@ -103,6 +103,7 @@ impl<E: Engine> Stage<E> {
             denied_devices: Vec::new(),
             signal: None,
             open_mode: OpenMode::Truncate,
+            script_is_bytes: false,
             arguments: Vec::new(),
             standard_input: None,
             umask: None,

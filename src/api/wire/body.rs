@@ -19,8 +19,12 @@ use super::retry::RetryBody;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SubmitBody {
     /// The script's text; `/bin/bash` runs it unless its first line names an interpreter.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schema(example = "#!/bin/bash\necho hello")]
     pub script: String,
+    /// The script's bytes instead, for one that is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub script_base64: Option<String>,
     /// Its name, up to 255 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,

@@ -16,6 +16,8 @@ use crate::job::invocation::{Invocation, Ulimit, Ulimits};
 
 pub(super) fn read(fields: &mut Fields<'_>) -> Invocation {
     Invocation {
+        // Known where the script is read.
+        script_is_bytes: false,
         arguments: arguments(fields),
         standard_input: fields.text("standard_input"),
         umask: fields.text("umask").and_then(|text| {

@@ -101,6 +101,15 @@ pub struct Job {
     /// CPUs it has or waits for.
     #[schema(example = 4)]
     pub cpus: u32,
+    /// Its tasks, where that was said.
+    #[serde(default)]
+    pub ntasks: Option<u32>,
+    /// CPUs of each task, where that was said.
+    #[serde(default)]
+    pub cpus_per_task: Option<u32>,
+    /// The script's arguments.
+    #[serde(default)]
+    pub args: Vec<String>,
     /// Memory asked for, bytes.
     pub memory_bytes: Option<i64>,
     /// Other resources asked for, by name.
@@ -116,6 +125,12 @@ pub struct Job {
     pub standard_output: Option<String>,
     /// Where standard error goes; null when the server keeps it or it joins standard output.
     pub standard_error: Option<String>,
+    /// The file that the script reads as its standard input; null is `/dev/null`.
+    #[serde(default)]
+    pub standard_input: Option<String>,
+    /// Where the command was given that submitted it; null when nobody said.
+    #[serde(default)]
+    pub submit_directory: Option<String>,
     /// Labels to find it by.
     pub labels: BTreeMap<String, String>,
     /// A remark.

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
 use serde_json::{Map, Value};
 
 use super::asked_resources;
@@ -29,6 +30,7 @@ use crate::job::faults::{Faults, FieldError};
 use crate::job::files::{NOWHERE, Piece, pieces};
 use crate::job::invocation::Invocation;
 use crate::job::retry_policy::RetryPolicy;
+use crate::job::script;
 use crate::job::signal::EarlySignal;
 use crate::job::spec::{DataSource, JobRequest, OpenMode};
 use crate::text::time_limit::LimitAsked;
@@ -149,11 +151,11 @@ fn one(
     };
     let Some(nested) = map.remove("job") else {
         let mut fields = Fields::new(map, prefix.clone(), errors);
-        let script = script(&mut fields);
+        let script = taken(&mut fields);
         return Asked::read(fields, FLAT, dialect).into_submission(script?, prefix, errors);
     };
     let mut top = Fields::new(map, prefix.clone(), errors);
-    let script = script(&mut top);
+    let script = taken(&mut top);
     top.finish();
     let job = match nested {
         Value::Object(job) => job,
@@ -168,9 +170,18 @@ fn one(
     Asked::read(fields, NESTED, dialect).into_submission(script?, prefix, errors)
 }
 
-fn script(fields: &mut Fields<'_>) -> Option<String> {
+/// The script's text, and whether each of its characters stands for a byte.
+fn taken(fields: &mut Fields<'_>) -> Option<(String, bool)> {
     let before = fields.errors().len();
-    let script = fields.text("script");
+    let text = fields.text("script").map(|text| (text, false));
+    let bytes = fields.text("script_base64").and_then(|text| {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(text.as_bytes());
+        bytes.map_err(|e| fields.refuse("script_base64", format!("is not base64: {e}"))).ok()
+    });
+    if text.is_some() && bytes.is_some() {
+        fields.refuse("script_base64", "script is there too; send one of them");
+    }
+    let script = text.or_else(|| bytes.map(script::from_bytes));
     if script.is_none() && fields.errors().len() == before {
         fields.refuse("script", "is missing; send the text of a shell script");
     }
@@ -270,7 +281,7 @@ impl Asked {
     /// Fills the gaps from the script's `#SBATCH` lines.
     fn into_submission(
         self,
-        script: String,
+        (script, is_bytes): (String, bool),
         prefix: String,
         errors: &mut Faults,
     ) -> Option<Submission> {
@@ -350,6 +361,7 @@ impl Asked {
                     self.invocation.standard_input,
                     lines.input,
                 ),
+                script_is_bytes: is_bytes,
                 ..self.invocation
             },
             data_source: self.data_source,

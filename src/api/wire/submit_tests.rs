@@ -67,6 +67,18 @@ fn called() -> Invocation {
 }
 
 #[test]
+fn a_script_in_another_encoding_is_sent_as_base64() {
+    // Latin-1: the ö is one byte.
+    let sent = read(json!({"script_base64": "I1NCQVRDSCAtYyAyCmVjaG8gc2No9m4K"})).request;
+    assert_eq!((sent.cpus, sent.invocation.script_is_bytes), (CpusAsked::Count(2), true));
+    assert_eq!(script::to_bytes(sent.script, true), b"#SBATCH -c 2\necho sch\xf6n\n");
+    let plain = read(json!({"script_base64": "dHJ1ZQ=="})).request;
+    assert_eq!(plain, JobRequest::new("true"));
+    assert_eq!(fields(json!({"script_base64": "*"})), ["script_base64"]);
+    assert_eq!(fields(json!({"script": "true", "script_base64": "dHJ1ZQ=="})), ["script_base64"]);
+}
+
+#[test]
 fn how_a_script_is_called_is_refused_by_the_name_of_the_field() {
     let body = json!({
         "script": "true", "args": ["a", 5], "standard_input": 1, "umask": "99",
@@ -120,6 +132,7 @@ fn text(t: &str) -> Option<String> {
 fn flat() -> SubmitBody {
     SubmitBody {
         script: "true".into(),
+        script_base64: None,
         name: text("n"),
         account: text("a"),
         user: text("u"),

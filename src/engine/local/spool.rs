@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::plain;
 use super::state::State;
 use crate::engine::{Control, EngineError, ExitRecord, Order};
+use crate::job::script;
 
 /// Version of `order`; a supervisor refuses one that it does not know.
 pub const ORDER_VERSION: u32 = 1;
@@ -159,7 +160,7 @@ impl Folder {
         let scratch = Some(scratch.to_owned());
         let file = OrderFile { version: ORDER_VERSION, interpreter, order, scratch };
         let order = serde_json::to_vec(&file).map_err(|e| self.error("order", e.into()))?;
-        Ok(OrderText { order, script: script.into_bytes() })
+        Ok(OrderText { order, script: script::to_bytes(script, file.order.script_is_bytes) })
     }
 
     /// Writes order and script, unless the attempt was launched already.

@@ -36,6 +36,7 @@ pub fn order(job: i64, script: &str) -> Order {
         denied_devices: Vec::new(),
         signal: None,
         open_mode: crate::job::spec::OpenMode::Truncate,
+        script_is_bytes: false,
         arguments: Vec::new(),
         standard_input: None,
         umask: None,
