@@ -11,6 +11,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+
 use super::error::CliError;
 use super::print::remark;
 use super::sbatch_options::SbatchOptions;
@@ -26,6 +28,8 @@ use crate::job::invocation::Umask;
 use crate::job::request::GPU;
 use crate::job::resource_list;
 use crate::job::retry_policy::parse_causes;
+use crate::job::script;
+use crate::job::spec::NAME_CHARS_MAX;
 use crate::job::tasks::Tasks;
 use crate::text::duration;
 use crate::text::time_limit::LimitAsked;
@@ -173,6 +177,7 @@ impl Caller {
             let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid.as_raw()));
             user.ok().flatten().map(|user| user.name)
         };
+        forget_the_job_around(&mut environment);
         let user = ["USER", "LOGNAME"].iter().find_map(|n| std::env::var(n).ok());
         let user = user.filter(|u| !u.is_empty()).or_else(known);
         let user = user.or_else(|| Some(format!("uid {}", uid.as_raw())));
@@ -180,6 +185,15 @@ impl Caller {
         let (umask, limits) = (umask(), soft_limits());
         Ok(Caller { directory, environment, user, left_behind, umask, limits, host })
     }
+}
+
+/// Whoever submits from inside of a job passes on what he set, not what that job was told of its
+/// CPUs. The rest of what it was told the server knows by name.
+fn forget_the_job_around(environment: &mut Vec<(String, String)>) {
+    let told = |name: &str| environment.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+    let threads = told("SLURM_CPUS_PER_TASK").filter(|_| told("DOWNBEAT_JOB_ID").is_some());
+    environment
+        .retain(|(name, value)| name != "OMP_NUM_THREADS" || Some(value) != threads.as_ref());
 }
 
 /// The mask of this process. It can only be read by setting another.
@@ -207,10 +221,11 @@ impl JobFlags {
     /// When a flag makes no sense; the server finds the rest.
     pub fn body(
         &self,
-        (script, words): (String, &[String]),
+        (script, words): (Vec<u8>, &[String]),
         name: Option<String>,
         caller: &Caller,
     ) -> Result<SubmitBody, CliError> {
+        let (script, is_bytes) = script::from_bytes(script);
         let lines = sbatch::read(&script);
         let mut flags = self.sbatch.read();
         refused(std::mem::take(&mut flags.errors))?;
@@ -228,7 +243,7 @@ impl JobFlags {
         let labels: BTreeMap<String, String> = self.labels.iter().cloned().collect();
         let is_named = flags.job_name.is_some() || lines.job_name.is_some();
         Ok(SubmitBody {
-            name: value(&flags.job_name).or(name.filter(|_| !is_named).map(seen)),
+            name: value(&flags.job_name).or(name.filter(|_| !is_named).and_then(seen)),
             account: value(&flags.account),
             user: caller.user.clone(),
             partition: value(&flags.partition),
@@ -267,7 +282,11 @@ impl JobFlags {
             submit_directory: caller.directory.to_str().map(str::to_owned),
             submit_host: Some(caller.host.clone()),
             data_source: Some(DataSource::Cli.word().to_owned()),
-            script,
+            script_base64: is_bytes.then(|| {
+                let bytes = script::to_bytes(script.clone(), true);
+                base64::engine::general_purpose::STANDARD.encode(bytes)
+            }),
+            script: if is_bytes { String::new() } else { script },
             ..SubmitBody::default()
         })
     }
@@ -343,9 +362,11 @@ impl JobFlags {
     }
 }
 
-/// A name that nobody gave is of a file or a command: what of it nobody would see is an underscore.
-fn seen(name: String) -> String {
-    name.chars().map(|c| if acts(c) { '_' } else { c }).collect()
+/// A name that nobody gave is of a file or a command: what of it nobody would see is an underscore,
+/// and no more of it is taken than a name may have. It is never the reason of a refusal.
+fn seen(name: String) -> Option<String> {
+    let seen = name.chars().map(|c| if acts(c) { '_' } else { c });
+    Some(seen.take(NAME_CHARS_MAX).collect::<String>()).filter(|name| !name.is_empty())
 }
 
 /// The folder a job runs in: absolute, and text, as JSON must be.
@@ -390,7 +411,7 @@ mod tests {
     fn made(words: &str, script: &str) -> Result<SubmitBody, CliError> {
         let words = std::iter::once("x").chain(words.split_whitespace());
         let Typed { flags } = Typed::try_parse_from(words).unwrap();
-        flags.body((script.to_owned(), &[]), Some("x.sh".into()), &caller())
+        flags.body((script.into(), &[]), Some("x.sh".into()), &caller())
     }
 
     fn body(words: &str, script: &str) -> SubmitBody {
@@ -413,6 +434,8 @@ mod tests {
         let odd = Some("a\tb\u{200b}.sh".to_owned());
         let odd = JobFlags::default().body(("true".into(), &[]), odd, &caller()).unwrap();
         assert_eq!(odd.name.as_deref(), Some("a_b_.sh"), "nobody gave that name");
+        assert_eq!(seen("x".repeat(300)).unwrap().len(), 255);
+        assert_eq!(seen(String::new()), None);
         assert_eq!(one.data_source.as_deref(), Some("CLI"));
         assert_eq!((one.standard_output, one.user.as_deref()), (None, Some("me")));
     }

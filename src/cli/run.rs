@@ -4,14 +4,16 @@
 //!
 //! *Promises*: ends with the command's own code; Ctrl-C cancels the job and waits for its end,
 //! a second one leaves it to the server. When the reader of the output goes, the job is cancelled
-//! and this ends as a command does that SIGPIPE ends.
+//! and this ends as a command does that SIGPIPE ends. Whoever waits is told for what.
 //!
 //! *Not here*: codes (`cli::wait`), streams (`cli::logs`).
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -20,10 +22,14 @@ use super::client::{Client, Connect};
 use super::error::CliError;
 use super::job_flags::{Caller, JobFlags};
 use super::logs::{Stream, follow};
+use super::own_input::{self, OwnInput};
 use super::print::remark;
 use super::reader::when_gone;
 use super::{submit, wait};
-use crate::api::wire::v1::{JobId, StateWord};
+use crate::api::wire::v1::{Job, JobId, StateWord};
+
+/// Seconds within which a job that need not wait has started.
+const AT_ONCE_S: u64 = 1;
 
 /// What to run.
 #[derive(clap::Args, Clone, Debug)]
@@ -44,11 +50,23 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, CliError> {
     }
     let client = Client::new(&args.connect)?;
     let caller = Caller::here()?;
-    let name = args.words.first().and_then(|w| w.rsplit('/').next()).map(str::to_owned);
-    let body = args.flags.body((script(&args.words), &[]), name, &caller)?;
+    let name = args.words.first().and_then(|w| w.split('/').rfind(|part| !part.is_empty()));
+    let name = name.map(str::to_owned);
+    let mut body = args.flags.body((script(&args.words).into_bytes(), &[]), name, &caller)?;
+    if body.standard_input.is_none() {
+        match own_input::look() {
+            OwnInput::Nothing => {}
+            OwnInput::File(path) => body.standard_input = Some(pattern_of(&path)),
+            OwnInput::Stays => {
+                remark("downbeat: standard input does not reach the job; name a file with --input")
+            }
+        }
+    }
     let interrupt = Interrupt::listen(client.clone())?;
     let (job, _) = submit::send(&client, &body, &args.flags, &caller)?;
     interrupt.submitted(&client, job.id);
+    let waiter = client.clone();
+    thread::spawn(move || say_that_it_waits(&waiter, job.id));
     let leaver = client.clone();
     when_gone(move || leave(&leaver, job.id));
     let streams = [Stream::Stdout, Stream::Stderr].map(|stream| {
@@ -78,9 +96,28 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, CliError> {
     Ok(wait::own_code(&job))
 }
 
+/// A file's name as a pattern that stands for nothing else.
+fn pattern_of(path: &Path) -> String {
+    path.display().to_string().replace('%', "%%")
+}
+
+/// Says what a job waits for that has not started at once.
+fn say_that_it_waits(client: &Client, id: JobId) {
+    let path = format!("/api/v1/jobs/{id}/wait?timeout_s={AT_ONCE_S}");
+    let answer = client.get_within(&path, Duration::from_secs(AT_ONCE_S));
+    // Whoever follows the job sees that the server does not answer.
+    let Ok(job) = answer.and_then(|answer| answer.parse::<Job>()) else { return };
+    if job.state == StateWord::Pending {
+        let reason = job.state_reason.unwrap_or_default();
+        let detail = job.state_detail.unwrap_or_default();
+        remark(&format!("downbeat: job {id} is queued: {reason}: {detail}"));
+    }
+}
+
 /// A script that becomes the command.
 fn script(words: &[String]) -> String {
-    format!("#!/bin/bash\nexec {}\n", shell_words::join(words))
+    // The first word is a command, whatever it begins with.
+    format!("#!/bin/bash\nexec -- {}\n", shell_words::join(words))
 }
 
 /// Listens for Ctrl-C from before the submission on, so that none is lost in between.
@@ -145,7 +182,7 @@ mod tests {
     fn words_reach_the_command_as_they_were_typed() {
         let words = ["printf", "%s\n", "a b", "$HOME", "it's", "", "*"].map(str::to_owned);
         let script = script(&words);
-        let line = script.strip_prefix("#!/bin/bash\nexec ").unwrap();
+        let line = script.strip_prefix("#!/bin/bash\nexec -- ").unwrap();
         assert_eq!(shell_words::split(line).unwrap(), words);
         assert!(line.contains("'$HOME'") && line.contains("'*'"), "{line}");
     }

@@ -93,7 +93,7 @@ fn arg(option: SbatchOption) -> Arg {
         HELP.iter().find(|(of, ..)| *of == name).map_or(("VALUE", ""), |(_, v, help)| (*v, *help));
     arg = arg.help(help).allow_hyphen_values(["priority", "nice"].contains(&name));
     match takes {
-        Takes::Nothing => arg.action(ArgAction::Count),
+        Takes::Nothing => arg.action(ArgAction::SetTrue).overrides_with(name),
         Takes::Value => arg.action(ArgAction::Append).value_name(value),
         Takes::Maybe => arg
             .action(ArgAction::Append)
@@ -125,7 +125,7 @@ impl clap::FromArgMatches for SbatchOptions {
             let at = matches.indices_of(name).into_iter().flatten();
             if takes == Takes::Nothing {
                 // One that is not given has an index too, that of its default.
-                let is_given = matches.get_count(name) > 0;
+                let is_given = matches.get_flag(name);
                 given.extend(at.last().filter(|_| is_given).map(|at| (at, name.to_owned(), None)));
                 continue;
             }

@@ -51,13 +51,22 @@ pub struct SubmitArgs {
 pub(super) fn run(args: &SubmitArgs) -> Result<u8, CliError> {
     let client = Client::new(&args.connect)?;
     let (script, name) = match (&args.wrap, &args.script) {
-        (Some(command), _) => (format!("#!/bin/sh\n{command}\n"), Some("wrap".to_owned())),
+        (Some(command), _) => {
+            (format!("#!/bin/sh\n{command}\n").into_bytes(), Some("wrap".to_owned()))
+        }
         (None, Some(path)) => read_script(path)?,
         (None, None) if std::io::stdin().is_terminal() => {
             let message = "no script is named; name one, or write it to standard input";
             return Err(CliError::Usage(message.to_owned()));
         }
-        (None, None) => read_script(Path::new("-"))?,
+        (None, None) => {
+            let read = read_script(Path::new("-"))?;
+            if read.0.trim_ascii().is_empty() {
+                let message = "no script is named, and standard input is empty";
+                return Err(CliError::Usage(message.to_owned()));
+            }
+            read
+        }
     };
     let caller = Caller::here()?;
     let body = args.flags.body((script, &args.words), name, &caller)?;
@@ -130,8 +139,8 @@ pub(super) fn send(
     Ok((job, answer.text))
 }
 
-/// The script's text, and the name its job gets when nobody says.
-fn read_script(path: &Path) -> Result<(String, Option<String>), CliError> {
+/// The script, and the name its job gets when nobody says.
+fn read_script(path: &Path) -> Result<(Vec<u8>, Option<String>), CliError> {
     // One byte more shows that there are too many: a device has no end.
     let most = SCRIPT_BYTES_MAX as u64 + 1;
     let mut bytes = Vec::new();
@@ -149,9 +158,6 @@ fn read_script(path: &Path) -> Result<(String, Option<String>), CliError> {
         );
         return Err(CliError::Usage(said));
     }
-    let script = String::from_utf8(bytes).map_err(|_| {
-        CliError::Usage(format!("{shown} is not UTF-8 text; submit a script that runs it"))
-    })?;
     let name = path.file_name().and_then(|n| n.to_str()).filter(|n| *n != "-");
-    Ok((script, name.map(str::to_owned)))
+    Ok((bytes, name.map(str::to_owned)))
 }

@@ -16,6 +16,7 @@ mod coverage;
 mod arrays;
 mod codes;
 mod help;
+mod scripts;
 mod serve;
 mod settings;
 mod shield;

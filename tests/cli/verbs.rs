@@ -61,15 +61,14 @@ fn submit_sends_folder_and_variables_as_sbatch_does() {
     let server = Server::start();
     let folder = server.dir.path().join("here");
     std::fs::create_dir(&folder).unwrap();
-    let lines =
-        "pwd; echo \"${MINE-none} ${OTHER-none} ${DOWNBEAT_TOKEN-none} ${DOWNBEAT_SERVER-none}\"";
+    let lines = "pwd; echo \"${MINE-none} ${OTHER-none} ${DOWNBEAT_TOKEN-none} $DOWNBEAT_SERVER\"";
     script(&server, "e.sh", lines);
     for (id, flags, says) in [
-        (1, vec![], "a b o none none"),
-        (2, vec!["--export", "ALL"], "a b o none none"),
-        (3, vec!["--export", "NONE"], "none none none none"),
-        (4, vec!["--export", "MINE,DOWNBEAT_TOKEN"], "a b none none none"),
-        (5, vec!["--export", "OTHER=x"], "none x none none"),
+        (1, vec![], "a b o none"),
+        (2, vec!["--export", "ALL"], "a b o none"),
+        (3, vec!["--export", "NONE"], "none none none"),
+        (4, vec!["--export", "MINE,DOWNBEAT_TOKEN"], "a b none none"),
+        (5, vec!["--export", "OTHER=x"], "none x none"),
     ] {
         let mut words = vec!["submit"];
         words.extend(flags);
@@ -82,7 +81,11 @@ fn submit_sends_folder_and_variables_as_sbatch_does() {
             .env("DOWNBEAT_TOKEN", "t");
         finish(command, "").ends(0);
         server.ended(id);
-        assert_eq!(server.stdout(id), format!("{}\n{says}\n", folder.display()), "{words:?}");
+        assert_eq!(
+            server.stdout(id),
+            format!("{}\n{says} {}\n", folder.display(), server.url),
+            "{words:?}"
+        );
     }
 }
 
