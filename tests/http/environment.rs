@@ -52,6 +52,7 @@ fn a_job_gets_its_own_variables_and_the_seven_inherited_ones() {
     server.up();
     let body = json!({"environment": {"MINE": "a b"}, "name": "n", "account": "a",
         "partition": "p", "cpus": 2});
+
     let vars = seen(&server, &body);
     let job = server.job(1);
     let ids: Vec<String> =
@@ -72,6 +73,7 @@ fn a_job_gets_its_own_variables_and_the_seven_inherited_ones() {
         ("SLURM_JOB_PARTITION", "p"),
         ("DOWNBEAT_JOB_ID", "1"),
         ("DOWNBEAT_ATTEMPT", "1"),
+        ("DOWNBEAT_SERVER", &server.url),
         ("DOWNBEAT_CPU_IDS", &ids.join(",")),
         ("OMP_NUM_THREADS", "2"),
     ] {
@@ -81,6 +83,7 @@ fn a_job_gets_its_own_variables_and_the_seven_inherited_ones() {
     let allowed = |name: &str| {
         INHERITED.contains(&name)
             || name.starts_with("SLURM_")
+            || name.starts_with("OMPI_")
             || [
                 "MINE",
                 "OMP_NUM_THREADS",
@@ -88,6 +91,12 @@ fn a_job_gets_its_own_variables_and_the_seven_inherited_ones() {
                 "DOWNBEAT_ATTEMPT",
                 "DOWNBEAT_CPU_IDS",
                 "DOWNBEAT_KEY",
+                "DOWNBEAT_SERVER",
+                "ENVIRONMENT",
+                "HYDRA_LAUNCHER",
+                "I_MPI_HYDRA_BOOTSTRAP",
+                "PRTE_MCA_plm",
+                "SLURMD_NODENAME",
                 "TMPDIR",
                 "PWD",
             ]

@@ -165,7 +165,7 @@ fn a_wait_whose_time_is_over_answers_the_state() {
 
 fn a_script_is_given_back_byte_for_byte() {
     let server = Server::start();
-    let script = "#!/bin/bash\r\necho \"é€😀\"\t\n\n# no newline at the end";
+    let script = "#!/bin/bash\necho \"é€😀\"\t\r\n\n# no newline at the end";
     let id = server.run(script);
     let answer = server.get(&format!("/api/v1/jobs/{id}/script")).expect(200);
     assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
