@@ -8,6 +8,7 @@
 
 use super::client::{Client, Connect};
 use super::error::CliError;
+use super::moment::as_sent;
 use super::print::{say, say_json};
 use crate::api::wire::maintenance::{Window, WindowBody};
 
@@ -54,8 +55,8 @@ pub(super) fn line(window: &Window) -> String {
 pub(super) fn drain(args: &DrainArgs) -> Result<u8, CliError> {
     let client = Client::new(&args.connect)?;
     let body = WindowBody {
-        start_time: args.from.clone(),
-        end_time: args.until.clone(),
+        start_time: as_sent("--from", args.from.as_deref(), "")?,
+        end_time: as_sent("--until", args.until.as_deref(), "")?,
         reason: args.reason.clone(),
     };
     let body = serde_json::to_string(&body)

@@ -94,6 +94,19 @@ fn value<T: Clone>(placed: &Option<Placed<T>>) -> Option<T> {
     placed.as_ref().map(|placed| placed.value.clone())
 }
 
+/// What goes along of whoever submits.
+fn of(caller: &Caller) -> SubmitBody {
+    SubmitBody {
+        user: caller.user.clone(),
+        umask: Some(caller.umask.to_string()),
+        limits: Some(caller.limits.clone()).filter(|limits| !limits.is_empty()),
+        submit_directory: caller.directory.to_str().map(str::to_owned),
+        submit_host: Some(caller.host.clone()),
+        data_source: Some(DataSource::Cli.word().to_owned()),
+        ..SubmitBody::default()
+    }
+}
+
 /// What a flag says, else the line.
 fn first<'a, T>(flag: &'a Option<Placed<T>>, line: &'a Option<Placed<T>>) -> Option<&'a T> {
     flag.as_ref().or(line.as_ref()).map(|placed| &placed.value)
@@ -214,8 +227,8 @@ fn soft_limits() -> BTreeMap<String, Amount> {
 }
 
 impl JobFlags {
-    /// The body to send. `name` is what the job is called when nobody says, `words` are the script's
-    /// arguments.
+    /// The body to send. `name` is what the job is called when nobody says, `words` are the
+    /// script's arguments.
     ///
     /// # Errors
     /// When a flag makes no sense; the server finds the rest.
@@ -245,7 +258,6 @@ impl JobFlags {
         Ok(SubmitBody {
             name: value(&flags.job_name).or(name.filter(|_| !is_named).and_then(seen)),
             account: value(&flags.account),
-            user: caller.user.clone(),
             partition: value(&flags.partition),
             cpus: self.cpus.or(shares.cpus),
             cpus_per_task: shares.tasks.cpus_per_task.map(i64::from),
@@ -277,17 +289,12 @@ impl JobFlags {
             signal: value(&flags.signal).map(|signal| signal.to_string()),
             open_mode: value(&flags.open_mode).map(|mode| mode.word().to_owned()),
             args: words.to_vec(),
-            umask: Some(caller.umask.to_string()),
-            limits: Some(caller.limits.clone()).filter(|limits| !limits.is_empty()),
-            submit_directory: caller.directory.to_str().map(str::to_owned),
-            submit_host: Some(caller.host.clone()),
-            data_source: Some(DataSource::Cli.word().to_owned()),
             script_base64: is_bytes.then(|| {
                 let bytes = script::to_bytes(script.clone(), true);
                 base64::engine::general_purpose::STANDARD.encode(bytes)
             }),
             script: if is_bytes { String::new() } else { script },
-            ..SubmitBody::default()
+            ..of(caller)
         })
     }
 

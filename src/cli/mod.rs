@@ -21,6 +21,7 @@ mod ids;
 pub mod job_flags;
 mod logs;
 mod migrate;
+mod moment;
 mod own_input;
 mod partitions;
 mod print;

@@ -9,6 +9,7 @@
 
 use super::error::CliError;
 use super::for_each_job::{JobsArgs, for_each_job};
+use super::moment::as_sent;
 use crate::api::wire::amount::Amount;
 use crate::api::wire::update::UpdateBody;
 use crate::api::wire::v1::Job;
@@ -22,10 +23,10 @@ pub struct UpdateArgs {
     /// Time limit: minutes, H:M:S, D-H:M:S, 90s, 2h, UNLIMITED
     #[arg(long, short, value_name = "TIME")]
     time: Option<String>,
-    /// Not before: 2026-11-22T16:00:00Z, now+2h; `now` takes it away
+    /// Not before: 16:00, tomorrow, 2026-11-22T16:00, now+2h; `now` takes it away
     #[arg(long, value_name = "WHEN")]
     begin: Option<String>,
-    /// Not after: whoever waits then is cancelled; `none` takes it away
+    /// Not after, in the same forms: whoever waits then is cancelled; `none` takes it away
     #[arg(long, value_name = "WHEN")]
     deadline: Option<String>,
     #[command(flatten)]
@@ -53,8 +54,8 @@ pub(super) fn update(args: &UpdateArgs) -> Result<u8, CliError> {
         priority: args.priority,
         time_limit: args.time.clone().map(Amount::Text),
         held: None,
-        begin_time: args.begin.clone(),
-        deadline: args.deadline.clone(),
+        begin_time: as_sent("--begin", args.begin.as_deref(), "now")?,
+        deadline: as_sent("--deadline", args.deadline.as_deref(), "none")?,
     };
     if body == UpdateBody::default() {
         let message = "say what to change: --priority, --time, --begin or --deadline";

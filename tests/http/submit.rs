@@ -184,8 +184,9 @@ fn sbatch_lines_fill_what_the_body_leaves_out() {
     );
     let warnings: Vec<&str> =
         job["warnings"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect();
-    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
     assert!(warnings[0].contains("switches") && warnings[1].contains("mail-type"), "{warnings:?}");
+    assert!(warnings[2].starts_with("line 12: this #SBATCH line is not read"), "{warnings:?}");
     assert_eq!(server.ended(1)["warnings"], job["warnings"]);
     assert_eq!(server.stdout(1), "line 7\n");
     let body = json!({"script": script, "name": "body", "time_limit": 1, "cpus": 1});

@@ -69,6 +69,12 @@ impl<'a> Fields<'a> {
         self.map.remove(name).filter(|v| !v.is_null())
     }
 
+    /// Any value, `null` too: it says something of its own.
+    pub(super) fn take_null_too(&mut self, name: &'static str) -> Option<Value> {
+        self.known.push(name);
+        self.map.remove(name)
+    }
+
     /// Looks without taking.
     pub(super) fn peek(&self, name: &str) -> Option<&Value> {
         self.map.get(name)

@@ -275,7 +275,8 @@ mod tests {
             comment data_source submit_time eligible_time start_time end_time elapsed_s exit_code \
             error warnings attempt allocation usage position estimated_start_time estimate_basis \
             held begin_time deadline dependency array_job_id array_task_id array_tasks retry \
-            restart_count signal open_mode resources";
+            restart_count signal open_mode resources ntasks cpus_per_task args standard_input \
+            submit_directory";
         let mut body = json!({
             "id": 17, "name": "n", "account": "", "user": "", "partition": "default",
             "state": "OUT_OF_MEMORY", "priority": 0, "cpus": 1, "labels": {}, "data_source": "WEB",

@@ -171,7 +171,6 @@ pub struct Directives {
 #[must_use]
 pub fn read(script: &str) -> Directives {
     let mut directives = Directives::default();
-    header::examine(script, &mut directives);
     for (index, line) in script.lines().enumerate() {
         let trimmed = line.trim_start();
         if !trimmed.is_empty() && !trimmed.starts_with('#') {
@@ -187,6 +186,10 @@ pub fn read(script: &str) -> Directives {
                 directives.refuse(&format!("line {}", index + 1), "a quotation mark is not closed")
             }
         }
+    }
+    match header::misread(script) {
+        Some((line, why)) => directives.refuse(&At::Line(line).place(), &why),
+        None => header::unread(script).into_iter().for_each(|one| directives.warnings.push(one)),
     }
     directives
 }
@@ -441,6 +444,10 @@ fn one_node(value: &str) -> Result<(), String> {
         n => Err(format!("{n} nodes asked for; this server is one node")),
     }
 }
+
+#[cfg(test)]
+#[path = "sbatch/header_tests.rs"]
+mod header_tests;
 
 #[cfg(test)]
 #[path = "sbatch/tests.rs"]

@@ -57,6 +57,7 @@ fn limits() -> BTreeMap<String, Amount> {
 /// What the fields about the call of the script say in the bodies below.
 fn called() -> Invocation {
     Invocation {
+        script_is_bytes: false,
         arguments: vec!["a b".into()],
         standard_input: Some("in".into()),
         umask: Some("027".parse().unwrap()),

@@ -32,10 +32,10 @@ pub struct UpdateBody {
     /// Whether it waits until somebody releases it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<bool>,
-    /// Not before; `"now"` takes it away.
+    /// Not before; `"now"` or null takes it away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub begin_time: Option<String>,
-    /// Not after; `"none"` takes it away.
+    /// Not after; `"none"` or null takes it away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<String>,
 }
@@ -58,8 +58,8 @@ pub fn parse(body: &[u8], site: (&Site, &str), now: Time) -> Result<Edit, BodyRe
         held: fields.flag("held"),
         priority: fields.whole("priority"),
         limit_s: None,
-        begin: fields.parsed("begin_time", |v| point(v, "now")),
-        deadline: fields.parsed("deadline", |v| point(v, "none")),
+        begin: point(&mut fields, "begin_time", "now"),
+        deadline: point(&mut fields, "deadline", "none"),
     };
     if edit.deadline.flatten().is_some_and(|deadline| deadline <= now) {
         fields.refuse("deadline", "has passed already; cancel the job instead");
@@ -80,12 +80,13 @@ pub fn parse(body: &[u8], site: (&Site, &str), now: Time) -> Result<Edit, BodyRe
     if errors.is_empty() { Ok(edit) } else { Err(BodyRefused::Fields(errors)) }
 }
 
-/// A time, or the word that takes it away.
-fn point(value: &Value, away: &str) -> Result<Option<Time>, String> {
-    if value.as_str().is_some_and(|text| text.trim() == away) {
-        return Ok(None);
+/// A time, or the word that takes it away; `null` does so too.
+fn point(fields: &mut Fields<'_>, name: &'static str, away: &str) -> Option<Option<Time>> {
+    let value = fields.take_null_too(name)?;
+    if value.is_null() || value.as_str().is_some_and(|text| text.trim() == away) {
+        return Some(None);
     }
-    time(value).map(Some)
+    time(&value).map(Some).map_err(|message| fields.refuse(name, message)).ok()
 }
 
 #[cfg(test)]
@@ -119,6 +120,9 @@ mod tests {
         let edit = Edit { priority: Some(-3), limit_s: Some(Some(90)), deadline, ..held };
         assert_eq!(all, Edit { held: None, begin: Some(None), ..edit });
         assert_eq!(read(r#"{"deadline": "none"}"#).deadline, Some(None));
+        let nulls = read(r#"{"deadline": null, "begin_time": null, "priority": null}"#);
+        let cleared = Edit { begin: Some(None), deadline: Some(None), ..Edit::default() };
+        assert_eq!(nulls, cleared);
     }
 
     #[test]

@@ -7,19 +7,13 @@
 //!
 //! *Not here*: what the directives say (`wire::sbatch`).
 
-use super::Directives;
-
 /// Directives of other systems, and what comes behind the word.
 const OTHERS: [(&str, &str); 6] =
     [("#PBS", " "), ("#BSUB", " "), ("#$", " -"), ("#COBALT", " "), ("#MSUB", " "), ("#OAR", " ")];
 
-/// Says what is wrong with it.
-pub(super) fn examine(script: &str, directives: &mut Directives) {
-    if let Some((line, why)) = misread(script) {
-        directives.refuse(&format!("line {line}"), &why);
-        return;
-    }
-    let mut in_head = true;
+/// What of a script is not read, a sentence each.
+pub(super) fn unread(script: &str) -> Vec<String> {
+    let (mut warnings, mut in_head) = (Vec::new(), true);
     let mut said: Vec<&str> = Vec::new();
     for (index, line) in script.lines().enumerate() {
         let trimmed = line.trim_start();
@@ -27,11 +21,11 @@ pub(super) fn examine(script: &str, directives: &mut Directives) {
         let is_own = line.strip_prefix("#SBATCH").is_some_and(begins_a_word);
         let number = index + 1;
         if is_own && !in_head {
-            directives.warnings.push(format!(
+            warnings.push(format!(
                 "line {number}: this #SBATCH line is not read: it stands behind the first command."
             ));
         } else if in_head && !is_own && looks_like_one(trimmed) {
-            directives.warnings.push(format!(
+            warnings.push(format!(
                 "line {number}: this line is not read; a directive begins with #SBATCH, without \
                  blanks and in capitals."
             ));
@@ -40,12 +34,13 @@ pub(super) fn examine(script: &str, directives: &mut Directives) {
             let rest = line.strip_prefix(word);
             if rest.is_some_and(|rest| rest.starts_with(behind)) && !said.contains(word) {
                 said.push(word);
-                directives.warnings.push(format!(
+                warnings.push(format!(
                     "line {number}: {word} lines are not read here; write them as #SBATCH lines."
                 ));
             }
         }
     }
+    warnings
 }
 
 fn begins_a_word(rest: &str) -> bool {
@@ -62,7 +57,7 @@ fn looks_like_one(trimmed: &str) -> bool {
 }
 
 /// The line that the system would read otherwise than its author, and why.
-fn misread(script: &str) -> Option<(usize, String)> {
+pub(super) fn misread(script: &str) -> Option<(usize, String)> {
     if script.starts_with('\u{feff}') {
         let why = "begins with a byte order mark, so that nobody sees its #!; save the script as \
                    UTF-8 without one";
@@ -81,69 +76,8 @@ fn misread(script: &str) -> Option<(usize, String)> {
     let is_read = |(index, line): &(usize, &str)| *index == 0 || line.starts_with("#SBATCH");
     let dos = script.split('\n').enumerate().filter(is_read).find(|(_, line)| line.ends_with('\r'));
     dos.map(|(index, _)| {
-        let why = "ends in a carriage return, as Windows writes lines; convert the script: dos2unix, \
-                   or sed -i 's/\\r$//'";
+        let why = "ends in a carriage return, as Windows writes lines; convert the script: \
+                   dos2unix, or sed -i 's/\\r$//'";
         (index + 1, why.to_owned())
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::read;
-
-    fn errors(script: &str) -> Vec<String> {
-        read(script).errors.listed().into_iter().map(|e| e.message).collect()
-    }
-
-    fn warnings(script: &str) -> Vec<String> {
-        assert_eq!(errors(script), Vec::<String>::new(), "{script}");
-        read(script).warnings.listed()
-    }
-
-    #[test]
-    fn a_first_line_that_nobody_would_see_is_refused() {
-        for (script, line, part) in [
-            ("\u{feff}#!/bin/bash\ntrue", 1, "byte order mark"),
-            ("\u{feff}true", 1, "byte order mark"),
-            (" #!/bin/bash\ntrue", 1, "blanks before #!"),
-            ("\t#!/usr/bin/env python3\n", 1, "blanks before #!"),
-            ("\n\n#!/bin/sh\ntrue", 3, "empty lines before #!"),
-            ("#!/bin/bash\r\ntrue\r\n", 1, "carriage return"),
-            ("true\r\n", 1, "carriage return"),
-            ("#!/bin/bash\n#SBATCH -c 2\r\ntrue\n", 2, "carriage return"),
-        ] {
-            let said = errors(script);
-            let begin = format!("line {line}: ");
-            assert!(said.len() == 1 && said[0].starts_with(&begin), "{script:?}: {said:?}");
-            assert!(said[0].contains(part), "{script:?}: {said:?}");
-        }
-        for fine in
-            ["#!/bin/bash\ntrue", "\ntrue\n#!/bin/bash", "#! /bin/sh\n", "# a\n#!b", "a\nb\r\n"]
-        {
-            assert_eq!(errors(fine), Vec::<String>::new(), "{fine:?}");
-        }
-    }
-
-    #[test]
-    fn a_directive_that_is_not_read_is_said() {
-        let behind = warnings("#!/bin/bash\necho hi\n#SBATCH -c 2\n");
-        assert!(behind.len() == 1 && behind[0].starts_with("line 3: "), "{behind:?}");
-        for odd in [" #SBATCH -c 2", "# SBATCH -c 2", "#sbatch --time=5", "#Sbatch\t-c 2"] {
-            let said = warnings(&format!("#!/bin/sh\n{odd}\ntrue"));
-            assert!(said.len() == 1 && said[0].contains("without blanks"), "{odd}: {said:?}");
-        }
-        for remark in ["##SBATCH -c 2", "# sbatch is how this is run", "#SBATCHED -c", "#", "# é"]
-        {
-            assert_eq!(warnings(&format!("#!/bin/sh\n{remark}\ntrue")), Vec::<String>::new());
-        }
-    }
-
-    #[test]
-    fn the_headers_of_other_systems_are_named_once() {
-        let script = "#!/bin/bash\n#PBS -l nodes=1\n#PBS -N x\n#BSUB -J y\n#$ -cwd\n#$HOME\ntrue\n\
-                      #PBS -q late\n";
-        let said = warnings(script);
-        let begins: Vec<&str> = said.iter().map(|s| &s[..s.find(" lines").unwrap_or(0)]).collect();
-        assert_eq!(begins, ["line 2: #PBS", "line 4: #BSUB", "line 5: #$"]);
-    }
 }
