@@ -18,6 +18,7 @@ use utoipa::IntoParams;
 
 use super::app::{App, durable};
 use super::caller::Caller;
+use super::code::Code;
 use super::error::ApiError;
 use super::job_path::{JobPath, JobPathText, job_of};
 use super::render;
@@ -114,7 +115,7 @@ pub async fn requeue(
 }
 
 fn conflict(detail: String) -> ApiError {
-    ApiError::new(StatusCode::CONFLICT, detail)
+    ApiError::new(Code::JobState, detail)
 }
 
 async fn read_at(app: &App, id: JobId) -> Result<(CommitNo, JobAndAllocation), ApiError> {

@@ -16,13 +16,14 @@ use std::task::{Context, Poll};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::{self, Bytes};
 use actix_web::{Error, HttpMessage, HttpRequest};
 
 use super::caller::{Caller, Owners};
+use super::code::Code;
 use super::error::{ApiError, RequestId};
 use super::intake::{Held, Intake};
 use super::live::InForce;
@@ -139,7 +140,7 @@ impl MessageBody for HarmlessBody {
 /// Errors that actix itself made (an unreadable path) become problems too.
 fn foreign_error(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
     let Some(error) = response.response().error() else { return response };
-    let answer = ApiError::new(response.status(), error.to_string()).answer(id);
+    let answer = ApiError::foreign(response.status(), error.to_string()).answer(id);
     response.into_response(answer)
 }
 
@@ -171,7 +172,7 @@ fn check(request: &ServiceRequest, auth: &Auth) -> Result<Caller, ApiError> {
     // A foreign page may lead a browser here under its own name, but it has no token.
     if by_token.is_none() && !auth.is_our_host(host) {
         let detail = format!("Host \"{host}\" is not this server; a web page may be behind it");
-        return Err(ApiError::new(StatusCode::FORBIDDEN, detail));
+        return Err(ApiError::new(Code::ForeignPage, detail));
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         check_mutation(request, auth, host)?;
@@ -185,7 +186,7 @@ fn check_mutation(request: &ServiceRequest, auth: &Auth, host: &str) -> Result<(
         && !auth.is_our_origin(origin, host)
     {
         let detail = format!("a page of \"{origin}\" may not change anything here");
-        return Err(ApiError::new(StatusCode::FORBIDDEN, detail));
+        return Err(ApiError::new(Code::ForeignPage, detail));
     }
     let has_body = request.headers().contains_key(header::TRANSFER_ENCODING)
         || text(request, &header::CONTENT_LENGTH).is_some_and(|n| n != "0");
@@ -194,7 +195,7 @@ fn check_mutation(request: &ServiceRequest, auth: &Auth, host: &str) -> Result<(
         .is_some_and(|t| t.trim().eq_ignore_ascii_case("application/json"));
     if has_body && !is_json {
         let detail = "send the body as Content-Type: application/json";
-        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+        return Err(ApiError::new(Code::UnsupportedMediaType, detail));
     }
     Ok(())
 }
@@ -231,7 +232,7 @@ impl Auth {
             return Ok(None);
         }
         let detail = "send Authorization: Bearer TOKEN (the command line takes DOWNBEAT_TOKEN)";
-        Err(ApiError::new(StatusCode::UNAUTHORIZED, detail))
+        Err(ApiError::new(Code::Unauthorized, detail))
     }
 
     /// Whether whoever sends these headers may do what administrators may.
@@ -254,7 +255,7 @@ impl Auth {
             "{what} needs the administrators' token: send it as Authorization: Bearer TOKEN (the \
              command line takes it from DOWNBEAT_TOKEN or --token-file)"
         );
-        Err(ApiError::new(StatusCode::FORBIDDEN, detail))
+        Err(ApiError::new(Code::AdminsOnly, detail))
     }
 
     fn is_our_host(&self, host: &str) -> bool {

@@ -12,13 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Payload, ServiceRequest};
-use actix_web::http::{StatusCode, header};
+use actix_web::http::header;
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::code::Code;
 use super::error::ApiError;
 use super::places::{Place, Room};
 use crate::clock;
@@ -78,7 +79,7 @@ impl Intake {
                 Ok(Ok(None)) => break,
                 Ok(Ok(Some(Ok(chunk)))) => chunk,
                 Ok(Ok(Some(Err(error)))) => {
-                    return Err(ApiError::new(StatusCode::BAD_REQUEST, error.to_string()));
+                    return Err(ApiError::new(Code::BadRequest, error.to_string()));
                 }
                 Ok(Err(_)) | Err(_) => return Err(does_not_come()),
             };
@@ -110,7 +111,7 @@ fn announced(request: &ServiceRequest) -> Option<usize> {
 
 fn too_large() -> ApiError {
     let detail = format!("the body is larger than {BODY_BYTES_MAX} bytes");
-    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    ApiError::new(Code::BodyTooLarge, detail)
 }
 
 fn does_not_come() -> ApiError {
@@ -118,7 +119,7 @@ fn does_not_come() -> ApiError {
     let detail = format!(
         "the body did not come: the next bytes are waited for {next} s, all of them {whole} s"
     );
-    ApiError::new(StatusCode::REQUEST_TIMEOUT, detail)
+    ApiError::new(Code::BodyTimeout, detail)
 }
 
 impl FromRequest for Body {

@@ -18,6 +18,7 @@ use utoipa::IntoParams;
 use super::app::{App, durable};
 use super::auth::Auth;
 use super::caller::Caller;
+use super::code::Code;
 use super::error::ApiError;
 use super::intake::Body;
 use super::job_path::{JobPath, JobPathText, await_change, job_of, own_job, row_of};
@@ -235,7 +236,7 @@ async fn edited(
     match edited.map_err(|_| stopping())? {
         Edited::Done => Ok(HttpResponse::Ok().json(render::one(app, job).await)),
         Edited::Live | Edited::NotLive => Err(ApiError::new(
-            StatusCode::CONFLICT,
+            Code::JobState,
             format!("job {of} is {word}; only a pending job can be changed"),
         )),
     }

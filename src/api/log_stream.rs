@@ -19,6 +19,7 @@ use actix_web::web::{self, Bytes};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use super::app::App;
+use super::code::Code;
 use super::error::ApiError;
 use super::file_watch::Followed;
 use super::files::Kept;
@@ -38,7 +39,7 @@ pub fn open(stream: &StreamFile) -> Result<Option<File>, ApiError> {
     let refuse = |why: String| {
         let path = stream.full();
         let detail = format!("{} is not read: {why}", path.display());
-        Err(ApiError::new(StatusCode::CONFLICT, detail))
+        Err(ApiError::new(Code::OutputNotReadable, detail))
     };
     // Only the folder's place: whatever stands there instead is not opened.
     let place = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -13,6 +13,7 @@ mod arrays;
 mod attempts;
 mod auth;
 mod caller;
+mod code;
 mod dashboard;
 pub mod error;
 mod events;
@@ -38,12 +39,13 @@ mod submit;
 mod tail;
 pub mod wire;
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, Route, guard as guards, web};
 
 pub use app::App;
 pub use auth::{Auth, guard};
 pub use caller::{Owners, connected};
+use code::Code;
 pub use file_watch::{FileWatcher, LOOK_EVERY};
 pub use files::Files;
 pub use intake::Intake;
@@ -172,7 +174,6 @@ async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
     let allow: Vec<&str> = methods.copied().collect();
     let allow = allow.join(", ");
     let detail = format!("{} does not go with {}", request.method(), request.path());
-    let refused =
-        error::ApiError::new(StatusCode::METHOD_NOT_ALLOWED, format!("{detail}; {allow} does"));
+    let refused = error::ApiError::new(Code::MethodNotAllowed, format!("{detail}; {allow} does"));
     refused.answer_with(&request, header::ALLOW, &allow)
 }

@@ -9,7 +9,7 @@
 
 use std::fs::File;
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_lab::sse;
 use futures_util::stream;
@@ -17,6 +17,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::app::App;
+use super::code::Code;
 use super::error::ApiError;
 use super::files::{Asker, Kept};
 use super::job_path::{JobPath, JobPathText, job_of, single};
@@ -151,7 +152,7 @@ fn look(stream: &StreamFile, lines: Option<u64>, asker: &Asker) -> Result<Found,
 }
 
 fn unreadable(error: impl std::fmt::Display) -> ApiError {
-    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot read the stream: {error}"))
+    ApiError::new(Code::Internal, format!("cannot read the stream: {error}"))
 }
 
 fn ranged(
@@ -171,7 +172,7 @@ fn ranged(
             .streaming(part(app, id, file, (first, last + 1)))),
         None => {
             let detail = format!("the stream is {size} bytes long");
-            let error = ApiError::new(StatusCode::RANGE_NOT_SATISFIABLE, detail);
+            let error = ApiError::new(Code::RangeNotSatisfiable, detail);
             Ok(error.answer_with(request, header::CONTENT_RANGE, &format!("bytes */{size}")))
         }
     }

@@ -19,6 +19,7 @@ mod arrays;
 mod bounds;
 mod cancel;
 mod clients;
+mod codes;
 mod conditions;
 mod environment;
 mod gate;
