@@ -14,7 +14,7 @@ use actix_web::http::StatusCode;
 pub enum Code {
     /// The request cannot be read.
     BadRequest,
-    /// The body is not JSON.
+    /// The body is not JSON, or not what its coding says.
     MalformedBody,
     /// A parameter or a header has a value that is not understood.
     BadParameter,
@@ -50,6 +50,8 @@ pub enum Code {
     BodyTooLarge,
     /// The body is not `application/json`.
     UnsupportedMediaType,
+    /// The body has a `Content-Encoding` that is not read.
+    UnsupportedContentEncoding,
     /// The bytes that are asked for are not there.
     RangeNotSatisfiable,
     /// Fields of the body are wrong; `errors` names them.
@@ -86,7 +88,9 @@ impl Code {
             | Code::OutputNotReadable
             | Code::IdempotencyKeyReused => StatusCode::CONFLICT,
             Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Code::UnsupportedMediaType | Code::UnsupportedContentEncoding => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
             Code::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
             Code::InvalidFields => StatusCode::UNPROCESSABLE_ENTITY,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,

@@ -11,6 +11,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 
 use super::code::Code;
+use super::coding::TAKEN;
 use super::wire::problem::{PROBLEM_JSON, Problem};
 use super::wire::submit::BodyRefused;
 use crate::job::array_spec::JobRef;
@@ -112,6 +113,9 @@ impl ApiError {
         answer.content_type(PROBLEM_JSON);
         if matches!(self.status.as_u16(), 503 | 507) {
             answer.insert_header((header::RETRY_AFTER, RETRY_AFTER_S.to_string()));
+        }
+        if self.code == Code::UnsupportedContentEncoding {
+            answer.insert_header((header::ACCEPT_ENCODING, TAKEN));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             answer.insert_header((header::WWW_AUTHENTICATE, "Bearer"));

@@ -14,6 +14,7 @@ mod attempts;
 mod auth;
 mod caller;
 mod code;
+mod coding;
 mod dashboard;
 pub mod error;
 mod events;

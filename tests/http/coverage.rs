@@ -36,6 +36,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::cancel::CLAIMS,
     crate::clients::CLAIMS,
     crate::codes::CLAIMS,
+    crate::codings::CLAIMS,
     crate::conditions::CLAIMS,
     crate::environment::CLAIMS,
     crate::gate::CLAIMS,

@@ -20,6 +20,7 @@ mod bounds;
 mod cancel;
 mod clients;
 mod codes;
+mod codings;
 mod conditions;
 mod environment;
 mod gate;
