@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{NormalizePath, from_fn};
 use actix_web::{App as HttpApp, HttpServer, web};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -254,6 +254,8 @@ async fn serve(
             .app_data(web::Data::clone(&auth))
             .wrap(from_fn(api::guard))
             .configure(api::configure)
+            // Before everything else: a slash at the end is no other path.
+            .wrap(NormalizePath::trim())
     })
     .workers(WORKERS)
     .max_connections(connections_of_a_worker())

@@ -13,7 +13,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::body::{self, BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::Method;
@@ -70,7 +70,10 @@ pub async fn guard(
     let mut response = match verdict {
         Err(refused) => request.into_response(refused.answer(&id)),
         Ok(_held) => match Harmless::new(async move { next.call(request).await }).await {
-            Ok(response) => answered(response?.map_into_boxed_body(), &id),
+            Ok(response) => {
+                let response = answered(response?.map_into_boxed_body(), &id);
+                if method == Method::HEAD { without_stream(response) } else { response }
+            }
             Err(bug) => {
                 log::error!("A bug ended {method} {path}: {bug} (request {id})");
                 let mut answer = ApiError::bug().answer(&id);
@@ -112,6 +115,15 @@ fn answered(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<Box
 
 /// A body that is made while it is sent. A bug in that breaks off this one answer.
 struct HarmlessBody {
+/// A stream is made for nobody when only its head is asked for: one that does not end would keep its
+/// connection from the next request.
+fn without_stream(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    match response.response().body().size() {
+        BodySize::Stream => response.map_body(|_, _| body::None::new().boxed()),
+        _ => response,
+    }
+}
+
     body: BoxBody,
     id: String,
 }
