@@ -242,6 +242,7 @@ async fn serve(
     let auth = web::Data::new(Auth {
         in_force: settings.in_force(),
         listen_host: config.listen_host.clone(),
+        public_hosts: config.public_hosts.clone(),
         host: host.clone(),
         owners: Owners::of_this_process(),
         intake: Intake::new(a_part_of_the_connections()),
@@ -253,9 +254,9 @@ async fn serve(
             .app_data(web::Data::clone(&app))
             .app_data(web::Data::clone(&auth))
             .wrap(from_fn(api::guard))
-            .configure(api::configure)
             // Before everything else: a slash at the end is no other path.
             .wrap(NormalizePath::trim())
+            .configure(api::configure)
     })
     .workers(WORKERS)
     .max_connections(connections_of_a_worker())

@@ -28,7 +28,7 @@ use super::error::{ApiError, RequestId};
 use super::intake::{Held, Intake};
 use super::live::InForce;
 use super::parameters::Parameters;
-use crate::config::Secret;
+use crate::config::{PublicHost, Secret};
 use crate::panics::{self, Harmless};
 
 /// Longest request number that is echoed.
@@ -45,6 +45,8 @@ pub struct Auth {
     pub in_force: InForce,
     /// The host as it was given to `--listen`.
     pub listen_host: String,
+    /// Further names under which it is known.
+    pub public_hosts: Vec<PublicHost>,
     /// This machine's name.
     pub host: String,
     /// Who is served without a token.
@@ -113,8 +115,6 @@ fn answered(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<Box
     }
 }
 
-/// A body that is made while it is sent. A bug in that breaks off this one answer.
-struct HarmlessBody {
 /// A stream is made for nobody when only its head is asked for: one that does not end would keep its
 /// connection from the next request.
 fn without_stream(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
@@ -124,6 +124,8 @@ fn without_stream(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody
     }
 }
 
+/// A body that is made while it is sent. A bug in that breaks off this one answer.
+struct HarmlessBody {
     body: BoxBody,
     id: String,
 }
@@ -275,12 +277,15 @@ impl Auth {
         let any = self.listen_host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_unspecified());
         // Listening everywhere there is a token, which no foreign page has.
         let own = [&self.listen_host, &self.host].into_iter().any(|n| name.eq_ignore_ascii_case(n));
-        is_loopback(name) || (own && !name.is_empty()) || any
+        let public = self.public_hosts.iter().any(|public| public.is_host(host));
+        is_loopback(name) || (own && !name.is_empty()) || any || public
     }
 
+    /// A proxy may pass its own name on, or that of the server.
     fn is_our_origin(&self, origin: &str, host: &str) -> bool {
         let Some((_, origin)) = origin.split_once("://") else { return false };
-        origin.eq_ignore_ascii_case(host)
+        let public = self.public_hosts.iter().any(|public| public.is_origin(origin));
+        origin.eq_ignore_ascii_case(host) || public
     }
 }
 
@@ -308,6 +313,7 @@ mod tests {
     use crate::policy::name::Policy;
 
     #[test]
+    #[allow(clippy::unwrap_used)]
     fn only_loopback_and_the_listen_name_are_ours() {
         let auth = Auth {
             in_force: tokio::sync::watch::channel(Arc::new(Live {
@@ -320,6 +326,7 @@ mod tests {
             }))
             .1,
             listen_host: "batch.example".to_owned(),
+            public_hosts: vec![PublicHost::parse("jobs.example.org").unwrap()],
             host: "big".to_owned(),
             owners: Owners::of_this_process(),
             intake: Intake::new(1),
@@ -331,7 +338,10 @@ mod tests {
         for host in ["evil.example", "evil.example:8000", "", "127.0.0.1.evil.example"] {
             assert!(!auth.is_our_host(host), "{host}");
         }
+        assert!(auth.is_our_host("jobs.example.org") && !auth.is_our_host("jobs.example.org:1"));
         assert!(auth.is_our_origin("http://localhost:8000", "localhost:8000"));
+        assert!(auth.is_our_origin("https://jobs.example.org", "127.0.0.1:8000"));
+        assert!(!auth.is_our_origin("https://jobs.example.org:1", "127.0.0.1:8000"));
         assert!(!auth.is_our_origin("http://evil.example", "localhost:8000"));
         assert!(!auth.is_our_origin("null", "localhost:8000"));
     }
