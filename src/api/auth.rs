@@ -115,8 +115,8 @@ fn answered(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<Box
     }
 }
 
-/// A stream is made for nobody when only its head is asked for: one that does not end would keep its
-/// connection from the next request.
+/// A stream is made for nobody when only its head is asked for: one that does not end would keep
+/// its connection from the next request.
 fn without_stream(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     match response.response().body().size() {
         BodySize::Stream => response.map_body(|_, _| body::None::new().boxed()),

@@ -14,12 +14,10 @@ use actix_web::web::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
 
 use super::code::Code;
-use super::error::ApiError;
+use super::error::{ApiError, CODING_TAKEN};
 
 /// Bytes that are unpacked in one step: so far a body may be read beyond its bound.
 const STEP: usize = 64 * 1024;
-/// The codings that are taken, for `Accept-Encoding` of a refusal.
-pub const TAKEN: &str = "gzip";
 
 /// How a body is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +54,7 @@ impl Coding {
 fn unread(said: &str) -> ApiError {
     let detail = format!(
         "Content-Encoding \"{said}\" is not read here; send the body as it is, or packed once by \
-         {TAKEN} (Content-Encoding: {TAKEN})"
+         {CODING_TAKEN} (Content-Encoding: {CODING_TAKEN})"
     );
     ApiError::new(Code::UnsupportedContentEncoding, detail)
 }

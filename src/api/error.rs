@@ -21,6 +21,9 @@ use crate::store::error::StoreError;
 
 /// Seconds after which a client may try again when the database cannot be written.
 const RETRY_AFTER_S: u32 = 5;
+/// The `Content-Encoding` of a body that is taken, for those who sent another.
+pub const CODING_TAKEN: &str = "gzip";
+
 
 /// Longest `detail`: it may quote what a request has sent.
 const DETAIL_CHARS_MAX: usize = 16 * 1024;
@@ -115,7 +118,7 @@ impl ApiError {
             answer.insert_header((header::RETRY_AFTER, RETRY_AFTER_S.to_string()));
         }
         if self.code == Code::UnsupportedContentEncoding {
-            answer.insert_header((header::ACCEPT_ENCODING, TAKEN));
+            answer.insert_header((header::ACCEPT_ENCODING, CODING_TAKEN));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             answer.insert_header((header::WWW_AUTHENTICATE, "Bearer"));

@@ -2,8 +2,9 @@
 //!
 //! *Owns*: `/health/live`, `/health/ready`, `/metrics`.
 //!
-//! *Promises*: numbers come in the form that is asked for; ready means that one resource manager lives, that it and the writer move, and that
-//! the database can be read; whichever does not is named within seconds.
+//! *Promises*: numbers come in the form that is asked for; ready means that one resource manager
+//! lives, that it and the writer move, and that the database can be read; whichever does not is
+//! named within seconds.
 //!
 //! *Not here*: the numbers (`observe::metrics`).
 
@@ -64,8 +65,8 @@ async fn moves<T>(who: &str, answer: impl Future<Output = T>) -> Result<T, ApiEr
 
 /// `GET /metrics`.
 #[utoipa::path(get, path = "/metrics", tag = "server",
-    description = "Numbers for Prometheus. `Accept` chooses between Prometheus text 0.0.4, which is \
-        sent to whoever does not choose, and OpenMetrics text 1.0.0.",
+    description = "Numbers for Prometheus. `Accept` chooses between Prometheus text 0.0.4, which \
+        is sent to whoever does not choose, and OpenMetrics text 1.0.0.",
     responses((status = 200, description = "The numbers", content(
         (String = "text/plain"), (String = "application/openmetrics-text")))))]
 pub async fn metrics(app: web::Data<App>, request: HttpRequest) -> Result<HttpResponse, ApiError> {

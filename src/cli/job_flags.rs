@@ -200,8 +200,8 @@ fn soft_limits() -> BTreeMap<String, Amount> {
 }
 
 impl JobFlags {
-    /// The body to send. `name` is what the job is called when nobody says, `words` are the script's
-    /// arguments.
+    /// The body to send. `name` is what the job is called when nobody says, `words` are the
+    /// script's arguments.
     ///
     /// # Errors
     /// When a flag makes no sense; the server finds the rest.

@@ -105,6 +105,18 @@ impl Metrics {
             registry.register_with_unit("memory_available", "Memory free", Unit::Bytes, free);
         }
         others(&mut registry, now);
+        self.counted(&mut registry, now);
+        let mut text = String::new();
+        encode(&mut text, &registry)?;
+        Ok(match form {
+            Exposition::OpenMetrics => text,
+            Exposition::Prometheus => prometheus(&text),
+        })
+    }
+
+    /// What this process counts, and what must be so.
+    fn counted(&self, registry: &mut Registry, now: &Snapshot) {
+        let gauge = |value: i64| ConstGauge::new(value);
         registry.register(
             "allocations",
             "Allocations since this server started",
@@ -147,12 +159,6 @@ impl Metrics {
             Unit::Seconds,
             self.start_latency.clone(),
         );
-        let mut text = String::new();
-        encode(&mut text, &registry)?;
-        Ok(match form {
-            Exposition::OpenMetrics => text,
-            Exposition::Prometheus => prometheus(&text),
-        })
     }
 }
 

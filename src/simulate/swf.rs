@@ -10,8 +10,8 @@
 //!
 //! Source of the format: <https://www.cs.huji.ac.il/labs/parallel/workload/swf.html>. Of its 18
 //! fields a scheduler needs the number, submit time, run time, processors and requested time. Time
-//! is counted in whole seconds here: fractions, which the format permits, are rounded, and what took
-//! any time took a second. Part of a processor is a processor.
+//! is counted in whole seconds here: fractions, which the format permits, are rounded, and what
+//! took any time took a second. Part of a processor is a processor.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};

@@ -103,6 +103,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "actors::messages",
             "actors::System",
             "config::Secret",
+            "config::PublicHost",
         ],
     ),
     ("simulate", &["job", "resources", "policy"]),
