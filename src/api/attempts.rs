@@ -27,6 +27,7 @@ use super::wire::job::Job;
 use crate::actors::messages::{RequeueAnswer, RequeueJob};
 use crate::clock;
 use crate::job::ids::{CommitNo, JobId};
+use crate::job::outcome::ExitCode;
 use crate::job::state::AttemptEnd;
 use crate::kernel::commands::requeue::Requeued;
 use crate::store::filter::PAGE_MAX;
@@ -171,13 +172,16 @@ fn attempt(job: &JobRecord, row: &AllocationRecord) -> Attempt {
     let is_the_job_s =
         row.end.is_none() && row.attempt.n == job.attempt && job.restarts == 0 || !row.released;
     let of_job = Some(job).filter(|_| is_the_job_s);
+    let code = row.exit_code.or(of_job.and_then(|job| job.exit_code));
     Attempt {
         attempt: row.attempt.n,
         state: row
             .end
             .or(of_job.map(|job| AttemptEnd::Job(job.state)))
             .map(|end| end.word().into()),
-        exit_code: row.exit_code.or(of_job.and_then(|job| job.exit_code)).map(|c| c.to_string()),
+        exit_code: code.map(|code| code.to_string()),
+        exit_status: code.and_then(ExitCode::status),
+        exit_signal: code.and_then(ExitCode::by_signal),
         error: row.error.clone().or(of_job.and_then(|job| job.error.clone())),
         allocation_time: render::time(row.allocation_time),
         start_time: row.start_time.or(of_job.and_then(|job| job.start_time)).map(render::time),

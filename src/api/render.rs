@@ -16,7 +16,7 @@ use super::wire::resources::{AllocationRow as WireAllocation, HeldResources};
 use crate::actors::messages::{DRY_RUN_ID, Explain};
 use crate::clock::{now, rfc3339};
 use crate::job::ids::JobId;
-use crate::job::outcome;
+use crate::job::outcome::{self, ExitCode};
 use crate::job::spec::JobSpec;
 use crate::job::state::{EndReason, StateWord};
 use crate::kernel::parts::eligibility::DependencySnapshot;
@@ -155,6 +155,8 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         partition: row.partition,
         comment: row.spec.comment,
         exit_code: row.exit_code.map(|code| code.to_string()),
+        exit_status: row.exit_code.and_then(ExitCode::status),
+        exit_signal: row.exit_code.and_then(ExitCode::by_signal),
         error: row.error,
         dependency: row.dependency.map(|all| all.to_string()),
         array_job_id: row.array_job_id,

@@ -137,6 +137,14 @@ pub struct Job {
     /// `code:signal`; null before the end and where no script ended.
     #[schema(example = "0:0")]
     pub exit_code: Option<String>,
+    /// The code that the script exited with; null before the end, where a signal ended it, and
+    /// where no script ended.
+    #[serde(default)]
+    #[schema(example = 0)]
+    pub exit_status: Option<u8>,
+    /// The signal that ended the script; null where none did.
+    #[serde(default)]
+    pub exit_signal: Option<u8>,
     /// What went wrong, in a sentence.
     pub error: Option<String>,
     /// What of the request was not honoured, one sentence each.
@@ -279,4 +287,5 @@ mod tests {
         body["state"] = "ASLEEP".into();
         assert!(serde_json::from_value::<Job>(body).is_err());
     }
+            exit_status exit_signal \
 }
