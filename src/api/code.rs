@@ -54,6 +54,8 @@ pub enum Code {
     UnsupportedContentEncoding,
     /// The bytes that are asked for are not there.
     RangeNotSatisfiable,
+    /// The route does not know a parameter; `errors` names it.
+    UnknownParameter,
     /// Fields of the body are wrong; `errors` names them.
     InvalidFields,
     /// A bug of the server, or a part of it that does not work.
@@ -92,7 +94,7 @@ impl Code {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
             Code::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
-            Code::InvalidFields => StatusCode::UNPROCESSABLE_ENTITY,
+            Code::UnknownParameter | Code::InvalidFields => StatusCode::UNPROCESSABLE_ENTITY,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Code::DiskFull => StatusCode::INSUFFICIENT_STORAGE,

@@ -11,7 +11,6 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 
 use super::code::Code;
-use super::coding::TAKEN;
 use super::wire::problem::{PROBLEM_JSON, Problem};
 use super::wire::submit::BodyRefused;
 use crate::job::array_spec::JobRef;
@@ -21,9 +20,9 @@ use crate::store::error::StoreError;
 
 /// Seconds after which a client may try again when the database cannot be written.
 const RETRY_AFTER_S: u32 = 5;
+
 /// The `Content-Encoding` of a body that is taken, for those who sent another.
 pub const CODING_TAKEN: &str = "gzip";
-
 
 /// Longest `detail`: it may quote what a request has sent.
 const DETAIL_CHARS_MAX: usize = 16 * 1024;
@@ -91,7 +90,16 @@ impl ApiError {
         ApiError { errors: faults.listed(), ..ApiError::new(Code::InvalidFields, detail) }
     }
 
-    /// 400 for one query parameter.
+    /// 422 for a query parameter that is none of the route's.
+    pub fn unknown_parameter(field: &str, message: impl Into<String>) -> ApiError {
+        ApiError::parameter(field, message).with(Code::UnknownParameter)
+    }
+
+    fn with(self, code: Code) -> ApiError {
+        ApiError { code, status: code.status(), ..self }
+    }
+
+    /// 400 for the value of one query parameter, or of a header.
     pub fn parameter(field: &str, message: impl Into<String>) -> ApiError {
         let faults = Faults::from(FieldError::new(field, message));
         ApiError {
