@@ -26,6 +26,7 @@ mod intake;
 mod job_path;
 mod jobs;
 mod live;
+mod log_events;
 mod log_stream;
 mod maintenance;
 mod openapi;

@@ -225,6 +225,26 @@ pub struct BatchAccepted {
     pub job_ids: Vec<JobId>,
 }
 
+/// How a job ended: the data of the event `end`, the last one of a stream of its output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StreamEnd {
+    /// The job.
+    #[schema(value_type = i64)]
+    pub job_id: JobId,
+    /// Which run.
+    pub attempt: u32,
+    /// Its final state.
+    pub state: StateWord,
+    /// `code:signal`; null where no script ended.
+    #[schema(example = "0:0")]
+    pub exit_code: Option<String>,
+    /// The code that the script exited with; null where a signal ended it, or no script ended.
+    #[schema(example = 0)]
+    pub exit_status: Option<u8>,
+    /// The signal that ended the script; null where it exited, or no script ended.
+    pub exit_signal: Option<u8>,
+}
+
 /// One transition of one job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
@@ -267,6 +287,7 @@ mod tests {
             memory_bytes time_limit_s working_directory standard_output standard_error labels \
             comment data_source submit_time eligible_time start_time end_time elapsed_s exit_code \
             error warnings attempt allocation usage position estimated_start_time estimate_basis \
+            exit_status exit_signal \
             held begin_time deadline dependency array_job_id array_task_id array_tasks retry \
             restart_count signal open_mode resources";
         let mut body = json!({
@@ -287,5 +308,4 @@ mod tests {
         body["state"] = "ASLEEP".into();
         assert!(serde_json::from_value::<Job>(body).is_err());
     }
-            exit_status exit_signal \
 }
