@@ -16,6 +16,7 @@ mod gpus;
 pub mod memory;
 mod origin;
 mod partitions;
+mod public_host;
 mod resolve;
 mod resources;
 mod scalar;
@@ -32,6 +33,7 @@ use std::time::Duration;
 pub use error::ConfigError;
 pub use gpus::Gpus;
 pub use origin::{Origin, Setting};
+pub use public_host::PublicHost;
 pub use secret::Secret;
 pub use settings::ServeArgs;
 
@@ -62,6 +64,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The host part as it was written, which `Host` headers may name.
     pub listen_host: String,
+    /// Further names that `Host` headers may bear.
+    pub public_hosts: Vec<PublicHost>,
     /// Absolute folder for state.
     pub data_dir: PathBuf,
     /// As a URL.
@@ -148,6 +152,7 @@ impl Config {
         let mut resolver = Resolver::new(environment);
         let is_root = rustix::process::geteuid().is_root();
         let (listen, listen_host) = resolver.listen(&args.listen, &file.listen)?;
+        let public_hosts = resolver.public_hosts(&args.public_hosts, &file.public_hosts)?;
         let data_dir = resolver.data_dir(&args.data_dir, &file.data_dir, is_root)?;
         let (database_url, database_file) =
             resolver.database(&args.database_url, &file.database_url, &data_dir)?;
@@ -202,6 +207,7 @@ impl Config {
         Ok(Config {
             listen,
             listen_host,
+            public_hosts,
             data_dir,
             database_url,
             database_file,

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{NormalizePath, from_fn};
 use actix_web::{App as HttpApp, HttpServer, web};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -242,6 +242,7 @@ async fn serve(
     let auth = web::Data::new(Auth {
         in_force: settings.in_force(),
         listen_host: config.listen_host.clone(),
+        public_hosts: config.public_hosts.clone(),
         host: host.clone(),
         owners: Owners::of_this_process(),
         intake: Intake::new(a_part_of_the_connections()),
@@ -253,6 +254,8 @@ async fn serve(
             .app_data(web::Data::clone(&app))
             .app_data(web::Data::clone(&auth))
             .wrap(from_fn(api::guard))
+            // Before everything else: a slash at the end is no other path.
+            .wrap(NormalizePath::trim())
             .configure(api::configure)
     })
     .workers(WORKERS)

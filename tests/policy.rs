@@ -268,7 +268,7 @@ fn trace(jobs: &[(i64, u32, i64, i64)]) -> Trace {
             cpus: *cpus,
         }
     });
-    Trace { name: "random".into(), cpus: CPUS, jobs: jobs.collect(), dropped: 0 }
+    Trace { name: "random".into(), cpus: CPUS, jobs: jobs.collect(), dropped: 0, longer: None }
 }
 
 fn setting(name: &str) -> Setting {

@@ -18,6 +18,7 @@ use utoipa::IntoParams;
 
 use super::app::{App, durable};
 use super::caller::Caller;
+use super::code::Code;
 use super::error::ApiError;
 use super::job_path::{JobPath, JobPathText, job_of};
 use super::render;
@@ -26,6 +27,7 @@ use super::wire::job::Job;
 use crate::actors::messages::{RequeueAnswer, RequeueJob};
 use crate::clock;
 use crate::job::ids::{CommitNo, JobId};
+use crate::job::outcome::ExitCode;
 use crate::job::state::AttemptEnd;
 use crate::kernel::commands::requeue::Requeued;
 use crate::store::filter::PAGE_MAX;
@@ -114,7 +116,7 @@ pub async fn requeue(
 }
 
 fn conflict(detail: String) -> ApiError {
-    ApiError::new(StatusCode::CONFLICT, detail)
+    ApiError::new(Code::JobState, detail)
 }
 
 async fn read_at(app: &App, id: JobId) -> Result<(CommitNo, JobAndAllocation), ApiError> {
@@ -170,13 +172,16 @@ fn attempt(job: &JobRecord, row: &AllocationRecord) -> Attempt {
     let is_the_job_s =
         row.end.is_none() && row.attempt.n == job.attempt && job.restarts == 0 || !row.released;
     let of_job = Some(job).filter(|_| is_the_job_s);
+    let code = row.exit_code.or(of_job.and_then(|job| job.exit_code));
     Attempt {
         attempt: row.attempt.n,
         state: row
             .end
             .or(of_job.map(|job| AttemptEnd::Job(job.state)))
             .map(|end| end.word().into()),
-        exit_code: row.exit_code.or(of_job.and_then(|job| job.exit_code)).map(|c| c.to_string()),
+        exit_code: code.map(|code| code.to_string()),
+        exit_status: code.and_then(ExitCode::status),
+        exit_signal: code.and_then(ExitCode::by_signal),
         error: row.error.clone().or(of_job.and_then(|job| job.error.clone())),
         allocation_time: render::time(row.allocation_time),
         start_time: row.start_time.or(of_job.and_then(|job| job.start_time)).map(render::time),

@@ -13,21 +13,22 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::body::{self, BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::{self, Bytes};
 use actix_web::{Error, HttpMessage, HttpRequest};
 
 use super::caller::{Caller, Owners};
+use super::code::Code;
 use super::error::{ApiError, RequestId};
 use super::intake::{Held, Intake};
 use super::live::InForce;
 use super::parameters::Parameters;
-use crate::config::Secret;
+use crate::config::{PublicHost, Secret};
 use crate::panics::{self, Harmless};
 
 /// Longest request number that is echoed.
@@ -44,6 +45,8 @@ pub struct Auth {
     pub in_force: InForce,
     /// The host as it was given to `--listen`.
     pub listen_host: String,
+    /// Further names under which it is known.
+    pub public_hosts: Vec<PublicHost>,
     /// This machine's name.
     pub host: String,
     /// Who is served without a token.
@@ -69,7 +72,10 @@ pub async fn guard(
     let mut response = match verdict {
         Err(refused) => request.into_response(refused.answer(&id)),
         Ok(_held) => match Harmless::new(async move { next.call(request).await }).await {
-            Ok(response) => answered(response?.map_into_boxed_body(), &id),
+            Ok(response) => {
+                let response = answered(response?.map_into_boxed_body(), &id);
+                if method == Method::HEAD { without_stream(response) } else { response }
+            }
             Err(bug) => {
                 log::error!("A bug ended {method} {path}: {bug} (request {id})");
                 let mut answer = ApiError::bug().answer(&id);
@@ -109,6 +115,15 @@ fn answered(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<Box
     }
 }
 
+/// A stream is made for nobody when only its head is asked for: one that does not end would keep
+/// its connection from the next request.
+fn without_stream(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    match response.response().body().size() {
+        BodySize::Stream => response.map_body(|_, _| body::None::new().boxed()),
+        _ => response,
+    }
+}
+
 /// A body that is made while it is sent. A bug in that breaks off this one answer.
 struct HarmlessBody {
     body: BoxBody,
@@ -139,7 +154,7 @@ impl MessageBody for HarmlessBody {
 /// Errors that actix itself made (an unreadable path) become problems too.
 fn foreign_error(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
     let Some(error) = response.response().error() else { return response };
-    let answer = ApiError::new(response.status(), error.to_string()).answer(id);
+    let answer = ApiError::foreign(response.status(), error.to_string()).answer(id);
     response.into_response(answer)
 }
 
@@ -171,7 +186,7 @@ fn check(request: &ServiceRequest, auth: &Auth) -> Result<Caller, ApiError> {
     // A foreign page may lead a browser here under its own name, but it has no token.
     if by_token.is_none() && !auth.is_our_host(host) {
         let detail = format!("Host \"{host}\" is not this server; a web page may be behind it");
-        return Err(ApiError::new(StatusCode::FORBIDDEN, detail));
+        return Err(ApiError::new(Code::ForeignPage, detail));
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         check_mutation(request, auth, host)?;
@@ -185,7 +200,7 @@ fn check_mutation(request: &ServiceRequest, auth: &Auth, host: &str) -> Result<(
         && !auth.is_our_origin(origin, host)
     {
         let detail = format!("a page of \"{origin}\" may not change anything here");
-        return Err(ApiError::new(StatusCode::FORBIDDEN, detail));
+        return Err(ApiError::new(Code::ForeignPage, detail));
     }
     let has_body = request.headers().contains_key(header::TRANSFER_ENCODING)
         || text(request, &header::CONTENT_LENGTH).is_some_and(|n| n != "0");
@@ -194,7 +209,7 @@ fn check_mutation(request: &ServiceRequest, auth: &Auth, host: &str) -> Result<(
         .is_some_and(|t| t.trim().eq_ignore_ascii_case("application/json"));
     if has_body && !is_json {
         let detail = "send the body as Content-Type: application/json";
-        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+        return Err(ApiError::new(Code::UnsupportedMediaType, detail));
     }
     Ok(())
 }
@@ -231,7 +246,7 @@ impl Auth {
             return Ok(None);
         }
         let detail = "send Authorization: Bearer TOKEN (the command line takes DOWNBEAT_TOKEN)";
-        Err(ApiError::new(StatusCode::UNAUTHORIZED, detail))
+        Err(ApiError::new(Code::Unauthorized, detail))
     }
 
     /// Whether whoever sends these headers may do what administrators may.
@@ -254,7 +269,7 @@ impl Auth {
             "{what} needs the administrators' token: send it as Authorization: Bearer TOKEN (the \
              command line takes it from DOWNBEAT_TOKEN or --token-file)"
         );
-        Err(ApiError::new(StatusCode::FORBIDDEN, detail))
+        Err(ApiError::new(Code::AdminsOnly, detail))
     }
 
     fn is_our_host(&self, host: &str) -> bool {
@@ -262,12 +277,15 @@ impl Auth {
         let any = self.listen_host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_unspecified());
         // Listening everywhere there is a token, which no foreign page has.
         let own = [&self.listen_host, &self.host].into_iter().any(|n| name.eq_ignore_ascii_case(n));
-        is_loopback(name) || (own && !name.is_empty()) || any
+        let public = self.public_hosts.iter().any(|public| public.is_host(host));
+        is_loopback(name) || (own && !name.is_empty()) || any || public
     }
 
+    /// A proxy may pass its own name on, or that of the server.
     fn is_our_origin(&self, origin: &str, host: &str) -> bool {
         let Some((_, origin)) = origin.split_once("://") else { return false };
-        origin.eq_ignore_ascii_case(host)
+        let public = self.public_hosts.iter().any(|public| public.is_origin(origin));
+        origin.eq_ignore_ascii_case(host) || public
     }
 }
 
@@ -295,6 +313,7 @@ mod tests {
     use crate::policy::name::Policy;
 
     #[test]
+    #[allow(clippy::unwrap_used)]
     fn only_loopback_and_the_listen_name_are_ours() {
         let auth = Auth {
             in_force: tokio::sync::watch::channel(Arc::new(Live {
@@ -307,6 +326,7 @@ mod tests {
             }))
             .1,
             listen_host: "batch.example".to_owned(),
+            public_hosts: vec![PublicHost::parse("jobs.example.org").unwrap()],
             host: "big".to_owned(),
             owners: Owners::of_this_process(),
             intake: Intake::new(1),
@@ -318,7 +338,10 @@ mod tests {
         for host in ["evil.example", "evil.example:8000", "", "127.0.0.1.evil.example"] {
             assert!(!auth.is_our_host(host), "{host}");
         }
+        assert!(auth.is_our_host("jobs.example.org") && !auth.is_our_host("jobs.example.org:1"));
         assert!(auth.is_our_origin("http://localhost:8000", "localhost:8000"));
+        assert!(auth.is_our_origin("https://jobs.example.org", "127.0.0.1:8000"));
+        assert!(!auth.is_our_origin("https://jobs.example.org:1", "127.0.0.1:8000"));
         assert!(!auth.is_our_origin("http://evil.example", "localhost:8000"));
         assert!(!auth.is_our_origin("null", "localhost:8000"));
     }

@@ -15,11 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Extensions, Payload, ServiceRequest};
-use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use rustix::net::sockopt;
 use tokio::net::TcpStream;
 
+use super::code::Code;
 use super::error::ApiError;
 use crate::peer::{self, Ends, Uid, Unknown};
 
@@ -51,7 +51,7 @@ impl Caller {
     /// When the guard did not say.
     pub fn of(request: &HttpRequest) -> Result<Caller, ApiError> {
         let caller = request.extensions().get::<Caller>().cloned();
-        caller.ok_or_else(|| ApiError::new(StatusCode::FORBIDDEN, "nobody is known to ask this"))
+        caller.ok_or_else(|| ApiError::new(Code::NotServed, "nobody is known to ask this"))
     }
 }
 
@@ -97,7 +97,7 @@ impl Owners {
     /// # Errors
     /// 403 for everybody else, and for whoever is not known.
     pub fn caller(&self, request: &ServiceRequest) -> Result<Caller, ApiError> {
-        let refuse = |detail: String| Err(ApiError::new(StatusCode::FORBIDDEN, detail));
+        let refuse = |detail: String| Err(ApiError::new(Code::NotServed, detail));
         let connection = request.request().conn_data::<Connection>();
         let owner = connection.and_then(|connection| {
             let ends = connection.ends?;

@@ -10,6 +10,7 @@
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 
+use super::code::Code;
 use super::wire::problem::{PROBLEM_JSON, Problem};
 use super::wire::submit::BodyRefused;
 use crate::job::array_spec::JobRef;
@@ -20,6 +21,9 @@ use crate::store::error::StoreError;
 /// Seconds after which a client may try again when the database cannot be written.
 const RETRY_AFTER_S: u32 = 5;
 
+/// The `Content-Encoding` of a body that is taken, for those who sent another.
+pub const CODING_TAKEN: &str = "gzip";
+
 /// Longest `detail`: it may quote what a request has sent.
 const DETAIL_CHARS_MAX: usize = 16 * 1024;
 
@@ -27,6 +31,8 @@ const DETAIL_CHARS_MAX: usize = 16 * 1024;
 #[derive(Debug, thiserror::Error)]
 #[error("{detail}")]
 pub struct ApiError {
+    /// What kind.
+    pub code: Code,
     /// The HTTP status.
     pub status: StatusCode,
     /// What happened and what to do.
@@ -41,13 +47,20 @@ pub struct RequestId(pub String);
 
 impl ApiError {
     /// An error.
-    pub fn new(status: StatusCode, detail: impl Into<String>) -> ApiError {
-        ApiError { status, detail: detail.into(), errors: Vec::new() }
+    pub fn new(code: Code, detail: impl Into<String>) -> ApiError {
+        ApiError { code, status: code.status(), detail: detail.into(), errors: Vec::new() }
+    }
+
+    /// One that was not made here, with the status that it brings.
+    #[must_use]
+    pub fn foreign(status: StatusCode, detail: String) -> ApiError {
+        let code = if status.is_server_error() { Code::Internal } else { Code::BadRequest };
+        ApiError { code, status, detail, errors: Vec::new() }
     }
 
     /// 503.
     pub fn unavailable(detail: impl Into<String>) -> ApiError {
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        ApiError::new(Code::Unavailable, detail)
     }
 
     /// 500 for a bug; the log says which.
@@ -55,38 +68,43 @@ impl ApiError {
     pub fn bug() -> ApiError {
         let detail = "a bug of this server ended the request; its log says more under the \
                       request's number";
-        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+        ApiError::new(Code::Internal, detail)
     }
 
     /// 404 for a job.
     #[must_use]
     pub fn no_job(id: impl Into<JobRef>) -> ApiError {
-        ApiError::new(StatusCode::NOT_FOUND, format!("there is no job {}", id.into()))
+        ApiError::new(Code::NoSuchJob, format!("there is no job {}", id.into()))
     }
 
     /// 404 for what an array has and this job has not.
     #[must_use]
     pub fn no_array(id: JobId) -> ApiError {
-        ApiError::new(StatusCode::NOT_FOUND, format!("job {id} is no array"))
+        ApiError::new(Code::NotAnArray, format!("job {id} is no array"))
     }
 
     /// 422 with the bad fields.
     #[must_use]
     pub fn fields(faults: &Faults) -> ApiError {
-        ApiError {
-            status: StatusCode::UNPROCESSABLE_ENTITY,
-            detail: format!("Nothing was stored. {faults}"),
-            errors: faults.listed(),
-        }
+        let detail = format!("Nothing was stored. {faults}");
+        ApiError { errors: faults.listed(), ..ApiError::new(Code::InvalidFields, detail) }
     }
 
-    /// 400 for one query parameter.
+    /// 422 for a query parameter that is none of the route's.
+    pub fn unknown_parameter(field: &str, message: impl Into<String>) -> ApiError {
+        ApiError::parameter(field, message).with(Code::UnknownParameter)
+    }
+
+    fn with(self, code: Code) -> ApiError {
+        ApiError { code, status: code.status(), ..self }
+    }
+
+    /// 400 for the value of one query parameter, or of a header.
     pub fn parameter(field: &str, message: impl Into<String>) -> ApiError {
         let faults = Faults::from(FieldError::new(field, message));
         ApiError {
-            status: StatusCode::BAD_REQUEST,
-            detail: faults.to_string(),
             errors: faults.listed(),
+            ..ApiError::new(Code::BadParameter, faults.to_string())
         }
     }
 
@@ -97,6 +115,7 @@ impl ApiError {
             kind: "about:blank".to_owned(),
             title: self.status.canonical_reason().unwrap_or_default().to_owned(),
             status: self.status.as_u16(),
+            code: self.code.word().to_owned(),
             detail: self.detail.chars().take(DETAIL_CHARS_MAX).collect(),
             request_id: request_id.to_owned(),
             errors: self.errors.clone(),
@@ -105,6 +124,9 @@ impl ApiError {
         answer.content_type(PROBLEM_JSON);
         if matches!(self.status.as_u16(), 503 | 507) {
             answer.insert_header((header::RETRY_AFTER, RETRY_AFTER_S.to_string()));
+        }
+        if self.code == Code::UnsupportedContentEncoding {
+            answer.insert_header((header::ACCEPT_ENCODING, CODING_TAKEN));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             answer.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
@@ -148,7 +170,7 @@ impl From<StoreError> for ApiError {
         match error.may_pass() {
             true => ApiError::unavailable(error.to_string()),
             // Asked again it would be the same.
-            false => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+            false => ApiError::new(Code::Internal, error.to_string()),
         }
     }
 }
@@ -157,7 +179,7 @@ impl From<BodyRefused> for ApiError {
     fn from(refused: BodyRefused) -> ApiError {
         match refused {
             BodyRefused::Malformed(_) => {
-                ApiError::new(StatusCode::BAD_REQUEST, format!("Nothing was stored: {refused}"))
+                ApiError::new(Code::MalformedBody, format!("Nothing was stored: {refused}"))
             }
             BodyRefused::Fields(faults) => ApiError::fields(&faults),
         }
@@ -168,7 +190,7 @@ impl From<BodyRefused> for ApiError {
 pub async fn no_such_route(request: HttpRequest) -> ApiError {
     let path = request.path();
     let detail = format!("there is no route {path}; GET /openapi.json lists them");
-    ApiError::new(StatusCode::NOT_FOUND, detail)
+    ApiError::new(Code::NoSuchRoute, detail)
 }
 
 impl actix_web::Responder for ApiError {

@@ -4,11 +4,13 @@
 //!
 //! *Promises*: the id of an event is its durable sequence number; history and live are one
 //! path, so a client that comes back with `Last-Event-ID` misses nothing and gets nothing
-//! twice; a slow client costs one page of memory.
+//! twice; a slow client costs one page of memory. One look is bounded, however few events a filter
+//! leaves.
 //!
 //! *Not here*: events of one job (`api::jobs`).
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, Responder, web};
@@ -18,21 +20,27 @@ use tokio::sync::watch;
 
 use super::app::App;
 use super::error::ApiError;
+use super::jobs::{Pairs, label_of, states_of};
 use super::places::Place;
 use super::render;
-use crate::job::ids::EventId;
-use crate::store::read;
+use crate::job::ids::{EventId, JobId};
+use crate::store::events::{self, EventFilter};
 use crate::store::record::EventRecord;
 
-/// Events of one read.
+/// Events of one look.
 const PAGE: i64 = 500;
+/// Jobs, and labels, that one stream can name.
+const NAMED_MAX: usize = 100;
+/// The header by which a client comes back to a stream.
+pub(super) const LAST_EVENT_ID: &str = "Last-Event-ID";
 /// A comment line so often, so that proxies keep a silent stream open.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 struct Reader {
     app: web::Data<App>,
     last_event: watch::Receiver<EventId>,
     sent: EventId,
+    filter: Arc<EventFilter>,
     page: VecDeque<EventRecord>,
     /// The last answer was that what comes next cannot be read.
     failed: bool,
@@ -51,47 +59,94 @@ impl Reader {
             }
             let sent = self.sent;
             self.last_event.wait_for(|last| *last > sent).await.ok()?;
-            let read = self.app.read_raw(move |conn| read::events_after(conn, sent, PAGE)).await;
-            self.page = match read {
-                Ok(page) => page.into(),
+            // Ids that a refused submission burnt: where there is nothing, nothing is behind them.
+            let reached = *self.last_event.borrow();
+            let filter = Arc::clone(&self.filter);
+            let read = move |conn: &mut _| events::page(conn, sent, PAGE, &filter);
+            match self.app.read_raw(read).await {
+                Ok(page) => {
+                    self.page = page.events.into();
+                    if self.page.is_empty() {
+                        self.sent = page.looked_to.unwrap_or(reached);
+                    }
+                }
                 Err(error) => {
                     self.failed = true;
                     return Some(Err(error));
                 }
-            };
-            if self.page.is_empty() {
-                // Ids that a refused submission burnt: there is nothing behind them.
-                self.sent = *self.last_event.borrow();
             }
         }
     }
 }
 
+/// The event behind which a client goes on that comes back.
+///
+/// # Errors
+/// 400 for what is no id.
+pub(super) fn last_event_id(request: &HttpRequest) -> Result<Option<u64>, ApiError> {
+    let Some(id) = request.headers().get(LAST_EVENT_ID) else { return Ok(None) };
+    let id = id.to_str().ok().and_then(|id| id.parse().ok());
+    let unknown = || ApiError::parameter(LAST_EVENT_ID, "is not an id that this server gave");
+    id.map(Some).ok_or_else(unknown)
+}
+
+fn filter(pairs: Vec<(String, String)>) -> Result<EventFilter, ApiError> {
+    let mut filter = EventFilter::default();
+    for (key, value) in pairs {
+        let bad = |message: String| ApiError::parameter(&key, message);
+        match key.as_str() {
+            "job" => {
+                let id = value.parse().map_err(|_| bad(format!("\"{value}\" is no job's id")))?;
+                filter.jobs.push(JobId(id));
+            }
+            "state" => filter.states.extend(states_of(&value).map_err(bad)?),
+            "label" => filter.labels.push(label_of(&value).map_err(bad)?),
+            _ => return Err(bad("is not a parameter of this route".to_owned())),
+        }
+        if filter.jobs.len() > NAMED_MAX || filter.labels.len() > NAMED_MAX {
+            return Err(bad(format!("is there more than {NAMED_MAX} times")));
+        }
+    }
+    Ok(filter)
+}
+
 /// `GET /events`. Starts behind `Last-Event-ID` (0 for all that is remembered), else now.
 #[utoipa::path(get, path = "/api/v1/events", tag = "events",
-    description = "Each transition is an event `transition` with its number as id. When the next \
-        one cannot be read, an event `problem` says why in a sentence and ends the stream.",
+    description = "Each transition is an event `transition` with its number as id; its data is an \
+        `Event` as JSON. When the next one cannot be read, an event `problem` says why in a \
+        sentence and ends the stream. Filters leave out what is not asked for; several of one kind \
+        mean any of them, but for labels, of which all are meant.",
     params(("Last-Event-ID" = Option<String>, Header,
-        description = "Go on behind this event; 0 from the beginning")),
-    responses((status = 200, content_type = "text/event-stream", body = String)))]
-pub async fn stream(app: web::Data<App>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let sent = match request.headers().get("Last-Event-ID") {
-        None => *app.system.last_event.borrow(),
-        Some(id) => {
-            let id = id.to_str().ok().and_then(|id| id.parse().ok());
-            let id = id.ok_or_else(|| ApiError::parameter("Last-Event-ID", "is not a number"))?;
-            let last = *app.system.last_event.borrow();
-            if id > last.0 {
+        description = "Go on behind this event; 0 from the beginning"),
+        ("job" = Option<Vec<i64>>, Query,
+            description = "Of this job; of an array, of its tasks too. Repeatable"),
+        ("state" = Option<Vec<String>>, Query,
+            description = "Into this state. Repeatable; also comma-separated"),
+        ("label" = Option<Vec<String>>, Query,
+            description = "Of jobs with this label, `key:value`. Repeatable")),
+    responses((status = 200, content_type = "text/event-stream", body = String),
+        (status = 400, body = super::wire::problem::Problem)))]
+pub async fn stream(
+    app: web::Data<App>,
+    request: HttpRequest,
+    query: Pairs,
+) -> Result<HttpResponse, ApiError> {
+    let filter = Arc::new(filter(query.into_inner())?);
+    let last = *app.system.last_event.borrow();
+    let sent = match last_event_id(&request)? {
+        None => last,
+        Some(id) => match i64::try_from(id).map(EventId) {
+            Ok(id) if id <= last => id,
+            _ => {
                 let message = format!("is {id}, and the last event is {last}");
-                return Err(ApiError::parameter("Last-Event-ID", message));
+                return Err(ApiError::parameter(LAST_EVENT_ID, message));
             }
-            EventId(id)
-        }
+        },
     };
     let place = app.streams.take()?;
     let last_event = app.system.last_event.clone();
-    let reader =
-        Reader { app, last_event, sent, page: VecDeque::new(), failed: false, _place: place };
+    let page = VecDeque::new();
+    let reader = Reader { app, last_event, sent, filter, page, failed: false, _place: place };
     let events = stream::unfold(reader, |mut reader| async move {
         let data = match reader.next().await? {
             Ok(event) => {

@@ -3,22 +3,26 @@
 //! *Owns*: [`Intake`], the bounds of bodies in time and in memory; [`Body`], one that is complete.
 //!
 //! *Promises*: a body that does not come ends its request; all bodies that are under way together
-//! take bounded memory, and requests whose bodies are under way take a part of the connections.
+//! take bounded memory, and requests whose bodies are under way take a part of the connections. The
+//! bounds hold for what a packed body holds too.
 //!
-//! *Not here*: what a body means (`api::wire`).
+//! *Not here*: what a body means (`api::wire`), how one is unpacked (`api::coding`).
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Payload, ServiceRequest};
-use actix_web::http::{StatusCode, header};
+use actix_web::http::header;
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::app::aside;
+use super::code::Code;
+use super::coding::{self, Coding};
 use super::error::ApiError;
 use super::places::{Place, Room};
 use crate::clock;
@@ -45,7 +49,13 @@ pub struct Body(pub Bytes);
 
 /// What a body under way holds.
 #[derive(Default)]
-pub struct Held(#[allow(dead_code, reason = "held, never looked at")] Option<OwnedSemaphorePermit>);
+pub struct Held(#[allow(dead_code, reason = "held, never looked at")] Option<Share>);
+
+/// What one body has of the bytes of all.
+struct Share {
+    all: Arc<Semaphore>,
+    held: Option<OwnedSemaphorePermit>,
+}
 
 impl Intake {
     /// Takes in so many bodies at a time.
@@ -59,48 +69,80 @@ impl Intake {
     /// until the request is answered.
     ///
     /// # Errors
-    /// 408 when it does not come, 413 when it is too large, 503 when there is no room for it.
+    /// 408 when it does not come, 413 when it is too large, 415 when it is coded in a way that
+    /// nobody here reads, 400 when it is not so coded, 503 when there is no room for it.
     pub async fn take(&self, request: &mut ServiceRequest) -> Result<Held, ApiError> {
-        let mut payload = match request.take_payload() {
+        let payload = match request.take_payload() {
             Payload::None => return Ok(Held(None)),
             payload => payload,
         };
+        let coding = Coding::of(request.headers())?;
         let announced = announced(request);
         if announced.is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
             return Err(too_large());
         }
         let place: Place = self.room.take()?;
-        let (mut whole, mut held) = (BytesMut::new(), None);
+        let (sent, held) = self.receive(payload).await?;
+        drop(place);
+        let (body, held) = match coding {
+            Coding::Plain => (sent, held),
+            Coding::Gzip => {
+                let mut share = self.share();
+                let unpacking = aside(move || {
+                    let grow = |bytes| share.grow(bytes);
+                    let body = coding::unpack(&sent, BODY_BYTES_MAX, grow, too_large)?;
+                    drop(held);
+                    Ok::<_, ApiError>((body, share))
+                });
+                unpacking.await??
+            }
+        };
+        request.extensions_mut().insert(Body(body));
+        Ok(Held(Some(held)))
+    }
+
+    /// All bytes of a body as they were sent.
+    async fn receive(&self, mut payload: Payload) -> Result<(Bytes, Share), ApiError> {
+        let (mut whole, mut share) = (BytesMut::new(), self.share());
         let last = Instant::from_std(clock::monotonic() + WHOLE_WITHIN);
         loop {
             let next = timeout(NEXT_WITHIN, timeout_at(last, payload.next())).await;
             let chunk = match next {
-                Ok(Ok(None)) => break,
+                Ok(Ok(None)) => return Ok((whole.freeze(), share)),
                 Ok(Ok(Some(Ok(chunk)))) => chunk,
                 Ok(Ok(Some(Err(error)))) => {
-                    return Err(ApiError::new(StatusCode::BAD_REQUEST, error.to_string()));
+                    return Err(ApiError::new(Code::BadRequest, error.to_string()));
                 }
                 Ok(Err(_)) | Err(_) => return Err(does_not_come()),
             };
             if whole.len() + chunk.len() > BODY_BYTES_MAX {
                 return Err(too_large());
             }
-            let permit = u32::try_from(chunk.len())
-                .ok()
-                .and_then(|bytes| Arc::clone(&self.bytes).try_acquire_many_owned(bytes).ok());
-            let permit: OwnedSemaphorePermit = permit.ok_or_else(|| {
-                let detail = format!("bodies of {BYTES_IN_ALL} bytes are on their way already");
-                ApiError::unavailable(detail)
-            })?;
-            match &mut held {
-                None => held = Some(permit),
-                Some(held) => OwnedSemaphorePermit::merge(held, permit),
-            }
+            share.grow(chunk.len())?;
             whole.extend_from_slice(&chunk);
         }
-        drop(place);
-        request.extensions_mut().insert(Body(whole.freeze()));
-        Ok(Held(held))
+    }
+
+    fn share(&self) -> Share {
+        Share { all: Arc::clone(&self.bytes), held: None }
+    }
+}
+
+impl Share {
+    /// Takes room for so many more bytes.
+    fn grow(&mut self, bytes: usize) -> Result<(), ApiError> {
+        let permit = u32::try_from(bytes)
+            .ok()
+            .and_then(|bytes| Arc::clone(&self.all).try_acquire_many_owned(bytes).ok());
+        let permit: OwnedSemaphorePermit = permit.ok_or_else(|| {
+            let detail = format!("bodies of {BYTES_IN_ALL} bytes are on their way already");
+            ApiError::unavailable(detail)
+        })?;
+        match &mut self.held {
+            None => self.held = Some(permit),
+            Some(held) => OwnedSemaphorePermit::merge(held, permit),
+        }
+        Ok(())
     }
 }
 
@@ -110,7 +152,7 @@ fn announced(request: &ServiceRequest) -> Option<usize> {
 
 fn too_large() -> ApiError {
     let detail = format!("the body is larger than {BODY_BYTES_MAX} bytes");
-    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    ApiError::new(Code::BodyTooLarge, detail)
 }
 
 fn does_not_come() -> ApiError {
@@ -118,7 +160,7 @@ fn does_not_come() -> ApiError {
     let detail = format!(
         "the body did not come: the next bytes are waited for {next} s, all of them {whole} s"
     );
-    ApiError::new(StatusCode::REQUEST_TIMEOUT, detail)
+    ApiError::new(Code::BodyTimeout, detail)
 }
 
 impl FromRequest for Body {

@@ -9,12 +9,12 @@
 
 use std::sync::Arc;
 
-use actix_web::http::StatusCode;
 use actix_web::web;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::app::{App, durable};
+use super::code::Code;
 use super::error::ApiError;
 use crate::actors::messages::{Await, Changes, SplitTask};
 use crate::job::array_spec::JobRef;
@@ -40,7 +40,7 @@ impl JobPathText {
     /// # Errors
     /// 404 when it is no id.
     pub fn named(&self) -> Result<JobRef, ApiError> {
-        self.id.parse().map_err(|detail| ApiError::new(StatusCode::NOT_FOUND, detail))
+        self.id.parse().map_err(|detail: String| ApiError::new(Code::NoSuchJob, detail))
     }
 
     /// The plain number.
@@ -50,7 +50,7 @@ impl JobPathText {
     pub fn number(&self) -> Result<i64, ApiError> {
         let missing = |_| {
             let detail = format!("\"{}\" is not an id; ids are numbers", self.id);
-            ApiError::new(StatusCode::NOT_FOUND, detail)
+            ApiError::new(Code::NoSuchWindow, detail)
         };
         self.id.parse().map_err(missing)
     }
@@ -101,7 +101,7 @@ pub async fn own_job(app: &App, principal: Arc<str>, of: JobRef) -> Result<JobId
     match split.map_err(|_| stopping())? {
         Some(job) => Ok(job),
         None => Err(ApiError::new(
-            StatusCode::CONFLICT,
+            Code::JobState,
             format!("job {of} is over; only a pending job can be changed"),
         )),
     }
@@ -119,7 +119,7 @@ pub async fn single(app: &App, of: JobRef, wait: bool) -> Result<JobId, ApiError
         if let (None, Some(spec)) = (of.task, &row.array_spec) {
             let first = JobRef { job, task: Some(spec.tasks.first().unwrap_or(0)) };
             let detail = format!("job {job} is an array; ask for one task of it, as in {first}");
-            return Err(ApiError::new(StatusCode::CONFLICT, detail));
+            return Err(ApiError::new(Code::IsAnArray, detail));
         }
         if !left || !wait || row.state.is_final() {
             return Ok(job);

@@ -18,6 +18,7 @@ use utoipa::IntoParams;
 use super::app::{App, durable};
 use super::auth::Auth;
 use super::caller::Caller;
+use super::code::Code;
 use super::error::ApiError;
 use super::intake::Body;
 use super::job_path::{JobPath, JobPathText, await_change, job_of, own_job, row_of};
@@ -28,6 +29,7 @@ use crate::actors::messages::{CancelJobs, CancelTask, UpdateJob};
 use crate::clock;
 use crate::job::array_spec::JobRef;
 use crate::job::ids::JobId;
+use crate::job::state::StateWord;
 use crate::kernel::change::Edit;
 use crate::kernel::commands::cancel::Cancelled;
 use crate::kernel::commands::edit::Edited;
@@ -81,9 +83,7 @@ fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError> {
         };
         match key.as_str() {
             "state" => {
-                for word in value.split(',') {
-                    filter.states.push(word.trim().parse().map_err(bad)?);
-                }
+                filter.states.extend(states_of(&value).map_err(bad)?);
             }
             "account" => filter.account = Some(value),
             "name" => filter.name = Some(value),
@@ -92,9 +92,7 @@ fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError> {
                 filter.array = Some(array);
             }
             "label" => {
-                let pair = value.split_once(':');
-                let (k, v) = pair.ok_or_else(|| bad("is written key:value".to_owned()))?;
-                filter.labels.push((k.to_owned(), v.to_owned()));
+                filter.labels.push(label_of(&value).map_err(bad)?);
             }
             "since" => filter.since = Some(time()?),
             "until" => filter.until = Some(time()?),
@@ -121,6 +119,17 @@ fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError> {
         }
     }
     Ok(filter)
+}
+
+/// States with commas between.
+pub(super) fn states_of(text: &str) -> Result<Vec<StateWord>, String> {
+    text.split(',').map(|word| word.trim().parse()).collect()
+}
+
+/// A label as a filter has it.
+pub(super) fn label_of(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once(':').ok_or("is written key:value")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 /// `GET /jobs/{id}`.
@@ -235,7 +244,7 @@ async fn edited(
     match edited.map_err(|_| stopping())? {
         Edited::Done => Ok(HttpResponse::Ok().json(render::one(app, job).await)),
         Edited::Live | Edited::NotLive => Err(ApiError::new(
-            StatusCode::CONFLICT,
+            Code::JobState,
             format!("job {of} is {word}; only a pending job can be changed"),
         )),
     }

@@ -1,12 +1,13 @@
 //! *Purpose*: a file's bytes as a stream, to its end or until its job ends.
 //!
-//! *Owns*: [`LogStream`], opening below a root, and the form as server-sent events.
+//! *Owns*: [`LogStream`], opening below a root, and lossy text of it.
 //!
 //! *Promises*: only regular files, links not followed; bounded memory; a follower reads once
 //! more after the job's end, so nothing is missed; the next attempt of a job that runs again is
 //! followed from its first byte.
 //!
-//! *Not here*: which file (`job::files`), parameters (`api::streams`).
+//! *Not here*: which file (`job::files`), parameters (`api::streams`), server-sent events
+//! (`api::log_events`).
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -19,6 +20,7 @@ use actix_web::web::{self, Bytes};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use super::app::App;
+use super::code::Code;
 use super::error::ApiError;
 use super::file_watch::Followed;
 use super::files::Kept;
@@ -26,6 +28,7 @@ use super::places::Place;
 use crate::actors::messages::Await;
 use crate::job::files::StreamFile;
 use crate::job::ids::JobId;
+use crate::store::record::JobRecord;
 
 /// Bytes of one read.
 const CHUNK: u64 = 64 * 1024;
@@ -38,7 +41,7 @@ pub fn open(stream: &StreamFile) -> Result<Option<File>, ApiError> {
     let refuse = |why: String| {
         let path = stream.full();
         let detail = format!("{} is not read: {why}", path.display());
-        Err(ApiError::new(StatusCode::CONFLICT, detail))
+        Err(ApiError::new(Code::OutputNotReadable, detail))
     };
     // Only the folder's place: whatever stands there instead is not opened.
     let place = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -93,6 +96,8 @@ pub struct LogStream {
     attempt: u32,
     offset: u64,
     over: bool,
+    /// The job as it ended, once all has been read.
+    ended: Option<Box<JobRecord>>,
     _place: Place,
 }
 
@@ -106,7 +111,14 @@ impl LogStream {
         offset: u64,
         place: Place,
     ) -> LogStream {
-        LogStream { app, job, stream, file: None, attempt: 0, offset, over: false, _place: place }
+        let (file, ended) = (None, None);
+        LogStream { app, job, stream, file, attempt: 0, offset, over: false, ended, _place: place }
+    }
+
+    /// The job as it ended, when that is why nothing more comes.
+    #[must_use]
+    pub fn ended(&self) -> Option<&JobRecord> {
+        self.ended.as_deref()
     }
 
     /// The next bytes and the offset behind them; `None` at the end.
@@ -152,6 +164,7 @@ impl LogStream {
             }
             if ended {
                 self.over = true;
+                self.ended = Some(Box::new(row));
                 continue;
             }
             match grows {
@@ -228,6 +241,12 @@ impl Utf8 {
         self.rest.drain(..self.rest.len() - keep);
         (text, keep)
     }
+
+    /// What was kept back, when nothing follows that could complete it.
+    pub fn finish(&mut self) -> Option<String> {
+        let rest: Vec<u8> = self.rest.drain(..).collect();
+        (!rest.is_empty()).then(|| String::from_utf8_lossy(&rest).into_owned())
+    }
 }
 
 /// Bytes at the end that may be the beginning of a character, where an earlier byte is bad.
@@ -254,5 +273,8 @@ mod tests {
         assert_eq!(text.push(&[euro[2], b'b']), ("€b".to_owned(), 0));
         assert_eq!(text.push(&[0xFF, b'c', euro[0]]), ("\u{FFFD}c".to_owned(), 1));
         assert_eq!(text.push(&euro[1..]), ("€".to_owned(), 0));
+        assert_eq!(text.finish(), None);
+        text.push(&euro[..1]);
+        assert_eq!(text.finish(), Some("\u{FFFD}".to_owned()));
     }
 }

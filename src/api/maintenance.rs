@@ -11,6 +11,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::app::{App, durable};
 use super::auth::Auth;
 use super::caller::Caller;
+use super::code::Code;
 use super::error::ApiError;
 use super::intake::Body;
 use super::job_path::JobPathText;
@@ -103,7 +104,7 @@ pub async fn remove(
     let id = id.number()?;
     if !app.now().maintenance.iter().any(|window| window.id == id) {
         let detail = format!("there is no maintenance window {id}");
-        return Err(ApiError::new(actix_web::http::StatusCode::NOT_FOUND, detail));
+        return Err(ApiError::new(Code::NoSuchWindow, detail));
     }
     end(&app, Some(vec![id])).await
 }

@@ -13,6 +13,8 @@ mod arrays;
 mod attempts;
 mod auth;
 mod caller;
+mod code;
+mod coding;
 mod dashboard;
 pub mod error;
 mod events;
@@ -24,6 +26,7 @@ mod intake;
 mod job_path;
 mod jobs;
 mod live;
+mod log_events;
 mod log_stream;
 mod maintenance;
 mod openapi;
@@ -38,12 +41,13 @@ mod submit;
 mod tail;
 pub mod wire;
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, Route, guard as guards, web};
 
 pub use app::App;
 pub use auth::{Auth, guard};
 pub use caller::{Owners, connected};
+use code::Code;
 pub use file_watch::{FileWatcher, LOOK_EVERY};
 pub use files::Files;
 pub use intake::Intake;
@@ -156,23 +160,25 @@ pub fn configure(cfg: &mut web::ServiceConfig) {
         for same in ROUTES.iter().filter(|other| other.path == entry.path) {
             resource = resource.route((same.route)());
         }
-        cfg.service(resource.default_service(web::to(method_not_allowed)));
+        cfg.service(resource.default_service(web::to(other_method)));
     }
     cfg.default_service(web::to(error::no_such_route));
 }
 
-/// 405, with the methods that go.
-async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
+/// The methods that go: for whoever asks for them (`OPTIONS`), and with 405 for any other.
+async fn other_method(request: HttpRequest) -> HttpResponse {
     let pattern = request.match_pattern().unwrap_or_default();
     let same = ROUTES.iter().filter(|route| route.path == pattern);
     let methods = same.flat_map(|route| match route.method {
         "GET" => &["GET", "HEAD"][..],
         _ => std::slice::from_ref(&route.method),
     });
-    let allow: Vec<&str> = methods.copied().collect();
+    let allow: Vec<&str> = methods.copied().chain(["OPTIONS"]).collect();
     let allow = allow.join(", ");
+    if *request.method() == Method::OPTIONS {
+        return HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish();
+    }
     let detail = format!("{} does not go with {}", request.method(), request.path());
-    let refused =
-        error::ApiError::new(StatusCode::METHOD_NOT_ALLOWED, format!("{detail}; {allow} does"));
+    let refused = error::ApiError::new(Code::MethodNotAllowed, format!("{detail}; {allow} does"));
     refused.answer_with(&request, header::ALLOW, &allow)
 }

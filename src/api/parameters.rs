@@ -52,7 +52,7 @@ impl Parameters {
     /// Refuses a parameter that the route of this request does not know.
     ///
     /// # Errors
-    /// 400, naming the parameter and those that are known.
+    /// 422, naming the parameter and those that are known; 400 for what cannot be read.
     pub fn check(&self, request: &ServiceRequest) -> Result<(), ApiError> {
         if request.query_string().is_empty() {
             return Ok(());
@@ -71,12 +71,12 @@ impl Parameters {
         match sent.iter().find(|(name, _)| !known.contains(name)) {
             None => Ok(()),
             Some((name, _)) if known.is_empty() => {
-                Err(ApiError::parameter(name, "is not a parameter; this route takes none"))
+                Err(ApiError::unknown_parameter(name, "is not a parameter; this route takes none"))
             }
             Some((name, _)) => {
                 let known = known.join(", ");
                 let message = format!("is not a parameter of this route; there are: {known}");
-                Err(ApiError::parameter(name, message))
+                Err(ApiError::unknown_parameter(name, message))
             }
         }
     }

@@ -6,10 +6,10 @@
 //!
 //! *Not here*: why it waits (`observe::explain`, in the job itself).
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 
 use super::app::App;
+use super::code::Code;
 use super::error::ApiError;
 use super::job_path::{JobPath, JobPathText, job_of};
 use super::wire::rank::{Rank, RankParts, RankPolicy};
@@ -29,7 +29,7 @@ pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiE
     let Some(rank) = found else {
         let word = row.state;
         let detail = format!("job {id} is {word}; only a pending job has a place in the line");
-        return Err(ApiError::new(StatusCode::CONFLICT, detail));
+        return Err(ApiError::new(Code::JobState, detail));
     };
     Ok(HttpResponse::Ok().json(Rank {
         job_id: id,

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use super::app::{App, aside};
 use super::error::ApiError;
 use super::wire::attempt::Retry;
-use super::wire::job::{Allocation, Event, Job, Usage};
+use super::wire::job::{Allocation, Event, Job, StreamEnd, Usage};
 use super::wire::resources::{AllocationRow as WireAllocation, HeldResources};
 use crate::actors::messages::{DRY_RUN_ID, Explain};
 use crate::clock::{now, rfc3339};
 use crate::job::ids::JobId;
-use crate::job::outcome;
+use crate::job::outcome::{self, ExitCode};
 use crate::job::spec::JobSpec;
 use crate::job::state::{EndReason, StateWord};
 use crate::kernel::parts::eligibility::DependencySnapshot;
@@ -160,6 +160,8 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         partition: row.partition,
         comment: row.spec.comment,
         exit_code: row.exit_code.map(|code| code.to_string()),
+        exit_status: row.exit_code.and_then(ExitCode::status),
+        exit_signal: row.exit_code.and_then(ExitCode::by_signal),
         error: row.error,
         dependency: row.dependency.map(|all| all.to_string()),
         array_job_id: row.array_job_id,
@@ -169,6 +171,19 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         restart_count: row.restarts,
         signal: row.spec.signal.map(|signal| signal.to_string()),
         open_mode: row.spec.open_mode.word().to_owned(),
+    }
+}
+
+/// How a job ended, for whoever followed its output.
+#[must_use]
+pub fn end(row: &JobRecord) -> StreamEnd {
+    StreamEnd {
+        job_id: row.id,
+        attempt: row.attempt,
+        state: row.state,
+        exit_code: row.exit_code.map(|code| code.to_string()),
+        exit_status: row.exit_code.and_then(ExitCode::status),
+        exit_signal: row.exit_code.and_then(ExitCode::by_signal),
     }
 }
 

@@ -9,7 +9,7 @@
 
 use std::fs::File;
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_lab::sse;
 use futures_util::stream;
@@ -17,10 +17,13 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::app::App;
+use super::code::Code;
 use super::error::ApiError;
+use super::events::{KEEP_ALIVE, LAST_EVENT_ID, last_event_id};
 use super::files::{Asker, Kept};
 use super::job_path::{JobPath, JobPathText, row_of, single};
-use super::log_stream::{LogStream, Utf8, open, part};
+use super::log_events::events;
+use super::log_stream::{LogStream, open, part};
 use super::tail::{BYTES_MAX, Tail, last_lines};
 use crate::job::files::{JobFiles, StreamFile};
 use crate::job::ids::JobId;
@@ -123,6 +126,11 @@ async fn serve(
     let tail = found.as_ref().and_then(|(_, _, tail)| *tail);
     let from = tail.map_or(query.offset.unwrap_or(0), |tail| tail.from);
     if follow {
+        let size = found.as_ref().map_or(0, |(_, size, _)| *size);
+        let from = match resumed(&request, (&row, size))? {
+            Some(resumed) => resumed,
+            None => from,
+        };
         return follow_from(app, &request, id, stream, from);
     }
     let mut answer = HttpResponse::Ok();
@@ -157,7 +165,7 @@ fn look(stream: &StreamFile, lines: Option<u64>, asker: &Asker) -> Result<Found,
 }
 
 fn unreadable(error: impl std::fmt::Display) -> ApiError {
-    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot read the stream: {error}"))
+    ApiError::new(Code::Internal, format!("cannot read the stream: {error}"))
 }
 
 fn ranged(
@@ -177,9 +185,27 @@ fn ranged(
             .streaming(part(app, id, file, (first, last + 1)))),
         None => {
             let detail = format!("the stream is {size} bytes long");
-            let error = ApiError::new(StatusCode::RANGE_NOT_SATISFIABLE, detail);
+            let error = ApiError::new(Code::RangeNotSatisfiable, detail);
             Ok(error.answer_with(request, header::CONTENT_RANGE, &format!("bytes */{size}")))
         }
+    }
+}
+
+fn as_events(request: &HttpRequest) -> bool {
+    let accept = request.headers().get(header::ACCEPT).and_then(|v| v.to_str().ok());
+    accept.is_some_and(|v| v.contains("text/event-stream"))
+}
+
+/// Where a client goes on that comes back to a stream of so many bytes.
+fn resumed(request: &HttpRequest, (row, size): (&JobRecord, u64)) -> Result<Option<u64>, ApiError> {
+    match last_event_id(request)?.filter(|_| as_events(request)) {
+        // It may be of an earlier attempt, whose stream was another.
+        Some(id) if id > size && row.restarts > 0 => Ok(Some(0)),
+        Some(id) if id > size => {
+            let message = format!("is {id}, and the stream has {size} bytes so far");
+            Err(ApiError::parameter(LAST_EVENT_ID, message))
+        }
+        id => Ok(id),
     }
 }
 
@@ -191,22 +217,9 @@ fn follow_from(
     from: u64,
 ) -> Result<HttpResponse, ApiError> {
     let place = app.streams.take()?;
-    let as_events = request
-        .headers()
-        .get(header::ACCEPT)
-        .and_then(|v| v.to_str().ok())
-        .is_some_and(|v| v.contains("text/event-stream"));
-    let resumed = request.headers().get("Last-Event-ID").and_then(|v| v.to_str().ok());
-    let from = resumed.filter(|_| as_events).and_then(|id| id.parse().ok()).unwrap_or(from);
     let log = LogStream::follow(app, id, stream, from, place);
-    if as_events {
-        let events = stream::unfold((log, Utf8::default()), |(mut log, mut text)| async move {
-            let (bytes, offset) = log.next().await?.ok()?;
-            let (text_now, kept) = text.push(&bytes);
-            let data = sse::Data::new(text_now).id((offset - kept as u64).to_string());
-            Some((Ok::<_, actix_web::Error>(sse::Event::Data(data)), (log, text)))
-        });
-        let sse = sse::Sse::from_stream(events);
+    if as_events(request) {
+        let sse = sse::Sse::from_stream(events(log)).with_keep_alive(KEEP_ALIVE);
         return Ok(actix_web::Responder::respond_to(sse, request).map_into_boxed_body());
     }
     let bytes = stream::unfold(log, |mut log| async move {

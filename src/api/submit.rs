@@ -22,6 +22,7 @@ use utoipa::IntoParams;
 use super::app::{App, DATABASE_WAIT};
 use super::auth::Auth;
 use super::caller::Caller;
+use super::code::Code;
 use super::error::ApiError;
 use super::intake::Body;
 use super::render;
@@ -229,7 +230,7 @@ async fn once(
         if let Some(row) = found.value {
             if row.body_hash != *body_hash {
                 let detail = format!("Idempotency-Key \"{key}\" was used for another body");
-                return Err(ApiError::new(StatusCode::CONFLICT, detail));
+                return Err(ApiError::new(Code::IdempotencyKeyReused, detail));
             }
             let ids = (0..i64::from(row.count)).map(|n| JobId(row.first.0 + n)).collect();
             return Ok(Accepted { ids, new: None });
@@ -318,7 +319,7 @@ async fn send(
         }
         Err(refused @ SubmitRefused::Stopping) => Err(ApiError::unavailable(refused.to_string())),
         Err(SubmitRefused::NothingStored(why)) if why.contains("full") => Err(ApiError::new(
-            StatusCode::INSUFFICIENT_STORAGE,
+            Code::DiskFull,
             format!("nothing stored: {why}; make room on the disk and send it again"),
         )),
         Err(refused) => Err(ApiError::unavailable(refused.to_string())),

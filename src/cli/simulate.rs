@@ -23,7 +23,7 @@ use crate::simulate::curve::Curve;
 use crate::simulate::picture;
 use crate::simulate::replay::{Clock, Setting, replay};
 use crate::simulate::summary::{Summary, TAU_S, waits_text};
-use crate::simulate::swf::{self, Trace};
+use crate::simulate::swf::{self, STDIN, Trace};
 use crate::text::duration::format_dhms;
 
 /// Passes from one sign of progress to the next: a fraction of a second.
@@ -32,7 +32,7 @@ const PASSES_A_SIGN: u64 = 4_096;
 /// Of which traces, under which policies.
 #[derive(clap::Args, Clone, Debug)]
 pub struct SimulateArgs {
-    /// Traces in the Standard Workload Format, as they are or packed by gzip
+    /// Traces in the Standard Workload Format, as they are or packed by gzip; `-` is stdin
     #[arg(value_name = "TRACE.swf[.gz]", required = true)]
     traces: Vec<PathBuf>,
     /// ORDER[+BACKFILL[:BFORDER]][@THRESHOLD][/tickS]; several (repeated, or with commas) are
@@ -102,6 +102,13 @@ pub(super) fn run(args: &SimulateArgs) -> Result<u8, CliError> {
     let mut reports = Vec::new();
     for (n, path) in args.traces.iter().enumerate() {
         let trace = swf::read(path, args.cpus)?;
+        if let Some((lines, first)) = trace.longer {
+            remark(&format!(
+                "{}: {lines} lines, the first of them line {first}, have more than the 18 fields \
+                 of the format; what is behind these is not read",
+                trace.name
+            ));
+        }
         let mut runs = Vec::new();
         for policy in &args.policy {
             runs.push(args.simulated(&trace, *policy)?);
@@ -139,6 +146,10 @@ impl SimulateArgs {
             if several && file.is_some() {
                 return usage(format!("{flag} is for one schedule: give one trace and one policy"));
             }
+        }
+        let stdin = self.traces.iter().filter(|path| path.as_path() == Path::new(STDIN));
+        if stdin.count() > 1 {
+            return usage("stdin is one trace: give - once".to_owned());
         }
         if self.json && self.waits_to_stdout() {
             return usage("--waits - and --json both need stdout: give --waits a file".to_owned());

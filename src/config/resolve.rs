@@ -307,24 +307,33 @@ impl<'a> Resolver<'a> {
         Ok(token)
     }
 
+    /// The values of a setting that has several, of the first door that has any.
+    pub(super) fn list(
+        &mut self,
+        name: &'static str,
+        between: &str,
+        (flag, file): (&[String], &[String]),
+    ) -> Vec<String> {
+        let joined = |values: &[String]| (!values.is_empty()).then(|| values.join(between));
+        let values = match self.first(name, joined(flag).as_deref(), joined(file).as_deref()) {
+            None => &[],
+            Some(_) if !flag.is_empty() => flag,
+            Some(_) => file,
+        };
+        values.iter().filter(|value| !value.is_empty()).cloned().collect()
+    }
+
     pub(super) fn output_roots(
         &mut self,
         flag: &[String],
         file: &[String],
     ) -> Result<Vec<String>, ConfigError> {
-        let joined = |roots: &[String]| (!roots.is_empty()).then(|| roots.join(":"));
-        let picked = self.first("output_root", joined(flag).as_deref(), joined(file).as_deref());
-        let roots = match picked {
-            None => &[],
-            Some(_) if !flag.is_empty() => flag,
-            Some(_) => file,
-        };
         let mut cleaned = Vec::new();
-        for root in roots.iter().filter(|r| !r.is_empty()) {
-            if !Path::new(root).is_absolute() {
+        for root in self.list("output_root", ":", (flag, file)) {
+            if !Path::new(&root).is_absolute() {
                 return Err(self.wrong("output_root", format!("\"{root}\" is not absolute")));
             }
-            cleaned.push(path_clean::clean(root).display().to_string());
+            cleaned.push(path_clean::clean(&root).display().to_string());
         }
         self.show(cleaned.join(":"));
         Ok(cleaned)
@@ -446,6 +455,7 @@ fn flag_of(name: &'static str) -> &'static str {
         "token_file" => "token-file",
         "admin_token_file" => "admin-token-file",
         "output_root" => "output-root",
+        "public_host" => "public-host",
         "scratch_path" => "scratch-path",
         "default_time_limit" => "default-time-limit",
         "max_time_limit" => "max-time-limit",

@@ -30,6 +30,16 @@ pub struct ServeArgs {
     /// Address to listen on; port 0 picks one [default: 127.0.0.1:8000]
     #[arg(long, env = "DOWNBEAT_LISTEN", value_name = "HOST:PORT")]
     pub listen: Option<String>,
+    /// Name, or NAME:PORT, under which a proxy before this server is reached: requests may bear it
+    /// as their Host, and its pages may change things (repeatable; with "," between in the
+    /// environment)
+    #[arg(
+        long = "public-host",
+        env = "DOWNBEAT_PUBLIC_HOST",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pub public_hosts: Vec<String>,
     /// Folder for database, spool and logs [default: ~/.local/state/downbeat, or /var/lib/downbeat
     /// as root]
     #[arg(long, env = "DOWNBEAT_DATA_DIR", value_name = "DIR")]
@@ -124,6 +134,8 @@ pub struct ScratchTable {
 #[allow(missing_docs, reason = "each key is the flag it is named after")]
 pub struct FileSettings {
     pub listen: Option<String>,
+    #[serde(default)]
+    pub public_hosts: Vec<String>,
     pub data_dir: Option<PathBuf>,
     pub database_url: Option<String>,
     pub cpus: Option<Scalar>,

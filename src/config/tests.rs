@@ -159,6 +159,8 @@ fn wrong_values_name_the_setting_and_its_source() {
     assert!(said(|a, _| a.tick = Some("1ms".into())).contains("10ms"));
     assert!(said(|a, _| a.listen = Some("here".into())).contains("HOST:PORT"));
     assert!(said(|a, _| a.max_time_limit = Some("0".into())).contains("--max-time-limit"));
+    let message = said(|a, _| a.public_hosts = vec!["https://batch.example.org".into()]);
+    assert!(message.starts_with("--public-host (from flag) \"https://"), "{message}");
     assert!(said(|a, _| a.output_roots = vec!["rel".into()]).contains("\"rel\" is not absolute"));
     assert!(said(|a, _| a.kill_grace = Some("2d".into())).contains("a day"));
     assert!(said(|a, _| a.retention = Some("a while".into())).contains("\"30d\" or"));

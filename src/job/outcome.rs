@@ -27,6 +27,20 @@ pub struct ExitCode {
     pub signal: u8,
 }
 
+impl ExitCode {
+    /// The code the script exited with, if it exited.
+    #[must_use]
+    pub fn status(self) -> Option<u8> {
+        (self.signal == 0).then_some(self.code)
+    }
+
+    /// The signal that ended the script, if one did.
+    #[must_use]
+    pub fn by_signal(self) -> Option<u8> {
+        (self.signal != 0).then_some(self.signal)
+    }
+}
+
 impl fmt::Display for ExitCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.code, self.signal)

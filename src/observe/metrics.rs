@@ -1,11 +1,13 @@
 //! *Purpose*: numbers for Prometheus.
 //!
-//! *Owns*: the counters that a snapshot does not have, and the text format.
+//! *Owns*: the counters that a snapshot does not have, and both [`Exposition`]s.
 //!
-//! *Promises*: gauges are read from the snapshot at scrape time, so they are of one commit.
+//! *Promises*: gauges are read from the snapshot at scrape time, so they are of one commit. Each
+//! name has its type and help in either form, and only counters end in `_total`.
 //!
 //! *Not here*: the route (`api::health`).
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
@@ -23,6 +25,15 @@ use crate::time::SECOND_US;
 /// Bounds of the start latency histogram, seconds: from a bare spawn to a long queue.
 const LATENCY_BUCKETS_S: [f64; 14] =
     [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3_600.0, 86_400.0];
+
+/// The form in which numbers are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exposition {
+    /// Prometheus text, 0.0.4: what everybody reads.
+    Prometheus,
+    /// OpenMetrics text, 1.0.0.
+    OpenMetrics,
+}
 
 /// Counters of this process.
 #[derive(Debug)]
@@ -68,11 +79,11 @@ impl Metrics {
         self.drifted.inc();
     }
 
-    /// The text format, with "now" from this snapshot.
+    /// The numbers as text, with "now" from this snapshot.
     ///
     /// # Errors
     /// Never in practice: writing into a string.
-    pub fn text(&self, now: &Snapshot) -> Result<String, fmt::Error> {
+    pub fn text(&self, now: &Snapshot, form: Exposition) -> Result<String, fmt::Error> {
         let mut registry = Registry::with_prefix("downbeat");
         let jobs: Family<Vec<(String, String)>, Gauge> = Family::default();
         for state in StateWord::ALL.iter().copied() {
@@ -81,7 +92,7 @@ impl Metrics {
         }
         registry.register("jobs", "Jobs by state", jobs);
         let gauge = |value: i64| ConstGauge::new(value);
-        registry.register("cpus_total", "CPUs configured", gauge(now.total_cpus.into()));
+        registry.register("cpus_capacity", "CPUs configured", gauge(now.total_cpus.into()));
         registry.register("cpus_used", "CPUs held by jobs", gauge(now.used_cpus.into()));
         registry.register("cpus_available", "CPUs free", gauge(now.available_cpus.into()));
         let bytes = |value: u64| gauge(i64::try_from(value).unwrap_or(i64::MAX));
@@ -94,6 +105,18 @@ impl Metrics {
             registry.register_with_unit("memory_available", "Memory free", Unit::Bytes, free);
         }
         others(&mut registry, now);
+        self.counted(&mut registry, now);
+        let mut text = String::new();
+        encode(&mut text, &registry)?;
+        Ok(match form {
+            Exposition::OpenMetrics => text,
+            Exposition::Prometheus => prometheus(&text),
+        })
+    }
+
+    /// What this process counts, and what must be so.
+    fn counted(&self, registry: &mut Registry, now: &Snapshot) {
+        let gauge = |value: i64| ConstGauge::new(value);
         registry.register(
             "allocations",
             "Allocations since this server started",
@@ -130,16 +153,36 @@ impl Metrics {
             "Living resource managers; must be 1",
             gauge(self.resource_managers.load(Ordering::SeqCst).into()),
         );
-        registry.register(
-            "start_latency_seconds",
+        registry.register_with_unit(
+            "start_latency",
             "From submission to the spawn of the script",
+            Unit::Seconds,
             self.start_latency.clone(),
         );
-        let mut text = String::new();
-        encode(&mut text, &registry)?;
-        Ok(text)
     }
 }
+
+/// OpenMetrics text as Prometheus text: there a counter is declared by the name that its sample
+/// has, and there are no units and no end.
+fn prometheus(text: &str) -> String {
+    let type_of = |line: &str| {
+        let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+        (kind == "counter").then(|| name.to_owned())
+    };
+    let counters: HashSet<String> = text.lines().filter_map(type_of).collect();
+    let mut told = String::with_capacity(text.len());
+    for line in text.lines().filter(|line| !line.starts_with("# UNIT ") && *line != "# EOF") {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some(what), Some(name), Some(rest)) if counters.contains(name) => {
+                told.extend(["# ", what, " ", name, "_total ", rest, "\n"]);
+            }
+            _ => told.extend([line, "\n"]),
+        }
+    }
+    told
+}
+
 /// Other resources by name; what is not counted has no total.
 fn others(registry: &mut Registry, now: &Snapshot) {
     type Named = Family<Vec<(String, String)>, Gauge>;
@@ -155,7 +198,7 @@ fn others(registry: &mut Registry, now: &Snapshot) {
             set(&free, left);
         }
     }
-    registry.register("resource_total", "What there is of a resource", total);
+    registry.register("resource_capacity", "What there is of a resource", total);
     registry.register("resource_used", "What jobs hold of it", used);
     registry.register("resource_available", "What can be handed out of it", free);
 }

@@ -147,7 +147,13 @@ mod tests {
             request: 10,
             cpus: 3,
         };
-        Trace { name: "burst".into(), cpus: 4, jobs: (0..count).map(job).collect(), dropped: 0 }
+        Trace {
+            name: "burst".into(),
+            cpus: 4,
+            jobs: (0..count).map(job).collect(),
+            dropped: 0,
+            longer: None,
+        }
     }
 
     fn of(trace: &Trace) -> (Curve, Summary) {

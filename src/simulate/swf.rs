@@ -4,11 +4,14 @@
 //!
 //! *Promises*: what cannot be read is refused with its line; a job that could not have run is
 //! dropped and counted; the rest is in the order of submission, equal times in the file's order.
+//! Whether a trace is packed by gzip is seen by its first bytes.
 //!
 //! *Not here*: simulated time (`simulate::replay`).
 //!
 //! Source of the format: <https://www.cs.huji.ac.il/labs/parallel/workload/swf.html>. Of its 18
-//! fields a scheduler needs the number, submit time, run time, processors and requested time.
+//! fields a scheduler needs the number, submit time, run time, processors and requested time. Time
+//! is counted in whole seconds here: fractions, which the format permits, are rounded, and what
+//! took any time took a second. Part of a processor is a processor.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -16,8 +19,12 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
-/// Fields of a line.
+/// Fields of a line; some traces have more behind them, which the format does not know.
 const FIELDS: usize = 18;
+/// The name of the trace that comes by standard input.
+pub const STDIN: &str = "-";
+/// What a stream packed by gzip begins with.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// The longest line, bytes: eighteen numbers are a tenth of it, a header is a sentence.
 const LINE_BYTES_MAX: u64 = 4_096;
 /// The longest trace: years of the largest machines have a few million jobs.
@@ -55,6 +62,8 @@ pub struct Trace {
     pub jobs: Vec<TraceJob>,
     /// Jobs that could not have run: no time, no processors, or more than the machine has.
     pub dropped: u64,
+    /// Lines with more fields than the format has, and the first of them.
+    pub longer: Option<(u64, usize)>,
 }
 
 /// Why a trace cannot be read.
@@ -89,8 +98,8 @@ pub enum TraceRefused {
         what: String,
     },
     /// It does not say how large the machine is.
-    #[error("{0} has no line \"; MaxProcs: N\"; say how large the machine is with --cpus N")]
-    NoMachine(PathBuf),
+    #[error("{0} has no line \"; MaxProcs: N\"{1}; say how large the machine is with --cpus N")]
+    NoMachine(PathBuf, String),
     /// It has no job.
     #[error("{0} has no job that can be simulated ({1} were dropped)")]
     Empty(PathBuf, u64),
@@ -104,12 +113,24 @@ pub enum TraceRefused {
 /// # Errors
 /// [`TraceRefused`] names the file and the line.
 pub fn read(path: &Path, cpus: Option<u32>) -> Result<Trace, TraceRefused> {
+    if path == Path::new(STDIN) {
+        return read_either(io::stdin().lock(), Path::new("stdin"), cpus);
+    }
     let open = |source| TraceRefused::Open { path: path.to_owned(), source };
-    let file = File::open(path).map_err(open)?;
-    if path.extension().is_some_and(|ending| ending == "gz") {
-        read_from(MultiGzDecoder::new(file), path, cpus)
+    read_either(File::open(path).map_err(open)?, path, cpus)
+}
+
+/// As it is or packed, which names do not tell.
+fn read_either(mut from: impl Read, path: &Path, cpus: Option<u32>) -> Result<Trace, TraceRefused> {
+    let io = |source| TraceRefused::Io { path: path.to_owned(), after: 0, source };
+    let mut begins = Vec::new();
+    from.by_ref().take(GZIP.len() as u64).read_to_end(&mut begins).map_err(io)?;
+    let packed = begins == GZIP;
+    let whole = io::Cursor::new(begins).chain(from);
+    if packed {
+        read_from(MultiGzDecoder::new(whole), path, cpus)
     } else {
-        read_from(file, path, cpus)
+        read_from(whole, path, cpus)
     }
 }
 
@@ -117,6 +138,7 @@ fn read_from(from: impl Read, path: &Path, cpus: Option<u32>) -> Result<Trace, T
     let mut from = BufReader::new(from);
     let mut header = Header::default();
     let mut jobs = Vec::new();
+    let mut longer = None;
     let mut text = Vec::new();
     for line in 1.. {
         text.clear();
@@ -133,15 +155,31 @@ fn read_from(from: impl Read, path: &Path, cpus: Option<u32>) -> Result<Trace, T
         let words = String::from_utf8_lossy(&text);
         match words.trim() {
             "" => {}
-            words if words.starts_with(';') => header.take(words).map_err(wrong)?,
-            words => jobs.push(job(words).map_err(wrong)?),
+            words if words.starts_with(';') => header.take(words),
+            words => {
+                let (job, fields) = job(words).map_err(wrong)?;
+                jobs.push(job);
+                if fields > FIELDS {
+                    longer.get_or_insert((0, line)).0 += 1;
+                }
+            }
         }
         if jobs.len() > JOBS_MAX {
             return Err(wrong(format!("is job {}; at most {JOBS_MAX}", jobs.len())));
         }
     }
-    let cpus = cpus.or(header.processors).or(header.nodes);
-    let cpus = cpus.ok_or_else(|| TraceRefused::NoMachine(path.to_owned()))?;
+    let said = cpus.or(header.processors).or(header.nodes);
+    let cpus = said.ok_or_else(|| TraceRefused::NoMachine(path.to_owned(), header.unknown()))?;
+    finish(path, cpus, jobs, longer)
+}
+
+/// What of the lines a machine of so many processors sees.
+fn finish(
+    path: &Path,
+    cpus: u32,
+    jobs: Vec<Line>,
+    longer: Option<(u64, usize)>,
+) -> Result<Trace, TraceRefused> {
     let all = jobs.len();
     let kept = jobs.into_iter().filter_map(|job| job.checked(cpus));
     let mut jobs: Vec<TraceJob> =
@@ -158,30 +196,46 @@ fn read_from(from: impl Read, path: &Path, cpus: Option<u32>) -> Result<Trace, T
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned());
     let file = file.unwrap_or_default();
     let name = file.trim_end_matches(".gz").trim_end_matches(".swf").to_owned();
-    Ok(Trace { name, cpus, jobs, dropped })
+    Ok(Trace { name, cpus, jobs, dropped, longer })
 }
 
+/// What the head of a trace says of the machine. Where it does not know (-1, a word), another line
+/// or the user may.
 #[derive(Default)]
 struct Header {
     processors: Option<u32>,
     nodes: Option<u32>,
+    /// The last line that says no size, for whoever looks for one.
+    vague: Option<String>,
 }
 
 impl Header {
-    fn take(&mut self, line: &str) -> Result<(), String> {
-        let Some((name, value)) = line.trim_start_matches([';', ' ', '\t']).split_once(':') else {
-            return Ok(());
+    fn take(&mut self, line: &str) {
+        let said = line.trim_start_matches([';', ' ', '\t']).split_once(':');
+        let Some((name, value)) = said.map(|(name, value)| (name.trim(), value.trim())) else {
+            return;
         };
-        let place = match name.trim() {
+        let place = match name {
             "MaxProcs" => &mut self.processors,
             "MaxNodes" => &mut self.nodes,
-            _ => return Ok(()),
+            _ => return,
         };
-        let value = value.trim();
-        let number = value.parse().ok().filter(|n| *n > 0);
-        *place = Some(number.ok_or_else(|| format!("{} is \"{value}\"", name.trim()))?);
-        Ok(())
+        match size(value) {
+            Some(size) => *place = Some(size),
+            None => self.vague = Some(format!("{name} is \"{value}\"")),
+        }
     }
+
+    fn unknown(self) -> String {
+        self.vague.map(|said| format!(" that says a number ({said})")).unwrap_or_default()
+    }
+}
+
+/// A number above 0, perhaps with a remark behind it: `128 (SP2)`, but not `1,024`.
+fn size(value: &str) -> Option<u32> {
+    let end = value.find(|c: char| c.is_whitespace() || c == '(').unwrap_or(value.len());
+    let word = value[..end].trim_end_matches([',', ';', '.']);
+    word.parse().ok().filter(|size| *size > 0)
 }
 
 /// What a line says, before anybody asks whether it could have run.
@@ -209,7 +263,8 @@ impl Line {
     }
 }
 
-fn job(text: &str) -> Result<Line, String> {
+/// A job, and how many fields its line has.
+fn job(text: &str) -> Result<(Line, usize), String> {
     let mut fields = [""; FIELDS];
     let mut count = 0;
     for word in text.split_ascii_whitespace() {
@@ -218,26 +273,33 @@ fn job(text: &str) -> Result<Line, String> {
         }
         count += 1;
     }
-    if count != FIELDS {
+    if count < FIELDS {
         return Err(format!("has {count} fields instead of {FIELDS}; is the file cut off?"));
     }
-    let number = |field: usize| {
+    let number = |field: usize, round: fn(f64) -> f64| {
         let word = fields[field - 1];
-        // Some traces write whole seconds with a fraction of zero.
-        let whole = word.split_once('.').map_or(Some(word), |(whole, fraction)| {
-            fraction.bytes().all(|b| b == b'0').then_some(whole)
-        });
-        let value = whole.and_then(|w| w.parse::<i64>().ok()).filter(|v| v.abs() <= TIME_MAX);
-        value.ok_or_else(|| format!("field {field} is \"{word}\", not a whole number"))
+        let whole = || word.parse::<i64>().ok().filter(|v| v.abs() <= TIME_MAX);
+        let rounded = || {
+            // What is left of it is exact: the bound is far below 2^53.
+            let value = word.parse::<f64>().ok().map(round)?;
+            (value.abs() <= TIME_MAX as f64).then_some(value as i64)
+        };
+        whole().or_else(rounded).ok_or_else(|| format!("field {field} is \"{word}\", not a number"))
     };
-    Ok(Line {
-        number: number(1)?,
-        submit: number(2)?,
-        run: number(4)?,
-        allocated: number(5)?,
-        asked: number(8)?,
-        request: number(9)?,
-    })
+    let line = Line {
+        number: number(1, f64::round)?,
+        submit: number(2, f64::round)?,
+        run: number(4, span)?,
+        allocated: number(5, f64::ceil)?,
+        asked: number(8, f64::ceil)?,
+        request: number(9, span)?,
+    };
+    Ok((line, count))
+}
+
+/// A time that something took: what took any, took a second.
+fn span(seconds: f64) -> f64 {
+    if seconds > 0.0 { seconds.round().max(1.0) } else { seconds.floor() }
 }
 
 #[cfg(test)]
@@ -250,7 +312,7 @@ mod tests {
     }
 
     fn trace(text: &str) -> Result<Trace, TraceRefused> {
-        read_from(text.as_bytes(), Path::new("a/b.swf.gz"), None)
+        read_either(text.as_bytes(), Path::new("a/b.swf.gz"), None)
     }
 
     fn refused(text: &str) -> String {
@@ -290,11 +352,11 @@ mod tests {
             "a/b.swf.gz, line 3: has 4 fields instead of 18; is the file cut off?"
         );
         let word = good.replacen(" 0 ", " soon ", 1);
-        assert!(refused(&word).ends_with("line 1: field 2 is \"soon\", not a whole number"));
-        let fraction = good.replacen(" 0 ", " 0.5 ", 1);
-        assert!(refused(&fraction).ends_with("field 2 is \"0.5\", not a whole number"));
-        assert!(trace(&format!(";MaxProcs: 1\n{}", good.replacen(" 0 ", " 0.00 ", 1))).is_ok());
-        assert!(refused("; MaxProcs: many\n").ends_with("line 1: MaxProcs is \"many\""));
+        assert!(refused(&word).ends_with("line 1: field 2 is \"soon\", not a number"));
+        for never in ["inf", "-inf", "nan", "1e300", "0x10", "1125899906842625"] {
+            let word = good.replacen(" 0 ", &format!(" {never} "), 1);
+            assert!(refused(&word).contains("field 2 is"), "{never}");
+        }
         assert!(refused(&good).contains("say how large the machine is with --cpus N"));
         assert!(
             refused("; MaxProcs: 4\n").ends_with("no job that can be simulated (0 were dropped)")
@@ -305,6 +367,49 @@ mod tests {
         assert!(trace(&format!(";MaxProcs: 1\n{ages}")).is_ok());
         let long = format!("; {}\n", "x".repeat(5_000));
         assert!(refused(&long).ends_with("line 1: is longer than 4096 bytes"));
+    }
+
+    #[test]
+    fn a_machine_of_unknown_size_is_left_to_another_line_or_the_user() {
+        let good = line(1, 0, 1, 1, 1, 1);
+        let size = |head: &str| trace(&format!("{head}\n{good}")).map(|trace| trace.cpus);
+        for (head, cpus) in [
+            ("; MaxNodes: -1\n; MaxProcs: 4", 4),
+            ("; MaxProcs: 4\n; MaxProcs: -1", 4),
+            ("; MaxProcs: unknown\n; MaxNodes: 5", 5),
+            ("; MaxProcs: 128 (of 130, two are spare)", 128),
+            ("; MaxProcs: 64, since May 48", 64),
+            ("; MaxProcs: 1,024\n; MaxNodes: 7", 7),
+        ] {
+            assert_eq!(size(head).unwrap(), cpus, "{head}");
+        }
+        for head in ["-1", "0", "many", "1,024", "99999999999", ""] {
+            let text = format!("; MaxProcs: {head}\n{good}");
+            let said = refused(&text);
+            assert!(said.contains(&format!("(MaxProcs is \"{head}\"); say how large")), "{said}");
+            assert_eq!(read_either(text.as_bytes(), Path::new("x"), Some(3)).unwrap().cpus, 3);
+        }
+    }
+
+    #[test]
+    fn fractions_are_rounded_and_what_took_any_time_took_a_second() {
+        let text = "; MaxProcs: 4\n\
+            1.0 0.4 -1 10.4 2.5 -1 -1 -1 20.5 -1 1 1 1 1 1 -1 -1 -1\n\
+            2 0.5 -1 0.2 1 -1 -1 1.0 0.2 -1 1 1 1 1 1 -1 -1 -1\n\
+            3 1e1 -1 5 1 -1 -1 1 -0.5 -1 1 1 1 1 1 -1 -1 -1\n";
+        let trace = trace(text).unwrap();
+        let seen = |job: &TraceJob| (job.number, job.submit, job.run, job.request, job.cpus);
+        let seen: Vec<_> = trace.jobs.iter().map(seen).collect();
+        assert_eq!(seen, [(1, 0, 10, 21, 3), (2, 1, 1, 1, 1), (3, 10, 5, 5, 1)]);
+    }
+
+    #[test]
+    fn more_fields_than_the_format_has_are_counted_and_not_read() {
+        let good = line(1, 0, 1, 1, 1, 1);
+        let more = good.replace('\n', " 0 what\n");
+        let found = trace(&format!("; MaxProcs: 4\n{good}{more}{more}")).unwrap();
+        assert_eq!((found.jobs.len(), found.longer), (3, Some((2, 3))));
+        assert_eq!(trace(&format!("; MaxProcs: 4\n{good}")).unwrap().longer, None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod backend;
 mod cell;
 pub mod dependencies;
 pub mod error;
+pub mod events;
 pub mod filter;
 pub mod find;
 pub mod id_by_time;

@@ -7,7 +7,8 @@
 //! One row is asked for without LIMIT: diesel binds its number, and SQLite prepares a statement
 //! with a bound LIMIT anew at each run.
 //!
-//! *Not here*: which jobs a filter means (`store::find`), "now"
+//! *Not here*: which jobs a filter means (`store::find`), events in their order (`store::events`),
+//! "now"
 //! (`kernel::views::snapshot::Snapshot`), JSON (`api::wire`).
 
 use std::collections::{BTreeSet, HashMap};
@@ -29,7 +30,7 @@ use super::schema::{
     events, held_units, idempotency_keys, job_scripts, jobs, resource_allocations,
 };
 use crate::job::array_spec::ArraySpec;
-use crate::job::ids::{Attempt, CommitNo, CpuId, EventId, JobId, UnitId};
+use crate::job::ids::{Attempt, CommitNo, CpuId, JobId, UnitId};
 use crate::job::state::StateWord;
 use crate::resources::allocation::Share;
 use crate::time::Time;
@@ -210,24 +211,6 @@ pub fn events_of(
         .select(EventRow::as_select())
         .load(conn)?;
     as_of(conn, records(rows)?)
-}
-
-/// Transitions after one, oldest first.
-///
-/// # Errors
-/// What the database says.
-pub fn events_after(
-    conn: &mut SqliteConnection,
-    after: EventId,
-    limit: i64,
-) -> Result<Vec<EventRecord>, StoreError> {
-    let rows: Vec<EventRow> = events::table
-        .filter(events::id.gt(after.0))
-        .order(events::id.asc())
-        .limit(limit.clamp(1, PAGE_MAX))
-        .select(EventRow::as_select())
-        .load(conn)?;
-    records(rows)
 }
 
 /// Allocations, newest first.

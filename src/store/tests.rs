@@ -26,6 +26,7 @@ use proptest::prelude::*;
 
 use super::backend::Database;
 use super::error::StoreError;
+use super::events::{self, EventFilter};
 use super::filter::JobFilter;
 use super::load::load;
 use super::read;
@@ -370,8 +371,8 @@ fn pages_follow_one_another_and_filters_hold() {
     assert_eq!(page(JobFilter { labels, limit: 9, ..JobFilter::default() }), [4]);
     let states = vec![StateWord::Failed];
     assert_eq!(page(JobFilter { states, limit: 9, ..JobFilter::default() }), [] as [i64; 0]);
-    let last = readers.read(|c| read::events_after(c, EventId(3), 9)).unwrap();
-    assert_eq!(last.iter().map(|e| e.id.0).collect::<Vec<_>>(), [4, 5]);
+    let last = readers.read(|c| events::page(c, EventId(3), 9, &EventFilter::default())).unwrap();
+    assert_eq!(last.events.iter().map(|e| e.id.0).collect::<Vec<_>>(), [4, 5]);
 }
 
 /// `print_schema` would say the same as `schema.rs`: names, order and types.

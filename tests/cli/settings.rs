@@ -89,6 +89,21 @@ pub const SETTINGS: &[Setting] = &[
         assert_eq!(s.post(&json!({"script": "true", "priority": -1})).0, 201);
     }),
     Setting {
+        flag: "public-host",
+        value: "batch.example.org",
+        key: Some("public_hosts"),
+        act: |s| {
+            let with_origin = |origin: &str| {
+                let request = Running::agent().post(format!("{}/api/v1/jobs", s.url));
+                let request = request.header("Content-Type", "application/json");
+                let request = request.header("Authorization", format!("Bearer {TOKEN}"));
+                Running::answer(request.header("Origin", origin).send("{\"script\":\"true\"}")).0
+            };
+            assert_eq!(with_origin("https://batch.example.org"), 201);
+            assert_eq!(with_origin("https://other.example.org"), 403);
+        },
+    },
+    Setting {
         flag: "output-root",
         value: "DIR/logs",
         key: Some("output_roots"),
@@ -193,7 +208,7 @@ impl Running {
                 Door::NamedFile | Door::FolderFile => {
                     let key = setting.key.unwrap_or(&name);
                     let text = json!(value).to_string();
-                    let list = setting.flag == "output-root";
+                    let list = ["output-root", "public-host"].contains(&setting.flag);
                     let text = if list { format!("[{text}]") } else { text };
                     file.push_str(&format!("{key} = {text}\n"));
                 }

@@ -27,6 +27,8 @@ cases! {
     mode_and_estimates_change_the_schedule => ["simulate"],
     a_picture_has_both_curves => ["simulate"],
     what_cannot_be_read_is_named => ["simulate"],
+    a_trace_may_come_by_stdin_or_packed_under_any_name => ["simulate"],
+    columns_that_the_format_does_not_know_are_remarked_upon => ["simulate"],
     what_cannot_be_written_is_named => ["simulate"],
     what_cannot_be_asked_for_is_2 => ["simulate"],
 }
@@ -255,7 +257,7 @@ fn what_cannot_be_read_is_named() {
     let whole = packed(&long);
     write("cut.swf.gz", &whole[..whole.len() / 2]);
     for (name, sentence) in [
-        ("word.swf", "word.swf, line 5: field 2 is \"soon\", not a whole number"),
+        ("word.swf", "word.swf, line 5: field 2 is \"soon\", not a number"),
         ("short.swf", "short.swf, line 7: has 9 fields instead of 18; is the file cut off?"),
         ("unsized.swf", "unsized.swf has no line \"; MaxProcs: N\"; say how large the machine is"),
         ("empty.swf", "empty.swf has no job that can be simulated (0 were dropped)"),
@@ -269,6 +271,30 @@ fn what_cannot_be_read_is_named() {
     simulate(&folder, "unsized.swf --cpus 4").ends(0);
     let said = simulate(&folder, "four.swf word.swf --json").ends(1);
     assert_eq!(said.out, "", "half an array is none");
+}
+
+fn a_trace_may_come_by_stdin_or_packed_under_any_name() {
+    let folder = folder();
+    let words = ["simulate", "-", "--policy", "fcfs+easy", "--json"];
+    let by_stdin = finish(binary(folder.path(), &words), &swf(&JOBS)).ends(0).json();
+    std::fs::write(folder.path().join("anything"), packed(&swf(&JOBS))).unwrap();
+    std::fs::write(folder.path().join("plain.gz"), swf(&JOBS)).unwrap();
+    assert_eq!(by_stdin["trace"], "stdin");
+    for name in ["anything", "plain.gz"] {
+        let got = simulate(&folder, &format!("{name} --policy fcfs+easy --json")).ends(0).json();
+        assert_eq!(got["waits_sha256"], by_stdin["waits_sha256"], "{name}");
+    }
+}
+
+fn columns_that_the_format_does_not_know_are_remarked_upon() {
+    let folder = folder();
+    let wide = swf(&JOBS).replace(" -1\n", " -1 0\n");
+    std::fs::write(folder.path().join("wide.swf"), wide).unwrap();
+    let wide = simulate(&folder, "wide.swf --policy fcfs+easy --json").ends(0);
+    let plain = simulate(&folder, "four.swf --policy fcfs+easy --json").ends(0);
+    assert_eq!(wide.json()["waits_sha256"], plain.json()["waits_sha256"]);
+    assert!(wide.err.contains("have more than the 18 fields"), "{wide:?}");
+    assert_eq!(plain.err, "");
 }
 
 fn what_cannot_be_written_is_named() {
@@ -293,6 +319,7 @@ fn what_cannot_be_asked_for_is_2() {
         ("four.swf packed.swf.gz --waits x", "--waits is for one schedule"),
         ("four.swf --policy fcfs,sjf --svg x", "--svg is for one schedule"),
         ("four.swf packed.swf.gz --svg x", "--svg is for one schedule"),
+        ("- four.swf -", "stdin is one trace: give - once"),
         ("four.swf --json --waits -", "--waits - and --json both need stdout"),
         (
             "four.swf --mode sequential --policy fcfs,fcfs/tick5",

@@ -35,6 +35,8 @@ const CLAIMED: &[&[Claim]] = &[
     crate::bounds::CLAIMS,
     crate::cancel::CLAIMS,
     crate::clients::CLAIMS,
+    crate::codes::CLAIMS,
+    crate::codings::CLAIMS,
     crate::conditions::CLAIMS,
     crate::environment::CLAIMS,
     crate::gate::CLAIMS,

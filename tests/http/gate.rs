@@ -24,6 +24,9 @@ cases! {
     with_a_token_every_route_but_health_needs_it => ["GET /health/live", "GET /health/ready",
         "GET /metrics"],
     what_can_be_read_can_be_asked_for_without_its_body => ["GET /api/v1/jobs/{id}"],
+    every_route_tells_its_methods => [],
+    a_slash_at_the_end_is_no_other_path => ["GET /api/v1/jobs", "GET /api/v1/jobs/{id}"],
+    behind_a_proxy_the_public_name_is_ours => ["POST /api/v1/jobs", "GET /api/v1/jobs"],
     the_token_is_shown_nowhere => ["GET /api/v1/info", "POST /api/v1/jobs"],
 }
 
@@ -199,13 +202,75 @@ fn the_token_is_shown_nowhere() {
     }
 }
 
+fn every_route_tells_its_methods() {
+    let server = Server::start();
+    for route in ROUTES {
+        let path = route.path.replace("{id}", "1");
+        let answer = server.send("OPTIONS", &path, &[], b"").expect(204);
+        let allow: Vec<&str> = answer.header("allow").unwrap().split(", ").collect();
+        assert!(allow.contains(&"OPTIONS") && allow.contains(&route.method), "{path}: {allow:?}");
+        assert_eq!(allow.contains(&"GET"), allow.contains(&"HEAD"), "{path}: {allow:?}");
+        assert!(answer.body.is_empty(), "{path}");
+    }
+    problem(server.send("OPTIONS", "/nope", &[], b""), 404);
+}
+
+fn a_slash_at_the_end_is_no_other_path() {
+    let server = Server::start();
+    let body = json!({"script": "true", "held": true});
+    let id = server.post("/api/v1/jobs/", &body).expect(201).json()["id"].as_i64().unwrap();
+    for route in ROUTES.iter().filter(|route| route.method == "GET") {
+        // A stream does not end.
+        if route.path == "/api/v1/events" || route.path.ends_with("/wait") {
+            continue;
+        }
+        let path = route.path.replace("{id}", &id.to_string());
+        let (plain, slash) = (server.get(&path), server.get(&format!("{path}/")));
+        assert_eq!(plain.status, slash.status, "{path}");
+        assert_eq!(plain.header("content-type"), slash.header("content-type"), "{path}");
+    }
+    server.get("/api/v1/jobs/?limit=1").expect(200);
+    problem(server.get("/api/v1/jobs/?nope=1"), 400);
+    let with_token = with_token();
+    problem(with_token.get("/api/v1/jobs/"), 401);
+    problem(with_token.get("//api/v1/jobs"), 401);
+}
+
+fn behind_a_proxy_the_public_name_is_ours() {
+    let server = Server::with(&["--cpus", "1", "--public-host", "batch.example.org"]);
+    let length = format!("Content-Length: {}", BODY.len());
+    let post = |host: &str, origin: &str| {
+        let (host, origin) = (format!("Host: {host}"), format!("Origin: {origin}"));
+        let head = ["POST /api/v1/jobs HTTP/1.1", &host, "Content-Type: application/json", &length];
+        bare(&server, &[&head[..], &[&origin]].concat(), BODY).0
+    };
+    // nginx with `Host $host` and Caddy pass the name on, others that of the server.
+    for host in ["batch.example.org", "Batch.Example.org", "localhost"] {
+        assert_eq!(post(host, "https://batch.example.org"), 201, "{host}");
+    }
+    assert_eq!(post("evil.example", "https://batch.example.org"), 403);
+    assert_eq!(post("batch.example.org", "https://evil.example"), 403);
+    assert_eq!(post("batch.example.org", "https://batch.example.org:8443"), 403);
+    let read =
+        |host: &str| bare(&server, &["GET /api/v1/jobs HTTP/1.1", &format!("Host: {host}")], "").0;
+    assert_eq!((read("batch.example.org"), read("evil.example")), (200, 403));
+}
+
 fn what_can_be_read_can_be_asked_for_without_its_body() {
     let server = Server::start();
     let id = server.submit(&json!({"script": "true", "held": true}));
-    let job = format!("/api/v1/jobs/{id}");
-    for path in ["/health/live", "/metrics", "/openapi.json", "/api/v1/jobs", &job, "/dashboard"] {
-        let whole = server.get(path).expect(200);
+    for route in ROUTES.iter().filter(|route| route.method == "GET") {
+        if route.path.ends_with("/wait") || route.path.ends_with("/array") {
+            continue;
+        }
+        let path = &route.path.replace("{id}", &id.to_string());
         let head = server.send("HEAD", path, &[], b"").expect(200);
+        // It does not end; its head does, and the connection goes on.
+        if route.path == "/api/v1/events" {
+            assert_eq!(head.header("content-type"), Some("text/event-stream"));
+            continue;
+        }
+        let whole = server.get(path).expect(200);
         assert!(head.body.is_empty(), "{path}");
         assert_eq!(head.header("content-type"), whole.header("content-type"), "{path}");
     }

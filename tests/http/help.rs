@@ -21,7 +21,8 @@ pub const JOB: &str = "id name account user partition state state_reason state_d
     comment data_source submit_time eligible_time start_time end_time elapsed_s exit_code error \
     warnings attempt allocation usage position estimated_start_time estimate_basis held begin_time \
     deadline dependency array_job_id array_task_id array_tasks retry restart_count signal \
-    open_mode resources ntasks cpus_per_task args standard_input submit_directory";
+    open_mode resources ntasks cpus_per_task args standard_input submit_directory exit_status \
+    exit_signal";
 /// The fields of its `allocation`.
 pub const ALLOCATION: &str = "cpu_ids process_id allocation_time released released_time resources";
 /// The fields of its `usage`.
@@ -67,12 +68,20 @@ pub fn problem(answer: Answer, status: u16) -> Value {
     let request_id = answer.header("x-request-id").map(str::to_owned);
     let problem = answer.json();
     let with = if problem["errors"].is_null() { "" } else { " errors" };
-    keys(&problem, &format!("type title status detail request_id{with}"));
+    keys(&problem, &format!("type title status code detail request_id{with}"));
     assert_eq!(problem["status"], status, "{problem}");
     assert_eq!(problem["request_id"].as_str(), request_id.as_deref(), "{problem}");
-    for text in ["type", "title", "detail", "request_id"] {
+    for text in ["type", "title", "code", "detail", "request_id"] {
         assert!(problem[text].as_str().is_some_and(|t| !t.is_empty()), "{text}: {problem}");
     }
+    problem
+}
+
+/// An error of this kind, which has this status.
+#[track_caller]
+pub fn is_kind(answer: Answer, (status, code): (u16, &str)) -> Value {
+    let problem = problem(answer, status);
+    assert_eq!(problem["code"], code, "{problem}");
     problem
 }
 

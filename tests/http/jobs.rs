@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::common::Server;
-use crate::help::{Gate, Stream, is_job, is_time, keys, problem};
+use crate::common::{Server, until};
+use crate::help::{Gate, Stream, fields, is_job, is_time, keys, problem};
 
 cases! {
+    events_are_followed_by_job_state_and_label => ["GET /api/v1/events"],
     each_filter_of_the_list_picks_its_jobs => ["GET /api/v1/jobs"],
     pages_of_the_list_hold_every_job_once => ["GET /api/v1/jobs"],
     the_longest_page_goes_on_too => ["GET /api/v1/jobs"],
@@ -237,7 +238,58 @@ fn the_stream_of_events_has_no_gap_and_no_double() {
     let first = fresh.sent().unwrap();
     let data: Value = serde_json::from_str(&first.data).unwrap();
     assert_eq!((&data["job_id"], &data["to"]), (&json!(id), &json!("PENDING")));
-    problem(server.send("GET", "/api/v1/events", &[("last-event-id", "x")], b""), 400);
+    let last = fresh.sent().unwrap().id.to_string() + "9";
+    for never in ["x", "-1", &last, "99999999999999999999"] {
+        problem(server.send("GET", "/api/v1/events", &[("last-event-id", never)], b""), 400);
+    }
+}
+
+fn events_are_followed_by_job_state_and_label() {
+    let server = Server::start();
+    let label = |value: &str| json!({"script": "true", "labels": {"run": value, "all": "y"}});
+    let (a, b) = (server.submit(&label("a")), server.submit(&label("b")));
+    let array = server.submit(&json!({"script": "true", "array": "0-1"}));
+    for id in [a, b, array] {
+        server.ended(id);
+    }
+    until("the tasks", || match server.get(&format!("/api/v1/jobs/{array}/array")).json() {
+        all if all["over"] == true => Ok(()),
+        all => Err(all.to_string()),
+    });
+    let told = |query: &str, count: usize| -> Vec<(i64, String)> {
+        let mut stream = Stream::events(&server, &format!("/api/v1/events?{query}"), Some(0));
+        let mut all = Vec::new();
+        while all.len() < count {
+            let event: Value = serde_json::from_str(&stream.sent().unwrap().data).unwrap();
+            all.push((event["job_id"].as_i64().unwrap(), event["to"].as_str().unwrap().to_owned()));
+        }
+        all
+    };
+    let run = |id| ["PENDING", "RUNNING", "COMPLETED"].map(|to| (id, to.to_owned())).to_vec();
+    assert_eq!(told(&format!("job={b}"), 3), run(b));
+    assert_eq!(told("label=run:a", 3), run(a));
+    assert_eq!(told("label=all:y&label=run:b", 3), run(b));
+    let ended = |id| (id, "COMPLETED".to_owned());
+    let both = told(&format!("job={a}&job={b}&state=COMPLETED"), 2);
+    assert!(both.contains(&ended(a)) && both.contains(&ended(b)), "{both:?}");
+    let tasks = told(&format!("job={array}&state=COMPLETED,FAILED"), 2);
+    assert!(tasks.iter().all(|(id, _)| ![a, b].contains(id)), "{tasks:?}");
+    // What comes later is told as well, and what is not asked for is passed over.
+    let mut stream = Stream::events(&server, "/api/v1/events?label=run:late&state=FAILED", None);
+    server.ended(server.run("exit 1"));
+    let late = json!({"script": "exit 1", "labels": {"run": "late"}});
+    let late = server.submit(&late);
+    let event: Value = serde_json::from_str(&stream.sent().unwrap().data).unwrap();
+    assert_eq!((&event["job_id"], &event["to"]), (&json!(late), &json!("FAILED")));
+    let many = format!("/api/v1/events?{}", "job=1&".repeat(101));
+    for (query, field) in [
+        ("/api/v1/events?job=x", "job"),
+        ("/api/v1/events?state=ASLEEP", "state"),
+        ("/api/v1/events?label=k", "label"),
+        (many.trim_end_matches('&'), "job"),
+    ] {
+        assert_eq!(fields(&problem(server.get(query), 400)), [field], "{query}");
+    }
 }
 
 fn a_pending_job_says_why_it_waits() {

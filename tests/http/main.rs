@@ -19,6 +19,8 @@ mod arrays;
 mod bounds;
 mod cancel;
 mod clients;
+mod codes;
+mod codings;
 mod conditions;
 mod environment;
 mod gate;

@@ -6,7 +6,7 @@
 //!
 //! *Not here*: numbers under load (`load`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use downbeat::api::ROUTES;
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ cases! {
         "GET /dashboard"],
     info_shows_settings_isolation_and_what_is_missing => ["GET /api/v1/info"],
     the_server_is_live_and_ready => ["GET /health/live", "GET /health/ready"],
+    each_form_of_metrics_declares_what_it_has_by_the_conventions => ["GET /metrics"],
     metrics_have_every_name_and_true_values => ["GET /metrics"],
     the_document_lists_the_routes_and_nothing_else => ["GET /openapi.json"],
 }
@@ -223,10 +224,7 @@ fn metrics_have_every_name_and_true_values() {
     let id = server.submit(&json!({"script": gate.wait(), "cpus": 3}));
     server.started(id);
     server.get("/api/v1/audit").expect(200);
-    let answer = server.get("/metrics").expect(200);
-    let kind = answer.header("content-type").unwrap().to_owned();
-    assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
-    let text = answer.text();
+    let text = server.get("/metrics").expect(200).text();
     let value = |name: &str| -> f64 {
         let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
@@ -236,7 +234,7 @@ fn metrics_have_every_name_and_true_values() {
         ("downbeat_jobs{state=\"FAILED\"}", 1.0),
         ("downbeat_jobs{state=\"RUNNING\"}", 1.0),
         ("downbeat_jobs{state=\"PENDING\"}", 0.0),
-        ("downbeat_cpus_total", 4.0),
+        ("downbeat_cpus_capacity", 4.0),
         ("downbeat_cpus_used", 3.0),
         ("downbeat_cpus_available", 1.0),
         ("downbeat_allocations_total", 3.0),
@@ -250,7 +248,48 @@ fn metrics_have_every_name_and_true_values() {
     }
     assert!(value("downbeat_commits_total") >= 3.0);
     assert!(value("downbeat_start_latency_seconds_sum") > 0.0);
-    assert!(text.ends_with("# EOF\n"), "{text}");
+}
+
+/// What `promtool check metrics` looks at.
+fn each_form_of_metrics_declares_what_it_has_by_the_conventions() {
+    let server = Server::start();
+    server.ended(server.run("true"));
+    for (accept, kind) in [
+        (None, "text/plain; version=0.0.4; charset=utf-8"),
+        (Some("text/plain;version=0.0.4"), "text/plain; version=0.0.4; charset=utf-8"),
+        (
+            Some("application/openmetrics-text;version=1.0.0,text/plain;q=0.5"),
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ),
+    ] {
+        let headers: Vec<(&str, &str)> = accept.map(|a| ("accept", a)).into_iter().collect();
+        let answer = server.send("GET", "/metrics", &headers, b"").expect(200);
+        assert_eq!(answer.header("content-type"), Some(kind));
+        assert_eq!(answer.header("vary"), Some("Accept"));
+        let (text, open) = (answer.text(), kind.contains("openmetrics"));
+        assert_eq!(text.ends_with("# EOF\n"), open, "{text}");
+        assert_eq!(text.contains("# UNIT "), open, "{text}");
+        let declared = |what: &str| -> BTreeMap<String, String> {
+            let lines = text.lines().filter_map(|line| line.strip_prefix(what)?.split_once(' '));
+            lines.map(|(name, rest)| (name.to_owned(), rest.to_owned())).collect()
+        };
+        let (types, helps) = (declared("# TYPE "), declared("# HELP "));
+        assert_eq!(types.keys().collect::<Vec<_>>(), helps.keys().collect::<Vec<_>>());
+        assert!(helps.values().all(|help| !help.is_empty()), "{helps:?}");
+        for (name, kind) in &types {
+            let is_total = name.ends_with("_total");
+            assert_eq!(is_total, kind == "counter" && !open, "{name} is a {kind}");
+        }
+        for sample in text.lines().filter(|line| !line.starts_with('#')) {
+            let name = sample.split(['{', ' ']).next().unwrap();
+            let of = |ending: &str| name.strip_suffix(ending).and_then(|base| types.get(base));
+            let histogram = ["_bucket", "_sum", "_count"]
+                .iter()
+                .any(|ending| of(ending).is_some_and(|kind| kind == "histogram"));
+            let counter = open && of("_total").is_some_and(|kind| kind == "counter");
+            assert!(histogram || counter || types.contains_key(name), "{sample} is not declared");
+        }
+    }
 }
 
 fn the_document_lists_the_routes_and_nothing_else() {

@@ -40,7 +40,7 @@ fn attempts(server: &Server, id: i64) -> Vec<Value> {
     for one in &list {
         keys(
             one,
-            "attempt state exit_code error allocation_time start_time end_time cpu_ids resources",
+            "attempt state exit_code exit_status exit_signal error allocation_time start_time end_time cpu_ids resources",
         );
         is_time(&one["allocation_time"]);
     }
@@ -76,6 +76,8 @@ fn a_live_job_is_stopped_and_runs_again_under_its_number() {
     let list = attempts(&server, id);
     assert_eq!(states(&server, id), ["REQUEUED", "COMPLETED"]);
     assert_eq!((&list[0]["exit_code"], &list[1]["exit_code"]), (&json!("0:15"), &json!("0:0")));
+    assert_eq!((&list[0]["exit_signal"], &list[1]["exit_signal"]), (&json!(15), &Value::Null));
+    assert_eq!((&list[0]["exit_status"], &list[1]["exit_status"]), (&Value::Null, &json!(0)));
     is_time(&list[0]["start_time"]);
     is_time(&list[0]["end_time"]);
     server.is_clean();
@@ -146,7 +148,7 @@ fn what_cannot_run_again_is_refused_with_a_reason() {
         let refused = problem(answer, 409);
         assert!(refused["detail"].as_str().unwrap().contains("being cancelled"), "{refused}");
     }
-    problem(requeue(&server, held, "?hole=true"), 400);
+    problem(requeue(&server, held, "?hole=true"), 422);
 }
 
 fn a_requeue_survives_a_killed_server() {

@@ -6,10 +6,10 @@
 //!
 //! *Not here*: where output may be written (`paths`).
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::common::{Server, until};
-use crate::help::{Gate, Stream, problem};
+use crate::help::{Gate, Stream, fields, problem};
 
 cases! {
     parts_are_cut_by_offset_limit_and_tail => ["GET /api/v1/jobs/{id}/stdout",
@@ -20,6 +20,8 @@ cases! {
     a_follower_gets_every_byte_and_the_end => ["GET /api/v1/jobs/{id}/stdout"],
     a_follower_of_a_pending_job_waits_for_it => ["GET /api/v1/jobs/{id}/stderr"],
     a_stream_of_events_is_resumed_at_its_byte => ["GET /api/v1/jobs/{id}/stdout"],
+    a_stream_of_events_ends_with_how_its_job_ended => ["GET /api/v1/jobs/{id}/stdout",
+        "GET /api/v1/jobs/{id}/stderr"],
     a_large_output_is_read_whole => ["GET /api/v1/jobs/{id}/stdout"],
     a_link_in_place_of_the_output_is_not_read => ["GET /api/v1/jobs/{id}/stdout"],
     output_of_no_job_is_not_found => ["GET /api/v1/jobs/{id}/stdout",
@@ -53,7 +55,7 @@ fn parts_are_cut_by_offset_limit_and_tail() {
     assert_eq!(get("tail=0"), "");
     let stderr = server.get(&format!("/api/v1/jobs/{id}/stderr?tail=1")).expect(200);
     assert_eq!(stderr.text(), "oops-9\n");
-    for bad in ["offset=-1", "tail=x", "nope=1", "follow=perhaps"] {
+    for bad in ["offset=-1", "tail=x", "follow=perhaps"] {
         problem(server.get(&format!("/api/v1/jobs/{id}/stdout?{bad}")), 400);
     }
     let unended = server.run("printf 'a\\nb\\nc'");
@@ -148,11 +150,64 @@ fn a_stream_of_events_is_resumed_at_its_byte() {
     server.ended(id);
     let mut stream = Stream::events(&server, &path, Some(first.id));
     let (mut text, mut last) = (String::new(), 0);
+    let mut end = None;
     while let Some(sent) = stream.sent() {
+        assert_eq!(end, None, "something follows the end");
+        if sent.event == "end" {
+            end = Some(serde_json::from_str::<Value>(&sent.data).unwrap());
+            continue;
+        }
         text.push_str(&sent.data);
         last = sent.id;
     }
     assert_eq!((text.as_str(), last), ("two\n\nend", 12));
+    let wanted = json!({"job_id": id, "attempt": 1, "state": "COMPLETED", "exit_code": "0:0",
+        "exit_status": 0, "exit_signal": null});
+    assert_eq!(end, Some(wanted));
+    // An id that was never given is refused; that of the end is not.
+    for never in ["13", "99999999999999999999", "x", "-1", "4.0"] {
+        let headers = [("accept", "text/event-stream"), ("last-event-id", never)];
+        let said = problem(server.send("GET", &path, &headers, b""), 400);
+        assert_eq!(fields(&said), ["Last-Event-ID"], "{said}");
+    }
+    let mut stream = Stream::events(&server, &path, Some(12));
+    assert_eq!(stream.sent().map(|sent| sent.event), Some("end".to_owned()));
+}
+
+fn a_stream_of_events_ends_with_how_its_job_ended() {
+    let server = Server::start();
+    let end = |id: i64, stream: &str| -> (String, Value) {
+        let path = format!("/api/v1/jobs/{id}/{stream}?follow=true");
+        let mut events = Stream::events(&server, &path, None);
+        let mut text = String::new();
+        loop {
+            let sent = events.sent().expect("an end");
+            if sent.event == "end" {
+                return (text, serde_json::from_str(&sent.data).unwrap());
+            }
+            text.push_str(&sent.data);
+        }
+    };
+    for (script, state, code, status, signal) in [
+        ("exit 3", "FAILED", json!("3:0"), json!(3), Value::Null),
+        ("kill -SEGV $$", "FAILED", json!("0:11"), Value::Null, json!(11)),
+    ] {
+        let id = server.run(script);
+        let (_, said) = end(id, "stderr");
+        assert_eq!((&said["job_id"], &said["state"]), (&json!(id), &json!(state)), "{said}");
+        assert_eq!(said["exit_code"], code, "{said}");
+        assert_eq!((&said["exit_status"], &said["exit_signal"]), (&status, &signal), "{said}");
+        let job = server.job(id);
+        assert_eq!((&job["exit_status"], &job["exit_signal"]), (&status, &signal), "{job}");
+    }
+    let held = server.submit(&json!({"script": "true", "held": true}));
+    server.post(&format!("/api/v1/jobs/{held}/cancel"), &json!({})).expect(200);
+    let (text, said) = end(held, "stdout");
+    assert_eq!((text.as_str(), &said["state"]), ("", &json!("CANCELLED")));
+    assert!(said["exit_code"].is_null() && said["exit_status"].is_null(), "{said}");
+    // Half a character at the end is told before the end.
+    let half = server.run("printf 'x\\303'");
+    assert_eq!(end(half, "stdout").0, "x\u{FFFD}");
 }
 
 fn a_large_output_is_read_whole() {

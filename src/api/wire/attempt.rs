@@ -27,6 +27,13 @@ pub struct Attempt {
     /// `code:signal`; null before the end and where no script ended.
     #[schema(example = "75:0")]
     pub exit_code: Option<String>,
+    /// The code that the script exited with; null where it did not exit.
+    #[serde(default)]
+    #[schema(example = 75)]
+    pub exit_status: Option<u8>,
+    /// The signal that ended the script; null where none did.
+    #[serde(default)]
+    pub exit_signal: Option<u8>,
     /// What went wrong, in a sentence.
     pub error: Option<String>,
     /// Since when it had CPUs.

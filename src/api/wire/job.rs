@@ -152,6 +152,14 @@ pub struct Job {
     /// `code:signal`; null before the end and where no script ended.
     #[schema(example = "0:0")]
     pub exit_code: Option<String>,
+    /// The code that the script exited with; null before the end, where a signal ended it, and
+    /// where no script ended.
+    #[serde(default)]
+    #[schema(example = 0)]
+    pub exit_status: Option<u8>,
+    /// The signal that ended the script; null where none did.
+    #[serde(default)]
+    pub exit_signal: Option<u8>,
     /// What went wrong, in a sentence.
     pub error: Option<String>,
     /// What of the request was not honoured, one sentence each.
@@ -232,6 +240,26 @@ pub struct BatchAccepted {
     pub job_ids: Vec<JobId>,
 }
 
+/// How a job ended: the data of the event `end`, the last one of a stream of its output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StreamEnd {
+    /// The job.
+    #[schema(value_type = i64)]
+    pub job_id: JobId,
+    /// Which run.
+    pub attempt: u32,
+    /// Its final state.
+    pub state: StateWord,
+    /// `code:signal`; null where no script ended.
+    #[schema(example = "0:0")]
+    pub exit_code: Option<String>,
+    /// The code that the script exited with; null where a signal ended it, or no script ended.
+    #[schema(example = 0)]
+    pub exit_status: Option<u8>,
+    /// The signal that ended the script; null where it exited, or no script ended.
+    pub exit_signal: Option<u8>,
+}
+
 /// One transition of one job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
@@ -274,9 +302,10 @@ mod tests {
             memory_bytes time_limit_s working_directory standard_output standard_error labels \
             comment data_source submit_time eligible_time start_time end_time elapsed_s exit_code \
             error warnings attempt allocation usage position estimated_start_time estimate_basis \
+            exit_status exit_signal \
             held begin_time deadline dependency array_job_id array_task_id array_tasks retry \
             restart_count signal open_mode resources ntasks cpus_per_task args standard_input \
-            submit_directory";
+            submit_directory exit_status exit_signal";
         let mut body = json!({
             "id": 17, "name": "n", "account": "", "user": "", "partition": "default",
             "state": "OUT_OF_MEMORY", "priority": 0, "cpus": 1, "labels": {}, "data_source": "WEB",

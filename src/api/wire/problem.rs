@@ -29,6 +29,10 @@ pub struct Problem {
     #[serde(default)]
     #[schema(example = 422)]
     pub status: u16,
+    /// The kind in one word, for programs; it does not change, and new ones may come.
+    #[serde(default)]
+    #[schema(example = "invalid_fields")]
+    pub code: String,
     /// What happened this time, and what to do.
     #[serde(default)]
     pub detail: String,

@@ -292,7 +292,7 @@ fn what_stands_beside_jobs_is_read_or_named() {
             "job_scripts" => read::script(conn, id).map(|_| ()),
             "events" => read::events_of(conn, id)
                 .map(|_| ())
-                .and(read::events_after(conn, EventId(0), 9).map(|_| ())),
+                .and(events::page(conn, EventId(0), 9, &EventFilter::default()).map(|_| ())),
             "idempotency_keys" => read::key(conn, "k").map(|_| ()),
             "held_units" => read::db_snapshot(conn).map(|_| ()),
             _ => read::allocations(conn, Some(id), None, None, 9)
