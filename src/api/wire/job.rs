@@ -305,7 +305,7 @@ mod tests {
             exit_status exit_signal \
             held begin_time deadline dependency array_job_id array_task_id array_tasks retry \
             restart_count signal open_mode resources ntasks cpus_per_task args standard_input \
-            submit_directory exit_status exit_signal";
+            submit_directory";
         let mut body = json!({
             "id": 17, "name": "n", "account": "", "user": "", "partition": "default",
             "state": "OUT_OF_MEMORY", "priority": 0, "cpus": 1, "labels": {}, "data_source": "WEB",
