@@ -15,6 +15,7 @@ use super::wire::job::{Allocation, Event, Job, Usage};
 use super::wire::resources::{AllocationRow as WireAllocation, HeldResources};
 use crate::actors::messages::{DRY_RUN_ID, Explain};
 use crate::clock::{now, rfc3339};
+use crate::job::files::StreamFile;
 use crate::job::ids::JobId;
 use crate::job::outcome;
 use crate::job::spec::JobSpec;
@@ -112,6 +113,8 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
     let path = |asked: &Option<String>, full: std::path::PathBuf| {
         asked.is_some().then(|| full.display().to_string())
     };
+    let kept = |of: &StreamFile| (!of.is_nowhere()).then(|| of.full().display().to_string());
+    let keep_s = app.system.dials.borrow().keep_s;
     Job {
         id: row.id,
         state,
@@ -131,6 +134,9 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         time_limit_s: row.time_limit_s.map(i64::from),
         standard_output: path(&row.spec.standard_output, files.stdout.full()),
         standard_error: path(&row.spec.standard_error, files.stderr.full()),
+        stdout_path: kept(&files.stdout),
+        stderr_path: kept(&files.stderr),
+        kept_until: keep_s.and_then(|s| Some(time(row.end_time?.plus_s(i64::from(s))))),
         working_directory: Some(files.working_directory.display().to_string()),
         labels: row.labels,
         data_source: row.spec.data_source,

@@ -116,6 +116,16 @@ pub struct Job {
     pub standard_output: Option<String>,
     /// Where standard error goes; null when the server keeps it or it joins standard output.
     pub standard_error: Option<String>,
+    /// The file of standard output, wherever it is kept; null in /dev/null.
+    #[serde(default)]
+    pub stdout_path: Option<String>,
+    /// The file of standard error, which may be the same one.
+    #[serde(default)]
+    pub stderr_path: Option<String>,
+    /// When the server forgets it, and removes the output that it keeps itself; null while it has
+    /// not ended, and where jobs are kept for ever.
+    #[serde(default)]
+    pub kept_until: Option<String>,
     /// Labels to find it by.
     pub labels: BTreeMap<String, String>,
     /// A remark.
@@ -260,7 +270,7 @@ mod tests {
             comment data_source submit_time eligible_time start_time end_time elapsed_s exit_code \
             error warnings attempt allocation usage position estimated_start_time estimate_basis \
             held begin_time deadline dependency array_job_id array_task_id array_tasks retry \
-            restart_count signal open_mode resources";
+            restart_count signal open_mode resources stdout_path stderr_path kept_until";
         let mut body = json!({
             "id": 17, "name": "n", "account": "", "user": "", "partition": "default",
             "state": "OUT_OF_MEMORY", "priority": 0, "cpus": 1, "labels": {}, "data_source": "WEB",
