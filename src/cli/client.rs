@@ -31,6 +31,8 @@ const COMPLETE_WITHIN: Duration = Duration::from_secs(120);
 
 /// Says that the last lines of an output begin ahead of what was sent.
 const TAIL_CUT: &str = "x-tail-cut";
+/// Says why an output is no file.
+const ABSENT: &str = "x-output-absent";
 
 /// Where the server is, and how it knows us.
 #[derive(clap::Args, Clone, Debug)]
@@ -67,6 +69,14 @@ impl Answer {
             CliError::Other(format!("the server's answer is not understood: {error}"))
         })
     }
+}
+
+/// Bytes as they come.
+pub struct Bytes<R> {
+    /// Why there are none, in a word of the server.
+    pub absent: Option<String>,
+    /// The bytes.
+    pub reader: R,
 }
 
 /// A client of one server.
@@ -208,14 +218,16 @@ impl Client {
     ///
     /// # Errors
     /// See [`CliError`].
-    pub fn stream(&self, path: &str) -> Result<impl Read + use<>, CliError> {
+    pub fn stream(&self, path: &str) -> Result<Bytes<impl Read + use<>>, CliError> {
         // The first byte may be hours away: a job that waits has written nothing.
         let response = self.open(path, None)?;
         if response.status().is_success() {
-            if let Some(cut) = response.headers().get(TAIL_CUT).and_then(|cut| cut.to_str().ok()) {
+            let said = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+            if let Some(cut) = said(TAIL_CUT) {
                 remark(&format!("downbeat: the output {cut}"));
             }
-            return Ok(response.into_body().into_reader());
+            let absent = said(ABSENT).map(str::to_owned);
+            return Ok(Bytes { absent, reader: response.into_body().into_reader() });
         }
         match self.complete(response) {
             Err(error) => Err(error),

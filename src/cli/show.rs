@@ -10,7 +10,7 @@ use super::client::{Client, Connect};
 use super::error::CliError;
 use super::print::{say, say_json};
 use super::wait::tally;
-use super::{requeue, table};
+use super::{requeue, table, tasks};
 use crate::api::wire::job::Usage;
 use crate::api::wire::v1::{
     ArrayState, Attempt, Job, JobRef, Rank, RankParts, RankPolicy, StateWord,
@@ -37,7 +37,7 @@ pub struct ShowArgs {
 
 pub(super) fn run(args: &ShowArgs) -> Result<u8, CliError> {
     let client = Client::new(&args.connect)?;
-    let (job, text) = client.job(args.id)?;
+    let (job, text) = tasks::known(&client, args.id)?;
     if args.json {
         say_json(&text)?;
         return Ok(0);
@@ -110,6 +110,20 @@ fn named(name: &str, amount: u64) -> String {
     format!("{} {name}", inventory::amount(name, amount))
 }
 
+/// Where a stream lies; of an older server what was asked for.
+fn output(asked: Option<&String>, path: Option<&String>) -> Option<String> {
+    path.or(asked).cloned()
+}
+
+/// When the job is forgotten, and what goes with it.
+fn kept(job: &Job, until: &str) -> String {
+    // Standard error without a path of its own goes where standard output does.
+    let apart = job.standard_error.is_none() && job.stderr_path != job.stdout_path;
+    let own = job.standard_output.is_none() || apart;
+    let output = if own { ", and then its output is removed too" } else { "" };
+    format!("{until}{output}")
+}
+
 fn used(usage: Usage) -> String {
     let Usage { user_cpu_s: user, system_cpu_s: system, max_rss_bytes: rss } = usage;
     format!("{user:.2} s user, {system:.2} s system, {} MiB at most", rss.max(0) >> 20)
@@ -166,8 +180,9 @@ fn shown(job: &Job, more: &More) -> String {
         ("ended", job.end_time.clone()),
         ("cpus released", allocation.and_then(|a| a.released_time.clone())),
         ("folder", job.working_directory.clone()),
-        ("stdout", job.standard_output.clone()),
-        ("stderr", job.standard_error.clone()),
+        ("stdout", output(job.standard_output.as_ref(), job.stdout_path.as_ref())),
+        ("stderr", output(job.standard_error.as_ref(), job.stderr_path.as_ref())),
+        ("kept until", job.kept_until.as_ref().map(|until| kept(job, until))),
         ("labels", some(&labels.join(", "))),
         ("comment", job.comment.clone()),
         ("came by", Some(job.data_source.word().to_owned())),

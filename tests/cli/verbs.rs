@@ -22,6 +22,8 @@ cases! {
     the_queue_shows_what_has_not_ended => ["queue", "list"],
     show_tells_all_about_a_job => ["show"],
     logs_prints_follows_and_cuts => ["logs"],
+    logs_says_whose_lines_it_shows_and_what_is_not_there => ["logs", "run", "submit"],
+    what_was_forgotten_is_said_to_be => ["logs", "show"],
     cancel_goes_on_past_a_job_that_is_not_there => ["cancel"],
     pending_jobs_are_held_released_and_changed => ["hold", "release", "update", "submit"],
     a_job_is_requeued_and_its_attempts_are_shown => ["requeue", "show", "submit"],
@@ -169,6 +171,8 @@ fn show_tells_all_about_a_job() {
     for words in ["FAILED", "3:0", "0-00:01:00", "name", "cpus"] {
         assert!(said.out.contains(words), "{words}: {said:?}");
     }
+    assert!(said.out.contains("jobs/1/stdout\n"), "where its output lies: {said:?}");
+    assert!(said.out.contains(", and then its output is removed too\n"), "{said:?}");
     let said = call(&server, &["show", "77"]).ends(1);
     assert!(said.err.contains("77"), "{said:?}");
     call(&server, &["show", "x"]).ends(2);
@@ -193,6 +197,72 @@ fn logs_prints_follows_and_cuts() {
     assert_eq!(call(&server, &["logs", "--tail", "2", "1"]).ends(0).out, "two\nthree\n");
     assert_eq!(call(&server, &["logs", "-f", "-n", "1", "1"]).ends(0).out, "three\n");
     call(&server, &["logs", "77"]).ends(1);
+}
+
+fn logs_says_whose_lines_it_shows_and_what_is_not_there() {
+    let server = Server::start();
+    let logs = |words: &[&str]| {
+        let said = call(&server, &[&["logs"], words].concat()).ends(0);
+        (said.out, said.err)
+    };
+    let pair = |out: &str, err: &str| (out.to_owned(), err.to_owned());
+    server.ended(server.run("echo one; echo two >&2"));
+    assert_eq!(logs(&["1"]), pair("one\n", "==> stdout <==\n==> stderr <==\ntwo\n"));
+    assert_eq!(logs(&["--stdout", "1"]), pair("one\n", ""));
+    assert_eq!(logs(&["--stderr", "1"]), pair("two\n", ""));
+    let followed = logs(&["-f", "1"]);
+    assert_eq!(followed.0, "one\n");
+    assert!(followed.1.contains("two\n"), "{followed:?}");
+    server.ended(server.run("echo two >&2"));
+    assert_eq!(logs(&["2"]), pair("", "two\n"));
+    assert_eq!(logs(&["-f", "2"]), pair("", "two\n"));
+    server.ended(server.run("true"));
+    assert_eq!(logs(&["3"]), pair("", "downbeat: job 3 wrote nothing\n"));
+    assert_eq!(logs(&["-f", "3"]), pair("", "downbeat: job 3 wrote nothing\n"));
+    server.submit(&json!({"script": "true", "held": true}));
+    let held = "downbeat: job 4 has not started (PENDING JobHeldUser): is held; `downbeat release \
+                4` lets it go\n";
+    assert_eq!(logs(&["4"]), pair("", held));
+    // One file for both, by whatever names.
+    script(&server, "both.sh", "echo out; echo err >&2");
+    std::os::unix::fs::symlink("f", server.dir.path().join("g")).unwrap();
+    for flags in [vec!["-o", "f"], vec!["-o", "f", "-e", "f"], vec!["-o", "f", "-e", "g"]] {
+        let said = call(&server, &[&["run"], &flags[..], &["--", "sh", "both.sh"]].concat());
+        let said = said.ends(0);
+        assert_eq!((said.out.as_str(), said.err.as_str()), ("out\nerr\n", ""), "{flags:?}");
+        let said = call(&server, &[&["submit", "--wait"], &flags[..], &["both.sh"]].concat());
+        let id = said.out.lines().next().unwrap().rsplit(' ').next().unwrap().to_owned();
+        assert_eq!(logs(&[&id]), pair("out\nerr\n", ""), "{flags:?}");
+        assert_eq!(logs(&["-f", &id]), pair("out\nerr\n", ""), "{flags:?}");
+    }
+    let said = call(&server, &["run", "-o", "/dev/null", "--", "echo", "x"]).ends(0);
+    assert_eq!(said.out, "");
+    let (_, err) = logs(&["11"]);
+    assert!(err.contains("stdout of job 11 goes to /dev/null"), "{err}");
+    // The tasks of an array, one after another.
+    server.ended(server.submit(&json!({"script": "echo t$SLURM_ARRAY_TASK_ID", "array": "0-2"})));
+    call(&server, &["wait", "12"]).ends(0);
+    for flags in [vec!["12"], vec!["-f", "12"]] {
+        let labels = "==> job 12_0 <==\n==> job 12_1 <==\n==> job 12_2 <==\n";
+        assert_eq!(logs(&flags), pair("t0\nt1\nt2\n", labels));
+    }
+}
+
+fn what_was_forgotten_is_said_to_be() {
+    let mut server = Server::unstarted(&["--cpus", "4", "--retention", "1s"]);
+    server.up();
+    let id = server.run("true");
+    server.submit(&json!({"script": "true", "held": true}));
+    until("the job is forgotten", || match server.get(&format!("/api/v1/jobs/{id}")).status {
+        404 => Ok(()),
+        other => Err(other.to_string()),
+    });
+    for verb in ["logs", "show"] {
+        let said = call(&server, &[verb, "1"]).ends(1);
+        assert!(said.err.contains("is forgotten") && said.err.contains("1s"), "{said:?}");
+        let said = call(&server, &[verb, "77"]).ends(1);
+        assert!(!said.err.contains("forgotten"), "{said:?}");
+    }
 }
 
 fn cancel_goes_on_past_a_job_that_is_not_there() {
