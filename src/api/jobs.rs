@@ -28,11 +28,12 @@ use crate::actors::messages::{CancelJobs, CancelTask, UpdateJob};
 use crate::clock;
 use crate::job::array_spec::JobRef;
 use crate::job::ids::JobId;
+use crate::job::outcome::ExitCode;
 use crate::kernel::change::Edit;
 use crate::kernel::commands::cancel::Cancelled;
 use crate::kernel::commands::edit::Edited;
 use crate::store::arrays;
-use crate::store::filter::{JobFilter, PAGE_MAX};
+use crate::store::filter::{IDS_MAX, JobFilter, PAGE_MAX};
 use crate::store::read;
 use crate::store::record::JobRecord;
 use crate::time::Time;
@@ -54,10 +55,17 @@ pub type Pairs = web::Query<Vec<(String, String)>>;
         is none.",
     params(("state" = Option<Vec<String>>, Query, description = "Repeatable; also comma-separated"),
         ("account" = Option<String>, Query), ("name" = Option<String>, Query),
+        ("name_like" = Option<String>, Query, description = "`*`, `?` and `[ab]` as in a shell"),
+        ("user" = Option<String>, Query), ("partition" = Option<String>, Query),
+        ("exit_code" = Option<String>, Query, description = "`3:0`, as the jobs have it"),
+        ("ids" = Option<Vec<i64>>, Query, style = Form, explode = false,
+            description = "Only these, a thousand at most, comma-separated"),
         ("array_job_id" = Option<i64>, Query, description = "Tasks of this array, and its rest"),
         ("label" = Option<Vec<String>>, Query, description = "`key:value`, repeatable"),
         ("since" = Option<String>, Query, description = "Submitted at or after, RFC 3339"),
         ("until" = Option<String>, Query, description = "Submitted before, RFC 3339"),
+        ("ended_since" = Option<String>, Query, description = "Ended at or after, RFC 3339"),
+        ("ended_until" = Option<String>, Query, description = "Ended before, RFC 3339"),
         ("limit" = Option<i64>, Query, description = "1 to 1000, default 100"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("sort" = Option<String>, Query, description = "`-id` (default) or `id`")),
@@ -87,6 +95,15 @@ fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError> {
             }
             "account" => filter.account = Some(value),
             "name" => filter.name = Some(value),
+            "name_like" => filter.name_like = Some(value),
+            "user" => filter.user = Some(value),
+            "partition" => filter.partition = Some(value),
+            "exit_code" => {
+                let code = value.parse::<ExitCode>();
+                let wanted = |_| bad("is written code:signal, as in 3:0".to_owned());
+                filter.exit_code = Some(code.map_err(wanted)?);
+            }
+            "ids" => filter.ids = Some(ids(&value, filter.ids.take()).map_err(bad)?),
             "array_job_id" => {
                 let array = value.parse().map_err(|_| bad("is the id of an array".to_owned()))?;
                 filter.array = Some(array);
@@ -98,6 +115,8 @@ fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError> {
             }
             "since" => filter.since = Some(time()?),
             "until" => filter.until = Some(time()?),
+            "ended_since" => filter.ended_since = Some(time()?),
+            "ended_until" => filter.ended_until = Some(time()?),
             "limit" => {
                 filter.limit = value
                     .parse()
@@ -121,6 +140,18 @@ fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError> {
         }
     }
     Ok(filter)
+}
+
+/// The ids of a list, and those before them.
+fn ids(list: &str, before: Option<Vec<JobId>>) -> Result<Vec<JobId>, String> {
+    let mut ids = before.unwrap_or_default();
+    for word in list.split(',').map(str::trim) {
+        ids.push(word.parse().map(JobId).map_err(|_| format!("\"{word}\" is no job's number"))?);
+    }
+    if ids.len() > IDS_MAX {
+        return Err(format!("names {} jobs; at most {IDS_MAX}", ids.len()));
+    }
+    Ok(ids)
 }
 
 /// `GET /jobs/{id}`.
