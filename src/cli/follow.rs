@@ -1,6 +1,6 @@
 //! *Purpose*: a stream of a job, followed until the job ends.
 //!
-//! *Owns*: [`heard`], and [`follow`] which writes what is heard; the events in which the bytes come.
+//! *Owns*: [`heard`], and [`follow`] which writes what is heard; the events that the bytes come in.
 //!
 //! *Promises*: bytes are passed on as they are, and each once: after a break the stream is
 //! resumed at the byte where it broke, whatever became of the file meanwhile.
@@ -42,8 +42,8 @@ pub(super) enum Heard<'a> {
     Anew(&'a str),
 }
 
-/// Passes a stream on until the job ends, the last `tail` lines of it or all. Standard error that is
-/// one file with standard output is passed on there alone, where it is wanted `apart`.
+/// Passes a stream on until the job ends, the last `tail` lines of it or all. Standard error that
+/// is one file with standard output is passed on there alone, where it is wanted `apart`.
 pub(super) fn heard(
     client: &Client,
     (id, stream): (JobRef, Stream),
