@@ -20,6 +20,7 @@ cases! {
     what_others_wrote_commands_no_terminal => ["show", "wait", "queue"],
     a_key_submits_once => ["submit"],
     the_queue_shows_what_has_not_ended => ["queue", "list"],
+    a_list_is_folded_sorted_filtered_and_shaped => ["queue"],
     show_tells_all_about_a_job => ["show"],
     logs_prints_follows_and_cuts => ["logs"],
     logs_says_whose_lines_it_shows_and_what_is_not_there => ["logs", "run", "submit"],
@@ -162,6 +163,51 @@ fn the_queue_shows_what_has_not_ended() {
     let said = call(&server, &["queue", "--limit", "1"]).ends(0);
     assert!(said.err.contains("more"), "a cut list says so: {said:?}");
     call(&server, &["queue", "--state", "ASLEEP"]).ends(2);
+}
+
+fn a_list_is_folded_sorted_filtered_and_shaped() {
+    let server = Server::start();
+    server.ended(server.submit(&json!({"script": "exit 3", "name": "old", "user": "ann"})));
+    let running = json!({"script": "sleep 600", "array": "0-3", "cpus": 2, "name": "tasks"});
+    server.submit(&running);
+    until("two tasks run", || match server.get("/api/v1/jobs?state=RUNNING").json()["jobs"] {
+        ref jobs if jobs.as_array().unwrap().len() == 2 => Ok(()),
+        ref jobs => Err(jobs.to_string()),
+    });
+    server.submit(&json!({"script": "true", "name": "later", "held": true, "user": "ann"}));
+    let lines = |words: &[&str]| {
+        let said = call(&server, &[&["queue"], words].concat()).ends(0).out;
+        let shown = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        said.lines().map(shown).collect::<Vec<_>>()
+    };
+    let format = ["-o", "id,state,cpus,reason"];
+    let tasks = "2_[0-3] RUNNING 4 2 PENDING, 2 RUNNING";
+    let held = "5 PENDING 1 JobHeldUser";
+    assert_eq!(lines(&format), ["ID STATE CPUS REASON", tasks, held]);
+    assert_eq!(
+        lines(&["-o", "id", "--tasks", "--sort", "id"]),
+        ["ID", "2_[2-3]", "2_0", "2_1", "5"]
+    );
+    assert_eq!(lines(&["-o", "id", "--sort", "-id", "--all"]), ["ID", "5", "2_[0-3]", "1"]);
+    assert_eq!(lines(&["-o", "id", "--user", "ann"]), ["ID", "5"]);
+    assert_eq!(lines(&["-o", "id", "--me"]), ["ID"]);
+    assert_eq!(lines(&["-o", "id", "--since", "yesterday"]), ["ID", "2_[0-3]", "5", "1"]);
+    assert_eq!(lines(&["-o", "id", "--until", "yesterday"]), ["ID"]);
+    assert_eq!(lines(&["-o", "id,exit", "-J", "o?d", "-a"]), ["ID EXIT", "1 3:0"]);
+    assert_eq!(lines(&["-o", "id", "-p", "default", "-s", "failed"]), ["ID", "1"]);
+    assert_eq!(
+        lines(&["-o", "id,name", "5", "1", "2_1"]),
+        ["ID NAME", "5 later", "1 old", "2_1 tasks"]
+    );
+    let json = call(&server, &["queue", "--json", "5", "2_1"]).ends(0).json();
+    assert_eq!(json["jobs"].as_array().unwrap().len(), 2);
+    let said = call(&server, &["queue", "77"]).ends(1);
+    assert!(said.err.contains("77"), "{said:?}");
+    for bad in [["-o", "size"], ["--sort", "size"], ["--since", "soon"]] {
+        let said = call(&server, &[&["queue"], &bad[..]].concat()).ends(2);
+        assert!(said.err.contains(bad[1]), "{said:?}");
+    }
+    call(&server, &["cancel", "2"]).ends(0);
 }
 
 fn show_tells_all_about_a_job() {
