@@ -45,6 +45,10 @@ const WAIT_MAX_S: u64 = 3_600;
 /// `wait` when nobody says, seconds.
 const WAIT_S: u64 = 30;
 
+/// Says what a cancel did: `stopping` a job that runs, `ended` one that waited, or nothing, for it
+/// was `over`.
+const DID: &str = "x-cancel";
+
 /// A query string as pairs, since some parameters repeat.
 pub type Pairs = web::Query<Vec<(String, String)>>;
 
@@ -164,6 +168,8 @@ pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiE
 
 /// `DELETE /jobs/{id}`.
 #[utoipa::path(delete, path = "/api/v1/jobs/{id}", tag = "jobs", params(JobPathText),
+    description = "`X-Cancel` says what this did: `stopping` a job that runs, `ended` one that \
+        waited, or nothing, for it was `over`.",
     responses((status = 202, description = "It is being ended", body = Job),
         (status = 200, description = "It has ended", body = Job),
         (status = 404, body = super::wire::problem::Problem)))]
@@ -173,7 +179,8 @@ pub async fn cancel(
     id: JobPath,
 ) -> Result<HttpResponse, ApiError> {
     let id = id.named()?;
-    let live = cancel_one(&app, caller, id).await?;
+    let cancelled = cancel_one(&app, caller, id).await?;
+    let live = cancelled == Cancelled::Stopping;
     let job = render::one(&app, row_of(&app, id).await?).await;
     // Of an array that has others to end too, this row may have ended already.
     let whole = id.task.is_none() && job.array_job_id == Some(job.id);
@@ -182,7 +189,12 @@ pub async fn cancel(
     } else {
         StatusCode::OK
     };
-    Ok(HttpResponse::build(status).json(job))
+    let did = match cancelled {
+        Cancelled::Stopping => "stopping",
+        Cancelled::Ended => "ended",
+        Cancelled::NotLive => "over",
+    };
+    Ok(HttpResponse::build(status).insert_header((DID, did)).json(job))
 }
 
 /// `POST /jobs/{id}/cancel`: the same for clients that cannot DELETE.
@@ -272,11 +284,11 @@ async fn edited(
     }
 }
 
-/// Cancels; answers whether the job is live. 404 when there is none.
+/// Cancels; answers what that did. 404 when there is none.
 ///
 /// # Errors
 /// When there is no such job, or the server is stopping.
-pub async fn cancel_one(app: &App, caller: Caller, of: JobRef) -> Result<bool, ApiError> {
+pub async fn cancel_one(app: &App, caller: Caller, of: JobRef) -> Result<Cancelled, ApiError> {
     row_of(app, of).await?;
     let (id, Caller(principal)) = (of.job, caller);
     let outcomes = match of.task {
@@ -285,11 +297,8 @@ pub async fn cancel_one(app: &App, caller: Caller, of: JobRef) -> Result<bool, A
         }
         None => durable(app.system.cancel.send(CancelJobs { jobs: vec![id], principal })).await?,
     };
-    match outcomes.first() {
-        Some(Cancelled::Stopping) => Ok(true),
-        Some(Cancelled::Ended | Cancelled::NotLive) => Ok(false),
-        None => Err(ApiError::unavailable("the server is stopping; the job was not cancelled")),
-    }
+    let gone = || ApiError::unavailable("the server is stopping; the job was not cancelled");
+    outcomes.first().copied().ok_or_else(gone)
 }
 
 /// `GET /jobs/{id}/events`.

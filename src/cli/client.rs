@@ -31,6 +31,8 @@ const COMPLETE_WITHIN: Duration = Duration::from_secs(120);
 
 /// Says that the last lines of an output begin ahead of what was sent.
 const TAIL_CUT: &str = "x-tail-cut";
+/// Says what a cancel did.
+const DID: &str = "x-cancel";
 /// Says why an output is no file.
 const ABSENT: &str = "x-output-absent";
 
@@ -57,6 +59,8 @@ pub struct Answer {
     pub status: u16,
     /// The body.
     pub text: String,
+    /// What a cancel did, in a word of the server.
+    pub did: Option<String>,
 }
 
 impl Answer {
@@ -252,10 +256,11 @@ impl Client {
 
     fn complete(&self, mut response: ureq::http::Response<ureq::Body>) -> Result<Answer, CliError> {
         let status = response.status().as_u16();
+        let did = response.headers().get(DID).and_then(|did| did.to_str().ok()).map(str::to_owned);
         let body = response.body_mut().with_config().limit(u64::MAX).lossy_utf8(true);
         let text = body.read_to_string().map_err(|error| self.failed(error))?;
         if (200..300).contains(&status) {
-            Ok(Answer { status, text })
+            Ok(Answer { status, text, did })
         } else {
             Err(CliError::from_answer(status, &text))
         }

@@ -218,7 +218,8 @@ fn shown(client: &Client, args: &QueueArgs) -> Result<(String, Listed), CliError
         true => listed(args, &mut |path| client.get(path))?,
         false => named(client, args)?,
     };
-    if !args.tasks {
+    // Whoever asks for one array wants to see its tasks.
+    if !args.tasks && args.array.is_none() {
         all.jobs = folded(std::mem::take(&mut all.jobs));
     }
     columns::sort(&mut all.jobs, &args.sort);
@@ -327,7 +328,7 @@ mod tests {
         let args = args(line);
         let pages = gather(&args, &(args.states(), false), args.limit as usize, &mut |path| {
             asked.push(path.to_owned());
-            Ok(Answer { status: 200, text: left.next().unwrap().to_string() })
+            Ok(Answer { status: 200, text: left.next().unwrap().to_string(), did: None })
         });
         (pages.unwrap(), asked)
     }
@@ -370,7 +371,11 @@ mod tests {
                 path if path.contains("FAILED") => json!([of("FAILED", 9, None)]),
                 _ => json!([of("RUNNING", 7, None)]),
             };
-            Ok(Answer { status: 200, text: json!({"jobs": jobs, "next_cursor": null}).to_string() })
+            Ok(Answer {
+                status: 200,
+                text: json!({"jobs": jobs, "next_cursor": null}).to_string(),
+                did: None,
+            })
         });
         let all = all.unwrap();
         let ids: Vec<i64> = all.jobs.iter().map(|job| job.id.0).collect();
