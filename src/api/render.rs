@@ -92,7 +92,10 @@ pub async fn dry_run(
 fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> Job {
     let state = row.state;
     let why = match state {
-        StateWord::Pending => reasons.why(row.id, (row.cpus, &row.beside_cpus()), &app.now()),
+        StateWord::Pending => {
+            let why = reasons.why(row.id, (row.cpus, &row.beside_cpus()), &app.now());
+            kept_by_trouble(app, why)
+        }
         _ => Why::default(),
     };
     let retry = row.spec.retry.as_deref().map(|policy| Retry::new(policy, row.retries));
@@ -170,6 +173,15 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         restart_count: row.restarts,
         signal: row.spec.signal.map(|signal| signal.to_string()),
         open_mode: row.spec.open_mode.word().to_owned(),
+    }
+}
+
+/// A job that nothing keeps does not start where none is started.
+fn kept_by_trouble(app: &App, why: Why) -> Why {
+    let trouble = app.system.trouble.borrow().drains().filter(|_| why.word == explain::STARTS);
+    match trouble {
+        Some(sentence) => Why { word: "ReqNodeNotAvail", sentence, ..why },
+        None => why,
     }
 }
 
