@@ -19,6 +19,7 @@ pub(super) use super::follow::{Stream, follow};
 use super::print::remark;
 use super::reader::when_gone;
 use super::tasks;
+use super::times::in_sentence;
 use crate::api::wire::v1::{Job, JobRef, StateWord};
 
 /// Whose output to print.
@@ -261,7 +262,7 @@ fn not_started(job: &Job, task: Option<u32>) -> String {
         _ => job.shown_id(),
     };
     let why = job.error.as_ref().or(job.state_detail.as_ref());
-    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    let why = why.map(|why| format!(": {}", in_sentence(why))).unwrap_or_default();
     match (job.state.is_final(), &job.state_reason) {
         (true, _) => format!("job {id} never started ({}){why}", job.state),
         (false, Some(reason)) if job.state == StateWord::Pending => {

@@ -243,7 +243,7 @@ mod tests {
         };
         assert_eq!(at(None), "a-long-name!  OUT_OF_MEMORY  /a/long/path");
         assert_eq!(at(Some(80)), at(None));
-        assert_eq!(at(Some(34)), "a-long-…  OUT_OF_MEMORY  …g/path");
+        assert_eq!(at(Some(34)), "a-long-n…  OUT_OF_MEMORY  …ng/path");
         assert_eq!(at(Some(5)), "a-l…  OUT_OF_MEMORY  …path");
         assert_eq!(Line::plain("a\nb".into()).text, "a\\u{a}b", "as wide as it will be shown");
         let wide = shortened("日本語の名前", 6, Cut::To(4));

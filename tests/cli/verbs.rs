@@ -325,6 +325,16 @@ fn cancel_goes_on_past_a_job_that_is_not_there() {
     }
     let said = call(&server, &["cancel", "1"]).ends(0);
     assert!(said.out.contains("ended already"), "{said:?}");
+    // What waits has not ended before; neither have tasks that are no jobs of their own yet.
+    server.submit(&json!({"script": "true", "held": true}));
+    server.submit(&json!({"script": "true", "held": true, "array": "0-5"}));
+    let waited = "is cancelled, it had not started (CANCELLED)\n";
+    let said = call(&server, &["cancel", "3", "4_[3-4]", "4"]).ends(0);
+    let each = ["3", "4_3", "4_4", "4"].map(|id| format!("job {id} {waited}"));
+    assert_eq!(said.out, each.concat());
+    let said = call(&server, &["cancel", "3", "4_3", "4"]).ends(0);
+    let each = ["3", "4_3", "4"].map(|id| format!("job {id} had ended already (CANCELLED)\n"));
+    assert_eq!(said.out, each.concat());
     server.is_clean();
 }
 
@@ -400,6 +410,8 @@ fn a_server_is_drained_and_resumed() {
     let id = server.run("true");
     let said = call(&server, &["queue"]).ends(0);
     assert!(said.out.contains("ReqNodeNotAvail"), "{said:?}");
+    let said = call(&server, &["show", &id.to_string()]).ends(0);
+    assert!(said.out.contains(": the server is drained (new disks) since "), "{said:?}");
     let said = call(&server, &["status"]).ends(0);
     assert!(said.out.contains("maintenance: window 1:"), "{said:?}");
     call(&server, &["drain", "--from", "now+1h", "--until", "now"]).ends(1);
@@ -409,6 +421,9 @@ fn a_server_is_drained_and_resumed() {
     let said = call(&server, &["resume"]).ends(0);
     assert_eq!(said.out, "the server was not drained\n");
     call(&server, &["resume", "7"]).ends(1);
+    call(&server, &["drain", "--from", "tomorrow"]).ends(0);
+    let said = call(&server, &["resume", "1"]).ends(0);
+    assert_eq!(said.out, "window 1 had not begun; it is taken back\n");
 }
 
 fn status_and_audit_tell_the_server_s_numbers() {
