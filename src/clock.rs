@@ -70,6 +70,14 @@ impl LocalTime {
         Some(LocalTime { year: date.year(), month: date.month(), day: date.day(), ..self })
     }
 
+    /// The same time of day so many days earlier; `None` beyond the calendar.
+    #[must_use]
+    pub fn minus_days(self, days: u64) -> Option<LocalTime> {
+        let date = NaiveDate::from_ymd_opt(self.year, self.month, self.day)?;
+        let date = date.checked_sub_days(Days::new(days))?;
+        Some(LocalTime { year: date.year(), month: date.month(), day: date.day(), ..self })
+    }
+
     /// The moment; of two (a clock that was set back) the first, of none (one that was set forward,
     /// or a day that no month has) `None`.
     #[must_use]

@@ -47,7 +47,7 @@ use crate::store::backend::Readers;
 use crate::store::write::Writer;
 
 use device_watch::{DeviceWatchActor, LookAtDevices};
-use dials::Dials;
+use dials::{Dialled, Dials};
 use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
 use messages::{
@@ -104,6 +104,8 @@ pub struct System {
     pub trouble: watch::Receiver<Trouble>,
     /// The last durable event.
     pub last_event: watch::Receiver<EventId>,
+    /// What is in force of what they look up.
+    pub dials: Dialled,
     /// History.
     pub readers: Readers,
     /// Counters.
@@ -140,6 +142,7 @@ pub fn start(parts: Parts) -> System {
     let Parts { kernel, commit_no, writer, readers, engine, orders, .. } = parts;
     let Parts { dials, tick, retention, devices, .. } = parts;
     let dialled = dials.subscribe();
+    let in_force = dialled.clone();
     let metrics = Arc::new(Metrics::default());
     let (snapshot_sender, snapshot) = watch::channel(Arc::new(first_snapshot(&kernel, commit_no)));
     let (_, next_event) = kernel.next_ids();
@@ -213,6 +216,7 @@ pub fn start(parts: Parts) -> System {
         snapshot,
         trouble,
         last_event,
+        dials: in_force,
         readers,
         metrics,
     }

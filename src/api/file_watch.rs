@@ -1,4 +1,4 @@
-//! *Purpose*: wakes those who follow a file when it grows.
+//! *Purpose*: wakes those who follow a file when it grows, and when its name may lead elsewhere.
 //!
 //! *Owns*: the server's one inotify instance and its watches.
 //!
@@ -16,10 +16,15 @@ use futures_util::StreamExt;
 use inotify::{Inotify, WatchDescriptor, WatchMask, Watches};
 use tokio::sync::Notify;
 
-/// How often a followed file is looked at where inotify is refused.
+/// How often a followed file is looked at where inotify is refused, and one that is not there.
 pub const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Bytes of one read of inotify events.
 const EVENTS_BYTES: usize = 4_096;
+
+/// A file grows, is cut, loses a name (its links are an attribute) or gets another.
+fn growth_or_loss() -> WatchMask {
+    WatchMask::MODIFY | WatchMask::CLOSE_WRITE | WatchMask::ATTRIB | WatchMask::MOVE_SELF
+}
 
 /// Followed files. The mutex guards watches only, for microseconds.
 pub struct FileWatcher {
@@ -77,10 +82,7 @@ impl FileWatcher {
     #[must_use]
     pub fn follow(self: &Arc<FileWatcher>, path: &Path) -> Followed {
         let mut followed = self.followed();
-        let watch = self
-            .watches
-            .clone()
-            .and_then(|mut w| w.add(path, WatchMask::MODIFY | WatchMask::CLOSE_WRITE).ok());
+        let watch = self.watches.clone().and_then(|mut w| w.add(path, growth_or_loss()).ok());
         let watch = watch.map(|descriptor| {
             let entry = followed.entry(descriptor.clone()).or_default();
             entry.1 += 1;

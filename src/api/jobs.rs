@@ -29,12 +29,13 @@ use crate::actors::messages::{CancelJobs, CancelTask, UpdateJob};
 use crate::clock;
 use crate::job::array_spec::JobRef;
 use crate::job::ids::JobId;
+use crate::job::outcome::ExitCode;
 use crate::job::state::StateWord;
 use crate::kernel::change::Edit;
 use crate::kernel::commands::cancel::Cancelled;
 use crate::kernel::commands::edit::Edited;
 use crate::store::arrays;
-use crate::store::filter::{JobFilter, PAGE_MAX};
+use crate::store::filter::{IDS_MAX, JobFilter, PAGE_MAX};
 use crate::store::read;
 use crate::store::record::JobRecord;
 use crate::time::Time;
@@ -46,6 +47,10 @@ const WAIT_MAX_S: u64 = 3_600;
 /// `wait` when nobody says, seconds.
 const WAIT_S: u64 = 30;
 
+/// Says what a cancel did: `stopping` a job that runs, `ended` one that waited, or nothing, for it
+/// was `over`.
+const DID: &str = "x-cancel";
+
 /// A query string as pairs, since some parameters repeat.
 pub type Pairs = web::Query<Vec<(String, String)>>;
 
@@ -56,10 +61,17 @@ pub type Pairs = web::Query<Vec<(String, String)>>;
         is none.",
     params(("state" = Option<Vec<String>>, Query, description = "Repeatable; also comma-separated"),
         ("account" = Option<String>, Query), ("name" = Option<String>, Query),
+        ("name_like" = Option<String>, Query, description = "`*`, `?` and `[ab]` as in a shell"),
+        ("user" = Option<String>, Query), ("partition" = Option<String>, Query),
+        ("exit_code" = Option<String>, Query, description = "`3:0`, as the jobs have it"),
+        ("ids" = Option<Vec<i64>>, Query, style = Form, explode = false,
+            description = "Only these, a thousand at most, comma-separated"),
         ("array_job_id" = Option<i64>, Query, description = "Tasks of this array, and its rest"),
         ("label" = Option<Vec<String>>, Query, description = "`key:value`, repeatable"),
         ("since" = Option<String>, Query, description = "Submitted at or after, RFC 3339"),
         ("until" = Option<String>, Query, description = "Submitted before, RFC 3339"),
+        ("ended_since" = Option<String>, Query, description = "Ended at or after, RFC 3339"),
+        ("ended_until" = Option<String>, Query, description = "Ended before, RFC 3339"),
         ("limit" = Option<i64>, Query, description = "1 to 1000, default 100"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("sort" = Option<String>, Query, description = "`-id` (default) or `id`")),
@@ -87,6 +99,15 @@ fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError> {
             }
             "account" => filter.account = Some(value),
             "name" => filter.name = Some(value),
+            "name_like" => filter.name_like = Some(value),
+            "user" => filter.user = Some(value),
+            "partition" => filter.partition = Some(value),
+            "exit_code" => {
+                let code = value.parse::<ExitCode>();
+                let wanted = |_| bad("is written code:signal, as in 3:0".to_owned());
+                filter.exit_code = Some(code.map_err(wanted)?);
+            }
+            "ids" => filter.ids = Some(ids(&value, filter.ids.take()).map_err(bad)?),
             "array_job_id" => {
                 let array = value.parse().map_err(|_| bad("is the id of an array".to_owned()))?;
                 filter.array = Some(array);
@@ -96,6 +117,8 @@ fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError> {
             }
             "since" => filter.since = Some(time()?),
             "until" => filter.until = Some(time()?),
+            "ended_since" => filter.ended_since = Some(time()?),
+            "ended_until" => filter.ended_until = Some(time()?),
             "limit" => {
                 filter.limit = value
                     .parse()
@@ -132,6 +155,18 @@ pub(super) fn label_of(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
+/// The ids of a list, and those before them.
+fn ids(list: &str, before: Option<Vec<JobId>>) -> Result<Vec<JobId>, String> {
+    let mut ids = before.unwrap_or_default();
+    for word in list.split(',').map(str::trim) {
+        ids.push(word.parse().map(JobId).map_err(|_| format!("\"{word}\" is no job's number"))?);
+    }
+    if ids.len() > IDS_MAX {
+        return Err(format!("names {} jobs; at most {IDS_MAX}", ids.len()));
+    }
+    Ok(ids)
+}
+
 /// `GET /jobs/{id}`.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(JobPathText),
     responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem)))]
@@ -142,6 +177,8 @@ pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiE
 
 /// `DELETE /jobs/{id}`.
 #[utoipa::path(delete, path = "/api/v1/jobs/{id}", tag = "jobs", params(JobPathText),
+    description = "`X-Cancel` says what this did: `stopping` a job that runs, `ended` one that \
+        waited, or nothing, for it was `over`.",
     responses((status = 202, description = "It is being ended", body = Job),
         (status = 200, description = "It has ended", body = Job),
         (status = 404, body = super::wire::problem::Problem)))]
@@ -151,7 +188,8 @@ pub async fn cancel(
     id: JobPath,
 ) -> Result<HttpResponse, ApiError> {
     let id = id.named()?;
-    let live = cancel_one(&app, caller, id).await?;
+    let cancelled = cancel_one(&app, caller, id).await?;
+    let live = cancelled == Cancelled::Stopping;
     let job = render::one(&app, row_of(&app, id).await?).await;
     // Of an array that has others to end too, this row may have ended already.
     let whole = id.task.is_none() && job.array_job_id == Some(job.id);
@@ -160,7 +198,12 @@ pub async fn cancel(
     } else {
         StatusCode::OK
     };
-    Ok(HttpResponse::build(status).json(job))
+    let did = match cancelled {
+        Cancelled::Stopping => "stopping",
+        Cancelled::Ended => "ended",
+        Cancelled::NotLive => "over",
+    };
+    Ok(HttpResponse::build(status).insert_header((DID, did)).json(job))
 }
 
 /// `POST /jobs/{id}/cancel`: the same for clients that cannot DELETE.
@@ -250,11 +293,11 @@ async fn edited(
     }
 }
 
-/// Cancels; answers whether the job is live. 404 when there is none.
+/// Cancels; answers what that did. 404 when there is none.
 ///
 /// # Errors
 /// When there is no such job, or the server is stopping.
-pub async fn cancel_one(app: &App, caller: Caller, of: JobRef) -> Result<bool, ApiError> {
+pub async fn cancel_one(app: &App, caller: Caller, of: JobRef) -> Result<Cancelled, ApiError> {
     row_of(app, of).await?;
     let (id, Caller(principal)) = (of.job, caller);
     let outcomes = match of.task {
@@ -263,11 +306,8 @@ pub async fn cancel_one(app: &App, caller: Caller, of: JobRef) -> Result<bool, A
         }
         None => durable(app.system.cancel.send(CancelJobs { jobs: vec![id], principal })).await?,
     };
-    match outcomes.first() {
-        Some(Cancelled::Stopping) => Ok(true),
-        Some(Cancelled::Ended | Cancelled::NotLive) => Ok(false),
-        None => Err(ApiError::unavailable("the server is stopping; the job was not cancelled")),
-    }
+    let gone = || ApiError::unavailable("the server is stopping; the job was not cancelled");
+    outcomes.first().copied().ok_or_else(gone)
 }
 
 /// `GET /jobs/{id}/events`.

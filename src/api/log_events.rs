@@ -1,17 +1,29 @@
 //! *Purpose*: a job's output as server-sent events.
 //!
-//! *Owns*: [`events`], their ids, and how such a stream ends.
+//! *Owns*: [`events`], their ids, how bytes stand in them, and how such a stream ends.
 //!
-//! *Promises*: the id of an event is the offset behind it; a stream whose job has ended ends with
+//! *Promises*: the id of an event is the offset behind it; a file that begins anew is told by
+//! `anew`; a stream whose job has ended ends with
 //! `end`, one that cannot go on with `problem`, and one of a server that stops with neither.
 //!
 //! *Not here*: the bytes (`api::log_stream`), who may follow (`api::streams`).
 
 use actix_web_lab::sse;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use futures_util::stream::{self, Stream};
+use serde::Deserialize;
+use utoipa::ToSchema;
 
-use super::log_stream::{LogStream, Utf8};
+use super::log_stream::{LogStream, Piece, Utf8};
 use super::render;
+
+/// How the bytes stand in events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// As RFC 4648 has it, with padding.
+    Base64,
+}
 
 /// One event of a stream.
 type Sent = Result<sse::Event, actix_web::Error>;
@@ -19,6 +31,7 @@ type Sent = Result<sse::Event, actix_web::Error>;
 struct Teller {
     log: LogStream,
     text: Utf8,
+    encoding: Option<Encoding>,
     /// Where what was sent last ends.
     offset: u64,
     /// The last event was sent.
@@ -26,8 +39,8 @@ struct Teller {
 }
 
 /// What is followed, as events.
-pub fn events(log: LogStream) -> impl Stream<Item = Sent> {
-    let teller = Teller { log, text: Utf8::default(), offset: 0, over: false };
+pub fn events(log: LogStream, encoding: Option<Encoding>) -> impl Stream<Item = Sent> {
+    let teller = Teller { log, text: Utf8::default(), encoding, offset: 0, over: false };
     stream::unfold(teller, |mut teller| async move {
         let data = teller.next().await?;
         Some((Ok(sse::Event::Data(data)), teller))
@@ -40,10 +53,17 @@ impl Teller {
             return None;
         }
         match self.log.next().await {
-            Some(Ok((bytes, offset))) => {
-                let (text, kept) = self.text.push(&bytes);
+            Some(Ok(Piece::Bytes(bytes, offset))) => {
+                let (data, kept) = match self.encoding {
+                    Some(Encoding::Base64) => (BASE64_STANDARD.encode(&bytes), 0),
+                    None => self.text.push(&bytes),
+                };
                 self.offset = offset;
-                Some(sse::Data::new(text).id((offset - kept as u64).to_string()))
+                Some(sse::Data::new(data).id((offset - kept as u64).to_string()))
+            }
+            Some(Ok(Piece::Anew(why))) => {
+                self.text = Utf8::default();
+                Some(sse::Data::new(why.to_string()).event("anew").id("0"))
             }
             Some(Err(error)) => {
                 self.over = true;

@@ -2,38 +2,46 @@
 //!
 //! *Owns*: [`LogStream`], opening below a root, and lossy text of it.
 //!
-//! *Promises*: only regular files, links not followed; bounded memory; a follower reads once
-//! more after the job's end, so nothing is missed; the next attempt of a job that runs again is
-//! followed from its first byte.
+//! *Promises*: only regular files, and no link that leaves the root; bounded memory; a follower
+//! reads once more after the job's end, so nothing is missed; whoever follows a file that is cut
+//! or replaced, or a job that runs again, is told so and gets what comes then from its first byte.
 //!
 //! *Not here*: which file (`job::files`), parameters (`api::streams`), server-sent events
 //! (`api::log_events`).
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 
 use super::app::App;
 use super::code::Code;
 use super::error::ApiError;
-use super::file_watch::Followed;
+use super::file_watch::{Followed, LOOK_EVERY};
 use super::files::Kept;
 use super::places::Place;
 use crate::actors::messages::Await;
 use crate::job::files::StreamFile;
 use crate::job::ids::JobId;
+use crate::job::spec::OpenMode;
 use crate::store::record::JobRecord;
 
 /// Bytes of one read.
 const CHUNK: u64 = 64 * 1024;
+/// How often a path is followed anew when folders were renamed under it meanwhile: each try takes
+/// microseconds, and a script that renames for ever shall not hold a thread.
+const BENEATH_TRIES: u32 = 16;
+
 /// Opens a stream's file beneath its root, on a thread of [`Files`](super::files::Files); `None`
-/// when there is none (yet).
+/// when there is none (yet). As for the script that wrote it, a link is followed that stays there.
 ///
 /// # Errors
 /// 409 with a sentence when what is there must not be read.
@@ -47,20 +55,18 @@ pub fn open(stream: &StreamFile) -> Result<Option<File>, ApiError> {
     let place = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = match rustix::fs::open(&stream.root, place, Mode::empty()) {
         Ok(root) => root,
-        Err(rustix::io::Errno::NOENT) => return Ok(None),
-        Err(rustix::io::Errno::NOTDIR) => {
+        Err(Errno::NOENT) => return Ok(None),
+        Err(Errno::NOTDIR) => {
             return refuse(format!("{} is no folder", stream.root.display()));
         }
         Err(e) => return refuse(e.to_string()),
     };
-    // A FIFO would block an open without O_NONBLOCK.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    let file = match rustix::fs::openat2(&root, &stream.path, flags, Mode::empty(), resolve) {
-        Ok(fd) => File::from(fd),
-        Err(rustix::io::Errno::NOENT) => return Ok(None),
-        Err(rustix::io::Errno::LOOP | rustix::io::Errno::XDEV) => {
-            return refuse("a link is in its way".to_owned());
+    let file = match open_beneath(&root, stream) {
+        Ok(file) => file,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(Errno::LOOP | Errno::XDEV) => {
+            let root = stream.root.display();
+            return refuse(format!("a link in its way leads out of {root}, or nowhere"));
         }
         Err(e) => return refuse(e.to_string()),
     };
@@ -69,6 +75,33 @@ pub fn open(stream: &StreamFile) -> Result<Option<File>, ApiError> {
         Ok(_) => refuse("it is not a regular file".to_owned()),
         Err(e) => refuse(e.to_string()),
     }
+}
+
+fn open_beneath(root: &OwnedFd, stream: &StreamFile) -> rustix::io::Result<File> {
+    // A FIFO would block an open without O_NONBLOCK.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match rustix::fs::openat2(root, &stream.path, flags, Mode::empty(), resolve) {
+            Err(Errno::AGAIN | Errno::INTR) if tries < BENEATH_TRIES => {}
+            opened => return opened.map(File::from),
+        }
+    }
+}
+
+fn is_same(one: &File, other: &File) -> io::Result<bool> {
+    let (one, other) = (one.metadata()?, other.metadata()?);
+    Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
+}
+
+/// Whether a stream is this file, whatever their names are. One that must not be read is not, for
+/// this one is read.
+#[must_use]
+pub fn is_one_file(file: &File, other: &StreamFile) -> bool {
+    let other = open(other).ok().flatten();
+    other.is_some_and(|other| is_same(file, &other).unwrap_or(false))
 }
 
 /// Reads at an offset.
@@ -86,33 +119,87 @@ pub fn read_at(file: &File, offset: u64, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Why what follows begins at the first byte of the file again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anew {
+    /// The file is shorter than what was read of it.
+    Truncated,
+    /// Another file stands where it stood.
+    Replaced,
+    /// The job runs again.
+    Attempt(u32),
+}
+
+impl fmt::Display for Anew {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Anew::Truncated => f.write_str("truncated"),
+            Anew::Replaced => f.write_str("replaced"),
+            Anew::Attempt(n) => write!(f, "attempt {n}"),
+        }
+    }
+}
+
+/// A piece of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Bytes, and the offset behind them.
+    Bytes(Bytes, u64),
+    /// The next bytes are the first of the file.
+    Anew(Anew),
+}
+
+/// What is to be followed.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The file.
+    pub stream: StreamFile,
+    /// Nothing is wanted where this is the same file.
+    pub apart_from: Option<StreamFile>,
+    /// The first byte that is wanted.
+    pub from: u64,
+    /// How many bytes there were already, so that a file that is shorter was cut.
+    pub seen: u64,
+}
+
 /// What is read, from where, and whether it goes on.
 pub struct LogStream {
     app: web::Data<App>,
     job: JobId,
-    stream: StreamFile,
+    wanted: Wanted,
     file: Option<(Kept, Followed)>,
     /// Whose file that is.
     attempt: u32,
-    offset: u64,
     over: bool,
     /// The job as it ended, once all has been read.
     ended: Option<Box<JobRecord>>,
     _place: Place,
 }
 
+/// What a look at a file found.
+enum Look {
+    Bytes(Bytes),
+    Cut,
+}
+
+/// What stands where the file stood.
+enum Stands {
+    /// The same file.
+    Here,
+    /// Nothing that may be read, so that it is looked for again.
+    Gone,
+    /// Another one, or one at last.
+    Other(Kept, Followed),
+    /// The file that it should stand apart from.
+    Joined,
+}
+
 impl LogStream {
     /// Follows a stream from an offset.
     #[must_use]
-    pub fn follow(
-        app: web::Data<App>,
-        job: JobId,
-        stream: StreamFile,
-        offset: u64,
-        place: Place,
-    ) -> LogStream {
-        let (file, ended) = (None, None);
-        LogStream { app, job, stream, file, attempt: 0, offset, over: false, ended, _place: place }
+    pub fn follow(app: web::Data<App>, job: JobId, wanted: Wanted, place: Place) -> LogStream {
+        let over = wanted.stream.is_nowhere();
+        LogStream { app, job, wanted, file: None, attempt: 0, over, ended: None, _place: place }
     }
 
     /// The job as it ended, when that is why nothing more comes.
@@ -121,8 +208,8 @@ impl LogStream {
         self.ended.as_deref()
     }
 
-    /// The next bytes and the offset behind them; `None` at the end.
-    pub async fn next(&mut self) -> Option<io::Result<(Bytes, u64)>> {
+    /// The next piece; `None` at the end.
+    pub async fn next(&mut self) -> Option<io::Result<Piece>> {
         loop {
             if self.over {
                 return None;
@@ -133,67 +220,152 @@ impl LogStream {
                 Ok((row, _)) => row,
                 // The person is told; a stream that merely ends says that all has been read.
                 Err(error) if error.status == StatusCode::INTERNAL_SERVER_ERROR => {
-                    self.over = true;
-                    return Some(Err(io::Error::other(error.detail)));
+                    return self.broken(io::Error::other(error.detail));
                 }
                 Err(_) => return None,
             };
-            let ended = row.state.is_final();
-            if row.start_time.is_some() && self.file.is_some() && self.attempt != row.attempt {
-                // The next attempt writes its file anew.
-                (self.file, self.offset) = (None, 0);
-            }
-            if row.start_time.is_some() && self.file.is_none() {
-                self.attempt = row.attempt;
-                match self.open().await {
-                    Ok(file) => self.file = file,
-                    Err(error) => return Some(Err(io::Error::other(error.detail))),
+            let (started, ended) = (row.start_time.is_some(), row.state.is_final());
+            if started && self.file.is_some() && self.attempt != row.attempt {
+                // The next attempt writes its file anew, or behind what is there.
+                self.file = None;
+                if row.spec.open_mode != OpenMode::Append {
+                    return Some(Ok(self.anew(Anew::Attempt(row.attempt))));
                 }
             }
             let grows = self.file.as_ref().map(|(_, followed)| followed.grows());
-            match self.read().await {
-                Ok(bytes) if bytes.is_empty() => {}
-                Ok(bytes) => {
-                    self.offset += bytes.len() as u64;
-                    return Some(Ok((bytes, self.offset)));
+            match self.look().await {
+                Ok(Look::Bytes(bytes)) if bytes.is_empty() => {}
+                Ok(Look::Bytes(bytes)) => return Some(Ok(self.passed(bytes))),
+                Ok(Look::Cut) if started && self.is_same_attempt().await => {
+                    return Some(Ok(self.anew(Anew::Truncated)));
                 }
-                Err(error) => {
-                    self.over = true;
-                    return Some(Err(error));
-                }
+                // The next attempt has emptied it, and is told of as such.
+                Ok(Look::Cut) => {}
+                Err(error) => return self.broken(error),
             }
+            // All of this file is read; its name may lead to another by now.
+            let stands = if started { self.stands().await } else { Ok(Stands::Here) };
+            let lost = match stands {
+                Ok(Stands::Here) => false,
+                Ok(Stands::Gone) => true,
+                Ok(Stands::Joined) => return None,
+                Ok(Stands::Other(..)) if self.file.is_some() && !self.is_same_attempt().await => {
+                    false
+                }
+                Ok(Stands::Other(file, followed)) => {
+                    let replaced = self.file.replace((file, followed)).is_some();
+                    self.attempt = row.attempt;
+                    if replaced {
+                        return Some(Ok(self.anew(Anew::Replaced)));
+                    }
+                    continue;
+                }
+                Err(error) => return self.broken(io::Error::other(error.detail)),
+            };
             if ended {
                 self.over = true;
                 self.ended = Some(Box::new(row));
                 continue;
             }
-            match grows {
-                Some(grows) => tokio::select! { _ = changed.0 => {}, () = grows => {} },
-                None => {
-                    let _changed = changed.0.await;
-                }
-            }
+            until_changed(changed.0, grows, lost).await;
         }
     }
 
-    async fn open(&self) -> Result<Option<(Kept, Followed)>, ApiError> {
-        use std::os::fd::AsRawFd;
-        let (stream, file_watcher) = (self.stream.clone(), Arc::clone(&self.app.file_watcher));
-        let opened = self.app.files.read(self.job, move |_| {
-            let Some(file) = open(&stream)? else { return Ok::<_, ApiError>(None) };
+    fn passed(&mut self, bytes: Bytes) -> Piece {
+        self.wanted.from += bytes.len() as u64;
+        self.wanted.seen = self.wanted.from;
+        Piece::Bytes(bytes, self.wanted.from)
+    }
+
+    fn anew(&mut self, why: Anew) -> Piece {
+        (self.wanted.from, self.wanted.seen) = (0, 0);
+        Piece::Anew(why)
+    }
+
+    fn broken(&mut self, error: io::Error) -> Option<io::Result<Piece>> {
+        self.over = true;
+        Some(Err(error))
+    }
+
+    /// Whether the job still is in the run whose file this is.
+    async fn is_same_attempt(&self) -> bool {
+        let row = self.app.job(self.job).await;
+        row.is_ok_and(|(row, _)| row.start_time.is_some() && row.attempt == self.attempt)
+    }
+
+    /// What stands where the file stood that is read.
+    async fn stands(&self) -> Result<Stands, ApiError> {
+        let Wanted { stream, apart_from, .. } = self.wanted.clone();
+        let read = self.file.as_ref().and_then(|(kept, _)| kept.file());
+        let file_watcher = Arc::clone(&self.app.file_watcher);
+        let found = self.app.files.read(self.job, move |_| {
+            let file = match (open(&stream), &read) {
+                (Ok(Some(file)), Some(read)) if is_same(&file, read).map_err(unread)? => {
+                    return Ok(Found::Here);
+                }
+                (Ok(Some(file)), _) => file,
+                // What was there goes on to be read; what stands there now is not.
+                (Ok(None), _) | (Err(_), Some(_)) => return Ok(Found::Gone),
+                (Err(refused), None) => return Err(refused),
+            };
+            let joined = apart_from.is_some_and(|other| is_one_file(&file, &other));
+            if joined {
+                return Ok(Found::Joined);
+            }
             // By descriptor: the name may lead elsewhere by now.
             let path = format!("/proc/self/fd/{}", file.as_raw_fd());
             let followed = file_watcher.follow(path.as_ref());
-            Ok(Some((file, followed)))
+            Ok::<_, ApiError>(Found::Other(file, followed))
         });
-        let opened: Option<(File, Followed)> = opened.await??;
-        Ok(opened.map(|(file, followed)| (self.app.files.kept(file), followed)))
+        Ok(match found.await?? {
+            Found::Here => Stands::Here,
+            Found::Gone => Stands::Gone,
+            Found::Joined => Stands::Joined,
+            Found::Other(file, followed) => Stands::Other(self.app.files.kept(file), followed),
+        })
     }
 
-    async fn read(&self) -> io::Result<Bytes> {
-        let Some((kept, _)) = &self.file else { return Ok(Bytes::new()) };
-        chunk(&self.app, self.job, kept, self.offset, CHUNK).await
+    async fn look(&self) -> io::Result<Look> {
+        let Some((kept, _)) = &self.file else { return Ok(Look::Bytes(Bytes::new())) };
+        let Some(file) = kept.file() else { return Ok(Look::Bytes(Bytes::new())) };
+        let Wanted { from, seen, .. } = self.wanted;
+        let look = self.app.files.read(self.job, move |_| {
+            if file.metadata()?.len() < seen {
+                return Ok(Look::Cut);
+            }
+            read_at(&file, from, CHUNK).map(|bytes| Look::Bytes(Bytes::from(bytes)))
+        });
+        look.await.map_err(|late| io::Error::other(late.detail))?
     }
+}
+
+/// As [`Stands`], on the threads for files.
+enum Found {
+    Here,
+    Gone,
+    Other(File, Followed),
+    Joined,
+}
+
+fn unread(error: io::Error) -> ApiError {
+    ApiError::new(Code::Internal, format!("cannot read the stream: {error}"))
+}
+
+/// Waits for a change of the job or of its file; for one that is not there, some time.
+async fn until_changed(changed: impl Future, grows: Option<impl Future<Output = ()>>, lost: bool) {
+    let grows = async {
+        match grows {
+            Some(grows) => grows.await,
+            None => std::future::pending().await,
+        }
+    };
+    let look_again = async {
+        match lost {
+            true => actix_rt::time::sleep(LOOK_EVERY).await,
+            false => std::future::pending().await,
+        }
+    };
+    tokio::select! { _ = changed => {}, () = grows => {}, () = look_again => {} }
 }
 
 /// A part of a job's file as a stream of chunks.

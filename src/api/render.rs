@@ -15,6 +15,7 @@ use super::wire::job::{Allocation, Event, Job, StreamEnd, Usage};
 use super::wire::resources::{AllocationRow as WireAllocation, HeldResources};
 use crate::actors::messages::{DRY_RUN_ID, Explain};
 use crate::clock::{now, rfc3339};
+use crate::job::files::StreamFile;
 use crate::job::ids::JobId;
 use crate::job::outcome::{self, ExitCode};
 use crate::job::spec::JobSpec;
@@ -91,7 +92,10 @@ pub async fn dry_run(
 fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> Job {
     let state = row.state;
     let why = match state {
-        StateWord::Pending => reasons.why(row.id, (row.cpus, &row.beside_cpus()), &app.now()),
+        StateWord::Pending => {
+            let why = reasons.why(row.id, (row.cpus, &row.beside_cpus()), &app.now());
+            kept_by_trouble(app, why)
+        }
         _ => Why::default(),
     };
     let retry = row.spec.retry.as_deref().map(|policy| Retry::new(policy, row.retries));
@@ -112,6 +116,8 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
     let path = |asked: &Option<String>, full: std::path::PathBuf| {
         asked.is_some().then(|| full.display().to_string())
     };
+    let kept = |of: &StreamFile| (!of.is_nowhere()).then(|| of.full().display().to_string());
+    let keep_s = app.system.dials.borrow().keep_s;
     Job {
         id: row.id,
         state,
@@ -136,6 +142,9 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         time_limit_s: row.time_limit_s.map(i64::from),
         standard_output: path(&row.spec.standard_output, files.stdout.full()),
         standard_error: path(&row.spec.standard_error, files.stderr.full()),
+        stdout_path: kept(&files.stdout),
+        stderr_path: kept(&files.stderr),
+        kept_until: keep_s.and_then(|s| Some(time(row.end_time?.plus_s(i64::from(s))))),
         working_directory: Some(files.working_directory.display().to_string()),
         labels: row.labels,
         data_source: row.spec.data_source,
@@ -184,6 +193,15 @@ pub fn end(row: &JobRecord) -> StreamEnd {
         exit_code: row.exit_code.map(|code| code.to_string()),
         exit_status: row.exit_code.and_then(ExitCode::status),
         exit_signal: row.exit_code.and_then(ExitCode::by_signal),
+    }
+}
+
+/// A job that nothing keeps does not start where none is started.
+fn kept_by_trouble(app: &App, why: Why) -> Why {
+    let trouble = app.system.trouble.borrow().drains().filter(|_| why.word == explain::STARTS);
+    match trouble {
+        Some(sentence) => Why { word: "ReqNodeNotAvail", sentence, ..why },
+        None => why,
     }
 }
 

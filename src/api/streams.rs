@@ -3,7 +3,8 @@
 //! *Owns*: `/script`, `/stdout`, `/stderr` with offset, limit, tail, Range and follow.
 //!
 //! *Promises*: works before, during and after the run; nothing is read into memory whole; where the
-//! last lines are too long to be looked through, the answer says at which byte it begins.
+//! last lines are too long to be looked through, the answer says at which byte it begins; an answer
+//! that is empty because there is no file says why there is none.
 //!
 //! *Not here*: opening and following (`api::log_stream`).
 
@@ -22,8 +23,8 @@ use super::error::ApiError;
 use super::events::{KEEP_ALIVE, LAST_EVENT_ID, last_event_id};
 use super::files::{Asker, Kept};
 use super::job_path::{JobPath, JobPathText, row_of, single};
-use super::log_events::events;
-use super::log_stream::{LogStream, open, part};
+use super::log_events::{Encoding, events};
+use super::log_stream::{LogStream, Piece, Wanted, is_one_file, open, part};
 use super::tail::{BYTES_MAX, Tail, last_lines};
 use crate::job::files::{JobFiles, StreamFile};
 use crate::job::ids::JobId;
@@ -33,6 +34,8 @@ use crate::store::record::JobRecord;
 
 /// Says where the answer to `tail` begins, when the lines begin further ahead.
 const TAIL_CUT: &str = "x-tail-cut";
+/// Says why there is no file to read: a word of [`Absent`].
+const ABSENT: &str = "x-output-absent";
 const TEXT: &str = "text/plain; charset=utf-8";
 /// That of a script in an encoding that nobody knows.
 const BYTES: &str = "application/octet-stream";
@@ -49,6 +52,30 @@ pub struct PartQuery {
     tail: Option<u64>,
     /// Go on until the job ends.
     follow: Option<bool>,
+    /// Of standard error: nothing where it is the same file as standard output.
+    apart: Option<bool>,
+    /// `base64`: the events of a followed stream hold its bytes as they are, not as lossy text.
+    encoding: Option<Encoding>,
+}
+
+/// Why there is no file to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Absent {
+    NotStarted,
+    Nowhere,
+    Gone,
+    Joined,
+}
+
+impl Absent {
+    fn word(self) -> &'static str {
+        match self {
+            Absent::NotStarted => "not-started",
+            Absent::Nowhere => "nowhere",
+            Absent::Gone => "gone",
+            Absent::Joined => "joined",
+        }
+    }
 }
 
 /// `GET /jobs/{id}/script`.
@@ -67,6 +94,10 @@ pub async fn script(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, Ap
 
 /// `GET /jobs/{id}/stdout`.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/stdout", tag = "jobs", params(JobPathText, PartQuery),
+    description = "The bytes. An empty answer says in `X-Output-Absent` why there is no file: \
+        `not-started`, `nowhere` (/dev/null), `gone`, `joined` (with `apart`). Followed as \
+        `text/event-stream`, an event `anew` says that the file begins anew: `truncated`, \
+        `replaced` or `attempt N`.",
     responses((status = 200, content_type = "text/plain", body = String), (status = 206,
         content_type = "text/plain", body = String),
         (status = "4XX", body = super::wire::problem::Problem)))]
@@ -76,11 +107,15 @@ pub async fn stdout(
     id: JobPath,
     query: web::Query<PartQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    serve(app, request, id, query.into_inner(), |files| files.stdout).await
+    serve(app, request, id, query.into_inner(), |files| (files.stdout, None)).await
 }
 
 /// `GET /jobs/{id}/stderr`.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/stderr", tag = "jobs", params(JobPathText, PartQuery),
+    description = "The bytes. An empty answer says in `X-Output-Absent` why there is no file: \
+        `not-started`, `nowhere` (/dev/null), `gone`, `joined` (with `apart`). Followed as \
+        `text/event-stream`, an event `anew` says that the file begins anew: `truncated`, \
+        `replaced` or `attempt N`.",
     responses((status = 200, content_type = "text/plain", body = String), (status = 206,
         content_type = "text/plain", body = String),
         (status = "4XX", body = super::wire::problem::Problem)))]
@@ -90,7 +125,7 @@ pub async fn stderr(
     id: JobPath,
     query: web::Query<PartQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    serve(app, request, id, query.into_inner(), |files| files.stderr).await
+    serve(app, request, id, query.into_inner(), |files| (files.stderr, Some(files.stdout))).await
 }
 
 /// The files of a job.
@@ -109,33 +144,38 @@ async fn serve(
     request: HttpRequest,
     id: JobPath,
     query: PartQuery,
-    which: fn(JobFiles) -> StreamFile,
+    which: fn(JobFiles) -> (StreamFile, Option<StreamFile>),
 ) -> Result<HttpResponse, ApiError> {
     let follow = query.follow == Some(true);
     let id = single(&app, id.named()?, follow).await?;
     let (row, _) = app.job(id).await?;
-    let stream = which(files(&app, &row));
-    // Before the start a file of that name is somebody else's.
+    let (stream, other) = which(files(&app, &row));
+    let apart_from = other.filter(|_| query.apart == Some(true));
     let found = match row.start_time {
+        _ if stream.is_nowhere() => Err(Absent::Nowhere),
+        // Before the start a file of that name is somebody else's.
+        None => Err(Absent::NotStarted),
         Some(_) => {
-            let (stream, lines) = (stream.clone(), query.tail);
-            app.files.read(id, move |asker| look(&stream, lines, asker)).await??
+            let (files, lines) = ((stream.clone(), apart_from.clone()), query.tail);
+            app.files.read(id, move |asker| look(files, lines, asker)).await??
         }
-        None => None,
     };
-    let tail = found.as_ref().and_then(|(_, _, tail)| *tail);
+    let tail = found.as_ref().ok().and_then(|(_, _, tail)| *tail);
     let from = tail.map_or(query.offset.unwrap_or(0), |tail| tail.from);
     if follow {
         let size = found.as_ref().map_or(0, |(_, size, _)| *size);
-        let from = match resumed(&request, (&row, size))? {
-            Some(resumed) => resumed,
-            None => from,
-        };
-        return follow_from(app, &request, id, stream, from);
+        let resumed = resumed(&request, (&row, size))?;
+        let from = resumed.unwrap_or(from);
+        // Who has got so many bytes knows that there were so many.
+        let wanted = Wanted { stream, apart_from, from, seen: resumed.unwrap_or(0) };
+        return follow_from((app, id), &request, wanted, query.encoding);
     }
     let mut answer = HttpResponse::Ok();
     answer.content_type(TEXT);
-    let Some((file, size, _)) = found else { return Ok(answer.body("")) };
+    let (file, size, _) = match found {
+        Ok(found) => found,
+        Err(absent) => return Ok(answer.insert_header((ABSENT, absent.word())).body("")),
+    };
     let file = app.files.kept(file);
     if query.offset.is_none()
         && query.tail.is_none()
@@ -155,13 +195,20 @@ fn cut_said(from: u64) -> String {
 }
 
 /// The file, its length, and where the last lines begin if they are wanted.
-type Found = Option<(File, u64, Option<Tail>)>;
+type Found = Result<(File, u64, Option<Tail>), Absent>;
 
-fn look(stream: &StreamFile, lines: Option<u64>, asker: &Asker) -> Result<Found, ApiError> {
-    let Some(file) = open(stream)? else { return Ok(None) };
+fn look(
+    (stream, apart_from): (StreamFile, Option<StreamFile>),
+    lines: Option<u64>,
+    asker: &Asker,
+) -> Result<Found, ApiError> {
+    let Some(file) = open(&stream)? else { return Ok(Err(Absent::Gone)) };
+    if apart_from.is_some_and(|other| is_one_file(&file, &other)) {
+        return Ok(Err(Absent::Joined));
+    }
     let size = file.metadata().map_err(unreadable)?.len();
     let tail = lines.map(|lines| last_lines(&file, size, lines, asker));
-    Ok(Some((file, size, tail.transpose().map_err(unreadable)?)))
+    Ok(Ok((file, size, tail.transpose().map_err(unreadable)?)))
 }
 
 fn unreadable(error: impl std::fmt::Display) -> ApiError {
@@ -210,21 +257,27 @@ fn resumed(request: &HttpRequest, (row, size): (&JobRecord, u64)) -> Result<Opti
 }
 
 fn follow_from(
-    app: web::Data<App>,
+    (app, id): (web::Data<App>, JobId),
     request: &HttpRequest,
-    id: JobId,
-    stream: StreamFile,
-    from: u64,
+    wanted: Wanted,
+    encoding: Option<Encoding>,
 ) -> Result<HttpResponse, ApiError> {
     let place = app.streams.take()?;
-    let log = LogStream::follow(app, id, stream, from, place);
-    if as_events(request) {
-        let sse = sse::Sse::from_stream(events(log)).with_keep_alive(KEEP_ALIVE);
+    if as_events(request) || encoding.is_some() {
+        let log = LogStream::follow(app, id, wanted, place);
+        let sse = sse::Sse::from_stream(events(log, encoding)).with_keep_alive(KEEP_ALIVE);
         return Ok(actix_web::Responder::respond_to(sse, request).map_into_boxed_body());
     }
+    let log = LogStream::follow(app, id, wanted, place);
     let bytes = stream::unfold(log, |mut log| async move {
-        let next = log.next().await?;
-        Some((next.map(|(bytes, _)| bytes), log))
+        loop {
+            match log.next().await? {
+                // Nothing but bytes has a place among bytes.
+                Ok(Piece::Anew(_)) => {}
+                Ok(Piece::Bytes(bytes, _)) => return Some((Ok(bytes), log)),
+                Err(error) => return Some((Err(error), log)),
+            }
+        }
     });
     Ok(HttpResponse::Ok().content_type(TEXT).streaming(bytes))
 }

@@ -2,7 +2,7 @@
 //!
 //! *Owns*: nothing.
 //!
-//! *Promises*: a job that had ended already is said to have.
+//! *Promises*: a job that had ended already is said to have, and one that waited is not.
 //!
 //! *Not here*: what cancelling does (`kernel::transition`).
 
@@ -14,8 +14,11 @@ pub(super) fn run(args: &JobsArgs) -> Result<u8, CliError> {
         args,
         |client, id| client.post(&format!("/api/v1/jobs/{id}/cancel"), "", None),
         |answer, job| {
-            let ended = answer.status == 200;
-            let done = if ended { "had ended already" } else { "is being cancelled" };
+            let done = match (answer.did.as_deref(), answer.status) {
+                (Some("ended"), _) => "is cancelled, it had not started",
+                (Some("over"), _) | (None, 200) => "had ended already",
+                _ => "is being cancelled",
+            };
             format!("{done} ({})", job.state)
         },
     )

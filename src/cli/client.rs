@@ -31,6 +31,10 @@ const COMPLETE_WITHIN: Duration = Duration::from_secs(120);
 
 /// Says that the last lines of an output begin ahead of what was sent.
 const TAIL_CUT: &str = "x-tail-cut";
+/// Says what a cancel did.
+const DID: &str = "x-cancel";
+/// Says why an output is no file.
+const ABSENT: &str = "x-output-absent";
 
 /// Where the server is, and how it knows us.
 #[derive(clap::Args, Clone, Debug)]
@@ -55,6 +59,8 @@ pub struct Answer {
     pub status: u16,
     /// The body.
     pub text: String,
+    /// What a cancel did, in a word of the server.
+    pub did: Option<String>,
 }
 
 impl Answer {
@@ -67,6 +73,14 @@ impl Answer {
             CliError::Other(format!("the server's answer is not understood: {error}"))
         })
     }
+}
+
+/// Bytes as they come.
+pub struct Bytes<R> {
+    /// Why there are none, in a word of the server.
+    pub absent: Option<String>,
+    /// The bytes.
+    pub reader: R,
 }
 
 /// A client of one server.
@@ -208,14 +222,16 @@ impl Client {
     ///
     /// # Errors
     /// See [`CliError`].
-    pub fn stream(&self, path: &str) -> Result<impl Read + use<>, CliError> {
+    pub fn stream(&self, path: &str) -> Result<Bytes<impl Read + use<>>, CliError> {
         // The first byte may be hours away: a job that waits has written nothing.
         let response = self.open(path, None)?;
         if response.status().is_success() {
-            if let Some(cut) = response.headers().get(TAIL_CUT).and_then(|cut| cut.to_str().ok()) {
+            let said = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+            if let Some(cut) = said(TAIL_CUT) {
                 remark(&format!("downbeat: the output {cut}"));
             }
-            return Ok(response.into_body().into_reader());
+            let absent = said(ABSENT).map(str::to_owned);
+            return Ok(Bytes { absent, reader: response.into_body().into_reader() });
         }
         match self.complete(response) {
             Err(error) => Err(error),
@@ -240,10 +256,11 @@ impl Client {
 
     fn complete(&self, mut response: ureq::http::Response<ureq::Body>) -> Result<Answer, CliError> {
         let status = response.status().as_u16();
+        let did = response.headers().get(DID).and_then(|did| did.to_str().ok()).map(str::to_owned);
         let body = response.body_mut().with_config().limit(u64::MAX).lossy_utf8(true);
         let text = body.read_to_string().map_err(|error| self.failed(error))?;
         if (200..300).contains(&status) {
-            Ok(Answer { status, text })
+            Ok(Answer { status, text, did })
         } else {
             Err(CliError::from_answer(status, &text))
         }

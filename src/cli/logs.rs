@@ -1,18 +1,26 @@
 //! *Purpose*: `downbeat logs`.
 //!
-//! *Owns*: [`follow`], shared with `run`.
+//! *Owns*: which streams are shown and in what order; why there is nothing to show.
 //!
-//! *Promises*: bytes are passed on as they are, and each once: after a break the stream is
-//! resumed at the byte where it broke.
+//! *Promises*: standard output goes to ours and standard error to ours, byte by byte; one that is
+//! asked for alone goes to standard output. What else is said are remarks, so that a pipe gets what
+//! the job wrote and no more. What is no file is said to be none, and why.
 //!
-//! *Not here*: where the server keeps streams (`api`).
+//! *Not here*: how a stream is followed (`cli::follow`), where the server keeps streams (`api`).
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
-use super::client::{Client, Connect, RetryBudget, query};
+use super::client::{Bytes, Client, Connect, query};
 use super::error::CliError;
+use super::follow::{Heard, anew, heard};
+pub(super) use super::follow::{Stream, follow};
+use super::print::remark;
 use super::reader::when_gone;
-use crate::api::wire::v1::JobRef;
+use super::tasks;
+use super::times::in_sentence;
+use crate::api::wire::v1::{Job, JobRef, StateWord};
 
 /// Whose output to print.
 #[derive(clap::Args, Clone, Debug)]
@@ -22,133 +30,292 @@ pub struct LogsArgs {
     /// Go on until the job ends
     #[arg(long, short)]
     follow: bool,
-    /// Standard error instead of standard output
-    #[arg(long)]
+    /// Standard error alone
+    #[arg(long, conflicts_with = "stdout")]
     stderr: bool,
+    /// Standard output alone
+    #[arg(long)]
+    stdout: bool,
     /// Only the last lines
     #[arg(long, short = 'n', value_name = "N")]
     tail: Option<u64>,
-    /// The job; of an array a task, 17_4
+    /// The job; 17 is a whole array, 17_4 a task of it
     #[arg(value_name = "ID")]
     id: JobRef,
 }
 
-/// Which of a job's streams.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Stream {
-    Stdout,
-    Stderr,
-}
-
-impl Stream {
-    fn word(self) -> &'static str {
-        match self {
-            Stream::Stdout => "stdout",
-            Stream::Stderr => "stderr",
+impl LogsArgs {
+    fn streams(&self) -> &'static [Stream] {
+        match (self.stdout, self.stderr) {
+            (true, _) => &[Stream::Stdout],
+            (_, true) => &[Stream::Stderr],
+            _ => &[Stream::Stdout, Stream::Stderr],
         }
+    }
+
+    /// Where it is shown.
+    fn to(&self, stream: Stream) -> Stream {
+        if self.streams().len() == 1 { Stream::Stdout } else { stream }
     }
 }
 
 pub(super) fn run(args: &LogsArgs) -> Result<u8, CliError> {
     let client = Client::new(&args.connect)?;
-    let stream = if args.stderr { Stream::Stderr } else { Stream::Stdout };
-    let mut out = io::stdout();
     if args.follow {
         // `tail -f` goes with its reader, also when nothing more is written.
         when_gone(|| std::process::exit(0));
-        follow(&client, args.id, stream, args.tail, &mut out)?;
-        return Ok(0);
     }
-    let pairs: Vec<(&str, String)> = args.tail.iter().map(|n| ("tail", n.to_string())).collect();
-    let path = format!("/api/v1/jobs/{}/{}{}", args.id, stream.word(), query(&pairs));
-    let mut reader = client.stream(&path)?;
-    match pass(&mut reader, &mut out, &mut 0)? {
-        None => Ok(0),
-        Some(cause) => Err(CliError::Broken { server: client.server().to_owned(), cause }),
-    }
-}
-
-/// Passes a stream on until the job ends. With `tail` it starts at the last lines, and cannot
-/// be resumed when it breaks, because nobody said at which byte those began.
-pub(super) fn follow(
-    client: &Client,
-    id: impl Into<JobRef>,
-    stream: Stream,
-    tail: Option<u64>,
-    out: &mut dyn Write,
-) -> Result<(), CliError> {
-    let id = id.into();
-    let mut offset = 0;
-    let mut budget = RetryBudget::default();
-    loop {
-        let mut pairs = vec![("follow", "true".to_owned())];
-        match tail {
-            Some(lines) => pairs.push(("tail", lines.to_string())),
-            None => pairs.push(("offset", offset.to_string())),
+    let (job, _) = tasks::known(&client, args.id)?;
+    if args.id.task.is_some() || !job.is_array() {
+        one(&client, args, &job, args.id)?;
+    } else if args.follow {
+        for id in tasks::names(&client, job.id)? {
+            remark(&format!("==> job {id} <=="));
+            one(&client, args, &job, id)?;
         }
-        let path = format!("/api/v1/jobs/{id}/{}{}", stream.word(), query(&pairs));
-        let before = offset;
-        let broken = match client.stream(&path) {
-            Ok(mut reader) => {
-                budget.refresh();
-                match pass(&mut reader, out, &mut offset)? {
-                    None => return Ok(()),
-                    Some(cause) => CliError::Broken { server: client.server().to_owned(), cause },
+    } else {
+        for task in tasks::rows(&client, job.id)? {
+            match task.array_task_id {
+                None => remark(&format!("downbeat: {}", not_started(&task, None))),
+                number => {
+                    let id = JobRef { job: job.id, task: number };
+                    remark(&format!("==> job {id} <=="));
+                    one(&client, args, &task, id)?;
                 }
             }
-            // Asked for what comes after the last byte of a job that has ended.
-            Err(CliError::Refused { status: 416, .. }) => return Ok(()),
-            Err(error) => error,
-        };
-        if offset > before && tail.is_some() {
-            return Err(broken);
         }
-        budget.spend(broken)?;
     }
+    Ok(0)
 }
 
-/// Copies until the end, or until the connection breaks: then why.
-fn pass(
-    reader: &mut dyn Read,
-    out: &mut dyn Write,
-    offset: &mut u64,
-) -> Result<Option<String>, CliError> {
+/// The output of one job, which stood so when it was asked for.
+fn one(client: &Client, args: &LogsArgs, job: &Job, id: JobRef) -> Result<(), CliError> {
+    let nothing =
+        if args.follow { followed(client, args, id)? } else { printed(client, args, id)? };
+    if nothing.is_empty() {
+        return Ok(());
+    }
+    // Whoever follows waits, and much may have come about meanwhile.
+    let now = if args.follow { Some(client.job(id)?.0) } else { None };
+    for line in whys(now.as_ref().unwrap_or(job), id, args.streams(), &nothing) {
+        remark(&format!("downbeat: {line}"));
+    }
+    Ok(())
+}
+
+/// What there was of a stream that had nothing to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Nothing {
+    stream: Stream,
+    /// Why there is no file; `None` of one that is empty.
+    absent: Option<String>,
+}
+
+/// Prints what there is now; answers what there was not.
+fn printed(client: &Client, args: &LogsArgs, id: JobRef) -> Result<Vec<Nothing>, CliError> {
+    let streams = args.streams();
+    let mut begun = Vec::new();
+    for stream in streams {
+        let mut pairs: Vec<_> = args.tail.iter().map(|n| ("tail", n.to_string())).collect();
+        if streams.len() > 1 && *stream == Stream::Stderr {
+            pairs.push(("apart", "true".to_owned()));
+        }
+        let path = format!("/api/v1/jobs/{id}/{}{}", stream.word(), query(&pairs));
+        let Bytes { absent, mut reader } = client.stream(&path)?;
+        let first = next(client, &mut reader)?;
+        begun.push((*stream, absent, first, reader));
+    }
+    let labelled = begun.iter().filter(|(_, _, first, _)| !first.is_empty()).count() > 1;
+    let mut nothing = Vec::new();
+    for (stream, absent, first, mut reader) in begun {
+        if first.is_empty() {
+            nothing.push(Nothing { stream, absent });
+            continue;
+        }
+        if labelled {
+            remark(&label(stream));
+        }
+        let mut bytes = first;
+        while !bytes.is_empty() {
+            write(args.to(stream), &bytes)?;
+            bytes = next(client, &mut reader)?;
+        }
+    }
+    Ok(nothing)
+}
+
+/// The next bytes; none at the end.
+fn next(client: &Client, reader: &mut dyn Read) -> Result<Vec<u8>, CliError> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         match reader.read(&mut buffer) {
-            Ok(0) => return Ok(None),
             Ok(n) => {
-                out.write_all(&buffer[..n])
-                    .and_then(|()| out.flush())
-                    .map_err(CliError::from_write)?;
-                *offset += n as u64;
+                buffer.truncate(n);
+                return Ok(buffer);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Ok(Some(error.to_string())),
+            Err(error) => {
+                let (server, cause) = (client.server().to_owned(), error.to_string());
+                return Err(CliError::Broken { server, cause });
+            }
         }
+    }
+}
+
+/// Passes on what is written until the job ends; answers what never came.
+fn followed(client: &Client, args: &LogsArgs, id: JobRef) -> Result<Vec<Nothing>, CliError> {
+    let streams = args.streams();
+    let apart = streams.len() > 1;
+    // Whose bytes came last, and whose came at all.
+    let came: Mutex<(Option<Stream>, Vec<Stream>)> = Mutex::default();
+    let one = |stream: Stream| {
+        heard(client, (id, stream), (args.tail, apart), &mut |heard| {
+            let mut came = came.lock().unwrap_or_else(PoisonError::into_inner);
+            match heard {
+                Heard::Anew(why) => remark(&anew(id, stream, why)),
+                Heard::Bytes(bytes) => {
+                    // The first needs no label; from the second on it is said whose they are.
+                    if came.0.is_some_and(|last| last != stream) {
+                        remark(&label(stream));
+                    }
+                    came.0 = Some(stream);
+                    if !came.1.contains(&stream) {
+                        came.1.push(stream);
+                    }
+                    write(args.to(stream), bytes)?;
+                }
+            }
+            Ok(())
+        })
+    };
+    thread::scope(|scope| {
+        let one = &one;
+        let started = streams.iter().map(|stream| scope.spawn(move || one(*stream)));
+        let started: Vec<_> = started.collect();
+        started.into_iter().try_for_each(|thread| {
+            let panicked = |_| CliError::Other("a stream ended in a panic".to_owned());
+            thread.join().map_err(panicked)?
+        })
+    })?;
+    let came = came.into_inner().unwrap_or_else(PoisonError::into_inner).1;
+    let quiet = streams.iter().filter(|stream| !came.contains(stream));
+    let mut nothing = Vec::new();
+    for stream in quiet {
+        let pairs = [("limit", "0".to_owned()), ("apart", apart.to_string())];
+        let path = format!("/api/v1/jobs/{id}/{}{}", stream.word(), query(&pairs));
+        nothing.push(Nothing { stream: *stream, absent: client.stream(&path)?.absent });
+    }
+    Ok(nothing)
+}
+
+/// Writes a job's bytes to this stream of ours.
+fn write(stream: Stream, bytes: &[u8]) -> Result<(), CliError> {
+    let to = |out: &mut dyn Write| out.write_all(bytes).and_then(|()| out.flush());
+    let done = match stream {
+        Stream::Stdout => to(&mut io::stdout().lock()),
+        Stream::Stderr => to(&mut io::stderr().lock()),
+    };
+    done.map_err(CliError::from_write)
+}
+
+fn label(stream: Stream) -> String {
+    format!("==> {} <==", stream.word())
+}
+
+/// Why there is nothing to see, a sentence each.
+fn whys(job: &Job, id: JobRef, asked: &[Stream], nothing: &[Nothing]) -> Vec<String> {
+    let is = |of: &Nothing, word: &str| of.absent.as_deref() == Some(word);
+    if nothing.iter().any(|of| is(of, "not-started")) {
+        return vec![not_started(job, id.task)];
+    }
+    let mut lines = Vec::new();
+    for of in nothing {
+        let word = of.stream.word();
+        let (where_to, path) = match of.stream {
+            Stream::Stdout => (&job.standard_output, &job.stdout_path),
+            Stream::Stderr => (&job.standard_error, &job.stderr_path),
+        };
+        if is(of, "nowhere") {
+            lines.push(format!("the {word} of job {id} goes to /dev/null and is kept nowhere"));
+        } else if is(of, "gone") {
+            let path = path.as_ref().or(where_to.as_ref());
+            let path = path.map(|path| format!(", {path},")).unwrap_or_default();
+            lines.push(format!("the {word} of job {id}{path} is not there any more"));
+        }
+    }
+    let empty = nothing.iter().all(|of| of.absent.is_none() || is(of, "joined"));
+    if empty && nothing.len() == asked.len() {
+        let what = if job.state.is_final() { "wrote nothing" } else { "has written nothing yet" };
+        let whose = match asked {
+            [one] => format!(" to its {}", one.word()),
+            _ => String::new(),
+        };
+        lines.push(format!("job {id} {what}{whose}"));
+    }
+    lines
+}
+
+/// Why a job that has written nothing has not even begun.
+fn not_started(job: &Job, task: Option<u32>) -> String {
+    let id = match (job.array_job_id, task) {
+        (Some(array), Some(task)) => format!("{array}_{task}"),
+        _ => job.shown_id(),
+    };
+    let why = job.error.as_ref().or(job.state_detail.as_ref());
+    let why = why.map(|why| format!(": {}", in_sentence(why))).unwrap_or_default();
+    match (job.state.is_final(), &job.state_reason) {
+        (true, _) => format!("job {id} never started ({}){why}", job.state),
+        (false, Some(reason)) if job.state == StateWord::Pending => {
+            format!("job {id} has not started ({} {reason}){why}", job.state)
+        }
+        _ => format!("job {id} has not started ({}){why}", job.state),
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::client::tests::Canned;
+    use super::super::wait::tests::job;
     use super::*;
     use crate::api::wire::v1::JobId;
 
-    fn chunked(rest: &str) -> String {
-        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n{rest}")
+    fn said(state: &str, asked: &[Stream], absent: &[Option<&str>]) -> Vec<String> {
+        let mut job: Job = serde_json::from_str(&job(state, None)).unwrap();
+        job.state_reason = Some("Priority".into()).filter(|_| state == "PENDING");
+        job.state_detail = Some("job 3 is first".into()).filter(|_| state == "PENDING");
+        job.error = Some("was cancelled".into()).filter(|_| state == "CANCELLED");
+        job.stdout_path = Some("/w/o".into());
+        let nothing = |(stream, absent): (&Stream, &Option<&str>)| Nothing {
+            stream: *stream,
+            absent: absent.map(str::to_owned),
+        };
+        let nothing: Vec<Nothing> = asked.iter().zip(absent).map(nothing).collect();
+        whys(&job, JobId(17).into(), asked, &nothing)
     }
 
     #[test]
-    fn a_stream_that_breaks_is_resumed_at_its_byte() {
-        let server =
-            Canned::start(vec![chunked("5\r\nhello\r\n"), chunked("6\r\n world\r\n0\r\n\r\n")]);
-        let mut out = Vec::new();
-        follow(&server.client(), JobId(3), Stream::Stdout, None, &mut out).unwrap();
-        assert_eq!(out, b"hello world");
-        let requests = server.requests();
-        assert!(requests[0].starts_with("GET /api/v1/jobs/3/stdout?follow=true&offset=0 "));
-        assert!(requests[1].starts_with("GET /api/v1/jobs/3/stdout?follow=true&offset=5 "));
+    fn why_there_is_nothing_to_see_is_said_once() {
+        let both = &[Stream::Stdout, Stream::Stderr];
+        let never = Some("not-started");
+        assert_eq!(
+            said("PENDING", both, &[never, never]),
+            ["job 17 has not started (PENDING Priority): job 3 is first"]
+        );
+        assert_eq!(
+            said("CANCELLED", both, &[never, never]),
+            ["job 17 never started (CANCELLED): was cancelled"]
+        );
+        assert_eq!(
+            said("COMPLETED", both, &[Some("gone"), Some("joined")]),
+            ["the stdout of job 17, /w/o, is not there any more"]
+        );
+        assert_eq!(
+            said("RUNNING", both, &[Some("nowhere"), None]),
+            ["the stdout of job 17 goes to /dev/null and is kept nowhere"]
+        );
+        assert_eq!(said("RUNNING", both, &[None, None]), ["job 17 has written nothing yet"]);
+        assert_eq!(said("COMPLETED", both, &[None, Some("joined")]), ["job 17 wrote nothing"]);
+        assert_eq!(said("FAILED", &both[1..], &[None]), ["job 17 wrote nothing to its stderr"]);
+        assert!(said("FAILED", both, &[None]).is_empty(), "the other stream has been shown");
     }
 }

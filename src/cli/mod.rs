@@ -12,10 +12,14 @@
 mod audit;
 mod cancel;
 pub mod client;
+mod columns;
 mod completions;
 pub mod demo;
 mod drain;
 mod error;
+mod filters;
+mod fold;
+mod follow;
 mod for_each_job;
 mod ids;
 pub mod job_flags;
@@ -38,7 +42,9 @@ mod status;
 pub mod stepd;
 mod submit;
 pub(crate) mod table;
+mod tasks;
 mod terminal;
+mod times;
 mod trust;
 mod update;
 mod wait;
@@ -177,6 +183,7 @@ mod tests {
             "downbeat run -c 2 -- sh -c true",
             "downbeat list --all --json",
             "downbeat queue --state pending,RUNNING --limit 5",
+            "downbeat queue -o id,state --sort -time,id --me --since yesterday --watch 17 18_[1-3]",
             "downbeat show 1 --json",
             "downbeat logs -f --stderr 1",
             "downbeat logs --tail 5 1",

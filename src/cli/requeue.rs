@@ -8,6 +8,7 @@
 
 use super::error::CliError;
 use super::for_each_job::{JobsArgs, for_each_job};
+use super::times;
 use super::update::state;
 use crate::api::wire::v1::{Attempt, Job, Retry, StateWord};
 
@@ -62,8 +63,8 @@ fn line(one: &Attempt) -> String {
         }
     };
     add(" ", one.exit_code.as_deref());
-    add(", started ", one.start_time.as_deref());
-    add(", ended ", one.end_time.as_deref());
+    add(", started ", one.start_time.as_deref().map(times::here).as_deref());
+    add(", ended ", one.end_time.as_deref().map(times::here).as_deref());
     add(", CPU ", Some(&cpus.join(",")));
     add(": ", one.error.as_deref());
     line

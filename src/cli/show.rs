@@ -2,7 +2,8 @@
 //!
 //! *Owns*: a job as `key: value` lines.
 //!
-//! *Promises*: what is not known is left out; why a job waits is a sentence.
+//! *Promises*: what is not known is left out; why a job waits is a sentence; times are those of the
+//! clock of this place.
 //!
 //! *Not here*: many jobs (`cli::queue`).
 
@@ -10,7 +11,7 @@ use super::client::{Client, Connect};
 use super::error::CliError;
 use super::print::{say, say_json};
 use super::wait::tally;
-use super::{requeue, table};
+use super::{requeue, table, tasks, times};
 use crate::api::wire::job::Usage;
 use crate::api::wire::v1::{
     ArrayState, Attempt, Job, JobRef, Rank, RankParts, RankPolicy, StateWord,
@@ -37,7 +38,7 @@ pub struct ShowArgs {
 
 pub(super) fn run(args: &ShowArgs) -> Result<u8, CliError> {
     let client = Client::new(&args.connect)?;
-    let (job, text) = client.job(args.id)?;
+    let (job, text) = tasks::known(&client, args.id)?;
     if args.json {
         say_json(&text)?;
         return Ok(0);
@@ -110,25 +111,46 @@ fn named(name: &str, amount: u64) -> String {
     format!("{} {name}", inventory::amount(name, amount))
 }
 
+/// Where a stream lies; of an older server what was asked for.
+fn output(asked: Option<&String>, path: Option<&String>) -> Option<String> {
+    path.or(asked).cloned()
+}
+
+/// When the job is forgotten, and what goes with it.
+fn kept(job: &Job, until: &str) -> String {
+    // Standard error without a path of its own goes where standard output does.
+    let apart = job.standard_error.is_none() && job.stderr_path != job.stdout_path;
+    let own = job.standard_output.is_none() || apart;
+    let output = if own { ", and then its output is removed too" } else { "" };
+    format!("{}{output}", times::here(until))
+}
+
 fn used(usage: Usage) -> String {
     let Usage { user_cpu_s: user, system_cpu_s: system, max_rss_bytes: rss } = usage;
     format!("{user:.2} s user, {system:.2} s system, {} MiB at most", rss.max(0) >> 20)
 }
 
+/// Why it stands as it does: a word and a sentence, as far as there are any.
+fn reason(job: &Job) -> Option<String> {
+    let detail = job.state_detail.as_deref().map(times::in_sentence);
+    match (&job.state_reason, detail) {
+        (Some(reason), Some(detail)) => Some(format!("{reason}: {detail}")),
+        (reason, detail) => detail.or_else(|| reason.clone()),
+    }
+}
+
 fn shown(job: &Job, more: &More) -> String {
     let (array, rank) = (more.array.as_ref(), more.rank.as_ref());
+    let at = |time: &Option<String>| time.as_deref().map(times::here);
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let allocation = job.allocation.as_ref();
     let cpu_ids =
         allocation.map(|a| a.cpu_ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
     let labels: Vec<String> = job.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
     let (asked, given) = resources(job);
-    let reason = match (&job.state_reason, &job.state_detail) {
-        (Some(reason), Some(detail)) => Some(format!("{reason}: {detail}")),
-        (reason, detail) => detail.clone().or_else(|| reason.clone()),
-    };
+    let reason = reason(job);
     let starts_by = match (&job.estimated_start_time, &job.estimate_basis) {
-        (Some(start), Some(basis)) => Some(format!("{start}, {basis}")),
+        (Some(start), Some(basis)) => Some(format!("{}, {basis}", times::here(start))),
         (None, Some(basis)) => Some(format!("unknown: {basis}")),
         _ => None,
     };
@@ -149,8 +171,8 @@ fn shown(job: &Job, more: &More) -> String {
         ("priority", Some(job.priority.to_string())),
         ("points", rank.map(points)),
         ("ordered by", rank.map(ordered)),
-        ("not before", job.begin_time.clone()),
-        ("deadline", job.deadline.clone()),
+        ("not before", at(&job.begin_time)),
+        ("deadline", at(&job.deadline)),
         ("depends on", job.dependency.clone()),
         ("cpus", Some(job.cpus.to_string())),
         ("cpu ids", cpu_ids),
@@ -160,14 +182,15 @@ fn shown(job: &Job, more: &More) -> String {
         ("given", some(&given)),
         ("time limit", Some(format_limit(job.time_limit_s))),
         ("elapsed", Some(format_dhms(job.elapsed_s))),
-        ("submitted", Some(job.submit_time.clone())),
-        ("eligible", job.eligible_time.clone()),
-        ("started", job.start_time.clone()),
-        ("ended", job.end_time.clone()),
-        ("cpus released", allocation.and_then(|a| a.released_time.clone())),
+        ("submitted", Some(times::here(&job.submit_time))),
+        ("eligible", at(&job.eligible_time)),
+        ("started", at(&job.start_time)),
+        ("ended", at(&job.end_time)),
+        ("cpus released", allocation.and_then(|a| at(&a.released_time))),
         ("folder", job.working_directory.clone()),
-        ("stdout", job.standard_output.clone()),
-        ("stderr", job.standard_error.clone()),
+        ("stdout", output(job.standard_output.as_ref(), job.stdout_path.as_ref())),
+        ("stderr", output(job.standard_error.as_ref(), job.stderr_path.as_ref())),
+        ("kept until", job.kept_until.as_ref().map(|until| kept(job, until))),
         ("labels", some(&labels.join(", "))),
         ("comment", job.comment.clone()),
         ("came by", Some(job.data_source.word().to_owned())),

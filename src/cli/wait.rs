@@ -13,6 +13,7 @@ use super::client::{Client, Connect, RetryBudget};
 use super::error::CliError;
 use super::print::{say, say_json};
 use super::progress::Progress;
+use super::times::in_sentence;
 use crate::api::wire::v1::{ArrayState, ExitCode, Job, JobRef, StateWord};
 
 /// Whom to wait for.
@@ -73,7 +74,8 @@ pub(super) fn until_end(client: &Client, id: impl Into<JobRef>) -> Result<Ended,
             Ok((Some((line, code)), job, text)) => return Ok(Ended { job, text, line, code }),
             Ok((None, job, _)) => {
                 budget.refresh();
-                let detail = job.state_detail.map(|d| format!(": {d}")).unwrap_or_default();
+                let detail = job.state_detail.map(|d| format!(": {}", in_sentence(&d)));
+                let detail = detail.unwrap_or_default();
                 progress.update(format!("job {id} {}{detail}", job.state));
             }
             Err(error) => budget.spend(error)?,

@@ -52,7 +52,7 @@ pub(super) fn transitions(client: &Client, jobs: usize, news: Sender<News>) -> R
     let stream = client.stream("/api/v1/events")?;
     std::thread::spawn(move || {
         let mut to_come = jobs;
-        for line in BufReader::new(stream).lines() {
+        for line in BufReader::new(stream.reader).lines() {
             let told = match line {
                 Ok(line) => match line.strip_prefix("data:") {
                     Some(data) => serde_json::from_str(data.trim()).map_err(|e| e.to_string()),

@@ -14,17 +14,21 @@ use crate::job::ids::JobId;
 use crate::job::request::{MEMORY, split};
 use crate::kernel::parts::accounts::{Account, named};
 use crate::kernel::parts::conditions::Blocked;
+use crate::kernel::parts::maintenance::Maintenance;
 use crate::kernel::views::explain::Explained;
 use crate::kernel::views::partitions::PartitionNow;
 use crate::kernel::views::snapshot::Snapshot;
 use crate::policy::forecast::{Forecast, ForecastReason, forecast};
-use crate::policy::input::Barred;
+use crate::policy::input::{Barred, PassInput, Window};
 use crate::policy::name::Policy;
 use crate::resources::partitions::Allows;
 use crate::time::{SECOND_US, Time};
 
 /// A start that is expected later than this rests on a job without a time limit, seconds.
 const FORETOLD_S_MAX: i64 = 300 * 86_400;
+
+/// The word for a job that nothing keeps.
+pub const STARTS: &str = "None";
 
 /// Why a job waits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,14 +73,20 @@ impl Reasons {
         let (word, sentence) = match (self.explained.blocked.get(&job), foretold) {
             (Some(blocked), _) => blocked_reason(job, blocked),
             (None, Some(foretold)) => {
-                let (word, sentence) = turn_reason(foretold.verdict, job, asked, now);
+                let (word, sentence) =
+                    turn_reason(foretold.verdict, job, asked, (now, &self.explained.line));
                 let claims = self.explained.line.claims.iter().any(|claim| claim.job == job);
                 let room = if claims { "; room is being made for it" } else { "" };
                 (word, format!("{sentence}{room}"))
             }
             (None, None) => unavailable(asked, now).unwrap_or_else(|| {
                 let first = self.explained.line.queue.first().map_or(job, |first| first.job);
-                turn_reason(ForecastReason::Priority(first), job, asked, now)
+                turn_reason(
+                    ForecastReason::Priority(first),
+                    job,
+                    asked,
+                    (now, &self.explained.line),
+                )
             }),
         };
         let mut why = Why { word, sentence, ..Why::default() };
@@ -186,11 +196,18 @@ fn turn_reason(
     verdict: ForecastReason,
     job: JobId,
     asked: Asked<'_>,
-    now: &Here<'_>,
+    (now, line): (&Here<'_>, &PassInput),
 ) -> (&'static str, String) {
-    let next = || {
-        let (word, short) = missing(now, asked);
-        (word, format!("is next; {short}"))
+    let next = || match (missing(now, asked), line.claims.iter().find(|claim| claim.job != job)) {
+        (Some((word, short)), _) => (word, format!("is next; {short}")),
+        (None, Some(claim)) if verdict != ForecastReason::Starts => {
+            let free = "all that it needs is free, and kept for";
+            ("Resources", format!("is next; {free} job {}, which room is made for", claim.job))
+        }
+        // As Slurm says of a job that nothing keeps.
+        (None, _) => {
+            (STARTS, "is next; all that it needs is free, so it starts at once".to_owned())
+        }
     };
     match verdict {
         ForecastReason::Starts | ForecastReason::Resources => next(),
@@ -206,12 +223,28 @@ fn turn_reason(
         ForecastReason::Barred(Barred::Quota(at)) => {
             limit_reason(now.accounts.get(at as usize), asked)
         }
-        ForecastReason::Barred(Barred::Window(window)) => (
-            "ReqNodeNotAvail",
-            format!(
-                "would run into maintenance from {}; a shorter time limit may let it start",
-                rfc3339(Time(window.start))
-            ),
+        ForecastReason::Barred(Barred::Window(window)) => {
+            ("ReqNodeNotAvail", kept_out(window, now.maintenance(window), Time(line.now)))
+        }
+    }
+}
+
+/// What keeps a job out of a window, which may have begun.
+fn kept_out(window: Window, of: Option<&Maintenance>, now: Time) -> String {
+    let why = of.map(|one| &one.reason).filter(|reason| !reason.is_empty());
+    let why = why.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let (from, until) = (Time(window.start), of.and_then(|one| one.end));
+    match (from <= now, until) {
+        (true, None) => format!(
+            "the server is drained{why} since {}; `downbeat resume` lets jobs start again",
+            rfc3339(from)
+        ),
+        (true, Some(until)) => {
+            format!("the server is drained{why} from {} until {}", rfc3339(from), rfc3339(until))
+        }
+        (false, _) => format!(
+            "would run into maintenance{why} from {}; a shorter time limit may let it start",
+            rfc3339(from)
         ),
     }
 }
@@ -250,8 +283,9 @@ mod tests {
 
     use super::*;
     use crate::job::request::Request;
-    use crate::policy::input::{PassInput, PendingJob, Running};
+    use crate::policy::input::{PendingJob, Running};
     use crate::resources::capacity::Capacity;
+    use crate::resources::capacity::RegionSet;
 
     fn waiting(id: i64, cpus: u32) -> PendingJob {
         PendingJob { job: JobId(id), cpus, request: 60 * SECOND_US, ..PendingJob::default() }
@@ -292,6 +326,50 @@ mod tests {
         assert_eq!(second.start, Some(Time(71 * SECOND_US)), "it would outlast the first's start");
         let far = reasons.why(JobId(8), (1, &Request::default()), &now());
         assert_eq!((far.word, far.position, far.start), ("Priority", Some(7), None));
+    }
+
+    #[test]
+    fn a_job_whose_needs_are_free_is_not_said_to_lack_any() {
+        let reasons = reasons(vec![waiting(1, 2)], BTreeMap::new());
+        let why = reasons.why(JobId(1), (2, &Request::default()), &now());
+        assert_eq!((why.word, why.position), (STARTS, Some(1)));
+        assert_eq!(why.sentence, "is next; all that it needs is free, so it starts at once");
+        // What was free a moment ago is said to be as it is now.
+        let taken = Snapshot { available_cpus: 0, ..now() };
+        let why = reasons.why(JobId(1), (2, &Request::default()), &taken);
+        assert_eq!(
+            (why.word, &*why.sentence),
+            ("Resources", "is next; needs 2 CPUs, 0 of 4 are free")
+        );
+    }
+
+    #[test]
+    fn a_window_that_has_begun_drains_and_one_to_come_may_be_run_ahead_of() {
+        let said = |start: i64, end: Option<i64>| {
+            let one = Maintenance {
+                id: 1,
+                start: Time(start * SECOND_US),
+                end: end.map(|end| Time(end * SECOND_US)),
+                reason: "disks".into(),
+                principal: "ann".into(),
+            };
+            kept_out(one.window(), Some(&one), Time(SECOND_US))
+        };
+        let now = "1970-01-01T00:00:01.000000Z";
+        assert_eq!(
+            said(1, None),
+            format!(
+                "the server is drained (disks) since {now}; `downbeat resume` lets jobs start \
+                     again"
+            )
+        );
+        assert_eq!(
+            said(1, Some(9)),
+            format!("the server is drained (disks) from {now} until 1970-01-01T00:00:09.000000Z")
+        );
+        assert!(said(2, Some(9)).starts_with("would run into maintenance (disks) from 1970"));
+        let unknown = Window { start: 0, end: i64::MAX, regions: RegionSet::ALL };
+        assert!(kept_out(unknown, None, Time(1)).starts_with("the server is drained since 1970"));
     }
 
     #[test]

@@ -10,8 +10,10 @@
 use crate::job::ids::CpuId;
 use crate::job::request::{LICENSE, MEMORY, Request, split};
 use crate::kernel::parts::accounts::Account;
+use crate::kernel::parts::maintenance::Maintenance;
 use crate::kernel::views::partitions::PartitionNow;
 use crate::kernel::views::snapshot::Snapshot;
+use crate::policy::input::Window;
 use crate::resources::inventory;
 use crate::resources::ledger::{ResourceNow, UnitNow};
 
@@ -57,6 +59,11 @@ impl<'a> Here<'a> {
             available_cpus: partition.free,
             held_back: server.held_back.iter().filter(in_it).count() as u32,
         }
+    }
+
+    /// The window that stands at this time, and how it is called.
+    pub(super) fn maintenance(&self, window: Window) -> Option<&'a Maintenance> {
+        self.server.maintenance.iter().find(|one| one.window() == window)
     }
 
     /// How much there is of a resource, and how much of that is free; `None` within: not counted.
@@ -129,9 +136,10 @@ pub(super) fn unavailable(
     None
 }
 
-/// What a job needs and what there is of it: the field's word, and a sentence. Other resources are
-/// named when there is too little of them, and then CPUs only if there are too few of them as well.
-pub(super) fn missing(now: &Here<'_>, (cpus, rest): Asked<'_>) -> (&'static str, String) {
+/// What a job needs and what there is of it: the field's word, and a sentence; `None` when nothing
+/// is short. Other resources are named when there is too little of them, and then CPUs only if
+/// there are too few of them as well.
+pub(super) fn missing(now: &Here<'_>, (cpus, rest): Asked<'_>) -> Option<(&'static str, String)> {
     let of_cpus = || {
         let (needs, free, total) = (counted(cpus), now.available_cpus, now.total_cpus);
         let of = now.partition.map(|name| format!(" in partition {name}")).unwrap_or_default();
@@ -148,13 +156,13 @@ pub(super) fn missing(now: &Here<'_>, (cpus, rest): Asked<'_>) -> (&'static str,
         }
     }
     if short.is_empty() {
-        return ("Resources", of_cpus());
+        return (cpus > now.available_cpus).then(|| ("Resources", of_cpus()));
     }
     short.extend(now.doubts(rest));
     if cpus > now.available_cpus {
         short.insert(0, of_cpus());
     }
-    (if only_licences { "Licenses" } else { "Resources" }, short.join("; "))
+    Some((if only_licences { "Licenses" } else { "Resources" }, short.join("; ")))
 }
 
 /// So much of a resource, as a sentence says it.
@@ -208,7 +216,7 @@ mod tests {
     fn said(cpus: u32, name: &str, amount: u64) -> (&'static str, String) {
         let (server, rest) = (server(), Request::default().with(name, amount));
         let here = Here::of(None, &server, &[]);
-        unavailable((cpus, &rest), &here).unwrap_or_else(|| missing(&here, (cpus, &rest)))
+        unavailable((cpus, &rest), &here).or_else(|| missing(&here, (cpus, &rest))).unwrap()
     }
 
     #[test]

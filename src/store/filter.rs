@@ -7,11 +7,14 @@
 //! *Not here*: how its jobs are found (`store::find`), the rows of a page (`store::read`).
 
 use crate::job::ids::JobId;
+use crate::job::outcome::ExitCode;
 use crate::job::state::StateWord;
 use crate::time::Time;
 
 /// Longest page of a list.
 pub const PAGE_MAX: i64 = 1_000;
+/// Most ids of one question: a page of them.
+pub const IDS_MAX: usize = PAGE_MAX as usize;
 
 /// Which jobs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +25,16 @@ pub struct JobFilter {
     pub account: Option<String>,
     /// Of this name.
     pub name: Option<String>,
+    /// Of a name like this: `*` is any text, `?` any character, `[ab]` one of these.
+    pub name_like: Option<String>,
+    /// Of this user.
+    pub user: Option<String>,
+    /// In this partition.
+    pub partition: Option<String>,
+    /// Ended with this code.
+    pub exit_code: Option<ExitCode>,
+    /// One of these, [`IDS_MAX`] at the most; `None` means all.
+    pub ids: Option<Vec<JobId>>,
     /// With each of these labels.
     pub labels: Vec<(String, String)>,
     /// Of this array.
@@ -30,6 +43,10 @@ pub struct JobFilter {
     pub since: Option<Time>,
     /// Submitted before.
     pub until: Option<Time>,
+    /// Ended at or after.
+    pub ended_since: Option<Time>,
+    /// Ended before.
+    pub ended_until: Option<Time>,
     /// Oldest first instead of newest first.
     pub ascending: bool,
     /// Go on behind this job.

@@ -12,7 +12,8 @@
 //! several states from several places, merged. Of a filter with more parts the index that
 //! reaches farthest is walked, and each id is sought in the indexes of the other parts: two
 //! hundred entries stand on a page of an index, sixteen jobs on one of the table, so rows are
-//! fetched only for what has no index (times, an empty account, the usual name). Each statement
+//! fetched only for what has no index (times, codes, name patterns, an empty account or user, the
+//! usual name or partition). Each statement
 //! names its index: SQLite, which knows no statistics here, would guess.
 
 mod query;
@@ -57,6 +58,9 @@ pub(super) fn find_within(
     bound: usize,
 ) -> Result<Found, StoreError> {
     let wanted = filter.limit.clamp(1, PAGE_MAX) as usize;
+    if filter.ids.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(Found::default());
+    }
     let (first, end) = id_by_time::ids(conn, filter.since, filter.until)?;
     let window = Window::of(filter).within(first, end);
     let parts = parts(filter);

@@ -1,6 +1,6 @@
 //! *Purpose*: lengths of time as people write them.
 //!
-//! *Owns*: [`parse`], [`parse_s`], [`seconds`], [`format_dhms`].
+//! *Owns*: [`parse`], [`parse_s`], [`seconds`], [`format_dhms`], [`short`].
 //!
 //! *Promises*: one grammar, numbers with units, which `humantime` reads; who takes a part of it
 //! only, or numbers alone as well, says so here.
@@ -39,6 +39,18 @@ pub fn seconds(text: &str) -> Option<i64> {
 pub fn format_dhms(seconds: i64) -> String {
     let s = seconds.max(0);
     format!("{}-{:02}:{:02}:{:02}", s / 86_400, s / 3600 % 24, s / 60 % 60, s % 60)
+}
+
+/// Seconds in two units at the most: `45s`, `3m07s`, `1h02m`, `2d03h`; negative ones count as zero.
+#[must_use]
+pub fn short(seconds: i64) -> String {
+    let s = seconds.max(0);
+    match s {
+        ..60 => format!("{s}s"),
+        ..3_600 => format!("{}m{:02}s", s / 60, s % 60),
+        ..86_400 => format!("{}h{:02}m", s / 3_600, s / 60 % 60),
+        _ => format!("{}d{:02}h", s / 86_400, s / 3_600 % 24),
+    }
 }
 
 /// Seconds of `90s`, `10m`, `2h`, `3d`, `1h30m`: small units, no blanks, no fractions.
@@ -115,6 +127,22 @@ mod tests {
         }
         for text in ["", "30", "soon", "-1s"] {
             assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_two_largest_units_are_enough_for_a_table() {
+        for (seconds, text) in [
+            (-5, "0s"),
+            (59, "59s"),
+            (60, "1m00s"),
+            (187, "3m07s"),
+            (3_599, "59m59s"),
+            (3_720, "1h02m"),
+            (86_399, "23h59m"),
+            (183_600, "2d03h"),
+        ] {
+            assert_eq!(short(seconds), text);
         }
     }
 

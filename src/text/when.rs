@@ -1,6 +1,6 @@
 //! *Purpose*: points in time as people write them.
 //!
-//! *Owns*: [`parse`], [`Zone`], [`FORMS`].
+//! *Owns*: [`parse`], [`parse_past`], [`Zone`], [`FORMS`].
 //!
 //! *Promises*: RFC 3339, `now+` and a length of time, and where the reader's clock on the wall
 //! counts what `sbatch --begin` takes: `16:00`, `tomorrow`, `2030-05-05T00:01`. A time without an
@@ -9,6 +9,8 @@
 //! *Not here*: time limits (`text::time_limit`), the clock (`crate::clock`).
 //!
 //! Source: sbatch(1), "--begin".
+
+use std::cmp::Ordering;
 
 use super::duration::{compact_s, whole};
 use super::quote::shorten;
@@ -42,7 +44,7 @@ pub fn parse(text: &str, zone: Zone) -> Result<Time, String> {
     let time = match (relative(text), clock::parse_rfc3339(text)) {
         (Some(seconds), _) => Some(clock::now().plus_s(seconds)),
         (None, Some(time)) => Some(time),
-        (None, None) => match local(text, clock::now()) {
+        (None, None) => match local(text, clock::now(), Facing::Ahead) {
             Some(Local::Moment(time)) if zone == Zone::Local => Some(time),
             Some(Local::Moment(_)) => {
                 let shown = shorten(text);
@@ -63,13 +65,45 @@ pub fn parse(text: &str, zone: Zone) -> Result<Time, String> {
     Ok(time)
 }
 
+/// How a time that has passed is written.
+pub const PAST_FORMS: &str = "write yesterday, 16:00, 2026-11-22T16:00 or now-2h";
+
+/// Reads a time that has passed, on the clock of this place: what [`parse`] reads, where a time of
+/// day is the last such one and a day without a year is not one to come; `yesterday`, `now-2h`.
+///
+/// # Errors
+/// A sentence with the forms that are understood.
+pub fn parse_past(text: &str) -> Result<Time, String> {
+    let text = text.trim();
+    let now = clock::now();
+    let back = text.strip_prefix("now").map(str::trim);
+    let time = match (back, clock::parse_rfc3339(text)) {
+        (Some(""), _) => Some(now),
+        (Some(back), _) => {
+            let seconds = back.strip_prefix('-').and_then(|back| length(back.trim()));
+            seconds.map(|seconds| now.plus_s(-seconds))
+        }
+        (None, Some(time)) => Some(time),
+        (None, None) => match local(text, now, Facing::Back) {
+            Some(Local::Moment(time)) => Some(time),
+            Some(Local::Nowhen) | None => None,
+        },
+    };
+    let time = time.filter(|time| (Time(0)..=LAST).contains(time));
+    time.ok_or_else(|| format!("\"{}\" is not a time; {PAST_FORMS}", shorten(text)))
+}
+
 /// Seconds of `now`, `now+2h`, `now+90`, `now+5hours`, `now + 1 week`.
 fn relative(text: &str) -> Option<i64> {
     let rest = text.strip_prefix("now")?.trim();
     if rest.is_empty() {
         return Some(0);
     }
-    let length = rest.strip_prefix('+')?.trim();
+    length(rest.strip_prefix('+')?.trim())
+}
+
+/// Seconds of `2h`, `90`, `5hours`, `1 week`.
+fn length(length: &str) -> Option<i64> {
     if let Some(seconds) = compact_s(length) {
         return Some(seconds);
     }
@@ -92,32 +126,48 @@ enum Local {
     Nowhen,
 }
 
-fn local(text: &str, now: Time) -> Option<Local> {
+/// Which of the moments is meant that a text without a day, or without a year, may name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Facing {
+    /// The next.
+    Ahead,
+    /// The last.
+    Back,
+}
+
+fn local(text: &str, now: Time, facing: Facing) -> Option<Local> {
     let here = LocalTime::of(now);
     let lower = text.to_ascii_lowercase();
     let mut parts = lower.match_indices(['t', ' ']).map(|(at, _)| lower.split_at(at));
-    let (day, clock) = match parts.find(|(day, _)| day_of(day, here).is_some()) {
+    let (day, clock) = match parts.find(|(day, _)| day_of(day, here, facing).is_some()) {
         Some((day, clock)) => (Some(day), Some(clock[1..].trim())),
-        None if day_of(&lower, here).is_some() => (Some(&*lower), None),
+        None if day_of(&lower, here, facing).is_some() => (Some(&*lower), None),
         None => (None, Some(&*lower)),
     };
     let [hour, minute, second] = clock.map_or(Some([0, 0, 0]), time_of_day)?;
     let at = |day: LocalTime| LocalTime { hour, minute, second, ..day };
     let moment = match day {
-        Some(day) => at(day_of(day, here)?).moment(),
-        // A time of day that has passed is that of tomorrow.
-        None => match at(here).moment().filter(|time| *time > now) {
-            Some(time) => Some(time),
-            None => here.plus_days(1).and_then(|day| at(day).moment()),
-        },
+        Some(day) => at(day_of(day, here, facing)?).moment(),
+        // Ahead a time of day that has passed is that of tomorrow; back, one that is to come is
+        // that of yesterday.
+        None => {
+            let today = at(here).moment();
+            match (today.filter(|time| (*time > now) == (facing == Facing::Ahead)), facing) {
+                (Some(time), _) => Some(time),
+                (None, Facing::Ahead) => here.plus_days(1).and_then(|day| at(day).moment()),
+                (None, Facing::Back) => here.minus_days(1).and_then(|day| at(day).moment()),
+            }
+        }
     };
     Some(moment.map_or(Local::Nowhen, Local::Moment))
 }
 
-/// `2030-05-05`, `0505`, `050530`, `05/05`, `05/05/30`, `05.05.30`, `today`, `tomorrow`.
-fn day_of(text: &str, here: LocalTime) -> Option<LocalTime> {
+/// `2030-05-05`, `0505`, `050530`, `05/05`, `05/05/30`, `05.05.30`, `today`, `tomorrow`; back,
+/// `yesterday`.
+fn day_of(text: &str, here: LocalTime, facing: Facing) -> Option<LocalTime> {
     match text {
         "today" => return Some(here),
+        "yesterday" if facing == Facing::Back => return here.minus_days(1),
         "tomorrow" => return here.plus_days(1),
         _ => {}
     }
@@ -144,9 +194,12 @@ fn day_of(text: &str, here: LocalTime) -> Option<LocalTime> {
         Some(year) if year.len() == 2 => 2000 + i32::try_from(number(year)?).ok()?,
         Some(year) if year.len() == 4 => i32::try_from(number(year)?).ok()?,
         Some(_) => return None,
-        // A day that has passed is that of next year.
-        None if (month, day) < (here.month, here.day) => here.year + 1,
-        None => here.year,
+        // Ahead a day that has passed is that of next year; back, one to come that of the last.
+        None => match ((month, day).cmp(&(here.month, here.day)), facing) {
+            (Ordering::Less, Facing::Ahead) => here.year + 1,
+            (Ordering::Greater, Facing::Back) => here.year - 1,
+            _ => here.year,
+        },
     };
     Some(LocalTime { year, month, day, ..here })
 }

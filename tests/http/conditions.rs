@@ -249,7 +249,8 @@ fn a_drained_server_starts_nothing_until_it_is_resumed() {
     server.up();
     let job = server.job(waits);
     assert_eq!((reason(&job), &job["state"]), ("ReqNodeNotAvail", &json!("PENDING")), "{job}");
-    assert!(job["state_detail"].as_str().unwrap().contains("maintenance"), "{job}");
+    let detail = job["state_detail"].as_str().unwrap();
+    assert!(detail.starts_with("the server is drained (disks) since "), "{job}");
     let windows = server.get("/api/v1/maintenance").expect(200).json();
     assert_eq!((&windows[0]["reason"], &windows[0]["active"]), (&json!("disks"), &json!(true)));
     let gone = server.send("DELETE", "/api/v1/maintenance", &[], b"").expect(200).json();

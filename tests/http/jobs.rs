@@ -45,7 +45,19 @@ fn each_filter_of_the_list_picks_its_jobs() {
     let id = server.submit(&json!({"script": "sleep 60", "labels": {"q\"q": "v:w"}}));
     server.started(id);
     let since = server.job(3)["submit_time"].as_str().unwrap().to_owned();
+    let ended = server.job(2)["end_time"].as_str().unwrap().to_owned();
+    let user = server.job(2)["user"].as_str().unwrap().to_owned();
     let table = [
+        (format!("user={user}"), vec![4, 3, 2, 1]),
+        ("user=nobody-else".to_owned(), vec![]),
+        ("partition=default&name_like=a*".to_owned(), vec![3, 1]),
+        ("partition=other".to_owned(), vec![]),
+        ("name_like=[ab]".to_owned(), vec![2, 1]),
+        ("exit_code=1:0".to_owned(), vec![2]),
+        ("ids=4,1,99&ids=2".to_owned(), vec![4, 2, 1]),
+        ("ids=4,1&state=RUNNING".to_owned(), vec![4]),
+        (format!("ended_since={ended}"), vec![3, 2]),
+        (format!("ended_until={ended}"), vec![1]),
         (String::new(), vec![4, 3, 2, 1]),
         ("sort=id".to_owned(), vec![1, 2, 3, 4]),
         ("state=FAILED".to_owned(), vec![2]),

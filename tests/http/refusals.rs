@@ -281,6 +281,9 @@ fn a_bad_parameter_of_a_query_is_named() {
     for (query, field) in [
         ("state=ASLEEP", "state"),
         ("limit=0", "limit"),
+        ("exit_code=3", "exit_code"),
+        ("ids=1,x", "ids"),
+        ("ended_since=soon", "ended_since"),
         ("limit=1001", "limit"),
         ("limit=x", "limit"),
         ("cursor=x", "cursor"),

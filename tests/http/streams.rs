@@ -23,7 +23,10 @@ cases! {
     a_stream_of_events_ends_with_how_its_job_ended => ["GET /api/v1/jobs/{id}/stdout",
         "GET /api/v1/jobs/{id}/stderr"],
     a_large_output_is_read_whole => ["GET /api/v1/jobs/{id}/stdout"],
-    a_link_in_place_of_the_output_is_not_read => ["GET /api/v1/jobs/{id}/stdout"],
+    a_link_that_leads_out_is_not_read => ["GET /api/v1/jobs/{id}/stdout"],
+    a_link_that_stays_below_the_folder_is_read => ["GET /api/v1/jobs/{id}/stdout"],
+    a_follower_goes_on_in_a_file_that_begins_anew => ["GET /api/v1/jobs/{id}/stdout"],
+    what_is_no_file_says_why => ["GET /api/v1/jobs/{id}/stdout", "GET /api/v1/jobs/{id}/stderr"],
     output_of_no_job_is_not_found => ["GET /api/v1/jobs/{id}/stdout",
         "GET /api/v1/jobs/{id}/stderr"],
 }
@@ -223,7 +226,94 @@ fn a_large_output_is_read_whole() {
     assert_eq!(stream.rest(), text.as_bytes());
 }
 
-fn a_link_in_place_of_the_output_is_not_read() {
+fn a_link_that_stays_below_the_folder_is_read() {
+    let server = Server::start();
+    let folder = server.dir.path().join("w");
+    std::fs::create_dir_all(folder.join("real")).unwrap();
+    std::os::unix::fs::symlink("real", folder.join("logs")).unwrap();
+    std::os::unix::fs::symlink("real/b", folder.join("b")).unwrap();
+    for output in ["logs/a", "b"] {
+        let id = server.submit(&json!({"script": "echo seen", "working_directory": folder,
+            "standard_output": output}));
+        server.ended(id);
+        assert_eq!(server.stdout(id), "seen\n", "{output}");
+        let path = format!("/api/v1/jobs/{id}/stdout?follow=true");
+        assert_eq!(Stream::open(&server, &path, &[]).rest(), b"seen\n", "{output}");
+    }
+    // Neither by a link of the kernel's own, which leads anywhere.
+    let id = server.submit(&json!({"script": "rm out; ln -s /proc/self/environ out",
+        "working_directory": folder, "standard_output": "out"}));
+    server.ended(id);
+    problem(server.get(&format!("/api/v1/jobs/{id}/stdout")), 409);
+}
+
+fn a_follower_goes_on_in_a_file_that_begins_anew() {
+    let server = Server::start();
+    let gate = Gate::new(&server);
+    let folder = server.dir.path().join("w");
+    std::fs::create_dir(&folder).unwrap();
+    for (n, act, why) in [
+        (0, "> out", "truncated"),
+        (1, "mv out old; exec > out", "replaced"),
+        (2, "rm out; sleep 0.3; exec > out", "replaced"),
+    ] {
+        let script = format!(
+            "echo a long first line; {}; {act}; echo new; rm {:?}",
+            gate.wait(),
+            server.dir.path().join("gate")
+        );
+        let id = server.submit(&json!({"script": script, "working_directory": folder,
+            "standard_output": "out"}));
+        server.started(id);
+        let path = format!("/api/v1/jobs/{id}/stdout?follow=true");
+        let mut events = Stream::events(&server, &path, None);
+        let mut bytes = Stream::open(&server, &path, &[]);
+        assert_eq!(bytes.line(), "a long first line\n", "case {n}");
+        assert_eq!(events.sent().unwrap().data, "a long first line\n", "case {n}");
+        gate.open();
+        let anew = events.sent().unwrap();
+        let shown = (anew.event.as_str(), anew.data.as_str(), anew.id);
+        assert_eq!(shown, ("anew", why, 0), "case {n}");
+        let next = events.sent().unwrap();
+        assert_eq!((next.data.as_str(), next.id), ("new\n", 4), "case {n}");
+        assert_eq!(bytes.rest(), b"new\n", "case {n}");
+        server.ended(id);
+    }
+}
+
+fn what_is_no_file_says_why() {
+    let server = Server::start();
+    let why = |id: i64, rest: &str| {
+        let answer = server.get(&format!("/api/v1/jobs/{id}/{rest}")).expect(200);
+        assert!(answer.body.is_empty() || rest == "stderr", "{rest}");
+        answer.header("x-output-absent").map(str::to_owned)
+    };
+    let waits = server.submit(&json!({"script": "true", "held": true}));
+    assert_eq!(why(waits, "stdout").as_deref(), Some("not-started"));
+    let folder = server.dir.path().join("w");
+    std::fs::create_dir(&folder).unwrap();
+    std::os::unix::fs::symlink("out", folder.join("link")).unwrap();
+    let in_folder = |script: &str, out: &str, err: &str| {
+        let id = server.submit(&json!({"script": script, "working_directory": folder,
+            "standard_output": out, "standard_error": err}));
+        server.ended(id);
+        id
+    };
+    let nowhere = in_folder("echo x", "/dev/null", "err");
+    assert_eq!(why(nowhere, "stdout").as_deref(), Some("nowhere"));
+    assert_eq!(why(nowhere, "stderr?apart=true"), None);
+    let gone = in_folder("rm out", "out", "err");
+    assert_eq!(why(gone, "stdout").as_deref(), Some("gone"));
+    // One file under two names: apart there is nothing, and otherwise all of it.
+    let joined = in_folder("echo x", "out", "link");
+    assert_eq!(why(joined, "stderr?apart=true").as_deref(), Some("joined"));
+    assert_eq!(why(joined, "stderr"), None);
+    let path = format!("/api/v1/jobs/{joined}/stderr?follow=true");
+    assert_eq!(Stream::open(&server, &path, &[]).rest(), b"x\n");
+    assert_eq!(Stream::open(&server, &format!("{path}&apart=true"), &[]).rest(), b"");
+}
+
+fn a_link_that_leads_out_is_not_read() {
     let server = Server::start();
     let folder = server.dir.path().join("w");
     std::fs::create_dir(&folder).unwrap();

@@ -131,6 +131,16 @@ pub struct Job {
     /// Where the command was given that submitted it; null when nobody said.
     #[serde(default)]
     pub submit_directory: Option<String>,
+    /// The file of standard output, wherever it is kept; null in /dev/null.
+    #[serde(default)]
+    pub stdout_path: Option<String>,
+    /// The file of standard error, which may be the same one.
+    #[serde(default)]
+    pub stderr_path: Option<String>,
+    /// When the server forgets it, and removes the output that it keeps itself; null while it has
+    /// not ended, and where jobs are kept for ever.
+    #[serde(default)]
+    pub kept_until: Option<String>,
     /// Labels to find it by.
     pub labels: BTreeMap<String, String>,
     /// A remark.
@@ -305,7 +315,8 @@ mod tests {
             exit_status exit_signal \
             held begin_time deadline dependency array_job_id array_task_id array_tasks retry \
             restart_count signal open_mode resources ntasks cpus_per_task args standard_input \
-            submit_directory";
+            submit_directory \
+            stdout_path stderr_path kept_until";
         let mut body = json!({
             "id": 17, "name": "n", "account": "", "user": "", "partition": "default",
             "state": "OUT_OF_MEMORY", "priority": 0, "cpus": 1, "labels": {}, "data_source": "WEB",

@@ -14,12 +14,17 @@ use diesel::sqlite::Sqlite;
 
 use super::window::Window;
 use crate::job::ids::JobId;
+use crate::job::outcome::ExitCode;
 use crate::job::state::StateWord;
 use crate::store::filter::JobFilter;
 use crate::time::Time;
 
 /// The account that is in no index: nobody's.
 const NO_ACCOUNT: &str = "";
+/// The user who is in no index: nobody.
+const NO_USER: &str = "";
+/// The partition that is in no index: the one of a machine that is not divided.
+const USUAL_PARTITION: &str = "default";
 /// The name that is in no index: what a job is called that was given none.
 const USUAL_NAME: &str = "job";
 
@@ -29,10 +34,17 @@ pub(super) enum Part<'a> {
     States(&'a [StateWord]),
     Account(&'a str),
     Name(&'a str),
+    NameLike(&'a str),
+    User(&'a str),
+    Partition(&'a str),
+    ExitCode(ExitCode),
+    Ids(&'a [JobId]),
     Label(&'a str, &'a str),
     Array(JobId),
     Since(Time),
     Until(Time),
+    EndedSince(Time),
+    EndedUntil(Time),
 }
 
 pub(super) fn parts(filter: &JobFilter) -> Vec<Part<'_>> {
@@ -40,10 +52,17 @@ pub(super) fn parts(filter: &JobFilter) -> Vec<Part<'_>> {
     let mut parts: Vec<Part> = states.map(Part::States).into_iter().collect();
     parts.extend(filter.account.as_deref().map(Part::Account));
     parts.extend(filter.name.as_deref().map(Part::Name));
+    parts.extend(filter.name_like.as_deref().map(Part::NameLike));
+    parts.extend(filter.user.as_deref().map(Part::User));
+    parts.extend(filter.partition.as_deref().map(Part::Partition));
+    parts.extend(filter.exit_code.map(Part::ExitCode));
+    parts.extend(filter.ids.as_deref().map(Part::Ids));
     parts.extend(filter.labels.iter().map(|(key, value)| Part::Label(key, value)));
     parts.extend(filter.array.map(Part::Array));
     parts.extend(filter.since.map(Part::Since));
     parts.extend(filter.until.map(Part::Until));
+    parts.extend(filter.ended_since.map(Part::EndedSince));
+    parts.extend(filter.ended_until.map(Part::EndedUntil));
     parts
 }
 
@@ -59,6 +78,9 @@ impl<'a> Part<'a> {
             }
             Part::Account(account) if account != NO_ACCOUNT => vec![Source::Account(account)],
             Part::Name(name) if name != USUAL_NAME => vec![Source::Name(name)],
+            Part::User(user) if user != NO_USER => vec![Source::User(user)],
+            Part::Partition(name) if name != USUAL_PARTITION => vec![Source::Partition(name)],
+            Part::Ids(ids) => vec![Source::Ids(ids)],
             Part::Label(key, value) => vec![Source::Label(key, value)],
             Part::Array(array) => vec![Source::Array(array)],
             _ => Vec::new(),
@@ -71,6 +93,15 @@ impl<'a> Part<'a> {
         match self {
             Part::Since(Time(since)) => sql.add(" AND job.submit_time >= ").int(since),
             Part::Until(Time(until)) => sql.add(" AND job.submit_time < ").int(until),
+            Part::EndedSince(Time(since)) => sql.add(" AND job.end_time >= ").int(since),
+            Part::EndedUntil(Time(until)) => sql.add(" AND job.end_time < ").int(until),
+            Part::ExitCode(code) => sql.add(" AND job.exit_code = ").text(&code.to_string()),
+            Part::NameLike(pattern) => sql.add(" AND job.name GLOB ").text(pattern),
+            Part::User(NO_USER) => sql.add(" AND job.user = ").text(NO_USER),
+            Part::Partition(USUAL_PARTITION) => {
+                sql.add(" AND job.partition = ").text(USUAL_PARTITION)
+            }
+            Part::Ids(ids) => sql.add(&format!(" AND {id} IN ({})", listed(ids))),
             Part::Account(NO_ACCOUNT) => sql.add(" AND job.account = ").text(NO_ACCOUNT),
             Part::Name(USUAL_NAME) => sql.add(" AND job.name = ").text(USUAL_NAME),
             _ => {
@@ -97,8 +128,16 @@ pub(super) enum Source<'a> {
     State(StateWord),
     Account(&'a str),
     Name(&'a str),
+    User(&'a str),
+    Partition(&'a str),
+    Ids(&'a [JobId]),
     Label(&'a str, &'a str),
     Array(JobId),
+}
+
+/// Ids as text: a statement takes so many values only.
+fn listed(ids: &[JobId]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 impl Source<'_> {
@@ -117,10 +156,12 @@ impl Source<'_> {
 
     pub(super) fn table(self, sql: &mut Sql, this: &str) {
         sql.add(&match self {
-            Source::Table => format!("jobs AS {this} NOT INDEXED"),
+            Source::Table | Source::Ids(_) => format!("jobs AS {this} NOT INDEXED"),
             Source::State(_) => format!("jobs AS {this} INDEXED BY jobs_by_state"),
             Source::Account(_) => format!("jobs AS {this} INDEXED BY jobs_by_account"),
             Source::Name(_) => format!("jobs AS {this} INDEXED BY jobs_by_name"),
+            Source::User(_) => format!("jobs AS {this} INDEXED BY jobs_by_user"),
+            Source::Partition(_) => format!("jobs AS {this} INDEXED BY jobs_by_partition"),
             Source::Label(..) => format!("job_labels AS {this}"),
             Source::Array(_) => format!("jobs AS {this} INDEXED BY jobs_by_array"),
         });
@@ -137,6 +178,14 @@ impl Source<'_> {
             Source::Name(name) => {
                 sql.add(&format!("{this}.name <> 'job' AND {this}.name = ")).text(name)
             }
+            Source::User(user) => {
+                sql.add(&format!("{this}.user <> '' AND {this}.user = ")).text(user)
+            }
+            Source::Partition(name) => {
+                let others = format!("{this}.partition <> 'default' AND {this}.partition = ");
+                sql.add(&others).text(name)
+            }
+            Source::Ids(ids) => sql.add(&format!("{this}.id IN ({})", listed(ids))),
             Source::Array(JobId(array)) => sql.add(&format!("{this}.array_job_id = ")).int(array),
             Source::Label(key, value) => sql
                 .add(&format!("{this}.key = "))
@@ -150,7 +199,10 @@ impl Source<'_> {
         match (self, part) {
             (Source::State(_), Part::States(_))
             | (Source::Account(_), Part::Account(_))
-            | (Source::Name(_), Part::Name(_)) => true,
+            | (Source::Name(_), Part::Name(_))
+            | (Source::User(_), Part::User(_))
+            | (Source::Partition(_), Part::Partition(_))
+            | (Source::Ids(_), Part::Ids(_)) => true,
             (Source::Array(array), part) => part == Part::Array(array),
             (Source::Label(key, value), label) => label == Part::Label(key, value),
             _ => false,

@@ -22,6 +22,8 @@ struct Made {
     id: i64,
     name: String,
     account: String,
+    user: String,
+    partition: String,
     labels: BTreeMap<String, String>,
     submitted: i64,
     state: StateWord,
@@ -29,6 +31,8 @@ struct Made {
 
 const NAMES: [&str; 3] = ["job", "a", "b"];
 const ACCOUNTS: [&str; 3] = ["", "x", "y"];
+const PARTITIONS: [&str; 3] = ["default", "p", "q"];
+const PATTERNS: [&str; 3] = ["*", "?", "[jx]*b"];
 const LABELS: [(&str, &str); 4] = [("k", "1"), ("k", "2"), ("l", "1"), ("\"l.", "\\ '")];
 
 type Told = ((usize, usize, Vec<(&'static str, &'static str)>), (i64, StateWord, bool));
@@ -53,6 +57,9 @@ fn make(world: &mut World, told: Vec<Told>) -> (Vec<Made>, bool) {
         now += step;
         let mut request = JobRequest::from(job().named(NAMES[name]).account(ACCOUNTS[account]));
         request.labels = labels.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+        // Who and where go with the name and the account, so that parts agree now and then.
+        let (user, partition) = (ACCOUNTS[account].to_owned(), PARTITIONS[name].to_owned());
+        (request.user, request.partition) = (Some(user.clone()), Some(partition.clone()));
         let (name, account) = (NAMES[name].to_owned(), ACCOUNTS[account].to_owned());
         let labels = request.labels.clone();
         let (id, step) = world.submission_at(request, Time(now));
@@ -63,7 +70,8 @@ fn make(world: &mut World, told: Vec<Told>) -> (Vec<Made>, bool) {
         if !stays {
             gone.push(id);
         }
-        all.push(Made { id: id.0, name, account, labels, submitted: now, state });
+        let submitted = now;
+        all.push(Made { id: id.0, name, account, user, partition, labels, submitted, state });
     }
     world.flush();
     for made in &all {
@@ -95,17 +103,23 @@ fn filters() -> impl Strategy<Value = JobFilter> {
     let time = || proptest::option::of((980..1_020_i64).prop_map(|s| Time(s * SLACK_US)));
     (
         subsequence(StateWord::ALL.to_vec(), 0..=4),
-        (some(&NAMES), some(&ACCOUNTS)),
+        ((some(&NAMES), some(&PATTERNS)), (some(&ACCOUNTS), some(&ACCOUNTS)), some(&PARTITIONS)),
         subsequence(LABELS.to_vec(), 0..=2),
         (time(), time()),
         (any::<bool>(), 1..6_i64),
+        proptest::option::of(subsequence((0..70_i64).map(JobId).collect::<Vec<_>>(), 0..=40)),
     )
-        .prop_map(|(states, (name, account), labels, (since, until), (ascending, limit))| {
+        .prop_map(|(states, words, labels, (since, until), (ascending, limit), ids)| {
+            let ((name, name_like), (account, user), partition) = words;
             let labels = labels.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
             JobFilter {
                 states,
                 account,
                 name,
+                name_like,
+                user,
+                partition,
+                ids,
                 labels,
                 since,
                 until,
@@ -129,6 +143,23 @@ fn parts(filter: &JobFilter) -> Vec<Part<'_>> {
     }
     if let Some(name) = &filter.name {
         parts.push((name != "job", Box::new(move |made| made.name == *name)));
+    }
+    if let Some(like) = &filter.name_like {
+        let means = |name: &str| match like.as_str() {
+            "*" => true,
+            "?" => name.len() == 1,
+            _ => name == "job",
+        };
+        parts.push((false, Box::new(move |made| means(&made.name))));
+    }
+    if let Some(user) = &filter.user {
+        parts.push((!user.is_empty(), Box::new(move |made| made.user == *user)));
+    }
+    if let Some(partition) = &filter.partition {
+        parts.push((partition != "default", Box::new(move |made| made.partition == *partition)));
+    }
+    if let Some(ids) = &filter.ids {
+        parts.push((true, Box::new(move |made| ids.contains(&JobId(made.id)))));
     }
     for (key, value) in &filter.labels {
         parts.push((true, Box::new(move |made| made.labels.get(key) == Some(value))));
@@ -292,7 +323,10 @@ fn no_question_sorts_or_scans() {
     }
     let base = JobFilter { limit: 3, ..JobFilter::default() };
     let mut filters = vec![base];
-    let alternatives: [fn(&mut JobFilter); 9] = [
+    let alternatives: [fn(&mut JobFilter); 12] = [
+        |f| f.user = Some("u".to_owned()),
+        |f| (f.partition, f.ids) = (Some("p".to_owned()), Some(vec![JobId(3), JobId(9)])),
+        |f| (f.ended_since, f.name_like) = (Some(Time(0)), Some("a*".to_owned())),
         |f| f.states = vec![StateWord::Pending],
         |f| f.states = vec![StateWord::Pending, StateWord::Failed],
         |f| f.account = Some("x".to_owned()),
@@ -323,6 +357,8 @@ fn no_question_sorts_or_scans() {
         for detail in plan_of(&mut world, text) {
             // A bounded number of rows is counted.
             let scans = detail.starts_with("SCAN") && !detail.starts_with("SCAN (subquery");
+            let walks = text.contains("id IN (") && detail.contains("SEARCH it USING INTEGER");
+            assert!(!walks || detail.contains("(rowid=?)"), "{detail}\n{text}");
             let seeks = ["SEARCH it ", "SEARCH has "].iter().any(|how| detail.starts_with(how));
             let fetches = !detail.contains("COVERING INDEX") && !detail.contains("PRIMARY KEY");
             assert!(!seeks || !fetches, "{detail}\n{text}");

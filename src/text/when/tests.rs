@@ -17,7 +17,11 @@ fn said(text: &str) -> Result<Time, String> {
 
 /// What a text is on the clock on the wall, at [`HERE`].
 fn on_the_wall(text: &str) -> String {
-    match local(text, HERE.moment().unwrap()) {
+    shown(text, Facing::Ahead)
+}
+
+fn shown(text: &str, facing: Facing) -> String {
+    match local(text, HERE.moment().unwrap(), facing) {
         Some(Local::Moment(time)) => {
             let LocalTime { year, month, day, hour, minute, second } = LocalTime::of(time);
             format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
@@ -106,6 +110,32 @@ fn the_clock_on_the_wall_is_read_as_sbatch_reads_it() {
         ("2030-05-05T", "none"),
     ] {
         assert_eq!(on_the_wall(text), wanted, "{text}");
+    }
+}
+
+#[test]
+fn looking_back_a_time_has_passed() {
+    for (text, wanted) in [
+        ("16:00", "2030-05-30 16:00:00"),
+        ("13:30:15", "2030-05-31 13:30:15"),
+        ("9:05", "2030-05-31 09:05:00"),
+        ("today", "2030-05-31 00:00:00"),
+        ("yesterday", "2030-05-30 00:00:00"),
+        ("Yesterday 16:00", "2030-05-30 16:00:00"),
+        ("0605", "2029-06-05 00:00:00"),
+        ("05/05", "2030-05-05 00:00:00"),
+        ("2030-05-05T00:01", "2030-05-05 00:01:00"),
+    ] {
+        assert_eq!(shown(text, Facing::Back), wanted, "{text}");
+    }
+    assert_eq!(on_the_wall("yesterday"), "none", "nobody begins a job then");
+    let before = clock::now();
+    let back = parse_past("now-2h").unwrap();
+    assert!(back >= before.plus_s(-7_200) && back <= clock::now().plus_s(-7_200));
+    assert!(parse_past("now").unwrap() >= before);
+    assert_eq!(parse_past("1970-01-01T00:00:01Z"), Ok(Time(1_000_000)));
+    for bad in ["", "now+2h", "now-soon", "soon", "2030-02-30", "now-9223372036854775807s"] {
+        assert!(parse_past(bad).unwrap_err().contains("yesterday"), "{bad}");
     }
 }
 

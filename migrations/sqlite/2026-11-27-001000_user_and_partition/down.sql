@@ -1,0 +1,2 @@
+DROP INDEX jobs_by_partition;
+DROP INDEX jobs_by_user;
