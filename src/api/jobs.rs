@@ -51,9 +51,9 @@ pub type Pairs = web::Query<Vec<(String, String)>>;
 
 /// `GET /jobs`.
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs",
-    description = "A page of jobs. One request looks at a bounded part of history: where few jobs \
-        match, a page may be short or even empty and still have a `next_cursor`. Go on until there \
-        is none.",
+    description = "A page of jobs. One request looks at a bounded part of history: where few \
+        jobs match, a page may be short or even empty and still have a \
+        `next_cursor`. Go on until there is none.",
     params(("state" = Option<Vec<String>>, Query, description = "Repeatable; also comma-separated"),
         ("account" = Option<String>, Query), ("name" = Option<String>, Query),
         ("array_job_id" = Option<i64>, Query, description = "Tasks of this array, and its rest"),
@@ -133,7 +133,8 @@ pub(super) fn label_of(text: &str) -> Result<(String, String), String> {
 }
 
 /// `GET /jobs/{id}`.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(JobPathText),
+#[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs",
+    description = "One job as it is now.", params(JobPathText),
     responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem)))]
 pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
     let job = row_of(&app, id.named()?).await?;
@@ -141,7 +142,9 @@ pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiE
 }
 
 /// `DELETE /jobs/{id}`.
-#[utoipa::path(delete, path = "/api/v1/jobs/{id}", tag = "jobs", params(JobPathText),
+#[utoipa::path(delete, path = "/api/v1/jobs/{id}", tag = "jobs",
+    description = "Cancels a job. Asked again it answers the same; its CPUs stay held until its \
+        last process is gone.", params(JobPathText),
     responses((status = 202, description = "It is being ended", body = Job),
         (status = 200, description = "It has ended", body = Job),
         (status = 404, body = super::wire::problem::Problem)))]
@@ -164,7 +167,8 @@ pub async fn cancel(
 }
 
 /// `POST /jobs/{id}/cancel`: the same for clients that cannot DELETE.
-#[utoipa::path(post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs", params(JobPathText),
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs",
+    description = "Cancels a job, for clients that cannot send DELETE.", params(JobPathText),
     responses((status = 202, description = "It is being ended", body = Job),
         (status = 200, description = "It has ended", body = Job),
         (status = 404, body = super::wire::problem::Problem)))]
@@ -271,7 +275,9 @@ pub async fn cancel_one(app: &App, caller: Caller, of: JobRef) -> Result<bool, A
 }
 
 /// `GET /jobs/{id}/events`.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/events", tag = "jobs", params(JobPathText),
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/events", tag = "jobs",
+    description = "Every transition of a job, oldest first, with its time, its cause and who \
+        wanted it.", params(JobPathText),
     responses((status = 200, body = [Event]), (status = 404,
         body = super::wire::problem::Problem)))]
 pub async fn events(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
@@ -294,7 +300,9 @@ pub struct WaitQuery {
 
 /// `GET /jobs/{id}/wait`: answers when the job has ended or the time is over; of an array, when
 /// all its tasks have.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/wait", tag = "jobs", params(JobPathText, WaitQuery),
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/wait", tag = "jobs",
+    description = "Answers when the job has ended, or when the time is over: look at `state`. \
+        Of an array, when all its tasks have ended.", params(JobPathText, WaitQuery),
     responses((status = 200, description = "Look at `state`", body = Job),
         (status = 404, body = super::wire::problem::Problem)))]
 pub async fn wait(
