@@ -30,6 +30,7 @@ const PAGE: i64 = 100;
 
 /// `GET /resources`.
 #[utoipa::path(get, path = "/api/v1/resources", tag = "resources",
+    description = "What there is to hand out, and who holds it.",
     responses((status = 200, body = Resources)))]
 pub async fn resources(app: web::Data<App>) -> HttpResponse {
     let now = app.now();
@@ -82,7 +83,9 @@ pub struct AllocationQuery {
 }
 
 /// `GET /allocations`, newest first.
-#[utoipa::path(get, path = "/api/v1/allocations", tag = "resources", params(AllocationQuery),
+#[utoipa::path(get, path = "/api/v1/allocations", tag = "resources",
+    description = "Who had which CPUs and other resources, and since when, newest first. A page \
+        goes on behind the last id by `before`.", params(AllocationQuery),
     responses((status = 200, body = [AllocationRow]), (status = "4XX",
         body = super::wire::problem::Problem)))]
 pub async fn list(
@@ -101,6 +104,7 @@ pub async fn list(
 
 /// `GET /audit`: compares ledger, database and processes now.
 #[utoipa::path(get, path = "/api/v1/audit", tag = "resources",
+    description = "Compares the ledger, the database and the processes of this machine now.",
     responses((status = 200, body = Audit), (status = "5XX",
         body = super::wire::problem::Problem)))]
 pub async fn audit(app: web::Data<App>) -> Result<HttpResponse, ApiError> {

@@ -24,6 +24,8 @@ const JOBS: i64 = 20;
 
 /// `GET /dashboard`.
 #[utoipa::path(get, path = "/api/v1/dashboard", tag = "seed",
+    description = "Counts of jobs and CPUs, and the first jobs that run and wait, as one page \
+        shows them.",
     responses((status = 200, body = Dashboard)))]
 pub async fn dashboard(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let running = list(&app, vec![StateWord::Running, StateWord::Completing]).await?;

@@ -30,13 +30,17 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// `GET /health/live`.
-#[utoipa::path(get, path = "/health/live", tag = "server", responses((status = 200)))]
+#[utoipa::path(get, path = "/health/live", tag = "server",
+    description = "Answers as long as the server does. No token is needed.",
+    responses((status = 200)))]
 pub async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "live"}))
 }
 
 /// `GET /health/ready`.
 #[utoipa::path(get, path = "/health/ready", tag = "server",
+    description = "Whether the server can take and run jobs; if not, which part of it does not \
+        move. No token is needed.",
     responses((status = 200), (status = 503, body = super::wire::problem::Problem)))]
 pub async fn ready(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let managers = app.system.metrics.resource_managers.load(Ordering::SeqCst);

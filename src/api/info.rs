@@ -19,7 +19,9 @@ fn notes(app: &App, lasting: &[String]) -> Vec<String> {
 }
 
 /// `GET /info`.
-#[utoipa::path(get, path = "/api/v1/info", tag = "server", responses((status = 200, body = Info)))]
+#[utoipa::path(get, path = "/api/v1/info", tag = "server",
+    description = "The server's version, its settings and where each came from, and what isolation \
+        works here.", responses((status = 200, body = Info)))]
 pub async fn info(app: web::Data<App>) -> HttpResponse {
     fault::bug(fault::BUG_IN_HANDLER);
     let live = app.live();

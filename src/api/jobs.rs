@@ -56,9 +56,9 @@ pub type Pairs = web::Query<Vec<(String, String)>>;
 
 /// `GET /jobs`.
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs",
-    description = "A page of jobs. One request looks at a bounded part of history: where few jobs \
-        match, a page may be short or even empty and still have a `next_cursor`. Go on until there \
-        is none.",
+    description = "A page of jobs. One request looks at a bounded part of history: where few \
+        jobs match, a page may be short or even empty and still have a \
+        `next_cursor`. Go on until there is none.",
     params(("state" = Option<Vec<String>>, Query, description = "Repeatable; also comma-separated"),
         ("account" = Option<String>, Query), ("name" = Option<String>, Query),
         ("name_like" = Option<String>, Query, description = "`*`, `?` and `[ab]` as in a shell"),
@@ -168,7 +168,8 @@ fn ids(list: &str, before: Option<Vec<JobId>>) -> Result<Vec<JobId>, String> {
 }
 
 /// `GET /jobs/{id}`.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(JobPathText),
+#[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs",
+    description = "One job as it is now.", params(JobPathText),
     responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem)))]
 pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
     let job = row_of(&app, id.named()?).await?;
@@ -176,9 +177,10 @@ pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiE
 }
 
 /// `DELETE /jobs/{id}`.
-#[utoipa::path(delete, path = "/api/v1/jobs/{id}", tag = "jobs", params(JobPathText),
-    description = "`X-Cancel` says what this did: `stopping` a job that runs, `ended` one that \
-        waited, or nothing, for it was `over`.",
+#[utoipa::path(delete, path = "/api/v1/jobs/{id}", tag = "jobs",
+    description = "Cancels a job. Asked again it answers the same; its CPUs stay held until its \
+        last process is gone. `X-Cancel` says what this did: `stopping` a job that runs, `ended` \
+        one that waited, or nothing, for it was `over`.", params(JobPathText),
     responses((status = 202, description = "It is being ended", body = Job),
         (status = 200, description = "It has ended", body = Job),
         (status = 404, body = super::wire::problem::Problem)))]
@@ -207,7 +209,8 @@ pub async fn cancel(
 }
 
 /// `POST /jobs/{id}/cancel`: the same for clients that cannot DELETE.
-#[utoipa::path(post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs", params(JobPathText),
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs",
+    description = "Cancels a job, for clients that cannot send DELETE.", params(JobPathText),
     responses((status = 202, description = "It is being ended", body = Job),
         (status = 200, description = "It has ended", body = Job),
         (status = 404, body = super::wire::problem::Problem)))]
@@ -311,7 +314,9 @@ pub async fn cancel_one(app: &App, caller: Caller, of: JobRef) -> Result<Cancell
 }
 
 /// `GET /jobs/{id}/events`.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/events", tag = "jobs", params(JobPathText),
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/events", tag = "jobs",
+    description = "Every transition of a job, oldest first, with its time, its cause and who \
+        wanted it.", params(JobPathText),
     responses((status = 200, body = [Event]), (status = 404,
         body = super::wire::problem::Problem)))]
 pub async fn events(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
@@ -334,7 +339,9 @@ pub struct WaitQuery {
 
 /// `GET /jobs/{id}/wait`: answers when the job has ended or the time is over; of an array, when
 /// all its tasks have.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/wait", tag = "jobs", params(JobPathText, WaitQuery),
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/wait", tag = "jobs",
+    description = "Answers when the job has ended, or when the time is over: look at `state`. \
+        Of an array, when all its tasks have ended.", params(JobPathText, WaitQuery),
     responses((status = 200, description = "Look at `state`", body = Job),
         (status = 404, body = super::wire::problem::Problem)))]
 pub async fn wait(

@@ -90,6 +90,7 @@ pub async fn resume(
 
 /// `DELETE /maintenance/{id}`.
 #[utoipa::path(delete, path = "/api/v1/maintenance/{id}", tag = "maintenance",
+    description = "Ends one window, or takes it back before it begins.",
     params(("id" = i64, Path)),
     responses((status = 200, body = [Window]), (status = 403, description = "Only administrators",
         body = super::wire::problem::Problem),

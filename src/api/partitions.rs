@@ -19,6 +19,7 @@ use crate::kernel::views::partitions::PartitionNow;
 
 /// `GET /partitions`.
 #[utoipa::path(get, path = "/api/v1/partitions", tag = "resources",
+    description = "The parts of the machine, their limits, and what waits and runs in them.",
     responses((status = 200, body = [Partition]), (status = "5XX",
         body = super::wire::problem::Problem)))]
 pub async fn list(app: web::Data<App>) -> Result<HttpResponse, ApiError> {

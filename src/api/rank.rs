@@ -16,7 +16,9 @@ use super::wire::rank::{Rank, RankParts, RankPolicy};
 use crate::actors::messages::GetRank;
 
 /// `GET /jobs/{id}/priority`.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/priority", tag = "jobs", params(JobPathText),
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/priority", tag = "jobs",
+    description = "The place of a pending job in the line, and what its points are made of.",
+    params(JobPathText),
     responses((status = 200, body = Rank), (status = 404, body = super::wire::problem::Problem),
         (status = 409, description = "It does not wait",
             body = super::wire::problem::Problem)))]

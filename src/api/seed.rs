@@ -36,6 +36,8 @@ const LOG_BYTES: u64 = 1024 * 1024;
 
 /// `POST /jobs/submit`.
 #[utoipa::path(post, path = "/api/v1/jobs/submit", tag = "seed",
+    description = "Submits a job, as the system before had it; `POST /api/v1/jobs` is its \
+        successor.",
     request_body = super::wire::body::NestedBody,
     responses((status = 201, body = Submitted), (status = 200, body = Submitted),
         (status = "4XX", body = super::wire::problem::Problem), (status = "5XX",
@@ -53,7 +55,9 @@ pub async fn submit(
 }
 
 /// `POST /jobs/cancel/{id}`.
-#[utoipa::path(post, path = "/api/v1/jobs/cancel/{id}", tag = "seed", params(JobPathText),
+#[utoipa::path(post, path = "/api/v1/jobs/cancel/{id}", tag = "seed",
+    description = "Cancels a job, as the system before had it; `DELETE /api/v1/jobs/{id}` is its \
+        successor.", params(JobPathText),
     responses((status = 200, body = Cancelled), (status = 404,
         body = super::wire::problem::Problem)))]
 pub async fn cancel(
@@ -66,7 +70,9 @@ pub async fn cancel(
 }
 
 /// `GET /jobs/query/{id}`.
-#[utoipa::path(get, path = "/api/v1/jobs/query/{id}", tag = "seed", params(JobPathText),
+#[utoipa::path(get, path = "/api/v1/jobs/query/{id}", tag = "seed",
+    description = "Shows a job, as the system before had it; `GET /api/v1/jobs/{id}` is its \
+        successor.", params(JobPathText),
     responses((status = 200, body = Query), (status = 404, body = super::wire::problem::Problem)))]
 pub async fn query(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
     let (row, allocation) = row_of(&app, id.named()?).await?;

@@ -79,7 +79,8 @@ impl Absent {
 }
 
 /// `GET /jobs/{id}/script`.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/script", tag = "jobs", params(JobPathText),
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/script", tag = "jobs",
+    description = "The script as it was submitted.", params(JobPathText),
     responses((status = 200, content_type = "text/plain", body = String),
         (status = 404, body = super::wire::problem::Problem)))]
 pub async fn script(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
@@ -93,11 +94,13 @@ pub async fn script(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, Ap
 }
 
 /// `GET /jobs/{id}/stdout`.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/stdout", tag = "jobs", params(JobPathText, PartQuery),
-    description = "The bytes. An empty answer says in `X-Output-Absent` why there is no file: \
-        `not-started`, `nowhere` (/dev/null), `gone`, `joined` (with `apart`). Followed as \
-        `text/event-stream`, an event `anew` says that the file begins anew: `truncated`, \
-        `replaced` or `attempt N`.",
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/stdout", tag = "jobs",
+    description = "Standard output, before, during and after the run: the whole, a part by \
+        `offset` and `limit`, the last lines by `tail`, a `Range`; with `follow` \
+        until the job ends. As server-sent events (`Accept: text/event-stream`) each \
+        has as id the offset behind it, `Last-Event-ID` goes on there, and the last \
+        is an event `end` whose data is a `StreamEnd` as JSON, or `problem` with a \
+        sentence.", params(JobPathText, PartQuery),
     responses((status = 200, content_type = "text/plain", body = String), (status = 206,
         content_type = "text/plain", body = String),
         (status = "4XX", body = super::wire::problem::Problem)))]
@@ -111,11 +114,8 @@ pub async fn stdout(
 }
 
 /// `GET /jobs/{id}/stderr`.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/stderr", tag = "jobs", params(JobPathText, PartQuery),
-    description = "The bytes. An empty answer says in `X-Output-Absent` why there is no file: \
-        `not-started`, `nowhere` (/dev/null), `gone`, `joined` (with `apart`). Followed as \
-        `text/event-stream`, an event `anew` says that the file begins anew: `truncated`, \
-        `replaced` or `attempt N`.",
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/stderr", tag = "jobs",
+    description = "Standard error; see standard output.", params(JobPathText, PartQuery),
     responses((status = 200, content_type = "text/plain", body = String), (status = 206,
         content_type = "text/plain", body = String),
         (status = "4XX", body = super::wire::problem::Problem)))]

@@ -86,6 +86,8 @@ pub struct SubmitQuery {
 
 /// `POST /jobs`.
 #[utoipa::path(post, path = "/api/v1/jobs", tag = "jobs",
+    description = "Submits one job. 201 is sent when it is on disk. `#SBATCH` lines of the script \
+        fill what the body leaves out.",
     params(SubmitQuery, ("Idempotency-Key" = Option<String>, Header,
         description = "Same key and body: the same job again")),
     request_body = super::wire::body::SubmitBody,
@@ -116,6 +118,7 @@ pub async fn submit(
 
 /// `POST /jobs/batch`: all or nothing.
 #[utoipa::path(post, path = "/api/v1/jobs/batch", tag = "jobs",
+    description = "Submits up to 10,000 jobs, all or none of them, in one transaction.",
     params(SubmitQuery, ("Idempotency-Key" = Option<String>, Header,
         description = "Same key and body: the same jobs again")),
     request_body = super::wire::body::BatchBody,

@@ -37,10 +37,13 @@ pub struct Attempt {
     /// What went wrong, in a sentence.
     pub error: Option<String>,
     /// Since when it had CPUs.
+    #[schema(format = DateTime)]
     pub allocation_time: String,
     /// When its script was spawned.
+    #[schema(format = DateTime)]
     pub start_time: Option<String>,
     /// When it ended.
+    #[schema(format = DateTime)]
     pub end_time: Option<String>,
     /// Which CPUs it had.
     #[schema(value_type = Vec<u32>)]

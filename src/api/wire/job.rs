@@ -54,6 +54,7 @@ pub struct Job {
     /// When it is expected to start if all before it last as long as they may; null when nobody
     /// can say.
     #[serde(default)]
+    #[schema(format = DateTime)]
     pub estimated_start_time: Option<String>,
     /// What that rests on, or why there is none, in a sentence.
     #[serde(default)]
@@ -65,9 +66,11 @@ pub struct Job {
     pub held: bool,
     /// Not before.
     #[serde(default)]
+    #[schema(format = DateTime)]
     pub begin_time: Option<String>,
     /// Not after: whoever waits then is cancelled, whoever runs then is stopped.
     #[serde(default)]
+    #[schema(format = DateTime)]
     pub deadline: Option<String>,
     /// The jobs that it waits for, as they were named.
     #[serde(default)]
@@ -149,13 +152,16 @@ pub struct Job {
     #[schema(value_type = String, example = "API")]
     pub data_source: DataSource,
     /// When it was submitted.
-    #[schema(example = "2026-11-22T03:42:17.123456Z")]
+    #[schema(format = DateTime, example = "2026-11-22T03:42:17.123456Z")]
     pub submit_time: String,
     /// From when on it may start.
+    #[schema(format = DateTime)]
     pub eligible_time: Option<String>,
     /// When its script was spawned.
+    #[schema(format = DateTime)]
     pub start_time: Option<String>,
     /// When it ended.
+    #[schema(format = DateTime)]
     pub end_time: Option<String>,
     /// Seconds from start to end, or to now while it runs; 0 before the start.
     pub elapsed_s: i64,
@@ -215,10 +221,12 @@ pub struct Allocation {
     /// The script's process.
     pub process_id: Option<i64>,
     /// Since when.
+    #[schema(format = DateTime)]
     pub allocation_time: String,
     /// Whether they were given back.
     pub released: bool,
     /// When they were given back.
+    #[schema(format = DateTime)]
     pub released_time: Option<String>,
 }
 
@@ -280,6 +288,7 @@ pub struct Event {
     #[schema(value_type = i64)]
     pub job_id: JobId,
     /// When.
+    #[schema(format = DateTime)]
     pub time: String,
     /// The state it left; null for a submission.
     pub from: Option<StateWord>,

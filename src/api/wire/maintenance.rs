@@ -41,8 +41,10 @@ pub struct Window {
     /// Its number.
     pub id: i64,
     /// From when on.
+    #[schema(format = DateTime)]
     pub start_time: String,
     /// Until when; null until somebody ends it.
+    #[schema(format = DateTime)]
     pub end_time: Option<String>,
     /// What it is for.
     pub reason: String,

@@ -26,6 +26,7 @@ pub struct Audit {
     /// The commit at which they were compared.
     pub commit_no: i64,
     /// When.
+    #[schema(format = DateTime)]
     pub checked_at: String,
 }
 
@@ -50,6 +51,7 @@ pub struct Drift {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PastDrift {
     /// When.
+    #[schema(format = DateTime)]
     pub found_at: String,
     /// What.
     #[serde(flatten)]

@@ -135,7 +135,9 @@ pub struct AllocationRow {
     /// Whether they were given back.
     pub released: bool,
     /// Since when.
+    #[schema(format = DateTime)]
     pub allocation_time: String,
     /// When they were given back.
+    #[schema(format = DateTime)]
     pub released_time: Option<String>,
 }

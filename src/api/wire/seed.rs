@@ -78,12 +78,16 @@ pub struct Query {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QueryTime {
     /// When it was submitted.
+    #[schema(format = DateTime)]
     pub submit_time: String,
     /// When its script was spawned.
+    #[schema(format = DateTime)]
     pub start_time: Option<String>,
     /// When it ended.
+    #[schema(format = DateTime)]
     pub end_time: Option<String>,
     /// From when on it could start.
+    #[schema(format = DateTime)]
     pub eligible_time: Option<String>,
     /// `D-HH:MM:SS`.
     #[schema(example = "0-00:01:30")]
@@ -201,8 +205,10 @@ pub struct DashboardJob {
     /// CPUs it holds; 0 while it waits.
     pub allocated_cpus: u32,
     /// When it was submitted.
+    #[schema(format = DateTime)]
     pub submit_time: String,
     /// When its script was spawned.
+    #[schema(format = DateTime)]
     pub start_time: Option<String>,
 }
 
