@@ -18,6 +18,10 @@ use crate::text::when::Zone;
 use crate::text::{duration, size, when};
 use crate::time::Time;
 
+/// Bytes from which on a bare number cannot be meant as MiB: no script runs in less, and nobody has
+/// so many.
+const BARE_BYTES_MIN: i64 = size::MIB as i64;
+
 /// An object of strings; slurmrestd's list of `NAME=value` too, where that is understood.
 pub(super) fn environment(
     fields: &mut Fields<'_>,
@@ -58,13 +62,25 @@ pub(super) fn kill_grace_s(fields: &mut Fields<'_>) -> Option<i64> {
     seconds.or(text)
 }
 
-/// Reads a JSON number of bytes, or text like `"512M"`.
+/// Reads a JSON number of bytes, or text like `"512M"`. In a script a bare number is MiB: one that
+/// would be hardly any memory as bytes is refused rather than read in one of the two ways.
 pub(super) fn memory(value: &Value) -> Result<i64, String> {
+    let either = |bytes: i64| match bytes {
+        1..BARE_BYTES_MIN => Err(format!(
+            "{bytes} bytes, or \"{bytes}M\"? A bare number is bytes; write \"{bytes}B\" or \
+             \"{bytes}M\""
+        )),
+        bytes => Ok(bytes),
+    };
     match value {
+        Value::String(text) if text.trim().bytes().all(|b| b.is_ascii_digit()) => {
+            size::parse(text).and_then(either)
+        }
         Value::String(text) => size::parse(text),
         Value::Number(number) => number
             .as_i64()
-            .ok_or_else(|| format!("{number} is not a whole number of bytes that fits 63 bits")),
+            .ok_or_else(|| format!("{number} is not a whole number of bytes that fits 63 bits"))
+            .and_then(either),
         other => Err(format!("is {}; write \"512M\", \"2G\" or bytes", kind(other))),
     }
 }
@@ -100,6 +116,7 @@ pub(super) fn data_source(value: &Value) -> Result<DataSource, String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use serde_json::json;
 
@@ -107,11 +124,23 @@ mod tests {
 
     #[test]
     fn memory_is_text_or_a_whole_number_of_bytes() {
-        assert_eq!(memory(&json!(4096)), Ok(4096));
-        assert_eq!(memory(&json!("4K")), Ok(4096));
+        assert_eq!(memory(&json!(1 << 20)), Ok(1 << 20));
+        assert_eq!(memory(&json!("1048576")), Ok(1 << 20));
+        for (text, bytes) in [("4K", 4096), ("512B", 512), ("0.5K", 512)] {
+            assert_eq!(memory(&json!(text)), Ok(bytes));
+        }
         for value in [json!(1.5), json!(["1G"]), json!(u64::MAX)] {
             assert!(memory(&value).is_err(), "{value}");
         }
+    }
+
+    #[test]
+    fn a_bare_number_that_may_be_bytes_or_mib_is_refused_with_both_readings() {
+        for value in [json!(512), json!("512"), json!(" 512 ")] {
+            let said = memory(&value).unwrap_err();
+            assert!(said.starts_with("512 bytes, or \"512M\"?"), "{said}");
+        }
+        assert!(memory(&json!(1)).is_err() && memory(&json!((1 << 20) - 1)).is_err());
     }
 
     #[test]
