@@ -7,11 +7,13 @@
 //! *Not here*: what cancelling does (`kernel::transition`).
 
 use super::error::CliError;
-use super::for_each_job::{JobsArgs, for_each_job};
+use super::for_each_job::{JobsArgs, for_each_of};
+use super::selection::{Act, LIVE};
 
 pub(super) fn run(args: &JobsArgs) -> Result<u8, CliError> {
-    for_each_job(
+    for_each_of(
         args,
+        Act { asks: Some("Cancel"), states: LIVE, whole: true },
         |client, id| client.post(&format!("/api/v1/jobs/{id}/cancel"), "", None),
         |answer, job| {
             let done = match (answer.did.as_deref(), answer.status) {

@@ -4,13 +4,13 @@
 //!
 //! *Promises*: every job is asked for, also after one that was refused; the exit code tells.
 //!
-//! *Not here*: what is asked (`cli::cancel`, `cli::update`).
+//! *Not here*: which jobs (`cli::selection`), what is asked (`cli::cancel`, `cli::update`).
 
 use super::client::{Answer, Client, Connect};
 use super::error::CliError;
-use super::ids::Ids;
 use super::print::{remark, say, say_json};
-use crate::api::wire::v1::{Job, JobRef};
+use super::selection::{Act, Selection};
+use crate::api::wire::v1::{Job, JobRef, StateWord};
 
 /// Which jobs.
 #[derive(clap::Args, Clone, Debug)]
@@ -20,20 +20,32 @@ pub struct JobsArgs {
     /// Print each job as JSON, one a line
     #[arg(long)]
     json: bool,
-    /// The jobs; 17 is an array, 17_4 a task of it, 17_[3-5] some
-    #[arg(required = true, value_name = "ID")]
-    ids: Vec<Ids>,
+    #[command(flatten)]
+    selection: Selection,
 }
 
-/// Asks for each job, and says what `done` makes of the answer.
+/// A change of jobs that wait.
+const CHANGE: Act = Act { asks: Some("Change"), states: &[StateWord::Pending], whole: false };
+
+/// Asks for each job that waits, and says what `done` makes of the answer.
 pub(super) fn for_each_job(
     args: &JobsArgs,
     ask: impl Fn(&Client, JobRef) -> Result<Answer, CliError>,
     done: impl Fn(&Answer, &Job) -> String,
 ) -> Result<u8, CliError> {
+    for_each_of(args, CHANGE, ask, done)
+}
+
+/// The same for those that this act is for.
+pub(super) fn for_each_of(
+    args: &JobsArgs,
+    act: Act,
+    ask: impl Fn(&Client, JobRef) -> Result<Answer, CliError>,
+    done: impl Fn(&Answer, &Job) -> String,
+) -> Result<u8, CliError> {
     let client = Client::new(&args.connect)?;
     let mut code = 0;
-    for id in Ids::all(&args.ids) {
+    for id in args.selection.jobs(&client, act)? {
         let answer = match ask(&client, id) {
             Ok(answer) => answer,
             // One job that is refused does not keep the others from it.

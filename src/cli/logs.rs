@@ -18,6 +18,8 @@ use super::follow::{Heard, anew, heard};
 pub(super) use super::follow::{Stream, follow};
 use super::print::remark;
 use super::reader::when_gone;
+use super::selection::Selection;
+use super::show::LOOK;
 use super::tasks;
 use super::times::in_sentence;
 use crate::api::wire::v1::{Job, JobRef, StateWord};
@@ -39,9 +41,8 @@ pub struct LogsArgs {
     /// Only the last lines
     #[arg(long, short = 'n', value_name = "N")]
     tail: Option<u64>,
-    /// The job; 17 is a whole array, 17_4 a task of it
-    #[arg(value_name = "ID")]
-    id: JobRef,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 impl LogsArgs {
@@ -65,27 +66,48 @@ pub(super) fn run(args: &LogsArgs) -> Result<u8, CliError> {
         // `tail -f` goes with its reader, also when nothing more is written.
         when_gone(|| std::process::exit(0));
     }
-    let (job, _) = tasks::known(&client, args.id)?;
-    if args.id.task.is_some() || !job.is_array() {
-        one(&client, args, &job, args.id)?;
-    } else if args.follow {
-        for id in tasks::names(&client, job.id)? {
-            remark(&format!("==> job {id} <=="));
-            one(&client, args, &job, id)?;
-        }
-    } else {
-        for task in tasks::rows(&client, job.id)? {
-            match task.array_task_id {
-                None => remark(&format!("downbeat: {}", not_started(&task, None))),
-                number => {
-                    let id = JobRef { job: job.id, task: number };
-                    remark(&format!("==> job {id} <=="));
-                    one(&client, args, &task, id)?;
-                }
+    let jobs = args.selection.jobs(&client, LOOK)?;
+    let several = jobs.len() > 1;
+    let mut code = 0;
+    for id in jobs {
+        match of(&client, args, id, several) {
+            // One that is not there does not keep the others from being shown.
+            Err(error @ CliError::Refused { .. }) => {
+                remark(&format!("downbeat: {error}"));
+                code = 1;
             }
+            done => done?,
         }
     }
-    Ok(0)
+    Ok(code)
+}
+
+/// The output of one job, or of the tasks of an array, one after another.
+fn of(client: &Client, args: &LogsArgs, id: JobRef, named: bool) -> Result<(), CliError> {
+    let (job, _) = tasks::known(client, id)?;
+    if id.task.is_some() || !job.is_array() {
+        if named {
+            remark(&format!("==> job {id} <=="));
+        }
+        return one(client, args, &job, id);
+    }
+    if args.follow {
+        for id in tasks::names(client, job.id)? {
+            remark(&format!("==> job {id} <=="));
+            one(client, args, &job, id)?;
+        }
+        return Ok(());
+    }
+    for task in tasks::rows(client, job.id)? {
+        if task.array_task_id.is_none() {
+            remark(&format!("downbeat: {}", not_started(&task, None)));
+            continue;
+        }
+        let id = JobRef { job: job.id, task: task.array_task_id };
+        remark(&format!("==> job {id} <=="));
+        one(client, args, &task, id)?;
+    }
+    Ok(())
 }
 
 /// The output of one job, which stood so when it was asked for.

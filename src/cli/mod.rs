@@ -35,6 +35,7 @@ mod reader;
 mod requeue;
 mod run;
 mod sbatch_options;
+mod selection;
 mod serve;
 mod show;
 mod simulate;
@@ -188,6 +189,8 @@ mod tests {
             "downbeat logs -f --stderr 1",
             "downbeat logs --tail 5 1",
             "downbeat cancel 1 2",
+            "downbeat cancel --state pending --name x --user u --label a=b -A a --all --yes",
+            "downbeat wait --any --timeout 5m 1-3 last 4_[1-2]",
             "downbeat hold 1 2",
             "downbeat requeue --hold 1 2",
             "downbeat submit --retry 3 --retry-on exit_code:75,node_fail --retry-delay 5s x.sh",
@@ -208,7 +211,8 @@ mod tests {
             let parsed = Cli::try_parse_from(line.split(' '));
             assert!(parsed.is_ok(), "{line}: {:?}", parsed.err().map(|e| e.to_string()));
         }
-        for line in ["downbeat", "downbeat wait", "downbeat queue --state ASLEEP", "downbeat run"] {
+        for line in ["downbeat", "downbeat wait x", "downbeat queue --state ASLEEP", "downbeat run"]
+        {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

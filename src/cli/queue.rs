@@ -21,7 +21,7 @@ use super::fold::folded;
 use super::ids::Ids;
 use super::print::{print, remark, say, say_json};
 use super::table::width;
-use super::{tasks, terminal};
+use super::{selection, tasks, terminal};
 use crate::api::wire::v1::{Job, JobId, JobList, StateWord};
 
 /// Pages that are asked for before giving up: with what a server looks at for each of them, the
@@ -40,11 +40,6 @@ pub struct QueueArgs {
     /// Ended jobs too; so with --since, with --until and with ids
     #[arg(long, short)]
     all: bool,
-    #[command(flatten)]
-    filters: Filters,
-    /// Only the tasks of this array, and what is left of it
-    #[arg(long, value_name = "ID", help_heading = "Which jobs")]
-    array: Option<JobId>,
     /// At most so many
     #[arg(long, short = 'n', default_value_t = 100,
         value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -66,9 +61,14 @@ pub struct QueueArgs {
     /// Print the server's JSON
     #[arg(long)]
     json: bool,
-    /// Only these jobs: 17, an array 17, tasks 17_4 and 17_[3-5]
+    /// Only these jobs: 17, 17-20, an array 17, its tasks 17_4 and 17_[3-5], `last` for my last one
     #[arg(value_name = "ID", conflicts_with = "array")]
     ids: Vec<Ids>,
+    #[command(flatten)]
+    filters: Filters,
+    /// Only the tasks of this array, and what is left of it
+    #[arg(long, value_name = "ID", help_heading = "Which jobs")]
+    array: Option<JobId>,
 }
 
 /// Which states are asked for together, and whether the oldest come first.
@@ -202,7 +202,7 @@ const PAGE: usize = 1_000;
 /// The jobs that are named, in the order in which they are; the tasks of arrays with them.
 fn named(client: &Client, args: &QueueArgs) -> Result<Listed, CliError> {
     let mut jobs = Vec::new();
-    for id in Ids::all(&args.ids) {
+    for id in selection::named(client, &args.ids)? {
         let (job, _) = tasks::known(client, id)?;
         match id.task.is_none() && job.is_array() {
             true => jobs.extend(tasks::rows(client, job.id)?),

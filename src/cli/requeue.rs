@@ -7,7 +7,8 @@
 //! *Not here*: what a requeue does (`kernel::commands::requeue`).
 
 use super::error::CliError;
-use super::for_each_job::{JobsArgs, for_each_job};
+use super::for_each_job::{JobsArgs, for_each_of};
+use super::selection::Act;
 use super::times;
 use super::update::state;
 use crate::api::wire::v1::{Attempt, Job, Retry, StateWord};
@@ -27,7 +28,10 @@ pub(super) fn run(args: &RequeueArgs) -> Result<u8, CliError> {
     let ask = |client: &super::client::Client, id| {
         client.post(&format!("/api/v1/jobs/{id}/requeue{query}"), "", None)
     };
-    for_each_job(&args.jobs, ask, |_, job| format!("is requeued {}", state(job)))
+    // Of an array each task is run again by itself.
+    let running = &[StateWord::Running, StateWord::Completing];
+    let act = Act { asks: Some("Run again"), states: running, whole: false };
+    for_each_of(&args.jobs, act, ask, |_, job| format!("is requeued {}", state(job)))
 }
 
 /// What is left of a job's retries.

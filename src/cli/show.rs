@@ -9,7 +9,8 @@
 
 use super::client::{Client, Connect};
 use super::error::CliError;
-use super::print::{say, say_json};
+use super::print::{remark, say, say_json};
+use super::selection::{Act, Selection};
 use super::wait::tally;
 use super::{requeue, table, tasks, times};
 use crate::api::wire::job::Usage;
@@ -23,7 +24,7 @@ use crate::text::duration::format_dhms;
 use crate::text::size;
 use crate::text::time_limit::format_limit;
 
-/// Which job.
+/// Which jobs.
 #[derive(clap::Args, Clone, Debug)]
 pub struct ShowArgs {
     #[command(flatten)]
@@ -31,27 +32,46 @@ pub struct ShowArgs {
     /// Print the server's JSON
     #[arg(long)]
     json: bool,
-    /// The job; 17_4 is a task of an array
-    #[arg(value_name = "ID")]
-    id: JobRef,
+    #[command(flatten)]
+    selection: Selection,
 }
+
+/// Nobody is asked before jobs are looked at, and an array is shown as a whole.
+pub(super) const LOOK: Act = Act { asks: None, states: &[], whole: true };
 
 pub(super) fn run(args: &ShowArgs) -> Result<u8, CliError> {
     let client = Client::new(&args.connect)?;
-    let (job, text) = tasks::known(&client, args.id)?;
-    if args.json {
-        say_json(&text)?;
-        return Ok(0);
+    let mut code = 0;
+    for (n, id) in args.selection.jobs(&client, LOOK)?.into_iter().enumerate() {
+        match one(&client, args, id) {
+            Ok(text) if args.json => say_json(&text)?,
+            Ok(text) if n > 0 => say(&format!("\n{text}"))?,
+            Ok(text) => say(&text)?,
+            // One that is not there does not keep the others from being shown.
+            Err(error @ CliError::Refused { .. }) => {
+                remark(&format!("downbeat: {error}"));
+                code = 1;
+            }
+            Err(error) => return Err(error),
+        }
     }
-    let whole = args.id.task.is_none() && job.is_array();
+    Ok(code)
+}
+
+/// A job in full, as it is asked for.
+fn one(client: &Client, args: &ShowArgs, id: JobRef) -> Result<String, CliError> {
+    let (job, text) = tasks::known(client, id)?;
+    if args.json {
+        return Ok(text);
+    }
+    let whole = id.task.is_none() && job.is_array();
     let array = whole.then(|| client.array(job.id)).transpose()?;
     let attempts: Vec<Attempt> = match requeue::is_worth_a_list(&job) {
         true => client.get(&format!("/api/v1/jobs/{}/attempts", job.id))?.parse()?,
         false => Vec::new(),
     };
-    let more = More { array, attempts, rank: rank(&client, &job)? };
-    say(&shown(&job, &more))?;
-    Ok(0)
+    let more = More { array, attempts, rank: rank(client, &job)? };
+    Ok(shown(&job, &more))
 }
 
 /// What is asked for besides the job itself.

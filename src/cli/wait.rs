@@ -3,18 +3,24 @@
 //! *Owns*: [`until_end`], [`own_code`].
 //!
 //! *Promises*: a job's code is its own; 128+n for a signal, 124 time limit, 125 cancelled, 126
-//! lost, 127 launch failed. A restart of the server is waited out.
+//! lost, 127 launch failed. A restart of the server is waited out. A job that can never start is
+//! not waited for.
 //!
 //! *Not here*: the verb's own failures (`cli::error`).
 
-use std::time::Duration;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::client::{Client, Connect, RetryBudget};
 use super::error::CliError;
 use super::print::{say, say_json};
 use super::progress::Progress;
+use super::selection::{Act, LIVE, Selection};
 use super::times::in_sentence;
 use crate::api::wire::v1::{ArrayState, ExitCode, Job, JobRef, StateWord};
+use crate::clock;
+use crate::text::duration;
 
 /// Whom to wait for.
 #[derive(clap::Args, Clone, Debug)]
@@ -24,18 +30,40 @@ pub struct WaitArgs {
     /// Print each job as JSON, one a line
     #[arg(long)]
     json: bool,
-    /// The jobs; the code is that of the first of them, or of an array's tasks, that did not end
-    /// well
-    #[arg(required = true, value_name = "ID")]
-    ids: Vec<JobRef>,
+    /// Until the first of them has ended; the code is its own
+    #[arg(long)]
+    any: bool,
+    /// At most so long, 90s or 2h; then the code is 1
+    #[arg(long, value_name = "TIME", value_parser = duration::parse_s)]
+    timeout: Option<i64>,
+    #[command(flatten)]
+    selection: Selection,
 }
+
+/// Most jobs of `--any`: each is waited for on a connection of its own.
+const ANY_MAX: usize = 64;
+
+/// Those that have not ended, an array as a whole.
+const WAIT_FOR: Act = Act { asks: None, states: LIVE, whole: true };
 
 pub(super) fn run(args: &WaitArgs) -> Result<u8, CliError> {
     let client = Client::new(&args.connect)?;
+    let jobs = args.selection.jobs(&client, WAIT_FOR)?;
+    let until = args.timeout.map(|seconds| {
+        clock::monotonic() + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
+    });
+    let late = |id: JobRef| {
+        let seconds = args.timeout.unwrap_or_default();
+        CliError::Other(format!("job {id} has not ended in {}", duration::short(seconds)))
+    };
+    if args.any && !jobs.is_empty() {
+        let ended = first_of(&client, &jobs, until)?.ok_or_else(|| late(jobs[0]))?;
+        return say_ended(args, &ended).map(|()| ended.code);
+    }
     let mut code = 0;
-    for id in &args.ids {
-        let ended = until_end(&client, *id)?;
-        if args.json { say_json(&ended.text) } else { say(&ended.line) }?;
+    for id in jobs {
+        let ended = until_end_within(&client, id, until)?.ok_or_else(|| late(id))?;
+        say_ended(args, &ended)?;
         if code == 0 {
             code = ended.code;
         }
@@ -43,8 +71,34 @@ pub(super) fn run(args: &WaitArgs) -> Result<u8, CliError> {
     Ok(code)
 }
 
+fn say_ended(args: &WaitArgs, ended: &Ended) -> Result<(), CliError> {
+    if args.json { say_json(&ended.text) } else { say(&ended.line) }
+}
+
+/// The first of these that ends; `None` when none does in time.
+fn first_of(
+    client: &Client,
+    jobs: &[JobRef],
+    until: Option<Instant>,
+) -> Result<Option<Ended>, CliError> {
+    if jobs.len() > ANY_MAX {
+        let message = format!("--any waits for at most {ANY_MAX} jobs, these are {}", jobs.len());
+        return Err(CliError::Usage(message));
+    }
+    let (tell, told) = mpsc::channel();
+    for id in jobs.iter().copied() {
+        let (client, tell) = (client.clone(), tell.clone());
+        // The program ends with the first answer, and these with it.
+        thread::spawn(move || tell.send(until_end_within(&client, id, until)));
+    }
+    drop(tell);
+    told.recv().map_err(|_| CliError::Other("waiting ended in a panic".to_owned()))?
+}
+
 /// How long one question waits for the end; then it is asked again.
 const WAIT_S: u64 = 30;
+/// The same of a job that waits for another: that it never will start is no change of its own.
+const DEPENDS_S: u64 = 2;
 /// See [`WAIT_S`].
 const WAIT: Duration = Duration::from_secs(WAIT_S);
 
@@ -62,25 +116,65 @@ pub(super) struct Ended {
 
 /// Waits until a job has ended, or all tasks of an array.
 pub(super) fn until_end(client: &Client, id: impl Into<JobRef>) -> Result<Ended, CliError> {
-    let id = id.into();
+    let ended = until_end_within(client, id.into(), None)?;
+    ended.ok_or_else(|| CliError::Other("waiting ended before the job did".to_owned()))
+}
+
+/// The same, until then at the most; `None` when it has not ended by then.
+fn until_end_within(
+    client: &Client,
+    id: JobRef,
+    until: Option<Instant>,
+) -> Result<Option<Ended>, CliError> {
     let progress = Progress::start(format!("job {id}"));
     let mut budget = RetryBudget::default();
+    // The first question is answered at once: the job may never be able to start.
+    let mut patience = 0;
     loop {
+        let left = until.map(|until| until.saturating_duration_since(clock::monotonic()));
+        let wait_s = left.map_or(patience, |left| patience.min(left.as_secs()));
         let polled = client
-            .get_within(&format!("/api/v1/jobs/{id}/wait?timeout_s={WAIT_S}"), WAIT)
+            .get_within(&format!("/api/v1/jobs/{id}/wait?timeout_s={wait_s}"), WAIT)
             .and_then(|answer| Ok((answer.parse::<Job>()?, answer.text)))
             .and_then(|(job, text)| Ok((ended(client, id, &job)?, job, text)));
         match polled {
-            Ok((Some((line, code)), job, text)) => return Ok(Ended { job, text, line, code }),
+            Ok((Some((line, code)), job, text)) => {
+                return Ok(Some(Ended { job, text, line, code }));
+            }
             Ok((None, job, _)) => {
                 budget.refresh();
-                let detail = job.state_detail.map(|d| format!(": {}", in_sentence(&d)));
-                let detail = detail.unwrap_or_default();
+                let detail = job.state_detail.as_deref().map(in_sentence);
+                if is_never(client, id, &job)? {
+                    let why = detail.unwrap_or_default();
+                    return Err(CliError::Other(format!("job {id} cannot start: {why}")));
+                }
+                let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
                 progress.update(format!("job {id} {}{detail}", job.state));
+                let depends = job.state_reason.as_deref() == Some("Dependency");
+                patience = if depends { DEPENDS_S } else { WAIT_S };
             }
             Err(error) => budget.spend(error)?,
         }
+        if until.is_some_and(|until| clock::monotonic() >= until) {
+            return Ok(None);
+        }
+        // Less than a second is left, which the server does not count in.
+        if let Some(left) = left.filter(|left| left.as_secs() == 0 && patience > 0) {
+            thread::sleep(left);
+        }
     }
+}
+
+/// Whether a job waits for what will never be. Of an array, whether no task goes on either.
+fn is_never(client: &Client, id: JobRef, job: &Job) -> Result<bool, CliError> {
+    if job.state_reason.as_deref() != Some("DependencyNeverSatisfied") {
+        return Ok(false);
+    }
+    if id.task.is_some() || !job.is_array() {
+        return Ok(true);
+    }
+    let states = client.array(job.id)?.states;
+    Ok(states.of(StateWord::Running) + states.of(StateWord::Completing) == 0)
 }
 
 /// The line and the code of what has ended; `None` while it has not.

@@ -26,6 +26,8 @@ cases! {
     logs_says_whose_lines_it_shows_and_what_is_not_there => ["logs", "run", "submit"],
     what_was_forgotten_is_said_to_be => ["logs", "show"],
     cancel_goes_on_past_a_job_that_is_not_there => ["cancel"],
+    jobs_are_selected_by_what_they_are => ["cancel", "hold", "release", "wait", "logs", "show"],
+    wait_ends_with_the_first_in_time_or_when_it_can_never_be =>  ["wait"],
     pending_jobs_are_held_released_and_changed => ["hold", "release", "update", "submit"],
     a_job_is_requeued_and_its_attempts_are_shown => ["requeue", "show", "submit"],
     a_server_is_drained_and_resumed => ["drain", "resume", "status", "queue"],
@@ -339,6 +341,76 @@ fn cancel_goes_on_past_a_job_that_is_not_there() {
     let each = ["3", "4_3", "4"].map(|id| format!("job {id} had ended already (CANCELLED)\n"));
     assert_eq!(said.out, each.concat());
     server.is_clean();
+}
+
+fn jobs_are_selected_by_what_they_are() {
+    let server = Server::start();
+    let submit = |body: serde_json::Value| server.submit(&body);
+    submit(json!({"script": "echo one", "name": "a", "user": "me", "held": true}));
+    submit(json!({"script": "echo two", "name": "ab", "user": "ann", "labels": {"k": "v"},
+        "held": true}));
+    submit(json!({"script": "sleep 600", "name": "b", "account": "lab", "user": "me"}));
+    server.started(3);
+    submit(json!({"script": "true", "array": "0-3%1", "name": "tasks", "held": true}));
+    let said = |words: &[&str]| {
+        let said = call(&server, words);
+        let ids = said.out.lines().filter_map(|line| line.split(' ').nth(1));
+        (said.code, ids.map(str::to_owned).collect::<Vec<_>>().join(" "))
+    };
+    let done = |ids: &str| (Some(0), ids.to_owned());
+    assert_eq!(said(&["hold", "1-2"]), done("1 2"));
+    assert_eq!(said(&["hold", "--name", "a*"]), done("1 2"));
+    assert_eq!(said(&["hold", "--label", "k=v"]), done("2"));
+    assert_eq!(said(&["hold", "--me"]), done("1"), "what runs cannot be held");
+    assert_eq!(said(&["hold", "--all", "--user", "me", "1-3"]), done("1"));
+    assert_eq!(said(&["hold", "--all"]), done("1 2 4"));
+    assert_eq!(said(&["hold", "last"]), (Some(1), String::new()), "my last one runs");
+    assert_eq!(said(&["release", "4_[1-2]"]), done("4_1 4_2"));
+    call(&server, &["wait", "4_[1-2]"]).ends(0);
+    // What is left of the array waits, and nothing else of it is cancelled.
+    assert_eq!(said(&["cancel", "--state", "pending", "--name", "tasks"]), done("4_0 4_3"));
+    assert_eq!(server.get("/api/v1/jobs/4_1").expect(200).json()["state"], "COMPLETED");
+    let shown = call(&server, &["show", "--account", "lab"]).ends(0).out;
+    assert!(shown.starts_with("job:") && shown.contains("lab"), "{shown}");
+    assert_eq!(call(&server, &["show", "1-2"]).ends(0).out.matches("name:").count(), 2);
+    call(&server, &["release", "1-2"]).ends(0);
+    call(&server, &["wait", "1-2"]).ends(0);
+    let logs = call(&server, &["logs", "1-2", "77"]).ends(1);
+    assert_eq!(logs.out, "one\ntwo\n");
+    assert!(logs.err.starts_with("==> job 1 <==\n==> job 2 <==\n"), "{logs:?}");
+    assert_eq!(said(&["cancel", "--all"]), done("3"));
+    assert_eq!(said(&["cancel", "--state", "pending"]), done(""), "nobody is an answer too");
+    let bad = call(&server, &["cancel", "--name", "x", "4_1"]).ends(2);
+    assert!(bad.err.contains("4_1"), "{bad:?}");
+    for verb in ["cancel", "hold", "wait", "show", "logs", "requeue"] {
+        let bad = call(&server, &[verb]).ends(2);
+        assert!(bad.err.contains("--all"), "{bad:?}");
+    }
+}
+
+fn wait_ends_with_the_first_in_time_or_when_it_can_never_be() {
+    let server = Server::start();
+    let gate = server.dir.path().join("gate");
+    let wait = format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display());
+    let late = server.run(&format!("{wait}; exit 5"));
+    server.started(late);
+    let failed = server.run("exit 3");
+    let said = call(&server, &["wait", "--any", "1-2"]).ends(3);
+    assert_eq!(said.out, "job 2 FAILED 3:0\n");
+    let said = call(&server, &["wait", "--timeout", "1s", "1"]).ends(1);
+    assert_eq!(said.err, "downbeat: job 1 has not ended in 1s\n");
+    let depends = json!({"script": "true", "dependency": format!("afterok:{failed}")});
+    server.submit(&depends);
+    let said = call(&server, &["wait", "3"]).ends(1);
+    assert!(said.err.contains("job 3 cannot start: job 2 did not end as it asked"), "{said:?}");
+    // Also when that comes about while it is waited for.
+    server.submit(&json!({"script": "true", "dependency": format!("afterok:{late}")}));
+    let waiter = client(&server, &["wait", "4"]).spawn().unwrap();
+    std::fs::write(gate, "").unwrap();
+    let done = waiter.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&done.stderr).contains("job 4 cannot start: job 1 did not"));
+    call(&server, &["wait", "--timeout", "10m", "1"]).ends(5);
 }
 
 fn pending_jobs_are_held_released_and_changed() {
