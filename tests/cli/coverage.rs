@@ -36,6 +36,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::arrays::CLAIMS,
     crate::codes::CLAIMS,
     crate::serve::CLAIMS,
+    crate::reading::CLAIMS,
     crate::scripts::CLAIMS,
     crate::settings::CLAIMS,
     crate::shield::CLAIMS,

@@ -16,6 +16,7 @@ mod coverage;
 mod arrays;
 mod codes;
 mod help;
+mod reading;
 mod scripts;
 mod serve;
 mod settings;
