@@ -89,7 +89,9 @@ fn first_of(
     for id in jobs.iter().copied() {
         let (client, tell) = (client.clone(), tell.clone());
         // The program ends with the first answer, and these with it.
-        thread::spawn(move || tell.send(until_end_within(&client, id, until)));
+        thread::spawn(move || {
+            let _somebody_was_sooner = tell.send(until_end_within(&client, id, until));
+        });
     }
     drop(tell);
     told.recv().map_err(|_| CliError::Other("waiting ended in a panic".to_owned()))?

@@ -47,8 +47,8 @@ pub fn short(seconds: i64) -> String {
     let s = seconds.max(0);
     match s {
         ..60 => format!("{s}s"),
-        ..3_600 => format!("{}m{:02}s", s / 60, s % 60),
-        ..86_400 => format!("{}h{:02}m", s / 3_600, s / 60 % 60),
+        60..3_600 => format!("{}m{:02}s", s / 60, s % 60),
+        3_600..86_400 => format!("{}h{:02}m", s / 3_600, s / 60 % 60),
         _ => format!("{}d{:02}h", s / 86_400, s / 3_600 % 24),
     }
 }
