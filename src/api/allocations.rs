@@ -8,12 +8,13 @@
 
 use std::sync::atomic::Ordering;
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::app::App;
 use super::error::ApiError;
+use super::page;
 use super::render;
 use super::wire::report::{Audit, Drift, PastDrift};
 use super::wire::resources::{AllocationRow, Cpu, ResourceState, Resources, UnitState};
@@ -22,7 +23,6 @@ use crate::clock::rfc3339;
 use crate::job::ids::JobId;
 use crate::job::state::StateWord;
 use crate::resources::ledger::{ResourceNow, UnitNow};
-use crate::store::filter::PAGE_MAX;
 use crate::store::read;
 
 /// Allocations of a page when nobody says.
@@ -78,28 +78,32 @@ pub struct AllocationQuery {
     released: Option<bool>,
     /// Older than the one with this id.
     before: Option<i64>,
+    /// Goes on behind an entry, as the header `Link` with `rel="next"` says it.
+    cursor: Option<String>,
     /// 1 to 1000, default 100.
     limit: Option<i64>,
 }
 
 /// `GET /allocations`, newest first.
 #[utoipa::path(get, path = "/api/v1/allocations", tag = "resources",
-    description = "Who had which CPUs and other resources, and since when, newest first. A page \
-        goes on behind the last id by `before`.", params(AllocationQuery),
+    description = "Who had which CPUs and other resources, and since when, newest first. Of more \
+        than a page a header `Link` leads to the next.", params(AllocationQuery),
     responses((status = 200, body = [AllocationRow]), (status = "4XX",
         body = super::wire::problem::Problem)))]
 pub async fn list(
     app: web::Data<App>,
+    request: HttpRequest,
     query: web::Query<AllocationQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let limit = query.limit.unwrap_or(PAGE);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(ApiError::parameter("limit", format!("is a number from 1 to {PAGE_MAX}")));
-    }
-    let (job, released, before) = (query.job_id.map(JobId), query.released, query.before);
+    let limit = page::limit(query.limit, PAGE)?;
+    let cursor = page::number(query.cursor.as_deref())?;
+    // Whoever sends both means what is older than either.
+    let before = cursor.into_iter().chain(query.before).min();
+    let (job, released) = (query.job_id.map(JobId), query.released);
     let rows = app.read(move |conn| read::allocations(conn, job, released, before, limit)).await?;
     let rows: Vec<AllocationRow> = rows.iter().map(render::allocation).collect();
-    Ok(HttpResponse::Ok().json(rows))
+    let next = rows.last().filter(|_| rows.len() as i64 == limit);
+    Ok(page::answer(&request, &rows, next.map(|row| row.id.to_string())))
 }
 
 /// `GET /audit`: compares ledger, database and processes now.

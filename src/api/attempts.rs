@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -21,6 +21,7 @@ use super::caller::Caller;
 use super::code::Code;
 use super::error::ApiError;
 use super::job_path::{JobPath, JobPathText, job_of};
+use super::page::PageQuery;
 use super::render;
 use super::wire::attempt::Attempt;
 use super::wire::job::Job;
@@ -149,12 +150,18 @@ fn may_run_again(row: &JobRecord) -> Result<(), ApiError> {
 }
 
 /// `GET /jobs/{id}/attempts`.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/attempts", tag = "jobs", params(JobPathText),
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/attempts", tag = "jobs",
+    params(JobPathText, PageQuery),
     description = "Every run of a job that had CPUs, oldest first; of more than a thousand the \
         latest.",
     responses((status = 200, body = [Attempt]), (status = 404,
         body = super::wire::problem::Problem)))]
-pub async fn attempts(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
+pub async fn attempts(
+    app: web::Data<App>,
+    request: HttpRequest,
+    id: JobPath,
+    query: web::Query<PageQuery>,
+) -> Result<HttpResponse, ApiError> {
     let (id, _) = job_of(&app, id.named()?).await?;
     let found = app.read(move |conn| {
         let job = read::job(conn, id)?.value;
@@ -163,7 +170,7 @@ pub async fn attempts(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, 
     });
     let (job, rows) = found.await?.ok_or_else(|| ApiError::no_job(id))?;
     let attempts: Vec<Attempt> = rows.iter().rev().map(|row| attempt(&job, row)).collect();
-    Ok(HttpResponse::Ok().json(attempts))
+    query.of(&request, &attempts, |one| one.attempt.to_string())
 }
 
 /// The run that a job is in, or ended with, is told by the job's own row; so is that of a job that

@@ -22,13 +22,14 @@ use super::code::Code;
 use super::error::ApiError;
 use super::intake::Body;
 use super::job_path::{JobPath, JobPathText, await_change, job_of, own_job, row_of};
+use super::page::{self, PageQuery};
 use super::render;
 use super::wire::job::{Event, Job, JobList};
 use super::wire::update::{self, UpdateBody};
 use crate::actors::messages::{CancelJobs, CancelTask, UpdateJob};
 use crate::clock;
 use crate::job::array_spec::JobRef;
-use crate::job::ids::JobId;
+use crate::job::ids::{EventId, JobId};
 use crate::job::outcome::ExitCode;
 use crate::job::state::StateWord;
 use crate::kernel::change::Edit;
@@ -316,17 +317,25 @@ pub async fn cancel_one(app: &App, caller: Caller, of: JobRef) -> Result<Cancell
 /// `GET /jobs/{id}/events`.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/events", tag = "jobs",
     description = "Every transition of a job, oldest first, with its time, its cause and who \
-        wanted it.", params(JobPathText),
+        wanted it.", params(JobPathText, PageQuery),
     responses((status = 200, body = [Event]), (status = 404,
         body = super::wire::problem::Problem)))]
-pub async fn events(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
+pub async fn events(
+    app: web::Data<App>,
+    request: HttpRequest,
+    id: JobPath,
+    query: web::Query<PageQuery>,
+) -> Result<HttpResponse, ApiError> {
     let (id, _) = job_of(&app, id.named()?).await?;
-    let rows = app.read(move |conn| read::events_of(conn, id)).await?;
-    if rows.is_empty() {
+    let (limit, after) = query.numbers()?;
+    let from = EventId(after.unwrap_or(0));
+    let rows = app.read(move |conn| read::events_of(conn, id, from, limit)).await?;
+    if rows.is_empty() && after.is_none() {
         return Err(ApiError::no_job(id));
     }
     let events: Vec<Event> = rows.into_iter().map(render::event).collect();
-    Ok(HttpResponse::Ok().json(events))
+    let next = events.last().filter(|_| events.len() as i64 == limit);
+    Ok(page::answer(&request, &events, next.map(|event| event.id.to_string())))
 }
 
 /// Query of `wait`.

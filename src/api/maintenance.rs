@@ -15,6 +15,7 @@ use super::code::Code;
 use super::error::ApiError;
 use super::intake::Body;
 use super::job_path::JobPathText;
+use super::page::PageQuery;
 use super::wire::maintenance::{self, Window, WindowBody};
 use crate::actors::messages::{Maintain, Resume};
 use crate::clock::{self, rfc3339};
@@ -39,10 +40,14 @@ fn stopping<E>(_: E) -> ApiError {
 /// `GET /maintenance`.
 #[utoipa::path(get, path = "/api/v1/maintenance", tag = "maintenance",
     description = "Times in which no job may run, those to come included.",
-    responses((status = 200, body = [Window])))]
-pub async fn list(app: web::Data<App>) -> HttpResponse {
+    params(PageQuery), responses((status = 200, body = [Window])))]
+pub async fn list(
+    app: web::Data<App>,
+    request: HttpRequest,
+    query: web::Query<PageQuery>,
+) -> Result<HttpResponse, ApiError> {
     let windows: Vec<Window> = app.now().maintenance.iter().map(shown).collect();
-    HttpResponse::Ok().json(windows)
+    query.of(&request, &windows, |window| window.id.to_string())
 }
 
 /// `POST /maintenance`.

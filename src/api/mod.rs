@@ -30,6 +30,7 @@ mod log_events;
 mod log_stream;
 mod maintenance;
 mod openapi;
+mod page;
 mod parameters;
 mod partitions;
 mod places;

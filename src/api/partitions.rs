@@ -8,10 +8,11 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::app::App;
 use super::error::ApiError;
+use super::page::PageQuery;
 use super::wire::partitions::Partition;
 use crate::actors::messages::GetPartitions;
 use crate::job::request::MEMORY;
@@ -20,13 +21,17 @@ use crate::kernel::views::partitions::PartitionNow;
 /// `GET /partitions`.
 #[utoipa::path(get, path = "/api/v1/partitions", tag = "resources",
     description = "The parts of the machine, their limits, and what waits and runs in them.",
-    responses((status = 200, body = [Partition]), (status = "5XX",
+    params(PageQuery), responses((status = 200, body = [Partition]), (status = "5XX",
         body = super::wire::problem::Problem)))]
-pub async fn list(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+pub async fn list(
+    app: web::Data<App>,
+    request: HttpRequest,
+    query: web::Query<PageQuery>,
+) -> Result<HttpResponse, ApiError> {
     let now = app.system.partitions.send(GetPartitions).await;
     let now = now.map_err(|_| ApiError::unavailable("the server is stopping"))?;
     let all: Vec<Partition> = now.into_iter().map(|one| shown(&app, one)).collect();
-    Ok(HttpResponse::Ok().json(all))
+    query.of(&request, &all, |one| one.name.clone())
 }
 
 fn shown(app: &App, now: PartitionNow) -> Partition {

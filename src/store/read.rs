@@ -30,7 +30,7 @@ use super::schema::{
     events, held_units, idempotency_keys, job_scripts, jobs, resource_allocations,
 };
 use crate::job::array_spec::ArraySpec;
-use crate::job::ids::{Attempt, CommitNo, CpuId, JobId, UnitId};
+use crate::job::ids::{Attempt, CommitNo, CpuId, EventId, JobId, UnitId};
 use crate::job::state::StateWord;
 use crate::resources::allocation::Share;
 use crate::time::Time;
@@ -196,18 +196,21 @@ pub fn launch_on(
     Ok(LaunchRecords { job, script, cpus, rest, array_spec })
 }
 
-/// Every transition of one job, oldest first, at most [`PAGE_MAX`].
+/// The transitions of one job behind one of them, oldest first, at most [`PAGE_MAX`].
 ///
 /// # Errors
 /// What the database says.
 pub fn events_of(
     conn: &mut SqliteConnection,
     id: JobId,
+    after: EventId,
+    limit: i64,
 ) -> Result<AsOf<Vec<EventRecord>>, StoreError> {
     let rows: Vec<EventRow> = events::table
         .filter(events::job_id.eq(id.0))
+        .filter(events::id.gt(after.0))
         .order(events::id.asc())
-        .limit(PAGE_MAX)
+        .limit(limit.clamp(1, PAGE_MAX))
         .select(EventRow::as_select())
         .load(conn)?;
     as_of(conn, records(rows)?)

@@ -171,7 +171,12 @@ fn a_life_is_remembered_and_the_end_gives_the_cpus_back_in_one_commit() {
     assert!(allocation.released && allocation.released_time == Some(Time(4)));
     let db = world.database().readers().unwrap().read(read::db_snapshot).unwrap().value;
     assert_eq!(db, read::DbSnapshot::default());
-    let events = world.database().readers().unwrap().read(|c| read::events_of(c, id)).unwrap();
+    let events = world
+        .database()
+        .readers()
+        .unwrap()
+        .read(|c| read::events_of(c, id, EventId(0), 9))
+        .unwrap();
     let causes: Vec<&str> = events.value.iter().map(|e| e.cause.as_str()).collect();
     assert_eq!(causes, ["submitted", "granted", "started", "exited"]);
 }

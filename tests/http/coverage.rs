@@ -44,6 +44,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::keys::CLAIMS,
     crate::load::CLAIMS,
     crate::numbers::CLAIMS,
+    crate::pages::CLAIMS,
     crate::partitions::CLAIMS,
     crate::paths::CLAIMS,
     crate::refusals::CLAIMS,

@@ -290,7 +290,7 @@ fn what_stands_beside_jobs_is_read_or_named() {
         let conn = world.writer.connection().unwrap();
         let read = match table {
             "job_scripts" => read::script(conn, id).map(|_| ()),
-            "events" => read::events_of(conn, id)
+            "events" => read::events_of(conn, id, EventId(0), 9)
                 .map(|_| ())
                 .and(events::page(conn, EventId(0), 9, &EventFilter::default()).map(|_| ())),
             "idempotency_keys" => read::key(conn, "k").map(|_| ()),

@@ -70,9 +70,9 @@ fn ended_jobs_leave_every_table_and_others_stay() {
     let readers = world.database().readers().unwrap();
     let (gone, kept) = (a.job, b.job);
     assert_eq!(readers.read(|c| read::script(c, gone)).unwrap(), None);
-    assert_eq!(readers.read(|c| read::events_of(c, gone)).unwrap().value, []);
+    assert_eq!(readers.read(|c| read::events_of(c, gone, EventId(0), 9)).unwrap().value, []);
     assert!(readers.read(|c| read::script(c, kept)).unwrap().is_some());
-    assert_eq!(readers.read(|c| read::events_of(c, kept)).unwrap().value.len(), 3);
+    assert_eq!(readers.read(|c| read::events_of(c, kept, EventId(0), 9)).unwrap().value.len(), 3);
     let rows = readers.read(|c| read::allocations(c, None, None, None, 10)).unwrap().value;
     assert_eq!(rows.iter().map(|r| r.attempt.job).collect::<Vec<_>>(), [kept]);
 }

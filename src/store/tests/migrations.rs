@@ -68,7 +68,7 @@ fn is_as_if_it_had_always_been_so(writer: &mut Writer) {
     assert_eq!(ids(writer, |f| f.since = Some(Time(7_201_000_000))), [2, 3]);
     assert_eq!(ids(writer, |f| f.until = Some(Time(3_601_000_000))), [4]);
     let conn = writer.connection().unwrap();
-    assert_eq!(read::events_of(conn, JobId(4)).unwrap().value.len(), 1);
+    assert_eq!(read::events_of(conn, JobId(4), EventId(0), 9).unwrap().value.len(), 1);
     assert_eq!(read::script(conn, JobId(4)).unwrap().map(|row| row.script), Some("true".into()));
     assert!(read::key(conn, "k").unwrap().value.is_some());
 }
