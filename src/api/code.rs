@@ -77,7 +77,10 @@ impl Code {
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
-            Code::BadRequest | Code::MalformedBody | Code::BadParameter => StatusCode::BAD_REQUEST,
+            Code::UnknownParameter
+            | Code::BadRequest
+            | Code::MalformedBody
+            | Code::BadParameter => StatusCode::BAD_REQUEST,
             Code::Unauthorized => StatusCode::UNAUTHORIZED,
             Code::ForeignPage | Code::NotServed | Code::AdminsOnly => StatusCode::FORBIDDEN,
             Code::NoSuchRoute | Code::NoSuchJob | Code::NoSuchWindow | Code::NotAnArray => {
@@ -94,7 +97,7 @@ impl Code {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
             Code::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
-            Code::UnknownParameter | Code::InvalidFields => StatusCode::UNPROCESSABLE_ENTITY,
+            Code::InvalidFields => StatusCode::UNPROCESSABLE_ENTITY,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Code::DiskFull => StatusCode::INSUFFICIENT_STORAGE,

@@ -90,7 +90,7 @@ impl ApiError {
         ApiError { errors: faults.listed(), ..ApiError::new(Code::InvalidFields, detail) }
     }
 
-    /// 422 for a query parameter that is none of the route's.
+    /// 400 for a query parameter that is none of the route's.
     pub fn unknown_parameter(field: &str, message: impl Into<String>) -> ApiError {
         ApiError::parameter(field, message).with(Code::UnknownParameter)
     }

@@ -34,7 +34,7 @@ const REFUSALS_OF_BODIES: [(&str, &str); 4] = [
     ("400", "The body, a parameter or a header cannot be read"),
     ("413", "The body is too large, or unpacks to what is"),
     ("415", "The body is not `application/json`, or packed otherwise than by gzip"),
-    ("422", "Fields or parameters are wrong or unknown; `errors` names them"),
+    ("422", "Fields are wrong or unknown; `errors` names them"),
 ];
 /// The answer that stands for all that are not named.
 const OTHERWISE: &str = "default";

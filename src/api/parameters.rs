@@ -52,7 +52,7 @@ impl Parameters {
     /// Refuses a parameter that the route of this request does not know.
     ///
     /// # Errors
-    /// 422, naming the parameter and those that are known; 400 for what cannot be read.
+    /// 400, naming the parameter and those that are known.
     pub fn check(&self, request: &ServiceRequest) -> Result<(), ApiError> {
         if request.query_string().is_empty() {
             return Ok(());

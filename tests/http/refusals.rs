@@ -291,15 +291,12 @@ fn a_bad_parameter_of_a_query_is_named() {
         ("until=1", "until"),
         ("label=k", "label"),
         ("sort=name", "sort"),
+        ("nope=1", "nope"),
     ] {
         let answer = server.get(&format!("/api/v1/jobs?{query}"));
         assert_eq!(fields(&problem(answer, 400)), [field], "{query}");
     }
-    for query in ["limit=0", "limit=1001", "job_id=x", "released=maybe"] {
+    for query in ["limit=0", "limit=1001", "job_id=x", "released=maybe", "nope=1"] {
         problem(server.get(&format!("/api/v1/allocations?{query}")), 400);
-    }
-    for route in ["jobs", "allocations"] {
-        let answer = server.get(&format!("/api/v1/{route}?nope=1"));
-        assert_eq!(fields(&problem(answer, 422)), ["nope"], "{route}");
     }
 }

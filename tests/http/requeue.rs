@@ -148,7 +148,7 @@ fn what_cannot_run_again_is_refused_with_a_reason() {
         let refused = problem(answer, 409);
         assert!(refused["detail"].as_str().unwrap().contains("being cancelled"), "{refused}");
     }
-    problem(requeue(&server, held, "?hole=true"), 422);
+    problem(requeue(&server, held, "?hole=true"), 400);
 }
 
 fn a_requeue_survives_a_killed_server() {

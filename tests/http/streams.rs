@@ -55,7 +55,7 @@ fn parts_are_cut_by_offset_limit_and_tail() {
     assert_eq!(get("tail=0"), "");
     let stderr = server.get(&format!("/api/v1/jobs/{id}/stderr?tail=1")).expect(200);
     assert_eq!(stderr.text(), "oops-9\n");
-    for bad in ["offset=-1", "tail=x", "follow=perhaps"] {
+    for bad in ["offset=-1", "tail=x", "nope=1", "follow=perhaps"] {
         problem(server.get(&format!("/api/v1/jobs/{id}/stdout?{bad}")), 400);
     }
     let unended = server.run("printf 'a\\nb\\nc'");
