@@ -91,6 +91,6 @@ fn what_is_no_page_is_refused() {
             let said = problem(server.get(&format!("{list}?{query}")), 400);
             assert_eq!(fields(&said), [field], "{list}?{query}");
         }
-        problem(server.get(&format!("{list}?page=2")), 422);
+        problem(server.get(&format!("{list}?page=2")), 400);
     }
 }
