@@ -9,13 +9,12 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
-use downbeat::cli::{self, Cli, Command};
+use downbeat::cli::{self, Command};
 use downbeat::config::{Config, ConfigError, ServeArgs};
 
 fn main() -> ExitCode {
     downbeat::panics::install();
-    let done = match Cli::parse().command {
+    let done = match cli::parse().command {
         Command::Ask(ask) => return cli::run(&ask),
         Command::Stepd(args) => return downbeat::engine::local::stepd::main(&args.data_dir),
         Command::Serve(args) => {

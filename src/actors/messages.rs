@@ -290,9 +290,9 @@ pub struct ExecutorAddr {
 }
 
 /// RecoveryActor → ResourceManager: every live attempt shall have an executor, and each shall
-/// look. Boot and sweep are this one message. Answers how many executors were made.
+/// look. Boot and sweep are this one message. Answers of which attempts executors were made.
 #[derive(Debug, Message)]
-#[rtype(result = "usize")]
+#[rtype(result = "Vec<Attempt>")]
 pub struct LookAtAll;
 
 /// RecoveryActor → ResourceManager: an audit found this; act on it. Until the first of these

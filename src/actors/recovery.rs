@@ -25,7 +25,7 @@ use super::retention::leaps::Leaps;
 use super::retention::{Forgot, Retention, forget_old};
 use crate::clock;
 use crate::engine::{Engine, Key};
-use crate::job::ids::JobId;
+use crate::job::ids::{Attempt, JobId};
 use crate::kernel::commands::repair::Findings;
 use crate::kernel::views::snapshot::Snapshot;
 use crate::observe::metrics::Metrics;
@@ -87,6 +87,8 @@ pub struct RecoveryActor {
     /// What the last sweep found.
     last: Vec<Drift>,
     history: VecDeque<(Time, Drift)>,
+    /// Whether nothing was swept yet.
+    boots: bool,
 }
 
 impl RecoveryActor {
@@ -103,6 +105,7 @@ impl RecoveryActor {
             audited: false,
             last: Vec::new(),
             history: VecDeque::new(),
+            boots: true,
         }
     }
 
@@ -113,8 +116,11 @@ impl RecoveryActor {
         let (told, witnesses) = (self.told.clone(), Arc::clone(&self.witnesses));
         let retention = self.retention.clone();
         let believed = self.leaps.believes(clock::now(), clock::monotonic());
+        let boots = std::mem::replace(&mut self.boots, false);
         let sweep = async move {
             let audit = audit(&witnesses).await;
+            // Before anybody looks after them: then they are strangers no more.
+            let living = if boots { witnesses.engine.borne().await.ok() } else { None };
             let audit = match audit {
                 Ok((report, findings)) => {
                     let mended = told.mend.send(Mend(findings)).await;
@@ -124,8 +130,8 @@ impl RecoveryActor {
                 Err(error) => Err(error),
             };
             match told.look.send(LookAtAll).await {
-                Ok(0) => {}
-                Ok(n) => log::info!("Adopted {n} attempts that live already"),
+                Ok(made) if made.is_empty() => {}
+                Ok(made) => say_adopted(&made, &living.unwrap_or_default()),
                 Err(error) => log::debug!("no sweep: {error}"),
             }
             told.chores.do_send(DoChores);
@@ -247,6 +253,18 @@ async fn audit(witnesses: &Witnesses) -> Result<(Report, Findings), String> {
 
 fn holds_cpus(now: &Snapshot, job: JobId) -> bool {
     now.cpus.iter().any(|(_, holder)| *holder == Some(job))
+}
+
+/// Says how many attempts of the server before this one live on; the others ended without one.
+fn say_adopted(made: &[Attempt], borne: &[Key]) {
+    let lives = |of: &&Attempt| borne.iter().any(|key| key.attempt == **of);
+    let living = made.iter().filter(lives).count();
+    if living > 0 {
+        log::info!("Adopted {living} attempts that live already");
+    }
+    if living < made.len() {
+        log::info!("Looks for the ends of {} attempts that live no more", made.len() - living);
+    }
 }
 
 /// The attempts of ours that hold no CPUs and whose key somebody bears. At most

@@ -353,10 +353,10 @@ impl Handler<ForgetJobs> for ResourceManagerActor {
 }
 
 impl Handler<LookAtAll> for ResourceManagerActor {
-    type Result = usize;
+    type Result = MessageResult<LookAtAll>;
 
-    fn handle(&mut self, _: LookAtAll, _: &mut Self::Context) -> usize {
-        let mut made = 0;
+    fn handle(&mut self, _: LookAtAll, _: &mut Self::Context) -> Self::Result {
+        let mut made = Vec::new();
         let known = |live: &Live| match live.state.handle() {
             Some(_) => Known::Started,
             None => Known::Ordered,
@@ -372,13 +372,13 @@ impl Handler<LookAtAll> for ResourceManagerActor {
                     executor.stop.do_send(StopAttempt);
                 }
                 self.executors.insert(attempt, executor);
-                made += 1;
+                made.push(attempt);
             }
         }
-        if made > 0 {
+        if !made.is_empty() {
             fault::point(fault::RECOVERY_ADOPTED);
         }
-        made
+        MessageResult(made)
     }
 }
 

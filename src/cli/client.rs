@@ -225,6 +225,7 @@ impl Client {
     pub fn stream(&self, path: &str) -> Result<Bytes<impl Read + use<>>, CliError> {
         // The first byte may be hours away: a job that waits has written nothing.
         let response = self.open(path, None)?;
+        self.is_ours(&response)?;
         if response.status().is_success() {
             let said = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
             if let Some(cut) = said(TAIL_CUT) {
@@ -255,6 +256,7 @@ impl Client {
     }
 
     fn complete(&self, mut response: ureq::http::Response<ureq::Body>) -> Result<Answer, CliError> {
+        self.is_ours(&response)?;
         let status = response.status().as_u16();
         let did = response.headers().get(DID).and_then(|did| did.to_str().ok()).map(str::to_owned);
         let body = response.body_mut().with_config().limit(u64::MAX).lossy_utf8(true);
@@ -264,6 +266,26 @@ impl Client {
         } else {
             Err(CliError::from_answer(status, &text))
         }
+    }
+
+    /// Whether this may be an answer of a server of ours, which sends nobody a page that asks for
+    /// JSON, and leads nobody elsewhere.
+    fn is_ours(&self, response: &ureq::http::Response<ureq::Body>) -> Result<(), CliError> {
+        let status = response.status();
+        let said = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let page = said("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+        // Whoever stands between us and a server that restarts says so with a page of his own.
+        let may_pass = matches!(status.as_u16(), 502..=504);
+        if may_pass || !(page || status.is_redirection()) {
+            return Ok(());
+        }
+        let what = if page { "a web page" } else { "the address of another server" };
+        let who = said("server").map(|server| format!(" of {server}")).unwrap_or_default();
+        let cause = format!(
+            "what answers there is no Downbeat server: it sent {what}{who} (status {})",
+            status.as_u16()
+        );
+        Err(CliError::Stranger { server: self.server.clone(), cause })
     }
 
     fn failed(&self, error: ureq::Error) -> CliError {

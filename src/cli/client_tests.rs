@@ -115,6 +115,33 @@ fn a_refusal_is_code_1_in_the_server_s_words() {
 }
 
 #[test]
+fn a_page_of_somebody_else_is_named_and_not_shown() {
+    let page = "<html><script>alert(1)</script></html>";
+    let html = |status: &str| {
+        let length = page.len();
+        format!(
+            "HTTP/1.1 {status}\r\nServer: nginx/1.18\r\nContent-Type: text/html\r\n\
+             Content-Length: {length}\r\nConnection: close\r\n\r\n{page}"
+        )
+    };
+    for status in ["200 OK", "404 Not Found", "401 Unauthorized"] {
+        let server = Canned::start(vec![html(status)]);
+        let error = server.client().get("/api/v1/info").unwrap_err();
+        assert_eq!(error.exit_code(), 3, "{error}");
+        let text = error.to_string();
+        assert!(text.contains("is no Downbeat server: it sent a web page of nginx/1.18"), "{text}");
+        assert!(!text.contains('<'), "{text}");
+    }
+    let server = Canned::start(vec![html("502 Bad Gateway")]);
+    let error = server.client().get("/api/v1/info").unwrap_err();
+    assert!(error.is_transient() && !error.to_string().contains('<'), "{error}");
+    let moved = "HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n";
+    let server = Canned::start(vec![moved.to_owned()]);
+    let error = server.client().get("/api/v1/info").unwrap_err();
+    assert!(error.to_string().contains("the address of another server"), "{error}");
+}
+
+#[test]
 fn addresses_are_understood_as_people_write_them() {
     assert_eq!(address("http://h:1/").unwrap(), "http://h:1");
     assert_eq!(address("h:1").unwrap(), "http://h:1");

@@ -13,7 +13,7 @@ use crate::config::ServeArgs;
 /// Which database to bring up to date.
 #[derive(clap::Args, Clone, Debug)]
 pub struct MigrateArgs {
-    /// Settings file [default: downbeat.toml here, if there is one]
+    /// Settings file [default: downbeat.toml here, else /etc/downbeat/downbeat.toml]
     #[arg(long, env = "DOWNBEAT_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The server's folder

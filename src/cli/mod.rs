@@ -48,11 +48,12 @@ mod terminal;
 mod times;
 mod trust;
 mod update;
+mod usage;
 mod wait;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use demo::DemoArgs;
 pub use error::CliError;
@@ -130,6 +131,23 @@ pub enum Ask {
     Completions(completions::CompletionsArgs),
 }
 
+/// The command line as its help shows it.
+#[must_use]
+pub fn command() -> Clap {
+    usage::arranged(Cli::command())
+}
+
+/// What was typed. Ends the program where it makes no sense, or asks for help.
+#[must_use]
+pub fn parse() -> Cli {
+    let words = usage::behind_the_verb(std::env::args_os().collect());
+    let parsed = command().try_get_matches_from(words);
+    match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => usage::without_bad_tip(error).exit(),
+    }
+}
+
 /// Does what a verb asks and prints what came of it.
 #[must_use]
 pub fn run(ask: &Ask) -> ExitCode {
@@ -151,7 +169,7 @@ pub fn run(ask: &Ask) -> ExitCode {
         Ask::Partitions(args) => partitions::run(args),
         Ask::Audit(args) => audit::run(args),
         Ask::Simulate(args) => simulate::run(args),
-        Ask::Completions(args) => completions::run(args, Cli::command()),
+        Ask::Completions(args) => completions::run(args, command()),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -169,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

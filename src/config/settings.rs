@@ -7,6 +7,7 @@
 //!
 //! *Not here*: what the settings come to (`crate::config`).
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -18,13 +19,13 @@ use super::scalar::{Scalar, Switch};
 use super::tables::{AccountTable, PriorityTable};
 use super::trusted::{self, Distrust};
 
-/// The file that is read when no `--config` names another.
-pub const FILE_NAME: &str = "downbeat.toml";
+/// The files that are looked for when no `--config` names one, the first that is there is read.
+pub const FOUND: [&str; 2] = ["downbeat.toml", "/etc/downbeat/downbeat.toml"];
 
 /// Settings of the server. Each can stand in `downbeat.toml` too, with `_` for `-`.
 #[derive(clap::Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServeArgs {
-    /// Settings file [default: downbeat.toml here, if there is one]
+    /// Settings file [default: downbeat.toml here, else /etc/downbeat/downbeat.toml]
     #[arg(long, env = "DOWNBEAT_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Address to listen on; port 0 picks one [default: 127.0.0.1:8000]
@@ -166,25 +167,31 @@ pub struct FileSettings {
 }
 
 impl FileSettings {
-    /// Reads the file that `--config` names, or `downbeat.toml` of this folder if there is one.
+    /// Reads the file that `--config` names, or the first of [`FOUND`] that is there.
     ///
     /// # Errors
-    /// When the named file cannot be read, or a key of it is wrong.
+    /// When the file cannot be read, or a key of it is wrong.
     pub fn load(named: Option<&Path>) -> Result<FileSettings, ConfigError> {
-        let path = named.unwrap_or(Path::new(FILE_NAME));
-        let text = match named {
-            Some(path) => trusted::read(path),
-            None => trusted::read_found(path),
-        };
-        match text {
-            Ok(text) => FileSettings::parse(&text, path),
-            Err(Distrust::Unread(error))
-                if named.is_none() && error.kind() == std::io::ErrorKind::NotFound =>
-            {
-                Ok(FileSettings::default())
-            }
-            Err(error) => Err(ConfigError::FileUnread { path: path.to_owned(), error }),
+        match named {
+            Some(path) => FileSettings::of(path, trusted::read(path)),
+            None => FileSettings::first_of(&FOUND.map(Path::new)),
         }
+    }
+
+    /// The settings of the first file that is there; without one there are none.
+    fn first_of(paths: &[&Path]) -> Result<FileSettings, ConfigError> {
+        for path in paths {
+            match trusted::read_found(path) {
+                Err(Distrust::Unread(error)) if error.kind() == ErrorKind::NotFound => {}
+                read => return FileSettings::of(path, read),
+            }
+        }
+        Ok(FileSettings::default())
+    }
+
+    fn of(path: &Path, read: Result<String, Distrust>) -> Result<FileSettings, ConfigError> {
+        let unread = |error| ConfigError::FileUnread { path: path.to_owned(), error };
+        FileSettings::parse(&read.map_err(unread)?, path)
     }
 
     /// Reads the text of a settings file.
@@ -223,6 +230,22 @@ mod tests {
         assert!(said("cpus = true").contains("\"cpus\""), "{}", said("cpus = true"));
         assert!(said("listen = 8").contains("\"listen\""), "{}", said("listen = 8"));
         assert!(said("cpus = ").contains("line 1"), "{}", said("cpus = "));
+    }
+
+    #[test]
+    fn the_first_file_that_is_there_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let [here, site] = ["downbeat.toml", "site.toml"].map(|name| dir.path().join(name));
+        let read = || FileSettings::first_of(&[&here, &site]);
+        assert_eq!(read().unwrap().cpus, None);
+        std::fs::write(&site, "cpus = 3").unwrap();
+        assert_eq!(read().unwrap().cpus, Some(Scalar::Number(3)));
+        std::fs::write(&here, "cpus = 2").unwrap();
+        assert_eq!(read().unwrap().cpus, Some(Scalar::Number(2)));
+        std::fs::write(&here, "lisen = 2").unwrap();
+        let wrong = read().unwrap_err().to_string();
+        assert!(wrong.contains("downbeat.toml"), "what is there is not passed over: {wrong}");
+        assert_eq!(FOUND[1], "/etc/downbeat/downbeat.toml");
     }
 
     #[test]

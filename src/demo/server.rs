@@ -55,6 +55,9 @@ impl PrivateServer {
         let (token_file, log) = (folder.path().join("token"), folder.path().join("server.log"));
         // On loopback every local user could reach it, and run commands as whoever runs this.
         write_token(&token_file)?;
+        // It shows what this program does, not what this machine's settings make of it.
+        let settings = folder.path().join("downbeat.toml");
+        std::fs::write(&settings, "").context("the demo's settings cannot be written")?;
         // Whatever loses its parent below here becomes a child of this process, so that the end
         // of the server hides nothing from us.
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
@@ -63,6 +66,8 @@ impl PrivateServer {
         let mut command = Command::new(program);
         command
             .arg("serve")
+            .arg("--config")
+            .arg(&settings)
             .arg("--data-dir")
             .arg(folder.path().join("data"))
             .args(["--listen", "127.0.0.1:0", "--kill-grace", "2s"])

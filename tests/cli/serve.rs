@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use crate::common::{Server, until};
-use crate::help::{Said, binary, finish};
+use crate::help::{Said, binary, call, finish};
 
 cases! {
     a_server_that_others_can_reach_needs_a_token => ["serve"],
@@ -18,6 +18,7 @@ cases! {
     migrate_makes_a_database_and_then_finds_it_up_to_date => ["migrate"],
     migrate_does_not_touch_a_served_database => ["migrate"],
     a_stop_is_heard_by_both_signals => ["status"],
+    processes_are_named_by_what_they_are_and_those_that_live_are_adopted => ["cancel"],
 }
 
 fn serve(folder: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Said {
@@ -125,4 +126,35 @@ fn a_stop_is_heard_by_both_signals() {
         });
         assert!(server.log().contains("Stopping"), "{name}: {}", server.log());
     }
+}
+
+fn processes_are_named_by_what_they_are_and_those_that_live_are_adopted() {
+    let mut server = Server::start();
+    let gate = server.dir.path().join("gate");
+    let wait = format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display());
+    let (ends, stays) = (server.run(&wait), server.run("sleep 600"));
+    let gone = server.started(ends)["allocation"]["process_id"].as_i64().unwrap();
+    let script = server.started(stays)["allocation"]["process_id"].as_i64().unwrap();
+    let field = |pid: i64, name: &str| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(&format!("{name}:")));
+        line.unwrap().trim().to_owned()
+    };
+    let supervisor: i64 = field(script, "PPid").parse().unwrap();
+    assert_eq!(field(supervisor, "Name"), "downbeat-superv");
+    let stepd: i64 = field(supervisor, "PPid").parse().unwrap();
+    assert_eq!(field(stepd, "Name"), "downbeat-stepd");
+    server.kill();
+    std::fs::write(gate, "").unwrap();
+    until("the script is gone", || match Path::new(&format!("/proc/{gone}")).exists() {
+        false => Ok(()),
+        true => Err(gone.to_string()),
+    });
+    server.up();
+    assert_eq!(server.ended(ends)["state"], "COMPLETED");
+    until("what lives is adopted, and no more", || match server.log() {
+        log if log.contains("Adopted 1 attempts that live already") => Ok(()),
+        log => Err(log),
+    });
+    assert_eq!(call(&server, &["cancel", &stays.to_string()]).ends(0).err, "");
 }

@@ -62,6 +62,8 @@ pub fn main(data_dir: &Path) -> process::ExitCode {
 
 fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
     sys::block_all_signals();
+    // A name that is not set harms nobody.
+    let _ = rustix::thread::set_name(NAME);
     // Neither this process nor a supervisor, which is a fork of it, is a script's to look into: not
     // by ptrace, not by /proc.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
@@ -155,6 +157,9 @@ fn take_lock(data_dir: &Path, boot_id: &str) -> io::Result<File> {
     lock.write_all(State::supervisor_line(proc::myself()?, boot_id).as_bytes())?;
     Ok(lock)
 }
+
+/// What `ps` and `top` call it: fifteen characters at the most.
+const NAME: &std::ffi::CStr = c"downbeat-stepd";
 
 /// The file whose lock is the step daemon's life, in the data folder.
 pub const LOCK_FILE: &str = "stepd.lock";

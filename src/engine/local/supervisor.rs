@@ -55,11 +55,16 @@ pub const TOLD: u8 = 0;
 /// See [`TOLD`].
 const UNTOLD: u8 = 1;
 
+/// What `ps` and `top` call it, fifteen characters at the most: it serves one job after another.
+const NAME: &std::ffi::CStr = c"downbeat-superv";
+
 /// Lives through one attempt after the other. Orders come from `orders`: a name, with it the locked
 /// state file; by its pid on `rested` it says that it has time for another one. Runs in a child
 /// forked by the step daemon; its answer is the process's exit code.
 pub fn run(config: &SupervisorConfig, orders: &OwnedFd, rested: &OwnedFd) -> i32 {
     sys::close_all_but([orders, rested, &config.notices].map(AsRawFd::as_raw_fd).to_vec());
+    // A name that is not set harms nobody.
+    let _ = rustix::thread::set_name(NAME);
     // Neither can fail here: a fresh fork leads no group, and every Linux in use knows the call.
     let _ = rustix::process::setsid();
     let me = rustix::process::getpid();
