@@ -1,6 +1,6 @@
 //! *Purpose*: the tasks and CPUs that a submit body and its script's lines ask for.
 //!
-//! *Owns*: [`Body`], which reads the fields; [`Shares`], what of body and lines counts.
+//! *Owns*: [`Shares`], what of body and lines counts, and reading the fields of a body.
 //!
 //! *Promises*: a body's word about tasks wins over the lines'; so does its number of CPUs, among
 //! however many tasks of the lines it is shared out, if each gets the same.
