@@ -35,7 +35,8 @@ use crate::fault;
 /// server does it: longer than any machine that works keeps a process waiting.
 const LATE: Duration = Duration::from_secs(10);
 
-/// How long a living supervisor without a lock may take to write a record that it owes.
+/// How long a supervisor that cannot be told by its lock, or by nothing but its lock, may take to
+/// write a record that it owes.
 const UNLOCKED: Duration = Duration::from_secs(5);
 
 /// What is known of an attempt whose hints do not come to this server.
@@ -120,17 +121,22 @@ impl Inner {
         if let Some(supervisor) = self.supervisor(&state)
             && proc::find(supervisor).map_err(|e| folder.error("state", e))?.is_some()
         {
-            let entry = self.attempts.entry(&name);
-            let since = *held(&entry.unlocked_since).get_or_insert_with(clock::monotonic);
-            let is_over = entry.over.load(Ordering::Acquire);
-            let is_early = !is_over && since.elapsed() < UNLOCKED;
-            if is_early || matches!(self.who_is_left(key)?, UnrecordedAttempt::Supervised(_)) {
+            if self.is_early(&name)
+                || matches!(self.who_is_left(key)?, UnrecordedAttempt::Supervised(_))
+            {
                 return self.living(&name, &folder, state);
             }
         }
         *held(&self.attempts.entry(&name).lost) = Some(file);
         fault::point(fault::LOST_LOCKED);
         Ok(AttemptStatus::Lost)
+    }
+
+    /// Whether a record may still be on its way that was first missed a moment ago.
+    fn is_early(&self, name: &str) -> bool {
+        let entry = self.attempts.entry(name);
+        let since = *held(&entry.unlocked_since).get_or_insert_with(clock::monotonic);
+        !entry.over.load(Ordering::Acquire) && since.elapsed() < UNLOCKED
     }
 
     /// Whether a supervisor holds the lock. Anybody can lock a file and write into one: where the
@@ -141,8 +147,13 @@ impl Inner {
             Ok(()) => Ok(false),
             Err(rustix::io::Errno::WOULDBLOCK) => match self.supervisor(state) {
                 None => Ok(true),
-                Some(supervisor) => Ok(proc::find(supervisor).map_err(error)?.is_some()
-                    || matches!(self.who_is_left(key)?, UnrecordedAttempt::Supervised(_))),
+                Some(supervisor) if proc::find(supervisor).map_err(error)?.is_some() => Ok(true),
+                Some(_) => match self.who_is_left(key)? {
+                    UnrecordedAttempt::Supervised(_) => Ok(true),
+                    UnrecordedAttempt::Abandoned => Ok(false),
+                    // Whoever holds it may have seen the last of them end, and owe the record.
+                    UnrecordedAttempt::Nobody => Ok(self.is_early(&key.name())),
+                },
             },
             Err(e) => Err(error(e.into())),
         }
