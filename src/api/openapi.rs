@@ -52,7 +52,7 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         RFC 9457, and their `code` is for programs. Bodies may come packed by gzip. A \
         parameter or a field that is not documented is refused."
     ),
-    components(schemas(super::wire::job::StreamEnd)),
+    components(schemas(super::log_events::Encoding, super::wire::job::StreamEnd)),
     paths(
         submit::submit,
         submit::batch,
