@@ -258,8 +258,10 @@ fn a_record_that_a_script_writes_itself_frees_nothing() {
     ];
     for (n, forgery) in forgeries.iter().enumerate() {
         let forgery = forgery.replace("FORGED", &forged_at.to_string_lossy());
-        let does =
-            format!("{}\n{forgery}\necho done\n{}\nexit 7", forged(&server), until_file(&go));
+        // Its start is told first: without `state` nobody can say that it runs.
+        let told = "sleep 0.3";
+        let forge = format!("{told}\n{}\n{forgery}", forged(&server));
+        let does = format!("{forge}\necho done\n{}\nexit 7", until_file(&go));
         let id = server.run(&in_its_folder(&server, &does));
         server.says(id, "done\n");
         if n == 0 {
