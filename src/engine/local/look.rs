@@ -120,12 +120,10 @@ impl Inner {
         // nobody of it below him may be about to write its record; after that he serves others.
         if let Some(supervisor) = self.supervisor(&state)
             && proc::find(supervisor).map_err(|e| folder.error("state", e))?.is_some()
+            && (self.is_early(&name)
+                || matches!(self.who_is_left(key)?, UnrecordedAttempt::Supervised(_)))
         {
-            if self.is_early(&name)
-                || matches!(self.who_is_left(key)?, UnrecordedAttempt::Supervised(_))
-            {
-                return self.living(&name, &folder, state);
-            }
+            return self.living(&name, &folder, state);
         }
         *held(&self.attempts.entry(&name).lost) = Some(file);
         fault::point(fault::LOST_LOCKED);
