@@ -37,6 +37,7 @@ pub use public_host::PublicHost;
 pub use secret::Secret;
 pub use settings::ServeArgs;
 
+use crate::host;
 use crate::job::ids::CpuId;
 use crate::kernel::admission::{Site, SiteMemory};
 use crate::kernel::parts::rules::Rules;
@@ -118,13 +119,6 @@ pub struct Config {
     /// Whether this process is root.
     pub is_root: bool,
     settings: Vec<Setting>,
-}
-
-/// This machine's name, its first part, as `hostname -s` has it.
-#[must_use]
-pub fn host_name() -> String {
-    let whole = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    whole.split('.').next().unwrap_or_default().to_owned()
 }
 
 impl Config {
@@ -275,7 +269,7 @@ impl Config {
             max_limit_s: self.max_limit_s,
             kill_grace_s: self.kill_grace_s,
             output_roots: self.output_roots.clone(),
-            host: host_name(),
+            host: host::short_name(),
             partitions: Arc::clone(&self.rules.partitions),
             accounts: Arc::clone(self.rules.accounts.rules()),
         }

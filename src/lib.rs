@@ -133,6 +133,7 @@ pub mod demo;
 pub mod devices;
 pub mod engine;
 pub mod fault;
+pub mod host;
 pub mod installation;
 pub mod job;
 pub mod kernel;

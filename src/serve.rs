@@ -206,13 +206,13 @@ async fn serve(
     };
     let dials = watch::Sender::new(live::dials(&config));
     let retention = Retention { dials: dials.subscribe(), places: places.clone(), last_commit };
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = crate::host::name();
     let site = Arc::new(OrderSite {
         places: places.clone(),
         pin: config.pin,
         confine_signals: config.confine_signals,
         dials: dials.subscribe(),
-        host: crate::config::host_name(),
+        host: crate::host::short_name(),
         server: reserved.url(),
         user: OrderSite::user(),
         uid: rustix::process::geteuid().as_raw(),

@@ -6,8 +6,8 @@
 //!
 //! *Not here*: ids (`cli::ids`), how a filter is answered (the server).
 
+use super::caller::Caller;
 use super::error::CliError;
-use super::job_flags::Caller;
 use crate::api::wire::v1::StateWord;
 use crate::clock;
 use crate::text::when;

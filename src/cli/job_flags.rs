@@ -1,18 +1,18 @@
 //! *Purpose*: the flags that describe a job, and the body they make.
 //!
-//! *Owns*: [`JobFlags`], shared by `submit` and `run`: the options of `sbatch` and our own; what of
-//! the caller goes along.
+//! *Owns*: [`JobFlags`], shared by `submit` and `run`: the options of `sbatch` and our own.
 //!
 //! *Promises*: a flag wins over a `#SBATCH` line, that over the caller's folder and variables;
 //! `DOWNBEAT_*` never travels.
 //!
-//! *Not here*: how the server reads the body (`api::wire::submit`).
+//! *Not here*: who submits (`cli::caller`), how the server reads the body (`api::wire::submit`).
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine;
 
+use super::caller::Caller;
 use super::error::CliError;
 use super::print::remark;
 use super::sbatch_options::SbatchOptions;
@@ -24,7 +24,6 @@ use crate::api::wire::sbatch::{self, Directives, Placed};
 use crate::api::wire::v1::{DataSource, RetryBody, acts};
 use crate::clock;
 use crate::job::faults::Faults;
-use crate::job::invocation::Umask;
 use crate::job::request::GPU;
 use crate::job::resource_list;
 use crate::job::retry_policy::parse_causes;
@@ -33,7 +32,6 @@ use crate::job::spec::NAME_CHARS_MAX;
 use crate::job::tasks::Tasks;
 use crate::text::duration;
 use crate::text::time_limit::LimitAsked;
-use crate::ulimits;
 
 /// What a job is to be.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -147,83 +145,6 @@ impl Shares {
             None => Err(usage(&each.place, format!("{of}; use --mem"))),
         }
     }
-}
-
-/// What of the caller goes along with a job.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// Where it stands.
-    pub directory: PathBuf,
-    /// Its variables.
-    pub environment: Vec<(String, String)>,
-    /// Its name.
-    pub user: Option<String>,
-    /// Variables that are not text and stay behind.
-    pub left_behind: Vec<String>,
-    /// Its file mode creation mask.
-    pub umask: Umask,
-    /// Its soft limits.
-    pub limits: BTreeMap<String, Amount>,
-    /// The machine it is on.
-    pub host: String,
-}
-
-impl Caller {
-    /// Whoever runs this program.
-    ///
-    /// # Errors
-    /// When the current folder is gone.
-    pub fn here() -> Result<Caller, CliError> {
-        let directory = std::env::current_dir().map_err(|error| {
-            CliError::Other(format!("the current folder is not there: {error}"))
-        })?;
-        let (mut environment, mut left_behind) = (Vec::new(), Vec::new());
-        for (name, value) in std::env::vars_os() {
-            match (name.into_string(), value.into_string()) {
-                (Ok(name), Ok(value)) => environment.push((name, value)),
-                (Ok(name), Err(_)) => left_behind.push(name),
-                (Err(name), _) => left_behind.push(name.to_string_lossy().into_owned()),
-            }
-        }
-        let uid = rustix::process::getuid();
-        let known = || {
-            let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid.as_raw()));
-            user.ok().flatten().map(|user| user.name)
-        };
-        forget_the_job_around(&mut environment);
-        let user = ["USER", "LOGNAME"].iter().find_map(|n| std::env::var(n).ok());
-        let user = user.filter(|u| !u.is_empty()).or_else(known);
-        let user = user.or_else(|| Some(format!("uid {}", uid.as_raw())));
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let (umask, limits) = (umask(), soft_limits());
-        Ok(Caller { directory, environment, user, left_behind, umask, limits, host })
-    }
-}
-
-/// Whoever submits from inside of a job passes on what he set, not what that job was told of its
-/// CPUs. The rest of what it was told the server knows by name.
-fn forget_the_job_around(environment: &mut Vec<(String, String)>) {
-    let told = |name: &str| environment.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
-    let threads = told("SLURM_CPUS_PER_TASK").filter(|_| told("DOWNBEAT_JOB_ID").is_some());
-    environment
-        .retain(|(name, value)| name != "OMP_NUM_THREADS" || Some(value) != threads.as_ref());
-}
-
-/// The mask of this process. It can only be read by setting another.
-fn umask() -> Umask {
-    let mask = rustix::process::umask(rustix::fs::Mode::empty());
-    rustix::process::umask(mask);
-    Umask::of_bits(mask.bits() & 0o777).unwrap_or_default()
-}
-
-/// The soft limits of this process, as `sbatch` sends them.
-fn soft_limits() -> BTreeMap<String, Amount> {
-    let amount = |soft: Option<u64>| match soft {
-        Some(number) => i64::try_from(number).ok().map(Amount::Number),
-        None => Some(Amount::Text("unlimited".to_owned())),
-    };
-    let limits = ulimits::own();
-    limits.filter_map(|(limit, soft)| Some((limit.name().to_owned(), amount(soft)?))).collect()
 }
 
 impl JobFlags {
@@ -393,7 +314,7 @@ mod tests {
     use super::*;
     use crate::api::wire::dialect::ApiDialect;
     use crate::api::wire::submit::parse_submit;
-    use crate::job::invocation::Ulimit;
+    use crate::job::invocation::{Ulimit, Umask};
     use crate::job::spec::{CpusAsked, JobRequest};
 
     fn caller() -> Caller {

@@ -10,6 +10,7 @@
 //! for this room links against no actor.
 
 mod audit;
+mod caller;
 mod cancel;
 pub mod client;
 mod columns;

@@ -18,9 +18,10 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::caller::Caller;
 use super::client::{Client, Connect};
 use super::error::CliError;
-use super::job_flags::{Caller, JobFlags};
+use super::job_flags::JobFlags;
 use super::logs::{Stream, follow};
 use super::own_input::{self, OwnInput};
 use super::print::remark;

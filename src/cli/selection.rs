@@ -10,11 +10,11 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead, IsTerminal, Write};
 
+use super::caller::Caller;
 use super::client::{Client, query};
 use super::error::CliError;
 use super::filters::Filters;
 use super::ids::Ids;
-use super::job_flags::Caller;
 use super::print::remark;
 use crate::api::wire::v1::{ArraySpec, Job, JobId, JobList, JobRef, StateWord};
 

@@ -10,9 +10,10 @@
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
+use super::caller::Caller;
 use super::client::{Client, Connect};
 use super::error::CliError;
-use super::job_flags::{Caller, JobFlags};
+use super::job_flags::JobFlags;
 use super::print::{remark, say, say_json};
 use super::wait;
 use crate::api::wire::body::SubmitBody;

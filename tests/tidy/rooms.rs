@@ -18,6 +18,7 @@ use super::source::{Source, imports, is_within, tree_of_sources};
 const ROOMS: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("fault", &[]),
+    ("host", &[]),
     ("panics", &[]),
     ("threads", &[]),
     ("trees", &[]),
@@ -55,6 +56,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "config",
         &[
+            "host",
             "peer",
             "devices",
             "text",
@@ -69,7 +71,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "api::wire",
-        &["time", "clock", "text", "job", "resources", "kernel::admission", "kernel::change::Edit"],
+        &[
+            "host",
+            "time",
+            "clock",
+            "text",
+            "job",
+            "resources",
+            "kernel::admission",
+            "kernel::change::Edit",
+        ],
     ),
     (
         "api",
@@ -111,6 +122,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "host",
             "peer",
             "clock",
             "text",

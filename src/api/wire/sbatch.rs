@@ -18,6 +18,7 @@ pub use table::Takes;
 
 use super::export::Export;
 use super::warnings::Warnings;
+use crate::host;
 use crate::job::array_spec::ArraySpec;
 use crate::job::dependency::Dependencies;
 use crate::job::faults::{Faults, FieldError};
@@ -415,9 +416,7 @@ fn count(value: &str) -> Result<u32, String> {
 
 /// This machine's names: the whole one, and its first part.
 fn names_of_this_node() -> [String; 2] {
-    let whole = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let first = whole.split('.').next().unwrap_or_default().to_owned();
-    [whole, first]
+    [host::name(), host::short_name()]
 }
 
 fn this_node(list: &str) -> Result<(), String> {
