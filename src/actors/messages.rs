@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 pub use super::audit::{Drift, Report};
 use super::dials::Dials;
+use crate::job::array_spec::JobRef;
 use crate::job::ids::{Attempt, CommitNo, EventId, JobId, UnitId};
 use crate::job::spec::JobSpec;
 use crate::kernel::change::Edit;
@@ -197,8 +198,8 @@ pub struct Resume {
 #[derive(Debug, Message)]
 #[rtype(result = "Explained")]
 pub struct Explain {
-    /// Which.
-    pub jobs: Vec<JobId>,
+    /// Which; of one array only one task at a time.
+    pub jobs: Vec<JobRef>,
     /// By which policy.
     pub policy: Policy,
     /// And this one, if it were submitted now: it is answered under [`DRY_RUN_ID`].

@@ -33,6 +33,7 @@ use super::messages::{
 };
 use crate::clock;
 use crate::fault;
+use crate::job::array_spec::JobRef;
 use crate::job::ids::{Attempt, JobId};
 use crate::kernel::change::{Change, IdempotencyKey, Step};
 use crate::kernel::commands::cancel::Cancelled;
@@ -198,11 +199,11 @@ impl Handler<Explain> for ResourceManagerActor {
     fn handle(&mut self, message: Explain, _: &mut Self::Context) -> Self::Result {
         let Explain { jobs, policy, as_if } = message;
         let now = clock::now();
-        let blocked = |job: &JobId| Some((*job, self.kernel.blocked(*job, now)?));
+        let blocked = |of: &JobRef| Some((of.job, self.kernel.task_blocked(*of, now)?));
         let line = self.kernel.line(&policy, now);
         let position = match jobs[..] {
-            [only] if line.queue.iter().all(|waiting| waiting.job != only) => {
-                self.kernel.rank(only, &policy, now).and_then(|rank| rank.position)
+            [JobRef { job, .. }] if line.queue.iter().all(|waiting| waiting.job != job) => {
+                self.kernel.rank(job, &policy, now).and_then(|rank| rank.position)
             }
             _ => None,
         };

@@ -15,6 +15,7 @@ use super::wire::job::{Allocation, Event, Job, StreamEnd, Usage};
 use super::wire::resources::{AllocationRow as WireAllocation, HeldResources};
 use crate::actors::messages::{DRY_RUN_ID, Explain};
 use crate::clock::{now, rfc3339};
+use crate::job::array_spec::JobRef;
 use crate::job::files::StreamFile;
 use crate::job::ids::JobId;
 use crate::job::outcome::{self, ExitCode};
@@ -42,26 +43,32 @@ pub fn elapsed_s(row: &JobRecord) -> i64 {
 
 /// A job as it stands now, with why it waits.
 pub async fn one(app: &App, job: JobAndAllocation) -> Job {
-    let waits = job.0.state == StateWord::Pending;
-    let reasons = reasons(app, waits.then_some(job.0.id).into_iter().collect()).await;
+    let reasons = reasons(app, std::slice::from_ref(&job)).await;
     shown(app, job, &reasons)
 }
 
 /// Jobs as they stand now, each with why it waits.
 pub async fn many(app: &App, jobs: Vec<JobAndAllocation>) -> Vec<Job> {
-    let waiting = jobs.iter().filter(|(row, _)| row.state == StateWord::Pending);
-    let reasons = reasons(app, waiting.map(|(row, _)| row.id).collect()).await;
+    let reasons = reasons(app, &jobs).await;
     jobs.into_iter().map(|job| shown(app, job, &reasons)).collect()
 }
 
-/// Why these wait; nobody is asked when none does.
-async fn reasons(app: &App, jobs: Vec<JobId>) -> Reasons {
+/// Why those of these wait that do; nobody is asked when none does.
+async fn reasons(app: &App, all: &[JobAndAllocation]) -> Reasons {
+    let waiting = || all.iter().map(|(row, _)| row).filter(|row| row.state == StateWord::Pending);
+    // A task that is no job yet is shown by the row of its array, under the array's id.
+    let task = |row: &JobRecord| row.array_task_id.filter(|_| row.array_job_id == Some(row.id));
+    let jobs: Vec<JobRef> = waiting().map(|row| JobRef { job: row.id, task: task(row) }).collect();
     if jobs.is_empty() {
         return Reasons::default();
     }
     let policy = app.live().policy;
     match app.system.explain.send(Explain { jobs, policy, as_if: None }).await {
-        Ok(explained) => {
+        Ok(mut explained) => {
+            for row in waiting() {
+                let left = row.array_tasks.as_ref().map(|left| left.tasks.len());
+                left.into_iter().for_each(|left| explained.as_of_row(row.id, left));
+            }
             // Some milliseconds for a long line: not on the thread that answers everybody.
             aside(move || Reasons::new(policy, explained)).await.unwrap_or_default()
         }

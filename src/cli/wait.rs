@@ -20,6 +20,7 @@ use super::selection::{Act, LIVE, Selection};
 use super::times::in_sentence;
 use crate::api::wire::v1::{ArrayState, ExitCode, Job, JobRef, StateWord};
 use crate::clock;
+use crate::job::array_spec::ArraySpec;
 use crate::text::duration;
 
 /// Whom to wait for.
@@ -172,12 +173,15 @@ fn is_never(client: &Client, id: JobRef, job: &Job) -> Result<bool, CliError> {
     if job.state_reason.as_deref() != Some("DependencyNeverSatisfied") {
         return Ok(false);
     }
-    // A task that is no job yet is shown by the row of all that are left: some of them never can.
     if id.task.is_some() || !job.is_array() {
-        return Ok(id.task.is_none() || job.array_task_id.is_some());
+        return Ok(true);
     }
+    // Its row is that of the tasks that are no jobs of their own; those may still run, or wait.
+    let left = job.array_tasks.as_deref().and_then(|left| left.parse::<ArraySpec>().ok());
     let states = client.array(job.id)?.states;
-    Ok(states.of(StateWord::Running) + states.of(StateWord::Completing) == 0)
+    let open = [StateWord::Pending, StateWord::Running, StateWord::Completing];
+    let open: u64 = open.into_iter().map(|state| states.of(state)).sum();
+    Ok(left.is_some_and(|left| left.tasks.len() as u64 == open))
 }
 
 /// The line and the code of what has ended; `None` while it has not.

@@ -152,6 +152,21 @@ impl OpenArray {
         }
     }
 
+    /// Why a task that is left may not start. One that is not left has started, or waits as a job
+    /// of its own.
+    fn task_blocked(&self, task: u32) -> Option<Blocked> {
+        let others = || self.followed.keys().copied().collect();
+        match (self.left.contains(task), self.startable().contains(task)) {
+            (false, _) => None,
+            (true, true) => {
+                let limit = self.spec.limit.filter(|_| self.room() == 0);
+                limit.map(Blocked::TaskLimit)
+            }
+            (true, false) if self.lost.contains(task) => Some(Blocked::NeverTasks(1, others())),
+            (true, false) => Some(Blocked::Dependency(others())),
+        }
+    }
+
     /// These tasks follow those of another array, of which so much is known.
     fn follow(&mut self, other: JobId, partner: &ArrayProgress) {
         self.followed.insert(other, partner.completed.clone());
@@ -304,6 +319,15 @@ impl Arrays {
         let (array, _) = self.tasks.get(&job)?;
         let array = self.open.get(array).filter(|array| array.room() == 0)?;
         Some(Blocked::TaskLimit(array.spec.limit.unwrap_or(0)))
+    }
+
+    /// The same of one task of an array that this job may stand for; `None` of the task: of all.
+    pub(in crate::kernel) fn task_blocked(&self, job: JobId, task: Option<u32>) -> Option<Blocked> {
+        let array = self.open.get(&job).filter(|array| !array.left.is_empty());
+        match array.zip(task) {
+            Some((array, task)) => array.task_blocked(task),
+            None => self.blocked(job),
+        }
     }
 
     /// How often a pass may start this job.

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::job::array_spec::JobRef;
 use crate::job::dependency::DEPENDENCIES_MAX;
 use crate::job::ids::JobId;
 use crate::job::spec::JobSpec;
@@ -41,6 +42,18 @@ pub struct Explained {
     pub accounts: Vec<Account>,
 }
 
+impl Explained {
+    /// Takes back that an array can never start, if its row, which was read before, names another
+    /// number of tasks that are left: some were let go since, and may run.
+    pub fn as_of_row(&mut self, array: JobId, left: usize) {
+        if let Some(Blocked::NeverTasks(never, _)) = self.blocked.get(&array)
+            && *never != left
+        {
+            self.blocked.remove(&array);
+        }
+    }
+}
+
 impl Kernel {
     /// What a pass sees, with the first jobs of the whole line, to explain why each waits; before
     /// them stand those that room was made for.
@@ -57,6 +70,16 @@ impl Kernel {
     #[must_use]
     pub fn blocked(&self, job: JobId, now: Time) -> Option<Blocked> {
         self.hold_reason(self.queue.get(job)?, now)
+    }
+
+    /// The same of one task of an array that is no job of its own yet: others of it may start
+    /// that it cannot follow, or may never start where it can.
+    #[must_use]
+    pub fn task_blocked(&self, of: JobRef, now: Time) -> Option<Blocked> {
+        let job = self.queue.get(of.job)?;
+        let conditions = self.eligibility.blocked(job.id, now);
+        let tasks = || self.arrays.task_blocked(job.id, of.task);
+        conditions.or_else(tasks).or_else(|| self.partition_hold(job))
     }
 
     /// Adds what would be said of a job if it were submitted now under this id.
@@ -87,12 +110,12 @@ impl Kernel {
     }
 
     /// Adds how the partitions stand, and in which of them these jobs wait.
-    pub fn explain_partitions(&self, explained: &mut Explained, jobs: &[JobId]) {
+    pub fn explain_partitions(&self, explained: &mut Explained, jobs: &[JobRef]) {
         if self.rules.partitions.is_empty() {
             return;
         }
         explained.partitions = self.partitions_now();
-        let placement = |job: &JobId| Some((*job, self.queue.get(*job)?.placement.partition));
+        let placement = |of: &JobRef| Some((of.job, self.queue.get(of.job)?.placement.partition));
         explained.placements = jobs.iter().filter_map(placement).collect();
     }
 
@@ -101,5 +124,22 @@ impl Kernel {
         if !explained.line.quotas.is_empty() {
             explained.accounts = self.rules.accounts.all().to_vec();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_names_a_task_that_was_let_go_since_is_not_told_never() {
+        let never = BTreeMap::from([(JobId(7), Blocked::NeverTasks(1, vec![JobId(1)]))]);
+        let mut explained = Explained { blocked: never, ..Explained::default() };
+        let before = explained.clone();
+        explained.as_of_row(JobId(8), 2);
+        explained.as_of_row(JobId(7), 1);
+        assert_eq!(explained, before);
+        explained.as_of_row(JobId(7), 2);
+        assert!(explained.blocked.is_empty());
     }
 }

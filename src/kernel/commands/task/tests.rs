@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::job::array_spec::ArraySpec;
+use crate::job::array_spec::{ArraySpec, JobRef};
 use crate::kernel::change::{Edit, Effect};
 use crate::kernel::check;
 use crate::kernel::parts::arrays::{ArrayProgress, OpenArray};
@@ -502,6 +502,12 @@ fn tasks_follow_those_of_another_array_one_by_one() {
     world.end(of(&world, 2), 0);
     assert_eq!(world.pass(), 1);
     assert_eq!(world.state(second, 2), StateWord::Running, "its partner has completed");
+    let why = |world: &World, task| {
+        world.kernel.task_blocked(JobRef { job: second, task: Some(task) }, NOW)
+    };
+    assert_eq!(why(&world, 2), None, "it is no longer one of those that are left");
+    assert_eq!(why(&world, 1), Some(Blocked::Dependency(vec![first])));
+    assert_eq!(why(&world, 4), Some(Blocked::NeverTasks(1, vec![first])), "has no partner");
     world.end(of(&world, 1), 1);
     world.end(of(&world, 0), 0);
     assert_eq!(world.blocked(second), Some(Blocked::NeverTasks(3, vec![first])));
