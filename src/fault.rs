@@ -100,6 +100,14 @@ points! {
     CANCEL_READ = "cancel.read";
     /// supervisor: TERM is sent, the grace runs
     CANCEL_TERM_SENT = "cancel.term-sent";
+    /// server: another time limit of a running job is written, COMMIT is not
+    EDIT_COMMITTING = "edit.committing";
+    /// server: another time limit of a running job is durable, nobody was told
+    EDIT_COMMITTED = "edit.committed";
+    /// server: the other limit is in the spool, the supervisor is not poked
+    LIMIT_WRITTEN = "limit.written";
+    /// supervisor: the other limit is read and not kept yet
+    LIMIT_READ = "limit.read";
     /// supervisor: the time limit is over, nothing is signalled
     LIMIT_REACHED = "limit.reached";
     /// supervisor: TERM is sent for the limit, the grace runs

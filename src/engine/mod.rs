@@ -16,6 +16,7 @@ pub mod local;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -265,6 +266,36 @@ pub struct Control {
     pub cancel: bool,
     /// Grace for this cancel, seconds; the order's when absent.
     pub kill_grace_s: Option<u32>,
+    /// The time limit, counted from the script's start; the order's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<LimitWish>,
+}
+
+/// A time limit in the place of the order's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitWish {
+    /// It may run for ever.
+    Unlimited,
+    /// So many seconds from the start of its script.
+    Seconds(u32),
+}
+
+impl LimitWish {
+    /// The wish for a limit of so many seconds; `None` is unlimited.
+    #[must_use]
+    pub fn of(limit_s: Option<u32>) -> LimitWish {
+        limit_s.map_or(LimitWish::Unlimited, LimitWish::Seconds)
+    }
+
+    /// How long the script may run.
+    #[must_use]
+    pub fn time(self) -> Option<Duration> {
+        match self {
+            LimitWish::Unlimited => None,
+            LimitWish::Seconds(s) => Some(Duration::from_secs(s.into())),
+        }
+    }
 }
 
 /// What goes wrong in an engine. The sentence reaches the person who can act.

@@ -23,7 +23,8 @@ use std::time::{Duration, Instant};
 use downbeat::engine::fake::{FakeEngine, Plan};
 use downbeat::engine::local::{LocalConfig, LocalEngine, Origin};
 use downbeat::engine::{
-    AttemptStatus, Control, Elsewhere, Engine, ExitRecord, Handle, Key, Order, Stop, StreamFile,
+    AttemptStatus, Control, Elsewhere, Engine, ExitRecord, Handle, Key, LimitWish, Order, Stop,
+    StreamFile,
 };
 use downbeat::job::ids::{Attempt, CpuId, JobId};
 use downbeat::job::outcome::ExitCode;
@@ -138,7 +139,7 @@ impl<E: Engine> Stage<E> {
     }
 
     async fn cancel(&self, order: &Order, kill_grace_s: Option<u32>) {
-        let control = Control { cancel: true, kill_grace_s };
+        let control = Control { cancel: true, kill_grace_s, ..Control::default() };
         self.engine.control(&order.key, control).await.unwrap();
     }
 }
@@ -444,6 +445,47 @@ fn a_time_limit_ends_a_script() {
         let record = stage.end(&order).await;
         assert_eq!((record.exit_code, record.stop), (signalled(15), Some(Stop::TimeLimit)));
         assert!(asked.elapsed() >= Duration::from_secs(1));
+    });
+}
+
+#[test]
+fn a_time_limit_is_changed_while_the_script_runs() {
+    play(async {
+        let stage = local();
+        let longer = Order { limit_s: Some(1), ..stage.order("sleep 1.5; exit 4") };
+        let shorter = Order { limit_s: None, ..stage.order("exec sleep 600") };
+        let wish = |limit| Control { limit: Some(limit), ..Control::default() };
+        for order in [&longer, &shorter] {
+            stage.running(order).await;
+        }
+        stage.engine.control(&longer.key, wish(LimitWish::Unlimited)).await.unwrap();
+        stage.engine.control(&shorter.key, wish(LimitWish::Seconds(1))).await.unwrap();
+        let record = ended(&stage.engine, &shorter.key).await;
+        assert_eq!((record.exit_code, record.stop), (signalled(15), Some(Stop::TimeLimit)));
+        let record = ended(&stage.engine, &longer.key).await;
+        assert_eq!((record.exit_code, record.stop), (exited(4), None));
+    });
+}
+
+#[test]
+fn a_job_that_gets_more_time_is_told_again_that_its_limit_is_near() {
+    play(async {
+        let stage = local();
+        let script = "n=0; trap 'n=$((n+1)); echo $n' USR1; while [ $n -lt 2 ]; do sleep 0.02; \
+                      done; exit 4";
+        let signal = Some("B:USR1@1".parse().unwrap());
+        let order = Order { limit_s: Some(2), signal, ..stage.order(script) };
+        stage.running(&order).await;
+        let out = order.stdout.full();
+        until("the first signal", || match fs::read_to_string(&out) {
+            Ok(text) if text == "1\n" => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+        let limit = Some(LimitWish::Seconds(5));
+        stage.engine.control(&order.key, Control { limit, ..Control::default() }).await.unwrap();
+        let record = ended(&stage.engine, &order.key).await;
+        assert_eq!((record.exit_code, record.stop), (exited(4), None));
     });
 }
 

@@ -23,7 +23,7 @@ use super::spool::{EXIT_VERSION, OrderFile};
 use super::state::State;
 use super::sys;
 use crate::clock;
-use crate::engine::{ExitRecord, Handle, Stop};
+use crate::engine::{ExitRecord, Handle, LimitWish, Stop};
 use crate::fault;
 use crate::job::outcome::{ExitCode, Usage};
 use crate::job::signal::EarlySignal;
@@ -77,6 +77,9 @@ pub struct AttemptWatch<'a, 'b> {
     file: &'a OrderFile,
     me: i32,
     script: Handle,
+    started: Instant,
+    /// How long the script may run: as ordered, until the server wishes otherwise.
+    limit: LimitWish,
     phase: Phase,
     /// When the job is told that its limit is near.
     early: Option<(Instant, EarlySignal)>,
@@ -105,18 +108,16 @@ impl<'a, 'b> AttemptWatch<'a, 'b> {
         script: Handle,
         started: Instant,
     ) -> Self {
-        let limit = file.order.limit_s.and_then(|s| started.checked_add(seconds(s)));
-        let early = file.order.limit_s.zip(file.order.signal).and_then(|(limit_s, early)| {
-            let after = limit_s.saturating_sub(early.before_s);
-            Some((started.checked_add(seconds(after))?, early))
-        });
+        let limit = LimitWish::of(file.order.limit_s);
         AttemptWatch {
             attempt,
             file,
             me,
             script,
-            phase: Phase::Running { limit },
-            early,
+            started,
+            limit,
+            phase: Phase::Running { limit: due(started, limit) },
+            early: file.order.signal.and_then(|early| early_at(started, limit, early)),
             untold: started.checked_add(START_PAUSE),
             finishing_untold: None,
             control_at: started + CONTROL_LOOK,
@@ -365,6 +366,9 @@ impl<'a, 'b> AttemptWatch<'a, 'b> {
     /// The server poked: what does it wish now?
     fn read_control(&mut self) {
         let wish = self.attempt.folder.read_control();
+        if let Some(limit) = wish.limit.filter(|limit| *limit != self.limit) {
+            self.change_limit(limit);
+        }
         if !wish.cancel {
             return;
         }
@@ -380,6 +384,20 @@ impl<'a, 'b> AttemptWatch<'a, 'b> {
                 self.phase = Phase::Ending { since, kill_at: sooner };
             }
             Phase::Killing { .. } => {}
+        }
+    }
+
+    /// Somebody changed the time limit. A job that was told that its limit is near is told again,
+    /// if that is ahead of it once more.
+    fn change_limit(&mut self, limit: LimitWish) {
+        fault::point(fault::LIMIT_READ);
+        self.limit = limit;
+        if let Phase::Running { .. } = self.phase {
+            self.phase = Phase::Running { limit: due(self.started, limit) };
+            let early = self.file.order.signal;
+            let early = early.and_then(|early| early_at(self.started, limit, early));
+            let now = clock::monotonic();
+            self.early = early.filter(|(at, _)| *at > now || self.early.is_some());
         }
     }
 
@@ -434,6 +452,21 @@ impl<'a, 'b> AttemptWatch<'a, 'b> {
             let _ = rustix::process::kill_process_group(group, signal);
         }
     }
+}
+
+/// When a script that was started then is past its limit.
+fn due(started: Instant, limit: LimitWish) -> Option<Instant> {
+    started.checked_add(limit.time()?)
+}
+
+/// When it is told that its limit is near.
+fn early_at(
+    started: Instant,
+    limit: LimitWish,
+    early: EarlySignal,
+) -> Option<(Instant, EarlySignal)> {
+    let after = limit.time()?.saturating_sub(seconds(early.before_s));
+    Some((started.checked_add(after)?, early))
 }
 
 fn seconds(s: u32) -> Duration {

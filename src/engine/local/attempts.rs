@@ -19,7 +19,7 @@ use tokio::sync::{Notify, watch};
 
 use super::notice::Notice;
 use super::state::State;
-use crate::engine::{EngineError, ExitRecord, Trouble};
+use crate::engine::{EngineError, ExitRecord, LimitWish, Trouble};
 
 /// A mutex whose holder cannot leave half a change behind: its poison says nothing.
 pub fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -57,8 +57,10 @@ pub struct Entry {
 pub struct Overtime {
     /// Since when it has been seen running.
     pub since: Option<Instant>,
-    /// How long it may run.
+    /// How long it may run by its order.
     pub limit: Option<Duration>,
+    /// How long it may run by what this server wished since.
+    pub wished: Option<LimitWish>,
     /// How long it may take to end then, or after a cancel.
     pub grace: Duration,
     /// When it was first told to end.
@@ -72,8 +74,8 @@ impl Overtime {
         let passed = |from: Instant, time: Duration| {
             from.checked_add(time + self.grace + late).is_some_and(|due| now > due)
         };
-        let by_limit =
-            self.since.zip(self.limit).is_some_and(|(since, limit)| passed(since, limit));
+        let limit = self.wished.map_or(self.limit, LimitWish::time);
+        let by_limit = self.since.zip(limit).is_some_and(|(since, limit)| passed(since, limit));
         by_limit || self.stop_asked.is_some_and(|asked| passed(asked, Duration::ZERO))
     }
 }

@@ -28,7 +28,7 @@ use super::processes::{self, Daemon, UnrecordedAttempt};
 use super::spool::{self, End, Folder};
 use super::state::State;
 use crate::clock;
-use crate::engine::{AttemptStatus, Control, EngineError, ExitRecord, Key};
+use crate::engine::{AttemptStatus, Control, EngineError, ExitRecord, Key, LimitWish};
 use crate::fault;
 
 /// How long a supervisor may be late with what it has to do at a limit or a cancel before the
@@ -320,11 +320,18 @@ impl Inner {
     /// See [`crate::engine::Engine::control`].
     pub fn control(&self, name: &str, control: Control) -> Result<(), EngineError> {
         let folder = self.folder(name);
+        if !control.cancel && self.has_limit(name, control)? {
+            return Ok(());
+        }
         let wish = || folder.create().and_then(|_| folder.write_control(control));
         opened(wish, || folder.open_up())?;
-        fault::point(fault::CANCEL_WRITTEN);
-        let entry = self.attempts.entry(name);
-        held(&entry.overtime).stop_asked.get_or_insert_with(clock::monotonic);
+        if control.cancel {
+            fault::point(fault::CANCEL_WRITTEN);
+            let entry = self.attempts.entry(name);
+            held(&entry.overtime).stop_asked.get_or_insert_with(clock::monotonic);
+        } else {
+            fault::point(fault::LIMIT_WRITTEN);
+        }
         let state = self.state(name)?;
         // One that has not said who it is will read the wish before it spawns anything.
         if let Some(supervisor) = self.supervisor(&state) {
@@ -333,6 +340,17 @@ impl Inner {
             proc::signal(supervisor, Signal::CONT);
         }
         Ok(())
+    }
+
+    /// Whether the supervisor of this attempt keeps the limit that is wished for, or will find the
+    /// wish. This server takes it for the limit in any case.
+    fn has_limit(&self, name: &str, control: Control) -> Result<bool, EngineError> {
+        let Some(wish) = control.limit else { return Ok(true) };
+        let folder = self.folder(name);
+        let entry = self.attempts.entry(name);
+        let ordered = folder.read_order()?.order.limit_s;
+        held(&entry.overtime).wished = Some(wish);
+        Ok(folder.read_control().limit.unwrap_or(LimitWish::of(ordered)) == wish)
     }
 
     /// See [`crate::engine::Engine::kill_leftovers`].
