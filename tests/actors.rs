@@ -18,8 +18,8 @@ use actix::prelude::*;
 use downbeat::actors::dials::Dials;
 use downbeat::actors::executor::{ExecutorActor, Known, Tools};
 use downbeat::actors::messages::{
-    Applied, ApplyPlan, Await, CancelJobs, Drain, ExecutorAddr, GetPassInput, KeyAsked,
-    MakeDurable, Mend, NotDurable, Observed, Publish, Reconfigure, RunAudit, StopAttempt,
+    Applied, ApplyPlan, Await, CancelJobs, ChangeLimit, Drain, ExecutorAddr, GetPassInput,
+    KeyAsked, MakeDurable, Mend, NotDurable, Observed, Publish, Reconfigure, RunAudit, StopAttempt,
     SubmitJobs, SubmitRefused, Wake,
 };
 use downbeat::actors::order::{FromStore, Orders};
@@ -29,7 +29,7 @@ use downbeat::actors::scheduler::SchedulerActor;
 use downbeat::actors::site::{JobGpus, OrderSite};
 use downbeat::actors::{self, Parts, System};
 use downbeat::engine::fake::{Asked, FakeEngine, Plan as Script};
-use downbeat::engine::{Engine, Key, Order};
+use downbeat::engine::{Control, Engine, Key, LimitWish, Order};
 use downbeat::job::files::{Places, StreamFile};
 use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
 use downbeat::job::outcome::ExitCode;
@@ -58,6 +58,7 @@ use downbeat::store::backend::Database;
 use downbeat::store::error::StoreError;
 use downbeat::store::read::LaunchRecords;
 use downbeat::store::write::{CommitError, Launches, Writer};
+use downbeat::time::Time;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -147,6 +148,7 @@ fn unaudited_bench() -> Bench {
     let (publish, publish_taken) = Probe::start();
     let (stop, _) = Probe::start();
     let (look, _) = Probe::start();
+    let (limit, _) = Probe::start();
     let (snapshot_sender, snapshot) = watch::channel(Arc::new(kernel.snapshot()));
     let (launch, launched) = mpsc::unbounded_channel();
     let (dials_sender, dials) = watch::channel(Dials::default());
@@ -157,7 +159,7 @@ fn unaudited_bench() -> Bench {
         publish,
         make_executor: Box::new(move |attempt, _| {
             launch.send(attempt).ok();
-            ExecutorAddr { stop: stop.clone(), look: look.clone() }
+            ExecutorAddr { stop: stop.clone(), limit: limit.clone(), look: look.clone() }
         }),
         snapshot: snapshot_sender,
         dials: dials_sender,
@@ -562,6 +564,9 @@ fn a_pass_is_by_the_policy_in_force() {
 /// Orders without a database.
 struct Canned;
 
+/// The limit that the database has by now, seconds.
+const LIMIT_S: u32 = 77;
+
 fn key(attempt: Attempt) -> Key {
     Key { attempt, nonce: "n".into(), boot_id: "boot".into() }
 }
@@ -577,6 +582,10 @@ impl Orders for Canned {
 
     fn order_from(&self, attempt: Attempt, _: LaunchRecords) -> Order {
         canned(attempt, "true")
+    }
+
+    fn limit_s(&self, _: Attempt, _: Time) -> BoxFuture<'_, Result<Option<u32>, StoreError>> {
+        Box::pin(async { Ok(Some(LIMIT_S)) })
     }
 }
 
@@ -678,6 +687,30 @@ fn an_adopted_attempt_that_runs_is_not_launched_again() {
         engine.exit(&key(ATTEMPT), ExitCode { code: 0, signal: 0 });
         assert!(matches!(fact(&mut facts).await, Fact::Exited(_)));
         assert_eq!(engine.launches().len(), 1);
+    });
+}
+
+#[test]
+fn a_changed_limit_reaches_a_running_attempt_and_one_that_is_adopted() {
+    let engine = FakeEngine::new();
+    let limit = Some(LimitWish::Seconds(LIMIT_S));
+    let wish = Asked::Control(key(ATTEMPT).name(), Control { limit, ..Control::default() });
+    let told = |engine: &FakeEngine| engine.diary().iter().filter(|one| **one == wish).count();
+    run(async {
+        let (executor, mut facts) = executor(&engine, true);
+        assert!(matches!(fact(&mut facts).await, Fact::Started(_)));
+        assert_eq!(told(&engine), 0, "its order says it");
+        executor.limit.do_send(ChangeLimit);
+        while told(&engine) == 0 {
+            actix_rt::task::yield_now().await;
+        }
+    });
+    run(async {
+        let (_second, mut facts) = executor(&engine, false);
+        assert!(matches!(fact(&mut facts).await, Fact::Started(_)));
+        while told(&engine) < 2 {
+            actix_rt::task::yield_now().await;
+        }
     });
 }
 

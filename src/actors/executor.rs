@@ -15,14 +15,15 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::watch;
 
-use super::messages::{ExecutorAddr, Look, Observed, StopAttempt};
+use super::messages::{ChangeLimit, ExecutorAddr, Look, Observed, StopAttempt};
 use super::order::Orders;
-use crate::engine::{AttemptStatus, Control, Engine, EngineError, ExitRecord, Stopping};
+use crate::engine::{AttemptStatus, Control, Engine, EngineError, ExitRecord, LimitWish, Stopping};
 use crate::fault;
 use crate::job::ids::Attempt;
 use crate::job::outcome::{Exit, Stop};
 use crate::kernel::transition::Fact;
 use crate::store::read::LaunchRecords;
+use crate::time::Time;
 
 /// Mailbox: a stop and a few looks.
 const MAILBOX: usize = 16;
@@ -52,6 +53,8 @@ pub struct Tools {
 struct Asked {
     stop: bool,
     looks: u64,
+    /// How often its time limit was changed.
+    limits: u64,
 }
 
 /// What is known of an attempt when its executor is made.
@@ -80,7 +83,11 @@ impl ExecutorActor {
     pub fn launch(attempt: Attempt, known: Known, tools: Arc<Tools>) -> ExecutorAddr {
         let (asked, _) = watch::channel(Asked::default());
         let addr = ExecutorActor { attempt, known, tools, asked }.start();
-        ExecutorAddr { stop: addr.clone().recipient(), look: addr.recipient() }
+        ExecutorAddr {
+            stop: addr.clone().recipient(),
+            limit: addr.clone().recipient(),
+            look: addr.recipient(),
+        }
     }
 }
 
@@ -105,6 +112,8 @@ impl Actor for ExecutorActor {
             was_started,
             told_started: false,
             told_stopping: false,
+            // The limit of one that is adopted may have been changed, and nobody told of that.
+            limits_told: fresh.then_some(0),
             pause: PAUSE_MIN,
         };
         let follow = async move { attempt.run(fresh).await };
@@ -117,6 +126,14 @@ impl Handler<StopAttempt> for ExecutorActor {
 
     fn handle(&mut self, _: StopAttempt, _: &mut Self::Context) {
         self.asked.send_modify(|asked| asked.stop = true);
+    }
+}
+
+impl Handler<ChangeLimit> for ExecutorActor {
+    type Result = ();
+
+    fn handle(&mut self, _: ChangeLimit, _: &mut Self::Context) {
+        self.asked.send_modify(|asked| asked.limits += 1);
     }
 }
 
@@ -141,6 +158,8 @@ struct Follow {
     told_started: bool,
     /// What of its stop is told.
     told_stopping: bool,
+    /// Up to which change of its limit its supervisor was told.
+    limits_told: Option<u64>,
     pause: Duration,
 }
 
@@ -163,7 +182,7 @@ impl Follow {
         let engine = Arc::clone(&self.tools.engine);
         let (mut first, mut looked) = (fresh, fresh);
         loop {
-            let stop = self.asked.borrow_and_update().stop;
+            let asked = *self.asked.borrow_and_update();
             let status = match std::mem::take(&mut first) {
                 // Nobody can know it yet: no need to ask.
                 true => Ok(AttemptStatus::NeverStarted),
@@ -173,7 +192,7 @@ impl Follow {
                 fault::point(fault::RECOVERY_LOOKED);
             }
             let next = match status {
-                Ok(status) => self.react(&key, status, stop).await,
+                Ok(status) => self.react(&key, status, asked).await,
                 Err(error) => self.failed("launch or look at", &error),
             };
             match next {
@@ -204,7 +223,13 @@ impl Follow {
         }
     }
 
-    async fn react(&mut self, key: &crate::engine::Key, status: AttemptStatus, stop: bool) -> Next {
+    async fn react(
+        &mut self,
+        key: &crate::engine::Key,
+        status: AttemptStatus,
+        asked: Asked,
+    ) -> Next {
+        let stop = asked.stop;
         match status {
             AttemptStatus::NeverStarted if self.was_started => {
                 let why = "the job's files in the spool are gone, and so are its processes; how \
@@ -224,6 +249,9 @@ impl Follow {
                 if let Some(fact) = stopping.and_then(fact_of).filter(|_| !self.told_stopping) {
                     self.tell(fact).await;
                     self.told_stopping = true;
+                }
+                if !stop && self.limits_told != Some(asked.limits) {
+                    return self.change_limit(key, handle.start_time, asked.limits).await;
                 }
                 self.control(key, stop).await
             }
@@ -277,6 +305,25 @@ impl Follow {
         match self.tools.engine.control(key, control).await {
             Ok(()) => Next::Wait,
             Err(error) => self.failed("stop", &error),
+        }
+    }
+
+    /// Tells the supervisor of a running script the limit that its job has now.
+    async fn change_limit(&mut self, key: &crate::engine::Key, start: Time, limits: u64) -> Next {
+        let limit_s = match self.tools.orders.limit_s(self.attempt, start).await {
+            Ok(limit_s) => limit_s,
+            Err(error) => {
+                log::warn!("Cannot read the limit of attempt {}: {error}", self.attempt);
+                return Next::Pause;
+            }
+        };
+        let limit = Some(LimitWish::of(limit_s));
+        match self.tools.engine.control(key, Control { limit, ..Control::default() }).await {
+            Ok(()) => {
+                self.limits_told = Some(limits);
+                Next::Wait
+            }
+            Err(error) => self.failed("change the limit of", &error),
         }
     }
 

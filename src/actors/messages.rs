@@ -17,9 +17,9 @@ use tokio::sync::oneshot;
 pub use super::audit::{Drift, Report};
 use super::dials::Dials;
 use crate::job::array_spec::JobRef;
+use crate::job::edit::Edit;
 use crate::job::ids::{Attempt, CommitNo, EventId, JobId, UnitId};
 use crate::job::spec::JobSpec;
-use crate::kernel::change::Edit;
 use crate::kernel::commands::cancel::Cancelled;
 use crate::kernel::commands::edit::Edited;
 use crate::kernel::commands::forget::Old;
@@ -113,16 +113,28 @@ pub struct CancelJobs {
     pub principal: Arc<str>,
 }
 
-/// api → ResourceManager: change a pending job. Answered after the commit.
+/// api → ResourceManager: change a job. Answered after the commit.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Edited, NotDurable>")]
+#[rtype(result = "Result<UpdateAnswer, NotDurable>")]
 pub struct UpdateJob {
     /// Which.
     pub job: JobId,
     /// What is to be different.
     pub edit: Edit,
+    /// What the database knows of the jobs that it is to wait for.
+    pub elsewhere: DependencySnapshot,
     /// Who asks.
     pub principal: Arc<str>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpdateAnswer {
+    /// This.
+    Edited(Edited),
+    /// Of a job that it is to wait for nobody knows now how it stands: read again at this commit
+    /// or later.
+    LookAgain(CommitNo),
 }
 
 /// api → ResourceManager: run this job again. Answered after the commit.
@@ -276,6 +288,11 @@ pub struct Observed {
 #[rtype(result = "()")]
 pub struct StopAttempt;
 
+/// ResourceManager → ExecutorActor: your job's time limit has become another; the database has it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ChangeLimit;
+
 /// ResourceManager → ExecutorActor: look at your attempt now.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -286,6 +303,8 @@ pub struct Look;
 pub struct ExecutorAddr {
     /// To end the attempt.
     pub stop: Recipient<StopAttempt>,
+    /// To change its limit.
+    pub limit: Recipient<ChangeLimit>,
     /// To look at it.
     pub look: Recipient<Look>,
 }

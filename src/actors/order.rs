@@ -10,18 +10,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use diesel::SqliteConnection;
 use futures_util::future::BoxFuture;
 
 use super::environment::{Told, environment};
 use super::site::OrderSite;
 use crate::clock;
 use crate::engine::{Key, Order};
-use crate::job::ids::{Attempt, JobId};
+use crate::job::ids::Attempt;
 use crate::store::backend::Readers;
 use crate::store::error::StoreError;
 use crate::store::read::{self, LaunchRecords};
 use crate::store::record::JobRecord;
-use crate::time::SECOND_US;
+use crate::time::{SECOND_US, Time};
 
 /// Where orders come from.
 pub trait Orders: Send + Sync {
@@ -37,7 +38,18 @@ pub trait Orders: Send + Sync {
     /// What the database says.
     fn order(&self, attempt: Attempt) -> BoxFuture<'_, Result<Order, StoreError>>;
 
-    /// The same, where the records are at hand.
+    /// How long the script of a live attempt may run which was started then, seconds; `None` is
+    /// for ever.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn limit_s(
+        &self,
+        attempt: Attempt,
+        start: Time,
+    ) -> BoxFuture<'_, Result<Option<u32>, StoreError>>;
+
+    /// The same as [`Orders::order`], where the records are at hand.
     fn order_from(&self, attempt: Attempt, records: LaunchRecords) -> Order;
 }
 
@@ -73,10 +85,12 @@ impl FromStore {
 }
 
 impl FromStore {
-    async fn read(&self, job: JobId) -> Result<LaunchRecords, StoreError> {
+    async fn read<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let readers = self.readers.clone();
-        let read =
-            actix_rt::task::spawn_blocking(move || readers.read(|conn| read::launch(conn, job)));
+        let read = actix_rt::task::spawn_blocking(move || readers.read(ask));
         read.await.unwrap_or_else(|e| Err(StoreError::Transient(e.to_string())))
     }
 }
@@ -89,8 +103,22 @@ impl Orders for FromStore {
 
     fn order(&self, attempt: Attempt) -> BoxFuture<'_, Result<Order, StoreError>> {
         Box::pin(async move {
-            let records = self.read(attempt.job).await?;
+            let records = self.read(move |conn| read::launch(conn, attempt.job)).await?;
             Ok(self.order_from(attempt, records))
+        })
+    }
+
+    fn limit_s(
+        &self,
+        attempt: Attempt,
+        start: Time,
+    ) -> BoxFuture<'_, Result<Option<u32>, StoreError>> {
+        Box::pin(async move {
+            let found = self.read(move |conn| read::job(conn, attempt.job)).await?;
+            // It is live, so nobody can have forgotten it.
+            let gone = || StoreError::Transient(format!("job {} is not there", attempt.job));
+            let (job, _) = found.value.ok_or_else(gone)?;
+            Ok(limit_s(&job, start))
         })
     }
 
@@ -112,7 +140,7 @@ fn order(site: &OrderSite, key: Key, records: LaunchRecords) -> Order {
     // A job that keeps anything with the server has a folder there.
     let uses = [&files.working_directory, &files.stdout.root, &files.stderr.root];
     let own_folder = uses.iter().any(|path| path.starts_with(&own)).then_some(own);
-    let limit_s = limit_s(&job);
+    let limit_s = limit_s(&job, clock::now());
     let mut environment = environment(
         site,
         &Told {
@@ -157,10 +185,10 @@ fn order(site: &OrderSite, key: Key, records: LaunchRecords) -> Order {
     }
 }
 
-/// Its time limit, or what is left until its deadline if that is less: at least a second, since
-/// a limit of none means for ever.
-fn limit_s(job: &JobRecord) -> Option<u32> {
-    let left_us = job.deadline.map(|deadline| deadline.since_us(clock::now()));
+/// Its time limit, or what is left until its deadline at the start if that is less: at least a
+/// second, since a limit of none means for ever.
+fn limit_s(job: &JobRecord, start: Time) -> Option<u32> {
+    let left_us = job.deadline.map(|deadline| deadline.since_us(start));
     let left = left_us.map(|us| us.max(SECOND_US).unsigned_abs().div_ceil(SECOND_US as u64));
     let limit = job.time_limit_s.map(u64::from);
     let least = limit.into_iter().chain(left).min()?;

@@ -29,7 +29,7 @@ use super::messages::{
     Applied, ApplyPlan, CancelJobs, CancelTask, DRY_RUN_ID, Drain, Explain, ForgetJobs,
     GetPartitions, GetPassInput, GetRank, Look, LookAtAll, LookAtUnits, Looked, Maintain, Mend,
     Move, NotDurable, Observed, Resume, SplitTask, StopAttempt, SubmitJobs, SubmitRefused,
-    Submitted, UpdateJob,
+    Submitted, UpdateAnswer, UpdateJob,
 };
 use crate::clock;
 use crate::fault;
@@ -37,7 +37,6 @@ use crate::job::array_spec::JobRef;
 use crate::job::ids::{Attempt, JobId};
 use crate::kernel::change::{Change, IdempotencyKey, Step};
 use crate::kernel::commands::cancel::Cancelled;
-use crate::kernel::commands::edit::Edited;
 use crate::kernel::outbox::ReadFreshness;
 use crate::kernel::parts::live::Live;
 use crate::kernel::parts::maintenance::{Maintenance, MaintenanceRefused};
@@ -144,14 +143,19 @@ impl Handler<CancelTask> for ResourceManagerActor {
 }
 
 impl Handler<UpdateJob> for ResourceManagerActor {
-    type Result = ResponseFuture<Result<Edited, NotDurable>>;
+    type Result = ResponseFuture<Result<UpdateAnswer, NotDurable>>;
 
     fn handle(&mut self, message: UpdateJob, ctx: &mut Self::Context) -> Self::Result {
-        let UpdateJob { job, edit, principal } = message;
-        let (edited, step) = self.kernel.edit(job, edit, &principal, clock::now());
+        let UpdateJob { job, edit, elsewhere, principal } = message;
+        let named = edit.dependencies.iter().flat_map(|all| &all.list);
+        if self.kernel.are_unknown(named, &elsewhere) {
+            let at = self.outbox.owed();
+            return Box::pin(async move { Ok(UpdateAnswer::LookAgain(at)) });
+        }
+        let (edited, step) = self.kernel.edit(job, edit, &elsewhere, &principal, clock::now());
         let noted = self.note(step, ctx);
         self.set_alarm(ctx);
-        Box::pin(async move { noted.await.map(|()| edited) })
+        Box::pin(async move { noted.await.map(|()| UpdateAnswer::Edited(edited)) })
     }
 }
 

@@ -102,7 +102,7 @@ pub async fn own_job(app: &App, principal: Arc<str>, of: JobRef) -> Result<JobId
         Some(job) => Ok(job),
         None => Err(ApiError::new(
             Code::JobState,
-            format!("job {of} is over; only a pending job can be changed"),
+            format!("job {of} is over; only a job that waits or runs can be changed"),
         )),
     }
 }

@@ -7,7 +7,6 @@
 //!
 //! *Not here*: submission (`api::submit`), logs (`api::streams`).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -16,25 +15,19 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::app::{App, durable};
-use super::auth::Auth;
 use super::caller::Caller;
-use super::code::Code;
 use super::error::ApiError;
-use super::intake::Body;
-use super::job_path::{JobPath, JobPathText, await_change, job_of, own_job, row_of};
+use super::job_path::{JobPath, JobPathText, await_change, job_of, row_of};
 use super::page::{self, PageQuery};
 use super::render;
 use super::wire::job::{Event, Job, JobList};
-use super::wire::update::{self, UpdateBody};
-use crate::actors::messages::{CancelJobs, CancelTask, UpdateJob};
+use crate::actors::messages::{CancelJobs, CancelTask};
 use crate::clock;
 use crate::job::array_spec::JobRef;
 use crate::job::ids::{EventId, JobId};
 use crate::job::outcome::ExitCode;
 use crate::job::state::StateWord;
-use crate::kernel::change::Edit;
 use crate::kernel::commands::cancel::Cancelled;
-use crate::kernel::commands::edit::Edited;
 use crate::store::arrays;
 use crate::store::filter::{IDS_MAX, JobFilter, PAGE_MAX};
 use crate::store::read;
@@ -221,80 +214,6 @@ pub async fn cancel_by_post(
     id: JobPath,
 ) -> Result<HttpResponse, ApiError> {
     cancel(app, caller, id).await
-}
-
-/// `PATCH /jobs/{id}`.
-#[utoipa::path(patch, path = "/api/v1/jobs/{id}", tag = "jobs", params(JobPathText),
-    description = "Changes a pending job.", request_body = UpdateBody,
-    responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem),
-        (status = 403, description = "Only administrators raise a priority",
-            body = super::wire::problem::Problem),
-        (status = 409, description = "It has been started or is over",
-            body = super::wire::problem::Problem),
-        (status = 422, body = super::wire::problem::Problem)))]
-pub async fn update(
-    app: web::Data<App>,
-    auth: web::Data<Auth>,
-    request: HttpRequest,
-    id: JobPath,
-    Body(body): Body,
-) -> Result<HttpResponse, ApiError> {
-    let id = id.named()?;
-    let (row, _) = row_of(&app, id).await?;
-    let edit = update::parse(&body, (&app.live().site, &row.partition), clock::now())?;
-    if edit.priority.is_some_and(|priority| priority > row.priority) {
-        let what = format!("a priority above {}, which the job has,", row.priority);
-        auth.only_admins(&request, &what)?;
-    }
-    edited(&app, Caller::of(&request)?, id, edit).await
-}
-
-/// `POST /jobs/{id}/hold`.
-#[utoipa::path(post, path = "/api/v1/jobs/{id}/hold", tag = "jobs", params(JobPathText),
-    description = "A pending job waits until it is released.",
-    responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem),
-        (status = 409, body = super::wire::problem::Problem)))]
-pub async fn hold(
-    app: web::Data<App>,
-    caller: Caller,
-    id: JobPath,
-) -> Result<HttpResponse, ApiError> {
-    edited(&app, caller, id.named()?, Edit { held: Some(true), ..Edit::default() }).await
-}
-
-/// `POST /jobs/{id}/release`.
-#[utoipa::path(post, path = "/api/v1/jobs/{id}/release", tag = "jobs", params(JobPathText),
-    description = "A held job may start again.",
-    responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem),
-        (status = 409, body = super::wire::problem::Problem)))]
-pub async fn release(
-    app: web::Data<App>,
-    caller: Caller,
-    id: JobPath,
-) -> Result<HttpResponse, ApiError> {
-    edited(&app, caller, id.named()?, Edit { held: Some(false), ..Edit::default() }).await
-}
-
-async fn edited(
-    app: &App,
-    Caller(principal): Caller,
-    of: JobRef,
-    edit: Edit,
-) -> Result<HttpResponse, ApiError> {
-    let id = own_job(app, Arc::clone(&principal), of).await?;
-    app.job(id).await?;
-    let message = UpdateJob { job: id, edit, principal };
-    let stopping = || ApiError::unavailable("the server is stopping");
-    let edited = durable(app.system.update.send(message)).await?;
-    let job = app.job(id).await?;
-    let word = job.0.state;
-    match edited.map_err(|_| stopping())? {
-        Edited::Done => Ok(HttpResponse::Ok().json(render::one(app, job).await)),
-        Edited::Live | Edited::NotLive => Err(ApiError::new(
-            Code::JobState,
-            format!("job {of} is {word}; only a pending job can be changed"),
-        )),
-    }
 }
 
 /// Cancels; answers what that did. 404 when there is none.

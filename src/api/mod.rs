@@ -16,6 +16,7 @@ mod caller;
 mod code;
 mod coding;
 mod dashboard;
+mod edit;
 pub mod error;
 mod events;
 mod file_watch;
@@ -104,9 +105,9 @@ routes! {
     POST "/api/v1/jobs/cancel/{id}" => seed::cancel,
     GET "/api/v1/jobs/{id}" => jobs::show,
     DELETE "/api/v1/jobs/{id}" => jobs::cancel,
-    PATCH "/api/v1/jobs/{id}" => jobs::update,
-    POST "/api/v1/jobs/{id}/hold" => jobs::hold,
-    POST "/api/v1/jobs/{id}/release" => jobs::release,
+    PATCH "/api/v1/jobs/{id}" => edit::update,
+    POST "/api/v1/jobs/{id}/hold" => edit::hold,
+    POST "/api/v1/jobs/{id}/release" => edit::release,
     POST "/api/v1/jobs/{id}/cancel" => jobs::cancel_by_post,
     POST "/api/v1/jobs/{id}/requeue" => attempts::requeue,
     GET "/api/v1/jobs/{id}/attempts" => attempts::attempts,

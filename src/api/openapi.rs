@@ -17,8 +17,8 @@ use utoipa::openapi::{self, ContentBuilder, Deprecated, PathItem, Ref, RefOr, Re
 
 use super::wire::problem::PROBLEM_JSON;
 use super::{
-    allocations, arrays, attempts, dashboard, events, health, info, jobs, maintenance, partitions,
-    rank, seed, streams, submit,
+    allocations, arrays, attempts, dashboard, edit, events, health, info, jobs, maintenance,
+    partitions, rank, seed, streams, submit,
 };
 
 /// The name of the one way to say who one is.
@@ -60,9 +60,9 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         jobs::show,
         jobs::cancel,
         jobs::cancel_by_post,
-        jobs::update,
-        jobs::hold,
-        jobs::release,
+        edit::update,
+        edit::hold,
+        edit::release,
         attempts::requeue,
         attempts::attempts,
         jobs::events,

@@ -37,8 +37,9 @@ use crate::job::faults::{Faults, FieldError};
 use crate::job::ids::{CommitNo, JobId};
 use crate::job::spec::{JobSpec, SingletonKey};
 use crate::kernel::parts::eligibility::DependencySnapshot;
+use crate::store::dependencies::{self, LookedUp};
+use crate::store::read;
 use crate::store::record::JobRecord;
-use crate::store::{dependencies, read};
 use crate::time::Time;
 
 /// Longest `Idempotency-Key`.
@@ -253,18 +254,18 @@ async fn once(
 /// The wait of one request for the database: for the commit of its jobs, and before that for those
 /// that the key, or the ends of jobs that are waited for, are in. It looks again behind each of
 /// these, and each can be the reason once.
-struct Looks {
+pub(super) struct Looks {
     late: Pin<Box<Sleep>>,
     /// What is said when one of the latter takes too long.
     of: &'static str,
 }
 
 impl Looks {
-    fn new(of: &'static str) -> Looks {
+    pub(super) fn new(of: &'static str) -> Looks {
         Looks { late: Box::pin(sleep(DATABASE_WAIT)), of }
     }
 
-    async fn until(&mut self, app: &App, at: CommitNo) -> Result<(), ApiError> {
+    pub(super) async fn until(&mut self, app: &App, at: CommitNo) -> Result<(), ApiError> {
         let mut snapshot = app.system.snapshot.clone();
         let reached = pin!(snapshot.wait_for(|s| s.commit_no >= at));
         match select(self.late.as_mut(), reached).await {
@@ -329,15 +330,14 @@ async fn send(
     }
 }
 
-/// What the database knows of the jobs that these wait for.
-async fn elsewhere(app: &App, checked: &Checked) -> Result<DependencySnapshot, ApiError> {
-    let specs = &checked.specs;
-    let named = specs.iter().flat_map(|spec| &spec.dependencies.list).copied();
-    let named: Vec<Dependency> = named.collect();
-    let singletons = specs.iter().filter(|spec| spec.dependencies.singleton);
-    let families: BTreeSet<SingletonKey> = singletons.map(|spec| spec.family()).collect();
+/// Looks up what jobs wait for.
+pub(super) async fn looked_up(
+    app: &App,
+    named: Vec<Dependency>,
+    families: BTreeSet<SingletonKey>,
+) -> Result<LookedUp, ApiError> {
     if named.is_empty() && families.is_empty() {
-        return Ok(DependencySnapshot::default());
+        return Ok(LookedUp::default());
     }
     let read = app.read_raw(move |conn| {
         let mut found = dependencies::look_up(conn, &named)?;
@@ -347,7 +347,17 @@ async fn elsewhere(app: &App, checked: &Checked) -> Result<DependencySnapshot, A
         }
         Ok(found)
     });
-    let found = read.await?;
+    read.await
+}
+
+/// What the database knows of the jobs that these wait for.
+async fn elsewhere(app: &App, checked: &Checked) -> Result<DependencySnapshot, ApiError> {
+    let specs = &checked.specs;
+    let named = specs.iter().flat_map(|spec| &spec.dependencies.list).copied();
+    let named: Vec<Dependency> = named.collect();
+    let singletons = specs.iter().filter(|spec| spec.dependencies.singleton);
+    let families: BTreeSet<SingletonKey> = singletons.map(|spec| spec.family()).collect();
+    let found = looked_up(app, named, families).await?;
     checked.refuse(|spec| {
         let mut list = spec.dependencies.list.iter();
         let message = list.find_map(|one| found.missing.get(one))?;

@@ -22,6 +22,10 @@ use super::ids::JobId;
 /// behind one job that waits for them.
 pub const DEPENDENCIES_MAX: usize = 1_000;
 
+/// Most jobs that are looked at to see whether one would wait for itself: milliseconds, and more
+/// than anybody writes.
+pub const CHAIN_MAX: usize = 100_000;
+
 /// What must have become of another job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DependencyKind {

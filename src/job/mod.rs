@@ -10,6 +10,7 @@
 
 pub mod array_spec;
 pub mod dependency;
+pub mod edit;
 pub mod faults;
 pub mod files;
 pub mod ids;

@@ -51,6 +51,21 @@ impl Tasks {
         i64::from(self.count()).saturating_mul(self.cpus_per_task.unwrap_or(1).into())
     }
 
+    /// What is said of them when the job gets so many CPUs.
+    ///
+    /// # Errors
+    /// When so many are no whole number of tasks.
+    pub fn with_cpus(self, cpus: u32) -> Result<Tasks, String> {
+        match self.cpus_per_task {
+            Some(each) if !cpus.is_multiple_of(each) => {
+                Err(format!("{cpus} CPUs are no whole number of tasks of {each} CPUs each"))
+            }
+            Some(each) => Ok(Tasks { ntasks: Some(cpus / each), ntasks_per_node: None, ..self }),
+            None if self.count() <= cpus => Ok(self),
+            None => Ok(Tasks { ntasks: Some(cpus), ntasks_per_node: None, ..self }),
+        }
+    }
+
     /// Why these cannot be on one node.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
@@ -87,6 +102,17 @@ mod tests {
         let all_of_the_machine = tasks(Some(2), None, None);
         assert_eq!(all_of_the_machine.cpus_of_each(9), 4);
         assert_eq!(tasks(Some(u32::MAX), None, Some(u32::MAX)).cpus(), i64::MAX);
+    }
+
+    #[test]
+    fn with_other_cpus_there_are_as_many_tasks_as_have_theirs() {
+        let with = |said: Tasks, cpus| said.with_cpus(cpus);
+        assert_eq!(with(tasks(Some(2), None, Some(3)), 9), Ok(tasks(Some(3), None, Some(3))));
+        assert_eq!(with(tasks(None, None, Some(4)), 8), Ok(tasks(Some(2), None, Some(4))));
+        assert!(with(tasks(Some(2), None, Some(3)), 8).is_err());
+        assert_eq!(with(tasks(Some(4), None, None), 8), Ok(tasks(Some(4), None, None)));
+        assert_eq!(with(tasks(None, Some(4), None), 2), Ok(tasks(Some(2), None, None)));
+        assert_eq!(with(Tasks::default(), 7), Ok(Tasks::default()));
     }
 
     #[test]

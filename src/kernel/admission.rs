@@ -7,6 +7,8 @@
 //!
 //! *Not here*: the bounds (`job::spec`), JSON (`api::wire`).
 
+pub mod edit;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -146,20 +148,6 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
             warnings,
         })
     }
-}
-
-/// The time limit that a job of this partition gets which asks for this one, seconds; `None` is
-/// unlimited.
-///
-/// # Errors
-/// When it is not allowed there, or makes no sense.
-pub fn limit_allowed(
-    asked: LimitAsked,
-    (site, partition): (&Site, &str),
-) -> Result<Option<u32>, SpecRefused> {
-    let mut validator = Validator { errors: Faults::default() };
-    let limit = validator.limit(asked, &Bounds::of(site, partition));
-    if validator.errors.is_empty() { Ok(limit) } else { Err(SpecRefused(validator.errors)) }
 }
 
 impl Site {

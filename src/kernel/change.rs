@@ -1,6 +1,6 @@
 //! *Purpose*: what a step of the kernel leads to: changes to remember, effects to cause.
 //!
-//! *Owns*: [`Change`], [`Effect`], [`Step`]; what changes are about: [`Edit`], [`PastAttempt`].
+//! *Owns*: [`Change`], [`Effect`], [`Step`]; what changes are about: [`PastAttempt`].
 //!
 //! *Promises*: the changes of one step are never split across two commits; effects happen
 //! only after the commit that holds their step.
@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::job::array_spec::ArraySpec;
 use crate::job::dependency::Told;
+use crate::job::edit::Edit;
 use crate::job::ids::{Attempt, CpuId, EventId, JobId, UnitId};
 use crate::job::outcome::{EndState, Handle};
 use crate::job::spec::JobSpec;
@@ -72,33 +73,6 @@ pub struct PastAttempt {
     pub released: Released,
 }
 
-/// What is to be different about a pending job; `None` leaves it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Edit {
-    /// Whether it is held.
-    pub held: Option<bool>,
-    /// Its priority.
-    pub priority: Option<i64>,
-    /// Its time limit, seconds; `Some(None)` is unlimited.
-    pub limit_s: Option<Option<u32>>,
-    /// Not before; `Some(None)` is at once.
-    pub begin: Option<Option<Time>>,
-    /// Not after; `Some(None)` is never.
-    pub deadline: Option<Option<Time>>,
-}
-
-impl Edit {
-    /// The word for it in events.
-    pub(super) fn cause(&self) -> &'static str {
-        let only_held = Edit { held: None, ..self.clone() } == Edit::default();
-        match self.held {
-            Some(true) if only_held => "held",
-            Some(false) if only_held => "released",
-            _ => "edited",
-        }
-    }
-}
-
 /// One thing to remember. The event of a change is committed with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -155,12 +129,12 @@ pub enum Change {
         /// All that it was told.
         told: Told,
     },
-    /// Somebody changed a pending job.
+    /// Somebody changed a job that is not over.
     Edited {
-        /// PENDING → PENDING.
+        /// From its state to the same.
         event: Event,
         /// What is different.
-        edit: Edit,
+        edit: Box<Edit>,
     },
     /// A live attempt is being ended.
     Completing {
@@ -275,6 +249,8 @@ pub enum Effect {
     Launch(Attempt),
     /// End this attempt: TERM, grace, KILL.
     Stop(Attempt),
+    /// Tell this attempt's supervisor the time limit that its job has now.
+    ChangeLimit(Attempt),
     /// This attempt's end is durable; its spool may go.
     Retire(Attempt),
     /// The last task of this array has ended.

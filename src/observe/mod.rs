@@ -7,5 +7,6 @@
 //! *Not here*: the routes that show them (`api`).
 
 pub mod explain;
+pub mod extension;
 pub mod metrics;
 pub mod missing;

@@ -18,6 +18,7 @@
 
 mod arrays;
 mod attempts;
+mod edit;
 mod forget;
 mod guard;
 mod insert;
@@ -44,13 +45,13 @@ use super::load::{self, Numbers};
 use super::migrate;
 use super::read::{self, LaunchRecords};
 use super::record::JobRecord;
-use super::rows::{ClockStepRow, JobRow, NewCount, NewEvent, NewJob, NewKey, NewLabel, NewScript};
+use super::rows::{ClockStepRow, NewCount, NewEvent, NewJob, NewKey, NewLabel, NewScript};
 use super::schema::{idempotency_keys, job_counts, jobs, maintenance, meta};
 use crate::fault::{self, Point};
 use crate::job::ids::{Attempt, CommitNo, Epoch};
 use crate::job::spec::JobSpec;
 use crate::job::state::{EndReason, StateWord};
-use crate::kernel::change::{Change, Edit, Event};
+use crate::kernel::change::{Change, Event};
 use crate::kernel::outbox::Commit;
 use crate::resources::allocation::Released;
 use crate::time::Time;
@@ -328,6 +329,9 @@ fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
         Change::Submitted { .. } => Some((fault::SUBMIT_COMMITTING, fault::SUBMIT_COMMITTED)),
         Change::Granted { .. } => Some((fault::ALLOCATE_COMMITTING, fault::ALLOCATE_COMMITTED)),
         Change::Started { .. } => Some((fault::STARTED_COMMITTING, fault::STARTED_COMMITTED)),
+        Change::Edited { event, edit } if event.to == StateWord::Running && edit.changes_end() => {
+            Some((fault::EDIT_COMMITTING, fault::EDIT_COMMITTED))
+        }
         Change::Edited { .. } | Change::Split { .. } => None,
         Change::Completing { reason, .. } => Some(match reason {
             EndReason::Cancelled => (fault::CANCEL_COMMITTING, fault::CANCEL_COMMITTED),
@@ -380,7 +384,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
                 granted(conn, event, (cpus, rest), (nonce, boot_id))?;
             }
             Change::Started { event, handle, .. } => started(conn, event, *handle)?,
-            Change::Edited { event, edit } => edited(conn, event, edit)?,
+            Change::Edited { event, edit } => edit::edited(conn, event, edit)?,
             Change::Completing { event, reason } => {
                 let set = (jobs::state.eq(event.to.word()), jobs::completing.eq(reason.word()));
                 change_job(conn, event, set)?;
@@ -413,25 +417,6 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
     usage::charged(conn, changes())?;
     prepared::insert(conn, changes().filter_map(Change::event).map(NewEvent::from))?;
     Ok(())
-}
-
-/// One row as a person changed it. Edits are rare, so it is read and written whole.
-fn edited(conn: &mut SqliteConnection, event: &Event, edit: &Edit) -> Result<(), StoreError> {
-    let row = jobs::table.find(event.job.0).select(JobRow::as_select());
-    let job = JobRecord::try_from(row.get_result::<JobRow>(conn)?)?;
-    // Of what went back into the queue the submission says nothing any more.
-    let earliest = if job.restarts > 0 { event.time } else { job.submit_time };
-    let us = |time: Option<Time>| time.map(|time| time.0);
-    let begin = edit.begin.unwrap_or(job.begin_time);
-    let set = (
-        jobs::priority.eq(edit.priority.unwrap_or(job.priority)),
-        jobs::time_limit_s.eq(edit.limit_s.unwrap_or(job.time_limit_s).map(i64::from)),
-        jobs::eligible_time.eq(begin.map_or(earliest, |begin| begin.max(earliest)).0),
-        jobs::held.eq(edit.held.unwrap_or(job.held).then_some(true)),
-        jobs::begin_time.eq(us(begin)),
-        jobs::deadline.eq(us(edit.deadline.unwrap_or(job.deadline))),
-    );
-    change_job(conn, event, set)
 }
 
 fn fence(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {

@@ -136,6 +136,11 @@ impl World {
                 let path = format!("/api/v1/jobs/{id}/requeue");
                 return Some(self.post_aside(&path, &json!({}), false));
             }
+            Trigger::Shorten => {
+                self.faults.arm(point);
+                let body = json!({"time_limit": "1s"});
+                return Some(self.ask_aside("PATCH", &format!("/api/v1/jobs/{id}"), &body, false));
+            }
             Trigger::Lost => {
                 let supervisor = self.supervisor();
                 // Known now: a supervisor that dies at once may not have written it down.
@@ -177,14 +182,19 @@ impl World {
         id
     }
 
-    /// Asks on a thread of its own; the server may die over it.
     fn post_aside(&self, path: &str, body: &Value, keyed: bool) -> Aside {
+        self.ask_aside("POST", path, body, keyed)
+    }
+
+    /// Asks on a thread of its own; the server may die over it.
+    fn ask_aside(&self, method: &'static str, path: &str, body: &Value, keyed: bool) -> Aside {
         let (url, body) = (self.server.at(path), body.to_string());
         std::thread::spawn(move || {
             let config = ureq::Agent::config_builder()
                 .http_status_as_error(false)
                 .timeout_global(Some(PATIENCE));
-            let mut request = config.build().new_agent().post(url);
+            let agent = config.build().new_agent();
+            let mut request = if method == "PATCH" { agent.patch(url) } else { agent.post(url) };
             for (name, value) in KEY.iter().take(if keyed { 2 } else { 1 }) {
                 request = request.header(*name, *value);
             }

@@ -54,9 +54,15 @@ pub fn of(case: &Case) -> Expected {
         return expected(state, None, usize::from(spawned));
     }
     let let_end = case.restart == Restart::AfterTheEnd;
+    // Whoever reads the database tells the supervisor, and so does whoever has read the wish.
+    let shortened = case.row.trigger == Trigger::Shorten
+        && !killed.script
+        && !(killed.server && point == "edit.committing")
+        && !(let_end && ["edit.committed", "limit.written"].contains(&point));
     let code = if killed.script || ignores_term(case) {
         "0:9"
-    } else if case.row.trigger == Trigger::Limit
+    } else if shortened
+        || case.row.trigger == Trigger::Limit
         || cancelled && !(let_end && ["cancel.committed", "cancel.written"].contains(&point))
     {
         "0:15"
@@ -65,6 +71,7 @@ pub fn of(case: &Case) -> Expected {
     };
     let state = match case.row.trigger {
         Trigger::Limit => "TIMEOUT",
+        _ if shortened => "TIMEOUT",
         _ if cancelled => "CANCELLED",
         _ => "FAILED",
     };

@@ -11,7 +11,8 @@ use std::fmt;
 
 use Frozen::{Daemon, Server, Supervisor};
 use Trigger::{
-    Boot, Cancel, CancelEarly, End, Leave, Limit, Lost, Mend, Migrate, Requeue, Stop, Submit,
+    Boot, Cancel, CancelEarly, End, Leave, Limit, Lost, Mend, Migrate, Requeue, Shorten, Stop,
+    Submit,
 };
 
 /// How a point is reached.
@@ -31,6 +32,8 @@ pub enum Trigger {
     Requeue,
     /// A running job has run for as long as it may.
     Limit,
+    /// A running job without a limit gets one that has passed.
+    Shorten,
     /// A running job's supervisor is killed.
     Lost,
     /// The server is killed while a job runs, and started.
@@ -122,6 +125,10 @@ pub const ROWS: &[Row] = &[
     row("limit.term-sent", Limit, Supervisor, Alive::Supervisor),
     row("limit.committing", Limit, Server, Alive::Supervisor),
     row("limit.committed", Limit, Server, Alive::Supervisor),
+    row("edit.committing", Shorten, Server, Alive::Both),
+    row("edit.committed", Shorten, Server, Alive::Both),
+    row("limit.written", Shorten, Server, Alive::Both),
+    row("limit.read", Shorten, Supervisor, Alive::Both),
     row("requeue.committing", Requeue, Server, Alive::Both),
     row("requeue.committed", Requeue, Server, Alive::Both),
     row("return.committing", Requeue, Server, Alive::Nothing),

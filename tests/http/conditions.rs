@@ -1,6 +1,6 @@
 //! *Purpose*: what a job waits for besides its turn, asked of the real binary.
 //!
-//! *Owns*: dependencies, hold and release, begin time and deadline, edits, the dry run.
+//! *Owns*: dependencies, hold and release, begin time and deadline, the dry run.
 //!
 //! *Promises*: a job that waits says why, with Slurm's word.
 //!
@@ -17,8 +17,6 @@ cases! {
     a_submit_behind_jobs_that_are_just_ending_is_accepted => ["POST /api/v1/jobs/batch"],
     a_held_job_waits_for_its_release => ["POST /api/v1/jobs/{id}/hold",
         "POST /api/v1/jobs/{id}/release"],
-    an_edit_is_there_at_once_and_after_a_crash => ["PATCH /api/v1/jobs/{id}"],
-    a_bad_edit_names_its_field_and_changes_nothing => ["PATCH /api/v1/jobs/{id}"],
     times_are_kept => ["POST /api/v1/jobs", "GET /api/v1/jobs/{id}/events"],
     a_running_job_is_stopped_at_its_deadline => ["POST /api/v1/jobs"],
     an_impossible_condition_stores_nothing => ["POST /api/v1/jobs", "GET /api/v1/jobs"],
@@ -94,58 +92,6 @@ fn a_held_job_waits_for_its_release() {
     let too_late = problem(server.post(&hold, &json!({})), 409);
     assert!(too_late["detail"].as_str().unwrap().contains("is COMPLETED"), "{too_late}");
     problem(server.post("/api/v1/jobs/999/release", &json!({})), 404);
-}
-
-fn patch(server: &Server, id: i64, body: &Value) -> crate::common::Answer {
-    let json = [("Content-Type", "application/json")];
-    server.send("PATCH", &format!("/api/v1/jobs/{id}"), &json, body.to_string().as_bytes())
-}
-
-fn an_edit_is_there_at_once_and_after_a_crash() {
-    let mut server = Server::start();
-    let id = server.submit(&json!({"script": "true", "held": true, "time_limit": "1h"}));
-    let edit = json!({
-        "priority": 9, "time_limit": "90s", "begin_time": "2126-01-01T00:00:00Z",
-        "deadline": "2126-01-02T00:00:00Z",
-    });
-    let edited = patch(&server, id, &edit).expect(200).json();
-    is_job(&edited);
-    let check = |job: &Value| {
-        assert_eq!((&job["priority"], &job["time_limit_s"]), (&json!(9), &json!(90)), "{job}");
-        assert_eq!(job["begin_time"], "2126-01-01T00:00:00.000000Z");
-        assert_eq!(job["eligible_time"], "2126-01-01T00:00:00.000000Z");
-        assert_eq!(job["deadline"], "2126-01-02T00:00:00.000000Z");
-        assert_eq!(job["held"], true, "what was not named stays");
-    };
-    check(&edited);
-    server.kill();
-    server.up();
-    check(&server.job(id));
-    let events = server.get(&format!("/api/v1/jobs/{id}/events")).expect(200).json();
-    assert_eq!(events[1]["cause"], "edited");
-    let now = json!({"begin_time": "now", "deadline": "none", "held": false});
-    patch(&server, id, &now).expect(200);
-    let ended = server.ended(id);
-    assert_eq!((&ended["state"], &ended["begin_time"]), (&json!("COMPLETED"), &Value::Null));
-}
-
-fn a_bad_edit_names_its_field_and_changes_nothing() {
-    let server = Server::start();
-    let id = server.submit(&json!({"script": "true", "held": true}));
-    let before = server.job(id);
-    for (field, body) in [
-        ("priority", json!({"priority": "high", "time_limit": 5})),
-        ("time_limit", json!({"time_limit": 0})),
-        ("deadline", json!({"deadline": "2001-01-01T00:00:00Z"})),
-        ("begin_time", json!({"begin_time": "soon"})),
-        ("cpus", json!({"cpus": 2})),
-        ("body", json!({})),
-    ] {
-        let refused = problem(patch(&server, id, &body), 422);
-        assert_eq!(refused["errors"][0]["field"], field, "{refused}");
-    }
-    problem(patch(&server, 999, &json!({"priority": 1})), 404);
-    assert_eq!(server.job(id), before);
 }
 
 fn times_are_kept() {

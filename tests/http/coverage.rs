@@ -38,6 +38,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::codes::CLAIMS,
     crate::codings::CLAIMS,
     crate::conditions::CLAIMS,
+    crate::edit::CLAIMS,
     crate::environment::CLAIMS,
     crate::gate::CLAIMS,
     crate::jobs::CLAIMS,

@@ -13,6 +13,7 @@
 mod common;
 #[macro_use]
 mod coverage;
+mod edit;
 
 mod accounts;
 mod arrays;

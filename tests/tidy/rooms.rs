@@ -69,19 +69,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "kernel::parts::rules",
         ],
     ),
-    (
-        "api::wire",
-        &[
-            "host",
-            "time",
-            "clock",
-            "text",
-            "job",
-            "resources",
-            "kernel::admission",
-            "kernel::change::Edit",
-        ],
-    ),
+    ("api::wire", &["host", "time", "clock", "text", "job", "resources", "kernel::admission"]),
     (
         "api",
         &[
@@ -96,7 +84,6 @@ const ROOMS: &[(&str, &[&str])] = &[
             "resources",
             "policy::name",
             "kernel::admission",
-            "kernel::change::Edit",
             "kernel::commands::cancel::Cancelled",
             "kernel::commands::edit::Edited",
             "kernel::commands::requeue::Requeued",

@@ -30,7 +30,7 @@ use tokio::sync::oneshot;
 use super::state::ResourceManagerActor;
 use super::ticket::{Noted, Ticket, durable};
 use crate::actors::executor::Known;
-use crate::actors::messages::{MakeDurable, Publish, StopAttempt, Wake};
+use crate::actors::messages::{ChangeLimit, MakeDurable, Publish, StopAttempt, Wake};
 use crate::job::ids::{Attempt, CommitNo, JobId};
 use crate::kernel::change::{Change, Effect, Step};
 use crate::kernel::outbox::Commit;
@@ -218,6 +218,12 @@ impl ResourceManagerActor {
                     executor.stop.do_send(StopAttempt);
                 } else {
                     self.owed_stops.insert(attempt);
+                }
+            }
+            // Without an executor there will be one, which reads the limit that holds then.
+            Effect::ChangeLimit(attempt) => {
+                if let Some(executor) = self.executors.get(&attempt) {
+                    executor.limit.do_send(ChangeLimit);
                 }
             }
             Effect::Retire(attempt) => {

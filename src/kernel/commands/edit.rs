@@ -1,35 +1,102 @@
-//! *Purpose*: changes a pending job.
+//! *Purpose*: changes a job that is not over.
 //!
 //! *Owns*: [`Kernel::edit`], [`Edited`].
 //!
-//! *Promises*: an edit of a job that no longer waits changes nothing; one that is lowered has no
-//! claim any more.
+//! *Promises*: an edit that is refused changes nothing; no job comes to wait for itself; a job that
+//! is lowered, or asks for something else, has no claim any more; the supervisor of a running job
+//! hears of its other limit once that is durable.
 //!
-//! *Not here*: what can be changed (`kernel::change`), whether a limit is allowed
-//! (`kernel::admission`).
+//! *Not here*: what can be changed (`job::edit`), whether it is allowed (`kernel::admission`), who
+//! waits for whom (`kernel::views::chain`).
 
 use std::sync::Arc;
 
+use crate::job::edit::Edit;
 use crate::job::ids::JobId;
+use crate::job::request::MEMORY;
+use crate::job::spec::SingletonKey;
 use crate::job::state::StateWord;
-use crate::kernel::change::{Change, Edit, Step};
+use crate::kernel::change::{Change, Effect, Step};
+use crate::kernel::parts::conditions::Conditions;
+use crate::kernel::parts::eligibility::{Chain, DependencySnapshot};
+use crate::kernel::parts::queued::Queued;
 use crate::kernel::state::Kernel;
 use crate::time::Time;
 
 /// What became of an edit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edited {
     /// It is as asked for.
     Done,
-    /// It has been started; only a pending job can be changed.
+    /// It has been started, and of such a job not all of this can be changed; or it is being
+    /// ended.
     Live,
     /// It is over, or never was. The database tells.
     NotLive,
+    /// It would wait for itself.
+    WaitsForItself,
+    /// It would wait for more jobs than are looked through ([`CHAIN_MAX`](crate::job::dependency::CHAIN_MAX)).
+    WaitsForTooMany,
+    /// The account may not have so many that wait; why not.
+    TooMany(String),
 }
 
 impl Kernel {
-    /// Changes a pending job.
+    /// Changes a job. `elsewhere` knows of the jobs that it is to wait for.
     pub fn edit(
+        &mut self,
+        id: JobId,
+        edit: Edit,
+        elsewhere: &DependencySnapshot,
+        principal: &Arc<str>,
+        now: Time,
+    ) -> (Edited, Step) {
+        let Some(job) = self.queue.get(id).copied() else {
+            return self.edit_live(id, edit, principal, now);
+        };
+        if let Some(family) = &edit.family {
+            let waits = edit.dependencies.as_ref();
+            match self.chain(id, waits, family, elsewhere) {
+                Chain::Ends => {}
+                Chain::Closes => return (Edited::WaitsForItself, Step::default()),
+                Chain::TooLong => return (Edited::WaitsForTooMany, Step::default()),
+            }
+        }
+        if let Some(account) = &edit.account
+            && self.rules.accounts.find(account) != job.account
+            && let Some(why) = self.too_many_of(account, self.arrays.tasks_left(id))
+        {
+            return (Edited::TooMany(why), Step::default());
+        }
+        let mut step = Step::default();
+        let lowered = edit.priority.is_some_and(|priority| priority < job.priority);
+        let reshaped = edit.cpus.is_some() || edit.memory_bytes.is_some();
+        if lowered || reshaped || edit.partition.is_some() || edit.account.is_some() {
+            self.give_up_claim(id, &mut step);
+        }
+        self.queue.remove(id);
+        let job = self.reshaped(job, &edit);
+        let conditions = self.eligibility.forget(id).unwrap_or_default();
+        let conditions = self.with_edit(conditions, &edit, elsewhere);
+        let is_singleton = conditions.dependencies.singleton;
+        self.eligibility.register(id, conditions);
+        if let Some(dependencies) = &edit.dependencies {
+            let followed = self.array_progress(dependencies, elsewhere);
+            self.arrays.follow_others(id, &followed);
+        }
+        self.enqueue(job, now);
+        if let Some(family) = &edit.family {
+            self.change_family(id, (family, is_singleton), elsewhere, now);
+        }
+        let told = edit.dependencies.as_ref().and_then(|_| self.told_so_far(id));
+        let state = StateWord::Pending;
+        step.changes.push(self.edited((id, job.attempts), state, edit, principal, now));
+        step.changes.extend(told);
+        (Edited::Done, step)
+    }
+
+    /// Of a job that runs its end can be changed, and its words.
+    fn edit_live(
         &mut self,
         id: JobId,
         edit: Edit,
@@ -37,28 +104,99 @@ impl Kernel {
         now: Time,
     ) -> (Edited, Step) {
         let mut step = Step::default();
-        let Some(mut job) = self.queue.remove(id) else {
-            let live = self.live.contains_key(&id);
-            return (if live { Edited::Live } else { Edited::NotLive }, step);
-        };
-        if edit.priority.is_some_and(|priority| priority < job.priority) {
-            self.give_up_claim(id, &mut step);
+        let Some(live) = self.live.get_mut(&id) else { return (Edited::NotLive, step) };
+        if live.state.word() != StateWord::Running || !edit.suits_running() {
+            return (Edited::Live, step);
         }
+        live.job.limit_s = edit.limit_s.unwrap_or(live.job.limit_s);
+        let attempt = live.attempt();
+        if let Some(deadline) = edit.deadline {
+            self.retries.entry(id).or_default().deadline = deadline;
+        }
+        if let Some(family) = &edit.family {
+            self.change_family(id, (family, false), &DependencySnapshot::default(), now);
+        }
+        if edit.changes_end() {
+            step.effects.push(Effect::ChangeLimit(attempt));
+        }
+        let state = StateWord::Running;
+        step.changes.push(self.edited((id, attempt.n), state, edit, principal, now));
+        (Edited::Done, step)
+    }
+
+    fn edited(
+        &mut self,
+        of: (JobId, u32),
+        state: StateWord,
+        edit: Edit,
+        principal: &Arc<str>,
+        now: Time,
+    ) -> Change {
+        let cause = (edit.cause(), Arc::clone(principal));
+        let event = self.event(of, (Some(state), state), cause, now);
+        Change::Edited { event, edit: Box::new(edit) }
+    }
+
+    /// The job as it stands in the queue then.
+    fn reshaped(&mut self, mut job: Queued, edit: &Edit) -> Queued {
         job.priority = edit.priority.unwrap_or(job.priority);
         job.limit_s = edit.limit_s.unwrap_or(job.limit_s);
-        let mut conditions = self.eligibility.forget(id).unwrap_or_default();
+        job.cpus = edit.cpus.map_or(job.cpus, |(cpus, _)| cpus);
+        if let Some(bytes) = edit.memory_bytes {
+            let rest = self.requests.get(job.rest).map(|rest| (**rest).clone());
+            job.rest = self.request(&rest.unwrap_or_default().with(MEMORY, bytes.unwrap_or(0)));
+        }
+        if let Some(words) = self.names.get(job.names).cloned()
+            && (edit.partition.is_some() || edit.account.is_some())
+        {
+            let partition = edit.partition.as_deref().unwrap_or(&words.partition);
+            let account = edit.account.as_deref().unwrap_or(&words.account);
+            self.number(account);
+            job.names = self.name(partition, account);
+            job = self.seated(job);
+        }
+        job
+    }
+
+    fn with_edit(
+        &self,
+        mut conditions: Conditions,
+        edit: &Edit,
+        elsewhere: &DependencySnapshot,
+    ) -> Conditions {
         conditions.held = edit.held.unwrap_or(conditions.held);
         conditions.begin = edit.begin.unwrap_or(conditions.begin);
         conditions.deadline = edit.deadline.unwrap_or(conditions.deadline);
-        self.eligibility.register(id, conditions);
-        self.enqueue(job, now);
-        let event = self.event(
-            (id, job.attempts),
-            (Some(StateWord::Pending), StateWord::Pending),
-            (edit.cause(), Arc::clone(principal)),
-            now,
-        );
-        step.changes.push(Change::Edited { event, edit });
-        (Edited::Done, step)
+        if let Some(dependencies) = &edit.dependencies {
+            conditions.answers = self.answers_of(dependencies, elsewhere);
+            conditions.dependencies.clone_from(dependencies);
+        }
+        conditions
+    }
+
+    /// It leaves the singletons of its name, and is among those of this one: they wait for it, and
+    /// it for them.
+    fn change_family(
+        &mut self,
+        id: JobId,
+        (family, is_singleton): (&SingletonKey, bool),
+        elsewhere: &DependencySnapshot,
+        now: Time,
+    ) {
+        let left_alone = self.eligibility.leave(id);
+        if is_singleton {
+            let known = elsewhere.singletons.get(family);
+            self.eligibility.join(family, known.into_iter().flatten().copied());
+        }
+        if is_singleton || self.eligibility.is_family(family) {
+            self.eligibility.join(family, [id]);
+        }
+        // Only the first of a family can have been free to go: now the next waits for this one.
+        let next = self.eligibility.next_of_family(id);
+        left_alone.into_iter().chain(next).chain([id]).for_each(|job| self.refresh(job, now));
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

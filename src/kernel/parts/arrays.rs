@@ -246,7 +246,25 @@ impl Arrays {
         self.entering.insert(id, array);
     }
 
-    /// At boot: an array follows others of which so much is known.
+    /// From now on an array follows these others and nobody else.
+    pub(in crate::kernel) fn follow_others(
+        &mut self,
+        id: JobId,
+        followed: &[(JobId, ArrayProgress)],
+    ) {
+        if let Some(array) = self.open.get_mut(&id) {
+            array.followed = BTreeMap::new();
+            (array.ready, array.lost) = (TaskSet::default(), TaskSet::default());
+        }
+        self.follow(id, followed);
+    }
+
+    /// How many tasks a pending job stands for.
+    pub(in crate::kernel) fn tasks_left(&self, id: JobId) -> u64 {
+        self.open.get(&id).map_or(1, |array| (array.left.len() as u64).max(1))
+    }
+
+    /// An array follows others of which so much is known.
     pub(in crate::kernel) fn follow(&mut self, id: JobId, followed: &[(JobId, ArrayProgress)]) {
         if let Some(array) = self.open.get_mut(&id) {
             followed.iter().for_each(|(other, partner)| array.follow(*other, partner));

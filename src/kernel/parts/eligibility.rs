@@ -1,6 +1,6 @@
 //! *Purpose*: which pending jobs wait for what, and who has to hear of whom.
 //!
-//! *Owns*: [`Eligibility`], [`DependencySnapshot`].
+//! *Owns*: [`Eligibility`], [`DependencySnapshot`], [`Chain`].
 //!
 //! *Promises*: whoever waits for a job is found by it; a time is answered once.
 //!
@@ -31,6 +31,17 @@ pub struct DependencySnapshot {
     pub partners: HashMap<JobId, ArrayProgress>,
     /// For each family of a new singleton: its members that had not ended.
     pub singletons: HashMap<SingletonKey, Vec<JobId>>,
+}
+
+/// Where that leads what a job waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chain {
+    /// To jobs that wait for nobody.
+    Ends,
+    /// Back to the job.
+    Closes,
+    /// Further than is looked.
+    TooLong,
 }
 
 /// Conditions of jobs that have not ended, and who waits for whom.
@@ -157,6 +168,31 @@ impl Eligibility {
     /// It has ended, or never was: its family goes on without it. Answers who is next of that.
     pub(in crate::kernel) fn leave(&mut self, job: JobId) -> Option<JobId> {
         self.singletons.leave(job)
+    }
+
+    /// Whether there is a singleton of this family.
+    pub(in crate::kernel) fn is_family(&self, family: &SingletonKey) -> bool {
+        self.family(family).next().is_some()
+    }
+
+    /// Those of this family that have not ended, where it has a singleton.
+    pub(in crate::kernel) fn family(&self, family: &SingletonKey) -> impl Iterator<Item = JobId> {
+        self.singletons.members(family)
+    }
+
+    /// The family of a job, where that has a singleton.
+    pub(in crate::kernel) fn family_of(&self, job: JobId) -> Option<&SingletonKey> {
+        self.singletons.family_of(job)
+    }
+
+    /// Those of its family that came before it.
+    pub(in crate::kernel) fn before(&self, job: JobId) -> impl Iterator<Item = JobId> {
+        self.singletons.before(job)
+    }
+
+    /// The first of its family that came after it.
+    pub(in crate::kernel) fn next_of_family(&self, job: JobId) -> Option<JobId> {
+        self.singletons.after(job)
     }
 
     /// When somebody's time comes next.

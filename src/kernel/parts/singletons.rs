@@ -39,6 +39,22 @@ impl Singletons {
         family.into_iter().flat_map(move |family| family.range(..job).copied())
     }
 
+    /// The first of its family that was submitted after it.
+    pub fn after(&self, job: JobId) -> Option<JobId> {
+        let family = self.families.get(self.of.get(&job)?)?;
+        family.range(JobId(job.0.saturating_add(1))..).next().copied()
+    }
+
+    /// All of a family.
+    pub fn members(&self, family: &SingletonKey) -> impl Iterator<Item = JobId> {
+        self.families.get(family).into_iter().flatten().copied()
+    }
+
+    /// The family of a job.
+    pub fn family_of(&self, job: JobId) -> Option<&SingletonKey> {
+        self.of.get(&job).map(|family| &**family)
+    }
+
     /// It has ended, or never was. Answers who is the first of its family now.
     pub fn leave(&mut self, job: JobId) -> Option<JobId> {
         let family = self.of.remove(&job)?;

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use crate::job::dependency::{Dependencies, Dependency, DependencyKind, DependencyState};
+use crate::job::dependency::{Answer, Dependencies, Dependency, DependencyKind, DependencyState};
 use crate::job::ids::JobId;
 use crate::job::spec::JobSpec;
 use crate::kernel::parts::arrays::ArrayProgress;
@@ -21,6 +21,15 @@ impl Kernel {
     /// stand: one that ended a moment ago, or is just entering. The database will know.
     #[must_use]
     pub fn unknown_others(&self, specs: &[Arc<JobSpec>], elsewhere: &DependencySnapshot) -> bool {
+        self.are_unknown(specs.iter().flat_map(|spec| &spec.dependencies.list), elsewhere)
+    }
+
+    /// The same of jobs that one is to wait for from now on.
+    pub fn are_unknown<'a>(
+        &self,
+        named: impl IntoIterator<Item = &'a Dependency>,
+        elsewhere: &DependencySnapshot,
+    ) -> bool {
         let known = |one: &Dependency| {
             let followed = one.relation == DependencyKind::AfterCorr;
             self.standing_of(one).is_some()
@@ -30,9 +39,9 @@ impl Kernel {
                     None => elsewhere.ended.contains_key(&one.job),
                 }
         };
-        let mut others = specs.iter().flat_map(|spec| &spec.dependencies.list);
         let mut singletons = elsewhere.singletons.values().flatten();
-        others.any(|one| !known(one)) || singletons.any(|job| self.standing(*job).is_none())
+        named.into_iter().any(|one| !known(one))
+            || singletons.any(|job| self.standing(*job).is_none())
     }
 
     /// How the job or the task stands that a dependency names; `None`: it is over, or entering.
@@ -74,7 +83,22 @@ impl Kernel {
         spec: &JobSpec,
         elsewhere: &DependencySnapshot,
     ) -> Conditions {
-        let answers = spec.dependencies.list.iter().map(|one| {
+        Conditions {
+            held: spec.held,
+            begin: spec.begin,
+            deadline: spec.deadline,
+            dependencies: spec.dependencies.clone(),
+            answers: self.answers_of(&spec.dependencies, elsewhere),
+        }
+    }
+
+    /// What is known by now of each that is waited for.
+    pub(in crate::kernel) fn answers_of(
+        &self,
+        dependencies: &Dependencies,
+        elsewhere: &DependencySnapshot,
+    ) -> Vec<Answer> {
+        let answer = |one: &Dependency| {
             let ended = match one.task {
                 Some(task) => elsewhere.tasks.get(&(one.job, task)),
                 None => elsewhere.ended.get(&one.job),
@@ -82,13 +106,7 @@ impl Kernel {
             let ended = ended.map(|completed| DependencyState::Ended { completed: *completed });
             let standing = self.standing_of(one).or(ended).unwrap_or(DependencyState::Waiting);
             one.relation.answer(standing)
-        });
-        Conditions {
-            held: spec.held,
-            begin: spec.begin,
-            deadline: spec.deadline,
-            dependencies: spec.dependencies.clone(),
-            answers: answers.collect(),
-        }
+        };
+        dependencies.list.iter().map(answer).collect()
     }
 }

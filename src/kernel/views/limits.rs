@@ -25,24 +25,31 @@ impl Kernel {
             let Some(max) = rules.of(&spec.account).and_then(|rule| rule.max_queued_jobs) else {
                 continue;
             };
-            let id = self.rules.accounts.find(&spec.account);
-            let entering = self.rules.accounts.get(id).map_or(0, |account| account.entering);
-            let waiting = match id {
-                UNCOUNTED => 0,
-                id => self.queue.waiting_of(id) + self.further_of(id) + u64::from(entering),
-            };
+            let waiting = self.waiting_of(&spec.account);
             let with = new.entry(&spec.account).or_insert(waiting);
             *with += spec.array.as_ref().map_or(1, |array| array.tasks.len() as u64);
             if *with > u64::from(max) {
-                let name = named(&spec.account);
-                let message = format!(
-                    "{name} may have {max} jobs waiting and has {waiting}; wait until some have \
-                     started, or send fewer"
-                );
-                return Some((place, message));
+                return Some((place, too_many(&spec.account, max, waiting)));
             }
         }
         None
+    }
+
+    /// Why an account may not have so many more that wait.
+    pub(in crate::kernel) fn too_many_of(&self, account: &str, more: u64) -> Option<String> {
+        let max = self.rules.accounts.rules().of(account)?.max_queued_jobs?;
+        let waiting = self.waiting_of(account);
+        (waiting + more > u64::from(max)).then(|| too_many(account, max, waiting))
+    }
+
+    /// How many of an account wait, if they are counted.
+    fn waiting_of(&self, account: &str) -> u64 {
+        let id = self.rules.accounts.find(account);
+        let entering = self.rules.accounts.get(id).map_or(0, |account| account.entering);
+        match id {
+            UNCOUNTED => 0,
+            id => self.queue.waiting_of(id) + self.further_of(id) + u64::from(entering),
+        }
     }
 
     /// Tasks of this account's arrays that are no entries of the queue of their own.
@@ -51,4 +58,12 @@ impl Kernel {
         let arrays = self.arrays.iter().filter(|(id, _)| of(*id));
         arrays.map(|(_, array)| beyond_the_first(array.left.len())).sum()
     }
+}
+
+fn too_many(account: &str, max: u32, waiting: u64) -> String {
+    let name = named(account);
+    format!(
+        "{name} may have {max} jobs waiting and has {waiting}; wait until some have started, or \
+         send fewer"
+    )
 }

@@ -11,9 +11,10 @@ use std::collections::{BTreeMap, HashMap};
 use proptest::prelude::*;
 
 use super::*;
+use crate::job::edit::Edit;
 use crate::job::ids::Attempt;
 use crate::job::state::StateWord;
-use crate::kernel::change::{Change, Edit, Step};
+use crate::kernel::change::{Change, Step};
 use crate::kernel::check;
 use crate::kernel::commands::edit::Edited;
 use crate::kernel::parts::conditions::Blocked;
@@ -80,7 +81,8 @@ impl World {
     }
 
     fn edit(&mut self, job: JobId, edit: Edit) -> Edited {
-        let (edited, _) = self.kernel.edit(job, edit, &"me".into(), self.now);
+        let (edited, _) =
+            self.kernel.edit(job, edit, &DependencySnapshot::default(), &"me".into(), self.now);
         self.sound();
         edited
     }

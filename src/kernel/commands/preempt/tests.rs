@@ -13,11 +13,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::job::edit::Edit;
 use crate::job::ids::Attempt;
 use crate::job::outcome::{Exit, ExitCode, Stop};
 use crate::job::state::{EndReason, StateWord};
-use crate::kernel::change::{Edit, PREEMPTED};
+use crate::kernel::change::PREEMPTED;
 use crate::kernel::check;
+use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::priority::Weights;
 use crate::kernel::parts::queued::Queued;
 use crate::kernel::parts::rules::Rules;
@@ -312,7 +314,13 @@ fn whoever_is_held_cancelled_or_put_behind_gives_up_its_claim() {
     let sooner = Edit { limit_s: Some(Some(60)), ..Edit::default() };
     for (edit, claims) in [(held, 0), (behind, 0), (sooner, 1)] {
         let mut world = taken("wfp3+easy");
-        let (_, step) = world.kernel.edit(JobId(2), edit.clone(), &me, world.now);
+        let (_, step) = world.kernel.edit(
+            JobId(2),
+            edit.clone(),
+            &DependencySnapshot::default(),
+            &me,
+            world.now,
+        );
         world.hear(step);
         world.schedule();
         assert_eq!(world.kernel.claims().len(), claims, "{edit:?}");

@@ -13,9 +13,10 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::job::edit::Edit;
 use crate::job::ids::Attempt;
 use crate::job::outcome::Handle;
-use crate::kernel::change::{Change, Edit};
+use crate::kernel::change::Change;
 use crate::kernel::check;
 use crate::kernel::parts::accounts::{Account, AccountRule, AccountRules, Accounts};
 use crate::kernel::parts::conditions::Blocked;
@@ -227,7 +228,7 @@ impl World {
             Do::Cancel(n) => drop(kernel.cancel(&[JobId(n as i64)], &me, now)),
             Do::Edit(n, priority) => {
                 let edit = Edit { priority: Some(priority), ..Edit::default() };
-                drop(kernel.edit(JobId(n as i64), edit, &me, now));
+                drop(kernel.edit(JobId(n as i64), edit, &DependencySnapshot::default(), &me, now));
             }
             Do::Rules(rules) => self.rules(*rules)?,
         }

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use crate::job::array_spec::{ArraySpec, JobRef};
-use crate::kernel::change::{Edit, Effect};
+use crate::kernel::change::Effect;
 use crate::kernel::check;
 use crate::kernel::parts::arrays::{ArrayProgress, OpenArray};
 use crate::kernel::parts::conditions::{Blocked, Conditions};
@@ -24,6 +24,7 @@ use super::*;
 use crate::job::array_spec::TaskSet;
 use crate::job::dependency::DependencyState;
 use crate::job::dependency::{Dependencies, Dependency, DependencyKind, Told};
+use crate::job::edit::Edit;
 use crate::job::ids::{Attempt, CpuId};
 use crate::job::outcome::{Exit, Handle};
 use crate::kernel::commands::cancel::Cancelled;
@@ -303,7 +304,8 @@ impl World {
     fn finish(&mut self) {
         for job in self.rows.keys().copied().collect::<Vec<_>>() {
             let edit = Edit { held: Some(false), ..Edit::default() };
-            let (_, step) = self.kernel.edit(job, edit, &"me".into(), NOW);
+            let (_, step) =
+                self.kernel.edit(job, edit, &DependencySnapshot::default(), &"me".into(), NOW);
             self.took(step);
         }
         loop {
@@ -395,7 +397,15 @@ impl World {
                     let (job, step) = self.kernel.split_off((array, task), &"me".into(), NOW);
                     self.took(step);
                     let edit = Edit { held: Some(true), ..Edit::default() };
-                    let edited = job.map(|job| self.kernel.edit(job, edit, &"me".into(), NOW));
+                    let edited = job.map(|job| {
+                        self.kernel.edit(
+                            job,
+                            edit,
+                            &DependencySnapshot::default(),
+                            &"me".into(),
+                            NOW,
+                        )
+                    });
                     self.took(edited.map(|(_, step)| step).unwrap_or_default());
                 }
             }

@@ -1,0 +1,221 @@
+//! *Purpose*: jobs, changed.
+//!
+//! *Owns*: PATCH, hold, release; who may give a running job more time.
+//!
+//! *Promises*: an answer of 200 is durable; what is refused has changed nothing; nobody who waits
+//! is made to wait longer by another but an administrator.
+//!
+//! *Not here*: the body (`api::wire::update`), the checks (`kernel::admission`), what an edit does
+//! (`kernel::commands::edit`).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::app::{App, aside, durable};
+use super::auth::Auth;
+use super::caller::Caller;
+use super::code::Code;
+use super::error::ApiError;
+use super::intake::Body;
+use super::job_path::{JobPath, JobPathText, own_job, row_of};
+use super::render;
+use super::submit::{Looks, looked_up};
+use super::wire::job::Job;
+use super::wire::update::{self, UpdateBody};
+use crate::actors::messages::{Explain, UpdateAnswer, UpdateJob};
+use crate::clock;
+use crate::job::array_spec::JobRef;
+use crate::job::dependency::CHAIN_MAX;
+use crate::job::edit::Edit;
+use crate::job::faults::{FieldError, SpecRefused};
+use crate::job::ids::JobId;
+use crate::job::state::StateWord;
+use crate::kernel::admission::edit::{EditedJob, checked};
+use crate::kernel::commands::edit::Edited;
+use crate::kernel::parts::eligibility::DependencySnapshot;
+use crate::observe::extension::{Extension, delays};
+use crate::store::record::JobRecord;
+
+/// `PATCH /jobs/{id}`.
+#[utoipa::path(patch, path = "/api/v1/jobs/{id}", tag = "jobs", params(JobPathText),
+    description = "Changes a job that waits; of one that runs its time limit, deadline, name, \
+        labels and comment. More time for a running job is given to everybody whom that makes \
+        nobody else start later for, and by administrators.",
+    request_body = UpdateBody,
+    responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem),
+        (status = 403, description = "Only administrators raise a priority, or give a running job \
+            time that another one would wait for", body = super::wire::problem::Problem),
+        (status = 409, description = "It has been started or is over",
+            body = super::wire::problem::Problem),
+        (status = 422, body = super::wire::problem::Problem)))]
+pub async fn update(
+    app: web::Data<App>,
+    auth: web::Data<Auth>,
+    request: HttpRequest,
+    id: JobPath,
+    Body(body): Body,
+) -> Result<HttpResponse, ApiError> {
+    let id = id.named()?;
+    let (row, _) = row_of(&app, id).await?;
+    let asked = update::parse(&body, clock::now())?;
+    let edit = checked(asked, &as_it_is(&row), &app.live().site)
+        .map_err(|SpecRefused(faults)| ApiError::fields(&faults))?;
+    if edit.priority.is_some_and(|priority| priority > row.priority) {
+        let what = format!("a priority above {}, which the job has,", row.priority);
+        auth.only_admins(&request, &what)?;
+    }
+    if let Some(extension) = extension(&row, &edit)
+        && auth.only_admins(&request, "it").is_err()
+        && let Some(other) = delayed(&app, extension).await?
+    {
+        let what = format!("so much more time, for which job {other} would start later,");
+        auth.only_admins(&request, &what)?;
+    }
+    edited(&app, Caller::of(&request)?, id, edit).await
+}
+
+fn as_it_is(row: &JobRecord) -> EditedJob<'_> {
+    EditedJob {
+        name: &row.name,
+        user: &row.user,
+        account: &row.account,
+        partition: &row.partition,
+        cpus: row.cpus,
+        tasks: row.spec.tasks,
+        memory_bytes: row.memory_bytes,
+        resources: &row.spec.resources,
+        limit_s: row.time_limit_s,
+        begin: row.begin_time,
+        deadline: row.deadline,
+        labels: &row.labels,
+        is_array: row.array_tasks.is_some(),
+    }
+}
+
+/// The time that an edit gives a running job beyond what it has.
+fn extension(row: &JobRecord, edit: &Edit) -> Option<Extension> {
+    if row.state != StateWord::Running || !edit.changes_end() {
+        return None;
+    }
+    let since = row.start_time.unwrap_or_else(clock::now);
+    let (limit_s, deadline) = (row.time_limit_s, row.deadline);
+    let before = Extension { job: row.id, since, limit_s, deadline };
+    let after = Extension {
+        limit_s: edit.limit_s.unwrap_or(limit_s),
+        deadline: edit.deadline.unwrap_or(deadline),
+        ..before
+    };
+    after.is_beyond(&before).then_some(after)
+}
+
+/// Somebody who would start later if this job ran so long.
+async fn delayed(app: &App, extension: Extension) -> Result<Option<JobId>, ApiError> {
+    let policy = app.live().policy;
+    let message = Explain { jobs: Vec::new(), policy, as_if: None };
+    let explained = app.system.explain.send(message).await.map_err(|_| stopping())?;
+    // Some milliseconds for a long line: not on the thread that answers everybody.
+    aside(move || delays(policy, explained.line, extension)).await
+}
+
+/// `POST /jobs/{id}/hold`.
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/hold", tag = "jobs", params(JobPathText),
+    description = "A pending job waits until it is released.",
+    responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem),
+        (status = 409, body = super::wire::problem::Problem)))]
+pub async fn hold(
+    app: web::Data<App>,
+    caller: Caller,
+    id: JobPath,
+) -> Result<HttpResponse, ApiError> {
+    edited(&app, caller, id.named()?, Edit { held: Some(true), ..Edit::default() }).await
+}
+
+/// `POST /jobs/{id}/release`.
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/release", tag = "jobs", params(JobPathText),
+    description = "A held job may start again.",
+    responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem),
+        (status = 409, body = super::wire::problem::Problem)))]
+pub async fn release(
+    app: web::Data<App>,
+    caller: Caller,
+    id: JobPath,
+) -> Result<HttpResponse, ApiError> {
+    edited(&app, caller, id.named()?, Edit { held: Some(false), ..Edit::default() }).await
+}
+
+async fn edited(
+    app: &App,
+    Caller(principal): Caller,
+    of: JobRef,
+    edit: Edit,
+) -> Result<HttpResponse, ApiError> {
+    let id = own_job(app, Arc::clone(&principal), of).await?;
+    let (row, _) = app.job(id).await?;
+    let mut looks = Looks::new("the jobs that are to be waited for are just changing");
+    let edited = loop {
+        let elsewhere = elsewhere(app, &row, &edit).await?;
+        let principal = Arc::clone(&principal);
+        let message = UpdateJob { job: id, edit: edit.clone(), elsewhere, principal };
+        let answer = durable(app.system.update.send(message)).await?;
+        match answer.map_err(|_| stopping())? {
+            UpdateAnswer::Edited(edited) => break edited,
+            UpdateAnswer::LookAgain(at) => looks.until(app, at).await?,
+        }
+    };
+    let job = app.job(id).await?;
+    let refused =
+        |field, message: String| Err(ApiError::fields(&FieldError::new(field, message).into()));
+    match edited {
+        Edited::Done => Ok(HttpResponse::Ok().json(render::one(app, job).await)),
+        Edited::Live | Edited::NotLive if edit.only_frees() => {
+            Ok(HttpResponse::Ok().json(render::one(app, job).await))
+        }
+        Edited::Live | Edited::NotLive => Err(unchangeable(of, job.0.state)),
+        Edited::WaitsForTooMany => refused(
+            "dependency",
+            format!(
+                "more than {CHAIN_MAX} jobs would have to end first; wait for the last of them"
+            ),
+        ),
+        Edited::WaitsForItself => {
+            let field = if edit.dependencies.is_some() { "dependency" } else { "name" };
+            refused(field, format!("job {of} would wait for itself, and never start"))
+        }
+        Edited::TooMany(why) => refused("account", why),
+    }
+}
+
+/// What the database knows of the jobs that it is to wait for.
+async fn elsewhere(
+    app: &App,
+    row: &JobRecord,
+    edit: &Edit,
+) -> Result<DependencySnapshot, ApiError> {
+    let new = edit.dependencies.as_ref();
+    let singleton = new.or(row.dependency.as_ref()).is_some_and(|all| all.singleton);
+    let family = edit.family.iter().filter(|_| singleton).cloned();
+    let named = new.map(|all| all.list.clone()).unwrap_or_default();
+    let found = looked_up(app, named.clone(), family.collect::<BTreeSet<_>>()).await?;
+    match named.iter().find_map(|one| found.missing.get(one)) {
+        Some(message) => {
+            Err(ApiError::fields(&FieldError::new("dependency", message.clone()).into()))
+        }
+        None => Ok(found.elsewhere),
+    }
+}
+
+fn unchangeable(of: JobRef, word: StateWord) -> ApiError {
+    let can = match word {
+        StateWord::Running => {
+            "of a running job time_limit, deadline, name, labels and comment can be changed"
+        }
+        _ => "only a job that waits or runs can be changed",
+    };
+    ApiError::new(Code::JobState, format!("job {of} is {word}; {can}"))
+}
+
+fn stopping() -> ApiError {
+    ApiError::unavailable("the server is stopping")
+}

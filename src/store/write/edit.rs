@@ -1,0 +1,98 @@
+//! *Purpose*: writes what somebody changed about a job.
+//!
+//! *Owns*: the row of an edited job, and its labels.
+//!
+//! *Promises*: what the edit leaves out stays as it is.
+//!
+//! *Not here*: what may be changed (`kernel::admission`), what an edit does (`kernel::commands`).
+
+use diesel::SqliteConnection;
+use diesel::prelude::*;
+
+use super::super::error::StoreError;
+use super::super::record::JobRecord;
+use super::super::rows::{JobRow, NewJob, NewLabel};
+use super::super::schema::{job_labels, jobs};
+use super::guard::change_job;
+use super::prepared;
+use crate::job::dependency::Dependencies;
+use crate::job::edit::Edit;
+use crate::job::state::StateWord;
+use crate::kernel::change::Event;
+
+/// One row as a person changed it. Edits are rare, so it is read and written whole.
+pub(super) fn edited(
+    conn: &mut SqliteConnection,
+    event: &Event,
+    edit: &Edit,
+) -> Result<(), StoreError> {
+    let row = jobs::table.find(event.job.0).select(JobRow::as_select());
+    let before = JobRecord::try_from(row.get_result::<JobRow>(conn)?)?;
+    let job = with_edit(before.clone(), event, edit);
+    let row = NewJob::from(&job);
+    let set = (
+        (
+            jobs::name.eq(row.name),
+            jobs::account.eq(row.account),
+            jobs::partition.eq(row.partition),
+            jobs::priority.eq(row.priority),
+            jobs::cpus.eq(row.cpus),
+            jobs::memory_bytes.eq(row.memory_bytes),
+            jobs::time_limit_s.eq(row.time_limit_s),
+        ),
+        jobs::labels.eq(&row.labels),
+        jobs::spec.eq(&row.spec),
+        jobs::eligible_time.eq(row.eligible_time),
+        jobs::held.eq(row.held),
+        jobs::begin_time.eq(row.begin_time),
+        jobs::deadline.eq(row.deadline),
+        jobs::dependency.eq(&row.dependency),
+    );
+    change_job(conn, event, set)?;
+    if edit.dependencies.is_some() {
+        // What it was told of others than these means nothing any more.
+        change_job(conn, event, jobs::told.eq(None::<String>))?;
+    }
+    if job.labels != before.labels {
+        let job_id = event.job.0;
+        diesel::delete(job_labels::table.filter(job_labels::job_id.eq(job_id))).execute(conn)?;
+        let labels = job.labels.iter().map(|(key, value)| NewLabel { key, value, job_id });
+        prepared::insert(conn, labels)?;
+    }
+    Ok(())
+}
+
+fn with_edit(mut job: JobRecord, event: &Event, edit: &Edit) -> JobRecord {
+    // Of what went back into the queue the submission says nothing any more.
+    let earliest = if job.restarts > 0 { event.time } else { job.submit_time };
+    job.held = edit.held.unwrap_or(job.held);
+    job.priority = edit.priority.unwrap_or(job.priority);
+    job.time_limit_s = edit.limit_s.unwrap_or(job.time_limit_s);
+    job.begin_time = edit.begin.unwrap_or(job.begin_time);
+    job.deadline = edit.deadline.unwrap_or(job.deadline);
+    job.memory_bytes = edit.memory_bytes.unwrap_or(job.memory_bytes);
+    if event.to == StateWord::Pending {
+        job.eligible_time = job.begin_time.map_or(earliest, |begin| begin.max(earliest));
+    }
+    if let Some((cpus, tasks)) = edit.cpus {
+        (job.cpus, job.spec.tasks) = (cpus, tasks);
+    }
+    let words = [
+        (&mut job.name, &edit.name),
+        (&mut job.account, &edit.account),
+        (&mut job.partition, &edit.partition),
+    ];
+    for (word, new) in words {
+        new.iter().for_each(|new| word.clone_from(new));
+    }
+    if let Some(all) = &edit.dependencies {
+        job.dependency = (*all != Dependencies::default()).then(|| all.clone());
+    }
+    if let Some(labels) = &edit.labels {
+        job.labels.clone_from(labels);
+    }
+    if let Some(comment) = &edit.comment {
+        job.spec.comment.clone_from(comment);
+    }
+    job
+}
