@@ -44,9 +44,21 @@ pub(super) fn for_each_of(
     done: impl Fn(&Answer, &Job) -> String,
 ) -> Result<u8, CliError> {
     let client = Client::new(&args.connect)?;
+    let jobs = args.selection.jobs(&client, act)?;
+    each_of(&client, &jobs, args.json, ask, done)
+}
+
+/// The same for these.
+pub(super) fn each_of(
+    client: &Client,
+    jobs: &[JobRef],
+    json: bool,
+    ask: impl Fn(&Client, JobRef) -> Result<Answer, CliError>,
+    done: impl Fn(&Answer, &Job) -> String,
+) -> Result<u8, CliError> {
     let mut code = 0;
-    for id in args.selection.jobs(&client, act)? {
-        let answer = match ask(&client, id) {
+    for id in jobs.iter().copied() {
+        let answer = match ask(client, id) {
             Ok(answer) => answer,
             // One job that is refused does not keep the others from it.
             Err(error @ CliError::Refused { .. }) => {
@@ -56,7 +68,7 @@ pub(super) fn for_each_of(
             }
             Err(error) => return Err(error),
         };
-        if args.json {
+        if json {
             say_json(&answer.text)?;
             continue;
         }

@@ -20,6 +20,7 @@ cases! {
     jobs_are_selected_by_what_they_are => ["cancel", "hold", "release", "wait", "logs", "show"],
     wait_ends_with_the_first_in_time_or_when_it_can_never_be =>  ["wait"],
     pending_jobs_are_held_released_and_changed => ["hold", "release", "update", "submit"],
+    any_part_of_a_job_is_changed => ["update"],
     a_job_is_requeued_and_its_attempts_are_shown => ["requeue", "show", "submit"],
     a_server_is_drained_and_resumed => ["drain", "resume", "status", "queue"],
     status_and_audit_tell_the_server_s_numbers => ["status", "audit"],
@@ -253,7 +254,35 @@ fn pending_jobs_are_held_released_and_changed() {
     call(&server, &["update", "--begin", "now", "2"]).ends(0);
     assert_eq!(server.ended(2)["state"], "COMPLETED");
     let said = call(&server, &["release", "--json", "1"]).ends(1);
-    assert!(said.err.contains("only a pending job"), "{said:?}");
+    assert!(said.err.contains("only a job that waits or runs"), "{said:?}");
+}
+
+fn any_part_of_a_job_is_changed() {
+    let server = Server::start();
+    let first = server.submit(&json!({"script": "true", "held": true, "labels": {"a": "1"}}));
+    let second =
+        server.submit(&json!({"script": "true", "dependency": format!("afterok:{first}")}));
+    let flags =
+        "update --cpus 2 --mem 100 -J new -A physics --comment soon --label b=2 --unlabel a";
+    let words: Vec<&str> = flags.split(' ').chain(["1"]).collect();
+    let said = call(&server, &words).ends(0);
+    assert_eq!(said.out, "job 1 is changed (PENDING JobHeldUser)\n");
+    let job = server.job(first);
+    assert_eq!((&job["cpus"], &job["memory_bytes"]), (&json!(2), &json!(100 << 20)));
+    assert_eq!((&job["name"], &job["account"]), (&json!("new"), &json!("physics")));
+    assert_eq!((&job["comment"], &job["labels"]), (&json!("soon"), &json!({"b": "2"})));
+    call(&server, &["update", "-d", "none", "2"]).ends(0);
+    assert_eq!(server.ended(second)["state"], "COMPLETED");
+    let said = call(&server, &["update", "-d", "afterok:1", "1"]).ends(1);
+    assert!(said.err.contains("would wait for itself"), "{said:?}");
+    let running = server.run("exec sleep 600");
+    server.started(running);
+    let said = call(&server, &["update", "-t", "1h", "1", "3"]).ends(0);
+    assert_eq!(said.out.lines().last(), Some("job 3 is changed (RUNNING)"));
+    let said = call(&server, &["update", "--cpus", "1", "3"]).ends(1);
+    assert!(said.err.contains("of a running job time_limit"), "{said:?}");
+    call(&server, &["update", "--label", "no", "1"]).ends(2);
+    call(&server, &["update", "--comment", "nobody"]).ends(2);
 }
 
 fn a_job_is_requeued_and_its_attempts_are_shown() {
