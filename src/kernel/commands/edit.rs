@@ -35,7 +35,8 @@ pub enum Edited {
     NotLive,
     /// It would wait for itself.
     WaitsForItself,
-    /// It would wait for more jobs than are looked through ([`CHAIN_MAX`](crate::job::dependency::CHAIN_MAX)).
+    /// It would wait for more jobs than are looked through
+    /// ([`CHAIN_MAX`](crate::job::dependency::CHAIN_MAX)).
     WaitsForTooMany,
     /// The account may not have so many that wait; why not.
     TooMany(String),
