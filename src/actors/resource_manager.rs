@@ -261,6 +261,7 @@ impl Handler<GetPassInput> for ResourceManagerActor {
         if let (Some(look), Some(held)) = (&self.outlets.look, self.kernel.wants_look(now)) {
             look.do_send(LookAtUnits(held));
         }
+        self.kernel.seat(now);
         MessageResult(self.kernel.input(&message.policy, now))
     }
 }

@@ -19,7 +19,7 @@ use crate::job::ids::CpuId;
 use crate::job::request::MEMORY;
 use crate::job::spec::{LIMIT_S_MAX, NAME_CHARS_MAX};
 use crate::resources::inventory::Inventory;
-use crate::resources::partitions::{Partition, Partitions};
+use crate::resources::partitions::{Partition, Partitions, is_list};
 use crate::text::time_limit::LimitAsked;
 use crate::text::{cpu_list, size, time_limit};
 
@@ -119,6 +119,9 @@ fn partition(table: &PartitionTable, inventory: &Inventory) -> Result<Partition,
     let name = table.name.trim();
     if name.is_empty() || name.len() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
         return refuse("name", format!("is 1 to {NAME_CHARS_MAX} printable characters"));
+    }
+    if is_list(name) {
+        return refuse("name", "has a comma; jobs list partitions with commas".to_owned());
     }
     let cpus = match &table.cpus {
         None => all.iter().copied().collect(),

@@ -26,7 +26,7 @@ use crate::job::spec::{
 use crate::kernel::parts::accounts::{AccountRules, named};
 use crate::kernel::parts::rules::WHOLE;
 use crate::resources::inventory::{Inventory, amount};
-use crate::resources::partitions::{Allows, Partition, Partitions};
+use crate::resources::partitions::{Allows, Partition, Partitions, is_list, named_in};
 use crate::text::quote::first_that_acts;
 use crate::text::size::shown;
 use crate::text::time_limit::LimitAsked;
@@ -75,7 +75,13 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
         let account = validator.word("account", request.account, "");
         let user = validator.word("user", request.user, "");
         let partition = validator.partition(request.partition, site);
-        let bounds = Bounds::of(site, &partition);
+        let bounds = bounds(site, &partition, |validator, bounds| {
+            let cpus = validator.cpus(request.cpus, bounds);
+            validator.account_holds(&account, cpus, site);
+            validator.limit(request.limit, bounds);
+            validator.memory(request.memory_bytes, cpus, bounds);
+            validator.resources(&request.resources, &account, bounds);
+        });
         let cpus = validator.cpus(request.cpus, &bounds);
         if let Some(fault) = request.tasks.fault() {
             validator.refuse("ntasks", fault);
@@ -206,6 +212,22 @@ impl<'a> Bounds<'a> {
     }
 }
 
+/// The bounds of a job's partition; of several that it lists those of the first that would take the
+/// job, or of the first if none would: then the others are of no use to it.
+fn bounds<'a>(
+    site: &'a Site,
+    listed: &str,
+    check: impl Fn(&mut Validator, &Bounds<'a>),
+) -> Bounds<'a> {
+    let takes = |name: &&str| {
+        let mut validator = Validator { errors: Faults::default() };
+        check(&mut validator, &Bounds::of(site, name));
+        validator.errors.is_empty()
+    };
+    let taking = if is_list(listed) { named_in(listed).find(takes) } else { None };
+    Bounds::of(site, taking.unwrap_or_else(|| named_in(listed).next().unwrap_or(listed)))
+}
+
 /// Collects every refusal, so that a person mends a request in one go.
 struct Validator {
     errors: Faults,
@@ -260,16 +282,23 @@ impl Validator {
         word
     }
 
-    /// The partition's name: one that is there, where the machine is divided.
+    /// The partition's name, or several with commas: such as are there, where the machine is
+    /// divided.
     fn partition(&mut self, name: Option<String>, site: &Site) -> String {
         let default = site.partitions.default_one().map_or(WHOLE, |partition| &partition.name);
         let name = self.word("partition", name, default);
-        if !site.partitions.is_empty() && site.partitions.named(&name).is_none() {
-            let names = site.partitions.names();
-            let message = format!("there is no partition \"{name}\"; there are: {names}");
-            self.refuse("partition", message);
+        let mut listed: Vec<&str> = Vec::new();
+        for one in named_in(&name).map(str::trim) {
+            if !site.partitions.is_empty() && site.partitions.named(one).is_none() {
+                let names = site.partitions.names();
+                let message = format!("there is no partition \"{one}\"; there are: {names}");
+                self.refuse("partition", message);
+            }
+            if !listed.contains(&one) {
+                listed.push(one);
+            }
         }
-        name
+        listed.join(",")
     }
 
     fn cpus(&mut self, asked: CpusAsked, bounds: &Bounds<'_>) -> u32 {

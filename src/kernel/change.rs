@@ -93,6 +93,8 @@ pub enum Change {
         cpus: Vec<CpuId>,
         /// What else it got.
         rest: Vec<Share>,
+        /// In which partition, of a job that lists several.
+        partition: Option<Arc<str>>,
         /// Part of the attempt's key to the engine.
         nonce: Arc<str>,
         /// The boot during which it was granted.
@@ -167,6 +169,8 @@ pub enum Change {
         held: bool,
         /// Retries by its policy so far.
         retries: u32,
+        /// All partitions that it waits for again, of a job that lists several.
+        partition: Option<Arc<str>>,
     },
     /// A job that is over, or never was, held CPUs in the database: they are given back there.
     Reclaimed {

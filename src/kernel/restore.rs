@@ -123,6 +123,7 @@ impl Kernel {
             claims: persisted.claims,
             maintenance: Windows::new(persisted.maintenance),
             rules: persisted.rules,
+            several: BTreeMap::new(),
             names: persisted.names,
             requests: persisted.requests,
             looks: Looks::default(),

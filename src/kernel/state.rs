@@ -26,6 +26,7 @@ use crate::kernel::parts::retries::RetryState;
 use crate::kernel::parts::rules::Rules;
 use crate::policy::input::RequestId;
 use crate::resources::ledger::Ledger;
+use crate::resources::partitions::Placement;
 use crate::time::Time;
 
 /// What is fixed for one reign of a server.
@@ -55,6 +56,8 @@ pub struct Kernel {
     pub(in crate::kernel) claims: Vec<(Time, JobId)>,
     pub(in crate::kernel) maintenance: Windows,
     pub(in crate::kernel) rules: Rules,
+    /// Pending jobs that list several partitions, and in which each was offered for a start last.
+    pub(in crate::kernel) several: BTreeMap<JobId, Option<Placement>>,
     /// The words of all jobs that have not ended.
     pub(in crate::kernel) names: Names,
     /// What jobs ask for beside CPUs, of all that have not ended.

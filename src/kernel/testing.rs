@@ -218,7 +218,11 @@ impl Kernel {
         let mut seated = |job: &Queued| match self.names.get(job.names) {
             None => *job,
             Some(words) => Queued {
-                placement: rules.partitions.placement(&words.partition),
+                // Of several that it lists the row of one that runs names the one that was chosen.
+                placement: match self.lists_several(job) {
+                    true => job.placement,
+                    false => rules.partitions.placement(&words.partition),
+                },
                 account: rules.accounts.number(&words.account, |_| true),
                 ..*job
             },

@@ -82,6 +82,17 @@ impl Partition {
     }
 }
 
+/// Whether a job's word for its partition lists several.
+#[must_use]
+pub fn is_list(partition: &str) -> bool {
+    partition.contains(',')
+}
+
+/// The partitions that a job's word names, in its order.
+pub fn named_in(partition: &str) -> impl Iterator<Item = &str> {
+    partition.split(',')
+}
+
 /// Where a job may run: which partition, and the regions of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Placement {
@@ -186,13 +197,15 @@ impl Partitions {
         self.list.get(usize::from(partition))
     }
 
-    /// Where a job of this partition may run: nowhere, if it is no longer there.
+    /// Where a job of this partition may run, or of the first that is there of a list: nowhere, if
+    /// none is.
     #[must_use]
-    pub fn placement(&self, name: &str) -> Placement {
+    pub fn placement(&self, names: &str) -> Placement {
         if self.list.is_empty() {
             return Placement::default();
         }
-        match self.list.iter().position(|partition| &*partition.name == name) {
+        let place = |name| self.list.iter().position(|partition| &*partition.name == name);
+        match named_in(names).find_map(place) {
             Some(n) => Placement { partition: n as u8, regions: self.regions[n] },
             None => Placement { partition: NOWHERE, regions: RegionSet(0) },
         }

@@ -362,7 +362,7 @@ fn queued(job: &JobRecord, memory: &mut PersistedState) -> Queued {
         placement: rules.partitions.placement(&job.partition),
         // Nobody makes room for another: it is not known yet who has jobs.
         account: rules.accounts.number(&job.account, |_| true),
-        names: names.number(&job.partition, &job.account),
+        names: names.number(job.listed_partitions(), &job.account),
         attempts: job.attempt,
         submitted: job.submit_time,
     }

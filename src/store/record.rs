@@ -184,6 +184,12 @@ impl JobRecord {
         self.array_job_id.unwrap_or(self.id)
     }
 
+    /// Its partition, or all that it lists.
+    #[must_use]
+    pub fn listed_partitions(&self) -> &str {
+        self.spec.partitions.as_deref().unwrap_or(&self.partition)
+    }
+
     /// The job as it would go back into the queue; `None` unless it is over.
     #[must_use]
     pub fn if_over(&self) -> Option<EndedJob> {
@@ -207,7 +213,7 @@ impl JobRecord {
             begin: self.begin_time,
             deadline: self.deadline,
             retry: self.spec.retry.clone(),
-            partition: self.partition.clone(),
+            partition: self.listed_partitions().to_owned(),
             account: self.account.clone(),
             task: self.array_job_id.zip(self.array_task_id),
         })

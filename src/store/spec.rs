@@ -18,6 +18,7 @@ use crate::job::retry_policy::RetryPolicy;
 use crate::job::signal::EarlySignal;
 use crate::job::spec::{DataSource, JobSpec, OpenMode};
 use crate::job::tasks::Tasks;
+use crate::resources::partitions::is_list;
 
 /// What of a job nothing searches, sorts or counts by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +61,9 @@ pub struct StoredSpec {
     /// What was said of its tasks.
     #[serde(default, skip_serializing_if = "Tasks::is_unsaid")]
     pub tasks: Tasks,
+    /// All partitions that it lists, if several: the row names the one that it was started in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<String>,
     /// How its script is called.
     #[serde(default, skip_serializing_if = "is_plain")]
     pub invocation: Invocation,
@@ -92,6 +96,7 @@ impl StoredSpec {
             open_mode: spec.open_mode,
             resources: spec.resources.clone(),
             tasks: spec.tasks,
+            partitions: is_list(&spec.partition).then(|| spec.partition.clone()),
             invocation: spec.invocation.clone(),
         }
     }

@@ -33,7 +33,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::{SqliteConnection, update};
 
-use self::attempts::{ended, granted, reclaimed, restored, started};
+use self::attempts::{ended, granted, in_partition, reclaimed, restored, started};
 use self::forget::forgotten;
 use self::guard::change_job;
 use self::open_database::OpenDatabase;
@@ -380,8 +380,9 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Told { job, told } => requeued::told(conn, *job, told)?,
             Change::Claimed { job, since } => requeued::claimed(conn, *job, *since)?,
             Change::Key(key) => prepared::insert(conn, [NewKey::from(key)])?,
-            Change::Granted { event, cpus, rest, nonce, boot_id } => {
+            Change::Granted { event, cpus, rest, partition, nonce, boot_id } => {
                 granted(conn, event, (cpus, rest), (nonce, boot_id))?;
+                in_partition(conn, event, partition.as_deref())?;
             }
             Change::Started { event, handle, .. } => started(conn, event, *handle)?,
             Change::Edited { event, edit } => edit::edited(conn, event, edit)?,
@@ -392,8 +393,9 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Ended { event, end, released, .. } => {
                 ended(conn, event, end, released.units)?;
             }
-            Change::Requeued { event, past, begin, held, retries } => {
+            Change::Requeued { event, past, begin, held, retries, partition } => {
                 requeued(conn, event, past.as_ref(), *begin, (*held, *retries))?;
+                in_partition(conn, event, partition.as_deref())?;
             }
             Change::Reclaimed { job, time, .. } => reclaimed(conn, *job, *time)?,
             Change::Restored { attempt, cpus, rest } => restored(conn, *attempt, (cpus, rest))?,

@@ -15,6 +15,8 @@ cases! {
     a_server_without_partitions_is_one => ["GET /api/v1/partitions"],
     jobs_run_where_their_partition_is => ["GET /api/v1/partitions", "POST /api/v1/jobs",
         "GET /api/v1/dashboard"],
+    a_job_of_several_partitions_starts_where_there_is_room_first => ["POST /api/v1/jobs",
+        "POST /api/v1/jobs/{id}/requeue"],
     a_partition_refuses_what_it_does_not_allow => ["POST /api/v1/jobs", "PATCH /api/v1/jobs/{id}"],
     jobs_wait_for_a_partition_that_is_down_or_gone => ["GET /api/v1/jobs/{id}",
         "GET /api/v1/partitions"],
@@ -92,6 +94,49 @@ fn jobs_run_where_their_partition_is() {
     server.ended(gpu);
     assert_eq!(server.stdout(gpu), "gpu\n");
     server.is_clean();
+}
+
+fn a_job_of_several_partitions_starts_where_there_is_room_first() {
+    let mut server = with_file(
+        "[[partition]]\nname = \"a\"\ncpus = \"0\"\n[[partition]]\nname = \"b\"\ncpus = \"1\"\n\
+         [[partition]]\nname = \"c\"\ncpus = \"2-3\"\n",
+    );
+    let gate = Gate::new(&server);
+    let first = server.submit(&json!({"script": gate.wait(), "partition": "a"}));
+    server.started(first);
+    let script = format!("#!/bin/bash\n#SBATCH -p a,b\necho $SLURM_JOB_PARTITION\n{}", gate.wait());
+    let second = server.submit(&json!({"script": script}));
+    let started = server.started(second);
+    let at = |job: &Value| (job["partition"].clone(), job["allocation"]["cpu_ids"].clone());
+    assert_eq!(at(&started), (json!("b"), json!([1])), "{started}");
+    let third = server.submit(&json!({"script": gate.wait(), "partition": "b, a"}));
+    let waits = server.job(third);
+    assert_eq!((&waits["partition"], &waits["state"]), (&json!("b,a"), &json!("PENDING")));
+    server.kill();
+    server.up();
+    assert_eq!(server.job(second)["partition"], "b");
+    let found = server.get("/api/v1/jobs?partition=b").expect(200).json();
+    assert_eq!(found["jobs"][0]["id"], second, "{found}");
+    // It goes back to both, behind nobody in the first.
+    server.post(&format!("/api/v1/jobs/{first}/cancel"), &json!({})).expect(202);
+    assert_eq!(at(&server.started(third)).0, "a");
+    server.post(&format!("/api/v1/jobs/{second}/requeue?hold=true"), &json!({})).expect(202);
+    let back = server.reaches(second, "PENDING");
+    assert_eq!(back["partition"], "a,b", "{back}");
+    gate.open();
+    server.post(&format!("/api/v1/jobs/{second}/release"), &json!({})).expect(200);
+    for id in [second, third] {
+        assert_eq!(server.ended(id)["state"], "COMPLETED");
+    }
+    let text = server.stdout(second);
+    assert!(["a\n", "b\n"].contains(&text.as_str()), "{text}");
+    let unknown = json!({"script": "true", "partition": "a,x"});
+    let refused = problem(server.post("/api/v1/jobs", &unknown), 422);
+    assert!(refused["detail"].as_str().unwrap().contains("no partition \"x\""), "{refused}");
+    let wide = server.submit(&json!({"script": "true", "partition": "a,c", "cpus": 2}));
+    assert_eq!(server.ended(wide)["partition"], "c");
+    let wider = json!({"script": "true", "partition": "a,c", "cpus": 3});
+    problem(server.post("/api/v1/jobs", &wider), 422);
 }
 
 fn a_partition_refuses_what_it_does_not_allow() {

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Bounds, COMMENT_BYTES_MAX, CpusAsked, Site, SpecRefused, Validator};
+use super::{COMMENT_BYTES_MAX, CpusAsked, Site, SpecRefused, Validator, bounds};
 use crate::job::edit::{Edit, EditRequest};
 use crate::job::faults::Faults;
 use crate::job::request::Request;
@@ -85,11 +85,23 @@ impl Validator {
     /// What of a job depends on each other: where it runs, who pays, how much it takes, how long.
     fn shape(&mut self, asked: EditRequest, job: &EditedJob<'_>, site: &Site, edit: &mut Edit) {
         let moved = asked.partition.is_some();
-        edit.partition = asked.partition.map(|name| self.partition(Some(name), site));
-        edit.account = asked.account.map(|name| self.word("account", Some(name), ""));
-        let bounds = Bounds::of(site, edit.partition.as_deref().unwrap_or(job.partition));
+        edit.partition = asked.partition.clone().map(|name| self.partition(Some(name), site));
+        edit.account = asked.account.clone().map(|name| self.word("account", Some(name), ""));
         let account = edit.account.as_deref().unwrap_or(job.account).to_owned();
         let mut cpus = job.cpus;
+        let as_it_is = match job.limit_s {
+            Some(s) => LimitAsked::Seconds(s.into()),
+            None => LimitAsked::Unlimited,
+        };
+        let partition = edit.partition.as_deref().unwrap_or(job.partition);
+        let bounds = bounds(site, partition, |validator, bounds| {
+            let count = asked.cpus.unwrap_or(job.cpus.into());
+            let cpus = validator.cpus(CpusAsked::Count(count), bounds);
+            let kept = job.memory_bytes.and_then(|bytes| i64::try_from(bytes).ok());
+            validator.memory(asked.memory_bytes.unwrap_or(kept), cpus, bounds);
+            validator.limit(asked.limit.unwrap_or(as_it_is), bounds);
+            validator.resources(job.resources, &account, bounds);
+        });
         if asked.cpus.is_some() || moved {
             let count = asked.cpus.unwrap_or(job.cpus.into());
             cpus = self.cpus(CpusAsked::Count(count), &bounds);
@@ -113,13 +125,9 @@ impl Validator {
         if moved || edit.account.is_some() {
             self.resources(job.resources, &account, &bounds);
         }
-        let as_it_is = || match job.limit_s {
-            Some(s) => LimitAsked::Seconds(s.into()),
-            None => LimitAsked::Unlimited,
-        };
         match asked.limit {
             Some(limit) => edit.limit_s = Some(self.limit(limit, &bounds)),
-            None if moved => drop(self.limit(as_it_is(), &bounds)),
+            None if moved => drop(self.limit(as_it_is, &bounds)),
             None => {}
         }
     }

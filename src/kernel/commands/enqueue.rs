@@ -15,6 +15,7 @@ use crate::time::Time;
 impl Kernel {
     /// Puts a pending job where a pass sees it, or where none does.
     pub(in crate::kernel) fn enqueue(&mut self, job: Queued, now: Time) {
+        let job = self.with_seat(job);
         let may_start = self.hold_reason(&job, now).is_none();
         self.queue.insert(job, may_start);
         self.queue.set_startable_tasks(job.id, self.arrays.startable_tasks(job.id));

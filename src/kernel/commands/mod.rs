@@ -20,6 +20,7 @@ pub mod preempt;
 pub mod reconfigure;
 pub mod repair;
 pub mod requeue;
+pub mod seat;
 pub mod start;
 pub mod submit;
 pub mod task;

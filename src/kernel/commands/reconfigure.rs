@@ -8,6 +8,9 @@
 //!
 //! *Not here*: what rules there are (`kernel::parts::rules`), reading them (`config`).
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use crate::job::ids::{CpuId, JobId};
 use crate::kernel::change::{Change, Step};
 use crate::kernel::parts::accounts::UNCOUNTED;
@@ -47,9 +50,11 @@ impl Kernel {
         let shared = self.rules.accounts.share();
         let accounts = self.rules.accounts.under(&rules.accounts, now);
         self.ledger.divide(rules.partitions.region_of().clone());
+        let chosen = self.live.values().map(|live| (live.job.id, self.chosen(&live.job)));
+        let chosen = chosen.filter_map(|(job, name)| Some((job, name?))).collect();
         self.rules = Rules { accounts, ..rules };
         self.rules.accounts.over(self.ledger.inventory());
-        self.seat_all(now);
+        self.seat_all(&chosen, now);
         let mut step = Step::default();
         if shared && !self.rules.accounts.share() {
             // Nobody is charged any more: what runs has been used up to now.
@@ -69,8 +74,9 @@ impl Kernel {
         })
     }
 
-    /// Everybody who waits, runs or is entering goes where the rules of now want him.
-    fn seat_all(&mut self, now: Time) {
+    /// Everybody who waits, runs or is entering goes where the rules of now want him; of those that
+    /// list several partitions whoever runs stays in the one that was chosen.
+    fn seat_all(&mut self, chosen: &BTreeMap<JobId, Arc<str>>, now: Time) {
         self.keep_names();
         let seats = self.seats();
         let seat = |names: u32| seats.get(names as usize).or(seats.first()).copied();
@@ -80,6 +86,9 @@ impl Kernel {
         };
         for live in self.live.values_mut() {
             live.job = seated(live.job);
+            if let Some(name) = chosen.get(&live.job.id) {
+                live.job.placement = self.rules.partitions.placement(name);
+            }
             self.rules.accounts.started(live.job.account, &self.requests.demand(&live.job), now);
         }
         for (names, _) in self.entering.values() {
@@ -90,7 +99,7 @@ impl Kernel {
         for id in waiting {
             let Some(before) = self.queue.get(id).copied() else { continue };
             let job = seated(before);
-            if job == before {
+            if job == before && !self.lists_several(&job) {
                 self.refresh(id, now);
             } else {
                 self.queue.remove(id);

@@ -24,6 +24,7 @@ use crate::kernel::parts::retries::RetryState;
 use crate::kernel::state::Kernel;
 use crate::kernel::transition::{Fact, JobState, RequeueReason};
 use crate::resources::allocation::Allocation;
+use crate::resources::partitions::is_list;
 use crate::time::Time;
 
 /// A job that is over, as the database has it.
@@ -43,7 +44,7 @@ pub struct EndedJob {
     pub deadline: Option<Time>,
     /// When it is run again by itself.
     pub retry: Option<Arc<RetryPolicy>>,
-    /// Its partition.
+    /// Its partition, or all that it lists.
     pub partition: String,
     /// Its account.
     pub account: String,
@@ -130,7 +131,8 @@ impl Kernel {
         if let Some(array) = array {
             self.look_again(array, now);
         }
-        let change = Change::Requeued { event, past: None, begin, held, retries: 0 };
+        let partition = is_list(&over.partition).then(|| over.partition.as_str().into());
+        let change = Change::Requeued { event, past: None, begin, held, retries: 0, partition };
         step.changes.push(change);
         (Requeued::Waiting, step)
     }
@@ -179,7 +181,8 @@ impl Kernel {
             self.look_again(array, now);
         }
         let past = Some(PastAttempt { state: word, end, released });
-        step.changes.push(Change::Requeued { event, past, begin, held, retries });
+        let partition = self.list_of(&job);
+        step.changes.push(Change::Requeued { event, past, begin, held, retries, partition });
         self.charge(&job, now, &mut step);
         step
     }

@@ -93,6 +93,7 @@ impl Kernel {
             ("granted", Arc::from("")),
             now,
         );
+        let partition = self.chosen(&job);
         let live = Live { job, state, granted: now };
         step.effects.push(Effect::Launch(live.attempt()));
         self.live.insert(job.id, live);
@@ -100,6 +101,7 @@ impl Kernel {
             event,
             cpus,
             rest,
+            partition,
             nonce: Arc::clone(&self.boot_context.nonce),
             boot_id: Arc::clone(&self.boot_context.boot_id),
         });

@@ -50,6 +50,18 @@ pub(super) fn granted(
     held(conn, event.job, &units(cpus, rest))
 }
 
+/// A job that lists several partitions was started in this one, or waits for these again.
+pub(super) fn in_partition(
+    conn: &mut SqliteConnection,
+    event: &Event,
+    partition: Option<&str>,
+) -> Result<(), StoreError> {
+    let Some(partition) = partition else { return Ok(()) };
+    let row = jobs::table.find(event.job.0);
+    let changed = diesel::update(row).set(jobs::partition.eq(partition)).execute(conn)?;
+    one_row(changed, || disagreement(event))
+}
+
 /// A job holds these units. Who already does is refused by the key of the table.
 fn held(conn: &mut SqliteConnection, job: JobId, units: &[Unit<'_>]) -> Result<(), StoreError> {
     let row = |&(resource, unit)| NewHeld { resource, unit: i64::from(unit), job_id: job.0 };

@@ -19,6 +19,7 @@ use crate::job::dependency::Dependencies;
 use crate::job::edit::Edit;
 use crate::job::state::StateWord;
 use crate::kernel::change::Event;
+use crate::resources::partitions::is_list;
 
 /// One row as a person changed it. Edits are rare, so it is read and written whole.
 pub(super) fn edited(
@@ -84,6 +85,9 @@ fn with_edit(mut job: JobRecord, event: &Event, edit: &Edit) -> JobRecord {
     ];
     for (word, new) in words {
         new.iter().for_each(|new| word.clone_from(new));
+    }
+    if let Some(partition) = &edit.partition {
+        job.spec.partitions = is_list(partition).then(|| partition.clone());
     }
     if let Some(all) = &edit.dependencies {
         job.dependency = (*all != Dependencies::default()).then(|| all.clone());
