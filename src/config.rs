@@ -109,6 +109,8 @@ pub struct Config {
     pub max_output: Option<u64>,
     /// Whether scripts can signal only themselves and whom they start.
     pub confine_signals: bool,
+    /// Whether a job is cancelled when what it waits for can never be, unless it says otherwise.
+    pub kill_on_invalid_dependency: bool,
     /// How long ended jobs are kept, seconds; `None` keeps them for ever.
     pub retention_s: Option<u32>,
     /// Whether a folder that looks like a copy is the original, on the word of who starts the
@@ -188,9 +190,12 @@ impl Config {
             resolver.grace("kill_grace", "30s", &args.kill_grace, &text(&file.kill_grace))?;
         let finish_s =
             resolver.grace("finish_time", "5s", &args.finish_time, &text(&file.finish_time))?;
-        let confine_signals = resolver.confine_signals(
-            &args.confine_signals,
-            &file.confine_signals.as_ref().map(ToString::to_string),
+        let confine_signals =
+            resolver.switch("confine_signals", &args.confine_signals, &file.confine_signals)?;
+        let kill_on_invalid_dependency = resolver.switch(
+            "kill_on_invalid_dependency",
+            &args.kill_on_invalid_dependency,
+            &file.kill_on_invalid_dependency,
         )?;
         let max_output = resolver.max_output(&args.max_output, &text(&file.max_output))?;
         let retention_s = resolver.retention(&args.retention, &file.retention)?;
@@ -223,6 +228,7 @@ impl Config {
             finish_s,
             max_output,
             confine_signals,
+            kill_on_invalid_dependency,
             retention_s,
             adopt: args.adopt,
             log_level,
@@ -268,6 +274,7 @@ impl Config {
             default_limit_s: self.default_limit_s,
             max_limit_s: self.max_limit_s,
             kill_grace_s: self.kill_grace_s,
+            kill_on_invalid_dependency: self.kill_on_invalid_dependency,
             output_roots: self.output_roots.clone(),
             host: host::short_name(),
             partitions: Arc::clone(&self.rules.partitions),

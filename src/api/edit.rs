@@ -90,6 +90,7 @@ fn as_it_is(row: &JobRecord) -> EditedJob<'_> {
         begin: row.begin_time,
         deadline: row.deadline,
         labels: &row.labels,
+        gives_up: row.spec.kill_on_invalid_dependency,
         is_array: row.array_tasks.is_some(),
     }
 }

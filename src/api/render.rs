@@ -186,6 +186,7 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         retry,
         restart_count: row.restarts,
         signal: row.spec.signal.map(|signal| signal.to_string()),
+        kill_on_invalid_dependency: row.spec.kill_on_invalid_dependency,
         open_mode: row.spec.open_mode.word().to_owned(),
     }
 }

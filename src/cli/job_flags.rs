@@ -205,6 +205,7 @@ impl JobFlags {
             begin_time: first(&flags.begin, &lines.begin).map(|time| clock::rfc3339(*time)),
             deadline: first(&flags.deadline, &lines.deadline).map(|time| clock::rfc3339(*time)),
             dependency: value(&flags.dependency).map(|d| d.to_string()),
+            kill_on_invalid_dependency: value(&flags.kill_on_invalid_dependency),
             array: value(&flags.array).map(|array| array.to_string()),
             retry,
             signal: value(&flags.signal).map(|signal| signal.to_string()),

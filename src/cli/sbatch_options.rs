@@ -44,6 +44,8 @@ const HELP: &[(&str, &str, &str)] = &[
     ("hold", "", "Wait until somebody releases it"),
     ("input", "FILE", "File that it reads as its standard input [default: /dev/null]"),
     ("job-name", "NAME", "Name [default: the script's or command's]"),
+    ("kill-on-invalid-dep", "YES", "yes: cancel it when what it waits for can never be; no: let it \
+        wait [default: the server's]"),
     ("licenses", "LIST", "Licences: matlab, matlab:2, with commas"),
     ("mem", "SIZE", "Memory: 512M, 2G; a bare number is MiB"),
     ("mem-per-cpu", "SIZE", "Memory for each CPU"),
@@ -61,7 +63,7 @@ const HELP: &[(&str, &str, &str)] = &[
     ("output", "FILE", "File for standard output: %j is the id, %x the name, %u you, %N the \
         machine, %A the array's id, %a the task [default: the server keeps it]"),
     ("overcommit", "", "Tasks share CPUs: one CPU for all of them"),
-    ("partition", "NAME", "Partition"),
+    ("partition", "NAMES", "Partition, or several with commas: the first that has room for it"),
     ("priority", "N", "Larger runs first [default: 0]"),
     ("requeue", "", "Run it again when the machine fails"),
     ("signal", "[B:]SIGNAL[@SECONDS]", "Signal before the time limit: USR1@60 for its processes, \

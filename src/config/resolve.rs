@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::error::ConfigError;
 use super::origin::{Origin, Setting};
+use super::scalar::Switch;
 use super::secret::Secret;
 use crate::job::ids::CpuId;
 use crate::job::spec::{GRACE_S_MAX, LIMIT_S_MAX};
@@ -377,16 +378,19 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    pub(super) fn confine_signals(
+    /// What is off unless it is asked for.
+    pub(super) fn switch(
         &mut self,
+        name: &'static str,
         flag: &Option<String>,
-        file: &Option<String>,
+        file: &Option<Switch>,
     ) -> Result<bool, ConfigError> {
-        let picked = self.first("confine_signals", flag.as_deref(), file.as_deref());
+        let file = file.as_ref().map(ToString::to_string);
+        let picked = self.first(name, flag.as_deref(), file.as_deref());
         let is_wanted = match picked.as_deref() {
             None | Some("false") => false,
             Some("true") => true,
-            Some(_) => return Err(self.wrong("confine_signals", "is neither true nor false")),
+            Some(_) => return Err(self.wrong(name, "is neither true nor false")),
         };
         self.show(is_wanted);
         Ok(is_wanted)
@@ -460,6 +464,8 @@ fn flag_of(name: &'static str) -> &'static str {
         "default_time_limit" => "default-time-limit",
         "max_time_limit" => "max-time-limit",
         "kill_grace" => "kill-grace",
+        "kill_on_invalid_dependency" => "kill-on-invalid-dependency",
+        "confine_signals" => "confine-signals",
         "log_level" => "log-level",
         other => other,
     }

@@ -108,6 +108,10 @@ pub struct ServeArgs {
     #[arg(long, env = "DOWNBEAT_CONFINE_SIGNALS", num_args = 0..=1, default_missing_value = "true",
         value_name = "BOOL")]
     pub confine_signals: Option<String>,
+    /// Cancel a job when what it waits for can never be, unless it says otherwise
+    #[arg(long, env = "DOWNBEAT_KILL_ON_INVALID_DEPENDENCY", num_args = 0..=1,
+        default_missing_value = "true", value_name = "BOOL")]
+    pub kill_on_invalid_dependency: Option<String>,
     /// How long ended jobs, their scripts and folders are kept; `forever` keeps them [default: 30d]
     #[arg(long, env = "DOWNBEAT_RETENTION", value_name = "DURATION")]
     pub retention: Option<String>,
@@ -155,6 +159,7 @@ pub struct FileSettings {
     pub finish_time: Option<Scalar>,
     pub max_output: Option<Scalar>,
     pub confine_signals: Option<Switch>,
+    pub kill_on_invalid_dependency: Option<Switch>,
     pub retention: Option<String>,
     pub log_level: Option<String>,
     #[serde(default)]

@@ -70,6 +70,8 @@ pub struct Edit {
     pub memory_bytes: Option<Option<u64>>,
     /// The jobs that it waits for.
     pub dependencies: Option<Dependencies>,
+    /// Whether it is cancelled when those can never be; looked at only with them.
+    pub gives_up: bool,
     /// Its labels, all of them.
     pub labels: Option<BTreeMap<String, String>>,
     /// Its remark.
@@ -117,6 +119,7 @@ impl Edit {
             begin: self.begin,
             deadline: self.deadline,
             dependencies: self.dependencies.clone(),
+            gives_up: self.gives_up,
             family: self.family.clone(),
             ..Edit::default()
         };

@@ -176,6 +176,8 @@ pub struct JobRequest {
     pub deadline: Option<Time>,
     /// The jobs that it waits for.
     pub dependencies: Dependencies,
+    /// Whether it is cancelled when what it waits for can never be; the site's when absent.
+    pub kill_on_invalid_dependency: Option<bool>,
     /// Its tasks, if it is an array.
     pub array: Option<ArraySpec>,
     /// When it is run again by itself; never when absent.
@@ -220,6 +222,7 @@ impl JobRequest {
             begin: None,
             deadline: None,
             dependencies: Dependencies::default(),
+            kill_on_invalid_dependency: None,
             array: None,
             retry: None,
             signal: None,
@@ -262,6 +265,7 @@ pub struct JobSpec {
     pub begin: Option<Time>,
     pub deadline: Option<Time>,
     pub dependencies: Dependencies,
+    pub kill_on_invalid_dependency: bool,
     pub array: Option<ArraySpec>,
     pub retry: Option<Arc<RetryPolicy>>,
     pub signal: Option<EarlySignal>,

@@ -55,6 +55,8 @@ pub struct Site {
     pub max_limit_s: Option<u32>,
     /// Grace between TERM and KILL, seconds.
     pub kill_grace_s: u32,
+    /// Whether a job is cancelled when what it waits for can never be, unless it says otherwise.
+    pub kill_on_invalid_dependency: bool,
     /// Absolute folders below which any job may write its output.
     pub output_roots: Vec<String>,
     /// This machine's name, its first part.
@@ -145,6 +147,9 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
             begin: request.begin,
             deadline: request.deadline,
             dependencies: request.dependencies,
+            kill_on_invalid_dependency: request
+                .kill_on_invalid_dependency
+                .unwrap_or(site.kill_on_invalid_dependency),
             array: request.array,
             retry: request.retry.map(Arc::new),
             signal: request.signal,

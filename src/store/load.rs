@@ -98,15 +98,14 @@ fn part(job: &JobRecord, live: bool) -> Option<OpenPart> {
     })
 }
 
-/// What a job waits for, without what is known of it. Whoever went back into the queue does not
-/// wait for others again.
+/// What a job waits for, without what is known of it.
 fn conditions(job: &JobRecord) -> Conditions {
-    let dependencies = job.dependency.clone().filter(|_| job.restarts == 0);
     Conditions {
         held: job.held,
         begin: job.begin_time,
         deadline: job.deadline,
-        dependencies: dependencies.unwrap_or_default(),
+        gives_up: job.spec.kill_on_invalid_dependency,
+        dependencies: job.dependency.clone().unwrap_or_default(),
         ..Conditions::default()
     }
 }

@@ -61,6 +61,9 @@ pub struct StoredSpec {
     /// What was said of its tasks.
     #[serde(default, skip_serializing_if = "Tasks::is_unsaid")]
     pub tasks: Tasks,
+    /// Whether it is cancelled when what it waits for can never be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kill_on_invalid_dependency: bool,
     /// All partitions that it lists, if several: the row names the one that it was started in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partitions: Option<String>,
@@ -96,6 +99,7 @@ impl StoredSpec {
             open_mode: spec.open_mode,
             resources: spec.resources.clone(),
             tasks: spec.tasks,
+            kill_on_invalid_dependency: spec.kill_on_invalid_dependency,
             partitions: is_list(&spec.partition).then(|| spec.partition.clone()),
             invocation: spec.invocation.clone(),
         }

@@ -162,6 +162,15 @@ pub const SETTINGS: &[Setting] = &[
         let shown = s.get("/api/v1/info").1["configuration"]["retention"]["value"].clone();
         assert_eq!(shown, "12days");
     }),
+    setting("kill-on-invalid-dependency", "true", |s| {
+        let ended = |job: Value| {
+            s.get(&format!("/api/v1/jobs/{}/wait?timeout_s=30", job["id"])).1["state"].clone()
+        };
+        let failed = s.submit(&json!({"script": "exit 1"}));
+        let after = format!("afterok:{}", failed["id"]);
+        assert_eq!(ended(failed), "FAILED");
+        assert_eq!(ended(s.submit(&json!({"script": "true", "dependency": after}))), "CANCELLED");
+    }),
     setting("log-level", "debug", |s| {
         let log = std::fs::read_to_string(s.dir.path().join("log")).unwrap();
         assert!(log.contains("DEBUG") && log.contains("/api/v1/"), "{log}");

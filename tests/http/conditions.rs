@@ -14,6 +14,7 @@ use crate::help::{Gate, is_job, is_time, problem};
 cases! {
     a_dependent_job_runs_after_the_other_and_one_that_never_can_says_so => ["POST /api/v1/jobs",
         "GET /api/v1/jobs/{id}"],
+    a_job_that_can_never_start_is_cancelled_if_it_was_to_be => ["POST /api/v1/jobs"],
     a_submit_behind_jobs_that_are_just_ending_is_accepted => ["POST /api/v1/jobs/batch"],
     a_held_job_waits_for_its_release => ["POST /api/v1/jobs/{id}/hold",
         "POST /api/v1/jobs/{id}/release"],
@@ -58,6 +59,40 @@ fn a_dependent_job_runs_after_the_other_and_one_that_never_can_says_so() {
 }
 
 /// Many quick jobs, and submits behind them that hit every instant of their ends.
+fn a_job_that_can_never_start_is_cancelled_if_it_was_to_be() {
+    let mut server = Server::start();
+    let gate = Gate::new(&server);
+    let script = format!("{}; exit 1", gate.wait());
+    let first = server.submit(&json!({"script": script}));
+    let after = |kill: bool| {
+        json!({
+            "script": "true", "dependency": format!("afterok:{first}"),
+            "kill_on_invalid_dependency": kill,
+        })
+    };
+    let (kill, keep) = (server.submit(&after(true)), server.submit(&after(false)));
+    let behind =
+        server.submit(&json!({"script": "true", "dependency": format!("afterany:{kill}")}));
+    let array = json!({
+        "script": format!("#!/bin/bash\n#SBATCH --kill-on-invalid-dep=yes\ntrue"),
+        "array": "0-2", "dependency": format!("afterok:{first}"),
+    });
+    let array = server.submit(&array);
+    assert_eq!(server.job(kill)["kill_on_invalid_dependency"], true);
+    server.kill();
+    server.up();
+    gate.open();
+    let ended = server.ended(kill);
+    assert_eq!((&ended["state"], &ended["start_time"]), (&json!("CANCELLED"), &Value::Null));
+    assert!(ended["error"].as_str().unwrap().contains("can never be"), "{ended}");
+    assert_eq!(server.ended(array)["state"], "CANCELLED");
+    assert_eq!(server.ended(behind)["state"], "COMPLETED", "who waited for it goes on");
+    assert_eq!(reason(&server.job(keep)), "DependencyNeverSatisfied");
+    let late = server.submit(&after(true));
+    assert_eq!(server.ended(late)["state"], "CANCELLED", "what is over already counts at once");
+    server.is_at_rest();
+}
+
 fn a_submit_behind_jobs_that_are_just_ending_is_accepted() {
     let server = Server::start();
     for _ in 0..8 {

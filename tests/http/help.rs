@@ -20,7 +20,7 @@ pub const JOB: &str = "id name account user partition state state_reason state_d
     cpus memory_bytes time_limit_s working_directory standard_output standard_error labels \
     comment data_source submit_time eligible_time start_time end_time elapsed_s exit_code error \
     warnings attempt allocation usage position estimated_start_time estimate_basis held begin_time \
-    deadline dependency array_job_id array_task_id array_tasks retry restart_count signal \
+    deadline dependency array_job_id array_task_id array_tasks retry restart_count signal kill_on_invalid_dependency \
     open_mode resources ntasks cpus_per_task args standard_input submit_directory exit_status \
     exit_signal stdout_path stderr_path kept_until";
 /// The fields of its `allocation`.

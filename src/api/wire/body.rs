@@ -129,6 +129,10 @@ pub struct SubmitBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "B:USR1@60")]
     pub signal: Option<String>,
+    /// Whether it is cancelled when what it waits for can never be; the server's
+    /// `kill_on_invalid_dependency` when nobody says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kill_on_invalid_dependency: Option<bool>,
     /// How its output files are opened: `truncate` (the default), each attempt empties them;
     /// `append`, it writes behind what is there.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -235,6 +239,8 @@ pub struct NestedJob {
     pub retry: Option<RetryBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kill_on_invalid_dependency: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_mode: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -97,6 +97,9 @@ pub struct Job {
     #[serde(default)]
     #[schema(example = "B:USR1@60")]
     pub signal: Option<String>,
+    /// Whether it is cancelled when what it waits for can never be.
+    #[serde(default)]
+    pub kill_on_invalid_dependency: bool,
     /// How its output files are opened: `truncate` or `append`.
     #[schema(example = "truncate")]
     #[serde(default)]
@@ -323,8 +326,8 @@ mod tests {
             error warnings attempt allocation usage position estimated_start_time estimate_basis \
             exit_status exit_signal \
             held begin_time deadline dependency array_job_id array_task_id array_tasks retry \
-            restart_count signal open_mode resources ntasks cpus_per_task args standard_input \
-            submit_directory \
+            restart_count signal kill_on_invalid_dependency open_mode resources ntasks \
+            cpus_per_task args standard_input submit_directory \
             stdout_path stderr_path kept_until";
         let mut body = json!({
             "id": 17, "name": "n", "account": "", "user": "", "partition": "default",

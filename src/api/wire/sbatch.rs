@@ -157,6 +157,7 @@ pub struct Directives {
     pub begin: Option<Placed<Time>>,
     pub deadline: Option<Placed<Time>>,
     pub dependency: Option<Placed<Dependencies>>,
+    pub kill_on_invalid_dependency: Option<Placed<bool>>,
     pub array: Option<Placed<ArraySpec>>,
     pub requeue: Option<Placed<RetryPolicy>>,
     pub no_requeue: bool,
@@ -383,6 +384,9 @@ impl Directives {
             "begin" => self.begin = at(when::parse(&value, Zone::Local)?, place),
             "deadline" => self.deadline = at(when::parse(&value, Zone::Local)?, place),
             "dependency" => self.dependency = at(value.parse()?, place),
+            "kill-on-invalid-dep" => {
+                self.kill_on_invalid_dependency = at(yes_or_no(&value)?, place);
+            }
             "array" => self.array = at(value.parse()?, place),
             "signal" => self.signal = at(value.parse()?, place),
             "open-mode" => self.open_mode = at(value.parse()?, place),
@@ -393,6 +397,14 @@ impl Directives {
             other => return Err(format!("--{other} cannot be read here")),
         }
         Ok(())
+    }
+}
+
+fn yes_or_no(value: &str) -> Result<bool, String> {
+    match &*value.to_ascii_lowercase() {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err(format!("\"{}\" is neither yes nor no", shorten(value))),
     }
 }
 

@@ -224,6 +224,7 @@ struct Asked {
     begin: Option<Time>,
     deadline: Option<Time>,
     dependencies: Option<Dependencies>,
+    kill_on_invalid_dependency: Option<bool>,
     array: Option<ArraySpec>,
     retry: Option<RetryPolicy>,
     signal: Option<EarlySignal>,
@@ -260,6 +261,7 @@ impl Asked {
                 let read = text.parse::<Dependencies>();
                 read.map_err(|message| fields.refuse("dependency", message)).ok()
             }),
+            kill_on_invalid_dependency: fields.flag("kill_on_invalid_dependency"),
             array: fields.text("array").and_then(|text| {
                 let read = text.parse::<ArraySpec>();
                 read.map_err(|message| fields.refuse("array", message)).ok()
@@ -348,6 +350,12 @@ impl Asked {
             dependencies: origins
                 .either("dependency", "dependency", self.dependencies, lines.dependency)
                 .unwrap_or_default(),
+            kill_on_invalid_dependency: origins.either(
+                "kill_on_invalid_dependency",
+                "kill_on_invalid_dependency",
+                self.kill_on_invalid_dependency,
+                lines.kill_on_invalid_dependency,
+            ),
             array: origins.either("array", "array", self.array, lines.array),
             retry: origins.either("retry", "retry", self.retry, lines.requeue),
             signal: origins.either("signal", "signal", self.signal, lines.signal),

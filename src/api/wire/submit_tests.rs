@@ -161,6 +161,7 @@ fn flat() -> SubmitBody {
         begin_time: text("1970-01-01T00:00:05Z"),
         deadline: text("1970-01-01T00:00:09Z"),
         dependency: text("afterok:1:2"),
+        kill_on_invalid_dependency: Some(true),
         array: text("0-9%2"),
         retry: Some(RetryBody { max: 3, ..RetryBody::default() }),
         signal: text("B:USR1@9"),
@@ -204,6 +205,7 @@ fn every_field_of_the_flat_schema_is_read() {
         retry: Some(RetryPolicy::usual(3)),
         signal: Some("B:USR1@9".parse().unwrap()),
         open_mode: OpenMode::Append,
+        kill_on_invalid_dependency: Some(true),
         invocation: called(),
         data_source: DataSource::Cli,
         ..JobRequest::new("true")
@@ -237,6 +239,7 @@ fn every_field_of_the_nested_schema_is_read() {
         begin_time: text("1970-01-01T00:00:05Z"),
         deadline: text("1970-01-01T00:00:09Z"),
         dependency: text("afterok:1:2"),
+        kill_on_invalid_dependency: Some(true),
         array: text("0-9%2"),
         retry: Some(RetryBody { max: 3, ..RetryBody::default() }),
         signal: text("B:USR1@9"),

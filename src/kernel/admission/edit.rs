@@ -34,6 +34,8 @@ pub struct EditedJob<'a> {
     pub begin: Option<Time>,
     pub deadline: Option<Time>,
     pub labels: &'a BTreeMap<String, String>,
+    /// Whether it is cancelled when what it waits for can never be.
+    pub gives_up: bool,
     /// Whether it stands for tasks of an array.
     pub is_array: bool,
 }
@@ -52,6 +54,7 @@ pub fn checked(asked: EditRequest, job: &EditedJob<'_>, site: &Site) -> Result<E
         name: asked.name.clone().map(|name| validator.word("name", Some(name), "job")),
         labels: asked.labels.clone().map(|labels| merged(job.labels, labels)),
         comment: asked.comment.clone(),
+        gives_up: job.gives_up && asked.dependencies.is_some(),
         dependencies: asked.dependencies.clone(),
         ..Edit::default()
     };
@@ -184,6 +187,7 @@ mod tests {
             begin: None,
             deadline: None,
             labels,
+            gives_up: false,
             is_array: false,
         }
     }

@@ -170,6 +170,7 @@ impl Kernel {
         conditions.deadline = edit.deadline.unwrap_or(conditions.deadline);
         if let Some(dependencies) = &edit.dependencies {
             conditions.answers = self.answers_of(dependencies, elsewhere);
+            conditions.gives_up = edit.gives_up;
             conditions.dependencies.clone_from(dependencies);
         }
         conditions

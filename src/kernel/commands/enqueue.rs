@@ -8,6 +8,7 @@
 //! *Not here*: why a job may not start (`kernel::views::hold`), the queue (`kernel::parts::queue`).
 
 use crate::job::ids::JobId;
+use crate::kernel::parts::conditions::Blocked;
 use crate::kernel::parts::queued::Queued;
 use crate::kernel::state::Kernel;
 use crate::time::Time;
@@ -16,14 +17,23 @@ impl Kernel {
     /// Puts a pending job where a pass sees it, or where none does.
     pub(in crate::kernel) fn enqueue(&mut self, job: Queued, now: Time) {
         let job = self.with_seat(job);
-        let may_start = self.hold_reason(&job, now).is_none();
+        let may_start = self.may_start(&job, now);
         self.queue.insert(job, may_start);
         self.queue.set_startable_tasks(job.id, self.arrays.startable_tasks(job.id));
     }
 
+    /// Whether a pass may see this job. One that never will be seen may want to be cancelled.
+    fn may_start(&mut self, job: &Queued, now: Time) -> bool {
+        let reason = self.hold_reason(job, now);
+        if let Some(Blocked::Never(_) | Blocked::NeverTasks(..)) = reason {
+            self.eligibility.give_up(job.id);
+        }
+        reason.is_none()
+    }
+
     pub(in crate::kernel) fn refresh(&mut self, job: JobId, now: Time) {
-        let Some(queued) = self.queue.get(job) else { return };
-        let may_start = self.hold_reason(queued, now).is_none();
+        let Some(queued) = self.queue.get(job).copied() else { return };
+        let may_start = self.may_start(&queued, now);
         self.queue.show(job, may_start);
         self.queue.set_startable_tasks(job, self.arrays.startable_tasks(job));
     }

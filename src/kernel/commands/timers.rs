@@ -2,16 +2,18 @@
 //!
 //! *Owns*: [`Kernel::run_timers`], [`Kernel::next_alarm`].
 //!
-//! *Promises*: a job whose time has come may start, one whose deadline has passed is cancelled,
-//! each once.
+//! *Promises*: a job whose time has come may start, one whose deadline has passed is cancelled, and
+//! one that can never start if it wants to be, each once.
 //!
 //! *Not here*: the clock (`actors::resource_manager`).
 
 use std::sync::Arc;
 
+use crate::job::ids::JobId;
 use crate::job::outcome::EndState;
 use crate::job::state::StateWord;
 use crate::kernel::change::Step;
+use crate::kernel::parts::conditions::Blocked;
 use crate::kernel::state::Kernel;
 use crate::time::Time;
 
@@ -29,15 +31,37 @@ impl Kernel {
         let mut step = self.pass_windows(now);
         while let Some(job) = self.eligibility.next_due(now) {
             let late = self.eligibility.deadline(job).is_some_and(|deadline| deadline <= now);
-            if late && let Some(queued) = self.queue.remove(job) {
-                self.eligibility.forget(job);
-                let error = "its deadline passed before it could start".to_owned();
-                let end = EndState::without_script(StateWord::Cancelled, Some(error), now);
-                self.end_pending(queued, end, ("deadline_reached", Arc::from("")), now, &mut step);
+            if late {
+                let error = "its deadline passed before it could start";
+                self.give_up_waiting(job, ("deadline_reached", error), now, &mut step);
+            } else if self.can_never_start(job, now) {
+                let error = "what it waited for can never be, as it was submitted with \
+                             kill_on_invalid_dependency";
+                self.give_up_waiting(job, ("dependency_never_satisfied", error), now, &mut step);
             } else {
                 self.refresh(job, now);
             }
         }
         step
+    }
+
+    /// Whether a job waits for what can never be, and would rather be cancelled then.
+    fn can_never_start(&self, job: JobId, now: Time) -> bool {
+        let gives_up = self.eligibility.get(job).is_some_and(|conditions| conditions.gives_up);
+        let never = |blocked| matches!(blocked, Blocked::Never(_) | Blocked::NeverTasks(..));
+        gives_up && self.blocked(job, now).is_some_and(never)
+    }
+
+    fn give_up_waiting(
+        &mut self,
+        job: JobId,
+        (cause, error): (&'static str, &str),
+        now: Time,
+        step: &mut Step,
+    ) {
+        let Some(queued) = self.queue.remove(job) else { return };
+        self.eligibility.forget(job);
+        let end = EndState::without_script(StateWord::Cancelled, Some(error.to_owned()), now);
+        self.end_pending(queued, end, (cause, Arc::from("")), now, step);
     }
 }

@@ -46,6 +46,8 @@ pub struct Conditions {
     pub begin: Option<Time>,
     /// Not after: whoever waits then is cancelled, whoever runs then is stopped.
     pub deadline: Option<Time>,
+    /// Whether it is cancelled when it can never start.
+    pub gives_up: bool,
     /// Other jobs.
     pub dependencies: Dependencies,
     /// What is known of each, in the order of the list.

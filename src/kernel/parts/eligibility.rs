@@ -170,6 +170,13 @@ impl Eligibility {
         self.singletons.leave(job)
     }
 
+    /// A job that can never start, and would rather be cancelled then, is looked at next.
+    pub(in crate::kernel) fn give_up(&mut self, job: JobId) {
+        if self.conditions.get(&job).is_some_and(|conditions| conditions.gives_up) {
+            self.alarms.insert((Time(i64::MIN), job));
+        }
+    }
+
     /// Whether there is a singleton of this family.
     pub(in crate::kernel) fn is_family(&self, family: &SingletonKey) -> bool {
         self.family(family).next().is_some()

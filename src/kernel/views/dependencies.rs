@@ -85,6 +85,7 @@ impl Kernel {
     ) -> Conditions {
         Conditions {
             held: spec.held,
+            gives_up: spec.kill_on_invalid_dependency,
             begin: spec.begin,
             deadline: spec.deadline,
             dependencies: spec.dependencies.clone(),

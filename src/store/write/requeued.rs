@@ -45,6 +45,9 @@ pub(super) fn requeued(
         jobs::begin_time.eq(begin),
         jobs::held.eq(held.then_some(true)),
         jobs::retries.eq(retries as i32),
+        // It has waited for others once, and does not again.
+        jobs::dependency.eq(None::<String>),
+        jobs::told.eq(None::<String>),
         jobs::restarts.eq(jobs::restarts + 1),
         nobody,
     );

@@ -90,6 +90,7 @@ pub(super) const TABLE: &[Entry] = &[
     ("ntasks", Some('n'), Value, Honoured),
     ("ntasks-per-gpu", None, Value, Honoured),
     ("ntasks-per-node", None, Value, Honoured),
+    ("kill-on-invalid-dep", None, Value, Honoured),
     ("open-mode", None, Value, Honoured),
     ("output", Some('o'), Value, Honoured),
     ("overcommit", Some('O'), Nothing, Honoured),
@@ -114,8 +115,6 @@ pub(super) const TABLE: &[Entry] = &[
     ("prefer", None, Value, Refused(ONE_NODE)),
     ("reboot", None, Nothing, Refused("no job may restart this machine")),
     ("reservation", None, Value, Refused("this server has no reservations")),
-    ("kill-on-invalid-dep", None, Value, RefusedUnless(&["no"], "a job whose dependency can never \
-        be met waits here until somebody cancels it")),
     ("core-spec", Some('S'), Value, Refused(NO_CHOICE_OF_CPUS)),
     ("thread-spec", None, Value, Refused(NO_CHOICE_OF_CPUS)),
 

@@ -1,0 +1,1 @@
+-- What they once waited for is not known any more, and is not needed.
