@@ -16,7 +16,7 @@ use super::limits::xargs_rate;
 use super::machine::{Cpu, rss_kib};
 use super::server::{BATCH, CONNECTIONS, Downbeat, trivial};
 use super::settings::Settings;
-use super::sums::{median, rate, spread_ms, thousands};
+use super::sums::{median, percentile, rate, spread_ms, thousands};
 use super::work;
 
 /// How long single submits are counted.
@@ -27,6 +27,10 @@ const BATCHES: usize = 10;
 const WARM_UP: usize = 20;
 /// Gaps between probes, µs: the machine is idle again, and no tick is met regularly.
 const GAP_US: std::ops::Range<u64> = 2_000..20_000;
+/// Rests before a submit, ms: none, and such as people and pipelines leave.
+const RESTS_MS: [u64; 4] = [0, 10, 100, 1_000];
+/// Probes after the longest rests: a minute of them.
+const RESTED_PROBES: usize = 60;
 /// After a start, until caches are filled and threads are parked.
 const SETTLE: Duration = Duration::from_secs(2);
 
@@ -82,22 +86,49 @@ pub fn latency(settings: &Settings) {
     let dir = tempfile::tempdir().unwrap();
     server.batch_rate(&trivial(), WARM_UP);
     let ours = probe(&mut server, settings.probes);
-    let bare = work::latencies(dir.path(), settings.probes, GAP_US, |_, path| {
+    let bare = bare(dir.path(), settings.probes, GAP_US);
+    println!("- idle submit → first act: {}", spread_ms(&ours));
+    println!("- bare spawn → first act: {}", spread_ms(&bare));
+    println!("\nBy the rest before it, about as long as said; ms, p50 / p95:\n");
+    println!("| rest | submit → first act | bare spawn → first act | beyond it |");
+    println!("|---|---|---|---|");
+    for rest in RESTS_MS {
+        let gap_us = rest * 900..rest * 1_100 + 1;
+        let probes = if rest < 100 { settings.probes } else { settings.probes.min(RESTED_PROBES) };
+        let ours = probe_after(&mut server, probes, gap_us.clone());
+        let bare = self::bare(dir.path(), probes, gap_us);
+        let both = |of: &[f64]| [50, 95].map(|percent| percentile(of, percent));
+        let ([our, our_95], [its, its_95]) = (both(&ours), both(&bare));
+        println!(
+            "| {rest} ms | {our:.2} / {our_95:.2} | {its:.2} / {its_95:.2} | {:.2} / {:.2} |",
+            our - its,
+            our_95 - its_95
+        );
+    }
+}
+
+/// Bare spawn → first act, ms.
+fn bare(dir: &std::path::Path, probes: usize, gap_us: std::ops::Range<u64>) -> Vec<f64> {
+    let bare = work::latencies(dir, probes, gap_us, |_, path| {
         let job = Command::new(path).stdin(Stdio::null()).stdout(Stdio::null()).status();
         job.map(drop).map_err(|e| e.to_string())
     });
-    println!("- idle submit → first act: {}", spread_ms(&ours));
-    println!("- bare spawn → first act: {}", spread_ms(&bare.unwrap()));
+    bare.unwrap()
 }
 
 /// Submit → first act, ms, over one keep-alive connection.
 pub fn probe(server: &mut Downbeat, probes: usize) -> Vec<f64> {
+    probe_after(server, probes, GAP_US)
+}
+
+/// The same after such rests, µs.
+fn probe_after(server: &mut Downbeat, probes: usize, gap_us: std::ops::Range<u64>) -> Vec<f64> {
     let dir = tempfile::tempdir().unwrap();
     let submit = |text: &str, _: &std::path::Path| {
         server.submit(&json!({ "script": text, "priority": 100 }));
         Ok(())
     };
-    work::latencies(dir.path(), probes, GAP_US, submit).unwrap()
+    work::latencies(dir.path(), probes, gap_us, submit).unwrap()
 }
 
 /// Submits per second while every CPU is held, each durable before it is answered.
