@@ -112,7 +112,7 @@ pub enum Ask {
     Release(for_each_job::JobsArgs),
     /// Run jobs again under their own ids; running ones are stopped first
     Requeue(requeue::RequeueArgs),
-    /// Change jobs: of those that run their time limit, deadline and words, of others anything
+    /// Change jobs: of running ones the time limit, of others anything
     Update(update::UpdateArgs),
     /// Wait for jobs to end, and end with their code
     Wait(wait::WaitArgs),

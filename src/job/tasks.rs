@@ -58,7 +58,7 @@ impl Tasks {
     pub fn with_cpus(self, cpus: u32) -> Result<Tasks, String> {
         match self.cpus_per_task {
             Some(each) if !cpus.is_multiple_of(each) => {
-                Err(format!("{cpus} CPUs are no whole number of tasks of {each} CPUs each"))
+                Err(format!("{cpus} asked for; its tasks have {each} each, so a multiple of that"))
             }
             Some(each) => Ok(Tasks { ntasks: Some(cpus / each), ntasks_per_node: None, ..self }),
             None if self.count() <= cpus => Ok(self),
