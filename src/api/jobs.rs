@@ -5,7 +5,8 @@
 //! *Promises*: pages are bounded and keyset; a cancel is idempotent and answers after its
 //! commit; `wait` registers before it reads, so no end is missed.
 //!
-//! *Not here*: submission (`api::submit`), logs (`api::streams`).
+//! *Not here*: which jobs a list is of (`api::job_filter`), submission (`api::submit`), logs
+//! (`api::streams`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use super::caller::Caller;
 use super::code::Code;
 use super::error::ApiError;
 use super::intake::Body;
+use super::job_filter::filter;
 use super::job_path::{JobPath, JobPathText, await_change, job_of, own_job, row_of};
 use super::page::{self, PageQuery};
 use super::render;
@@ -29,20 +31,14 @@ use super::wire::update::{self, UpdateBody};
 use crate::actors::messages::{CancelJobs, CancelTask, UpdateJob};
 use crate::clock;
 use crate::job::array_spec::JobRef;
-use crate::job::ids::{EventId, JobId};
-use crate::job::outcome::ExitCode;
-use crate::job::state::StateWord;
+use crate::job::ids::EventId;
 use crate::kernel::change::Edit;
 use crate::kernel::commands::cancel::Cancelled;
 use crate::kernel::commands::edit::Edited;
 use crate::store::arrays;
-use crate::store::filter::{IDS_MAX, JobFilter, PAGE_MAX};
 use crate::store::read;
 use crate::store::record::JobRecord;
-use crate::time::Time;
 
-/// Jobs of a page when nobody says.
-const PAGE: i64 = 100;
 /// Longest `wait`, seconds: shorter than what proxies cut, asked again in a loop.
 const WAIT_MAX_S: u64 = 3_600;
 /// `wait` when nobody says, seconds.
@@ -84,88 +80,6 @@ pub async fn list(app: web::Data<App>, query: Pairs) -> Result<HttpResponse, Api
     let jobs = render::many(&app, page.jobs).await;
     let next_cursor = page.next.map(|job| job.to_string());
     Ok(HttpResponse::Ok().json(JobList { jobs, next_cursor }))
-}
-
-fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError> {
-    let mut filter = JobFilter { limit: PAGE, ..JobFilter::default() };
-    for (key, value) in pairs {
-        let bad = |message: String| ApiError::parameter(&key, message);
-        let time = || -> Result<Time, ApiError> {
-            let wanted = "is not an RFC 3339 time such as 2026-11-22T03:42:17Z";
-            clock::parse_rfc3339(&value).ok_or_else(|| bad(format!("\"{value}\" {wanted}")))
-        };
-        match key.as_str() {
-            "state" => {
-                filter.states.extend(states_of(&value).map_err(bad)?);
-            }
-            "account" => filter.account = Some(value),
-            "name" => filter.name = Some(value),
-            "name_like" => filter.name_like = Some(value),
-            "user" => filter.user = Some(value),
-            "partition" => filter.partition = Some(value),
-            "exit_code" => {
-                let code = value.parse::<ExitCode>();
-                let wanted = |_| bad("is written code:signal, as in 3:0".to_owned());
-                filter.exit_code = Some(code.map_err(wanted)?);
-            }
-            "ids" => filter.ids = Some(ids(&value, filter.ids.take()).map_err(bad)?),
-            "array_job_id" => {
-                let array = value.parse().map_err(|_| bad("is the id of an array".to_owned()))?;
-                filter.array = Some(array);
-            }
-            "label" => {
-                filter.labels.push(label_of(&value).map_err(bad)?);
-            }
-            "since" => filter.since = Some(time()?),
-            "until" => filter.until = Some(time()?),
-            "ended_since" => filter.ended_since = Some(time()?),
-            "ended_until" => filter.ended_until = Some(time()?),
-            "limit" => {
-                filter.limit = value
-                    .parse()
-                    .ok()
-                    .filter(|n| (1..=PAGE_MAX).contains(n))
-                    .ok_or_else(|| bad(format!("is a number from 1 to {PAGE_MAX}")))?;
-            }
-            "cursor" => {
-                let after = value.parse().map(JobId);
-                let unknown = |_| bad("is not a cursor that this server gave".to_owned());
-                filter.after = Some(after.map_err(unknown)?);
-            }
-            "sort" => {
-                filter.ascending = match value.as_str() {
-                    "id" => true,
-                    "-id" => false,
-                    _ => return Err(bad("is id or -id".to_owned())),
-                }
-            }
-            _ => return Err(bad("is not a parameter of this route".to_owned())),
-        }
-    }
-    Ok(filter)
-}
-
-/// States with commas between.
-pub(super) fn states_of(text: &str) -> Result<Vec<StateWord>, String> {
-    text.split(',').map(|word| word.trim().parse()).collect()
-}
-
-/// A label as a filter has it.
-pub(super) fn label_of(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once(':').ok_or("is written key:value")?;
-    Ok((key.to_owned(), value.to_owned()))
-}
-
-/// The ids of a list, and those before them.
-fn ids(list: &str, before: Option<Vec<JobId>>) -> Result<Vec<JobId>, String> {
-    let mut ids = before.unwrap_or_default();
-    for word in list.split(',').map(str::trim) {
-        ids.push(word.parse().map(JobId).map_err(|_| format!("\"{word}\" is no job's number"))?);
-    }
-    if ids.len() > IDS_MAX {
-        return Err(format!("names {} jobs; at most {IDS_MAX}", ids.len()));
-    }
-    Ok(ids)
 }
 
 /// `GET /jobs/{id}`.

@@ -23,6 +23,7 @@ mod files;
 mod health;
 mod info;
 mod intake;
+mod job_filter;
 mod job_path;
 mod jobs;
 mod live;
