@@ -65,7 +65,7 @@ pub(super) fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError
             "cursor" => {
                 let after = value.parse().map(JobId);
                 let unknown = |_| bad("is not a cursor that this server gave".to_owned());
-                filter.after = Some(after.map_err(unknown)?);
+                filter.after = Some(after.map_err(unknown)?.into());
             }
             "sort" => {
                 filter.ascending = match value.as_str() {

@@ -78,7 +78,7 @@ pub async fn list(app: web::Data<App>, query: Pairs) -> Result<HttpResponse, Api
     let filter = filter(query.into_inner())?;
     let page = app.read(move |conn| read::jobs_page(conn, &filter)).await?;
     let jobs = render::many(&app, page.jobs).await;
-    let next_cursor = page.next.map(|job| job.to_string());
+    let next_cursor = page.next.map(|after| after.id.to_string());
     Ok(HttpResponse::Ok().json(JobList { jobs, next_cursor }))
 }
 

@@ -1,6 +1,6 @@
 //! *Purpose*: finds the jobs that a filter asks for.
 //!
-//! *Owns*: what is asked.
+//! *Owns*: which way leads to them.
 //!
 //! *Promises*: jobs come in the order that was asked for, and each page goes on where the one
 //! before ended.
@@ -8,22 +8,27 @@
 //! *Not here*: the rows themselves (`store::read`), times to ids (`store::id_by_time`).
 
 mod by_id;
+mod by_key;
+mod by_time;
+mod collected;
 mod query;
+mod segments;
 mod window;
 
 use diesel::prelude::*;
 
 pub use self::by_id::{Found, LOOKS_MAX};
-use self::query::parts;
+use self::query::{Question, parts};
 use self::window::Window;
 use super::error::StoreError;
 use super::filter::{JobFilter, PAGE_MAX};
 use super::id_by_time;
+use super::order::SortKey;
 
 /// A page of jobs.
 ///
 /// # Errors
-/// What the database says.
+/// When they are too many to be put in order, and what the database says.
 pub fn find(conn: &mut SqliteConnection, filter: &JobFilter) -> Result<Found, StoreError> {
     find_within(conn, filter, LOOKS_MAX)
 }
@@ -40,5 +45,9 @@ pub(super) fn find_within(
     let (first, end) = id_by_time::ids(conn, filter.since, filter.until)?;
     let window = Window::of(filter).within(first, end);
     let wanted = filter.limit.clamp(1, PAGE_MAX) as usize;
-    by_id::page(conn, &parts(filter), window, wanted, bound)
+    let question = Question { filter, parts: parts(filter), window, wanted, bound };
+    match filter.key {
+        SortKey::Id => by_id::page(conn, &question.parts, window, wanted, bound),
+        _ => by_key::page(conn, &question),
+    }
 }

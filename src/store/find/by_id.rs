@@ -6,7 +6,7 @@
 //! takes more than [`LOOKS_MAX`] looks that lead to no answer: where they are not enough the page
 //! ends early and says where to go on.
 //!
-//! *Not here*: the rows themselves (`store::read`), times to ids (`store::id_by_time`).
+//! *Not here*: other orders (`find::by_key`), times to ids (`store::id_by_time`).
 //!
 //! **How.** Every index ends with the id, so a filter of one part is read off its index in order,
 //! several states from several places, merged. Of a filter with more parts the index that
@@ -23,6 +23,7 @@ use super::query::{Part, Source, Sql};
 use super::window::Window;
 use crate::job::ids::JobId;
 use crate::store::error::StoreError;
+use crate::store::order::Cursor;
 
 /// Looks of one question that lead to no answer, at most. In a history of ten million a look into
 /// an index takes a microsecond, on a machine that is busy too.
@@ -35,8 +36,18 @@ const LOOKS_OF_A_ROW: usize = 10;
 pub struct Found {
     /// Their ids, in the order that was asked for.
     pub ids: Vec<i64>,
-    /// There may be more behind this id.
-    pub next: Option<JobId>,
+    /// There may be more behind this place.
+    pub next: Option<Cursor>,
+}
+
+impl Found {
+    /// The page that so many begin, in order.
+    pub(super) fn of(mut all: Vec<Cursor>, wanted: usize) -> Found {
+        let more = all.len() > wanted;
+        all.truncate(wanted);
+        let ids = all.iter().map(|cursor| cursor.id.0).collect();
+        Found { ids, next: all.pop().filter(|_| more) }
+    }
 }
 
 /// A page of jobs of which these parts hold.
@@ -65,7 +76,7 @@ pub(super) fn page(
         ids.truncate(wanted);
         next = ids.last().copied().map(JobId);
     }
-    Ok(Found { ids, next })
+    Ok(Found { ids, next: next.map(Cursor::from) })
 }
 
 /// What is to be walked for a page.
@@ -113,14 +124,14 @@ fn walk<'a>(
 }
 
 /// The places of each part that has an index.
-fn ways<'a>(parts: &[Part<'a>]) -> Vec<Vec<Source<'a>>> {
+pub(super) fn ways<'a>(parts: &[Part<'a>]) -> Vec<Vec<Source<'a>>> {
     let mut ways: Vec<Vec<Source>> = parts.iter().map(|part| part.sources()).collect();
     ways.retain(|sources| !sources.is_empty());
     ways
 }
 
 /// How many looks each id of these places takes.
-fn looks_of_each(sources: &[Source], parts: &[Part]) -> usize {
+pub(super) fn looks_of_each(sources: &[Source], parts: &[Part]) -> usize {
     let tested = |part: &&Part| sources.iter().all(|source| !source.serves(**part));
     let (mut looks, mut row) = (0, 0);
     for part in parts.iter().filter(tested) {
@@ -134,10 +145,10 @@ fn looks_of_each(sources: &[Source], parts: &[Part]) -> usize {
 
 /// How far a walk comes.
 #[derive(Clone, Copy, Debug)]
-struct Reach {
-    rows: i64,
+pub(super) struct Reach {
+    pub(super) rows: i64,
     /// The first id at which it may not look; `None`: it comes to the end.
-    stop: Option<i64>,
+    pub(super) stop: Option<i64>,
 }
 
 impl Reach {
@@ -159,7 +170,7 @@ struct Counted {
     farthest: Option<i64>,
 }
 
-fn reach(
+pub(super) fn reach(
     conn: &mut SqliteConnection,
     sources: &[Source],
     window: Window,
