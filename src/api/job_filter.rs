@@ -6,6 +6,7 @@
 //!
 //! *Not here*: which parameters there are (`api::parameters`), what they find (`store::find`).
 
+use super::cursor;
 use super::error::ApiError;
 use crate::clock;
 use crate::job::ids::JobId;
@@ -23,6 +24,7 @@ const PAGE: i64 = 100;
 /// 400, naming the parameter.
 pub(super) fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError> {
     let mut filter = JobFilter { limit: PAGE, ..JobFilter::default() };
+    let mut after = None;
     for (key, value) in pairs {
         let bad = |message: String| ApiError::parameter(&key, message);
         let time = || -> Result<Time, ApiError> {
@@ -62,21 +64,20 @@ pub(super) fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError
                     .filter(|n| (1..=PAGE_MAX).contains(n))
                     .ok_or_else(|| bad(format!("is a number from 1 to {PAGE_MAX}")))?;
             }
-            "cursor" => {
-                let after = value.parse().map(JobId);
-                let unknown = |_| bad("is not a cursor that this server gave".to_owned());
-                filter.after = Some(after.map_err(unknown)?.into());
-            }
+            "cursor" => after = Some(value),
             "sort" => {
-                filter.ascending = match value.as_str() {
-                    "id" => true,
-                    "-id" => false,
-                    _ => return Err(bad("is id or -id".to_owned())),
-                }
+                let down = value.strip_prefix('-');
+                filter.key = down.unwrap_or(&value).parse().map_err(bad)?;
+                filter.ascending = down.is_none();
             }
             _ => return Err(bad("is not a parameter of this route".to_owned())),
         }
     }
+    // Last, for the order may be said behind it.
+    filter.after = after
+        .map(|text| cursor::read(&text, filter.key, filter.ascending))
+        .transpose()
+        .map_err(|message| ApiError::parameter("cursor", message))?;
     Ok(filter)
 }
 

@@ -20,6 +20,7 @@ use super::app::{App, durable};
 use super::auth::Auth;
 use super::caller::Caller;
 use super::code::Code;
+use super::cursor;
 use super::error::ApiError;
 use super::intake::Body;
 use super::job_filter::filter;
@@ -55,7 +56,8 @@ pub type Pairs = web::Query<Vec<(String, String)>>;
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs",
     description = "A page of jobs. One request looks at a bounded part of history: where few \
         jobs match, a page may be short or even empty and still have a \
-        `next_cursor`. Go on until there is none.",
+        `next_cursor`. Go on until there is none. Each job comes once, but one whose place in the \
+        order changes between two pages may be missed or come twice.",
     params(("state" = Option<Vec<String>>, Query, description = "Repeatable; also comma-separated"),
         ("account" = Option<String>, Query), ("name" = Option<String>, Query),
         ("name_like" = Option<String>, Query, description = "`*`, `?` and `[ab]` as in a shell"),
@@ -70,15 +72,25 @@ pub type Pairs = web::Query<Vec<(String, String)>>;
         ("ended_since" = Option<String>, Query, description = "Ended at or after, RFC 3339"),
         ("ended_until" = Option<String>, Query, description = "Ended before, RFC 3339"),
         ("limit" = Option<i64>, Query, description = "1 to 1000, default 100"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("sort" = Option<String>, Query, description = "`-id` (default) or `id`")),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, which \
+            goes on with the same `sort` only"),
+        ("sort" = Option<String>, Query,
+            pattern = "^-?(id|submit_time|start_time|end_time|priority|cpus|time_limit_s|name|\
+                user|state)$",
+            description = "By which field, ascending; with a `-` before it descending. Default \
+                `-id`. Jobs that stand alike are in the order of their ids, which a `-` turns \
+                round too; jobs without a value come last either way. States are in the order of \
+                a job's life, texts in that of their UTF-8 bytes. No index has the order of \
+                `start_time`, `priority`, `cpus` and `time_limit_s`: where more than a million \
+                jobs would have to be put in order, it is 400, naming `sort`")),
     responses((status = 200, body = JobList), (status = "4XX",
         body = super::wire::problem::Problem)))]
 pub async fn list(app: web::Data<App>, query: Pairs) -> Result<HttpResponse, ApiError> {
     let filter = filter(query.into_inner())?;
+    let (key, ascending) = (filter.key, filter.ascending);
     let page = app.read(move |conn| read::jobs_page(conn, &filter)).await?;
     let jobs = render::many(&app, page.jobs).await;
-    let next_cursor = page.next.map(|after| after.id.to_string());
+    let next_cursor = page.next.map(|after| cursor::written(key, ascending, &after));
     Ok(HttpResponse::Ok().json(JobList { jobs, next_cursor }))
 }
 

@@ -15,6 +15,7 @@ mod auth;
 mod caller;
 mod code;
 mod coding;
+mod cursor;
 mod dashboard;
 pub mod error;
 mod events;
