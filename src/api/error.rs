@@ -166,6 +166,9 @@ impl ResponseError for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> ApiError {
+        if matches!(error, StoreError::TooManyToOrder { .. }) {
+            return ApiError::parameter("sort", error.to_string());
+        }
         log::warn!("A read failed: {error}");
         match error.may_pass() {
             true => ApiError::unavailable(error.to_string()),

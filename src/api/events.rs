@@ -20,7 +20,8 @@ use tokio::sync::watch;
 
 use super::app::App;
 use super::error::ApiError;
-use super::jobs::{Pairs, label_of, states_of};
+use super::job_filter::{label_of, states_of};
+use super::jobs::Pairs;
 use super::places::Place;
 use super::render;
 use crate::job::ids::{EventId, JobId};

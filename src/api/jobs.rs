@@ -5,7 +5,8 @@
 //! *Promises*: pages are bounded and keyset; a cancel is idempotent and answers after its
 //! commit; `wait` registers before it reads, so no end is missed.
 //!
-//! *Not here*: submission (`api::submit`), logs (`api::streams`).
+//! *Not here*: which jobs a list is of (`api::job_filter`), submission (`api::submit`), logs
+//! (`api::streams`).
 
 use std::time::Duration;
 
@@ -16,26 +17,21 @@ use utoipa::IntoParams;
 
 use super::app::{App, durable};
 use super::caller::Caller;
+use super::cursor;
 use super::error::ApiError;
+use super::job_filter::filter;
 use super::job_path::{JobPath, JobPathText, await_change, job_of, row_of};
 use super::page::{self, PageQuery};
 use super::render;
 use super::wire::job::{Event, Job, JobList};
 use crate::actors::messages::{CancelJobs, CancelTask};
-use crate::clock;
 use crate::job::array_spec::JobRef;
-use crate::job::ids::{EventId, JobId};
-use crate::job::outcome::ExitCode;
-use crate::job::state::StateWord;
+use crate::job::ids::EventId;
 use crate::kernel::commands::cancel::Cancelled;
 use crate::store::arrays;
-use crate::store::filter::{IDS_MAX, JobFilter, PAGE_MAX};
 use crate::store::read;
 use crate::store::record::JobRecord;
-use crate::time::Time;
 
-/// Jobs of a page when nobody says.
-const PAGE: i64 = 100;
 /// Longest `wait`, seconds: shorter than what proxies cut, asked again in a loop.
 const WAIT_MAX_S: u64 = 3_600;
 /// `wait` when nobody says, seconds.
@@ -52,7 +48,8 @@ pub type Pairs = web::Query<Vec<(String, String)>>;
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs",
     description = "A page of jobs. One request looks at a bounded part of history: where few \
         jobs match, a page may be short or even empty and still have a \
-        `next_cursor`. Go on until there is none.",
+        `next_cursor`. Go on until there is none. Each job comes once, but one whose place in the \
+        order changes between two pages may be missed or come twice.",
     params(("state" = Option<Vec<String>>, Query, description = "Repeatable; also comma-separated"),
         ("account" = Option<String>, Query), ("name" = Option<String>, Query),
         ("name_like" = Option<String>, Query, description = "`*`, `?` and `[ab]` as in a shell"),
@@ -67,98 +64,26 @@ pub type Pairs = web::Query<Vec<(String, String)>>;
         ("ended_since" = Option<String>, Query, description = "Ended at or after, RFC 3339"),
         ("ended_until" = Option<String>, Query, description = "Ended before, RFC 3339"),
         ("limit" = Option<i64>, Query, description = "1 to 1000, default 100"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("sort" = Option<String>, Query, description = "`-id` (default) or `id`")),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, which \
+            goes on with the same `sort` only"),
+        ("sort" = Option<String>, Query,
+            pattern = "^-?(id|submit_time|start_time|end_time|priority|cpus|time_limit_s|name|\
+                user|state)$",
+            description = "By which field, ascending; with a `-` before it descending. Default \
+                `-id`. Jobs that stand alike are in the order of their ids, which a `-` turns \
+                round too; jobs without a value come last either way. States are in the order of \
+                a job's life, texts in that of their UTF-8 bytes. No index has the order of \
+                `start_time`, `priority`, `cpus` and `time_limit_s`: where more than a million \
+                jobs would have to be put in order, it is 400, naming `sort`")),
     responses((status = 200, body = JobList), (status = "4XX",
         body = super::wire::problem::Problem)))]
 pub async fn list(app: web::Data<App>, query: Pairs) -> Result<HttpResponse, ApiError> {
     let filter = filter(query.into_inner())?;
+    let (key, ascending) = (filter.key, filter.ascending);
     let page = app.read(move |conn| read::jobs_page(conn, &filter)).await?;
     let jobs = render::many(&app, page.jobs).await;
-    let next_cursor = page.next.map(|job| job.to_string());
+    let next_cursor = page.next.map(|after| cursor::written(key, ascending, &after));
     Ok(HttpResponse::Ok().json(JobList { jobs, next_cursor }))
-}
-
-fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError> {
-    let mut filter = JobFilter { limit: PAGE, ..JobFilter::default() };
-    for (key, value) in pairs {
-        let bad = |message: String| ApiError::parameter(&key, message);
-        let time = || -> Result<Time, ApiError> {
-            let wanted = "is not an RFC 3339 time such as 2026-11-22T03:42:17Z";
-            clock::parse_rfc3339(&value).ok_or_else(|| bad(format!("\"{value}\" {wanted}")))
-        };
-        match key.as_str() {
-            "state" => {
-                filter.states.extend(states_of(&value).map_err(bad)?);
-            }
-            "account" => filter.account = Some(value),
-            "name" => filter.name = Some(value),
-            "name_like" => filter.name_like = Some(value),
-            "user" => filter.user = Some(value),
-            "partition" => filter.partition = Some(value),
-            "exit_code" => {
-                let code = value.parse::<ExitCode>();
-                let wanted = |_| bad("is written code:signal, as in 3:0".to_owned());
-                filter.exit_code = Some(code.map_err(wanted)?);
-            }
-            "ids" => filter.ids = Some(ids(&value, filter.ids.take()).map_err(bad)?),
-            "array_job_id" => {
-                let array = value.parse().map_err(|_| bad("is the id of an array".to_owned()))?;
-                filter.array = Some(array);
-            }
-            "label" => {
-                filter.labels.push(label_of(&value).map_err(bad)?);
-            }
-            "since" => filter.since = Some(time()?),
-            "until" => filter.until = Some(time()?),
-            "ended_since" => filter.ended_since = Some(time()?),
-            "ended_until" => filter.ended_until = Some(time()?),
-            "limit" => {
-                filter.limit = value
-                    .parse()
-                    .ok()
-                    .filter(|n| (1..=PAGE_MAX).contains(n))
-                    .ok_or_else(|| bad(format!("is a number from 1 to {PAGE_MAX}")))?;
-            }
-            "cursor" => {
-                let after = value.parse().map(JobId);
-                let unknown = |_| bad("is not a cursor that this server gave".to_owned());
-                filter.after = Some(after.map_err(unknown)?);
-            }
-            "sort" => {
-                filter.ascending = match value.as_str() {
-                    "id" => true,
-                    "-id" => false,
-                    _ => return Err(bad("is id or -id".to_owned())),
-                }
-            }
-            _ => return Err(bad("is not a parameter of this route".to_owned())),
-        }
-    }
-    Ok(filter)
-}
-
-/// States with commas between.
-pub(super) fn states_of(text: &str) -> Result<Vec<StateWord>, String> {
-    text.split(',').map(|word| word.trim().parse()).collect()
-}
-
-/// A label as a filter has it.
-pub(super) fn label_of(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once(':').ok_or("is written key:value")?;
-    Ok((key.to_owned(), value.to_owned()))
-}
-
-/// The ids of a list, and those before them.
-fn ids(list: &str, before: Option<Vec<JobId>>) -> Result<Vec<JobId>, String> {
-    let mut ids = before.unwrap_or_default();
-    for word in list.split(',').map(str::trim) {
-        ids.push(word.parse().map(JobId).map_err(|_| format!("\"{word}\" is no job's number"))?);
-    }
-    if ids.len() > IDS_MAX {
-        return Err(format!("names {} jobs; at most {IDS_MAX}", ids.len()));
-    }
-    Ok(ids)
 }
 
 /// `GET /jobs/{id}`.

@@ -71,6 +71,17 @@ pub enum StoreError {
         /// One of its tables.
         table: String,
     },
+    /// Too many jobs to be put in order for one page.
+    #[error(
+        "no index has the jobs in order of {key}, and more than {most} would have to be put in \
+         order; ask for fewer, by a state, an account, a user, a name, a label, or since and until"
+    )]
+    TooManyToOrder {
+        /// By what.
+        key: &'static str,
+        /// As many would be.
+        most: usize,
+    },
     /// It could not be opened.
     #[error("cannot open the database {path}: {reason}")]
     Open {

@@ -9,6 +9,7 @@
 use crate::job::ids::JobId;
 use crate::job::outcome::ExitCode;
 use crate::job::state::StateWord;
+use crate::store::order::{Cursor, SortKey};
 use crate::time::Time;
 
 /// Longest page of a list.
@@ -47,10 +48,12 @@ pub struct JobFilter {
     pub ended_since: Option<Time>,
     /// Ended before.
     pub ended_until: Option<Time>,
-    /// Oldest first instead of newest first.
+    /// In the order of this.
+    pub key: SortKey,
+    /// The oldest, the smallest first instead of the newest, the largest.
     pub ascending: bool,
-    /// Go on behind this job.
-    pub after: Option<JobId>,
+    /// Go on behind this place.
+    pub after: Option<Cursor>,
     /// At most so many, [`PAGE_MAX`] at the most.
     pub limit: i64,
 }

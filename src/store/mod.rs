@@ -19,6 +19,7 @@ pub mod id_by_time;
 pub mod load;
 pub mod lock;
 pub mod migrate;
+pub mod order;
 pub mod place;
 pub mod preflight;
 pub mod read;

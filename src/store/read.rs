@@ -8,8 +8,7 @@
 //! with a bound LIMIT anew at each run.
 //!
 //! *Not here*: which jobs a filter means (`store::find`), events in their order (`store::events`),
-//! "now"
-//! (`kernel::views::snapshot::Snapshot`), JSON (`api::wire`).
+//! "now" (`kernel::views::snapshot::Snapshot`), JSON (`api::wire`).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -24,6 +23,7 @@ use super::error::StoreError;
 use super::filter::{JobFilter, PAGE_MAX};
 use super::find::{Found, find};
 use super::load;
+use super::order::{Cursor, SortKey};
 use super::record::{AllocationRecord, EventRecord, JobRecord, KeyRecord, ScriptRecord};
 use super::rows::{AllocationRow, EventRow, JobRow, KeyRow, ScriptRow, records};
 use super::schema::{
@@ -56,8 +56,8 @@ fn as_of<T>(conn: &mut SqliteConnection, value: T) -> Result<AsOf<T>, StoreError
 pub struct JobPage {
     /// The jobs, fewer than asked for where looking on would take too long.
     pub jobs: Vec<JobAndAllocation>,
-    /// There may be more behind this job.
-    pub next: Option<JobId>,
+    /// There may be more behind this place.
+    pub next: Option<Cursor>,
 }
 
 /// A page of jobs.
@@ -68,21 +68,19 @@ pub fn jobs_page(
     conn: &mut SqliteConnection,
     filter: &JobFilter,
 ) -> Result<AsOf<JobPage>, StoreError> {
-    if !filter.states.is_empty() {
-        // Nobody knows of such a job that it is not among those that are asked for.
+    if !filter.states.is_empty() || matches!(filter.key, SortKey::State | SortKey::EndTime) {
+        // Nobody knows of such a job where it stands, nor that it is not among those asked for.
         load::no_unknown_state(conn)?;
     }
     let Found { ids, next } = find(conn, filter)?;
     if ids.is_empty() {
         return as_of(conn, JobPage { jobs: Vec::new(), next });
     }
+    let place: HashMap<i64, usize> = ids.iter().copied().zip(0..).collect();
     let query = jobs::table.filter(jobs::id.eq_any(ids)).select(JobRow::as_select());
-    let rows: Vec<JobRow> = if filter.ascending {
-        query.order(jobs::id.asc()).load(conn)?
-    } else {
-        query.order(jobs::id.desc()).load(conn)?
-    };
-    let jobs = with_allocations(conn, records(rows)?)?;
+    let rows: Vec<JobRow> = query.load(conn)?;
+    let mut jobs = with_allocations(conn, records(rows)?)?;
+    jobs.sort_unstable_by_key(|(job, _)| place.get(&job.id.0));
     as_of(conn, JobPage { jobs, next })
 }
 
@@ -293,8 +291,8 @@ pub fn ages(
     before: Time,
 ) -> Result<AsOf<Vec<Age>>, StoreError> {
     let states = StateWord::ALL.iter().copied().filter(|state| state.is_final()).collect();
-    let ended =
-        JobFilter { states, ascending: true, after: Some(behind), limit, ..JobFilter::default() };
+    let after = Some(behind.into());
+    let ended = JobFilter { states, ascending: true, after, limit, ..JobFilter::default() };
     type Row = (i64, Cell, Cell, Cell, Cell);
     let rows: Vec<Row> = jobs::table
         .filter(jobs::id.eq_any(find(conn, &ended)?.ids))

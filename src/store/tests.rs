@@ -15,6 +15,7 @@ mod damage;
 mod forgotten;
 mod mend;
 mod migrations;
+mod orders;
 mod pages;
 mod requeued;
 
@@ -368,8 +369,11 @@ fn pages_follow_one_another_and_filters_hold() {
     };
     let all = JobFilter { limit: 2, ..JobFilter::default() };
     assert_eq!(page(all.clone()), [5, 4]);
-    assert_eq!(page(JobFilter { after: Some(JobId(4)), ..all.clone() }), [3, 2]);
-    assert_eq!(page(JobFilter { ascending: true, after: Some(JobId(4)), ..all.clone() }), [5]);
+    assert_eq!(page(JobFilter { after: Some(JobId(4).into()), ..all.clone() }), [3, 2]);
+    assert_eq!(
+        page(JobFilter { ascending: true, after: Some(JobId(4).into()), ..all.clone() }),
+        [5]
+    );
     let even = JobFilter { account: Some("even".to_owned()), limit: 9, ..JobFilter::default() };
     assert_eq!(page(even), [5, 3, 1]);
     let labels = vec![("a.b \"c\"".to_owned(), "3".to_owned())];

@@ -45,6 +45,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::keys::CLAIMS,
     crate::load::CLAIMS,
     crate::numbers::CLAIMS,
+    crate::orders::CLAIMS,
     crate::pages::CLAIMS,
     crate::partitions::CLAIMS,
     crate::paths::CLAIMS,

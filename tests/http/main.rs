@@ -30,6 +30,7 @@ mod jobs;
 mod keys;
 mod load;
 mod numbers;
+mod orders;
 mod pages;
 mod partitions;
 mod paths;

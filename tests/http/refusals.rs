@@ -293,7 +293,7 @@ fn a_bad_parameter_of_a_query_is_named() {
         ("since=yesterday", "since"),
         ("until=1", "until"),
         ("label=k", "label"),
-        ("sort=name", "sort"),
+        ("sort=size", "sort"),
         ("nope=1", "nope"),
     ] {
         let answer = server.get(&format!("/api/v1/jobs?{query}"));

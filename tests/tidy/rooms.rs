@@ -96,6 +96,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "store::error",
             "store::events",
             "store::filter",
+            "store::order",
             "store::read",
             "store::record",
             "observe",

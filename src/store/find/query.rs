@@ -17,16 +17,28 @@ use crate::job::ids::JobId;
 use crate::job::outcome::ExitCode;
 use crate::job::state::StateWord;
 use crate::store::filter::JobFilter;
+use crate::store::order::KeyValue;
 use crate::time::Time;
 
 /// The account that is in no index: nobody's.
 const NO_ACCOUNT: &str = "";
 /// The user who is in no index: nobody.
-const NO_USER: &str = "";
+pub(super) const NO_USER: &str = "";
 /// The partition that is in no index: the one of a machine that is not divided.
 const USUAL_PARTITION: &str = "default";
 /// The name that is in no index: what a job is called that was given none.
-const USUAL_NAME: &str = "job";
+pub(super) const USUAL_NAME: &str = "job";
+
+/// What is asked, once it is known in which ids to look.
+pub(super) struct Question<'a> {
+    pub(super) filter: &'a JobFilter,
+    pub(super) parts: Vec<Part<'a>>,
+    pub(super) window: Window,
+    /// Jobs of the page.
+    pub(super) wanted: usize,
+    /// Looks that may lead to no answer.
+    pub(super) bound: usize,
+}
 
 /// A part of a filter.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -116,6 +128,26 @@ impl<'a> Part<'a> {
                     sql.add(&format!(" AND {} = {id})", place.id("has")));
                 }
                 sql.add(")")
+            }
+        };
+    }
+
+    /// Tests the row `job`, where it is at hand: no other place has to be asked then.
+    pub(super) fn test_row(self, sql: &mut Sql) {
+        match self {
+            Part::States(states) => {
+                let words: Vec<String> =
+                    states.iter().map(|state| format!("'{}'", state.word())).collect();
+                sql.add(&format!(" AND job.state IN ({})", words.join(",")))
+            }
+            Part::Account(account) => sql.add(" AND job.account = ").text(account),
+            Part::Name(name) => sql.add(" AND job.name = ").text(name),
+            Part::User(user) => sql.add(" AND job.user = ").text(user),
+            Part::Partition(name) => sql.add(" AND job.partition = ").text(name),
+            Part::Array(JobId(array)) => sql.add(" AND job.array_job_id = ").int(array),
+            _ => {
+                self.test(sql, "job.id");
+                sql
             }
         };
     }
@@ -214,12 +246,7 @@ impl Source<'_> {
 #[derive(Default)]
 pub(super) struct Sql {
     text: String,
-    values: Vec<Value>,
-}
-
-enum Value {
-    Text(String),
-    Int(i64),
+    values: Vec<KeyValue>,
 }
 
 impl Sql {
@@ -228,14 +255,22 @@ impl Sql {
         self
     }
 
-    fn text(&mut self, value: &str) -> &mut Sql {
-        self.values.push(Value::Text(value.to_owned()));
+    pub(super) fn text(&mut self, value: &str) -> &mut Sql {
+        self.values.push(KeyValue::Text(value.to_owned()));
         self.add("?")
     }
 
-    fn int(&mut self, value: i64) -> &mut Sql {
-        self.values.push(Value::Int(value));
+    pub(super) fn int(&mut self, value: i64) -> &mut Sql {
+        self.values.push(KeyValue::Number(value));
         self.add("?")
+    }
+
+    pub(super) fn value(&mut self, value: &KeyValue) -> &mut Sql {
+        match value {
+            KeyValue::Text(text) => self.text(text),
+            KeyValue::Number(number) => self.int(*number),
+            KeyValue::Nothing => self.add("NULL"),
+        }
     }
 
     /// Only of these ids, in order, at most so many.
@@ -254,8 +289,9 @@ impl Sql {
         let mut query = diesel::sql_query(self.text).into_boxed::<Sqlite>();
         for value in self.values {
             query = match value {
-                Value::Text(text) => query.bind::<Text, _>(text),
-                Value::Int(int) => query.bind::<BigInt, _>(int),
+                KeyValue::Text(text) => query.bind::<Text, _>(text),
+                KeyValue::Number(number) => query.bind::<BigInt, _>(number),
+                KeyValue::Nothing => query,
             };
         }
         query

@@ -8,6 +8,7 @@
 
 use crate::job::ids::JobId;
 use crate::store::filter::JobFilter;
+use crate::store::order::SortKey;
 
 /// Ids that are still in question.
 #[derive(Clone, Copy, Debug)]
@@ -20,17 +21,29 @@ pub(super) struct Window {
 impl Window {
     pub(super) fn of(filter: &JobFilter) -> Window {
         let ascending = filter.ascending;
-        let (first, last) = match filter.after {
-            Some(JobId(after)) if ascending => (after.saturating_add(1), i64::MAX),
-            Some(JobId(after)) => (i64::MIN, after.saturating_sub(1)),
-            None => (i64::MIN, i64::MAX),
-        };
-        Window { first, last, ascending }
+        let all = Window { first: i64::MIN, last: i64::MAX, ascending };
+        match &filter.after {
+            Some(cursor) if filter.key == SortKey::Id => all.behind(cursor.id),
+            _ => all,
+        }
+    }
+
+    /// What lies behind this job.
+    pub(super) fn behind(self, JobId(after): JobId) -> Window {
+        match self.ascending {
+            true => Window { first: self.first.max(after.saturating_add(1)), ..self },
+            false => Window { last: self.last.min(after.saturating_sub(1)), ..self },
+        }
     }
 
     pub(super) fn within(self, first: i64, end: i64) -> Window {
         let last = self.last.min(end.saturating_sub(1));
         Window { first: self.first.max(first), last, ..self }
+    }
+
+    /// The same from its other end.
+    pub(super) fn turned(self) -> Window {
+        Window { ascending: !self.ascending, ..self }
     }
 
     /// What lies before this id.

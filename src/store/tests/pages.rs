@@ -14,31 +14,32 @@ use proptest::sample::{select, subsequence};
 
 use super::super::find::{Found, find, find_within};
 use super::super::id_by_time::{SLACK_US, ids};
+use super::super::order::Cursor;
 use super::*;
 
 /// A job as it was submitted and what became of it.
 #[derive(Clone, Debug)]
-struct Made {
-    id: i64,
-    name: String,
-    account: String,
-    user: String,
-    partition: String,
-    labels: BTreeMap<String, String>,
-    submitted: i64,
-    state: StateWord,
+pub(super) struct Made {
+    pub(super) id: i64,
+    pub(super) name: String,
+    pub(super) account: String,
+    pub(super) user: String,
+    pub(super) partition: String,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) submitted: i64,
+    pub(super) state: StateWord,
 }
 
-const NAMES: [&str; 3] = ["job", "a", "b"];
+const NAMES: [&str; 3] = ["job", "a", "z"];
 const ACCOUNTS: [&str; 3] = ["", "x", "y"];
 const PARTITIONS: [&str; 3] = ["default", "p", "q"];
 const PATTERNS: [&str; 3] = ["*", "?", "[jx]*b"];
 const LABELS: [(&str, &str); 4] = [("k", "1"), ("k", "2"), ("l", "1"), ("\"l.", "\\ '")];
 
-type Told = ((usize, usize, Vec<(&'static str, &'static str)>), (i64, StateWord, bool));
+pub(super) type Told = ((usize, usize, Vec<(&'static str, &'static str)>), (i64, StateWord, bool));
 
 /// Times mostly rise; now and then the clock is set back, by more than slack or less.
-fn told() -> impl Strategy<Value = Told> {
+pub(super) fn told() -> impl Strategy<Value = Told> {
     let labels = subsequence(LABELS.to_vec(), 0..=2);
     let step = prop_oneof![
         8 => 0..SLACK_US,
@@ -51,7 +52,7 @@ fn told() -> impl Strategy<Value = Told> {
 
 /// Submits the jobs, a few with each commit, and forgets some of them; answers what is left, and
 /// whether the clock was set back.
-fn make(world: &mut World, told: Vec<Told>) -> (Vec<Made>, bool) {
+pub(super) fn make(world: &mut World, told: Vec<Told>) -> (Vec<Made>, bool) {
     let (mut now, mut all, mut gone) = (1_000 * SLACK_US, Vec::new(), Vec::new());
     for ((name, account, labels), (step, state, stays)) in told {
         now += step;
@@ -95,7 +96,7 @@ impl World {
     }
 }
 
-fn filters() -> impl Strategy<Value = JobFilter> {
+pub(super) fn filters() -> impl Strategy<Value = JobFilter> {
     let some = |words: &[&str]| {
         let words: Vec<String> = words.iter().map(|&w| w.to_owned()).collect();
         proptest::option::of(select(words))
@@ -131,9 +132,9 @@ fn filters() -> impl Strategy<Value = JobFilter> {
 }
 
 /// Whether an index serves it, and what it means.
-type Part<'a> = (bool, Box<dyn Fn(&Made) -> bool + 'a>);
+pub(super) type Part<'a> = (bool, Box<dyn Fn(&Made) -> bool + 'a>);
 
-fn parts(filter: &JobFilter) -> Vec<Part<'_>> {
+pub(super) fn parts(filter: &JobFilter) -> Vec<Part<'_>> {
     let mut parts: Vec<Part> = Vec::new();
     if !filter.states.is_empty() {
         parts.push((true, Box::new(|made| filter.states.contains(&made.state))));
@@ -182,14 +183,14 @@ fn walk(world: &mut World, all: &[Made], filter: &JobFilter, bound: usize) -> Ve
         assert!(page.len() as i64 <= filter.limit);
         let (first, end) = ids(conn, filter.since, filter.until).unwrap();
         let within: Vec<&Made> = all.iter().filter(|m| (first..end).contains(&m.id)).collect();
-        looked_at_few(&within, &filter, next, bound);
+        looked_at_few(&within, &filter, next.as_ref().map(|next| next.id), bound);
         found.extend(page);
         match next {
             None => return found,
             Some(next) => {
-                let before = filter.after.replace(next);
-                let goes_on = before.is_none_or(|before| (next > before) == filter.ascending);
-                assert!(goes_on && Some(next) != before, "{before:?} to {next}");
+                let before = filter.after.replace(next.clone());
+                let goes_on = |before: &Cursor| before.compare(&next, filter.ascending).is_lt();
+                assert!(before.as_ref().is_none_or(goes_on), "{before:?} to {next:?}");
             }
         }
     }
@@ -197,7 +198,8 @@ fn walk(world: &mut World, all: &[Made], filter: &JobFilter, bound: usize) -> Ve
 
 /// Some index, or the table, has few rows between this page's begin and the next one's.
 fn looked_at_few(within: &[&Made], filter: &JobFilter, next: Option<JobId>, bound: usize) {
-    let behind = |id: i64| match (filter.after, filter.ascending) {
+    let after = filter.after.as_ref().map(|after| after.id);
+    let behind = |id: i64| match (after, filter.ascending) {
         (None, _) => true,
         (Some(JobId(after)), true) => id > after,
         (Some(JobId(after)), false) => id < after,
@@ -274,7 +276,10 @@ struct Plan {
 }
 
 /// The statements of a question.
-fn statements(world: &mut World, ask: impl FnOnce(&mut SqliteConnection)) -> Vec<String> {
+pub(super) fn statements(
+    world: &mut World,
+    ask: impl FnOnce(&mut SqliteConnection),
+) -> Vec<String> {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&seen);
     let conn = world.writer.connection().unwrap();
@@ -292,7 +297,7 @@ fn statements(world: &mut World, ask: impl FnOnce(&mut SqliteConnection)) -> Vec
     seen.iter().filter(of_rows).cloned().collect()
 }
 
-fn plan_of(world: &mut World, statement: &str) -> Vec<String> {
+pub(super) fn plan_of(world: &mut World, statement: &str) -> Vec<String> {
     let conn = world.writer.connection().unwrap();
     let explain = diesel::sql_query(format!("EXPLAIN QUERY PLAN {statement}"));
     explain.load::<Plan>(conn).unwrap().into_iter().map(|plan| plan.detail).collect()
@@ -335,7 +340,7 @@ fn no_question_sorts_or_scans() {
         |f| f.name = Some("job".to_owned()),
         |f| f.labels = vec![("k".to_owned(), "1".to_owned()), ("l".to_owned(), "1".to_owned())],
         |f| (f.since, f.until) = (Some(Time(0)), Some(Time(15 * SLACK_US))),
-        |f| (f.ascending, f.after) = (true, Some(JobId(2))),
+        |f| (f.ascending, f.after) = (true, Some(JobId(2).into())),
     ];
     for change in alternatives {
         let mut more = filters.clone();
