@@ -81,7 +81,7 @@ fn as_it_is(row: &JobRecord) -> EditedJob<'_> {
         name: &row.name,
         user: &row.user,
         account: &row.account,
-        partition: row.listed_partitions(),
+        partition: &row.partition,
         cpus: row.cpus,
         tasks: row.spec.tasks,
         memory_bytes: row.memory_bytes,
