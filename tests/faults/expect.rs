@@ -55,10 +55,9 @@ pub fn of(case: &Case) -> Expected {
     }
     let let_end = case.restart == Restart::AfterTheEnd;
     // Whoever reads the database tells the supervisor, and so does whoever has read the wish.
-    let shortened = case.row.trigger == Trigger::Shorten
-        && !killed.script
-        && !(killed.server && point == "edit.committing")
-        && !(let_end && ["edit.committed", "limit.written"].contains(&point));
+    let untold = killed.server && point == "edit.committing"
+        || let_end && ["edit.committed", "limit.written"].contains(&point);
+    let shortened = case.row.trigger == Trigger::Shorten && !killed.script && !untold;
     let code = if killed.script || ignores_term(case) {
         "0:9"
     } else if shortened
