@@ -32,8 +32,9 @@ const SHOWN_CHARS_MAX: usize = 60;
 const LATEST_US: i64 = 253_402_300_799_999_999;
 
 /// A value of any column.
-#[derive(Clone, Debug, PartialEq, FromSqlRow)]
+#[derive(Clone, Debug, Default, PartialEq, FromSqlRow)]
 pub(super) enum Cell {
+    #[default]
     Null,
     Int(i64),
     Real(f64),

@@ -34,6 +34,16 @@ pub(super) use get;
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = jobs)]
 pub(super) struct JobRow {
+    #[diesel(embed)]
+    pub usual: UsualRow,
+    #[diesel(embed)]
+    pub rest: RestRow,
+}
+
+/// What every job has.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = jobs)]
+pub(super) struct UsualRow {
     pub id: i64,
     name: Cell,
     account: Cell,
@@ -48,17 +58,25 @@ pub(super) struct JobRow {
     spec: Cell,
     submit_time: Cell,
     eligible_time: Cell,
+    attempt: Cell,
+    held: Cell,
+    retries: Cell,
+    restarts: Cell,
+}
+
+/// What most jobs that wait do not have: [`NOTHING_MORE`] names all of it.
+#[derive(Default, Queryable, Selectable)]
+#[diesel(table_name = jobs)]
+pub(super) struct RestRow {
     start_time: Cell,
     end_time: Cell,
     exit_code: Cell,
     error: Cell,
-    attempt: Cell,
     completing: Cell,
     process_id: Cell,
     user_cpu_us: Cell,
     system_cpu_us: Cell,
     max_rss_bytes: Cell,
-    held: Cell,
     begin_time: Cell,
     deadline: Cell,
     dependency: Cell,
@@ -66,58 +84,57 @@ pub(super) struct JobRow {
     array_task_id: Cell,
     array_tasks: Cell,
     array_spec: Cell,
-    retries: Cell,
-    restarts: Cell,
 }
 
 impl TryFrom<JobRow> for JobRecord {
     type Error = StoreError;
 
     fn try_from(row: JobRow) -> Result<JobRecord, StoreError> {
-        let at = RowRef::job(&row.id);
-        let usage = match get!(at, row.user_cpu_us) {
+        let JobRow { usual, rest } = row;
+        let at = RowRef::job(&usual.id);
+        let usage = match get!(at, rest.user_cpu_us) {
             None => None,
             Some(user_us) => Some(Usage {
                 user_us,
-                system_us: get!(at, row.system_cpu_us),
-                max_rss_bytes: get!(at, row.max_rss_bytes),
+                system_us: get!(at, rest.system_cpu_us),
+                max_rss_bytes: get!(at, rest.max_rss_bytes),
             }),
         };
-        let held: Option<bool> = get!(at, row.held);
+        let held: Option<bool> = get!(at, usual.held);
         Ok(JobRecord {
-            id: JobId(row.id),
-            name: get!(at, row.name),
-            account: get!(at, row.account),
-            user: get!(at, row.user),
-            partition: get!(at, row.partition),
-            state: get!(at, row.state),
-            priority: get!(at, row.priority),
-            cpus: get!(at, row.cpus),
-            memory_bytes: get!(at, row.memory_bytes),
-            time_limit_s: get!(at, row.time_limit_s),
-            labels: get!(at, row.labels),
-            spec: get!(at, row.spec),
-            submit_time: get!(at, row.submit_time),
-            eligible_time: get!(at, row.eligible_time),
-            start_time: get!(at, row.start_time),
-            end_time: get!(at, row.end_time),
-            exit_code: get!(at, row.exit_code),
-            error: get!(at, row.error),
-            attempt: get!(at, row.attempt),
-            completing: get!(at, row.completing),
-            process_id: get!(at, row.process_id),
+            id: JobId(usual.id),
+            name: get!(at, usual.name),
+            account: get!(at, usual.account),
+            user: get!(at, usual.user),
+            partition: get!(at, usual.partition),
+            state: get!(at, usual.state),
+            priority: get!(at, usual.priority),
+            cpus: get!(at, usual.cpus),
+            memory_bytes: get!(at, usual.memory_bytes),
+            time_limit_s: get!(at, usual.time_limit_s),
+            labels: get!(at, usual.labels),
+            spec: get!(at, usual.spec),
+            submit_time: get!(at, usual.submit_time),
+            eligible_time: get!(at, usual.eligible_time),
+            start_time: get!(at, rest.start_time),
+            end_time: get!(at, rest.end_time),
+            exit_code: get!(at, rest.exit_code),
+            error: get!(at, rest.error),
+            attempt: get!(at, usual.attempt),
+            completing: get!(at, rest.completing),
+            process_id: get!(at, rest.process_id),
             usage,
             // Most jobs have none of these: NULL costs a byte.
             held: held.unwrap_or(false),
-            begin_time: get!(at, row.begin_time),
-            deadline: get!(at, row.deadline),
-            dependency: get!(at, row.dependency),
-            array_job_id: get!(at, row.array_job_id),
-            array_task_id: get!(at, row.array_task_id),
-            array_tasks: get!(at, row.array_tasks),
-            array_spec: get!(at, row.array_spec),
-            retries: get!(at, row.retries),
-            restarts: get!(at, row.restarts),
+            begin_time: get!(at, rest.begin_time),
+            deadline: get!(at, rest.deadline),
+            dependency: get!(at, rest.dependency),
+            array_job_id: get!(at, rest.array_job_id),
+            array_task_id: get!(at, rest.array_task_id),
+            array_tasks: get!(at, rest.array_tasks),
+            array_spec: get!(at, rest.array_spec),
+            retries: get!(at, usual.retries),
+            restarts: get!(at, usual.restarts),
         })
     }
 }
