@@ -11,7 +11,7 @@
 //! Source: Mu'alem, Feitelson, "Utilization, predictability, workloads, and user runtime estimates
 //! in scheduling the IBM SP2 with backfilling" (IEEE TPDS 2001).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::input::{Barred, Instant, PassInput, PendingJob, Quota, Window, spend};
 use super::plan::Plan;
@@ -34,6 +34,10 @@ struct Reserved {
 pub struct Reservations {
     profile: Option<Profile>,
     reserved: BTreeMap<Turn, Reserved>,
+    /// Their instants.
+    starts: BTreeSet<(Instant, Turn)>,
+    /// The queue as the last pass left it.
+    left: Vec<PendingJob>,
     /// Until when what runs is planned to hold what.
     running: HashMap<JobId, (Instant, Capacity)>,
     windows: Vec<Window>,
@@ -49,7 +53,7 @@ impl Reservations {
     /// The first reservation.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
-        self.reserved.values().map(|reserved| reserved.at).min()
+        self.starts.first().map(|(at, _)| *at)
     }
 
     /// At the next pass every reservation is taken out and put back.
@@ -59,18 +63,20 @@ impl Reservations {
 
     /// Keeps the book and says who starts now.
     pub fn pass(&mut self, input: &PassInput) -> Plan {
-        let mut profile = match self.profile.take() {
+        let known = self.known(&input.queue);
+        let (mut profile, known) = match self.profile.take() {
             Some(mut profile) => {
                 profile.advance(input.now);
-                match self.follow(input, &mut profile) {
-                    Some(()) => profile,
-                    None => self.anew(input),
+                match self.follow(input, known, &mut profile) {
+                    Some(()) => (profile, known),
+                    None => (self.anew(input), 0),
                 }
             }
-            None => self.anew(input),
+            None => (self.anew(input), 0),
         };
+        let rest = &input.queue[known..];
         let mut new: Vec<&PendingJob> =
-            input.queue.iter().filter(|job| !self.reserved.contains_key(&turn(job))).collect();
+            rest.iter().filter(|job| !self.reserved.contains_key(&turn(job))).collect();
         new.sort_by_key(|job| turn(job));
         for job in new {
             // Of an array the first task that may start; the next pass takes the next one.
@@ -80,24 +86,35 @@ impl Reservations {
             }
         }
         let plan = self.due(input);
+        self.left.truncate(known);
+        self.left.extend_from_slice(rest);
+        plan.take_out_of(&mut self.left);
         self.profile = Some(profile);
         plan
+    }
+
+    /// How many of the first of a queue were left by the last pass just so, all with reservations:
+    /// nothing has to be asked of these one by one. None of them if it left others.
+    fn known(&self, queue: &[PendingJob]) -> usize {
+        let known = self.left.len() == self.reserved.len() && queue.starts_with(&self.left);
+        if known { self.left.len() } else { 0 }
     }
 
     fn reserve(&mut self, input: &PassInput, profile: &mut Profile, job: PendingJob) {
         if let Some((at, share)) = profile.earliest(&input.demand(&job), job.request) {
             profile.reserve(at, job.request, &share);
             self.reserved.insert(turn(&job), Reserved { job, at, share });
+            self.starts.insert((at, turn(&job)));
         }
     }
 
     /// Follows what happened since the last pass; `None` when the book no longer fits it.
-    fn follow(&mut self, input: &PassInput, profile: &mut Profile) -> Option<()> {
+    fn follow(&mut self, input: &PassInput, known: usize, profile: &mut Profile) -> Option<()> {
         let now = input.now;
-        let known = |r: &&super::input::Running| {
+        let planned = |r: &&super::input::Running| {
             self.running.get(&r.job).is_some_and(|(end, held)| (*end, *held) == (r.end, r.held))
         };
-        if self.windows != input.windows || input.running.iter().any(|a| !known(&a)) {
+        if self.windows != input.windows || input.running.iter().any(|a| !planned(&a)) {
             return None;
         }
         let mut early = false;
@@ -112,29 +129,22 @@ impl Reservations {
                 stays
             });
         }
-        let waiting: HashMap<JobId, &PendingJob> =
-            input.queue.iter().map(|job| (job.job, job)).collect();
         let last = self.reserved.last_key_value().map(|(turn, _)| *turn);
         let overtakes = |job: &&PendingJob| {
             !self.reserved.contains_key(&turn(job))
                 && last.is_some_and(|last| turn(job) < last && last.0.0 < job.points)
         };
-        if input.queue.iter().any(|job| overtakes(&job)) {
+        if input.queue[known..].iter().any(|job| overtakes(&job)) {
             return None;
         }
-        self.reserved.retain(|_, reserved| {
-            let stays = waiting.get(&reserved.job.job).is_some_and(|job| **job == reserved.job);
-            if !stays {
-                profile.give_back(reserved.at.max(now), end(reserved), &reserved.share);
-                early = true;
-            }
-            stays
-        });
+        if known < self.reserved.len() {
+            early |= self.forget_gone(input, profile);
+        }
         // A reservation that was not kept, or room that came or went for another reason.
-        if self.reserved.values().any(|reserved| reserved.at < now) {
+        if self.next().is_some_and(|at| at < now) {
             return None;
         }
-        let due = self.reserved.values().filter(|reserved| reserved.at == now);
+        let due = self.due_at(now).filter_map(|turn| self.reserved.get(turn));
         if due.fold(profile.now(), |room, reserved| room.plus(&reserved.share)) != input.free {
             return None;
         }
@@ -144,22 +154,47 @@ impl Reservations {
         Some(())
     }
 
+    /// Gives back the reservations of those who wait no longer, or otherwise than before.
+    fn forget_gone(&mut self, input: &PassInput, profile: &mut Profile) -> bool {
+        let waiting: HashMap<JobId, &PendingJob> =
+            input.queue.iter().map(|job| (job.job, job)).collect();
+        let (before, starts) = (self.reserved.len(), &mut self.starts);
+        self.reserved.retain(|turn, reserved| {
+            let stays = waiting.get(&reserved.job.job).is_some_and(|job| **job == reserved.job);
+            if !stays {
+                profile.give_back(reserved.at.max(input.now), end(reserved), &reserved.share);
+                starts.remove(&(reserved.at, *turn));
+            }
+            stays
+        });
+        self.reserved.len() < before
+    }
+
     /// Everybody once, in line: out, and back at the first place.
     fn round(&mut self, input: &PassInput, profile: &mut Profile) {
         for reserved in self.reserved.values_mut() {
-            profile.give_back(reserved.at, end(reserved), &reserved.share);
-            if let Some((at, share)) =
-                profile.earliest(&input.demand(&reserved.job), reserved.job.request)
-            {
-                (reserved.at, reserved.share) = (at, share);
+            let Reserved { job, at, share } = *reserved;
+            let (asked, until) = (input.demand(&job), end(reserved));
+            if profile.leaves_choice(&asked) {
+                profile.give_back(at, until, &share);
+                let place = profile.earliest(&asked, job.request);
+                (reserved.at, reserved.share) = place.unwrap_or((at, share));
+                profile.reserve(reserved.at, job.request, &reserved.share);
+            } else if let Some(earlier) = profile.earlier(&asked, job.request, at) {
+                // Only what it did not hold is reserved, and only what it no longer needs comes
+                // back: it moves by less than it lasts as a rule, and takes the same.
+                reserved.at = earlier;
+                profile.reserve(earlier, at.min(end(reserved)) - earlier, &share);
+                profile.give_back(at.max(end(reserved)), until, &share);
             }
-            profile.reserve(reserved.at, reserved.job.request, &reserved.share);
         }
+        self.starts = self.reserved.iter().map(|(turn, reserved)| (reserved.at, *turn)).collect();
     }
 
     fn anew(&mut self, input: &PassInput) -> Profile {
         self.asked = false;
         self.reserved.clear();
+        self.starts.clear();
         self.windows.clone_from(&input.windows);
         self.running = input.running.iter().map(|r| (r.job, (r.end, r.held))).collect();
         let mut profile = Profile::new(input.now, input.free, &input.running);
@@ -171,26 +206,33 @@ impl Reservations {
         profile
     }
 
+    /// Those whose reservation is for no later than this.
+    fn due_at(&self, now: Instant) -> impl Iterator<Item = &Turn> {
+        self.starts.iter().take_while(move |(at, _)| *at <= now).map(|(_, turn)| turn)
+    }
+
     /// Whose reservation is for now.
     fn due(&mut self, input: &PassInput) -> Plan {
         let mut plan = Plan::default();
         let mut quotas = input.quotas.clone();
         let mut free = input.free;
-        let running = &mut self.running;
-        self.reserved.retain(|_, reserved| {
+        let due: Vec<Turn> = self.due_at(input.now).copied().collect();
+        for turn in due {
+            let Some(reserved) = self.reserved.get(&turn) else { continue };
             let asked = input.demand(&reserved.job);
             // A reservation is of the regions that stay free, whoever starts takes the first ones:
             // where they overlap a later one may find nothing, and the next pass begins anew.
             let gone = !free.holds(&asked);
-            if reserved.at > input.now || gone || over_quota(input, &reserved.job, &quotas) {
-                return true;
+            if gone || over_quota(input, &reserved.job, &quotas) {
+                continue;
             }
             free = free.minus(&free.taken_by(&asked));
             spend(&mut quotas, &reserved.job, &asked);
             plan.start.push(reserved.job.job);
-            running.insert(reserved.job.job, (end(reserved), reserved.share));
-            false
-        });
+            self.running.insert(reserved.job.job, (end(reserved), reserved.share));
+            self.starts.remove(&(reserved.at, turn));
+            self.reserved.remove(&turn);
+        }
         plan
     }
 }

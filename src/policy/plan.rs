@@ -6,7 +6,7 @@
 //!
 //! *Not here*: how it comes about (`policy::pass`), taking CPUs (`resources::ledger`).
 
-use super::input::Instant;
+use super::input::{Instant, PendingJob};
 use crate::job::ids::JobId;
 
 /// What a pass decided.
@@ -18,4 +18,20 @@ pub struct Plan {
     pub head: Option<(JobId, Option<Instant>)>,
     /// The first job of the line, and whose attempts go back to the queue so that it fits.
     pub preempt: Option<(JobId, Vec<JobId>)>,
+}
+
+impl Plan {
+    /// Takes whoever starts out of a queue.
+    pub fn take_out_of(&self, queue: &mut Vec<PendingJob>) {
+        if let [only] = self.start[..] {
+            // By far the most frequent.
+            if let Some(at) = queue.iter().position(|waits| waits.job == only) {
+                queue.remove(at);
+            }
+        } else if !self.start.is_empty() {
+            let mut gone = self.start.clone();
+            gone.sort_unstable();
+            queue.retain(|waits| gone.binary_search(&waits.job).is_err());
+        }
+    }
 }

@@ -244,16 +244,7 @@ impl<'a> Machine<'a> {
         for id in &plan.start {
             self.start(id.0 as usize, now);
         }
-        if let [only] = plan.start[..] {
-            // By far the most frequent; the queue is in the order of ids.
-            if let Ok(at) = self.input.queue.binary_search_by_key(&only, |w| w.job) {
-                self.input.queue.remove(at);
-            }
-        } else if !plan.start.is_empty() {
-            let mut gone = plan.start.clone();
-            gone.sort_unstable();
-            self.input.queue.retain(|w| gone.binary_search(&w.job).is_err());
-        }
+        plan.take_out_of(&mut self.input.queue);
         (self.observer)(&self.input, &plan);
     }
 
