@@ -5,7 +5,7 @@
 //! *Promises*: every state meets every fact, so a new one of either fails here until its row is
 //! written.
 //!
-//! *Not here*: the policy (`tests/policy.rs`), sequences of steps (`tests/simulation`).
+//! *Not here*: the policy (`tests/policy`), sequences of steps (`tests/simulation`).
 
 #![allow(clippy::unwrap_used)]
 

@@ -4,9 +4,12 @@
 //!
 //! *Promises*: each test is named after its law.
 //!
-//! *Not here*: real traces and the schedules that others made of them (`tests/traces.rs`).
+//! *Not here*: real traces and the schedules that others made of them (`tests/traces.rs`);
+//! conservative backfilling from pass to pass (`conservative`).
 
 #![allow(clippy::unwrap_used, missing_docs)]
+
+mod conservative;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
