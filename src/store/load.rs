@@ -432,3 +432,23 @@ pub(super) fn ended(conn: &mut SqliteConnection) -> Result<BTreeMap<StateWord, u
     ended.retain(|_, n| *n > 0);
     Ok(ended)
 }
+
+#[cfg(test)]
+mod tests {
+    use diesel::debug_query;
+    use diesel::sqlite::Sqlite;
+
+    use super::*;
+
+    #[test]
+    fn no_column_is_left_out_unasked() {
+        let columns = jobs::table.select((RestRow::as_select(), WaitsRow::as_select()));
+        let select = debug_query::<Sqlite, _>(&columns).to_string();
+        let left_out: Vec<&str> =
+            select.split("`jobs`.`").skip(1).filter_map(|rest| rest.split('`').next()).collect();
+        let list = NOTHING_MORE.split(['(', ')']).nth(1);
+        let asked: Vec<&str> = list.into_iter().flat_map(|list| list.split(", ")).collect();
+        assert_eq!(left_out, asked);
+        assert!(!asked.is_empty());
+    }
+}

@@ -64,7 +64,7 @@ pub(super) struct UsualRow {
     restarts: Cell,
 }
 
-/// What most jobs that wait do not have: [`NOTHING_MORE`] names all of it.
+/// What most jobs that wait do not have. A start asks whether all of it is empty (`store::load`).
 #[derive(Default, Queryable, Selectable)]
 #[diesel(table_name = jobs)]
 pub(super) struct RestRow {

@@ -347,13 +347,8 @@ impl Machine {
             input.queue.retain(|other| other.job != *id);
             let held = input.free.taken_by(&input.demand(&job));
             input.free = input.free.minus(&held);
-            // What takes no time is over at once.
-            if job.request > 0 {
-                let end = input.now + job.request;
-                input.running.push(Running { job: job.job, end, held });
-            } else {
-                input.free = input.free.plus(&held);
-            }
+            let end = input.now + job.request;
+            input.running.push(Running { job: job.job, end, held });
         }
         (started, expected)
     }
