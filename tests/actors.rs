@@ -862,6 +862,11 @@ fn an_audit_finds_a_cpu_that_only_the_database_gives_away() {
         use diesel::connection::SimpleConnection;
         let dir = tempfile::tempdir().unwrap();
         let system = house(&FakeEngine::new(), dir.path());
+        // Nothing starts before the sweep at boot has audited: the next is seconds away, and
+        // cannot mend what this audit is to find.
+        system.submit.send(submit(1)).await.unwrap().unwrap();
+        let mut now = system.snapshot.clone();
+        now.wait_for(|s| s.count(StateWord::Running) == 1).await.unwrap();
         let mut conn = Database::new(dir.path().join("t.db")).writer().unwrap();
         conn.batch_execute("INSERT INTO held_units VALUES ('cpu', 2, 7)").unwrap();
         let report = system.audit.send(RunAudit).await.unwrap().unwrap();
