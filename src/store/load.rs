@@ -7,7 +7,8 @@
 //! *Not here*: what becomes of live attempts (`actors::recovery`).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::{not, sql};
@@ -80,6 +81,11 @@ struct WaitsRow {
 const NOTHING_MORE: &str = "coalesce(start_time, end_time, exit_code, error, completing, \
      process_id, user_cpu_us, system_cpu_us, max_rss_bytes, begin_time, deadline, dependency, \
      array_job_id, array_task_id, array_tasks, array_spec, room_since, told) IS NULL";
+/// Rows that one thread takes out of SQLite and another one reads, at a time: enough to make little
+/// of the way between them, and some 100 KiB.
+const PART: usize = 128;
+/// Parts that the first may be ahead.
+const PARTS_AHEAD: usize = 16;
 
 /// The same, read.
 struct OpenJob {
@@ -372,12 +378,16 @@ fn in_state(
 fn waiting(conn: &mut SqliteConnection, mut take: impl FnMut(OpenJob)) -> Result<(), StoreError> {
     let pending = jobs::table.filter(jobs::state.eq(StateWord::Pending.word()));
     let mut left: i64 = pending.count().get_result(conn)?;
-    let usual = pending.filter(sql::<Bool>(NOTHING_MORE)).select(UsualRow::as_select());
-    for usual in usual.load_iter::<UsualRow, DefaultLoadingMode>(conn)? {
-        let job = JobRow { usual: usual?, rest: RestRow::default() };
-        take(OpenRow { job, waits: WaitsRow::default() }.try_into()?);
-        left -= 1;
-    }
+    thread::scope(|scope| {
+        let (sender, parts) = mpsc::sync_channel(PARTS_AHEAD);
+        let rows = scope.spawn(|| usual_rows(conn, sender));
+        for usual in parts.into_iter().flatten() {
+            let job = JobRow { usual, rest: RestRow::default() };
+            take(OpenRow { job, waits: WaitsRow::default() }.try_into()?);
+            left -= 1;
+        }
+        rows.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
     if left > 0 {
         let others = pending.filter(not(sql::<Bool>(NOTHING_MORE))).select(OpenRow::as_select());
         for row in others.load_iter::<OpenRow, DefaultLoadingMode>(conn)? {
@@ -385,6 +395,23 @@ fn waiting(conn: &mut SqliteConnection, mut take: impl FnMut(OpenJob)) -> Result
         }
     }
     Ok(())
+}
+
+/// Takes the usual ones out of the database, some at a time, until nobody wants any more.
+fn usual_rows(
+    conn: &mut SqliteConnection,
+    parts: mpsc::SyncSender<Vec<UsualRow>>,
+) -> Result<(), StoreError> {
+    let pending = jobs::table.filter(jobs::state.eq(StateWord::Pending.word()));
+    let usual = pending.filter(sql::<Bool>(NOTHING_MORE)).select(UsualRow::as_select());
+    // Fused: asked once more after the last row, SQLite begins again.
+    let mut rows = usual.load_iter::<UsualRow, DefaultLoadingMode>(conn)?.fuse();
+    loop {
+        let part: Vec<UsualRow> = rows.by_ref().take(PART).collect::<QueryResult<_>>()?;
+        if part.is_empty() || parts.send(part).is_err() {
+            return Ok(());
+        }
+    }
 }
 
 fn queued(job: &JobRecord, memory: &mut PersistedState) -> Queued {
