@@ -34,6 +34,7 @@ pub use error::ConfigError;
 pub use gpus::Gpus;
 pub use origin::{Origin, Setting};
 pub use public_host::PublicHost;
+pub use resolve::usual_data_dir;
 pub use secret::Secret;
 pub use settings::ServeArgs;
 
@@ -46,6 +47,9 @@ use crate::resources::inventory::Inventory;
 use crate::text::cpu_list;
 use resolve::Resolver;
 use settings::FileSettings;
+
+/// The socket in the data folder.
+pub const SOCKET: &str = "downbeat.sock";
 
 /// What this process may use of the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -41,7 +41,7 @@ use crate::actors::site::{JobGpus, OrderSite};
 use crate::actors::{self, Parts, System, messages};
 use crate::api::wire::report::Ability;
 use crate::api::{self, App, Auth, FileWatcher, Files, Intake, Owners, Room, STREAMS_MAX};
-use crate::config::{Config, ServeArgs};
+use crate::config::{Config, SOCKET, ServeArgs};
 use crate::engine::local::{LocalConfig, LocalEngine};
 use crate::engine::{Engine, Key};
 use crate::fault;
@@ -61,7 +61,7 @@ use crate::time::Time;
 use devices::MachineDevices;
 use live::Settings;
 use signals::{Heard, Signals};
-use socket::Reserved;
+use socket::{Local, Reserved};
 
 /// HTTP workers: they parse and wait; the work is done by one arbiter and the writer.
 const WORKERS: usize = 2;
@@ -102,6 +102,7 @@ pub fn run(args: &ServeArgs, mut config: Config) -> Result<()> {
     config.database_file = one_name(&config.database_file)?;
     let mut locks = take_locks(&config)?;
     fault::point(fault::RECOVERY_LOCKED);
+    let local = Local::at(&config.data_dir.join(SOCKET))?;
     let database = database(&config)?;
     let mut engine_config = LocalConfig::new(&config.data_dir);
     engine_config.soft_nofile = soft_nofile;
@@ -123,7 +124,7 @@ pub fn run(args: &ServeArgs, mut config: Config) -> Result<()> {
     actix_rt::System::with_tokio_rt(move || runtime).block_on(async move {
         forget_ended(&*engine, &boot.keys).await;
         fault::point(fault::RECOVERY_TIDIED);
-        serve((args, config), boot, engine, (reserved, &mut locks)).await
+        serve((args, config), boot, engine, (reserved, local, &mut locks)).await
     })
 }
 
@@ -196,7 +197,7 @@ async fn serve(
     (args, config): (&ServeArgs, Config),
     boot: Boot,
     engine: Arc<dyn Engine>,
-    (reserved, locks): (Reserved, &mut [Lock]),
+    (reserved, local, locks): (Reserved, Option<Local>, &mut [Lock]),
 ) -> Result<()> {
     let Boot { kernel, commit_no, last_commit, writer, database, keys, boot_context } = boot;
     let readers = database.readers()?;
@@ -269,12 +270,17 @@ async fn serve(
     .listen(reserved.listen()?)
     .context("cannot listen")?;
     let address = server.addrs().first().copied().unwrap_or(config.listen);
+    let path = config.data_dir.join(SOCKET);
+    let (server, local) = match local {
+        Some(local) => (server.listen_uds(local.listen()?).context("cannot listen")?, Some(&*path)),
+        None => (server, None),
+    };
     for lock in locks {
         lock.sign(&format!("process {} at http://{address}", std::process::id()))?;
     }
     // Heard from before the address is told: whoever reads it may send one at once.
     let mut signals = Signals::listen().context("signals cannot be heard")?;
-    announce(&config, address);
+    announce(&config, address, local);
     let server = server.run();
     let handle = server.handle();
     actix_rt::spawn(async move {
@@ -288,7 +294,11 @@ async fn serve(
         log::info!("Stopping: jobs go on under their supervisors");
         shut_down(&system, handle).await;
     });
-    server.await.context("the HTTP server failed")
+    let served = server.await.context("the HTTP server failed");
+    if let Some(Err(error)) = local.map(std::fs::remove_file) {
+        log::debug!("The socket stays: {error}");
+    }
+    served
 }
 
 async fn shut_down(system: &System, server: actix_web::dev::ServerHandle) {
@@ -301,13 +311,17 @@ async fn shut_down(system: &System, server: actix_web::dev::ServerHandle) {
     server.stop(true).await;
 }
 
-/// Tells the settings and the address. That nobody can read it ends no server.
-fn announce(config: &Config, address: std::net::SocketAddr) {
+/// Tells the settings and the addresses. That nobody can read it ends no server.
+fn announce(config: &Config, address: std::net::SocketAddr, local: Option<&Path>) {
     let mut out = std::io::stdout().lock();
     let told = config.effective().iter().try_for_each(|setting| {
         writeln!(out, "{} = {} ({})", setting.name, setting.value, setting.source.word())
     });
     let told = told.and_then(|()| writeln!(out, "listening on http://{address}"));
+    let told = told.and_then(|()| match local {
+        Some(path) => writeln!(out, "listening on unix:{}", path.display()),
+        None => Ok(()),
+    });
     if let Err(error) = told.and_then(|()| out.flush()) {
         log::warn!("Standard output cannot be written ({error}); listening on http://{address}");
     }

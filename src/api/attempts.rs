@@ -62,7 +62,7 @@ pub struct RequeueQuery {
             body = super::wire::problem::Problem)))]
 pub async fn requeue(
     app: web::Data<App>,
-    Caller(principal): Caller,
+    caller: Caller,
     id: JobPath,
     query: web::Query<RequeueQuery>,
 ) -> Result<HttpResponse, ApiError> {
@@ -89,7 +89,7 @@ pub async fn requeue(
             job: id,
             over: over.map(|over| (over, read_at)),
             hold: query.hold,
-            principal: Arc::clone(&principal),
+            principal: Arc::clone(&caller.name),
         };
         let stopping = || ApiError::unavailable("the server is stopping");
         let answer = durable(app.system.requeue.send(message)).await?;

@@ -3,7 +3,8 @@
 //! *Owns*: request numbers, the token, the checks against foreign web pages, the media type.
 //!
 //! *Promises*: only `/health/*` is open to everybody: with a token set, the rest is for whoever
-//! sends it, without one for the server's own user and root; what only administrators may do is
+//! sends it, and without one, or over the socket in the data folder, for the server's own user and
+//! root; what only administrators may do is
 //! refused without theirs; what a foreign page could have caused, or read, is refused; a panic of
 //! a handler, which owns no state, is a 500 of that request; every answer carries
 //! `X-Request-ID`.
@@ -22,12 +23,13 @@ use actix_web::middleware::Next;
 use actix_web::web::{self, Bytes};
 use actix_web::{Error, HttpMessage, HttpRequest};
 
-use super::caller::{Caller, Owners};
+use super::caller::{Caller, Owners, is_over_socket};
 use super::code::Code;
 use super::error::{ApiError, RequestId};
 use super::intake::{Held, Intake};
 use super::live::InForce;
 use super::parameters::Parameters;
+use super::wire::me::Via;
 use crate::config::{PublicHost, Secret};
 use crate::panics::{self, Harmless};
 
@@ -182,16 +184,20 @@ async fn admit(request: &mut ServiceRequest) -> Result<Held, ApiError> {
 
 fn check(request: &ServiceRequest, auth: &Auth) -> Result<Caller, ApiError> {
     let host = text(request, &header::HOST).unwrap_or_default();
-    let by_token = auth.by_token(request.headers())?;
+    let known = match auth.by_token(request.headers()) {
+        // Whoever reaches the socket is known without a token; a wrong one is refused there too.
+        Err(_) if is_over_socket(request) && sent_token(request.headers()).is_none() => None,
+        by_token => by_token?,
+    };
     // A foreign page may lead a browser here under its own name, but it has no token.
-    if by_token.is_none() && !auth.is_our_host(host) {
+    if known.is_none() && !auth.is_our_host(host) {
         let detail = format!("Host \"{host}\" is not this server; a web page may be behind it");
         return Err(ApiError::new(Code::ForeignPage, detail));
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         check_mutation(request, auth, host)?;
     }
-    by_token.map_or_else(|| auth.owners.caller(request), Ok)
+    known.map_or_else(|| auth.owners.caller(request), Ok)
 }
 
 /// What could change something must not come of a foreign page.
@@ -237,10 +243,10 @@ impl Auth {
             _ => false,
         };
         if is(&live.admin_token) {
-            return Ok(Some(Caller(ADMIN_TOKEN.into())));
+            return Ok(Some(Caller { name: ADMIN_TOKEN.into(), uid: None, via: Via::Token }));
         }
         if is(&live.token) {
-            return Ok(Some(Caller(TOKEN.into())));
+            return Ok(Some(Caller { name: TOKEN.into(), uid: None, via: Via::Token }));
         }
         if live.token.is_none() {
             return Ok(None);

@@ -1,7 +1,7 @@
 //! *Purpose*: who asks.
 //!
-//! *Owns*: [`Caller`], the name that events remember; [`Connection`], whose other end is asked for
-//! at most once; [`Owners`], whom a server without a token serves.
+//! *Owns*: [`Caller`], whose name events remember; [`Connection`], whose other end is asked for at
+//! most once; [`Owners`], whom a server serves without a token.
 //!
 //! *Promises*: nothing that a request says about its sender counts, except a token; who is not
 //! known is refused.
@@ -17,10 +17,11 @@ use std::time::Duration;
 use actix_web::dev::{Extensions, Payload, ServiceRequest};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use rustix::net::sockopt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 use super::code::Code;
 use super::error::ApiError;
+use super::wire::me::Via;
 use crate::peer::{self, Ends, Uid, Unknown};
 
 /// A silent connection is asked so late, so often and so many times whether its peer still lives,
@@ -31,9 +32,16 @@ const ASKED_EVERY: Duration = Duration::from_secs(15);
 /// See [`SILENT_FOR`].
 const ASKED_TIMES: u32 = 4;
 
-/// Who asks, as events and history name him: a user of this machine, or whose token was sent.
+/// Who asks: a user of this machine, or whose token was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller(pub Arc<str>);
+pub struct Caller {
+    /// As events and history name him.
+    pub name: Arc<str>,
+    /// His number; a token has none.
+    pub uid: Option<Uid>,
+    /// How he is known.
+    pub via: Via,
+}
 
 impl FromRequest for Caller {
     type Error = ApiError;
@@ -59,12 +67,22 @@ impl Caller {
 pub struct Connection {
     ends: Option<Ends>,
     owner: OnceCell<Result<Uid, Unknown>>,
+    via: Via,
 }
 
-/// Notes the two ends of a connection that was just accepted. Its owner is asked for when a first
-/// request needs him.
+/// Notes whose a connection is that was just accepted: of one over the socket in the data folder
+/// the kernel said so when it was made; the owner of one over TCP is asked for when a first request
+/// needs him.
 pub fn connected(io: &dyn Any, known: &mut Extensions) {
-    let Some(stream) = io.downcast_ref::<TcpStream>() else { return };
+    if let Some(stream) = io.downcast_ref::<UnixStream>() {
+        let owner = stream.peer_cred().map(|peer| peer.uid()).map_err(Unknown::from);
+        known.insert(Connection { ends: None, owner: owner.into(), via: Via::Socket });
+    } else if let Some(stream) = io.downcast_ref::<TcpStream>() {
+        known.insert(over_tcp(stream));
+    }
+}
+
+fn over_tcp(stream: &TcpStream) -> Connection {
     // Without these a connection only ends later.
     let _ = sockopt::set_socket_keepalive(stream, true);
     let _ = sockopt::set_tcp_keepidle(stream, SILENT_FOR);
@@ -75,10 +93,17 @@ pub fn connected(io: &dyn Any, known: &mut Extensions) {
         (Ok(ours), Ok(theirs)) => Ends::of(stream, ours, theirs).ok(),
         _ => None,
     };
-    known.insert(Connection { ends, owner: OnceCell::new() });
+    Connection { ends, owner: OnceCell::new(), via: Via::Tcp }
 }
 
-/// Whom a server without a token serves on loopback: its own user and root.
+/// Whether a request came over the socket in the data folder.
+#[must_use]
+pub fn is_over_socket(request: &ServiceRequest) -> bool {
+    let connection = request.request().conn_data::<Connection>();
+    connection.is_some_and(|connection| connection.via == Via::Socket)
+}
+
+/// Whom a server serves without a token: its own user and root.
 #[derive(Clone, Debug)]
 pub struct Owners(Vec<(Uid, Arc<str>)>);
 
@@ -99,13 +124,15 @@ impl Owners {
     pub fn caller(&self, request: &ServiceRequest) -> Result<Caller, ApiError> {
         let refuse = |detail: String| Err(ApiError::new(Code::NotServed, detail));
         let connection = request.request().conn_data::<Connection>();
-        let owner = connection.and_then(|connection| {
-            let ends = connection.ends?;
-            Some(connection.owner.get_or_init(|| ends.peer()))
-        });
+        let via = connection.map_or(Via::Tcp, |connection| connection.via);
+        let owner =
+            connection.and_then(|connection| match (connection.owner.get(), connection.ends) {
+                (None, Some(ends)) => Some(connection.owner.get_or_init(|| ends.peer())),
+                (known, _) => known,
+            });
         match owner {
             Some(Ok(uid)) => match self.0.iter().find(|(served, _)| served == uid) {
-                Some((_, name)) => Ok(Caller(Arc::clone(name))),
+                Some((_, name)) => Ok(Caller { name: Arc::clone(name), uid: Some(*uid), via }),
                 None => refuse(format!(
                     "this server serves {} only, and you are user {uid}; where a token is set \
                      (DOWNBEAT_TOKEN, --token-file), it serves whoever sends that",

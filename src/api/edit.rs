@@ -148,16 +148,16 @@ pub async fn release(
 
 async fn edited(
     app: &App,
-    Caller(principal): Caller,
+    caller: Caller,
     of: JobRef,
     edit: Edit,
 ) -> Result<HttpResponse, ApiError> {
-    let id = own_job(app, Arc::clone(&principal), of).await?;
+    let id = own_job(app, Arc::clone(&caller.name), of).await?;
     let (row, _) = app.job(id).await?;
     let mut looks = Looks::new("the jobs that are to be waited for are just changing");
     let edited = loop {
         let elsewhere = elsewhere(app, &row, &edit).await?;
-        let principal = Arc::clone(&principal);
+        let principal = Arc::clone(&caller.name);
         let message = UpdateJob { job: id, edit: edit.clone(), elsewhere, principal };
         let answer = durable(app.system.update.send(message)).await?;
         match answer.map_err(|_| stopping())? {

@@ -147,7 +147,7 @@ pub async fn cancel_by_post(
 /// When there is no such job, or the server is stopping.
 pub async fn cancel_one(app: &App, caller: Caller, of: JobRef) -> Result<Cancelled, ApiError> {
     row_of(app, of).await?;
-    let (id, Caller(principal)) = (of.job, caller);
+    let (id, principal) = (of.job, caller.name);
     let outcomes = match of.task {
         Some(task) => {
             durable(app.system.cancel_task.send(CancelTask { array: id, task, principal })).await?

@@ -65,7 +65,7 @@ pub async fn make(
     Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
     auth.only_admins(&request, "draining the server")?;
-    let Caller(principal) = Caller::of(&request)?;
+    let principal = Caller::of(&request)?.name;
     let asked = maintenance::parse(&body)?;
     let when = (asked.start.unwrap_or_else(clock::now), asked.end);
     let message = Maintain { when, reason: asked.reason.into(), principal };

@@ -32,6 +32,7 @@ mod live;
 mod log_events;
 mod log_stream;
 mod maintenance;
+mod me;
 mod openapi;
 mod page;
 mod parameters;
@@ -131,6 +132,7 @@ routes! {
     GET "/api/v1/events" => events::stream,
     GET "/api/v1/dashboard" => dashboard::dashboard,
     GET "/api/v1/info" => info::info,
+    GET "/api/v1/me" => me::me,
     POST "/api/jobs/submit" => seed::submit,
     GET "/api/jobs/query/{id}" => seed::query,
     POST "/api/jobs/cancel/{id}" => seed::cancel,

@@ -17,7 +17,7 @@ use utoipa::openapi::{self, ContentBuilder, Deprecated, PathItem, Ref, RefOr, Re
 
 use super::wire::problem::PROBLEM_JSON;
 use super::{
-    allocations, arrays, attempts, dashboard, edit, events, health, info, jobs, maintenance,
+    allocations, arrays, attempts, dashboard, edit, events, health, info, jobs, maintenance, me,
     partitions, rank, seed, streams, submit,
 };
 
@@ -83,6 +83,7 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         events::stream,
         dashboard::dashboard,
         info::info,
+        me::me,
         seed::submit,
         seed::query,
         seed::cancel,

@@ -158,7 +158,7 @@ pub async fn accept(
     {
         auth.only_admins(request, "a priority above 0")?;
     }
-    let Caller(principal) = Caller::of(request)?;
+    let principal = Caller::of(request)?.name;
     match key_of(request)? {
         None => {
             let mut looks = Looks::new("the jobs that are waited for are just changing");

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use ureq::unversioned::resolver::DefaultResolver;
 
 use super::error::CliError;
+use super::place::Place;
 use super::print::remark;
 use super::trust::{Stranger, Trusted};
 use crate::api::wire::v1::{ArrayState, Job, JobId, JobRef};
@@ -39,14 +40,10 @@ const ABSENT: &str = "x-output-absent";
 /// Where the server is, and how it knows us.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Connect {
-    /// The server
-    #[arg(
-        long,
-        env = "DOWNBEAT_SERVER",
-        default_value = "http://127.0.0.1:8000",
-        value_name = "URL"
-    )]
-    pub server: String,
+    /// The server, as http://HOST:PORT or unix:PATH [default: your own server's socket, or else
+    /// http://127.0.0.1:8000]
+    #[arg(long, env = "DOWNBEAT_SERVER", value_name = "URL")]
+    pub server: Option<String>,
     /// File that holds the token; DOWNBEAT_TOKEN holds it directly
     #[arg(long, env = "DOWNBEAT_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
@@ -87,6 +84,9 @@ pub struct Bytes<R> {
 #[derive(Clone, Debug)]
 pub struct Client {
     agent: ureq::Agent,
+    /// What requests begin with.
+    root: String,
+    /// The server, for people.
     server: String,
     token: Option<Secret>,
 }
@@ -97,7 +97,7 @@ impl Client {
     /// # Errors
     /// When the address makes no sense or the token cannot be read.
     pub fn new(connect: &Connect) -> Result<Client, CliError> {
-        let server = address(&connect.server)?;
+        let place = connect.server.as_deref().map_or_else(|| Ok(Place::usual()), Place::named)?;
         let token = token(connect)?;
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -109,8 +109,9 @@ impl Client {
             .timeout_recv_body(Some(COMPLETE_WITHIN))
             .user_agent(concat!("downbeat/", env!("CARGO_PKG_VERSION")))
             .build();
-        let agent = ureq::Agent::with_parts(agent, Trusted, DefaultResolver::default());
-        Ok(Client { agent, server, token })
+        let (root, server) = (place.root().to_owned(), place.to_string());
+        let agent = ureq::Agent::with_parts(agent, Trusted(place), DefaultResolver::default());
+        Ok(Client { agent, root, server, token })
     }
 
     /// The server's address.
@@ -161,7 +162,7 @@ impl Client {
     pub fn post(&self, path: &str, body: &str, key: Option<&str>) -> Result<Answer, CliError> {
         let mut request = self
             .agent
-            .post(format!("{}{path}", self.server))
+            .post(format!("{}{path}", self.root))
             .header("Content-Type", "application/json");
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {}", token.reveal()));
@@ -177,7 +178,7 @@ impl Client {
     /// # Errors
     /// See [`CliError`].
     pub fn delete(&self, path: &str) -> Result<Answer, CliError> {
-        let mut request = self.agent.delete(format!("{}{path}", self.server));
+        let mut request = self.agent.delete(format!("{}{path}", self.root));
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {}", token.reveal()));
         }
@@ -191,7 +192,7 @@ impl Client {
     pub fn patch(&self, path: &str, body: &str) -> Result<Answer, CliError> {
         let mut request = self
             .agent
-            .patch(format!("{}{path}", self.server))
+            .patch(format!("{}{path}", self.root))
             .header("Content-Type", "application/json");
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {}", token.reveal()));
@@ -245,7 +246,7 @@ impl Client {
         path: &str,
         within: Option<Duration>,
     ) -> Result<ureq::http::Response<ureq::Body>, CliError> {
-        let request = self.agent.get(format!("{}{path}", self.server));
+        let request = self.agent.get(format!("{}{path}", self.root));
         let whole = within.map(|_| COMPLETE_WITHIN);
         let config = request.config().timeout_recv_response(within).timeout_recv_body(whole);
         let mut request = config.build();
@@ -321,20 +322,6 @@ impl Client {
             _ => CliError::Broken { server, cause },
         }
     }
-}
-
-/// `http://HOST:PORT`; a bare `HOST:PORT` is understood.
-fn address(text: &str) -> Result<String, CliError> {
-    let text = text.trim().trim_end_matches('/');
-    if text.starts_with("https://") {
-        return Err(CliError::Usage(format!(
-            "--server {text}: this client speaks no TLS; use http:// over a tunnel (ssh -L)"
-        )));
-    }
-    if text.is_empty() {
-        return Err(CliError::Usage("--server is empty; write http://HOST:PORT".to_owned()));
-    }
-    Ok(if text.starts_with("http://") { text.to_owned() } else { format!("http://{text}") })
 }
 
 /// A flag beats `DOWNBEAT_TOKEN` beats `DOWNBEAT_TOKEN_FILE`.

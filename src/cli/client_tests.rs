@@ -51,7 +51,7 @@ impl Canned {
             }
             requests
         });
-        Canned { connect: Connect { server, token_file: None }, thread }
+        Canned { connect: Connect { server: Some(server), token_file: None }, thread }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -97,7 +97,7 @@ fn a_server_that_is_not_there_is_code_3_and_says_how_to_start_one() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let client = Client::new(&Connect { server: server.clone(), token_file: None }).unwrap();
+    let client = Client::new(&Connect { server: Some(server.clone()), token_file: None }).unwrap();
     let error = client.get("/api/v1/info").unwrap_err();
     assert_eq!(error.exit_code(), 3);
     let text = error.to_string();
@@ -142,11 +142,7 @@ fn a_page_of_somebody_else_is_named_and_not_shown() {
 }
 
 #[test]
-fn addresses_are_understood_as_people_write_them() {
-    assert_eq!(address("http://h:1/").unwrap(), "http://h:1");
-    assert_eq!(address("h:1").unwrap(), "http://h:1");
-    assert_eq!(address("https://h").unwrap_err().exit_code(), 2);
-    assert_eq!(address("").unwrap_err().exit_code(), 2);
+fn what_is_asked_for_is_written_as_urls_want_it() {
     let pairs = [("state", "RUNNING".to_owned()), ("label", "a:b c&d".to_owned())];
     assert_eq!(query(&pairs), "?state=RUNNING&label=a%3Ab%20c%26d");
 }

@@ -29,6 +29,7 @@ mod migrate;
 mod moment;
 mod own_input;
 mod partitions;
+mod place;
 mod print;
 mod progress;
 mod queue;
@@ -51,6 +52,7 @@ mod trust;
 mod update;
 mod usage;
 mod wait;
+mod whoami;
 
 use std::process::ExitCode;
 
@@ -122,6 +124,8 @@ pub enum Ask {
     Resume(drain::ResumeArgs),
     /// Show the server's CPUs, job counts and health
     Status(status::StatusArgs),
+    /// Say whom the server takes you for, and what you may do
+    Whoami(whoami::WhoamiArgs),
     /// List partitions: their CPUs, what is free of them, their limits
     Partitions(partitions::PartitionsArgs),
     /// Compare ledger, database and processes; exit 1 when they disagree
@@ -167,6 +171,7 @@ pub fn run(ask: &Ask) -> ExitCode {
         Ask::Drain(args) => drain::drain(args),
         Ask::Resume(args) => drain::resume(args),
         Ask::Status(args) => status::run(args),
+        Ask::Whoami(args) => whoami::run(args),
         Ask::Partitions(args) => partitions::run(args),
         Ask::Audit(args) => audit::run(args),
         Ask::Simulate(args) => simulate::run(args),

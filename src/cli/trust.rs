@@ -2,22 +2,28 @@
 //!
 //! *Owns*: [`Trusted`], which opens connections; [`Stranger`], why one was not used.
 //!
-//! *Promises*: on loopback, before the first byte leaves, it is known that the server is the
-//! caller's own or root's: neither token nor environment reach another user who has taken the
-//! port. Where this system does not tell whose a connection is, and for servers elsewhere, which
-//! are only asked when they are named, nothing can be known.
+//! *Promises*: over a socket and on loopback, before the first byte leaves, it is known that the
+//! server is the caller's own or root's: neither token nor environment reach another user who has
+//! taken the place. Where this system does not tell whose a connection is, and for servers
+//! elsewhere, which are only asked when they are named, nothing can be known.
 //!
 //! *Not here*: how an owner is found (`crate::peer`), requests (`cli::client`).
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv, sockopt};
 use ureq::Error;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
 };
 
+use super::place::Place;
 use crate::peer::{self, Unknown};
 
 /// Longest wait for one address of a server.
@@ -27,15 +33,15 @@ const ROOT: peer::Uid = 0;
 
 /// A server that belongs to somebody else.
 #[derive(Debug, thiserror::Error)]
-#[error("port {port} belongs to {owner}; nothing was sent")]
+#[error("{place} belongs to {owner}; nothing was sent")]
 pub struct Stranger {
-    port: u16,
+    place: String,
     owner: String,
 }
 
-/// Opens connections.
+/// Opens connections to the server that is there.
 #[derive(Debug)]
-pub struct Trusted;
+pub struct Trusted(pub Place);
 
 impl Connector for Trusted {
     type Out = Line;
@@ -45,13 +51,48 @@ impl Connector for Trusted {
         details: &ConnectionDetails<'_>,
         _: Option<()>,
     ) -> Result<Option<Line>, Error> {
-        let stream = first_of(&details.addrs)?;
-        stream.set_nodelay(true)?;
-        check(&stream)?;
+        let stream = match &self.0 {
+            Place::Http(_) => over_tcp(&details.addrs)?,
+            Place::Socket(path) => over_socket(path)?,
+        };
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
         Ok(Some(Line { stream, buffers }))
     }
+}
+
+fn over_tcp(addresses: &[SocketAddr]) -> Result<Stream, Error> {
+    let stream = first_of(addresses)?;
+    stream.set_nodelay(true)?;
+    let address = stream.peer_addr()?;
+    if address.ip().to_canonical().is_loopback() {
+        match peer::server(&stream) {
+            Ok(owner) => check(owner, || format!("port {}", address.port()))?,
+            Err(Unknown::Gone) => return Err(Error::Io(ErrorKind::ConnectionReset.into())),
+            Err(Unknown::NoAnswer(_)) => {}
+        }
+    }
+    Ok(Stream::Tcp(stream))
+}
+
+/// The kernel says who listened there.
+fn over_socket(path: &Path) -> Result<Stream, Error> {
+    let stream = UnixStream::connect(path).map_err(|error| match error.kind() {
+        // As of a port where nobody listens: a server that restarts makes it anew.
+        ErrorKind::NotFound => Error::Io(ErrorKind::ConnectionRefused.into()),
+        _ => Error::Io(error),
+    })?;
+    let server = sockopt::socket_peercred(&stream).map_err(|error| Error::Io(error.into()))?;
+    check(server.uid.as_raw(), || path.display().to_string())?;
+    Ok(Stream::Socket(stream))
+}
+
+fn check(owner: peer::Uid, place: impl FnOnce() -> String) -> Result<(), Error> {
+    let own = rustix::process::geteuid().as_raw();
+    if owner == own || owner == ROOT {
+        return Ok(());
+    }
+    Err(Error::Other(Box::new(Stranger { place: place(), owner: peer::named(owner) })))
 }
 
 /// A connection to the first address that answers.
@@ -69,25 +110,56 @@ fn first_of(addresses: &[SocketAddr]) -> Result<TcpStream, Error> {
     Err(last)
 }
 
-fn check(stream: &TcpStream) -> Result<(), Error> {
-    let address = stream.peer_addr()?;
-    if !address.ip().to_canonical().is_loopback() {
-        return Ok(());
+/// A connection of either kind.
+#[derive(Debug)]
+enum Stream {
+    Tcp(TcpStream),
+    Socket(UnixStream),
+}
+
+impl Stream {
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> std::io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => stream.set_write_timeout(timeout),
+            Stream::Socket(stream) => stream.set_write_timeout(timeout),
+        }
     }
-    let own = rustix::process::geteuid().as_raw();
-    let port = address.port();
-    match peer::server(stream) {
-        Ok(owner) if owner == own || owner == ROOT => Ok(()),
-        Ok(owner) => Err(Error::Other(Box::new(Stranger { port, owner: peer::named(owner) }))),
-        Err(Unknown::Gone) => Err(Error::Io(ErrorKind::ConnectionReset.into())),
-        Err(Unknown::NoAnswer(_)) => Ok(()),
+
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> std::io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => stream.set_read_timeout(timeout),
+            Stream::Socket(stream) => stream.set_read_timeout(timeout),
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => stream.write_all(bytes),
+            Stream::Socket(stream) => stream.write_all(bytes),
+        }
+    }
+
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.read(bytes),
+            Stream::Socket(stream) => stream.read(bytes),
+        }
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Stream::Tcp(stream) => stream.as_fd(),
+            Stream::Socket(stream) => stream.as_fd(),
+        }
     }
 }
 
 /// A connection to a server that is trusted.
 #[derive(Debug)]
 pub struct Line {
-    stream: TcpStream,
+    stream: Stream,
     buffers: LazyBuffers,
 }
 
@@ -119,9 +191,8 @@ impl Transport for Line {
     }
 
     fn is_open(&mut self) -> bool {
-        let silent = self.stream.set_nonblocking(true).and_then(|()| self.stream.peek(&mut [0]));
-        let is_open = silent.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
-        is_open && self.stream.set_nonblocking(false).is_ok()
+        let silent = recv(&self.stream, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        silent.is_err_and(|error| error == Errno::AGAIN)
     }
 }
 

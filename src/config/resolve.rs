@@ -30,6 +30,15 @@ const MAX_OUTPUT: u64 = 10 * 1024 * 1024 * 1024;
 /// What `--memory` says when memory is not counted.
 const UNCOUNTED: &str = "unlimited";
 
+/// Where a server keeps its state when nobody says otherwise; `None` without a home.
+#[must_use]
+pub fn usual_data_dir(is_root: bool) -> Option<PathBuf> {
+    if is_root {
+        return Some(PathBuf::from("/var/lib/downbeat"));
+    }
+    dirs::state_dir().map(|folder| folder.join("downbeat"))
+}
+
 /// Decides setting by setting, and keeps where each came from.
 pub(super) struct Resolver<'a> {
     environment: &'a dyn Fn(&str) -> Option<String>,
@@ -115,8 +124,7 @@ impl<'a> Resolver<'a> {
         let picked = self.first("data_dir", path_text(flag), path_text(file));
         let folder = match picked {
             Some(folder) => PathBuf::from(folder),
-            None if is_root => PathBuf::from("/var/lib/downbeat"),
-            None => dirs::state_dir().ok_or(ConfigError::NoDataDir)?.join("downbeat"),
+            None => usual_data_dir(is_root).ok_or(ConfigError::NoDataDir)?,
         };
         let folder = self.absolute("data_dir", &folder)?;
         self.show(folder.display());

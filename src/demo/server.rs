@@ -109,7 +109,7 @@ impl PrivateServer {
 
     /// How to reach it at `address`.
     pub fn connect(&self, address: &str) -> Connect {
-        Connect { server: address.to_owned(), token_file: Some(self.token_file.clone()) }
+        Connect { server: Some(address.to_owned()), token_file: Some(self.token_file.clone()) }
     }
 
     /// Where it and its jobs keep everything.

@@ -24,6 +24,7 @@ cases! {
     a_job_is_requeued_and_its_attempts_are_shown => ["requeue", "show", "submit"],
     a_server_is_drained_and_resumed => ["drain", "resume", "status", "queue"],
     status_and_audit_tell_the_server_s_numbers => ["status", "audit"],
+    whoami_says_whom_the_server_takes_somebody_for => ["whoami"],
     partitions_are_listed => ["partitions"],
     completions_are_a_script_that_the_shell_reads => ["completions"],
     every_query_verb_speaks_json => ["queue", "list", "show", "wait", "status", "audit", "cancel",
@@ -340,6 +341,16 @@ fn a_server_is_drained_and_resumed() {
     call(&server, &["drain", "--from", "tomorrow"]).ends(0);
     let said = call(&server, &["resume", "1"]).ends(0);
     assert_eq!(said.out, "window 1 had not begun; it is taken back\n");
+}
+
+fn whoami_says_whom_the_server_takes_somebody_for() {
+    let server = Server::start();
+    let said = call(&server, &["whoami", "--json"]).ends(0).json();
+    let uid = rustix::process::geteuid().as_raw();
+    assert_eq!((&said["uid"], &said["via"]), (&json!(uid), &json!("tcp")), "{said}");
+    let said = call(&server, &["whoami"]).ends(0).out;
+    let name = format!("({uid}), administrator, at {}", server.url);
+    assert!(said.contains(&name), "{said}");
 }
 
 fn status_and_audit_tell_the_server_s_numbers() {

@@ -19,6 +19,7 @@ mod fields;
 mod invocation;
 pub mod job;
 pub mod maintenance;
+pub mod me;
 pub mod partitions;
 pub mod problem;
 pub mod rank;

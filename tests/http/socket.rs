@@ -1,0 +1,179 @@
+//! *Purpose*: the socket in the data folder, and whom the server takes somebody for.
+//!
+//! *Owns*: requests over the socket, servers that find something else in its place, the client's
+//! ways to it.
+//!
+//! *Promises*: another user is a real process of his own; where none can be become, his part is
+//! left out.
+//!
+//! *Not here*: strangers at the port (`strangers`).
+
+use std::io::{Read, Write};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::common::{PATIENCE, Server, note};
+use crate::help::{keys, problem};
+
+/// A user that every system has, `nobody`.
+const NOBODY: u32 = 65_534;
+
+cases! {
+    whoever_reaches_the_socket_is_who_the_kernel_says => ["GET /api/v1/me", "POST /api/v1/jobs"],
+    with_a_token_the_socket_needs_none_and_takes_no_wrong_one => ["GET /api/v1/me"],
+    nothing_but_a_socket_that_was_left_gives_way => ["GET /api/v1/me"],
+    the_client_finds_the_socket_and_trusts_no_stranger_there => ["GET /api/v1/me"],
+}
+
+fn path(server: &Server) -> PathBuf {
+    server.data().join("downbeat.sock")
+}
+
+/// Asks over the socket: status and body.
+fn over_socket(server: &Server, request: &str, headers: &str, body: &str) -> (u16, Value) {
+    let (method, asked) = request.split_once(' ').unwrap();
+    note(method, asked);
+    let mut socket = UnixStream::connect(path(server)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let length = body.len();
+    write!(
+        socket,
+        "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(body).unwrap())
+}
+
+fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+fn whoever_reaches_the_socket_is_who_the_kernel_says() {
+    let mut server = Server::start();
+    let found = path(&server).symlink_metadata().unwrap();
+    assert!(found.file_type().is_socket());
+    assert_eq!(found.permissions().mode() & 0o777, 0o600);
+    let (status, me) = over_socket(&server, "GET /api/v1/me", "", "");
+    assert_eq!(status, 200, "{me}");
+    keys(&me, "user uid role via");
+    assert_eq!((&me["uid"], &me["via"]), (&json!(own_uid()), &json!("socket")), "{me}");
+    assert_eq!(me["role"], "admin");
+    let by_tcp = server.get("/api/v1/me").expect(200).json();
+    assert_eq!((&by_tcp["user"], &by_tcp["via"]), (&me["user"], &json!("tcp")));
+    let (status, job) = over_socket(&server, "POST /api/v1/jobs", "", r#"{"script":"true"}"#);
+    assert_eq!(status, 201, "{job}");
+    let id = job["id"].as_i64().unwrap();
+    server.ended(id);
+    let by =
+        format!("SELECT principal AS line FROM events WHERE job_id = {id} ORDER BY id LIMIT 1");
+    assert_eq!(json!(server.sql(&by)), me["user"]);
+    assert_eq!(server.stop(), Some(0));
+    assert!(path(&server).symlink_metadata().is_err(), "it goes with its server");
+}
+
+fn with_a_token_the_socket_needs_none_and_takes_no_wrong_one() {
+    let mut server = Server::unstarted(&["--cpus", "4"]);
+    server.env.push(("DOWNBEAT_TOKEN".to_owned(), "sesame".to_owned()));
+    server.env.push(("DOWNBEAT_ADMIN_TOKEN".to_owned(), "above-sesame".to_owned()));
+    server.up();
+    problem(server.get("/api/v1/me"), 401);
+    let me = |headers: &str| over_socket(&server, "GET /api/v1/me", headers, "");
+    let told = |(status, me): (u16, Value)| {
+        let word = |key: &str| me[key].as_str().unwrap_or("-").to_owned();
+        (status, word("via"), word("role"))
+    };
+    let word = |status, via: &str, role: &str| (status, via.to_owned(), role.to_owned());
+    assert_eq!(told(me("")), word(200, "socket", "user"));
+    assert_eq!(told(me("Authorization: Bearer sesame\r\n")), word(200, "token", "user"));
+    let admin = me("Authorization: Bearer above-sesame\r\n");
+    assert_eq!(admin.1["uid"], Value::Null);
+    assert_eq!(told(admin), word(200, "token", "admin"));
+    assert_eq!(me("Authorization: Bearer seed\r\n").0, 401);
+}
+
+fn nothing_but_a_socket_that_was_left_gives_way() {
+    let mut server = Server::start();
+    server.kill();
+    let left = path(&server).symlink_metadata().unwrap();
+    assert!(left.file_type().is_socket(), "a server that is killed leaves it");
+    server.up();
+    assert_eq!(over_socket(&server, "GET /api/v1/me", "", "").0, 200);
+    assert_eq!(server.stop(), Some(0));
+    let other = server.data().join("mine");
+    for make in [
+        (|at, _| std::fs::write(at, "mine").unwrap()) as fn(&PathBuf, &PathBuf),
+        |at, other| symlink(other, at).unwrap(),
+        |at, _| std::fs::create_dir(at).unwrap(),
+    ] {
+        std::fs::write(&other, "mine").unwrap();
+        make(&path(&server), &other);
+        let before = path(&server).symlink_metadata().unwrap().file_type();
+        server.spawn();
+        assert!(!server.listens(), "a server has started");
+        server.kill();
+        let said = server.log();
+        assert!(said.contains("downbeat.sock is no socket"), "{said}");
+        assert_eq!(path(&server).symlink_metadata().unwrap().file_type(), before);
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "mine");
+        let _file = std::fs::remove_file(path(&server));
+        let _folder = std::fs::remove_dir(path(&server));
+    }
+    server.up();
+}
+
+fn the_client_finds_the_socket_and_trusts_no_stranger_there() {
+    let server = Server::start();
+    let downbeat = |place: Option<String>, home: &str| {
+        let mut client = Command::new(env!("CARGO_BIN_EXE_downbeat"));
+        client.arg("whoami").env_remove("DOWNBEAT_SERVER").env("XDG_STATE_HOME", home);
+        client.args(place.iter().flat_map(|place| ["--server", place]));
+        let out = client.stdin(Stdio::null()).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (out.status.code(), text(&out.stdout), text(&out.stderr))
+    };
+    note("GET", "/api/v1/me");
+    let named = format!("unix:{}", path(&server).display());
+    let (code, said, _) = downbeat(Some(named.clone()), "/nonexistent");
+    assert_eq!(code, Some(0), "{said}");
+    let wanted = format!("({}), administrator, at {named}: the kernel says so", own_uid());
+    assert!(said.contains(&wanted), "{said}");
+    let nowhere = server.data().join("nowhere.sock");
+    let (code, _, said) = downbeat(Some(format!("unix:{}", nowhere.display())), "/nonexistent");
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("nowhere.sock"), "{said}");
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    // Another user listens, where everybody may connect.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    let theirs = folder.path().join("s");
+    let script = format!(
+        "import socket,sys;s=socket.socket(socket.AF_UNIX);s.bind('{}');s.listen();\
+         print('up',flush=True);c,_=s.accept();print(len(c.recv(9)),flush=True)",
+        theirs.display()
+    );
+    let mut stranger = Command::new("python3");
+    stranger.args(["-c", &script]).uid(NOBODY).gid(NOBODY).stdout(Stdio::piped());
+    let mut stranger = stranger.spawn().unwrap();
+    let mut up = [0; 3];
+    let mut out = stranger.stdout.take().unwrap();
+    out.read_exact(&mut up).unwrap();
+    let (code, _, said) = downbeat(Some(format!("unix:{}", theirs.display())), "/nonexistent");
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("belongs to nobody (65534); nothing was sent"), "{said}");
+    let mut heard = String::new();
+    out.read_to_string(&mut heard).unwrap();
+    assert_eq!(heard, "0\n", "not a byte reached him");
+    assert!(stranger.wait().unwrap().success());
+}
