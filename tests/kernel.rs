@@ -1,9 +1,9 @@
-//! *Purpose*: the kernel's laws: the matrix of state × fact, the door.
+//! *Purpose*: the kernel's laws: the matrix of state × fact, who may do what, the door.
 //!
-//! *Owns*: the printed matrix.
+//! *Owns*: the printed matrices.
 //!
-//! *Promises*: every state meets every fact, so a new one of either fails here until its row is
-//! written.
+//! *Promises*: every state meets every fact, and every role every action, so a new one of any fails
+//! here until its row is written.
 //!
 //! *Not here*: the policy (`tests/policy`), sequences of steps (`tests/simulation`).
 
@@ -15,6 +15,7 @@ use downbeat::job::ids::{Attempt, CpuId, JobId};
 use downbeat::job::outcome::{EndState, Exit, Handle, OutOfMemory, Stop};
 use downbeat::job::spec::{CpusAsked, JobRequest, JobSpec, SCRIPT_BYTES_MAX};
 use downbeat::job::state::{EndReason, StateWord};
+use downbeat::kernel::access::{Action, Caller, Relation, Role, Whose, may, may_at_all, permits};
 use downbeat::kernel::admission::{Site, SiteMemory};
 use downbeat::kernel::testing;
 use downbeat::kernel::transition::{Fact, JobState, Outcome, Refused, RequeueReason, transition};
@@ -22,6 +23,7 @@ use downbeat::resources::capacity::Demand;
 use downbeat::resources::ledger::Ledger;
 use downbeat::text::time_limit::LimitAsked;
 use downbeat::time::Time;
+use strum::VariantArray;
 
 const HANDLE: Handle = Handle { pid: 7, start_time: Time(5) };
 
@@ -160,6 +162,76 @@ fn the_matrix_of_state_and_fact_is_as_written() {
     let rows: Vec<&str> = rows.iter().map(|row| row.trim_end()).collect();
     let written: Vec<&str> = MATRIX.trim_matches('\n').lines().collect();
     assert_eq!(rows, written, "as it is, and as it is written:\n{}\n{MATRIX}", rows.join("\n"));
+}
+
+/// What an owner (`o`), a coordinator of its account (`c`) and anybody else (`a`) may do to a job,
+/// by role. `-` is nobody. Of what concerns no job it is all or nobody.
+const RIGHTS: &str = "
+                         viewer  user    operator  admin
+see                      o c a   o c a   o c a     o c a
+read_details             o c     o c     o c a     o c a
+read_output              o       o       o c a     o c a
+control                  -       o c     o c a     o c a
+release_operator_hold    -       -       o c a     o c a
+raise                    -       -       o c a     o c a
+submit                   -       o c a   o c a     o c a
+submit_for_others        -       -       -         o c a
+operate                  -       -       o c a     o c a
+own_tokens               -       o c a   o c a     o c a
+others_tokens            -       -       -         o c a
+";
+
+#[test]
+fn who_may_do_what_is_as_written() {
+    let letters = |role: Role, action: Action| {
+        let each = [Relation::Owner, Relation::Coordinator, Relation::Other].into_iter();
+        let letter = |of: Relation| match of {
+            Relation::Owner => "o",
+            Relation::Coordinator => "c",
+            Relation::Other => "a",
+        };
+        let may: Vec<&str> = each.filter(|of| permits(role, *of, action)).map(letter).collect();
+        if may.is_empty() { "-".to_owned() } else { may.join(" ") }
+    };
+    let width = |role: Role| if role == Role::Operator { 10 } else { 8 };
+    let line = |first: &str, cell: &dyn Fn(Role) -> String| {
+        let cells = Role::VARIANTS.iter().map(|role| format!("{:1$}", cell(*role), width(*role)));
+        format!("{first:25}{}", cells.collect::<String>()).trim_end().to_owned()
+    };
+    let mut rows = vec![line("", &|role| <&str>::from(role).to_owned())];
+    for action in Action::VARIANTS {
+        rows.push(line(action.into(), &|role| letters(role, *action)));
+    }
+    let written: Vec<&str> = RIGHTS.trim_matches('\n').lines().collect();
+    assert_eq!(rows, written, "as it is, and as it is written:\n{}\n{RIGHTS}", rows.join("\n"));
+}
+
+#[test]
+fn a_job_is_his_who_owns_it_and_in_a_private_house_nobody_else_knows_of_it() {
+    let alice = Caller { uid: 7, acts_as: 7, role: Role::User, ..Caller::in_test("alice") };
+    let own = Whose { owner: 7, account: "" };
+    let bobs = Whose { owner: 8, account: "physics" };
+    let who = std::sync::Arc::new(alice.clone());
+    assert_eq!(may(&who, Action::Control, own).unwrap().caller(), &alice);
+    assert!(may(&who, Action::See, bobs).is_ok());
+    let refused = may(&who, Action::Control, bobs).unwrap_err();
+    assert!(!refused.is_hidden);
+    assert_eq!(
+        refused.to_string(),
+        "alice may not cancel, hold, requeue or change it; it needs the role operator"
+    );
+    let mut private = Caller { sees_own_only: true, ..alice };
+    let who = std::sync::Arc::new(private.clone());
+    assert!(may(&who, Action::See, bobs).unwrap_err().is_hidden);
+    assert!(!who.scope().sees(bobs) && who.scope().sees(own));
+    private.coordinates.insert("physics".into());
+    let who = std::sync::Arc::new(private.clone());
+    assert!(may(&who, Action::Control, bobs).is_ok() && who.scope().sees(bobs));
+    assert!(may(&who, Action::ReadOutput, bobs).is_err());
+    assert!(may_at_all(&who, Action::Operate).is_err());
+    let who = std::sync::Arc::new(Caller { role: Role::Operator, ..private });
+    assert!(may(&who, Action::ReadOutput, Whose { account: "", ..bobs }).is_ok());
+    assert!(may_at_all(&who, Action::Operate).is_ok());
 }
 
 fn site() -> Site {

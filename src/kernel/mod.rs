@@ -6,6 +6,7 @@
 //!
 //! *Not here*: durability (`store`), processes (`engine`), mailboxes (`actors`).
 
+pub mod access;
 pub mod admission;
 pub mod change;
 pub mod check;

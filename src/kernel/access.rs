@@ -1,0 +1,314 @@
+//! *Purpose*: who may do what.
+//!
+//! *Owns*: [`Role`], [`Action`], [`Relation`]; [`Caller`], who asks; [`may`], the only place where a
+//! request is permitted; [`Permitted`], the proof that it was; [`Scope`], the jobs that somebody sees.
+//!
+//! *Promises*: pure. Nothing is permitted that the table in `tests/kernel.rs` does not show. A
+//! [`Permitted`] is made by [`may`] and [`may_at_all`] alone, and whatever changes a job asks for
+//! one, so a change that nobody permitted does not compile.
+//!
+//! *Not here*: who somebody is (`api::caller`), roles and coordinators of the settings (`config`),
+//! what a refusal looks like (`api::error`).
+
+use std::collections::BTreeSet;
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
+use utoipa::ToSchema;
+
+/// The number of a user, as the system has it.
+pub type Uid = u32;
+
+/// What somebody is to the server. Each may all that those before it may.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    VariantArray,
+    IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Role {
+    /// Looks.
+    Viewer,
+    /// Submits jobs, and gives orders about his own.
+    User,
+    /// Gives orders about the jobs of all, and the server.
+    Operator,
+    /// Submits for others, and has tokens made for them.
+    Admin,
+}
+
+/// What somebody is to a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Relation {
+    /// It is his.
+    Owner,
+    /// It is charged to an account that he coordinates.
+    Coordinator,
+    /// None of these.
+    Other,
+}
+
+/// What can be done to a job, or to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Action {
+    /// To see that a job is there, and what everybody may know of it.
+    See,
+    /// To read a job's script, folder, paths, comment, labels and error.
+    ReadDetails,
+    /// To read what a job has written.
+    ReadOutput,
+    /// To cancel, hold, requeue or change a job.
+    Control,
+    /// To release a job that an operator holds.
+    ReleaseOperatorHold,
+    /// To raise a job above what its owner could ask for: a priority above 0, more than its
+    /// partition allows, more time once it runs.
+    Raise,
+    /// To submit jobs.
+    Submit,
+    /// To submit jobs of others.
+    SubmitForOthers,
+    /// To drain and resume the server, to have it audited, to read who asked for what.
+    Operate,
+    /// To make, list and revoke one's own tokens.
+    OwnTokens,
+    /// The same of others'.
+    OthersTokens,
+}
+
+impl Action {
+    /// What it is, behind "may not".
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Action::See => "see it",
+            Action::ReadDetails => "read its script and its details",
+            Action::ReadOutput => "read what it writes",
+            Action::Control => "cancel, hold, requeue or change it",
+            Action::ReleaseOperatorHold => "release it: an operator holds it",
+            Action::Raise => "raise it above what its owner may ask for",
+            Action::Submit => "submit jobs",
+            Action::SubmitForOthers => "submit jobs of others",
+            Action::Operate => "give orders to the server",
+            Action::OwnTokens => "make tokens",
+            Action::OthersTokens => "see to tokens of others",
+        }
+    }
+}
+
+/// How somebody is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Via {
+    /// He reached a socket of the server; the kernel says who he is.
+    Socket,
+    /// His is the other end of a connection on loopback; the kernel says so.
+    Tcp,
+    /// He sent a token.
+    Token,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// His number.
+    pub uid: Uid,
+    /// As events and history name him.
+    pub name: Arc<str>,
+    /// The user whose jobs are his own, and as whom they run: himself, or on a server of one user
+    /// that user.
+    pub acts_as: Uid,
+    /// What he is to the server.
+    pub role: Role,
+    /// The accounts that he coordinates.
+    pub coordinates: BTreeSet<Arc<str>>,
+    /// Whether he sees only his own jobs and those of accounts that he coordinates.
+    pub sees_own_only: bool,
+    /// How he is known.
+    pub via: Via,
+}
+
+/// Whose a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whose<'a> {
+    /// Its owner.
+    pub owner: Uid,
+    /// Whom it is charged to; empty for nobody.
+    pub account: &'a str,
+}
+
+/// A job that is not his, or what only others may.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{who} may not {}{}", action.words(), Needs(*needs))]
+pub struct Refused {
+    /// Who asked.
+    pub who: Arc<str>,
+    /// For what.
+    pub action: Action,
+    /// Whether he may not even know that the job is there.
+    pub is_hidden: bool,
+    /// The least role that could.
+    pub needs: Option<Role>,
+}
+
+struct Needs(Option<Role>);
+
+impl Display for Needs {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(role) => write!(out, "; it needs the role {}", <&str>::from(role)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The proof that somebody may do what he asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permitted(Arc<Caller>);
+
+impl Permitted {
+    /// Who was permitted.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.0
+    }
+
+    /// As events name him.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.0.name
+    }
+
+    /// Whoever a test says, for whatever it asks.
+    #[cfg(any(test, feature = "test-support"))]
+    #[must_use]
+    pub fn in_test(name: &str) -> Permitted {
+        Permitted(Arc::new(Caller::in_test(name)))
+    }
+}
+
+impl Caller {
+    /// What he is to a job.
+    #[must_use]
+    pub fn relation(&self, whose: Whose<'_>) -> Relation {
+        if whose.owner == self.acts_as {
+            Relation::Owner
+        } else if self.coordinates.contains(whose.account) {
+            Relation::Coordinator
+        } else {
+            Relation::Other
+        }
+    }
+
+    /// The jobs that he sees.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        let sees_all = !self.sees_own_only || self.role >= Role::Operator;
+        Scope((!sees_all).then(|| Own { uid: self.acts_as, accounts: self.coordinates.clone() }))
+    }
+
+    /// An administrator of a server of one user, by this name.
+    #[cfg(any(test, feature = "test-support"))]
+    #[must_use]
+    pub fn in_test(name: &str) -> Caller {
+        Caller {
+            uid: 0,
+            name: name.into(),
+            acts_as: 0,
+            role: Role::Admin,
+            coordinates: BTreeSet::new(),
+            sees_own_only: false,
+            via: Via::Socket,
+        }
+    }
+}
+
+/// The jobs that somebody sees. Made by [`Caller::scope`], and for the server's own questions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope(Option<Own>);
+
+/// Jobs of one user, and of accounts that he coordinates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Own {
+    /// The user.
+    pub uid: Uid,
+    /// The accounts.
+    pub accounts: BTreeSet<Arc<str>>,
+}
+
+impl Scope {
+    /// All jobs: what the server itself asks for, whose answer no caller gets.
+    pub const SERVER: Scope = Scope(None);
+
+    /// The only jobs that are seen; `None`: all are.
+    #[must_use]
+    pub fn own(&self) -> Option<&Own> {
+        self.0.as_ref()
+    }
+
+    /// Whether this job is seen.
+    #[must_use]
+    pub fn sees(&self, whose: Whose<'_>) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|own| own.uid == whose.owner || own.accounts.contains(whose.account))
+    }
+}
+
+/// Whether somebody may do this to a job.
+///
+/// # Errors
+/// When he may not.
+pub fn may(caller: &Arc<Caller>, action: Action, whose: Whose<'_>) -> Result<Permitted, Refused> {
+    let relation = caller.relation(whose);
+    let is_hidden = !caller.scope().sees(whose);
+    if !is_hidden && permits(caller.role, relation, action) {
+        return Ok(Permitted(Arc::clone(caller)));
+    }
+    let mut roles = Role::VARIANTS.iter().copied();
+    let needs = roles.find(|role| *role > caller.role && permits(*role, relation, action));
+    Err(Refused { who: Arc::clone(&caller.name), action, is_hidden, needs })
+}
+
+/// Whether somebody may do this to the server, or to one job at least.
+///
+/// # Errors
+/// When he may not.
+pub fn may_at_all(caller: &Arc<Caller>, action: Action) -> Result<Permitted, Refused> {
+    let may = |role: Role| Relation::VARIANTS.iter().any(|of| permits(role, *of, action));
+    if may(caller.role) {
+        return Ok(Permitted(Arc::clone(caller)));
+    }
+    let needs = Role::VARIANTS.iter().copied().find(|role| may(*role));
+    Err(Refused { who: Arc::clone(&caller.name), action, is_hidden: false, needs })
+}
+
+/// The table. Of what concerns no job the relation does not count.
+#[must_use]
+pub fn permits(role: Role, relation: Relation, action: Action) -> bool {
+    let is_his = relation != Relation::Other;
+    match action {
+        Action::See => true,
+        Action::ReadDetails => is_his || role >= Role::Operator,
+        Action::ReadOutput => relation == Relation::Owner || role >= Role::Operator,
+        Action::Control => is_his && role >= Role::User || role >= Role::Operator,
+        Action::ReleaseOperatorHold | Action::Raise | Action::Operate => role >= Role::Operator,
+        Action::Submit | Action::OwnTokens => role >= Role::User,
+        Action::SubmitForOthers | Action::OthersTokens => role >= Role::Admin,
+    }
+}
