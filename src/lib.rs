@@ -114,7 +114,7 @@
 //!     let site = Site { total_cpus: 4, kill_grace_s: 30, ..Site::default() };
 //!     let spec = Arc::new(JobSpec::try_from((JobRequest::new("true"), &site))?);
 //!     let elsewhere = DependencySnapshot::default();
-//!     let submit = SubmitJobs { specs: vec![spec], elsewhere, key: None, principal: "me".into() };
+//!     let submit = SubmitJobs { specs: vec![spec], elsewhere, key: None, by: "me".into() };
 //!     system.submit.send(submit).await?.map_err(|refused| format!("{refused:?}"))?;
 //!     let mut now = system.snapshot.clone();
 //!     let end = now.wait_for(|snapshot| snapshot.count(StateWord::Completed) == 1).await?;

@@ -248,6 +248,7 @@ async fn serve(
         owners: Owners::of_this_process(),
         intake: Intake::new(a_part_of_the_connections()),
         parameters: api::parameters(),
+        rights: api::rights(),
     });
     let app = web::Data::new(app(&settings, system.clone(), places, host, isolation)?);
     let server = HttpServer::new(move || {

@@ -76,7 +76,7 @@ fn submit(n: usize) -> SubmitJobs {
         specs: vec![job().spec(); n],
         elsewhere: DependencySnapshot::default(),
         key: None,
-        principal: "me".into(),
+        by: "me".into(),
     }
 }
 
@@ -310,7 +310,7 @@ fn a_refused_commit_answers_nothing_stored_and_keeps_cancels() {
         bench.commit().await.1.send(Ok(Vec::new())).unwrap();
         sent.await.unwrap().unwrap().unwrap();
         bench.wake.recv().await.unwrap();
-        let cancel = CancelJobs { jobs: vec![JobId(1)], principal: "me".into() };
+        let cancel = CancelJobs { jobs: vec![JobId(1)], by: "me".into() };
         let cancelled = actix_rt::spawn(bench.manager.send(cancel));
         let doomed = actix_rt::spawn(bench.manager.send(submit(1)));
         // Both have arrived when this has been answered.
@@ -400,7 +400,7 @@ fn a_second_cancel_is_answered_when_the_first_is_durable() {
         let (_, answer) = bench.commit().await;
         answer.send(Ok(Vec::new())).unwrap();
         submitted.await.unwrap().unwrap().unwrap();
-        let cancel = || CancelJobs { jobs: vec![JobId(1)], principal: "me".into() };
+        let cancel = || CancelJobs { jobs: vec![JobId(1)], by: "me".into() };
         let first = actix_rt::spawn(bench.manager.send(cancel()));
         let cancelling = loop {
             // The scheduler is a probe: the wake-up after the submission has no plan.
@@ -849,7 +849,7 @@ fn who_waits_for_a_job_is_told_of_its_next_change() {
         let mut now = system.snapshot.clone();
         now.wait_for(|s| s.count(StateWord::Running) == 1).await.unwrap();
         let changed = system.await_job.send(Await { job: id }).await.unwrap();
-        let cancel = CancelJobs { jobs: vec![id], principal: "me".into() };
+        let cancel = CancelJobs { jobs: vec![id], by: "me".into() };
         assert_eq!(system.cancel.send(cancel).await.unwrap(), [Cancelled::Stopping]);
         changed.0.await.unwrap();
         now.wait_for(|s| s.count(StateWord::Cancelled) == 1).await.unwrap();

@@ -11,7 +11,7 @@
 
 use downbeat::job::array_spec::JobRef;
 use downbeat::job::files::expand_pattern;
-use downbeat::job::ids::{Attempt, CpuId, JobId};
+use downbeat::job::ids::{Attempt, CpuId, JobId, Uid};
 use downbeat::job::outcome::{EndState, Exit, Handle, OutOfMemory, Stop};
 use downbeat::job::spec::{CpusAsked, JobRequest, JobSpec, SCRIPT_BYTES_MAX};
 use downbeat::job::state::{EndReason, StateWord};
@@ -208,9 +208,14 @@ fn who_may_do_what_is_as_written() {
 
 #[test]
 fn a_job_is_his_who_owns_it_and_in_a_private_house_nobody_else_knows_of_it() {
-    let alice = Caller { uid: 7, acts_as: 7, role: Role::User, ..Caller::in_test("alice") };
-    let own = Whose { owner: 7, account: "" };
-    let bobs = Whose { owner: 8, account: "physics" };
+    let alice = Caller {
+        uid: Some(Uid(7)),
+        acts_as: Some(Uid(7)),
+        role: Role::User,
+        ..testing::caller("alice")
+    };
+    let own = Whose { owner: Some(Uid(7)), account: "" };
+    let bobs = Whose { owner: Some(Uid(8)), account: "physics" };
     let who = std::sync::Arc::new(alice.clone());
     assert_eq!(may(&who, Action::Control, own).unwrap().caller(), &alice);
     assert!(may(&who, Action::See, bobs).is_ok());

@@ -20,6 +20,7 @@ use crate::job::array_spec::JobRef;
 use crate::job::edit::Edit;
 use crate::job::ids::{Attempt, CommitNo, EventId, JobId, UnitId};
 use crate::job::spec::JobSpec;
+use crate::kernel::access::Permitted;
 use crate::kernel::commands::cancel::Cancelled;
 use crate::kernel::commands::edit::Edited;
 use crate::kernel::commands::forget::Old;
@@ -72,8 +73,8 @@ pub struct SubmitJobs {
     pub elsewhere: DependencySnapshot,
     /// The client's key, if it sent one.
     pub key: Option<KeyAsked>,
-    /// Who asks.
-    pub principal: Arc<str>,
+    /// Who may.
+    pub by: Permitted,
 }
 
 /// Jobs that are durable.
@@ -109,8 +110,8 @@ pub enum SubmitRefused {
 pub struct CancelJobs {
     /// Which.
     pub jobs: Vec<JobId>,
-    /// Who asks.
-    pub principal: Arc<str>,
+    /// Who may.
+    pub by: Permitted,
 }
 
 /// api → ResourceManager: change a job. Answered after the commit.
@@ -123,8 +124,8 @@ pub struct UpdateJob {
     pub edit: Edit,
     /// What the database knows of the jobs that it is to wait for.
     pub elsewhere: DependencySnapshot,
-    /// Who asks.
-    pub principal: Arc<str>,
+    /// Who may.
+    pub by: Permitted,
 }
 
 /// What became of it.
@@ -147,8 +148,8 @@ pub struct RequeueJob {
     pub over: Option<(EndedJob, CommitNo)>,
     /// Whether it then waits until somebody releases it.
     pub hold: bool,
-    /// Who asks.
-    pub principal: Arc<str>,
+    /// Who may.
+    pub by: Permitted,
 }
 
 /// What became of it.
@@ -168,8 +169,8 @@ pub struct CancelTask {
     pub array: JobId,
     /// Which task.
     pub task: u32,
-    /// Who asks.
-    pub principal: Arc<str>,
+    /// Who may.
+    pub by: Permitted,
 }
 
 /// api → ResourceManager: a task of an array that has not started is to be a job of its own.
@@ -181,8 +182,8 @@ pub struct SplitTask {
     pub array: JobId,
     /// Which task.
     pub task: u32,
-    /// Who asks.
-    pub principal: Arc<str>,
+    /// Who may.
+    pub by: Permitted,
 }
 
 /// api → ResourceManager: no job may run in this time. Answered after the commit.
@@ -193,8 +194,8 @@ pub struct Maintain {
     pub when: (Time, Option<Time>),
     /// What for.
     pub reason: Arc<str>,
-    /// Who asks.
-    pub principal: Arc<str>,
+    /// Who may.
+    pub by: Permitted,
 }
 
 /// api → ResourceManager: these windows are over, or all that have begun. Answered after the
@@ -204,6 +205,8 @@ pub struct Maintain {
 pub struct Resume {
     /// Which.
     pub which: Option<Vec<i64>>,
+    /// Who may.
+    pub by: Permitted,
 }
 
 /// api → ResourceManager: why do these jobs wait? Answered at once.

@@ -102,8 +102,8 @@ impl Handler<SubmitJobs> for ResourceManagerActor {
         }
         fault::point(fault::SUBMIT_RECEIVED);
         let now = clock::now();
-        let SubmitJobs { specs, elsewhere, key, principal } = message;
-        let (ids, mut step) = self.kernel.submit(specs, &elsewhere, &principal, now);
+        let SubmitJobs { specs, elsewhere, key, by } = message;
+        let (ids, mut step) = self.kernel.submit(specs, &elsewhere, &by, now);
         if let (Some(asked), Some(first)) = (key, ids.first()) {
             let (key, body_hash) = (asked.key, asked.body_hash);
             let count = ids.len() as u32;
@@ -122,7 +122,7 @@ impl Handler<CancelJobs> for ResourceManagerActor {
 
     fn handle(&mut self, message: CancelJobs, ctx: &mut Self::Context) -> Self::Result {
         fault::point(fault::CANCEL_RECEIVED);
-        let (outcomes, step) = self.kernel.cancel(&message.jobs, &message.principal, clock::now());
+        let (outcomes, step) = self.kernel.cancel(&message.jobs, &message.by, clock::now());
         let (reply, answer) = oneshot::channel();
         self.put(step, false, Ticket::Cancelled(reply, outcomes), ctx);
         Box::pin(async { answer.await.unwrap_or_default() })
@@ -134,8 +134,8 @@ impl Handler<CancelTask> for ResourceManagerActor {
 
     fn handle(&mut self, message: CancelTask, ctx: &mut Self::Context) -> Self::Result {
         fault::point(fault::CANCEL_RECEIVED);
-        let CancelTask { array, task, principal } = message;
-        let (outcome, step) = self.kernel.cancel_task((array, task), &principal, clock::now());
+        let CancelTask { array, task, by } = message;
+        let (outcome, step) = self.kernel.cancel_task((array, task), &by, clock::now());
         let (reply, answer) = oneshot::channel();
         self.put(step, false, Ticket::Cancelled(reply, vec![outcome]), ctx);
         Box::pin(async { answer.await.unwrap_or_default() })
@@ -146,13 +146,13 @@ impl Handler<UpdateJob> for ResourceManagerActor {
     type Result = ResponseFuture<Result<UpdateAnswer, NotDurable>>;
 
     fn handle(&mut self, message: UpdateJob, ctx: &mut Self::Context) -> Self::Result {
-        let UpdateJob { job, edit, elsewhere, principal } = message;
+        let UpdateJob { job, edit, elsewhere, by } = message;
         let named = edit.dependencies.iter().flat_map(|all| &all.list);
         if self.kernel.are_unknown(named, &elsewhere) {
             let at = self.outbox.owed();
             return Box::pin(async move { Ok(UpdateAnswer::LookAgain(at)) });
         }
-        let (edited, step) = self.kernel.edit(job, edit, &elsewhere, &principal, clock::now());
+        let (edited, step) = self.kernel.edit(job, edit, &elsewhere, &by, clock::now());
         let noted = self.note(step, ctx);
         self.set_alarm(ctx);
         Box::pin(async move { noted.await.map(|()| UpdateAnswer::Edited(edited)) })
@@ -163,8 +163,8 @@ impl Handler<SplitTask> for ResourceManagerActor {
     type Result = ResponseFuture<Result<Option<JobId>, NotDurable>>;
 
     fn handle(&mut self, message: SplitTask, ctx: &mut Self::Context) -> Self::Result {
-        let SplitTask { array, task, principal } = message;
-        let (job, step) = self.kernel.split_off((array, task), &principal, clock::now());
+        let SplitTask { array, task, by } = message;
+        let (job, step) = self.kernel.split_off((array, task), &by, clock::now());
         let noted = self.note(step, ctx);
         Box::pin(async move { noted.await.map(|()| job) })
     }
@@ -174,8 +174,8 @@ impl Handler<Maintain> for ResourceManagerActor {
     type Result = ResponseFuture<Result<Result<Maintenance, MaintenanceRefused>, NotDurable>>;
 
     fn handle(&mut self, message: Maintain, ctx: &mut Self::Context) -> Self::Result {
-        let Maintain { when, reason, principal } = message;
-        match self.kernel.maintain(when, &reason, &principal, clock::now()) {
+        let Maintain { when, reason, by } = message;
+        match self.kernel.maintain(when, &reason, &by, clock::now()) {
             Ok((window, step)) => {
                 let noted = self.note(step, ctx);
                 self.set_alarm(ctx);

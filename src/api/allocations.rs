@@ -13,6 +13,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::app::App;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::page;
 use super::render;
@@ -111,7 +112,8 @@ pub async fn list(
     description = "Compares the ledger, the database and the processes of this machine now.",
     responses((status = 200, body = Audit), (status = "5XX",
         body = super::wire::problem::Problem)))]
-pub async fn audit(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+pub async fn audit(app: web::Data<App>, caller: Caller) -> Result<HttpResponse, ApiError> {
+    caller.may_know_the_server()?;
     let report = app.system.audit.send(RunAudit).await;
     let report = report
         .map_err(|_| ApiError::unavailable("the server is stopping"))?

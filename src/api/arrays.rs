@@ -9,10 +9,12 @@
 use actix_web::{HttpResponse, web};
 
 use super::app::App;
+use super::caller::Caller;
 use super::error::ApiError;
-use super::job_path::{JobPath, JobPathText};
+use super::job_path::{JobPath, JobPathText, row_of};
 use super::wire::array::{ArrayState, TaskCounts};
 use crate::job::array_spec::JobRef;
+use crate::kernel::access::Action;
 use crate::store::arrays;
 
 /// `GET /jobs/{id}/array`.
@@ -20,13 +22,15 @@ use crate::store::arrays;
     description = "How the tasks of an array stand. 404 for a job that is none.",
     responses((status = 200, body = ArrayState),
         (status = 404, body = super::wire::problem::Problem)))]
-pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
+pub async fn show(
+    app: web::Data<App>,
+    caller: Caller,
+    id: JobPath,
+) -> Result<HttpResponse, ApiError> {
     let JobRef { job, .. } = id.named()?;
+    row_of(&app, &caller, Action::See, job.into()).await?;
     let tally = app.read_raw(move |conn| arrays::tally(conn, job)).await?;
-    let Some(tally) = tally else {
-        app.job(job).await?;
-        return Err(ApiError::no_array(job));
-    };
+    let tally = tally.ok_or_else(|| ApiError::no_array(job))?;
     Ok(HttpResponse::Ok().json(ArrayState {
         array_job_id: job,
         over: tally.is_over(),

@@ -8,7 +8,6 @@
 //! *Not here*: what a requeue does (`kernel::commands::requeue`), when a job is retried
 //! (`kernel::parts::retries`).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -20,7 +19,7 @@ use super::app::{App, durable};
 use super::caller::Caller;
 use super::code::Code;
 use super::error::ApiError;
-use super::job_path::{JobPath, JobPathText, job_of};
+use super::job_path::{JobPath, JobPathText, job_of, row_of};
 use super::page::PageQuery;
 use super::render;
 use super::wire::attempt::Attempt;
@@ -30,6 +29,7 @@ use crate::clock;
 use crate::job::ids::{CommitNo, JobId};
 use crate::job::outcome::ExitCode;
 use crate::job::state::AttemptEnd;
+use crate::kernel::access::Action;
 use crate::kernel::commands::requeue::Requeued;
 use crate::store::filter::PAGE_MAX;
 use crate::store::read::{self, JobAndAllocation};
@@ -67,9 +67,9 @@ pub async fn requeue(
     query: web::Query<RequeueQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let named = id.named()?;
+    let ((row, _), by) = row_of(&app, &caller, Action::Control, named).await?;
     let (id, left) = job_of(&app, named).await?;
     if left {
-        let (row, _) = app.job(id).await?;
         return Err(conflict(match row.state.is_final() {
             true => format!("job {named} was cancelled before it started; submit it again"),
             false => format!("job {named} waits already; there is nothing to stop"),
@@ -89,7 +89,7 @@ pub async fn requeue(
             job: id,
             over: over.map(|over| (over, read_at)),
             hold: query.hold,
-            principal: Arc::clone(&caller.name),
+            by: by.clone(),
         };
         let stopping = || ApiError::unavailable("the server is stopping");
         let answer = durable(app.system.requeue.send(message)).await?;
@@ -159,10 +159,12 @@ fn may_run_again(row: &JobRecord) -> Result<(), ApiError> {
 pub async fn attempts(
     app: web::Data<App>,
     request: HttpRequest,
+    caller: Caller,
     id: JobPath,
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let (id, _) = job_of(&app, id.named()?).await?;
+    let ((row, _), _) = row_of(&app, &caller, Action::ReadDetails, id.named()?).await?;
+    let id = row.id;
     let found = app.read(move |conn| {
         let job = read::job(conn, id)?.value;
         let rows = read::allocations(conn, Some(id), None, None, PAGE_MAX)?;

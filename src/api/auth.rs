@@ -21,7 +21,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::{self, Bytes};
-use actix_web::{Error, HttpMessage, HttpRequest};
+use actix_web::{Error, HttpMessage};
 
 use super::caller::{Caller, Owners, is_over_socket};
 use super::code::Code;
@@ -29,8 +29,9 @@ use super::error::{ApiError, RequestId};
 use super::intake::{Held, Intake};
 use super::live::InForce;
 use super::parameters::Parameters;
-use super::wire::me::Via;
+use super::route_rights::RouteRights;
 use crate::config::{PublicHost, Secret};
+use crate::kernel::access::{Role, Via};
 use crate::panics::{self, Harmless};
 
 /// Longest request number that is echoed.
@@ -57,6 +58,8 @@ pub struct Auth {
     pub intake: Intake,
     /// What may stand in a query.
     pub parameters: Parameters,
+    /// What routes need.
+    pub rights: RouteRights,
 }
 
 /// The guard, for `middleware::from_fn`.
@@ -170,13 +173,12 @@ fn request_id(request: &ServiceRequest) -> String {
 
 /// Checks a request and takes its body in; what comes back is held until it is answered.
 async fn admit(request: &mut ServiceRequest) -> Result<Held, ApiError> {
-    if request.path().starts_with("/health/") {
-        return Ok(Held::default());
-    }
     let Some(auth) = request.app_data::<web::Data<Auth>>().cloned() else {
         return Err(ApiError::unavailable("the server is not ready"));
     };
+    let Some(needs) = auth.rights.of_request(request) else { return Ok(Held::default()) };
     let caller = check(request, &auth)?;
+    caller.may_at_all(needs, "this")?;
     request.extensions_mut().insert(caller);
     auth.parameters.check(request)?;
     auth.intake.take(request).await
@@ -197,7 +199,7 @@ fn check(request: &ServiceRequest, auth: &Auth) -> Result<Caller, ApiError> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         check_mutation(request, auth, host)?;
     }
-    known.map_or_else(|| auth.owners.caller(request), Ok)
+    known.map_or_else(|| auth.owners.caller(request, auth.role_without_token()), Ok)
 }
 
 /// What could change something must not come of a foreign page.
@@ -243,10 +245,10 @@ impl Auth {
             _ => false,
         };
         if is(&live.admin_token) {
-            return Ok(Some(Caller { name: ADMIN_TOKEN.into(), uid: None, via: Via::Token }));
+            return Ok(Some(by_token(ADMIN_TOKEN, Role::Admin)));
         }
         if is(&live.token) {
-            return Ok(Some(Caller { name: TOKEN.into(), uid: None, via: Via::Token }));
+            return Ok(Some(by_token(TOKEN, role_without(&live.admin_token))));
         }
         if live.token.is_none() {
             return Ok(None);
@@ -255,27 +257,9 @@ impl Auth {
         Err(ApiError::new(Code::Unauthorized, detail))
     }
 
-    /// Whether whoever sends these headers may do what administrators may.
-    #[must_use]
-    pub fn is_admin(&self, headers: &HeaderMap) -> bool {
-        let live = self.in_force.borrow();
-        let Some(token) = &live.admin_token else { return true };
-        sent_token(headers).is_some_and(|sent| token.matches(sent))
-    }
-
-    /// Refuses who is no administrator.
-    ///
-    /// # Errors
-    /// 403, naming what was asked for.
-    pub fn only_admins(&self, request: &HttpRequest, what: &str) -> Result<(), ApiError> {
-        if self.is_admin(request.headers()) {
-            return Ok(());
-        }
-        let detail = format!(
-            "{what} needs the administrators' token: send it as Authorization: Bearer TOKEN (the \
-             command line takes it from DOWNBEAT_TOKEN or --token-file)"
-        );
-        Err(ApiError::new(Code::AdminsOnly, detail))
+    /// What somebody is who has not sent the administrators' token.
+    fn role_without_token(&self) -> Role {
+        role_without(&self.in_force.borrow().admin_token)
     }
 
     fn is_our_host(&self, host: &str) -> bool {
@@ -293,6 +277,15 @@ impl Auth {
         let public = self.public_hosts.iter().any(|public| public.is_origin(origin));
         origin.eq_ignore_ascii_case(host) || public
     }
+}
+
+/// Where there is no administrators' token everybody who is served is one.
+fn role_without(admin_token: &Option<Secret>) -> Role {
+    if admin_token.is_some() { Role::User } else { Role::Admin }
+}
+
+fn by_token(name: &str, role: Role) -> Caller {
+    Caller::of_one_user(name.into(), None, role, Via::Token)
 }
 
 /// The name in `name:port`, brackets of IPv6 removed.
@@ -337,6 +330,7 @@ mod tests {
             owners: Owners::of_this_process(),
             intake: Intake::new(1),
             parameters: crate::api::parameters(),
+            rights: crate::api::rights(),
         };
         for host in ["localhost:8000", "127.0.0.1", "[::1]:8000", "batch.example:8000", "Big:1"] {
             assert!(auth.is_our_host(host), "{host}");

@@ -1,15 +1,17 @@
 //! *Purpose*: who asks.
 //!
-//! *Owns*: [`Caller`], whose name events remember; [`Connection`], whose other end is asked for at
-//! most once; [`Owners`], whom a server serves without a token.
+//! *Owns*: [`Caller`], and the way from a request to what he may do; [`Connection`], whose other
+//! end is asked for at most once; [`Owners`], whom a server serves without a token.
 //!
 //! *Promises*: nothing that a request says about its sender counts, except a token; who is not
 //! known is refused.
 //!
-//! *Not here*: how an owner is found (`crate::peer`), tokens (`api::auth`).
+//! *Not here*: how an owner is found (`crate::peer`), tokens (`api::auth`), the rights themselves
+//! (`kernel::access`).
 
 use std::any::Any;
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,8 +23,11 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::code::Code;
 use super::error::ApiError;
-use super::wire::me::Via;
+use crate::job::array_spec::JobRef;
+use crate::job::ids as job;
+use crate::kernel::access::{self, Action, Permitted, Refused, Role, Via};
 use crate::peer::{self, Ends, Uid, Unknown};
+use crate::store::record::JobRecord;
 
 /// A silent connection is asked so late, so often and so many times whether its peer still lives,
 /// so that those of machines that vanished end within two minutes.
@@ -33,15 +38,8 @@ const ASKED_EVERY: Duration = Duration::from_secs(15);
 const ASKED_TIMES: u32 = 4;
 
 /// Who asks: a user of this machine, or whose token was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// As events and history name him.
-    pub name: Arc<str>,
-    /// His number; a token has none.
-    pub uid: Option<Uid>,
-    /// How he is known.
-    pub via: Via,
-}
+#[derive(Clone, Debug)]
+pub struct Caller(pub Arc<access::Caller>);
 
 impl FromRequest for Caller {
     type Error = ApiError;
@@ -60,6 +58,63 @@ impl Caller {
     pub fn of(request: &HttpRequest) -> Result<Caller, ApiError> {
         let caller = request.extensions().get::<Caller>().cloned();
         caller.ok_or_else(|| ApiError::new(Code::NotServed, "nobody is known to ask this"))
+    }
+
+    /// Somebody whom a server of one user serves: what its own user may, he may.
+    #[must_use]
+    pub fn of_one_user(name: Arc<str>, uid: Option<Uid>, role: Role, via: Via) -> Caller {
+        Caller(Arc::new(access::Caller {
+            uid: uid.map(job::Uid),
+            name,
+            acts_as: None,
+            role,
+            coordinates: BTreeSet::new(),
+            sees_own_only: false,
+            via,
+        }))
+    }
+
+    /// Whether he may do this to a job.
+    ///
+    /// # Errors
+    /// 403; of a job that he must not know of the 404 of one that is not there.
+    pub fn may(&self, action: Action, of: JobRef, row: &JobRecord) -> Result<Permitted, ApiError> {
+        access::may(&self.0, action, row.whose()).map_err(|refused| match refused.is_hidden {
+            true => ApiError::no_job(of),
+            false => ApiError::new(Code::NotPermitted, format!("job {of}: {refused}")),
+        })
+    }
+
+    /// Whether he may do this to the server, or to one job at least.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn may_at_all(&self, action: Action, what: &str) -> Result<Permitted, ApiError> {
+        access::may_at_all(&self.0, action).map_err(|refused| self.refusal(&refused, what))
+    }
+
+    /// Whether he may read what the server knows of itself, which names jobs of all. On a server of
+    /// one user all of it is that user's.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn may_know_the_server(&self) -> Result<(), ApiError> {
+        match self.0.acts_as {
+            Some(_) => self.may_at_all(Action::Operate, "this").map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// On a server of one user it is the administrators' token that is missing.
+    fn refusal(&self, refused: &Refused, what: &str) -> ApiError {
+        if self.0.acts_as.is_some() {
+            return ApiError::new(Code::NotPermitted, refused.to_string());
+        }
+        let detail = format!(
+            "{what} needs the administrators' token: send it as Authorization: Bearer TOKEN (the \
+             command line takes it from DOWNBEAT_TOKEN or --token-file)"
+        );
+        ApiError::new(Code::AdminsOnly, detail)
     }
 }
 
@@ -121,7 +176,7 @@ impl Owners {
     ///
     /// # Errors
     /// 403 for everybody else, and for whoever is not known.
-    pub fn caller(&self, request: &ServiceRequest) -> Result<Caller, ApiError> {
+    pub fn caller(&self, request: &ServiceRequest, role: Role) -> Result<Caller, ApiError> {
         let refuse = |detail: String| Err(ApiError::new(Code::NotServed, detail));
         let connection = request.request().conn_data::<Connection>();
         let via = connection.map_or(Via::Tcp, |connection| connection.via);
@@ -132,7 +187,7 @@ impl Owners {
             });
         match owner {
             Some(Ok(uid)) => match self.0.iter().find(|(served, _)| served == uid) {
-                Some((_, name)) => Ok(Caller { name: Arc::clone(name), uid: Some(*uid), via }),
+                Some((_, name)) => Ok(Caller::of_one_user(Arc::clone(name), Some(*uid), role, via)),
                 None => refuse(format!(
                     "this server serves {} only, and you are user {uid}; where a token is set \
                      (DOWNBEAT_TOKEN, --token-file), it serves whoever sends that",

@@ -26,6 +26,8 @@ pub enum Code {
     NotServed,
     /// Only administrators may.
     AdminsOnly,
+    /// Whoever asks may not do this.
+    NotPermitted,
     /// There is no such route.
     NoSuchRoute,
     /// There is no such job.
@@ -82,7 +84,9 @@ impl Code {
             | Code::MalformedBody
             | Code::BadParameter => StatusCode::BAD_REQUEST,
             Code::Unauthorized => StatusCode::UNAUTHORIZED,
-            Code::ForeignPage | Code::NotServed | Code::AdminsOnly => StatusCode::FORBIDDEN,
+            Code::ForeignPage | Code::NotServed | Code::AdminsOnly | Code::NotPermitted => {
+                StatusCode::FORBIDDEN
+            }
             Code::NoSuchRoute | Code::NoSuchJob | Code::NoSuchWindow | Code::NotAnArray => {
                 StatusCode::NOT_FOUND
             }

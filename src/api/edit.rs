@@ -9,12 +9,10 @@
 //! (`kernel::commands::edit`).
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 
 use super::app::{App, aside, durable};
-use super::auth::Auth;
 use super::caller::Caller;
 use super::code::Code;
 use super::error::ApiError;
@@ -32,6 +30,7 @@ use crate::job::edit::Edit;
 use crate::job::faults::{FieldError, SpecRefused};
 use crate::job::ids::JobId;
 use crate::job::state::StateWord;
+use crate::kernel::access::{Action, Permitted};
 use crate::kernel::admission::edit::{EditedJob, checked};
 use crate::kernel::commands::edit::Edited;
 use crate::kernel::parts::eligibility::DependencySnapshot;
@@ -52,28 +51,27 @@ use crate::store::record::JobRecord;
         (status = 422, body = super::wire::problem::Problem)))]
 pub async fn update(
     app: web::Data<App>,
-    auth: web::Data<Auth>,
-    request: HttpRequest,
+    caller: Caller,
     id: JobPath,
     Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
     let id = id.named()?;
-    let (row, _) = row_of(&app, id).await?;
+    let ((row, _), by) = row_of(&app, &caller, Action::Control, id).await?;
     let asked = update::parse(&body, clock::now())?;
     let edit = checked(asked, &as_it_is(&row), &app.live().site)
         .map_err(|SpecRefused(faults)| ApiError::fields(&faults))?;
     if edit.priority.is_some_and(|priority| priority > row.priority) {
         let what = format!("a priority above {}, which the job has,", row.priority);
-        auth.only_admins(&request, &what)?;
+        caller.may_at_all(Action::Raise, &what)?;
     }
     if let Some(extension) = extension(&row, &edit)
-        && auth.only_admins(&request, "it").is_err()
+        && caller.may_at_all(Action::Raise, "it").is_err()
         && let Some(other) = delayed(&app, extension).await?
     {
         let what = format!("so much more time, for which job {other} would start later,");
-        auth.only_admins(&request, &what)?;
+        caller.may_at_all(Action::Raise, &what)?;
     }
-    edited(&app, Caller::of(&request)?, id, edit).await
+    edited(&app, by, id, edit).await
 }
 
 fn as_it_is(row: &JobRecord) -> EditedJob<'_> {
@@ -130,7 +128,9 @@ pub async fn hold(
     caller: Caller,
     id: JobPath,
 ) -> Result<HttpResponse, ApiError> {
-    edited(&app, caller, id.named()?, Edit { held: Some(true), ..Edit::default() }).await
+    let id = id.named()?;
+    let (_, by) = row_of(&app, &caller, Action::Control, id).await?;
+    edited(&app, by, id, Edit { held: Some(true), ..Edit::default() }).await
 }
 
 /// `POST /jobs/{id}/release`.
@@ -143,22 +143,24 @@ pub async fn release(
     caller: Caller,
     id: JobPath,
 ) -> Result<HttpResponse, ApiError> {
-    edited(&app, caller, id.named()?, Edit { held: Some(false), ..Edit::default() }).await
+    let id = id.named()?;
+    let (_, by) = row_of(&app, &caller, Action::Control, id).await?;
+    edited(&app, by, id, Edit { held: Some(false), ..Edit::default() }).await
 }
 
 async fn edited(
     app: &App,
-    caller: Caller,
+    by: Permitted,
     of: JobRef,
     edit: Edit,
 ) -> Result<HttpResponse, ApiError> {
-    let id = own_job(app, Arc::clone(&caller.name), of).await?;
+    let id = own_job(app, &by, of).await?;
     let (row, _) = app.job(id).await?;
     let mut looks = Looks::new("the jobs that are to be waited for are just changing");
     let edited = loop {
         let elsewhere = elsewhere(app, &row, &edit).await?;
-        let principal = Arc::clone(&caller.name);
-        let message = UpdateJob { job: id, edit: edit.clone(), elsewhere, principal };
+        let by = by.clone();
+        let message = UpdateJob { job: id, edit: edit.clone(), elsewhere, by };
         let answer = durable(app.system.update.send(message)).await?;
         match answer.map_err(|_| stopping())? {
             UpdateAnswer::Edited(edited) => break edited,

@@ -7,18 +7,18 @@
 //!
 //! *Not here*: what is done with it (`api::jobs`, `api::streams`).
 
-use std::sync::Arc;
-
 use actix_web::web;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::app::{App, durable};
+use super::caller::Caller;
 use super::code::Code;
 use super::error::ApiError;
 use crate::actors::messages::{Await, Changes, SplitTask};
 use crate::job::array_spec::JobRef;
 use crate::job::ids::JobId;
+use crate::kernel::access::{Action, Permitted};
 use crate::store::arrays::{self, Named};
 use crate::store::read::JobAndAllocation;
 
@@ -75,28 +75,35 @@ pub async fn job_of(app: &App, of: JobRef) -> Result<(JobId, bool), ApiError> {
     }
 }
 
-/// The job's row, or 404. A task that is no job yet is shown by the row of its array.
+/// The job's row, to whoever may do this to it. A task that is no job yet is shown by the row of
+/// its array.
 ///
 /// # Errors
-/// What the database says.
-pub async fn row_of(app: &App, of: JobRef) -> Result<JobAndAllocation, ApiError> {
+/// 404, 403, and what the database says.
+pub async fn row_of(
+    app: &App,
+    caller: &Caller,
+    action: Action,
+    of: JobRef,
+) -> Result<(JobAndAllocation, Permitted), ApiError> {
     let (job, left) = job_of(app, of).await?;
     let (mut row, allocation) = app.job(job).await?;
+    let permitted = caller.may(action, of, &row)?;
     if left {
         row.array_task_id = of.task;
         row.array_tasks = None;
     }
-    Ok((row, allocation))
+    Ok(((row, allocation), permitted))
 }
 
 /// The job that is to be changed: a task that waits with others becomes one of its own.
 ///
 /// # Errors
 /// 404, 409 when the task can no longer be changed, or the server is stopping.
-pub async fn own_job(app: &App, principal: Arc<str>, of: JobRef) -> Result<JobId, ApiError> {
+pub async fn own_job(app: &App, by: &Permitted, of: JobRef) -> Result<JobId, ApiError> {
     let (job, left) = job_of(app, of).await?;
     let Some(task) = of.task.filter(|_| left) else { return Ok(job) };
-    let message = SplitTask { array: of.job, task, principal };
+    let message = SplitTask { array: of.job, task, by: by.clone() };
     let split = durable(app.system.split.send(message)).await?;
     match split.map_err(|_| stopping())? {
         Some(job) => Ok(job),
@@ -107,15 +114,17 @@ pub async fn own_job(app: &App, principal: Arc<str>, of: JobRef) -> Result<JobId
     }
 }
 
-/// The job of one task, waited for if it is none yet; of an array no single job can be meant.
+/// The job of one task whose output somebody may read, waited for if it is none yet; of an array no
+/// single job can be meant.
 ///
 /// # Errors
-/// 404, 409 for a whole array, or the server is stopping.
-pub async fn single(app: &App, of: JobRef, wait: bool) -> Result<JobId, ApiError> {
+/// 404, 403, 409 for a whole array, or the server is stopping.
+pub async fn single(app: &App, caller: &Caller, of: JobRef, wait: bool) -> Result<JobId, ApiError> {
     loop {
         let changes = await_change(app, of.job).await?;
         let (job, left) = job_of(app, of).await?;
         let (row, _) = app.job(job).await?;
+        caller.may(Action::ReadOutput, of, &row)?;
         if let (None, Some(spec)) = (of.task, &row.array_spec) {
             let first = JobRef { job, task: Some(spec.tasks.first().unwrap_or(0)) };
             let detail = format!("job {job} is an array; ask for one task of it, as in {first}");

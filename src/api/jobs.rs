@@ -27,6 +27,7 @@ use super::wire::job::{Event, Job, JobList};
 use crate::actors::messages::{CancelJobs, CancelTask};
 use crate::job::array_spec::JobRef;
 use crate::job::ids::EventId;
+use crate::kernel::access::Action;
 use crate::kernel::commands::cancel::Cancelled;
 use crate::store::arrays;
 use crate::store::read;
@@ -90,8 +91,12 @@ pub async fn list(app: web::Data<App>, query: Pairs) -> Result<HttpResponse, Api
 #[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs",
     description = "One job as it is now.", params(JobPathText),
     responses((status = 200, body = Job), (status = 404, body = super::wire::problem::Problem)))]
-pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
-    let job = row_of(&app, id.named()?).await?;
+pub async fn show(
+    app: web::Data<App>,
+    caller: Caller,
+    id: JobPath,
+) -> Result<HttpResponse, ApiError> {
+    let (job, _) = row_of(&app, &caller, Action::See, id.named()?).await?;
     Ok(HttpResponse::Ok().json(render::one(&app, job).await))
 }
 
@@ -109,9 +114,10 @@ pub async fn cancel(
     id: JobPath,
 ) -> Result<HttpResponse, ApiError> {
     let id = id.named()?;
-    let cancelled = cancel_one(&app, caller, id).await?;
+    let cancelled = cancel_one(&app, &caller, id).await?;
     let live = cancelled == Cancelled::Stopping;
-    let job = render::one(&app, row_of(&app, id).await?).await;
+    let (job, _) = row_of(&app, &caller, Action::See, id).await?;
+    let job = render::one(&app, job).await;
     // Of an array that has others to end too, this row may have ended already.
     let whole = id.task.is_none() && job.array_job_id == Some(job.id);
     let status = if live && (whole || !job.state.is_final()) {
@@ -145,14 +151,14 @@ pub async fn cancel_by_post(
 ///
 /// # Errors
 /// When there is no such job, or the server is stopping.
-pub async fn cancel_one(app: &App, caller: Caller, of: JobRef) -> Result<Cancelled, ApiError> {
-    row_of(app, of).await?;
-    let (id, principal) = (of.job, caller.name);
+pub async fn cancel_one(app: &App, caller: &Caller, of: JobRef) -> Result<Cancelled, ApiError> {
+    let (_, by) = row_of(app, caller, Action::Control, of).await?;
+    let id = of.job;
     let outcomes = match of.task {
         Some(task) => {
-            durable(app.system.cancel_task.send(CancelTask { array: id, task, principal })).await?
+            durable(app.system.cancel_task.send(CancelTask { array: id, task, by })).await?
         }
-        None => durable(app.system.cancel.send(CancelJobs { jobs: vec![id], principal })).await?,
+        None => durable(app.system.cancel.send(CancelJobs { jobs: vec![id], by })).await?,
     };
     let gone = || ApiError::unavailable("the server is stopping; the job was not cancelled");
     outcomes.first().copied().ok_or_else(gone)
@@ -167,10 +173,12 @@ pub async fn cancel_one(app: &App, caller: Caller, of: JobRef) -> Result<Cancell
 pub async fn events(
     app: web::Data<App>,
     request: HttpRequest,
+    caller: Caller,
     id: JobPath,
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let (id, _) = job_of(&app, id.named()?).await?;
+    let ((row, _), _) = row_of(&app, &caller, Action::ReadDetails, id.named()?).await?;
+    let id = row.id;
     let (limit, after) = query.numbers()?;
     let from = EventId(after.unwrap_or(0));
     let rows = app.read(move |conn| read::events_of(conn, id, from, limit)).await?;
@@ -199,6 +207,7 @@ pub struct WaitQuery {
         (status = 404, body = super::wire::problem::Problem)))]
 pub async fn wait(
     app: web::Data<App>,
+    caller: Caller,
     id: JobPath,
     query: web::Query<WaitQuery>,
 ) -> Result<HttpResponse, ApiError> {
@@ -211,7 +220,7 @@ pub async fn wait(
         let by_name = await_change(&app, of.job).await;
         let (id, _) = job_of(&app, of).await?;
         let by_job = await_change(&app, id).await;
-        let job = row_of(&app, of).await?;
+        let (job, _) = row_of(&app, &caller, Action::See, of).await?;
         if is_over(&app, of, &job.0).await? {
             return Ok(HttpResponse::Ok().json(render::one(&app, job).await));
         }

@@ -9,7 +9,6 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::app::{App, durable};
-use super::auth::Auth;
 use super::caller::Caller;
 use super::code::Code;
 use super::error::ApiError;
@@ -20,6 +19,7 @@ use super::wire::maintenance::{self, Window, WindowBody};
 use crate::actors::messages::{Maintain, Resume};
 use crate::clock::{self, rfc3339};
 use crate::job::faults::FieldError;
+use crate::kernel::access::{Action, Permitted};
 use crate::kernel::parts::maintenance::Maintenance;
 
 fn shown(window: &Maintenance) -> Window {
@@ -60,15 +60,13 @@ pub async fn list(
         (status = 422, body = super::wire::problem::Problem)))]
 pub async fn make(
     app: web::Data<App>,
-    auth: web::Data<Auth>,
-    request: HttpRequest,
+    caller: Caller,
     Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
-    auth.only_admins(&request, "draining the server")?;
-    let principal = Caller::of(&request)?.name;
+    let by = caller.may_at_all(Action::Operate, "draining the server")?;
     let asked = maintenance::parse(&body)?;
     let when = (asked.start.unwrap_or_else(clock::now), asked.end);
-    let message = Maintain { when, reason: asked.reason.into(), principal };
+    let message = Maintain { when, reason: asked.reason.into(), by };
     let made = durable(app.system.maintain.send(message)).await?.map_err(stopping)?;
     match made {
         Ok(window) => Ok(HttpResponse::Created().json(shown(&window))),
@@ -84,13 +82,9 @@ pub async fn make(
     description = "Ends every window that has begun; answers those.",
     responses((status = 200, body = [Window]), (status = 403, description = "Only administrators",
         body = super::wire::problem::Problem)))]
-pub async fn resume(
-    app: web::Data<App>,
-    auth: web::Data<Auth>,
-    request: HttpRequest,
-) -> Result<HttpResponse, ApiError> {
-    auth.only_admins(&request, "resuming the server")?;
-    end(&app, None).await
+pub async fn resume(app: web::Data<App>, caller: Caller) -> Result<HttpResponse, ApiError> {
+    let by = caller.may_at_all(Action::Operate, "resuming the server")?;
+    end(&app, by, None).await
 }
 
 /// `DELETE /maintenance/{id}`.
@@ -102,21 +96,20 @@ pub async fn resume(
         (status = 404, body = super::wire::problem::Problem)))]
 pub async fn remove(
     app: web::Data<App>,
-    auth: web::Data<Auth>,
-    request: HttpRequest,
+    caller: Caller,
     id: web::Path<JobPathText>,
 ) -> Result<HttpResponse, ApiError> {
-    auth.only_admins(&request, "resuming the server")?;
+    let by = caller.may_at_all(Action::Operate, "resuming the server")?;
     let id = id.number()?;
     if !app.now().maintenance.iter().any(|window| window.id == id) {
         let detail = format!("there is no maintenance window {id}");
         return Err(ApiError::new(Code::NoSuchWindow, detail));
     }
-    end(&app, Some(vec![id])).await
+    end(&app, by, Some(vec![id])).await
 }
 
-async fn end(app: &App, which: Option<Vec<i64>>) -> Result<HttpResponse, ApiError> {
-    let gone = durable(app.system.resume.send(Resume { which })).await?.map_err(stopping)?;
+async fn end(app: &App, by: Permitted, which: Option<Vec<i64>>) -> Result<HttpResponse, ApiError> {
+    let gone = durable(app.system.resume.send(Resume { which, by })).await?.map_err(stopping)?;
     let gone: Vec<Window> = gone.iter().map(shown).collect();
     Ok(HttpResponse::Ok().json(gone))
 }

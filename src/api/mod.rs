@@ -2,7 +2,8 @@
 //!
 //! *Owns*: the route table, and [`App`], what every handler may reach.
 //!
-//! *Promises*: every route is in [`ROUTES`] and in the OpenAPI document; errors are
+//! *Promises*: every route is in [`ROUTES`] and in the OpenAPI document, and says there what
+//! whoever asks must be allowed to do; errors are
 //! `application/problem+json`; no answer leaves before the snapshot has reached its commit.
 //!
 //! *Not here*: JSON types (`api::wire`), the kernel's state (ask by message).
@@ -40,6 +41,7 @@ mod partitions;
 mod places;
 mod rank;
 mod render;
+mod route_rights;
 mod seed;
 mod streams;
 mod submit;
@@ -60,6 +62,9 @@ pub use live::{InForce, Live};
 pub use openapi::document;
 pub use parameters::Parameters;
 pub use places::{Room, STREAMS_MAX};
+pub use route_rights::RouteRights;
+
+use crate::kernel::access::Action;
 
 /// One route.
 pub struct RouteEntry {
@@ -67,20 +72,32 @@ pub struct RouteEntry {
     pub method: &'static str,
     /// The path, parameters in braces.
     pub path: &'static str,
+    /// What whoever asks must be allowed to do, to one job at least; `None`: nobody is asked who he
+    /// is.
+    pub needs: Option<Action>,
     /// Makes the actix route.
     pub route: fn() -> Route,
 }
 
 macro_rules! routes {
-    ($($method:ident $path:literal => $handler:path,)*) => {
+    ($($method:ident $path:literal $right:ident $($action:ident)? => $handler:path,)*) => {
         /// Every route of this server.
         pub const ROUTES: &[RouteEntry] = &[
             $(RouteEntry {
                 method: stringify!($method),
                 path: $path,
+                needs: right!($right $($action)?),
                 route: || method!($method).to($handler),
             },)*
         ];
+    };
+}
+macro_rules! right {
+    (needs $action:ident) => {
+        Some(Action::$action)
+    };
+    (open) => {
+        None
     };
 }
 macro_rules! method {
@@ -100,57 +117,63 @@ macro_rules! method {
 }
 
 routes! {
-    POST "/api/v1/jobs" => submit::submit,
-    POST "/api/v1/jobs/batch" => submit::batch,
-    GET "/api/v1/jobs" => jobs::list,
-    POST "/api/v1/jobs/submit" => seed::submit,
-    GET "/api/v1/jobs/query/{id}" => seed::query,
-    POST "/api/v1/jobs/cancel/{id}" => seed::cancel,
-    GET "/api/v1/jobs/{id}" => jobs::show,
-    DELETE "/api/v1/jobs/{id}" => jobs::cancel,
-    PATCH "/api/v1/jobs/{id}" => edit::update,
-    POST "/api/v1/jobs/{id}/hold" => edit::hold,
-    POST "/api/v1/jobs/{id}/release" => edit::release,
-    POST "/api/v1/jobs/{id}/cancel" => jobs::cancel_by_post,
-    POST "/api/v1/jobs/{id}/requeue" => attempts::requeue,
-    GET "/api/v1/jobs/{id}/attempts" => attempts::attempts,
-    GET "/api/v1/jobs/{id}/script" => streams::script,
-    GET "/api/v1/jobs/{id}/stdout" => streams::stdout,
-    GET "/api/v1/jobs/{id}/stderr" => streams::stderr,
-    GET "/api/v1/jobs/{id}/events" => jobs::events,
-    GET "/api/v1/jobs/{id}/priority" => rank::show,
-    GET "/api/v1/jobs/{id}/wait" => jobs::wait,
-    GET "/api/v1/jobs/{id}/array" => arrays::show,
-    GET "/api/v1/resources" => allocations::resources,
-    GET "/api/v1/partitions" => partitions::list,
-    GET "/api/v1/allocations" => allocations::list,
-    GET "/api/v1/audit" => allocations::audit,
-    GET "/api/v1/maintenance" => maintenance::list,
-    POST "/api/v1/maintenance" => maintenance::make,
-    DELETE "/api/v1/maintenance" => maintenance::resume,
-    DELETE "/api/v1/maintenance/{id}" => maintenance::remove,
-    GET "/api/v1/events" => events::stream,
-    GET "/api/v1/dashboard" => dashboard::dashboard,
-    GET "/api/v1/info" => info::info,
-    GET "/api/v1/me" => me::me,
-    POST "/api/jobs/submit" => seed::submit,
-    GET "/api/jobs/query/{id}" => seed::query,
-    POST "/api/jobs/cancel/{id}" => seed::cancel,
-    GET "/api/dashboard" => dashboard::dashboard,
-    POST "/jobs/submit" => seed::submit,
-    GET "/jobs/query/{id}" => seed::query,
-    POST "/jobs/cancel/{id}" => seed::cancel,
-    GET "/dashboard" => dashboard::dashboard,
-    GET "/metrics" => health::metrics,
-    GET "/health/live" => health::live,
-    GET "/health/ready" => health::ready,
-    GET "/openapi.json" => openapi::serve,
+    POST "/api/v1/jobs" needs Submit => submit::submit,
+    POST "/api/v1/jobs/batch" needs Submit => submit::batch,
+    GET "/api/v1/jobs" needs See => jobs::list,
+    POST "/api/v1/jobs/submit" needs Submit => seed::submit,
+    GET "/api/v1/jobs/query/{id}" needs See => seed::query,
+    POST "/api/v1/jobs/cancel/{id}" needs Control => seed::cancel,
+    GET "/api/v1/jobs/{id}" needs See => jobs::show,
+    DELETE "/api/v1/jobs/{id}" needs Control => jobs::cancel,
+    PATCH "/api/v1/jobs/{id}" needs Control => edit::update,
+    POST "/api/v1/jobs/{id}/hold" needs Control => edit::hold,
+    POST "/api/v1/jobs/{id}/release" needs Control => edit::release,
+    POST "/api/v1/jobs/{id}/cancel" needs Control => jobs::cancel_by_post,
+    POST "/api/v1/jobs/{id}/requeue" needs Control => attempts::requeue,
+    GET "/api/v1/jobs/{id}/attempts" needs ReadDetails => attempts::attempts,
+    GET "/api/v1/jobs/{id}/script" needs ReadDetails => streams::script,
+    GET "/api/v1/jobs/{id}/stdout" needs ReadOutput => streams::stdout,
+    GET "/api/v1/jobs/{id}/stderr" needs ReadOutput => streams::stderr,
+    GET "/api/v1/jobs/{id}/events" needs ReadDetails => jobs::events,
+    GET "/api/v1/jobs/{id}/priority" needs See => rank::show,
+    GET "/api/v1/jobs/{id}/wait" needs See => jobs::wait,
+    GET "/api/v1/jobs/{id}/array" needs See => arrays::show,
+    GET "/api/v1/resources" needs See => allocations::resources,
+    GET "/api/v1/partitions" needs See => partitions::list,
+    GET "/api/v1/allocations" needs See => allocations::list,
+    GET "/api/v1/audit" needs See => allocations::audit,
+    GET "/api/v1/maintenance" needs See => maintenance::list,
+    POST "/api/v1/maintenance" needs Operate => maintenance::make,
+    DELETE "/api/v1/maintenance" needs Operate => maintenance::resume,
+    DELETE "/api/v1/maintenance/{id}" needs Operate => maintenance::remove,
+    GET "/api/v1/events" needs See => events::stream,
+    GET "/api/v1/dashboard" needs See => dashboard::dashboard,
+    GET "/api/v1/info" needs See => info::info,
+    GET "/api/v1/me" needs See => me::me,
+    POST "/api/jobs/submit" needs Submit => seed::submit,
+    GET "/api/jobs/query/{id}" needs See => seed::query,
+    POST "/api/jobs/cancel/{id}" needs Control => seed::cancel,
+    GET "/api/dashboard" needs See => dashboard::dashboard,
+    POST "/jobs/submit" needs Submit => seed::submit,
+    GET "/jobs/query/{id}" needs See => seed::query,
+    POST "/jobs/cancel/{id}" needs Control => seed::cancel,
+    GET "/dashboard" needs See => dashboard::dashboard,
+    GET "/metrics" needs See => health::metrics,
+    GET "/health/live" open => health::live,
+    GET "/health/ready" open => health::ready,
+    GET "/openapi.json" needs See => openapi::serve,
 }
 
 /// The parameters of all routes.
 #[must_use]
 pub fn parameters() -> Parameters {
     Parameters::of(&document(), ROUTES.iter().map(|route| (route.method, route.path)))
+}
+
+/// What each route needs.
+#[must_use]
+pub fn rights() -> RouteRights {
+    RouteRights::of(ROUTES.iter().map(|route| (route.method, route.path, route.needs)))
 }
 
 /// Puts the route table into an actix application. Paths keep the table's order, so that

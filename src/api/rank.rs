@@ -9,11 +9,13 @@
 use actix_web::{HttpResponse, web};
 
 use super::app::App;
+use super::caller::Caller;
 use super::code::Code;
 use super::error::ApiError;
-use super::job_path::{JobPath, JobPathText, job_of};
+use super::job_path::{JobPath, JobPathText, row_of};
 use super::wire::rank::{Rank, RankParts, RankPolicy};
 use crate::actors::messages::GetRank;
+use crate::kernel::access::Action;
 
 /// `GET /jobs/{id}/priority`.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/priority", tag = "jobs",
@@ -22,9 +24,13 @@ use crate::actors::messages::GetRank;
     responses((status = 200, body = Rank), (status = 404, body = super::wire::problem::Problem),
         (status = 409, description = "It does not wait",
             body = super::wire::problem::Problem)))]
-pub async fn show(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
-    let (id, _) = job_of(&app, id.named()?).await?;
-    let (row, _) = app.job(id).await?;
+pub async fn show(
+    app: web::Data<App>,
+    caller: Caller,
+    id: JobPath,
+) -> Result<HttpResponse, ApiError> {
+    let ((row, _), _) = row_of(&app, &caller, Action::See, id.named()?).await?;
+    let id = row.id;
     let policy = app.live().policy;
     let found = app.system.rank.send(GetRank { job: id, policy }).await;
     let found = found.map_err(|_| ApiError::unavailable("the server is stopping"))?;

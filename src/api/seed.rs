@@ -26,6 +26,7 @@ use super::wire::seed::{
 };
 use super::wire::submit::parse_submit;
 use crate::job::files::StreamFile;
+use crate::kernel::access::Action;
 use crate::text::duration::format_dhms;
 use crate::text::time_limit::format_limit;
 
@@ -45,10 +46,11 @@ const LOG_BYTES: u64 = 1024 * 1024;
 pub async fn submit(
     app: web::Data<App>,
     request: HttpRequest,
+    caller: Caller,
     Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
     let submission = parse_submit(&body, ApiDialect::Seed)?;
-    let accepted = accept(&app, &request, &body, vec![submission]).await?;
+    let accepted = accept(&app, (&request, &caller), &body, vec![submission]).await?;
     let job_id = accepted.ids.first().map(ToString::to_string).unwrap_or_default();
     let mut answer = HttpResponse::build(accepted.status());
     Ok(answer.json(Submitted { job_id }))
@@ -65,7 +67,7 @@ pub async fn cancel(
     caller: Caller,
     id: JobPath,
 ) -> Result<HttpResponse, ApiError> {
-    cancel_one(&app, caller, id.named()?).await?;
+    cancel_one(&app, &caller, id.named()?).await?;
     Ok(HttpResponse::Ok().json(Cancelled { msg: "cancelled".to_owned() }))
 }
 
@@ -74,8 +76,12 @@ pub async fn cancel(
     description = "Shows a job, as the system before had it; `GET /api/v1/jobs/{id}` is its \
         successor.", params(JobPathText),
     responses((status = 200, body = Query), (status = 404, body = super::wire::problem::Problem)))]
-pub async fn query(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
-    let (row, allocation) = row_of(&app, id.named()?).await?;
+pub async fn query(
+    app: web::Data<App>,
+    caller: Caller,
+    id: JobPath,
+) -> Result<HttpResponse, ApiError> {
+    let ((row, allocation), _) = row_of(&app, &caller, Action::See, id.named()?).await?;
     let state = row.state;
     let files = files(&app, &row);
     let started = row.start_time.is_some();

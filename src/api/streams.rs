@@ -18,6 +18,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::app::App;
+use super::caller::Caller;
 use super::code::Code;
 use super::error::ApiError;
 use super::events::{KEEP_ALIVE, LAST_EVENT_ID, last_event_id};
@@ -29,6 +30,7 @@ use super::tail::{BYTES_MAX, Tail, last_lines};
 use crate::job::files::{JobFiles, StreamFile};
 use crate::job::ids::JobId;
 use crate::job::script;
+use crate::kernel::access::Action;
 use crate::store::read;
 use crate::store::record::JobRecord;
 
@@ -83,8 +85,12 @@ impl Absent {
     description = "The script as it was submitted.", params(JobPathText),
     responses((status = 200, content_type = "text/plain", body = String),
         (status = 404, body = super::wire::problem::Problem)))]
-pub async fn script(app: web::Data<App>, id: JobPath) -> Result<HttpResponse, ApiError> {
-    let (job, _) = row_of(&app, id.named()?).await?;
+pub async fn script(
+    app: web::Data<App>,
+    caller: Caller,
+    id: JobPath,
+) -> Result<HttpResponse, ApiError> {
+    let ((job, _), _) = row_of(&app, &caller, Action::ReadDetails, id.named()?).await?;
     let id = job.id;
     let row = app.read_raw(move |conn| read::script(conn, id)).await?;
     let row = row.ok_or_else(|| ApiError::no_job(id))?;
@@ -147,7 +153,8 @@ async fn serve(
     which: fn(JobFiles) -> (StreamFile, Option<StreamFile>),
 ) -> Result<HttpResponse, ApiError> {
     let follow = query.follow == Some(true);
-    let id = single(&app, id.named()?, follow).await?;
+    let caller = Caller::of(&request)?;
+    let id = single(&app, &caller, id.named()?, follow).await?;
     let (row, _) = app.job(id).await?;
     let (stream, other) = which(files(&app, &row));
     let apart_from = other.filter(|_| query.apart == Some(true));

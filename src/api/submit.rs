@@ -20,7 +20,6 @@ use sha2::{Digest, Sha256};
 use utoipa::IntoParams;
 
 use super::app::{App, DATABASE_WAIT};
-use super::auth::Auth;
 use super::caller::Caller;
 use super::code::Code;
 use super::error::ApiError;
@@ -36,6 +35,7 @@ use crate::job::dependency::Dependency;
 use crate::job::faults::{Faults, FieldError};
 use crate::job::ids::{CommitNo, JobId};
 use crate::job::spec::{JobSpec, SingletonKey};
+use crate::kernel::access::{Action, Permitted};
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::store::dependencies::{self, LookedUp};
 use crate::store::read;
@@ -99,6 +99,7 @@ pub struct SubmitQuery {
 pub async fn submit(
     app: web::Data<App>,
     request: HttpRequest,
+    caller: Caller,
     query: web::Query<SubmitQuery>,
     Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
@@ -110,7 +111,7 @@ pub async fn submit(
             checked.specs.into_iter().next().ok_or_else(|| ApiError::unavailable("no job"))?;
         return Ok(HttpResponse::Ok().json(render::dry_run(&app, spec, elsewhere).await?));
     }
-    let accepted = accept(&app, &request, &body, vec![submission]).await?;
+    let accepted = accept(&app, (&request, &caller), &body, vec![submission]).await?;
     let job = accepted.job(&app).await?;
     Ok(HttpResponse::build(accepted.status())
         .insert_header((header::LOCATION, format!("/api/v1/jobs/{}", job.id)))
@@ -129,6 +130,7 @@ pub async fn submit(
 pub async fn batch(
     app: web::Data<App>,
     request: HttpRequest,
+    caller: Caller,
     query: web::Query<SubmitQuery>,
     Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
@@ -137,7 +139,7 @@ pub async fn batch(
         elsewhere(&app, &checked(&app, submissions)?).await?;
         return Ok(HttpResponse::Ok().json(BatchAccepted { job_ids: Vec::new() }));
     }
-    let accepted = accept(&app, &request, &body, submissions).await?;
+    let accepted = accept(&app, (&request, &caller), &body, submissions).await?;
     let status = accepted.status();
     Ok(HttpResponse::build(status).json(BatchAccepted { job_ids: accepted.ids }))
 }
@@ -148,28 +150,26 @@ pub async fn batch(
 /// Bad fields (422), a key used for another body (409), a database that cannot be written.
 pub async fn accept(
     app: &App,
-    request: &HttpRequest,
+    (request, caller): (&HttpRequest, &Caller),
     body: &[u8],
     submissions: Vec<Submission>,
 ) -> Result<Accepted, ApiError> {
     let checked = checked(app, submissions)?;
-    if checked.specs.iter().any(|spec| spec.priority > 0)
-        && let Some(auth) = request.app_data::<web::Data<Auth>>()
-    {
-        auth.only_admins(request, "a priority above 0")?;
+    let by = caller.may_at_all(Action::Submit, "submitting")?;
+    if checked.specs.iter().any(|spec| spec.priority > 0) {
+        caller.may_at_all(Action::Raise, "a priority above 0")?;
     }
-    let principal = Caller::of(request)?.name;
     match key_of(request)? {
         None => {
             let mut looks = Looks::new("the jobs that are waited for are just changing");
             loop {
-                let sent = send(app, &checked, None, Arc::clone(&principal), &mut looks).await?;
+                let sent = send(app, &checked, None, by.clone(), &mut looks).await?;
                 if let Sent::Accepted(accepted) = sent {
                     return Ok(accepted);
                 }
             }
         }
-        Some(key) => once(app, key, body, checked, principal).await,
+        Some(key) => once(app, key, body, checked, by).await,
     }
 }
 
@@ -222,11 +222,11 @@ async fn once(
     key: Arc<str>,
     body: &[u8],
     checked: Checked,
-    principal: Arc<str>,
+    by: Permitted,
 ) -> Result<Accepted, ApiError> {
     let body_hash: Arc<str> = hex(&Sha256::digest(body)).into();
     // A key is its sender's: another's tells him nothing, and takes none away.
-    let owned: Arc<str> = format!("{principal}{OF}{key}").into();
+    let owned: Arc<str> = format!("{}{OF}{key}", key_owner(&by)).into();
     let mut looks = Looks::new("another request with this Idempotency-Key is still under way");
     loop {
         let wanted = owned.to_string();
@@ -244,11 +244,17 @@ async fn once(
             body_hash: Arc::clone(&body_hash),
             read_at: found.commit_no,
         };
-        match send(app, &checked, Some(asked), Arc::clone(&principal), &mut looks).await? {
+        match send(app, &checked, Some(asked), by.clone(), &mut looks).await? {
             Sent::Accepted(accepted) => return Ok(accepted),
             Sent::LookAgain => {}
         }
     }
+}
+
+/// Whose a key is.
+fn key_owner(by: &Permitted) -> String {
+    let caller = by.caller();
+    caller.acts_as.map_or_else(|| caller.name.to_string(), |uid| uid.to_string())
 }
 
 /// The wait of one request for the database: for the commit of its jobs, and before that for those
@@ -297,13 +303,13 @@ async fn send(
     app: &App,
     checked: &Checked,
     key: Option<KeyAsked>,
-    principal: Arc<str>,
+    by: Permitted,
     looks: &mut Looks,
 ) -> Result<Sent, ApiError> {
     let elsewhere = elsewhere(app, checked).await?;
     let specs = checked.specs.clone();
     let has_key = key.is_some();
-    let message = SubmitJobs { specs: specs.clone(), elsewhere, key, principal };
+    let message = SubmitJobs { specs: specs.clone(), elsewhere, key, by };
     let sent = match select(looks.late.as_mut(), pin!(app.system.submit.send(message))).await {
         Either::Right((sent, _)) => sent,
         Either::Left(_) => return Err(in_doubt(has_key)),

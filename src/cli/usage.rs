@@ -16,7 +16,10 @@ use clap::error::{ContextKind, ContextValue};
 const GROUPS: &[(&str, &[&str])] = &[
     ("Jobs", &["submit", "run", "wait", "queue", "show", "logs"]),
     ("Changing jobs", &["cancel", "hold", "release", "requeue", "update"]),
-    ("The server", &["serve", "status", "partitions", "audit", "drain", "resume", "migrate"]),
+    (
+        "The server",
+        &["serve", "status", "partitions", "whoami", "audit", "drain", "resume", "migrate"],
+    ),
     ("Trying and learning", &["demo", "simulate", "completions", "help"]),
 ];
 

@@ -39,7 +39,9 @@ fn sentence(me: &Me, server: &str) -> String {
     };
     let may = match me.role {
         Role::Admin => "administrator",
+        Role::Operator => "operator",
         Role::User => "user",
+        Role::Viewer => "viewer",
     };
     let how = match me.via {
         Via::Socket => "the kernel says so of the socket",

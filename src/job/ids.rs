@@ -44,6 +44,12 @@ id! {
 }
 pub use self::UnitId as CpuId;
 id! {
+    /// The number of a user, as the system has it.
+    Uid(u32)
+}
+/// Whose something is; `None`: the server's own user.
+pub type Owner = Option<Uid>;
+id! {
     /// The number of a transaction; the first one of an installation is 1.
     #[derive(Default)]
     CommitNo(i64)

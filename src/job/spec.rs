@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::array_spec::ArraySpec;
 use super::dependency::Dependencies;
+use super::ids::Owner;
 use super::invocation::Invocation;
 use super::request::{MEMORY, Request};
 use super::retry_policy::RetryPolicy;
@@ -138,6 +139,8 @@ pub struct JobRequest {
     pub account: Option<String>,
     /// Who submitted it.
     pub user: Option<String>,
+    /// Whose it is, and as whom it runs: who asks says it, and no request.
+    pub owner: Owner,
     /// The partition; `default` when absent.
     pub partition: Option<String>,
     /// CPUs.
@@ -203,6 +206,7 @@ impl JobRequest {
             name: None,
             account: None,
             user: None,
+            owner: None,
             partition: None,
             cpus: CpusAsked::Count(1),
             tasks: Tasks::default(),
@@ -246,6 +250,7 @@ pub struct JobSpec {
     pub name: String,
     pub account: String,
     pub user: String,
+    pub owner: Owner,
     pub partition: String,
     pub cpus: u32,
     pub tasks: Tasks,

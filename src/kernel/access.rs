@@ -1,7 +1,8 @@
 //! *Purpose*: who may do what.
 //!
-//! *Owns*: [`Role`], [`Action`], [`Relation`]; [`Caller`], who asks; [`may`], the only place where a
-//! request is permitted; [`Permitted`], the proof that it was; [`Scope`], the jobs that somebody sees.
+//! *Owns*: [`Role`], [`Action`], [`Relation`]; [`Caller`], who asks; [`may`], the only place where
+//! a request is permitted; [`Permitted`], the proof that it was; [`Scope`], the jobs that somebody
+//! sees.
 //!
 //! *Promises*: pure. Nothing is permitted that the table in `tests/kernel.rs` does not show. A
 //! [`Permitted`] is made by [`may`] and [`may_at_all`] alone, and whatever changes a job asks for
@@ -18,8 +19,7 @@ use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
 use utoipa::ToSchema;
 
-/// The number of a user, as the system has it.
-pub type Uid = u32;
+use crate::job::ids::{Owner, Uid};
 
 /// What somebody is to the server. Each may all that those before it may.
 #[derive(
@@ -126,13 +126,12 @@ pub enum Via {
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// His number.
-    pub uid: Uid,
+    /// His number; nobody knows that of whoever sends the token of a server of one user.
+    pub uid: Option<Uid>,
     /// As events and history name him.
     pub name: Arc<str>,
-    /// The user whose jobs are his own, and as whom they run: himself, or on a server of one user
-    /// that user.
-    pub acts_as: Uid,
+    /// Whose jobs are his own, and as whom they run: himself, or on a server of one user that user.
+    pub acts_as: Owner,
     /// What he is to the server.
     pub role: Role,
     /// The accounts that he coordinates.
@@ -147,7 +146,7 @@ pub struct Caller {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Whose<'a> {
     /// Its owner.
-    pub owner: Uid,
+    pub owner: Owner,
     /// Whom it is charged to; empty for nobody.
     pub account: &'a str,
 }
@@ -177,6 +176,23 @@ impl Display for Needs {
     }
 }
 
+/// Who is behind an event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Principal {
+    /// As events and history name him; empty for the scheduler itself.
+    pub name: Arc<str>,
+    /// His number; the server itself has none.
+    pub uid: Option<Uid>,
+}
+
+impl Principal {
+    /// The server itself, for this reason.
+    #[must_use]
+    pub fn server(why: impl Into<Arc<str>>) -> Principal {
+        Principal { name: why.into(), uid: None }
+    }
+}
+
 /// The proof that somebody may do what he asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permitted(Arc<Caller>);
@@ -188,17 +204,10 @@ impl Permitted {
         &self.0
     }
 
-    /// As events name him.
+    /// As events remember him.
     #[must_use]
-    pub fn name(&self) -> &Arc<str> {
-        &self.0.name
-    }
-
-    /// Whoever a test says, for whatever it asks.
-    #[cfg(any(test, feature = "test-support"))]
-    #[must_use]
-    pub fn in_test(name: &str) -> Permitted {
-        Permitted(Arc::new(Caller::in_test(name)))
+    pub fn principal(&self) -> Principal {
+        Principal { name: Arc::clone(&self.0.name), uid: self.0.uid }
     }
 }
 
@@ -219,22 +228,7 @@ impl Caller {
     #[must_use]
     pub fn scope(&self) -> Scope {
         let sees_all = !self.sees_own_only || self.role >= Role::Operator;
-        Scope((!sees_all).then(|| Own { uid: self.acts_as, accounts: self.coordinates.clone() }))
-    }
-
-    /// An administrator of a server of one user, by this name.
-    #[cfg(any(test, feature = "test-support"))]
-    #[must_use]
-    pub fn in_test(name: &str) -> Caller {
-        Caller {
-            uid: 0,
-            name: name.into(),
-            acts_as: 0,
-            role: Role::Admin,
-            coordinates: BTreeSet::new(),
-            sees_own_only: false,
-            via: Via::Socket,
-        }
+        Scope((!sees_all).then(|| Own { owner: self.acts_as, accounts: self.coordinates.clone() }))
     }
 }
 
@@ -246,7 +240,7 @@ pub struct Scope(Option<Own>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Own {
     /// The user.
-    pub uid: Uid,
+    pub owner: Owner,
     /// The accounts.
     pub accounts: BTreeSet<Arc<str>>,
 }
@@ -266,7 +260,7 @@ impl Scope {
     pub fn sees(&self, whose: Whose<'_>) -> bool {
         self.0
             .as_ref()
-            .is_none_or(|own| own.uid == whose.owner || own.accounts.contains(whose.account))
+            .is_none_or(|own| own.owner == whose.owner || own.accounts.contains(whose.account))
     }
 }
 

@@ -128,6 +128,7 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
             name,
             account,
             user,
+            owner: request.owner,
             partition,
             cpus,
             tasks: request.tasks,

@@ -16,6 +16,7 @@ use crate::job::ids::{Attempt, CpuId, EventId, JobId, UnitId};
 use crate::job::outcome::{EndState, Handle};
 use crate::job::spec::JobSpec;
 use crate::job::state::{AttemptEnd, EndReason, StateWord};
+use crate::kernel::access::Principal;
 use crate::kernel::parts::maintenance::Maintenance;
 use crate::kernel::parts::queued::Queued;
 use crate::resources::allocation::{Released, Share};
@@ -38,8 +39,8 @@ pub struct Event {
     pub to: StateWord,
     /// The fact behind it.
     pub cause: &'static str,
-    /// Who wanted it; empty for the scheduler itself.
-    pub principal: Arc<str>,
+    /// Who wanted it.
+    pub principal: Principal,
 }
 
 /// A client's name for a submission, so that a repeated request finds the first one's jobs.

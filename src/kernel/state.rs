@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::job::ids::{EventId, JobId};
 use crate::job::state::StateWord;
+use crate::kernel::access::Principal;
 use crate::kernel::change::Event;
 use crate::kernel::parts::arrays::Arrays;
 use crate::kernel::parts::eligibility::Eligibility;
@@ -76,7 +77,7 @@ impl Kernel {
         &mut self,
         (job, attempt): (JobId, u32),
         (from, to): (Option<StateWord>, StateWord),
-        (cause, principal): (&'static str, Arc<str>),
+        (cause, principal): (&'static str, Principal),
         time: Time,
     ) -> Event {
         let id = EventId(self.next_event);

@@ -10,12 +10,14 @@
 
 pub mod job;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::job::ids::{CpuId, JobId};
 use crate::job::outcome::{Exit, ExitCode, Handle, Usage};
 use crate::job::request::MEMORY;
 use crate::job::state::StateWord;
+use crate::kernel::access::{Action, Caller, Permitted, Role, Via, may_at_all};
 use crate::kernel::admission::{Site, SiteMemory};
 use crate::kernel::change::Effect;
 use crate::kernel::parts::accounts::{AccountRule, AccountRules, Accounts};
@@ -31,6 +33,30 @@ use crate::resources::partitions::{Partition, Partitions};
 use crate::time::Time;
 
 use self::job::JobBuilder;
+
+/// An administrator of a server of one user, by this name.
+#[must_use]
+pub fn caller(name: &str) -> Caller {
+    Caller {
+        uid: None,
+        name: name.into(),
+        acts_as: None,
+        role: Role::Admin,
+        coordinates: BTreeSet::new(),
+        sees_own_only: false,
+        via: Via::Socket,
+    }
+}
+
+/// He may.
+///
+/// # Panics
+/// When an administrator may not submit.
+impl From<&str> for Permitted {
+    fn from(name: &str) -> Permitted {
+        may_at_all(&Arc::new(caller(name)), Action::Submit).expect("an administrator may")
+    }
+}
 
 /// A kernel in the making: it has no CPUs and no jobs until a test says so.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ use super::error::StoreError;
 use super::spec::StoredSpec;
 use crate::job::array_spec::ArraySpec;
 use crate::job::dependency::{Dependencies, Told};
-use crate::job::ids::{CpuId, EventId, JobId};
+use crate::job::ids::{CpuId, EventId, JobId, Uid};
 use crate::job::outcome::ExitCode;
 use crate::job::state::{AttemptEnd, EndReason, StateWord};
 use crate::resources::allocation::{Held, Share};
@@ -201,6 +201,7 @@ numbers! {
     JobId, "the number of a job", |n| Some(JobId(n)).filter(|_| n > 0);
     EventId, "the number of an event", |n| Some(EventId(n)).filter(|_| n > 0);
     CpuId, "the number of a CPU", |n| u32::try_from(n).ok().map(CpuId);
+    Uid, "the number of a user", |n| u32::try_from(n).ok().filter(|n| *n < u32::MAX).map(Uid);
     Time, "a time in µs since 1970", |n| Some(Time(n)).filter(|_| (0..=LATEST_US).contains(&n));
 }
 

@@ -14,12 +14,13 @@ use super::spec::StoredSpec;
 use crate::job::array_spec::{ArraySpec, JobRef};
 use crate::job::dependency::Dependencies;
 use crate::job::files::expand_pattern;
-use crate::job::ids::{Attempt, CpuId, EventId, JobId, UnitId};
+use crate::job::ids::{Attempt, CpuId, EventId, JobId, Owner, Uid, UnitId};
 use crate::job::invocation::Invocation;
 use crate::job::outcome::{ExitCode, Usage};
 use crate::job::request::{CPU, MEMORY, Request};
 use crate::job::spec::JobSpec;
 use crate::job::state::{AttemptEnd, EndReason, StateWord};
+use crate::kernel::access::Whose;
 use crate::kernel::commands::requeue::EndedJob;
 use crate::kernel::parts::queued::Queued;
 use crate::resources::allocation::{Held, Share};
@@ -36,6 +37,8 @@ pub struct JobRecord {
     pub account: String,
     /// Who submitted it.
     pub user: String,
+    /// Whose it is.
+    pub owner: Owner,
     /// The partition.
     pub partition: String,
     /// Where in its life it is.
@@ -119,6 +122,7 @@ impl JobRecord {
             name: spec.name.clone(),
             account: spec.account.clone(),
             user: spec.user.clone(),
+            owner: spec.owner,
             partition: spec.partition.clone(),
             state: StateWord::Pending,
             priority: spec.priority,
@@ -176,6 +180,12 @@ impl JobRecord {
             array_spec: self.array_spec.filter(|_| id == of.job),
             ..self
         }
+    }
+
+    /// Whose it is, and whom it is charged to.
+    #[must_use]
+    pub fn whose(&self) -> Whose<'_> {
+        Whose { owner: self.owner, account: &self.account }
     }
 
     /// The job whose script it runs: of a task that of its array.
@@ -307,6 +317,8 @@ pub struct EventRecord {
     pub cause: String,
     /// Who wanted it; empty for the scheduler itself.
     pub principal: String,
+    /// His number, where he is known.
+    pub uid: Option<Uid>,
 }
 
 /// What an earlier submission with a key led to.

@@ -62,6 +62,7 @@ pub(super) struct UsualRow {
     held: Cell,
     retries: Cell,
     restarts: Cell,
+    uid: Cell,
 }
 
 /// What most jobs that wait do not have. A start asks whether all of it is empty (`store::load`).
@@ -106,6 +107,7 @@ impl TryFrom<JobRow> for JobRecord {
             name: get!(at, usual.name),
             account: get!(at, usual.account),
             user: get!(at, usual.user),
+            owner: get!(at, usual.uid),
             partition: get!(at, usual.partition),
             state: get!(at, usual.state),
             priority: get!(at, usual.priority),
@@ -218,6 +220,7 @@ pub(super) struct EventRow {
     to_state: Cell,
     cause: Cell,
     principal: Cell,
+    uid: Cell,
 }
 
 impl TryFrom<EventRow> for EventRecord {
@@ -234,6 +237,7 @@ impl TryFrom<EventRow> for EventRecord {
             to: get!(at, row.to_state),
             cause: get!(at, row.cause),
             principal: get!(at, row.principal),
+            uid: get!(at, row.uid),
         })
     }
 }
@@ -295,6 +299,7 @@ pub(super) struct NewJob<'a> {
     pub dependency: Option<String>,
     pub array_job_id: Option<i64>,
     pub array_task_id: Option<i64>,
+    pub uid: Option<i64>,
 }
 
 impl<'a> From<&'a JobRecord> for NewJob<'a> {
@@ -321,6 +326,7 @@ impl<'a> From<&'a JobRecord> for NewJob<'a> {
             dependency: job.dependency.as_ref().map(ToString::to_string),
             array_job_id: job.array_job_id.map(|array| array.0),
             array_task_id: job.array_task_id.map(i64::from),
+            uid: job.owner.map(|uid| uid.0.into()),
         }
     }
 }
@@ -425,6 +431,7 @@ pub(super) struct NewEvent<'a> {
     pub to_state: &'a str,
     pub cause: &'a str,
     pub principal: &'a str,
+    pub uid: Option<i64>,
 }
 
 impl<'a> From<&'a Event> for NewEvent<'a> {
@@ -437,7 +444,8 @@ impl<'a> From<&'a Event> for NewEvent<'a> {
             from_state: event.from.map(StateWord::word),
             to_state: event.to.word(),
             cause: event.cause,
-            principal: &event.principal,
+            principal: &event.principal.name,
+            uid: event.principal.uid.map(|uid| uid.0.into()),
         }
     }
 }

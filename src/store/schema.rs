@@ -57,6 +57,7 @@ diesel::table! {
         restarts -> Integer,
         room_since -> Nullable<BigInt>,
         told -> Nullable<Text>,
+        uid -> Nullable<BigInt>,
     }
 }
 
@@ -115,6 +116,7 @@ diesel::table! {
         to_state -> Text,
         cause -> Text,
         principal -> Text,
+        uid -> Nullable<BigInt>,
     }
 }
 

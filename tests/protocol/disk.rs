@@ -277,8 +277,8 @@ impl Disk {
     /// Nobody is preempted twice by one that waits, unless the rules became others meanwhile.
     fn preempt(&mut self, event: &Event) {
         let whom =
-            event.principal.strip_prefix("preempted for job ").and_then(|id| id.parse().ok());
-        let whom = JobId(whom.unwrap_or_else(|| panic!("{} preempts", event.principal)));
+            event.principal.name.strip_prefix("preempted for job ").and_then(|id| id.parse().ok());
+        let whom = JobId(whom.unwrap_or_else(|| panic!("{:?} preempts", event.principal)));
         let row = self.rows.get_mut(&whom).filter(|row| row.state == StateWord::Pending);
         let row = row.unwrap_or_else(|| panic!("job {whom} preempts and does not wait"));
         let new = row.victims.insert(event.job);

@@ -69,7 +69,19 @@ const ROOMS: &[(&str, &[&str])] = &[
             "kernel::parts::rules",
         ],
     ),
-    ("api::wire", &["host", "time", "clock", "text", "job", "resources", "kernel::admission"]),
+    (
+        "api::wire",
+        &[
+            "host",
+            "time",
+            "clock",
+            "text",
+            "job",
+            "resources",
+            "kernel::access",
+            "kernel::admission",
+        ],
+    ),
     (
         "api",
         &[
@@ -83,6 +95,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "job",
             "resources",
             "policy::name",
+            "kernel::access",
             "kernel::admission",
             "kernel::commands::cancel::Cancelled",
             "kernel::commands::edit::Edited",
@@ -126,14 +139,21 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// The floors of the kernel, lowest first: what of the kernel each may import besides itself.
 const KERNEL: &[(&str, &[&str])] = &[
+    ("kernel::access", &[]),
     ("kernel::transition", &[]),
     ("kernel::parts", &["kernel::transition"]),
-    ("kernel::change", &["kernel::parts"]),
-    ("kernel::state", &["kernel::change", "kernel::parts"]),
+    ("kernel::change", &["kernel::access", "kernel::parts"]),
+    ("kernel::state", &["kernel::access", "kernel::change", "kernel::parts"]),
     ("kernel::views", &["kernel::parts", "kernel::state", "kernel::transition"]),
     (
         "kernel::commands",
-        &["kernel::change", "kernel::parts", "kernel::state", "kernel::transition"],
+        &[
+            "kernel::access",
+            "kernel::change",
+            "kernel::parts",
+            "kernel::state",
+            "kernel::transition",
+        ],
     ),
 ];
 

@@ -25,7 +25,7 @@ impl Handler<RequeueJob> for ResourceManagerActor {
     type Result = ResponseFuture<Result<RequeueAnswer, NotDurable>>;
 
     fn handle(&mut self, message: RequeueJob, ctx: &mut Self::Context) -> Self::Result {
-        let RequeueJob { job, over, hold, principal } = message;
+        let RequeueJob { job, over, hold, by } = message;
         if let Some((_, read_at)) = &over
             && !self.is_open(job)
             && let ReadFreshness::LookAgain(at) = self.outbox.check_over(job, *read_at)
@@ -34,8 +34,8 @@ impl Handler<RequeueJob> for ResourceManagerActor {
         }
         let now = clock::now();
         let (requeued, step) = match over {
-            Some((over, _)) => self.kernel.requeue_over(over, hold, &principal, now),
-            None => self.kernel.requeue_asked(job, hold, &principal, now),
+            Some((over, _)) => self.kernel.requeue_over(over, hold, &by, now),
+            None => self.kernel.requeue_asked(job, hold, &by, now),
         };
         let noted = self.note(step, ctx);
         self.set_alarm(ctx);

@@ -1,6 +1,6 @@
 //! *Purpose*: who asks, as JSON.
 //!
-//! *Owns*: [`Me`], [`Via`], [`Role`].
+//! *Owns*: [`Me`].
 //!
 //! *Promises*: what stands here is what the server goes by.
 //!
@@ -9,33 +9,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// How somebody is known.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, strum::IntoStaticStr,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum Via {
-    /// He reached the socket in the data folder; the kernel says who he is.
-    Socket,
-    /// His is the other end of a connection on loopback; the kernel says so.
-    Tcp,
-    /// He sent a token.
-    Token,
-}
-
-/// What somebody may do.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, strum::IntoStaticStr,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum Role {
-    /// Submit jobs and give orders about all of them.
-    User,
-    /// That, and what needs the administrators' token where there is one.
-    Admin,
-}
+pub use crate::kernel::access::{Role, Via};
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

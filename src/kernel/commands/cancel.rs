@@ -7,12 +7,11 @@
 //!
 //! *Not here*: ending processes (`engine`).
 
-use std::sync::Arc;
-
 use crate::job::dependency::DependencyState;
 use crate::job::ids::JobId;
 use crate::job::outcome::EndState;
 use crate::job::state::StateWord;
+use crate::kernel::access::{Permitted, Principal};
 use crate::kernel::change::{Change, Effect, Step};
 use crate::kernel::parts::queued::Queued;
 use crate::kernel::state::Kernel;
@@ -33,14 +32,10 @@ pub enum Cancelled {
 
 impl Kernel {
     /// Cancels jobs, waiting or live.
-    pub fn cancel(
-        &mut self,
-        jobs: &[JobId],
-        principal: &Arc<str>,
-        now: Time,
-    ) -> (Vec<Cancelled>, Step) {
+    pub fn cancel(&mut self, jobs: &[JobId], by: &Permitted, now: Time) -> (Vec<Cancelled>, Step) {
         let mut step = Step::default();
-        let outcomes = jobs.iter().map(|id| self.cancel_one(*id, principal, now, &mut step));
+        let who = &by.principal();
+        let outcomes = jobs.iter().map(|id| self.cancel_one(*id, who, now, &mut step));
         (outcomes.collect(), step)
     }
 
@@ -48,12 +43,12 @@ impl Kernel {
     pub fn cancel_task(
         &mut self,
         task: (JobId, u32),
-        principal: &Arc<str>,
+        by: &Permitted,
         now: Time,
     ) -> (Cancelled, Step) {
-        let (job, mut step) = self.split_off(task, principal, now);
+        let (job, mut step) = self.split_off(task, by, now);
         let outcome = match job {
-            Some(job) => self.cancel_job(job, principal, now, &mut step),
+            Some(job) => self.cancel_job(job, &by.principal(), now, &mut step),
             None => Cancelled::NotLive,
         };
         (outcome, step)
@@ -62,7 +57,7 @@ impl Kernel {
     fn cancel_one(
         &mut self,
         id: JobId,
-        principal: &Arc<str>,
+        principal: &Principal,
         now: Time,
         step: &mut Step,
     ) -> Cancelled {
@@ -74,7 +69,7 @@ impl Kernel {
     pub(in crate::kernel) fn cancel_array(
         &mut self,
         id: JobId,
-        principal: &Arc<str>,
+        principal: &Principal,
         now: Time,
         step: &mut Step,
     ) -> Option<Cancelled> {
@@ -93,7 +88,7 @@ impl Kernel {
     pub(in crate::kernel) fn cancel_job(
         &mut self,
         id: JobId,
-        principal: &Arc<str>,
+        principal: &Principal,
         now: Time,
         step: &mut Step,
     ) -> Cancelled {
@@ -104,7 +99,7 @@ impl Kernel {
                 unreachable!("a pending job can be cancelled");
             };
             self.eligibility.forget(id);
-            self.end_pending(job, end, ("cancel_asked", Arc::clone(principal)), now, step);
+            self.end_pending(job, end, ("cancel_asked", principal.clone()), now, step);
             return Cancelled::Ended;
         }
         let Some(live) = self.live.get(&id) else { return Cancelled::NotLive };
@@ -121,7 +116,7 @@ impl Kernel {
         &mut self,
         job: Queued,
         end: EndState,
-        cause: (&'static str, Arc<str>),
+        cause: (&'static str, Principal),
         now: Time,
         step: &mut Step,
     ) {

@@ -9,13 +9,12 @@
 //! *Not here*: what can be changed (`job::edit`), whether it is allowed (`kernel::admission`), who
 //! waits for whom (`kernel::views::chain`).
 
-use std::sync::Arc;
-
 use crate::job::edit::Edit;
 use crate::job::ids::JobId;
 use crate::job::request::MEMORY;
 use crate::job::spec::SingletonKey;
 use crate::job::state::StateWord;
+use crate::kernel::access::{Permitted, Principal};
 use crate::kernel::change::{Change, Effect, Step};
 use crate::kernel::parts::conditions::Conditions;
 use crate::kernel::parts::eligibility::{Chain, DependencySnapshot};
@@ -49,11 +48,11 @@ impl Kernel {
         id: JobId,
         edit: Edit,
         elsewhere: &DependencySnapshot,
-        principal: &Arc<str>,
+        by: &Permitted,
         now: Time,
     ) -> (Edited, Step) {
         let Some(job) = self.queue.get(id).copied() else {
-            return self.edit_live(id, edit, principal, now);
+            return self.edit_live(id, edit, &by.principal(), now);
         };
         if let Some(family) = &edit.family {
             let waits = edit.dependencies.as_ref();
@@ -91,7 +90,7 @@ impl Kernel {
         }
         let told = edit.dependencies.as_ref().and_then(|_| self.told_so_far(id));
         let state = StateWord::Pending;
-        step.changes.push(self.edited((id, job.attempts), state, edit, principal, now));
+        step.changes.push(self.edited((id, job.attempts), state, edit, &by.principal(), now));
         step.changes.extend(told);
         (Edited::Done, step)
     }
@@ -101,7 +100,7 @@ impl Kernel {
         &mut self,
         id: JobId,
         edit: Edit,
-        principal: &Arc<str>,
+        principal: &Principal,
         now: Time,
     ) -> (Edited, Step) {
         let mut step = Step::default();
@@ -130,10 +129,10 @@ impl Kernel {
         of: (JobId, u32),
         state: StateWord,
         edit: Edit,
-        principal: &Arc<str>,
+        principal: &Principal,
         now: Time,
     ) -> Change {
-        let cause = (edit.cause(), Arc::clone(principal));
+        let cause = (edit.cause(), principal.clone());
         let event = self.event(of, (Some(state), state), cause, now);
         Change::Edited { event, edit: Box::new(edit) }
     }

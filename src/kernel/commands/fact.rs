@@ -8,12 +8,11 @@
 //! *Not here*: the order of states (`kernel::transition`), going back into the queue
 //! (`kernel::commands::requeue`).
 
-use std::sync::Arc;
-
 use crate::job::dependency::DependencyState;
 use crate::job::ids::{Attempt, JobId};
 use crate::job::outcome::Handle;
 use crate::job::state::StateWord;
+use crate::kernel::access::Principal;
 use crate::kernel::change::{Change, Effect, Event, Step};
 use crate::kernel::parts::accounts::UNCOUNTED;
 use crate::kernel::parts::live::Live;
@@ -30,14 +29,14 @@ impl Kernel {
     /// [`Refused::Stale`] for late, doubled or unknown ones, which are normal;
     /// [`Refused::Illegal`] for what cannot be: a bug of ours.
     pub fn fact(&mut self, attempt: Attempt, fact: Fact, now: Time) -> Result<Step, Refused> {
-        self.take_fact(attempt, fact, &Arc::from(""), now)
+        self.take_fact(attempt, fact, &Principal::default(), now)
     }
 
     pub(in crate::kernel) fn take_fact(
         &mut self,
         attempt: Attempt,
         fact: Fact,
-        principal: &Arc<str>,
+        principal: &Principal,
         now: Time,
     ) -> Result<Step, Refused> {
         match self.live.get(&attempt.job) {
@@ -60,7 +59,7 @@ impl Kernel {
                 let event = self.event(
                     (job.id, job.attempts),
                     (Some(from), state.word()),
-                    (cause, Arc::clone(principal)),
+                    (cause, principal.clone()),
                     now,
                 );
                 let standing = match &state {

@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use crate::kernel::access::Permitted;
 use crate::kernel::change::{Change, Step};
 use crate::kernel::parts::maintenance::{Maintenance, MaintenanceRefused};
 use crate::kernel::state::Kernel;
@@ -23,10 +24,10 @@ impl Kernel {
         &mut self,
         when: (Time, Option<Time>),
         reason: &Arc<str>,
-        principal: &Arc<str>,
+        by: &Permitted,
         now: Time,
     ) -> Result<(Maintenance, Step), MaintenanceRefused> {
-        let window = self.maintenance.add(when, reason, principal, now)?;
+        let window = self.maintenance.add(when, reason, &by.caller().name, now)?;
         let changes = vec![Change::Maintained(window.clone())];
         Ok((window, Step { changes, ..Step::default() }))
     }

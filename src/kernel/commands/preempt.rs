@@ -9,9 +9,8 @@
 //! *Not here*: what a claim keeps from others (`policy::claims`), whom to preempt
 //! (`policy::preempt`).
 
-use std::sync::Arc;
-
 use crate::job::ids::JobId;
+use crate::kernel::access::Principal;
 use crate::kernel::change::{Change, Step};
 use crate::kernel::parts::queue::pending::waiting;
 use crate::kernel::state::Kernel;
@@ -62,7 +61,7 @@ impl Kernel {
         if needed.is_none_or(|(_, needed)| needed != going) {
             return false;
         }
-        let principal: Arc<str> = format!("preempted for job {id}").into();
+        let principal = Principal::server(format!("preempted for job {id}"));
         for victim in going {
             let attempt = self.live[victim].attempt();
             if let Ok(more) = self.take_fact(attempt, Fact::PreemptAsked, &principal, now) {

@@ -16,6 +16,7 @@ use crate::job::ids::JobId;
 use crate::job::request::Request;
 use crate::job::retry_policy::RetryPolicy;
 use crate::job::state::StateWord;
+use crate::kernel::access::Permitted;
 use crate::kernel::change::{Change, Effect, Event, PREEMPTED, PastAttempt, REQUEUED, Step};
 use crate::kernel::parts::conditions::Conditions;
 use crate::kernel::parts::live::Live;
@@ -74,7 +75,7 @@ impl Kernel {
         &mut self,
         id: JobId,
         hold: bool,
-        principal: &Arc<str>,
+        by: &Permitted,
         now: Time,
     ) -> (Requeued, Step) {
         if self.queue.get(id).is_some() {
@@ -86,7 +87,7 @@ impl Kernel {
         }
         let fact = Fact::RequeueAsked { hold };
         // Asked twice is asked once.
-        let step = self.take_fact(live.attempt(), fact, principal, now).unwrap_or_default();
+        let step = self.take_fact(live.attempt(), fact, &by.principal(), now).unwrap_or_default();
         (Requeued::Stopping, step)
     }
 
@@ -96,7 +97,7 @@ impl Kernel {
         &mut self,
         over: EndedJob,
         hold: bool,
-        principal: &Arc<str>,
+        by: &Permitted,
         now: Time,
     ) -> (Requeued, Step) {
         let id = over.job.id;
@@ -113,7 +114,7 @@ impl Kernel {
             self.retries.insert(id, RetryState::new(policy));
         }
         let words = (Some(over.word), StateWord::Pending);
-        let cause = ("requeue_asked", Arc::clone(principal));
+        let cause = ("requeue_asked", by.principal());
         let event = self.event((id, over.job.attempts), words, cause, now);
         let (held, begin) = (over.held || hold, over.begin.filter(|begin| *begin > now));
         let conditions =

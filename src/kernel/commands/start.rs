@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::job::ids::Attempt;
 use crate::job::state::StateWord;
+use crate::kernel::access::Principal;
 use crate::kernel::change::{Change, Effect, Step};
 use crate::kernel::parts::live::Live;
 use crate::kernel::parts::queued::Queued;
@@ -58,7 +59,7 @@ impl Kernel {
             self.give_up_claim(*id, &mut step);
             let deadline = self.eligibility.deadline(*id);
             match task {
-                Some(task) => self.split(job, task, true, &Arc::from(""), now, &mut step),
+                Some(task) => self.split(job, task, true, &Principal::default(), now, &mut step),
                 None => drop(self.queue.remove(*id)),
             }
             self.eligibility.forget(own);
@@ -90,7 +91,7 @@ impl Kernel {
         let event = self.event(
             (job.id, job.attempts),
             (Some(StateWord::Pending), StateWord::Running),
-            ("granted", Arc::from("")),
+            ("granted", Principal::default()),
             now,
         );
         let partition = self.chosen(&job);

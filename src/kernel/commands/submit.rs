@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::job::ids::JobId;
 use crate::job::spec::{JobSpec, SingletonKey};
 use crate::job::state::StateWord;
+use crate::kernel::access::Permitted;
 use crate::kernel::change::{Change, Effect, Step};
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::queued::Queued;
@@ -28,7 +29,7 @@ impl Kernel {
         &mut self,
         specs: Vec<Arc<JobSpec>>,
         elsewhere: &DependencySnapshot,
-        principal: &Arc<str>,
+        by: &Permitted,
         now: Time,
     ) -> (Vec<JobId>, Step) {
         let mut step = Step::default();
@@ -39,12 +40,8 @@ impl Kernel {
         for spec in specs {
             let id = JobId(self.next_job);
             self.next_job += 1;
-            let event = self.event(
-                (id, 0),
-                (None, StateWord::Pending),
-                ("submitted", Arc::clone(principal)),
-                now,
-            );
+            let event =
+                self.event((id, 0), (None, StateWord::Pending), ("submitted", by.principal()), now);
             admitted.push(self.entering(id, &spec, now));
             let conditions = self.conditions_of(&spec, elsewhere);
             self.eligibility.register(id, conditions);

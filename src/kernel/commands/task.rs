@@ -10,10 +10,9 @@
 //! next job id; the last one keeps the array's. `17_4` may also become a job of its own without
 //! starting, when somebody holds, changes or cancels it alone.
 
-use std::sync::Arc;
-
 use crate::job::ids::JobId;
 use crate::job::state::StateWord;
+use crate::kernel::access::{Permitted, Principal};
 use crate::kernel::change::{Change, Step};
 use crate::kernel::parts::queued::Queued;
 use crate::kernel::state::Kernel;
@@ -38,7 +37,7 @@ impl Kernel {
         rest: Queued,
         (task, job): (u32, JobId),
         live: bool,
-        principal: &Arc<str>,
+        principal: &Principal,
         now: Time,
         step: &mut Step,
     ) {
@@ -54,7 +53,7 @@ impl Kernel {
         }
         let Some(left) = self.arrays.take(id, (task, job), live) else { return };
         let from = last.then_some(StateWord::Pending);
-        let cause = ("split", Arc::clone(principal));
+        let cause = ("split", principal.clone());
         let event = self.event((job, rest.attempts), (from, StateWord::Pending), cause, now);
         let (array, submitted) = (id, rest.submitted);
         step.changes.push(Change::Split { event, array, task, left, submitted });
@@ -66,7 +65,7 @@ impl Kernel {
     pub fn split_off(
         &mut self,
         (id, task): (JobId, u32),
-        principal: &Arc<str>,
+        by: &Permitted,
         now: Time,
     ) -> (Option<JobId>, Step) {
         let mut step = Step::default();
@@ -81,7 +80,7 @@ impl Kernel {
         if job == id {
             self.eligibility.forget(id);
         }
-        self.split(rest, (task, job), false, principal, now, &mut step);
+        self.split(rest, (task, job), false, &by.principal(), now, &mut step);
         self.eligibility.register(job, conditions);
         step.changes.extend(self.told_so_far(job));
         self.enqueue(Queued { id: job, ..rest }, now);

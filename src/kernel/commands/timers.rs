@@ -7,11 +7,10 @@
 //!
 //! *Not here*: the clock (`actors::resource_manager`).
 
-use std::sync::Arc;
-
 use crate::job::ids::JobId;
 use crate::job::outcome::EndState;
 use crate::job::state::StateWord;
+use crate::kernel::access::Principal;
 use crate::kernel::change::Step;
 use crate::kernel::parts::conditions::Blocked;
 use crate::kernel::state::Kernel;
@@ -62,6 +61,6 @@ impl Kernel {
         let Some(queued) = self.queue.remove(job) else { return };
         self.eligibility.forget(job);
         let end = EndState::without_script(StateWord::Cancelled, Some(error.to_owned()), now);
-        self.end_pending(queued, end, (cause, Arc::from("")), now, step);
+        self.end_pending(queued, end, (cause, Principal::default()), now, step);
     }
 }

@@ -67,10 +67,10 @@ macro_rules! new {
 
 new! {
     NewJob<'_> => jobs: id name account user partition state priority cpus memory_bytes time_limit_s
-        labels spec submit_time eligible_time attempt held begin_time deadline dependency;
+        labels spec submit_time eligible_time attempt held begin_time deadline dependency uid;
     NewTask<'_> as NewTask<'static> => jobs: id name account user partition state priority cpus
         memory_bytes time_limit_s labels spec submit_time eligible_time attempt held begin_time
-        deadline dependency array_job_id array_task_id;
+        deadline dependency array_job_id array_task_id uid;
     NewScript<'_> => job_scripts: job_id script environment;
     NewLabel<'_> => job_labels: key value job_id;
     ClockStepRow => submit_time_falls: job_id time_before time_after;
@@ -78,6 +78,6 @@ new! {
         allocation_time nonce boot_id resources;
     NewHeld<'_> => held_units: resource unit job_id;
     NewCount<'_> => job_counts: state n;
-    NewEvent<'_> => events: id job_id attempt time from_state to_state cause principal;
+    NewEvent<'_> => events: id job_id attempt time from_state to_state cause principal uid;
     NewKey<'_> => idempotency_keys: key body_hash first_job_id job_count time;
 }

@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -17,6 +18,7 @@ use crate::job::edit::Edit;
 use crate::job::ids::Attempt;
 use crate::job::outcome::{Exit, ExitCode, Stop};
 use crate::job::state::{EndReason, StateWord};
+use crate::kernel::access::Permitted;
 use crate::kernel::change::PREEMPTED;
 use crate::kernel::check;
 use crate::kernel::parts::eligibility::DependencySnapshot;
@@ -160,7 +162,7 @@ impl World {
                     self.victims.remove(&event.job);
                 }
                 Change::Completing { event, reason: EndReason::Preempted } => {
-                    let whom = event.principal.strip_prefix("preempted for job ").unwrap();
+                    let whom = event.principal.name.strip_prefix("preempted for job ").unwrap();
                     let whom = JobId(whom.parse().unwrap());
                     assert_eq!(event.cause, "preempted");
                     let new = self.victims.entry(whom).or_default().insert(event.job);
@@ -308,7 +310,7 @@ fn the_victim_that_has_waited_longer_does_not_take_the_room_again() {
 
 #[test]
 fn whoever_is_held_cancelled_or_put_behind_gives_up_its_claim() {
-    let me: Arc<str> = "me".into();
+    let me: Permitted = "me".into();
     let held = Edit { held: Some(true), ..Edit::default() };
     let behind = Edit { priority: Some(-1), ..Edit::default() };
     let sooner = Edit { limit_s: Some(Some(60)), ..Edit::default() };

@@ -16,6 +16,7 @@ use super::*;
 use crate::job::edit::Edit;
 use crate::job::ids::Attempt;
 use crate::job::outcome::Handle;
+use crate::kernel::access::Permitted;
 use crate::kernel::change::Change;
 use crate::kernel::check;
 use crate::kernel::parts::accounts::{Account, AccountRule, AccountRules, Accounts};
@@ -193,7 +194,7 @@ impl World {
     }
 
     fn step(&mut self, step: Do) -> Result<(), TestCaseError> {
-        let (now, me) = (self.now, Arc::from("me"));
+        let (now, me) = (self.now, Permitted::from("me"));
         let kernel = &mut self.kernel;
         match step {
             Do::Submit(p, a, cpus, limit_s) => {

@@ -116,7 +116,7 @@ fn a_cancel_wins_over_a_requeue_in_either_order() {
     for cancel_first in [false, true] {
         let (mut kernel, job) = kernel(job().retry(RetryPolicy::usual(9)));
         let attempt = grant(&mut kernel, job, Time(1)).unwrap();
-        let me: Arc<str> = "me".into();
+        let me: Permitted = "me".into();
         if cancel_first {
             kernel.cancel(&[job], &me, Time(2));
             let (told, _) = kernel.requeue_asked(job, false, &me, Time(2));
@@ -150,7 +150,7 @@ fn a_job_that_was_over_is_counted_no_more_and_its_retries_begin_anew() {
         account: String::new(),
         task: None,
     };
-    let me: Arc<str> = "me".into();
+    let me: Permitted = "me".into();
     let (told, step) = kernel.requeue_over(over.clone(), false, &me, Time(3));
     assert_eq!((told, step.changes.len()), (Requeued::Waiting, 1));
     assert_eq!(kernel.snapshot().count(StateWord::Failed), 0);
@@ -172,7 +172,7 @@ proptest! {
         let (mut kernel, job) = kernel(job().retry(RetryPolicy::usual(max)));
         let (mut now, mut attempts, mut wishes, mut cancelled) = (Time(0), 0, 0, false);
         let mut ends = Vec::new();
-        let me: Arc<str> = "me".into();
+        let me: Permitted = "me".into();
         for (act, code) in acts {
             now = now.plus_s(7);
             let live = kernel.live().get(&job).map(Live::attempt);

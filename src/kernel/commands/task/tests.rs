@@ -7,6 +7,7 @@
 //! *Not here*: the rows themselves (`store::arrays`), sets of tasks (`job::array_spec`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::job::array_spec::{ArraySpec, JobRef};
 use crate::kernel::change::Effect;

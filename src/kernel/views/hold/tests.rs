@@ -244,7 +244,7 @@ fn what_is_under_way_counts_as_waiting_until_it_is_durable_or_burnt() {
     assert_eq!(too_many(&kernel, 2), None, "nothing was stored");
     kernel.enter([one("a"), one("a")], Time(0));
     assert_eq!(too_many(&kernel, 1), Some(0));
-    kernel.cancel(&[JobId(3)], &Arc::from("me"), Time(1));
+    kernel.cancel(&[JobId(3)], &"me".into(), Time(1));
     assert_eq!((too_many(&kernel, 1), too_many(&kernel, 2)), (None, Some(1)));
 }
 
