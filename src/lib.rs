@@ -140,6 +140,7 @@ pub mod kernel;
 pub mod observe;
 pub mod panics;
 pub mod peer;
+pub mod people;
 pub mod policy;
 pub mod resources;
 pub mod serve;

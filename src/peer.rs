@@ -230,22 +230,6 @@ pub fn process_with(socket: &Socket) -> Option<(u32, String)> {
     })
 }
 
-/// A user as people call him: `alice (1002)`, or the number alone.
-#[must_use]
-pub fn named(uid: Uid) -> String {
-    match name(uid) {
-        Some(name) => format!("{name} ({uid})"),
-        None => format!("user {uid}"),
-    }
-}
-
-/// A user's name. It may come from elsewhere than this machine and take its time: never asked for
-/// while others wait.
-#[must_use]
-pub fn name(uid: Uid) -> Option<String> {
-    nix::unistd::User::from_uid(uid.into()).ok().flatten().map(|user| user.name)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

@@ -49,6 +49,7 @@ use crate::installation::Installation;
 use crate::job::files::Places;
 use crate::job::request::GPU;
 use crate::kernel::state::{BootContext, Kernel};
+use crate::people;
 use crate::store::backend::Database;
 use crate::store::load::{AttemptKey, load};
 use crate::store::lock::{Lock, one_name};
@@ -208,6 +209,7 @@ async fn serve(
     let dials = watch::Sender::new(live::dials(&config));
     let retention = Retention { dials: dials.subscribe(), places: places.clone(), last_commit };
     let host = crate::host::name();
+    let uid = rustix::process::geteuid().as_raw();
     let site = Arc::new(OrderSite {
         places: places.clone(),
         pin: config.pin,
@@ -215,8 +217,8 @@ async fn serve(
         dials: dials.subscribe(),
         host: crate::host::short_name(),
         server: reserved.url(),
-        user: OrderSite::user(),
-        uid: rustix::process::geteuid().as_raw(),
+        user: people::name(uid).unwrap_or_else(|| uid.to_string()),
+        uid,
         inherited: OrderSite::inherited(),
         gpus: JobGpus {
             all: config.gpus.list.clone(),

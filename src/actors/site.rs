@@ -105,14 +105,6 @@ impl JobGpus {
 }
 
 impl OrderSite {
-    /// The name of the user whom this process is of; a number where he has none.
-    #[must_use]
-    pub fn user() -> String {
-        let uid = nix::unistd::Uid::effective();
-        let known = nix::unistd::User::from_uid(uid).ok().flatten();
-        known.map_or_else(|| uid.to_string(), |user| user.name)
-    }
-
     /// Picks what is inherited from this process.
     #[must_use]
     pub fn inherited() -> BTreeMap<String, String> {

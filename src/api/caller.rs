@@ -26,7 +26,8 @@ use super::error::ApiError;
 use crate::job::array_spec::JobRef;
 use crate::job::ids as job;
 use crate::kernel::access::{self, Action, Permitted, Refused, Role, Via};
-use crate::peer::{self, Ends, Uid, Unknown};
+use crate::peer::{Ends, Uid, Unknown};
+use crate::people;
 use crate::store::record::JobRecord;
 
 /// A silent connection is asked so late, so often and so many times whether its peer still lives,
@@ -168,7 +169,7 @@ impl Owners {
     pub fn of_this_process() -> Owners {
         let own = rustix::process::geteuid().as_raw();
         let each = if own == 0 { vec![0] } else { vec![own, 0] };
-        let named = |uid| peer::name(uid).unwrap_or_else(|| uid.to_string()).into();
+        let named = |uid| people::name(uid).unwrap_or_else(|| uid.to_string()).into();
         Owners(each.into_iter().map(|uid| (uid, named(uid))).collect())
     }
 

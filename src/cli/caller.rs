@@ -13,6 +13,7 @@ use super::error::CliError;
 use crate::api::wire::amount::Amount;
 use crate::host;
 use crate::job::invocation::Umask;
+use crate::people;
 use crate::ulimits;
 
 /// What of the caller goes along with a job.
@@ -51,15 +52,11 @@ impl Caller {
                 (Err(name), _) => left_behind.push(name.to_string_lossy().into_owned()),
             }
         }
-        let uid = rustix::process::getuid();
-        let known = || {
-            let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid.as_raw()));
-            user.ok().flatten().map(|user| user.name)
-        };
         forget_the_job_around(&mut environment);
+        let uid = rustix::process::geteuid().as_raw();
         let user = ["USER", "LOGNAME"].iter().find_map(|n| std::env::var(n).ok());
-        let user = user.filter(|u| !u.is_empty()).or_else(known);
-        let user = user.or_else(|| Some(format!("uid {}", uid.as_raw())));
+        let user = user.filter(|u| !u.is_empty()).or_else(|| people::name(uid));
+        let user = user.or_else(|| Some(format!("uid {uid}")));
         let (host, umask, limits) = (host::name(), umask(), soft_limits());
         Ok(Caller { directory, environment, user, left_behind, umask, limits, host })
     }

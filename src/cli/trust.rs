@@ -25,6 +25,7 @@ use ureq::unversioned::transport::{
 
 use super::place::Place;
 use crate::peer::{self, Unknown};
+use crate::people;
 
 /// Longest wait for one address of a server.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -92,7 +93,7 @@ fn check(owner: peer::Uid, place: impl FnOnce() -> String) -> Result<(), Error> 
     if owner == own || owner == ROOT {
         return Ok(());
     }
-    Err(Error::Other(Box::new(Stranger { place: place(), owner: peer::named(owner) })))
+    Err(Error::Other(Box::new(Stranger { place: place(), owner: people::named(owner) })))
 }
 
 /// A connection to the first address that answers.

@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use crate::peer;
+use crate::people;
 
 /// The bits that let the group and others write.
 const GROUP_WRITES: u32 = 0o020;
@@ -77,7 +77,7 @@ fn own(path: &Path, found: &Metadata) -> Result<(), Distrust> {
     let me = rustix::process::geteuid().as_raw();
     let shown = path.display();
     if found.uid() != me && found.uid() != 0 {
-        let owner = peer::named(found.uid());
+        let owner = people::named(found.uid());
         return Err(Distrust::Foreign(format!("{shown} belongs to {owner}, who could change it")));
     }
     // A group of the same number as its user is his alone, as most systems make it.

@@ -21,12 +21,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use nix::unistd::{Uid, User};
-
 use super::amd;
 use super::gpu::{Gpu, Vendor};
 use super::read;
 use super::smi::{Smi, Told};
+use crate::people;
 
 /// Memory of a card below which nobody holds any, MiB: drivers keep some for themselves; the least
 /// that a program needs to compute is more.
@@ -300,8 +299,7 @@ fn command(process: &Path) -> String {
 }
 
 fn user(uid: u32) -> String {
-    let known = User::from_uid(Uid::from_raw(uid)).ok().flatten();
-    known.map_or_else(|| uid.to_string(), |user| user.name)
+    people::name(uid).unwrap_or_else(|| uid.to_string())
 }
 
 #[cfg(test)]

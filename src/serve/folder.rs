@@ -14,7 +14,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::peer;
+use crate::people;
 
 /// The bits that let others in.
 const OTHERS: u32 = 0o077;
@@ -37,7 +37,7 @@ pub(super) fn own(path: &Path) -> Result<()> {
     let found = path.metadata().with_context(|| format!("cannot look at {shown}"))?;
     let me = rustix::process::geteuid().as_raw();
     if found.uid() != me {
-        let (owner, me) = (peer::named(found.uid()), peer::named(me));
+        let (owner, me) = (people::named(found.uid()), people::named(me));
         bail!(
             "the data folder {shown} is of {owner}, and this server runs as {me}: run it as its \
              owner, or give it over (chown -R), or choose another --data-dir"

@@ -24,6 +24,7 @@ use rustix::net::{
 };
 
 use crate::peer;
+use crate::people;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 2_048;
@@ -132,7 +133,7 @@ fn refused(wanted: SocketAddr, error: Errno) -> anyhow::Error {
 
 fn who_answers(at: SocketAddr) -> String {
     let Ok(Some(socket)) = peer::listener(at) else { return "it is taken".to_owned() };
-    let owner = peer::named(socket.owner);
+    let owner = people::named(socket.owner);
     match peer::process_with(&socket) {
         Some((pid, name)) if name == OWN_NAME => {
             format!("another Downbeat answers there, process {pid} of {owner}")

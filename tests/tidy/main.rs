@@ -77,6 +77,10 @@ fn netlink_is_spoken_in_one_file(source: &Source) -> Vec<String> {
     source.only_in(r"\bnetlink\b|\bsock_diag\w*::", &["peer.rs"])
 }
 
+fn users_are_asked_for_in_one_file(source: &Source) -> Vec<String> {
+    source.only_in(r"\bnix::|\bgetpw\w*|\bgetgr\w+", &["people.rs"])
+}
+
 fn nothing_is_unwrapped(source: &Source) -> Vec<String> {
     source.only_in(r"\.unwrap\(\)", &[])
 }
@@ -163,6 +167,7 @@ rules! {
     only_hints_are_not_awaited: ("api/jobs.rs", "submit.do_send(jobs);");
     features_stand_in_four_files: ("serve.rs", "#[cfg(feature = \"fault-points\")]");
     netlink_is_spoken_in_one_file: ("cli/client.rs", "use rustix::net::netlink::SOCK_DIAG;");
+    users_are_asked_for_in_one_file: ("peer.rs", "let user = nix::unistd::User::from_uid(uid);");
     nothing_is_unwrapped: ("api/jobs.rs", "let x = y.unwrap();");
     few_may_panic: ("api/jobs.rs", "    todo!()");
     every_file_says_what_it_is_for: ("api/jobs.rs", "//! *Purpose*: jobs.\n\nuse std::io;");
