@@ -16,6 +16,7 @@ mod gpus;
 pub mod memory;
 mod origin;
 mod partitions;
+pub mod people;
 mod public_host;
 mod resolve;
 mod resources;
@@ -33,6 +34,7 @@ use std::time::Duration;
 pub use error::ConfigError;
 pub use gpus::Gpus;
 pub use origin::{Origin, Setting};
+pub use people::SOCKET;
 pub use public_host::PublicHost;
 pub use resolve::usual_data_dir;
 pub use secret::Secret;
@@ -45,11 +47,9 @@ use crate::kernel::parts::rules::Rules;
 use crate::policy::name::Policy;
 use crate::resources::inventory::Inventory;
 use crate::text::cpu_list;
+use people::{Mode, People};
 use resolve::Resolver;
 use settings::FileSettings;
-
-/// The socket in the data folder.
-pub const SOCKET: &str = "downbeat.sock";
 
 /// What this process may use of the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,6 +77,8 @@ pub struct Config {
     pub database_url: String,
     /// The SQLite file behind the URL, absolute.
     pub database_file: PathBuf,
+    /// Whom it serves.
+    pub people: People,
     /// CPUs to hand out.
     pub cpus: Vec<CpuId>,
     /// Whether jobs are pinned to them: not when there are more than the machine has.
@@ -156,6 +158,12 @@ impl Config {
         let data_dir = resolver.data_dir(&args.data_dir, &file.data_dir, is_root)?;
         let (database_url, database_file) =
             resolver.database(&args.database_url, &file.database_url, &data_dir)?;
+        let people = resolver.people(
+            (&args.people, &file.people),
+            (&args.socket, &file.socket),
+            tables::people(&file.account),
+            (&data_dir, is_root),
+        )?;
         let (cpus, pin) = resolver.cpus(&args.cpus, &text(&file.cpus), &available.cpus)?;
         let memory = SiteMemory {
             total: resolver.memory(&args.memory, &text(&file.memory), available.memory)?,
@@ -204,7 +212,11 @@ impl Config {
         let max_output = resolver.max_output(&args.max_output, &text(&file.max_output))?;
         let retention_s = resolver.retention(&args.retention, &file.retention)?;
         let log_level = resolver.log_level(&args.log_level, &file.log_level)?;
-        if !listen.ip().to_canonical().is_loopback() && token.is_none() {
+        if people.mode == Mode::System && (token.is_some() || admin_token.is_some()) {
+            return Err(ConfigError::SharedToken);
+        }
+        let is_open = people.mode == Mode::One && token.is_none();
+        if !listen.ip().to_canonical().is_loopback() && is_open {
             return Err(ConfigError::TokenMissing { listen: listen.to_string() });
         }
         Ok(Config {
@@ -214,6 +226,7 @@ impl Config {
             data_dir,
             database_url,
             database_file,
+            people,
             cpus,
             pin,
             memory,

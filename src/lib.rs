@@ -93,6 +93,7 @@
 //!         server: "http://127.0.0.1:8000".into(),
 //!         user: "me".into(),
 //!         uid: 1000,
+//!         owners: None,
 //!         inherited: OrderSite::inherited(),
 //!         gpus: JobGpus::default(),
 //!     });

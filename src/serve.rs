@@ -18,6 +18,7 @@ mod devices;
 mod folder;
 mod live;
 mod numbers;
+mod owners;
 mod signals;
 mod socket;
 
@@ -36,12 +37,14 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::watch;
 
 use crate::actors::order::FromStore;
+use crate::actors::owners::Owners;
 use crate::actors::retention::Retention;
 use crate::actors::site::{JobGpus, OrderSite};
 use crate::actors::{self, Parts, System, messages};
 use crate::api::wire::report::Ability;
-use crate::api::{self, App, Auth, FileWatcher, Files, Intake, Owners, Room, STREAMS_MAX};
-use crate::config::{Config, SOCKET, ServeArgs};
+use crate::api::{self, App, Auth, FileWatcher, Files, InForce, Intake, Room, STREAMS_MAX, Served};
+use crate::config::people::Mode;
+use crate::config::{Config, ServeArgs};
 use crate::engine::local::{LocalConfig, LocalEngine};
 use crate::engine::{Engine, Key};
 use crate::fault;
@@ -49,7 +52,7 @@ use crate::installation::Installation;
 use crate::job::files::Places;
 use crate::job::request::GPU;
 use crate::kernel::state::{BootContext, Kernel};
-use crate::people;
+use crate::people::{self, NameService, People};
 use crate::store::backend::Database;
 use crate::store::load::{AttemptKey, load};
 use crate::store::lock::{Lock, one_name};
@@ -61,8 +64,9 @@ use crate::threads;
 use crate::time::Time;
 use devices::MachineDevices;
 use live::Settings;
+use owners::OwnersNow;
 use signals::{Heard, Signals};
-use socket::{Local, Reserved};
+use socket::{Local, OpenTo, Reserved};
 
 /// HTTP workers: they parse and wait; the work is done by one arbiter and the writer.
 const WORKERS: usize = 2;
@@ -103,7 +107,7 @@ pub fn run(args: &ServeArgs, mut config: Config) -> Result<()> {
     config.database_file = one_name(&config.database_file)?;
     let mut locks = take_locks(&config)?;
     fault::point(fault::RECOVERY_LOCKED);
-    let local = Local::at(&config.data_dir.join(SOCKET))?;
+    let local = Local::at(&config.people.socket, open_to(&config))?;
     let database = database(&config)?;
     let mut engine_config = LocalConfig::new(&config.data_dir);
     engine_config.soft_nofile = soft_nofile;
@@ -209,6 +213,8 @@ async fn serve(
     let dials = watch::Sender::new(live::dials(&config));
     let retention = Retention { dials: dials.subscribe(), places: places.clone(), last_commit };
     let host = crate::host::name();
+    let in_force = live::in_force(&config);
+    let (served, owners) = served(&config, in_force.subscribe());
     let uid = rustix::process::geteuid().as_raw();
     let site = Arc::new(OrderSite {
         places: places.clone(),
@@ -219,6 +225,7 @@ async fn serve(
         server: reserved.url(),
         user: people::name(uid).unwrap_or_else(|| uid.to_string()),
         uid,
+        owners,
         inherited: OrderSite::inherited(),
         gpus: JobGpus {
             all: config.gpus.list.clone(),
@@ -241,18 +248,18 @@ async fn serve(
         retention,
         devices: MachineDevices::of(&config).map(|all| Box::new(all) as _),
     });
-    let settings = Settings::new(args, &config, system.reconfigure.clone());
+    let settings = Settings::new(args, &config, in_force, system.reconfigure.clone());
     let auth = web::Data::new(Auth {
         in_force: settings.in_force(),
         listen_host: config.listen_host.clone(),
         public_hosts: config.public_hosts.clone(),
         host: host.clone(),
-        owners: Owners::of_this_process(),
+        served: served.clone(),
         intake: Intake::new(a_part_of_the_connections()),
         parameters: api::parameters(),
         rights: api::rights(),
     });
-    let app = web::Data::new(app(&settings, system.clone(), places, host, isolation)?);
+    let app = web::Data::new(app((&settings, served), system.clone(), places, host, isolation)?);
     let server = HttpServer::new(move || {
         HttpApp::new()
             .app_data(web::Data::clone(&app))
@@ -273,7 +280,7 @@ async fn serve(
     .listen(reserved.listen()?)
     .context("cannot listen")?;
     let address = server.addrs().first().copied().unwrap_or(config.listen);
-    let path = config.data_dir.join(SOCKET);
+    let path = config.people.socket.clone();
     let (server, local) = match local {
         Some(local) => (server.listen_uds(local.listen()?).context("cannot listen")?, Some(&*path)),
         None => (server, None),
@@ -315,6 +322,26 @@ async fn shut_down(system: &System, server: actix_web::dev::ServerHandle) {
 }
 
 /// Tells the settings and the addresses. That nobody can read it ends no server.
+/// Whom the server serves, and as whom jobs run.
+fn served(config: &Config, in_force: InForce) -> (Served, Option<Arc<dyn Owners>>) {
+    match config.people.mode {
+        Mode::One => (Served::own_user(), None),
+        Mode::System => {
+            let users = People::of(Arc::new(NameService));
+            let owners = OwnersNow { users: users.clone(), in_force };
+            (Served::System(users), Some(Arc::new(owners)))
+        }
+    }
+}
+
+/// Who may connect to its socket.
+fn open_to(config: &Config) -> OpenTo {
+    match config.people.mode {
+        Mode::One => OpenTo::OwnUser,
+        Mode::System => OpenTo::All,
+    }
+}
+
 fn announce(config: &Config, address: std::net::SocketAddr, local: Option<&Path>) {
     let mut out = std::io::stdout().lock();
     let told = config.effective().iter().try_for_each(|setting| {
@@ -331,7 +358,7 @@ fn announce(config: &Config, address: std::net::SocketAddr, local: Option<&Path>
 }
 
 fn app(
-    settings: &Settings,
+    (settings, served): (&Settings, Served),
     system: System,
     places: Places,
     host: String,
@@ -349,6 +376,7 @@ fn app(
     Ok(App {
         system,
         in_force: settings.in_force(),
+        served,
         places,
         host,
         isolation,

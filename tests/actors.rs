@@ -22,7 +22,7 @@ use downbeat::actors::messages::{
     KeyAsked, MakeDurable, Mend, NotDurable, Observed, Publish, Reconfigure, RunAudit, StopAttempt,
     SubmitJobs, SubmitRefused, Wake,
 };
-use downbeat::actors::order::{FromStore, Orders};
+use downbeat::actors::order::{FromStore, NoOrder, Orders};
 use downbeat::actors::resource_manager::state::{Outlets, ResourceManagerActor};
 use downbeat::actors::retention::Retention;
 use downbeat::actors::scheduler::SchedulerActor;
@@ -576,12 +576,16 @@ impl Orders for Canned {
         Box::pin(async move { Ok(key(attempt)) })
     }
 
-    fn order(&self, attempt: Attempt) -> BoxFuture<'_, Result<Order, StoreError>> {
+    fn order(&self, attempt: Attempt) -> BoxFuture<'_, Result<Order, NoOrder>> {
         Box::pin(async move { Ok(canned(attempt, "true")) })
     }
 
-    fn order_from(&self, attempt: Attempt, _: LaunchRecords) -> Order {
-        canned(attempt, "true")
+    fn order_from(
+        &self,
+        attempt: Attempt,
+        _: LaunchRecords,
+    ) -> BoxFuture<'_, Result<Order, NoOrder>> {
+        self.order(attempt)
     }
 
     fn limit_s(&self, _: Attempt, _: Time) -> BoxFuture<'_, Result<Option<u32>, StoreError>> {
@@ -616,6 +620,7 @@ fn canned(attempt: Attempt, script: &str) -> Order {
         standard_input: None,
         umask: None,
         limits: Default::default(),
+        person: None,
     }
 }
 
@@ -802,6 +807,7 @@ fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
         server: "http://127.0.0.1:8000".into(),
         user: "me".into(),
         uid: 1000,
+        owners: None,
         inherited: OrderSite::inherited(),
         gpus: JobGpus::default(),
     });

@@ -13,7 +13,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::site::OrderSite;
+use super::owners::RunsAs;
+use super::site::{OF_THE_PLACE, OrderSite};
 use crate::clock;
 use crate::engine::Key;
 use crate::job::array_spec::ArraySpec;
@@ -65,11 +66,13 @@ pub(super) struct Told<'a> {
     pub(super) array: Option<ArraySpec>,
     pub(super) working_directory: &'a Path,
     pub(super) limit_s: Option<u32>,
+    /// As whom it runs, where that is not the server's own user.
+    pub(super) owner: Option<&'a RunsAs>,
 }
 
 /// The environment of a script, without GPUs.
 pub(super) fn environment(site: &OrderSite, told: &Told<'_>) -> BTreeMap<String, String> {
-    let mut vars = site.inherited.clone();
+    let mut vars = inherited(site, told.owner);
     let submitted = told.script.environment.iter();
     let is_of_another = |name: &str| OF_ANOTHER_JOB.iter().any(|begin| name.starts_with(begin));
     let submitted = submitted.filter(|(name, _)| !is_of_another(name));
@@ -81,6 +84,23 @@ pub(super) fn environment(site: &OrderSite, told: &Told<'_>) -> BTreeMap<String,
     }
     vars.extend(table(site, told).into_iter().map(|(name, value)| (name.to_owned(), value)));
     vars
+}
+
+/// What a script has before all else.
+fn inherited(site: &OrderSite, owner: Option<&RunsAs>) -> BTreeMap<String, String> {
+    let Some(owner) = owner else { return site.inherited.clone() };
+    let of_place = |name: &&str| site.inherited.contains_key(*name);
+    let place = OF_THE_PLACE.iter().filter(|name| of_place(name));
+    let place = place.map(|name| ((*name).to_owned(), site.inherited[*name].clone()));
+    let name = || owner.person.name.clone();
+    let own = [
+        ("PATH", owner.path.clone()),
+        ("HOME", owner.home.display().to_string()),
+        ("USER", name()),
+        ("LOGNAME", name()),
+        ("SHELL", owner.shell.display().to_string()),
+    ];
+    place.chain(own.map(|(name, value)| (name.to_owned(), value))).collect()
 }
 
 fn count_of(cpus: &[CpuId]) -> u32 {
@@ -112,8 +132,8 @@ fn table(site: &OrderSite, told: &Told<'_>) -> Vec<(&'static str, String)> {
         ("SLURM_JOB_NUM_NODES", one.clone()),
         ("SLURM_JOB_PARTITION", job.partition.clone()),
         ("SLURM_JOB_START_TIME", start.to_string()),
-        ("SLURM_JOB_UID", site.uid.to_string()),
-        ("SLURM_JOB_USER", site.user.clone()),
+        ("SLURM_JOB_UID", told.owner.map_or(site.uid, |own| own.person.uid).to_string()),
+        ("SLURM_JOB_USER", told.owner.map_or(&site.user, |own| &own.person.name).clone()),
         ("SLURM_LOCALID", zero.clone()),
         ("SLURM_NNODES", one),
         ("SLURM_NODEID", zero.clone()),

@@ -16,7 +16,8 @@ use actix::prelude::*;
 use tokio::sync::watch;
 
 use super::messages::{ChangeLimit, ExecutorAddr, Look, Observed, StopAttempt};
-use super::order::Orders;
+use super::order::{NoOrder, Orders};
+use super::owners::NotRun;
 use crate::engine::{AttemptStatus, Control, Engine, EngineError, ExitRecord, LimitWish, Stopping};
 use crate::fault;
 use crate::job::ids::Attempt;
@@ -278,23 +279,36 @@ impl Follow {
         }
         self.ordered = true;
         let order = match self.rows.take() {
-            Some(rows) => self.tools.orders.order_from(self.attempt, *rows),
-            None => match self.tools.orders.order(self.attempt).await {
-                Ok(order) => order,
-                Err(error) if error.may_pass() => {
-                    log::warn!("Cannot read the order of attempt {}: {error}", self.attempt);
-                    return Next::Pause;
-                }
-                // It would not be read the next time either, and nothing of it was started.
-                Err(error) => {
-                    log::error!("Cannot start attempt {}: {error}", self.attempt);
-                    return self.tell_end(Fact::LaunchFailed(error.to_string())).await;
-                }
-            },
+            Some(rows) => self.tools.orders.order_from(self.attempt, *rows).await,
+            None => self.tools.orders.order(self.attempt).await,
+        };
+        let order = match order {
+            Ok(order) => order,
+            Err(none) => return self.no_order(none).await,
         };
         // A failure is hinted at and told by the next look.
         drop(self.tools.engine.launch(order));
         Next::Wait
+    }
+
+    /// Nothing of it was started.
+    async fn no_order(&mut self, why: NoOrder) -> Next {
+        match why {
+            NoOrder::Store(error) if !error.may_pass() => {
+                // It would not be read the next time either.
+                log::error!("Cannot start attempt {}: {error}", self.attempt);
+                self.tell_end(Fact::LaunchFailed(error.to_string())).await
+            }
+            NoOrder::Owner(NotRun::Withheld(why)) => {
+                log::warn!("Attempt {} is not started, its job is held: {why}", self.attempt);
+                self.tell(Fact::RequeueAsked { hold: true }).await;
+                self.tell_end(Fact::LaunchFailed(why)).await
+            }
+            NoOrder::Store(_) | NoOrder::Owner(NotRun::Later(_)) => {
+                log::warn!("Cannot make the order of attempt {}: {why}", self.attempt);
+                Next::Pause
+            }
+        }
     }
 
     async fn control(&mut self, key: &crate::engine::Key, stop: bool) -> Next {

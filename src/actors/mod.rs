@@ -25,6 +25,7 @@ pub mod event_hub;
 pub mod executor;
 pub mod messages;
 pub mod order;
+pub mod owners;
 pub mod recovery;
 pub mod resource_manager;
 pub mod retention;

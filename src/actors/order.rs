@@ -1,8 +1,10 @@
 //! *Purpose*: makes the order of an attempt from its rows.
 //!
-//! *Owns*: [`Orders`], [`FromStore`].
+//! *Owns*: [`Orders`], [`FromStore`]; [`NoOrder`], why there is none.
 //!
-//! *Promises*: the same rows make the same order, but for the time that is left until a deadline.
+//! *Promises*: the same rows make the same order, but for the time that is left until a deadline,
+//! and for who its owner is now: a job of somebody who is not who he was, or may have no jobs any
+//! more, gets no order.
 //!
 //! *Not here*: the variables (`actors::environment`), launching (`engine`), what a job asked
 //! for (`job::spec`).
@@ -14,6 +16,7 @@ use diesel::SqliteConnection;
 use futures_util::future::BoxFuture;
 
 use super::environment::{Told, environment};
+use super::owners::{NotRun, RunsAs};
 use super::site::OrderSite;
 use crate::clock;
 use crate::engine::{Key, Order};
@@ -23,6 +26,17 @@ use crate::store::error::StoreError;
 use crate::store::read::{self, LaunchRecords};
 use crate::store::record::JobRecord;
 use crate::time::{SECOND_US, Time};
+
+/// Why there is no order.
+#[derive(Debug, thiserror::Error)]
+pub enum NoOrder {
+    /// What the database says.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is said of its owner.
+    #[error(transparent)]
+    Owner(#[from] NotRun),
+}
 
 /// Where orders come from.
 pub trait Orders: Send + Sync {
@@ -36,7 +50,7 @@ pub trait Orders: Send + Sync {
     ///
     /// # Errors
     /// What the database says.
-    fn order(&self, attempt: Attempt) -> BoxFuture<'_, Result<Order, StoreError>>;
+    fn order(&self, attempt: Attempt) -> BoxFuture<'_, Result<Order, NoOrder>>;
 
     /// How long the script of a live attempt may run which was started then, seconds; `None` is
     /// for ever.
@@ -49,8 +63,15 @@ pub trait Orders: Send + Sync {
         start: Time,
     ) -> BoxFuture<'_, Result<Option<u32>, StoreError>>;
 
-    /// The same as [`Orders::order`], where the records are at hand.
-    fn order_from(&self, attempt: Attempt, records: LaunchRecords) -> Order;
+    /// The same, where the records are at hand.
+    ///
+    /// # Errors
+    /// When its owner may not have it started.
+    fn order_from(
+        &self,
+        attempt: Attempt,
+        records: LaunchRecords,
+    ) -> BoxFuture<'_, Result<Order, NoOrder>>;
 }
 
 /// Orders from the database.
@@ -101,10 +122,10 @@ impl Orders for FromStore {
         Box::pin(async { Ok(key) })
     }
 
-    fn order(&self, attempt: Attempt) -> BoxFuture<'_, Result<Order, StoreError>> {
+    fn order(&self, attempt: Attempt) -> BoxFuture<'_, Result<Order, NoOrder>> {
         Box::pin(async move {
             let records = self.read(move |conn| read::launch(conn, attempt.job)).await?;
-            Ok(self.order_from(attempt, records))
+            self.order_from(attempt, records).await
         })
     }
 
@@ -122,12 +143,23 @@ impl Orders for FromStore {
         })
     }
 
-    fn order_from(&self, attempt: Attempt, records: LaunchRecords) -> Order {
-        order(&self.site, self.key_of(attempt), records)
+    fn order_from(
+        &self,
+        attempt: Attempt,
+        records: LaunchRecords,
+    ) -> BoxFuture<'_, Result<Order, NoOrder>> {
+        let key = self.key_of(attempt);
+        Box::pin(async move {
+            let owner = match &self.site.owners {
+                Some(owners) => Some(owners.of(records.job.owner, &records.job.user).await?),
+                None => None,
+            };
+            Ok(order(&self.site, key, records, owner))
+        })
     }
 }
 
-fn order(site: &OrderSite, key: Key, records: LaunchRecords) -> Order {
+fn order(site: &OrderSite, key: Key, records: LaunchRecords, owner: Option<RunsAs>) -> Order {
     let dials = *site.dials.borrow();
     let LaunchRecords { job, script, cpus, rest, array_spec } = records;
     let files = site.places.files(
@@ -151,6 +183,7 @@ fn order(site: &OrderSite, key: Key, records: LaunchRecords) -> Order {
             array: array_spec,
             working_directory: &files.working_directory,
             limit_s,
+            owner: owner.as_ref(),
         },
     );
     let gpus = site.gpus.held(&rest);
@@ -182,6 +215,7 @@ fn order(site: &OrderSite, key: Key, records: LaunchRecords) -> Order {
         standard_input: job.spec.invocation.standard_input.map(Into::into),
         umask: job.spec.invocation.umask,
         limits: job.spec.invocation.limits,
+        person: owner.map(|owner| owner.person),
     }
 }
 

@@ -8,8 +8,10 @@
 //! *Not here*: the order (`actors::order`), the other variables (`actors::environment`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::dials::Dialled;
+use super::owners::Owners;
 use crate::devices::visible::{Naming, VARIABLES, visible};
 use crate::devices::{DeviceNode, Gpu};
 use crate::engine::CharDevice;
@@ -18,8 +20,10 @@ use crate::job::ids::UnitId;
 use crate::job::request::GPU;
 use crate::resources::allocation::{Held, Share};
 
-/// The only variables a job inherits from the server.
+/// The only variables a job inherits from the server; of another user's job only [`OF_THE_PLACE`].
 pub const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ"];
+/// Those that are of no user.
+pub(super) const OF_THE_PLACE: [&str; 2] = ["LANG", "TZ"];
 /// Where jobs look for programs when the server was started without a `PATH`.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -42,6 +46,8 @@ pub struct OrderSite {
     pub user: String,
     /// The number of that user.
     pub uid: u32,
+    /// Who knows the owners of jobs, where all users are served.
+    pub owners: Option<Arc<dyn Owners>>,
     /// The inherited variables.
     pub inherited: BTreeMap<String, String>,
     /// The machine's GPUs.

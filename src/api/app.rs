@@ -16,6 +16,7 @@ use super::file_watch::FileWatcher;
 use super::files::Files;
 use super::live::{InForce, Live};
 use super::places::Room;
+use super::served::Served;
 use super::wire::report::Ability;
 use crate::actors::System;
 use crate::fault;
@@ -68,6 +69,8 @@ pub struct App {
     pub system: System,
     /// The settings in force.
     pub in_force: InForce,
+    /// Whom it serves without a token.
+    pub served: Served,
     /// Where job files are.
     pub places: Places,
     /// This machine's name.

@@ -12,6 +12,7 @@
 //! *Not here*: TLS, roles.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use actix_web::body::{self, BodySize, BoxBody, MessageBody};
@@ -23,13 +24,14 @@ use actix_web::middleware::Next;
 use actix_web::web::{self, Bytes};
 use actix_web::{Error, HttpMessage};
 
-use super::caller::{Caller, Owners, is_over_socket};
+use super::caller::{Caller, Connection};
 use super::code::Code;
 use super::error::{ApiError, RequestId};
 use super::intake::{Held, Intake};
 use super::live::InForce;
 use super::parameters::Parameters;
 use super::route_rights::RouteRights;
+use super::served::Served;
 use crate::config::{PublicHost, Secret};
 use crate::kernel::access::{Role, Via};
 use crate::panics::{self, Harmless};
@@ -53,7 +55,7 @@ pub struct Auth {
     /// This machine's name.
     pub host: String,
     /// Who is served without a token.
-    pub owners: Owners,
+    pub served: Served,
     /// Takes bodies in.
     pub intake: Intake,
     /// What may stand in a query.
@@ -177,14 +179,14 @@ async fn admit(request: &mut ServiceRequest) -> Result<Held, ApiError> {
         return Err(ApiError::unavailable("the server is not ready"));
     };
     let Some(needs) = auth.rights.of_request(request) else { return Ok(Held::default()) };
-    let caller = check(request, &auth)?;
+    let caller = check(request, &auth).await?;
     caller.may_at_all(needs, "this")?;
     request.extensions_mut().insert(caller);
     auth.parameters.check(request)?;
     auth.intake.take(request).await
 }
 
-fn check(request: &ServiceRequest, auth: &Auth) -> Result<Caller, ApiError> {
+async fn check(request: &ServiceRequest, auth: &Auth) -> Result<Caller, ApiError> {
     let host = text(request, &header::HOST).unwrap_or_default();
     let known = match auth.by_token(request.headers()) {
         // Whoever reaches the socket is known without a token; a wrong one is refused there too.
@@ -199,7 +201,15 @@ fn check(request: &ServiceRequest, auth: &Auth) -> Result<Caller, ApiError> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         check_mutation(request, auth, host)?;
     }
-    known.map_or_else(|| auth.owners.caller(request, auth.role_without_token()), Ok)
+    let live = Arc::clone(&auth.in_force.borrow());
+    match known {
+        Some(known) => Ok(known),
+        None => auth.served.caller(request, &live, role_without(&live.admin_token)).await,
+    }
+}
+
+fn is_over_socket(request: &ServiceRequest) -> bool {
+    Connection::of(request).is_some_and(Connection::is_socket)
 }
 
 /// What could change something must not come of a foreign page.
@@ -257,11 +267,6 @@ impl Auth {
         Err(ApiError::new(Code::Unauthorized, detail))
     }
 
-    /// What somebody is who has not sent the administrators' token.
-    fn role_without_token(&self) -> Role {
-        role_without(&self.in_force.borrow().admin_token)
-    }
-
     fn is_our_host(&self, host: &str) -> bool {
         let name = name_of(host);
         let any = self.listen_host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_unspecified());
@@ -304,10 +309,10 @@ fn is_loopback(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::sync::Arc;
 
     use super::super::live::Live;
     use super::*;
+    use crate::config::people::People;
     use crate::kernel::admission::Site;
     use crate::policy::name::Policy;
 
@@ -320,6 +325,7 @@ mod tests {
                 policy: Policy::default(),
                 token: None,
                 admin_token: None,
+                people: Arc::new(People::one()),
                 configuration: BTreeMap::new(),
                 notes: Vec::new(),
             }))
@@ -327,7 +333,7 @@ mod tests {
             listen_host: "batch.example".to_owned(),
             public_hosts: vec![PublicHost::parse("jobs.example.org").unwrap()],
             host: "big".to_owned(),
-            owners: Owners::of_this_process(),
+            served: Served::own_user(),
             intake: Intake::new(1),
             parameters: crate::api::parameters(),
             rights: crate::api::rights(),

@@ -1,13 +1,13 @@
 //! *Purpose*: who asks.
 //!
 //! *Owns*: [`Caller`], and the way from a request to what he may do; [`Connection`], whose other
-//! end is asked for at most once; [`Owners`], whom a server serves without a token.
+//! end is asked for at most once.
 //!
 //! *Promises*: nothing that a request says about its sender counts, except a token; who is not
 //! known is refused.
 //!
-//! *Not here*: how an owner is found (`crate::peer`), tokens (`api::auth`), the rights themselves
-//! (`kernel::access`).
+//! *Not here*: how an owner is found (`crate::peer`), whom the server serves (`api::served`),
+//! tokens (`api::auth`), the rights themselves (`kernel::access`).
 
 use std::any::Any;
 use std::cell::OnceCell;
@@ -23,11 +23,12 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::code::Code;
 use super::error::ApiError;
+use crate::config::people::{People, Private};
 use crate::job::array_spec::JobRef;
 use crate::job::ids as job;
 use crate::kernel::access::{self, Action, Permitted, Refused, Role, Via};
 use crate::peer::{Ends, Uid, Unknown};
-use crate::people;
+use crate::people::Person;
 use crate::store::record::JobRecord;
 
 /// A silent connection is asked so late, so often and so many times whether its peer still lives,
@@ -40,7 +41,12 @@ const ASKED_TIMES: u32 = 4;
 
 /// Who asks: a user of this machine, or whose token was sent.
 #[derive(Clone, Debug)]
-pub struct Caller(pub Arc<access::Caller>);
+pub struct Caller {
+    /// To the kernel.
+    pub who: Arc<access::Caller>,
+    /// To the system, on a server of all users.
+    pub person: Option<Arc<Person>>,
+}
 
 impl FromRequest for Caller {
     type Error = ApiError;
@@ -64,7 +70,7 @@ impl Caller {
     /// Somebody whom a server of one user serves: what its own user may, he may.
     #[must_use]
     pub fn of_one_user(name: Arc<str>, uid: Option<Uid>, role: Role, via: Via) -> Caller {
-        Caller(Arc::new(access::Caller {
+        let who = access::Caller {
             uid: uid.map(job::Uid),
             name,
             acts_as: None,
@@ -72,7 +78,23 @@ impl Caller {
             coordinates: BTreeSet::new(),
             sees_own_only: false,
             via,
-        }))
+        };
+        Caller { who: Arc::new(who), person: None }
+    }
+
+    /// A user of a server of all users.
+    #[must_use]
+    pub fn of_many(person: Arc<Person>, people: &People, via: Via) -> Caller {
+        let who = access::Caller {
+            uid: Some(person.uid),
+            name: person.name.as_str().into(),
+            acts_as: Some(person.uid),
+            role: people.role(&person),
+            coordinates: people.coordinates(&person),
+            sees_own_only: people.is_private(Private::Jobs),
+            via,
+        };
+        Caller { who: Arc::new(who), person: Some(person) }
     }
 
     /// Whether he may do this to a job.
@@ -80,7 +102,7 @@ impl Caller {
     /// # Errors
     /// 403; of a job that he must not know of the 404 of one that is not there.
     pub fn may(&self, action: Action, of: JobRef, row: &JobRecord) -> Result<Permitted, ApiError> {
-        access::may(&self.0, action, row.whose()).map_err(|refused| match refused.is_hidden {
+        access::may(&self.who, action, row.whose()).map_err(|refused| match refused.is_hidden {
             true => ApiError::no_job(of),
             false => ApiError::new(Code::NotPermitted, format!("job {of}: {refused}")),
         })
@@ -91,7 +113,7 @@ impl Caller {
     /// # Errors
     /// 403.
     pub fn may_at_all(&self, action: Action, what: &str) -> Result<Permitted, ApiError> {
-        access::may_at_all(&self.0, action).map_err(|refused| self.refusal(&refused, what))
+        access::may_at_all(&self.who, action).map_err(|refused| self.refusal(&refused, what))
     }
 
     /// Whether he may read what the server knows of itself, which names jobs of all. On a server of
@@ -100,7 +122,7 @@ impl Caller {
     /// # Errors
     /// 403.
     pub fn may_know_the_server(&self) -> Result<(), ApiError> {
-        match self.0.acts_as {
+        match self.who.acts_as {
             Some(_) => self.may_at_all(Action::Operate, "this").map(drop),
             None => Ok(()),
         }
@@ -108,7 +130,7 @@ impl Caller {
 
     /// On a server of one user it is the administrators' token that is missing.
     fn refusal(&self, refused: &Refused, what: &str) -> ApiError {
-        if self.0.acts_as.is_some() {
+        if self.who.acts_as.is_some() {
             return ApiError::new(Code::NotPermitted, refused.to_string());
         }
         let detail = format!(
@@ -152,62 +174,36 @@ fn over_tcp(stream: &TcpStream) -> Connection {
     Connection { ends, owner: OnceCell::new(), via: Via::Tcp }
 }
 
-/// Whether a request came over the socket in the data folder.
-#[must_use]
-pub fn is_over_socket(request: &ServiceRequest) -> bool {
-    let connection = request.request().conn_data::<Connection>();
-    connection.is_some_and(|connection| connection.via == Via::Socket)
-}
-
-/// Whom a server serves without a token: its own user and root.
-#[derive(Clone, Debug)]
-pub struct Owners(Vec<(Uid, Arc<str>)>);
-
-impl Owners {
-    /// Those of this process; their names are looked up here, once.
+impl Connection {
+    /// That of a request.
     #[must_use]
-    pub fn of_this_process() -> Owners {
-        let own = rustix::process::geteuid().as_raw();
-        let each = if own == 0 { vec![0] } else { vec![own, 0] };
-        let named = |uid| people::name(uid).unwrap_or_else(|| uid.to_string()).into();
-        Owners(each.into_iter().map(|uid| (uid, named(uid))).collect())
+    pub fn of(request: &ServiceRequest) -> Option<&Connection> {
+        request.request().conn_data::<Connection>()
     }
 
-    /// Who sent a request, by his end of the connection.
+    /// Whether it is over a socket of this machine.
+    #[must_use]
+    pub fn is_socket(&self) -> bool {
+        self.via == Via::Socket
+    }
+
+    /// Whose other end it is, and how that is known.
     ///
     /// # Errors
-    /// 403 for everybody else, and for whoever is not known.
-    pub fn caller(&self, request: &ServiceRequest, role: Role) -> Result<Caller, ApiError> {
-        let refuse = |detail: String| Err(ApiError::new(Code::NotServed, detail));
-        let connection = request.request().conn_data::<Connection>();
-        let via = connection.map_or(Via::Tcp, |connection| connection.via);
-        let owner =
-            connection.and_then(|connection| match (connection.owner.get(), connection.ends) {
-                (None, Some(ends)) => Some(connection.owner.get_or_init(|| ends.peer())),
-                (known, _) => known,
-            });
+    /// A sentence, when that is not known.
+    pub fn owner(&self) -> Result<(Uid, Via), String> {
+        let gone = || "whose this connection is cannot be known any more".to_owned();
+        let owner = match (self.owner.get(), self.ends) {
+            (None, Some(ends)) => self.owner.get_or_init(|| ends.peer()),
+            (known, _) => known.ok_or_else(gone)?,
+        };
         match owner {
-            Some(Ok(uid)) => match self.0.iter().find(|(served, _)| served == uid) {
-                Some((_, name)) => Ok(Caller::of_one_user(Arc::clone(name), Some(*uid), role, via)),
-                None => refuse(format!(
-                    "this server serves {} only, and you are user {uid}; where a token is set \
-                     (DOWNBEAT_TOKEN, --token-file), it serves whoever sends that",
-                    self.words()
-                )),
-            },
-            Some(Err(Unknown::NoAnswer(why))) => refuse(format!(
+            Ok(uid) => Ok((*uid, self.via)),
+            Err(Unknown::Gone) => Err(gone()),
+            Err(Unknown::NoAnswer(why)) => Err(format!(
                 "this system does not tell whose a connection is ({why}), so this server needs a \
                  token: start it with DOWNBEAT_TOKEN or --token-file"
             )),
-            Some(Err(Unknown::Gone)) | None => {
-                refuse("whose this connection is cannot be known any more".to_owned())
-            }
         }
-    }
-
-    fn words(&self) -> String {
-        let each: Vec<String> =
-            self.0.iter().map(|(uid, name)| format!("{name} ({uid})")).collect();
-        each.join(" and ")
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::wire::report::SettingValue;
 use crate::config::Secret;
+use crate::config::people::People;
 use crate::kernel::admission::Site;
 use crate::policy::name::Policy;
 
@@ -27,6 +28,8 @@ pub struct Live {
     pub token: Option<Secret>,
     /// What requests must send that only administrators may make; `None`: all may.
     pub admin_token: Option<Secret>,
+    /// Whom the server serves, and who of them may do what.
+    pub people: Arc<People>,
     /// All settings, as `/info` shows them.
     pub configuration: BTreeMap<String, SettingValue>,
     /// What a user should know about this installation.

@@ -15,7 +15,7 @@ use super::wire::me::Me;
 #[utoipa::path(get, path = "/api/v1/me", tag = "server",
     description = "Whom the server takes you for, how it knows, and what you may do.",
     responses((status = 200, body = Me)))]
-pub async fn me(Caller(caller): Caller) -> HttpResponse {
+pub async fn me(Caller { who: caller, .. }: Caller) -> HttpResponse {
     HttpResponse::Ok().json(Me {
         user: caller.name.to_string(),
         uid: caller.uid.map(|uid| uid.0),

@@ -35,6 +35,7 @@ mod log_stream;
 mod maintenance;
 mod me;
 mod openapi;
+mod owner;
 mod page;
 mod parameters;
 mod partitions;
@@ -43,6 +44,7 @@ mod rank;
 mod render;
 mod route_rights;
 mod seed;
+mod served;
 mod streams;
 mod submit;
 mod tail;
@@ -53,7 +55,7 @@ use actix_web::{HttpRequest, HttpResponse, Route, guard as guards, web};
 
 pub use app::App;
 pub use auth::{Auth, guard};
-pub use caller::{Owners, connected};
+pub use caller::connected;
 use code::Code;
 pub use file_watch::{FileWatcher, LOOK_EVERY};
 pub use files::Files;
@@ -63,6 +65,7 @@ pub use openapi::document;
 pub use parameters::Parameters;
 pub use places::{Room, STREAMS_MAX};
 pub use route_rights::RouteRights;
+pub use served::Served;
 
 use crate::kernel::access::Action;
 

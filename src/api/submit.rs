@@ -24,6 +24,7 @@ use super::caller::Caller;
 use super::code::Code;
 use super::error::ApiError;
 use super::intake::Body;
+use super::owner::own;
 use super::render;
 use super::wire::dialect::ApiDialect;
 use super::wire::job::{BatchAccepted, Job};
@@ -105,7 +106,7 @@ pub async fn submit(
 ) -> Result<HttpResponse, ApiError> {
     let submission = parse_submit(&body, ApiDialect::V1)?;
     if query.dry_run.unwrap_or(false) {
-        let checked = checked(&app, vec![submission])?;
+        let checked = checked(&app, &caller, vec![submission]).await?;
         let elsewhere = elsewhere(&app, &checked).await?;
         let spec =
             checked.specs.into_iter().next().ok_or_else(|| ApiError::unavailable("no job"))?;
@@ -136,7 +137,7 @@ pub async fn batch(
 ) -> Result<HttpResponse, ApiError> {
     let submissions = parse_batch(&body)?;
     if query.dry_run.unwrap_or(false) {
-        elsewhere(&app, &checked(&app, submissions)?).await?;
+        elsewhere(&app, &checked(&app, &caller, submissions).await?).await?;
         return Ok(HttpResponse::Ok().json(BatchAccepted { job_ids: Vec::new() }));
     }
     let accepted = accept(&app, (&request, &caller), &body, submissions).await?;
@@ -154,7 +155,7 @@ pub async fn accept(
     body: &[u8],
     submissions: Vec<Submission>,
 ) -> Result<Accepted, ApiError> {
-    let checked = checked(app, submissions)?;
+    let checked = checked(app, caller, submissions).await?;
     let by = caller.may_at_all(Action::Submit, "submitting")?;
     if checked.specs.iter().any(|spec| spec.priority > 0) {
         caller.may_at_all(Action::Raise, "a priority above 0")?;
@@ -190,7 +191,12 @@ impl Checked {
     }
 }
 
-fn checked(app: &App, submissions: Vec<Submission>) -> Result<Checked, ApiError> {
+async fn checked(
+    app: &App,
+    caller: &Caller,
+    mut submissions: Vec<Submission>,
+) -> Result<Checked, ApiError> {
+    own(app, caller, &mut submissions).await?;
     let mut checked = Checked {
         specs: Vec::with_capacity(submissions.len()),
         origins: Vec::with_capacity(submissions.len()),

@@ -2,8 +2,8 @@
 //!
 //! *Owns*: [`Place`], and the places that are tried when none is named.
 //!
-//! *Promises*: a place that is named is the only one; otherwise the socket of the caller's own
-//! server comes before the usual port.
+//! *Promises*: a place that is named is the only one; otherwise the socket of the machine's server
+//! comes first, then that of the caller's own, then the usual port.
 //!
 //! *Not here*: whose server it is (`cli::trust`).
 
@@ -12,6 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use super::error::CliError;
+use crate::config::people::SYSTEM_SOCKET;
 use crate::config::{SOCKET, usual_data_dir};
 
 /// Where a server listens that was told nothing else.
@@ -60,8 +61,9 @@ impl Place {
     #[must_use]
     pub fn usual() -> Place {
         let folder = usual_data_dir(rustix::process::geteuid().is_root());
-        let socket = folder.map(|folder| folder.join(SOCKET));
-        match socket.filter(|path| UnixStream::connect(path).is_ok()) {
+        let own = folder.map(|folder| folder.join(SOCKET));
+        let mut sockets = [Some(PathBuf::from(SYSTEM_SOCKET)), own].into_iter().flatten();
+        match sockets.find(|path| UnixStream::connect(path).is_ok()) {
             Some(path) => Place::Socket(path),
             None => Place::Http(USUAL.to_owned()),
         }

@@ -49,6 +49,19 @@ pub enum ConfigError {
         /// The key, and what is wrong.
         message: String,
     },
+    /// All users are to be served by a server that cannot become them.
+    #[error(
+        "--people system needs root: each job runs as its owner; start the server as root, or \
+         serve one user (--people one)"
+    )]
+    NotRoot,
+    /// A token that several users share says of none who he is.
+    #[error(
+        "--people system takes no shared token: each user has tokens of his own, made by \
+         `downbeat token create`; take DOWNBEAT_TOKEN, --token-file and those of administrators \
+         away"
+    )]
+    SharedToken,
     /// Others could reach the server, and there is no token.
     #[error(
         "--listen {listen} can be reached from other machines, and no token is set, so anybody \

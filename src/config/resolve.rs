@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::error::ConfigError;
 use super::origin::{Origin, Setting};
+use super::people::{self, AccountPeople, Mode, People, PeopleTable, SOCKET, SYSTEM_SOCKET};
 use super::scalar::Switch;
 use super::secret::Secret;
 use crate::job::ids::CpuId;
@@ -135,6 +136,36 @@ impl<'a> Resolver<'a> {
         let path = std::path::absolute(path)
             .map_err(|error| self.wrong(name, format!("\"{}\": {error}", path.display())))?;
         Ok(path_clean::clean(path))
+    }
+
+    pub(super) fn people(
+        &mut self,
+        (flag, table): (&Option<String>, &PeopleTable),
+        (socket_flag, socket_file): (&Option<PathBuf>, &Option<PathBuf>),
+        accounts: AccountPeople,
+        (data_dir, is_root): (&Path, bool),
+    ) -> Result<People, ConfigError> {
+        let picked = self.first("people", flag.as_deref(), table.mode());
+        let mode = match picked {
+            None => Mode::One,
+            Some(text) => people::mode(text.trim()).map_err(|m| self.wrong("people", m))?,
+        };
+        if mode == Mode::System && !is_root {
+            return Err(ConfigError::NotRoot);
+        }
+        people::checked(mode, table)?;
+        let socket = self.first("socket", path_text(socket_flag), path_text(socket_file));
+        let socket = match socket {
+            Some(path) => self.absolute("socket", Path::new(&path))?,
+            None if mode == Mode::System => SYSTEM_SOCKET.into(),
+            None => data_dir.join(SOCKET),
+        };
+        self.show(socket.display());
+        let people = People::of(mode, socket, table, accounts);
+        if let Some(setting) = self.settings.iter_mut().find(|setting| setting.name == "people") {
+            setting.value = people.described();
+        }
+        Ok(people)
     }
 
     pub(super) fn scratch_path(

@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::error::ConfigError;
 use super::partitions::PartitionTable;
+use super::people::PeopleTable;
 use super::resources::ResourceTable;
 use super::scalar::{Scalar, Switch};
 use super::tables::{AccountTable, PriorityTable};
@@ -48,6 +49,14 @@ pub struct ServeArgs {
     /// Database [default: sqlite://DATA_DIR/downbeat.db]
     #[arg(long, env = "DOWNBEAT_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
+    /// Whom the server serves: `one`, its own user and root; or `system`, all users of the machine,
+    /// each as himself, for which it must be root [default: one]
+    #[arg(long, env = "DOWNBEAT_PEOPLE", value_name = "WHO")]
+    pub people: Option<String>,
+    /// Socket at which users of this machine reach the server, in a folder that nobody else may
+    /// write [default: DATA_DIR/downbeat.sock; /run/downbeat/downbeat.sock with --people system]
+    #[arg(long, env = "DOWNBEAT_SOCKET", value_name = "PATH")]
+    pub socket: Option<PathBuf>,
     /// CPUs to hand out; more than there are turns pinning off [default: those this process may
     /// use]
     #[arg(long, env = "DOWNBEAT_CPUS", value_name = "N")]
@@ -143,6 +152,9 @@ pub struct FileSettings {
     pub public_hosts: Vec<String>,
     pub data_dir: Option<PathBuf>,
     pub database_url: Option<String>,
+    #[serde(default)]
+    pub people: PeopleTable,
+    pub socket: Option<PathBuf>,
     pub cpus: Option<Scalar>,
     pub memory: Option<Scalar>,
     pub default_memory_per_cpu: Option<Scalar>,

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::error::ConfigError;
 use super::origin::{Origin, Setting};
 use super::partitions::{PartitionTable, described, partitions};
+use super::people::AccountPeople;
 use super::resolve::Resolver;
 use super::resources::{self, ResourceTable};
 use super::scalar::Scalar;
@@ -49,6 +50,12 @@ pub struct AccountTable {
     pub max_running: BTreeMap<String, Scalar>,
     /// Its part of the machine, in comparison with others.
     pub shares: Option<u32>,
+    /// The only users who may charge it, where all users are served; none are all.
+    #[serde(default)]
+    pub users: Vec<String>,
+    /// Users who give orders about its jobs, where all users are served.
+    #[serde(default)]
+    pub coordinators: Vec<String>,
 }
 
 /// `[priority]`.
@@ -137,6 +144,23 @@ impl Resolver<'_> {
     }
 }
 
+/// Who is what to accounts.
+#[must_use]
+pub(super) fn people(tables: &[AccountTable]) -> AccountPeople {
+    let mut people = AccountPeople::default();
+    for account in tables {
+        for user in &account.coordinators {
+            let own = people.coordinates.entry(user.clone()).or_default();
+            own.insert(account.name.as_str().into());
+        }
+        if !account.users.is_empty() {
+            let users = account.users.iter().cloned().collect();
+            people.members.insert(account.name.clone(), users);
+        }
+    }
+    people
+}
+
 fn accounts(tables: &[AccountTable], inventory: &Inventory) -> Result<AccountRules, ConfigError> {
     if tables.len() > ACCOUNTS_MAX {
         let message = format!("{} of them; at most {ACCOUNTS_MAX}", tables.len());
@@ -194,6 +218,8 @@ fn told(table: &AccountTable) -> String {
         max_queued_jobs,
         max_running,
         shares,
+        users,
+        coordinators,
     } = table;
     let limits = [
         ("CPUs", max_running_cpus),
@@ -203,7 +229,10 @@ fn told(table: &AccountTable) -> String {
     ];
     let some = limits.iter().filter_map(|(word, limit)| limit.map(|n| format!("{word} {n}")));
     let others = max_running.iter().map(|(resource, max)| format!("{resource} {max}"));
-    format!("{name} ({})", some.chain(others).collect::<Vec<_>>().join(", "))
+    let people = [("users", users), ("coordinators", coordinators)].into_iter();
+    let people = people.filter(|(_, names)| !names.is_empty());
+    let people = people.map(|(word, names)| format!("{word} {}", names.join(" ")));
+    format!("{name} ({})", some.chain(others).chain(people).collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]

@@ -71,6 +71,19 @@ pub struct CharDevice {
     pub minor: u32,
 }
 
+/// As whom an attempt runs, when that is not the server's own user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// The user's number: the real, the effective and the saved one.
+    pub uid: u32,
+    /// The number of the primary group, likewise.
+    pub gid: u32,
+    /// All supplementary groups; no other is kept.
+    pub groups: Vec<u32>,
+    /// What sentences call the user; nothing is decided by it.
+    pub name: String,
+}
+
 /// All that is needed to run one attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
@@ -137,6 +150,9 @@ pub struct Order {
     /// Its soft limits, where they are not the server's.
     #[serde(default)]
     pub limits: Ulimits,
+    /// As whom it runs; the server's own user without one.
+    #[serde(default)]
+    pub person: Option<Person>,
 }
 
 /// What a supervisor knows at the end of its attempt.

@@ -19,12 +19,14 @@ use crate::actors::dials::Dials;
 use crate::actors::messages::Reconfigure;
 use crate::api::wire::report::SettingValue;
 use crate::api::{InForce, Live};
+use crate::config::people::Mode;
 use crate::config::{Config, ConfigError, ServeArgs, Setting};
 use crate::kernel::admission::Site;
 use crate::peer;
 
 /// Settings that are in force as soon as they are read. All others are built in at start.
-const LIVE: [&str; 15] = [
+const LIVE: [&str; 16] = [
+    "people",
     "token",
     "token_file",
     "admin_token",
@@ -62,10 +64,9 @@ impl Settings {
     pub(super) fn new(
         args: &ServeArgs,
         config: &Config,
+        in_force: watch::Sender<Arc<Live>>,
         reconfigure: Recipient<Reconfigure>,
     ) -> Settings {
-        let live = live(config, config.site());
-        let (in_force, _) = watch::channel(Arc::new(live));
         let started = config.effective().to_vec();
         Settings { args: args.clone(), started, reconfigure, in_force, reads: Arc::default() }
     }
@@ -110,6 +111,10 @@ impl Settings {
         let before = Arc::clone(&self.in_force.borrow());
         let mut next = live(&config, site(&config, &before.site));
         let stale = stale(&self.started, config.effective());
+        if next.people.mode != before.people.mode {
+            log::error!("Whom the server serves stays as it was: that needs a restart");
+            next.people = Arc::clone(&before.people);
+        }
         for name in &stale {
             // `/info` goes on to tell what is in force.
             if let Some(old) = before.configuration.get(*name) {
@@ -132,6 +137,11 @@ impl Settings {
             log::warn!("Changed, and in force only after a restart: {}", stale.join(", "));
         }
     }
+}
+
+/// Those that a server is started with, which others may become.
+pub(super) fn in_force(config: &Config) -> watch::Sender<Arc<Live>> {
+    watch::Sender::new(Arc::new(live(config, config.site())))
 }
 
 /// What of the settings the actors look up.
@@ -174,6 +184,7 @@ fn live(config: &Config, site: Site) -> Live {
         policy: config.policy,
         token: config.token.clone(),
         admin_token: config.admin_token.clone(),
+        people: Arc::new(config.people.clone()),
         configuration: configuration.collect(),
         notes: notes(config),
     }
@@ -182,7 +193,10 @@ fn live(config: &Config, site: Site) -> Live {
 /// What a user should know, besides what the settings themselves say.
 fn notes(config: &Config) -> Vec<String> {
     let mut notes = config.warnings();
-    if config.token.is_none() {
+    if config.people.mode == Mode::System {
+        let socket = config.people.socket.display();
+        notes.push(format!("Every user of this machine is served at unix:{socket}."));
+    } else if config.token.is_none() {
         notes.push(match peer::is_told() {
             Ok(()) => "Without a token only the server's own user and root are served.".to_owned(),
             Err(why) => {

@@ -1,19 +1,20 @@
 //! *Purpose*: where the server will listen.
 //!
-//! *Owns*: [`Reserved`], an address that is taken before anything is started; [`Local`], the socket
-//! in the data folder.
+//! *Owns*: [`Reserved`], an address that is taken before anything is started; [`Local`], a socket
+//! of this machine: in the data folder for its own user, or where all users look for it.
 //!
 //! *Promises*: a taken address is told with who answers there, as far as it can be known; nobody
 //! can connect before the server is ready to answer; nothing but what a server has left there gives
-//! way to the socket, which is its user's alone.
+//! way to a socket, and it stands in a folder in which nobody else could put another.
 //!
 //! *Not here*: whom it serves (`api::auth`).
 
-use std::fs::Permissions;
+use std::fs::{DirBuilder, Permissions};
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::UnixListener;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -76,8 +77,16 @@ impl Reserved {
     }
 }
 
-/// The socket in the data folder, where nobody is answered yet. The folder is this user's alone,
-/// and its lock is held.
+/// Who may connect to a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OpenTo {
+    /// Its own user.
+    OwnUser,
+    /// All users.
+    All,
+}
+
+/// A socket of this machine, where nobody is answered yet.
 pub(super) struct Local {
     socket: OwnedFd,
     /// Under this name it was made.
@@ -87,8 +96,15 @@ pub(super) struct Local {
 
 impl Local {
     /// Makes it beside its place; `None` where the name is longer than a socket's may be.
-    pub(super) fn at(path: &Path) -> Result<Option<Local>> {
+    ///
+    /// # Errors
+    /// When something else is there, another server answers there, or others could replace it.
+    pub(super) fn at(path: &Path, to: OpenTo) -> Result<Option<Local>> {
         let shown = path.display();
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        make_folder(folder, to)?;
+        is_not_of_others(folder, path, to)?;
+        is_free(path)?;
         let found = path.symlink_metadata().map(|found| found.file_type());
         if found.is_ok_and(|found| !found.is_socket()) {
             bail!("{shown} is no socket, and this server would listen there; move it away");
@@ -106,8 +122,9 @@ impl Local {
         let socket = socket_with(AddressFamily::UNIX, kind, flags, None)
             .and_then(|socket| bind(&socket, &address).map(|()| socket))
             .with_context(|| format!("cannot make the socket {shown}"))?;
-        std::fs::set_permissions(&made, Permissions::from_mode(0o600))
-            .with_context(|| format!("cannot close the socket {shown} to others"))?;
+        let mode = if to == OpenTo::All { 0o666 } else { 0o600 };
+        std::fs::set_permissions(&made, Permissions::from_mode(mode))
+            .with_context(|| format!("cannot give the socket {shown} its mode"))?;
         Ok(Some(Local { socket, made, path: path.to_owned() }))
     }
 
@@ -120,6 +137,61 @@ impl Local {
         let listener = UnixListener::from(self.socket);
         listener.set_nonblocking(true).context("cannot listen without blocking")?;
         Ok(listener)
+    }
+}
+
+/// Makes the folder of a socket, if it is missing.
+fn make_folder(folder: &Path, to: OpenTo) -> Result<()> {
+    let mode = if to == OpenTo::All { 0o755 } else { 0o700 };
+    let shown = folder.display();
+    match DirBuilder::new().mode(mode).create(folder) {
+        // Whatever the mask for new files takes away: users must reach the socket.
+        Ok(()) => std::fs::set_permissions(folder, Permissions::from_mode(mode))
+            .with_context(|| format!("cannot give the folder {shown} its mode")),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error).with_context(|| {
+            format!("cannot make the folder {shown} of the socket; name another --socket")
+        }),
+    }
+}
+
+/// Sees to it that nobody else can put another socket in this one's place. All users must be able
+/// to rely on the way there; the user of the server alone knows what he does with his own folder.
+fn is_not_of_others(folder: &Path, path: &Path, to: OpenTo) -> Result<()> {
+    let own = rustix::process::geteuid().as_raw();
+    let folders = if to == OpenTo::All { folder.ancestors().count() } else { 1 };
+    for above in folder.ancestors().take(folders) {
+        let found = above.metadata();
+        let found = found.with_context(|| format!("cannot look at {}", above.display()))?;
+        // In a folder like /tmp nobody moves what is another's.
+        let is_sticky = found.mode() & 0o1000 != 0 && above != folder;
+        let is_open = found.mode() & 0o022 != 0 && !is_sticky;
+        if !found.is_dir() || ![0, own].contains(&found.uid()) || is_open {
+            bail!(
+                "others could put a socket of theirs in the place of {}, since {} is not this \
+                 user's alone; name another --socket",
+                path.display(),
+                above.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a place where another server answers.
+fn is_free(path: &Path) -> Result<()> {
+    let is_socket = path.symlink_metadata().is_ok_and(|found| found.file_type().is_socket());
+    if !is_socket {
+        return Ok(());
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
+        Err(error) => {
+            Err(error).with_context(|| format!("cannot look who is at {}", path.display()))
+        }
+        Ok(_) => {
+            bail!("another server answers at {}; stop it, or name another --socket", path.display())
+        }
     }
 }
 

@@ -55,6 +55,18 @@ pub const SETTINGS: &[Setting] = &[
         let query = "SELECT count(*) || '' AS line FROM jobs WHERE name = 'in-it'";
         assert_eq!(crate::common::sql(&file, query), "1");
     }),
+    setting("people", "one", |s| {
+        // Over TCP, with the token.
+        let (_, me) = s.get("/api/v1/me");
+        assert_eq!((&me["via"], &me["uid"]), (&json!("token"), &json!(null)));
+    }),
+    setting("socket", "DIR/place/d.sock", |s| {
+        let place = format!("unix:{}/place/d.sock", s.dir.path().display());
+        let mut whoami = binary(s.dir.path(), &["whoami", "--json", "--server", &place]);
+        let said = whoami.output().unwrap();
+        let me: Value = serde_json::from_slice(&said.stdout).unwrap();
+        assert_eq!((&me["via"], said.status.code()), (&json!("socket"), Some(0)), "{said:?}");
+    }),
     setting("cpus", "3", |s| assert_eq!(s.get("/api/v1/resources").1["total_cpus"], 3)),
     setting("memory", "2G", |s| {
         assert_eq!(s.get("/api/v1/resources").1["total_memory_bytes"], 2_u64 << 30);

@@ -109,6 +109,7 @@ impl<E: Engine> Stage<E> {
             standard_input: None,
             umask: None,
             limits: Default::default(),
+            person: None,
         }
     }
 

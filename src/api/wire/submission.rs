@@ -29,6 +29,12 @@ enum Source {
 }
 
 impl Submission {
+    /// Says a refusal in the words of the body.
+    #[must_use]
+    pub fn renamed(&self, error: FieldError) -> FieldError {
+        self.origins.renamed(error)
+    }
+
     /// Checks the request against what the site allows. The origins are for what is found out
     /// later.
     ///

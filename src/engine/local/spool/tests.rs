@@ -41,6 +41,7 @@ pub fn order(job: i64, script: &str) -> Order {
         standard_input: None,
         umask: None,
         limits: Default::default(),
+        person: None,
     }
 }
 
