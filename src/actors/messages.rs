@@ -359,7 +359,10 @@ pub struct Move;
 /// RecoveryActor → StoreWriter: small, idempotent housekeeping between commits.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct DoChores;
+pub struct DoChores {
+    /// What was asked for before then is forgotten.
+    pub forget_before: Option<Time>,
+}
 
 /// ResourceManager → EventHub: this is durable now.
 #[derive(Debug, Message)]

@@ -134,7 +134,8 @@ impl RecoveryActor {
                 Ok(made) => say_adopted(&made, &living.unwrap_or_default()),
                 Err(error) => log::debug!("no sweep: {error}"),
             }
-            told.chores.do_send(DoChores);
+            let forget_before = retention.before().filter(|_| believed);
+            told.chores.do_send(DoChores { forget_before });
             let forgot = match believed {
                 true => forget_old(&retention, &witnesses.readers, &told.forget).await,
                 false => Ok(Forgot::default()),

@@ -35,7 +35,8 @@ use crate::clock;
 use crate::fault;
 use crate::job::array_spec::JobRef;
 use crate::job::ids::{Attempt, JobId};
-use crate::kernel::change::{Change, IdempotencyKey, Step};
+use crate::kernel::access::Permitted;
+use crate::kernel::change::{Asked, Change, IdempotencyKey, Step};
 use crate::kernel::commands::cancel::Cancelled;
 use crate::kernel::outbox::ReadFreshness;
 use crate::kernel::parts::live::Live;
@@ -44,6 +45,7 @@ use crate::kernel::transition::Refused;
 use crate::kernel::views::explain::Explained;
 use crate::policy::input::PassInput;
 use crate::text::cpu_list;
+use crate::time::Time;
 
 /// Mailbox: 4,096 senders wait their turn in memory; beyond it `send` holds them back.
 const MAILBOX: usize = 4_096;
@@ -93,6 +95,31 @@ impl Actor for ResourceManagerActor {
     }
 }
 
+/// Notes who asked for the changes of a step, if there are any.
+pub(super) fn asked(
+    step: &mut Step,
+    by: (&Permitted, &'static str),
+    jobs: (Option<JobId>, usize),
+    now: Time,
+) {
+    asked_more(step, by, jobs, now, String::new());
+}
+
+fn asked_more(
+    step: &mut Step,
+    (by, verb): (&Permitted, &'static str),
+    (target, count): (Option<JobId>, usize),
+    time: Time,
+    detail: String,
+) {
+    if step.changes.is_empty() {
+        return;
+    }
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    let asked = Asked { time, by: by.clone(), verb, target, count, detail };
+    step.changes.push(Change::Asked(Box::new(asked)));
+}
+
 impl Handler<SubmitJobs> for ResourceManagerActor {
     type Result = ResponseFuture<Result<Submitted, SubmitRefused>>;
 
@@ -110,6 +137,7 @@ impl Handler<SubmitJobs> for ResourceManagerActor {
             let key = IdempotencyKey { key, body_hash, first: *first, count, time: now };
             step.changes.push(Change::Key(key));
         }
+        asked(&mut step, (&by, "submit"), (ids.first().copied(), ids.len()), now);
         let (reply, answer) = oneshot::channel();
         let submitted = Submitted { ids, time: now };
         self.put(step, true, Ticket::Submitted(reply, submitted), ctx);
@@ -122,7 +150,9 @@ impl Handler<CancelJobs> for ResourceManagerActor {
 
     fn handle(&mut self, message: CancelJobs, ctx: &mut Self::Context) -> Self::Result {
         fault::point(fault::CANCEL_RECEIVED);
-        let (outcomes, step) = self.kernel.cancel(&message.jobs, &message.by, clock::now());
+        let (CancelJobs { jobs, by }, now) = (message, clock::now());
+        let (outcomes, mut step) = self.kernel.cancel(&jobs, &by, now);
+        asked(&mut step, (&by, "cancel"), (jobs.first().copied(), jobs.len()), now);
         let (reply, answer) = oneshot::channel();
         self.put(step, false, Ticket::Cancelled(reply, outcomes), ctx);
         Box::pin(async { answer.await.unwrap_or_default() })
@@ -134,8 +164,9 @@ impl Handler<CancelTask> for ResourceManagerActor {
 
     fn handle(&mut self, message: CancelTask, ctx: &mut Self::Context) -> Self::Result {
         fault::point(fault::CANCEL_RECEIVED);
-        let CancelTask { array, task, by } = message;
-        let (outcome, step) = self.kernel.cancel_task((array, task), &by, clock::now());
+        let (CancelTask { array, task, by }, now) = (message, clock::now());
+        let (outcome, mut step) = self.kernel.cancel_task((array, task), &by, now);
+        asked_more(&mut step, (&by, "cancel"), (Some(array), 1), now, format!("task {task}"));
         let (reply, answer) = oneshot::channel();
         self.put(step, false, Ticket::Cancelled(reply, vec![outcome]), ctx);
         Box::pin(async { answer.await.unwrap_or_default() })
@@ -152,7 +183,9 @@ impl Handler<UpdateJob> for ResourceManagerActor {
             let at = self.outbox.owed();
             return Box::pin(async move { Ok(UpdateAnswer::LookAgain(at)) });
         }
-        let (edited, step) = self.kernel.edit(job, edit, &elsewhere, &by, clock::now());
+        let (verb, now) = (edit.verb(), clock::now());
+        let (edited, mut step) = self.kernel.edit(job, edit, &elsewhere, &by, now);
+        asked(&mut step, (&by, verb), (Some(job), 1), now);
         let noted = self.note(step, ctx);
         self.set_alarm(ctx);
         Box::pin(async move { noted.await.map(|()| UpdateAnswer::Edited(edited)) })
@@ -174,9 +207,10 @@ impl Handler<Maintain> for ResourceManagerActor {
     type Result = ResponseFuture<Result<Result<Maintenance, MaintenanceRefused>, NotDurable>>;
 
     fn handle(&mut self, message: Maintain, ctx: &mut Self::Context) -> Self::Result {
-        let Maintain { when, reason, by } = message;
-        match self.kernel.maintain(when, &reason, &by, clock::now()) {
-            Ok((window, step)) => {
+        let (Maintain { when, reason, by }, now) = (message, clock::now());
+        match self.kernel.maintain(when, &reason, &by, now) {
+            Ok((window, mut step)) => {
+                asked_more(&mut step, (&by, "drain"), (None, 0), now, reason.to_string());
                 let noted = self.note(step, ctx);
                 self.set_alarm(ctx);
                 Box::pin(async move { noted.await.map(|()| Ok(window)) })
@@ -190,7 +224,9 @@ impl Handler<Resume> for ResourceManagerActor {
     type Result = ResponseFuture<Result<Vec<Maintenance>, NotDurable>>;
 
     fn handle(&mut self, message: Resume, ctx: &mut Self::Context) -> Self::Result {
-        let (gone, step) = self.kernel.resume(message.which.as_deref(), clock::now());
+        let (Resume { which, by }, now) = (message, clock::now());
+        let (gone, mut step) = self.kernel.resume(which.as_deref(), now);
+        asked(&mut step, (&by, "resume"), (None, 0), now);
         let noted = self.note(step, ctx);
         self.set_alarm(ctx);
         Box::pin(async move { noted.await.map(|()| gone) })

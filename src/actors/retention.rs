@@ -48,6 +48,15 @@ pub struct Retention {
     pub last_commit: Option<Time>,
 }
 
+impl Retention {
+    /// What ended before then is old now; `None`: nothing is.
+    #[must_use]
+    pub fn before(&self) -> Option<Time> {
+        let keep_s = self.dials.borrow().keep_s?;
+        Some(clock::now().plus_s(-i64::from(keep_s)))
+    }
+}
+
 /// What was forgotten.
 #[derive(Clone, Debug, Default)]
 pub struct Forgot {
@@ -67,8 +76,7 @@ pub async fn forget_old(
     forget: &Recipient<ForgetJobs>,
 ) -> Result<Forgot, String> {
     let mut forgot = Forgot::default();
-    let Some(keep_s) = retention.dials.borrow().keep_s else { return Ok(forgot) };
-    let before = clock::now().plus_s(-i64::from(keep_s));
+    let Some(before) = retention.before() else { return Ok(forgot) };
     let mut behind = JobId(0);
     for _ in 0..STEPS_MAX {
         let found = ask(readers, move |conn| read::ages(conn, behind, STEP, before)).await?;

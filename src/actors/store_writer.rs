@@ -58,7 +58,7 @@ impl Handler<Move> for StoreWriter {
 impl Handler<DoChores> for StoreWriter {
     type Result = ();
 
-    fn handle(&mut self, _: DoChores, _: &mut Self::Context) {
+    fn handle(&mut self, chores: DoChores, _: &mut Self::Context) {
         if let Err(error) = self.writer.look_after() {
             log::warn!("{error}");
         }
@@ -69,6 +69,12 @@ impl Handler<DoChores> for StoreWriter {
             Ok(0) => {}
             Ok(n) => log::debug!("forgot {n} idempotency keys older than a day"),
             Err(error) => log::warn!("idempotency keys were not pruned: {error}"),
+        }
+        let Some(before) = chores.forget_before else { return };
+        match self.writer.forget_old_requests(before) {
+            Ok(0) => {}
+            Ok(n) => log::debug!("forgot who asked for what in {n} requests"),
+            Err(error) => log::warn!("requests were not pruned: {error}"),
         }
     }
 }

@@ -188,7 +188,7 @@ async fn admit(request: &mut ServiceRequest) -> Result<Held, ApiError> {
 
 async fn check(request: &ServiceRequest, auth: &Auth) -> Result<Caller, ApiError> {
     let host = text(request, &header::HOST).unwrap_or_default();
-    let known = match auth.by_token(request.headers()) {
+    let known = match auth.by_token(request) {
         // Whoever reaches the socket is known without a token; a wrong one is refused there too.
         Err(_) if is_over_socket(request) && sent_token(request.headers()).is_none() => None,
         by_token => by_token?,
@@ -243,22 +243,22 @@ fn sent_token(headers: &HeaderMap) -> Option<&str> {
 }
 
 impl Auth {
-    /// Who sends these headers, if a token in them says so.
+    /// Who sends this request, if a token in it says so.
     ///
     /// # Errors
     /// 401 where a token is needed.
-    fn by_token(&self, headers: &HeaderMap) -> Result<Option<Caller>, ApiError> {
-        let sent = sent_token(headers);
+    fn by_token(&self, request: &ServiceRequest) -> Result<Option<Caller>, ApiError> {
+        let sent = sent_token(request.headers());
         let live = self.in_force.borrow();
         let is = |token: &Option<Secret>| match (token, sent) {
             (Some(token), Some(sent)) => token.matches(sent),
             _ => false,
         };
         if is(&live.admin_token) {
-            return Ok(Some(by_token(ADMIN_TOKEN, Role::Admin)));
+            return Ok(Some(by_token(request, ADMIN_TOKEN, Role::Admin)));
         }
         if is(&live.token) {
-            return Ok(Some(by_token(TOKEN, role_without(&live.admin_token))));
+            return Ok(Some(by_token(request, TOKEN, role_without(&live.admin_token))));
         }
         if live.token.is_none() {
             return Ok(None);
@@ -289,8 +289,8 @@ fn role_without(admin_token: &Option<Secret>) -> Role {
     if admin_token.is_some() { Role::User } else { Role::Admin }
 }
 
-fn by_token(name: &str, role: Role) -> Caller {
-    Caller::of_one_user(name.into(), None, role, Via::Token)
+fn by_token(request: &ServiceRequest, name: &str, role: Role) -> Caller {
+    Caller::of_one_user((name.into(), None), role, (Via::Token, Connection::origin(request)))
 }
 
 /// The name in `name:port`, brackets of IPv6 removed.

@@ -22,11 +22,11 @@ use rustix::net::sockopt;
 use tokio::net::{TcpStream, UnixStream};
 
 use super::code::Code;
-use super::error::ApiError;
+use super::error::{ApiError, RequestId};
 use crate::config::people::{People, Private};
 use crate::job::array_spec::JobRef;
 use crate::job::ids as job;
-use crate::kernel::access::{self, Action, Permitted, Refused, Role, Via};
+use crate::kernel::access::{self, Action, Origin, Permitted, Refused, Role, Via};
 use crate::peer::{Ends, Uid, Unknown};
 use crate::people::Person;
 use crate::store::record::JobRecord;
@@ -69,7 +69,11 @@ impl Caller {
 
     /// Somebody whom a server of one user serves: what its own user may, he may.
     #[must_use]
-    pub fn of_one_user(name: Arc<str>, uid: Option<Uid>, role: Role, via: Via) -> Caller {
+    pub fn of_one_user(
+        (name, uid): (Arc<str>, Option<Uid>),
+        role: Role,
+        (via, origin): (Via, Origin),
+    ) -> Caller {
         let who = access::Caller {
             uid: uid.map(job::Uid),
             name,
@@ -78,13 +82,14 @@ impl Caller {
             coordinates: BTreeSet::new(),
             sees_own_only: false,
             via,
+            origin,
         };
         Caller { who: Arc::new(who), person: None }
     }
 
     /// A user of a server of all users.
     #[must_use]
-    pub fn of_many(person: Arc<Person>, people: &People, via: Via) -> Caller {
+    pub fn of_many(person: Arc<Person>, people: &People, (via, origin): (Via, Origin)) -> Caller {
         let who = access::Caller {
             uid: Some(person.uid),
             name: person.name.as_str().into(),
@@ -93,6 +98,7 @@ impl Caller {
             coordinates: people.coordinates(&person),
             sees_own_only: people.is_private(Private::Jobs),
             via,
+            origin,
         };
         Caller { who: Arc::new(who), person: Some(person) }
     }
@@ -146,6 +152,8 @@ pub struct Connection {
     ends: Option<Ends>,
     owner: OnceCell<Result<Uid, Unknown>>,
     via: Via,
+    process: Option<i32>,
+    remote: Option<Arc<str>>,
 }
 
 /// Notes whose a connection is that was just accepted: of one over the socket in the data folder
@@ -153,8 +161,11 @@ pub struct Connection {
 /// needs him.
 pub fn connected(io: &dyn Any, known: &mut Extensions) {
     if let Some(stream) = io.downcast_ref::<UnixStream>() {
-        let owner = stream.peer_cred().map(|peer| peer.uid()).map_err(Unknown::from);
-        known.insert(Connection { ends: None, owner: owner.into(), via: Via::Socket });
+        let peer = stream.peer_cred();
+        let process = peer.as_ref().ok().and_then(|peer| peer.pid());
+        let owner = peer.map(|peer| peer.uid()).map_err(Unknown::from).into();
+        let (ends, via) = (None, Via::Socket);
+        known.insert(Connection { ends, owner, via, process, remote: None });
     } else if let Some(stream) = io.downcast_ref::<TcpStream>() {
         known.insert(over_tcp(stream));
     }
@@ -171,7 +182,8 @@ fn over_tcp(stream: &TcpStream) -> Connection {
         (Ok(ours), Ok(theirs)) => Ends::of(stream, ours, theirs).ok(),
         _ => None,
     };
-    Connection { ends, owner: OnceCell::new(), via: Via::Tcp }
+    let remote = stream.peer_addr().ok().map(|address| address.to_string().into());
+    Connection { ends, owner: OnceCell::new(), via: Via::Tcp, process: None, remote }
 }
 
 impl Connection {
@@ -179,6 +191,19 @@ impl Connection {
     #[must_use]
     pub fn of(request: &ServiceRequest) -> Option<&Connection> {
         request.request().conn_data::<Connection>()
+    }
+
+    /// Where this request on it comes from.
+    #[must_use]
+    pub fn origin(request: &ServiceRequest) -> Origin {
+        let connection = Connection::of(request);
+        let number = request.extensions().get::<RequestId>().map(|id| id.0.as_str().into());
+        Origin {
+            request: number.unwrap_or_default(),
+            token: None,
+            process: connection.and_then(|own| own.process),
+            remote: connection.and_then(|own| own.remote.clone()),
+        }
     }
 
     /// Whether it is over a socket of this machine.

@@ -24,6 +24,7 @@ mod events;
 mod file_watch;
 mod files;
 mod health;
+mod history;
 mod info;
 mod intake;
 mod job_filter;
@@ -153,6 +154,7 @@ routes! {
     GET "/api/v1/dashboard" needs See => dashboard::dashboard,
     GET "/api/v1/info" needs See => info::info,
     GET "/api/v1/me" needs See => me::me,
+    GET "/api/v1/history" needs See => history::history,
     POST "/api/jobs/submit" needs Submit => seed::submit,
     GET "/api/jobs/query/{id}" needs See => seed::query,
     POST "/api/jobs/cancel/{id}" needs Control => seed::cancel,

@@ -17,8 +17,8 @@ use utoipa::openapi::{self, ContentBuilder, Deprecated, PathItem, Ref, RefOr, Re
 
 use super::wire::problem::PROBLEM_JSON;
 use super::{
-    allocations, arrays, attempts, dashboard, edit, events, health, info, jobs, maintenance, me,
-    partitions, rank, seed, streams, submit,
+    allocations, arrays, attempts, dashboard, edit, events, health, history, info, jobs,
+    maintenance, me, partitions, rank, seed, streams, submit,
 };
 
 /// The name of the one way to say who one is.
@@ -76,6 +76,7 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         partitions::list,
         allocations::list,
         allocations::audit,
+        history::history,
         maintenance::list,
         maintenance::make,
         maintenance::resume,

@@ -306,6 +306,7 @@ pub fn event(of: EventRecord) -> Event {
         to: of.to,
         cause: of.cause,
         principal: if of.principal.is_empty() { SERVER.to_owned() } else { of.principal },
+        uid: of.uid.map(|uid| uid.0),
         attempt: of.attempt,
     }
 }

@@ -59,7 +59,8 @@ impl Served {
                 let (uid, via) = connection.owner().map_err(refuse)?;
                 match served.iter().find(|(own, _)| *own == uid) {
                     Some((_, name)) => {
-                        Ok(Caller::of_one_user(Arc::clone(name), Some(uid), role, via))
+                        let who = (Arc::clone(name), Some(uid));
+                        Ok(Caller::of_one_user(who, role, (via, Connection::origin(request))))
                     }
                     None => Err(refuse(format!(
                         "this server serves {} only, and you are user {uid}; where a token is set \
@@ -75,7 +76,10 @@ impl Served {
                 let (uid, via) = connection.owner().map_err(refuse)?;
                 let person = users.by_uid(ids::Uid(uid)).await;
                 match person.map_err(|error| ApiError::unavailable(error.to_string()))? {
-                    Some(person) => Ok(Caller::of_many(person, &live.people, via)),
+                    Some(person) => {
+                        let origin = Connection::origin(request);
+                        Ok(Caller::of_many(person, &live.people, (via, origin)))
+                    }
                     None => Err(refuse(format!("this system has no user {uid}"))),
                 }
             }

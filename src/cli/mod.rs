@@ -22,6 +22,7 @@ mod filters;
 mod fold;
 mod follow;
 mod for_each_job;
+mod history;
 mod ids;
 pub mod job_flags;
 mod logs;
@@ -126,6 +127,8 @@ pub enum Ask {
     Status(status::StatusArgs),
     /// Say whom the server takes you for, and what you may do
     Whoami(whoami::WhoamiArgs),
+    /// List who asked for what
+    History(history::HistoryArgs),
     /// List partitions: their CPUs, what is free of them, their limits
     Partitions(partitions::PartitionsArgs),
     /// Compare ledger, database and processes; exit 1 when they disagree
@@ -172,6 +175,7 @@ pub fn run(ask: &Ask) -> ExitCode {
         Ask::Resume(args) => drain::resume(args),
         Ask::Status(args) => status::run(args),
         Ask::Whoami(args) => whoami::run(args),
+        Ask::History(args) => history::run(args),
         Ask::Partitions(args) => partitions::run(args),
         Ask::Audit(args) => audit::run(args),
         Ask::Simulate(args) => simulate::run(args),
@@ -228,6 +232,7 @@ mod tests {
             "downbeat status --server http://h:1",
             "downbeat partitions --json",
             "downbeat audit",
+            "downbeat history --user alice --job 17 -n 5 --json",
             "downbeat simulate a.swf b.swf.gz --policy fcfs,fcfs+easy --policy fcfs+firstfit/tick5",
             "downbeat simulate a.swf --mode sequential --estimates clairvoyant --json --cpus 9",
             "downbeat completions bash",

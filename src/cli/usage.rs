@@ -18,7 +18,17 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Changing jobs", &["cancel", "hold", "release", "requeue", "update"]),
     (
         "The server",
-        &["serve", "status", "partitions", "whoami", "audit", "drain", "resume", "migrate"],
+        &[
+            "serve",
+            "status",
+            "partitions",
+            "whoami",
+            "history",
+            "audit",
+            "drain",
+            "resume",
+            "migrate",
+        ],
     ),
     ("Trying and learning", &["demo", "simulate", "completions", "help"]),
 ];

@@ -92,6 +92,16 @@ impl Edit {
         }
     }
 
+    /// What whoever wants it asks for, a word.
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        match self.cause() {
+            "held" => "hold",
+            "released" => "release",
+            _ => "update",
+        }
+    }
+
     /// Whether it can be done to a job that runs: when its CPUs are given back, and what nothing
     /// but people and singletons look at.
     #[must_use]

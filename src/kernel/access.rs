@@ -123,6 +123,19 @@ pub enum Via {
     Token,
 }
 
+/// Where a request came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Its number, as the sender or the server named it.
+    pub request: Arc<str>,
+    /// The name of the token that came with it, of a user's own.
+    pub token: Option<Arc<str>>,
+    /// The process that sent it, over a socket.
+    pub process: Option<i32>,
+    /// The address that sent it, over TCP.
+    pub remote: Option<Arc<str>>,
+}
+
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -140,6 +153,8 @@ pub struct Caller {
     pub sees_own_only: bool,
     /// How he is known.
     pub via: Via,
+    /// Where he asks from.
+    pub origin: Origin,
 }
 
 /// Whose a job is.

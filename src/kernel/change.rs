@@ -16,7 +16,7 @@ use crate::job::ids::{Attempt, CpuId, EventId, JobId, UnitId};
 use crate::job::outcome::{EndState, Handle};
 use crate::job::spec::JobSpec;
 use crate::job::state::{AttemptEnd, EndReason, StateWord};
-use crate::kernel::access::Principal;
+use crate::kernel::access::{Permitted, Principal};
 use crate::kernel::parts::maintenance::Maintenance;
 use crate::kernel::parts::queued::Queued;
 use crate::resources::allocation::{Released, Share};
@@ -74,6 +74,23 @@ pub struct PastAttempt {
     pub released: Released,
 }
 
+/// A request that changed something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// When.
+    pub time: Time,
+    /// Who, and from where.
+    pub by: Permitted,
+    /// What he asked for, a word.
+    pub verb: &'static str,
+    /// The first of the jobs that it was about.
+    pub target: Option<JobId>,
+    /// How many jobs, in a row.
+    pub count: u32,
+    /// What else there is to say.
+    pub detail: String,
+}
+
 /// One thing to remember. The event of a change is committed with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -84,6 +101,8 @@ pub enum Change {
         /// What it is.
         spec: Arc<JobSpec>,
     },
+    /// Who asked for the other changes of this step.
+    Asked(Box<Asked>),
     /// A client's key belongs to these jobs.
     Key(IdempotencyKey),
     /// An attempt got CPUs and is ordered to start.
@@ -224,7 +243,8 @@ impl Change {
     #[must_use]
     pub fn event(&self) -> Option<&Event> {
         match self {
-            Change::Key(_)
+            Change::Asked(_)
+            | Change::Key(_)
             | Change::Maintained(_)
             | Change::Resumed(_)
             | Change::Charged { .. }

@@ -17,7 +17,7 @@ use crate::job::ids::{CpuId, JobId};
 use crate::job::outcome::{Exit, ExitCode, Handle, Usage};
 use crate::job::request::MEMORY;
 use crate::job::state::StateWord;
-use crate::kernel::access::{Action, Caller, Permitted, Role, Via, may_at_all};
+use crate::kernel::access::{Action, Caller, Origin, Permitted, Role, Via, may_at_all};
 use crate::kernel::admission::{Site, SiteMemory};
 use crate::kernel::change::Effect;
 use crate::kernel::parts::accounts::{AccountRule, AccountRules, Accounts};
@@ -45,6 +45,7 @@ pub fn caller(name: &str) -> Caller {
         coordinates: BTreeSet::new(),
         sees_own_only: false,
         via: Via::Socket,
+        origin: Origin::default(),
     }
 }
 

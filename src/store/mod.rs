@@ -15,6 +15,7 @@ pub mod error;
 pub mod events;
 pub mod filter;
 pub mod find;
+pub mod history;
 pub mod id_by_time;
 pub mod load;
 pub mod lock;

@@ -19,7 +19,7 @@ use crate::job::outcome::Usage;
 use crate::job::request::CPU;
 use crate::job::spec::JobSpec;
 use crate::job::state::StateWord;
-use crate::kernel::change::{Event, IdempotencyKey};
+use crate::kernel::change::{Asked, Event, IdempotencyKey};
 use crate::resources::allocation::{Held, Share};
 
 /// The value of a column of a row.
@@ -446,6 +446,44 @@ impl<'a> From<&'a Event> for NewEvent<'a> {
             cause: event.cause,
             principal: &event.principal.name,
             uid: event.principal.uid.map(|uid| uid.0.into()),
+        }
+    }
+}
+
+/// A new row of `audit`.
+pub(super) struct NewAsked<'a> {
+    pub time: i64,
+    pub uid: Option<i64>,
+    pub name: &'a str,
+    pub role: &'static str,
+    pub via: &'static str,
+    pub token_id: Option<&'a str>,
+    pub peer_pid: Option<i32>,
+    pub remote: Option<&'a str>,
+    pub request_id: &'a str,
+    pub verb: &'a str,
+    pub target: Option<i64>,
+    pub count: i32,
+    pub detail: &'a str,
+}
+
+impl<'a> From<&'a Asked> for NewAsked<'a> {
+    fn from(asked: &'a Asked) -> NewAsked<'a> {
+        let by = asked.by.caller();
+        NewAsked {
+            time: asked.time.0,
+            uid: by.uid.map(|uid| uid.0.into()),
+            name: &by.name,
+            role: by.role.into(),
+            via: by.via.into(),
+            token_id: by.origin.token.as_deref(),
+            peer_pid: by.origin.process,
+            remote: by.origin.remote.as_deref(),
+            request_id: &by.origin.request,
+            verb: asked.verb,
+            target: asked.target.map(|job| job.0),
+            count: asked.count.cast_signed(),
+            detail: &asked.detail,
         }
     }
 }

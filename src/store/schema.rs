@@ -157,6 +157,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    audit (id) {
+        id -> BigInt,
+        time -> BigInt,
+        uid -> Nullable<BigInt>,
+        name -> Text,
+        role -> Text,
+        via -> Text,
+        token_id -> Nullable<Text>,
+        peer_pid -> Nullable<Integer>,
+        remote -> Nullable<Text>,
+        request_id -> Text,
+        verb -> Text,
+        target -> Nullable<BigInt>,
+        count -> Integer,
+        detail -> Text,
+    }
+}
+
+diesel::table! {
     account_usage (account) {
         account -> Text,
         cpu_us -> BigInt,

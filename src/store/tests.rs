@@ -406,6 +406,7 @@ fn the_schema_file_is_the_migrated_database() {
         "idempotency_keys",
         "job_labels",
         "submit_time_falls",
+        "audit",
     ] {
         let columns: Vec<Column> = diesel::sql_query(format!(
             "SELECT name || ' -> ' || CASE \"notnull\" WHEN 0 THEN 'Nullable<' ELSE '' END || \

@@ -45,8 +45,10 @@ use super::load::{self, Numbers};
 use super::migrate;
 use super::read::{self, LaunchRecords};
 use super::record::JobRecord;
-use super::rows::{ClockStepRow, NewCount, NewEvent, NewJob, NewKey, NewLabel, NewScript};
-use super::schema::{idempotency_keys, job_counts, jobs, maintenance, meta};
+use super::rows::{
+    ClockStepRow, NewAsked, NewCount, NewEvent, NewJob, NewKey, NewLabel, NewScript,
+};
+use super::schema::{audit, idempotency_keys, job_counts, jobs, maintenance, meta};
 use crate::fault::{self, Point};
 use crate::job::ids::{Attempt, CommitNo, Epoch};
 use crate::job::spec::JobSpec;
@@ -64,6 +66,8 @@ const LAUNCH_BYTES_MAX: usize = 1024 * 1024;
 pub const KEY_KEPT_S: i64 = 86_400;
 /// Expired keys removed by one chore, so that it never holds the database for long.
 const KEYS_PER_CHORE: i64 = 1_000;
+/// Requests that one chore forgets, likewise.
+const ASKED_PER_CHORE: i64 = 10_000;
 
 /// The writer.
 pub struct Writer {
@@ -272,6 +276,21 @@ impl Writer {
             .filter(idempotency_keys::key.eq_any(old.into_boxed::<diesel::sqlite::Sqlite>()));
         Ok(delete.execute(self.connection()?)?)
     }
+
+    /// Forgets who asked for what before then. A chore, likewise.
+    ///
+    /// # Errors
+    /// When the database refuses; the next chore tries again.
+    pub fn forget_old_requests(&mut self, before: Time) -> Result<usize, StoreError> {
+        // By their numbers, in which they came: times have no index.
+        let oldest = audit::table.order(audit::id.asc()).select((audit::id, audit::time));
+        let first: Option<(i64, i64)> = oldest.first(self.connection()?).optional()?;
+        let Some((first, _)) = first.filter(|(_, time)| *time < before.0) else { return Ok(0) };
+        let delete = diesel::delete(audit::table)
+            .filter(audit::id.lt(first + ASKED_PER_CHORE))
+            .filter(audit::time.lt(before.0));
+        Ok(delete.execute(self.connection()?)?)
+    }
 }
 
 /// By hand, since a full disk makes SQLite roll back by itself, and diesel would then report its
@@ -316,7 +335,8 @@ fn launches(conn: &mut SqliteConnection, commit: &Commit) -> Result<Launches, St
 /// The places just before and just after COMMIT, of each kind of change that it carries.
 fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
     commit.steps.iter().flat_map(|step| step.iter()).filter_map(|change| match change {
-        Change::Key(_)
+        Change::Asked(_)
+        | Change::Key(_)
         | Change::Charged { .. }
         | Change::Told { .. }
         | Change::Claimed { .. }
@@ -376,7 +396,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Split { event, array, task, left, .. } => {
                 arrays::split(conn, event, *array, *task, left)?;
             }
-            Change::Charged { .. } => {}
+            Change::Charged { .. } | Change::Asked(_) => {}
             Change::Told { job, told } => requeued::told(conn, *job, told)?,
             Change::Claimed { job, since } => requeued::claimed(conn, *job, *since)?,
             Change::Key(key) => prepared::insert(conn, [NewKey::from(key)])?,
@@ -416,6 +436,11 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             }
         }
     }
+    let asked = changes().filter_map(|change| match change {
+        Change::Asked(asked) => Some(NewAsked::from(&**asked)),
+        _ => None,
+    });
+    prepared::insert(conn, asked)?;
     usage::charged(conn, changes())?;
     prepared::insert(conn, changes().filter_map(Change::event).map(NewEvent::from))?;
     Ok(())

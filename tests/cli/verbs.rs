@@ -6,7 +6,7 @@
 //!
 //! *Not here*: exit codes of jobs (`codes`), the server's own verbs (`serve`).
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::common::Server;
 use crate::help::{call, client, finish, script};
@@ -25,6 +25,7 @@ cases! {
     a_server_is_drained_and_resumed => ["drain", "resume", "status", "queue"],
     status_and_audit_tell_the_server_s_numbers => ["status", "audit"],
     whoami_says_whom_the_server_takes_somebody_for => ["whoami"],
+    history_tells_who_asked_for_what => ["history"],
     partitions_are_listed => ["partitions"],
     completions_are_a_script_that_the_shell_reads => ["completions"],
     every_query_verb_speaks_json => ["queue", "list", "show", "wait", "status", "audit", "cancel",
@@ -351,6 +352,38 @@ fn whoami_says_whom_the_server_takes_somebody_for() {
     let said = call(&server, &["whoami"]).ends(0).out;
     let name = format!("({uid}), administrator, at {}", server.url);
     assert!(said.contains(&name), "{said}");
+}
+
+fn history_tells_who_asked_for_what() {
+    let server = Server::start();
+    let said = call(&server, &["history"]).ends(0).out;
+    assert_eq!(said, "nobody has asked for anything that is remembered\n");
+    let job = server.submit(&json!({"script": "true", "held": true}));
+    call(&server, &["hold", &job.to_string()]).ends(0);
+    call(&server, &["cancel", &job.to_string()]).ends(0);
+    // What changes nothing is no change.
+    call(&server, &["cancel", &job.to_string()]);
+    call(&server, &["drain", "--reason", "new disks"]).ends(0);
+    let uid = rustix::process::geteuid().as_raw();
+    let said = call(&server, &["history", "--json"]).ends(0).json();
+    let told = |one: &Value| format!("{} {} {}", one["verb"], one["job_id"], one["uid"]);
+    let all: Vec<String> = said.as_array().unwrap().iter().map(told).collect();
+    let want = |verb: &str, job: &str| format!("\"{verb}\" {job} {uid}");
+    let (one, none) = (job.to_string(), "null".to_owned());
+    let wanted = [("drain", &none), ("cancel", &one), ("hold", &one), ("submit", &one)];
+    assert_eq!(all, wanted.map(|(verb, job)| want(verb, job)), "{said}");
+    let ids: Vec<&str> =
+        said.as_array().unwrap().iter().map(|e| e["request_id"].as_str().unwrap()).collect();
+    assert!(ids.iter().all(|id| !id.is_empty()), "{said}");
+    let said = call(&server, &["history"]).ends(0).out;
+    let last = said.lines().last().unwrap();
+    assert!(last.contains("drain (new disks)") && last.contains(&format!("({uid})")), "{said}");
+    let of = |more: &[&str]| {
+        let words: Vec<&str> = ["history", "--json"].iter().chain(more).copied().collect();
+        call(&server, &words).ends(0).json().as_array().unwrap().len()
+    };
+    assert_eq!(of(&["--job", &one]), 3);
+    assert_eq!((of(&["-n", "1"]), of(&["--user", "nobody-here"])), (1, 0));
 }
 
 fn status_and_audit_tell_the_server_s_numbers() {

@@ -26,6 +26,9 @@ const NOBODY: u32 = 65_534;
 cases! {
     whoever_reaches_the_socket_is_who_the_kernel_says => ["GET /api/v1/me", "POST /api/v1/jobs"],
     with_a_token_the_socket_needs_none_and_takes_no_wrong_one => ["GET /api/v1/me"],
+    each_request_that_changes_something_is_remembered_with_who_asked => [
+        "GET /api/v1/history", "POST /api/v1/jobs/batch", "DELETE /api/v1/jobs/{id}",
+    ],
     nothing_but_a_socket_that_was_left_gives_way => ["GET /api/v1/me"],
     the_client_finds_the_socket_and_trusts_no_stranger_there => ["GET /api/v1/me"],
 }
@@ -99,6 +102,50 @@ fn with_a_token_the_socket_needs_none_and_takes_no_wrong_one() {
     assert_eq!(admin.1["uid"], Value::Null);
     assert_eq!(told(admin), word(200, "token", "admin"));
     assert_eq!(me("Authorization: Bearer seed\r\n").0, 401);
+}
+
+fn each_request_that_changes_something_is_remembered_with_who_asked() {
+    let server = Server::start();
+    let number = "X-Request-ID: tuesday\r\n";
+    let held = r#"{"script":"true","held":true}"#;
+    let batch = format!(r#"{{"jobs":[{held},{held},{held}]}}"#);
+    let (status, made) = over_socket(&server, "POST /api/v1/jobs/batch", number, &batch);
+    assert_eq!(status, 201, "{made}");
+    let ids: Vec<i64> = serde_json::from_value(made["job_ids"].clone()).unwrap();
+    // Refused, and without effect: neither is a change.
+    over_socket(&server, "POST /api/v1/jobs", "", r#"{"script":""}"#);
+    let cancel = format!("DELETE /api/v1/jobs/{}", ids[1]);
+    for _ in 0..2 {
+        over_socket(&server, &cancel, "", "");
+    }
+    let all = server.get("/api/v1/history").expect(200).json();
+    let all = all.as_array().unwrap();
+    assert_eq!(all.len(), 2, "{all:?}");
+    let (cancelled, submitted) = (&all[0], &all[1]);
+    keys(
+        submitted,
+        "id time user uid role via token process_id remote request_id verb job_id count detail",
+    );
+    let asked = |one: &Value| (one["verb"].clone(), one["job_id"].clone(), one["count"].clone());
+    assert_eq!(asked(submitted), (json!("submit"), json!(ids[0]), json!(3)));
+    assert_eq!(asked(cancelled), (json!("cancel"), json!(ids[1]), json!(1)));
+    assert_eq!((&submitted["uid"], &submitted["via"]), (&json!(own_uid()), &json!("socket")));
+    assert_eq!(submitted["request_id"], "tuesday");
+    assert_eq!(submitted["process_id"], std::process::id());
+    assert_eq!((&submitted["role"], &submitted["remote"]), (&json!("admin"), &Value::Null));
+    let of = |query: &str| {
+        let found = server.get(&format!("/api/v1/history?{query}")).expect(200);
+        found.json().as_array().unwrap().len()
+    };
+    assert_eq!(of(&format!("job={}", ids[2])), 1, "a job of the batch is found by its own number");
+    assert_eq!(of(&format!("job={}", ids[1])), 2);
+    assert_eq!((of("limit=1"), of("user=nobody-here"), of("job=9999")), (1, 0, 0));
+    let next = server.get("/api/v1/history?limit=1");
+    assert!(next.header("Link").is_some_and(|link| link.contains("cursor=")));
+    problem(server.get("/api/v1/history?limit=0"), 400);
+    problem(server.get("/api/v1/history?verb=submit"), 400);
+    let uids = format!("SELECT group_concat(uid) AS line FROM events WHERE job_id = {}", ids[1]);
+    assert_eq!(server.sql(&uids), format!("{0},{0}", own_uid()));
 }
 
 fn nothing_but_a_socket_that_was_left_gives_way() {

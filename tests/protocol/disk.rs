@@ -175,6 +175,7 @@ impl Disk {
             }
         }
         match change {
+            Change::Asked(_) => {}
             Change::Key(key) => {
                 let named = (key.first, key.count);
                 let before = self.keys.insert(key.key.to_string(), named);

@@ -112,6 +112,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "store::error",
             "store::events",
             "store::filter",
+            "store::history",
             "store::order",
             "store::read",
             "store::record",

@@ -1,3 +1,4 @@
+DROP TABLE audit;
 ALTER TABLE events DROP COLUMN uid;
 DROP INDEX jobs_by_uid_and_state;
 DROP INDEX jobs_by_uid;

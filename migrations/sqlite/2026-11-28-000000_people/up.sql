@@ -7,3 +7,23 @@ CREATE INDEX jobs_by_uid_and_state ON jobs (uid, state, id) WHERE uid IS NOT NUL
 -- Who wanted a transition; NULL is the server itself, or whoever sent the token of a server of one
 -- user, whom nobody knows.
 ALTER TABLE events ADD COLUMN uid BIGINT;
+-- Who asked for which change: a row for each request that made one, written with the change. `uid` is
+-- NULL of whoever sent the token of a server of one user, `remote` is the address of requests over
+-- TCP, and `target` is the first of `count` jobs in a row, where it is about jobs.
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY NOT NULL,
+    time BIGINT NOT NULL,
+    uid BIGINT,
+    name TEXT NOT NULL,
+    role TEXT NOT NULL,
+    via TEXT NOT NULL,
+    token_id TEXT,
+    peer_pid INTEGER,
+    remote TEXT,
+    request_id TEXT NOT NULL,
+    verb TEXT NOT NULL,
+    target BIGINT,
+    count INTEGER NOT NULL,
+    detail TEXT NOT NULL
+);
+CREATE INDEX audit_by_target ON audit (target) WHERE target IS NOT NULL;

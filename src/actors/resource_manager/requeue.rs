@@ -9,6 +9,7 @@
 
 use actix::prelude::*;
 
+use super::asked;
 use super::state::ResourceManagerActor;
 use crate::actors::messages::{NotDurable, RequeueAnswer, RequeueJob};
 use crate::clock;
@@ -33,10 +34,11 @@ impl Handler<RequeueJob> for ResourceManagerActor {
             return Box::pin(async move { Ok(RequeueAnswer::LookAgain(at)) });
         }
         let now = clock::now();
-        let (requeued, step) = match over {
+        let (requeued, mut step) = match over {
             Some((over, _)) => self.kernel.requeue_over(over, hold, &by, now),
             None => self.kernel.requeue_asked(job, hold, &by, now),
         };
+        asked(&mut step, (&by, "requeue"), (Some(job), 1), now);
         let noted = self.note(step, ctx);
         self.set_alarm(ctx);
         Box::pin(async move { noted.await.map(|()| RequeueAnswer::Done(requeued)) })

@@ -301,6 +301,8 @@ pub struct Event {
     pub cause: String,
     /// Who: a user, or the part of the server that acted.
     pub principal: String,
+    /// His number; null of the server itself, and of whoever sent a token that says nothing of him.
+    pub uid: Option<u32>,
     /// Which run.
     pub attempt: u32,
 }

@@ -16,6 +16,7 @@ pub mod body;
 pub mod dialect;
 pub mod export;
 mod fields;
+pub mod history;
 mod invocation;
 pub mod job;
 pub mod maintenance;

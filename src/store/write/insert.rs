@@ -17,11 +17,11 @@ use diesel::query_builder::AstPass;
 use diesel::sqlite::Sqlite;
 
 use super::super::rows::{
-    ClockStepRow, NewAllocation, NewCount, NewEvent, NewHeld, NewJob, NewKey, NewLabel, NewScript,
-    NewTask,
+    ClockStepRow, NewAllocation, NewAsked, NewCount, NewEvent, NewHeld, NewJob, NewKey, NewLabel,
+    NewScript, NewTask,
 };
 use super::super::schema::{
-    events, held_units, idempotency_keys, job_counts, job_labels, job_scripts, jobs,
+    audit, events, held_units, idempotency_keys, job_counts, job_labels, job_scripts, jobs,
     resource_allocations, submit_time_falls,
 };
 
@@ -79,5 +79,7 @@ new! {
     NewHeld<'_> => held_units: resource unit job_id;
     NewCount<'_> => job_counts: state n;
     NewEvent<'_> => events: id job_id attempt time from_state to_state cause principal uid;
+    NewAsked<'_> => audit: time uid name role via token_id peer_pid remote request_id verb target
+        count detail;
     NewKey<'_> => idempotency_keys: key body_hash first_job_id job_count time;
 }
