@@ -81,6 +81,13 @@ fn users_are_asked_for_in_one_file(source: &Source) -> Vec<String> {
     source.only_in(r"\bnix::|\bgetpw\w*|\bgetgr\w+", &["people.rs"])
 }
 
+/// Who a process is, is changed where the order of the acts is known, and in a child alone: a server
+/// with a thread of somebody else's is that user's to kill.
+fn few_become_somebody_else(source: &Source) -> Vec<String> {
+    let words = r"\b(set(re|res|e|fs)?[ug]id|(set|init)groups|set_thread_(res_)?[ug]id|set_thread_groups|capset|set_capabilities|keyctl)\b";
+    source.only_in(words, &["engine/local/sys.rs", "engine/local/child"])
+}
+
 fn nothing_is_unwrapped(source: &Source) -> Vec<String> {
     source.only_in(r"\.unwrap\(\)", &[])
 }
@@ -168,6 +175,11 @@ rules! {
     features_stand_in_four_files: ("serve.rs", "#[cfg(feature = \"fault-points\")]");
     netlink_is_spoken_in_one_file: ("cli/client.rs", "use rustix::net::netlink::SOCK_DIAG;");
     users_are_asked_for_in_one_file: ("peer.rs", "let user = nix::unistd::User::from_uid(uid);");
+    few_become_somebody_else:
+        ("people.rs", "nix::unistd::setresuid(uid, uid, uid)?;"),
+        ("engine/local/helper.rs", "rustix::thread::set_thread_groups(&groups)?;"),
+        ("engine/local/launch.rs", "syscall!(Sysno::keyctl, 1, 0)"),
+        ("serve.rs", "libc::setegid(0);");
     nothing_is_unwrapped: ("api/jobs.rs", "let x = y.unwrap();");
     few_may_panic: ("api/jobs.rs", "    todo!()");
     every_file_says_what_it_is_for: ("api/jobs.rs", "//! *Purpose*: jobs.\n\nuse std::io;");

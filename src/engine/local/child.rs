@@ -3,23 +3,37 @@
 //! *Owns*: the order of its acts, and the fault that it reports when one of them fails.
 //!
 //! *Promises*: nothing of the supervisor is inherited by the script; a stream is a regular file
-//! below its root, whatever links say; both streams to one path share one open file. Nothing here
-//! takes memory, panics or writes `errno` (of the C library it only closes descriptors, which are
-//! open): the process shares its memory with the supervisor, which goes on at the same time.
+//! below its root, whatever links say; both streams to one path share one open file. A process that
+//! is to be somebody else's is that before it touches anything of theirs: what a file may be is
+//! then the kernel's to say, and no root holds it. Nothing here takes memory, panics or writes
+//! `errno` (of the C library it only closes descriptors, which are open): the process may share its
+//! memory with the supervisor, which goes on at the same time.
 //!
-//! *Not here*: making ready what it needs and the sentence for a fault (`launch`), starting the
-//! process (`sys`), the watch over it (`start`).
+//! *Not here*: making ready what it needs and the sentence for a fault (`launch`), becoming
+//! somebody else (`person`), starting the process (`sys`), the watch over it (`start`).
 //!
 //! Why the memory is shared: a copy of a supervisor's tables, and the page faults that follow in
 //! both processes, cost about as much as all the rest of a launch.
+//!
+//! Why it is not shared with a process that becomes somebody else: between its new number and the
+//! program that person may signal it and set its limits, and whoever could look into it would hold
+//! root's memory. All that keeps them out is one mark on that memory, which the kernel itself sets
+//! anew with each new number, to what `fs.suid_dumpable` says at that moment. The mark held in
+//! every trial (kill, ptrace, `/proc/<pid>/mem`, `process_vm_writev`, prlimit against a child that
+//! was stopped right there), but a whole server must not hang on it. And who is killed for want of
+//! memory in the job's control group, or before Linux 5.16 with a core, takes along every process
+//! that shares the memory. A copy has neither trouble, for the price of its page faults.
+
+pub mod person;
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
-use rustix::process::{Pid, Resource, Rlimit, Signal};
+use rustix::process::{Pid, Resource, Rlimit};
 
+use self::person::{Act, Become};
 use super::sys;
 
 /// How often an open beneath a root is tried while others rename folders around it.
@@ -39,6 +53,10 @@ pub struct Steps {
     pub within: Option<Within>,
     /// The door of the control group that denies it devices, if that is another one.
     pub wall: Option<OwnedFd>,
+    /// Whom it becomes, if that is somebody else.
+    pub person: Option<Become>,
+    /// Whether its out-of-memory score is not 0, and has to be.
+    pub has_score: bool,
     /// The working directory with the folders above it, from the root on, if they are to be created
     /// when they are missing.
     pub folders: Vec<CString>,
@@ -80,11 +98,12 @@ pub struct Stream {
     pub parents: Vec<(CString, CString)>,
     /// Whether the file is emptied or written on behind its end.
     pub truncate: bool,
+    /// Whether it may not leave the root: else it goes wherever its user may.
+    pub beneath: bool,
 }
 
 /// Where it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Stage {
     /// It could not get a process group of its own.
     Group,
@@ -92,6 +111,10 @@ pub enum Stage {
     Memory,
     /// It could not be kept from devices.
     Devices,
+    /// Its out-of-memory score could not be set.
+    Score,
+    /// It could not become whose it is to be.
+    Person(Act),
     /// A folder could not be created.
     Folder,
     /// The working directory could not be entered.
@@ -127,10 +150,19 @@ pub enum Stage {
 }
 
 /// Every stage, by its number.
-const STAGES: [Stage; 19] = [
+const STAGES: [Stage; 28] = [
     Stage::Group,
     Stage::Memory,
     Stage::Devices,
+    Stage::Score,
+    Stage::Person(Act::Keyring),
+    Stage::Person(Act::Hide),
+    Stage::Person(Act::Capabilities),
+    Stage::Person(Act::Groups),
+    Stage::Person(Act::GroupNumber),
+    Stage::Person(Act::UserNumber),
+    Stage::Person(Act::Proof),
+    Stage::Person(Act::Parent),
     Stage::Folder,
     Stage::Directory,
     Stage::Stdin,
@@ -164,7 +196,8 @@ pub const FAULT_BYTES: usize = 5;
 impl Fault {
     fn to_bytes(self) -> [u8; FAULT_BYTES] {
         let [a, b, c, d] = self.error.raw_os_error().to_ne_bytes();
-        [self.stage as u8, a, b, c, d]
+        let stage = STAGES.iter().position(|stage| *stage == self.stage).unwrap_or_default();
+        [stage as u8, a, b, c, d]
     }
 
     /// Reads what [`Steps::take`] wrote; `None` when that is no fault.
@@ -187,12 +220,12 @@ impl Steps {
     /// Takes them all. In the child; returns only when it did not become the script, with its exit
     /// code, and has told why.
     pub fn take(&self, tell: BorrowedFd<'_>) -> i32 {
-        let Err(fault) = self.one_after_the_other();
+        let Err(fault) = self.one_after_the_other(tell);
         let _nobody_waits = rustix::io::write(tell, &fault.to_bytes());
         NOT_STARTED
     }
 
-    fn one_after_the_other(&self) -> Result<std::convert::Infallible, Fault> {
+    fn one_after_the_other(&self, tell: BorrowedFd<'_>) -> Result<std::convert::Infallible, Fault> {
         let at = |stage: Stage| move |error: Errno| Fault { stage, error };
         self.belong().map_err(at(Stage::Group))?;
         self.keep_within().map_err(at(Stage::Memory))?;
@@ -202,9 +235,12 @@ impl Steps {
         if let Some(mask) = self.umask {
             rustix::process::umask(mask);
         }
+        if let Some(person) = &self.person {
+            self.become_somebody_else(person, tell)?;
+        }
         self.go_to_directory()?;
         if let Some(path) = &self.stdin {
-            let stdin = open_input(path)?;
+            let stdin = open_input(path, self.person.is_some())?;
             rustix::stdio::dup2_stdin(&stdin).map_err(at(Stage::Streams))?;
         }
         let stdout = open_stream(&self.stdout, Standard::Output)?;
@@ -232,8 +268,23 @@ impl Steps {
     /// tells its end.
     fn belong(&self) -> Result<(), Errno> {
         rustix::process::setpgid(None, None)?;
-        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-        if rustix::process::getppid() == Some(self.parent) { Ok(()) } else { Err(Errno::SRCH) }
+        person::die_with(self.parent)
+    }
+
+    /// The last acts as the supervisor's user, then the end of that.
+    fn become_somebody_else(&self, person: &Become, tell: BorrowedFd<'_>) -> Result<(), Fault> {
+        let at = |stage: Stage| move |error: Errno| Fault { stage, error };
+        if self.has_score {
+            have_no_score().map_err(at(Stage::Score))?;
+        }
+        // Before the number: the kernel counts a user's processes when one becomes theirs, and
+        // refuses the program if that was one too many. Descriptors are needed for the streams.
+        let limits = self.limits.iter().filter(|(resource, _)| *resource != Resource::Nofile);
+        for &(resource, soft) in limits {
+            limit(resource, soft).map_err(at(Stage::Limits))?;
+        }
+        sys::close_files_but(tell, self.ruleset.as_ref().map(AsFd::as_fd));
+        person.take().map_err(|(act, error)| Fault { stage: Stage::Person(act), error })
     }
 
     fn keep_within(&self) -> Result<(), Errno> {
@@ -293,14 +344,26 @@ fn limit(resource: Resource, soft: Option<u64>) -> Result<(), Errno> {
     rustix::process::setrlimit(resource, Rlimit { current, maximum })
 }
 
-/// Opens what the script reads. A pipe or a terminal that nobody writes to would keep it waiting.
-fn open_input(path: &CStr) -> Result<OwnedFd, Fault> {
+/// The out-of-memory score that every job of somebody else has.
+fn have_no_score() -> Result<(), Errno> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(CWD, c"/proc/self/oom_score_adj", flags, Mode::empty())?;
+    rustix::io::write(&file, b"0").map(drop)
+}
+
+/// Opens what the script reads. A pipe or a terminal that nobody writes to would keep it waiting;
+/// of devices somebody else is given the one alone that holds nothing.
+fn open_input(path: &CStr, is_of_a_person: bool) -> Result<OwnedFd, Fault> {
     let at = |stage: Stage| move |error: Errno| Fault { stage, error };
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-    let file = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(at(Stage::Stdin))?;
+    let mut resolve = ResolveFlags::empty();
+    resolve.set(ResolveFlags::NO_MAGICLINKS, is_of_a_person);
+    let file =
+        rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve).map_err(at(Stage::Stdin))?;
     let about = rustix::fs::fstat(&file).map_err(at(Stage::Stdin))?;
     match FileType::from_raw_mode(about.st_mode) {
-        FileType::RegularFile | FileType::CharacterDevice => {}
+        FileType::RegularFile => {}
+        FileType::CharacterDevice if !is_of_a_person || is_null(&about) => {}
         FileType::Directory => return Err(at(Stage::Stdin)(Errno::ISDIR)),
         _ => return Err(at(Stage::StdinPipe)(Errno::INVAL)),
     }
@@ -310,6 +373,10 @@ fn open_input(path: &CStr) -> Result<OwnedFd, Fault> {
 
 /// The device that keeps nothing.
 const NULL: (u32, u32) = (1, 3);
+
+fn is_null(about: &Stat) -> bool {
+    (rustix::fs::major(about.st_rdev), rustix::fs::minor(about.st_rdev)) == NULL
+}
 
 /// Opens one stream for writing, emptied or behind what is there.
 fn open_stream(stream: &Stream, which: Standard) -> Result<OwnedFd, Fault> {
@@ -323,24 +390,29 @@ fn open_stream(stream: &Stream, which: Standard) -> Result<OwnedFd, Fault> {
     };
     let at = |stage: Stage| move |error: Errno| Fault { stage, error };
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = rustix::fs::openat(CWD, stream.root.as_c_str(), flags, Mode::empty())
-        .map_err(at(in_root))?;
+    let mut resolve = ResolveFlags::NO_MAGICLINKS;
+    let root = match stream.beneath {
+        true => rustix::fs::openat(CWD, stream.root.as_c_str(), flags, Mode::empty()),
+        false => open_within(CWD, &stream.root, flags, Mode::empty(), resolve),
+    };
+    let root = root.map_err(at(in_root))?;
+    resolve.set(ResolveFlags::BENEATH, stream.beneath);
     // NONBLOCK, so that a named pipe without a reader is refused instead of waited for.
     let mut flags =
         OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOCTTY | OFlags::NONBLOCK;
     flags.set(OFlags::TRUNC, stream.truncate);
-    let file = match open_beneath(&root, &stream.path, flags, FILE_MODE) {
-        Err(Errno::NOENT) => create_parents(&root, &stream.parents)
-            .and_then(|()| open_beneath(&root, &stream.path, flags, FILE_MODE)),
+    let open = || open_within(root.as_fd(), &stream.path, flags, FILE_MODE, resolve);
+    let file = match open() {
+        Err(Errno::NOENT) => {
+            create_parents(root.as_fd(), &stream.parents, resolve).and_then(|()| open())
+        }
         other => other,
     };
     let file = file.map_err(at(in_file))?;
     let about = rustix::fs::fstat(&file).map_err(at(in_file))?;
     match FileType::from_raw_mode(about.st_mode) {
         FileType::RegularFile => {}
-        FileType::CharacterDevice
-            if (rustix::fs::major(about.st_rdev), rustix::fs::minor(about.st_rdev)) == NULL
-                && stream.root.to_bytes() == b"/dev" => {}
+        FileType::CharacterDevice if is_null(&about) && stream.root.to_bytes() == b"/dev" => {}
         FileType::Fifo => return Err(at(pipe)(Errno::INVAL)),
         _ => return Err(at(device)(Errno::INVAL)),
     }
@@ -349,13 +421,13 @@ fn open_stream(stream: &Stream, which: Standard) -> Result<OwnedFd, Fault> {
     Ok(file)
 }
 
-fn open_beneath(
-    root: &OwnedFd,
+fn open_within(
+    root: BorrowedFd<'_>,
     path: &CStr,
     flags: OFlags,
     mode: Mode,
+    resolve: ResolveFlags,
 ) -> rustix::io::Result<OwnedFd> {
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     let mut tries = 0;
     loop {
         tries += 1;
@@ -366,10 +438,15 @@ fn open_beneath(
     }
 }
 
-/// Creates missing folders below `root`, never through a link that leaves it.
-fn create_parents(root: &OwnedFd, parents: &[(CString, CString)]) -> rustix::io::Result<()> {
+/// Creates missing folders below `root`, never through a link that leads where it may not.
+fn create_parents(
+    root: BorrowedFd<'_>,
+    parents: &[(CString, CString)],
+    resolve: ResolveFlags,
+) -> rustix::io::Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
     for (parent, name) in parents {
-        let folder = open_beneath(root, parent, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+        let folder = open_within(root, parent, flags, Mode::empty(), resolve)?;
         match rustix::fs::mkdirat(&folder, name.as_c_str(), FOLDER_MODE) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => return Err(e),
@@ -386,7 +463,7 @@ mod tests {
     #[test]
     fn a_fault_survives_its_pipe() {
         for (number, stage) in STAGES.into_iter().enumerate() {
-            assert_eq!(stage as usize, number);
+            assert_eq!(STAGES.iter().position(|other| *other == stage), Some(number));
             let fault = Fault { stage, error: Errno::NOSPC };
             assert_eq!(Fault::from_bytes(&fault.to_bytes()), Some(fault));
         }

@@ -26,6 +26,7 @@ use super::fd_passing::DATAGRAM_BYTES_MAX;
 use super::memory::MemoryControl;
 use super::notice::Notice;
 use super::origin::Origin;
+use super::persons::Persons;
 use super::proc;
 use super::proctrack::ProcTrack;
 use super::stepd::{self, NOFILE_WORD};
@@ -59,6 +60,8 @@ pub struct DaemonCommand {
     pub track: ProcTrack,
     /// What keeps jobs from devices.
     pub wall: Wall,
+    /// As whom scripts may run.
+    pub persons: Persons,
     /// What attempts of this server bear.
     pub origin: Origin,
     /// The pipe of all supervisors, where they write; the same for every daemon.
@@ -278,8 +281,9 @@ impl DaemonClient {
 
     fn await_ready(&self, socket: &OwnedFd) -> io::Result<()> {
         let soft = self.command.soft_nofile.map(|soft| soft.to_string()).unwrap_or_default();
-        let DaemonCommand { memory, track, wall, origin, .. } = &self.command;
-        let lines = [memory.line(), track.line(), wall.line(), origin.word()].join("\n");
+        let DaemonCommand { memory, track, wall, origin, persons, .. } = &self.command;
+        let lines =
+            [memory.line(), track.line(), wall.line(), origin.word(), persons.line()].join("\n");
         let greeting = format!("{NOFILE_WORD}{soft}\n{lines}");
         // One that is gone already is heard of below.
         let _sent = rustix::net::send(socket, greeting.as_bytes(), SendFlags::NOSIGNAL);

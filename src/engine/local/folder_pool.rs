@@ -2,7 +2,8 @@
 //!
 //! *Owns*: `spool/free.<n>`: folders with emptied files, ready for another order.
 //!
-//! *Promises*: what a folder holds of its former job is gone once that was forgotten; a folder
+//! *Promises*: what a folder holds of its former job is gone once that was forgotten, and at once
+//! the script where others than this user may have had it open; a folder
 //! enters the pool only with a record of its end; it leaves by one rename,
 //! with order and script complete, so nobody ever sees a half-made attempt.
 //!
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::attempts::held;
+use super::persons::Persons;
 use super::spool::{FREE_PREFIX, Folder};
 use crate::engine::{EngineError, Order};
 
@@ -30,6 +32,7 @@ pub struct FolderPool {
     spool: PathBuf,
     /// Where attempts have folders of their own, as their orders say.
     scratch: PathBuf,
+    persons: Persons,
     free: Mutex<Free>,
 }
 
@@ -43,14 +46,14 @@ impl FolderPool {
     /// The pool of this data folder. Free folders of a former server are removed: some may be
     /// half emptied.
     #[must_use]
-    pub fn new(data_dir: &Path, scratch: &Path) -> FolderPool {
+    pub fn new(data_dir: &Path, scratch: &Path, persons: Persons) -> FolderPool {
         let spool = data_dir.join("spool");
         for entry in fs::read_dir(&spool).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(FREE_PREFIX) {
                 drop(fs::remove_dir_all(entry.path()));
             }
         }
-        FolderPool { spool, scratch: scratch.to_owned(), free: Mutex::default() }
+        FolderPool { spool, scratch: scratch.to_owned(), persons, free: Mutex::default() }
     }
 
     /// Writes an order into the spool, unless the attempt was launched already. Answers
@@ -59,7 +62,7 @@ impl FolderPool {
     /// # Errors
     /// When the system refuses.
     pub fn write_order(&self, folder: &Folder, order: Order) -> Result<bool, EngineError> {
-        let text = folder.order_text(order, &self.scratch)?;
+        let text = folder.order_text(order, &self.scratch, self.persons)?;
         let free = held(&self.free).folders.pop();
         if let Some(path) = free {
             let used = Folder::at(path.clone());
@@ -101,7 +104,7 @@ impl FolderPool {
         };
         let Some(path) = path else { return folder.remove() };
         let emptied = Folder::at(path.clone());
-        if folder.rename_to(&emptied) && emptied.empty().is_ok() {
+        if folder.rename_to(&emptied) && emptied.empty(self.persons).is_ok() {
             held(&self.free).folders.push(path);
             return Ok(());
         }
@@ -120,7 +123,7 @@ mod tests {
     fn a_used_folder_shows_nothing_of_its_former_attempt() {
         let home = tempfile::tempdir().unwrap();
         fs::create_dir_all(home.path().join("spool")).unwrap();
-        let pool = FolderPool::new(home.path(), &home.path().join("scratch"));
+        let pool = FolderPool::new(home.path(), &home.path().join("scratch"), Persons::Nobody);
         let (first, second) = (order(1, "a long script of the first job"), order(2, "short"));
         let folder = |order: &Order| Folder::new(home.path(), &order.key.name());
 

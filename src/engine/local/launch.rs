@@ -19,15 +19,19 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::Mode;
+use rustix::io::Errno;
 use rustix::thread::CpuSet;
 
+use super::child::person::{Act, Become};
 use super::child::{FAULT_BYTES, Fault, Stage, Steps, Stream, Within};
 use super::landlock;
+use super::own_files;
 use super::plain;
 use super::scratch;
+use super::served_attempt::SupervisorConfig;
 use super::spool::{Folder, OrderFile};
-use super::sys::{self, Beside, Stack};
-use crate::engine::{Order, StreamFile};
+use super::sys::{self, Beside, Memory, Stack};
+use crate::engine::{Order, Person, StreamFile};
 use crate::job::ids::CpuId;
 use crate::job::spec::OpenMode;
 use crate::ulimits::resource;
@@ -114,6 +118,11 @@ fn whose(error: &io::Error, path: &Path, data_dir: &Path) -> Whose {
     }
 }
 
+/// The mask of files that a person's script creates unless its order names one, as after a login.
+const PERSONS_UMASK: Mode = Mode::WGRP.union(Mode::WOTH);
+/// The out-of-memory score of a person's script.
+const NO_SCORE: &str = "0";
+
 /// What a script is kept within.
 #[derive(Default)]
 pub struct Bounds {
@@ -140,21 +149,24 @@ impl<'a> Prepared<'a> {
         file: &'a OrderFile,
         folder: &Folder,
         key_name: &str,
+        config: &SupervisorConfig,
     ) -> Result<Prepared<'a>, Failure> {
         let order = &file.order;
+        let parent = rustix::process::getpid();
+        let person = order.person.as_ref();
+        if let Some(person) = person {
+            config.persons.admit(person)?;
+        }
         let data_dir = folder.data_dir().to_owned();
-        if let Some(own) = &order.own_folder {
-            make_way(own);
-            create_folder("folder", own, 0o700, &data_dir)?;
-            if order.create_working_directory && order.working_directory.starts_with(own) {
-                make_way(&order.working_directory);
-                create_folder("working directory", &order.working_directory, 0o777, &data_dir)?;
-            }
+        match (&order.own_folder, person) {
+            (None, _) => {}
+            (Some(own), None) => make_own_folder(order, own, &data_dir)?,
+            (Some(own), Some(person)) => make_folder_of(order, own, person, &data_dir)?,
         }
         let scratch = file.scratch.as_ref().map(|base| base.join(key_name));
         if let Some(own) = &scratch {
             // Wherever it is, it is the server's.
-            scratch::make(own).map_err(|e| Failure {
+            scratch::make(own, person).map_err(|e| Failure {
                 sentence: format!("scratch folder {}: {}", own.display(), why(&e)),
                 whose: whose(&e, own, own),
             })?;
@@ -162,20 +174,22 @@ impl<'a> Prepared<'a> {
         let interpreter = file.interpreter.first().map(String::as_str);
         let interpreter = interpreter.ok_or_else(|| "the order names no interpreter".to_owned())?;
         let steps = Steps {
-            parent: rustix::process::getpid(),
+            parent,
             within: None,
             wall: None,
+            has_score: config.oom_score.as_deref() != Some(NO_SCORE),
             folders: folders_to_create(order)?,
             directory: c_path(&order.working_directory)?,
             stdin: order.standard_input.as_deref().map(c_path).transpose()?,
-            stdout: stream(&order.stdout, order.open_mode)?,
+            stdout: stream(&order.stdout, order)?,
             stderr: (order.stderr != order.stdout)
-                .then(|| stream(&order.stderr, order.open_mode))
+                .then(|| stream(&order.stderr, order))
                 .transpose()?,
-            umask: order.umask.map(|umask| Mode::from_raw_mode(umask.bits())),
+            umask: umask(order),
             limits: order.limits.0.iter().map(|(limit, soft)| (resource(*limit), *soft)).collect(),
             ruleset: None,
             program: program(file, folder, key_name, scratch.as_deref())?,
+            person: person.map(|person| Become::new(person, parent)),
         };
         Ok(Prepared { order, data_dir, interpreter, steps })
     }
@@ -195,7 +209,9 @@ impl<'a> Prepared<'a> {
                 Some(landlock::ruleset_to_confine().map_err(|e| not_confined(&e))?);
         }
         let prepared = &*self;
-        let process = sys::start_beside(stack, &prepared.steps, Steps::take).map_err(|e| {
+        let memory = if self.order.person.is_some() { Memory::Copied } else { Memory::Shared };
+        let process = sys::start_beside(stack, memory, &prepared.steps, Steps::take);
+        let process = process.map_err(|e| {
             Failure::of_the_machine(format!("no process could be started: {}", why(&e)), &e)
         })?;
         Ok(Launching { process, prepared })
@@ -205,8 +221,11 @@ impl<'a> Prepared<'a> {
     fn failure(&self, fault: Fault) -> Failure {
         let Prepared { order, data_dir, interpreter, .. } = self;
         let error = io::Error::from(fault.error);
+        // A person's folders may be on a file system of the person's, which answers what it likes:
+        // that the machine is short of something is then nothing that others should wait for.
         let of_path = |sentence: String, path: &Path| {
-            let whose = whose(&error, path, data_dir);
+            let is_theirs = order.person.is_some() && order.own_folder.as_deref() != Some(path);
+            let whose = if is_theirs { Whose::Job } else { whose(&error, path, data_dir) };
             Failure { sentence, whose }
         };
         let directory = &order.working_directory;
@@ -217,6 +236,10 @@ impl<'a> Prepared<'a> {
                 Failure::of_the_machine(sentence, &error)
             }
             Stage::Devices => not_denied(&error),
+            Stage::Score => {
+                format!("its out-of-memory score cannot be set: {}", why(&error)).into()
+            }
+            Stage::Person(act) => not_become(order, act, &error),
             Stage::Folder | Stage::Directory => of_path(
                 format!("working directory {}: {}", directory.display(), why(&error)),
                 directory,
@@ -241,6 +264,9 @@ impl<'a> Prepared<'a> {
             ),
             Stage::Streams => format!("its streams: {}", why(&error)).into(),
             Stage::Confine => not_confined(&error),
+            Stage::Program if order.person.is_some() && fault.error == Errno::AGAIN => {
+                too_many_processes(order)
+            }
             Stage::Program => {
                 of_path(program_sentence(interpreter, &error), Path::new(interpreter))
             }
@@ -255,6 +281,33 @@ pub fn not_denied(error: &io::Error) -> Failure {
     let sentence = format!("the devices of others cannot be denied to it: {error}");
     let whose = if is_short(error) { Whose::Machine } else { Whose::Job };
     Failure { sentence, whose }
+}
+
+/// It did not become its owner, so it becomes nothing, and nobody runs the script in its owner's
+/// place.
+fn not_become(order: &Order, act: Act, error: &io::Error) -> Failure {
+    let name = order.person.as_ref().map_or("its owner", |person| &person.name);
+    let what = match act {
+        Act::Keyring => "the keyring of its session",
+        Act::Hide => "being hidden from others",
+        Act::Capabilities => "its capabilities",
+        Act::Groups => "its groups",
+        Act::GroupNumber => "the number of its group",
+        Act::UserNumber => "the number of its user",
+        Act::Proof => "what the system then said of its numbers, groups and capabilities",
+        Act::Parent => "its supervisor",
+    };
+    let sentence = format!("could not become {name}: {what}: {}", why(error));
+    let whose = if is_short(error) { Whose::Machine } else { Whose::Job };
+    Failure { sentence, whose }
+}
+
+/// The kernel refuses a program to a user whose processes are more than the limit already. Others
+/// are not, so it is no shortage of the machine.
+fn too_many_processes(order: &Order) -> Failure {
+    let name = order.person.as_ref().map_or("its owner", |person| &person.name);
+    format!("{name} has as many processes as the limit allows (ulimit -u), so no other was started")
+        .into()
 }
 
 fn not_confined(error: &dyn std::fmt::Display) -> Failure {
@@ -337,7 +390,11 @@ fn program(
 /// The working directory with all above it, if it is the child that creates them.
 fn folders_to_create(order: &Order) -> Result<Vec<CString>, Failure> {
     let directory = &order.working_directory;
-    let is_own = order.own_folder.as_ref().is_some_and(|own| directory.starts_with(own));
+    let is_own = order.own_folder.as_ref().is_some_and(|own| match &order.person {
+        None => directory.starts_with(own),
+        // What is in a folder of the person's is the person's to make.
+        Some(_) => name_in(own, directory).is_some(),
+    });
     if !order.create_working_directory || is_own {
         return Ok(Vec::new());
     }
@@ -346,16 +403,27 @@ fn folders_to_create(order: &Order) -> Result<Vec<CString>, Failure> {
     folders.into_iter().filter(|path| path.parent().is_some()).map(c_path).collect()
 }
 
-fn stream(file: &StreamFile, mode: OpenMode) -> Result<Stream, Failure> {
+/// The mask of the files that it creates: a server's own is no matter of its users.
+fn umask(order: &Order) -> Option<Mode> {
+    let ordered = order.umask.map(|umask| Mode::from_raw_mode(umask.bits()));
+    ordered.or(order.person.as_ref().map(|_| PERSONS_UMASK))
+}
+
+fn stream(file: &StreamFile, order: &Order) -> Result<Stream, Failure> {
     let mut parents = Vec::new();
-    let mut above = PathBuf::from(".");
+    // Only where nothing holds it beneath its root it may be absolute.
+    let mut above = PathBuf::from(if file.path.is_absolute() { "/" } else { "." });
     for component in file.path.parent().into_iter().flat_map(Path::components) {
-        let Component::Normal(name) = component else { continue };
-        parents.push((c_path(&above)?, c_path(Path::new(name))?));
-        above.push(name);
+        if let Component::Normal(name) = component {
+            parents.push((c_path(&above)?, c_path(Path::new(name))?));
+        }
+        above.push(component);
     }
-    let truncate = mode == OpenMode::Truncate;
-    Ok(Stream { root: c_path(&file.root)?, path: c_path(&file.path)?, parents, truncate })
+    let truncate = order.open_mode == OpenMode::Truncate;
+    // A person's files are where the kernel lets that person write.
+    let beneath = order.person.is_none();
+    let (root, path) = (c_path(&file.root)?, c_path(&file.path)?);
+    Ok(Stream { root, path, parents, truncate, beneath })
 }
 
 /// What its kept streams take on the disk, bytes: a hole takes nothing.
@@ -366,7 +434,12 @@ pub fn kept_bytes(order: &Order) -> u64 {
     if order.stderr != order.stdout {
         streams.push(&order.stderr);
     }
-    let kept = streams.into_iter().filter(|stream| stream.root.starts_with(own));
+    let is_kept = |stream: &&StreamFile| match &order.person {
+        None => stream.root.starts_with(own),
+        // Nobody looks through a folder of the person's with root's eyes.
+        Some(_) => is_kept_of_person(order, stream),
+    };
+    let kept = streams.into_iter().filter(is_kept);
     let size = |stream: &StreamFile| {
         // The folder is the server's, but the name in it is the job's to change.
         let about = std::fs::symlink_metadata(stream.root.join(&stream.path)).ok();
@@ -375,8 +448,68 @@ pub fn kept_bytes(order: &Order) -> u64 {
     kept.map(size).sum()
 }
 
+/// Whether a stream of a person's job stands in the server's own folder.
+fn is_kept_of_person(order: &Order, stream: &StreamFile) -> bool {
+    let own = order.own_folder.as_ref().filter(|own| stream.root == **own);
+    own.is_some_and(|own| name_in(own, &stream.full()).is_some())
+}
+
 /// What `stat` counts in.
 const BLOCK_BYTES: u64 = 512;
+
+/// The server's user's own folder, and the working directory in it.
+fn make_own_folder(order: &Order, own: &Path, data_dir: &Path) -> Result<(), Failure> {
+    make_way(own);
+    create_folder("folder", own, 0o700, data_dir)?;
+    if order.create_working_directory && order.working_directory.starts_with(own) {
+        make_way(&order.working_directory);
+        create_folder("working directory", &order.working_directory, 0o777, data_dir)?;
+    }
+    Ok(())
+}
+
+/// The folder of a person's job: the server's, and in it what is the person's.
+fn make_folder_of(
+    order: &Order,
+    own: &Path,
+    person: &Person,
+    data_dir: &Path,
+) -> Result<(), Failure> {
+    let failed = |what: &str, path: &Path| {
+        let shown = format!("{what} {}", path.display());
+        let (path, data_dir) = (path.to_owned(), data_dir.to_owned());
+        move |e: io::Error| Failure {
+            sentence: format!("{shown}: {}", why(&e)),
+            // Nobody but root puts anything there, and nobody else takes it away again.
+            whose: if is_taken(&e) { Whose::Job } else { whose(&e, &path, &data_dir) },
+        }
+    };
+    create_folder("folder", own, own_files::PASSAGE, data_dir)?;
+    for passed in own.parent().into_iter().chain([own]) {
+        own_files::let_pass(passed).map_err(failed("folder", passed))?;
+    }
+    let work = &order.working_directory;
+    if let Some(name) = name_in(own, work).filter(|_| order.create_working_directory) {
+        own_files::folder(own, name, person).map_err(failed("working directory", work))?;
+    }
+    let mut kept = vec![("standard output", &order.stdout)];
+    if order.stderr != order.stdout {
+        kept.push(("standard error", &order.stderr));
+    }
+    for (what, stream) in kept {
+        if let Some(name) = name_in(own, &stream.full()).filter(|_| stream.root == own) {
+            own_files::stream(own, name, person).map_err(failed(what, &stream.full()))?;
+        }
+    }
+    Ok(())
+}
+
+/// What this folder calls this path, if that is right in it.
+fn name_in<'a>(folder: &Path, path: &'a Path) -> Option<&'a Path> {
+    let name = path.strip_prefix(folder).ok()?;
+    let mut parts = name.components();
+    matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)).then_some(name)
+}
 
 /// Another job may have put a link, a pipe or a file where a folder of the server's is to be.
 fn make_way(folder: &Path) {

@@ -36,6 +36,8 @@ mod memory;
 mod notice;
 mod notice_reader;
 mod origin;
+mod own_files;
+mod persons;
 mod plain;
 mod probe;
 pub mod proc;
@@ -72,6 +74,7 @@ use self::inner::Inner;
 use self::look::AdoptedSupervisor;
 use self::memory::MemoryControl;
 pub use self::origin::{Machine, Origin};
+use self::persons::Persons;
 pub use self::plain::read as read_plain;
 use self::proctrack::ProcTrack;
 use self::scratch::Scratch;
@@ -112,7 +115,14 @@ pub struct LocalConfig {
     pub origin: Option<Origin>,
     /// Where attempts come from that are not.
     pub elsewhere: Elsewhere,
+    /// Whether orders may name a [`Person`](super::Person). Only root can serve others.
+    pub people: bool,
+    /// The lowest number of a user whom they may name.
+    pub floor: u32,
 }
+
+/// The lowest number that login.defs gives to a user who is no service of the system's.
+const FLOOR: u32 = 1000;
 
 impl LocalConfig {
     /// The usual: this very program.
@@ -129,6 +139,8 @@ impl LocalConfig {
             confine_signals: false,
             origin: None,
             elsewhere: Elsewhere::default(),
+            people: false,
+            floor: FLOOR,
         }
     }
 }
@@ -160,6 +172,11 @@ impl LocalEngine {
         if config.confine_signals {
             landlock::can_confine().map_err(EngineError::Machine)?;
         }
+        let persons = if config.people { Persons::From(config.floor) } else { Persons::Nobody };
+        if persons.are_served() {
+            persons::can_be_served().map_err(EngineError::Machine)?;
+            own_files::open_home(&data_dir, &spool).map_err(error)?;
+        }
         let origin = config.origin.map_or_else(Origin::here, Ok).map_err(EngineError::Daemon)?;
         let attempts = Arc::new(Attempts::default());
         let (notices, notices_out) = notice::pipe().map_err(EngineError::Daemon)?;
@@ -186,15 +203,16 @@ impl LocalEngine {
             memory: memory.clone(),
             track: track.clone(),
             wall,
+            persons,
             origin: origin.clone(),
             notices_out,
         };
         let scratch = config.scratch.unwrap_or_else(|| data_dir.join("scratch"));
-        let scratch = Scratch::open(scratch)?;
+        let scratch = Scratch::open(scratch, persons)?;
         let program = proc::Program::of_file(&command.program);
         let client =
             DaemonClient::start(command, Arc::clone(&attempts)).map_err(EngineError::Daemon)?;
-        let pool = FolderPool::new(&data_dir, scratch.base());
+        let pool = FolderPool::new(&data_dir, scratch.base(), persons);
         let cleanup = Arc::default();
         let inner = Inner {
             data_dir,
@@ -262,10 +280,13 @@ impl LocalEngine {
 impl Inner {
     fn give_order(&self, order: Order) -> Result<(), EngineError> {
         let name = order.key.name();
+        let is_of_a_person = order.person.is_some();
         if !self.pool.write_order(&self.folder(&name), order)? {
             return Ok(());
         }
-        self.scratch.give(&name);
+        if !is_of_a_person {
+            self.scratch.give(&name);
+        }
         fault::point(fault::LAUNCH_ORDER_WRITTEN);
         let entry = self.attempts.entry(&name);
         self.client

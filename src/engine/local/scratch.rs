@@ -2,7 +2,7 @@
 //!
 //! *Owns*: the folder of all of them, the name of each (that of its attempt), and their removal.
 //!
-//! *Promises*: a folder is for the server's user alone and goes when its attempt is forgotten, so
+//! *Promises*: a folder is for the job's user alone and goes when its attempt is forgotten, so
 //! not before the last process is gone and the end is committed; nothing that a link leads to goes
 //! with it. Large ones go piece by piece, one after the other on one thread, and nobody waits for
 //! that. What a server that was killed left behind is known to the next one, by its name.
@@ -24,9 +24,11 @@ use std::sync::{Arc, Mutex};
 use rustix::fs::RenameFlags;
 
 use super::attempts::held;
+use super::own_files;
+use super::persons::Persons;
 use super::plain;
 use super::spool;
-use crate::engine::{EngineError, Key};
+use crate::engine::{EngineError, Key, Person};
 use crate::trees;
 
 /// The variable that names it.
@@ -73,9 +75,10 @@ impl Scratch {
     ///
     /// # Errors
     /// When it is neither.
-    pub fn open(base: PathBuf) -> Result<Scratch, EngineError> {
+    pub fn open(base: PathBuf, persons: Persons) -> Result<Scratch, EngineError> {
         let error = |source| EngineError::Scratch { path: base.clone(), source };
-        match fs::DirBuilder::new().mode(MODE).create(&base) {
+        let mode = if persons.are_served() { own_files::PASSAGE } else { MODE };
+        match fs::DirBuilder::new().mode(mode).create(&base) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(error(e)),
             _ => {}
         }
@@ -83,10 +86,11 @@ impl Scratch {
         if !is_ours(&found) {
             return Err(error(io::Error::other("it is there, and no folder of this user")));
         }
-        if found.mode() & RIGHTS != MODE {
+        if found.mode() & RIGHTS != mode {
             // A job of this user may have done that. What is in it is looked at by each launch.
-            log::warn!("The folder {} was not this user's alone; it is now (0700)", base.display());
-            fs::set_permissions(&base, fs::Permissions::from_mode(MODE)).map_err(error)?;
+            let was = if persons.are_served() { "closed to others" } else { "open to others" };
+            log::warn!("The folder {} was {was}; it is {mode:o} now", base.display());
+            fs::set_permissions(&base, fs::Permissions::from_mode(mode)).map_err(error)?;
         }
         for entry in fs::read_dir(&base).map_err(error)?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -229,7 +233,28 @@ impl Scratch {
 ///
 /// # Errors
 /// What the system says.
-pub fn make(own: &Path) -> io::Result<()> {
+pub fn make(own: &Path, person: Option<&Person>) -> io::Result<()> {
+    match person {
+        None => make_own(own),
+        Some(person) => make_for(own, person),
+    }
+}
+
+/// The folder of all of them is the server's, that in it the person's.
+fn make_for(own: &Path, person: &Person) -> io::Result<()> {
+    let Some((base, name)) = own.parent().zip(own.file_name()) else { return Ok(()) };
+    let make = || own_files::folder(base, name.as_ref(), person);
+    match make() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            fs::DirBuilder::new().recursive(true).mode(own_files::PASSAGE).create(base)?;
+            own_files::let_pass(base)?;
+            make()
+        }
+        made => made,
+    }
+}
+
+fn make_own(own: &Path) -> io::Result<()> {
     let create = || fs::DirBuilder::new().recursive(true).mode(MODE).create(own);
     let look = || match own.symlink_metadata() {
         Ok(found) if is_ours(&found) && found.mode() & OTHERS == 0 => Ok(()),
@@ -261,13 +286,14 @@ mod tests {
     fn a_folder_is_closed_to_others_and_a_link_is_not_used() {
         let home = tempfile::tempdir().unwrap();
         let base = home.path().join("scratch");
-        Scratch::open(base.clone()).unwrap();
-        Scratch::open(base.clone()).unwrap();
+        Scratch::open(base.clone(), Persons::Nobody).unwrap();
+        Scratch::open(base.clone(), Persons::Nobody).unwrap();
         assert_eq!(base.metadata().unwrap().permissions().mode() & 0o777, MODE);
-        let refused = |base: &Path| Scratch::open(base.to_owned()).unwrap_err().to_string();
+        let refused =
+            |base: &Path| Scratch::open(base.to_owned(), Persons::Nobody).unwrap_err().to_string();
         for mode in [0o777, 0] {
             fs::set_permissions(&base, fs::Permissions::from_mode(mode)).unwrap();
-            Scratch::open(base.clone()).unwrap();
+            Scratch::open(base.clone(), Persons::Nobody).unwrap();
             assert_eq!(base.metadata().unwrap().permissions().mode() & RIGHTS, MODE);
         }
         let link = home.path().join("link");
@@ -280,16 +306,16 @@ mod tests {
     fn what_stands_in_the_place_of_a_private_folder_is_moved_aside() {
         let home = tempfile::tempdir().unwrap();
         let own = home.path().join("scratch/1.1.x");
-        make(&own).unwrap();
+        make(&own, None).unwrap();
         fs::write(own.join("of an earlier try"), "").unwrap();
-        make(&own).unwrap();
+        make(&own, None).unwrap();
         assert!(own.join("of an earlier try").exists());
         fs::set_permissions(&own, fs::Permissions::from_mode(0o777)).unwrap();
-        make(&own).unwrap();
+        make(&own, None).unwrap();
         assert_eq!(fs::read_dir(&own).unwrap().count(), 0, "what others could write is not used");
         fs::remove_dir(&own).unwrap();
         symlink("/etc", &own).unwrap();
-        make(&own).unwrap();
+        make(&own, None).unwrap();
         let made = own.symlink_metadata().unwrap();
         assert_eq!((made.is_dir(), made.permissions().mode() & 0o777), (true, MODE));
     }
@@ -298,11 +324,11 @@ mod tests {
     fn a_folder_that_is_like_new_is_used_again_and_no_other() {
         let home = tempfile::tempdir().unwrap();
         let base = home.path().join("scratch");
-        let scratch = Scratch::open(base.clone()).unwrap();
+        let scratch = Scratch::open(base.clone(), Persons::Nobody).unwrap();
         let none = || None;
         scratch.give("1.1.x");
         assert!(!base.join("1.1.x").exists(), "none is free");
-        make(&base.join("1.1.x")).unwrap();
+        make(&base.join("1.1.x"), None).unwrap();
         let inode = |path: &Path| path.symlink_metadata().unwrap().ino();
         let first = inode(&base.join("1.1.x"));
         assert_eq!(scratch.left_by("1.1.x", none), None);
@@ -316,14 +342,14 @@ mod tests {
         rights(0o750);
         assert_eq!(scratch.left_by("2.1.x", none), None);
         assert_eq!(fs::read_dir(&base).unwrap().count(), 0, "it was opened to others, so it went");
-        make(&base.join("3.1.x")).unwrap();
+        make(&base.join("3.1.x"), None).unwrap();
         scratch.left_by("3.1.x", none);
-        make(&base.join("4.1.x")).unwrap();
+        make(&base.join("4.1.x"), None).unwrap();
         scratch.give("4.1.x");
         assert_eq!(fs::read_dir(&base).unwrap().count(), 1, "it had one already");
         scratch.left_by("4.1.x", none);
         assert_eq!(fs::read_dir(&base).unwrap().count(), 1);
-        Scratch::open(base.clone()).unwrap();
+        Scratch::open(base.clone(), Persons::Nobody).unwrap();
         assert_eq!(fs::read_dir(&base).unwrap().count(), 0, "the next server begins anew");
     }
 
@@ -331,7 +357,7 @@ mod tests {
     fn an_empty_folder_goes_at_once_and_another_is_named_wherever_it_was_ordered() {
         let home = tempfile::tempdir().unwrap();
         let [base, old] = ["scratch", "old"].map(|name| home.path().join(name));
-        let scratch = Scratch::open(base.clone()).unwrap();
+        let scratch = Scratch::open(base.clone(), Persons::Nobody).unwrap();
         let noted = || Some(old.clone());
         assert_eq!(scratch.left_by("1.1.x", noted), None, "there is none");
         fs::create_dir_all(base.join("1.1.x")).unwrap();

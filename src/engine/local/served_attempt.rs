@@ -19,6 +19,7 @@ use super::devices::Wall;
 use super::launcher::Launcher;
 use super::memory::{Group, MemoryControl};
 use super::notice::{Notice, hint};
+use super::persons::Persons;
 use super::proc::Identity;
 use super::proctrack::ProcTrack;
 use super::spool::Folder;
@@ -49,6 +50,8 @@ pub struct SupervisorConfig {
     pub track: ProcTrack,
     /// What keeps jobs from devices.
     pub wall: Wall,
+    /// As whom scripts may run.
+    pub persons: Persons,
 }
 
 /// One attempt, while a supervisor serves it.

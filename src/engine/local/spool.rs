@@ -21,13 +21,17 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, RenameFlags};
 use serde::{Deserialize, Serialize};
 
+use super::own_files;
+use super::persons::Persons;
 use super::plain;
 use super::state::State;
-use crate::engine::{Control, EngineError, ExitRecord, Order};
+use crate::engine::{Control, EngineError, ExitRecord, Order, Person};
 use crate::job::script;
 
 /// Version of `order`; a supervisor refuses one that it does not know.
 pub const ORDER_VERSION: u32 = 1;
+/// The same of one that names a person: whoever does not know persons would run the script as root.
+pub const PERSON_VERSION: u32 = 2;
 /// Version of the exit record. Version 1 did not know what ran out of memory, version 2 not what
 /// was left behind; each reads the others'.
 pub const EXIT_VERSION: u32 = 3;
@@ -51,7 +55,7 @@ const FILES: [&str; 5] = ["order", "script", "control", "state", "exit"];
 /// interpreter opens it) and its interpreter already taken from the first line.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct OrderFile {
-    /// [`ORDER_VERSION`].
+    /// [`ORDER_VERSION`] or [`PERSON_VERSION`].
     pub version: u32,
     /// Program and at most one argument.
     pub interpreter: Vec<String>,
@@ -67,6 +71,7 @@ pub struct OrderFile {
 pub struct OrderText {
     order: Vec<u8>,
     script: Vec<u8>,
+    person: Option<Person>,
 }
 
 /// `exit`: the record, if there was a start, and whose it is.
@@ -154,13 +159,21 @@ impl Folder {
     ///
     /// # Errors
     /// When a path in the order is not UTF-8.
-    pub fn order_text(&self, mut order: Order, scratch: &Path) -> Result<OrderText, EngineError> {
+    pub fn order_text(
+        &self,
+        mut order: Order,
+        scratch: &Path,
+        persons: Persons,
+    ) -> Result<OrderText, EngineError> {
         let script = std::mem::take(&mut order.script);
         let interpreter = interpreter(&script);
         let scratch = Some(scratch.to_owned());
-        let file = OrderFile { version: ORDER_VERSION, interpreter, order, scratch };
+        let file = OrderFile { version: version_of(&order), interpreter, order, scratch };
         let order = serde_json::to_vec(&file).map_err(|e| self.error("order", e.into()))?;
-        Ok(OrderText { order, script: script::to_bytes(script, file.order.script_is_bytes) })
+        let script = script::to_bytes(script, file.order.script_is_bytes);
+        // A script that will be refused is given to nobody.
+        let person = file.order.person.filter(|person| persons.admit(person).is_ok());
+        Ok(OrderText { order, script, person })
     }
 
     /// Writes order and script, unless the attempt was launched already.
@@ -178,7 +191,10 @@ impl Folder {
             return Ok(false);
         }
         // Left by an earlier try, whose order may be on its way: replaced whole.
-        self.replace("script", &text.script)?;
+        match &text.person {
+            None => self.replace("script", &text.script)?,
+            Some(person) => self.give_script(&text.script, person)?,
+        }
         self.replace("order", &text.order)?;
         Ok(true)
     }
@@ -188,8 +204,22 @@ impl Folder {
     /// # Errors
     /// When the system refuses.
     pub fn write_in_place(&self, text: &OrderText) -> Result<(), EngineError> {
-        self.fill("script", &text.script)?;
+        match &text.person {
+            None => self.fill("script", &text.script)?,
+            Some(person) => self.give_script(&text.script, person)?,
+        }
         self.fill("order", &text.order)
+    }
+
+    /// Writes the script of a person's job: a new file each time, for whoever once had a script
+    /// open would read what comes to stand in it. Others may pass through the folder.
+    fn give_script(&self, text: &[u8], person: &Person) -> Result<(), EngineError> {
+        let new = self.file("script.tmp");
+        let made = own_files::let_pass(&self.path)
+            .and_then(|()| without(&new))
+            .and_then(|()| own_files::script(&new, text, person))
+            .and_then(|()| plain::replace(&new, &self.file("script")));
+        made.map_err(|e| self.error("script", e))
     }
 
     /// Gives the folder another name, if that is free; answers whether it was.
@@ -200,14 +230,15 @@ impl Folder {
         rustix::fs::renameat_with(cwd, &self.path, cwd, &other.path, RenameFlags::NOREPLACE).is_ok()
     }
 
-    /// Makes the folder of an ended attempt like new, keeping its files.
+    /// Makes the folder of an ended attempt like new, keeping its files; its script only where
+    /// nobody but this user can have it open.
     ///
     /// # Errors
     /// When something is missing or the system refuses.
-    pub fn empty(&self) -> io::Result<()> {
-        match fs::remove_file(self.file("control")) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
+    pub fn empty(&self, persons: Persons) -> io::Result<()> {
+        without(&self.file("control"))?;
+        if persons.are_served() {
+            without(&self.file("script"))?;
         }
         for (from, to) in [("state", "state.new"), ("exit", "exit.tmp")] {
             fs::rename(self.file(from), self.file(to))?;
@@ -223,10 +254,12 @@ impl Folder {
     /// # Errors
     /// When something is missing or the system refuses.
     pub fn wipe(&self) -> io::Result<()> {
-        for name in ["order", "script"] {
-            plain::open(&self.file(name), OpenOptions::new().write(true))?.set_len(0)?;
+        let open = |name| plain::open(&self.file(name), OpenOptions::new().write(true));
+        open("order")?.set_len(0)?;
+        match open("script") {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            script => script?.set_len(0),
         }
-        Ok(())
     }
 
     /// Reads the order.
@@ -238,7 +271,7 @@ impl Folder {
             .map_err(|e| self.error("order", e))?;
         let file: OrderFile =
             serde_json::from_slice(&text).map_err(|e| self.error("order", e.into()))?;
-        if file.version != ORDER_VERSION {
+        if file.version != version_of(&file.order) {
             let sentence = format!("version {} is not known here", file.version);
             return Err(self.error("order", io::Error::other(sentence)));
         }
@@ -428,6 +461,19 @@ impl Folder {
     #[must_use]
     pub fn error(&self, name: &str, source: io::Error) -> EngineError {
         EngineError::Spool { path: self.file(name), source }
+    }
+}
+
+/// The version of a file with this order.
+fn version_of(order: &Order) -> u32 {
+    if order.person.is_some() { PERSON_VERSION } else { ORDER_VERSION }
+}
+
+/// Removes a file that need not be there.
+fn without(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
     }
 }
 

@@ -78,7 +78,8 @@ pub fn start(
     loop {
         let begun = clock::monotonic();
         let tried = bounds(attempt, file).and_then(|bounds| {
-            let mut prepared = Prepared::make(file, &attempt.folder, &attempt.name)?;
+            let mut prepared =
+                Prepared::make(file, &attempt.folder, &attempt.name, attempt.config)?;
             let launching = prepared.start(bounds, &mut launcher.stack)?;
             watch(attempt, file, &launching, &launcher.signals, begun)
         });

@@ -30,6 +30,7 @@ use super::fd_passing::DATAGRAM_BYTES_MAX;
 use super::memory::MemoryControl;
 use super::notice::Notice;
 use super::origin::Origin;
+use super::persons::Persons;
 use super::plain;
 use super::proc;
 use super::proctrack::ProcTrack;
@@ -74,7 +75,8 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
     let _ = rustix::process::setsid();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     std::env::set_current_dir("/")?;
-    let Some(Greeting { soft_nofile, memory, track, wall, origin }) = greeting(&socket)? else {
+    let Some(Greeting { soft_nofile, memory, track, wall, persons, origin }) = greeting(&socket)?
+    else {
         return Ok(());
     };
     let boot_id = origin.id().to_owned();
@@ -90,6 +92,7 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
         memory: memory.clone(),
         track: track.clone(),
         wall: wall.clone(),
+        persons,
         notices,
     })?;
     let ended = sys::child_signals()?;
@@ -119,6 +122,8 @@ struct Greeting {
     track: ProcTrack,
     /// What keeps jobs from devices.
     wall: Wall,
+    /// As whom scripts may run.
+    persons: Persons,
     /// What its attempts bear.
     origin: Origin,
 }
@@ -136,6 +141,7 @@ fn greeting(socket: &OwnedFd) -> io::Result<Option<Greeting>> {
             track: ProcTrack::parse(next()),
             wall: Wall::parse(next()),
             origin: Origin::parse(next()),
+            persons: Persons::parse(next()),
         }
     }))
 }

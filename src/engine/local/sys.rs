@@ -1,7 +1,8 @@
 //! *Purpose*: the system calls that no safe crate offers.
 //!
-//! *Owns*: every `unsafe` block of the house: fork, a process that shares its parent's memory,
-//! exec, wait4 with its usage, signal masks, closing descriptors by range, programs of the kernel.
+//! *Owns*: every `unsafe` block of the house: fork, a process that may share its parent's memory,
+//! exec, wait4 with its usage, signal masks, closing descriptors by range, programs of the kernel,
+//! session keyrings, the numbers of a process.
 //!
 //! *Promises*: each function is safe to call as documented; nothing here decides anything.
 //!
@@ -17,10 +18,12 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
+use rustix::thread::Gid;
 use syscalls::Sysno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::persons::GROUPS_MAX;
 use crate::job::outcome::{ExitCode, Usage};
 
 fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
@@ -110,7 +113,16 @@ impl Stack {
     }
 }
 
-/// A process that shares the memory of its parent, until it executes a program or ends.
+/// Whose memory a process acts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// Its parent's.
+    Shared,
+    /// A copy of that.
+    Copied,
+}
+
+/// A process that may share the memory of its parent, until it executes a program or ends.
 #[derive(Debug)]
 pub struct Beside<'a> {
     /// Its number.
@@ -121,8 +133,8 @@ pub struct Beside<'a> {
 }
 
 /// Starts a process that acts on `data`, on a stack of its own, while this one goes on; then it
-/// ends with the answer. It shares this one's memory and nothing else: descriptors, the working
-/// folder, limits are its own copies. The act may take and free no memory, may not panic and may
+/// ends with the answer. At most it shares this one's memory: descriptors, the working folder,
+/// limits are its own copies. The act may take and free no memory, may not panic and may
 /// use no function of the C library that sets `errno`. Nobody may change what it reads or forget it
 /// before `told` has ended: which is what the lifetime says.
 ///
@@ -130,6 +142,7 @@ pub struct Beside<'a> {
 /// When the system refuses another process or descriptor.
 pub fn start_beside<'a, T: Sync>(
     stack: &'a mut Stack,
+    memory: Memory,
     data: &'a T,
     act: fn(&T, BorrowedFd<'_>) -> i32,
 ) -> io::Result<Beside<'a>> {
@@ -157,7 +170,8 @@ pub fn start_beside<'a, T: Sync>(
     let pid = unsafe {
         let top = stack.0.as_mut_ptr().add(top);
         top.cast::<Task<T>>().write(task);
-        let flags = libc::CLONE_VM | libc::SIGCHLD;
+        let shared = if memory == Memory::Shared { libc::CLONE_VM } else { 0 };
+        let flags = shared | libc::SIGCHLD;
         check(libc::clone(begin::<T>, top.cast(), flags, top.cast()))?
     };
     Ok(Beside { pid, told, _reads: PhantomData })
@@ -165,6 +179,72 @@ pub fn start_beside<'a, T: Sync>(
 
 fn errno(error: Option<syscalls::Errno>) -> Errno {
     Errno::from_raw_os_error(error.map_or(0, syscalls::Errno::into_raw))
+}
+
+/// Leaves the keyring of its session for a new one, which is empty.
+///
+/// # Errors
+/// What the system says; `NOSYS` where there are no keyrings.
+pub fn join_new_session_keyring() -> Result<(), Errno> {
+    /// `KEYCTL_JOIN_SESSION_KEYRING`; without a name the new one is nobody else's.
+    const JOIN: usize = 1;
+    const NAMELESS: usize = 0;
+    // SAFETY: the call takes two numbers, the second in the place of a null pointer.
+    let answer = unsafe { syscalls::syscall!(Sysno::keyctl, JOIN, NAMELESS) };
+    answer.map(drop).map_err(|e| errno(Some(e)))
+}
+
+/// The real, effective and saved number of the user whose process this is.
+///
+/// # Errors
+/// Never, on a Linux in use.
+pub fn user_numbers() -> Result<[u32; 3], Errno> {
+    three_numbers(Sysno::getresuid)
+}
+
+/// The same of the group.
+///
+/// # Errors
+/// Never, on a Linux in use.
+pub fn group_numbers() -> Result<[u32; 3], Errno> {
+    three_numbers(Sysno::getresgid)
+}
+
+fn three_numbers(which: Sysno) -> Result<[u32; 3], Errno> {
+    let (mut real, mut effective, mut saved) = (u32::MAX, u32::MAX, u32::MAX);
+    // SAFETY: both calls write three numbers of this size to where the pointers lead.
+    let answer =
+        unsafe { syscalls::syscall!(which, &raw mut real, &raw mut effective, &raw mut saved) };
+    answer.map(|_| [real, effective, saved]).map_err(|e| errno(Some(e)))
+}
+
+/// Whether the supplementary groups of this process are these, which rise.
+///
+/// # Errors
+/// What the system says; above all that it has more than any process may here.
+pub fn has_groups(groups: &[Gid]) -> Result<bool, Errno> {
+    let mut seen = [0_u32; GROUPS_MAX];
+    // SAFETY: the system writes at most as many numbers as there is room for.
+    let answer = unsafe { syscalls::syscall!(Sysno::getgroups, seen.len(), seen.as_mut_ptr()) };
+    let count = answer.map_err(|e| errno(Some(e)))?;
+    let seen = seen.get(..count).unwrap_or_default().iter();
+    Ok(seen.copied().eq(groups.iter().map(|gid| gid.as_raw())))
+}
+
+/// Closes every descriptor from 3 upward but these, by the system alone: a Linux before 5.9 leaves
+/// them open until a program is executed. Only a child that executes a program or ends by its act
+/// may call this.
+pub fn close_files_but(one: BorrowedFd<'_>, other: Option<BorrowedFd<'_>>) {
+    let one = one.as_raw_fd();
+    let other = other.map_or(one, |other| other.as_raw_fd());
+    let (low, high) = (one.min(other), one.max(other));
+    for (from, to) in [(3, low - 1), (low + 1, high - 1), (high + 1, RawFd::MAX)] {
+        if from <= to {
+            // SAFETY: closing descriptors touches no memory; whoever owns them here never runs
+            // again in this process.
+            let _open_at_worst = unsafe { syscalls::syscall!(Sysno::close_range, from, to, 0) };
+        }
+    }
 }
 
 /// Puts a Landlock ruleset into force for this process, and whoever it becomes and starts.

@@ -66,7 +66,9 @@ fn order_and_record_of_the_version_before_memory_are_read() {
     fs::create_dir(home.path().join("spool")).unwrap();
     let folder = Folder::new(home.path(), "1.1.x");
     folder
-        .write_order(&folder.order_text(order(1, "true"), Path::new("/scratch")).unwrap())
+        .write_order(
+            &folder.order_text(order(1, "true"), Path::new("/scratch"), Persons::Nobody).unwrap(),
+        )
         .unwrap();
     folder.write_exit(&record()).unwrap();
     for (file, added) in [("order", "memory_bytes"), ("exit", "out_of_memory")] {
