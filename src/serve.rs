@@ -100,7 +100,7 @@ pub fn run(args: &ServeArgs, mut config: Config) -> Result<()> {
     let soft_nofile = raise_nofile();
     enough_descriptors()?;
     let reserved = Reserved::at(config.listen)?;
-    folder::own(&config.data_dir)?;
+    folder::own(&config.data_dir, open_to(&config))?;
     folder::make(&config.data_dir.join("jobs"))?;
     folder::open(&config.data_dir.join("jobs"))?;
     folder::open(&config.data_dir.join("spool"))?;
@@ -112,6 +112,9 @@ pub fn run(args: &ServeArgs, mut config: Config) -> Result<()> {
     let mut engine_config = LocalConfig::new(&config.data_dir);
     engine_config.soft_nofile = soft_nofile;
     engine_config.confine_signals = config.confine_signals;
+    engine_config.people = config.people.mode == Mode::System;
+    engine_config.floor = config.people.min_uid;
+    engine_config.root_jobs = config.people.root_jobs;
     let mut writer = Writer::open(database.clone())?;
     let installation = installation(&config, &mut writer)?;
     engine_config.origin = Some(installation.origin.clone());
@@ -147,7 +150,7 @@ pub fn conceal() {
 /// # Errors
 /// A sentence for the person who asked.
 pub fn migrate(mut config: Config) -> Result<()> {
-    folder::own(&config.data_dir)?;
+    folder::own(&config.data_dir, open_to(&config))?;
     config.database_file = one_name(&config.database_file)?;
     let _locks = take_locks(&config)?;
     let database = database(&config)?;
@@ -222,7 +225,11 @@ async fn serve(
         confine_signals: config.confine_signals,
         dials: dials.subscribe(),
         host: crate::host::short_name(),
-        server: reserved.url(),
+        server: match config.people.mode {
+            Mode::One => reserved.url(),
+            // Over TCP a job would need a token of its owner's.
+            Mode::System => format!("unix:{}", config.people.socket.display()),
+        },
         user: people::name(uid).unwrap_or_else(|| uid.to_string()),
         uid,
         owners,

@@ -92,7 +92,7 @@ fn inherited(site: &OrderSite, owner: Option<&RunsAs>) -> BTreeMap<String, Strin
     let of_place = |name: &&str| site.inherited.contains_key(*name);
     let place = OF_THE_PLACE.iter().filter(|name| of_place(name));
     let place = place.map(|name| ((*name).to_owned(), site.inherited[*name].clone()));
-    let name = || owner.person.name.clone();
+    let name = || owner.name.clone();
     let own = [
         ("PATH", owner.path.clone()),
         ("HOME", owner.home.display().to_string()),
@@ -132,8 +132,8 @@ fn table(site: &OrderSite, told: &Told<'_>) -> Vec<(&'static str, String)> {
         ("SLURM_JOB_NUM_NODES", one.clone()),
         ("SLURM_JOB_PARTITION", job.partition.clone()),
         ("SLURM_JOB_START_TIME", start.to_string()),
-        ("SLURM_JOB_UID", told.owner.map_or(site.uid, |own| own.person.uid).to_string()),
-        ("SLURM_JOB_USER", told.owner.map_or(&site.user, |own| &own.person.name).clone()),
+        ("SLURM_JOB_UID", told.owner.map_or(site.uid, |own| own.uid).to_string()),
+        ("SLURM_JOB_USER", told.owner.map_or(&site.user, |own| &own.name).clone()),
         ("SLURM_LOCALID", zero.clone()),
         ("SLURM_NNODES", one),
         ("SLURM_NODEID", zero.clone()),

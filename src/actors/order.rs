@@ -215,7 +215,7 @@ fn order(site: &OrderSite, key: Key, records: LaunchRecords, owner: Option<RunsA
         standard_input: job.spec.invocation.standard_input.map(Into::into),
         umask: job.spec.invocation.umask,
         limits: job.spec.invocation.limits,
-        person: owner.map(|owner| owner.person),
+        person: owner.and_then(|owner| owner.person),
     }
 }
 

@@ -17,8 +17,12 @@ use crate::job::ids::Owner;
 /// As whom a job runs, and what his script is told of him.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunsAs {
-    /// To the kernel of this machine.
-    pub person: Person,
+    /// His name.
+    pub name: String,
+    /// His number.
+    pub uid: u32,
+    /// To the engine; `None` of root, who is the server's own user.
+    pub person: Option<Person>,
     /// His home.
     pub home: PathBuf,
     /// His shell.

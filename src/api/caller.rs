@@ -110,7 +110,7 @@ impl Caller {
     pub fn may(&self, action: Action, of: JobRef, row: &JobRecord) -> Result<Permitted, ApiError> {
         access::may(&self.who, action, row.whose()).map_err(|refused| match refused.is_hidden {
             true => ApiError::no_job(of),
-            false => ApiError::new(Code::NotPermitted, format!("job {of}: {refused}")),
+            false => ApiError::new(Code::NotPermitted, refused.about(&format!("job {of}"))),
         })
     }
 

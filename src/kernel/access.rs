@@ -12,7 +12,6 @@
 //! what a refusal looks like (`api::error`).
 
 use std::collections::BTreeSet;
-use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -91,21 +90,20 @@ pub enum Action {
 }
 
 impl Action {
-    /// What it is, behind "may not".
-    #[must_use]
-    pub fn words(self) -> &'static str {
+    /// What it is, behind "may not", done to a job that is called so.
+    fn words(self, job: &str) -> String {
         match self {
-            Action::See => "see it",
-            Action::ReadDetails => "read its script and its details",
-            Action::ReadOutput => "read what it writes",
-            Action::Control => "cancel, hold, requeue or change it",
-            Action::ReleaseOperatorHold => "release it: an operator holds it",
-            Action::Raise => "raise it above what its owner may ask for",
-            Action::Submit => "submit jobs",
-            Action::SubmitForOthers => "submit jobs of others",
-            Action::Operate => "give orders to the server",
-            Action::OwnTokens => "make tokens",
-            Action::OthersTokens => "see to tokens of others",
+            Action::See => format!("see {job}"),
+            Action::ReadDetails => format!("read the script and the details of {job}"),
+            Action::ReadOutput => format!("read what {job} writes"),
+            Action::Control => format!("cancel, hold, requeue or change {job}"),
+            Action::ReleaseOperatorHold => format!("release {job}: an operator holds it"),
+            Action::Raise => "raise a job above what its owner may ask for".to_owned(),
+            Action::Submit => "submit jobs".to_owned(),
+            Action::SubmitForOthers => "submit jobs of others".to_owned(),
+            Action::Operate => "give orders to the server".to_owned(),
+            Action::OwnTokens => "make tokens".to_owned(),
+            Action::OthersTokens => "see to tokens of others".to_owned(),
         }
     }
 }
@@ -168,7 +166,7 @@ pub struct Whose<'a> {
 
 /// A job that is not his, or what only others may.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{who} may not {}{}", action.words(), Needs(*needs))]
+#[error("{}", self.about("it"))]
 pub struct Refused {
     /// Who asked.
     pub who: Arc<str>,
@@ -180,14 +178,12 @@ pub struct Refused {
     pub needs: Option<Role>,
 }
 
-struct Needs(Option<Role>);
-
-impl Display for Needs {
-    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(role) => write!(out, "; it needs the role {}", <&str>::from(role)),
-            None => Ok(()),
-        }
+impl Refused {
+    /// The sentence, about a job that is called so.
+    #[must_use]
+    pub fn about(&self, job: &str) -> String {
+        let needs = self.needs.map(|role| format!("; that needs the role {}", <&str>::from(role)));
+        format!("{} may not {}{}", self.who, self.action.words(job), needs.unwrap_or_default())
     }
 }
 

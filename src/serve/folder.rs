@@ -14,10 +14,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use super::socket::OpenTo;
 use crate::people;
 
 /// The bits that let others in.
 const OTHERS: u32 = 0o077;
+/// The bits that let others pass through to what is theirs.
+const PASSAGE: u32 = 0o011;
 /// The bits that let others write.
 const OTHERS_WRITE: u32 = 0o022;
 /// What a folder for the user alone has.
@@ -31,7 +34,10 @@ pub(super) fn make(path: &Path) -> Result<()> {
 }
 
 /// Makes the folder of all state, or sees to it that one which is there is this user's alone.
-pub(super) fn own(path: &Path) -> Result<()> {
+///
+/// # Errors
+/// When it is another's, or open to others.
+pub(super) fn own(path: &Path, to: OpenTo) -> Result<()> {
     make(path)?;
     let shown = path.display();
     let found = path.metadata().with_context(|| format!("cannot look at {shown}"))?;
@@ -43,7 +49,8 @@ pub(super) fn own(path: &Path) -> Result<()> {
              owner, or give it over (chown -R), or choose another --data-dir"
         );
     }
-    if found.mode() & OTHERS == 0 {
+    let passes = to == OpenTo::All && found.mode() & OTHERS == PASSAGE;
+    if found.mode() & OTHERS == 0 || passes {
         return open(path);
     }
     if found.mode() & OTHERS_WRITE == 0 && is_ours(path) {
@@ -101,7 +108,7 @@ mod tests {
             std::fs::write(path.join(file), "").unwrap();
         }
         std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-        let done = own(&path);
+        let done = own(&path, OpenTo::OwnUser);
         let mode = path.metadata().unwrap().mode() & 0o777;
         (dir, done, mode)
     }

@@ -54,12 +54,14 @@ fn runs_as(
     }
     rules.admits(person).map_err(|denied| NotRun::Withheld(denied.to_string()))?;
     Ok(RunsAs {
-        person: engine::Person {
+        name: person.name.clone(),
+        uid: person.uid.0,
+        person: (person.uid.0 != 0).then(|| engine::Person {
             uid: person.uid.0,
             gid: person.gid,
             groups: person.groups.iter().map(|group| group.gid).collect(),
             name: person.name.clone(),
-        },
+        }),
         home: person.home.clone(),
         shell: person.shell.clone(),
         path: rules.path.clone(),
@@ -85,11 +87,8 @@ mod tests {
             shell: "/bin/zsh".into(),
         };
         let uid = alice.uid;
-        let run = runs_as(&rules, Some(&alice), uid, Some("alice")).unwrap();
-        assert_eq!(
-            (run.person.uid, run.person.gid, &run.person.groups[..]),
-            (60_002, 60_002, &[7][..])
-        );
+        let run = runs_as(&rules, Some(&alice), uid, Some("alice")).unwrap().person.unwrap();
+        assert_eq!((run.uid, run.gid, &run.groups[..]), (60_002, 60_002, &[7][..]));
         let why = |person, uid, name| match runs_as(&rules, person, uid, name) {
             Err(NotRun::Withheld(why)) => why,
             other => panic!("{other:?}"),

@@ -154,9 +154,7 @@ impl<'a> Prepared<'a> {
         let order = &file.order;
         let parent = rustix::process::getpid();
         let person = order.person.as_ref();
-        if let Some(person) = person {
-            config.persons.admit(person)?;
-        }
+        config.persons.admit_any(person)?;
         let data_dir = folder.data_dir().to_owned();
         match (&order.own_folder, person) {
             (None, _) => {}

@@ -119,6 +119,8 @@ pub struct LocalConfig {
     pub people: bool,
     /// The lowest number of a user whom they may name.
     pub floor: u32,
+    /// Whether they may name nobody then, and root runs them.
+    pub root_jobs: bool,
 }
 
 /// The lowest number that login.defs gives to a user who is no service of the system's.
@@ -141,6 +143,7 @@ impl LocalConfig {
             elsewhere: Elsewhere::default(),
             people: false,
             floor: FLOOR,
+            root_jobs: false,
         }
     }
 }
@@ -172,7 +175,8 @@ impl LocalEngine {
         if config.confine_signals {
             landlock::can_confine().map_err(EngineError::Machine)?;
         }
-        let persons = if config.people { Persons::From(config.floor) } else { Persons::Nobody };
+        let (floor, root) = (config.floor, config.root_jobs);
+        let persons = if config.people { Persons::Users { floor, root } } else { Persons::Nobody };
         if persons.are_served() {
             persons::can_be_served().map_err(EngineError::Machine)?;
             own_files::open_home(&data_dir, &spool).map_err(error)?;

@@ -19,14 +19,21 @@ const ROOT: u32 = 0;
 pub const GROUPS_MAX: usize = 4096;
 /// First word of the line.
 const WORD: &str = "persons";
+/// Last word of it, where root is served too.
+const AND_ROOT: &str = "root";
 
 /// As whom scripts may run, beside the server's own user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Persons {
     /// As nobody.
     Nobody,
-    /// As users from this number on.
-    From(u32),
+    /// As users.
+    Users {
+        /// From this number on.
+        floor: u32,
+        /// Also as root, the server's own user, whom an order does not name.
+        root: bool,
+    },
 }
 
 impl Persons {
@@ -35,16 +42,21 @@ impl Persons {
     pub fn line(self) -> String {
         match self {
             Persons::Nobody => String::new(),
-            Persons::From(floor) => format!("{WORD} {floor}"),
+            Persons::Users { floor, root: false } => format!("{WORD} {floor}"),
+            Persons::Users { floor, root: true } => format!("{WORD} {floor} {AND_ROOT}"),
         }
     }
 
     /// Reads [`Persons::line`]; what is no such line serves nobody.
     #[must_use]
     pub fn parse(line: &str) -> Persons {
-        let floor = line.split_once(' ').filter(|(word, _)| *word == WORD);
-        let floor = floor.and_then(|(_, floor)| floor.parse().ok());
-        floor.map_or(Persons::Nobody, Persons::From)
+        let words: Vec<&str> = line.split(' ').collect();
+        let (floor, root) = match words[..] {
+            [WORD, floor] => (floor, false),
+            [WORD, floor, AND_ROOT] => (floor, true),
+            _ => return Persons::Nobody,
+        };
+        floor.parse().map_or(Persons::Nobody, |floor| Persons::Users { floor, root })
     }
 
     /// Whether anybody is served.
@@ -53,13 +65,28 @@ impl Persons {
         self != Persons::Nobody
     }
 
+    /// Whether a script may run as this person, or, where an order names none, as the server's own
+    /// user.
+    ///
+    /// # Errors
+    /// The sentence why not.
+    pub fn admit_any(self, person: Option<&Person>) -> Result<(), String> {
+        match (self, person) {
+            (_, Some(person)) => self.admit(person),
+            (Persons::Nobody | Persons::Users { root: true, .. }, None) => Ok(()),
+            (Persons::Users { root: false, .. }, None) => {
+                Err("its order names nobody as whom it runs, and no job runs as root".to_owned())
+            }
+        }
+    }
+
     /// Whether a script may run as this person.
     ///
     /// # Errors
     /// The sentence why not.
     pub fn admit(self, person: &Person) -> Result<(), String> {
         let Person { uid, gid, groups, name } = person;
-        let Persons::From(floor) = self else {
+        let Persons::Users { floor, .. } = self else {
             return Err(format!("this server runs jobs as its own user alone, not as {name}"));
         };
         let refused = |why: String| Err(format!("no job runs as {name}: {why}"));
@@ -115,19 +142,32 @@ mod tests {
 
     #[test]
     fn nobody_is_served_unless_a_line_says_so() {
-        for persons in [Persons::Nobody, Persons::From(0), Persons::From(1000)] {
+        let users = |floor, root| Persons::Users { floor, root };
+        for persons in [Persons::Nobody, users(0, false), users(1000, true)] {
             assert_eq!(Persons::parse(&persons.line()), persons);
         }
-        for line in ["", "persons", "persons ", "persons -1", "persons 4294967296", "1000"] {
+        for line in [
+            "",
+            "persons",
+            "persons ",
+            "persons -1",
+            "persons 4294967296",
+            "1000",
+            "persons 1 toor",
+        ] {
             assert_eq!(Persons::parse(line), Persons::Nobody, "{line:?}");
         }
         let refused = Persons::Nobody.admit(&person(1000, 1000, &[])).unwrap_err();
         assert_eq!(refused, "this server runs jobs as its own user alone, not as toor");
+        assert!(Persons::Nobody.admit_any(None).is_ok() && users(1, true).admit_any(None).is_ok());
+        let refused = users(1, false).admit_any(None).unwrap_err();
+        assert!(refused.contains("no job runs as root"), "{refused}");
     }
 
     #[test]
     fn root_the_system_s_users_and_numbers_that_mean_nobody_are_refused_whatever_the_floor() {
-        let is_admitted = |floor, person: Person| Persons::From(floor).admit(&person).is_ok();
+        let is_admitted =
+            |floor, person: Person| Persons::Users { floor, root: true }.admit(&person).is_ok();
         for floor in [0, 1000] {
             assert!(is_admitted(floor, person(1000, 100, &[0, 4, 100])));
             for (uid, gid, groups) in [
