@@ -6,6 +6,7 @@
 //!
 //! *Not here*: the comparison (`actors::audit`).
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -23,6 +24,7 @@ use crate::actors::messages::{self, RunAudit};
 use crate::clock::rfc3339;
 use crate::job::ids::JobId;
 use crate::job::state::StateWord;
+use crate::kernel::views::snapshot::Snapshot;
 use crate::resources::ledger::{ResourceNow, UnitNow};
 use crate::store::read;
 
@@ -33,10 +35,13 @@ const PAGE: i64 = 100;
 #[utoipa::path(get, path = "/api/v1/resources", tag = "resources",
     description = "What there is to hand out, and who holds it.",
     responses((status = 200, body = Resources)))]
-pub async fn resources(app: web::Data<App>) -> HttpResponse {
+pub async fn resources(app: web::Data<App>, caller: Caller) -> Result<HttpResponse, ApiError> {
     let now = app.now();
-    let cpus = now.cpus.iter().map(|(id, job_id)| Cpu { id: *id, job_id: *job_id }).collect();
-    HttpResponse::Ok().json(Resources {
+    let seen = seen(&app, &caller, &now).await?;
+    let shown =
+        |job: Option<JobId>| job.filter(|job| seen.as_ref().is_none_or(|seen| seen.contains(job)));
+    let cpus = now.cpus.iter().map(|(id, job)| Cpu { id: *id, job_id: shown(*job) }).collect();
+    Ok(HttpResponse::Ok().json(Resources {
         total_cpus: now.total_cpus,
         used_cpus: now.used_cpus,
         available_cpus: now.available_cpus,
@@ -45,19 +50,37 @@ pub async fn resources(app: web::Data<App>) -> HttpResponse {
         used_memory_bytes: now.used_memory,
         available_memory_bytes: now.available_memory,
         cpus,
-        resources: now.others.iter().map(state).collect(),
+        resources: now.others.iter().map(|one| state(one, shown)).collect(),
         held_back_cpus: now.held_back.clone(),
         running_jobs: now.count(StateWord::Running) + now.count(StateWord::Completing),
         pending_jobs: now.count(StateWord::Pending),
         resource_managers: app.system.metrics.resource_managers.load(Ordering::SeqCst),
-    })
+    }))
 }
 
-fn state(one: &ResourceNow) -> ResourceState {
+/// The holders that somebody sees; `None`: he sees all.
+async fn seen(
+    app: &App,
+    caller: &Caller,
+    now: &Snapshot,
+) -> Result<Option<BTreeSet<JobId>>, ApiError> {
+    let scope = caller.who.scope();
+    if scope.own().is_none() {
+        return Ok(None);
+    }
+    let units = now.others.iter().flat_map(|one| &one.units);
+    let others = units.filter_map(|unit| unit.holder.map(|by| by.job));
+    let holders: BTreeSet<JobId> =
+        now.cpus.iter().filter_map(|(_, job)| *job).chain(others).collect();
+    let holders = holders.into_iter().collect();
+    app.read_raw(move |conn| read::seen(conn, holders, &scope)).await.map(Some)
+}
+
+fn state(one: &ResourceNow, shown: impl Fn(Option<JobId>) -> Option<JobId>) -> ResourceState {
     let unit = |unit: &UnitNow| UnitState {
         id: unit.unit.0,
         kind: unit.kind.as_deref().map(str::to_owned),
-        job_id: unit.holder.map(|by| by.job),
+        job_id: shown(unit.holder.map(|by| by.job)),
         held_back: unit.held_back.as_deref().map(str::to_owned),
     };
     ResourceState {
@@ -94,6 +117,7 @@ pub struct AllocationQuery {
 pub async fn list(
     app: web::Data<App>,
     request: HttpRequest,
+    caller: Caller,
     query: web::Query<AllocationQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let limit = page::limit(query.limit, PAGE)?;
@@ -101,7 +125,9 @@ pub async fn list(
     // Whoever sends both means what is older than either.
     let before = cursor.into_iter().chain(query.before).min();
     let (job, released) = (query.job_id.map(JobId), query.released);
-    let rows = app.read(move |conn| read::allocations(conn, job, released, before, limit)).await?;
+    let (asked, scope) = ((job, released), caller.who.scope_of_details());
+    let read = move |conn: &mut _| read::allocations(conn, asked, before, limit, &scope);
+    let rows = app.read(read).await?;
     let rows: Vec<AllocationRow> = rows.iter().map(render::allocation).collect();
     let next = rows.last().filter(|_| rows.len() as i64 == limit);
     Ok(page::answer(&request, &rows, next.map(|row| row.id.to_string())))

@@ -110,7 +110,7 @@ pub async fn requeue(
             // It ended between the read and the message.
             RequeueAnswer::Done(Requeued::NotLive) => continue,
         };
-        let job = render::one(&app, app.job(id).await?).await;
+        let job = render::one(&app, &caller, app.job(id).await?).await;
         return Ok(HttpResponse::build(status).json(job));
     }
     Err(ApiError::unavailable(format!("job {id} is just changing; ask again")))
@@ -164,10 +164,10 @@ pub async fn attempts(
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let ((row, _), _) = row_of(&app, &caller, Action::ReadDetails, id.named()?).await?;
-    let id = row.id;
+    let (id, scope) = (row.id, caller.who.scope_of_details());
     let found = app.read(move |conn| {
         let job = read::job(conn, id)?.value;
-        let rows = read::allocations(conn, Some(id), None, None, PAGE_MAX)?;
+        let rows = read::allocations(conn, (Some(id), None), None, PAGE_MAX, &scope)?;
         Ok(read::AsOf { commit_no: rows.commit_no, value: job.map(|(job, _)| (job, rows.value)) })
     });
     let (job, rows) = found.await?.ok_or_else(|| ApiError::no_job(id))?;

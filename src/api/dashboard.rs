@@ -9,6 +9,7 @@
 use actix_web::{HttpResponse, web};
 
 use super::app::App;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::render;
 use super::wire::seed::{Dashboard, DashboardJob, JobStats, NodeInfo, ResourceStats, old_state};
@@ -27,9 +28,9 @@ const JOBS: i64 = 20;
     description = "Counts of jobs and CPUs, and the first jobs that run and wait, as one page \
         shows them.",
     responses((status = 200, body = Dashboard)))]
-pub async fn dashboard(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    let running = list(&app, vec![StateWord::Running, StateWord::Completing]).await?;
-    let pending = list(&app, vec![StateWord::Pending]).await?;
+pub async fn dashboard(app: web::Data<App>, caller: Caller) -> Result<HttpResponse, ApiError> {
+    let running = list(&app, &caller, vec![StateWord::Running, StateWord::Completing]).await?;
+    let pending = list(&app, &caller, vec![StateWord::Pending]).await?;
     let now = app.now();
     let all = || StateWord::ALL.iter().copied();
     // By the old words, each of which stands for itself and for what had no word.
@@ -92,9 +93,14 @@ fn nodes(app: &App, now: &Snapshot) -> Vec<NodeInfo> {
     each.collect()
 }
 
-async fn list(app: &App, states: Vec<StateWord>) -> Result<Vec<JobAndAllocation>, ApiError> {
+async fn list(
+    app: &App,
+    caller: &Caller,
+    states: Vec<StateWord>,
+) -> Result<Vec<JobAndAllocation>, ApiError> {
+    let scope = caller.who.scope();
     let filter = JobFilter { states, ascending: true, limit: JOBS, ..JobFilter::default() };
-    Ok(app.read(move |conn| read::jobs_page(conn, &filter)).await?.jobs)
+    Ok(app.read(move |conn| read::jobs_page(conn, &filter, &scope)).await?.jobs)
 }
 
 fn line((row, allocation): JobAndAllocation) -> DashboardJob {

@@ -71,7 +71,7 @@ pub async fn update(
         let what = format!("so much more time, for which job {other} would start later,");
         caller.may_at_all(Action::Raise, &what)?;
     }
-    edited(&app, by, id, edit).await
+    edited(&app, (&caller, by), id, edit).await
 }
 
 fn as_it_is(row: &JobRecord) -> EditedJob<'_> {
@@ -130,7 +130,7 @@ pub async fn hold(
 ) -> Result<HttpResponse, ApiError> {
     let id = id.named()?;
     let (_, by) = row_of(&app, &caller, Action::Control, id).await?;
-    edited(&app, by, id, Edit { held: Some(true), ..Edit::default() }).await
+    edited(&app, (&caller, by), id, Edit { held: Some(true), ..Edit::default() }).await
 }
 
 /// `POST /jobs/{id}/release`.
@@ -145,12 +145,12 @@ pub async fn release(
 ) -> Result<HttpResponse, ApiError> {
     let id = id.named()?;
     let (_, by) = row_of(&app, &caller, Action::Control, id).await?;
-    edited(&app, by, id, Edit { held: Some(false), ..Edit::default() }).await
+    edited(&app, (&caller, by), id, Edit { held: Some(false), ..Edit::default() }).await
 }
 
 async fn edited(
     app: &App,
-    by: Permitted,
+    (caller, by): (&Caller, Permitted),
     of: JobRef,
     edit: Edit,
 ) -> Result<HttpResponse, ApiError> {
@@ -171,9 +171,9 @@ async fn edited(
     let refused =
         |field, message: String| Err(ApiError::fields(&FieldError::new(field, message).into()));
     match edited {
-        Edited::Done => Ok(HttpResponse::Ok().json(render::one(app, job).await)),
+        Edited::Done => Ok(HttpResponse::Ok().json(render::one(app, caller, job).await)),
         Edited::Live | Edited::NotLive if edit.only_frees() => {
-            Ok(HttpResponse::Ok().json(render::one(app, job).await))
+            Ok(HttpResponse::Ok().json(render::one(app, caller, job).await))
         }
         Edited::Live | Edited::NotLive => Err(unchangeable(of, job.0.state)),
         Edited::WaitsForTooMany => refused(

@@ -19,12 +19,14 @@ use futures_util::stream;
 use tokio::sync::watch;
 
 use super::app::App;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::job_filter::{label_of, states_of};
 use super::jobs::Pairs;
 use super::places::Place;
 use super::render;
 use crate::job::ids::{EventId, JobId};
+use crate::kernel::access::Scope;
 use crate::store::events::{self, EventFilter};
 use crate::store::record::EventRecord;
 
@@ -42,6 +44,7 @@ struct Reader {
     last_event: watch::Receiver<EventId>,
     sent: EventId,
     filter: Arc<EventFilter>,
+    scope: Scope,
     page: VecDeque<EventRecord>,
     /// The last answer was that what comes next cannot be read.
     failed: bool,
@@ -62,8 +65,8 @@ impl Reader {
             self.last_event.wait_for(|last| *last > sent).await.ok()?;
             // Ids that a refused submission burnt: where there is nothing, nothing is behind them.
             let reached = *self.last_event.borrow();
-            let filter = Arc::clone(&self.filter);
-            let read = move |conn: &mut _| events::page(conn, sent, PAGE, &filter);
+            let (filter, scope) = (Arc::clone(&self.filter), self.scope.clone());
+            let read = move |conn: &mut _| events::page(conn, sent, PAGE, &filter, &scope);
             match self.app.read_raw(read).await {
                 Ok(page) => {
                     self.page = page.events.into();
@@ -130,6 +133,7 @@ fn filter(pairs: Vec<(String, String)>) -> Result<EventFilter, ApiError> {
 pub async fn stream(
     app: web::Data<App>,
     request: HttpRequest,
+    caller: Caller,
     query: Pairs,
 ) -> Result<HttpResponse, ApiError> {
     let filter = Arc::new(filter(query.into_inner())?);
@@ -147,7 +151,9 @@ pub async fn stream(
     let place = app.streams.take()?;
     let last_event = app.system.last_event.clone();
     let page = VecDeque::new();
-    let reader = Reader { app, last_event, sent, filter, page, failed: false, _place: place };
+    let scope = caller.who.scope_of_details();
+    let (failed, _place) = (false, place);
+    let reader = Reader { app, last_event, sent, filter, scope, page, failed, _place };
     let events = stream::unfold(reader, |mut reader| async move {
         let data = match reader.next().await? {
             Ok(event) => {

@@ -78,11 +78,20 @@ pub type Pairs = web::Query<Vec<(String, String)>>;
                 jobs would have to be put in order, it is 400, naming `sort`")),
     responses((status = 200, body = JobList), (status = "4XX",
         body = super::wire::problem::Problem)))]
-pub async fn list(app: web::Data<App>, query: Pairs) -> Result<HttpResponse, ApiError> {
+pub async fn list(
+    app: web::Data<App>,
+    caller: Caller,
+    query: Pairs,
+) -> Result<HttpResponse, ApiError> {
     let filter = filter(query.into_inner())?;
+    // Labels are no business of others, nor is what can be found out by asking for them.
+    let scope = match filter.labels.is_empty() {
+        true => caller.who.scope(),
+        false => caller.who.scope_of_details(),
+    };
     let (key, ascending) = (filter.key, filter.ascending);
-    let page = app.read(move |conn| read::jobs_page(conn, &filter)).await?;
-    let jobs = render::many(&app, page.jobs).await;
+    let page = app.read(move |conn| read::jobs_page(conn, &filter, &scope)).await?;
+    let jobs = render::many(&app, &caller, page.jobs).await;
     let next_cursor = page.next.map(|after| cursor::written(key, ascending, &after));
     Ok(HttpResponse::Ok().json(JobList { jobs, next_cursor }))
 }
@@ -97,7 +106,7 @@ pub async fn show(
     id: JobPath,
 ) -> Result<HttpResponse, ApiError> {
     let (job, _) = row_of(&app, &caller, Action::See, id.named()?).await?;
-    Ok(HttpResponse::Ok().json(render::one(&app, job).await))
+    Ok(HttpResponse::Ok().json(render::one(&app, &caller, job).await))
 }
 
 /// `DELETE /jobs/{id}`.
@@ -117,7 +126,7 @@ pub async fn cancel(
     let cancelled = cancel_one(&app, &caller, id).await?;
     let live = cancelled == Cancelled::Stopping;
     let (job, _) = row_of(&app, &caller, Action::See, id).await?;
-    let job = render::one(&app, job).await;
+    let job = render::one(&app, &caller, job).await;
     // Of an array that has others to end too, this row may have ended already.
     let whole = id.task.is_none() && job.array_job_id == Some(job.id);
     let status = if live && (whole || !job.state.is_final()) {
@@ -222,13 +231,15 @@ pub async fn wait(
         let by_job = await_change(&app, id).await;
         let (job, _) = row_of(&app, &caller, Action::See, of).await?;
         if is_over(&app, of, &job.0).await? {
-            return Ok(HttpResponse::Ok().json(render::one(&app, job).await));
+            return Ok(HttpResponse::Ok().json(render::one(&app, &caller, job).await));
         }
         let (by_name, by_job) = (by_name?.0, by_job?.0);
         tokio::select! {
             _ = by_name => {}
             _ = by_job => {}
-            () = &mut give_up => return Ok(HttpResponse::Ok().json(render::one(&app, job).await)),
+            () = &mut give_up => {
+                return Ok(HttpResponse::Ok().json(render::one(&app, &caller, job).await));
+            }
         }
     }
 }

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use super::app::{App, aside};
+use super::caller::Caller;
 use super::error::ApiError;
 use super::wire::attempt::Retry;
 use super::wire::job::{Allocation, Event, Job, StreamEnd, Usage};
@@ -21,6 +22,7 @@ use crate::job::ids::JobId;
 use crate::job::outcome::{self, ExitCode};
 use crate::job::spec::JobSpec;
 use crate::job::state::{EndReason, StateWord};
+use crate::kernel::access::{Action, may};
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::observe::explain::{self, Reasons, Why};
 use crate::resources::allocation::Share;
@@ -41,16 +43,22 @@ pub fn elapsed_s(row: &JobRecord) -> i64 {
     row.start_time.map_or(0, |start| (until.since_us(start) / SECOND_US).max(0))
 }
 
-/// A job as it stands now, with why it waits.
-pub async fn one(app: &App, job: JobAndAllocation) -> Job {
+/// A job as it stands now, with why it waits, as far as it is its asker's business.
+pub async fn one(app: &App, caller: &Caller, job: JobAndAllocation) -> Job {
     let reasons = reasons(app, std::slice::from_ref(&job)).await;
-    shown(app, job, &reasons)
+    for_caller(app, caller, job, &reasons)
 }
 
-/// Jobs as they stand now, each with why it waits.
-pub async fn many(app: &App, jobs: Vec<JobAndAllocation>) -> Vec<Job> {
+/// Jobs as they stand now, each with why it waits, likewise.
+pub async fn many(app: &App, caller: &Caller, jobs: Vec<JobAndAllocation>) -> Vec<Job> {
     let reasons = reasons(app, &jobs).await;
-    jobs.into_iter().map(|job| shown(app, job, &reasons)).collect()
+    jobs.into_iter().map(|job| for_caller(app, caller, job, &reasons)).collect()
+}
+
+fn for_caller(app: &App, caller: &Caller, job: JobAndAllocation, reasons: &Reasons) -> Job {
+    let may = may(&caller.who, Action::ReadDetails, job.0.whose());
+    let job = shown(app, job, reasons);
+    if may.is_ok() { job } else { job.redacted() }
 }
 
 /// Why those of these wait that do; nobody is asked when none does.
@@ -173,6 +181,8 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         name: row.name,
         account: row.account,
         user: row.user,
+        uid: row.owner.map(|uid| uid.0),
+        redacted: false,
         partition: row.partition,
         comment: row.spec.comment,
         exit_code: row.exit_code.map(|code| code.to_string()),

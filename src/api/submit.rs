@@ -64,15 +64,15 @@ impl Accepted {
 
     /// The one job of a request for one. A new one is answered as it was committed, without
     /// asking the database for what was just put there.
-    async fn job(&self, app: &App) -> Result<Job, ApiError> {
+    async fn job(&self, app: &App, caller: &Caller) -> Result<Job, ApiError> {
         let id = self.ids.first().copied().unwrap_or(JobId(0));
         let found = match &self.new {
             Some((time, specs)) => specs.first().map(|s| JobRecord::submitted(id, *time, s)),
             None => None,
         };
         Ok(match found {
-            Some(row) => render::one(app, (row, None)).await,
-            None => render::one(app, app.job(id).await?).await,
+            Some(row) => render::one(app, caller, (row, None)).await,
+            None => render::one(app, caller, app.job(id).await?).await,
         })
     }
 }
@@ -113,7 +113,7 @@ pub async fn submit(
         return Ok(HttpResponse::Ok().json(render::dry_run(&app, spec, elsewhere).await?));
     }
     let accepted = accept(&app, (&request, &caller), &body, vec![submission]).await?;
-    let job = accepted.job(&app).await?;
+    let job = accepted.job(&app, &caller).await?;
     Ok(HttpResponse::build(accepted.status())
         .insert_header((header::LOCATION, format!("/api/v1/jobs/{}", job.id)))
         .json(job))

@@ -238,8 +238,18 @@ impl Caller {
     /// The jobs that he sees.
     #[must_use]
     pub fn scope(&self) -> Scope {
-        let sees_all = !self.sees_own_only || self.role >= Role::Operator;
-        Scope((!sees_all).then(|| Own { owner: self.acts_as, accounts: self.coordinates.clone() }))
+        self.scope_of(self.sees_own_only)
+    }
+
+    /// The jobs whose details he may read.
+    #[must_use]
+    pub fn scope_of_details(&self) -> Scope {
+        self.scope_of(true)
+    }
+
+    fn scope_of(&self, own_only: bool) -> Scope {
+        let is_narrow = own_only && self.role < Role::Operator;
+        Scope(is_narrow.then(|| Own { owner: self.acts_as, accounts: self.coordinates.clone() }))
     }
 }
 

@@ -13,11 +13,13 @@ use diesel::prelude::*;
 
 use super::error::StoreError;
 use super::filter::PAGE_MAX;
+use super::read;
 use super::record::EventRecord;
 use super::rows::{EventRow, records};
 use super::schema::{events, job_labels, jobs};
 use crate::job::ids::{EventId, JobId};
 use crate::job::state::StateWord;
+use crate::kernel::access::Scope;
 
 /// Which transitions; a part that is empty leaves none out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,7 +41,7 @@ pub struct EventPage {
     pub looked_to: Option<EventId>,
 }
 
-/// The transitions after one that are asked for, among the next so many.
+/// The transitions after one that are asked for and seen, among the next so many.
 ///
 /// # Errors
 /// What the database says.
@@ -48,6 +50,7 @@ pub fn page(
     after: EventId,
     looks: i64,
     filter: &EventFilter,
+    scope: &Scope,
 ) -> Result<EventPage, StoreError> {
     let rows: Vec<EventRow> = events::table
         .filter(events::id.gt(after.0))
@@ -57,6 +60,11 @@ pub fn page(
         .load(conn)?;
     let mut events = records(rows)?;
     let looked_to = events.last().map(|event: &EventRecord| event.id);
+    if scope.own().is_some() {
+        let jobs = events.iter().map(|event| event.job).collect();
+        let seen = read::seen(conn, jobs, scope)?;
+        events.retain(|event| seen.contains(&event.job));
+    }
     if !filter.states.is_empty() {
         events.retain(|event| filter.states.contains(&event.to));
     }

@@ -24,19 +24,24 @@ use super::error::StoreError;
 use super::filter::{JobFilter, PAGE_MAX};
 use super::id_by_time;
 use super::order::SortKey;
+use crate::kernel::access::Scope;
 
-/// A page of jobs.
+/// A page of jobs, of those that are seen.
 ///
 /// # Errors
 /// When they are too many to be put in order, and what the database says.
-pub fn find(conn: &mut SqliteConnection, filter: &JobFilter) -> Result<Found, StoreError> {
-    find_within(conn, filter, LOOKS_MAX)
+pub fn find(
+    conn: &mut SqliteConnection,
+    filter: &JobFilter,
+    scope: &Scope,
+) -> Result<Found, StoreError> {
+    find_within(conn, (filter, scope), LOOKS_MAX)
 }
 
 /// The same with another bound.
 pub(super) fn find_within(
     conn: &mut SqliteConnection,
-    filter: &JobFilter,
+    (filter, scope): (&JobFilter, &Scope),
     bound: usize,
 ) -> Result<Found, StoreError> {
     if filter.ids.as_ref().is_some_and(Vec::is_empty) {
@@ -45,7 +50,7 @@ pub(super) fn find_within(
     let (first, end) = id_by_time::ids(conn, filter.since, filter.until)?;
     let window = Window::of(filter).within(first, end);
     let wanted = filter.limit.clamp(1, PAGE_MAX) as usize;
-    let question = Question { filter, parts: parts(filter), window, wanted, bound };
+    let question = Question { filter, parts: parts(filter, scope), window, wanted, bound };
     match filter.key {
         SortKey::Id => by_id::page(conn, &question.parts, window, wanted, bound),
         _ => by_key::page(conn, &question),

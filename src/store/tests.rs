@@ -36,6 +36,7 @@ use crate::job::ids::{Attempt, CommitNo, CpuId, Epoch, EventId, JobId};
 use crate::job::outcome::{Exit, ExitCode, Handle, Usage};
 use crate::job::spec::{JobRequest, JobSpec};
 use crate::job::state::StateWord;
+use crate::kernel::access::Scope;
 use crate::kernel::admission::Site;
 use crate::kernel::change::{Change, IdempotencyKey, Step};
 use crate::kernel::check;
@@ -364,7 +365,7 @@ fn pages_follow_one_another_and_filters_hold() {
     }
     let readers = world.database().readers().unwrap();
     let page = |filter: JobFilter| -> Vec<i64> {
-        let found = readers.read(|c| read::jobs_page(c, &filter)).unwrap().value;
+        let found = readers.read(|c| read::jobs_page(c, &filter, &Scope::SERVER)).unwrap().value;
         found.jobs.into_iter().map(|(row, _)| row.id.0).collect()
     };
     let all = JobFilter { limit: 2, ..JobFilter::default() };
@@ -380,7 +381,9 @@ fn pages_follow_one_another_and_filters_hold() {
     assert_eq!(page(JobFilter { labels, limit: 9, ..JobFilter::default() }), [4]);
     let states = vec![StateWord::Failed];
     assert_eq!(page(JobFilter { states, limit: 9, ..JobFilter::default() }), [] as [i64; 0]);
-    let last = readers.read(|c| events::page(c, EventId(3), 9, &EventFilter::default())).unwrap();
+    let last = readers
+        .read(|c| events::page(c, EventId(3), 9, &EventFilter::default(), &Scope::SERVER))
+        .unwrap();
     assert_eq!(last.events.iter().map(|e| e.id.0).collect::<Vec<_>>(), [4, 5]);
 }
 

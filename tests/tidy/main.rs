@@ -78,7 +78,7 @@ fn netlink_is_spoken_in_one_file(source: &Source) -> Vec<String> {
 }
 
 fn users_are_asked_for_in_one_file(source: &Source) -> Vec<String> {
-    source.only_in(r"\bnix::|\bgetpw\w*|\bgetgr\w+", &["people.rs"])
+    source.only_in(r"\bnix::|\bgetpw\w*|\bgetgr(nam|gid|ouplist)\w*", &["people.rs"])
 }
 
 /// Who a process is, is changed where the order of the acts is known, and in a child alone: a server

@@ -38,6 +38,13 @@ pub struct Job {
     pub account: String,
     /// Who submitted it, as the client said.
     pub user: String,
+    /// The number of its owner, on a server of all users.
+    #[serde(default)]
+    pub uid: Option<u32>,
+    /// Whether what is not the asker's business was left out: script, paths, labels, comment and
+    /// what went wrong are null or empty then.
+    #[serde(default)]
+    pub redacted: bool,
     /// The partition.
     #[schema(example = "default")]
     pub partition: String,
@@ -193,6 +200,32 @@ pub struct Job {
 }
 
 impl Job {
+    /// What everybody may know of it.
+    #[must_use]
+    pub fn redacted(self) -> Job {
+        Job {
+            redacted: true,
+            dependency: None,
+            retry: None,
+            signal: None,
+            args: Vec::new(),
+            working_directory: None,
+            standard_output: None,
+            standard_error: None,
+            standard_input: None,
+            submit_directory: None,
+            stdout_path: None,
+            stderr_path: None,
+            labels: BTreeMap::new(),
+            comment: None,
+            error: None,
+            warnings: Vec::new(),
+            allocation: self.allocation.map(|own| Allocation { process_id: None, ..own }),
+            usage: None,
+            ..self
+        }
+    }
+
     /// As people name it: `17`, `17_4` for a task, `17_[5-99%4]` for those of an array that are
     /// left.
     #[must_use]
@@ -330,7 +363,7 @@ mod tests {
             held begin_time deadline dependency array_job_id array_task_id array_tasks retry \
             restart_count signal kill_on_invalid_dependency open_mode resources ntasks \
             cpus_per_task args standard_input submit_directory \
-            stdout_path stderr_path kept_until";
+            stdout_path stderr_path kept_until uid redacted";
         let mut body = json!({
             "id": 17, "name": "n", "account": "", "user": "", "partition": "default",
             "state": "OUT_OF_MEMORY", "priority": 0, "cpus": 1, "labels": {}, "data_source": "WEB",

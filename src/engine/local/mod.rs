@@ -146,6 +146,13 @@ impl LocalConfig {
             root_jobs: false,
         }
     }
+
+    fn persons(&self) -> Persons {
+        match self.people {
+            true => Persons::Users { floor: self.floor, root: self.root_jobs },
+            false => Persons::Nobody,
+        }
+    }
 }
 
 /// Scripts as processes of this machine. Dropping it ends the step daemon, not the jobs.
@@ -175,8 +182,7 @@ impl LocalEngine {
         if config.confine_signals {
             landlock::can_confine().map_err(EngineError::Machine)?;
         }
-        let (floor, root) = (config.floor, config.root_jobs);
-        let persons = if config.people { Persons::Users { floor, root } } else { Persons::Nobody };
+        let persons = config.persons();
         if persons.are_served() {
             persons::can_be_served().map_err(EngineError::Machine)?;
             own_files::open_home(&data_dir, &spool).map_err(error)?;

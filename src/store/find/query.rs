@@ -13,9 +13,10 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::Sqlite;
 
 use super::window::Window;
-use crate::job::ids::JobId;
+use crate::job::ids::{JobId, Uid};
 use crate::job::outcome::ExitCode;
 use crate::job::state::StateWord;
+use crate::kernel::access::{Own, Scope};
 use crate::store::filter::JobFilter;
 use crate::store::order::KeyValue;
 use crate::time::Time;
@@ -57,9 +58,11 @@ pub(super) enum Part<'a> {
     Until(Time),
     EndedSince(Time),
     EndedUntil(Time),
+    /// What its asker sees.
+    Own(&'a Own),
 }
 
-pub(super) fn parts(filter: &JobFilter) -> Vec<Part<'_>> {
+pub(super) fn parts<'a>(filter: &'a JobFilter, scope: &'a Scope) -> Vec<Part<'a>> {
     let states = Some(filter.states.as_slice()).filter(|states| !states.is_empty());
     let mut parts: Vec<Part> = states.map(Part::States).into_iter().collect();
     parts.extend(filter.account.as_deref().map(Part::Account));
@@ -75,6 +78,7 @@ pub(super) fn parts(filter: &JobFilter) -> Vec<Part<'_>> {
     parts.extend(filter.until.map(Part::Until));
     parts.extend(filter.ended_since.map(Part::EndedSince));
     parts.extend(filter.ended_until.map(Part::EndedUntil));
+    parts.extend(scope.own().map(Part::Own));
     parts
 }
 
@@ -95,6 +99,9 @@ impl<'a> Part<'a> {
             Part::Ids(ids) => vec![Source::Ids(ids)],
             Part::Label(key, value) => vec![Source::Label(key, value)],
             Part::Array(array) => vec![Source::Array(array)],
+            Part::Own(Own { owner: Some(uid), accounts }) if accounts.is_empty() => {
+                vec![Source::Owner(*uid)]
+            }
             _ => Vec::new(),
         }
     }
@@ -114,6 +121,7 @@ impl<'a> Part<'a> {
                 sql.add(" AND job.partition = ").text(USUAL_PARTITION)
             }
             Part::Ids(ids) => sql.add(&format!(" AND {id} IN ({})", listed(ids))),
+            Part::Own(own) if self.sources().is_empty() => owned(sql, own),
             Part::Account(NO_ACCOUNT) => sql.add(" AND job.account = ").text(NO_ACCOUNT),
             Part::Name(USUAL_NAME) => sql.add(" AND job.name = ").text(USUAL_NAME),
             _ => {
@@ -145,6 +153,7 @@ impl<'a> Part<'a> {
             Part::User(user) => sql.add(" AND job.user = ").text(user),
             Part::Partition(name) => sql.add(" AND job.partition = ").text(name),
             Part::Array(JobId(array)) => sql.add(" AND job.array_job_id = ").int(array),
+            Part::Own(own) => owned(sql, own),
             _ => {
                 self.test(sql, "job.id");
                 sql
@@ -165,6 +174,19 @@ pub(super) enum Source<'a> {
     Ids(&'a [JobId]),
     Label(&'a str, &'a str),
     Array(JobId),
+    Owner(Uid),
+}
+
+/// Tests whether the row `job` is somebody's, or of an account that he coordinates.
+fn owned<'s>(sql: &'s mut Sql, Own { owner, accounts }: &Own) -> &'s mut Sql {
+    match owner {
+        Some(Uid(uid)) => sql.add(" AND (job.uid = ").int((*uid).into()),
+        None => sql.add(" AND (job.uid IS NULL"),
+    };
+    for account in accounts {
+        sql.add(" OR job.account = ").text(account);
+    }
+    sql.add(")")
 }
 
 /// Ids as text: a statement takes so many values only.
@@ -196,6 +218,7 @@ impl Source<'_> {
             Source::Partition(_) => format!("jobs AS {this} INDEXED BY jobs_by_partition"),
             Source::Label(..) => format!("job_labels AS {this}"),
             Source::Array(_) => format!("jobs AS {this} INDEXED BY jobs_by_array"),
+            Source::Owner(_) => format!("jobs AS {this} INDEXED BY jobs_by_uid"),
         });
     }
 
@@ -219,6 +242,7 @@ impl Source<'_> {
             }
             Source::Ids(ids) => sql.add(&format!("{this}.id IN ({})", listed(ids))),
             Source::Array(JobId(array)) => sql.add(&format!("{this}.array_job_id = ")).int(array),
+            Source::Owner(Uid(uid)) => sql.add(&format!("{this}.uid = ")).int(uid.into()),
             Source::Label(key, value) => sql
                 .add(&format!("{this}.key = "))
                 .text(key)
@@ -234,7 +258,8 @@ impl Source<'_> {
             | (Source::Name(_), Part::Name(_))
             | (Source::User(_), Part::User(_))
             | (Source::Partition(_), Part::Partition(_))
-            | (Source::Ids(_), Part::Ids(_)) => true,
+            | (Source::Ids(_), Part::Ids(_))
+            | (Source::Owner(_), Part::Own(_)) => true,
             (Source::Array(array), part) => part == Part::Array(array),
             (Source::Label(key, value), label) => label == Part::Label(key, value),
             _ => false,

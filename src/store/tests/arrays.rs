@@ -8,6 +8,7 @@
 
 use super::*;
 use crate::job::array_spec::JobRef;
+use crate::kernel::access::Scope;
 use crate::store::arrays::{self, Named};
 use crate::store::schema::job_scripts;
 
@@ -51,7 +52,7 @@ fn a_task_has_a_row_of_its_own_and_the_script_of_its_array() {
         limit: 9,
         ..JobFilter::default()
     };
-    assert_eq!(read::jobs_page(conn, &labels).unwrap().value.jobs.len(), 3);
+    assert_eq!(read::jobs_page(conn, &labels, &Scope::SERVER).unwrap().value.jobs.len(), 3);
     let (kernel, _) = boot(&mut world.writer);
     assert_eq!(check::all(&kernel), Ok(()));
     assert_eq!(kernel.snapshot().count(StateWord::Pending), 8);

@@ -11,6 +11,7 @@ use diesel::result::Error as Diesel;
 
 use super::*;
 use crate::job::array_spec::JobRef;
+use crate::kernel::access::Scope;
 use crate::store::arrays;
 use crate::store::dependencies;
 
@@ -124,7 +125,7 @@ fn each_column_of_a_job_is_read_or_named() {
             let conn = world.writer.connection().unwrap();
             is_about(read::job(conn, id).map(|_| ()), ("jobs", "job 1", column), value);
             let all = JobFilter { limit: 9, ..JobFilter::default() };
-            let page = read::jobs_page(conn, &all).map(|_| ());
+            let page = read::jobs_page(conn, &all, &Scope::SERVER).map(|_| ());
             is_about(page, ("jobs", "job 1", column), value);
             is_about(
                 read::launch_on(conn, id, vec![], vec![]).map(|_| ()),
@@ -217,7 +218,7 @@ fn a_start_finds_a_state_that_is_none_in_history_too() {
         let states = vec![StateWord::Pending];
         let by_state = JobFilter { states, limit: 9, ..JobFilter::default() };
         let conn = world.writer.connection().unwrap();
-        let page = read::jobs_page(conn, &by_state).map(|_| ());
+        let page = read::jobs_page(conn, &by_state, &Scope::SERVER).map(|_| ());
         is_about(page, ("jobs", "job 2", "state"), value);
         world.mend("jobs");
     }
@@ -290,12 +291,13 @@ fn what_stands_beside_jobs_is_read_or_named() {
         let conn = world.writer.connection().unwrap();
         let read = match table {
             "job_scripts" => read::script(conn, id).map(|_| ()),
-            "events" => read::events_of(conn, id, EventId(0), 9)
-                .map(|_| ())
-                .and(events::page(conn, EventId(0), 9, &EventFilter::default()).map(|_| ())),
+            "events" => read::events_of(conn, id, EventId(0), 9).map(|_| ()).and(
+                events::page(conn, EventId(0), 9, &EventFilter::default(), &Scope::SERVER)
+                    .map(|_| ()),
+            ),
             "idempotency_keys" => read::key(conn, "k").map(|_| ()),
             "held_units" => read::db_snapshot(conn).map(|_| ()),
-            _ => read::allocations(conn, Some(id), None, None, 9)
+            _ => read::allocations(conn, (Some(id), None), None, 9, &Scope::SERVER)
                 .map(|_| ())
                 .and(read::allocation_of(conn, Attempt { job: id, n: 1 }).map(|_| ())),
         };
@@ -346,7 +348,11 @@ fn a_search_by_time_and_retention_say_so_too() {
         let ages = read::ages(conn, JobId(0), 9, Time(i64::MAX)).map(|_| ());
         is_about(ages, ("jobs", "job 1", column), value);
         let since = JobFilter { since: Some(Time(1)), limit: 9, ..JobFilter::default() };
-        is_about(read::jobs_page(conn, &since).map(|_| ()), ("jobs", "job 1", column), value);
+        is_about(
+            read::jobs_page(conn, &since, &Scope::SERVER).map(|_| ()),
+            ("jobs", "job 1", column),
+            value,
+        );
         world.mend("jobs");
     }
 }

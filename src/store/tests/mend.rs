@@ -7,6 +7,7 @@
 //! *Not here*: who asks (`kernel::commands::repair`).
 
 use super::*;
+use crate::kernel::access::Scope;
 
 fn note(world: &mut World, change: Change) {
     world.commit(Step { changes: vec![change], ..Step::default() });
@@ -73,7 +74,10 @@ fn ended_jobs_leave_every_table_and_others_stay() {
     assert_eq!(readers.read(|c| read::events_of(c, gone, EventId(0), 9)).unwrap().value, []);
     assert!(readers.read(|c| read::script(c, kept)).unwrap().is_some());
     assert_eq!(readers.read(|c| read::events_of(c, kept, EventId(0), 9)).unwrap().value.len(), 3);
-    let rows = readers.read(|c| read::allocations(c, None, None, None, 10)).unwrap().value;
+    let rows = readers
+        .read(|c| read::allocations(c, (None, None), None, 10, &Scope::SERVER))
+        .unwrap()
+        .value;
     assert_eq!(rows.iter().map(|r| r.attempt.job).collect::<Vec<_>>(), [kept]);
 }
 

@@ -10,6 +10,7 @@ use diesel_migrations::{FileBasedMigrations, MigrationHarness};
 
 use super::super::find::find;
 use super::*;
+use crate::kernel::access::Scope;
 
 const FIRST: &str = include_str!("../../../migrations/sqlite/2026-11-22-000000_first/up.sql");
 
@@ -49,7 +50,7 @@ fn first_version(database: &Database) {
 fn ids(writer: &mut Writer, change: impl FnOnce(&mut JobFilter)) -> Vec<i64> {
     let mut filter = JobFilter { ascending: true, limit: 9, ..JobFilter::default() };
     change(&mut filter);
-    find(writer.connection().unwrap(), &filter).unwrap().ids
+    find(writer.connection().unwrap(), &filter, &Scope::SERVER).unwrap().ids
 }
 
 fn label(key: &str, value: &str) -> Vec<(String, String)> {

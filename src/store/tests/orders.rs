@@ -13,6 +13,7 @@ use super::super::find::{Found, LOOKS_MAX, find_within};
 use super::super::order::{Cursor, KeyValue, SortKey};
 use super::pages::{Made, Told, filters, make, parts, plan_of, statements, told};
 use super::*;
+use crate::kernel::access::Scope;
 
 /// Few values, so that many are equal.
 #[derive(Clone, Debug)]
@@ -101,7 +102,7 @@ fn walk(world: &mut World, filter: &JobFilter, bound: usize) -> Vec<i64> {
     let (mut found, mut filter) = (Vec::new(), filter.clone());
     loop {
         let conn = world.writer.connection().unwrap();
-        let Found { ids, next } = find_within(conn, &filter, bound).unwrap();
+        let Found { ids, next } = find_within(conn, (&filter, &Scope::SERVER), bound).unwrap();
         assert!(ids.len() as i64 <= filter.limit, "{ids:?}");
         found.extend(ids);
         let Some(next) = next else { return found };
@@ -146,7 +147,7 @@ proptest! {
             prop_assert_eq!(walk(&mut world, &filter, LOOKS_MAX), &*naive, "{:?}", filter);
             let conn = world.writer.connection().unwrap();
             let one = JobFilter { limit: 1_000, ..filter.clone() };
-            let page = read::jobs_page(conn, &one).unwrap().value;
+            let page = read::jobs_page(conn, &one, &Scope::SERVER).unwrap().value;
             let ids: Vec<i64> = page.jobs.iter().map(|(row, _)| row.id.0).collect();
             prop_assert_eq!((ids, page.next), (naive, None), "{:?}", filter);
         }
@@ -183,7 +184,7 @@ fn an_index_with_the_order_is_read_and_nothing_is_put_in_order() {
         ] {
             let filter = JobFilter { key, ascending, after, limit: 3, ..JobFilter::default() };
             let statements = statements(&mut world, |conn| {
-                find_within(conn, &filter, 3).unwrap();
+                find_within(conn, (&filter, &Scope::SERVER), 3).unwrap();
             });
             assert!(!statements.is_empty(), "{filter:?}");
             for text in statements {
@@ -205,7 +206,8 @@ fn more_jobs_than_may_be_put_in_order_are_refused_and_fewer_of_them_are_not() {
     let ask = |world: &mut World, key: SortKey, change: &dyn Fn(&mut JobFilter)| {
         let mut filter = JobFilter { key, limit: 2, ascending: true, ..JobFilter::default() };
         change(&mut filter);
-        find_within(world.writer.connection().unwrap(), &filter, 1).map(|found| found.ids)
+        find_within(world.writer.connection().unwrap(), (&filter, &Scope::SERVER), 1)
+            .map(|found| found.ids)
     };
     for key in [SortKey::StartTime, SortKey::Priority, SortKey::Cpus, SortKey::TimeLimitS] {
         let refused = ask(&mut world, key, &|_| {}).unwrap_err();
@@ -238,7 +240,9 @@ fn a_page_of_which_a_walk_finds_nothing_is_whole_unless_the_jobs_are_too_many() 
                 limit: 2,
                 ..JobFilter::default()
             };
-            let page = find_within(world.writer.connection().unwrap(), &filter, 1).unwrap();
+            let page =
+                find_within(world.writer.connection().unwrap(), (&filter, &Scope::SERVER), 1)
+                    .unwrap();
             assert_eq!(page.next.is_none(), is_whole, "{key:?} {page:?}");
             assert_eq!(page.ids == [40, 60], is_whole, "{key:?} {page:?}");
             assert_eq!(walk(&mut world, &filter, 1), [40, 60], "{key:?}");

@@ -16,6 +16,9 @@ use super::super::find::{Found, find, find_within};
 use super::super::id_by_time::{SLACK_US, ids};
 use super::super::order::Cursor;
 use super::*;
+use crate::job::ids::{Owner, Uid};
+use crate::kernel::access::{Caller, Role, Scope, Whose};
+use crate::kernel::testing::caller;
 
 /// A job as it was submitted and what became of it.
 #[derive(Clone, Debug)]
@@ -28,10 +31,12 @@ pub(super) struct Made {
     pub(super) labels: BTreeMap<String, String>,
     pub(super) submitted: i64,
     pub(super) state: StateWord,
+    pub(super) owner: Owner,
 }
 
 const NAMES: [&str; 3] = ["job", "a", "z"];
 const ACCOUNTS: [&str; 3] = ["", "x", "y"];
+const OWNERS: [Owner; 3] = [None, Some(Uid(1)), Some(Uid(2))];
 const PARTITIONS: [&str; 3] = ["default", "p", "q"];
 const PATTERNS: [&str; 3] = ["*", "?", "[jx]*b"];
 const LABELS: [(&str, &str); 4] = [("k", "1"), ("k", "2"), ("l", "1"), ("\"l.", "\\ '")];
@@ -61,6 +66,8 @@ pub(super) fn make(world: &mut World, told: Vec<Told>) -> (Vec<Made>, bool) {
         // Who and where go with the name and the account, so that parts agree now and then.
         let (user, partition) = (ACCOUNTS[account].to_owned(), PARTITIONS[name].to_owned());
         (request.user, request.partition) = (Some(user.clone()), Some(partition.clone()));
+        let owner = OWNERS[name];
+        request.owner = owner;
         let (name, account) = (NAMES[name].to_owned(), ACCOUNTS[account].to_owned());
         let labels = request.labels.clone();
         let (id, step) = world.submission_at(request, Time(now));
@@ -72,7 +79,8 @@ pub(super) fn make(world: &mut World, told: Vec<Told>) -> (Vec<Made>, bool) {
             gone.push(id);
         }
         let submitted = now;
-        all.push(Made { id: id.0, name, account, user, partition, labels, submitted, state });
+        let id = id.0;
+        all.push(Made { id, name, account, user, partition, labels, submitted, state, owner });
     }
     world.flush();
     for made in &all {
@@ -174,16 +182,38 @@ pub(super) fn parts(filter: &JobFilter) -> Vec<Part<'_>> {
     parts
 }
 
+/// What somebody sees: all, his own, or also what is of some accounts.
+fn scopes() -> impl Strategy<Value = Scope> {
+    let seen = (select(OWNERS.to_vec()), subsequence(ACCOUNTS[1..].to_vec(), 0..=2));
+    proptest::option::weighted(0.6, seen).prop_map(|seen| match seen {
+        None => Scope::SERVER,
+        Some((acts_as, accounts)) => Caller {
+            acts_as,
+            coordinates: accounts.into_iter().map(Into::into).collect(),
+            role: Role::User,
+            ..caller("me")
+        }
+        .scope_of_details(),
+    })
+}
+
 /// Walks all pages with this bound; each must have looked at few rows.
-fn walk(world: &mut World, all: &[Made], filter: &JobFilter, bound: usize) -> Vec<i64> {
+fn walk(
+    world: &mut World,
+    all: &[Made],
+    (filter, scope): (&JobFilter, &Scope),
+    bound: usize,
+) -> Vec<i64> {
     let (mut found, mut filter) = (Vec::new(), filter.clone());
     loop {
         let conn = world.writer.connection().unwrap();
-        let Found { ids: page, next } = find_within(conn, &filter, bound).unwrap();
+        let Found { ids: page, next } = find_within(conn, (&filter, scope), bound).unwrap();
         assert!(page.len() as i64 <= filter.limit);
         let (first, end) = ids(conn, filter.since, filter.until).unwrap();
         let within: Vec<&Made> = all.iter().filter(|m| (first..end).contains(&m.id)).collect();
-        looked_at_few(&within, &filter, next.as_ref().map(|next| next.id), bound);
+        if scope.own().is_none() {
+            looked_at_few(&within, &filter, next.as_ref().map(|next| next.id), bound);
+        }
         found.extend(page);
         match next {
             None => return found,
@@ -239,20 +269,26 @@ proptest! {
     #[test]
     fn all_pages_of_a_filter_are_what_a_naive_filter_finds(
         told in proptest::collection::vec(told(), 1..60),
-        filters in proptest::collection::vec((filters(), 1..12_usize), 40),
+        filters in proptest::collection::vec((filters(), scopes(), 1..12_usize), 40),
     ) {
         let mut world = World::new();
         let (all, fell) = make(&mut world, told);
-        for (filter, bound) in filters {
+        for (filter, scope, bound) in filters {
             let parts = parts(&filter);
+            let sees = |made: &Made| {
+                scope.sees(Whose { owner: made.owner, account: &made.account })
+            };
             let meant = all.iter().filter(|made| parts.iter().all(|part| part.1(made)));
+            let meant = meant.filter(|made| sees(made));
             let mut naive: Vec<i64> = meant.map(|made| made.id).collect();
             if !filter.ascending {
                 naive.reverse();
             }
-            prop_assert_eq!(walk(&mut world, &all, &filter, bound), &*naive, "{:?}", filter);
+            let walked = walk(&mut world, &all, (&filter, &scope), bound);
+            prop_assert_eq!(walked, &*naive, "{:?} {:?}", filter, scope);
             let conn = world.writer.connection().unwrap();
-            let one = find(conn, &JobFilter { limit: 1_000, ..filter.clone() }).unwrap();
+            let whole = JobFilter { limit: 1_000, ..filter.clone() };
+            let one = find(conn, &whole, &scope).unwrap();
             prop_assert_eq!(one, Found { ids: naive, next: None }, "{:?}", filter);
             let (first, end) = ids(conn, filter.since, filter.until).unwrap();
             for made in &all {
@@ -307,7 +343,7 @@ pub(super) fn plan_of(world: &mut World, statement: &str) -> Vec<String> {
 fn the_unreleased_are_found_by_their_index() {
     let mut world = World::new();
     let statements = statements(&mut world, |conn| {
-        read::allocations(conn, None, Some(false), None, 9).unwrap();
+        read::allocations(conn, (None, Some(false)), None, 9, &Scope::SERVER).unwrap();
         read::db_snapshot(conn).unwrap();
     });
     let of_allocations = statements.iter().filter(|text| text.contains("FROM `resource_alloc"));
@@ -349,8 +385,8 @@ fn no_question_sorts_or_scans() {
     }
     let statements = statements(&mut world, |conn| {
         for filter in &filters {
-            find_within(conn, filter, 3).unwrap();
-            read::jobs_page(conn, filter).unwrap();
+            find_within(conn, (filter, &Scope::SERVER), 3).unwrap();
+            read::jobs_page(conn, filter, &Scope::SERVER).unwrap();
         }
     });
     assert!(statements.len() > filters.len(), "{} statements", statements.len());

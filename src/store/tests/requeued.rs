@@ -9,6 +9,7 @@
 use super::*;
 use crate::job::retry_policy::RetryPolicy;
 use crate::job::state::{AttemptEnd, EndReason};
+use crate::kernel::access::Scope;
 use crate::kernel::commands::requeue::Requeued;
 use crate::kernel::outbox::{KEY_WINDOW_COMMITS, ReadFreshness};
 use crate::kernel::parts::conditions::Blocked;
@@ -17,7 +18,10 @@ type Past = (u32, Option<AttemptEnd>, Option<ExitCode>, bool);
 
 fn history(world: &World, id: JobId) -> Vec<Past> {
     let readers = world.database().readers().unwrap();
-    let rows = readers.read(|c| read::allocations(c, Some(id), None, None, 9)).unwrap().value;
+    let rows = readers
+        .read(|c| read::allocations(c, (Some(id), None), None, 9, &Scope::SERVER))
+        .unwrap()
+        .value;
     rows.into_iter().map(|row| (row.attempt.n, row.end, row.exit_code, row.released)).collect()
 }
 
