@@ -50,11 +50,12 @@ use crate::engine::{Engine, Key};
 use crate::fault;
 use crate::installation::Installation;
 use crate::job::files::Places;
+use crate::job::ids::Uid;
 use crate::job::request::GPU;
 use crate::kernel::state::{BootContext, Kernel};
 use crate::people::{self, NameService, People};
 use crate::store::backend::Database;
-use crate::store::load::{AttemptKey, load};
+use crate::store::load::{AttemptKey, jobs_of_others, load};
 use crate::store::lock::{Lock, one_name};
 use crate::store::migrate as migrations;
 use crate::store::preflight::{Found, examine};
@@ -185,6 +186,7 @@ impl Boot {
     ) -> Result<Boot> {
         let loaded =
             load(writer.connection()?, config.rules()).map_err(|e| e.at_start(database.path()))?;
+        only_own_jobs(config, &mut writer)?;
         let mut loaded = loaded;
         loaded.memory.next_job = numbers::next(&config.data_dir, loaded.memory.next_job);
         let nonce = uuid::Uuid::new_v4().simple().to_string();
@@ -198,6 +200,21 @@ impl Boot {
         };
         let (commit_no, last_commit, keys) = (loaded.commit_no, loaded.last_commit, loaded.keys);
         Ok(Boot { kernel, commit_no, last_commit, writer, database, keys, boot_context })
+    }
+}
+
+/// A server of one user would run the jobs of all others as that user.
+fn only_own_jobs(config: &Config, writer: &mut Writer) -> Result<()> {
+    if config.people.mode == Mode::System {
+        return Ok(());
+    }
+    let own = Uid(rustix::process::geteuid().as_raw());
+    match jobs_of_others(writer.connection()?, own)? {
+        0 => Ok(()),
+        n => bail!(
+            "{n} jobs of other users wait or run here, and --people one would run them as this \
+             user; start with --people system, and cancel them or let them end first"
+        ),
     }
 }
 

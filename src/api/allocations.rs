@@ -26,7 +26,7 @@ use crate::job::ids::JobId;
 use crate::job::state::StateWord;
 use crate::kernel::views::snapshot::Snapshot;
 use crate::resources::ledger::{ResourceNow, UnitNow};
-use crate::store::read;
+use crate::store::{read, scope};
 
 /// Allocations of a page when nobody says.
 const PAGE: i64 = 100;
@@ -64,16 +64,15 @@ async fn seen(
     caller: &Caller,
     now: &Snapshot,
 ) -> Result<Option<BTreeSet<JobId>>, ApiError> {
-    let scope = caller.who.scope();
-    if scope.own().is_none() {
+    let sees = caller.who.scope();
+    if sees.own().is_none() {
         return Ok(None);
     }
     let units = now.others.iter().flat_map(|one| &one.units);
     let others = units.filter_map(|unit| unit.holder.map(|by| by.job));
     let holders: BTreeSet<JobId> =
         now.cpus.iter().filter_map(|(_, job)| *job).chain(others).collect();
-    let holders = holders.into_iter().collect();
-    app.read_raw(move |conn| read::seen(conn, holders, &scope)).await.map(Some)
+    app.read_raw(move |conn| scope::seen(conn, holders, &sees)).await.map(Some)
 }
 
 fn state(one: &ResourceNow, shown: impl Fn(Option<JobId>) -> Option<JobId>) -> ResourceState {

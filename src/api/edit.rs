@@ -158,7 +158,7 @@ async fn edited(
     let (row, _) = app.job(id).await?;
     let mut looks = Looks::new("the jobs that are to be waited for are just changing");
     let edited = loop {
-        let elsewhere = elsewhere(app, &row, &edit).await?;
+        let elsewhere = elsewhere(app, caller, &row, &edit).await?;
         let by = by.clone();
         let message = UpdateJob { job: id, edit: edit.clone(), elsewhere, by };
         let answer = durable(app.system.update.send(message)).await?;
@@ -193,6 +193,7 @@ async fn edited(
 /// What the database knows of the jobs that it is to wait for.
 async fn elsewhere(
     app: &App,
+    caller: &Caller,
     row: &JobRecord,
     edit: &Edit,
 ) -> Result<DependencySnapshot, ApiError> {
@@ -200,7 +201,10 @@ async fn elsewhere(
     let singleton = new.or(row.dependency.as_ref()).is_some_and(|all| all.singleton);
     let family = edit.family.iter().filter(|_| singleton).cloned();
     let named = new.map(|all| all.list.clone()).unwrap_or_default();
-    let found = looked_up(app, named.clone(), family.collect::<BTreeSet<_>>()).await?;
+    let found = {
+        let families = family.collect::<BTreeSet<_>>();
+        looked_up(app, caller.who.scope(), named.clone(), families).await?
+    };
     match named.iter().find_map(|one| found.missing.get(one)) {
         Some(message) => {
             Err(ApiError::fields(&FieldError::new("dependency", message.clone()).into()))

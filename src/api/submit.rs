@@ -36,7 +36,7 @@ use crate::job::dependency::Dependency;
 use crate::job::faults::{Faults, FieldError};
 use crate::job::ids::{CommitNo, JobId};
 use crate::job::spec::{JobSpec, SingletonKey};
-use crate::kernel::access::{Action, Permitted};
+use crate::kernel::access::{self, Action, Permitted, Scope};
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::store::dependencies::{self, LookedUp};
 use crate::store::read;
@@ -107,7 +107,7 @@ pub async fn submit(
     let submission = parse_submit(&body, ApiDialect::V1)?;
     if query.dry_run.unwrap_or(false) {
         let checked = checked(&app, &caller, vec![submission]).await?;
-        let elsewhere = elsewhere(&app, &checked).await?;
+        let elsewhere = elsewhere(&app, &caller.who, &checked).await?;
         let spec =
             checked.specs.into_iter().next().ok_or_else(|| ApiError::unavailable("no job"))?;
         return Ok(HttpResponse::Ok().json(render::dry_run(&app, spec, elsewhere).await?));
@@ -137,7 +137,7 @@ pub async fn batch(
 ) -> Result<HttpResponse, ApiError> {
     let submissions = parse_batch(&body)?;
     if query.dry_run.unwrap_or(false) {
-        elsewhere(&app, &checked(&app, &caller, submissions).await?).await?;
+        elsewhere(&app, &caller.who, &checked(&app, &caller, submissions).await?).await?;
         return Ok(HttpResponse::Ok().json(BatchAccepted { job_ids: Vec::new() }));
     }
     let accepted = accept(&app, (&request, &caller), &body, submissions).await?;
@@ -312,7 +312,7 @@ async fn send(
     by: Permitted,
     looks: &mut Looks,
 ) -> Result<Sent, ApiError> {
-    let elsewhere = elsewhere(app, checked).await?;
+    let elsewhere = elsewhere(app, by.caller(), checked).await?;
     let specs = checked.specs.clone();
     let has_key = key.is_some();
     let message = SubmitJobs { specs: specs.clone(), elsewhere, key, by };
@@ -345,6 +345,7 @@ async fn send(
 /// Looks up what jobs wait for.
 pub(super) async fn looked_up(
     app: &App,
+    scope: Scope,
     named: Vec<Dependency>,
     families: BTreeSet<SingletonKey>,
 ) -> Result<LookedUp, ApiError> {
@@ -352,7 +353,7 @@ pub(super) async fn looked_up(
         return Ok(LookedUp::default());
     }
     let read = app.read_raw(move |conn| {
-        let mut found = dependencies::look_up(conn, &named)?;
+        let mut found = dependencies::look_up(conn, &named, &scope)?;
         for family in families {
             let members = dependencies::of_key(conn, &family)?;
             found.elsewhere.singletons.insert(family, members);
@@ -363,13 +364,17 @@ pub(super) async fn looked_up(
 }
 
 /// What the database knows of the jobs that these wait for.
-async fn elsewhere(app: &App, checked: &Checked) -> Result<DependencySnapshot, ApiError> {
+async fn elsewhere(
+    app: &App,
+    caller: &access::Caller,
+    checked: &Checked,
+) -> Result<DependencySnapshot, ApiError> {
     let specs = &checked.specs;
     let named = specs.iter().flat_map(|spec| &spec.dependencies.list).copied();
     let named: Vec<Dependency> = named.collect();
     let singletons = specs.iter().filter(|spec| spec.dependencies.singleton);
     let families: BTreeSet<SingletonKey> = singletons.map(|spec| spec.family()).collect();
-    let found = looked_up(app, named, families).await?;
+    let found = looked_up(app, caller.scope(), named, families).await?;
     checked.refuse(|spec| {
         let mut list = spec.dependencies.list.iter();
         let message = list.find_map(|one| found.missing.get(one))?;

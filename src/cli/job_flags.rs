@@ -63,6 +63,10 @@ pub struct JobFlags {
     /// Longest wait before a retry [default: 1h]
     #[arg(long, value_name = "DURATION", requires = "retry")]
     retry_max_delay: Option<String>,
+    /// Whose the job is, and as whom it runs; only administrators of a server of all users may say
+    /// so
+    #[arg(long, value_name = "USER")]
+    run_as: Option<String>,
     /// Submitting again with the same key gives the same job again
     #[arg(long, value_name = "KEY")]
     pub idempotency_key: Option<String>,
@@ -216,6 +220,7 @@ impl JobFlags {
                 base64::engine::general_purpose::STANDARD.encode(bytes)
             }),
             script: if is_bytes { String::new() } else { script },
+            user: self.run_as.clone().or_else(|| caller.user.clone()),
             ..of(caller)
         })
     }

@@ -15,10 +15,12 @@ use super::arrays;
 use super::cell::{Cell, RowRef};
 use super::error::StoreError;
 use super::schema::jobs;
+use super::scope;
 use crate::job::dependency::{Dependency, DependencyKind, DependencyState, Told};
 use crate::job::ids::JobId;
 use crate::job::spec::SingletonKey;
 use crate::job::state::StateWord;
+use crate::kernel::access::Scope;
 use crate::kernel::parts::conditions::Conditions;
 use crate::kernel::parts::eligibility::{DependencySnapshot, remembered_answers};
 
@@ -65,14 +67,20 @@ pub struct LookedUp {
     pub missing: HashMap<Dependency, String>,
 }
 
-/// Looks up all that these dependencies name.
+/// Looks up all that these dependencies name; what is not seen is not there.
 ///
 /// # Errors
 /// What the database says.
-pub fn look_up(conn: &mut SqliteConnection, named: &[Dependency]) -> Result<LookedUp, StoreError> {
+pub fn look_up(
+    conn: &mut SqliteConnection,
+    named: &[Dependency],
+    scope: &Scope,
+) -> Result<LookedUp, StoreError> {
     let mut found = LookedUp::default();
     let elsewhere = &mut found.elsewhere;
-    let jobs = standings(conn, &named.iter().map(|one| one.job).collect())?;
+    let ids: BTreeSet<JobId> = named.iter().map(|one| one.job).collect();
+    let seen = scope::seen(conn, ids, scope)?;
+    let jobs = standings(conn, &seen)?;
     for one in named {
         let Some(standing) = jobs.get(&one.job) else {
             let message = format!("there is no job {} to wait for", one.job);

@@ -13,10 +13,10 @@ use diesel::prelude::*;
 
 use super::error::StoreError;
 use super::filter::PAGE_MAX;
-use super::read;
 use super::record::EventRecord;
 use super::rows::{EventRow, records};
 use super::schema::{events, job_labels, jobs};
+use super::scope;
 use crate::job::ids::{EventId, JobId};
 use crate::job::state::StateWord;
 use crate::kernel::access::Scope;
@@ -62,7 +62,7 @@ pub fn page(
     let looked_to = events.last().map(|event: &EventRecord| event.id);
     if scope.own().is_some() {
         let jobs = events.iter().map(|event| event.job).collect();
-        let seen = read::seen(conn, jobs, scope)?;
+        let seen = scope::seen(conn, jobs, scope)?;
         events.retain(|event| seen.contains(&event.job));
     }
     if !filter.states.is_empty() {

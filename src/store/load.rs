@@ -26,7 +26,7 @@ use super::schema::{
 };
 use crate::job::array_spec::TaskSet;
 use crate::job::dependency::{DependencyKind, Told};
-use crate::job::ids::{Attempt, CommitNo, EventId, JobId};
+use crate::job::ids::{Attempt, CommitNo, EventId, JobId, Uid};
 use crate::job::outcome::Handle;
 use crate::job::request::MEMORY;
 use crate::job::state::StateWord;
@@ -106,6 +106,17 @@ impl TryFrom<OpenRow> for OpenJob {
         let (room_since, told) = (get!(at, waits.room_since), get!(at, waits.told));
         Ok(OpenJob { job: job.try_into()?, room_since, told })
     }
+}
+
+/// Jobs that have not ended, of others than the server's own user.
+///
+/// # Errors
+/// What the database says.
+pub fn jobs_of_others(conn: &mut SqliteConnection, own: Uid) -> Result<i64, StoreError> {
+    let open = [StateWord::Pending, StateWord::Running, StateWord::Completing];
+    let others = jobs::uid.is_not_null().and(jobs::uid.assume_not_null().ne(i64::from(own.0)));
+    let open = jobs::state.eq_any(open.map(StateWord::word));
+    Ok(jobs::table.filter(others).filter(open).count().get_result(conn)?)
 }
 
 /// The part of an array that a job is.

@@ -27,6 +27,7 @@ pub mod read;
 pub mod record;
 mod rows;
 pub mod schema;
+pub mod scope;
 pub mod spec;
 mod wal_prealloc;
 pub mod write;

@@ -17,7 +17,6 @@ use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::not;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
-use diesel::sqlite::Sqlite;
 
 use super::cell::{Cell, RowRef};
 use super::error::StoreError;
@@ -30,10 +29,11 @@ use super::rows::{AllocationRow, EventRow, JobRow, KeyRow, ScriptRow, records};
 use super::schema::{
     events, held_units, idempotency_keys, job_scripts, jobs, resource_allocations,
 };
+use super::scope;
 use crate::job::array_spec::ArraySpec;
-use crate::job::ids::{Attempt, CommitNo, CpuId, EventId, JobId, Uid, UnitId};
+use crate::job::ids::{Attempt, CommitNo, CpuId, EventId, JobId, UnitId};
 use crate::job::state::StateWord;
-use crate::kernel::access::{Own, Scope};
+use crate::kernel::access::Scope;
 use crate::resources::allocation::Share;
 use crate::time::Time;
 
@@ -85,35 +85,6 @@ pub fn jobs_page(
     let mut jobs = with_allocations(conn, records(rows)?)?;
     jobs.sort_unstable_by_key(|(job, _)| place.get(&job.id.0));
     as_of(conn, JobPage { jobs, next })
-}
-
-/// The jobs of somebody, and of accounts that he coordinates.
-fn of(own: &Own) -> jobs::BoxedQuery<'static, Sqlite> {
-    let accounts: Vec<String> = own.accounts.iter().map(ToString::to_string).collect();
-    let coordinated = jobs::account.eq_any(accounts);
-    let all = jobs::table.into_boxed();
-    match own.owner {
-        Some(Uid(uid)) => {
-            let mine = jobs::uid.is_not_null().and(jobs::uid.assume_not_null().eq(i64::from(uid)));
-            all.filter(mine.or(coordinated))
-        }
-        None => all.filter(jobs::uid.is_null().or(coordinated)),
-    }
-}
-
-/// Those of these jobs that are seen.
-///
-/// # Errors
-/// What the database says.
-pub fn seen(
-    conn: &mut SqliteConnection,
-    all: Vec<JobId>,
-    scope: &Scope,
-) -> Result<BTreeSet<JobId>, StoreError> {
-    let Some(own) = scope.own() else { return Ok(all.into_iter().collect()) };
-    let named = jobs::id.eq_any(all.into_iter().map(|job| job.0));
-    let found: Vec<i64> = of(own).filter(named).select(jobs::id).load(conn)?;
-    Ok(found.into_iter().map(JobId).collect())
 }
 
 /// Puts the latest allocation beside each job.
@@ -259,7 +230,7 @@ pub fn allocations(
 ) -> Result<AsOf<Vec<AllocationRecord>>, StoreError> {
     let mut query = resource_allocations::table.select(AllocationRow::as_select()).into_boxed();
     if let Some(own) = scope.own() {
-        query = query.filter(resource_allocations::job_id.eq_any(of(own).select(jobs::id)));
+        query = query.filter(resource_allocations::job_id.eq_any(scope::of(own).select(jobs::id)));
     }
     if let Some(job) = job {
         query = query.filter(resource_allocations::job_id.eq(job.0));

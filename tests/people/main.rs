@@ -12,7 +12,10 @@
 
 mod becoming;
 mod files;
+mod house;
+mod identity;
 mod processes;
+mod rights;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -88,6 +91,7 @@ impl Stage {
         let mut config = LocalConfig {
             program: env!("CARGO_BIN_EXE_downbeat").into(),
             people: true,
+            root_jobs: true,
             ..LocalConfig::new(home.path().join("data"))
         };
         change(&mut config);
@@ -256,4 +260,34 @@ fn give(path: &Path, person: &Person) {
 fn rights(path: &Path) -> (u32, u32, u32) {
     let about = fs::symlink_metadata(path).unwrap();
     (about.uid(), about.gid(), about.mode() & 0o7777)
+}
+
+/// The same, where nothing else goes on in this thread.
+#[track_caller]
+fn until_now<T>(what: &str, look: impl Fn() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(seen) => assert!(Instant::now() < deadline, "waited for {what}, saw {seen}"),
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn signal(pid: u32, name: &str) {
+    let _gone =
+        std::process::Command::new("kill").args([format!("-{name}"), pid.to_string()]).status();
+}
+
+/// Processes whose working folder, or first words, are below this folder.
+fn processes_below(folder: &Path) -> Vec<u32> {
+    let folder = folder.display().to_string();
+    let is_below = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(&folder)
+    };
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(is_below).filter(|pid| *pid != std::process::id()).collect()
 }

@@ -116,6 +116,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "store::order",
             "store::read",
             "store::record",
+            "store::scope",
             "observe",
             "actors::messages",
             "actors::System",

@@ -57,7 +57,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -183,10 +183,7 @@ impl LocalEngine {
             landlock::can_confine().map_err(EngineError::Machine)?;
         }
         let persons = config.persons();
-        if persons.are_served() {
-            persons::can_be_served().map_err(EngineError::Machine)?;
-            own_files::open_home(&data_dir, &spool).map_err(error)?;
-        }
+        open_to(persons, &data_dir, &spool)?;
         let origin = config.origin.map_or_else(Origin::here, Ok).map_err(EngineError::Daemon)?;
         let attempts = Arc::new(Attempts::default());
         let (notices, notices_out) = notice::pipe().map_err(EngineError::Daemon)?;
@@ -285,6 +282,16 @@ impl LocalEngine {
             }
         })
     }
+}
+
+/// Opens the way to what is theirs to those who are served.
+fn open_to(persons: Persons, data_dir: &Path, spool: &Path) -> Result<(), EngineError> {
+    if !persons.are_served() {
+        return Ok(());
+    }
+    persons::can_be_served().map_err(EngineError::Machine)?;
+    let error = |source| EngineError::Spool { path: spool.to_owned(), source };
+    own_files::open_home(data_dir, spool).map_err(error)
 }
 
 impl Inner {

@@ -8,6 +8,7 @@
 //! (`actors::retention`).
 
 use super::*;
+use crate::kernel::access::Scope;
 use crate::kernel::parts::conditions::Blocked;
 use crate::store::dependencies;
 
@@ -25,7 +26,8 @@ impl World {
             job = job.array(tasks);
         }
         let (spec, conn) = (job.spec(), self.writer.connection().unwrap());
-        let elsewhere = dependencies::look_up(conn, &spec.dependencies.list).unwrap().elsewhere;
+        let elsewhere =
+            dependencies::look_up(conn, &spec.dependencies.list, &Scope::SERVER).unwrap().elsewhere;
         let (ids, step) = self.kernel.submit(vec![spec], &elsewhere, &"me".into(), Time(1));
         self.commit(step);
         ids[0]
@@ -90,7 +92,8 @@ fn a_job_that_was_accepted_while_its_parent_was_being_forgotten_knows_its_end() 
     world.ends(good, 0);
     let spec = job().after(&format!("afterok:{good}?afterok:{bad}")).spec();
     let conn = world.writer.connection().unwrap();
-    let elsewhere = dependencies::look_up(conn, &spec.dependencies.list).unwrap().elsewhere;
+    let elsewhere =
+        dependencies::look_up(conn, &spec.dependencies.list, &Scope::SERVER).unwrap().elsewhere;
     world.forget(&[bad, good], None);
     let (ids, step) = world.kernel.submit(vec![spec], &elsewhere, &"me".into(), Time(1));
     world.commit(step);
@@ -114,6 +117,7 @@ fn of_a_parent_of_which_nothing_is_kept_nobody_says_that_it_went_well_or_did_not
     let answer = dependencies::look_up(
         world.writer.connection().unwrap(),
         &format!("afterok:{parent}").parse::<crate::job::dependency::Dependencies>().unwrap().list,
+        &Scope::SERVER,
     );
     assert_eq!(answer.unwrap().missing.len(), 1, "the door knows no such job");
 }

@@ -1,0 +1,173 @@
+//! *Purpose*: what users may do to jobs of others, and know of them.
+//!
+//! *Owns*: the cases about rights.
+//!
+//! *Promises*: what is refused has changed nothing.
+//!
+//! *Not here*: who somebody is (`identity`), the table of rights (`tests/kernel.rs`).
+
+use super::house::{ALICE, BOB, CAROL, House, houses};
+use serde_json::{Value, json};
+
+houses! {
+    bob_gives_no_orders_about_alice_s_job_and_reads_nothing_of_it ""
+    a_coordinator_gives_orders_in_his_account_and_reads_no_output
+        "[[account]]\nname = \"physics\"\nusers = [\"dbt-alice\"]\ncoordinators = [\"dbt-bob\"]"
+    in_a_private_house_bob_finds_nothing_of_alice_at_any_door
+        "[people]\nprivate = [\"jobs\"]"
+    an_operator_gives_orders_about_all_jobs "[people]\noperators = [\"dbt-bob\"]"
+    what_everybody_may_read_names_no_paths_and_no_tokens ""
+}
+
+const HELD: &str = "#!/bin/sh\n#SBATCH --comment=quiet\necho secret";
+
+/// Every order about a job, with a body.
+fn orders(id: &str) -> Vec<(String, &'static str)> {
+    let path = |rest: &str| format!("{}/api/v1/jobs/{id}{rest}", "");
+    vec![
+        (format!("DELETE {}", path("")), ""),
+        (format!("PATCH {}", path("")), r#"{"name":"his"}"#),
+        (format!("POST {}", path("/cancel")), ""),
+        (format!("POST {}", path("/hold")), ""),
+        (format!("POST {}", path("/release")), ""),
+        (format!("POST {}", path("/requeue")), ""),
+        (format!("POST /api/jobs/cancel/{id}"), ""),
+    ]
+}
+
+/// Every question about a job's details.
+fn questions(id: &str) -> Vec<String> {
+    let rests = ["script", "stdout", "stderr", "events", "attempts"];
+    rests.iter().map(|rest| format!("GET /api/v1/jobs/{id}/{rest}")).collect()
+}
+
+mod cases {
+    use super::*;
+
+    pub fn bob_gives_no_orders_about_alice_s_job_and_reads_nothing_of_it(house: House) {
+        let held = json!({"script": HELD, "held": true, "labels": {"k": "v"}, "name": "hers"});
+        let id = house.submit(ALICE, held);
+        let mut array = json!({"script": "true", "held": true, "array": "0-5"});
+        let whole = house.submit(ALICE, array.take());
+        let before = house.ask(ALICE, &format!("GET /api/v1/jobs/{id}")).bytes;
+        for of in [id.to_string(), whole.to_string(), format!("{whole}_4")] {
+            for (order, body) in orders(&of) {
+                let answer = house.ask_with(BOB, &order, "", body);
+                assert_eq!(answer.status, 403, "{order}: {}", answer.bytes);
+                let code = &answer.json["code"];
+                assert_eq!(code, "not_permitted", "{order}: {}", answer.bytes);
+            }
+            for question in questions(&of) {
+                let answer = house.ask(BOB, &question);
+                assert_eq!(answer.status, 403, "{question}: {}", answer.bytes);
+            }
+        }
+        assert_eq!(house.ask(ALICE, &format!("GET /api/v1/jobs/{id}")).bytes, before);
+        let seen = house.ask(BOB, &format!("GET /api/v1/jobs/{id}")).expect(200);
+        let public = (&seen["name"], &seen["user"], &seen["state"], &seen["redacted"]);
+        assert_eq!(public, (&json!("hers"), &json!(ALICE), &json!("PENDING"), &json!(true)));
+        for hidden in ["comment", "working_directory", "stdout_path", "error", "dependency"] {
+            assert_eq!(seen[hidden], Value::Null, "{hidden}");
+        }
+        assert_eq!((&seen["labels"], &seen["args"]), (&json!({}), &json!([])));
+        let by_label = house.ask(BOB, "GET /api/v1/jobs?label=k:v").expect(200);
+        assert_eq!(by_label["jobs"], json!([]), "what cannot be read cannot be found out");
+        let own = house.ask(ALICE, "GET /api/v1/jobs?label=k:v").expect(200);
+        assert_eq!(own["jobs"][0]["comment"], "quiet");
+        assert_eq!(house.ask(BOB, "GET /api/v1/allocations").expect(200), json!([]));
+        for of_the_server in
+            ["POST /api/v1/maintenance", "GET /api/v1/audit", "GET /api/v1/history"]
+        {
+            assert_eq!(house.ask(BOB, of_the_server).status, 403, "{of_the_server}");
+        }
+        let raised = json!({"script": "true", "priority": 1});
+        house.post(BOB, "/api/v1/jobs", &raised).expect(403);
+    }
+
+    pub fn a_coordinator_gives_orders_in_his_account_and_reads_no_output(house: House) {
+        let of = |account: &str| json!({"script": HELD, "held": true, "account": account});
+        let id = house.submit(ALICE, of("physics"));
+        let other = house.submit(ALICE, of("art"));
+        let refused = house.post(CAROL, "/api/v1/jobs", &of("physics")).expect(403);
+        assert_eq!(refused["errors"][0]["field"], "account", "{refused}");
+        let script = house.ask(BOB, &format!("GET /api/v1/jobs/{id}/script"));
+        assert_eq!(script.status, 200, "{}", script.bytes);
+        house.ask(BOB, &format!("GET /api/v1/jobs/{id}/stdout")).expect(403);
+        let raise = json!({"priority": 5}).to_string();
+        house.ask_with(BOB, &format!("PATCH /api/v1/jobs/{id}"), "", &raise).expect(403);
+        house.ask(BOB, &format!("POST /api/v1/jobs/{id}/release")).expect(200);
+        house.ask(BOB, &format!("DELETE /api/v1/jobs/{other}")).expect(403);
+        house.ended(ALICE, id);
+        let asked = "SELECT group_concat(verb || ' ' || name) AS line FROM audit WHERE target = 1";
+        assert_eq!(house.sql(asked), format!("submit {ALICE},release {BOB}"));
+    }
+
+    pub fn in_a_private_house_bob_finds_nothing_of_alice_at_any_door(house: House) {
+        let body = json!({"script": "sleep 100", "name": "hers", "labels": {"k": "v"}});
+        let id = house.submit(ALICE, body);
+        house.ask(ALICE, &format!("GET /api/v1/jobs/{id}/wait?timeout_s=0")).expect(200);
+        super::super::until_now("her job to run", || {
+            let job = house.ask(ALICE, &format!("GET /api/v1/jobs/{id}")).expect(200);
+            if job["state"] == "RUNNING" { Ok(()) } else { Err(job.to_string()) }
+        });
+        let missing = |of: &str| {
+            let paths = ["", "/script", "/stdout", "/events", "/attempts", "/priority", "/array"];
+            let asked = paths.iter().map(|rest| format!("GET /api/v1/jobs/{of}{rest}"));
+            let mut all: Vec<(String, &str)> = asked.map(|asked| (asked, "")).collect();
+            all.extend(orders(of));
+            all.push((format!("GET /api/v1/jobs/{of}/wait?timeout_s=0"), ""));
+            all.push((format!("GET /jobs/query/{of}"), ""));
+            let number = "X-Request-ID: same\r\n";
+            let ask = |(asked, body): &(String, &str)| {
+                let answer = house.ask_with(BOB, asked, number, body);
+                (answer.status, answer.bytes.replace(of, "N"))
+            };
+            all.iter().map(ask).collect::<Vec<_>>()
+        };
+        let (hidden, none) = (missing(&id.to_string()), missing("987654"));
+        assert_eq!(hidden, none, "hidden equals missing, byte for byte");
+        assert!(hidden.iter().all(|(status, _)| *status == 404), "{hidden:?}");
+        for list in ["", "?name=hers", "?label=k:v", "?user=dbt-alice", "?ids=1", "?sort=cpus"] {
+            let page = house.ask(BOB, &format!("GET /api/v1/jobs{list}")).expect(200);
+            assert_eq!(page["jobs"], json!([]), "{list}");
+        }
+        let dashboard = house.ask(BOB, "GET /api/v1/dashboard").expect(200);
+        assert_eq!(dashboard["running_jobs"], json!([]));
+        assert_eq!(dashboard["job_stats"]["running"], 1, "counts stay");
+        let resources = house.ask(BOB, "GET /api/v1/resources").expect(200).to_string();
+        assert!(!resources.contains(&format!("\"job_id\":{id}")), "{resources}");
+        assert_eq!(house.ask(BOB, "GET /api/v1/allocations").expect(200), json!([]));
+        let behind = json!({"script": "true", "dependency": format!("afterok:{id}")});
+        let refused = house.post(BOB, "/api/v1/jobs", &behind).expect(422);
+        let behind = json!({"script": "true", "dependency": "afterok:987654"});
+        let unknown = house.post(BOB, "/api/v1/jobs", &behind).expect(422);
+        let said = |of: &Value| of["errors"].to_string().replace(&id.to_string(), "N");
+        assert_eq!(said(&refused), said(&unknown).replace("987654", "N"));
+        house.ask(ALICE, &format!("DELETE /api/v1/jobs/{id}")).expect(202);
+    }
+
+    pub fn an_operator_gives_orders_about_all_jobs(house: House) {
+        let me = house.ask(BOB, "GET /api/v1/me").expect(200);
+        assert_eq!(me["role"], "operator");
+        let id = house.submit(ALICE, json!({"script": HELD, "held": true}));
+        for question in questions(&id.to_string()) {
+            assert_eq!(house.ask(BOB, &question).status, 200, "{question}");
+        }
+        house.ask(BOB, &format!("DELETE /api/v1/jobs/{id}")).expect(200);
+        let theirs = json!({"script": "true", "user": ALICE});
+        house.post(BOB, "/api/v1/jobs", &theirs).expect(403);
+        let drained = house.ask_with(BOB, "POST /api/v1/maintenance", "", "{}").expect(201);
+        assert_eq!(drained["principal"], BOB);
+    }
+
+    pub fn what_everybody_may_read_names_no_paths_and_no_tokens(house: House) {
+        let id = house.submit(ALICE, json!({"script": "true", "comment": "quiet-remark"}));
+        house.ended(ALICE, id);
+        for page in ["GET /metrics", "GET /api/v1/info", "GET /openapi.json"] {
+            let text = house.ask(BOB, page).bytes;
+            for secret in [ALICE, "quiet-remark", "dbt_"] {
+                assert!(!text.contains(secret), "{page} names {secret}");
+            }
+        }
+    }
+}
