@@ -329,7 +329,7 @@ fn parent(pid: i32) -> i32 {
 }
 
 /// Sends a signal by name.
-fn signal(pid: i32, name: &str) {
+pub fn signal(pid: i32, name: &str) {
     let sent = std::process::Command::new("/bin/kill")
         .args([format!("-{name}"), pid.to_string()])
         .status();

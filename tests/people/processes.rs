@@ -7,6 +7,7 @@
 //!
 //! *Not here*: who a process is (`becoming`).
 
+use super::becoming::signal;
 use super::*;
 
 super::cases! {
@@ -14,6 +15,7 @@ super::cases! {
     whoever_catches_the_child_before_its_script_harms_that_one_job_of_hers_at_most
     what_has_become_root_entirely_ends_with_its_job
     a_fork_bomb_ends_to_the_last_process_and_bob_s_job_starts_meanwhile
+    a_process_that_bears_another_s_key_is_not_taken_for_the_attempt_s
 }
 
 mod cases {
@@ -120,6 +122,27 @@ mod cases {
         stage.cancel(&order).await;
         stage.ended(&order).await;
         assert_eq!(of_user(23_004), [0; 0], "to the last process");
+    }
+
+    pub async fn a_process_that_bears_another_s_key_is_not_taken_for_the_attempt_s() {
+        let stage = Stage::new();
+        let order = stage.order(&alice(), "echo up; sleep 600");
+        let script = stage.running(&order).await.pid;
+        stage.says(&order, "up").await;
+        // Bob gives his process alice's key, which everybody reads.
+        let key = order.key.name();
+        let bobs = stage.order(&bob(), &format!("DOWNBEAT_KEY={key} sleep 600 & echo up; wait"));
+        stage.running(&bobs).await;
+        stage.says(&bobs, "up").await;
+        let supervisor = downbeat::engine::local::proc::stat(script).unwrap().parent;
+        signal(supervisor, "KILL");
+        stage.see(&order, |s| matches!(s, AttemptStatus::Lost)).await;
+        while stage.engine.kill_leftovers(&order.key).await.unwrap() > 0 {}
+        assert!(downbeat::engine::local::proc::stat(script).is_none(), "hers is gone");
+        let them = stage.engine.processes(&bobs.key).await.unwrap();
+        assert_eq!(them.len(), 2, "his goes on: {them:?}");
+        stage.cancel(&bobs).await;
+        assert_eq!(stage.ended(&bobs).await.exit_code.unwrap().signal, 15);
     }
 }
 

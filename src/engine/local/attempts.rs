@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
@@ -35,6 +35,8 @@ pub struct Entry {
     pub lost: Mutex<Option<File>>,
     /// What its `state` said last, for when that is taken away.
     pub seen: Mutex<Option<State>>,
+    /// The number of its user, if that is not the server's own.
+    pub owner: OnceLock<u32>,
     /// Whether an order is being written and sent.
     pub under_way: AtomicBool,
     /// Why the last order could not be written or sent.

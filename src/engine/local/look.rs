@@ -24,7 +24,7 @@ use super::attempts::{Entry, Overtime, held};
 use super::cgroup;
 use super::inner::Inner;
 use super::proc::{self, Identity};
-use super::processes::{self, Daemon, UnrecordedAttempt};
+use super::processes::{self, Bearing, Daemon, UnrecordedAttempt};
 use super::spool::{self, End, Folder};
 use super::state::State;
 use crate::clock;
@@ -254,7 +254,22 @@ impl Inner {
     }
 
     fn without_folder(&self, name: &str) -> io::Result<UnrecordedAttempt> {
+        let name = Bearing { key: name, owner: self.owner(name) };
         processes::without_folder(name, &self.data_dir, self.client.daemon(), self.program)
+    }
+
+    /// The number of the user whose processes are of this attempt, if that is not the server's own.
+    /// Nobody knows it of an attempt of a former server whose folder was taken away.
+    fn owner(&self, name: &str) -> Option<u32> {
+        let entry = self.attempts.get(name);
+        if let Some(owner) = entry.as_ref().and_then(|entry| entry.owner.get()) {
+            return Some(*owner);
+        }
+        let owner = self.folder(name).read_order().ok()?.order.person?.uid;
+        if let Some(entry) = entry {
+            let _the_same = entry.owner.set(owner);
+        }
+        Some(owner)
     }
 
     /// An attempt that lives. Its supervisor has everything to do itself; if a script has stopped
@@ -368,7 +383,8 @@ impl Inner {
             }
         }
         let state = self.state(&name)?;
-        let them = processes::of_lost(&name, &self.proven(state.clone()), self.daemon());
+        let bearing = Bearing { key: &name, owner: self.owner(&name) };
+        let them = processes::of_lost(bearing, &self.proven(state.clone()), self.daemon());
         let seen =
             them.and_then(|them| processes::kill(&them)).map_err(|e| folder.error("state", e))?;
         for group in state.groups_of(&name).iter().filter(|_| seen == 0) {
@@ -412,7 +428,8 @@ impl Inner {
             // Written when the last process was gone.
             return Ok(Vec::new());
         }
-        let them = processes::of_lost(&name, &self.proven(state), self.daemon());
+        let bearing = Bearing { key: &name, owner: self.owner(&name) };
+        let them = processes::of_lost(bearing, &self.proven(state), self.daemon());
         Ok(them.map_err(unseen)?.into_iter().map(|one| one.pid).collect())
     }
 

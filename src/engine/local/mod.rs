@@ -220,7 +220,6 @@ impl LocalEngine {
         let client =
             DaemonClient::start(command, Arc::clone(&attempts)).map_err(EngineError::Daemon)?;
         let pool = FolderPool::new(&data_dir, scratch.base(), persons);
-        let cleanup = Arc::default();
         let inner = Inner {
             data_dir,
             origin,
@@ -231,7 +230,7 @@ impl LocalEngine {
             client,
             pool,
             scratch: Arc::new(scratch),
-            cleanup,
+            cleanup: Arc::default(),
             memory_says,
             denies_devices,
             devices_say,
@@ -297,15 +296,18 @@ fn open_to(persons: Persons, data_dir: &Path, spool: &Path) -> Result<(), Engine
 impl Inner {
     fn give_order(&self, order: Order) -> Result<(), EngineError> {
         let name = order.key.name();
-        let is_of_a_person = order.person.is_some();
+        let owner = order.person.as_ref().map(|person| person.uid);
+        let entry = self.attempts.entry(&name);
+        if let Some(owner) = owner {
+            let _the_same = entry.owner.set(owner);
+        }
         if !self.pool.write_order(&self.folder(&name), order)? {
             return Ok(());
         }
-        if !is_of_a_person {
+        if owner.is_none() {
             self.scratch.give(&name);
         }
         fault::point(fault::LAUNCH_ORDER_WRITTEN);
-        let entry = self.attempts.entry(&name);
         self.client
             .send(&name, |generation| entry.set_sent(generation))
             .map_err(EngineError::Daemon)?;

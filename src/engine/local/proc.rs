@@ -239,6 +239,22 @@ pub fn variable(pid: i32, name: &str) -> io::Result<Option<Vec<String>>> {
     Ok(Some(environment.iter().filter_map(value).collect()))
 }
 
+/// The real number of a process's user; `None` when it is gone.
+///
+/// # Errors
+/// When nobody can look now.
+pub fn real_user(pid: i32) -> io::Result<Option<u32>> {
+    let status = match fs::read_to_string(format!("/proc/{pid}/status")) {
+        Ok(status) => status,
+        Err(e) if is_nobody(&e) => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    // The real, the effective, the saved one and that of files.
+    let numbers = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    let real = numbers.and_then(|numbers| numbers.split_ascii_whitespace().next());
+    Ok(real.and_then(|real| real.parse().ok()))
+}
+
 /// The words of a process's command line; none when it is gone.
 ///
 /// # Errors
@@ -298,6 +314,8 @@ mod tests {
         let me = stat(myself().unwrap().pid).unwrap();
         assert!(me.is_alive());
         assert_eq!(me.parent, rustix::process::getppid().unwrap().as_raw_nonzero().get());
+        let own = rustix::process::getuid().as_raw();
+        assert_eq!(real_user(me.identity.pid).unwrap(), Some(own));
         let program = Program::of_file(Path::new("/proc/self/exe")).unwrap();
         assert!(!program.is_not_of(me.identity.pid));
     }

@@ -5,7 +5,8 @@
 //!
 //! *Promises*: every signal goes through a pidfd whose process was looked at after opening; a
 //! stranger who carries a recorded number is left alone. The number of a session or a group alone
-//! proves nothing: it counts as long as somebody in it bears the attempt's key.
+//! proves nothing: it counts as long as somebody in it bears the attempt's key. Everybody reads the
+//! key of everybody: of a person's attempt only that person's processes bear it.
 //!
 //! *Not here*: ending a tree whose supervisor lives (`supervisor`). What escapes where there are no
 //! control groups: processes that all emptied their environment, when the step daemon died as well.
@@ -55,11 +56,24 @@ pub struct Daemon {
     pub program: Program,
 }
 
+/// The name by which processes show that they are of an attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct Bearing<'a> {
+    /// The attempt's key.
+    pub key: &'a str,
+    /// The number of the user who alone can bear it, if that is not the server's own.
+    pub owner: Option<u32>,
+}
+
 /// The living processes of an attempt whose supervisor is gone. `daemon` is the step daemon.
 ///
 /// # Errors
 /// When nobody can look now: then nobody may say that none is left.
-pub fn of_lost(name: &str, state: &State, daemon: Option<Daemon>) -> io::Result<Vec<Identity>> {
+pub fn of_lost(
+    name: Bearing<'_>,
+    state: &State,
+    daemon: Option<Daemon>,
+) -> io::Result<Vec<Identity>> {
     Ok(survey(name, state, daemon)?.found)
 }
 
@@ -71,7 +85,8 @@ struct Survey {
     unread: Vec<Stat>,
 }
 
-fn survey(name: &str, state: &State, daemon: Option<Daemon>) -> io::Result<Survey> {
+fn survey(bearing: Bearing<'_>, state: &State, daemon: Option<Daemon>) -> io::Result<Survey> {
+    let name = bearing.key;
     // First, so that whoever is listed afterwards starts nobody else.
     let gone = state.supervisor.filter(|supervisor| proc::stat(supervisor.pid).is_none());
     let track = state
@@ -89,7 +104,11 @@ fn survey(name: &str, state: &State, daemon: Option<Daemon>) -> io::Result<Surve
     for seen in everybody.iter().filter(|seen| seen.identity.pid != me) {
         match proc::variable(seen.identity.pid, KEY_VARIABLE)? {
             Some(keys) if keys.iter().any(|key| key == name) => {
-                keyed.insert(seen.identity.pid);
+                // One that is gone by now is nobody's.
+                let user = bearing.owner.map(|_| proc::real_user(seen.identity.pid)).transpose()?;
+                if user.is_none_or(|user| user == bearing.owner) {
+                    keyed.insert(seen.identity.pid);
+                }
             }
             Some(_) => {}
             None => unread.push(*seen),
@@ -154,7 +173,7 @@ pub enum UnrecordedAttempt {
 /// # Errors
 /// When nobody can look now.
 pub fn without_folder(
-    name: &str,
+    name: Bearing<'_>,
     data_dir: &Path,
     daemon: Option<i32>,
     program: Option<Program>,
@@ -311,7 +330,7 @@ mod tests {
         }
 
         fn found(&self, name: &str, state: &State) -> Vec<i32> {
-            let them = of_lost(name, state, None).unwrap();
+            let them = of_lost(Bearing { key: name, owner: None }, state, None).unwrap();
             self.members.into_iter().filter(|pid| them.iter().any(|i| i.pid == *pid)).collect()
         }
     }
