@@ -34,7 +34,8 @@ pub fn remove(above: &Path, name: &str) -> Result<(), String> {
 /// See [`remove`].
 pub fn remove_piece(above: &Path, name: &str, most: u64) -> Result<bool, String> {
     let told = |at: &str, e: Errno| format!("{}/{at}: {}", above.display(), why(e));
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    // Only its place: whoever may pass through it need not be allowed to list it.
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let parent = match rustix::fs::open(above, flags, Mode::empty()) {
         Ok(parent) => parent,
         Err(Errno::NOENT) => return Ok(true),

@@ -9,18 +9,21 @@
 //! *Not here*: processes (`engine::local`).
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, watch};
 
 use super::{
-    AttemptStatus, Control, Elsewhere, Engine, EngineError, ExitRecord, Handle, Key, Order, Stop,
-    Stopping, Trouble,
+    AttemptStatus, Control, Elsewhere, Engine, EngineError, ExitRecord, Handle, Key, OpenError,
+    Order, Person, Stop, Stopping, StreamFile, Trouble,
 };
 use crate::clock;
 use crate::job::outcome::{ExitCode, Usage};
+use crate::trees;
 
 /// How a script behaves once it is launched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -371,6 +374,21 @@ impl Engine for FakeEngine {
 
     fn borne(&self) -> BoxFuture<'_, Result<Vec<Key>, EngineError>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn open_stream(&self, _: Person, _: StreamFile) -> BoxFuture<'static, Result<File, OpenError>> {
+        Box::pin(async { Err(OpenError::Absent) })
+    }
+
+    fn remove_tree(
+        &self,
+        _: Option<Person>,
+        folder: PathBuf,
+    ) -> BoxFuture<'static, Result<(), String>> {
+        Box::pin(async move {
+            let parts = folder.parent().zip(folder.file_name().and_then(|name| name.to_str()));
+            parts.map_or(Ok(()), |(above, name)| trees::remove(above, name))
+        })
     }
 
     fn trouble(&self) -> watch::Receiver<Trouble> {

@@ -15,6 +15,7 @@ pub mod fake;
 pub mod local;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -341,6 +342,29 @@ pub enum EngineError {
     Daemon(std::io::Error),
 }
 
+/// Why a stream of a person's job is not open, a sentence about a path that was named before.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Nothing is there, yet.
+    #[error("it is not there")]
+    Absent,
+    /// The job's user may not read it, or a link leads where no file is.
+    #[error("the job's user may not read it")]
+    Denied,
+    /// It is something else than a file: a pipe, a device, a folder.
+    #[error("it is not a regular file")]
+    NotRegular,
+    /// Its file system does not answer.
+    #[error("its file system does not answer")]
+    Timeout,
+    /// As many files of that user, or of all, are being opened as may be.
+    #[error("too many files are being opened; try again")]
+    Busy,
+    /// Anything else that the system said.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
 /// Something that runs scripts.
 pub trait Engine: Send + Sync + 'static {
     /// Hands an order over. Idempotent by key: an attempt is started at most once. Begun by the
@@ -408,6 +432,28 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// When `/proc` cannot be read.
     fn borne(&self) -> BoxFuture<'_, Result<Vec<Key>, EngineError>>;
+
+    /// Opens a stream of this person's job for reading, as that person would: in a process that is
+    /// the person, by a path that nobody else follows. Only regular files; ends within seconds.
+    ///
+    /// # Errors
+    /// Why it is not open.
+    fn open_stream(
+        &self,
+        person: Person,
+        stream: StreamFile,
+    ) -> BoxFuture<'static, Result<File, OpenError>>;
+
+    /// Removes a folder of the server's with all that is in it: first as this person, if it is a
+    /// person's job's, then what others left there. No link is followed and no mount entered.
+    ///
+    /// # Errors
+    /// A sentence that names what is left, and why.
+    fn remove_tree(
+        &self,
+        person: Option<Person>,
+        folder: PathBuf,
+    ) -> BoxFuture<'static, Result<(), String>>;
 
     /// What keeps scripts from being started, as it changes.
     fn trouble(&self) -> watch::Receiver<Trouble>;

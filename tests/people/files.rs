@@ -325,7 +325,7 @@ mod cases {
     pub async fn a_job_whose_folder_hangs_keeps_its_limit_and_never_starts() {
         let name = "a_job_whose_folder_hangs_keeps_its_limit_and_never_starts";
         let stage = Stage::new();
-        let Some(_hanging) = Hanging::mount(&stage, name) else { return };
+        let Some(_hanging) = Mount::hanging(&stage, name) else { return };
         let at = stage.path("alice/hangs");
         for how in ["limit", "cancel"] {
             let mut order = stage.order(&alice(), "true");
@@ -351,12 +351,20 @@ fn with_home(stage: &Stage, mut order: Order) -> Order {
     order
 }
 
-/// A file system of alice's, which answers nothing.
-pub struct Hanging(PathBuf);
+/// What is mounted here, until this is dropped.
+pub struct Mount(PathBuf);
 
-impl Hanging {
-    /// Mounts it as `hangs` in her folder; says so where that cannot be.
-    pub fn mount(stage: &Stage, case: &str) -> Option<Hanging> {
+impl Mount {
+    /// Mounts a folder here too.
+    pub fn bind(folder: &Path, at: &Path) -> Mount {
+        let bound = Command::new("mount").arg("--bind").args([folder, at]).status();
+        assert!(bound.unwrap().success());
+        Mount(at.to_owned())
+    }
+
+    /// Mounts a file system of alice's, which answers nothing, as `hangs` in her folder; says so
+    /// where that cannot be.
+    pub fn hanging(stage: &Stage, case: &str) -> Option<Mount> {
         let at = stage.path("alice/hangs");
         fs::create_dir(&at).unwrap();
         give(&at, &alice());
@@ -366,7 +374,7 @@ impl Hanging {
             Ok(device) => {
                 // Held for as long as this process lives: nobody reads what it is asked.
                 std::mem::forget(device);
-                Some(Hanging(at))
+                Some(Mount(at))
             }
             Err(e) => {
                 assert!(std::env::var_os("CI").is_none(), "{case}: no FUSE: {e}");
@@ -377,7 +385,7 @@ impl Hanging {
     }
 }
 
-impl Drop for Hanging {
+impl Drop for Mount {
     fn drop(&mut self) {
         let _gone = Command::new("umount").arg("-l").arg(&self.0).status();
     }

@@ -15,6 +15,7 @@ mod files;
 mod house;
 mod identity;
 mod processes;
+mod reading;
 mod rights;
 
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use downbeat::engine::local::{LocalConfig, LocalEngine, Origin};
 use downbeat::engine::{
-    AttemptStatus, Control, Engine, ExitRecord, Handle, Key, Order, Person, StreamFile,
+    AttemptStatus, Control, Engine, ExitRecord, Handle, Key, OpenError, Order, Person, StreamFile,
 };
 use downbeat::job::ids::{Attempt, CpuId, JobId};
 use downbeat::job::outcome::ExitCode;

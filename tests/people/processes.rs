@@ -49,11 +49,11 @@ mod cases {
         let name = "whoever_catches_the_child_before_its_script_harms_that_one_job_of_hers_at_most";
         let stage = Stage::new();
         // Where it hangs it is alice's by its number, and not her script yet.
-        let Some(_hanging) = files::Hanging::mount(&stage, name) else { return };
+        let Some(_hanging) = files::Mount::hanging(&stage, name) else { return };
         let mut caught = stage.order(&alice(), "true");
         caught.working_directory = stage.path("alice/hangs");
         stage.launch(&caught).await;
-        let child = until("the child", || hanging_child_of(23_001)).await;
+        let child = until("the child", || hanging_below(stage.engine.step_daemon().unwrap())).await;
         let supervisor = downbeat::engine::local::proc::stat(child).unwrap().parent;
         let attack = format!(
             "sleep 60 & own=$!; {TRACE} $own && echo trace; {WRITE} $own && echo write; kill -9 $own
@@ -153,13 +153,15 @@ const TRACE: &str = "perl -e 'exit(syscall(101, 0x4206, $ARGV[0] + 0, 0, 0) == 0
 const WRITE: &str = "perl -e '$b = \"x\"; $l = pack(\"PQ\", $b, 1); $r = pack(\"QQ\", 4096, 1); \
                      syscall(311, $ARGV[0] + 0, $l, 1, $r, 1, 0); exit($! == 1 ? 1 : 0)'";
 
-/// A process of this user that waits in the kernel for a file system and is no script yet.
-fn hanging_child_of(uid: u32) -> Result<i32, String> {
-    let found = of_user(uid).into_iter().find(|pid| {
-        text(Path::new(&format!("/proc/{pid}/comm"))).starts_with("downbeat")
+/// A process below a supervisor of this daemon that waits in the kernel for a file system and is no
+/// script yet.
+fn hanging_below(daemon: i32) -> Result<i32, String> {
+    let parent = |pid| downbeat::engine::local::proc::stat(pid).map(|seen| seen.parent);
+    let found = of_user(23_001).into_iter().find(|pid| {
+        parent(*pid).and_then(parent) == Some(daemon)
             && text(Path::new(&format!("/proc/{pid}/wchan"))).contains("fuse")
     });
-    found.ok_or_else(|| format!("{:?}", of_user(uid)))
+    found.ok_or_else(|| format!("{:?}", of_user(23_001)))
 }
 
 /// All living processes whose real number this is.

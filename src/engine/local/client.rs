@@ -10,7 +10,7 @@
 //! *Not here*: what the daemon does (`stepd`), whom a notice wakes (`attempts`).
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -22,7 +22,7 @@ use rustix::process::Signal;
 
 use super::attempts::{Attempts, held};
 use super::devices::Wall;
-use super::fd_passing::DATAGRAM_BYTES_MAX;
+use super::fd_passing::{self, DATAGRAM_BYTES_MAX};
 use super::memory::MemoryControl;
 use super::notice::Notice;
 use super::origin::Origin;
@@ -157,6 +157,17 @@ impl DaemonClient {
                 Err(e) => return Err(e.into()),
             }
         }
+    }
+
+    /// Sends a word with a file to the daemon that is there. Blocks, so it belongs on the blocking
+    /// pool.
+    ///
+    /// # Errors
+    /// When there is no daemon within [`DAEMON_BOUND`] or it does not read.
+    pub fn send_file(&self, word: &str, file: &OwnedFd) -> io::Result<()> {
+        let (socket, _) = self.ready(0, crate::clock::monotonic() + DAEMON_BOUND)?;
+        let send = || fd_passing::send(&socket, word, file.as_fd(), SendFlags::empty());
+        Ok(rustix::io::retry_on_intr(send)?)
     }
 
     /// Waits for a ready daemon of a generation later than `after`.

@@ -44,14 +44,24 @@ pub fn send(
 /// What the system says.
 pub fn receive(socket: &OwnedFd) -> rustix::io::Result<Option<(String, OwnedFd)>> {
     let mut text = [0; DATAGRAM_BYTES_MAX];
+    let (bytes, file) = receive_any(socket, &mut [IoSliceMut::new(&mut text)])?;
+    Ok(file.map(|file| (String::from_utf8_lossy(&text[..bytes]).into_owned(), file)))
+}
+
+/// Receives what need not have a file with it; no bytes and no file when nobody will send any more.
+///
+/// # Errors
+/// What the system says.
+pub fn receive_any(
+    socket: &OwnedFd,
+    into: &mut [IoSliceMut<'_>],
+) -> rustix::io::Result<(usize, Option<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut rights = RecvAncillaryBuffer::new(&mut space);
-    let mut into = [IoSliceMut::new(&mut text)];
-    let bytes = recvmsg(socket, &mut into, &mut rights, RecvFlags::CMSG_CLOEXEC)?.bytes;
+    let bytes = recvmsg(socket, into, &mut rights, RecvFlags::CMSG_CLOEXEC)?.bytes;
     let files = rights.drain().filter_map(|message| match message {
         RecvAncillaryMessage::ScmRights(files) => Some(files),
         _ => None,
     });
-    let file = files.flatten().next();
-    Ok(file.map(|file| (String::from_utf8_lossy(&text[..bytes]).into_owned(), file)))
+    Ok((bytes, files.flatten().next()))
 }

@@ -16,6 +16,7 @@ use super::attempts::Attempts;
 use super::cleanup::CleanupQueue;
 use super::client::DaemonClient;
 use super::folder_pool::FolderPool;
+use super::helpers::Helpers;
 use super::origin::Origin;
 use super::proc;
 use super::proctrack::ProcTrack;
@@ -47,6 +48,8 @@ pub(super) struct Inner {
     /// Whom scripts can signal, for people.
     pub(super) signals_say: String,
     pub(super) track: ProcTrack,
+    /// Who has helpers.
+    pub(super) helpers: Arc<Helpers>,
     /// The file that step daemon and supervisors run.
     pub(super) program: Option<proc::Program>,
 }

@@ -27,6 +27,8 @@ mod devices;
 mod fd_passing;
 mod fitness;
 mod folder_pool;
+mod helper;
+mod helpers;
 mod inner;
 mod landlock;
 mod launch;
@@ -35,6 +37,7 @@ mod look;
 mod memory;
 mod notice;
 mod notice_reader;
+mod opener;
 mod origin;
 mod own_files;
 mod persons;
@@ -54,7 +57,7 @@ mod supervisor_pool;
 mod sys;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -79,7 +82,8 @@ pub use self::plain::read as read_plain;
 use self::proctrack::ProcTrack;
 use self::scratch::Scratch;
 use super::{
-    AttemptStatus, BoxFuture, Control, Elsewhere, Engine, EngineError, Key, Order, Trouble,
+    AttemptStatus, BoxFuture, Control, Elsewhere, Engine, EngineError, Key, OpenError, Order,
+    Person, StreamFile, Trouble,
 };
 use crate::fault;
 
@@ -146,13 +150,6 @@ impl LocalConfig {
             root_jobs: false,
         }
     }
-
-    fn persons(&self) -> Persons {
-        match self.people {
-            true => Persons::Users { floor: self.floor, root: self.root_jobs },
-            false => Persons::Nobody,
-        }
-    }
 }
 
 /// Scripts as processes of this machine. Dropping it ends the step daemon, not the jobs.
@@ -182,8 +179,7 @@ impl LocalEngine {
         if config.confine_signals {
             landlock::can_confine().map_err(EngineError::Machine)?;
         }
-        let persons = config.persons();
-        open_to(persons, &data_dir, &spool)?;
+        let persons = served(&config, &data_dir, &spool)?;
         let origin = config.origin.map_or_else(Origin::here, Ok).map_err(EngineError::Daemon)?;
         let attempts = Arc::new(Attempts::default());
         let (notices, notices_out) = notice::pipe().map_err(EngineError::Daemon)?;
@@ -215,7 +211,7 @@ impl LocalEngine {
             notices_out,
         };
         let scratch = config.scratch.unwrap_or_else(|| data_dir.join("scratch"));
-        let scratch = Scratch::open(scratch, persons)?;
+        let scratch = Arc::new(Scratch::open(scratch, persons)?);
         let program = proc::Program::of_file(&command.program);
         let client =
             DaemonClient::start(command, Arc::clone(&attempts)).map_err(EngineError::Daemon)?;
@@ -229,13 +225,14 @@ impl LocalEngine {
             notices: Mutex::new(Some(notices)),
             client,
             pool,
-            scratch: Arc::new(scratch),
+            scratch,
             cleanup: Arc::default(),
             memory_says,
             denies_devices,
             devices_say,
             signals_say: landlock::sentence(config.confine_signals),
             track,
+            helpers: Arc::default(),
             program,
         };
         Ok(LocalEngine { inner: Arc::new(inner) })
@@ -283,14 +280,15 @@ impl LocalEngine {
     }
 }
 
-/// Opens the way to what is theirs to those who are served.
-fn open_to(persons: Persons, data_dir: &Path, spool: &Path) -> Result<(), EngineError> {
-    if !persons.are_served() {
-        return Ok(());
+/// As whom scripts may run; the server's folders let those pass.
+fn served(config: &LocalConfig, data_dir: &Path, spool: &Path) -> Result<Persons, EngineError> {
+    if !config.people {
+        return Ok(Persons::Nobody);
     }
     persons::can_be_served().map_err(EngineError::Machine)?;
-    let error = |source| EngineError::Spool { path: spool.to_owned(), source };
-    own_files::open_home(data_dir, spool).map_err(error)
+    let opened = own_files::open_home(data_dir, spool);
+    opened.map_err(|source| EngineError::Spool { path: spool.to_owned(), source })?;
+    Ok(Persons::Users { floor: config.floor, root: config.root_jobs })
 }
 
 impl Inner {
@@ -439,6 +437,28 @@ impl Engine for LocalEngine {
             let live = |name: &String| inner.attempts.get(name).is_none();
             Ok(keys.into_iter().filter(live).filter_map(|name| Key::parse(&name)).collect())
         })
+    }
+
+    fn open_stream(
+        &self,
+        person: Person,
+        stream: StreamFile,
+    ) -> BoxFuture<'static, Result<File, OpenError>> {
+        let inner = Arc::clone(&self.inner);
+        let opened = move || inner.open_stream(&person, &stream);
+        let opened = tokio::task::spawn_blocking(opened);
+        Box::pin(async move { opened.await.unwrap_or_else(|e| Err(OpenError::Io(e.into()))) })
+    }
+
+    fn remove_tree(
+        &self,
+        person: Option<Person>,
+        folder: PathBuf,
+    ) -> BoxFuture<'static, Result<(), String>> {
+        let inner = Arc::clone(&self.inner);
+        let removed = move || inner.remove_tree(person.as_ref(), &folder);
+        let removed = tokio::task::spawn_blocking(removed);
+        Box::pin(async move { removed.await.unwrap_or_else(|e| Err(e.to_string())) })
     }
 
     fn trouble(&self) -> channel::Receiver<Trouble> {

@@ -34,6 +34,8 @@ const STREAM: Mode = Mode::from_raw_mode(0o600);
 const SCRIPT: Mode = Mode::from_raw_mode(0o400);
 /// All bits of rights.
 const RIGHTS: u32 = 0o7777;
+/// The bits that let others change a folder.
+const WRITABLE: u32 = 0o022;
 /// The bits that let others in.
 const OTHERS: u32 = 0o077;
 
@@ -157,6 +159,12 @@ pub fn script(path: &Path, text: &[u8], person: &Person) -> io::Result<()> {
 #[must_use]
 pub fn is_stream_of(about: &Stat, uid: u32) -> bool {
     is_plain(about) && about.st_uid == uid
+}
+
+/// Whether nobody but the server can change what is in a folder.
+#[must_use]
+pub fn is_kept_folder(about: &Stat) -> bool {
+    is_the_server_s(about) && about.st_mode & WRITABLE == 0
 }
 
 /// A regular file of one name: what has another may be somebody's who never meant it to be here.

@@ -1,7 +1,8 @@
 //! *Purpose*: the step daemon: the small process that forks supervisors, so that the server
 //! never forks.
 //!
-//! *Owns*: `stepd.lock` (held for life), `stepd.log`, the creation of every `state` file.
+//! *Owns*: `stepd.lock` (held for life), `stepd.log`, the creation of every `state` file, the fork
+//! of helpers.
 //!
 //! *Promises*: there is one step daemon per data folder, and it says `Ready` only when that is
 //! so; an attempt whose `state` exists is never launched again; it ends when the server's
@@ -14,19 +15,20 @@
 //! input and the pipe of all supervisors as standard output; only `client` does that.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, Write};
+use std::io::{self, IoSliceMut, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::FlockOperation;
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::SendFlags;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use super::affinity_and_oom::oom_score_if_it_may_be_lowered;
 use super::devices::Wall;
-use super::fd_passing::DATAGRAM_BYTES_MAX;
+use super::fd_passing::{self, DATAGRAM_BYTES_MAX};
+use super::helper;
 use super::memory::MemoryControl;
 use super::notice::Notice;
 use super::origin::Origin;
@@ -96,7 +98,8 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
         notices,
     })?;
     let ended = sys::child_signals()?;
-    let mut daemon = Daemon { data_dir: data_dir.to_owned(), socket, ended, supervisors };
+    let data_dir = data_dir.to_owned();
+    let mut daemon = Daemon { data_dir, socket, ended, supervisors, persons };
     let served =
         if daemon.send(Notice::Ready.line().as_bytes()) { daemon.attend(log) } else { Ok(()) };
     memory.leave();
@@ -130,7 +133,7 @@ struct Greeting {
 
 /// `None` when the server has gone without a word.
 fn greeting(socket: &OwnedFd) -> io::Result<Option<Greeting>> {
-    let said = rustix::io::retry_on_intr(|| hear(socket))?;
+    let said = rustix::io::retry_on_intr(|| hear(socket))?.map(|(said, _)| said);
     Ok(said.as_deref().and_then(|said| said.strip_prefix(NOFILE_WORD)).map(|said| {
         let mut lines = said.split('\n');
         let mut next = || lines.next().unwrap_or_default();
@@ -146,11 +149,12 @@ fn greeting(socket: &OwnedFd) -> io::Result<Option<Greeting>> {
     }))
 }
 
-/// One message of the server; `None` when there will be no more.
-fn hear(socket: &OwnedFd) -> rustix::io::Result<Option<String>> {
+/// One message of the server, and the file that came along; `None` when there will be no more.
+fn hear(socket: &OwnedFd) -> rustix::io::Result<Option<(String, Option<OwnedFd>)>> {
     let mut text = [0; DATAGRAM_BYTES_MAX];
-    let (count, _) = rustix::net::recv(socket, &mut text, RecvFlags::empty())?;
-    Ok((count > 0).then(|| String::from_utf8_lossy(&text[..count]).into_owned()))
+    let (count, file) = fd_passing::receive_any(socket, &mut [IoSliceMut::new(&mut text)])?;
+    let said = String::from_utf8_lossy(&text[..count]).into_owned();
+    Ok((count > 0).then_some((said, file)))
 }
 
 /// Waits for the lock and writes who holds it, so that a server can end one that hangs.
@@ -175,6 +179,7 @@ struct Daemon {
     socket: OwnedFd,
     ended: OwnedFd,
     supervisors: SupervisorPool,
+    persons: Persons,
 }
 
 impl Daemon {
@@ -234,7 +239,11 @@ impl Daemon {
     /// Takes one message of the server; answers false at its end.
     fn take_order(&mut self, log: &mut Log) -> io::Result<bool> {
         let name = match hear(&self.socket) {
-            Ok(Some(name)) => name,
+            Ok(Some((word, Some(socket)))) if word == helper::WORD => {
+                self.help(&socket, log);
+                return Ok(true);
+            }
+            Ok(Some((name, _))) => name,
             Ok(None) | Err(rustix::io::Errno::CONNRESET) => return Ok(false),
             Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => return Ok(true),
             Err(e) => return Err(e.into()),
@@ -249,6 +258,15 @@ impl Daemon {
                 log.say(&format!("{name} was not started: {e}"));
                 Ok(self.send(Notice::NotTaken(name, e.to_string()).line().as_bytes()))
             }
+        }
+    }
+
+    /// Forks a helper, who hears over this socket what it is to do. Without one the other end sees
+    /// that nobody is there.
+    fn help(&self, socket: &OwnedFd, log: &mut Log) {
+        let (persons, me) = (self.persons, rustix::process::getpid());
+        if let Err(e) = sys::fork(|| helper::run(socket, persons, me)) {
+            log.say(&format!("no helper is forked: {e}"));
         }
     }
 

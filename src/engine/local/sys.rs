@@ -483,6 +483,17 @@ fn signals(which: &[libc::c_int]) -> io::Result<OwnedFd> {
     }
 }
 
+/// Has this process end when so long has passed, whatever it waits for and whoever has stopped it.
+pub fn end_within(life: Duration) {
+    let seconds = libc::c_uint::try_from(life.as_secs()).unwrap_or(libc::c_uint::MAX);
+    unblock_all_signals();
+    // SAFETY: the calls touch no memory; the signal's default is to end the process.
+    unsafe {
+        libc::signal(libc::SIGALRM, libc::SIG_DFL);
+        libc::alarm(seconds);
+    }
+}
+
 /// Waits until a child has ended, SIGUSR1 has come or the time is over; answers whether it
 /// was SIGUSR1. Both signals must be blocked. May return early, for no reason.
 #[must_use]
