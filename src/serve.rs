@@ -18,6 +18,7 @@ mod devices;
 mod folder;
 mod live;
 mod numbers;
+mod opener;
 mod owners;
 mod signals;
 mod socket;
@@ -42,7 +43,9 @@ use crate::actors::retention::Retention;
 use crate::actors::site::{JobGpus, OrderSite};
 use crate::actors::{self, Parts, System, messages};
 use crate::api::wire::report::Ability;
-use crate::api::{self, App, Auth, FileWatcher, Files, InForce, Intake, Room, STREAMS_MAX, Served};
+use crate::api::{
+    self, App, Auth, FileWatcher, Files, InForce, Intake, OwnersFiles, Room, STREAMS_MAX, Served,
+};
 use crate::config::people::Mode;
 use crate::config::{Config, ServeArgs};
 use crate::engine::local::{LocalConfig, LocalEngine};
@@ -65,6 +68,7 @@ use crate::threads;
 use crate::time::Time;
 use devices::MachineDevices;
 use live::Settings;
+use opener::AsOwners;
 use owners::OwnersNow;
 use signals::{Heard, Signals};
 use socket::{Local, OpenTo, Reserved};
@@ -235,6 +239,7 @@ async fn serve(
     let host = crate::host::name();
     let in_force = live::in_force(&config);
     let (served, owners) = served(&config, in_force.subscribe());
+    let owners_files = owners_files(&served, &engine);
     let uid = rustix::process::geteuid().as_raw();
     let site = Arc::new(OrderSite {
         places: places.clone(),
@@ -283,7 +288,13 @@ async fn serve(
         parameters: api::parameters(),
         rights: api::rights(),
     });
-    let app = web::Data::new(app((&settings, served), system.clone(), places, host, isolation)?);
+    let app = web::Data::new(app(
+        (&settings, served, owners_files),
+        system.clone(),
+        places,
+        host,
+        isolation,
+    )?);
     let server = HttpServer::new(move || {
         HttpApp::new()
             .app_data(web::Data::clone(&app))
@@ -358,6 +369,16 @@ fn served(config: &Config, in_force: InForce) -> (Served, Option<Arc<dyn Owners>
     }
 }
 
+/// Who opens files of jobs as their owners.
+fn owners_files(served: &Served, engine: &Arc<dyn Engine>) -> Option<Arc<dyn OwnersFiles>> {
+    match served {
+        Served::One(_) => None,
+        Served::System(users) => {
+            Some(Arc::new(AsOwners { engine: Arc::clone(engine), users: users.clone() }))
+        }
+    }
+}
+
 /// Who may connect to its socket.
 fn open_to(config: &Config) -> OpenTo {
     match config.people.mode {
@@ -382,7 +403,7 @@ fn announce(config: &Config, address: std::net::SocketAddr, local: Option<&Path>
 }
 
 fn app(
-    (settings, served): (&Settings, Served),
+    (settings, served, owners_files): (&Settings, Served, Option<Arc<dyn OwnersFiles>>),
     system: System,
     places: Places,
     host: String,
@@ -401,6 +422,7 @@ fn app(
         system,
         in_force: settings.in_force(),
         served,
+        owners_files,
         places,
         host,
         isolation,

@@ -137,7 +137,10 @@ impl RecoveryActor {
             let forget_before = retention.before().filter(|_| believed);
             told.chores.do_send(DoChores { forget_before });
             let forgot = match believed {
-                true => forget_old(&retention, &witnesses.readers, &told.forget).await,
+                true => {
+                    let with = (&witnesses.readers, &*witnesses.engine);
+                    forget_old(&retention, with, &told.forget).await
+                }
                 false => Ok(Forgot::default()),
             };
             (audit, forgot)

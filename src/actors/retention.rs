@@ -1,6 +1,6 @@
 //! *Purpose*: keeps history bounded: jobs that ended long ago are forgotten.
 //!
-//! *Owns*: which jobs are old, and the removal of their folders.
+//! *Owns*: which jobs are old; it has the engine remove their folders.
 //!
 //! *Promises*: a job is forgotten no sooner than the retention after its end; its folder goes
 //! before its rows, so that a crash in between leaves a row to come back to; one whose folder
@@ -24,18 +24,21 @@ use super::ask::ask;
 use super::dials::Dialled;
 use super::messages::ForgetJobs;
 use crate::clock;
+use crate::engine::{Engine, Person};
 use crate::job::files::Places;
-use crate::job::ids::JobId;
+use crate::job::ids::{JobId, Owner};
 use crate::kernel::commands::forget::Old;
 use crate::store::backend::Readers;
 use crate::store::read::{self, Age};
 use crate::time::Time;
-use crate::trees;
 
 /// Jobs of one step: a commit that deletes so many takes a few milliseconds.
 const STEP: i64 = 100;
 /// Steps of one sweep: two thousand jobs a second, more than a machine ends for long.
 const STEPS_MAX: u32 = 200;
+
+/// The group of somebody who only removes what is his: nobody's.
+const NO_GROUP: u32 = 65_534;
 
 /// How long, and where.
 #[derive(Clone, Debug)]
@@ -72,7 +75,7 @@ pub struct Forgot {
 /// What the database says; the next sweep goes on.
 pub async fn forget_old(
     retention: &Retention,
-    readers: &Readers,
+    (readers, engine): (&Readers, &dyn Engine),
     forget: &Recipient<ForgetJobs>,
 ) -> Result<Forgot, String> {
     let mut forgot = Forgot::default();
@@ -83,12 +86,14 @@ pub async fn forget_old(
         let (page, read_at) = (found.value, found.commit_no);
         let Some(last) = page.last().copied() else { break };
         let old = |age: &&Age| age.ended.is_some_and(|end| end < before);
-        let old = page.iter().filter(old);
-        let mut old: Vec<Old> =
-            old.map(|age| Old { job: age.job, word: age.state, array: age.array }).collect();
+        let old: Vec<Age> = page.iter().filter(old).copied().collect();
+        let owners: Vec<(JobId, Owner)> = old.iter().map(|age| (age.job, age.owner)).collect();
+        let mut old: Vec<Old> = old
+            .into_iter()
+            .map(|age| Old { job: age.job, word: age.state, array: age.array })
+            .collect();
         if !old.is_empty() {
-            let jobs = old.iter().map(|old| old.job).collect();
-            let stuck = remove_folders(&retention.places, jobs).await?;
+            let stuck = remove_folders(&retention.places, engine, owners).await;
             old.retain(|old| !stuck.contains_key(&old.job));
             forgot.stuck.extend(stuck);
         }
@@ -106,22 +111,24 @@ pub async fn forget_old(
     Ok(forgot)
 }
 
-/// Removes the folders of these jobs; answers those of which something is left, and what.
+/// Removes the folders of these jobs, each first as its owner would; answers those of which
+/// something is left, and what.
 async fn remove_folders(
     places: &Places,
-    jobs: Vec<JobId>,
-) -> Result<BTreeMap<JobId, String>, String> {
-    let folders: Vec<_> = jobs.into_iter().map(|job| (job, places.own_folder(job))).collect();
-    let removed = actix_rt::task::spawn_blocking(move || {
-        let mut stuck = BTreeMap::new();
-        for (job, folder) in folders {
-            let parts = folder.parent().zip(folder.file_name().and_then(|name| name.to_str()));
-            let Some((parent, name)) = parts else { continue };
-            if let Err(why) = trees::remove(parent, name) {
-                stuck.insert(job, why);
-            }
+    engine: &dyn Engine,
+    jobs: Vec<(JobId, Owner)>,
+) -> BTreeMap<JobId, String> {
+    let mut stuck = BTreeMap::new();
+    for (job, owner) in jobs {
+        let person = owner.filter(|uid| uid.0 != 0).map(|uid| Person {
+            uid: uid.0,
+            gid: NO_GROUP,
+            groups: Vec::new(),
+            name: format!("user {uid}"),
+        });
+        if let Err(why) = engine.remove_tree(person, places.own_folder(job)).await {
+            stuck.insert(job, why);
         }
-        stuck
-    });
-    removed.await.map_err(|e| e.to_string())
+    }
+    stuck
 }

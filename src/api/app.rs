@@ -15,6 +15,7 @@ use super::error::ApiError;
 use super::file_watch::FileWatcher;
 use super::files::Files;
 use super::live::{InForce, Live};
+use super::opener::{Opener, OwnersFiles};
 use super::places::Room;
 use super::served::Served;
 use super::wire::report::Ability;
@@ -26,6 +27,7 @@ use crate::kernel::views::snapshot::Snapshot;
 use crate::panics;
 use crate::store::error::StoreError;
 use crate::store::read::{self, AsOf, JobAndAllocation};
+use crate::store::record::JobRecord;
 use crate::threads;
 
 /// Does work that owns no state on a blocking thread. A bug in it is one of the request.
@@ -77,6 +79,8 @@ pub struct App {
     pub host: String,
     /// What isolation works.
     pub isolation: Vec<Ability>,
+    /// Opens files of jobs as their owners, where all users are served.
+    pub owners_files: Option<Arc<dyn OwnersFiles>>,
     /// Reads files that jobs can name.
     pub files: Files,
     /// Wakes followers of logs.
@@ -92,6 +96,12 @@ impl App {
     #[must_use]
     pub fn live(&self) -> Arc<Live> {
         Arc::clone(&self.in_force.borrow())
+    }
+
+    /// Opens the output of this job.
+    #[must_use]
+    pub fn opener(&self, row: &JobRecord) -> Opener {
+        Opener { owner: row.owner, files: self.owners_files.clone() }
     }
 
     /// "Now".

@@ -1,32 +1,31 @@
 //! *Purpose*: a file's bytes as a stream, to its end or until its job ends.
 //!
-//! *Owns*: [`LogStream`], opening below a root, and lossy text of it.
+//! *Owns*: [`LogStream`], and lossy text of it.
 //!
-//! *Promises*: only regular files, and no link that leaves the root; bounded memory; a follower
-//! reads once more after the job's end, so nothing is missed; whoever follows a file that is cut
-//! or replaced, or a job that runs again, is told so and gets what comes then from its first byte.
+//! *Promises*: bounded memory; a follower reads once more after the job's end, so nothing is missed;
+//! whoever follows a file that is cut or replaced, or a job that runs again, is told so and gets
+//! what comes then from its first byte.
 //!
-//! *Not here*: which file (`job::files`), parameters (`api::streams`), server-sent events
-//! (`api::log_events`).
+//! *Not here*: which file (`job::files`), opening it (`api::opener`), parameters (`api::streams`),
+//! server-sent events (`api::log_events`).
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
-use rustix::fs::{Mode, OFlags, ResolveFlags};
-use rustix::io::Errno;
 
 use super::app::App;
 use super::code::Code;
 use super::error::ApiError;
 use super::file_watch::{Followed, LOOK_EVERY};
 use super::files::Kept;
+use super::opener::Opener;
 use super::places::Place;
 use crate::actors::messages::Await;
 use crate::job::files::StreamFile;
@@ -36,61 +35,6 @@ use crate::store::record::JobRecord;
 
 /// Bytes of one read.
 const CHUNK: u64 = 64 * 1024;
-/// How often a path is followed anew when folders were renamed under it meanwhile: each try takes
-/// microseconds, and a script that renames for ever shall not hold a thread.
-const BENEATH_TRIES: u32 = 16;
-
-/// Opens a stream's file beneath its root, on a thread of [`Files`](super::files::Files); `None`
-/// when there is none (yet). As for the script that wrote it, a link is followed that stays there.
-///
-/// # Errors
-/// 409 with a sentence when what is there must not be read.
-pub fn open(stream: &StreamFile) -> Result<Option<File>, ApiError> {
-    let refuse = |why: String| {
-        let path = stream.full();
-        let detail = format!("{} is not read: {why}", path.display());
-        Err(ApiError::new(Code::OutputNotReadable, detail))
-    };
-    // Only the folder's place: whatever stands there instead is not opened.
-    let place = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = match rustix::fs::open(&stream.root, place, Mode::empty()) {
-        Ok(root) => root,
-        Err(Errno::NOENT) => return Ok(None),
-        Err(Errno::NOTDIR) => {
-            return refuse(format!("{} is no folder", stream.root.display()));
-        }
-        Err(e) => return refuse(e.to_string()),
-    };
-    let file = match open_beneath(&root, stream) {
-        Ok(file) => file,
-        Err(Errno::NOENT) => return Ok(None),
-        Err(Errno::LOOP | Errno::XDEV) => {
-            let root = stream.root.display();
-            return refuse(format!("a link in its way leads out of {root}, or nowhere"));
-        }
-        Err(e) => return refuse(e.to_string()),
-    };
-    match file.metadata() {
-        Ok(meta) if meta.is_file() => Ok(Some(file)),
-        Ok(_) => refuse("it is not a regular file".to_owned()),
-        Err(e) => refuse(e.to_string()),
-    }
-}
-
-fn open_beneath(root: &OwnedFd, stream: &StreamFile) -> rustix::io::Result<File> {
-    // A FIFO would block an open without O_NONBLOCK.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match rustix::fs::openat2(root, &stream.path, flags, Mode::empty(), resolve) {
-            Err(Errno::AGAIN | Errno::INTR) if tries < BENEATH_TRIES => {}
-            opened => return opened.map(File::from),
-        }
-    }
-}
-
 fn is_same(one: &File, other: &File) -> io::Result<bool> {
     let (one, other) = (one.metadata()?, other.metadata()?);
     Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
@@ -99,8 +43,8 @@ fn is_same(one: &File, other: &File) -> io::Result<bool> {
 /// Whether a stream is this file, whatever their names are. One that must not be read is not, for
 /// this one is read.
 #[must_use]
-pub fn is_one_file(file: &File, other: &StreamFile) -> bool {
-    let other = open(other).ok().flatten();
+pub fn is_one_file(file: &File, other: Result<Option<File>, ApiError>) -> bool {
+    let other = other.ok().flatten();
     other.is_some_and(|other| is_same(file, &other).unwrap_or(false))
 }
 
@@ -150,7 +94,7 @@ pub enum Piece {
 }
 
 /// What is to be followed.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Wanted {
     /// The file.
     pub stream: StreamFile,
@@ -160,6 +104,8 @@ pub struct Wanted {
     pub from: u64,
     /// How many bytes there were already, so that a file that is shorter was cut.
     pub seen: u64,
+    /// Who opens it.
+    pub opener: Opener,
 }
 
 /// What is read, from where, and whether it goes on.
@@ -295,11 +241,11 @@ impl LogStream {
 
     /// What stands where the file stood that is read.
     async fn stands(&self) -> Result<Stands, ApiError> {
-        let Wanted { stream, apart_from, .. } = self.wanted.clone();
+        let Wanted { stream, apart_from, opener, .. } = self.wanted.clone();
         let read = self.file.as_ref().and_then(|(kept, _)| kept.file());
         let file_watcher = Arc::clone(&self.app.file_watcher);
         let found = self.app.files.read(self.job, move |_| {
-            let file = match (open(&stream), &read) {
+            let file = match (opener.open(&stream), &read) {
                 (Ok(Some(file)), Some(read)) if is_same(&file, read).map_err(unread)? => {
                     return Ok(Found::Here);
                 }
@@ -308,7 +254,7 @@ impl LogStream {
                 (Ok(None), _) | (Err(_), Some(_)) => return Ok(Found::Gone),
                 (Err(refused), None) => return Err(refused),
             };
-            let joined = apart_from.is_some_and(|other| is_one_file(&file, &other));
+            let joined = apart_from.is_some_and(|other| is_one_file(&file, opener.open(&other)));
             if joined {
                 return Ok(Found::Joined);
             }

@@ -15,7 +15,8 @@ use super::files::Asker;
 use super::intake::Body;
 use super::job_path::{JobPath, JobPathText, row_of};
 use super::jobs::cancel_one;
-use super::log_stream::{open, read_at};
+use super::log_stream::read_at;
+use super::opener::Opener;
 use super::render;
 use super::streams::files;
 use super::submit::accept;
@@ -83,18 +84,22 @@ pub async fn query(
 ) -> Result<HttpResponse, ApiError> {
     let ((row, allocation), _) = row_of(&app, &caller, Action::See, id.named()?).await?;
     let state = row.state;
+    let may_read = caller.may(Action::ReadDetails, row.id.into(), &row).is_ok();
     let files = files(&app, &row);
     let started = row.start_time.is_some();
+    let opener = app.opener(&row);
+    // What a job writes is not for everybody who may see it.
+    let started = started && caller.may(Action::ReadOutput, row.id.into(), &row).is_ok();
     let read = move |asker: &Asker| QueryLog {
-        stdout: last_text(&files.stdout, started, asker),
-        stderr: last_text(&files.stderr, started, asker),
+        stdout: last_text(&opener, &files.stdout, started, asker),
+        stderr: last_text(&opener, &files.stderr, started, asker),
     };
     let job_log = app.files.read(row.id, read).await?;
     let allocated = allocation.as_ref();
     Ok(HttpResponse::Ok().json(Query {
         job_id: row.id.to_string(),
         state: old_state(state).to_owned(),
-        error_msg: old_error(state, row.error.as_deref()),
+        error_msg: old_error(state, row.error.as_deref().filter(|_| may_read)),
         time: QueryTime {
             submit_time: render::time(row.submit_time),
             start_time: row.start_time.map(render::time),
@@ -112,7 +117,7 @@ pub async fn query(
             allocated_nodes: u32::from(allocated.is_some()),
             node_list: allocated.map(|_| app.host.clone()).unwrap_or_default(),
             exit_code: row.exit_code.map(|code| code.to_string()),
-            work_dir: row.spec.working_directory,
+            work_dir: row.spec.working_directory.filter(|_| may_read),
             data_source: row.spec.data_source.word().to_owned(),
             account: row.account,
         },
@@ -120,12 +125,14 @@ pub async fn query(
 }
 
 /// The last lines of a stream; one that cannot be read shows why in its place.
-fn last_text(stream: &StreamFile, started: bool, asker: &Asker) -> String {
+fn last_text(opener: &Opener, stream: &StreamFile, started: bool, asker: &Asker) -> String {
     if !started {
         return String::new();
     }
     let read = || -> Result<String, String> {
-        let Some(file) = open(stream).map_err(|e| e.detail)? else { return Ok(String::new()) };
+        let Some(file) = opener.open(stream).map_err(|e| e.detail)? else {
+            return Ok(String::new());
+        };
         let size = file.metadata().map_err(|e| e.to_string())?.len();
         let tail = last_lines(&file, size, LOG_LINES, asker).map_err(|e| e.to_string())?;
         let from = tail.from.max(size.saturating_sub(LOG_BYTES));

@@ -25,7 +25,8 @@ use super::events::{KEEP_ALIVE, LAST_EVENT_ID, last_event_id};
 use super::files::{Asker, Kept};
 use super::job_path::{JobPath, JobPathText, row_of, single};
 use super::log_events::{Encoding, events};
-use super::log_stream::{LogStream, Piece, Wanted, is_one_file, open, part};
+use super::log_stream::{LogStream, Piece, Wanted, is_one_file, part};
+use super::opener::Opener;
 use super::tail::{BYTES_MAX, Tail, last_lines};
 use crate::job::files::{JobFiles, StreamFile};
 use crate::job::ids::JobId;
@@ -164,7 +165,8 @@ async fn serve(
         None => Err(Absent::NotStarted),
         Some(_) => {
             let (files, lines) = ((stream.clone(), apart_from.clone()), query.tail);
-            app.files.read(id, move |asker| look(files, lines, asker)).await??
+            let opener = app.opener(&row);
+            app.files.read(id, move |asker| look(&opener, files, lines, asker)).await??
         }
     };
     let tail = found.as_ref().ok().and_then(|(_, _, tail)| *tail);
@@ -174,7 +176,8 @@ async fn serve(
         let resumed = resumed(&request, (&row, size))?;
         let from = resumed.unwrap_or(from);
         // Who has got so many bytes knows that there were so many.
-        let wanted = Wanted { stream, apart_from, from, seen: resumed.unwrap_or(0) };
+        let (seen, opener) = (resumed.unwrap_or(0), app.opener(&row));
+        let wanted = Wanted { stream, apart_from, from, seen, opener };
         return follow_from((app, id), &request, wanted, query.encoding);
     }
     let mut answer = HttpResponse::Ok();
@@ -205,12 +208,13 @@ fn cut_said(from: u64) -> String {
 type Found = Result<(File, u64, Option<Tail>), Absent>;
 
 fn look(
+    opener: &Opener,
     (stream, apart_from): (StreamFile, Option<StreamFile>),
     lines: Option<u64>,
     asker: &Asker,
 ) -> Result<Found, ApiError> {
-    let Some(file) = open(&stream)? else { return Ok(Err(Absent::Gone)) };
-    if apart_from.is_some_and(|other| is_one_file(&file, &other)) {
+    let Some(file) = opener.open(&stream)? else { return Ok(Err(Absent::Gone)) };
+    if apart_from.is_some_and(|other| is_one_file(&file, opener.open(&other))) {
         return Ok(Err(Absent::Joined));
     }
     let size = file.metadata().map_err(unreadable)?.len();

@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use super::opener::to_engine;
 use crate::actors::owners::{NotRun, Owners, RunsAs};
 use crate::api::InForce;
 use crate::config::people::People as Rules;
-use crate::engine;
 use crate::job::ids::{Owner, Uid};
 use crate::people::{People, Person};
 
@@ -56,12 +56,7 @@ fn runs_as(
     Ok(RunsAs {
         name: person.name.clone(),
         uid: person.uid.0,
-        person: (person.uid.0 != 0).then(|| engine::Person {
-            uid: person.uid.0,
-            gid: person.gid,
-            groups: person.groups.iter().map(|group| group.gid).collect(),
-            name: person.name.clone(),
-        }),
+        person: (person.uid.0 != 0).then(|| to_engine(person)),
         home: person.home.clone(),
         shell: person.shell.clone(),
         path: rules.path.clone(),

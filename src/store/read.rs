@@ -31,7 +31,7 @@ use super::schema::{
 };
 use super::scope;
 use crate::job::array_spec::ArraySpec;
-use crate::job::ids::{Attempt, CommitNo, CpuId, EventId, JobId, UnitId};
+use crate::job::ids::{Attempt, CommitNo, CpuId, EventId, JobId, Owner, UnitId};
 use crate::job::state::StateWord;
 use crate::kernel::access::Scope;
 use crate::resources::allocation::Share;
@@ -275,6 +275,8 @@ pub fn allocation_of(
 pub struct Age {
     /// The job.
     pub job: JobId,
+    /// Whose it is.
+    pub owner: Owner,
     /// How it ended.
     pub state: StateWord,
     /// When it was submitted.
@@ -299,17 +301,25 @@ pub fn ages(
     let states = StateWord::ALL.iter().copied().filter(|state| state.is_final()).collect();
     let after = Some(behind.into());
     let ended = JobFilter { states, ascending: true, after, limit, ..JobFilter::default() };
-    type Row = (i64, Cell, Cell, Cell, Cell);
+    type Row = (i64, Cell, Cell, Cell, Cell, Cell);
     let rows: Vec<Row> = jobs::table
         .filter(jobs::id.eq_any(find(conn, &ended, &Scope::SERVER)?.ids))
         .order(jobs::id.asc())
-        .select((jobs::id, jobs::state, jobs::submit_time, jobs::end_time, jobs::array_job_id))
+        .select((
+            jobs::id,
+            jobs::state,
+            jobs::submit_time,
+            jobs::end_time,
+            jobs::array_job_id,
+            jobs::uid,
+        ))
         .load(conn)?;
     let mut ages = Vec::with_capacity(rows.len());
-    for (id, state, submitted, ended, array) in rows {
+    for (id, state, submitted, ended, array, uid) in rows {
         let at = RowRef::job(&id);
         ages.push(Age {
             job: JobId(id),
+            owner: at.read("uid", uid)?,
             state: at.read("state", state)?,
             submitted: at.read("submit_time", submitted)?,
             array: at.read("array_job_id", array)?,

@@ -17,6 +17,8 @@ houses! {
         "[people]\nprivate = [\"jobs\"]"
     an_operator_gives_orders_about_all_jobs "[people]\noperators = [\"dbt-bob\"]"
     what_everybody_may_read_names_no_paths_and_no_tokens ""
+    a_link_in_the_place_of_her_output_or_its_folder_shows_nothing_of_root_s ""
+    an_old_job_is_forgotten_with_what_she_left_in_its_folder "retention = \"1s\""
 }
 
 const HELD: &str = "#!/bin/sh\n#SBATCH --comment=quiet\necho secret";
@@ -169,5 +171,55 @@ mod cases {
                 assert!(!text.contains(secret), "{page} names {secret}");
             }
         }
+    }
+
+    pub fn a_link_in_the_place_of_her_output_or_its_folder_shows_nothing_of_root_s(house: House) {
+        let place = tempfile::tempdir().unwrap();
+        super::super::mode(place.path(), 0o777);
+        let folder = place.path().join("w");
+        let script =
+            format!("#!/bin/sh\n#SBATCH -o {0}/out\nmkdir -p {0}; echo hers", folder.display());
+        let make = format!("mkdir {}", folder.display());
+        let first = house.submit(ALICE, json!({"script": format!("#!/bin/sh\n{make}")}));
+        house.ended(ALICE, first);
+        let id = house.submit(ALICE, json!({"script": script}));
+        house.ended(ALICE, id);
+        let stdout = format!("GET /api/v1/jobs/{id}/stdout");
+        assert_eq!(house.ask(ALICE, &stdout).bytes, "hers\n");
+        let secret = std::fs::read_to_string("/etc/shadow").unwrap();
+        let line = secret.lines().next().unwrap();
+        let links = [
+            format!("ln -sf /etc/shadow {}/out", folder.display()),
+            format!(
+                "mv {0} {0}.away; ln -s /etc {0}; ln -sf /etc/shadow {0}.away/out",
+                folder.display()
+            ),
+        ];
+        for link in links {
+            let swap = house.submit(ALICE, json!({"script": format!("#!/bin/sh\n{link}")}));
+            house.ended(ALICE, swap);
+            for name in [ALICE, "root"] {
+                for more in ["", "?tail=5", "?offset=0&limit=9", "?follow=true"] {
+                    let answer = house.ask(name, &format!("{stdout}{more}"));
+                    assert!(!answer.bytes.contains(line), "{name} {more}: {}", answer.bytes);
+                }
+            }
+        }
+    }
+
+    pub fn an_old_job_is_forgotten_with_what_she_left_in_its_folder(house: House) {
+        let script = "#!/bin/sh\nmkdir -p a/b; touch a/b/c; chmod 0 a; ln -s /etc etc; echo out";
+        let id = house.submit(ALICE, json!({"script": script}));
+        house.ended(ALICE, id);
+        let folder = house.home.path().join(format!("data/jobs/{id}"));
+        assert!(folder.join("work/etc").symlink_metadata().is_ok());
+        super::super::until_now("the job to be forgotten", || {
+            match house.ask(ALICE, &format!("GET /api/v1/jobs/{id}")).status {
+                404 => Ok(()),
+                status => Err(status.to_string()),
+            }
+        });
+        assert!(!folder.exists());
+        assert!(std::path::Path::new("/etc/passwd").exists());
     }
 }

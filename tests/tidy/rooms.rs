@@ -40,7 +40,6 @@ const ROOMS: &[(&str, &[&str])] = &[
         "actors",
         &[
             "fault",
-            "trees",
             "time",
             "clock",
             "text",
