@@ -25,6 +25,7 @@ super::cases! {
     alice_at_her_limit_of_processes_is_told_so_and_bob_s_jobs_start
     no_root_process_of_ours_ever_has_a_person_s_variables
     a_job_without_a_person_runs_as_the_server_s_user
+    a_data_folder_that_users_cannot_reach_is_refused_at_the_start
 }
 
 /// A shell that says all that the kernel knows of it.
@@ -115,6 +116,9 @@ mod cases {
         stage.end(&own).await;
         assert_eq!(text(&own.stdout.full()), "1", "it is there for the server's own user");
         assert_eq!(stage.said(&alice(), find).await, "0");
+        // What she has instead she can use.
+        let own = format!("perl -e '{names} print syscall(248, $t, $d, $p, 1, -3) > 0 ? 1 : 0'");
+        assert_eq!(stage.said(&alice(), &own).await, "1");
     }
 
     pub async fn when_groups_or_numbers_cannot_be_set_the_script_never_runs_not_even_as_root() {
@@ -254,6 +258,19 @@ mod cases {
         assert_eq!(seen, 2, "supervisor and step daemon");
         stage.cancel(&order).await;
         stage.ended(&order).await;
+    }
+
+    pub async fn a_data_folder_that_users_cannot_reach_is_refused_at_the_start() {
+        let home = tempfile::tempdir().unwrap();
+        mode(home.path(), 0o700);
+        let config = LocalConfig {
+            program: env!("CARGO_BIN_EXE_downbeat").into(),
+            people: true,
+            ..LocalConfig::new(home.path().join("data"))
+        };
+        let refused = LocalEngine::start(config).unwrap_err().to_string();
+        let sentence = format!("{} is closed to users", home.path().display());
+        assert!(refused.contains(&sentence), "{refused}");
     }
 
     pub async fn a_job_without_a_person_runs_as_the_server_s_user() {

@@ -25,6 +25,7 @@ super::cases! {
     a_kept_stream_is_used_again_by_its_owner_s_next_attempt_and_by_nobody_else_s
     a_script_is_a_new_file_each_time_and_holds_only_its_own_bytes
     a_private_folder_is_its_owner_s_and_goes_with_the_attempt
+    a_lease_on_alice_s_output_is_no_shortage_of_the_machine
     a_job_whose_folder_hangs_keeps_its_limit_and_never_starts
 }
 
@@ -322,11 +323,33 @@ mod cases {
         assert!(stage.path("bob/kept").exists());
     }
 
+    pub async fn a_lease_on_alice_s_output_is_no_shortage_of_the_machine() {
+        let stage = Stage::new();
+        // Whoever opens the file is told to try again, for as long as the lease is held.
+        let script =
+            "perl -e 'open F, q(>), q(out); $SIG{IO} = q(IGNORE); fcntl(F, 1024, 1) or die;
+            $| = 1; print qq(held\n); sleep 600'";
+        let holder = stage.order(&alice(), script);
+        stage.running(&holder).await;
+        stage.says(&holder, "held").await;
+        let order = stage.writing_to(&alice(), Path::new("out"), "true");
+        let refused = stage.refused(&order).await;
+        assert!(refused.ends_with("out: resource temporarily unavailable"), "{refused}");
+        assert_eq!(stage.engine.trouble().borrow().note(), None);
+        stage.cancel(&holder).await;
+        stage.ended(&holder).await;
+    }
+
     pub async fn a_job_whose_folder_hangs_keeps_its_limit_and_never_starts() {
         let name = "a_job_whose_folder_hangs_keeps_its_limit_and_never_starts";
         let stage = Stage::new();
         let Some(_hanging) = Mount::hanging(&stage, name) else { return };
         let at = stage.path("alice/hangs");
+        // Root cannot even enter it: what comes that far is alice.
+        let mut root = Order { person: None, ..stage.order(&alice(), "true") };
+        root.working_directory = at.clone();
+        let refused = stage.refused(&root).await;
+        assert!(refused.ends_with("permission denied"), "{refused}");
         for how in ["limit", "cancel"] {
             let mut order = stage.order(&alice(), "true");
             order.working_directory = at.clone();
