@@ -2,9 +2,9 @@
 //!
 //! *Owns*: [`LogStream`], and lossy text of it.
 //!
-//! *Promises*: bounded memory; a follower reads once more after the job's end, so nothing is missed;
-//! whoever follows a file that is cut or replaced, or a job that runs again, is told so and gets
-//! what comes then from its first byte.
+//! *Promises*: bounded memory; a follower reads once more after the job's end, so nothing is
+//! missed; whoever follows a file that is cut or replaced, or a job that runs again, is told so and
+//! gets what comes then from its first byte.
 //!
 //! *Not here*: which file (`job::files`), opening it (`api::opener`), parameters (`api::streams`),
 //! server-sent events (`api::log_events`).
