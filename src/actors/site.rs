@@ -20,7 +20,7 @@ use crate::job::ids::UnitId;
 use crate::job::request::GPU;
 use crate::resources::allocation::{Held, Share};
 
-/// The only variables a job inherits from the server; of another user's job only [`OF_THE_PLACE`].
+/// The only variables a job inherits from the server; of another user's job only `LANG` and `TZ`.
 pub const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ"];
 /// Those that are of no user.
 pub(super) const OF_THE_PLACE: [&str; 2] = ["LANG", "TZ"];

@@ -119,7 +119,7 @@ pub struct LocalConfig {
     pub origin: Option<Origin>,
     /// Where attempts come from that are not.
     pub elsewhere: Elsewhere,
-    /// Whether orders may name a [`Person`](super::Person). Only root can serve others.
+    /// Whether orders may name a [`Person`]. Only root can serve others.
     pub people: bool,
     /// The lowest number of a user whom they may name.
     pub floor: u32,
