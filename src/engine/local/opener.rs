@@ -24,6 +24,7 @@ use super::helper::{self, Act, Answer, Request};
 use super::helpers::Place;
 use super::inner::Inner;
 use super::{own_files, sys};
+use crate::clock;
 use crate::engine::{OpenError, Person, StreamFile};
 use crate::trees;
 
@@ -108,12 +109,13 @@ impl Inner {
         let place = self.helpers.take(person.uid).ok_or(OpenError::Busy)?;
         let (kind, flags) = (SocketType::SEQPACKET, SocketFlags::CLOEXEC);
         let (ours, theirs) = socketpair(AddressFamily::UNIX, kind, flags, None)?;
+        // Before its own clock begins: what that has ended is never taken for killed by somebody.
+        let begun = clock::monotonic();
         // Said first, so that it waits for the helper and not the other way round.
         Request { person: person.clone(), act }.send(&ours)?;
         self.client.send_file(helper::WORD, &theirs)?;
         drop(theirs);
         set_socket_timeout(&ours, Timeout::Recv, Some(helper::LIFE + SLACK))?;
-        let begun = crate::clock::monotonic();
         match helper::hear(&ours) {
             Ok(Some(answer)) => Ok(answer),
             // It was ended by its clock, or by somebody.
