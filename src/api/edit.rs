@@ -18,6 +18,7 @@ use super::code::Code;
 use super::error::ApiError;
 use super::intake::Body;
 use super::job_path::{JobPath, JobPathText, own_job, row_of};
+use super::owner::may_charge;
 use super::render;
 use super::submit::{Looks, looked_up};
 use super::wire::job::Job;
@@ -60,6 +61,9 @@ pub async fn update(
     let asked = update::parse(&body, clock::now())?;
     let edit = checked(asked, &as_it_is(&row), &app.live().site)
         .map_err(|SpecRefused(faults)| ApiError::fields(&faults))?;
+    if let Some(account) = &edit.account {
+        may_charge(&app, &caller, account)?;
+    }
     if edit.priority.is_some_and(|priority| priority > row.priority) {
         let what = format!("a priority above {}, which the job has,", row.priority);
         caller.may_at_all(Action::Raise, &what)?;

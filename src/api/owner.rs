@@ -89,11 +89,33 @@ fn admitted(
     account: Option<&str>,
 ) -> Result<(), FieldError> {
     rules.admits(person).map_err(|denied| FieldError::new("user", denied.to_string()))?;
-    match account {
-        Some(account) if caller.who.role < Role::Operator && !rules.may_charge(person, account) => {
-            let message = format!("\"{account}\" is not for the jobs of {}", person.name);
-            Err(FieldError::new("account", message))
-        }
-        _ => Ok(()),
+    account.map_or(Ok(()), |account| charged(caller, rules, person, account))
+}
+
+/// Whether somebody may have jobs of this user charged to this account.
+fn charged(
+    caller: &Caller,
+    rules: &People,
+    person: &Person,
+    account: &str,
+) -> Result<(), FieldError> {
+    if caller.who.role >= Role::Operator || rules.may_charge(person, account) {
+        return Ok(());
     }
+    let message = format!("\"{account}\" is not for the jobs of {}", person.name);
+    Err(FieldError::new("account", message))
+}
+
+/// Whether somebody may have a job charged to another account: only to one that he may charge
+/// himself.
+///
+/// # Errors
+/// 403, naming the field.
+pub fn may_charge(app: &App, caller: &Caller, account: &str) -> Result<(), ApiError> {
+    let Some(me) = &caller.person else { return Ok(()) };
+    charged(caller, &app.live().people, me, account).map_err(|fault| {
+        let faults = Faults::from(fault);
+        let detail = format!("Nothing was changed. {faults}");
+        ApiError { errors: faults.listed(), ..ApiError::new(Code::NotPermitted, detail) }
+    })
 }

@@ -92,6 +92,11 @@ mod cases {
         let other = house.submit(ALICE, of("art"));
         let refused = house.post(CAROL, "/api/v1/jobs", &of("physics")).expect(403);
         assert_eq!(refused["errors"][0]["field"], "account", "{refused}");
+        let carols = house.submit(CAROL, of("art"));
+        let into = json!({"account": "physics"}).to_string();
+        let path = format!("PATCH /api/v1/jobs/{carols}");
+        let refused = house.ask_with(CAROL, &path, "", &into).expect(403);
+        assert_eq!(refused["errors"][0]["field"], "account", "{refused}");
         let script = house.ask(BOB, &format!("GET /api/v1/jobs/{id}/script"));
         assert_eq!(script.status, 200, "{}", script.bytes);
         house.ask(BOB, &format!("GET /api/v1/jobs/{id}/stdout")).expect(403);
