@@ -89,8 +89,7 @@ impl Served {
 
 fn no_token(live: &Live) -> String {
     format!(
-        "over TCP this server needs a token of yours: make one by `downbeat token create`, and \
-         send it as Authorization: Bearer TOKEN; without one it is asked at unix:{}",
+        "over TCP this server knows of nobody who he is; ask it at unix:{}",
         live.people.socket.display()
     )
 }
