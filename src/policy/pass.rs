@@ -34,7 +34,8 @@ pub struct Planner {
     book: conservative::Reservations,
     /// Kept from pass to pass for their memory only.
     line: Vec<(Place, usize)>,
-    running: Vec<Running>,
+    started: Vec<Running>,
+    ends: Vec<u32>,
 }
 
 impl Planner {
@@ -46,7 +47,8 @@ impl Planner {
             rule: policy.rule(units_in_a_second),
             book: conservative::Reservations::default(),
             line: Vec::new(),
-            running: Vec::new(),
+            started: Vec::new(),
+            ends: Vec::new(),
         }
     }
 
@@ -100,15 +102,16 @@ impl Planner {
             input,
             free: input.free,
             quotas: input.quotas.clone(),
-            running: std::mem::take(&mut self.running),
+            started: std::mem::take(&mut self.started),
+            ends: std::mem::take(&mut self.ends),
             plan: Plan::default(),
         };
         let mut line = std::mem::take(&mut self.line);
         if pass.could_start(input.queue.iter()) {
-            pass.running.clear();
+            pass.started.clear();
             self.walk(&mut pass, &mut line);
         }
-        (self.line, self.running) = (line, pass.running);
+        (self.line, self.started, self.ends) = (line, pass.started, pass.ends);
         pass.plan
     }
 
@@ -132,10 +135,8 @@ impl Planner {
             rest.iter().for_each(|(_, n)| pass.fit(&input.queue[*n]));
             return;
         };
-        pass.running.extend_from_slice(&input.running);
-        // By their ends: what the caller keeps in this order, as a simulation does, costs a look.
-        pass.running.sort_by_key(|attempt| attempt.end);
-        let shadow = Shadow::of(&input.demand(head), pass.free, &pass.running);
+        pass.sort_ends();
+        let shadow = Shadow::of(&input.demand(head), pass.free, pass.by_end());
         pass.plan.head = Some((head.job, shadow.as_ref().map(|shadow| shadow.at)));
         let mut shadows: Vec<Shadow> = shadow.into_iter().collect();
         let mut headed = head.regions.0;
@@ -143,7 +144,7 @@ impl Planner {
             let job = &input.queue[*n];
             if headed & job.regions.0 == 0 && pass.has_to_wait(job) {
                 headed |= job.regions.0;
-                shadows.extend(Shadow::of(&input.demand(job), pass.free, &pass.running));
+                shadows.extend(Shadow::of(&input.demand(job), pass.free, pass.by_end()));
             }
             if headed == RegionSet::ALL.0 {
                 break;
@@ -170,12 +171,37 @@ struct Pass<'a> {
     input: &'a PassInput,
     free: Capacity,
     quotas: Vec<Quota>,
-    /// What this pass started; for EASY what runs too.
-    running: Vec<Running>,
+    /// What this pass started.
+    started: Vec<Running>,
+    /// For EASY, what runs and then what this pass started before it met the first job that has
+    /// to wait, by their ends: places in the one list and, behind it, in the other. An attempt is
+    /// large, a place is not.
+    ends: Vec<u32>,
     plan: Plan,
 }
 
 impl Pass<'_> {
+    /// The attempt at this place.
+    fn attempt(&self, place: u32) -> &Running {
+        let place = place as usize;
+        let running = &self.input.running;
+        running.get(place).unwrap_or_else(|| &self.started[place - running.len()])
+    }
+
+    fn sort_ends(&mut self) {
+        let mut ends = std::mem::take(&mut self.ends);
+        ends.clear();
+        let many = self.input.running.len() + self.started.len();
+        ends.extend(0..u32::try_from(many).unwrap_or(u32::MAX));
+        // What the caller keeps in this order, as a simulation does, costs a look.
+        ends.sort_by_key(|place| self.attempt(*place).end);
+        self.ends = ends;
+    }
+
+    fn by_end(&self) -> impl Iterator<Item = &Running> {
+        self.ends.iter().map(|place| self.attempt(*place))
+    }
+
     fn fits(&self, job: &PendingJob) -> bool {
         self.free.holds(&self.input.demand(job))
     }
@@ -224,7 +250,7 @@ impl Pass<'_> {
         self.free = self.free.minus(&held);
         spend(&mut self.quotas, job, &self.input.demand(job));
         let end = self.input.now.saturating_add(job.request);
-        self.running.push(Running { job: job.job, end, held });
+        self.started.push(Running { job: job.job, end, held });
         self.plan.start.push(job.job);
     }
 }

@@ -31,7 +31,11 @@ impl Shadow {
     /// The reservation of a job that takes this, with so much free and these attempts running,
     /// which are sorted by their ends. `None` when it never fits.
     #[must_use]
-    pub fn of(asked: &Demand<'_>, free: Capacity, running: &[Running]) -> Option<Shadow> {
+    pub fn of<'a>(
+        asked: &Demand<'_>,
+        free: Capacity,
+        running: impl Iterator<Item = &'a Running>,
+    ) -> Option<Shadow> {
         // Only what the job asks for is counted: a pass looks at every attempt that runs.
         let mut cpus = free.cpus_within(asked.regions);
         let mut rest: Vec<(CellSet, u64)> =

@@ -146,7 +146,8 @@ impl Capacity {
     }
 
     /// CPUs within these regions.
-    #[inline]
+    // A pass asks this of every attempt and every job; a call would cost more than the sum.
+    #[inline(always)]
     #[must_use]
     pub fn cpus_within(&self, regions: RegionSet) -> u64 {
         if regions == RegionSet::ALL {
