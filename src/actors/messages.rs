@@ -31,6 +31,7 @@ use crate::kernel::outbox::Commit;
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::maintenance::{Maintenance, MaintenanceRefused};
 use crate::kernel::parts::rules::Rules;
+use crate::kernel::token::Token;
 use crate::kernel::transition::Fact;
 use crate::kernel::views::explain::Explained;
 use crate::kernel::views::partitions::PartitionNow;
@@ -205,6 +206,26 @@ pub struct Maintain {
 pub struct Resume {
     /// Which.
     pub which: Option<Vec<i64>>,
+    /// Who may.
+    pub by: Permitted,
+}
+
+/// api → ResourceManager: a user has one more token. Answered after the commit.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), NotDurable>")]
+pub struct MakeToken {
+    /// What is kept of it.
+    pub token: Token,
+    /// Who may.
+    pub by: Permitted,
+}
+
+/// api → ResourceManager: this token opens nothing any more. Answered after the commit.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), NotDurable>")]
+pub struct RevokeToken {
+    /// Its number.
+    pub id: String,
     /// Who may.
     pub by: Permitted,
 }

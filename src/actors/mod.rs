@@ -52,8 +52,8 @@ use dials::{Dialled, Dials};
 use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
 use messages::{
-    Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, GetRank, Maintain, Move,
-    Reconfigure, RequeueJob, Resume, RunAudit, SplitTask, SubmitJobs, UpdateJob,
+    Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, GetRank, Maintain, MakeToken,
+    Move, Reconfigure, RequeueJob, Resume, RevokeToken, RunAudit, SplitTask, SubmitJobs, UpdateJob,
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
@@ -81,6 +81,10 @@ pub struct System {
     pub maintain: Recipient<Maintain>,
     /// Ends such a time.
     pub resume: Recipient<Resume>,
+    /// Makes tokens.
+    pub make_token: Recipient<MakeToken>,
+    /// Revokes them.
+    pub revoke_token: Recipient<RevokeToken>,
     /// Puts other settings into force.
     pub reconfigure: Recipient<Reconfigure>,
     /// Explains why jobs wait.
@@ -205,6 +209,8 @@ pub fn start(parts: Parts) -> System {
         requeue: manager.clone().recipient(),
         maintain: manager.clone().recipient(),
         resume: manager.clone().recipient(),
+        make_token: manager.clone().recipient(),
+        revoke_token: manager.clone().recipient(),
         reconfigure: manager.clone().recipient(),
         explain: manager.clone().recipient(),
         rank: manager.clone().recipient(),

@@ -16,6 +16,7 @@ mod reconfigure;
 mod requeue;
 pub mod state;
 mod ticket;
+mod tokens;
 
 use std::sync::atomic::Ordering;
 

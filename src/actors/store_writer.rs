@@ -70,6 +70,11 @@ impl Handler<DoChores> for StoreWriter {
             Ok(n) => log::debug!("forgot {n} idempotency keys older than a day"),
             Err(error) => log::warn!("idempotency keys were not pruned: {error}"),
         }
+        match self.writer.forget_old_tokens(clock::now()) {
+            Ok(0) => {}
+            Ok(n) => log::debug!("forgot {n} tokens that have long expired"),
+            Err(error) => log::warn!("tokens were not pruned: {error}"),
+        }
         let Some(before) = chores.forget_before else { return };
         match self.writer.forget_old_requests(before) {
             Ok(0) => {}

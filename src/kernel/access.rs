@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use strum::{IntoStaticStr, VariantArray};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 use utoipa::ToSchema;
 
 use crate::job::ids::{Owner, Uid};
@@ -34,6 +34,7 @@ use crate::job::ids::{Owner, Uid};
     ToSchema,
     VariantArray,
     IntoStaticStr,
+    EnumString,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -126,7 +127,7 @@ pub enum Via {
 pub struct Origin {
     /// Its number, as the sender or the server named it.
     pub request: Arc<str>,
-    /// The name of the token that came with it, of a user's own.
+    /// The number of the token that came with it, of a user's own.
     pub token: Option<Arc<str>>,
     /// The process that sent it, over a socket.
     pub process: Option<i32>,

@@ -19,6 +19,7 @@ use crate::job::state::{AttemptEnd, EndReason, StateWord};
 use crate::kernel::access::{Permitted, Principal};
 use crate::kernel::parts::maintenance::Maintenance;
 use crate::kernel::parts::queued::Queued;
+use crate::kernel::token::Token;
 use crate::resources::allocation::{Released, Share};
 use crate::time::Time;
 
@@ -222,6 +223,10 @@ pub enum Change {
     Maintained(Maintenance),
     /// These windows are over.
     Resumed(Vec<i64>),
+    /// A user has one more token.
+    TokenMade(Box<Token>),
+    /// Tokens of these numbers are no more.
+    TokensRevoked(Vec<String>),
     /// An account has used so much. Only where usage is shared.
     Charged {
         /// Its name.
@@ -247,6 +252,8 @@ impl Change {
             | Change::Key(_)
             | Change::Maintained(_)
             | Change::Resumed(_)
+            | Change::TokenMade(_)
+            | Change::TokensRevoked(_)
             | Change::Charged { .. }
             | Change::Claimed { .. }
             | Change::Told { .. }

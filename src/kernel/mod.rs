@@ -17,5 +17,6 @@ pub mod restore;
 pub mod state;
 #[cfg(any(test, feature = "test-support"))]
 pub mod testing;
+pub mod token;
 pub mod transition;
 pub mod views;

@@ -23,6 +23,7 @@ use crate::job::dependency::{Dependencies, Told};
 use crate::job::ids::{CpuId, EventId, JobId, Uid};
 use crate::job::outcome::ExitCode;
 use crate::job::state::{AttemptEnd, EndReason, StateWord};
+use crate::kernel::access::Role;
 use crate::resources::allocation::{Held, Share};
 use crate::time::Time;
 
@@ -232,6 +233,7 @@ texts! {
     StateWord, "a state such as PENDING", |cell| exact(cell, |state: &StateWord| state.word());
     AttemptEnd, "how an attempt ends, such as FAILED", |cell| exact(cell, AttemptEnd::word);
     EndReason, "a reason to end a job, such as cancelled", |cell| exact(cell, EndReason::word);
+    Role, "a role such as user", |cell| exact(cell, |role: &Role| (*role).into());
     ExitCode, "a code such as 3:0", parsed;
     ArraySpec, "the tasks of an array, such as 0-9%2", parsed;
     Dependencies, "dependencies such as afterok:1", parsed;

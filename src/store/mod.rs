@@ -29,6 +29,7 @@ mod rows;
 pub mod schema;
 pub mod scope;
 pub mod spec;
+pub mod tokens;
 mod wal_prealloc;
 pub mod write;
 

@@ -157,6 +157,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    tokens (id) {
+        id -> Text,
+        uid -> BigInt,
+        user -> Text,
+        name -> Text,
+        role -> Text,
+        hash -> Text,
+        created -> BigInt,
+        expires -> BigInt,
+    }
+}
+
+diesel::table! {
     audit (id) {
         id -> BigInt,
         time -> BigInt,

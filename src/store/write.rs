@@ -25,6 +25,7 @@ mod insert;
 mod open_database;
 mod prepared;
 mod requeued;
+mod tokens;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -66,6 +67,8 @@ const LAUNCH_BYTES_MAX: usize = 1024 * 1024;
 pub const KEY_KEPT_S: i64 = 86_400;
 /// Expired keys removed by one chore, so that it never holds the database for long.
 const KEYS_PER_CHORE: i64 = 1_000;
+/// How long a token is listed that has expired, seconds: so that whoever wonders finds out why.
+const EXPIRED_KEPT_S: i64 = 30 * 86_400;
 /// Requests that one chore forgets, likewise.
 const ASKED_PER_CHORE: i64 = 10_000;
 
@@ -277,6 +280,14 @@ impl Writer {
         Ok(delete.execute(self.connection()?)?)
     }
 
+    /// Forgets tokens that expired a month ago. A chore, likewise.
+    ///
+    /// # Errors
+    /// When the database refuses; the next chore tries again.
+    pub fn forget_old_tokens(&mut self, now: Time) -> Result<usize, StoreError> {
+        tokens::forget(self.connection()?, now.plus_s(-EXPIRED_KEPT_S))
+    }
+
     /// Forgets who asked for what before then. A chore, likewise.
     ///
     /// # Errors
@@ -342,6 +353,8 @@ fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
         | Change::Claimed { .. }
         | Change::Maintained(_)
         | Change::Resumed(_)
+        | Change::TokenMade(_)
+        | Change::TokensRevoked(_)
         | Change::Forgotten { .. } => None,
         Change::Reclaimed { .. } | Change::Restored { .. } => {
             Some((fault::RECOVERY_MENDING, fault::RECOVERY_MENDED))
@@ -420,6 +433,8 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Reclaimed { job, time, .. } => reclaimed(conn, *job, *time)?,
             Change::Restored { attempt, cpus, rest } => restored(conn, *attempt, (cpus, rest))?,
             Change::Forgotten { jobs } => forgotten(conn, jobs)?,
+            Change::TokenMade(token) => tokens::made(conn, token)?,
+            Change::TokensRevoked(ids) => tokens::revoked(conn, ids)?,
             Change::Maintained(window) => {
                 let row = (
                     maintenance::id.eq(window.id),

@@ -175,7 +175,7 @@ impl Disk {
             }
         }
         match change {
-            Change::Asked(_) => {}
+            Change::Asked(_) | Change::TokenMade(_) | Change::TokensRevoked(_) => {}
             Change::Key(key) => {
                 let named = (key.first, key.count);
                 let before = self.keys.insert(key.key.to_string(), named);
