@@ -20,6 +20,7 @@ mod live;
 mod numbers;
 mod opener;
 mod owners;
+mod people;
 mod signals;
 mod socket;
 
@@ -38,13 +39,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::watch;
 
 use crate::actors::order::FromStore;
-use crate::actors::owners::Owners;
 use crate::actors::retention::Retention;
 use crate::actors::site::{JobGpus, OrderSite};
 use crate::actors::{self, Parts, System, messages};
 use crate::api::wire::report::Ability;
 use crate::api::{
-    self, App, Auth, FileWatcher, Files, InForce, Intake, OwnersFiles, Room, STREAMS_MAX, Served,
+    self, App, Auth, FileWatcher, Files, Intake, OwnersFiles, Room, STREAMS_MAX, Served,
 };
 use crate::config::people::Mode;
 use crate::config::{Config, ServeArgs};
@@ -56,7 +56,6 @@ use crate::job::files::Places;
 use crate::job::ids::Uid;
 use crate::job::request::GPU;
 use crate::kernel::state::{BootContext, Kernel};
-use crate::people::{self, NameService, People};
 use crate::store::backend::Database;
 use crate::store::load::{AttemptKey, jobs_of_others, load};
 use crate::store::lock::{Lock, one_name};
@@ -68,10 +67,9 @@ use crate::threads;
 use crate::time::Time;
 use devices::MachineDevices;
 use live::Settings;
-use opener::AsOwners;
-use owners::OwnersNow;
+use people::{open_to, owners_files, served, token_check};
 use signals::{Heard, Signals};
-use socket::{Local, OpenTo, Reserved};
+use socket::{Local, Reserved};
 
 /// HTTP workers: they parse and wait; the work is done by one arbiter and the writer.
 const WORKERS: usize = 2;
@@ -252,7 +250,7 @@ async fn serve(
             // Over TCP a job would need a token of its owner's.
             Mode::System => format!("unix:{}", config.people.socket.display()),
         },
-        user: people::name(uid).unwrap_or_else(|| uid.to_string()),
+        user: crate::people::name(uid).unwrap_or_else(|| uid.to_string()),
         uid,
         owners,
         inherited: OrderSite::inherited(),
@@ -284,6 +282,7 @@ async fn serve(
         public_hosts: config.public_hosts.clone(),
         host: host.clone(),
         served: served.clone(),
+        tokens: token_check(&served, &system.readers),
         intake: Intake::new(a_part_of_the_connections()),
         parameters: api::parameters(),
         rights: api::rights(),
@@ -357,36 +356,6 @@ async fn shut_down(system: &System, server: actix_web::dev::ServerHandle) {
 }
 
 /// Tells the settings and the addresses. That nobody can read it ends no server.
-/// Whom the server serves, and as whom jobs run.
-fn served(config: &Config, in_force: InForce) -> (Served, Option<Arc<dyn Owners>>) {
-    match config.people.mode {
-        Mode::One => (Served::own_user(), None),
-        Mode::System => {
-            let users = People::of(Arc::new(NameService));
-            let owners = OwnersNow { users: users.clone(), in_force };
-            (Served::System(users), Some(Arc::new(owners)))
-        }
-    }
-}
-
-/// Who opens files of jobs as their owners.
-fn owners_files(served: &Served, engine: &Arc<dyn Engine>) -> Option<Arc<dyn OwnersFiles>> {
-    match served {
-        Served::One(_) => None,
-        Served::System(users) => {
-            Some(Arc::new(AsOwners { engine: Arc::clone(engine), users: users.clone() }))
-        }
-    }
-}
-
-/// Who may connect to its socket.
-fn open_to(config: &Config) -> OpenTo {
-    match config.people.mode {
-        Mode::One => OpenTo::OwnUser,
-        Mode::System => OpenTo::All,
-    }
-}
-
 fn announce(config: &Config, address: std::net::SocketAddr, local: Option<&Path>) {
     let mut out = std::io::stdout().lock();
     let told = config.effective().iter().try_for_each(|setting| {

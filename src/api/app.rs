@@ -25,6 +25,7 @@ use crate::job::files::Places;
 use crate::job::ids::JobId;
 use crate::kernel::views::snapshot::Snapshot;
 use crate::panics;
+use crate::store::backend::Readers;
 use crate::store::error::StoreError;
 use crate::store::read::{self, AsOf, JobAndAllocation};
 use crate::store::record::JobRecord;
@@ -62,6 +63,26 @@ pub async fn durable<T>(
             "the database cannot be written now; the change is kept and made as soon as it can, \
              unless the server ends before; look before you ask again",
         )),
+    }
+}
+
+/// Reads on a blocking thread. On a disk that has stopped a read may hang as well as a change: so
+/// many threads as there are connections for readers, and nobody who asks.
+///
+/// # Errors
+/// What the database says, and that it says nothing in time.
+pub async fn read<T: Send + 'static>(
+    readers: &Readers,
+    body: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let readers = readers.clone();
+    let read = aside(move || {
+        fault::bug(fault::BUG_IN_READ);
+        readers.read(body)
+    });
+    match tokio::time::timeout(DATABASE_WAIT, read).await {
+        Ok(read) => Ok(read??),
+        Err(_) => Err(ApiError::unavailable("the database cannot be read now; ask again")),
     }
 }
 
@@ -110,8 +131,7 @@ impl App {
         Arc::clone(&self.system.snapshot.borrow())
     }
 
-    /// Reads on a blocking thread. On a disk that has stopped a read may hang as well as a change:
-    /// so many threads as there are connections for readers, and nobody who asks.
+    /// Reads, see [`read`].
     ///
     /// # Errors
     /// What the database says, and that it says nothing in time.
@@ -119,15 +139,7 @@ impl App {
         &self,
         body: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let readers = self.system.readers.clone();
-        let read = aside(move || {
-            fault::bug(fault::BUG_IN_READ);
-            readers.read(body)
-        });
-        match tokio::time::timeout(DATABASE_WAIT, read).await {
-            Ok(read) => Ok(read??),
-            Err(_) => Err(ApiError::unavailable("the database cannot be read now; ask again")),
-        }
+        read(&self.system.readers, body).await
     }
 
     /// Reads, and waits until the snapshot is as new as what was read.

@@ -24,6 +24,7 @@ use actix_web::middleware::Next;
 use actix_web::web::{self, Bytes};
 use actix_web::{Error, HttpMessage};
 
+use super::by_token::TokenCheck;
 use super::caller::{Caller, Connection};
 use super::code::Code;
 use super::error::{ApiError, RequestId};
@@ -56,6 +57,8 @@ pub struct Auth {
     pub host: String,
     /// Who is served without a token.
     pub served: Served,
+    /// Who looks at tokens of users, where all users are served.
+    pub tokens: Option<TokenCheck>,
     /// Takes bodies in.
     pub intake: Intake,
     /// What may stand in a query.
@@ -188,10 +191,12 @@ async fn admit(request: &mut ServiceRequest) -> Result<Held, ApiError> {
 
 async fn check(request: &ServiceRequest, auth: &Auth) -> Result<Caller, ApiError> {
     let host = text(request, &header::HOST).unwrap_or_default();
-    let known = match auth.by_token(request) {
+    let live = Arc::clone(&auth.in_force.borrow());
+    let known = match (&auth.tokens, sent_token(request.headers()), auth.by_token(request)) {
+        (Some(tokens), Some(sent), _) => Some(tokens.caller(sent, request, &live).await?),
         // Whoever reaches the socket is known without a token; a wrong one is refused there too.
-        Err(_) if is_over_socket(request) && sent_token(request.headers()).is_none() => None,
-        by_token => by_token?,
+        (_, None, Err(_)) if is_over_socket(request) => None,
+        (.., by_token) => by_token?,
     };
     // A foreign page may lead a browser here under its own name, but it has no token.
     if known.is_none() && !auth.is_our_host(host) {
@@ -201,7 +206,6 @@ async fn check(request: &ServiceRequest, auth: &Auth) -> Result<Caller, ApiError
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         check_mutation(request, auth, host)?;
     }
-    let live = Arc::clone(&auth.in_force.borrow());
     match known {
         Some(known) => Ok(known),
         None => auth.served.caller(request, &live, role_without(&live.admin_token)).await,
@@ -334,6 +338,7 @@ mod tests {
             public_hosts: vec![PublicHost::parse("jobs.example.org").unwrap()],
             host: "big".to_owned(),
             served: Served::own_user(),
+            tokens: None,
             intake: Intake::new(1),
             parameters: crate::api::parameters(),
             rights: crate::api::rights(),

@@ -27,6 +27,7 @@ use crate::config::people::{People, Private};
 use crate::job::array_spec::JobRef;
 use crate::job::ids as job;
 use crate::kernel::access::{self, Action, Origin, Permitted, Refused, Role, Via};
+use crate::kernel::token::Token;
 use crate::peer::{Ends, Uid, Unknown};
 use crate::people::Person;
 use crate::store::record::JobRecord;
@@ -101,6 +102,16 @@ impl Caller {
             origin,
         };
         Caller { who: Arc::new(who), person: Some(person) }
+    }
+
+    /// A user of a server of all users, as far as his token lets him.
+    #[must_use]
+    pub fn of_token(person: Arc<Person>, people: &People, token: &Token, origin: Origin) -> Caller {
+        let origin = Origin { token: Some(token.id.as_str().into()), ..origin };
+        let Caller { who, person } = Caller::of_many(person, people, (Via::Token, origin));
+        let mut who = Arc::unwrap_or_clone(who);
+        who.role = who.role.min(token.role);
+        Caller { who: Arc::new(who), person }
     }
 
     /// Whether he may do this to a job.

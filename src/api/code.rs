@@ -34,6 +34,8 @@ pub enum Code {
     NoSuchJob,
     /// There is no such maintenance window.
     NoSuchWindow,
+    /// Whoever asks has no such token.
+    NoSuchToken,
     /// The job is no array.
     NotAnArray,
     /// The route does not take this method.
@@ -87,9 +89,11 @@ impl Code {
             Code::ForeignPage | Code::NotServed | Code::AdminsOnly | Code::NotPermitted => {
                 StatusCode::FORBIDDEN
             }
-            Code::NoSuchRoute | Code::NoSuchJob | Code::NoSuchWindow | Code::NotAnArray => {
-                StatusCode::NOT_FOUND
-            }
+            Code::NoSuchRoute
+            | Code::NoSuchJob
+            | Code::NoSuchWindow
+            | Code::NoSuchToken
+            | Code::NotAnArray => StatusCode::NOT_FOUND,
             Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Code::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Code::JobState

@@ -13,6 +13,7 @@ pub mod app;
 mod arrays;
 mod attempts;
 mod auth;
+mod by_token;
 mod caller;
 mod code;
 mod coding;
@@ -50,6 +51,7 @@ mod served;
 mod streams;
 mod submit;
 mod tail;
+mod tokens;
 pub mod wire;
 
 use actix_web::http::{Method, header};
@@ -57,6 +59,7 @@ use actix_web::{HttpRequest, HttpResponse, Route, guard as guards, web};
 
 pub use app::App;
 pub use auth::{Auth, guard};
+pub use by_token::TokenCheck;
 pub use caller::connected;
 use code::Code;
 pub use file_watch::{FileWatcher, LOOK_EVERY};
@@ -157,6 +160,9 @@ routes! {
     GET "/api/v1/info" needs See => info::info,
     GET "/api/v1/me" needs See => me::me,
     GET "/api/v1/history" needs See => history::history,
+    GET "/api/v1/tokens" needs See => tokens::list,
+    POST "/api/v1/tokens" needs OwnTokens => tokens::make,
+    DELETE "/api/v1/tokens/{id}" needs OwnTokens => tokens::revoke,
     POST "/api/jobs/submit" needs Submit => seed::submit,
     GET "/api/jobs/query/{id}" needs See => seed::query,
     POST "/api/jobs/cancel/{id}" needs Control => seed::cancel,

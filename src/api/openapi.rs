@@ -18,7 +18,7 @@ use utoipa::openapi::{self, ContentBuilder, Deprecated, PathItem, Ref, RefOr, Re
 use super::wire::problem::PROBLEM_JSON;
 use super::{
     allocations, arrays, attempts, dashboard, edit, events, health, history, info, jobs,
-    maintenance, me, partitions, rank, seed, streams, submit,
+    maintenance, me, partitions, rank, seed, streams, submit, tokens,
 };
 
 /// The name of the one way to say who one is.
@@ -77,6 +77,9 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         allocations::list,
         allocations::audit,
         history::history,
+        tokens::list,
+        tokens::make,
+        tokens::revoke,
         maintenance::list,
         maintenance::make,
         maintenance::resume,

@@ -89,7 +89,8 @@ impl Served {
 
 fn no_token(live: &Live) -> String {
     format!(
-        "over TCP this server knows of nobody who he is; ask it at unix:{}",
+        "over TCP this server knows of nobody who he is without his token (`downbeat token create` \
+         on its machine makes one; DOWNBEAT_TOKEN and --token-file send it); ask it at unix:{}",
         live.people.socket.display()
     )
 }

@@ -57,8 +57,9 @@ pub enum ConfigError {
     NotRoot,
     /// A token that several users share says of none who he is.
     #[error(
-        "--people system takes no shared token, which says of nobody who he is; take \
-         DOWNBEAT_TOKEN, --token-file and those of administrators away"
+        "--people system takes no shared token, which says of nobody who he is: each user has \
+         tokens of his own (`downbeat token create`); take DOWNBEAT_TOKEN, --token-file and those \
+         of administrators away"
     )]
     SharedToken,
     /// Others could reach the server, and there is no token.

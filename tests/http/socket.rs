@@ -29,6 +29,9 @@ cases! {
     each_request_that_changes_something_is_remembered_with_who_asked => [
         "GET /api/v1/history", "POST /api/v1/jobs/batch", "DELETE /api/v1/jobs/{id}",
     ],
+    a_server_of_one_user_has_no_tokens_of_users => [
+        "GET /api/v1/tokens", "POST /api/v1/tokens", "DELETE /api/v1/tokens/{id}",
+    ],
     nothing_but_a_socket_that_was_left_gives_way => ["GET /api/v1/me"],
     the_client_finds_the_socket_and_trusts_no_stranger_there => ["GET /api/v1/me"],
 }
@@ -102,6 +105,19 @@ fn with_a_token_the_socket_needs_none_and_takes_no_wrong_one() {
     assert_eq!(admin.1["uid"], Value::Null);
     assert_eq!(told(admin), word(200, "token", "admin"));
     assert_eq!(me("Authorization: Bearer seed\r\n").0, 401);
+}
+
+fn a_server_of_one_user_has_no_tokens_of_users() {
+    let server = Server::start();
+    let refused = server.post("/api/v1/tokens", &json!({"name": "laptop"}));
+    assert!(refused.text().contains("DOWNBEAT_TOKEN"), "{}", refused.text());
+    problem(refused, 403);
+    problem(server.post("/api/v1/tokens", &json!({"role": "root"})), 422);
+    assert_eq!(server.get("/api/v1/tokens").expect(200).json(), json!([]));
+    assert_eq!(server.get("/api/v1/tokens?all=true").expect(200).json(), json!([]));
+    let gone = server.send("DELETE", "/api/v1/tokens/0123456789ab", &[], b"");
+    assert!(gone.text().contains("no_such_token"), "{}", gone.text());
+    problem(gone, 404);
 }
 
 fn each_request_that_changes_something_is_remembered_with_who_asked() {

@@ -105,8 +105,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "kernel::parts::eligibility::DependencySnapshot",
             "kernel::parts::maintenance",
             "kernel::parts::rules::WHOLE",
+            "kernel::token",
             "kernel::views",
             "store::arrays",
+            "store::backend::Readers",
             "store::dependencies",
             "store::error",
             "store::events",
@@ -116,6 +118,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "store::read",
             "store::record",
             "store::scope",
+            "store::tokens",
             "observe",
             "actors::messages",
             "actors::System",
@@ -146,9 +149,10 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// The floors of the kernel, lowest first: what of the kernel each may import besides itself.
 const KERNEL: &[(&str, &[&str])] = &[
     ("kernel::access", &[]),
+    ("kernel::token", &["kernel::access"]),
     ("kernel::transition", &[]),
     ("kernel::parts", &["kernel::transition"]),
-    ("kernel::change", &["kernel::access", "kernel::parts"]),
+    ("kernel::change", &["kernel::access", "kernel::parts", "kernel::token"]),
     ("kernel::state", &["kernel::access", "kernel::change", "kernel::parts"]),
     ("kernel::views", &["kernel::parts", "kernel::state", "kernel::transition"]),
     (

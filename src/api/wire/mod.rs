@@ -31,6 +31,7 @@ pub mod sbatch;
 pub mod seed;
 pub mod submission;
 pub mod submit;
+pub mod token;
 pub mod update;
 pub mod v1;
 mod values;

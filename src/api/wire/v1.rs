@@ -18,6 +18,7 @@ pub use super::rank::{Rank, RankParts, RankPolicy};
 pub use super::report::{Ability, Audit, Drift, Info, PastDrift, SettingValue};
 pub use super::resources::{AllocationRow, Cpu, Resources};
 pub use super::retry::RetryBody;
+pub use super::token::{NewToken, TokenBody, TokenInfo};
 pub use super::update::UpdateBody;
 pub use crate::job::array_spec::{ArraySpec, JobRef};
 pub use crate::job::dependency::Dependencies;
