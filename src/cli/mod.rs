@@ -49,6 +49,7 @@ pub(crate) mod table;
 mod tasks;
 mod terminal;
 mod times;
+mod token;
 mod trust;
 mod update;
 mod usage;
@@ -127,6 +128,8 @@ pub enum Ask {
     Status(status::StatusArgs),
     /// Say whom the server takes you for, and what you may do
     Whoami(whoami::WhoamiArgs),
+    /// Make, list and revoke tokens: with one you are yourself over TCP too
+    Token(token::TokenArgs),
     /// List who asked for what
     History(history::HistoryArgs),
     /// List partitions: their CPUs, what is free of them, their limits
@@ -175,6 +178,7 @@ pub fn run(ask: &Ask) -> ExitCode {
         Ask::Resume(args) => drain::resume(args),
         Ask::Status(args) => status::run(args),
         Ask::Whoami(args) => whoami::run(args),
+        Ask::Token(args) => token::run(args),
         Ask::History(args) => history::run(args),
         Ask::Partitions(args) => partitions::run(args),
         Ask::Audit(args) => audit::run(args),
@@ -232,6 +236,9 @@ mod tests {
             "downbeat status --server http://h:1",
             "downbeat partitions --json",
             "downbeat audit",
+            "downbeat token create --name laptop --role viewer --user ann --expires 30d",
+            "downbeat token list --all --json",
+            "downbeat token revoke 1f0c5a9b2e47",
             "downbeat history --user alice --job 17 -n 5 --json",
             "downbeat simulate a.swf b.swf.gz --policy fcfs,fcfs+easy --policy fcfs+firstfit/tick5",
             "downbeat simulate a.swf --mode sequential --estimates clairvoyant --json --cpus 9",

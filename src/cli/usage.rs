@@ -23,6 +23,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "status",
             "partitions",
             "whoami",
+            "token",
             "history",
             "audit",
             "drain",

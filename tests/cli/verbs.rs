@@ -26,6 +26,7 @@ cases! {
     status_and_audit_tell_the_server_s_numbers => ["status", "audit"],
     whoami_says_whom_the_server_takes_somebody_for => ["whoami"],
     history_tells_who_asked_for_what => ["history"],
+    token_tells_that_a_server_of_one_user_has_none_of_users => ["token"],
     partitions_are_listed => ["partitions"],
     completions_are_a_script_that_the_shell_reads => ["completions"],
     every_query_verb_speaks_json => ["queue", "list", "show", "wait", "status", "audit", "cancel",
@@ -352,6 +353,19 @@ fn whoami_says_whom_the_server_takes_somebody_for() {
     let said = call(&server, &["whoami"]).ends(0).out;
     let name = format!("({uid}), administrator, at {}", server.url);
     assert!(said.contains(&name), "{said}");
+}
+
+fn token_tells_that_a_server_of_one_user_has_none_of_users() {
+    let server = Server::start();
+    assert_eq!(call(&server, &["token", "list"]).ends(0).out, "there are no tokens\n");
+    assert_eq!(call(&server, &["token", "list", "--json"]).ends(0).json(), json!([]));
+    let said = call(&server, &["token", "create", "--name", "laptop"]).ends(1);
+    assert!(said.err.contains("DOWNBEAT_TOKEN") && said.out.is_empty(), "{said:?}");
+    // Of a whole text the number is taken; the secret is not said again.
+    let said = call(&server, &["token", "revoke", "dbt_0123456789ab_secret"]).ends(1);
+    assert!(said.err.contains("no token \"0123456789ab\""), "{said:?}");
+    assert!(!said.err.contains("secret"), "{said:?}");
+    call(&server, &["token", "revoke", "../jobs/1"]).ends(2);
 }
 
 fn history_tells_who_asked_for_what() {

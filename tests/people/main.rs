@@ -17,6 +17,7 @@ mod identity;
 mod processes;
 mod reading;
 mod rights;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,0 +1,188 @@
+//! *Purpose*: tokens of users.
+//!
+//! *Owns*: the cases about them.
+//!
+//! *Promises*: a token is never more than its user, and one that is over opens nothing.
+//!
+//! *Not here*: who somebody is without one (`identity`).
+
+use super::house::{ALICE, BOB, House, houses};
+use serde_json::{Value, json};
+
+houses! {
+    a_token_that_alice_makes_for_herself_works_over_tcp_and_her_job_runs_as_her ""
+    alice_makes_no_token_of_a_role_or_a_user_that_she_is_not ""
+    a_revoked_an_expired_a_truncated_and_a_foreign_token_are_answered_alike ""
+    an_old_token_of_an_administrator_who_is_none_any_more_acts_as_a_user
+        "[people]\nadmins = [\"dbt-alice\"]"
+    everybody_sees_and_revokes_his_own_tokens_and_an_administrator_those_of_all
+        "[people]\nadmins = [\"dbt-bob\"]"
+    of_a_token_nothing_but_its_hash_is_kept ""
+}
+
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+/// Makes a token; its answer.
+#[track_caller]
+fn made(house: &House, name: &str, body: Value) -> Value {
+    house.post(name, "/api/v1/tokens", &body).expect(201)
+}
+
+fn text(token: &Value) -> &str {
+    token["token"].as_str().unwrap()
+}
+
+mod cases {
+    use super::*;
+
+    pub fn a_token_that_alice_makes_for_herself_works_over_tcp_and_her_job_runs_as_her(
+        house: House,
+    ) {
+        let said = house.cli(ALICE, &["token", "create", "--name", "laptop"]);
+        assert!(said.status.success(), "{said:?}");
+        let token = String::from_utf8(said.stdout).unwrap();
+        let headers = bearer(token.trim());
+        let me = house.over_tcp("GET /api/v1/me", &headers, "").expect(200);
+        assert_eq!((&me["user"], &me["via"]), (&json!(ALICE), &json!("token")), "{me}");
+        let script = json!({"script": "id -un"}).to_string();
+        let job = house.over_tcp("POST /api/v1/jobs", &headers, &script).expect(201);
+        let id = job["id"].as_i64().unwrap();
+        house.ended(ALICE, id);
+        let said = house.over_tcp(&format!("GET /api/v1/jobs/{id}/stdout"), &headers, "");
+        assert_eq!(said.bytes, format!("{ALICE}\n"));
+        let listed = house.ask(ALICE, "GET /api/v1/tokens").expect(200);
+        let number = listed[0]["id"].as_str().unwrap();
+        assert_eq!((&listed[0]["name"], &listed[0]["role"]), (&json!("laptop"), &json!("user")));
+        let by = format!("SELECT via || token_id AS line FROM audit WHERE target = {id}");
+        assert_eq!(house.sql(&by), format!("token{number}"));
+        let more = house.over_tcp("POST /api/v1/tokens", &headers, "{}").expect(403);
+        assert_eq!(more["code"], "not_permitted", "a token makes no token: {more}");
+    }
+
+    pub fn alice_makes_no_token_of_a_role_or_a_user_that_she_is_not(house: House) {
+        for body in [
+            json!({"role": "operator"}),
+            json!({"role": "admin"}),
+            json!({"user": BOB}),
+            json!({"user": "root"}),
+            json!({"user": "nobody-at-all"}),
+        ] {
+            let refused = house.post(ALICE, "/api/v1/tokens", &body).expect(403);
+            assert_eq!(refused["code"], "not_permitted", "{body}: {refused}");
+        }
+        let wrong = json!({"role": "root", "expires_in": "10y", "x": 1});
+        let refused = house.post(ALICE, "/api/v1/tokens", &wrong).expect(422);
+        assert_eq!(refused["errors"].as_array().map(Vec::len), Some(3), "{refused}");
+        assert_eq!(house.sql("SELECT count(*) || '' AS line FROM tokens"), "0");
+        assert_eq!(house.sql("SELECT count(*) || '' AS line FROM audit"), "0");
+        let viewer = made(&house, ALICE, json!({"role": "viewer"}));
+        let submit = r#"{"script":"true"}"#;
+        let refused = house.over_tcp("POST /api/v1/jobs", &bearer(text(&viewer)), submit);
+        assert_eq!(refused.status, 403, "{}", refused.bytes);
+    }
+
+    pub fn a_revoked_an_expired_a_truncated_and_a_foreign_token_are_answered_alike(house: House) {
+        let whole = text(&made(&house, ALICE, json!({}))).to_owned();
+        let other = text(&made(&house, BOB, json!({}))).to_owned();
+        let past = made(&house, ALICE, json!({}));
+        let number = past["id"].as_str().unwrap();
+        house.sql(&format!(
+            "UPDATE tokens SET expires = 1 WHERE id = '{number}' RETURNING id AS line"
+        ));
+        let gone = made(&house, ALICE, json!({}));
+        let path = format!("DELETE /api/v1/tokens/{}", gone["id"].as_str().unwrap());
+        house.ask(ALICE, &path).expect(200);
+        let (number, secret) = (&whole[..17], other.rsplit_once('_').unwrap().1);
+        let swapped = format!("{number}{secret}");
+        assert_eq!(swapped.len(), whole.len());
+        let known = &whole[..whole.len() - 1];
+        let foreign = "dbt_0123456789ab_0123456789abcdef";
+        let others = [text(&past), text(&gone), known, &swapped, foreign, "hunter2", "x y"];
+        let refused = |sent: &str| {
+            let answer = house.over_tcp("GET /api/v1/jobs", &bearer(sent), "").expect(401);
+            (answer["code"].clone(), answer["detail"].clone())
+        };
+        let first = refused(text(&past));
+        for sent in others {
+            assert_eq!(refused(sent), first, "{sent}");
+            let over_socket = house.ask_with(BOB, "GET /api/v1/me", &bearer(sent), "");
+            assert_eq!(over_socket.status, 401, "a wrong one is refused there too: {sent}");
+        }
+        let still = house.over_tcp("GET /api/v1/me", &bearer(&whole), "").expect(200);
+        assert_eq!(still["user"], ALICE);
+        let of_alice = house.ask_with(BOB, "GET /api/v1/me", &bearer(&whole), "").expect(200);
+        assert_eq!(of_alice["user"], ALICE, "who sends a token is its user");
+    }
+
+    pub fn an_old_token_of_an_administrator_who_is_none_any_more_acts_as_a_user(mut house: House) {
+        let token = made(&house, ALICE, json!({"role": "admin"}));
+        let headers = bearer(text(&token));
+        let role = |house: &House| {
+            house.over_tcp("GET /api/v1/me", &headers, "").expect(200)["role"].clone()
+        };
+        assert_eq!(role(&house), "admin");
+        house.over_tcp("GET /api/v1/history", &headers, "").expect(200);
+        house.settings = String::new();
+        house.down();
+        house.up();
+        assert_eq!(role(&house), "user");
+        house.over_tcp("GET /api/v1/history", &headers, "").expect(403);
+    }
+
+    pub fn everybody_sees_and_revokes_his_own_tokens_and_an_administrator_those_of_all(
+        house: House,
+    ) {
+        let hers = made(&house, ALICE, json!({"name": "a"}));
+        let his = made(&house, BOB, json!({"name": "b"}));
+        let for_her = made(&house, BOB, json!({"user": ALICE, "name": "c"}));
+        assert_eq!((&for_her["user"], &for_her["role"]), (&json!(ALICE), &json!("user")));
+        let names = |who: &str, query: &str| {
+            let listed = house.ask(who, &format!("GET /api/v1/tokens{query}")).expect(200);
+            let listed = listed.as_array().unwrap();
+            let mut names: Vec<String> =
+                listed.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect();
+            names.sort_unstable();
+            names.concat()
+        };
+        assert_eq!((names(ALICE, ""), names(BOB, "")), ("ac".into(), "b".into()));
+        assert_eq!(names(BOB, "?all=true"), "abc");
+        house.ask(ALICE, "GET /api/v1/tokens?all=true").expect(403);
+        let revoke = |who: &str, token: &Value| {
+            let path = format!("DELETE /api/v1/tokens/{}", token["id"].as_str().unwrap());
+            house.ask(who, &path)
+        };
+        let refused = revoke(ALICE, &his).expect(404);
+        assert_eq!(refused["code"], "no_such_token", "{refused}");
+        revoke(BOB, &hers).expect(200);
+        revoke(ALICE, &for_her).expect(200);
+        assert_eq!(revoke(ALICE, &for_her).status, 404, "it is gone");
+        assert_eq!(names(BOB, "?all=true"), "b");
+        let told = "SELECT group_concat(verb || ' ' || name, ', ') AS line FROM audit";
+        let wanted = format!(
+            "create token {ALICE}, create token {BOB}, create token {BOB}, \
+             revoke token {BOB}, revoke token {ALICE}"
+        );
+        assert_eq!(house.sql(told), wanted);
+    }
+
+    pub fn of_a_token_nothing_but_its_hash_is_kept(house: House) {
+        let token = made(&house, ALICE, json!({}));
+        let secret = text(&token).rsplit_once('_').unwrap().1;
+        let found = house.over_tcp("GET /api/v1/me", &bearer(text(&token)), "");
+        assert_eq!(found.status, 200);
+        let mut looked_at = 0;
+        for file in ["data/downbeat.db", "data/downbeat.db-wal", "log"] {
+            let Ok(bytes) = std::fs::read(house.home.path().join(file)) else { continue };
+            looked_at += 1;
+            let is_there = bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
+            assert!(!is_there, "the token stands in {file}");
+        }
+        assert!(looked_at > 1);
+        for body in ["/api/v1/tokens", "/api/v1/history", "/api/v1/info", "/metrics"] {
+            let said = house.ask(ALICE, &format!("GET {body}")).bytes;
+            assert!(!said.contains(secret), "{body}: {said}");
+        }
+    }
+}
