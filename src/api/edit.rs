@@ -156,10 +156,11 @@ async fn edited(
     app: &App,
     (caller, by): (&Caller, Permitted),
     of: JobRef,
-    edit: Edit,
+    mut edit: Edit,
 ) -> Result<HttpResponse, ApiError> {
     let id = own_job(app, &by, of).await?;
     let (row, _) = app.job(id).await?;
+    edit.by_operator = edit.held == Some(true) && caller.who.holds_as_operator(row.whose());
     let mut looks = Looks::new("the jobs that are to be waited for are just changing");
     let edited = loop {
         let elsewhere = elsewhere(app, caller, &row, &edit).await?;
@@ -189,6 +190,11 @@ async fn edited(
         Edited::WaitsForItself => {
             let field = if edit.dependencies.is_some() { "dependency" } else { "name" };
             refused(field, format!("job {of} would wait for itself, and never start"))
+        }
+        Edited::HeldByOperator => {
+            caller.may(Action::ReleaseOperatorHold, of, &job.0)?;
+            // He became an operator meanwhile.
+            Err(ApiError::new(Code::JobState, format!("an operator holds job {of}; ask again")))
         }
         Edited::TooMany(why) => refused("account", why),
     }

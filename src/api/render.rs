@@ -12,7 +12,7 @@ use super::app::{App, aside};
 use super::caller::Caller;
 use super::error::ApiError;
 use super::wire::attempt::Retry;
-use super::wire::job::{Allocation, Event, Job, StreamEnd, Usage};
+use super::wire::job::{Allocation, Event, HeldBy, Job, StreamEnd, Usage};
 use super::wire::resources::{AllocationRow as WireAllocation, HeldResources};
 use crate::actors::messages::{DRY_RUN_ID, Explain};
 use crate::clock::{now, rfc3339};
@@ -143,6 +143,7 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         estimated_start_time: why.start.map(time),
         estimate_basis: why.basis,
         held: row.held,
+        held_by: held_by(&row),
         begin_time: row.begin_time.map(time),
         deadline: row.deadline.map(time),
         priority: row.priority,
@@ -295,6 +296,12 @@ pub fn allocation(of: &AllocationRecord) -> WireAllocation {
         allocation_time: time(of.allocation_time),
         released_time: of.released_time.map(time),
     }
+}
+
+/// Who holds a job that waits for a release.
+fn held_by(row: &JobRecord) -> Option<HeldBy> {
+    let by = if row.spec.held_by_operator { HeldBy::Operator } else { HeldBy::User };
+    row.held.then_some(by)
 }
 
 /// What is held beside CPUs, by name.

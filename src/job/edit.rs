@@ -50,6 +50,8 @@ pub struct EditRequest {
 pub struct Edit {
     /// Whether it is held.
     pub held: Option<bool>,
+    /// Whether it is an operator who holds it; looked at only with `held`.
+    pub by_operator: bool,
     /// Its priority.
     pub priority: Option<i64>,
     /// Its time limit, seconds; `Some(None)` is unlimited.
@@ -84,7 +86,7 @@ impl Edit {
     /// The word for it in events.
     #[must_use]
     pub fn cause(&self) -> &'static str {
-        let only_held = Edit { held: None, ..self.clone() } == Edit::default();
+        let only_held = Edit { held: None, by_operator: false, ..self.clone() } == Edit::default();
         match self.held {
             Some(true) if only_held => "held",
             Some(false) if only_held => "released",

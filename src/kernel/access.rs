@@ -216,6 +216,12 @@ impl Permitted {
         &self.0
     }
 
+    /// Whether he may do this as well.
+    #[must_use]
+    pub fn may_too(&self, action: Action) -> bool {
+        may_at_all(&self.0, action).is_ok()
+    }
+
     /// As events remember him.
     #[must_use]
     pub fn principal(&self) -> Principal {
@@ -234,6 +240,12 @@ impl Caller {
         } else {
             Relation::Other
         }
+    }
+
+    /// Whether he holds such a job as an operator, so that its owner cannot release it.
+    #[must_use]
+    pub fn holds_as_operator(&self, whose: Whose<'_>) -> bool {
+        self.role >= Role::Operator && self.relation(whose) != Relation::Owner
     }
 
     /// The jobs that he sees.

@@ -133,6 +133,9 @@ pub fn retries(
 fn blocked_reason(job: JobId, blocked: &Blocked) -> (&'static str, String) {
     match blocked {
         Blocked::Held => ("JobHeldUser", format!("is held; `downbeat release {job}` lets it go")),
+        Blocked::HeldByOperator => {
+            ("JobHeldAdmin", "is held by an operator, who alone can release it".to_owned())
+        }
         Blocked::BeginTime(time) => {
             let time = rfc3339(*time);
             ("BeginTime", format!("may not start before {time}"))

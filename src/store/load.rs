@@ -135,6 +135,7 @@ fn part(job: &JobRecord, live: bool) -> Option<OpenPart> {
 fn conditions(job: &JobRecord) -> Conditions {
     Conditions {
         held: job.held,
+        by_operator: job.held && job.spec.held_by_operator,
         begin: job.begin_time,
         deadline: job.deadline,
         gives_up: job.spec.kill_on_invalid_dependency,

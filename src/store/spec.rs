@@ -67,6 +67,9 @@ pub struct StoredSpec {
     /// All partitions that it lists, if several: the row names the one that it was started in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partitions: Option<String>,
+    /// Whether it is an operator who holds it; looked at only where the row says that it is held.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held_by_operator: bool,
     /// How its script is called.
     #[serde(default, skip_serializing_if = "is_plain")]
     pub invocation: Invocation,
@@ -101,6 +104,7 @@ impl StoredSpec {
             tasks: spec.tasks,
             kill_on_invalid_dependency: spec.kill_on_invalid_dependency,
             partitions: is_list(&spec.partition).then(|| spec.partition.clone()),
+            held_by_operator: false,
             invocation: spec.invocation.clone(),
         }
     }

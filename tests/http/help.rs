@@ -19,10 +19,11 @@ use crate::common::{Answer, PATIENCE, Server, note};
 pub const JOB: &str = "id name account user partition state state_reason state_detail priority \
     cpus memory_bytes time_limit_s working_directory standard_output standard_error labels \
     comment data_source submit_time eligible_time start_time end_time elapsed_s exit_code error \
-    warnings attempt allocation usage position estimated_start_time estimate_basis held begin_time \
-    deadline dependency array_job_id array_task_id array_tasks retry restart_count signal kill_on_invalid_dependency \
-    open_mode resources ntasks cpus_per_task args standard_input submit_directory exit_status \
-    exit_signal stdout_path stderr_path kept_until uid redacted";
+    warnings attempt allocation usage position estimated_start_time estimate_basis held held_by \
+    begin_time deadline dependency array_job_id array_task_id array_tasks retry restart_count \
+    signal kill_on_invalid_dependency open_mode resources ntasks cpus_per_task args \
+    standard_input submit_directory exit_status exit_signal stdout_path stderr_path kept_until \
+    uid redacted";
 /// The fields of its `allocation`.
 pub const ALLOCATION: &str = "cpu_ids process_id allocation_time released released_time resources";
 /// The fields of its `usage`.

@@ -16,6 +16,7 @@ houses! {
     in_a_private_house_bob_finds_nothing_of_alice_at_any_door
         "[people]\nprivate = [\"jobs\"]"
     an_operator_gives_orders_about_all_jobs "[people]\noperators = [\"dbt-bob\"]"
+    alice_releases_her_own_hold_and_not_that_of_an_operator "[people]\noperators = [\"dbt-bob\"]"
     what_everybody_may_read_names_no_paths_and_no_tokens ""
     a_link_in_the_place_of_her_output_or_its_folder_shows_nothing_of_root_s ""
     an_old_job_is_forgotten_with_what_she_left_in_its_folder "retention = \"1s\""
@@ -45,6 +46,51 @@ fn questions(id: &str) -> Vec<String> {
 
 mod cases {
     use super::*;
+
+    pub fn alice_releases_her_own_hold_and_not_that_of_an_operator(mut house: House) {
+        let waiting = json!({"script": "true", "begin_time": "now+1h"});
+        let id = house.submit(ALICE, waiting.clone());
+        let order = |house: &House, who: &str, word: &str| {
+            house.ask(who, &format!("POST /api/v1/jobs/{id}/{word}"))
+        };
+        let held = order(&house, ALICE, "hold").expect(200);
+        assert_eq!(
+            (&held["held_by"], &held["state_reason"]),
+            (&json!("user"), &json!("JobHeldUser"))
+        );
+        let free = order(&house, ALICE, "release").expect(200);
+        assert_eq!((&free["held"], &free["held_by"]), (&json!(false), &Value::Null));
+        order(&house, ALICE, "hold").expect(200);
+        let held = order(&house, BOB, "hold").expect(200);
+        let by = (&held["held_by"], &held["state_reason"]);
+        assert_eq!(by, (&json!("operator"), &json!("JobHeldAdmin")));
+        for again in ["after she asked", "after she held it too", "after a restart"] {
+            let refused = order(&house, ALICE, "release").expect(403);
+            assert_eq!(refused["code"], "not_permitted", "{again}: {refused}");
+            let job = house.ask(ALICE, &format!("GET /api/v1/jobs/{id}")).expect(200);
+            assert_eq!(job["held_by"], "operator", "{again}");
+            match again {
+                "after she asked" => drop(order(&house, ALICE, "hold").expect(200)),
+                "after she held it too" => {
+                    house.down();
+                    house.up();
+                }
+                _ => {}
+            }
+        }
+        let free = order(&house, BOB, "release").expect(200);
+        assert_eq!((&free["held"], &free["held_by"]), (&json!(false), &Value::Null));
+        order(&house, ALICE, "hold").expect(200);
+        order(&house, ALICE, "release").expect(200);
+        let own = house.submit(BOB, waiting);
+        let held = house.ask(BOB, &format!("POST /api/v1/jobs/{own}/hold")).expect(200);
+        assert_eq!(held["held_by"], "user", "an operator's own job is held by its user");
+        let array = house.submit(ALICE, json!({"script": "true", "array": "0-3", "held": true}));
+        house.ask(BOB, &format!("POST /api/v1/jobs/{array}_2/hold")).expect(200);
+        let task = format!("POST /api/v1/jobs/{array}_2/release");
+        house.ask(ALICE, &task).expect(403);
+        house.ask(ALICE, &format!("POST /api/v1/jobs/{array}_1/release")).expect(200);
+    }
 
     pub fn bob_gives_no_orders_about_alice_s_job_and_reads_nothing_of_it(house: House) {
         let held = json!({"script": HELD, "held": true, "labels": {"k": "v"}, "name": "hers"});

@@ -71,6 +71,10 @@ pub struct Job {
     /// Whether it waits until somebody releases it.
     #[serde(default)]
     pub held: bool,
+    /// Who holds it, and may release it: `user`, its owner among others, or `operator`, who alone
+    /// can. Null where it is not held.
+    #[serde(default)]
+    pub held_by: Option<HeldBy>,
     /// Not before.
     #[serde(default)]
     #[schema(format = DateTime)]
@@ -266,6 +270,16 @@ pub struct Allocation {
     pub released_time: Option<String>,
 }
 
+/// Who holds a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldBy {
+    /// Its owner, or whoever gives orders about it with him; each of them may release it.
+    User,
+    /// An operator; only operators may release it.
+    Operator,
+}
+
 /// What a job's process tree used.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Usage {
@@ -360,7 +374,7 @@ mod tests {
             comment data_source submit_time eligible_time start_time end_time elapsed_s exit_code \
             error warnings attempt allocation usage position estimated_start_time estimate_basis \
             exit_status exit_signal \
-            held begin_time deadline dependency array_job_id array_task_id array_tasks retry \
+            held held_by begin_time deadline dependency array_job_id array_task_id array_tasks retry \
             restart_count signal kill_on_invalid_dependency open_mode resources ntasks \
             cpus_per_task args standard_input submit_directory \
             stdout_path stderr_path kept_until uid redacted";

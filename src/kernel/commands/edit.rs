@@ -14,7 +14,7 @@ use crate::job::ids::JobId;
 use crate::job::request::MEMORY;
 use crate::job::spec::SingletonKey;
 use crate::job::state::StateWord;
-use crate::kernel::access::{Permitted, Principal};
+use crate::kernel::access::{Action, Permitted, Principal};
 use crate::kernel::change::{Change, Effect, Step};
 use crate::kernel::parts::conditions::Conditions;
 use crate::kernel::parts::eligibility::{Chain, DependencySnapshot};
@@ -37,6 +37,8 @@ pub enum Edited {
     /// It would wait for more jobs than are looked through
     /// ([`CHAIN_MAX`](crate::job::dependency::CHAIN_MAX)).
     WaitsForTooMany,
+    /// An operator holds it, and whoever wants it released is none.
+    HeldByOperator,
     /// The account may not have so many that wait; why not.
     TooMany(String),
 }
@@ -46,7 +48,7 @@ impl Kernel {
     pub fn edit(
         &mut self,
         id: JobId,
-        edit: Edit,
+        mut edit: Edit,
         elsewhere: &DependencySnapshot,
         by: &Permitted,
         now: Time,
@@ -54,6 +56,16 @@ impl Kernel {
         let Some(job) = self.queue.get(id).copied() else {
             return self.edit_live(id, edit, &by.principal(), now);
         };
+        if self.eligibility.get(id).is_some_and(|own| own.held && own.by_operator) {
+            match edit.held {
+                Some(false) if !by.may_too(Action::ReleaseOperatorHold) => {
+                    return (Edited::HeldByOperator, Step::default());
+                }
+                // Its owner holds it too, which changes nothing about that.
+                Some(true) => edit.by_operator = true,
+                _ => {}
+            }
+        }
         if let Some(family) = &edit.family {
             let waits = edit.dependencies.as_ref();
             match self.chain(id, waits, family, elsewhere) {
@@ -164,7 +176,9 @@ impl Kernel {
         edit: &Edit,
         elsewhere: &DependencySnapshot,
     ) -> Conditions {
-        conditions.held = edit.held.unwrap_or(conditions.held);
+        if let Some(held) = edit.held {
+            (conditions.held, conditions.by_operator) = (held, held && edit.by_operator);
+        }
         conditions.begin = edit.begin.unwrap_or(conditions.begin);
         conditions.deadline = edit.deadline.unwrap_or(conditions.deadline);
         if let Some(dependencies) = &edit.dependencies {

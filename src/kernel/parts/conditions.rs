@@ -29,6 +29,8 @@ pub enum Blocked {
     TaskLimit(u32),
     /// So many tasks follow tasks that did not complete, or are none, of these arrays.
     NeverTasks(usize, Vec<JobId>),
+    /// An operator holds it.
+    HeldByOperator,
     /// Its partition is down.
     PartitionDown,
     /// Its partition is no longer there.
@@ -42,6 +44,8 @@ pub enum Blocked {
 pub struct Conditions {
     /// Whether somebody holds it.
     pub held: bool,
+    /// Whether that is an operator, who alone may release it; looked at only where it is held.
+    pub by_operator: bool,
     /// Not before.
     pub begin: Option<Time>,
     /// Not after: whoever waits then is cancelled, whoever runs then is stopped.
@@ -93,7 +97,7 @@ impl Conditions {
     #[must_use]
     pub fn blocked(&self, now: Time, singletons: &[JobId]) -> Option<Blocked> {
         if self.held {
-            return Some(Blocked::Held);
+            return Some(if self.by_operator { Blocked::HeldByOperator } else { Blocked::Held });
         }
         let with = |wanted: Answer| -> Vec<JobId> {
             let all = self.dependencies.list.iter().zip(&self.answers);

@@ -85,6 +85,7 @@ impl Kernel {
     ) -> Conditions {
         Conditions {
             held: spec.held,
+            by_operator: false,
             gives_up: spec.kill_on_invalid_dependency,
             begin: spec.begin,
             deadline: spec.deadline,

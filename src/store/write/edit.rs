@@ -66,7 +66,9 @@ pub(super) fn edited(
 fn with_edit(mut job: JobRecord, event: &Event, edit: &Edit) -> JobRecord {
     // Of what went back into the queue the submission says nothing any more.
     let earliest = if job.restarts > 0 { event.time } else { job.submit_time };
-    job.held = edit.held.unwrap_or(job.held);
+    if let Some(held) = edit.held {
+        (job.held, job.spec.held_by_operator) = (held, held && edit.by_operator);
+    }
     job.priority = edit.priority.unwrap_or(job.priority);
     job.time_limit_s = edit.limit_s.unwrap_or(job.time_limit_s);
     job.begin_time = edit.begin.unwrap_or(job.begin_time);
