@@ -53,6 +53,7 @@ mod token;
 mod trust;
 mod update;
 mod usage;
+mod used;
 mod wait;
 mod whoami;
 
@@ -130,6 +131,8 @@ pub enum Ask {
     Whoami(whoami::WhoamiArgs),
     /// Make, list and revoke tokens: with one you are yourself over TCP too
     Token(token::TokenArgs),
+    /// Tell who used how much: CPU and GPU hours, jobs, waits
+    Usage(used::UsageArgs),
     /// List who asked for what
     History(history::HistoryArgs),
     /// List partitions: their CPUs, what is free of them, their limits
@@ -179,6 +182,7 @@ pub fn run(ask: &Ask) -> ExitCode {
         Ask::Status(args) => status::run(args),
         Ask::Whoami(args) => whoami::run(args),
         Ask::Token(args) => token::run(args),
+        Ask::Usage(args) => used::run(args),
         Ask::History(args) => history::run(args),
         Ask::Partitions(args) => partitions::run(args),
         Ask::Audit(args) => audit::run(args),
@@ -239,6 +243,7 @@ mod tests {
             "downbeat token create --name laptop --role viewer --user ann --expires 30d",
             "downbeat token list --all --json",
             "downbeat token revoke 1f0c5a9b2e47",
+            "downbeat usage --by account --since yesterday --until today --csv",
             "downbeat history --user alice --job 17 -n 5 --json",
             "downbeat simulate a.swf b.swf.gz --policy fcfs,fcfs+easy --policy fcfs+firstfit/tick5",
             "downbeat simulate a.swf --mode sequential --estimates clairvoyant --json --cpus 9",

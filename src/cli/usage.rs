@@ -22,6 +22,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "serve",
             "status",
             "partitions",
+            "usage",
             "whoami",
             "token",
             "history",

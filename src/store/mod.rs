@@ -30,6 +30,7 @@ pub mod schema;
 pub mod scope;
 pub mod spec;
 pub mod tokens;
+pub mod used;
 mod wal_prealloc;
 pub mod write;
 

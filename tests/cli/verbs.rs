@@ -26,6 +26,7 @@ cases! {
     status_and_audit_tell_the_server_s_numbers => ["status", "audit"],
     whoami_says_whom_the_server_takes_somebody_for => ["whoami"],
     history_tells_who_asked_for_what => ["history"],
+    usage_adds_up_since_today_as_a_table_and_as_csv => ["usage"],
     token_tells_that_a_server_of_one_user_has_none_of_users => ["token"],
     partitions_are_listed => ["partitions"],
     completions_are_a_script_that_the_shell_reads => ["completions"],
@@ -353,6 +354,26 @@ fn whoami_says_whom_the_server_takes_somebody_for() {
     let said = call(&server, &["whoami"]).ends(0).out;
     let name = format!("({uid}), administrator, at {}", server.url);
     assert!(said.contains(&name), "{said}");
+}
+
+fn usage_adds_up_since_today_as_a_table_and_as_csv() {
+    let server = Server::start();
+    let said = call(&server, &["usage"]).ends(0).out;
+    assert!(said.starts_with("nothing was used from "), "{said}");
+    let id = server.submit(&json!({"script": "true", "user": "o,ne", "account": "a"}));
+    server.ended(id);
+    let said = call(&server, &["usage", "--since", "now-1h"]).ends(0).out;
+    assert!(said.contains("CPU HOURS") && said.contains("o,ne"), "{said}");
+    let said = call(&server, &["usage", "--csv"]).ends(0).out;
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 2, "{said}");
+    assert!(lines[0].starts_with("user,cpu_hours,gpu_hours,jobs,"), "{said}");
+    assert!(lines[1].starts_with("\"o,ne\",0.0000"), "{said}");
+    let said = call(&server, &["usage", "--by", "account", "--since", "yesterday", "--json"]);
+    let said = said.ends(0).json();
+    assert_eq!((&said["by"], &said["lines"][0]["name"]), (&json!("account"), &json!("a")));
+    call(&server, &["usage", "--since", "soon"]).ends(2);
+    call(&server, &["usage", "--by", "name"]).ends(2);
 }
 
 fn token_tells_that_a_server_of_one_user_has_none_of_users() {

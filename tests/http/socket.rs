@@ -29,6 +29,7 @@ cases! {
     each_request_that_changes_something_is_remembered_with_who_asked => [
         "GET /api/v1/history", "POST /api/v1/jobs/batch", "DELETE /api/v1/jobs/{id}",
     ],
+    usage_is_told_of_a_time => ["GET /api/v1/usage"],
     a_server_of_one_user_has_no_tokens_of_users => [
         "GET /api/v1/tokens", "POST /api/v1/tokens", "DELETE /api/v1/tokens/{id}",
     ],
@@ -105,6 +106,35 @@ fn with_a_token_the_socket_needs_none_and_takes_no_wrong_one() {
     assert_eq!(admin.1["uid"], Value::Null);
     assert_eq!(told(admin), word(200, "token", "admin"));
     assert_eq!(me("Authorization: Bearer seed\r\n").0, 401);
+}
+
+fn usage_is_told_of_a_time() {
+    let server = Server::start();
+    let none = server.get("/api/v1/usage").expect(200).json();
+    keys(&none, "since until by lines");
+    assert_eq!((&none["by"], &none["lines"]), (&json!("user"), &json!([])));
+    let held = server.submit(&json!({"script": "true", "held": true, "user": "ann"}));
+    let ran = server.submit(&json!({"script": "exit 1", "user": "ann", "account": "a"}));
+    server.ended(ran);
+    let runs = server.submit(&json!({"script": "sleep 600", "user": "ben", "cpus": 2}));
+    server.started(runs);
+    let now = server.get("/api/v1/usage").expect(200).json();
+    let lines = now["lines"].as_array().unwrap();
+    assert_eq!(lines.len(), 2, "job {held} has only waited: {now}");
+    for line in lines {
+        keys(line, "name cpu_hours gpu_hours jobs completed failed cancelled running mean_wait_s");
+    }
+    let of = |name: &str| lines.iter().find(|line| line["name"] == name).unwrap().clone();
+    assert_eq!((&of("ann")["jobs"], &of("ann")["failed"]), (&json!(1), &json!(1)));
+    assert_eq!((&of("ben")["running"], &of("ben")["mean_wait_s"]), (&json!(1), &Value::Null));
+    assert!(of("ben")["cpu_hours"].as_f64().unwrap() > 0.0, "what runs counts: {now}");
+    let before = "/api/v1/usage?since=2020-01-01T00:00:00Z&until=2020-01-02T00:00:00Z&by=account";
+    let before = server.get(before).expect(200).json();
+    let past: Vec<&Value> = before["lines"].as_array().unwrap().iter().collect();
+    assert!(past.iter().all(|line| line["cpu_hours"] == 0.0 && line["jobs"] == 0), "{before}");
+    for wrong in ["by=name", "since=yesterday", "since=2030-01-01T00:00:00Z", "who=ann"] {
+        problem(server.get(&format!("/api/v1/usage?{wrong}")), 400);
+    }
 }
 
 fn a_server_of_one_user_has_no_tokens_of_users() {

@@ -119,6 +119,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "store::record",
             "store::scope",
             "store::tokens",
+            "store::used",
             "observe",
             "actors::messages",
             "actors::System",

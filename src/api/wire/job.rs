@@ -374,8 +374,8 @@ mod tests {
             comment data_source submit_time eligible_time start_time end_time elapsed_s exit_code \
             error warnings attempt allocation usage position estimated_start_time estimate_basis \
             exit_status exit_signal \
-            held held_by begin_time deadline dependency array_job_id array_task_id array_tasks retry \
-            restart_count signal kill_on_invalid_dependency open_mode resources ntasks \
+            held held_by begin_time deadline dependency array_job_id array_task_id array_tasks \
+            retry restart_count signal kill_on_invalid_dependency open_mode resources ntasks \
             cpus_per_task args standard_input submit_directory \
             stdout_path stderr_path kept_until uid redacted";
         let mut body = json!({

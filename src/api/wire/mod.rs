@@ -33,6 +33,7 @@ pub mod submission;
 pub mod submit;
 pub mod token;
 pub mod update;
+pub mod usage;
 pub mod v1;
 mod values;
 pub mod warnings;

@@ -20,6 +20,7 @@ pub use super::resources::{AllocationRow, Cpu, Resources};
 pub use super::retry::RetryBody;
 pub use super::token::{NewToken, TokenBody, TokenInfo};
 pub use super::update::UpdateBody;
+pub use super::usage::{UsageLine, UsageReport};
 pub use crate::job::array_spec::{ArraySpec, JobRef};
 pub use crate::job::dependency::Dependencies;
 pub use crate::job::faults::FieldError;
