@@ -44,7 +44,7 @@ use crate::actors::site::{JobGpus, OrderSite};
 use crate::actors::{self, Parts, System, messages};
 use crate::api::wire::report::Ability;
 use crate::api::{
-    self, App, Auth, FileWatcher, Files, Intake, OwnersFiles, Room, STREAMS_MAX, Served,
+    self, App, Auth, FileWatcher, Files, Intake, OwnersFiles, Refusals, Room, STREAMS_MAX, Served,
 };
 use crate::config::people::Mode;
 use crate::config::{Config, ServeArgs};
@@ -67,7 +67,7 @@ use crate::threads;
 use crate::time::Time;
 use devices::MachineDevices;
 use live::Settings;
-use people::{open_to, owners_files, served, token_check};
+use people::{crowd, open_to, owners_files, served, token_check};
 use signals::{Heard, Signals};
 use socket::{Local, Reserved};
 
@@ -276,6 +276,7 @@ async fn serve(
         devices: MachineDevices::of(&config).map(|all| Box::new(all) as _),
     });
     let settings = Settings::new(args, &config, in_force, system.reconfigure.clone());
+    let crowd = crowd(&served, connections_of_a_worker() * WORKERS);
     let auth = web::Data::new(Auth {
         in_force: settings.in_force(),
         listen_host: config.listen_host.clone(),
@@ -283,6 +284,8 @@ async fn serve(
         host: host.clone(),
         served: served.clone(),
         tokens: token_check(&served, &system.readers),
+        crowd: crowd.clone(),
+        refusals: Refusals::new(Arc::clone(&system.metrics)),
         intake: Intake::new(a_part_of_the_connections()),
         parameters: api::parameters(),
         rights: api::rights(),
@@ -310,7 +313,7 @@ async fn serve(
     .h1_allow_half_closed(false)
     .shutdown_timeout(SHUTDOWN_S)
     .disable_signals()
-    .on_connect(api::connected)
+    .on_connect(move |io, known| api::connected(crowd.as_deref(), io, known))
     .listen(reserved.listen()?)
     .context("cannot listen")?;
     let address = server.addrs().first().copied().unwrap_or(config.listen);

@@ -27,10 +27,12 @@ use actix_web::{Error, HttpMessage};
 use super::by_token::TokenCheck;
 use super::caller::{Caller, Connection};
 use super::code::Code;
+use super::crowd::Crowd;
 use super::error::{ApiError, RequestId};
 use super::intake::{Held, Intake};
 use super::live::InForce;
 use super::parameters::Parameters;
+use super::refusals::Refusals;
 use super::route_rights::RouteRights;
 use super::served::Served;
 use crate::config::{PublicHost, Secret};
@@ -59,6 +61,10 @@ pub struct Auth {
     pub served: Served,
     /// Who looks at tokens of users, where all users are served.
     pub tokens: Option<TokenCheck>,
+    /// How much each may ask, likewise.
+    pub crowd: Option<Arc<Crowd>>,
+    /// Where refusals are noted.
+    pub refusals: Refusals,
     /// Takes bodies in.
     pub intake: Intake,
     /// What may stand in a query.
@@ -78,12 +84,25 @@ pub async fn guard(
     let id = request_id(&request);
     request.extensions_mut().insert(RequestId(id.clone()));
     let (method, path) = (request.method().clone(), request.path().to_owned());
+    let auth = request.app_data::<web::Data<Auth>>().cloned();
     let verdict = admit(&mut request).await;
+    let note = |error: &ApiError, who: Option<&Caller>| {
+        if let Some(auth) = &auth {
+            auth.refusals.note(error, who, (&format!("{method} {path}"), &id));
+        }
+    };
     let mut response = match verdict {
-        Err(refused) => request.into_response(refused.answer(&id)),
+        Err(refused) => {
+            note(&refused, Caller::of(request.request()).ok().as_ref());
+            request.into_response(refused.answer(&id))
+        }
         Ok(_held) => match Harmless::new(async move { next.call(request).await }).await {
             Ok(response) => {
-                let response = answered(response?.map_into_boxed_body(), &id);
+                let response = response?.map_into_boxed_body();
+                if let Some(error) = own_error(&response) {
+                    note(error, Caller::of(response.request()).ok().as_ref());
+                }
+                let response = answered(response, &id);
                 if method == Method::HEAD { without_stream(response) } else { response }
             }
             Err(bug) => {
@@ -110,9 +129,14 @@ fn number(headers: &mut HeaderMap, id: &str) {
     }
 }
 
+/// The error that a handler answered with.
+fn own_error(response: &ServiceResponse<BoxBody>) -> Option<&ApiError> {
+    response.response().error().and_then(|error| error.as_error())
+}
+
 /// The answer of a handler, its errors as problems.
 fn answered(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
-    match response.response().error().and_then(|e| e.as_error::<ApiError>()) {
+    match own_error(&response) {
         Some(error) => {
             let answer = error.answer(id);
             response.into_response(answer)
@@ -183,8 +207,11 @@ async fn admit(request: &mut ServiceRequest) -> Result<Held, ApiError> {
     };
     let Some(needs) = auth.rights.of_request(request) else { return Ok(Held::default()) };
     let caller = check(request, &auth).await?;
+    request.extensions_mut().insert(caller.clone());
     caller.may_at_all(needs, "this")?;
-    request.extensions_mut().insert(caller);
+    if let Some(crowd) = &auth.crowd {
+        crowd.admits(&caller.who, request.method())?;
+    }
     auth.parameters.check(request)?;
     auth.intake.take(request).await
 }
@@ -339,6 +366,8 @@ mod tests {
             host: "big".to_owned(),
             served: Served::own_user(),
             tokens: None,
+            crowd: None,
+            refusals: Refusals::new(Arc::default()),
             intake: Intake::new(1),
             parameters: crate::api::parameters(),
             rights: crate::api::rights(),

@@ -13,16 +13,19 @@ use std::any::Any;
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::future::{Ready, ready};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Extensions, Payload, ServiceRequest};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
-use rustix::net::sockopt;
+use rustix::net::{Shutdown, shutdown, sockopt};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::code::Code;
+use super::crowd::{Crowd, Door};
 use super::error::{ApiError, RequestId};
+use super::per_user::One;
 use crate::config::people::{People, Private};
 use crate::job::array_spec::JobRef;
 use crate::job::ids as job;
@@ -120,7 +123,7 @@ impl Caller {
     /// 403; of a job that he must not know of the 404 of one that is not there.
     pub fn may(&self, action: Action, of: JobRef, row: &JobRecord) -> Result<Permitted, ApiError> {
         access::may(&self.who, action, row.whose()).map_err(|refused| match refused.is_hidden {
-            true => ApiError::no_job(of),
+            true => ApiError::hidden_job(of),
             false => ApiError::new(Code::NotPermitted, refused.about(&format!("job {of}"))),
         })
     }
@@ -165,21 +168,37 @@ pub struct Connection {
     via: Via,
     process: Option<i32>,
     remote: Option<Arc<str>>,
+    /// One of those that its user may have.
+    _place: Option<One<Door>>,
 }
 
 /// Notes whose a connection is that was just accepted: of one over the socket in the data folder
 /// the kernel said so when it was made; the owner of one over TCP is asked for when a first request
-/// needs him.
-pub fn connected(io: &dyn Any, known: &mut Extensions) {
+/// needs him. One too many of a user's is closed.
+pub fn connected(crowd: Option<&Crowd>, io: &dyn Any, known: &mut Extensions) {
     if let Some(stream) = io.downcast_ref::<UnixStream>() {
         let peer = stream.peer_cred();
         let process = peer.as_ref().ok().and_then(|peer| peer.pid());
         let owner = peer.map(|peer| peer.uid()).map_err(Unknown::from).into();
+        let uid = stream.peer_cred().ok().map(|peer| job::Uid(peer.uid()));
+        let Some(place) = place(crowd, uid, stream) else { return };
         let (ends, via) = (None, Via::Socket);
-        known.insert(Connection { ends, owner, via, process, remote: None });
+        known.insert(Connection { ends, owner, via, process, remote: None, _place: place });
     } else if let Some(stream) = io.downcast_ref::<TcpStream>() {
-        known.insert(over_tcp(stream));
+        let Some(place) = place(crowd, None, stream) else { return };
+        known.insert(Connection { _place: place, ..over_tcp(stream) });
     }
+}
+
+/// A place for one more connection; without one it is closed, so that its client is told at once.
+fn place(crowd: Option<&Crowd>, door: Door, stream: impl AsFd) -> Option<Option<One<Door>>> {
+    let Some(crowd) = crowd else { return Some(None) };
+    let place = crowd.enters(door);
+    if place.is_none() {
+        // One that is closed already is what was wanted.
+        let _ = shutdown(stream, Shutdown::Both);
+    }
+    place
 }
 
 fn over_tcp(stream: &TcpStream) -> Connection {
@@ -194,7 +213,8 @@ fn over_tcp(stream: &TcpStream) -> Connection {
         _ => None,
     };
     let remote = stream.peer_addr().ok().map(|address| address.to_string().into());
-    Connection { ends, owner: OnceCell::new(), via: Via::Tcp, process: None, remote }
+    let owner = OnceCell::new();
+    Connection { ends, owner, via: Via::Tcp, process: None, remote, _place: None }
 }
 
 impl Connection {

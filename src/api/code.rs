@@ -60,6 +60,8 @@ pub enum Code {
     RangeNotSatisfiable,
     /// The route does not know a parameter; `errors` names it.
     UnknownParameter,
+    /// Whoever asks asks too often; `Retry-After` says when to come back.
+    TooManyRequests,
     /// Fields of the body are wrong; `errors` names them.
     InvalidFields,
     /// A bug of the server, or a part of it that does not work.
@@ -75,6 +77,20 @@ impl Code {
     #[must_use]
     pub fn word(self) -> &'static str {
         self.into()
+    }
+
+    /// Whether it says that somebody may not, rather than that something is wrong.
+    #[must_use]
+    pub fn is_refusal(self) -> bool {
+        matches!(
+            self,
+            Code::Unauthorized
+                | Code::ForeignPage
+                | Code::NotServed
+                | Code::AdminsOnly
+                | Code::NotPermitted
+                | Code::TooManyRequests
+        )
     }
 
     /// The status of an answer with it.
@@ -106,6 +122,7 @@ impl Code {
             }
             Code::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
             Code::InvalidFields => StatusCode::UNPROCESSABLE_ENTITY,
+            Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Code::DiskFull => StatusCode::INSUFFICIENT_STORAGE,

@@ -7,6 +7,8 @@
 //!
 //! *Not here*: which fields are bad (`job::spec`, `api::wire::submit`).
 
+use std::time::Duration;
+
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 
@@ -19,7 +21,7 @@ use crate::job::ids::JobId;
 use crate::store::error::StoreError;
 
 /// Seconds after which a client may try again when the database cannot be written.
-const RETRY_AFTER_S: u32 = 5;
+const RETRY_AFTER_S: u64 = 5;
 
 /// The `Content-Encoding` of a body that is taken, for those who sent another.
 pub const CODING_TAKEN: &str = "gzip";
@@ -39,6 +41,10 @@ pub struct ApiError {
     pub detail: String,
     /// The bad fields.
     pub errors: Vec<FieldError>,
+    /// Whether somebody asked for what he may not, whatever the answer says.
+    pub is_refusal: bool,
+    /// After how many seconds it may go, where that is known.
+    pub retry_after_s: Option<u64>,
 }
 
 /// The number of a request, echoed or made up; in answers and in the log.
@@ -48,14 +54,18 @@ pub struct RequestId(pub String);
 impl ApiError {
     /// An error.
     pub fn new(code: Code, detail: impl Into<String>) -> ApiError {
-        ApiError { code, status: code.status(), detail: detail.into(), errors: Vec::new() }
+        let (status, is_refusal) = (code.status(), code.is_refusal());
+        let retry_after_s = matches!(code, Code::Unavailable | Code::DiskFull);
+        let retry_after_s = retry_after_s.then_some(RETRY_AFTER_S);
+        let (detail, errors) = (detail.into(), Vec::new());
+        ApiError { code, status, detail, errors, is_refusal, retry_after_s }
     }
 
     /// One that was not made here, with the status that it brings.
     #[must_use]
     pub fn foreign(status: StatusCode, detail: String) -> ApiError {
         let code = if status.is_server_error() { Code::Internal } else { Code::BadRequest };
-        ApiError { code, status, detail, errors: Vec::new() }
+        ApiError { status, ..ApiError::new(code, detail) }
     }
 
     /// 503.
@@ -77,6 +87,18 @@ impl ApiError {
         ApiError::new(Code::NoSuchJob, format!("there is no job {}", id.into()))
     }
 
+    /// The same, to be asked again after so long.
+    #[must_use]
+    pub fn retry_after(self, wait: Duration) -> ApiError {
+        ApiError { retry_after_s: Some(wait.as_secs() + 1), ..self }
+    }
+
+    /// 404 for a job that is there, for somebody who must not know: in the log it is a refusal.
+    #[must_use]
+    pub fn hidden_job(id: impl Into<JobRef>) -> ApiError {
+        ApiError { is_refusal: true, ..ApiError::no_job(id) }
+    }
+
     /// 404 for what an array has and this job has not.
     #[must_use]
     pub fn no_array(id: JobId) -> ApiError {
@@ -96,7 +118,8 @@ impl ApiError {
     }
 
     fn with(self, code: Code) -> ApiError {
-        ApiError { code, status: code.status(), ..self }
+        let (status, is_refusal) = (code.status(), code.is_refusal());
+        ApiError { code, status, is_refusal, ..self }
     }
 
     /// 400 for the value of one query parameter, or of a header.
@@ -122,8 +145,8 @@ impl ApiError {
         };
         let mut answer = HttpResponse::build(self.status);
         answer.content_type(PROBLEM_JSON);
-        if matches!(self.status.as_u16(), 503 | 507) {
-            answer.insert_header((header::RETRY_AFTER, RETRY_AFTER_S.to_string()));
+        if let Some(seconds) = self.retry_after_s {
+            answer.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
         if self.code == Code::UnsupportedContentEncoding {
             answer.insert_header((header::ACCEPT_ENCODING, CODING_TAKEN));

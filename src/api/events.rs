@@ -148,7 +148,7 @@ pub async fn stream(
             }
         },
     };
-    let place = app.streams.take()?;
+    let place = app.streams.take(&caller)?;
     let last_event = app.system.last_event.clone();
     let page = VecDeque::new();
     let scope = caller.who.scope_of_details();

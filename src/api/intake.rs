@@ -21,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::app::aside;
+use super::caller::Caller;
 use super::code::Code;
 use super::coding::{self, Coding};
 use super::error::ApiError;
@@ -81,7 +82,7 @@ impl Intake {
         if announced.is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
             return Err(too_large());
         }
-        let place: Place = self.room.take()?;
+        let place: Place = self.room.take(&Caller::of(request.request())?)?;
         let (sent, held) = self.receive(payload).await?;
         drop(place);
         let (body, held) = match coding {

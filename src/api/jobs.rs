@@ -221,7 +221,7 @@ pub async fn wait(
     query: web::Query<WaitQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let of = id.named()?;
-    let _place = app.waits.take()?;
+    let _place = app.waits.take(&caller)?;
     let patience = Duration::from_secs(query.timeout_s.unwrap_or(WAIT_S).min(WAIT_MAX_S));
     let give_up = actix_rt::time::sleep(patience);
     tokio::pin!(give_up);

@@ -17,6 +17,7 @@ mod by_token;
 mod caller;
 mod code;
 mod coding;
+mod crowd;
 mod cursor;
 mod dashboard;
 mod edit;
@@ -42,8 +43,10 @@ mod owner;
 mod page;
 mod parameters;
 mod partitions;
+mod per_user;
 mod places;
 mod rank;
+mod refusals;
 mod render;
 mod route_rights;
 mod seed;
@@ -52,6 +55,7 @@ mod streams;
 mod submit;
 mod tail;
 mod tokens;
+mod usage;
 pub mod wire;
 
 use actix_web::http::{Method, header};
@@ -62,6 +66,7 @@ pub use auth::{Auth, guard};
 pub use by_token::TokenCheck;
 pub use caller::connected;
 use code::Code;
+pub use crowd::Crowd;
 pub use file_watch::{FileWatcher, LOOK_EVERY};
 pub use files::Files;
 pub use intake::Intake;
@@ -70,6 +75,7 @@ pub use openapi::document;
 pub use opener::{NotOpen, OwnersFiles};
 pub use parameters::Parameters;
 pub use places::{Room, STREAMS_MAX};
+pub use refusals::Refusals;
 pub use route_rights::RouteRights;
 pub use served::Served;
 
@@ -160,6 +166,7 @@ routes! {
     GET "/api/v1/info" needs See => info::info,
     GET "/api/v1/me" needs See => me::me,
     GET "/api/v1/history" needs See => history::history,
+    GET "/api/v1/usage" needs See => usage::usage,
     GET "/api/v1/tokens" needs See => tokens::list,
     POST "/api/v1/tokens" needs OwnTokens => tokens::make,
     DELETE "/api/v1/tokens/{id}" needs OwnTokens => tokens::revoke,

@@ -18,15 +18,16 @@ use utoipa::openapi::{self, ContentBuilder, Deprecated, PathItem, Ref, RefOr, Re
 use super::wire::problem::PROBLEM_JSON;
 use super::{
     allocations, arrays, attempts, dashboard, edit, events, health, history, info, jobs,
-    maintenance, me, partitions, rank, seed, streams, submit, tokens,
+    maintenance, me, partitions, rank, seed, streams, submit, tokens, usage,
 };
 
 /// The name of the one way to say who one is.
 const BEARER: &str = "bearer";
 /// What any request may be answered, except of one's health.
-const REFUSALS: [(&str, &str); 3] = [
+const REFUSALS: [(&str, &str); 4] = [
     ("401", "A token is set, and the request did not send it"),
     ("403", "Not for whoever asks, or a foreign web page may have caused it"),
+    ("429", "Whoever asks asks too often; `Retry-After` says when to come back"),
     (OTHERWISE, "Any other problem; `code` says which"),
 ];
 /// What any request with a body may be answered too.
@@ -77,6 +78,7 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         allocations::list,
         allocations::audit,
         history::history,
+        usage::usage,
         tokens::list,
         tokens::make,
         tokens::revoke,

@@ -273,7 +273,7 @@ fn follow_from(
     wanted: Wanted,
     encoding: Option<Encoding>,
 ) -> Result<HttpResponse, ApiError> {
-    let place = app.streams.take()?;
+    let place = app.streams.take(&Caller::of(request)?)?;
     if as_events(request) || encoding.is_some() {
         let log = LogStream::follow(app, id, wanted, place);
         let sse = sse::Sse::from_stream(events(log, encoding)).with_keep_alive(KEEP_ALIVE);

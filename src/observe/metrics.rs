@@ -19,6 +19,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::job::state::StateWord;
+use crate::kernel::access::Role;
 use crate::kernel::views::snapshot::Snapshot;
 use crate::time::SECOND_US;
 
@@ -42,6 +43,7 @@ pub struct Metrics {
     commits: Counter,
     drift: AtomicI64,
     drifted: Counter,
+    refused: Family<Vec<(&'static str, &'static str)>, Counter>,
     /// Living resource managers; must be 1.
     pub resource_managers: AtomicU32,
 }
@@ -53,6 +55,7 @@ impl Default for Metrics {
             commits: Counter::default(),
             drift: AtomicI64::new(0),
             drifted: Counter::default(),
+            refused: Family::default(),
             resource_managers: AtomicU32::new(0),
         }
     }
@@ -77,6 +80,12 @@ impl Metrics {
     /// A sweep found a disagreement that the one before had not.
     pub fn drifted(&self) {
         self.drifted.inc();
+    }
+
+    /// Somebody of this role asked for what he may not; `None`: nobody who is known.
+    pub fn refused(&self, role: Option<Role>) {
+        let role = role.map_or("none", Role::into);
+        self.refused.get_or_create(&vec![("role", role)]).inc();
     }
 
     /// The numbers as text, with "now" from this snapshot.
@@ -152,6 +161,11 @@ impl Metrics {
             "resource_managers",
             "Living resource managers; must be 1",
             gauge(self.resource_managers.load(Ordering::SeqCst).into()),
+        );
+        registry.register(
+            "requests_refused",
+            "Requests for what their sender may not, by what he is",
+            self.refused.clone(),
         );
         registry.register_with_unit(
             "start_latency",

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::opener::AsOwners;
 use super::owners::OwnersNow;
 use crate::actors::owners::Owners;
-use crate::api::{InForce, OwnersFiles, Served, TokenCheck};
+use crate::api::{Crowd, InForce, OwnersFiles, Served, TokenCheck};
 use crate::config::Config;
 use crate::config::people::Mode;
 use crate::engine::Engine;
@@ -40,6 +40,14 @@ pub(super) fn token_check(served: &Served, readers: &Readers) -> Option<TokenChe
         Served::System(users) => {
             Some(TokenCheck { users: users.clone(), readers: readers.clone() })
         }
+    }
+}
+
+/// How much each user may ask of a server that takes so many connections.
+pub(super) fn crowd(served: &Served, connections: usize) -> Option<Arc<Crowd>> {
+    match served {
+        Served::One(_) => None,
+        Served::System(_) => Some(Arc::new(Crowd::new(connections))),
     }
 }
 

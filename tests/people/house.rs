@@ -225,7 +225,7 @@ impl Drop for House {
 }
 
 /// Does something as this user, in a thread that becomes him.
-fn as_user<T: Send + 'static>(name: &str, act: impl FnOnce() -> T + Send + 'static) -> T {
+pub fn as_user<T: Send + 'static>(name: &str, act: impl FnOnce() -> T + Send + 'static) -> T {
     use rustix::process::{Gid, Uid};
     use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
     let person = user(name).unwrap();

@@ -11,6 +11,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod becoming;
+mod burden;
 mod files;
 mod house;
 mod identity;
