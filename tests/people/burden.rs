@@ -168,7 +168,7 @@ mod cases {
         assert_eq!(counts(&hers, words), [2, 1, 1, 0, 0].map(|n| json!(n)), "{by_user}");
         assert_eq!(counts(&line(&by_user, BOB), words), [2, 1, 0, 1, 0].map(|n| json!(n)));
         let hours = hers["cpu_hours"].as_f64().unwrap();
-        assert!(hours >= 2.0 * 0.2 / 3_600.0 && hours < 0.02, "{hours}");
+        assert!((2.0 * 0.2 / 3_600.0..0.02).contains(&hours), "{hours}");
         assert!(hers["mean_wait_s"].as_f64().unwrap() >= 0.0);
         let by_account = house.ask(CAROL, "GET /api/v1/usage?by=account").expect(200);
         assert_eq!(line(&by_account, "physics")["jobs"], 2, "{by_account}");
