@@ -195,9 +195,14 @@ fn foreign_error(response: ServiceResponse<BoxBody>, id: &str) -> ServiceRespons
 fn request_id(request: &ServiceRequest) -> String {
     let sent = request.headers().get(X_REQUEST_ID).and_then(|v| v.to_str().ok());
     match sent {
-        Some(id) if !id.is_empty() && id.len() <= REQUEST_ID_MAX => id.to_owned(),
+        Some(id) if !id.is_empty() && id.len() <= REQUEST_ID_MAX && is_plain(id) => id.to_owned(),
         _ => uuid::Uuid::new_v4().to_string(),
     }
+}
+
+/// It stands in the log and in the history, in columns.
+fn is_plain(id: &str) -> bool {
+    id.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
 }
 
 /// Checks a request and takes its body in; what comes back is held until it is answered.

@@ -87,6 +87,8 @@ pub struct Server {
     pub env: Vec<(String, String)>,
     /// What starts the binary, if not we: a shell that sets a limit first and then execs.
     pub wrap: Vec<String>,
+    /// The token that requests come with.
+    pub bearer: Option<String>,
     child: Option<Child>,
     agent: ureq::Agent,
 }
@@ -115,6 +117,7 @@ impl Server {
             args: args.iter().map(ToString::to_string).collect(),
             env: Vec::new(),
             wrap: Vec::new(),
+            bearer: None,
             child: None,
             agent: config.new_agent(),
         }
@@ -239,6 +242,9 @@ impl Server {
         let mut request = ureq::http::Request::builder().method(method).uri(self.at(path));
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if let Some(token) = &self.bearer {
+            request = request.header("authorization", format!("Bearer {token}"));
         }
         let mut answer = self.agent.run(request.body(body).unwrap())?;
         Ok(Answer {

@@ -8,7 +8,9 @@
 //! *Not here*: which cases there are (`table`), how the job must end (`expect`).
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread::JoinHandle;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -30,16 +32,26 @@ pub struct World {
     faults: Faults,
     gate: Gate,
     marks: PathBuf,
+    users: Users,
     /// The script, when it was up at the point.
     script: Option<u32>,
+}
+
+/// Whose the jobs of a case are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Users {
+    /// The server's own user's.
+    One,
+    /// The job's and that of the one behind it: of two users whom the server serves.
+    Two(&'static str, &'static str),
 }
 
 /// An answer that may never come.
 type Aside = JoinHandle<Option<u16>>;
 
 /// Runs a case; answers what became of the job, in words. Panics when a promise is broken.
-pub fn run(case: &Case) -> String {
-    let mut world = World::new(&[]);
+pub fn run(case: &Case, users: Users) -> String {
+    let mut world = World::new(&[], users);
     let mut asked = None;
     let mut known = None;
     if matches!(case.row.trigger, Trigger::Submit | Trigger::CancelEarly) {
@@ -71,7 +83,7 @@ pub fn run(case: &Case) -> String {
 }
 
 impl World {
-    pub fn new(env: &[(&str, &Path)]) -> World {
+    pub fn new(env: &[(&str, &Path)], users: Users) -> World {
         // What is left behind has this time to finish.
         let mut server = Server::unstarted(&["--cpus", "4", "--finish-time", "1s"]);
         let home = server.dir.path().to_owned();
@@ -81,8 +93,33 @@ impl World {
         for (name, value) in env {
             server.env.push(((*name).to_owned(), value.display().to_string()));
         }
+        let marks = home.join("marks");
+        if users != Users::One {
+            let socket = home.join("run.sock").display().to_string();
+            server.args.extend(["--people", "system", "--socket", &socket].map(str::to_owned));
+            // What users write to and wait at.
+            fs::write(&marks, "").unwrap();
+            for (path, mode) in [(&home, 0o711), (&marks, 0o666), (&gate.path, 0o666)] {
+                fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+            }
+        }
         server.up();
-        World { server, faults, gate, marks: home.join("marks"), script: None }
+        let script = None;
+        let mut world = World { server, faults, gate, marks, users, script };
+        if users != Users::One {
+            world.server.bearer = Some(world.token());
+        }
+        world
+    }
+
+    /// A token of root's, who submits for both: over TCP the server knows nobody without.
+    fn token(&self) -> String {
+        let mut command = Command::new(&self.server.program);
+        let socket = self.server.dir.path().join("run.sock");
+        command.args(["token", "create", "--role", "admin", "--server"]);
+        let made = command.arg(format!("unix:{}", socket.display())).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+        String::from_utf8(made.stdout).unwrap().trim().to_owned()
     }
 
     /// A script that marks its start, waits at the gate, marks its end.
@@ -91,10 +128,13 @@ impl World {
         let leaves = if case.row.trigger == Trigger::Leave { "sleep 600 &\n" } else { "" };
         let trap = if expect::ignores_term(case) { "trap '' TERM\n" } else { "" };
         let script = format!(
-            "#!/bin/bash\n{trap}echo start >> {marks}\nread -r _ < {gate}\n\
+            "#!/bin/bash\n{trap}echo start >> {marks}\nid -un >> {marks}\nread -r _ < {gate}\n\
              {leaves}echo end >> {marks}\nexit {CODE}\n"
         );
         let mut body = json!({"name": "main", "script": script, "cpus": 2});
+        if let Users::Two(first, _) = self.users {
+            body["user"] = json!(first);
+        }
         if case.row.trigger == Trigger::Limit {
             body["time_limit"] = json!("1s");
             body["kill_grace_s"] = json!(2);
@@ -114,7 +154,11 @@ impl World {
     /// A job that needs every CPU, and so cannot run before the first has given its own back.
     fn behind(&self) -> i64 {
         let script = format!("#!/bin/bash\nexit {CODE_BEHIND}\n");
-        self.server.submit(&json!({"name": "behind", "script": script, "cpus": 4}))
+        let mut body = json!({"name": "behind", "script": script, "cpus": 4});
+        if let Users::Two(_, second) = self.users {
+            body["user"] = json!(second);
+        }
+        self.server.submit(&body)
     }
 
     /// Makes it happen.
@@ -189,6 +233,7 @@ impl World {
     /// Asks on a thread of its own; the server may die over it.
     fn ask_aside(&self, method: &'static str, path: &str, body: &Value, keyed: bool) -> Aside {
         let (url, body) = (self.server.at(path), body.to_string());
+        let bearer = self.server.bearer.as_ref().map(|token| format!("Bearer {token}"));
         std::thread::spawn(move || {
             let config = ureq::Agent::config_builder()
                 .http_status_as_error(false)
@@ -197,6 +242,9 @@ impl World {
             let mut request = if method == "PATCH" { agent.patch(url) } else { agent.post(url) };
             for (name, value) in KEY.iter().take(if keyed { 2 } else { 1 }) {
                 request = request.header(*name, *value);
+            }
+            if let Some(bearer) = bearer {
+                request = request.header("authorization", bearer);
             }
             request.send(body).ok().map(|answer| answer.status().as_u16())
         })
@@ -361,8 +409,20 @@ impl World {
         let behind = self.server.ended(if id == 1 { 2 } else { 1 });
         assert_eq!(behind["exit_code"], format!("{CODE_BEHIND}:0"), "{behind}");
         self.is_whole(id, wanted.starts.max(1));
+        if let Users::Two(first, second) = self.users {
+            self.ran_as(&job, first);
+            assert_eq!(behind["user"], second, "{behind}");
+        }
         let code = code.as_str().unwrap_or("null").to_owned();
         format!("{} {code}, started {}x, {how}", wanted.state, wanted.starts)
+    }
+
+    /// Each start of it was as its owner.
+    fn ran_as(&self, job: &Value, owner: &str) {
+        assert_eq!(job["user"], owner, "{job}");
+        let marks = fs::read_to_string(&self.marks).unwrap();
+        let mut names = marks.lines().filter(|line| !matches!(*line, "start" | "end"));
+        assert!(names.all(|name| name == owner), "{marks}");
     }
 
     /// Ledger, database, processes and spool agree that all is over; this job had so many attempts,
@@ -378,9 +438,13 @@ impl World {
              (SELECT count(*) FROM jobs j WHERE 1 <> \
               (SELECT count(*) FROM events WHERE job_id = j.id AND to_state NOT IN \
                ('PENDING', 'RUNNING', 'COMPLETING'))) || ' ' || \
-             (SELECT count(*) FROM jobs) AS line"
+             (SELECT count(*) FROM jobs) || ' ' || \
+             (SELECT count(*) FROM audit WHERE verb = 'submit') AS line"
         ));
-        assert_eq!(books, "0 0 0 0 2", "held, unreleased, attempts, ends, jobs");
+        assert_eq!(
+            books, "0 0 0 0 2 2",
+            "held, unreleased, attempts, ends, jobs, who asked for them"
+        );
         self.server.is_at_rest();
         until("the spool to be tidy", || self.attempt().map_or(Ok(()), |a| Err(format!("{a:?}"))));
     }

@@ -1,6 +1,6 @@
 //! *Purpose*: runs the crash matrix and shows it.
 //!
-//! *Owns*: the threads that share the cases; `target/crash-matrix.txt`.
+//! *Owns*: the threads that share the cases; `target/crash-matrix*.txt`.
 //!
 //! *Promises*: every case is run, whatever became of another, and all failures are listed.
 //!
@@ -12,11 +12,15 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::case;
+use downbeat::people::{Directory, NameService};
+
+use crate::case::{self, Users};
 use crate::table::{Case, ROWS, Trigger, cases};
 
 /// Cases at once: they wait more than they work.
 const THREADS: usize = 6;
+/// One case in so many is played with jobs of two users, where nobody asks for all of them.
+const PART: usize = 5;
 /// So much of a failure is in the table; the whole is above it.
 const SHOWN: usize = 200;
 
@@ -45,8 +49,29 @@ fn line(case: &Case, outcome: &str) -> String {
 
 #[test]
 fn whatever_is_killed_at_whatever_point_no_promise_is_broken() {
+    play(&wanted(), Users::One, "crash-matrix.txt");
+}
+
+/// On a server of all users a part of the cases; all with `DOWNBEAT_FAULT_USERS=all`.
+#[test]
+fn with_jobs_of_two_users_no_promise_is_broken_either() {
+    const TWO: Users = Users::Two("dbt-alice", "dbt-bob");
+    let is_there = |name| matches!(NameService.uid_of(name), Ok(Some(_)));
+    if !rustix::process::geteuid().is_root() || !is_there("dbt-alice") || !is_there("dbt-bob") {
+        let why = "it needs root, and the users that tests/run makes";
+        assert!(std::env::var_os("CI").is_none(), "{why}");
+        println!("SKIPPED with_jobs_of_two_users_no_promise_is_broken_either: {why}");
+        return;
+    }
+    let part =
+        if std::env::var("DOWNBEAT_FAULT_USERS").is_ok_and(|all| all == "all") { 1 } else { PART };
+    let cases: Vec<Case> = wanted().into_iter().step_by(part).collect();
+    play(&cases, TWO, "crash-matrix-of-two-users.txt");
+}
+
+fn play(cases: &[Case], users: Users, file: &str) {
     let begun = std::time::Instant::now();
-    let (cases, next) = (wanted(), AtomicUsize::new(0));
+    let next = AtomicUsize::new(0);
     let outcomes: Mutex<Vec<(usize, Result<String, String>)>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
@@ -55,7 +80,7 @@ fn whatever_is_killed_at_whatever_point_no_promise_is_broken() {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     cases.get(at).map(|case| (at, case))
                 } {
-                    let ran = std::panic::catch_unwind(|| case::run(case));
+                    let ran = std::panic::catch_unwind(|| case::run(case, users));
                     let outcome = ran.map_err(|panic| {
                         eprintln!("--- that was: {} ---", line(case, "FAILED"));
                         let text = panic.downcast_ref::<String>().cloned();
@@ -88,7 +113,7 @@ fn whatever_is_killed_at_whatever_point_no_promise_is_broken() {
         begun.elapsed().as_secs_f64()
     );
     println!("{table}");
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/crash-matrix.txt");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target").join(file);
     std::fs::write(file, &table).unwrap();
     assert_eq!(outcomes.len(), cases.len());
     assert!(broken.is_empty(), "{}", broken.join("\n"));

@@ -188,8 +188,13 @@ impl House {
 
     /// The command line, as this user.
     pub fn cli(&self, name: &str, words: &[&str]) -> Output {
+        self.run(name, env!("CARGO_BIN_EXE_downbeat"), words)
+    }
+
+    /// A program, as this user.
+    pub fn run(&self, name: &str, program: &str, words: &[&str]) -> Output {
         let person = user(name).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_downbeat"));
+        let mut command = Command::new(program);
         command.args(words).env_clear().env("PATH", super::PATH).env("USER", name);
         command.env("DOWNBEAT_SERVER", format!("unix:{}", self.socket().display()));
         command.current_dir("/").uid(person.uid.0).gid(person.gid);

@@ -13,6 +13,7 @@ houses! {
     alice_is_who_the_kernel_says_and_her_job_runs_as_her ""
     without_peer_data_and_token_every_route_but_health_answers_401 ""
     a_body_that_names_another_user_is_refused_naming_the_field ""
+    root_of_alice_s_user_namespace_is_alice ""
     no_header_makes_somebody_of_a_sender ""
     the_same_idempotency_key_of_two_users_makes_two_jobs ""
     a_singleton_waits_for_no_job_of_another_user ""
@@ -90,6 +91,34 @@ mod cases {
         let id = house.submit(ALICE, own);
         let principal = format!("SELECT principal AS line FROM events WHERE job_id = {id} LIMIT 1");
         assert_eq!(house.sql(&principal), ALICE);
+    }
+
+    pub fn root_of_alice_s_user_namespace_is_alice(house: House) {
+        let ask = "import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(b'GET /api/v1/me HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n')
+print(b''.join(iter(lambda: s.recv(4096), b'')).decode())";
+        let socket = house.socket().display().to_string();
+        let words = ["--map-root-user", "python3", "-c", ask, &socket];
+        let said = house.run(ALICE, "unshare", &words);
+        if !said.status.success() {
+            let why = String::from_utf8_lossy(&said.stderr);
+            assert!(why.contains("unshare"), "it is the namespace that is refused: {why}");
+            println!("no user has a namespace of his own here: {why}");
+            return;
+        }
+        let said = String::from_utf8_lossy(&said.stdout);
+        let me: serde_json::Value =
+            serde_json::from_str(said.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        let uid: u32 = number(ALICE, "-u").parse().unwrap();
+        assert_eq!((&me["user"], &me["uid"]), (&json!(ALICE), &json!(uid)), "{me}");
+        assert_eq!(me["role"], "user");
+        // His client cannot tell there who root is, and sends nothing.
+        let client =
+            [&["--map-root-user", env!("CARGO_BIN_EXE_downbeat")], &["drain"][..]].concat();
+        let drain = house.run(ALICE, "unshare", &client);
+        assert!(!drain.status.success(), "{drain:?}");
     }
 
     pub fn no_header_makes_somebody_of_a_sender(house: House) {

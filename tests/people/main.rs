@@ -17,6 +17,7 @@ mod house;
 mod identity;
 mod processes;
 mod reading;
+mod record;
 mod rights;
 mod tokens;
 
