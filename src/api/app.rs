@@ -131,7 +131,7 @@ impl App {
         Arc::clone(&self.system.snapshot.borrow())
     }
 
-    /// Reads, see [`read`].
+    /// Reads, see [`read()`].
     ///
     /// # Errors
     /// What the database says, and that it says nothing in time.

@@ -2,12 +2,11 @@
 //!
 //! *Owns*: request numbers, the token, the checks against foreign web pages, the media type.
 //!
-//! *Promises*: only `/health/*` is open to everybody: with a token set, the rest is for whoever
-//! sends it, and without one, or over the socket in the data folder, for the server's own user and
-//! root; what only administrators may do is
-//! refused without theirs; what a foreign page could have caused, or read, is refused; a panic of
-//! a handler, which owns no state, is a 500 of that request; every answer carries
-//! `X-Request-ID`.
+//! *Promises*: only `/health/*`, and `/metrics` where the settings say so, is open to all. With a
+//! token set, the rest is for whoever sends it; without one, or over the socket, for whom the
+//! server serves. What only administrators may do is refused without theirs; what a foreign page
+//! could have caused, or read, is refused; a panic of a handler, which owns no state, is a 500 of
+//! that request; every answer carries `X-Request-ID`.
 //!
 //! *Not here*: TLS, roles.
 
@@ -45,6 +44,8 @@ const REQUEST_ID_MAX: usize = 128;
 const TOKEN: &str = "token";
 /// Who sent the administrators' token, for events.
 const ADMIN_TOKEN: &str = "admin-token";
+/// What Prometheus asks for, which has no user.
+const METRICS: &str = "/metrics";
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What the guard knows.
@@ -211,6 +212,10 @@ async fn admit(request: &mut ServiceRequest) -> Result<Held, ApiError> {
         return Err(ApiError::unavailable("the server is not ready"));
     };
     let Some(needs) = auth.rights.of_request(request) else { return Ok(Held::default()) };
+    if request.path() == METRICS && auth.in_force.borrow().people.metrics_open() {
+        auth.parameters.check(request)?;
+        return Ok(Held::default());
+    }
     let caller = check(request, &auth).await?;
     request.extensions_mut().insert(caller.clone());
     caller.may_at_all(needs, "this")?;

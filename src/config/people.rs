@@ -72,6 +72,7 @@ struct Table {
     operator_groups: Vec<String>,
     private: BTreeSet<Private>,
     root_jobs: bool,
+    metrics_open: bool,
     path: Option<String>,
 }
 
@@ -203,6 +204,12 @@ impl People {
         self.table.private.contains(&what)
     }
 
+    /// Whether whoever reaches the server may read its numbers, though nobody knows who he is.
+    #[must_use]
+    pub fn metrics_open(&self) -> bool {
+        self.table.metrics_open
+    }
+
     /// Whether somebody may have jobs here.
     ///
     /// # Errors
@@ -258,6 +265,9 @@ impl People {
         }
         if self.root_jobs {
             parts.push("root_jobs".to_owned());
+        }
+        if table.metrics_open {
+            parts.push("metrics_open".to_owned());
         }
         let mode: &str = self.mode.into();
         if parts.is_empty() { mode.to_owned() } else { format!("{mode} ({})", parts.join("; ")) }
@@ -367,6 +377,7 @@ mod tests {
     fn a_table_that_makes_no_sense_is_refused() {
         for (mode, text, said) in [
             (Mode::One, "admins = [\"ann\"]", "serves one user"),
+            (Mode::One, "metrics_open = true", "serves one user"),
             (Mode::System, "min_uid = 0", "root_jobs"),
             (Mode::System, "path = \"/bin:.\"", "does not begin with /"),
         ] {

@@ -19,6 +19,7 @@ houses! {
     alice_holds_five_thousand_idle_connections_and_bob_is_answered_within_a_second ""
     each_refusal_is_a_line_of_the_log_and_a_count ""
     in_a_private_house_a_hidden_job_s_refusal_is_logged_too "[people]\nprivate = [\"jobs\"]"
+    numbers_are_open_where_the_settings_say_so "[people]\nmetrics_open = true"
     usage_is_added_up_by_user_and_by_account
         "[[account]]\nname = \"physics\"\nusers = [\"dbt-alice\", \"dbt-bob\"]"
     private_usage_is_its_owner_s "[people]\nprivate = [\"usage\"]"
@@ -142,6 +143,18 @@ mod cases {
         let of_bob = lines(&log, BOB);
         assert_eq!(of_bob.len(), 1, "{of_bob:?}");
         assert!(of_bob[0].contains(&format!("/jobs/{id}: no_such_job")), "{of_bob:?}");
+    }
+
+    pub fn numbers_are_open_where_the_settings_say_so(mut house: House) {
+        let numbers = |house: &House| house.over_tcp("GET /metrics", "", "");
+        let open = numbers(&house);
+        assert!(open.status == 200 && open.bytes.contains("downbeat_cpus_used"), "{}", open.bytes);
+        assert_eq!(house.over_tcp("GET /metrics?who=me", "", "").status, 400);
+        assert_eq!(house.over_tcp("GET /api/v1/jobs", "", "").status, 401);
+        house.settings = String::new();
+        house.down();
+        house.up();
+        assert_eq!(numbers(&house).status, 401);
     }
 
     fn line(report: &Value, name: &str) -> Value {
