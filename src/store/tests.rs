@@ -18,6 +18,7 @@ mod migrations;
 mod orders;
 mod pages;
 mod requeued;
+mod used;
 
 use std::sync::Arc;
 
