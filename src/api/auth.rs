@@ -87,21 +87,23 @@ pub async fn guard(
     let (method, path) = (request.method().clone(), request.path().to_owned());
     let auth = request.app_data::<web::Data<Auth>>().cloned();
     let verdict = admit(&mut request).await;
-    let note = |error: &ApiError, who: Option<&Caller>| {
+    let note = |error: &ApiError, who: (Option<&Caller>, Option<&str>)| {
         if let Some(auth) = &auth {
             auth.refusals.note(error, who, (&format!("{method} {path}"), &id));
         }
     };
     let mut response = match verdict {
         Err(refused) => {
-            note(&refused, Caller::of(request.request()).ok().as_ref());
+            let who = Caller::of(request.request()).ok();
+            let remote = Connection::origin(&request).remote;
+            note(&refused, (who.as_ref(), remote.as_deref()));
             request.into_response(refused.answer(&id))
         }
         Ok(_held) => match Harmless::new(async move { next.call(request).await }).await {
             Ok(response) => {
                 let response = response?.map_into_boxed_body();
                 if let Some(error) = own_error(&response) {
-                    note(error, Caller::of(response.request()).ok().as_ref());
+                    note(error, (Caller::of(response.request()).ok().as_ref(), None));
                 }
                 let response = answered(response, &id);
                 if method == Method::HEAD { without_stream(response) } else { response }

@@ -44,8 +44,14 @@ impl Refusals {
         Refusals { metrics, lines: RateLimiter::keyed(Quota::per_second(a_second)) }
     }
 
-    /// Notes an error, if it is a refusal: what somebody asked for, and who, where he is known.
-    pub fn note(&self, error: &ApiError, who: Option<&Caller>, (asked, number): (&str, &str)) {
+    /// Notes an error, if it is a refusal: what somebody asked for, and who, where he is known; of
+    /// others where they asked from.
+    pub fn note(
+        &self,
+        error: &ApiError,
+        (who, remote): (Option<&Caller>, Option<&str>),
+        (asked, number): (&str, &str),
+    ) {
         if !error.is_refusal {
             return;
         }
@@ -61,9 +67,14 @@ impl Refusals {
             Some(caller) => {
                 let (who, via): (_, &str) = (&caller.who, caller.who.via.into());
                 let uid = who.uid.map(|uid| format!(" ({uid})")).unwrap_or_default();
-                format!("{}{uid} by {via}", plain(&who.name))
+                let from = match (who.origin.process, &who.origin.remote) {
+                    (Some(process), _) => format!(", process {process}"),
+                    (None, Some(remote)) => format!(", {remote}"),
+                    (None, None) => String::new(),
+                };
+                format!("{}{uid} by {via}{from}", plain(&who.name))
             }
-            None => "somebody who is not known".to_owned(),
+            None => format!("somebody who is not known, {}", remote.unwrap_or("from nowhere")),
         };
         let (asked, code, number) = (plain(asked), error.code.word(), plain(number));
         log::warn!("Refused: {sender}, {asked}: {code} (request {number})");

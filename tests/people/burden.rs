@@ -122,7 +122,9 @@ mod cases {
         assert_eq!(of_bob.len(), 2, "{of_bob:?}");
         let wanted = format!("{order}: not_permitted (request friday)");
         assert!(of_bob[0].contains(&wanted), "{of_bob:?}");
-        assert_eq!(lines(&log, "unauthorized").len(), 1);
+        let of_stranger = lines(&log, "unauthorized");
+        assert_eq!(of_stranger.len(), 1);
+        assert!(of_stranger[0].contains("not known, 127.0.0.1:"), "{of_stranger:?}");
         assert_eq!(lines(&log, ALICE).len(), 0, "what is not there is no refusal");
         let metrics = house.ask(ALICE, "GET /metrics").bytes;
         assert!(metrics.contains("downbeat_requests_refused_total{role=\"user\"} 2"), "{metrics}");
