@@ -82,7 +82,7 @@ struct HeldRow {
     resources: Cell,
 }
 
-/// What each used from then until then, by name; `now` is the end of what runs.
+/// What each used from then until then, by name; what holds CPUs still counts until then.
 ///
 /// # Errors
 /// What the database says.

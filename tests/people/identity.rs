@@ -105,7 +105,7 @@ print(b''.join(iter(lambda: s.recv(4096), b'')).decode())";
         if !said.status.success() {
             let why = String::from_utf8_lossy(&said.stderr);
             assert!(why.contains("unshare"), "it is the namespace that is refused: {why}");
-            println!("no user has a namespace of his own here: {why}");
+            println!("ABSENT namespaces of users: {}", why.trim());
             return;
         }
         let said = String::from_utf8_lossy(&said.stdout);

@@ -7,13 +7,12 @@
 //! *Not here*: what a window does (`kernel::commands::maintenance`).
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::fields::{Fields, kind};
-use super::submit::BodyRefused;
+use super::fields::Fields;
+use super::submit::{BodyRefused, object_or_nothing};
 use super::values::time;
-use crate::job::faults::{Faults, FieldError};
+use crate::job::faults::Faults;
 use crate::text::quote::first_that_acts;
 use crate::time::Time;
 
@@ -70,16 +69,7 @@ pub struct WindowAsked {
 /// # Errors
 /// [`BodyRefused`], with every fault in it.
 pub fn parse(body: &[u8]) -> Result<WindowAsked, BodyRefused> {
-    let value: Value = match body.is_empty() {
-        true => Value::Object(serde_json::Map::new()),
-        false => serde_json::from_slice(body)
-            .map_err(|error| BodyRefused::Malformed(error.to_string()))?,
-    };
-    let mut errors = Faults::default();
-    let Value::Object(map) = value else {
-        let message = format!("is {}; an object is expected", kind(&value));
-        return Err(BodyRefused::Fields(FieldError::new("body", message).into()));
-    };
+    let (map, mut errors) = (object_or_nothing(body)?, Faults::default());
     let mut fields = Fields::new(map, String::new(), &mut errors);
     let asked = WindowAsked {
         start: fields.parsed("start_time", time),

@@ -105,6 +105,29 @@ fn json(body: &[u8]) -> Result<Value, BodyRefused> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(BodyRefused::Malformed("it is empty; send an object with a script".to_owned()));
     }
+    bounded(body)
+}
+
+/// The fields of a body that is one object.
+///
+/// # Errors
+/// [`BodyRefused`] when it is none.
+pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, BodyRefused> {
+    match bounded(body)? {
+        Value::Object(map) => Ok(map),
+        other => Err(fault("body", &format!("is {}; an object is expected", kind(&other)))),
+    }
+}
+
+/// The same where nothing needs to be said: no body is an object without fields.
+///
+/// # Errors
+/// Likewise.
+pub(super) fn object_or_nothing(body: &[u8]) -> Result<Map<String, Value>, BodyRefused> {
+    if body.is_empty() { Ok(Map::new()) } else { object(body) }
+}
+
+fn bounded(body: &[u8]) -> Result<Value, BodyRefused> {
     if let Some(values) = more_values_than(VALUES_MAX, body) {
         return Err(BodyRefused::Malformed(format!(
             "it has {values} values or more; at most {VALUES_MAX} in one request"

@@ -478,3 +478,19 @@ fn a_resource_that_makes_no_sense_is_refused_by_its_field() {
         assert_eq!(fields(body.clone()), [field], "{body}");
     }
 }
+
+#[test]
+fn every_body_is_counted_before_it_is_read() {
+    use super::super::{maintenance, token, update};
+    let many = format!("[{}0]", "0,".repeat(VALUES_MAX)).into_bytes();
+    let refusals = [
+        parse_batch(&many).map(drop),
+        update::parse(&many, crate::time::Time(0)).map(drop),
+        maintenance::parse(&many).map(drop),
+        token::parse(&many).map(drop),
+    ];
+    for refused in refusals {
+        let Err(BodyRefused::Malformed(why)) = refused else { panic!("{refused:?}") };
+        assert!(why.contains("at most 1000000"), "{why}");
+    }
+}

@@ -14,8 +14,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::fields::{Fields, kind};
-use super::submit::BodyRefused;
-use crate::job::faults::{Faults, FieldError};
+use super::submit::{BodyRefused, object_or_nothing};
+use crate::job::faults::Faults;
 use crate::kernel::access::Role;
 use crate::text::duration;
 use crate::text::quote::first_that_acts;
@@ -100,16 +100,7 @@ pub struct TokenAsked {
 /// # Errors
 /// [`BodyRefused`], with every fault in it.
 pub fn parse(body: &[u8]) -> Result<TokenAsked, BodyRefused> {
-    let value: Value = match body.is_empty() {
-        true => Value::Object(serde_json::Map::new()),
-        false => serde_json::from_slice(body)
-            .map_err(|error| BodyRefused::Malformed(error.to_string()))?,
-    };
-    let mut errors = Faults::default();
-    let Value::Object(map) = value else {
-        let message = format!("is {}; an object is expected", kind(&value));
-        return Err(BodyRefused::Fields(FieldError::new("body", message).into()));
-    };
+    let (map, mut errors) = (object_or_nothing(body)?, Faults::default());
     let mut fields = Fields::new(map, String::new(), &mut errors);
     let asked = TokenAsked {
         name: fields.text("name").unwrap_or_default(),

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use super::amount::Amount;
 use super::dialect::ApiDialect;
 use super::fields::{Fields, kind};
-use super::submit::BodyRefused;
+use super::submit::{BodyRefused, object};
 use super::values::{limit, memory, time};
 use crate::job::dependency::Dependencies;
 use crate::job::edit::EditRequest;
@@ -75,13 +75,7 @@ pub struct UpdateBody {
 /// # Errors
 /// [`BodyRefused`], with every fault in it.
 pub fn parse(body: &[u8], now: Time) -> Result<EditRequest, BodyRefused> {
-    let value: Value =
-        serde_json::from_slice(body).map_err(|error| BodyRefused::Malformed(error.to_string()))?;
-    let mut errors = Faults::default();
-    let Value::Object(map) = value else {
-        let message = format!("is {}; an object is expected", kind(&value));
-        return Err(BodyRefused::Fields(FieldError::new("body", message).into()));
-    };
+    let (map, mut errors) = (object(body)?, Faults::default());
     let mut fields = Fields::new(map, String::new(), &mut errors);
     let edit = EditRequest {
         held: fields.flag("held"),
