@@ -17,7 +17,7 @@ use downbeat::job::state::{EndReason, StateWord};
 use downbeat::kernel::parts::eligibility::DependencySnapshot;
 use downbeat::kernel::state::Kernel;
 use downbeat::kernel::testing::job::{JobBuilder, job};
-use downbeat::kernel::testing::{KernelBuilder, admitted, exit};
+use downbeat::kernel::testing::{KernelBuilder, exit};
 use downbeat::kernel::transition::{Fact, JobState, transition};
 use downbeat::policy::input::{PassInput, PendingJob, Running};
 use downbeat::policy::name::Policy;
@@ -120,7 +120,7 @@ fn blocked(policy: Policy) -> PassInput {
 fn one_life(kernel: &mut Kernel) -> usize {
     let (specs, elsewhere) = (vec![one(4, 0).spec()], DependencySnapshot::default());
     let (ids, step) = kernel.submit(specs, &elsewhere, &"bench".into(), Time(0));
-    kernel.admit(admitted(step.effects));
+    kernel.made_durable(step.effects);
     kernel.start(&planned(kernel), Time(1));
     let attempt = Attempt { job: ids.first().copied().unwrap_or(JobId(0)), n: 1 };
     kernel.fact(attempt, Fact::Started(HANDLE), Time(2)).unwrap();

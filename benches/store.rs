@@ -19,7 +19,7 @@ use downbeat::kernel::outbox::Outbox;
 use downbeat::kernel::parts::eligibility::DependencySnapshot;
 use downbeat::kernel::state::Kernel;
 use downbeat::kernel::testing::job::job;
-use downbeat::kernel::testing::{KernelBuilder, admitted, exit};
+use downbeat::kernel::testing::{KernelBuilder, exit};
 use downbeat::kernel::transition::Fact;
 use downbeat::policy::plan::Plan;
 use downbeat::store::backend::Database;
@@ -51,7 +51,7 @@ impl World {
         self.outbox.push(step, false, ());
         let commit = self.outbox.take(&self.kernel).unwrap();
         self.writer.commit(&commit).unwrap();
-        self.kernel.admit(admitted(self.outbox.settle(commit.no).effects));
+        self.kernel.made_durable(self.outbox.settle(commit.no).effects);
     }
 
     /// One durable submission of so many jobs.

@@ -178,9 +178,21 @@ fn unaudited_bench() -> Bench {
 }
 
 impl Bench {
+    /// The next commit. A scheduler that it waits for has nothing to propose.
     async fn commit(&mut self) -> (Commit, oneshot::Sender<Result<Launches, CommitError>>) {
-        let (MakeDurable(commit), answer) = self.durable.recv().await.unwrap();
-        (commit, answer)
+        loop {
+            tokio::select! {
+                biased;
+                sent = self.durable.recv() => {
+                    let (MakeDurable(commit), answer) = sent.unwrap();
+                    return (commit, answer);
+                }
+                woken = self.wake.recv() => {
+                    woken.unwrap();
+                    self.manager.do_send(ApplyPlan { plan: Plan::default() });
+                }
+            }
+        }
     }
 }
 
@@ -242,6 +254,41 @@ fn an_end_and_the_start_that_follows_are_one_commit() {
         observed.await.unwrap().unwrap().unwrap();
         planned.await.unwrap().unwrap();
         assert_eq!(bench.snapshot.borrow().used_cpus, 4);
+    });
+}
+
+#[test]
+fn a_submission_and_its_start_are_one_commit_and_given_up_together() {
+    run(async {
+        let mut bench = bench();
+        let plan = |job| {
+            let start = vec![JobId(job)];
+            ApplyPlan { plan: Plan { start, ..Plan::default() } }
+        };
+        let doomed = actix_rt::spawn(bench.manager.send(submit(1)));
+        bench.wake.recv().await.unwrap();
+        let planned = actix_rt::spawn(bench.manager.send(plan(1)));
+        let (commit, answer) = bench.commit().await;
+        assert_eq!(causes(&commit), ["submitted", "granted"]);
+        assert_eq!(bench.manager.send(input()).await.unwrap().free.all_cpus(), 3);
+        answer.send(Err(CommitError::NotCommitted(full()))).unwrap();
+        let refused = doomed.await.unwrap().unwrap().unwrap_err();
+        assert!(matches!(refused, SubmitRefused::NothingStored(_)));
+        assert_eq!(planned.await.unwrap().unwrap(), Applied::default());
+        assert_eq!(bench.manager.send(input()).await.unwrap().free.all_cpus(), 4);
+        assert!(bench.launched.try_recv().is_err());
+
+        let sent = actix_rt::spawn(bench.manager.send(submit(1)));
+        bench.wake.recv().await.unwrap();
+        let planned = actix_rt::spawn(bench.manager.send(plan(2)));
+        let (again, answer) = bench.commit().await;
+        assert_eq!((again.no, causes(&again)), (commit.no, vec!["submitted", "granted"]));
+        answer.send(Ok(Vec::new())).unwrap();
+        sent.await.unwrap().unwrap().unwrap();
+        assert_eq!(planned.await.unwrap().unwrap().started, 1);
+        assert_eq!(bench.launched.recv().await.unwrap(), Attempt { job: JobId(2), n: 1 });
+        let now = bench.snapshot.borrow().clone();
+        assert_eq!((now.pending, now.running, now.used_cpus), (0, 1, 1));
     });
 }
 

@@ -275,6 +275,9 @@ impl Change {
 /// Something to do once the step is durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
+    /// The submissions of these jobs, which are in the kernel's queue or have been granted what
+    /// they ask for, are durable.
+    Stored(Vec<JobId>),
     /// These jobs enter the kernel's queue.
     Admit(Vec<Queued>),
     /// Start this attempt.

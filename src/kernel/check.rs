@@ -151,6 +151,18 @@ pub fn a_job_is_in_one_place(kernel: &Kernel) -> Result<(), Broken> {
     Ok(())
 }
 
+/// Whoever may be started before its submission is durable waits, or was started.
+///
+/// # Errors
+/// Names the job.
+pub fn the_unstored_are_there(kernel: &Kernel) -> Result<(), Broken> {
+    let is_there = |job: &JobId| kernel.queue.get(*job).is_some() || kernel.live.contains_key(job);
+    match kernel.unstored.iter().find(|job| !is_there(job)) {
+        Some(id) => broken(format!("job {id} is not durable yet, and neither waits nor lives")),
+        None => Ok(()),
+    }
+}
+
 /// Every id in memory was given out: it is below the next one.
 ///
 /// # Errors
@@ -263,6 +275,7 @@ pub fn all(kernel: &Kernel) -> Result<(), Broken> {
     arrays_are_kept(kernel)?;
     accounts_are_counted(kernel)?;
     jobs_stand_where_the_rules_say(kernel)?;
+    the_unstored_are_there(kernel)?;
     ids_were_given_out(kernel)
 }
 
@@ -375,6 +388,13 @@ mod tests {
         kernel.queue.remove(JobId(2));
         kernel.queue.insert(Queued { account: 7, ..job }, true);
         assert!(jobs_stand_where_the_rules_say(&kernel).unwrap_err().0.contains("job 2"));
+    }
+
+    #[test]
+    fn a_lost_job_that_is_not_durable_is_noticed() {
+        let mut kernel = kernel();
+        kernel.unstored.insert(JobId(7));
+        assert!(the_unstored_are_there(&kernel).unwrap_err().0.contains("job 7"));
     }
 
     #[test]

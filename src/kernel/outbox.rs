@@ -6,7 +6,8 @@
 //! *Promises*: one commit is in flight at a time; steps are committed in the order of the
 //! kernel's decisions; a ticket is answered and an effect is caused only after its commit, and
 //! one without changes only after the commits of all that was decided before it; a submission
-//! that was given up is answered, and its effects never happen.
+//! that was given up is answered, and with it goes what was decided for its jobs alone: neither its
+//! effects nor theirs ever happen.
 //!
 //! *Not here*: when to flush (`actors::resource_manager`), how to commit (`store::write`).
 
@@ -17,6 +18,7 @@ use crate::job::ids::{CommitNo, Epoch, EventId, JobId};
 use crate::job::state::StateWord;
 use crate::kernel::change::{Change, Effect, Step};
 use crate::kernel::parts::arrays::beyond_the_first;
+use crate::kernel::parts::queued::Queued;
 use crate::kernel::state::Kernel;
 use crate::kernel::views::snapshot::Snapshot;
 
@@ -71,16 +73,13 @@ pub struct Committed<T> {
     pub changes: Vec<Arc<Vec<Change>>>,
 }
 
-/// What to do after a commit that is known not to be durable.
+/// What was given up of a commit that is known not to be durable.
 #[derive(Debug)]
 pub struct Rejected<T> {
-    /// Whose submissions were given up.
+    /// Who waited for it: for submissions, and for grants of nothing but their jobs.
     pub tickets: Vec<T>,
     /// The jobs that are not submitted after all.
     pub withdrawn: Vec<JobId>,
-    /// The same commit without them, to be tried again until it succeeds; `None` when nothing
-    /// remains, and the number is free again.
-    pub retry: Option<Commit>,
 }
 
 /// Is what a reader saw still true: that a key is unused, that a job is over?
@@ -100,6 +99,8 @@ pub struct Outbox<T> {
     next_no: CommitNo,
     waiting: Vec<Waiting<T>>,
     in_flight: Option<InFlight<T>>,
+    /// What waits was refused, and nobody has said yet that it shall be tried again.
+    refused: bool,
     keys: VecDeque<(CommitNo, Arc<str>)>,
     /// Jobs that were over and changed nevertheless: forgotten, or back in the queue.
     over: VecDeque<(CommitNo, JobId)>,
@@ -114,6 +115,7 @@ impl<T> Outbox<T> {
             next_no: CommitNo(last.0 + 1),
             waiting: Vec::new(),
             in_flight: None,
+            refused: false,
             keys: VecDeque::new(),
             over: VecDeque::new(),
         }
@@ -160,7 +162,18 @@ impl<T> Outbox<T> {
     /// Whether a commit could leave now.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.in_flight.is_none() && !self.waiting.is_empty()
+        self.in_flight.is_none() && !self.waiting.is_empty() && !self.refused
+    }
+
+    /// Whether what waits was refused, and [`Outbox::try_again`] was not called since.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.refused
+    }
+
+    /// What was refused is ready to be taken again.
+    pub fn try_again(&mut self) {
+        self.refused = false;
     }
 
     /// Whether nothing waits and nothing is in flight.
@@ -199,8 +212,9 @@ impl<T> Outbox<T> {
         let mut snapshot = kernel.snapshot();
         snapshot.commit_no = no;
         snapshot.last_event = EventId(next_event.0 - 1);
-        // Submissions enter the kernel's queue after the commit, but it makes them pending.
-        snapshot.pending += steps.iter().map(|s| submissions(&s.changes)).sum::<u64>();
+        // Who waits for something enters the kernel's queue after the commit that makes it pending.
+        let entering = || steps.iter().flat_map(|step| &step.effects).filter_map(admitted);
+        snapshot.pending += entering().map(|jobs| jobs.len() as u64).sum::<u64>();
         snapshot.further_tasks += steps.iter().map(|s| further_tasks(&s.changes)).sum::<u64>();
         let changes = steps.iter().map(|s| Arc::clone(&s.changes)).collect();
         let (epoch, ended) = (self.epoch, snapshot.ended.clone());
@@ -238,38 +252,34 @@ impl<T> Outbox<T> {
     }
 
     /// The commit in flight is known not to be durable: gives up every submission, in flight and
-    /// waiting; all else will be tried again under the same number.
+    /// waiting, and what was decided for their jobs; all else waits, and is not taken before
+    /// [`Outbox::try_again`]. The number is free again.
     ///
     /// # Panics
     /// When no such commit is in flight: our bug.
     pub fn give_up_submissions(&mut self, no: CommitNo) -> Rejected<T> {
-        let Some(mut flight) = self.in_flight.take().filter(|f| f.commit.no == no) else {
+        let Some(flight) = self.in_flight.take().filter(|f| f.commit.no == no) else {
             panic!("commit {no} was refused and is not in flight");
         };
-        let (mut tickets, mut withdrawn) = (Vec::new(), Vec::new());
-        let (dropped, kept) = flight.steps.into_iter().partition(|s| s.droppable);
-        flight.steps = kept;
-        let (also_dropped, kept): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.waiting).into_iter().partition(|s| s.droppable);
-        self.waiting = kept;
-        let dropped: Vec<Waiting<T>> = dropped;
-        flight.snapshot.pending -= dropped.iter().map(|s| submissions(&s.changes)).sum::<u64>();
-        let further = dropped.iter().map(|s| further_tasks(&s.changes)).sum::<u64>();
-        flight.snapshot.further_tasks -= further;
-        for step in dropped.into_iter().chain(also_dropped) {
-            for key in keys_of(&step.changes) {
-                self.keys.retain(|(_, k)| *k != key);
+        let all = flight.steps.into_iter().chain(std::mem::take(&mut self.waiting));
+        let (dropped, kept): (Vec<_>, Vec<_>) = all.partition(|step| step.droppable);
+        let submitted = dropped.iter().flat_map(|step| step.changes.iter());
+        let withdrawn: Vec<JobId> =
+            submitted.filter_map(Change::event).map(|event| event.job).collect();
+        for key in dropped.iter().flat_map(|step| keys_of(&step.changes)) {
+            self.keys.retain(|(_, k)| *k != key);
+        }
+        let mut tickets: Vec<T> = dropped.into_iter().map(|step| step.ticket).collect();
+        for step in kept {
+            match without(step, &withdrawn) {
+                Ok(step) => self.waiting.push(step),
+                Err(ticket) => tickets.push(ticket),
             }
-            withdrawn.extend(step.changes.iter().filter_map(Change::event).map(|event| event.job));
-            tickets.push(step.ticket);
         }
-        if flight.steps.is_empty() {
-            return Rejected { tickets, withdrawn, retry: None };
-        }
-        flight.commit.steps = flight.steps.iter().map(|s| Arc::clone(&s.changes)).collect();
-        let retry = Some(flight.commit.clone());
-        self.in_flight = Some(flight);
-        Rejected { tickets, withdrawn, retry }
+        // What waited leaves with the same number now.
+        self.over.iter_mut().for_each(|(at, _)| *at = (*at).min(no));
+        self.refused = !self.waiting.is_empty();
+        Rejected { tickets, withdrawn }
     }
 
     /// Whether a job that a reader found to be over at commit `read_at` is as it was found.
@@ -309,8 +319,22 @@ fn over_of(changes: &[Change]) -> impl Iterator<Item = JobId> + '_ {
         .copied()
 }
 
-fn submissions(changes: &[Change]) -> u64 {
-    changes.iter().filter(|c| matches!(c, Change::Submitted { .. })).count() as u64
+/// A step without what it decided for these jobs, in the order of their numbers; its ticket, if
+/// that was all.
+fn without<T>(mut step: Waiting<T>, gone: &[JobId]) -> Result<Waiting<T>, T> {
+    let is_gone = |job: JobId| gone.binary_search(&job).is_ok();
+    let concerns = |change: &Change| change.event().is_some_and(|event| is_gone(event.job));
+    if !step.changes.iter().any(concerns) {
+        return Ok(step);
+    }
+    Arc::make_mut(&mut step.changes).retain(|change| !concerns(change));
+    step.effects.retain(|effect| !matches!(effect, Effect::Launch(one) if is_gone(one.job)));
+    if step.changes.is_empty() { Err(step.ticket) } else { Ok(step) }
+}
+
+/// The jobs that enter the queue by an effect.
+fn admitted(effect: &Effect) -> Option<&[Queued]> {
+    if let Effect::Admit(jobs) = effect { Some(jobs) } else { None }
 }
 
 fn further_tasks(changes: &[Change]) -> u64 {
@@ -332,7 +356,12 @@ fn keys_of(changes: &[Change]) -> impl Iterator<Item = Arc<str>> + '_ {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::job::ids::Attempt;
+    use crate::kernel::parts::eligibility::DependencySnapshot;
     use crate::kernel::testing::KernelBuilder;
+    use crate::kernel::testing::job::job;
+    use crate::policy::plan::Plan;
+    use crate::time::Time;
 
     #[test]
     fn what_rests_on_an_undurable_decision_is_answered_with_it() {
@@ -344,10 +373,52 @@ mod tests {
         let commit = outbox.take(&kernel).unwrap();
         assert_eq!(outbox.follow("third, in flight"), None);
         // A refusal keeps all three: nobody has been told anything.
-        let dropped = outbox.give_up_submissions(commit.no);
-        assert_eq!((dropped.tickets, dropped.retry.is_some()), (vec![], true));
+        assert_eq!(outbox.give_up_submissions(commit.no).tickets, Vec::<&str>::new());
+        assert_eq!(outbox.take(&kernel), None, "not before it is said");
+        outbox.try_again();
+        assert_eq!(outbox.take(&kernel).unwrap().no, commit.no);
         let told = outbox.settle(commit.no).tickets;
         assert_eq!(told, ["first cancel", "second, before it leaves", "third, in flight"]);
         assert_eq!(outbox.follow("afterwards"), Some("afterwards"));
+    }
+
+    #[test]
+    fn with_a_submission_goes_what_was_granted_to_its_jobs_and_nothing_else() {
+        let mut kernel = KernelBuilder::new().cpus(2).build();
+        let ours = kernel.enter([job()], Time(0));
+        let mut outbox = Outbox::new(Epoch(1), CommitNo(0));
+        let submit = |kernel: &mut Kernel| {
+            let (specs, elsewhere) = (vec![job().spec()], DependencySnapshot::default());
+            kernel.submit(specs, &elsewhere, &"me".into(), Time(1))
+        };
+        let (lost, step) = submit(&mut kernel);
+        outbox.push(step, true, "submission");
+        let commit = outbox.take(&kernel).unwrap();
+        let start = [&lost[..], &ours[..]].concat();
+        let (started, _, step) = kernel.start(&Plan { start, ..Plan::default() }, Time(2));
+        assert_eq!(started, 2);
+        outbox.push(step, false, "plan of both");
+        let given_up = outbox.give_up_submissions(commit.no);
+        assert_eq!((given_up.tickets, &given_up.withdrawn), (vec!["submission"], &lost));
+        kernel.withdraw(&given_up.withdrawn, Time(3));
+        outbox.try_again();
+        let again = outbox.take(&kernel).unwrap();
+        assert_eq!((again.no, again.steps.len()), (commit.no, 1));
+        let granted = again.steps[0].iter().filter_map(Change::event).map(|event| event.job);
+        assert_eq!(granted.collect::<Vec<_>>(), ours);
+        let settled = outbox.settle(again.no);
+        assert_eq!(settled.effects, [Effect::Launch(Attempt { job: ours[0], n: 1 })]);
+        let now = &settled.snapshot;
+        assert_eq!((now.pending, now.running, now.used_cpus), (0, 1, 1));
+
+        // Where nothing else was planned the plan goes too.
+        let (lost, step) = submit(&mut kernel);
+        outbox.push(step, true, "submission");
+        let (_, _, step) = kernel.start(&Plan { start: lost, ..Plan::default() }, Time(4));
+        outbox.push(step, false, "plan");
+        let commit = outbox.take(&kernel).unwrap();
+        let given_up = outbox.give_up_submissions(commit.no);
+        assert_eq!((given_up.tickets, outbox.is_idle()), (vec!["submission", "plan"], true));
+        assert!(!outbox.is_refused(), "nothing is owed");
     }
 }

@@ -7,7 +7,7 @@
 //! *Not here*: reading the database (`store::load`), what has become of live attempts since
 //! (`actors::recovery`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::job::ids::{Attempt, CpuId, JobId};
 use crate::job::outcome::Handle;
@@ -128,6 +128,7 @@ impl Kernel {
             requests: persisted.requests,
             looks: Looks::default(),
             entering: HashMap::new(),
+            unstored: HashSet::new(),
             allocations: 0,
             releases: 0,
             stale_facts: 0,

@@ -8,7 +8,7 @@
 //! *Not here*: what changes it (`kernel::commands`), what is shown of it (`kernel::views`), what
 //! each part is (`kernel::parts`), what waits for durability (`kernel::outbox`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::job::ids::{EventId, JobId};
@@ -65,8 +65,12 @@ pub struct Kernel {
     pub(in crate::kernel) requests: Requests,
     /// Who else uses units of what is handed out.
     pub(in crate::kernel) looks: Looks,
-    /// Submissions that are not durable yet, and the numbers of their words and requests.
+    /// Jobs that enter the queue once their submissions are durable, and the numbers of their words
+    /// and requests.
     pub(in crate::kernel) entering: HashMap<JobId, (u32, RequestId)>,
+    /// Jobs that a pass may start, or has started, although their submissions are not durable yet.
+    /// No command knows them.
+    pub(in crate::kernel) unstored: HashSet<JobId>,
     pub(in crate::kernel) allocations: u64,
     pub(in crate::kernel) releases: u64,
     pub(in crate::kernel) stale_facts: u64,

@@ -231,8 +231,32 @@ impl Kernel {
             specs.push(job.spec_on(&site));
         }
         let (ids, step) = self.submit(specs, &DependencySnapshot::default(), &"me".into(), now);
-        self.admit(admitted(step.effects));
+        self.made_durable(step.effects);
         ids
+    }
+
+    /// A submission that had these effects is durable.
+    pub fn made_durable(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Stored(jobs) => self.stored(&jobs),
+                Effect::Admit(jobs) => self.admit(jobs),
+                _ => {}
+            }
+        }
+    }
+
+    /// Jobs whose submissions are not durable, although they are in the queue or run.
+    #[must_use]
+    pub fn unstored(&self) -> Vec<JobId> {
+        let mut jobs: Vec<JobId> = self.unstored.iter().copied().collect();
+        jobs.sort_unstable();
+        jobs
+    }
+
+    /// The submissions of these are not durable.
+    pub fn set_unstored(&mut self, jobs: Vec<JobId>) {
+        self.unstored = jobs.into_iter().collect();
     }
 
     /// What a database would hold of this kernel, except what its jobs wait for.
@@ -282,16 +306,6 @@ impl Kernel {
             ..PersistedState::default()
         }
     }
-}
-
-/// The jobs that enter the queue by these effects.
-#[must_use]
-pub fn admitted(effects: Vec<Effect>) -> Vec<Queued> {
-    let admitted = effects.into_iter().filter_map(|effect| match effect {
-        Effect::Admit(jobs) => Some(jobs),
-        _ => None,
-    });
-    admitted.flatten().collect()
 }
 
 /// A script has exited with this code, by itself.

@@ -47,7 +47,7 @@ use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::rules::Rules;
 use crate::kernel::state::Kernel;
 use crate::kernel::testing::job::job;
-use crate::kernel::testing::{KernelBuilder, admitted, exit};
+use crate::kernel::testing::{KernelBuilder, exit};
 use crate::kernel::transition::Fact;
 use crate::policy::name::Policy;
 use crate::policy::pass::plan;
@@ -102,7 +102,7 @@ impl World {
     fn commit(&mut self, step: Step) {
         let commit = self.next(step);
         self.writer.commit(&commit).unwrap();
-        self.kernel.admit(admitted(self.outbox.settle(commit.no).effects));
+        self.kernel.made_durable(self.outbox.settle(commit.no).effects);
     }
 
     fn submission(&mut self, job: impl Into<JobRequest>) -> (JobId, Step) {

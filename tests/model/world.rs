@@ -20,6 +20,7 @@ use downbeat::job::retry_policy::{Cause, RetryPolicy};
 use downbeat::job::spec::JobSpec;
 use downbeat::job::state::StateWord;
 use downbeat::kernel::change::Change;
+use downbeat::kernel::outbox::Commit;
 use downbeat::kernel::testing::job::job;
 use downbeat::policy::name::Policy;
 use downbeat::policy::pass::plan;
@@ -367,7 +368,7 @@ impl World {
     }
 
     fn answer(&mut self, cut: Option<usize>) -> bool {
-        match self.server.answer(&self.disk, &mut self.engine, cut) {
+        match self.server.answer(&self.disk, &mut self.engine, cut, NOW) {
             Ok(replies) if cut.is_none() => self.hear(replies),
             Ok(_) => return false,
             Err((_, replies)) => {
@@ -462,7 +463,8 @@ impl World {
     }
 
     pub fn unknown_is_durable(&self) -> bool {
-        matches!(&self.server.flight, Flight::Pausing(c) if c.no.0 == self.disk.commit_no)
+        let durable = |commit: &Commit| commit.no.0 == self.disk.commit_no;
+        matches!(&self.server.flight, Flight::Pausing(Some(commit)) if durable(commit))
     }
 
     /// All that decides how it goes on, as text.
@@ -480,6 +482,7 @@ impl World {
         }
         let memory = memory(&server.kernel);
         let _ = write!(text, "{:?}{:?}", memory.pending, memory.next_job);
+        let _ = write!(text, "{:?}", server.kernel.unstored());
         let _ = write!(text, "{:?}{:?}", memory.retries, memory.claims);
         for live in memory.live {
             let started = live.handle.is_some();
@@ -490,7 +493,10 @@ impl World {
             Flight::None => write!(text, "none"),
             Flight::Sent(commit) => write!(text, "sent {}", is_durable(commit.no.0)),
             Flight::Answered(_, told) => write!(text, "answered {told:?}"),
-            Flight::Pausing(commit) => write!(text, "pausing {}", is_durable(commit.no.0)),
+            Flight::Pausing(commit) => {
+                let durable = commit.as_ref().map(|commit| is_durable(commit.no.0));
+                write!(text, "pausing {durable:?}")
+            }
         };
         let _ = write!(text, "{}{}", server.outbox.len(), server.trouble);
         for (changes, ticket) in server.outbox.steps() {

@@ -83,8 +83,8 @@ pub enum Flight {
     Sent(Commit),
     /// The writer has acted, its answer is on its way.
     Answered(Commit, Told),
-    /// It failed and will be sent again.
-    Pausing(Commit),
+    /// It failed and will be sent again; `None`: what is left of it, with what came since.
+    Pausing(Option<Commit>),
 }
 
 /// A crash within the handling of an answer.
@@ -117,8 +117,10 @@ impl Clone for Server {
     /// A second server in the same state. The kernel cannot be cloned, since allocations cannot:
     /// it is loaded anew from what it holds, as at boot.
     fn clone(&self) -> Server {
+        let mut same = kernel(self.cpus, &self.boot_id, memory(&self.kernel));
+        same.set_unstored(self.kernel.unstored());
         Server {
-            kernel: kernel(self.cpus, &self.boot_id, memory(&self.kernel)),
+            kernel: same,
             outbox: self.outbox.clone(),
             executors: self.executors.clone(),
             mail: self.mail.clone(),
@@ -306,8 +308,13 @@ impl Server {
 
     /// The pause after a failure is over.
     pub fn send_again(&mut self) {
-        if let Flight::Pausing(commit) = &self.flight {
-            self.flight = Flight::Sent(commit.clone());
+        match std::mem::take(&mut self.flight) {
+            Flight::Pausing(Some(commit)) => self.flight = Flight::Sent(commit),
+            Flight::Pausing(None) => {
+                self.outbox.try_again();
+                self.flush();
+            }
+            other => self.flight = other,
         }
     }
 
@@ -318,6 +325,7 @@ impl Server {
         disk: &Disk,
         engine: &mut Engine,
         cut: Option<usize>,
+        now: Time,
     ) -> Result<Vec<Reply>, (Edge, Vec<Reply>)> {
         let (commit, told) = match std::mem::take(&mut self.flight) {
             Flight::Answered(commit, told) => (commit, told),
@@ -331,19 +339,20 @@ impl Server {
             // Nobody may be told anything before it is known.
             Told::Unknown => {
                 self.trouble = true;
-                self.flight = Flight::Pausing(commit);
+                self.flight = Flight::Pausing(Some(commit));
                 Ok(Vec::new())
             }
             Told::NotCommitted => {
                 let dropped = self.outbox.give_up_submissions(commit.no);
-                self.kernel.withdraw(&dropped.withdrawn);
-                self.trouble = dropped.retry.is_some();
-                self.flight = dropped.retry.map_or(Flight::None, Flight::Pausing);
+                self.kernel.withdraw(&dropped.withdrawn, now);
+                self.trouble = self.outbox.is_refused();
+                self.flight = if self.trouble { Flight::Pausing(None) } else { Flight::None };
                 let refuse = |ticket| match ticket {
-                    Ticket::Submitted(names, _) => Reply::NothingStored(names),
+                    Ticket::Submitted(names, _) => Some(Reply::NothingStored(names)),
+                    Ticket::Planned => None,
                     other => panic!("{other:?} was given up"),
                 };
-                Ok(dropped.tickets.into_iter().map(refuse).collect())
+                Ok(dropped.tickets.into_iter().filter_map(refuse).collect())
             }
         }
     }
@@ -383,6 +392,10 @@ impl Server {
 
     fn cause(&mut self, effect: Effect, disk: &Disk) {
         match effect {
+            Effect::Stored(jobs) => {
+                assert!(jobs.iter().all(|job| disk.rows.contains_key(job)), "heard of unstored");
+                self.kernel.stored(&jobs);
+            }
             Effect::Admit(jobs) => {
                 assert!(jobs.iter().all(|q| disk.rows.contains_key(&q.id)), "admitted unstored");
                 self.kernel.admit(jobs);

@@ -419,7 +419,7 @@ impl World {
 
     fn answer(&mut self) {
         let cut = self.unlucky(25).then(|| self.rng.usize(..4));
-        match self.server.answer(&self.disk, &mut self.engine, cut) {
+        match self.server.answer(&self.disk, &mut self.engine, cut, self.now) {
             Ok(replies) => self.hear(replies),
             Err((edge, replies)) => {
                 self.hear(replies);

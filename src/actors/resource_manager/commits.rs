@@ -16,9 +16,12 @@
 //! proposes nothing before that one is answered). A handler that fills the outbox to
 //! `OUTBOX_MAX` flushes itself, since a self-notify starves while messages keep coming.
 //!
-//! **A commit that fails.** Submissions are answered "nothing stored" as soon as that is known;
-//! all else is kept and tried again with back-off under the same number; meanwhile new
-//! submissions are refused at once. Jobs run on.
+//! **A submission and its start.** A job that waits for nothing wakes the scheduler before it is
+//! durable, so that the commit which stores it can start it too.
+//!
+//! **A commit that fails.** Submissions are answered "nothing stored" as soon as that is known and
+//! what was granted to their jobs is taken back; all else is kept and tried again with back-off
+//! under the same number; meanwhile new submissions are refused at once. Jobs run on.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,6 +34,7 @@ use super::state::ResourceManagerActor;
 use super::ticket::{Noted, Ticket, durable};
 use crate::actors::executor::Known;
 use crate::actors::messages::{ChangeLimit, MakeDurable, Publish, StopAttempt, Wake};
+use crate::clock;
 use crate::job::ids::{Attempt, CommitNo, JobId};
 use crate::kernel::change::{Change, Effect, Step};
 use crate::kernel::outbox::Commit;
@@ -127,13 +131,13 @@ impl ResourceManagerActor {
         }
         let settled = self.outbox.settle(no);
         self.outlets.metrics.committed();
-        self.record(&settled.snapshot, &settled.changes);
         let changes = settled.changes.iter().flat_map(|step| step.iter());
         let publish = Publish {
             last_event: settled.snapshot.last_event,
             changed: changes.flat_map(changed).collect(),
         };
-        self.outlets.snapshot.send_replace(Arc::new(settled.snapshot));
+        let snapshot = Arc::new(settled.snapshot);
+        self.outlets.snapshot.send_replace(Arc::clone(&snapshot));
         self.outlets.publish.do_send(publish);
         let mut launches: HashMap<Attempt, LaunchRecords> = launches.into_iter().collect();
         for effect in settled.effects {
@@ -143,6 +147,8 @@ impl ResourceManagerActor {
             self.plan_unanswered &= !matches!(ticket, Ticket::Applied(..));
             ticket.done();
         }
+        // Last: nobody waits for a line in the log.
+        self.record(&snapshot, &settled.changes);
         self.set_alarm(ctx);
         self.wake();
         self.flush_unless_a_plan_is_due(ctx);
@@ -207,6 +213,7 @@ impl ResourceManagerActor {
 
     fn cause(&mut self, effect: Effect, launches: &mut HashMap<Attempt, LaunchRecords>) {
         match effect {
+            Effect::Stored(jobs) => self.kernel.stored(&jobs),
             Effect::Admit(jobs) => self.kernel.admit(jobs),
             Effect::Launch(attempt) => {
                 let known = Known::Granted(launches.remove(&attempt).map(Box::new));
@@ -243,29 +250,35 @@ impl ResourceManagerActor {
             log::warn!("Commit {} failed, trying again: {error}", commit.no);
         }
         self.trouble = Some((error.to_string(), pause));
-        let retry = match error {
+        match error {
             // Nobody may be told anything before it is known.
-            CommitError::Unknown(_) => Some(commit),
-            CommitError::NotCommitted(_) | CommitError::Fatal(_) => {
-                let dropped = self.outbox.give_up_submissions(commit.no);
-                for ticket in dropped.tickets {
-                    ticket.dropped(&error.to_string());
-                }
-                self.kernel.withdraw(&dropped.withdrawn);
-                dropped.retry
-            }
-        };
-        match retry {
-            Some(commit) => {
+            CommitError::Unknown(_) => {
                 ctx.run_later(pause, move |actor, ctx| actor.send(commit, ctx));
             }
-            None => {
-                // Nothing is owed to the disk: the next submission tries again.
-                self.trouble = None;
-                self.flush(ctx);
-                self.tell_drained();
+            CommitError::NotCommitted(_) | CommitError::Fatal(_) => {
+                self.give_up_submissions(commit.no, &error.to_string());
+                if self.outbox.is_refused() {
+                    ctx.run_later(pause, |actor, ctx| {
+                        actor.outbox.try_again();
+                        actor.flush(ctx);
+                    });
+                } else {
+                    // Nothing is owed to the disk: the next submission tries again.
+                    self.trouble = None;
+                    self.tell_drained();
+                }
+                self.wake();
             }
         }
+    }
+
+    fn give_up_submissions(&mut self, no: CommitNo, why: &str) {
+        let dropped = self.outbox.give_up_submissions(no);
+        for ticket in dropped.tickets {
+            self.plan_unanswered &= !matches!(ticket, Ticket::Applied(..));
+            ticket.dropped(why);
+        }
+        self.kernel.withdraw(&dropped.withdrawn, clock::now());
     }
 
     fn flush_unless_a_plan_is_due(&mut self, ctx: &mut Context<Self>) {

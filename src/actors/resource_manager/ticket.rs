@@ -34,10 +34,16 @@ impl Ticket {
         };
     }
 
+    /// What it waited for will not be.
     pub(super) fn dropped(self, why: &str) {
-        if let Ticket::Submitted(reply, _) = self {
-            let _gone = reply.send(Err(SubmitRefused::NothingStored(why.to_owned())));
-        }
+        let _gone = match self {
+            Ticket::Submitted(reply, _) => {
+                reply.send(Err(SubmitRefused::NothingStored(why.to_owned()))).is_err()
+            }
+            Ticket::Applied(reply, _) => reply.send(Applied::default()).is_err(),
+            // Never given up.
+            Ticket::Cancelled(..) | Ticket::Noted(_) => true,
+        };
     }
 }
 

@@ -92,6 +92,9 @@ impl Kernel {
         now: Time,
         step: &mut Step,
     ) -> Cancelled {
+        if self.unstored.contains(&id) {
+            return Cancelled::NotLive;
+        }
         if let Some(job) = self.queue.remove(id) {
             let Outcome::Moved(JobState::Finished(end), None) =
                 transition(JobState::Pending, Fact::CancelAsked, now)

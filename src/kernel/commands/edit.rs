@@ -53,6 +53,9 @@ impl Kernel {
         by: &Permitted,
         now: Time,
     ) -> (Edited, Step) {
+        if self.unstored.contains(&id) {
+            return (Edited::NotLive, Step::default());
+        }
         let Some(job) = self.queue.get(id).copied() else {
             return self.edit_live(id, edit, &by.principal(), now);
         };

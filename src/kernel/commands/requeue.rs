@@ -78,6 +78,9 @@ impl Kernel {
         by: &Permitted,
         now: Time,
     ) -> (Requeued, Step) {
+        if self.unstored.contains(&id) {
+            return (Requeued::NotLive, Step::default());
+        }
         if self.queue.get(id).is_some() {
             return (Requeued::Pending, Step::default());
         }

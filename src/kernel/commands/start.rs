@@ -72,8 +72,9 @@ impl Kernel {
             }
             started += 1;
         }
+        // Nobody is stopped for a job that may not become one.
         if let Some((job, going)) = &plan.preempt
-            && !self.make_room(*job, going, now, &mut step)
+            && (self.unstored.contains(job) || !self.make_room(*job, going, now, &mut step))
         {
             stale += 1;
         }

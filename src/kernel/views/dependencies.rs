@@ -69,6 +69,9 @@ impl Kernel {
         if let Some(standing) = self.arrays.standing(job) {
             return Some(standing);
         }
+        if self.unstored.contains(&job) {
+            return None;
+        }
         if self.queue.get(job).is_some() {
             return Some(DependencyState::Waiting);
         }

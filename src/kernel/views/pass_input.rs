@@ -115,7 +115,9 @@ impl Kernel {
         if below == 0 {
             return Vec::new();
         }
-        let attempts = self.live.values().map(|live| Preemptable {
+        // Nor does anybody make room who may not have become a job.
+        let stored = self.live.values().filter(|live| !self.unstored.contains(&live.job.id));
+        let attempts = stored.map(|live| Preemptable {
             job: live.job.id,
             partition: live.job.placement.partition,
             since: live.granted.0,

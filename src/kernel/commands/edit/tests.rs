@@ -17,7 +17,7 @@ use crate::job::tasks::Tasks;
 use crate::kernel::check;
 use crate::kernel::parts::conditions::Blocked;
 use crate::kernel::testing::job::{JobBuilder, job};
-use crate::kernel::testing::{KernelBuilder, admitted, exit};
+use crate::kernel::testing::{KernelBuilder, exit};
 use crate::kernel::transition::Fact;
 use crate::policy::name::Policy;
 use crate::policy::pass::plan;
@@ -56,7 +56,7 @@ impl World {
         };
         let name = spec.name.clone();
         let (ids, step) = self.kernel.submit(vec![spec], &elsewhere, &"me".into(), NOW);
-        self.kernel.admit(admitted(step.effects));
+        self.kernel.made_durable(step.effects);
         self.open.push((ids[0], name));
         self.sound();
         ids[0]

@@ -20,7 +20,7 @@ use crate::kernel::commands::edit::Edited;
 use crate::kernel::parts::conditions::Blocked;
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::testing::job::{JobBuilder, job};
-use crate::kernel::testing::{KernelBuilder, admitted, exit};
+use crate::kernel::testing::{KernelBuilder, exit};
 use crate::kernel::transition::Fact;
 use crate::policy::name::Policy;
 use crate::policy::pass::plan;
@@ -48,7 +48,7 @@ impl World {
         let specs = vec![job.spec()];
         assert!(!self.kernel.unknown_others(&specs, &elsewhere));
         let (ids, step) = self.kernel.submit(specs, &elsewhere, &"me".into(), self.now);
-        self.kernel.admit(admitted(step.effects));
+        self.kernel.made_durable(step.effects);
         self.sound();
         ids[0]
     }
@@ -134,7 +134,7 @@ fn a_singleton_runs_after_its_kin() {
     let singleton = || job().after("singleton").spec();
     let specs = vec![singleton(), singleton()];
     let (ids, step) = world.kernel.submit(specs, &elsewhere, &"me".into(), world.now);
-    world.kernel.admit(admitted(step.effects));
+    world.kernel.made_durable(step.effects);
     assert_eq!(world.pass(), [one]);
     world.end(one, 1);
     assert_eq!(world.pass(), [ids[0]], "of a batch one after the other");
@@ -166,7 +166,7 @@ fn what_could_not_be_stored_keeps_nobody_waiting() {
         &"me".into(),
         world.now,
     );
-    world.kernel.withdraw(&lost);
+    world.kernel.withdraw(&lost, world.now);
     let next = world.after("singleton");
     assert_eq!(world.pass(), [next]);
 }

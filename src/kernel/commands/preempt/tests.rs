@@ -27,7 +27,7 @@ use crate::kernel::parts::queued::Queued;
 use crate::kernel::parts::rules::Rules;
 use crate::kernel::restore::PersistedState;
 use crate::kernel::testing::job::job;
-use crate::kernel::testing::{KernelBuilder, admitted, exit, partition};
+use crate::kernel::testing::{KernelBuilder, exit, partition};
 use crate::policy::claims::aside;
 use crate::policy::input::demand;
 use crate::policy::name::Policy;
@@ -177,7 +177,7 @@ impl World {
                 _ => {}
             }
         }
-        self.kernel.admit(admitted(step.effects));
+        self.kernel.made_durable(step.effects);
         check::all(&self.kernel).unwrap();
     }
 

@@ -17,14 +17,14 @@ use crate::job::edit::Edit;
 use crate::job::ids::Attempt;
 use crate::job::outcome::Handle;
 use crate::kernel::access::Permitted;
-use crate::kernel::change::Change;
+use crate::kernel::change::{Change, Effect};
 use crate::kernel::check;
 use crate::kernel::parts::accounts::{Account, AccountRule, AccountRules, Accounts};
 use crate::kernel::parts::conditions::Blocked;
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::priority::Weights;
 use crate::kernel::testing::job::{JobBuilder, job};
-use crate::kernel::testing::{KernelBuilder, admitted, partition};
+use crate::kernel::testing::{KernelBuilder, partition};
 use crate::kernel::transition::Fact;
 use crate::policy::name::Policy;
 use crate::policy::pass::Planner;
@@ -57,10 +57,10 @@ fn asked((partition, account): (&str, &str), cpus: u32, limit_s: i64) -> JobBuil
 }
 
 /// A job that passed under no rules at all: those of now may be others.
-fn submit(kernel: &mut Kernel, job: JobBuilder, now: Time) -> Vec<Queued> {
+fn submit(kernel: &mut Kernel, job: JobBuilder, now: Time) -> (Vec<JobId>, Vec<Effect>) {
     let elsewhere = DependencySnapshot::default();
-    let (_, step) = kernel.submit(vec![job.spec()], &elsewhere, &"me".into(), now);
-    admitted(step.effects)
+    let (ids, step) = kernel.submit(vec![job.spec()], &elsewhere, &"me".into(), now);
+    (ids, step.effects)
 }
 
 fn pass(kernel: &mut Kernel, now: Time) -> (u32, u32) {
@@ -183,14 +183,17 @@ fn steps() -> impl Strategy<Value = Vec<Do>> {
 struct World {
     kernel: Kernel,
     /// Submitted, not durable yet.
-    entering: Vec<Queued>,
+    entering: (Vec<JobId>, Vec<Effect>),
     now: Time,
 }
 
 impl World {
     fn attempt(&self, n: usize) -> Option<Attempt> {
-        let live = self.kernel.live();
-        live.values().nth(n % live.len().max(1)).map(|live| live.attempt())
+        // An attempt is launched once it is durable.
+        let unstored = self.kernel.unstored();
+        let live = self.kernel.live().values().filter(|live| !unstored.contains(&live.job.id));
+        let live: Vec<Attempt> = live.map(|live| live.attempt()).collect();
+        live.get(n % live.len().max(1)).copied()
     }
 
     fn step(&mut self, step: Do) -> Result<(), TestCaseError> {
@@ -199,12 +202,15 @@ impl World {
         match step {
             Do::Submit(p, a, cpus, limit_s) => {
                 let job = asked((PARTITIONS[p], ACCOUNTS[a]), cpus, limit_s);
-                self.entering.extend(submit(kernel, job, now));
+                // Who waits for something enters the queue later, if only for what has been.
+                let job = if limit_s % 2 == 0 { job.begin(at(-1)) } else { job };
+                let (ids, effects) = submit(kernel, job, now);
+                self.entering.0.extend(ids);
+                self.entering.1.extend(effects);
             }
-            Do::Admit => kernel.admit(std::mem::take(&mut self.entering)),
+            Do::Admit => kernel.made_durable(std::mem::take(&mut self.entering).1),
             Do::Withdraw => {
-                let gone: Vec<JobId> = self.entering.drain(..).map(|job| job.id).collect();
-                kernel.withdraw(&gone);
+                kernel.withdraw(&std::mem::take(&mut self.entering).0, now);
             }
             Do::Pass => {
                 let (_, stale) = pass(kernel, now);
@@ -271,7 +277,7 @@ proptest! {
         first in drawn_rules(),
         steps in steps(),
     ) {
-        let mut world = World { kernel: kernel(first), entering: Vec::new(), now: at(0) };
+        let mut world = World { kernel: kernel(first), entering: Default::default(), now: at(0) };
         for (n, step) in steps.into_iter().enumerate() {
             world.now = at(n as i64 * 5);
             world.step(step)?;
@@ -376,12 +382,12 @@ fn a_machine_is_divided_and_put_together_again_under_those_who_wait() {
 fn what_was_submitted_under_old_rules_enters_under_the_new_ones() {
     let limit = AccountRule { max_queued_jobs: Some(1), ..AccountRule::default() };
     let mut kernel = kernel(Rules::default());
-    let entering = submit(&mut kernel, asked(("q", "a"), 1, 60), at(0));
+    let (_, entering) = submit(&mut kernel, asked(("q", "a"), 1, 60), at(0));
     let two = vec![partition("p", 0..3), partition("q", 3..6)];
     kernel.reconfigure(rules(two, &[("a", limit)], None), at(1)).unwrap();
     let one = [asked(("q", "a"), 1, 60).spec()];
     assert!(kernel.too_many(&one).is_some(), "what is entering counts");
-    kernel.admit(entering);
+    kernel.made_durable(entering);
     assert!(kernel.too_many(&one).is_some(), "what waits counts");
     assert_eq!(pass(&mut kernel, at(2)), (1, 0));
     assert_eq!(held(&kernel)[&JobId(1)], [CpuId(3)]);

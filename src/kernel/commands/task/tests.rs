@@ -170,6 +170,7 @@ impl World {
         }
         for effect in step.effects {
             match effect {
+                Effect::Stored(jobs) => self.kernel.stored(&jobs),
                 Effect::Admit(jobs) => self.kernel.admit(jobs),
                 Effect::Over(array) => self.over.push(array),
                 _ => {}

@@ -240,7 +240,7 @@ fn what_is_under_way_counts_as_waiting_until_it_is_durable_or_burnt() {
     let (ids, _) = kernel.submit(both, &elsewhere, &"me".into(), Time(0));
     assert_eq!(too_many(&kernel, 1), Some(0), "not durable yet, and counted");
     assert!(kernel.too_many(&[one("b").spec()]).is_none());
-    kernel.withdraw(&ids);
+    kernel.withdraw(&ids, Time(0));
     assert_eq!(too_many(&kernel, 2), None, "nothing was stored");
     kernel.enter([one("a"), one("a")], Time(0));
     assert_eq!(too_many(&kernel, 1), Some(0));
