@@ -284,7 +284,9 @@ fn a_submission_and_its_start_are_one_commit_and_given_up_together() {
         let (again, answer) = bench.commit().await;
         assert_eq!((again.no, causes(&again)), (commit.no, vec!["submitted", "granted"]));
         answer.send(Ok(Vec::new())).unwrap();
-        sent.await.unwrap().unwrap().unwrap();
+        let submitted = sent.await.unwrap().unwrap().unwrap();
+        let (allocation, _) = *submitted.granted.unwrap();
+        assert_eq!(allocation.attempt, Attempt { job: JobId(2), n: 1 });
         assert_eq!(planned.await.unwrap().unwrap().started, 1);
         assert_eq!(bench.launched.recv().await.unwrap(), Attempt { job: JobId(2), n: 1 });
         let now = bench.snapshot.borrow().clone();

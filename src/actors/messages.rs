@@ -39,6 +39,7 @@ use crate::kernel::views::rank::QueuePosition;
 use crate::policy::input::PassInput;
 use crate::policy::name::Policy;
 use crate::policy::plan::Plan;
+use crate::store::record::AllocationRecord;
 use crate::store::write::{CommitError, Launches};
 use crate::time::Time;
 
@@ -85,6 +86,9 @@ pub struct Submitted {
     pub ids: Vec<JobId>,
     /// When they were submitted.
     pub time: Time,
+    /// Where it is one: what the commit that stored it has granted it, if anything, and in which
+    /// of several partitions.
+    pub granted: Option<Box<(AllocationRecord, Option<String>)>>,
 }
 
 /// Why nothing was submitted.

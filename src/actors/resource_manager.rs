@@ -140,7 +140,7 @@ impl Handler<SubmitJobs> for ResourceManagerActor {
         }
         asked(&mut step, (&by, "submit"), (ids.first().copied(), ids.len()), now);
         let (reply, answer) = oneshot::channel();
-        let submitted = Submitted { ids, time: now };
+        let submitted = Submitted { ids, time: now, granted: None };
         self.put(step, true, Ticket::Submitted(reply, submitted), ctx);
         Box::pin(async { answer.await.unwrap_or(Err(SubmitRefused::Stopping)) })
     }

@@ -36,11 +36,12 @@ use crate::job::dependency::Dependency;
 use crate::job::faults::{Faults, FieldError};
 use crate::job::ids::{CommitNo, JobId};
 use crate::job::spec::{JobSpec, SingletonKey};
+use crate::job::state::StateWord;
 use crate::kernel::access::{self, Action, Permitted, Scope};
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::store::dependencies::{self, LookedUp};
-use crate::store::read;
-use crate::store::record::JobRecord;
+use crate::store::read::{self, JobAndAllocation};
+use crate::store::record::{AllocationRecord, JobRecord};
 use crate::time::Time;
 
 /// Longest `Idempotency-Key`.
@@ -51,8 +52,15 @@ const OF: char = '\u{1F}';
 pub struct Accepted {
     /// Their ids.
     pub ids: Vec<JobId>,
-    /// What was submitted and when; `None` when an earlier request with this key made them.
-    pub new: Option<(Time, Vec<Arc<JobSpec>>)>,
+    /// What was submitted; `None` when an earlier request with this key made them.
+    pub new: Option<New>,
+}
+
+/// Jobs that this request made.
+pub struct New {
+    specs: Vec<Arc<JobSpec>>,
+    time: Time,
+    granted: Option<Box<(AllocationRecord, Option<String>)>>,
 }
 
 impl Accepted {
@@ -67,14 +75,29 @@ impl Accepted {
     async fn job(&self, app: &App, caller: &Caller) -> Result<Job, ApiError> {
         let id = self.ids.first().copied().unwrap_or(JobId(0));
         let found = match &self.new {
-            Some((time, specs)) => specs.first().map(|s| JobRecord::submitted(id, *time, s)),
+            Some(New { specs, time, granted }) => specs
+                .first()
+                .map(|spec| as_committed(id, (*time, spec), granted.as_deref().cloned())),
             None => None,
         };
         Ok(match found {
-            Some(row) => render::one(app, caller, (row, None)).await,
+            Some(found) => render::one(app, caller, found).await,
             None => render::one(app, caller, app.job(id).await?).await,
         })
     }
+}
+
+/// A job as the commit that stored it left it: waiting, or granted what it asks for.
+fn as_committed(
+    id: JobId,
+    (time, spec): (Time, &JobSpec),
+    granted: Option<(AllocationRecord, Option<String>)>,
+) -> JobAndAllocation {
+    let row = JobRecord::submitted(id, time, spec);
+    let Some((allocation, partition)) = granted else { return (row, None) };
+    let (state, attempt) = (StateWord::Running, allocation.attempt.n);
+    let partition = partition.unwrap_or_else(|| row.partition.clone());
+    (JobRecord { state, attempt, partition, ..row }, Some(allocation))
 }
 
 /// What else a request for one job says.
@@ -321,8 +344,8 @@ async fn send(
         Either::Left(_) => return Err(in_doubt(has_key)),
     };
     match sent.map_err(|_| ApiError::unavailable("the server is stopping"))? {
-        Ok(Submitted { ids, time }) => {
-            Ok(Sent::Accepted(Accepted { ids, new: Some((time, specs)) }))
+        Ok(Submitted { ids, time, granted }) => {
+            Ok(Sent::Accepted(Accepted { ids, new: Some(New { specs, time, granted }) }))
         }
         Err(SubmitRefused::LookAgain(at)) => {
             looks.until(app, at).await?;

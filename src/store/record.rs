@@ -21,6 +21,7 @@ use crate::job::request::{CPU, MEMORY, Request};
 use crate::job::spec::JobSpec;
 use crate::job::state::{AttemptEnd, EndReason, StateWord};
 use crate::kernel::access::Whose;
+use crate::kernel::change::Change;
 use crate::kernel::commands::requeue::EndedJob;
 use crate::kernel::parts::queued::Queued;
 use crate::resources::allocation::{Held, Share};
@@ -286,6 +287,34 @@ pub struct AllocationRecord {
 }
 
 impl AllocationRecord {
+    /// The row that this grant makes, and the partition that was chosen of several.
+    #[must_use]
+    pub fn granted(change: &Change) -> Option<(AllocationRecord, Option<String>)> {
+        let Change::Granted { event, cpus, rest, partition, nonce, boot_id } = change else {
+            return None;
+        };
+        let others = rest.iter().filter(|share| &*share.resource != MEMORY);
+        let row = AllocationRecord {
+            id: event.id,
+            attempt: Attempt { job: event.job, n: event.attempt },
+            allocated_cpus: cpus.len() as u32,
+            cpus: cpus.clone(),
+            rest: others.cloned().collect(),
+            released: false,
+            allocation_time: event.time,
+            released_time: None,
+            process_id: None,
+            nonce: nonce.to_string(),
+            boot_id: boot_id.to_string(),
+            end: None,
+            exit_code: None,
+            error: None,
+            start_time: None,
+            end_time: None,
+        };
+        Some((row, partition.as_deref().map(str::to_owned)))
+    }
+
     /// The units that it holds or held, by resource.
     pub fn units(&self) -> impl Iterator<Item = (Arc<str>, UnitId)> {
         let cpu: Arc<str> = CPU.into();

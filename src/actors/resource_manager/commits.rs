@@ -33,13 +33,14 @@ use tokio::sync::oneshot;
 use super::state::ResourceManagerActor;
 use super::ticket::{Noted, Ticket, durable};
 use crate::actors::executor::Known;
-use crate::actors::messages::{ChangeLimit, MakeDurable, Publish, StopAttempt, Wake};
+use crate::actors::messages::{ChangeLimit, MakeDurable, Publish, StopAttempt, Submitted, Wake};
 use crate::clock;
 use crate::job::ids::{Attempt, CommitNo, JobId};
 use crate::kernel::change::{Change, Effect, Step};
 use crate::kernel::outbox::Commit;
 use crate::kernel::views::snapshot::Snapshot;
 use crate::store::read::LaunchRecords;
+use crate::store::record::AllocationRecord;
 use crate::store::write::{CommitError, Launches};
 use crate::text::cpu_list;
 
@@ -143,7 +144,14 @@ impl ResourceManagerActor {
         for effect in settled.effects {
             self.cause(effect, &mut launches);
         }
-        for ticket in settled.tickets {
+        let grants = grants(&settled.changes);
+        for mut ticket in settled.tickets {
+            if let Ticket::Submitted(_, Submitted { ids, granted, .. }) = &mut ticket
+                && let [id] = ids[..]
+            {
+                let grant = grants.get(&id).and_then(|change| AllocationRecord::granted(change));
+                *granted = grant.map(Box::new);
+            }
             self.plan_unanswered &= !matches!(ticket, Ticket::Applied(..));
             ticket.done();
         }
@@ -294,6 +302,16 @@ impl ResourceManagerActor {
             }
         }
     }
+}
+
+/// The grants among these, by job.
+fn grants(steps: &[Arc<Vec<Change>>]) -> HashMap<JobId, &Change> {
+    let changes = steps.iter().flat_map(|step| step.iter());
+    let grants = changes.filter_map(|change| match change {
+        Change::Granted { event, .. } => Some((event.job, change)),
+        _ => None,
+    });
+    grants.collect()
 }
 
 /// Whom those wait for whom this concerns: whoever waits for a task that is no job yet waits for
