@@ -8,8 +8,9 @@
 
 use serde_json::{Value, json};
 
-use crate::common::Server;
-use crate::help::{fields, is_job, keys};
+use crate::common::{Server, until};
+use crate::help::{Gate, fields, is_job, keys};
+use crate::partitions::with_file;
 
 const SUBMIT: &str = "/api/v1/jobs";
 
@@ -22,6 +23,41 @@ cases! {
     sbatch_lines_fill_what_the_body_leaves_out => ["POST /api/v1/jobs"],
     a_batch_is_stored_whole_and_in_order => ["POST /api/v1/jobs/batch", "GET /api/v1/jobs"],
     ten_thousand_jobs_are_one_batch => ["POST /api/v1/jobs/batch", "GET /api/v1/resources"],
+    what_is_started_with_its_submission_is_answered_as_it_was_committed => ["POST /api/v1/jobs"],
+}
+
+fn what_is_started_with_its_submission_is_answered_as_it_was_committed() {
+    let server = with_file(
+        "[[partition]]\nname = \"a\"\ncpus = \"0\"\n[[partition]]\nname = \"b\"\ncpus = \"1-3\"\n\
+         [[resource]]\nname = \"license/matlab\"\ncount = 9\n",
+    );
+    // Before it has audited itself a server starts nothing.
+    server.ended(server.run("true"));
+    let gate = Gate::new(&server);
+    let body = json!({
+        "script": gate.wait(), "cpus": 2, "memory": "64M", "partition": "a,b",
+        "resources": {"license/matlab": 2},
+    });
+    // A pass that was under way when it came knew nothing of it.
+    let answered = until("a job to be started with its submission", || {
+        let job = server.post(SUBMIT, &body).expect(201).json();
+        if job["state"] == "RUNNING" { Ok(job) } else { Err(job.to_string()) }
+    });
+    is_job(&answered);
+    let wanted = json!({
+        "state_reason": "Starting", "attempt": 1, "partition": "b", "start_time": null,
+        "position": null, "estimated_start_time": null,
+    });
+    same(&answered, &wanted);
+    let later = server.started(answered["id"].as_i64().unwrap());
+    for name in ["attempt", "partition", "submit_time", "eligible_time", "memory_bytes"] {
+        assert_eq!(answered[name], later[name], "{name}");
+    }
+    for name in ["cpu_ids", "resources", "allocation_time", "released", "released_time"] {
+        assert_eq!(answered["allocation"][name], later["allocation"][name], "{name}");
+    }
+    assert_eq!(answered["allocation"]["resources"]["license/matlab"], 2);
+    gate.open();
 }
 
 fn a_flat_body_is_stored_as_it_was_asked_for() {
