@@ -25,6 +25,7 @@ pub mod secret;
 pub mod settings;
 mod tables;
 pub mod trusted;
+mod users;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -175,8 +176,12 @@ impl Config {
         let found: Vec<u32> = available.gpus.list.iter().map(|gpu| gpu.index).collect();
         let inventory = resolver.inventory(&file.resource, &cpus, memory.total, &found)?;
         let gpus = available.gpus.clone().with_declared(&inventory)?;
-        let rules =
-            resolver.rules((&file.partition, &file.account), file.priority.as_ref(), &inventory)?;
+        let rules = resolver.rules(
+            (&file.partition, &file.account, &file.user),
+            people.mode,
+            file.priority.as_ref(),
+            &inventory,
+        )?;
         let policy = resolver.policy(&args.policy, &file.policy)?;
         let tick = resolver.tick(&args.tick, &text(&file.tick))?;
         let ordinary = ("token", "token_file", "DOWNBEAT_TOKEN");
@@ -300,6 +305,7 @@ impl Config {
             host: host::short_name(),
             partitions: Arc::clone(&self.rules.partitions),
             accounts: Arc::clone(self.rules.accounts.rules()),
+            users: Arc::clone(self.rules.users.rules()),
         }
     }
 

@@ -34,6 +34,7 @@ use crate::kernel::parts::rules::Rules;
 use crate::kernel::token::Token;
 use crate::kernel::transition::Fact;
 use crate::kernel::views::explain::Explained;
+use crate::kernel::views::limits::TooMany;
 use crate::kernel::views::partitions::PartitionNow;
 use crate::kernel::views::rank::QueuePosition;
 use crate::policy::input::PassInput;
@@ -101,9 +102,9 @@ pub enum SubmitRefused {
     /// The database could not take it; nothing is stored.
     #[error("nothing stored: {0}")]
     NothingStored(String),
-    /// The account of the job at this place may not have so many waiting.
-    #[error("nothing stored: {1}")]
-    TooMany(usize, String),
+    /// The account or the user of the job at this place may not have so much waiting.
+    #[error("nothing stored: {}", .1.sentence)]
+    TooMany(usize, TooMany),
     /// The server is going down.
     #[error("the server is stopping; nothing stored")]
     Stopping,
@@ -158,7 +159,7 @@ pub struct RequeueJob {
 }
 
 /// What became of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequeueAnswer {
     /// This.
     Done(Requeued),

@@ -251,7 +251,7 @@ impl Handler<Explain> for ResourceManagerActor {
         let blocked = jobs.iter().filter_map(blocked).collect();
         let mut explained = Explained { blocked, line, position, ..Explained::default() };
         self.kernel.explain_partitions(&mut explained, &jobs);
-        self.kernel.explain_accounts(&mut explained);
+        self.kernel.explain_payers(&mut explained);
         if let Some((spec, elsewhere)) = as_if {
             self.kernel.explain_as_if(
                 &mut explained,

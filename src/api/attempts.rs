@@ -26,6 +26,7 @@ use super::wire::attempt::Attempt;
 use super::wire::job::Job;
 use crate::actors::messages::{RequeueAnswer, RequeueJob};
 use crate::clock;
+use crate::job::faults::FieldError;
 use crate::job::ids::{CommitNo, JobId};
 use crate::job::outcome::ExitCode;
 use crate::job::state::AttemptEnd;
@@ -59,6 +60,8 @@ pub struct RequeueQuery {
         (status = 200, description = "It was over and waits again", body = Job),
         (status = 404, body = super::wire::problem::Problem),
         (status = 409, description = "It waits already, is being cancelled, or could not run",
+            body = super::wire::problem::Problem),
+        (status = 422, description = "Its account or its user may not have so much waiting",
             body = super::wire::problem::Problem)))]
 pub async fn requeue(
     app: web::Data<App>,
@@ -102,6 +105,10 @@ pub async fn requeue(
             RequeueAnswer::Done(Requeued::Cancelling) => {
                 let detail = format!("job {id} is being cancelled; requeue it when it has ended");
                 return Err(conflict(detail));
+            }
+            RequeueAnswer::Done(Requeued::TooMany(why)) => {
+                let fault = FieldError::new(why.field, why.sentence);
+                return Err(ApiError::fields(&fault.into()));
             }
             RequeueAnswer::LookAgain(at) => {
                 look_later(&app, at).await;

@@ -82,6 +82,7 @@ fn as_it_is(row: &JobRecord) -> EditedJob<'_> {
     EditedJob {
         name: &row.name,
         user: &row.user,
+        owner: row.owner,
         account: &row.account,
         partition: &row.partition,
         cpus: row.cpus,
@@ -196,7 +197,7 @@ async fn edited(
             // He became an operator meanwhile.
             Err(ApiError::new(Code::JobState, format!("an operator holds job {of}; ask again")))
         }
-        Edited::TooMany(why) => refused("account", why),
+        Edited::TooMany(why) => refused(why.field, why.sentence),
     }
 }
 

@@ -352,7 +352,7 @@ async fn send(
             Ok(Sent::LookAgain)
         }
         Err(SubmitRefused::TooMany(place, why)) => {
-            let error = FieldError::new("account", why);
+            let error = FieldError::new(why.field, why.sentence);
             let renamed = checked.origins.get(place).map(|origins| origins.renamed(error.clone()));
             Err(ApiError::fields(&renamed.unwrap_or(error).into()))
         }

@@ -19,6 +19,7 @@ use super::resources::ResourceTable;
 use super::scalar::{Scalar, Switch};
 use super::tables::{AccountTable, PriorityTable};
 use super::trusted::{self, Distrust};
+use super::users::UserTable;
 
 /// The files that are looked for when no `--config` names one, the first that is there is read.
 pub const FOUND: [&str; 2] = ["downbeat.toml", "/etc/downbeat/downbeat.toml"];
@@ -180,6 +181,8 @@ pub struct FileSettings {
     pub partition: Vec<PartitionTable>,
     #[serde(default)]
     pub account: Vec<AccountTable>,
+    #[serde(default)]
+    pub user: Vec<UserTable>,
     pub priority: Option<PriorityTable>,
 }
 

@@ -14,10 +14,11 @@ use serde::Deserialize;
 use super::error::ConfigError;
 use super::origin::{Origin, Setting};
 use super::partitions::{PartitionTable, described, partitions};
-use super::people::AccountPeople;
+use super::people::{AccountPeople, Mode};
 use super::resolve::Resolver;
 use super::resources::{self, ResourceTable};
 use super::scalar::Scalar;
+use super::users::{self, UserTable};
 use crate::job::ids::CpuId;
 use crate::job::spec::NAME_CHARS_MAX;
 use crate::kernel::parts::accounts::{AccountRule, AccountRules, Accounts, OTHERS};
@@ -26,8 +27,9 @@ use crate::kernel::parts::rules::Rules;
 use crate::resources::inventory::Inventory;
 use crate::text::duration;
 
-/// Most accounts with rules of their own: more come from a program, which means `"*"`.
-const ACCOUNTS_MAX: usize = 10_000;
+/// Most accounts, and most users, with rules of their own: more come from a program, which means
+/// `"*"`.
+const RULES_MAX: usize = 10_000;
 /// Longest `max_age` and half-life, seconds: a year.
 const SPAN_S_MAX: u64 = 366 * 86_400;
 /// Half-life of usage when nobody says, seconds: a week, as Slurm's.
@@ -75,10 +77,11 @@ pub struct PriorityTable {
 }
 
 impl Resolver<'_> {
-    /// The rules that only the file can hold.
+    /// The rules that only the file can hold, for a server of this mode.
     pub(super) fn rules(
         &mut self,
-        (partition, account): (&[PartitionTable], &[AccountTable]),
+        (partition, account, user): (&[PartitionTable], &[AccountTable], &[UserTable]),
+        mode: Mode,
         priority: Option<&PriorityTable>,
         inventory: &Inventory,
     ) -> Result<Rules, ConfigError> {
@@ -88,10 +91,13 @@ impl Resolver<'_> {
         let names: Vec<String> = account.iter().map(told).collect();
         self.table("account", &names);
         let rules = Arc::new(accounts(account, inventory)?);
+        let told: Vec<String> = user.iter().map(users::told).collect();
+        self.table("user", &told);
+        let users = Accounts::new(Arc::new(users::rules(user, mode, inventory)?), None);
         let (weights, half_life_s) = self.priority(priority)?;
         let half_life_s = half_life_s.filter(|_| weights.fair_share > 0);
         let accounts = Accounts::new(rules, half_life_s);
-        Ok(Rules { partitions: Arc::new(partitions), accounts, weights })
+        Ok(Rules { partitions: Arc::new(partitions), accounts, users, weights })
     }
 
     /// All that this server hands out.
@@ -161,41 +167,64 @@ pub(super) fn people(tables: &[AccountTable]) -> AccountPeople {
     people
 }
 
-fn accounts(tables: &[AccountTable], inventory: &Inventory) -> Result<AccountRules, ConfigError> {
-    if tables.len() > ACCOUNTS_MAX {
-        let message = format!("{} of them; at most {ACCOUNTS_MAX}", tables.len());
-        return Err(ConfigError::Table { table: "account".to_owned(), message });
+/// Rules by name, of accounts or of users, as their tables are read.
+pub(super) struct Named {
+    /// What the tables are of.
+    of: &'static str,
+    rules: AccountRules,
+    count: usize,
+}
+
+impl Named {
+    pub(super) fn new(of: &'static str) -> Named {
+        Named { of, rules: AccountRules::default(), count: 0 }
     }
-    let mut rules = AccountRules { named: BTreeMap::new(), others: None };
-    for table in tables {
-        let refuse = |message: &str| {
-            let table = format!("account \"{}\"", table.name);
-            Err(ConfigError::Table { table, message: message.to_owned() })
-        };
-        let long = table.name.chars().count() > NAME_CHARS_MAX;
-        if table.name.is_empty() || long || table.name.chars().any(char::is_control) {
-            return refuse(&format!("name is 1 to {NAME_CHARS_MAX} printable characters"));
+
+    /// A table that makes no sense.
+    pub(super) fn refuse(&self, name: &str, message: &str) -> ConfigError {
+        let table = format!("{} \"{name}\"", self.of);
+        ConfigError::Table { table, message: message.to_owned() }
+    }
+
+    /// This is the rule of this name.
+    pub(super) fn put(&mut self, name: &str, rule: AccountRule) -> Result<(), ConfigError> {
+        let long = name.chars().count() > NAME_CHARS_MAX;
+        if name.is_empty() || long || name.chars().any(char::is_control) {
+            let message = format!("name is 1 to {NAME_CHARS_MAX} printable characters");
+            return Err(self.refuse(name, &message));
         }
-        let max_running = match resources::amounts(&table.max_running, inventory) {
-            Ok(amounts) => amounts.into_iter().collect(),
-            Err(message) => return refuse(&format!("max_running {message}")),
+        self.count += 1;
+        if self.count > RULES_MAX {
+            return Err(self.refuse(name, &format!("is one too many; at most {RULES_MAX}")));
+        }
+        let before = match name {
+            OTHERS => self.rules.others.replace(rule).is_some(),
+            name => self.rules.named.insert(name.to_owned(), rule).is_some(),
         };
+        if before { Err(self.refuse(name, "name is there twice")) } else { Ok(()) }
+    }
+
+    pub(super) fn into_rules(self) -> AccountRules {
+        self.rules
+    }
+}
+
+fn accounts(tables: &[AccountTable], inventory: &Inventory) -> Result<AccountRules, ConfigError> {
+    let mut rules = Named::new("account");
+    for table in tables {
+        let max_running = resources::amounts(&table.max_running, inventory)
+            .map_err(|message| rules.refuse(&table.name, &format!("max_running {message}")))?;
         let rule = AccountRule {
-            max_running,
+            max_running: max_running.into_iter().collect(),
             max_running_cpus: table.max_running_cpus,
             max_running_jobs: table.max_running_jobs,
             max_queued_jobs: table.max_queued_jobs,
             shares: table.shares.unwrap_or(1),
+            ..AccountRule::default()
         };
-        let before = match table.name.as_str() {
-            OTHERS => rules.others.replace(rule).is_some(),
-            name => rules.named.insert(name.to_owned(), rule).is_some(),
-        };
-        if before {
-            return refuse("name is there twice");
-        }
+        rules.put(&table.name, rule)?;
     }
-    Ok(rules)
+    Ok(rules.into_rules())
 }
 
 /// A span of the table `[priority]`, seconds.
@@ -248,7 +277,12 @@ mod tests {
         let mut resolver = Resolver::new(&|_| None);
         let inventory = Inventory::of([CpuId(0)], None);
         let rules = resolver
-            .rules((&file.partition, &file.account), file.priority.as_ref(), &inventory)
+            .rules(
+                (&file.partition, &file.account, &file.user),
+                Mode::System,
+                file.priority.as_ref(),
+                &inventory,
+            )
             .map_err(|e| e.to_string())?;
         Ok((rules, resolver.settings.into_iter().map(|s| s.value).collect()))
     }
@@ -269,7 +303,7 @@ mod tests {
         assert_eq!(shown[1], "a (CPUs 4, shares 3); * (queued 9)");
         let (rules, shown) = read("").unwrap();
         assert!(!rules.accounts.share() && rules.weights == Weights::default());
-        assert_eq!(shown, ["none", "none", "none"]);
+        assert_eq!(shown, ["none", "none", "none", "none"]);
     }
 
     #[test]

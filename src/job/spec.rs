@@ -281,6 +281,22 @@ pub struct JobSpec {
 }
 
 impl JobSpec {
+    /// Its user, where users are told apart; empty elsewhere, where `user` is a label.
+    #[must_use]
+    pub fn counted_user(&self) -> &str {
+        self.owner.map_or("", |_| &self.user)
+    }
+
+    /// Bytes of its script and environment, where they count against its user.
+    #[must_use]
+    pub fn counted_bytes(&self) -> u32 {
+        if self.owner.is_none() {
+            return 0;
+        }
+        let words = self.environment.iter().map(|(name, value)| name.len() + value.len());
+        u32::try_from(self.script.len() + words.sum::<usize>()).unwrap_or(u32::MAX)
+    }
+
     /// All that it asks for beside CPUs.
     #[must_use]
     pub fn beside_cpus(&self) -> Request {

@@ -23,7 +23,7 @@ use crate::job::spec::{
     JobRequest, JobSpec, LABEL_BYTES_MAX, LABELS_MAX, LIMIT_S_MAX, NAME_CHARS_MAX, PATH_BYTES_MAX,
     SCRIPT_BYTES_MAX,
 };
-use crate::kernel::parts::accounts::{AccountRules, named};
+use crate::kernel::parts::accounts::{AccountRule, AccountRules, Payer};
 use crate::kernel::parts::rules::WHOLE;
 use crate::resources::inventory::{Inventory, amount};
 use crate::resources::partitions::{Allows, Partition, Partitions, is_list, named_in};
@@ -65,6 +65,8 @@ pub struct Site {
     pub partitions: Arc<Partitions>,
     /// What accounts may have.
     pub accounts: Arc<AccountRules>,
+    /// What users may have, where they are told apart.
+    pub users: Arc<AccountRules>,
 }
 
 impl TryFrom<(JobRequest, &Site)> for JobSpec {
@@ -79,20 +81,20 @@ impl TryFrom<(JobRequest, &Site)> for JobSpec {
         let partition = validator.partition(request.partition, site);
         let bounds = bounds(site, &partition, |validator, bounds| {
             let cpus = validator.cpus(request.cpus, bounds);
-            validator.account_holds(&account, cpus, site);
             validator.limit(request.limit, bounds);
             validator.memory(request.memory_bytes, cpus, bounds);
-            validator.resources(&request.resources, &account, bounds);
+            validator.resources(&request.resources, bounds);
         });
         let cpus = validator.cpus(request.cpus, &bounds);
         if let Some(fault) = request.tasks.fault() {
             validator.refuse("ntasks", fault);
         }
-        validator.account_holds(&account, cpus, site);
+        let owner = request.owner.map(|_| &*user);
+        validator.payers_hold(&account, owner, (cpus, &request.resources), site);
         let limit_s = validator.limit(request.limit, &bounds);
         let kill_grace_s = validator.grace(request.kill_grace_s, site);
         let memory_bytes = validator.memory(request.memory_bytes, cpus, &bounds);
-        validator.resources(&request.resources, &account, &bounds);
+        validator.resources(&request.resources, &bounds);
         let working_directory = validator.working_directory(request.working_directory);
         let of_site = Of { user: &user, working_directory: &working_directory, site };
         let standard_output =
@@ -324,12 +326,35 @@ impl Validator {
         u32::try_from(count).unwrap_or(0)
     }
 
-    /// A job that its account could never run would wait for ever.
-    fn account_holds(&mut self, account: &str, cpus: u32, site: &Site) {
-        let max = site.accounts.of(account).and_then(|rule| rule.max_running_cpus);
-        if let Some(max) = max.filter(|max| cpus > *max) {
-            let who = named(account);
+    /// A job that its account, or its user, could never run would wait for ever.
+    fn payers_hold(
+        &mut self,
+        account: &str,
+        user: Option<&str>,
+        asked: (u32, &Request),
+        site: &Site,
+    ) {
+        let account = (Payer::Account(account), site.accounts.of(account));
+        let user = user.map(|user| (Payer::User(user), site.users.of(user)));
+        for (payer, rule) in [account].into_iter().chain(user) {
+            if let Some(rule) = rule {
+                self.payer_holds(payer, rule, asked);
+            }
+        }
+    }
+
+    fn payer_holds(&mut self, who: Payer<'_>, rule: &AccountRule, (cpus, rest): (u32, &Request)) {
+        if let Some(max) = rule.max_running_cpus.filter(|max| cpus > *max) {
             self.refuse("cpus", format!("{cpus} asked for, {who} may hold {max} at a time"));
+        }
+        for (name, max) in rule.max_running.iter() {
+            let asked = if name.contains(':') { rest.get(name) } else { rest.of(name) };
+            if asked > max {
+                let (asked, max) = (amount(name, asked), amount(name, max));
+                let message =
+                    format!("{asked} of {name} asked for, {who} may hold {max} at a time");
+                self.refuse("resources", message);
+            }
         }
     }
 
@@ -362,7 +387,7 @@ impl Validator {
     }
 
     /// Other resources: such as are here, and no more than there are or a limit allows.
-    fn resources(&mut self, asked: &Request, account: &str, bounds: &Bounds<'_>) {
+    fn resources(&mut self, asked: &Request, bounds: &Bounds<'_>) {
         if asked.len() > RESOURCES_OF_A_JOB_MAX {
             let message = format!("{} are named; at most {RESOURCES_OF_A_JOB_MAX}", asked.len());
             return self.refuse("resources", message);
@@ -381,16 +406,6 @@ impl Validator {
             let max = amount(&name, max);
             let message = format!("{asked} of {name} asked for, {whose} allows {max} for one job");
             self.refuse("resources", message);
-        }
-        let rule = bounds.site.accounts.of(account);
-        for (name, max) in rule.iter().flat_map(|rule| rule.max_running.iter()) {
-            let asked = if name.contains(':') { asked.get(name) } else { asked.of(name) };
-            if asked > max {
-                let (who, asked, max) = (named(account), amount(name, asked), amount(name, max));
-                let message =
-                    format!("{asked} of {name} asked for, {who} may hold {max} at a time");
-                self.refuse("resources", message);
-            }
         }
     }
 

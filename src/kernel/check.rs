@@ -12,7 +12,11 @@ use std::sync::Arc;
 
 use crate::job::ids::{Attempt, JobId, UnitId};
 use crate::job::request::{CPU, Request, split};
+use crate::kernel::parts::accounts::{Account, Waiting};
+use crate::kernel::parts::names::Words;
+use crate::kernel::parts::queue::Queue;
 use crate::kernel::parts::queued::Queued;
+use crate::kernel::parts::rules::Rules;
 use crate::kernel::state::Kernel;
 use crate::kernel::transition::JobState;
 use crate::resources::allocation::{Held, Share};
@@ -212,32 +216,65 @@ pub fn arrays_are_kept(kernel: &Kernel) -> Result<(), Broken> {
     }
 }
 
-/// Each account has as many jobs and CPUs as its live jobs hold.
+/// Of accounts and of users: what they are called, all of them, which of them a job counts against,
+/// by number and by its words, and what of them the queue says that waits.
+type Payers<'a> = (
+    &'static str,
+    &'a [Account],
+    fn(&Queued) -> u32,
+    fn(&Rules, &Words) -> u32,
+    fn(&Queue, u32) -> Waiting,
+);
+
+fn payers(rules: &Rules) -> [Payers<'_>; 2] {
+    let account = |rules: &Rules, words: &Words| rules.accounts.find(&words.account);
+    let user = |rules: &Rules, words: &Words| rules.users.find(&words.user);
+    [
+        ("account", rules.accounts.all(), |job| job.account, account, Queue::waiting_of_account),
+        ("user", rules.users.all(), |job| job.user, user, Queue::waiting_of_user),
+    ]
+}
+
+/// Each account and each user has as many jobs and CPUs as its live jobs hold, and as many jobs and
+/// bytes waiting as its jobs in the queue.
 ///
 /// # Errors
-/// Names the account.
+/// Names the account or the user.
 pub fn accounts_are_counted(kernel: &Kernel) -> Result<(), Broken> {
-    let mut by_states: BTreeMap<u32, (u32, u32)> = BTreeMap::new();
-    for live in kernel.live.values() {
-        let (jobs, cpus) = by_states.entry(live.job.account).or_default();
-        *jobs += 1;
-        *cpus += live.job.cpus;
-    }
-    for (n, account) in kernel.rules.accounts.all().iter().enumerate() {
-        let held = by_states.get(&(n as u32 + 1)).copied().unwrap_or_default();
-        let counted = (account.running_jobs, account.running_cpus);
-        if held != counted {
+    for (what, all, of, _, counted_waiting) in payers(&kernel.rules) {
+        let mut by_states: BTreeMap<u32, (u32, u32)> = BTreeMap::new();
+        for live in kernel.live.values() {
+            let (jobs, cpus) = by_states.entry(of(&live.job)).or_default();
+            *jobs += 1;
+            *cpus += live.job.cpus;
+        }
+        let mut by_queue: BTreeMap<u32, Waiting> = BTreeMap::new();
+        for job in kernel.queue.iter() {
+            let waiting = by_queue.entry(of(job)).or_default();
+            *waiting = waiting.plus(Waiting::one(job.input_bytes));
+        }
+        for (account, id) in all.iter().zip(1..) {
+            let held = by_states.get(&id).copied().unwrap_or_default();
+            let counted = (account.running_jobs, account.running_cpus);
             let name = &account.name;
-            return broken(format!("account {name} has {held:?}, {counted:?} are counted"));
+            if held != counted {
+                return broken(format!("{what} {name} has {held:?}, {counted:?} are counted"));
+            }
+            let waits = by_queue.get(&id).copied().unwrap_or_default();
+            let counted = counted_waiting(&kernel.queue, id);
+            if waits != counted {
+                return broken(format!("of {what} {name} {waits:?}, {counted:?} are counted"));
+            }
         }
     }
     Ok(())
 }
 
-/// Every job stands where the rules of now put it, and each account counts what of it is entering.
+/// Every job stands where the rules of now put it, and each account and user counts what of it is
+/// entering.
 ///
 /// # Errors
-/// Names the job or the account.
+/// Names the job, the account or the user.
 pub fn jobs_stand_where_the_rules_say(kernel: &Kernel) -> Result<(), Broken> {
     let live = kernel.live.values().map(|live| &live.job);
     for job in kernel.queue.iter().chain(live) {
@@ -246,17 +283,22 @@ pub fn jobs_stand_where_the_rules_say(kernel: &Kernel) -> Result<(), Broken> {
             return broken(format!("job {} stands as {job:?}, not as {seated:?}", job.id));
         }
     }
-    let mut entering: BTreeMap<u32, u32> = BTreeMap::new();
-    for words in kernel.entering.values().filter_map(|(names, _)| kernel.names.get(*names)) {
-        *entering.entry(kernel.rules.accounts.find(&words.account)).or_default() += 1;
-    }
-    for (account, id) in kernel.rules.accounts.all().iter().zip(1..) {
-        let counted = entering.get(&id).copied().unwrap_or_default();
-        if counted != account.entering {
-            let (name, by_account) = (&account.name, account.entering);
-            return broken(format!(
-                "{counted} jobs of {name} are entering, it counts {by_account}"
-            ));
+    for (what, all, _, of, _) in payers(&kernel.rules) {
+        let mut entering: BTreeMap<u32, Waiting> = BTreeMap::new();
+        for one in kernel.entering.values() {
+            if let Some(words) = kernel.names.get(one.names) {
+                let sum = entering.entry(of(&kernel.rules, words)).or_default();
+                *sum = sum.plus(one.waiting);
+            }
+        }
+        for (account, id) in all.iter().zip(1..) {
+            let there = entering.get(&id).copied().unwrap_or_default();
+            let (name, counted) = (&account.name, account.entering);
+            if there != counted {
+                return broken(format!(
+                    "of {what} {name} {there:?} is entering, {counted:?} is counted"
+                ));
+            }
         }
     }
     Ok(())
@@ -383,8 +425,8 @@ mod tests {
     #[test]
     fn a_job_that_old_rules_placed_is_noticed() {
         let mut kernel = kernel();
-        let names = kernel.name("gone", "");
-        let job = Queued { id: JobId(2), cpus: 1, names, ..Queued::default() };
+        let job = Queued { id: JobId(2), cpus: 1, ..Queued::default() };
+        let job = kernel.with_words(job, ("gone", "", ""));
         kernel.queue.remove(JobId(2));
         kernel.queue.insert(Queued { account: 7, ..job }, true);
         assert!(jobs_stand_where_the_rules_say(&kernel).unwrap_err().0.contains("job 2"));

@@ -96,7 +96,7 @@ impl Kernel {
     ) -> Result<Kernel, LedgerRefused> {
         let mut ledger = Ledger::new(inventory);
         persisted.requests.over(ledger.inventory());
-        persisted.rules.accounts.over(ledger.inventory());
+        persisted.rules.over(ledger.inventory());
         ledger.divide(persisted.rules.partitions.region_of().clone());
         let mut live = BTreeMap::new();
         for r in persisted.live {
@@ -160,7 +160,7 @@ impl Kernel {
         running.sort_by_key(|live| live.granted);
         for live in running {
             let asked = self.requests.demand(&live.job);
-            self.rules.accounts.started(live.job.account, &asked, live.granted);
+            self.rules.started(&live.job, &asked, live.granted);
         }
     }
 }

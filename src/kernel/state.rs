@@ -15,6 +15,7 @@ use crate::job::ids::{EventId, JobId};
 use crate::job::state::StateWord;
 use crate::kernel::access::Principal;
 use crate::kernel::change::Event;
+use crate::kernel::parts::accounts::Waiting;
 use crate::kernel::parts::arrays::Arrays;
 use crate::kernel::parts::eligibility::Eligibility;
 use crate::kernel::parts::live::Live;
@@ -37,6 +38,17 @@ pub struct BootContext {
     pub boot_id: Arc<str>,
     /// Random text in the engine keys of this reign's attempts.
     pub nonce: Arc<str>,
+}
+
+/// A job whose submission is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::kernel) struct Entering {
+    /// The number of its words.
+    pub names: u32,
+    /// The number of its request.
+    pub rest: RequestId,
+    /// What will wait of it, each task of an array by itself.
+    pub waiting: Waiting,
 }
 
 /// The kernel.
@@ -65,9 +77,8 @@ pub struct Kernel {
     pub(in crate::kernel) requests: Requests,
     /// Who else uses units of what is handed out.
     pub(in crate::kernel) looks: Looks,
-    /// Jobs that enter the queue once their submissions are durable, and the numbers of their words
-    /// and requests.
-    pub(in crate::kernel) entering: HashMap<JobId, (u32, RequestId)>,
+    /// Jobs that enter the queue once their submissions are durable.
+    pub(in crate::kernel) entering: HashMap<JobId, Entering>,
     /// Jobs that a pass may start, or has started, although their submissions are not durable yet.
     /// No command knows them.
     pub(in crate::kernel) unstored: HashSet<JobId>,

@@ -140,6 +140,15 @@ impl KernelBuilder {
         self
     }
 
+    /// What this user may have.
+    #[must_use]
+    pub fn user(mut self, name: &str, rule: AccountRule) -> KernelBuilder {
+        let mut rules = AccountRules::clone(self.state.rules.users.rules());
+        rules.named.insert(name.to_owned(), rule);
+        self.state.rules.users = Accounts::new(Arc::new(rules), None);
+        self
+    }
+
     /// This job waits.
     #[must_use]
     pub fn waits(mut self, id: i64, job: JobBuilder) -> KernelBuilder {
@@ -195,11 +204,11 @@ impl KernelBuilder {
         let (spec, state) = (job.spec(), &mut self.state);
         let job = Queued {
             rest: state.requests.number(&spec.beside_cpus()),
-            placement: state.rules.partitions.placement(&spec.partition),
-            account: state.rules.accounts.number(&spec.account, |_| true),
-            names: state.names.number(&spec.partition, &spec.account),
+            names: state.names.number(&spec.partition, &spec.account, spec.counted_user()),
             ..Queued::submitted(JobId(id), &spec, Time(0))
         };
+        let words = (&*spec.partition, &*spec.account, spec.counted_user());
+        let job = state.rules.certain_seat(words).of(job);
         (job, spec.memory_bytes.and_then(|bytes| bytes.try_into().ok()))
     }
 
@@ -264,19 +273,20 @@ impl Kernel {
     pub fn remembered(&self, now: Time) -> PersistedState {
         let rules = self.rules();
         let accounts = rules.accounts.under(&rules.accounts, now);
-        let mut rules = Rules { accounts, ..rules.clone() };
+        let users = rules.users.under(&rules.users, now);
+        let mut rules = Rules { accounts, users, ..rules.clone() };
         // Numbers of partitions and accounts end with a server, their names do not.
         let mut seated = |job: &Queued| match self.names.get(job.names) {
             None => *job,
-            Some(words) => Queued {
+            Some(words) => {
+                let words = (&*words.partition, &*words.account, &*words.user);
+                let seated = rules.certain_seat(words).of(*job);
                 // Of several that it lists the row of one that runs names the one that was chosen.
-                placement: match self.lists_several(job) {
-                    true => job.placement,
-                    false => rules.partitions.placement(&words.partition),
-                },
-                account: rules.accounts.number(&words.account, |_| true),
-                ..*job
-            },
+                match self.lists_several(job) {
+                    true => Queued { placement: job.placement, ..seated },
+                    false => seated,
+                }
+            }
         };
         let pending = self.queue().iter().map(&mut seated).collect();
         let live = self.live().values().map(|live| PersistedAttempt {

@@ -12,14 +12,14 @@ use super::missing::{Asked, Here, amount_of, counted, missing, unavailable};
 use crate::clock::rfc3339;
 use crate::job::ids::JobId;
 use crate::job::request::{MEMORY, split};
-use crate::kernel::parts::accounts::{Account, named};
+use crate::kernel::parts::accounts::{Account, Payer};
 use crate::kernel::parts::conditions::Blocked;
 use crate::kernel::parts::maintenance::Maintenance;
 use crate::kernel::views::explain::Explained;
 use crate::kernel::views::partitions::PartitionNow;
 use crate::kernel::views::snapshot::Snapshot;
 use crate::policy::forecast::{Forecast, ForecastReason, forecast};
-use crate::policy::input::{Barred, PassInput, Window};
+use crate::policy::input::{Barred, PassInput, QuotaOf, Window};
 use crate::policy::name::Policy;
 use crate::resources::partitions::Allows;
 use crate::time::{SECOND_US, Time};
@@ -68,7 +68,8 @@ impl Reasons {
     /// Why this job waits, which asks for this.
     #[must_use]
     pub fn why(&self, job: JobId, asked: Asked<'_>, now: &Snapshot) -> Why {
-        let now = &Here::of(self.partition_of(job), now, &self.explained.accounts);
+        let Explained { accounts, users, .. } = &self.explained;
+        let now = &Here::of(self.partition_of(job), now, (accounts, users));
         let foretold = self.foretold.get(&job);
         let (word, sentence) = match (self.explained.blocked.get(&job), foretold) {
             (Some(blocked), _) => blocked_reason(job, blocked),
@@ -223,8 +224,13 @@ fn turn_reason(
             ),
         ),
         ForecastReason::Barred(Barred::TooLarge) => unavailable(asked, now).unwrap_or_else(next),
-        ForecastReason::Barred(Barred::Quota(at)) => {
-            limit_reason(now.accounts.get(at as usize), asked)
+        ForecastReason::Barred(Barred::Quota(QuotaOf::Account(at))) => {
+            let account = now.accounts.get(at as usize);
+            limit_reason(account.map(|account| (Payer::Account(&account.name), account)), asked)
+        }
+        ForecastReason::Barred(Barred::Quota(QuotaOf::User(at))) => {
+            let user = now.users.get(at as usize);
+            limit_reason(user.map(|user| (Payer::User(&user.name), user)), asked)
         }
         ForecastReason::Barred(Barred::Window(window)) => {
             ("ReqNodeNotAvail", kept_out(window, now.maintenance(window), Time(line.now)))
@@ -252,11 +258,31 @@ fn kept_out(window: Window, of: Option<&Maintenance>, now: Time) -> String {
     }
 }
 
-fn limit_reason(account: Option<&Account>, (cpus, rest): Asked<'_>) -> (&'static str, String) {
-    let Some(account) = account else {
-        return ("AssocGrpCpuLimit", "its account has as much as it may have".to_owned());
+/// Slurm's words: an account's limits are those of an association, a user's those of a quality of
+/// service for each user (squeue(1), JOB REASON CODES).
+struct LimitWords {
+    cpus: &'static str,
+    jobs: &'static str,
+    others: &'static str,
+}
+
+const OF_ACCOUNT: LimitWords =
+    LimitWords { cpus: "AssocGrpCpuLimit", jobs: "AssocGrpJobsLimit", others: "AssocGrpGRES" };
+const OF_USER: LimitWords = LimitWords {
+    cpus: "QOSMaxCpuPerUserLimit",
+    jobs: "QOSMaxJobsPerUserLimit",
+    others: "QOSMaxGRESPerUser",
+};
+
+fn limit_reason(
+    limited: Option<(Payer<'_>, &Account)>,
+    (cpus, rest): Asked<'_>,
+) -> (&'static str, String) {
+    let Some((name, account)) = limited else {
+        return (OF_ACCOUNT.cpus, "its account has as much as it may have".to_owned());
     };
-    let (name, held) = (named(&account.name), account.running_cpus);
+    let words = if matches!(name, Payer::User(_)) { OF_USER } else { OF_ACCOUNT };
+    let held = account.running_cpus;
     let of_jobs = account.rule.max_running_jobs;
     let jobs_left = of_jobs.is_none_or(|max| account.running_jobs < max);
     let cpus_left = account.rule.max_running_cpus.is_none_or(|max| held + cpus <= max);
@@ -265,17 +291,17 @@ fn limit_reason(account: Option<&Account>, (cpus, rest): Asked<'_>) -> (&'static
         let mut short = limits.filter(|(limit, _)| rest.of(split(limit).0) > 0);
         if let Some((limit, max)) = short.next() {
             let most = amount_of(limit, max);
-            return ("AssocGrpGRES", format!("{name} may hold {most} at a time, and does"));
+            return (words.others, format!("{name} may hold {most} at a time, and does"));
         }
     }
     match (of_jobs.filter(|max| account.running_jobs >= *max), account.rule.max_running_cpus) {
         (None, Some(max)) => (
-            "AssocGrpCpuLimit",
+            words.cpus,
             format!("{name} holds {held} of at most {}, this needs {cpus}", counted(max)),
         ),
         (max, _) => {
             let (now, max) = (account.running_jobs, max.or(of_jobs).unwrap_or(0));
-            ("AssocGrpJobsLimit", format!("{name} runs {now} of at most {max} jobs"))
+            (words.jobs, format!("{name} runs {now} of at most {max} jobs"))
         }
     }
 }

@@ -23,6 +23,7 @@ pub type Asked<'a> = (u32, &'a Request);
 /// What there is where a job may run.
 pub(super) struct Here<'a> {
     pub(super) accounts: &'a [Account],
+    pub(super) users: &'a [Account],
     server: &'a Snapshot,
     partition: Option<&'a str>,
     /// As a sentence names it.
@@ -36,11 +37,12 @@ impl<'a> Here<'a> {
     pub(super) fn of(
         partition: Option<&'a PartitionNow>,
         server: &'a Snapshot,
-        accounts: &'a [Account],
+        (accounts, users): (&'a [Account], &'a [Account]),
     ) -> Here<'a> {
         let Some(partition) = partition else {
             return Here {
                 accounts,
+                users,
                 server,
                 partition: None,
                 place: "this server".to_owned(),
@@ -52,6 +54,7 @@ impl<'a> Here<'a> {
         let in_it = |cpu: &&CpuId| partition.cpus.contains(cpu);
         Here {
             accounts,
+            users,
             server,
             partition: Some(&partition.name),
             place: format!("partition {}", partition.name),
@@ -215,7 +218,7 @@ mod tests {
 
     fn said(cpus: u32, name: &str, amount: u64) -> (&'static str, String) {
         let (server, rest) = (server(), Request::default().with(name, amount));
-        let here = Here::of(None, &server, &[]);
+        let here = Here::of(None, &server, (&[], &[]));
         unavailable((cpus, &rest), &here).or_else(|| missing(&here, (cpus, &rest))).unwrap()
     }
 

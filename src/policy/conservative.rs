@@ -13,7 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::input::{Barred, Instant, PassInput, PendingJob, Quota, Window, spend};
+use super::input::{Barred, Instant, PassInput, PendingJob, Quotas, Window, spend};
 use super::plan::Plan;
 use super::profile::Profile;
 use crate::job::ids::JobId;
@@ -238,7 +238,7 @@ impl Reservations {
 }
 
 /// The profile has the windows in it; only limits are left to ask for.
-fn over_quota(input: &PassInput, job: &PendingJob, quotas: &[Quota]) -> bool {
+fn over_quota(input: &PassInput, job: &PendingJob, quotas: &Quotas) -> bool {
     matches!(input.bars(job, quotas), Some(Barred::Quota(_)))
 }
 

@@ -38,7 +38,8 @@ pub struct PendingJob {
     pub submitted: Instant,
     /// What people gave it; more goes first, before anything else is looked at.
     pub points: i64,
-    /// Whose limits it counts against: places in [`PassInput::quotas`].
+    /// Whose limits it counts against, its account's and its user's: places in
+    /// [`PassInput::quotas`].
     pub quotas: [Option<u32>; 2],
     /// The partitions whose attempts make room for it, each a bit.
     pub preempts: u64,
@@ -70,7 +71,7 @@ pub struct Preemptable {
     pub leaves: bool,
 }
 
-/// What an account may still start.
+/// What an account may still start, or a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// CPUs.
@@ -79,6 +80,48 @@ pub struct Quota {
     pub jobs: u32,
     /// Of other resources so much is left, of those that are limited.
     pub rest: Vec<Part>,
+}
+
+/// What all that are limited may still start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Quotas {
+    /// Accounts, by number.
+    pub accounts: Vec<Quota>,
+    /// Users, by number.
+    pub users: Vec<Quota>,
+}
+
+/// Whose quota it is, and which of theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuotaOf {
+    /// An account's.
+    Account(u32),
+    /// A user's.
+    User(u32),
+}
+
+impl Quotas {
+    /// Whether nobody is limited.
+    #[must_use]
+    pub fn is_nobodys(&self) -> bool {
+        self.accounts.is_empty() && self.users.is_empty()
+    }
+
+    /// Those that a job counts against.
+    pub fn of(&self, job: &PendingJob) -> impl Iterator<Item = (QuotaOf, &Quota)> {
+        let [account, user] = job.quotas;
+        let account =
+            account.and_then(|at| Some((QuotaOf::Account(at), self.accounts.get(at as usize)?)));
+        let user = user.and_then(|at| Some((QuotaOf::User(at), self.users.get(at as usize)?)));
+        account.into_iter().chain(user)
+    }
+
+    fn of_mut(&mut self, job: &PendingJob) -> impl Iterator<Item = &mut Quota> {
+        let [account, user] = job.quotas;
+        let account = account.and_then(|at| self.accounts.get_mut(at as usize));
+        let user = user.and_then(|at| self.users.get_mut(at as usize));
+        account.into_iter().chain(user)
+    }
 }
 
 /// A time in which nothing may run.
@@ -120,7 +163,7 @@ pub struct PassInput {
     /// What each request asks for, by its number from 1.
     pub requests: Arc<Vec<Box<[Part]>>>,
     /// Limits.
-    pub quotas: Vec<Quota>,
+    pub quotas: Quotas,
     /// Maintenance.
     pub windows: Vec<Window>,
     /// Attempts that make room for jobs of other partitions; none where no partition preempts.
@@ -131,7 +174,7 @@ pub struct PassInput {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Barred {
     /// A limit of this quota is reached.
-    Quota(u32),
+    Quota(QuotaOf),
     /// It would run into a window.
     Window(Window),
     /// It asks for more than there is.
@@ -147,13 +190,10 @@ impl PassInput {
 
     /// Why this job may not start now whatever comes free, while these quotas are left.
     #[must_use]
-    pub fn bars(&self, job: &PendingJob, quotas: &[Quota]) -> Option<Barred> {
-        let full = |at: &u32| {
-            let quota = quotas.get(*at as usize)?;
-            quota.lacks(&self.demand(job)).then_some(Barred::Quota(*at))
-        };
-        if let Some(barred) = job.quotas.iter().flatten().find_map(full) {
-            return Some(barred);
+    pub fn bars(&self, job: &PendingJob, quotas: &Quotas) -> Option<Barred> {
+        let mut full = quotas.of(job).filter(|(_, quota)| quota.lacks(&self.demand(job)));
+        if let Some((whose, _)) = full.next() {
+            return Some(Barred::Quota(whose));
         }
         let end = self.now.saturating_add(job.request);
         let meets =
@@ -189,14 +229,12 @@ pub fn of_resource(asked: &Demand<'_>, limit: &Part) -> u64 {
 }
 
 /// Takes a job's start out of its quotas.
-pub fn spend(quotas: &mut [Quota], job: &PendingJob, asked: &Demand<'_>) {
-    for at in job.quotas.iter().flatten() {
-        if let Some(quota) = quotas.get_mut(*at as usize) {
-            quota.jobs = quota.jobs.saturating_sub(1);
-            quota.cpus = quota.cpus.saturating_sub(job.cpus);
-            for left in &mut quota.rest {
-                left.amount = left.amount.saturating_sub(of_resource(asked, left));
-            }
+pub fn spend(quotas: &mut Quotas, job: &PendingJob, asked: &Demand<'_>) {
+    for quota in quotas.of_mut(job) {
+        quota.jobs = quota.jobs.saturating_sub(1);
+        quota.cpus = quota.cpus.saturating_sub(job.cpus);
+        for left in &mut quota.rest {
+            left.amount = left.amount.saturating_sub(of_resource(asked, left));
         }
     }
 }

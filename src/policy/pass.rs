@@ -17,7 +17,7 @@
 //! has to wait in CPUs that no front job waits for is a front job too. One sweep; nothing is tried
 //! twice.
 
-use super::input::{Instant, PassInput, PendingJob, Quota, Running, spend};
+use super::input::{Instant, PassInput, PendingJob, Quotas, Running, spend};
 use super::name::{Backfill, Policy};
 use super::order::{Place, Rule};
 use super::plan::Plan;
@@ -170,7 +170,7 @@ pub fn plan(policy: Policy, input: &PassInput) -> Plan {
 struct Pass<'a> {
     input: &'a PassInput,
     free: Capacity,
-    quotas: Vec<Quota>,
+    quotas: Quotas,
     /// What this pass started.
     started: Vec<Running>,
     /// For EASY, what runs and then what this pass started before it met the first job that has

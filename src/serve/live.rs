@@ -25,7 +25,7 @@ use crate::kernel::admission::Site;
 use crate::peer;
 
 /// Settings that are in force as soon as they are read. All others are built in at start.
-const LIVE: [&str; 16] = [
+const LIVE: [&str; 17] = [
     "people",
     "token",
     "token_file",
@@ -37,6 +37,7 @@ const LIVE: [&str; 16] = [
     "default_memory_per_cpu",
     "partition",
     "account",
+    "user",
     "priority",
     "policy",
     "finish_time",
@@ -164,6 +165,7 @@ fn site(config: &Config, before: &Site) -> Site {
     site.memory.per_cpu = read.memory.per_cpu;
     site.partitions = read.partitions;
     site.accounts = read.accounts;
+    site.users = read.users;
     site
 }
 

@@ -428,19 +428,13 @@ fn usual_rows(
 
 fn queued(job: &JobRecord, memory: &mut PersistedState) -> Queued {
     let PersistedState { rules, names, requests, .. } = memory;
-    Queued {
-        id: job.id,
-        cpus: job.cpus,
+    // It is not known yet who has jobs.
+    let seat = rules.certain_seat((&job.partition, &job.account, job.counted_user()));
+    seat.of(Queued {
         rest: requests.number(&job.beside_cpus()),
-        limit_s: job.time_limit_s,
-        priority: job.priority,
-        placement: rules.partitions.placement(&job.partition),
-        // Nobody makes room for another: it is not known yet who has jobs.
-        account: rules.accounts.number(&job.account, |_| true),
-        names: names.number(job.listed_partitions(), &job.account),
-        attempts: job.attempt,
-        submitted: job.submit_time,
-    }
+        names: names.number(job.listed_partitions(), &job.account, job.counted_user()),
+        ..job.queued()
+    })
 }
 
 /// What it holds beside CPUs.

@@ -163,6 +163,7 @@ impl JobRecord {
             pattern.map(|pattern| expand_pattern(&pattern, id, Some(of), &self.name))
         };
         let spec = StoredSpec {
+            input_bytes: if id == of.job { self.spec.input_bytes } else { 0 },
             standard_output: expand(self.spec.standard_output),
             standard_error: expand(self.spec.standard_error),
             invocation: Invocation {
@@ -201,23 +202,35 @@ impl JobRecord {
         self.spec.partitions.as_deref().unwrap_or(&self.partition)
     }
 
+    /// Its user, where users are told apart.
+    #[must_use]
+    pub fn counted_user(&self) -> &str {
+        self.owner.map_or("", |_| &self.user)
+    }
+
+    /// The job as it would stand in the queue, but for what is numbered there.
+    #[must_use]
+    pub fn queued(&self) -> Queued {
+        Queued {
+            id: self.id,
+            cpus: self.cpus,
+            limit_s: self.time_limit_s,
+            priority: self.priority,
+            input_bytes: self.spec.input_bytes,
+            attempts: self.attempt,
+            submitted: self.submit_time,
+            ..Queued::default()
+        }
+    }
+
     /// The job as it would go back into the queue; `None` unless it is over.
     #[must_use]
     pub fn if_over(&self) -> Option<EndedJob> {
         if !self.state.is_final() {
             return None;
         }
-        let job = Queued {
-            id: self.id,
-            cpus: self.cpus,
-            limit_s: self.time_limit_s,
-            priority: self.priority,
-            attempts: self.attempt,
-            submitted: self.submit_time,
-            ..Queued::default()
-        };
         Some(EndedJob {
-            job,
+            job: self.queued(),
             rest: self.beside_cpus(),
             word: self.state,
             held: self.held,
@@ -226,6 +239,7 @@ impl JobRecord {
             retry: self.spec.retry.clone(),
             partition: self.listed_partitions().to_owned(),
             account: self.account.clone(),
+            user: self.counted_user().to_owned(),
             task: self.array_job_id.zip(self.array_task_id),
         })
     }

@@ -73,6 +73,15 @@ pub struct StoredSpec {
     /// How its script is called.
     #[serde(default, skip_serializing_if = "is_plain")]
     pub invocation: Invocation,
+    /// Bytes of its script and environment that count against its user while it waits; of a task
+    /// the array's count.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub input_bytes: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_nothing(bytes: &u32) -> bool {
+    *bytes == 0
 }
 
 fn is_usual(mode: &OpenMode) -> bool {
@@ -106,6 +115,7 @@ impl StoredSpec {
             partitions: is_list(&spec.partition).then(|| spec.partition.clone()),
             held_by_operator: false,
             invocation: spec.invocation.clone(),
+            input_bytes: spec.counted_bytes(),
         }
     }
 }

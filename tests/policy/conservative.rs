@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use downbeat::job::ids::JobId;
 use downbeat::policy::input::{
-    Barred, PassInput, PendingJob, Quota, RequestId, Running, Window, spend,
+    Barred, PassInput, PendingJob, Quota, Quotas, RequestId, Running, Window, spend,
 };
 use downbeat::policy::pass::Planner;
 use downbeat::resources::capacity::{Capacity, CellSet, Demand, MEMORY_CELL, Part, RegionSet};
@@ -83,7 +83,7 @@ fn turn(job: &PendingJob) -> (Reverse<i64>, JobId) {
     (Reverse(job.points), job.job)
 }
 
-fn over_quota(input: &PassInput, job: &PendingJob, quotas: &[Quota]) -> bool {
+fn over_quota(input: &PassInput, job: &PendingJob, quotas: &Quotas) -> bool {
     matches!(input.bars(job, quotas), Some(Barred::Quota(_)))
 }
 
@@ -285,7 +285,7 @@ impl Machine {
                         regions: RegionSet(regions),
                         request,
                         points,
-                        quotas: [quota, None],
+                        quotas: [quota, quota.map(|at| at / 2)],
                         ..PendingJob::default()
                     });
                 }
@@ -319,7 +319,8 @@ impl Machine {
             Event::Quotas(cpus, jobs) => {
                 let rest = vec![Part { amount: cpus.into(), ..Part::of_memory(0) }];
                 let one = Quota { cpus, jobs, rest };
-                input.quotas = vec![one.clone(), Quota { cpus: 9, ..one }];
+                let accounts = vec![one.clone(), Quota { cpus: 9, ..one.clone() }];
+                input.quotas = Quotas { accounts, users: vec![one] };
             }
             Event::End(_) | Event::Vanish(_) | Event::Change(..) | Event::Again(_) => {}
         }

@@ -17,7 +17,9 @@ use std::sync::Arc;
 use downbeat::job::ids::JobId;
 use downbeat::kernel::parts::queue::pending::UNLIMITED_S;
 use downbeat::kernel::views::pass_input::expected_end;
-use downbeat::policy::input::{PassInput, PendingJob, Quota, RequestId, Running, Window, spend};
+use downbeat::policy::input::{
+    PassInput, PendingJob, Quota, Quotas, RequestId, Running, Window, spend,
+};
 use downbeat::policy::name::Policy;
 use downbeat::policy::pass::plan;
 use downbeat::resources::capacity::{Capacity, CellSet, MEMORY_CELL, Part, RegionSet};
@@ -185,8 +187,8 @@ proptest! {
         name in prop::sample::select(&POLICIES[..]),
         asked in prop::collection::vec((0..9u64, 0..3u64, 0..4u32, 0..3u64), 9),
         masks in prop::collection::vec(1..4u8, 9),
-        quotas in prop::collection::vec(prop::option::of(0..2u32), 9),
-        rooms in prop::collection::vec((0..6u32, 0..3u32, 0..4u64), 2),
+        quotas in prop::collection::vec(prop::array::uniform2(prop::option::of(0..2u32)), 9),
+        rooms in prop::collection::vec((0..6u32, 0..3u32, 0..4u64), 4),
         free in (0..12u64, 0..3u64, 0..3u64, 0..4u64),
     ) {
         // Memory, GPUs of two types, licences.
@@ -207,7 +209,9 @@ proptest! {
             let rest = vec![Part { resource: 2, cells: GPUS, amount: gpus }];
             Quota { cpus, jobs, rest }
         };
-        input.quotas = rooms.into_iter().map(quota).collect();
+        let mut rooms = rooms.into_iter().map(quota);
+        input.quotas.accounts = rooms.by_ref().take(2).collect();
+        input.quotas.users = rooms.collect();
         let parts = asked.iter().map(|(memory, gpus, kind, some)| {
             let kind = if *kind == 1 { 2 } else { *kind };
             let gpus = Part { resource: 2, cells: kinds(kind), amount: *gpus };
@@ -218,7 +222,7 @@ proptest! {
         for (n, job) in input.queue.iter_mut().enumerate() {
             job.rest = RequestId(n as u32 + 1);
             job.regions = RegionSet(masks[n]);
-            job.quotas = [quotas[n], None];
+            job.quotas = quotas[n];
         }
         let plan = plan(policy(name), &input);
         let mut free = input.free;
@@ -228,10 +232,11 @@ proptest! {
             let takes = input.demand(job);
             prop_assert!(free.holds(&takes), "{job:?} of {free:?}");
             free = free.minus(&free.taken_by(&takes));
-            if let Some(at) = job.quotas[0] {
-                prop_assert!(!left[at as usize].lacks(&takes));
-                spend(&mut left, job, &takes);
+            let of = [(job.quotas[0], &left.accounts), (job.quotas[1], &left.users)];
+            for (at, all) in of {
+                prop_assert!(at.is_none_or(|at| !all[at as usize].lacks(&takes)), "{at:?}");
             }
+            spend(&mut left, job, &takes);
         }
     }
 
@@ -403,13 +408,14 @@ fn a_wide_job_does_not_starve_behind_a_stream_of_narrow_ones() {
 
 #[test]
 fn whoever_is_barred_holds_nobody_up() {
-    let mut barred = waiting(1, 2, 10, 9);
-    barred.quotas = [Some(0), None];
+    let barred = |id, quotas| PendingJob { quotas, ..waiting(id, 2, 10, 9) };
     let too_large = waiting(2, CPUS + 1, 10, 9);
     for name in ["fcfs", "fcfs+firstfit", "fcfs+easy", "wfp3+easy@300", "fcfs+cons"] {
-        let queue = vec![barred, too_large, waiting(3, CPUS, 10, 9)];
+        let (account, user) = (barred(0, [Some(0), None]), barred(1, [Some(1), Some(0)]));
+        let queue = vec![account, user, too_large, waiting(3, CPUS, 10, 9)];
         let mut input = input(Vec::new(), queue);
-        input.quotas = vec![Quota { cpus: 1, jobs: 9, rest: Vec::new() }];
+        let of = |cpus| Quota { cpus, jobs: 9, rest: Vec::new() };
+        input.quotas = Quotas { accounts: vec![of(1), of(9)], users: vec![of(1)] };
         assert_eq!(plan(policy(name), &input).start, [JobId(3)], "{name}");
     }
 }

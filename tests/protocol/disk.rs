@@ -317,6 +317,7 @@ impl Disk {
             retry: row.retry.clone(),
             partition: self.partition_of(row),
             account: String::new(),
+            user: String::new(),
             task: None,
         })
     }
@@ -376,7 +377,7 @@ impl Disk {
         };
         memory.rules = Rules { partitions: Arc::clone(&self.partitions), ..Rules::default() };
         for row in self.rows.values() {
-            let names = memory.names.number(&self.partition_of(row), "");
+            let names = memory.names.number(&self.partition_of(row), "", "");
             let rest = memory.requests.number(&row.request);
             let queued = Queued { names, rest, ..row.queued };
             if let Some(policy) = row.retry.clone().filter(|_| !row.state.is_final()) {

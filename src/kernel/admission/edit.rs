@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use super::{COMMENT_BYTES_MAX, CpusAsked, Site, SpecRefused, Validator, bounds};
 use crate::job::edit::{Edit, EditRequest};
 use crate::job::faults::Faults;
+use crate::job::ids::Owner;
 use crate::job::request::Request;
 use crate::job::tasks::Tasks;
 use crate::text::time_limit::LimitAsked;
@@ -24,6 +25,7 @@ use crate::time::Time;
 pub struct EditedJob<'a> {
     pub name: &'a str,
     pub user: &'a str,
+    pub owner: Owner,
     pub account: &'a str,
     pub partition: &'a str,
     pub cpus: u32,
@@ -103,7 +105,7 @@ impl Validator {
             let kept = job.memory_bytes.and_then(|bytes| i64::try_from(bytes).ok());
             validator.memory(asked.memory_bytes.unwrap_or(kept), cpus, bounds);
             validator.limit(asked.limit.unwrap_or(as_it_is), bounds);
-            validator.resources(job.resources, &account, bounds);
+            validator.resources(job.resources, bounds);
         });
         if asked.cpus.is_some() || moved {
             let count = asked.cpus.unwrap_or(job.cpus.into());
@@ -117,7 +119,11 @@ impl Validator {
             edit.cpus = Some((cpus, tasks));
         }
         if asked.cpus.is_some() || edit.account.is_some() {
-            self.account_holds(&account, cpus, site);
+            // What does not follow from the change is not looked at again.
+            let nothing = Request::default();
+            let rest = edit.account.as_ref().map_or(&nothing, |_| job.resources);
+            let user = job.owner.filter(|_| asked.cpus.is_some()).map(|_| job.user);
+            self.payers_hold(&account, user, (cpus, rest), site);
         }
         if let Some(bytes) = asked.memory_bytes {
             let bytes = self.memory(bytes, cpus, &bounds);
@@ -125,8 +131,8 @@ impl Validator {
         } else if let Some(bytes) = job.memory_bytes.filter(|_| moved) {
             self.memory(i64::try_from(bytes).ok(), cpus, &bounds);
         }
-        if moved || edit.account.is_some() {
-            self.resources(job.resources, &account, &bounds);
+        if moved {
+            self.resources(job.resources, &bounds);
         }
         match asked.limit {
             Some(limit) => edit.limit_s = Some(self.limit(limit, &bounds)),
@@ -177,6 +183,7 @@ mod tests {
         EditedJob {
             name: "n",
             user: "u",
+            owner: None,
             account: "",
             partition: "long",
             cpus: 4,

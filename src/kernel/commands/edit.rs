@@ -16,10 +16,12 @@ use crate::job::spec::SingletonKey;
 use crate::job::state::StateWord;
 use crate::kernel::access::{Action, Permitted, Principal};
 use crate::kernel::change::{Change, Effect, Step};
+use crate::kernel::parts::accounts::Payer;
 use crate::kernel::parts::conditions::Conditions;
 use crate::kernel::parts::eligibility::{Chain, DependencySnapshot};
 use crate::kernel::parts::queued::Queued;
 use crate::kernel::state::Kernel;
+use crate::kernel::views::limits::TooMany;
 use crate::time::Time;
 
 /// What became of an edit.
@@ -39,8 +41,8 @@ pub enum Edited {
     WaitsForTooMany,
     /// An operator holds it, and whoever wants it released is none.
     HeldByOperator,
-    /// The account may not have so many that wait; why not.
-    TooMany(String),
+    /// The account may not have so many that wait.
+    TooMany(TooMany),
 }
 
 impl Kernel {
@@ -79,7 +81,7 @@ impl Kernel {
         }
         if let Some(account) = &edit.account
             && self.rules.accounts.find(account) != job.account
-            && let Some(why) = self.too_many_of(account, self.arrays.tasks_left(id))
+            && let Some(why) = self.too_many_with(Payer::Account(account), &job)
         {
             return (Edited::TooMany(why), Step::default());
         }
@@ -166,9 +168,7 @@ impl Kernel {
         {
             let partition = edit.partition.as_deref().unwrap_or(&words.partition);
             let account = edit.account.as_deref().unwrap_or(&words.account);
-            self.number(account);
-            job.names = self.name(partition, account);
-            job = self.seated(job);
+            job = self.with_words(job, (partition, account, &words.user));
         }
         job
     }

@@ -154,12 +154,12 @@ impl Kernel {
         }
     }
 
-    /// A job of this account gave its CPUs back.
+    /// A job gave its CPUs back, which its account used.
     pub(in crate::kernel) fn charge(&mut self, job: &Queued, now: Time, step: &mut Step) {
-        if job.account == UNCOUNTED {
+        if (job.account, job.user) == (UNCOUNTED, UNCOUNTED) {
             return;
         }
-        self.rules.accounts.ended(job.account, &self.requests.demand(job), now);
+        self.rules.ended(job, &self.requests.demand(job), now);
         if let Some((account, cpu_us, at)) = self.rules.accounts.charge(job.account) {
             step.changes.push(Change::Charged { account, cpu_us, at });
         }

@@ -11,22 +11,26 @@ use std::collections::BTreeSet;
 
 use crate::job::request::Request;
 use crate::kernel::parts::names::UNNAMED;
+use crate::kernel::parts::queued::Queued;
 use crate::kernel::state::Kernel;
 use crate::policy::input::RequestId;
 
 impl Kernel {
-    /// The number of an account, if it is counted.
-    pub(in crate::kernel) fn number(&mut self, account: &str) -> u32 {
-        let waits = |account| self.queue.waiting_of(account) > 0;
-        self.rules.accounts.number(account, waits)
-    }
-
-    /// The number of these words.
-    pub(in crate::kernel) fn name(&mut self, partition: &str, account: &str) -> u32 {
+    /// The job as it stands by these words, partition, account and user, which it names from now
+    /// on.
+    pub(in crate::kernel) fn with_words(
+        &mut self,
+        job: Queued,
+        words: (&str, &str, &str),
+    ) -> Queued {
+        let of_account = |account| self.queue.waiting_of_account(account).jobs > 0;
+        let of_user = |user| self.queue.waiting_of_user(user).jobs > 0;
+        let seat = self.rules.new_seat(words, (of_account, of_user));
         if self.names.are_many() {
             self.keep_names();
         }
-        self.names.number(partition, account)
+        let (partition, account, user) = words;
+        Queued { names: self.names.number(partition, account, user), ..seat.of(job) }
     }
 
     /// The number of this request.
@@ -34,7 +38,7 @@ impl Kernel {
         if self.requests.are_many() {
             let waiting = self.queue.iter().map(|job| job.rest);
             let live = self.live.values().map(|live| live.job.rest);
-            let entering = self.entering.values().map(|(_, rest)| *rest);
+            let entering = self.entering.values().map(|entering| entering.rest);
             let used = waiting.chain(live).chain(entering);
             self.requests.keep(&used.filter(|rest| *rest != RequestId::NOTHING).collect());
         }
@@ -45,7 +49,8 @@ impl Kernel {
     pub(in crate::kernel) fn keep_names(&mut self) {
         let waiting = self.queue.iter().map(|job| job.names);
         let live = self.live.values().map(|live| live.job.names);
-        let used = waiting.chain(live).chain(self.entering.values().map(|(names, _)| *names));
+        let entering = self.entering.values().map(|entering| entering.names);
+        let used = waiting.chain(live).chain(entering);
         let used: BTreeSet<u32> = used.filter(|names| *names != UNNAMED).collect();
         self.names.keep(&used);
     }

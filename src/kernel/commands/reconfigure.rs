@@ -13,12 +13,10 @@ use std::sync::Arc;
 
 use crate::job::ids::{CpuId, JobId};
 use crate::kernel::change::{Change, Step};
-use crate::kernel::parts::accounts::UNCOUNTED;
 use crate::kernel::parts::names::Words;
 use crate::kernel::parts::queued::Queued;
-use crate::kernel::parts::rules::Rules;
+use crate::kernel::parts::rules::{Rules, Seat};
 use crate::kernel::state::Kernel;
-use crate::resources::partitions::Placement;
 use crate::time::Time;
 
 /// Why these rules cannot hold.
@@ -52,8 +50,9 @@ impl Kernel {
         self.ledger.divide(rules.partitions.region_of().clone());
         let chosen = self.live.values().map(|live| (live.job.id, self.chosen(&live.job)));
         let chosen = chosen.filter_map(|(job, name)| Some((job, name?))).collect();
-        self.rules = Rules { accounts, ..rules };
-        self.rules.accounts.over(self.ledger.inventory());
+        let users = self.rules.users.under(&rules.users, now);
+        self.rules = Rules { accounts, users, ..rules };
+        self.rules.over(self.ledger.inventory());
         self.seat_all(&chosen, now);
         let mut step = Step::default();
         if shared && !self.rules.accounts.share() {
@@ -80,20 +79,18 @@ impl Kernel {
         self.keep_names();
         let seats = self.seats();
         let seat = |names: u32| seats.get(names as usize).or(seats.first()).copied();
-        let seated = |job: Queued| {
-            let (placement, account) = seat(job.names).unwrap_or_default();
-            Queued { placement, account, ..job }
-        };
+        let seated = |job: Queued| seat(job.names).unwrap_or_default().of(job);
         for live in self.live.values_mut() {
             live.job = seated(live.job);
             if let Some(name) = chosen.get(&live.job.id) {
                 live.job.placement = self.rules.partitions.placement(name);
             }
-            self.rules.accounts.started(live.job.account, &self.requests.demand(&live.job), now);
+            self.rules.started(&live.job, &self.requests.demand(&live.job), now);
         }
-        for (names, _) in self.entering.values() {
-            let (_, account) = seat(*names).unwrap_or_default();
-            self.rules.accounts.entering(account, true);
+        for entering in self.entering.values() {
+            if let Some(words) = self.names.get(entering.names) {
+                self.rules.entering(words, entering.waiting, true);
+            }
         }
         let waiting: Vec<JobId> = self.queue.iter().map(|job| job.id).collect();
         for id in waiting {
@@ -108,15 +105,14 @@ impl Kernel {
         }
     }
 
-    /// Where the jobs of each pair of words belong, by its number; the first is of no words.
-    fn seats(&mut self) -> Vec<(Placement, u32)> {
-        let Rules { partitions, accounts, .. } = &mut self.rules;
-        let nobody = (partitions.placement(""), UNCOUNTED);
+    /// Where the jobs of each set of words belong, by its number; the first is of no words.
+    fn seats(&mut self) -> Vec<Seat> {
+        let rules = &mut self.rules;
+        let nobody = Seat { placement: rules.partitions.placement(""), ..Seat::default() };
         let seat = |words: &Option<Words>| match words {
-            // Nobody makes room for another: all of them have jobs.
-            Some(words) => {
-                let account = accounts.number(&words.account, |_| true);
-                (partitions.placement(&words.partition), account)
+            // All of them have jobs.
+            Some(Words { partition, account, user }) => {
+                rules.certain_seat((partition, account, user))
             }
             None => nobody,
         };

@@ -18,12 +18,14 @@ use crate::job::retry_policy::RetryPolicy;
 use crate::job::state::StateWord;
 use crate::kernel::access::Permitted;
 use crate::kernel::change::{Change, Effect, Event, PREEMPTED, PastAttempt, REQUEUED, Step};
+use crate::kernel::parts::accounts::Payer;
 use crate::kernel::parts::conditions::Conditions;
 use crate::kernel::parts::live::Live;
 use crate::kernel::parts::queued::Queued;
 use crate::kernel::parts::retries::RetryState;
 use crate::kernel::state::Kernel;
 use crate::kernel::transition::{Fact, JobState, RequeueReason};
+use crate::kernel::views::limits::TooMany;
 use crate::resources::allocation::Allocation;
 use crate::resources::partitions::is_list;
 use crate::time::Time;
@@ -49,12 +51,14 @@ pub struct EndedJob {
     pub partition: String,
     /// Its account.
     pub account: String,
+    /// Its user; empty where users are not told apart.
+    pub user: String,
     /// The array and the task that it is.
     pub task: Option<(JobId, u32)>,
 }
 
 /// What became of a wish to run a job again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Requeued {
     /// Its attempt is being stopped; then it waits again.
     Stopping,
@@ -66,6 +70,8 @@ pub enum Requeued {
     Cancelling,
     /// Neither waiting nor live. The database tells.
     NotLive,
+    /// It is over, and its account or its user may not have so much that waits.
+    TooMany(TooMany),
 }
 
 impl Kernel {
@@ -110,6 +116,11 @@ impl Kernel {
         if self.live.contains_key(&id) {
             return (Requeued::Stopping, Step::default());
         }
+        let user = Some(Payer::User(&over.user)).filter(|_| !over.user.is_empty());
+        let mut payers = [Payer::Account(&over.account)].into_iter().chain(user);
+        if let Some(refused) = payers.find_map(|payer| self.too_many_with(payer, &over.job)) {
+            return (Requeued::TooMany(refused), Step::default());
+        }
         if let Some(count) = self.ended.get_mut(&over.word) {
             *count = count.saturating_sub(1);
         }
@@ -127,11 +138,9 @@ impl Kernel {
         let of_array = over.task.map(|(array, _)| array);
         self.keep_answers([id].into_iter().chain(of_array), &mut step);
         let array = self.arrays.came_back(id, over.task);
-        let placement = self.rules.partitions.placement(&over.partition);
-        let account = self.number(&over.account);
-        let names = self.name(&over.partition, &over.account);
+        let job = self.with_words(over.job, (&over.partition, &over.account, &over.user));
         let rest = self.request(&over.rest);
-        self.enqueue(Queued { placement, account, names, rest, ..over.job }, now);
+        self.enqueue(Queued { rest, ..job }, now);
         if let Some(array) = array {
             self.look_again(array, now);
         }

@@ -114,8 +114,9 @@ impl Kernel {
         let listed = self.names.get(job.names).map_or("", |words| &words.partition);
         let mut seats = named_in(listed).map(|name| self.rules.partitions.placement(name));
         let gone = matches!(self.partition_hold(job), Some(Blocked::PartitionGone));
-        let account = self.seated(*job).account;
-        account == job.account && (gone || seats.any(|seat| seat == job.placement))
+        let seated = self.seated(*job);
+        let payers = (seated.account, seated.user) == (job.account, job.user);
+        payers && (gone || seats.any(|seat| seat == job.placement))
     }
 }
 

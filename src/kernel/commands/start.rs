@@ -39,7 +39,7 @@ impl Kernel {
                 continue;
             };
             let asked = self.requests.demand(&job);
-            if !self.rules.accounts.may_start(job.account, &asked) {
+            if !self.rules.may_start(&job, &asked) {
                 stale += 1;
                 continue;
             }
@@ -66,7 +66,8 @@ impl Kernel {
             if deadline.is_some() {
                 self.retries.entry(own).or_default().deadline = deadline;
             }
-            self.grant(Queued { id: own, attempts: attempt.n, ..job }, allocation, now, &mut step);
+            let job = Queued { attempts: attempt.n, ..job.as_own(own) };
+            self.grant(job, allocation, now, &mut step);
             if let Some(array) = self.arrays.granted(own) {
                 self.look_again(array, now);
             }
@@ -88,7 +89,7 @@ impl Kernel {
             unreachable!("PENDING accepts a grant");
         };
         self.allocations += 1;
-        self.rules.accounts.started(job.account, &self.requests.demand(&job), now);
+        self.rules.started(&job, &self.requests.demand(&job), now);
         let event = self.event(
             (job.id, job.attempts),
             (Some(StateWord::Pending), StateWord::Running),

@@ -18,11 +18,12 @@ use crate::job::spec::{JobSpec, SingletonKey};
 use crate::job::state::StateWord;
 use crate::kernel::access::Permitted;
 use crate::kernel::change::{Change, Effect, Step};
+use crate::kernel::parts::accounts::Waiting;
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::live::Live;
 use crate::kernel::parts::queued::Queued;
 use crate::kernel::parts::retries::RetryState;
-use crate::kernel::state::Kernel;
+use crate::kernel::state::{Entering, Kernel};
 use crate::kernel::transition::JobState;
 use crate::time::Time;
 
@@ -123,7 +124,7 @@ impl Kernel {
         };
         self.ledger.release(allocation);
         self.releases += 1;
-        self.rules.accounts.ended(job.account, &self.requests.demand(&job), now);
+        self.rules.ended(&job, &self.requests.demand(&job), now);
     }
 
     /// New singletons find those that came before them, be it just now or in the same submission.
@@ -148,23 +149,27 @@ impl Kernel {
         }
     }
 
-    /// A new job as it would stand in the queue; its account is counted from now on.
+    /// A new job as it will stand in the queue; it counts as waiting from now on.
     pub(in crate::kernel) fn entering(&mut self, id: JobId, spec: &JobSpec, now: Time) -> Queued {
-        let account = self.number(&spec.account);
-        self.rules.accounts.entering(account, true);
-        let names = self.name(&spec.partition, &spec.account);
+        let words = (&*spec.partition, &*spec.account, spec.counted_user());
+        let job = self.with_words(Queued::submitted(id, spec, now), words);
         let rest = self.request(&spec.beside_cpus());
-        self.entering.insert(id, (names, rest));
-        Queued { names, rest, ..self.queued(id, spec, now) }
+        let waiting = Waiting::of(spec);
+        self.entering.insert(id, Entering { names: job.names, rest, waiting });
+        self.count_entering(job.names, waiting, true);
+        Queued { rest, ..job }
+    }
+
+    fn count_entering(&mut self, names: u32, waiting: Waiting, more: bool) {
+        if let Some(words) = self.names.get(names) {
+            self.rules.entering(words, waiting, more);
+        }
     }
 
     /// This submission is durable, or never will be. `false`: it was not under way.
     pub(in crate::kernel) fn entered(&mut self, id: JobId) -> bool {
-        let Some((names, _)) = self.entering.remove(&id) else { return false };
-        if let Some(words) = self.names.get(names) {
-            let account = self.rules.accounts.find(&words.account);
-            self.rules.accounts.entering(account, false);
-        }
+        let Some(Entering { names, waiting, .. }) = self.entering.remove(&id) else { return false };
+        self.count_entering(names, waiting, false);
         true
     }
 }

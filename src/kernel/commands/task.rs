@@ -83,7 +83,7 @@ impl Kernel {
         self.split(rest, (task, job), false, &by.principal(), now, &mut step);
         self.eligibility.register(job, conditions);
         step.changes.extend(self.told_so_far(job));
-        self.enqueue(Queued { id: job, ..rest }, now);
+        self.enqueue(rest.as_own(job), now);
         (Some(job), step)
     }
 }

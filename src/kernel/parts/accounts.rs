@@ -1,18 +1,22 @@
-//! *Purpose*: what each account may have, what it has, and what it has used.
+//! *Purpose*: what each account may have, what it has, and what it has used; and the same of each
+//! user.
 //!
-//! *Owns*: [`AccountRule`], [`Accounts`], the decay of usage.
+//! *Owns*: [`AccountRule`], [`Accounts`], [`Payer`], the decay of usage.
 //!
 //! *Promises*: counts follow every start and end; usage falls by half in each half-life,
 //! whether it is looked at often or seldom. Where no account has a rule and nothing is shared,
-//! accounts are not told apart and cost nothing.
+//! accounts are not told apart and cost nothing. A user is limited as an account is; usage is
+//! counted of accounts alone.
 //!
 //! *Not here*: what usage is worth in the queue (`kernel::parts::priority`), who is kept from
 //! starting (`policy::input`), reading the rules (`config::tables`).
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use crate::job::request::Request;
+use crate::job::spec::JobSpec;
 use crate::policy::input::{Quota, of_resource};
 use crate::resources::capacity::{Demand, Part};
 use crate::resources::inventory::Inventory;
@@ -27,7 +31,7 @@ pub const OTHERS: &str = "*";
 /// The account of nobody: it is not counted.
 pub const UNCOUNTED: u32 = 0;
 
-/// What an account may have.
+/// What an account may have, or a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountRule {
     /// Most CPUs that its jobs hold at a time.
@@ -36,6 +40,8 @@ pub struct AccountRule {
     pub max_running_jobs: Option<u32>,
     /// Most of its jobs that wait at a time.
     pub max_queued_jobs: Option<u32>,
+    /// Most bytes of scripts and environments of its jobs that wait.
+    pub max_queued_bytes: Option<u64>,
     /// Most of other resources that its jobs hold at a time, by name.
     pub max_running: Request,
     /// Its part of the machine, in comparison with the shares of others.
@@ -49,6 +55,7 @@ impl Default for AccountRule {
             max_running_cpus: None,
             max_running_jobs: None,
             max_queued_jobs: None,
+            max_queued_bytes: None,
             max_running: Request::default(),
             shares,
         }
@@ -56,11 +63,15 @@ impl Default for AccountRule {
 }
 
 impl AccountRule {
-    fn limits(&self) -> bool {
+    /// Whether it limits what runs.
+    fn limits_starts(&self) -> bool {
         self.max_running_cpus.is_some()
             || self.max_running_jobs.is_some()
-            || self.max_queued_jobs.is_some()
             || !self.max_running.is_empty()
+    }
+
+    fn limits(&self) -> bool {
+        self.limits_starts() || self.max_queued_jobs.is_some() || self.max_queued_bytes.is_some()
     }
 }
 
@@ -80,15 +91,57 @@ impl AccountRules {
         self.named.get(account).or(self.others.as_ref())
     }
 
-    fn limits(&self) -> bool {
-        self.named.values().chain(&self.others).any(AccountRule::limits)
+    fn limit_starts(&self) -> bool {
+        self.named.values().chain(&self.others).any(AccountRule::limits_starts)
     }
 }
 
-/// An account, as it stands.
+/// Jobs that wait, or are about to, and what is kept of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many.
+    pub jobs: u64,
+    /// Bytes of their scripts and environments.
+    pub bytes: u64,
+}
+
+impl Waiting {
+    /// What a new job has waiting: each task of an array is one, what they run is there once.
+    #[must_use]
+    pub fn of(spec: &JobSpec) -> Waiting {
+        let jobs = spec.array.as_ref().map_or(1, |array| array.tasks.len() as u64);
+        Waiting { jobs, bytes: spec.counted_bytes().into() }
+    }
+
+    /// One job, with so many bytes.
+    #[must_use]
+    pub fn one(bytes: u32) -> Waiting {
+        Waiting { jobs: 1, bytes: bytes.into() }
+    }
+
+    /// With these as well.
+    #[must_use]
+    pub fn plus(self, other: Waiting) -> Waiting {
+        Waiting {
+            jobs: self.jobs.saturating_add(other.jobs),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+
+    /// Without these.
+    #[must_use]
+    pub fn minus(self, other: Waiting) -> Waiting {
+        Waiting {
+            jobs: self.jobs.saturating_sub(other.jobs),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
+    }
+}
+
+/// An account, or a user, as it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
-    /// Its name; empty for jobs that name none.
+    /// Its name; empty for jobs that name no account.
     pub name: Arc<str>,
     /// What it may have.
     pub rule: AccountRule,
@@ -99,7 +152,7 @@ pub struct Account {
     /// What its jobs may hold of each other resource that its rule names, and what they hold.
     running: Vec<(Part, u64)>,
     /// Its jobs that are submitted and not durable yet.
-    pub entering: u32,
+    pub entering: Waiting,
     /// CPU-seconds, decayed, as of `at`.
     usage: f64,
     at: Time,
@@ -155,12 +208,33 @@ pub fn decayed(usage: f64, cpus: u32, span_s: f64, half_life_s: u32) -> f64 {
     usage * kept + f64::from(cpus) * (1.0 - kept) / rate
 }
 
-/// An account, as a sentence names it.
-#[must_use]
-pub fn named(account: &str) -> String {
-    match account {
-        "" => "whoever names no account".to_owned(),
-        name => format!("account {name}"),
+/// Whom a limit is of, as a sentence names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Payer<'a> {
+    /// The account of this name; empty for jobs that name none.
+    Account(&'a str),
+    /// The user of this name.
+    User(&'a str),
+}
+
+impl Payer<'_> {
+    /// The field of a job that names it.
+    #[must_use]
+    pub fn field(self) -> &'static str {
+        match self {
+            Payer::Account(_) => "account",
+            Payer::User(_) => "user",
+        }
+    }
+}
+
+impl fmt::Display for Payer<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Payer::Account("") => out.write_str("whoever names no account"),
+            Payer::Account(name) => write!(out, "account {name}"),
+            Payer::User(name) => write!(out, "user {name}"),
+        }
     }
 }
 
@@ -250,7 +324,7 @@ impl Accounts {
             running_cpus: 0,
             running_jobs: 0,
             running: Vec::new(),
-            entering: 0,
+            entering: Waiting::default(),
             usage: 0.0,
             at: Time(i64::MIN),
         };
@@ -277,7 +351,7 @@ impl Accounts {
             return None;
         }
         let idle = |(n, account): &(usize, &Account)| {
-            account.running_jobs == 0 && account.entering == 0 && !waits(*n as u32 + 1)
+            account.running_jobs == 0 && account.entering.jobs == 0 && !waits(*n as u32 + 1)
         };
         let all = self.list.iter().enumerate().filter(idle);
         all.min_by(|(_, a), (_, b)| a.usage.total_cmp(&b.usage)).map(|(n, _)| n)
@@ -302,7 +376,7 @@ impl Accounts {
     /// What each may still start, at its number less one; empty where nobody is limited.
     #[must_use]
     pub fn quotas(&self) -> Vec<Quota> {
-        match self.rules.limits() {
+        match self.rules.limit_starts() {
             true => self.list.iter().map(Account::quota).collect(),
             false => Vec::new(),
         }
@@ -315,11 +389,11 @@ impl Accounts {
         quota.is_none_or(|quota| !quota.lacks(asked))
     }
 
-    /// One more, or one less, of its jobs waits to be durable.
-    pub(in crate::kernel) fn entering(&mut self, id: u32, more: bool) {
+    /// These of its jobs wait to be durable, or do no longer.
+    pub(in crate::kernel) fn entering(&mut self, id: u32, jobs: Waiting, more: bool) {
         if let Some(account) = self.get_mut(id) {
-            let count = account.entering;
-            account.entering = if more { count + 1 } else { count.saturating_sub(1) };
+            let now = account.entering;
+            account.entering = if more { now.plus(jobs) } else { now.minus(jobs) };
         }
     }
 

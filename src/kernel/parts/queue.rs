@@ -17,6 +17,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
 use crate::job::ids::JobId;
+use crate::kernel::parts::accounts::Waiting;
 use crate::kernel::parts::priority::Priorities;
 use crate::kernel::parts::queued::Queued;
 use crate::policy::input::{PassInput, PendingJob};
@@ -65,8 +66,10 @@ pub struct Queue {
     hidden: BTreeSet<JobId>,
     /// How many wait for each partition, seen or not.
     of_partition: Vec<u64>,
-    /// How many wait of each account that is counted; the others are at 0.
-    of_account: Vec<u64>,
+    /// What waits of each account that is counted; the others are at 0.
+    of_account: Vec<Waiting>,
+    /// The same of each user.
+    of_user: Vec<Waiting>,
     /// Those that a pass may see.
     buckets: Buckets,
 }
@@ -80,7 +83,11 @@ impl Queue {
         let new = self.jobs.insert(ById(job));
         assert!(new, "job {} entered the queue twice", job.id);
         *counter(&mut self.of_partition, job.placement.partition.into()) += 1;
-        *counter(&mut self.of_account, job.account) += 1;
+        for all in
+            [counter(&mut self.of_account, job.account), counter(&mut self.of_user, job.user)]
+        {
+            *all = all.plus(Waiting::one(job.input_bytes));
+        }
         match shown {
             true => self.buckets.put(job),
             false => drop(self.hidden.insert(job.id)),
@@ -113,7 +120,11 @@ impl Queue {
         let ById(job) = self.jobs.take(&id)?;
         self.buckets.set_startable_tasks(id, 1);
         *counter(&mut self.of_partition, job.placement.partition.into()) -= 1;
-        *counter(&mut self.of_account, job.account) -= 1;
+        for all in
+            [counter(&mut self.of_account, job.account), counter(&mut self.of_user, job.user)]
+        {
+            *all = all.minus(Waiting::one(job.input_bytes));
+        }
         if !self.hidden.remove(&id) {
             self.buckets.take(&job);
         }
@@ -126,10 +137,16 @@ impl Queue {
         self.of_partition.get(usize::from(partition)).copied().unwrap_or(0)
     }
 
-    /// How many wait of this account, if it is counted.
+    /// What waits of this account, if it is counted.
     #[must_use]
-    pub fn waiting_of(&self, account: u32) -> u64 {
-        self.of_account.get(account as usize).copied().unwrap_or(0)
+    pub fn waiting_of_account(&self, account: u32) -> Waiting {
+        self.of_account.get(account as usize).copied().unwrap_or_default()
+    }
+
+    /// What waits of this user, if he is counted.
+    #[must_use]
+    pub fn waiting_of_user(&self, user: u32) -> Waiting {
+        self.of_user.get(user as usize).copied().unwrap_or_default()
     }
 
     /// A pending job.
@@ -255,10 +272,10 @@ fn merge<'a>(
 }
 
 /// The counter of this index.
-fn counter(all: &mut Vec<u64>, index: u32) -> &mut u64 {
+fn counter<T: Clone + Default>(all: &mut Vec<T>, index: u32) -> &mut T {
     let index = index as usize;
     if all.len() <= index {
-        all.resize(index + 1, 0);
+        all.resize(index + 1, T::default());
     }
     &mut all[index]
 }

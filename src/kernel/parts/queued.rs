@@ -31,7 +31,11 @@ pub struct Queued {
     pub placement: Placement,
     /// The number of its account, where that is counted.
     pub account: u32,
-    /// The number of the words by which it names its partition and account
+    /// The number of its user, where that is counted.
+    pub user: u32,
+    /// Bytes of its script and environment that count against its user.
+    pub input_bytes: u32,
+    /// The number of the words by which it names its partition, account and user
     /// (`kernel::parts::names`).
     pub names: u32,
     /// Attempts it has had.
@@ -41,6 +45,13 @@ pub struct Queued {
 }
 
 impl Queued {
+    /// Of an array, or the job that it is, the job of this id: what it runs is the array's.
+    #[must_use]
+    pub fn as_own(self, id: JobId) -> Queued {
+        let input_bytes = if id == self.id { self.input_bytes } else { 0 };
+        Queued { id, input_bytes, ..self }
+    }
+
     /// A job that was just submitted.
     #[must_use]
     pub fn submitted(id: JobId, spec: &JobSpec, now: Time) -> Queued {
@@ -49,6 +60,7 @@ impl Queued {
             cpus: spec.cpus,
             limit_s: spec.limit_s,
             priority: spec.priority,
+            input_bytes: spec.counted_bytes(),
             submitted: now,
             ..Queued::default()
         }

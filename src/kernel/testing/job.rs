@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use crate::job::ids::Uid;
 use crate::job::retry_policy::RetryPolicy;
 use crate::job::spec::{CpusAsked, JobRequest, JobSpec};
 use crate::kernel::admission::Site;
@@ -65,6 +66,20 @@ impl JobBuilder {
     #[must_use]
     pub fn account(mut self, account: &str) -> JobBuilder {
         self.0.account = Some(account.to_owned());
+        self
+    }
+
+    /// Whose it is, on a server of all users.
+    #[must_use]
+    pub fn of_user(mut self, name: &str, uid: u32) -> JobBuilder {
+        (self.0.user, self.0.owner) = (Some(name.to_owned()), Some(Uid(uid)));
+        self
+    }
+
+    /// So many bytes of script.
+    #[must_use]
+    pub fn script_of(mut self, bytes: usize) -> JobBuilder {
+        self.0.script = "#".repeat(bytes);
         self
     }
 

@@ -38,8 +38,10 @@ pub struct Explained {
     pub partitions: Vec<PartitionNow>,
     /// The place among them of the partition of each that was asked for.
     pub placements: BTreeMap<JobId, u8>,
-    /// The accounts that the first quotas of the line are of; empty where nobody is limited.
+    /// The accounts that the quotas of the line are of; empty where nobody is limited.
     pub accounts: Vec<Account>,
+    /// The users that they are of.
+    pub users: Vec<Account>,
 }
 
 impl Explained {
@@ -119,10 +121,11 @@ impl Kernel {
         explained.placements = jobs.iter().filter_map(placement).collect();
     }
 
-    /// Adds how the accounts stand that the line's quotas are of.
-    pub fn explain_accounts(&self, explained: &mut Explained) {
-        if !explained.line.quotas.is_empty() {
+    /// Adds how accounts and users stand that the line's quotas are of.
+    pub fn explain_payers(&self, explained: &mut Explained) {
+        if !explained.line.quotas.is_nobodys() {
             explained.accounts = self.rules.accounts.all().to_vec();
+            explained.users = self.rules.users.all().to_vec();
         }
     }
 }

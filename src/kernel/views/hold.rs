@@ -19,17 +19,14 @@ use crate::time::Time;
 impl Kernel {
     /// How a new job would stand in the queue.
     pub(in crate::kernel) fn queued(&self, id: JobId, spec: &JobSpec, now: Time) -> Queued {
-        let placement = self.rules.partitions.placement(&spec.partition);
-        let account = self.rules.accounts.find(&spec.account);
-        Queued { placement, account, ..Queued::submitted(id, spec, now) }
+        let seat = self.rules.seat(&spec.partition, &spec.account, spec.counted_user());
+        seat.of(Queued::submitted(id, spec, now))
     }
 
     /// A job as the rules have it now, which were others when it was numbered.
     pub(in crate::kernel) fn seated(&self, job: Queued) -> Queued {
         let Some(words) = self.names.get(job.names) else { return job };
-        let placement = self.rules.partitions.placement(&words.partition);
-        let account = self.rules.accounts.find(&words.account);
-        Queued { placement, account, ..job }
+        self.rules.seat(&words.partition, &words.account, &words.user).of(job)
     }
 
     /// Why a pass may not see this job.

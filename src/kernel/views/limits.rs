@@ -1,69 +1,116 @@
-//! *Purpose*: how many jobs an account may have waiting.
+//! *Purpose*: how much an account, or a user, may have waiting.
 //!
-//! *Owns*: [`Kernel::too_many`].
+//! *Owns*: [`Kernel::too_many`], [`TooMany`].
 //!
 //! *Promises*: tasks of arrays and submissions that are not durable yet count too.
 //!
-//! *Not here*: what accounts may have running (`kernel::parts::accounts`).
+//! *Not here*: what they may have running (`kernel::parts::accounts`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::job::ids::JobId;
 use crate::job::spec::JobSpec;
-use crate::kernel::parts::accounts::{UNCOUNTED, named};
+use crate::kernel::parts::accounts::{Account, Accounts, Payer, Waiting};
 use crate::kernel::parts::arrays::beyond_the_first;
+use crate::kernel::parts::queued::Queued;
 use crate::kernel::state::Kernel;
+use crate::text::size::shown;
+
+/// Why somebody may not have so much more that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TooMany {
+    /// The field of a job that names him.
+    pub field: &'static str,
+    /// The limit, and what to do.
+    pub sentence: String,
+}
 
 impl Kernel {
-    /// The first of these jobs for which its account has too many that wait, and why.
+    /// The first of these jobs for which its account or its user has too much that waits, and why.
     #[must_use]
-    pub fn too_many(&self, specs: &[Arc<JobSpec>]) -> Option<(usize, String)> {
-        let rules = self.rules.accounts.rules();
-        let mut new: HashMap<&str, u64> = HashMap::new();
+    pub fn too_many(&self, specs: &[Arc<JobSpec>]) -> Option<(usize, TooMany)> {
+        let mut known: HashMap<Payer<'_>, (Waiting, Waiting)> = HashMap::new();
         for (place, spec) in specs.iter().enumerate() {
-            let Some(max) = rules.of(&spec.account).and_then(|rule| rule.max_queued_jobs) else {
-                continue;
-            };
-            let waiting = self.waiting_of(&spec.account);
-            let with = new.entry(&spec.account).or_insert(waiting);
-            *with += spec.array.as_ref().map_or(1, |array| array.tasks.len() as u64);
-            if *with > u64::from(max) {
-                return Some((place, too_many(&spec.account, max, waiting)));
+            let user = Some(spec.counted_user()).filter(|user| !user.is_empty());
+            let user = user.map(Payer::User);
+            for payer in [Payer::Account(&spec.account)].into_iter().chain(user) {
+                let (now, new) = known
+                    .entry(payer)
+                    .or_insert_with(|| (self.waiting_of(payer), Waiting::default()));
+                *new = new.plus(Waiting::of(spec));
+                if let Some(refused) = self.refused(payer, *now, *new) {
+                    return Some((place, refused));
+                }
             }
         }
         None
     }
 
-    /// Why an account may not have so many more that wait.
-    pub(in crate::kernel) fn too_many_of(&self, account: &str, more: u64) -> Option<String> {
-        let max = self.rules.accounts.rules().of(account)?.max_queued_jobs?;
-        let waiting = self.waiting_of(account);
-        (waiting + more > u64::from(max)).then(|| too_many(account, max, waiting))
+    /// Why an account, or a user, may not have this job waiting as well, if it may not.
+    pub(in crate::kernel) fn too_many_with(
+        &self,
+        payer: Payer<'_>,
+        job: &Queued,
+    ) -> Option<TooMany> {
+        let (jobs, bytes) = (self.arrays.tasks_left(job.id), job.input_bytes.into());
+        self.refused(payer, self.waiting_of(payer), Waiting { jobs, bytes })
     }
 
-    /// How many of an account wait, if they are counted.
-    fn waiting_of(&self, account: &str) -> u64 {
-        let id = self.rules.accounts.find(account);
-        let entering = self.rules.accounts.get(id).map_or(0, |account| account.entering);
-        match id {
-            UNCOUNTED => 0,
-            id => self.queue.waiting_of(id) + self.further_of(id) + u64::from(entering),
+    fn table<'a>(&'a self, payer: Payer<'a>) -> (&'a Accounts, &'a str) {
+        match payer {
+            Payer::Account(name) => (&self.rules.accounts, name),
+            Payer::User(name) => (&self.rules.users, name),
         }
     }
 
-    /// Tasks of this account's arrays that are no entries of the queue of their own.
-    fn further_of(&self, account: u32) -> u64 {
-        let of = |id: JobId| self.queue.get(id).is_some_and(|job| job.account == account);
-        let arrays = self.arrays.iter().filter(|(id, _)| of(*id));
+    fn refused(&self, payer: Payer<'_>, now: Waiting, new: Waiting) -> Option<TooMany> {
+        let (table, name) = self.table(payer);
+        let rule = table.rules().of(name)?;
+        let then = now.plus(new);
+        let what = if let Some(max) = rule.max_queued_jobs.filter(|max| then.jobs > (*max).into()) {
+            format!("{max} jobs waiting (max_queued_jobs) and has {}", now.jobs)
+        } else {
+            let max = rule.max_queued_bytes.filter(|max| then.bytes > *max)?;
+            let (max, now, new) = (shown(max), shown(now.bytes), shown(new.bytes));
+            format!(
+                "{max} of scripts and environments waiting (max_queued_bytes), has {now} and sent \
+                 {new} more"
+            )
+        };
+        let way_out = "wait until some have started, or send fewer";
+        let sentence = format!("{payer} may have {what}; {way_out}");
+        Some(TooMany { field: payer.field(), sentence })
+    }
+
+    /// What waits of an account or a user, if it is counted.
+    fn waiting_of(&self, payer: Payer<'_>) -> Waiting {
+        let (table, name) = self.table(payer);
+        let id = table.find(name);
+        let Some(Account { entering, rule, .. }) = table.get(id) else { return Waiting::default() };
+        let (queued, is_its) = match payer {
+            Payer::Account(_) => (self.queue.waiting_of_account(id), of_account as IsIts),
+            Payer::User(_) => (self.queue.waiting_of_user(id), of_user as IsIts),
+        };
+        // Arrays are looked through only where their tasks count.
+        let further = rule.max_queued_jobs.map_or(0, |_| self.further_of(id, is_its));
+        queued.plus(*entering).plus(Waiting { jobs: further, bytes: 0 })
+    }
+
+    /// Tasks of its arrays that are no entries of the queue of their own.
+    fn further_of(&self, id: u32, is_its: IsIts) -> u64 {
+        let is_its = |job| self.queue.get(job).is_some_and(|job| is_its(job, id));
+        let arrays = self.arrays.iter().filter(|(job, _)| is_its(*job));
         arrays.map(|(_, array)| beyond_the_first(array.left.len())).sum()
     }
 }
 
-fn too_many(account: &str, max: u32, waiting: u64) -> String {
-    let name = named(account);
-    format!(
-        "{name} may have {max} jobs waiting and has {waiting}; wait until some have started, or \
-         send fewer"
-    )
+/// Whether a job counts against an account, or a user, of this number.
+type IsIts = fn(&Queued, u32) -> bool;
+
+fn of_account(job: &Queued, account: u32) -> bool {
+    job.account == account
+}
+
+fn of_user(job: &Queued, user: u32) -> bool {
+    job.user == user
 }

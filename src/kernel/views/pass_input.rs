@@ -76,7 +76,7 @@ impl Kernel {
         // More may be held than there is since a reconfiguration: that does not come back.
         total = total.least(&self.ledger.at_most());
         let windows = self.maintenance.all().iter().map(Maintenance::window).collect();
-        let quotas = self.rules.accounts.quotas();
+        let quotas = self.rules.quotas();
         let queue = Vec::new();
         let (preemptable, claims) = (self.preemptable(), self.claims_now(now));
         let now = now.0;

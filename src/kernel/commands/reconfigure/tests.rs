@@ -39,13 +39,22 @@ fn rules(
     accounts: &[(&str, AccountRule)],
     half_life_s: Option<u32>,
 ) -> Rules {
-    let named = accounts.iter().filter(|(name, _)| *name != "*");
-    let named = named.map(|(name, rule)| ((*name).to_owned(), rule.clone())).collect();
-    let others = accounts.iter().find(|(name, _)| *name == "*").map(|(_, rule)| rule.clone());
-    let accounts = Accounts::new(Arc::new(AccountRules { named, others }), half_life_s);
+    let accounts = Accounts::new(by_name(accounts), half_life_s);
     let fair_share = if half_life_s.is_some() { 100 } else { 0 };
     let weights = Weights { fair_share, ..Weights::default() };
-    Rules { partitions: Arc::new(Partitions::new(partitions, 0).unwrap()), accounts, weights }
+    Rules {
+        partitions: Arc::new(Partitions::new(partitions, 0).unwrap()),
+        accounts,
+        weights,
+        ..Rules::default()
+    }
+}
+
+fn by_name(rules: &[(&str, AccountRule)]) -> Arc<AccountRules> {
+    let named = rules.iter().filter(|(name, _)| *name != "*");
+    let named = named.map(|(name, rule)| ((*name).to_owned(), rule.clone())).collect();
+    let others = rules.iter().find(|(name, _)| *name == "*").map(|(_, rule)| rule.clone());
+    Arc::new(AccountRules { named, others })
 }
 
 fn kernel(rules: Rules) -> Kernel {
@@ -90,6 +99,7 @@ type AccountDraw = (usize, Option<u32>, Option<u32>, u32);
 
 const PARTITIONS: [&str; 4] = ["p", "q", "r", "s"];
 const ACCOUNTS: [&str; 4] = ["a", "b", "", "*"];
+const USERS: [&str; 3] = ["u", "v", "*"];
 
 fn drawn_rules() -> impl Strategy<Value = Rules> {
     let partitions = prop::collection::vec(
@@ -103,16 +113,19 @@ fn drawn_rules() -> impl Strategy<Value = Rules> {
         0..4,
     );
     let few = || prop::option::weighted(0.6, 0..4u32);
-    let accounts = prop::collection::vec((0..4usize, few(), few(), 0..3u32), 0..4);
-    (partitions, accounts, prop::option::of(20..200u32))
-        .prop_filter_map("too many regions", |(partitions, accounts, half_life_s)| {
-            made(&partitions, &accounts, half_life_s)
-        })
+    let drawn = || prop::collection::vec((0..4usize, few(), few(), 0..3u32), 0..4);
+    (partitions, drawn(), drawn(), prop::option::of(20..200u32)).prop_filter_map(
+        "too many regions",
+        |(partitions, accounts, users, half_life_s)| {
+            made(&partitions, &accounts, &users, half_life_s)
+        },
+    )
 }
 
 fn made(
     partitions: &[PartitionDraw],
     accounts: &[AccountDraw],
+    users: &[AccountDraw],
     half_life_s: Option<u32>,
 ) -> Option<Rules> {
     let mut list: Vec<Partition> = Vec::new();
@@ -138,17 +151,20 @@ fn made(
         let shares = *shares;
         let rule =
             AccountRule { max_running_cpus, max_running_jobs, shares, ..AccountRule::default() };
-        (ACCOUNTS[*name], rule)
+        (*name, rule)
     };
-    let accounts: Vec<(&str, AccountRule)> = accounts.iter().map(rule).collect();
+    let accounts = accounts.iter().map(rule).map(|(name, rule)| (ACCOUNTS[name], rule));
+    let accounts: Vec<(&str, AccountRule)> = accounts.collect();
+    let users = users.iter().map(rule).map(|(name, rule)| (USERS[name % USERS.len()], rule));
+    let users = Accounts::new(by_name(&users.collect::<Vec<_>>()), None);
     Partitions::new(list.clone(), 0).ok()?;
-    Some(rules(list, &accounts, half_life_s))
+    Some(Rules { users, ..rules(list, &accounts, half_life_s) })
 }
 
 /// A step of the world between two sets of rules.
 #[derive(Clone, Debug)]
 enum Do {
-    Submit(usize, usize, u32, i64),
+    Submit(usize, usize, usize, u32, i64),
     /// The last submissions become durable.
     Admit,
     /// They never will be.
@@ -165,8 +181,8 @@ enum Do {
 fn steps() -> impl Strategy<Value = Vec<Do>> {
     let job = || 0..30usize;
     let one = prop_oneof![
-        4 => (0..4usize, 0..3usize, 1..5u32, 10..100i64)
-            .prop_map(|(p, a, cpus, limit_s)| Do::Submit(p, a, cpus, limit_s)),
+        4 => (0..4usize, 0..3usize, 0..3usize, 1..5u32, 10..100i64)
+            .prop_map(|(p, a, u, cpus, limit_s)| Do::Submit(p, a, u, cpus, limit_s)),
         3 => Just(Do::Admit),
         1 => Just(Do::Withdraw),
         4 => Just(Do::Pass),
@@ -200,8 +216,9 @@ impl World {
         let (now, me) = (self.now, Permitted::from("me"));
         let kernel = &mut self.kernel;
         match step {
-            Do::Submit(p, a, cpus, limit_s) => {
+            Do::Submit(p, a, u, cpus, limit_s) => {
                 let job = asked((PARTITIONS[p], ACCOUNTS[a]), cpus, limit_s);
+                let job = if u == 0 { job } else { job.of_user(USERS[u - 1], u as u32) };
                 // Who waits for something enters the queue later, if only for what has been.
                 let job = if limit_s % 2 == 0 { job.begin(at(-1)) } else { job };
                 let (ids, effects) = submit(kernel, job, now);
@@ -289,10 +306,12 @@ proptest! {
             }
             let places = |kernel: &Kernel| kernel.partitions_now();
             prop_assert_eq!(places(&world.kernel), places(&fresh));
-            for account in fresh.rules().accounts.all() {
-                let accounts = &world.kernel.rules().accounts;
-                let here = accounts.get(accounts.find(&account.name)).map(Account::quota);
-                prop_assert_eq!(here, Some(account.quota()), "account {}", &account.name);
+            for of in [|rules: &Rules| rules.accounts.clone(), |rules: &Rules| rules.users.clone()] {
+                let all = of(world.kernel.rules());
+                for one in of(fresh.rules()).all() {
+                    let here = all.get(all.find(&one.name)).map(Account::quota);
+                    prop_assert_eq!(here, Some(one.quota()), "{}", &one.name);
+                }
             }
         }
     }

@@ -148,6 +148,7 @@ fn a_job_that_was_over_is_counted_no_more_and_its_retries_begin_anew() {
         retry: Some(Arc::new(RetryPolicy::usual(1))),
         partition: "default".to_owned(),
         account: String::new(),
+        user: String::new(),
         task: None,
     };
     let me: Permitted = "me".into();
@@ -280,6 +281,7 @@ fn a_task_that_was_over_is_one_of_its_array_again() {
         retry: None,
         partition: "default".to_owned(),
         account: "a".to_owned(),
+        user: String::new(),
         task: Some((JobId(1), 0)),
     };
     kernel.requeue_over(over, false, &"me".into(), Time(2));

@@ -10,7 +10,7 @@
 //! every rule, and are alike to a pass: when one of them cannot start, none behind it can, since
 //! what is free only becomes less. So a pass needs of each bucket no more jobs than would fit and
 //! one that does not, whether ten wait or a million. Where more than the priority makes the points,
-//! partition and account are part of the kind, and of one kind an earlier job never has fewer.
+//! partition, account and user are part of the kind, and of one kind an earlier job never has fewer.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -33,6 +33,7 @@ pub(super) struct BucketKey {
     limit_s: Option<u32>,
     placement: Placement,
     account: u32,
+    user: u32,
 }
 
 /// Jobs of one kind, and when each was submitted.
@@ -54,13 +55,13 @@ pub(super) struct Buckets {
 }
 
 fn kind(job: &Queued) -> BucketKey {
-    let Queued { priority, cpus, rest, limit_s, placement, account, .. } = *job;
-    BucketKey { priority, cpus, rest, limit_s, placement, account }
+    let Queued { priority, cpus, rest, limit_s, placement, account, user, .. } = *job;
+    BucketKey { priority, cpus, rest, limit_s, placement, account, user }
 }
 
 impl BucketKey {
     pub(super) fn job(&self, (id, submitted): (JobId, Time), points: &Priorities) -> PendingJob {
-        let BucketKey { priority, cpus, rest, limit_s, placement, account } = *self;
+        let BucketKey { priority, cpus, rest, limit_s, placement, account, user } = *self;
         let job = Queued {
             id,
             cpus,
@@ -69,6 +70,7 @@ impl BucketKey {
             priority,
             placement,
             account,
+            user,
             submitted,
             ..Queued::default()
         };

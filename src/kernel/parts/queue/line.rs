@@ -13,7 +13,7 @@ use super::buckets::{Bucket, BucketKey, Buckets};
 use super::pending::PLAN_DEPTH;
 use crate::job::ids::JobId;
 use crate::kernel::parts::priority::Priorities;
-use crate::policy::input::{PassInput, PendingJob, Quota, spend};
+use crate::policy::input::{PassInput, PendingJob, Quotas, spend};
 use crate::policy::order::{Place, Rule};
 use crate::resources::capacity::{Capacity, RegionSet};
 use crate::time::Time;
@@ -41,7 +41,7 @@ impl RankContext<'_> {
 pub(super) struct Candidates {
     pub(super) line: Vec<PendingJob>,
     pub(super) left: Capacity,
-    quotas: Vec<Quota>,
+    quotas: Quotas,
     /// The regions that somebody waits for who goes before the others.
     pub(super) headed: RegionSet,
 }
@@ -138,7 +138,7 @@ impl<'a> BucketCursor<'a> {
             } else if headed.0 & next.regions.0 == 0 {
                 let regions = next.regions;
                 let alike = |first: &&mut BucketCursor<'_>| first.next.regions == regions;
-                match too_large.iter_mut().find(alike).filter(|_| input.quotas.is_empty()) {
+                match too_large.iter_mut().find(alike).filter(|_| input.quotas.is_nobodys()) {
                     Some(first) if first.place <= source.place => {}
                     Some(first) => *first = source,
                     None => too_large.push(source),
@@ -183,8 +183,7 @@ fn fit(input: &PassInput, job: &PendingJob) -> usize {
     for part in asked.rest {
         fit = fit.min(input.free.within(part.cells) / part.amount.max(1));
     }
-    let quotas = job.quotas.iter().flatten().filter_map(|at| input.quotas.get(*at as usize));
-    for quota in quotas {
+    for (_, quota) in input.quotas.of(job) {
         fit = fit.min(quota.jobs.into()).min(u64::from(quota.cpus / cpus));
     }
     usize::try_from(fit).unwrap_or(usize::MAX)

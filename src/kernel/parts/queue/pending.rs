@@ -34,7 +34,7 @@ pub fn waiting(job: &Queued) -> PendingJob {
         request: request_us(job.limit_s),
         submitted: job.submitted.0,
         points: job.priority,
-        quotas: [job.account.checked_sub(1), None],
+        quotas: [job.account.checked_sub(1), job.user.checked_sub(1)],
         preempts: 0,
     }
 }

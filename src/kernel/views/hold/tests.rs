@@ -21,9 +21,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::job::ids::CpuId;
+use crate::job::state::StateWord;
 use crate::kernel::change::Change;
+use crate::kernel::commands::requeue::{EndedJob, Requeued};
 use crate::kernel::parts::queue::pending::pointed;
-use crate::kernel::parts::rules::Rules;
+use crate::kernel::parts::rules::{Rules, WHOLE};
 use crate::policy::name::Policy;
 use crate::policy::pass::{Planner, plan};
 use crate::policy::plan::Plan;
@@ -47,20 +49,31 @@ fn asked(partition: &str, cpus: u32, limit_s: i64) -> JobBuilder {
     job().partition(partition).cpus(cpus).time_limit(limit_s)
 }
 
-/// A kernel that limits and weighs; the limits are of `a`, `b` and each other account.
-fn ruled(partitions: &Arc<Partitions>, limits: &[(u32, u32)], weights: Weights) -> Kernel {
+/// CPUs and jobs that may run, of two that are named and of each other.
+type Limits = [(u32, u32)];
+
+fn limited(names: [&str; 2], limits: &Limits) -> Arc<AccountRules> {
     let rule = |(cpus, jobs): (u32, u32)| AccountRule {
         max_running_cpus: Some(cpus),
         max_running_jobs: Some(jobs),
         ..AccountRule::default()
     };
-    let named =
-        ["a", "b"].iter().zip(limits).map(|(name, limit)| ((*name).to_owned(), rule(*limit)));
+    let named = names.iter().zip(limits).map(|(name, limit)| ((*name).to_owned(), rule(*limit)));
     let others = limits.get(2).copied().map(rule);
-    let rules = Arc::new(AccountRules { named: named.collect(), others });
+    Arc::new(AccountRules { named: named.collect(), others })
+}
+
+/// A kernel that limits and weighs; the limits are of `a`, `b` and each other account, and of `u`,
+/// `v` and each other user.
+fn ruled(
+    partitions: &Arc<Partitions>,
+    (accounts, users): (&Limits, &Limits),
+    weights: Weights,
+) -> Kernel {
     let half_life_s = (weights.fair_share > 0).then_some(50);
-    let accounts = Accounts::new(rules, half_life_s);
-    let rules = Rules { partitions: Arc::clone(partitions), accounts, weights };
+    let accounts = Accounts::new(limited(["a", "b"], accounts), half_life_s);
+    let users = Accounts::new(limited(["u", "v"], users), None);
+    let rules = Rules { partitions: Arc::clone(partitions), accounts, users, weights };
     KernelBuilder::new().cpus(CPUS).rules(rules).build()
 }
 
@@ -176,11 +189,15 @@ proptest! {
     fn nobody_has_more_than_its_limits_and_nobody_behind_is_held_up(
         sets in prop::option::of(sets()),
         limits in prop::collection::vec((0..7u32, 0..4u32), 0..4),
+        of_users in prop::collection::vec((0..7u32, 0..4u32), 0..4),
         weights in (0..3u32, 1..100u32, 0..3u32),
         policy in policies().prop_filter("reservations for all", |p| p.to_string() != "fcfs+cons"),
         waves in prop::collection::vec(
             (
-                prop::collection::vec((0..4usize, 0..3usize, 1..7u32, 1..90i64, 0..3i64), 0..9),
+                prop::collection::vec(
+                    ((0..4usize, 0..4usize), 0..3usize, 1..7u32, 1..90i64, 0..3i64),
+                    0..9,
+                ),
                 0..4usize,
             ),
             1..7,
@@ -189,13 +206,17 @@ proptest! {
         let partitions = sets.map(|sets| divided(&sets)).unwrap_or_default();
         let (age, max_age_s, fair_share) = weights;
         let weights = Weights { age: age * 50, max_age_s, fair_share: fair_share * 50 };
-        let mut kernel = ruled(&partitions, &limits, weights);
+        let mut kernel = ruled(&partitions, (&limits, &of_users), weights);
         let places = partitions.iter().count().max(1);
         for (n, (jobs, ends)) in waves.into_iter().enumerate() {
             let now = Time(n as i64 * 20 * SECOND_US);
-            let jobs = jobs.into_iter().map(|(who, at, cpus, limit_s, priority)| {
+            let jobs = jobs.into_iter().map(|((who, user), at, cpus, limit_s, priority)| {
                 let account = ["a", "b", "c", ""][who];
-                of(account, (cpus, limit_s, priority), &partitions, at % places)
+                let job = of(account, (cpus, limit_s, priority), &partitions, at % places);
+                match ["u", "v", "w"].get(user) {
+                    Some(name) => job.of_user(name, 1_000 + user as u32),
+                    None => job,
+                }
             });
             kernel.enter(jobs, now);
             let input = kernel.input(&policy, now);
@@ -218,7 +239,7 @@ proptest! {
 
 fn within_limits(kernel: &Kernel) -> Result<(), TestCaseError> {
     prop_assert_eq!(check::all(kernel), Ok(()));
-    for account in kernel.rules.accounts.all() {
+    for account in kernel.rules.accounts.all().iter().chain(kernel.rules.users.all()) {
         let within = |max: Option<u32>, now: u32| max.is_none_or(|max| now <= max);
         prop_assert!(within(account.rule.max_running_cpus, account.running_cpus), "{account:?}");
         prop_assert!(within(account.rule.max_running_jobs, account.running_jobs), "{account:?}");
@@ -249,9 +270,70 @@ fn what_is_under_way_counts_as_waiting_until_it_is_durable_or_burnt() {
 }
 
 #[test]
+fn a_user_has_only_so_many_bytes_waiting_in_whatever_account() {
+    let rule = AccountRule { max_queued_bytes: Some(100), ..AccountRule::default() };
+    let mut kernel = KernelBuilder::new().cpus(1).user("u", rule).build();
+    let script = |bytes| job().script_of(bytes).account("a").of_user("u", 1_000);
+    let refused = |kernel: &Kernel, jobs: Vec<JobBuilder>| {
+        let specs: Vec<_> = jobs.into_iter().map(JobBuilder::spec).collect();
+        kernel.too_many(&specs).map(|(place, why)| (place, why.field, why.sentence))
+    };
+    assert_eq!(refused(&kernel, vec![script(60), script(40)]), None);
+    let sentence = "user u may have 100 bytes of scripts and environments waiting \
+         (max_queued_bytes), has 0 bytes and sent 101 bytes more; wait until some have started, or \
+         send fewer";
+    let both = refused(&kernel, vec![script(60), script(41)]);
+    assert_eq!(both, Some((1, "user", sentence.to_owned())));
+    // Its tasks share one script.
+    kernel.enter([script(60), script(30).array("1-5")], Time(0));
+    assert_eq!(refused(&kernel, vec![script(10)]), None);
+    assert!(refused(&kernel, vec![script(11).account("b")]).is_some());
+    assert_eq!(refused(&kernel, vec![script(101).of_user("v", 1_001)]), None, "another's");
+    let label = job().script_of(101);
+    assert_eq!(refused(&kernel, vec![label]), None, "where users are not told apart");
+    kernel.start(&Plan { start: vec![JobId(2)], ..Plan::default() }, Time(0));
+    assert!(refused(&kernel, vec![script(11)]).is_some(), "four tasks need the script still");
+    kernel.cancel(&[JobId(2)], &"me".into(), Time(1));
+    assert_eq!(refused(&kernel, vec![script(40)]), None);
+    assert_eq!(check::all(&kernel), Ok(()));
+}
+
+#[test]
+fn a_job_that_is_over_waits_again_only_if_its_user_may_have_it_waiting() {
+    let rule = AccountRule { max_queued_jobs: Some(1), ..AccountRule::default() };
+    let mut kernel = KernelBuilder::new().cpus(1).user("u", rule).build();
+    let mine = || job().of_user("u", 1_000);
+    kernel.enter([mine()], Time(0));
+    kernel.start(&Plan { start: vec![JobId(1)], ..Plan::default() }, Time(0));
+    let (queued, attempt) = (kernel.live()[&JobId(1)].job, kernel.live()[&JobId(1)].attempt());
+    kernel.fact(attempt, Fact::Vanished("gone".into()), Time(1)).unwrap();
+    kernel.enter([mine()], Time(1));
+    let over = || EndedJob {
+        job: queued,
+        rest: Request::default(),
+        word: StateWord::Failed,
+        held: false,
+        begin: None,
+        deadline: None,
+        retry: None,
+        partition: WHOLE.to_owned(),
+        account: String::new(),
+        user: "u".to_owned(),
+        task: None,
+    };
+    let (told, step) = kernel.requeue_over(over(), false, &"me".into(), Time(2));
+    assert!(matches!(&told, Requeued::TooMany(why) if why.field == "user"), "{told:?}");
+    assert!(step.changes.is_empty());
+    kernel.cancel(&[JobId(2)], &"me".into(), Time(3));
+    let (told, _) = kernel.requeue_over(over(), false, &"me".into(), Time(4));
+    assert_eq!((told, check::all(&kernel)), (Requeued::Waiting, Ok(())));
+    assert!(kernel.too_many(&[mine().spec()]).is_some(), "it counts again");
+}
+
+#[test]
 fn ends_are_charged_only_where_usage_is_shared() {
     let charges = |weights| {
-        let mut kernel = ruled(&Arc::default(), &[(9, 9)], weights);
+        let mut kernel = ruled(&Arc::default(), (&[(9, 9)], &[]), weights);
         kernel.enter([job().account("a").cpus(3).time_limit(60)], Time(0));
         let policy = Policy::default();
         let planned = plan(policy, &kernel.input(&policy, Time(0)));
@@ -273,7 +355,7 @@ fn ends_are_charged_only_where_usage_is_shared() {
 #[test]
 fn whose_account_used_less_goes_first_and_age_makes_up_for_it() {
     let weights = Weights { age: 100, max_age_s: 100, fair_share: 100 };
-    let mut kernel = ruled(&Arc::default(), &[], weights);
+    let mut kernel = ruled(&Arc::default(), (&[], &[]), weights);
     let one = |account| job().account(account).cpus(8).time_limit(60);
     kernel.enter([one("greedy")], Time(0));
     let policy = Policy::default();
