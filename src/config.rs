@@ -14,6 +14,7 @@ pub mod cpus;
 mod error;
 mod gpus;
 pub mod memory;
+mod named;
 mod origin;
 mod partitions;
 pub mod people;

@@ -28,13 +28,13 @@ use crate::kernel::commands::reconfigure::RulesRefused;
 use crate::kernel::commands::repair::Findings;
 use crate::kernel::commands::requeue::{EndedJob, Requeued};
 use crate::kernel::outbox::Commit;
+use crate::kernel::parts::accounts::{Standing, TooMany};
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::maintenance::{Maintenance, MaintenanceRefused};
 use crate::kernel::parts::rules::Rules;
 use crate::kernel::token::Token;
 use crate::kernel::transition::Fact;
 use crate::kernel::views::explain::Explained;
-use crate::kernel::views::limits::TooMany;
 use crate::kernel::views::partitions::PartitionNow;
 use crate::kernel::views::rank::QueuePosition;
 use crate::policy::input::PassInput;
@@ -251,6 +251,14 @@ pub struct Explain {
 #[derive(Debug, Message)]
 #[rtype(result = "Vec<PartitionNow>")]
 pub struct GetPartitions;
+
+/// api → ResourceManager: what has this user, and what may he have? Answered at once.
+#[derive(Debug, Message)]
+#[rtype(result = "Standing")]
+pub struct GetStanding {
+    /// His name.
+    pub user: Arc<str>,
+}
 
 /// api → ResourceManager: where does this job stand in the line? `None` when it does not wait.
 /// Answered at once.

@@ -52,8 +52,9 @@ use dials::{Dialled, Dials};
 use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
 use messages::{
-    Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, GetRank, Maintain, MakeToken,
-    Move, Reconfigure, RequeueJob, Resume, RevokeToken, RunAudit, SplitTask, SubmitJobs, UpdateJob,
+    Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, GetRank, GetStanding, Maintain,
+    MakeToken, Move, Reconfigure, RequeueJob, Resume, RevokeToken, RunAudit, SplitTask, SubmitJobs,
+    UpdateJob,
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
@@ -93,6 +94,8 @@ pub struct System {
     pub rank: Recipient<GetRank>,
     /// Tells how the partitions stand.
     pub partitions: Recipient<GetPartitions>,
+    /// Tells what a user has, and may have.
+    pub standing: Recipient<GetStanding>,
     /// Whether the resource manager moves.
     pub manager_moves: Recipient<Move>,
     /// Whether the writer of the store moves.
@@ -215,6 +218,7 @@ pub fn start(parts: Parts) -> System {
         explain: manager.clone().recipient(),
         rank: manager.clone().recipient(),
         partitions: manager.clone().recipient(),
+        standing: manager.clone().recipient(),
         manager_moves: manager.clone().recipient(),
         writer_moves,
         drain: manager.recipient(),

@@ -28,9 +28,9 @@ use self::ticket::{Noted, Ticket, durable};
 use super::executor::Known;
 use super::messages::{
     Applied, ApplyPlan, CancelJobs, CancelTask, DRY_RUN_ID, Drain, Explain, ForgetJobs,
-    GetPartitions, GetPassInput, GetRank, Look, LookAtAll, LookAtUnits, Looked, Maintain, Mend,
-    Move, NotDurable, Observed, Resume, SplitTask, StopAttempt, SubmitJobs, SubmitRefused,
-    Submitted, UpdateAnswer, UpdateJob,
+    GetPartitions, GetPassInput, GetRank, GetStanding, Look, LookAtAll, LookAtUnits, Looked,
+    Maintain, Mend, Move, NotDurable, Observed, Resume, SplitTask, StopAttempt, SubmitJobs,
+    SubmitRefused, Submitted, UpdateAnswer, UpdateJob,
 };
 use crate::clock;
 use crate::fault;
@@ -40,6 +40,7 @@ use crate::kernel::access::Permitted;
 use crate::kernel::change::{Asked, Change, IdempotencyKey, Step};
 use crate::kernel::commands::cancel::Cancelled;
 use crate::kernel::outbox::ReadFreshness;
+use crate::kernel::parts::accounts::Payer;
 use crate::kernel::parts::live::Live;
 use crate::kernel::parts::maintenance::{Maintenance, MaintenanceRefused};
 use crate::kernel::transition::Refused;
@@ -278,6 +279,14 @@ impl Handler<GetPartitions> for ResourceManagerActor {
     fn handle(&mut self, _: GetPartitions, _: &mut Self::Context) -> Self::Result {
         fault::bug(fault::BUG_IN_MANAGER);
         MessageResult(self.kernel.partitions_now())
+    }
+}
+
+impl Handler<GetStanding> for ResourceManagerActor {
+    type Result = MessageResult<GetStanding>;
+
+    fn handle(&mut self, message: GetStanding, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.kernel.has_and_may(Payer::User(&message.user)))
     }
 }
 

@@ -198,6 +198,17 @@ impl People {
         self.accounts.coordinates.get(&person.name).cloned().unwrap_or_default()
     }
 
+    /// The groups of somebody that the settings name, by which he is let in, kept out, or more than
+    /// a user.
+    #[must_use]
+    pub fn groups_that_count(&self, person: &Person) -> Vec<String> {
+        let Table { allow_groups, deny_groups, admin_groups, operator_groups, .. } = &self.table;
+        let named = [allow_groups, deny_groups, admin_groups, operator_groups];
+        let named = named.into_iter().flatten().filter(|group| person.is_in(group));
+        let groups: BTreeSet<&String> = named.collect();
+        groups.into_iter().cloned().collect()
+    }
+
     /// Whether that is shown to its owner alone.
     #[must_use]
     pub fn is_private(&self, what: Private) -> bool {

@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::error::ConfigError;
+use super::named::Named;
 use super::people::Mode;
 use super::resources;
 use super::scalar::Scalar;
-use super::tables::Named;
 use crate::kernel::parts::accounts::{AccountRule, AccountRules};
 use crate::resources::inventory::Inventory;
 use crate::text::size;

@@ -136,6 +136,25 @@ impl House {
         }
     }
 
+    /// Ends the server as a power cut would; jobs go on.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Has the server read its settings, as they are now.
+    pub fn read_again(&self) {
+        std::fs::write(self.home.path().join("settings.toml"), &self.settings).unwrap();
+        let reads = || self.log().matches("The settings were read again").count();
+        let before = reads();
+        super::signal(self.child.as_ref().unwrap().id(), "HUP");
+        super::until_now("the settings are read", || {
+            if reads() > before { Ok(()) } else { Err(self.log()) }
+        });
+    }
+
     pub fn socket(&self) -> PathBuf {
         self.home.path().join("run.sock")
     }

@@ -15,6 +15,7 @@ mod burden;
 mod files;
 mod house;
 mod identity;
+mod limits;
 mod processes;
 mod reading;
 mod record;

@@ -11,7 +11,7 @@ pub use super::attempt::{Attempt, Retry};
 pub use super::body::{BatchBody, NestedBody, NestedJob, SubmitBody};
 pub use super::history::HistoryEntry;
 pub use super::job::{Allocation, BatchAccepted, Event, Job, JobList, Usage, format_rfc3339};
-pub use super::me::{Me, Role, Via};
+pub use super::me::{Allowance, Limits, Me, Role, Via};
 pub use super::partitions::Partition;
 pub use super::problem::Problem;
 pub use super::rank::{Rank, RankParts, RankPolicy};

@@ -16,12 +16,11 @@ use crate::job::spec::SingletonKey;
 use crate::job::state::StateWord;
 use crate::kernel::access::{Action, Permitted, Principal};
 use crate::kernel::change::{Change, Effect, Step};
-use crate::kernel::parts::accounts::Payer;
+use crate::kernel::parts::accounts::{Payer, TooMany};
 use crate::kernel::parts::conditions::Conditions;
 use crate::kernel::parts::eligibility::{Chain, DependencySnapshot};
 use crate::kernel::parts::queued::Queued;
 use crate::kernel::state::Kernel;
-use crate::kernel::views::limits::TooMany;
 use crate::time::Time;
 
 /// What became of an edit.

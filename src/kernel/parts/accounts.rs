@@ -238,6 +238,28 @@ impl fmt::Display for Payer<'_> {
     }
 }
 
+/// Why somebody may not have so much more that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TooMany {
+    /// The field of a job that names him.
+    pub field: &'static str,
+    /// The limit, and what to do.
+    pub sentence: String,
+}
+
+/// How much an account, or a user, has and may have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// What it may have.
+    pub rule: AccountRule,
+    /// CPUs that its jobs hold.
+    pub running_cpus: u32,
+    /// Its jobs that hold CPUs.
+    pub running_jobs: u32,
+    /// What waits of it; further tasks of arrays are counted where they are limited.
+    pub waiting: Waiting,
+}
+
 /// All accounts that are told apart.
 #[derive(Clone, Debug, Default)]
 pub struct Accounts {

@@ -1,6 +1,6 @@
 //! *Purpose*: how much an account, or a user, may have waiting.
 //!
-//! *Owns*: [`Kernel::too_many`], [`TooMany`].
+//! *Owns*: [`Kernel::too_many`], [`Kernel::has_and_may`].
 //!
 //! *Promises*: tasks of arrays and submissions that are not durable yet count too.
 //!
@@ -10,20 +10,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::job::spec::JobSpec;
-use crate::kernel::parts::accounts::{Account, Accounts, Payer, Waiting};
+use crate::kernel::parts::accounts::{Account, Accounts, Payer, Standing, TooMany, Waiting};
 use crate::kernel::parts::arrays::beyond_the_first;
 use crate::kernel::parts::queued::Queued;
 use crate::kernel::state::Kernel;
 use crate::text::size::shown;
-
-/// Why somebody may not have so much more that waits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TooMany {
-    /// The field of a job that names him.
-    pub field: &'static str,
-    /// The limit, and what to do.
-    pub sentence: String,
-}
 
 impl Kernel {
     /// The first of these jobs for which its account or its user has too much that waits, and why.
@@ -54,6 +45,19 @@ impl Kernel {
     ) -> Option<TooMany> {
         let (jobs, bytes) = (self.arrays.tasks_left(job.id), job.input_bytes.into());
         self.refused(payer, self.waiting_of(payer), Waiting { jobs, bytes })
+    }
+
+    /// How much somebody has, and may have.
+    #[must_use]
+    pub fn has_and_may(&self, payer: Payer<'_>) -> Standing {
+        let (table, name) = self.table(payer);
+        let account = table.get(table.find(name));
+        Standing {
+            rule: table.rules().of(name).cloned().unwrap_or_default(),
+            running_cpus: account.map_or(0, |account| account.running_cpus),
+            running_jobs: account.map_or(0, |account| account.running_jobs),
+            waiting: self.waiting_of(payer),
+        }
     }
 
     fn table<'a>(&'a self, payer: Payer<'a>) -> (&'a Accounts, &'a str) {

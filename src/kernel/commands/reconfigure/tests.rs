@@ -306,9 +306,9 @@ proptest! {
             }
             let places = |kernel: &Kernel| kernel.partitions_now();
             prop_assert_eq!(places(&world.kernel), places(&fresh));
-            for of in [|rules: &Rules| rules.accounts.clone(), |rules: &Rules| rules.users.clone()] {
-                let all = of(world.kernel.rules());
-                for one in of(fresh.rules()).all() {
+            let (here, there) = (world.kernel.rules(), fresh.rules());
+            for (all, fresh) in [(&here.accounts, &there.accounts), (&here.users, &there.users)] {
+                for one in fresh.all() {
                     let here = all.get(all.find(&one.name)).map(Account::quota);
                     prop_assert_eq!(here, Some(one.quota()), "{}", &one.name);
                 }

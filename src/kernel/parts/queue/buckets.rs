@@ -10,7 +10,8 @@
 //! every rule, and are alike to a pass: when one of them cannot start, none behind it can, since
 //! what is free only becomes less. So a pass needs of each bucket no more jobs than would fit and
 //! one that does not, whether ten wait or a million. Where more than the priority makes the points,
-//! partition, account and user are part of the kind, and of one kind an earlier job never has fewer.
+//! partition, account and user are part of the kind, and of one kind an earlier job never has
+//! fewer.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
