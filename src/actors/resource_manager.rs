@@ -40,7 +40,7 @@ use crate::kernel::access::Permitted;
 use crate::kernel::change::{Asked, Change, IdempotencyKey, Step};
 use crate::kernel::commands::cancel::Cancelled;
 use crate::kernel::outbox::ReadFreshness;
-use crate::kernel::parts::accounts::Payer;
+use crate::kernel::parts::limits::Payer;
 use crate::kernel::parts::live::Live;
 use crate::kernel::parts::maintenance::{Maintenance, MaintenanceRefused};
 use crate::kernel::transition::Refused;

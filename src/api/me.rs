@@ -5,7 +5,8 @@
 //! *Promises*: the answer is made of what the guard found and the kernel counts, and of nothing
 //! that was asked.
 //!
-//! *Not here*: how it is found out (`api::caller`, `api::auth`), counting (`kernel::views::limits`).
+//! *Not here*: how it is found out (`api::caller`, `api::auth`), counting
+//! (`kernel::views::limits`).
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use super::caller::Caller;
 use super::error::ApiError;
 use super::wire::me::{Allowance, Limits, Me};
 use crate::actors::messages::GetStanding;
-use crate::kernel::parts::accounts::Standing;
+use crate::kernel::views::limits::Standing;
 
 /// `GET /me`.
 #[utoipa::path(get, path = "/api/v1/me", tag = "server",

@@ -8,7 +8,7 @@
 
 use super::error::ConfigError;
 use crate::job::spec::NAME_CHARS_MAX;
-use crate::kernel::parts::accounts::{AccountRule, AccountRules, OTHERS};
+use crate::kernel::parts::limits::{AccountRule, AccountRules, OTHERS};
 
 /// Most accounts, and most users, with rules of their own: more come from a program, which means
 /// `"*"`.

@@ -16,7 +16,7 @@ use super::named::Named;
 use super::people::Mode;
 use super::resources;
 use super::scalar::Scalar;
-use crate::kernel::parts::accounts::{AccountRule, AccountRules};
+use crate::kernel::parts::limits::{AccountRule, AccountRules};
 use crate::resources::inventory::Inventory;
 use crate::text::size;
 

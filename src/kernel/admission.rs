@@ -23,7 +23,7 @@ use crate::job::spec::{
     JobRequest, JobSpec, LABEL_BYTES_MAX, LABELS_MAX, LIMIT_S_MAX, NAME_CHARS_MAX, PATH_BYTES_MAX,
     SCRIPT_BYTES_MAX,
 };
-use crate::kernel::parts::accounts::{AccountRule, AccountRules, Payer};
+use crate::kernel::parts::limits::{AccountRule, AccountRules, Payer};
 use crate::kernel::parts::rules::WHOLE;
 use crate::resources::inventory::{Inventory, amount};
 use crate::resources::partitions::{Allows, Partition, Partitions, is_list, named_in};

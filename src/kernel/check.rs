@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use crate::job::ids::{Attempt, JobId, UnitId};
 use crate::job::request::{CPU, Request, split};
-use crate::kernel::parts::accounts::{Account, Waiting};
+use crate::kernel::parts::accounts::Account;
+use crate::kernel::parts::limits::Waiting;
 use crate::kernel::parts::names::Words;
 use crate::kernel::parts::queue::Queue;
 use crate::kernel::parts::queued::Queued;

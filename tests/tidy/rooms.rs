@@ -66,6 +66,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "kernel::access",
             "kernel::admission",
             "kernel::parts::accounts",
+            "kernel::parts::limits",
             "kernel::parts::priority",
             "kernel::parts::rules",
         ],

@@ -11,6 +11,7 @@ pub mod accounts;
 pub mod arrays;
 pub mod conditions;
 pub mod eligibility;
+pub mod limits;
 pub mod live;
 pub mod looks;
 pub mod maintenance;

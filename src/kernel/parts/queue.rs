@@ -17,7 +17,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
 use crate::job::ids::JobId;
-use crate::kernel::parts::accounts::Waiting;
+use crate::kernel::parts::limits::Waiting;
 use crate::kernel::parts::priority::Priorities;
 use crate::kernel::parts::queued::Queued;
 use crate::policy::input::{PassInput, PendingJob};

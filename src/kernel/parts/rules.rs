@@ -9,7 +9,8 @@
 
 use std::sync::Arc;
 
-use crate::kernel::parts::accounts::{Accounts, UNCOUNTED, Waiting};
+use crate::kernel::parts::accounts::{Accounts, UNCOUNTED};
+use crate::kernel::parts::limits::Waiting;
 use crate::kernel::parts::names::Words;
 use crate::kernel::parts::priority::{Priorities, Weights};
 use crate::kernel::parts::queued::Queued;

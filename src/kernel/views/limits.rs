@@ -1,6 +1,6 @@
 //! *Purpose*: how much an account, or a user, may have waiting.
 //!
-//! *Owns*: [`Kernel::too_many`], [`Kernel::has_and_may`].
+//! *Owns*: [`Kernel::too_many`], [`Kernel::has_and_may`], [`Standing`].
 //!
 //! *Promises*: tasks of arrays and submissions that are not durable yet count too.
 //!
@@ -10,11 +10,25 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::job::spec::JobSpec;
-use crate::kernel::parts::accounts::{Account, Accounts, Payer, Standing, TooMany, Waiting};
+use crate::kernel::parts::accounts::{Account, Accounts};
 use crate::kernel::parts::arrays::beyond_the_first;
+use crate::kernel::parts::limits::{AccountRule, Payer, TooMany, Waiting};
 use crate::kernel::parts::queued::Queued;
 use crate::kernel::state::Kernel;
 use crate::text::size::shown;
+
+/// How much an account, or a user, has and may have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// What it may have.
+    pub rule: AccountRule,
+    /// CPUs that its jobs hold.
+    pub running_cpus: u32,
+    /// Its jobs that hold CPUs.
+    pub running_jobs: u32,
+    /// What waits of it; further tasks of arrays are counted where they are limited.
+    pub waiting: Waiting,
+}
 
 impl Kernel {
     /// The first of these jobs for which its account or its user has too much that waits, and why.

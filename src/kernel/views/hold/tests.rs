@@ -10,8 +10,9 @@
 use std::collections::BTreeSet;
 
 use crate::kernel::check;
-use crate::kernel::parts::accounts::{AccountRule, AccountRules, Accounts};
+use crate::kernel::parts::accounts::Accounts;
 use crate::kernel::parts::eligibility::DependencySnapshot;
+use crate::kernel::parts::limits::{AccountRule, AccountRules};
 use crate::kernel::parts::priority::Weights;
 use crate::kernel::testing::job::{JobBuilder, job};
 use crate::kernel::testing::{KernelBuilder, partition};
