@@ -185,9 +185,12 @@ mod tests {
     use crate::kernel::commands::cancel::Cancelled;
     use crate::kernel::commands::edit::Edited;
     use crate::kernel::commands::requeue::Requeued;
-    use crate::kernel::testing::KernelBuilder;
     use crate::kernel::testing::job::{JobBuilder, job};
+    use crate::kernel::testing::{KernelBuilder, partition};
+    use crate::policy::name::Policy;
+    use crate::policy::pass::plan;
     use crate::policy::plan::Plan;
+    use crate::resources::partitions::{Partition, Partitions};
 
     const NOW: Time = Time(1);
 
@@ -260,5 +263,21 @@ mod tests {
         let (_, stale, nothing) = kernel.start(&plan, NOW);
         assert_eq!((stale, nothing), (1, Step::default()));
         kernel.made_durable(step.effects);
+    }
+
+    #[test]
+    fn a_pass_plans_no_room_for_a_job_before_it_is_durable_and_does_afterwards() {
+        let first = partition("low", 0..1);
+        let second = Partition { preempts: 1, ..partition("high", 0..1) };
+        let partitions = Arc::new(Partitions::new(vec![first, second], 0).unwrap());
+        let mut kernel = KernelBuilder::new().cpus(1).partitions(&partitions).build();
+        let running = kernel.enter([job().partition("low")], NOW);
+        assert_eq!(start(&mut kernel, &running).0, 1);
+        let (ids, step) = submitted(&mut kernel, vec![job().partition("high")]);
+        let planned =
+            |kernel: &Kernel| plan(Policy::default(), &kernel.input(&Policy::default(), NOW));
+        assert_eq!(planned(&kernel).preempt, None);
+        kernel.made_durable(step.effects);
+        assert_eq!(planned(&kernel).preempt, Some((ids[0], running)));
     }
 }

@@ -129,8 +129,12 @@ impl Kernel {
         attempts.filter(|a| a.leaves || below & one(a.partition) != 0).collect()
     }
 
-    /// The partitions that a pending job preempts, each a bit.
+    /// The partitions that a pending job preempts, each a bit; none for one that may not become a
+    /// job.
     pub(in crate::kernel) fn preempts(&self, job: JobId) -> u64 {
+        if self.unstored.contains(&job) {
+            return 0;
+        }
         let partition = self.queue.get(job).map(|job| job.placement.partition);
         partition.map_or(0, |partition| self.rules.partitions.preempts(partition))
     }
