@@ -5,13 +5,15 @@
 //!
 //! *Promises*: somebody who is not known is never taken for somebody. Answers may come from
 //! elsewhere than this machine and take their time: [`People`] asks aside, a few questions at a
-//! time, each with a deadline, and remembers answers for [`REMEMBERED`].
+//! time and one about each user, each with a deadline, and remembers answers for [`REMEMBERED`]. A
+//! question that hangs holds up neither the others nor the end of the server.
 //!
 //! *Not here*: who is at the other end of a connection (`crate::peer`), who may do what
 //! (`kernel::access`), which users are served (`config::people`).
 
 use std::ffi::CString;
 use std::fmt::Debug;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +22,7 @@ use moka::future::Cache;
 use tokio::sync::Semaphore;
 
 use crate::job::ids::Uid;
-use crate::threads;
+use crate::threads::{Apart, Turns};
 
 /// How long an answer is believed: as long as a person takes to notice that he was put into a
 /// group. Somebody who is not known is asked for again at once.
@@ -123,16 +125,30 @@ pub struct People {
     directory: Arc<dyn Directory>,
     known: Cache<Uid, Arc<Person>>,
     room: Arc<Semaphore>,
+    /// One question at a time about each.
+    turns: Arc<Turns<Uid>>,
+    threads: Arc<Apart>,
     within: Duration,
+}
+
+/// Why there is nobody to remember.
+#[derive(Clone, Debug)]
+enum Missing {
+    Nobody,
+    Unknown(NoAnswer),
 }
 
 impl People {
     /// Those of this directory.
-    #[must_use]
-    pub fn of(directory: Arc<dyn Directory>) -> People {
+    ///
+    /// # Errors
+    /// When the system has no thread to ask on.
+    pub fn of(directory: Arc<dyn Directory>) -> io::Result<People> {
         let known = Cache::builder().max_capacity(KNOWN_MAX).time_to_live(REMEMBERED).build();
         let room = Arc::new(Semaphore::new(ASKED_MAX));
-        People { directory, known, room, within: ANSWER_WITHIN }
+        let threads = Arc::new(Apart::start("users", 1, ASKED_MAX)?);
+        let turns = Arc::new(Turns::new(1));
+        Ok(People { directory, known, room, turns, threads, within: ANSWER_WITHIN })
     }
 
     /// The user with this number; `None` when there is none.
@@ -140,14 +156,26 @@ impl People {
     /// # Errors
     /// When nobody can say now.
     pub async fn by_uid(&self, uid: Uid) -> Result<Option<Arc<Person>>, NoAnswer> {
-        if let Some(person) = self.known.get(&uid).await {
-            return Ok(Some(person));
+        // Of those who want to know the same at a time one asks.
+        match self.known.try_get_with(uid, self.find(uid)).await {
+            Ok(person) => Ok(Some(person)),
+            Err(missing) => match &*missing {
+                Missing::Nobody => Ok(None),
+                Missing::Unknown(error) => Err(error.clone()),
+            },
         }
-        let found = self.ask(move |directory| directory.by_uid(uid)).await?.map(Arc::new);
-        if let Some(person) = &found {
-            self.known.insert(uid, Arc::clone(person)).await;
-        }
-        Ok(found)
+    }
+
+    /// Asks for somebody once an earlier question about him has its answer, or is late too.
+    async fn find(&self, uid: Uid) -> Result<Arc<Person>, Missing> {
+        let late = |_| Missing::Unknown(self.late());
+        let turn = tokio::time::timeout(self.within, self.turns.of(uid).acquire_owned());
+        let turn = turn.await.map_err(late)?;
+        let found = self.ask(move |directory| {
+            let _until_it_answers = turn;
+            directory.by_uid(uid)
+        });
+        found.await.map_err(Missing::Unknown)?.map(Arc::new).ok_or(Missing::Nobody)
     }
 
     /// The user with this name; `None` when there is none.
@@ -162,15 +190,20 @@ impl People {
         }
     }
 
+    fn late(&self) -> NoAnswer {
+        NoAnswer(format!("not within {} s", self.within.as_secs()))
+    }
+
     async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&dyn Directory) -> Result<T, NoAnswer> + Send + 'static,
     ) -> Result<T, NoAnswer> {
-        let late = |_| NoAnswer(format!("not within {} s", self.within.as_secs()));
+        let late = |_| self.late();
         let (directory, room) = (Arc::clone(&self.directory), Arc::clone(&self.room));
+        let threads = Arc::clone(&self.threads);
         let asked = async move {
             let place = room.acquire_owned().await.map_err(no_answer)?;
-            let answer = threads::shared().spawn_blocking(move || {
+            let answer = threads.handle().spawn_blocking(move || {
                 let answer = question(&*directory);
                 drop(place);
                 answer
@@ -204,15 +237,16 @@ mod tests {
     use std::sync::mpsc::{Receiver, channel};
 
     use super::*;
+    use crate::threads;
 
     #[derive(Debug, Default)]
-    struct Asked {
+    struct Slow {
         questions: AtomicUsize,
         /// Answers come when the other end is dropped.
         hangs: Option<Mutex<Receiver<()>>>,
     }
 
-    impl Directory for Asked {
+    impl Directory for Slow {
         fn by_uid(&self, uid: Uid) -> Result<Option<Person>, NoAnswer> {
             self.questions.fetch_add(1, Ordering::SeqCst);
             if let Some(gate) = &self.hangs {
@@ -237,8 +271,8 @@ mod tests {
     #[test]
     fn somebody_who_is_known_is_remembered_and_nobody_is_not() {
         let runtime = threads::runtime("people", 1, 4).unwrap();
-        let directory = Arc::new(Asked::default());
-        let people = People::of(directory.clone());
+        let directory = Arc::new(Slow::default());
+        let people = People::of(directory.clone()).unwrap();
         runtime.block_on(async {
             for _ in 0..3 {
                 let alice = people.by_uid(Uid(1002)).await.unwrap().unwrap();
@@ -266,13 +300,20 @@ mod tests {
     fn a_directory_that_hangs_is_given_up_and_keeps_no_more_threads_than_it_may() {
         let runtime = threads::runtime("people", 1, 2 * ASKED_MAX).unwrap();
         let (open, gate) = channel();
-        let directory = Arc::new(Asked { hangs: Some(Mutex::new(gate)), ..Asked::default() });
-        let mut people = People::of(directory.clone());
+        let directory = Arc::new(Slow { hangs: Some(Mutex::new(gate)), ..Slow::default() });
+        let mut people = People::of(directory.clone()).unwrap();
         people.within = Duration::from_millis(1);
         runtime.block_on(async {
             let each = (0..3 * ASKED_MAX as u32).map(|n| people.by_uid(Uid(2_000 + n)));
             let answers = futures_util::future::join_all(each).await;
             assert!(answers.iter().all(Result::is_err), "{answers:?}");
+            let before = directory.questions.load(Ordering::SeqCst);
+            assert!(people.by_uid(Uid(2_000)).await.is_err());
+            assert_eq!(
+                directory.questions.load(Ordering::SeqCst),
+                before,
+                "he is asked for already"
+            );
         });
         assert!(directory.questions.load(Ordering::SeqCst) <= ASKED_MAX);
         drop(open);

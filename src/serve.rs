@@ -236,7 +236,8 @@ async fn serve(
     let retention = Retention { dials: dials.subscribe(), places: places.clone(), last_commit };
     let host = crate::host::name();
     let in_force = live::in_force(&config);
-    let (served, owners) = served(&config, in_force.subscribe());
+    let (served, owners) = served(&config, in_force.subscribe())
+        .context("no thread can be started for questions about users")?;
     let owners_files = owners_files(&served, &engine);
     let uid = rustix::process::geteuid().as_raw();
     let site = Arc::new(OrderSite {

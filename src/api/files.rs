@@ -9,21 +9,20 @@
 //!
 //! *Not here*: which file, and what is read of it (`api::log_stream`, `api::tail`).
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::error::ApiError;
 use crate::job::ids::JobId;
 use crate::panics;
-use crate::threads;
+use crate::threads::{Apart, Turns};
 
 /// Reads of one job's files at once: a hanging one takes no more threads than this.
 const READS_OF_A_JOB: usize = 2;
@@ -38,12 +37,9 @@ const THREADS_LEAST: usize = READS_OF_A_JOB;
 
 /// The threads for files of jobs.
 pub struct Files {
-    handle: Handle,
-    /// Taken only when the server ends.
-    runtime: Option<Runtime>,
+    threads: Apart,
     all: Arc<Semaphore>,
-    /// Held for a look only.
-    of_job: Mutex<HashMap<JobId, Weak<Semaphore>>>,
+    of_job: Turns<JobId>,
 }
 
 impl Files {
@@ -52,12 +48,10 @@ impl Files {
     /// # Errors
     /// What the system says.
     pub fn start() -> io::Result<Files> {
-        let runtime = threads::runtime("job-files", THREADS_LEAST, THREADS)?;
         Ok(Files {
-            handle: runtime.handle().clone(),
-            runtime: Some(runtime),
+            threads: Apart::start("job-files", THREADS_LEAST, THREADS)?,
             all: Arc::new(Semaphore::new(READS_IN_ALL)),
-            of_job: Mutex::new(HashMap::new()),
+            of_job: Turns::new(READS_OF_A_JOB),
         })
     }
 
@@ -72,7 +66,7 @@ impl Files {
     ) -> Result<T, ApiError> {
         let turn = async {
             // One of the job's places first: who waits behind a hanging file holds no thread.
-            let own = self.places_of(job).acquire_owned().await;
+            let own = self.of_job.of(job).acquire_owned().await;
             (own, Arc::clone(&self.all).acquire_owned().await)
         };
         let Ok(places) = timeout(WITHIN, turn).await else {
@@ -80,7 +74,7 @@ impl Files {
         };
         let asker = Asker(Arc::new(AtomicBool::new(true)));
         let leaves = Leaves(asker.clone());
-        let done = self.handle.spawn_blocking(move || {
+        let done = self.threads.handle().spawn_blocking(move || {
             let done = panics::harmless(|| work(&asker));
             drop(places);
             done
@@ -97,27 +91,7 @@ impl Files {
 
     /// A file that is closed on one of these threads, since closing may hang too.
     pub fn kept(&self, file: File) -> Kept {
-        Kept { file: Some(Arc::new(file)), handle: self.handle.clone() }
-    }
-
-    fn places_of(&self, job: JobId) -> Arc<Semaphore> {
-        let mut of_job = self.of_job.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(places) = of_job.get(&job).and_then(Weak::upgrade) {
-            return places;
-        }
-        of_job.retain(|_, places| places.strong_count() > 0);
-        let places = Arc::new(Semaphore::new(READS_OF_A_JOB));
-        of_job.insert(job, Arc::downgrade(&places));
-        places
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        // A read that hangs must not hold up the end of the server.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+        Kept { file: Some(Arc::new(file)), handle: self.threads.handle().clone() }
     }
 }
 
@@ -171,6 +145,7 @@ impl Drop for Kept {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::Mutex;
     use std::sync::mpsc;
 
     use super::*;

@@ -8,6 +8,7 @@
 //! *Not here*: the rules (`config::people`), how it is done (`actors::owners`, `api::opener`,
 //! `engine`).
 
+use std::io;
 use std::sync::Arc;
 
 use super::opener::AsOwners;
@@ -22,13 +23,19 @@ use crate::serve::socket::OpenTo;
 use crate::store::backend::Readers;
 
 /// Whom the server serves, and as whom jobs run.
-pub(super) fn served(config: &Config, in_force: InForce) -> (Served, Option<Arc<dyn Owners>>) {
+///
+/// # Errors
+/// When the system has no thread to ask the directory of users on.
+pub(super) fn served(
+    config: &Config,
+    in_force: InForce,
+) -> io::Result<(Served, Option<Arc<dyn Owners>>)> {
     match config.people.mode {
-        Mode::One => (Served::own_user(), None),
+        Mode::One => Ok((Served::own_user(), None)),
         Mode::System => {
-            let users = People::of(Arc::new(NameService));
+            let users = People::of(Arc::new(NameService))?;
             let owners = OwnersNow { users: users.clone(), in_force };
-            (Served::System(users), Some(Arc::new(owners)))
+            Ok((Served::System(users), Some(Arc::new(owners))))
         }
     }
 }
