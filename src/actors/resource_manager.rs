@@ -353,9 +353,15 @@ impl Handler<Observed> for ResourceManagerActor {
 
     fn handle(&mut self, message: Observed, ctx: &mut Self::Context) -> Self::Result {
         let Observed { attempt, fact } = message;
-        let word = fact.word();
-        let step = match self.kernel.fact(attempt, fact, clock::now()) {
-            Ok(step) => step,
+        let (word, now) = (fact.word(), clock::now());
+        let holding = self.kernel.holding(attempt);
+        let step = match self.kernel.fact(attempt, fact, now) {
+            Ok(step) => {
+                if let Some(holding) = holding {
+                    self.count_use(&holding, &step, now);
+                }
+                step
+            }
             Err(Refused::Stale) => {
                 log::debug!("{word} of attempt {attempt} came late or twice");
                 Step::default()

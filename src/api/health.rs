@@ -17,8 +17,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use super::app::App;
+use super::caller::Caller;
 use super::error::ApiError;
 use crate::actors::messages::Move;
+use crate::config::people::Private;
+use crate::kernel::access::Role;
 use crate::observe::metrics::Exposition;
 use crate::store::read;
 
@@ -70,7 +73,8 @@ async fn moves<T>(who: &str, answer: impl Future<Output = T>) -> Result<T, ApiEr
 /// `GET /metrics`.
 #[utoipa::path(get, path = "/metrics", tag = "server",
     description = "Numbers for Prometheus. `Accept` chooses between Prometheus text 0.0.4, which \
-        is sent to whoever does not choose, and OpenMetrics text 1.0.0.",
+        is sent to whoever does not choose, and OpenMetrics text 1.0.0. What accounts have used since \
+        the server started is left out where usage is private, but for operators.",
     responses((status = 200, description = "The numbers", content(
         (String = "text/plain"), (String = "application/openmetrics-text")))))]
 pub async fn metrics(app: web::Data<App>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
@@ -80,7 +84,9 @@ pub async fn metrics(app: web::Data<App>, request: HttpRequest) -> Result<HttpRe
         true => (Exposition::OpenMetrics, OPENMETRICS),
         false => (Exposition::Prometheus, PROMETHEUS),
     };
-    let text = app.system.metrics.text(&app.now(), form);
+    let sees_all = Caller::of(&request).is_ok_and(|caller| caller.who.role >= Role::Operator);
+    let accounts = sees_all || !app.live().people.is_private(Private::Usage);
+    let text = app.system.metrics.text(&app.now(), form, accounts);
     let text = text.map_err(|e| ApiError::unavailable(e.to_string()))?;
     let vary = (header::VARY, "Accept");
     Ok(HttpResponse::Ok().content_type(kind).insert_header(vary).body(text))

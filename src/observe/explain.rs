@@ -132,6 +132,12 @@ pub fn retries(
     format!("attempt {attempt} of {of} ended {how}; tries again at {}", rfc3339(at))
 }
 
+/// Why a job waits whose owner nobody could name when its turn came.
+#[must_use]
+pub fn user_unknown(user: &str, why: &str, at: Time) -> String {
+    format!("nobody could say who {user} is ({why}); tries again at {}", rfc3339(at))
+}
+
 fn blocked_reason(job: JobId, blocked: &Blocked) -> (&'static str, String) {
     match blocked {
         Blocked::Held => ("JobHeldUser", format!("is held; `downbeat release {job}` lets it go")),

@@ -18,6 +18,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::by_account::ByAccount;
 use crate::job::state::StateWord;
 use crate::kernel::access::Role;
 use crate::kernel::views::snapshot::Snapshot;
@@ -44,6 +45,8 @@ pub struct Metrics {
     drift: AtomicI64,
     drifted: Counter,
     refused: Family<Vec<(&'static str, &'static str)>, Counter>,
+    /// What accounts have used.
+    pub by_account: ByAccount,
     /// Living resource managers; must be 1.
     pub resource_managers: AtomicU32,
 }
@@ -56,6 +59,7 @@ impl Default for Metrics {
             drift: AtomicI64::new(0),
             drifted: Counter::default(),
             refused: Family::default(),
+            by_account: ByAccount::default(),
             resource_managers: AtomicU32::new(0),
         }
     }
@@ -88,11 +92,17 @@ impl Metrics {
         self.refused.get_or_create(&vec![("role", role)]).inc();
     }
 
-    /// The numbers as text, with "now" from this snapshot.
+    /// The numbers as text, with "now" from this snapshot; with accounts, where what they use is no
+    /// secret.
     ///
     /// # Errors
     /// Never in practice: writing into a string.
-    pub fn text(&self, now: &Snapshot, form: Exposition) -> Result<String, fmt::Error> {
+    pub fn text(
+        &self,
+        now: &Snapshot,
+        form: Exposition,
+        accounts: bool,
+    ) -> Result<String, fmt::Error> {
         let mut registry = Registry::with_prefix("downbeat");
         let jobs: Family<Vec<(String, String)>, Gauge> = Family::default();
         for state in StateWord::ALL.iter().copied() {
@@ -115,6 +125,9 @@ impl Metrics {
         }
         others(&mut registry, now);
         self.counted(&mut registry, now);
+        if accounts {
+            self.by_account.register(&mut registry);
+        }
         let mut text = String::new();
         encode(&mut text, &registry)?;
         Ok(match form {

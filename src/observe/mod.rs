@@ -6,6 +6,7 @@
 //!
 //! *Not here*: the routes that show them (`api`).
 
+pub mod by_account;
 pub mod explain;
 pub mod extension;
 pub mod metrics;

@@ -187,6 +187,17 @@ mod cases {
         assert!(hers["mean_wait_s"].as_f64().unwrap() >= 0.0);
         let by_account = house.ask(CAROL, "GET /api/v1/usage?by=account").expect(200);
         assert_eq!(line(&by_account, "physics")["jobs"], 2, "{by_account}");
+        let numbers = house.ask(CAROL, "GET /metrics").bytes;
+        for line in [
+            "downbeat_account_jobs_started_total{account=\"physics\"} 2",
+            "downbeat_account_jobs_ended_total{account=\"physics\",state=\"FAILED\"} 1",
+            "downbeat_account_jobs_ended_total{account=\"\",state=\"COMPLETED\"} 1",
+        ] {
+            assert!(numbers.lines().any(|own| own == line), "{line}: {numbers}");
+        }
+        let cpu = "downbeat_account_cpu_seconds_total{account=\"physics\"} ";
+        let cpu = numbers.lines().find_map(|line| line.strip_prefix(cpu)).unwrap();
+        assert!((0.4..60.0).contains(&cpu.parse::<f64>().unwrap()), "{cpu}");
         let said = house.cli(CAROL, &["usage", "--by", "user", "--csv"]);
         let said = String::from_utf8(said.stdout).unwrap();
         assert!(said.starts_with("user,cpu_hours,"), "{said}");
@@ -202,5 +213,8 @@ mod cases {
         assert_eq!(seen["lines"].as_array().unwrap().len(), 1, "{seen}");
         assert_eq!(line(&seen, BOB)["jobs"], 1);
         house.ask(BOB, "GET /api/v1/jobs/1").expect(200);
+        let numbers = |name: &str| house.ask(name, "GET /metrics").bytes;
+        assert!(!numbers(BOB).contains("downbeat_account_"));
+        assert!(numbers("root").contains("downbeat_account_jobs_started_total{account=\"\"} 2"));
     }
 }

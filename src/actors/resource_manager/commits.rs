@@ -38,11 +38,13 @@ use crate::clock;
 use crate::job::ids::{Attempt, CommitNo, JobId};
 use crate::kernel::change::{Change, Effect, Step};
 use crate::kernel::outbox::Commit;
+use crate::kernel::views::holding::Holding;
 use crate::kernel::views::snapshot::Snapshot;
 use crate::store::read::LaunchRecords;
 use crate::store::record::AllocationRecord;
 use crate::store::write::{CommitError, Launches};
 use crate::text::cpu_list;
+use crate::time::Time;
 
 /// Steps in the outbox at which a handler flushes by itself: a commit of this size still takes
 /// milliseconds.
@@ -161,6 +163,29 @@ impl ResourceManagerActor {
         self.wake();
         self.flush_unless_a_plan_is_due(ctx);
         self.tell_drained();
+    }
+
+    /// Counts what an attempt was used for by its account.
+    pub(super) fn count_use(&self, holding: &Holding, step: &Step, now: Time) {
+        let by_account = &self.outlets.metrics.by_account;
+        for change in &step.changes {
+            let waited = match change {
+                Change::Started { waited_us, .. } => Some(*waited_us),
+                Change::Ended { waited_us, .. } => *waited_us,
+                _ => None,
+            };
+            if let Some(waited_us) = waited {
+                by_account.started(&holding.account, waited_us);
+            }
+            match change {
+                Change::Ended { end, .. } => {
+                    by_account.ended(&holding.account, end.word);
+                    by_account.released(holding, now);
+                }
+                Change::Requeued { past: Some(_), .. } => by_account.released(holding, now),
+                _ => {}
+            }
+        }
     }
 
     fn record(&self, snapshot: &Snapshot, steps: &[Arc<Vec<Change>>]) {

@@ -10,6 +10,7 @@ pub mod chain;
 pub mod dependencies;
 pub mod explain;
 pub mod hold;
+pub mod holding;
 pub mod limits;
 pub mod partitions;
 pub mod pass_input;
