@@ -62,7 +62,7 @@ fn ended() -> EndState {
     EndState::without_script(StateWord::Completed, None, Time(1))
 }
 
-const FACTS: [Make<Fact>; 15] = [
+const FACTS: [Make<Fact>; 16] = [
     ("grant", || Fact::Granted(allocation())),
     ("start", || Fact::Started(HANDLE)),
     ("exit0", || Fact::Exited(exit(0, None))),
@@ -80,6 +80,7 @@ const FACTS: [Make<Fact>; 15] = [
     ("requ", || Fact::RequeueAsked { hold: false }),
     ("rhold", || Fact::RequeueAsked { hold: true }),
     ("preem", || Fact::PreemptAsked),
+    ("nousr", || Fact::UserUnknown("why".into())),
 ];
 
 /// What each state answers to each fact. `run` RUNNING, `end` COMPLETING, `com` COMPLETED, `fai`
@@ -88,22 +89,22 @@ const FACTS: [Make<Fact>; 15] = [
 /// to end, `-` is an attempt of which no start was heard, `+` one that was started.
 #[rustfmt::skip]
 const MATRIX: &str = "
-          grant start exit0 exit3 xlim  xcan  never cancl limit lost  nolau gone  requ  rhold preem
-Pending   run   !     !     !     !     !     !     can?  !     !     !     !     !     !     !
-Starting  !     run   com*  fai*  tim*  can*  can*? end   end   end   fai*? nod*? end   end   end
-Running   !     -     com*  fai*  tim*  can*  can*? end   end   end   !     nod*? end   end   end
-Cancel -  !     end   can*  can*  can*  can*  can*? -     -     -     can*? can*? -     -     -
-Cancel +  !     -     can*  can*  can*  can*  can*? -     -     -     !     can*? -     -     -
-Limit -   !     end   com*  fai*  tim*  can*  can*? end   -     -     fai*? nod*? end   end   -
-Limit +   !     -     com*  fai*  tim*  can*  can*? end   -     -     !     nod*? end   end   -
-Lost -    !     end   com*  fai*  tim*  can*  can*? end   -     -     fai*? nod*? end   end   -
-Lost +    !     -     com*  fai*  tim*  can*  can*? end   -     -     !     nod*? end   end   -
-Requeue - !     end   pen*  pen*  pen*  pen*  pen*? end   -     -     pen*? pen*? -     end   -
-Requeue + !     -     pen*  pen*  pen*  pen*  pen*? end   -     -     !     pen*? -     end   -
-Preempt - !     end   pen*  pen*  pen*  pen*  pen*? end   -     -     pen*? pen*? -     end   -
-Preempt + !     -     pen*  pen*  pen*  pen*  pen*? end   -     -     !     pen*? -     end   -
-Finished  !     -     -     -     -     -     -     -     -     -     -     -     -     -     -
-Back      !     -     -     -     -     -     -     -     -     -     -     -     -     -     -
+          grant start exit0 exit3 xlim  xcan  never cancl limit lost  nolau gone  requ  rhold preem nousr
+Pending   run   !     !     !     !     !     !     can?  !     !     !     !     !     !     !     !
+Starting  !     run   com*  fai*  tim*  can*  can*? end   end   end   fai*? nod*? end   end   end   pen*?
+Running   !     -     com*  fai*  tim*  can*  can*? end   end   end   !     nod*? end   end   end   !
+Cancel -  !     end   can*  can*  can*  can*  can*? -     -     -     can*? can*? -     -     -     can*?
+Cancel +  !     -     can*  can*  can*  can*  can*? -     -     -     !     can*? -     -     -     !
+Limit -   !     end   com*  fai*  tim*  can*  can*? end   -     -     fai*? nod*? end   end   -     fai*?
+Limit +   !     -     com*  fai*  tim*  can*  can*? end   -     -     !     nod*? end   end   -     !
+Lost -    !     end   com*  fai*  tim*  can*  can*? end   -     -     fai*? nod*? end   end   -     fai*?
+Lost +    !     -     com*  fai*  tim*  can*  can*? end   -     -     !     nod*? end   end   -     !
+Requeue - !     end   pen*  pen*  pen*  pen*  pen*? end   -     -     pen*? pen*? -     end   -     pen*?
+Requeue + !     -     pen*  pen*  pen*  pen*  pen*? end   -     -     !     pen*? -     end   -     !
+Preempt - !     end   pen*  pen*  pen*  pen*  pen*? end   -     -     pen*? pen*? -     end   -     pen*?
+Preempt + !     -     pen*  pen*  pen*  pen*  pen*? end   -     -     !     pen*? -     end   -     !
+Finished  !     -     -     -     -     -     -     -     -     -     -     -     -     -     -     -
+Back      !     -     -     -     -     -     -     -     -     -     -     -     -     -     -     -
 ";
 
 /// A word of the table for a state.

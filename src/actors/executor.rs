@@ -304,7 +304,12 @@ impl Follow {
                 self.tell(Fact::RequeueAsked { hold: true }).await;
                 self.tell_end(Fact::LaunchFailed(why)).await
             }
-            NoOrder::Store(_) | NoOrder::Owner(NotRun::Later(_)) => {
+            NoOrder::Owner(NotRun::Later(why)) => {
+                // It keeps no CPUs from others until somebody can say.
+                log::warn!("Attempt {} is put off, its owner is not known: {why}", self.attempt);
+                self.tell_end(Fact::UserUnknown(why)).await
+            }
+            NoOrder::Store(_) => {
                 log::warn!("Cannot make the order of attempt {}: {why}", self.attempt);
                 Next::Pause
             }

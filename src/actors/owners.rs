@@ -37,7 +37,7 @@ pub enum NotRun {
     /// Its owner may have no jobs, or is not who he was: it is held.
     #[error("{0}")]
     Withheld(String),
-    /// Nobody can say who its owner is: it is tried again.
+    /// Nobody can say who its owner is: it waits, and is tried again.
     #[error("{0}")]
     Later(String),
 }

@@ -21,7 +21,7 @@ use crate::job::files::StreamFile;
 use crate::job::ids::JobId;
 use crate::job::outcome::{self, ExitCode};
 use crate::job::spec::JobSpec;
-use crate::job::state::{EndReason, StateWord};
+use crate::job::state::{AttemptEnd, EndReason, StateWord};
 use crate::kernel::access::{Action, may};
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::observe::explain::{self, Reasons, Why};
@@ -116,9 +116,8 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
     let retry = row.spec.retry.as_deref().map(|policy| Retry::new(policy, row.retries));
     let back_off = backs_off(&row, allocation.as_ref(), retry.as_ref());
     let (state_reason, state_detail) = match state {
-        StateWord::Pending if why.word == "BeginTime" && back_off.is_some() => {
-            (Some(why.word.to_owned()), back_off)
-        }
+        StateWord::Pending if why.word == "BeginTime" && back_off.is_some() => back_off
+            .map_or((None, None), |(word, sentence)| (Some(word.to_owned()), Some(sentence))),
         StateWord::Pending => (Some(why.word.to_owned()), Some(why.sentence)),
         _ => reason(&row, state),
     };
@@ -224,17 +223,22 @@ fn kept_by_trouble(app: &App, why: Why) -> Why {
     }
 }
 
-/// What is said of a job that waits to be run again by itself.
+/// What is said of a job that waits to be run again by itself, in Slurm's word and a sentence.
 fn backs_off(
     row: &JobRecord,
     last: Option<&AllocationRecord>,
     retry: Option<&Retry>,
-) -> Option<String> {
-    let (last, retry) = (last?, retry.filter(|retry| retry.used > 0)?);
+) -> Option<(&'static str, String)> {
+    let (last, at) = (last?, row.begin_time?);
+    if last.end == Some(AttemptEnd::UserUnknown) {
+        let why = last.error.as_deref().unwrap_or_default();
+        return Some(("UserUnknown", explain::user_unknown(&row.user, why, at)));
+    }
+    let retry = retry.filter(|retry| retry.used > 0)?;
     let of = (row.attempt + 1).saturating_add(retry.max.saturating_sub(retry.used));
     let code = last.exit_code.map(|code| code.to_string());
     let how = (last.end?.word(), code.as_deref());
-    Some(explain::retries((row.attempt, of), how, row.begin_time?))
+    Some(("BeginTime", explain::retries((row.attempt, of), how, at)))
 }
 
 fn reason(row: &JobRecord, state: StateWord) -> (Option<String>, Option<String>) {

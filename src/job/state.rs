@@ -156,6 +156,8 @@ pub enum AttemptEnd {
     Requeued,
     /// It made room for another job.
     Preempted,
+    /// Nobody could say who its owner is.
+    UserUnknown,
 }
 
 impl AttemptEnd {
@@ -163,6 +165,11 @@ impl AttemptEnd {
     pub const REQUEUED: &'static str = "REQUEUED";
     /// The word of one that made room for another job.
     pub const PREEMPTED: &'static str = "PREEMPTED";
+    /// The word of one whose owner nobody could name.
+    pub const USER_UNKNOWN: &'static str = "USER_UNKNOWN";
+    /// Those that are no states of jobs.
+    const OWN: [AttemptEnd; 3] =
+        [AttemptEnd::Requeued, AttemptEnd::Preempted, AttemptEnd::UserUnknown];
 
     /// The word in JSON and SQL.
     #[must_use]
@@ -171,6 +178,7 @@ impl AttemptEnd {
             AttemptEnd::Job(state) => state.word(),
             AttemptEnd::Requeued => AttemptEnd::REQUEUED,
             AttemptEnd::Preempted => AttemptEnd::PREEMPTED,
+            AttemptEnd::UserUnknown => AttemptEnd::USER_UNKNOWN,
         }
     }
 }
@@ -179,8 +187,7 @@ impl FromStr for AttemptEnd {
     type Err = String;
 
     fn from_str(text: &str) -> Result<AttemptEnd, String> {
-        let own = [AttemptEnd::Requeued, AttemptEnd::Preempted];
-        match own.into_iter().find(|end| end.word() == text) {
+        match AttemptEnd::OWN.into_iter().find(|end| end.word() == text) {
             Some(end) => Ok(end),
             None => text.parse().map(AttemptEnd::Job),
         }
@@ -215,7 +222,7 @@ mod tests {
     #[test]
     fn every_end_of_an_attempt_is_read_from_its_word() {
         let of_jobs = StateWord::ALL.iter().copied().map(AttemptEnd::Job);
-        for end in of_jobs.chain([AttemptEnd::Requeued, AttemptEnd::Preempted]) {
+        for end in of_jobs.chain(AttemptEnd::OWN) {
             assert_eq!(end.word().parse(), Ok(end));
         }
     }

@@ -63,11 +63,13 @@ pub struct IdempotencyKey {
 pub const REQUEUED: &str = AttemptEnd::REQUEUED;
 /// How an attempt ended that made room for another job, in the attempts of its job.
 pub const PREEMPTED: &str = AttemptEnd::PREEMPTED;
+/// The word of an attempt whose owner nobody could name.
+pub const USER_UNKNOWN: &str = AttemptEnd::USER_UNKNOWN;
 
 /// An attempt that is over while its job is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastAttempt {
-    /// How it ended: [`REQUEUED`], [`PREEMPTED`], or the word that its job would have ended with.
+    /// How it ended: [`REQUEUED`], [`PREEMPTED`], [`USER_UNKNOWN`], or the word that its job would have ended with.
     pub state: &'static str,
     /// The rest of its end.
     pub end: EndState,

@@ -50,6 +50,8 @@ pub enum RequeueReason {
         /// Not before.
         begin: Time,
     },
+    /// Nobody could say who its owner is: it is tried again later.
+    UserUnknown,
 }
 
 impl JobState {
@@ -129,6 +131,8 @@ pub enum Fact {
     Lost,
     /// No script could be started; the sentence says why.
     LaunchFailed(String),
+    /// Nobody can say now who its owner is, so nothing was started; the sentence says why.
+    UserUnknown(String),
     /// It is gone and nobody knows how it ended; the sentence says what is known.
     Vanished(String),
 }
@@ -150,6 +154,7 @@ impl Fact {
             Fact::ScriptEnded => "script_ended",
             Fact::Lost => "lost",
             Fact::LaunchFailed(_) => "launch_failed",
+            Fact::UserUnknown(_) => "user_unknown",
             Fact::Vanished(_) => "vanished",
         }
     }
@@ -248,7 +253,11 @@ pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
             let end = without_script(StateWord::Failed, Some(error), now, None);
             Moved(Finished(end), Some(a))
         }
-        (Completing(a, why, None), Fact::LaunchFailed(error)) => {
+        (Starting(a), Fact::UserUnknown(error)) => {
+            let end = without_script(StateWord::Failed, Some(error), now, None);
+            Moved(JobState::Requeued(end, RequeueReason::UserUnknown), Some(a))
+        }
+        (Completing(a, why, None), Fact::LaunchFailed(error) | Fact::UserUnknown(error)) => {
             let word = unless_cancelled(why, StateWord::Failed);
             Moved(over(why, without_script(word, Some(error), now, None)), Some(a))
         }
@@ -281,9 +290,10 @@ pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
         }
         (state @ (Finished(_) | JobState::Requeued(..)), fact) => Unmoved(state, fact, Stale),
         (state @ (Starting(_) | Running(..) | Completing(..)), fact @ Fact::Granted(_))
-        | (state @ (Running(..) | Completing(..)), fact @ Fact::LaunchFailed(_)) => {
-            Unmoved(state, fact, Illegal)
-        }
+        | (
+            state @ (Running(..) | Completing(..)),
+            fact @ (Fact::LaunchFailed(_) | Fact::UserUnknown(_)),
+        ) => Unmoved(state, fact, Illegal),
     }
 }
 

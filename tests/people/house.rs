@@ -65,6 +65,8 @@ pub struct House {
     pub home: tempfile::TempDir,
     pub url: String,
     pub settings: String,
+    /// A library that the server is started with.
+    pub preload: Option<PathBuf>,
     child: Option<Child>,
 }
 
@@ -88,7 +90,7 @@ impl House {
         let home = tempfile::tempdir().unwrap();
         super::mode(home.path(), 0o711);
         let settings = settings.to_owned();
-        let mut house = House { home, url: String::new(), settings, child: None };
+        let mut house = House { home, url: String::new(), settings, preload: None, child: None };
         house.up();
         house
     }
@@ -109,6 +111,9 @@ impl House {
         command.arg("--config").arg(path("settings.toml"));
         // As a shell of root's would have it: no job may ever see it.
         command.env_clear().env("PATH", "/root/bin:/usr/sbin:/usr/bin:/bin").env("SECRET", "root");
+        if let Some(library) = &self.preload {
+            command.env("LD_PRELOAD", library);
+        }
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut url = None;

@@ -19,6 +19,7 @@ houses! {
         "[[user]]\nname = \"dbt-alice\"\nmax_running_cpus = 1"
     what_alice_has_waiting_counts_still_after_kill_9
         "[[user]]\nname = \"*\"\nmax_queued_jobs = 2\nmax_queued_bytes = \"2K\""
+    a_directory_of_users_that_hangs_keeps_no_cpu_and_nobody_else ""
     limits_are_others_as_soon_as_the_settings_are_read_again
         "[[user]]\nname = \"*\"\nmax_queued_jobs = 1"
 }
@@ -38,6 +39,43 @@ fn refused(house: &House, name: &str, job: &Value) -> (String, String) {
 
 fn limits(house: &House, name: &str) -> Value {
     house.ask(name, "GET /api/v1/me").expect(200)["limits"].clone()
+}
+
+/// A name service that does not answer of the user whose number stands in the file, as one over a
+/// network may; the server is started with it from now on.
+fn hanging_directory(house: &mut House) -> std::path::PathBuf {
+    let path = |name: &str| house.home.path().join(name);
+    let (source, library, hangs) = (path("hangs.c"), path("hangs.so"), path("hangs"));
+    let text = format!(
+        r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <unistd.h>
+static int hangs(uid_t uid) {{
+    unsigned of = 0;
+    FILE *file = fopen("{}", "r");
+    if (!file) return 0;
+    if (fscanf(file, "%u", &of) != 1) of = 0;
+    fclose(file);
+    return of == uid;
+}}
+int getpwuid_r(uid_t uid, struct passwd *one, char *text, size_t size, struct passwd **found) {{
+    int (*real)(uid_t, struct passwd *, char *, size_t, struct passwd **) =
+        dlsym(RTLD_NEXT, "getpwuid_r");
+    while (hangs(uid)) usleep(10000);
+    return real(uid, one, text, size, found);
+}}
+"#,
+        hangs.display()
+    );
+    std::fs::write(&source, text).unwrap();
+    let mut compiler = std::process::Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).arg("-ldl");
+    assert!(compiler.status().unwrap().success());
+    house.preload = Some(library);
+    hangs
 }
 
 mod cases {
@@ -139,6 +177,43 @@ mod cases {
         let (_, why) = refused(&house, ALICE, &held(1));
         assert!(why.contains("max_queued_jobs"), "{why}");
         assert_eq!(limits(&house, ALICE)["queued_bytes"], json!({"used": 2_000, "max": 2_048}));
+    }
+
+    pub fn a_directory_of_users_that_hangs_keeps_no_cpu_and_nobody_else(mut house: House) {
+        let id = house.submit(ALICE, json!({"script": "true", "held": true, "cpus": 2}));
+        house.down();
+        let hangs = hanging_directory(&mut house);
+        house.up();
+        let uid = house.sql(&format!("SELECT uid || '' AS line FROM jobs WHERE id = {id}"));
+        std::fs::write(&hangs, uid).unwrap();
+        house.ask("root", &format!("POST /api/v1/jobs/{id}/release")).expect(200);
+        // Root may look as often as he likes.
+        let job = || house.ask("root", &format!("GET /api/v1/jobs/{id}")).expect(200);
+        let put_off = super::super::until_now("it is put off", || {
+            let job = job();
+            if job["state_reason"] == "UserUnknown" { Ok(job) } else { Err(job.to_string()) }
+        });
+        assert_eq!(put_off["state"], "PENDING", "{put_off}");
+        let why = put_off["state_detail"].as_str().unwrap();
+        let wanted = format!(
+            "nobody could say who {ALICE} is (the directory of users does not answer: not within 5 s); tries again at "
+        );
+        assert!(why.starts_with(&wanted), "{why}");
+        let his = house.submit(BOB, json!({"script": "true", "cpus": 2}));
+        assert_eq!(house.ended(BOB, his)["state"], "COMPLETED");
+        assert_eq!(house.ask(ALICE, "GET /api/v1/me").status, 503);
+        // Nor does it hold up the end of a server.
+        house.down();
+        std::fs::remove_file(&hangs).unwrap();
+        house.up();
+        let now = json!({"begin_time": "now"});
+        house
+            .ask_with(ALICE, &format!("PATCH /api/v1/jobs/{id}"), "", &now.to_string())
+            .expect(200);
+        assert_eq!(house.ended(ALICE, id)["state"], "COMPLETED");
+        let attempts = house.ask(ALICE, &format!("GET /api/v1/jobs/{id}/attempts")).expect(200);
+        let words = |n: usize| attempts[n]["state"].clone();
+        assert_eq!([words(0), words(1)], [json!("USER_UNKNOWN"), json!("COMPLETED")], "{attempts}");
     }
 
     pub fn limits_are_others_as_soon_as_the_settings_are_read_again(mut house: House) {

@@ -17,7 +17,9 @@ use crate::job::request::Request;
 use crate::job::retry_policy::RetryPolicy;
 use crate::job::state::StateWord;
 use crate::kernel::access::Permitted;
-use crate::kernel::change::{Change, Effect, Event, PREEMPTED, PastAttempt, REQUEUED, Step};
+use crate::kernel::change::{
+    Change, Effect, Event, PREEMPTED, PastAttempt, REQUEUED, Step, USER_UNKNOWN,
+};
 use crate::kernel::parts::conditions::Conditions;
 use crate::kernel::parts::limits::{Payer, TooMany};
 use crate::kernel::parts::live::Live;
@@ -28,6 +30,13 @@ use crate::kernel::transition::{Fact, JobState, RequeueReason};
 use crate::resources::allocation::Allocation;
 use crate::resources::partitions::is_list;
 use crate::time::Time;
+
+/// How soon the owner of a job of whom nobody could say who he is is asked for again, seconds; twice
+/// as late after each attempt.
+const ASKED_AGAIN_S: i64 = 30;
+/// At the latest, seconds: a directory of users that is down for a day makes some hundred attempts
+/// of a job, not thousands.
+const ASKED_AGAIN_S_MAX: i64 = 600;
 
 /// A job that is over, as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,6 +172,7 @@ impl Kernel {
         let (begin, held, word) = match back {
             RequeueReason::Asked { hold } => (None, hold, REQUEUED),
             RequeueReason::Preempted => (None, false, PREEMPTED),
+            RequeueReason::UserUnknown => (Some(asked_again(&job, now)), false, USER_UNKNOWN),
             RequeueReason::Retry { begin } => {
                 (Some(begin).filter(|at| *at > now), false, end.word.word())
             }
@@ -198,6 +208,12 @@ impl Kernel {
         self.charge(&job, now, &mut step);
         step
     }
+}
+
+/// When the next attempt is made of a job whose owner nobody could name.
+fn asked_again(job: &Queued, now: Time) -> Time {
+    let doubled = ASKED_AGAIN_S << job.attempts.saturating_sub(1).min(5);
+    now.plus_s(doubled.min(ASKED_AGAIN_S_MAX))
 }
 
 #[cfg(test)]
