@@ -91,6 +91,14 @@ impl Caller {
         Caller { who: Arc::new(who), person: None }
     }
 
+    /// Who may have only a part of what there is: a user of a server of all users, unless he is an
+    /// operator.
+    #[must_use]
+    pub fn limited(&self) -> Option<job::Uid> {
+        let person = self.person.as_ref().filter(|_| self.who.role < Role::Operator);
+        person.map(|person| person.uid)
+    }
+
     /// A user of a server of all users.
     #[must_use]
     pub fn of_many(person: Arc<Person>, people: &People, (via, origin): (Via, Origin)) -> Caller {

@@ -25,13 +25,18 @@ use super::caller::Caller;
 use super::code::Code;
 use super::coding::{self, Coding};
 use super::error::ApiError;
+use super::per_user::{One, PerUser};
 use super::places::{Place, Room};
 use crate::clock;
+use crate::job::ids::Uid;
 
 /// Largest body, bytes: a batch of scripts.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of bodies that are under way or being read: a few of the largest.
 const BYTES_IN_ALL: usize = 4 * BODY_BYTES_MAX;
+/// Of them one user of a server of all users may have so many: half, so that others can send the
+/// largest body still.
+const BYTES_OF_A_USER: usize = BYTES_IN_ALL / 2;
 /// Longest wait for the next bytes of a body.
 const NEXT_WITHIN: Duration = Duration::from_secs(10);
 /// Longest wait for a whole body: the largest one over a slow line.
@@ -41,6 +46,7 @@ const WHOLE_WITHIN: Duration = Duration::from_secs(120);
 #[derive(Clone)]
 pub struct Intake {
     bytes: Arc<Semaphore>,
+    of_users: Arc<PerUser<Uid>>,
     room: Room,
 }
 
@@ -56,6 +62,9 @@ pub struct Held(#[allow(dead_code, reason = "held, never looked at")] Option<Sha
 struct Share {
     all: Arc<Semaphore>,
     held: Option<OwnedSemaphorePermit>,
+    of_users: Arc<PerUser<Uid>>,
+    user: Option<Uid>,
+    own: Option<One<Uid>>,
 }
 
 impl Intake {
@@ -63,7 +72,12 @@ impl Intake {
     #[must_use]
     pub fn new(bodies: usize) -> Intake {
         let bytes = Arc::new(Semaphore::new(BYTES_IN_ALL));
-        Intake { bytes, room: Room::new("requests whose bodies are on their way", bodies) }
+        let of_users = Arc::new(PerUser::new(BYTES_OF_A_USER));
+        Intake {
+            bytes,
+            of_users,
+            room: Room::new("requests whose bodies are on their way", bodies),
+        }
     }
 
     /// Reads the body of a request and leaves it for the handler; what comes back is to be held
@@ -82,13 +96,14 @@ impl Intake {
         if announced.is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
             return Err(too_large());
         }
-        let place: Place = self.room.take(&Caller::of(request.request())?)?;
-        let (sent, held) = self.receive(payload).await?;
+        let caller = Caller::of(request.request())?;
+        let place: Place = self.room.take(&caller)?;
+        let (sent, held) = self.receive(payload, caller.limited()).await?;
         drop(place);
         let (body, held) = match coding {
             Coding::Plain => (sent, held),
             Coding::Gzip => {
-                let mut share = self.share();
+                let mut share = self.share(caller.limited());
                 let unpacking = aside(move || {
                     let grow = |bytes| share.grow(bytes);
                     let body = coding::unpack(&sent, BODY_BYTES_MAX, grow, too_large)?;
@@ -103,8 +118,12 @@ impl Intake {
     }
 
     /// All bytes of a body as they were sent.
-    async fn receive(&self, mut payload: Payload) -> Result<(Bytes, Share), ApiError> {
-        let (mut whole, mut share) = (BytesMut::new(), self.share());
+    async fn receive(
+        &self,
+        mut payload: Payload,
+        user: Option<Uid>,
+    ) -> Result<(Bytes, Share), ApiError> {
+        let (mut whole, mut share) = (BytesMut::new(), self.share(user));
         let last = Instant::from_std(clock::monotonic() + WHOLE_WITHIN);
         loop {
             let next = timeout(NEXT_WITHIN, timeout_at(last, payload.next())).await;
@@ -124,14 +143,31 @@ impl Intake {
         }
     }
 
-    fn share(&self) -> Share {
-        Share { all: Arc::clone(&self.bytes), held: None }
+    fn share(&self, user: Option<Uid>) -> Share {
+        let (all, of_users) = (Arc::clone(&self.bytes), Arc::clone(&self.of_users));
+        Share { all, held: None, of_users, user, own: None }
     }
 }
 
 impl Share {
     /// Takes room for so many more bytes.
     fn grow(&mut self, bytes: usize) -> Result<(), ApiError> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        if let Some(user) = self.user {
+            let (mut own, more) = match self.own.take() {
+                Some(own) => (Some(own), bytes),
+                None => (self.of_users.take(user), bytes - 1),
+            };
+            let may = own.as_mut().is_some_and(|own| own.grow(more));
+            self.own = own;
+            if !may {
+                let detail =
+                    format!("bodies of yours of {BYTES_OF_A_USER} bytes are on their way already");
+                return Err(ApiError::unavailable(detail));
+            }
+        }
         let permit = u32::try_from(bytes)
             .ok()
             .and_then(|bytes| Arc::clone(&self.all).try_acquire_many_owned(bytes).ok());

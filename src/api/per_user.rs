@@ -1,6 +1,6 @@
 //! *Purpose*: how much of something each user has.
 //!
-//! *Owns*: [`PerUser`], a count of each, and [`One`] of them.
+//! *Owns*: [`PerUser`], a count of each, and [`One`], which may become more.
 //!
 //! *Promises*: nobody has more than his part, so that there is some left for the others; whoever
 //! has nothing costs nothing.
@@ -18,10 +18,12 @@ pub struct PerUser<K> {
     counts: Arc<Mutex<HashMap<K, usize>>>,
 }
 
-/// One of somebody's; given back when it is dropped.
+/// One of somebody's, or as many as it has grown to; given back when it is dropped.
 #[derive(Debug)]
 pub struct One<K: Copy + Eq + Hash> {
     of: K,
+    count: usize,
+    max: usize,
     counts: Arc<Mutex<HashMap<K, usize>>>,
 }
 
@@ -41,13 +43,22 @@ impl<K: Copy + Eq + Hash> PerUser<K> {
     /// One more; `None` when he has as many as he may.
     #[must_use]
     pub fn take(&self, of: K) -> Option<One<K>> {
+        let mut one = One { of, count: 0, max: self.max, counts: Arc::clone(&self.counts) };
+        one.grow(1).then_some(one)
+    }
+}
+
+impl<K: Copy + Eq + Hash> One<K> {
+    /// So many more; `false`, and none, when he may not have them all.
+    pub fn grow(&mut self, more: usize) -> bool {
         let mut counts = locked(&self.counts);
-        let count = counts.entry(of).or_default();
-        if *count >= self.max {
-            return None;
+        let count = counts.entry(self.of).or_default();
+        let may = count.checked_add(more).filter(|sum| *sum <= self.max);
+        if let Some(sum) = may {
+            *count = sum;
+            self.count += more;
         }
-        *count += 1;
-        Some(One { of, counts: Arc::clone(&self.counts) })
+        may.is_some()
     }
 }
 
@@ -55,7 +66,7 @@ impl<K: Copy + Eq + Hash> Drop for One<K> {
     fn drop(&mut self) {
         let mut counts = locked(&self.counts);
         if let Some(count) = counts.get_mut(&self.of) {
-            *count -= 1;
+            *count = count.saturating_sub(self.count);
             if *count == 0 {
                 counts.remove(&self.of);
             }
@@ -84,5 +95,12 @@ mod tests {
         drop((second, other));
         assert!(locked(&all.counts).is_empty());
         assert!(PerUser::new(0).take(1).is_some(), "everybody may have one");
+        let all = PerUser::new(10);
+        let (mut first, second) = (all.take(1).unwrap(), all.take(1).unwrap());
+        assert!(first.grow(8) && !first.grow(1), "ten in all");
+        drop(second);
+        assert!(first.grow(1) && !first.grow(usize::MAX));
+        drop(first);
+        assert!(locked(&all.counts).is_empty());
     }
 }

@@ -15,7 +15,6 @@ use super::caller::Caller;
 use super::error::ApiError;
 use super::per_user::{One, PerUser};
 use crate::job::ids::Uid;
-use crate::kernel::access::Role;
 
 /// Streams open at once: each holds a connection and a descriptor.
 pub const STREAMS_MAX: usize = 512;
@@ -51,8 +50,7 @@ impl Room {
     /// # Errors
     /// 503 when all are taken, or all that one user may have.
     pub fn take(&self, caller: &Caller) -> Result<Place, ApiError> {
-        let person = caller.person.as_ref().filter(|_| caller.who.role < Role::Operator);
-        let own = match person.map(|person| self.of_users.take(person.uid)) {
+        let own = match caller.limited().map(|uid| self.of_users.take(uid)) {
             None => None,
             Some(Some(one)) => Some(one),
             Some(None) => {

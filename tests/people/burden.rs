@@ -17,6 +17,7 @@ houses! {
     alice_floods_the_server_and_gets_429_while_each_of_bob_s_jobs_is_stored_at_once ""
     an_operator_is_never_told_that_he_asks_too_often "[people]\noperators = [\"dbt-alice\"]"
     alice_holds_five_thousand_idle_connections_and_bob_is_answered_within_a_second ""
+    alice_has_the_largest_bodies_on_their_way_and_bob_s_is_taken ""
     each_refusal_is_a_line_of_the_log_and_a_count ""
     in_a_private_house_a_hidden_job_s_refusal_is_logged_too "[people]\nprivate = [\"jobs\"]"
     numbers_are_open_where_the_settings_say_so "[people]\nmetrics_open = true"
@@ -108,6 +109,33 @@ mod cases {
             matches!((&mut &**one).read(&mut [0]), Ok(0))
         });
         assert!(closed.count() > 1_000, "those that are too many are closed at once");
+    }
+
+    pub fn alice_has_the_largest_bodies_on_their_way_and_bob_s_is_taken(house: House) {
+        const MIB: usize = 1 << 20;
+        let socket = house.socket();
+        let under_way: Vec<UnixStream> = as_user(ALICE, move || {
+            let begin = |_| {
+                let mut one = UnixStream::connect(&socket).unwrap();
+                let head = "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\n\
+                            Content-Type: application/json\r\nContent-Length: 67108864\r\n\r\n";
+                one.write_all(head.as_bytes()).unwrap();
+                one.write_all(&vec![b' '; 62 * MIB]).unwrap();
+                one
+            };
+            (0..2).map(begin).collect()
+        });
+        let padded = |bytes: usize| format!("{}{{\"script\": \"true\"}}", " ".repeat(bytes));
+        let large = |name: &str| house.ask_with(name, "POST /api/v1/jobs", "", &padded(40 * MIB));
+        let refused = large(ALICE);
+        assert_eq!(refused.status, 503, "{}", refused.bytes);
+        assert!(refused.bytes.contains("bodies of yours of 134217728 bytes"), "{}", refused.bytes);
+        large(BOB).expect(201);
+        drop(under_way);
+        super::super::until_now("her bodies are given up", || match large(ALICE) {
+            taken if taken.status == 201 => Ok(()),
+            refused => Err(refused.bytes),
+        });
     }
 
     pub fn each_refusal_is_a_line_of_the_log_and_a_count(house: House) {
