@@ -14,7 +14,7 @@ use downbeat::job::files::expand_pattern;
 use downbeat::job::ids::{Attempt, CpuId, JobId, Uid};
 use downbeat::job::outcome::{EndState, Exit, Handle, OutOfMemory, Stop};
 use downbeat::job::spec::{CpusAsked, JobRequest, JobSpec, SCRIPT_BYTES_MAX};
-use downbeat::job::state::{EndReason, StateWord};
+use downbeat::job::state::{EndReason, Hold, StateWord};
 use downbeat::kernel::access::{Action, Caller, Relation, Role, Whose, may, may_at_all, permits};
 use downbeat::kernel::admission::{Site, SiteMemory};
 use downbeat::kernel::testing;
@@ -53,10 +53,10 @@ const STATES: [Make<JobState>; 15] = [
     ("Preempt -", || JobState::Completing(allocation(), EndReason::Preempted, None)),
     ("Preempt +", || JobState::Completing(allocation(), EndReason::Preempted, Some(HANDLE))),
     ("Finished", || JobState::Finished(ended())),
-    ("Back", || JobState::Requeued(ended(), RequeueReason::Asked { hold: false })),
+    ("Back", || JobState::Requeued(ended(), RequeueReason::Asked { hold: Hold::No })),
 ];
 
-const REQUEUED: EndReason = EndReason::Requeued { hold: false };
+const REQUEUED: EndReason = EndReason::Requeued { hold: Hold::No };
 
 fn ended() -> EndState {
     EndState::without_script(StateWord::Completed, None, Time(1))
@@ -77,8 +77,8 @@ const FACTS: [Make<Fact>; 16] = [
     ("lost", || Fact::Lost),
     ("nolau", || Fact::LaunchFailed("why".into())),
     ("gone", || Fact::Vanished("why".into())),
-    ("requ", || Fact::RequeueAsked { hold: false }),
-    ("rhold", || Fact::RequeueAsked { hold: true }),
+    ("requ", || Fact::RequeueAsked { hold: Hold::No }),
+    ("rhold", || Fact::RequeueAsked { hold: Hold::ByUser }),
     ("preem", || Fact::PreemptAsked),
     ("nousr", || Fact::UserUnknown("why".into())),
 ];

@@ -22,6 +22,7 @@ use crate::engine::{AttemptStatus, Control, Engine, EngineError, ExitRecord, Lim
 use crate::fault;
 use crate::job::ids::Attempt;
 use crate::job::outcome::{Exit, Stop};
+use crate::job::state::Hold;
 use crate::kernel::transition::Fact;
 use crate::store::read::LaunchRecords;
 use crate::time::Time;
@@ -301,7 +302,7 @@ impl Follow {
             }
             NoOrder::Owner(NotRun::Withheld(why)) => {
                 log::warn!("Attempt {} is not started, its job is held: {why}", self.attempt);
-                self.tell(Fact::RequeueAsked { hold: true }).await;
+                self.tell(Fact::RequeueAsked { hold: Hold::ByUser }).await;
                 self.tell_end(Fact::LaunchFailed(why)).await
             }
             NoOrder::Owner(NotRun::Later(why)) => {

@@ -20,6 +20,7 @@ use crate::job::array_spec::JobRef;
 use crate::job::edit::Edit;
 use crate::job::ids::{Attempt, CommitNo, EventId, JobId, UnitId};
 use crate::job::spec::JobSpec;
+use crate::job::state::Hold;
 use crate::kernel::access::Permitted;
 use crate::kernel::commands::cancel::Cancelled;
 use crate::kernel::commands::edit::Edited;
@@ -154,7 +155,7 @@ pub struct RequeueJob {
     /// The job as it was read, if it was over, and at which commit.
     pub over: Option<(EndedJob, CommitNo)>,
     /// Whether it then waits until somebody releases it.
-    pub hold: bool,
+    pub hold: Hold,
     /// Who may.
     pub by: Permitted,
 }

@@ -29,7 +29,7 @@ use crate::clock;
 use crate::job::faults::FieldError;
 use crate::job::ids::{CommitNo, JobId};
 use crate::job::outcome::ExitCode;
-use crate::job::state::AttemptEnd;
+use crate::job::state::{AttemptEnd, Hold};
 use crate::kernel::access::Action;
 use crate::kernel::commands::requeue::Requeued;
 use crate::store::filter::PAGE_MAX;
@@ -91,7 +91,7 @@ pub async fn requeue(
         let message = RequeueJob {
             job: id,
             over: over.map(|over| (over, read_at)),
-            hold: query.hold,
+            hold: Hold::of(query.hold, caller.who.holds_as_operator(row.whose())),
             by: by.clone(),
         };
         let stopping = || ApiError::unavailable("the server is stopping");

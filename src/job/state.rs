@@ -82,6 +82,30 @@ impl fmt::Display for StateWord {
     }
 }
 
+/// Whether a job is held, and who alone may release it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter)]
+pub enum Hold {
+    /// It is not.
+    #[default]
+    No,
+    /// Whoever gives orders about it.
+    ByUser,
+    /// An operator.
+    ByOperator,
+}
+
+impl Hold {
+    /// That of a job of which these are told.
+    #[must_use]
+    pub fn of(held: bool, by_operator: bool) -> Hold {
+        match (held, by_operator) {
+            (false, _) => Hold::No,
+            (true, false) => Hold::ByUser,
+            (true, true) => Hold::ByOperator,
+        }
+    }
+}
+
 /// Why a live attempt is being brought to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter)]
 pub enum EndReason {
@@ -98,7 +122,7 @@ pub enum EndReason {
     /// Somebody wants the job to run again.
     Requeued {
         /// Whether it shall be held then.
-        hold: bool,
+        hold: Hold,
     },
     /// It makes room for a job of a partition that goes before its own; then it runs again.
     Preempted,
@@ -114,8 +138,9 @@ impl EndReason {
             EndReason::Lost => "lost",
             EndReason::Finishing => "finishing",
             EndReason::OutputLimit => "output_limit",
-            EndReason::Requeued { hold: false } => "requeued",
-            EndReason::Requeued { hold: true } => "requeued_hold",
+            EndReason::Requeued { hold: Hold::No } => "requeued",
+            EndReason::Requeued { hold: Hold::ByUser } => "requeued_hold",
+            EndReason::Requeued { hold: Hold::ByOperator } => "requeued_hold_by_operator",
             EndReason::Preempted => "preempted",
         }
     }
@@ -138,10 +163,8 @@ impl FromStr for EndReason {
 
     /// Reads [`EndReason::word`].
     fn from_str(text: &str) -> Result<EndReason, String> {
-        let mut known = EndReason::iter().flat_map(|reason| match reason {
-            EndReason::Requeued { .. } => [false, true].map(|hold| EndReason::Requeued { hold }),
-            other => [other; 2],
-        });
+        let requeued = Hold::iter().map(|hold| EndReason::Requeued { hold });
+        let mut known = EndReason::iter().chain(requeued);
         let found = known.find(|reason| reason.word() == text);
         found.ok_or_else(|| format!("\"{text}\" is not a reason to end a job"))
     }
@@ -213,7 +236,8 @@ mod tests {
 
     #[test]
     fn every_reason_is_read_from_its_word() {
-        for reason in EndReason::iter().chain([EndReason::Requeued { hold: true }]) {
+        for reason in EndReason::iter().chain(Hold::iter().map(|hold| EndReason::Requeued { hold }))
+        {
             assert_eq!(reason.word().parse(), Ok(reason));
         }
         assert!("bored".parse::<EndReason>().is_err());

@@ -15,7 +15,7 @@ use crate::job::edit::Edit;
 use crate::job::ids::{Attempt, CpuId, EventId, JobId, UnitId};
 use crate::job::outcome::{EndState, Handle};
 use crate::job::spec::JobSpec;
-use crate::job::state::{AttemptEnd, EndReason, StateWord};
+use crate::job::state::{AttemptEnd, EndReason, Hold, StateWord};
 use crate::kernel::access::{Permitted, Principal};
 use crate::kernel::parts::maintenance::Maintenance;
 use crate::kernel::parts::queued::Queued;
@@ -189,7 +189,7 @@ pub enum Change {
         /// Not before.
         begin: Option<Time>,
         /// Whether somebody has to release it.
-        held: bool,
+        held: Hold,
         /// Retries by its policy so far.
         retries: u32,
         /// All partitions that it waits for again, of a job that lists several.

@@ -14,7 +14,7 @@
 //! (`actors::executor`).
 
 use crate::job::outcome::{EndState, Exit, Handle, Stop};
-use crate::job::state::{EndReason, StateWord};
+use crate::job::state::{EndReason, Hold, StateWord};
 use crate::resources::allocation::Allocation;
 use crate::time::Time;
 
@@ -41,7 +41,7 @@ pub enum RequeueReason {
     /// Somebody asked for it.
     Asked {
         /// Whether it shall be held.
-        hold: bool,
+        hold: Hold,
     },
     /// Its attempt made room for another job.
     Preempted,
@@ -117,7 +117,7 @@ pub enum Fact {
     /// Somebody wants its job to run again.
     RequeueAsked {
         /// Whether it shall be held then.
-        hold: bool,
+        hold: Hold,
     },
     /// A job of a partition that goes before its own needs its room.
     PreemptAsked,
@@ -222,10 +222,14 @@ pub fn transition(state: JobState, fact: Fact, now: Time) -> Outcome {
             Completing(a, TimeLimit | Lost | Finishing | OutputLimit, h),
             Fact::RequeueAsked { hold },
         ) => Moved(Completing(a, EndReason::Requeued { hold }, h), None),
-        (
-            Completing(a, Preempted | EndReason::Requeued { hold: false }, h),
-            Fact::RequeueAsked { hold: true },
-        ) => Moved(Completing(a, EndReason::Requeued { hold: true }, h), None),
+        (Completing(a, Preempted, h), Fact::RequeueAsked { hold }) if hold > Hold::No => {
+            Moved(Completing(a, EndReason::Requeued { hold }, h), None)
+        }
+        (Completing(a, EndReason::Requeued { hold: before }, h), Fact::RequeueAsked { hold })
+            if hold > before =>
+        {
+            Moved(Completing(a, EndReason::Requeued { hold }, h), None)
+        }
 
         (Starting(a), Fact::PreemptAsked) => Moved(Completing(a, Preempted, None), None),
         (Running(a, h), Fact::PreemptAsked) => Moved(Completing(a, Preempted, Some(h)), None),

@@ -19,7 +19,7 @@ use crate::job::invocation::Invocation;
 use crate::job::outcome::{ExitCode, Usage};
 use crate::job::request::{CPU, MEMORY, Request};
 use crate::job::spec::JobSpec;
-use crate::job::state::{AttemptEnd, EndReason, StateWord};
+use crate::job::state::{AttemptEnd, EndReason, Hold, StateWord};
 use crate::kernel::access::Whose;
 use crate::kernel::change::Change;
 use crate::kernel::commands::requeue::EndedJob;
@@ -233,7 +233,7 @@ impl JobRecord {
             job: self.queued(),
             rest: self.beside_cpus(),
             word: self.state,
-            held: self.held,
+            held: Hold::of(self.held, self.spec.held_by_operator),
             begin: self.begin_time,
             deadline: self.deadline,
             retry: self.spec.retry.clone(),

@@ -17,6 +17,8 @@ houses! {
         "[people]\nprivate = [\"jobs\"]"
     an_operator_gives_orders_about_all_jobs "[people]\noperators = [\"dbt-bob\"]"
     alice_releases_her_own_hold_and_not_that_of_an_operator "[people]\noperators = [\"dbt-bob\"]"
+    what_an_operator_runs_again_and_holds_is_his_also_after_kill_9
+        "[people]\noperators = [\"dbt-bob\"]"
     what_everybody_may_read_names_no_paths_and_no_tokens ""
     a_link_in_the_place_of_her_output_or_its_folder_shows_nothing_of_root_s ""
     an_old_job_is_forgotten_with_what_she_left_in_its_folder "retention = \"1s\""
@@ -46,6 +48,36 @@ fn questions(id: &str) -> Vec<String> {
 
 mod cases {
     use super::*;
+
+    pub fn what_an_operator_runs_again_and_holds_is_his_also_after_kill_9(mut house: House) {
+        let id = house.submit(ALICE, json!({"script": "sleep 60"}));
+        let order = |house: &House, name: &str, verb: &str| {
+            house.ask_with(name, &format!("POST /api/v1/jobs/{id}/{verb}"), "", "")
+        };
+        order(&house, BOB, "requeue?hold=true").expect(202);
+        let held = |house: &House| {
+            super::super::until_now("it waits, held", || {
+                let job = house.ask("root", &format!("GET /api/v1/jobs/{id}")).expect(200);
+                if job["held_by"] == "operator" { Ok(()) } else { Err(job.to_string()) }
+            });
+        };
+        held(&house);
+        order(&house, ALICE, "release").expect(403);
+        house.kill();
+        house.up();
+        held(&house);
+        order(&house, ALICE, "release").expect(403);
+        // Nor is it hers once it was cancelled and waits again.
+        house.ask(ALICE, &format!("DELETE /api/v1/jobs/{id}")).expect(200);
+        order(&house, ALICE, "requeue").expect(200);
+        order(&house, ALICE, "release").expect(403);
+        house.kill();
+        house.up();
+        order(&house, ALICE, "release").expect(403);
+        order(&house, BOB, "release").expect(200);
+        house.ask(ALICE, &format!("DELETE /api/v1/jobs/{id}"));
+        house.ended(ALICE, id);
+    }
 
     pub fn alice_releases_her_own_hold_and_not_that_of_an_operator(mut house: House) {
         let waiting = json!({"script": "true", "begin_time": "now+1h"});

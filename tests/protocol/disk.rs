@@ -14,7 +14,7 @@ use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, JobId, UnitId};
 use downbeat::job::outcome::{EndState, Handle};
 use downbeat::job::request::Request;
 use downbeat::job::retry_policy::RetryPolicy;
-use downbeat::job::state::{EndReason, StateWord};
+use downbeat::job::state::{EndReason, Hold, StateWord};
 use downbeat::kernel::change::{Change, Event, PastAttempt};
 use downbeat::kernel::commands::requeue::EndedJob;
 use downbeat::kernel::outbox::Commit;
@@ -311,7 +311,7 @@ impl Disk {
             job: row.queued,
             rest: row.request.clone(),
             word: row.state,
-            held: false,
+            held: Hold::No,
             begin: None,
             deadline: None,
             retry: row.retry.clone(),

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, JobId, UnitId};
 use downbeat::job::spec::JobSpec;
+use downbeat::job::state::Hold;
 use downbeat::kernel::change::{Change, Effect, IdempotencyKey, Step};
 use downbeat::kernel::commands::cancel::Cancelled;
 use downbeat::kernel::commands::requeue::{EndedJob, Requeued};
@@ -243,8 +244,8 @@ impl Server {
             return Some(Reply::Requeued(attempt, None));
         }
         let (requeued, step) = match over {
-            Some((over, _)) => self.kernel.requeue_over(over, false, &"test".into(), now),
-            None => self.kernel.requeue_asked(job, false, &"test".into(), now),
+            Some((over, _)) => self.kernel.requeue_over(over, Hold::No, &"test".into(), now),
+            None => self.kernel.requeue_asked(job, Hold::No, &"test".into(), now),
         };
         let ticket = self.put(step, Ticket::Requeued(attempt, requeued))?;
         self.reply(ticket, None)

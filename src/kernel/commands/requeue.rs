@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::job::ids::JobId;
 use crate::job::request::Request;
 use crate::job::retry_policy::RetryPolicy;
-use crate::job::state::StateWord;
+use crate::job::state::{Hold, StateWord};
 use crate::kernel::access::Permitted;
 use crate::kernel::change::{
     Change, Effect, Event, PREEMPTED, PastAttempt, REQUEUED, Step, USER_UNKNOWN,
@@ -48,7 +48,7 @@ pub struct EndedJob {
     /// How it ended.
     pub word: StateWord,
     /// Whether it was held.
-    pub held: bool,
+    pub held: Hold,
     /// Not before.
     pub begin: Option<Time>,
     /// Not after.
@@ -88,7 +88,7 @@ impl Kernel {
     pub fn requeue_asked(
         &mut self,
         id: JobId,
-        hold: bool,
+        hold: Hold,
         by: &Permitted,
         now: Time,
     ) -> (Requeued, Step) {
@@ -113,7 +113,7 @@ impl Kernel {
     pub fn requeue_over(
         &mut self,
         over: EndedJob,
-        hold: bool,
+        hold: Hold,
         by: &Permitted,
         now: Time,
     ) -> (Requeued, Step) {
@@ -138,9 +138,8 @@ impl Kernel {
         let words = (Some(over.word), StateWord::Pending);
         let cause = ("requeue_asked", by.principal());
         let event = self.event((id, over.job.attempts), words, cause, now);
-        let (held, begin) = (over.held || hold, over.begin.filter(|begin| *begin > now));
-        let conditions =
-            Conditions { held, begin, deadline: over.deadline, ..Conditions::default() };
+        let (held, begin) = (over.held.max(hold), over.begin.filter(|begin| *begin > now));
+        let conditions = waits_for(held, begin, over.deadline);
         self.eligibility.register(id, conditions);
         let mut step = Step::default();
         let of_array = over.task.map(|(array, _)| array);
@@ -171,10 +170,10 @@ impl Kernel {
         let (id, now) = (job.id, event.time);
         let (begin, held, word) = match back {
             RequeueReason::Asked { hold } => (None, hold, REQUEUED),
-            RequeueReason::Preempted => (None, false, PREEMPTED),
-            RequeueReason::UserUnknown => (Some(asked_again(&job, now)), false, USER_UNKNOWN),
+            RequeueReason::Preempted => (None, Hold::No, PREEMPTED),
+            RequeueReason::UserUnknown => (Some(asked_again(&job, now)), Hold::No, USER_UNKNOWN),
             RequeueReason::Retry { begin } => {
-                (Some(begin).filter(|at| *at > now), false, end.word.word())
+                (Some(begin).filter(|at| *at > now), Hold::No, end.word.word())
             }
         };
         let kept = self.retries.entry(id).or_default();
@@ -192,8 +191,7 @@ impl Kernel {
             self.releases += 1;
         }
         let attempt = crate::job::ids::Attempt { job: id, n: job.attempts };
-        self.eligibility
-            .register(id, Conditions { held, begin, deadline, ..Conditions::default() });
+        self.eligibility.register(id, waits_for(held, begin, deadline));
         let mut step = Step { effects: vec![Effect::Retire(attempt)], ..Step::default() };
         let of_array = self.arrays.task_of(id).map(|(array, _)| array);
         self.keep_answers([id].into_iter().chain(of_array), &mut step);
@@ -208,6 +206,12 @@ impl Kernel {
         self.charge(&job, now, &mut step);
         step
     }
+}
+
+/// What a job waits for that is back: nobody else.
+fn waits_for(held: Hold, begin: Option<Time>, deadline: Option<Time>) -> Conditions {
+    let (held, by_operator) = (held > Hold::No, held == Hold::ByOperator);
+    Conditions { held, by_operator, begin, deadline, ..Conditions::default() }
 }
 
 /// When the next attempt is made of a job whose owner nobody could name.

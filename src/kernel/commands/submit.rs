@@ -180,6 +180,7 @@ mod tests {
     use super::*;
     use crate::job::edit::Edit;
     use crate::job::ids::Attempt;
+    use crate::job::state::Hold;
     use crate::kernel::change::Change;
     use crate::kernel::check;
     use crate::kernel::commands::cancel::Cancelled;
@@ -226,7 +227,7 @@ mod tests {
         for id in &ids {
             let release = Edit { held: Some(false), ..Edit::default() };
             assert_eq!(kernel.edit(*id, release, elsewhere, by, NOW).0, Edited::NotLive);
-            assert_eq!(kernel.requeue_asked(*id, false, by, NOW).0, Requeued::NotLive);
+            assert_eq!(kernel.requeue_asked(*id, Hold::No, by, NOW).0, Requeued::NotLive);
             let (outcomes, step) = kernel.cancel(&[*id], by, NOW);
             assert_eq!((outcomes, step), (vec![Cancelled::NotLive], Step::default()));
             let after = job().after(&format!("afterany:{id}")).spec();

@@ -8,6 +8,7 @@
 //! (`actors::retention`).
 
 use super::*;
+use crate::job::state::Hold;
 use crate::kernel::access::Scope;
 use crate::kernel::parts::conditions::Blocked;
 use crate::store::dependencies;
@@ -166,10 +167,10 @@ fn whoever_was_told_stays_told_when_the_other_runs_again() {
     assert_eq!(world.kept(&[told, never]), [None, Some(Blocked::Never(vec![bad]))]);
     for job in [bad, good] {
         let over = world.job(job).unwrap().0.if_over().unwrap();
-        let (_, step) = world.kernel.requeue_over(over, true, &"me".into(), Time(6));
+        let (_, step) = world.kernel.requeue_over(over, Hold::ByUser, &"me".into(), Time(6));
         world.commit(step);
     }
-    let (_, step) = world.kernel.requeue_asked(runs, true, &"me".into(), Time(6));
+    let (_, step) = world.kernel.requeue_asked(runs, Hold::ByUser, &"me".into(), Time(6));
     world.commit(step);
     world.ends(runs, 1);
     world.restarts_alike(&[told, never]);

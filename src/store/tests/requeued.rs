@@ -8,7 +8,7 @@
 
 use super::*;
 use crate::job::retry_policy::RetryPolicy;
-use crate::job::state::{AttemptEnd, EndReason};
+use crate::job::state::{AttemptEnd, EndReason, Hold};
 use crate::kernel::access::Scope;
 use crate::kernel::commands::requeue::Requeued;
 use crate::kernel::outbox::{KEY_WINDOW_COMMITS, ReadFreshness};
@@ -32,9 +32,9 @@ fn the_end_of_an_attempt_and_the_next_grant_may_be_one_commit() {
     let mut world = World::new();
     let id = world.submit();
     world.start();
-    let (_, step) = world.kernel.requeue_asked(id, false, &"me".into(), Time(3));
+    let (_, step) = world.kernel.requeue_asked(id, Hold::No, &"me".into(), Time(3));
     world.commit(step);
-    assert_eq!(world.job(id).unwrap().0.completing, Some(EndReason::Requeued { hold: false }));
+    assert_eq!(world.job(id).unwrap().0.completing, Some(EndReason::Requeued { hold: Hold::No }));
     let mut step = world.fact(id, exited());
     let (started, _, grant) = world.kernel.start(&planned(&world.kernel), Time(5));
     assert_eq!(started, 1);
@@ -79,7 +79,7 @@ fn a_job_that_was_over_goes_back_only_if_nothing_has_changed_it_since() {
     let found = readers.read(|c| read::job(c, id)).unwrap();
     let (over, read_at) = (found.value.unwrap().0.if_over().unwrap(), found.commit_no);
     assert_eq!(world.outbox.check_over(id, read_at), ReadFreshness::Fresh);
-    let (told, step) = world.kernel.requeue_over(over, false, &"me".into(), Time(7));
+    let (told, step) = world.kernel.requeue_over(over, Hold::No, &"me".into(), Time(7));
     assert_eq!(told, Requeued::Waiting);
     let commit = world.next(step);
     let again = ReadFreshness::LookAgain(commit.no);

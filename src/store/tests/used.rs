@@ -8,6 +8,7 @@
 
 use super::super::used::{By, Used, used};
 use super::*;
+use crate::job::state::Hold;
 use crate::kernel::access::Scope;
 
 /// What this one used from then until then.
@@ -24,7 +25,7 @@ fn requeued() -> (World, JobId) {
     let (id, step) = world.submission(job().account("lab"));
     world.commit(step);
     world.start();
-    let (_, step) = world.kernel.requeue_asked(id, false, &"me".into(), Time(3));
+    let (_, step) = world.kernel.requeue_asked(id, Hold::No, &"me".into(), Time(3));
     world.commit(step);
     let step = world.fact(id, exited());
     world.commit(step);

@@ -121,7 +121,7 @@ pub(super) fn ended(
     gave_back(conn, event, event.to.word(), end, released_units)
 }
 
-/// Adds to what the person should know. Rare, so this may read before it writes.
+/// Adds to what the person should know.
 pub(super) fn warned(
     conn: &mut SqliteConnection,
     job: JobId,
@@ -130,14 +130,25 @@ pub(super) fn warned(
     if warnings.is_empty() {
         return Ok(());
     }
+    change_spec(conn, job, |spec| {
+        for one in warnings {
+            if !spec.warnings.contains(one) {
+                spec.warnings.push(one.clone());
+            }
+        }
+    })
+}
+
+/// Changes what nothing searches by. Rare, so this may read before it writes.
+pub(super) fn change_spec(
+    conn: &mut SqliteConnection,
+    job: JobId,
+    change: impl FnOnce(&mut StoredSpec),
+) -> Result<(), StoreError> {
     let row = jobs::table.find(job.0);
     let found: Cell = row.select(jobs::spec).get_result(conn)?;
     let mut spec: StoredSpec = RowRef::job(&job).read("spec", found)?;
-    for one in warnings {
-        if !spec.warnings.contains(one) {
-            spec.warnings.push(one.clone());
-        }
-    }
+    change(&mut spec);
     update(row).set(jobs::spec.eq(json(&spec))).execute(conn)?;
     Ok(())
 }

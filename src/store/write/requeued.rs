@@ -12,10 +12,11 @@ use diesel::{SqliteConnection, update};
 use super::super::error::StoreError;
 use super::super::rows::json;
 use super::super::schema::jobs;
-use super::attempts::{gave_back, warned};
+use super::attempts::{change_spec, gave_back, warned};
 use super::guard::change_job;
 use crate::job::dependency::Told;
 use crate::job::ids::JobId;
+use crate::job::state::Hold;
 use crate::kernel::change::{Event, PastAttempt};
 use crate::time::Time;
 
@@ -24,7 +25,7 @@ pub(super) fn requeued(
     event: &Event,
     past: Option<&PastAttempt>,
     begin: Option<Time>,
-    (held, retries): (bool, u32),
+    (held, retries): (Hold, u32),
 ) -> Result<(), StoreError> {
     let begin = begin.map(|time| time.0);
     let nobody = (
@@ -43,7 +44,7 @@ pub(super) fn requeued(
         jobs::state.eq(event.to.word()),
         jobs::eligible_time.eq(begin.unwrap_or(event.time.0)),
         jobs::begin_time.eq(begin),
-        jobs::held.eq(held.then_some(true)),
+        jobs::held.eq((held > Hold::No).then_some(true)),
         jobs::retries.eq(retries as i32),
         // It has waited for others once, and does not again.
         jobs::dependency.eq(None::<String>),
@@ -52,6 +53,9 @@ pub(super) fn requeued(
         nobody,
     );
     change_job(conn, event, set)?;
+    if held > Hold::No {
+        change_spec(conn, event.job, |spec| spec.held_by_operator = held == Hold::ByOperator)?;
+    }
     match past {
         Some(past) => {
             warned(conn, event.job, &past.end.warnings)?;

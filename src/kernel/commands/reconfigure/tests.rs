@@ -16,6 +16,7 @@ use super::*;
 use crate::job::edit::Edit;
 use crate::job::ids::Attempt;
 use crate::job::outcome::Handle;
+use crate::job::state::Hold;
 use crate::kernel::access::Permitted;
 use crate::kernel::change::{Change, Effect};
 use crate::kernel::check;
@@ -247,7 +248,7 @@ impl World {
             }
             Do::Requeue(n) => {
                 if let Some(attempt) = self.attempt(n) {
-                    self.kernel.requeue_asked(attempt.job, false, &me, now);
+                    self.kernel.requeue_asked(attempt.job, Hold::No, &me, now);
                 }
             }
             Do::Cancel(n) => drop(kernel.cancel(&[JobId(n as i64)], &me, now)),

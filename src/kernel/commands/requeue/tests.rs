@@ -12,10 +12,12 @@ use super::*;
 use crate::job::ids::Attempt;
 use crate::job::outcome::{Exit, Stop};
 use crate::job::retry_policy::RETRY_DELAY_S;
+use crate::job::state::Hold;
 use crate::kernel::check;
 use crate::kernel::commands::cancel::Cancelled;
 use crate::kernel::parts::conditions::Blocked;
 use crate::kernel::parts::limits::AccountRule;
+use crate::kernel::parts::rules::WHOLE;
 use crate::kernel::restore::PersistedState;
 use crate::kernel::testing::job::{JobBuilder, job};
 use crate::kernel::testing::{KernelBuilder, exit};
@@ -90,22 +92,22 @@ fn a_requeued_job_comes_back_held_and_with_its_deadline() {
     let deadline = Time(100 * SECOND);
     let (mut kernel, job) = kernel(job().deadline(deadline));
     let attempt = grant(&mut kernel, job, Time(1)).unwrap();
-    let (told, step) = kernel.requeue_asked(job, true, &"me".into(), Time(2));
+    let (told, step) = kernel.requeue_asked(job, Hold::ByUser, &"me".into(), Time(2));
     assert_eq!(told, Requeued::Stopping);
     assert_eq!(step.effects, [Effect::Stop(attempt)]);
     assert_eq!(kernel.ledger().used(), 1, "the CPUs stay held until the tree is gone");
     // Asked again, it is stopped no more than before.
-    let (told, step) = kernel.requeue_asked(job, false, &"me".into(), Time(2));
+    let (told, step) = kernel.requeue_asked(job, Hold::No, &"me".into(), Time(2));
     assert_eq!((told, step), (Requeued::Stopping, Step::default()));
     let cancelled = Exit { stop: Some(Stop::Cancelled), ..exit(0, Time(3)) };
     let step = kernel.fact(attempt, Fact::Exited(cancelled), Time(3)).unwrap();
-    let [Change::Requeued { past: Some(past), held: true, .. }] = &step.changes[..] else {
+    let [Change::Requeued { past: Some(past), held: Hold::ByUser, .. }] = &step.changes[..] else {
         panic!("{step:?}")
     };
     assert_eq!(past.state, REQUEUED);
     assert_eq!(kernel.blocked(job, Time(4)), Some(Blocked::Held));
     assert_eq!(kernel.ledger().used(), 0);
-    let (told, _) = kernel.requeue_asked(job, true, &"me".into(), Time(4));
+    let (told, _) = kernel.requeue_asked(job, Hold::ByUser, &"me".into(), Time(4));
     assert_eq!(told, Requeued::Pending);
     let step = kernel.run_timers(deadline);
     assert!(matches!(&step.changes[..], [Change::Ended { .. }]), "{step:?}");
@@ -119,10 +121,10 @@ fn a_cancel_wins_over_a_requeue_in_either_order() {
         let me: Permitted = "me".into();
         if cancel_first {
             kernel.cancel(&[job], &me, Time(2));
-            let (told, _) = kernel.requeue_asked(job, false, &me, Time(2));
+            let (told, _) = kernel.requeue_asked(job, Hold::No, &me, Time(2));
             assert_eq!(told, Requeued::Cancelling);
         } else {
-            kernel.requeue_asked(job, false, &me, Time(2));
+            kernel.requeue_asked(job, Hold::No, &me, Time(2));
             assert_eq!(kernel.cancel(&[job], &me, Time(2)).0, [Cancelled::Stopping]);
         }
         let step = kernel.fact(attempt, exited(1, Time(3)), Time(3)).unwrap();
@@ -142,7 +144,7 @@ fn a_job_that_was_over_is_counted_no_more_and_its_retries_begin_anew() {
         job: Queued { attempts: 1, ..queued },
         rest: Request::default(),
         word: StateWord::Failed,
-        held: false,
+        held: Hold::No,
         begin: Some(Time(1)),
         deadline: None,
         retry: Some(Arc::new(RetryPolicy::usual(1))),
@@ -152,10 +154,10 @@ fn a_job_that_was_over_is_counted_no_more_and_its_retries_begin_anew() {
         task: None,
     };
     let me: Permitted = "me".into();
-    let (told, step) = kernel.requeue_over(over.clone(), false, &me, Time(3));
+    let (told, step) = kernel.requeue_over(over.clone(), Hold::No, &me, Time(3));
     assert_eq!((told, step.changes.len()), (Requeued::Waiting, 1));
     assert_eq!(kernel.snapshot().count(StateWord::Failed), 0);
-    let (told, step) = kernel.requeue_over(over, false, &me, Time(3));
+    let (told, step) = kernel.requeue_over(over, Hold::No, &me, Time(3));
     assert_eq!((told, step), (Requeued::Waiting, Step::default()), "somebody was faster");
     assert_eq!(grant(&mut kernel, job, Time(4)).unwrap().n, 2);
     assert_eq!(kernel.retries()[&job].retry.as_ref().unwrap().used, 0);
@@ -188,7 +190,7 @@ proptest! {
                     kernel.fact(attempt, fact, now).unwrap()
                 }
                 (4, _) => {
-                    let (told, step) = kernel.requeue_asked(job, false, &me, now);
+                    let (told, step) = kernel.requeue_asked(job, Hold::No, &me, now);
                     wishes += u32::from(told == Requeued::Stopping);
                     step
                 }
@@ -275,7 +277,7 @@ fn a_task_that_was_over_is_one_of_its_array_again() {
         job,
         rest: Request::default(),
         word: StateWord::Completed,
-        held: false,
+        held: Hold::No,
         begin: None,
         deadline: None,
         retry: None,
@@ -284,7 +286,7 @@ fn a_task_that_was_over_is_one_of_its_array_again() {
         user: String::new(),
         task: Some((JobId(1), 0)),
     };
-    kernel.requeue_over(over, false, &"me".into(), Time(2));
+    kernel.requeue_over(over, Hold::No, &"me".into(), Time(2));
     for _ in 0..2 {
         let live = pass(&mut kernel, Time(3));
         assert_eq!(live.len(), 1, "one at a time");
@@ -292,4 +294,36 @@ fn a_task_that_was_over_is_one_of_its_array_again() {
     }
     assert_eq!(kernel.arrays().iter().count(), 0);
     assert_eq!(kernel.snapshot().count(StateWord::Completed), 2);
+}
+
+#[test]
+fn what_an_operator_holds_stays_his_also_when_its_owner_asks_or_it_was_over() {
+    let (mut kernel, job) = kernel(job());
+    let attempt = grant(&mut kernel, job, Time(1)).unwrap();
+    kernel.requeue_asked(job, Hold::ByOperator, &"operator".into(), Time(2));
+    let (_, step) = kernel.requeue_asked(job, Hold::ByUser, &"me".into(), Time(3));
+    assert_eq!(step, Step::default(), "it is an operator's already");
+    let cancelled = Exit { stop: Some(Stop::Cancelled), ..exit(0, Time(4)) };
+    let step = kernel.fact(attempt, Fact::Exited(cancelled), Time(4)).unwrap();
+    assert!(matches!(&step.changes[..], [Change::Requeued { held: Hold::ByOperator, .. }]));
+    assert_eq!(kernel.blocked(job, Time(5)), Some(Blocked::HeldByOperator));
+    let queued = *kernel.queue().get(job).unwrap();
+    kernel.cancel(&[job], &"me".into(), Time(6));
+    let over = EndedJob {
+        job: queued,
+        rest: Request::default(),
+        word: StateWord::Cancelled,
+        held: Hold::ByOperator,
+        begin: None,
+        deadline: None,
+        retry: None,
+        partition: WHOLE.to_owned(),
+        account: String::new(),
+        user: String::new(),
+        task: None,
+    };
+    let (_, step) = kernel.requeue_over(over, Hold::No, &"me".into(), Time(7));
+    assert!(matches!(&step.changes[..], [Change::Requeued { held: Hold::ByOperator, .. }]));
+    assert_eq!(kernel.blocked(job, Time(8)), Some(Blocked::HeldByOperator));
+    assert_eq!(check::all(&kernel), Ok(()));
 }

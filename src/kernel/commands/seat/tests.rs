@@ -12,6 +12,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::job::ids::Attempt;
+use crate::job::state::Hold;
 use crate::kernel::change::Change;
 use crate::kernel::check;
 use crate::kernel::commands::cancel::Cancelled;
@@ -92,7 +93,7 @@ fn it_goes_back_to_all_that_it_lists() {
     let mut kernel = halves();
     let id = submit(&mut kernel, "a,b", 1);
     assert_eq!(pass(&mut kernel), ["a"]);
-    let (asked, _) = kernel.requeue_asked(id, false, &"me".into(), NOW);
+    let (asked, _) = kernel.requeue_asked(id, Hold::No, &"me".into(), NOW);
     assert_eq!(asked, Requeued::Stopping);
     let step = kernel.fact(Attempt { job: id, n: 1 }, Fact::Exited(exit(0, NOW)), NOW).unwrap();
     let back = step.changes.iter().find_map(|change| match change {

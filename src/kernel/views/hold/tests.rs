@@ -22,7 +22,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::job::ids::CpuId;
-use crate::job::state::StateWord;
+use crate::job::state::{Hold, StateWord};
 use crate::kernel::change::Change;
 use crate::kernel::commands::requeue::{EndedJob, Requeued};
 use crate::kernel::parts::queue::pending::pointed;
@@ -313,7 +313,7 @@ fn a_job_that_is_over_waits_again_only_if_its_user_may_have_it_waiting() {
         job: queued,
         rest: Request::default(),
         word: StateWord::Failed,
-        held: false,
+        held: Hold::No,
         begin: None,
         deadline: None,
         retry: None,
@@ -322,11 +322,11 @@ fn a_job_that_is_over_waits_again_only_if_its_user_may_have_it_waiting() {
         user: "u".to_owned(),
         task: None,
     };
-    let (told, step) = kernel.requeue_over(over(), false, &"me".into(), Time(2));
+    let (told, step) = kernel.requeue_over(over(), Hold::No, &"me".into(), Time(2));
     assert!(matches!(&told, Requeued::TooMany(why) if why.field == "user"), "{told:?}");
     assert!(step.changes.is_empty());
     kernel.cancel(&[JobId(2)], &"me".into(), Time(3));
-    let (told, _) = kernel.requeue_over(over(), false, &"me".into(), Time(4));
+    let (told, _) = kernel.requeue_over(over(), Hold::No, &"me".into(), Time(4));
     assert_eq!((told, check::all(&kernel)), (Requeued::Waiting, Ok(())));
     assert!(kernel.too_many(&[mine().spec()]).is_some(), "it counts again");
 }
