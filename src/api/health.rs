@@ -73,8 +73,8 @@ async fn moves<T>(who: &str, answer: impl Future<Output = T>) -> Result<T, ApiEr
 /// `GET /metrics`.
 #[utoipa::path(get, path = "/metrics", tag = "server",
     description = "Numbers for Prometheus. `Accept` chooses between Prometheus text 0.0.4, which \
-        is sent to whoever does not choose, and OpenMetrics text 1.0.0. What accounts have used since \
-        the server started is left out where usage is private, but for operators.",
+        is sent to whoever does not choose, and OpenMetrics text 1.0.0. What accounts have used \
+        since the server started is left out where usage is private, but for operators.",
     responses((status = 200, description = "The numbers", content(
         (String = "text/plain"), (String = "application/openmetrics-text")))))]
 pub async fn metrics(app: web::Data<App>, request: HttpRequest) -> Result<HttpResponse, ApiError> {

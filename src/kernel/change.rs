@@ -69,7 +69,8 @@ pub const USER_UNKNOWN: &str = AttemptEnd::USER_UNKNOWN;
 /// An attempt that is over while its job is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastAttempt {
-    /// How it ended: [`REQUEUED`], [`PREEMPTED`], [`USER_UNKNOWN`], or the word that its job would have ended with.
+    /// How it ended: [`REQUEUED`], [`PREEMPTED`], [`USER_UNKNOWN`], or the word that its job would
+    /// have ended with.
     pub state: &'static str,
     /// The rest of its end.
     pub end: EndState,

@@ -19,9 +19,9 @@ use crate::job::retry_policy::RetryPolicy;
 pub struct Attempt {
     /// Which run, from 1.
     pub attempt: u32,
-    /// How it ended: a final state, `REQUEUED` when somebody asked for another run, `PREEMPTED` when
-    /// it made room for another job, or `USER_UNKNOWN` when nobody could say who its owner is;
-    /// before that the state of its job. Null where an older Downbeat did not keep it.
+    /// How it ended: a final state, `REQUEUED` when somebody asked for another run, `PREEMPTED`
+    /// when it made room for another job, or `USER_UNKNOWN` when nobody could say who its owner
+    /// is; before that the state of its job. Null where an older Downbeat did not keep it.
     #[schema(example = "FAILED")]
     pub state: Option<String>,
     /// `code:signal`; null before the end and where no script ended.

@@ -11,6 +11,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -271,6 +272,8 @@ impl DaemonClient {
             None,
         )?;
         let mut child = Command::new(&self.command.program)
+            // The program is opened by a name that says nothing to whoever reads `ps -ef`.
+            .arg0("downbeat")
             .arg("stepd")
             .arg("--data-dir")
             .arg(&self.command.data_dir)

@@ -31,8 +31,8 @@ use crate::resources::allocation::Allocation;
 use crate::resources::partitions::is_list;
 use crate::time::Time;
 
-/// How soon the owner of a job of whom nobody could say who he is is asked for again, seconds; twice
-/// as late after each attempt.
+/// When a job whose owner nobody could name is tried again, seconds; twice as late after each
+/// attempt.
 const ASKED_AGAIN_S: i64 = 30;
 /// At the latest, seconds: a directory of users that is down for a day makes some hundred attempts
 /// of a job, not thousands.

@@ -27,11 +27,14 @@ pub struct Words {
     pub user: Arc<str>,
 }
 
+/// By a word.
+type By<T> = HashMap<Arc<str>, T>;
+
 /// All sets that jobs have which have not ended.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     /// By partition, then by account, then by user.
-    numbers: HashMap<Arc<str>, HashMap<Arc<str>, HashMap<Arc<str>, u32>>>,
+    numbers: By<By<By<u32>>>,
     sets: Slots<Words>,
 }
 
