@@ -2,15 +2,22 @@
 //!
 //! *Owns*: `GET /info`.
 //!
-//! *Promises*: no secret is a value; what does not work here is said.
+//! *Promises*: no secret is a value; what does not work here is said; on a server of all users
+//! nobody but operators reads names of users.
 //!
 //! *Not here*: settings (`config`), isolation (`engine`).
 
 use actix_web::{HttpResponse, web};
 
 use super::app::App;
+use super::caller::Caller;
 use super::wire::report::Info;
 use crate::fault;
+
+/// Settings that name users, between parentheses.
+const OF_PEOPLE: [&str; 3] = ["account", "people", "user"];
+/// What the others read.
+const FOR_OPERATORS: &str = "shown to operators";
 
 /// What is so for as long as the server runs, and what is so now.
 fn notes(app: &App, lasting: &[String]) -> Vec<String> {
@@ -21,13 +28,22 @@ fn notes(app: &App, lasting: &[String]) -> Vec<String> {
 /// `GET /info`.
 #[utoipa::path(get, path = "/api/v1/info", tag = "server",
     description = "The server's version, its settings and where each came from, and what isolation \
-        works here.", responses((status = 200, body = Info)))]
-pub async fn info(app: web::Data<App>) -> HttpResponse {
+        works here. Where all users are served, settings that name users are shown to operators.",
+    responses((status = 200, body = Info)))]
+pub async fn info(app: web::Data<App>, caller: Caller) -> HttpResponse {
     fault::bug(fault::BUG_IN_HANDLER);
     let live = app.live();
+    let mut configuration = live.configuration.clone();
+    if caller.limited().is_some() {
+        for (name, setting) in &mut configuration {
+            if OF_PEOPLE.contains(&name.as_str()) && setting.value.contains('(') {
+                FOR_OPERATORS.clone_into(&mut setting.value);
+            }
+        }
+    }
     HttpResponse::Ok().json(Info {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        configuration: live.configuration.clone(),
+        configuration,
         isolation: app.isolation.clone(),
         notes: notes(&app, &live.notes),
     })

@@ -12,9 +12,10 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek, SeekFrom};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
@@ -35,9 +36,36 @@ use crate::store::record::JobRecord;
 
 /// Bytes of one read.
 const CHUNK: u64 = 64 * 1024;
+/// How long a file is. A file system that a user has mounted tells nobody else of a file, root
+/// included, though whoever was handed an open one may read it: there its end is sought, which
+/// moves nothing, since all is read at an offset.
+///
+/// # Errors
+/// What the system says.
+pub fn size(mut file: &File) -> io::Result<u64> {
+    match file.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            file.seek(SeekFrom::End(0))
+        }
+        found => found.map(|meta| meta.len()),
+    }
+}
+
+/// Whether these are one file; where nobody tells, whether they stand at one place.
 fn is_same(one: &File, other: &File) -> io::Result<bool> {
-    let (one, other) = (one.metadata()?, other.metadata()?);
-    Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
+    match (one.metadata(), other.metadata()) {
+        (Err(error), Err(_)) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Ok(place(one)? == place(other)?)
+        }
+        (one, other) => {
+            let (one, other) = (one?, other?);
+            Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
+        }
+    }
+}
+
+fn place(file: &File) -> io::Result<PathBuf> {
+    std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
 /// Whether a stream is this file, whatever their names are. One that must not be read is not, for
@@ -276,7 +304,7 @@ impl LogStream {
         let Some(file) = kept.file() else { return Ok(Look::Bytes(Bytes::new())) };
         let Wanted { from, seen, .. } = self.wanted;
         let look = self.app.files.read(self.job, move |_| {
-            if file.metadata()?.len() < seen {
+            if size(&file)? < seen {
                 return Ok(Look::Cut);
             }
             read_at(&file, from, CHUNK).map(|bytes| Look::Bytes(Bytes::from(bytes)))

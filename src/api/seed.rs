@@ -15,7 +15,7 @@ use super::files::Asker;
 use super::intake::Body;
 use super::job_path::{JobPath, JobPathText, row_of};
 use super::jobs::cancel_one;
-use super::log_stream::read_at;
+use super::log_stream::{read_at, size};
 use super::opener::Opener;
 use super::render;
 use super::streams::files;
@@ -133,7 +133,7 @@ fn last_text(opener: &Opener, stream: &StreamFile, started: bool, asker: &Asker)
         let Some(file) = opener.open(stream).map_err(|e| e.detail)? else {
             return Ok(String::new());
         };
-        let size = file.metadata().map_err(|e| e.to_string())?.len();
+        let size = size(&file).map_err(|e| e.to_string())?;
         let tail = last_lines(&file, size, LOG_LINES, asker).map_err(|e| e.to_string())?;
         let from = tail.from.max(size.saturating_sub(LOG_BYTES));
         let bytes = read_at(&file, from, size - from).map_err(|e| e.to_string())?;

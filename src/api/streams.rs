@@ -25,7 +25,7 @@ use super::events::{KEEP_ALIVE, LAST_EVENT_ID, last_event_id};
 use super::files::{Asker, Kept};
 use super::job_path::{JobPath, JobPathText, row_of, single};
 use super::log_events::{Encoding, events};
-use super::log_stream::{LogStream, Piece, Wanted, is_one_file, part};
+use super::log_stream::{LogStream, Piece, Wanted, is_one_file, part, size};
 use super::opener::Opener;
 use super::tail::{BYTES_MAX, Tail, last_lines};
 use crate::job::files::{JobFiles, StreamFile};
@@ -217,7 +217,7 @@ fn look(
     if apart_from.is_some_and(|other| is_one_file(&file, opener.open(&other))) {
         return Ok(Err(Absent::Joined));
     }
-    let size = file.metadata().map_err(unreadable)?.len();
+    let size = size(&file).map_err(unreadable)?;
     let tail = lines.map(|lines| last_lines(&file, size, lines, asker));
     Ok(Ok((file, size, tail.transpose().map_err(unreadable)?)))
 }

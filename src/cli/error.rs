@@ -8,6 +8,7 @@
 
 use crate::api::wire::v1::Problem;
 use crate::simulate::swf::TraceRefused;
+use crate::text::quote::escaped;
 
 /// Why a verb did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -114,14 +115,15 @@ impl CliError {
     #[must_use]
     pub fn from_answer(status: u16, text: &str) -> CliError {
         let message = match serde_json::from_str::<Problem>(text) {
-            Ok(problem) => sentence(&problem, status),
+            Ok(problem) => sentence(&problem, status, std::env::var("SUDO_USER").ok().as_deref()),
             Err(_) => format!("the server answered {status}, and not in the words of Downbeat"),
         };
         CliError::Refused { status, message }
     }
 }
 
-fn sentence(problem: &Problem, status: u16) -> String {
+/// `sudo_user` is who became root, of whom the server is never told.
+fn sentence(problem: &Problem, status: u16, sudo_user: Option<&str>) -> String {
     let mut message = match (problem.detail.as_str(), problem.title.as_str()) {
         ("", "") => format!("the server answered {status}"),
         ("", title) => title.to_owned(),
@@ -134,6 +136,10 @@ fn sentence(problem: &Problem, status: u16) -> String {
             message.push_str(&format!("\n  {line}"));
         }
     }
+    if let Some(name) = sudo_user.filter(|_| message.contains("say --run-as NAME")) {
+        message
+            .push_str(&format!("\n  to run it as yourself: --run-as {}", escaped(name, |_| false)));
+    }
     if status == 401 {
         message.push_str("\n  give the token in DOWNBEAT_TOKEN or with --token-file");
     }
@@ -143,6 +149,17 @@ fn sentence(problem: &Problem, status: u16) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_became_root_is_told_how_to_run_it_as_himself() {
+        let detail = "user: root has no jobs here: say --run-as NAME, or set root_jobs";
+        let text =
+            format!(r#"{{"type":"","title":"","status":403,"detail":"{detail}","errors":[]}}"#);
+        let Ok(problem) = serde_json::from_str::<Problem>(&text) else { panic!("{text}") };
+        let said = sentence(&problem, 403, Some("alice"));
+        assert_eq!(said, format!("{detail}\n  to run it as yourself: --run-as alice"));
+        assert_eq!(sentence(&problem, 403, None), detail);
+    }
 
     #[test]
     fn a_problem_is_shown_with_each_field() {

@@ -408,7 +408,14 @@ impl World {
         assert_eq!((&job["state"], &job["exit_code"]), (&json!(wanted.state), &code), "{job}");
         assert_eq!(self.starts(), wanted.starts, "starts of {job}");
         let behind = self.server.ended(if id == 1 { 2 } else { 1 });
-        assert_eq!(behind["exit_code"], format!("{CODE_BEHIND}:0"), "{behind}");
+        // Beside the end of the first the other is launched, and a daemon that dies while it hands
+        // an order over ends that attempt, before its script: as at `launch.state-locked`.
+        let beside = case.victims.daemon && case.row.point.starts_with("release.");
+        if beside && behind["state"] == "NODE_FAIL" {
+            assert!(behind["start_time"].is_null() && behind["exit_code"].is_null(), "{behind}");
+        } else {
+            assert_eq!(behind["exit_code"], format!("{CODE_BEHIND}:0"), "{behind}");
+        }
         self.is_whole(id, wanted.starts.max(1));
         if let Users::Two(first, second) = self.users {
             self.ran_as(&job, first);

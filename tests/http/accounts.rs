@@ -83,7 +83,10 @@ fn what_an_account_may_not_have_waiting_is_refused() {
     let refused = problem(server.post("/api/v1/jobs", &held), 422);
     assert_eq!(fields(&refused), ["account"]);
     let said = refused["errors"][0]["message"].as_str().unwrap();
-    assert!(said.starts_with("account a may have 2 jobs waiting and has 2"), "{said}");
+    assert!(
+        said.starts_with("account a may have 2 jobs waiting (max_queued_jobs) and has 2"),
+        "{said}"
+    );
     server.submit(&json!({"script": "true", "account": "b"}));
 }
 

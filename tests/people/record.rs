@@ -10,13 +10,110 @@ use super::house::{ALICE, BOB, CAROL, House, houses};
 use serde_json::{Value, json};
 
 houses! {
+    what_acts_on_a_terminal_is_refused_at_the_door_or_shown_escaped "[people]\noperators = [\"dbt-bob\"]"
+    what_everybody_may_read_holds_no_user_path_or_token_of_others
+        "[people]
+         private = [\"jobs\", \"usage\"]
+         deny_users = [\"dbt-carol\"]
+         [[account]]
+         name = \"a\"
+         users = [\"dbt-alice\"]
+         [[user]]
+         name = \"dbt-alice\"
+         max_queued_jobs = 9"
     every_route_that_changes_something_leaves_one_row_by_each_role
         "[people]\nadmins = [\"dbt-bob\"]\noperators = [\"dbt-carol\"]"
     a_user_s_history_is_his_name_and_number_whatever_he_sends ""
 }
 
+/// Escape, its one-byte form, a line's end, and marks that turn a line round or nobody sees.
+const ACTING: [&str; 5] = ["\u{1b}[2J", "\u{9b}2J", "\n", "\u{202e}", "\u{200b}"];
+
 mod cases {
     use super::*;
+
+    pub fn what_acts_on_a_terminal_is_refused_at_the_door_or_shown_escaped(house: House) {
+        for acts in ACTING {
+            let text = format!("a{acts}b");
+            for field in ["name", "comment", "account", "partition"] {
+                let mut job = json!({"script": "true"});
+                job[field] = json!(text);
+                let refused = house.post(ALICE, "/api/v1/jobs", &job).expect(422);
+                assert_eq!(refused["errors"][0]["field"], field, "{refused}");
+            }
+            let labels = json!({"script": "true", "labels": {"k": text}});
+            house.post(ALICE, "/api/v1/jobs", &labels).expect(422);
+            house.post(ALICE, "/api/v1/tokens", &json!({"name": text})).expect(422);
+            let other = json!({"script": "true", "user": text});
+            house.post(ALICE, "/api/v1/jobs", &other).expect(403);
+        }
+        // What came with a request is kept as it came.
+        let mut id = 0;
+        for acts in ACTING.into_iter().filter(|acts| *acts != "\n" && !acts.starts_with('\u{1b}')) {
+            let header = format!("X-Request-ID: a{acts}b\r\n");
+            let body = json!({"script": "true", "held": true}).to_string();
+            let made = house.ask_with(ALICE, "POST /api/v1/jobs", &header, &body);
+            if made.status == 400 {
+                continue;
+            }
+            id = made.expect(201)["id"].as_i64().unwrap();
+            // Refused, which the log tells.
+            house.ask_with(ALICE, "GET /api/v1/history", &header, "").expect(403);
+        }
+        assert!(id > 0);
+        let shown = |words: &[&str]| {
+            let said = house.cli(BOB, words);
+            assert!(said.status.success(), "{words:?}: {said:?}");
+            String::from_utf8(said.stdout).unwrap()
+        };
+        let id = id.to_string();
+        let all = [shown(&["queue"]), shown(&["show", &id]), shown(&["history"]), house.log()];
+        for text in all {
+            let acts = ['\u{1b}', '\u{9b}', '\u{202e}', '\u{200b}'];
+            assert!(!text.contains(acts), "{text:?}");
+        }
+    }
+
+    pub fn what_everybody_may_read_holds_no_user_path_or_token_of_others(house: House) {
+        let script = "pwd; exit 3";
+        let job = json!({"script": script, "account": "a", "working_directory": "/tmp"});
+        let id = house.submit(ALICE, job);
+        house.ended(ALICE, id);
+        let held = json!({"script": script, "held": true, "name": "hers-alone"});
+        let waits = house.submit(ALICE, held);
+        let token = house.post(ALICE, "/api/v1/tokens", &json!({"name": "hers-too"})).expect(201);
+        let (text, token_id) = (token["token"].as_str().unwrap(), token["id"].as_str().unwrap());
+        let questions = [
+            "GET /metrics".to_owned(),
+            "GET /api/v1/info".to_owned(),
+            "GET /openapi.json".to_owned(),
+            "GET /api/v1/jobs".to_owned(),
+            "GET /api/v1/usage".to_owned(),
+            "GET /api/v1/tokens".to_owned(),
+            "GET /api/v1/me".to_owned(),
+            "GET /api/v1/resources".to_owned(),
+            "GET /api/v1/partitions".to_owned(),
+            format!("GET /api/v1/jobs/{id}"),
+            format!("GET /api/v1/jobs/{waits}/stdout"),
+            format!("DELETE /api/v1/jobs/{waits}"),
+            format!("DELETE /api/v1/tokens/{token_id}"),
+            "GET /api/v1/history".to_owned(),
+        ];
+        for question in &questions {
+            let answer = house.ask(BOB, question);
+            assert!(answer.status < 500, "{question}: {}", answer.bytes);
+            for secret in [ALICE, CAROL, "/home/dbt", text, "hers-alone", "hers-too"] {
+                assert!(!answer.bytes.contains(secret), "{question}: {secret}: {}", answer.bytes);
+            }
+        }
+        let settings =
+            |name: &str| house.ask(name, "GET /api/v1/info").expect(200)["configuration"].clone();
+        for name in ["people", "account", "user"] {
+            assert_eq!(settings(BOB)[name]["value"], "shown to operators", "{name}");
+            let value = settings("root")[name]["value"].to_string();
+            assert!(value.contains("dbt-"), "{name}: {value}");
+        }
+    }
 
     /// How many rows there are, and the last one.
     fn rows(house: &House) -> (i64, String) {
