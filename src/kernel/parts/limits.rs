@@ -12,7 +12,7 @@ use std::fmt;
 use crate::job::request::Request;
 use crate::job::spec::JobSpec;
 
-/// The name in the settings that stands for every account without a rule of its own.
+/// The name in the settings that stands for whoever has no rule of its own.
 pub const OTHERS: &str = "*";
 
 /// What an account may have, or a user.
@@ -59,7 +59,7 @@ impl AccountRule {
     }
 }
 
-/// The rules of all accounts.
+/// The rules of all accounts, or of all users.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountRules {
     /// Of those that are named.
@@ -69,10 +69,10 @@ pub struct AccountRules {
 }
 
 impl AccountRules {
-    /// The rule of this account.
+    /// The rule of the one of this name.
     #[must_use]
-    pub fn of(&self, account: &str) -> Option<&AccountRule> {
-        self.named.get(account).or(self.others.as_ref())
+    pub fn of(&self, name: &str) -> Option<&AccountRule> {
+        self.named.get(name).or(self.others.as_ref())
     }
 
     pub(in crate::kernel) fn limit_starts(&self) -> bool {
