@@ -270,9 +270,10 @@ impl LogStream {
     /// What stands where the file stood that is read.
     async fn stands(&self) -> Result<Stands, ApiError> {
         let Wanted { stream, apart_from, opener, .. } = self.wanted.clone();
+        let of = (self.job, opener.owner);
         let read = self.file.as_ref().and_then(|(kept, _)| kept.file());
         let file_watcher = Arc::clone(&self.app.file_watcher);
-        let found = self.app.files.read(self.job, move |_| {
+        let found = self.app.files.read(of, move |_| {
             let file = match (opener.open(&stream), &read) {
                 (Ok(Some(file)), Some(read)) if is_same(&file, read).map_err(unread)? => {
                     return Ok(Found::Here);
@@ -295,7 +296,7 @@ impl LogStream {
             Found::Here => Stands::Here,
             Found::Gone => Stands::Gone,
             Found::Joined => Stands::Joined,
-            Found::Other(file, followed) => Stands::Other(self.app.files.kept(file), followed),
+            Found::Other(file, followed) => Stands::Other(self.app.files.kept(of, file), followed),
         })
     }
 
@@ -303,7 +304,7 @@ impl LogStream {
         let Some((kept, _)) = &self.file else { return Ok(Look::Bytes(Bytes::new())) };
         let Some(file) = kept.file() else { return Ok(Look::Bytes(Bytes::new())) };
         let Wanted { from, seen, .. } = self.wanted;
-        let look = self.app.files.read(self.job, move |_| {
+        let look = self.app.files.read(kept.of(), move |_| {
             if size(&file)? < seen {
                 return Ok(Look::Cut);
             }
@@ -345,7 +346,6 @@ async fn until_changed(changed: impl Future, grows: Option<impl Future<Output = 
 /// A part of a job's file as a stream of chunks.
 pub fn part(
     app: web::Data<App>,
-    job: JobId,
     file: Kept,
     (from, to): (u64, u64),
 ) -> impl futures_util::Stream<Item = io::Result<Bytes>> {
@@ -354,16 +354,16 @@ pub fn part(
         if most == 0 {
             return Ok(None);
         }
-        let bytes = chunk(&app, job, &file, offset, most).await?;
+        let bytes = chunk(&app, &file, offset, most).await?;
         let next = offset + bytes.len() as u64;
         // A file that shrank meanwhile ends the stream early.
         Ok((!bytes.is_empty()).then_some((bytes, (app, file, next))))
     })
 }
 
-async fn chunk(app: &App, job: JobId, kept: &Kept, offset: u64, most: u64) -> io::Result<Bytes> {
+async fn chunk(app: &App, kept: &Kept, offset: u64, most: u64) -> io::Result<Bytes> {
     let Some(file) = kept.file() else { return Ok(Bytes::new()) };
-    let read = app.files.read(job, move |_| read_at(&file, offset, most)).await;
+    let read = app.files.read(kept.of(), move |_| read_at(&file, offset, most)).await;
     Ok(Bytes::from(read.map_err(|late| io::Error::other(late.detail))??))
 }
 

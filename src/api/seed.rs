@@ -94,7 +94,7 @@ pub async fn query(
         stdout: last_text(&opener, &files.stdout, started, asker),
         stderr: last_text(&opener, &files.stderr, started, asker),
     };
-    let job_log = app.files.read(row.id, read).await?;
+    let job_log = app.files.read((row.id, row.owner), read).await?;
     let allocated = allocation.as_ref();
     Ok(HttpResponse::Ok().json(Query {
         job_id: row.id.to_string(),

@@ -166,7 +166,8 @@ async fn serve(
         Some(_) => {
             let (files, lines) = ((stream.clone(), apart_from.clone()), query.tail);
             let opener = app.opener(&row);
-            app.files.read(id, move |asker| look(&opener, files, lines, asker)).await??
+            let work = move |asker: &Asker| look(&opener, files, lines, asker);
+            app.files.read((id, row.owner), work).await??
         }
     };
     let tail = found.as_ref().ok().and_then(|(_, _, tail)| *tail);
@@ -186,18 +187,18 @@ async fn serve(
         Ok(found) => found,
         Err(absent) => return Ok(answer.insert_header((ABSENT, absent.word())).body("")),
     };
-    let file = app.files.kept(file);
+    let file = app.files.kept((id, row.owner), file);
     if query.offset.is_none()
         && query.tail.is_none()
         && let Some(range) = request.headers().get(header::RANGE)
     {
-        return ranged((app, id, file, size), &request, range);
+        return ranged((app, file, size), &request, range);
     }
     if let Some(Tail { from, is_cut: true }) = tail {
         answer.insert_header((TAIL_CUT, cut_said(from)));
     }
     let to = query.limit.map_or(size, |limit| from.saturating_add(limit)).min(size);
-    Ok(answer.streaming(part(app, id, file, (from.min(size), to))))
+    Ok(answer.streaming(part(app, file, (from.min(size), to))))
 }
 
 fn cut_said(from: u64) -> String {
@@ -227,20 +228,20 @@ fn unreadable(error: impl std::fmt::Display) -> ApiError {
 }
 
 fn ranged(
-    (app, id, file, size): (web::Data<App>, JobId, Kept, u64),
+    (app, file, size): (web::Data<App>, Kept, u64),
     request: &HttpRequest,
     value: &header::HeaderValue,
 ) -> Result<HttpResponse, ApiError> {
     let range = value.to_str().ok().and_then(|v| v.parse::<header::Range>().ok());
     let Some(header::Range::Bytes(specs)) = range else {
-        return Ok(HttpResponse::Ok().content_type(TEXT).streaming(part(app, id, file, (0, size))));
+        return Ok(HttpResponse::Ok().content_type(TEXT).streaming(part(app, file, (0, size))));
     };
     let found = specs.first().and_then(|spec| spec.to_satisfiable_range(size));
     match found {
         Some((first, last)) => Ok(HttpResponse::PartialContent()
             .content_type(TEXT)
             .insert_header((header::CONTENT_RANGE, format!("bytes {first}-{last}/{size}")))
-            .streaming(part(app, id, file, (first, last + 1)))),
+            .streaming(part(app, file, (first, last + 1)))),
         None => {
             let detail = format!("the stream is {size} bytes long");
             let error = ApiError::new(Code::RangeNotSatisfiable, detail);
