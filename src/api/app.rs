@@ -1,16 +1,17 @@
 //! *Purpose*: what every handler may reach.
 //!
-//! *Owns*: [`App`], reads on blocking threads, and the rule that answers wait for the snapshot.
+//! *Owns*: [`App`], reads of the database, and the rule that answers wait for the snapshot.
 //!
 //! *Promises*: `/jobs` and `/resources` never disagree.
 //!
-//! *Not here*: routes.
+//! *Not here*: routes, the threads that read (`api::aside`).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::SqliteConnection;
 
+use super::aside::aside;
 use super::error::ApiError;
 use super::file_watch::FileWatcher;
 use super::files::Files;
@@ -24,26 +25,10 @@ use crate::fault;
 use crate::job::files::Places;
 use crate::job::ids::JobId;
 use crate::kernel::views::snapshot::Snapshot;
-use crate::panics;
 use crate::store::backend::Readers;
 use crate::store::error::StoreError;
 use crate::store::read::{self, AsOf, JobAndAllocation};
 use crate::store::record::JobRecord;
-use crate::threads;
-
-/// Does work that owns no state on a blocking thread. A bug in it is one of the request.
-///
-/// # Errors
-/// When the server is stopping.
-pub async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ApiError> {
-    match threads::shared().spawn_blocking(move || panics::harmless(work)).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(bug)) => bug.go_on(),
-        Err(_) => Err(ApiError::unavailable("the server is stopping")),
-    }
-}
 
 /// How long the database is waited for: it cannot be written or read then, and a person wants to
 /// know.

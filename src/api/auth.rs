@@ -23,6 +23,7 @@ use actix_web::middleware::Next;
 use actix_web::web::{self, Bytes};
 use actix_web::{Error, HttpMessage};
 
+use super::aside::{Turns, with_turns};
 use super::by_token::TokenCheck;
 use super::caller::{Caller, Connection};
 use super::code::Code;
@@ -99,7 +100,7 @@ pub async fn guard(
             note(&refused, (who.as_ref(), remote.as_deref()));
             request.into_response(refused.answer(&id))
         }
-        Ok(_held) => match Harmless::new(async move { next.call(request).await }).await {
+        Ok((_held, turns)) => match Harmless::new(with_turns(turns, next.call(request))).await {
             Ok(response) => {
                 let response = response?.map_into_boxed_body();
                 if let Some(error) = own_error(&response) {
@@ -209,23 +210,24 @@ fn is_plain(id: &str) -> bool {
 }
 
 /// Checks a request and takes its body in; what comes back is held until it is answered.
-async fn admit(request: &mut ServiceRequest) -> Result<Held, ApiError> {
+async fn admit(request: &mut ServiceRequest) -> Result<(Held, Turns), ApiError> {
     let Some(auth) = request.app_data::<web::Data<Auth>>().cloned() else {
         return Err(ApiError::unavailable("the server is not ready"));
     };
-    let Some(needs) = auth.rights.of_request(request) else { return Ok(Held::default()) };
+    let Some(needs) = auth.rights.of_request(request) else { return Ok(Default::default()) };
     if request.path() == METRICS && auth.in_force.borrow().people.metrics_open() {
         auth.parameters.check(request)?;
-        return Ok(Held::default());
+        return Ok(Default::default());
     }
     let caller = check(request, &auth).await?;
     request.extensions_mut().insert(caller.clone());
     caller.may_at_all(needs, "this")?;
-    if let Some(crowd) = &auth.crowd {
-        crowd.admits(&caller.who, request.method())?;
-    }
+    let crowd = auth.crowd.as_ref();
+    crowd.map_or(Ok(()), |crowd| crowd.admits(&caller.who, request.method()))?;
     auth.parameters.check(request)?;
-    auth.intake.take(request).await
+    let turns = crowd.and_then(|crowd| crowd.turns(&caller.who));
+    let held = with_turns(turns.clone(), auth.intake.take(request)).await?;
+    Ok((held, turns))
 }
 
 async fn check(request: &ServiceRequest, auth: &Auth) -> Result<Caller, ApiError> {

@@ -1,6 +1,7 @@
 //! *Purpose*: a server of all users stays a server of all, however much one of them asks.
 //!
-//! *Owns*: [`Crowd`]: how often each user may ask, and how many connections he may have.
+//! *Owns*: [`Crowd`]: how often each user may ask, how many connections he may have, and how much
+//! of his work goes on at a time.
 //!
 //! *Promises*: whoever asks too often gets 429 and when to come back, and nothing of his is looked
 //! at; operators are never told so. The connection of somebody who has too many is closed at once.
@@ -9,16 +10,19 @@
 //! (`kernel::admission`).
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use actix_web::http::Method;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use tokio::sync::Semaphore;
 
 use super::code::Code;
 use super::error::ApiError;
 use super::per_user::{One, PerUser};
 use crate::job::ids::Uid;
 use crate::kernel::access::{Caller, Role};
+use crate::threads::Turns;
 
 /// Requests that change something, of one user: so many in a second on and on. It is a tenth of
 /// what the server takes of single jobs, and a batch of ten thousand jobs is one request.
@@ -31,6 +35,9 @@ const QUESTIONS_A_SECOND: u32 = 500;
 const QUESTIONS_AT_ONCE: u32 = 2_000;
 /// Users whose rates are remembered before those who have long been silent are forgotten.
 const REMEMBERED: usize = 4_096;
+/// Work of one user at once on the threads that read the database. The machine does not read faster
+/// with more, and what others ask is never behind more of his.
+const WORK_AT_ONCE: usize = 2;
 /// Each user may have this part of all connections, and so may all who come over TCP together,
 /// since of them nobody is known before he has sent a token.
 const PART: usize = 8;
@@ -45,6 +52,7 @@ pub struct Crowd {
     changes: DefaultKeyedRateLimiter<Uid>,
     questions: DefaultKeyedRateLimiter<Uid>,
     connections: PerUser<Door>,
+    work: Turns<Uid>,
 }
 
 impl Crowd {
@@ -61,6 +69,7 @@ impl Crowd {
             changes: rate(CHANGES_A_SECOND, CHANGES_AT_ONCE),
             questions: rate(QUESTIONS_A_SECOND, QUESTIONS_AT_ONCE),
             connections: PerUser::new(connections / PART),
+            work: Turns::new(WORK_AT_ONCE),
         }
     }
 
@@ -73,14 +82,18 @@ impl Crowd {
         }
     }
 
+    /// The turns of this user on the threads for work that waits; `None`: he may have them all.
+    #[must_use]
+    pub fn turns(&self, caller: &Caller) -> Option<Arc<Semaphore>> {
+        limited(caller).map(|uid| self.work.of(uid))
+    }
+
     /// Whether this user may ask once more now.
     ///
     /// # Errors
     /// 429.
     pub fn admits(&self, caller: &Caller, method: &Method) -> Result<(), ApiError> {
-        let Some(uid) = caller.uid.filter(|_| caller.role < Role::Operator) else {
-            return Ok(());
-        };
+        let Some(uid) = limited(caller) else { return Ok(()) };
         let is_question = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
         let (limiter, a_second, what) = match is_question {
             true => (&self.questions, QUESTIONS_A_SECOND, "questions"),
@@ -99,6 +112,11 @@ impl Crowd {
             ApiError::new(Code::TooManyRequests, detail).retry_after(wait)
         })
     }
+}
+
+/// Whose part is limited: everybody's but operators'.
+fn limited(caller: &Caller) -> Option<Uid> {
+    caller.uid.filter(|_| caller.role < Role::Operator)
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 
 use actix_web::{HttpResponse, web};
 
-use super::app::{App, aside, durable};
+use super::app::{App, durable};
+use super::aside::aside;
 use super::caller::Caller;
 use super::code::Code;
 use super::error::ApiError;

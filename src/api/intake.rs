@@ -20,7 +20,7 @@ use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::app::aside;
+use super::aside::aside;
 use super::caller::Caller;
 use super::code::Code;
 use super::coding::{self, Coding};

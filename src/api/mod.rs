@@ -11,6 +11,7 @@
 mod allocations;
 pub mod app;
 mod arrays;
+mod aside;
 mod attempts;
 mod auth;
 mod by_token;

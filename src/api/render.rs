@@ -8,7 +8,8 @@
 
 use std::sync::Arc;
 
-use super::app::{App, aside};
+use super::app::App;
+use super::aside::aside;
 use super::caller::Caller;
 use super::error::ApiError;
 use super::wire::attempt::Retry;
