@@ -15,6 +15,7 @@ use super::error::ApiError;
 use super::job_path::{JobPath, JobPathText, row_of};
 use super::wire::rank::{Rank, RankParts, RankPolicy};
 use crate::actors::messages::GetRank;
+use crate::config::people::Private;
 use crate::kernel::access::Action;
 
 /// `GET /jobs/{id}/priority`.
@@ -39,16 +40,20 @@ pub async fn show(
         let detail = format!("job {id} is {word}; only a pending job has a place in the line");
         return Err(ApiError::new(Code::JobState, detail));
     };
+    // Of what its account has used, its points would tell.
+    let may_know = !app.live().people.is_private(Private::Usage)
+        || caller.may(Action::ReadDetails, id.into(), &row).is_ok();
+    let parts = RankParts {
+        priority: rank.parts.priority,
+        partition: rank.parts.partition,
+        age: rank.parts.age,
+        fair_share: rank.parts.fair_share,
+    };
     Ok(HttpResponse::Ok().json(Rank {
         job_id: id,
         position: rank.position.map(|n| n as u64),
-        points: rank.points,
-        parts: RankParts {
-            priority: rank.parts.priority,
-            partition: rank.parts.partition,
-            age: rank.parts.age,
-            fair_share: rank.parts.fair_share,
-        },
+        points: Some(rank.points).filter(|_| may_know),
+        parts: Some(parts).filter(|_| may_know),
         policy: RankPolicy {
             order: policy.order.to_string(),
             value: rank.value.filter(|value| value.is_finite()),

@@ -95,18 +95,19 @@ fn rank(client: &Client, job: &Job) -> Result<Option<Rank>, CliError> {
 }
 
 /// `1250 = priority 0 + partition 1000 + age 50 + fair share 200`; parts that are 0 are left out.
-fn points(rank: &Rank) -> String {
-    let RankParts { priority, partition, age, fair_share } = rank.parts;
+fn points(rank: &Rank) -> Option<String> {
+    let (points, parts) = (rank.points?, rank.parts?);
+    let RankParts { priority, partition, age, fair_share } = parts;
     let parts = [("partition", partition), ("age", age), ("fair share", fair_share)];
     let more: Vec<String> = parts
         .iter()
         .filter(|(_, points)| *points != 0)
         .map(|(word, points)| format!(" + {word} {points}"))
         .collect();
-    match more.is_empty() {
-        true => rank.points.to_string(),
-        false => format!("{} = priority {priority}{}", rank.points, more.concat()),
-    }
+    Some(match more.is_empty() {
+        true => points.to_string(),
+        false => format!("{points} = priority {priority}{}", more.concat()),
+    })
 }
 
 fn ordered(rank: &Rank) -> String {
@@ -189,7 +190,7 @@ fn shown(job: &Job, more: &More) -> String {
         ("account", some(&job.account)),
         ("partition", some(&job.partition)),
         ("priority", Some(job.priority.to_string())),
-        ("points", rank.map(points)),
+        ("points", rank.and_then(points)),
         ("ordered by", rank.map(ordered)),
         ("not before", at(&job.begin_time)),
         ("deadline", at(&job.deadline)),
@@ -246,14 +247,16 @@ mod tests {
         let rank = Rank {
             job_id: crate::api::wire::v1::JobId(1),
             position: Some(1),
-            points: 202,
-            parts,
+            points: Some(202),
+            parts: Some(parts),
             policy,
         };
-        assert_eq!(points(&rank), "202 = priority 5 + age -3 + fair share 200");
+        assert_eq!(points(&rank).as_deref(), Some("202 = priority 5 + age -3 + fair share 200"));
         assert_eq!(ordered(&rank), "wfp3 0.250, waited 0-00:01:01");
         let plain = RankParts { priority: 7, partition: 0, age: 0, fair_share: 0 };
-        assert_eq!(points(&Rank { points: 7, parts: plain, ..rank }), "7");
+        let plain = Rank { points: Some(7), parts: Some(plain), ..rank.clone() };
+        assert_eq!(points(&plain).as_deref(), Some("7"));
+        assert_eq!(points(&Rank { points: None, ..rank }), None, "it is not his business");
     }
 
     #[test]

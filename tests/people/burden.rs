@@ -241,6 +241,14 @@ mod cases {
         assert_eq!(seen["lines"].as_array().unwrap().len(), 1, "{seen}");
         assert_eq!(line(&seen, BOB)["jobs"], 1);
         house.ask(BOB, "GET /api/v1/jobs/1").expect(200);
+        let waits = house.submit(ALICE, json!({"script": "true", "held": true}));
+        let rank = |name: &str| house.ask(name, &format!("GET /api/v1/jobs/{waits}/priority"));
+        for (who, may_know) in [(BOB, false), (ALICE, true), ("root", true)] {
+            let rank = rank(who).expect(200);
+            let told = (rank["points"].is_i64(), rank["parts"].is_object());
+            assert_eq!(told, (may_know, may_know), "{who}: {rank}");
+            assert!(rank["policy"]["waited_s"].is_i64(), "{rank}");
+        }
         let numbers = |name: &str| house.ask(name, "GET /metrics").bytes;
         assert!(!numbers(BOB).contains("downbeat_account_"));
         assert!(numbers("root").contains("downbeat_account_jobs_started_total{account=\"\"} 2"));

@@ -2,7 +2,8 @@
 //!
 //! *Owns*: [`Rank`] and its parts.
 //!
-//! *Promises*: `points` is the sum of the numbers in `parts`.
+//! *Promises*: `points` is the sum of the numbers in `parts`; where usage is private, others are
+//! told neither, since what an account has used stands in them.
 //!
 //! *Not here*: how points come about (`kernel::parts::priority`).
 
@@ -20,11 +21,11 @@ pub struct Rank {
     /// Its place, from 1; null while it may not start (held, too early, a dependency).
     #[schema(example = 3)]
     pub position: Option<u64>,
-    /// More goes first.
+    /// More goes first; null when it is not your business.
     #[schema(example = 1250)]
-    pub points: i64,
-    /// Of what its points are made.
-    pub parts: RankParts,
+    pub points: Option<i64>,
+    /// Of what its points are made; null likewise.
+    pub parts: Option<RankParts>,
     /// What decides among jobs with as many points.
     pub policy: RankPolicy,
 }
