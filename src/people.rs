@@ -214,6 +214,15 @@ impl People {
     }
 }
 
+/// Where names come from, for people.
+pub const SOURCE: &str = match cfg!(any(target_env = "musl", target_feature = "crt-static")) {
+    true => {
+        "read from /etc/passwd and /etc/group alone: this build is static, and asks no directory \
+         of users (LDAP, sssd)"
+    }
+    false => "asked for by the system's name services (nsswitch.conf)",
+};
+
 /// A user as people call him: `alice (1002)`, or the number alone. Asks, and may wait.
 #[must_use]
 pub fn named(uid: u32) -> String {

@@ -391,6 +391,7 @@ fn app(
         format!("inotify is refused here; looked at every {:?}", api::LOOK_EVERY)
     };
     isolation.push(Ability { name: "followed logs".to_owned(), detail });
+    isolation.push(Ability { name: "users".to_owned(), detail: crate::people::SOURCE.to_owned() });
     Ok(App {
         system,
         in_force: settings.in_force(),

@@ -17,6 +17,7 @@ super::cases! {
     in_the_job_every_set_of_capabilities_is_empty
     a_server_with_full_inheritable_and_ambient_sets_hands_none_of_them_on
     in_the_job_are_no_descriptor_above_2_no_terminal_and_its_own_session
+    the_machine_s_own_audit_names_her_where_nobody_has_logged_in
     the_keys_of_root_s_session_are_not_the_job_s
     when_groups_or_numbers_cannot_be_set_the_script_never_runs_not_even_as_root
     root_by_another_name_and_the_system_s_users_are_refused_by_the_supervisor
@@ -96,6 +97,19 @@ mod cases {
         order.umask = Some("0077".parse().unwrap());
         stage.end(&order).await;
         assert_eq!(text(&order.stdout.full()), "0077\n");
+    }
+
+    pub async fn the_machine_s_own_audit_names_her_where_nobody_has_logged_in() {
+        let Ok(ours) = std::fs::read_to_string("/proc/self/loginuid") else {
+            println!("ABSENT the login number: this kernel has no audit");
+            return;
+        };
+        let person = alice();
+        let hers = Stage::new().said(&person, "cat /proc/self/loginuid").await;
+        match ours.trim() == u32::MAX.to_string() {
+            true => assert_eq!(hers, person.uid.to_string()),
+            false => assert_eq!(hers, ours, "whoever logged in started the server"),
+        }
     }
 
     pub async fn the_keys_of_root_s_session_are_not_the_job_s() {

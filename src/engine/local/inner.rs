@@ -18,6 +18,7 @@ use super::client::DaemonClient;
 use super::folder_pool::FolderPool;
 use super::helpers::Helpers;
 use super::origin::Origin;
+use super::persons::Persons;
 use super::proc;
 use super::proctrack::ProcTrack;
 use super::scratch::Scratch;
@@ -47,6 +48,8 @@ pub(super) struct Inner {
     pub(super) devices_say: String,
     /// Whom scripts can signal, for people.
     pub(super) signals_say: String,
+    /// As whom scripts may run.
+    pub(super) persons: Persons,
     pub(super) track: ProcTrack,
     /// Who has helpers.
     pub(super) helpers: Arc<Helpers>,

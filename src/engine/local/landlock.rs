@@ -14,6 +14,8 @@ use std::os::fd::OwnedFd;
 
 use landlock::{CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetError, Scope};
 
+use super::persons::Persons;
+
 /// The least version of Linux that can do it.
 const LEAST_KERNEL: &str = "6.12";
 
@@ -45,8 +47,13 @@ pub fn ruleset_to_confine() -> Result<OwnedFd, String> {
 
 /// What `/info` says.
 #[must_use]
-pub fn sentence(is_wanted: bool) -> String {
+pub fn sentence(is_wanted: bool, persons: Persons) -> String {
+    let is_owners = matches!(persons, Persons::Users { .. });
     match (is_wanted, can_confine()) {
+        (false, _) if is_owners => {
+            "a script can signal every process of its owner; supervisor and server are root's"
+                .to_owned()
+        }
         (true, _) => {
             "a script can signal nobody but itself and whom it starts (Landlock), and gains no \
              privileges by programs it runs; limits and priorities of processes of its user \

@@ -230,7 +230,8 @@ impl LocalEngine {
             memory_says,
             denies_devices,
             devices_say,
-            signals_say: landlock::sentence(config.confine_signals),
+            signals_say: landlock::sentence(config.confine_signals, persons),
+            persons,
             track,
             helpers: Arc::default(),
             program,
@@ -488,6 +489,7 @@ impl Engine for LocalEngine {
             ("devices", &self.inner.devices_say),
             ("kernel", &kernel),
             ("memory", &self.inner.memory_says),
+            ("owners", self.inner.persons.sentence()),
             ("signals", &self.inner.signals_say),
         ];
         says.into_iter().map(|(name, says)| (name.to_owned(), says.to_owned())).collect()

@@ -47,6 +47,19 @@ impl Persons {
         }
     }
 
+    /// What `/info` says.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Persons::Nobody => "scripts run as the server's user",
+            Persons::Users { .. } => {
+                "a script becomes its owner before it touches anything of his: a keyring of its \
+                 own, the login number where none is set, no capabilities, his groups and numbers, \
+                 all of it read back; without PAM"
+            }
+        }
+    }
+
     /// Reads [`Persons::line`]; what is no such line serves nobody.
     #[must_use]
     pub fn parse(line: &str) -> Persons {

@@ -13,7 +13,11 @@
 //! over, so that no saved one leads back. What is set is read back: a call that answers "done" and
 //! did nothing is how others' jobs came to run as root.
 
+use std::ffi::CStr;
+
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::path::DecInt;
 use rustix::process::{DumpableBehavior, Pid, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use rustix::thread::{Gid, Uid};
@@ -80,6 +84,8 @@ impl Become {
             Ok(()) | Err(Errno::NOSYS) => {}
             Err(e) => return Err((Act::Keyring, e)),
         }
+        // A name in the records of the machine; nothing of the user's rights hangs on it.
+        let _may_be_refused = log_in(self.uid.as_raw());
         hide().map_err(at(Act::Hide))?;
         give_up_inheritable().map_err(at(Act::Capabilities))?;
         let (uid, gid) = (self.uid, self.gid);
@@ -103,6 +109,25 @@ impl Become {
             && rustix::thread::set_thread_uid(Uid::ROOT).is_err();
         if is_proven { Ok(()) } else { Err(Errno::PERM) }
     }
+}
+
+/// Has the system's own audit name this user for what the process does from now on, unless
+/// somebody has logged in before, whom it names then.
+///
+/// # Errors
+/// What the system says; `NOENT` where there is no such audit.
+fn log_in(uid: u32) -> Result<(), Errno> {
+    const FILE: &CStr = c"/proc/self/loginuid";
+    /// As it is written while nobody has logged in: the number -1.
+    const NOBODY: &[u8] = b"4294967295";
+    let file = rustix::fs::open(FILE, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    let mut said = [0; 16];
+    let length = rustix::io::read(&file, &mut said)?;
+    if said.get(..length).is_some_and(|said| said.trim_ascii() == NOBODY) {
+        // From the beginning: the kernel takes no other place.
+        rustix::io::pwrite(&file, DecInt::new(uid).as_bytes(), 0)?;
+    }
+    Ok(())
 }
 
 /// No process of the user's may trace this one, or read its memory; it leaves no core.
