@@ -232,6 +232,20 @@ pub fn named(uid: u32) -> String {
     }
 }
 
+/// The primary group of a user of this name, and its number. Asks, and may wait.
+#[must_use]
+pub fn primary_group(name: &str) -> Option<(String, u32)> {
+    let user = nix::unistd::User::from_name(name).ok().flatten()?;
+    let group = nix::unistd::Group::from_gid(user.gid).ok().flatten()?;
+    Some((group.name, user.gid.as_raw()))
+}
+
+/// The number of a user of this name. Asks, and may wait.
+#[must_use]
+pub fn uid(name: &str) -> Option<u32> {
+    nix::unistd::User::from_name(name).ok().flatten().map(|user| user.uid.as_raw())
+}
+
 /// A user's name. Asks, and may wait.
 #[must_use]
 pub fn name(uid: u32) -> Option<String> {

@@ -42,6 +42,7 @@ pub async fn resources(app: web::Data<App>, caller: Caller) -> Result<HttpRespon
         |job: Option<JobId>| job.filter(|job| seen.as_ref().is_none_or(|seen| seen.contains(job)));
     let cpus = now.cpus.iter().map(|(id, job)| Cpu { id: *id, job_id: shown(*job) }).collect();
     Ok(HttpResponse::Ok().json(Resources {
+        node: app.host.clone(),
         total_cpus: now.total_cpus,
         used_cpus: now.used_cpus,
         available_cpus: now.available_cpus,

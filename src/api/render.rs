@@ -170,6 +170,7 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         end_time: row.end_time.map(time),
         warnings: row.spec.warnings,
         attempt: row.attempt,
+        node: allocation.as_ref().map(|_| app.host.clone()),
         allocation: allocation.map(|a| Allocation {
             cpu_ids: a.cpus,
             resources: held(&a.rest),

@@ -37,6 +37,13 @@ pub struct EarlySignal {
     pub to_script: bool,
 }
 
+/// The name of a signal, without the `SIG`; `None` where there is no such.
+#[must_use]
+pub fn name_of(number: i64) -> Option<&'static str> {
+    let index = usize::try_from(number).ok()?.checked_sub(1)?;
+    NAMES.get(index).copied()
+}
+
 fn number(text: &str) -> Option<i32> {
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);

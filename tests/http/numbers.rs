@@ -33,7 +33,7 @@ fn resources_show_which_job_holds_which_cpu() {
     keys(
         &free,
         "total_cpus used_cpus available_cpus utilization cpus held_back_cpus running_jobs pending_jobs \
-         resource_managers total_memory_bytes used_memory_bytes available_memory_bytes \
+         resource_managers node total_memory_bytes used_memory_bytes available_memory_bytes \
          resources",
     );
     assert_eq!(free["cpus"].as_array().unwrap().len(), 4);

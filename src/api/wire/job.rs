@@ -197,6 +197,10 @@ pub struct Job {
     pub warnings: Vec<String>,
     /// Which run this is; 0 before the first.
     pub attempt: u32,
+    /// The machine that it runs on, or ran on last; null before its first run.
+    #[serde(default)]
+    #[schema(example = "big")]
+    pub node: Option<String>,
     /// The CPUs it holds or held.
     pub allocation: Option<Allocation>,
     /// What its processes used; null before the end.
@@ -377,7 +381,7 @@ mod tests {
             held held_by begin_time deadline dependency array_job_id array_task_id array_tasks \
             retry restart_count signal kill_on_invalid_dependency open_mode resources ntasks \
             cpus_per_task args standard_input submit_directory \
-            stdout_path stderr_path kept_until uid redacted";
+            stdout_path stderr_path kept_until uid redacted node";
         let mut body = json!({
             "id": 17, "name": "n", "account": "", "user": "", "partition": "default",
             "state": "OUT_OF_MEMORY", "priority": 0, "cpus": 1, "labels": {}, "data_source": "WEB",

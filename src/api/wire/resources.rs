@@ -18,6 +18,10 @@ use crate::resources::allocation::Held;
 /// The ledger at one commit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Resources {
+    /// The machine's name.
+    #[serde(default)]
+    #[schema(example = "big")]
+    pub node: String,
     /// CPUs to hand out.
     #[schema(example = 8)]
     pub total_cpus: u32,

@@ -91,15 +91,38 @@ pub struct SbatchOption {
     pub letter: Option<char>,
     /// Whether it takes a value.
     pub takes: Takes,
+    /// What becomes of it.
+    pub said: Said,
+}
+
+/// What becomes of an option, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// It does what it does in Slurm.
+    Honoured,
+    /// It changes nothing here, and why.
+    Harmless(&'static str),
+    /// It is refused, and why; perhaps but for some values.
+    Refused(&'static str),
+}
+
+impl SbatchOption {
     /// Whether it does here what it does in Slurm.
-    pub is_honoured: bool,
+    #[must_use]
+    pub fn is_honoured(&self) -> bool {
+        self.said == Said::Honoured
+    }
 }
 
 /// Every option that there is.
 pub fn options() -> impl Iterator<Item = SbatchOption> {
     table::TABLE.iter().map(|&(name, letter, takes, fate)| {
-        let is_honoured = matches!(fate, Fate::Honoured | Fate::As(_));
-        SbatchOption { name, letter, takes, is_honoured }
+        let said = match fate {
+            Fate::Honoured | Fate::As(_) => Said::Honoured,
+            Fate::Refused(why) | Fate::RefusedUnless(_, why) => Said::Refused(why),
+            Fate::Harmless(why) => Said::Harmless(why),
+        };
+        SbatchOption { name, letter, takes, said }
     })
 }
 
@@ -111,6 +134,25 @@ pub fn of_command_line(given: impl IntoIterator<Item = (String, Option<String>)>
         directives.found(At::CommandLine, table::by_name(&name), value);
     }
     directives
+}
+
+/// What the first option that makes no sense is about, for whoever says it in other words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misread {
+    /// Nobody knows it; as it was written.
+    Unknown(String),
+    /// It has no value; its name.
+    NoValue(&'static str),
+    /// It takes no value and has one; its name.
+    NeedlessValue(&'static str),
+    /// It is no option; as it was written.
+    NoOption(String),
+    /// Its value makes no sense; its name, and the value.
+    Value(&'static str, String),
+    /// It is refused whatever it says; its name.
+    Refused(&'static str),
+    /// The script itself cannot be read as it is meant.
+    Script,
 }
 
 /// A value and the place it was written: `line 3, --time`.
@@ -167,6 +209,8 @@ pub struct Directives {
     pub warnings: Warnings,
     /// Bad values, all of the field `script`.
     pub errors: Faults,
+    /// What the first of them is about.
+    pub misread: Option<Misread>,
 }
 
 /// Reads the `#SBATCH` lines before the first command of `script`.
@@ -185,12 +229,16 @@ pub fn read(script: &str) -> Directives {
         match shell_words::split(rest) {
             Ok(words) => directives.line(At::Line(index + 1), words),
             Err(_) => {
-                directives.refuse(&format!("line {}", index + 1), "a quotation mark is not closed")
+                directives.misreads(Misread::Script);
+                directives.refuse(&format!("line {}", index + 1), "a quotation mark is not closed");
             }
         }
     }
     match header::misread(script) {
-        Some((line, why)) => directives.refuse(&At::Line(line).place(), &why),
+        Some((line, why)) => {
+            directives.misread = Some(Misread::Script);
+            directives.refuse(&At::Line(line).place(), &why);
+        }
         None => header::unread(script).into_iter().for_each(|one| directives.warnings.push(one)),
     }
     directives
@@ -241,6 +289,11 @@ impl Directives {
         self.overcommit || counts.into_iter().any(Option::is_some)
     }
 
+    /// The first one counts.
+    fn misreads(&mut self, what: Misread) {
+        self.misread.get_or_insert(what);
+    }
+
     fn refuse(&mut self, place: &str, message: &str) {
         let error = match place.strip_prefix("--") {
             Some(_) => FieldError::new(place, message),
@@ -259,6 +312,9 @@ impl Directives {
                     None => (long, None),
                 };
                 let found = table::by_name(name);
+                if found.is_err() {
+                    self.misreads(Misread::Unknown(word.clone()));
+                }
                 // Behind an option that nobody knows the next word may be its value.
                 let takes = found.as_ref().map_or(Takes::Value, |(_, _, takes, _)| *takes);
                 let value = if takes == Takes::Value { value.or_else(next) } else { value };
@@ -266,8 +322,9 @@ impl Directives {
             } else if let Some(letters) = word.strip_prefix('-').filter(|w| !w.is_empty()) {
                 self.letters(at, letters, next);
             } else {
-                let word = shorten(&word);
-                self.refuse(&at.place(), &format!("\"{word}\" is not an option"));
+                let shown = shorten(&word);
+                self.refuse(&at.place(), &format!("\"{shown}\" is not an option"));
+                self.misreads(Misread::NoOption(word));
             }
         }
     }
@@ -276,6 +333,9 @@ impl Directives {
     fn letters(&mut self, at: At, word: &str, mut next: impl FnMut() -> Option<String>) {
         for (begin, letter) in word.char_indices() {
             let found = table::by_letter(letter);
+            if found.is_err() {
+                self.misreads(Misread::Unknown(format!("-{letter}")));
+            }
             let rest = Some(&word[begin + letter.len_utf8()..]).filter(|rest| !rest.is_empty());
             let rest = rest.map(str::to_owned);
             match found.as_ref().map_or(Takes::Value, |(_, _, takes, _)| *takes) {
@@ -299,13 +359,18 @@ impl Directives {
         let name = if let Fate::As(name) = fate { name } else { name };
         let place = at.option(name);
         if takes == Takes::Nothing && value.is_some() {
+            self.misreads(Misread::NeedlessValue(name));
             return self.refuse(&place, "takes no value");
         }
         match fate {
             Fate::Honoured | Fate::As(_) => self.honour(name, value, place),
-            Fate::Refused(why) => self.refuse(&place, &format!("{why} ({})", at.advice())),
+            Fate::Refused(why) => {
+                self.misreads(Misread::Refused(name));
+                self.refuse(&place, &format!("{why} ({})", at.advice()));
+            }
             Fate::RefusedUnless(values, why) => {
                 if !value.as_deref().is_some_and(|value| values.contains(&value)) {
+                    self.misreads(Misread::Refused(name));
                     self.refuse(&place, &format!("{why} ({})", at.advice()));
                 }
             }
@@ -313,7 +378,7 @@ impl Directives {
         }
     }
 
-    fn honour(&mut self, name: &str, value: Option<String>, place: String) {
+    fn honour(&mut self, name: &'static str, value: Option<String>, place: String) {
         match name {
             "exclusive" if value.is_none() => return self.exclusive = true,
             "hold" => return self.hold = true,
@@ -333,9 +398,11 @@ impl Directives {
             _ => {}
         }
         let Some(value) = value.filter(|v| !v.is_empty()) else {
+            self.misreads(Misread::NoValue(name));
             return self.refuse(&place, "has no value");
         };
-        if let Err(message) = self.set(name, value, &place) {
+        if let Err(message) = self.set(name, value.clone(), &place) {
+            self.misreads(Misread::Value(name, value));
             self.refuse(&place, &message);
         }
     }

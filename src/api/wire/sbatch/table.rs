@@ -48,6 +48,7 @@ const NO_CHOICE_OF_CPUS: &str =
     "which CPUs of a machine a job gets, and how its tasks lie on them, cannot be chosen here.";
 const NOT_KEPT: &str = "it is not kept; --comment and labels are.";
 const ONE_NODE: &str = "this server is one node without a name or features to choose by";
+const ONE_CLUSTER: &str = "this server is one cluster, which is called downbeat";
 const FOR_SBATCH: &str = "it asks something of sbatch, not for the job; take it out of the script";
 const AT_THE_CLIENT: &str = "it is about what the client prints or waits for.";
 const ONE_NODE_ANYWAY: &str = "this server is one node, so it holds anyway.";
@@ -109,7 +110,7 @@ pub(super) const TABLE: &[Entry] = &[
 
     ("batch", None, Value, Refused(ONE_NODE)),
     ("cluster-constraint", None, Value, Refused(ONE_NODE)),
-    ("clusters", Some('M'), Value, Refused(ONE_NODE)),
+    ("clusters", Some('M'), Value, RefusedUnless(&["all", "downbeat"], ONE_CLUSTER)),
     ("constraint", Some('C'), Value, Refused(ONE_NODE)),
     ("nodefile", Some('F'), Value, Refused(ONE_NODE)),
     ("prefer", None, Value, Refused(ONE_NODE)),
