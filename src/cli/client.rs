@@ -49,6 +49,16 @@ pub struct Connect {
     pub token_file: Option<PathBuf>,
 }
 
+impl Connect {
+    /// As the variables say, where nobody can say more.
+    #[must_use]
+    pub fn from_environment() -> Connect {
+        let said = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let server = said("DOWNBEAT_SERVER").map(|server| server.to_string_lossy().into_owned());
+        Connect { server, token_file: said("DOWNBEAT_TOKEN_FILE").map(PathBuf::from) }
+    }
+}
+
 /// A complete answer of a success.
 #[derive(Debug)]
 pub struct Answer {

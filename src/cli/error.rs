@@ -6,7 +6,7 @@
 //!
 //! *Not here*: the exit code of a job (`cli::wait`).
 
-use crate::api::wire::v1::Problem;
+use crate::api::wire::v1::{FieldError, Problem};
 use crate::simulate::swf::TraceRefused;
 use crate::text::quote::escaped;
 
@@ -61,6 +61,8 @@ pub enum CliError {
         status: u16,
         /// The server's words.
         message: String,
+        /// The fields that are wrong.
+        fields: Vec<FieldError>,
     },
     /// The command line makes no sense.
     #[error("{0}")]
@@ -114,11 +116,12 @@ impl CliError {
     /// An answer that is not a success, in the server's words; those of others are not shown.
     #[must_use]
     pub fn from_answer(status: u16, text: &str) -> CliError {
-        let message = match serde_json::from_str::<Problem>(text) {
-            Ok(problem) => sentence(&problem, status, std::env::var("SUDO_USER").ok().as_deref()),
-            Err(_) => format!("the server answered {status}, and not in the words of Downbeat"),
+        let Ok(problem) = serde_json::from_str::<Problem>(text) else {
+            let message = format!("the server answered {status}, and not in the words of Downbeat");
+            return CliError::Refused { status, message, fields: Vec::new() };
         };
-        CliError::Refused { status, message }
+        let message = sentence(&problem, status, std::env::var("SUDO_USER").ok().as_deref());
+        CliError::Refused { status, message, fields: problem.errors }
     }
 }
 

@@ -14,7 +14,6 @@ use base64::Engine;
 
 use super::caller::Caller;
 use super::error::CliError;
-use super::print::remark;
 use super::sbatch_options::SbatchOptions;
 use crate::api::wire::amount::Amount;
 use crate::api::wire::asked_tasks;
@@ -152,6 +151,12 @@ impl Shares {
 }
 
 impl JobFlags {
+    /// Nothing but options of `sbatch`.
+    #[must_use]
+    pub fn of(sbatch: SbatchOptions) -> JobFlags {
+        JobFlags { sbatch, ..JobFlags::default() }
+    }
+
     /// The body to send. `name` is what the job is called when nobody says, `words` are the
     /// script's arguments.
     ///
@@ -167,9 +172,6 @@ impl JobFlags {
         let lines = sbatch::read(&script);
         let mut flags = self.sbatch.read();
         refused(std::mem::take(&mut flags.errors))?;
-        for warning in std::mem::take(&mut flags.warnings).listed() {
-            remark(&format!("downbeat: warning: {warning}"));
-        }
         if let Some(grace) = &self.kill_grace {
             duration::parse_s(grace).map_err(|m| usage("--kill-grace", m))?;
         }
@@ -223,6 +225,12 @@ impl JobFlags {
             user: self.run_as.clone().or_else(|| caller.user.clone()),
             ..of(caller)
         })
+    }
+
+    /// What of the flags is not honoured, one sentence each; the server says so of the script.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.sbatch.read().warnings.listed()
     }
 
     /// Whether it is to be an array.

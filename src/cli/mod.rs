@@ -10,7 +10,7 @@
 //! for this room links against no actor.
 
 mod audit;
-mod caller;
+pub(crate) mod caller;
 mod cancel;
 pub mod client;
 mod columns;
@@ -37,14 +37,14 @@ mod queue;
 mod reader;
 mod requeue;
 mod run;
-mod sbatch_options;
+pub(crate) mod sbatch_options;
 mod selection;
 mod serve;
 mod show;
 mod simulate;
 mod status;
 pub mod stepd;
-mod submit;
+pub(crate) mod submit;
 pub(crate) mod table;
 mod tasks;
 mod terminal;
@@ -54,7 +54,7 @@ mod trust;
 mod update;
 mod usage;
 mod used;
-mod wait;
+pub(crate) mod wait;
 mod whoami;
 
 use std::process::ExitCode;
@@ -90,9 +90,20 @@ pub enum Command {
     /// The step daemon, which the server starts by itself
     #[command(hide = true)]
     Stepd(StepdArgs),
+    /// Slurm's programs by their names: downbeat slurm sbatch job.sh; install makes links
+    #[command(disable_help_flag = true)]
+    Slurm(SlurmArgs),
     /// The verbs that ask a server.
     #[command(flatten)]
     Ask(Ask),
+}
+
+/// A program of Slurm's, and its own command line.
+#[derive(clap::Args, Clone, Debug)]
+pub struct SlurmArgs {
+    /// sbatch, squeue, scancel …, or install --dir DIR
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM")]
+    pub words: Vec<std::ffi::OsString>,
 }
 
 /// The verbs that ask a server, or nobody but a file.

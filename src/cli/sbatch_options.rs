@@ -83,8 +83,8 @@ const OURS: [&str; 8] =
 const TAKEN: char = 'q';
 
 fn arg(option: SbatchOption) -> Arg {
-    let SbatchOption { name, letter, takes, is_honoured } = option;
-    let mut arg = Arg::new(name).long(name).hide(!is_honoured);
+    let SbatchOption { name, letter, takes, .. } = option;
+    let mut arg = Arg::new(name).long(name).hide(!option.is_honoured());
     if let Some(letter) = letter.filter(|letter| *letter != TAKEN) {
         arg = arg.short(letter);
     }
@@ -104,6 +104,12 @@ fn arg(option: SbatchOption) -> Arg {
             .require_equals(true)
             .default_missing_value(""),
     }
+}
+
+/// What the help says of an option; nothing of one that is not honoured.
+#[must_use]
+pub fn line_of(name: &str) -> &'static str {
+    HELP.iter().find(|(of, ..)| *of == name).map_or("", |(.., line)| line)
 }
 
 fn own_options() -> impl Iterator<Item = SbatchOption> {
@@ -150,6 +156,12 @@ impl clap::FromArgMatches for SbatchOptions {
 }
 
 impl SbatchOptions {
+    /// Those that were given in this order.
+    #[must_use]
+    pub fn of(given: Vec<(String, Option<String>)>) -> SbatchOptions {
+        SbatchOptions { given }
+    }
+
     /// What they say.
     #[must_use]
     pub fn read(&self) -> Directives {
@@ -202,7 +214,7 @@ mod tests {
     #[test]
     fn every_option_that_is_honoured_is_explained_and_no_other() {
         let told: Vec<&str> = HELP.iter().map(|(name, ..)| *name).collect();
-        let honoured = own_options().filter(|option| option.is_honoured);
+        let honoured = own_options().filter(SbatchOption::is_honoured);
         let mut names: Vec<&str> = honoured.map(|option| option.name).collect();
         names.sort_unstable();
         assert_eq!(told, names);

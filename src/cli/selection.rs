@@ -194,6 +194,7 @@ fn last(client: &Client) -> Result<JobRef, CliError> {
     let last = jobs.iter().max_by_key(|job| (&job.submit_time, job.array_job_id.unwrap_or(job.id)));
     let last = last.map(|job| job.array_job_id.unwrap_or(job.id).into());
     last.ok_or_else(|| CliError::Refused {
+        fields: Vec::new(),
         status: 404,
         message: format!("{user} has submitted no job that this server remembers"),
     })

@@ -71,6 +71,7 @@ pub(super) fn run(args: &SubmitArgs) -> Result<u8, CliError> {
     };
     let caller = Caller::here()?;
     let body = args.flags.body((script, &args.words), name, &caller)?;
+    warn(&args.flags.warnings());
     if args.test_only {
         return test_only(&client, &body, args.json);
     }
@@ -95,6 +96,11 @@ pub(super) fn run(args: &SubmitArgs) -> Result<u8, CliError> {
     Ok(ended.code)
 }
 
+/// Says what was not honoured.
+pub(super) fn warn(warnings: &[String]) {
+    warnings.iter().for_each(|warning| remark(&format!("downbeat: warning: {warning}")));
+}
+
 /// Says what would become of it; nothing is submitted.
 fn test_only(client: &Client, body: &SubmitBody, json: bool) -> Result<u8, CliError> {
     let text = serde_json::to_string(body)
@@ -105,9 +111,7 @@ fn test_only(client: &Client, body: &SubmitBody, json: bool) -> Result<u8, CliEr
         return Ok(0);
     }
     let job: Job = answer.parse()?;
-    for warning in &job.warnings {
-        remark(&format!("downbeat: warning: {warning}"));
-    }
+    warn(&job.warnings);
     let start = match (&job.estimated_start_time, &job.estimate_basis) {
         (Some(start), Some(basis)) => format!("would start by {start}, {basis}"),
         (None, Some(basis)) => format!("nobody can say when it would start: {basis}"),
@@ -129,15 +133,25 @@ pub(super) fn send(
     for name in &caller.left_behind {
         remark(&format!("downbeat: the variable {name} is not UTF-8 and stays behind"));
     }
-    let key = flags.idempotency_key.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    let (job, text) = sent(client, body, flags.idempotency_key.clone())?;
+    warn(&job.warnings);
+    Ok((job, text))
+}
+
+/// Submits a body under this key, or one of its own: a lost answer never makes two jobs of it.
+///
+/// # Errors
+/// When the server does not answer, or refuses.
+pub fn sent(
+    client: &Client,
+    body: &SubmitBody,
+    key: Option<String>,
+) -> Result<(Job, String), CliError> {
+    let key = key.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let text = serde_json::to_string(body)
         .map_err(|error| CliError::Other(format!("the job makes no JSON: {error}")))?;
     let answer = client.submit(&text, &key)?;
-    let job: Job = answer.parse()?;
-    for warning in &job.warnings {
-        remark(&format!("downbeat: warning: {warning}"));
-    }
-    Ok((job, answer.text))
+    Ok((answer.parse()?, answer.text))
 }
 
 /// The script, and the name its job gets when nobody says.

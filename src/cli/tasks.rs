@@ -58,6 +58,7 @@ pub(super) fn known(client: &Client, id: JobRef) -> Result<(Job, String), CliErr
     let kept = info.configuration.get("retention").map(|setting| setting.value.as_str());
     let Some(kept) = kept.filter(|_| client.job(id.job).is_err()) else { return Err(missing) };
     Err(CliError::Refused {
+        fields: Vec::new(),
         status: 404,
         message: format!(
             "job {id} is forgotten, and what it wrote with it: the retention is {kept} after the \

@@ -106,7 +106,7 @@ const DEPENDS_S: u64 = 2;
 const WAIT: Duration = Duration::from_secs(WAIT_S);
 
 /// What is to be said of a job that has ended.
-pub(super) struct Ended {
+pub(crate) struct Ended {
     /// The job; of an array its own.
     pub job: Job,
     /// The server's JSON.
@@ -118,7 +118,7 @@ pub(super) struct Ended {
 }
 
 /// Waits until a job has ended, or all tasks of an array.
-pub(super) fn until_end(client: &Client, id: impl Into<JobRef>) -> Result<Ended, CliError> {
+pub(crate) fn until_end(client: &Client, id: impl Into<JobRef>) -> Result<Ended, CliError> {
     let ended = until_end_within(client, id.into(), None)?;
     ended.ok_or_else(|| CliError::Other("waiting ended before the job did".to_owned()))
 }
@@ -230,7 +230,7 @@ pub(super) fn own_code(job: &Job) -> u8 {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::super::client::tests::{Canned, answer};
     use super::*;
     use crate::api::wire::v1::JobId;

@@ -30,6 +30,7 @@ cases! {
     token_tells_that_a_server_of_one_user_has_none_of_users => ["token"],
     partitions_are_listed => ["partitions"],
     completions_are_a_script_that_the_shell_reads => ["completions"],
+    a_program_of_slurm_is_called_by_its_name => ["slurm"],
     every_query_verb_speaks_json => ["queue", "list", "show", "wait", "status", "audit", "cancel",
         "submit"],
     a_token_is_taken_from_variable_and_file => ["status"],
@@ -55,6 +56,18 @@ fn a_script_is_submitted_from_a_file_and_from_standard_input() {
     let said = call(&server, &["submit", "blank.sh"]).ends(1);
     assert!(said.err.contains("script"), "a refusal names its field: {said:?}");
     assert_eq!(server.run("true"), 3);
+}
+
+fn a_program_of_slurm_is_called_by_its_name() {
+    let server = Server::start();
+    let said = call(&server, &["slurm", "sbatch", "--parsable", "-H", "--wrap", "true"]).ends(0);
+    assert_eq!(said.out, "1\n");
+    let said = call(&server, &["slurm", "squeue", "-h", "-o", "%i %t"]).ends(0);
+    assert_eq!(said.out, "1 PD\n");
+    for words in [&["slurm"][..], &["slurm", "qsub"]] {
+        let said = call(&server, words).ends(2);
+        assert!(said.err.contains("sbatch") && said.err.contains("install --dir"), "{said:?}");
+    }
 }
 
 fn submit_sends_folder_and_variables_as_sbatch_does() {
