@@ -146,6 +146,7 @@ pub mod policy;
 pub mod resources;
 pub mod serve;
 pub mod simulate;
+pub mod slurm;
 pub mod store;
 pub mod text;
 pub mod threads;

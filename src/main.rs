@@ -4,7 +4,8 @@
 //!
 //! *Promises*: parses, hands on, and does nothing else; wrong settings are exit code 2.
 //!
-//! *Not here*: the server (`downbeat::serve`), the verbs (`downbeat::cli`).
+//! *Not here*: the server (`downbeat::serve`), the verbs (`downbeat::cli`), Slurm's programs
+//! (`downbeat::slurm`).
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -14,8 +15,13 @@ use downbeat::config::{Config, ConfigError, ServeArgs};
 
 fn main() -> ExitCode {
     downbeat::panics::install();
+    // Called by the name of one of Slurm's programs it is that one.
+    if let Some(code) = downbeat::slurm::called() {
+        return code;
+    }
     let done = match cli::parse().command {
         Command::Ask(ask) => return cli::run(&ask),
+        Command::Slurm(args) => return downbeat::slurm::run(&args.words),
         Command::Stepd(args) => return downbeat::engine::local::stepd::main(&args.data_dir),
         Command::Serve(args) => {
             downbeat::serve::conceal();

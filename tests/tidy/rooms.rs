@@ -146,6 +146,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "simulate",
         ],
     ),
+    ("slurm", &["people", "time", "clock", "text", "job", "api::wire", "cli"]),
 ];
 
 /// The floors of the kernel, lowest first: what of the kernel each may import besides itself.

@@ -1,0 +1,372 @@
+//! *Purpose*: `sbatch`.
+//!
+//! *Owns*: where the script comes from, `SBATCH_*` variables, and real Slurm's sentences about what
+//! is refused.
+//!
+//! *Promises*: the command line goes before the variables, those before the script. Whoever has
+//! been told a number finds the job with every other program. A submission whose answer is lost is
+//! asked for again under its own key, and is stored once.
+//!
+//! *Not here*: what options mean (`api::wire::sbatch`), the body (`cli::job_flags`).
+//!
+//! Source: sbatch(1) of Slurm 22.05, and what it answered.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+
+use super::failure::{BAD_OPTION, FAILED, Failure};
+use super::getopt::{Effect, Given, Grammar, Opt};
+use super::help;
+use super::jobs::Server;
+use super::say::{output, remark};
+use crate::api::wire::body::SubmitBody;
+use crate::api::wire::sbatch::{self, Directives, Misread};
+use crate::api::wire::v1::Job;
+use crate::cli::CliError;
+use crate::cli::caller::Caller;
+use crate::cli::job_flags::JobFlags;
+use crate::cli::sbatch_options::{self, SbatchOptions};
+use crate::cli::{submit, wait};
+use crate::job::spec::SCRIPT_BYTES_MAX;
+
+const COMMAND: &str = "sbatch";
+/// Options that ask something of the program itself, or say where the script is.
+const OWN: [&str; 9] =
+    ["help", "parsable", "quiet", "test-only", "usage", "verbose", "version", "wait", "wrap"];
+/// Options whose value is a number of something.
+const COUNTS: [&str; 6] =
+    ["cpus-per-task", "cpus-per-gpu", "mincpus", "ntasks", "ntasks-per-gpu", "ntasks-per-node"];
+
+/// Variables that are options of everybody who submits with them.
+const VARIABLES: &[(&str, &str)] = &[
+    ("SBATCH_ACCOUNT", "account"),
+    ("SBATCH_ARRAY_INX", "array"),
+    ("SBATCH_CLUSTERS", "clusters"),
+    ("SBATCH_COMMENT", "comment"),
+    ("SBATCH_CONSTRAINT", "constraint"),
+    ("SBATCH_ERROR", "error"),
+    ("SBATCH_EXCLUSIVE", "exclusive"),
+    ("SBATCH_EXPORT", "export"),
+    ("SBATCH_GPUS", "gpus"),
+    ("SBATCH_GPUS_PER_NODE", "gpus-per-node"),
+    ("SBATCH_GPUS_PER_TASK", "gpus-per-task"),
+    ("SBATCH_GRES", "gres"),
+    ("SBATCH_INPUT", "input"),
+    ("SBATCH_JOB_NAME", "job-name"),
+    ("SBATCH_MEM_PER_CPU", "mem-per-cpu"),
+    ("SBATCH_MEM_PER_GPU", "mem-per-gpu"),
+    ("SBATCH_MEM_PER_NODE", "mem"),
+    ("SBATCH_NO_REQUEUE", "no-requeue"),
+    ("SBATCH_OPEN_MODE", "open-mode"),
+    ("SBATCH_OUTPUT", "output"),
+    ("SBATCH_OVERCOMMIT", "overcommit"),
+    ("SBATCH_PARTITION", "partition"),
+    ("SBATCH_QOS", "qos"),
+    ("SBATCH_REQUEUE", "requeue"),
+    ("SBATCH_RESERVATION", "reservation"),
+    ("SBATCH_SIGNAL", "signal"),
+    ("SBATCH_TIMELIMIT", "time"),
+    ("SBATCH_WAIT", "wait"),
+    ("SBATCH_WCKEY", "wckey"),
+];
+
+/// The options as the command line knows them: what becomes of each the one table says.
+pub fn options() -> Vec<Opt> {
+    let own = |sbatch::SbatchOption { name, letter, takes, said }| {
+        let effect = match (OWN.contains(&name), said) {
+            (true, _) => Effect::Does(of_the_program(name)),
+            (false, sbatch::Said::Honoured) => Effect::Does(sbatch_options::line_of(name)),
+            (false, sbatch::Said::Harmless(why)) => Effect::Nothing(why),
+            // The sentence comes with the others.
+            (false, sbatch::Said::Refused(why)) => Effect::Refused(why),
+        };
+        (name, letter, takes, effect)
+    };
+    sbatch::options().map(own).collect()
+}
+
+fn of_the_program(name: &str) -> &'static str {
+    match name {
+        "parsable" => "Print nothing but the number",
+        "quiet" => "Say nothing of what was accepted without effect",
+        "test-only" => "Only say when it could start",
+        "usage" => "The shortest help",
+        "verbose" => "Say what was accepted without effect",
+        "version" => "Which version this is",
+        "wait" => "Wait for its end, and end with its code",
+        "wrap" => "A command line for /bin/sh instead of a script",
+        _ => "This help",
+    }
+}
+
+/// `sbatch`.
+///
+/// # Errors
+/// What it says on standard error.
+pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
+    // What is refused has a sentence of its own, whether it stands here or in the script.
+    let known = |(name, letter, takes, _): Opt| (name, letter, takes, Effect::Does(""));
+    let table = options();
+    let options: Vec<Opt> = table.iter().copied().map(known).collect();
+    let grammar = Grammar { command: COMMAND, options: &options, ends_with_a_word: true };
+    let given = grammar.read(typed)?;
+    if let Some(text) = help::asked(&Grammar { options: &table, ..grammar }, &given) {
+        return output(COMMAND, &text).map(|()| 0);
+    }
+    let (script, name) = script(&given)?;
+    let lines = sbatch::read(&String::from_utf8_lossy(&script));
+    sensible(&lines)?;
+    let flags = flags(&given, &lines);
+    let job_flags = JobFlags::of(SbatchOptions::of(flags.clone()));
+    sensible(&sbatch::of_command_line(flags))?;
+    let caller = Caller::here().map_err(|error| Failure::of(COMMAND, &error))?;
+    let arguments = given.words.get(1..).unwrap_or_default();
+    let body = job_flags.body((script, arguments), Some(name), &caller);
+    let body = body.map_err(|error| Failure::of(COMMAND, &error))?;
+    let server = Server::of(COMMAND)?;
+    if given.has("test-only") {
+        return test_only(&server, &body);
+    }
+    let (job, _) = submit::sent(&server.client, &body, None).map_err(|error| refused(&error))?;
+    if given.has("verbose") && !given.has("quiet") {
+        let warnings = job_flags.warnings().into_iter().chain(job.warnings);
+        warnings.for_each(|warning| remark(&format!("{COMMAND}: {warning}")));
+    }
+    let said = match given.has("parsable") {
+        true => format!("{}\n", job.id),
+        false => format!("Submitted batch job {}\n", job.id),
+    };
+    output(COMMAND, &said)?;
+    let waits = given.has("wait") || std::env::var_os("SBATCH_WAIT").is_some();
+    if !waits {
+        return Ok(0);
+    }
+    let ended = wait::until_end(&server.client, job.id);
+    Ok(ended.map_err(|error| server.failed(&error))?.code)
+}
+
+/// The script, and what its job is called when nobody says.
+fn script(given: &Given) -> Result<(Vec<u8>, String), Failure> {
+    if let Some(command) = given.value("wrap") {
+        if !given.words.is_empty() {
+            let what = "Script arguments are not permitted with --wrap option";
+            return Err(Failure::error(COMMAND, what));
+        }
+        let text = format!("#!/bin/sh\n# This script was created by sbatch --wrap.\n\n{command}\n");
+        return Ok((text.into_bytes(), "wrap".to_owned()));
+    }
+    let mut script = Vec::new();
+    // One byte more shows that there are too many: a device has no end.
+    let most = SCRIPT_BYTES_MAX as u64 + 1;
+    let (read, name) = match given.words.first() {
+        Some(path) => {
+            let opened = File::open(path);
+            let file = opened.map_err(|error| {
+                let failure = Failure::error(COMMAND, &format!("Unable to open file {path}"));
+                failure.and(format!("{COMMAND}: error: {error}"))
+            })?;
+            (file.take(most).read_to_end(&mut script), super::facts::Facts::short_name(path))
+        }
+        None => (std::io::stdin().lock().take(most).read_to_end(&mut script), COMMAND),
+    };
+    read.map_err(|error| Failure::error(COMMAND, &format!("the script cannot be read: {error}")))?;
+    let said = |lines: &[&str]| {
+        let lines = lines.iter().map(|line| format!("{COMMAND}: error: {line}"));
+        Failure { lines: lines.collect(), code: FAILED }
+    };
+    if script.is_empty() {
+        return Err(said(&["Batch script is empty!"]));
+    }
+    if script.len() > SCRIPT_BYTES_MAX {
+        return Err(said(&[
+            "Batch job submission failed: Pathname of a file, directory or other parameter too \
+             long",
+            &format!("a script has {SCRIPT_BYTES_MAX} bytes at the most"),
+        ]));
+    }
+    if script.iter().all(u8::is_ascii_whitespace) {
+        return Err(said(&["Batch script contains only whitespace!"]));
+    }
+    if !script.starts_with(b"#!") {
+        return Err(said(&[
+            "This does not look like a batch script.  The first",
+            "line must start with #! followed by the path to an interpreter.",
+            "For instance: #!/bin/sh",
+        ]));
+    }
+    if script.windows(2).any(|pair| pair == b"\r\n") {
+        return Err(said(&[
+            "Batch script contains DOS line breaks (\\r\\n)",
+            "instead of expected UNIX line breaks (\\n).",
+        ]));
+    }
+    Ok((script, name.to_owned()))
+}
+
+/// The options beside the script: those of variables, then those that were typed.
+fn flags(given: &Given, lines: &Directives) -> Vec<(String, Option<String>)> {
+    let mut flags: Vec<(String, Option<String>)> = Vec::new();
+    for (variable, option) in VARIABLES.iter().filter(|(_, option)| !OWN.contains(option)) {
+        let Ok(value) = std::env::var(variable) else { continue };
+        // Some are switches: that they are there is enough.
+        let is_switch = ["no-requeue", "overcommit", "requeue"].contains(option);
+        let value = Some(value).filter(|value| !is_switch && !value.is_empty());
+        if value.is_some() || is_switch {
+            flags.push(((*option).to_owned(), value));
+        }
+    }
+    let typed = given.options.iter().filter(|(name, _)| !OWN.contains(name));
+    flags.extend(typed.map(|(name, value)| ((*name).to_owned(), value.clone())));
+    let is_said = |name: &str| flags.iter().any(|(own, _)| own == name);
+    if !is_said("output") && lines.output.is_none() {
+        let is_array = is_said("array") || lines.array.is_some();
+        let usual = if is_array { "slurm-%A_%a.out" } else { "slurm-%j.out" };
+        flags.push(("output".to_owned(), Some(usual.to_owned())));
+    }
+    flags
+}
+
+/// Whether the options make sense.
+fn sensible(options: &Directives) -> Result<(), Failure> {
+    let Some(misread) = &options.misread else { return Ok(()) };
+    let failure = misread_as(misread);
+    // What we know beyond Slurm: the line, and what is wrong.
+    let known = options.errors.clone().listed().into_iter().map(|error| {
+        let place = if error.field == "script" { String::new() } else { error.field + ": " };
+        format!("{COMMAND}: error: {place}{}", error.message)
+    });
+    Err(known.take(1).fold(failure, |failure, line| failure.and(line)))
+}
+
+fn misread_as(misread: &Misread) -> Failure {
+    let senseless = |what: String| {
+        let failure = Failure::new(format!("{COMMAND}: {what}")).with_code(BAD_OPTION);
+        failure.and(format!("Try \"{COMMAND} --help\" for more information"))
+    };
+    match misread {
+        Misread::Unknown(word) => match word.strip_prefix("--") {
+            Some(_) => senseless(format!("unrecognized option '{word}'")),
+            None => senseless(format!("invalid option -- '{}'", word.trim_start_matches('-'))),
+        },
+        Misread::NoValue(name) => senseless(format!("option '--{name}' requires an argument")),
+        Misread::NeedlessValue(name) => {
+            senseless(format!("option '--{name}' doesn't allow an argument"))
+        }
+        Misread::NoOption(word) => {
+            let what = format!("Invalid directive found in batch script: {word}");
+            Failure::error(COMMAND, &what).with_code(BAD_OPTION)
+        }
+        Misread::Script => Failure::error(COMMAND, "the script cannot be read as it is meant"),
+        Misread::Refused(name) => failed(match *name {
+            "constraint" | "prefer" | "cluster-constraint" => "Invalid feature specification",
+            "reservation" => "Requested reservation is invalid",
+            "bb" | "bbf" => "Burst Buffer request invalid",
+            "uid" | "gid" => "Access/permission denied",
+            "clusters" => "Invalid cluster name",
+            _ => "Requested operation is presently disabled",
+        }),
+        Misread::Value(name, value) => of_value(name, value),
+    }
+}
+
+/// A value that makes no sense.
+fn of_value(name: &str, value: &str) -> Failure {
+    let first = |field: &str| failed(about(field));
+    match name {
+        name if COUNTS.contains(&name) => {
+            let what = format!("Invalid numeric value \"{value}\" for --{name}.");
+            Failure::error(COMMAND, &what)
+        }
+        "array" | "dependency" | "licenses" => first(name),
+        "nodelist" | "exclude" => failed("Invalid node name specified"),
+        "gres" | "gpus" | "gpus-per-task" => {
+            Failure::error(COMMAND, "Invalid generic resource (gres) specification")
+        }
+        "nodes" if !value.starts_with(|c: char| c.is_ascii_digit()) => {
+            let what = format!("\"{value}\" is not a valid node count");
+            Failure::error(COMMAND, &what).with_code(BAD_OPTION)
+        }
+        "nodes" => first("cpus"),
+        "begin" | "deadline" => {
+            Failure::new(format!("Invalid time specification (pos=0): {value}"))
+                .and(format!("{COMMAND}: error: Invalid --{name} specification"))
+                .with_code(BAD_OPTION)
+        }
+        name => {
+            let what = format!("Invalid --{name} specification");
+            Failure::error(COMMAND, &what).with_code(BAD_OPTION)
+        }
+    }
+}
+
+fn failed(why: &str) -> Failure {
+    Failure::error(COMMAND, &format!("Batch job submission failed: {why}"))
+}
+
+/// Slurm's words for what is wrong with this field of a job.
+fn about(field: &str) -> &'static str {
+    match field {
+        "partition" => "Invalid partition name specified",
+        "account" => "Invalid account or account/partition combination specified",
+        "array" => "Invalid job array specification",
+        "dependency" => "Job dependency problem",
+        "time_limit" => "Requested time limit is invalid (missing or exceeds some limit)",
+        "licenses" => "Invalid license specification",
+        "resources" => "Invalid generic resource (gres) specification",
+        "cpus" | "cpus_per_task" | "ntasks" | "ntasks_per_node" | "memory" | "exclusive" => {
+            "Requested node configuration is not available"
+        }
+        "deadline" => "Invalid deadline specified",
+        "working_directory" => "Unable to change directory",
+        "user" => "Access/permission denied",
+        _ => "Invalid job request",
+    }
+}
+
+/// What the server refused, or that there is none.
+fn refused(error: &CliError) -> Failure {
+    let first = match error {
+        CliError::Refused { status: 401 | 403, .. } => "Access/permission denied",
+        CliError::Refused { status: 429, .. } => "Slurm temporarily unable to accept job",
+        CliError::Refused { fields, message, .. } => {
+            let field = fields.first().map_or("", |error| error.field.as_str());
+            let is_limit = message.contains("max_");
+            let is_license = field == "resources" && message.contains("license/");
+            match field {
+                _ if is_license => about("licenses"),
+                _ if is_limit => {
+                    "Job violates accounting/QOS policy (job submit limit, user's size and/or \
+                     time limits)"
+                }
+                field => about(field),
+            }
+        }
+        CliError::Unreachable { .. } | CliError::Broken { .. } | CliError::Lost { .. } => {
+            "Unable to contact slurm controller (connect failure)"
+        }
+        _ => return Failure::of(COMMAND, error),
+    };
+    // Real Slurm finds that out before it sends the job.
+    let first = match first {
+        "Invalid generic resource (gres) specification" => Failure::error(COMMAND, first),
+        first => failed(first),
+    };
+    error.to_string().lines().fold(first, |failure, line| {
+        failure.and(format!("{COMMAND}: error: {}", line.trim_start()))
+    })
+}
+
+/// Says when it could start; nothing is submitted.
+fn test_only(server: &Server, body: &SubmitBody) -> Result<u8, Failure> {
+    let text = serde_json::to_string(body).map_err(|error| server.error(&error.to_string()))?;
+    let answer = server.client.post("/api/v1/jobs?dry_run=true", &text, None);
+    let answer = answer.map_err(|error| refused(&error))?;
+    let job: Job = answer.parse().map_err(|error| server.failed(&error))?;
+    let start = super::words::moment(job.estimated_start_time.as_deref(), "a time nobody knows");
+    let (cpus, partition) = (job.cpus, &job.partition);
+    remark(&format!(
+        "{COMMAND}: Job 0 to start at {start} using {cpus} processors in partition {partition}"
+    ));
+    Ok(0)
+}

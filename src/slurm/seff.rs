@@ -1,0 +1,97 @@
+//! *Purpose*: `seff`: how much of what it had a job has used.
+//!
+//! *Owns*: the two efficiencies.
+//!
+//! *Promises*: of a job that still runs it says so, since its usage is known at its end.
+//!
+//! *Not here*: how usage is measured (`engine`).
+
+use std::ffi::OsString;
+
+use super::facts::{CLUSTER, Facts};
+use super::failure::Failure;
+use super::getopt::Effect::Does;
+use super::getopt::{Grammar, Opt};
+use super::help;
+use super::jobs::{Server, ids};
+use super::say::output;
+use super::words::span;
+use crate::api::wire::sbatch::Takes::Nothing;
+use crate::api::wire::v1::Job;
+
+const COMMAND: &str = "seff";
+#[rustfmt::skip]
+const OPTIONS: &[Opt] = &[
+    ("help", Some('h'), Nothing, Does("This help")),
+    ("version", Some('V'), Nothing, Does("Which version this is")),
+];
+
+/// `seff ID`.
+///
+/// # Errors
+/// What it says on standard error.
+pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
+    let grammar = Grammar { command: COMMAND, options: OPTIONS, ends_with_a_word: false };
+    let given = grammar.read(typed)?;
+    if let Some(text) = help::asked(&grammar, &given) {
+        return output(COMMAND, &text).map(|()| 0);
+    }
+    let Some(named) = given.words.first().and_then(|word| ids(word)) else {
+        return Err(Failure::new("Usage: seff JOBID"));
+    };
+    let server = Server::of(COMMAND)?;
+    let jobs = server.named(&named)?;
+    if jobs.is_empty() {
+        return Err(Failure::new("Job not found."));
+    }
+    let text: Vec<String> = jobs.iter().map(report).collect();
+    output(COMMAND, &text.join("\n")).map(|()| 0)
+}
+
+fn percent(part: f64, whole: f64) -> f64 {
+    if whole > 0.0 { 100.0 * part / whole } else { 0.0 }
+}
+
+/// A size as people say it.
+fn size(bytes: f64) -> String {
+    const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
+    let step = UNITS.iter().enumerate().rev().find(|(n, _)| bytes >= 1024_f64.powi(*n as i32));
+    let (n, unit) = step.map_or((0, "B"), |(n, unit)| (n, *unit));
+    format!("{:.2} {unit}", bytes / 1024_f64.powi(n as i32))
+}
+
+fn report(job: &Job) -> String {
+    let f = Facts(job);
+    let mut text = format!(
+        "Job ID: {}\nCluster: {CLUSTER}\nUser/Group: {user}/{user}\nState: {} (exit code {})\n\
+         Cores: {}\n",
+        f.id(),
+        job.state,
+        f.script_code().split(':').next().unwrap_or("0"),
+        job.cpus,
+        user = job.user,
+    );
+    let Some(usage) = job.usage else {
+        text.push_str("Its usage is known when it has ended.\n");
+        return text;
+    };
+    let (used, given) = (f.used_cpu_s(), f.cpu_s());
+    text.push_str(&format!(
+        "CPU Utilized: {}\nCPU Efficiency: {:.2}% of {} core-walltime\nJob Wall-clock time: {}\n",
+        span(used.round() as i64),
+        percent(used, given as f64),
+        span(given),
+        f.run_time(),
+    ));
+    let rss = usage.max_rss_bytes as f64;
+    text.push_str(&format!("Memory Utilized: {}\n", size(rss)));
+    if let Some(asked) = job.memory_bytes {
+        let asked = asked as f64;
+        text.push_str(&format!(
+            "Memory Efficiency: {:.2}% of {}\n",
+            percent(rss, asked),
+            size(asked)
+        ));
+    }
+    text
+}

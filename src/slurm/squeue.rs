@@ -1,0 +1,382 @@
+//! *Purpose*: `squeue`.
+//!
+//! *Owns*: its options, its columns by letter and by name, its order.
+//!
+//! *Promises*: a job is listed from the moment its submission was answered until
+//! [`MIN_JOB_AGE_S`] after its end, live ones alone unless states are named.
+//!
+//! *Not here*: what a job's facts are (`slurm::facts`).
+//!
+//! Source: squeue(1) of Slurm 22.05, and what it answered.
+
+use std::ffi::OsString;
+
+use super::columns::{self, Column, Pad};
+use super::facts::{Facts, NULL, QOS};
+use super::failure::Failure;
+use super::getopt::Effect::{Does, Nothing as NoEffect, Refused};
+use super::getopt::{Given, Grammar, Opt};
+use super::jobs::{Named, Server, ids, words as list};
+use super::say::{ONE_CLUSTER, ONE_NODE, output};
+use super::words::{self, moment, short, short_span};
+use super::{help, json};
+use crate::api::wire::sbatch::Takes::{Nothing, Value};
+use crate::api::wire::v1::{Job, StateWord, format_rfc3339};
+use crate::clock;
+use crate::people;
+
+/// How long an ended job stays listed, seconds: as long as Slurm's default.
+pub const MIN_JOB_AGE_S: i64 = 300;
+/// States that are listed when none is named.
+const LIVE: [StateWord; 3] = [StateWord::Pending, StateWord::Running, StateWord::Completing];
+const COMMAND: &str = "squeue";
+/// Columns that are shown when nobody says which.
+const USUAL: &str = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R";
+/// The same with `--long`.
+const LONG: &str = "%.18i %.9P %.8j %.8u %.8T %.10M %.9l %.6D %R";
+/// The same with `--start`.
+const START: &str = "%.18i %.9P %.8j %.8u %.2t  %.19S %.6D %20Y %R";
+
+/// Its options.
+#[rustfmt::skip]
+const OPTIONS: &[Opt] = &[
+    ("account", Some('A'), Value, Does("Jobs of these accounts")),
+    ("all", Some('a'), Nothing, NoEffect("jobs of all partitions are shown anyway")),
+    ("array", Some('r'), Nothing, Does("Each task of an array in a line of its own")),
+    ("array-unique", None, Nothing, NoEffect("what is left of an array is one line anyway")),
+    ("clusters", Some('M'), Value, NoEffect(ONE_CLUSTER)),
+    ("federation", None, Nothing, NoEffect(ONE_CLUSTER)),
+    ("Format", Some('O'), Value, Does("Columns by their names: JobID:10,State")),
+    ("format", Some('o'), Value, Does("Columns by their letters: %.10i %T")),
+    ("help", None, Nothing, Does("This help")),
+    ("hide", None, Nothing, NoEffect("no partition is hidden")),
+    ("iterate", Some('i'), Value, Does("Again every so many seconds")),
+    ("jobs", Some('j'), Value, Does("These jobs, with commas: 17,17_4")),
+    ("json", None, Nothing, Does("As JSON")),
+    ("licenses", Some('L'), Value, Refused("jobs are not found by their licences")),
+    ("local", None, Nothing, NoEffect(ONE_CLUSTER)),
+    ("long", Some('l'), Nothing, Does("More columns")),
+    ("me", None, Nothing, Does("My jobs")),
+    ("name", Some('n'), Value, Does("Jobs of these names")),
+    ("noconvert", None, Nothing, NoEffect("sizes are written as they are")),
+    ("nodelist", Some('w'), Value, NoEffect(ONE_NODE)),
+    ("nodes", None, Value, NoEffect(ONE_NODE)),
+    ("noheader", Some('h'), Nothing, Does("Without a head")),
+    ("partition", Some('p'), Value, Does("Jobs of these partitions")),
+    ("priority", Some('P'), Nothing, NoEffect("a job of several partitions is one line")),
+    ("qos", Some('q'), Value, Does("Jobs of this quality of service; there is `normal` alone")),
+    ("reservation", Some('R'), Value, Refused("this server has no reservations")),
+    ("sibling", None, Nothing, NoEffect(ONE_CLUSTER)),
+    ("sort", Some('S'), Value, Does("In this order: letters with commas, -M the largest first")),
+    ("start", None, Nothing, Does("When those that wait are expected to start")),
+    ("states", Some('t'), Value, Does("Jobs in these states, or `all`")),
+    ("steps", Some('s'), Value, Refused("steps are shown by sacct")),
+    ("usage", None, Nothing, Does("The shortest help")),
+    ("user", Some('u'), Value, Does("Jobs of these users")),
+    ("users", None, Value, Does("The same")),
+    ("verbose", Some('v'), Nothing, NoEffect("nothing more is said")),
+    ("version", Some('V'), Nothing, Does("Which version this is")),
+    ("yaml", None, Nothing, Refused("write --json")),
+];
+
+/// A column: its letter, its names with `-O`, its head, and what stands in it.
+type Fact = (Option<char>, &'static [&'static str], &'static str, fn(&Job) -> String);
+
+/// Every column.
+#[rustfmt::skip]
+const FACTS: &[Fact] = &[
+    (Some('i'), &["JobArrayID"], "JOBID", |job| Facts(job).id()),
+    (Some('A'), &["JobID"], "JOBID", |job| Facts(job).raw_id()),
+    (Some('F'), &["ArrayJobID"], "ARRAY_JOB_ID", |job| Facts(job).array_id()),
+    (Some('K'), &["ArrayTaskID"], "ARRAY_TASK_ID",
+        |job| Facts(job).tasks().unwrap_or_else(|| "N/A".to_owned())),
+    (Some('t'), &["StateCompact"], "ST", |job| short(job.state).to_owned()),
+    (Some('T'), &["State"], "STATE", |job| job.state.word().to_owned()),
+    (Some('j'), &["Name"], "NAME", |job| job.name.clone()),
+    (Some('u'), &["UserName"], "USER", |job| job.user.clone()),
+    (Some('U'), &["UserID"], "USER", |job| Facts(job).uid()),
+    (Some('P'), &["Partition"], "PARTITION", |job| job.partition.clone()),
+    (Some('M'), &["TimeUsed"], "TIME", |job| short_span(job.elapsed_s)),
+    (Some('l'), &["TimeLimit"], "TIME_LIMIT", |job| Facts(job).limit(short_span)),
+    (Some('L'), &["TimeLeft"], "TIME_LEFT", |job| Facts(job).time_left()),
+    (Some('S'), &["StartTime"], "START_TIME", |job| Facts(job).start("N/A")),
+    (Some('e'), &["EndTime"], "END_TIME", |job| Facts(job).end("N/A")),
+    (Some('V'), &["SubmitTime"], "SUBMIT_TIME", |job| moment(Some(&job.submit_time), "N/A")),
+    (None, &["EligibleTime"], "ELIGIBLE_TIME",
+        |job| moment(job.eligible_time.as_deref(), "N/A")),
+    (Some('D'), &["NumNodes"], "NODES", |_| "1".to_owned()),
+    (Some('C'), &["NumCPUs"], "CPUS", |job| job.cpus.to_string()),
+    (None, &["NumTasks"], "TASKS", |job| Facts(job).tasks_count().to_string()),
+    (Some('m'), &["MinMemory"], "MIN_MEMORY", |job| Facts(job).memory()),
+    (Some('c'), &["MinCpus"], "MIN_CPUS", |job| Facts(job).cpus_per_task().to_string()),
+    (None, &["cpus-per-task"], "CPUS_PER_TASK", |job| Facts(job).cpus_per_task().to_string()),
+    (Some('N'), &["NodeList"], "NODELIST", |job| Facts(job).nodes()),
+    (Some('r'), &["Reason"], "REASON", |job| Facts(job).reason()),
+    (Some('R'), &["ReasonList"], "NODELIST(REASON)", |job| Facts(job).nodes_or_reason()),
+    (Some('B'), &["BatchHost"], "EXEC_HOST",
+        |job| job.node.clone().unwrap_or_else(|| "n/a".to_owned())),
+    (Some('Z'), &["WorkDir"], "WORK_DIR", |job| Facts(job).folder()),
+    (Some('a'), &["Account"], "ACCOUNT", |job| Facts::or_null(Some(&job.account))),
+    (Some('q'), &["QOS"], "QOS", |_| QOS.to_owned()),
+    (Some('o'), &["Command"], "COMMAND", |_| NULL.to_owned()),
+    (Some('k'), &["Comment"], "COMMENT", |job| Facts::or_null(job.comment.as_deref())),
+    (Some('p'), &["Priority"], "PRIORITY", |job| job.priority.to_string()),
+    (Some('Q'), &["PriorityLong"], "PRIORITY", |job| job.priority.to_string()),
+    (Some('b'), &["tres-per-node", "Gres"], "TRES_PER_NODE", |job| Facts(job).gres()),
+    (None, &["tres-alloc", "tres"], "TRES_ALLOC", |job| Facts(job).tres()),
+    (Some('W'), &["Licenses"], "LICENSES", |job| Facts(job).licenses()),
+    (Some('f'), &["Feature"], "FEATURES", |_| NULL.to_owned()),
+    (Some('E'), &["Dependency"], "DEPENDENCY", |job| Facts::or_null(job.dependency.as_deref())),
+    (Some('d'), &["MinTmpDisk"], "MIN_TMP_DISK", |_| "0".to_owned()),
+    (Some('v'), &["Reservation"], "RESERVATION", |_| NULL.to_owned()),
+    (Some('w'), &["WCKey"], "WCKEY", |_| NULL.to_owned()),
+    (Some('x'), &["ExcNodes"], "EXC_NODES", |_| String::new()),
+    (Some('n'), &["ReqNodes"], "REQ_NODES", |_| String::new()),
+    (Some('Y'), &["SchedNodes"], "SCHEDNODES", |_| NULL.to_owned()),
+    (Some('g'), &["GroupName"], "GROUP", |job| job.user.clone()),
+    (Some('h'), &["OverSubscribe"], "OVER_SUBSCRIBE", |_| "OK".to_owned()),
+    (Some('H'), &["Sockets"], "SOCKETS_PER_NODE", |_| "*".to_owned()),
+    (Some('y'), &["Nice"], "NICE", |_| "0".to_owned()),
+    (Some('z'), &["SCT"], "S:C:T", |_| "*:*:*".to_owned()),
+    (None, &["RestartCnt"], "RESTART_COUNT", |job| job.restart_count.to_string()),
+    (None, &["exit_code"], "EXIT_CODE", |job| Facts(job).script_code()),
+    (None, &["Cluster"], "CLUSTER", |_| super::facts::CLUSTER.to_owned()),
+    (None, &["STDOUT"], "STDOUT", |job| Facts::file(job.stdout_path.as_deref())),
+    (None, &["STDERR"], "STDERR", |job| Facts::file(job.stderr_path.as_deref())),
+    (None, &["STDIN"], "STDIN", |job| Facts::file(job.standard_input.as_deref())),
+];
+
+fn column(fact: &'static Fact, pad: Pad) -> Column<Job> {
+    Column { head: fact.2, pad, fact: fact.3 }
+}
+
+fn by_letters(format: &str) -> Vec<Column<Job>> {
+    columns::by_letters(format, |letter, pad| {
+        FACTS.iter().find(|(own, ..)| *own == Some(letter)).map(|fact| column(fact, pad))
+    })
+}
+
+/// Reads `--Format`: names with commas, each with a width behind a colon.
+fn by_names(format: &str) -> Result<Vec<Column<Job>>, Failure> {
+    /// How wide a column is when nobody says.
+    const WIDTH: usize = 20;
+    let mut columns = Vec::new();
+    for word in list(format) {
+        let (name, form) = word.split_once(':').unwrap_or((word, ""));
+        let is_it = |fact: &&Fact| fact.1.iter().any(|own| own.eq_ignore_ascii_case(name));
+        let Some(fact) = FACTS.iter().find(is_it) else {
+            let what = format!("Invalid job format specification: {name}");
+            return Err(Failure::error(COMMAND, &what));
+        };
+        let (right, digits) = match form.strip_prefix('.') {
+            Some(digits) => (true, digits),
+            None => (false, form),
+        };
+        let digits: String = digits.chars().take_while(char::is_ascii_digit).collect();
+        let width = Some(digits.parse().unwrap_or(WIDTH));
+        columns.push(column(fact, Pad { before: String::new(), width, right, cuts: true }));
+    }
+    Ok(columns)
+}
+
+/// States that were asked for; `None` means all.
+fn states(given: &Given) -> Result<Option<Vec<StateWord>>, Failure> {
+    let mut states = Vec::new();
+    let mut is_all = false;
+    for word in given.all("states").flat_map(list) {
+        match words::asked(word) {
+            _ if word.eq_ignore_ascii_case("all") => is_all = true,
+            Some(known) => states.extend(known),
+            None => {
+                let valid = format!("Valid job states include: {}\n", words::all_states());
+                let first = format!("Invalid job state specified: {word}");
+                let failure = Failure::error(COMMAND, &first);
+                return Err(failure.and(format!("{COMMAND}: error: {valid}")));
+            }
+        }
+    }
+    Ok(match (is_all, given.has("states")) {
+        (true, _) => None,
+        (false, true) => Some(states),
+        (false, false) => Some(LIVE.to_vec()),
+    })
+}
+
+/// Whose jobs; a name that nobody has is a number that nobody has.
+fn users(given: &Given) -> Result<Vec<String>, Failure> {
+    let mut users: Vec<String> = Vec::new();
+    if given.has("me") {
+        let uid = rustix::process::geteuid().as_raw();
+        users.push(people::name(uid).unwrap_or_else(|| uid.to_string()));
+    }
+    for word in given.all("user").chain(given.all("users")).flat_map(list) {
+        let number = word.parse().ok().and_then(people::name);
+        users.push(number.unwrap_or_else(|| word.to_owned()));
+    }
+    Ok(users)
+}
+
+/// The jobs that are listed.
+fn found(given: &Given, server: &Server) -> Result<Vec<Job>, Failure> {
+    let mut named: Vec<Named> = Vec::new();
+    let words: Vec<&str> = given.all("jobs").flat_map(list).collect();
+    for word in &words {
+        let what = format!("Invalid job id: {word}");
+        named.extend(ids(word).ok_or_else(|| server.error(&what))?);
+    }
+    let states = states(given)?;
+    if states.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(Vec::new());
+    }
+    let now = clock::now();
+    let since = format_rfc3339(now.plus_s(-MIN_JOB_AGE_S));
+    let is_listed = |job: &Job| job.end_time.as_ref().is_none_or(|end| *end >= since);
+    let mut jobs = if named.is_empty() {
+        let live: Vec<StateWord> = match &states {
+            None => LIVE.to_vec(),
+            Some(states) => LIVE.into_iter().filter(|state| states.contains(state)).collect(),
+        };
+        let word = |state: &StateWord| ("state", state.word().to_owned());
+        let mut jobs = Vec::new();
+        if !live.is_empty() {
+            jobs = server.all(&live.iter().map(word).collect::<Vec<_>>())?;
+        }
+        if states.as_ref().is_none_or(|states| states.iter().any(|state| state.is_final())) {
+            jobs.extend(server.all(&[("ended_since", since.clone())])?);
+        }
+        jobs
+    } else {
+        let jobs: Vec<Job> = server.named(&named)?.into_iter().filter(is_listed).collect();
+        // One that nobody knows is an error; among several it is passed over.
+        if jobs.is_empty() && words.len() == 1 {
+            return Err(Failure::new("slurm_load_jobs error: Invalid job id specified"));
+        }
+        jobs
+    };
+    let users = users(given)?;
+    let of = |name: &'static str| given.all(name).flat_map(list).collect::<Vec<&str>>();
+    let (names, partitions, accounts) = (of("name"), of("partition"), of("account"));
+    let is_in = |list: &[&str], own: &str| list.is_empty() || list.contains(&own);
+    jobs.retain(|job| {
+        states.as_ref().is_none_or(|states| states.contains(&job.state))
+            && is_listed(job)
+            && (users.is_empty() || users.contains(&job.user))
+            && is_in(&names, &job.name)
+            && (partitions.is_empty() || job.partition.split(',').any(|p| partitions.contains(&p)))
+            && is_in(&accounts, &job.account)
+            && is_in(&of("qos"), QOS)
+    });
+    Ok(jobs)
+}
+
+/// Each task of what is left of an array by itself.
+fn task_by_task(jobs: Vec<Job>) -> Vec<Job> {
+    let one_by_one = |job: Job| -> Vec<Job> {
+        let left = job.array_tasks.as_deref().and_then(|left| left.parse().ok());
+        let left: Option<crate::api::wire::v1::ArraySpec> = left;
+        match left.filter(|_| job.array_task_id.is_none()) {
+            None => vec![job],
+            Some(left) => {
+                let of = |task| Job { array_task_id: Some(task), array_tasks: None, ..job.clone() };
+                left.tasks.iter().map(of).collect()
+            }
+        }
+    };
+    jobs.into_iter().flat_map(one_by_one).collect()
+}
+
+/// A key of an order: what its letter shows, numbers as numbers.
+fn key(job: &Job, letter: char) -> (f64, String) {
+    let fact = FACTS.iter().find(|(own, ..)| *own == Some(letter));
+    let text = fact.map(|fact| fact.3(job)).unwrap_or_default();
+    match letter {
+        'i' | 'A' => (job.id.0 as f64, String::new()),
+        't' | 'T' => (job.state as u8 as f64, String::new()),
+        'M' => (job.elapsed_s as f64, String::new()),
+        'l' => (job.time_limit_s.unwrap_or(i64::MAX) as f64, String::new()),
+        'C' | 'p' | 'Q' | 'D' | 'U' => (text.parse().unwrap_or(0.0), String::new()),
+        _ => (0.0, text),
+    }
+}
+
+/// Puts jobs in this order: letters with commas, `-` for the largest first.
+fn sort(jobs: &mut [Job], order: &str) {
+    for word in order.split(',').rev() {
+        let (down, letters) = match word.strip_prefix('-') {
+            Some(letters) => (true, letters),
+            None => (false, word.trim_start_matches('+')),
+        };
+        for letter in letters.chars().rev() {
+            jobs.sort_by(|a, b| {
+                let order = key(a, letter).partial_cmp(&key(b, letter));
+                let order = order.unwrap_or(std::cmp::Ordering::Equal);
+                if down { order.reverse() } else { order }
+            });
+        }
+    }
+}
+
+/// `squeue`.
+///
+/// # Errors
+/// What it says on standard error.
+pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
+    let grammar = Grammar { command: COMMAND, options: OPTIONS, ends_with_a_word: false };
+    let given = grammar.read(typed)?;
+    if let Some(text) = help::asked(&grammar, &given) {
+        return output(COMMAND, &text).map(|()| 0);
+    }
+    let columns = match (given.value("Format"), given.value("format")) {
+        (Some(names), _) => by_names(names)?,
+        (None, Some(letters)) => by_letters(letters),
+        (None, None) if given.has("start") => by_letters(START),
+        (None, None) if given.has("long") => by_letters(LONG),
+        (None, None) => by_letters(USUAL),
+    };
+    let server = Server::of(COMMAND)?;
+    let every = given.value("iterate").map(|text| {
+        let wrong = || server.error(&format!("Invalid --iterate specification: {text}"));
+        text.parse::<u64>().ok().filter(|seconds| *seconds > 0).ok_or_else(wrong)
+    });
+    let every = every.transpose()?;
+    loop {
+        let mut jobs = found(&given, &server)?;
+        if given.has("start") {
+            jobs.retain(|job| job.state == StateWord::Pending);
+        }
+        // Those that wait first, as they stand in the line.
+        jobs.sort_by_key(|job| (job.state, job.position.unwrap_or(u64::MAX), job.id));
+        if let Some(order) = given.value("sort") {
+            sort(&mut jobs, order);
+        }
+        if given.has("json") {
+            output(COMMAND, &json::jobs(&jobs))?;
+        } else {
+            let jobs = if given.has("array") { task_by_task(jobs) } else { jobs };
+            output(COMMAND, &columns::table(&columns, &jobs, !given.has("noheader")))?;
+        }
+        match every {
+            None => return Ok(0),
+            Some(seconds) => std::thread::sleep(std::time::Duration::from_secs(seconds)),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_and_names_make_columns() {
+        let job: Job =
+            serde_json::from_str(&crate::cli::wait::tests::job("RUNNING", None)).unwrap();
+        let shown = |format: &str| columns::table(&by_letters(format), [job.clone()].iter(), true);
+        assert_eq!(shown("%i<>%.4t|%%"), format!("JOBID<>  ST|%\n{}<>   R|%\n", job.id));
+        assert_eq!(shown("%6i|%2T"), format!("JOBID |ST\n{:<6}|RU\n", job.id));
+        let names = by_names("JobID:5,state:.8").unwrap();
+        let table = columns::table(&names, [job.clone()].iter(), false);
+        assert_eq!(table, format!("{:<5} RUNNING\n", job.id));
+        assert!(by_names("Foo").is_err());
+    }
+}
