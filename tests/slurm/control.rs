@@ -1,0 +1,152 @@
+//! *Purpose*: `scancel`, `scontrol`, `sacctmgr`, `sshare`.
+//!
+//! *Owns*: orders about jobs, and the records of `scontrol show`.
+//!
+//! *Promises*: sentences and codes are those of real Slurm 22.05.
+//!
+//! *Not here*: how ends are told (`accounting`).
+
+use super::*;
+
+#[test]
+fn jobs_are_cancelled_by_number_task_name_user_and_state() {
+    let site = Site::start();
+    let state = |id: i64| site.server.job(id)["state"].as_str().unwrap().to_owned();
+    let held = |line: &str| site.submit(&format!("-H {line} --wrap true"));
+    let (one, two) = (held("-J x"), held("-J y"));
+    let said = site.run(&format!("scancel -v {one}")).ends(0);
+    assert_eq!(said.err, format!("scancel: Terminating job {one}\n"));
+    assert_eq!((&*state(one), &*state(two)), ("CANCELLED", "PENDING"));
+    assert_eq!(site.says("scancel -n nobody"), "");
+    assert_eq!(state(two), "PENDING");
+    site.says("scancel --name y --state=PENDING");
+    assert_eq!(state(two), "CANCELLED");
+    let array = held("-a 1-5");
+    site.says(&format!("scancel {array}_[2,4]"));
+    let left = site.says(&format!("squeue -h -j {array} -o %i"));
+    assert_eq!(left, format!("{array}_[1,3,5]\n"));
+    let (a, b) = (held(""), held(""));
+    site.says(&format!("scancel --clusters=all {a} {b}"));
+    assert_eq!((&*state(a), &*state(b)), ("CANCELLED", "CANCELLED"));
+    site.says("scancel --me");
+    assert_eq!(site.says("squeue -h"), "");
+    assert_eq!(site.says(&format!("scancel {a}")), "", "it has ended: no error");
+    assert_eq!(site.says("scancel 99999"), "");
+    let said = site.run("scancel -v 99999").ends(0);
+    let why = "scancel: error: Kill job error on job id 99999: Invalid job id specified\n";
+    assert_eq!(said.err, format!("scancel: Terminating job 99999\n{why}"));
+    let said = site.run("scancel").ends(1);
+    assert_eq!(said.err, "scancel: error: No job identification provided\n");
+}
+
+#[test]
+fn orders_about_jobs_are_given() {
+    let site = Site::start();
+    let id = site.submit("-H --wrap true");
+    let shown = |key: &str| {
+        let record = site.says(&format!("scontrol show job {id}"));
+        let word = record.split_whitespace().find(|word| word.starts_with(&format!("{key}=")));
+        word.map(str::to_owned).unwrap_or_else(|| panic!("{key}: {record}"))
+    };
+    assert_eq!(shown("Reason"), "Reason=JobHeldUser");
+    site.says(&format!("scontrol update JobId={id} TimeLimit=1:00:00 JobName=other Comment=c"));
+    assert_eq!(
+        (shown("TimeLimit"), shown("JobName")),
+        ("TimeLimit=01:00:00".into(), "JobName=other".into())
+    );
+    site.says(&format!("scontrol update jobid={id} timelimit=infinite"));
+    assert_eq!(shown("TimeLimit"), "TimeLimit=UNLIMITED");
+    site.says(&format!("scontrol release {id}"));
+    site.server.ended(id);
+    let said = site.run(&format!("scontrol hold {id}")).ends(1);
+    let wanted = format!(
+        "Job has already finished for job {id}\nslurm_suspend error: Job has already finished\n"
+    );
+    assert_eq!(said.err, wanted);
+    site.says(&format!("scontrol requeue {id}"));
+    assert_eq!(site.server.ended(id)["restart_count"], 1);
+    assert_eq!(shown("Restarts"), "Restarts=1");
+    for what in ["hold", "release"] {
+        let said = site.run(&format!("scontrol {what} 99999")).ends(1);
+        let wanted = "Invalid job id specified for job 99999\n\
+                      slurm_suspend error: Invalid job id specified\n";
+        assert_eq!(said.err, wanted);
+    }
+    let said = site.run("scontrol requeue 99999").ends(1);
+    assert_eq!(said.err, "Invalid job id specified for job 99999\n");
+    site.run(&format!("scontrol update JobId={id} Color=red")).ends(1);
+}
+
+#[test]
+fn a_job_s_record_has_the_keys_that_programs_read() {
+    let site = Site::start();
+    assert_eq!(site.says("scontrol show job"), "No jobs in the system\n");
+    let id = site.submit("-J name -c 2 -t 10 --mem 1G --wrap 'exit 3'");
+    site.server.ended(id);
+    let record = site.says(&format!("scontrol show job {id}"));
+    let folder = site.server.dir.path().canonicalize().unwrap();
+    let out = format!("StdOut={}/slurm-{id}.out", folder.display());
+    for word in [
+        &*format!("JobId={id}"),
+        "JobName=name",
+        "JobState=FAILED",
+        "Reason=NonZeroExitCode",
+        "Dependency=(null)",
+        "ExitCode=3:0",
+        "TimeLimit=00:10:00",
+        "NumNodes=1",
+        "NumCPUs=2",
+        "NumTasks=1",
+        "CPUs/Task=2",
+        "MinMemoryNode=1G",
+        "TRES=cpu=2,mem=1G,node=1,billing=2",
+        "Partition=default",
+        "Deadline=N/A",
+        "Command=(null)",
+        "StdIn=/dev/null",
+        &out,
+    ] {
+        assert!(record.split_whitespace().any(|own| own == word), "{word}: {record}");
+    }
+    let all: Vec<String> =
+        ["-o", "--oneliner"].map(|one| site.says(&format!("scontrol {one} show job {id}"))).into();
+    assert_eq!(all[0].lines().count(), 1);
+    assert_eq!(all[0], all[1]);
+    for same in ["jobid=", "job=", "JobId="] {
+        assert_eq!(site.says(&format!("scontrol show {same}{id}")), record);
+    }
+    let array = site.submit("-H -a 1-3 --wrap true");
+    let record = site.says(&format!("scontrol show job {array}"));
+    assert!(record.contains(&format!("ArrayJobId={array} ArrayTaskId=1-3 ")), "{record}");
+    for (line, said) in [
+        ("scontrol show job 99999", "slurm_load_jobs error: Invalid job id specified\n"),
+        ("scontrol show job abc", "scontrol_print_job error: Invalid job id specified\n"),
+        ("scontrol show foo", "invalid entity:foo for keyword:show \n"),
+        ("scontrol foo", "invalid keyword: foo\n"),
+    ] {
+        assert_eq!(site.run(line).ends(1).err, said, "{line}");
+    }
+}
+
+#[test]
+fn the_machine_is_shown_and_lists_of_nodes_are_taken_apart() {
+    let site = Site::start();
+    assert_eq!(site.says("scontrol show hostnames n[1-3,5],m"), "n1\nn2\nn3\nn5\nm\n");
+    let mut command = site.command("scontrol show hostnames");
+    command.env("SLURM_JOB_NODELIST", "a[01-02]");
+    assert_eq!(finish(command, "").ends(0).out, "a01\na02\n");
+    let config = site.says("scontrol show config");
+    for line in ["ClusterName             = downbeat", "MinJobAge               = 300 sec"] {
+        assert!(config.lines().any(|own| own == line), "{line}: {config}");
+    }
+    assert!(config.contains("MaxArraySize            = 4000001"), "{config}");
+    let partition = site.says("scontrol show partition");
+    assert!(partition.starts_with("PartitionName=default\n"), "{partition}");
+    assert!(partition.contains(" TotalCPUs=4 TotalNodes=1 "), "{partition}");
+    let node = site.says("scontrol show node");
+    assert!(node.contains("CPUTot=4 ") && node.contains("State=IDLE "), "{node}");
+    assert!(site.says("scontrol ping").ends_with(" is UP\n"));
+    assert_eq!(site.says("sacctmgr -n -s list user root format=account%256"), "");
+    assert_eq!(site.says("sshare"), "");
+    site.run("sacctmgr add account x").ends(1);
+}

@@ -1,0 +1,215 @@
+//! *Purpose*: Slurm's programs, called as people and tools call them.
+//!
+//! *Owns*: [`Site`]: a server, and links to the binary under the names of the programs.
+//!
+//! *Promises*: what real Slurm 22.05 answered stands here as it answered, and what differs on
+//! purpose says why.
+//!
+//! *Not here*: the verbs of Downbeat (`tests/cli`).
+
+#![allow(clippy::unwrap_used)]
+#![allow(missing_docs, reason = "a test program has no readers of docs")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod accounting;
+mod control;
+mod queue;
+mod refusals;
+mod submit;
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use common::Server;
+
+/// What a program said.
+#[derive(Debug)]
+pub struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Said {
+    #[track_caller]
+    pub fn ends(self, code: i32) -> Said {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        self
+    }
+
+    /// The last word of the output.
+    #[track_caller]
+    pub fn id(&self) -> i64 {
+        self.out.split_whitespace().last().unwrap().parse().unwrap()
+    }
+}
+
+/// A server, and Slurm's programs on the path.
+pub struct Site {
+    pub server: Server,
+    bin: PathBuf,
+}
+
+impl Site {
+    pub fn start() -> Site {
+        Site::with(&["--cpus", "4"])
+    }
+
+    pub fn with(args: &[&str]) -> Site {
+        let server = Server::with(args);
+        let bin = server.dir.path().join("bin");
+        fs::create_dir(&bin).unwrap();
+        let done = Command::new(env!("CARGO_BIN_EXE_downbeat"))
+            .args(["slurm", "install", "--dir"])
+            .arg(&bin)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{done:?}");
+        Site { server, bin }
+    }
+
+    /// A file beside the server's folder.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.server.dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    pub fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.server.dir.path().join(name)).unwrap()
+    }
+
+    /// A program, its words as a shell would split them.
+    pub fn command(&self, line: &str) -> Command {
+        let words = shell_words::split(line).unwrap();
+        let mut command = Command::new(self.bin.join(&words[0]));
+        command.args(&words[1..]).current_dir(self.server.dir.path()).env_clear();
+        command.env("PATH", format!("{}:/usr/bin:/bin", self.bin.display()));
+        command.env("HOME", self.server.dir.path()).env("DOWNBEAT_SERVER", &self.server.url);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub fn run(&self, line: &str) -> Said {
+        finish(self.command(line), "")
+    }
+
+    /// What a program printed that found no fault.
+    #[track_caller]
+    pub fn says(&self, line: &str) -> String {
+        let said = self.run(line).ends(0);
+        assert_eq!(said.err, "", "{line}");
+        said.out
+    }
+
+    /// Submits, and answers the number.
+    #[track_caller]
+    pub fn submit(&self, line: &str) -> i64 {
+        let said = self.run(&format!("sbatch {line}")).ends(0);
+        assert!(said.out.starts_with("Submitted batch job "), "{said:?}");
+        said.id()
+    }
+}
+
+/// Runs a command to its end, with this on its standard input.
+pub fn finish(mut command: Command, input: &str) -> Said {
+    if !input.is_empty() {
+        command.stdin(Stdio::piped());
+    }
+    let mut child = command.spawn().unwrap();
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes()).unwrap();
+    }
+    let done = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Said { code: done.status.code(), out: text(done.stdout), err: text(done.stderr) }
+}
+
+/// Whoever runs these tests, to Slurm.
+pub fn uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+#[test]
+fn the_programs_are_links_and_what_is_there_already_stays() {
+    let site = Site::start();
+    let install = |dir: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_downbeat"));
+        command.args(["slurm", "install", "--dir", dir]).current_dir(site.server.dir.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        finish(command, "")
+    };
+    let again = install("bin").ends(0);
+    assert!(again.out.contains("To undo it: rm bin/sacct"), "{again:?}");
+    fs::create_dir(site.server.dir.path().join("other")).unwrap();
+    site.file("other/sbatch", "somebody else's");
+    let said = install("other").ends(1);
+    let why = "other/sbatch: something else is there already; nothing of it was changed\n";
+    assert!(said.err.ends_with(why), "{said:?}");
+    assert_eq!(site.text("other/sbatch"), "somebody else's");
+    let said = install("nowhere").ends(1);
+    assert!(said.err.contains("nowhere/sacct: No such file"), "{said:?}");
+    // Without links too.
+    let mut plain = Command::new(env!("CARGO_BIN_EXE_downbeat"));
+    plain.args(["slurm", "squeue", "-h"]).env("DOWNBEAT_SERVER", &site.server.url);
+    plain.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    assert_eq!(finish(plain, "").ends(0).out, "");
+}
+
+#[test]
+fn every_program_says_what_it_honours_and_what_not() {
+    let site = Site::start();
+    for program in
+        ["sacct", "sacctmgr", "sbatch", "scancel", "scontrol", "seff", "sinfo", "squeue", "sshare"]
+    {
+        let help = site.says(&format!("{program} --help"));
+        assert!(help.starts_with(&format!("Usage: {program} ")), "{help}");
+        assert!(help.contains("\nHonoured:\n"), "{help}");
+        let version = site.says(&format!("{program} --version"));
+        assert!(version.starts_with("slurm 22.05."), "{version}");
+        for line in help.lines().filter(|line| line.starts_with("  ")) {
+            assert!(
+                line.trim().contains("  ") || line.len() > 36,
+                "{program}: nothing said: {line}"
+            );
+        }
+    }
+    let help = site.says("sbatch --help");
+    for said in [
+        "\nAccepted, without effect:\n",
+        "\nRefused:\n",
+        "  -c, --cpus-per-task=VALUE          CPUs of each task",
+        "      --mail-type=VALUE              no mail is sent.",
+        "  -C, --constraint=VALUE             this server is one node",
+    ] {
+        assert!(help.contains(said), "{said}: {help}");
+    }
+}
+
+#[test]
+fn without_a_server_every_program_names_the_address_and_ends_with_1() {
+    let site = Site::start();
+    site.file("a.sh", "#!/bin/sh\ntrue\n");
+    for line in [
+        "sbatch a.sh",
+        "squeue",
+        "sacct",
+        "sinfo",
+        "scancel 1",
+        "scontrol show job 1",
+        "scontrol hold 1",
+        "scontrol ping",
+    ] {
+        let mut command = site.command(line);
+        command.env("DOWNBEAT_SERVER", "unix:/nonexistent/downbeat.sock");
+        let said = finish(command, "").ends(1);
+        let program = line.split(' ').next().unwrap();
+        assert!(said.err.starts_with(&format!("{program}: error: ")), "{said:?}");
+        assert!(said.err.contains("unix:/nonexistent/downbeat.sock"), "{said:?}");
+        assert_eq!(said.out, "");
+    }
+}
