@@ -8,21 +8,30 @@
 
 use super::cursor;
 use super::error::ApiError;
+use super::wire::pick::Fields;
 use crate::clock;
 use crate::job::ids::JobId;
 use crate::job::outcome::ExitCode;
 use crate::job::state::StateWord;
-use crate::store::filter::{IDS_MAX, JobFilter, PAGE_MAX};
+use crate::store::filter::{IDS_MAX, JobFilter, LINES_MAX, PAGE_MAX};
 use crate::time::Time;
 
 /// Jobs of a page when nobody says.
 const PAGE: i64 = 100;
 
-/// The jobs that a query means.
+/// The jobs that a query means, and what of them is wanted if not all.
 ///
 /// # Errors
 /// 400, naming the parameter.
-pub(super) fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError> {
+pub(super) fn filter(
+    pairs: Vec<(String, String)>,
+) -> Result<(JobFilter, Option<Fields>), ApiError> {
+    let fields = pairs.iter().rfind(|(key, _)| key == "fields");
+    let fields = fields.map(|(key, names)| {
+        Fields::parse(names).map_err(|message| ApiError::parameter(key, message))
+    });
+    let fields = fields.transpose()?;
+    let most = if fields.is_some() { LINES_MAX } else { PAGE_MAX };
     let mut filter = JobFilter { limit: PAGE, ..JobFilter::default() };
     let mut after = None;
     for (key, value) in pairs {
@@ -61,10 +70,11 @@ pub(super) fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError
                 filter.limit = value
                     .parse()
                     .ok()
-                    .filter(|n| (1..=PAGE_MAX).contains(n))
-                    .ok_or_else(|| bad(format!("is a number from 1 to {PAGE_MAX}")))?;
+                    .filter(|n| (1..=most).contains(n))
+                    .ok_or_else(|| bad(format!("is a number from 1 to {most}")))?;
             }
             "cursor" => after = Some(value),
+            "fields" => {}
             "sort" => {
                 let down = value.strip_prefix('-');
                 filter.key = down.unwrap_or(&value).parse().map_err(bad)?;
@@ -78,7 +88,7 @@ pub(super) fn filter(pairs: Vec<(String, String)>) -> Result<JobFilter, ApiError
         .map(|text| cursor::read(&text, filter.key, filter.ascending))
         .transpose()
         .map_err(|message| ApiError::parameter("cursor", message))?;
-    Ok(filter)
+    Ok((filter, fields))
 }
 
 /// States with commas between.

@@ -24,6 +24,7 @@ use super::job_path::{JobPath, JobPathText, await_change, job_of, row_of};
 use super::page::{self, PageQuery};
 use super::render;
 use super::wire::job::{Event, Job, JobList};
+use super::wire::pick::{Fields, Picked, PickedList};
 use crate::actors::messages::{CancelJobs, CancelTask};
 use crate::job::array_spec::JobRef;
 use crate::job::ids::EventId;
@@ -64,7 +65,10 @@ pub type Pairs = web::Query<Vec<(String, String)>>;
         ("until" = Option<String>, Query, description = "Submitted before, RFC 3339"),
         ("ended_since" = Option<String>, Query, description = "Ended at or after, RFC 3339"),
         ("ended_until" = Option<String>, Query, description = "Ended before, RFC 3339"),
-        ("limit" = Option<i64>, Query, description = "1 to 1000, default 100"),
+        ("limit" = Option<i64>, Query, description = "1 to 1000, default 100; with `fields` to \
+            10000"),
+        ("fields" = Option<String>, Query, description = "Of each job these fields alone, with \
+            commas, besides `id` and `state`: for long lists"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, which \
             goes on with the same `sort` only"),
         ("sort" = Option<String>, Query,
@@ -83,7 +87,7 @@ pub async fn list(
     caller: Caller,
     query: Pairs,
 ) -> Result<HttpResponse, ApiError> {
-    let filter = filter(query.into_inner())?;
+    let (filter, fields) = filter(query.into_inner())?;
     // Labels are no business of others, nor is what can be found out by asking for them.
     let scope = match filter.labels.is_empty() {
         true => caller.who.scope(),
@@ -91,8 +95,13 @@ pub async fn list(
     };
     let (key, ascending) = (filter.key, filter.ascending);
     let page = app.read(move |conn| read::jobs_page(conn, &filter, &scope)).await?;
-    let jobs = render::many(&app, &caller, page.jobs).await;
+    let with_reasons = fields.as_ref().is_none_or(Fields::tell_reasons);
+    let jobs = render::many(&app, &caller, page.jobs, with_reasons).await;
     let next_cursor = page.next.map(|after| cursor::written(key, ascending, &after));
+    if let Some(fields) = &fields {
+        let jobs = jobs.iter().map(|job| Picked { job, fields }).collect();
+        return Ok(HttpResponse::Ok().json(PickedList { jobs, next_cursor }));
+    }
     Ok(HttpResponse::Ok().json(JobList { jobs, next_cursor }))
 }
 

@@ -50,9 +50,17 @@ pub async fn one(app: &App, caller: &Caller, job: JobAndAllocation) -> Job {
     for_caller(app, caller, job, &reasons)
 }
 
-/// Jobs as they stand now, each with why it waits, likewise.
-pub async fn many(app: &App, caller: &Caller, jobs: Vec<JobAndAllocation>) -> Vec<Job> {
-    let reasons = reasons(app, &jobs).await;
+/// Jobs as they stand now, each with why it waits if that is wanted, likewise.
+pub async fn many(
+    app: &App,
+    caller: &Caller,
+    jobs: Vec<JobAndAllocation>,
+    with_reasons: bool,
+) -> Vec<Job> {
+    let reasons = match with_reasons {
+        true => reasons(app, &jobs).await,
+        false => Reasons::default(),
+    };
     jobs.into_iter().map(|job| for_caller(app, caller, job, &reasons)).collect()
 }
 

@@ -57,10 +57,11 @@ pub enum CpusAsked {
 }
 
 /// Through which door a job came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum DataSource {
     /// A program, over REST.
+    #[default]
     Api,
     /// `downbeat submit` and `downbeat run`.
     Cli,

@@ -14,6 +14,8 @@ use crate::time::Time;
 
 /// Longest page of a list.
 pub const PAGE_MAX: i64 = 1_000;
+/// The same of a page that tells a part of each job: as many as a batch has.
+pub const LINES_MAX: i64 = 10_000;
 /// Most ids of one question: a page of them.
 pub const IDS_MAX: usize = PAGE_MAX as usize;
 
@@ -54,6 +56,6 @@ pub struct JobFilter {
     pub ascending: bool,
     /// Go on behind this place.
     pub after: Option<Cursor>,
-    /// At most so many, [`PAGE_MAX`] at the most.
+    /// At most so many, [`LINES_MAX`] at the most.
     pub limit: i64,
 }

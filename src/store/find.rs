@@ -21,7 +21,7 @@ pub use self::by_id::{Found, LOOKS_MAX};
 use self::query::{Question, parts};
 use self::window::Window;
 use super::error::StoreError;
-use super::filter::{JobFilter, PAGE_MAX};
+use super::filter::{JobFilter, LINES_MAX};
 use super::id_by_time;
 use super::order::SortKey;
 use crate::kernel::access::Scope;
@@ -49,7 +49,7 @@ pub(super) fn find_within(
     }
     let (first, end) = id_by_time::ids(conn, filter.since, filter.until)?;
     let window = Window::of(filter).within(first, end);
-    let wanted = filter.limit.clamp(1, PAGE_MAX) as usize;
+    let wanted = filter.limit.clamp(1, LINES_MAX) as usize;
     let question = Question { filter, parts: parts(filter, scope), window, wanted, bound };
     match filter.key {
         SortKey::Id => by_id::page(conn, &question.parts, window, wanted, bound),

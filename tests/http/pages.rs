@@ -87,6 +87,7 @@ fn what_is_no_page_is_refused() {
             ("limit=1001", "limit"),
             ("limit=-1", "limit"),
             ("cursor=never", "cursor"),
+            ("fields=colour", "fields"),
         ] {
             let said = problem(server.get(&format!("{list}?{query}")), 400);
             assert_eq!(fields(&said), [field], "{list}?{query}");

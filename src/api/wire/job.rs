@@ -33,10 +33,16 @@ pub struct Job {
     pub id: JobId,
     /// Its name.
     #[schema(example = "align")]
+    #[serde(default)]
+    #[schema(required = true)]
     pub name: String,
     /// Whom to charge; empty when nobody was named.
+    #[serde(default)]
+    #[schema(required = true)]
     pub account: String,
     /// Who submitted it, as the client said.
+    #[serde(default)]
+    #[schema(required = true)]
     pub user: String,
     /// The number of its owner, on a server of all users.
     #[serde(default)]
@@ -47,6 +53,8 @@ pub struct Job {
     pub redacted: bool,
     /// The partition.
     #[schema(example = "default")]
+    #[serde(default)]
+    #[schema(required = true)]
     pub partition: String,
     /// Where in its life it is.
     pub state: StateWord,
@@ -67,6 +75,8 @@ pub struct Job {
     #[serde(default)]
     pub estimate_basis: Option<String>,
     /// Larger runs first.
+    #[serde(default)]
+    #[schema(required = true)]
     pub priority: i64,
     /// Whether it waits until somebody releases it.
     #[serde(default)]
@@ -117,6 +127,8 @@ pub struct Job {
     pub open_mode: String,
     /// CPUs it has or waits for.
     #[schema(example = 4)]
+    #[serde(default)]
+    #[schema(required = true)]
     pub cpus: u32,
     /// Its tasks, where that was said.
     #[serde(default)]
@@ -159,14 +171,20 @@ pub struct Job {
     #[serde(default)]
     pub kept_until: Option<String>,
     /// Labels to find it by.
+    #[serde(default)]
+    #[schema(required = true)]
     pub labels: BTreeMap<String, String>,
     /// A remark.
     pub comment: Option<String>,
     /// The door it came through: `API`, `CLI` or `WEB`.
     #[schema(value_type = String, example = "API")]
+    #[serde(default)]
+    #[schema(required = true)]
     pub data_source: DataSource,
     /// When it was submitted.
     #[schema(format = DateTime, example = "2026-11-22T03:42:17.123456Z")]
+    #[serde(default)]
+    #[schema(required = true)]
     pub submit_time: String,
     /// From when on it may start.
     #[schema(format = DateTime)]
@@ -178,6 +196,8 @@ pub struct Job {
     #[schema(format = DateTime)]
     pub end_time: Option<String>,
     /// Seconds from start to end, or to now while it runs; 0 before the start.
+    #[serde(default)]
+    #[schema(required = true)]
     pub elapsed_s: i64,
     /// `code:signal`; null before the end and where no script ended.
     #[schema(example = "0:0")]
@@ -196,6 +216,8 @@ pub struct Job {
     #[serde(default)]
     pub warnings: Vec<String>,
     /// Which run this is; 0 before the first.
+    #[serde(default)]
+    #[schema(required = true)]
     pub attempt: u32,
     /// The machine that it runs on, or ran on last; null before its first run.
     #[serde(default)]

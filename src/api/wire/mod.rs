@@ -22,6 +22,7 @@ pub mod job;
 pub mod maintenance;
 pub mod me;
 pub mod partitions;
+pub mod pick;
 pub mod problem;
 pub mod rank;
 pub mod report;
