@@ -27,6 +27,8 @@ pub struct Column<T> {
     pub head: &'static str,
     /// How it stands there.
     pub pad: Pad,
+    /// Of which fields of the row, where whoever asks for rows can leave some out.
+    pub needs: &'static str,
     /// What stands in it.
     pub fact: fn(&T) -> String,
 }
@@ -35,7 +37,7 @@ pub struct Column<T> {
 pub fn end_with<T>(columns: &mut Vec<Column<T>>, text: String) {
     if !text.is_empty() {
         let pad = Pad { before: text, ..Pad::default() };
-        columns.push(Column { head: "", pad, fact: |_| String::new() });
+        columns.push(Column { head: "", pad, needs: "", fact: |_| String::new() });
     }
 }
 

@@ -19,6 +19,19 @@ pub const NULL: &str = "(null)";
 /// The one quality of service there is.
 pub const QOS: &str = "normal";
 
+/// Who calls.
+#[must_use]
+pub fn me() -> String {
+    let uid = rustix::process::geteuid().as_raw();
+    people::name(uid).unwrap_or_else(|| uid.to_string())
+}
+
+/// A user by name or number.
+#[must_use]
+pub fn user_named(word: &str) -> String {
+    word.parse().ok().and_then(people::name).unwrap_or_else(|| word.to_owned())
+}
+
 /// A job as Slurm sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a>(pub &'a Job);
@@ -55,10 +68,17 @@ impl Facts<'_> {
         text.filter(|text| !text.is_empty()).unwrap_or(NULL).to_owned()
     }
 
+    /// Whose it is. A server of one user calls a job of which nobody was named by no name; whoever
+    /// is served there may take it for his own.
+    #[must_use]
+    pub fn user(self) -> String {
+        if self.0.user.is_empty() { me() } else { self.0.user.clone() }
+    }
+
     /// The number of its owner; on a server of one user that of whoever is called so.
     #[must_use]
     pub fn uid(self) -> String {
-        let uid = self.0.uid.or_else(|| people::uid(&self.0.user));
+        let uid = self.0.uid.or_else(|| people::uid(&self.user()));
         uid.map_or_else(|| "4294967294".to_owned(), |uid| uid.to_string())
     }
 

@@ -17,6 +17,8 @@ use crate::cli::client::{Client, Connect, query};
 
 /// Jobs of a page: as many as a server gives.
 const PAGE: usize = 1_000;
+/// The same where a part of each is wanted.
+const LINES: usize = 10_000;
 
 /// The server, to one command.
 #[derive(Clone, Debug)]
@@ -76,16 +78,18 @@ impl Server {
         Failure::error(self.command, what)
     }
 
-    /// All jobs that these parameters find, oldest first.
+    /// All jobs that these parameters find, oldest first; of each these fields alone, or all.
     ///
     /// # Errors
     /// When the server does not answer, or refuses.
-    pub fn all(&self, pairs: &[(&str, String)]) -> Result<Vec<Job>, Failure> {
+    pub fn all(&self, pairs: &[(&str, String)], fields: &str) -> Result<Vec<Job>, Failure> {
         let mut all = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
             let mut pairs = pairs.to_vec();
-            pairs.extend([("limit", PAGE.to_string()), ("sort", "id".to_owned())]);
+            let limit = if fields.is_empty() { PAGE } else { LINES };
+            pairs.extend([("limit", limit.to_string()), ("sort", "id".to_owned())]);
+            pairs.extend((!fields.is_empty()).then(|| ("fields", fields.to_owned())));
             pairs.extend(cursor.take().map(|cursor| ("cursor", cursor)));
             let page = self.client.get(&format!("/api/v1/jobs{}", query(&pairs)));
             let page = page.and_then(|page| page.parse::<JobList>());
@@ -102,17 +106,17 @@ impl Server {
     ///
     /// # Errors
     /// As [`Server::all`].
-    pub fn named(&self, named: &[Named]) -> Result<Vec<Job>, Failure> {
+    pub fn named(&self, named: &[Named], fields: &str) -> Result<Vec<Job>, Failure> {
         let numbers: BTreeSet<JobId> = named.iter().map(|named| named.id).collect();
         let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
         let mut all: Vec<Job> = Vec::new();
         for part in numbers.chunks(PAGE) {
-            all.extend(self.all(&[("ids", part.join(","))])?);
+            all.extend(self.all(&[("ids", part.join(","))], fields)?);
         }
         let arrays: Vec<JobId> =
             all.iter().filter(|job| job.is_array()).map(|job| job.id).collect();
         for array in arrays {
-            all.extend(self.all(&[("array_job_id", array.to_string())])?);
+            all.extend(self.all(&[("array_job_id", array.to_string())], fields)?);
         }
         let (wanted, mut seen) = (BTreeSet::from_iter(named.iter().copied()), BTreeSet::new());
         all.retain(|job| Named::of(job).any(|name| wanted.contains(&name)) && seen.insert(job.id));

@@ -95,7 +95,7 @@ fn of_queue(job: &Job) -> Value {
         "tres_alloc_str": if job.allocation.is_some() { facts.tres() } else { String::new() },
         "tres_req_str": facts.tres(),
         "user_id": facts.uid().parse::<i64>().unwrap_or(0),
-        "user_name": job.user,
+        "user_name": facts.user(),
     });
     if let (Value::Object(all), Value::Object(rest)) = (&mut value, rest) {
         all.extend(rest);
@@ -152,7 +152,7 @@ fn of_accounting(job: &Job) -> Value {
             "submission": epoch(Some(&job.submit_time)),
         },
         "tres": {"allocated": allocated, "requested": tres},
-        "user": job.user,
+        "user": facts.user(),
         "working_directory": job.working_directory.clone().unwrap_or_default(),
     })
 }

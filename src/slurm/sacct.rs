@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use super::columns::{Column, Pad, table};
-use super::facts::{CLUSTER, Facts, QOS};
+use super::facts::{CLUSTER, Facts, QOS, user_named};
 use super::failure::Failure;
 use super::getopt::Effect::{Does, Nothing as NoEffect, Refused};
 use super::getopt::{Given, Grammar, Opt};
@@ -24,7 +24,6 @@ use super::{help, json};
 use crate::api::wire::sbatch::Takes::{Nothing, Value};
 use crate::api::wire::v1::{Job, StateWord, format_rfc3339};
 use crate::clock::{self, LocalTime};
-use crate::people;
 use crate::text::when;
 use crate::time::Time;
 
@@ -230,7 +229,7 @@ const FACTS: &[Fact] = &[
     ("TimelimitRaw", 12, |row| row.of_job(|f| f.limit(|seconds| (seconds / 60).to_string()))),
     ("TotalCPU", 10, |row| cpu_time(row.facts().used_cpu_s())),
     ("UID", 6, |row| row.of_job(|f| f.uid())),
-    ("User", 9, |row| row.of_job(|f| f.0.user.clone())),
+    ("User", 9, |row| row.of_job(|f| f.user())),
     ("UserCPU", 10, |row| cpu_time(row.job.usage.map_or(0.0, |usage| usage.user_cpu_s))),
     ("WorkDir", 22, |row| row.of_job(|f| f.folder())),
 ];
@@ -330,7 +329,7 @@ fn column(word: &str, is_table: bool) -> Result<Column<Row>, Failure> {
         true => Pad { width: Some(width), right: !left, cuts: true, ..Pad::default() },
         false => Pad::default(),
     };
-    Ok(Column { head, pad, fact })
+    Ok(Column { head, pad, needs: "", fact })
 }
 
 /// The table with its two lines of heads, a blank behind each column.
@@ -389,15 +388,13 @@ fn found(given: &Given, server: &Server) -> Result<Vec<Job>, Failure> {
     let since = given.value("starttime").map(instant).transpose()?;
     let until = given.value("endtime").map(instant).transpose()?;
     let mut jobs = match named.is_empty() {
-        false => server.named(&named)?,
+        false => server.named(&named, "")?,
         true => in_window(server, since.unwrap_or_else(midnight), given)?,
     };
     let of = |name: &'static str| given.all(name).flat_map(list).collect::<BTreeSet<&str>>();
     let (names, accounts, partitions) = (of("name"), of("accounts"), of("partition"));
     let uids = of("uid").into_iter().chain(of("user"));
-    let users: BTreeSet<String> = uids
-        .map(|word| word.parse().ok().and_then(people::name).unwrap_or_else(|| word.to_owned()))
-        .collect();
+    let users: BTreeSet<String> = uids.map(user_named).collect();
     let is_in = |set: &BTreeSet<&str>, own: &str| set.is_empty() || set.contains(own);
     let until = until.map(format_rfc3339);
     jobs.retain(|job| {
@@ -405,7 +402,7 @@ fn found(given: &Given, server: &Server) -> Result<Vec<Job>, Failure> {
             && is_in(&names, &job.name)
             && is_in(&accounts, &job.account)
             && is_in(&partitions, &job.partition)
-            && (users.is_empty() || users.contains(&job.user))
+            && (users.is_empty() || users.contains(&Facts(job).user()))
             && (!named.is_empty() || until.as_ref().is_none_or(|until| job.submit_time <= *until))
     });
     jobs.sort_by_key(|job| (job.array_job_id.unwrap_or(job.id), job.array_task_id, job.id));
@@ -424,9 +421,9 @@ fn in_window(server: &Server, since: Time, given: &Given) -> Result<Vec<Job>, Fa
     let live = [StateWord::Pending, StateWord::Running, StateWord::Completing];
     let mut of_live = pairs.clone();
     of_live.extend(live.map(|state| ("state", state.word().to_owned())));
-    let mut jobs = server.all(&of_live)?;
+    let mut jobs = server.all(&of_live, "")?;
     pairs.push(("ended_since", format_rfc3339(since)));
-    jobs.extend(server.all(&pairs)?);
+    jobs.extend(server.all(&pairs, "")?);
     // One that ended between the two questions is in both.
     let mut seen = BTreeSet::new();
     jobs.retain(|job| seen.insert(job.id));

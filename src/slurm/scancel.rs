@@ -12,6 +12,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
+use super::facts::{Facts, me, user_named};
 use super::failure::{FAILED, Failure};
 use super::getopt::Effect::{Does, Nothing as NoEffect, Refused};
 use super::getopt::{Given, Grammar, Opt};
@@ -19,9 +20,8 @@ use super::jobs::{Named, Server, ids, words as list};
 use super::say::{ONE_CLUSTER, ONE_NODE, output, remark};
 use super::{help, words};
 use crate::api::wire::sbatch::Takes::{Nothing, Value};
-use crate::api::wire::v1::{JobRef, StateWord};
+use crate::api::wire::v1::{ArraySpec, Job, JobRef, StateWord};
 use crate::cli::CliError;
-use crate::people;
 
 const COMMAND: &str = "scancel";
 /// What ends a job: without a signal, and by this one.
@@ -76,12 +76,8 @@ fn filtered(given: &Given, server: &Server, named: &[Named]) -> Result<Vec<Named
     for (option, parameter) in FILTERS {
         pairs.extend(given.value(option).map(|value| (parameter, value.to_owned())));
     }
-    let uid = rustix::process::geteuid().as_raw();
-    let me = given.has("me").then(|| people::name(uid).unwrap_or_else(|| uid.to_string()));
-    let user = given
-        .value("user")
-        .map(|user| user.parse().ok().and_then(people::name).unwrap_or_else(|| user.to_owned()));
-    pairs.extend(me.or(user).map(|user| ("user", user)));
+    let me = given.has("me").then(me);
+    let user = me.or_else(|| given.value("user").map(user_named));
     let state = given.value("state").map(|word| {
         let what = format!("Invalid job state specified: {word}");
         words::asked(word).ok_or_else(|| server.error(&what))
@@ -95,14 +91,27 @@ fn filtered(given: &Given, server: &Server, named: &[Named]) -> Result<Vec<Named
         return Ok(Vec::new());
     }
     pairs.extend(wanted.iter().map(|state| ("state", state.word().to_owned())));
-    let jobs = server.all(&pairs)?;
+    let jobs = server.all(&pairs, "user,array_job_id,array_task_id,array_tasks")?;
     let asked: BTreeSet<Named> = named.iter().copied().collect();
-    let is_asked = |job: &_| asked.is_empty() || Named::of(job).any(|name| asked.contains(&name));
-    Ok(jobs
-        .iter()
-        .filter(|job| is_asked(job))
-        .map(|job| Named { id: job.id, task: None })
-        .collect())
+    let is_asked = |job: &Job| {
+        user.as_ref().is_none_or(|user| *user == Facts(job).user())
+            && (asked.is_empty() || Named::of(job).any(|name| asked.contains(&name)))
+    };
+    let is_whole = live.iter().all(|state| wanted.contains(state));
+    Ok(jobs.iter().filter(|job| is_asked(job)).flat_map(|job| meant(job, is_whole)).collect())
+}
+
+/// What this row is, and no more: the number of an array means all its tasks, also those that are
+/// in another state than the row of what is left of it.
+fn meant(job: &Job, is_whole: bool) -> Vec<Named> {
+    let left = job.array_tasks.as_deref().and_then(|left| left.parse::<ArraySpec>().ok());
+    match (job.array_job_id, job.array_task_id, left) {
+        (Some(id), Some(task), _) => vec![Named { id, task: Some(task) }],
+        (Some(id), None, Some(left)) if !is_whole => {
+            left.tasks.iter().map(|task| Named { id, task: Some(task) }).collect()
+        }
+        _ => vec![Named { id: job.id, task: None }],
+    }
 }
 
 /// Ends one of them.
@@ -154,7 +163,7 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
     let jobs: Vec<(String, Vec<Named>)> = match is_filtered {
         true => {
             let jobs = filtered(&given, &server, &all)?;
-            jobs.into_iter().map(|job| (job.id.to_string(), vec![job])).collect()
+            jobs.into_iter().map(|job| (job.reference().to_string(), vec![job])).collect()
         }
         false => named,
     };

@@ -149,9 +149,9 @@ fn show_jobs(server: &Server, name: Option<&str>, in_one: bool) -> Result<u8, Fa
     let jobs: Vec<Job> = match name {
         None => {
             let live = [StateWord::Pending, StateWord::Running, StateWord::Completing];
-            let mut jobs = server.all(&live.map(|state| ("state", state.word().to_owned())))?;
+            let mut jobs = server.all(&live.map(|state| ("state", state.word().to_owned())), "")?;
             let since = crate::clock::now().plus_s(-super::squeue::MIN_JOB_AGE_S);
-            jobs.extend(server.all(&[("ended_since", format_rfc3339(since))])?);
+            jobs.extend(server.all(&[("ended_since", format_rfc3339(since))], "")?);
             jobs.sort_by_key(|job| job.id);
             jobs.dedup_by_key(|job| job.id);
             jobs
@@ -159,7 +159,7 @@ fn show_jobs(server: &Server, name: Option<&str>, in_one: bool) -> Result<u8, Fa
         Some(name) => {
             let named = ids(name);
             let bad = || Failure::new(format!("scontrol_print_job error: {NO_JOB}"));
-            let jobs = server.named(&named.ok_or_else(bad)?)?;
+            let jobs = server.named(&named.ok_or_else(bad)?, "")?;
             if jobs.is_empty() {
                 return Err(Failure::new(format!("slurm_load_jobs error: {NO_JOB}")));
             }

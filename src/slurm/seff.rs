@@ -40,7 +40,7 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
         return Err(Failure::new("Usage: seff JOBID"));
     };
     let server = Server::of(COMMAND)?;
-    let jobs = server.named(&named)?;
+    let jobs = server.named(&named, "")?;
     if jobs.is_empty() {
         return Err(Failure::new("Job not found."));
     }
@@ -69,7 +69,7 @@ fn report(job: &Job) -> String {
         job.state,
         f.script_code().split(':').next().unwrap_or("0"),
         job.cpus,
-        user = job.user,
+        user = f.user(),
     );
     let Some(usage) = job.usage else {
         text.push_str("Its usage is known when it has ended.\n");

@@ -32,7 +32,7 @@ fn record(lines: &Lines, in_one: bool) -> String {
 pub fn job(job: &Job, in_one: bool) -> String {
     let f = Facts(job);
     let uid = f.uid();
-    let group = people::primary_group(&job.user);
+    let group = people::primary_group(&f.user());
     let group =
         group.map_or_else(|| "nobody(4294967294)".to_owned(), |(n, gid)| format!("{n}({gid})"));
     let array = job.array_job_id.map_or_else(String::new, |array| {
@@ -43,7 +43,7 @@ pub fn job(job: &Job, in_one: bool) -> String {
     let requeue = u8::from(job.retry.is_some());
     let mut lines = vec![
         format!("JobId={}{array} JobName={}", job.id, job.name),
-        format!("UserId={}({uid}) GroupId={group} MCS_label=N/A", job.user),
+        format!("UserId={}({uid}) GroupId={group} MCS_label=N/A", f.user()),
         format!(
             "Priority={} Nice=0 Account={} QOS={QOS}",
             job.priority,

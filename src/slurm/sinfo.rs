@@ -143,7 +143,7 @@ const FACTS: &[Fact] = &[
 
 fn column(letter: char, pad: Pad) -> Option<Column<Row>> {
     let (_, head, fact) = FACTS.iter().find(|(own, ..)| *own == letter)?;
-    Some(Column { head, pad, fact: *fact })
+    Some(Column { head, pad, needs: "", fact: *fact })
 }
 
 /// Which columns.

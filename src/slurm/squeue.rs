@@ -12,7 +12,7 @@
 use std::ffi::OsString;
 
 use super::columns::{self, Column, Pad};
-use super::facts::{Facts, NULL, QOS};
+use super::facts::{Facts, NULL, QOS, me, user_named};
 use super::failure::Failure;
 use super::getopt::Effect::{Does, Nothing as NoEffect, Refused};
 use super::getopt::{Given, Grammar, Opt};
@@ -23,7 +23,6 @@ use super::{help, json};
 use crate::api::wire::sbatch::Takes::{Nothing, Value};
 use crate::api::wire::v1::{Job, StateWord, format_rfc3339};
 use crate::clock;
-use crate::people;
 
 /// How long an ended job stays listed, seconds: as long as Slurm's default.
 pub const MIN_JOB_AGE_S: i64 = 300;
@@ -79,75 +78,85 @@ const OPTIONS: &[Opt] = &[
     ("yaml", None, Nothing, Refused("write --json")),
 ];
 
-/// A column: its letter, its names with `-O`, its head, and what stands in it.
-type Fact = (Option<char>, &'static [&'static str], &'static str, fn(&Job) -> String);
+/// A column: its letter, its names with `-O`, its head, of which fields of a job what stands in it
+/// is made, and that.
+type Fact = (Option<char>, &'static [&'static str], &'static str, &'static str, fn(&Job) -> String);
 
 /// Every column.
 #[rustfmt::skip]
 const FACTS: &[Fact] = &[
-    (Some('i'), &["JobArrayID"], "JOBID", |job| Facts(job).id()),
-    (Some('A'), &["JobID"], "JOBID", |job| Facts(job).raw_id()),
-    (Some('F'), &["ArrayJobID"], "ARRAY_JOB_ID", |job| Facts(job).array_id()),
-    (Some('K'), &["ArrayTaskID"], "ARRAY_TASK_ID",
+    (Some('i'), &["JobArrayID"], "JOBID", "array_job_id,array_task_id,array_tasks",
+        |job| Facts(job).id()),
+    (Some('A'), &["JobID"], "JOBID", "", |job| Facts(job).raw_id()),
+    (Some('F'), &["ArrayJobID"], "ARRAY_JOB_ID", "array_job_id", |job| Facts(job).array_id()),
+    (Some('K'), &["ArrayTaskID"], "ARRAY_TASK_ID", "array_task_id,array_tasks",
         |job| Facts(job).tasks().unwrap_or_else(|| "N/A".to_owned())),
-    (Some('t'), &["StateCompact"], "ST", |job| short(job.state).to_owned()),
-    (Some('T'), &["State"], "STATE", |job| job.state.word().to_owned()),
-    (Some('j'), &["Name"], "NAME", |job| job.name.clone()),
-    (Some('u'), &["UserName"], "USER", |job| job.user.clone()),
-    (Some('U'), &["UserID"], "USER", |job| Facts(job).uid()),
-    (Some('P'), &["Partition"], "PARTITION", |job| job.partition.clone()),
-    (Some('M'), &["TimeUsed"], "TIME", |job| short_span(job.elapsed_s)),
-    (Some('l'), &["TimeLimit"], "TIME_LIMIT", |job| Facts(job).limit(short_span)),
-    (Some('L'), &["TimeLeft"], "TIME_LEFT", |job| Facts(job).time_left()),
-    (Some('S'), &["StartTime"], "START_TIME", |job| Facts(job).start("N/A")),
-    (Some('e'), &["EndTime"], "END_TIME", |job| Facts(job).end("N/A")),
-    (Some('V'), &["SubmitTime"], "SUBMIT_TIME", |job| moment(Some(&job.submit_time), "N/A")),
-    (None, &["EligibleTime"], "ELIGIBLE_TIME",
+    (Some('t'), &["StateCompact"], "ST", "", |job| short(job.state).to_owned()),
+    (Some('T'), &["State"], "STATE", "", |job| job.state.word().to_owned()),
+    (Some('j'), &["Name"], "NAME", "name", |job| job.name.clone()),
+    (Some('u'), &["UserName"], "USER", "user", |job| Facts(job).user()),
+    (Some('U'), &["UserID"], "USER", "uid,user", |job| Facts(job).uid()),
+    (Some('P'), &["Partition"], "PARTITION", "partition", |job| job.partition.clone()),
+    (Some('M'), &["TimeUsed"], "TIME", "elapsed_s", |job| short_span(job.elapsed_s)),
+    (Some('l'), &["TimeLimit"], "TIME_LIMIT", "time_limit_s", |job| Facts(job).limit(short_span)),
+    (Some('L'), &["TimeLeft"], "TIME_LEFT", "time_limit_s,elapsed_s", |job| Facts(job).time_left()),
+    (Some('S'), &["StartTime"], "START_TIME", "start_time,estimated_start_time,end_time",
+        |job| Facts(job).start("N/A")),
+    (Some('e'), &["EndTime"], "END_TIME", "end_time,start_time,time_limit_s",
+        |job| Facts(job).end("N/A")),
+    (Some('V'), &["SubmitTime"], "SUBMIT_TIME", "submit_time",
+        |job| moment(Some(&job.submit_time), "N/A")),
+    (None, &["EligibleTime"], "ELIGIBLE_TIME", "eligible_time",
         |job| moment(job.eligible_time.as_deref(), "N/A")),
-    (Some('D'), &["NumNodes"], "NODES", |_| "1".to_owned()),
-    (Some('C'), &["NumCPUs"], "CPUS", |job| job.cpus.to_string()),
-    (None, &["NumTasks"], "TASKS", |job| Facts(job).tasks_count().to_string()),
-    (Some('m'), &["MinMemory"], "MIN_MEMORY", |job| Facts(job).memory()),
-    (Some('c'), &["MinCpus"], "MIN_CPUS", |job| Facts(job).cpus_per_task().to_string()),
-    (None, &["cpus-per-task"], "CPUS_PER_TASK", |job| Facts(job).cpus_per_task().to_string()),
-    (Some('N'), &["NodeList"], "NODELIST", |job| Facts(job).nodes()),
-    (Some('r'), &["Reason"], "REASON", |job| Facts(job).reason()),
-    (Some('R'), &["ReasonList"], "NODELIST(REASON)", |job| Facts(job).nodes_or_reason()),
-    (Some('B'), &["BatchHost"], "EXEC_HOST",
+    (Some('D'), &["NumNodes"], "NODES", "", |_| "1".to_owned()),
+    (Some('C'), &["NumCPUs"], "CPUS", "cpus", |job| job.cpus.to_string()),
+    (None, &["NumTasks"], "TASKS", "ntasks", |job| Facts(job).tasks_count().to_string()),
+    (Some('m'), &["MinMemory"], "MIN_MEMORY", "memory_bytes", |job| Facts(job).memory()),
+    (Some('c'), &["MinCpus"], "MIN_CPUS", "cpus,ntasks,cpus_per_task",
+        |job| Facts(job).cpus_per_task().to_string()),
+    (None, &["cpus-per-task"], "CPUS_PER_TASK", "cpus,ntasks,cpus_per_task",
+        |job| Facts(job).cpus_per_task().to_string()),
+    (Some('N'), &["NodeList"], "NODELIST", "node", |job| Facts(job).nodes()),
+    (Some('r'), &["Reason"], "REASON", "state_reason,exit_code", |job| Facts(job).reason()),
+    (Some('R'), &["ReasonList"], "NODELIST(REASON)", "node,state_reason,exit_code",
+        |job| Facts(job).nodes_or_reason()),
+    (Some('B'), &["BatchHost"], "EXEC_HOST", "node",
         |job| job.node.clone().unwrap_or_else(|| "n/a".to_owned())),
-    (Some('Z'), &["WorkDir"], "WORK_DIR", |job| Facts(job).folder()),
-    (Some('a'), &["Account"], "ACCOUNT", |job| Facts::or_null(Some(&job.account))),
-    (Some('q'), &["QOS"], "QOS", |_| QOS.to_owned()),
-    (Some('o'), &["Command"], "COMMAND", |_| NULL.to_owned()),
-    (Some('k'), &["Comment"], "COMMENT", |job| Facts::or_null(job.comment.as_deref())),
-    (Some('p'), &["Priority"], "PRIORITY", |job| job.priority.to_string()),
-    (Some('Q'), &["PriorityLong"], "PRIORITY", |job| job.priority.to_string()),
-    (Some('b'), &["tres-per-node", "Gres"], "TRES_PER_NODE", |job| Facts(job).gres()),
-    (None, &["tres-alloc", "tres"], "TRES_ALLOC", |job| Facts(job).tres()),
-    (Some('W'), &["Licenses"], "LICENSES", |job| Facts(job).licenses()),
-    (Some('f'), &["Feature"], "FEATURES", |_| NULL.to_owned()),
-    (Some('E'), &["Dependency"], "DEPENDENCY", |job| Facts::or_null(job.dependency.as_deref())),
-    (Some('d'), &["MinTmpDisk"], "MIN_TMP_DISK", |_| "0".to_owned()),
-    (Some('v'), &["Reservation"], "RESERVATION", |_| NULL.to_owned()),
-    (Some('w'), &["WCKey"], "WCKEY", |_| NULL.to_owned()),
-    (Some('x'), &["ExcNodes"], "EXC_NODES", |_| String::new()),
-    (Some('n'), &["ReqNodes"], "REQ_NODES", |_| String::new()),
-    (Some('Y'), &["SchedNodes"], "SCHEDNODES", |_| NULL.to_owned()),
-    (Some('g'), &["GroupName"], "GROUP", |job| job.user.clone()),
-    (Some('h'), &["OverSubscribe"], "OVER_SUBSCRIBE", |_| "OK".to_owned()),
-    (Some('H'), &["Sockets"], "SOCKETS_PER_NODE", |_| "*".to_owned()),
-    (Some('y'), &["Nice"], "NICE", |_| "0".to_owned()),
-    (Some('z'), &["SCT"], "S:C:T", |_| "*:*:*".to_owned()),
-    (None, &["RestartCnt"], "RESTART_COUNT", |job| job.restart_count.to_string()),
-    (None, &["exit_code"], "EXIT_CODE", |job| Facts(job).script_code()),
-    (None, &["Cluster"], "CLUSTER", |_| super::facts::CLUSTER.to_owned()),
-    (None, &["STDOUT"], "STDOUT", |job| Facts::file(job.stdout_path.as_deref())),
-    (None, &["STDERR"], "STDERR", |job| Facts::file(job.stderr_path.as_deref())),
-    (None, &["STDIN"], "STDIN", |job| Facts::file(job.standard_input.as_deref())),
+    (Some('Z'), &["WorkDir"], "WORK_DIR", "working_directory", |job| Facts(job).folder()),
+    (Some('a'), &["Account"], "ACCOUNT", "account", |job| Facts::or_null(Some(&job.account))),
+    (Some('q'), &["QOS"], "QOS", "", |_| QOS.to_owned()),
+    (Some('o'), &["Command"], "COMMAND", "", |_| NULL.to_owned()),
+    (Some('k'), &["Comment"], "COMMENT", "comment", |job| Facts::or_null(job.comment.as_deref())),
+    (Some('p'), &["Priority"], "PRIORITY", "priority", |job| job.priority.to_string()),
+    (Some('Q'), &["PriorityLong"], "PRIORITY", "priority", |job| job.priority.to_string()),
+    (Some('b'), &["tres-per-node", "Gres"], "TRES_PER_NODE", "resources", |job| Facts(job).gres()),
+    (None, &["tres-alloc", "tres"], "TRES_ALLOC", "cpus,memory_bytes,resources",
+        |job| Facts(job).tres()),
+    (Some('W'), &["Licenses"], "LICENSES", "resources", |job| Facts(job).licenses()),
+    (Some('f'), &["Feature"], "FEATURES", "", |_| NULL.to_owned()),
+    (Some('E'), &["Dependency"], "DEPENDENCY", "dependency",
+        |job| Facts::or_null(job.dependency.as_deref())),
+    (Some('d'), &["MinTmpDisk"], "MIN_TMP_DISK", "", |_| "0".to_owned()),
+    (Some('v'), &["Reservation"], "RESERVATION", "", |_| NULL.to_owned()),
+    (Some('w'), &["WCKey"], "WCKEY", "", |_| NULL.to_owned()),
+    (Some('x'), &["ExcNodes"], "EXC_NODES", "", |_| String::new()),
+    (Some('n'), &["ReqNodes"], "REQ_NODES", "", |_| String::new()),
+    (Some('Y'), &["SchedNodes"], "SCHEDNODES", "", |_| NULL.to_owned()),
+    (Some('g'), &["GroupName"], "GROUP", "user", |job| Facts(job).user()),
+    (Some('h'), &["OverSubscribe"], "OVER_SUBSCRIBE", "", |_| "OK".to_owned()),
+    (Some('H'), &["Sockets"], "SOCKETS_PER_NODE", "", |_| "*".to_owned()),
+    (Some('y'), &["Nice"], "NICE", "", |_| "0".to_owned()),
+    (Some('z'), &["SCT"], "S:C:T", "", |_| "*:*:*".to_owned()),
+    (None, &["RestartCnt"], "RESTART_COUNT", "restart_count", |job| job.restart_count.to_string()),
+    (None, &["exit_code"], "EXIT_CODE", "exit_code", |job| Facts(job).script_code()),
+    (None, &["Cluster"], "CLUSTER", "", |_| super::facts::CLUSTER.to_owned()),
+    (None, &["STDOUT"], "STDOUT", "stdout_path", |job| Facts::file(job.stdout_path.as_deref())),
+    (None, &["STDERR"], "STDERR", "stderr_path", |job| Facts::file(job.stderr_path.as_deref())),
+    (None, &["STDIN"], "STDIN", "standard_input", |job| Facts::file(job.standard_input.as_deref())),
 ];
 
 fn column(fact: &'static Fact, pad: Pad) -> Column<Job> {
-    Column { head: fact.2, pad, fact: fact.3 }
+    Column { head: fact.2, pad, needs: fact.3, fact: fact.4 }
 }
 
 fn by_letters(format: &str) -> Vec<Column<Job>> {
@@ -206,18 +215,16 @@ fn states(given: &Given) -> Result<Option<Vec<StateWord>>, Failure> {
 fn users(given: &Given) -> Result<Vec<String>, Failure> {
     let mut users: Vec<String> = Vec::new();
     if given.has("me") {
-        let uid = rustix::process::geteuid().as_raw();
-        users.push(people::name(uid).unwrap_or_else(|| uid.to_string()));
+        users.push(me());
     }
     for word in given.all("user").chain(given.all("users")).flat_map(list) {
-        let number = word.parse().ok().and_then(people::name);
-        users.push(number.unwrap_or_else(|| word.to_owned()));
+        users.push(user_named(word));
     }
     Ok(users)
 }
 
 /// The jobs that are listed.
-fn found(given: &Given, server: &Server) -> Result<Vec<Job>, Failure> {
+fn found(given: &Given, server: &Server, fields: &str) -> Result<Vec<Job>, Failure> {
     let mut named: Vec<Named> = Vec::new();
     let words: Vec<&str> = given.all("jobs").flat_map(list).collect();
     for word in &words {
@@ -239,14 +246,14 @@ fn found(given: &Given, server: &Server) -> Result<Vec<Job>, Failure> {
         let word = |state: &StateWord| ("state", state.word().to_owned());
         let mut jobs = Vec::new();
         if !live.is_empty() {
-            jobs = server.all(&live.iter().map(word).collect::<Vec<_>>())?;
+            jobs = server.all(&live.iter().map(word).collect::<Vec<_>>(), fields)?;
         }
         if states.as_ref().is_none_or(|states| states.iter().any(|state| state.is_final())) {
-            jobs.extend(server.all(&[("ended_since", since.clone())])?);
+            jobs.extend(server.all(&[("ended_since", since.clone())], fields)?);
         }
         jobs
     } else {
-        let jobs: Vec<Job> = server.named(&named)?.into_iter().filter(is_listed).collect();
+        let jobs: Vec<Job> = server.named(&named, fields)?.into_iter().filter(is_listed).collect();
         // One that nobody knows is an error; among several it is passed over.
         if jobs.is_empty() && words.len() == 1 {
             return Err(Failure::new("slurm_load_jobs error: Invalid job id specified"));
@@ -260,13 +267,35 @@ fn found(given: &Given, server: &Server) -> Result<Vec<Job>, Failure> {
     jobs.retain(|job| {
         states.as_ref().is_none_or(|states| states.contains(&job.state))
             && is_listed(job)
-            && (users.is_empty() || users.contains(&job.user))
+            && (users.is_empty() || users.contains(&Facts(job).user()))
             && is_in(&names, &job.name)
             && (partitions.is_empty() || job.partition.split(',').any(|p| partitions.contains(&p)))
             && is_in(&accounts, &job.account)
             && is_in(&of("qos"), QOS)
     });
     Ok(jobs)
+}
+
+/// Of which fields the list is made; none named means all.
+fn fields(given: &Given, columns: &[Column<Job>]) -> String {
+    /// What it is ordered, filtered and told apart by.
+    const ALWAYS: &str = "end_time,array_job_id,array_task_id,array_tasks,position";
+    if given.has("json") || given.has("sort") {
+        return String::new();
+    }
+    let filters = [
+        ("me", "user"),
+        ("user", "user"),
+        ("users", "user"),
+        ("name", "name"),
+        ("partition", "partition"),
+        ("account", "account"),
+    ];
+    let filters =
+        filters.into_iter().filter(|(option, _)| given.has(option)).map(|(_, field)| field);
+    let columns = columns.iter().map(|column| column.needs).filter(|needs| !needs.is_empty());
+    let all: Vec<&str> = std::iter::once(ALWAYS).chain(filters).chain(columns).collect();
+    all.join(",")
 }
 
 /// Each task of what is left of an array by itself.
@@ -288,7 +317,7 @@ fn task_by_task(jobs: Vec<Job>) -> Vec<Job> {
 /// A key of an order: what its letter shows, numbers as numbers.
 fn key(job: &Job, letter: char) -> (f64, String) {
     let fact = FACTS.iter().find(|(own, ..)| *own == Some(letter));
-    let text = fact.map(|fact| fact.3(job)).unwrap_or_default();
+    let text = fact.map(|fact| fact.4(job)).unwrap_or_default();
     match letter {
         'i' | 'A' => (job.id.0 as f64, String::new()),
         't' | 'T' => (job.state as u8 as f64, String::new()),
@@ -340,7 +369,7 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
     });
     let every = every.transpose()?;
     loop {
-        let mut jobs = found(&given, &server)?;
+        let mut jobs = found(&given, &server, &fields(&given, &columns))?;
         if given.has("start") {
             jobs.retain(|job| job.state == StateWord::Pending);
         }

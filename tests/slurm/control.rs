@@ -25,6 +25,16 @@ fn jobs_are_cancelled_by_number_task_name_user_and_state() {
     site.says(&format!("scancel {array}_[2,4]"));
     let left = site.says(&format!("squeue -h -j {array} -o %i"));
     assert_eq!(left, format!("{array}_[1,3,5]\n"));
+    let runs = site.submit("-a 1-6 -c 2 --wrap 'sleep 600'");
+    common::until("two tasks that run", || {
+        let said = site.says(&format!("squeue -h -j {runs} -t R -o %i"));
+        (said.lines().count() == 2).then_some(()).ok_or(said)
+    });
+    site.says(&format!("scancel -t PENDING {runs}"));
+    let left = site.says(&format!("squeue -h -j {runs} -o %T"));
+    assert_eq!(left, "RUNNING\nRUNNING\n", "what runs of the array was not meant");
+    site.says(&format!("scancel {runs}"));
+    site.says(&format!("scancel {array}"));
     let (a, b) = (held(""), held(""));
     site.says(&format!("scancel --clusters=all {a} {b}"));
     assert_eq!((&*state(a), &*state(b)), ("CANCELLED", "CANCELLED"));

@@ -21,10 +21,14 @@ mod submit;
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use common::Server;
+
+/// Every program that there is.
+const PROGRAMS: [&str; 9] =
+    ["sacct", "sacctmgr", "sbatch", "scancel", "scontrol", "seff", "sinfo", "squeue", "sshare"];
 
 /// What a program said.
 #[derive(Debug)]
@@ -163,9 +167,7 @@ fn the_programs_are_links_and_what_is_there_already_stays() {
 #[test]
 fn every_program_says_what_it_honours_and_what_not() {
     let site = Site::start();
-    for program in
-        ["sacct", "sacctmgr", "sbatch", "scancel", "scontrol", "seff", "sinfo", "squeue", "sshare"]
-    {
+    for program in PROGRAMS {
         let help = site.says(&format!("{program} --help"));
         assert!(help.starts_with(&format!("Usage: {program} ")), "{help}");
         assert!(help.contains("\nHonoured:\n"), "{help}");
@@ -187,6 +189,39 @@ fn every_program_says_what_it_honours_and_what_not() {
         "  -C, --constraint=VALUE             this server is one node",
     ] {
         assert!(help.contains(said), "{said}: {help}");
+    }
+}
+
+#[test]
+fn the_page_says_of_every_option_what_the_programs_say() {
+    let site = Site::start();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/slurm.md");
+    let page = fs::read_to_string(page).unwrap();
+    for program in PROGRAMS {
+        let section = page.split(&format!("### `{program}`\n")).nth(1).unwrap();
+        let section = section.split("\n###").next().unwrap();
+        let rows: Vec<&str> = section.lines().filter(|line| line.starts_with("| `--")).collect();
+        let mut wanted = Vec::new();
+        let mut kind = "";
+        for line in site.says(&format!("{program} --help")).lines() {
+            kind = match line {
+                "Honoured:" => "honoured",
+                "Accepted, without effect:" => "no effect",
+                "Refused:" => "refused",
+                _ => kind,
+            };
+            let Some((letter, rest)) = line.split_once("--").filter(|_| line.starts_with("  "))
+            else {
+                continue;
+            };
+            let (name, said) = rest.split_once(' ').unwrap();
+            let name = name.split(['=', '[']).next().unwrap();
+            let letter = letter.trim_matches([' ', ',']);
+            let letter = if letter.is_empty() { String::new() } else { format!(", `{letter}`") };
+            let said = said.trim().replace('|', "\\|");
+            wanted.push(format!("| `--{name}`{letter} | {kind} | {said} |"));
+        }
+        assert_eq!(rows, wanted, "{program}");
     }
 }
 
