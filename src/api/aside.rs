@@ -61,18 +61,18 @@ pub async fn aside<T: Send + 'static>(
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{Mutex, mpsc};
 
     use super::*;
 
     #[actix_rt::test]
     async fn whose_turns_are_taken_holds_no_thread_and_nobody_else_up() {
         let (hers, his) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));
-        let gate = Arc::new(Mutex::new(()));
-        let closed = gate.lock().unwrap();
+        let (open, gate) = mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
         let asked = |n: usize| {
             let (turns, gate) = (Arc::clone(&hers), Arc::clone(&gate));
-            let work = aside(move || drop(gate.lock().unwrap()));
+            let work = aside(move || gate.lock().unwrap().recv().is_err());
             actix_rt::spawn(async move { (n, with_turns(Some(turns), work).await) })
         };
         let asked: Vec<_> = (0..1_000).map(asked).collect();
@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(hers.available_permits(), 0, "her first waits on a thread");
         assert_eq!(with_turns(Some(his), aside(|| 7)).await.ok(), Some(7));
         assert_eq!(with_turns(None, aside(|| 7)).await.ok(), Some(7));
-        drop(closed);
+        drop(open);
         for one in asked {
             assert!(one.await.unwrap().1.is_ok());
         }

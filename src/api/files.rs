@@ -195,16 +195,17 @@ mod tests {
         let wait = Arc::new(Mutex::new(wait));
         let hangs = |job| {
             let (files, wait) = (Arc::clone(&files), Arc::clone(&wait));
-            async move { files.read((job, Some(Uid(1))), move |_| drop(wait.lock())).await }
+            async move {
+                files.read((job, Some(Uid(1))), move |_| wait.lock().unwrap().recv().is_err()).await
+            }
         };
-        let gate = wait.lock().unwrap();
         let jobs = 1..=2 * READS_IN_ALL as i64;
         let hers: Vec<_> = jobs.map(|job| actix_rt::spawn(hangs(JobId(job)))).collect();
         tokio::task::yield_now().await;
         assert_eq!(files.read((JobId(100), Some(Uid(2))), |_| 7).await.unwrap(), 7);
-        drop((gate, go));
+        drop(go);
         for read in hers {
-            read.await.unwrap().unwrap();
+            assert!(read.await.unwrap().unwrap(), "until the gate was gone");
         }
     }
 

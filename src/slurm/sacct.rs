@@ -147,7 +147,7 @@ impl Row {
             Some('M') => in_unit(20, 'M'),
             Some('G') => in_unit(30, 'G'),
             Some('T') => in_unit(40, 'T'),
-            _ if bytes % (1 << 20) == 0 => words::memory(bytes),
+            _ if bytes.is_multiple_of(1 << 20) => words::memory(bytes),
             _ => format!("{}K", bytes >> 10),
         }
     }

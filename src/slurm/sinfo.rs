@@ -148,7 +148,8 @@ fn column(letter: char, pad: Pad) -> Option<Column<Row>> {
 
 /// Which columns.
 fn format(given: &Given, machine: &Machine) -> String {
-    let width = machine.resources.node.chars().count().max("NODELIST".len());
+    // With a blank behind the longest.
+    let width = machine.resources.node.chars().count().max("NODELIST".len()) + 1;
     match given.value("format") {
         Some(format) => format.to_owned(),
         None if given.has("Node") => format!("%{width}N{BY_NODE}"),

@@ -276,4 +276,11 @@ fn ten_thousand_jobs_are_one_batch() {
     assert_eq!((ids.len(), &ids[0], &ids[9_999]), (10_000, &json!(2), &json!(10_001)));
     assert_eq!(server.get("/api/v1/resources").json()["pending_jobs"], 10_000);
     assert_eq!(server.sql("SELECT count(*) || '' AS line FROM jobs"), "10001");
+    // A part of each is told of them all at once, all of each of a thousand.
+    let list = "/api/v1/jobs?state=PENDING&sort=id&limit=10000";
+    crate::help::problem(server.get(list), 400);
+    let page = server.get(&format!("{list}&fields=name,cpus")).expect(200).json();
+    assert_eq!(page["jobs"].as_array().unwrap().len(), 10_000);
+    let first = json!({"id": 2, "state": "PENDING", "name": "job", "cpus": 1});
+    assert_eq!((&page["jobs"][0], &page["next_cursor"]), (&first, &Value::Null));
 }

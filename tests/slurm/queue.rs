@@ -98,6 +98,10 @@ fn the_node_and_its_partitions_are_shown() {
     let toil = site.says("sinfo -a -o '%P %G %l %p %c %m'");
     assert!(toil.lines().all(|line| line.split(' ').count() == 6), "{toil}");
     assert_eq!(site.says("sinfo -h -p nope"), "");
+    let by_node = site.says("sinfo -N");
+    let width = node.chars().count().max(8) + 1;
+    let head = format!("{:<width$}  NODES PARTITION STATE \n", "NODELIST");
+    assert_eq!(by_node, format!("{head}{node:<width$}      1  default* idle  \n"));
     let id = site.submit("-c 2 --wrap 'sleep 600'");
     site.server.started(id);
     assert_eq!(site.says("sinfo -h -o '%t %T %C'"), "mix mixed 2/2/0/4\n");
