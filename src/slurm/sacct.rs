@@ -47,7 +47,7 @@ const OPTIONS: &[Opt] = &[
     ("clusters", Some('M'), Value, NoEffect(ONE_CLUSTER)),
     ("completion", Some('c'), Nothing, NoEffect("ended jobs are among the others")),
     ("delimiter", None, Value, Does("What stands between columns with -p and -P")),
-    ("duplicates", Some('D'), Nothing, Does("Earlier runs of a job too")),
+    ("duplicates", Some('D'), Nothing, NoEffect("a job is one row; downbeat show has its runs")),
     ("endtime", Some('E'), Value, Does("Jobs that had begun before")),
     ("federation", None, Nothing, NoEffect(ONE_CLUSTER)),
     ("format", Some('o'), Value, Does("These columns, with widths: JobID%20,State")),

@@ -30,11 +30,11 @@ const KILL: [&str; 3] = ["KILL", "SIGKILL", "9"];
 #[rustfmt::skip]
 const OPTIONS: &[Opt] = &[
     ("account", Some('A'), Value, Does("Jobs of this account")),
-    ("batch", Some('b'), Nothing, Does("The signal to the script alone")),
+    ("batch", Some('b'), Nothing, NoEffect("signals but KILL cannot be sent")),
     ("clusters", Some('M'), Value, NoEffect(ONE_CLUSTER)),
     ("ctld", None, Nothing, NoEffect("the server is asked anyway")),
     ("cron", None, Nothing, NoEffect("there are no cron jobs")),
-    ("full", Some('f'), Nothing, Does("The signal to the script and all that it started")),
+    ("full", Some('f'), Nothing, NoEffect("signals but KILL cannot be sent")),
     ("help", None, Nothing, Does("This help")),
     ("hurry", Some('H'), Nothing, NoEffect("there are no burst buffers")),
     ("interactive", Some('i'), Nothing, Refused("it asks at a terminal; name the jobs")),
@@ -47,7 +47,7 @@ const OPTIONS: &[Opt] = &[
     ("quiet", Some('Q'), Nothing, Does("Say nothing of jobs that are not there")),
     ("reservation", Some('R'), Value, Refused("this server has no reservations")),
     ("sibling", None, Value, NoEffect(ONE_CLUSTER)),
-    ("signal", Some('s'), Value, Does("This signal instead of ending it")),
+    ("signal", Some('s'), Value, Does("KILL, which ends it; others are refused")),
     ("state", Some('t'), Value, Does("Jobs in this state")),
     ("usage", None, Nothing, Does("The shortest help")),
     ("user", Some('u'), Value, Does("Jobs of this user")),
