@@ -100,7 +100,7 @@ pub async fn guard(
             note(&refused, (who.as_ref(), remote.as_deref()));
             request.into_response(refused.answer(&id))
         }
-        Ok((_held, turns)) => match Harmless::new(with_turns(turns, next.call(request))).await {
+        Ok((_held, turns)) => match answering(turns, request, next).await {
             Ok(response) => {
                 let response = response?.map_into_boxed_body();
                 if let Some(error) = own_error(&response) {
@@ -125,6 +125,15 @@ pub async fn guard(
     }
     number(response.headers_mut(), &id);
     Ok(response)
+}
+
+/// The handler's answer, in its asker's turns. Whatever of it panics, a call too, is one bug.
+fn answering(
+    turns: Turns,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Harmless<impl Future<Output = Result<ServiceResponse<impl MessageBody>, Error>>> {
+    Harmless::new(async move { with_turns(turns, next.call(request)).await })
 }
 
 fn number(headers: &mut HeaderMap, id: &str) {
