@@ -2,16 +2,16 @@
 //!
 //! *Owns*: [`Server`], [`Named`], and the ids of a command line.
 //!
-//! *Promises*: an array stands for its tasks, those that are jobs and those that are left; of each
-//! page no more is asked than the server gives; what was named and is not there is told apart from
-//! what does not match.
+//! *Promises*: an array stands for its tasks, those that are jobs and those that are left; a task
+//! that is no job yet is found as one that is. Of each
+//! page no more is asked than the server gives.
 //!
 //! *Not here*: what is shown of them.
 
 use std::collections::BTreeSet;
 
 use super::failure::Failure;
-use crate::api::wire::v1::{Job, JobId, JobList, JobRef};
+use crate::api::wire::v1::{ArraySpec, Job, JobId, JobList, JobRef};
 use crate::cli::CliError;
 use crate::cli::client::{Client, Connect, query};
 
@@ -119,15 +119,32 @@ impl Server {
             all.extend(self.all(&[("array_job_id", array.to_string())], fields)?);
         }
         let (wanted, mut seen) = (BTreeSet::from_iter(named.iter().copied()), BTreeSet::new());
-        all.retain(|job| Named::of(job).any(|name| wanted.contains(&name)) && seen.insert(job.id));
-        Ok(all)
+        all.retain(|job| seen.insert(job.id));
+        let found = |job: Job| match is_wanted(&wanted, &job) {
+            true => vec![job],
+            false => left(&job).into_iter().filter(|task| is_wanted(&wanted, task)).collect(),
+        };
+        Ok(all.into_iter().flat_map(found).collect())
     }
+}
+
+fn is_wanted(wanted: &BTreeSet<Named>, job: &Job) -> bool {
+    Named::of(job).any(|name| wanted.contains(&name))
+}
+
+/// The tasks that this row stands for, if it stands for what is left of an array, each by itself.
+#[must_use]
+pub fn left(job: &Job) -> Vec<Job> {
+    let left = job.array_tasks.as_deref().filter(|_| job.array_task_id.is_none());
+    let left = left.and_then(|left| left.parse::<ArraySpec>().ok());
+    let one = |task| Job { array_task_id: Some(task), array_tasks: None, ..job.clone() };
+    left.map(|left| left.tasks.iter().map(one).collect()).unwrap_or_default()
 }
 
 /// The tasks of `3`, `1-5`, `[1-3,7]`, `0-9:2`, `1-5%2`.
 fn tasks(text: &str) -> Option<Vec<u32>> {
     let text = text.strip_prefix('[').map_or(Some(text), |rest| rest.strip_suffix(']'))?;
-    let spec: crate::api::wire::v1::ArraySpec = text.parse().ok()?;
+    let spec: ArraySpec = text.parse().ok()?;
     Some(spec.tasks.iter().collect())
 }
 

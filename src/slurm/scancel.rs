@@ -16,11 +16,11 @@ use super::facts::{Facts, me, user_named};
 use super::failure::{FAILED, Failure};
 use super::getopt::Effect::{Does, Nothing as NoEffect, Refused};
 use super::getopt::{Given, Grammar, Opt};
-use super::jobs::{Named, Server, ids, words as list};
+use super::jobs::{Named, Server, ids, left, words as list};
 use super::say::{ONE_CLUSTER, ONE_NODE, output, remark};
 use super::{help, words};
 use crate::api::wire::sbatch::Takes::{Nothing, Value};
-use crate::api::wire::v1::{ArraySpec, Job, JobRef, StateWord};
+use crate::api::wire::v1::{Job, JobRef, StateWord};
 use crate::cli::CliError;
 
 const COMMAND: &str = "scancel";
@@ -104,14 +104,12 @@ fn filtered(given: &Given, server: &Server, named: &[Named]) -> Result<Vec<Named
 /// What this row is, and no more: the number of an array means all its tasks, also those that are
 /// in another state than the row of what is left of it.
 fn meant(job: &Job, is_whole: bool) -> Vec<Named> {
-    let left = job.array_tasks.as_deref().and_then(|left| left.parse::<ArraySpec>().ok());
-    match (job.array_job_id, job.array_task_id, left) {
-        (Some(id), Some(task), _) => vec![Named { id, task: Some(task) }],
-        (Some(id), None, Some(left)) if !is_whole => {
-            left.tasks.iter().map(|task| Named { id, task: Some(task) }).collect()
-        }
-        _ => vec![Named { id: job.id, task: None }],
-    }
+    let task = |job: &Job| {
+        let id = job.array_job_id.filter(|_| job.array_task_id.is_some());
+        Named { id: id.unwrap_or(job.id), task: job.array_task_id }
+    };
+    let left = if is_whole { Vec::new() } else { left(job) };
+    if left.is_empty() { vec![task(job)] } else { left.iter().map(task).collect() }
 }
 
 /// Ends one of them.

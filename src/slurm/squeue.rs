@@ -16,7 +16,7 @@ use super::facts::{Facts, NULL, QOS, me, user_named};
 use super::failure::Failure;
 use super::getopt::Effect::{Does, Nothing as NoEffect, Refused};
 use super::getopt::{Given, Grammar, Opt};
-use super::jobs::{Named, Server, ids, words as list};
+use super::jobs::{Named, Server, ids, left, words as list};
 use super::say::{ONE_CLUSTER, ONE_NODE, output};
 use super::words::{self, moment, short, short_span};
 use super::{help, json};
@@ -300,18 +300,11 @@ fn fields(given: &Given, columns: &[Column<Job>]) -> String {
 
 /// Each task of what is left of an array by itself.
 fn task_by_task(jobs: Vec<Job>) -> Vec<Job> {
-    let one_by_one = |job: Job| -> Vec<Job> {
-        let left = job.array_tasks.as_deref().and_then(|left| left.parse().ok());
-        let left: Option<crate::api::wire::v1::ArraySpec> = left;
-        match left.filter(|_| job.array_task_id.is_none()) {
-            None => vec![job],
-            Some(left) => {
-                let of = |task| Job { array_task_id: Some(task), array_tasks: None, ..job.clone() };
-                left.tasks.iter().map(of).collect()
-            }
-        }
+    let each = |job: Job| match left(&job) {
+        tasks if tasks.is_empty() => vec![job],
+        tasks => tasks,
     };
-    jobs.into_iter().flat_map(one_by_one).collect()
+    jobs.into_iter().flat_map(each).collect()
 }
 
 /// A key of an order: what its letter shows, numbers as numbers.

@@ -82,6 +82,12 @@ fn what_is_left_of_an_array_is_one_line_unless_each_task_is_wanted() {
     let each: String = (1..=5).map(|task| format!("{id}_{task} {id} {task}\n")).collect();
     assert_eq!(line("-r"), each);
     assert_eq!(line(&format!("-j {id}")), line(""));
+    // A task that is no job yet is one to whoever names it.
+    assert_eq!(line(&format!("-j {id}_2,{id}_4")), format!("{id}_2 {id} 2\n{id}_4 {id} 4\n"));
+    let said = site.says(&format!("sacct -X -n -P -o jobid,state -j {id}_3"));
+    assert_eq!(said, format!("{id}_3|PENDING\n"));
+    assert!(site.says(&format!("scontrol show job {id}_3")).contains(" ArrayTaskId=3 "));
+    site.run(&format!("scontrol show job {id}_9")).ends(1);
 }
 
 #[test]
