@@ -1,19 +1,17 @@
 //! *Purpose*: calls the verbs as a script would: piped, with the server in a variable.
 //!
-//! *Owns*: [`call`], [`Said`].
+//! *Owns*: [`call`].
 //!
 //! *Promises*: every output is held free of terminal escapes, whatever the verb.
 //!
 //! *Not here*: starting servers (`common`).
 
 use std::cell::RefCell;
-use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
-
-use crate::common::Server;
+pub use crate::common::Said;
+use crate::common::{self, Server};
 
 thread_local! {
     static CALLED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
@@ -22,27 +20,6 @@ thread_local! {
 /// The verbs that this case called so far.
 pub fn called() -> Vec<String> {
     CALLED.with_borrow(Clone::clone)
-}
-
-/// What a verb said.
-#[derive(Debug)]
-pub struct Said {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
-}
-
-impl Said {
-    #[track_caller]
-    pub fn ends(self, code: i32) -> Said {
-        assert_eq!(self.code, Some(code), "{self:?}");
-        self
-    }
-
-    #[track_caller]
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:?}"))
-    }
 }
 
 /// The binary with a verb, standing in `folder`, with a small environment.
@@ -63,20 +40,8 @@ pub fn client(server: &Server, words: &[&str]) -> Command {
 }
 
 /// Runs a command to its end, with this on its standard input.
-pub fn finish(mut command: Command, input: &str) -> Said {
-    if !input.is_empty() {
-        command.stdin(Stdio::piped());
-    }
-    let mut child = command.spawn().unwrap();
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(input.as_bytes()).unwrap();
-    }
-    let done = child.wait_with_output().unwrap();
-    let said = Said {
-        code: done.status.code(),
-        out: String::from_utf8_lossy(&done.stdout).into_owned(),
-        err: String::from_utf8_lossy(&done.stderr).into_owned(),
-    };
+pub fn finish(command: Command, input: &str) -> Said {
+    let said = common::finish(command, input);
     assert!(!said.out.contains('\u{1b}') && !said.err.contains('\u{1b}'), "escapes: {said:?}");
     said
 }

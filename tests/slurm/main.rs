@@ -20,36 +20,19 @@ mod refusals;
 mod submit;
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::Server;
+use common::{Said, Server, finish};
 
 /// Every program that there is.
 const PROGRAMS: [&str; 9] =
     ["sacct", "sacctmgr", "sbatch", "scancel", "scontrol", "seff", "sinfo", "squeue", "sshare"];
 
-/// What a program said.
-#[derive(Debug)]
-pub struct Said {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
-}
-
-impl Said {
-    #[track_caller]
-    pub fn ends(self, code: i32) -> Said {
-        assert_eq!(self.code, Some(code), "{self:?}");
-        self
-    }
-
-    /// The last word of the output.
-    #[track_caller]
-    pub fn id(&self) -> i64 {
-        self.out.split_whitespace().last().unwrap().parse().unwrap()
-    }
+/// The number that a submission was answered with: the last word.
+#[track_caller]
+pub fn id(said: &Said) -> i64 {
+    said.out.split_whitespace().last().unwrap().parse().unwrap()
 }
 
 /// A server, and Slurm's programs on the path.
@@ -115,22 +98,8 @@ impl Site {
     pub fn submit(&self, line: &str) -> i64 {
         let said = self.run(&format!("sbatch {line}")).ends(0);
         assert!(said.out.starts_with("Submitted batch job "), "{said:?}");
-        said.id()
+        id(&said)
     }
-}
-
-/// Runs a command to its end, with this on its standard input.
-pub fn finish(mut command: Command, input: &str) -> Said {
-    if !input.is_empty() {
-        command.stdin(Stdio::piped());
-    }
-    let mut child = command.spawn().unwrap();
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(input.as_bytes()).unwrap();
-    }
-    let done = child.wait_with_output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Said { code: done.status.code(), out: text(done.stdout), err: text(done.stderr) }
 }
 
 /// Whoever runs these tests, to Slurm.

@@ -37,12 +37,12 @@ fn the_command_line_goes_before_variables_and_those_before_the_script() {
     site.file("a.sh", text);
     let mut command = site.command("sbatch -J typed a.sh");
     command.env("SBATCH_JOB_NAME", "variable").env("SBATCH_TIMELIMIT", "7");
-    let job = site.server.job(finish(command, "").ends(0).id());
+    let job = site.server.job(id(&finish(command, "").ends(0)));
     assert_eq!((&job["name"], &job["time_limit_s"]), (&json!("typed"), &json!(420)));
     assert_eq!(job["comment"], "script");
     let mut command = site.command("sbatch a.sh");
     command.env("SBATCH_OUTPUT", "variable.out").env("SBATCH_REQUEUE", "");
-    let id = finish(command, "").ends(0).id();
+    let id = id(&finish(command, "").ends(0));
     site.server.ended(id);
     assert_eq!(site.text("variable.out"), "");
     assert!(!site.server.dir.path().join(format!("slurm-{id}.out")).exists());
