@@ -80,7 +80,8 @@ pub type Pairs = web::Query<Vec<(String, String)>>;
                 a job's life, texts in that of their UTF-8 bytes. No index has the order of \
                 `start_time`, `priority`, `cpus` and `time_limit_s`: where more than a million \
                 jobs would have to be put in order, it is 400, naming `sort`")),
-    responses((status = 200, body = JobList), (status = "4XX",
+    responses((status = 200, description = "With `fields` each job has these alone",
+            body = JobList), (status = "4XX",
         body = super::wire::problem::Problem)))]
 pub async fn list(
     app: web::Data<App>,

@@ -165,7 +165,7 @@ fn cpu_time(seconds: f64) -> String {
     }
 }
 
-/// A column: its name, its width, whether its head says it so, what stands in it.
+/// A column: its name, its width, what stands in it.
 type Fact = (&'static str, usize, fn(&Row) -> String);
 
 /// Every column that has something to say.

@@ -192,11 +192,8 @@ pub fn partition(machine: &Machine, own: &Partition, in_one: bool) -> String {
 pub fn config(node: &str) -> String {
     let settings = [
         ("ClusterName", CLUSTER.to_owned()),
-        ("KillWait", "30 sec".to_owned()),
         ("MaxArraySize", (u64::from(ARRAY_INDEX_MAX) + 1).to_string()),
-        ("MaxJobCount", "1000000".to_owned()),
         ("MinJobAge", format!("{MIN_JOB_AGE_S} sec")),
-        ("SelectType", "select/cons_tres".to_owned()),
         ("SlurmctldHost[0]", node.to_owned()),
         ("SlurmctldParameters", NULL.to_owned()),
         ("SLURM_VERSION", LIKE.to_owned()),

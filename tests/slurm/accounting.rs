@@ -44,6 +44,12 @@ fn a_job_is_there_as_soon_as_its_submission_is_answered() {
     assert_eq!(site.says("sacct -X -n -P -o jobid -s CD,F"), "");
     assert_eq!(site.says("sacct -X -n -P -o jobid -s pending"), format!("{id}\n"));
     assert!(site.says("sacct -e").contains("MaxRSS"));
+    let all = site.says("sacct -P -o ALL -S 1970-01-01");
+    let columns = |line: &str| line.split('|').count();
+    assert!(
+        all.lines().all(|line| columns(line) > 40 && all.contains(&format!("|{id}|"))),
+        "{all}"
+    );
 }
 
 #[test]

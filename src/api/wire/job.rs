@@ -5,6 +5,9 @@
 //! *Promises*: times are RFC 3339 in UTC, durations integers of seconds, ids integers; a field
 //! that is not known yet is `null`, never left out and never invented.
 //!
+//! Where a part of a job was asked for (`wire::pick`), a reader has the rest as when nothing is
+//! known: so these fields have defaults, and the document says that a whole job has them all.
+//!
 //! *Not here*: what the replaced system answered (`wire::seed`).
 
 use std::collections::BTreeMap;

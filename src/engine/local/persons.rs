@@ -55,7 +55,7 @@ impl Persons {
             Persons::Users { .. } => {
                 "a script becomes its owner before it touches anything of his: a keyring of its \
                  own, the login number where none is set, no capabilities, his groups and numbers, \
-                 all of it read back; without PAM"
+                 which are read back; without PAM"
             }
         }
     }
