@@ -224,7 +224,7 @@ fn a_job_is_his_who_owns_it_and_in_a_private_house_nobody_else_knows_of_it() {
     assert!(!refused.is_hidden);
     assert_eq!(
         refused.to_string(),
-        "alice may not cancel, hold, requeue or change it; that needs the role operator"
+        "alice may not cancel, signal, hold, requeue or change it; that needs the role operator"
     );
     let mut private = Caller { sees_own_only: true, ..alice };
     let who = std::sync::Arc::new(private.clone());

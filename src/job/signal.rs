@@ -1,17 +1,21 @@
-//! *Purpose*: the signal that a job gets before its time limit, so that it may save what it has.
+//! *Purpose*: the signals of a job: that which it gets before its time limit, so that it may save
+//! what it has, and those that somebody sends it.
 //!
-//! *Owns*: [`EarlySignal`], as `sbatch --signal` writes it.
+//! *Owns*: [`EarlySignal`], as `sbatch --signal` writes it; [`Signal`] and whom of a job it is for.
 //!
 //! *Promises*: a signal is one that Linux has a name for; what is written reads back the same.
 //!
 //! *Not here*: sending it (`engine::local::attempt_watch`), the limit itself (`job::spec`).
 //!
-//! Source of the notation: sbatch(1), `--signal`.
+//! Source of the notation: sbatch(1), `--signal`; of the recipients: scancel(1), `--batch` and
+//! `--full`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::job::ids::EventId;
 
 /// How long before the limit when nobody says, seconds, as in Slurm.
 pub const EARLY_S: u32 = 60;
@@ -37,18 +41,86 @@ pub struct EarlySignal {
     pub to_script: bool,
 }
 
+/// Who of a job is sent a signal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Recipients {
+    /// The script's own process, and nobody else.
+    Script,
+    /// All but the script's own process: a shell without a trap would die of it, and with it the
+    /// job.
+    #[default]
+    Others,
+    /// All processes of the job.
+    All,
+}
+
+impl Recipients {
+    /// Its word in JSON and in the database.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Recipients::Script => "script",
+            Recipients::Others => "others",
+            Recipients::All => "all",
+        }
+    }
+}
+
+impl FromStr for Recipients {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Recipients, String> {
+        let all = [Recipients::Script, Recipients::Others, Recipients::All];
+        let found = all.into_iter().find(|one| one.word() == text);
+        found.ok_or_else(|| "a signal is for the script, for others or for all".to_owned())
+    }
+}
+
+/// A signal that somebody sends to a running job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// Its number.
+    pub number: u8,
+    /// For whom.
+    pub to: Recipients,
+}
+
+/// The same, as it was decided upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumberedSignal {
+    /// The event of that. Later signals have higher numbers, so whoever has done one knows which
+    /// are new.
+    pub no: EventId,
+    /// What is sent.
+    pub signal: Signal,
+}
+
 /// The name of a signal, without the `SIG`; `None` where there is no such.
 #[must_use]
-pub fn name_of(number: i64) -> Option<&'static str> {
-    let index = usize::try_from(number).ok()?.checked_sub(1)?;
+pub fn name_of(number: impl Into<i64>) -> Option<&'static str> {
+    let index = usize::try_from(number.into()).ok()?.checked_sub(1)?;
     NAMES.get(index).copied()
 }
 
-fn number(text: &str) -> Option<i32> {
+/// The number of a signal: `USR1`, `SIGUSR1`, `usr1` or `10`.
+///
+/// # Errors
+/// A sentence that names it.
+pub fn number_of(text: &str) -> Result<u8, String> {
+    let found = number(text.trim());
+    found.ok_or_else(|| {
+        let name: String = text.chars().take(40).collect();
+        format!("\"{name}\" is not a signal; a name such as USR1 or a number from 1 to 31")
+    })
+}
+
+fn number(text: &str) -> Option<u8> {
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    let by_name = NAMES.iter().position(|known| *known == name).map(|at| at as i32 + 1);
-    by_name.or_else(|| text.parse().ok().filter(|n| (1..=NAMES.len() as i32).contains(n)))
+    let numbers = || (1..).zip(NAMES);
+    let by_name = numbers().find(|(_, known)| *known == name).map(|(number, _)| number);
+    by_name.or_else(|| text.parse().ok().filter(|n| numbers().any(|(number, _)| number == *n)))
 }
 
 impl FromStr for EarlySignal {
@@ -72,10 +144,7 @@ impl FromStr for EarlySignal {
             Some((name, seconds)) => (name, Some(seconds)),
             None => (rest, None),
         };
-        let signal = number(name).ok_or_else(|| {
-            let name: String = name.chars().take(40).collect();
-            format!("\"{name}\" is not a signal; a name such as USR1 or a number from 1 to 31")
-        })?;
+        let signal = number_of(name)?.into();
         let before_s = match seconds.map(str::parse) {
             None => EARLY_S,
             Some(Ok(seconds)) if seconds <= EARLY_S_MAX => seconds,

@@ -71,7 +71,7 @@ pub enum Action {
     ReadDetails,
     /// To read what a job has written.
     ReadOutput,
-    /// To cancel, hold, requeue or change a job.
+    /// To cancel, signal, hold, requeue or change a job.
     Control,
     /// To release a job that an operator holds.
     ReleaseOperatorHold,
@@ -97,7 +97,7 @@ impl Action {
             Action::See => format!("see {job}"),
             Action::ReadDetails => format!("read the script and the details of {job}"),
             Action::ReadOutput => format!("read what {job} writes"),
-            Action::Control => format!("cancel, hold, requeue or change {job}"),
+            Action::Control => format!("cancel, signal, hold, requeue or change {job}"),
             Action::ReleaseOperatorHold => format!("release {job}: an operator holds it"),
             Action::Raise => "raise a job above what its owner may ask for".to_owned(),
             Action::Submit => "submit jobs".to_owned(),

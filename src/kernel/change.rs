@@ -14,6 +14,7 @@ use crate::job::dependency::Told;
 use crate::job::edit::Edit;
 use crate::job::ids::{Attempt, CpuId, EventId, JobId, UnitId};
 use crate::job::outcome::{EndState, Handle};
+use crate::job::signal::Signal;
 use crate::job::spec::JobSpec;
 use crate::job::state::{AttemptEnd, EndReason, Hold, StateWord};
 use crate::kernel::access::{Permitted, Principal};
@@ -162,6 +163,15 @@ pub enum Change {
         /// What is different.
         edit: Box<Edit>,
     },
+    /// A running attempt is sent a signal; the event is its number.
+    Signalled {
+        /// RUNNING → RUNNING.
+        event: Event,
+        /// Which, and to whom.
+        signal: Signal,
+        /// Those before this number have reached its supervisor.
+        given: EventId,
+    },
     /// A live attempt is being ended.
     Completing {
         /// → COMPLETING.
@@ -267,6 +277,7 @@ impl Change {
             | Change::Granted { event, .. }
             | Change::Split { event, .. }
             | Change::Edited { event, .. }
+            | Change::Signalled { event, .. }
             | Change::Started { event, .. }
             | Change::Completing { event, .. }
             | Change::Requeued { event, .. }
@@ -289,6 +300,8 @@ pub enum Effect {
     Stop(Attempt),
     /// Tell this attempt's supervisor the time limit that its job has now.
     ChangeLimit(Attempt),
+    /// Hand this attempt's signals to its supervisor.
+    Signal(Attempt),
     /// This attempt's end is durable; its spool may go.
     Retire(Attempt),
     /// The last task of this array has ended.

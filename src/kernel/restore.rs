@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::job::ids::{Attempt, CpuId, JobId};
+use crate::job::ids::{Attempt, CpuId, EventId, JobId};
 use crate::job::outcome::Handle;
 use crate::job::spec::SingletonKey;
 use crate::job::state::{EndReason, StateWord};
@@ -47,6 +47,8 @@ pub struct PersistedAttempt {
     pub handle: Option<Handle>,
     /// Why it is being ended, if it is.
     pub completing: Option<EndReason>,
+    /// Signals that its supervisor may not have yet, in order.
+    pub signals: Vec<EventId>,
 }
 
 /// Everything that outlives a server.
@@ -107,7 +109,8 @@ impl Kernel {
                 (None, Some(handle)) => JobState::Running(allocation, handle),
                 (None, None) => JobState::Starting(allocation),
             };
-            live.insert(r.job.id, Live { job: r.job, state, granted: r.granted });
+            let (granted, signals) = (r.granted, r.signals);
+            live.insert(r.job.id, Live { job: r.job, state, granted, signals });
         }
         let mut kernel = Kernel {
             ledger,

@@ -176,6 +176,7 @@ impl KernelBuilder {
             granted: Time(0),
             handle: None,
             completing: None,
+            signals: Vec::new(),
         });
         self
     }
@@ -300,6 +301,7 @@ impl Kernel {
                 JobState::Completing(_, why, _) => Some(*why),
                 _ => None,
             },
+            signals: live.signals.clone(),
         });
         let live = live.collect();
         PersistedState {

@@ -22,6 +22,7 @@ use crate::job::array_spec::ArraySpec;
 use crate::job::dependency::{Dependencies, Told};
 use crate::job::ids::{CpuId, EventId, JobId, Uid};
 use crate::job::outcome::ExitCode;
+use crate::job::signal::{Recipients, name_of};
 use crate::job::state::{AttemptEnd, EndReason, StateWord};
 use crate::kernel::access::Role;
 use crate::resources::allocation::{Held, Share};
@@ -197,6 +198,7 @@ macro_rules! numbers {
 numbers! {
     bool, "0 or 1", |n| match n { 0 => Some(false), 1 => Some(true), _ => None };
     i32, "a process id", |n| i32::try_from(n).ok().filter(|n| *n > 0);
+    u8, "the number of a signal", |n| u8::try_from(n).ok().filter(|n| name_of(*n).is_some());
     u32, "a number from 0 to 4294967295", |n| u32::try_from(n).ok();
     u64, "a number from 0 on", |n| u64::try_from(n).ok();
     JobId, "the number of a job", |n| Some(JobId(n)).filter(|_| n > 0);
@@ -233,6 +235,7 @@ texts! {
     StateWord, "a state such as PENDING", |cell| exact(cell, |state: &StateWord| state.word());
     AttemptEnd, "how an attempt ends, such as FAILED", |cell| exact(cell, AttemptEnd::word);
     EndReason, "a reason to end a job, such as cancelled", |cell| exact(cell, EndReason::word);
+    Recipients, "script, others or all", |cell| exact(cell, |to: &Recipients| to.word());
     Role, "a role such as user", |cell| exact(cell, |role: &Role| (*role).into());
     ExitCode, "a code such as 3:0", parsed;
     ArraySpec, "the tasks of an array, such as 0-9%2", parsed;

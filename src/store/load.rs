@@ -24,6 +24,7 @@ use super::rows::{AllocationRow, JobRow, RestRow, UsualRow, get};
 use super::schema::{
     account_usage, events, job_counts, jobs, maintenance, meta, resource_allocations,
 };
+use super::signals::signals;
 use crate::job::array_spec::TaskSet;
 use crate::job::dependency::{DependencyKind, Told};
 use crate::job::ids::{Attempt, CommitNo, EventId, JobId, Uid};
@@ -181,6 +182,7 @@ fn attempt(
         granted: allocation.allocation_time,
         handle,
         completing: job.completing,
+        signals: Vec::new(),
     })
 }
 
@@ -332,7 +334,10 @@ fn remember_live(
         memory.retries.extend(retry_state(job, true).map(|state| (job.id, state)));
         let (nonce, boot_id) = (allocation.nonce.as_str(), allocation.boot_id.as_str());
         keys.push((Attempt { job: job.id, n: job.attempt }, nonce.into(), boot_id.into()));
-        memory.live.push(attempt(job, queued, allocation)?);
+        let known = Attempt { job: job.id, n: job.attempt };
+        let signals = signals(conn, known, EventId(0))?;
+        let signals = signals.into_iter().map(|signal| signal.no).collect();
+        memory.live.push(PersistedAttempt { signals, ..attempt(job, queued, allocation)? });
     }
     Ok(keys)
 }

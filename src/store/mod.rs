@@ -28,6 +28,7 @@ pub mod record;
 mod rows;
 pub mod schema;
 pub mod scope;
+pub mod signals;
 pub mod spec;
 pub mod tokens;
 pub mod used;

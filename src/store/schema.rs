@@ -147,6 +147,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    signals (id) {
+        id -> BigInt,
+        job_id -> BigInt,
+        attempt -> Integer,
+        signal -> Integer,
+        recipients -> Text,
+    }
+}
+
+diesel::table! {
     maintenance (id) {
         id -> BigInt,
         start_time -> BigInt,
@@ -196,4 +206,4 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(jobs, job_scripts, resource_allocations);
+diesel::allow_tables_to_appear_in_same_query!(jobs, job_scripts, resource_allocations, signals);

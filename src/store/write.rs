@@ -25,6 +25,7 @@ mod insert;
 mod open_database;
 mod prepared;
 mod requeued;
+mod signals;
 mod tokens;
 mod usage;
 
@@ -56,6 +57,7 @@ use crate::job::spec::JobSpec;
 use crate::job::state::{EndReason, StateWord};
 use crate::kernel::change::{Change, Event};
 use crate::kernel::outbox::Commit;
+use crate::kernel::parts::maintenance::Maintenance;
 use crate::resources::allocation::Released;
 use crate::time::Time;
 
@@ -288,6 +290,14 @@ impl Writer {
         tokens::forget(self.connection()?, now.plus_s(-EXPIRED_KEPT_S))
     }
 
+    /// Forgets signals of attempts that are over. A chore, likewise.
+    ///
+    /// # Errors
+    /// When the database refuses; the next chore tries again.
+    pub fn forget_old_signals(&mut self) -> Result<usize, StoreError> {
+        signals::forget(self.connection()?)
+    }
+
     /// Forgets who asked for what before then. A chore, likewise.
     ///
     /// # Errors
@@ -366,6 +376,7 @@ fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
             Some((fault::EDIT_COMMITTING, fault::EDIT_COMMITTED))
         }
         Change::Edited { .. } | Change::Split { .. } => None,
+        Change::Signalled { .. } => Some((fault::SIGNAL_COMMITTING, fault::SIGNAL_COMMITTED)),
         Change::Completing { reason, .. } => Some(match reason {
             EndReason::Cancelled => (fault::CANCEL_COMMITTING, fault::CANCEL_COMMITTED),
             EndReason::TimeLimit => (fault::LIMIT_COMMITTING, fault::LIMIT_COMMITTED),
@@ -419,6 +430,9 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             }
             Change::Started { event, handle, .. } => started(conn, event, *handle)?,
             Change::Edited { event, edit } => edit::edited(conn, event, edit)?,
+            Change::Signalled { event, signal, given } => {
+                signals::signalled(conn, event, *signal, *given)?;
+            }
             Change::Completing { event, reason } => {
                 let set = (jobs::state.eq(event.to.word()), jobs::completing.eq(reason.word()));
                 change_job(conn, event, set)?;
@@ -435,16 +449,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Forgotten { jobs } => forgotten(conn, jobs)?,
             Change::TokenMade(token) => tokens::made(conn, token)?,
             Change::TokensRevoked(ids) => tokens::revoked(conn, ids)?,
-            Change::Maintained(window) => {
-                let row = (
-                    maintenance::id.eq(window.id),
-                    maintenance::start_time.eq(window.start.0),
-                    maintenance::end_time.eq(window.end.map(|end| end.0)),
-                    maintenance::reason.eq(&*window.reason),
-                    maintenance::principal.eq(&*window.principal),
-                );
-                diesel::insert_into(maintenance::table).values(row).execute(conn)?;
-            }
+            Change::Maintained(window) => maintained(conn, window)?,
             Change::Resumed(ids) => {
                 let over = maintenance::table.filter(maintenance::id.eq_any(ids));
                 diesel::delete(over).execute(conn)?;
@@ -458,6 +463,18 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
     prepared::insert(conn, asked)?;
     usage::charged(conn, changes())?;
     prepared::insert(conn, changes().filter_map(Change::event).map(NewEvent::from))?;
+    Ok(())
+}
+
+fn maintained(conn: &mut SqliteConnection, window: &Maintenance) -> Result<(), StoreError> {
+    let row = (
+        maintenance::id.eq(window.id),
+        maintenance::start_time.eq(window.start.0),
+        maintenance::end_time.eq(window.end.map(|end| end.0)),
+        maintenance::reason.eq(&*window.reason),
+        maintenance::principal.eq(&*window.principal),
+    );
+    diesel::insert_into(maintenance::table).values(row).execute(conn)?;
     Ok(())
 }
 

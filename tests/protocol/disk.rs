@@ -262,8 +262,9 @@ impl Disk {
                 row.unwrap_or_else(|| panic!("job {job} claims room")).room_since = *since;
             }
             Change::Told { job, .. } => panic!("job {job} waits for nobody"),
-            // No audit, no retention, no maintenance and no edits here.
+            // No audit, no retention, no maintenance, no edits and no signals here.
             Change::Edited { .. }
+            | Change::Signalled { .. }
             | Change::Maintained(_)
             | Change::Resumed(_)
             | Change::Charged { .. }
@@ -397,6 +398,7 @@ impl Disk {
                     granted: row.granted,
                     handle: row.handle,
                     completing: row.completing,
+                    signals: Vec::new(),
                 }),
             }
         }

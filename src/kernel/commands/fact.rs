@@ -46,7 +46,7 @@ impl Kernel {
                 return Err(Refused::Stale);
             }
         }
-        let Some(Live { job, state, granted }) = self.live.remove(&attempt.job) else {
+        let Some(Live { job, state, granted, signals }) = self.live.remove(&attempt.job) else {
             unreachable!("looked up above");
         };
         let from = state.word();
@@ -68,7 +68,7 @@ impl Kernel {
                     }
                     state => state.handle().map(|_| DependencyState::Started),
                 };
-                let live = Live { job, state, granted };
+                let live = Live { job, state, granted, signals };
                 let mut step = self.moved(live, given_back, heard_of_start, event);
                 if let Some(standing) = standing {
                     let over = self.notify_dependents(job.id, standing, now);
@@ -77,7 +77,7 @@ impl Kernel {
                 Ok(step)
             }
             Outcome::Unmoved(state, _fact, why) => {
-                self.live.insert(job.id, Live { job, state, granted });
+                self.live.insert(job.id, Live { job, state, granted, signals });
                 if why == Refused::Stale {
                     self.stale_facts += 1;
                 }

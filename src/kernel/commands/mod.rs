@@ -21,6 +21,7 @@ pub mod reconfigure;
 pub mod repair;
 pub mod requeue;
 pub mod seat;
+pub mod signal;
 pub mod start;
 pub mod submit;
 pub mod task;

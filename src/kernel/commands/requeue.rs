@@ -160,7 +160,7 @@ impl Kernel {
     /// An attempt is over, its job goes back into the queue.
     pub(in crate::kernel) fn return_to_queue(
         &mut self,
-        Live { job, state, granted: _ }: Live,
+        Live { job, state, .. }: Live,
         given_back: Option<Allocation>,
         event: Event,
     ) -> Step {

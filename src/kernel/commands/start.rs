@@ -97,7 +97,7 @@ impl Kernel {
             now,
         );
         let partition = self.chosen(&job);
-        let live = Live { job, state, granted: now };
+        let live = Live { job, state, granted: now, signals: Vec::new() };
         step.effects.push(Effect::Launch(live.attempt()));
         self.live.insert(job.id, live);
         step.changes.push(Change::Granted {

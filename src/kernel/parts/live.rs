@@ -6,7 +6,7 @@
 //!
 //! *Not here*: from which state to which (`kernel::transition`).
 
-use crate::job::ids::Attempt;
+use crate::job::ids::{Attempt, EventId};
 use crate::kernel::parts::queued::Queued;
 use crate::kernel::transition::JobState;
 use crate::time::Time;
@@ -20,6 +20,8 @@ pub struct Live {
     pub state: JobState,
     /// When it was granted.
     pub granted: Time,
+    /// Signals that its supervisor may not have yet, in order.
+    pub signals: Vec<EventId>,
 }
 
 impl Live {

@@ -261,6 +261,7 @@ impl World {
                     granted: NOW,
                     handle: row.started.then_some(Handle { pid: 1, start_time: NOW }),
                     completing: None,
+                    signals: Vec::new(),
                 });
                 continue;
             }
