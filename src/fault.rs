@@ -108,6 +108,14 @@ points! {
     LIMIT_WRITTEN = "limit.written";
     /// supervisor: the other limit is read and not kept yet
     LIMIT_READ = "limit.read";
+    /// server: a signal for a running job is written, COMMIT is not
+    SIGNAL_COMMITTING = "signal.committing";
+    /// server: a signal for a running job is durable, nobody was told
+    SIGNAL_COMMITTED = "signal.committed";
+    /// server: the signal is in the spool, the supervisor is not poked
+    SIGNAL_WRITTEN = "signal.written";
+    /// supervisor: the signal is taken from the spool and not sent
+    SIGNAL_TAKEN = "signal.taken";
     /// supervisor: the time limit is over, nothing is signalled
     LIMIT_REACHED = "limit.reached";
     /// supervisor: TERM is sent for the limit, the grace runs

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::clock;
 use crate::job::outcome::{ExitCode, Usage};
+use crate::job::signal::NumberedSignal;
 use crate::trees;
 
 /// How a script behaves once it is launched.
@@ -50,6 +51,8 @@ pub enum Asked {
     Launch(String),
     /// A wish.
     Control(String, Control),
+    /// Signals.
+    Signal(String, Vec<NumberedSignal>),
     /// One round of killing.
     KillLeftovers(String),
     /// Forgotten.
@@ -342,6 +345,17 @@ impl Engine for FakeEngine {
     ) -> BoxFuture<'a, Result<(), EngineError>> {
         Box::pin(async move {
             self.world().control(&key.name(), control);
+            Ok(())
+        })
+    }
+
+    fn signal<'a>(
+        &'a self,
+        key: &'a Key,
+        signals: Vec<NumberedSignal>,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            self.world().diary.push(Asked::Signal(key.name(), signals));
             Ok(())
         })
     }

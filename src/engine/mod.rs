@@ -28,7 +28,7 @@ use crate::job::ids::{Attempt, CpuId, JobId};
 use crate::job::invocation::{Ulimits, Umask};
 use crate::job::outcome::{ExitCode, OutOfMemory, Usage};
 pub use crate::job::outcome::{Handle, Stop};
-use crate::job::signal::EarlySignal;
+use crate::job::signal::{EarlySignal, NumberedSignal};
 use crate::job::spec::OpenMode;
 use crate::time::Time;
 
@@ -395,6 +395,17 @@ pub trait Engine: Send + Sync + 'static {
         &'a self,
         key: &'a Key,
         control: Control,
+    ) -> BoxFuture<'a, Result<(), EngineError>>;
+
+    /// Hands signals to the supervisor of an attempt whose script was started, in order. Each is
+    /// sent once, by its number, however often it is handed over.
+    ///
+    /// # Errors
+    /// When they could not be written; trying again is safe.
+    fn signal<'a>(
+        &'a self,
+        key: &'a Key,
+        signals: Vec<NumberedSignal>,
     ) -> BoxFuture<'a, Result<(), EngineError>>;
 
     /// For an [`AttemptStatus::Lost`] attempt: kills every process that can be attributed to it.

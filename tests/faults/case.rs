@@ -126,9 +126,21 @@ impl World {
     fn body(&self, case: &Case) -> Value {
         let (marks, gate) = (self.marks.display(), self.gate.path.display());
         let leaves = if case.row.trigger == Trigger::Leave { "sleep 600 &\n" } else { "" };
-        let trap = if expect::ignores_term(case) { "trap '' TERM\n" } else { "" };
+        let trap = match case.row.trigger {
+            Trigger::Signal => format!("trap 'echo signalled >> {marks}' USR1\n"),
+            _ if expect::ignores_term(case) => "trap '' TERM\n".to_owned(),
+            _ => String::new(),
+        };
+        let waits = match case.row.trigger {
+            // It hears a signal while it waits, not when it has waited.
+            Trigger::Signal => format!(
+                "(read -r _ < {gate}) &\n\
+                 while kill -0 $! 2> /dev/null; do wait $!; done"
+            ),
+            _ => format!("read -r _ < {gate}"),
+        };
         let script = format!(
-            "#!/bin/bash\n{trap}echo start >> {marks}\nid -un >> {marks}\nread -r _ < {gate}\n\
+            "#!/bin/bash\n{trap}echo start >> {marks}\nid -un >> {marks}\n{waits}\n\
              {leaves}echo end >> {marks}\nexit {CODE}\n"
         );
         let mut body = json!({"name": "main", "script": script, "cpus": 2});
@@ -184,6 +196,11 @@ impl World {
                 self.faults.arm(point);
                 let body = json!({"time_limit": "1s"});
                 return Some(self.ask_aside("PATCH", &format!("/api/v1/jobs/{id}"), &body, false));
+            }
+            Trigger::Signal => {
+                self.faults.arm(point);
+                let body = json!({"signal": "USR1", "to": "script"});
+                return Some(self.post_aside(&format!("/api/v1/jobs/{id}/signal"), &body, false));
             }
             Trigger::Lost => {
                 let supervisor = self.supervisor();
@@ -253,6 +270,19 @@ impl World {
     fn starts(&self) -> usize {
         let text = fs::read_to_string(&self.marks).unwrap_or_default();
         text.lines().filter(|l| *l == "start").count()
+    }
+
+    fn heard_marks(&self) -> usize {
+        let text = fs::read_to_string(&self.marks).unwrap_or_default();
+        text.lines().filter(|l| *l == "signalled").count()
+    }
+
+    /// Waits until the script has heard what it is sent.
+    fn heard(&self, case: &Case) {
+        until("the signal to be heard", || match self.heard_marks() {
+            marks if marks == expect::heard(case) => Ok(()),
+            marks => Err(format!("{marks} marks")),
+        });
     }
 
     fn started_marks(&self, wanted: usize) {
@@ -346,6 +376,7 @@ impl World {
             Restart::AtOnce | Restart::BesideAHangingDaemon => self.server.up(),
             Restart::AfterTheEnd => {
                 if by_itself || code.is_none() {
+                    self.heard(case);
                     self.gate.open();
                 }
                 self.ends_alone(case);
@@ -357,6 +388,7 @@ impl World {
         }
         let is_through = matches!(case.row.trigger, Trigger::End | Trigger::Leave);
         if by_itself && case.restart != Restart::AfterTheEnd && !is_through {
+            self.heard(case);
             self.gate.open();
         }
     }
@@ -407,6 +439,7 @@ impl World {
         let code = wanted.code.map_or(Value::Null, Value::from);
         assert_eq!((&job["state"], &job["exit_code"]), (&json!(wanted.state), &code), "{job}");
         assert_eq!(self.starts(), wanted.starts, "starts of {job}");
+        assert_eq!(self.heard_marks(), expect::heard(case), "signals of {job}");
         let behind = self.server.ended(if id == 1 { 2 } else { 1 });
         // Beside the end of the first the other is launched, and a daemon that dies while it hands
         // an order over ends that attempt, before its script: as at `launch.state-locked`.
@@ -429,7 +462,8 @@ impl World {
     fn ran_as(&self, job: &Value, owner: &str) {
         assert_eq!(job["user"], owner, "{job}");
         let marks = fs::read_to_string(&self.marks).unwrap();
-        let mut names = marks.lines().filter(|line| !matches!(*line, "start" | "end"));
+        let mut names =
+            marks.lines().filter(|line| !matches!(*line, "start" | "end" | "signalled"));
         assert!(names.all(|name| name == owner), "{marks}");
     }
 

@@ -77,6 +77,17 @@ pub fn of(case: &Case) -> Expected {
     expected(state, Some(code), 1)
 }
 
+/// How often the script hears the signal that it is sent. Whoever killed the supervisor, or the
+/// script, did so before it was sent; whoever ends without a server hears only what is in the spool.
+pub fn heard(case: &Case) -> usize {
+    let (point, killed) = (case.row.point, case.victims);
+    let unheard = killed.supervisor
+        || killed.script
+        || killed.server && point == "signal.committing"
+        || case.restart == Restart::AfterTheEnd && point == "signal.committed";
+    usize::from(case.row.trigger == Trigger::Signal && !unheard)
+}
+
 /// Whether the script ignores TERM and so lives through its grace: else the server would hear of
 /// the limit and of the end at once, and never step to COMPLETING.
 pub fn ignores_term(case: &Case) -> bool {

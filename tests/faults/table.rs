@@ -11,8 +11,8 @@ use std::fmt;
 
 use Frozen::{Daemon, Server, Supervisor};
 use Trigger::{
-    Boot, Cancel, CancelEarly, End, Leave, Limit, Lost, Mend, Migrate, Requeue, Shorten, Stop,
-    Submit,
+    Boot, Cancel, CancelEarly, End, Leave, Limit, Lost, Mend, Migrate, Requeue, Shorten, Signal,
+    Stop, Submit,
 };
 
 /// How a point is reached.
@@ -34,6 +34,8 @@ pub enum Trigger {
     Limit,
     /// A running job without a limit gets one that has passed.
     Shorten,
+    /// A running job's script is sent a signal.
+    Signal,
     /// A running job's supervisor is killed.
     Lost,
     /// The server is killed while a job runs, and started.
@@ -129,6 +131,10 @@ pub const ROWS: &[Row] = &[
     row("edit.committed", Shorten, Server, Alive::Both),
     row("limit.written", Shorten, Server, Alive::Both),
     row("limit.read", Shorten, Supervisor, Alive::Both),
+    row("signal.committing", Signal, Server, Alive::Both),
+    row("signal.committed", Signal, Server, Alive::Both),
+    row("signal.written", Signal, Server, Alive::Both),
+    row("signal.taken", Signal, Supervisor, Alive::Both),
     row("requeue.committing", Requeue, Server, Alive::Both),
     row("requeue.committed", Requeue, Server, Alive::Both),
     row("return.committing", Requeue, Server, Alive::Nothing),

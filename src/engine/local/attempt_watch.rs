@@ -1,6 +1,7 @@
 //! *Purpose*: watching over one script that was started, until no process of it is left.
 //!
-//! *Owns*: the time limit and the signal before it, TERM → grace → KILL, the time for what a script
+//! *Owns*: the time limit and the signal before it, the signals that somebody sends, TERM → grace →
+//! KILL, the time for what a script
 //! leaves behind, the bound of kept output, the reaping of the whole tree and what it used.
 //!
 //! *Promises*: the limit is kept while no server runs, on the monotonic clock; a record comes only
@@ -19,14 +20,16 @@ use super::launch;
 use super::notice::{Notice, hint};
 use super::proc;
 use super::served_attempt::{RECORD_PAUSE, ServedAttempt, note, settle};
+use super::signal_files;
 use super::spool::{EXIT_VERSION, OrderFile};
 use super::state::State;
 use super::sys;
 use crate::clock;
 use crate::engine::{ExitRecord, Handle, LimitWish, Stop};
 use crate::fault;
+use crate::job::ids::EventId;
 use crate::job::outcome::{ExitCode, Usage};
-use crate::job::signal::EarlySignal;
+use crate::job::signal::{EarlySignal, Recipients};
 
 /// How long a start is kept back, and nothing is done that only a lasting script makes worth while.
 /// Whoever hears of a script that has ended by then hears of one thing instead of two, and the end
@@ -92,6 +95,8 @@ pub struct AttemptWatch<'a, 'b> {
     /// When the size of its output is looked at next, if that is bounded.
     output_at: Option<Instant>,
     left_behind: Vec<String>,
+    /// The last signal that was sent because somebody asked for it.
+    signalled: EventId,
     stop: Option<Stop>,
     /// Whether memory had run out before the stop.
     ran_out_before: bool,
@@ -123,6 +128,7 @@ impl<'a, 'b> AttemptWatch<'a, 'b> {
             control_at: started + CONTROL_LOOK,
             output_at: file.order.output_bytes.map(|_| started + OUTPUT_LOOK.0),
             left_behind: Vec::new(),
+            signalled: EventId(0),
             stop: None,
             ran_out_before: false,
             exit_code: None,
@@ -342,18 +348,22 @@ impl<'a, 'b> AttemptWatch<'a, 'b> {
         }
     }
 
-    /// The limit is near. Either the script's own process hears of it, or all others do: a script
-    /// without a trap would die of it, and with it those who were meant.
+    /// The limit is near. Either the script's own process hears of it, or all others do.
     fn tell_early(&mut self) {
         let Some((_, early)) = self.early.take() else { return };
-        let Some(signal) = Signal::from_named_raw(early.signal) else { return };
-        if early.to_script {
-            // Not reaped, so the number is still its own.
-            if let Some(script) =
-                Pid::from_raw(self.script.pid).filter(|_| self.exit_code.is_none())
-            {
-                let _ = rustix::process::kill_process(script, signal);
-            }
+        let to = if early.to_script { Recipients::Script } else { Recipients::Others };
+        self.send(early.signal, to);
+    }
+
+    /// Sends a signal to some of the script's tree.
+    fn send(&self, number: i32, to: Recipients) {
+        let Some(signal) = Signal::from_named_raw(number) else { return };
+        // Not reaped, so the number is still its own.
+        let script = Pid::from_raw(self.script.pid).filter(|_| self.exit_code.is_none());
+        if let Some(script) = script.filter(|_| to != Recipients::Others) {
+            let _ = rustix::process::kill_process(script, signal);
+        }
+        if to == Recipients::Script {
             return;
         }
         proc::visit_descendants(self.me, |seen| {
@@ -363,8 +373,19 @@ impl<'a, 'b> AttemptWatch<'a, 'b> {
         });
     }
 
+    /// Sends what somebody asked for since the last look.
+    fn send_signals(&mut self) {
+        let ServedAttempt { folder, name, .. } = &*self.attempt;
+        for asked in signal_files::take(folder, name, self.signalled) {
+            fault::point(fault::SIGNAL_TAKEN);
+            self.signalled = asked.no;
+            self.send(asked.signal.number.into(), asked.signal.to);
+        }
+    }
+
     /// The server poked: what does it wish now?
     fn read_control(&mut self) {
+        self.send_signals();
         let wish = self.attempt.folder.read_control();
         if let Some(limit) = wish.limit.filter(|limit| *limit != self.limit) {
             self.change_limit(limit);

@@ -25,11 +25,13 @@ use super::cgroup;
 use super::inner::Inner;
 use super::proc::{self, Identity};
 use super::processes::{self, Bearing, Daemon, UnrecordedAttempt};
+use super::signal_files;
 use super::spool::{self, End, Folder};
 use super::state::State;
 use crate::clock;
 use crate::engine::{AttemptStatus, Control, EngineError, ExitRecord, Key, LimitWish};
 use crate::fault;
+use crate::job::signal::NumberedSignal;
 
 /// How long a supervisor may be late with what it has to do at a limit or a cancel before the
 /// server does it: longer than any machine that works keeps a process waiting.
@@ -347,6 +349,21 @@ impl Inner {
         } else {
             fault::point(fault::LIMIT_WRITTEN);
         }
+        self.poke(name)
+    }
+
+    /// See [`crate::engine::Engine::signal`].
+    pub fn signal(&self, name: &str, signals: &[NumberedSignal]) -> Result<(), EngineError> {
+        let folder = self.folder(name);
+        for signal in signals {
+            opened(|| signal_files::write(&folder, name, *signal), || folder.open_up())?;
+        }
+        fault::point(fault::SIGNAL_WRITTEN);
+        self.poke(name)
+    }
+
+    /// Tells the supervisor that there is something new in its folder.
+    fn poke(&self, name: &str) -> Result<(), EngineError> {
         let state = self.state(name)?;
         // One that has not said who it is will read the wish before it spawns anything.
         if let Some(supervisor) = self.supervisor(&state) {

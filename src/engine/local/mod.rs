@@ -48,6 +48,7 @@ mod processes;
 mod proctrack;
 mod scratch;
 mod served_attempt;
+mod signal_files;
 mod spool;
 mod start;
 mod state;
@@ -86,6 +87,7 @@ use super::{
     Person, StreamFile, Trouble,
 };
 use crate::fault;
+use crate::job::signal::NumberedSignal;
 
 /// How soon `changed` suggests another look at an attempt of a former server whose supervisor
 /// has not yet written who it is, or is gone by now: both last microseconds.
@@ -399,6 +401,15 @@ impl Engine for LocalEngine {
     ) -> BoxFuture<'a, Result<(), EngineError>> {
         let name = key.name();
         self.aside(move |inner| inner.control(&name, control))
+    }
+
+    fn signal<'a>(
+        &'a self,
+        key: &'a Key,
+        signals: Vec<NumberedSignal>,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        let name = key.name();
+        self.aside(move |inner| inner.signal(&name, &signals))
     }
 
     fn kill_leftovers<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<usize, EngineError>> {
