@@ -19,8 +19,8 @@ use downbeat::actors::dials::Dials;
 use downbeat::actors::executor::{ExecutorActor, Known, Tools};
 use downbeat::actors::messages::{
     Applied, ApplyPlan, Await, CancelJobs, ChangeLimit, Drain, ExecutorAddr, GetPassInput,
-    KeyAsked, MakeDurable, Mend, NotDurable, Observed, Publish, Reconfigure, RunAudit, StopAttempt,
-    SubmitJobs, SubmitRefused, Wake,
+    KeyAsked, MakeDurable, Mend, NotDurable, Observed, Publish, Reconfigure, RunAudit,
+    SignalAttempt, SignalsGiven, StopAttempt, SubmitJobs, SubmitRefused, Wake,
 };
 use downbeat::actors::order::{FromStore, NoOrder, Orders};
 use downbeat::actors::resource_manager::state::{Outlets, ResourceManagerActor};
@@ -31,8 +31,9 @@ use downbeat::actors::{self, Parts, System};
 use downbeat::engine::fake::{Asked, FakeEngine, Plan as Script};
 use downbeat::engine::{Control, Engine, Key, LimitWish, Order};
 use downbeat::job::files::{Places, StreamFile};
-use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, JobId};
+use downbeat::job::ids::{Attempt, CommitNo, CpuId, Epoch, EventId, JobId};
 use downbeat::job::outcome::ExitCode;
+use downbeat::job::signal::{NumberedSignal, Recipients, Signal};
 use downbeat::job::state::StateWord;
 use downbeat::kernel::change::Change;
 use downbeat::kernel::commands::cancel::Cancelled;
@@ -149,6 +150,7 @@ fn unaudited_bench() -> Bench {
     let (stop, _) = Probe::start();
     let (look, _) = Probe::start();
     let (limit, _) = Probe::start();
+    let (signal, _) = Probe::start();
     let (snapshot_sender, snapshot) = watch::channel(Arc::new(kernel.snapshot()));
     let (launch, launched) = mpsc::unbounded_channel();
     let (dials_sender, dials) = watch::channel(Dials::default());
@@ -159,7 +161,12 @@ fn unaudited_bench() -> Bench {
         publish,
         make_executor: Box::new(move |attempt, _| {
             launch.send(attempt).ok();
-            ExecutorAddr { stop: stop.clone(), limit: limit.clone(), look: look.clone() }
+            ExecutorAddr {
+                stop: stop.clone(),
+                limit: limit.clone(),
+                signal: signal.clone(),
+                look: look.clone(),
+            }
         }),
         snapshot: snapshot_sender,
         dials: dials_sender,
@@ -613,6 +620,13 @@ fn a_pass_is_by_the_policy_in_force() {
 /// Orders without a database.
 struct Canned;
 
+/// The signals that the database has.
+const SIGNALS: [NumberedSignal; 2] = [sent(5, 10), sent(8, 12)];
+
+const fn sent(no: i64, number: u8) -> NumberedSignal {
+    NumberedSignal { no: EventId(no), signal: Signal { number, to: Recipients::Others } }
+}
+
 /// The limit that the database has by now, seconds.
 const LIMIT_S: u32 = 77;
 
@@ -635,6 +649,14 @@ impl Orders for Canned {
         _: LaunchRecords,
     ) -> BoxFuture<'_, Result<Order, NoOrder>> {
         self.order(attempt)
+    }
+
+    fn signals(
+        &self,
+        _: Attempt,
+        after: EventId,
+    ) -> BoxFuture<'_, Result<Vec<NumberedSignal>, StoreError>> {
+        Box::pin(async move { Ok(SIGNALS.into_iter().filter(|one| one.no > after).collect()) })
     }
 
     fn limit_s(&self, _: Attempt, _: Time) -> BoxFuture<'_, Result<Option<u32>, StoreError>> {
@@ -676,11 +698,20 @@ fn canned(attempt: Attempt, script: &str) -> Order {
 const ATTEMPT: Attempt = Attempt { job: JobId(1), n: 1 };
 
 fn executor(engine: &FakeEngine, fresh: bool) -> (ExecutorAddr, Taken<Observed>) {
+    let (addr, facts, _) = executor_and_signals(engine, fresh);
+    (addr, facts)
+}
+
+fn executor_and_signals(
+    engine: &FakeEngine,
+    fresh: bool,
+) -> (ExecutorAddr, Taken<Observed>, Taken<SignalsGiven>) {
     let (observed, facts) = Probe::start();
+    let (given, signals) = Probe::start();
     let engine: Arc<dyn Engine> = Arc::new(engine.clone());
-    let tools = Arc::new(Tools { engine, orders: Arc::new(Canned), observed });
+    let tools = Arc::new(Tools { engine, orders: Arc::new(Canned), observed, given });
     let known = if fresh { Known::Granted(None) } else { Known::Ordered };
-    (ExecutorActor::launch(ATTEMPT, known, tools), facts)
+    (ExecutorActor::launch(ATTEMPT, known, tools), facts, signals)
 }
 
 async fn fact(facts: &mut Taken<Observed>) -> Fact {
@@ -765,6 +796,37 @@ fn a_changed_limit_reaches_a_running_attempt_and_one_that_is_adopted() {
         while told(&engine) < 2 {
             actix_rt::task::yield_now().await;
         }
+    });
+}
+
+#[test]
+fn signals_are_handed_over_once_by_each_executor_and_that_is_told() {
+    let engine = FakeEngine::new();
+    let handed = |engine: &FakeEngine| -> Vec<Asked> {
+        engine.diary().into_iter().filter(|one| matches!(one, Asked::Signal(..))).collect()
+    };
+    let all = Asked::Signal(key(ATTEMPT).name(), SIGNALS.to_vec());
+    run(async {
+        let (executor, mut facts, mut given) = executor_and_signals(&engine, true);
+        assert!(matches!(fact(&mut facts).await, Fact::Started(_)));
+        engine.hint(&key(ATTEMPT));
+        assert_eq!(handed(&engine), [], "nobody sent one");
+        executor.signal.do_send(SignalAttempt);
+        let (told, _) = given.recv().await.unwrap();
+        assert_eq!((told.attempt, told.last), (ATTEMPT, EventId(8)));
+        // There is nothing behind them: the limit is changed after the look at signals.
+        executor.signal.do_send(SignalAttempt);
+        executor.limit.do_send(ChangeLimit);
+        while !engine.diary().iter().any(|one| matches!(one, Asked::Control(..))) {
+            actix_rt::task::yield_now().await;
+        }
+        assert_eq!(handed(&engine), [all.clone()]);
+    });
+    run(async {
+        let (_second, mut facts, mut given) = executor_and_signals(&engine, false);
+        assert!(matches!(fact(&mut facts).await, Fact::Started(_)));
+        assert_eq!(given.recv().await.unwrap().0.last, EventId(8), "perhaps it has none");
+        assert_eq!(handed(&engine), [all.clone(), all]);
     });
 }
 

@@ -15,15 +15,18 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::watch;
 
-use super::messages::{ChangeLimit, ExecutorAddr, Look, Observed, StopAttempt};
+use super::messages::{
+    ChangeLimit, ExecutorAddr, Look, Observed, SignalAttempt, SignalsGiven, StopAttempt,
+};
 use super::order::{NoOrder, Orders};
 use super::owners::NotRun;
 use crate::engine::{AttemptStatus, Control, Engine, EngineError, ExitRecord, LimitWish, Stopping};
 use crate::fault;
-use crate::job::ids::Attempt;
+use crate::job::ids::{Attempt, EventId};
 use crate::job::outcome::{Exit, Stop};
 use crate::job::state::Hold;
 use crate::kernel::transition::Fact;
+use crate::store::error::StoreError;
 use crate::store::read::LaunchRecords;
 use crate::time::Time;
 
@@ -48,6 +51,8 @@ pub struct Tools {
     pub orders: Arc<dyn Orders>,
     /// Who hears the facts.
     pub observed: Recipient<Observed>,
+    /// Who hears which signals have arrived.
+    pub given: Recipient<SignalsGiven>,
 }
 
 /// What the executor was asked; a new value wakes the loop.
@@ -57,6 +62,8 @@ struct Asked {
     looks: u64,
     /// How often its time limit was changed.
     limits: u64,
+    /// How often it was sent a signal.
+    signals: u64,
 }
 
 /// What is known of an attempt when its executor is made.
@@ -88,6 +95,7 @@ impl ExecutorActor {
         ExecutorAddr {
             stop: addr.clone().recipient(),
             limit: addr.clone().recipient(),
+            signal: addr.clone().recipient(),
             look: addr.recipient(),
         }
     }
@@ -114,8 +122,11 @@ impl Actor for ExecutorActor {
             was_started,
             told_started: false,
             told_stopping: false,
-            // The limit of one that is adopted may have been changed, and nobody told of that.
+            // The limit of one that is adopted may have been changed, and a signal sent, and nobody
+            // told of that.
             limits_told: fresh.then_some(0),
+            signals_told: fresh.then_some(0),
+            given: EventId(0),
             pause: PAUSE_MIN,
         };
         let follow = async move { attempt.run(fresh).await };
@@ -136,6 +147,14 @@ impl Handler<ChangeLimit> for ExecutorActor {
 
     fn handle(&mut self, _: ChangeLimit, _: &mut Self::Context) {
         self.asked.send_modify(|asked| asked.limits += 1);
+    }
+}
+
+impl Handler<SignalAttempt> for ExecutorActor {
+    type Result = ();
+
+    fn handle(&mut self, _: SignalAttempt, _: &mut Self::Context) {
+        self.asked.send_modify(|asked| asked.signals += 1);
     }
 }
 
@@ -162,7 +181,20 @@ struct Follow {
     told_stopping: bool,
     /// Up to which change of its limit its supervisor was told.
     limits_told: Option<u64>,
+    /// Up to which signal its supervisor was asked.
+    signals_told: Option<u64>,
+    /// The last signal that its supervisor has.
+    given: EventId,
     pause: Duration,
+}
+
+/// Why signals were not handed over.
+#[derive(Debug, thiserror::Error)]
+enum SignalsKept {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// Whether the loop goes on.
@@ -251,6 +283,12 @@ impl Follow {
                 if let Some(fact) = stopping.and_then(fact_of).filter(|_| !self.told_stopping) {
                     self.tell(fact).await;
                     self.told_stopping = true;
+                }
+                if self.signals_told != Some(asked.signals)
+                    && let Err(error) = self.give_signals(key, asked.signals).await
+                {
+                    log::warn!("Cannot signal attempt {}, trying again: {error}", self.attempt);
+                    return Next::Pause;
                 }
                 if !stop && self.limits_told != Some(asked.limits) {
                     return self.change_limit(key, handle.start_time, asked.limits).await;
@@ -345,6 +383,22 @@ impl Follow {
             }
             Err(error) => self.failed("change the limit of", &error),
         }
+    }
+
+    /// Hands over what it was sent.
+    async fn give_signals(
+        &mut self,
+        key: &crate::engine::Key,
+        count: u64,
+    ) -> Result<(), SignalsKept> {
+        let signals = self.tools.orders.signals(self.attempt, self.given).await?;
+        if let Some(last) = signals.last().map(|signal| signal.no) {
+            self.tools.engine.signal(key, signals).await?;
+            self.given = last;
+            self.tools.given.do_send(SignalsGiven { attempt: self.attempt, last });
+        }
+        self.signals_told = Some(count);
+        Ok(())
     }
 
     /// Its supervisor is gone: nothing of it may live when the CPUs are given back.

@@ -19,6 +19,7 @@ use super::dials::Dials;
 use crate::job::array_spec::JobRef;
 use crate::job::edit::Edit;
 use crate::job::ids::{Attempt, CommitNo, EventId, JobId, UnitId};
+use crate::job::signal::Signal;
 use crate::job::spec::JobSpec;
 use crate::job::state::Hold;
 use crate::kernel::access::Permitted;
@@ -28,6 +29,7 @@ use crate::kernel::commands::forget::Old;
 use crate::kernel::commands::reconfigure::RulesRefused;
 use crate::kernel::commands::repair::Findings;
 use crate::kernel::commands::requeue::{EndedJob, Requeued};
+use crate::kernel::commands::signal::Signalled;
 use crate::kernel::outbox::Commit;
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::limits::TooMany;
@@ -167,6 +169,20 @@ pub enum RequeueAnswer {
     Done(Requeued),
     /// What was read may no longer be true: read again at this commit or later.
     LookAgain(CommitNo),
+}
+
+/// api → ResourceManager: send a signal to a job. Answered after the commit.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Signalled, NotDurable>")]
+pub struct SignalJob {
+    /// Which.
+    pub job: JobId,
+    /// Whether it is an array, all of whose tasks are meant.
+    pub whole: bool,
+    /// What is sent, and to whom of it.
+    pub signal: Signal,
+    /// Who may.
+    pub by: Permitted,
 }
 
 /// api → ResourceManager: end one task of an array. Answered after the commit, with one outcome.
@@ -332,6 +348,11 @@ pub struct StopAttempt;
 #[rtype(result = "()")]
 pub struct ChangeLimit;
 
+/// ResourceManager → ExecutorActor: your attempt is sent a signal; the database has it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct SignalAttempt;
+
 /// ResourceManager → ExecutorActor: look at your attempt now.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -344,8 +365,20 @@ pub struct ExecutorAddr {
     pub stop: Recipient<StopAttempt>,
     /// To change its limit.
     pub limit: Recipient<ChangeLimit>,
+    /// To send it a signal.
+    pub signal: Recipient<SignalAttempt>,
     /// To look at it.
     pub look: Recipient<Look>,
+}
+
+/// ExecutorActor → ResourceManager: its supervisor has the signals of this attempt up to this one.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct SignalsGiven {
+    /// Which attempt.
+    pub attempt: Attempt,
+    /// The last.
+    pub last: EventId,
 }
 
 /// RecoveryActor → ResourceManager: every live attempt shall have an executor, and each shall

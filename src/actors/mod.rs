@@ -53,8 +53,8 @@ use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
 use messages::{
     Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, GetRank, GetStanding, Maintain,
-    MakeToken, Move, Reconfigure, RequeueJob, Resume, RevokeToken, RunAudit, SplitTask, SubmitJobs,
-    UpdateJob,
+    MakeToken, Move, Reconfigure, RequeueJob, Resume, RevokeToken, RunAudit, SignalJob, SplitTask,
+    SubmitJobs, UpdateJob,
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
@@ -76,6 +76,8 @@ pub struct System {
     pub cancel_task: Recipient<CancelTask>,
     /// Makes tasks of arrays jobs of their own.
     pub split: Recipient<SplitTask>,
+    /// Sends signals.
+    pub signal: Recipient<SignalJob>,
     /// Runs jobs again.
     pub requeue: Recipient<RequeueJob>,
     /// Keeps jobs from running in a time.
@@ -172,8 +174,8 @@ pub fn start(parts: Parts) -> System {
         .start();
         let found = manager.clone().recipient();
         let look = devices.map(|devices| DeviceWatchActor::new(devices, found).start().recipient());
-        let observed = manager.recipient();
-        let tools = Arc::new(Tools { engine: Arc::clone(&engine), orders, observed });
+        let (observed, given) = (manager.clone().recipient(), manager.recipient());
+        let tools = Arc::new(Tools { engine: Arc::clone(&engine), orders, observed, given });
         let outlets = Outlets {
             wake: scheduler.recipient(),
             durable: writer.clone().recipient(),
@@ -209,6 +211,7 @@ pub fn start(parts: Parts) -> System {
         update: manager.clone().recipient(),
         cancel_task: manager.clone().recipient(),
         split: manager.clone().recipient(),
+        signal: manager.clone().recipient(),
         requeue: manager.clone().recipient(),
         maintain: manager.clone().recipient(),
         resume: manager.clone().recipient(),

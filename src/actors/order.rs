@@ -20,11 +20,13 @@ use super::owners::{NotRun, RunsAs};
 use super::site::OrderSite;
 use crate::clock;
 use crate::engine::{Key, Order};
-use crate::job::ids::Attempt;
+use crate::job::ids::{Attempt, EventId};
+use crate::job::signal::NumberedSignal;
 use crate::store::backend::Readers;
 use crate::store::error::StoreError;
 use crate::store::read::{self, LaunchRecords};
 use crate::store::record::JobRecord;
+use crate::store::signals::signals;
 use crate::time::{SECOND_US, Time};
 
 /// Why there is no order.
@@ -52,6 +54,26 @@ pub trait Orders: Send + Sync {
     /// What the database says.
     fn order(&self, attempt: Attempt) -> BoxFuture<'_, Result<Order, NoOrder>>;
 
+    /// The same, where the records are at hand.
+    ///
+    /// # Errors
+    /// When its owner may not have it started.
+    fn order_from(
+        &self,
+        attempt: Attempt,
+        records: LaunchRecords,
+    ) -> BoxFuture<'_, Result<Order, NoOrder>>;
+
+    /// Signals of a live attempt behind this one that its supervisor may not have yet, in order.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn signals(
+        &self,
+        attempt: Attempt,
+        after: EventId,
+    ) -> BoxFuture<'_, Result<Vec<NumberedSignal>, StoreError>>;
+
     /// How long the script of a live attempt may run which was started then, seconds; `None` is
     /// for ever.
     ///
@@ -62,16 +84,6 @@ pub trait Orders: Send + Sync {
         attempt: Attempt,
         start: Time,
     ) -> BoxFuture<'_, Result<Option<u32>, StoreError>>;
-
-    /// The same, where the records are at hand.
-    ///
-    /// # Errors
-    /// When its owner may not have it started.
-    fn order_from(
-        &self,
-        attempt: Attempt,
-        records: LaunchRecords,
-    ) -> BoxFuture<'_, Result<Order, NoOrder>>;
 }
 
 /// Orders from the database.
@@ -141,6 +153,14 @@ impl Orders for FromStore {
             let (job, _) = found.value.ok_or_else(gone)?;
             Ok(limit_s(&job, start))
         })
+    }
+
+    fn signals(
+        &self,
+        attempt: Attempt,
+        after: EventId,
+    ) -> BoxFuture<'_, Result<Vec<NumberedSignal>, StoreError>> {
+        Box::pin(self.read(move |conn| signals(conn, attempt, after)))
     }
 
     fn order_from(

@@ -14,6 +14,7 @@ mod alarm;
 mod commits;
 mod reconfigure;
 mod requeue;
+mod signal;
 pub mod state;
 mod ticket;
 mod tokens;

@@ -75,6 +75,11 @@ impl Handler<DoChores> for StoreWriter {
             Ok(n) => log::debug!("forgot {n} tokens that have long expired"),
             Err(error) => log::warn!("tokens were not pruned: {error}"),
         }
+        match self.writer.forget_old_signals() {
+            Ok(0) => {}
+            Ok(n) => log::debug!("forgot {n} signals of attempts that are over"),
+            Err(error) => log::warn!("signals were not pruned: {error}"),
+        }
         let Some(before) = chores.forget_before else { return };
         match self.writer.forget_old_requests(before) {
             Ok(0) => {}

@@ -52,6 +52,7 @@ mod render;
 mod route_rights;
 mod seed;
 mod served;
+mod signal;
 mod streams;
 mod submit;
 mod tail;
@@ -146,6 +147,7 @@ routes! {
     POST "/api/v1/jobs/{id}/release" needs Control => edit::release,
     POST "/api/v1/jobs/{id}/cancel" needs Control => jobs::cancel_by_post,
     POST "/api/v1/jobs/{id}/requeue" needs Control => attempts::requeue,
+    POST "/api/v1/jobs/{id}/signal" needs Control => signal::signal,
     GET "/api/v1/jobs/{id}/attempts" needs ReadDetails => attempts::attempts,
     GET "/api/v1/jobs/{id}/script" needs ReadDetails => streams::script,
     GET "/api/v1/jobs/{id}/stdout" needs ReadOutput => streams::stdout,

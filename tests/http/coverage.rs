@@ -53,6 +53,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::requeue::CLAIMS,
     crate::seed::CLAIMS,
     crate::settings::CLAIMS,
+    crate::signals::CLAIMS,
     crate::socket::CLAIMS,
     crate::strangers::CLAIMS,
     crate::streams::CLAIMS,

@@ -38,6 +38,7 @@ mod refusals;
 mod requeue;
 mod seed;
 mod settings;
+mod signals;
 mod socket;
 mod strangers;
 mod streams;

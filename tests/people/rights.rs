@@ -36,6 +36,7 @@ fn orders(id: &str) -> Vec<(String, &'static str)> {
         (format!("POST {}", path("/hold")), ""),
         (format!("POST {}", path("/release")), ""),
         (format!("POST {}", path("/requeue")), ""),
+        (format!("POST {}", path("/signal")), r#"{"signal":"TERM"}"#),
         (format!("POST /api/jobs/cancel/{id}"), ""),
     ]
 }

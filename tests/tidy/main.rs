@@ -61,8 +61,12 @@ fn cpu_state_needs_no_lock(source: &Source) -> Vec<String> {
 
 /// A hint may be sent without waiting; commands and facts may not.
 fn only_hints_are_not_awaited(source: &Source) -> Vec<String> {
-    let places =
-        ["actors/resource_manager.rs", "actors/resource_manager/commits.rs", "actors/recovery.rs"];
+    let places = [
+        "actors/resource_manager.rs",
+        "actors/resource_manager/commits.rs",
+        "actors/recovery.rs",
+        "actors/executor.rs",
+    ];
     source.only_in(r"\bdo_send\(", &places)
 }
 

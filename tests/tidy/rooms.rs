@@ -103,6 +103,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "kernel::commands::cancel::Cancelled",
             "kernel::commands::edit::Edited",
             "kernel::commands::requeue::Requeued",
+            "kernel::commands::signal",
             "kernel::parts::eligibility::DependencySnapshot",
             "kernel::parts::maintenance",
             "kernel::parts::rules::WHOLE",

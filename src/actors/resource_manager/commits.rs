@@ -33,7 +33,9 @@ use tokio::sync::oneshot;
 use super::state::ResourceManagerActor;
 use super::ticket::{Noted, Ticket, durable};
 use crate::actors::executor::Known;
-use crate::actors::messages::{ChangeLimit, MakeDurable, Publish, StopAttempt, Submitted, Wake};
+use crate::actors::messages::{
+    ChangeLimit, MakeDurable, Publish, SignalAttempt, StopAttempt, Submitted, Wake,
+};
 use crate::clock;
 use crate::job::ids::{Attempt, CommitNo, JobId};
 use crate::kernel::change::{Change, Effect, Step};
@@ -260,10 +262,16 @@ impl ResourceManagerActor {
                     self.owed_stops.insert(attempt);
                 }
             }
-            // Without an executor there will be one, which reads the limit that holds then.
+            // Without an executor there will be one, which reads what holds then.
             Effect::ChangeLimit(attempt) => {
                 if let Some(executor) = self.executors.get(&attempt) {
                     executor.limit.do_send(ChangeLimit);
+                }
+            }
+            // The same.
+            Effect::Signal(attempt) => {
+                if let Some(executor) = self.executors.get(&attempt) {
+                    executor.signal.do_send(SignalAttempt);
                 }
             }
             Effect::Retire(attempt) => {

@@ -30,6 +30,7 @@ pub mod resources;
 pub mod retry;
 pub mod sbatch;
 pub mod seed;
+pub mod signal;
 pub mod submission;
 pub mod submit;
 pub mod token;
