@@ -41,6 +41,7 @@ pub(crate) mod sbatch_options;
 mod selection;
 mod serve;
 mod show;
+mod signal;
 mod simulate;
 mod status;
 pub mod stepd;
@@ -128,6 +129,8 @@ pub enum Ask {
     Release(for_each_job::JobsArgs),
     /// Run jobs again under their own ids; running ones are stopped first
     Requeue(requeue::RequeueArgs),
+    /// Send a signal to jobs that run
+    Signal(signal::SignalArgs),
     /// Change jobs: of running ones the time limit, of others anything
     Update(update::UpdateArgs),
     /// Wait for jobs to end, and end with their code
@@ -186,6 +189,7 @@ pub fn run(ask: &Ask) -> ExitCode {
         Ask::Hold(args) => update::hold(args),
         Ask::Release(args) => update::release(args),
         Ask::Requeue(args) => requeue::run(args),
+        Ask::Signal(args) => signal::run(args),
         Ask::Update(args) => update::update(args),
         Ask::Wait(args) => wait::run(args),
         Ask::Drain(args) => drain::drain(args),

@@ -15,7 +15,7 @@ use clap::error::{ContextKind, ContextValue};
 /// The verbs by what people want.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Jobs", &["submit", "run", "wait", "queue", "show", "logs", "slurm"]),
-    ("Changing jobs", &["cancel", "hold", "release", "requeue", "update"]),
+    ("Changing jobs", &["cancel", "signal", "hold", "release", "requeue", "update"]),
     (
         "The server",
         &[
@@ -73,6 +73,7 @@ const OF_VERBS: &[(&str, &str)] = &[
         "  downbeat cancel 17 18_[3-5]\n  downbeat cancel --me --state pending\n  \
          downbeat cancel --all --yes",
     ),
+    ("signal", "  downbeat signal USR1 17\n  downbeat signal --to script TERM 18_[3-5]"),
     ("requeue", "  downbeat requeue 17\n  downbeat requeue --state failed,timeout --me"),
     (
         "drain",

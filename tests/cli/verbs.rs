@@ -8,7 +8,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::Server;
+use crate::common::{Server, until};
 use crate::help::{call, client, finish, script};
 
 cases! {
@@ -22,6 +22,7 @@ cases! {
     pending_jobs_are_held_released_and_changed => ["hold", "release", "update", "submit"],
     any_part_of_a_job_is_changed => ["update"],
     a_job_is_requeued_and_its_attempts_are_shown => ["requeue", "show", "submit"],
+    a_running_job_is_sent_a_signal => ["signal", "submit"],
     a_server_is_drained_and_resumed => ["drain", "resume", "status", "queue"],
     status_and_audit_tell_the_server_s_numbers => ["status", "audit"],
     whoami_says_whom_the_server_takes_somebody_for => ["whoami"],
@@ -333,6 +334,27 @@ fn a_job_is_requeued_and_its_attempts_are_shown() {
     let said = call(&server, &["requeue", "--json", "1"]).ends(0).json();
     assert_eq!((&said["id"], &said["restart_count"]), (&json!(1), &json!(3)));
     call(&server, &["submit", "--retry-on", "failed", "a.sh"]).ends(2);
+}
+
+fn a_running_job_is_sent_a_signal() {
+    let server = Server::start();
+    let text = "trap 'echo heard; exit 3' TERM\necho up\nsleep 600 & wait\n";
+    script(&server, "a.sh", text);
+    call(&server, &["submit", "a.sh"]).ends(0);
+    until("the trap", || match server.stdout(1).as_str() {
+        "up\n" => Ok(()),
+        other => Err(other.to_owned()),
+    });
+    let said = call(&server, &["signal", "--to", "script", "SIGTERM", "1", "77"]).ends(1);
+    assert_eq!(said.out, "job 1 is sent SIGTERM: its script\n");
+    assert!(said.err.contains("job 77"), "{said:?}");
+    assert_eq!(server.ended(1)["exit_code"], "3:0");
+    assert_eq!(server.stdout(1), "up\nheard\n");
+    let said = call(&server, &["signal", "TERM", "1"]).ends(1);
+    assert!(said.err.contains("is FAILED; a signal is for a job that runs"), "{said:?}");
+    let said = call(&server, &["signal", "USR3", "1"]).ends(1);
+    assert!(said.err.contains("\"USR3\" is not a signal"), "{said:?}");
+    call(&server, &["signal", "--to", "them", "TERM", "1"]).ends(2);
 }
 
 fn a_server_is_drained_and_resumed() {
