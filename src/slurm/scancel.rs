@@ -3,9 +3,10 @@
 //! *Owns*: which jobs a command line means, and what it says of each.
 //!
 //! *Promises*: as with real Slurm a job that is not there, or has ended, is no error, and nothing
-//! is said of it unless `-v` is given; whoever may not cancel a job is told so.
+//! is said of it unless `-v` is given or a signal was named; whoever may not cancel a job is told
+//! so.
 //!
-//! *Not here*: cancelling (the server).
+//! *Not here*: cancelling and sending signals (the server).
 //!
 //! Source: scancel(1) of Slurm 22.05, and what it answered.
 
@@ -20,21 +21,22 @@ use super::jobs::{Named, Server, ids, left, words as list};
 use super::say::{ONE_CLUSTER, ONE_NODE, output, remark};
 use super::{help, words};
 use crate::api::wire::sbatch::Takes::{Nothing, Value};
-use crate::api::wire::v1::{Job, JobRef, StateWord};
+use crate::api::wire::v1::{Job, JobRef, Recipients, SignalBody, StateWord};
 use crate::cli::CliError;
+use crate::job::signal::{name_of, number_of};
 
 const COMMAND: &str = "scancel";
-/// What ends a job: without a signal, and by this one.
-const KILL: [&str; 3] = ["KILL", "SIGKILL", "9"];
+/// The signal that ends a job as a cancel does.
+const KILL: &str = "KILL";
 
 #[rustfmt::skip]
 const OPTIONS: &[Opt] = &[
     ("account", Some('A'), Value, Does("Jobs of this account")),
-    ("batch", Some('b'), Nothing, NoEffect("signals but KILL cannot be sent")),
+    ("batch", Some('b'), Nothing, Does("With --signal: to the script alone")),
     ("clusters", Some('M'), Value, NoEffect(ONE_CLUSTER)),
     ("ctld", None, Nothing, NoEffect("the server is asked anyway")),
     ("cron", None, Nothing, NoEffect("there are no cron jobs")),
-    ("full", Some('f'), Nothing, NoEffect("signals but KILL cannot be sent")),
+    ("full", Some('f'), Nothing, Does("With --signal: to the script and all others")),
     ("help", None, Nothing, Does("This help")),
     ("hurry", Some('H'), Nothing, NoEffect("there are no burst buffers")),
     ("interactive", Some('i'), Nothing, Refused("it asks at a terminal; name the jobs")),
@@ -47,7 +49,7 @@ const OPTIONS: &[Opt] = &[
     ("quiet", Some('Q'), Nothing, Does("Say nothing of jobs that are not there")),
     ("reservation", Some('R'), Value, Refused("this server has no reservations")),
     ("sibling", None, Value, NoEffect(ONE_CLUSTER)),
-    ("signal", Some('s'), Value, Does("KILL, which ends it; others are refused")),
+    ("signal", Some('s'), Value, Does("This one, to all but the script; KILL ends the job")),
     ("state", Some('t'), Value, Does("Jobs in this state")),
     ("usage", None, Nothing, Does("The shortest help")),
     ("user", Some('u'), Value, Does("Jobs of this user")),
@@ -112,26 +114,67 @@ fn meant(job: &Job, is_whole: bool) -> Vec<Named> {
     if left.is_empty() { vec![task(job)] } else { left.iter().map(task).collect() }
 }
 
-/// Ends one of them.
-fn end(server: &Server, job: JobRef, given: &Given) -> Result<(), Failure> {
-    match server.client.delete(&format!("/api/v1/jobs/{job}")) {
+/// What is sent, as the server reads it; `None` where the jobs are to end.
+fn sent(given: &Given) -> Result<Option<String>, Failure> {
+    let signal = given.value("signal").unwrap_or(KILL);
+    let number = number_of(signal);
+    let number = number.map_err(|_| Failure::new(format!("Unknown job signal: {signal}")))?;
+    let to = match (given.has("batch"), given.has("full")) {
+        (true, _) => Recipients::Script,
+        (false, true) => Recipients::All,
+        (false, false) => Recipients::Others,
+    };
+    if name_of(number) == Some(KILL) && to != Recipients::Script {
+        return Ok(None);
+    }
+    let body = SignalBody { signal: number.to_string(), to };
+    let body = serde_json::to_string(&body);
+    body.map(Some).map_err(|error| Failure::error(COMMAND, &error.to_string()))
+}
+
+/// Ends one of them, or sends it this.
+fn act(server: &Server, job: JobRef, sent: Option<&str>, given: &Given) -> Result<(), Failure> {
+    let path = format!("/api/v1/jobs/{job}");
+    let answer = match sent {
+        None => server.client.delete(&path),
+        Some(signal) => server.client.post(&format!("{path}/signal"), signal, None),
+    };
+    let is_named = given.has("signal") || given.has("batch");
+    let failed = |why: &str| format!("Kill job error on job id {job}: {why}");
+    match answer {
+        Ok(answer) if is_named && answer.did.as_deref() == Some("over") => {
+            Err(server.error(&failed("Invalid job id specified")))
+        }
         Ok(_) => Ok(()),
         Err(CliError::Refused { status: status @ (404 | 409), .. }) => {
+            let why = match status {
+                404 => "Invalid job id specified",
+                _ if sent.is_some() => unsignalled(server, &path),
+                _ => "Job/step already completing or completed",
+            };
+            let what = failed(why);
+            if is_named {
+                return Err(server.error(&what));
+            }
             if given.has("verbose") && !given.has("quiet") {
-                let why = match status {
-                    404 => "Invalid job id specified",
-                    _ => "Job/step already completing or completed",
-                };
-                let what = format!("Kill job error on job id {job}: {why}");
                 remark(&format!("{COMMAND}: error: {what}"));
             }
             Ok(())
         }
         Err(CliError::Refused { status: 401 | 403, message, .. }) => {
-            let what = format!("Kill job error on job id {job}: Access/permission denied");
+            let what = failed("Access/permission denied");
             Err(server.error(&what).and(format!("{COMMAND}: error: {message}")))
         }
         Err(error) => Err(server.failed(&error)),
+    }
+}
+
+/// Why a job was not sent a signal.
+fn unsignalled(server: &Server, path: &str) -> &'static str {
+    let job = server.client.get(path).and_then(|answer| answer.parse::<Job>());
+    match job {
+        Ok(Job { state: StateWord::Pending, .. }) => "Job can not be altered now, try again later",
+        _ => "Invalid job id specified",
     }
 }
 
@@ -151,11 +194,7 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
     if named.is_empty() && !is_filtered {
         return Err(Failure::error(COMMAND, "No job identification provided"));
     }
-    let signal = given.value("signal").filter(|name| !KILL.contains(name));
-    if let Some(signal) = signal {
-        let what = format!("signal {signal} cannot be sent to a running job here");
-        return Err(Failure::error(COMMAND, &what));
-    }
+    let sent = sent(&given)?;
     let server = Server::of(COMMAND)?;
     let all: Vec<Named> = named.iter().flat_map(|(_, named)| named.iter().copied()).collect();
     let jobs: Vec<(String, Vec<Named>)> = match is_filtered {
@@ -168,10 +207,17 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
     let mut failures = Vec::new();
     for (word, jobs) in jobs {
         if given.has("verbose") {
-            remark(&format!("{COMMAND}: Terminating job {word}"));
+            let what = match (given.value("signal"), given.has("batch")) {
+                (None, false) => "Terminating job".to_owned(),
+                (signal, batch) => {
+                    let number = number_of(signal.unwrap_or(KILL)).unwrap_or_default();
+                    format!("Signal {number} to {}job", if batch { "batch " } else { "" })
+                }
+            };
+            remark(&format!("{COMMAND}: {what} {word}"));
         }
         for job in jobs {
-            if let Err(failure) = end(&server, job.reference(), &given) {
+            if let Err(failure) = act(&server, job.reference(), sent.as_deref(), &given) {
                 failures.extend(failure.lines);
             }
         }

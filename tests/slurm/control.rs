@@ -9,6 +9,44 @@
 use super::*;
 
 #[test]
+fn a_signal_reaches_whom_it_is_for() {
+    let site = Site::start();
+    let script = "trap 'echo script' USR1; \
+         bash -c 'trap \"echo step\" USR1; echo up; while :; do sleep 0.02; done' 2> /dev/null & \
+         while :; do wait; done";
+    site.file("s.sh", &format!("#!/bin/bash\n{script}\n"));
+    let id = site.submit("-o out s.sh");
+    let said = |wanted: &str| {
+        common::until(wanted, || {
+            match std::fs::read_to_string(site.server.dir.path().join("out")).unwrap_or_default() {
+                text if text == wanted => Ok(()),
+                other => Err(other),
+            }
+        });
+    };
+    said("up\n");
+    let told = site.run(&format!("scancel -v -s USR1 {id}")).ends(0);
+    assert_eq!(told.err, format!("scancel: Signal 10 to job {id}\n"));
+    said("up\nstep\n");
+    let told = site.run(&format!("scancel -v -b --signal=SIGUSR1 {id}")).ends(0);
+    assert_eq!(told.err, format!("scancel: Signal 10 to batch job {id}\n"));
+    said("up\nstep\nscript\n");
+    let told = site.run(&format!("scancel -s KILLX {id}")).ends(1);
+    assert_eq!(told.err, "Unknown job signal: KILLX\n");
+    let held = site.submit("-H --wrap true");
+    let error =
+        |id: i64, why: &str| format!("scancel: error: Kill job error on job id {id}: {why}\n");
+    let told = site.run(&format!("scancel -s USR1 {held}")).ends(1);
+    assert_eq!(told.err, error(held, "Job can not be altered now, try again later"));
+    site.says(&format!("scancel -s KILL {id}"));
+    assert_eq!(site.server.ended(id)["state"], "CANCELLED");
+    for line in [format!("-s USR1 {id}"), format!("-b {id}"), format!("-s KILL {id}")] {
+        let told = site.run(&format!("scancel {line}")).ends(1);
+        assert_eq!(told.err, error(id, "Invalid job id specified"), "{line}");
+    }
+}
+
+#[test]
 fn jobs_are_cancelled_by_number_task_name_user_and_state() {
     let site = Site::start();
     let state = |id: i64| site.server.job(id)["state"].as_str().unwrap().to_owned();
