@@ -22,6 +22,7 @@ use crate::job::ids::{Attempt, CommitNo, EventId, JobId, UnitId};
 use crate::job::signal::Signal;
 use crate::job::spec::JobSpec;
 use crate::job::state::Hold;
+use crate::job::step::Step;
 use crate::kernel::access::Permitted;
 use crate::kernel::commands::cancel::Cancelled;
 use crate::kernel::commands::edit::Edited;
@@ -183,6 +184,19 @@ pub struct SignalJob {
     pub signal: Signal,
     /// Who may.
     pub by: Permitted,
+}
+
+/// api → ResourceManager: a job says this of one of its steps. Answered after the commit, with the
+/// attempt that it is of; `None` when that does not live.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<Attempt>, NotDurable>")]
+pub struct NoteStep {
+    /// Which job.
+    pub job: JobId,
+    /// Which of its attempts; the one that lives without.
+    pub attempt: Option<u32>,
+    /// What it says.
+    pub step: Arc<Step>,
 }
 
 /// api → ResourceManager: end one task of an array. Answered after the commit, with one outcome.

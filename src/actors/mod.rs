@@ -53,8 +53,8 @@ use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
 use messages::{
     Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, GetRank, GetStanding, Maintain,
-    MakeToken, Move, Reconfigure, RequeueJob, Resume, RevokeToken, RunAudit, SignalJob, SplitTask,
-    SubmitJobs, UpdateJob,
+    MakeToken, Move, NoteStep, Reconfigure, RequeueJob, Resume, RevokeToken, RunAudit, SignalJob,
+    SplitTask, SubmitJobs, UpdateJob,
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
@@ -78,6 +78,8 @@ pub struct System {
     pub split: Recipient<SplitTask>,
     /// Sends signals.
     pub signal: Recipient<SignalJob>,
+    /// Notes steps.
+    pub step: Recipient<NoteStep>,
     /// Runs jobs again.
     pub requeue: Recipient<RequeueJob>,
     /// Keeps jobs from running in a time.
@@ -212,6 +214,7 @@ pub fn start(parts: Parts) -> System {
         cancel_task: manager.clone().recipient(),
         split: manager.clone().recipient(),
         signal: manager.clone().recipient(),
+        step: manager.clone().recipient(),
         requeue: manager.clone().recipient(),
         maintain: manager.clone().recipient(),
         resume: manager.clone().recipient(),

@@ -16,6 +16,7 @@ mod reconfigure;
 mod requeue;
 mod signal;
 pub mod state;
+mod steps;
 mod ticket;
 mod tokens;
 

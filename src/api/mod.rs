@@ -53,6 +53,7 @@ mod route_rights;
 mod seed;
 mod served;
 mod signal;
+mod steps;
 mod streams;
 mod submit;
 mod tail;
@@ -128,6 +129,9 @@ macro_rules! method {
     (DELETE) => {
         web::delete()
     };
+    (PUT) => {
+        web::put()
+    };
     (PATCH) => {
         web::patch()
     };
@@ -148,6 +152,8 @@ routes! {
     POST "/api/v1/jobs/{id}/cancel" needs Control => jobs::cancel_by_post,
     POST "/api/v1/jobs/{id}/requeue" needs Control => attempts::requeue,
     POST "/api/v1/jobs/{id}/signal" needs Control => signal::signal,
+    PUT "/api/v1/jobs/{id}/steps/{step}" needs Control => steps::tell,
+    GET "/api/v1/steps" needs ReadDetails => steps::list,
     GET "/api/v1/jobs/{id}/attempts" needs ReadDetails => attempts::attempts,
     GET "/api/v1/jobs/{id}/script" needs ReadDetails => streams::script,
     GET "/api/v1/jobs/{id}/stdout" needs ReadOutput => streams::stdout,

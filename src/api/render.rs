@@ -287,7 +287,8 @@ fn ending(why: EndReason) -> (&'static str, &'static str) {
     }
 }
 
-fn usage(used: outcome::Usage) -> Usage {
+/// What processes used.
+pub fn usage(used: outcome::Usage) -> Usage {
     Usage {
         user_cpu_s: used.user_us as f64 / SECOND_US as f64,
         system_cpu_s: used.system_us as f64 / SECOND_US as f64,

@@ -23,4 +23,5 @@ pub mod script;
 pub mod signal;
 pub mod spec;
 pub mod state;
+pub mod step;
 pub mod tasks;

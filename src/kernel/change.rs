@@ -17,6 +17,7 @@ use crate::job::outcome::{EndState, Handle};
 use crate::job::signal::Signal;
 use crate::job::spec::JobSpec;
 use crate::job::state::{AttemptEnd, EndReason, Hold, StateWord};
+use crate::job::step::Step as JobStep;
 use crate::kernel::access::{Permitted, Principal};
 use crate::kernel::parts::maintenance::Maintenance;
 use crate::kernel::parts::queued::Queued;
@@ -156,6 +157,13 @@ pub enum Change {
         /// All that it was told.
         told: Told,
     },
+    /// A live attempt says this of one of its steps.
+    StepNoted {
+        /// Which.
+        attempt: Attempt,
+        /// What it says.
+        step: Arc<JobStep>,
+    },
     /// Somebody changed a job that is not over.
     Edited {
         /// From its state to the same.
@@ -270,6 +278,7 @@ impl Change {
             | Change::Charged { .. }
             | Change::Claimed { .. }
             | Change::Told { .. }
+            | Change::StepNoted { .. }
             | Change::Reclaimed { .. }
             | Change::Restored { .. }
             | Change::Forgotten { .. } => None,

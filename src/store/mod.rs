@@ -30,6 +30,7 @@ pub mod schema;
 pub mod scope;
 pub mod signals;
 pub mod spec;
+pub mod steps;
 pub mod tokens;
 pub mod used;
 mod wal_prealloc;

@@ -147,6 +147,24 @@ diesel::table! {
 }
 
 diesel::table! {
+    steps (id) {
+        id -> BigInt,
+        job_id -> BigInt,
+        attempt -> Integer,
+        step -> Integer,
+        name -> Text,
+        tasks -> Integer,
+        cpus -> Integer,
+        start_time -> BigInt,
+        end_time -> Nullable<BigInt>,
+        exit_code -> Nullable<Text>,
+        user_cpu_us -> Nullable<BigInt>,
+        system_cpu_us -> Nullable<BigInt>,
+        max_rss_bytes -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     signals (id) {
         id -> BigInt,
         job_id -> BigInt,

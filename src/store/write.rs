@@ -26,6 +26,7 @@ mod open_database;
 mod prepared;
 mod requeued;
 mod signals;
+mod steps;
 mod tokens;
 mod usage;
 
@@ -360,6 +361,7 @@ fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
         | Change::Key(_)
         | Change::Charged { .. }
         | Change::Told { .. }
+        | Change::StepNoted { .. }
         | Change::Claimed { .. }
         | Change::Maintained(_)
         | Change::Resumed(_)
@@ -421,6 +423,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
                 arrays::split(conn, event, *array, *task, left)?;
             }
             Change::Charged { .. } | Change::Asked(_) => {}
+            Change::StepNoted { attempt, step } => steps::noted(conn, *attempt, step)?,
             Change::Told { job, told } => requeued::told(conn, *job, told)?,
             Change::Claimed { job, since } => requeued::claimed(conn, *job, *since)?,
             Change::Key(key) => prepared::insert(conn, [NewKey::from(key)])?,

@@ -55,6 +55,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::settings::CLAIMS,
     crate::signals::CLAIMS,
     crate::socket::CLAIMS,
+    crate::steps::CLAIMS,
     crate::strangers::CLAIMS,
     crate::streams::CLAIMS,
     crate::submit::CLAIMS,

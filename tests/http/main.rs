@@ -40,6 +40,7 @@ mod seed;
 mod settings;
 mod signals;
 mod socket;
+mod steps;
 mod strangers;
 mod streams;
 mod submit;

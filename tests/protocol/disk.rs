@@ -262,9 +262,10 @@ impl Disk {
                 row.unwrap_or_else(|| panic!("job {job} claims room")).room_since = *since;
             }
             Change::Told { job, .. } => panic!("job {job} waits for nobody"),
-            // No audit, no retention, no maintenance, no edits and no signals here.
+            // No audit, no retention, no maintenance, no edits, no signals and no steps here.
             Change::Edited { .. }
             | Change::Signalled { .. }
+            | Change::StepNoted { .. }
             | Change::Maintained(_)
             | Change::Resumed(_)
             | Change::Charged { .. }

@@ -120,6 +120,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "store::read",
             "store::record",
             "store::scope",
+            "store::steps",
             "store::tokens",
             "store::used",
             "observe",

@@ -19,6 +19,7 @@ pub use super::report::{Ability, Audit, Drift, Info, PastDrift, SettingValue};
 pub use super::resources::{AllocationRow, Cpu, Resources};
 pub use super::retry::RetryBody;
 pub use super::signal::SignalBody;
+pub use super::step::{Step, StepBody, StepList};
 pub use super::token::{NewToken, TokenBody, TokenInfo};
 pub use super::update::UpdateBody;
 pub use super::usage::{UsageLine, UsageReport};

@@ -23,6 +23,7 @@ pub mod requeue;
 pub mod seat;
 pub mod signal;
 pub mod start;
+pub mod step;
 pub mod submit;
 pub mod task;
 pub mod timers;

@@ -1,0 +1,107 @@
+//! *Purpose*: steps of jobs, read.
+//!
+//! *Owns*: [`page`].
+//!
+//! *Promises*: in the order in which they were first told of.
+//!
+//! *Not here*: writing them (`store::write`).
+
+use diesel::prelude::*;
+
+use super::cell::{Cell, RowRef};
+use super::error::StoreError;
+use super::read::AsOf;
+use super::rows::get;
+use super::schema::steps;
+use super::{load, scope};
+use crate::job::ids::{Attempt, JobId};
+use crate::job::outcome::{ExitCode, Usage};
+use crate::job::step::{Step, StepEnd};
+use crate::kernel::access::Scope;
+use crate::time::Time;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = steps)]
+struct StepRow {
+    id: i64,
+    job_id: Cell,
+    attempt: Cell,
+    step: Cell,
+    name: Cell,
+    tasks: Cell,
+    cpus: Cell,
+    start_time: Cell,
+    end_time: Cell,
+    exit_code: Cell,
+    user_cpu_us: Cell,
+    system_cpu_us: Cell,
+    max_rss_bytes: Cell,
+}
+
+/// A step, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepRecord {
+    /// The number of its row, by which pages go on.
+    pub id: i64,
+    /// Of which run of which job.
+    pub attempt: Attempt,
+    /// What was told of it.
+    pub step: Step,
+}
+
+impl TryFrom<StepRow> for StepRecord {
+    type Error = StoreError;
+
+    fn try_from(row: StepRow) -> Result<StepRecord, StoreError> {
+        let at = RowRef { table: "steps", what: "step", id: &row.id };
+        let (time, exit): (Option<Time>, Option<ExitCode>) =
+            (get!(at, row.end_time), get!(at, row.exit_code));
+        let end = match time.zip(exit) {
+            None => None,
+            Some((time, exit)) => Some(StepEnd {
+                time,
+                exit,
+                usage: Usage {
+                    user_us: get!(at, row.user_cpu_us),
+                    system_us: get!(at, row.system_cpu_us),
+                    max_rss_bytes: get!(at, row.max_rss_bytes),
+                },
+            }),
+        };
+        let name: String = get!(at, row.name);
+        Ok(StepRecord {
+            id: row.id,
+            attempt: Attempt { job: get!(at, row.job_id), n: get!(at, row.attempt) },
+            step: Step {
+                no: get!(at, row.step),
+                name: name.into(),
+                tasks: get!(at, row.tasks),
+                cpus: get!(at, row.cpus),
+                start: get!(at, row.start_time),
+                end,
+            },
+        })
+    }
+}
+
+/// The steps of these jobs, as far as they are seen, behind one of them.
+///
+/// # Errors
+/// What the database says.
+pub fn page(
+    conn: &mut SqliteConnection,
+    jobs: &[JobId],
+    scope: &Scope,
+    (after, limit): (i64, i64),
+) -> Result<AsOf<Vec<StepRecord>>, StoreError> {
+    let seen = scope::seen(conn, jobs.iter().copied().collect(), scope)?;
+    let rows: Vec<StepRow> = steps::table
+        .filter(steps::job_id.eq_any(seen.into_iter().map(|job| job.0)))
+        .filter(steps::id.gt(after))
+        .order(steps::id)
+        .limit(limit)
+        .select(StepRow::as_select())
+        .load(conn)?;
+    let value = rows.into_iter().map(StepRecord::try_from).collect::<Result<_, _>>()?;
+    Ok(AsOf { commit_no: load::numbers(conn)?.commit_no, value })
+}
