@@ -36,7 +36,7 @@ mod progress;
 mod queue;
 mod reader;
 mod requeue;
-mod run;
+pub(crate) mod run;
 pub(crate) mod sbatch_options;
 mod selection;
 mod serve;

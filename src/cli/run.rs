@@ -27,6 +27,7 @@ use super::own_input::{self, OwnInput};
 use super::print::remark;
 use super::reader::when_gone;
 use super::{submit, wait};
+use crate::api::wire::body::SubmitBody;
 use crate::api::wire::v1::{Job, JobId, StateWord};
 
 /// Seconds within which a job that need not wait has started.
@@ -53,7 +54,23 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, CliError> {
     let caller = Caller::here()?;
     let name = args.words.first().and_then(|w| w.split('/').rfind(|part| !part.is_empty()));
     let name = name.map(str::to_owned);
-    let mut body = args.flags.body((script(&args.words).into_bytes(), &[]), name, &caller)?;
+    let body = args.flags.body((script(&args.words).into_bytes(), &[]), name, &caller)?;
+    let send = |client: &Client, body: &SubmitBody| {
+        submit::send(client, body, &args.flags, &caller).map(|(job, _)| job)
+    };
+    in_foreground(&client, body, send)
+}
+
+/// Submits a job and follows it to its end: its exit code. Its output is printed, Ctrl-C cancels
+/// it.
+///
+/// # Errors
+/// See [`CliError`].
+pub fn in_foreground(
+    client: &Client,
+    mut body: SubmitBody,
+    send: impl FnOnce(&Client, &SubmitBody) -> Result<Job, CliError>,
+) -> Result<u8, CliError> {
     if body.standard_input.is_none() {
         match own_input::look() {
             OwnInput::Nothing => {}
@@ -64,8 +81,8 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, CliError> {
         }
     }
     let interrupt = Interrupt::listen(client.clone())?;
-    let (job, _) = submit::send(&client, &body, &args.flags, &caller)?;
-    interrupt.submitted(&client, job.id);
+    let job = send(client, &body)?;
+    interrupt.submitted(client, job.id);
     let waiter = client.clone();
     thread::spawn(move || say_that_it_waits(&waiter, job.id));
     let leaver = client.clone();
@@ -81,12 +98,12 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, CliError> {
     for stream in streams {
         match stream.join() {
             Ok(Ok(())) => {}
-            Ok(Err(CliError::Pipe)) => leave(&client, job.id),
+            Ok(Err(CliError::Pipe)) => leave(client, job.id),
             Ok(Err(error)) => failed = Some(error),
             Err(_) => failed = Some(CliError::Other("a stream ended in a panic".to_owned())),
         }
     }
-    let job = wait::until_end(&client, job.id)?.job;
+    let job = wait::until_end(client, job.id)?.job;
     if let Some(error) = failed {
         remark(&format!("downbeat: some output of job {} was not shown: {error}", job.id));
     }

@@ -15,15 +15,15 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 
-use super::failure::{BAD_OPTION, FAILED, Failure};
+use super::failure::{FAILED, Failure};
 use super::getopt::{Effect, Given, Grammar, Opt};
 use super::help;
 use super::jobs::Server;
 use super::say::{output, remark};
+use super::voice::Voice;
 use crate::api::wire::body::SubmitBody;
-use crate::api::wire::sbatch::{self, Directives, Misread};
+use crate::api::wire::sbatch::{self, Directives};
 use crate::api::wire::v1::Job;
-use crate::cli::CliError;
 use crate::cli::caller::Caller;
 use crate::cli::job_flags::JobFlags;
 use crate::cli::sbatch_options::{self, SbatchOptions};
@@ -34,9 +34,8 @@ const COMMAND: &str = "sbatch";
 /// Options that ask something of the program itself, or say where the script is.
 const OWN: [&str; 9] =
     ["help", "parsable", "quiet", "test-only", "usage", "verbose", "version", "wait", "wrap"];
-/// Options whose value is a number of something.
-const COUNTS: [&str; 6] =
-    ["cpus-per-task", "cpus-per-gpu", "mincpus", "ntasks", "ntasks-per-gpu", "ntasks-per-node"];
+/// How it speaks.
+const VOICE: Voice = Voice { command: COMMAND, failed: "Batch job submission failed" };
 
 /// Variables that are options of everybody who submits with them.
 const VARIABLES: &[(&str, &str)] = &[
@@ -116,10 +115,10 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
     }
     let (script, name) = script(&given)?;
     let lines = sbatch::read(&String::from_utf8_lossy(&script));
-    sensible(&lines)?;
+    VOICE.sensible(&lines)?;
     let flags = flags(&given, &lines);
     let job_flags = JobFlags::of(SbatchOptions::of(flags.clone()));
-    sensible(&sbatch::of_command_line(flags))?;
+    VOICE.sensible(&sbatch::of_command_line(flags))?;
     let caller = Caller::here().map_err(|error| Failure::of(COMMAND, &error))?;
     let arguments = given.words.get(1..).unwrap_or_default();
     let body = job_flags.body((script, arguments), Some(name), &caller);
@@ -128,7 +127,8 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
     if given.has("test-only") {
         return test_only(&server, &body);
     }
-    let (job, _) = submit::sent(&server.client, &body, None).map_err(|error| refused(&error))?;
+    let (job, _) =
+        submit::sent(&server.client, &body, None).map_err(|error| VOICE.refused(&error))?;
     if given.has("verbose") && !given.has("quiet") {
         let warnings = job_flags.warnings().into_iter().chain(job.warnings);
         warnings.for_each(|warning| remark(&format!("{COMMAND}: {warning}")));
@@ -227,141 +227,11 @@ fn flags(given: &Given, lines: &Directives) -> Vec<(String, Option<String>)> {
     flags
 }
 
-/// Whether the options make sense.
-fn sensible(options: &Directives) -> Result<(), Failure> {
-    let Some(misread) = &options.misread else { return Ok(()) };
-    let failure = misread_as(misread);
-    // What we know beyond Slurm: the line, and what is wrong.
-    let known = options.errors.clone().listed().into_iter().map(|error| {
-        let place = if error.field == "script" { String::new() } else { error.field + ": " };
-        format!("{COMMAND}: error: {place}{}", error.message)
-    });
-    Err(known.take(1).fold(failure, |failure, line| failure.and(line)))
-}
-
-fn misread_as(misread: &Misread) -> Failure {
-    let senseless = |what: String| {
-        let failure = Failure::new(format!("{COMMAND}: {what}")).with_code(BAD_OPTION);
-        failure.and(format!("Try \"{COMMAND} --help\" for more information"))
-    };
-    match misread {
-        Misread::Unknown(word) => match word.strip_prefix("--") {
-            Some(_) => senseless(format!("unrecognized option '{word}'")),
-            None => senseless(format!("invalid option -- '{}'", word.trim_start_matches('-'))),
-        },
-        Misread::NoValue(name) => senseless(format!("option '--{name}' requires an argument")),
-        Misread::NeedlessValue(name) => {
-            senseless(format!("option '--{name}' doesn't allow an argument"))
-        }
-        Misread::NoOption(word) => {
-            let what = format!("Invalid directive found in batch script: {word}");
-            Failure::error(COMMAND, &what).with_code(BAD_OPTION)
-        }
-        Misread::Script => Failure::error(COMMAND, "the script cannot be read as it is meant"),
-        Misread::Refused(name) => failed(match *name {
-            "constraint" | "prefer" | "cluster-constraint" => "Invalid feature specification",
-            "reservation" => "Requested reservation is invalid",
-            "bb" | "bbf" => "Burst Buffer request invalid",
-            "uid" | "gid" => "Access/permission denied",
-            "clusters" => "Invalid cluster name",
-            _ => "Requested operation is presently disabled",
-        }),
-        Misread::Value(name, value) => of_value(name, value),
-    }
-}
-
-/// A value that makes no sense.
-fn of_value(name: &str, value: &str) -> Failure {
-    let first = |field: &str| failed(about(field));
-    match name {
-        name if COUNTS.contains(&name) => {
-            let what = format!("Invalid numeric value \"{value}\" for --{name}.");
-            Failure::error(COMMAND, &what)
-        }
-        "array" | "dependency" | "licenses" => first(name),
-        "nodelist" | "exclude" => failed("Invalid node name specified"),
-        "gres" | "gpus" | "gpus-per-task" => {
-            Failure::error(COMMAND, "Invalid generic resource (gres) specification")
-        }
-        "nodes" if !value.starts_with(|c: char| c.is_ascii_digit()) => {
-            let what = format!("\"{value}\" is not a valid node count");
-            Failure::error(COMMAND, &what).with_code(BAD_OPTION)
-        }
-        "nodes" => first("cpus"),
-        "begin" | "deadline" => {
-            Failure::new(format!("Invalid time specification (pos=0): {value}"))
-                .and(format!("{COMMAND}: error: Invalid --{name} specification"))
-                .with_code(BAD_OPTION)
-        }
-        name => {
-            let what = format!("Invalid --{name} specification");
-            Failure::error(COMMAND, &what).with_code(BAD_OPTION)
-        }
-    }
-}
-
-fn failed(why: &str) -> Failure {
-    Failure::error(COMMAND, &format!("Batch job submission failed: {why}"))
-}
-
-/// Slurm's words for what is wrong with this field of a job.
-fn about(field: &str) -> &'static str {
-    match field {
-        "partition" => "Invalid partition name specified",
-        "account" => "Invalid account or account/partition combination specified",
-        "array" => "Invalid job array specification",
-        "dependency" => "Job dependency problem",
-        "time_limit" => "Requested time limit is invalid (missing or exceeds some limit)",
-        "licenses" => "Invalid license specification",
-        "resources" => "Invalid generic resource (gres) specification",
-        "cpus" | "cpus_per_task" | "ntasks" | "ntasks_per_node" | "memory" | "exclusive" => {
-            "Requested node configuration is not available"
-        }
-        "deadline" => "Invalid deadline specified",
-        "working_directory" => "Unable to change directory",
-        "user" => "Access/permission denied",
-        _ => "Invalid job request",
-    }
-}
-
-/// What the server refused, or that there is none.
-fn refused(error: &CliError) -> Failure {
-    let first = match error {
-        CliError::Refused { status: 401 | 403, .. } => "Access/permission denied",
-        CliError::Refused { status: 429, .. } => "Slurm temporarily unable to accept job",
-        CliError::Refused { fields, message, .. } => {
-            let field = fields.first().map_or("", |error| error.field.as_str());
-            let is_limit = message.contains("max_");
-            let is_license = field == "resources" && message.contains("license/");
-            match field {
-                _ if is_license => about("licenses"),
-                _ if is_limit => {
-                    "Job violates accounting/QOS policy (job submit limit, user's size and/or \
-                     time limits)"
-                }
-                field => about(field),
-            }
-        }
-        CliError::Unreachable { .. } | CliError::Broken { .. } | CliError::Lost { .. } => {
-            "Unable to contact slurm controller (connect failure)"
-        }
-        _ => return Failure::of(COMMAND, error),
-    };
-    // Real Slurm finds that out before it sends the job.
-    let first = match first {
-        "Invalid generic resource (gres) specification" => Failure::error(COMMAND, first),
-        first => failed(first),
-    };
-    error.to_string().lines().fold(first, |failure, line| {
-        failure.and(format!("{COMMAND}: error: {}", line.trim_start()))
-    })
-}
-
 /// Says when it could start; nothing is submitted.
 fn test_only(server: &Server, body: &SubmitBody) -> Result<u8, Failure> {
     let text = serde_json::to_string(body).map_err(|error| server.error(&error.to_string()))?;
     let answer = server.client.post("/api/v1/jobs?dry_run=true", &text, None);
-    let answer = answer.map_err(|error| refused(&error))?;
+    let answer = answer.map_err(|error| VOICE.refused(&error))?;
     let job: Job = answer.parse().map_err(|error| server.failed(&error))?;
     let start = super::words::moment(job.estimated_start_time.as_deref(), "a time nobody knows");
     let (cpus, partition) = (job.cpus, &job.partition);
