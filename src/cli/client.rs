@@ -200,10 +200,23 @@ impl Client {
     /// # Errors
     /// See [`CliError`].
     pub fn patch(&self, path: &str, body: &str) -> Result<Answer, CliError> {
-        let mut request = self
-            .agent
-            .patch(format!("{}{path}", self.root))
-            .header("Content-Type", "application/json");
+        self.with_body(self.agent.patch(format!("{}{path}", self.root)), body)
+    }
+
+    /// Puts this at `path`.
+    ///
+    /// # Errors
+    /// See [`CliError`].
+    pub fn put(&self, path: &str, body: &str) -> Result<Answer, CliError> {
+        self.with_body(self.agent.put(format!("{}{path}", self.root)), body)
+    }
+
+    fn with_body(
+        &self,
+        request: ureq::RequestBuilder<ureq::typestate::WithBody>,
+        body: &str,
+    ) -> Result<Answer, CliError> {
+        let mut request = request.header("Content-Type", "application/json");
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {}", token.reveal()));
         }

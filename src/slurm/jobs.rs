@@ -8,10 +8,10 @@
 //!
 //! *Not here*: what is shown of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::failure::Failure;
-use crate::api::wire::v1::{ArraySpec, Job, JobId, JobList, JobRef};
+use crate::api::wire::v1::{ArraySpec, Job, JobId, JobList, JobRef, Step, StepList};
 use crate::cli::CliError;
 use crate::cli::client::{Client, Connect, query};
 
@@ -100,6 +100,32 @@ impl Server {
                 None => return Ok(all),
             }
         }
+    }
+
+    /// What these jobs said of their steps, of each in the order of its steps.
+    ///
+    /// # Errors
+    /// As [`Server::all`].
+    pub fn steps(&self, jobs: &[JobId]) -> Result<BTreeMap<JobId, Vec<Step>>, Failure> {
+        let mut all: BTreeMap<JobId, Vec<Step>> = BTreeMap::new();
+        for part in jobs.chunks(PAGE) {
+            let ids: Vec<String> = part.iter().map(ToString::to_string).collect();
+            let mut cursor: Option<String> = None;
+            loop {
+                let mut pairs = vec![("ids", ids.join(","))];
+                pairs.extend(cursor.take().map(|cursor| ("cursor", cursor)));
+                let page = self.client.get(&format!("/api/v1/steps{}", query(&pairs)));
+                let page = page.and_then(|page| page.parse::<StepList>());
+                let StepList { steps, next_cursor } = page.map_err(|error| self.failed(&error))?;
+                steps.into_iter().for_each(|step| all.entry(step.job_id).or_default().push(step));
+                match next_cursor {
+                    Some(next) => cursor = Some(next),
+                    None => break,
+                }
+            }
+        }
+        all.values_mut().for_each(|steps| steps.sort_by_key(|step| (step.attempt, step.step)));
+        Ok(all)
     }
 
     /// Those of these that there are; of arrays all their tasks.

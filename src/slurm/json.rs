@@ -7,12 +7,14 @@
 //!
 //! *Not here*: columns for people.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::facts::{CLUSTER, Facts, QOS};
 use super::help::LIKE;
 use super::words::epoch;
-use crate::api::wire::v1::Job;
+use crate::api::wire::v1::{Job, JobId, Step};
 
 /// A number, or none.
 fn number(value: Option<i64>) -> Value {
@@ -111,7 +113,23 @@ pub fn jobs(jobs: &[Job]) -> String {
     format!("{all:#}\n")
 }
 
-fn of_accounting(job: &Job) -> Value {
+/// A step, as the list of a job's steps has it.
+fn of_step(job: &Job, step: &Step) -> Value {
+    json!({
+        "exit_code": exit(step.exit_code.as_deref().unwrap_or("0:0")),
+        "nodes": {"count": 1, "range": Facts(job).nodes()},
+        "step": {"id": format!("{}.{}", job.id, step.step), "name": step.name},
+        "tasks": {"count": step.tasks},
+        "time": {
+            "start": number(Some(epoch(Some(&step.start_time)))),
+            "end": number(Some(epoch(step.end_time.as_deref()))),
+        },
+    })
+}
+
+fn of_accounting(job: &Job, steps: &[Step]) -> Value {
+    let own = steps.iter().filter(|step| step.attempt == job.attempt);
+    let steps: Vec<Value> = own.map(|step| of_step(job, step)).collect();
     let facts = Facts(job);
     let counted =
         |kind: &str, name: &str, count: i64| json!({"type": kind, "name": name, "count": count});
@@ -143,6 +161,7 @@ fn of_accounting(job: &Job) -> Value {
         },
         "restart_cnt": job.restart_count,
         "state": {"current": [job.state.word()], "reason": facts.reason()},
+        "steps": steps,
         "time": {
             "elapsed": job.elapsed_s,
             "eligible": epoch(job.eligible_time.as_deref()),
@@ -159,8 +178,9 @@ fn of_accounting(job: &Job) -> Value {
 
 /// The answer of `sacct --json`.
 #[must_use]
-pub fn accounting(jobs: &[Job]) -> String {
-    let jobs: Vec<Value> = jobs.iter().map(of_accounting).collect();
+pub fn accounting(jobs: &[Job], steps: &BTreeMap<JobId, Vec<Step>>) -> String {
+    let steps = |job: &Job| steps.get(&job.id).map_or(&[][..], |steps| &steps[..]);
+    let jobs: Vec<Value> = jobs.iter().map(|job| of_accounting(job, steps(job))).collect();
     let all = json!({"jobs": jobs, "meta": meta("sacct"), "errors": [], "warnings": []});
     format!("{all:#}\n")
 }

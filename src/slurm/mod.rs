@@ -29,6 +29,8 @@ mod seff;
 mod show;
 mod sinfo;
 mod squeue;
+mod srun;
+mod voice;
 mod words;
 
 use std::ffi::{OsStr, OsString};
@@ -51,6 +53,7 @@ const PROGRAMS: &[(&str, Run)] = &[
     ("seff", seff::run),
     ("sinfo", sinfo::run),
     ("squeue", squeue::run),
+    ("srun", srun::run),
     ("sshare", accounts::sshare),
 ];
 

@@ -9,9 +9,12 @@
 //!
 //! Source: sacct(1) of Slurm 22.05, and what it answered.
 
-use std::collections::BTreeSet;
+mod rows;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
+use self::rows::Row;
 use super::columns::{Column, Pad, table};
 use super::facts::{CLUSTER, Facts, QOS, user_named};
 use super::failure::Failure;
@@ -22,7 +25,7 @@ use super::say::{ONE_CLUSTER, ONE_NODE, output};
 use super::words::{self, moment, span};
 use super::{help, json};
 use crate::api::wire::sbatch::Takes::{Nothing, Value};
-use crate::api::wire::v1::{Job, StateWord, format_rfc3339};
+use crate::api::wire::v1::{Job, JobId, StateWord, format_rfc3339};
 use crate::clock::{self, LocalTime};
 use crate::text::when;
 use crate::time::Time;
@@ -82,77 +85,6 @@ const OPTIONS: &[Opt] = &[
     ("yaml", None, Nothing, Refused("write --json")),
 ];
 
-/// A row: a job, or its batch step.
-#[derive(Debug)]
-struct Row {
-    job: Job,
-    is_step: bool,
-    /// Sizes are written in this unit.
-    unit: Option<char>,
-}
-
-impl Row {
-    fn facts(&self) -> Facts<'_> {
-        Facts(&self.job)
-    }
-
-    /// With the name of the step behind it.
-    fn id(&self, id: String) -> String {
-        if self.is_step { format!("{id}.batch") } else { id }
-    }
-
-    /// What only the job's own row says.
-    fn of_job(&self, fact: impl FnOnce(Facts<'_>) -> String) -> String {
-        if self.is_step { String::new() } else { fact(self.facts()) }
-    }
-
-    fn state(&self) -> String {
-        let state = if self.is_step { self.facts().script_state() } else { self.job.state.word() };
-        match (self.is_step, self.job.state) {
-            (false, StateWord::Cancelled) => format!("{state} by {}", self.facts().uid()),
-            _ => state.to_owned(),
-        }
-    }
-
-    fn exit_code(&self) -> String {
-        match (self.is_step, self.job.state) {
-            // What was ended at its limit had TERM, whatever it made of that.
-            (true, StateWord::Timeout) if self.job.exit_code.is_none() => "0:15".to_owned(),
-            (true, _) => self.facts().script_code(),
-            (false, _) => self.facts().exit_code(),
-        }
-    }
-
-    fn memory(&self) -> String {
-        match (self.is_step, self.job.memory_bytes) {
-            (false, Some(bytes)) => self.size(bytes.unsigned_abs()),
-            _ => String::new(),
-        }
-    }
-
-    /// What the largest process had; known of the script's row after its end.
-    fn max_rss(&self) -> String {
-        let used = self.job.usage.filter(|_| self.is_step);
-        used.map_or_else(String::new, |usage| self.size(usage.max_rss_bytes.unsigned_abs()))
-    }
-
-    fn size(&self, bytes: u64) -> String {
-        let in_unit = |shift: u32, unit: char| {
-            let value = bytes as f64 / (1_u64 << shift) as f64;
-            let text = format!("{value:.2}");
-            format!("{}{unit}", text.trim_end_matches('0').trim_end_matches('.'))
-        };
-        match self.unit {
-            Some('K') => in_unit(10, 'K'),
-            Some('M') => in_unit(20, 'M'),
-            Some('G') => in_unit(30, 'G'),
-            Some('T') => in_unit(40, 'T'),
-            _ if bytes.is_multiple_of(1 << 20) => words::memory(bytes),
-            _ => format!("{}K", bytes >> 10),
-        }
-    }
-}
-
 /// Seconds with what is below one: `00:01.250`, `01:02:03`.
 fn cpu_time(seconds: f64) -> String {
     let whole = seconds as i64;
@@ -193,9 +125,9 @@ const FACTS: &[Fact] = &[
     ("ExitCode", 8, Row::exit_code),
     ("JobID", 12, |row| row.id(row.facts().id())),
     ("JobIDRaw", 12, |row| row.id(row.facts().raw_id())),
-    ("JobName", 10, |row| match row.is_step {
-        true => "batch".to_owned(),
-        false => row.job.name.clone(),
+    ("JobName", 10, |row| match &row.step {
+        Some(step) => step.name.clone(),
+        None => row.job.name.clone(),
     }),
     ("MaxRSS", 10, Row::max_rss),
     ("NCPUS", 10, |row| row.job.cpus.to_string()),
@@ -204,9 +136,9 @@ const FACTS: &[Fact] = &[
         Some(_) => row.facts().nodes(),
         None => "None assigned".to_owned(),
     }),
-    ("NTasks", 8, |row| match row.is_step {
-        true => "1".to_owned(),
-        false => String::new(),
+    ("NTasks", 8, |row| match &row.step {
+        Some(step) => step.tasks.to_string(),
+        None => String::new(),
     }),
     ("Partition", 10, |row| row.of_job(|f| f.0.partition.clone())),
     ("Priority", 10, |row| row.of_job(|f| f.0.priority.to_string())),
@@ -465,16 +397,24 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
     let server = Server::of(COMMAND)?;
     let jobs = found(&given, &server)?;
     if given.has("json") {
-        return output(COMMAND, &json::accounting(&jobs)).map(|()| 0);
+        let started: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
+        return output(COMMAND, &json::accounting(&jobs, &server.steps(&started)?)).map(|()| 0);
     }
     let wanted: Vec<&str> = given.all("jobs").flat_map(list).collect();
     let steps_alone = !wanted.is_empty() && wanted.iter().all(|word| word.contains('.'));
+    let shows_steps = !given.has("allocations");
+    let started: Vec<JobId> =
+        jobs.iter().filter(|job| job.start_time.is_some()).map(|job| job.id).collect();
+    let mut steps = if shows_steps { server.steps(&started)? } else { BTreeMap::new() };
     let mut rows = Vec::new();
     for job in jobs {
-        let has_step = job.start_time.is_some() && !given.has("allocations");
-        let step = has_step.then(|| Row { job: job.clone(), is_step: true, unit });
-        rows.extend((!steps_alone).then_some(Row { job, is_step: false, unit }));
-        rows.extend(step);
+        let steps = steps.remove(&job.id).unwrap_or_default();
+        let of_steps = if shows_steps { Row::of_steps(&job, &steps, unit) } else { Vec::new() };
+        rows.extend((!steps_alone).then_some(Row { job, step: None, unit }));
+        rows.extend(of_steps);
+    }
+    if steps_alone {
+        rows.retain(|row| wanted.iter().any(|word| row.is_step_of(word)));
     }
     let heads = !given.has("noheader");
     let text = match is_table {

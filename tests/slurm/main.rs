@@ -1,6 +1,6 @@
 //! *Purpose*: Slurm's programs, called as people and tools call them.
 //!
-//! *Owns*: [`Site`]: a server, and links to the binary under the names of the programs.
+//! *Owns*: what concerns all of the programs.
 //!
 //! *Promises*: what real Slurm 22.05 answered stands here as it answered, and what differs on
 //! purpose says why.
@@ -12,95 +12,28 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/site.rs"]
+mod site;
 
 mod accounting;
 mod control;
 mod queue;
 mod refusals;
+mod steps;
 mod submit;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{Said, Server, finish};
+use common::finish;
+pub use site::{Site, id};
 
 /// Every program that there is.
-const PROGRAMS: [&str; 9] =
-    ["sacct", "sacctmgr", "sbatch", "scancel", "scontrol", "seff", "sinfo", "squeue", "sshare"];
-
-/// The number that a submission was answered with: the last word.
-#[track_caller]
-pub fn id(said: &Said) -> i64 {
-    said.out.split_whitespace().last().unwrap().parse().unwrap()
-}
-
-/// A server, and Slurm's programs on the path.
-pub struct Site {
-    pub server: Server,
-    bin: PathBuf,
-}
-
-impl Site {
-    pub fn start() -> Site {
-        Site::with(&["--cpus", "4"])
-    }
-
-    pub fn with(args: &[&str]) -> Site {
-        let server = Server::with(args);
-        let bin = server.dir.path().join("bin");
-        fs::create_dir(&bin).unwrap();
-        let done = Command::new(env!("CARGO_BIN_EXE_downbeat"))
-            .args(["slurm", "install", "--dir"])
-            .arg(&bin)
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{done:?}");
-        Site { server, bin }
-    }
-
-    /// A file beside the server's folder.
-    pub fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.server.dir.path().join(name);
-        fs::write(&path, text).unwrap();
-        path
-    }
-
-    pub fn text(&self, name: &str) -> String {
-        fs::read_to_string(self.server.dir.path().join(name)).unwrap()
-    }
-
-    /// A program, its words as a shell would split them.
-    pub fn command(&self, line: &str) -> Command {
-        let words = shell_words::split(line).unwrap();
-        let mut command = Command::new(self.bin.join(&words[0]));
-        command.args(&words[1..]).current_dir(self.server.dir.path()).env_clear();
-        command.env("PATH", format!("{}:/usr/bin:/bin", self.bin.display()));
-        command.env("HOME", self.server.dir.path()).env("DOWNBEAT_SERVER", &self.server.url);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    pub fn run(&self, line: &str) -> Said {
-        finish(self.command(line), "")
-    }
-
-    /// What a program printed that found no fault.
-    #[track_caller]
-    pub fn says(&self, line: &str) -> String {
-        let said = self.run(line).ends(0);
-        assert_eq!(said.err, "", "{line}");
-        said.out
-    }
-
-    /// Submits, and answers the number.
-    #[track_caller]
-    pub fn submit(&self, line: &str) -> i64 {
-        let said = self.run(&format!("sbatch {line}")).ends(0);
-        assert!(said.out.starts_with("Submitted batch job "), "{said:?}");
-        id(&said)
-    }
-}
+const PROGRAMS: [&str; 10] = [
+    "sacct", "sacctmgr", "sbatch", "scancel", "scontrol", "seff", "sinfo", "squeue", "srun",
+    "sshare",
+];
 
 /// Whoever runs these tests, to Slurm.
 pub fn uid() -> u32 {

@@ -34,7 +34,7 @@ fn there_is_one_clock(source: &Source) -> Vec<String> {
 /// The engine starts scripts, the demo a server; one file asks the driver's own program.
 fn few_start_processes(source: &Source) -> Vec<String> {
     let start = r"process::(\{.*)?\bCommand\b|\bCommand::new\b|\bposix_spawnp?\b|\bfork\(";
-    source.only_in(start, &["engine/", "demo.rs", "demo/", "devices/smi.rs"])
+    source.only_in(start, &["engine/", "demo.rs", "demo/", "devices/smi.rs", "slurm/srun/"])
 }
 
 fn only_the_writer_changes_the_database(source: &Source) -> Vec<String> {
@@ -82,7 +82,7 @@ fn netlink_is_spoken_in_one_file(source: &Source) -> Vec<String> {
 }
 
 fn users_are_asked_for_in_one_file(source: &Source) -> Vec<String> {
-    source.only_in(r"\bnix::|\bgetpw\w*|\bgetgr(nam|gid|ouplist)\w*", &["people.rs"])
+    source.only_in(r"\bnix::unistd\b|\bgetpw\w*|\bgetgr(nam|gid|ouplist)\w*", &["people.rs"])
 }
 
 /// Who a process is, is changed where the order of the acts is known, and in a child alone: a server

@@ -1,0 +1,163 @@
+//! *Purpose*: the rows of `sacct`: jobs and their steps.
+//!
+//! *Owns*: [`Row`]; how a step ended, in the words of a job.
+//!
+//! *Promises*: what only the job has stands in the job's row alone.
+//!
+//! *Not here*: columns (`sacct`), starting steps (`srun`).
+
+use crate::api::wire::v1::{Job, StateWord, Step};
+use crate::clock::{self, parse_rfc3339};
+use crate::slurm::facts::Facts;
+use crate::slurm::words;
+use crate::time::SECOND_US;
+
+/// The code of what was ended from outside.
+const ENDED: &str = "0:15";
+
+/// What a row of a step says that a job's does not.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    /// What stands behind the job's number.
+    pub suffix: String,
+    /// What it is called.
+    pub name: String,
+    /// How many processes were started for it.
+    pub tasks: u32,
+    state: &'static str,
+    exit: String,
+}
+
+/// A row: a job, or one of its steps, whose times, code and use then stand in the job's place.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// The job.
+    pub job: Job,
+    /// Of a step.
+    pub step: Option<Shown>,
+    /// Sizes are written in this unit.
+    pub unit: Option<char>,
+}
+
+/// The script, as the first step of its job.
+fn batch(job: &Job) -> Shown {
+    let facts = Facts(job);
+    let exit = match job.state {
+        // What was ended at its limit had TERM, whatever it made of that.
+        StateWord::Timeout if job.exit_code.is_none() => ENDED.to_owned(),
+        _ => facts.script_code(),
+    };
+    let (suffix, state) = ("batch".to_owned(), facts.script_state());
+    Shown { name: suffix.clone(), suffix, tasks: 1, state, exit }
+}
+
+/// A step that the script has started.
+fn started(job: &Job, step: &Step) -> Shown {
+    let (state, exit) = match &step.exit_code {
+        Some(code) if code == "0:0" => (StateWord::Completed, code.clone()),
+        // Whatever a signal ended was cancelled, to Slurm.
+        Some(code) if !code.ends_with(":0") => (StateWord::Cancelled, code.clone()),
+        Some(code) => (StateWord::Failed, code.clone()),
+        None if job.end_time.is_none() => (StateWord::Running, "0:0".to_owned()),
+        None => (StateWord::Cancelled, ENDED.to_owned()),
+    };
+    let (suffix, name) = (step.step.to_string(), step.name.clone());
+    Shown { suffix, name, tasks: step.tasks, state: state.word(), exit }
+}
+
+/// The job with what its step says in the place of its own.
+fn as_if(job: &Job, step: &Step) -> Job {
+    let end = step.end_time.clone().or_else(|| job.end_time.clone());
+    let until = end.as_deref().map_or_else(|| clock::now().0, |end| parsed(end));
+    Job {
+        start_time: Some(step.start_time.clone()),
+        elapsed_s: (until - parsed(&step.start_time)).max(0) / SECOND_US,
+        end_time: end,
+        usage: step.usage,
+        cpus: step.cpus,
+        ..job.clone()
+    }
+}
+
+fn parsed(text: &str) -> i64 {
+    parse_rfc3339(text).map_or(0, |time| time.0)
+}
+
+impl Row {
+    /// The steps of the run that a job is in, or was last in: first the script.
+    pub fn of_steps(job: &Job, steps: &[Step], unit: Option<char>) -> Vec<Row> {
+        if job.start_time.is_none() {
+            return Vec::new();
+        }
+        let own = steps.iter().filter(|step| step.attempt == job.attempt);
+        let row = |step: &Step| Row { job: as_if(job, step), step: Some(started(job, step)), unit };
+        let script = Row { job: job.clone(), step: Some(batch(job)), unit };
+        std::iter::once(script).chain(own.map(row)).collect()
+    }
+
+    /// Whether this is the step that was named: `17.batch`, `17.0`, `17_4.0`.
+    pub fn is_step_of(&self, word: &str) -> bool {
+        let named = word.rsplit_once('.').map(|(_, step)| step);
+        self.step.as_ref().is_some_and(|own| named == Some(&own.suffix))
+    }
+
+    pub fn facts(&self) -> Facts<'_> {
+        Facts(&self.job)
+    }
+
+    /// With the name of the step behind it.
+    pub fn id(&self, id: String) -> String {
+        match &self.step {
+            Some(step) => format!("{id}.{}", step.suffix),
+            None => id,
+        }
+    }
+
+    /// What only the job's own row says.
+    pub fn of_job(&self, fact: impl FnOnce(Facts<'_>) -> String) -> String {
+        if self.step.is_some() { String::new() } else { fact(self.facts()) }
+    }
+
+    pub fn state(&self) -> String {
+        match (&self.step, self.job.state) {
+            (Some(step), _) => step.state.to_owned(),
+            (None, StateWord::Cancelled) => {
+                format!("{} by {}", self.job.state, self.facts().uid())
+            }
+            (None, state) => state.to_string(),
+        }
+    }
+
+    pub fn exit_code(&self) -> String {
+        self.step.as_ref().map_or_else(|| self.facts().exit_code(), |step| step.exit.clone())
+    }
+
+    pub fn memory(&self) -> String {
+        match (&self.step, self.job.memory_bytes) {
+            (None, Some(bytes)) => self.size(bytes.unsigned_abs()),
+            _ => String::new(),
+        }
+    }
+
+    /// What the largest process had; known of the script's row after its end.
+    pub fn max_rss(&self) -> String {
+        let used = self.job.usage.filter(|_| self.step.is_some());
+        used.map_or_else(String::new, |usage| self.size(usage.max_rss_bytes.unsigned_abs()))
+    }
+
+    fn size(&self, bytes: u64) -> String {
+        let in_unit = |shift: u32, unit: char| {
+            let value = bytes as f64 / (1_u64 << shift) as f64;
+            let text = format!("{value:.2}");
+            format!("{}{unit}", text.trim_end_matches('0').trim_end_matches('.'))
+        };
+        match self.unit {
+            Some('K') => in_unit(10, 'K'),
+            Some('M') => in_unit(20, 'M'),
+            Some('G') => in_unit(30, 'G'),
+            Some('T') => in_unit(40, 'T'),
+            _ if bytes.is_multiple_of(1 << 20) => words::memory(bytes),
+            _ => format!("{}K", bytes >> 10),
+        }
+    }
+}
