@@ -43,13 +43,13 @@ const OF_ANOTHER_JOB: [&str; 17] = [
     "SLURM_TASK",
 ];
 
-/// How launchers of MPI start processes where there is no `srun`: by themselves, on this machine.
+/// How launchers of MPI start processes where no `srun` does it: by themselves, on this machine.
 /// Whoever sets them otherwise has that.
 const LAUNCHERS: [(&str, &str); 5] = [
     // MPICH, and its successor in Intel's library.
     ("HYDRA_LAUNCHER", "fork"),
     ("I_MPI_HYDRA_BOOTSTRAP", "fork"),
-    // Open MPI 4 would look for srun as soon as it sees a job of Slurm; 5 has the same under a
+    // Open MPI 4 would call srun as soon as it sees a job of Slurm; 5 has the same under a
     // new name.
     ("OMPI_MCA_plm", "^slurm"),
     ("PRTE_MCA_plm", "^slurm"),

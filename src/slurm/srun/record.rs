@@ -2,10 +2,14 @@
 //!
 //! *Owns*: [`Record`].
 //!
-//! *Promises*: a step runs whether or not the server hears of it; whoever reads the output is told
-//! when it did not.
+//! *Promises*: a step runs whether or not the server hears of it, and does not wait for it at its
+//! start; whoever reads the output is told when it did not.
 //!
 //! *Not here*: what becomes of it there (`api::steps`).
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike};
@@ -20,17 +24,21 @@ use crate::clock::{self, rfc3339};
 use crate::slurm::jobs::Server;
 use crate::slurm::say::remark;
 
-/// What is told of a step, and to whom.
+/// How long the end of a step waits for the server to have heard of it.
+const TOLD_WITHIN: Duration = Duration::from_secs(2);
+
+/// What is told of a step.
 #[derive(Debug)]
 pub struct Record {
-    server: Option<Server>,
-    path: String,
     said: StepBody,
+    tell: Sender<StepBody>,
+    /// What became of what was told last, once there is nothing more to tell.
+    told: Receiver<Result<(), String>>,
     quiet: bool,
 }
 
 impl Record {
-    /// Tells that it starts.
+    /// Tells that it starts, and does not wait until that is heard.
     #[must_use]
     pub fn begin(step: &Step, place: &Place, no: u32) -> Record {
         let said = StepBody {
@@ -44,35 +52,47 @@ impl Record {
             usage: None,
         };
         let path = format!("/api/v1/jobs/{}/steps/{no}", place.job);
-        let server = Server::of(COMMAND).ok();
-        let mut record = Record { server, path, said, quiet: step.quiet };
-        record.tell();
+        let (tell, news) = channel::<StepBody>();
+        let (answers, told) = channel();
+        thread::spawn(move || {
+            let last = news.into_iter().map(|said| send(&path, &said)).last();
+            // Who has gone does not wait for it.
+            let _gone = answers.send(last.unwrap_or(Ok(())));
+        });
+        let record = Record { said, tell, told, quiet: step.quiet };
+        record.say();
         record
     }
 
-    /// Tells how it ended.
+    fn say(&self) {
+        // Without the thread that tells it, nobody is told.
+        let _lost = self.tell.send(self.said.clone());
+    }
+
+    /// Tells how it ended. One whose start was not heard is told of by that.
     pub fn end(mut self, end: &End) {
         self.said.end_time = Some(rfc3339(clock::now()));
         self.said.exit_code = Some(end.exit.to_string());
         self.said.usage = used();
-        self.tell();
-    }
-
-    /// Says it once: a step does not wait for a server. One that was not heard at the start is
-    /// told of at the end.
-    fn tell(&mut self) {
-        let Some(server) = &self.server else { return };
-        let body = serde_json::to_string(&self.said);
-        let told = body.map_err(|error| CliError::Other(error.to_string()));
-        let told = told.and_then(|body| server.client.put(&self.path, &body));
-        let Err(error) = told else { return };
-        // The end alone is worth a line: it is all that is missing then.
-        if self.said.exit_code.is_some() && !self.quiet {
-            let said = error.to_string();
-            let said = said.lines().next().unwrap_or_default();
-            remark(&format!("{COMMAND}: the server was not told of this step: {said}"));
+        self.say();
+        drop(self.tell);
+        let why = match self.told.recv_timeout(TOLD_WITHIN) {
+            Ok(Ok(())) => return,
+            Ok(Err(why)) => why,
+            Err(_) => "it does not answer".to_owned(),
+        };
+        if !self.quiet {
+            remark(&format!("{COMMAND}: the server was not told of this step: {why}"));
         }
     }
+}
+
+fn send(path: &str, said: &StepBody) -> Result<(), String> {
+    let server = Server::of(COMMAND).map_err(|failure| failure.lines.concat())?;
+    let body = serde_json::to_string(said).map_err(|error| error.to_string())?;
+    let told = server.client.put(path, &body);
+    let first_line = |error: CliError| error.to_string().lines().take(1).collect();
+    told.map(|_| ()).map_err(first_line)
 }
 
 /// What the processes used that this one has waited for: all tasks of the step.

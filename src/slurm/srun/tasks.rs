@@ -85,7 +85,10 @@ pub fn run(step: &Step, place: &Place, no: u32) -> Result<End, Failure> {
     let mut printers = Vec::new();
     for task in 0..step.tasks {
         let mut command = command(step, place, (no, task));
-        files.give(&mut command, task)?;
+        if let Err(failure) = files.give(&mut command, task) {
+            running.send(Signal::KILL);
+            return Err(failure);
+        }
         match command.spawn() {
             Ok(mut child) => {
                 feeds.extend(child.stdin.take());
@@ -148,8 +151,9 @@ fn command(step: &Step, place: &Place, (no, task): (u32, u32)) -> Command {
     command
 }
 
-/// The files of a step, each opened once.
+/// The files of a step. One that several tasks share is opened once.
 struct Files<'a> {
+    /// Those of the last task.
     opened: BTreeMap<PathBuf, File>,
     step: &'a Step,
     place: &'a Place,
@@ -160,6 +164,12 @@ impl Files<'_> {
     /// Gives a task its streams.
     fn give(&mut self, command: &mut Command, task: u32) -> Result<(), Failure> {
         let [input, output, errors] = &self.step.streams;
+        let own = [output, errors].map(|target| match target {
+            Target::File(pattern) => Some(self.path(pattern, task)),
+            _ => None,
+        });
+        // What only other tasks have need not be held open: there may be thousands.
+        self.opened.retain(|path, _| own.iter().flatten().any(|own| own == path));
         command.stdin(match input {
             Target::File(pattern) => Stdio::from(self.read(pattern, task)?),
             // One task reads it itself; several are fed.
