@@ -33,6 +33,7 @@ impl Parameters {
                 "GET" => &item.get,
                 "POST" => &item.post,
                 "PATCH" => &item.patch,
+                "PUT" => &item.put,
                 _ => &item.delete,
             };
             operation.as_ref()?.parameters.clone()

@@ -87,9 +87,9 @@ pub async fn tell(
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct StepQuery {
-    /// Of these jobs, at most 1000.
-    #[param(value_type = Vec<i64>, style = Form, explode = false)]
-    ids: String,
+    /// Of these jobs, at most 1000; of all without.
+    #[param(value_type = Option<Vec<i64>>, style = Form, explode = false)]
+    ids: Option<String>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
     /// 1 to 1000, the default.
@@ -110,13 +110,15 @@ pub async fn list(
     let limit = page::limit(query.limit, PAGE_MAX)?;
     let after = page::number(query.cursor.as_deref())?.unwrap_or(0);
     let wrong = || ApiError::parameter("ids", "are numbers of jobs, with commas between them");
-    let ids = query.ids.split(',').map(|id| id.trim().parse().map(JobId).map_err(|_| wrong()));
-    let ids: Vec<JobId> = ids.collect::<Result<_, _>>()?;
-    if ids.len() > IDS_MAX {
+    let id = |id: &str| id.trim().parse().map(JobId).map_err(|_| wrong());
+    let ids = query.ids.as_ref().map(|ids| ids.split(',').map(id).collect::<Result<Vec<_>, _>>());
+    let ids = ids.transpose()?;
+    if ids.as_ref().is_some_and(|ids| ids.len() > IDS_MAX) {
         return Err(ApiError::parameter("ids", format!("are at most {IDS_MAX}")));
     }
     let scope = caller.who.scope_of_details();
-    let rows = app.read(move |conn| steps::page(conn, &ids, &scope, (after, limit))).await?;
+    let rows =
+        app.read(move |conn| steps::page(conn, ids.as_deref(), &scope, (after, limit))).await?;
     let next = rows.last().filter(|_| rows.len() as i64 == limit).map(|row| row.id.to_string());
     let steps = rows.iter().map(shown).collect();
     Ok(HttpResponse::Ok().json(StepList { steps, next_cursor: next }))

@@ -224,4 +224,10 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(jobs, job_scripts, resource_allocations, signals);
+diesel::allow_tables_to_appear_in_same_query!(
+    jobs,
+    job_scripts,
+    resource_allocations,
+    signals,
+    steps
+);

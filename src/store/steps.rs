@@ -12,7 +12,7 @@ use super::cell::{Cell, RowRef};
 use super::error::StoreError;
 use super::read::AsOf;
 use super::rows::get;
-use super::schema::steps;
+use super::schema::{jobs as jobs_table, steps};
 use super::{load, scope};
 use crate::job::ids::{Attempt, JobId};
 use crate::job::outcome::{ExitCode, Usage};
@@ -84,24 +84,25 @@ impl TryFrom<StepRow> for StepRecord {
     }
 }
 
-/// The steps of these jobs, as far as they are seen, behind one of them.
+/// The steps of these jobs, or of all, as far as they are seen, behind one of them.
 ///
 /// # Errors
 /// What the database says.
 pub fn page(
     conn: &mut SqliteConnection,
-    jobs: &[JobId],
+    jobs: Option<&[JobId]>,
     scope: &Scope,
     (after, limit): (i64, i64),
 ) -> Result<AsOf<Vec<StepRecord>>, StoreError> {
-    let seen = scope::seen(conn, jobs.iter().copied().collect(), scope)?;
-    let rows: Vec<StepRow> = steps::table
-        .filter(steps::job_id.eq_any(seen.into_iter().map(|job| job.0)))
-        .filter(steps::id.gt(after))
-        .order(steps::id)
-        .limit(limit)
-        .select(StepRow::as_select())
-        .load(conn)?;
+    let page = steps::table.filter(steps::id.gt(after)).order(steps::id).limit(limit);
+    let mut page = page.select(StepRow::as_select()).into_boxed();
+    if let Some(jobs) = jobs {
+        let seen = scope::seen(conn, jobs.iter().copied().collect(), scope)?;
+        page = page.filter(steps::job_id.eq_any(seen.into_iter().map(|job| job.0)));
+    } else if let Some(own) = scope.own() {
+        page = page.filter(steps::job_id.eq_any(scope::of(own).select(jobs_table::id)));
+    }
+    let rows: Vec<StepRow> = page.load(conn)?;
     let value = rows.into_iter().map(StepRecord::try_from).collect::<Result<_, _>>()?;
     Ok(AsOf { commit_no: load::numbers(conn)?.commit_no, value })
 }
