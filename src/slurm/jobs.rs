@@ -11,7 +11,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::failure::Failure;
-use crate::api::wire::v1::{ArraySpec, Job, JobId, JobList, JobRef, Step, StepList};
+use crate::api::wire::v1::{
+    ArraySpec, Attempt, Job, JobId, JobList, JobRef, StateWord, Step, StepList,
+};
 use crate::cli::CliError;
 use crate::cli::client::{Client, Connect, query};
 
@@ -100,6 +102,22 @@ impl Server {
                 None => return Ok(all),
             }
         }
+    }
+
+    /// The runs of a job before the one that it is in, or ended with, oldest first.
+    ///
+    /// # Errors
+    /// As [`Server::all`].
+    pub fn past_runs(&self, job: &Job) -> Result<Vec<Attempt>, Failure> {
+        let waits_again = job.state == StateWord::Pending;
+        if job.attempt == 0 || job.attempt == 1 && !waits_again {
+            return Ok(Vec::new());
+        }
+        let runs = self.client.get(&format!("/api/v1/jobs/{}/attempts", job.id));
+        let runs = runs.and_then(|answer| answer.parse::<Vec<Attempt>>());
+        let mut runs = runs.map_err(|error| self.failed(&error))?;
+        runs.retain(|run| waits_again || run.attempt < job.attempt);
+        Ok(runs)
     }
 
     /// What these jobs said of their steps, of each in the order of its steps.

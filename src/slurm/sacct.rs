@@ -50,7 +50,7 @@ const OPTIONS: &[Opt] = &[
     ("clusters", Some('M'), Value, NoEffect(ONE_CLUSTER)),
     ("completion", Some('c'), Nothing, NoEffect("ended jobs are among the others")),
     ("delimiter", None, Value, Does("What stands between columns with -p and -P")),
-    ("duplicates", Some('D'), Nothing, NoEffect("a job is one row; downbeat show has its runs")),
+    ("duplicates", Some('D'), Nothing, Does("Earlier runs of jobs too, each a row of its own")),
     ("endtime", Some('E'), Value, Does("Jobs that had begun before")),
     ("federation", None, Nothing, NoEffect(ONE_CLUSTER)),
     ("format", Some('o'), Value, Does("These columns, with widths: JobID%20,State")),
@@ -410,7 +410,11 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
     for job in jobs {
         let steps = steps.remove(&job.id).unwrap_or_default();
         let of_steps = if shows_steps { Row::of_steps(&job, &steps, unit) } else { Vec::new() };
-        rows.extend((!steps_alone).then_some(Row { job, step: None, unit }));
+        if given.has("duplicates") && !steps_alone {
+            let runs = server.past_runs(&job)?;
+            rows.extend(runs.iter().map(|run| Row::of_past(&job, run, unit)));
+        }
+        rows.extend((!steps_alone).then(|| Row::of_job_itself(job, unit)));
         rows.extend(of_steps);
     }
     if steps_alone {

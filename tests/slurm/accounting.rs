@@ -128,3 +128,18 @@ fn what_a_job_used_is_told_of_its_script() {
     assert!(seff.contains("% of 200.00 MB"), "{seff}");
     assert_eq!(site.run("seff 9999").ends(1).err, "Job not found.\n");
 }
+
+#[test]
+fn earlier_runs_are_rows_of_their_own_when_they_are_asked_for() {
+    let site = Site::start();
+    let wrap = "--wrap 'test -n \"$SLURM_RESTART_COUNT\" || sleep 600'";
+    let id = site.submit(wrap);
+    site.server.started(id);
+    site.says(&format!("scontrol requeue {id}"));
+    site.server.ended(id);
+    let rows = |more: &str| {
+        site.says(&format!("sacct -n -P -X {more} -j {id} -o jobid,state,exitcode,restarts"))
+    };
+    assert_eq!(rows(""), format!("{id}|COMPLETED|0:0|1\n"));
+    assert_eq!(rows("-D"), format!("{id}|REQUEUED|0:0|1\n{id}|COMPLETED|0:0|1\n"));
+}

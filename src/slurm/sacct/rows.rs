@@ -6,7 +6,7 @@
 //!
 //! *Not here*: columns (`sacct`), starting steps (`srun`).
 
-use crate::api::wire::v1::{Job, StateWord, Step};
+use crate::api::wire::v1::{Attempt, Job, StateWord, Step};
 use crate::clock::{self, parse_rfc3339};
 use crate::slurm::facts::Facts;
 use crate::slurm::words;
@@ -35,6 +35,8 @@ pub(super) struct Row {
     pub job: Job,
     /// Of a step.
     pub step: Option<Shown>,
+    /// How an earlier run of the job ended, in the words of its attempts.
+    pub past: Option<String>,
     /// Sizes are written in this unit.
     pub unit: Option<char>,
 }
@@ -84,14 +86,41 @@ fn parsed(text: &str) -> i64 {
 }
 
 impl Row {
+    /// The job's own row.
+    pub fn of_job_itself(job: Job, unit: Option<char>) -> Row {
+        Row { job, step: None, past: None, unit }
+    }
+
+    /// An earlier run of a job, as if the job had ended with it.
+    pub fn of_past(job: &Job, run: &Attempt, unit: Option<char>) -> Row {
+        let end = run.end_time.as_deref();
+        let since = run.start_time.as_deref().zip(end);
+        let job = Job {
+            start_time: run.start_time.clone(),
+            end_time: run.end_time.clone(),
+            elapsed_s: since.map_or(0, |(start, end)| (parsed(end) - parsed(start)) / SECOND_US),
+            exit_code: run.exit_code.clone(),
+            attempt: run.attempt,
+            usage: None,
+            ..job.clone()
+        };
+        let word = run.state.clone().unwrap_or_else(|| StateWord::Failed.to_string());
+        // What is no final state was ended from outside: it has no code of its own, to Slurm.
+        let state = word.parse().unwrap_or(StateWord::Cancelled);
+        Row { job: Job { state, ..job }, step: None, past: Some(word), unit }
+    }
+
     /// The steps of the run that a job is in, or was last in: first the script.
     pub fn of_steps(job: &Job, steps: &[Step], unit: Option<char>) -> Vec<Row> {
         if job.start_time.is_none() {
             return Vec::new();
         }
         let own = steps.iter().filter(|step| step.attempt == job.attempt);
-        let row = |step: &Step| Row { job: as_if(job, step), step: Some(started(job, step)), unit };
-        let script = Row { job: job.clone(), step: Some(batch(job)), unit };
+        let row = |step: &Step| {
+            let (job, step) = (as_if(job, step), Some(started(job, step)));
+            Row { job, step, past: None, unit }
+        };
+        let script = Row { job: job.clone(), step: Some(batch(job)), past: None, unit };
         std::iter::once(script).chain(own.map(row)).collect()
     }
 
@@ -119,6 +148,9 @@ impl Row {
     }
 
     pub fn state(&self) -> String {
+        if let Some(past) = &self.past {
+            return past.clone();
+        }
         match (&self.step, self.job.state) {
             (Some(step), _) => step.state.to_owned(),
             (None, StateWord::Cancelled) => {
