@@ -75,7 +75,7 @@ fn a_signal_goes_to_whom_it_is_for() {
 fn of_an_array_every_task_that_runs_hears_it() {
     let server = Server::start();
     let gate = Gate::new(&server);
-    let script = "trap 'echo heard; exit 0' USR1\necho up\nsleep 600 & wait";
+    let script = "trap 'echo heard; kill $!; exit 0' USR1\necho up\nsleep 600 & wait";
     let id = server.submit(&json!({"script": script, "array": "0-2%2"}));
     let task = |n: u32, wanted: &str| {
         let path = format!("/api/v1/jobs/{id}_{n}/stdout");
