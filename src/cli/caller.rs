@@ -7,13 +7,14 @@
 //! *Not here*: which of the variables go along (`api::wire::export`), the body (`cli::job_flags`).
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use crate::api::wire::amount::Amount;
 use crate::host;
 use crate::job::invocation::Umask;
 use crate::people;
+use crate::text::quote::first_that_acts;
 use crate::ulimits;
 
 /// What of the caller goes along with a job.
@@ -59,6 +60,14 @@ impl Caller {
         let user = user.or_else(|| Some(format!("uid {uid}")));
         let (host, umask, limits) = (host::name(), umask(), soft_limits());
         Ok(Caller { directory, environment, user, left_behind, umask, limits, host })
+    }
+
+    /// The whole path of a file that was named from here; `None` where it is not such as others can
+    /// read on a terminal.
+    #[must_use]
+    pub fn path(&self, path: &Path) -> Option<String> {
+        let path = self.directory.join(path);
+        path.to_str().filter(|path| first_that_acts(path).is_none()).map(str::to_owned)
     }
 }
 

@@ -205,6 +205,8 @@ impl JobFlags {
             priority: value(&flags.priority),
             labels: (!labels.is_empty()).then_some(labels),
             comment: value(&flags.comment),
+            mail_type: value(&flags.mail_type),
+            mail_user: value(&flags.mail_user),
             kill_grace: self.kill_grace.clone(),
             held: flags.hold.then_some(true),
             // A time in the script is of this place's clock, not of the server's.

@@ -47,6 +47,8 @@ const HELP: &[(&str, &str, &str)] = &[
     ("kill-on-invalid-dep", "YES", "yes: cancel it when what it waits for can never be; no: let it \
         wait [default: the server's]"),
     ("licenses", "LIST", "Licences: matlab, matlab:2, with commas"),
+    ("mail-type", "LIST", "When you want mail: END,FAIL; kept with the job, no mail is sent yet"),
+    ("mail-user", "ADDRESS", "Who gets that mail"),
     ("mem", "SIZE", "Memory: 512M, 2G; a bare number is MiB"),
     ("mem-per-cpu", "SIZE", "Memory for each CPU"),
     ("mem-per-gpu", "SIZE", "Memory for each GPU"),
@@ -197,7 +199,7 @@ mod tests {
             assert_eq!(typed.errors.clone().listed(), [], "{words}");
             let of_line = std::mem::take(&mut line.warnings).listed();
             let of_words = std::mem::take(&mut typed.warnings).listed();
-            let said = |text: &String| text.replace("line 1: #SBATCH ", "");
+            let said = |text: &String| text.replace("line 1: #SBATCH ", "").replace("line 1, ", "");
             assert_eq!(of_words, of_line.iter().map(said).collect::<Vec<_>>());
             let without_places = |d: Directives| format!("{d:?}").replace("line 1, ", "");
             assert_eq!(without_places(typed), without_places(line), "{words}");

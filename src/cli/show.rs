@@ -214,6 +214,7 @@ fn shown(job: &Job, more: &More) -> String {
         ("kept until", job.kept_until.as_ref().map(|until| kept(job, until))),
         ("labels", some(&labels.join(", "))),
         ("comment", job.comment.clone()),
+        ("mail", mail(job)),
         ("came by", Some(job.data_source.word().to_owned())),
         ("restarts", Some(job.restart_count.to_string()).filter(|_| job.restart_count > 0)),
         ("retries", job.retry.as_ref().map(requeue::retries)),
@@ -227,6 +228,13 @@ fn shown(job: &Job, more: &More) -> String {
     }
     lines.extend(job.warnings.iter().map(|w| ("warning", Some(w.clone()))));
     table::block(&lines)
+}
+
+/// What mail is wanted, and by whom.
+fn mail(job: &Job) -> Option<String> {
+    let wanted = job.mail_type.as_ref()?;
+    let user = job.mail_user.as_ref().map_or(String::new(), |user| format!(" to {user}"));
+    Some(format!("{wanted}{user}; none is sent"))
 }
 
 #[cfg(test)]

@@ -70,7 +70,9 @@ pub(super) fn run(args: &SubmitArgs) -> Result<u8, CliError> {
         }
     };
     let caller = Caller::here()?;
-    let body = args.flags.body((script, &args.words), name, &caller)?;
+    let mut body = args.flags.body((script, &args.words), name, &caller)?;
+    let file = args.script.as_deref().filter(|path| path.as_os_str() != "-");
+    body.command = file.and_then(|path| caller.path(path));
     warn(&args.flags.warnings());
     if args.test_only {
         return test_only(&client, &body, args.json);

@@ -1,6 +1,6 @@
 //! *Purpose*: how a script is called, beside its environment.
 //!
-//! *Owns*: [`Invocation`], [`Umask`], [`Ulimits`], and their text forms.
+//! *Owns*: [`Invocation`], [`Umask`], [`Ulimits`], and their text forms; [`mail_types`].
 //!
 //! *Promises*: what nobody said stays unsaid: then the script gets what the server has.
 //!
@@ -44,6 +44,47 @@ pub struct Invocation {
     /// On which machine that was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub submit_host: Option<String>,
+    /// The file that the script was read from, there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// When its owner wants mail, as `sbatch --mail-type` has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_type: Option<String>,
+    /// Who gets that mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_user: Option<String>,
+}
+
+/// What mail can be about: sbatch(1), `--mail-type`.
+const MAIL_TYPES: [&str; 13] = [
+    "NONE",
+    "BEGIN",
+    "END",
+    "FAIL",
+    "REQUEUE",
+    "ALL",
+    "INVALID_DEPEND",
+    "STAGE_OUT",
+    "TIME_LIMIT",
+    "TIME_LIMIT_90",
+    "TIME_LIMIT_80",
+    "TIME_LIMIT_50",
+    "ARRAY_TASKS",
+];
+
+/// A list of what mail is wanted about, in capitals.
+///
+/// # Errors
+/// A sentence that names what is none of it.
+pub fn mail_types(text: &str) -> Result<String, String> {
+    let list = text.to_ascii_uppercase();
+    match list.split(',').find(|word| !MAIL_TYPES.contains(word)) {
+        None => Ok(list),
+        Some(other) => {
+            let shown: String = other.chars().take(40).collect();
+            Err(format!("\"{shown}\" is none of {}", MAIL_TYPES.join(", ")))
+        }
+    }
 }
 
 /// A file mode creation mask; in text four octal digits.

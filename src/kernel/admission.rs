@@ -519,6 +519,12 @@ impl Validator {
         if let Some(path) = &invocation.submit_directory {
             self.line("submit_directory", path, PATH_BYTES_MAX);
         }
+        if let Some(path) = &invocation.command {
+            self.line("command", path, PATH_BYTES_MAX);
+        }
+        if let Some(user) = &invocation.mail_user {
+            self.line("mail_user", user, COMMENT_BYTES_MAX);
+        }
         let submit_host = invocation.submit_host.filter(|host| !host.is_empty());
         let submit_host = submit_host.map(|host| self.word("submit_host", Some(host), ""));
         Invocation { standard_input, submit_host, ..invocation }

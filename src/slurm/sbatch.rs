@@ -14,6 +14,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use super::failure::{FAILED, Failure};
 use super::getopt::{Effect, Given, Grammar, Opt};
@@ -122,7 +123,8 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
     let caller = Caller::here().map_err(|error| Failure::of(COMMAND, &error))?;
     let arguments = given.words.get(1..).unwrap_or_default();
     let body = job_flags.body((script, arguments), Some(name), &caller);
-    let body = body.map_err(|error| Failure::of(COMMAND, &error))?;
+    let mut body = body.map_err(|error| Failure::of(COMMAND, &error))?;
+    body.command = given.words.first().and_then(|path| caller.path(Path::new(path)));
     let server = Server::of(COMMAND)?;
     if given.has("test-only") {
         return test_only(&server, &body);

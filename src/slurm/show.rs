@@ -106,7 +106,8 @@ fn asked(job: &Job) -> Lines {
 /// Where it runs, and where its output goes.
 fn files(job: &Job) -> Lines {
     let f = Facts(job);
-    let mut lines = vec![format!("Command={NULL}"), format!("WorkDir={}", f.folder())];
+    let command = Facts::or_null(job.command.as_deref());
+    let mut lines = vec![format!("Command={command}"), format!("WorkDir={}", f.folder())];
     lines.extend(job.comment.as_ref().map(|comment| format!("Comment={comment}")));
     lines.extend([
         format!("StdErr={}", Facts::file(job.stderr_path.as_deref())),
@@ -116,6 +117,10 @@ fn files(job: &Job) -> Lines {
     ]);
     let gres = f.gres();
     lines.extend((gres != "N/A").then(|| format!("TresPerNode={gres}")));
+    if let Some(wanted) = &job.mail_type {
+        let user = job.mail_user.clone().unwrap_or_else(|| f.user());
+        lines.push(format!("MailUser={user} MailType={wanted}"));
+    }
     lines
 }
 

@@ -338,7 +338,7 @@ fn a_job_is_requeued_and_its_attempts_are_shown() {
 
 fn a_running_job_is_sent_a_signal() {
     let server = Server::start();
-    let text = "trap 'echo heard; exit 3' TERM\necho up\nsleep 600 & wait\n";
+    let text = "trap 'echo heard; kill $!; exit 3' TERM\necho up\nsleep 600 & wait\n";
     script(&server, "a.sh", text);
     call(&server, &["submit", "a.sh"]).ends(0);
     until("the trap", || match server.stdout(1).as_str() {

@@ -118,7 +118,7 @@ fn a_body_of_too_many_values_is_not_read() {
 
 fn of_a_thousand_warnings_twenty_are_kept() {
     let server = Server::start();
-    let lines: String = (0..1_000).map(|n| format!("#SBATCH --mail-user=u{n}\n")).collect();
+    let lines: String = (0..1_000).map(|n| format!("#SBATCH --wckey=u{n}\n")).collect();
     let body = json!({"script": format!("#!/bin/sh\n{lines}true")});
     let job = server.post("/api/v1/jobs", &body).expect(201).json();
     for job in [&job, &server.job(job["id"].as_i64().unwrap())] {

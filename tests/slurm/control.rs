@@ -163,6 +163,14 @@ fn a_job_s_record_has_the_keys_that_programs_read() {
     for same in ["jobid=", "job=", "JobId="] {
         assert_eq!(site.says(&format!("scontrol show {same}{id}")), record);
     }
+    let lines = "#SBATCH --mail-type=end,FAIL --mail-user=me@example.org";
+    site.file("m.sh", &format!("#!/bin/sh\n{lines}\ntrue\n"));
+    let id = site.submit("-H m.sh");
+    let record = site.says(&format!("scontrol show job {id}"));
+    let command = format!("   Command={}/m.sh\n", folder.display());
+    for line in ["   MailUser=me@example.org MailType=END,FAIL\n", &command] {
+        assert!(record.contains(line), "{line}: {record}");
+    }
     let array = site.submit("-H -a 1-3 --wrap true");
     let record = site.says(&format!("scontrol show job {array}"));
     assert!(record.contains(&format!("ArrayJobId={array} ArrayTaskId=1-3 ")), "{record}");

@@ -87,7 +87,7 @@ fn every_program_says_what_it_honours_and_what_not() {
         "\nAccepted, without effect:\n",
         "\nRefused:\n",
         "  -c, --cpus-per-task=VALUE          CPUs of each task",
-        "      --mail-type=VALUE              no mail is sent.",
+        "      --wckey=VALUE                  it is not kept",
         "  -C, --constraint=VALUE             this server is one node",
     ] {
         assert!(help.contains(said), "{said}: {help}");

@@ -86,9 +86,9 @@ fn nothing_is_submitted_by_test_only() {
 #[test]
 fn what_has_no_effect_is_said_with_v_alone_and_kept_with_the_job() {
     let site = Site::start();
-    let line = "sbatch --wrap true --mail-type=END --qos=high";
+    let line = "sbatch --wrap true --wckey=x --qos=high";
     assert_eq!(site.run(line).ends(0).err, "");
     let said = site.run(&format!("{line} -v")).ends(0);
-    assert!(said.err.contains("sbatch: --mail-type is not honoured here"), "{said:?}");
+    assert!(said.err.contains("sbatch: --wckey is not honoured here"), "{said:?}");
     assert_eq!(site.run(&format!("{line} -v -Q")).ends(0).err, "");
 }

@@ -161,6 +161,16 @@ pub struct SubmitBody {
     /// On which machine, for `SLURM_SUBMIT_HOST`; the server's without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub submit_host: Option<String>,
+    /// The file that the script was read from, there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// When its owner wants mail: `END,FAIL`. It is kept with the job; no mail is sent yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "END,FAIL")]
+    pub mail_type: Option<String>,
+    /// Who gets that mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_user: Option<String>,
     /// The door it comes through: `API`, `CLI` or `WEB`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "API")]
@@ -255,6 +265,12 @@ pub struct NestedJob {
     pub submit_directory: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub submit_host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_user: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "API")]
     pub data_source: Option<String>,

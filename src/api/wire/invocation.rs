@@ -1,7 +1,7 @@
 //! *Purpose*: reads how a script is to be called, of a submit body.
 //!
 //! *Owns*: the fields `args`, `standard_input`, `umask`, `limits`, `submit_directory`,
-//! `submit_host`.
+//! `submit_host`, `command`, `mail_type`, `mail_user`.
 //!
 //! *Promises*: a value that is not understood is refused with its field's name.
 //!
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::fields::{Fields, kind};
-use crate::job::invocation::{Invocation, Ulimit, Ulimits};
+use crate::job::invocation::{Invocation, Ulimit, Ulimits, mail_types};
 
 pub(super) fn read(fields: &mut Fields<'_>) -> Invocation {
     Invocation {
@@ -26,6 +26,11 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Invocation {
         limits: limits(fields),
         submit_directory: fields.text("submit_directory"),
         submit_host: fields.text("submit_host"),
+        command: fields.text("command"),
+        mail_type: fields.text("mail_type").and_then(|text| {
+            mail_types(&text).map_err(|message| fields.refuse("mail_type", message)).ok()
+        }),
+        mail_user: fields.text("mail_user"),
     }
 }
 

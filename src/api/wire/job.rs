@@ -169,6 +169,15 @@ pub struct Job {
     /// The file of standard error, which may be the same one.
     #[serde(default)]
     pub stderr_path: Option<String>,
+    /// The file that its script was read from, where it was submitted; null where nobody said.
+    #[serde(default)]
+    pub command: Option<String>,
+    /// When its owner wants mail, as `sbatch --mail-type` has it; no mail is sent yet.
+    #[serde(default)]
+    pub mail_type: Option<String>,
+    /// Who gets that mail.
+    #[serde(default)]
+    pub mail_user: Option<String>,
     /// When the server forgets it, and removes the output that it keeps itself; null while it has
     /// not ended, and where jobs are kept for ever.
     #[serde(default)]
@@ -249,6 +258,9 @@ impl Job {
             submit_directory: None,
             stdout_path: None,
             stderr_path: None,
+            command: None,
+            mail_type: None,
+            mail_user: None,
             labels: BTreeMap::new(),
             comment: None,
             error: None,
@@ -406,7 +418,8 @@ mod tests {
             held held_by begin_time deadline dependency array_job_id array_task_id array_tasks \
             retry restart_count signal kill_on_invalid_dependency open_mode resources ntasks \
             cpus_per_task args standard_input submit_directory \
-            stdout_path stderr_path kept_until uid redacted node";
+            stdout_path stderr_path kept_until uid redacted node command mail_type \
+            mail_user";
         let mut body = json!({
             "id": 17, "name": "n", "account": "", "user": "", "partition": "default",
             "state": "OUT_OF_MEMORY", "priority": 0, "cpus": 1, "labels": {}, "data_source": "WEB",

@@ -22,6 +22,7 @@ use crate::host;
 use crate::job::array_spec::ArraySpec;
 use crate::job::dependency::Dependencies;
 use crate::job::faults::{Faults, FieldError};
+use crate::job::invocation::mail_types;
 use crate::job::request::{Request, SCRATCH};
 use crate::job::resource_list;
 use crate::job::retry_policy::RetryPolicy;
@@ -192,6 +193,8 @@ pub struct Directives {
     pub export: Option<Placed<Export>>,
     pub chdir: Option<Placed<String>>,
     pub comment: Option<Placed<String>>,
+    pub mail_type: Option<Placed<String>>,
+    pub mail_user: Option<Placed<String>>,
     pub exclusive: bool,
     pub hold: bool,
     pub overcommit: bool,
@@ -422,6 +425,11 @@ impl Directives {
             "account" => self.account = at(value, place),
             "chdir" => self.chdir = at(value, place),
             "comment" => self.comment = at(value, place),
+            "mail-type" => {
+                self.mail_type = at(mail_types(&value)?, place);
+                self.warnings.push(format!("{place} is kept with the job; no mail is sent."));
+            }
+            "mail-user" => self.mail_user = at(value, place),
             "export" => self.export = at(Export::parse(&value)?, place),
             "cpus-per-task" => self.cpus_per_task = at(count(&value)?, place),
             "ntasks" => self.ntasks = at(count(&value)?, place),

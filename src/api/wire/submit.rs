@@ -392,6 +392,18 @@ impl Asked {
                     self.invocation.standard_input,
                     lines.input,
                 ),
+                mail_type: origins.either(
+                    "mail_type",
+                    "mail_type",
+                    self.invocation.mail_type,
+                    lines.mail_type,
+                ),
+                mail_user: origins.either(
+                    "mail_user",
+                    "mail_user",
+                    self.invocation.mail_user,
+                    lines.mail_user,
+                ),
                 script_is_bytes: is_bytes,
                 ..self.invocation
             },

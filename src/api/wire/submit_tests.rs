@@ -64,6 +64,9 @@ fn called() -> Invocation {
         limits: Ulimits([(Ulimit::Core, None), (Ulimit::Nofile, Some(9))].into()),
         submit_directory: Some("/from".into()),
         submit_host: Some("login".into()),
+        command: Some("/from/train.sh".into()),
+        mail_type: Some("END,FAIL".into()),
+        mail_user: Some("me@example.org".into()),
     }
 }
 
@@ -172,6 +175,9 @@ fn flat() -> SubmitBody {
         limits: Some(limits()),
         submit_directory: text("/from"),
         submit_host: text("login"),
+        command: text("/from/train.sh"),
+        mail_type: text("end,FAIL"),
+        mail_user: text("me@example.org"),
         data_source: text("CLI"),
     }
 }
@@ -250,6 +256,9 @@ fn every_field_of_the_nested_schema_is_read() {
         limits: Some(limits()),
         submit_directory: text("/from"),
         submit_host: text("login"),
+        command: text("/from/train.sh"),
+        mail_type: text("end,FAIL"),
+        mail_user: text("me@example.org"),
         data_source: text("WEB"),
     };
     let body = NestedBody { job, script: "true".into() };
