@@ -820,7 +820,7 @@ fn signals_are_handed_over_once_by_each_executor_and_that_is_told() {
         while !engine.diary().iter().any(|one| matches!(one, Asked::Control(..))) {
             actix_rt::task::yield_now().await;
         }
-        assert_eq!(handed(&engine), [all.clone()]);
+        assert_eq!(handed(&engine), std::slice::from_ref(&all));
     });
     run(async {
         let (_second, mut facts, mut given) = executor_and_signals(&engine, false);

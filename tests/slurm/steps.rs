@@ -148,11 +148,10 @@ fn a_signal_reaches_each_task_once_whoever_sends_it() {
     );
     let id = site.submit("-n 2 -o out s.sh");
     let marks = |wanted: usize| {
-        until("marks", || match site.server.dir.path().join("marks") {
-            path => {
-                let text = std::fs::read_to_string(path).unwrap_or_default();
-                if text.lines().count() == wanted { Ok(text) } else { Err(text) }
-            }
+        until("marks", || {
+            let path = site.server.dir.path().join("marks");
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            if text.lines().count() == wanted { Ok(text) } else { Err(text) }
         })
     };
     marks(2);

@@ -70,7 +70,7 @@ fn started(job: &Job, step: &Step) -> Shown {
 /// The job with what its step says in the place of its own.
 fn as_if(job: &Job, step: &Step) -> Job {
     let end = step.end_time.clone().or_else(|| job.end_time.clone());
-    let until = end.as_deref().map_or_else(|| clock::now().0, |end| parsed(end));
+    let until = end.as_deref().map_or_else(|| clock::now().0, parsed);
     Job {
         start_time: Some(step.start_time.clone()),
         elapsed_s: (until - parsed(&step.start_time)).max(0) / SECOND_US,

@@ -80,7 +80,7 @@ impl Place {
         let Ok(server) = Server::of(COMMAND) else { return };
         let answer = server.client.get(&format!("/api/v1/jobs/{}", self.job));
         let Ok(job) = answer.and_then(|answer| answer.parse::<Job>()) else { return };
-        self.cpus = self.cpus.or_else(|| u32::try_from(job.cpus).ok());
+        self.cpus = self.cpus.or(Some(job.cpus));
         if self.name.is_empty() {
             self.name.clone_from(&job.name);
         }
