@@ -18,6 +18,7 @@ use crate::job::faults::Faults;
 use crate::job::ids::JobId;
 use crate::job::outcome::{self, ExitCode};
 use crate::job::step::{self, STEP_NAME_BYTES_MAX, STEPS_MAX, StepEnd};
+use crate::text::quote::first_that_acts;
 
 /// What a job says of one of its steps. With `exit_code` it has ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -130,7 +131,13 @@ pub fn parse(no: u32, body: &[u8]) -> Result<(Option<u32>, step::Step), BodyRefu
         name if name.len() > STEP_NAME_BYTES_MAX || name.contains('\0') => {
             Err(format!("is at most {STEP_NAME_BYTES_MAX} bytes, without NUL"))
         }
-        name => Ok(name.to_owned()),
+        name => match first_that_acts(name) {
+            Some(c) => {
+                let what = "must not contain control characters, or marks that nobody sees";
+                Err(format!("{what} ({c})"))
+            }
+            None => Ok(name.to_owned()),
+        },
     });
     let attempt = fields.parsed("attempt", count);
     let (tasks, cpus) = (fields.parsed("tasks", count), fields.parsed("cpus", count));
@@ -197,5 +204,7 @@ mod tests {
         let early = r#"{"name": "a", "start_time": "1970-01-01T00:00:02Z",
             "end_time": "1970-01-01T00:00:01Z", "exit_code": "0:0"}"#;
         assert!(faults(0, early).contains("is before start_time"));
+        let acts = r#"{"name": "a\u001b[2Jb", "start_time": "1970-01-01T00:00:02Z"}"#;
+        assert!(faults(0, acts).contains("control characters"), "{}", faults(0, acts));
     }
 }
