@@ -31,6 +31,10 @@ class Resumes(submitit.helpers.Checkpointable):
         time.sleep(600)
 
 
+def state(job):
+    return job.get_info(mode="force").get("State", "")
+
+
 def until(what, look):
     end = time.time() + 60
     while time.time() < end:
@@ -55,9 +59,9 @@ def main():
     executor.update_parameters(tasks_per_node=1)
 
     slow = executor.submit(time.sleep, 600)
-    until("it to run", lambda: slow.state == "RUNNING" or slow.get_info(mode="force") and False)
+    until("it to run", lambda: state(slow) == "RUNNING")
     slow.cancel(check=False)
-    until("its end", lambda: slow.get_info(mode="force").get("State", "").startswith("CANCELLED"))
+    until("its end", lambda: state(slow).startswith("CANCELLED"))
 
     mark = os.path.abspath("mark")
     resumes = executor.submit(Resumes(), mark)

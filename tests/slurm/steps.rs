@@ -200,7 +200,9 @@ fn steps_are_kept_with_their_codes_and_their_use() {
     let script = "srun true\n\
                   srun -J named -n 1 -c 2 bash -c 'i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done; exit 2'\n\
                   srun -n 2 bash -c 'kill -USR1 $$'\n\
-                  srun /nonexistent";
+                  srun /nonexistent\n\
+                  srun -n 1 -o no/such/out true\n\
+                  srun -n 1 -J $'a\\tb' true; exit 2";
     let (_, id) = said(&site, "-n 2", script);
     let columns = "jobid,jobname,state,exitcode,alloccpus,ntasks";
     let rows = site.says(&format!("sacct -n -P -j {id} -o {columns}"));
@@ -210,7 +212,9 @@ fn steps_are_kept_with_their_codes_and_their_use() {
          {id}.0|true|COMPLETED|0:0|2|2\n\
          {id}.1|named|FAILED|2:0|2|1\n\
          {id}.2|bash|CANCELLED|0:10|2|2\n\
-         {id}.3|nonexistent|FAILED|2:0|2|2\n"
+         {id}.3|nonexistent|FAILED|2:0|2|2\n\
+         {id}.4|true|FAILED|1:0|1|1\n\
+         {id}.5|a\\u{{9}}b|COMPLETED|0:0|1|1\n"
     );
     assert_eq!(rows, wanted);
     let one = site.says(&format!("sacct -n -P -j {id}.1 -o jobid,maxrss,usercpu,elapsed"));

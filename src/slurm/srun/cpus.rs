@@ -22,6 +22,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, flock, inotify};
 use rustix::io::Errno;
 
+use crate::clock;
+
 /// The CPUs of a step: they are its own as long as this lives.
 #[derive(Debug)]
 pub struct OwnCpus {
@@ -51,7 +53,7 @@ pub fn next_step(folder: &Path) -> io::Result<u32> {
 }
 
 /// Takes so many of the job's CPUs; calls `waiting` once if some are busy. `None` when they were
-/// busy all the time.
+/// busy for so long, or when somebody else waits and this one has not the time to.
 ///
 /// # Errors
 /// What the system says.
@@ -69,6 +71,7 @@ pub fn take(
     // Who waits keeps those behind him from taking what he needs.
     let turn = open(&folder.join("turn"))?;
     let mut waiting = Some(waiting);
+    let until = patience.and_then(|patience| clock::monotonic().checked_add(patience));
     if flock(&turn, FlockOperation::NonBlockingLockExclusive).is_err() {
         waiting.take().into_iter().for_each(|waiting| waiting());
         if patience.is_some() {
@@ -96,7 +99,8 @@ pub fn take(
             flock(&files[cpu], FlockOperation::Unlock)?;
         }
         waiting.take().into_iter().for_each(|waiting| waiting());
-        if !is_freed(&freed, patience)? {
+        let left = until.map(|until| until.saturating_duration_since(clock::monotonic()));
+        if !is_freed(&freed, left)? {
             return Ok(None);
         }
     }

@@ -12,7 +12,7 @@ use super::place::Place;
 use super::record::Record;
 use super::say::{COMMAND, error};
 use super::step::{Sharing, Step};
-use super::tasks;
+use super::tasks::{self, End};
 use crate::slurm::failure::Failure;
 use crate::slurm::say::remark;
 
@@ -25,10 +25,10 @@ pub fn run(step: &Step, place: &Place) -> Result<u8, Failure> {
     let own = take_cpus(step, place)?;
     pin(step, place, own.as_ref());
     let record = Record::begin(step, place, no);
-    let end = tasks::run(step, place, no)?;
-    record.end(&end);
+    let end = tasks::run(step, place, no);
+    record.end(end.as_ref().unwrap_or(&End::NOT_STARTED));
     drop(own);
-    Ok(end.code)
+    Ok(end?.code)
 }
 
 fn unkept(place: &Place, why: &std::io::Error) -> Failure {

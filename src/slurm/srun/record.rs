@@ -18,9 +18,10 @@ use super::place::Place;
 use super::say::COMMAND;
 use super::step::Step;
 use super::tasks::End;
-use crate::api::wire::v1::{StepBody, Usage};
+use crate::api::wire::v1::{StepBody, Usage, escaped};
 use crate::cli::CliError;
 use crate::clock::{self, rfc3339};
+use crate::job::step::STEP_NAME_BYTES_MAX;
 use crate::slurm::jobs::Server;
 use crate::slurm::say::remark;
 
@@ -43,7 +44,7 @@ impl Record {
     pub fn begin(step: &Step, place: &Place, no: u32) -> Record {
         let said = StepBody {
             attempt: place.attempt,
-            name: step.name.clone(),
+            name: written(&step.name),
             tasks: Some(step.tasks),
             cpus: Some(step.cpus),
             start_time: rfc3339(clock::now()),
@@ -85,6 +86,15 @@ impl Record {
             remark(&format!("{COMMAND}: the server was not told of this step: {why}"));
         }
     }
+}
+
+/// A name as others can read it: what acts on a terminal is written out, what is too long cut off.
+fn written(name: &str) -> String {
+    let mut name = escaped(name, |_| false).into_owned();
+    while name.len() > STEP_NAME_BYTES_MAX {
+        name.pop();
+    }
+    name
 }
 
 fn send(path: &str, said: &StepBody) -> Result<(), String> {

@@ -54,6 +54,11 @@ pub struct End {
     pub exit: ExitCode,
 }
 
+impl End {
+    /// Of a step that could not be started as it was asked for.
+    pub const NOT_STARTED: End = End { code: 1, exit: ExitCode { code: 1, signal: 0 } };
+}
+
 /// What the main thread hears.
 enum Heard {
     /// A task has ended.
