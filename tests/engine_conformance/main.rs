@@ -11,6 +11,7 @@
 mod devices;
 mod memory;
 mod scratch;
+mod signals;
 mod supervisors;
 
 use std::collections::BTreeMap;

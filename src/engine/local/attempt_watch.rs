@@ -218,10 +218,7 @@ impl<'a, 'b> AttemptWatch<'a, 'b> {
     fn end_leftovers(&mut self) {
         fault::point(fault::FINISH_OVER);
         let (mut names, mut more) = (Vec::new(), 0_usize);
-        proc::visit_descendants(self.me, |seen| {
-            if !seen.is_alive() {
-                return;
-            }
+        for seen in proc::descendants(self.me).iter().filter(|seen| seen.is_alive()) {
             if names.len() < NAMED_MAX {
                 let name = proc::name(seen.identity.pid);
                 names.push(format!("{} ({name})", seen.identity.pid));
@@ -230,7 +227,7 @@ impl<'a, 'b> AttemptWatch<'a, 'b> {
             }
             proc::signal(seen.identity, Signal::TERM);
             proc::signal(seen.identity, Signal::CONT);
-        });
+        }
         if more > 0 {
             names.push(format!("and {more} more"));
         }
@@ -358,19 +355,19 @@ impl<'a, 'b> AttemptWatch<'a, 'b> {
     /// Sends a signal to some of the script's tree.
     fn send(&self, number: i32, to: Recipients) {
         let Some(signal) = Signal::from_named_raw(number) else { return };
+        // All are known before the first one hears: what it starts upon hearing is not meant.
+        let others = match to {
+            Recipients::Script => Vec::new(),
+            Recipients::Others | Recipients::All => proc::descendants(self.me),
+        };
         // Not reaped, so the number is still its own.
         let script = Pid::from_raw(self.script.pid).filter(|_| self.exit_code.is_none());
         if let Some(script) = script.filter(|_| to != Recipients::Others) {
             let _ = rustix::process::kill_process(script, signal);
         }
-        if to == Recipients::Script {
-            return;
+        for other in others.iter().filter(|other| other.identity.pid != self.script.pid) {
+            proc::signal(other.identity, signal);
         }
-        proc::visit_descendants(self.me, |seen| {
-            if seen.identity.pid != self.script.pid {
-                proc::signal(seen.identity, signal);
-            }
-        });
     }
 
     /// Sends what somebody asked for since the last look.
@@ -435,14 +432,14 @@ impl<'a, 'b> AttemptWatch<'a, 'b> {
         self.phase = Phase::Ending { since, kill_at };
         note(self.attempt, State::stopping_line(stop));
         self.tell_change();
+        let tree = proc::descendants(self.me);
         self.signal_group(Signal::TERM);
-        // Whoever left the script's group is asked too; whoever is stopped must wake to hear.
-        proc::visit_descendants(self.me, |seen| {
-            if seen.group != self.script.pid {
-                proc::signal(seen.identity, Signal::TERM);
-                proc::signal(seen.identity, Signal::CONT);
-            }
-        });
+        // A process that left the script's group is asked too; one that is stopped must wake to
+        // hear. What a handler starts to tidy up is not of the tree as it was, and is spared.
+        for seen in tree.iter().filter(|seen| seen.group != self.script.pid) {
+            proc::signal(seen.identity, Signal::TERM);
+            proc::signal(seen.identity, Signal::CONT);
+        }
         self.signal_group(Signal::CONT);
         fault::point(after);
     }

@@ -194,6 +194,15 @@ pub fn visit_descendants(root: i32, mut visit: impl FnMut(&Stat)) {
     }
 }
 
+/// Every process below `root` in the tree, itself not included: those that were there before
+/// anything was done to any of them.
+#[must_use]
+pub fn descendants(root: i32) -> Vec<Stat> {
+    let mut found = Vec::new();
+    visit_descendants(root, |seen| found.push(*seen));
+    found
+}
+
 /// Every process that can be seen.
 ///
 /// # Errors
