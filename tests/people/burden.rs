@@ -26,6 +26,9 @@ houses! {
     private_usage_is_its_owner_s "[people]\nprivate = [\"usage\"]"
 }
 
+/// What a user may change at once, and then in each second (`api::crowd`).
+const AT_ONCE: usize = 2_000;
+const A_SECOND: usize = 200;
 /// Longest wait of another user.
 const SOON: Duration = Duration::from_secs(2);
 
@@ -64,6 +67,7 @@ mod cases {
         house: House,
     ) {
         let house = &house;
+        let begun = Instant::now();
         std::thread::scope(|scope| {
             let flooding = scope.spawn(|| flood(house, ALICE, "DELETE /api/v1/jobs/999", 6_000));
             let mut slowest = Duration::ZERO;
@@ -74,9 +78,13 @@ mod cases {
             }
             assert!(slowest < SOON, "{slowest:?}");
             let (statuses, told) = flooding.join().unwrap();
+            let took = begun.elapsed().as_secs();
             let refused = statuses.iter().filter(|status| **status == 429).count();
-            assert_eq!(statuses.len(), 6_000);
-            assert!(refused > 1_000 && statuses.iter().filter(|s| **s == 404).count() >= 2_000);
+            let taken = statuses.iter().filter(|status| **status == 404).count();
+            assert_eq!((statuses.len(), refused + taken), (6_000, 6_000));
+            // A slow machine sends them over so long a time that more of them are no flood.
+            let most = AT_ONCE + (usize::try_from(took).unwrap() + 1) * A_SECOND;
+            assert!((AT_ONCE..=most).contains(&taken), "{taken} taken in {took} s");
             assert_eq!(told, refused, "each says when to come back");
         });
         // Her questions are another count, and another's changes his own.
