@@ -96,8 +96,8 @@ pub async fn list(
     };
     let (key, ascending) = (filter.key, filter.ascending);
     let page = app.read(move |conn| read::jobs_page(conn, &filter, &scope)).await?;
-    let with_reasons = fields.as_ref().is_none_or(Fields::tell_reasons);
-    let jobs = render::many(&app, &caller, page.jobs, with_reasons).await;
+    let wanted = fields.as_ref().unwrap_or(&Fields::ALL);
+    let jobs = render::many(&app, &caller, page.jobs, wanted).await;
     let next_cursor = page.next.map(|after| cursor::written(key, ascending, &after));
     if let Some(fields) = &fields {
         let jobs = jobs.iter().map(|job| Picked { job, fields }).collect();

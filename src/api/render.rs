@@ -14,11 +14,12 @@ use super::caller::Caller;
 use super::error::ApiError;
 use super::wire::attempt::Retry;
 use super::wire::job::{Allocation, Event, HeldBy, Job, StreamEnd, Usage};
+use super::wire::pick::Fields;
 use super::wire::resources::{AllocationRow as WireAllocation, HeldResources};
 use crate::actors::messages::{DRY_RUN_ID, Explain};
 use crate::clock::{now, rfc3339};
 use crate::job::array_spec::JobRef;
-use crate::job::files::StreamFile;
+use crate::job::files::{JobFiles, StreamFile};
 use crate::job::ids::JobId;
 use crate::job::outcome::{self, ExitCode};
 use crate::job::spec::JobSpec;
@@ -47,26 +48,27 @@ pub fn elapsed_s(row: &JobRecord) -> i64 {
 /// A job as it stands now, with why it waits, as far as it is its asker's business.
 pub async fn one(app: &App, caller: &Caller, job: JobAndAllocation) -> Job {
     let reasons = reasons(app, std::slice::from_ref(&job)).await;
-    for_caller(app, caller, job, &reasons)
+    for_caller(app, caller, job, (&reasons, &Fields::ALL))
 }
 
-/// Jobs as they stand now, each with why it waits if that is wanted, likewise.
+/// Jobs as they stand now, likewise; what is not wanted may be missing, for finding it out takes
+/// longer than all the rest.
 pub async fn many(
     app: &App,
     caller: &Caller,
     jobs: Vec<JobAndAllocation>,
-    with_reasons: bool,
+    wanted: &Fields,
 ) -> Vec<Job> {
-    let reasons = match with_reasons {
+    let reasons = match wanted.tell_reasons() {
         true => reasons(app, &jobs).await,
         false => Reasons::default(),
     };
-    jobs.into_iter().map(|job| for_caller(app, caller, job, &reasons)).collect()
+    jobs.into_iter().map(|job| for_caller(app, caller, job, (&reasons, wanted))).collect()
 }
 
-fn for_caller(app: &App, caller: &Caller, job: JobAndAllocation, reasons: &Reasons) -> Job {
+fn for_caller(app: &App, caller: &Caller, job: JobAndAllocation, told: Told<'_>) -> Job {
     let may = may(&caller.who, Action::ReadDetails, job.0.whose());
-    let job = shown(app, job, reasons);
+    let job = shown(app, job, told);
     if may.is_ok() { job } else { job.redacted() }
 }
 
@@ -109,11 +111,14 @@ pub async fn dry_run(
     let explained = app.system.explain.send(message).await;
     let explained = explained.map_err(|_| ApiError::unavailable("the server is stopping"))?;
     let reasons = aside(move || Reasons::new(policy, explained)).await.unwrap_or_default();
-    let job = shown(app, (row, None), &reasons);
+    let job = shown(app, (row, None), (&reasons, &Fields::ALL));
     Ok(Job { id: JobId(0), array_job_id: job.array_job_id.map(|_| JobId(0)), ..job })
 }
 
-fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> Job {
+/// Why jobs wait, and what of them is wanted.
+type Told<'a> = (&'a Reasons, &'a Fields);
+
+fn shown(app: &App, (row, allocation): JobAndAllocation, (reasons, wanted): Told<'_>) -> Job {
     let state = row.state;
     let why = match state {
         StateWord::Pending => {
@@ -130,16 +135,22 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         StateWord::Pending => (Some(why.word.to_owned()), Some(why.sentence)),
         _ => reason(&row, state),
     };
-    let files = app.places.files(
-        row.id,
-        row.spec.working_directory.as_deref(),
-        row.spec.standard_output.as_deref(),
-        row.spec.standard_error.as_deref(),
-    );
-    let path = |asked: &Option<String>, full: std::path::PathBuf| {
-        asked.is_some().then(|| full.display().to_string())
+    let files = wanted.tell_paths().then(|| {
+        app.places.files(
+            row.id,
+            row.spec.working_directory.as_deref(),
+            row.spec.standard_output.as_deref(),
+            row.spec.standard_error.as_deref(),
+        )
+    });
+    let full = |of: &StreamFile| of.full().display().to_string();
+    let asked = |asked: &Option<String>, of: fn(&JobFiles) -> &StreamFile| {
+        asked.as_ref().and(files.as_ref()).map(|files| full(of(files)))
     };
-    let kept = |of: &StreamFile| (!of.is_nowhere()).then(|| of.full().display().to_string());
+    let kept = |of: fn(&JobFiles) -> &StreamFile| {
+        files.as_ref().map(of).filter(|of| !of.is_nowhere()).map(full)
+    };
+    let at = |is_wanted: bool, at: Option<Time>| at.filter(|_| is_wanted).map(time);
     let keep_s = app.system.dials.borrow().keep_s;
     Job {
         id: row.id,
@@ -152,8 +163,8 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         estimate_basis: why.basis,
         held: row.held,
         held_by: held_by(&row),
-        begin_time: row.begin_time.map(time),
-        deadline: row.deadline.map(time),
+        begin_time: at(wanted.begin_time, row.begin_time),
+        deadline: at(wanted.deadline, row.deadline),
         priority: row.priority,
         cpus: row.cpus,
         ntasks: row.spec.tasks.ntasks.or(row.spec.tasks.ntasks_per_node),
@@ -167,18 +178,21 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, reasons: &Reasons) -> J
         memory_bytes: row.memory_bytes.map(u64::cast_signed),
         resources: row.spec.resources.iter().map(|(name, n)| (name.to_string(), n)).collect(),
         time_limit_s: row.time_limit_s.map(i64::from),
-        standard_output: path(&row.spec.standard_output, files.stdout.full()),
-        standard_error: path(&row.spec.standard_error, files.stderr.full()),
-        stdout_path: kept(&files.stdout),
-        stderr_path: kept(&files.stderr),
-        kept_until: keep_s.and_then(|s| Some(time(row.end_time?.plus_s(i64::from(s))))),
-        working_directory: Some(files.working_directory.display().to_string()),
+        standard_output: asked(&row.spec.standard_output, |files| &files.stdout),
+        standard_error: asked(&row.spec.standard_error, |files| &files.stderr),
+        stdout_path: kept(|files| &files.stdout),
+        stderr_path: kept(|files| &files.stderr),
+        kept_until: keep_s
+            .and_then(|s| at(wanted.kept_until, Some(row.end_time?.plus_s(i64::from(s))))),
+        working_directory: files
+            .as_ref()
+            .map(|files| files.working_directory.display().to_string()),
         labels: row.labels,
         data_source: row.spec.data_source,
-        submit_time: time(row.submit_time),
-        eligible_time: Some(time(row.eligible_time)),
-        start_time: row.start_time.map(time),
-        end_time: row.end_time.map(time),
+        submit_time: at(wanted.submit_time, Some(row.submit_time)).unwrap_or_default(),
+        eligible_time: at(wanted.eligible_time, Some(row.eligible_time)),
+        start_time: at(wanted.start_time, row.start_time),
+        end_time: at(wanted.end_time, row.end_time),
         warnings: row.spec.warnings,
         attempt: row.attempt,
         node: allocation.as_ref().map(|_| app.host.clone()),

@@ -7,6 +7,7 @@
 //! *Not here*: which facts stand in which column (`squeue`, `sacct`, `scontrol`).
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use super::words::{memory, moment, short_span, span};
 use crate::api::wire::v1::{Job, StateWord};
@@ -19,11 +20,14 @@ pub const NULL: &str = "(null)";
 /// The one quality of service there is.
 pub const QOS: &str = "normal";
 
-/// Who calls.
+/// Who calls. Asked once: each of ten thousand lines may name him.
 #[must_use]
 pub fn me() -> String {
-    let uid = rustix::process::geteuid().as_raw();
-    people::name(uid).unwrap_or_else(|| uid.to_string())
+    static ME: LazyLock<String> = LazyLock::new(|| {
+        let uid = rustix::process::geteuid().as_raw();
+        people::name(uid).unwrap_or_else(|| uid.to_string())
+    });
+    ME.clone()
 }
 
 /// A user by name or number.

@@ -96,7 +96,12 @@ impl Server {
             let page = self.client.get(&format!("/api/v1/jobs{}", query(&pairs)));
             let page = page.and_then(|page| page.parse::<JobList>());
             let JobList { jobs, next_cursor } = page.map_err(|error| self.failed(&error))?;
-            all.extend(jobs);
+            // Most answers are one page, which is not copied.
+            if all.is_empty() {
+                all = jobs
+            } else {
+                all.extend(jobs)
+            }
             match next_cursor {
                 Some(next) => cursor = Some(next),
                 None => return Ok(all),

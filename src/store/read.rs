@@ -81,18 +81,22 @@ pub fn jobs_page(
     }
     let place: HashMap<i64, usize> = ids.iter().copied().zip(0..).collect();
     let query = jobs::table.filter(jobs::id.eq_any(ids)).select(JobRow::as_select());
-    let rows: Vec<JobRow> = query.load(conn)?;
-    let mut jobs = with_allocations(conn, records(rows)?)?;
-    jobs.sort_unstable_by_key(|(job, _)| place.get(&job.id.0));
+    // A record is large: it is made where it stays.
+    let mut jobs = Vec::with_capacity(place.len());
+    for row in query.load_iter::<JobRow, DefaultLoadingMode>(conn)? {
+        jobs.push((JobRecord::try_from(row?)?, None));
+    }
+    give_allocations(conn, &mut jobs)?;
+    jobs.sort_by_cached_key(|(job, _)| place.get(&job.id.0));
     as_of(conn, JobPage { jobs, next })
 }
 
 /// Puts the latest allocation beside each job.
-fn with_allocations(
+fn give_allocations(
     conn: &mut SqliteConnection,
-    jobs: Vec<JobRecord>,
-) -> Result<Vec<JobAndAllocation>, StoreError> {
-    if let [job] = jobs.as_slice() {
+    jobs: &mut [JobAndAllocation],
+) -> Result<(), StoreError> {
+    if let [(job, allocation)] = jobs {
         // One job is the common question, and only a statement of fixed length is kept prepared.
         let latest: Option<AllocationRow> = resource_allocations::table
             .filter(resource_allocations::job_id.eq(job.id.0))
@@ -100,10 +104,15 @@ fn with_allocations(
             .select(AllocationRow::as_select())
             .get_result(conn)
             .optional()?;
-        let latest = latest.map(AllocationRecord::try_from).transpose()?;
-        return Ok(jobs.into_iter().map(|job| (job, latest.clone())).collect());
+        *allocation = latest.map(AllocationRecord::try_from).transpose()?;
+        return Ok(());
     }
-    let ids: Vec<i64> = jobs.iter().map(|job| job.id.0).collect();
+    // One that was never started has none.
+    let started = jobs.iter().filter(|(job, _)| job.attempt > 0);
+    let ids: Vec<i64> = started.map(|(job, _)| job.id.0).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
     let rows: Vec<AllocationRow> = resource_allocations::table
         .filter(resource_allocations::job_id.eq_any(ids))
         .order(resource_allocations::id.asc())
@@ -112,11 +121,8 @@ fn with_allocations(
     let all: Vec<AllocationRecord> = records(rows)?;
     let mut latest: HashMap<JobId, AllocationRecord> =
         all.into_iter().map(|allocation| (allocation.attempt.job, allocation)).collect();
-    let with_its_own = |job: JobRecord| {
-        let allocation = latest.remove(&job.id);
-        (job, allocation)
-    };
-    Ok(jobs.into_iter().map(with_its_own).collect())
+    jobs.iter_mut().for_each(|(job, allocation)| *allocation = latest.remove(&job.id));
+    Ok(())
 }
 
 /// One job.
@@ -128,8 +134,11 @@ pub fn job(
     id: JobId,
 ) -> Result<AsOf<Option<JobAndAllocation>>, StoreError> {
     let row = jobs::table.find(id.0).select(JobRow::as_select()).get_result(conn).optional()?;
-    let found = with_allocations(conn, records(row.into_iter().collect())?)?.pop();
-    as_of(conn, found)
+    let Some(row) = row else { return as_of(conn, None) };
+    let mut found = [(JobRecord::try_from(row)?, None)];
+    give_allocations(conn, &mut found)?;
+    let [found] = found;
+    as_of(conn, Some(found))
 }
 
 /// A job's script and environment.

@@ -35,10 +35,16 @@ macro_rules! fields {
         /// Which fields of a job are wanted.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct Fields {
-            $($name: bool,)+
+            $(
+                #[doc = concat!("Whether `", stringify!($name), "` is.")]
+                pub $name: bool,
+            )+
         }
 
         impl Fields {
+            /// Every field.
+            pub const ALL: Fields = Fields { $($name: true,)+ };
+
             /// All that there are.
             pub const NAMES: &[&str] = &[$(stringify!($name)),+];
 
@@ -97,6 +103,16 @@ impl Fields {
             || self.position
             || self.estimated_start_time
             || self.estimate_basis
+    }
+
+    /// Whether paths have to be made.
+    #[must_use]
+    pub fn tell_paths(&self) -> bool {
+        self.working_directory
+            || self.standard_output
+            || self.standard_error
+            || self.stdout_path
+            || self.stderr_path
     }
 }
 
