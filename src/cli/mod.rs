@@ -34,6 +34,7 @@ mod place;
 mod print;
 mod progress;
 mod queue;
+pub(crate) mod raw_mode;
 mod reader;
 mod requeue;
 pub(crate) mod run;

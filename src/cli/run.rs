@@ -25,6 +25,7 @@ use super::job_flags::JobFlags;
 use super::logs::{Stream, follow};
 use super::own_input::{self, OwnInput};
 use super::print::remark;
+use super::raw_mode;
 use super::reader::when_gone;
 use super::{submit, wait};
 use crate::api::wire::body::SubmitBody;
@@ -58,7 +59,28 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, CliError> {
     let send = |client: &Client, body: &SubmitBody| {
         submit::send(client, body, &args.flags, &caller).map(|(job, _)| job)
     };
-    in_foreground(&client, body, send)
+    in_foreground(&client, body, &Manner::USUAL, send)
+}
+
+/// How somebody follows his job.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// What is said of a job that waits.
+    pub waits: fn(&Job) -> String,
+    /// Whether the job goes on when the terminal is gone at which he sits.
+    pub outlives_its_terminal: bool,
+}
+
+impl Manner {
+    /// That of `downbeat run`.
+    pub const USUAL: Manner = Manner {
+        waits: |job| {
+            let reason = job.state_reason.as_deref().unwrap_or_default();
+            let detail = job.state_detail.as_deref().unwrap_or_default();
+            format!("downbeat: job {} is queued: {reason}: {detail}", job.id)
+        },
+        outlives_its_terminal: false,
+    };
 }
 
 /// Submits a job and follows it to its end: its exit code. Its output is printed, Ctrl-C cancels
@@ -69,6 +91,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, CliError> {
 pub fn in_foreground(
     client: &Client,
     mut body: SubmitBody,
+    manner: &Manner,
     send: impl FnOnce(&Client, &SubmitBody) -> Result<Job, CliError>,
 ) -> Result<u8, CliError> {
     if body.standard_input.is_none() {
@@ -80,11 +103,12 @@ pub fn in_foreground(
             }
         }
     }
-    let interrupt = Interrupt::listen(client.clone())?;
+    let interrupt = Interrupt::listen(client.clone(), manner.outlives_its_terminal)?;
     let job = send(client, &body)?;
     interrupt.submitted(client, job.id);
     let waiter = client.clone();
-    thread::spawn(move || say_that_it_waits(&waiter, job.id));
+    let waits = manner.waits;
+    thread::spawn(move || say_that_it_waits(&waiter, job.id, waits));
     let leaver = client.clone();
     when_gone(move || leave(&leaver, job.id));
     let streams = [Stream::Stdout, Stream::Stderr].map(|stream| {
@@ -120,15 +144,13 @@ fn pattern_of(path: &Path) -> String {
 }
 
 /// Says what a job waits for that has not started at once.
-fn say_that_it_waits(client: &Client, id: JobId) {
+fn say_that_it_waits(client: &Client, id: JobId, waits: fn(&Job) -> String) {
     let path = format!("/api/v1/jobs/{id}/wait?timeout_s={AT_ONCE_S}");
     let answer = client.get_within(&path, Duration::from_secs(AT_ONCE_S));
     // Whoever follows the job sees that the server does not answer.
     let Ok(job) = answer.and_then(|answer| answer.parse::<Job>()) else { return };
     if job.state == StateWord::Pending {
-        let reason = job.state_reason.unwrap_or_default();
-        let detail = job.state_detail.unwrap_or_default();
-        remark(&format!("downbeat: job {id} is queued: {reason}: {detail}"));
+        remark(&waits(&job));
     }
 }
 
@@ -145,7 +167,7 @@ struct Interrupt {
 }
 
 impl Interrupt {
-    fn listen(client: Client) -> Result<Arc<Interrupt>, CliError> {
+    fn listen(client: Client, outlives_terminal: bool) -> Result<Arc<Interrupt>, CliError> {
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
             .map_err(|error| CliError::Other(format!("signals cannot be caught: {error}")))?;
         let interrupt =
@@ -153,9 +175,12 @@ impl Interrupt {
         let shared = Arc::clone(&interrupt);
         thread::spawn(move || {
             for signal in &mut signals {
+                if signal == SIGHUP && outlives_terminal {
+                    exit(signal);
+                }
                 if shared.asked.swap(true, Ordering::SeqCst) {
                     remark("downbeat: leaving; the server stops the job");
-                    std::process::exit(128 + signal);
+                    exit(signal);
                 }
                 match shared.job.load(Ordering::SeqCst) {
                     0 => remark("downbeat: cancelling as soon as the job is submitted"),
@@ -181,7 +206,13 @@ fn leave(client: &Client, id: JobId) -> ! {
     if let Err(error) = client.post(&format!("/api/v1/jobs/{id}/cancel"), "", None) {
         remark(&format!("downbeat: job {id} could not be cancelled: {error}"));
     }
-    std::process::exit(128 + SIGPIPE)
+    exit(SIGPIPE)
+}
+
+/// Ends this process as that signal would; the terminal is as it was.
+fn exit(signal: i32) -> ! {
+    raw_mode::restore();
+    std::process::exit(128 + signal)
 }
 
 fn cancel(client: &Client, id: JobId) {

@@ -21,6 +21,7 @@ mod jobs;
 mod json;
 mod machine;
 mod sacct;
+mod salloc;
 mod say;
 mod sbatch;
 mod scancel;
@@ -30,6 +31,7 @@ mod show;
 mod sinfo;
 mod squeue;
 mod srun;
+mod terminal;
 mod voice;
 mod words;
 
@@ -47,6 +49,7 @@ type Run = fn(Vec<OsString>) -> Result<u8, Failure>;
 const PROGRAMS: &[(&str, Run)] = &[
     ("sacct", sacct::run),
     ("sacctmgr", accounts::sacctmgr),
+    ("salloc", salloc::run),
     ("sbatch", sbatch::run),
     ("scancel", scancel::run),
     ("scontrol", scontrol::run),

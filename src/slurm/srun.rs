@@ -13,9 +13,11 @@
 
 mod cpus;
 mod files;
+mod heard;
 mod life;
 mod outside;
 mod place;
+mod pty;
 mod record;
 mod say;
 mod step;
@@ -84,7 +86,7 @@ const OPTIONS: &[Opt] = &[
     ("hold", Some('H'), Nothing, NoEffect(OF_THE_JOB)),
     ("immediate", Some('I'), Maybe, Does("Give up when CPUs are busy for so many seconds")),
     ("input", Some('i'), Value, Does("What tasks read: all, none, the number of a task, a file")),
-    ("interactive", None, Nothing, NoEffect("there is no step for terminals")),
+    ("interactive", None, Nothing, NoEffect("the shell of salloc is no step")),
     ("job-name", Some('J'), Value, Does("The name of the step")),
     ("jobid", None, Value, Does("The job that it is called in; no other")),
     ("kill-on-bad-exit", Some('K'), Maybe, Does("One task that fails ends the others")),
@@ -104,6 +106,7 @@ const OPTIONS: &[Opt] = &[
     ("network", None, Value, NoEffect(ONE_NODE)),
     ("nice", None, Maybe, NoEffect(OF_THE_JOB)),
     ("no-allocate", Some('Z'), Nothing, Refused("it would be a job beside all others")),
+    ("no-kill-on-hangup", None, Nothing, Does("With --pty: it goes on without its terminal")),
     ("no-kill", Some('k'), Maybe, NoEffect(ONE_NODE)),
     ("nodefile", Some('F'), Value, NoEffect(ONE_NODE)),
     ("nodelist", Some('w'), Value, NoEffect(ONE_NODE)),
@@ -125,7 +128,7 @@ const OPTIONS: &[Opt] = &[
     ("profile", None, Value, NoEffect("nobody samples")),
     ("prolog", None, Value, Refused("no program is run before a step")),
     ("propagate", None, Maybe, NoEffect("tasks have the limits of the script")),
-    ("pty", None, Nothing, Refused("steps have no terminal")),
+    ("pty", None, Nothing, Does("The first task has a terminal, with which it ends")),
     ("qos", Some('q'), Value, NoEffect(OF_THE_JOB)),
     ("quiet", Some('Q'), Nothing, Does("Say nothing of tasks that fail")),
     ("quit-on-interrupt", None, Nothing, NoEffect("an interrupt goes to the tasks at once")),

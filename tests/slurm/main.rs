@@ -21,6 +21,7 @@ mod queue;
 mod refusals;
 mod steps;
 mod submit;
+mod terminal;
 
 use std::fs;
 use std::path::Path;
@@ -30,9 +31,9 @@ use common::finish;
 pub use site::{Site, id};
 
 /// Every program that there is.
-const PROGRAMS: [&str; 10] = [
-    "sacct", "sacctmgr", "sbatch", "scancel", "scontrol", "seff", "sinfo", "squeue", "srun",
-    "sshare",
+const PROGRAMS: [&str; 11] = [
+    "sacct", "sacctmgr", "salloc", "sbatch", "scancel", "scontrol", "seff", "sinfo", "squeue",
+    "srun", "sshare",
 ];
 
 /// Whoever runs these tests, to Slurm.

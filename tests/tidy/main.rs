@@ -34,7 +34,19 @@ fn there_is_one_clock(source: &Source) -> Vec<String> {
 /// The engine starts scripts, the demo a server; one file asks the driver's own program.
 fn few_start_processes(source: &Source) -> Vec<String> {
     let start = r"process::(\{.*)?\bCommand\b|\bCommand::new\b|\bposix_spawnp?\b|\bfork\(";
-    source.only_in(start, &["engine/", "demo.rs", "demo/", "devices/smi.rs", "slurm/srun/"])
+    source.only_in(
+        start,
+        &[
+            "engine/",
+            "demo.rs",
+            "demo/",
+            "devices/smi.rs",
+            "slurm/srun/",
+            "slurm/salloc/",
+            "slurm/terminal.rs",
+            "slurm/terminal/",
+        ],
+    )
 }
 
 fn only_the_writer_changes_the_database(source: &Source) -> Vec<String> {

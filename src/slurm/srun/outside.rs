@@ -5,7 +5,8 @@
 //! *Promises*: what is refused is refused as by `sbatch`; its exit code is that of its tasks; who
 //! ends it ends the job.
 //!
-//! *Not here*: following (`cli::run`), the step within the job (`srun::step`).
+//! *Not here*: following (`cli::run`), the step within the job (`srun::step`), the terminal of
+//! `--pty` (`slurm::terminal`).
 
 use super::say::{COMMAND, error};
 use crate::api::wire::body::SubmitBody;
@@ -13,20 +14,21 @@ use crate::api::wire::sbatch;
 use crate::cli::caller::Caller;
 use crate::cli::client::Client;
 use crate::cli::job_flags::JobFlags;
-use crate::cli::run::in_foreground;
+use crate::cli::run::{Manner, in_foreground};
 use crate::cli::sbatch_options::SbatchOptions;
 use crate::cli::submit;
 use crate::slurm::facts::Facts;
 use crate::slurm::failure::Failure;
 use crate::slurm::getopt::Given;
 use crate::slurm::jobs::Server;
+use crate::slurm::terminal::{self, Attended, NearEnd};
 use crate::slurm::voice::Voice;
 
 /// How it speaks of a job that is not submitted.
 const VOICE: Voice = Voice { command: COMMAND, failed: "Unable to allocate resources" };
 
 /// Options of the step within the job.
-const OF_THE_STEP: [&str; 17] = [
+const OF_THE_STEP: [&str; 19] = [
     "cpus-per-task",
     "disable-status",
     "error",
@@ -35,12 +37,14 @@ const OF_THE_STEP: [&str; 17] = [
     "kill-on-bad-exit",
     "label",
     "mpi",
+    "no-kill-on-hangup",
     "ntasks",
     "ntasks-per-node",
     "open-mode",
     "output",
     "overcommit",
     "overlap",
+    "pty",
     "quiet",
     "unbuffered",
     "wait",
@@ -53,6 +57,10 @@ const OF_BOTH: [&str; 4] = ["cpus-per-task", "ntasks", "ntasks-per-node", "overc
 /// # Errors
 /// When it was not submitted, or could not be followed.
 pub fn run(given: &Given) -> Result<u8, Failure> {
+    if given.has("immediate") {
+        let what = "--immediate is honoured within a job; here it waits, and Ctrl-C gives up";
+        return Err(error(what));
+    }
     let known: Vec<&str> = sbatch::options().map(|option| option.name).collect();
     let of_job = given.options.iter().filter(|(name, _)| {
         let is_of_step = OF_THE_STEP.contains(name) && !OF_BOTH.contains(name);
@@ -66,14 +74,30 @@ pub fn run(given: &Given) -> Result<u8, Failure> {
     let name = given.words.first().map(|word| Facts::short_name(word).to_owned());
     let body = job.body((script(given)?.into_bytes(), &[]), name, &caller);
     let body = body.map_err(|error| Failure::of(COMMAND, &error))?;
+    let (body, near) = match given.has("pty") {
+        true => with_terminal(body)?,
+        false => (body, None),
+    };
     let server = Server::of(COMMAND)?;
     let mut refused = None;
     let send = |client: &Client, body: &SubmitBody| {
         let sent = submit::sent(client, body, None);
         sent.map(|(job, _)| job).inspect_err(|error| refused = Some(VOICE.refused(error)))
     };
-    let ended = in_foreground(&server.client, body, send);
+    let manner = Manner {
+        waits: |job| format!("{COMMAND}: job {} queued and waiting for resources", job.id),
+        outlives_its_terminal: given.has("no-kill-on-hangup"),
+    };
+    let attended = near.map(|near| near.wait(terminal::Manner::Carried, || {}));
+    let ended = in_foreground(&server.client, body, &manner, send);
+    attended.map(Attended::finish);
     ended.map_err(|error| refused.unwrap_or_else(|| Failure::of(COMMAND, &error)))
+}
+
+/// A body of a job that finds the terminal at which its user sits.
+fn with_terminal(body: SubmitBody) -> Result<(SubmitBody, Option<NearEnd>), Failure> {
+    let near = NearEnd::open().map_err(|e| error(&format!("no terminal can be reached: {e}")))?;
+    Ok((near.told(body, terminal::Manner::Carried), Some(near)))
 }
 
 /// The script of the job: the same command line again, as a step within it.

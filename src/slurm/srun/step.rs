@@ -33,6 +33,15 @@ pub enum Sharing {
     Overlapping,
 }
 
+/// What becomes of a task whose terminal is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hangup {
+    /// It is told so, and ended when it goes on.
+    Ends,
+    /// Nothing.
+    Ignored,
+}
+
 /// A step.
 #[derive(Debug)]
 pub struct Step {
@@ -54,6 +63,8 @@ pub struct Step {
     pub streams: [Target; 3],
     /// Whether files that are there are added to.
     pub appends: bool,
+    /// Whether the first task has a terminal, and what becomes of it without.
+    pub terminal: Option<Hangup>,
     /// Whether lines begin with the number of their task.
     pub labels: bool,
     /// Where tasks run; where `srun` does without.
@@ -148,6 +159,10 @@ impl Step {
             patience: patience.map(|time| time.unwrap_or(Duration::from_secs(1))),
             streams: [given.value("input").map(Target::of).unwrap_or_default(), output, errors],
             appends: given.value("open-mode").is_some_and(|mode| mode.starts_with('a')),
+            terminal: given.has("pty").then(|| match given.has("no-kill-on-hangup") {
+                true => Hangup::Ignored,
+                false => Hangup::Ends,
+            }),
             labels: given.has("label"),
             folder: given.value("chdir").map(str::to_owned),
             variables: given.value("export").and_then(exported),

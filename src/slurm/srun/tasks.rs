@@ -27,7 +27,9 @@ use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::origin::WithOrigin;
 
 use super::files::{Target, path};
+use super::heard::Heard;
 use super::place::Place;
+use super::pty;
 use super::say::{COMMAND, error};
 use super::step::Step;
 use crate::clock;
@@ -59,14 +61,6 @@ impl End {
     pub const NOT_STARTED: End = End { code: 1, exit: ExitCode { code: 1, signal: 0 } };
 }
 
-/// What the main thread hears.
-enum Heard {
-    /// A task has ended.
-    Ended(u32, io::Result<ExitStatus>),
-    /// Somebody sent a signal: its number, and who.
-    Signal(i32, Option<i32>),
-}
-
 /// Starts all tasks and waits for them.
 ///
 /// # Errors
@@ -88,13 +82,29 @@ pub fn run(step: &Step, place: &Place, no: u32) -> Result<End, Failure> {
     let mut files = Files { opened: BTreeMap::new(), step, place, no };
     let mut feeds = Vec::new();
     let mut printers = Vec::new();
+    let mut terminal = None;
     for task in 0..step.tasks {
         let mut command = command(step, place, (no, task));
-        if let Err(failure) = files.give(&mut command, task) {
+        let given = match (step.terminal, task) {
+            (Some(_), 0) => Ok(()),
+            (Some(_), _) => {
+                command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+                Ok(())
+            }
+            (None, _) => files.give(&mut command, task),
+        };
+        if let Err(failure) = given {
             running.send(Signal::KILL);
             return Err(failure);
         }
-        match command.spawn() {
+        let spawned = match step.terminal.filter(|_| task == 0) {
+            Some(hangup) => pty::start(command, hangup, &told).map(|(child, own)| {
+                terminal = Some(own);
+                child
+            }),
+            None => command.process_group(0).spawn(),
+        };
+        match spawned {
             Ok(mut child) => {
                 feeds.extend(child.stdin.take());
                 printers.extend(labelled(&mut child, task, step.tasks));
@@ -107,6 +117,7 @@ pub fn run(step: &Step, place: &Place, no: u32) -> Result<End, Failure> {
     feed(feeds);
     let started = clock::monotonic();
     running.until_all_ended(&heard, step.limit.and_then(|limit| started.checked_add(limit)));
+    terminal.map(pty::Terminal::finish);
     // What tasks left running holds their pipes open: their lines are still theirs.
     for printer in printers {
         let _printed = printer.join();
@@ -118,7 +129,7 @@ pub fn run(step: &Step, place: &Place, no: u32) -> Result<End, Failure> {
 /// The process of a task, its streams aside.
 fn command(step: &Step, place: &Place, (no, task): (u32, u32)) -> Command {
     let mut command = Command::new(&step.command[0]);
-    command.args(&step.command[1..]).process_group(0);
+    command.args(&step.command[1..]);
     if let Some(variables) = &step.variables {
         command.env_clear().envs(variables);
     }
@@ -346,6 +357,7 @@ impl Running<'_> {
             match next {
                 Ok(Heard::Ended(task, status)) => self.ended(task, status),
                 Ok(Heard::Signal(signal, from)) => self.signalled(signal, from),
+                Ok(Heard::HungUp(group)) => self.hung_up(group),
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     let now = clock::monotonic();
@@ -397,6 +409,20 @@ impl Running<'_> {
             return;
         }
         if let Some(signal) = Signal::from_named_raw(number) {
+            self.send(signal);
+        }
+    }
+
+    /// As a terminal does that is gone; who does not care is killed.
+    fn hung_up(&mut self, had_terminal: Option<Pid>) {
+        if self.alive.is_empty() {
+            return;
+        }
+        self.kill_at = self.kill_at.or(clock::monotonic().checked_add(KILL_WAIT));
+        // A shell that waits for a program of its own hears it only when that is over.
+        let had_terminal = had_terminal.filter(|had| !self.alive.values().any(|own| own == had));
+        for signal in [Signal::HUP, Signal::CONT] {
+            let _gone = had_terminal.map(|group| kill_process_group(group, signal));
             self.send(signal);
         }
     }
