@@ -11,7 +11,6 @@
 
 mod accounts;
 mod columns;
-mod facts;
 mod failure;
 mod getopt;
 mod help;
@@ -20,6 +19,7 @@ mod install;
 mod jobs;
 mod json;
 mod machine;
+mod owner;
 mod sacct;
 mod salloc;
 mod say;
@@ -33,7 +33,6 @@ mod squeue;
 mod srun;
 mod terminal;
 mod voice;
-mod words;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;

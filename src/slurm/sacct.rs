@@ -16,17 +16,18 @@ use std::ffi::OsString;
 
 use self::rows::Row;
 use super::columns::{Column, Pad, table};
-use super::facts::{CLUSTER, Facts, QOS, user_named};
 use super::failure::Failure;
 use super::getopt::Effect::{Does, Nothing as NoEffect, Refused};
 use super::getopt::{Given, Grammar, Opt};
 use super::jobs::{Named, Server, ids, words as list};
 use super::say::{ONE_CLUSTER, ONE_NODE, output};
-use super::words::{self, moment, span};
 use super::{help, json};
 use crate::api::wire::sbatch::Takes::{Nothing, Value};
+use crate::api::wire::slurm::facts::{CLUSTER, Facts, QOS};
+use crate::api::wire::slurm::words::{self, moment, span};
 use crate::api::wire::v1::{Job, JobId, StateWord, format_rfc3339};
 use crate::clock::{self, LocalTime};
+use crate::slurm::owner::{Owned, user_named};
 use crate::text::when;
 use crate::time::Time;
 

@@ -18,7 +18,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use self::within::COMMAND;
-use super::facts::Facts;
 use super::failure::Failure;
 use super::getopt::{Effect, Given, Grammar, Opt};
 use super::help;
@@ -28,6 +27,7 @@ use super::terminal::{Attended, Manner, NearEnd};
 use super::voice::Voice;
 use crate::api::wire::body::SubmitBody;
 use crate::api::wire::sbatch::{self, Takes};
+use crate::api::wire::slurm::facts::Facts;
 use crate::api::wire::v1::JobId;
 use crate::cli::caller::Caller;
 use crate::cli::client::Client;

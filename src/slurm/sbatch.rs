@@ -168,7 +168,10 @@ fn script(given: &Given) -> Result<(Vec<u8>, String), Failure> {
                 let failure = Failure::error(COMMAND, &format!("Unable to open file {path}"));
                 failure.and(format!("{COMMAND}: error: {error}"))
             })?;
-            (file.take(most).read_to_end(&mut script), super::facts::Facts::short_name(path))
+            (
+                file.take(most).read_to_end(&mut script),
+                crate::api::wire::slurm::facts::Facts::short_name(path),
+            )
         }
         None => (std::io::stdin().lock().take(most).read_to_end(&mut script), COMMAND),
     };
@@ -235,7 +238,10 @@ fn test_only(server: &Server, body: &SubmitBody) -> Result<u8, Failure> {
     let answer = server.client.post("/api/v1/jobs?dry_run=true", &text, None);
     let answer = answer.map_err(|error| VOICE.refused(&error))?;
     let job: Job = answer.parse().map_err(|error| server.failed(&error))?;
-    let start = super::words::moment(job.estimated_start_time.as_deref(), "a time nobody knows");
+    let start = crate::api::wire::slurm::words::moment(
+        job.estimated_start_time.as_deref(),
+        "a time nobody knows",
+    );
     let (cpus, partition) = (job.cpus, &job.partition);
     remark(&format!(
         "{COMMAND}: Job 0 to start at {start} using {cpus} processors in partition {partition}"

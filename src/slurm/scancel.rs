@@ -13,17 +13,19 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
-use super::facts::{Facts, me, user_named};
 use super::failure::{FAILED, Failure};
 use super::getopt::Effect::{Does, Nothing as NoEffect, Refused};
 use super::getopt::{Given, Grammar, Opt};
+use super::help;
 use super::jobs::{Named, Server, ids, left, words as list};
 use super::say::{ONE_CLUSTER, ONE_NODE, output, remark};
-use super::{help, words};
 use crate::api::wire::sbatch::Takes::{Nothing, Value};
+use crate::api::wire::slurm::facts::Facts;
+use crate::api::wire::slurm::words;
 use crate::api::wire::v1::{Job, JobRef, Recipients, SignalBody, StateWord};
 use crate::cli::CliError;
 use crate::job::signal::{name_of, number_of};
+use crate::slurm::owner::{Owned, me, user_named};
 
 const COMMAND: &str = "scancel";
 /// The signal that ends a job as a cancel does.

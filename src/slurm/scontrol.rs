@@ -15,7 +15,7 @@ use super::failure::{FAILED, Failure};
 use super::getopt::Effect::{Does, Nothing as NoEffect, Refused};
 use super::getopt::{Given, Grammar, Opt};
 use super::jobs::{Named, Server, ids, words as list};
-use super::machine::Machine;
+use super::machine;
 use super::say::{ONE_CLUSTER, output};
 use super::{help, hostlist, show};
 use crate::api::wire::amount::Amount;
@@ -87,7 +87,7 @@ const WORDS: [&str; 9] =
 
 fn ping() -> Result<u8, Failure> {
     let server = Server::of(COMMAND)?;
-    let node = Machine::of(&server)?.resources.node;
+    let node = machine::of(&server)?.resources.node;
     output(COMMAND, &format!("Slurmctld(primary) at {node} is UP\n")).map(|()| 0)
 }
 
@@ -109,7 +109,7 @@ fn show_what(words: &[&str], given: &Given) -> Result<u8, Failure> {
     match entity.as_str() {
         "job" | "jobs" | "jobid" => show_jobs(&server, name, in_one),
         "node" | "nodes" | "nodename" => {
-            let machine = Machine::of(&server)?;
+            let machine = machine::of(&server)?;
             let own = &machine.resources.node;
             if let Some(other) = name.filter(|name| name != own) {
                 return Err(Failure::new(format!("Node {other} not found")));
@@ -117,7 +117,7 @@ fn show_what(words: &[&str], given: &Given) -> Result<u8, Failure> {
             output(COMMAND, &show::node(&machine, in_one)).map(|()| 0)
         }
         "partition" | "partitions" | "partitionname" => {
-            let machine = Machine::of(&server)?;
+            let machine = machine::of(&server)?;
             let is_it = |own: &str| name.is_none_or(|name| name == own);
             let found = machine.partitions.iter().filter(|one| is_it(&one.name));
             let text: String = found.map(|one| show::partition(&machine, one, in_one)).collect();
@@ -127,7 +127,7 @@ fn show_what(words: &[&str], given: &Given) -> Result<u8, Failure> {
             }
         }
         "config" => {
-            let node = Machine::of(&server)?.resources.node;
+            let node = machine::of(&server)?.resources.node;
             output(COMMAND, &show::config(&node)).map(|()| 0)
         }
         _ => Err(Failure::new(format!("invalid entity:{entity} for keyword:show "))),

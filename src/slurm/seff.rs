@@ -8,16 +8,17 @@
 
 use std::ffi::OsString;
 
-use super::facts::{CLUSTER, Facts};
 use super::failure::Failure;
 use super::getopt::Effect::Does;
 use super::getopt::{Grammar, Opt};
 use super::help;
 use super::jobs::{Server, ids};
 use super::say::output;
-use super::words::span;
 use crate::api::wire::sbatch::Takes::Nothing;
+use crate::api::wire::slurm::facts::{CLUSTER, Facts};
+use crate::api::wire::slurm::words::span;
 use crate::api::wire::v1::Job;
+use crate::slurm::owner::Owned;
 
 const COMMAND: &str = "seff";
 #[rustfmt::skip]

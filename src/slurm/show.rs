@@ -7,14 +7,15 @@
 //!
 //! *Not here*: what is asked for (`slurm::scontrol`).
 
-use super::facts::{CLUSTER, Facts, NULL, QOS};
 use super::help::LIKE;
-use super::machine::Machine;
 use super::squeue::MIN_JOB_AGE_S;
-use super::words::{memory, moment, span};
+use crate::api::wire::slurm::facts::{CLUSTER, Facts, NULL, QOS};
+use crate::api::wire::slurm::machine::Machine;
+use crate::api::wire::slurm::words::{memory, moment, span};
 use crate::api::wire::v1::{Job, Partition};
 use crate::job::array_spec::ARRAY_INDEX_MAX;
 use crate::people;
+use crate::slurm::owner::Owned;
 
 /// Lines of a record, each of words with blanks between.
 type Lines = Vec<String>;
@@ -205,6 +206,6 @@ pub fn config(node: &str) -> String {
     ];
     let line = |(name, value): &(&str, String)| format!("{name:<23} = {value}\n");
     let lines: String = settings.iter().map(line).collect();
-    let now = super::words::local(crate::clock::now());
+    let now = crate::api::wire::slurm::words::local(crate::clock::now());
     format!("Configuration data as of {now}\n{lines}\nSlurmctld(primary) at {node} is UP\n")
 }

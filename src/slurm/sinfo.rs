@@ -16,10 +16,11 @@ use super::getopt::Effect::{Does, Nothing as NoEffect, Refused};
 use super::getopt::{Given, Grammar, Opt};
 use super::help;
 use super::jobs::{Server, words as list};
-use super::machine::Machine;
+use super::machine;
 use super::say::{ONE_CLUSTER, ONE_NODE, output};
-use super::words::short_span;
 use crate::api::wire::sbatch::Takes::{Nothing, Value};
+use crate::api::wire::slurm::machine::Machine;
+use crate::api::wire::slurm::words::short_span;
 use crate::api::wire::v1::Partition;
 
 const COMMAND: &str = "sinfo";
@@ -179,7 +180,7 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
     let states: Vec<String> =
         given.all("states").flat_map(list).map(str::to_ascii_lowercase).collect();
     loop {
-        let machine = Machine::of(&server)?;
+        let machine = machine::of(&server)?;
         let columns = columns::by_letters(&format(&given, &machine), column);
         let is_wanted =
             |partition: &&Partition| wanted.is_empty() || wanted.contains(&partition.name.as_str());

@@ -12,17 +12,18 @@
 use std::ffi::OsString;
 
 use super::columns::{self, Column, Pad};
-use super::facts::{Facts, NULL, QOS, me, user_named};
 use super::failure::Failure;
 use super::getopt::Effect::{Does, Nothing as NoEffect, Refused};
 use super::getopt::{Given, Grammar, Opt};
 use super::jobs::{Named, Server, ids, left, words as list};
 use super::say::{ONE_CLUSTER, ONE_NODE, output};
-use super::words::{self, moment, short, short_span};
 use super::{help, json};
 use crate::api::wire::sbatch::Takes::{Nothing, Value};
+use crate::api::wire::slurm::facts::{Facts, NULL, QOS};
+use crate::api::wire::slurm::words::{self, moment, short, short_span};
 use crate::api::wire::v1::{Job, StateWord, format_rfc3339};
 use crate::clock;
+use crate::slurm::owner::{Owned, me, user_named};
 
 /// How long an ended job stays listed, seconds: as long as Slurm's default.
 pub const MIN_JOB_AGE_S: i64 = 300;
@@ -149,7 +150,7 @@ const FACTS: &[Fact] = &[
     (Some('z'), &["SCT"], "S:C:T", "", |_| "*:*:*".to_owned()),
     (None, &["RestartCnt"], "RESTART_COUNT", "restart_count", |job| job.restart_count.to_string()),
     (None, &["exit_code"], "EXIT_CODE", "exit_code", |job| Facts(job).script_code()),
-    (None, &["Cluster"], "CLUSTER", "", |_| super::facts::CLUSTER.to_owned()),
+    (None, &["Cluster"], "CLUSTER", "", |_| crate::api::wire::slurm::facts::CLUSTER.to_owned()),
     (None, &["STDOUT"], "STDOUT", "stdout_path", |job| Facts::file(job.stdout_path.as_deref())),
     (None, &["STDERR"], "STDERR", "stderr_path", |job| Facts::file(job.stderr_path.as_deref())),
     (None, &["STDIN"], "STDIN", "standard_input", |job| Facts::file(job.standard_input.as_deref())),

@@ -31,6 +31,7 @@ pub mod retry;
 pub mod sbatch;
 pub mod seed;
 pub mod signal;
+pub mod slurm;
 pub mod step;
 pub mod submission;
 pub mod submit;

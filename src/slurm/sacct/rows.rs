@@ -6,27 +6,12 @@
 //!
 //! *Not here*: columns (`sacct`), starting steps (`srun`).
 
+use crate::api::wire::slurm::facts::Facts;
+use crate::api::wire::slurm::steps::{self, Shown, parsed};
+use crate::api::wire::slurm::words;
 use crate::api::wire::v1::{Attempt, Job, StateWord, Step};
-use crate::clock::{self, parse_rfc3339};
-use crate::slurm::facts::Facts;
-use crate::slurm::words;
+use crate::slurm::owner::Owned;
 use crate::time::SECOND_US;
-
-/// The code of what was ended from outside.
-const ENDED: &str = "0:15";
-
-/// What a row of a step says that a job's does not.
-#[derive(Clone, Debug)]
-pub(super) struct Shown {
-    /// What stands behind the job's number.
-    pub suffix: String,
-    /// What it is called.
-    pub name: String,
-    /// How many processes were started for it.
-    pub tasks: u32,
-    state: &'static str,
-    exit: String,
-}
 
 /// A row: a job, or one of its steps, whose times, code and use then stand in the job's place.
 #[derive(Debug)]
@@ -39,50 +24,6 @@ pub(super) struct Row {
     pub past: Option<String>,
     /// Sizes are written in this unit.
     pub unit: Option<char>,
-}
-
-/// The script, as the first step of its job.
-fn batch(job: &Job) -> Shown {
-    let facts = Facts(job);
-    let exit = match job.state {
-        // What was ended at its limit had TERM, whatever it made of that.
-        StateWord::Timeout if job.exit_code.is_none() => ENDED.to_owned(),
-        _ => facts.script_code(),
-    };
-    let (suffix, state) = ("batch".to_owned(), facts.script_state());
-    Shown { name: suffix.clone(), suffix, tasks: 1, state, exit }
-}
-
-/// A step that the script has started.
-fn started(job: &Job, step: &Step) -> Shown {
-    let (state, exit) = match &step.exit_code {
-        Some(code) if code == "0:0" => (StateWord::Completed, code.clone()),
-        // Whatever a signal ended was cancelled, to Slurm.
-        Some(code) if !code.ends_with(":0") => (StateWord::Cancelled, code.clone()),
-        Some(code) => (StateWord::Failed, code.clone()),
-        None if job.end_time.is_none() => (StateWord::Running, "0:0".to_owned()),
-        None => (StateWord::Cancelled, ENDED.to_owned()),
-    };
-    let (suffix, name) = (step.step.to_string(), step.name.clone());
-    Shown { suffix, name, tasks: step.tasks, state: state.word(), exit }
-}
-
-/// The job with what its step says in the place of its own.
-fn as_if(job: &Job, step: &Step) -> Job {
-    let end = step.end_time.clone().or_else(|| job.end_time.clone());
-    let until = end.as_deref().map_or_else(|| clock::now().0, parsed);
-    Job {
-        start_time: Some(step.start_time.clone()),
-        elapsed_s: (until - parsed(&step.start_time)).max(0) / SECOND_US,
-        end_time: end,
-        usage: step.usage,
-        cpus: step.cpus,
-        ..job.clone()
-    }
-}
-
-fn parsed(text: &str) -> i64 {
-    parse_rfc3339(text).map_or(0, |time| time.0)
 }
 
 impl Row {
@@ -112,16 +53,8 @@ impl Row {
 
     /// The steps of the run that a job is in, or was last in: first the script.
     pub fn of_steps(job: &Job, steps: &[Step], unit: Option<char>) -> Vec<Row> {
-        if job.start_time.is_none() {
-            return Vec::new();
-        }
-        let own = steps.iter().filter(|step| step.attempt == job.attempt);
-        let row = |step: &Step| {
-            let (job, step) = (as_if(job, step), Some(started(job, step)));
-            Row { job, step, past: None, unit }
-        };
-        let script = Row { job: job.clone(), step: Some(batch(job)), past: None, unit };
-        std::iter::once(script).chain(own.map(row)).collect()
+        let all = steps::of_job(job, steps).into_iter();
+        all.map(|(job, step)| Row { job, step: Some(step), past: None, unit }).collect()
     }
 
     /// Whether this is the step that was named: `17.batch`, `17.0`, `17_4.0`.

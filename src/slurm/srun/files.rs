@@ -11,7 +11,7 @@
 use std::path::PathBuf;
 
 use super::place::Place;
-use crate::slurm::facts::me;
+use crate::slurm::owner::me;
 
 /// Where a stream of the tasks goes, or comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,13 +11,13 @@
 use super::say::{COMMAND, error};
 use crate::api::wire::body::SubmitBody;
 use crate::api::wire::sbatch;
+use crate::api::wire::slurm::facts::Facts;
 use crate::cli::caller::Caller;
 use crate::cli::client::Client;
 use crate::cli::job_flags::JobFlags;
 use crate::cli::run::{Manner, in_foreground};
 use crate::cli::sbatch_options::SbatchOptions;
 use crate::cli::submit;
-use crate::slurm::facts::Facts;
 use crate::slurm::failure::Failure;
 use crate::slurm::getopt::Given;
 use crate::slurm::jobs::Server;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::files::Target;
 use super::place::Place;
 use super::say::error;
-use crate::slurm::facts::Facts;
+use crate::api::wire::slurm::facts::Facts;
 use crate::slurm::failure::{BAD_OPTION, Failure};
 use crate::slurm::getopt::Given;
 use crate::text::time_limit::{self, LimitAsked};

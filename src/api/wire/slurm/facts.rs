@@ -1,17 +1,19 @@
-//! *Purpose*: what Slurm's programs say of a job.
+//! *Purpose*: what Slurm says of a job, in its programs and in its answers.
 //!
 //! *Owns*: [`Facts`]: each fact once, in the form in which most programs write it.
 //!
 //! *Promises*: what is not known is the word that Slurm has for that, never invented.
 //!
-//! *Not here*: which facts stand in which column (`squeue`, `sacct`, `scontrol`).
+//! *Not here*: which facts stand in which column (`squeue`, `sacct`, `scontrol`) or field
+//! (`slurm::jobs`), who owns a job by name and number, which the system has to be asked for.
 
 use std::path::Path;
-use std::sync::LazyLock;
 
-use super::words::{memory, moment, short_span, span};
-use crate::api::wire::v1::{Job, StateWord};
-use crate::people;
+use super::words::{local, memory, seconds, short_span, span};
+use crate::api::wire::job::Job;
+use crate::clock::parse_rfc3339;
+use crate::job::state::StateWord;
+use crate::time::Time;
 
 /// The name of the cluster that a server is to Slurm's clients.
 pub const CLUSTER: &str = "downbeat";
@@ -19,22 +21,6 @@ pub const CLUSTER: &str = "downbeat";
 pub const NULL: &str = "(null)";
 /// The one quality of service there is.
 pub const QOS: &str = "normal";
-
-/// Who calls. Asked once: each of ten thousand lines may name him.
-#[must_use]
-pub fn me() -> String {
-    static ME: LazyLock<String> = LazyLock::new(|| {
-        let uid = rustix::process::geteuid().as_raw();
-        people::name(uid).unwrap_or_else(|| uid.to_string())
-    });
-    ME.clone()
-}
-
-/// A user by name or number.
-#[must_use]
-pub fn user_named(word: &str) -> String {
-    word.parse().ok().and_then(people::name).unwrap_or_else(|| word.to_owned())
-}
 
 /// A job as Slurm sees it.
 #[derive(Clone, Copy, Debug)]
@@ -70,20 +56,6 @@ impl Facts<'_> {
     #[must_use]
     pub fn or_null(text: Option<&str>) -> String {
         text.filter(|text| !text.is_empty()).unwrap_or(NULL).to_owned()
-    }
-
-    /// Whose it is. A server of one user calls a job of which nobody was named by no name; whoever
-    /// is served there may take it for his own.
-    #[must_use]
-    pub fn user(self) -> String {
-        if self.0.user.is_empty() { me() } else { self.0.user.clone() }
-    }
-
-    /// The number of its owner; on a server of one user that of whoever is called so.
-    #[must_use]
-    pub fn uid(self) -> String {
-        let uid = self.0.uid.or_else(|| people::uid(&self.user()));
-        uid.map_or_else(|| "4294967294".to_owned(), |uid| uid.to_string())
     }
 
     /// Why it waits, or ended as it did, in a word; `None` as Slurm says it.
@@ -156,25 +128,42 @@ impl Facts<'_> {
     /// When it ended, or will at the latest.
     #[must_use]
     pub fn end(self, unknown: &str) -> String {
+        self.end_time().map_or_else(|| unknown.to_owned(), local)
+    }
+
+    /// The same in seconds since 1970; 0 where nobody knows.
+    #[must_use]
+    pub fn end_s(self) -> i64 {
+        self.end_time().map_or(0, seconds)
+    }
+
+    fn end_time(self) -> Option<Time> {
         let job = self.0;
-        if job.end_time.is_some() {
-            return moment(job.end_time.as_deref(), unknown);
+        if let Some(end) = &job.end_time {
+            return parse_rfc3339(end);
         }
-        let start = job.start_time.as_deref().and_then(crate::clock::parse_rfc3339);
-        match (start, job.time_limit_s) {
-            (Some(start), Some(limit)) => super::words::local(start.plus_s(limit)),
-            _ => unknown.to_owned(),
-        }
+        let start = job.start_time.as_deref().and_then(parse_rfc3339);
+        start.zip(job.time_limit_s).map(|(start, limit)| start.plus_s(limit))
     }
 
     /// When it started, or is expected to.
     #[must_use]
     pub fn start(self, unknown: &str) -> String {
+        self.start_time().map_or_else(|| unknown.to_owned(), local)
+    }
+
+    /// The same in seconds since 1970; 0 where nobody knows.
+    #[must_use]
+    pub fn start_s(self) -> i64 {
+        self.start_time().map_or(0, seconds)
+    }
+
+    fn start_time(self) -> Option<Time> {
         let job = self.0;
         // Whoever is cancelled while he waits starts and ends at once, to Slurm.
         let never = job.end_time.as_deref().filter(|_| job.state.is_final());
         let known = job.start_time.as_deref().or(job.estimated_start_time.as_deref()).or(never);
-        moment(known, unknown)
+        known.and_then(parse_rfc3339)
     }
 
     /// `UNLIMITED`, or the limit as this form writes it.

@@ -4,12 +4,12 @@
 //!
 //! *Promises*: no state has a word that Slurm does not have; times are of this place's clock.
 //!
-//! *Not here*: which field has which form (`slurm::facts`).
+//! *Not here*: which field has which form (`slurm::facts` of the wire).
 //!
 //! Source: squeue(1), sacct(1) of Slurm 22.05, and what its programs answered.
 
-use crate::api::wire::v1::StateWord;
 use crate::clock::{self, LocalTime};
+use crate::job::state::StateWord;
 use crate::time::{SECOND_US, Time};
 
 /// Every state that Slurm has a word for: in full, and as `squeue` shortens it.
@@ -84,8 +84,13 @@ pub fn local(time: Time) -> String {
 /// Seconds since 1970, for JSON; 0 of what is not known.
 #[must_use]
 pub fn epoch(text: Option<&str>) -> i64 {
-    let time = text.and_then(clock::parse_rfc3339);
-    time.map_or(0, |time| time.since_us(Time::default()) / SECOND_US)
+    text.and_then(clock::parse_rfc3339).map_or(0, seconds)
+}
+
+/// The same of a time.
+#[must_use]
+pub fn seconds(time: Time) -> i64 {
+    time.since_us(Time::default()) / SECOND_US
 }
 
 /// `1-02:03:04` or `02:03:04`.
