@@ -1,7 +1,8 @@
-//! *Purpose*: the options of `sbatch`: of `#SBATCH` lines, and of a command line.
+//! *Purpose*: the options of `sbatch`: of `#SBATCH` lines, of a command line, and under the names
+//! that a body has for them.
 //!
 //! *Owns*: [`read`], which collects the options before the first command of a script, as `sbatch`
-//! does; [`of_command_line`]; [`options`], all that there are.
+//! does; [`of_command_line`]; [`Given`], one of a body; [`options`], all that there are.
 //!
 //! *Promises*: an option that is not honoured, and changes nothing here, is a warning that names
 //! option and line; every other is refused with both; a bad value of one that is honoured names its
@@ -42,34 +43,43 @@ const TAKE_OUT: &str = "take the line out, or write ##SBATCH";
 /// The same on a command line.
 const LEAVE_OUT: &str = "leave it out";
 
+/// With what the place of a line begins.
+pub(super) const LINE: &str = "line ";
+/// The field of what is wrong with a line.
+pub(super) const SCRIPT: &str = "script";
+
 /// Where an option stands.
 #[derive(Clone, Copy, Debug)]
-enum At {
+enum At<'a> {
     /// In this line of a script, from 1.
     Line(usize),
     /// On a command line.
     CommandLine,
+    /// In this field of a body.
+    Field(&'a str),
 }
 
-impl At {
+impl At<'_> {
     fn place(self) -> String {
         match self {
-            At::Line(number) => format!("line {number}"),
+            At::Line(number) => format!("{LINE}{number}"),
             At::CommandLine => "the command line".to_owned(),
+            At::Field(name) => name.to_owned(),
         }
     }
 
     fn option(self, name: &str) -> String {
         match self {
-            At::Line(number) => format!("line {number}, --{name}"),
+            At::Line(number) => format!("{LINE}{number}, --{name}"),
             At::CommandLine => format!("--{name}"),
+            At::Field(name) => name.to_owned(),
         }
     }
 
     fn advice(self) -> &'static str {
         match self {
             At::Line(_) => TAKE_OUT,
-            At::CommandLine => LEAVE_OUT,
+            At::CommandLine | At::Field(_) => LEAVE_OUT,
         }
     }
 
@@ -79,6 +89,7 @@ impl At {
                 format!("line {number}: #SBATCH --{name} is not honoured here: {why}")
             }
             At::CommandLine => format!("--{name} is not honoured here: {why}"),
+            At::Field(name) => format!("{name} is not honoured here: {why}"),
         }
     }
 }
@@ -135,6 +146,17 @@ pub fn of_command_line(given: impl IntoIterator<Item = (String, Option<String>)>
         directives.found(At::CommandLine, table::by_name(&name), value);
     }
     directives
+}
+
+/// An option that a field of a body stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// The field, with all that stands before it.
+    pub field: String,
+    /// The option.
+    pub option: &'static str,
+    /// Its value, if it takes one.
+    pub value: Option<String>,
 }
 
 /// What the first option that makes no sense is about, for whoever says it in other words.
@@ -248,6 +270,13 @@ pub fn read(script: &str) -> Directives {
 }
 
 impl Directives {
+    /// Reads what a body says too; it wins over all before it. The field of an error is its own.
+    pub fn then(&mut self, given: Vec<Given>) {
+        for Given { field, option, value } in given {
+            self.found(At::Field(&field), table::by_name(option), value);
+        }
+    }
+
     /// What these say of CPUs and GPUs, and where they say nothing those below.
     #[must_use]
     pub fn over(&self, below: &Directives) -> Directives {
@@ -298,14 +327,14 @@ impl Directives {
     }
 
     fn refuse(&mut self, place: &str, message: &str) {
-        let error = match place.strip_prefix("--") {
-            Some(_) => FieldError::new(place, message),
-            None => FieldError::new("script", format!("{place}: {message}")),
+        let error = match place.starts_with(LINE) {
+            true => FieldError::new(SCRIPT, format!("{place}: {message}")),
+            false => FieldError::new(place, message),
         };
         self.errors.push(error);
     }
 
-    fn line(&mut self, at: At, words: Vec<String>) {
+    fn line(&mut self, at: At<'_>, words: Vec<String>) {
         let mut words = words.into_iter().peekable();
         while let Some(word) = words.next() {
             let next = || words.next_if(|word| !word.starts_with('-'));
@@ -333,7 +362,7 @@ impl Directives {
     }
 
     /// Options of one letter: `-c4`, `-c 4`, `-HJ name`.
-    fn letters(&mut self, at: At, word: &str, mut next: impl FnMut() -> Option<String>) {
+    fn letters(&mut self, at: At<'_>, word: &str, mut next: impl FnMut() -> Option<String>) {
         for (begin, letter) in word.char_indices() {
             let found = table::by_letter(letter);
             if found.is_err() {
@@ -351,7 +380,7 @@ impl Directives {
 
     fn found(
         &mut self,
-        at: At,
+        at: At<'_>,
         found: Result<&'static table::Entry, String>,
         value: Option<String>,
     ) {

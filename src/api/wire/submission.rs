@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use super::sbatch::Placed;
+use super::sbatch::{LINE, Placed};
 use crate::job::faults::{Faults, FieldError};
 use crate::job::spec::{JobRequest, JobSpec};
 use crate::kernel::admission::Site;
@@ -26,6 +26,8 @@ pub struct Submission {
 enum Source {
     Body(&'static str),
     Line(String),
+    /// A field that stands for an option, with all that stands before it.
+    Field(String),
 }
 
 impl Submission {
@@ -88,6 +90,7 @@ impl FieldOrigins {
             Some(Source::Line(place)) => {
                 FieldError::new(format!("{prefix}script"), format!("{place}: {}", error.message))
             }
+            Some(Source::Field(name)) => FieldError::new(format!("{name}{tail}"), error.message),
         }
     }
 
@@ -98,9 +101,10 @@ impl FieldOrigins {
         }
     }
 
-    /// `field` of the request stood in a `#SBATCH` line.
+    /// `field` of the request stood in a `#SBATCH` line, or in a field that stands for an option.
     pub(super) fn line(&mut self, field: &'static str, place: &str) {
-        self.unusual.insert(field, Source::Line(place.to_owned()));
+        let source = if place.starts_with(LINE) { Source::Line } else { Source::Field };
+        self.unusual.insert(field, source(place.to_owned()));
     }
 
     /// The body's value, else the line's; remembers which.

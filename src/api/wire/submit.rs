@@ -19,7 +19,7 @@ use super::dialect::ApiDialect;
 use super::fields::{Fields, kind};
 use super::invocation;
 use super::retry;
-use super::sbatch::{self, Directives};
+use super::sbatch::{self, Directives, Given, SCRIPT};
 use super::submission::FieldOrigins;
 pub use super::submission::Submission;
 use super::values::{data_source, environment, kill_grace_s, limit, memory, time};
@@ -175,7 +175,8 @@ fn one(
     let Some(nested) = map.remove("job") else {
         let mut fields = Fields::new(map, prefix.clone(), errors);
         let script = taken(&mut fields);
-        return Asked::read(fields, FLAT, dialect).into_submission(script?, prefix, errors);
+        let (asked, given) = (Asked::read(fields, FLAT, dialect), Vec::new());
+        return asked.into_submission((script?, given), prefix, errors);
     };
     let mut top = Fields::new(map, prefix.clone(), errors);
     let script = taken(&mut top);
@@ -190,7 +191,19 @@ fn one(
         }
     };
     let fields = Fields::new(job, format!("{prefix}job."), errors);
-    Asked::read(fields, NESTED, dialect).into_submission(script?, prefix, errors)
+    Asked::read(fields, NESTED, dialect).into_submission((script?, Vec::new()), prefix, errors)
+}
+
+/// A job whose body says in fields of other names what options of `sbatch` say: these win over the
+/// `#SBATCH` lines of the script. `rest` is what no option says, by the nested form's names.
+pub(super) fn of_options(
+    script: String,
+    given: Vec<Given>,
+    (rest, path): (Map<String, Value>, String),
+    errors: &mut Faults,
+) -> Option<Submission> {
+    let asked = Asked::read(Fields::new(rest, path, errors), NESTED, ApiDialect::V1);
+    asked.into_submission(((script, false), given), String::new(), errors)
 }
 
 /// The script's text, and whether each of its characters stands for a byte.
@@ -303,18 +316,22 @@ impl Asked {
         asked
     }
 
-    /// Fills the gaps from the script's `#SBATCH` lines.
+    /// Fills the gaps from the script's `#SBATCH` lines, and before them from the options given.
     fn into_submission(
         self,
-        (script, is_bytes): (String, bool),
+        ((script, is_bytes), given): ((String, bool), Vec<Given>),
         prefix: String,
         errors: &mut Faults,
     ) -> Option<Submission> {
         let mut lines = sbatch::read(&script);
+        lines.then(given);
         let faults = std::mem::take(&mut lines.errors);
         if !faults.is_empty() {
-            let field = format!("{prefix}script");
-            errors.absorb(faults, |e| FieldError::new(field.clone(), e.message));
+            let named = |e: FieldError| match e.field == SCRIPT {
+                true => FieldError::new(format!("{prefix}{SCRIPT}"), e.message),
+                false => e,
+            };
+            errors.absorb(faults, named);
             return None;
         }
         let mut warnings = std::mem::take(&mut lines.warnings);

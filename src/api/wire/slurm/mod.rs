@@ -7,10 +7,12 @@
 //! *Not here*: the programs (`crate::slurm`), the routes (`api::slurmrest`).
 
 pub mod answer;
+mod asked;
 pub mod facts;
 pub mod history;
 pub mod jobs;
 pub mod machine;
 pub mod steps;
+pub mod submission;
 pub mod version;
 pub mod words;
