@@ -36,12 +36,20 @@ const PAGE: i64 = 100;
     description = "What there is to hand out, and who holds it.",
     responses((status = 200, body = Resources)))]
 pub async fn resources(app: web::Data<App>, caller: Caller) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::Ok().json(held_now(&app, &caller).await?))
+}
+
+/// The same, as far as somebody sees who holds what.
+///
+/// # Errors
+/// What the database says.
+pub async fn held_now(app: &App, caller: &Caller) -> Result<Resources, ApiError> {
     let now = app.now();
-    let seen = seen(&app, &caller, &now).await?;
+    let seen = seen(app, caller, &now).await?;
     let shown =
         |job: Option<JobId>| job.filter(|job| seen.as_ref().is_none_or(|seen| seen.contains(job)));
     let cpus = now.cpus.iter().map(|(id, job)| Cpu { id: *id, job_id: shown(*job) }).collect();
-    Ok(HttpResponse::Ok().json(Resources {
+    Ok(Resources {
         node: app.host.clone(),
         total_cpus: now.total_cpus,
         used_cpus: now.used_cpus,
@@ -56,7 +64,7 @@ pub async fn resources(app: web::Data<App>, caller: Caller) -> Result<HttpRespon
         running_jobs: now.count(StateWord::Running) + now.count(StateWord::Completing),
         pending_jobs: now.count(StateWord::Pending),
         resource_managers: app.system.metrics.resource_managers.load(Ordering::SeqCst),
-    }))
+    })
 }
 
 /// The holders that somebody sees; `None`: he sees all.

@@ -23,12 +23,13 @@ use super::owner::may_charge;
 use super::render;
 use super::submit::{Looks, looked_up};
 use super::wire::job::Job;
+use super::wire::submit::BodyRefused;
 use super::wire::update::{self, UpdateBody};
 use crate::actors::messages::{Explain, UpdateAnswer, UpdateJob};
 use crate::clock;
 use crate::job::array_spec::JobRef;
 use crate::job::dependency::CHAIN_MAX;
-use crate::job::edit::Edit;
+use crate::job::edit::{Edit, EditRequest};
 use crate::job::faults::{FieldError, SpecRefused};
 use crate::job::ids::JobId;
 use crate::job::state::StateWord;
@@ -57,13 +58,28 @@ pub async fn update(
     id: JobPath,
     Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
-    let id = id.named()?;
-    let ((row, _), by) = row_of(&app, &caller, Action::Control, id).await?;
-    let asked = update::parse(&body, clock::now())?;
+    let asked = update::parse(&body, clock::now());
+    let job = change(&app, &caller, id.named()?, asked).await?;
+    Ok(HttpResponse::Ok().json(job))
+}
+
+/// Changes a job as somebody asks for it, in whatever words; what makes no sense is only said to
+/// whoever may change it.
+///
+/// # Errors
+/// 404, 403, what was read wrong, what cannot be changed, or the server is stopping.
+pub async fn change(
+    app: &App,
+    caller: &Caller,
+    id: JobRef,
+    asked: Result<EditRequest, BodyRefused>,
+) -> Result<Job, ApiError> {
+    let ((row, _), by) = row_of(app, caller, Action::Control, id).await?;
+    let asked = asked?;
     let edit = checked(asked, &as_it_is(&row), &app.live().site)
         .map_err(|SpecRefused(faults)| ApiError::fields(&faults))?;
     if let Some(account) = &edit.account {
-        may_charge(&app, &caller, account)?;
+        may_charge(app, caller, account)?;
     }
     if edit.priority.is_some_and(|priority| priority > row.priority) {
         let what = format!("a priority above {}, which the job has,", row.priority);
@@ -71,12 +87,12 @@ pub async fn update(
     }
     if let Some(extension) = extension(&row, &edit)
         && caller.may_at_all(Action::Raise, "it").is_err()
-        && let Some(other) = delayed(&app, extension).await?
+        && let Some(other) = delayed(app, extension).await?
     {
         let what = format!("so much more time, for which job {other} would start later,");
         caller.may_at_all(Action::Raise, &what)?;
     }
-    edited(&app, (&caller, by), id, edit).await
+    edited(app, (caller, by), id, edit).await
 }
 
 fn as_it_is(row: &JobRecord) -> EditedJob<'_> {
@@ -136,7 +152,8 @@ pub async fn hold(
 ) -> Result<HttpResponse, ApiError> {
     let id = id.named()?;
     let (_, by) = row_of(&app, &caller, Action::Control, id).await?;
-    edited(&app, (&caller, by), id, Edit { held: Some(true), ..Edit::default() }).await
+    let held = Edit { held: Some(true), ..Edit::default() };
+    Ok(HttpResponse::Ok().json(edited(&app, (&caller, by), id, held).await?))
 }
 
 /// `POST /jobs/{id}/release`.
@@ -151,7 +168,8 @@ pub async fn release(
 ) -> Result<HttpResponse, ApiError> {
     let id = id.named()?;
     let (_, by) = row_of(&app, &caller, Action::Control, id).await?;
-    edited(&app, (&caller, by), id, Edit { held: Some(false), ..Edit::default() }).await
+    let released = Edit { held: Some(false), ..Edit::default() };
+    Ok(HttpResponse::Ok().json(edited(&app, (&caller, by), id, released).await?))
 }
 
 async fn edited(
@@ -159,7 +177,7 @@ async fn edited(
     (caller, by): (&Caller, Permitted),
     of: JobRef,
     mut edit: Edit,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<Job, ApiError> {
     let id = own_job(app, &by, of).await?;
     let (row, _) = app.job(id).await?;
     edit.by_operator = edit.held == Some(true) && caller.who.holds_as_operator(row.whose());
@@ -178,9 +196,9 @@ async fn edited(
     let refused =
         |field, message: String| Err(ApiError::fields(&FieldError::new(field, message).into()));
     match edited {
-        Edited::Done => Ok(HttpResponse::Ok().json(render::one(app, caller, job).await)),
+        Edited::Done => Ok(render::one(app, caller, job).await),
         Edited::Live | Edited::NotLive if edit.only_frees() => {
-            Ok(HttpResponse::Ok().json(render::one(app, caller, job).await))
+            Ok(render::one(app, caller, job).await)
         }
         Edited::Live | Edited::NotLive => Err(unchangeable(of, job.0.state)),
         Edited::WaitsForTooMany => refused(

@@ -28,10 +28,17 @@ pub async fn list(
     request: HttpRequest,
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, ApiError> {
+    query.of(&request, &all(&app).await?, |one| one.name.clone())
+}
+
+/// All of them as they stand now.
+///
+/// # Errors
+/// When the server is stopping.
+pub async fn all(app: &App) -> Result<Vec<Partition>, ApiError> {
     let now = app.system.partitions.send(GetPartitions).await;
     let now = now.map_err(|_| ApiError::unavailable("the server is stopping"))?;
-    let all: Vec<Partition> = now.into_iter().map(|one| shown(&app, one)).collect();
-    query.of(&request, &all, |one| one.name.clone())
+    Ok(now.into_iter().map(|one| shown(app, one)).collect())
 }
 
 fn shown(app: &App, now: PartitionNow) -> Partition {

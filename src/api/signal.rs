@@ -18,7 +18,11 @@ use super::job_path::{JobPath, JobPathText, job_of, row_of};
 use super::render;
 use super::wire::job::Job;
 use super::wire::signal::{SignalBody, parse};
+use super::wire::submit::BodyRefused;
 use crate::actors::messages::SignalJob;
+use crate::job::array_spec::JobRef;
+use crate::job::ids::JobId;
+use crate::job::signal::Signal;
 use crate::kernel::access::Action;
 use crate::kernel::commands::signal::{SIGNALS_UNDER_WAY_MAX, Signalled};
 
@@ -39,10 +43,24 @@ pub async fn signal(
     id: JobPath,
     Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
-    let named = id.named()?;
-    let ((row, _), by) = row_of(&app, &caller, Action::Control, named).await?;
-    let signal = parse(&body)?;
-    let (job, left) = job_of(&app, named).await?;
+    let job = send(&app, &caller, id.named()?, parse(&body)).await?;
+    let job = render::one(&app, &caller, app.job(job).await?).await;
+    Ok(HttpResponse::Accepted().json(job))
+}
+
+/// Sends a signal to the job that somebody names, who may; what makes no sense is only said to him.
+///
+/// # Errors
+/// 404, 403, what was read wrong, 409 where nothing runs, or the server is stopping.
+pub async fn send(
+    app: &App,
+    caller: &Caller,
+    named: JobRef,
+    signal: Result<Signal, BodyRefused>,
+) -> Result<JobId, ApiError> {
+    let ((row, _), by) = row_of(app, caller, Action::Control, named).await?;
+    let signal = signal?;
+    let (job, left) = job_of(app, named).await?;
     let refused = |what: String| Err(ApiError::new(Code::JobState, format!("job {named} {what}")));
     if left {
         return refused("waits; a signal is for a job that runs".to_owned());
@@ -51,10 +69,7 @@ pub async fn signal(
     let message = SignalJob { job, whole, signal, by };
     let stopping = |_| ApiError::unavailable("the server is stopping");
     match durable(app.system.signal.send(message)).await?.map_err(stopping)? {
-        Signalled::Sent => {
-            let job = render::one(&app, &caller, app.job(job).await?).await;
-            Ok(HttpResponse::Accepted().json(job))
-        }
+        Signalled::Sent => Ok(job),
         Signalled::NotRunning if whole => refused("has no task that runs".to_owned()),
         Signalled::NotRunning => {
             let state = app.job(job).await?.0.state;

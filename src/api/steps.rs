@@ -124,7 +124,8 @@ pub async fn list(
     Ok(HttpResponse::Ok().json(StepList { steps, next_cursor: next }))
 }
 
-fn shown(record: &StepRecord) -> Step {
+/// A step as it was told.
+pub fn shown(record: &StepRecord) -> Step {
     let StepRecord { attempt, step, .. } = record;
     Step {
         job_id: attempt.job,

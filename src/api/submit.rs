@@ -70,6 +70,13 @@ impl Accepted {
         if self.new.is_none() { StatusCode::OK } else { StatusCode::CREATED }
     }
 
+    /// What was not honoured of a new job, one sentence each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let spec = self.new.as_ref().and_then(|new| new.specs.first());
+        spec.map(|spec| spec.warnings.clone()).unwrap_or_default()
+    }
+
     /// The one job of a request for one. A new one is answered as it was committed, without
     /// asking the database for what was just put there.
     async fn job(&self, app: &App, caller: &Caller) -> Result<Job, ApiError> {
