@@ -21,7 +21,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::{self, Bytes};
-use actix_web::{Error, HttpMessage};
+use actix_web::{Error, HttpMessage, HttpResponse};
 
 use super::aside::{Turns, with_turns};
 use super::by_token::TokenCheck;
@@ -35,9 +35,11 @@ use super::parameters::Parameters;
 use super::refusals::Refusals;
 use super::route_rights::RouteRights;
 use super::served::Served;
+use super::slurmrest::trouble as slurmrest;
 use crate::config::{PublicHost, Secret};
 use crate::kernel::access::{Role, Via};
 use crate::panics::{self, Harmless};
+use crate::text::quote::shorten;
 
 /// Longest request number that is echoed.
 const REQUEST_ID_MAX: usize = 128;
@@ -48,6 +50,11 @@ const ADMIN_TOKEN: &str = "admin-token";
 /// What Prometheus asks for, which has no user.
 const METRICS: &str = "/metrics";
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Who a client of Slurm's API says he is.
+const X_SLURM_USER_NAME: HeaderName = HeaderName::from_static("x-slurm-user-name");
+/// His token.
+const X_SLURM_USER_TOKEN: HeaderName = HeaderName::from_static("x-slurm-user-token");
 
 /// What the guard knows.
 pub struct Auth {
@@ -98,7 +105,8 @@ pub async fn guard(
             let who = Caller::of(request.request()).ok();
             let remote = Connection::origin(&request).remote;
             note(&refused, (who.as_ref(), remote.as_deref()));
-            request.into_response(refused.answer(&id))
+            let answer = told(request.path(), &refused, &id);
+            request.into_response(answer)
         }
         Ok((_held, turns)) => match answering(turns, request, next).await {
             Ok(response) => {
@@ -147,11 +155,16 @@ fn own_error(response: &ServiceResponse<BoxBody>) -> Option<&ApiError> {
     response.response().error().and_then(|error| error.as_error())
 }
 
+/// An error in the form of the API that was asked.
+fn told(path: &str, error: &ApiError, id: &str) -> HttpResponse {
+    slurmrest::answer_to(path, error).unwrap_or_else(|| error.answer(id))
+}
+
 /// The answer of a handler, its errors as problems.
 fn answered(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
     match own_error(&response) {
         Some(error) => {
-            let answer = error.answer(id);
+            let answer = told(response.request().path(), error, id);
             response.into_response(answer)
         }
         None if response.response().body().size() == BodySize::Stream => {
@@ -242,7 +255,7 @@ async fn admit(request: &mut ServiceRequest) -> Result<(Held, Turns), ApiError> 
 async fn check(request: &ServiceRequest, auth: &Auth) -> Result<Caller, ApiError> {
     let host = text(request, &header::HOST).unwrap_or_default();
     let live = Arc::clone(&auth.in_force.borrow());
-    let known = match (&auth.tokens, sent_token(request.headers()), auth.by_token(request)) {
+    let known = match (&auth.tokens, sent_token(request), auth.by_token(request)) {
         (Some(tokens), Some(sent), _) => Some(tokens.caller(sent, request, &live).await?),
         // Whoever reaches the socket is known without a token; a wrong one is refused there too.
         (_, None, Err(_)) if is_over_socket(request) => None,
@@ -256,9 +269,24 @@ async fn check(request: &ServiceRequest, auth: &Auth) -> Result<Caller, ApiError
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         check_mutation(request, auth, host)?;
     }
-    match known {
-        Some(known) => Ok(known),
-        None => auth.served.caller(request, &live, role_without(&live.admin_token)).await,
+    let caller = match known {
+        Some(known) => known,
+        None => auth.served.caller(request, &live, role_without(&live.admin_token)).await?,
+    };
+    is_who_he_says(request, &caller)?;
+    Ok(caller)
+}
+
+/// Clients of Slurm's API say who they are, too; where that is known it must be true.
+fn is_who_he_says(request: &ServiceRequest, caller: &Caller) -> Result<(), ApiError> {
+    let said = text(request, &X_SLURM_USER_NAME).filter(|said| !said.is_empty());
+    let own = caller.who.uid.is_some().then_some(&*caller.who.name);
+    match (said, own) {
+        (Some(said), Some(own)) if slurmrest::is_ours(request.path()) && said != own => {
+            let detail = format!("{X_SLURM_USER_NAME} says {}, and you are {own}", shorten(said));
+            Err(ApiError::new(Code::Unauthorized, detail))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -290,8 +318,13 @@ fn text<'a>(request: &'a ServiceRequest, name: &HeaderName) -> Option<&'a str> {
     request.headers().get(name).and_then(|v| v.to_str().ok())
 }
 
-fn sent_token(headers: &HeaderMap) -> Option<&str> {
-    let sent = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+/// The token of a request; clients of Slurm's API have a header of their own for it.
+fn sent_token(request: &ServiceRequest) -> Option<&str> {
+    let of_slurm = || {
+        let sent = text(request, &X_SLURM_USER_TOKEN).map(str::trim);
+        sent.filter(|sent| !sent.is_empty() && slurmrest::is_ours(request.path()))
+    };
+    let Some(sent) = text(request, &header::AUTHORIZATION) else { return of_slurm() };
     let (scheme, sent) = sent.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| sent.trim())
 }
@@ -302,7 +335,7 @@ impl Auth {
     /// # Errors
     /// 401 where a token is needed.
     fn by_token(&self, request: &ServiceRequest) -> Result<Option<Caller>, ApiError> {
-        let sent = sent_token(request.headers());
+        let sent = sent_token(request);
         let live = self.in_force.borrow();
         let is = |token: &Option<Secret>| match (token, sent) {
             (Some(token), Some(sent)) => token.matches(sent),

@@ -27,7 +27,7 @@ const RETRY_AFTER_S: u64 = 5;
 pub const CODING_TAKEN: &str = "gzip";
 
 /// Longest `detail`: it may quote what a request has sent.
-const DETAIL_CHARS_MAX: usize = 16 * 1024;
+pub const DETAIL_CHARS_MAX: usize = 16 * 1024;
 
 /// An error with its status.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +103,13 @@ impl ApiError {
     #[must_use]
     pub fn no_array(id: JobId) -> ApiError {
         ApiError::new(Code::NotAnArray, format!("job {id} is no array"))
+    }
+
+    /// 404 for a path that no route has.
+    #[must_use]
+    pub fn no_route(path: &str) -> ApiError {
+        let detail = format!("there is no route {path}; GET /openapi.json lists them");
+        ApiError::new(Code::NoSuchRoute, detail)
     }
 
     /// 422 with the bad fields.
@@ -209,21 +216,5 @@ impl From<BodyRefused> for ApiError {
             }
             BodyRefused::Fields(faults) => ApiError::fields(&faults),
         }
-    }
-}
-
-/// 404 for a path that no route has.
-pub async fn no_such_route(request: HttpRequest) -> ApiError {
-    let path = request.path();
-    let detail = format!("there is no route {path}; GET /openapi.json lists them");
-    ApiError::new(Code::NoSuchRoute, detail)
-}
-
-impl actix_web::Responder for ApiError {
-    type Body = actix_web::body::BoxBody;
-
-    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
-        self.answer(&id.unwrap_or_default())
     }
 }

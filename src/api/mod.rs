@@ -2,9 +2,10 @@
 //!
 //! *Owns*: the route table, and [`App`], what every handler may reach.
 //!
-//! *Promises*: every route is in [`ROUTES`] and in the OpenAPI document, and says there what
-//! whoever asks must be allowed to do; errors are
-//! `application/problem+json`; no answer leaves before the snapshot has reached its commit.
+//! *Promises*: every route is in [`ROUTES`] and says there what whoever asks must be allowed to do;
+//! all but those of Slurm's API, which has documents of its own, are in the OpenAPI document, and
+//! their errors are `application/problem+json`; no answer leaves before the snapshot has reached
+//! its commit.
 //!
 //! *Not here*: JSON types (`api::wire`), the kernel's state (ask by message).
 
@@ -53,6 +54,7 @@ mod route_rights;
 mod seed;
 mod served;
 mod signal;
+mod slurmrest;
 mod steps;
 mod streams;
 mod submit;
@@ -95,6 +97,14 @@ pub struct RouteEntry {
     pub needs: Option<Action>,
     /// Makes the actix route.
     pub route: fn() -> Route,
+}
+
+impl RouteEntry {
+    /// Whether the OpenAPI document has it: the routes of Slurm's API have Slurm's documents.
+    #[must_use]
+    pub fn is_documented(&self) -> bool {
+        !slurmrest::trouble::is_ours(self.path)
+    }
 }
 
 macro_rules! routes {
@@ -191,12 +201,30 @@ routes! {
     GET "/health/live" open => health::live,
     GET "/health/ready" open => health::ready,
     GET "/openapi.json" needs See => openapi::serve,
+    POST "/slurm/{version}/job/submit" needs Submit => slurmrest::jobs::submit,
+    GET "/slurm/{version}/jobs/state" needs See => slurmrest::jobs::states,
+    GET "/slurm/{version}/jobs" needs See => slurmrest::jobs::list,
+    DELETE "/slurm/{version}/jobs" needs Control => slurmrest::jobs::cancel_several,
+    GET "/slurm/{version}/job/{id}" needs See => slurmrest::jobs::show,
+    POST "/slurm/{version}/job/{id}" needs Control => slurmrest::jobs::update,
+    DELETE "/slurm/{version}/job/{id}" needs Control => slurmrest::jobs::cancel,
+    GET "/slurm/{version}/ping" needs See => slurmrest::machine::ping,
+    GET "/slurm/{version}/diag" needs See => slurmrest::machine::diag,
+    GET "/slurm/{version}/nodes" needs See => slurmrest::machine::nodes,
+    GET "/slurm/{version}/node/{name}" needs See => slurmrest::machine::one_node,
+    GET "/slurm/{version}/partitions" needs See => slurmrest::machine::partitions,
+    GET "/slurm/{version}/partition/{name}" needs See => slurmrest::machine::one_partition,
+    GET "/slurm/{version}/licenses" needs See => slurmrest::machine::counted_licenses,
+    GET "/slurm/{version}/reservations" needs See => slurmrest::machine::reservations,
+    GET "/slurmdb/{version}/job/{id}" needs See => slurmrest::history::show,
+    GET "/slurmdb/{version}/jobs" needs See => slurmrest::history::list,
 }
 
 /// The parameters of all routes.
 #[must_use]
 pub fn parameters() -> Parameters {
-    Parameters::of(&document(), ROUTES.iter().map(|route| (route.method, route.path)))
+    let documented = ROUTES.iter().filter(|route| route.is_documented());
+    Parameters::of(&document(), documented.map(|route| (route.method, route.path)))
 }
 
 /// What each route needs.
@@ -220,7 +248,12 @@ pub fn configure(cfg: &mut web::ServiceConfig) {
         }
         cfg.service(resource.default_service(web::to(other_method)));
     }
-    cfg.default_service(web::to(error::no_such_route));
+    cfg.default_service(web::to(no_such_route));
+}
+
+/// The answer for a path that no route has.
+async fn no_such_route(request: HttpRequest) -> Result<HttpResponse, error::ApiError> {
+    Err(error::ApiError::no_route(request.path()))
 }
 
 /// The methods that go: for whoever asks for them (`OPTIONS`), and with 405 for any other.

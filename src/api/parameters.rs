@@ -65,7 +65,7 @@ impl Parameters {
         let Some(pattern) = request.match_pattern() else { return Ok(()) };
         let mut routes = self.0.iter();
         let route = routes.find(|((m, path), _)| *m == method && **path == *pattern);
-        // No such route: its own answer says so.
+        // No such route: its own answer says so; one that is not documented looks itself.
         let Some((_, known)) = route else { return Ok(()) };
         let sent = Query::<Vec<(String, String)>>::from_query(request.query_string());
         let sent = sent.map_err(|error| ApiError::parameter("query", error.to_string()))?;

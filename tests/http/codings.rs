@@ -69,7 +69,8 @@ fn a_packed_body_is_read_on_every_route_that_takes_one() {
 
 fn a_coding_that_is_not_read_is_refused_on_every_route_with_what_is() {
     let server = Server::start();
-    for route in ROUTES.iter().filter(|route| matches!(route.method, "POST" | "PATCH")) {
+    let routes = ROUTES.iter().filter(|route| route.is_documented());
+    for route in routes.filter(|route| matches!(route.method, "POST" | "PATCH")) {
         let path = route.path.replace("{id}", "1");
         for coding in ["br", "deflate", "gzip, br", "zstd"] {
             let answer = coded(&server, (route.method, &path), coding, b"{\"script\":\"true\"}");

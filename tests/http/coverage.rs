@@ -54,6 +54,8 @@ const CLAIMED: &[&[Claim]] = &[
     crate::seed::CLAIMS,
     crate::settings::CLAIMS,
     crate::signals::CLAIMS,
+    crate::slurmrest::CLAIMS,
+    crate::slurmrest_shapes::CLAIMS,
     crate::socket::CLAIMS,
     crate::steps::CLAIMS,
     crate::strangers::CLAIMS,

@@ -39,6 +39,8 @@ mod requeue;
 mod seed;
 mod settings;
 mod signals;
+mod slurmrest;
+mod slurmrest_shapes;
 mod socket;
 mod steps;
 mod strangers;

@@ -308,8 +308,11 @@ fn the_document_lists_the_routes_and_nothing_else() {
             }
         }
     }
-    let table: BTreeSet<String> =
-        ROUTES.iter().map(|r| format!("{} {}", r.method, r.path)).collect();
+    let table: BTreeSet<String> = ROUTES
+        .iter()
+        .filter(|r| r.is_documented())
+        .map(|r| format!("{} {}", r.method, r.path))
+        .collect();
     assert_eq!(listed, table);
     let job = &document["components"]["schemas"]["Job"]["properties"];
     keys(job, crate::help::JOB);

@@ -18,6 +18,7 @@ houses! {
     everybody_sees_and_revokes_his_own_tokens_and_an_administrator_those_of_all
         "[people]\nadmins = [\"dbt-bob\"]"
     of_a_token_nothing_but_its_hash_is_kept ""
+    clients_of_slurm_s_api_are_who_their_token_says ""
 }
 
 fn bearer(token: &str) -> String {
@@ -36,6 +37,33 @@ fn text(token: &Value) -> &str {
 
 mod cases {
     use super::*;
+
+    pub fn clients_of_slurm_s_api_are_who_their_token_says(house: House) {
+        let tokens = [ALICE, BOB].map(|name| text(&made(&house, name, json!({}))).to_owned());
+        let ask = |request: &str, (token, name): (&str, &str), body: &str| {
+            let headers = format!("X-SLURM-USER-TOKEN: {token}\r\nX-SLURM-USER-NAME: {name}\r\n");
+            house.over_tcp(request, &headers, body)
+        };
+        let (alice, bob) = ((&*tokens[0], ALICE), (&*tokens[1], BOB));
+        let body = r##"{"script":"#!/bin/sh\nsleep 600","job":{"comment":"of no business"}}"##;
+        let id = ask("POST /slurm/v0.0.38/job/submit", alice, body).expect(200)["job_id"].clone();
+        let on = |method: &str| format!("{method} /slurm/v0.0.38/job/{id}");
+        for liar in [(alice.0, BOB), ("dbt_of-nobody", ALICE)] {
+            let refused = ask(&on("GET"), liar, "");
+            assert_eq!((refused.status, &*refused.bytes), (401, "Authentication failure"));
+        }
+        let own = ask(&on("GET"), alice, "").expect(200)["jobs"][0].clone();
+        assert_eq!((&own["user_name"], &own["comment"]), (&json!(ALICE), &json!("of no business")));
+        let seen = ask(&on("GET"), bob, "").expect(200)["jobs"][0].clone();
+        assert_eq!((&seen["user_name"], &seen["comment"]), (&json!(ALICE), &json!("")));
+        for (method, body) in [("DELETE", ""), ("POST", r#"{"name":"mine"}"#)] {
+            let refused = ask(&on(method), bob, body).expect(403);
+            assert_eq!(refused["errors"][0]["error_number"], 2002, "{refused}");
+        }
+        ask(&on("DELETE"), alice, "").expect(200);
+        let job = house.ended(ALICE, id.as_i64().unwrap());
+        assert_eq!((&job["state"], &job["name"]), (&json!("CANCELLED"), &own["name"]), "{job}");
+    }
 
     pub fn a_token_that_alice_makes_for_herself_works_over_tcp_and_her_job_runs_as_her(
         house: House,

@@ -224,7 +224,7 @@ fn steps_are_kept_with_their_codes_and_their_use() {
     assert_eq!(site.says(&format!("sacct -n -P -X -j {id} -o jobid")), format!("{id}\n"));
     let json: serde_json::Value =
         serde_json::from_str(&site.says(&format!("sacct --json -j {id}"))).unwrap();
-    assert_eq!(json["jobs"][0]["steps"][1]["step"]["id"], format!("{id}.1"));
+    assert_eq!(json["jobs"][0]["steps"][2]["step"]["id"], format!("{id}.1"));
 }
 
 #[test]

@@ -11,7 +11,7 @@
 use serde_json::Value;
 
 use super::facts::{CLUSTER, Facts, NULL, QOS};
-use super::version::Version::{V38, V39, V41, V42};
+use super::version::Version::{V38, V39, V40, V41, V42};
 use super::version::{Fact, Field, Version, field};
 use super::words::epoch;
 use crate::api::wire::job::Job;
@@ -61,6 +61,7 @@ pub fn job(version: Version, job: &Job, owner: &Owner) -> Value {
     let mut all = named(job, owner);
     all.extend(timed(job));
     all.extend(sized(job));
+    all.extend(resources(job));
     all.extend(unset_texts());
     all.extend(unset_numbers());
     version.object(all)
@@ -148,7 +149,6 @@ fn sized(job: &Job) -> Vec<Field> {
         field("cpus", number(job.cpus)),
         field("cpus_per_task", old_cpus).until(V38),
         field("cpus_per_task", number(facts.cpus_per_task())).from(V39),
-        field("job_resources", resources(job)),
         field("licenses", or_empty(&facts.licenses())),
         field("memory_per_cpu", Fact::Number(None)),
         field("memory_per_node", Fact::Number(memory)),
@@ -163,10 +163,11 @@ fn sized(job: &Job) -> Vec<Field> {
     ]
 }
 
-/// Its node and what it has there; nothing before it has one.
-fn resources(job: &Job) -> Fact {
+/// Its node and what it has there; before it has one nothing, and newer versions no field either.
+fn resources(job: &Job) -> Vec<Field> {
+    const NAME: &str = "job_resources";
     if job.allocation.is_none() {
-        return Fact::Object(Vec::new());
+        return vec![field(NAME, Fact::Object(Vec::new())).until(V40)];
     }
     let node = Facts(job).nodes();
     let of_node = vec![
@@ -175,15 +176,24 @@ fn resources(job: &Job) -> Fact {
         field("memory_used", 0),
         field("memory_allocated", job.memory_bytes.map_or(0, |bytes| bytes >> 20)),
     ];
-    let nodes = vec![field("count", 1), field("list", node.clone()), field("whole", false)];
-    Fact::Object(vec![
-        field("nodes", node).until(V41),
-        field("allocated_cpus", job.cpus).until(V41),
-        field("allocated_hosts", 1).until(V41),
-        field("allocated_nodes", Fact::All(vec![of_node])).until(V41),
-        field("nodes", Fact::Object(nodes)).from(V42),
-        field("cpus", job.cpus).from(V42),
-    ])
+    let nodes = vec![
+        field("count", 1),
+        field("select_type", none()),
+        field("list", node.clone()),
+        field("whole", false),
+        field("allocation", none()),
+    ];
+    let all = vec![
+        field("nodes", node).until(V40),
+        field("allocated_cpus", job.cpus).until(V40),
+        field("allocated_hosts", 1).until(V40),
+        field("allocated_nodes", Fact::All(vec![of_node])).until(V40),
+        field("select_type", none()).from(V41),
+        field("nodes", Fact::Object(nodes)).from(V41),
+        field("cpus", job.cpus).from(V41),
+        field("threads_per_core", Fact::Number(Some(1))).from(V41),
+    ];
+    vec![field(NAME, Fact::Object(all))]
 }
 
 /// Texts and lists that are never set here.

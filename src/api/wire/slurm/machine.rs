@@ -194,7 +194,7 @@ pub fn partition(version: Version, machine: &Machine, own: &Partition) -> Value 
 
 /// The licences that are counted here.
 #[must_use]
-pub fn licenses(version: Version, resources: &Resources) -> Value {
+pub fn licenses(version: Version, resources: &Resources) -> Vec<Value> {
     let all = resources.resources.iter();
     let all = all.filter_map(|one| {
         let (name, total) = (one.name.strip_prefix("license/")?, one.total?);
