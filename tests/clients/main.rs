@@ -80,6 +80,16 @@ fn parsl() {
 }
 
 #[test]
+fn the_generated_client_of_slurm_s_oldest_api_and_one_that_asks_by_hand() {
+    drives("rest", "rest_jobs.py");
+}
+
+#[test]
+fn the_generated_clients_of_slurm_s_newer_apis() {
+    drives("slurpy", "slurpy_jobs.py");
+}
+
+#[test]
 fn dask_jobqueue_and_its_own_tests() {
     let Some(bin) = environment("dask") else { return };
     let site = Site::with(&CPUS);
