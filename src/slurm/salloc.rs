@@ -23,7 +23,7 @@ use super::getopt::{Effect, Given, Grammar, Opt};
 use super::help;
 use super::jobs::Server;
 use super::say::{output, remark};
-use super::terminal::{Attended, Manner, NearEnd};
+use super::terminal::{Manner, NearEnd};
 use super::voice::Voice;
 use crate::api::wire::body::SubmitBody;
 use crate::api::wire::sbatch::{self, Takes};
@@ -179,7 +179,7 @@ fn follow(body: SubmitBody, quiet: bool) -> Result<u8, Failure> {
     let said = if quiet { |_: &_| String::new() } else { waits };
     let manner = run::Manner { waits: said, ..run::Manner::USUAL };
     let ended = in_foreground(&server.client, body, &manner, send);
-    Attended::finish(attended);
+    attended.finish();
     if let Some(id) = submitted.get().filter(|_| !quiet) {
         remark(&format!("{COMMAND}: Relinquishing job allocation {id}"));
     }

@@ -6,6 +6,7 @@
 //!
 //! *Not here*: steps without a terminal (`steps`).
 
+use std::fs;
 use std::io::{Read, Write};
 use std::process::Child;
 use std::sync::{Arc, Mutex};
@@ -32,7 +33,9 @@ impl Screen {
         let (pty, pts) = open().unwrap();
         pty.resize(Size::new(40, 100)).unwrap();
         let mut command = site.command(line);
-        command.env("TERM", "dumb").env("SHELL", "/bin/bash");
+        let folder = site.server.dir.path().join("tmp");
+        fs::create_dir_all(&folder).unwrap();
+        command.env("TMPDIR", folder).env("TERM", "dumb").env("SHELL", "/bin/bash");
         let child = Command::from(command).spawn(pts).unwrap();
         let pty = Arc::new(pty);
         let shown = Arc::new(Mutex::new(String::new()));
@@ -179,6 +182,8 @@ fn a_caller_that_is_killed_takes_its_terminal_and_its_job_along() {
         screen.child.wait().unwrap();
         site.server.ended(id);
         site.server.is_clean();
+        let left = fs::read_dir(site.server.dir.path().join("tmp")).unwrap().count();
+        assert_eq!(left, 0, "{line}");
     }
 }
 

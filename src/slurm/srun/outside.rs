@@ -21,7 +21,7 @@ use crate::cli::submit;
 use crate::slurm::failure::Failure;
 use crate::slurm::getopt::Given;
 use crate::slurm::jobs::Server;
-use crate::slurm::terminal::{self, Attended, NearEnd};
+use crate::slurm::terminal::{self, NearEnd};
 use crate::slurm::voice::Voice;
 
 /// How it speaks of a job that is not submitted.
@@ -90,7 +90,9 @@ pub fn run(given: &Given) -> Result<u8, Failure> {
     };
     let attended = near.map(|near| near.wait(terminal::Manner::Carried, || {}));
     let ended = in_foreground(&server.client, body, &manner, send);
-    attended.map(Attended::finish);
+    if let Some(attended) = attended {
+        attended.finish();
+    }
     ended.map_err(|error| refused.unwrap_or_else(|| Failure::of(COMMAND, &error)))
 }
 

@@ -51,6 +51,8 @@ impl Terminal {
     /// The task has ended: returns when all that it wrote is on its way.
     pub fn finish(self) {
         self.far.finish();
-        self.near.map(Attended::finish);
+        if let Some(near) = self.near {
+            near.finish();
+        }
     }
 }

@@ -117,7 +117,9 @@ pub fn run(step: &Step, place: &Place, no: u32) -> Result<End, Failure> {
     feed(feeds);
     let started = clock::monotonic();
     running.until_all_ended(&heard, step.limit.and_then(|limit| started.checked_add(limit)));
-    terminal.map(pty::Terminal::finish);
+    if let Some(terminal) = terminal {
+        terminal.finish();
+    }
     // What tasks left running holds their pipes open: their lines are still theirs.
     for printer in printers {
         let _printed = printer.join();

@@ -68,11 +68,13 @@ impl NearEnd {
         thread::spawn(move || {
             // When it is asked for the end and nobody has come, the caller himself comes.
             if let Ok((line, _)) = listener.accept() {
+                // One far end is all that comes: nothing is left where this process is killed.
+                drop(folder);
                 let _its_end_is_enough = carry(line, manner, started);
             }
             drop(over);
         });
-        Attended { done, socket: Some((socket, folder)) }
+        Attended { done, socket: Some(socket) }
     }
 }
 
@@ -94,13 +96,13 @@ pub fn attend(line: UnixStream) -> Attended {
 /// A far end is attended to, or waited for.
 pub struct Attended {
     done: Receiver<()>,
-    socket: Option<(PathBuf, TempDir)>,
+    socket: Option<PathBuf>,
 }
 
 impl Attended {
     /// Its job, or its program, has ended: returns when all that it wrote is shown.
     pub fn finish(self) {
-        if let Some((path, _)) = &self.socket {
+        if let Some(path) = &self.socket {
             let _nobody_waits_if_not = UnixStream::connect(path);
         }
         let _ended = self.done.recv();
