@@ -166,7 +166,8 @@ fn a_window_that_closes_ends_the_job_unless_it_was_told_otherwise() {
         assert!(!screen.child.wait().unwrap().success());
         if lives {
             assert_eq!(site.says(&format!("squeue -h -o %T -j {id}")), "RUNNING\n");
-            site.says(&format!("scancel {id}"));
+            // A shell that is typed into does not care for TERM.
+            site.says(&format!("scancel -f -s HUP {id}"));
         }
         site.server.ended(id);
     }

@@ -1,6 +1,6 @@
 //! *Purpose*: what the fields of a job description mean, as clients of Slurm's API send it.
 //!
-//! *Owns*: [`TABLE`]: for each field the option of `sbatch` that it stands for, and the forms of
+//! *Owns*: `TABLE`: for each field the option of `sbatch` that it stands for, and the forms of
 //! its values; [`given`].
 //!
 //! *Promises*: what becomes of a field is what becomes of its option; each field is taken in the

@@ -1,6 +1,6 @@
 //! *Purpose*: how one fact is written for clients of one version of Slurm's API, and for another's.
 //!
-//! *Owns*: [`Version`]; [`FORMS`], the one table of how they differ; [`Field`], a fact with its
+//! *Owns*: [`Version`]; `FORMS`, the one table of how they differ; [`Field`], a fact with its
 //! name and the versions that have it.
 //!
 //! *Promises*: what differs between versions is in this table and in the spans of fields, and is

@@ -1,6 +1,6 @@
 //! *Purpose*: how Slurm writes what everybody has: states, times, spans, sizes.
 //!
-//! *Owns*: [`State`], and the forms of times and spans.
+//! *Owns*: the words of states, and the forms of times and spans.
 //!
 //! *Promises*: no state has a word that Slurm does not have; times are of this place's clock.
 //!
