@@ -218,6 +218,20 @@ fn without_a_terminal_what_is_typed_comes_from_a_pipe() {
 }
 
 #[test]
+fn a_job_whose_user_is_gone_or_elsewhere_says_so() {
+    let site = Site::start();
+    let runs = "env DOWNBEAT_TERMINAL=/nowhere/socket";
+    for (program, why) in [
+        ("srun --pty true", "execve(): true: nobody sits at its terminal on this machine"),
+        ("salloc true", "salloc: error: nobody waits for this allocation"),
+    ] {
+        let id = site.submit(&format!("-o said --wrap '{runs} {program}'"));
+        assert_eq!(site.server.ended(id)["exit_code"], "1:0");
+        assert!(site.text("said").contains(why), "{}", site.text("said"));
+    }
+}
+
+#[test]
 fn salloc_runs_a_shell_in_the_job_and_lets_go_of_it_with_the_shell() {
     let site = Site::start();
     let screen = Screen::of(&site, "salloc -n 3 -J mine");
