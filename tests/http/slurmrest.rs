@@ -231,6 +231,11 @@ fn what_is_not_here_is_refused_by_name_and_changes_nothing() {
         (json!({"current_working_directory": "relative"}), "job.current_working_directory"),
         (json!({"user_id": "root"}), "job.user_id"),
         (json!({"hetjob_group": 1}), "job.hetjob_group"),
+        (json!({"kill_warning_delay": 30}), "job.kill_warning_delay"),
+        (
+            json!({"kill_warning_signal": "USR1", "kill_warning_flags": ["HURRY"]}),
+            "job.kill_warning_flags",
+        ),
     ] {
         for version in ["v0.0.38", "v0.0.42"] {
             let path = format!("/slurm/{version}/job/submit");
@@ -415,6 +420,8 @@ fn newer_clients_ask_for_states_alone_and_cancel_several() {
     error(send(&json!({})), 400);
     error(send(&json!({"jobs": ["x"]})), 400);
     error(send(&json!({"jobs": ["1"], "user_id": "root"})), 400);
+    error(send(&json!({"jobs": ["1"], "signal": ["USR1"]})), 400);
+    error(send(&json!({"jobs": ["1"], "signal": "NOSUCH"})), 400);
     assert_eq!(server.job(ids[0])["state"], "PENDING", "nothing was cancelled");
     let answer = send(&json!({"jobs": [ids[0].to_string(), ids[1], "999"]})).expect(200).json();
     let codes: Vec<&Value> = [0, 1, 2].map(|n| &answer["status"][n]["error"]["code"]).to_vec();

@@ -156,22 +156,34 @@ fn early_signal(map: &mut Map<String, Value>, path: &str, errors: &mut Faults) -
         map.remove("kill_warning_flags"),
     );
     let own = "kill_warning_signal";
-    let signal = match signal? {
-        Value::String(text) if text.is_empty() => return None,
-        Value::String(text) => text,
-        Value::Null => return None,
-        other => {
-            let message = format!("is {}; a string is expected", kind(&other));
-            errors.push(FieldError::new(format!("{path}{own}"), message));
-            return None;
+    let (delay, flags) = (delay.filter(is_set), flags.filter(is_set));
+    let mut wrong = |field: &str, message: String| {
+        errors.push(FieldError::new(format!("{path}{field}"), message));
+        None
+    };
+    let signal = match signal.filter(is_set) {
+        Some(Value::String(text)) => text,
+        Some(other) => return wrong(own, format!("is {}; a string is expected", kind(&other))),
+        None if delay.is_some() => {
+            return wrong("kill_warning_delay", format!("{own} is missing beside it"));
+        }
+        None => return None,
+    };
+    let after = delay.map(|delay| format!("@{}", delay.get("number").unwrap_or(&delay)));
+    let to = match flags {
+        None => "",
+        Some(flags) if [json!("BATCH_JOB"), json!(["BATCH_JOB"])].contains(&flags) => "B:",
+        Some(_) => {
+            let message = "BATCH_JOB alone is honoured here: the signal goes to the script";
+            return wrong("kill_warning_flags", message.to_owned());
         }
     };
-    let delay = delay.filter(|delay| !asked::is_unset(delay));
-    let after = delay.map(|delay| format!("@{}", delay.get("number").unwrap_or(&delay)));
-    let to_script = flags.is_some_and(|flags| flags.to_string().contains("BATCH_JOB"));
-    let to = if to_script { "B:" } else { "" };
     let value = Some(format!("{to}{signal}{}", after.unwrap_or_default()));
     Some(Given { field: format!("{path}{own}"), option: "signal", value })
+}
+
+fn is_set(value: &Value) -> bool {
+    !asked::is_unset(value)
 }
 
 fn requeue(map: &mut Map<String, Value>, path: &str, errors: &mut Faults) -> Option<Given> {
@@ -296,13 +308,23 @@ pub fn changed_field(own: &str) -> &str {
     }
 }
 
-/// Reads a body that names jobs: `{"jobs": ["17", "18_4"]}`, or the list alone.
+/// Reads a body that names jobs: `{"jobs": ["17", "18_4"], "signal": "USR1"}`; a signal is a name
+/// or a number.
 ///
 /// # Errors
 /// [`BodyRefused`], with every fault in it.
 pub fn parse_jobs(body: &[u8], most: usize) -> Result<(Vec<String>, Option<String>), BodyRefused> {
     let map = object(body)?;
-    let signal = map.get("signal").and_then(Value::as_str).map(str::to_owned);
+    let signal = match map.get("signal") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        // A default would cancel what was only to be told something.
+        Some(other) => {
+            let message = format!("is {}; the name of a signal is expected", kind(other));
+            return Err(fault("signal", &message));
+        }
+    };
     let Some(Value::Array(jobs)) = map.get("jobs") else {
         return Err(fault("jobs", "is missing; a list of jobs is expected"));
     };
