@@ -65,8 +65,8 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, CliError> {
 /// How somebody follows his job.
 #[derive(Clone, Copy, Debug)]
 pub struct Manner {
-    /// What is said of a job that waits.
-    pub waits: fn(&Job) -> String,
+    /// What is said of a job that waits; perhaps nothing.
+    pub waits: fn(&Job) -> Option<String>,
     /// Whether the job goes on when the terminal is gone at which he sits.
     pub outlives_its_terminal: bool,
 }
@@ -77,7 +77,7 @@ impl Manner {
         waits: |job| {
             let reason = job.state_reason.as_deref().unwrap_or_default();
             let detail = job.state_detail.as_deref().unwrap_or_default();
-            format!("downbeat: job {} is queued: {reason}: {detail}", job.id)
+            Some(format!("downbeat: job {} is queued: {reason}: {detail}", job.id))
         },
         outlives_its_terminal: false,
     };
@@ -144,13 +144,15 @@ fn pattern_of(path: &Path) -> String {
 }
 
 /// Says what a job waits for that has not started at once.
-fn say_that_it_waits(client: &Client, id: JobId, waits: fn(&Job) -> String) {
+fn say_that_it_waits(client: &Client, id: JobId, waits: fn(&Job) -> Option<String>) {
     let path = format!("/api/v1/jobs/{id}/wait?timeout_s={AT_ONCE_S}");
     let answer = client.get_within(&path, Duration::from_secs(AT_ONCE_S));
     // Whoever follows the job sees that the server does not answer.
     let Ok(job) = answer.and_then(|answer| answer.parse::<Job>()) else { return };
-    if job.state == StateWord::Pending {
-        remark(&waits(&job));
+    if job.state == StateWord::Pending
+        && let Some(said) = waits(&job)
+    {
+        remark(&said);
     }
 }
 

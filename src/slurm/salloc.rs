@@ -28,7 +28,7 @@ use super::voice::Voice;
 use crate::api::wire::body::SubmitBody;
 use crate::api::wire::sbatch::{self, Takes};
 use crate::api::wire::slurm::facts::Facts;
-use crate::api::wire::v1::JobId;
+use crate::api::wire::v1::{Job, JobId};
 use crate::cli::caller::Caller;
 use crate::cli::client::Client;
 use crate::cli::job_flags::JobFlags;
@@ -176,8 +176,7 @@ fn follow(body: SubmitBody, quiet: bool) -> Result<u8, Failure> {
         let _first = submitted.set(job.id);
         Ok(job)
     };
-    let said = if quiet { |_: &_| String::new() } else { waits };
-    let manner = run::Manner { waits: said, ..run::Manner::USUAL };
+    let manner = run::Manner { waits: if quiet { |_| None } else { waits }, ..run::Manner::USUAL };
     let ended = in_foreground(&server.client, body, &manner, send);
     attended.finish();
     if let Some(id) = submitted.get().filter(|_| !quiet) {
@@ -186,13 +185,13 @@ fn follow(body: SubmitBody, quiet: bool) -> Result<u8, Failure> {
     ended.map_err(|error| refused.unwrap_or_else(|| Failure::of(COMMAND, &error)))
 }
 
-fn waits(job: &crate::api::wire::v1::Job) -> String {
+fn waits(job: &Job) -> Option<String> {
     WAITED.store(true, Ordering::SeqCst);
     let id = job.id;
-    format!(
+    Some(format!(
         "{COMMAND}: Pending job allocation {id}\n\
          {COMMAND}: job {id} queued and waiting for resources"
-    )
+    ))
 }
 
 fn granted(id: JobId, quiet: bool) {

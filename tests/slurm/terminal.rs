@@ -274,22 +274,33 @@ fn salloc_of_a_command_prints_what_it_prints_and_ends_with_its_code() {
     // It waits for its turn, and says so.
     let holder = site.submit("-c 4 --wrap 'until [ -e go ]; do sleep 0.01; done'");
     site.server.started(holder);
-    let waits = site.command("salloc -c 4 true").spawn().unwrap();
+    let says_into = |line: &str, name: &str| {
+        let mut command = site.command(line);
+        command.stderr(fs::File::create(site.server.dir.path().join(name)).unwrap());
+        command.spawn().unwrap()
+    };
+    let mut quiet = says_into("salloc -Q -c 4 true", "quiet");
     until("it to be queued", || match site.says("squeue -h -t PD -o %A").as_str() {
         "" => Err("nothing".to_owned()),
         _ => Ok(()),
     });
+    let mut waits = says_into("salloc -c 4 true", "waits");
+    until("it to say so", || match site.text("waits") {
+        said if said.contains("queued and waiting") => Ok(()),
+        said => Err(said),
+    });
     let id = newest(&site);
     site.file("go", "");
-    let said = waits.wait_with_output().unwrap();
-    let err = String::from_utf8(said.stderr).unwrap();
-    assert_eq!(said.status.code(), Some(0), "{err}");
-    assert!(
-        err.ends_with(&format!(
-            "salloc: Granted job allocation {id}\nsalloc: Relinquishing job allocation {id}\n"
-        )),
-        "{err}"
-    );
+    assert!(quiet.wait().unwrap().success() && waits.wait().unwrap().success());
+    let wanted = [
+        format!("Pending job allocation {id}"),
+        format!("job {id} queued and waiting for resources"),
+        format!("job {id} has been allocated resources"),
+        format!("Granted job allocation {id}"),
+        format!("Relinquishing job allocation {id}"),
+    ];
+    let wanted: String = wanted.iter().map(|line| format!("salloc: {line}\n")).collect();
+    assert_eq!((site.text("waits"), site.text("quiet")), (wanted, String::new()));
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub const COMMAND: &str = "salloc";
 const KILL_WAIT: Duration = Duration::from_secs(30);
 /// What shells say of a program that a signal ended: code 128 and its number.
 const BY_SIGNAL: i32 = 128;
+/// What shells end with when there is no such command.
+const NOT_STARTED: u8 = 127;
 
 /// What is heard.
 enum Heard {
@@ -75,9 +77,6 @@ pub fn run(words: &[String], line: (UnixStream, Manner)) -> Result<u8, Failure> 
     };
     Ok(u8::try_from(code).unwrap_or(u8::MAX))
 }
-
-/// What shells end with when there is no such command.
-const NOT_STARTED: u8 = 127;
 
 fn start(
     mut command: Command,

@@ -12,6 +12,7 @@ use super::say::{COMMAND, error};
 use crate::api::wire::body::SubmitBody;
 use crate::api::wire::sbatch;
 use crate::api::wire::slurm::facts::Facts;
+use crate::api::wire::v1::Job;
 use crate::cli::caller::Caller;
 use crate::cli::client::Client;
 use crate::cli::job_flags::JobFlags;
@@ -85,7 +86,7 @@ pub fn run(given: &Given) -> Result<u8, Failure> {
         sent.map(|(job, _)| job).inspect_err(|error| refused = Some(VOICE.refused(error)))
     };
     let manner = Manner {
-        waits: |job| format!("{COMMAND}: job {} queued and waiting for resources", job.id),
+        waits: if given.has("quiet") { |_| None } else { waits },
         outlives_its_terminal: given.has("no-kill-on-hangup"),
     };
     let attended = near.map(|near| near.wait(terminal::Manner::Carried, || {}));
@@ -94,6 +95,10 @@ pub fn run(given: &Given) -> Result<u8, Failure> {
         attended.finish();
     }
     ended.map_err(|error| refused.unwrap_or_else(|| Failure::of(COMMAND, &error)))
+}
+
+fn waits(job: &Job) -> Option<String> {
+    Some(format!("{COMMAND}: job {} queued and waiting for resources", job.id))
 }
 
 /// A body of a job that finds the terminal at which its user sits.
