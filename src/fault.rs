@@ -108,6 +108,18 @@ points! {
     LIMIT_WRITTEN = "limit.written";
     /// supervisor: the other limit is read and not kept yet
     LIMIT_READ = "limit.read";
+    /// server: that a job is suspended, or goes on, is written, COMMIT is not
+    SUSPEND_COMMITTING = "suspend.committing";
+    /// server: that a job is suspended, or goes on, is durable, nobody was told
+    SUSPEND_COMMITTED = "suspend.committed";
+    /// server: that wish is in the spool, the supervisor is not poked
+    SUSPEND_WRITTEN = "suspend.written";
+    /// supervisor: the wish is read, nobody is frozen
+    SUSPEND_READ = "suspend.read";
+    /// supervisor: every process of the job is frozen
+    SUSPENDED = "suspend.frozen";
+    /// supervisor: every process of the job goes on
+    RESUMED = "suspend.thawed";
     /// server: a signal for a running job is written, COMMIT is not
     SIGNAL_COMMITTING = "signal.committing";
     /// server: a signal for a running job is durable, nobody was told

@@ -409,6 +409,10 @@ impl Engine for FakeEngine {
         self.world().trouble.subscribe()
     }
 
+    fn cannot_suspend(&self) -> Option<String> {
+        None
+    }
+
     fn denies_devices(&self) -> bool {
         false
     }

@@ -286,6 +286,10 @@ pub struct Control {
     /// The time limit, counted from the script's start; the order's when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<LimitWish>,
+    /// Stop all of it where it stands, its limit too, as long as this is wished for. A script that
+    /// has ended, or is being ended, is not stopped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
 }
 
 /// A time limit in the place of the order's.
@@ -472,6 +476,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Whether [`Order::denied_devices`] are denied: then a program of a job sees its own devices
     /// alone, and counts them from 0.
     fn denies_devices(&self) -> bool;
+
+    /// Why [`Control::suspend`] does nothing here, a sentence; `None` where it does.
+    fn cannot_suspend(&self) -> Option<String>;
 
     /// What works here and what does not, for `/info`: name → sentence.
     fn isolation(&self) -> BTreeMap<String, String>;

@@ -13,6 +13,7 @@ mod memory;
 mod scratch;
 mod signals;
 mod supervisors;
+mod suspend;
 
 use std::collections::BTreeMap;
 use std::fs;

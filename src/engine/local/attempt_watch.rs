@@ -11,6 +11,8 @@
 //!
 //! *Not here*: starting the script (`launch`), what becomes of the record (`supervisor`).
 
+mod suspension;
+
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
@@ -83,6 +85,8 @@ pub struct AttemptWatch<'a, 'b> {
     started: Instant,
     /// How long the script may run: as ordered, until the server wishes otherwise.
     limit: LimitWish,
+    /// Since when it is suspended: its limit stands still.
+    suspended: Option<Instant>,
     phase: Phase,
     /// When the job is told that its limit is near.
     early: Option<(Instant, EarlySignal)>,
@@ -121,6 +125,7 @@ impl<'a, 'b> AttemptWatch<'a, 'b> {
             script,
             started,
             limit,
+            suspended: None,
             phase: Phase::Running { limit: due(started, limit) },
             early: file.order.signal.and_then(|early| early_at(started, limit, early)),
             untold: started.checked_add(START_PAUSE),
@@ -180,7 +185,7 @@ impl<'a, 'b> AttemptWatch<'a, 'b> {
         let grace = seconds(self.file.order.kill_grace_s);
         if let Phase::Running { limit: Some(limit) } = self.phase
             && self.exit_code.is_some_and(|code| code.signal != 0)
-            && limit.checked_add(grace).is_some_and(|missed| clock::monotonic() > missed)
+            && limit.checked_add(grace).is_some_and(|missed| self.counted_now() > missed)
         {
             self.stop = Some(Stop::TimeLimit);
         }
@@ -193,6 +198,7 @@ impl<'a, 'b> AttemptWatch<'a, 'b> {
 
     /// The script has ended and others of its tree have not.
     fn begin_to_finish(&mut self) {
+        self.resume();
         let now = clock::monotonic();
         let until = now.checked_add(seconds(self.file.order.finish_s)).unwrap_or(now);
         self.finishing_untold = now.checked_add(FINISHING_PAUSE).filter(|told| *told < until);
@@ -304,6 +310,7 @@ impl<'a, 'b> AttemptWatch<'a, 'b> {
     fn act(&mut self) -> Option<Duration> {
         let now = clock::monotonic();
         match self.phase {
+            Phase::Running { .. } if self.suspended.is_some() => None,
             Phase::Running { limit: None } => None,
             Phase::Running { limit: Some(limit) } if now < limit => {
                 let left = self.early.map(|(at, _)| at.saturating_duration_since(now));
@@ -387,6 +394,7 @@ impl<'a, 'b> AttemptWatch<'a, 'b> {
         if let Some(limit) = wish.limit.filter(|limit| *limit != self.limit) {
             self.change_limit(limit);
         }
+        self.suspend_or_resume(wish.suspend);
         if !wish.cancel {
             return;
         }
@@ -414,7 +422,7 @@ impl<'a, 'b> AttemptWatch<'a, 'b> {
             self.phase = Phase::Running { limit: due(self.started, limit) };
             let early = self.file.order.signal;
             let early = early.and_then(|early| early_at(self.started, limit, early));
-            let now = clock::monotonic();
+            let now = self.counted_now();
             self.early = early.filter(|(at, _)| *at > now || self.early.is_some());
         }
     }
@@ -430,6 +438,7 @@ impl<'a, 'b> AttemptWatch<'a, 'b> {
         self.ran_out_before = self.attempt.group.as_ref().is_some_and(|group| group.kills() > 0);
         self.stop = Some(stop);
         self.phase = Phase::Ending { since, kill_at };
+        self.resume();
         note(self.attempt, State::stopping_line(stop));
         self.tell_change();
         let tree = proc::descendants(self.me);
@@ -447,7 +456,8 @@ impl<'a, 'b> AttemptWatch<'a, 'b> {
     /// Kills everything that can be found. Fast things first: one call kills the whole group
     /// at an instant between forks, our own children cannot have been mistaken (we have not
     /// reaped them); then the rest of the tree, each verified.
-    fn sweep(&self) {
+    fn sweep(&mut self) {
+        self.resume();
         self.signal_group(Signal::KILL);
         for child in proc::children(self.me) {
             if let Some(pid) = Pid::from_raw(child) {

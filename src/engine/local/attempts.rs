@@ -63,6 +63,8 @@ pub struct Overtime {
     pub limit: Option<Duration>,
     /// How long it may run by what this server wished since.
     pub wished: Option<LimitWish>,
+    /// Since when it is suspended, which does not count.
+    pub suspended: Option<Instant>,
     /// How long it may take to end then, or after a cancel.
     pub grace: Duration,
     /// When it was first told to end.
@@ -70,6 +72,19 @@ pub struct Overtime {
 }
 
 impl Overtime {
+    /// From now on it is suspended, or is not.
+    pub fn suspend(&mut self, suspend: bool, now: Instant) {
+        match self.suspended {
+            None if suspend => self.suspended = Some(now),
+            Some(then) if !suspend => {
+                let passed = now.saturating_duration_since(then);
+                self.since = self.since.and_then(|since| since.checked_add(passed));
+                self.suspended = None;
+            }
+            _ => {}
+        }
+    }
+
     /// Whether it should have ended by now, `late` included.
     #[must_use]
     pub fn is_over(&self, now: Instant, late: Duration) -> bool {
@@ -77,7 +92,9 @@ impl Overtime {
             from.checked_add(time + self.grace + late).is_some_and(|due| now > due)
         };
         let limit = self.wished.map_or(self.limit, LimitWish::time);
-        let by_limit = self.since.zip(limit).is_some_and(|(since, limit)| passed(since, limit));
+        let counts = self.suspended.is_none();
+        let by_limit = self.since.zip(limit).filter(|_| counts);
+        let by_limit = by_limit.is_some_and(|(since, limit)| passed(since, limit));
         by_limit || self.stop_asked.is_some_and(|asked| passed(asked, Duration::ZERO))
     }
 }

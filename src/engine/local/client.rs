@@ -24,6 +24,7 @@ use rustix::process::Signal;
 use super::attempts::{Attempts, held};
 use super::devices::Wall;
 use super::fd_passing::{self, DATAGRAM_BYTES_MAX};
+use super::freezer::Freezer;
 use super::memory::MemoryControl;
 use super::notice::Notice;
 use super::origin::Origin;
@@ -59,6 +60,8 @@ pub struct DaemonCommand {
     pub memory: MemoryControl,
     /// Where supervisors have control groups.
     pub track: ProcTrack,
+    /// What suspends jobs.
+    pub freezer: Freezer,
     /// What keeps jobs from devices.
     pub wall: Wall,
     /// As whom scripts may run.
@@ -295,9 +298,9 @@ impl DaemonClient {
 
     fn await_ready(&self, socket: &OwnedFd) -> io::Result<()> {
         let soft = self.command.soft_nofile.map(|soft| soft.to_string()).unwrap_or_default();
-        let DaemonCommand { memory, track, wall, origin, persons, .. } = &self.command;
-        let lines =
-            [memory.line(), track.line(), wall.line(), origin.word(), persons.line()].join("\n");
+        let DaemonCommand { memory, track, wall, origin, persons, freezer, .. } = &self.command;
+        let groups = [memory.line(), track.line(), wall.line(), freezer.line()].join("\n");
+        let lines = format!("{groups}\n{}\n{}", origin.word(), persons.line());
         let greeting = format!("{NOFILE_WORD}{soft}\n{lines}");
         // One that is gone already is heard of below.
         let _sent = rustix::net::send(socket, greeting.as_bytes(), SendFlags::NOSIGNAL);

@@ -46,6 +46,8 @@ pub(super) struct Inner {
     pub(super) denies_devices: bool,
     /// The same, for people.
     pub(super) devices_say: String,
+    pub(super) can_suspend: bool,
+    pub(super) suspending_says: String,
     /// Whom scripts can signal, for people.
     pub(super) signals_say: String,
     /// As whom scripts may run.

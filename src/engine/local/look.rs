@@ -30,7 +30,7 @@ use super::spool::{self, End, Folder};
 use super::state::State;
 use crate::clock;
 use crate::engine::{AttemptStatus, Control, EngineError, ExitRecord, Key, LimitWish};
-use crate::fault;
+use crate::fault::{self, Point};
 use crate::job::signal::NumberedSignal;
 
 /// How long a supervisor may be late with what it has to do at a limit or a cancel before the
@@ -337,7 +337,8 @@ impl Inner {
     /// See [`crate::engine::Engine::control`].
     pub fn control(&self, name: &str, control: Control) -> Result<(), EngineError> {
         let folder = self.folder(name);
-        if !control.cancel && self.has_limit(name, control)? {
+        let missing = self.missing(name, control)?;
+        if !control.cancel && missing.is_none() {
             return Ok(());
         }
         let wish = || folder.create().and_then(|_| folder.write_control(control));
@@ -347,7 +348,7 @@ impl Inner {
             let entry = self.attempts.entry(name);
             held(&entry.overtime).stop_asked.get_or_insert_with(clock::monotonic);
         } else {
-            fault::point(fault::LIMIT_WRITTEN);
+            missing.into_iter().for_each(fault::point);
         }
         self.poke(name)
     }
@@ -374,15 +375,24 @@ impl Inner {
         Ok(())
     }
 
-    /// Whether the supervisor of this attempt keeps the limit that is wished for, or will find the
-    /// wish. This server takes it for the limit in any case.
-    fn has_limit(&self, name: &str, control: Control) -> Result<bool, EngineError> {
-        let Some(wish) = control.limit else { return Ok(true) };
+    /// What the supervisor of this attempt neither does nor will find wished for; then where a
+    /// server stands that has written it. This one takes it for done in any case.
+    fn missing(&self, name: &str, control: Control) -> Result<Option<Point>, EngineError> {
         let folder = self.folder(name);
         let entry = self.attempts.entry(name);
-        let ordered = folder.read_order()?.order.limit_s;
-        held(&entry.overtime).wished = Some(wish);
-        Ok(folder.read_control().limit.unwrap_or(LimitWish::of(ordered)) == wish)
+        let found = folder.read_control();
+        let suspends = found.suspend != control.suspend;
+        held(&entry.overtime).suspend(control.suspend, clock::monotonic());
+        let changes = match control.limit {
+            Some(limit) => {
+                held(&entry.overtime).wished = Some(limit);
+                let ordered = || folder.read_order().map(|file| LimitWish::of(file.order.limit_s));
+                found.limit.map_or_else(ordered, Ok)? != limit
+            }
+            None => false,
+        };
+        let written = if suspends { fault::SUSPEND_WRITTEN } else { fault::LIMIT_WRITTEN };
+        Ok((suspends || changes).then_some(written))
     }
 
     /// See [`crate::engine::Engine::kill_leftovers`].

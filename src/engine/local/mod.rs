@@ -27,6 +27,7 @@ mod devices;
 mod fd_passing;
 mod fitness;
 mod folder_pool;
+mod freezer;
 mod helper;
 mod helpers;
 mod inner;
@@ -74,6 +75,7 @@ use self::attempts::{Attempts, Entry, held};
 use self::client::{DaemonClient, DaemonCommand};
 use self::devices::Wall;
 use self::folder_pool::FolderPool;
+use self::freezer::Freezer;
 use self::inner::Inner;
 use self::look::AdoptedSupervisor;
 use self::memory::MemoryControl;
@@ -166,6 +168,41 @@ impl Drop for LocalEngine {
     }
 }
 
+/// What control groups do here, with the sentences for `/info`.
+struct Groups {
+    memory: (MemoryControl, String),
+    track: ProcTrack,
+    wall: (Wall, String),
+    freezer: (Freezer, String),
+}
+
+impl Groups {
+    /// Finds it out, and removes what attempts left behind that nobody knows any more.
+    fn find(config: &LocalConfig, spool: &Path) -> Groups {
+        const WHY: &str = "none are wanted";
+        let groups = match config.control_groups {
+            true => Groups {
+                memory: MemoryControl::find(),
+                track: ProcTrack::find(),
+                wall: Wall::find(config.only_version_2),
+                freezer: Freezer::find(config.only_version_2),
+            },
+            false => Groups {
+                memory: MemoryControl::without_groups(WHY),
+                track: ProcTrack::nowhere(),
+                wall: Wall::advisory(WHY),
+                freezer: Freezer::absent(WHY),
+            },
+        };
+        let is_known = |name: &str| spool.join(name).exists();
+        groups.memory.0.sweep(is_known);
+        groups.track.sweep();
+        groups.wall.0.sweep(is_known);
+        groups.freezer.0.sweep(is_known);
+        groups
+    }
+}
+
 impl LocalEngine {
     /// Starts the step daemon and returns when it is ready. Blocks, for milliseconds; for up
     /// to ten seconds when a former step daemon hangs.
@@ -182,25 +219,14 @@ impl LocalEngine {
             landlock::can_confine().map_err(EngineError::Machine)?;
         }
         let persons = served(&config, &data_dir, &spool)?;
+        let groups = Groups::find(&config, &spool);
         let origin = config.origin.map_or_else(Origin::here, Ok).map_err(EngineError::Daemon)?;
         let attempts = Arc::new(Attempts::default());
         let (notices, notices_out) = notice::pipe().map_err(EngineError::Daemon)?;
-        let (memory, memory_says) = match config.control_groups {
-            true => MemoryControl::find(),
-            false => MemoryControl::without_groups("none are wanted"),
-        };
-        memory.sweep(|name| spool.join(name).exists());
-        let track = match config.control_groups {
-            true => ProcTrack::find(),
-            false => ProcTrack::nowhere(),
-        };
-        track.sweep();
-        let (wall, devices_say) = match config.control_groups {
-            true => Wall::find(config.only_version_2),
-            false => Wall::advisory("none are wanted"),
-        };
-        wall.sweep(|name| spool.join(name).exists());
+        let Groups { memory: (memory, memory_says), track, wall, freezer } = groups;
+        let ((wall, devices_say), (freezer, suspending_says)) = (wall, freezer);
         let denies_devices = wall != Wall::Advisory;
+        let can_suspend = freezer != Freezer::Absent;
         let command = DaemonCommand {
             program: config.program,
             data_dir: data_dir.clone(),
@@ -208,6 +234,7 @@ impl LocalEngine {
             memory: memory.clone(),
             track: track.clone(),
             wall,
+            freezer,
             persons,
             origin: origin.clone(),
             notices_out,
@@ -232,6 +259,8 @@ impl LocalEngine {
             memory_says,
             denies_devices,
             devices_say,
+            can_suspend,
+            suspending_says,
             signals_say: landlock::sentence(config.confine_signals, persons),
             persons,
             track,
@@ -481,6 +510,10 @@ impl Engine for LocalEngine {
         self.inner.denies_devices
     }
 
+    fn cannot_suspend(&self) -> Option<String> {
+        (!self.inner.can_suspend).then(|| self.inner.suspending_says.clone())
+    }
+
     fn isolation(&self) -> BTreeMap<String, String> {
         let groups = self.inner.track.sentence();
         let release = rustix::system::uname().release().to_string_lossy().into_owned();
@@ -502,6 +535,7 @@ impl Engine for LocalEngine {
             ("memory", &self.inner.memory_says),
             ("owners", self.inner.persons.sentence()),
             ("signals", &self.inner.signals_say),
+            ("suspending", &self.inner.suspending_says),
         ];
         says.into_iter().map(|(name, says)| (name.to_owned(), says.to_owned())).collect()
     }

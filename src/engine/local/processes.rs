@@ -21,6 +21,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::Signal;
 
 use super::cgroup;
+use super::freezer;
 use super::launch::KEY_VARIABLE;
 use super::proc::{self, Identity, Program, Stat};
 use super::proctrack;
@@ -85,6 +86,12 @@ struct Survey {
     unread: Vec<Stat>,
 }
 
+/// Lets nobody in a group start anything more, and those die whom it kept frozen.
+fn close(group: &Path) {
+    proctrack::close(group);
+    let _as_it_was = freezer::thaw(group);
+}
+
 fn survey(bearing: Bearing<'_>, state: &State, daemon: Option<Daemon>) -> io::Result<Survey> {
     let name = bearing.key;
     // First, so that whoever is listed afterwards starts nobody else.
@@ -95,7 +102,7 @@ fn survey(bearing: Bearing<'_>, state: &State, daemon: Option<Daemon>) -> io::Re
         .filter(|track| gone.is_some_and(|supervisor| proctrack::is_of(track, supervisor.pid)));
     let groups: Vec<PathBuf> = state.groups_of(name).into_iter().chain(track).collect();
     if gone.is_some() {
-        groups.iter().for_each(|group| proctrack::close(group));
+        groups.iter().for_each(|group| close(group));
     }
     let everybody: Vec<Stat> = proc::all()?.into_iter().filter(Stat::is_alive).collect();
     fault::point(fault::LOST_LISTED);

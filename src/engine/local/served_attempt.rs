@@ -16,6 +16,7 @@ use std::time::Duration;
 use rustix::thread::CpuSet;
 
 use super::devices::Wall;
+use super::freezer::Freezer;
 use super::launcher::Launcher;
 use super::memory::{Group, MemoryControl};
 use super::notice::{Notice, hint};
@@ -50,6 +51,8 @@ pub struct SupervisorConfig {
     pub track: ProcTrack,
     /// What keeps jobs from devices.
     pub wall: Wall,
+    /// What suspends jobs.
+    pub freezer: Freezer,
     /// As whom scripts may run.
     pub persons: Persons,
 }
@@ -68,6 +71,8 @@ pub struct ServedAttempt<'a> {
     pub group: Option<Group>,
     /// Its control group for devices, if that is another one.
     pub wall: Option<PathBuf>,
+    /// Its control group to be frozen in, once it was suspended.
+    pub frozen: Option<PathBuf>,
     /// Whether a group denies it the devices of others.
     pub is_walled: bool,
     /// What `state` did not take yet.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::cgroup;
 use super::devices;
+use super::freezer;
 use super::memory;
 use super::proc::Identity;
 use crate::engine::{Handle, Stop, Stopping};
@@ -30,7 +31,8 @@ pub struct State {
     pub start_time: Time,
     /// Why it is about to end.
     pub stopping: Option<Stopping>,
-    /// Its own control groups, for memory and devices, each from before it is made.
+    /// Its own control groups, for memory, devices and to be frozen in, each from before
+    /// it is made.
     pub groups: Vec<PathBuf>,
     /// The control group of its supervisor, and of whoever that starts.
     pub track: Option<PathBuf>,
@@ -66,7 +68,9 @@ impl State {
     #[must_use]
     pub fn groups_of(&self, name: &str) -> Vec<PathBuf> {
         let is_below = |group: &PathBuf| {
-            [memory::BASE, devices::BASE].iter().any(|base| cgroup::is_below(group, base))
+            [memory::BASE, devices::BASE, freezer::BASE]
+                .iter()
+                .any(|base| cgroup::is_below(group, base))
         };
         let groups = self.groups.iter().filter(|group| group.ends_with(name) && is_below(group));
         groups.cloned().collect()

@@ -28,6 +28,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use super::affinity_and_oom::oom_score_if_it_may_be_lowered;
 use super::devices::Wall;
 use super::fd_passing::{self, DATAGRAM_BYTES_MAX};
+use super::freezer::Freezer;
 use super::helper;
 use super::memory::MemoryControl;
 use super::notice::Notice;
@@ -77,10 +78,8 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
     let _ = rustix::process::setsid();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     std::env::set_current_dir("/")?;
-    let Some(Greeting { soft_nofile, memory, track, wall, persons, origin }) = greeting(&socket)?
-    else {
-        return Ok(());
-    };
+    let Some(greeting) = greeting(&socket)? else { return Ok(()) };
+    let Greeting { soft_nofile, memory, track, wall, freezer, persons, origin } = greeting;
     let boot_id = origin.id().to_owned();
     let _lock = take_lock(data_dir, &boot_id)?;
     fault::point(fault::DAEMON_LOCKED);
@@ -94,6 +93,7 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
         memory: memory.clone(),
         track: track.clone(),
         wall: wall.clone(),
+        freezer: freezer.clone(),
         persons,
         notices,
     })?;
@@ -105,6 +105,7 @@ fn serve(data_dir: &Path, log: &mut Log) -> io::Result<()> {
     memory.leave();
     track.leave();
     wall.leave();
+    freezer.leave();
     served
 }
 
@@ -125,6 +126,8 @@ struct Greeting {
     track: ProcTrack,
     /// What keeps jobs from devices.
     wall: Wall,
+    /// What suspends jobs.
+    freezer: Freezer,
     /// As whom scripts may run.
     persons: Persons,
     /// What its attempts bear.
@@ -143,6 +146,7 @@ fn greeting(socket: &OwnedFd) -> io::Result<Option<Greeting>> {
             memory: MemoryControl::parse(next()),
             track: ProcTrack::parse(next()),
             wall: Wall::parse(next()),
+            freezer: Freezer::parse(next()),
             origin: Origin::parse(next()),
             persons: Persons::parse(next()),
         }

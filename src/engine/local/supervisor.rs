@@ -27,6 +27,7 @@ use super::attempt_watch::AttemptWatch;
 use super::cgroup;
 use super::fd_passing;
 use super::fitness::Fitness;
+use super::freezer;
 use super::launch::{Failure, Whose};
 use super::launcher::Launcher;
 use super::notice::{Notice, hint};
@@ -86,6 +87,7 @@ pub fn run(config: &SupervisorConfig, orders: &OwnedFd, rested: &OwnedFd) -> i32
             state,
             group: None,
             wall: None,
+            frozen: None,
             is_walled: false,
             owed: Vec::new(),
             inherited: &mut inherited,
@@ -136,6 +138,9 @@ fn serve(mut attempt: ServedAttempt<'_>) -> Served {
         let launch_error = Some(failure.sentence);
         End::Over(Box::new(ExitRecord { launch_error, ..no_script() }))
     });
+    if let Some(group) = attempt.frozen.take() {
+        freezer::remove(&group);
+    }
     if let Some(group) = attempt.group.take() {
         // Nobody of ours is in it. If somebody else is, a server removes it when he has gone.
         let _empty_if_removed = group.remove();
