@@ -18,11 +18,11 @@ use actix::prelude::*;
 use downbeat::actors::dials::Dials;
 use downbeat::actors::executor::{ExecutorActor, Known, Tools};
 use downbeat::actors::messages::{
-    Applied, ApplyPlan, Await, CancelJobs, ChangeLimit, Drain, ExecutorAddr, GetPassInput,
+    AdjustAttempt, Applied, ApplyPlan, Await, CancelJobs, Drain, ExecutorAddr, GetPassInput,
     KeyAsked, MakeDurable, Mend, NotDurable, Observed, Publish, Reconfigure, RunAudit,
     SignalAttempt, SignalsGiven, StopAttempt, SubmitJobs, SubmitRefused, Wake,
 };
-use downbeat::actors::order::{FromStore, NoOrder, Orders};
+use downbeat::actors::order::{FromStore, NoOrder, Orders, Wish};
 use downbeat::actors::resource_manager::state::{Outlets, ResourceManagerActor};
 use downbeat::actors::retention::Retention;
 use downbeat::actors::scheduler::SchedulerActor;
@@ -149,7 +149,7 @@ fn unaudited_bench() -> Bench {
     let (publish, publish_taken) = Probe::start();
     let (stop, _) = Probe::start();
     let (look, _) = Probe::start();
-    let (limit, _) = Probe::start();
+    let (adjust, _) = Probe::start();
     let (signal, _) = Probe::start();
     let (snapshot_sender, snapshot) = watch::channel(Arc::new(kernel.snapshot()));
     let (launch, launched) = mpsc::unbounded_channel();
@@ -163,7 +163,7 @@ fn unaudited_bench() -> Bench {
             launch.send(attempt).ok();
             ExecutorAddr {
                 stop: stop.clone(),
-                limit: limit.clone(),
+                adjust: adjust.clone(),
                 signal: signal.clone(),
                 look: look.clone(),
             }
@@ -659,8 +659,8 @@ impl Orders for Canned {
         Box::pin(async move { Ok(SIGNALS.into_iter().filter(|one| one.no > after).collect()) })
     }
 
-    fn limit_s(&self, _: Attempt, _: Time) -> BoxFuture<'_, Result<Option<u32>, StoreError>> {
-        Box::pin(async { Ok(Some(LIMIT_S)) })
+    fn wish(&self, _: Attempt, _: Time) -> BoxFuture<'_, Result<Wish, StoreError>> {
+        Box::pin(async { Ok(Wish { limit_s: Some(LIMIT_S), suspend: false }) })
     }
 }
 
@@ -785,7 +785,7 @@ fn a_changed_limit_reaches_a_running_attempt_and_one_that_is_adopted() {
         let (executor, mut facts) = executor(&engine, true);
         assert!(matches!(fact(&mut facts).await, Fact::Started(_)));
         assert_eq!(told(&engine), 0, "its order says it");
-        executor.limit.do_send(ChangeLimit);
+        executor.adjust.do_send(AdjustAttempt);
         while told(&engine) == 0 {
             actix_rt::task::yield_now().await;
         }
@@ -816,7 +816,7 @@ fn signals_are_handed_over_once_by_each_executor_and_that_is_told() {
         assert_eq!((told.attempt, told.last), (ATTEMPT, EventId(8)));
         // There is nothing behind them: the limit is changed after the look at signals.
         executor.signal.do_send(SignalAttempt);
-        executor.limit.do_send(ChangeLimit);
+        executor.adjust.do_send(AdjustAttempt);
         while !engine.diary().iter().any(|one| matches!(one, Asked::Control(..))) {
             actix_rt::task::yield_now().await;
         }

@@ -173,6 +173,7 @@ see                      o c a   o c a   o c a     o c a
 read_details             o c     o c     o c a     o c a
 read_output              o       o       o c a     o c a
 control                  -       o c     o c a     o c a
+suspend                  -       -       o c a     o c a
 release_operator_hold    -       -       o c a     o c a
 raise                    -       -       o c a     o c a
 submit                   -       o c a   o c a     o c a

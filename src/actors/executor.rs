@@ -16,9 +16,9 @@ use actix::prelude::*;
 use tokio::sync::watch;
 
 use super::messages::{
-    ChangeLimit, ExecutorAddr, Look, Observed, SignalAttempt, SignalsGiven, StopAttempt,
+    AdjustAttempt, ExecutorAddr, Look, Observed, SignalAttempt, SignalsGiven, StopAttempt,
 };
-use super::order::{NoOrder, Orders};
+use super::order::{NoOrder, Orders, Wish};
 use super::owners::NotRun;
 use crate::engine::{AttemptStatus, Control, Engine, EngineError, ExitRecord, LimitWish, Stopping};
 use crate::fault;
@@ -60,8 +60,8 @@ pub struct Tools {
 struct Asked {
     stop: bool,
     looks: u64,
-    /// How often its time limit was changed.
-    limits: u64,
+    /// How often its time limit was changed, or it was suspended or resumed.
+    adjustments: u64,
     /// How often it was sent a signal.
     signals: u64,
 }
@@ -94,7 +94,7 @@ impl ExecutorActor {
         let addr = ExecutorActor { attempt, known, tools, asked }.start();
         ExecutorAddr {
             stop: addr.clone().recipient(),
-            limit: addr.clone().recipient(),
+            adjust: addr.clone().recipient(),
             signal: addr.clone().recipient(),
             look: addr.recipient(),
         }
@@ -122,9 +122,9 @@ impl Actor for ExecutorActor {
             was_started,
             told_started: false,
             told_stopping: false,
-            // The limit of one that is adopted may have been changed, and a signal sent, and nobody
-            // told of that.
-            limits_told: fresh.then_some(0),
+            // One that is adopted may have been suspended, sent a signal or given another limit,
+            // and nobody told of that.
+            adjustments_told: fresh.then_some(0),
             signals_told: fresh.then_some(0),
             given: EventId(0),
             pause: PAUSE_MIN,
@@ -142,11 +142,11 @@ impl Handler<StopAttempt> for ExecutorActor {
     }
 }
 
-impl Handler<ChangeLimit> for ExecutorActor {
+impl Handler<AdjustAttempt> for ExecutorActor {
     type Result = ();
 
-    fn handle(&mut self, _: ChangeLimit, _: &mut Self::Context) {
-        self.asked.send_modify(|asked| asked.limits += 1);
+    fn handle(&mut self, _: AdjustAttempt, _: &mut Self::Context) {
+        self.asked.send_modify(|asked| asked.adjustments += 1);
     }
 }
 
@@ -179,8 +179,8 @@ struct Follow {
     told_started: bool,
     /// What of its stop is told.
     told_stopping: bool,
-    /// Up to which change of its limit its supervisor was told.
-    limits_told: Option<u64>,
+    /// Up to which adjustment its supervisor was told.
+    adjustments_told: Option<u64>,
     /// Up to which signal its supervisor was asked.
     signals_told: Option<u64>,
     /// The last signal that its supervisor has.
@@ -290,8 +290,8 @@ impl Follow {
                     log::warn!("Cannot signal attempt {}, trying again: {error}", self.attempt);
                     return Next::Pause;
                 }
-                if !stop && self.limits_told != Some(asked.limits) {
-                    return self.change_limit(key, handle.start_time, asked.limits).await;
+                if !stop && self.adjustments_told != Some(asked.adjustments) {
+                    return self.adjust(key, handle.start_time, asked.adjustments).await;
                 }
                 self.control(key, stop).await
             }
@@ -366,22 +366,24 @@ impl Follow {
         }
     }
 
-    /// Tells the supervisor of a running script the limit that its job has now.
-    async fn change_limit(&mut self, key: &crate::engine::Key, start: Time, limits: u64) -> Next {
-        let limit_s = match self.tools.orders.limit_s(self.attempt, start).await {
-            Ok(limit_s) => limit_s,
+    /// Tells the supervisor of a running script the limit that its job has now, and whether it is
+    /// suspended.
+    async fn adjust(&mut self, key: &crate::engine::Key, start: Time, count: u64) -> Next {
+        let Wish { limit_s, suspend } = match self.tools.orders.wish(self.attempt, start).await {
+            Ok(wish) => wish,
             Err(error) => {
-                log::warn!("Cannot read the limit of attempt {}: {error}", self.attempt);
+                log::warn!("Cannot read what attempt {} shall do: {error}", self.attempt);
                 return Next::Pause;
             }
         };
         let limit = Some(LimitWish::of(limit_s));
-        match self.tools.engine.control(key, Control { limit, ..Control::default() }).await {
+        let control = Control { limit, suspend, ..Control::default() };
+        match self.tools.engine.control(key, control).await {
             Ok(()) => {
-                self.limits_told = Some(limits);
+                self.adjustments_told = Some(count);
                 Next::Wait
             }
-            Err(error) => self.failed("change the limit of", &error),
+            Err(error) => self.failed("adjust", &error),
         }
     }
 

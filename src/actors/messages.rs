@@ -31,6 +31,7 @@ use crate::kernel::commands::reconfigure::RulesRefused;
 use crate::kernel::commands::repair::Findings;
 use crate::kernel::commands::requeue::{EndedJob, Requeued};
 use crate::kernel::commands::signal::Signalled;
+use crate::kernel::commands::suspend::Suspended;
 use crate::kernel::outbox::Commit;
 use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::limits::TooMany;
@@ -182,6 +183,20 @@ pub struct SignalJob {
     pub whole: bool,
     /// What is sent, and to whom of it.
     pub signal: Signal,
+    /// Who may.
+    pub by: Permitted,
+}
+
+/// api → ResourceManager: suspend a job, or let it go on. Answered after the commit.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Suspended, NotDurable>")]
+pub struct SuspendJob {
+    /// Which.
+    pub job: JobId,
+    /// Whether it is an array, all of whose tasks are meant.
+    pub whole: bool,
+    /// Whether it shall be suspended.
+    pub suspend: bool,
     /// Who may.
     pub by: Permitted,
 }
@@ -360,7 +375,7 @@ pub struct StopAttempt;
 /// ResourceManager → ExecutorActor: your job's time limit has become another; the database has it.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct ChangeLimit;
+pub struct AdjustAttempt;
 
 /// ResourceManager → ExecutorActor: your attempt is sent a signal; the database has it.
 #[derive(Debug, Message)]
@@ -378,7 +393,7 @@ pub struct ExecutorAddr {
     /// To end the attempt.
     pub stop: Recipient<StopAttempt>,
     /// To change its limit.
-    pub limit: Recipient<ChangeLimit>,
+    pub adjust: Recipient<AdjustAttempt>,
     /// To send it a signal.
     pub signal: Recipient<SignalAttempt>,
     /// To look at it.

@@ -54,7 +54,7 @@ use executor::{ExecutorActor, Tools};
 use messages::{
     Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, GetRank, GetStanding, Maintain,
     MakeToken, Move, NoteStep, Reconfigure, RequeueJob, Resume, RevokeToken, RunAudit, SignalJob,
-    SplitTask, SubmitJobs, UpdateJob,
+    SplitTask, SubmitJobs, SuspendJob, UpdateJob,
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
@@ -78,6 +78,8 @@ pub struct System {
     pub split: Recipient<SplitTask>,
     /// Sends signals.
     pub signal: Recipient<SignalJob>,
+    /// Suspends jobs and lets them go on.
+    pub suspend: Recipient<SuspendJob>,
     /// Notes steps.
     pub step: Recipient<NoteStep>,
     /// Runs jobs again.
@@ -214,6 +216,7 @@ pub fn start(parts: Parts) -> System {
         cancel_task: manager.clone().recipient(),
         split: manager.clone().recipient(),
         signal: manager.clone().recipient(),
+        suspend: manager.clone().recipient(),
         step: manager.clone().recipient(),
         requeue: manager.clone().recipient(),
         maintain: manager.clone().recipient(),

@@ -22,6 +22,7 @@ use crate::clock;
 use crate::engine::{Key, Order};
 use crate::job::ids::{Attempt, EventId};
 use crate::job::signal::NumberedSignal;
+use crate::job::suspension::Suspension;
 use crate::store::backend::Readers;
 use crate::store::error::StoreError;
 use crate::store::read::{self, LaunchRecords};
@@ -38,6 +39,16 @@ pub enum NoOrder {
     /// What is said of its owner.
     #[error(transparent)]
     Owner(#[from] NotRun),
+}
+
+/// What can change of an order while its script runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// How long the script may run, seconds, without the time in which it was suspended; `None` is
+    /// for ever.
+    pub limit_s: Option<u32>,
+    /// Whether it is suspended.
+    pub suspend: bool,
 }
 
 /// Where orders come from.
@@ -74,16 +85,11 @@ pub trait Orders: Send + Sync {
         after: EventId,
     ) -> BoxFuture<'_, Result<Vec<NumberedSignal>, StoreError>>;
 
-    /// How long the script of a live attempt may run which was started then, seconds; `None` is
-    /// for ever.
+    /// What the supervisor of a live attempt shall do whose script was started then.
     ///
     /// # Errors
     /// What the database says.
-    fn limit_s(
-        &self,
-        attempt: Attempt,
-        start: Time,
-    ) -> BoxFuture<'_, Result<Option<u32>, StoreError>>;
+    fn wish(&self, attempt: Attempt, start: Time) -> BoxFuture<'_, Result<Wish, StoreError>>;
 }
 
 /// Orders from the database.
@@ -141,17 +147,16 @@ impl Orders for FromStore {
         })
     }
 
-    fn limit_s(
-        &self,
-        attempt: Attempt,
-        start: Time,
-    ) -> BoxFuture<'_, Result<Option<u32>, StoreError>> {
+    fn wish(&self, attempt: Attempt, start: Time) -> BoxFuture<'_, Result<Wish, StoreError>> {
         Box::pin(async move {
             let found = self.read(move |conn| read::job(conn, attempt.job)).await?;
             // It is live, so nobody can have forgotten it.
             let gone = || StoreError::Transient(format!("job {} is not there", attempt.job));
             let (job, _) = found.value.ok_or_else(gone)?;
-            Ok(limit_s(&job, start))
+            let Suspension { since, past_us } = job.suspension;
+            // A deadline is no later for that.
+            let limit_s = limit_s(&job, Time(start.0.saturating_add(past_us)));
+            Ok(Wish { limit_s, suspend: since.is_some() })
         })
     }
 

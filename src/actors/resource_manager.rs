@@ -17,6 +17,7 @@ mod requeue;
 mod signal;
 pub mod state;
 mod steps;
+mod suspend;
 mod ticket;
 mod tokens;
 

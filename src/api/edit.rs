@@ -122,7 +122,8 @@ fn extension(row: &JobRecord, edit: &Edit) -> Option<Extension> {
     }
     let since = row.start_time.unwrap_or_else(clock::now);
     let (limit_s, deadline) = (row.time_limit_s, row.deadline);
-    let before = Extension { job: row.id, since, limit_s, deadline };
+    let suspension = row.suspension;
+    let before = Extension { job: row.id, since, suspension, limit_s, deadline };
     let after = Extension {
         limit_s: edit.limit_s.unwrap_or(limit_s),
         deadline: edit.deadline.unwrap_or(deadline),

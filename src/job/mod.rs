@@ -1,7 +1,8 @@
 //! *Purpose*: what a job is: nouns, and how people write them.
 //!
 //! *Owns*: names, the request and the checked specification, states, ends, dependencies, arrays,
-//! tasks, retries, signals, files of a job, how its script is called.
+//! tasks, retries, signals, files of a job, how its script is called, how long it
+//! stood still.
 //!
 //! *Promises*: plain data with one text form each, read and written alike in JSON, SQL and on the
 //! command line; a refusal is a sentence; nothing here decides.
@@ -24,4 +25,5 @@ pub mod signal;
 pub mod spec;
 pub mod state;
 pub mod step;
+pub mod suspension;
 pub mod tasks;

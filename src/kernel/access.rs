@@ -73,6 +73,9 @@ pub enum Action {
     ReadOutput,
     /// To cancel, signal, hold, requeue or change a job.
     Control,
+    /// To suspend a job, or to let it go on: as long as it is suspended it keeps its CPUs, and its
+    /// time limit does not come nearer. With Slurm too its owner may not.
+    Suspend,
     /// To release a job that an operator holds.
     ReleaseOperatorHold,
     /// To raise a job above what its owner could ask for: a priority above 0, more than its
@@ -98,6 +101,7 @@ impl Action {
             Action::ReadDetails => format!("read the script and the details of {job}"),
             Action::ReadOutput => format!("read what {job} writes"),
             Action::Control => format!("cancel, signal, hold, requeue or change {job}"),
+            Action::Suspend => format!("suspend {job} or let it go on"),
             Action::ReleaseOperatorHold => format!("release {job}: an operator holds it"),
             Action::Raise => "raise a job above what its owner may ask for".to_owned(),
             Action::Submit => "submit jobs".to_owned(),
@@ -335,7 +339,9 @@ pub fn permits(role: Role, relation: Relation, action: Action) -> bool {
         Action::ReadDetails => is_his || role >= Role::Operator,
         Action::ReadOutput => relation == Relation::Owner || role >= Role::Operator,
         Action::Control => is_his && role >= Role::User || role >= Role::Operator,
-        Action::ReleaseOperatorHold | Action::Raise | Action::Operate => role >= Role::Operator,
+        Action::Suspend | Action::ReleaseOperatorHold | Action::Raise | Action::Operate => {
+            role >= Role::Operator
+        }
         Action::Submit | Action::OwnTokens => role >= Role::User,
         Action::SubmitForOthers | Action::OthersTokens => role >= Role::Admin,
     }

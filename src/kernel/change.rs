@@ -18,6 +18,7 @@ use crate::job::signal::Signal;
 use crate::job::spec::JobSpec;
 use crate::job::state::{AttemptEnd, EndReason, Hold, StateWord};
 use crate::job::step::Step as JobStep;
+use crate::job::suspension::Suspension;
 use crate::kernel::access::{Permitted, Principal};
 use crate::kernel::parts::maintenance::Maintenance;
 use crate::kernel::parts::queued::Queued;
@@ -180,6 +181,13 @@ pub enum Change {
         /// Those before this number have reached its supervisor.
         given: EventId,
     },
+    /// A running attempt is suspended, or goes on.
+    Suspended {
+        /// RUNNING → RUNNING.
+        event: Event,
+        /// From now on.
+        suspension: Suspension,
+    },
     /// A live attempt is being ended.
     Completing {
         /// → COMPLETING.
@@ -287,6 +295,7 @@ impl Change {
             | Change::Split { event, .. }
             | Change::Edited { event, .. }
             | Change::Signalled { event, .. }
+            | Change::Suspended { event, .. }
             | Change::Started { event, .. }
             | Change::Completing { event, .. }
             | Change::Requeued { event, .. }
@@ -307,8 +316,9 @@ pub enum Effect {
     Launch(Attempt),
     /// End this attempt: TERM, grace, KILL.
     Stop(Attempt),
-    /// Tell this attempt's supervisor the time limit that its job has now.
-    ChangeLimit(Attempt),
+    /// Tell this attempt's supervisor the time limit that its job has now, and whether it is
+    /// suspended.
+    Adjust(Attempt),
     /// Hand this attempt's signals to its supervisor.
     Signal(Attempt),
     /// This attempt's end is durable; its spool may go.

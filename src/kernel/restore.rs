@@ -13,6 +13,7 @@ use crate::job::ids::{Attempt, CpuId, EventId, JobId};
 use crate::job::outcome::Handle;
 use crate::job::spec::SingletonKey;
 use crate::job::state::{EndReason, StateWord};
+use crate::job::suspension::Suspension;
 use crate::kernel::parts::arrays::{ArrayProgress, Arrays, OpenArray};
 use crate::kernel::parts::conditions::Conditions;
 use crate::kernel::parts::eligibility::Eligibility;
@@ -47,6 +48,8 @@ pub struct PersistedAttempt {
     pub handle: Option<Handle>,
     /// Why it is being ended, if it is.
     pub completing: Option<EndReason>,
+    /// Whether it is suspended, and for how long it was.
+    pub suspension: Suspension,
     /// Signals that its supervisor may not have yet, in order.
     pub signals: Vec<EventId>,
 }
@@ -109,8 +112,8 @@ impl Kernel {
                 (None, Some(handle)) => JobState::Running(allocation, handle),
                 (None, None) => JobState::Starting(allocation),
             };
-            let (granted, signals) = (r.granted, r.signals);
-            live.insert(r.job.id, Live { job: r.job, state, granted, signals });
+            let PersistedAttempt { job, granted, suspension, signals, .. } = r;
+            live.insert(job.id, Live { job, state, granted, suspension, signals });
         }
         let mut kernel = Kernel {
             ledger,

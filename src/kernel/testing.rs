@@ -17,6 +17,7 @@ use crate::job::ids::{CpuId, JobId};
 use crate::job::outcome::{Exit, ExitCode, Handle, Usage};
 use crate::job::request::MEMORY;
 use crate::job::state::StateWord;
+use crate::job::suspension::Suspension;
 use crate::kernel::access::{Action, Caller, Origin, Permitted, Role, Via, may_at_all};
 use crate::kernel::admission::{Site, SiteMemory};
 use crate::kernel::change::Effect;
@@ -176,6 +177,7 @@ impl KernelBuilder {
             granted: Time(0),
             handle: None,
             completing: None,
+            suspension: Suspension::default(),
             signals: Vec::new(),
         });
         self
@@ -301,6 +303,7 @@ impl Kernel {
                 JobState::Completing(_, why, _) => Some(*why),
                 _ => None,
             },
+            suspension: live.suspension,
             signals: live.signals.clone(),
         });
         let live = live.collect();

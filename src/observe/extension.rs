@@ -8,6 +8,7 @@
 
 use crate::clock;
 use crate::job::ids::JobId;
+use crate::job::suspension::Suspension;
 use crate::kernel::views::pass_input::expected_end;
 use crate::policy::forecast::forecast;
 use crate::policy::input::PassInput;
@@ -21,6 +22,8 @@ pub struct Extension {
     pub job: JobId,
     /// When it was started.
     pub since: Time,
+    /// Whether it is suspended, and for how long it was.
+    pub suspension: Suspension,
     /// Its limit from then on, seconds; `None` is unlimited.
     pub limit_s: Option<u32>,
     /// Not after.
@@ -29,7 +32,7 @@ pub struct Extension {
 
 impl Extension {
     fn end(&self, now: Time) -> Time {
-        let end = expected_end(self.since, self.limit_s, now);
+        let end = expected_end(self.since, self.limit_s, self.suspension, now);
         self.deadline.map_or(end, |deadline| end.min(deadline))
     }
 
@@ -89,6 +92,7 @@ mod tests {
             ..PassInput::default()
         };
         let longer = |job, hours: u32| Extension {
+            suspension: Suspension::default(),
             job: JobId(job),
             since: now,
             limit_s: Some(hours * 3_600),

@@ -81,7 +81,8 @@ struct WaitsRow {
 /// sooner than their values are taken out of them one by one.
 const NOTHING_MORE: &str = "coalesce(start_time, end_time, exit_code, error, completing, \
      process_id, user_cpu_us, system_cpu_us, max_rss_bytes, begin_time, deadline, dependency, \
-     array_job_id, array_task_id, array_tasks, array_spec, room_since, told) IS NULL";
+     array_job_id, array_task_id, array_tasks, array_spec, suspend_time, \
+     suspended_us, room_since, told) IS NULL";
 /// Rows that one thread takes out of SQLite and another one reads, at a time: enough to make little
 /// of the way between them, and some 100 KiB.
 const PART: usize = 128;
@@ -182,6 +183,7 @@ fn attempt(
         granted: allocation.allocation_time,
         handle,
         completing: job.completing,
+        suspension: job.suspension,
         signals: Vec::new(),
     })
 }

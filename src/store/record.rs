@@ -20,6 +20,7 @@ use crate::job::outcome::{ExitCode, Usage};
 use crate::job::request::{CPU, MEMORY, Request};
 use crate::job::spec::JobSpec;
 use crate::job::state::{AttemptEnd, EndReason, Hold, StateWord};
+use crate::job::suspension::Suspension;
 use crate::kernel::access::Whose;
 use crate::kernel::change::Change;
 use crate::kernel::commands::requeue::EndedJob;
@@ -96,6 +97,8 @@ pub struct JobRecord {
     pub retries: u32,
     /// How often it went back into the queue in all.
     pub restarts: u32,
+    /// Whether it is suspended, and for how long it was since it was started.
+    pub suspension: Suspension,
 }
 
 impl JobRecord {
@@ -152,6 +155,7 @@ impl JobRecord {
             array_spec: spec.array.clone(),
             retries: 0,
             restarts: 0,
+            suspension: Suspension::default(),
         }
     }
 

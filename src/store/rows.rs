@@ -19,6 +19,7 @@ use crate::job::outcome::Usage;
 use crate::job::request::CPU;
 use crate::job::spec::JobSpec;
 use crate::job::state::StateWord;
+use crate::job::suspension::Suspension;
 use crate::kernel::change::{Asked, Event, IdempotencyKey};
 use crate::resources::allocation::{Held, Share};
 
@@ -85,6 +86,8 @@ pub(super) struct RestRow {
     array_task_id: Cell,
     array_tasks: Cell,
     array_spec: Cell,
+    suspend_time: Cell,
+    suspended_us: Cell,
 }
 
 impl TryFrom<JobRow> for JobRecord {
@@ -102,6 +105,7 @@ impl TryFrom<JobRow> for JobRecord {
             }),
         };
         let held: Option<bool> = get!(at, usual.held);
+        let past_us: Option<i64> = get!(at, rest.suspended_us);
         Ok(JobRecord {
             id: JobId(usual.id),
             name: get!(at, usual.name),
@@ -137,6 +141,10 @@ impl TryFrom<JobRow> for JobRecord {
             array_spec: get!(at, rest.array_spec),
             retries: get!(at, usual.retries),
             restarts: get!(at, usual.restarts),
+            suspension: Suspension {
+                since: get!(at, rest.suspend_time),
+                past_us: past_us.unwrap_or(0),
+            },
         })
     }
 }

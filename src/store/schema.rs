@@ -58,6 +58,8 @@ diesel::table! {
         room_since -> Nullable<BigInt>,
         told -> Nullable<Text>,
         uid -> Nullable<BigInt>,
+        suspend_time -> Nullable<BigInt>,
+        suspended_us -> Nullable<BigInt>,
     }
 }
 

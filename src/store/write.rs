@@ -56,6 +56,7 @@ use crate::fault::{self, Point};
 use crate::job::ids::{Attempt, CommitNo, Epoch};
 use crate::job::spec::JobSpec;
 use crate::job::state::{EndReason, StateWord};
+use crate::job::suspension::Suspension;
 use crate::kernel::change::{Change, Event};
 use crate::kernel::outbox::Commit;
 use crate::kernel::parts::maintenance::Maintenance;
@@ -378,6 +379,7 @@ fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
             Some((fault::EDIT_COMMITTING, fault::EDIT_COMMITTED))
         }
         Change::Edited { .. } | Change::Split { .. } => None,
+        Change::Suspended { .. } => Some((fault::SUSPEND_COMMITTING, fault::SUSPEND_COMMITTED)),
         Change::Signalled { .. } => Some((fault::SIGNAL_COMMITTING, fault::SIGNAL_COMMITTED)),
         Change::Completing { reason, .. } => Some(match reason {
             EndReason::Cancelled => (fault::CANCEL_COMMITTING, fault::CANCEL_COMMITTED),
@@ -436,6 +438,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Signalled { event, signal, given } => {
                 signals::signalled(conn, event, *signal, *given)?;
             }
+            Change::Suspended { event, suspension } => suspended(conn, event, *suspension)?,
             Change::Completing { event, reason } => {
                 let set = (jobs::state.eq(event.to.word()), jobs::completing.eq(reason.word()));
                 change_job(conn, event, set)?;
@@ -467,6 +470,19 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
     usage::charged(conn, changes())?;
     prepared::insert(conn, changes().filter_map(Change::event).map(NewEvent::from))?;
     Ok(())
+}
+
+fn suspended(
+    conn: &mut SqliteConnection,
+    event: &Event,
+    suspension: Suspension,
+) -> Result<(), StoreError> {
+    let Suspension { since, past_us } = suspension;
+    let set = (
+        jobs::suspend_time.eq(since.map(|time| time.0)),
+        jobs::suspended_us.eq(Some(past_us).filter(|us| *us > 0)),
+    );
+    change_job(conn, event, set)
 }
 
 fn maintained(conn: &mut SqliteConnection, window: &Maintenance) -> Result<(), StoreError> {

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use downbeat::job::ids::JobId;
+use downbeat::job::suspension::Suspension;
 use downbeat::kernel::parts::queue::pending::UNLIMITED_S;
 use downbeat::kernel::views::pass_input::expected_end;
 use downbeat::policy::input::{
@@ -422,9 +423,9 @@ fn whoever_is_barred_holds_nobody_up() {
 
 #[test]
 fn unlimited_and_overdue_jobs_still_give_a_reservation() {
-    let now = Time(NOW);
-    assert_eq!(expected_end(now, None, now), now.plus_s(UNLIMITED_S));
-    assert_eq!(expected_end(Time(0), Some(1), now), now.plus_s(1));
+    let (now, never) = (Time(NOW), Suspension::default());
+    assert_eq!(expected_end(now, None, never, now), now.plus_s(UNLIMITED_S));
+    assert_eq!(expected_end(Time(0), Some(1), never, now), now.plus_s(1));
 }
 
 /// So many CPUs of one partition and of another, which share none.

@@ -15,6 +15,7 @@ use downbeat::job::outcome::{EndState, Handle};
 use downbeat::job::request::Request;
 use downbeat::job::retry_policy::RetryPolicy;
 use downbeat::job::state::{EndReason, Hold, StateWord};
+use downbeat::job::suspension::Suspension;
 use downbeat::kernel::change::{Change, Event, PastAttempt};
 use downbeat::kernel::commands::requeue::EndedJob;
 use downbeat::kernel::outbox::Commit;
@@ -265,6 +266,7 @@ impl Disk {
             // No audit, no retention, no maintenance, no edits, no signals and no steps here.
             Change::Edited { .. }
             | Change::Signalled { .. }
+            | Change::Suspended { .. }
             | Change::StepNoted { .. }
             | Change::Maintained(_)
             | Change::Resumed(_)
@@ -399,6 +401,7 @@ impl Disk {
                     granted: row.granted,
                     handle: row.handle,
                     completing: row.completing,
+                    suspension: Suspension::default(),
                     signals: Vec::new(),
                 }),
             }

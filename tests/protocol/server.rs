@@ -416,7 +416,7 @@ impl Server {
                     executor.retired = true;
                 }
             }
-            Effect::ChangeLimit(attempt) => panic!("nobody edits {attempt} here"),
+            Effect::Adjust(attempt) => panic!("nobody edits {attempt} here"),
             Effect::Signal(attempt) => panic!("nobody signals {attempt} here"),
             Effect::Over(array) => {
                 assert!(self.kernel.arrays().iter().all(|(id, _)| id != array), "{array} is open");

@@ -34,7 +34,7 @@ use super::state::ResourceManagerActor;
 use super::ticket::{Noted, Ticket, durable};
 use crate::actors::executor::Known;
 use crate::actors::messages::{
-    ChangeLimit, MakeDurable, Publish, SignalAttempt, StopAttempt, Submitted, Wake,
+    AdjustAttempt, MakeDurable, Publish, SignalAttempt, StopAttempt, Submitted, Wake,
 };
 use crate::clock;
 use crate::job::ids::{Attempt, CommitNo, JobId};
@@ -263,9 +263,9 @@ impl ResourceManagerActor {
                 }
             }
             // Without an executor there will be one, which reads what holds then.
-            Effect::ChangeLimit(attempt) => {
+            Effect::Adjust(attempt) => {
                 if let Some(executor) = self.executors.get(&attempt) {
-                    executor.limit.do_send(ChangeLimit);
+                    executor.adjust.do_send(AdjustAttempt);
                 }
             }
             // The same.

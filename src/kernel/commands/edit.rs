@@ -133,7 +133,7 @@ impl Kernel {
             self.change_family(id, (family, false), &DependencySnapshot::default(), now);
         }
         if edit.changes_end() {
-            step.effects.push(Effect::ChangeLimit(attempt));
+            step.effects.push(Effect::Adjust(attempt));
         }
         let state = StateWord::Running;
         step.changes.push(self.edited((id, attempt.n), state, edit, principal, now));

@@ -46,9 +46,8 @@ impl Kernel {
                 return Err(Refused::Stale);
             }
         }
-        let Some(Live { job, state, granted, signals }) = self.live.remove(&attempt.job) else {
-            unreachable!("looked up above");
-        };
+        let Some(live) = self.live.remove(&attempt.job) else { unreachable!("looked up above") };
+        let Live { job, state, granted, mut suspension, signals } = live;
         let from = state.word();
         let cause = fact.word();
         let heard_of_start =
@@ -56,6 +55,12 @@ impl Kernel {
         match transition(state, fact, now) {
             Outcome::Moved(state, given_back) => {
                 let state = self.retry_or_finish(job.id, state, now);
+                let mut before = Vec::new();
+                if !matches!(state, JobState::Running(..)) && suspension.since.is_some() {
+                    // What ends goes on until then.
+                    suspension = suspension.resumed(now);
+                    before.push(self.suspension_changed(&job, suspension, principal, now));
+                }
                 let event = self.event(
                     (job.id, job.attempts),
                     (Some(from), state.word()),
@@ -68,8 +73,9 @@ impl Kernel {
                     }
                     state => state.handle().map(|_| DependencyState::Started),
                 };
-                let live = Live { job, state, granted, signals };
+                let live = Live { job, state, granted, suspension, signals };
                 let mut step = self.moved(live, given_back, heard_of_start, event);
+                step.changes.splice(0..0, before);
                 if let Some(standing) = standing {
                     let over = self.notify_dependents(job.id, standing, now);
                     step.effects.extend(over.map(Effect::Over));
@@ -77,7 +83,7 @@ impl Kernel {
                 Ok(step)
             }
             Outcome::Unmoved(state, _fact, why) => {
-                self.live.insert(job.id, Live { job, state, granted, signals });
+                self.live.insert(job.id, Live { job, state, granted, suspension, signals });
                 if why == Refused::Stale {
                     self.stale_facts += 1;
                 }

@@ -25,5 +25,6 @@ pub mod signal;
 pub mod start;
 pub mod step;
 pub mod submit;
+pub mod suspend;
 pub mod task;
 pub mod timers;

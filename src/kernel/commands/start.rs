@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::job::ids::Attempt;
 use crate::job::state::StateWord;
+use crate::job::suspension::Suspension;
 use crate::kernel::access::Principal;
 use crate::kernel::change::{Change, Effect, Step};
 use crate::kernel::parts::live::Live;
@@ -97,7 +98,8 @@ impl Kernel {
             now,
         );
         let partition = self.chosen(&job);
-        let live = Live { job, state, granted: now, signals: Vec::new() };
+        let suspension = Suspension::default();
+        let live = Live { job, state, granted: now, suspension, signals: Vec::new() };
         step.effects.push(Effect::Launch(live.attempt()));
         self.live.insert(job.id, live);
         step.changes.push(Change::Granted {

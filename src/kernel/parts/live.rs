@@ -7,6 +7,7 @@
 //! *Not here*: from which state to which (`kernel::transition`).
 
 use crate::job::ids::{Attempt, EventId};
+use crate::job::suspension::Suspension;
 use crate::kernel::parts::queued::Queued;
 use crate::kernel::transition::JobState;
 use crate::time::Time;
@@ -20,6 +21,8 @@ pub struct Live {
     pub state: JobState,
     /// When it was granted.
     pub granted: Time,
+    /// Whether it is suspended, and for how long it was.
+    pub suspension: Suspension,
     /// Signals that its supervisor may not have yet, in order.
     pub signals: Vec<EventId>,
 }

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::job::ids::{JobId, UnitId};
+use crate::job::suspension::Suspension;
 use crate::kernel::parts::live::Live;
 use crate::kernel::parts::maintenance::Maintenance;
 use crate::kernel::parts::queue::pending::{pointed, request_us};
@@ -27,10 +28,11 @@ use crate::time::Time;
 pub const OVERDUE_S: i64 = 1;
 
 /// When an attempt that was granted or spawned `since` gives its CPUs back at the latest, as far
-/// as planning goes.
+/// as planning goes; one that is suspended as if it went on now.
 #[must_use]
-pub fn expected_end(since: Time, limit_s: Option<u32>, now: Time) -> Time {
-    let end = Time(since.0.saturating_add(request_us(limit_s)));
+pub fn expected_end(since: Time, limit_s: Option<u32>, suspension: Suspension, now: Time) -> Time {
+    let counted = request_us(limit_s).saturating_add(suspension.us(now));
+    let end = Time(since.0.saturating_add(counted));
     if end <= now { now.plus_s(OVERDUE_S) } else { end }
 }
 
@@ -101,7 +103,7 @@ impl Kernel {
         let end = match live.state {
             // It was told to stop.
             JobState::Completing(..) => now.plus_s(OVERDUE_S).0,
-            _ => expected_end(since, live.job.limit_s, now).0,
+            _ => expected_end(since, live.job.limit_s, live.suspension, now).0,
         };
         // What is no longer configured does not come back.
         let held = live.state.allocation();

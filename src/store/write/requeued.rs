@@ -39,6 +39,8 @@ pub(super) fn requeued(
         jobs::system_cpu_us.eq(None::<i64>),
         jobs::max_rss_bytes.eq(None::<i64>),
         jobs::room_since.eq(None::<i64>),
+        jobs::suspend_time.eq(None::<i64>),
+        jobs::suspended_us.eq(None::<i64>),
     );
     let set = (
         jobs::state.eq(event.to.word()),

@@ -146,7 +146,7 @@ fn of_a_running_job_the_end_is_changed_and_its_supervisor_told() {
     world.kernel.fact(attempt, Fact::Started(Handle { pid: 7, start_time: NOW }), NOW).unwrap();
     let longer = Edit { limit_s: Some(Some(600)), ..Edit::default() };
     let (edited, step) = world.edit(id, longer);
-    assert_eq!((edited, &step.effects[..]), (Edited::Done, &[Effect::ChangeLimit(attempt)][..]));
+    assert_eq!((edited, &step.effects[..]), (Edited::Done, &[Effect::Adjust(attempt)][..]));
     assert_eq!(world.kernel.live()[&id].job.limit_s, Some(600));
     let event = step.changes[0].event().unwrap();
     assert_eq!((event.from, event.to), (Some(StateWord::Running), StateWord::Running));

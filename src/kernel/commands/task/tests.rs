@@ -28,6 +28,7 @@ use crate::job::dependency::{Dependencies, Dependency, DependencyKind, Told};
 use crate::job::edit::Edit;
 use crate::job::ids::{Attempt, CpuId};
 use crate::job::outcome::{Exit, Handle};
+use crate::job::suspension::Suspension;
 use crate::kernel::commands::cancel::Cancelled;
 use crate::policy::name::{Backfill, Policy};
 use crate::policy::pass::Planner;
@@ -255,6 +256,7 @@ impl World {
             }
             if live {
                 memory.live.push(PersistedAttempt {
+                    suspension: Suspension::default(),
                     job: row.queued,
                     cpus: row.cpus.clone(),
                     rest: Vec::new(),
