@@ -263,7 +263,7 @@ async fn serve(
     });
     let orders =
         FromStore::new(readers.clone(), site, (boot_context.nonce, boot_context.boot_id), keys);
-    let isolation = engine.isolation();
+    let isolation = (engine.isolation(), engine.cannot_suspend());
     let system = actors::start(Parts {
         kernel,
         commit_no,
@@ -380,7 +380,7 @@ fn app(
     system: System,
     places: Places,
     host: String,
-    isolation: BTreeMap<String, String>,
+    (isolation, cannot_suspend): (BTreeMap<String, String>, Option<String>),
 ) -> Result<App> {
     let file_watcher = FileWatcher::start();
     let mut isolation: Vec<Ability> =
@@ -400,6 +400,7 @@ fn app(
         places,
         host,
         isolation,
+        cannot_suspend,
         files: Files::start().context("no thread can be started for the files of jobs")?,
         file_watcher,
         streams: Room::new("streams", STREAMS_MAX.min(a_part_of_the_connections())),

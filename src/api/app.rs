@@ -85,6 +85,8 @@ pub struct App {
     pub host: String,
     /// What isolation works.
     pub isolation: Vec<Ability>,
+    /// Why no job can be suspended here, if none can.
+    pub cannot_suspend: Option<String>,
     /// Opens files of jobs as their owners, where all users are served.
     pub owners_files: Option<Arc<dyn OwnersFiles>>,
     /// Reads files that jobs can name.

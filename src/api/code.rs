@@ -66,6 +66,8 @@ pub enum Code {
     InvalidFields,
     /// A bug of the server, or a part of it that does not work.
     Internal,
+    /// This machine cannot do it.
+    NotPossibleHere,
     /// The server cannot do it now.
     Unavailable,
     /// The disk is full.
@@ -124,6 +126,7 @@ impl Code {
             Code::InvalidFields => StatusCode::UNPROCESSABLE_ENTITY,
             Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Code::NotPossibleHere => StatusCode::NOT_IMPLEMENTED,
             Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Code::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
         }

@@ -58,6 +58,7 @@ mod slurmrest;
 mod steps;
 mod streams;
 mod submit;
+mod suspend;
 mod tail;
 mod tokens;
 mod usage;
@@ -162,6 +163,8 @@ routes! {
     POST "/api/v1/jobs/{id}/cancel" needs Control => jobs::cancel_by_post,
     POST "/api/v1/jobs/{id}/requeue" needs Control => attempts::requeue,
     POST "/api/v1/jobs/{id}/signal" needs Control => signal::signal,
+    POST "/api/v1/jobs/{id}/suspend" needs Suspend => suspend::suspend,
+    POST "/api/v1/jobs/{id}/unsuspend" needs Suspend => suspend::unsuspend,
     PUT "/api/v1/jobs/{id}/steps/{step}" needs Control => steps::tell,
     GET "/api/v1/steps" needs ReadDetails => steps::list,
     GET "/api/v1/jobs/{id}/attempts" needs ReadDetails => attempts::attempts,

@@ -18,7 +18,8 @@ use utoipa::openapi::{self, ContentBuilder, Deprecated, PathItem, Ref, RefOr, Re
 use super::wire::problem::PROBLEM_JSON;
 use super::{
     allocations, arrays, attempts, dashboard, edit, events, health, history, info, jobs,
-    maintenance, me, partitions, rank, seed, signal, steps, streams, submit, tokens, usage,
+    maintenance, me, partitions, rank, seed, signal, steps, streams, submit, suspend, tokens,
+    usage,
 };
 
 /// The name of the one way to say who one is.
@@ -66,6 +67,8 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         edit::release,
         attempts::requeue,
         signal::signal,
+        suspend::suspend,
+        suspend::unsuspend,
         steps::tell,
         steps::list,
         attempts::attempts,

@@ -38,11 +38,23 @@ pub fn time(at: Time) -> String {
     rfc3339(at)
 }
 
-/// Seconds from the start to the end, or to now while it runs.
+/// Seconds from the start to the end, or to now while it runs, without those in which it was
+/// suspended.
 #[must_use]
 pub fn elapsed_s(row: &JobRecord) -> i64 {
     let until = row.end_time.unwrap_or_else(now);
-    row.start_time.map_or(0, |start| (until.since_us(start) / SECOND_US).max(0))
+    let ran = |start| until.since_us(start) - row.suspension.us(until);
+    row.start_time.map_or(0, |start| (ran(start) / SECOND_US).max(0))
+}
+
+/// Why a job stands still that runs.
+fn suspended(since: Time) -> (Option<String>, Option<String>) {
+    let sentence = format!(
+        "It is suspended since {}: its processes stand still, and it keeps what it holds. \
+         `downbeat unsuspend` lets it go on.",
+        time(since)
+    );
+    (Some("Suspended".to_owned()), Some(sentence))
 }
 
 /// A job as it stands now, with why it waits, as far as it is its asker's business.
@@ -133,7 +145,7 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, (reasons, wanted): Told
         StateWord::Pending if why.word == "BeginTime" && back_off.is_some() => back_off
             .map_or((None, None), |(word, sentence)| (Some(word.to_owned()), Some(sentence))),
         StateWord::Pending => (Some(why.word.to_owned()), Some(why.sentence)),
-        _ => reason(&row, state),
+        _ => row.suspension.since.map_or_else(|| reason(&row, state), suspended),
     };
     let files = wanted.tell_paths().then(|| {
         app.places.files(
@@ -193,6 +205,8 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, (reasons, wanted): Told
         eligible_time: at(wanted.eligible_time, Some(row.eligible_time)),
         start_time: at(wanted.start_time, row.start_time),
         end_time: at(wanted.end_time, row.end_time),
+        suspend_time: at(wanted.suspend_time, row.suspension.since),
+        suspended_s: row.suspension.us(row.end_time.unwrap_or_else(now)) / SECOND_US,
         warnings: row.spec.warnings,
         attempt: row.attempt,
         node: allocation.as_ref().map(|_| app.host.clone()),

@@ -130,6 +130,10 @@ pub enum Ask {
     Release(for_each_job::JobsArgs),
     /// Run jobs again under their own ids; running ones are stopped first
     Requeue(requeue::RequeueArgs),
+    /// Stop jobs that run where they stand; they keep their CPUs
+    Suspend(for_each_job::JobsArgs),
+    /// Let suspended jobs go on
+    Unsuspend(for_each_job::JobsArgs),
     /// Send a signal to jobs that run
     Signal(signal::SignalArgs),
     /// Change jobs: of running ones the time limit, of others anything
@@ -190,6 +194,8 @@ pub fn run(ask: &Ask) -> ExitCode {
         Ask::Hold(args) => update::hold(args),
         Ask::Release(args) => update::release(args),
         Ask::Requeue(args) => requeue::run(args),
+        Ask::Suspend(args) => update::suspend(args),
+        Ask::Unsuspend(args) => update::unsuspend(args),
         Ask::Signal(args) => signal::run(args),
         Ask::Update(args) => update::update(args),
         Ask::Wait(args) => wait::run(args),

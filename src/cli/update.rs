@@ -1,4 +1,4 @@
-//! *Purpose*: `downbeat hold`, `release` and `update`: jobs, changed.
+//! *Purpose*: `downbeat hold`, `release`, `suspend`, `unsuspend` and `update`: jobs, changed.
 //!
 //! *Owns*: their flags.
 //!
@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 
 use super::client::{Client, Connect};
 use super::error::CliError;
-use super::for_each_job::{JobsArgs, each_of, for_each_job};
+use super::for_each_job::{JobsArgs, each_of, for_each_job, for_each_of};
 use super::ids::Ids;
 use super::moment::as_sent;
-use super::selection::named;
+use super::selection::{Act, named};
 use crate::api::wire::amount::Amount;
 use crate::api::wire::update::UpdateBody;
-use crate::api::wire::v1::Job;
+use crate::api::wire::v1::{Job, StateWord};
 use crate::text::size;
 
 /// What is to be different.
@@ -85,6 +85,29 @@ pub(super) fn release(args: &JobsArgs) -> Result<u8, CliError> {
         args,
         |client, id| client.post(&format!("/api/v1/jobs/{id}/release"), "", None),
         |_, job| format!("is released {}", state(job)),
+    )
+}
+
+/// Of what runs.
+const SUSPEND: Act = Act { asks: Some("Suspend"), states: &[StateWord::Running], whole: true };
+/// Likewise.
+const UNSUSPEND: Act = Act { asks: Some("Unsuspend"), ..SUSPEND };
+
+pub(super) fn suspend(args: &JobsArgs) -> Result<u8, CliError> {
+    for_each_of(
+        args,
+        SUSPEND,
+        |client, id| client.post(&format!("/api/v1/jobs/{id}/suspend"), "", None),
+        |_, _| "is suspended; it keeps its CPUs, and its time limit stands still".to_owned(),
+    )
+}
+
+pub(super) fn unsuspend(args: &JobsArgs) -> Result<u8, CliError> {
+    for_each_of(
+        args,
+        UNSUSPEND,
+        |client, id| client.post(&format!("/api/v1/jobs/{id}/unsuspend"), "", None),
+        |_, _| "goes on".to_owned(),
     )
 }
 

@@ -15,7 +15,10 @@ use clap::error::{ContextKind, ContextValue};
 /// The verbs by what people want.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Jobs", &["submit", "run", "wait", "queue", "show", "logs", "slurm"]),
-    ("Changing jobs", &["cancel", "signal", "hold", "release", "requeue", "update"]),
+    (
+        "Changing jobs",
+        &["cancel", "signal", "suspend", "unsuspend", "hold", "release", "requeue", "update"],
+    ),
     (
         "The server",
         &[

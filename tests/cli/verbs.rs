@@ -23,6 +23,7 @@ cases! {
     any_part_of_a_job_is_changed => ["update"],
     a_job_is_requeued_and_its_attempts_are_shown => ["requeue", "show", "submit"],
     a_running_job_is_sent_a_signal => ["signal", "submit"],
+    a_running_job_is_suspended_and_goes_on => ["suspend", "unsuspend", "show", "queue"],
     a_server_is_drained_and_resumed => ["drain", "resume", "status", "queue"],
     status_and_audit_tell_the_server_s_numbers => ["status", "audit"],
     whoami_says_whom_the_server_takes_somebody_for => ["whoami"],
@@ -355,6 +356,32 @@ fn a_running_job_is_sent_a_signal() {
     let said = call(&server, &["signal", "USR3", "1"]).ends(1);
     assert!(said.err.contains("\"USR3\" is not a signal"), "{said:?}");
     call(&server, &["signal", "--to", "them", "TERM", "1"]).ends(2);
+}
+
+fn a_running_job_is_suspended_and_goes_on() {
+    let server = Server::start();
+    let id = server.run("sleep 600").to_string();
+    server.started(1);
+    let said = call(&server, &["suspend", &id, "77"]);
+    if said.err.contains("no job can be suspended") {
+        return println!("SKIPPED: {said:?}");
+    }
+    let said = said.ends(1);
+    let wanted = "job 1 is suspended; it keeps its CPUs, and its time limit stands still\n";
+    assert_eq!(said.out, wanted);
+    assert!(said.err.contains("job 77"), "{said:?}");
+    let said = call(&server, &["show", &id]).ends(0);
+    assert!(said.out.contains("RUNNING") && said.out.contains("It is suspended since"), "{said:?}");
+    let said = call(&server, &["queue"]).ends(0);
+    assert!(said.out.contains("Suspended"), "{said:?}");
+    let said = call(&server, &["unsuspend", &id]).ends(0);
+    assert_eq!(said.out, "job 1 goes on\n");
+    let said = call(&server, &["unsuspend", &id]).ends(1);
+    assert!(said.err.contains("is not suspended"), "{said:?}");
+    call(&server, &["cancel", &id]).ends(0);
+    server.ended(1);
+    let said = call(&server, &["suspend", &id]).ends(1);
+    assert!(said.err.contains("only a job that runs can be suspended"), "{said:?}");
 }
 
 fn a_server_is_drained_and_resumed() {

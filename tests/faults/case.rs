@@ -52,6 +52,9 @@ type Aside = JoinHandle<Option<u16>>;
 /// Runs a case; answers what became of the job, in words. Panics when a promise is broken.
 pub fn run(case: &Case, users: Users) -> String {
     let mut world = World::new(&[], users);
+    if let Some(why) = world.cannot(case) {
+        return format!("SKIPPED: {why}");
+    }
     let mut asked = None;
     let mut known = None;
     if matches!(case.row.trigger, Trigger::Submit | Trigger::CancelEarly) {
@@ -77,7 +80,7 @@ pub fn run(case: &Case, users: Users) -> String {
         world.script = world.script.or_else(|| Some(world.find_script()));
     }
     world.kill(case, frozen);
-    world.carry_on(case);
+    world.carry_on(case, known);
     let answered = asked.and_then(|asked| asked.join().unwrap());
     world.check(case, known, answered)
 }
@@ -110,6 +113,18 @@ impl World {
             world.server.bearer = Some(world.token());
         }
         world
+    }
+
+    /// Why this machine cannot reach the point.
+    fn cannot(&self, case: &Case) -> Option<String> {
+        if !matches!(case.row.trigger, Trigger::Suspend | Trigger::Unsuspend) {
+            return None;
+        }
+        let info = self.server.get("/api/v1/info").expect(200).json();
+        let all = info["isolation"].as_array().unwrap();
+        let own = all.iter().find(|ability| ability["name"] == "suspending").unwrap();
+        let says = own["detail"].as_str().unwrap();
+        says.starts_with("no job").then(|| says.to_owned())
     }
 
     /// A token of root's, who submits for both: over TCP the server knows nobody without.
@@ -202,6 +217,7 @@ impl World {
                 let body = json!({"signal": "USR1", "to": "script"});
                 return Some(self.post_aside(&format!("/api/v1/jobs/{id}/signal"), &body, false));
             }
+            Trigger::Suspend | Trigger::Unsuspend => return Some(self.suspend(case, id)),
             Trigger::Lost => {
                 let supervisor = self.supervisor();
                 // Known now: a supervisor that dies at once may not have written it down.
@@ -230,6 +246,42 @@ impl World {
             }
         }
         None
+    }
+
+    /// Whether the job's processes are frozen, by its control group of either version.
+    fn stands_still(&self) -> Result<(), String> {
+        let text = self.attempt().and_then(|a| fs::read_to_string(a.join("state")).ok());
+        let text = text.unwrap_or_default();
+        let groups = text.lines().filter_map(|line| line.strip_prefix("group "));
+        let says =
+            |group: &str, file| fs::read_to_string(Path::new(group).join(file)).unwrap_or_default();
+        let frozen = groups.filter(|group| group.contains("/downbeat.frozen/")).any(|group| {
+            says(group, "freezer.state").trim() == "FROZEN"
+                || says(group, "cgroup.events").contains("frozen 1")
+        });
+        if frozen { Ok(()) } else { Err(text) }
+    }
+
+    /// Lets a job go on that was suspended, if it is.
+    fn goes_on(&self, case: &Case, id: Option<i64>) {
+        if matches!(case.row.trigger, Trigger::Suspend | Trigger::Unsuspend) {
+            let path = format!("/api/v1/jobs/{}/unsuspend", id.unwrap_or(1));
+            let answer = self.server.post(&path, &json!({}));
+            assert!([202, 409].contains(&answer.status), "{}", answer.text());
+        }
+    }
+
+    /// Asks for what leads to the point.
+    fn suspend(&self, case: &Case, id: i64) -> Aside {
+        let path = format!("/api/v1/jobs/{id}/suspend");
+        if case.row.trigger == Trigger::Suspend {
+            self.faults.arm(case.row.point);
+            return self.post_aside(&path, &json!({}), false);
+        }
+        self.server.post(&path, &json!({})).expect(202);
+        until("the job to stand still", || self.stands_still());
+        self.faults.arm(case.row.point);
+        self.post_aside(&format!("/api/v1/jobs/{id}/unsuspend"), &json!({}), false)
     }
 
     /// Cancels, and waits until the wish is in the spool.
@@ -349,7 +401,7 @@ impl World {
     }
 
     /// Lets the frozen one go on if it lives, the script end, and the server live again.
-    fn carry_on(&mut self, case: &Case) {
+    fn carry_on(&mut self, case: &Case, known: Option<i64>) {
         let victims = case.victims;
         let frozen_lives = match case.row.frozen {
             Frozen::Server => !victims.server,
@@ -388,6 +440,7 @@ impl World {
         }
         let is_through = matches!(case.row.trigger, Trigger::End | Trigger::Leave);
         if by_itself && case.restart != Restart::AfterTheEnd && !is_through {
+            self.goes_on(case, known);
             self.heard(case);
             self.gate.open();
         }

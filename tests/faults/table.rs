@@ -12,7 +12,7 @@ use std::fmt;
 use Frozen::{Daemon, Server, Supervisor};
 use Trigger::{
     Boot, Cancel, CancelEarly, End, Leave, Limit, Lost, Mend, Migrate, Requeue, Shorten, Signal,
-    Stop, Submit,
+    Stop, Submit, Suspend, Unsuspend,
 };
 
 /// How a point is reached.
@@ -36,6 +36,10 @@ pub enum Trigger {
     Shorten,
     /// A running job's script is sent a signal.
     Signal,
+    /// A running job is suspended, and later goes on.
+    Suspend,
+    /// The same, and the point is where it goes on.
+    Unsuspend,
     /// A running job's supervisor is killed.
     Lost,
     /// The server is killed while a job runs, and started.
@@ -135,6 +139,13 @@ pub const ROWS: &[Row] = &[
     row("signal.committed", Signal, Server, Alive::Both),
     row("signal.written", Signal, Server, Alive::Both),
     row("signal.taken", Signal, Supervisor, Alive::Both),
+    row("suspend.committing", Suspend, Server, Alive::Both),
+    row("suspend.committed", Suspend, Server, Alive::Both),
+    row("suspend.written", Suspend, Server, Alive::Both),
+    row("suspend.read", Suspend, Supervisor, Alive::Both),
+    // Whoever is frozen may not die before he goes on.
+    row("suspend.frozen", Suspend, Supervisor, Alive::Supervisor),
+    row("suspend.thawed", Unsuspend, Supervisor, Alive::Both),
     row("requeue.committing", Requeue, Server, Alive::Both),
     row("requeue.committed", Requeue, Server, Alive::Both),
     row("return.committing", Requeue, Server, Alive::Nothing),
@@ -266,6 +277,11 @@ pub fn cases() -> Vec<Case> {
 
 /// Whether the job can go on and end when these are dead.
 fn can_end_alone(row: &Row, victims: Victims) -> bool {
+    let told = ["suspend.written", "suspend.read", "suspend.frozen"];
+    if told.contains(&row.point) {
+        // It stands still, or will.
+        return false;
+    }
     match row.alive {
         Alive::Nothing => false,
         Alive::Order => !victims.daemon,

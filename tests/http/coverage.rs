@@ -54,6 +54,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::seed::CLAIMS,
     crate::settings::CLAIMS,
     crate::signals::CLAIMS,
+    crate::suspend::CLAIMS,
     crate::slurmrest::CLAIMS,
     crate::slurmrest_shapes::CLAIMS,
     crate::socket::CLAIMS,

@@ -46,3 +46,4 @@ mod steps;
 mod strangers;
 mod streams;
 mod submit;
+mod suspend;

@@ -16,6 +16,7 @@ houses! {
     in_a_private_house_bob_finds_nothing_of_alice_at_any_door
         "[people]\nprivate = [\"jobs\"]"
     an_operator_gives_orders_about_all_jobs "[people]\noperators = [\"dbt-bob\"]"
+    who_gives_no_orders_suspends_nobody_his_own_jobs_neither "[people]\noperators = [\"dbt-bob\"]"
     alice_releases_her_own_hold_and_not_that_of_an_operator "[people]\noperators = [\"dbt-bob\"]"
     what_an_operator_runs_again_and_holds_is_his_also_after_kill_9
         "[people]\noperators = [\"dbt-bob\"]"
@@ -49,6 +50,30 @@ fn questions(id: &str) -> Vec<String> {
 
 mod cases {
     use super::*;
+
+    pub fn who_gives_no_orders_suspends_nobody_his_own_jobs_neither(house: House) {
+        let id = house.submit(ALICE, json!({"script": "sleep 60"}));
+        super::super::until_now("it runs", || {
+            let job = house.ask("root", &format!("GET /api/v1/jobs/{id}")).expect(200);
+            if job["state"] == "RUNNING" { Ok(()) } else { Err(job.to_string()) }
+        });
+        let order = |name: &str, verb: &str| {
+            house.ask_with(name, &format!("POST /api/v1/jobs/{id}/{verb}"), "", "")
+        };
+        let by_bob = order(BOB, "suspend");
+        if by_bob.status == 501 {
+            return println!("SKIPPED: {}", by_bob.json);
+        }
+        by_bob.expect(202);
+        for verb in ["suspend", "unsuspend"] {
+            let refused = order(ALICE, verb).expect(403);
+            let detail = refused["detail"].as_str().unwrap();
+            assert!(detail.contains("suspend"), "{refused}");
+            order(CAROL, verb).expect(403);
+        }
+        order(BOB, "unsuspend").expect(202);
+        order(ALICE, "cancel").expect(202);
+    }
 
     pub fn what_an_operator_runs_again_and_holds_is_his_also_after_kill_9(mut house: House) {
         let id = house.submit(ALICE, json!({"script": "sleep 60"}));

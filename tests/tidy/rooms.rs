@@ -104,6 +104,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "kernel::commands::edit::Edited",
             "kernel::commands::requeue::Requeued",
             "kernel::commands::signal",
+            "kernel::commands::suspend",
             "kernel::parts::eligibility::DependencySnapshot",
             "kernel::parts::maintenance",
             "kernel::parts::rules::WHOLE",

@@ -207,7 +207,15 @@ pub struct Job {
     /// When it ended.
     #[schema(format = DateTime)]
     pub end_time: Option<String>,
-    /// Seconds from start to end, or to now while it runs; 0 before the start.
+    /// Since when it is suspended; null when it is not.
+    #[serde(default)]
+    #[schema(format = DateTime)]
+    pub suspend_time: Option<String>,
+    /// Seconds of this run in which it was suspended.
+    #[serde(default)]
+    pub suspended_s: i64,
+    /// Seconds from start to end, or to now while it runs, without those in which it was
+    /// suspended; 0 before the start.
     #[serde(default)]
     #[schema(required = true)]
     pub elapsed_s: i64,
@@ -419,7 +427,7 @@ mod tests {
             retry restart_count signal kill_on_invalid_dependency open_mode resources ntasks \
             cpus_per_task args standard_input submit_directory \
             stdout_path stderr_path kept_until uid redacted node command mail_type \
-            mail_user";
+            mail_user suspend_time suspended_s";
         let mut body = json!({
             "id": 17, "name": "n", "account": "", "user": "", "partition": "default",
             "state": "OUT_OF_MEMORY", "priority": 0, "cpus": 1, "labels": {}, "data_source": "WEB",

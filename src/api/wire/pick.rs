@@ -76,7 +76,8 @@ fields! {
     open_mode cpus ntasks cpus_per_task args memory_bytes resources time_limit_s working_directory
     standard_output standard_error standard_input submit_directory stdout_path stderr_path
     command mail_type mail_user
-    kept_until labels comment data_source submit_time eligible_time start_time end_time elapsed_s
+    kept_until labels comment data_source submit_time eligible_time start_time end_time
+    suspend_time suspended_s elapsed_s
     exit_code exit_status exit_signal error warnings attempt node allocation usage
 }
 
