@@ -156,7 +156,7 @@ const FACTS: &[Fact] = &[
     }),
     ("State", 10, Row::state),
     ("Submit", 19, |row| moment(Some(&row.job.submit_time), "Unknown")),
-    ("Suspended", 10, |_| span(0)),
+    ("Suspended", 10, |row| span(row.job.suspended_s)),
     ("SystemCPU", 10, |row| cpu_time(row.job.usage.map_or(0.0, |usage| usage.system_cpu_s))),
     ("Timelimit", 10, |row| row.of_job(|f| f.limit(span))),
     ("TimelimitRaw", 12, |row| row.of_job(|f| f.limit(|seconds| (seconds / 60).to_string()))),
@@ -310,10 +310,11 @@ fn found(given: &Given, server: &Server) -> Result<Vec<Job>, Failure> {
         let bad = || Failure::new(format!("{COMMAND}: fatal: Bad job/step specified: {word}"));
         named.extend(ids(word).ok_or_else(bad)?);
     }
-    let mut states: Vec<StateWord> = Vec::new();
+    let mut states: Vec<&str> = Vec::new();
     for word in given.all("state").flat_map(list) {
         let what = format!("{COMMAND}: fatal: unrecognized job state value '{word}'");
-        states.extend(words::asked(word).ok_or_else(|| Failure::new(what))?);
+        let known = words::asked(word).ok_or_else(|| Failure::new(what))?;
+        states.extend(words::ours(known).map(|_| known));
     }
     if given.has("state") && states.is_empty() {
         return Ok(Vec::new());
@@ -331,7 +332,7 @@ fn found(given: &Given, server: &Server) -> Result<Vec<Job>, Failure> {
     let is_in = |set: &BTreeSet<&str>, own: &str| set.is_empty() || set.contains(own);
     let until = until.map(format_rfc3339);
     jobs.retain(|job| {
-        (states.is_empty() || states.contains(&job.state))
+        (states.is_empty() || states.contains(&Facts(job).state()))
             && is_in(&names, &job.name)
             && is_in(&accounts, &job.account)
             && is_in(&partitions, &job.partition)

@@ -87,18 +87,20 @@ fn filtered(given: &Given, server: &Server, named: &[Named]) -> Result<Vec<Named
         words::asked(word).ok_or_else(|| server.error(&what))
     });
     let live = [StateWord::Pending, StateWord::Running, StateWord::Completing];
-    let wanted: Vec<StateWord> = match state.transpose()? {
+    let state = state.transpose()?;
+    let wanted: Vec<StateWord> = match state {
         None => live.to_vec(),
-        Some(state) => state.into_iter().collect(),
+        Some(state) => words::ours(state).into_iter().collect(),
     };
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
     pairs.extend(wanted.iter().map(|state| ("state", state.word().to_owned())));
-    let jobs = server.all(&pairs, "user,array_job_id,array_task_id,array_tasks")?;
+    let jobs = server.all(&pairs, "user,array_job_id,array_task_id,array_tasks,suspend_time")?;
     let asked: BTreeSet<Named> = named.iter().copied().collect();
     let is_asked = |job: &Job| {
         user.as_ref().is_none_or(|user| *user == Facts(job).user())
+            && state.is_none_or(|state| state == Facts(job).state())
             && (asked.is_empty() || Named::of(job).any(|name| asked.contains(&name)))
     };
     let is_whole = live.iter().all(|state| wanted.contains(state));

@@ -69,6 +69,8 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
         "ping" => ping(),
         "hold" | "uhold" => each(&rest, "hold", "slurm_suspend error", &given),
         "release" => each(&rest, "release", "slurm_suspend error", &given),
+        "suspend" => each(&rest, "suspend", "", &given),
+        "resume" => each(&rest, "unsuspend", "", &given),
         "requeue" => each(&rest, "requeue", "", &given),
         "requeuehold" => each(&rest, "requeue?hold=true", "", &given),
         "update" => update(&rest),
@@ -82,8 +84,19 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
 }
 
 /// What it can do.
-const WORDS: [&str; 9] =
-    ["hold", "ping", "release", "requeue", "requeuehold", "show", "uhold", "update", "version"];
+const WORDS: [&str; 11] = [
+    "hold",
+    "ping",
+    "release",
+    "requeue",
+    "requeuehold",
+    "resume",
+    "show",
+    "suspend",
+    "uhold",
+    "update",
+    "version",
+];
 
 fn ping() -> Result<u8, Failure> {
     let server = Server::of(COMMAND)?;
@@ -202,8 +215,8 @@ fn each(words: &[&str], what: &str, behind: &str, given: &Given) -> Result<u8, F
         let why = match &error {
             CliError::Refused { status: 404, .. } => NO_JOB.to_owned(),
             CliError::Refused { status: 401 | 403, .. } => "Access/permission denied".to_owned(),
-            CliError::Refused { status: 409, .. } if has_ended(&server, job) => {
-                "Job has already finished".to_owned()
+            CliError::Refused { status: 409, .. } => {
+                in_slurms_words(&server, job, what).unwrap_or_else(|| error.to_string())
             }
             other => other.to_string(),
         };
@@ -216,8 +229,18 @@ fn each(words: &[&str], what: &str, behind: &str, given: &Given) -> Result<u8, F
     if failed.code == 0 { Ok(0) } else { Err(failed) }
 }
 
-fn has_ended(server: &Server, job: JobRef) -> bool {
-    server.client.job(job).is_ok_and(|(job, _)| job.state.is_final())
+/// Why this could not be done with a job as it stands, where Slurm has a sentence for it.
+fn in_slurms_words(server: &Server, job: JobRef, what: &str) -> Option<String> {
+    let (job, _) = server.client.job(job).ok()?;
+    let pauses = ["suspend", "unsuspend"].contains(&what);
+    let sentence = match job.state {
+        StateWord::Pending if pauses => "Job is pending execution",
+        StateWord::Running if pauses => "Job is not suspended",
+        _ if pauses => "Job/step already completing or completed",
+        state if state.is_final() => "Job has already finished",
+        _ => return None,
+    };
+    Some(sentence.to_owned())
 }
 
 /// What is to be different, by Slurm's name for it.

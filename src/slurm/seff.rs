@@ -67,7 +67,7 @@ fn report(job: &Job) -> String {
         "Job ID: {}\nCluster: {CLUSTER}\nUser/Group: {user}/{user}\nState: {} (exit code {})\n\
          Cores: {}\n",
         f.id(),
-        job.state,
+        f.state(),
         f.script_code().split(':').next().unwrap_or("0"),
         job.cpus,
         user = f.user(),

@@ -52,7 +52,7 @@ pub fn job(job: &Job, in_one: bool) -> String {
         ),
         format!(
             "JobState={} Reason={} Dependency={}",
-            job.state,
+            f.state(),
             f.reason(),
             Facts::or_null(job.dependency.as_deref())
         ),
@@ -70,7 +70,12 @@ pub fn job(job: &Job, in_one: bool) -> String {
             f.end("Unknown"),
             moment(job.deadline.as_deref(), "N/A")
         ),
-        "SuspendTime=None SecsPreSuspend=0".to_owned(),
+        match f.suspended() {
+            Some((since, ran)) => {
+                format!("SuspendTime={} SecsPreSuspend={ran}", moment(Some(since), "None"))
+            }
+            None => "SuspendTime=None SecsPreSuspend=0".to_owned(),
+        },
         format!(
             "Partition={} AllocNode:Sid={}:N/A",
             job.partition,

@@ -20,7 +20,7 @@ use super::say::{ONE_CLUSTER, ONE_NODE, output};
 use super::{help, json};
 use crate::api::wire::sbatch::Takes::{Nothing, Value};
 use crate::api::wire::slurm::facts::{Facts, NULL, QOS};
-use crate::api::wire::slurm::words::{self, moment, short, short_span};
+use crate::api::wire::slurm::words::{self, SUSPENDED, moment, short, short_span};
 use crate::api::wire::v1::{Job, StateWord, format_rfc3339};
 use crate::clock;
 use crate::slurm::owner::{Owned, me, user_named};
@@ -29,6 +29,8 @@ use crate::slurm::owner::{Owned, me, user_named};
 pub const MIN_JOB_AGE_S: i64 = 300;
 /// States that are listed when none is named.
 const LIVE: [StateWord; 3] = [StateWord::Pending, StateWord::Running, StateWord::Completing];
+/// What is listed when no state is asked for.
+const LISTED: [&str; 4] = ["PENDING", "RUNNING", SUSPENDED, "COMPLETING"];
 const COMMAND: &str = "squeue";
 /// Columns that are shown when nobody says which.
 const USUAL: &str = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R";
@@ -92,8 +94,9 @@ const FACTS: &[Fact] = &[
     (Some('F'), &["ArrayJobID"], "ARRAY_JOB_ID", "array_job_id", |job| Facts(job).array_id()),
     (Some('K'), &["ArrayTaskID"], "ARRAY_TASK_ID", "array_task_id,array_tasks",
         |job| Facts(job).tasks().unwrap_or_else(|| "N/A".to_owned())),
-    (Some('t'), &["StateCompact"], "ST", "", |job| short(job.state).to_owned()),
-    (Some('T'), &["State"], "STATE", "", |job| job.state.word().to_owned()),
+    (Some('t'), &["StateCompact"], "ST", "suspend_time",
+        |job| short(Facts(job).state()).to_owned()),
+    (Some('T'), &["State"], "STATE", "suspend_time", |job| Facts(job).state().to_owned()),
     (Some('j'), &["Name"], "NAME", "name", |job| job.name.clone()),
     (Some('u'), &["UserName"], "USER", "user", |job| Facts(job).user()),
     (Some('U'), &["UserID"], "USER", "uid,user", |job| Facts(job).uid()),
@@ -190,13 +193,13 @@ fn by_names(format: &str) -> Result<Vec<Column<Job>>, Failure> {
 }
 
 /// States that were asked for; `None` means all.
-fn states(given: &Given) -> Result<Option<Vec<StateWord>>, Failure> {
+fn states(given: &Given) -> Result<Option<Vec<&'static str>>, Failure> {
     let mut states = Vec::new();
     let mut is_all = false;
     for word in given.all("states").flat_map(list) {
         match words::asked(word) {
             _ if word.eq_ignore_ascii_case("all") => is_all = true,
-            Some(known) => states.extend(known),
+            Some(known) => states.extend(words::ours(known).map(|_| known)),
             None => {
                 let valid = format!("Valid job states include: {}\n", words::all_states());
                 let first = format!("Invalid job state specified: {word}");
@@ -208,7 +211,7 @@ fn states(given: &Given) -> Result<Option<Vec<StateWord>>, Failure> {
     Ok(match (is_all, given.has("states")) {
         (true, _) => None,
         (false, true) => Some(states),
-        (false, false) => Some(LIVE.to_vec()),
+        (false, false) => Some(LISTED.to_vec()),
     })
 }
 
@@ -240,16 +243,16 @@ fn found(given: &Given, server: &Server, fields: &str) -> Result<Vec<Job>, Failu
     let since = format_rfc3339(now.plus_s(-MIN_JOB_AGE_S));
     let is_listed = |job: &Job| job.end_time.as_ref().is_none_or(|end| *end >= since);
     let mut jobs = if named.is_empty() {
-        let live: Vec<StateWord> = match &states {
-            None => LIVE.to_vec(),
-            Some(states) => LIVE.into_iter().filter(|state| states.contains(state)).collect(),
-        };
+        let ours: Option<Vec<StateWord>> =
+            states.as_ref().map(|all| all.iter().filter_map(|word| words::ours(word)).collect());
+        let is_wanted = |state: &StateWord| ours.as_ref().is_none_or(|all| all.contains(state));
+        let live: Vec<StateWord> = LIVE.into_iter().filter(is_wanted).collect();
         let word = |state: &StateWord| ("state", state.word().to_owned());
         let mut jobs = Vec::new();
         if !live.is_empty() {
             jobs = server.all(&live.iter().map(word).collect::<Vec<_>>(), fields)?;
         }
-        if states.as_ref().is_none_or(|states| states.iter().any(|state| state.is_final())) {
+        if ours.as_ref().is_none_or(|states| states.iter().any(|state| state.is_final())) {
             jobs.extend(server.all(&[("ended_since", since.clone())], fields)?);
         }
         jobs
@@ -266,7 +269,7 @@ fn found(given: &Given, server: &Server, fields: &str) -> Result<Vec<Job>, Failu
     let (names, partitions, accounts) = (of("name"), of("partition"), of("account"));
     let is_in = |list: &[&str], own: &str| list.is_empty() || list.contains(&own);
     jobs.retain(|job| {
-        states.as_ref().is_none_or(|states| states.contains(&job.state))
+        states.as_ref().is_none_or(|states| states.contains(&Facts(job).state()))
             && is_listed(job)
             && (users.is_empty() || users.contains(&Facts(job).user()))
             && is_in(&names, &job.name)
@@ -280,7 +283,7 @@ fn found(given: &Given, server: &Server, fields: &str) -> Result<Vec<Job>, Failu
 /// Of which fields the list is made; none named means all.
 fn fields(given: &Given, columns: &[Column<Job>]) -> String {
     /// What it is ordered, filtered and told apart by.
-    const ALWAYS: &str = "end_time,array_job_id,array_task_id,array_tasks,position";
+    const ALWAYS: &str = "end_time,array_job_id,array_task_id,array_tasks,position,suspend_time";
     if given.has("json") || given.has("sort") {
         return String::new();
     }

@@ -125,6 +125,54 @@ fn orders_about_jobs_are_given() {
     site.run(&format!("scontrol update JobId={id} Color=red")).ends(1);
 }
 
+/// The sentences and columns are those of real Slurm 22.05, but for a number that no job has: there
+/// it says "Unexpected message received".
+#[test]
+fn what_runs_is_suspended_and_resumed() {
+    let site = Site::start();
+    let id = site.submit("-J name -t 10 --wrap 'sleep 600'");
+    site.server.started(id);
+    let said = site.run(&format!("scontrol suspend {id}"));
+    if said.err.contains("no job can be suspended") {
+        return println!("SKIPPED: {said:?}");
+    }
+    let shown = |what: &str| site.says(&format!("squeue -h {what}"));
+    assert_eq!((said.out.as_str(), said.err.as_str()), ("", ""));
+    site.says(&format!("scontrol suspend {id}"));
+    assert_eq!(shown("-o '%i %t %T'"), format!("{id} S SUSPENDED\n"));
+    assert_eq!(shown("-t S -o %i"), format!("{id}\n"));
+    assert_eq!((shown("-t R -o %i"), shown("-t PD,R -o %i")), (String::new(), String::new()));
+    assert_eq!(shown("-t all -O JobID:4,StateCompact:3"), format!("{id:<4}S  \n"));
+    let record = site.says(&format!("scontrol show job {id}"));
+    assert!(record.contains("JobState=SUSPENDED Reason=None"), "{record}");
+    assert!(!record.contains("SuspendTime=None"), "{record}");
+    let sacct = |what: &str| site.says(&format!("sacct -n -P -j {id} {what}"));
+    assert_eq!(sacct("-o jobid,state"), format!("{id}|SUSPENDED\n{id}.batch|SUSPENDED\n"));
+    assert_eq!(sacct("-X -s R -o jobid"), "");
+    assert_eq!(sacct("-X -s suspended -o jobid"), format!("{id}\n"));
+    let json: serde_json::Value = serde_json::from_str(&site.says("squeue --json")).unwrap();
+    assert_eq!(json["jobs"][0]["job_state"], serde_json::json!(["SUSPENDED"]));
+    site.says("scancel -t RUNNING --me");
+    site.says(&format!("scontrol resume {id}"));
+    assert_eq!(shown("-o '%i %t'"), format!("{id} R\n"), "what is suspended was not cancelled");
+    let refused = |what: &str, why: &str| {
+        let said = site.run(&format!("scontrol {what}")).ends(1);
+        let job = what.split(' ').next_back().unwrap();
+        assert_eq!(said.err, format!("{why} for job {job}\n"));
+    };
+    refused(&format!("resume {id}"), "Job is not suspended");
+    refused("suspend 99999", "Invalid job id specified");
+    let held = site.submit("-H --wrap true");
+    refused(&format!("suspend {held}"), "Job is pending execution");
+    refused(&format!("resume {held}"), "Job is pending execution");
+    site.says(&format!("scontrol suspend {id}"));
+    site.says("scancel -t SUSPENDED --me");
+    assert_eq!(site.server.ended(id)["state"], "CANCELLED");
+    for what in ["suspend", "resume"] {
+        refused(&format!("{what} {id}"), "Job/step already completing or completed");
+    }
+}
+
 #[test]
 fn a_job_s_record_has_the_keys_that_programs_read() {
     let site = Site::start();

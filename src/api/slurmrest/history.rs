@@ -23,6 +23,7 @@ use crate::api::error::ApiError;
 use crate::api::steps;
 use crate::api::wire::job::Job;
 use crate::api::wire::slurm::answer::{Trouble, answer};
+use crate::api::wire::slurm::facts::Facts;
 use crate::api::wire::slurm::version::{Version, field};
 use crate::api::wire::slurm::{history, words};
 use crate::api::wire::step::Step;
@@ -105,7 +106,7 @@ pub async fn list(
 struct Wanted {
     since: Option<i64>,
     until: Option<i64>,
-    states: Option<Vec<StateWord>>,
+    states: Option<Vec<&'static str>>,
     ids: Vec<JobId>,
     /// Users, accounts, partitions, names.
     words: [Vec<String>; 4],
@@ -134,7 +135,7 @@ impl Wanted {
         Ok(Wanted {
             since: seconds("start_time")?,
             until: seconds("end_time")?,
-            states: (!states.is_empty()).then(|| known.into_iter().flatten().collect()),
+            states: (!states.is_empty()).then_some(known),
             ids,
             words: [
                 users,
@@ -152,7 +153,10 @@ impl Wanted {
             _ => None,
         };
         let [users, accounts, partitions, names] = &self.words;
-        let wanted = |state: &StateWord| self.states.as_ref().is_none_or(|all| all.contains(state));
+        let ours = |word: &&'static str| words::ours(word);
+        let ours: Option<Vec<StateWord>> =
+            self.states.as_ref().map(|all| all.iter().filter_map(ours).collect());
+        let wanted = |state: &StateWord| ours.as_ref().is_none_or(|all| all.contains(state));
         let time = |seconds: i64| crate::time::Time::default().plus_s(seconds);
         let of = |is_final: bool| {
             let all = StateWord::ALL.iter().copied();
@@ -181,13 +185,13 @@ impl Wanted {
         let mut words = self.words.iter().zip(own);
         self.since.is_none_or(|since| end.is_none_or(|end| end >= since))
             && self.until.is_none_or(|until| begin <= until)
-            && self.states.as_ref().is_none_or(|all| all.contains(&job.state))
+            && self.states.as_ref().is_none_or(|all| all.contains(&Facts(job).state()))
             && words.all(|(all, own)| all.is_empty() || all.contains(own))
     }
 }
 
-/// A state as Slurm's clients ask for it; one that no job here is ever in is none.
-fn state(word: &str) -> Result<Option<StateWord>, String> {
+/// A state as Slurm's clients ask for it.
+fn state(word: &str) -> Result<&'static str, String> {
     let known = words::asked(word);
     known.ok_or_else(|| format!("\"{word}\" is not a state; there are {}", words::all_states()))
 }

@@ -26,6 +26,7 @@ use crate::api::signal;
 use crate::api::submit::accept;
 use crate::api::wire::job::Job;
 use crate::api::wire::slurm::answer::submitted;
+use crate::api::wire::slurm::facts::Facts;
 use crate::api::wire::slurm::jobs as queue;
 use crate::api::wire::slurm::submission::{changed_field, parse_jobs, parse_submit, parse_update};
 use crate::api::wire::slurm::version::{Fact, Version, field};
@@ -118,7 +119,7 @@ pub async fn states(
         }
     };
     let one = |job: Job| {
-        let state = || Fact::State(job.state.word());
+        let state = || Fact::State(Facts(&job).state());
         let array = Fact::Number(Some(job.array_job_id.map_or(0, |id| id.0)));
         vec![
             field("job_id", job.id.0),

@@ -89,7 +89,7 @@ impl Row {
             (None, StateWord::Cancelled) => {
                 format!("{} by {}", self.job.state, self.facts().uid())
             }
-            (None, state) => state.to_string(),
+            (None, _) => self.facts().state().to_owned(),
         }
     }
 

@@ -9,7 +9,7 @@
 
 use std::path::Path;
 
-use super::words::{local, memory, seconds, short_span, span};
+use super::words::{SUSPENDED, local, memory, seconds, short_span, span};
 use crate::api::wire::job::Job;
 use crate::clock::parse_rfc3339;
 use crate::job::state::StateWord;
@@ -26,7 +26,7 @@ pub const QOS: &str = "normal";
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a>(pub &'a Job);
 
-impl Facts<'_> {
+impl<'a> Facts<'a> {
     /// `17`, `17_4`, `17_[5-9%2]`.
     #[must_use]
     pub fn id(self) -> String {
@@ -56,6 +56,21 @@ impl Facts<'_> {
     #[must_use]
     pub fn or_null(text: Option<&str>) -> String {
         text.filter(|text| !text.is_empty()).unwrap_or(NULL).to_owned()
+    }
+
+    /// Its state in Slurm's word.
+    #[must_use]
+    pub fn state(self) -> &'static str {
+        match self.0.suspend_time {
+            Some(_) => SUSPENDED,
+            None => self.0.state.word(),
+        }
+    }
+
+    /// Since when it is suspended, and how long it had run when that began, seconds.
+    #[must_use]
+    pub fn suspended(self) -> Option<(&'a str, i64)> {
+        Some((self.0.suspend_time.as_deref()?, self.0.elapsed_s))
     }
 
     /// Why it waits, or ended as it did, in a word; `None` as Slurm says it.
@@ -121,7 +136,7 @@ impl Facts<'_> {
     pub fn script_state(self) -> &'static str {
         match self.0.state {
             StateWord::Timeout => StateWord::Cancelled.word(),
-            state => state.word(),
+            _ => self.state(),
         }
     }
 

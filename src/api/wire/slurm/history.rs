@@ -117,7 +117,7 @@ fn required(job: &Job) -> Fact {
 }
 
 fn state(job: &Job) -> Fact {
-    let current = Fact::State(job.state.word());
+    let current = Fact::State(Facts(job).state());
     Fact::Object(vec![field("current", current), field("reason", Facts(job).reason())])
 }
 
@@ -141,7 +141,7 @@ fn times(job: &Job) -> Fact {
         field("limit", minutes(job.time_limit_s)),
         field("start", epoch(job.start_time.as_deref())),
         field("submission", epoch(Some(&job.submit_time))),
-        field("suspended", 0),
+        field("suspended", job.suspended_s),
         field("planned", Fact::Number(Some(waited(job)))).from(V42),
     ];
     all.extend(used(job));

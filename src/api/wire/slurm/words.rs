@@ -40,22 +40,29 @@ const STATES: &[(&str, &str)] = &[
     ("STOPPED", "ST"),
 ];
 
-/// A state as it is asked for: one of ours, or one that no job here is ever in.
-pub type Asked = Option<StateWord>;
+/// The state of a running job that is suspended: for us it runs all the same.
+pub const SUSPENDED: &str = "SUSPENDED";
 
 /// The short word of a state.
 #[must_use]
-pub fn short(state: StateWord) -> &'static str {
-    STATES.iter().find(|(word, _)| *word == state.word()).map_or("", |(_, short)| short)
+pub fn short(state: &str) -> &'static str {
+    STATES.iter().find(|(word, _)| *word == state).map_or("", |(_, short)| short)
 }
 
-/// A state by either of its words, in any case; `None` when Slurm has none such.
+/// The word of a state that is asked for by either of its words, in any case; `None` when Slurm
+/// has none such.
 #[must_use]
-pub fn asked(word: &str) -> Option<Asked> {
+pub fn asked(word: &str) -> Option<&'static str> {
     let is_it = |(long, short): &&(&str, &str)| {
         word.eq_ignore_ascii_case(long) || word.eq_ignore_ascii_case(short)
     };
-    STATES.iter().find(is_it).map(|(long, _)| long.parse().ok())
+    STATES.iter().find(is_it).map(|(long, _)| *long)
+}
+
+/// The state of ours that jobs are in which Slurm has in this one; `None` when none here ever is.
+#[must_use]
+pub fn ours(word: &str) -> Option<StateWord> {
+    if word == SUSPENDED { Some(StateWord::Running) } else { word.parse().ok() }
 }
 
 /// All words, as an error lists them.
@@ -141,10 +148,11 @@ mod tests {
     #[test]
     fn every_state_of_ours_has_a_word_of_slurm_s() {
         for state in StateWord::ALL {
-            assert!(!short(*state).is_empty(), "{state}");
-            assert_eq!(asked(short(*state)), Some(Some(*state)));
+            assert!(!short(state.word()).is_empty(), "{state}");
+            assert_eq!(asked(short(state.word())).map(ours), Some(Some(*state)));
         }
-        assert_eq!((asked("pd"), asked("SUSPENDED")), (Some(Some(StateWord::Pending)), Some(None)));
+        assert_eq!((asked("pd"), asked("s")), (Some("PENDING"), Some(SUSPENDED)));
+        assert_eq!((ours(SUSPENDED), ours("STOPPED")), (Some(StateWord::Running), None));
         assert_eq!(asked("foo"), None);
     }
 
