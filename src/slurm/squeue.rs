@@ -16,14 +16,14 @@ use super::failure::Failure;
 use super::getopt::Effect::{Does, Nothing as NoEffect, Refused};
 use super::getopt::{Given, Grammar, Opt};
 use super::jobs::{Named, Server, ids, left, words as list};
-use super::say::{ONE_CLUSTER, ONE_NODE, output};
-use super::{help, json};
+use super::say::{ONE_CLUSTER, ONE_NODE, output, remark};
+use super::{help, iterate, json};
 use crate::api::wire::sbatch::Takes::{Nothing, Value};
 use crate::api::wire::slurm::facts::{Facts, NULL, QOS};
 use crate::api::wire::slurm::words::{self, moment, short, short_span};
 use crate::api::wire::v1::{Job, StateWord, format_rfc3339};
-use crate::clock;
 use crate::slurm::owner::{Owned, me, user_named};
+use crate::{clock, people};
 
 /// How long an ended job stays listed, seconds: as long as Slurm's default.
 pub const MIN_JOB_AGE_S: i64 = 300;
@@ -96,7 +96,7 @@ const FACTS: &[Fact] = &[
     (Some('T'), &["State"], "STATE", "", |job| job.state.word().to_owned()),
     (Some('j'), &["Name"], "NAME", "name", |job| job.name.clone()),
     (Some('u'), &["UserName"], "USER", "user", |job| Facts(job).user()),
-    (Some('U'), &["UserID"], "USER", "uid,user", |job| Facts(job).uid()),
+    (Some('U'), &["UserID"], "UID", "uid,user", |job| Facts(job).uid()),
     (Some('P'), &["Partition"], "PARTITION", "partition", |job| job.partition.clone()),
     (Some('M'), &["TimeUsed"], "TIME", "elapsed_s", |job| short_span(job.elapsed_s)),
     (Some('l'), &["TimeLimit"], "TIME_LIMIT", "time_limit_s", |job| Facts(job).limit(short_span)),
@@ -144,8 +144,14 @@ const FACTS: &[Fact] = &[
     (Some('n'), &["ReqNodes"], "REQ_NODES", "", |_| String::new()),
     (Some('Y'), &["SchedNodes"], "SCHEDNODES", "", |_| NULL.to_owned()),
     (Some('g'), &["GroupName"], "GROUP", "user", |job| Facts(job).user()),
+    (Some('G'), &["GroupID"], "GROUP", "user", gid),
     (Some('h'), &["OverSubscribe"], "OVER_SUBSCRIBE", "", |_| "OK".to_owned()),
     (Some('H'), &["Sockets"], "SOCKETS_PER_NODE", "", |_| "*".to_owned()),
+    (Some('I'), &["Cores"], "CORES_PER_SOCKET", "", |_| "*".to_owned()),
+    (Some('J'), &["Threads"], "THREADS_PER_CORE", "", |_| "*".to_owned()),
+    (Some('O'), &["Contiguous"], "CONTIGUOUS", "", |_| "0".to_owned()),
+    (Some('s'), &["SelectJobInfo"], "", "", |_| String::new()),
+    (Some('X'), &["CoreSpec"], "CORE_SPEC", "", |_| "N/A".to_owned()),
     (Some('y'), &["Nice"], "NICE", "", |_| "0".to_owned()),
     (Some('z'), &["SCT"], "S:C:T", "", |_| "*:*:*".to_owned()),
     (None, &["RestartCnt"], "RESTART_COUNT", "restart_count", |job| job.restart_count.to_string()),
@@ -156,37 +162,33 @@ const FACTS: &[Fact] = &[
     (None, &["STDIN"], "STDIN", "standard_input", |job| Facts::file(job.standard_input.as_deref())),
 ];
 
+/// The number of its owner's group, or nobody's.
+fn gid(job: &Job) -> String {
+    let group = people::primary_group(&Facts(job).user());
+    group.map_or_else(|| "4294967294".to_owned(), |(_, gid)| gid.to_string())
+}
+
 fn column(fact: &'static Fact, pad: Pad) -> Column<Job> {
     Column { head: fact.2, pad, needs: fact.3, fact: fact.4 }
 }
 
-fn by_letters(format: &str) -> Vec<Column<Job>> {
-    columns::by_letters(format, |letter, pad| {
-        FACTS.iter().find(|(own, ..)| *own == Some(letter)).map(|fact| column(fact, pad))
-    })
+fn unknown(what: &str) {
+    remark(&format!("{COMMAND}: error: Invalid job format specification: {what}"));
 }
 
-/// Reads `--Format`: names with commas, each with a width behind a colon.
-fn by_names(format: &str) -> Result<Vec<Column<Job>>, Failure> {
-    /// How wide a column is when nobody says.
-    const WIDTH: usize = 20;
-    let mut columns = Vec::new();
-    for word in list(format) {
-        let (name, form) = word.split_once(':').unwrap_or((word, ""));
+fn by_letters(format: &str) -> Vec<Column<Job>> {
+    let known = |letter, pad| {
+        FACTS.iter().find(|(own, ..)| *own == Some(letter)).map(|fact| column(fact, pad))
+    };
+    columns::by_letters(format, known, |letter| unknown(&letter.to_string()))
+}
+
+fn by_names(names: &str) -> Vec<Column<Job>> {
+    let known = |name: &str, pad| {
         let is_it = |fact: &&Fact| fact.1.iter().any(|own| own.eq_ignore_ascii_case(name));
-        let Some(fact) = FACTS.iter().find(is_it) else {
-            let what = format!("Invalid job format specification: {name}");
-            return Err(Failure::error(COMMAND, &what));
-        };
-        let (right, digits) = match form.strip_prefix('.') {
-            Some(digits) => (true, digits),
-            None => (false, form),
-        };
-        let digits: String = digits.chars().take_while(char::is_ascii_digit).collect();
-        let width = Some(digits.parse().unwrap_or(WIDTH));
-        columns.push(column(fact, Pad { before: String::new(), width, right, cuts: true }));
-    }
-    Ok(columns)
+        FACTS.iter().find(is_it).map(|fact| column(fact, pad)).into_iter().collect()
+    };
+    columns::by_names(names, known, unknown)
 }
 
 /// States that were asked for; `None` means all.
@@ -349,20 +351,16 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
     if let Some(text) = help::asked(&grammar, &given) {
         return output(COMMAND, &text).map(|()| 0);
     }
+    let heads = !given.has("noheader");
     let columns = match (given.value("Format"), given.value("format")) {
-        (Some(names), _) => by_names(names)?,
+        (Some(names), _) => by_names(names),
         (None, Some(letters)) => by_letters(letters),
         (None, None) if given.has("start") => by_letters(START),
         (None, None) if given.has("long") => by_letters(LONG),
         (None, None) => by_letters(USUAL),
     };
     let server = Server::of(COMMAND)?;
-    let every = given.value("iterate").map(|text| {
-        let wrong = || server.error(&format!("Invalid --iterate specification: {text}"));
-        text.parse::<u64>().ok().filter(|seconds| *seconds > 0).ok_or_else(wrong)
-    });
-    let every = every.transpose()?;
-    loop {
+    iterate::shown(COMMAND, &given, || {
         let mut jobs = found(&given, &server, &fields(&given, &columns))?;
         if given.has("start") {
             jobs.retain(|job| job.state == StateWord::Pending);
@@ -373,16 +371,11 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
             sort(&mut jobs, order);
         }
         if given.has("json") {
-            output(COMMAND, &json::jobs(&jobs))?;
-        } else {
-            let jobs = if given.has("array") { task_by_task(jobs) } else { jobs };
-            output(COMMAND, &columns::table(&columns, &jobs, !given.has("noheader")))?;
+            return output(COMMAND, &json::jobs(&jobs));
         }
-        match every {
-            None => return Ok(0),
-            Some(seconds) => std::thread::sleep(std::time::Duration::from_secs(seconds)),
-        }
-    }
+        let jobs = if given.has("array") { task_by_task(jobs) } else { jobs };
+        output(COMMAND, &columns::table(&columns, &jobs, heads))
+    })
 }
 
 #[cfg(test)]
@@ -397,9 +390,8 @@ mod tests {
         let shown = |format: &str| columns::table(&by_letters(format), [job.clone()].iter(), true);
         assert_eq!(shown("%i<>%.4t|%%"), format!("JOBID<>  ST|%\n{}<>   R|%\n", job.id));
         assert_eq!(shown("%6i|%2T"), format!("JOBID |ST\n{:<6}|RU\n", job.id));
-        let names = by_names("JobID:5,state:.8").unwrap();
+        let names = by_names("JobID:5,state:.8");
         let table = columns::table(&names, [job.clone()].iter(), false);
         assert_eq!(table, format!("{:<5} RUNNING\n", job.id));
-        assert!(by_names("Foo").is_err());
     }
 }

@@ -116,6 +116,83 @@ fn the_node_and_its_partitions_are_shown() {
     site.server.ended(id);
 }
 
+/// Two partitions that share the machine, which has something to hand out besides.
+fn with_two_partitions() -> (tempfile::TempDir, Site) {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("downbeat.toml");
+    let text = "[[partition]]\nname = \"second\"\nmax_time_limit = \"1h\"\n\
+                [[partition]]\nname = \"main\"\ndefault = true\npreempts = [\"second\"]\n\
+                priority_weight = 7\n[[resource]]\nname = \"fpga\"\ncount = 2\n";
+    fs::write(&settings, text).unwrap();
+    (folder, Site::with(&["--cpus", "4", "--config", settings.to_str().unwrap()]))
+}
+
+#[test]
+fn the_machine_is_shown_by_the_names_of_columns() {
+    let (_folder, site) = with_two_partitions();
+    let node = node();
+    let said = |options: &str| site.says(&format!("sinfo {options}"));
+    let idle = format!("{node:4.4}{:<20}\n", "idle");
+    assert_eq!(
+        said("-O PARTITION:.12,NodeHost:4,statelong"),
+        format!("   PARTITIONHOST{:<20}\n      second{idle}       main*{idle}", "STATE")
+    );
+    // What is shown of both is the same, so they are one line.
+    assert_eq!(said("-h -O nodes,statecompact:|"), "1                   idle|\n");
+    assert_eq!(said("-h -N -O NodeList:0:,NodeAIOT:0"), format!("{node}:0/1/0/1\n"));
+    assert_eq!(said("-h -o '%D %t'"), "1 idle\n");
+    assert_eq!(said("-h -O partition:6,time:0"), "second1:00:00\nmain* infinite\n");
+    let unset = "port:0/,user:0/,timestamp:0/,comment:0/,cluster:0/,version:0";
+    let own = "preemptmode:0/,priorityjobfactor:0/,gres:0/,gresused:0/,size:0/";
+    assert_eq!(
+        said(&format!("-h -O {own},{unset}")),
+        "REQUEUE/0/fpga:2/fpga:0/1/0/Unknown/Unknown/(null)/N/A/22.05.8\n\
+         OFF/7/fpga:2/fpga:0/1/0/Unknown/Unknown/(null)/N/A/22.05.8\n"
+    );
+    let all = said("-p main -O all");
+    assert_eq!(all, said("-p main -o %all"));
+    let lines: Vec<Vec<&str>> = all.lines().map(|line| line.split('|').collect()).collect();
+    assert_eq!((lines[0].len(), lines[1].len()), (42, 42), "{all}");
+    assert_eq!((lines[0][26], lines[1][26]), ("GRES ", "fpga:2 "), "{all}");
+    let names = "AllocMem AllocNodes Available Cluster Comment Cores CPUs CPUsLoad CPUsState \
+                 DefaultTime Disk Extra Features Features_act FreeMem Gres GresUsed Groups \
+                 MaxCPUsPerNode Memory NodeAI NodeAIOT NodeAddr NodeHost NodeList Nodes \
+                 OverSubscribe Partition PartitionName Port PreemptMode PriorityJobFactor \
+                 PriorityTier Reason Root Share Size SocketCoreThread Sockets StateCompact \
+                 StateLong StateComplete Threads Time TimeStamp User UserLong Version Weight";
+    let all = said(&format!("-O {}", names.replace(' ', ",")));
+    assert!(all.lines().all(|line| line.split_whitespace().count() == 49), "{all}");
+    let mut drain = site.other(Path::new(env!("CARGO_BIN_EXE_downbeat")));
+    drain.args(["drain", "--reason", "new disks"]);
+    finish(drain, "").ends(0);
+    let drained = "nodeai:0/,cpusstate:0/,statecompact:0/,statelong:0/,statecomplete:0/,reason:0";
+    let why = "0/0/0/0/4/4/drain/drained/idle+drain/new disks\n";
+    assert_eq!(said(&format!("-h -O {drained}")), why);
+}
+
+#[test]
+fn a_column_that_nobody_knows_is_said_and_the_others_are_shown() {
+    let (_folder, site) = with_two_partitions();
+    let unknown = "error: Invalid job format specification:";
+    for (line, out, err) in [
+        (
+            "sinfo -O avail,partition:6,nope:8abc",
+            "PARTITabc\nsecondabc\nmain* abc\n",
+            format!("sinfo: {unknown} avail\nsinfo: {unknown} nope\n"),
+        ),
+        ("sinfo -O nonsense", "\n\n", format!("sinfo: {unknown} nonsense\n")),
+        ("sinfo -h -o '%.5!|%t'", "%.5!|idle\n", "Invalid node format specification: !\n".into()),
+        ("squeue -O JobID:5,Foo,State:5", "JOBIDSTATE\n", format!("squeue: {unknown} Foo\n")),
+        ("squeue -o '%i|%!'", "JOBID|%!\n", format!("squeue: {unknown} !\n")),
+    ] {
+        let said = site.run(line).ends(0);
+        assert_eq!((&*said.out, &*said.err), (out, &*err), "{line}");
+    }
+    let both = site.run("sinfo -l -O nodes").ends(1);
+    let why = "Options -o(--format) and -l(--long) are mutually exclusive";
+    assert_eq!(both.err, format!("sinfo: fatal: {why}. Please remove one and retry.\n"));
+}
+
 #[test]
 fn json_has_the_shape_of_slurm_23_11() {
     let site = Site::start();
