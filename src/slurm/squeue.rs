@@ -1,16 +1,20 @@
 //! *Purpose*: `squeue`.
 //!
-//! *Owns*: its options, its columns by letter and by name, its order.
+//! *Owns*: its options, the columns of jobs by letter and by name.
 //!
 //! *Promises*: a job is listed from the moment its submission was answered until
 //! [`MIN_JOB_AGE_S`] after its end, live ones alone unless states are named.
 //!
-//! *Not here*: what a job's facts are (`slurm::facts`).
+//! *Not here*: what a job's facts are (`slurm::facts`), steps (`squeue::steps`).
 //!
 //! Source: squeue(1) of Slurm 22.05, and what it answered.
 
+mod asked;
+mod steps;
+
 use std::ffi::OsString;
 
+use self::asked::{Asked, sort};
 use super::columns::{self, Column, Pad};
 use super::failure::Failure;
 use super::getopt::Effect::{Does, Nothing as NoEffect, Refused};
@@ -18,11 +22,11 @@ use super::getopt::{Given, Grammar, Opt};
 use super::jobs::{Named, Server, ids, left, words as list};
 use super::say::{ONE_CLUSTER, ONE_NODE, output, remark};
 use super::{help, iterate, json};
-use crate::api::wire::sbatch::Takes::{Nothing, Value};
+use crate::api::wire::sbatch::Takes::{Maybe, Nothing, Value};
 use crate::api::wire::slurm::facts::{Facts, NULL, QOS};
 use crate::api::wire::slurm::words::{self, moment, short, short_span};
 use crate::api::wire::v1::{Job, StateWord, format_rfc3339};
-use crate::slurm::owner::{Owned, me, user_named};
+use crate::slurm::owner::Owned;
 use crate::{clock, people};
 
 /// How long an ended job stays listed, seconds: as long as Slurm's default.
@@ -70,7 +74,7 @@ const OPTIONS: &[Opt] = &[
     ("sort", Some('S'), Value, Does("In this order: letters with commas, -M the largest first")),
     ("start", None, Nothing, Does("When those that wait are expected to start")),
     ("states", Some('t'), Value, Does("Jobs in these states, or `all`")),
-    ("steps", Some('s'), Value, Refused("steps are shown by sacct")),
+    ("steps", Some('s'), Maybe, Does("Steps that run, or these of them: 17.0,17_4.batch")),
     ("usage", None, Nothing, Does("The shortest help")),
     ("user", Some('u'), Value, Does("Jobs of these users")),
     ("users", None, Value, Does("The same")),
@@ -214,18 +218,6 @@ fn states(given: &Given) -> Result<Option<Vec<StateWord>>, Failure> {
     })
 }
 
-/// Whose jobs; a name that nobody has is a number that nobody has.
-fn users(given: &Given) -> Result<Vec<String>, Failure> {
-    let mut users: Vec<String> = Vec::new();
-    if given.has("me") {
-        users.push(me());
-    }
-    for word in given.all("user").chain(given.all("users")).flat_map(list) {
-        users.push(user_named(word));
-    }
-    Ok(users)
-}
-
 /// The jobs that are listed.
 fn found(given: &Given, server: &Server, fields: &str) -> Result<Vec<Job>, Failure> {
     let mut named: Vec<Named> = Vec::new();
@@ -263,16 +255,15 @@ fn found(given: &Given, server: &Server, fields: &str) -> Result<Vec<Job>, Failu
         }
         jobs
     };
-    let users = users(given)?;
+    let asked = Asked::of(given);
     let of = |name: &'static str| given.all(name).flat_map(list).collect::<Vec<&str>>();
-    let (names, partitions, accounts) = (of("name"), of("partition"), of("account"));
+    let (names, accounts) = (of("name"), of("account"));
     let is_in = |list: &[&str], own: &str| list.is_empty() || list.contains(&own);
     jobs.retain(|job| {
         states.as_ref().is_none_or(|states| states.contains(&job.state))
             && is_listed(job)
-            && (users.is_empty() || users.contains(&Facts(job).user()))
+            && asked.is_it(job)
             && is_in(&names, &job.name)
-            && (partitions.is_empty() || job.partition.split(',').any(|p| partitions.contains(&p)))
             && is_in(&accounts, &job.account)
             && is_in(&of("qos"), QOS)
     });
@@ -324,23 +315,6 @@ fn key(job: &Job, letter: char) -> (f64, String) {
     }
 }
 
-/// Puts jobs in this order: letters with commas, `-` for the largest first.
-fn sort(jobs: &mut [Job], order: &str) {
-    for word in order.split(',').rev() {
-        let (down, letters) = match word.strip_prefix('-') {
-            Some(letters) => (true, letters),
-            None => (false, word.trim_start_matches('+')),
-        };
-        for letter in letters.chars().rev() {
-            jobs.sort_by(|a, b| {
-                let order = key(a, letter).partial_cmp(&key(b, letter));
-                let order = order.unwrap_or(std::cmp::Ordering::Equal);
-                if down { order.reverse() } else { order }
-            });
-        }
-    }
-}
-
 /// `squeue`.
 ///
 /// # Errors
@@ -352,6 +326,13 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
         return output(COMMAND, &text).map(|()| 0);
     }
     let heads = !given.has("noheader");
+    if given.has("steps") && !given.has("json") {
+        let columns = steps::columns(COMMAND, &given);
+        let server = Server::of(COMMAND)?;
+        return iterate::shown(COMMAND, &given, || {
+            output(COMMAND, &columns::table(&columns, &steps::found(&given, &server)?, heads))
+        });
+    }
     let columns = match (given.value("Format"), given.value("format")) {
         (Some(names), _) => by_names(names),
         (None, Some(letters)) => by_letters(letters),
@@ -368,7 +349,7 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
         // Those that wait first, as they stand in the line.
         jobs.sort_by_key(|job| (job.state, job.position.unwrap_or(u64::MAX), job.id));
         if let Some(order) = given.value("sort") {
-            sort(&mut jobs, order);
+            sort(&mut jobs, order, key);
         }
         if given.has("json") {
             return output(COMMAND, &json::jobs(&jobs));

@@ -1,6 +1,6 @@
 //! *Purpose*: `squeue` and `sinfo`, line by line.
 //!
-//! *Owns*: columns, filters, what is listed and for how long.
+//! *Owns*: columns, filters, what is listed and for how long, steps that run among it.
 //!
 //! *Promises*: heads, widths and words are those that real Slurm 22.05 printed.
 //!
@@ -191,6 +191,93 @@ fn a_column_that_nobody_knows_is_said_and_the_others_are_shown() {
     let both = site.run("sinfo -l -O nodes").ends(1);
     let why = "Options -o(--format) and -l(--long) are mutually exclusive";
     assert_eq!(both.err, format!("sinfo: fatal: {why}. Please remove one and retry.\n"));
+}
+
+/// A job with a step that has ended and one of two tasks that runs, and a task of an array with one
+/// of its own.
+fn with_steps() -> (Site, i64, i64) {
+    let site = Site::start();
+    site.file("s.sh", "#!/bin/bash\nsrun -n 1 true\nsrun -n 2 -J a-long-name sleep 600\n");
+    let id = site.submit("-n 2 -t 5 s.sh");
+    let array = site.submit("-a 3 --wrap 'srun sleep 600'");
+    let all = format!("{id}.1\n{id}.batch\n{array}_3.0\n{array}_3.batch\n");
+    common::until("steps", || match site.says("squeue -h -s -o %i") {
+        said if said == all => Ok(()),
+        said => Err(said),
+    });
+    (site, id, array)
+}
+
+#[test]
+fn steps_that_run_are_shown() {
+    let (site, id, array) = with_steps();
+    let (node, uid) = (node(), uid());
+    let user = site.server.job(id)["user"].as_str().unwrap().to_owned();
+    let table = site.says("squeue -s");
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines[0], "         STEPID     NAME PARTITION     USER      TIME NODELIST");
+    let line = format!("{:>15} a-long-n   default {user:>8.8}      0:", format!("{id}.1"));
+    assert!(lines[1].starts_with(&line) && lines[1].ends_with(&format!(" {node}")), "{table}");
+    let letters = site.says(&format!("squeue -s{id}.1 -o '%A|%j|%P|%u|%N|%l|%U|%b'"));
+    let heads = "TASKS|NAME|PARTITION|USER|NODELIST|TIME_LIMIT|UID|TRES_PER_JOB\n";
+    let row = format!("2|a-long-name|default|{user}|{node}|UNLIMITED|{uid}|(null)\n");
+    assert_eq!(letters, format!("{heads}{row}"));
+    let names = "StepID:0/,stepname:0/,StepState:0/,NumTasks:0/,NumCPUs:0/,ArrayJobID:0/,\
+                 ArrayTaskID:0";
+    let named = site.says(&format!("squeue -h -s -j {array}_3,{id} -O {names}"));
+    let rows = [
+        format!("{id}.1/a-long-name/RUNNING/2/2/0/N/A"),
+        format!("{id}.batch/batch/RUNNING/1/0/0/N/A"),
+        format!("{array}_3.0/sleep/RUNNING/1/1/{array}/3"),
+        format!("{array}_3.batch/batch/RUNNING/1/0/{array}/3"),
+    ];
+    assert_eq!(named.lines().collect::<Vec<_>>(), rows);
+    let unknown = "squeue: error: Invalid job step format specification:";
+    let odd = site.run(&format!("squeue -h -s {id}.1 -o '%i|%T|%x'")).ends(0);
+    let both = format!("{unknown} T\n{unknown} x\n");
+    assert_eq!((odd.out, odd.err), (format!("{id}.1|%T|%x\n"), both));
+    let odd = site.run("squeue -s -O all").ends(0);
+    assert_eq!((odd.out, odd.err), ("\n".repeat(5), format!("{unknown} all\n")));
+    site.says("scancel --me");
+    common::until("their end", || match site.says("squeue -h -s") {
+        none if none.is_empty() => Ok(()),
+        some => Err(some),
+    });
+}
+
+#[test]
+fn steps_are_picked_by_their_jobs_and_by_their_ids() {
+    let (site, id, array) = with_steps();
+    let held = site.submit("-H --wrap true");
+    let shown = |options: &str| site.says(&format!("squeue -h -o %i {options}"));
+    // A list may stand in a word of its own; an array stands for its tasks.
+    let some = format!("{id}.batch\n{array}_3.0\n");
+    assert_eq!(shown(&format!("--steps={array}.0,{id}.batch")), some);
+    assert_eq!(shown(&format!("-s {array}_3.0,{id}.batch")), some);
+    for nothing in [
+        &*format!("-s {id}.0"),
+        &*format!("-s {id}.x"),
+        &*format!("-s {array}_4.0"),
+        "-s 999.0",
+        "--steps=",
+        "-s -j 999",
+        &*format!("-s -j {held}"),
+        "-s -u nobody-at-all",
+        "-s -p other",
+    ] {
+        assert_eq!(shown(nothing), "", "{nothing}");
+    }
+    let all = format!("{id}.1\n{id}.batch\n{array}_3.0\n{array}_3.batch\n");
+    for everything in ["-s --me", "-s -p default", "-s -n other", "-s -t PD", "-s -S i"] {
+        assert_eq!(shown(everything), all, "{everything}");
+    }
+    let reversed = format!("{array}_3.batch\n{array}_3.0\n{id}.batch\n{id}.1\n");
+    assert_eq!(shown("-s -S -i"), reversed);
+    for (list, said) in [("7", "7.??"), ("abc", "abc.??"), ("x7.0", "x7.0"), ("0.0", "0.0")] {
+        let odd = site.run(&format!("squeue -s {list}")).ends(1);
+        assert_eq!(odd.err, format!("squeue: error: Invalid job_step id: {said}\n"));
+    }
+    site.says("scancel --me");
 }
 
 #[test]
