@@ -16,6 +16,7 @@ mod getopt;
 mod help;
 mod hostlist;
 mod install;
+mod iterate;
 mod jobs;
 mod json;
 mod machine;

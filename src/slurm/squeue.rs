@@ -1,29 +1,33 @@
 //! *Purpose*: `squeue`.
 //!
-//! *Owns*: its options, its columns by letter and by name, its order.
+//! *Owns*: its options, the columns of jobs by letter and by name.
 //!
 //! *Promises*: a job is listed from the moment its submission was answered until
 //! [`MIN_JOB_AGE_S`] after its end, live ones alone unless states are named.
 //!
-//! *Not here*: what a job's facts are (`slurm::facts`).
+//! *Not here*: what a job's facts are (`slurm::facts`), steps (`squeue::steps`).
 //!
 //! Source: squeue(1) of Slurm 22.05, and what it answered.
 
+mod asked;
+mod steps;
+
 use std::ffi::OsString;
 
+use self::asked::{Asked, sort};
 use super::columns::{self, Column, Pad};
 use super::failure::Failure;
 use super::getopt::Effect::{Does, Nothing as NoEffect, Refused};
 use super::getopt::{Given, Grammar, Opt};
 use super::jobs::{Named, Server, ids, left, words as list};
-use super::say::{ONE_CLUSTER, ONE_NODE, output};
-use super::{help, json};
-use crate::api::wire::sbatch::Takes::{Nothing, Value};
+use super::say::{ONE_CLUSTER, ONE_NODE, output, remark};
+use super::{help, iterate, json};
+use crate::api::wire::sbatch::Takes::{Maybe, Nothing, Value};
 use crate::api::wire::slurm::facts::{Facts, NULL, QOS};
 use crate::api::wire::slurm::words::{self, SUSPENDED, moment, short, short_span};
 use crate::api::wire::v1::{Job, StateWord, format_rfc3339};
-use crate::clock;
-use crate::slurm::owner::{Owned, me, user_named};
+use crate::slurm::owner::Owned;
+use crate::{clock, people};
 
 /// How long an ended job stays listed, seconds: as long as Slurm's default.
 pub const MIN_JOB_AGE_S: i64 = 300;
@@ -72,7 +76,7 @@ const OPTIONS: &[Opt] = &[
     ("sort", Some('S'), Value, Does("In this order: letters with commas, -M the largest first")),
     ("start", None, Nothing, Does("When those that wait are expected to start")),
     ("states", Some('t'), Value, Does("Jobs in these states, or `all`")),
-    ("steps", Some('s'), Value, Refused("steps are shown by sacct")),
+    ("steps", Some('s'), Maybe, Does("Steps that run, or these of them: 17.0,17_4.batch")),
     ("usage", None, Nothing, Does("The shortest help")),
     ("user", Some('u'), Value, Does("Jobs of these users")),
     ("users", None, Value, Does("The same")),
@@ -99,7 +103,7 @@ const FACTS: &[Fact] = &[
     (Some('T'), &["State"], "STATE", "suspend_time", |job| Facts(job).state().to_owned()),
     (Some('j'), &["Name"], "NAME", "name", |job| job.name.clone()),
     (Some('u'), &["UserName"], "USER", "user", |job| Facts(job).user()),
-    (Some('U'), &["UserID"], "USER", "uid,user", |job| Facts(job).uid()),
+    (Some('U'), &["UserID"], "UID", "uid,user", |job| Facts(job).uid()),
     (Some('P'), &["Partition"], "PARTITION", "partition", |job| job.partition.clone()),
     (Some('M'), &["TimeUsed"], "TIME", "elapsed_s", |job| short_span(job.elapsed_s)),
     (Some('l'), &["TimeLimit"], "TIME_LIMIT", "time_limit_s", |job| Facts(job).limit(short_span)),
@@ -147,8 +151,14 @@ const FACTS: &[Fact] = &[
     (Some('n'), &["ReqNodes"], "REQ_NODES", "", |_| String::new()),
     (Some('Y'), &["SchedNodes"], "SCHEDNODES", "", |_| NULL.to_owned()),
     (Some('g'), &["GroupName"], "GROUP", "user", |job| Facts(job).user()),
+    (Some('G'), &["GroupID"], "GROUP", "user", gid),
     (Some('h'), &["OverSubscribe"], "OVER_SUBSCRIBE", "", |_| "OK".to_owned()),
     (Some('H'), &["Sockets"], "SOCKETS_PER_NODE", "", |_| "*".to_owned()),
+    (Some('I'), &["Cores"], "CORES_PER_SOCKET", "", |_| "*".to_owned()),
+    (Some('J'), &["Threads"], "THREADS_PER_CORE", "", |_| "*".to_owned()),
+    (Some('O'), &["Contiguous"], "CONTIGUOUS", "", |_| "0".to_owned()),
+    (Some('s'), &["SelectJobInfo"], "", "", |_| String::new()),
+    (Some('X'), &["CoreSpec"], "CORE_SPEC", "", |_| "N/A".to_owned()),
     (Some('y'), &["Nice"], "NICE", "", |_| "0".to_owned()),
     (Some('z'), &["SCT"], "S:C:T", "", |_| "*:*:*".to_owned()),
     (None, &["RestartCnt"], "RESTART_COUNT", "restart_count", |job| job.restart_count.to_string()),
@@ -159,37 +169,33 @@ const FACTS: &[Fact] = &[
     (None, &["STDIN"], "STDIN", "standard_input", |job| Facts::file(job.standard_input.as_deref())),
 ];
 
+/// The number of its owner's group, or nobody's.
+fn gid(job: &Job) -> String {
+    let group = people::primary_group(&Facts(job).user());
+    group.map_or_else(|| "4294967294".to_owned(), |(_, gid)| gid.to_string())
+}
+
 fn column(fact: &'static Fact, pad: Pad) -> Column<Job> {
     Column { head: fact.2, pad, needs: fact.3, fact: fact.4 }
 }
 
-fn by_letters(format: &str) -> Vec<Column<Job>> {
-    columns::by_letters(format, |letter, pad| {
-        FACTS.iter().find(|(own, ..)| *own == Some(letter)).map(|fact| column(fact, pad))
-    })
+fn unknown(what: &str) {
+    remark(&format!("{COMMAND}: error: Invalid job format specification: {what}"));
 }
 
-/// Reads `--Format`: names with commas, each with a width behind a colon.
-fn by_names(format: &str) -> Result<Vec<Column<Job>>, Failure> {
-    /// How wide a column is when nobody says.
-    const WIDTH: usize = 20;
-    let mut columns = Vec::new();
-    for word in list(format) {
-        let (name, form) = word.split_once(':').unwrap_or((word, ""));
+fn by_letters(format: &str) -> Vec<Column<Job>> {
+    let known = |letter, pad| {
+        FACTS.iter().find(|(own, ..)| *own == Some(letter)).map(|fact| column(fact, pad))
+    };
+    columns::by_letters(format, known, |letter| unknown(&letter.to_string()))
+}
+
+fn by_names(names: &str) -> Vec<Column<Job>> {
+    let known = |name: &str, pad| {
         let is_it = |fact: &&Fact| fact.1.iter().any(|own| own.eq_ignore_ascii_case(name));
-        let Some(fact) = FACTS.iter().find(is_it) else {
-            let what = format!("Invalid job format specification: {name}");
-            return Err(Failure::error(COMMAND, &what));
-        };
-        let (right, digits) = match form.strip_prefix('.') {
-            Some(digits) => (true, digits),
-            None => (false, form),
-        };
-        let digits: String = digits.chars().take_while(char::is_ascii_digit).collect();
-        let width = Some(digits.parse().unwrap_or(WIDTH));
-        columns.push(column(fact, Pad { before: String::new(), width, right, cuts: true }));
-    }
-    Ok(columns)
+        FACTS.iter().find(is_it).map(|fact| column(fact, pad)).into_iter().collect()
+    };
+    columns::by_names(names, known, unknown)
 }
 
 /// States that were asked for; `None` means all.
@@ -213,18 +219,6 @@ fn states(given: &Given) -> Result<Option<Vec<&'static str>>, Failure> {
         (false, true) => Some(states),
         (false, false) => Some(LISTED.to_vec()),
     })
-}
-
-/// Whose jobs; a name that nobody has is a number that nobody has.
-fn users(given: &Given) -> Result<Vec<String>, Failure> {
-    let mut users: Vec<String> = Vec::new();
-    if given.has("me") {
-        users.push(me());
-    }
-    for word in given.all("user").chain(given.all("users")).flat_map(list) {
-        users.push(user_named(word));
-    }
-    Ok(users)
 }
 
 /// The jobs that are listed.
@@ -264,16 +258,15 @@ fn found(given: &Given, server: &Server, fields: &str) -> Result<Vec<Job>, Failu
         }
         jobs
     };
-    let users = users(given)?;
+    let asked = Asked::of(given);
     let of = |name: &'static str| given.all(name).flat_map(list).collect::<Vec<&str>>();
-    let (names, partitions, accounts) = (of("name"), of("partition"), of("account"));
+    let (names, accounts) = (of("name"), of("account"));
     let is_in = |list: &[&str], own: &str| list.is_empty() || list.contains(&own);
     jobs.retain(|job| {
         states.as_ref().is_none_or(|states| states.contains(&Facts(job).state()))
             && is_listed(job)
-            && (users.is_empty() || users.contains(&Facts(job).user()))
+            && asked.is_it(job)
             && is_in(&names, &job.name)
-            && (partitions.is_empty() || job.partition.split(',').any(|p| partitions.contains(&p)))
             && is_in(&accounts, &job.account)
             && is_in(&of("qos"), QOS)
     });
@@ -325,23 +318,6 @@ fn key(job: &Job, letter: char) -> (f64, String) {
     }
 }
 
-/// Puts jobs in this order: letters with commas, `-` for the largest first.
-fn sort(jobs: &mut [Job], order: &str) {
-    for word in order.split(',').rev() {
-        let (down, letters) = match word.strip_prefix('-') {
-            Some(letters) => (true, letters),
-            None => (false, word.trim_start_matches('+')),
-        };
-        for letter in letters.chars().rev() {
-            jobs.sort_by(|a, b| {
-                let order = key(a, letter).partial_cmp(&key(b, letter));
-                let order = order.unwrap_or(std::cmp::Ordering::Equal);
-                if down { order.reverse() } else { order }
-            });
-        }
-    }
-}
-
 /// `squeue`.
 ///
 /// # Errors
@@ -352,20 +328,23 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
     if let Some(text) = help::asked(&grammar, &given) {
         return output(COMMAND, &text).map(|()| 0);
     }
+    let heads = !given.has("noheader");
+    if given.has("steps") && !given.has("json") {
+        let columns = steps::columns(COMMAND, &given);
+        let server = Server::of(COMMAND)?;
+        return iterate::shown(COMMAND, &given, || {
+            output(COMMAND, &columns::table(&columns, &steps::found(&given, &server)?, heads))
+        });
+    }
     let columns = match (given.value("Format"), given.value("format")) {
-        (Some(names), _) => by_names(names)?,
+        (Some(names), _) => by_names(names),
         (None, Some(letters)) => by_letters(letters),
         (None, None) if given.has("start") => by_letters(START),
         (None, None) if given.has("long") => by_letters(LONG),
         (None, None) => by_letters(USUAL),
     };
     let server = Server::of(COMMAND)?;
-    let every = given.value("iterate").map(|text| {
-        let wrong = || server.error(&format!("Invalid --iterate specification: {text}"));
-        text.parse::<u64>().ok().filter(|seconds| *seconds > 0).ok_or_else(wrong)
-    });
-    let every = every.transpose()?;
-    loop {
+    iterate::shown(COMMAND, &given, || {
         let mut jobs = found(&given, &server, &fields(&given, &columns))?;
         if given.has("start") {
             jobs.retain(|job| job.state == StateWord::Pending);
@@ -373,19 +352,14 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
         // Those that wait first, as they stand in the line.
         jobs.sort_by_key(|job| (job.state, job.position.unwrap_or(u64::MAX), job.id));
         if let Some(order) = given.value("sort") {
-            sort(&mut jobs, order);
+            sort(&mut jobs, order, key);
         }
         if given.has("json") {
-            output(COMMAND, &json::jobs(&jobs))?;
-        } else {
-            let jobs = if given.has("array") { task_by_task(jobs) } else { jobs };
-            output(COMMAND, &columns::table(&columns, &jobs, !given.has("noheader")))?;
+            return output(COMMAND, &json::jobs(&jobs));
         }
-        match every {
-            None => return Ok(0),
-            Some(seconds) => std::thread::sleep(std::time::Duration::from_secs(seconds)),
-        }
-    }
+        let jobs = if given.has("array") { task_by_task(jobs) } else { jobs };
+        output(COMMAND, &columns::table(&columns, &jobs, heads))
+    })
 }
 
 #[cfg(test)]
@@ -400,9 +374,8 @@ mod tests {
         let shown = |format: &str| columns::table(&by_letters(format), [job.clone()].iter(), true);
         assert_eq!(shown("%i<>%.4t|%%"), format!("JOBID<>  ST|%\n{}<>   R|%\n", job.id));
         assert_eq!(shown("%6i|%2T"), format!("JOBID |ST\n{:<6}|RU\n", job.id));
-        let names = by_names("JobID:5,state:.8").unwrap();
+        let names = by_names("JobID:5,state:.8");
         let table = columns::table(&names, [job.clone()].iter(), false);
         assert_eq!(table, format!("{:<5} RUNNING\n", job.id));
-        assert!(by_names("Foo").is_err());
     }
 }

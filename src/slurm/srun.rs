@@ -17,6 +17,7 @@ mod heard;
 mod life;
 mod outside;
 mod place;
+mod programs;
 mod pty;
 mod record;
 mod say;
@@ -102,7 +103,7 @@ const OPTIONS: &[Opt] = &[
     ("mincpus", None, Value, NoEffect(OF_THE_JOB)),
     ("mpi", None, Value, Does("none; what starts MPI is refused: call mpirun")),
     ("msg-timeout", None, Value, NoEffect("nothing is sent")),
-    ("multi-prog", None, Nothing, Refused("call srun for each program, and wait")),
+    ("multi-prog", None, Nothing, Does("A file says which task runs what: 0 PROGRAM, 1-2, *")),
     ("network", None, Value, NoEffect(ONE_NODE)),
     ("nice", None, Maybe, NoEffect(OF_THE_JOB)),
     ("no-allocate", Some('Z'), Nothing, Refused("it would be a job beside all others")),

@@ -228,6 +228,44 @@ fn steps_are_kept_with_their_codes_and_their_use() {
 }
 
 #[test]
+fn a_file_says_which_task_runs_what() {
+    let site = Site::start();
+    let lines = "# which task, and what\n0 echo zero %t %o\n\n1-2 sh -c 'echo one two %t' \n\
+                 * echo rest %t \\\n  \"a  b\" '%o'\n";
+    site.file("mp", lines);
+    site.file("few", "0 echo hi\n");
+    site.file("odd", "0 /nonexistent\n1 sh -c 'exit 3'\n");
+    let script = "srun -l --multi-prog mp\n\
+                  srun -l --multi-prog nofile; echo rc $?\n\
+                  srun --multi-prog few; echo rc $?\n\
+                  srun --multi-prog; echo rc $?\n\
+                  mkdir sub; srun -n 1 -D sub -J named --multi-prog few\n\
+                  srun -Q -n 2 --multi-prog odd; echo rc $?";
+    let (out, id) = said(&site, "-n 4", script);
+    let lines: Vec<&str> = out.lines().collect();
+    let tasks = ["0: zero 0 0", "1: one two %t", "2: one two %t", "3: rest 3 a  b %o"];
+    assert_eq!(sorted(&lines[..4].join("\n")), tasks);
+    let rest = "srun: error: Could not open multi_prog config file nofile\nrc 1\n\
+                srun: error: Configuration file few invalid, no record for task id 1\nrc 1\n\
+                srun: fatal: No command given to execute.\nrc 1\n\
+                hi\n\
+                srun: error: execve(): /nonexistent: No such file or directory\nrc 3";
+    assert_eq!(lines[4..].join("\n"), rest);
+    // What could not be read was no step.
+    let steps = site.says(&format!("sacct -n -P -j {id} -o jobid,jobname,ntasks,exitcode"));
+    let wanted = format!("{id}.0|mp|4|0:0\n{id}.1|named|1|0:0\n{id}.2|odd|2|3:0\n");
+    assert!(steps.ends_with(&format!("{id}.batch|batch|1|0:0\n{wanted}")), "{steps}");
+    // Outside of a job it is read where it is called, and before there is a job.
+    let outside = site.says("srun -n 4 -l --multi-prog mp");
+    assert_eq!(sorted(&outside), tasks);
+    let refused = site.run("srun -n 2 --multi-prog few").ends(1);
+    let why = "Configuration file few invalid, no record for task id 1\n";
+    assert_eq!(refused.err, format!("srun: error: {why}"));
+    let rows = site.says("sacct -n -P -o jobid,jobname");
+    assert!(rows.ends_with(&format!("{0}|mp\n{0}.batch|batch\n{0}.0|mp\n", id + 1)), "{rows}");
+}
+
+#[test]
 fn a_step_runs_without_a_server_and_says_that_it_is_not_kept() {
     let mut site = Site::start();
     site.file("s.sh", "#!/bin/bash\nmkfifo gate; echo up\nread -r _ < gate\nsrun -n 1 echo step\n");

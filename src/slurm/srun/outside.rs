@@ -8,7 +8,9 @@
 //! *Not here*: following (`cli::run`), the step within the job (`srun::step`), the terminal of
 //! `--pty` (`slurm::terminal`).
 
+use super::programs::{self, Programs};
 use super::say::{COMMAND, error};
+use super::step;
 use crate::api::wire::body::SubmitBody;
 use crate::api::wire::sbatch;
 use crate::api::wire::slurm::facts::Facts;
@@ -29,7 +31,7 @@ use crate::slurm::voice::Voice;
 const VOICE: Voice = Voice { command: COMMAND, failed: "Unable to allocate resources" };
 
 /// Options of the step within the job.
-const OF_THE_STEP: [&str; 19] = [
+const OF_THE_STEP: [&str; 20] = [
     "cpus-per-task",
     "disable-status",
     "error",
@@ -38,6 +40,7 @@ const OF_THE_STEP: [&str; 19] = [
     "kill-on-bad-exit",
     "label",
     "mpi",
+    "multi-prog",
     "no-kill-on-hangup",
     "ntasks",
     "ntasks-per-node",
@@ -71,9 +74,14 @@ pub fn run(given: &Given) -> Result<u8, Failure> {
         of_job.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let job = JobFlags::of(SbatchOptions::of(flags.clone()));
     VOICE.sensible(&sbatch::of_command_line(flags))?;
+    // What is refused is refused before there is a job.
+    let file = programs::file(given)?;
+    if let Some((name, text)) = &file {
+        Programs::several(name, text, step::tasks(given, 1)?)?;
+    }
     let caller = Caller::here().map_err(|error| Failure::of(COMMAND, &error))?;
     let name = given.words.first().map(|word| Facts::short_name(word).to_owned());
-    let body = job.body((script(given)?.into_bytes(), &[]), name, &caller);
+    let body = job.body((script(given, file)?.into_bytes(), &[]), name, &caller);
     let body = body.map_err(|error| Failure::of(COMMAND, &error))?;
     let (body, near) = match given.has("pty") {
         true => with_terminal(body)?,
@@ -107,8 +115,9 @@ fn with_terminal(body: SubmitBody) -> Result<(SubmitBody, Option<NearEnd>), Fail
     Ok((near.told(body, terminal::Manner::Carried), Some(near)))
 }
 
-/// The script of the job: the same command line again, as a step within it.
-fn script(given: &Given) -> Result<String, Failure> {
+/// The script of the job: the same command line again, as a step within it. A file of programs is
+/// as it was when `srun` was called.
+fn script(given: &Given, file: Option<(&str, String)>) -> Result<String, Failure> {
     let program = std::env::current_exe().map_err(|e| error(&format!("where is srun? {e}")))?;
     let program = program.to_str().ok_or_else(|| error("the path of srun is not UTF-8"))?;
     let mut words = vec![program.to_owned(), "slurm".to_owned(), COMMAND.to_owned()];
@@ -117,7 +126,17 @@ fn script(given: &Given) -> Result<String, Failure> {
         Some(value) => format!("--{name}={value}"),
         None => format!("--{name}"),
     }));
-    words.push("--".to_owned());
-    words.extend(given.words.iter().cloned());
-    Ok(format!("#!/bin/bash\nexec -- {}\n", shell_words::join(words)))
+    let mut streams = String::new();
+    match file {
+        Some((name, text)) => {
+            let name = Facts::short_name(name);
+            words.extend([format!("--job-name={name}"), "--".to_owned(), "/dev/fd/3".to_owned()]);
+            streams = format!(" 3<<< {}", shell_words::quote(&text));
+        }
+        None => {
+            words.push("--".to_owned());
+            words.extend(given.words.iter().cloned());
+        }
+    }
+    Ok(format!("#!/bin/bash\nexec -- {}{streams}\n", shell_words::join(words)))
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::files::Target;
 use super::place::Place;
+use super::programs::Programs;
 use super::say::error;
 use crate::api::wire::slurm::facts::Facts;
 use crate::slurm::failure::{BAD_OPTION, Failure};
@@ -45,8 +46,8 @@ pub enum Hangup {
 /// A step.
 #[derive(Debug)]
 pub struct Step {
-    /// The program and its arguments.
-    pub command: Vec<String>,
+    /// What its tasks run.
+    pub programs: Programs,
     /// What it is called.
     pub name: String,
     /// How many tasks.
@@ -98,6 +99,21 @@ fn seconds(given: &Given, option: &str) -> Result<Option<Duration>, Failure> {
     Ok(given.value(option).map(read).transpose()?.filter(|time| !time.is_zero()))
 }
 
+/// How many tasks: without a word as many as the job has.
+///
+/// # Errors
+/// When that is no number, or too large a one.
+pub fn tasks(given: &Given, of_job: u32) -> Result<u32, Failure> {
+    let tasks = match count(given, "ntasks")? {
+        Some(tasks) => tasks,
+        None => count(given, "ntasks-per-node")?.unwrap_or(of_job),
+    };
+    if tasks > TASKS_MAX {
+        return Err(error(&format!("a step has at most {TASKS_MAX} tasks")));
+    }
+    Ok(tasks)
+}
+
 impl Step {
     /// What was asked for.
     ///
@@ -105,13 +121,7 @@ impl Step {
     /// When it makes no sense, or its job has not so much.
     pub fn of(given: &Given, place: &Place) -> Result<Step, Failure> {
         possible(given)?;
-        let tasks = match count(given, "ntasks")? {
-            Some(tasks) => tasks,
-            None => count(given, "ntasks-per-node")?.unwrap_or(place.tasks),
-        };
-        if tasks > TASKS_MAX {
-            return Err(error(&format!("a step has at most {TASKS_MAX} tasks")));
-        }
+        let tasks = tasks(given, place.tasks)?;
         let cpus_per_task = count(given, "cpus-per-task")?;
         let needed = tasks.saturating_mul(cpus_per_task.unwrap_or(1));
         let all = place.cpus.unwrap_or(needed);
@@ -146,12 +156,11 @@ impl Step {
         };
         let output = given.value("output").map(Target::of).unwrap_or_default();
         let errors = given.value("error").map_or_else(|| output.clone(), Target::of);
-        let command = given.words.clone();
-        let short = command.first().map(|word| Facts::short_name(word));
+        let short = given.words.first().map(|word| Facts::short_name(word));
         let patience = given.has("immediate").then(|| seconds(given, "immediate")).transpose()?;
         Ok(Step {
             name: given.value("job-name").or(short).unwrap_or_default().to_owned(),
-            command,
+            programs: Programs::of(given, tasks)?,
             tasks,
             cpus_per_task,
             cpus,

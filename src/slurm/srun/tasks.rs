@@ -84,7 +84,8 @@ pub fn run(step: &Step, place: &Place, no: u32) -> Result<End, Failure> {
     let mut printers = Vec::new();
     let mut terminal = None;
     for task in 0..step.tasks {
-        let mut command = command(step, place, (no, task));
+        let program = step.programs.of_task(task);
+        let mut command = command(&program, step, place, (no, task));
         let given = match (step.terminal, task) {
             (Some(_), 0) => Ok(()),
             (Some(_), _) => {
@@ -110,7 +111,7 @@ pub fn run(step: &Step, place: &Place, no: u32) -> Result<End, Failure> {
                 printers.extend(labelled(&mut child, task, step.tasks));
                 running.started(task, child, &told);
             }
-            Err(error) => running.not_started(&step.command[0], &error),
+            Err(error) => running.not_started(&program[0], &error),
         }
     }
     drop(told);
@@ -129,9 +130,9 @@ pub fn run(step: &Step, place: &Place, no: u32) -> Result<End, Failure> {
 }
 
 /// The process of a task, its streams aside.
-fn command(step: &Step, place: &Place, (no, task): (u32, u32)) -> Command {
-    let mut command = Command::new(&step.command[0]);
-    command.args(&step.command[1..]);
+fn command(program: &[String], step: &Step, place: &Place, (no, task): (u32, u32)) -> Command {
+    let mut command = Command::new(&program[0]);
+    command.args(&program[1..]);
     if let Some(variables) = &step.variables {
         command.env_clear().envs(variables);
     }

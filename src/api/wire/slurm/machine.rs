@@ -13,7 +13,7 @@ use super::jobs::{minutes, or_empty};
 use super::version::Version::{V38, V39, V40, V41};
 use super::version::{Fact, Field, Version, field};
 use crate::api::wire::partitions::Partition;
-use crate::api::wire::resources::Resources;
+use crate::api::wire::resources::{ResourceState, Resources};
 
 /// The machine, and its partitions.
 #[derive(Clone, Debug)]
@@ -59,11 +59,16 @@ impl Machine {
         self.resources.total_memory_bytes.map_or(1, |bytes| bytes >> 20)
     }
 
+    /// What `--gres` may ask for here.
+    pub fn counted(&self) -> impl Iterator<Item = &ResourceState> {
+        let all = self.resources.resources.iter().filter(|one| one.total.is_some());
+        all.filter(|one| !one.name.starts_with("license/") && one.name != "scratch")
+    }
+
     /// `gpu:2`, with commas; `(null)` where there is nothing of the kind.
     #[must_use]
     pub fn gres(&self) -> String {
-        let all = self.resources.resources.iter();
-        let all = all.filter(|one| !one.name.starts_with("license/") && one.name != "scratch");
+        let all = self.counted();
         let all: Vec<String> =
             all.filter_map(|one| Some(format!("{}:{}", one.name, one.total?))).collect();
         if all.is_empty() { "(null)".to_owned() } else { all.join(",") }
