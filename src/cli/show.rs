@@ -203,6 +203,7 @@ fn shown(job: &Job, more: &More) -> String {
         ("given", some(&given)),
         ("time limit", Some(format_limit(job.time_limit_s))),
         ("elapsed", Some(format_dhms(job.elapsed_s))),
+        ("suspended", Some(format_dhms(job.suspended_s)).filter(|_| job.suspended_s > 0)),
         ("submitted", Some(times::here(&job.submit_time))),
         ("eligible", at(&job.eligible_time)),
         ("started", at(&job.start_time)),

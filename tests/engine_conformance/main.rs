@@ -342,6 +342,7 @@ impl Drop for Home {
             let stepd = text.starts_with(env!("CARGO_BIN_EXE_downbeat"));
             if !stepd && marks.iter().any(|m| text.contains(m.as_str())) {
                 kill(pid, Signal::KILL);
+                suspend::thaw(pid);
             }
         }
     }

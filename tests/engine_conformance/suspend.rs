@@ -41,6 +41,25 @@ fn group_of(stage: &Stage<LocalEngine>, order: &Order) -> Option<PathBuf> {
     groups.find(|group| group.contains("/downbeat.frozen/")).map(PathBuf::from)
 }
 
+/// Who is frozen does not die: lets go on whoever is in the group of this process.
+pub fn thaw(pid: i32) {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let paths = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    for path in paths.filter(|path| path.contains("/downbeat.frozen/")) {
+        for (mount, file, word) in [
+            ("freezer", "freezer.state", "THAWED"),
+            ("unified", "cgroup.freeze", "0"),
+            (".", "cgroup.freeze", "0"),
+        ] {
+            let group = Path::new("/sys/fs/cgroup").join(mount).join(path.trim_start_matches('/'));
+            let file = group.join(file);
+            if file.exists() {
+                fs::write(file, word).unwrap();
+            }
+        }
+    }
+}
+
 /// Who is in it.
 fn processes_of(group: &Path) -> Vec<i32> {
     let text = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
