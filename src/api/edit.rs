@@ -151,10 +151,7 @@ pub async fn hold(
     caller: Caller,
     id: JobPath,
 ) -> Result<HttpResponse, ApiError> {
-    let id = id.named()?;
-    let (_, by) = row_of(&app, &caller, Action::Control, id).await?;
-    let held = Edit { held: Some(true), ..Edit::default() };
-    Ok(HttpResponse::Ok().json(edited(&app, (&caller, by), id, held).await?))
+    Ok(HttpResponse::Ok().json(set_held(&app, &caller, id.named()?, true).await?))
 }
 
 /// `POST /jobs/{id}/release`.
@@ -167,10 +164,17 @@ pub async fn release(
     caller: Caller,
     id: JobPath,
 ) -> Result<HttpResponse, ApiError> {
-    let id = id.named()?;
-    let (_, by) = row_of(&app, &caller, Action::Control, id).await?;
-    let released = Edit { held: Some(false), ..Edit::default() };
-    Ok(HttpResponse::Ok().json(edited(&app, (&caller, by), id, released).await?))
+    Ok(HttpResponse::Ok().json(set_held(&app, &caller, id.named()?, false).await?))
+}
+
+/// Holds a job, or releases it.
+///
+/// # Errors
+/// 404, 403, 409 where it does not wait, or the server is stopping.
+pub async fn set_held(app: &App, caller: &Caller, id: JobRef, held: bool) -> Result<Job, ApiError> {
+    let (_, by) = row_of(app, caller, Action::Control, id).await?;
+    let edit = Edit { held: Some(held), ..Edit::default() };
+    edited(app, (caller, by), id, edit).await
 }
 
 async fn edited(

@@ -51,6 +51,14 @@ pub struct ApiError {
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
 
+impl RequestId {
+    /// That of this request.
+    #[must_use]
+    pub fn of(request: &HttpRequest) -> String {
+        request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
+    }
+}
+
 impl ApiError {
     /// An error.
     pub fn new(code: Code, detail: impl Into<String>) -> ApiError {
@@ -138,10 +146,10 @@ impl ApiError {
         }
     }
 
-    /// The answer, with the number of the request.
+    /// As JSON, with the number of the request.
     #[must_use]
-    pub fn answer(&self, request_id: &str) -> HttpResponse {
-        let problem = Problem {
+    pub fn problem(&self, request_id: &str) -> Problem {
+        Problem {
             kind: "about:blank".to_owned(),
             title: self.status.canonical_reason().unwrap_or_default().to_owned(),
             status: self.status.as_u16(),
@@ -149,7 +157,13 @@ impl ApiError {
             detail: self.detail.chars().take(DETAIL_CHARS_MAX).collect(),
             request_id: request_id.to_owned(),
             errors: self.errors.clone(),
-        };
+        }
+    }
+
+    /// The answer, with the number of the request.
+    #[must_use]
+    pub fn answer(&self, request_id: &str) -> HttpResponse {
+        let problem = self.problem(request_id);
         let mut answer = HttpResponse::build(self.status);
         answer.content_type(PROBLEM_JSON);
         if let Some(seconds) = self.retry_after_s {
@@ -174,8 +188,7 @@ impl ApiError {
         name: header::HeaderName,
         value: &str,
     ) -> HttpResponse {
-        let id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
-        let mut answer = self.answer(&id.unwrap_or_default());
+        let mut answer = self.answer(&RequestId::of(request));
         if let Ok(value) = header::HeaderValue::from_str(value) {
             answer.headers_mut().insert(name, value);
         }

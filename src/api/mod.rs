@@ -15,6 +15,7 @@ mod arrays;
 mod aside;
 mod attempts;
 mod auth;
+mod bulk;
 mod by_token;
 mod caller;
 mod code;
@@ -154,6 +155,9 @@ routes! {
     GET "/api/v1/jobs" needs See => jobs::list,
     POST "/api/v1/jobs/submit" needs Submit => seed::submit,
     GET "/api/v1/jobs/query/{id}" needs See => seed::query,
+    POST "/api/v1/jobs/cancel" needs Control => bulk::cancel,
+    POST "/api/v1/jobs/hold" needs Control => bulk::hold,
+    POST "/api/v1/jobs/release" needs Control => bulk::release,
     POST "/api/v1/jobs/cancel/{id}" needs Control => seed::cancel,
     GET "/api/v1/jobs/{id}" needs See => jobs::show,
     DELETE "/api/v1/jobs/{id}" needs Control => jobs::cancel,

@@ -17,7 +17,7 @@ use utoipa::openapi::{self, ContentBuilder, Deprecated, PathItem, Ref, RefOr, Re
 
 use super::wire::problem::PROBLEM_JSON;
 use super::{
-    allocations, arrays, attempts, dashboard, edit, events, health, history, info, jobs,
+    allocations, arrays, attempts, bulk, dashboard, edit, events, health, history, info, jobs,
     maintenance, me, partitions, rank, seed, signal, steps, streams, submit, suspend, tokens,
     usage,
 };
@@ -66,6 +66,9 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         edit::hold,
         edit::release,
         attempts::requeue,
+        bulk::cancel,
+        bulk::hold,
+        bulk::release,
         signal::signal,
         suspend::suspend,
         suspend::unsuspend,

@@ -33,6 +33,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::accounts::CLAIMS,
     crate::arrays::CLAIMS,
     crate::bounds::CLAIMS,
+    crate::bulk::CLAIMS,
     crate::cancel::CLAIMS,
     crate::clients::CLAIMS,
     crate::codes::CLAIMS,

@@ -18,6 +18,7 @@ mod edit;
 mod accounts;
 mod arrays;
 mod bounds;
+mod bulk;
 mod cancel;
 mod clients;
 mod codes;

@@ -13,6 +13,7 @@ mod asked_resources;
 pub mod asked_tasks;
 pub mod attempt;
 pub mod body;
+pub mod bulk;
 pub mod dialect;
 pub mod export;
 mod fields;
