@@ -25,7 +25,7 @@ use crate::slurm::say::remark;
 const USUAL: &str = "%.15i %.8j %.9P %.8u %.9M %N";
 /// Of which fields of its job a step is made.
 const FIELDS: &str = "array_job_id,array_task_id,array_tasks,attempt,cpus,elapsed_s,end_time,\
-                      exit_code,node,partition,start_time,uid,user";
+                      exit_code,node,partition,start_time,suspend_time,uid,user";
 /// Jobs that may have steps that run.
 const STARTED: [StateWord; 2] = [StateWord::Running, StateWord::Completing];
 
