@@ -146,10 +146,13 @@ fn processes_are_named_by_what_they_are_and_those_that_live_are_adopted() {
     assert_eq!(field(stepd, "Name"), "downbeat-stepd");
     server.kill();
     std::fs::write(gate, "").unwrap();
-    until("the script is gone", || match Path::new(&format!("/proc/{gone}")).exists() {
-        false => Ok(()),
-        true => Err(gone.to_string()),
+    // Gone it is before its supervisor has recorded that.
+    until("the record of its end", || {
+        let attempts = std::fs::read_dir(server.data().join("spool")).unwrap().flatten();
+        let recorded = attempts.map(|one| one.path().join("exit")).any(|exit| exit.exists());
+        if recorded { Ok(()) } else { Err("no exit".to_owned()) }
     });
+    assert!(!Path::new(&format!("/proc/{gone}")).exists(), "{gone} is recorded, and lives");
     server.up();
     assert_eq!(server.ended(ends)["state"], "COMPLETED");
     until("what lives is adopted, and no more", || match server.log() {
