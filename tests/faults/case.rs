@@ -53,7 +53,8 @@ type Aside = JoinHandle<Option<u16>>;
 pub fn run(case: &Case, users: Users) -> String {
     let mut world = World::new(&[], users);
     if let Some(why) = world.cannot(case) {
-        return format!("SKIPPED: {why}");
+        println!("SKIPPED the crash matrix at {}: {why}", case.row.point);
+        return why;
     }
     let mut asked = None;
     let mut known = None;

@@ -38,7 +38,7 @@ fn can(server: &Server, id: i64) -> bool {
         return true;
     }
     let refused = answer.json();
-    println!("SKIPPED: {refused}");
+    println!("SKIPPED suspend: {refused}");
     assert_eq!(refused["code"], "not_possible_here");
     false
 }
