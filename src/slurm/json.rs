@@ -1,4 +1,4 @@
-//! *Purpose*: jobs as `squeue --json` and `sacct --json` write them.
+//! *Purpose*: what `squeue --json`, `sacct --json` and `sinfo --json` write.
 //!
 //! *Owns*: which version of Slurm's shapes these are: that of 23.11 (data parser 0.0.40).
 //!
@@ -14,6 +14,7 @@ use super::owner::Owned;
 use crate::api::wire::slurm::answer::answer;
 use crate::api::wire::slurm::facts::Facts;
 use crate::api::wire::slurm::jobs::Owner;
+use crate::api::wire::slurm::machine::{Machine, node};
 use crate::api::wire::slurm::version::{Version, field};
 use crate::api::wire::slurm::{history, jobs as queue};
 use crate::api::wire::v1::{Job, JobId, Step};
@@ -28,8 +29,8 @@ fn owner(job: &Job) -> Owner {
     Owner { name, uid, group, gid: gid.into() }
 }
 
-fn written(command: &str, jobs: Vec<Value>) -> String {
-    let all = answer(VERSION, command, vec![field("jobs", jobs)], Default::default());
+fn written(command: &str, name: &'static str, list: Vec<Value>) -> String {
+    let all = answer(VERSION, command, vec![field(name, list)], Default::default());
     format!("{all:#}\n")
 }
 
@@ -37,7 +38,7 @@ fn written(command: &str, jobs: Vec<Value>) -> String {
 #[must_use]
 pub fn jobs(jobs: &[Job]) -> String {
     let all = jobs.iter().map(|job| queue::job(VERSION, job, &owner(job)));
-    written("squeue", all.collect())
+    written("squeue", "jobs", all.collect())
 }
 
 /// The answer of `sacct --json`.
@@ -45,5 +46,11 @@ pub fn jobs(jobs: &[Job]) -> String {
 pub fn accounting(jobs: &[Job], steps: &BTreeMap<JobId, Vec<Step>>) -> String {
     let steps = |job: &Job| steps.get(&job.id).map_or(&[][..], |steps| &steps[..]);
     let all = jobs.iter().map(|job| history::job(VERSION, job, (&owner(job), steps(job))));
-    written("sacct", all.collect())
+    written("sacct", "jobs", all.collect())
+}
+
+/// The answer of `sinfo --json`: the nodes, as that of 22.05 has them.
+#[must_use]
+pub fn nodes(machine: &Machine) -> String {
+    written("sinfo", "nodes", vec![node(VERSION, machine)])
 }

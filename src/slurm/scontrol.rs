@@ -17,6 +17,7 @@ use super::getopt::{Given, Grammar, Opt};
 use super::jobs::{Named, Server, ids, words as list};
 use super::machine;
 use super::say::{ONE_CLUSTER, output};
+use super::squeue::steps;
 use super::{help, hostlist, show};
 use crate::api::wire::amount::Amount;
 use crate::api::wire::sbatch::Takes::{Nothing, Value};
@@ -121,6 +122,7 @@ fn show_what(words: &[&str], given: &Given) -> Result<u8, Failure> {
     let server = Server::of(COMMAND)?;
     match entity.as_str() {
         "job" | "jobs" | "jobid" => show_jobs(&server, name, in_one),
+        "step" | "steps" | "stepid" => show_steps(&server, name, in_one),
         "node" | "nodes" | "nodename" => {
             let machine = machine::of(&server)?;
             let own = &machine.resources.node;
@@ -182,6 +184,29 @@ fn show_jobs(server: &Server, name: Option<&str>, in_one: bool) -> Result<u8, Fa
     let text: String = match jobs.is_empty() {
         true => "No jobs in the system\n".to_owned(),
         false => jobs.iter().map(|job| show::job(job, in_one)).collect(),
+    };
+    output(COMMAND, &text).map(|()| 0)
+}
+
+/// Steps that run: all, those of a job, or one.
+fn show_steps(server: &Server, name: Option<&str>, in_one: bool) -> Result<u8, Failure> {
+    let name = name.filter(|name| !name.starts_with('-'));
+    let (job, step) = match name.map(|name| name.split_once('.').unwrap_or((name, ""))) {
+        Some((job, step)) => (Some(job), Some(step).filter(|step| !step.is_empty())),
+        None => (None, None),
+    };
+    let bad = || Failure::new(format!("slurm_get_job_steps error: {NO_JOB}"));
+    let named = job.map_or(Some(Vec::new()), ids).ok_or_else(bad)?;
+    let mut rows = steps::of(server, &named)?.ok_or_else(bad)?;
+    if let (Some(step), Some(name)) = (step, name) {
+        rows.retain(|row| row.step.suffix == step);
+        if rows.is_empty() {
+            return Err(Failure::new(format!("Job step {name} not found")));
+        }
+    }
+    let text: String = match rows.is_empty() {
+        true => "No job steps in the system\n".to_owned(),
+        false => rows.iter().map(|row| show::step(row, in_one)).collect(),
     };
     output(COMMAND, &text).map(|()| 0)
 }

@@ -1,4 +1,4 @@
-//! *Purpose*: what `scontrol show` says of jobs, the node, partitions and the settings.
+//! *Purpose*: what `scontrol show` says of jobs, steps, the node, partitions and the settings.
 //!
 //! *Owns*: the records of `KEY=VALUE`.
 //!
@@ -9,6 +9,7 @@
 
 use super::help::LIKE;
 use super::squeue::MIN_JOB_AGE_S;
+use super::squeue::steps::Row as Step;
 use crate::api::wire::slurm::facts::{CLUSTER, Facts, NULL, QOS};
 use crate::api::wire::slurm::machine::Machine;
 use crate::api::wire::slurm::words::{memory, moment, span};
@@ -87,6 +88,37 @@ pub fn job(job: &Job, in_one: bool) -> String {
     lines.extend(job.node.as_ref().map(|node| format!("BatchHost={node}")));
     lines.extend(asked(job));
     lines.extend(files(job));
+    record(&lines, in_one)
+}
+
+/// A step that runs.
+#[must_use]
+pub fn step(row: &Step, in_one: bool) -> String {
+    let f = Facts(&row.job);
+    let (cpus, tres, layout) = match row.number() {
+        Some(_) => {
+            let cpus = row.job.cpus;
+            (cpus, format!("cpu={cpus},mem=0,node=1"), " Dist=Block")
+        }
+        None => (0, NULL.to_owned(), ""),
+    };
+    let lines = vec![
+        format!(
+            "StepId={} UserId={} StartTime={} TimeLimit=UNLIMITED",
+            row.id(),
+            f.uid(),
+            f.start("Unknown")
+        ),
+        format!("State={} Partition={} NodeList={}", row.step.state, row.job.partition, f.nodes()),
+        format!(
+            "Nodes=1 CPUs={cpus} Tasks={} Name={} Network={NULL}",
+            row.step.tasks, row.step.name
+        ),
+        format!("TRES={tres}"),
+        format!("ResvPorts={NULL}"),
+        format!("CPUFreqReq=Default{layout}"),
+        format!("SrunHost:Pid={NULL}:0"),
+    ];
     record(&lines, in_one)
 }
 

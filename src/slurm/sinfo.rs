@@ -21,7 +21,7 @@ use super::getopt::Effect::{Does, Nothing as NoEffect};
 use super::getopt::{Given, Grammar, Opt};
 use super::jobs::{Server, words as list};
 use super::say::{ONE_CLUSTER, ONE_NODE, output, remark};
-use super::{help, iterate, machine};
+use super::{help, iterate, json, machine};
 use crate::api::wire::sbatch::Takes::{Nothing, Value};
 use crate::api::wire::slurm::machine::Machine;
 
@@ -45,6 +45,7 @@ const OPTIONS: &[Opt] = &[
     ("help", None, Nothing, Does("This help")),
     ("hide", None, Nothing, NoEffect("no partition is hidden")),
     ("iterate", Some('i'), Value, Does("Again every so many seconds")),
+    ("json", None, Nothing, Does("As JSON")),
     ("list-reasons", Some('R'), Nothing, NoEffect("downbeat status says why nothing starts")),
     ("local", None, Nothing, NoEffect(ONE_CLUSTER)),
     ("long", Some('l'), Nothing, Does("More columns")),
@@ -125,6 +126,9 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
     let server = Server::of(COMMAND)?;
     iterate::shown(COMMAND, &given, || {
         let machine = machine::of(&server)?;
+        if given.has("json") {
+            return output(COMMAND, &json::nodes(&machine));
+        }
         let usual = if named.is_none() { usual(&given, &machine) } else { Vec::new() };
         let columns = named.as_deref().unwrap_or(&usual);
         let rows = rows(&given, &machine, columns);

@@ -10,7 +10,7 @@
 //! Source: squeue(1) of Slurm 22.05, and what it answered.
 
 mod asked;
-mod steps;
+pub mod steps;
 
 use std::ffi::OsString;
 

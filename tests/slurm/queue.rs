@@ -6,6 +6,8 @@
 //!
 //! *Not here*: `sacct` (`accounting`).
 
+use serde_json::{Value, json};
+
 use super::*;
 
 /// This machine, as a node.
@@ -245,6 +247,45 @@ fn steps_that_run_are_shown() {
     });
 }
 
+/// As real Slurm 22.05 answered, but for who called `srun`, which nobody is told.
+#[test]
+fn a_step_s_record_is_shown() {
+    let (site, id, array) = with_steps();
+    let (node, uid) = (node(), uid());
+    let record = site.says(&format!("scontrol show step {id}.1"));
+    let (head, rest) = record.split_once('\n').unwrap();
+    assert!(head.starts_with(&format!("StepId={id}.1 UserId={uid} StartTime=20")), "{record}");
+    assert!(head.ends_with(" TimeLimit=UNLIMITED"), "{record}");
+    let wanted = format!(
+        "   State=RUNNING Partition=default NodeList={node}\n   \
+         Nodes=1 CPUs=2 Tasks=2 Name=a-long-name Network=(null)\n   \
+         TRES=cpu=2,mem=0,node=1\n   ResvPorts=(null)\n   CPUFreqReq=Default Dist=Block\n   \
+         SrunHost:Pid=(null):0\n\n"
+    );
+    assert_eq!(rest, wanted);
+    let batch = site.says(&format!("scontrol -o show step {array}_3.batch"));
+    assert!(batch.contains(" CPUs=0 Tasks=1 Name=batch ") && batch.contains(" TRES=(null) "));
+    assert_eq!(batch.lines().count(), 1, "{batch}");
+    let ids = |what: &str| {
+        let text = site.says(&format!("scontrol show step{what} -o"));
+        let id = |line: &str| line.split(' ').next().unwrap().replace("StepId=", "");
+        text.lines().map(id).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(ids("s"), format!("{id}.1 {id}.batch {array}_3.0 {array}_3.batch"));
+    assert_eq!(ids(&format!(" {id}")), format!("{id}.1 {id}.batch"));
+    let odd = site.run(&format!("scontrol show step {id}.7")).ends(1);
+    assert_eq!(odd.err, format!("Job step {id}.7 not found\n"));
+    for nobody in ["99.0", "99", "x"] {
+        let odd = site.run(&format!("scontrol show step {nobody}")).ends(1);
+        assert_eq!(odd.err, "slurm_get_job_steps error: Invalid job id specified\n");
+    }
+    site.says("scancel --me");
+    common::until("their end", || match site.says("scontrol show step") {
+        none if none == "No job steps in the system\n" => Ok(()),
+        some => Err(some),
+    });
+}
+
 #[test]
 fn steps_are_picked_by_their_jobs_and_by_their_ids() {
     let (site, id, array) = with_steps();
@@ -283,15 +324,20 @@ fn steps_are_picked_by_their_jobs_and_by_their_ids() {
 #[test]
 fn json_has_the_shape_of_slurm_23_11() {
     let site = Site::start();
+    let nodes: Value = serde_json::from_str(&site.says("sinfo --json")).unwrap();
+    let (own, list) = (&nodes["nodes"][0], nodes["nodes"].as_array().unwrap());
+    let cpus = &site.server.get("/api/v1/resources").json()["total_cpus"];
+    assert_eq!((list.len(), &own["state"], &own["cpus"]), (1, &json!(["IDLE"]), cpus));
+    assert_eq!((own["name"].as_str(), &nodes["errors"]), (Some(&*node()), &json!([])));
     let id = site.submit("-H -t 10 --wrap true");
-    let all: serde_json::Value = serde_json::from_str(&site.says("squeue --json")).unwrap();
+    let all: Value = serde_json::from_str(&site.says("squeue --json")).unwrap();
     let job = &all["jobs"][0];
     assert_eq!(job["job_id"], id);
-    assert_eq!(job["job_state"], serde_json::json!(["PENDING"]));
+    assert_eq!(job["job_state"], json!(["PENDING"]));
     assert_eq!(job["time_limit"]["number"], 10);
     assert_eq!(job["state_reason"], "JobHeldUser");
-    let all: serde_json::Value = serde_json::from_str(&site.says("sacct --json")).unwrap();
+    let all: Value = serde_json::from_str(&site.says("sacct --json")).unwrap();
     let job = &all["jobs"][0];
-    assert_eq!(job["state"]["current"], serde_json::json!(["PENDING"]));
+    assert_eq!(job["state"]["current"], json!(["PENDING"]));
     assert_eq!(job["time"]["limit"]["number"], 10);
 }

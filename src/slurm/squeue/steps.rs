@@ -32,17 +32,18 @@ const STARTED: [StateWord; 2] = [StateWord::Running, StateWord::Completing];
 /// A step that runs, and its job with what is the step's in the place of its own.
 #[derive(Debug)]
 pub struct Row {
-    job: Job,
-    step: Shown,
+    pub job: Job,
+    pub step: Shown,
 }
 
 impl Row {
-    fn id(&self) -> String {
+    /// `17.0`, `17_4.batch`.
+    pub fn id(&self) -> String {
         format!("{}.{}", Facts(&self.job).id(), self.step.suffix)
     }
 
     /// The number of the step; the script has none.
-    fn number(&self) -> Option<u32> {
+    pub fn number(&self) -> Option<u32> {
         self.step.suffix.parse().ok()
     }
 }
@@ -155,6 +156,20 @@ pub fn found(given: &Given, server: &Server) -> Result<Vec<Row>, Failure> {
         None => rows.sort_by(|a, b| own_order(a).cmp(&own_order(b))),
     }
     Ok(rows)
+}
+
+/// The steps that run of these jobs, or of all; `None` when none of these is known.
+///
+/// # Errors
+/// When the server does not answer.
+pub fn of(server: &Server, named: &[Named]) -> Result<Option<Vec<Row>>, Failure> {
+    let jobs = jobs(server, named, None)?;
+    if jobs.is_empty() && !named.is_empty() {
+        return Ok(None);
+    }
+    let mut rows = with_steps(server, jobs.into_iter())?;
+    rows.sort_by(|a, b| own_order(a).cmp(&own_order(b)));
+    Ok(Some(rows))
 }
 
 /// Where a step stands if nobody says: the script of a job behind its other steps.

@@ -77,6 +77,8 @@ impl AttemptWatch<'_, '_> {
     /// Its group; `state` names it before it is made, so that it is found if we are killed.
     fn group_to_freeze_in(&mut self) -> io::Result<PathBuf> {
         if let Some(group) = &self.attempt.frozen {
+            // While nobody was in it, a server that starts may have removed it.
+            freezer::make(group)?;
             return Ok(group.clone());
         }
         let name = &self.attempt.name;
