@@ -24,7 +24,7 @@ use super::messages::{DoChores, ForgetJobs, LookAtAll, Mend, RunAudit};
 use super::retention::leaps::Leaps;
 use super::retention::{Forgot, Retention, forget_old};
 use crate::clock;
-use crate::engine::{Engine, Key};
+use crate::engine::{Engine, EngineError, Key};
 use crate::job::ids::{Attempt, JobId};
 use crate::kernel::commands::repair::Findings;
 use crate::kernel::views::snapshot::Snapshot;
@@ -120,7 +120,7 @@ impl RecoveryActor {
         let sweep = async move {
             let audit = audit(&witnesses).await;
             // Before anybody looks after them: then they are strangers no more.
-            let living = if boots { witnesses.engine.borne().await.ok() } else { None };
+            let living = if boots { own_borne(&*witnesses.engine).await.ok() } else { None };
             let audit = match audit {
                 Ok((report, findings)) => {
                     let mended = told.mend.send(Mend(findings)).await;
@@ -269,6 +269,15 @@ fn say_adopted(made: &[Attempt], borne: &[Key]) {
     if living < made.len() {
         log::info!("Looks for the ends of {} attempts that live no more", made.len() - living);
     }
+}
+
+/// The keys that somebody bears and of which the engine has something: another server's attempts
+/// have the same numbers.
+async fn own_borne(engine: &dyn Engine) -> Result<Vec<Key>, EngineError> {
+    let known: BTreeSet<String> = engine.known().await?.into_iter().collect();
+    let mut borne = engine.borne().await?;
+    borne.retain(|key| known.contains(&key.name()));
+    Ok(borne)
 }
 
 /// The attempts of ours that hold no CPUs and whose key somebody bears. At most
