@@ -129,6 +129,9 @@ fn a_stop_is_heard_by_both_signals() {
 }
 
 fn processes_are_named_by_what_they_are_and_those_that_live_are_adopted() {
+    // A job of the same number, of another server.
+    let other = Server::start();
+    other.started(other.run("sleep 600"));
     let mut server = Server::start();
     let gate = server.dir.path().join("gate");
     let wait = format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display());
