@@ -21,7 +21,8 @@
 //! ```
 //!
 //! On the ground stand [`text`] (what people write), [`job`] (what a job is), [`resources`]
-//! (what there is to hand out) and [`devices`] (which GPUs there are); [`policy`] plans. [`kernel`]
+//! (what there is to hand out) and [`devices`] (which GPUs there are), [`machine`] (how
+//! busy it is); [`policy`] plans. [`kernel`]
 //! knows no clock, no file and no framework; [`store`] has one writer; [`engine`] runs scripts
 //! under supervisors that outlive the server; [`actors`] carry between these three; [`api`] and
 //! [`cli`] speak with people and programs; [`observe`] shows; [`simulate`] replays traces by the
@@ -138,6 +139,7 @@ pub mod host;
 pub mod installation;
 pub mod job;
 pub mod kernel;
+pub mod machine;
 pub mod observe;
 pub mod panics;
 pub mod peer;

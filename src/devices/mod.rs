@@ -1,5 +1,5 @@
-//! *Purpose*: the GPUs of this machine: which there are, how a job is told which are its own, and
-//! who uses them.
+//! *Purpose*: the GPUs of this machine: which there are, how a job is told which are its own,
+//! who uses them, and how busy they are.
 //!
 //! *Owns*: [`Gpu`] and its identity; the order in which GPUs are counted.
 //!
@@ -13,6 +13,7 @@
 mod amd;
 mod discover;
 mod gpu;
+mod load;
 mod mig;
 mod nvidia;
 mod read;
@@ -22,3 +23,4 @@ pub mod visible;
 
 pub use discover::discover;
 pub use gpu::{DeviceNode, DiscoverError, GPUS_MAX, Gpu, Vendor};
+pub use load::GpuLoad;

@@ -45,6 +45,19 @@ pub struct Told {
     pub computing: Vec<(String, i32)>,
 }
 
+/// How busy a card is; `None` for each number that it does not give.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Card {
+    /// The vendor's name for it.
+    pub uuid: String,
+    /// Its memory, MiB.
+    pub memory_mib: Option<u64>,
+    /// Of that in use, MiB.
+    pub used_mib: Option<u64>,
+    /// How much of the time it computed lately, percent.
+    pub percent: Option<u64>,
+}
+
 /// Whoever asks; keeps what could not be ended.
 #[derive(Debug)]
 pub struct Smi {
@@ -85,13 +98,45 @@ impl Smi {
         self.stuck.is_none()
     }
 
-    fn told(&mut self, program: &Path) -> Result<Told, String> {
+    /// How busy each card is. `None` where there is no such program.
+    ///
+    /// # Errors
+    /// A sentence that says why there is no answer.
+    pub fn cards(&mut self, root: &Path) -> Option<Result<Vec<Card>, String>> {
+        let program = root.join(PROGRAM);
+        program.exists().then(|| self.told_of_cards(&program))
+    }
+
+    fn told_of_cards(&mut self, program: &Path) -> Result<Vec<Card>, String> {
+        self.end_of_stuck()?;
+        let query = "--query-gpu=uuid,memory.total,memory.used,utilization.gpu";
+        let until = clock::monotonic() + self.bound;
+        let text = self.run(program, &[query, "--format=csv,noheader,nounits"], until)?;
+        let card = |words: Vec<&str>| {
+            let [uuid, memory, used, percent] = words.as_slice() else { return None };
+            Some(Card {
+                uuid: (*uuid).to_owned(),
+                memory_mib: number(memory)?,
+                used_mib: number(used)?,
+                percent: number(percent)?,
+            })
+        };
+        lines(&text).map(|words| card(words).ok_or_else(|| rubbish(&text))).collect()
+    }
+
+    /// Whether the last one that could not be ended is gone now.
+    fn end_of_stuck(&mut self) -> Result<(), String> {
         if let Some(child) = &mut self.stuck {
             match child.try_wait() {
                 Ok(Some(_)) => self.stuck = None,
                 _ => return Err("an earlier nvidia-smi hangs and cannot be ended".to_owned()),
             }
         }
+        Ok(())
+    }
+
+    fn told(&mut self, program: &Path) -> Result<Told, String> {
+        self.end_of_stuck()?;
         let until = clock::monotonic() + self.bound;
         let mut table = |query| self.run(program, &[query, "--format=csv,noheader,nounits"], until);
         let cards = table("--query-gpu=uuid,memory.used")?;

@@ -10,9 +10,9 @@
 //! *Not here*: what follows for the ledger (`resources`), which cards jobs of ours hold: the caller
 //! does not ask about those.
 //!
-//! **What is not looked at.** How busy a card is: a process between two computations holds its
-//! memory and leaves no room. Devices under names outside `/dev`: asking a descriptor what it leads
-//! to would wait for any file system that does not answer.
+//! **What is not looked at** for a use: how busy a card is, for a process between two computations
+//! holds its memory and leaves no room; devices under names outside `/dev`: asking a descriptor
+//! what it leads to would wait for any file system that does not answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -23,6 +23,7 @@ use std::path::Path;
 
 use super::amd;
 use super::gpu::{Gpu, Vendor};
+use super::load::{GpuLoad, loads};
 use super::read;
 use super::smi::{Smi, Told};
 use crate::people;
@@ -93,6 +94,11 @@ impl Probe {
         let seen = Seen::look(root, gpus);
         let look = Look { root, nvidia, amd, seen };
         gpus.iter().enumerate().map(|(n, gpu)| look.usage(n, gpu)).collect()
+    }
+
+    /// How busy each of these GPUs is, in their order. Blocks as [`Probe::usage`] does.
+    pub fn loads(&mut self, root: &Path, gpus: &[Gpu]) -> Vec<GpuLoad> {
+        loads(&mut self.smi, root, gpus)
     }
 }
 
