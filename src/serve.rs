@@ -56,6 +56,7 @@ use crate::job::files::Places;
 use crate::job::ids::Uid;
 use crate::job::request::GPU;
 use crate::kernel::state::{BootContext, Kernel};
+use crate::machine::Watch;
 use crate::store::backend::Database;
 use crate::store::load::{AttemptKey, jobs_of_others, load};
 use crate::store::lock::{Lock, one_name};
@@ -293,7 +294,7 @@ async fn serve(
     });
     let app = web::Data::new(app(
         (&settings, served, owners_files),
-        system.clone(),
+        (system.clone(), devices::watch(&config, &system)),
         places,
         host,
         isolation,
@@ -377,7 +378,7 @@ fn announce(config: &Config, address: std::net::SocketAddr, local: Option<&Path>
 
 fn app(
     (settings, served, owners_files): (&Settings, Served, Option<Arc<dyn OwnersFiles>>),
-    system: System,
+    (system, machine): (System, Watch),
     places: Places,
     host: String,
     (isolation, cannot_suspend): (BTreeMap<String, String>, Option<String>),
@@ -399,6 +400,7 @@ fn app(
         owners_files,
         places,
         host,
+        machine,
         isolation,
         cannot_suspend,
         files: Files::start().context("no thread can be started for the files of jobs")?,

@@ -16,13 +16,14 @@ use utoipa::IntoParams;
 use super::app::App;
 use super::caller::Caller;
 use super::error::ApiError;
+use super::load;
 use super::page;
 use super::render;
 use super::wire::report::{Audit, Drift, PastDrift};
 use super::wire::resources::{AllocationRow, Cpu, ResourceState, Resources, UnitState};
 use crate::actors::messages::{self, RunAudit};
 use crate::clock::rfc3339;
-use crate::job::ids::JobId;
+use crate::job::ids::{CpuId, JobId};
 use crate::job::state::StateWord;
 use crate::kernel::views::snapshot::Snapshot;
 use crate::resources::ledger::{ResourceNow, UnitNow};
@@ -33,23 +34,33 @@ const PAGE: i64 = 100;
 
 /// `GET /resources`.
 #[utoipa::path(get, path = "/api/v1/resources", tag = "resources",
-    description = "What there is to hand out, and who holds it.",
+    description = "What there is to hand out, who holds it, and how busy it is. Loads are looked \
+        for while somebody asks: the first answer knows none, those that follow within a minute \
+        do. Where somebody sees his own jobs only, he sees the load of what they hold.",
     responses((status = 200, body = Resources)))]
 pub async fn resources(app: web::Data<App>, caller: Caller) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(held_now(&app, &caller).await?))
+    let now = app.now();
+    let seen = seen(&app, &caller, &now).await?;
+    let mut resources = held(&app, &now, seen.as_ref());
+    load::add(&mut resources, &app.machine, &now, seen.as_ref());
+    Ok(HttpResponse::Ok().json(resources))
 }
 
-/// The same, as far as somebody sees who holds what.
+/// The same without loads, as far as somebody sees who holds what.
 ///
 /// # Errors
 /// What the database says.
 pub async fn held_now(app: &App, caller: &Caller) -> Result<Resources, ApiError> {
     let now = app.now();
     let seen = seen(app, caller, &now).await?;
-    let shown =
-        |job: Option<JobId>| job.filter(|job| seen.as_ref().is_none_or(|seen| seen.contains(job)));
-    let cpus = now.cpus.iter().map(|(id, job)| Cpu { id: *id, job_id: shown(*job) }).collect();
-    Ok(Resources {
+    Ok(held(app, &now, seen.as_ref()))
+}
+
+fn held(app: &App, now: &Snapshot, seen: Option<&BTreeSet<JobId>>) -> Resources {
+    let shown = |job: Option<JobId>| job.filter(|job| seen.is_none_or(|seen| seen.contains(job)));
+    let cpu = |(id, job): &(CpuId, Option<JobId>)| Cpu::held_by(*id, shown(*job));
+    let cpus = now.cpus.iter().map(cpu).collect();
+    Resources {
         node: app.host.clone(),
         total_cpus: now.total_cpus,
         used_cpus: now.used_cpus,
@@ -64,7 +75,9 @@ pub async fn held_now(app: &App, caller: &Caller) -> Result<Resources, ApiError>
         running_jobs: now.count(StateWord::Running) + now.count(StateWord::Completing),
         pending_jobs: now.count(StateWord::Pending),
         resource_managers: app.system.metrics.resource_managers.load(Ordering::SeqCst),
-    })
+        nodes: Vec::new(),
+        gpus: Vec::new(),
+    }
 }
 
 /// The holders that somebody sees; `None`: he sees all.

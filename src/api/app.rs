@@ -25,6 +25,7 @@ use crate::fault;
 use crate::job::files::Places;
 use crate::job::ids::JobId;
 use crate::kernel::views::snapshot::Snapshot;
+use crate::machine::Watch;
 use crate::store::backend::Readers;
 use crate::store::error::StoreError;
 use crate::store::read::{self, AsOf, JobAndAllocation};
@@ -83,6 +84,8 @@ pub struct App {
     pub places: Places,
     /// This machine's name.
     pub host: String,
+    /// How it is built, and how busy it is.
+    pub machine: Watch,
     /// What isolation works.
     pub isolation: Vec<Ability>,
     /// Why no job can be suspended here, if none can.

@@ -36,6 +36,7 @@ mod job_filter;
 mod job_path;
 mod jobs;
 mod live;
+mod load;
 mod log_events;
 mod log_stream;
 mod maintenance;

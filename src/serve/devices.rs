@@ -1,6 +1,7 @@
-//! *Purpose*: the GPUs of this machine, as jobs get them and as they are looked at.
+//! *Purpose*: the GPUs of this machine, as they are looked at before jobs get them, and all of it,
+//! as it is looked at for people.
 //!
-//! *Owns*: [`MachineDevices`].
+//! *Owns*: [`MachineDevices`], [`watch`].
 //!
 //! *Promises*: only units that nobody of ours holds are asked about, so whoever is found there is
 //! an outsider.
@@ -8,14 +9,20 @@
 //! *Not here*: finding out (`devices`), what follows (`kernel::commands::looks`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::actors::System;
 use crate::actors::device_watch::LookAtDevices;
 use crate::config::Config;
 use crate::devices::Gpu;
 use crate::devices::usage::{Probe, Use};
 use crate::job::ids::UnitId;
+use crate::job::request::GPU;
+use crate::machine::{HeldGpus, Topology, Watch};
+
+/// Where the files of the machine stand.
+const MACHINE: &str = "/";
 
 /// The GPUs that can be looked at.
 pub(super) struct MachineDevices {
@@ -33,6 +40,21 @@ impl MachineDevices {
         let root = config.gpus.root.clone();
         (!gpus.is_empty()).then(|| MachineDevices { root, gpus, probe: Probe::default() })
     }
+}
+
+/// Looks how busy this machine is. Only the GPUs may stand below a root of their own.
+pub(super) fn watch(config: &Config, system: &System) -> Watch {
+    let cpus = config.inventory.cpus().map(|cpu| cpu.0);
+    let topology = Topology::read(Path::new(MACHINE), cpus);
+    let snapshot = system.snapshot.clone();
+    let held: HeldGpus = Box::new(move || {
+        let now = snapshot.borrow();
+        let gpus = now.others.iter().filter(|one| &*one.name == GPU);
+        let held = gpus.flat_map(|one| &one.units).filter(|unit| unit.holder.is_some());
+        held.map(|unit| unit.unit.0).collect()
+    });
+    let gpus = (config.gpus.root.clone(), config.gpus.list.clone());
+    Watch::new((MACHINE.into(), topology), gpus, held)
 }
 
 impl LookAtDevices for MachineDevices {

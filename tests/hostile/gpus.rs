@@ -275,11 +275,18 @@ impl Stage {
         let uuid = |n: usize| format!("GPU-0000000{n}-0000-0000-0000-000000000000");
         let cards: Vec<String> =
             mib.iter().enumerate().map(|(n, mib)| format!("{}, {mib}\\n", uuid(n))).collect();
+        let busy_cards: Vec<String> = mib
+            .iter()
+            .enumerate()
+            .map(|(n, mib)| format!("{}, 2000, {mib}, {}\\n", uuid(n), mib / 10))
+            .collect();
         let busy = mib.iter().enumerate().filter(|(_, mib)| **mib > 0);
         let apps: Vec<String> =
             busy.map(|(n, mib)| format!("4711, {}, {mib}\\n", uuid(n))).collect();
         let script = format!(
-            "#!/bin/sh\ncase $1 in --query-gpu=*) printf '{}';; *) printf '{}';; esac\n",
+            "#!/bin/sh\ncase $1 in --query-gpu=uuid,memory.total,*) printf '{}';; \
+             --query-gpu=*) printf '{}';; *) printf '{}';; esac\n",
+            busy_cards.concat(),
             cards.concat(),
             apps.concat()
         );
@@ -322,6 +329,47 @@ fn a_card_that_somebody_else_uses_is_given_only_when_he_is_gone() {
     assert_eq!(server.stdout(second), "0\n");
     fs::write(&go, "").unwrap();
     server.reaches(first, "COMPLETED");
+    server.is_clean();
+}
+
+#[test]
+fn how_busy_a_card_is_and_who_uses_it_without_a_job_is_said() {
+    let mut server = Server::unstarted(&["--cpus", "4"]);
+    let stage = match Stage::set(&server) {
+        Ok(stage) => stage,
+        Err(why) => {
+            return skipped("how_busy_a_card_is_and_who_uses_it_without_a_job_is_said", &why);
+        }
+    };
+    settings(&mut server, &stage.settings());
+    server.up();
+    let go = server.dir.path().join("go");
+    let job = server.submit(&json!({"script": until_file(&go), "gpus": 1}));
+    server.started(job);
+    stage.is_used([900, 500]);
+    let gpus = until("loads", || {
+        let all = server.get("/api/v1/resources").expect(200).json()["gpus"].clone();
+        if all[1]["outside"].is_null() { Err(all.to_string()) } else { Ok(all) }
+    });
+    let gpu = |n: u64, job: Value, used: u64, outside: Value| {
+        json!({
+            "index": n,
+            "uuid": format!("GPU-0000000{n}-0000-0000-0000-000000000000"),
+            "name": "NVIDIA Stand-in",
+            "job_id": job,
+            "memory_bytes": 2_000_u64 << 20,
+            "used_bytes": used << 20,
+            "load": used,
+            "outside": outside,
+        })
+    };
+    let outsider = json!({"pid": 4711, "user": null});
+    assert_eq!(
+        gpus,
+        json!([gpu(0, json!(job), 900, Value::Null), gpu(1, json!(null), 500, outsider)])
+    );
+    fs::write(&go, "").unwrap();
+    server.reaches(job, "COMPLETED");
     server.is_clean();
 }
 

@@ -45,6 +45,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::jobs::CLAIMS,
     crate::keys::CLAIMS,
     crate::load::CLAIMS,
+    crate::machine::CLAIMS,
     crate::numbers::CLAIMS,
     crate::orders::CLAIMS,
     crate::pages::CLAIMS,

@@ -30,6 +30,7 @@ mod help;
 mod jobs;
 mod keys;
 mod load;
+mod machine;
 mod numbers;
 mod orders;
 mod pages;

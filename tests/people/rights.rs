@@ -251,6 +251,18 @@ mod cases {
         assert_eq!(dashboard["job_stats"]["running"], 1, "counts stay");
         let resources = house.ask(BOB, "GET /api/v1/resources").expect(200).to_string();
         assert!(!resources.contains(&format!("\"job_id\":{id}")), "{resources}");
+        // Root asks too, so that somebody looks; his are numbers.
+        super::super::until_now("loads", || {
+            let all = house.ask("root", "GET /api/v1/resources").expect(200);
+            if all["cpus"].to_string().contains("\"load\":null") {
+                Err(all.to_string())
+            } else {
+                Ok(())
+            }
+        });
+        let his = house.ask(BOB, "GET /api/v1/resources").expect(200);
+        let hidden = his["cpus"].as_array().unwrap().iter().all(|cpu| cpu["load"].is_null());
+        assert!(hidden, "of what she holds and of what is free alike: {his}");
         assert_eq!(house.ask(BOB, "GET /api/v1/allocations").expect(200), json!([]));
         let behind = json!({"script": "true", "dependency": format!("afterok:{id}")});
         let refused = house.post(BOB, "/api/v1/jobs", &behind).expect(422);

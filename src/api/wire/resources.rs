@@ -1,6 +1,6 @@
 //! *Purpose*: CPUs and who holds them, memory and how much is held, as JSON.
 //!
-//! *Owns*: [`Resources`], [`Cpu`], [`AllocationRow`].
+//! *Owns*: [`Resources`], [`Cpu`], [`NumaNode`], [`GpuState`], [`AllocationRow`].
 //!
 //! *Promises*: `used_cpus + available_cpus == total_cpus` unless CPUs vanished in a
 //! reconfiguration while a job held them.
@@ -62,6 +62,65 @@ pub struct Resources {
     /// How many managers of resources there are: 1, or something is badly wrong.
     #[schema(example = 1)]
     pub resource_managers: u32,
+    /// The NUMA nodes of the machine; none where it does not tell.
+    #[serde(default)]
+    pub nodes: Vec<NumaNode>,
+    /// The GPUs of the machine; left out where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<GpuState>,
+}
+
+/// A NUMA node: CPUs, and the memory that is near them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NumaNode {
+    /// Its number.
+    #[schema(example = 0)]
+    pub node: u32,
+    /// Those of its CPUs that are handed out here.
+    #[schema(value_type = Vec<u32>)]
+    pub cpus: Vec<CpuId>,
+    /// Bytes of the machine's memory that are near them; null when that is not known.
+    #[schema(example = 274_877_906_944_u64)]
+    pub memory_bytes: Option<u64>,
+}
+
+/// One GPU.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GpuState {
+    /// Its number among all GPUs of the machine, as `resources[].units[].id` of `gpu` has it.
+    #[schema(example = 0)]
+    pub index: u32,
+    /// The vendor's name for it; null when that is not known.
+    #[schema(example = "GPU-8f3e12aa-0000-4bce-9c1d-2a1b7a0f4e55")]
+    pub uuid: Option<String>,
+    /// What it is called.
+    #[schema(example = "NVIDIA A100-SXM4-80GB")]
+    pub name: String,
+    /// The job that holds it; null when none does.
+    #[schema(value_type = Option<i64>)]
+    pub job_id: Option<JobId>,
+    /// Bytes of its memory; null when that is not known.
+    #[schema(example = 85_899_345_920_u64)]
+    pub memory_bytes: Option<u64>,
+    /// Of that in use, by whomever; null when that is not known.
+    #[schema(example = 65_498_251_264_u64)]
+    pub used_bytes: Option<u64>,
+    /// How busy it is, per mille, as its driver says it; null when that is not known.
+    #[schema(example = 920)]
+    pub load: Option<u16>,
+    /// Who uses it though no job holds it; null when nobody is known to.
+    pub outside: Option<Outsider>,
+}
+
+/// Who uses a GPU that no job holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Outsider {
+    /// The process; null when it is not known.
+    #[schema(example = 4711)]
+    pub pid: Option<i32>,
+    /// Whose it is; null when that is not known.
+    #[schema(example = "jonas")]
+    pub user: Option<String>,
 }
 
 /// A resource beside CPUs and memory.
@@ -113,6 +172,28 @@ pub struct Cpu {
     /// The job that holds it; null when free.
     #[schema(value_type = Option<i64>)]
     pub job_id: Option<JobId>,
+    /// How busy it was in the last 2 s, per mille; null when that is not known: it is looked for
+    /// only while somebody asks, so the first answer knows none.
+    #[serde(default)]
+    #[schema(example = 870)]
+    pub load: Option<u16>,
+    /// The NUMA node that it is of; null when that is not known.
+    #[serde(default)]
+    #[schema(example = 0)]
+    pub node: Option<u32>,
+    /// The core that it is of, by the lowest number of the CPUs that share it; null when that is
+    /// not known.
+    #[serde(default)]
+    #[schema(example = 0)]
+    pub core: Option<u32>,
+}
+
+impl Cpu {
+    /// One that this job holds, or none. How busy it is and where it stands is not known.
+    #[must_use]
+    pub fn held_by(id: CpuId, job_id: Option<JobId>) -> Cpu {
+        Cpu { id, job_id, load: None, node: None, core: None }
+    }
 }
 
 /// A row of `resource_allocations`. `GET /allocations` answers a list of these.
