@@ -14,6 +14,7 @@ mod alarm;
 mod commits;
 mod reconfigure;
 mod requeue;
+mod samples;
 mod signal;
 pub mod state;
 mod steps;
@@ -93,6 +94,7 @@ impl Actor for ResourceManagerActor {
             ledger.free()
         );
         self.ring(ctx);
+        self.sample(ctx);
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {

@@ -80,7 +80,17 @@ impl Handler<DoChores> for StoreWriter {
             Ok(n) => log::debug!("forgot {n} signals of attempts that are over"),
             Err(error) => log::warn!("signals were not pruned: {error}"),
         }
+        match self.writer.fold_samples(clock::now()) {
+            Ok(0) => {}
+            Ok(n) => log::debug!("put {n} samples of minutes together"),
+            Err(error) => log::warn!("old samples were not put together: {error}"),
+        }
         let Some(before) = chores.forget_before else { return };
+        match self.writer.forget_old_samples(before) {
+            Ok(0) => {}
+            Ok(n) => log::debug!("forgot {n} old samples"),
+            Err(error) => log::warn!("samples were not pruned: {error}"),
+        }
         match self.writer.forget_old_requests(before) {
             Ok(0) => {}
             Ok(n) => log::debug!("forgot who asked for what in {n} requests"),

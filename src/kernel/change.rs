@@ -22,6 +22,7 @@ use crate::job::suspension::Suspension;
 use crate::kernel::access::{Permitted, Principal};
 use crate::kernel::parts::maintenance::Maintenance;
 use crate::kernel::parts::queued::Queued;
+use crate::kernel::parts::samples::Sample;
 use crate::kernel::token::Token;
 use crate::resources::allocation::{Released, Share};
 use crate::time::Time;
@@ -265,6 +266,8 @@ pub enum Change {
         /// As of when.
         at: Time,
     },
+    /// A minute is over.
+    Sampled(Sample),
     /// Ended jobs are forgotten: rows, script, events, allocations.
     Forgotten {
         /// The jobs.
@@ -289,6 +292,7 @@ impl Change {
             | Change::StepNoted { .. }
             | Change::Reclaimed { .. }
             | Change::Restored { .. }
+            | Change::Sampled(_)
             | Change::Forgotten { .. } => None,
             Change::Submitted { event, .. }
             | Change::Granted { event, .. }

@@ -26,6 +26,7 @@ pub mod preflight;
 pub mod read;
 pub mod record;
 mod rows;
+pub mod samples;
 pub mod schema;
 pub mod scope;
 pub mod signals;

@@ -226,6 +226,23 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    samples (step_s, start) {
+        step_s -> BigInt,
+        start -> BigInt,
+        minutes -> BigInt,
+        cpu_us -> BigInt,
+        memory_bytes -> BigInt,
+        gpu_us -> BigInt,
+        pending_us -> BigInt,
+        running_us -> BigInt,
+        started -> BigInt,
+        ended_ok -> BigInt,
+        ended_not_ok -> BigInt,
+        waited_us -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     jobs,
     job_scripts,

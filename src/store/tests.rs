@@ -18,6 +18,7 @@ mod migrations;
 mod orders;
 mod pages;
 mod requeued;
+mod samples;
 mod used;
 
 use std::sync::Arc;

@@ -25,6 +25,7 @@ mod insert;
 mod open_database;
 mod prepared;
 mod requeued;
+mod samples;
 mod signals;
 mod steps;
 mod tokens;
@@ -300,6 +301,23 @@ impl Writer {
         signals::forget(self.connection()?)
     }
 
+    /// Puts samples of minutes together that are old. A chore, likewise.
+    ///
+    /// # Errors
+    /// When the database refuses; the next chore tries again.
+    pub fn fold_samples(&mut self, now: Time) -> Result<usize, StoreError> {
+        // What an error left of a transaction goes with the connection.
+        samples::fold(self.connection()?, now).inspect_err(|_| self.database.close())
+    }
+
+    /// Forgets samples of before then. A chore, likewise.
+    ///
+    /// # Errors
+    /// When the database refuses; the next chore tries again.
+    pub fn forget_old_samples(&mut self, before: Time) -> Result<usize, StoreError> {
+        samples::forget(self.connection()?, before)
+    }
+
     /// Forgets who asked for what before then. A chore, likewise.
     ///
     /// # Errors
@@ -368,6 +386,7 @@ fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
         | Change::Resumed(_)
         | Change::TokenMade(_)
         | Change::TokensRevoked(_)
+        | Change::Sampled(_)
         | Change::Forgotten { .. } => None,
         Change::Reclaimed { .. } | Change::Restored { .. } => {
             Some((fault::RECOVERY_MENDING, fault::RECOVERY_MENDED))
@@ -452,6 +471,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             }
             Change::Reclaimed { job, time, .. } => reclaimed(conn, *job, *time)?,
             Change::Restored { attempt, cpus, rest } => restored(conn, *attempt, (cpus, rest))?,
+            Change::Sampled(sample) => samples::sampled(conn, sample)?,
             Change::Forgotten { jobs } => forgotten(conn, jobs)?,
             Change::TokenMade(token) => tokens::made(conn, token)?,
             Change::TokensRevoked(ids) => tokens::revoked(conn, ids)?,

@@ -263,7 +263,8 @@ impl Disk {
                 row.unwrap_or_else(|| panic!("job {job} claims room")).room_since = *since;
             }
             Change::Told { job, .. } => panic!("job {job} waits for nobody"),
-            // No audit, no retention, no maintenance, no edits, no signals and no steps here.
+            // No audit, no retention, no maintenance, no edits, no signals, no steps and no samples
+            // here.
             Change::Edited { .. }
             | Change::Signalled { .. }
             | Change::Suspended { .. }
@@ -273,6 +274,7 @@ impl Disk {
             | Change::Charged { .. }
             | Change::Reclaimed { .. }
             | Change::Restored { .. }
+            | Change::Sampled(_)
             | Change::Forgotten { .. } => {
                 panic!("{change:?}")
             }

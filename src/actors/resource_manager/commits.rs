@@ -30,6 +30,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
+use super::samples::counts;
 use super::state::ResourceManagerActor;
 use super::ticket::{Noted, Ticket, durable};
 use crate::actors::executor::Known;
@@ -41,6 +42,7 @@ use crate::job::ids::{Attempt, CommitNo, JobId};
 use crate::kernel::change::{Change, Effect, Step};
 use crate::kernel::outbox::Commit;
 use crate::kernel::views::holding::Holding;
+use crate::kernel::views::sampled;
 use crate::kernel::views::snapshot::Snapshot;
 use crate::store::read::LaunchRecords;
 use crate::store::record::AllocationRecord;
@@ -159,6 +161,9 @@ impl ResourceManagerActor {
             self.plan_unanswered &= !matches!(ticket, Ticket::Applied(..));
             ticket.done();
         }
+        let happened = counts(settled.changes.iter().flat_map(|step| step.iter()));
+        let over = self.samples.at(clock::now(), sampled::levels(&snapshot), happened);
+        self.keep(over, ctx);
         // Last: nobody waits for a line in the log.
         self.record(&snapshot, &settled.changes);
         self.set_alarm(ctx);

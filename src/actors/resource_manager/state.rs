@@ -21,6 +21,7 @@ use crate::actors::messages::{ExecutorAddr, LookAtUnits, MakeDurable, Publish, W
 use crate::job::ids::{Attempt, CommitNo, Epoch};
 use crate::kernel::outbox::Outbox;
 use crate::kernel::parts::live::Live;
+use crate::kernel::parts::samples::Samples;
 use crate::kernel::state::Kernel;
 use crate::kernel::views::snapshot::Snapshot;
 use crate::observe::metrics::Metrics;
@@ -70,6 +71,8 @@ pub struct ResourceManagerActor {
     pub(super) trouble: Option<(String, Duration)>,
     /// When a job's time comes next, and the timer for it.
     pub(super) alarm: Option<(Time, SpawnHandle)>,
+    /// What was held, waited and ran lately.
+    pub(super) samples: Samples,
     pub(super) stopping: bool,
     pub(super) drained: Vec<oneshot::Sender<()>>,
 }
@@ -93,6 +96,7 @@ impl ResourceManagerActor {
             unaudited: true,
             trouble: None,
             alarm: None,
+            samples: Samples::default(),
             stopping: false,
             drained: Vec::new(),
         }

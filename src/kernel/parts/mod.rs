@@ -22,5 +22,6 @@ pub mod queued;
 pub mod requests;
 pub mod retries;
 pub mod rules;
+pub mod samples;
 pub mod singletons;
 mod slots;

@@ -15,4 +15,5 @@ pub mod limits;
 pub mod partitions;
 pub mod pass_input;
 pub mod rank;
+pub mod sampled;
 pub mod snapshot;
