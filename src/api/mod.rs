@@ -53,6 +53,7 @@ mod rank;
 mod refusals;
 mod render;
 mod route_rights;
+mod samples;
 mod seed;
 mod served;
 mod signal;
@@ -194,6 +195,7 @@ routes! {
     GET "/api/v1/me" needs See => me::me,
     GET "/api/v1/history" needs See => history::history,
     GET "/api/v1/usage" needs See => usage::usage,
+    GET "/api/v1/samples" needs See => samples::samples,
     GET "/api/v1/tokens" needs See => tokens::list,
     POST "/api/v1/tokens" needs OwnTokens => tokens::make,
     DELETE "/api/v1/tokens/{id}" needs OwnTokens => tokens::revoke,

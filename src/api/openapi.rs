@@ -18,8 +18,8 @@ use utoipa::openapi::{self, ContentBuilder, Deprecated, PathItem, Ref, RefOr, Re
 use super::wire::problem::PROBLEM_JSON;
 use super::{
     allocations, arrays, attempts, bulk, dashboard, edit, events, health, history, info, jobs,
-    maintenance, me, partitions, rank, seed, signal, steps, streams, submit, suspend, tokens,
-    usage,
+    maintenance, me, partitions, rank, samples, seed, signal, steps, streams, submit, suspend,
+    tokens, usage,
 };
 
 /// The name of the one way to say who one is.
@@ -88,6 +88,7 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         allocations::audit,
         history::history,
         usage::usage,
+        samples::samples,
         tokens::list,
         tokens::make,
         tokens::revoke,

@@ -1,6 +1,6 @@
 //! *Purpose*: points in time as people write them.
 //!
-//! *Owns*: [`parse`], [`parse_past`], [`Zone`], [`FORMS`].
+//! *Owns*: [`parse`], [`parse_past`], [`parse_back`], [`Zone`], [`FORMS`].
 //!
 //! *Promises*: RFC 3339, `now+` and a length of time, and where the reader's clock on the wall
 //! counts what `sbatch --begin` takes: `16:00`, `tomorrow`, `2030-05-05T00:01`. A time without an
@@ -91,6 +91,25 @@ pub fn parse_past(text: &str) -> Result<Time, String> {
     };
     let time = time.filter(|time| (Time(0)..=LAST).contains(time));
     time.ok_or_else(|| format!("\"{}\" is not a time; {PAST_FORMS}", shorten(text)))
+}
+
+/// How a time that has passed is written over REST.
+pub const BACK_FORMS: &str = "write 2026-11-22T16:00:00Z, now-18h or -18h";
+
+/// Reads a time that has passed, on nobody's clock: RFC 3339, `now`, `now-18h`, `-18h`.
+///
+/// # Errors
+/// A sentence with the forms that are understood.
+pub fn parse_back(text: &str) -> Result<Time, String> {
+    let text = text.trim();
+    let back = text.strip_prefix("now").unwrap_or(text).trim().strip_prefix('-');
+    let time = match (text, back) {
+        ("now", _) => Some(clock::now()),
+        (_, Some(back)) => length(back.trim()).map(|seconds| clock::now().plus_s(-seconds)),
+        (text, None) => clock::parse_rfc3339(text),
+    };
+    let time = time.filter(|time| (Time(0)..=LAST).contains(time));
+    time.ok_or_else(|| format!("\"{}\" is not a time; {BACK_FORMS}", shorten(text)))
 }
 
 /// Seconds of `now`, `now+2h`, `now+90`, `now+5hours`, `now + 1 week`.

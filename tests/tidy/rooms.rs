@@ -122,6 +122,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "store::order",
             "store::read",
             "store::record",
+            "store::samples",
             "store::scope",
             "store::steps",
             "store::tokens",

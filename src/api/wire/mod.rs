@@ -29,6 +29,7 @@ pub mod rank;
 pub mod report;
 pub mod resources;
 pub mod retry;
+pub mod samples;
 pub mod sbatch;
 pub mod seed;
 pub mod signal;

@@ -148,3 +148,18 @@ fn where_a_zone_has_to_be_said_a_time_without_one_is_refused_as_that() {
     assert!(parse("2030-02-30", Zone::Local).unwrap_err().starts_with("there is no 2030-02-30"));
     assert!(parse("soon", Zone::Local).unwrap_err().contains("tomorrow"));
 }
+
+#[test]
+fn a_time_that_has_passed_is_read_on_nobodys_clock() {
+    let now = clock::now();
+    let ago = |text: &str| now.since_us(parse_back(text).unwrap()) / crate::time::SECOND_US;
+    for (text, seconds) in [("now", 0), ("-90", 90), ("-18h", 64_800), ("now-2d", 172_800)] {
+        assert!((ago(text) - seconds).abs() <= 1, "{text}: {}", ago(text));
+    }
+    let said = parse_back("2026-11-22T16:00:00Z").unwrap();
+    assert_eq!(clock::rfc3339(said), "2026-11-22T16:00:00.000000Z");
+    for text in ["", "16:00", "yesterday", "now+2h", "18h", "-soon", "2026-11-22T16:00", "--1h"] {
+        let refused = parse_back(text).unwrap_err();
+        assert!(refused.ends_with(BACK_FORMS), "{text}: {refused}");
+    }
+}
