@@ -18,8 +18,8 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, watch};
 
 use super::{
-    AttemptStatus, Control, Elsewhere, Engine, EngineError, ExitRecord, Handle, Key, OpenError,
-    Order, Person, Stop, Stopping, StreamFile, Trouble,
+    AttemptStatus, Control, Elsewhere, Engine, EngineError, ExitRecord, Handle, Key, Measured,
+    OpenError, Order, Person, Stop, Stopping, StreamFile, Trouble,
 };
 use crate::clock;
 use crate::job::outcome::{ExitCode, Usage};
@@ -382,6 +382,10 @@ impl Engine for FakeEngine {
                 _ => Vec::new(),
             })
         })
+    }
+
+    fn measure(&self) -> BoxFuture<'static, Result<Vec<(Key, Measured)>, EngineError>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn forget_secrets(&self) {}

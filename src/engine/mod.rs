@@ -237,6 +237,16 @@ impl Elsewhere {
     }
 }
 
+/// What an attempt uses; `None` for what cannot be found out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// Time of CPUs that its supervisor's tree has used so far, µs. What it grows by is the
+    /// attempt's; what it is may be that of an earlier attempt too.
+    pub cpu_us: Option<u64>,
+    /// Memory of its processes, without pages of files, bytes.
+    pub rss_bytes: Option<u64>,
+}
+
 /// Why a script's tree is about to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopping {
@@ -440,6 +450,12 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// When `/proc` or the spool cannot be read.
     fn processes<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Vec<i32>, EngineError>>;
+
+    /// What each attempt uses whose script runs here, in one look at all of them.
+    ///
+    /// # Errors
+    /// When the spool cannot be read.
+    fn measure(&self) -> BoxFuture<'static, Result<Vec<(Key, Measured)>, EngineError>>;
 
     /// Keys that living processes bear, whatever became of the attempts, for the audit. A key is in
     /// the environment, so anybody can bear any; the boot is not in it.

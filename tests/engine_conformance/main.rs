@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod devices;
+mod measure;
 mod memory;
 mod scratch;
 mod signals;

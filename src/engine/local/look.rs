@@ -324,13 +324,13 @@ impl Inner {
     }
 
     /// What `state` says, or said when it was last seen.
-    fn state(&self, name: &str) -> Result<State, EngineError> {
+    pub(super) fn state(&self, name: &str) -> Result<State, EngineError> {
         let seen = || held(&self.attempts.get(name)?.seen).clone();
         Ok(self.folder(name).read_state()?.or_else(seen).unwrap_or_default())
     }
 
     /// The supervisor of an attempt of ours, if it has said who it is.
-    fn supervisor(&self, state: &State) -> Option<Identity> {
+    pub(super) fn supervisor(&self, state: &State) -> Option<Identity> {
         state.supervisor.filter(|_| self.origin.is_of(&state.boot_id))
     }
 

@@ -36,6 +36,7 @@ mod launch;
 mod launcher;
 mod look;
 mod memory;
+mod meter;
 mod notice;
 mod notice_reader;
 mod opener;
@@ -85,8 +86,8 @@ pub use self::plain::read as read_plain;
 use self::proctrack::ProcTrack;
 use self::scratch::Scratch;
 use super::{
-    AttemptStatus, BoxFuture, Control, Elsewhere, Engine, EngineError, Key, OpenError, Order,
-    Person, StreamFile, Trouble,
+    AttemptStatus, BoxFuture, Control, Elsewhere, Engine, EngineError, Key, Measured, OpenError,
+    Order, Person, StreamFile, Trouble,
 };
 use crate::fault;
 use crate::job::signal::NumberedSignal;
@@ -464,6 +465,16 @@ impl Engine for LocalEngine {
     fn processes<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Vec<i32>, EngineError>> {
         let key = key.clone();
         self.aside(move |inner| inner.processes(&key))
+    }
+
+    fn measure(&self) -> BoxFuture<'static, Result<Vec<(Key, Measured)>, EngineError>> {
+        let inner = Arc::clone(&self.inner);
+        Box::pin(async move {
+            match tokio::task::spawn_blocking(move || inner.measure()).await {
+                Ok(measured) => measured,
+                Err(e) => Err(EngineError::Daemon(io::Error::other(e))),
+            }
+        })
     }
 
     fn forget_secrets(&self) {

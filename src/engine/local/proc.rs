@@ -40,6 +40,10 @@ pub struct Stat {
     pub group: i32,
     /// Its session.
     pub session: i32,
+    /// The time of CPUs that it has used, in ticks.
+    pub own_ticks: u64,
+    /// The same of its children that have ended and that it has waited for.
+    pub children_ticks: u64,
     /// Whether it has memory and no environment in it: it is between two programs, for the
     /// instant in which the kernel replaces the one by the other. Nobody can say whose it is.
     /// (One that is not ours to look into seems to be so too.)
@@ -93,12 +97,19 @@ fn parse(pid: i32, text: &[u8]) -> Option<Stat> {
     let rest = std::str::from_utf8(text.get(name_end + 2..)?).ok()?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     let (memory, environment_end) = (fields.get(20)?, fields.get(48)?);
+    let ticks = |at: usize| -> Option<u64> {
+        let (user, system): (u64, u64) =
+            (fields.get(at)?.parse().ok()?, fields.get(at + 1)?.parse().ok()?);
+        Some(user.saturating_add(system))
+    };
     Some(Stat {
         identity: Identity { pid, ticks: fields.get(19)?.parse().ok()? },
         state: fields.first()?.chars().next()?,
         parent: fields.get(1)?.parse().ok()?,
         group: fields.get(2)?.parse().ok()?,
         session: fields.get(3)?.parse().ok()?,
+        own_ticks: ticks(11)?,
+        children_ticks: ticks(13)?,
         is_between_programs: *memory != "0" && *environment_end == "0",
     })
 }
