@@ -23,6 +23,7 @@ use crate::job::signal::Signal;
 use crate::job::spec::JobSpec;
 use crate::job::state::Hold;
 use crate::job::step::Step;
+use crate::job::usage_series::UsageSeries;
 use crate::kernel::access::Permitted;
 use crate::kernel::commands::cancel::Cancelled;
 use crate::kernel::commands::edit::Edited;
@@ -213,6 +214,22 @@ pub struct NoteStep {
     /// What it says.
     pub step: Arc<Step>,
 }
+
+/// UsageWatch → ResourceManager: keep what an attempt used.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct KeepUsage {
+    /// Which.
+    pub attempt: Attempt,
+    /// As measured.
+    pub series: Arc<UsageSeries>,
+}
+
+/// api → UsageWatch: what a live attempt used so far; `None` when it does not live, or was not
+/// measured yet.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<UsageSeries>")]
+pub struct GetUsage(pub Attempt);
 
 /// api → ResourceManager: end one task of an array. Answered after the commit, with one outcome.
 #[derive(Debug, Message)]

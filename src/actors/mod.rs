@@ -32,6 +32,7 @@ pub mod retention;
 pub mod scheduler;
 pub mod site;
 pub mod store_writer;
+pub mod usage_watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,9 +53,9 @@ use dials::{Dialled, Dials};
 use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
 use messages::{
-    Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, GetRank, GetStanding, Maintain,
-    MakeToken, Move, NoteStep, Reconfigure, RequeueJob, Resume, RevokeToken, RunAudit, SignalJob,
-    SplitTask, SubmitJobs, SuspendJob, UpdateJob,
+    Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, GetRank, GetStanding, KeepUsage,
+    Maintain, MakeToken, Move, NoteStep, Reconfigure, RequeueJob, Resume, RevokeToken, RunAudit,
+    SignalJob, SplitTask, SubmitJobs, SuspendJob, UpdateJob,
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
@@ -110,6 +111,8 @@ pub struct System {
     pub await_job: Recipient<Await>,
     /// Audits now.
     pub audit: Recipient<RunAudit>,
+    /// Has what attempts used while they ran kept.
+    pub keep_usage: Recipient<KeepUsage>,
     /// Stops accepting and starting.
     pub drain: Recipient<Drain>,
     /// "Now".
@@ -230,6 +233,7 @@ pub fn start(parts: Parts) -> System {
         standing: manager.clone().recipient(),
         manager_moves: manager.clone().recipient(),
         writer_moves,
+        keep_usage: manager.clone().recipient(),
         drain: manager.recipient(),
         await_job: hub.recipient(),
         audit: recovery.recipient(),

@@ -2,7 +2,7 @@
 //!
 //! *Owns*: names, the request and the checked specification, states, ends, dependencies, arrays,
 //! tasks, retries, signals, files of a job, how its script is called, how long it
-//! stood still.
+//! stood still, what it used while it ran.
 //!
 //! *Promises*: plain data with one text form each, read and written alike in JSON, SQL and on the
 //! command line; a refusal is a sentence; nothing here decides.
@@ -27,3 +27,4 @@ pub mod state;
 pub mod step;
 pub mod suspension;
 pub mod tasks;
+pub mod usage_series;

@@ -19,6 +19,7 @@ use crate::job::spec::JobSpec;
 use crate::job::state::{AttemptEnd, EndReason, Hold, StateWord};
 use crate::job::step::Step as JobStep;
 use crate::job::suspension::Suspension;
+use crate::job::usage_series::UsageSeries;
 use crate::kernel::access::{Permitted, Principal};
 use crate::kernel::parts::maintenance::Maintenance;
 use crate::kernel::parts::queued::Queued;
@@ -268,6 +269,13 @@ pub enum Change {
     },
     /// A minute is over.
     Sampled(Sample),
+    /// What an attempt used while it ran; in the place of what was kept of it before.
+    UsageKept {
+        /// Which.
+        attempt: Attempt,
+        /// As measured.
+        series: Arc<UsageSeries>,
+    },
     /// Ended jobs are forgotten: rows, script, events, allocations.
     Forgotten {
         /// The jobs.
@@ -293,6 +301,7 @@ impl Change {
             | Change::Reclaimed { .. }
             | Change::Restored { .. }
             | Change::Sampled(_)
+            | Change::UsageKept { .. }
             | Change::Forgotten { .. } => None,
             Change::Submitted { event, .. }
             | Change::Granted { event, .. }

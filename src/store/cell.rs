@@ -24,6 +24,7 @@ use crate::job::ids::{CpuId, EventId, JobId, Uid};
 use crate::job::outcome::ExitCode;
 use crate::job::signal::{Recipients, name_of};
 use crate::job::state::{AttemptEnd, EndReason, StateWord};
+use crate::job::usage_series::UsageSeries;
 use crate::kernel::access::Role;
 use crate::resources::allocation::{Held, Share};
 use crate::time::Time;
@@ -241,6 +242,7 @@ texts! {
     ArraySpec, "the tasks of an array, such as 0-9%2", parsed;
     Dependencies, "dependencies such as afterok:1", parsed;
     StoredSpec, "a JSON object of what was asked for, of version 1", from_json;
+    UsageSeries, "a JSON object of what was measured", from_json;
     Told, "a JSON object of what a job was told", from_json;
     Vec<CpuId>, "a JSON list of CPU numbers", from_json;
     Vec<Share>, "a JSON object of what is held, by resource", shares;

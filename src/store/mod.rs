@@ -34,6 +34,7 @@ pub mod spec;
 pub mod steps;
 pub mod tokens;
 pub mod used;
+pub mod used_while_running;
 mod wal_prealloc;
 pub mod write;
 

@@ -243,6 +243,14 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    attempt_usage (job_id, attempt) {
+        job_id -> BigInt,
+        attempt -> BigInt,
+        series -> Text,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     jobs,
     job_scripts,

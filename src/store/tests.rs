@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod arrays;
+mod attempt_usage;
 mod batches;
 mod counts;
 mod damage;

@@ -17,6 +17,7 @@
 //! guard.
 
 mod arrays;
+mod attempt_usage;
 mod attempts;
 mod edit;
 mod forget;
@@ -387,6 +388,7 @@ fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
         | Change::TokenMade(_)
         | Change::TokensRevoked(_)
         | Change::Sampled(_)
+        | Change::UsageKept { .. }
         | Change::Forgotten { .. } => None,
         Change::Reclaimed { .. } | Change::Restored { .. } => {
             Some((fault::RECOVERY_MENDING, fault::RECOVERY_MENDED))
@@ -472,6 +474,7 @@ fn apply(conn: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError>
             Change::Reclaimed { job, time, .. } => reclaimed(conn, *job, *time)?,
             Change::Restored { attempt, cpus, rest } => restored(conn, *attempt, (cpus, rest))?,
             Change::Sampled(sample) => samples::sampled(conn, sample)?,
+            Change::UsageKept { attempt, series } => attempt_usage::kept(conn, *attempt, series)?,
             Change::Forgotten { jobs } => forgotten(conn, jobs)?,
             Change::TokenMade(token) => tokens::made(conn, token)?,
             Change::TokensRevoked(ids) => tokens::revoked(conn, ids)?,

@@ -275,6 +275,7 @@ impl Disk {
             | Change::Reclaimed { .. }
             | Change::Restored { .. }
             | Change::Sampled(_)
+            | Change::UsageKept { .. }
             | Change::Forgotten { .. } => {
                 panic!("{change:?}")
             }

@@ -1,6 +1,6 @@
-//! *Purpose*: has each minute kept.
+//! *Purpose*: has kept what was measured: each minute, and what attempts used.
 //!
-//! *Owns*: the timer of minutes.
+//! *Owns*: the timer of minutes, the handler of [`KeepUsage`].
 //!
 //! *Promises*: a minute is written with the next commit, or alone when it is over and nothing else
 //! happens: one write a minute at most. While the database takes no commits none is kept for
@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::state::ResourceManagerActor;
 use super::ticket::Ticket;
+use crate::actors::messages::KeepUsage;
 use crate::clock;
 use crate::job::state::StateWord;
 use crate::kernel::change::{Change, Step};
@@ -65,4 +66,18 @@ pub(super) fn counts<'a>(changes: impl Iterator<Item = &'a Change>) -> Counts {
         }
     }
     counts
+}
+
+impl Handler<KeepUsage> for ResourceManagerActor {
+    type Result = ();
+
+    fn handle(&mut self, message: KeepUsage, ctx: &mut Self::Context) {
+        if self.stopping {
+            return;
+        }
+        let KeepUsage { attempt, series } = message;
+        let changes = vec![Change::UsageKept { attempt, series }];
+        let (reply, _nobody_waits) = oneshot::channel();
+        self.put(Step { changes, effects: vec![] }, false, Ticket::Noted(reply), ctx);
+    }
 }

@@ -15,6 +15,7 @@ use diesel::prelude::*;
 
 use super::super::cell::{Cell, Stored};
 use super::super::error::StoreError;
+use super::super::schema::attempt_usage;
 use super::super::schema::{events, job_labels, job_scripts, jobs, resource_allocations, steps};
 use crate::job::ids::JobId;
 
@@ -34,6 +35,8 @@ pub(super) fn forgotten(conn: &mut SqliteConnection, asked: &[JobId]) -> Result<
     let events = events::table.filter(events::job_id.eq_any(&over));
     diesel::delete(events).execute(conn)?;
     diesel::delete(steps::table.filter(steps::job_id.eq_any(&over))).execute(conn)?;
+    let used = attempt_usage::table.filter(attempt_usage::job_id.eq_any(&over));
+    diesel::delete(used).execute(conn)?;
     let allocations =
         resource_allocations::table.filter(resource_allocations::job_id.eq_any(&over));
     diesel::delete(allocations).execute(conn)?;
