@@ -41,6 +41,7 @@ use tokio::sync::watch;
 use crate::actors::order::FromStore;
 use crate::actors::retention::Retention;
 use crate::actors::site::{JobGpus, OrderSite};
+use crate::actors::usage_watch::UsageWatch;
 use crate::actors::{self, Parts, System, messages};
 use crate::api::wire::report::Ability;
 use crate::api::{
@@ -270,13 +271,15 @@ async fn serve(
         commit_no,
         writer,
         readers,
-        engine,
+        engine: Arc::clone(&engine),
         orders: Arc::new(orders),
         dials,
         tick: config.tick,
         retention,
         devices: MachineDevices::of(&config).map(|all| Box::new(all) as _),
     });
+    let machine = Arc::new(devices::watch(&config, &system));
+    let used = devices::usage(&machine, &system, engine);
     let settings = Settings::new(args, &config, in_force, system.reconfigure.clone());
     let crowd = crowd(&served, connections_of_a_worker() * WORKERS);
     let auth = web::Data::new(Auth {
@@ -294,7 +297,7 @@ async fn serve(
     });
     let app = web::Data::new(app(
         (&settings, served, owners_files),
-        (system.clone(), devices::watch(&config, &system)),
+        (system.clone(), machine, used),
         places,
         host,
         isolation,
@@ -378,7 +381,7 @@ fn announce(config: &Config, address: std::net::SocketAddr, local: Option<&Path>
 
 fn app(
     (settings, served, owners_files): (&Settings, Served, Option<Arc<dyn OwnersFiles>>),
-    (system, machine): (System, Watch),
+    (system, machine, usage): (System, Arc<Watch>, UsageWatch),
     places: Places,
     host: String,
     (isolation, cannot_suspend): (BTreeMap<String, String>, Option<String>),
@@ -401,6 +404,7 @@ fn app(
         places,
         host,
         machine,
+        usage,
         isolation,
         cannot_suspend,
         files: Files::start().context("no thread can be started for the files of jobs")?,

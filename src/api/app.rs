@@ -21,6 +21,7 @@ use super::places::Room;
 use super::served::Served;
 use super::wire::report::Ability;
 use crate::actors::System;
+use crate::actors::usage_watch::UsageWatch;
 use crate::fault;
 use crate::job::files::Places;
 use crate::job::ids::JobId;
@@ -85,7 +86,9 @@ pub struct App {
     /// This machine's name.
     pub host: String,
     /// How it is built, and how busy it is.
-    pub machine: Watch,
+    pub machine: Arc<Watch>,
+    /// What attempts use while they run.
+    pub usage: UsageWatch,
     /// What isolation works.
     pub isolation: Vec<Ability>,
     /// Why no job can be suspended here, if none can.

@@ -34,6 +34,7 @@ mod info;
 mod intake;
 mod job_filter;
 mod job_path;
+mod job_usage;
 mod jobs;
 mod live;
 mod load;
@@ -178,6 +179,7 @@ routes! {
     GET "/api/v1/jobs/{id}/stdout" needs ReadOutput => streams::stdout,
     GET "/api/v1/jobs/{id}/stderr" needs ReadOutput => streams::stderr,
     GET "/api/v1/jobs/{id}/events" needs ReadDetails => jobs::events,
+    GET "/api/v1/jobs/{id}/usage" needs ReadDetails => job_usage::usage,
     GET "/api/v1/jobs/{id}/priority" needs See => rank::show,
     GET "/api/v1/jobs/{id}/wait" needs See => jobs::wait,
     GET "/api/v1/jobs/{id}/array" needs See => arrays::show,

@@ -17,9 +17,9 @@ use utoipa::openapi::{self, ContentBuilder, Deprecated, PathItem, Ref, RefOr, Re
 
 use super::wire::problem::PROBLEM_JSON;
 use super::{
-    allocations, arrays, attempts, bulk, dashboard, edit, events, health, history, info, jobs,
-    maintenance, me, partitions, rank, samples, seed, signal, steps, streams, submit, suspend,
-    tokens, usage,
+    allocations, arrays, attempts, bulk, dashboard, edit, events, health, history, info, job_usage,
+    jobs, maintenance, me, partitions, rank, samples, seed, signal, steps, streams, submit,
+    suspend, tokens, usage,
 };
 
 /// The name of the one way to say who one is.
@@ -76,6 +76,7 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         steps::list,
         attempts::attempts,
         jobs::events,
+        job_usage::usage,
         jobs::wait,
         arrays::show,
         rank::show,

@@ -12,6 +12,7 @@ use super::app::App;
 use super::aside::aside;
 use super::caller::Caller;
 use super::error::ApiError;
+use super::job_usage;
 use super::wire::attempt::Retry;
 use super::wire::job::{Allocation, Event, HeldBy, Job, StreamEnd, Usage};
 use super::wire::pick::Fields;
@@ -170,6 +171,7 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, (reasons, wanted): Told
         state_reason,
         state_detail,
         elapsed_s: elapsed_s(&row),
+        usage_now: job_usage::now(app, &row),
         position: why.position.map(|n| n as u64),
         estimated_start_time: why.start.map(time),
         estimate_basis: why.basis,

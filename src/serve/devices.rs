@@ -1,7 +1,7 @@
 //! *Purpose*: the GPUs of this machine, as they are looked at before jobs get them, and all of it,
 //! as it is looked at for people.
 //!
-//! *Owns*: [`MachineDevices`], [`watch`].
+//! *Owns*: [`MachineDevices`], [`watch()`], [`usage()`].
 //!
 //! *Promises*: only units that nobody of ours holds are asked about, so whoever is found there is
 //! an outsider.
@@ -14,9 +14,11 @@ use std::sync::Arc;
 
 use crate::actors::System;
 use crate::actors::device_watch::LookAtDevices;
+use crate::actors::usage_watch::{UsageWatch, UsageWatchActor, Witnesses};
 use crate::config::Config;
 use crate::devices::Gpu;
 use crate::devices::usage::{Probe, Use};
+use crate::engine::Engine;
 use crate::job::ids::UnitId;
 use crate::job::request::GPU;
 use crate::machine::{HeldGpus, Topology, Watch};
@@ -55,6 +57,23 @@ pub(super) fn watch(config: &Config, system: &System) -> Watch {
     });
     let gpus = (config.gpus.root.clone(), config.gpus.list.clone());
     Watch::new((MACHINE.into(), topology), gpus, held)
+}
+
+/// Measures what attempts use while they run. While one of them holds a GPU somebody wants to know
+/// how busy these are.
+pub(super) fn usage(machine: &Arc<Watch>, system: &System, engine: Arc<dyn Engine>) -> UsageWatch {
+    let machine = Arc::clone(machine);
+    let gpu_loads = move || {
+        let loads = machine.loads();
+        loads.gpus.iter().filter_map(|gpu| Some((gpu.index, gpu.load.load?))).collect()
+    };
+    UsageWatchActor::launch(Witnesses {
+        engine,
+        snapshot: system.snapshot.clone(),
+        gpu_loads: Box::new(gpu_loads),
+        readers: system.readers.clone(),
+        keep: system.keep_usage.clone(),
+    })
 }
 
 impl LookAtDevices for MachineDevices {

@@ -20,6 +20,8 @@ cases! {
     loads_are_known_to_whoever_asks_again => ["GET /api/v1/resources"],
     a_minute_of_what_was_held_is_kept_and_no_other_is_made_up => ["GET /api/v1/samples"],
     samples_that_cannot_be_are_refused_by_name => ["GET /api/v1/samples"],
+    a_running_job_shows_what_it_uses_and_an_ended_one_what_it_used =>
+        ["GET /api/v1/jobs/{id}/usage", "GET /api/v1/jobs/{id}"],
 }
 
 /// A file of the system, without the end of its line.
@@ -178,4 +180,67 @@ fn samples_that_cannot_be_are_refused_by_name() {
         assert_eq!(refused["errors"][0]["field"], field, "{query}: {refused}");
     }
     problem(server.get("/api/v1/samples?step=60"), 400);
+}
+
+fn a_running_job_shows_what_it_uses_and_an_ended_one_what_it_used() {
+    let mut server = Server::start();
+    let path = |id: i64, query: &str| format!("/api/v1/jobs/{id}/usage{query}");
+    let quick = server.run("true");
+    server.ended(quick);
+    let id = server.submit(&json!({"script": "while :; do :; done", "cpus": 2, "memory": "1G"}));
+    let waits = server.submit(&json!({"script": "true", "cpus": 4}));
+    server.started(id);
+    assert_eq!(server.job(id)["usage_now"], Value::Null, "not known yet");
+    // A step is over 20 s after the start at the latest.
+    let used = until("a step", || {
+        let used = server.get(&path(id, "")).expect(200).json();
+        match used["cpus_busy"].as_array().unwrap().first() {
+            Some(busy) if busy.is_number() => Ok(used),
+            _ => Err(used.to_string()),
+        }
+    });
+    keys(&used, "attempt start step_s cpus memory_bytes cpus_busy rss_bytes gpu_load");
+    is_time(&used["start"]);
+    for (field, value) in [
+        ("attempt", json!(1)),
+        ("step_s", json!(10)),
+        ("cpus", json!(2)),
+        ("memory_bytes", json!(1_u64 << 30)),
+        ("gpu_load", json!([null])),
+    ] {
+        assert_eq!(used[field], value, "{field}: {used}");
+    }
+    let busy = used["cpus_busy"][0].as_f64().unwrap();
+    assert!((0.02..1.2).contains(&busy), "one loop on a machine that may be full: {used}");
+    let bytes = used["rss_bytes"][0].as_u64().unwrap();
+    assert!((50_000..1 << 30).contains(&bytes), "{used}");
+    let now = server.job(id)["usage_now"].clone();
+    keys(&now, "cpus_busy rss_bytes gpu_load");
+    assert!(now["cpus_busy"].as_f64().unwrap() > 0.02, "{now}");
+    let list = server.get("/api/v1/jobs?fields=usage_now&state=RUNNING").expect(200).json();
+    assert!(list["jobs"][0]["usage_now"]["rss_bytes"].is_number(), "{list}");
+    // What was never measured is not known.
+    for other in [quick, waits] {
+        let none = server.get(&path(other, "")).expect(200).json();
+        assert_eq!((&none["start"], &none["cpus_busy"]), (&Value::Null, &json!([])), "{none}");
+        assert_eq!(server.job(other)["usage_now"], Value::Null);
+    }
+    problem(server.get(&path(id, "?attempt=2")), 400);
+    problem(server.get(&path(id, "?attempt=0")), 400);
+    problem(server.get(&path(777, "")), 404);
+    server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).expect(202);
+    server.ended(id);
+    assert_eq!(server.job(id)["usage_now"], Value::Null);
+    let line = "SELECT COUNT(*) || '' AS line FROM attempt_usage";
+    until("the row", || match server.sql(line).as_str() {
+        "1" => Ok(()),
+        rows => Err(rows.to_owned()),
+    });
+    let kept = server.get(&path(id, "?attempt=1")).expect(200).json();
+    assert_eq!((&kept["start"], &kept["cpus_busy"][0]), (&used["start"], &used["cpus_busy"][0]));
+    server.kill();
+    server.up();
+    assert_eq!(server.get(&path(id, "")).expect(200).json(), kept);
+    server.ended(waits);
+    server.is_clean();
 }

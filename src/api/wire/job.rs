@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::attempt::Retry;
+use super::job_usage::UsageNow;
 use super::resources::HeldResources;
 use crate::job::ids::{CpuId, EventId, JobId};
 use crate::job::spec::DataSource;
@@ -247,6 +248,9 @@ pub struct Job {
     pub allocation: Option<Allocation>,
     /// What its processes used; null before the end.
     pub usage: Option<Usage>,
+    /// What its processes use now; null unless it runs, and in its first 10 to 20 s.
+    #[serde(default)]
+    pub usage_now: Option<UsageNow>,
 }
 
 impl Job {
@@ -275,6 +279,7 @@ impl Job {
             warnings: Vec::new(),
             allocation: self.allocation.map(|own| Allocation { process_id: None, ..own }),
             usage: None,
+            usage_now: None,
             ..self
         }
     }
@@ -427,7 +432,7 @@ mod tests {
             retry restart_count signal kill_on_invalid_dependency open_mode resources ntasks \
             cpus_per_task args standard_input submit_directory \
             stdout_path stderr_path kept_until uid redacted node command mail_type \
-            mail_user suspend_time suspended_s";
+            mail_user suspend_time suspended_s usage_now";
         let mut body = json!({
             "id": 17, "name": "n", "account": "", "user": "", "partition": "default",
             "state": "OUT_OF_MEMORY", "priority": 0, "cpus": 1, "labels": {}, "data_source": "WEB",

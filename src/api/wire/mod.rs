@@ -20,6 +20,7 @@ mod fields;
 pub mod history;
 mod invocation;
 pub mod job;
+pub mod job_usage;
 pub mod maintenance;
 pub mod me;
 pub mod partitions;

@@ -79,6 +79,7 @@ fields! {
     kept_until labels comment data_source submit_time eligible_time start_time end_time
     suspend_time suspended_s elapsed_s
     exit_code exit_status exit_signal error warnings attempt node allocation usage
+    usage_now
 }
 
 impl Fields {
