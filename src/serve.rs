@@ -46,6 +46,7 @@ use crate::actors::{self, Parts, System, messages};
 use crate::api::wire::report::Ability;
 use crate::api::{
     self, App, Auth, FileWatcher, Files, Intake, OwnersFiles, Refusals, Room, STREAMS_MAX, Served,
+    Upkeep,
 };
 use crate::config::people::Mode;
 use crate::config::{Config, ServeArgs};
@@ -298,7 +299,7 @@ async fn serve(
     let app = web::Data::new(app(
         (&settings, served, owners_files),
         (system.clone(), machine, used),
-        places,
+        (places, config.database_file.clone()),
         host,
         isolation,
     )?);
@@ -382,7 +383,7 @@ fn announce(config: &Config, address: std::net::SocketAddr, local: Option<&Path>
 fn app(
     (settings, served, owners_files): (&Settings, Served, Option<Arc<dyn OwnersFiles>>),
     (system, machine, usage): (System, Arc<Watch>, UsageWatch),
-    places: Places,
+    (places, database): (Places, PathBuf),
     host: String,
     (isolation, cannot_suspend): (BTreeMap<String, String>, Option<String>),
 ) -> Result<App> {
@@ -405,6 +406,7 @@ fn app(
         host,
         machine,
         usage,
+        upkeep: Upkeep::begin(database),
         isolation,
         cannot_suspend,
         files: Files::start().context("no thread can be started for the files of jobs")?,

@@ -19,6 +19,7 @@ use super::live::{InForce, Live};
 use super::opener::{Opener, OwnersFiles};
 use super::places::Room;
 use super::served::Served;
+use super::upkeep::Upkeep;
 use super::wire::report::Ability;
 use crate::actors::System;
 use crate::actors::usage_watch::UsageWatch;
@@ -89,6 +90,8 @@ pub struct App {
     pub machine: Arc<Watch>,
     /// What attempts use while they run.
     pub usage: UsageWatch,
+    /// How long it has run, and what its database takes.
+    pub upkeep: Upkeep,
     /// What isolation works.
     pub isolation: Vec<Ability>,
     /// Why no job can be suspended here, if none can.

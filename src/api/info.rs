@@ -12,6 +12,7 @@ use actix_web::{HttpResponse, web};
 use super::app::App;
 use super::caller::Caller;
 use super::wire::report::Info;
+use crate::clock::rfc3339;
 use crate::fault;
 
 /// Settings that name users, between parentheses.
@@ -27,8 +28,9 @@ fn notes(app: &App, lasting: &[String]) -> Vec<String> {
 
 /// `GET /info`.
 #[utoipa::path(get, path = "/api/v1/info", tag = "server",
-    description = "The server's version, its settings and where each came from, and what isolation \
-        works here. Where all users are served, settings that name users are shown to operators.",
+    description = "The server's version, its settings and where each came from, what isolation \
+        works here, how long it has run and what its database takes. Where all users are served, \
+        settings that name users are shown to operators.",
     responses((status = 200, body = Info)))]
 pub async fn info(app: web::Data<App>, caller: Caller) -> HttpResponse {
     fault::bug(fault::BUG_IN_HANDLER);
@@ -41,10 +43,16 @@ pub async fn info(app: web::Data<App>, caller: Caller) -> HttpResponse {
             }
         }
     }
+    let disk = app.upkeep.disk().await;
     HttpResponse::Ok().json(Info {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         configuration,
         isolation: app.isolation.clone(),
         notes: notes(&app, &live.notes),
+        host: app.host.clone(),
+        start_time: rfc3339(app.upkeep.start),
+        uptime_s: app.upkeep.uptime_s(),
+        database_bytes: disk.database_bytes,
+        free_bytes: disk.free_bytes,
     })
 }

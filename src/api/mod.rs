@@ -65,6 +65,7 @@ mod submit;
 mod suspend;
 mod tail;
 mod tokens;
+mod upkeep;
 mod usage;
 pub mod wire;
 
@@ -88,6 +89,7 @@ pub use places::{Room, STREAMS_MAX};
 pub use refusals::Refusals;
 pub use route_rights::RouteRights;
 pub use served::Served;
+pub use upkeep::Upkeep;
 
 use crate::kernel::access::Action;
 

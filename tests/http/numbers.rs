@@ -188,6 +188,15 @@ fn info_shows_settings_isolation_and_what_is_missing() {
     let answer = server.get("/api/v1/info").expect(200);
     let info = answer.json();
     assert_eq!(info["version"], env!("CARGO_PKG_VERSION"));
+    keys(
+        &info,
+        "version configuration isolation notes host start_time uptime_s database_bytes free_bytes",
+    );
+    is_time(&info["start_time"]);
+    let database = std::fs::metadata(server.database()).unwrap().len();
+    assert!(info["database_bytes"].as_u64().unwrap() >= database, "{info}");
+    assert!(info["free_bytes"].as_u64().is_some() && info["uptime_s"].as_u64().unwrap() < 3_600);
+    assert_eq!(info["host"], server.get("/api/v1/resources").expect(200).json()["node"]);
     let settings = &info["configuration"];
     assert_eq!(settings["kill_grace"], json!({"value": "7s", "source": "flag"}));
     assert_eq!(settings["tick"], json!({"value": "5s", "source": "default"}));

@@ -71,6 +71,26 @@ pub struct Info {
     /// What a user should know about this installation, one sentence each.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// The machine's name.
+    #[serde(default)]
+    #[schema(example = "big")]
+    pub host: String,
+    /// When the server began to serve, RFC 3339.
+    #[serde(default)]
+    #[schema(format = DateTime)]
+    pub start_time: String,
+    /// How long that is ago, seconds.
+    #[serde(default)]
+    #[schema(example = 86_400)]
+    pub uptime_s: u64,
+    /// Bytes of its database, with the log beside it; null when that is not known.
+    #[serde(default)]
+    #[schema(example = 41_943_040_u64)]
+    pub database_bytes: Option<u64>,
+    /// Bytes that are free on the disk of its database; null when that is not known.
+    #[serde(default)]
+    #[schema(example = 214_748_364_800_u64)]
+    pub free_bytes: Option<u64>,
 }
 
 /// One setting.
