@@ -298,7 +298,7 @@ async fn serve(
     });
     let app = web::Data::new(app(
         (&settings, served, owners_files),
-        (system.clone(), machine, used),
+        (system.clone(), machine, used.clone()),
         (places, config.database_file.clone()),
         host,
         isolation,
@@ -345,7 +345,7 @@ async fn serve(
             }
         }
         log::info!("Stopping: jobs go on under their supervisors");
-        shut_down(&system, handle).await;
+        shut_down(&system, &used.keep_all, handle).await;
     });
     let served = server.await.context("the HTTP server failed");
     if let Some(Err(error)) = local.map(std::fs::remove_file) {
@@ -354,9 +354,18 @@ async fn serve(
     served
 }
 
-async fn shut_down(system: &System, server: actix_web::dev::ServerHandle) {
+async fn shut_down(
+    system: &System,
+    used: &actix::Recipient<messages::KeepAllUsage>,
+    server: actix_web::dev::ServerHandle,
+) {
     fault::point(fault::STOP_ASKED);
-    let drained = actix_rt::time::timeout(DRAIN, system.drain.send(messages::Drain)).await;
+    let drained = actix_rt::time::timeout(DRAIN, async {
+        // First: a manager that stops takes nothing more.
+        let _gone = used.send(messages::KeepAllUsage).await;
+        system.drain.send(messages::Drain).await
+    })
+    .await;
     if drained.is_err() {
         log::warn!("Not all decisions became durable in time; the next start repairs");
     }

@@ -225,6 +225,12 @@ pub struct KeepUsage {
     pub series: Arc<UsageSeries>,
 }
 
+/// serve → UsageWatch: the server stops; have kept what there is of all that live. Answered when
+/// that is decided, not when it is durable.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct KeepAllUsage;
+
 /// api → UsageWatch: what a live attempt used so far; `None` when it does not live, or was not
 /// measured yet.
 #[derive(Debug, Message)]

@@ -3,8 +3,8 @@
 //! *Owns*: [`UsageWatchActor`], the one timer for all attempts; [`LiveUsage`], the newest figures.
 //!
 //! *Promises*: one round at a time, on a thread that nothing waits for, and none while nothing
-//! runs. What is measured is in memory and is kept now and then, and when the attempt is over; what
-//! came since is lost with the server.
+//! runs. What is measured is in memory and is kept now and then, when the attempt is over and when
+//! the server stops; where it is killed, what came since is lost.
 //!
 //! *Not here*: what is measured (`engine`), steps (`recording`), rows (`store`).
 
@@ -15,11 +15,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use futures_util::future::join_all;
 use tokio::sync::watch;
 
 pub use self::recording::{EVERY_S, Latest};
 use self::recording::{Reading, Recording};
-use super::messages::{GetUsage, KeepUsage};
+use super::messages::{GetUsage, KeepAllUsage, KeepUsage};
 use crate::clock;
 use crate::engine::{Engine, EngineError, Measured};
 use crate::job::ids::Attempt;
@@ -59,6 +60,8 @@ pub struct UsageWatch {
     pub live: LiveUsage,
     /// What a live attempt used so far.
     pub get: Recipient<GetUsage>,
+    /// Has it all kept.
+    pub keep_all: Recipient<KeepAllUsage>,
 }
 
 /// Measures; see the module.
@@ -84,7 +87,8 @@ impl UsageWatchActor {
         let (sender, live) = watch::channel(Arc::default());
         let (recordings, is_measuring) = (BTreeMap::new(), false);
         let actor = UsageWatchActor { witnesses, live: sender, recordings, is_measuring };
-        UsageWatch { live, get: actor.start().recipient() }
+        let actor = actor.start();
+        UsageWatch { live, get: actor.clone().recipient(), keep_all: actor.recipient() }
     }
 
     fn measure(&mut self, ctx: &mut Context<Self>) {
@@ -206,5 +210,23 @@ impl Handler<GetUsage> for UsageWatchActor {
 
     fn handle(&mut self, GetUsage(attempt): GetUsage, _: &mut Self::Context) -> Self::Result {
         self.recordings.get(&attempt).and_then(Recording::series)
+    }
+}
+
+impl Handler<KeepAllUsage> for UsageWatchActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: KeepAllUsage, _: &mut Self::Context) -> Self::Result {
+        let all = self.recordings.iter().filter_map(|(attempt, recording)| {
+            let series = Arc::new(recording.series()?);
+            Some(self.witnesses.keep.send(KeepUsage { attempt: *attempt, series }))
+        });
+        let all = join_all(all);
+        Box::pin(async move {
+            let lost = all.await.into_iter().filter(Result::is_err).count();
+            if lost > 0 {
+                log::warn!("What {lost} attempts used lately is not kept");
+            }
+        })
     }
 }

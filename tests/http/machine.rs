@@ -228,6 +228,11 @@ fn a_running_job_shows_what_it_uses_and_an_ended_one_what_it_used() {
     problem(server.get(&path(id, "?attempt=2")), 400);
     problem(server.get(&path(id, "?attempt=0")), 400);
     problem(server.get(&path(777, "")), 404);
+    // A server that stops has it kept, and its successor shows it at once.
+    assert_eq!(server.stop(), Some(0));
+    server.up();
+    let again = server.get(&path(id, "")).expect(200).json();
+    assert_eq!((&again["start"], &again["cpus_busy"][0]), (&used["start"], &used["cpus_busy"][0]));
     server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).expect(202);
     server.ended(id);
     assert_eq!(server.job(id)["usage_now"], Value::Null);

@@ -53,22 +53,21 @@ impl Inner {
         if !own.is_alive() {
             return None;
         }
-        let mut ticks = own.children_ticks;
-        let mut rss_bytes = Some(0_u64);
-        proc::visit_descendants(supervisor.pid, |seen| {
-            ticks = ticks.saturating_add(seen.own_ticks).saturating_add(seen.children_ticks);
-            if seen.is_alive() {
-                rss_bytes = rss_bytes.zip(own_bytes(seen.identity.pid)).map(|(sum, own)| sum + own);
-            }
-        });
         let group = state.groups_of(name).into_iter().find_map(|group| {
             let is_its = group.parent().is_some_and(|base| base.ends_with(memory::BASE));
             is_its.then(|| bytes_of_group(&group))?
         });
-        // If the supervisor has gone on to another attempt meanwhile, they were of that one.
-        let is_over = folder.has_exit()
-            || self.state(name).ok().and_then(|state| self.supervisor(&state)) != Some(supervisor);
-        (!is_over).then(|| Measured { cpu_us: Some(us(ticks)), rss_bytes: group.or(rss_bytes) })
+        let (mut ticks, mut rss_bytes) = (own.children_ticks, Some(0_u64));
+        proc::visit_descendants(supervisor.pid, |seen| {
+            ticks = ticks.saturating_add(seen.own_ticks).saturating_add(seen.children_ticks);
+            if group.is_none() && seen.is_alive() {
+                let own = own_bytes(seen.identity.pid);
+                rss_bytes = rss_bytes.zip(own).map(|(sum, own)| sum.saturating_add(own));
+            }
+        });
+        // Only when it has said how this one ended its supervisor goes on to another attempt.
+        let measured = Measured { cpu_us: Some(us(ticks)), rss_bytes: group.or(rss_bytes) };
+        (!folder.has_exit()).then_some(measured)
     }
 }
 
