@@ -15,10 +15,12 @@ use downbeat::job::ids::{Attempt, CpuId, JobId};
 use downbeat::job::outcome::{EndState, Exit, ExitCode, Handle, Usage};
 use downbeat::job::state::{EndReason, StateWord};
 use downbeat::kernel::parts::eligibility::DependencySnapshot;
+use downbeat::kernel::parts::samples::{Counts, Samples};
 use downbeat::kernel::state::Kernel;
 use downbeat::kernel::testing::job::{JobBuilder, job};
 use downbeat::kernel::testing::{KernelBuilder, exit};
 use downbeat::kernel::transition::{Fact, JobState, transition};
+use downbeat::kernel::views::sampled::levels;
 use downbeat::policy::input::{PassInput, PendingJob, Running};
 use downbeat::policy::name::Policy;
 use downbeat::policy::pass::{Planner, plan};
@@ -57,6 +59,14 @@ fn benches(c: &mut Criterion) {
             b.iter(|| black_box(planned(&kernel)));
         });
         c.bench_function(&format!("snapshot, {what}"), |b| b.iter(|| black_box(kernel.snapshot())));
+        let (now, mut samples) = (kernel.snapshot(), Samples::default());
+        let mut time = Time(0);
+        c.bench_function(&format!("a commit is added to its minute, {what}"), |b| {
+            b.iter(|| {
+                time = Time(time.0 + 1_000);
+                black_box(samples.at(time, levels(&now), Counts::default()))
+            });
+        });
     }
     for name in ["fcfs+easy", "wfp3+easy@259200"] {
         let policy: Policy = name.parse().unwrap();
