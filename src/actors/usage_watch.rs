@@ -94,7 +94,7 @@ impl UsageWatchActor {
     fn measure(&mut self, ctx: &mut Context<Self>) {
         let now = Arc::clone(&self.witnesses.snapshot.borrow());
         let runs = now.running + now.completing > 0;
-        if self.is_measuring || !(runs || !self.recordings.is_empty()) {
+        if self.is_measuring || !runs && self.recordings.is_empty() {
             return;
         }
         self.is_measuring = true;
@@ -148,7 +148,7 @@ impl UsageWatchActor {
                     .unwrap_or_else(|| Recording::begin(round.time, reading)),
                 (None, None) => Recording::begin(round.time, reading),
             };
-            if let Some(series) = recording.to_keep() {
+            if let Some(series) = recording.take_if_due() {
                 self.keep(attempt, series, ctx);
             }
             live.insert(attempt, recording.latest());

@@ -91,7 +91,8 @@ impl Recording {
                 gpu: sum(*gpu),
             })
             .collect();
-        let is_ours = of.step_s % EVERY_S == 0 && steps.len() <= POINTS_MAX && of.start <= time;
+        let is_ours =
+            of.step_s.is_multiple_of(EVERY_S) && steps.len() <= POINTS_MAX && of.start <= time;
         let kept = (steps.len(), every);
         let new = Recording::begin(time, reading);
         is_ours.then_some(Recording { start: of.start, every, steps, kept, ..new })
@@ -163,7 +164,7 @@ impl Recording {
     }
 
     /// The same, when a tenth of what there can be has come since it was answered last.
-    pub fn to_keep(&mut self) -> Option<UsageSeries> {
+    pub fn take_if_due(&mut self) -> Option<UsageSeries> {
         let now = (self.steps.len(), self.every);
         let (had, of) = self.kept;
         let is_due = now.0 >= had * of / now.1 + POINTS_MAX / 10;
@@ -262,7 +263,7 @@ mod tests {
         let mut kept = Vec::new();
         for n in 1..=800 {
             of.note(s(n * 10), used(0, 0));
-            kept.extend(of.to_keep().map(|_| n));
+            kept.extend(of.take_if_due().map(|_| n));
         }
         assert_eq!(kept[..11], [36, 72, 108, 144, 180, 216, 252, 288, 324, 360, 431]);
         assert!(kept.len() < 20, "{kept:?}");
