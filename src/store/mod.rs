@@ -31,6 +31,7 @@ pub mod scope;
 pub mod signals;
 pub mod spec;
 pub mod steps;
+mod stops;
 pub mod tokens;
 pub mod used;
 mod wal_prealloc;

@@ -41,6 +41,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::conditions::CLAIMS,
     crate::edit::CLAIMS,
     crate::environment::CLAIMS,
+    crate::finding::CLAIMS,
     crate::gate::CLAIMS,
     crate::jobs::CLAIMS,
     crate::keys::CLAIMS,

@@ -25,6 +25,7 @@ mod codes;
 mod codings;
 mod conditions;
 mod environment;
+mod finding;
 mod gate;
 mod help;
 mod jobs;
