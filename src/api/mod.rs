@@ -28,6 +28,7 @@ pub mod error;
 mod events;
 mod file_watch;
 mod files;
+mod forecast;
 mod health;
 mod history;
 mod info;
@@ -185,6 +186,7 @@ routes! {
     GET "/api/v1/partitions" needs See => partitions::list,
     GET "/api/v1/allocations" needs See => allocations::list,
     GET "/api/v1/audit" needs See => allocations::audit,
+    GET "/api/v1/forecast" needs See => forecast::forecast,
     GET "/api/v1/maintenance" needs See => maintenance::list,
     POST "/api/v1/maintenance" needs Operate => maintenance::make,
     DELETE "/api/v1/maintenance" needs Operate => maintenance::resume,

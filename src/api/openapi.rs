@@ -17,8 +17,8 @@ use utoipa::openapi::{self, ContentBuilder, Deprecated, PathItem, Ref, RefOr, Re
 
 use super::wire::problem::PROBLEM_JSON;
 use super::{
-    allocations, arrays, attempts, bulk, dashboard, edit, events, health, history, info, jobs,
-    maintenance, me, partitions, rank, seed, signal, steps, streams, submit, suspend, tokens,
+    allocations, arrays, attempts, bulk, dashboard, edit, events, forecast, health, history, info,
+    jobs, maintenance, me, partitions, rank, seed, signal, steps, streams, submit, suspend, tokens,
     usage,
 };
 
@@ -86,6 +86,7 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         partitions::list,
         allocations::list,
         allocations::audit,
+        forecast::forecast,
         history::history,
         usage::usage,
         tokens::list,

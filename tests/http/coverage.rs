@@ -42,6 +42,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::edit::CLAIMS,
     crate::environment::CLAIMS,
     crate::finding::CLAIMS,
+    crate::forecast::CLAIMS,
     crate::gate::CLAIMS,
     crate::jobs::CLAIMS,
     crate::keys::CLAIMS,

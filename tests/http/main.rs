@@ -26,6 +26,7 @@ mod codings;
 mod conditions;
 mod environment;
 mod finding;
+mod forecast;
 mod gate;
 mod help;
 mod jobs;

@@ -17,6 +17,7 @@ pub mod bulk;
 pub mod dialect;
 pub mod export;
 mod fields;
+pub mod forecast;
 pub mod history;
 mod invocation;
 pub mod job;
