@@ -140,6 +140,25 @@ pub struct UpdateJob {
     pub by: Permitted,
 }
 
+/// api → ResourceManager: what would become of a job that were changed so? Answered at once.
+#[derive(Debug, Message)]
+#[rtype(result = "WouldUpdate")]
+pub struct TryUpdate {
+    /// The change.
+    pub update: UpdateJob,
+    /// By which policy it would stand in line.
+    pub policy: Policy,
+}
+
+/// What would become of it.
+#[derive(Debug)]
+pub enum WouldUpdate {
+    /// This, and so it would wait.
+    Edited(Edited, Box<Explained>),
+    /// As [`UpdateAnswer::LookAgain`].
+    LookAgain(CommitNo),
+}
+
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpdateAnswer {

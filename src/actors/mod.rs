@@ -54,7 +54,7 @@ use executor::{ExecutorActor, Tools};
 use messages::{
     Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, GetRank, GetStanding, Maintain,
     MakeToken, Move, NoteStep, Reconfigure, RequeueJob, Resume, RevokeToken, RunAudit, SignalJob,
-    SplitTask, SubmitJobs, SuspendJob, UpdateJob,
+    SplitTask, SubmitJobs, SuspendJob, TryUpdate, UpdateJob,
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
@@ -72,6 +72,8 @@ pub struct System {
     pub cancel: Recipient<CancelJobs>,
     /// Changes pending jobs.
     pub update: Recipient<UpdateJob>,
+    /// Tells what would become of a change.
+    pub try_update: Recipient<TryUpdate>,
     /// Cancels single tasks of arrays.
     pub cancel_task: Recipient<CancelTask>,
     /// Makes tasks of arrays jobs of their own.
@@ -213,6 +215,7 @@ pub fn start(parts: Parts) -> System {
         submit: manager.clone().recipient(),
         cancel: manager.clone().recipient(),
         update: manager.clone().recipient(),
+        try_update: manager.clone().recipient(),
         cancel_task: manager.clone().recipient(),
         split: manager.clone().recipient(),
         signal: manager.clone().recipient(),

@@ -6,6 +6,7 @@
 //!
 //! *Not here*: the state (`kernel::state`), what changes it (`kernel::commands`).
 
+pub mod as_edited;
 pub mod chain;
 pub mod dependencies;
 pub mod explain;
