@@ -42,6 +42,7 @@ use crate::kernel::transition::Fact;
 use crate::kernel::views::explain::Explained;
 use crate::kernel::views::limits::Standing;
 use crate::kernel::views::partitions::PartitionNow;
+use crate::kernel::views::payers::{PayerNow, PayersBy};
 use crate::kernel::views::rank::QueuePosition;
 use crate::policy::input::PassInput;
 use crate::policy::name::Policy;
@@ -325,6 +326,11 @@ pub struct GetStanding {
     /// His name.
     pub user: Arc<str>,
 }
+
+/// api → ResourceManager: what have all accounts, or all users? Answered at once.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<PayerNow>")]
+pub struct GetPayers(pub PayersBy);
 
 /// api → ResourceManager: where does this job stand in the line? `None` when it does not wait.
 /// Answered at once.

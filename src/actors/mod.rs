@@ -52,9 +52,9 @@ use dials::{Dialled, Dials};
 use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
 use messages::{
-    Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, GetRank, GetStanding, Maintain,
-    MakeToken, Move, NoteStep, Reconfigure, RequeueJob, Resume, RevokeToken, RunAudit, SignalJob,
-    SplitTask, SubmitJobs, SuspendJob, TryUpdate, UpdateJob,
+    Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, GetPayers, GetRank, GetStanding,
+    Maintain, MakeToken, Move, NoteStep, Reconfigure, RequeueJob, Resume, RevokeToken, RunAudit,
+    SignalJob, SplitTask, SubmitJobs, SuspendJob, TryUpdate, UpdateJob,
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
@@ -104,6 +104,8 @@ pub struct System {
     pub partitions: Recipient<GetPartitions>,
     /// Tells what a user has, and may have.
     pub standing: Recipient<GetStanding>,
+    /// Tells what accounts have, or users.
+    pub payers: Recipient<GetPayers>,
     /// Whether the resource manager moves.
     pub manager_moves: Recipient<Move>,
     /// Whether the writer of the store moves.
@@ -231,6 +233,7 @@ pub fn start(parts: Parts) -> System {
         rank: manager.clone().recipient(),
         partitions: manager.clone().recipient(),
         standing: manager.clone().recipient(),
+        payers: manager.clone().recipient(),
         manager_moves: manager.clone().recipient(),
         writer_moves,
         drain: manager.recipient(),

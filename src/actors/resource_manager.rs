@@ -31,8 +31,8 @@ use self::ticket::{Noted, Ticket, durable};
 use super::executor::Known;
 use super::messages::{
     Applied, ApplyPlan, CancelJobs, CancelTask, DRY_RUN_ID, Drain, Explain, ForgetJobs,
-    GetPartitions, GetPassInput, GetRank, GetStanding, Look, LookAtAll, LookAtUnits, Looked,
-    Maintain, Mend, Move, NotDurable, Observed, Resume, SplitTask, StopAttempt, SubmitJobs,
+    GetPartitions, GetPassInput, GetPayers, GetRank, GetStanding, Look, LookAtAll, LookAtUnits,
+    Looked, Maintain, Mend, Move, NotDurable, Observed, Resume, SplitTask, StopAttempt, SubmitJobs,
     SubmitRefused, Submitted, TryUpdate, UpdateAnswer, UpdateJob, WouldUpdate,
 };
 use crate::clock;
@@ -320,6 +320,14 @@ impl Handler<GetStanding> for ResourceManagerActor {
 
     fn handle(&mut self, message: GetStanding, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.kernel.has_and_may(Payer::User(&message.user)))
+    }
+}
+
+impl Handler<GetPayers> for ResourceManagerActor {
+    type Result = MessageResult<GetPayers>;
+
+    fn handle(&mut self, GetPayers(by): GetPayers, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.kernel.payers(by, clock::now()))
     }
 }
 

@@ -89,10 +89,10 @@ pub type Pairs = web::Query<Vec<(String, String)>>;
                 `-id`. `end` is by `expected_end_time`, with `state=RUNNING`, `COMPLETING` or \
                 both; `position` is the line, first to run first, its first 1,000 places, with \
                 `state=PENDING`. Jobs that stand alike are in the order of their ids, which a \
-                `-` turns round too; jobs without a value come last either way. States are in the order of \
-                a job's life, texts in that of their UTF-8 bytes. No index has the order of \
-                `start_time`, `priority`, `cpus` and `time_limit_s`: where more than a million \
-                jobs would have to be put in order, it is 400, naming `sort`")),
+                `-` turns round too; jobs without a value come last either way. States are in the \
+                order of a job's life, texts in that of their UTF-8 bytes. No index has the \
+                order of `start_time`, `priority`, `cpus` and `time_limit_s`: where more than a \
+                million jobs would have to be put in order, it is 400, naming `sort`")),
     responses((status = 200, description = "With `fields` each job has these alone",
             body = JobList), (status = "4XX",
         body = super::wire::problem::Problem)))]

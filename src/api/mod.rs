@@ -9,6 +9,7 @@
 //!
 //! *Not here*: JSON types (`api::wire`), the kernel's state (ask by message).
 
+mod accounts;
 mod allocations;
 pub mod app;
 mod arrays;
@@ -197,6 +198,7 @@ routes! {
     GET "/api/v1/me" needs See => me::me,
     GET "/api/v1/history" needs See => history::history,
     GET "/api/v1/usage" needs See => usage::usage,
+    GET "/api/v1/accounts" needs See => accounts::list,
     GET "/api/v1/tokens" needs See => tokens::list,
     POST "/api/v1/tokens" needs OwnTokens => tokens::make,
     DELETE "/api/v1/tokens/{id}" needs OwnTokens => tokens::revoke,

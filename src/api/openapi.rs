@@ -17,9 +17,9 @@ use utoipa::openapi::{self, ContentBuilder, Deprecated, PathItem, Ref, RefOr, Re
 
 use super::wire::problem::PROBLEM_JSON;
 use super::{
-    allocations, arrays, attempts, bulk, dashboard, edit, events, forecast, health, history, info,
-    jobs, maintenance, me, partitions, rank, seed, signal, steps, streams, submit, suspend, tokens,
-    usage,
+    accounts, allocations, arrays, attempts, bulk, dashboard, edit, events, forecast, health,
+    history, info, jobs, maintenance, me, partitions, rank, seed, signal, steps, streams,
+    submit, suspend, tokens, usage,
 };
 
 /// The name of the one way to say who one is.
@@ -89,6 +89,7 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         forecast::forecast,
         history::history,
         usage::usage,
+        accounts::list,
         tokens::list,
         tokens::make,
         tokens::revoke,

@@ -7,6 +7,7 @@
 //!
 //! *Not here*: bounds and paths (`kernel::admission`), status codes (`api`).
 
+pub mod accounts;
 pub mod amount;
 pub mod array;
 mod asked_resources;

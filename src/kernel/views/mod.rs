@@ -15,5 +15,6 @@ pub mod holding;
 pub mod limits;
 pub mod partitions;
 pub mod pass_input;
+pub mod payers;
 pub mod rank;
 pub mod snapshot;

@@ -270,8 +270,10 @@ fn looked_at_few(within: &[&Made], filter: &JobFilter, next: Option<JobId>, boun
     let of_indexes = indexes.map(|part| rows().filter(|made| part.1(made)).count());
     // Only without an index the table itself is walked.
     let few = of_indexes.min().unwrap_or_else(|| rows().count());
-    // Each of several states has a share, of one row at the least.
-    let most = bound.max(filter.states.len());
+    // Each of several places has a share, of one row at the least.
+    let several = [filter.states.len(), filter.accounts.len(), filter.users.len()];
+    let names = filter.name_begins.as_ref().map_or(0, |_| NAMES.len());
+    let most = several.into_iter().chain([names]).fold(bound, usize::max);
     assert!(few <= most, "{few} rows for {filter:?}, next {next:?}");
 }
 
