@@ -46,6 +46,7 @@ mod maintenance;
 mod me;
 mod openapi;
 mod opener;
+mod overview;
 mod owner;
 mod page;
 mod parameters;
@@ -196,6 +197,7 @@ routes! {
     GET "/api/v1/dashboard" needs See => dashboard::dashboard,
     GET "/api/v1/info" needs See => info::info,
     GET "/api/v1/me" needs See => me::me,
+    GET "/api/v1/overview" needs See => overview::overview,
     GET "/api/v1/history" needs See => history::history,
     GET "/api/v1/usage" needs See => usage::usage,
     GET "/api/v1/accounts" needs See => accounts::list,

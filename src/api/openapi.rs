@@ -18,7 +18,7 @@ use utoipa::openapi::{self, ContentBuilder, Deprecated, PathItem, Ref, RefOr, Re
 use super::wire::problem::PROBLEM_JSON;
 use super::{
     accounts, allocations, arrays, attempts, bulk, dashboard, edit, events, forecast, health,
-    history, info, jobs, maintenance, me, partitions, rank, seed, signal, steps, streams,
+    history, info, jobs, maintenance, me, overview, partitions, rank, seed, signal, steps, streams,
     submit, suspend, tokens, usage,
 };
 
@@ -101,6 +101,7 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         dashboard::dashboard,
         info::info,
         me::me,
+        overview::overview,
         seed::submit,
         seed::query,
         seed::cancel,

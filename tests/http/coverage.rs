@@ -49,6 +49,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::load::CLAIMS,
     crate::numbers::CLAIMS,
     crate::orders::CLAIMS,
+    crate::overview::CLAIMS,
     crate::pages::CLAIMS,
     crate::partitions::CLAIMS,
     crate::paths::CLAIMS,

@@ -34,6 +34,7 @@ mod keys;
 mod load;
 mod numbers;
 mod orders;
+mod overview;
 mod pages;
 mod partitions;
 mod paths;

@@ -24,6 +24,7 @@ mod invocation;
 pub mod job;
 pub mod maintenance;
 pub mod me;
+pub mod overview;
 pub mod partitions;
 pub mod pick;
 pub mod problem;
