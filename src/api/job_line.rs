@@ -15,9 +15,10 @@ use crate::actors::messages::Explain;
 use crate::job::ids::JobId;
 use crate::kernel::access::Scope;
 use crate::kernel::views::explain::Explained;
+use crate::store::error::StoreError;
 use crate::store::filter::{IDS_MAX, JobFilter};
 use crate::store::order::SortKey;
-use crate::store::read::{self, JobAndAllocation};
+use crate::store::read::{self, AsOf, JobAndAllocation};
 
 /// Some of the line.
 pub(super) struct LinePage {
@@ -68,19 +69,23 @@ pub(super) async fn of_places(
     let is_asked =
         |job: &JobId| asked.as_ref().is_none_or(|asked: &HashSet<JobId>| asked.contains(job));
     let ids = places.iter().map(|(job, _)| *job).filter(is_asked).collect();
-    let filter = JobFilter {
-        ids: Some(ids),
-        key: SortKey::Id,
-        fold: false,
-        limit: IDS_MAX as i64,
-        ..filter
+    let most = IDS_MAX as i64;
+    let filter = JobFilter { ids: Some(ids), key: SortKey::Id, fold: false, limit: most, ..filter };
+    let read = move |conn: &mut _| {
+        // Rows are read of this page alone.
+        let meant: HashSet<JobId> = read::job_ids(conn, &filter, &scope)?.into_iter().collect();
+        let mut page = places;
+        page.retain(|(job, _)| meant.contains(job));
+        let more = page.len() > wanted;
+        page.truncate(wanted);
+        let next = page.last().filter(|_| more).map(|(_, place)| *place);
+        let ids = Some(page.iter().map(|(job, _)| *job).collect());
+        let rows = JobFilter { ids, limit: most, ..JobFilter::default() };
+        let found = read::jobs_page(conn, &rows, &scope)?;
+        let mut jobs = found.value.jobs;
+        let place: HashMap<JobId, u64> = page.into_iter().collect();
+        jobs.sort_by_key(|(row, _)| place.get(&row.id).copied());
+        Ok::<_, StoreError>(AsOf { commit_no: found.commit_no, value: LinePage { jobs, next } })
     };
-    let mut jobs = app.read(move |conn| read::jobs_page(conn, &filter, &scope)).await?.jobs;
-    let place: HashMap<JobId, u64> = places.into_iter().collect();
-    let of = |job: &JobAndAllocation| place.get(&job.0.id).copied().unwrap_or(u64::MAX);
-    jobs.sort_by_key(of);
-    let more = jobs.len() > wanted;
-    jobs.truncate(wanted);
-    let next = jobs.last().filter(|_| more).map(of);
-    Ok(LinePage { jobs, next })
+    app.read(read).await
 }

@@ -92,6 +92,18 @@ pub fn jobs_page(
     as_of(conn, JobPage { jobs, next })
 }
 
+/// The same of which only the numbers are told.
+///
+/// # Errors
+/// What the database says.
+pub fn job_ids(
+    conn: &mut SqliteConnection,
+    filter: &JobFilter,
+    scope: &Scope,
+) -> Result<Vec<JobId>, StoreError> {
+    Ok(find(conn, filter, scope)?.ids.into_iter().map(JobId).collect())
+}
+
 /// Puts the latest allocation beside each job.
 fn give_allocations(
     conn: &mut SqliteConnection,
