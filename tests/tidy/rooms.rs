@@ -137,6 +137,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "host",
+            "time",
             "peer",
             "people",
             "clock",
