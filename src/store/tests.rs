@@ -12,6 +12,7 @@ mod arrays;
 mod batches;
 mod counts;
 mod damage;
+mod folded;
 mod forgotten;
 mod mend;
 mod migrations;
