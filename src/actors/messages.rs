@@ -43,6 +43,7 @@ use crate::kernel::transition::Fact;
 use crate::kernel::views::explain::Explained;
 use crate::kernel::views::limits::Standing;
 use crate::kernel::views::partitions::PartitionNow;
+use crate::kernel::views::payers::{PayerNow, PayersBy};
 use crate::kernel::views::rank::QueuePosition;
 use crate::policy::input::PassInput;
 use crate::policy::name::Policy;
@@ -139,6 +140,25 @@ pub struct UpdateJob {
     pub elsewhere: DependencySnapshot,
     /// Who may.
     pub by: Permitted,
+}
+
+/// api → ResourceManager: what would become of a job that were changed so? Answered at once.
+#[derive(Debug, Message)]
+#[rtype(result = "WouldUpdate")]
+pub struct TryUpdate {
+    /// The change.
+    pub update: UpdateJob,
+    /// By which policy it would stand in line.
+    pub policy: Policy,
+}
+
+/// What would become of it.
+#[derive(Debug)]
+pub enum WouldUpdate {
+    /// This, and so it would wait.
+    Edited(Edited, Box<Explained>),
+    /// As [`UpdateAnswer::LookAgain`].
+    LookAgain(CommitNo),
 }
 
 /// What became of it.
@@ -329,6 +349,11 @@ pub struct GetStanding {
     /// His name.
     pub user: Arc<str>,
 }
+
+/// api → ResourceManager: what have all accounts, or all users? Answered at once.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<PayerNow>")]
+pub struct GetPayers(pub PayersBy);
 
 /// api → ResourceManager: where does this job stand in the line? `None` when it does not wait.
 /// Answered at once.

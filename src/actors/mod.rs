@@ -53,9 +53,9 @@ use dials::{Dialled, Dials};
 use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
 use messages::{
-    Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, GetRank, GetStanding, KeepUsage,
-    Maintain, MakeToken, Move, NoteStep, Reconfigure, RequeueJob, Resume, RevokeToken, RunAudit,
-    SignalJob, SplitTask, SubmitJobs, SuspendJob, UpdateJob,
+    Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, GetPayers, GetRank, GetStanding,
+    KeepUsage, Maintain, MakeToken, Move, NoteStep, Reconfigure, RequeueJob, Resume, RevokeToken,
+    RunAudit, SignalJob, SplitTask, SubmitJobs, SuspendJob, TryUpdate, UpdateJob,
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
@@ -73,6 +73,8 @@ pub struct System {
     pub cancel: Recipient<CancelJobs>,
     /// Changes pending jobs.
     pub update: Recipient<UpdateJob>,
+    /// Tells what would become of a change.
+    pub try_update: Recipient<TryUpdate>,
     /// Cancels single tasks of arrays.
     pub cancel_task: Recipient<CancelTask>,
     /// Makes tasks of arrays jobs of their own.
@@ -103,6 +105,8 @@ pub struct System {
     pub partitions: Recipient<GetPartitions>,
     /// Tells what a user has, and may have.
     pub standing: Recipient<GetStanding>,
+    /// Tells what accounts have, or users.
+    pub payers: Recipient<GetPayers>,
     /// Whether the resource manager moves.
     pub manager_moves: Recipient<Move>,
     /// Whether the writer of the store moves.
@@ -216,6 +220,7 @@ pub fn start(parts: Parts) -> System {
         submit: manager.clone().recipient(),
         cancel: manager.clone().recipient(),
         update: manager.clone().recipient(),
+        try_update: manager.clone().recipient(),
         cancel_task: manager.clone().recipient(),
         split: manager.clone().recipient(),
         signal: manager.clone().recipient(),
@@ -231,6 +236,7 @@ pub fn start(parts: Parts) -> System {
         rank: manager.clone().recipient(),
         partitions: manager.clone().recipient(),
         standing: manager.clone().recipient(),
+        payers: manager.clone().recipient(),
         manager_moves: manager.clone().recipient(),
         writer_moves,
         keep_usage: manager.clone().recipient(),

@@ -32,9 +32,9 @@ use self::ticket::{Noted, Ticket, durable};
 use super::executor::Known;
 use super::messages::{
     Applied, ApplyPlan, CancelJobs, CancelTask, DRY_RUN_ID, Drain, Explain, ForgetJobs,
-    GetPartitions, GetPassInput, GetRank, GetStanding, Look, LookAtAll, LookAtUnits, Looked,
-    Maintain, Mend, Move, NotDurable, Observed, Resume, SplitTask, StopAttempt, SubmitJobs,
-    SubmitRefused, Submitted, UpdateAnswer, UpdateJob,
+    GetPartitions, GetPassInput, GetPayers, GetRank, GetStanding, Look, LookAtAll, LookAtUnits,
+    Looked, Maintain, Mend, Move, NotDurable, Observed, Resume, SplitTask, StopAttempt, SubmitJobs,
+    SubmitRefused, Submitted, TryUpdate, UpdateAnswer, UpdateJob, WouldUpdate,
 };
 use crate::clock;
 use crate::fault;
@@ -43,6 +43,7 @@ use crate::job::ids::{Attempt, JobId};
 use crate::kernel::access::Permitted;
 use crate::kernel::change::{Asked, Change, IdempotencyKey, Step};
 use crate::kernel::commands::cancel::Cancelled;
+use crate::kernel::commands::edit::Edited;
 use crate::kernel::outbox::ReadFreshness;
 use crate::kernel::parts::limits::Payer;
 use crate::kernel::parts::live::Live;
@@ -50,6 +51,7 @@ use crate::kernel::parts::maintenance::{Maintenance, MaintenanceRefused};
 use crate::kernel::transition::Refused;
 use crate::kernel::views::explain::Explained;
 use crate::policy::input::PassInput;
+use crate::policy::name::Policy;
 use crate::text::cpu_list;
 use crate::time::Time;
 
@@ -199,6 +201,26 @@ impl Handler<UpdateJob> for ResourceManagerActor {
     }
 }
 
+impl Handler<TryUpdate> for ResourceManagerActor {
+    type Result = MessageResult<TryUpdate>;
+
+    fn handle(&mut self, message: TryUpdate, _: &mut Self::Context) -> Self::Result {
+        let TryUpdate { update: UpdateJob { job, edit, elsewhere, by }, policy } = message;
+        let named = edit.dependencies.iter().flat_map(|all| &all.list);
+        if self.kernel.are_unknown(named, &elsewhere) {
+            return MessageResult(WouldUpdate::LookAgain(self.outbox.owed()));
+        }
+        let now = clock::now();
+        let edited = self.kernel.would_edit(job, &edit, &elsewhere, &by);
+        let mut explained = self.explained(&[job.into()], &policy, now);
+        if edited == Edited::Done {
+            let would = (job, &edit, &elsewhere);
+            self.kernel.explain_as_edited(&mut explained, would, &policy, now);
+        }
+        MessageResult(WouldUpdate::Edited(edited, Box::new(explained)))
+    }
+}
+
 impl Handler<SplitTask> for ResourceManagerActor {
     type Result = ResponseFuture<Result<Option<JobId>, NotDurable>>;
 
@@ -240,24 +262,32 @@ impl Handler<Resume> for ResourceManagerActor {
     }
 }
 
+impl ResourceManagerActor {
+    /// Why these wait.
+    fn explained(&self, jobs: &[JobRef], policy: &Policy, now: Time) -> Explained {
+        let blocked = |of: &JobRef| Some((of.job, self.kernel.task_blocked(*of, now)?));
+        let line = self.kernel.line(policy, now);
+        let position = match jobs[..] {
+            [JobRef { job, .. }] if line.queue.iter().all(|waiting| waiting.job != job) => {
+                self.kernel.rank(job, policy, now).and_then(|rank| rank.position)
+            }
+            _ => None,
+        };
+        let blocked = jobs.iter().filter_map(blocked).collect();
+        let mut explained = Explained { blocked, line, position, ..Explained::default() };
+        self.kernel.explain_partitions(&mut explained, jobs);
+        self.kernel.explain_payers(&mut explained);
+        explained
+    }
+}
+
 impl Handler<Explain> for ResourceManagerActor {
     type Result = MessageResult<Explain>;
 
     fn handle(&mut self, message: Explain, _: &mut Self::Context) -> Self::Result {
         let Explain { jobs, policy, as_if } = message;
         let now = clock::now();
-        let blocked = |of: &JobRef| Some((of.job, self.kernel.task_blocked(*of, now)?));
-        let line = self.kernel.line(&policy, now);
-        let position = match jobs[..] {
-            [JobRef { job, .. }] if line.queue.iter().all(|waiting| waiting.job != job) => {
-                self.kernel.rank(job, &policy, now).and_then(|rank| rank.position)
-            }
-            _ => None,
-        };
-        let blocked = jobs.iter().filter_map(blocked).collect();
-        let mut explained = Explained { blocked, line, position, ..Explained::default() };
-        self.kernel.explain_partitions(&mut explained, &jobs);
-        self.kernel.explain_payers(&mut explained);
+        let mut explained = self.explained(&jobs, &policy, now);
         if let Some((spec, elsewhere)) = as_if {
             self.kernel.explain_as_if(
                 &mut explained,
@@ -292,6 +322,14 @@ impl Handler<GetStanding> for ResourceManagerActor {
 
     fn handle(&mut self, message: GetStanding, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.kernel.has_and_may(Payer::User(&message.user)))
+    }
+}
+
+impl Handler<GetPayers> for ResourceManagerActor {
+    type Result = MessageResult<GetPayers>;
+
+    fn handle(&mut self, GetPayers(by): GetPayers, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.kernel.payers(by, clock::now()))
     }
 }
 

@@ -14,12 +14,29 @@ use crate::job::ids::JobId;
 use crate::job::state::StateWord;
 use crate::store::order::{Cursor, KeyValue, SortKey};
 
+/// The order of the line, as `sort` has it.
+pub(super) const POSITION: &str = "position";
 /// Between the order, the value and the id. No key has one, and a URL takes it as it is.
 const BETWEEN: char = '~';
 
 /// An order, as `sort` has it.
 pub(super) fn order(key: SortKey, ascending: bool) -> String {
     format!("{}{}", if ascending { "" } else { "-" }, key.word())
+}
+
+/// The text of a place in the line, from 1.
+pub(super) fn written_place(place: u64) -> String {
+    format!("{POSITION}{BETWEEN}{place}")
+}
+
+/// The place in the line that a text is.
+///
+/// # Errors
+/// Says why it is none.
+pub(super) fn place(text: &str) -> Result<u64, String> {
+    let place = text.split_once(BETWEEN).filter(|(of, _)| *of == POSITION);
+    let place = place.and_then(|(_, place)| place.parse().ok());
+    place.ok_or_else(|| format!("is not a cursor that this server gave for sort={POSITION}"))
 }
 
 /// The text of a cursor.
@@ -47,6 +64,7 @@ pub(super) fn read(text: &str, key: SortKey, ascending: bool) -> Result<Cursor, 
     let (of, value, id) = match parts[..] {
         [id] => (None, "", id),
         [of, value, id] => (Some(of), value, id),
+        [POSITION, place] => (Some(POSITION), "", place),
         _ => return Err(none()),
     };
     let id = id.parse().map(JobId).map_err(|_| none())?;

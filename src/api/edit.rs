@@ -11,6 +11,8 @@
 use std::collections::BTreeSet;
 
 use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::app::{App, durable};
 use super::aside::aside;
@@ -25,7 +27,7 @@ use super::submit::{Looks, looked_up};
 use super::wire::job::Job;
 use super::wire::submit::BodyRefused;
 use super::wire::update::{self, UpdateBody};
-use crate::actors::messages::{Explain, UpdateAnswer, UpdateJob};
+use crate::actors::messages::{Explain, TryUpdate, UpdateAnswer, UpdateJob, WouldUpdate};
 use crate::clock;
 use crate::job::array_spec::JobRef;
 use crate::job::dependency::CHAIN_MAX;
@@ -40,8 +42,17 @@ use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::observe::extension::{Extension, delays};
 use crate::store::record::JobRecord;
 
+/// What else a change says.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateQuery {
+    /// Only say what would become of it: it is checked as the change itself is, nothing is changed,
+    /// and the answer is the job as it would be.
+    dry_run: Option<bool>,
+}
+
 /// `PATCH /jobs/{id}`.
-#[utoipa::path(patch, path = "/api/v1/jobs/{id}", tag = "jobs", params(JobPathText),
+#[utoipa::path(patch, path = "/api/v1/jobs/{id}", tag = "jobs", params(JobPathText, UpdateQuery),
     description = "Changes a job that waits; of one that runs its time limit, deadline, name, \
         labels and comment. More time for a running job is given to everybody whom that makes \
         nobody else start later for, and by administrators.",
@@ -56,11 +67,16 @@ pub async fn update(
     app: web::Data<App>,
     caller: Caller,
     id: JobPath,
+    query: web::Query<UpdateQuery>,
     Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
     let asked = update::parse(&body, clock::now());
-    let job = change(&app, &caller, id.named()?, asked).await?;
-    Ok(HttpResponse::Ok().json(job))
+    let id = id.named()?;
+    if !query.dry_run.unwrap_or(false) {
+        return Ok(HttpResponse::Ok().json(change(&app, &caller, id, asked).await?));
+    }
+    let (by, edit) = permitted(&app, &caller, id, asked).await?;
+    Ok(HttpResponse::Ok().json(would_be(&app, (&caller, by), id, edit).await?))
 }
 
 /// Changes a job as somebody asks for it, in whatever words; what makes no sense is only said to
@@ -74,6 +90,17 @@ pub async fn change(
     id: JobRef,
     asked: Result<EditRequest, BodyRefused>,
 ) -> Result<Job, ApiError> {
+    let (by, edit) = permitted(app, caller, id, asked).await?;
+    edited(app, (caller, by), id, edit).await
+}
+
+/// A change that may be made, if it suits the job when it is.
+async fn permitted(
+    app: &App,
+    caller: &Caller,
+    id: JobRef,
+    asked: Result<EditRequest, BodyRefused>,
+) -> Result<(Permitted, Edit), ApiError> {
     let ((row, _), by) = row_of(app, caller, Action::Control, id).await?;
     let asked = asked?;
     let edit = checked(asked, &as_it_is(&row), &app.live().site)
@@ -92,7 +119,7 @@ pub async fn change(
         let what = format!("so much more time, for which job {other} would start later,");
         caller.may_at_all(Action::Raise, &what)?;
     }
-    edited(app, (caller, by), id, edit).await
+    Ok((by, edit))
 }
 
 fn as_it_is(row: &JobRecord) -> EditedJob<'_> {
@@ -198,14 +225,49 @@ async fn edited(
         }
     };
     let job = app.job(id).await?;
+    accepted(caller, (of, &job.0), &edit, edited)?;
+    Ok(render::one(app, caller, job).await)
+}
+
+/// The job as it would be.
+async fn would_be(
+    app: &App,
+    (caller, by): (&Caller, Permitted),
+    of: JobRef,
+    mut edit: Edit,
+) -> Result<Job, ApiError> {
+    let ((row, allocation), _) = row_of(app, caller, Action::See, of).await?;
+    edit.by_operator = edit.held == Some(true) && caller.who.holds_as_operator(row.whose());
+    let mut looks = Looks::new("the jobs that are to be waited for are just changing");
+    let policy = app.live().policy;
+    let (edited, explained) = loop {
+        let elsewhere = elsewhere(app, caller, &row, &edit).await?;
+        let update = UpdateJob { job: row.id, edit: edit.clone(), elsewhere, by: by.clone() };
+        let answer = app.system.try_update.send(TryUpdate { update, policy }).await;
+        match answer.map_err(|_| stopping())? {
+            WouldUpdate::Edited(edited, explained) => break (edited, explained),
+            WouldUpdate::LookAgain(at) => looks.until(app, at).await?,
+        }
+    };
+    accepted(caller, (of, &row), &edit, edited)?;
+    let state = row.state;
+    let row = if state.is_final() { row } else { row.edited(&edit, state, clock::now()) };
+    Ok(render::as_explained(app, caller, (row, allocation), *explained).await)
+}
+
+/// Whether the job is as it was asked for, or why it is not.
+fn accepted(
+    caller: &Caller,
+    (of, row): (JobRef, &JobRecord),
+    edit: &Edit,
+    edited: Edited,
+) -> Result<(), ApiError> {
     let refused =
         |field, message: String| Err(ApiError::fields(&FieldError::new(field, message).into()));
     match edited {
-        Edited::Done => Ok(render::one(app, caller, job).await),
-        Edited::Live | Edited::NotLive if edit.only_frees() => {
-            Ok(render::one(app, caller, job).await)
-        }
-        Edited::Live | Edited::NotLive => Err(unchangeable(of, job.0.state)),
+        Edited::Done => Ok(()),
+        Edited::Live | Edited::NotLive if edit.only_frees() => Ok(()),
+        Edited::Live | Edited::NotLive => Err(unchangeable(of, row.state)),
         Edited::WaitsForTooMany => refused(
             "dependency",
             format!(
@@ -217,7 +279,7 @@ async fn edited(
             refused(field, format!("job {of} would wait for itself, and never start"))
         }
         Edited::HeldByOperator => {
-            caller.may(Action::ReleaseOperatorHold, of, &job.0)?;
+            caller.may(Action::ReleaseOperatorHold, of, row)?;
             // He became an operator meanwhile.
             Err(ApiError::new(Code::JobState, format!("an operator holds job {of}; ask again")))
         }

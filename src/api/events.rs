@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use super::app::App;
 use super::caller::Caller;
 use super::error::ApiError;
-use super::job_filter::{label_of, states_of};
+use super::job_words::{label_of, states_of};
 use super::jobs::Pairs;
 use super::places::Place;
 use super::render;

@@ -8,6 +8,7 @@
 //! *Not here*: which jobs a list is of (`api::job_filter`), submission (`api::submit`), logs
 //! (`api::streams`).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -19,15 +20,17 @@ use super::app::{App, durable};
 use super::caller::Caller;
 use super::cursor;
 use super::error::ApiError;
-use super::job_filter::filter;
+use super::job_filter::{Asked, asked};
+use super::job_line;
 use super::job_path::{JobPath, JobPathText, await_change, job_of, row_of};
 use super::page::{self, PageQuery};
 use super::render;
+use super::wire::array::ArrayCounts;
 use super::wire::job::{Event, Job, JobList};
 use super::wire::pick::{Fields, Picked, PickedList};
 use crate::actors::messages::{CancelJobs, CancelTask};
 use crate::job::array_spec::JobRef;
-use crate::job::ids::EventId;
+use crate::job::ids::{EventId, JobId};
 use crate::kernel::access::Action;
 use crate::kernel::commands::cancel::Cancelled;
 use crate::store::arrays;
@@ -53,9 +56,14 @@ pub type Pairs = web::Query<Vec<(String, String)>>;
         `next_cursor`. Go on until there is none. Each job comes once, but one whose place in the \
         order changes between two pages may be missed or come twice.",
     params(("state" = Option<Vec<String>>, Query, description = "Repeatable; also comma-separated"),
-        ("account" = Option<String>, Query), ("name" = Option<String>, Query),
+        ("q" = Option<String>, Query, description = "Words with blanks between: a number is a \
+            job, `17_4` a task of an array, `user:NAME`, `account:NAME`, `state:STATE` and \
+            `label:KEY=VALUE` what the parameters are; another word is how a name begins"),
+        ("account" = Option<Vec<String>>, Query, description = "Repeatable, 32 at most"),
+        ("name" = Option<String>, Query),
         ("name_like" = Option<String>, Query, description = "`*`, `?` and `[ab]` as in a shell"),
-        ("user" = Option<String>, Query), ("partition" = Option<String>, Query),
+        ("user" = Option<Vec<String>>, Query, description = "Repeatable, 32 at most"),
+        ("partition" = Option<String>, Query),
         ("exit_code" = Option<String>, Query, description = "`3:0`, as the jobs have it"),
         ("ids" = Option<Vec<i64>>, Query, style = Form, explode = false,
             description = "Only these, a thousand at most, comma-separated"),
@@ -71,15 +79,20 @@ pub type Pairs = web::Query<Vec<(String, String)>>;
             commas, besides `id` and `state`: for long lists"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, which \
             goes on with the same `sort` only"),
+        ("fold" = Option<String>, Query, pattern = "^arrays$", description = "`arrays`: one row \
+            for each array of which any job is asked for, at the place of its own number, with \
+            how its tasks stand in `array`; with `sort` by id or position"),
         ("sort" = Option<String>, Query,
-            pattern = "^-?(id|submit_time|start_time|end_time|priority|cpus|time_limit_s|name|\
-                user|state)$",
+            pattern = "^(position|-?(id|submit_time|start_time|end_time|end|priority|cpus|\
+                time_limit_s|name|user|state))$",
             description = "By which field, ascending; with a `-` before it descending. Default \
-                `-id`. Jobs that stand alike are in the order of their ids, which a `-` turns \
-                round too; jobs without a value come last either way. States are in the order of \
-                a job's life, texts in that of their UTF-8 bytes. No index has the order of \
-                `start_time`, `priority`, `cpus` and `time_limit_s`: where more than a million \
-                jobs would have to be put in order, it is 400, naming `sort`")),
+                `-id`. `end` is by `expected_end_time`, with `state=RUNNING`, `COMPLETING` or \
+                both; `position` is the line, first to run first, its first 1,000 places, with \
+                `state=PENDING`. Jobs that stand alike are in the order of their ids, which a \
+                `-` turns round too; jobs without a value come last either way. States are in the \
+                order of a job's life, texts in that of their UTF-8 bytes. No index has the \
+                order of `start_time`, `priority`, `cpus` and `time_limit_s`: where more than a \
+                million jobs would have to be put in order, it is 400, naming `sort`")),
     responses((status = 200, description = "With `fields` each job has these alone",
             body = JobList), (status = "4XX",
         body = super::wire::problem::Problem)))]
@@ -88,17 +101,36 @@ pub async fn list(
     caller: Caller,
     query: Pairs,
 ) -> Result<HttpResponse, ApiError> {
-    let (filter, fields) = filter(query.into_inner())?;
+    let Asked { filter, fields, in_line } = asked(query.into_inner())?;
+    let (wanted, fold) = (fields.as_ref().unwrap_or(&Fields::ALL), filter.fold);
     // Labels are no business of others, nor is what can be found out by asking for them.
     let scope = match filter.labels.is_empty() {
         true => caller.who.scope(),
         false => caller.who.scope_of_details(),
     };
-    let (key, ascending) = (filter.key, filter.ascending);
-    let page = app.read(move |conn| read::jobs_page(conn, &filter, &scope)).await?;
-    let wanted = fields.as_ref().unwrap_or(&Fields::ALL);
-    let jobs = render::many(&app, &caller, page.jobs, wanted).await;
-    let next_cursor = page.next.map(|after| cursor::written(key, ascending, &after));
+    let (found, next_cursor) = match in_line {
+        Some(after) => {
+            let page = job_line::page(&app, scope, filter, after).await?;
+            (page.jobs, page.next.map(cursor::written_place))
+        }
+        None => {
+            let (key, ascending) = (filter.key, filter.ascending);
+            let page = app.read(move |conn| read::jobs_page(conn, &filter, &scope)).await?;
+            (page.jobs, page.next.map(|after| cursor::written(key, ascending, &after)))
+        }
+    };
+    let counts = match fold && wanted.array {
+        true => {
+            let arrays = found.iter().filter(|(row, _)| row.array_job_id == Some(row.id));
+            let arrays: Vec<JobId> = arrays.map(|(row, _)| row.id).collect();
+            app.read_raw(move |conn| arrays::counts(conn, &arrays)).await?
+        }
+        false => BTreeMap::new(),
+    };
+    let mut jobs = render::many(&app, &caller, found, wanted).await;
+    for job in &mut jobs {
+        job.array = counts.get(&job.id).cloned().map(ArrayCounts::from);
+    }
     if let Some(fields) = &fields {
         let jobs = jobs.iter().map(|job| Picked { job, fields }).collect();
         return Ok(HttpResponse::Ok().json(PickedList { jobs, next_cursor }));

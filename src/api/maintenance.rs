@@ -46,8 +46,13 @@ pub async fn list(
     request: HttpRequest,
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let windows: Vec<Window> = app.now().maintenance.iter().map(shown).collect();
-    query.of(&request, &windows, |window| window.id.to_string())
+    query.of(&request, &all(&app), |window| window.id.to_string())
+}
+
+/// All of them.
+#[must_use]
+pub fn all(app: &App) -> Vec<Window> {
+    app.now().maintenance.iter().map(shown).collect()
 }
 
 /// `POST /maintenance`.

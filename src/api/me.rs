@@ -24,6 +24,14 @@ use crate::kernel::views::limits::Standing;
     description = "Whom the server takes you for, how it knows, what you may do and have.",
     responses((status = 200, body = Me)))]
 pub async fn me(app: web::Data<App>, caller: Caller) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::Ok().json(of(&app, caller).await?))
+}
+
+/// Whom the server takes somebody for.
+///
+/// # Errors
+/// When the server is stopping.
+pub async fn of(app: &App, caller: Caller) -> Result<Me, ApiError> {
     let Caller { who, person } = caller;
     let mut me = Me {
         user: who.name.to_string(),
@@ -40,7 +48,7 @@ pub async fn me(app: web::Data<App>, caller: Caller) -> Result<HttpResponse, Api
         let standing = asked.await.map_err(|_| ApiError::unavailable("the server is stopping"))?;
         me.limits = Some(limits(&standing));
     }
-    Ok(HttpResponse::Ok().json(me))
+    Ok(me)
 }
 
 fn limits(Standing { rule, running_cpus, running_jobs, waiting }: &Standing) -> Limits {

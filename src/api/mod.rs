@@ -9,6 +9,7 @@
 //!
 //! *Not here*: JSON types (`api::wire`), the kernel's state (ask by message).
 
+mod accounts;
 mod allocations;
 pub mod app;
 mod arrays;
@@ -28,13 +29,16 @@ pub mod error;
 mod events;
 mod file_watch;
 mod files;
+mod forecast;
 mod health;
 mod history;
 mod info;
 mod intake;
 mod job_filter;
+mod job_line;
 mod job_path;
 mod job_usage;
+mod job_words;
 mod jobs;
 mod live;
 mod load;
@@ -44,6 +48,7 @@ mod maintenance;
 mod me;
 mod openapi;
 mod opener;
+mod overview;
 mod owner;
 mod page;
 mod parameters;
@@ -189,6 +194,7 @@ routes! {
     GET "/api/v1/partitions" needs See => partitions::list,
     GET "/api/v1/allocations" needs See => allocations::list,
     GET "/api/v1/audit" needs See => allocations::audit,
+    GET "/api/v1/forecast" needs See => forecast::forecast,
     GET "/api/v1/maintenance" needs See => maintenance::list,
     POST "/api/v1/maintenance" needs Operate => maintenance::make,
     DELETE "/api/v1/maintenance" needs Operate => maintenance::resume,
@@ -197,9 +203,11 @@ routes! {
     GET "/api/v1/dashboard" needs See => dashboard::dashboard,
     GET "/api/v1/info" needs See => info::info,
     GET "/api/v1/me" needs See => me::me,
+    GET "/api/v1/overview" needs See => overview::overview,
     GET "/api/v1/history" needs See => history::history,
     GET "/api/v1/usage" needs See => usage::usage,
     GET "/api/v1/samples" needs See => samples::samples,
+    GET "/api/v1/accounts" needs See => accounts::list,
     GET "/api/v1/tokens" needs See => tokens::list,
     POST "/api/v1/tokens" needs OwnTokens => tokens::make,
     DELETE "/api/v1/tokens/{id}" needs OwnTokens => tokens::revoke,

@@ -17,9 +17,9 @@ use utoipa::openapi::{self, ContentBuilder, Deprecated, PathItem, Ref, RefOr, Re
 
 use super::wire::problem::PROBLEM_JSON;
 use super::{
-    allocations, arrays, attempts, bulk, dashboard, edit, events, health, history, info, job_usage,
-    jobs, maintenance, me, partitions, rank, samples, seed, signal, steps, streams, submit,
-    suspend, tokens, usage,
+    accounts, allocations, arrays, attempts, bulk, dashboard, edit, events, forecast, health,
+    history, info, job_usage, jobs, maintenance, me, overview, partitions, rank, samples, seed,
+    signal, steps, streams, submit, suspend, tokens, usage,
 };
 
 /// The name of the one way to say who one is.
@@ -87,9 +87,11 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         partitions::list,
         allocations::list,
         allocations::audit,
+        forecast::forecast,
         history::history,
         usage::usage,
         samples::samples,
+        accounts::list,
         tokens::list,
         tokens::make,
         tokens::revoke,
@@ -101,6 +103,7 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         dashboard::dashboard,
         info::info,
         me::me,
+        overview::overview,
         seed::submit,
         seed::query,
         seed::cancel,

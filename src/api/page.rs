@@ -23,9 +23,9 @@ use crate::store::filter::PAGE_MAX;
 pub struct PageQuery {
     /// 1 to 1000, the default. Where there is more, a header `Link` with `rel="next"` leads there.
     #[param(minimum = 1, maximum = 1000)]
-    limit: Option<i64>,
+    pub(super) limit: Option<i64>,
     /// Goes on behind an entry, as `Link` says it.
-    cursor: Option<String>,
+    pub(super) cursor: Option<String>,
 }
 
 /// The limit of a page, if it is one.

@@ -27,6 +27,7 @@ use crate::job::spec::JobSpec;
 use crate::job::state::{AttemptEnd, EndReason, StateWord};
 use crate::kernel::access::{Action, may};
 use crate::kernel::parts::eligibility::DependencySnapshot;
+use crate::kernel::views::explain::Explained;
 use crate::observe::explain::{self, Reasons, Why};
 use crate::resources::allocation::Share;
 use crate::store::read::JobAndAllocation;
@@ -48,6 +49,11 @@ pub fn elapsed_s(row: &JobRecord) -> i64 {
     row.start_time.map_or(0, |start| (ran(start) / SECOND_US).max(0))
 }
 
+/// When a job has to end that runs.
+fn live_end(row: &JobRecord) -> Option<Time> {
+    row.expected_end(now()).filter(|_| row.state.is_live())
+}
+
 /// Why a job stands still that runs.
 fn suspended(since: Time) -> (Option<String>, Option<String>) {
     let sentence = format!(
@@ -61,6 +67,18 @@ fn suspended(since: Time) -> (Option<String>, Option<String>) {
 /// A job as it stands now, with why it waits, as far as it is its asker's business.
 pub async fn one(app: &App, caller: &Caller, job: JobAndAllocation) -> Job {
     let reasons = reasons(app, std::slice::from_ref(&job)).await;
+    for_caller(app, caller, job, (&reasons, &Fields::ALL))
+}
+
+/// A job that is not stored so, explained as if it were.
+pub async fn as_explained(
+    app: &App,
+    caller: &Caller,
+    job: JobAndAllocation,
+    explained: Explained,
+) -> Job {
+    let policy = app.live().policy;
+    let reasons = aside(move || Reasons::new(policy, explained)).await.unwrap_or_default();
     for_caller(app, caller, job, (&reasons, &Fields::ALL))
 }
 
@@ -163,6 +181,7 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, (reasons, wanted): Told
     let kept = |of: fn(&JobFiles) -> &StreamFile| {
         files.as_ref().map(of).filter(|of| !of.is_nowhere()).map(full)
     };
+    let (live_end, kill_time) = (live_end(&row), row.kill_time().filter(|_| state.is_live()));
     let at = |is_wanted: bool, at: Option<Time>| at.filter(|_| is_wanted).map(time);
     let keep_s = app.system.dials.borrow().keep_s;
     Job {
@@ -207,6 +226,8 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, (reasons, wanted): Told
         eligible_time: at(wanted.eligible_time, Some(row.eligible_time)),
         start_time: at(wanted.start_time, row.start_time),
         end_time: at(wanted.end_time, row.end_time),
+        expected_end_time: at(wanted.expected_end_time, live_end),
+        kill_time: at(wanted.kill_time, kill_time),
         suspend_time: at(wanted.suspend_time, row.suspension.since),
         suspended_s: row.suspension.us(row.end_time.unwrap_or_else(now)) / SECOND_US,
         warnings: row.spec.warnings,
@@ -236,6 +257,7 @@ fn shown(app: &App, (row, allocation): JobAndAllocation, (reasons, wanted): Told
         array_job_id: row.array_job_id,
         array_task_id: row.array_task_id,
         array_tasks: row.array_tasks.map(|left| left.to_string()),
+        array: None,
         retry,
         restart_count: row.restarts,
         signal: row.spec.signal.map(|signal| signal.to_string()),

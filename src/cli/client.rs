@@ -138,6 +138,32 @@ impl Client {
         self.complete(self.open(path, Some(ANSWER_WITHIN))?)
     }
 
+    /// Asks for what is at `path`, unless it is still what it was under this tag; what it is now,
+    /// and its tag.
+    ///
+    /// # Errors
+    /// See [`CliError`].
+    pub fn get_unless(
+        &self,
+        path: &str,
+        tag: Option<&str>,
+    ) -> Result<(Option<Answer>, Option<String>), CliError> {
+        let mut request = self.agent.get(format!("{}{path}", self.root));
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {}", token.reveal()));
+        }
+        if let Some(tag) = tag {
+            request = request.header("If-None-Match", tag);
+        }
+        let response = request.call().map_err(|error| self.failed(error))?;
+        let newer = response.headers().get("etag").and_then(|tag| tag.to_str().ok());
+        let newer = newer.map(str::to_owned);
+        if response.status().as_u16() == 304 {
+            return Ok((None, newer));
+        }
+        Ok((Some(self.complete(response)?), newer))
+    }
+
     /// The same of a question that the server answers within `patience`, when something has
     /// happened or at the end of it.
     ///

@@ -40,6 +40,8 @@ pub(super) enum Heard<'a> {
     Bytes(&'a [u8]),
     /// What comes next is the beginning of the file again, and why.
     Anew(&'a str),
+    /// Nothing, for a while.
+    Still,
 }
 
 /// Passes a stream on until the job ends, the last `tail` lines of it or all. Standard error that
@@ -93,6 +95,7 @@ pub(super) fn follow(
             remark(&anew(id, stream, why));
             Ok(())
         }
+        Heard::Still => Ok(()),
     })
 }
 
@@ -139,7 +142,9 @@ fn events(
             "data" => event.data.push_str(value),
             "id" => event.id = value.parse().ok(),
             "" if text.is_empty() => told(std::mem::take(&mut event), at, pass)?,
-            // Comments keep the connection open, and others may say more one day.
+            // A comment keeps the connection open.
+            "" => pass(Heard::Still)?,
+            // Others may say more one day.
             _ => {}
         }
     }
@@ -188,6 +193,7 @@ mod tests {
             match heard {
                 Heard::Bytes(bytes) => out.extend(bytes),
                 Heard::Anew(why) => out.extend(format!("[{why}]").bytes()),
+                Heard::Still => {}
             }
             Ok(())
         })

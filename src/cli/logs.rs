@@ -194,6 +194,7 @@ fn followed(client: &Client, args: &LogsArgs, id: JobRef) -> Result<Vec<Nothing>
         heard(client, (id, stream), (args.tail, apart), &mut |heard| {
             let mut came = came.lock().unwrap_or_else(PoisonError::into_inner);
             match heard {
+                Heard::Still => {}
                 Heard::Anew(why) => remark(&anew(id, stream, why)),
                 Heard::Bytes(bytes) => {
                     // The first needs no label; from the second on it is said whose they are.

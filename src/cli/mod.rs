@@ -52,6 +52,7 @@ mod tasks;
 mod terminal;
 mod times;
 mod token;
+mod top;
 mod trust;
 mod update;
 mod usage;
@@ -138,6 +139,8 @@ pub enum Ask {
     Signal(signal::SignalArgs),
     /// Change jobs: of running ones the time limit, of others anything
     Update(update::UpdateArgs),
+    /// Watch it all on one screen: cores, what runs, waits and ended, what a job prints
+    Top(top::TopArgs),
     /// Wait for jobs to end, and end with their code
     Wait(wait::WaitArgs),
     /// Start no more jobs, now or in a time to come; what runs runs on
@@ -198,6 +201,7 @@ pub fn run(ask: &Ask) -> ExitCode {
         Ask::Unsuspend(args) => update::unsuspend(args),
         Ask::Signal(args) => signal::run(args),
         Ask::Update(args) => update::update(args),
+        Ask::Top(args) => top::run(args),
         Ask::Wait(args) => wait::run(args),
         Ask::Drain(args) => drain::drain(args),
         Ask::Resume(args) => drain::resume(args),
@@ -259,6 +263,7 @@ mod tests {
             "downbeat update --priority -3 --time 2h --begin now+1h --deadline none 1 2",
             "downbeat submit --hold --begin now+2h --dependency afterok:1 --test-only x.sh",
             "downbeat wait 1 2",
+            "downbeat top --ascii --me",
             "downbeat status --server http://h:1",
             "downbeat partitions --json",
             "downbeat audit",

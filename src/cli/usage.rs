@@ -14,7 +14,7 @@ use clap::error::{ContextKind, ContextValue};
 
 /// The verbs by what people want.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Jobs", &["submit", "run", "wait", "queue", "show", "logs", "slurm"]),
+    ("Jobs", &["submit", "run", "wait", "queue", "top", "show", "logs", "slurm"]),
     (
         "Changing jobs",
         &["cancel", "signal", "suspend", "unsuspend", "hold", "release", "requeue", "update"],

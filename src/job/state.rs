@@ -69,6 +69,12 @@ impl StateWord {
         self.is_final() && self != StateWord::Completed
     }
 
+    /// Whether a job in this state has been given what it asks for, and holds it.
+    #[must_use]
+    pub fn is_live(self) -> bool {
+        matches!(self, StateWord::Running | StateWord::Completing)
+    }
+
     /// Whether a job in this state has ended.
     #[must_use]
     pub fn is_final(self) -> bool {

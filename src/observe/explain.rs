@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 
 use super::missing::{Asked, Here, amount_of, counted, missing, unavailable};
+use super::openings::FORETOLD_S_MAX;
 use crate::clock::rfc3339;
 use crate::job::ids::JobId;
 use crate::job::request::{MEMORY, split};
@@ -24,9 +25,6 @@ use crate::policy::input::{Barred, PassInput, QuotaOf, Window};
 use crate::policy::name::Policy;
 use crate::resources::partitions::Allows;
 use crate::time::{SECOND_US, Time};
-
-/// A start that is expected later than this rests on a job without a time limit, seconds.
-const FORETOLD_S_MAX: i64 = 300 * 86_400;
 
 /// The word for a job that nothing keeps.
 pub const STARTS: &str = "None";

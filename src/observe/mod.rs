@@ -11,3 +11,4 @@ pub mod explain;
 pub mod extension;
 pub mod metrics;
 pub mod missing;
+pub mod openings;

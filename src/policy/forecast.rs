@@ -1,6 +1,6 @@
 //! *Purpose*: why each job of a line waits, and when it may start.
 //!
-//! *Owns*: [`forecast`].
+//! *Owns*: [`forecast`]; [`foretell`], the same with what is left free behind all of it.
 //!
 //! *Promises*: every job of the input gets a verdict; an expected start assumes that every attempt
 //! and every job before it lasts as long as it may, so it is late rather than early unless
@@ -47,9 +47,24 @@ pub struct Forecast {
     pub start: Option<Instant>,
 }
 
+/// What is foretold of a line.
+#[derive(Clone, Debug)]
+pub struct Foretold {
+    /// Of each of its jobs.
+    pub jobs: HashMap<JobId, Forecast>,
+    /// What is free beside all that runs and is foretold to start.
+    pub left: Profile,
+}
+
 /// Foretells every job of an input whose queue is a line, first to run first.
 #[must_use]
 pub fn forecast(policy: Policy, input: &PassInput) -> HashMap<JobId, Forecast> {
+    foretell(policy, input).jobs
+}
+
+/// The same, and what is free then.
+#[must_use]
+pub fn foretell(policy: Policy, input: &PassInput) -> Foretold {
     let mut starts = plan(policy, input).start;
     let mut profile = Profile::new(input.now, input.free, &input.running);
     for window in &input.windows {
@@ -77,13 +92,14 @@ pub fn forecast(policy: Policy, input: &PassInput) -> HashMap<JobId, Forecast> {
         };
         // Nobody knows when a quota is given back; the rest has a place in the profile.
         let counts = !matches!(barred, Some(Barred::Quota(_) | Barred::TooLarge));
-        let start = (counts && n < STARTS_FORETOLD)
+        let is_foretold = n < STARTS_FORETOLD || verdict == ForecastReason::Starts;
+        let start = (counts && is_foretold)
             .then(|| reserve(&mut profile, &input.demand(job), job.request))
             .flatten();
         // An array stands there once for each task that may start: the first speaks for it.
         foretold.entry(job.job).or_insert(Forecast { position: n + 1, verdict, start });
     }
-    foretold
+    Foretold { jobs: foretold, left: profile }
 }
 
 fn reserve(profile: &mut Profile, asked: &Demand<'_>, request: Span) -> Option<Instant> {

@@ -92,6 +92,25 @@ impl Profile {
         self.steps.get(first).map(|step| (at, step.free.taken_by(asked)))
     }
 
+    /// From when on how much is free, in order; the last lasts for ever.
+    pub fn steps(&self) -> impl Iterator<Item = (Instant, &Capacity)> {
+        self.steps.iter().map(|step| (step.at, &*step.free))
+    }
+
+    /// The first instant from now on at which this fits for so long at the least, and until when it
+    /// fits then: `None` is for ever.
+    #[must_use]
+    pub fn opening(&self, asked: &Demand<'_>, least: Span) -> Option<(Instant, Option<Instant>)> {
+        let (at, _) = self.earliest(asked, least)?;
+        let first = self.steps.partition_point(|step| step.at <= at).saturating_sub(1);
+        let mut common = *self.steps.get(first)?.free;
+        let ends = |step: &&Step| {
+            common = common.least(&step.free);
+            !common.holds(asked)
+        };
+        Some((at, self.steps.iter().skip(first).find(ends).map(|step| step.at)))
+    }
+
     /// The first instant before `at` from which on this, which leaves no choice, fits for so long
     /// or until `at`: that is for whoever holds it from then on.
     #[must_use]

@@ -163,6 +163,26 @@ pub fn tally(conn: &mut SqliteConnection, array: JobId) -> Result<Option<Tally>,
     Ok(Some(tally))
 }
 
+/// How many tasks of an array are in which state.
+pub type Counts = BTreeMap<StateWord, u64>;
+
+/// How the tasks of those of these jobs stand that are arrays.
+///
+/// # Errors
+/// What the database says.
+pub fn counts(
+    conn: &mut SqliteConnection,
+    jobs: &[JobId],
+) -> Result<BTreeMap<JobId, Counts>, StoreError> {
+    let mut all = BTreeMap::new();
+    for job in jobs {
+        if let Some(tally) = tally(conn, *job)? {
+            all.insert(*job, tally.states);
+        }
+    }
+    Ok(all)
+}
+
 /// Whether no task of this array waits or runs.
 ///
 /// # Errors

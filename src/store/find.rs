@@ -11,6 +11,8 @@ mod by_id;
 mod by_key;
 mod by_time;
 mod collected;
+mod folded;
+mod names;
 mod query;
 mod segments;
 mod window;
@@ -18,8 +20,9 @@ mod window;
 use diesel::prelude::*;
 
 pub use self::by_id::{Found, LOOKS_MAX};
-use self::query::{Question, parts};
+use self::query::{Question, Resolved, parts};
 use self::window::Window;
+use super::arrays::{self, Named};
 use super::error::StoreError;
 use super::filter::{JobFilter, LINES_MAX};
 use super::id_by_time;
@@ -38,6 +41,25 @@ pub fn find(
     find_within(conn, (filter, scope), LOOKS_MAX)
 }
 
+/// What has to be found out before; `None` where no job can be meant.
+fn resolved(
+    conn: &mut SqliteConnection,
+    filter: &JobFilter,
+) -> Result<Option<Resolved>, StoreError> {
+    let mut resolved = Resolved::default();
+    if let Some(of) = filter.one {
+        resolved.one = match arrays::named(conn, of)? {
+            Named::Job(job) => Some(vec![job]),
+            Named::Left => Some(vec![of.job]),
+            Named::Missing => return Ok(None),
+        };
+    }
+    if let Some(begins) = &filter.name_begins {
+        resolved.names = names::beginning(conn, begins)?;
+    }
+    Ok(resolved.names.as_ref().is_none_or(|names| !names.is_empty()).then_some(resolved))
+}
+
 /// The same with another bound.
 pub(super) fn find_within(
     conn: &mut SqliteConnection,
@@ -47,11 +69,18 @@ pub(super) fn find_within(
     if filter.ids.as_ref().is_some_and(Vec::is_empty) {
         return Ok(Found::default());
     }
+    let Some(resolved) = resolved(conn, filter)? else { return Ok(Found::default()) };
     let (first, end) = id_by_time::ids(conn, filter.since, filter.until)?;
     let window = Window::of(filter).within(first, end);
     let wanted = filter.limit.clamp(1, LINES_MAX) as usize;
-    let question = Question { filter, parts: parts(filter, scope), window, wanted, bound };
+    let question =
+        Question { filter, parts: parts(filter, &resolved, scope), window, wanted, bound };
     match filter.key {
+        SortKey::Id if filter.fold => {
+            // The jobs of an array have other numbers than it has, and its submit time.
+            let of_arrays = Window::of(filter);
+            folded::page(conn, &question.parts, (window, of_arrays), wanted, bound)
+        }
         SortKey::Id => by_id::page(conn, &question.parts, window, wanted, bound),
         _ => by_key::page(conn, &question),
     }

@@ -32,6 +32,7 @@ pub mod scope;
 pub mod signals;
 pub mod spec;
 pub mod steps;
+mod stops;
 pub mod tokens;
 pub mod used;
 pub mod used_while_running;

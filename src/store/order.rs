@@ -28,6 +28,9 @@ pub enum SortKey {
     StartTime,
     /// By when they ended; who has not has no value.
     EndTime,
+    /// By when they are expected to end: their start and their time limit, moved along by what they
+    /// were suspended, or their deadline; who has neither has no value.
+    End,
     /// By priority.
     Priority,
     /// By CPUs.
@@ -45,7 +48,10 @@ pub enum SortKey {
 fn no_key(text: &str) -> String {
     let words: Vec<&str> = SortKey::ALL.iter().map(|key| key.word()).collect();
     let words = words.join(", ");
-    format!("\"{text}\" is none of {words}; a - before one of them turns the order round")
+    format!(
+        "\"{text}\" is none of position, {words}; a - before one of them but position turns the \
+         order round"
+    )
 }
 
 impl SortKey {

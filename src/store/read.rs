@@ -29,7 +29,7 @@ use super::rows::{AllocationRow, EventRow, JobRow, KeyRow, ScriptRow, records};
 use super::schema::{
     events, held_units, idempotency_keys, job_scripts, jobs, resource_allocations,
 };
-use super::scope;
+use super::{scope, stops};
 use crate::job::array_spec::ArraySpec;
 use crate::job::ids::{Attempt, CommitNo, CpuId, EventId, JobId, Owner, UnitId};
 use crate::job::state::StateWord;
@@ -87,8 +87,21 @@ pub fn jobs_page(
         jobs.push((JobRecord::try_from(row?)?, None));
     }
     give_allocations(conn, &mut jobs)?;
+    stops::give(conn, &mut jobs)?;
     jobs.sort_by_cached_key(|(job, _)| place.get(&job.id.0));
     as_of(conn, JobPage { jobs, next })
+}
+
+/// The same of which only the numbers are told.
+///
+/// # Errors
+/// What the database says.
+pub fn job_ids(
+    conn: &mut SqliteConnection,
+    filter: &JobFilter,
+    scope: &Scope,
+) -> Result<Vec<JobId>, StoreError> {
+    Ok(find(conn, filter, scope)?.ids.into_iter().map(JobId).collect())
 }
 
 /// Puts the latest allocation beside each job.
@@ -137,6 +150,7 @@ pub fn job(
     let Some(row) = row else { return as_of(conn, None) };
     let mut found = [(JobRecord::try_from(row)?, None)];
     give_allocations(conn, &mut found)?;
+    stops::give(conn, &mut found)?;
     let [found] = found;
     as_of(conn, Some(found))
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::spec::StoredSpec;
 use crate::job::array_spec::{ArraySpec, JobRef};
 use crate::job::dependency::Dependencies;
+use crate::job::edit::Edit;
 use crate::job::files::expand_pattern;
 use crate::job::ids::{Attempt, CpuId, EventId, JobId, Owner, Uid, UnitId};
 use crate::job::invocation::Invocation;
@@ -26,7 +27,8 @@ use crate::kernel::change::Change;
 use crate::kernel::commands::requeue::EndedJob;
 use crate::kernel::parts::queued::Queued;
 use crate::resources::allocation::{Held, Share};
-use crate::time::Time;
+use crate::resources::partitions::is_list;
+use crate::time::{SECOND_US, Time};
 
 /// A job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,9 +101,34 @@ pub struct JobRecord {
     pub restarts: u32,
     /// Whether it is suspended, and for how long it was since it was started.
     pub suspension: Suspension,
+    /// Since when it is being ended. The row does not say: it is looked up where jobs are shown
+    /// (`store::read`), of those that are, and `None` otherwise.
+    pub stopping_since: Option<Time>,
 }
 
 impl JobRecord {
+    /// When its run is expected to end, if it has begun: after its time limit, without the time in
+    /// which it was suspended, or at its deadline; `None` where it has neither.
+    #[must_use]
+    pub fn expected_end(&self, now: Time) -> Option<Time> {
+        let limit_us = self.time_limit_s.map(|s| i64::from(s) * SECOND_US);
+        let after = |(Time(start), limit): (Time, i64)| {
+            Time(start.saturating_add(limit).saturating_add(self.suspension.us(now)))
+        };
+        let of_limit = self.start_time.zip(limit_us).map(after);
+        of_limit.into_iter().chain(self.deadline).min()
+    }
+
+    /// When its processes are killed, where they were told to end; `None` where that is not known.
+    #[must_use]
+    pub fn kill_time(&self) -> Option<Time> {
+        let told = match self.completing? {
+            EndReason::Lost | EndReason::Finishing => None,
+            _ => self.stopping_since,
+        };
+        told.map(|since| since.plus_s(self.spec.kill_grace_s.into()))
+    }
+
     /// All that it asks for beside CPUs.
     #[must_use]
     pub fn beside_cpus(&self) -> Request {
@@ -156,7 +183,51 @@ impl JobRecord {
             retries: 0,
             restarts: 0,
             suspension: Suspension::default(),
+            stopping_since: None,
         }
+    }
+
+    /// The job as it is when somebody has changed it at this time, who finds it in this state.
+    #[must_use]
+    pub fn edited(self, edit: &Edit, state: StateWord, now: Time) -> JobRecord {
+        let mut job = self;
+        // Of what went back into the queue the submission says nothing any more.
+        let earliest = if job.restarts > 0 { now } else { job.submit_time };
+        if let Some(held) = edit.held {
+            (job.held, job.spec.held_by_operator) = (held, held && edit.by_operator);
+        }
+        job.priority = edit.priority.unwrap_or(job.priority);
+        job.time_limit_s = edit.limit_s.unwrap_or(job.time_limit_s);
+        job.begin_time = edit.begin.unwrap_or(job.begin_time);
+        job.deadline = edit.deadline.unwrap_or(job.deadline);
+        job.memory_bytes = edit.memory_bytes.unwrap_or(job.memory_bytes);
+        if state == StateWord::Pending {
+            job.eligible_time = job.begin_time.map_or(earliest, |begin| begin.max(earliest));
+        }
+        if let Some((cpus, tasks)) = edit.cpus {
+            (job.cpus, job.spec.tasks) = (cpus, tasks);
+        }
+        let words = [
+            (&mut job.name, &edit.name),
+            (&mut job.account, &edit.account),
+            (&mut job.partition, &edit.partition),
+        ];
+        for (word, new) in words {
+            new.iter().for_each(|new| word.clone_from(new));
+        }
+        if let Some(partition) = &edit.partition {
+            job.spec.partitions = is_list(partition).then(|| partition.clone());
+        }
+        if let Some(all) = &edit.dependencies {
+            job.dependency = (*all != Dependencies::default()).then(|| all.clone());
+        }
+        if let Some(labels) = &edit.labels {
+            job.labels.clone_from(labels);
+        }
+        if let Some(comment) = &edit.comment {
+            job.spec.comment.clone_from(comment);
+        }
+        job
     }
 
     /// The job as one task of the array whose rest this row is.

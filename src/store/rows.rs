@@ -145,6 +145,7 @@ impl TryFrom<JobRow> for JobRecord {
                 since: get!(at, rest.suspend_time),
                 past_us: past_us.unwrap_or(0),
             },
+            stopping_since: None,
         })
     }
 }

@@ -13,6 +13,7 @@ mod attempt_usage;
 mod batches;
 mod counts;
 mod damage;
+mod folded;
 mod forgotten;
 mod mend;
 mod migrations;
@@ -378,7 +379,7 @@ fn pages_follow_one_another_and_filters_hold() {
         page(JobFilter { ascending: true, after: Some(JobId(4).into()), ..all.clone() }),
         [5]
     );
-    let even = JobFilter { account: Some("even".to_owned()), limit: 9, ..JobFilter::default() };
+    let even = JobFilter { accounts: vec!["even".to_owned()], limit: 9, ..JobFilter::default() };
     assert_eq!(page(even), [5, 3, 1]);
     let labels = vec![("a.b \"c\"".to_owned(), "3".to_owned())];
     assert_eq!(page(JobFilter { labels, limit: 9, ..JobFilter::default() }), [4]);

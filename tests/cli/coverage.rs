@@ -41,6 +41,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::settings::CLAIMS,
     crate::shield::CLAIMS,
     crate::simulate::CLAIMS,
+    crate::top::CLAIMS,
     crate::verbs::CLAIMS,
 ];
 

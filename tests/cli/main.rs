@@ -22,4 +22,5 @@ mod serve;
 mod settings;
 mod shield;
 mod simulate;
+mod top;
 mod verbs;

@@ -17,6 +17,7 @@ cases! {
     what_an_account_may_not_have_waiting_is_refused => ["POST /api/v1/jobs",
         "POST /api/v1/jobs/batch"],
     a_place_in_the_line_is_explained => ["GET /api/v1/jobs/{id}/priority"],
+    what_accounts_have_is_listed => ["GET /api/v1/accounts"],
     usage_outlives_the_server => ["GET /api/v1/jobs/{id}/priority"],
     only_administrators_raise_priorities_and_drain => ["POST /api/v1/jobs",
         "PATCH /api/v1/jobs/{id}", "POST /api/v1/maintenance", "DELETE /api/v1/maintenance"],
@@ -190,4 +191,44 @@ fn only_administrators_raise_priorities_and_drain() {
     assert_eq!(shown, "***");
     assert!(!info.text().contains("the-admins") && !server.log().contains("the-admins"));
     problem(send("nobody", "GET", "/api/v1/jobs", &Value::Null), 401);
+}
+
+fn what_accounts_have_is_listed() {
+    let server = with_file(
+        "[priority]\nfair_share_weight = 1000\n[[account]]\nname = \"physics\"\nshares = 3\n\
+         max_running_cpus = 2\n",
+    );
+    let gate = Gate::new(&server);
+    let mut wide = of("physics", &gate.wait());
+    (wide["cpus"], wide["memory"]) = (json!(2), json!("64M"));
+    server.started(server.submit(&wide));
+    let mut held = of("art", "true");
+    (held["held"], held["array"]) = (json!(true), json!("0-4"));
+    server.submit(&held);
+    let list = |query: &str| {
+        let lines = server.get(&format!("/api/v1/accounts{query}")).expect(200).json();
+        lines.as_array().unwrap().clone()
+    };
+    let lines = list("");
+    let names: Vec<&Value> = lines.iter().map(|line| &line["name"]).collect();
+    assert_eq!(json!(names), json!(["art", "physics"]));
+    keys(
+        &lines[0],
+        "name shares cpu_hours share_factor cpus gpus memory_bytes running waiting \
+        limits",
+    );
+    assert_eq!((&lines[0]["waiting"], &lines[0]["running"]), (&json!(5), &json!(0)));
+    let physics = &lines[1];
+    assert_eq!((&physics["cpus"], &physics["running"]), (&json!(2), &json!(1)));
+    assert_eq!((&physics["memory_bytes"], &physics["shares"]), (&json!(64 << 20), &json!(3)));
+    assert_eq!(physics["limits"]["running_cpus"], json!({"used": 2, "max": 2}));
+    assert_eq!(physics["limits"]["queued_jobs"], json!({"used": 0, "max": null}));
+    assert!(physics["share_factor"].as_f64().unwrap() < 1.0, "{physics}");
+    assert_eq!(lines[0]["share_factor"], 1.0, "nothing was used");
+    let users = list("?by=user");
+    assert_eq!((users.len(), &users[0]["waiting"]), (1, &json!(5)), "users are not told apart");
+    assert_eq!((&users[0]["shares"], &users[0]["cpu_hours"]), (&Value::Null, &Value::Null));
+    assert_eq!(list("?limit=1").len(), 1);
+    assert_eq!(fields(&problem(server.get("/api/v1/accounts?by=x"), 400)), ["by"]);
+    gate.open();
 }

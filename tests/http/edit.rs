@@ -24,6 +24,7 @@ cases! {
         "PATCH /api/v1/jobs/{id}"],
     a_running_job_gets_more_time_whatever_becomes_of_the_server => ["PATCH /api/v1/jobs/{id}"],
     a_running_job_gets_less_time => ["PATCH /api/v1/jobs/{id}"],
+    what_would_be_is_told_and_changes_nothing => ["PATCH /api/v1/jobs/{id}"],
     more_time_that_another_waits_for_is_for_administrators => ["PATCH /api/v1/jobs/{id}"],
 }
 
@@ -232,4 +233,59 @@ fn more_time_that_another_waits_for_is_for_administrators() {
     patch(&server, id, &json!({"comment": "nobody minds"})).expect(200);
     as_admin(&json!({"time_limit": "2h"})).expect(200);
     assert_eq!(server.job(id)["time_limit_s"], 7_200);
+}
+
+fn what_would_be_is_told_and_changes_nothing() {
+    let server = Server::with(&["--cpus", "2"]);
+    let gate = Gate::new(&server);
+    let try_patch = |id: i64, body: &Value| {
+        let json = [("Content-Type", "application/json")];
+        let path = format!("/api/v1/jobs/{id}?dry_run=true");
+        server.send("PATCH", &path, &json, body.to_string().as_bytes())
+    };
+    let runs = server.submit(&json!({"script": gate.wait(), "cpus": 1, "time_limit": "1h"}));
+    server.started(runs);
+    let waits = json!({"script": gate.wait(), "cpus": 2, "time_limit": "2h", "labels": {"a": "1"}});
+    let waits = server.submit(&waits);
+    let held = server.submit(&json!({"script": "true", "held": true}));
+    let before = [server.job(waits), server.job(held)];
+    let would = try_patch(waits, &json!({"cpus": 1, "name": "n"})).expect(200).json();
+    is_job(&would);
+    assert_eq!(
+        (&would["cpus"], &would["name"], &would["id"]),
+        (&json!(1), &json!("n"), &json!(waits))
+    );
+    assert_eq!(would["state_reason"], "None", "with one CPU it starts at once: {would}");
+    let start = |job: &Value| job["estimated_start_time"].as_str().unwrap().to_owned();
+    assert!(start(&would) < start(&before[0]));
+    let would = try_patch(held, &json!({"held": false})).expect(200).json();
+    assert_eq!((&would["held"], &would["position"]), (&json!(false), &json!(2)), "{would}");
+    let would =
+        try_patch(waits, &json!({"dependency": format!("afterok:{held}")})).expect(200).json();
+    assert_eq!((&would["state_reason"], &would["position"]), (&json!("Dependency"), &Value::Null));
+    for (id, body, status) in [
+        (waits, json!({"cpus": 9}), 422),
+        (waits, json!({"dependency": format!("afterok:{waits}")}), 422),
+        (runs, json!({"cpus": 2}), 409),
+        (999, json!({"name": "x"}), 404),
+    ] {
+        let refused = problem(try_patch(id, &body), status);
+        let real = problem(patch(&server, id, &body), status);
+        assert_eq!((&refused["detail"], &refused["code"]), (&real["detail"], &real["code"]));
+    }
+    let longer = try_patch(runs, &json!({"time_limit": "3h"})).expect(200).json();
+    assert_eq!(longer["time_limit_s"], 3 * 3_600);
+    assert_eq!(server.job(runs)["time_limit_s"], 3_600);
+    assert_eq!(
+        [server.job(waits), server.job(held)].map(|job| job["state_detail"].clone()),
+        before.clone().map(|job| job["state_detail"].clone())
+    );
+    let list = format!("/api/v1/jobs/{waits}/events");
+    assert_eq!(
+        server.get(&list).expect(200).json().as_array().unwrap().len(),
+        1,
+        "nothing happened"
+    );
+    gate.open();
+    server.ended(waits);
 }

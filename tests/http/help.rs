@@ -22,7 +22,8 @@ pub const JOB: &str = "id name account user partition state state_reason state_d
     warnings attempt allocation usage position estimated_start_time estimate_basis held held_by \
     begin_time deadline dependency array_job_id array_task_id array_tasks retry restart_count \
     signal kill_on_invalid_dependency open_mode resources ntasks cpus_per_task args \
-    standard_input submit_directory command mail_type mail_user exit_status exit_signal suspend_time suspended_s stdout_path stderr_path kept_until node \
+    standard_input submit_directory command mail_type mail_user exit_status exit_signal suspend_time \
+    suspended_s expected_end_time kill_time array stdout_path stderr_path kept_until node \
     uid redacted usage_now";
 /// The fields of its `allocation`.
 pub const ALLOCATION: &str = "cpu_ids process_id allocation_time released released_time resources";

@@ -92,14 +92,14 @@ fn a_cursor_of_another_order_and_an_unknown_order_are_refused() {
     let parameters = document["paths"]["/api/v1/jobs"]["get"]["parameters"].as_array().unwrap();
     let sort = parameters.iter().find(|one| one["name"] == "sort").unwrap();
     let pattern = sort["schema"]["pattern"].as_str().unwrap();
-    let keys = pattern.strip_prefix("^-?(").unwrap().strip_suffix(")$").unwrap();
-    for unknown in ["size", "-", "--id", "Name"] {
+    let keys = pattern.strip_prefix("^(position|-?(").unwrap().strip_suffix("))$").unwrap();
+    for unknown in ["size", "-", "--id", "Name", "-position"] {
         let refused = problem(server.get(&format!("/api/v1/jobs?sort={unknown}")), 400);
         assert_eq!(fields(&refused), ["sort"], "{unknown}");
         let said = refused["detail"].as_str().unwrap();
         assert!(said.contains(&keys.replace('|', ", ")), "{said}\n{keys}");
     }
-    for key in keys.split('|') {
+    for key in keys.split('|').filter(|key| *key != "end") {
         for sort in [key.to_owned(), format!("-{key}")] {
             assert_eq!(pages(&server, &format!("sort={sort}"), "id").concat().len(), 6, "{sort}");
         }

@@ -248,6 +248,12 @@ mod cases {
         let seen = house.ask(BOB, "GET /api/v1/usage").expect(200);
         assert_eq!(seen["lines"].as_array().unwrap().len(), 1, "{seen}");
         assert_eq!(line(&seen, BOB)["jobs"], 1);
+        for path in ["accounts?by=user", "accounts"] {
+            let seen = house.ask(BOB, &format!("GET /api/v1/{path}")).expect(200);
+            let names: Vec<&Value> = seen.as_array().unwrap().iter().map(|l| &l["name"]).collect();
+            let others = names.iter().filter(|name| **name != BOB).count();
+            assert_eq!(others, 0, "{path}: {seen}");
+        }
         house.ask(BOB, "GET /api/v1/jobs/1").expect(200);
         let waits = house.submit(ALICE, json!({"script": "true", "held": true}));
         let rank = |name: &str| house.ask(name, &format!("GET /api/v1/jobs/{waits}/priority"));

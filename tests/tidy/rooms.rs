@@ -142,6 +142,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "host",
+            "time",
             "peer",
             "people",
             "clock",

@@ -165,8 +165,8 @@ impl Wanted {
             // No state at all would mean any.
             (!states.is_empty()).then(|| JobFilter {
                 states,
-                user: only(users),
-                account: only(accounts),
+                users: only(users).into_iter().collect(),
+                accounts: only(accounts).into_iter().collect(),
                 partition: only(partitions),
                 name: only(names),
                 until: self.until.map(|until| time(until + 1)),

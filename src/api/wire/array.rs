@@ -1,6 +1,6 @@
 //! *Purpose*: a job array as a whole, as JSON.
 //!
-//! *Owns*: [`ArrayState`], [`TaskCounts`].
+//! *Owns*: [`ArrayState`], [`ArrayCounts`], [`TaskCounts`].
 //!
 //! *Promises*: the states of its tasks add up to the tasks that are remembered.
 //!
@@ -33,6 +33,23 @@ pub struct ArrayState {
     /// The lowest task that ended otherwise than COMPLETED; ask for it as for any job.
     #[schema(example = "17_3")]
     pub first_not_completed: Option<String>,
+}
+
+/// How many tasks of an array are in which state, in the list that has one row for each array.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ArrayCounts {
+    /// All that are remembered.
+    #[schema(example = 100)]
+    pub total: u64,
+    /// How many of them are in which state: a field for each, named as the state in small letters.
+    #[serde(flatten)]
+    pub states: TaskCounts,
+}
+
+impl From<BTreeMap<StateWord, u64>> for ArrayCounts {
+    fn from(states: BTreeMap<StateWord, u64>) -> ArrayCounts {
+        ArrayCounts { total: states.values().sum(), states: TaskCounts(states) }
+    }
 }
 
 /// How many tasks are in each state.

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::array::ArrayCounts;
 use super::attempt::Retry;
 use super::job_usage::UsageNow;
 use super::resources::HeldResources;
@@ -112,6 +113,10 @@ pub struct Job {
     #[serde(default)]
     #[schema(example = "5-99%4")]
     pub array_tasks: Option<String>,
+    /// Of an array, in a list with `fold=arrays`: how many of its tasks are in which state, where
+    /// `state` is that of this row alone. Null otherwise.
+    #[serde(default)]
+    pub array: Option<ArrayCounts>,
     /// When it is run again by itself, and how often it was; null when it never is.
     #[serde(default)]
     pub retry: Option<Retry>,
@@ -208,6 +213,15 @@ pub struct Job {
     /// When it ended.
     #[schema(format = DateTime)]
     pub end_time: Option<String>,
+    /// When it has to end that runs: its start and its time limit, moved along by what it was
+    /// suspended, or its deadline; null where it has neither, and where it does not run.
+    #[serde(default)]
+    #[schema(format = DateTime)]
+    pub expected_end_time: Option<String>,
+    /// When KILL follows TERM, of one that is being ended; null where that is not known.
+    #[serde(default)]
+    #[schema(format = DateTime)]
+    pub kill_time: Option<String>,
     /// Since when it is suspended; null when it is not.
     #[serde(default)]
     #[schema(format = DateTime)]
@@ -432,7 +446,7 @@ mod tests {
             retry restart_count signal kill_on_invalid_dependency open_mode resources ntasks \
             cpus_per_task args standard_input submit_directory \
             stdout_path stderr_path kept_until uid redacted node command mail_type \
-            mail_user suspend_time suspended_s usage_now";
+            mail_user suspend_time suspended_s expected_end_time kill_time array usage_now";
         let mut body = json!({
             "id": 17, "name": "n", "account": "", "user": "", "partition": "default",
             "state": "OUT_OF_MEMORY", "priority": 0, "cpus": 1, "labels": {}, "data_source": "WEB",

@@ -7,6 +7,7 @@
 //!
 //! *Not here*: bounds and paths (`kernel::admission`), status codes (`api`).
 
+pub mod accounts;
 pub mod amount;
 pub mod array;
 mod asked_resources;
@@ -17,12 +18,14 @@ pub mod bulk;
 pub mod dialect;
 pub mod export;
 mod fields;
+pub mod forecast;
 pub mod history;
 mod invocation;
 pub mod job;
 pub mod job_usage;
 pub mod maintenance;
 pub mod me;
+pub mod overview;
 pub mod partitions;
 pub mod pick;
 pub mod problem;

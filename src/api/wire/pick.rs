@@ -45,6 +45,9 @@ macro_rules! fields {
             /// Every field.
             pub const ALL: Fields = Fields { $($name: true,)+ };
 
+            /// No field.
+            pub const NONE: Fields = Fields { $($name: false,)+ };
+
             /// All that there are.
             pub const NAMES: &[&str] = &[$(stringify!($name)),+];
 
@@ -72,12 +75,13 @@ macro_rules! fields {
 fields! {
     id name account user uid redacted partition state state_reason state_detail position
     estimated_start_time estimate_basis priority held held_by begin_time deadline dependency
-    array_job_id array_task_id array_tasks retry restart_count signal kill_on_invalid_dependency
-    open_mode cpus ntasks cpus_per_task args memory_bytes resources time_limit_s working_directory
+    array_job_id array_task_id array_tasks array retry restart_count signal
+    kill_on_invalid_dependency open_mode cpus ntasks cpus_per_task args memory_bytes resources
+    time_limit_s working_directory
     standard_output standard_error standard_input submit_directory stdout_path stderr_path
     command mail_type mail_user
     kept_until labels comment data_source submit_time eligible_time start_time end_time
-    suspend_time suspended_s elapsed_s
+    expected_end_time kill_time suspend_time suspended_s elapsed_s
     exit_code exit_status exit_signal error warnings attempt node allocation usage
     usage_now
 }

@@ -1,6 +1,6 @@
 //! *Purpose*: changes a job that is not over.
 //!
-//! *Owns*: [`Kernel::edit`], [`Edited`].
+//! *Owns*: [`Kernel::edit`], [`Kernel::would_edit`], [`Edited`].
 //!
 //! *Promises*: an edit that is refused changes nothing; no job comes to wait for itself; a job that
 //! is lowered, or asks for something else, has no claim any more; the supervisor of a running job
@@ -16,7 +16,6 @@ use crate::job::spec::SingletonKey;
 use crate::job::state::StateWord;
 use crate::kernel::access::{Action, Permitted, Principal};
 use crate::kernel::change::{Change, Effect, Step};
-use crate::kernel::parts::conditions::Conditions;
 use crate::kernel::parts::eligibility::{Chain, DependencySnapshot};
 use crate::kernel::parts::limits::{Payer, TooMany};
 use crate::kernel::parts::queued::Queued;
@@ -54,36 +53,15 @@ impl Kernel {
         by: &Permitted,
         now: Time,
     ) -> (Edited, Step) {
-        if self.unstored.contains(&id) {
-            return (Edited::NotLive, Step::default());
+        let refused = self.would_edit(id, &edit, elsewhere, by);
+        if refused != Edited::Done {
+            return (refused, Step::default());
         }
         let Some(job) = self.queue.get(id).copied() else {
             return self.edit_live(id, edit, &by.principal(), now);
         };
-        if self.eligibility.get(id).is_some_and(|own| own.held && own.by_operator) {
-            match edit.held {
-                Some(false) if !by.may_too(Action::ReleaseOperatorHold) => {
-                    return (Edited::HeldByOperator, Step::default());
-                }
-                // Its owner holds it too, which changes nothing about that.
-                Some(true) => edit.by_operator = true,
-                _ => {}
-            }
-        }
-        if let Some(family) = &edit.family {
-            let waits = edit.dependencies.as_ref();
-            match self.chain(id, waits, family, elsewhere) {
-                Chain::Ends => {}
-                Chain::Closes => return (Edited::WaitsForItself, Step::default()),
-                Chain::TooLong => return (Edited::WaitsForTooMany, Step::default()),
-            }
-        }
-        if let Some(account) = &edit.account
-            && self.rules.accounts.find(account) != job.account
-            && let Some(why) = self.too_many_with(Payer::Account(account), &job)
-        {
-            return (Edited::TooMany(why), Step::default());
-        }
+        // Its owner holds it too, which changes nothing about that.
+        edit.by_operator |= edit.held == Some(true) && self.is_held_by_operator(id);
         let mut step = Step::default();
         let lowered = edit.priority.is_some_and(|priority| priority < job.priority);
         let reshaped = edit.cpus.is_some() || edit.memory_bytes.is_some();
@@ -111,6 +89,47 @@ impl Kernel {
         (Edited::Done, step)
     }
 
+    /// What would become of an edit, which is not made: [`Edited::Done`] where it would be.
+    #[must_use]
+    pub fn would_edit(
+        &self,
+        id: JobId,
+        edit: &Edit,
+        elsewhere: &DependencySnapshot,
+        by: &Permitted,
+    ) -> Edited {
+        if self.unstored.contains(&id) {
+            return Edited::NotLive;
+        }
+        let Some(job) = self.queue.get(id) else {
+            let Some(live) = self.live.get(&id) else { return Edited::NotLive };
+            let may = live.state.word() == StateWord::Running && edit.suits_running();
+            return if may { Edited::Done } else { Edited::Live };
+        };
+        let releases = edit.held == Some(false) && self.is_held_by_operator(id);
+        if releases && !by.may_too(Action::ReleaseOperatorHold) {
+            return Edited::HeldByOperator;
+        }
+        if let Some(family) = &edit.family {
+            match self.chain(id, edit.dependencies.as_ref(), family, elsewhere) {
+                Chain::Ends => {}
+                Chain::Closes => return Edited::WaitsForItself,
+                Chain::TooLong => return Edited::WaitsForTooMany,
+            }
+        }
+        if let Some(account) = &edit.account
+            && self.rules.accounts.find(account) != job.account
+            && let Some(why) = self.too_many_with(Payer::Account(account), job)
+        {
+            return Edited::TooMany(why);
+        }
+        Edited::Done
+    }
+
+    fn is_held_by_operator(&self, id: JobId) -> bool {
+        self.eligibility.get(id).is_some_and(|own| own.held && own.by_operator)
+    }
+
     /// Of a job that runs its end can be changed, and its words.
     fn edit_live(
         &mut self,
@@ -121,9 +140,6 @@ impl Kernel {
     ) -> (Edited, Step) {
         let mut step = Step::default();
         let Some(live) = self.live.get_mut(&id) else { return (Edited::NotLive, step) };
-        if live.state.word() != StateWord::Running || !edit.suits_running() {
-            return (Edited::Live, step);
-        }
         live.job.limit_s = edit.limit_s.unwrap_or(live.job.limit_s);
         let attempt = live.attempt();
         if let Some(deadline) = edit.deadline {
@@ -170,25 +186,6 @@ impl Kernel {
             job = self.with_words(job, (partition, account, &words.user));
         }
         job
-    }
-
-    fn with_edit(
-        &self,
-        mut conditions: Conditions,
-        edit: &Edit,
-        elsewhere: &DependencySnapshot,
-    ) -> Conditions {
-        if let Some(held) = edit.held {
-            (conditions.held, conditions.by_operator) = (held, held && edit.by_operator);
-        }
-        conditions.begin = edit.begin.unwrap_or(conditions.begin);
-        conditions.deadline = edit.deadline.unwrap_or(conditions.deadline);
-        if let Some(dependencies) = &edit.dependencies {
-            conditions.answers = self.answers_of(dependencies, elsewhere);
-            conditions.gives_up = edit.gives_up;
-            conditions.dependencies.clone_from(dependencies);
-        }
-        conditions
     }
 
     /// It leaves the singletons of its name, and is among those of this one: they wait for it, and

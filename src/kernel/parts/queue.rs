@@ -70,6 +70,8 @@ pub struct Queue {
     of_account: Vec<Waiting>,
     /// The same of each user.
     of_user: Vec<Waiting>,
+    /// How many wait under each set of words.
+    of_names: Vec<u64>,
     /// Those that a pass may see.
     buckets: Buckets,
 }
@@ -83,6 +85,7 @@ impl Queue {
         let new = self.jobs.insert(ById(job));
         assert!(new, "job {} entered the queue twice", job.id);
         *counter(&mut self.of_partition, job.placement.partition.into()) += 1;
+        *counter(&mut self.of_names, job.names) += 1;
         for all in
             [counter(&mut self.of_account, job.account), counter(&mut self.of_user, job.user)]
         {
@@ -120,6 +123,7 @@ impl Queue {
         let ById(job) = self.jobs.take(&id)?;
         self.buckets.set_startable_tasks(id, 1);
         *counter(&mut self.of_partition, job.placement.partition.into()) -= 1;
+        *counter(&mut self.of_names, job.names) -= 1;
         for all in
             [counter(&mut self.of_account, job.account), counter(&mut self.of_user, job.user)]
         {
@@ -135,6 +139,12 @@ impl Queue {
     #[must_use]
     pub fn waiting_for(&self, partition: u8) -> u64 {
         self.of_partition.get(usize::from(partition)).copied().unwrap_or(0)
+    }
+
+    /// How many wait under each set of words that has any.
+    pub fn waiting_by_names(&self) -> impl Iterator<Item = (u32, u64)> {
+        let all = (0..).zip(self.of_names.iter().copied());
+        all.filter(|(_, waiting)| *waiting > 0)
     }
 
     /// What waits of this account, if it is counted.

@@ -7,6 +7,7 @@
 //! *Not here*: the sentences (`observe::explain`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::job::array_spec::JobRef;
 use crate::job::dependency::DEPENDENCIES_MAX;
@@ -18,8 +19,9 @@ use crate::kernel::parts::eligibility::DependencySnapshot;
 use crate::kernel::parts::queue::pending::pointed;
 use crate::kernel::state::Kernel;
 use crate::kernel::views::partitions::PartitionNow;
-use crate::policy::input::PassInput;
+use crate::policy::input::{PassInput, PendingJob, RequestId};
 use crate::policy::name::Policy;
+use crate::resources::capacity::Part;
 use crate::time::{SECOND_US, Time};
 
 /// How many jobs of the line are looked at to explain why they wait: a page of a list.
@@ -45,6 +47,25 @@ pub struct Explained {
 }
 
 impl Explained {
+    /// The number under which a job of the line asks for this beside CPUs.
+    pub(in crate::kernel) fn asks_too(&mut self, parts: Box<[Part]>) -> RequestId {
+        if parts.is_empty() {
+            return RequestId::NOTHING;
+        }
+        let requests = Arc::make_mut(&mut self.line.requests);
+        requests.push(parts);
+        RequestId(u32::try_from(requests.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Puts one more into the line, where the policy has it.
+    pub(in crate::kernel) fn join(&mut self, job: PendingJob, policy: &Policy, now: Time) {
+        let rule = policy.rule(SECOND_US);
+        let place = rule.place(&job, now.0);
+        let line = &mut self.line.queue;
+        let at = line.partition_point(|other| rule.place(other, now.0) < place);
+        line.insert(at, job);
+    }
+
     /// Takes back that an array can never start, if its row, which was read before, names another
     /// number of tasks that are left: some were let go since, and may run.
     pub fn as_of_row(&mut self, array: JobId, left: usize) {
@@ -95,7 +116,7 @@ impl Kernel {
         let conditions = self.conditions_of(spec, elsewhere);
         let singletons = elsewhere.singletons.values().flatten().copied().take(DEPENDENCIES_MAX);
         let singletons: Vec<JobId> = singletons.collect();
-        let queued = self.queued(id, spec, now);
+        let mut queued = self.queued(id, spec, now);
         if let Some(blocked) =
             conditions.blocked(now, &singletons).or_else(|| self.partition_hold(&queued))
         {
@@ -103,12 +124,9 @@ impl Kernel {
             return;
         }
         explained.placements.insert(id, queued.placement.partition);
-        let job = pointed(&queued, &self.rules.points(now));
-        let rule = policy.rule(SECOND_US);
-        let place = rule.place(&job, now.0);
-        let line = &mut explained.line.queue;
-        let at = line.partition_point(|other| rule.place(other, now.0) < place);
-        line.insert(at, job);
+        // It has no number yet for what it asks for.
+        queued.rest = explained.asks_too(self.ledger.inventory().parts(&spec.beside_cpus()));
+        explained.join(pointed(&queued, &self.rules.points(now)), policy, now);
     }
 
     /// Adds how the partitions stand, and in which of them these jobs wait.

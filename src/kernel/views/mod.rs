@@ -6,6 +6,7 @@
 //!
 //! *Not here*: the state (`kernel::state`), what changes it (`kernel::commands`).
 
+pub mod as_edited;
 pub mod chain;
 pub mod dependencies;
 pub mod explain;
@@ -14,6 +15,7 @@ pub mod holding;
 pub mod limits;
 pub mod partitions;
 pub mod pass_input;
+pub mod payers;
 pub mod rank;
 pub mod sampled;
 pub mod snapshot;

@@ -125,8 +125,8 @@ pub(super) fn nearest(
 /// come later have no place then, and are let go at once.
 fn statement(question: &Question, source: &Source, most: usize) -> Sql {
     let Question { filter, parts, window, wanted, .. } = question;
-    let (this, value) =
-        (if matches!(source, Source::Label(..)) { "it" } else { "job" }, expression(filter.key));
+    let this = if matches!(source, Source::Label(..)) { "it" } else { "job" };
+    let value = expression(filter.key, filter.now);
     let mut sql = Sql::default();
     sql.add(&format!("SELECT value, id FROM (SELECT {value} AS value, job.id AS id FROM "));
     source.table(&mut sql, this);
@@ -149,9 +149,18 @@ fn statement(question: &Question, source: &Source, most: usize) -> Sql {
 }
 
 /// What SQL makes of a row of `job`.
-fn expression(key: SortKey) -> String {
-    if key != SortKey::State {
-        return format!("job.{}", key.word());
+fn expression(key: SortKey, Time(now): Time) -> String {
+    match key {
+        SortKey::State => {}
+        // NULL where there is neither limit nor start; the least of two where both are known.
+        SortKey::End => {
+            let limit = "job.start_time + job.time_limit_s * 1000000";
+            let past = "ifnull(job.suspended_us, 0)";
+            let current = format!("ifnull(max({now} - job.suspend_time, 0), 0)");
+            let end = format!("({limit} + {past} + {current})");
+            return format!("ifnull(min({end}, job.deadline), ifnull({end}, job.deadline))");
+        }
+        _ => return format!("job.{}", key.word()),
     }
     let place = |(n, state): (usize, &StateWord)| format!(" WHEN '{}' THEN {n}", state.word());
     let places: String = StateWord::ALL.iter().enumerate().map(place).collect();

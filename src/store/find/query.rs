@@ -46,14 +46,24 @@ pub(super) struct Question<'a> {
 pub(super) enum Part<'a> {
     States(&'a [StateWord]),
     Account(&'a str),
+    /// One of several.
+    Accounts(&'a [String]),
     Name(&'a str),
+    /// One of these: all that begin alike.
+    Names(&'a [String]),
+    /// The same where they are too many.
+    NameBegins(&'a str),
     NameLike(&'a str),
     User(&'a str),
+    /// One of several.
+    Users(&'a [String]),
     Partition(&'a str),
     ExitCode(ExitCode),
     Ids(&'a [JobId]),
     Label(&'a str, &'a str),
     Array(JobId),
+    /// No part of an array.
+    NoArray,
     Since(Time),
     Until(Time),
     EndedSince(Time),
@@ -62,16 +72,42 @@ pub(super) enum Part<'a> {
     Own(&'a Own),
 }
 
-pub(super) fn parts<'a>(filter: &'a JobFilter, scope: &'a Scope) -> Vec<Part<'a>> {
+/// What was found out about a filter before its jobs are.
+#[derive(Default)]
+pub(super) struct Resolved {
+    /// The names that begin as it asks for; `None`: they are too many, or none is asked for.
+    pub(super) names: Option<Vec<String>>,
+    /// The one job that it asks for.
+    pub(super) one: Option<Vec<JobId>>,
+}
+
+pub(super) fn parts<'a>(
+    filter: &'a JobFilter,
+    resolved: &'a Resolved,
+    scope: &'a Scope,
+) -> Vec<Part<'a>> {
     let states = Some(filter.states.as_slice()).filter(|states| !states.is_empty());
     let mut parts: Vec<Part> = states.map(Part::States).into_iter().collect();
-    parts.extend(filter.account.as_deref().map(Part::Account));
+    parts.extend(match filter.accounts.as_slice() {
+        [] => None,
+        [account] => Some(Part::Account(account)),
+        several => Some(Part::Accounts(several)),
+    });
     parts.extend(filter.name.as_deref().map(Part::Name));
     parts.extend(filter.name_like.as_deref().map(Part::NameLike));
-    parts.extend(filter.user.as_deref().map(Part::User));
+    parts.extend(match (&resolved.names, &filter.name_begins) {
+        (Some(names), _) => Some(Part::Names(names)),
+        (None, begins) => begins.as_deref().map(Part::NameBegins),
+    });
+    parts.extend(match filter.users.as_slice() {
+        [] => None,
+        [user] => Some(Part::User(user)),
+        several => Some(Part::Users(several)),
+    });
     parts.extend(filter.partition.as_deref().map(Part::Partition));
     parts.extend(filter.exit_code.map(Part::ExitCode));
     parts.extend(filter.ids.as_deref().map(Part::Ids));
+    parts.extend(resolved.one.as_deref().map(Part::Ids));
     parts.extend(filter.labels.iter().map(|(key, value)| Part::Label(key, value)));
     parts.extend(filter.array.map(Part::Array));
     parts.extend(filter.since.map(Part::Since));
@@ -93,6 +129,9 @@ impl<'a> Part<'a> {
                 states.into_iter().map(Source::State).collect()
             }
             Part::Account(account) if account != NO_ACCOUNT => vec![Source::Account(account)],
+            Part::Accounts(all) if !has(all, NO_ACCOUNT) => each(all, Source::Account),
+            Part::Names(all) if !has(all, USUAL_NAME) => each(all, Source::Name),
+            Part::Users(all) if !has(all, NO_USER) => each(all, Source::User),
             Part::Name(name) if name != USUAL_NAME => vec![Source::Name(name)],
             Part::User(user) if user != NO_USER => vec![Source::User(user)],
             Part::Partition(name) if name != USUAL_PARTITION => vec![Source::Partition(name)],
@@ -114,8 +153,17 @@ impl<'a> Part<'a> {
             Part::Until(Time(until)) => sql.add(" AND job.submit_time < ").int(until),
             Part::EndedSince(Time(since)) => sql.add(" AND job.end_time >= ").int(since),
             Part::EndedUntil(Time(until)) => sql.add(" AND job.end_time < ").int(until),
+            Part::NoArray => sql.add(" AND job.array_job_id IS NULL"),
             Part::ExitCode(code) => sql.add(" AND job.exit_code = ").text(&code.to_string()),
             Part::NameLike(pattern) => sql.add(" AND job.name GLOB ").text(pattern),
+            Part::NameBegins(text) => {
+                // Bytes, as the index has them: SQLite's LIKE takes letters for others.
+                let bytes = format!(" AND substr(job.name, 1, {}) = ", text.chars().count());
+                sql.add(&bytes).text(text)
+            }
+            Part::Accounts(all) if has(all, NO_ACCOUNT) => one_of(sql, "account", all),
+            Part::Names(all) if has(all, USUAL_NAME) => one_of(sql, "name", all),
+            Part::Users(all) if has(all, NO_USER) => one_of(sql, "user", all),
             Part::User(NO_USER) => sql.add(" AND job.user = ").text(NO_USER),
             Part::Partition(USUAL_PARTITION) => {
                 sql.add(" AND job.partition = ").text(USUAL_PARTITION)
@@ -149,8 +197,11 @@ impl<'a> Part<'a> {
                 sql.add(&format!(" AND job.state IN ({})", words.join(",")))
             }
             Part::Account(account) => sql.add(" AND job.account = ").text(account),
+            Part::Accounts(all) => one_of(sql, "account", all),
             Part::Name(name) => sql.add(" AND job.name = ").text(name),
+            Part::Names(all) => one_of(sql, "name", all),
             Part::User(user) => sql.add(" AND job.user = ").text(user),
+            Part::Users(all) => one_of(sql, "user", all),
             Part::Partition(name) => sql.add(" AND job.partition = ").text(name),
             Part::Array(JobId(array)) => sql.add(" AND job.array_job_id = ").int(array),
             Part::Own(own) => owned(sql, own),
@@ -185,6 +236,26 @@ fn owned<'s>(sql: &'s mut Sql, Own { owner, accounts }: &Own) -> &'s mut Sql {
     };
     for account in accounts {
         sql.add(" OR job.account = ").text(account);
+    }
+    sql.add(")")
+}
+
+/// Whether the text is among these that no index has.
+fn has(all: &[String], usual: &str) -> bool {
+    all.iter().any(|one| one == usual)
+}
+
+/// A place of each of these texts, once.
+fn each<'a>(all: &'a [String], place: fn(&'a str) -> Source<'a>) -> Vec<Source<'a>> {
+    let all: std::collections::BTreeSet<&str> = all.iter().map(String::as_str).collect();
+    all.into_iter().map(place).collect()
+}
+
+/// Tests whether a column of the row `job` is one of these.
+fn one_of<'s>(sql: &'s mut Sql, column: &str, all: &[String]) -> &'s mut Sql {
+    sql.add(&format!(" AND job.{column} IN ("));
+    for (n, text) in all.iter().enumerate() {
+        sql.add(if n == 0 { "" } else { "," }).text(text);
     }
     sql.add(")")
 }
@@ -251,15 +322,18 @@ impl Source<'_> {
         };
     }
 
+    /// Whether the part holds of all that stands here. Of names and ids a filter may have two
+    /// parts, of which each is another.
     pub(super) fn serves(self, part: Part) -> bool {
         match (self, part) {
             (Source::State(_), Part::States(_))
-            | (Source::Account(_), Part::Account(_))
-            | (Source::Name(_), Part::Name(_))
-            | (Source::User(_), Part::User(_))
+            | (Source::Account(_), Part::Account(_) | Part::Accounts(_))
+            | (Source::User(_), Part::User(_) | Part::Users(_))
             | (Source::Partition(_), Part::Partition(_))
-            | (Source::Ids(_), Part::Ids(_))
             | (Source::Owner(_), Part::Own(_)) => true,
+            (Source::Name(name), Part::Name(other)) => name == other,
+            (Source::Name(name), Part::Names(all)) => has(all, name),
+            (Source::Ids(ids), Part::Ids(others)) => ids == others,
             (Source::Array(array), part) => part == Part::Array(array),
             (Source::Label(key, value), label) => label == Part::Label(key, value),
             _ => false,

@@ -79,7 +79,13 @@ pub(super) fn of(filter: &JobFilter) -> Option<Vec<Segment<'_>>> {
         SortKey::State => Some(states(filter)),
         SortKey::EndTime => Some(ends(filter)),
         SortKey::Name => Some(texts(filter, filter.name.as_deref(), Part::Name(USUAL_NAME))),
-        SortKey::User => Some(texts(filter, filter.user.as_deref(), Part::User(NO_USER))),
+        SortKey::User => {
+            let only = match filter.users.as_slice() {
+                [user] => Some(user.as_str()),
+                _ => None,
+            };
+            Some(texts(filter, only, Part::User(NO_USER)))
+        }
         _ => None,
     }
 }

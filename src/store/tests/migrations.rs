@@ -62,7 +62,7 @@ fn is_as_if_it_had_always_been_so(writer: &mut Writer) {
     let ended = [(StateWord::Completed, 2), (StateWord::Failed, 1), (StateWord::NodeFail, 1)];
     assert_eq!(loaded.memory.ended, ended.into());
     assert_eq!(loaded.memory.pending.iter().map(|job| job.id.0).collect::<Vec<_>>(), [5]);
-    assert_eq!(ids(writer, |f| f.account = Some("lab".to_owned())), [2, 3]);
+    assert_eq!(ids(writer, |f| f.accounts = vec!["lab".to_owned()]), [2, 3]);
     assert_eq!(ids(writer, |f| f.name = Some("a".to_owned())), [2, 4]);
     assert_eq!(ids(writer, |f| f.labels = label("k", "1")), [4, 5]);
     assert_eq!(ids(writer, |f| f.labels = label("k \"x\".y", "v\\")), [2]);

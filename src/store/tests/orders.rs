@@ -23,12 +23,21 @@ struct Values {
     limit: Option<i64>,
     start: Option<i64>,
     end: i64,
+    deadline: Option<i64>,
 }
 
 fn values() -> impl Strategy<Value = Values> {
     let some = || option::of(0..4_i64);
-    (-1..3_i64, 1..4_i64, some(), some(), 0..6_i64).prop_map(
-        |(priority, cpus, limit, start, end)| Values { priority, cpus, limit, start, end },
+    let deadline = option::weighted(0.3, 0..3_000_000_i64);
+    (-1..3_i64, 1..4_i64, some(), some(), 0..6_i64, deadline).prop_map(
+        |(priority, cpus, limit, start, end, deadline)| Values {
+            priority,
+            cpus,
+            limit,
+            start,
+            end,
+            deadline,
+        },
     )
 }
 
@@ -44,6 +53,10 @@ impl Values {
             SortKey::SubmitTime => KeyValue::Number(made.submitted),
             SortKey::StartTime => number(self.start),
             SortKey::EndTime => number(self.end(made)),
+            SortKey::End => {
+                let ends = self.start.zip(self.limit).map(|(start, s)| start + s * 1_000_000);
+                number(ends.into_iter().chain(self.deadline).min())
+            }
             SortKey::Priority => KeyValue::Number(self.priority),
             SortKey::Cpus => KeyValue::Number(self.cpus),
             SortKey::TimeLimitS => number(self.limit),
@@ -62,13 +75,14 @@ fn filled(world: &mut World, told: Vec<(Told, Values)>) -> Vec<(Made, Values)> {
     let with = all.into_iter().map(|made| {
         // The first job has the id 1.
         let values = values[made.id as usize - 1].clone();
-        let Values { priority, cpus, limit, start, .. } = &values;
+        let Values { priority, cpus, limit, start, deadline, .. } = &values;
         world.batch(&format!(
             "UPDATE jobs SET priority = {priority}, cpus = {cpus}, time_limit_s = {}, \
-             start_time = {}, end_time = {} WHERE id = {}",
+             start_time = {}, end_time = {}, deadline = {} WHERE id = {}",
             text(*limit),
             text(*start),
             text(values.end(&made)),
+            text(*deadline),
             made.id
         ));
         (made, values)

@@ -38,6 +38,7 @@ const NAMES: [&str; 3] = ["job", "a", "z"];
 const ACCOUNTS: [&str; 3] = ["", "x", "y"];
 const OWNERS: [Owner; 3] = [None, Some(Uid(1)), Some(Uid(2))];
 const PARTITIONS: [&str; 3] = ["default", "p", "q"];
+const BEGINNINGS: [&str; 4] = ["", "a", "jo", "zz"];
 const PATTERNS: [&str; 3] = ["*", "?", "[jx]*b"];
 const LABELS: [(&str, &str); 4] = [("k", "1"), ("k", "2"), ("l", "1"), ("\"l.", "\\ '")];
 
@@ -109,24 +110,37 @@ pub(super) fn filters() -> impl Strategy<Value = JobFilter> {
         let words: Vec<String> = words.iter().map(|&w| w.to_owned()).collect();
         proptest::option::of(select(words))
     };
+    // Most often none.
+    let several = |words: &[&'static str]| {
+        let some = subsequence(words.to_vec(), 0..=2);
+        (some, proptest::bool::weighted(0.4)).prop_map(|(some, is_asked)| {
+            some.into_iter().filter(|_| is_asked).map(str::to_owned).collect::<Vec<_>>()
+        })
+    };
     let time = || proptest::option::of((980..1_020_i64).prop_map(|s| Time(s * SLACK_US)));
     (
         subsequence(StateWord::ALL.to_vec(), 0..=4),
-        ((some(&NAMES), some(&PATTERNS)), (some(&ACCOUNTS), some(&ACCOUNTS)), some(&PARTITIONS)),
+        (
+            (some(&NAMES), some(&PATTERNS), proptest::option::weighted(0.2, some(&BEGINNINGS))),
+            (several(&ACCOUNTS), several(&ACCOUNTS)),
+            some(&PARTITIONS),
+        ),
         subsequence(LABELS.to_vec(), 0..=2),
         (time(), time()),
         (any::<bool>(), 1..6_i64),
         proptest::option::of(subsequence((0..70_i64).map(JobId).collect::<Vec<_>>(), 0..=40)),
     )
         .prop_map(|(states, words, labels, (since, until), (ascending, limit), ids)| {
-            let ((name, name_like), (account, user), partition) = words;
+            let ((name, name_like, begins), (accounts, users), partition) = words;
+            let name_begins = begins.flatten();
             let labels = labels.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
             JobFilter {
                 states,
-                account,
+                accounts,
                 name,
                 name_like,
-                user,
+                name_begins,
+                users,
                 partition,
                 ids,
                 labels,
@@ -147,8 +161,14 @@ pub(super) fn parts(filter: &JobFilter) -> Vec<Part<'_>> {
     if !filter.states.is_empty() {
         parts.push((true, Box::new(|made| filter.states.contains(&made.state))));
     }
-    if let Some(account) = &filter.account {
-        parts.push((!account.is_empty(), Box::new(move |made| made.account == *account)));
+    let indexed = |all: &[String], usual: &str| all.iter().all(|one| one != usual);
+    if !filter.accounts.is_empty() {
+        let has_index = indexed(&filter.accounts, "");
+        parts.push((has_index, Box::new(|made| filter.accounts.contains(&made.account))));
+    }
+    if let Some(begins) = &filter.name_begins {
+        let has_index = !"job".starts_with(begins);
+        parts.push((has_index, Box::new(move |made| made.name.starts_with(begins))));
     }
     if let Some(name) = &filter.name {
         parts.push((name != "job", Box::new(move |made| made.name == *name)));
@@ -161,8 +181,9 @@ pub(super) fn parts(filter: &JobFilter) -> Vec<Part<'_>> {
         };
         parts.push((false, Box::new(move |made| means(&made.name))));
     }
-    if let Some(user) = &filter.user {
-        parts.push((!user.is_empty(), Box::new(move |made| made.user == *user)));
+    if !filter.users.is_empty() {
+        let has_index = indexed(&filter.users, "");
+        parts.push((has_index, Box::new(|made| filter.users.contains(&made.user))));
     }
     if let Some(partition) = &filter.partition {
         parts.push((partition != "default", Box::new(move |made| made.partition == *partition)));
@@ -249,8 +270,10 @@ fn looked_at_few(within: &[&Made], filter: &JobFilter, next: Option<JobId>, boun
     let of_indexes = indexes.map(|part| rows().filter(|made| part.1(made)).count());
     // Only without an index the table itself is walked.
     let few = of_indexes.min().unwrap_or_else(|| rows().count());
-    // Each of several states has a share, of one row at the least.
-    let most = bound.max(filter.states.len());
+    // Each of several places has a share, of one row at the least.
+    let several = [filter.states.len(), filter.accounts.len(), filter.users.len()];
+    let names = filter.name_begins.as_ref().map_or(0, |_| NAMES.len());
+    let most = several.into_iter().chain([names]).fold(bound, usize::max);
     assert!(few <= most, "{few} rows for {filter:?}, next {next:?}");
 }
 
@@ -365,13 +388,16 @@ fn no_question_sorts_or_scans() {
     let base = JobFilter { limit: 3, ..JobFilter::default() };
     let mut filters = vec![base];
     let alternatives: [fn(&mut JobFilter); 12] = [
-        |f| f.user = Some("u".to_owned()),
+        |f| f.users = vec!["u".to_owned(), "v".to_owned()],
         |f| (f.partition, f.ids) = (Some("p".to_owned()), Some(vec![JobId(3), JobId(9)])),
-        |f| (f.ended_since, f.name_like) = (Some(Time(0)), Some("a*".to_owned())),
+        |f| {
+            (f.ended_since, f.name_like) = (Some(Time(0)), Some("a*".to_owned()));
+            f.name_begins = Some("a".to_owned());
+        },
         |f| f.states = vec![StateWord::Pending],
         |f| f.states = vec![StateWord::Pending, StateWord::Failed],
-        |f| f.account = Some("x".to_owned()),
-        |f| f.account = Some(String::new()),
+        |f| f.accounts = vec!["x".to_owned()],
+        |f| f.accounts = vec![String::new()],
         |f| f.name = Some("a".to_owned()),
         |f| f.name = Some("job".to_owned()),
         |f| f.labels = vec![("k".to_owned(), "1".to_owned()), ("l".to_owned(), "1".to_owned())],

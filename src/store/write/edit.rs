@@ -15,11 +15,8 @@ use super::super::rows::{JobRow, NewJob, NewLabel};
 use super::super::schema::{job_labels, jobs};
 use super::guard::change_job;
 use super::prepared;
-use crate::job::dependency::Dependencies;
 use crate::job::edit::Edit;
-use crate::job::state::StateWord;
 use crate::kernel::change::Event;
-use crate::resources::partitions::is_list;
 
 /// One row as a person changed it. Edits are rare, so it is read and written whole.
 pub(super) fn edited(
@@ -29,7 +26,7 @@ pub(super) fn edited(
 ) -> Result<(), StoreError> {
     let row = jobs::table.find(event.job.0).select(JobRow::as_select());
     let before = JobRecord::try_from(row.get_result::<JobRow>(conn)?)?;
-    let job = with_edit(before.clone(), event, edit);
+    let job = before.clone().edited(edit, event.to, event.time);
     let row = NewJob::from(&job);
     let set = (
         (
@@ -61,44 +58,4 @@ pub(super) fn edited(
         prepared::insert(conn, labels)?;
     }
     Ok(())
-}
-
-fn with_edit(mut job: JobRecord, event: &Event, edit: &Edit) -> JobRecord {
-    // Of what went back into the queue the submission says nothing any more.
-    let earliest = if job.restarts > 0 { event.time } else { job.submit_time };
-    if let Some(held) = edit.held {
-        (job.held, job.spec.held_by_operator) = (held, held && edit.by_operator);
-    }
-    job.priority = edit.priority.unwrap_or(job.priority);
-    job.time_limit_s = edit.limit_s.unwrap_or(job.time_limit_s);
-    job.begin_time = edit.begin.unwrap_or(job.begin_time);
-    job.deadline = edit.deadline.unwrap_or(job.deadline);
-    job.memory_bytes = edit.memory_bytes.unwrap_or(job.memory_bytes);
-    if event.to == StateWord::Pending {
-        job.eligible_time = job.begin_time.map_or(earliest, |begin| begin.max(earliest));
-    }
-    if let Some((cpus, tasks)) = edit.cpus {
-        (job.cpus, job.spec.tasks) = (cpus, tasks);
-    }
-    let words = [
-        (&mut job.name, &edit.name),
-        (&mut job.account, &edit.account),
-        (&mut job.partition, &edit.partition),
-    ];
-    for (word, new) in words {
-        new.iter().for_each(|new| word.clone_from(new));
-    }
-    if let Some(partition) = &edit.partition {
-        job.spec.partitions = is_list(partition).then(|| partition.clone());
-    }
-    if let Some(all) = &edit.dependencies {
-        job.dependency = (*all != Dependencies::default()).then(|| all.clone());
-    }
-    if let Some(labels) = &edit.labels {
-        job.labels.clone_from(labels);
-    }
-    if let Some(comment) = &edit.comment {
-        job.spec.comment.clone_from(comment);
-    }
-    job
 }

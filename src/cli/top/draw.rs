@@ -1,0 +1,346 @@
+//! *Purpose*: the screen.
+//!
+//! *Owns*: who gets how many lines: numbers, cores, what runs, what waits, a log, what ended, in
+//! this order; the line of numbers, the cores and the foot.
+//!
+//! *Promises*: nothing is drawn beyond the screen; below 60 columns or 15 lines only numbers and
+//! what runs are shown; what others wrote is seen and never obeyed.
+//!
+//! *Not here*: rows of jobs (`top::lists`).
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Paragraph};
+
+use super::input::KEYS;
+use super::lists;
+use super::state::{Mode, State};
+use super::words::{clock, fit, grouped, span};
+use crate::api::wire::v1::{JobId, StateWord};
+use crate::clock::parse_rfc3339;
+
+/// Below so many columns or lines there is room for little.
+const SMALL: (u16, u16) = (60, 15);
+/// From so many columns on there is room for all columns of a list.
+const WIDE: u16 = 100;
+/// From so many lines on lists stand apart.
+const AIRY: usize = 30;
+/// Which of the parts is the log: of it the last lines are shown.
+const LOG: usize = 2;
+/// CPUs of a block of the map, between which a gap helps counting.
+const BLOCK: usize = 8;
+
+/// Lines of one part, with the least and the most that it takes.
+struct Part<'a> {
+    lines: Vec<Line<'a>>,
+    least: usize,
+}
+
+/// Draws it all.
+pub(super) fn screen(state: &State, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    if area.width == 0 || area.height == 0 {
+        return;
+    }
+    let is_wide = area.width >= WIDE;
+    let width = usize::from(area.width);
+    let mut lines = vec![numbers(state, width)];
+    let room = usize::from(area.height).saturating_sub(2);
+    if area.width < SMALL.0 || area.height < SMALL.1 {
+        lines.extend(lists::running(state, width, is_wide).into_iter().take(room));
+    } else {
+        lines.extend(parts(state, (width, is_wide), room));
+    }
+    lines.truncate(room + 1);
+    lines.resize(usize::from(area.height).saturating_sub(1), Line::default());
+    if area.height > 1 {
+        lines.push(foot(state, width));
+    }
+    frame.render_widget(Paragraph::new(lines), area);
+    match &state.mode {
+        Mode::Keys => over(frame, area, &keys(state)),
+        Mode::Job => over(frame, area, &lists::job(state)),
+        _ => {}
+    }
+}
+
+/// What stands between the numbers and the foot.
+fn parts(state: &State, (width, is_wide): (usize, bool), room: usize) -> Vec<Line<'_>> {
+    let mut map = maintenance(state, width);
+    map.extend(cores(state, width, room / 4));
+    map.extend(openings(state, width));
+    // Where there is room a blank line tells lists apart.
+    let gap = usize::from(room >= AIRY);
+    if gap == 0 {
+        map.push(Line::default());
+    }
+    let map_room = map.len().min(room);
+    let list = |lines: Vec<Line<'static>>, least: usize| match lines.is_empty() {
+        true => Part { lines, least: 0 },
+        false => {
+            let blank = std::iter::repeat_n(Line::default(), gap);
+            let least = if least == 0 { 0 } else { least + gap };
+            Part { lines: blank.chain(lines).collect(), least }
+        }
+    };
+    let all = [
+        list(lists::running(state, width, is_wide), 3),
+        list(lists::waiting(state, width, is_wide), 3),
+        list(log(state, width), 3),
+        list(lists::ended(state, width), 0),
+    ];
+    let given = shared(&all, room - map_room);
+    map.truncate(map_room);
+    for (n, (part, given)) in all.into_iter().zip(given).enumerate() {
+        map.extend(match n {
+            LOG => lists::tail(part.lines, 1 + gap, given),
+            _ => lists::cut(part.lines, given),
+        });
+    }
+    map
+}
+
+/// How many lines each part gets of so many: first each its least, then in order what it wants; a
+/// log takes what is left.
+fn shared(all: &[Part<'_>], mut room: usize) -> Vec<usize> {
+    let mut given: Vec<usize> = Vec::new();
+    for part in all {
+        let own = part.lines.len().min(part.least).min(room);
+        room -= own;
+        given.push(own);
+    }
+    for (part, own) in all.iter().zip(&mut given) {
+        // No list takes so much that the others have nothing but their least.
+        let more = (part.lines.len() - *own).min(room.div_ceil(2).max(1)).min(room);
+        *own += more;
+        room -= more;
+    }
+    for (part, own) in all.iter().zip(&mut given) {
+        let more = (part.lines.len() - *own).min(room);
+        *own += more;
+        room -= more;
+    }
+    given
+}
+
+fn numbers(state: &State, width: usize) -> Line<'static> {
+    let marks = state.marks;
+    let Some(overview) = &state.overview else { return Line::from("no answer yet") };
+    let resources = &overview.resources;
+    let mut left = vec![
+        Span::styled(
+            format!(" {}  ", fit(&resources.node, 12, marks.cut()).trim_end()),
+            marks.head(),
+        ),
+        Span::raw(format!("CPU {}/{}", resources.used_cpus, resources.total_cpus)),
+    ];
+    if let Some(gpu) = resources.resources.iter().find(|one| one.name == "gpu") {
+        left.push(Span::raw(format!("  GPU {}/{}", gpu.used, gpu.total.unwrap_or(0))));
+    }
+    if let Some(total) = resources.total_memory_bytes {
+        let giga = |bytes: u64| bytes >> 30;
+        let used = resources.used_memory_bytes;
+        left.push(Span::raw(format!("  {}/{} G", giga(used), giga(total))));
+    }
+    let counts = [
+        (StateWord::Running, resources.running_jobs),
+        (StateWord::Pending, resources.pending_jobs),
+    ];
+    for (word, n) in counts {
+        let text = format!("  {} {}", marks.state(word), grouped(n));
+        left.push(Span::styled(text, marks.colour(word)));
+    }
+    let failed = overview.counts.as_ref().map_or(0, |all| all.of(StateWord::Failed));
+    if failed > 0 {
+        let word = StateWord::Failed;
+        left.push(Span::styled(
+            format!("  {} {}", marks.state(word), grouped(failed)),
+            marks.bad(),
+        ));
+    }
+    let right = match state.is_away {
+        true => Span::styled(format!("reconnecting, as of {} ", state.heard), marks.warning()),
+        false => Span::styled(format!("{} {} ", marks.live(), state.heard), marks.good()),
+    };
+    let most = width.saturating_sub(right.width() + 1);
+    let mut used = 0;
+    // What does not fit is left out whole, the last first.
+    left.retain(|span| {
+        used += span.width();
+        used <= most
+    });
+    let used: usize = left.iter().map(Span::width).sum();
+    let gap = width.saturating_sub(used + right.width());
+    left.push(Span::raw(" ".repeat(gap)));
+    left.push(right);
+    Line::from(left)
+}
+
+fn maintenance(state: &State, width: usize) -> Vec<Line<'static>> {
+    let marks = state.marks;
+    let windows = state.overview.iter().flat_map(|overview| &overview.maintenance).take(1);
+    let told = windows.map(|window| {
+        let from = clock(state.now, &window.start_time);
+        let until = window.end_time.as_ref().map(|end| format!(" to {}", clock(state.now, end)));
+        let until = until.unwrap_or_default();
+        let what = if window.active { "Drained since" } else { "Maintenance" };
+        let text = format!(" {what} {from}{until} {}", window.reason);
+        Line::styled(fit(&text, width, marks.cut()), marks.warning())
+    });
+    told.collect()
+}
+
+/// Each CPU with the letter of its holder, and its load where the server tells it.
+fn cores(state: &State, width: usize, most: usize) -> Vec<Line<'static>> {
+    let marks = state.marks;
+    let Some(overview) = &state.overview else { return Vec::new() };
+    let raw = &state.raw["resources"]["cpus"];
+    let load = |at: usize| raw[at]["load"].as_u64();
+    let has_load = (0..overview.resources.cpus.len()).any(|at| load(at).is_some());
+    let each = if has_load { 3 } else { 2 };
+    let block = BLOCK * each + 1;
+    let blocks = ((width - 1) / block).max(1);
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    let doubted = &overview.resources.held_back_cpus;
+    for (row, some) in overview.resources.cpus.chunks(BLOCK * blocks).enumerate() {
+        let mut spans = vec![Span::raw(" ")];
+        for (n, cpu) in some.iter().enumerate() {
+            if n > 0 && n.is_multiple_of(BLOCK) {
+                spans.push(Span::raw(" "));
+            }
+            let (letter, style) = match cpu.job_id {
+                Some(job) => (state.letter_of(job).to_string(), holder_style(state, job)),
+                None if doubted.contains(&cpu.id) => ("!".to_owned(), marks.warning()),
+                None => (marks.free().to_owned(), Style::new()),
+            };
+            spans.push(Span::styled(letter, style));
+            if has_load {
+                let height = load(row * BLOCK * blocks + n).map_or(" ", |load| marks.load(load));
+                spans.push(Span::raw(height));
+            }
+            spans.push(Span::raw(" "));
+        }
+        lines.push(Line::from(spans));
+    }
+    let left = lines.len().saturating_sub(most.max(1));
+    if left > 0 {
+        lines.truncate(most.max(1));
+        let more = left * BLOCK * blocks;
+        lines.push(Line::raw(format!("   about {more} CPUs more")));
+    }
+    lines.extend(gpus(state, width));
+    lines
+}
+
+fn holder_style(state: &State, job: JobId) -> Style {
+    let chosen = state.row_of_chosen();
+    match chosen.is_some_and(|row| row.all.iter().any(|own| own.id == job)) {
+        true => state.marks.chosen(),
+        false => Style::new(),
+    }
+}
+
+/// GPUs with their holders, and how busy they are where the server tells it.
+fn gpus(state: &State, width: usize) -> Option<Line<'static>> {
+    let overview = state.overview.as_ref()?;
+    let gpu = overview.resources.resources.iter().find(|one| one.name == "gpu")?;
+    let told = state.raw["resources"]["gpus"].as_array();
+    let busy = |id: u32| {
+        let own = told.into_iter().flatten().find(|one| one["index"] == id)?;
+        let load = own["load"].as_u64().map(|load| format!(" {} %", load / 10));
+        let outside = own["outside"]["user"].as_str().map(|user| format!(" outside: {user}"));
+        Some(load.into_iter().chain(outside).collect::<String>())
+    };
+    let unit = |unit: &crate::api::wire::resources::UnitState| {
+        let holder = match (unit.job_id, &unit.held_back) {
+            (Some(job), _) => state.letter_of(job).to_string(),
+            (None, Some(_)) => "!".to_owned(),
+            (None, None) => state.marks.free().to_owned(),
+        };
+        format!("  {} {holder}{}", unit.id, busy(unit.id).unwrap_or_default())
+    };
+    let units: String = gpu.units.iter().map(unit).collect();
+    Some(Line::raw(fit(&format!(" GPU{units}"), width, state.marks.cut())))
+}
+
+/// What could be had now.
+fn openings(state: &State, width: usize) -> Option<Line<'static>> {
+    let overview = state.overview.as_ref()?;
+    let forecast = &overview.forecast;
+    let now = parse_rfc3339(&forecast.time)?;
+    let at_once = |one: &&crate::api::wire::forecast::Earliest| {
+        let start = one.start_time.as_deref().and_then(parse_rfc3339);
+        start.is_some_and(|start| start <= now)
+    };
+    let mut all = forecast.earliest.iter().filter(|one| one.gpus == 0).filter(at_once);
+    let text = match all.next_back() {
+        Some(one) => {
+            let unit = if one.cpus == 1 { "CPU" } else { "CPUs" };
+            let long = one.limit_s.map(|s| format!(" up to {}", span(s))).unwrap_or_default();
+            format!(" now: {} {unit}{long}", one.cpus)
+        }
+        None => {
+            let first = forecast.earliest.iter().find(|one| one.gpus == 0)?;
+            let start = first.start_time.as_ref()?;
+            format!(" next: 1 CPU at {}", clock(state.now, start))
+        }
+    };
+    Some(Line::raw(fit(&text, width, state.marks.cut())))
+}
+
+fn log(state: &State, width: usize) -> Vec<Line<'static>> {
+    let marks = state.marks;
+    let Some(log) = &state.log else { return Vec::new() };
+    let title = format!("{} {} stdout ", marks.rule().repeat(3), log.job);
+    let rest = width.saturating_sub(title.chars().count());
+    let head = Line::styled(format!("{title}{}", marks.rule().repeat(rest)), marks.head());
+    let line = |text: &String| Line::raw(fit(&format!(" {text}"), width, marks.cut()));
+    let silent = log.lines.is_empty().then(|| Line::styled(" (nothing yet)", marks.faint()));
+    [head].into_iter().chain(silent).chain(log.lines.iter().map(line)).collect()
+}
+
+fn foot(state: &State, width: usize) -> Line<'static> {
+    let marks = state.marks;
+    let line = |text: String, style| Line::styled(fit(&text, width, marks.cut()), style);
+    match (&state.mode, &state.said) {
+        (Mode::Ask(order), _) => line(format!(" {}", order.question()), marks.warning()),
+        (Mode::Filter, _) => line(format!(" / {}_", state.filter), marks.head()),
+        (_, Some(said)) => line(format!(" {said}"), marks.warning()),
+        _ => {
+            let mine = if state.is_mine { "m all" } else { "m mine" };
+            let filter = match state.filter.as_str() {
+                "" => "/ filter".to_owned(),
+                words => format!("/ {words}"),
+            };
+            let most = format!(" {}  Enter job  l log  {filter}  {mine}  c cancel", marks.arrows());
+            let more = "  h hold  r again  + more time  a arrays";
+            let right = "? keys  q quit ";
+            let room = width.saturating_sub(right.len() + 1);
+            let left = format!("{most}{more}");
+            let left = if left.chars().count() <= room { left } else { most };
+            line(format!("{}{right}", fit(&left, room + 1, marks.cut())), marks.faint())
+        }
+    }
+}
+
+fn keys(state: &State) -> Vec<String> {
+    let arrows = |keys: &str| keys.replace("↑ ↓", state.marks.arrows());
+    KEYS.iter().map(|(keys, what)| format!("{:<10}  {what}", arrows(keys))).collect()
+}
+
+/// Some lines over all else.
+fn over(frame: &mut Frame<'_>, area: Rect, lines: &[String]) {
+    let widest = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0) + 4;
+    let width = u16::try_from(widest).unwrap_or(u16::MAX).min(area.width);
+    let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX).min(area.height);
+    let (x, y) = ((area.width - width) / 2, (area.height - height) / 2);
+    let place = Rect { x, y, width, height };
+    let inner = usize::from(width).saturating_sub(4);
+    let line = |text: &String| Line::raw(format!("  {}", fit(text, inner, "~")));
+    let mut all = vec![Line::default()];
+    all.extend(lines.iter().map(line));
+    frame.render_widget(Clear, place);
+    frame.render_widget(Paragraph::new(all).style(Style::new()), place);
+}
