@@ -20,6 +20,20 @@ fn ids(jobs: &Value) -> Vec<i64> {
     jobs.as_array().unwrap().iter().map(|job| job["id"].as_i64().unwrap()).collect()
 }
 
+/// What is known of the machine changes between two questions: the first of them begins the look.
+fn without_looks(part: &Value) -> Value {
+    let mut part = part.clone();
+    for cpu in part.get_mut("cpus").and_then(Value::as_array_mut).into_iter().flatten() {
+        for field in ["load", "node", "core"] {
+            cpu[field] = Value::Null;
+        }
+    }
+    if let Some(nodes) = part.get_mut("nodes") {
+        *nodes = Value::Null;
+    }
+    part
+}
+
 fn an_overview_is_what_its_parts_are() {
     let server = Server::with(&["--cpus", "2"]);
     let gate = Gate::new(&server);
@@ -42,7 +56,7 @@ fn an_overview_is_what_its_parts_are() {
         ("people", "accounts?by=user"),
     ] {
         let alone = server.get(&format!("/api/v1/{path}")).expect(200).json();
-        assert_eq!(told[part], alone, "{part}");
+        assert_eq!(without_looks(&told[part]), without_looks(&alone), "{part}");
     }
     let forecast = server.get("/api/v1/forecast").expect(200).json();
     assert_eq!(ids(&json!([])), [0_i64; 0]);

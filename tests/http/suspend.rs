@@ -76,7 +76,9 @@ fn a_suspended_job_is_shown_as_such_and_goes_on() {
     assert_eq!(verbs.collect::<Vec<_>>(), ["unsuspend", "suspend"]);
     // What is ended is not suspended any more, and a cancel reaches it.
     ask(&server, id, "suspend").expect(202);
-    ask(&server, id, "cancel").expect(202);
+    let cancelled = ask(&server, id, "cancel");
+    // It may have ended before it is looked at for the answer.
+    assert!([200, 202].contains(&cancelled.status), "{}", cancelled.text());
     let job = server.ended(id);
     assert_eq!((&job["state"], &job["suspend_time"]), (&json!("CANCELLED"), &Value::Null));
     assert_eq!(causes(&server, id), ["suspended", "unsuspended", "suspended", "unsuspended"]);

@@ -210,7 +210,8 @@ fn what_a_newer_server_tells_is_shown_and_what_it_does_not_is_left_out() {
     let mut told = overview();
     told["resources"]["cpus"][6]["load"] = json!(950);
     told["resources"]["gpus"] = json!([
-        {"index": 0, "load": 920}, {"index": 1, "outside": {"pid": 7, "user": "jonas"}}]);
+        {"index": 0, "name": "A100", "load": 920},
+        {"index": 1, "name": "A100", "outside": {"pid": 7, "user": "jonas"}}]);
     let with = drawn(&state_of(&told, false), (80, 24));
     assert!(with.contains("c▇") && with.contains("92 %"), "{with}");
     assert!(with.contains("outside: jonas"), "{with}");
