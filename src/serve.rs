@@ -294,7 +294,7 @@ async fn serve(
         refusals: Refusals::new(Arc::clone(&system.metrics)),
         intake: Intake::new(a_part_of_the_connections()),
         parameters: api::parameters(),
-        rights: api::rights(),
+        rights: api::rights(&[]),
     });
     let app = web::Data::new(app(
         (&settings, served, owners_files),

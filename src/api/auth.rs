@@ -2,11 +2,12 @@
 //!
 //! *Owns*: request numbers, the token, the checks against foreign web pages, the media type.
 //!
-//! *Promises*: only `/health/*`, and `/metrics` where the settings say so, is open to all. With a
-//! token set, the rest is for whoever sends it; without one, or over the socket, for whom the
-//! server serves. What only administrators may do is refused without theirs; what a foreign page
-//! could have caused, or read, is refused; a panic of a handler, which owns no state, is a 500 of
-//! that request; every answer carries `X-Request-ID`.
+//! *Promises*: only `/health/*`, what pages are made of, and `/metrics` where the settings say so,
+//! is open to all. With a token set, the rest is for whoever sends it; without one, or over the
+//! socket, for whom the server serves; who is not known gets a page without data. What only
+//! administrators may do is refused without theirs; what a foreign page could have caused, or read,
+//! is refused; a panic of a handler, which owns no state, is a 500 of that request; every answer
+//! carries `X-Request-ID`.
 //!
 //! *Not here*: TLS, roles.
 
@@ -33,11 +34,12 @@ use super::intake::{Held, Intake};
 use super::live::InForce;
 use super::parameters::Parameters;
 use super::refusals::Refusals;
-use super::route_rights::RouteRights;
+use super::route_rights::{Needs, RouteRights};
+use super::safe_headers::harden;
 use super::served::Served;
 use super::slurmrest::trouble as slurmrest;
 use crate::config::{PublicHost, Secret};
-use crate::kernel::access::{Role, Via};
+use crate::kernel::access::{Action, Role, Via};
 use crate::panics::{self, Harmless};
 use crate::text::quote::shorten;
 
@@ -121,6 +123,7 @@ pub async fn guard(
                 log::error!("A bug ended {method} {path}: {bug} (request {id})");
                 let mut answer = ApiError::bug().answer(&id);
                 number(answer.headers_mut(), &id);
+                harden(answer.headers_mut());
                 return Err(InternalError::from_response(bug, answer).into());
             }
         },
@@ -132,6 +135,7 @@ pub async fn guard(
         log::debug!("{method} {path} {status} (request {id})");
     }
     number(response.headers_mut(), &id);
+    harden(response.headers_mut());
     Ok(response)
 }
 
@@ -236,14 +240,23 @@ async fn admit(request: &mut ServiceRequest) -> Result<(Held, Turns), ApiError> 
     let Some(auth) = request.app_data::<web::Data<Auth>>().cloned() else {
         return Err(ApiError::unavailable("the server is not ready"));
     };
-    let Some(needs) = auth.rights.of_request(request) else { return Ok(Default::default()) };
+    let needs = auth.rights.of_request(request);
+    if needs == Needs::Nothing {
+        return Ok(Default::default());
+    }
     if request.path() == METRICS && auth.in_force.borrow().people.metrics_open() {
         auth.parameters.check(request)?;
         return Ok(Default::default());
     }
-    let caller = check(request, &auth).await?;
+    let caller = match check(request, &auth).await {
+        Err(unknown) if needs == Needs::Page && unknown.code == Code::Unauthorized => {
+            return Ok(Default::default());
+        }
+        known => known?,
+    };
     request.extensions_mut().insert(caller.clone());
-    caller.may_at_all(needs, "this")?;
+    let action = if let Needs::To(action) = needs { action } else { Action::See };
+    caller.may_at_all(action, "this")?;
     let crowd = auth.crowd.as_ref();
     crowd.map_or(Ok(()), |crowd| crowd.admits(&caller.who, request.method()))?;
     auth.parameters.check(request)?;
@@ -426,7 +439,7 @@ mod tests {
             refusals: Refusals::new(Arc::default()),
             intake: Intake::new(1),
             parameters: crate::api::parameters(),
-            rights: crate::api::rights(),
+            rights: crate::api::rights(&[]),
         };
         for host in ["localhost:8000", "127.0.0.1", "[::1]:8000", "batch.example:8000", "Big:1"] {
             assert!(auth.is_our_host(host), "{host}");

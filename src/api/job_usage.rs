@@ -18,6 +18,7 @@ use super::wire::job_usage::{JobUsage, UsageNow};
 use crate::actors::messages::GetUsage;
 use crate::actors::usage_watch::EVERY_S;
 use crate::clock::{self, rfc3339};
+use crate::job::array_spec::JobRef;
 use crate::job::ids::Attempt;
 use crate::job::usage_series::UsageSeries;
 use crate::kernel::access::Action;
@@ -29,7 +30,7 @@ use crate::time::SECOND_US;
 const NOW_S: i64 = 4 * EVERY_S as i64;
 
 /// Query of `usage`.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct UsageOfQuery {
     /// Which run of the job, from 1 on; the last one without.
@@ -51,7 +52,20 @@ pub async fn usage(
     id: JobPath,
     query: web::Query<UsageOfQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let ((row, _), _) = row_of(&app, &caller, Action::ReadDetails, id.named()?).await?;
+    Ok(HttpResponse::Ok().json(of(&app, &caller, id.named()?, &query).await?))
+}
+
+/// What a run of a job used.
+///
+/// # Errors
+/// 404, 403, 400 for what is no run of it, and what the database says.
+pub async fn of(
+    app: &App,
+    caller: &Caller,
+    named: JobRef,
+    query: &UsageOfQuery,
+) -> Result<JobUsage, ApiError> {
+    let ((row, _), _) = row_of(app, caller, Action::ReadDetails, named).await?;
     let n = query.attempt.unwrap_or(row.attempt);
     if query.attempt.is_some_and(|n| n == 0 || n > row.attempt) {
         let message = format!("is none of the runs of job {}: there are {}", row.id, row.attempt);
@@ -67,7 +81,7 @@ pub async fn usage(
     let start = series.as_ref().map(|series| rfc3339(series.start));
     let of = series.unwrap_or(UsageSeries { step_s: EVERY_S, ..UsageSeries::default() });
     let cpus = |per_mille: u32| f64::from(per_mille) / 1_000.0;
-    Ok(HttpResponse::Ok().json(JobUsage {
+    Ok(JobUsage {
         attempt: n,
         start,
         step_s: of.step_s,
@@ -76,7 +90,7 @@ pub async fn usage(
         cpus_busy: of.cpus_busy.into_iter().map(|busy| busy.map(cpus)).collect(),
         rss_bytes: of.rss_bytes,
         gpu_load: of.gpu_load,
-    }))
+    })
 }
 
 /// What a job uses now, if it runs and was measured.

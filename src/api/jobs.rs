@@ -101,7 +101,25 @@ pub async fn list(
     caller: Caller,
     query: Pairs,
 ) -> Result<HttpResponse, ApiError> {
-    let Asked { filter, fields, in_line } = asked(query.into_inner())?;
+    let (jobs, fields) = page_of(&app, &caller, query.into_inner()).await?;
+    let JobList { jobs, next_cursor } = jobs;
+    if let Some(fields) = &fields {
+        let jobs = jobs.iter().map(|job| Picked { job, fields }).collect();
+        return Ok(HttpResponse::Ok().json(PickedList { jobs, next_cursor }));
+    }
+    Ok(HttpResponse::Ok().json(JobList { jobs, next_cursor }))
+}
+
+/// The jobs that a query asks for, and what of them is wanted if not all.
+///
+/// # Errors
+/// 400, naming the parameter; what the database says.
+pub async fn page_of(
+    app: &App,
+    caller: &Caller,
+    query: Vec<(String, String)>,
+) -> Result<(JobList, Option<Fields>), ApiError> {
+    let Asked { filter, fields, in_line } = asked(query)?;
     let (wanted, fold) = (fields.as_ref().unwrap_or(&Fields::ALL), filter.fold);
     // Labels are no business of others, nor is what can be found out by asking for them.
     let scope = match filter.labels.is_empty() {
@@ -110,7 +128,7 @@ pub async fn list(
     };
     let (found, next_cursor) = match in_line {
         Some(after) => {
-            let page = job_line::page(&app, scope, filter, after).await?;
+            let page = job_line::page(app, scope, filter, after).await?;
             (page.jobs, page.next.map(cursor::written_place))
         }
         None => {
@@ -127,15 +145,20 @@ pub async fn list(
         }
         false => BTreeMap::new(),
     };
-    let mut jobs = render::many(&app, &caller, found, wanted).await;
+    let mut jobs = render::many(app, caller, found, wanted).await;
     for job in &mut jobs {
         job.array = counts.get(&job.id).cloned().map(ArrayCounts::from);
     }
-    if let Some(fields) = &fields {
-        let jobs = jobs.iter().map(|job| Picked { job, fields }).collect();
-        return Ok(HttpResponse::Ok().json(PickedList { jobs, next_cursor }));
-    }
-    Ok(HttpResponse::Ok().json(JobList { jobs, next_cursor }))
+    Ok((JobList { jobs, next_cursor }, fields))
+}
+
+/// One job, as far as it is its asker's business.
+///
+/// # Errors
+/// 404, and what the database says.
+pub async fn one(app: &App, caller: &Caller, of: JobRef) -> Result<Job, ApiError> {
+    let (job, _) = row_of(app, caller, Action::See, of).await?;
+    Ok(render::one(app, caller, job).await)
 }
 
 /// `GET /jobs/{id}`.
@@ -147,8 +170,7 @@ pub async fn show(
     caller: Caller,
     id: JobPath,
 ) -> Result<HttpResponse, ApiError> {
-    let (job, _) = row_of(&app, &caller, Action::See, id.named()?).await?;
-    Ok(HttpResponse::Ok().json(render::one(&app, &caller, job).await))
+    Ok(HttpResponse::Ok().json(one(&app, &caller, id.named()?).await?))
 }
 
 /// `DELETE /jobs/{id}`.
@@ -228,17 +250,30 @@ pub async fn events(
     id: JobPath,
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let ((row, _), _) = row_of(&app, &caller, Action::ReadDetails, id.named()?).await?;
-    let id = row.id;
     let (limit, after) = query.numbers()?;
+    let events = events_of(&app, &caller, id.named()?, (limit, after)).await?;
+    let next = events.last().filter(|_| events.len() as i64 == limit);
+    Ok(page::answer(&request, &events, next.map(|event| event.id.to_string())))
+}
+
+/// Events of a job, so many at the most, behind one.
+///
+/// # Errors
+/// 404, 403, and what the database says.
+pub async fn events_of(
+    app: &App,
+    caller: &Caller,
+    of: JobRef,
+    (limit, after): (i64, Option<i64>),
+) -> Result<Vec<Event>, ApiError> {
+    let ((row, _), _) = row_of(app, caller, Action::ReadDetails, of).await?;
+    let id = row.id;
     let from = EventId(after.unwrap_or(0));
     let rows = app.read(move |conn| read::events_of(conn, id, from, limit)).await?;
     if rows.is_empty() && after.is_none() {
         return Err(ApiError::no_job(id));
     }
-    let events: Vec<Event> = rows.into_iter().map(render::event).collect();
-    let next = events.last().filter(|_| events.len() as i64 == limit);
-    Ok(page::answer(&request, &events, next.map(|event| event.id.to_string())))
+    Ok(rows.into_iter().map(render::event).collect())
 }
 
 /// Query of `wait`.

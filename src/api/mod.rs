@@ -56,9 +56,11 @@ mod partitions;
 mod per_user;
 mod places;
 mod rank;
+pub mod reads;
 mod refusals;
 mod render;
 mod route_rights;
+mod safe_headers;
 mod samples;
 mod seed;
 mod served;
@@ -92,7 +94,7 @@ pub use opener::{NotOpen, OwnersFiles};
 pub use parameters::Parameters;
 pub use places::{Room, STREAMS_MAX};
 pub use refusals::Refusals;
-pub use route_rights::RouteRights;
+pub use route_rights::{Needs, RouteRights};
 pub use served::Served;
 pub use upkeep::Upkeep;
 
@@ -104,9 +106,8 @@ pub struct RouteEntry {
     pub method: &'static str,
     /// The path, parameters in braces.
     pub path: &'static str,
-    /// What whoever asks must be allowed to do, to one job at least; `None`: nobody is asked who he
-    /// is.
-    pub needs: Option<Action>,
+    /// What whoever asks must be allowed.
+    pub needs: Needs,
     /// Makes the actix route.
     pub route: fn() -> Route,
 }
@@ -134,10 +135,10 @@ macro_rules! routes {
 }
 macro_rules! right {
     (needs $action:ident) => {
-        Some(Action::$action)
+        Needs::To(Action::$action)
     };
     (open) => {
-        None
+        Needs::Nothing
     };
 }
 macro_rules! method {
@@ -249,10 +250,11 @@ pub fn parameters() -> Parameters {
     Parameters::of(&document(), documented.map(|route| (route.method, route.path)))
 }
 
-/// What each route needs.
+/// What each route needs, and each of these others.
 #[must_use]
-pub fn rights() -> RouteRights {
-    RouteRights::of(ROUTES.iter().map(|route| (route.method, route.path, route.needs)))
+pub fn rights(others: &[RouteEntry]) -> RouteRights {
+    let all = ROUTES.iter().chain(others);
+    RouteRights::of(all.map(|route| (route.method, route.path, route.needs)))
 }
 
 /// Puts the route table into an actix application. Paths keep the table's order, so that

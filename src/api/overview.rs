@@ -72,7 +72,11 @@ fn tag(app: &App, caller: &Caller) -> String {
     format!("\"{}-{:x}\"", app.now().commit_no, hasher.finish())
 }
 
-async fn all(app: &App, caller: &Caller) -> Result<Overview, ApiError> {
+/// All of it, as far as somebody may see it.
+///
+/// # Errors
+/// What the database says, and when the server is stopping.
+pub async fn all(app: &App, caller: &Caller) -> Result<Overview, ApiError> {
     // First, so that nothing is older than it says.
     let (now, time) = (app.now(), clock::now());
     let message = Explain { jobs: Vec::new(), policy: app.live().policy, as_if: None };

@@ -55,6 +55,14 @@ pub async fn samples(
     app: web::Data<App>,
     query: web::Query<SamplesQuery>,
 ) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::Ok().json(of(&app, &query).await?))
+}
+
+/// The samples that are asked for.
+///
+/// # Errors
+/// 400 for what is no time and no step, and what the database says.
+pub async fn of(app: &App, query: &SamplesQuery) -> Result<Samples, ApiError> {
     let time = |name, text: &Option<String>| {
         let time = text.as_deref().map(when::parse_back).transpose();
         time.map_err(|message| ApiError::parameter(name, message))
@@ -66,7 +74,7 @@ pub async fn samples(
         .map_err(|(name, message)| ApiError::parameter(name, message))?;
     let span = (steps.start, steps.end());
     let rows = app.read_raw(move |conn| stored::between(conn, span)).await?;
-    Ok(HttpResponse::Ok().json(steps.shown(&rows, app.now().total_cpus)))
+    Ok(steps.shown(&rows, app.now().total_cpus))
 }
 
 /// Steps of a time, seconds since 1970.
@@ -75,6 +83,14 @@ struct Steps {
     start: i64,
     step_s: i64,
     points: i64,
+}
+
+impl SamplesQuery {
+    /// Those since then.
+    #[must_use]
+    pub fn since(from: &str) -> SamplesQuery {
+        SamplesQuery { from: Some(from.to_owned()), until: None, step_s: None }
+    }
 }
 
 impl Steps {

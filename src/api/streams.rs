@@ -27,7 +27,9 @@ use super::job_path::{JobPath, JobPathText, row_of, single};
 use super::log_events::{Encoding, events};
 use super::log_stream::{LogStream, Piece, Wanted, is_one_file, part, size};
 use super::opener::Opener;
+use super::safe_headers::OF_OUTPUT;
 use super::tail::{BYTES_MAX, Tail, last_lines};
+use crate::job::array_spec::JobRef;
 use crate::job::files::{JobFiles, StreamFile};
 use crate::job::ids::JobId;
 use crate::job::script;
@@ -91,13 +93,26 @@ pub async fn script(
     caller: Caller,
     id: JobPath,
 ) -> Result<HttpResponse, ApiError> {
-    let ((job, _), _) = row_of(&app, &caller, Action::ReadDetails, id.named()?).await?;
+    let (script, is_bytes) = script_of(&app, &caller, id.named()?).await?;
+    let kind = if is_bytes { BYTES } else { TEXT };
+    Ok(HttpResponse::Ok().content_type(kind).insert_header(OF_OUTPUT).body(script))
+}
+
+/// The script of a job, and whether it is in an encoding that nobody knows.
+///
+/// # Errors
+/// 404, 403, and what the database says.
+pub async fn script_of(
+    app: &App,
+    caller: &Caller,
+    of: JobRef,
+) -> Result<(Vec<u8>, bool), ApiError> {
+    let ((job, _), _) = row_of(app, caller, Action::ReadDetails, of).await?;
     let id = job.id;
     let row = app.read_raw(move |conn| read::script(conn, id)).await?;
     let row = row.ok_or_else(|| ApiError::no_job(id))?;
     let is_bytes = job.spec.invocation.script_is_bytes;
-    let kind = if is_bytes { BYTES } else { TEXT };
-    Ok(HttpResponse::Ok().content_type(kind).body(script::to_bytes(row.script, is_bytes)))
+    Ok((script::to_bytes(row.script, is_bytes), is_bytes))
 }
 
 /// `GET /jobs/{id}/stdout`.
@@ -182,7 +197,7 @@ async fn serve(
         return follow_from((app, id), &request, wanted, query.encoding);
     }
     let mut answer = HttpResponse::Ok();
-    answer.content_type(TEXT);
+    answer.content_type(TEXT).insert_header(OF_OUTPUT);
     let (file, size, _) = match found {
         Ok(found) => found,
         Err(absent) => return Ok(answer.insert_header((ABSENT, absent.word())).body("")),
@@ -234,12 +249,14 @@ fn ranged(
 ) -> Result<HttpResponse, ApiError> {
     let range = value.to_str().ok().and_then(|v| v.parse::<header::Range>().ok());
     let Some(header::Range::Bytes(specs)) = range else {
-        return Ok(HttpResponse::Ok().content_type(TEXT).streaming(part(app, file, (0, size))));
+        let whole = part(app, file, (0, size));
+        return Ok(HttpResponse::Ok().content_type(TEXT).insert_header(OF_OUTPUT).streaming(whole));
     };
     let found = specs.first().and_then(|spec| spec.to_satisfiable_range(size));
     match found {
         Some((first, last)) => Ok(HttpResponse::PartialContent()
             .content_type(TEXT)
+            .insert_header(OF_OUTPUT)
             .insert_header((header::CONTENT_RANGE, format!("bytes {first}-{last}/{size}")))
             .streaming(part(app, file, (first, last + 1)))),
         None => {
@@ -291,5 +308,5 @@ fn follow_from(
             }
         }
     });
-    Ok(HttpResponse::Ok().content_type(TEXT).streaming(bytes))
+    Ok(HttpResponse::Ok().content_type(TEXT).insert_header(OF_OUTPUT).streaming(bytes))
 }

@@ -89,6 +89,7 @@ pub const SHOWN: Fields = Fields {
     error: true,
     attempt: true,
     usage: true,
+    usage_now: true,
     ..Fields::NONE
 };
 
