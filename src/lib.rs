@@ -155,3 +155,4 @@ pub mod threads;
 pub mod time;
 pub mod trees;
 pub mod ulimits;
+pub mod web;

@@ -68,6 +68,7 @@ use crate::store::write::Writer;
 use crate::text::quote::escaped;
 use crate::threads;
 use crate::time::Time;
+use crate::web as pages;
 use devices::MachineDevices;
 use live::Settings;
 use people::{crowd, open_to, owners_files, served, token_check};
@@ -294,7 +295,7 @@ async fn serve(
         refusals: Refusals::new(Arc::clone(&system.metrics)),
         intake: Intake::new(a_part_of_the_connections()),
         parameters: api::parameters(),
-        rights: api::rights(&[]),
+        rights: api::rights(pages::PAGES),
     });
     let app = web::Data::new(app(
         (&settings, served, owners_files),
@@ -303,13 +304,16 @@ async fn serve(
         host,
         isolation,
     )?);
+    let board = web::Data::new(pages::Board::default());
     let server = HttpServer::new(move || {
         HttpApp::new()
             .app_data(web::Data::clone(&app))
             .app_data(web::Data::clone(&auth))
+            .app_data(web::Data::clone(&board))
             .wrap(from_fn(api::guard))
             // Before everything else: a slash at the end is no other path.
             .wrap(NormalizePath::trim())
+            .configure(pages::configure)
             .configure(api::configure)
     })
     .workers(WORKERS)

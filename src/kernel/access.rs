@@ -22,6 +22,7 @@ use crate::job::ids::{Owner, Uid};
 
 /// What somebody is to the server. Each may all that those before it may.
 #[derive(
+    Hash,
     Clone,
     Copy,
     Debug,

@@ -137,6 +137,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "config::Secret",
         ],
     ),
+    ("web", &["time", "clock", "job", "kernel::access", "kernel::views::snapshot", "api"]),
     ("simulate", &["job", "resources", "policy"]),
     (
         "cli",

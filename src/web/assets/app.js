@@ -1,0 +1,517 @@
+// Keeps a page right: reads its stream, patches what changed, ticks clocks. What a page shows comes
+// from the server as HTML; this file never makes a number up.
+
+const policy = globalThis.trustedTypes
+  ? trustedTypes.createPolicy('downbeat', { createHTML: (html) => html })
+  : { createHTML: (html) => html };
+const status = document.getElementById('live');
+const TOKEN = 'downbeat-token';
+const WAITS = [1, 2, 4, 8, 10];
+
+// -- who asks: a token, where the server wants one
+
+const token = () => sessionStorage.getItem(TOKEN) ?? localStorage.getItem(TOKEN);
+
+async function ask(path, options = {}) {
+  const own = token();
+  const headers = { ...options.headers, ...(own ? { Authorization: `Bearer ${own}` } : {}) };
+  const answer = await fetch(path, { ...options, headers, cache: 'no-store' });
+  if (answer.status === 401 && location.pathname !== '/login') {
+    location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+  }
+  return answer;
+}
+
+// A tab that was opened anew asks the others.
+const others = new BroadcastChannel('downbeat');
+others.addEventListener('message', ({ data }) => {
+  const own = token();
+  if (data.asks && own) others.postMessage({ token: own });
+  if (data.token && !token()) {
+    sessionStorage.setItem(TOKEN, data.token);
+    if (location.pathname === '/login') back();
+  }
+});
+
+function back() {
+  const next = new URLSearchParams(location.search).get('next') ?? '/';
+  location.replace(/^\/(?![/\\])/.test(next) ? next : '/');
+}
+
+const login = document.getElementById('login');
+if (login) {
+  others.postMessage({ asks: true });
+  login.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const sent = login.elements.token.value.trim();
+    const said = document.getElementById('login-error');
+    const headers = { Authorization: `Bearer ${sent}` };
+    const answer = await fetch('/api/v1/me', { headers, cache: 'no-store' }).catch(() => null);
+    if (!answer?.ok) {
+      said.textContent = answer ? 'This server does not know that token.' : 'The server does not answer.';
+      return;
+    }
+    sessionStorage.setItem(TOKEN, sent);
+    if (login.elements.stay.checked) localStorage.setItem(TOKEN, sent);
+    back();
+  });
+}
+
+// -- patch: nodes are kept by id or key, so focus, selection and scroll stay
+
+const keyOf = (node) => node.id || node.dataset?.key;
+
+function place(parent, node, before) {
+  if (node.isConnected && parent.moveBefore) parent.moveBefore(node, before);
+  else parent.insertBefore(node, before);
+}
+
+function attributes(old, fresh) {
+  for (const { name } of [...old.attributes]) {
+    if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  }
+  for (const { name, value } of fresh.attributes) {
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+}
+
+function patch(old, fresh) {
+  if (old.hasAttribute('data-own')) return;
+  attributes(old, fresh);
+  const keyed = new Map();
+  for (const child of old.children) {
+    const key = keyOf(child);
+    if (key) keyed.set(key, child);
+  }
+  let at = old.firstChild;
+  for (const child of [...fresh.childNodes]) {
+    const key = child.nodeType === 1 ? keyOf(child) : null;
+    let same = key ? keyed.get(key) : at;
+    const fits = same && same.nodeName === child.nodeName && (key || !keyOf(same));
+    if (!fits) {
+      old.insertBefore(child, at);
+      continue;
+    }
+    if (same !== at) place(old, same, at);
+    if (same === at) at = at.nextSibling;
+    if (child.nodeType === 1) patch(same, child);
+    else if (same.data !== child.data) same.data = child.data;
+  }
+  while (at) {
+    const next = at.nextSibling;
+    at.remove();
+    at = next;
+  }
+}
+
+function show(html) {
+  const holder = document.createElement('template');
+  holder.innerHTML = policy.createHTML(html);
+  const fresh = holder.content.firstElementChild;
+  const old = fresh && document.getElementById(fresh.id);
+  if (!old) return;
+  local(fresh);
+  patch(old, fresh);
+  tick();
+}
+
+// -- times: what only time changes is counted here
+
+function ran(seconds) {
+  const s = Math.max(0, Math.floor(seconds));
+  const two = (n) => String(n).padStart(2, '0');
+  const [d, h, m] = [Math.floor(s / 86400), Math.floor(s / 3600) % 24, Math.floor(s / 60) % 60];
+  if (d) return `${d}-${two(h)}:${two(m)}`;
+  return h ? `${h}:${two(m)}:${two(s % 60)}` : `${m}:${two(s % 60)}`;
+}
+
+function ago(seconds) {
+  const units = [[86400, 'd'], [3600, 'h'], [60, 'm'], [1, 's']];
+  const [unit, name] = units.find(([unit]) => seconds >= unit) ?? [1, 's'];
+  return seconds < 5 ? 'now' : `${Math.floor(seconds / unit)} ${name} ago`;
+}
+
+// The server's clock may differ from this one; what it drew is as of its own.
+function tick() {
+  const now = Date.now();
+  for (const one of document.querySelectorAll('[data-since]')) {
+    const since = Date.parse(one.dataset.since);
+    if (Number.isNaN(since)) continue;
+    const seconds = (now - since) / 1000;
+    if (one.nodeName === 'PROGRESS') one.value = Math.min(one.max, Math.max(0, seconds));
+    else one.textContent = ran(seconds);
+  }
+  for (const one of document.querySelectorAll('time[data-ago]')) {
+    one.textContent = ago((now - Date.parse(one.dateTime)) / 1000);
+  }
+}
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hour12: false });
+const day = new Intl.DateTimeFormat(undefined, { weekday: 'short' });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'long' });
+
+// Clocks in the reader's own zone, which stands in the title.
+function local(root) {
+  for (const one of root.querySelectorAll('time[datetime]')) {
+    const at = new Date(one.dateTime);
+    if (Number.isNaN(at.getTime())) continue;
+    one.title = full.format(at);
+    if (one.hasAttribute('data-ago')) continue;
+    const isToday = at.toDateString() === new Date().toDateString();
+    one.textContent = isToday ? clock.format(at) : `${day.format(at)} ${clock.format(at)}`;
+  }
+}
+
+// -- the stream
+
+let reading = null;
+let tries = 0;
+let seen = null;
+
+function say(words, title = '') {
+  if (status.textContent !== words) status.textContent = words;
+  status.title = title;
+}
+
+async function read(signal) {
+  const view = encodeURIComponent(document.body.dataset.view);
+  const frame = document.body.hasAttribute('data-frame') ? '&frame=true' : '';
+  const answer = await ask(`/live?view=${view}${frame}`, { signal });
+  if (!answer.ok) {
+    const problem = await answer.json().catch(() => ({}));
+    throw new Error(problem.detail ?? answer.statusText);
+  }
+  say('Live');
+  tries = 0;
+  await events(answer, (name, data) => {
+    if (name === 'problem') throw new Error(data);
+    if (name !== 'region') return;
+    seen = new Date();
+    show(data);
+    document.body.removeAttribute('data-frame');
+    begin();
+  });
+}
+
+// Server-sent events of an answer: EventSource cannot send a token.
+async function events(answer, each) {
+  const text = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (;;) {
+    const { value, done } = await text.read();
+    if (done) return;
+    const parts = (rest + value).split('\n\n');
+    rest = parts.pop();
+    for (const part of parts) {
+      const field = (name) => part.split('\n').filter((line) => line.startsWith(`${name}:`))
+        .map((line) => line.slice(name.length + 1).replace(/^ /, ''));
+      const [data, name] = [field('data'), field('event')];
+      if (data.length) each(name[0] ?? 'message', data.join('\n'), field('id')[0]);
+    }
+  }
+}
+
+async function follow() {
+  while (!document.hidden) {
+    reading = new AbortController();
+    let why = '';
+    try {
+      await read(reading.signal);
+    } catch (error) {
+      if (reading.signal.aborted) return;
+      why = error.message;
+    }
+    const asOf = seen ? `, as of ${seen.toLocaleTimeString([], { hour12: false })}` : '';
+    say(`Reconnecting${asOf}`, why);
+    const wait = WAITS[Math.min(tries, WAITS.length - 1)];
+    tries += 1;
+    await new Promise((go) => setTimeout(go, wait * 1000 * (0.75 + Math.random() / 2)));
+  }
+}
+
+// A browser has six connections for a host: a page that nobody sees gives its own back.
+document.addEventListener('visibilitychange', () => {
+  reading?.abort();
+  if (!document.hidden) follow();
+});
+
+// -- theme
+
+const THEME = 'downbeat-theme';
+const root = document.documentElement;
+function theme(name) {
+  if (name) root.dataset.theme = name;
+}
+theme(localStorage.getItem(THEME));
+document.getElementById('theme').addEventListener('click', () => {
+  const dark = root.dataset.theme
+    ? root.dataset.theme === 'dark'
+    : matchMedia('(prefers-color-scheme: dark)').matches;
+  theme(dark ? 'light' : 'dark');
+  localStorage.setItem(THEME, root.dataset.theme);
+});
+
+// -- output of a job: text only, one flush a frame, so many lines kept
+
+const LINES_KEPT = 5000;
+const TAIL = 1000;
+const LINE_MAX = 65536;
+const DOWNLOAD_MAX = 64 * 1024 * 1024;
+
+const SGR = /\x1b\[([\d;]*)m/g;
+const OTHER_ESCAPES = /\x1b(?:\[[\d;?]*[A-Za-ln-z]|\][^\x07]*(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78cDEHM])/g;
+const UNSEEN = /[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]/g;
+
+// One line: the last of what was written over it, its colours as classes.
+function lineOf(text) {
+  const line = document.createElement('code');
+  const shown = text.replace(/\r+$/, '').replace(OTHER_ESCAPES, '');
+  const last = shown.slice(shown.lastIndexOf('\r') + 1);
+  let classes = [];
+  let at = 0;
+  const add = (piece) => {
+    const plain = piece.replace(UNSEEN, '');
+    if (!plain) return;
+    if (!classes.length) return line.append(plain);
+    const span = document.createElement('span');
+    span.className = classes.join(' ');
+    span.textContent = plain;
+    line.append(span);
+  };
+  for (const found of last.matchAll(SGR)) {
+    add(last.slice(at, found.index));
+    at = found.index + found[0].length;
+    for (const code of found[1].split(';').map(Number)) {
+      if (code === 0) classes = [];
+      else if (code === 1) classes.push('sgr-bold');
+      else if ((code >= 30 && code <= 37) || (code >= 90 && code <= 97)) {
+        classes = classes.filter((one) => one === 'sgr-bold');
+        classes.push(`sgr-${code % 10}`);
+      }
+    }
+  }
+  add(last.slice(at));
+  if (!line.firstChild) line.append('\u200b');
+  return line;
+}
+
+class Output {
+  constructor(pane) {
+    this.pane = pane;
+    this.job = pane.dataset.job;
+    this.note = document.getElementById('log-note');
+    this.box = document.getElementById('log-follow');
+    this.open('stdout');
+    pane.addEventListener('scroll', () => this.scrolled());
+    this.box.addEventListener('change', () => this.toEnd());
+    this.note.addEventListener('click', () => { this.box.checked = true; this.toEnd(); });
+    document.getElementById('log-download').addEventListener('click', () => this.download());
+    const find = document.getElementById('log-find');
+    find.addEventListener('keydown', (key) => {
+      if (key.key === 'Enter') this.find(find.value, key.shiftKey);
+    });
+    for (const tab of document.querySelectorAll('[data-stream]')) {
+      tab.addEventListener('click', () => {
+        for (const one of document.querySelectorAll('[data-stream]')) {
+          one.setAttribute('aria-selected', String(one === tab));
+        }
+        this.open(tab.dataset.stream);
+      });
+    }
+  }
+
+  open(stream) {
+    this.reader?.abort();
+    this.stream = stream;
+    this.clear();
+    this.offset = null;
+    this.tries = 0;
+    this.follow();
+  }
+
+  clear() {
+    this.decoder = new TextDecoder();
+    this.text = '';
+    this.unseen = 0;
+    this.last = null;
+    this.pane.replaceChildren();
+    this.pane.classList.add('unnumbered');
+  }
+
+  async follow() {
+    const reader = new AbortController();
+    this.reader = reader;
+    this.over = false;
+    while (!this.over && !reader.signal.aborted) {
+      try {
+        await this.read(reader.signal);
+      } catch (error) {
+        if (reader.signal.aborted) return;
+        this.say(error.message);
+        if (error.final) return;
+      }
+      if (this.over) return;
+      const wait = WAITS[Math.min(this.tries, WAITS.length - 1)];
+      this.tries += 1;
+      await new Promise((go) => setTimeout(go, wait * 1000));
+    }
+  }
+
+  async read(signal) {
+    const from = this.offset === null ? `tail=${TAIL}&` : '';
+    const headers = { Accept: 'text/event-stream' };
+    if (this.offset !== null) headers['Last-Event-ID'] = String(this.offset);
+    const path = `/api/v1/jobs/${this.job}/${this.stream}?${from}follow=true&encoding=base64`;
+    const answer = await ask(path, { signal, headers });
+    if (!answer.ok) {
+      const problem = await answer.json().catch(() => ({}));
+      const error = new Error(problem.detail ?? answer.statusText);
+      error.final = answer.status < 500 && answer.status !== 429;
+      throw error;
+    }
+    this.tries = 0;
+    this.say('');
+    await events(answer, (name, data, id) => this.event(name, data, id));
+  }
+
+  event(name, data, id) {
+    if (name === 'end') {
+      this.over = true;
+      return;
+    }
+    if (name === 'problem') throw new Error(data);
+    if (name === 'anew') {
+      this.clear();
+      this.offset = 0;
+      return;
+    }
+    const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
+    if (this.offset === null && Number(id) === bytes.length) this.pane.classList.remove('unnumbered');
+    this.offset = Number(id);
+    this.text += this.decoder.decode(bytes, { stream: true });
+    this.frame ??= requestAnimationFrame(() => this.flush());
+  }
+
+  flush() {
+    this.frame = null;
+    const atEnd = this.isAtEnd();
+    let lines = this.text.split('\n');
+    this.text = lines.pop();
+    if (this.text.length > LINE_MAX) {
+      lines.push(this.text);
+      this.text = '';
+    }
+    const fresh = lines.length;
+    if (lines.length > LINES_KEPT) {
+      lines = lines.slice(-LINES_KEPT);
+      this.pane.replaceChildren();
+      this.last = null;
+      this.pane.classList.add('unnumbered');
+    }
+    const more = document.createDocumentFragment();
+    for (const line of lines) more.append(lineOf(line));
+    this.last?.remove();
+    this.last = this.text ? lineOf(this.text) : null;
+    if (this.last) more.append(this.last);
+    this.pane.append(more);
+    const beyond = this.pane.childElementCount - LINES_KEPT;
+    if (beyond > 0) {
+      this.pane.classList.add('unnumbered');
+      const range = document.createRange();
+      range.setStartBefore(this.pane.firstChild);
+      range.setEndAfter(this.pane.children[beyond - 1]);
+      range.deleteContents();
+    }
+    if (this.box.checked && (atEnd || this.unseen === 0)) this.toEnd();
+    else {
+      this.unseen += fresh;
+      if (this.unseen) this.say(`${this.unseen.toLocaleString('en')} new lines ↓`);
+    }
+  }
+
+  isAtEnd() {
+    return this.pane.scrollTop + this.pane.clientHeight >= this.pane.scrollHeight - 4;
+  }
+
+  scrolled() {
+    const atEnd = this.isAtEnd();
+    if (atEnd && this.unseen) this.say('');
+    if (atEnd) this.unseen = 0;
+    this.box.checked = atEnd;
+  }
+
+  toEnd() {
+    if (!this.box.checked) return;
+    this.pane.scrollTop = this.pane.scrollHeight;
+    this.unseen = 0;
+    this.say('');
+  }
+
+  find(words, back) {
+    const lines = [...this.pane.children];
+    const old = this.pane.querySelector('.hit');
+    old?.classList.remove('hit');
+    if (!words) return;
+    const from = old ? lines.indexOf(old) : back ? lines.length : -1;
+    const order = back
+      ? [...lines.slice(0, from).reverse(), ...lines.slice(from).reverse()]
+      : [...lines.slice(from + 1), ...lines.slice(0, from + 1)];
+    const wanted = words.toLowerCase();
+    const hit = order.find((line) => line.textContent.toLowerCase().includes(wanted));
+    if (!hit) return this.say(`no line shown has “${words}”`);
+    this.box.checked = false;
+    hit.classList.add('hit');
+    hit.scrollIntoView({ block: 'center' });
+    this.say('');
+  }
+
+  async download() {
+    const path = `/api/v1/jobs/${this.job}/${this.stream}`;
+    try {
+      const head = await ask(path, { headers: { Range: 'bytes=0-0' } });
+      const size = Number(head.headers.get('Content-Range')?.split('/')[1] ?? 0);
+      await head.body?.cancel();
+      if (size > DOWNLOAD_MAX) return this.say(`too large for a page: downbeat logs ${this.job} > file`);
+      const file = await (await ask(path)).blob();
+      const link = document.createElement('a');
+      link.href = URL.createObjectURL(file);
+      link.download = `job-${this.job}.${this.stream}`;
+      link.click();
+      URL.revokeObjectURL(link.href);
+    } catch (error) {
+      this.say(error.message);
+    }
+  }
+
+  say(words) {
+    this.note.textContent = words;
+  }
+}
+
+let output = null;
+function begin() {
+  const pane = document.getElementById('log');
+  if (pane && !output) output = new Output(pane);
+}
+
+// -- keys, never inside of a field
+
+let prefix = false;
+const PAGES = { o: '/', j: '/jobs' };
+document.addEventListener('keydown', (key) => {
+  const inField = /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement?.nodeName ?? '');
+  if (inField || key.ctrlKey || key.metaKey || key.altKey) return;
+  if (prefix && PAGES[key.key]) location.assign(PAGES[key.key]);
+  prefix = key.key === 'g';
+  if (key.key === '/') {
+    key.preventDefault();
+    document.querySelector('.find input')?.focus();
+  } else if (key.key === 't') document.getElementById('theme').click();
+  else if (key.key === 'f') document.getElementById('log-follow')?.click();
+});
+
+local(document);
+begin();
+setInterval(tick, 1000);
+tick();
+if (!login) follow();

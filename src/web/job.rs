@@ -1,0 +1,259 @@
+//! *Purpose*: the page of one job.
+//!
+//! *Owns*: [`JobPage`].
+//!
+//! *Promises*: what is not the reader's business is not there; what is not known is said.
+//!
+//! *Not here*: its output, which the page's script reads from `/jobs/{id}/stdout`.
+
+use askama::Template;
+
+use super::chart::{self, Scale};
+use super::region::Region;
+use super::shell::Shell;
+use super::words;
+use crate::api::wire::job::{Event, Job};
+use crate::api::wire::job_usage::JobUsage;
+use crate::job::state::StateWord;
+use crate::time::{SECOND_US, Time};
+
+/// Events that are shown, latest first.
+const EVENTS: usize = 50;
+
+struct Fact {
+    name: &'static str,
+    words: String,
+    code: bool,
+}
+
+struct Used {
+    name: &'static str,
+    words: String,
+    path: String,
+}
+
+struct Happened {
+    id: i64,
+    time: String,
+    clock: String,
+    class: &'static str,
+    word: &'static str,
+    cause: String,
+    who: String,
+}
+
+/// What is known of a job.
+pub struct Known {
+    /// Itself.
+    pub job: Job,
+    /// What it used; `None`: not the reader's business.
+    pub usage: Option<JobUsage>,
+    /// What happened to it, oldest first; empty likewise.
+    pub events: Vec<Event>,
+    /// Its script; `None` likewise, and where it is no text.
+    pub script: Option<String>,
+}
+
+/// The page of one job.
+#[derive(Template)]
+#[template(path = "job.html", blocks = ["main", "headline", "why", "usage", "facts", "events"])]
+pub struct JobPage {
+    shell: Shell,
+    job: Job,
+    path: String,
+    class: &'static str,
+    word: &'static str,
+    about: String,
+    why_head: &'static str,
+    why_word: String,
+    why: String,
+    starts: String,
+    basis: String,
+    usage: Vec<Used>,
+    usage_note: String,
+    facts: Vec<Fact>,
+    events: Vec<Happened>,
+    script: Option<String>,
+}
+
+impl JobPage {
+    /// How it stands.
+    #[must_use]
+    pub fn new(shell: Shell, known: Known, now: Time) -> JobPage {
+        let Known { job, usage, events, script } = known;
+        let (class, word) = words::state(job.state);
+        let start = words::moment(job.estimated_start_time.as_deref());
+        let attempt = match &job.retry {
+            Some(retry) if job.attempt > 0 => {
+                format!("attempt {} of {}", job.attempt, job.attempt + retry.max - retry.used)
+            }
+            _ if job.attempt > 1 => format!("attempt {}", job.attempt),
+            _ => String::new(),
+        };
+        let about = [
+            job.shown_id(),
+            job.user.clone(),
+            job.account.clone(),
+            format!("partition {}", job.partition),
+            attempt,
+        ];
+        let about: Vec<String> = about.into_iter().filter(|part| !part.is_empty()).collect();
+        let (why_head, why) = match job.state {
+            StateWord::Pending => ("Why it waits", job.state_detail.clone()),
+            StateWord::Running | StateWord::Completing => ("How it is", job.state_detail.clone()),
+            _ => ("How it ended", job.error.clone()),
+        };
+        let place = job.position.map(|n| format!("place {}", words::number(n)));
+        let why_word = [job.state_reason.clone(), place].into_iter().flatten();
+        JobPage {
+            shell,
+            path: words::path(&job),
+            class,
+            word,
+            about: about.join(" · "),
+            why_head,
+            why_word: why_word.collect::<Vec<_>>().join(" · "),
+            why: why.unwrap_or_default(),
+            starts: start.map(|at| words::clock_of(at, now)).unwrap_or_default(),
+            basis: job.estimate_basis.clone().unwrap_or_default(),
+            usage: used(&job, usage.as_ref()),
+            usage_note: usage
+                .as_ref()
+                .map(|usage| format!("attempt {}", usage.attempt))
+                .filter(|_| job.attempt > 0)
+                .unwrap_or_default(),
+            facts: facts(&job, now),
+            events: events.iter().rev().take(EVENTS).map(|one| happened(one, now)).collect(),
+            script,
+            job,
+        }
+    }
+
+    /// The parts of it that change by themselves.
+    ///
+    /// # Errors
+    /// None that a template has.
+    pub fn regions(&self) -> askama::Result<Vec<Region>> {
+        let region = |id, html: askama::Result<String>| Ok(Region { id, html: html? });
+        [
+            region("headline", self.as_headline().render()),
+            region("why", self.as_why().render()),
+            region("usage", self.as_usage().render()),
+            region("facts", self.as_facts().render()),
+            region("events", self.as_events().render()),
+        ]
+        .into_iter()
+        .collect()
+    }
+
+    /// All of it, where a frame waits to be filled.
+    ///
+    /// # Errors
+    /// None that a template has.
+    pub fn whole(&self) -> askama::Result<Region> {
+        Ok(Region { id: "main", html: self.as_main().render()? })
+    }
+}
+
+fn happened(of: &Event, now: Time) -> Happened {
+    let (class, word) = words::state(of.to);
+    let at = words::moment(Some(&of.time));
+    Happened {
+        id: of.id.0,
+        time: of.time.clone(),
+        clock: at.map(|at| words::clock_of(at, now)).unwrap_or_default(),
+        class,
+        word,
+        cause: of.cause.clone(),
+        who: of.principal.clone(),
+    }
+}
+
+fn facts(job: &Job, now: Time) -> Vec<Fact> {
+    let clock =
+        |text: &Option<String>| words::moment(text.as_deref()).map(|at| words::clock_of(at, now));
+    let plain = |name, words: Option<String>| words.map(|words| Fact { name, words, code: false });
+    let code =
+        |name, words: &Option<String>| words.clone().map(|words| Fact { name, words, code: true });
+    let holds = job.allocation.as_ref().filter(|held| !held.released).map(|held| {
+        let ids: Vec<String> = held.cpu_ids.iter().map(ToString::to_string).collect();
+        format!("CPU {}", ids.join(", "))
+    });
+    let labels = job.labels.iter().map(|(key, value)| format!("{key}={value}"));
+    let labels = Some(labels.collect::<Vec<_>>().join(" ")).filter(|all| !all.is_empty());
+    [
+        plain("Asks for", Some(words::asks(job))),
+        plain("Holds", holds),
+        plain("Submitted", clock(&Some(job.submit_time.clone()))),
+        plain("Started", clock(&job.start_time)),
+        plain("Ended", clock(&job.end_time)),
+        plain("Ends by", clock(&job.expected_end_time)),
+        plain("Exit code", job.exit_code.clone()),
+        code("Waits for", &job.dependency),
+        code("Command", &job.command),
+        code("Folder", &job.working_directory),
+        code("Output", &job.stdout_path),
+        code("Labels", &labels),
+        plain("Comment", job.comment.clone()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn used(job: &Job, usage: Option<&JobUsage>) -> Vec<Used> {
+    let Some(usage) = usage else {
+        let words = "not shown to you".to_owned();
+        return vec![Used { name: "CPU", words, path: String::new() }];
+    };
+    let start = words::moment(usage.start.as_deref()).map_or(0, |at| at.0 / SECOND_US);
+    let step = i64::from(usage.step_s);
+    let path = |values: Vec<Option<f64>>, top: f64| {
+        let end = start + values.len() as i64 * step;
+        let at = |(n, value): (usize, &Option<f64>)| (start + n as i64 * step, *value);
+        let steps: Vec<_> = values.iter().enumerate().map(at).collect();
+        chart::area(&steps, end, Scale { from: start, until: end, top })
+    };
+    let cpus = f64::from(usage.cpus);
+    let mean = mean(&usage.cpus_busy);
+    let now = job.usage_now.as_ref().and_then(|now| now.cpus_busy);
+    let busy = now.map(|busy| (busy, "now")).or(mean.map(|busy| (busy, "in the mean")));
+    let most = usage.rss_bytes.iter().flatten().max().copied();
+    let asked = usage.memory_bytes.and_then(|n| u64::try_from(n).ok());
+    let memory = |most: u64| match asked {
+        Some(asked) => format!("{} of {} at most", words::size(most), words::size(asked)),
+        None => format!("{} at most", words::size(most)),
+    };
+    let top = asked.or(most).unwrap_or(1) as f64;
+    let bytes = |one: &Option<u64>| one.map(|n| n as f64);
+    let unknown = || "not known".to_owned();
+    let mut all = vec![
+        Used {
+            name: "CPU",
+            words: busy.map_or_else(unknown, |(busy, when)| {
+                format!("{busy:.1} of {} busy {when}", usage.cpus)
+            }),
+            path: path(usage.cpus_busy.clone(), cpus),
+        },
+        Used {
+            name: "Memory",
+            words: most.map_or_else(unknown, memory),
+            path: path(usage.rss_bytes.iter().map(bytes).collect(), top),
+        },
+    ];
+    if usage.gpu_load.iter().any(Option::is_some) {
+        let loads: Vec<Option<f64>> = usage.gpu_load.iter().map(|one| one.map(f64::from)).collect();
+        let last = loads.iter().flatten().last().copied().unwrap_or(0.0);
+        all.push(Used {
+            name: "GPU",
+            words: format!("{:.0} % busy", last / 10.0),
+            path: path(loads, 1_000.0),
+        });
+    }
+    all
+}
+
+fn mean(values: &[Option<f64>]) -> Option<f64> {
+    let known: Vec<f64> = values.iter().flatten().copied().collect();
+    (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+}

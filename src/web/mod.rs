@@ -1,0 +1,67 @@
+//! *Purpose*: pages, for people who would rather look than read.
+//!
+//! *Owns*: what is drawn, and the files that it is drawn with.
+//!
+//! *Promises*: every number is one that a route of the API gives, to the same people; the binary
+//! has all files, and a page asks for nothing elsewhere.
+//!
+//! *Not here*: the numbers (`api`), SQL (`store`). No other room asks for anything here.
+
+mod board;
+mod chart;
+mod job;
+mod jobs;
+mod live;
+mod machine;
+mod overview;
+mod page;
+mod region;
+mod shell;
+mod words;
+
+use actix_web::web;
+
+use crate::api::{Needs, RouteEntry};
+use crate::kernel::access::Action;
+pub use board::Board;
+
+/// Every page, and what pages are made of.
+pub const PAGES: &[RouteEntry] = &[
+    RouteEntry { method: "GET", path: "/", needs: Needs::Page, route: || get().to(page::page) },
+    RouteEntry { method: "GET", path: "/jobs", needs: Needs::Page, route: || get().to(page::page) },
+    RouteEntry {
+        method: "GET",
+        path: "/jobs/{id}",
+        needs: Needs::Page,
+        route: || get().to(page::page),
+    },
+    RouteEntry {
+        method: "GET",
+        path: page::LOGIN,
+        needs: Needs::Nothing,
+        route: || get().to(page::login),
+    },
+    RouteEntry {
+        method: "GET",
+        path: "/live",
+        needs: Needs::To(Action::See),
+        route: || get().to(live::live),
+    },
+    RouteEntry {
+        method: "GET",
+        path: "/assets/{file}",
+        needs: Needs::Nothing,
+        route: || get().to(shell::asset),
+    },
+];
+
+fn get() -> actix_web::Route {
+    web::route().guard(actix_web::guard::Any(actix_web::guard::Get()).or(actix_web::guard::Head()))
+}
+
+/// Puts the pages into an actix application.
+pub fn configure(cfg: &mut web::ServiceConfig) {
+    for entry in PAGES {
+        cfg.service(web::resource(entry.path).route((entry.route)()));
+    }
+}

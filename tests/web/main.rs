@@ -1,0 +1,225 @@
+//! *Purpose*: the pages, asked of the real binary as a browser asks.
+//!
+//! *Owns*: headers, frames, files, the stream, names that are markup.
+//!
+//! *Promises*: what stands in a page is compared with what the API says.
+//!
+//! *Not here*: what a browser does with it.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use common::{Answer, Server};
+use regex::Regex;
+use serde_json::json;
+
+const TOKEN: &str = "a-token-of-this-test";
+const HOSTILE: &str = "<b id=x onclick=alert(1)>&\"'";
+
+/// The pages of a server on which this job is.
+fn pages(job: i64) -> Vec<String> {
+    vec!["/".to_owned(), "/jobs".to_owned(), format!("/jobs/{job}")]
+}
+
+fn with_token(server: &Server, path: &str) -> Answer {
+    let token = format!("Bearer {TOKEN}");
+    server.send("GET", path, &[("authorization", &token)], b"")
+}
+
+/// The first region of a page's stream, which is told at once.
+fn first_region(server: &Server, view: &str, token: Option<&str>) -> String {
+    let mut request = server.agent().get(server.at(&format!("/live?view={view}&frame=true")));
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let answer = request.call().unwrap();
+    assert_eq!(answer.status(), 200);
+    let mut html = String::new();
+    for line in BufReader::new(answer.into_body().into_reader()).lines() {
+        match line.unwrap() {
+            line if line.is_empty() && !html.is_empty() => break,
+            line => {
+                if let Some(data) = line.strip_prefix("data:") {
+                    html.push_str(data.strip_prefix(' ').unwrap_or(data));
+                    html.push('\n');
+                }
+            }
+        }
+    }
+    html
+}
+
+#[test]
+fn every_answer_tells_a_browser_what_it_may_not_do() {
+    let server = Server::start();
+    let job = server.run("echo '<script>'");
+    server.ended(job);
+    let api = ["/api/v1/jobs", "/health/live", "/api/v1/nothing"].map(str::to_owned);
+    for path in pages(job).into_iter().chain(api).chain(["/login".to_owned()]) {
+        let answer = server.get(&path);
+        let policy = answer.header("content-security-policy").unwrap();
+        for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"] {
+            assert!(policy.contains(part), "{path}: {policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{path}: {policy}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+        assert_eq!(answer.header("set-cookie"), None, "{path}");
+    }
+    for part in ["stdout", "stderr", "script"] {
+        let answer = server.get(&format!("/api/v1/jobs/{job}/{part}")).expect(200);
+        assert_eq!(answer.header("content-security-policy"), Some("sandbox"), "{part}");
+    }
+}
+
+#[test]
+fn a_page_is_whole_without_a_script_and_says_what_the_api_says() {
+    let server = Server::with(&["--cpus", "4"]);
+    let job = server.submit(&json!({"script": "exit 3", "name": "make-dataset"}));
+    let ended = server.ended(job);
+    let held = server.submit(&json!({"script": "true", "name": "later", "held": true}));
+    let first = server.get("/").expect(200).text();
+    for said in ["of 4</small>", "make-dataset", "Failed", "3:0", "JobHeldUser", "later"] {
+        assert!(first.contains(said), "{said}: {first}");
+    }
+    let list = server.get("/jobs?state=PENDING").expect(200).text();
+    assert!(list.contains(&format!("href=\"/jobs/{held}\"")), "{list}");
+    assert!(!list.contains("make-dataset"), "{list}");
+    let one = server.get(&format!("/jobs/{job}")).expect(200).text();
+    assert!(one.contains("exit 3") && one.contains(ended["exit_code"].as_str().unwrap()));
+    server.get("/jobs/99").expect(404);
+    server.get("/jobs?colour=red").expect(400);
+    server.get("/?span=3y").expect(400);
+}
+
+#[test]
+fn lists_are_paged_and_each_job_comes_once() {
+    let server = Server::start();
+    let job = json!({"script": "true", "held": true});
+    let batch: Vec<_> = (0..120).map(|_| job.clone()).collect();
+    server.post("/api/v1/jobs/batch", &json!({"jobs": batch})).expect(201);
+    let row = Regex::new("<tr data-key=\"(\\d+)\"").unwrap();
+    let older = Regex::new("href=\"(/jobs[^\"]*)\" rel=\"next\"").unwrap();
+    let (mut seen, mut at) = (Vec::new(), Some("/jobs".to_owned()));
+    while let Some(path) = at {
+        let page = server.get(&path).expect(200).text();
+        seen.extend(row.captures_iter(&page).map(|found| found[1].parse::<i64>().unwrap()));
+        at = older.captures(&page).map(|found| found[1].replace("&#38;", "&"));
+    }
+    assert_eq!(seen, (1..=120).rev().collect::<Vec<i64>>());
+}
+
+#[test]
+fn names_are_text_wherever_they_stand() {
+    let server = Server::start();
+    let body = json!({"script": HOSTILE, "name": HOSTILE, "account": HOSTILE, "held": true,
+        "comment": HOSTILE, "labels": {"a": HOSTILE}});
+    let job = server.submit(&body);
+    for view in pages(job) {
+        let page = server.get(&view).expect(200).text();
+        let live = first_region(&server, &view, None);
+        for html in [page, live] {
+            assert!(!html.contains("<b id"), "{view}: {html}");
+            assert!(html.contains("&#60;b id=x"), "{view}: {html}");
+        }
+    }
+}
+
+fn server_with_token() -> Server {
+    let mut server = Server::unstarted(&[]);
+    server.env.push(("DOWNBEAT_TOKEN".to_owned(), TOKEN.to_owned()));
+    server.up();
+    server
+}
+
+#[test]
+fn who_is_not_known_gets_a_frame_without_data() {
+    let server = server_with_token();
+    let token = format!("Bearer {TOKEN}");
+    let headers = [("authorization", token.as_str()), ("content-type", "application/json")];
+    let body = json!({"script": "true", "name": "secret-name", "held": true}).to_string();
+    server.send("POST", "/api/v1/jobs", &headers, body.as_bytes()).expect(201);
+    let host = with_token(&server, "/api/v1/resources").json()["node"].clone();
+    let host = host.as_str().unwrap();
+    for view in pages(1) {
+        let frame = server.send("GET", &view, &[], b"").expect(200).text();
+        assert!(frame.contains("data-frame"), "{frame}");
+        assert!(!frame.contains("secret-name") && !frame.contains(host), "{frame}");
+        server.send("GET", &format!("/live?view={view}"), &[], b"").expect(401);
+        let filled = first_region(&server, &view, Some(TOKEN));
+        assert!(filled.starts_with("<main id=\"main\">"), "{filled}");
+        assert!(filled.contains("secret-name"), "{filled}");
+    }
+    // Whether there is such a job is nobody's business either.
+    server.send("GET", "/jobs/99", &[], b"").expect(200);
+    let login = server.send("GET", "/login", &[], b"").expect(200).text();
+    assert!(login.contains("type=\"password\"") && !login.contains(host), "{login}");
+}
+
+#[test]
+fn files_are_kept_for_good_and_packed_and_small() {
+    let server = Server::start();
+    let page = server.get("/").expect(200).text();
+    let files = Regex::new("(?:href|src)=\"(/assets/[^\"]+)\"").unwrap();
+    let files: Vec<String> = files.captures_iter(&page).map(|one| one[1].to_owned()).collect();
+    assert_eq!(files.len(), 2, "{page}");
+    let mut sizes = (0, 0);
+    for file in &files {
+        let plain = server.send("GET", file, &[("accept-encoding", "identity")], b"").expect(200);
+        assert!(plain.header("cache-control").unwrap().contains("immutable"));
+        assert_eq!(plain.header("content-encoding"), None);
+        let length = |answer: &Answer| answer.header("content-length").unwrap().parse().unwrap();
+        let packed = server.send("HEAD", file, &[("accept-encoding", "gzip")], b"").expect(200);
+        assert_eq!(packed.header("content-encoding"), Some("gzip"), "{file}");
+        let (raw, gzip): (usize, usize) = (length(&plain), length(&packed));
+        sizes = (sizes.0 + raw, sizes.1 + gzip);
+    }
+    assert!(sizes.0 <= 60_000 && sizes.1 <= 20_000, "{sizes:?}");
+    server.get("/assets/app.js").expect(404);
+}
+
+#[test]
+fn a_page_is_told_what_changed() {
+    let server = Server::start();
+    let answer = server.agent().get(server.at("/live?view=/jobs")).call().unwrap();
+    let mut lines = BufReader::new(answer.into_body().into_reader()).lines();
+    let mut region = || {
+        let mut html = String::new();
+        for line in lines.by_ref() {
+            let line = line.unwrap();
+            match line.strip_prefix("data:") {
+                Some(data) => html.push_str(data),
+                None if line.is_empty() && !html.is_empty() => break,
+                None => {}
+            }
+        }
+        html
+    };
+    assert!(region().contains("There are no jobs."));
+    let body = json!({"script": "true", "name": "fresh", "held": true});
+    let id = server.submit(&body);
+    assert!(region().contains("fresh"));
+    server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).expect(200);
+    assert!(region().contains("Cancelled"));
+}
+
+#[test]
+fn templates_have_no_styles_no_handlers_and_nothing_unescaped() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web/templates");
+    let forbidden = Regex::new(r#"\sstyle=|\son[a-z]+=|\|\s*safe|<script>|https?://"#).unwrap();
+    let mut looked = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let found: Vec<&str> = forbidden.find_iter(&text).map(|one| one.as_str()).collect();
+        assert_eq!(found, [""; 0], "{}", path.display());
+        looked += 1;
+    }
+    assert!(looked >= 6, "{looked}");
+}
