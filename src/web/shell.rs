@@ -64,9 +64,13 @@ static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new(("app", "js"), "text/javascript; charset=utf-8", include_bytes!("assets/app.js"))
 });
 
+static ICON: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new(("icon", "svg"), "image/svg+xml", include_bytes!("assets/icon.svg"))
+});
+
 /// `GET /assets/{file}`.
 pub async fn asset(request: HttpRequest) -> HttpResponse {
-    let mut all = [&*STYLE, &*SCRIPT].into_iter();
+    let mut all = [&*STYLE, &*SCRIPT, &*ICON].into_iter();
     let Some(asset) = all.find(|asset| asset.path == request.path()) else {
         return HttpResponse::NotFound().content_type("text/plain").body("there is no such file\n");
     };
@@ -100,6 +104,8 @@ pub struct Shell {
     pub style: &'static str,
     /// The file of the script.
     pub script: &'static str,
+    /// The file of the icon.
+    pub icon: &'static str,
 }
 
 /// A page that its stream fills.
@@ -133,6 +139,7 @@ impl Shell {
             view: view.to_owned(),
             style: &STYLE.path,
             script: &SCRIPT.path,
+            icon: &ICON.path,
         }
     }
 

@@ -147,19 +147,21 @@ fn who_is_not_known_gets_a_frame_without_data() {
     server.send("POST", "/api/v1/jobs", &headers, body.as_bytes()).expect(201);
     let host = with_token(&server, "/api/v1/resources").json()["node"].clone();
     let host = host.as_str().unwrap();
+    let shown = format!(">{host}<");
     for view in pages(1) {
         let frame = server.send("GET", &view, &[], b"").expect(200).text();
         assert!(frame.contains("data-frame"), "{frame}");
-        assert!(!frame.contains("secret-name") && !frame.contains(host), "{frame}");
+        assert!(!frame.contains("secret-name") && !frame.contains(&shown), "{frame}");
         server.send("GET", &format!("/live?view={view}"), &[], b"").expect(401);
         let filled = first_region(&server, &view, Some(TOKEN));
-        assert!(filled.starts_with("<main id=\"main\">"), "{filled}");
+        assert!(filled.starts_with("<main id=\"main\""), "{filled}");
+        assert!(filled.contains(&format!("data-host=\"{host}\"")), "{filled}");
         assert!(filled.contains("secret-name"), "{filled}");
     }
     // Whether there is such a job is nobody's business either.
     server.send("GET", "/jobs/99", &[], b"").expect(200);
     let login = server.send("GET", "/login", &[], b"").expect(200).text();
-    assert!(login.contains("type=\"password\"") && !login.contains(host), "{login}");
+    assert!(login.contains("type=\"password\"") && !login.contains(&shown), "{login}");
 }
 
 #[test]
@@ -168,7 +170,7 @@ fn files_are_kept_for_good_and_packed_and_small() {
     let page = server.get("/").expect(200).text();
     let files = Regex::new("(?:href|src)=\"(/assets/[^\"]+)\"").unwrap();
     let files: Vec<String> = files.captures_iter(&page).map(|one| one[1].to_owned()).collect();
-    assert_eq!(files.len(), 2, "{page}");
+    assert_eq!(files.len(), 3, "{page}");
     let mut sizes = (0, 0);
     for file in &files {
         let plain = server.send("GET", file, &[("accept-encoding", "identity")], b"").expect(200);

@@ -112,6 +112,12 @@ function show(html) {
   if (!old) return;
   local(fresh);
   patch(old, fresh);
+  if (fresh.id === 'main') {
+    document.title = fresh.dataset.title;
+    for (const name of ['host', 'who']) {
+      document.getElementById(name).textContent = fresh.dataset[name];
+    }
+  }
   tick();
 }
 
