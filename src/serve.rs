@@ -313,8 +313,9 @@ async fn serve(
             .wrap(from_fn(api::guard))
             // Before everything else: a slash at the end is no other path.
             .wrap(NormalizePath::trim())
-            .configure(pages::configure)
+            // Before the pages: `/jobs/submit` is no page of a job.
             .configure(api::configure)
+            .configure(pages::configure)
     })
     .workers(WORKERS)
     .max_connections(connections_of_a_worker())
