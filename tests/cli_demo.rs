@@ -73,7 +73,7 @@ fn the_demo_shows_it_all_succeeds_and_leaves_nothing() {
         "settings | job 7 is settings of physics",
         "fails | measurements.csv: line 17 has no third column",
         "ID NAME STATE EXIT CPUS ELAPSED AS EXPECTED",
-        "1 too-long TIMEOUT 0:15 1 2.",
+        "1 too-long TIMEOUT 0:15 1",
         "2 sweep COMPLETED 0:0 1",
         "4 fails FAILED 3:0 1",
         "6 pi COMPLETED 0:0 2",
