@@ -9,7 +9,7 @@
 use askama::Template;
 
 use super::chart::{self, Scale};
-use super::region::Region;
+use super::region::{Page, Region};
 use super::shell::Shell;
 use super::words;
 use crate::api::wire::job::{Event, Job};
@@ -128,12 +128,18 @@ impl JobPage {
             job,
         }
     }
+}
 
-    /// The parts of it that change by themselves.
-    ///
-    /// # Errors
-    /// None that a template has.
-    pub fn regions(&self) -> askama::Result<Vec<Region>> {
+impl Page for JobPage {
+    fn document(&self) -> askama::Result<String> {
+        self.render()
+    }
+
+    fn whole(&self) -> askama::Result<Region> {
+        Ok(Region { id: "main", html: self.as_main().render()? })
+    }
+
+    fn regions(&self) -> askama::Result<Vec<Region>> {
         let region = |id, html: askama::Result<String>| Ok(Region { id, html: html? });
         [
             region("headline", self.as_headline().render()),
@@ -144,14 +150,6 @@ impl JobPage {
         ]
         .into_iter()
         .collect()
-    }
-
-    /// All of it, where a frame waits to be filled.
-    ///
-    /// # Errors
-    /// None that a template has.
-    pub fn whole(&self) -> askama::Result<Region> {
-        Ok(Region { id: "main", html: self.as_main().render()? })
     }
 }
 

@@ -9,7 +9,7 @@
 
 use askama::Template;
 
-use super::region::Region;
+use super::region::{Page, Region};
 use super::shell::{Shell, encoded};
 use super::words;
 use crate::api::wire::job::{Job, JobList};
@@ -111,21 +111,19 @@ impl JobsPage {
             older: older.unwrap_or_default(),
         }
     }
+}
 
-    /// The parts of it that change by themselves.
-    ///
-    /// # Errors
-    /// None that a template has.
-    pub fn regions(&self) -> askama::Result<Vec<Region>> {
-        Ok(vec![Region { id: "list", html: self.as_list().render()? }])
+impl Page for JobsPage {
+    fn document(&self) -> askama::Result<String> {
+        self.render()
     }
 
-    /// All of it, where a frame waits to be filled.
-    ///
-    /// # Errors
-    /// None that a template has.
-    pub fn whole(&self) -> askama::Result<Region> {
+    fn whole(&self) -> askama::Result<Region> {
         Ok(Region { id: "main", html: self.as_main().render()? })
+    }
+
+    fn regions(&self) -> askama::Result<Vec<Region>> {
+        Ok(vec![Region { id: "list", html: self.as_list().render()? }])
     }
 }
 

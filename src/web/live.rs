@@ -20,7 +20,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::board::Board;
-use super::page::View;
+use super::page::{View, undrawn};
 use super::region::Region;
 use crate::api::App;
 use crate::api::reads::{ApiError, Caller, Place};
@@ -75,13 +75,8 @@ impl Viewer {
             }
             self.wait().await?;
             self.last = Some(clock::monotonic());
-            match self.view.draw(&self.app, &self.board, &self.caller).await {
-                Ok(drawn) => {
-                    let changed = self.changed(drawn.regions);
-                    let whole = Some(drawn.whole).filter(|_| std::mem::take(&mut self.whole));
-                    // A frame gets all of it, in which its parts are.
-                    self.to_send = whole.map_or(changed, |whole| [whole].into());
-                }
+            match self.look().await {
+                Ok(to_send) => self.to_send = to_send,
                 Err(error) => {
                     self.failed = true;
                     return Some(Err(error));
@@ -99,6 +94,16 @@ impl Viewer {
             Ok(Err(_)) => None,
             Ok(Ok(())) | Err(_) => Some(()),
         }
+    }
+
+    /// What the page has not got yet; a frame gets all of it, in which its parts are.
+    async fn look(&mut self) -> Result<VecDeque<Region>, ApiError> {
+        let page = self.view.now(&self.app, &self.board, &self.caller).await?;
+        let changed = self.changed(page.regions().map_err(undrawn)?);
+        if !std::mem::take(&mut self.whole) {
+            return Ok(changed);
+        }
+        Ok([page.whole().map_err(undrawn)?].into())
     }
 
     fn changed(&mut self, regions: Vec<Region>) -> VecDeque<Region> {

@@ -11,7 +11,7 @@ use askama::Template;
 
 use super::chart::{self, Scale, WIDTH};
 use super::machine::{self, Card, NodeMap};
-use super::region::Region;
+use super::region::{Page, Region};
 use super::shell::Shell;
 use super::words;
 use crate::api::wire::forecast::{Earliest, Forecast};
@@ -201,12 +201,18 @@ impl OverviewPage {
             total_cpus: all.resources.total_cpus,
         }
     }
+}
 
-    /// The parts of it that change by themselves.
-    ///
-    /// # Errors
-    /// None that a template has.
-    pub fn regions(&self) -> askama::Result<Vec<Region>> {
+impl Page for OverviewPage {
+    fn document(&self) -> askama::Result<String> {
+        self.render()
+    }
+
+    fn whole(&self) -> askama::Result<Region> {
+        Ok(Region { id: "main", html: self.as_main().render()? })
+    }
+
+    fn regions(&self) -> askama::Result<Vec<Region>> {
         let region = |id, html: askama::Result<String>| Ok(Region { id, html: html? });
         [
             region("notices", self.as_notices().render()),
@@ -222,14 +228,6 @@ impl OverviewPage {
         ]
         .into_iter()
         .collect()
-    }
-
-    /// Everything of it, where a frame waits to be filled.
-    ///
-    /// # Errors
-    /// None that a template has.
-    pub fn whole(&self) -> askama::Result<Region> {
-        Ok(Region { id: "main", html: self.as_main().render()? })
     }
 }
 

@@ -15,7 +15,7 @@ use super::board::Board;
 use super::job::{JobPage, Known};
 use super::jobs::{self, JobsPage};
 use super::overview::{OverviewPage, SPANS};
-use super::region::Region;
+use super::region::Page;
 use super::shell::Shell;
 use crate::api::App;
 use crate::api::reads::{self, ApiError, Caller, SamplesQuery, UsageOfQuery};
@@ -37,16 +37,6 @@ pub enum View {
     Jobs(Vec<(String, String)>),
     /// One job.
     Job(JobRef),
-}
-
-/// A page with all that stands in it.
-pub struct Drawn {
-    /// As a whole document.
-    pub document: String,
-    /// All of it between header and end, for a frame.
-    pub whole: Region,
-    /// The parts of it that change by themselves.
-    pub regions: Vec<Region>,
 }
 
 impl View {
@@ -80,30 +70,32 @@ impl View {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn draw(&self, app: &App, board: &Board, caller: &Caller) -> Result<Drawn, ApiError> {
-        match self {
+    pub async fn now(
+        &self,
+        app: &App,
+        board: &Board,
+        caller: &Caller,
+    ) -> Result<Box<dyn Page>, ApiError> {
+        Ok(match self {
             View::Overview(span) => {
                 let all = board.overview(app, caller).await?;
                 let since = SamplesQuery::since(&format!("-{span}"));
                 let samples = reads::samples(app, &since).await?;
                 let shell = self.shell(app, Some(caller), "");
-                let page = OverviewPage::new(shell, &all, (&samples, span), clock::now());
-                drawn(page.render(), page.whole(), page.regions())
+                Box::new(OverviewPage::new(shell, &all, (&samples, span), clock::now()))
             }
             View::Jobs(asked) => {
                 let list = listed(app, caller, asked).await?;
                 let shell = self.shell(app, Some(caller), "Jobs");
-                let page = JobsPage::new(shell, &list, asked, clock::now());
-                drawn(page.render(), page.whole(), page.regions())
+                Box::new(JobsPage::new(shell, &list, asked, clock::now()))
             }
             View::Job(of) => {
                 let known = known(app, caller, *of).await?;
                 let title = format!("{} {}", known.job.shown_id(), known.job.name);
                 let shell = self.shell(app, Some(caller), &title);
-                let page = JobPage::new(shell, known, clock::now());
-                drawn(page.render(), page.whole(), page.regions())
+                Box::new(JobPage::new(shell, known, clock::now()))
             }
-        }
+        })
     }
 
     fn shell(&self, app: &App, caller: Option<&Caller>, what: &str) -> Shell {
@@ -120,19 +112,8 @@ impl View {
     }
 }
 
-fn drawn(
-    document: askama::Result<String>,
-    whole: askama::Result<Region>,
-    regions: askama::Result<Vec<Region>>,
-) -> Result<Drawn, ApiError> {
-    Ok(Drawn {
-        document: document.map_err(undrawn)?,
-        whole: whole.map_err(undrawn)?,
-        regions: regions.map_err(undrawn)?,
-    })
-}
-
-fn undrawn(error: askama::Error) -> ApiError {
+/// A page that could not be written.
+pub fn undrawn(error: askama::Error) -> ApiError {
     ApiError::foreign(StatusCode::INTERNAL_SERVER_ERROR, format!("the page is not drawn: {error}"))
 }
 
@@ -193,8 +174,8 @@ pub async fn page(
     let address = request.uri().path_and_query().map_or("/", |own| own.as_str());
     let view = View::parse(address)?;
     let html = match Caller::of(&request) {
-        Ok(caller) => view.draw(&app, &board, &caller).await?.document,
-        Err(_) => view.shell(&app, None, "").frame().render().map_err(undrawn)?,
+        Ok(caller) => view.now(&app, &board, &caller).await?.document(),
+        Err(_) => view.shell(&app, None, "").frame().render(),
     };
-    Ok(HttpResponse::Ok().content_type(HTML).body(html))
+    Ok(HttpResponse::Ok().content_type(HTML).body(html.map_err(undrawn)?))
 }

@@ -1,8 +1,8 @@
-//! *Purpose*: a part of a page that changes by itself.
+//! *Purpose*: a page, and a part of it that changes by itself.
 //!
-//! *Owns*: [`Region`].
+//! *Owns*: [`Page`], [`Region`].
 //!
-//! *Promises*: its HTML is one element with its id.
+//! *Promises*: a region's HTML is one element with its id.
 //!
 //! *Not here*: what stands in it.
 
@@ -13,4 +13,16 @@ pub struct Region {
     pub id: &'static str,
     /// All of it.
     pub html: String,
+}
+
+/// What can be shown at an address, as it stands now; drawn as far as it is asked for. A template
+/// fails only where there is no memory to write to.
+#[allow(clippy::missing_errors_doc, reason = "said once, above")]
+pub trait Page {
+    /// As a whole document.
+    fn document(&self) -> askama::Result<String>;
+    /// All of it between header and end, where a frame waits to be filled.
+    fn whole(&self) -> askama::Result<Region>;
+    /// The parts of it that change by themselves.
+    fn regions(&self) -> askama::Result<Vec<Region>>;
 }
