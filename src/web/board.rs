@@ -30,6 +30,10 @@ const FORGOTTEN: Duration = Duration::from_secs(30);
 /// Who sees the same: one user in one role.
 type Eyes = (Arc<str>, Option<Uid>, Role, bool);
 
+/// What was made for somebody; who makes it holds it, so that others who see the same wait for him
+/// and nobody else does.
+type Place = Arc<Mutex<Option<Made>>>;
+
 struct Made {
     overview: Arc<Overview>,
     commit_no: CommitNo,
@@ -39,7 +43,7 @@ struct Made {
 /// How things stand, by who looks.
 #[derive(Default)]
 pub struct Board {
-    made: Mutex<HashMap<Eyes, Made>>,
+    places: Mutex<HashMap<Eyes, Place>>,
 }
 
 impl Board {
@@ -50,19 +54,31 @@ impl Board {
     pub async fn overview(&self, app: &App, caller: &Caller) -> Result<Arc<Overview>, ApiError> {
         let who = &caller.who;
         let eyes = (Arc::clone(&who.name), who.acts_as, who.role, who.sees_own_only);
-        let mut made = self.made.lock().await;
+        let place = self.place(eyes).await;
+        let mut made = place.lock().await;
         let now = clock::monotonic();
         let commit_no = app.now().commit_no;
         let is_new = |made: &&Made| {
             let age = now.duration_since(made.at);
             age < FRESH || (age < LOADS && made.commit_no == commit_no)
         };
-        if let Some(made) = made.get(&eyes).filter(is_new) {
+        if let Some(made) = made.as_ref().filter(is_new) {
             return Ok(Arc::clone(&made.overview));
         }
-        made.retain(|_, made| now.duration_since(made.at) < FORGOTTEN);
         let overview = Arc::new(reads::overview(app, caller).await?);
-        made.insert(eyes, Made { overview: Arc::clone(&overview), commit_no, at: now });
+        *made = Some(Made { overview: Arc::clone(&overview), commit_no, at: now });
         Ok(overview)
+    }
+
+    /// His place; those that nobody looks at any more go.
+    async fn place(&self, eyes: Eyes) -> Place {
+        let mut places = self.places.lock().await;
+        let now = clock::monotonic();
+        places.retain(|_, place| {
+            let is_old = |made: &Made| now.duration_since(made.at) >= FORGOTTEN;
+            // One that is held is being made.
+            !place.try_lock().is_ok_and(|made| made.as_ref().is_none_or(is_old))
+        });
+        Arc::clone(places.entry(eyes).or_default())
     }
 }

@@ -136,17 +136,16 @@ impl Page for JobPage {
     }
 
     fn whole(&self) -> askama::Result<Region> {
-        Ok(Region { id: "main", html: self.as_main().render()? })
+        Region::of("main", self.as_main().render())
     }
 
     fn regions(&self) -> askama::Result<Vec<Region>> {
-        let region = |id, html: askama::Result<String>| Ok(Region { id, html: html? });
         [
-            region("headline", self.as_headline().render()),
-            region("why", self.as_why().render()),
-            region("usage", self.as_usage().render()),
-            region("facts", self.as_facts().render()),
-            region("events", self.as_events().render()),
+            Region::of("headline", self.as_headline().render()),
+            Region::of("why", self.as_why().render()),
+            Region::of("usage", self.as_usage().render()),
+            Region::of("facts", self.as_facts().render()),
+            Region::of("events", self.as_events().render()),
         ]
         .into_iter()
         .collect()

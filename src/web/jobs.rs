@@ -119,11 +119,11 @@ impl Page for JobsPage {
     }
 
     fn whole(&self) -> askama::Result<Region> {
-        Ok(Region { id: "main", html: self.as_main().render()? })
+        Region::of("main", self.as_main().render())
     }
 
     fn regions(&self) -> askama::Result<Vec<Region>> {
-        Ok(vec![Region { id: "list", html: self.as_list().render()? }])
+        Ok(vec![Region::of("list", self.as_list().render())?])
     }
 }
 

@@ -4,7 +4,8 @@
 //!
 //! *Promises*: a page is told how its parts stand, not what happened to them: whoever comes back
 //! gets all of them and is right. At most once a second, only parts that changed; who reads slowly
-//! gets the newest and never what is over. A page without changes costs a comment line.
+//! gets the newest and never what is over. Where nothing is committed a page is drawn anew every
+//! 5 s, for the loads of cores.
 //!
 //! *Not here*: what stands in a region (each page), what they share (`web::board`).
 

@@ -209,22 +209,21 @@ impl Page for OverviewPage {
     }
 
     fn whole(&self) -> askama::Result<Region> {
-        Ok(Region { id: "main", html: self.as_main().render()? })
+        Region::of("main", self.as_main().render())
     }
 
     fn regions(&self) -> askama::Result<Vec<Region>> {
-        let region = |id, html: askama::Result<String>| Ok(Region { id, html: html? });
         [
-            region("notices", self.as_notices().render()),
-            region("numbers", self.as_numbers().render()),
-            region("yours", self.as_yours().render()),
-            region("cores", self.as_cores().render()),
-            region("chart", self.as_chart().render()),
-            region("forecast", self.as_forecast().render()),
-            region("running", self.as_running().render()),
-            region("ended", self.as_ended().render()),
-            region("waiting", self.as_waiting().render()),
-            region("people", self.as_people().render()),
+            Region::of("notices", self.as_notices().render()),
+            Region::of("numbers", self.as_numbers().render()),
+            Region::of("yours", self.as_yours().render()),
+            Region::of("cores", self.as_cores().render()),
+            Region::of("chart", self.as_chart().render()),
+            Region::of("forecast", self.as_forecast().render()),
+            Region::of("running", self.as_running().render()),
+            Region::of("ended", self.as_ended().render()),
+            Region::of("waiting", self.as_waiting().render()),
+            Region::of("people", self.as_people().render()),
         ]
         .into_iter()
         .collect()

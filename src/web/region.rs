@@ -15,6 +15,16 @@ pub struct Region {
     pub html: String,
 }
 
+impl Region {
+    /// One that was drawn, if it could be.
+    ///
+    /// # Errors
+    /// Those of the drawing.
+    pub fn of(id: &'static str, html: askama::Result<String>) -> askama::Result<Region> {
+        Ok(Region { id, html: html? })
+    }
+}
+
 /// What can be shown at an address, as it stands now; drawn as far as it is asked for. A template
 /// fails only where there is no memory to write to.
 #[allow(clippy::missing_errors_doc, reason = "said once, above")]
