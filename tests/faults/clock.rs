@@ -1,4 +1,4 @@
-//! *Purpose*: the wall clock jumps under a running server.
+//! *Purpose*: the wall clock jumps under a running server, or is set on minute by minute.
 //!
 //! *Owns*: a server whose wall clock a test sets.
 //!
@@ -10,7 +10,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use downbeat::clock;
+use serde_json::{Value, json};
 
 use crate::common::{Server, until};
 use crate::freeze::Gate;
@@ -26,12 +27,19 @@ struct Skewed {
 
 impl Skewed {
     fn start() -> Skewed {
+        Skewed::at(0)
+    }
+
+    /// Whose clock is wrong by so much from the beginning.
+    fn at(skew_us: i64) -> Skewed {
         let mut server = Server::unstarted(&["--cpus", "4"]);
         let gate = Gate::new(server.dir.path().join("gate"));
         let file = server.dir.path().join("skew").display().to_string();
         server.env.push(("DOWNBEAT_CLOCK_SKEW_FILE".to_owned(), file));
-        server.up();
-        Skewed { server, gate }
+        let mut world = Skewed { server, gate };
+        world.set(skew_us);
+        world.server.up();
+        world
     }
 
     /// By rename: nobody reads half a number.
@@ -47,6 +55,10 @@ impl Skewed {
         let id = self.server.submit(&json!({"script": script, "time_limit": limit}));
         self.server.says(id, "up\n");
         id
+    }
+
+    fn samples(&self, query: &str) -> Value {
+        self.server.get(&format!("/api/v1/samples{query}")).expect(200).json()
     }
 
     fn never_negative(&self) {
@@ -110,6 +122,56 @@ fn the_clock_may_be_set_back_a_day() {
     assert_eq!(world.server.ended(behind)["exit_code"], "32:0");
     world.never_negative();
     world.events_are_in_order();
+    world.server.is_clean();
+}
+
+/// Of how many CPUs it is known that they were held, and in which of the samples.
+fn known(samples: &Value) -> Vec<(usize, f64)> {
+    let held = samples["cpus_held"].as_array().unwrap();
+    held.iter().enumerate().filter_map(|(n, cpus)| Some((n, cpus.as_f64()?))).collect()
+}
+
+#[test]
+fn a_minute_of_what_was_held_is_kept_and_no_other_is_made_up() {
+    let begun = clock::now().0;
+    let minute = begun - begun.rem_euclid(60_000_000);
+    // The server's clock stands so many seconds behind the begin of that minute.
+    let second = |n: i64| minute + n * 1_000_000 - clock::now().0;
+    let mut world = Skewed::at(second(30));
+    let script = format!("echo up\nread -r _ < {}\n", world.gate.path.display());
+    let job = json!({"script": script, "cpus": 3, "time_limit": "9h"});
+    let holds = world.server.submit(&job);
+    world.server.says(holds, "up\n");
+    assert_eq!(known(&world.samples("")), [], "no minute is over");
+    // Its next minute begins and is over; each time somebody commits.
+    for n in [65, 125] {
+        world.set(second(n));
+        world.server.ended(world.server.run("true"));
+    }
+    let now = until("a minute", || {
+        let now = world.samples("?from=-1h&until=now");
+        if known(&now).is_empty() { Err(now.to_string()) } else { Ok(now) }
+    });
+    let [(n, cpus)] = known(&now)[..] else {
+        panic!("that in which it was started is not known whole: {now}")
+    };
+    let at = |field: &str| now[field][n].clone();
+    assert!((3.0..3.5).contains(&cpus), "three all the time, the other for a moment: {cpus}");
+    assert_eq!((at("started"), at("ended_ok"), at("ended_not_ok")), (json!(1), json!(1), json!(0)));
+    assert!(at("running").as_f64().unwrap() >= 1.0 && at("wait_s").is_number(), "{now}");
+    assert_eq!((at("gpus_held"), at("memory_held_bytes")), (json!(0.0), json!(0)));
+    // What a killed server had written its successor shows, and between them is nothing.
+    world.server.kill();
+    world.set(second(600));
+    world.server.up();
+    let held = |query: &str| -> Vec<f64> {
+        known(&world.samples(query)).into_iter().map(|(_, cpus)| cpus).collect()
+    };
+    assert_eq!(held("?from=-1h&step_s=60"), [cpus]);
+    let wide = held("?from=-1h&step_s=3600");
+    assert!(wide.contains(&cpus), "the mean of what is known: {wide:?}");
+    world.gate.open();
+    world.server.ended(holds);
     world.server.is_clean();
 }
 

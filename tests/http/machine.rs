@@ -5,12 +5,12 @@
 //! *Promises*: what the server says is compared with what the system says, and what is not known
 //! is null.
 //!
-//! *Not here*: GPUs, which need a tree of stand-ins (`tests/hostile/gpus.rs`).
+//! *Not here*: GPUs, which need a tree of stand-ins (`tests/hostile/gpus.rs`); what was held over
+//! minutes, which needs a clock that a test sets (`tests/faults/clock.rs`).
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use downbeat::clock;
 use serde_json::{Value, json};
 
 use crate::common::{Server, until};
@@ -18,7 +18,7 @@ use crate::help::{Gate, is_time, keys, problem};
 
 cases! {
     loads_are_known_to_whoever_asks_again => ["GET /api/v1/resources"],
-    a_minute_of_what_was_held_is_kept_and_no_other_is_made_up => ["GET /api/v1/samples"],
+    of_a_server_that_has_just_begun_no_minute_is_known => ["GET /api/v1/samples"],
     samples_that_cannot_be_are_refused_by_name => ["GET /api/v1/samples"],
     a_running_job_shows_what_it_uses_and_an_ended_one_what_it_used =>
         ["GET /api/v1/jobs/{id}/usage", "GET /api/v1/jobs/{id}"],
@@ -75,90 +75,14 @@ fn loads_are_known_to_whoever_asks_again() {
 const SAMPLES: &str = "start step_s cpus_total cpus_held memory_held_bytes gpus_held pending running \
                        started ended_ok ended_not_ok wait_s";
 
-/// A server whose clock is set by hand.
-struct Clock(Server);
-
-impl Clock {
-    /// It stands so many seconds behind the begin of a minute.
-    fn start(second: i64) -> Clock {
-        let mut server = Server::unstarted(&["--cpus", "4"]);
-        let file = server.dir.path().join("skew").display().to_string();
-        server.env.push(("DOWNBEAT_CLOCK_SKEW_FILE".to_owned(), file));
-        let clock = Clock(server);
-        clock.set(second);
-        let Clock(mut server) = clock;
-        server.up();
-        Clock(server)
-    }
-
-    /// So many seconds behind the begin of this minute, by the true clock.
-    fn set(&self, second: i64) {
-        const MINUTE_US: i64 = 60_000_000;
-        static BEGIN: std::sync::OnceLock<i64> = std::sync::OnceLock::new();
-        let begin = BEGIN.get_or_init(|| {
-            let now = clock::now().0;
-            now - now.rem_euclid(MINUTE_US)
-        });
-        let skew = begin + second * 1_000_000 - clock::now().0;
-        let new = self.0.dir.path().join("skew.new");
-        std::fs::write(&new, skew.to_string()).unwrap();
-        std::fs::rename(new, self.0.dir.path().join("skew")).unwrap();
-    }
-
-    fn samples(&self, query: &str) -> Value {
-        self.0.get(&format!("/api/v1/samples{query}")).expect(200).json()
-    }
-}
-
-fn a_minute_of_what_was_held_is_kept_and_no_other_is_made_up() {
-    let mut clock = Clock::start(30);
-    let gate = Gate::new(&clock.0);
-    let script = gate.wait();
-    let holds = clock.0.submit(&json!({"script": script, "cpus": 3, "time_limit": "9h"}));
-    clock.0.started(holds);
-    let empty = clock.samples("");
+fn of_a_server_that_has_just_begun_no_minute_is_known() {
+    let server = Server::start();
+    let empty = server.get("/api/v1/samples").expect(200).json();
     keys(&empty, SAMPLES);
     is_time(&empty["start"]);
     assert_eq!((&empty["step_s"], &empty["cpus_total"]), (&json!(60), &json!(4)));
-    assert!(empty["cpus_held"].as_array().unwrap().iter().all(Value::is_null), "{empty}");
-    // Its next minute begins and is over; each time somebody commits.
-    for second in [65, 125] {
-        clock.set(second);
-        clock.0.ended(clock.0.run("true"));
-    }
-    let held = until("a minute", || {
-        let now = clock.samples("?from=-1h&until=now");
-        let known: Vec<usize> = now["cpus_held"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .enumerate()
-            .filter_map(|(n, cpus)| (!cpus.is_null()).then_some(n))
-            .collect();
-        if known.is_empty() { Err(now.to_string()) } else { Ok((now, known)) }
-    });
-    let (now, known) = held;
-    assert_eq!(known.len(), 1, "that in which it was started is not known whole: {now}");
-    let at = |field: &str| now[field][known[0]].clone();
-    let cpus = at("cpus_held").as_f64().unwrap();
-    assert!((3.0..3.5).contains(&cpus), "three all the time, the other for a moment: {cpus}");
-    assert_eq!((at("started"), at("ended_ok"), at("ended_not_ok")), (json!(1), json!(1), json!(0)));
-    assert!(at("running").as_f64().unwrap() >= 1.0 && at("wait_s").is_number(), "{now}");
-    assert_eq!((at("gpus_held"), at("memory_held_bytes")), (json!(0.0), json!(0)));
-    // What a killed server had written its successor shows, and between them is nothing.
-    clock.0.kill();
-    clock.set(600);
-    clock.0.up();
-    let after = clock.samples("?from=-1h&step_s=60");
-    let known = |of: &Value| -> Vec<f64> {
-        of["cpus_held"].as_array().unwrap().iter().filter_map(Value::as_f64).collect()
-    };
-    assert_eq!(known(&after), [cpus]);
-    let wide = clock.samples("?from=-1h&step_s=3600");
-    assert!(known(&wide).contains(&cpus), "the mean of what is known: {wide}");
-    gate.open();
-    clock.0.ended(holds);
-    clock.0.is_clean();
+    let held = empty["cpus_held"].as_array().unwrap();
+    assert!(!held.is_empty() && held.iter().all(Value::is_null), "{empty}");
 }
 
 fn samples_that_cannot_be_are_refused_by_name() {
