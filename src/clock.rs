@@ -62,6 +62,13 @@ impl LocalTime {
         }
     }
 
+    /// The day of the week in three letters, as `Fri`; empty beyond the calendar.
+    #[must_use]
+    pub fn weekday(self) -> String {
+        let date = NaiveDate::from_ymd_opt(self.year, self.month, self.day);
+        date.map(|date| date.weekday().to_string()).unwrap_or_default()
+    }
+
     /// The same time of day so many days later; `None` beyond the calendar.
     #[must_use]
     pub fn plus_days(self, days: u64) -> Option<LocalTime> {

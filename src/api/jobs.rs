@@ -140,16 +140,28 @@ pub async fn page_of(
     let counts = match fold && wanted.array {
         true => {
             let arrays = found.iter().filter(|(row, _)| row.array_job_id == Some(row.id));
-            let arrays: Vec<JobId> = arrays.map(|(row, _)| row.id).collect();
-            app.read_raw(move |conn| arrays::counts(conn, &arrays)).await?
+            array_counts(app, arrays.map(|(row, _)| row.id).collect()).await?
         }
         false => BTreeMap::new(),
     };
     let mut jobs = render::many(app, caller, found, wanted).await;
     for job in &mut jobs {
-        job.array = counts.get(&job.id).cloned().map(ArrayCounts::from);
+        job.array = counts.get(&job.id).cloned();
     }
     Ok((JobList { jobs, next_cursor }, fields))
+}
+
+/// How many tasks of each of these arrays are in which state. Whether they are the asker's business
+/// is for whoever names them.
+///
+/// # Errors
+/// What the database says.
+pub async fn array_counts(
+    app: &App,
+    arrays: Vec<JobId>,
+) -> Result<BTreeMap<JobId, ArrayCounts>, ApiError> {
+    let counts = app.read_raw(move |conn| arrays::counts(conn, &arrays)).await?;
+    Ok(counts.into_iter().map(|(id, states)| (id, ArrayCounts::from(states))).collect())
 }
 
 /// One job, as far as it is its asker's business.

@@ -9,7 +9,7 @@
 pub use super::caller::Caller;
 pub use super::error::ApiError;
 pub use super::job_usage::{UsageOfQuery, of as job_usage};
-pub use super::jobs::{events_of as events, one as job, page_of as jobs};
+pub use super::jobs::{array_counts, events_of as events, one as job, page_of as jobs};
 pub use super::overview::all as overview;
 pub use super::places::Place;
 pub use super::samples::{SamplesQuery, of as samples};

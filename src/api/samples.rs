@@ -86,10 +86,10 @@ struct Steps {
 }
 
 impl SamplesQuery {
-    /// Those since then.
+    /// Those since then, in steps of so many seconds.
     #[must_use]
-    pub fn since(from: &str) -> SamplesQuery {
-        SamplesQuery { from: Some(from.to_owned()), until: None, step_s: None }
+    pub fn since(from: &str, step_s: i64) -> SamplesQuery {
+        SamplesQuery { from: Some(from.to_owned()), until: None, step_s: Some(step_s) }
     }
 }
 

@@ -1,23 +1,25 @@
 //! *Purpose*: what all who look at the first page share.
 //!
-//! *Owns*: [`Board`].
+//! *Owns*: [`Board`], [`Sight`].
 //!
 //! *Promises*: who may see the same is shown the same, made once: twenty open pages ask the kernel
 //! and the database as often as one. Nobody looks, nothing is made.
 //!
 //! *Not here*: how it is drawn (`web::overview`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
+use super::slots::{Slots, owner};
 use crate::api::App;
 use crate::api::reads::{self, ApiError, Caller};
+use crate::api::wire::array::ArrayCounts;
 use crate::api::wire::overview::Overview;
 use crate::clock;
-use crate::job::ids::{CommitNo, Uid};
+use crate::job::ids::{CommitNo, JobId, Uid};
 use crate::kernel::access::Role;
 
 /// What was made within this time is new: as often as pages are drawn.
@@ -34,8 +36,18 @@ type Eyes = (Arc<str>, Option<Uid>, Role, bool);
 /// and nobody else does.
 type Place = Arc<Mutex<Option<Made>>>;
 
+/// How things stand, to somebody.
+pub struct Sight {
+    /// What `GET /overview` says.
+    pub overview: Overview,
+    /// How the arrays stand of which tasks run.
+    pub arrays: BTreeMap<JobId, ArrayCounts>,
+    /// The colours of what runs.
+    pub slots: Slots,
+}
+
 struct Made {
-    overview: Arc<Overview>,
+    sight: Arc<Sight>,
     commit_no: CommitNo,
     at: Instant,
 }
@@ -51,7 +63,7 @@ impl Board {
     ///
     /// # Errors
     /// What the database says, and when the server is stopping.
-    pub async fn overview(&self, app: &App, caller: &Caller) -> Result<Arc<Overview>, ApiError> {
+    pub async fn sight(&self, app: &App, caller: &Caller) -> Result<Arc<Sight>, ApiError> {
         let who = &caller.who;
         let eyes = (Arc::clone(&who.name), who.acts_as, who.role, who.sees_own_only);
         let place = self.place(eyes).await;
@@ -63,11 +75,17 @@ impl Board {
             age < FRESH || (age < LOADS && made.commit_no == commit_no)
         };
         if let Some(made) = made.as_ref().filter(is_new) {
-            return Ok(Arc::clone(&made.overview));
+            return Ok(Arc::clone(&made.sight));
         }
-        let overview = Arc::new(reads::overview(app, caller).await?);
-        *made = Some(Made { overview: Arc::clone(&overview), commit_no, at: now });
-        Ok(overview)
+        let overview = reads::overview(app, caller).await?;
+        let arrays: BTreeSet<JobId> =
+            overview.running.iter().filter_map(|job| job.array_job_id).collect();
+        let arrays = reads::array_counts(app, arrays.into_iter().collect()).await?;
+        let before = made.as_ref().map(|made| made.sight.slots.clone()).unwrap_or_default();
+        let slots = before.after(overview.running.iter().map(owner));
+        let sight = Arc::new(Sight { overview, arrays, slots });
+        *made = Some(Made { sight: Arc::clone(&sight), commit_no, at: now });
+        Ok(sight)
     }
 
     /// His place; those that nobody looks at any more go.

@@ -11,7 +11,7 @@ use askama::Template;
 use super::chart::{self, Scale};
 use super::region::{Page, Region};
 use super::shell::Shell;
-use super::words;
+use super::words::{self, AsOf};
 use crate::api::wire::job::{Event, Job};
 use crate::api::wire::job_usage::JobUsage;
 use crate::job::state::StateWord;
@@ -79,7 +79,7 @@ pub struct JobPage {
 impl JobPage {
     /// How it stands.
     #[must_use]
-    pub fn new(shell: Shell, known: Known, now: Time) -> JobPage {
+    pub fn new(shell: Shell, known: Known, AsOf { now, .. }: AsOf) -> JobPage {
         let Known { job, usage, events, script } = known;
         let (class, word) = words::state(job.state);
         let start = words::moment(job.estimated_start_time.as_deref());

@@ -11,10 +11,10 @@ use askama::Template;
 
 use super::region::{Page, Region};
 use super::shell::{Shell, encoded};
-use super::words;
+use super::words::{self, AsOf};
 use crate::api::wire::job::{Job, JobList};
 use crate::job::state::StateWord;
-use crate::time::{SECOND_US, Time};
+use crate::time::SECOND_US;
 
 /// Rows of a page.
 pub const ROWS: &str = "50";
@@ -41,6 +41,7 @@ struct Row {
     asks: String,
     submitted: String,
     submitted_clock: String,
+    waits_since: String,
     waited: String,
     since: String,
     ran: String,
@@ -67,7 +68,7 @@ pub struct JobsPage {
 impl JobsPage {
     /// These jobs, found by these parameters.
     #[must_use]
-    pub fn new(shell: Shell, list: &JobList, asked: &[(String, String)], now: Time) -> JobsPage {
+    pub fn new(shell: Shell, list: &JobList, asked: &[(String, String)], at: AsOf) -> JobsPage {
         let value = |name: &str| {
             let found = asked.iter().find(|(key, _)| key == name);
             found.map(|(_, value)| value.clone()).unwrap_or_default()
@@ -102,7 +103,7 @@ impl JobsPage {
                 .collect(),
             q: value("q"),
             state,
-            jobs: list.jobs.iter().map(|job| row(job, now)).collect(),
+            jobs: list.jobs.iter().map(|job| row(job, at)).collect(),
             nothing: match is_all {
                 true => "There are no jobs. `downbeat submit FILE` makes one.",
                 false => "No job is like that.",
@@ -135,7 +136,8 @@ pub fn address(asked: &[(String, String)]) -> String {
     if pairs.is_empty() { "/jobs".to_owned() } else { format!("/jobs?{}", pairs.join("&")) }
 }
 
-fn row(job: &Job, now: Time) -> Row {
+fn row(job: &Job, at: AsOf) -> Row {
+    let now = at.now;
     let (class, word) = words::state(job.state);
     let submitted = words::moment(Some(&job.submit_time));
     let start = words::moment(job.start_time.as_deref());
@@ -144,7 +146,15 @@ fn row(job: &Job, now: Time) -> Row {
         submitted.map(|from| start.or(end).unwrap_or(now).since_us(from).max(0) / SECOND_US);
     let (tasks, tasks_over) = tasks(job);
     let runs = matches!(job.state, StateWord::Running | StateWord::Completing);
-    let (why, detail) = why(job, now);
+    let (why, detail) = why(job, at);
+    let since = match runs && job.suspend_time.is_none() {
+        true => job.start_time.clone().unwrap_or_default(),
+        false => String::new(),
+    };
+    let waits_since = match start.or(end) {
+        Some(_) => String::new(),
+        None => job.submit_time.clone(),
+    };
     Row {
         path: words::path(job),
         id: job.shown_id(),
@@ -157,18 +167,16 @@ fn row(job: &Job, now: Time) -> Row {
         asks: words::asks(job),
         submitted: job.submit_time.clone(),
         submitted_clock: submitted.map(|at| words::clock_of(at, now)).unwrap_or_default(),
-        waited: waited.map(words::duration).unwrap_or_default(),
-        since: match runs && job.suspend_time.is_none() {
-            true => job.start_time.clone().unwrap_or_default(),
-            false => String::new(),
-        },
+        waited: waited.map(|s| at.waited(&waits_since, s)).unwrap_or_default(),
+        waits_since,
         ran: match (tasks, start, runs) {
-            (0, Some(_), true) => words::ran(job.elapsed_s),
+            (0, Some(_), true) => at.ran(&since, job.elapsed_s),
             (0, Some(_), false) => words::duration(job.elapsed_s),
             (0, None, _) if job.state.is_final() => "not run".to_owned(),
             (0, None, _) => String::new(),
             (all, ..) => format!("{} of {}", words::number(tasks_over), words::number(all)),
         },
+        since,
         tasks,
         tasks_over,
         why,
@@ -184,7 +192,7 @@ fn tasks(job: &Job) -> (u64, u64) {
 }
 
 /// Why it waits, or how it ended.
-fn why(job: &Job, now: Time) -> (String, String) {
+fn why(job: &Job, AsOf { now, .. }: AsOf) -> (String, String) {
     let start = words::moment(job.estimated_start_time.as_deref());
     let running = job.array.as_ref().map_or(0, |array| array.states.of(StateWord::Running));
     let reason = job.state_reason.clone().unwrap_or_default();

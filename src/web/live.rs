@@ -99,7 +99,7 @@ impl Viewer {
 
     /// What the page has not got yet; a frame gets all of it, in which its parts are.
     async fn look(&mut self) -> Result<VecDeque<Region>, ApiError> {
-        let page = self.view.now(&self.app, &self.board, &self.caller).await?;
+        let page = self.view.now(&self.app, &self.board, &self.caller, true).await?;
         let changed = self.changed(page.regions().map_err(undrawn)?);
         if !std::mem::take(&mut self.whole) {
             return Ok(changed);

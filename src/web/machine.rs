@@ -9,6 +9,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::board::Sight;
+use super::slots::{Slots, owner};
 use super::words;
 use crate::api::wire::job::Job;
 use crate::api::wire::overview::Overview;
@@ -17,8 +19,6 @@ use crate::job::ids::{CpuId, JobId};
 
 /// CPUs of a group: bricks are at most so wide.
 const GROUP: usize = 8;
-/// Colours of jobs.
-const COLOURS: i64 = 10;
 /// From this load on, per mille, a CPU that nobody holds is busy from outside.
 pub const OUTSIDE_LOAD: u16 = 250;
 /// The steps of a load in the sheet, per mille each.
@@ -66,14 +66,9 @@ pub struct Card {
     pub load: String,
 }
 
-/// A job's colour, one for all tasks of an array; it only helps, the name stands beside it.
-pub fn colour(job: &Job) -> String {
-    let of = job.array_job_id.unwrap_or(job.id);
-    format!("c{}", of.0.rem_euclid(COLOURS))
-}
-
 /// All CPUs, node by node. `own` is who looks.
-pub fn nodes(all: &Overview, own: Option<&str>) -> Vec<NodeMap> {
+pub fn nodes(sight: &Sight, own: Option<&str>) -> Vec<NodeMap> {
+    let all = &sight.overview;
     let jobs: HashMap<JobId, &Job> = all.running.iter().map(|job| (job.id, job)).collect();
     let mut nodes: BTreeMap<Option<u32>, Vec<&Cpu>> = BTreeMap::new();
     for cpu in all.resources.cpus.iter().take(DRAWN_MAX) {
@@ -81,7 +76,7 @@ pub fn nodes(all: &Overview, own: Option<&str>) -> Vec<NodeMap> {
     }
     let held_back = &all.resources.held_back_cpus;
     let node = |(node, cpus): (Option<u32>, Vec<&Cpu>)| {
-        let bricks = |group: &[&Cpu]| bricks(group, (&jobs, held_back), own);
+        let bricks = |group: &[&Cpu]| bricks(group, (&jobs, held_back, &sight.slots), own);
         let ids: Vec<u32> = cpus.iter().map(|cpu| cpu.id.0).collect();
         let memory = node
             .and_then(|node| all.resources.nodes.iter().find(|one| one.node == node)?.memory_bytes);
@@ -109,35 +104,36 @@ fn range(ids: &[u32]) -> String {
     }
 }
 
-type Known<'a> = (&'a HashMap<JobId, &'a Job>, &'a [CpuId]);
+type Known<'a> = (&'a HashMap<JobId, &'a Job>, &'a [CpuId], &'a Slots);
 
-fn bricks(group: &[&Cpu], (jobs, held_back): Known<'_>, own: Option<&str>) -> Vec<Brick> {
+fn bricks(group: &[&Cpu], (jobs, held_back, slots): Known<'_>, own: Option<&str>) -> Vec<Brick> {
     let together = |a: &&Cpu, b: &&Cpu| a.job_id.is_some() && a.job_id == b.job_id;
     let brick = |cpus: &[&Cpu]| {
         let loads: Vec<String> = cpus.iter().map(|cpu| load_class(cpu.load)).collect();
         let ids: Vec<u32> = cpus.iter().map(|cpu| cpu.id.0).collect();
+        let title = format!("CPU {}", range(&ids));
+        let Some(id) = cpus[0].job_id else {
+            return nobodys(cpus[0], held_back.contains(&cpus[0].id), (loads, title));
+        };
         let busy = percent(cpus.iter().map(|cpu| cpu.load));
         let said = busy.map_or(String::new(), |busy| format!(", {busy} % busy"));
-        let title = format!("CPU {}{said}", range(&ids));
-        match cpus[0].job_id {
-            Some(id) => held((id, jobs.get(&id).copied(), own), (loads, title)),
-            None => nobodys(cpus[0], held_back.contains(&cpus[0].id), (loads, title)),
-        }
+        held((id, jobs.get(&id).copied(), own), slots, (loads, title + &said))
     };
     group.chunk_by(together).map(brick).collect()
 }
 
 fn held(
     (id, job, own): (JobId, Option<&Job>, Option<&str>),
+    slots: &Slots,
     (loads, title): (Vec<String>, String),
 ) -> Brick {
     let width = loads.len();
     let Some(job) = job else {
         let (path, name) = (id.to_string(), id.to_string());
-        let class = format!("w{width} c{}", id.0.rem_euclid(COLOURS));
+        let class = format!("w{width} {}", slots.class(id));
         return Brick { path, class, title, name, note: String::new(), loads };
     };
-    let mut class = format!("w{width} {}", colour(job));
+    let mut class = format!("w{width} {}", slots.class(owner(job)));
     if own.is_some_and(|own| own == job.user) {
         class.push_str(" mine");
     }
@@ -166,8 +162,9 @@ fn nobodys(cpu: &Cpu, held_back: bool, (loads, title): (Vec<String>, String)) ->
     }
 }
 
+/// A core that does nearly nothing stands still: its own noise is no news.
 fn load_class(load: Option<u16>) -> String {
-    format!("l{}", load.unwrap_or(0).div_ceil(LOAD_STEP).min(9))
+    format!("l{}", ((load.unwrap_or(0) + LOAD_STEP / 2) / LOAD_STEP).min(9))
 }
 
 /// The mean of what is known, in percent.
@@ -187,14 +184,15 @@ pub fn busy_percent(job: &Job, all: &Overview) -> Option<u64> {
 }
 
 /// The GPUs, and what kind they are when all are of one.
-pub fn gpus(all: &Overview) -> (Vec<Card>, String) {
-    let gpus = &all.resources.gpus;
+pub fn gpus(sight: &Sight) -> (Vec<Card>, String) {
+    let gpus = &sight.overview.resources.gpus;
     let kind = gpus.first().map(|first| first.name.as_str()).unwrap_or_default();
     let kind = if gpus.iter().all(|gpu| gpu.name == kind) { kind } else { "" };
-    (gpus.iter().map(|gpu| card(gpu, &all.running)).collect(), kind.to_owned())
+    (gpus.iter().map(|gpu| card(gpu, sight)).collect(), kind.to_owned())
 }
 
-fn card(gpu: &GpuState, running: &[Job]) -> Card {
+fn card(gpu: &GpuState, sight: &Sight) -> Card {
+    let running = &sight.overview.running;
     let job = gpu.job_id.and_then(|id| running.iter().find(|job| job.id == id));
     let memory = match (gpu.used_bytes, gpu.memory_bytes) {
         (Some(used), Some(all)) => format!("{} of {}", words::size(used), words::size(all)),
@@ -206,7 +204,7 @@ fn card(gpu: &GpuState, running: &[Job]) -> Card {
     match (job, gpu.job_id, &gpu.outside) {
         (Some(job), ..) => Card {
             path: words::path(job),
-            class: colour(job),
+            class: sight.slots.class(owner(job)),
             name: job.name.clone(),
             note: note(&format!("· {} {}", job.shown_id(), job.user)),
             memory,
@@ -214,7 +212,7 @@ fn card(gpu: &GpuState, running: &[Job]) -> Card {
         },
         (None, Some(id), _) => Card {
             path: id.to_string(),
-            class: format!("c{}", id.0.rem_euclid(COLOURS)),
+            class: sight.slots.class(id),
             name: format!("job {id}"),
             note: note(""),
             memory,

@@ -9,6 +9,7 @@
 
 mod board;
 mod chart;
+mod charts;
 mod job;
 mod jobs;
 mod live;
@@ -16,7 +17,9 @@ mod machine;
 mod overview;
 mod page;
 mod region;
+mod rows;
 mod shell;
+mod slots;
 mod words;
 
 use actix_web::web;

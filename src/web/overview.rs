@@ -9,17 +9,18 @@
 
 use askama::Template;
 
-use super::chart::{self, Scale, WIDTH};
+use super::board::Sight;
+use super::charts::{Chart, Charts, SPANS, Span};
 use super::machine::{self, Card, NodeMap};
 use super::region::{Page, Region};
+use super::rows::{self, Ended, Own, Person, Runs, Waits};
 use super::shell::Shell;
-use super::words;
-use crate::api::wire::forecast::{Earliest, Forecast};
-use crate::api::wire::job::Job;
+use super::words::{self, AsOf, Clock};
+use crate::api::wire::forecast::Earliest;
 use crate::api::wire::overview::Overview;
 use crate::api::wire::samples::Samples;
 use crate::job::state::StateWord;
-use crate::time::{SECOND_US, Time};
+use crate::time::Time;
 
 /// Rows of each list: what a screen shows.
 const ROWS: usize = 12;
@@ -27,16 +28,6 @@ const ROWS: usize = 12;
 const ENDED: usize = 8;
 /// Own jobs.
 const OWN: usize = 8;
-/// Below so many percent a job of some age is idle.
-const IDLE_PERCENT: u64 = 10;
-/// From this age on, seconds: a job reads its input first.
-const IDLE_AFTER_S: i64 = 300;
-/// What part of a chart is the future: a third of the past.
-const AHEAD: i64 = 3;
-
-/// How far back a chart goes.
-pub const SPANS: [&str; 3] = ["18h", "7d", "30d"];
-
 struct Notice {
     head: String,
     body: String,
@@ -49,81 +40,11 @@ struct Number {
     note: String,
 }
 
-struct Own {
-    path: String,
-    name: String,
-    class: &'static str,
-    state: &'static str,
-    word: &'static str,
-    note: String,
-}
-
 struct Ask {
     ask: String,
     now: bool,
-    start: String,
+    start: Clock,
     limit: String,
-}
-
-struct Runs {
-    path: String,
-    id: String,
-    name: String,
-    user: String,
-    note: String,
-    class: &'static str,
-    colour: String,
-    cpus: u32,
-    memory: String,
-    busy: Option<u64>,
-    idle: bool,
-    since: String,
-    ran: String,
-    ran_s: i64,
-    limit: String,
-    limit_s: i64,
-    ends: String,
-}
-
-struct Ended {
-    path: String,
-    id: String,
-    name: String,
-    user: String,
-    class: &'static str,
-    state: &'static str,
-    word: &'static str,
-    code: String,
-    ran: String,
-    when: String,
-    ago: String,
-}
-
-struct Waits {
-    path: String,
-    id: String,
-    name: String,
-    user: String,
-    place: String,
-    asks: String,
-    start: String,
-    reason: String,
-    detail: String,
-}
-
-struct Person {
-    name: String,
-    query: String,
-    cpus: u32,
-    running: String,
-    waiting: String,
-}
-
-#[derive(Default)]
-struct Chart {
-    top: String,
-    label: String,
-    path: String,
 }
 
 /// The first page.
@@ -143,8 +64,8 @@ pub struct OverviewPage {
     nodes: Vec<NodeMap>,
     gpus: Vec<Card>,
     gpu_kind: String,
-    spans: [&'static str; 3],
-    span: &'static str,
+    spans: [Span; 3],
+    span: Span,
     held: Chart,
     planned: Chart,
     waited: Chart,
@@ -165,13 +86,14 @@ impl OverviewPage {
     #[must_use]
     pub fn new(
         shell: Shell,
-        all: &Overview,
-        (samples, span): (&Samples, &'static str),
-        now: Time,
+        sight: &Sight,
+        (samples, span): (&Samples, Span),
+        at: AsOf,
     ) -> OverviewPage {
+        let (all, now) = (&sight.overview, at.now);
         let own = all.me.limits.is_some().then_some(all.me.user.as_str());
-        let map = machine::nodes(all, own);
-        let (gpus, gpu_kind) = machine::gpus(all);
+        let map = machine::nodes(sight, own);
+        let (gpus, gpu_kind) = machine::gpus(sight);
         let charts = Charts::of(all, samples, now);
         let count = |state| all.counts.as_ref().map(|counts| counts.of(state));
         let live = count(StateWord::Running).zip(count(StateWord::Completing));
@@ -180,7 +102,7 @@ impl OverviewPage {
             shell,
             notices: notices(all, now),
             numbers: numbers(all, now),
-            own: all.own.iter().take(OWN).map(|job| own_job(job, now)).collect(),
+            own: all.own.iter().take(OWN).map(|job| rows::own(job, at)).collect(),
             nodes: map,
             gpus,
             gpu_kind,
@@ -191,13 +113,13 @@ impl OverviewPage {
             waited: charts.waited,
             now_x: charts.now_x,
             ticks: charts.ticks,
-            earliest: all.forecast.earliest.iter().map(|one| ask(one, now)).collect(),
+            earliest: all.forecast.earliest.iter().map(|one| ask(one, at)).collect(),
             running_count: said(live.map(|(running, completing)| running + completing)),
-            running: all.running.iter().take(ROWS).map(|job| runs(job, all, now)).collect(),
-            ended: all.ended.iter().take(ENDED).map(|job| ended(job, now)).collect(),
+            running: rows::running(sight, ROWS, at),
+            ended: all.ended.iter().take(ENDED).map(|job| rows::ended(job, at)).collect(),
             waiting_count: said(count(StateWord::Pending)),
-            waiting: all.waiting.iter().take(ROWS).map(|job| waits(job, now)).collect(),
-            people: people(all),
+            waiting: all.waiting.iter().take(ROWS).map(|job| rows::waits(job, at)).collect(),
+            people: rows::people(&all.people, ROWS),
             total_cpus: all.resources.total_cpus,
         }
     }
@@ -321,33 +243,7 @@ fn free_note(all: &Overview) -> String {
     }
 }
 
-fn own_job(job: &Job, now: Time) -> Own {
-    let (class, word) = words::state(job.state);
-    let clock = |text: Option<&str>| words::moment(text).map(|at| words::clock_of(at, now));
-    let note = match job.state {
-        StateWord::Pending => clock(job.estimated_start_time.as_deref())
-            .map_or_else(|| job.state_reason.clone(), |at| Some(format!("starts by {at}"))),
-        StateWord::Running => {
-            clock(job.expected_end_time.as_deref()).map(|at| format!("ends by {at}"))
-        }
-        StateWord::Completing => Some("is being stopped".to_owned()),
-        _ => {
-            let ago = words::moment(job.end_time.as_deref()).map(|at| words::ago(at, now));
-            let parts = [job.exit_code.clone(), ago];
-            Some(parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
-        }
-    };
-    Own {
-        path: words::path(job),
-        name: job.name.clone(),
-        class,
-        state: job.state.word(),
-        word,
-        note: note.unwrap_or_default(),
-    }
-}
-
-fn ask(one: &Earliest, now: Time) -> Ask {
+fn ask(one: &Earliest, at: AsOf) -> Ask {
     let many =
         |n: u64, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
     let ask = match one.gpus {
@@ -357,173 +253,12 @@ fn ask(one: &Earliest, now: Time) -> Ask {
     let start = words::moment(one.start_time.as_deref());
     Ask {
         ask,
-        now: start.is_some_and(|at| at <= now),
-        start: start.map_or("not known".to_owned(), |at| words::clock_of(at, now)),
+        now: start.is_some_and(|start| start <= at.now),
+        start: at.clock(one.start_time.as_deref()).unwrap_or_default(),
         limit: match (start, one.limit_s) {
             (None, _) => String::new(),
             (_, None) => "any".to_owned(),
             (_, Some(s)) => words::duration(s),
         },
     }
-}
-
-fn runs(job: &Job, all: &Overview, now: Time) -> Runs {
-    let (class, _) = words::state(job.state);
-    let clock = |text: Option<&str>| words::moment(text).map(|at| words::clock_of(at, now));
-    let busy = machine::busy_percent(job, all);
-    let note = match (job.state, words::moment(job.kill_time.as_deref())) {
-        (StateWord::Completing, Some(kill)) => {
-            let left = (kill.since_us(now) / SECOND_US).max(0);
-            format!("being stopped, kill in {}", words::duration(left))
-        }
-        (StateWord::Completing, None) => "being stopped".to_owned(),
-        _ if job.suspend_time.is_some() => "suspended".to_owned(),
-        _ => String::new(),
-    };
-    Runs {
-        path: words::path(job),
-        id: job.shown_id(),
-        name: job.name.clone(),
-        user: job.user.clone(),
-        note,
-        class,
-        colour: machine::colour(job),
-        cpus: job.cpus,
-        memory: job
-            .memory_bytes
-            .and_then(|n| u64::try_from(n).ok())
-            .map(words::size)
-            .unwrap_or_default(),
-        busy,
-        idle: busy.is_some_and(|busy| busy < IDLE_PERCENT) && job.elapsed_s >= IDLE_AFTER_S,
-        since: match job.suspend_time {
-            Some(_) => String::new(),
-            None => job.start_time.clone().unwrap_or_default(),
-        },
-        ran: words::ran(job.elapsed_s),
-        ran_s: job.elapsed_s,
-        limit: job
-            .time_limit_s
-            .map_or("no limit".to_owned(), |s| format!("of {}", words::duration(s))),
-        limit_s: job.time_limit_s.unwrap_or(0),
-        ends: clock(job.expected_end_time.as_deref()).unwrap_or_default(),
-    }
-}
-
-fn ended(job: &Job, now: Time) -> Ended {
-    let (class, word) = words::state(job.state);
-    let end = words::moment(job.end_time.as_deref());
-    Ended {
-        path: words::path(job),
-        id: job.shown_id(),
-        name: job.name.clone(),
-        user: job.user.clone(),
-        class,
-        state: job.state.word(),
-        word,
-        code: job.exit_code.clone().unwrap_or_else(|| "unknown".to_owned()),
-        ran: match job.start_time {
-            Some(_) => words::duration(job.elapsed_s),
-            None => "not run".to_owned(),
-        },
-        when: job.end_time.clone().unwrap_or_default(),
-        ago: end.map(|at| words::ago(at, now)).unwrap_or_default(),
-    }
-}
-
-fn waits(job: &Job, now: Time) -> Waits {
-    let start = words::moment(job.estimated_start_time.as_deref());
-    Waits {
-        path: words::path(job),
-        id: job.shown_id(),
-        name: job.name.clone(),
-        user: job.user.clone(),
-        place: job.position.map(|n| n.to_string()).unwrap_or_default(),
-        asks: words::asks(job),
-        start: start.map(|at| words::clock_of(at, now)).unwrap_or_default(),
-        reason: job.state_reason.clone().unwrap_or_default(),
-        detail: job.state_detail.clone().unwrap_or_default(),
-    }
-}
-
-fn people(all: &Overview) -> Vec<Person> {
-    let mut people: Vec<_> = all.people.iter().filter(|one| !one.name.is_empty()).collect();
-    people.sort_by_key(|one| std::cmp::Reverse((one.cpus, one.running, one.waiting)));
-    let person = |one: &&crate::api::wire::accounts::AccountLine| Person {
-        name: one.name.clone(),
-        query: super::shell::encoded(&one.name),
-        cpus: one.cpus,
-        running: words::number(one.running),
-        waiting: words::number(one.waiting),
-    };
-    people.iter().take(ROWS).map(person).collect()
-}
-
-/// What the chart shows.
-struct Charts {
-    held: Chart,
-    planned: Chart,
-    waited: Chart,
-    now_x: String,
-    ticks: Vec<String>,
-}
-
-impl Charts {
-    fn of(all: &Overview, samples: &Samples, now: Time) -> Charts {
-        let start = words::moment(Some(&samples.start)).unwrap_or(now).0 / SECOND_US;
-        let now_s = now.0 / SECOND_US;
-        let until = now_s + (now_s - start) / AHEAD;
-        let total = f64::from(all.resources.total_cpus);
-        let held = steps(&samples.cpus_held, start, samples.step_s);
-        let waited = steps(&samples.pending, start, samples.step_s);
-        let most = waited.iter().filter_map(|(_, n)| *n).fold(1.0, f64::max);
-        let scale = |top| Scale { from: start, until, top };
-        let planned = planned(&all.forecast, all.resources.total_cpus, (now_s, until));
-        let tick =
-            |n: i64| words::clock_of(Time((start + (until - start) * n / 4) * SECOND_US), now);
-        Charts {
-            held: Chart {
-                top: format!("{total}"),
-                label: said("CPUs held", &held, all.resources.used_cpus.into()),
-                path: chart::area(&held, now_s, scale(total)),
-            },
-            planned: Chart { path: chart::area(&planned, until, scale(total)), ..Chart::default() },
-            waited: Chart {
-                top: words::number(most.ceil() as u64),
-                label: said("Jobs waiting", &waited, all.resources.pending_jobs),
-                path: chart::area(&waited, now_s, scale(most)),
-            },
-            now_x: format!("{:.1}", scale(total).x(now_s).min(WIDTH)),
-            ticks: (0..=4).map(tick).collect(),
-        }
-    }
-}
-
-fn steps(values: &[Option<f64>], start: i64, step_s: i64) -> Vec<(i64, Option<f64>)> {
-    let at = |(n, value): (usize, &Option<f64>)| (start + n as i64 * step_s, *value);
-    values.iter().enumerate().map(at).collect()
-}
-
-/// What is held when all that runs and waits lasts as long as it may.
-fn planned(
-    forecast: &Forecast,
-    total: u32,
-    (now_s, until_s): (i64, i64),
-) -> Vec<(i64, Option<f64>)> {
-    let step = |free: &crate::api::wire::forecast::FreeFrom| {
-        let at = words::moment(Some(&free.time))?.0 / SECOND_US;
-        Some((at.max(now_s), Some(f64::from(total.saturating_sub(free.cpus)))))
-    };
-    forecast.free.iter().filter_map(step).filter(|(at, _)| *at < until_s).collect()
-}
-
-/// A chart in a sentence, for who does not see it.
-fn said(what: &str, steps: &[(i64, Option<f64>)], now: u64) -> String {
-    let known = || steps.iter().filter_map(|(_, value)| *value);
-    let least = known().fold(f64::INFINITY, f64::min);
-    let most = known().fold(0.0, f64::max);
-    if least > most {
-        return format!("{what}: {now} now; what was before is not known");
-    }
-    format!("{what}: {least:.0} to {most:.0} in the time shown, {now} now")
 }

@@ -12,11 +12,13 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::board::Board;
+use super::charts::{SPANS, Span};
 use super::job::{JobPage, Known};
 use super::jobs::{self, JobsPage};
-use super::overview::{OverviewPage, SPANS};
+use super::overview::OverviewPage;
 use super::region::Page;
 use super::shell::Shell;
+use super::words::AsOf;
 use crate::api::App;
 use crate::api::reads::{self, ApiError, Caller, SamplesQuery, UsageOfQuery};
 use crate::clock;
@@ -32,7 +34,7 @@ const EVENTS: i64 = 1_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum View {
     /// The first page, with a chart that goes so far back.
-    Overview(&'static str),
+    Overview(Span),
     /// Jobs that these parameters find.
     Jobs(Vec<(String, String)>),
     /// One job.
@@ -66,7 +68,7 @@ impl View {
         }
     }
 
-    /// The page as it stands now.
+    /// The page as it stands now; `is_live` for its stream, whose reader counts times by himself.
     ///
     /// # Errors
     /// What the database says.
@@ -75,25 +77,27 @@ impl View {
         app: &App,
         board: &Board,
         caller: &Caller,
+        is_live: bool,
     ) -> Result<Box<dyn Page>, ApiError> {
+        let as_of = || AsOf { now: clock::now(), is_live };
         Ok(match self {
             View::Overview(span) => {
-                let all = board.overview(app, caller).await?;
-                let since = SamplesQuery::since(&format!("-{span}"));
+                let sight = board.sight(app, caller).await?;
+                let since = SamplesQuery::since(&format!("-{}", span.word), span.step_s);
                 let samples = reads::samples(app, &since).await?;
                 let shell = self.shell(app, Some(caller), "");
-                Box::new(OverviewPage::new(shell, &all, (&samples, span), clock::now()))
+                Box::new(OverviewPage::new(shell, &sight, (&samples, *span), as_of()))
             }
             View::Jobs(asked) => {
                 let list = listed(app, caller, asked).await?;
                 let shell = self.shell(app, Some(caller), "Jobs");
-                Box::new(JobsPage::new(shell, &list, asked, clock::now()))
+                Box::new(JobsPage::new(shell, &list, asked, as_of()))
             }
             View::Job(of) => {
                 let known = known(app, caller, *of).await?;
                 let title = format!("{} {}", known.job.shown_id(), known.job.name);
                 let shell = self.shell(app, Some(caller), &title);
-                Box::new(JobPage::new(shell, known, clock::now()))
+                Box::new(JobPage::new(shell, known, as_of()))
             }
         })
     }
@@ -105,7 +109,7 @@ impl View {
     fn address(&self) -> String {
         match self {
             View::Overview(span) if *span == SPANS[0] => "/".to_owned(),
-            View::Overview(span) => format!("/?span={span}"),
+            View::Overview(span) => format!("/?span={}", span.word),
             View::Jobs(asked) => jobs::address(asked),
             View::Job(of) => format!("/jobs/{of}"),
         }
@@ -118,10 +122,11 @@ pub fn undrawn(error: askama::Error) -> ApiError {
 }
 
 /// How far back the chart goes.
-fn span(pairs: &[(String, String)]) -> Result<&'static str, ApiError> {
+fn span(pairs: &[(String, String)]) -> Result<Span, ApiError> {
     let Some((key, asked)) = pairs.first() else { return Ok(SPANS[0]) };
-    let known = SPANS.iter().find(|span| key == "span" && *span == asked).copied();
-    let wanted = || ApiError::parameter(key, format!("is no span; there are {}", SPANS.join(", ")));
+    let known = SPANS.iter().find(|span| key == "span" && span.word == asked).copied();
+    let words = SPANS.map(|span| span.word).join(", ");
+    let wanted = || ApiError::parameter(key, format!("is no span; there are {words}"));
     known.ok_or_else(wanted)
 }
 
@@ -174,7 +179,7 @@ pub async fn page(
     let address = request.uri().path_and_query().map_or("/", |own| own.as_str());
     let view = View::parse(address)?;
     let html = match Caller::of(&request) {
-        Ok(caller) => view.now(&app, &board, &caller).await?.document(),
+        Ok(caller) => view.now(&app, &board, &caller, false).await?.document(),
         Err(_) => view.shell(&app, None, "").frame().render(),
     };
     Ok(HttpResponse::Ok().content_type(HTML).body(html.map_err(undrawn)?))

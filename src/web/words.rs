@@ -14,6 +14,11 @@ use crate::time::{SECOND_US, Time};
 
 /// Seconds of a minute, an hour, a day.
 const UNITS: [(i64, &str); 3] = [(86_400, "d"), (3_600, "h"), (60, "m")];
+/// Days that have passed since a moment, or will until it, with which the name of its day is clear.
+const NAMED_DAYS: i64 = 6;
+/// Names of months.
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 /// The steps of sizes.
 const SIZES: [&str; 6] = ["B", "K", "M", "G", "T", "P"];
 
@@ -69,12 +74,69 @@ pub fn number(n: u64) -> String {
     said
 }
 
-/// A moment as a clock on the wall shows it: today `16:51`, else with its day.
+/// As of when a page is drawn, and by whom its times are counted on.
+#[derive(Clone, Copy, Debug)]
+pub struct AsOf {
+    /// That moment.
+    pub now: Time,
+    /// Whether it is told by the stream to a script that counts by itself: what only time changes
+    /// is left out then, so that nothing is sent when nothing but time has passed.
+    pub is_live: bool,
+}
+
+impl AsOf {
+    /// How long something has run whose script counts from `since`; empty, it stands still.
+    pub fn ran(self, since: &str, seconds: i64) -> String {
+        if self.counts_from(since) { String::new() } else { ran(seconds) }
+    }
+
+    /// How long something has waited, likewise.
+    pub fn waited(self, since: &str, seconds: i64) -> String {
+        if self.counts_from(since) { String::new() } else { duration(seconds) }
+    }
+
+    /// How long ago something was.
+    pub fn ago(self, at: Time) -> String {
+        if self.is_live { String::new() } else { ago(at, self.now) }
+    }
+
+    /// How long it is until then.
+    pub fn left(self, until: Time) -> String {
+        if self.is_live { String::new() } else { duration(until.since_us(self.now) / SECOND_US) }
+    }
+
+    fn counts_from(self, since: &str) -> bool {
+        self.is_live && !since.is_empty()
+    }
+
+    /// A moment of the wire as a clock shows it, when it is one.
+    pub fn clock(self, text: Option<&str>) -> Option<Clock> {
+        let at = moment(text)?;
+        Some(Clock { iso: clock::rfc3339(at), said: clock_of(at, self.now) })
+    }
+}
+
+/// A moment: for programs, and as a clock on the wall shows it.
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    /// RFC 3339.
+    pub iso: String,
+    /// Today `16:51`, within a week `Fri 11:20`, else `28 Nov 11:20`.
+    pub said: String,
+}
+
+/// A moment as a clock on the wall shows it.
 pub fn clock_of(at: Time, now: Time) -> String {
     let (local, today) = (LocalTime::of(at), LocalTime::of(now));
     let clock = format!("{:02}:{:02}", local.hour, local.minute);
     let is_today = (local.year, local.month, local.day) == (today.year, today.month, today.day);
-    if is_today { clock } else { format!("{:02}-{:02} {clock}", local.month, local.day) }
+    let days = (at.since_us(now) / SECOND_US / 86_400).abs();
+    let month = MONTHS.get(local.month.saturating_sub(1) as usize).copied().unwrap_or_default();
+    match (is_today, days < NAMED_DAYS) {
+        (true, _) => clock,
+        (_, true) => format!("{} {clock}", local.weekday()),
+        _ => format!("{} {month} {clock}", local.day),
+    }
 }
 
 /// A time of the wire, which is RFC 3339.

@@ -211,6 +211,39 @@ fn a_page_is_told_what_changed() {
     assert!(region().contains("Cancelled"));
 }
 
+/// Which regions come from the stream's first comment to its second one, 15 s later: the first
+/// round, and what changed behind it.
+fn regions_between_comments(server: &Server, view: &str) -> Vec<String> {
+    let answer = server.agent().get(server.at(&format!("/live?view={view}"))).call().unwrap();
+    let id = Regex::new("^data: ?<[a-z]+ [^>]*?id=\"([a-z]+)\"").unwrap();
+    let lines = BufReader::new(answer.into_body().into_reader()).lines().map(Result::unwrap);
+    let mut comments = 0;
+    let until = lines.take_while(|line| {
+        comments += usize::from(line.starts_with(':'));
+        comments < 2
+    });
+    until.filter_map(|line| Some(id.captures(&line)?[1].to_owned())).collect()
+}
+
+#[test]
+fn a_page_on_which_only_time_passes_is_sent_nothing() {
+    let server = Server::with(&["--cpus", "2"]);
+    server.ended(server.run("true"));
+    let runs = server.submit(&json!({"script": "sleep 600", "time_limit": "1h"}));
+    server.started(runs);
+    server.submit(&json!({"script": "true", "cpus": 2}));
+    let seen = regions_between_comments(&server, "/jobs");
+    let lists = seen.iter().filter(|id| *id == "list").count();
+    assert_eq!(lists, 1, "three ran, waited and ended: {seen:?}");
+    // Loads of cores change by themselves, and what a job uses is measured anew.
+    let seen = regions_between_comments(&server, "/");
+    for quiet in ["notices", "yours", "ended", "waiting", "people"] {
+        assert_eq!(seen.iter().filter(|id| *id == quiet).count(), 1, "{quiet}: {seen:?}");
+    }
+    server.post(&format!("/api/v1/jobs/{runs}/cancel"), &json!({})).expect(202);
+    server.ended(runs);
+}
+
 #[test]
 fn templates_have_no_styles_no_handlers_and_nothing_unescaped() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web/templates");

@@ -131,8 +131,22 @@ function ran(seconds) {
   return h ? `${h}:${two(m)}:${two(s % 60)}` : `${m}:${two(s % 60)}`;
 }
 
+const units = [[86400, 'd'], [3600, 'h'], [60, 'm'], [1, 's']];
+
+// In two units at the most: "2 h 18 m".
+function duration(seconds) {
+  let left = Math.max(0, Math.floor(seconds));
+  const said = [];
+  for (const [unit, name] of units) {
+    if (said.length < 2 && left >= unit && (unit > 1 || !said.length)) {
+      said.push(`${Math.floor(left / unit)} ${name}`);
+      left %= unit;
+    } else if (said.length) break;
+  }
+  return said.join(' ') || '0 s';
+}
+
 function ago(seconds) {
-  const units = [[86400, 'd'], [3600, 'h'], [60, 'm'], [1, 's']];
   const [unit, name] = units.find(([unit]) => seconds >= unit) ?? [1, 's'];
   return seconds < 5 ? 'now' : `${Math.floor(seconds / unit)} ${name} ago`;
 }
@@ -147,13 +161,21 @@ function tick() {
     if (one.nodeName === 'PROGRESS') one.value = Math.min(one.max, Math.max(0, seconds));
     else one.textContent = ran(seconds);
   }
+  for (const one of document.querySelectorAll('[data-waits]')) {
+    one.textContent = duration((now - Date.parse(one.dataset.waits)) / 1000);
+  }
   for (const one of document.querySelectorAll('time[data-ago]')) {
     one.textContent = ago((now - Date.parse(one.dateTime)) / 1000);
+  }
+  for (const one of document.querySelectorAll('time[data-left]')) {
+    one.textContent = duration((Date.parse(one.dateTime) - now) / 1000);
   }
 }
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hour12: false });
 const day = new Intl.DateTimeFormat(undefined, { weekday: 'short' });
+const date = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+const NAMED_DAYS = 6 * 86400000;
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'long' });
 
 // Clocks in the reader's own zone, which stands in the title.
@@ -162,9 +184,11 @@ function local(root) {
     const at = new Date(one.dateTime);
     if (Number.isNaN(at.getTime())) continue;
     one.title = full.format(at);
-    if (one.hasAttribute('data-ago')) continue;
+    if (one.hasAttribute('data-ago') || one.hasAttribute('data-left')) continue;
     const isToday = at.toDateString() === new Date().toDateString();
-    one.textContent = isToday ? clock.format(at) : `${day.format(at)} ${clock.format(at)}`;
+    const isNear = Math.abs(at - new Date()) < NAMED_DAYS;
+    const before = isToday ? '' : `${(isNear ? day : date).format(at)} `;
+    one.textContent = before + clock.format(at);
   }
 }
 
