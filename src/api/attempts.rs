@@ -26,6 +26,7 @@ use super::wire::attempt::Attempt;
 use super::wire::job::Job;
 use crate::actors::messages::{RequeueAnswer, RequeueJob};
 use crate::clock;
+use crate::job::array_spec::JobRef;
 use crate::job::faults::FieldError;
 use crate::job::ids::{CommitNo, JobId};
 use crate::job::outcome::ExitCode;
@@ -170,7 +171,16 @@ pub async fn attempts(
     id: JobPath,
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let ((row, _), _) = row_of(&app, &caller, Action::ReadDetails, id.named()?).await?;
+    let attempts = of(&app, &caller, id.named()?).await?;
+    query.of(&request, &attempts, |one| one.attempt.to_string())
+}
+
+/// The runs of a job, if they are its asker's business.
+///
+/// # Errors
+/// 404, and what the database says.
+pub async fn of(app: &App, caller: &Caller, of: JobRef) -> Result<Vec<Attempt>, ApiError> {
+    let ((row, _), _) = row_of(app, caller, Action::ReadDetails, of).await?;
     let (id, scope) = (row.id, caller.who.scope_of_details());
     let found = app.read(move |conn| {
         let job = read::job(conn, id)?.value;
@@ -178,8 +188,7 @@ pub async fn attempts(
         Ok(read::AsOf { commit_no: rows.commit_no, value: job.map(|(job, _)| (job, rows.value)) })
     });
     let (job, rows) = found.await?.ok_or_else(|| ApiError::no_job(id))?;
-    let attempts: Vec<Attempt> = rows.iter().rev().map(|row| attempt(&job, row)).collect();
-    query.of(&request, &attempts, |one| one.attempt.to_string())
+    Ok(rows.iter().rev().map(|row| attempt(&job, row)).collect())
 }
 
 /// The run that a job is in, or ended with, is told by the job's own row; so is that of a job that

@@ -70,13 +70,27 @@ pub async fn update(
     query: web::Query<UpdateQuery>,
     Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
-    let asked = update::parse(&body, clock::now());
     let id = id.named()?;
-    if !query.dry_run.unwrap_or(false) {
-        return Ok(HttpResponse::Ok().json(change(&app, &caller, id, asked).await?));
+    if query.dry_run.unwrap_or(false) {
+        return Ok(HttpResponse::Ok().json(tried(&app, &caller, id, &body).await?));
     }
-    let (by, edit) = permitted(&app, &caller, id, asked).await?;
-    Ok(HttpResponse::Ok().json(would_be(&app, (&caller, by), id, edit).await?))
+    let asked = update::parse(&body, clock::now());
+    Ok(HttpResponse::Ok().json(change(&app, &caller, id, asked).await?))
+}
+
+/// A job as it would be after a change, which is not made.
+///
+/// # Errors
+/// Those of the change.
+pub async fn tried(app: &App, caller: &Caller, id: JobRef, body: &[u8]) -> Result<Job, ApiError> {
+    let asked = update::parse(body, clock::now());
+    let (by, edit) = permitted(app, caller, id, asked).await?;
+    would_be(app, (caller, by), id, edit).await
+}
+
+/// Whether somebody may change a job.
+pub async fn may_change(app: &App, caller: &Caller, id: JobRef) -> bool {
+    row_of(app, caller, Action::Control, id).await.is_ok()
 }
 
 /// Changes a job as somebody asks for it, in whatever words; what makes no sense is only said to

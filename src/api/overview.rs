@@ -27,6 +27,7 @@ use crate::job::ids::JobId;
 use crate::job::state::StateWord;
 use crate::kernel::views::explain::Explained;
 use crate::kernel::views::payers::PayersBy;
+use crate::kernel::views::snapshot::Snapshot;
 use crate::store::filter::JobFilter;
 use crate::store::order::SortKey;
 use crate::store::read::{self, JobAndAllocation};
@@ -111,13 +112,12 @@ pub async fn all(app: &App, caller: &Caller) -> Result<Overview, ApiError> {
     let mut charged = accounts::lines(app, caller, PayersBy::Account).await?;
     people.truncate(PAYERS);
     charged.truncate(PAYERS);
-    let counts = StateWord::ALL.iter().map(|state| (*state, now.count(*state))).collect();
     Ok(Overview {
         time: rfc3339(time),
         commit_no: now.commit_no.0,
         me: me::of(app, caller.clone()).await?,
         resources: allocations::held_now(app, caller).await?,
-        counts: caller.who.scope().own().is_none().then_some(TaskCounts(counts)),
+        counts: counts(&now, caller),
         running,
         waiting,
         ended,
@@ -127,6 +127,13 @@ pub async fn all(app: &App, caller: &Caller) -> Result<Overview, ApiError> {
         forecast: forecast::foretold(app, caller, &explained, None).await?,
         maintenance: maintenance::all(app),
     })
+}
+
+/// How many jobs are in each state; `None` for who sees his own alone.
+#[must_use]
+pub fn counts(now: &Snapshot, caller: &Caller) -> Option<TaskCounts> {
+    let counts = || StateWord::ALL.iter().map(|state| (*state, now.count(*state))).collect();
+    caller.who.scope().own().is_none().then(|| TaskCounts(counts()))
 }
 
 async fn found(

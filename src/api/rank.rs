@@ -16,6 +16,7 @@ use super::job_path::{JobPath, JobPathText, row_of};
 use super::wire::rank::{Rank, RankParts, RankPolicy};
 use crate::actors::messages::GetRank;
 use crate::config::people::Private;
+use crate::job::array_spec::JobRef;
 use crate::kernel::access::Action;
 
 /// `GET /jobs/{id}/priority`.
@@ -30,7 +31,15 @@ pub async fn show(
     caller: Caller,
     id: JobPath,
 ) -> Result<HttpResponse, ApiError> {
-    let ((row, _), _) = row_of(&app, &caller, Action::See, id.named()?).await?;
+    Ok(HttpResponse::Ok().json(of(&app, &caller, id.named()?).await?))
+}
+
+/// The place of a pending job in the line, as far as it is its asker's business.
+///
+/// # Errors
+/// 404, 409 when it does not wait, and what the database says.
+pub async fn of(app: &App, caller: &Caller, of: JobRef) -> Result<Rank, ApiError> {
+    let ((row, _), _) = row_of(app, caller, Action::See, of).await?;
     let id = row.id;
     let policy = app.live().policy;
     let found = app.system.rank.send(GetRank { job: id, policy }).await;
@@ -49,7 +58,7 @@ pub async fn show(
         age: rank.parts.age,
         fair_share: rank.parts.fair_share,
     };
-    Ok(HttpResponse::Ok().json(Rank {
+    Ok(Rank {
         job_id: id,
         position: rank.position.map(|n| n as u64),
         points: Some(rank.points).filter(|_| may_know),
@@ -60,5 +69,5 @@ pub async fn show(
             waited_s: rank.waited_s,
             first_after_s: policy.threshold_s,
         },
-    }))
+    })
 }
