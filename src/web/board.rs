@@ -14,9 +14,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 use super::slots::{Slots, owner};
+use super::waits::changes;
 use crate::api::App;
 use crate::api::reads::{self, ApiError, Caller};
 use crate::api::wire::array::ArrayCounts;
+use crate::api::wire::job::Job;
 use crate::api::wire::overview::Overview;
 use crate::clock;
 use crate::job::ids::{CommitNo, JobId, Uid};
@@ -26,6 +28,8 @@ use crate::kernel::access::Role;
 const FRESH: Duration = Duration::from_millis(900);
 /// After this time it is made anew though nothing was committed, for the loads of cores.
 const LOADS: Duration = Duration::from_secs(4);
+/// What would help a job is asked so often.
+const TRIED: Duration = Duration::from_secs(10);
 /// After this time nobody looks any more.
 const FORGOTTEN: Duration = Duration::from_secs(30);
 
@@ -40,7 +44,7 @@ type Place = Arc<Mutex<Option<Made>>>;
 pub struct Sight {
     /// What `GET /overview` says.
     pub overview: Overview,
-    /// How the arrays stand of which tasks run.
+    /// How the arrays stand of which tasks run, and those of whoever looks.
     pub arrays: BTreeMap<JobId, ArrayCounts>,
     /// The colours of what runs.
     pub slots: Slots,
@@ -52,10 +56,19 @@ struct Made {
     at: Instant,
 }
 
+/// What became of changes that were tried for a job that waits, in words for each.
+pub type Tried = Arc<Vec<(String, Job)>>;
+
 /// How things stand, by who looks.
 #[derive(Default)]
 pub struct Board {
     places: Mutex<HashMap<Eyes, Place>>,
+    tried: Mutex<HashMap<(Eyes, JobId), (Instant, Tried)>>,
+}
+
+fn eyes(caller: &Caller) -> Eyes {
+    let who = &caller.who;
+    (Arc::clone(&who.name), who.acts_as, who.role, who.sees_own_only)
 }
 
 impl Board {
@@ -64,9 +77,7 @@ impl Board {
     /// # Errors
     /// What the database says, and when the server is stopping.
     pub async fn sight(&self, app: &App, caller: &Caller) -> Result<Arc<Sight>, ApiError> {
-        let who = &caller.who;
-        let eyes = (Arc::clone(&who.name), who.acts_as, who.role, who.sees_own_only);
-        let place = self.place(eyes).await;
+        let place = self.place(eyes(caller)).await;
         let mut made = place.lock().await;
         let now = clock::monotonic();
         let commit_no = app.now().commit_no;
@@ -78,14 +89,42 @@ impl Board {
             return Ok(Arc::clone(&made.sight));
         }
         let overview = reads::overview(app, caller).await?;
-        let arrays: BTreeSet<JobId> =
-            overview.running.iter().filter_map(|job| job.array_job_id).collect();
+        let arrays: BTreeSet<JobId> = overview
+            .running
+            .iter()
+            .chain(&overview.own)
+            .filter_map(|job| job.array_job_id)
+            .collect();
         let arrays = reads::array_counts(app, arrays.into_iter().collect()).await?;
         let before = made.as_ref().map(|made| made.sight.slots.clone()).unwrap_or_default();
         let slots = before.after(overview.running.iter().map(owner));
         let sight = Arc::new(Sight { overview, arrays, slots });
         *made = Some(Made { sight: Arc::clone(&sight), commit_no, at: now });
         Ok(sight)
+    }
+
+    /// What becomes of each of these changes to a job, each tried at most every [`TRIED`]: it is
+    /// planned anew for each. What is refused is left out.
+    pub async fn tried(&self, app: &App, caller: &Caller, job: &Job) -> Tried {
+        let key = (eyes(caller), job.id);
+        let now = clock::monotonic();
+        {
+            let mut all = self.tried.lock().await;
+            all.retain(|_, (at, _)| now.duration_since(*at) < TRIED);
+            if let Some((_, tried)) = all.get(&key) {
+                return Arc::clone(tried);
+            }
+        }
+        let mut tried = Vec::new();
+        for (what, body) in changes(job) {
+            let body = body.to_string().into_bytes();
+            if let Ok(job) = reads::tried_change(app, caller, job.id.into(), &body).await {
+                tried.push((what, job));
+            }
+        }
+        let tried = Arc::new(tried);
+        self.tried.lock().await.insert(key, (now, Arc::clone(&tried)));
+        tried
     }
 
     /// His place; those that nobody looks at any more go.

@@ -9,9 +9,13 @@
 use askama::Template;
 
 use super::chart::{self, Scale};
+use super::life::{self, Life};
 use super::region::{Page, Region};
+use super::rows;
 use super::shell::Shell;
-use super::words::{self, AsOf};
+use super::why::{Waiting, Why};
+use super::words::{self, AsOf, Clock};
+use crate::api::wire::attempt::Attempt;
 use crate::api::wire::job::{Event, Job};
 use crate::api::wire::job_usage::JobUsage;
 use crate::job::state::StateWord;
@@ -24,6 +28,7 @@ struct Fact {
     name: &'static str,
     words: String,
     code: bool,
+    clock: Clock,
 }
 
 struct Used {
@@ -50,13 +55,70 @@ pub struct Known {
     pub usage: Option<JobUsage>,
     /// What happened to it, oldest first; empty likewise.
     pub events: Vec<Event>,
+    /// Its runs, oldest first; empty likewise.
+    pub attempts: Vec<Attempt>,
     /// Its script; `None` likewise, and where it is no text.
     pub script: Option<String>,
+    /// Whether the reader may change it.
+    pub may_change: bool,
+    /// What is known of its wait; `None` when it does not wait, and likewise.
+    pub waits: Option<Waiting>,
+}
+
+impl Known {
+    /// A job of which nothing else is the reader's business.
+    #[must_use]
+    pub fn of(job: Job) -> Known {
+        Known {
+            job,
+            usage: None,
+            events: Vec::new(),
+            attempts: Vec::new(),
+            script: None,
+            may_change: false,
+            waits: None,
+        }
+    }
+}
+
+/// What a reader can do to a job.
+#[derive(Default)]
+struct Can {
+    /// Give it more time.
+    extend: bool,
+    /// Change what it asks for, and hold it.
+    change: bool,
+    /// Let it go on waiting for its turn.
+    release: bool,
+    /// Run it once more.
+    again: bool,
+    /// Stop it.
+    cancel: bool,
+}
+
+impl Can {
+    fn of(job: &Job, may: bool) -> Can {
+        if !may {
+            return Can::default();
+        }
+        let waits = job.state == StateWord::Pending;
+        let runs = job.state == StateWord::Running;
+        Can {
+            extend: runs && job.time_limit_s.is_some(),
+            change: waits,
+            release: waits && job.held,
+            again: job.state.is_final() || runs,
+            cancel: !job.state.is_final(),
+        }
+    }
 }
 
 /// The page of one job.
 #[derive(Template)]
-#[template(path = "job.html", blocks = ["main", "headline", "why", "usage", "facts", "events"])]
+#[template(
+    path = "job.html",
+    blocks = ["main", "headline", "life", "why", "usage", "facts", "events"]
+)]
 pub struct JobPage {
     shell: Shell,
     job: Job,
@@ -64,11 +126,11 @@ pub struct JobPage {
     class: &'static str,
     word: &'static str,
     about: String,
-    why_head: &'static str,
-    why_word: String,
-    why: String,
-    starts: String,
-    basis: String,
+    can: Can,
+    /// What would go if it were cancelled.
+    goes: String,
+    life: Option<Life>,
+    why: Why,
     usage: Vec<Used>,
     usage_note: String,
     facts: Vec<Fact>,
@@ -79,51 +141,27 @@ pub struct JobPage {
 impl JobPage {
     /// How it stands.
     #[must_use]
-    pub fn new(shell: Shell, known: Known, AsOf { now, .. }: AsOf) -> JobPage {
-        let Known { job, usage, events, script } = known;
+    pub fn new(shell: Shell, known: Known, at: AsOf) -> JobPage {
+        let Known { job, usage, events, attempts, script, may_change, waits } = known;
         let (class, word) = words::state(job.state);
-        let start = words::moment(job.estimated_start_time.as_deref());
-        let attempt = match &job.retry {
-            Some(retry) if job.attempt > 0 => {
-                format!("attempt {} of {}", job.attempt, job.attempt + retry.max - retry.used)
-            }
-            _ if job.attempt > 1 => format!("attempt {}", job.attempt),
-            _ => String::new(),
-        };
-        let about = [
-            job.shown_id(),
-            job.user.clone(),
-            job.account.clone(),
-            format!("partition {}", job.partition),
-            attempt,
-        ];
-        let about: Vec<String> = about.into_iter().filter(|part| !part.is_empty()).collect();
-        let (why_head, why) = match job.state {
-            StateWord::Pending => ("Why it waits", job.state_detail.clone()),
-            StateWord::Running | StateWord::Completing => ("How it is", job.state_detail.clone()),
-            _ => ("How it ended", job.error.clone()),
-        };
-        let place = job.position.map(|n| format!("place {}", words::number(n)));
-        let why_word = [job.state_reason.clone(), place].into_iter().flatten();
         JobPage {
             shell,
+            can: Can::of(&job, may_change),
+            goes: rows::goes(&job),
+            life: life::of(&job, &attempts, at).filter(|_| !job.redacted),
+            why: Why::of(&job, waits.as_ref(), at),
             path: words::path(&job),
             class,
             word,
-            about: about.join(" · "),
-            why_head,
-            why_word: why_word.collect::<Vec<_>>().join(" · "),
-            why: why.unwrap_or_default(),
-            starts: start.map(|at| words::clock_of(at, now)).unwrap_or_default(),
-            basis: job.estimate_basis.clone().unwrap_or_default(),
+            about: about(&job),
             usage: used(&job, usage.as_ref()),
             usage_note: usage
                 .as_ref()
                 .map(|usage| format!("attempt {}", usage.attempt))
                 .filter(|_| job.attempt > 0)
                 .unwrap_or_default(),
-            facts: facts(&job, now),
-            events: events.iter().rev().take(EVENTS).map(|one| happened(one, now)).collect(),
+            facts: facts(&job, at),
+            events: events.iter().rev().take(EVENTS).map(|one| happened(one, at.now)).collect(),
             script,
             job,
         }
@@ -142,6 +180,7 @@ impl Page for JobPage {
     fn regions(&self) -> askama::Result<Vec<Region>> {
         [
             Region::of("headline", self.as_headline().render()),
+            Region::of("life", self.as_life().render()),
             Region::of("why", self.as_why().render()),
             Region::of("usage", self.as_usage().render()),
             Region::of("facts", self.as_facts().render()),
@@ -150,6 +189,25 @@ impl Page for JobPage {
         .into_iter()
         .collect()
     }
+}
+
+/// Which job of whom, where, in which of its runs.
+fn about(job: &Job) -> String {
+    let attempt = match &job.retry {
+        Some(retry) if job.attempt > 0 => {
+            format!("attempt {} of {}", job.attempt, job.attempt + retry.max - retry.used)
+        }
+        _ if job.attempt > 1 => format!("attempt {}", job.attempt),
+        _ => String::new(),
+    };
+    let parts = [
+        job.shown_id(),
+        job.user.clone(),
+        job.account.clone(),
+        format!("partition {}", job.partition),
+        attempt,
+    ];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
 }
 
 fn happened(of: &Event, now: Time) -> Happened {
@@ -166,27 +224,34 @@ fn happened(of: &Event, now: Time) -> Happened {
     }
 }
 
-fn facts(job: &Job, now: Time) -> Vec<Fact> {
-    let clock =
-        |text: &Option<String>| words::moment(text.as_deref()).map(|at| words::clock_of(at, now));
-    let plain = |name, words: Option<String>| words.map(|words| Fact { name, words, code: false });
-    let code =
-        |name, words: &Option<String>| words.clone().map(|words| Fact { name, words, code: true });
+fn facts(job: &Job, at: AsOf) -> Vec<Fact> {
+    let fact = |name, words, code| Fact { name, words, code, clock: Clock::default() };
+    let plain = |name, words: Option<String>| words.map(|words| fact(name, words, false));
+    let code = |name, words: &Option<String>| words.clone().map(|words| fact(name, words, true));
+    let clock = |name, text: Option<&str>| {
+        let clock = at.clock(text)?;
+        Some(Fact { clock, ..fact(name, String::new(), false) })
+    };
     let holds = job.allocation.as_ref().filter(|held| !held.released).map(|held| {
         let ids: Vec<String> = held.cpu_ids.iter().map(ToString::to_string).collect();
         format!("CPU {}", ids.join(", "))
     });
     let labels = job.labels.iter().map(|(key, value)| format!("{key}={value}"));
     let labels = Some(labels.collect::<Vec<_>>().join(" ")).filter(|all| !all.is_empty());
+    let retries = job.retry.as_ref().map(|retry| {
+        format!("{} of {} used, after {}", retry.used, retry.max, retry.on.join(", "))
+    });
     [
         plain("Asks for", Some(words::asks(job))),
         plain("Holds", holds),
-        plain("Submitted", clock(&Some(job.submit_time.clone()))),
-        plain("Started", clock(&job.start_time)),
-        plain("Ended", clock(&job.end_time)),
-        plain("Ends by", clock(&job.expected_end_time)),
+        clock("Submitted", Some(&job.submit_time)),
+        clock("Started", job.start_time.as_deref()),
+        clock("Ended", job.end_time.as_deref()),
+        clock("Ends by", job.expected_end_time.as_deref()),
         plain("Exit code", job.exit_code.clone()),
+        plain("Retries", retries),
         code("Waits for", &job.dependency),
+        code("Early signal", &job.signal),
         code("Command", &job.command),
         code("Folder", &job.working_directory),
         code("Output", &job.stdout_path),

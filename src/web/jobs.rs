@@ -3,33 +3,47 @@
 //! *Owns*: [`JobsPage`]; which parameters of its address are those of `GET /jobs`.
 //!
 //! *Promises*: its filter is its address; a list stands still while it is read: rows change in
-//! place, and new ones come when the page is asked for again.
+//! place, and new ones are offered.
 //!
-//! *Not here*: which jobs a filter finds (`api::jobs`).
+//! *Not here*: which jobs it shows (`web::listed`).
 
 use askama::Template;
 
+use super::listed::{Listed, ROWS, SINCE};
 use super::region::{Page, Region};
+use super::rows::{self, Parts};
 use super::shell::{Shell, encoded};
 use super::words::{self, AsOf};
-use crate::api::wire::job::{Job, JobList};
+use crate::api::wire::array::TaskCounts;
+use crate::api::wire::job::Job;
 use crate::job::state::StateWord;
 use crate::time::SECOND_US;
 
-/// Rows of a page.
-pub const ROWS: &str = "50";
 /// The parameters that a reader can set.
-pub const ASKED: [&str; 9] =
-    ["q", "state", "user", "account", "partition", "label", "since", "cursor", "sort"];
+pub const ASKED: [&str; 10] =
+    ["q", "state", "user", "account", "partition", "label", "since", "cursor", "sort", "open"];
 
 struct Chip {
     href: String,
     class: &'static str,
     word: &'static str,
+    count: String,
+    current: bool,
+}
+
+/// One of the things that a filter can be set to.
+struct Choice {
+    value: String,
+    word: String,
     current: bool,
 }
 
 struct Row {
+    key: String,
+    /// What opens or closes its tasks.
+    toggle: String,
+    is_open: bool,
+    is_sub: bool,
     path: String,
     id: String,
     name: String,
@@ -45,71 +59,148 @@ struct Row {
     waited: String,
     since: String,
     ran: String,
-    tasks: u64,
-    tasks_over: u64,
+    parts: Option<Parts>,
+    /// What would go if it were cancelled, in words.
+    goes: String,
     why: String,
     detail: String,
 }
 
 /// The page of jobs.
 #[derive(Template)]
-#[template(path = "jobs.html", blocks = ["main", "chips", "list"])]
+#[template(path = "jobs.html", blocks = ["main", "chips", "offer", "list"])]
 pub struct JobsPage {
     shell: Shell,
     chips: Vec<Chip>,
     q: String,
     state: String,
+    users: Vec<Choice>,
+    accounts: Vec<Choice>,
+    since: Vec<Choice>,
+    /// Where the list is as it is now.
+    anew: String,
+    offer: String,
     jobs: Vec<Row>,
     nothing: &'static str,
     newest: String,
     older: String,
 }
 
+/// The parameters of a page's address.
+#[derive(Clone, Copy)]
+struct Asked<'a>(&'a [(String, String)]);
+
+impl<'a> Asked<'a> {
+    fn value(self, name: &str) -> &'a str {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).unwrap_or("")
+    }
+
+    /// The page with these parameters set, and without those others.
+    fn address(self, without: &[&str], with: &[(&str, &str)]) -> String {
+        let kept = self.0.iter().filter(|(key, _)| !without.contains(&key.as_str()));
+        let set = with.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        address(&kept.cloned().chain(set).collect::<Vec<_>>())
+    }
+
+    fn chip(self, of: Option<StateWord>, counts: Option<&TaskCounts>) -> Chip {
+        let (class, word) = of.map_or(("", "All"), words::state);
+        let state = of.map(StateWord::word);
+        let set = state.map(|state| ("state", state));
+        let live = of.filter(|of| !of.is_final());
+        let count = live.and_then(|of| Some(counts?.of(of)));
+        Chip {
+            href: self.address(&["state", "cursor", "sort", "open"], set.as_slice()),
+            class,
+            word,
+            count: count.map(words::number).unwrap_or_default(),
+            current: state.unwrap_or_default() == self.value("state"),
+        }
+    }
+
+    /// The page with the tasks of this array shown, or shown no more.
+    fn toggled(self, id: &str) -> String {
+        let open: Vec<&str> = self.value("open").split(',').filter(|id| !id.is_empty()).collect();
+        let mut next: Vec<&str> = open.iter().copied().filter(|one| *one != id).collect();
+        if next.len() == open.len() {
+            next.push(id);
+        }
+        let next = next.join(",");
+        let set = Some(("open", next.as_str())).filter(|(_, ids)| !ids.is_empty());
+        self.address(&["open"], set.as_slice())
+    }
+
+    /// What a parameter can be set to, the first for leaving it out.
+    fn choices(self, name: &str, none: &str, all: Vec<(String, String)>) -> Vec<Choice> {
+        let none = (String::new(), none.to_owned());
+        let choice = |(value, word): (String, String)| Choice {
+            current: value == self.value(name),
+            value,
+            word,
+        };
+        std::iter::once(none).chain(all).map(choice).collect()
+    }
+
+    fn users(self, me: &str) -> Vec<Choice> {
+        let mine = (!me.is_empty()).then(|| (me.to_owned(), "Mine".to_owned()));
+        let other = Some(self.value("user")).filter(|user| !user.is_empty() && *user != me);
+        let other = other.map(|user| (user.to_owned(), user.to_owned()));
+        self.choices("user", "Everybody’s", mine.into_iter().chain(other).collect())
+    }
+
+    /// Jobs, each followed by those of its tasks that are shown.
+    fn rows(self, list: &Listed, at: AsOf) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for job in &list.jobs {
+            let tasks = list.tasks.get(&job.id);
+            let mut own = row(job, at);
+            if job.array.is_some() {
+                own.toggle = self.toggled(&own.key);
+                own.is_open = tasks.is_some();
+            }
+            rows.push(own);
+            let tasks = tasks.into_iter().flatten();
+            rows.extend(tasks.map(|task| Row { is_sub: true, ..row(task, at) }));
+        }
+        rows
+    }
+}
+
 impl JobsPage {
     /// These jobs, found by these parameters.
     #[must_use]
-    pub fn new(shell: Shell, list: &JobList, asked: &[(String, String)], at: AsOf) -> JobsPage {
-        let value = |name: &str| {
-            let found = asked.iter().find(|(key, _)| key == name);
-            found.map(|(_, value)| value.clone()).unwrap_or_default()
-        };
-        let without = |names: &[&str]| {
-            asked.iter().filter(|(key, _)| !names.contains(&key.as_str())).cloned().collect()
-        };
-        let state = value("state");
-        let chip = |of: Option<StateWord>| {
-            let (class, word) = of.map_or(("", "All"), words::state);
-            let mut kept: Vec<(String, String)> = without(&["state", "cursor", "sort"]);
-            kept.extend(of.map(|of| ("state".to_owned(), of.word().to_owned())));
-            let current = of.map_or(state.is_empty(), |of| of.word() == state);
-            Chip { href: address(&kept), class, word, current }
-        };
+    pub fn new(shell: Shell, list: &Listed, asked: &[(String, String)], at: AsOf) -> JobsPage {
+        let states = StateWord::ALL.iter().copied().map(Some);
         let is_all = asked.iter().all(|(key, _)| key == "sort");
-        let newest = if asked.iter().any(|(key, _)| key == "cursor") {
-            address(&without(&["cursor"]))
-        } else {
-            String::new()
-        };
-        let older = list.next_cursor.as_ref().map(|cursor| {
-            let mut next: Vec<(String, String)> = without(&["cursor"]);
-            next.push(("cursor".to_owned(), cursor.clone()));
-            address(&next)
-        });
+        let asked = Asked(asked);
+        let accounts = list.accounts.iter().map(|name| (name.clone(), name.clone())).collect();
+        let since = SINCE.map(|(value, _, word)| (value.to_owned(), word.to_owned())).to_vec();
+        let anew = asked.address(&["cursor", "open"], &[]);
+        let older = list.next_cursor.as_ref();
         JobsPage {
             shell,
             chips: std::iter::once(None)
-                .chain(StateWord::ALL.iter().copied().map(Some))
-                .map(chip)
+                .chain(states)
+                .map(|of| asked.chip(of, list.counts.as_ref()))
                 .collect(),
-            q: value("q"),
-            state,
-            jobs: list.jobs.iter().map(|job| row(job, at)).collect(),
+            q: asked.value("q").to_owned(),
+            state: asked.value("state").to_owned(),
+            users: asked.users(&list.me),
+            accounts: asked.choices("account", "All accounts", accounts),
+            since: asked.choices("since", "Any time", since),
+            offer: offer(list),
+            jobs: asked.rows(list, at),
             nothing: match is_all {
                 true => "There are no jobs. `downbeat submit FILE` makes one.",
                 false => "No job is like that.",
             },
-            newest,
-            older: older.unwrap_or_default(),
+            newest: match asked.value("cursor") {
+                "" => String::new(),
+                _ => anew.clone(),
+            },
+            anew,
+            older: older
+                .map(|at| asked.address(&["cursor", "open"], &[("cursor", at)]))
+                .unwrap_or_default(),
         }
     }
 }
@@ -124,7 +215,26 @@ impl Page for JobsPage {
     }
 
     fn regions(&self) -> askama::Result<Vec<Region>> {
-        Ok(vec![Region::of("list", self.as_list().render())?])
+        [
+            Region::of("chips", self.as_chips().render()),
+            Region::of("offer", self.as_offer().render()),
+            Region::of("list", self.as_list().render()),
+        ]
+        .into_iter()
+        .collect()
+    }
+}
+
+/// What a reader is offered whose list is no longer as it would be now.
+fn offer(list: &Listed) -> String {
+    let many = match list.more {
+        0 => return String::new(),
+        n if n >= ROWS => format!("{ROWS} or more"),
+        n => n.to_string(),
+    };
+    match list.are_newer {
+        true => format!("Show {many} newer jobs"),
+        false => format!("Show the list as it is now, with {many} others"),
     }
 }
 
@@ -144,7 +254,7 @@ fn row(job: &Job, at: AsOf) -> Row {
     let end = words::moment(job.end_time.as_deref());
     let waited =
         submitted.map(|from| start.or(end).unwrap_or(now).since_us(from).max(0) / SECOND_US);
-    let (tasks, tasks_over) = tasks(job);
+    let parts = job.array.as_ref().map(rows::parts);
     let runs = matches!(job.state, StateWord::Running | StateWord::Completing);
     let (why, detail) = why(job, at);
     let since = match runs && job.suspend_time.is_none() {
@@ -156,6 +266,11 @@ fn row(job: &Job, at: AsOf) -> Row {
         None => job.submit_time.clone(),
     };
     Row {
+        key: job.id.to_string(),
+        toggle: String::new(),
+        is_open: false,
+        is_sub: false,
+        goes: rows::goes(job),
         path: words::path(job),
         id: job.shown_id(),
         name: job.name.clone(),
@@ -169,26 +284,17 @@ fn row(job: &Job, at: AsOf) -> Row {
         submitted_clock: submitted.map(|at| words::clock_of(at, now)).unwrap_or_default(),
         waited: waited.map(|s| at.waited(&waits_since, s)).unwrap_or_default(),
         waits_since,
-        ran: match (tasks, start, runs) {
-            (0, Some(_), true) => at.ran(&since, job.elapsed_s),
-            (0, Some(_), false) => words::duration(job.elapsed_s),
-            (0, None, _) if job.state.is_final() => "not run".to_owned(),
-            (0, None, _) => String::new(),
-            (all, ..) => format!("{} of {}", words::number(tasks_over), words::number(all)),
+        ran: match (start, runs) {
+            (Some(_), true) => at.ran(&since, job.elapsed_s),
+            (Some(_), false) => words::duration(job.elapsed_s),
+            (None, _) if job.state.is_final() => "not run".to_owned(),
+            (None, _) => String::new(),
         },
         since,
-        tasks,
-        tasks_over,
+        parts,
         why,
         detail,
     }
-}
-
-/// The tasks of an array, and those that ended.
-fn tasks(job: &Job) -> (u64, u64) {
-    let Some(array) = &job.array else { return (0, 0) };
-    let finals = StateWord::ALL.iter().filter(|state| state.is_final());
-    (array.total, finals.map(|state| array.states.of(*state)).sum())
 }
 
 /// Why it waits, or how it ended.

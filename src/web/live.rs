@@ -48,6 +48,9 @@ pub struct LiveQuery {
     /// Whether it is a frame that holds nothing yet.
     #[serde(default)]
     frame: bool,
+    /// The jobs that a list shows, their numbers with commas between: they stay where they are.
+    #[serde(default)]
+    shown: String,
 }
 
 struct Viewer {
@@ -132,7 +135,7 @@ pub async fn live(
     caller: Caller,
     query: web::Query<LiveQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let view = View::parse(&query.view)?;
+    let view = View::parse(&query.view)?.showing(&query.shown)?;
     let place = app.streams.take(&caller)?;
     let viewer = Viewer {
         snapshot: app.system.snapshot.clone(),

@@ -12,6 +12,8 @@ mod chart;
 mod charts;
 mod job;
 mod jobs;
+mod life;
+mod listed;
 mod live;
 mod machine;
 mod overview;
@@ -20,6 +22,8 @@ mod region;
 mod rows;
 mod shell;
 mod slots;
+mod waits;
+mod why;
 mod words;
 
 use actix_web::web;

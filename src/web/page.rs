@@ -11,18 +11,22 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::board::Board;
+use super::board::{Board, Tried};
 use super::charts::{SPANS, Span};
 use super::job::{JobPage, Known};
 use super::jobs::{self, JobsPage};
+use super::listed;
 use super::overview::OverviewPage;
 use super::region::Page;
 use super::shell::Shell;
+use super::why::Waiting;
 use super::words::AsOf;
 use crate::api::App;
 use crate::api::reads::{self, ApiError, Caller, SamplesQuery, UsageOfQuery};
 use crate::clock;
 use crate::job::array_spec::JobRef;
+use crate::job::ids::JobId;
+use crate::job::state::StateWord;
 
 const HTML: &str = "text/html; charset=utf-8";
 /// The page that asks for a token.
@@ -35,8 +39,8 @@ const EVENTS: i64 = 1_000;
 pub enum View {
     /// The first page, with a chart that goes so far back.
     Overview(Span),
-    /// Jobs that these parameters find.
-    Jobs(Vec<(String, String)>),
+    /// Jobs that these parameters find; of a list that is read already, those that it shows.
+    Jobs(Vec<(String, String)>, Vec<JobId>),
     /// One job.
     Job(JobRef),
 }
@@ -55,7 +59,7 @@ impl View {
         match path {
             "/" => span(&pairs).map(View::Overview),
             "/jobs" => match pairs.iter().find(|(key, _)| !jobs::ASKED.contains(&key.as_str())) {
-                None => Ok(View::Jobs(pairs)),
+                None => Ok(View::Jobs(pairs, Vec::new())),
                 Some((key, _)) => {
                     let known = jobs::ASKED.join(", ");
                     Err(ApiError::parameter(key, format!("is not one of {known}")))
@@ -88,18 +92,28 @@ impl View {
                 let shell = self.shell(app, Some(caller), "");
                 Box::new(OverviewPage::new(shell, &sight, (&samples, *span), as_of()))
             }
-            View::Jobs(asked) => {
-                let list = listed(app, caller, asked).await?;
+            View::Jobs(asked, shown) => {
+                let list = listed::read(app, caller, asked, shown).await?;
                 let shell = self.shell(app, Some(caller), "Jobs");
                 Box::new(JobsPage::new(shell, &list, asked, as_of()))
             }
             View::Job(of) => {
-                let known = known(app, caller, *of).await?;
+                let known = known(app, board, caller, *of).await?;
                 let title = format!("{} {}", known.job.shown_id(), known.job.name);
                 let shell = self.shell(app, Some(caller), &title);
                 Box::new(JobPage::new(shell, known, as_of()))
             }
         })
+    }
+
+    /// The same where a list that shows these is being read; other pages have none.
+    ///
+    /// # Errors
+    /// 400 for what are no numbers of jobs, or too many.
+    pub fn showing(self, ids: &str) -> Result<View, ApiError> {
+        let View::Jobs(asked, _) = self else { return Ok(self) };
+        let shown = listed::ids("shown", ids)?;
+        Ok(View::Jobs(asked, shown))
     }
 
     fn shell(&self, app: &App, caller: Option<&Caller>, what: &str) -> Shell {
@@ -110,7 +124,7 @@ impl View {
         match self {
             View::Overview(span) if *span == SPANS[0] => "/".to_owned(),
             View::Overview(span) => format!("/?span={}", span.word),
-            View::Jobs(asked) => jobs::address(asked),
+            View::Jobs(asked, _) => jobs::address(asked),
             View::Job(of) => format!("/jobs/{of}"),
         }
     }
@@ -130,31 +144,37 @@ fn span(pairs: &[(String, String)]) -> Result<Span, ApiError> {
     known.ok_or_else(wanted)
 }
 
-async fn listed(
-    app: &App,
-    caller: &Caller,
-    asked: &[(String, String)],
-) -> Result<crate::api::wire::job::JobList, ApiError> {
-    let mut query = asked.to_vec();
-    query.push(("limit".to_owned(), jobs::ROWS.to_owned()));
-    let sort = asked.iter().find(|(key, _)| key == "sort").map(|(_, sort)| sort.as_str());
-    // Arrays are one row each in the orders that know them so.
-    if matches!(sort, None | Some("id" | "-id" | "position")) {
-        query.push(("fold".to_owned(), "arrays".to_owned()));
+async fn known(app: &App, board: &Board, caller: &Caller, of: JobRef) -> Result<Known, ApiError> {
+    let mut job = reads::job(app, caller, of).await?;
+    if job.is_array() {
+        job.array = reads::array_counts(app, vec![job.id]).await?.remove(&job.id);
     }
-    reads::jobs(app, caller, query).await.map(|(list, _)| list)
-}
-
-async fn known(app: &App, caller: &Caller, of: JobRef) -> Result<Known, ApiError> {
-    let job = reads::job(app, caller, of).await?;
     if job.redacted {
-        return Ok(Known { job, usage: None, events: Vec::new(), script: None });
+        return Ok(Known::of(job));
     }
     let usage = reads::job_usage(app, caller, of, &UsageOfQuery::default()).await?;
-    let events = reads::events(app, caller, of, (EVENTS, None)).await?;
     let (script, is_bytes) = reads::script(app, caller, of).await?;
-    let script = String::from_utf8(script).ok().filter(|_| !is_bytes);
-    Ok(Known { job, usage: Some(usage), events, script })
+    let may_change = reads::may_change(app, caller, of).await;
+    let waits = match job.state {
+        StateWord::Pending => Some(Waiting {
+            sight: board.sight(app, caller).await?,
+            rank: reads::rank(app, caller, of).await.ok(),
+            tried: match may_change {
+                true => board.tried(app, caller, &job).await,
+                false => Tried::default(),
+            },
+        }),
+        _ => None,
+    };
+    Ok(Known {
+        usage: Some(usage),
+        events: reads::events(app, caller, of, (EVENTS, None)).await?,
+        attempts: reads::attempts(app, caller, of).await?,
+        script: String::from_utf8(script).ok().filter(|_| !is_bytes),
+        may_change,
+        waits,
+        ..Known::of(job)
+    })
 }
 
 /// `GET /login`. Its script keeps a token in the browser's storage of this origin, port included: a

@@ -7,6 +7,8 @@
 //!
 //! *Not here*: which jobs are shown (`web::overview`), markup (its template).
 
+use std::collections::BTreeSet;
+
 use super::board::Sight;
 use super::machine;
 use super::shell::encoded;
@@ -165,8 +167,39 @@ pub struct Person {
     pub waiting: String,
 }
 
-/// A job of whoever looks.
-pub fn own(job: &Job, at: AsOf) -> Own {
+/// Jobs of whoever looks, newest first; of an array one, with how its tasks stand.
+pub fn own_jobs(sight: &Sight, most: usize, at: AsOf) -> Vec<Own> {
+    let mut seen = BTreeSet::new();
+    let firsts = sight.overview.own.iter().filter(|job| seen.insert(owner(job)));
+    let row = |job: &Job| match job.array_job_id.and_then(|array| sight.arrays.get(&array)) {
+        Some(counts) => own_array(job, counts),
+        None => own(job, at),
+    };
+    firsts.take(most).map(row).collect()
+}
+
+/// An array, by one of its jobs.
+fn own_array(job: &Job, counts: &ArrayCounts) -> Own {
+    let has = |state: &StateWord| counts.states.of(*state) > 0;
+    let live = [StateWord::Running, StateWord::Completing, StateWord::Pending];
+    let bad = StateWord::ALL.iter().filter(|state| **state != StateWord::Completed);
+    let state = live.iter().chain(bad).copied().find(has).unwrap_or(StateWord::Completed);
+    let (class, word) = words::state(state);
+    let Parts { said, of, .. } = parts(counts);
+    Own {
+        path: owner(job).to_string(),
+        name: job.name.clone(),
+        class,
+        state: state.word(),
+        word,
+        note: format!("{said} of {of}"),
+        clock: Clock::default(),
+        since: String::new(),
+        ago: String::new(),
+    }
+}
+
+fn own(job: &Job, at: AsOf) -> Own {
     let (class, word) = words::state(job.state);
     let end = words::moment(job.end_time.as_deref());
     let (note, clock) = match job.state {
@@ -296,6 +329,23 @@ pub fn parts(counts: &ArrayCounts) -> Parts {
         n => format!("{} done, {} not well", words::number(ok), words::number(n)),
     };
     Parts { said, of: words::number(counts.total), ok: part(ok), bad: part(bad), run: part(run) }
+}
+
+/// What would go if it were cancelled: `4151 vit-huge`, or `85 waiting and 4 running tasks of
+/// sweep-lr`.
+pub fn goes(job: &Job) -> String {
+    let Some(array) = &job.array else { return format!("{} {}", job.shown_id(), job.name) };
+    let of = |state| array.states.of(state);
+    let parts = [
+        (of(StateWord::Pending), "waiting"),
+        (of(StateWord::Running) + of(StateWord::Completing), "running"),
+    ];
+    let said = parts.into_iter().filter(|(n, _)| *n > 0);
+    let said: Vec<String> = said.map(|(n, word)| format!("{} {word}", words::number(n))).collect();
+    match said.is_empty() {
+        true => format!("no task of {}", job.name),
+        false => format!("{} tasks of {}", said.join(" and "), job.name),
+    }
 }
 
 /// A job that ended.

@@ -191,13 +191,15 @@ fn a_page_is_told_what_changed() {
     let server = Server::start();
     let answer = server.agent().get(server.at("/live?view=/jobs")).call().unwrap();
     let mut lines = BufReader::new(answer.into_body().into_reader()).lines();
+    // The next time that the list is told.
     let mut region = || {
         let mut html = String::new();
         for line in lines.by_ref() {
             let line = line.unwrap();
             match line.strip_prefix("data:") {
                 Some(data) => html.push_str(data),
-                None if line.is_empty() && !html.is_empty() => break,
+                None if line.is_empty() && html.contains("id=\"list\"") => break,
+                None if line.is_empty() => html.clear(),
                 None => {}
             }
         }

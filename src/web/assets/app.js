@@ -57,6 +57,114 @@ if (login) {
   });
 }
 
+// -- Dialogs: a question before something is hit
+
+// True for yes. The way back has the focus, and Escape is no.
+function confirmed(title, text, yes, no = 'Keep') {
+  const box = document.createElement('dialog');
+  const made = (name, words, to = box) => {
+    const node = document.createElement(name);
+    node.textContent = words;
+    to.append(node);
+    return node;
+  };
+  const head = made('h2', title);
+  head.id = 'dialog-title';
+  box.setAttribute('aria-labelledby', head.id);
+  box.dataset.own = '';
+  made('p', text);
+  const row = made('p', '');
+  row.className = 'answers';
+  const back = made('button', no, row);
+  const go = made('button', yes, row);
+  go.className = 'danger';
+  back.autofocus = true;
+  document.body.append(box);
+  return new Promise((done) => {
+    back.addEventListener('click', () => box.close());
+    go.addEventListener('click', () => box.close('yes'));
+    box.addEventListener('close', () => {
+      box.remove();
+      done(box.returnValue === 'yes');
+    });
+    box.showModal();
+  });
+}
+
+// A form: what was written is sent by `send`, which answers what is wrong with it, by field or as a
+// whole, or null. `tell` says while one writes what would become of it.
+function edited(title, fields, yes, send, tell) {
+  const box = document.createElement('dialog');
+  box.dataset.own = '';
+  const form = document.createElement('form');
+  form.method = 'dialog';
+  form.className = 'form';
+  const head = document.createElement('h2');
+  head.id = 'dialog-title';
+  head.textContent = title;
+  box.setAttribute('aria-labelledby', head.id);
+  form.append(head);
+  head.className = 'wide';
+  for (const { name, label, value } of fields) {
+    const holder = document.createElement('label');
+    holder.className = 'two';
+    const input = document.createElement('input');
+    Object.assign(input, { name, value, autocomplete: 'off', spellcheck: false });
+    const wrong = document.createElement('span');
+    wrong.className = 'err';
+    wrong.setAttribute('role', 'alert');
+    wrong.dataset.of = name;
+    holder.append(label, input, wrong);
+    form.append(holder);
+  }
+  const told = document.createElement('p');
+  told.className = 'wide';
+  told.setAttribute('role', 'status');
+  const row = document.createElement('p');
+  row.className = 'wide answers';
+  const button = (words, kind, type) => {
+    const one = document.createElement('button');
+    Object.assign(one, { textContent: words, className: kind, type });
+    row.append(one);
+    return one;
+  };
+  button('Leave it', '', 'button').addEventListener('click', () => box.close());
+  const go = button(yes, 'go', 'submit');
+  form.append(told, row);
+  box.append(form);
+  document.body.append(box);
+  const written = () => Object.fromEntries(
+    fields.filter(({ name, value }) => form.elements[name].value.trim() !== value)
+      .map(({ name, whole }) => [name, form.elements[name].value.trim(), whole])
+      .map(([name, value, whole]) => [name, whole && /^-?\d{1,15}$/.test(value) ? Number(value) : value]),
+  );
+  const show = (problem) => {
+    for (const wrong of form.querySelectorAll('.err')) {
+      const found = problem?.errors?.find(({ field }) => field === wrong.dataset.of);
+      wrong.textContent = found?.message ?? '';
+      form.elements[wrong.dataset.of].toggleAttribute('aria-invalid', Boolean(found));
+    }
+    told.textContent = problem && !problem.errors?.length ? refusal(problem) : '';
+    form.querySelector('[aria-invalid]')?.focus();
+  };
+  let later;
+  form.addEventListener('input', () => {
+    clearTimeout(later);
+    later = setTimeout(async () => { told.textContent = await tell(written()); }, 400);
+  });
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    clearTimeout(later);
+    go.disabled = true;
+    const problem = await send(written());
+    go.disabled = false;
+    if (problem) show(problem);
+    else box.close();
+  });
+  box.addEventListener('close', () => box.remove());
+  box.showModal();
+}
+
 // -- patch: nodes are kept by id or key, so focus, selection and scroll stay
 
 const keyOf = (node) => node.id || node.dataset?.key;
@@ -119,6 +227,7 @@ function show(html) {
     }
   }
   tick();
+  count();
 }
 
 // -- times: what only time changes is counted here
@@ -206,7 +315,9 @@ function say(words, title = '') {
 async function read(signal) {
   const view = encodeURIComponent(document.body.dataset.view);
   const frame = document.body.hasAttribute('data-frame') ? '&frame=true' : '';
-  const answer = await ask(`/live?view=${view}${frame}`, { signal });
+  const rows = [...document.querySelectorAll('#list tr[data-key]:not(.sub)')];
+  const shown = rows.length ? `&shown=${rows.map((row) => row.dataset.key).join(',')}` : '';
+  const answer = await ask(`/live?view=${view}${frame}${shown}`, { signal });
   if (!answer.ok) {
     const problem = await answer.json().catch(() => ({}));
     throw new Error(problem.detail ?? answer.statusText);
@@ -241,8 +352,12 @@ async function events(answer, each) {
   }
 }
 
+let turn = 0;
+
 async function follow() {
-  while (!document.hidden) {
+  turn += 1;
+  const own = turn;
+  while (!document.hidden && own === turn) {
     reading = new AbortController();
     let why = '';
     try {
@@ -257,6 +372,14 @@ async function follow() {
     tries += 1;
     await new Promise((go) => setTimeout(go, wait * 1000 * (0.75 + Math.random() / 2)));
   }
+}
+
+// The same page in another way: its parts change, nothing is loaded anew.
+function visit(address) {
+  history.replaceState(null, '', address);
+  document.body.dataset.view = address;
+  reading?.abort();
+  follow();
 }
 
 // A browser has six connections for a host: a page that nobody sees gives its own back.
@@ -524,20 +647,225 @@ function begin() {
   if (pane && !output) output = new Output(pane);
 }
 
-// -- keys, never inside of a field
+// -- what is done to jobs: routes of the API; what happened the stream shows
+
+const refusal = ({ detail, request_id: id }) => (id ? `${detail} (request ${id})` : detail);
+
+// Null when it was done, else what the server says of it.
+async function change(method, path, body) {
+  try {
+    const answer = await ask(`/api/v1/jobs${path}`, {
+      method,
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify(body ?? {}),
+    });
+    const said = await answer.json().catch(() => ({ detail: answer.statusText }));
+    return { said, problem: answer.ok ? null : said };
+  } catch (error) {
+    return { said: null, problem: { detail: `The server does not answer: ${error.message}` } };
+  }
+}
+
+// Beside the headline of a page: why something was not done.
+function tell(words) {
+  let note = document.getElementById('told');
+  if (!note) {
+    note = document.createElement('p');
+    note.id = 'told';
+    note.className = 'note';
+    note.setAttribute('role', 'alert');
+    document.body.insertBefore(note, document.getElementById('main'));
+  }
+  note.hidden = !words;
+  note.textContent = words;
+}
+
+const two = (n) => String(n).padStart(2, '0');
+const asLimit = (s) => (s > 0
+  ? `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`
+  : 'UNLIMITED');
+const asMemory = (bytes) => (bytes > 0 ? `${Math.ceil(bytes / 1048576)}M` : '');
+
+const LIMIT = { name: 'time_limit', label: 'Time limit, as 2h or 1-12:00:00' };
+
+function rewrite(head, fields, title, yes) {
+  const path = `/${head.job}`;
+  edited(title, fields, yes,
+    async (body) => (await change('PATCH', path, body)).problem,
+    async (body) => {
+      const { said, problem } = await change('PATCH', `${path}?dry_run=true`, body);
+      if (problem) return problem.errors?.[0]?.message ?? problem.detail;
+      const at = new Date(said.estimated_start_time ?? NaN);
+      if (said.state !== 'PENDING' || Number.isNaN(at.getTime())) return '';
+      return at <= Date.now() ? 'It would start now.' : `It would start by ${full.format(at)}.`;
+    });
+}
+
+const DEEDS = {
+  async cancel(head, button) {
+    const runs = head.state === 'RUNNING';
+    const text = runs ? 'Its processes are told to stop, and killed if they do not.' : 'It will not run.';
+    if (!await confirmed(`Cancel ${head.goes}?`, text, 'Cancel it')) return;
+    button.textContent = 'Cancelling…';
+    done(button, await change('POST', `/${head.job}/cancel`));
+  },
+  async requeue(head, button) {
+    const runs = head.state === 'RUNNING';
+    const text = `${runs ? 'It is stopped first. ' : ''}It waits again, as the same job in a new attempt.`;
+    if (!await confirmed(`Run ${head.goes} again?`, text, 'Run again', 'Leave it')) return;
+    done(button, await change('POST', `/${head.job}/requeue`));
+  },
+  async hold(head, button) { done(button, await change('POST', `/${head.job}/hold`)); },
+  async release(head, button) { done(button, await change('POST', `/${head.job}/release`)); },
+  extend(head) {
+    rewrite(head, [{ ...LIMIT, value: asLimit(Number(head.limit)) }], `More time for ${head.goes}`, 'Give it');
+  },
+  change(head) {
+    rewrite(head, [
+      { ...LIMIT, value: asLimit(Number(head.limit)) },
+      { name: 'cpus', label: 'CPUs', value: head.cpus, whole: true },
+      { name: 'memory', label: 'Memory, as 4G', value: asMemory(Number(head.memory)) },
+      { name: 'priority', label: 'Priority', value: head.priority, whole: true },
+    ], `Change ${head.goes}`, 'Change it');
+  },
+};
+
+// A button rests until the stream tells of what it did.
+function done(button, { problem }) {
+  tell(problem ? refusal(problem) : '');
+  if (problem) button.textContent = button.dataset.words;
+  button.disabled = !problem;
+}
+
+// -- jobs that are picked
+
+const picks = () => [...document.querySelectorAll('input[name="pick"]')];
+
+function count() {
+  const bar = document.getElementById('picked');
+  if (!bar) return;
+  const all = picks();
+  const n = all.filter((one) => one.checked).length;
+  bar.hidden = n === 0;
+  bar.querySelector('b').textContent = `${n} selected`;
+  const every = document.getElementById('pick-all');
+  if (!every) return;
+  every.checked = n > 0 && n === all.length;
+  every.indeterminate = n > 0 && n < all.length;
+}
+
+async function toPicked(deed) {
+  const picked = picks().filter((one) => one.checked);
+  const goes = picked.map((one) => one.dataset.goes);
+  const named = goes.length > 10 ? [...goes.slice(0, 10), `${goes.length - 10} more`] : goes;
+  if (deed === 'cancel'
+    && !await confirmed(`Cancel ${picked.length === 1 ? '1 job' : `${picked.length} jobs`}?`, `${named.join(', ')}.`, 'Cancel them')) return;
+  const { said, problem } = await change('POST', `/${deed}`, { ids: picked.map((one) => one.value) });
+  if (problem) return tell(refusal(problem));
+  const refused = said.results.filter((one) => one.problem);
+  tell(refused.length ? `${refused.length} of ${picked.length} not done: ${refused[0].id}: ${refusal(refused[0].problem)}` : '');
+  const failed = new Set(refused.map((one) => String(one.id)));
+  for (const one of picked) one.checked = failed.has(one.value);
+  count();
+}
+
+document.addEventListener('change', ({ target }) => {
+  if (target.id === 'pick-all') for (const one of picks()) one.checked = target.checked;
+  if (target.matches('input[name="pick"], #pick-all')) count();
+  if (target.matches('form[data-filter] select')) target.form.requestSubmit();
+});
+
+// An empty field of a filter is no part of its address.
+document.addEventListener('submit', ({ target }) => {
+  if (!target.matches('form[data-filter]')) return;
+  for (const one of target.elements) if (one.name && !one.value) one.disabled = true;
+});
+
+document.addEventListener('click', (event) => {
+  const at = (what) => event.target.closest?.(what);
+  const toggle = at('[data-toggle]');
+  const deed = at('[data-do]');
+  const picked = at('[data-picked]');
+  if (toggle && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    visit(toggle.getAttribute('href'));
+  } else if (deed) {
+    deed.dataset.words = deed.textContent;
+    DEEDS[deed.dataset.do](deed.closest('[data-job]').dataset, deed);
+  } else if (picked) toPicked(picked.dataset.picked);
+});
+
+// -- keys, never inside of a field, and off where somebody wants them off
+
+const KEYS = 'downbeat-keys';
+const keysAreOff = () => localStorage.getItem(KEYS) === 'off';
+
+const HELP = [
+  ['/', 'find a job'], ['g o', 'overview'], ['g j', 'jobs'], ['g s', 'submit'], ['g a', 'admin'],
+  ['j k', 'next and previous row'], ['Enter', 'open the row'], ['x', 'select the row'],
+  ['f', 'follow the output'], ['t', 'dark or light'], ['?', 'this list'],
+];
+
+function help() {
+  const box = document.createElement('dialog');
+  box.dataset.own = '';
+  const head = document.createElement('h2');
+  head.id = 'dialog-title';
+  head.textContent = 'Keys';
+  box.setAttribute('aria-labelledby', head.id);
+  const list = document.createElement('dl');
+  list.className = 'facts';
+  for (const [key, what] of HELP) {
+    const [dt, dd, kbd] = ['dt', 'dd', 'kbd'].map((name) => document.createElement(name));
+    kbd.textContent = key;
+    dt.append(kbd);
+    dd.textContent = what;
+    list.append(dt, dd);
+  }
+  const label = document.createElement('label');
+  const keys = Object.assign(document.createElement('input'), { type: 'checkbox', checked: !keysAreOff() });
+  keys.addEventListener('change', () => localStorage.setItem(KEYS, keys.checked ? 'on' : 'off'));
+  label.append(keys, ' Keys do this');
+  const row = document.createElement('p');
+  row.className = 'answers';
+  const close = Object.assign(document.createElement('button'), { textContent: 'Close', autofocus: true });
+  close.addEventListener('click', () => box.close());
+  row.append(label, close);
+  box.append(head, list, row);
+  box.addEventListener('close', () => box.remove());
+  document.body.append(box);
+  box.showModal();
+}
+document.getElementById('help')?.addEventListener('click', help);
+
+function move(by) {
+  const links = [...document.querySelectorAll('main tbody tr')]
+    .map((row) => row.querySelector('td a[href]')).filter((link) => link?.offsetParent);
+  const now = document.activeElement?.closest('tbody tr')?.querySelector('td a[href]');
+  const at = links.indexOf(now);
+  links[at < 0 ? (by > 0 ? 0 : links.length - 1) : Math.min(Math.max(at + by, 0), links.length - 1)]?.focus();
+}
 
 let prefix = false;
-const PAGES = { o: '/', j: '/jobs' };
+const PAGES = { o: '/', j: '/jobs', s: '/submit', a: '/admin' };
 document.addEventListener('keydown', (key) => {
-  const inField = /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement?.nodeName ?? '');
-  if (inField || key.ctrlKey || key.metaKey || key.altKey) return;
-  if (prefix && PAGES[key.key]) location.assign(PAGES[key.key]);
+  const inField = /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement?.nodeName ?? '')
+    && document.activeElement.type !== 'checkbox';
+  if (inField || key.ctrlKey || key.metaKey || key.altKey || keysAreOff()) return;
+  if (document.querySelector('dialog[open]')) return;
+  const follows = prefix;
   prefix = key.key === 'g';
+  if (follows && PAGES[key.key]) return location.assign(PAGES[key.key]);
   if (key.key === '/') {
     key.preventDefault();
     document.querySelector('.find input')?.focus();
   } else if (key.key === 't') document.getElementById('theme').click();
   else if (key.key === 'f') document.getElementById('log-follow')?.click();
+  else if (key.key === 'j') move(1);
+  else if (key.key === 'k') move(-1);
+  else if (key.key === 'x') {
+    document.activeElement?.closest('tr')?.querySelector('input[name="pick"]')?.click();
+  } else if (key.key === '?') help();
 });
 
 local(document);
