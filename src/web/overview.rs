@@ -79,6 +79,8 @@ pub struct OverviewPage {
     waiting: Vec<Waits>,
     people: Vec<Person>,
     total_cpus: u32,
+    /// How wide bricks are drawn: those of a small machine have room for their names.
+    few: &'static str,
 }
 
 impl OverviewPage {
@@ -102,7 +104,7 @@ impl OverviewPage {
             shell,
             notices: notices(all, now),
             numbers: numbers(all, now),
-            own: all.own.iter().take(OWN).map(|job| rows::own(job, at)).collect(),
+            own: rows::own_jobs(sight, OWN, at),
             nodes: map,
             gpus,
             gpu_kind,
@@ -121,6 +123,11 @@ impl OverviewPage {
             waiting: all.waiting.iter().take(ROWS).map(|job| rows::waits(job, at)).collect(),
             people: rows::people(&all.people, ROWS),
             total_cpus: all.resources.total_cpus,
+            few: match all.resources.total_cpus {
+                0..=4 => " few four",
+                5..=8 => " few",
+                _ => "",
+            },
         }
     }
 }
