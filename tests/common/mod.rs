@@ -171,7 +171,10 @@ impl Server {
         let mut words = wrap.chain([self.program.as_os_str()]);
         let mut command = Command::new(words.next().unwrap_or_default());
         command.args(words);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(self.data());
+        command.args(["serve", "--data-dir"]).arg(self.data());
+        if !self.args.iter().any(|arg| arg == "--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         command.args(&self.args).stdin(Stdio::null());
         for name in ["DOWNBEAT_TOKEN", "DOWNBEAT_ADMIN_TOKEN", "DOWNBEAT_SERVER", "RUST_LOG"] {
             command.env_remove(name);
