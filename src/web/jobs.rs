@@ -159,7 +159,7 @@ impl<'a> Asked<'a> {
             }
             rows.push(own);
             let tasks = tasks.into_iter().flatten();
-            rows.extend(tasks.map(|task| Row { is_sub: true, ..row(task, at) }));
+            rows.extend(tasks.map(|task| task_row(task, at)));
         }
         rows
     }
@@ -244,6 +244,11 @@ pub fn address(asked: &[(String, String)]) -> String {
     let pair = |(key, value): &(String, String)| format!("{key}={}", encoded(value));
     let pairs: Vec<String> = asked.iter().map(pair).collect();
     if pairs.is_empty() { "/jobs".to_owned() } else { format!("/jobs?{}", pairs.join("&")) }
+}
+
+/// A task below its array, which may have the number of one of them.
+fn task_row(task: &Job, at: AsOf) -> Row {
+    Row { key: format!("task-{}", task.id), is_sub: true, ..row(task, at) }
 }
 
 fn row(job: &Job, at: AsOf) -> Row {

@@ -385,7 +385,10 @@ function visit(address) {
 // A browser has six connections for a host: a page that nobody sees gives its own back.
 document.addEventListener('visibilitychange', () => {
   reading?.abort();
-  if (!document.hidden) follow();
+  output?.reader?.abort();
+  if (document.hidden) return;
+  follow();
+  if (output && !output.over) output.follow();
 });
 
 // -- theme
@@ -495,7 +498,7 @@ class Output {
     const reader = new AbortController();
     this.reader = reader;
     this.over = false;
-    while (!this.over && !reader.signal.aborted) {
+    while (!this.over && !reader.signal.aborted && !document.hidden) {
       try {
         await this.read(reader.signal);
       } catch (error) {
@@ -638,6 +641,7 @@ class Output {
 
   say(words) {
     this.note.textContent = words;
+    this.note.hidden = !words;
   }
 }
 
