@@ -57,6 +57,40 @@ if (login) {
   });
 }
 
+// -- Dialogs: a question before something is hit
+
+// True for yes. The way back has the focus, and Escape is no.
+function confirmed(title, text, yes, no = 'Keep') {
+  const box = document.createElement('dialog');
+  const made = (name, words, to = box) => {
+    const node = document.createElement(name);
+    node.textContent = words;
+    to.append(node);
+    return node;
+  };
+  const head = made('h2', title);
+  head.id = 'dialog-title';
+  box.setAttribute('aria-labelledby', head.id);
+  box.dataset.own = '';
+  made('p', text);
+  const row = made('p', '');
+  row.className = 'answers';
+  const back = made('button', no, row);
+  const go = made('button', yes, row);
+  go.className = 'danger';
+  back.autofocus = true;
+  document.body.append(box);
+  return new Promise((done) => {
+    back.addEventListener('click', () => box.close());
+    go.addEventListener('click', () => box.close('yes'));
+    box.addEventListener('close', () => {
+      box.remove();
+      done(box.returnValue === 'yes');
+    });
+    box.showModal();
+  });
+}
+
 // -- patch: nodes are kept by id or key, so focus, selection and scroll stay
 
 const keyOf = (node) => node.id || node.dataset?.key;
