@@ -6,11 +6,14 @@
 //!
 //! *Not here*: changes, which pages ask for by the routes themselves.
 
+pub use super::accounts::lines as accounts;
 pub use super::caller::Caller;
 pub use super::error::ApiError;
 pub use super::job_usage::{UsageOfQuery, of as job_usage};
 pub use super::jobs::{events_of as events, one as job, page_of as jobs};
 pub use super::overview::all as overview;
+pub use super::partitions::all as partitions;
 pub use super::places::Place;
 pub use super::samples::{SamplesQuery, of as samples};
 pub use super::streams::script_of as script;
+pub use crate::kernel::views::payers::PayersBy;

@@ -17,14 +17,17 @@ use super::jobs::{self, JobsPage};
 use super::overview::{OverviewPage, SPANS};
 use super::region::Page;
 use super::shell::Shell;
+use super::submit::{Pattern, SubmitPage};
 use crate::api::App;
-use crate::api::reads::{self, ApiError, Caller, SamplesQuery, UsageOfQuery};
+use crate::api::reads::{self, ApiError, Caller, PayersBy, SamplesQuery, UsageOfQuery};
 use crate::clock;
 use crate::job::array_spec::JobRef;
 
 const HTML: &str = "text/html; charset=utf-8";
 /// The page that asks for a token.
 pub const LOGIN: &str = "/login";
+/// The page that submits a job.
+pub const SUBMIT: &str = "/submit";
 /// Events of a job that are read for its page.
 const EVENTS: i64 = 1_000;
 
@@ -37,6 +40,8 @@ pub enum View {
     Jobs(Vec<(String, String)>),
     /// One job.
     Job(JobRef),
+    /// A job to submit, as this one was.
+    Submit(Option<JobRef>),
 }
 
 impl View {
@@ -59,6 +64,7 @@ impl View {
                     Err(ApiError::parameter(key, format!("is not one of {known}")))
                 }
             },
+            SUBMIT => from(&pairs).map(View::Submit),
             other => match other.strip_prefix("/jobs/").map(str::parse) {
                 Some(Ok(of)) => Ok(View::Job(of)),
                 _ => Err(ApiError::no_route(other)),
@@ -95,6 +101,22 @@ impl View {
                 let shell = self.shell(app, Some(caller), &title);
                 Box::new(JobPage::new(shell, known, clock::now()))
             }
+            View::Submit(from) => {
+                let pattern = match from {
+                    Some(of) => Some(Pattern::read(app, caller, *of).await?),
+                    None => None,
+                };
+                let own = board.overview(app, caller).await?;
+                let partitions = reads::partitions(app).await?;
+                let accounts = reads::accounts(app, caller, PayersBy::Account).await?;
+                let shell = self.shell(app, Some(caller), "Submit");
+                Box::new(SubmitPage::new(
+                    shell,
+                    (pattern, caller),
+                    &own.own,
+                    (&partitions, &accounts),
+                ))
+            }
         })
     }
 
@@ -108,6 +130,8 @@ impl View {
             View::Overview(span) => format!("/?span={span}"),
             View::Jobs(asked) => jobs::address(asked),
             View::Job(of) => format!("/jobs/{of}"),
+            View::Submit(None) => SUBMIT.to_owned(),
+            View::Submit(Some(of)) => format!("{SUBMIT}?from={of}"),
         }
     }
 }
@@ -123,6 +147,16 @@ fn span(pairs: &[(String, String)]) -> Result<&'static str, ApiError> {
     let known = SPANS.iter().find(|span| key == "span" && *span == asked).copied();
     let wanted = || ApiError::parameter(key, format!("is no span; there are {}", SPANS.join(", ")));
     known.ok_or_else(wanted)
+}
+
+/// Which job a form is filled with.
+fn from(pairs: &[(String, String)]) -> Result<Option<JobRef>, ApiError> {
+    let Some((key, asked)) = pairs.first() else { return Ok(None) };
+    if key != "from" {
+        return Err(ApiError::parameter(key, "is not \"from\""));
+    }
+    let of = asked.parse().map_err(|_| ApiError::parameter(key, "is no job, as 17 or 17_4"))?;
+    Ok(Some(of))
 }
 
 async fn listed(

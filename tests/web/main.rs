@@ -23,7 +23,8 @@ const HOSTILE: &str = "<b id=x onclick=alert(1)>&\"'";
 
 /// The pages of a server on which this job is.
 fn pages(job: i64) -> Vec<String> {
-    vec!["/".to_owned(), "/jobs".to_owned(), format!("/jobs/{job}")]
+    let of_job = [format!("/jobs/{job}"), format!("/submit?from={job}")];
+    ["/", "/jobs", "/submit"].map(str::to_owned).into_iter().chain(of_job).collect()
 }
 
 fn with_token(server: &Server, path: &str) -> Answer {
@@ -129,6 +130,40 @@ fn names_are_text_wherever_they_stand() {
             assert!(html.contains("&#60;b id=x"), "{view}: {html}");
         }
     }
+}
+
+/// The value of a field of the form.
+fn field(html: &str, name: &str) -> String {
+    let pattern = format!("<input name=\"{name}\"[^>]* value=\"([^\"]*)\"");
+    Regex::new(&pattern).unwrap().captures(html).unwrap()[1].to_owned()
+}
+
+#[test]
+fn a_form_says_once_what_the_job_before_it_had() {
+    let server = Server::with(&["--cpus", "4"]);
+    let me = server.get("/api/v1/me").json()["user"].clone();
+    let script = "#!/bin/bash\n#SBATCH --job-name=of-the-script --cpus-per-task=2\ntrue\n";
+    let body = json!({"script": script, "memory": "64M", "time_limit": "90m", "held": true,
+        "account": "physics", "labels": {"exp": "7"}, "args": ["a", "b"], "user": me,
+        "retry": {"max": 3}, "working_directory": "/tmp"});
+    let job = server.submit(&body);
+    let page = server.get(&format!("/submit?from={job}")).expect(200).text();
+    let said = ["name", "cpus", "memory", "time_limit", "account", "retry", "working_directory"];
+    let said = said.map(|name| field(&page, name));
+    assert_eq!(said, ["", "", "64M", "90m", "physics", "3", "/tmp"]);
+    assert!(page.contains("#SBATCH --job-name=of-the-script"), "{page}");
+    assert!(page.contains("labels: exp=7") && page.contains("args: a b"), "{page}");
+    let plain = server.submit(&json!({"script": "true", "name": "plain", "cpus": 3, "held": true}));
+    let page = server.get(&format!("/submit?from={plain}")).expect(200).text();
+    let said = ["name", "cpus", "working_directory", "memory"].map(|name| field(&page, name));
+    assert_eq!(said, ["plain", "3", "", ""]);
+    let tasks = server.submit(&json!({"script": "true", "array": "0-9%2", "held": true}));
+    let page = server.get(&format!("/submit?from={tasks}")).expect(200).text();
+    assert_eq!(field(&page, "array"), "0-9%2");
+    assert!(page.contains(&format!("<option value=\"{job}\">{job} of-the-script")), "{page}");
+    server.get("/submit?from=99").expect(404);
+    server.get("/submit?from=x").expect(400);
+    server.get("/submit?job=1").expect(400);
 }
 
 fn server_with_token() -> Server {

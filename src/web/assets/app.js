@@ -528,16 +528,279 @@ class Output {
   }
 }
 
+// -- the form of a job: what the server says of it, as it is written
+
+const SETTLED_MS = 400;
+const DRAFT = 'downbeat-draft:';
+const FLAGS = {
+  name: 'job-name', cpus: 'cpus', gpus: 'gpus', memory: 'mem', time_limit: 'time', partition: 'partition',
+  account: 'account', working_directory: 'chdir', array: 'array', dependency: 'dependency',
+  begin_time: 'begin', retry: 'retry',
+};
+const SIZES = [[2 ** 40, 'T'], [2 ** 30, 'G'], [2 ** 20, 'M'], [2 ** 10, 'K'], [1, 'B']];
+const SPANS = [[86400, 'd'], [3600, 'h'], [60, 'm'], [1, 's']];
+// A folder of its own has the number of a job that is not there yet.
+const OWN_FOLDER = '/9223372036854775807/';
+
+// In the largest unit that leaves no rest, as fields take it.
+function exact(n, units) {
+  const [unit, name] = units.find(([unit]) => n >= unit && n % unit === 0) ?? [1, ''];
+  return n ? `${n / unit}${name}` : '';
+}
+
+const quoted = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+
+// crypto.randomUUID is there only over TLS or from this machine.
+const freshKey = () => [...crypto.getRandomValues(new Uint8Array(16))]
+  .map((byte) => byte.toString(16).padStart(2, '0')).join('');
+
+// One paragraph of words and links.
+function paragraph(...parts) {
+  const node = document.createElement('p');
+  node.append(...parts);
+  return node;
+}
+
+// What a refusal says, with the number under which the server's log has it.
+async function refusal(answer) {
+  const problem = await answer.json().catch(() => ({}));
+  const number = problem.request_id ?? answer.headers.get('X-Request-ID');
+  return { words: problem.detail ?? answer.statusText, errors: problem.errors ?? [], number: `Request ${number}` };
+}
+
+class JobForm {
+  constructor(form) {
+    this.form = form;
+    this.draft = DRAFT + form.dataset.from;
+    this.also = JSON.parse(form.dataset.also);
+    this.keys = {};
+    this.restore();
+    for (const button of form.querySelectorAll('button')) button.disabled = false;
+    form.addEventListener('input', () => this.changed());
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.send(event.submitter?.name === 'held');
+    });
+    form.addEventListener('keydown', (key) => {
+      if (key.key !== 'Enter' || !(key.ctrlKey || key.metaKey)) return;
+      key.preventDefault();
+      this.send(false);
+    });
+    const start = document.getElementById('start-from');
+    document.getElementById('start-go').hidden = true;
+    start.addEventListener('change', () => start.form.requestSubmit());
+    document.getElementById('copy').addEventListener('click', () => this.copy());
+    this.command();
+    this.look();
+  }
+
+  field(name) {
+    return this.form.elements[name];
+  }
+
+  names() {
+    return ['script', ...Object.keys(FLAGS)];
+  }
+
+  restore() {
+    const kept = JSON.parse(sessionStorage.getItem(this.draft) ?? 'null');
+    if (!kept) return;
+    for (const name of this.names()) this.field(name).value = kept.values[name] ?? '';
+    this.keys = kept.keys;
+  }
+
+  keep() {
+    const values = Object.fromEntries(this.names().map((name) => [name, this.field(name).value]));
+    try {
+      sessionStorage.setItem(this.draft, JSON.stringify({ values, keys: this.keys }));
+    } catch {
+      // More than a browser keeps: this draft does not survive a reload.
+    }
+  }
+
+  changed() {
+    // A key is for one job: what was changed is another.
+    this.keys = {};
+    this.keep();
+    this.command();
+    clearTimeout(this.timer);
+    this.looking?.abort();
+    this.timer = setTimeout(() => this.look(), SETTLED_MS);
+  }
+
+  body(held) {
+    const body = { ...this.also, script: this.field('script').value, data_source: 'WEB' };
+    for (const name of Object.keys(FLAGS)) {
+      const said = this.field(name).value.trim();
+      if (!said) continue;
+      const whole = /^\d{1,9}$/.test(said) ? Number(said) : said;
+      if (name === 'retry') body.retry = { max: whole };
+      else body[name] = name === 'cpus' || name === 'gpus' ? whole : said;
+    }
+    if (held) body.held = true;
+    return JSON.stringify(body);
+  }
+
+  command() {
+    const flags = Object.entries(FLAGS).map(([name, flag]) => [flag, this.field(name).value.trim()]);
+    const said = flags.filter(([, value]) => value).map(([flag, value]) => `--${flag} ${quoted(value)}`);
+    const labels = Object.entries(this.also.labels ?? {})
+      .map(([key, value]) => `--label ${quoted(`${key}=${value}`)}`);
+    const comment = this.also.comment ? [`--comment ${quoted(this.also.comment)}`] : [];
+    const script = ['job.sh', ...(this.also.args ?? []).map(quoted)].join(' ');
+    const all = ['downbeat submit', ...said, ...labels, ...comment, script];
+    let line = 0;
+    document.getElementById('command').textContent = all.reduce((text, part) => {
+      const fits = line + part.length < 50;
+      line = (fits ? line : 0) + part.length + 1;
+      return text + (fits ? ' ' : ' \\\n  ') + part;
+    });
+  }
+
+  async copy() {
+    const command = document.getElementById('command');
+    getSelection().selectAllChildren(command);
+    // The clipboard is there only over TLS or from this machine.
+    if (navigator.clipboard) await navigator.clipboard.writeText(command.textContent);
+    else document.execCommand('copy');
+    document.getElementById('copy').textContent = 'Copied';
+  }
+
+  post(query, text, options = {}) {
+    const headers = { 'Content-Type': 'application/json', ...options.headers };
+    return ask(`/api/v1/jobs${query}`, { method: 'POST', body: text, ...options, headers });
+  }
+
+  // What would become of it. Nothing is stored.
+  async look() {
+    const looking = new AbortController();
+    this.looking = looking;
+    try {
+      const answer = await this.post('?dry_run=true', this.body(false), { signal: looking.signal });
+      if (!answer.ok) return this.refused('Not accepted yet.', await refusal(answer));
+      const job = await answer.json();
+      if (looking.signal.aborted) return;
+      this.faults([]);
+      this.would(job);
+    } catch (error) {
+      if (!looking.signal.aborted) this.verdict(paragraph('The server does not answer.'), paragraph(error.message));
+    }
+  }
+
+  would(job) {
+    const start = Date.parse(job.estimated_start_time ?? '');
+    const isNow = start - Date.parse(job.submit_time) < 1000;
+    const when = document.createElement('time');
+    when.dateTime = job.estimated_start_time ?? '';
+    const head = Number.isNaN(start) ? ['Accepted.'] : isNow ? ['Starts at once.'] : ['Starts by ', when, '.'];
+    const gpus = Object.entries(job.resources).map(([name, n]) => `${n} ${name === 'gpu' ? 'GPU' : name}`);
+    const memory = job.memory_bytes === null ? [] : [exact(job.memory_bytes, SIZES)];
+    const limit = job.time_limit_s === null ? 'no time limit' : exact(job.time_limit_s, SPANS);
+    const asks = [`${job.cpus} CPU`, ...gpus, ...memory, limit].join(' · ');
+    const why = `It ${job.state_detail}`.replace(/^It (?=[A-Z])/, '');
+    this.verdict(paragraph(...head), ...(job.state_detail ? [paragraph(why)] : []), paragraph(`Asks for ${asks}.`));
+    local(document.getElementById('verdict'));
+    // What holds where a field is empty.
+    const holds = {
+      name: job.name, cpus: job.cpus, memory: exact(job.memory_bytes ?? 0, SIZES), account: job.account,
+      time_limit: exact(job.time_limit_s ?? 0, SPANS), array: job.array_tasks ?? '',
+      dependency: job.dependency ?? '', retry: job.retry?.max ?? '',
+      working_directory: job.working_directory?.includes(OWN_FOLDER) ? '' : job.working_directory,
+    };
+    for (const [name, value] of Object.entries(holds)) {
+      const field = this.field(name);
+      field.dataset.usual ??= field.placeholder;
+      field.placeholder = value || field.dataset.usual;
+    }
+    if (!this.field('partition').value) this.field('partition').options[0].textContent = `(${job.partition})`;
+    this.warn(job.warnings);
+  }
+
+  warn(warnings) {
+    const notes = warnings.map((words) => paragraph(words.replace(/^line/, 'Line')));
+    for (const note of notes) note.className = 'note';
+    document.getElementById('warnings').replaceChildren(...notes);
+  }
+
+  verdict(...parts) {
+    document.getElementById('verdict').replaceChildren(...parts);
+  }
+
+  refused(head, { words, errors, number }) {
+    const said = errors.map(({ field, message }) => {
+      const name = field.split('.')[0];
+      const input = this.names().includes(name) && this.field(name);
+      if (!input) return paragraph(`${field}: ${message}`);
+      const link = document.createElement('a');
+      link.href = `#${input.id}`;
+      link.textContent = input.closest('label').firstChild.data.trim();
+      return paragraph(link, ` ${message}`);
+    });
+    const id = document.createElement('small');
+    id.textContent = number;
+    this.verdict(paragraph(head), ...(said.length ? said : [paragraph(words)]), id);
+    this.warn([]);
+    return this.faults(errors);
+  }
+
+  // Faults beside their fields; the first field that has one.
+  faults(errors) {
+    let first = null;
+    for (const name of this.names()) {
+      const own = errors.filter(({ field }) => field.split('.')[0] === name);
+      const [input, place] = [this.field(name), document.getElementById(`e-${name}`)];
+      place.textContent = own.map(({ message }) => message).join('; ');
+      if (own.length) {
+        input.setAttribute('aria-invalid', 'true');
+        input.setAttribute('aria-describedby', place.id);
+        first ??= input;
+      } else {
+        input.removeAttribute('aria-invalid');
+        input.removeAttribute('aria-describedby');
+      }
+    }
+    return first;
+  }
+
+  async send(held) {
+    if (this.sending) return;
+    this.sending = true;
+    clearTimeout(this.timer);
+    this.looking?.abort();
+    this.keys[held] ??= freshKey();
+    this.keep();
+    this.verdict(paragraph('Submitting…'));
+    try {
+      const headers = { 'Idempotency-Key': this.keys[held] };
+      const answer = await this.post('', this.body(held), { headers });
+      if (answer.ok) {
+        const job = await answer.json();
+        sessionStorage.removeItem(this.draft);
+        location.assign(`/jobs/${job.array_job_id ?? job.id}`);
+        return;
+      }
+      this.refused('Nothing was submitted.', await refusal(answer))?.focus();
+    } catch (error) {
+      const again = 'Whether it was submitted is not known. Submit once more: it is stored once.';
+      this.verdict(paragraph('The server does not answer.'), paragraph(error.message), paragraph(again));
+    }
+    this.sending = false;
+  }
+}
+
+let jobForm = null;
 let output = null;
 function begin() {
   const pane = document.getElementById('log');
   if (pane && !output) output = new Output(pane);
+  const form = document.getElementById('job-form');
+  if (form && !jobForm) jobForm = new JobForm(form);
 }
 
 // -- keys, never inside of a field
 
 let prefix = false;
-const PAGES = { o: '/', j: '/jobs' };
+const PAGES = { o: '/', j: '/jobs', s: '/submit', a: '/admin' };
 document.addEventListener('keydown', (key) => {
   const inField = /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement?.nodeName ?? '');
   if (inField || key.ctrlKey || key.metaKey || key.altKey) return;
