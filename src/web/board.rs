@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
+use super::books::Books;
 use crate::api::App;
 use crate::api::reads::{self, ApiError, Caller};
 use crate::api::wire::overview::Overview;
@@ -43,6 +44,8 @@ struct Made {
 /// How things stand, by who looks.
 #[derive(Default)]
 pub struct Board {
+    /// What the audit said.
+    pub books: Books,
     places: Mutex<HashMap<Eyes, Place>>,
 }
 

@@ -7,7 +7,9 @@
 //!
 //! *Not here*: the numbers (`api`), SQL (`store`). No other room asks for anything here.
 
+mod admin;
 mod board;
+mod books;
 mod chart;
 mod job;
 mod jobs;
@@ -33,6 +35,12 @@ pub const PAGES: &[RouteEntry] = &[
     RouteEntry {
         method: "GET",
         path: "/jobs/{id}",
+        needs: Needs::Page,
+        route: || get().to(page::page),
+    },
+    RouteEntry {
+        method: "GET",
+        path: page::ADMIN,
         needs: Needs::Page,
         route: || get().to(page::page),
     },

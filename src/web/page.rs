@@ -11,6 +11,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
+use super::admin::{AdminPage, Told};
 use super::board::Board;
 use super::job::{JobPage, Known};
 use super::jobs::{self, JobsPage};
@@ -26,6 +27,8 @@ use crate::job::array_spec::JobRef;
 const HTML: &str = "text/html; charset=utf-8";
 /// The page that asks for a token.
 pub const LOGIN: &str = "/login";
+/// How the server itself stands.
+pub const ADMIN: &str = "/admin";
 /// The page that submits a job.
 pub const SUBMIT: &str = "/submit";
 /// Events of a job that are read for its page.
@@ -42,6 +45,8 @@ pub enum View {
     Job(JobRef),
     /// A job to submit, as this one was.
     Submit(Option<JobRef>),
+    /// The server itself.
+    Admin,
 }
 
 impl View {
@@ -63,6 +68,10 @@ impl View {
                     let known = jobs::ASKED.join(", ");
                     Err(ApiError::parameter(key, format!("is not one of {known}")))
                 }
+            },
+            ADMIN => match pairs.first() {
+                None => Ok(View::Admin),
+                Some((key, _)) => Err(ApiError::parameter(key, "means nothing here")),
             },
             SUBMIT => from(&pairs).map(View::Submit),
             other => match other.strip_prefix("/jobs/").map(str::parse) {
@@ -101,6 +110,11 @@ impl View {
                 let shell = self.shell(app, Some(caller), &title);
                 Box::new(JobPage::new(shell, known, clock::now()))
             }
+            View::Admin => {
+                let told = Told::read(app, board, caller).await?;
+                let shell = self.shell(app, Some(caller), "Admin");
+                Box::new(AdminPage::new(shell, &told, clock::now()))
+            }
             View::Submit(from) => {
                 let pattern = match from {
                     Some(of) => Some(Pattern::read(app, caller, *of).await?),
@@ -130,6 +144,7 @@ impl View {
             View::Overview(span) => format!("/?span={span}"),
             View::Jobs(asked) => jobs::address(asked),
             View::Job(of) => format!("/jobs/{of}"),
+            View::Admin => ADMIN.to_owned(),
             View::Submit(None) => SUBMIT.to_owned(),
             View::Submit(Some(of)) => format!("{SUBMIT}?from={of}"),
         }

@@ -27,7 +27,8 @@ const HASH_BYTES: usize = 6;
 /// A year: what it is called changes with it.
 const FOR_GOOD: &str = "public, max-age=31536000, immutable";
 /// The pages that every page leads to.
-const NAV: [(&str, &str); 3] = [("/", "Overview"), ("/jobs", "Jobs"), ("/submit", "Submit")];
+const NAV: [(&str, &str); 4] =
+    [("/", "Overview"), ("/jobs", "Jobs"), ("/submit", "Submit"), ("/admin", "Admin")];
 
 /// One file.
 struct Asset {

@@ -24,7 +24,7 @@ const HOSTILE: &str = "<b id=x onclick=alert(1)>&\"'";
 /// The pages of a server on which this job is.
 fn pages(job: i64) -> Vec<String> {
     let of_job = [format!("/jobs/{job}"), format!("/submit?from={job}")];
-    ["/", "/jobs", "/submit"].map(str::to_owned).into_iter().chain(of_job).collect()
+    ["/", "/jobs", "/submit", "/admin"].map(str::to_owned).into_iter().chain(of_job).collect()
 }
 
 fn with_token(server: &Server, path: &str) -> Answer {
@@ -191,12 +191,59 @@ fn who_is_not_known_gets_a_frame_without_data() {
         let filled = first_region(&server, &view, Some(TOKEN));
         assert!(filled.starts_with("<main id=\"main\""), "{filled}");
         assert!(filled.contains(&format!("data-host=\"{host}\"")), "{filled}");
-        assert!(filled.contains("secret-name"), "{filled}");
+        assert!(filled.contains("secret-name") || view == "/admin", "{filled}");
     }
     // Whether there is such a job is nobody's business either.
     server.send("GET", "/jobs/99", &[], b"").expect(200);
     let login = server.send("GET", "/login", &[], b"").expect(200).text();
     assert!(login.contains("type=\"password\"") && !login.contains(&shown), "{login}");
+}
+
+const ADMIN_TOKEN: &str = "an-administrators-token";
+
+#[test]
+fn buttons_are_there_for_whoever_may_press_them() {
+    let mut server = Server::unstarted(&[]);
+    server.env.push(("DOWNBEAT_TOKEN".to_owned(), TOKEN.to_owned()));
+    server.env.push(("DOWNBEAT_ADMIN_TOKEN".to_owned(), ADMIN_TOKEN.to_owned()));
+    server.up();
+    let user = first_region(&server, "/admin", Some(TOKEN));
+    assert!(user.contains("token, user, known by a token"), "{user}");
+    assert!(!user.contains("data-do=\"drain\"") && !user.contains("data-do=\"plan\""), "{user}");
+    let admin = first_region(&server, "/admin", Some(ADMIN_TOKEN));
+    assert!(admin.contains("data-do=\"drain\"") && admin.contains("data-do=\"plan\""), "{admin}");
+    for html in [&user, &admin] {
+        assert!(!html.contains(TOKEN) && !html.contains(ADMIN_TOKEN), "{html}");
+    }
+}
+
+#[test]
+fn the_server_s_own_page_says_what_its_routes_say() {
+    let server = Server::with(&["--cpus", "4", "--retention", "7d"]);
+    let job = server.submit(&json!({"script": "true", "held": true, "account": HOSTILE}));
+    let window = json!({"start_time": "now+2h", "end_time": "now+3h", "reason": HOSTILE});
+    let window = server.post("/api/v1/maintenance", &window).expect(201).json();
+    let page = server.get("/admin").expect(200).text();
+    let info = server.get("/api/v1/info").json();
+    for said in [
+        "Ledger, database and processes agree",
+        "data-do=\"drain\"",
+        "data-waiting=\"1\"",
+        "<td>retention<td class=\"mono\">7d<td class=\"n s\">flag",
+        &format!("submit <a href=\"/jobs/{job}\">{job}</a>"),
+        &format!("data-window=\"{}\"", window["id"]),
+        &format!(
+            "downbeat {} on {}",
+            info["version"].as_str().unwrap(),
+            info["host"].as_str().unwrap()
+        ),
+    ] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    assert!(!page.contains("<b id"), "{page}");
+    server.post("/api/v1/maintenance", &json!({})).expect(201);
+    let page = server.get("/admin").expect(200).text();
+    assert!(page.contains("data-do=\"resume\"") && !page.contains("data-do=\"drain\""), "{page}");
 }
 
 #[test]

@@ -788,6 +788,85 @@ class JobForm {
   }
 }
 
+// -- administration: each change is asked for first, and shown when the stream shows it
+
+const COUNT = (n, what) => `${Number(n).toLocaleString('en')} ${what}${Number(n) === 1 ? '' : 's'}`;
+
+// Tells the server; what it refuses is said, with the number of the request.
+async function tell(method, path, body) {
+  const said = document.getElementById('deed-said');
+  said.hidden = true;
+  try {
+    const options = { method };
+    if (body) Object.assign(options, { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } });
+    const answer = await ask(path, options);
+    if (answer.ok) return null;
+    const refused = await refusal(answer);
+    said.textContent = `${refused.words} (${refused.number})`;
+    said.hidden = false;
+    return refused;
+  } catch (error) {
+    said.textContent = `The server does not answer: ${error.message}`;
+    said.hidden = false;
+    return { errors: [] };
+  }
+}
+
+const DEEDS = {
+  async drain({ running, waiting }) {
+    const text = `Nothing starts until somebody resumes: ${COUNT(waiting, 'job')} will wait. `
+      + `${COUNT(running, 'job')} that run will run on.`;
+    if (await confirmed('Drain this machine?', text, 'Drain', 'Do not')) tell('POST', '/api/v1/maintenance', {});
+  },
+  async resume({ waiting }) {
+    const text = `Maintenance that has begun ends. ${COUNT(waiting, 'job')} that wait may start.`;
+    if (await confirmed('Resume?', text, 'Resume', 'Stay drained')) tell('DELETE', '/api/v1/maintenance');
+  },
+  async remove({ waiting }, { window: id, when }) {
+    const text = `${when}. ${COUNT(waiting, 'job')} that wait may start where they would have reached into it.`;
+    if (await confirmed('Take this maintenance back?', text, 'Remove', 'Keep')) {
+      tell('DELETE', `/api/v1/maintenance/${id}`);
+    }
+  },
+  plan() {
+    const box = document.getElementById('plan');
+    const form = box.querySelector('form');
+    const fields = ['start_time', 'end_time', 'reason'];
+    form.onsubmit = async (event) => {
+      event.preventDefault();
+      const body = {};
+      for (const name of fields) {
+        const value = form.elements[name].value;
+        if (value) body[name] = name === 'reason' ? value : new Date(value).toISOString();
+        document.getElementById(`p-${name}`).textContent = '';
+      }
+      const missing = fields.slice(0, 2).find((name) => !body[name]);
+      if (missing) {
+        document.getElementById(`p-${missing}`).textContent = 'say when';
+        return form.elements[missing].focus();
+      }
+      const refused = await tell('POST', '/api/v1/maintenance', body);
+      if (!refused) return box.close();
+      for (const { field, message } of refused.errors) {
+        const place = document.getElementById(`p-${field}`);
+        if (place) place.textContent = message;
+      }
+    };
+    form.querySelector('[value=no]').onclick = () => box.close();
+    box.showModal();
+  },
+  logout() {
+    sessionStorage.removeItem(TOKEN);
+    localStorage.removeItem(TOKEN);
+    location.assign('/login');
+  },
+};
+
+document.addEventListener('click', ({ target }) => {
+  const button = target.closest?.('[data-do]');
+  if (button) DEEDS[button.dataset.do](document.getElementById('about')?.dataset ?? {}, button.dataset);
+});
+
 let jobForm = null;
 let output = null;
 function begin() {
@@ -795,6 +874,7 @@ function begin() {
   if (pane && !output) output = new Output(pane);
   const form = document.getElementById('job-form');
   if (form && !jobForm) jobForm = new JobForm(form);
+  document.getElementById('logout')?.toggleAttribute('hidden', !token());
 }
 
 // -- keys, never inside of a field
