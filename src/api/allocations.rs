@@ -160,6 +160,14 @@ pub async fn list(
     responses((status = 200, body = Audit), (status = "5XX",
         body = super::wire::problem::Problem)))]
 pub async fn audit(app: web::Data<App>, caller: Caller) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::Ok().json(audited(&app, &caller).await?))
+}
+
+/// The same as a value.
+///
+/// # Errors
+/// 403, and 503 when it cannot be compared.
+pub async fn audited(app: &App, caller: &Caller) -> Result<Audit, ApiError> {
     caller.may_know_the_server()?;
     let report = app.system.audit.send(RunAudit).await;
     let report = report
@@ -167,13 +175,13 @@ pub async fn audit(app: web::Data<App>, caller: Caller) -> Result<HttpResponse, 
         .map_err(ApiError::unavailable)?;
     let drift: Vec<Drift> = report.drift.into_iter().map(told).collect();
     let past = |(at, drift)| PastDrift { found_at: rfc3339(at), drift: told(drift) };
-    Ok(HttpResponse::Ok().json(Audit {
+    Ok(Audit {
         consistent: drift.is_empty(),
         drift,
         history: report.history.into_iter().map(past).collect(),
         commit_no: report.commit_no.0,
         checked_at: rfc3339(report.checked_at),
-    }))
+    })
 }
 
 fn told(drift: messages::Drift) -> Drift {

@@ -53,10 +53,27 @@ pub async fn history(
     let HistoryQuery { user, job, limit, cursor } = query.into_inner();
     let (limit, before) = (page::limit(limit, PAGE)?, page::number(cursor.as_deref())?);
     let filter = AskedFilter { user, job: job.map(JobId), before, limit };
-    let found = app.read_raw(move |conn| history::page(conn, &filter)).await?;
-    let entries: Vec<HistoryEntry> = found.into_iter().map(entry).collect();
+    let entries = found(&app, &caller, filter).await?;
     let next = entries.last().filter(|_| entries.len() as i64 == limit);
     Ok(page::answer(&request, &entries, next.map(|entry| entry.id.to_string())))
+}
+
+/// The newest, at most so many.
+///
+/// # Errors
+/// 403, and what the database says.
+pub async fn newest(app: &App, caller: &Caller, limit: i64) -> Result<Vec<HistoryEntry>, ApiError> {
+    found(app, caller, AskedFilter { user: None, job: None, before: None, limit }).await
+}
+
+async fn found(
+    app: &App,
+    caller: &Caller,
+    filter: AskedFilter,
+) -> Result<Vec<HistoryEntry>, ApiError> {
+    caller.may_know_the_server()?;
+    let found = app.read_raw(move |conn| history::page(conn, &filter)).await?;
+    Ok(found.into_iter().map(entry).collect())
 }
 
 fn entry(of: AskedRecord) -> HistoryEntry {

@@ -34,6 +34,11 @@ fn notes(app: &App, lasting: &[String]) -> Vec<String> {
     responses((status = 200, body = Info)))]
 pub async fn info(app: web::Data<App>, caller: Caller) -> HttpResponse {
     fault::bug(fault::BUG_IN_HANDLER);
+    HttpResponse::Ok().json(of(&app, &caller).await)
+}
+
+/// The same as a value.
+pub async fn of(app: &App, caller: &Caller) -> Info {
     let live = app.live();
     let mut configuration = live.configuration.clone();
     if caller.limited().is_some() {
@@ -44,15 +49,15 @@ pub async fn info(app: web::Data<App>, caller: Caller) -> HttpResponse {
         }
     }
     let disk = app.upkeep.disk().await;
-    HttpResponse::Ok().json(Info {
+    Info {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         configuration,
         isolation: app.isolation.clone(),
-        notes: notes(&app, &live.notes),
+        notes: notes(app, &live.notes),
         host: app.host.clone(),
         start_time: rfc3339(app.upkeep.start),
         uptime_s: app.upkeep.uptime_s(),
         database_bytes: disk.database_bytes,
         free_bytes: disk.free_bytes,
-    })
+    }
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
+use super::books::Books;
 use super::slots::{Slots, owner};
 use super::waits::changes;
 use crate::api::App;
@@ -62,6 +63,8 @@ pub type Tried = Arc<Vec<(String, Job)>>;
 /// How things stand, by who looks.
 #[derive(Default)]
 pub struct Board {
+    /// What the audit said.
+    pub books: Books,
     places: Mutex<HashMap<Eyes, Place>>,
     tried: Mutex<HashMap<(Eyes, JobId), (Instant, Tried)>>,
 }

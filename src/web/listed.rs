@@ -117,7 +117,7 @@ pub async fn read(
     for array in arrays.take(OPEN_MAX) {
         tasks.insert(array.id, tasks_of(app, caller, array.id).await?);
     }
-    let accounts = reads::payers(app, caller, PayersBy::Account).await?;
+    let accounts = reads::accounts(app, caller, PayersBy::Account).await?;
     let accounts = accounts.into_iter().map(|line| line.name).filter(|name| !name.is_empty());
     Ok(Listed {
         jobs,

@@ -7,7 +7,9 @@
 //!
 //! *Not here*: the numbers (`api`), SQL (`store`). No other room asks for anything here.
 
+mod admin;
 mod board;
+mod books;
 mod chart;
 mod charts;
 mod job;
@@ -22,6 +24,7 @@ mod region;
 mod rows;
 mod shell;
 mod slots;
+mod submit;
 mod waits;
 mod why;
 mod words;
@@ -39,6 +42,18 @@ pub const PAGES: &[RouteEntry] = &[
     RouteEntry {
         method: "GET",
         path: "/jobs/{id}",
+        needs: Needs::Page,
+        route: || get().to(page::page),
+    },
+    RouteEntry {
+        method: "GET",
+        path: page::ADMIN,
+        needs: Needs::Page,
+        route: || get().to(page::page),
+    },
+    RouteEntry {
+        method: "GET",
+        path: page::SUBMIT,
         needs: Needs::Page,
         route: || get().to(page::page),
     },

@@ -11,6 +11,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
+use super::admin::{AdminPage, Told};
 use super::board::{Board, Tried};
 use super::charts::{SPANS, Span};
 use super::job::{JobPage, Known};
@@ -19,10 +20,11 @@ use super::listed;
 use super::overview::OverviewPage;
 use super::region::Page;
 use super::shell::Shell;
+use super::submit::{Pattern, SubmitPage};
 use super::why::Waiting;
 use super::words::AsOf;
 use crate::api::App;
-use crate::api::reads::{self, ApiError, Caller, SamplesQuery, UsageOfQuery};
+use crate::api::reads::{self, ApiError, Caller, PayersBy, SamplesQuery, UsageOfQuery};
 use crate::clock;
 use crate::job::array_spec::JobRef;
 use crate::job::ids::JobId;
@@ -31,6 +33,10 @@ use crate::job::state::StateWord;
 const HTML: &str = "text/html; charset=utf-8";
 /// The page that asks for a token.
 pub const LOGIN: &str = "/login";
+/// How the server itself stands.
+pub const ADMIN: &str = "/admin";
+/// The page that submits a job.
+pub const SUBMIT: &str = "/submit";
 /// Events of a job that are read for its page.
 const EVENTS: i64 = 1_000;
 
@@ -43,6 +49,10 @@ pub enum View {
     Jobs(Vec<(String, String)>, Vec<JobId>),
     /// One job.
     Job(JobRef),
+    /// A job to submit, as this one was.
+    Submit(Option<JobRef>),
+    /// The server itself.
+    Admin,
 }
 
 impl View {
@@ -65,6 +75,11 @@ impl View {
                     Err(ApiError::parameter(key, format!("is not one of {known}")))
                 }
             },
+            ADMIN => match pairs.first() {
+                None => Ok(View::Admin),
+                Some((key, _)) => Err(ApiError::parameter(key, "means nothing here")),
+            },
+            SUBMIT => from(&pairs).map(View::Submit),
             other => match other.strip_prefix("/jobs/").map(str::parse) {
                 Some(Ok(of)) => Ok(View::Job(of)),
                 _ => Err(ApiError::no_route(other)),
@@ -103,6 +118,27 @@ impl View {
                 let shell = self.shell(app, Some(caller), &title);
                 Box::new(JobPage::new(shell, known, as_of()))
             }
+            View::Admin => {
+                let told = Told::read(app, board, caller).await?;
+                let shell = self.shell(app, Some(caller), "Admin");
+                Box::new(AdminPage::new(shell, &told, clock::now()))
+            }
+            View::Submit(from) => {
+                let pattern = match from {
+                    Some(of) => Some(Pattern::read(app, caller, *of).await?),
+                    None => None,
+                };
+                let own = board.sight(app, caller).await?;
+                let partitions = reads::partitions(app).await?;
+                let accounts = reads::accounts(app, caller, PayersBy::Account).await?;
+                let shell = self.shell(app, Some(caller), "Submit");
+                Box::new(SubmitPage::new(
+                    shell,
+                    (pattern, caller),
+                    &own.overview.own,
+                    (&partitions, &accounts),
+                ))
+            }
         })
     }
 
@@ -126,6 +162,9 @@ impl View {
             View::Overview(span) => format!("/?span={}", span.word),
             View::Jobs(asked, _) => jobs::address(asked),
             View::Job(of) => format!("/jobs/{of}"),
+            View::Admin => ADMIN.to_owned(),
+            View::Submit(None) => SUBMIT.to_owned(),
+            View::Submit(Some(of)) => format!("{SUBMIT}?from={of}"),
         }
     }
 }
@@ -142,6 +181,16 @@ fn span(pairs: &[(String, String)]) -> Result<Span, ApiError> {
     let words = SPANS.map(|span| span.word).join(", ");
     let wanted = || ApiError::parameter(key, format!("is no span; there are {words}"));
     known.ok_or_else(wanted)
+}
+
+/// Which job a form is filled with.
+fn from(pairs: &[(String, String)]) -> Result<Option<JobRef>, ApiError> {
+    let Some((key, asked)) = pairs.first() else { return Ok(None) };
+    if key != "from" {
+        return Err(ApiError::parameter(key, "is not \"from\""));
+    }
+    let of = asked.parse().map_err(|_| ApiError::parameter(key, "is no job, as 17 or 17_4"))?;
+    Ok(Some(of))
 }
 
 async fn known(app: &App, board: &Board, caller: &Caller, of: JobRef) -> Result<Known, ApiError> {

@@ -27,7 +27,8 @@ const HASH_BYTES: usize = 6;
 /// A year: what it is called changes with it.
 const FOR_GOOD: &str = "public, max-age=31536000, immutable";
 /// The pages that every page leads to.
-const NAV: [(&str, &str); 2] = [("/", "Overview"), ("/jobs", "Jobs")];
+const NAV: [(&str, &str); 4] =
+    [("/", "Overview"), ("/jobs", "Jobs"), ("/submit", "Submit"), ("/admin", "Admin")];
 
 /// One file.
 struct Asset {
@@ -159,8 +160,8 @@ impl Shell {
         self.host.is_empty()
     }
 
-    pub(super) fn nav(&self) -> [(&'static str, &'static str); 2] {
-        NAV
+    pub(super) fn nav(&self) -> &'static [(&'static str, &'static str)] {
+        &NAV
     }
 
     pub(super) fn is_at(&self, path: &str) -> bool {

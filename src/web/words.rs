@@ -37,6 +37,14 @@ pub fn duration(seconds: i64) -> String {
     if said.is_empty() { format!("{left} s") } else { said.join(" ") }
 }
 
+/// A long time in its largest unit: `41 days`, `3 hours`.
+pub fn since(seconds: i64) -> String {
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+    let unit = units.into_iter().find(|(unit, _)| seconds >= *unit);
+    let (n, name) = unit.map_or((0, "second"), |(unit, name)| (seconds / unit, name));
+    format!("{n} {name}{}", if n == 1 { "" } else { "s" })
+}
+
 /// How long something has run, as a clock: `3:21`, `9:41:12`, `1-03:12`.
 pub fn ran(seconds: i64) -> String {
     let s = seconds.max(0);

@@ -84,9 +84,9 @@ fn an_array_is_one_row_and_opens() {
     // All of it goes at once, and the question says how much that is.
     browser.js("document.querySelector('input[name=pick]').click()");
     browser.js("document.querySelector('[data-picked=cancel]').click()");
-    browser.says("dialog", "2 running tasks of sweep");
+    browser.says("dialog[open]", "2 running tasks of sweep");
     browser.keys(ESCAPE);
-    browser.sees("!document.querySelector('dialog')");
+    browser.sees("!document.querySelector('dialog[open]')");
     let counts = server.get(&format!("/api/v1/jobs/{array}/array")).expect(200).json();
     assert_eq!(counts["running"], 2, "nothing was done: {counts}");
     server.post(&format!("/api/v1/jobs/{array}/cancel"), &json!({}));
@@ -118,17 +118,17 @@ fn a_job_is_found_opened_and_cancelled_by_keys_alone() {
         browser.keys(TAB);
     }
     browser.keys(ENTER);
-    browser.sees(format!("document.querySelector('dialog') && {at} === 'Keep'"));
+    browser.sees(format!("document.querySelector('dialog[open]') && {at} === 'Keep'"));
     browser.keys(&format!("{TAB}{ENTER}"));
     browser.says("#headline", "Cancelled");
     assert_eq!(server.job(job)["state"], "CANCELLED");
     // The keys can be turned off, by keys.
     browser.keys("?");
-    browser.says("dialog", "Keys do this");
-    browser.js("document.querySelector('dialog input').click()");
+    browser.says("dialog[open]", "Keys do this");
+    browser.js("document.querySelector('dialog[open] input').click()");
     browser.keys(ESCAPE);
     browser.keys("gj?");
-    assert_eq!(browser.js("return document.querySelector('dialog')"), json!(null));
+    assert_eq!(browser.js("return document.querySelector('dialog[open]')"), json!(null));
     assert_eq!(browser.text("return location.pathname"), format!("/jobs/{job}"));
 }
 
@@ -146,22 +146,24 @@ fn a_change_says_what_would_become_of_it_before_it_is_made() {
     browser.says("#why", "What would help");
     browser.says("#why", "starts now");
     browser.js("document.querySelector('[data-do=change]').click()");
-    browser.sees("document.querySelector('dialog [name=cpus]')");
+    browser.sees("document.querySelector('dialog[open] [name=cpus]')");
     let write = |value: &str| {
-        browser.js("const one = document.querySelector('dialog [name=cpus]'); one.select(); \
+        browser
+            .js("const one = document.querySelector('dialog[open] [name=cpus]'); one.select(); \
                     one.focus()");
         browser.keys(value);
     };
     write("99");
-    browser.says("dialog", "this server has 2");
+    browser.says("dialog[open]", "this server has 2");
     browser.keys(ENTER);
-    browser.sees("document.querySelector('dialog [aria-invalid]') === document.activeElement");
+    browser
+        .sees("document.querySelector('dialog[open] [aria-invalid]') === document.activeElement");
     assert_eq!(server.job(waits)["cpus"], 2, "nothing was changed");
     write("1");
-    browser.says("dialog", "It would start now.");
+    browser.says("dialog[open]", "It would start now.");
     assert_eq!(server.job(waits)["cpus"], 2, "nor by being tried");
     browser.keys(ENTER);
-    browser.sees("!document.querySelector('dialog')");
+    browser.sees("!document.querySelector('dialog[open]')");
     browser.says("#headline", "Completed");
     browser.is_clean();
     server.post(&format!("/api/v1/jobs/{runs}/cancel"), &json!({}));

@@ -105,6 +105,11 @@ mod cases {
             format!("DELETE /api/v1/jobs/{waits}"),
             format!("DELETE /api/v1/tokens/{token_id}"),
             "GET /api/v1/history".to_owned(),
+            "GET /".to_owned(),
+            "GET /jobs".to_owned(),
+            "GET /submit".to_owned(),
+            "GET /admin".to_owned(),
+            format!("GET /submit?from={waits}"),
         ];
         for question in &questions {
             let answer = house.ask(BOB, question);
@@ -113,6 +118,11 @@ mod cases {
                 assert!(!answer.bytes.contains(secret), "{question}: {secret}: {}", answer.bytes);
             }
         }
+        let page = |name: &str| house.ask(name, "GET /admin").bytes;
+        assert!(page(BOB).contains("Shown to operators."), "{}", page(BOB));
+        assert!(!page(BOB).contains("data-do=\"drain\""), "{}", page(BOB));
+        assert!(page("root").contains("data-do=\"drain\""), "{}", page("root"));
+        assert!(page("root").contains(ALICE), "who did what: {}", page("root"));
         let settings =
             |name: &str| house.ask(name, "GET /api/v1/info").expect(200)["configuration"].clone();
         for name in ["people", "account", "user"] {

@@ -23,7 +23,8 @@ const HOSTILE: &str = "<b id=x onclick=alert(1)>&\"'";
 
 /// The pages of a server on which this job is.
 fn pages(job: i64) -> Vec<String> {
-    vec!["/".to_owned(), "/jobs".to_owned(), format!("/jobs/{job}")]
+    let of_job = [format!("/jobs/{job}"), format!("/submit?from={job}")];
+    ["/", "/jobs", "/submit", "/admin"].map(str::to_owned).into_iter().chain(of_job).collect()
 }
 
 fn with_token(server: &Server, path: &str) -> Answer {
@@ -131,6 +132,40 @@ fn names_are_text_wherever_they_stand() {
     }
 }
 
+/// The value of a field of the form.
+fn field(html: &str, name: &str) -> String {
+    let pattern = format!("<input name=\"{name}\"[^>]* value=\"([^\"]*)\"");
+    Regex::new(&pattern).unwrap().captures(html).unwrap()[1].to_owned()
+}
+
+#[test]
+fn a_form_says_once_what_the_job_before_it_had() {
+    let server = Server::with(&["--cpus", "4"]);
+    let me = server.get("/api/v1/me").json()["user"].clone();
+    let script = "#!/bin/bash\n#SBATCH --job-name=of-the-script --cpus-per-task=2\ntrue\n";
+    let body = json!({"script": script, "memory": "64M", "time_limit": "90m", "held": true,
+        "account": "physics", "labels": {"exp": "7"}, "args": ["a", "b"], "user": me,
+        "retry": {"max": 3}, "working_directory": "/tmp"});
+    let job = server.submit(&body);
+    let page = server.get(&format!("/submit?from={job}")).expect(200).text();
+    let said = ["name", "cpus", "memory", "time_limit", "account", "retry", "working_directory"];
+    let said = said.map(|name| field(&page, name));
+    assert_eq!(said, ["", "", "64M", "90m", "physics", "3", "/tmp"]);
+    assert!(page.contains("#SBATCH --job-name=of-the-script"), "{page}");
+    assert!(page.contains("labels: exp=7") && page.contains("args: a b"), "{page}");
+    let plain = server.submit(&json!({"script": "true", "name": "plain", "cpus": 3, "held": true}));
+    let page = server.get(&format!("/submit?from={plain}")).expect(200).text();
+    let said = ["name", "cpus", "working_directory", "memory"].map(|name| field(&page, name));
+    assert_eq!(said, ["plain", "3", "", ""]);
+    let tasks = server.submit(&json!({"script": "true", "array": "0-9%2", "held": true}));
+    let page = server.get(&format!("/submit?from={tasks}")).expect(200).text();
+    assert_eq!(field(&page, "array"), "0-9%2");
+    assert!(page.contains(&format!("<option value=\"{job}\">{job} of-the-script")), "{page}");
+    server.get("/submit?from=99").expect(404);
+    server.get("/submit?from=x").expect(400);
+    server.get("/submit?job=1").expect(400);
+}
+
 fn server_with_token() -> Server {
     let mut server = Server::unstarted(&[]);
     server.env.push(("DOWNBEAT_TOKEN".to_owned(), TOKEN.to_owned()));
@@ -156,12 +191,59 @@ fn who_is_not_known_gets_a_frame_without_data() {
         let filled = first_region(&server, &view, Some(TOKEN));
         assert!(filled.starts_with("<main id=\"main\""), "{filled}");
         assert!(filled.contains(&format!("data-host=\"{host}\"")), "{filled}");
-        assert!(filled.contains("secret-name"), "{filled}");
+        assert!(filled.contains("secret-name") || view == "/admin", "{filled}");
     }
     // Whether there is such a job is nobody's business either.
     server.send("GET", "/jobs/99", &[], b"").expect(200);
     let login = server.send("GET", "/login", &[], b"").expect(200).text();
     assert!(login.contains("type=\"password\"") && !login.contains(&shown), "{login}");
+}
+
+const ADMIN_TOKEN: &str = "an-administrators-token";
+
+#[test]
+fn buttons_are_there_for_whoever_may_press_them() {
+    let mut server = Server::unstarted(&[]);
+    server.env.push(("DOWNBEAT_TOKEN".to_owned(), TOKEN.to_owned()));
+    server.env.push(("DOWNBEAT_ADMIN_TOKEN".to_owned(), ADMIN_TOKEN.to_owned()));
+    server.up();
+    let user = first_region(&server, "/admin", Some(TOKEN));
+    assert!(user.contains("token, user, known by a token"), "{user}");
+    assert!(!user.contains("data-do=\"drain\"") && !user.contains("data-do=\"plan\""), "{user}");
+    let admin = first_region(&server, "/admin", Some(ADMIN_TOKEN));
+    assert!(admin.contains("data-do=\"drain\"") && admin.contains("data-do=\"plan\""), "{admin}");
+    for html in [&user, &admin] {
+        assert!(!html.contains(TOKEN) && !html.contains(ADMIN_TOKEN), "{html}");
+    }
+}
+
+#[test]
+fn the_server_s_own_page_says_what_its_routes_say() {
+    let server = Server::with(&["--cpus", "4", "--retention", "7d"]);
+    let job = server.submit(&json!({"script": "true", "held": true, "account": HOSTILE}));
+    let window = json!({"start_time": "now+2h", "end_time": "now+3h", "reason": HOSTILE});
+    let window = server.post("/api/v1/maintenance", &window).expect(201).json();
+    let page = server.get("/admin").expect(200).text();
+    let info = server.get("/api/v1/info").json();
+    for said in [
+        "Ledger, database and processes agree",
+        "data-do=\"drain\"",
+        "data-waiting=\"1\"",
+        "<td>retention<td class=\"mono\">7d<td class=\"n s\">flag",
+        &format!("submit <a href=\"/jobs/{job}\">{job}</a>"),
+        &format!("data-window=\"{}\"", window["id"]),
+        &format!(
+            "downbeat {} on {}",
+            info["version"].as_str().unwrap(),
+            info["host"].as_str().unwrap()
+        ),
+    ] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    assert!(!page.contains("<b id"), "{page}");
+    server.post("/api/v1/maintenance", &json!({})).expect(201);
+    let page = server.get("/admin").expect(200).text();
+    assert!(page.contains("data-do=\"resume\"") && !page.contains("data-do=\"drain\""), "{page}");
 }
 
 #[test]

@@ -57,112 +57,55 @@ if (login) {
   });
 }
 
-// -- Dialogs: a question before something is hit
+// -- dialogs: they stand in the page; the way back has the focus, and Escape is it
 
-// True for yes. The way back has the focus, and Escape is no.
+// True for yes.
 function confirmed(title, text, yes, no = 'Keep') {
-  const box = document.createElement('dialog');
-  const made = (name, words, to = box) => {
-    const node = document.createElement(name);
-    node.textContent = words;
-    to.append(node);
-    return node;
-  };
-  const head = made('h2', title);
-  head.id = 'dialog-title';
-  box.setAttribute('aria-labelledby', head.id);
-  box.dataset.own = '';
-  made('p', text);
-  const row = made('p', '');
-  row.className = 'answers';
-  const back = made('button', no, row);
-  const go = made('button', yes, row);
-  go.className = 'danger';
-  back.autofocus = true;
-  document.body.append(box);
+  const box = document.getElementById('question');
+  const words = [title, text, no, yes];
+  for (const [n, one] of ['h2', 'p', '[value=no]', '[value=yes]'].entries()) {
+    box.querySelector(one).textContent = words[n];
+  }
+  box.returnValue = 'no';
   return new Promise((done) => {
-    back.addEventListener('click', () => box.close());
-    go.addEventListener('click', () => box.close('yes'));
-    box.addEventListener('close', () => {
-      box.remove();
-      done(box.returnValue === 'yes');
-    });
+    box.onclose = () => done(box.returnValue === 'yes');
     box.showModal();
   });
 }
 
-// A form: what was written is sent by `send`, which answers what is wrong with it, by field or as a
-// whole, or null. `tell` says while one writes what would become of it.
-function edited(title, fields, yes, send, tell) {
-  const box = document.createElement('dialog');
-  box.dataset.own = '';
-  const form = document.createElement('form');
-  form.method = 'dialog';
-  form.className = 'form';
-  const head = document.createElement('h2');
-  head.id = 'dialog-title';
-  head.textContent = title;
-  box.setAttribute('aria-labelledby', head.id);
-  form.append(head);
-  head.className = 'wide';
-  for (const { name, label, value } of fields) {
-    const holder = document.createElement('label');
-    holder.className = 'two';
-    const input = document.createElement('input');
-    Object.assign(input, { name, value, autocomplete: 'off', spellcheck: false });
-    const wrong = document.createElement('span');
-    wrong.className = 'err';
-    wrong.setAttribute('role', 'alert');
-    wrong.dataset.of = name;
-    holder.append(label, input, wrong);
-    form.append(holder);
+// What is wrong stands beside its field; answers the first field that has something.
+function faults(fields, names, prefix, errors) {
+  let first = null;
+  for (const name of names) {
+    const own = errors.filter(({ field }) => field.split('.')[0] === name);
+    const [input, place] = [fields[name], document.getElementById(`${prefix}-${name}`)];
+    place.textContent = own.map(({ message }) => message).join('; ');
+    input.toggleAttribute('aria-invalid', own.length > 0);
+    if (own.length) input.setAttribute('aria-describedby', place.id);
+    else input.removeAttribute('aria-describedby');
+    if (own.length) first ??= input;
   }
-  const told = document.createElement('p');
-  told.className = 'wide';
-  told.setAttribute('role', 'status');
-  const row = document.createElement('p');
-  row.className = 'wide answers';
-  const button = (words, kind, type) => {
-    const one = document.createElement('button');
-    Object.assign(one, { textContent: words, className: kind, type });
-    row.append(one);
-    return one;
-  };
-  button('Leave it', '', 'button').addEventListener('click', () => box.close());
-  const go = button(yes, 'go', 'submit');
-  form.append(told, row);
-  box.append(form);
-  document.body.append(box);
-  const written = () => Object.fromEntries(
-    fields.filter(({ name, value }) => form.elements[name].value.trim() !== value)
-      .map(({ name, whole }) => [name, form.elements[name].value.trim(), whole])
-      .map(([name, value, whole]) => [name, whole && /^-?\d{1,15}$/.test(value) ? Number(value) : value]),
-  );
-  const show = (problem) => {
-    for (const wrong of form.querySelectorAll('.err')) {
-      const found = problem?.errors?.find(({ field }) => field === wrong.dataset.of);
-      wrong.textContent = found?.message ?? '';
-      form.elements[wrong.dataset.of].toggleAttribute('aria-invalid', Boolean(found));
-    }
-    told.textContent = problem && !problem.errors?.length ? refusal(problem) : '';
-    form.querySelector('[aria-invalid]')?.focus();
-  };
-  let later;
-  form.addEventListener('input', () => {
-    clearTimeout(later);
-    later = setTimeout(async () => { told.textContent = await tell(written()); }, 400);
-  });
-  form.addEventListener('submit', async (event) => {
+  return first;
+}
+
+// A form in a dialog: it closes when it was sent and nothing was refused.
+function fill(id, names, prefix, send) {
+  const box = document.getElementById(id);
+  const form = box.querySelector('form');
+  const told = form.querySelector('[role=status]');
+  told.textContent = '';
+  faults(form.elements, names, prefix, []);
+  form.onsubmit = async (event) => {
     event.preventDefault();
-    clearTimeout(later);
-    go.disabled = true;
-    const problem = await send(written());
-    go.disabled = false;
-    if (problem) show(problem);
-    else box.close();
-  });
-  box.addEventListener('close', () => box.remove());
+    const refused = await send(form.elements);
+    if (!refused) return box.close();
+    const first = faults(form.elements, names, prefix, refused.errors);
+    told.textContent = first ? '' : refused.words;
+    first?.focus();
+  };
+  form.querySelector('[value=no]').onclick = () => box.close();
   box.showModal();
+  return { form, told };
 }
 
 // -- patch: nodes are kept by id or key, so focus, selection and scroll stay
@@ -224,6 +167,7 @@ function show(html) {
     document.title = fresh.dataset.title;
     for (const name of ['host', 'who']) {
       document.getElementById(name).textContent = fresh.dataset[name];
+      document.getElementById(name).hidden = !fresh.dataset[name];
     }
   }
   tick();
@@ -645,101 +589,391 @@ class Output {
   }
 }
 
+// -- the form of a job: what the server says of it, as it is written
+
+const SETTLED_MS = 400;
+const DRAFT = 'downbeat-draft:';
+const FLAGS = {
+  name: 'job-name', cpus: 'cpus', gpus: 'gpus', memory: 'mem', time_limit: 'time', partition: 'partition',
+  account: 'account', working_directory: 'chdir', array: 'array', dependency: 'dependency',
+  begin_time: 'begin', retry: 'retry',
+};
+const SIZES = [[2 ** 40, 'T'], [2 ** 30, 'G'], [2 ** 20, 'M'], [2 ** 10, 'K'], [1, 'B']];
+const SPANS = [[86400, 'd'], [3600, 'h'], [60, 'm'], [1, 's']];
+// A folder of its own has the number of a job that is not there yet.
+const OWN_FOLDER = '/9223372036854775807/';
+
+// In the largest unit that leaves no rest, as fields take it.
+function exact(n, units) {
+  const [unit, name] = units.find(([unit]) => n >= unit && n % unit === 0) ?? [1, ''];
+  return n ? `${n / unit}${name}` : '';
+}
+
+const quoted = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+
+// crypto.randomUUID is there only over TLS or from this machine.
+const freshKey = () => [...crypto.getRandomValues(new Uint8Array(16))]
+  .map((byte) => byte.toString(16).padStart(2, '0')).join('');
+
+// One paragraph of words and links.
+function paragraph(...parts) {
+  const node = document.createElement('p');
+  node.append(...parts);
+  return node;
+}
+
+// What a refusal says, with the number under which the server's log has it.
+async function refusal(answer) {
+  const problem = await answer.json().catch(() => ({}));
+  const number = problem.request_id ?? answer.headers.get('X-Request-ID');
+  return { words: problem.detail ?? answer.statusText, errors: problem.errors ?? [], number: `Request ${number}` };
+}
+
+class JobForm {
+  constructor(form) {
+    this.form = form;
+    this.draft = DRAFT + form.dataset.from;
+    this.also = JSON.parse(form.dataset.also);
+    this.keys = {};
+    this.restore();
+    for (const button of form.querySelectorAll('button')) button.disabled = false;
+    form.addEventListener('input', () => this.changed());
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.send(event.submitter?.name === 'held');
+    });
+    form.addEventListener('keydown', (key) => {
+      if (key.key !== 'Enter' || !(key.ctrlKey || key.metaKey)) return;
+      key.preventDefault();
+      this.send(false);
+    });
+    const start = document.getElementById('start-from');
+    document.getElementById('start-go').hidden = true;
+    start.addEventListener('change', () => start.form.requestSubmit());
+    document.getElementById('copy').addEventListener('click', () => this.copy());
+    this.command();
+    this.look();
+  }
+
+  field(name) {
+    return this.form.elements[name];
+  }
+
+  names() {
+    return ['script', ...Object.keys(FLAGS)];
+  }
+
+  restore() {
+    const kept = JSON.parse(sessionStorage.getItem(this.draft) ?? 'null');
+    if (!kept) return;
+    for (const name of this.names()) this.field(name).value = kept.values[name] ?? '';
+    this.keys = kept.keys;
+  }
+
+  keep() {
+    const values = Object.fromEntries(this.names().map((name) => [name, this.field(name).value]));
+    try {
+      sessionStorage.setItem(this.draft, JSON.stringify({ values, keys: this.keys }));
+    } catch {
+      // More than a browser keeps: this draft does not survive a reload.
+    }
+  }
+
+  changed() {
+    // A key is for one job: what was changed is another.
+    this.keys = {};
+    this.keep();
+    this.command();
+    clearTimeout(this.timer);
+    this.looking?.abort();
+    this.timer = setTimeout(() => this.look(), SETTLED_MS);
+  }
+
+  body(held) {
+    const body = { ...this.also, script: this.field('script').value, data_source: 'WEB' };
+    for (const name of Object.keys(FLAGS)) {
+      const said = this.field(name).value.trim();
+      if (!said) continue;
+      const whole = /^\d{1,9}$/.test(said) ? Number(said) : said;
+      if (name === 'retry') body.retry = { max: whole };
+      else body[name] = name === 'cpus' || name === 'gpus' ? whole : said;
+    }
+    if (held) body.held = true;
+    return JSON.stringify(body);
+  }
+
+  command() {
+    const flags = Object.entries(FLAGS).map(([name, flag]) => [flag, this.field(name).value.trim()]);
+    const said = flags.filter(([, value]) => value).map(([flag, value]) => `--${flag} ${quoted(value)}`);
+    const labels = Object.entries(this.also.labels ?? {})
+      .map(([key, value]) => `--label ${quoted(`${key}=${value}`)}`);
+    const comment = this.also.comment ? [`--comment ${quoted(this.also.comment)}`] : [];
+    const script = ['job.sh', ...(this.also.args ?? []).map(quoted)].join(' ');
+    const all = ['downbeat submit', ...said, ...labels, ...comment, script];
+    let line = 0;
+    document.getElementById('command').textContent = all.reduce((text, part) => {
+      const fits = line + part.length < 50;
+      line = (fits ? line : 0) + part.length + 1;
+      return text + (fits ? ' ' : ' \\\n  ') + part;
+    });
+  }
+
+  async copy() {
+    const command = document.getElementById('command');
+    getSelection().selectAllChildren(command);
+    // The clipboard is there only over TLS or from this machine.
+    if (navigator.clipboard) await navigator.clipboard.writeText(command.textContent);
+    else document.execCommand('copy');
+    document.getElementById('copy').textContent = 'Copied';
+  }
+
+  post(query, text, options = {}) {
+    const headers = { 'Content-Type': 'application/json', ...options.headers };
+    return ask(`/api/v1/jobs${query}`, { method: 'POST', body: text, ...options, headers });
+  }
+
+  // What would become of it. Nothing is stored.
+  async look() {
+    const looking = new AbortController();
+    this.looking = looking;
+    try {
+      const answer = await this.post('?dry_run=true', this.body(false), { signal: looking.signal });
+      if (!answer.ok) return this.refused('Not accepted yet.', await refusal(answer));
+      const job = await answer.json();
+      if (looking.signal.aborted) return;
+      this.faults([]);
+      this.would(job);
+    } catch (error) {
+      if (!looking.signal.aborted) this.verdict(paragraph('The server does not answer.'), paragraph(error.message));
+    }
+  }
+
+  would(job) {
+    const start = Date.parse(job.estimated_start_time ?? '');
+    const isNow = start - Date.parse(job.submit_time) < 1000;
+    const when = document.createElement('time');
+    when.dateTime = job.estimated_start_time ?? '';
+    const head = Number.isNaN(start) ? ['Accepted.'] : isNow ? ['Starts at once.'] : ['Starts by ', when, '.'];
+    const gpus = Object.entries(job.resources).map(([name, n]) => `${n} ${name === 'gpu' ? 'GPU' : name}`);
+    const memory = job.memory_bytes === null ? [] : [exact(job.memory_bytes, SIZES)];
+    const limit = job.time_limit_s === null ? 'no time limit' : exact(job.time_limit_s, SPANS);
+    const asks = [`${job.cpus} CPU`, ...gpus, ...memory, limit].join(' · ');
+    const why = `It ${job.state_detail}`.replace(/^It (?=[A-Z])/, '');
+    this.verdict(paragraph(...head), ...(job.state_detail ? [paragraph(why)] : []), paragraph(`Asks for ${asks}.`));
+    local(document.getElementById('verdict'));
+    // What holds where a field is empty.
+    const holds = {
+      name: job.name, cpus: job.cpus, memory: exact(job.memory_bytes ?? 0, SIZES), account: job.account,
+      time_limit: exact(job.time_limit_s ?? 0, SPANS), array: job.array_tasks ?? '',
+      dependency: job.dependency ?? '', retry: job.retry?.max ?? '',
+      working_directory: job.working_directory?.includes(OWN_FOLDER) ? '' : job.working_directory,
+    };
+    for (const [name, value] of Object.entries(holds)) {
+      const field = this.field(name);
+      field.dataset.usual ??= field.placeholder;
+      field.placeholder = value || field.dataset.usual;
+    }
+    if (!this.field('partition').value) this.field('partition').options[0].textContent = `(${job.partition})`;
+    this.warn(job.warnings);
+  }
+
+  warn(warnings) {
+    const notes = warnings.map((words) => paragraph(words.replace(/^line/, 'Line')));
+    for (const note of notes) note.className = 'note';
+    document.getElementById('warnings').replaceChildren(...notes);
+  }
+
+  verdict(...parts) {
+    document.getElementById('verdict').replaceChildren(...parts);
+  }
+
+  refused(head, { words, errors, number }) {
+    const said = errors.map(({ field, message }) => {
+      const name = field.split('.')[0];
+      const input = this.names().includes(name) && this.field(name);
+      if (!input) return paragraph(`${field}: ${message}`);
+      const link = document.createElement('a');
+      link.href = `#${input.id}`;
+      link.textContent = input.closest('label').firstChild.data.trim();
+      return paragraph(link, ` ${message}`);
+    });
+    const id = document.createElement('small');
+    id.textContent = number;
+    this.verdict(paragraph(head), ...(said.length ? said : [paragraph(words)]), id);
+    this.warn([]);
+    return this.faults(errors);
+  }
+
+  faults(errors) {
+    return faults(this.form.elements, this.names(), 'e', errors);
+  }
+
+  async send(held) {
+    if (this.sending) return;
+    this.sending = true;
+    clearTimeout(this.timer);
+    this.looking?.abort();
+    this.keys[held] ??= freshKey();
+    this.keep();
+    this.verdict(paragraph('Submitting…'));
+    try {
+      const headers = { 'Idempotency-Key': this.keys[held] };
+      const answer = await this.post('', this.body(held), { headers });
+      if (answer.ok) {
+        const job = await answer.json();
+        sessionStorage.removeItem(this.draft);
+        location.assign(`/jobs/${job.array_job_id ?? job.id}`);
+        return;
+      }
+      this.refused('Nothing was submitted.', await refusal(answer))?.focus();
+    } catch (error) {
+      const again = 'Whether it was submitted is not known. Submit once more: it is stored once.';
+      this.verdict(paragraph('The server does not answer.'), paragraph(error.message), paragraph(again));
+    }
+    this.sending = false;
+  }
+}
+
+let jobForm = null;
 let output = null;
 function begin() {
   const pane = document.getElementById('log');
   if (pane && !output) output = new Output(pane);
+  const form = document.getElementById('job-form');
+  if (form && !jobForm) jobForm = new JobForm(form);
+  document.getElementById('logout')?.toggleAttribute('hidden', !token());
 }
 
-// -- what is done to jobs: routes of the API; what happened the stream shows
+// -- what is done: routes of the API, after a question where it hits somebody; the stream shows it
 
-const refusal = ({ detail, request_id: id }) => (id ? `${detail} (request ${id})` : detail);
+// Above the page: how the server refused, or nothing.
+function report(refused) {
+  const said = document.getElementById('deed-said');
+  said.hidden = !refused;
+  said.textContent = refused ? `${refused.words} ${refused.number && `(${refused.number})`}` : '';
+}
 
-// Null when it was done, else what the server says of it.
-async function change(method, path, body) {
+// Tells the server: what it said, or how it refused.
+async function tell(method, path, body) {
+  const options = { method };
+  if (body) Object.assign(options, { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } });
   try {
-    const answer = await ask(`/api/v1/jobs${path}`, {
-      method,
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify(body ?? {}),
-    });
-    const said = await answer.json().catch(() => ({ detail: answer.statusText }));
-    return { said, problem: answer.ok ? null : said };
+    const answer = await ask(`/api/v1${path}`, options);
+    if (!answer.ok) return { refused: await refusal(answer) };
+    return { said: await answer.json().catch(() => null) };
   } catch (error) {
-    return { said: null, problem: { detail: `The server does not answer: ${error.message}` } };
+    return { refused: { words: `The server does not answer: ${error.message}`, errors: [], number: '' } };
   }
 }
 
-// Beside the headline of a page: why something was not done.
-function tell(words) {
-  let note = document.getElementById('told');
-  if (!note) {
-    note = document.createElement('p');
-    note.id = 'told';
-    note.className = 'note';
-    note.setAttribute('role', 'alert');
-    document.body.insertBefore(note, document.getElementById('main'));
-  }
-  note.hidden = !words;
-  note.textContent = words;
+// A button rests until the stream tells of what it did.
+async function press(button, doing, method, path, body) {
+  const words = button.textContent;
+  button.textContent = doing;
+  button.disabled = true;
+  const { refused } = await tell(method, path, body);
+  report(refused);
+  if (!refused) return;
+  button.textContent = words;
+  button.disabled = false;
 }
 
+const many = (n, what) => `${Number(n).toLocaleString('en')} ${what}${Number(n) === 1 ? '' : 's'}`;
 const two = (n) => String(n).padStart(2, '0');
 const asLimit = (s) => (s > 0
   ? `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`
   : 'UNLIMITED');
-const asMemory = (bytes) => (bytes > 0 ? `${Math.ceil(bytes / 1048576)}M` : '');
 
-const LIMIT = { name: 'time_limit', label: 'Time limit, as 2h or 1-12:00:00' };
+const CHANGES = ['time_limit', 'cpus', 'memory', 'priority'];
 
-function rewrite(head, fields, title, yes) {
-  const path = `/${head.job}`;
-  edited(title, fields, yes,
-    async (body) => (await change('PATCH', path, body)).problem,
-    async (body) => {
-      const { said, problem } = await change('PATCH', `${path}?dry_run=true`, body);
-      if (problem) return problem.errors?.[0]?.message ?? problem.detail;
-      const at = new Date(said.estimated_start_time ?? NaN);
-      if (said.state !== 'PENDING' || Number.isNaN(at.getTime())) return '';
-      return at <= Date.now() ? 'It would start now.' : `It would start by ${full.format(at)}.`;
-    });
+// Some fields of a job; while one writes it says what would become of it.
+function rewrite(head, names) {
+  const path = `/jobs/${head.job}`;
+  const old = {
+    time_limit: asLimit(Number(head.limit)), cpus: head.cpus, memory: exact(Number(head.memory), SIZES),
+    priority: head.priority,
+  };
+  const written = () => Object.fromEntries(names
+    .map((name) => [name, form.elements[name].value.trim()])
+    .filter(([name, value]) => value !== old[name])
+    .map(([name, value]) => [name, /^-?\d{1,15}$/.test(value) && name !== 'memory' ? Number(value) : value]));
+  const { form, told } = fill('change', CHANGES, 'c', async () => (await tell('PATCH', path, written())).refused);
+  form.querySelector('h2').textContent = `Change ${head.goes}`;
+  for (const name of CHANGES) {
+    form.elements[name].value = old[name];
+    form.elements[name].closest('label').hidden = !names.includes(name);
+  }
+  let later;
+  form.oninput = () => {
+    clearTimeout(later);
+    later = setTimeout(async () => {
+      const { said, refused } = await tell('PATCH', `${path}?dry_run=true`, written());
+      faults(form.elements, CHANGES, 'c', refused?.errors ?? []);
+      const start = Date.parse(said?.estimated_start_time ?? '');
+      if (refused) told.textContent = refused.errors.length ? '' : refused.words;
+      else if (said.state !== 'PENDING' || Number.isNaN(start)) told.textContent = '';
+      else told.textContent = start <= Date.now() ? 'It would start now.' : `It would start by ${full.format(start)}.`;
+    }, SETTLED_MS);
+  };
 }
 
 const DEEDS = {
-  async cancel(head, button) {
-    const runs = head.state === 'RUNNING';
-    const text = runs ? 'Its processes are told to stop, and killed if they do not.' : 'It will not run.';
+  async cancel(head, _, button) {
+    const text = head.state === 'PENDING' ? 'It will not run.' : 'Its processes are told to stop, and killed if they do not.';
     if (!await confirmed(`Cancel ${head.goes}?`, text, 'Cancel it')) return;
-    button.textContent = 'Cancelling…';
-    done(button, await change('POST', `/${head.job}/cancel`));
+    press(button, 'Cancelling…', 'POST', `/jobs/${head.job}/cancel`);
   },
-  async requeue(head, button) {
-    const runs = head.state === 'RUNNING';
-    const text = `${runs ? 'It is stopped first. ' : ''}It waits again, as the same job in a new attempt.`;
+  async requeue(head, _, button) {
+    const runs = head.state === 'RUNNING' ? 'It is stopped first. ' : '';
+    const text = `${runs}It waits again, as the same job in a new attempt.`;
     if (!await confirmed(`Run ${head.goes} again?`, text, 'Run again', 'Leave it')) return;
-    done(button, await change('POST', `/${head.job}/requeue`));
+    press(button, 'Going back…', 'POST', `/jobs/${head.job}/requeue`);
   },
-  async hold(head, button) { done(button, await change('POST', `/${head.job}/hold`)); },
-  async release(head, button) { done(button, await change('POST', `/${head.job}/release`)); },
-  extend(head) {
-    rewrite(head, [{ ...LIMIT, value: asLimit(Number(head.limit)) }], `More time for ${head.goes}`, 'Give it');
+  hold: (head, _, button) => press(button, 'Holding…', 'POST', `/jobs/${head.job}/hold`),
+  release: (head, _, button) => press(button, 'Releasing…', 'POST', `/jobs/${head.job}/release`),
+  extend: (head) => rewrite(head, ['time_limit']),
+  change: (head) => rewrite(head, CHANGES),
+  async drain({ running, waiting }, _, button) {
+    const text = `Nothing starts until somebody resumes: ${many(waiting, 'job')} will wait. `
+      + `${many(running, 'job')} that run will run on.`;
+    if (await confirmed('Drain this machine?', text, 'Drain', 'Do not')) press(button, 'Draining…', 'POST', '/maintenance', {});
   },
-  change(head) {
-    rewrite(head, [
-      { ...LIMIT, value: asLimit(Number(head.limit)) },
-      { name: 'cpus', label: 'CPUs', value: head.cpus, whole: true },
-      { name: 'memory', label: 'Memory, as 4G', value: asMemory(Number(head.memory)) },
-      { name: 'priority', label: 'Priority', value: head.priority, whole: true },
-    ], `Change ${head.goes}`, 'Change it');
+  async resume({ waiting }, _, button) {
+    const text = `Maintenance that has begun ends. ${many(waiting, 'job')} that wait may start.`;
+    if (await confirmed('Resume?', text, 'Resume', 'Stay drained')) press(button, 'Resuming…', 'DELETE', '/maintenance');
+  },
+  async remove({ waiting }, { window: id, when }, button) {
+    const text = `${when}. ${many(waiting, 'job')} that wait may start where they would have reached into it.`;
+    if (await confirmed('Take this maintenance back?', text, 'Remove', 'Keep')) {
+      press(button, 'Removing…', 'DELETE', `/maintenance/${id}`);
+    }
+  },
+  plan() {
+    const names = ['start_time', 'end_time', 'reason'];
+    fill('plan', names, 'p', async (fields) => {
+      const body = {};
+      for (const name of names) {
+        const { value } = fields[name];
+        if (value) body[name] = name === 'reason' ? value : new Date(value).toISOString();
+      }
+      const missing = names.slice(0, 2).find((name) => !body[name]);
+      if (missing) return { errors: [{ field: missing, message: 'say when' }] };
+      return (await tell('POST', '/maintenance', body)).refused;
+    });
+  },
+  help() {
+    const box = document.getElementById('keys');
+    const keys = box.querySelector('input');
+    keys.checked = !keysAreOff();
+    keys.onchange = () => localStorage.setItem(KEYS, keys.checked ? 'on' : 'off');
+    box.showModal();
+  },
+  logout() {
+    sessionStorage.removeItem(TOKEN);
+    localStorage.removeItem(TOKEN);
+    location.assign('/login');
   },
 };
-
-// A button rests until the stream tells of what it did.
-function done(button, { problem }) {
-  tell(problem ? refusal(problem) : '');
-  if (problem) button.textContent = button.dataset.words;
-  button.disabled = !problem;
-}
 
 // -- jobs that are picked
 
@@ -763,13 +997,17 @@ async function toPicked(deed) {
   const goes = picked.map((one) => one.dataset.goes);
   const named = goes.length > 10 ? [...goes.slice(0, 10), `${goes.length - 10} more`] : goes;
   if (deed === 'cancel'
-    && !await confirmed(`Cancel ${picked.length === 1 ? '1 job' : `${picked.length} jobs`}?`, `${named.join(', ')}.`, 'Cancel them')) return;
-  const { said, problem } = await change('POST', `/${deed}`, { ids: picked.map((one) => one.value) });
-  if (problem) return tell(refusal(problem));
-  const refused = said.results.filter((one) => one.problem);
-  tell(refused.length ? `${refused.length} of ${picked.length} not done: ${refused[0].id}: ${refusal(refused[0].problem)}` : '');
-  const failed = new Set(refused.map((one) => String(one.id)));
-  for (const one of picked) one.checked = failed.has(one.value);
+    && !await confirmed(`Cancel ${many(picked.length, 'job')}?`, `${named.join(', ')}.`, 'Cancel them')) return;
+  const { said, refused } = await tell('POST', `/jobs/${deed}`, { ids: picked.map((one) => one.value) });
+  report(refused);
+  if (refused) return;
+  const failed = said.results.filter((one) => one.problem);
+  if (failed.length) {
+    const [{ id, problem }] = failed;
+    report({ words: `${failed.length} of ${picked.length} not done. ${id}: ${problem.detail}`, number: `Request ${problem.request_id}` });
+  }
+  const left = new Set(failed.map((one) => String(one.id)));
+  for (const one of picked) one.checked = left.has(one.value);
   count();
 }
 
@@ -794,8 +1032,8 @@ document.addEventListener('click', (event) => {
     event.preventDefault();
     visit(toggle.getAttribute('href'));
   } else if (deed) {
-    deed.dataset.words = deed.textContent;
-    DEEDS[deed.dataset.do](deed.closest('[data-job]').dataset, deed);
+    const about = deed.closest('[data-job]') ?? document.getElementById('about');
+    DEEDS[deed.dataset.do](about?.dataset ?? {}, deed.dataset, deed);
   } else if (picked) toPicked(picked.dataset.picked);
 });
 
@@ -803,44 +1041,6 @@ document.addEventListener('click', (event) => {
 
 const KEYS = 'downbeat-keys';
 const keysAreOff = () => localStorage.getItem(KEYS) === 'off';
-
-const HELP = [
-  ['/', 'find a job'], ['g o', 'overview'], ['g j', 'jobs'], ['g s', 'submit'], ['g a', 'admin'],
-  ['j k', 'next and previous row'], ['Enter', 'open the row'], ['x', 'select the row'],
-  ['f', 'follow the output'], ['t', 'dark or light'], ['?', 'this list'],
-];
-
-function help() {
-  const box = document.createElement('dialog');
-  box.dataset.own = '';
-  const head = document.createElement('h2');
-  head.id = 'dialog-title';
-  head.textContent = 'Keys';
-  box.setAttribute('aria-labelledby', head.id);
-  const list = document.createElement('dl');
-  list.className = 'facts';
-  for (const [key, what] of HELP) {
-    const [dt, dd, kbd] = ['dt', 'dd', 'kbd'].map((name) => document.createElement(name));
-    kbd.textContent = key;
-    dt.append(kbd);
-    dd.textContent = what;
-    list.append(dt, dd);
-  }
-  const label = document.createElement('label');
-  const keys = Object.assign(document.createElement('input'), { type: 'checkbox', checked: !keysAreOff() });
-  keys.addEventListener('change', () => localStorage.setItem(KEYS, keys.checked ? 'on' : 'off'));
-  label.append(keys, ' Keys do this');
-  const row = document.createElement('p');
-  row.className = 'answers';
-  const close = Object.assign(document.createElement('button'), { textContent: 'Close', autofocus: true });
-  close.addEventListener('click', () => box.close());
-  row.append(label, close);
-  box.append(head, list, row);
-  box.addEventListener('close', () => box.remove());
-  document.body.append(box);
-  box.showModal();
-}
-document.getElementById('help')?.addEventListener('click', help);
 
 function move(by) {
   const links = [...document.querySelectorAll('main tbody tr')]
@@ -869,7 +1069,7 @@ document.addEventListener('keydown', (key) => {
   else if (key.key === 'k') move(-1);
   else if (key.key === 'x') {
     document.activeElement?.closest('tr')?.querySelector('input[name="pick"]')?.click();
-  } else if (key.key === '?') help();
+  } else if (key.key === '?') DEEDS.help();
 });
 
 local(document);
