@@ -7,6 +7,7 @@
 //! *Not here*: changes, which pages ask for by the routes themselves.
 
 pub use super::caller::Caller;
+pub use super::efficiency::of as efficiency;
 pub use super::error::ApiError;
 pub use super::job_usage::{UsageOfQuery, of as job_usage};
 pub use super::jobs::{events_of as events, one as job, page_of as jobs};
