@@ -143,13 +143,14 @@ async fn listed(
 async fn known(app: &App, caller: &Caller, of: JobRef) -> Result<Known, ApiError> {
     let job = reads::job(app, caller, of).await?;
     if job.redacted {
-        return Ok(Known { job, usage: None, events: Vec::new(), script: None });
+        return Ok(Known { job, usage: None, efficiency: None, events: Vec::new(), script: None });
     }
     let usage = reads::job_usage(app, caller, of, &UsageOfQuery::default()).await?;
+    let efficiency = Some(reads::efficiency(app, &job, &usage).await);
     let events = reads::events(app, caller, of, (EVENTS, None)).await?;
     let (script, is_bytes) = reads::script(app, caller, of).await?;
     let script = String::from_utf8(script).ok().filter(|_| !is_bytes);
-    Ok(Known { job, usage: Some(usage), events, script })
+    Ok(Known { job, usage: Some(usage), efficiency, events, script })
 }
 
 /// `GET /login`. Its script keeps a token in the browser's storage of this origin, port included: a

@@ -15,6 +15,7 @@ cases! {
     a_script_is_submitted_from_a_file_and_from_standard_input => ["submit"],
     submit_sends_folder_and_variables_as_sbatch_does => ["submit"],
     every_flag_of_submit_reaches_the_job => ["submit", "show"],
+    show_tells_what_a_job_used_of_what_it_asked => ["show"],
     a_key_submits_once => ["submit"],
     cancel_goes_on_past_a_job_that_is_not_there => ["cancel"],
     jobs_are_selected_by_what_they_are => ["cancel", "hold", "release", "wait", "logs", "show"],
@@ -416,6 +417,28 @@ fn whoami_says_whom_the_server_takes_somebody_for() {
     let said = call(&server, &["whoami"]).ends(0).out;
     let name = format!("({uid}), administrator, at {}", server.url);
     assert!(said.contains(&name), "{said}");
+}
+
+fn show_tells_what_a_job_used_of_what_it_asked() {
+    let server = Server::start();
+    let id = server.submit(&json!({"script": "true", "cpus": 4, "memory": "8G"}));
+    server.ended(id);
+    let line = |name: &str| {
+        let said = call(&server, &["show", &id.to_string()]).ends(0).out;
+        let line = said.lines().find(|line| line.starts_with(name)).map(str::to_owned);
+        line.map(|line| line.split_once(':').unwrap().1.trim().to_owned())
+    };
+    assert!(line("used of asked").unwrap().contains(" of 4 CPUs, "), "{:?}", line("used of asked"));
+    assert_eq!(line("advice"), None, "it ran too short");
+    let set = "start_time = end_time - 100000000, user_cpu_us = 90000000, system_cpu_us = 0";
+    server.sql(&format!("UPDATE jobs SET {set} WHERE id = {id} RETURNING '' AS line"));
+    let series = r#"{"start":0,"step_s":10,"cpus_busy":[950],"rss_bytes":[5],"gpu_load":[null]}"#;
+    server.sql(&format!(
+        "REPLACE INTO attempt_usage VALUES ({id}, 1, '{series}') RETURNING '' AS line"
+    ));
+    assert!(line("used of asked").unwrap().starts_with("0.9 of 4 CPUs, "));
+    let advice = line("advice").unwrap();
+    assert!(advice.ends_with("; `--memory 128M` would be enough"), "{advice}");
 }
 
 fn usage_adds_up_since_today_as_a_table_and_as_csv() {
