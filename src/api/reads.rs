@@ -15,3 +15,4 @@ pub use super::overview::all as overview;
 pub use super::places::Place;
 pub use super::samples::{SamplesQuery, of as samples};
 pub use super::streams::script_of as script;
+pub use super::usage::{UsageQuery, of as usage};
