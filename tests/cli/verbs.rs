@@ -448,7 +448,8 @@ fn usage_adds_up_since_today_as_a_table_and_as_csv() {
     let id = server.submit(&json!({"script": "true", "user": "o,ne", "account": "a"}));
     server.ended(id);
     let said = call(&server, &["usage", "--since", "now-1h"]).ends(0).out;
-    assert!(said.contains("CPU HOURS") && said.contains("o,ne"), "{said}");
+    assert!(said.contains("CPU H") && said.contains("o,ne"), "{said}");
+    assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
     let said = call(&server, &["usage", "--csv"]).ends(0).out;
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.len(), 2, "{said}");
@@ -458,7 +459,15 @@ fn usage_adds_up_since_today_as_a_table_and_as_csv() {
     let said = said.ends(0).json();
     assert_eq!((&said["by"], &said["lines"][0]["name"]), (&json!("account"), &json!("a")));
     call(&server, &["usage", "--since", "soon"]).ends(2);
-    call(&server, &["usage", "--by", "name"]).ends(2);
+    let by_day = call(&server, &["usage", "--by", "day", "--json"]).ends(0).json();
+    let days = by_day["lines"].as_array().unwrap();
+    assert!(!days.is_empty() && days.len() <= 2, "midnight may have passed: {by_day}");
+    let shown = call(&server, &["usage", "--by", "day"]).ends(0).out;
+    let date = shown.lines().last().unwrap().split_whitespace().next().unwrap();
+    assert!(date.len() == 10 && date.starts_with("20"), "{shown}");
+    let by_name = call(&server, &["usage", "--by", "name", "--csv"]).ends(0).out;
+    assert!(by_name.starts_with("name,cpu_hours,") && by_name.contains("\njob,"), "{by_name}");
+    call(&server, &["usage", "--by", "colour"]).ends(2);
 }
 
 fn token_tells_that_a_server_of_one_user_has_none_of_users() {
