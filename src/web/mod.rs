@@ -17,6 +17,7 @@ mod overview;
 mod page;
 mod region;
 mod shell;
+mod usage;
 mod words;
 
 use actix_web::web;
@@ -32,6 +33,12 @@ pub const PAGES: &[RouteEntry] = &[
     RouteEntry {
         method: "GET",
         path: "/jobs/{id}",
+        needs: Needs::Page,
+        route: || get().to(page::page),
+    },
+    RouteEntry {
+        method: "GET",
+        path: usage::PATH,
         needs: Needs::Page,
         route: || get().to(page::page),
     },

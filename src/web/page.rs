@@ -17,8 +17,9 @@ use super::jobs::{self, JobsPage};
 use super::overview::{OverviewPage, SPANS};
 use super::region::Page;
 use super::shell::Shell;
+use super::usage::{self, UsagePage};
 use crate::api::App;
-use crate::api::reads::{self, ApiError, Caller, SamplesQuery, UsageOfQuery};
+use crate::api::reads::{self, ApiError, Caller, SamplesQuery, UsageOfQuery, UsageQuery};
 use crate::clock;
 use crate::job::array_spec::JobRef;
 
@@ -37,6 +38,8 @@ pub enum View {
     Jobs(Vec<(String, String)>),
     /// One job.
     Job(JobRef),
+    /// Who used how much.
+    Usage(usage::Asked),
 }
 
 impl View {
@@ -58,6 +61,10 @@ impl View {
                     let known = jobs::ASKED.join(", ");
                     Err(ApiError::parameter(key, format!("is not one of {known}")))
                 }
+            },
+            usage::PATH => match usage::Asked::parse(&pairs) {
+                Ok(asked) => Ok(View::Usage(asked)),
+                Err((key, why)) => Err(ApiError::parameter(&key, why)),
             },
             other => match other.strip_prefix("/jobs/").map(str::parse) {
                 Some(Ok(of)) => Ok(View::Job(of)),
@@ -95,7 +102,22 @@ impl View {
                 let shell = self.shell(app, Some(caller), &title);
                 Box::new(JobPage::new(shell, known, clock::now()))
             }
+            View::Usage(asked) => {
+                let days = asked.days(clock::now());
+                let since = days.first().copied().unwrap_or_else(clock::now);
+                let days = if asked.by == "day" { &days[..] } else { &[] };
+                let query = UsageQuery::since(asked.by, since, days);
+                let report = reads::usage(app, caller, query).await?;
+                let shell = self.shell(app, Some(caller), "Usage");
+                Box::new(UsagePage::new(shell, *asked, &report, clock::now()))
+            }
         })
+    }
+
+    /// Whether it changes while it is looked at.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        !matches!(self, View::Usage(_))
     }
 
     fn shell(&self, app: &App, caller: Option<&Caller>, what: &str) -> Shell {
@@ -108,6 +130,7 @@ impl View {
             View::Overview(span) => format!("/?span={span}"),
             View::Jobs(asked) => jobs::address(asked),
             View::Job(of) => format!("/jobs/{of}"),
+            View::Usage(asked) => asked.address(),
         }
     }
 }

@@ -27,7 +27,7 @@ const HASH_BYTES: usize = 6;
 /// A year: what it is called changes with it.
 const FOR_GOOD: &str = "public, max-age=31536000, immutable";
 /// The pages that every page leads to.
-const NAV: [(&str, &str); 2] = [("/", "Overview"), ("/jobs", "Jobs")];
+const NAV: [(&str, &str); 3] = [("/", "Overview"), ("/jobs", "Jobs"), ("/usage", "Usage")];
 
 /// One file.
 struct Asset {
@@ -159,7 +159,7 @@ impl Shell {
         self.host.is_empty()
     }
 
-    pub(super) fn nav(&self) -> [(&'static str, &'static str); 2] {
+    pub(super) fn nav(&self) -> [(&'static str, &'static str); NAV.len()] {
         NAV
     }
 
