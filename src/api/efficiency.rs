@@ -56,10 +56,7 @@ pub async fn efficiency(
 /// The same of a job that was read, and of what it used.
 pub async fn of(app: &App, job: &Job, usage: &JobUsage) -> Efficiency {
     let ran = ran(job, usage);
-    let advice = match ran.advice() {
-        Some(advice) => Some(advice.sentence(helps_now(app, job, &advice).await)),
-        None => None,
-    };
+    let advice = advice(app, job, &ran.advice()).await;
     Efficiency {
         attempt: job.attempt,
         cpu: CpuEfficiency {
@@ -111,9 +108,17 @@ fn ran_s(job: &Job) -> f64 {
     ran_us.map_or(0.0, |us| (us - suspended_us).max(0) as f64 / SECOND_US as f64)
 }
 
-/// Whether the same job would start now that asks for less, while it would not as it is.
-async fn helps_now(app: &App, job: &Job, advice: &Advice) -> bool {
-    !starts_now(app, job, None).await && starts_now(app, job, Some(advice)).await
+/// The first with which the same job would start now, if it would not as it is; else the first.
+async fn advice(app: &App, job: &Job, all: &[Advice]) -> Option<String> {
+    let first = all.first()?;
+    if !starts_now(app, job, None).await {
+        for advice in all {
+            if starts_now(app, job, Some(advice)).await {
+                return Some(advice.sentence(true));
+            }
+        }
+    }
+    Some(first.sentence(false))
 }
 
 /// Whether it would start at once if it were submitted now; what cannot be found out is no.

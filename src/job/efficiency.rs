@@ -3,7 +3,7 @@
 //! *Owns*: [`Ran`], [`Advice`], when there is any, its sentence.
 //!
 //! *Promises*: advice is given of a run that completed, was long enough to tell and was measured,
-//! and of no other; it is one sentence, of what sets free the most.
+//! and of no other; each is one sentence, first what sets free the most.
 //!
 //! *Not here*: measuring (`engine`), whether a smaller job would start now (`api::efficiency`).
 
@@ -113,18 +113,19 @@ pub fn percent(part: f64, whole: f64) -> Option<f64> {
 }
 
 impl Ran {
-    /// What it could ask for instead. GPUs come first, since they are the fewest; then CPUs or
-    /// memory, whichever it could have less of by the larger part; then time, which is held by
-    /// nobody and only lets it start sooner.
+    /// What it could ask for instead, the most useful first. GPUs come first, since they are the
+    /// fewest; then CPUs and memory, before the other what it could have less of by the larger
+    /// part; then time, which is held by nobody and only lets it start sooner.
     #[must_use]
-    pub fn advice(&self) -> Option<Advice> {
+    pub fn advice(&self) -> Vec<Advice> {
         if self.state != StateWord::Completed || self.elapsed_s < TELLS_S {
-            return None;
+            return Vec::new();
         }
-        let part = |(unused, _): &(f64, Advice)| *unused;
-        let of_room = [self.cpus(), self.memory()].into_iter().flatten();
-        let room = of_room.max_by(|a, b| part(a).total_cmp(&part(b))).map(|(_, advice)| advice);
-        self.gpus().or(room).or_else(|| self.limit())
+        let mut room: Vec<(f64, Advice)> =
+            [self.cpus(), self.memory()].into_iter().flatten().collect();
+        room.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        let room = room.into_iter().map(|(_, advice)| advice);
+        self.gpus().into_iter().chain(room).chain(self.limit()).collect()
     }
 
     fn gpus(&self) -> Option<Advice> {
@@ -287,10 +288,11 @@ mod tests {
             (limit(240, Some(2_399)), ""),
         ];
         for (ran, wanted) in table {
-            let said = ran.advice().map(|advice| advice.sentence(false)).unwrap_or_default();
+            let first = ran.advice().first().map(|advice| advice.sentence(false));
+            let said = first.unwrap_or_default();
             assert_eq!(said, wanted, "{ran:?}");
         }
-        let said = cpus(1.2, 1.9).advice().map(|advice| advice.sentence(true));
+        let said = cpus(1.2, 1.9).advice().first().map(|advice| advice.sentence(true));
         let wanted = "asked 16 CPUs, used 1.2, at most 1.9; `--cpus 2` would start now";
         assert_eq!(said.as_deref(), Some(wanted));
     }
@@ -298,7 +300,7 @@ mod tests {
     #[test]
     fn nothing_is_said_of_what_tells_nothing() {
         let idle = Ran { cpus_used: Some(0.1), cpus_most: Some(0.1), ..full() };
-        assert!(idle.advice().is_some());
+        assert!(!idle.advice().is_empty());
         for state in [
             StateWord::Pending,
             StateWord::Running,
@@ -309,9 +311,9 @@ mod tests {
             StateWord::OutOfMemory,
             StateWord::NodeFail,
         ] {
-            assert_eq!(Ran { state, ..idle }.advice(), None, "{state}");
+            assert_eq!(Ran { state, ..idle }.advice(), [], "{state}");
         }
-        assert_eq!(Ran { elapsed_s: TELLS_S - 1, ..idle }.advice(), None);
+        assert_eq!(Ran { elapsed_s: TELLS_S - 1, ..idle }.advice(), []);
         let unknown = Ran {
             cpus_used: None,
             cpus_most: None,
@@ -320,11 +322,11 @@ mod tests {
             limit_s: Some(3_600),
             ..full()
         };
-        assert_eq!(unknown.advice(), None);
+        assert_eq!(unknown.advice(), []);
         let alone = Ran { memory_used: Some(1), memory_was_measured: false, ..full() };
-        assert_eq!(alone.advice(), None, "what one process had says little of all");
-        assert_eq!(Ran { memory_bytes: None, memory_used: Some(1), ..full() }.advice(), None);
-        assert_eq!(Ran { cpus: 1, ..idle }.advice(), None);
+        assert_eq!(alone.advice(), [], "what one process had says little of all");
+        assert_eq!(Ran { memory_bytes: None, memory_used: Some(1), ..full() }.advice(), []);
+        assert_eq!(Ran { cpus: 1, ..idle }.advice(), []);
     }
 
     #[test]

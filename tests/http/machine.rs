@@ -178,7 +178,7 @@ fn a_running_job_shows_what_it_uses_and_an_ended_one_what_it_used() {
 /// Makes a job one that ran two minutes with a CPU and a half, or so.
 fn long_ago(server: &Server, id: i64) {
     let series = json!({"start": 0, "step_s": 10, "cpus_busy": [1_500, null, 1_900],
-        "rss_bytes": [200 << 20, null, 3_u64 << 30], "gpu_load": [null, null, null]});
+        "rss_bytes": [50 << 20, null, 100 << 20], "gpu_load": [null, null, null]});
     let of = format!("WHERE id = {id} RETURNING 'done' AS line");
     let ended = "start_time = end_time - 120500000, user_cpu_us = 180000000";
     let rest = "system_cpu_us = 750000, max_rss_bytes = 1048576";
@@ -190,7 +190,7 @@ fn long_ago(server: &Server, id: i64) {
 fn what_a_job_used_of_what_it_asked_is_told_with_advice() {
     let server = Server::start();
     let told = |id: i64| server.get(&format!("/api/v1/jobs/{id}/efficiency")).expect(200).json();
-    let ask = json!({"script": "true", "cpus": 4, "time_limit": "1h"});
+    let ask = json!({"script": "true", "cpus": 4, "memory": "2G", "time_limit": "1h"});
     let (quick, long) = (server.submit(&ask), server.submit(&ask));
     server.ended(quick);
     server.ended(long);
@@ -207,19 +207,20 @@ fn what_a_job_used_of_what_it_asked_is_told_with_advice() {
     long_ago(&server, long);
     let said = told(long);
     assert_eq!(said["cpu"], json!({"asked": 4, "used": 1.5, "most": 1.9, "used_s": 180.75}));
-    assert_eq!(said["memory"], json!({"asked_bytes": null, "used_bytes": 3_u64 << 30}));
+    assert_eq!(said["memory"], json!({"asked_bytes": 2_u64 << 30, "used_bytes": 100 << 20}));
     assert_eq!(said["time"], json!({"asked_s": 3_600, "used_s": 120}));
-    let had = "asked 4 CPUs, used 1.5, at most 1.9; `--cpus 2`";
-    assert_eq!(said["advice"], format!("{had} would be enough"), "four are free too");
+    let enough = "asked 2 GiB, used 100 MiB at most; `--memory 128M` would be enough";
+    assert_eq!(said["advice"], enough, "the larger part, and four are free too");
     // Where two are free and four are not it would start, and only then.
     let other = server.submit(&json!({"script": "exec sleep 600", "cpus": 2}));
     server.started(other);
-    assert_eq!(told(long)["advice"], format!("{had} would start now"));
+    let starts = "asked 4 CPUs, used 1.5, at most 1.9; `--cpus 2` would start now";
+    assert_eq!(told(long)["advice"], starts);
     let third = server.submit(&json!({"script": "exec sleep 600", "cpus": 1}));
     server.started(third);
-    assert_eq!(told(long)["advice"], format!("{had} would be enough"));
+    assert_eq!(told(long)["advice"], enough);
     let page = server.get(&format!("/jobs/{long}")).expect(200).text();
-    assert!(page.contains(&format!("<dd>{had} would be enough")), "{page}");
+    assert!(page.contains(&format!("<dd>{enough}")), "{page}");
     assert!(page.contains("1.5 of 4 busy in the mean"), "{page}");
     // Who failed is told nothing, and who waits used nothing.
     let state = format!("UPDATE jobs SET state = 'TIMEOUT' WHERE id = {long} RETURNING '' AS line");
