@@ -32,6 +32,8 @@ pub const BUG_IN_HANDLER: Point = Point("bug.handler");
 pub const BUG_IN_READ: Point = Point("bug.read");
 /// In the resource manager.
 pub const BUG_IN_MANAGER: Point = Point("bug.manager");
+/// The same while `top` shows something.
+pub const BUG_IN_TOP: Point = Point("bug.top");
 
 /// A named place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

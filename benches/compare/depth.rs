@@ -37,7 +37,7 @@ use super::sums::{median, percentile, rate, thousands};
 use super::work::TRIVIAL;
 
 /// CPUs: one for the sleeper, two for the probes.
-const CPUS: u32 = 3;
+pub const CPUS: u32 = 3;
 /// Quick jobs of one turn.
 const QUICK: usize = 500;
 /// Probes of latency at each depth.
@@ -123,7 +123,8 @@ struct World {
     depth: usize,
 }
 
-fn backlog(n: usize) -> Value {
+/// The so many of the jobs that wait for ever.
+pub fn backlog(n: usize) -> Value {
     json!({ "script": TRIVIAL, "cpus": CPUS, "priority": -100, "time_limit": n % LIMITS + 1 })
 }
 

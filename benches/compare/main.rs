@@ -12,7 +12,7 @@
 //!
 //! | variable | means |
 //! |---|---|
-//! | `DOWNBEAT_COMPARE_SECTIONS` | of `rate,latency,acceptance,idle,peers,depth,history` |
+//! | `DOWNBEAT_COMPARE_SECTIONS` | of `rate,latency,acceptance,idle,peers,depth,history,pages` |
 //! | `DOWNBEAT_COMPARE_ONLY` | peers of the table: `downbeat,xargs,hyperqueue` … |
 //! | `DOWNBEAT_COMPARE_JOBS`, `_TURNS`, `_PROBES`, `_IDLE_S` | sizes: 2000, 5, 300, 20 |
 //! | `DOWNBEAT_COMPARE_DEPTHS` | pending jobs: `0,1000,10000,100000,1000000` |
@@ -30,6 +30,7 @@ mod history;
 mod limits;
 mod listing;
 mod machine;
+mod pages;
 mod peers;
 mod picture;
 mod server;
@@ -64,6 +65,7 @@ fn main() {
         ("peers", table::compare),
         ("depth", depth::curves),
         ("history", history::figures),
+        ("pages", pages::costs),
     ];
     for (name, make) in sections {
         if settings.section(name) {

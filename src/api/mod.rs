@@ -25,6 +25,7 @@ mod crowd;
 mod cursor;
 mod dashboard;
 mod edit;
+mod efficiency;
 pub mod error;
 mod events;
 mod file_watch;
@@ -188,6 +189,7 @@ routes! {
     GET "/api/v1/jobs/{id}/stderr" needs ReadOutput => streams::stderr,
     GET "/api/v1/jobs/{id}/events" needs ReadDetails => jobs::events,
     GET "/api/v1/jobs/{id}/usage" needs ReadDetails => job_usage::usage,
+    GET "/api/v1/jobs/{id}/efficiency" needs ReadDetails => efficiency::efficiency,
     GET "/api/v1/jobs/{id}/priority" needs See => rank::show,
     GET "/api/v1/jobs/{id}/wait" needs See => jobs::wait,
     GET "/api/v1/jobs/{id}/array" needs See => arrays::show,

@@ -17,9 +17,9 @@ use utoipa::openapi::{self, ContentBuilder, Deprecated, PathItem, Ref, RefOr, Re
 
 use super::wire::problem::PROBLEM_JSON;
 use super::{
-    accounts, allocations, arrays, attempts, bulk, dashboard, edit, events, forecast, health,
-    history, info, job_usage, jobs, maintenance, me, overview, partitions, rank, samples, seed,
-    signal, steps, streams, submit, suspend, tokens, usage,
+    accounts, allocations, arrays, attempts, bulk, dashboard, edit, efficiency, events, forecast,
+    health, history, info, job_usage, jobs, maintenance, me, overview, partitions, rank, samples,
+    seed, signal, steps, streams, submit, suspend, tokens, usage,
 };
 
 /// The name of the one way to say who one is.
@@ -77,6 +77,7 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         attempts::attempts,
         jobs::events,
         job_usage::usage,
+        efficiency::efficiency,
         jobs::wait,
         arrays::show,
         rank::show,

@@ -15,7 +15,7 @@ use super::wait::tally;
 use super::{requeue, table, tasks, times};
 use crate::api::wire::job::Usage;
 use crate::api::wire::v1::{
-    ArrayState, Attempt, Job, JobRef, Rank, RankParts, RankPolicy, StateWord,
+    ArrayState, Attempt, Efficiency, Job, JobRef, Rank, RankParts, RankPolicy, StateWord,
 };
 use crate::resources::allocation::Held;
 use crate::resources::inventory;
@@ -70,7 +70,8 @@ fn one(client: &Client, args: &ShowArgs, id: JobRef) -> Result<String, CliError>
         true => client.get(&format!("/api/v1/jobs/{}/attempts", job.id))?.parse()?,
         false => Vec::new(),
     };
-    let more = More { array, attempts, rank: rank(client, &job)? };
+    let (rank, efficiency) = (rank(client, &job)?, efficiency(client, &job)?);
+    let more = More { array, attempts, rank, efficiency };
     Ok(shown(&job, &more))
 }
 
@@ -80,6 +81,7 @@ struct More {
     array: Option<ArrayState>,
     attempts: Vec<Attempt>,
     rank: Option<Rank>,
+    efficiency: Option<Efficiency>,
 }
 
 /// Where it stands in the line, if it waits; it may have been started by now.
@@ -92,6 +94,45 @@ fn rank(client: &Client, job: &Job) -> Result<Option<Rank>, CliError> {
         Err(CliError::Refused { .. }) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// What it used of what it asked for, if it was started and that is the asker's business.
+fn efficiency(client: &Client, job: &Job) -> Result<Option<Efficiency>, CliError> {
+    if job.attempt == 0 || job.redacted {
+        return Ok(None);
+    }
+    match client.get(&format!("/api/v1/jobs/{}/efficiency", job.id)) {
+        Ok(answer) => answer.parse().map(Some),
+        // It was forgotten meanwhile, or the server is an older one.
+        Err(CliError::Refused { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What it used, how much that was of what it asked for, and what would have been enough.
+fn usage(job: &Job, of: Option<&Efficiency>) -> [(&'static str, Option<String>); 3] {
+    [
+        ("usage", job.usage.map(used)),
+        ("used of asked", of.and_then(of_asked)),
+        ("advice", of.and_then(|of| of.advice.clone())),
+    ]
+}
+
+/// `1.2 of 16 CPUs, 3 GiB of 64 GiB, 0.0 of 2 GPUs`; what is not known is left out.
+fn of_asked(of: &Efficiency) -> Option<String> {
+    let cpus = of.cpu.used.map(|used| {
+        let asked = of.cpu.asked;
+        format!("{used:.1} of {asked} CPU{}", if asked == 1 { "" } else { "s" })
+    });
+    let asked = of.memory.asked_bytes.and_then(|bytes| u64::try_from(bytes).ok());
+    let memory = of.memory.used_bytes.zip(asked);
+    let memory = memory.map(|(used, of)| format!("{} of {}", size::shown(used), size::shown(of)));
+    let gpus = of.gpu.and_then(|gpu| gpu.used.map(|used| (used, gpu.asked)));
+    let gpus = gpus.map(|(used, asked)| {
+        format!("{used:.1} of {asked} GPU{}", if asked == 1 { "" } else { "s" })
+    });
+    let all: Vec<String> = [cpus, memory, gpus].into_iter().flatten().collect();
+    (!all.is_empty()).then(|| all.join(", "))
 }
 
 /// `1250 = priority 0 + partition 1000 + age 50 + fair share 200`; parts that are 0 are left out.
@@ -221,8 +262,8 @@ fn shown(job: &Job, more: &More) -> String {
         ("retries", job.retry.as_ref().map(requeue::retries)),
         ("signal", job.signal.clone()),
         ("open mode", Some(job.open_mode.clone()).filter(|mode| mode == "append")),
-        ("usage", job.usage.map(used)),
     ];
+    lines.extend(usage(job, more.efficiency.as_ref()));
     match &more.attempts[..] {
         [] => lines.push(("attempt", Some(job.attempt.to_string()))),
         attempts => lines.extend(requeue::lines(job, attempts)),

@@ -12,6 +12,7 @@
 pub mod array_spec;
 pub mod dependency;
 pub mod edit;
+pub mod efficiency;
 pub mod faults;
 pub mod files;
 pub mod ids;

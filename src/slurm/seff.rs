@@ -1,10 +1,10 @@
 //! *Purpose*: `seff`: how much of what it had a job has used.
 //!
-//! *Owns*: the two efficiencies.
+//! *Owns*: the words of the two efficiencies.
 //!
 //! *Promises*: of a job that still runs it says so, since its usage is known at its end.
 //!
-//! *Not here*: how usage is measured (`engine`).
+//! *Not here*: the numbers (`GET /jobs/{id}/efficiency`), how usage is measured (`engine`).
 
 use std::ffi::OsString;
 
@@ -17,7 +17,8 @@ use super::say::output;
 use crate::api::wire::sbatch::Takes::Nothing;
 use crate::api::wire::slurm::facts::{CLUSTER, Facts};
 use crate::api::wire::slurm::words::span;
-use crate::api::wire::v1::Job;
+use crate::api::wire::v1::{Efficiency, Job};
+use crate::job::efficiency::percent;
 use crate::slurm::owner::Owned;
 
 const COMMAND: &str = "seff";
@@ -45,12 +46,19 @@ pub fn run(typed: Vec<OsString>) -> Result<u8, Failure> {
     if jobs.is_empty() {
         return Err(Failure::new("Job not found."));
     }
-    let text: Vec<String> = jobs.iter().map(report).collect();
+    let report = |job: &Job| Ok(report(job, efficiency(&server, job)?));
+    let text: Vec<String> = jobs.iter().map(report).collect::<Result<_, Failure>>()?;
     output(COMMAND, &text.join("\n")).map(|()| 0)
 }
 
-fn percent(part: f64, whole: f64) -> f64 {
-    if whole > 0.0 { 100.0 * part / whole } else { 0.0 }
+/// What it used of what it asked for, once it has ended.
+fn efficiency(server: &Server, job: &Job) -> Result<Option<Efficiency>, Failure> {
+    if job.usage.is_none() {
+        return Ok(None);
+    }
+    let answer = server.client.get(&format!("/api/v1/jobs/{}/efficiency", job.id));
+    let read = answer.and_then(|answer| answer.parse().map(Some));
+    read.map_err(|error| server.failed(&error))
 }
 
 /// A size as people say it.
@@ -61,7 +69,7 @@ fn size(bytes: f64) -> String {
     format!("{:.2} {unit}", bytes / 1024_f64.powi(n as i32))
 }
 
-fn report(job: &Job) -> String {
+fn report(job: &Job, efficiency: Option<Efficiency>) -> String {
     let f = Facts(job);
     let mut text = format!(
         "Job ID: {}\nCluster: {CLUSTER}\nUser/Group: {user}/{user}\nState: {} (exit code {})\n\
@@ -72,27 +80,24 @@ fn report(job: &Job) -> String {
         job.cpus,
         user = f.user(),
     );
-    let Some(usage) = job.usage else {
+    let Some(Efficiency { cpu, memory, .. }) = efficiency else {
         text.push_str("Its usage is known when it has ended.\n");
         return text;
     };
-    let (used, given) = (f.used_cpu_s(), f.cpu_s());
+    let of_cpus = cpu.used.and_then(|used| percent(used, f64::from(cpu.asked)));
     text.push_str(&format!(
         "CPU Utilized: {}\nCPU Efficiency: {:.2}% of {} core-walltime\nJob Wall-clock time: {}\n",
-        span(used.round() as i64),
-        percent(used, given as f64),
-        span(given),
+        span(cpu.used_s.unwrap_or(0.0).round() as i64),
+        of_cpus.unwrap_or(0.0),
+        span(f.cpu_s()),
         f.run_time(),
     ));
-    let rss = usage.max_rss_bytes as f64;
-    text.push_str(&format!("Memory Utilized: {}\n", size(rss)));
-    if let Some(asked) = job.memory_bytes {
+    let used = memory.used_bytes.unwrap_or(0) as f64;
+    text.push_str(&format!("Memory Utilized: {}\n", size(used)));
+    if let Some(asked) = memory.asked_bytes {
         let asked = asked as f64;
-        text.push_str(&format!(
-            "Memory Efficiency: {:.2}% of {}\n",
-            percent(rss, asked),
-            size(asked)
-        ));
+        let part = percent(used, asked).unwrap_or(0.0);
+        text.push_str(&format!("Memory Efficiency: {part:.2}% of {}\n", size(asked)));
     }
     text
 }

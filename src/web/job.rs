@@ -16,6 +16,7 @@ use super::shell::Shell;
 use super::why::{Waiting, Why};
 use super::words::{self, AsOf, Clock};
 use crate::api::wire::attempt::Attempt;
+use crate::api::wire::efficiency::Efficiency;
 use crate::api::wire::job::{Event, Job};
 use crate::api::wire::job_usage::JobUsage;
 use crate::job::state::StateWord;
@@ -53,6 +54,8 @@ pub struct Known {
     pub job: Job,
     /// What it used; `None`: not the reader's business.
     pub usage: Option<JobUsage>,
+    /// What it used of what it asked for; `None` likewise.
+    pub efficiency: Option<Efficiency>,
     /// What happened to it, oldest first; empty likewise.
     pub events: Vec<Event>,
     /// Its runs, oldest first; empty likewise.
@@ -72,6 +75,7 @@ impl Known {
         Known {
             job,
             usage: None,
+            efficiency: None,
             events: Vec::new(),
             attempts: Vec::new(),
             script: None,
@@ -133,6 +137,7 @@ pub struct JobPage {
     why: Why,
     usage: Vec<Used>,
     usage_note: String,
+    advice: Option<String>,
     facts: Vec<Fact>,
     events: Vec<Happened>,
     script: Option<String>,
@@ -142,7 +147,7 @@ impl JobPage {
     /// How it stands.
     #[must_use]
     pub fn new(shell: Shell, known: Known, at: AsOf) -> JobPage {
-        let Known { job, usage, events, attempts, script, may_change, waits } = known;
+        let Known { job, usage, efficiency, events, attempts, script, may_change, waits } = known;
         let (class, word) = words::state(job.state);
         JobPage {
             shell,
@@ -154,7 +159,8 @@ impl JobPage {
             class,
             word,
             about: about(&job),
-            usage: used(&job, usage.as_ref()),
+            usage: used(&job, usage.as_ref().zip(efficiency.as_ref())),
+            advice: efficiency.and_then(|of| of.advice),
             usage_note: usage
                 .as_ref()
                 .map(|usage| format!("attempt {}", usage.attempt))
@@ -263,8 +269,8 @@ fn facts(job: &Job, at: AsOf) -> Vec<Fact> {
     .collect()
 }
 
-fn used(job: &Job, usage: Option<&JobUsage>) -> Vec<Used> {
-    let Some(usage) = usage else {
+fn used(job: &Job, known: Option<(&JobUsage, &Efficiency)>) -> Vec<Used> {
+    let Some((usage, of)) = known else {
         let words = "not shown to you".to_owned();
         return vec![Used { name: "CPU", words, path: String::new() }];
     };
@@ -276,26 +282,23 @@ fn used(job: &Job, usage: Option<&JobUsage>) -> Vec<Used> {
         let steps: Vec<_> = values.iter().enumerate().map(at).collect();
         chart::area(&steps, end, Scale { from: start, until: end, top })
     };
-    let cpus = f64::from(usage.cpus);
-    let mean = mean(&usage.cpus_busy);
+    let unknown = || "not known".to_owned();
     let now = job.usage_now.as_ref().and_then(|now| now.cpus_busy);
-    let busy = now.map(|busy| (busy, "now")).or(mean.map(|busy| (busy, "in the mean")));
-    let most = usage.rss_bytes.iter().flatten().max().copied();
-    let asked = usage.memory_bytes.and_then(|n| u64::try_from(n).ok());
+    let busy = now.map(|busy| (busy, "now")).or(of.cpu.used.map(|busy| (busy, "in the mean")));
+    let busy = busy.map(|(busy, when)| format!("{busy:.1} of {} busy {when}", of.cpu.asked));
+    let asked = of.memory.asked_bytes.and_then(|n| u64::try_from(n).ok());
+    let most = of.memory.used_bytes;
     let memory = |most: u64| match asked {
         Some(asked) => format!("{} of {} at most", words::size(most), words::size(asked)),
         None => format!("{} at most", words::size(most)),
     };
     let top = asked.or(most).unwrap_or(1) as f64;
     let bytes = |one: &Option<u64>| one.map(|n| n as f64);
-    let unknown = || "not known".to_owned();
     let mut all = vec![
         Used {
             name: "CPU",
-            words: busy.map_or_else(unknown, |(busy, when)| {
-                format!("{busy:.1} of {} busy {when}", usage.cpus)
-            }),
-            path: path(usage.cpus_busy.clone(), cpus),
+            words: busy.unwrap_or_else(unknown),
+            path: path(usage.cpus_busy.clone(), f64::from(usage.cpus)),
         },
         Used {
             name: "Memory",
@@ -303,19 +306,11 @@ fn used(job: &Job, usage: Option<&JobUsage>) -> Vec<Used> {
             path: path(usage.rss_bytes.iter().map(bytes).collect(), top),
         },
     ];
-    if usage.gpu_load.iter().any(Option::is_some) {
-        let loads: Vec<Option<f64>> = usage.gpu_load.iter().map(|one| one.map(f64::from)).collect();
-        let last = loads.iter().flatten().last().copied().unwrap_or(0.0);
-        all.push(Used {
-            name: "GPU",
-            words: format!("{:.0} % busy", last / 10.0),
-            path: path(loads, 1_000.0),
-        });
+    if let Some(gpu) = of.gpu {
+        let loads = usage.gpu_load.iter().map(|one| one.map(f64::from)).collect();
+        let busy = gpu.used.map(|used| format!("{used:.1} of {} busy in the mean", gpu.asked));
+        let words = busy.unwrap_or_else(unknown);
+        all.push(Used { name: "GPU", words, path: path(loads, 1_000.0) });
     }
     all
-}
-
-fn mean(values: &[Option<f64>]) -> Option<f64> {
-    let known: Vec<f64> = values.iter().flatten().copied().collect();
-    (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
 }

@@ -91,6 +91,11 @@ impl Viewer {
 
     /// Until there may be something new; `None` when the server stops.
     async fn wait(&mut self) -> Option<()> {
+        let is_done = self.last.is_some() || !self.whole;
+        if !self.view.is_live() && is_done {
+            while self.snapshot.changed().await.is_ok() {}
+            return None;
+        }
         let Some(last) = self.last else { return Some(()) };
         let next = ROUND.saturating_sub(last.elapsed());
         actix_rt::time::sleep(next).await;

@@ -25,6 +25,7 @@ mod rows;
 mod shell;
 mod slots;
 mod submit;
+mod usage;
 mod waits;
 mod why;
 mod words;
@@ -54,6 +55,12 @@ pub const PAGES: &[RouteEntry] = &[
     RouteEntry {
         method: "GET",
         path: page::SUBMIT,
+        needs: Needs::Page,
+        route: || get().to(page::page),
+    },
+    RouteEntry {
+        method: "GET",
+        path: usage::PATH,
         needs: Needs::Page,
         route: || get().to(page::page),
     },

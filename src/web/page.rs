@@ -21,10 +21,11 @@ use super::overview::OverviewPage;
 use super::region::Page;
 use super::shell::Shell;
 use super::submit::{Pattern, SubmitPage};
+use super::usage::{self, UsagePage};
 use super::why::Waiting;
 use super::words::AsOf;
 use crate::api::App;
-use crate::api::reads::{self, ApiError, Caller, PayersBy, SamplesQuery, UsageOfQuery};
+use crate::api::reads::{self, ApiError, Caller, PayersBy, SamplesQuery, UsageOfQuery, UsageQuery};
 use crate::clock;
 use crate::job::array_spec::JobRef;
 use crate::job::ids::JobId;
@@ -53,6 +54,8 @@ pub enum View {
     Submit(Option<JobRef>),
     /// The server itself.
     Admin,
+    /// Who used how much.
+    Usage(usage::Asked),
 }
 
 impl View {
@@ -80,6 +83,10 @@ impl View {
                 Some((key, _)) => Err(ApiError::parameter(key, "means nothing here")),
             },
             SUBMIT => from(&pairs).map(View::Submit),
+            usage::PATH => match usage::Asked::parse(&pairs) {
+                Ok(asked) => Ok(View::Usage(asked)),
+                Err((key, why)) => Err(ApiError::parameter(&key, why)),
+            },
             other => match other.strip_prefix("/jobs/").map(str::parse) {
                 Some(Ok(of)) => Ok(View::Job(of)),
                 _ => Err(ApiError::no_route(other)),
@@ -124,20 +131,12 @@ impl View {
                 Box::new(AdminPage::new(shell, &told, clock::now()))
             }
             View::Submit(from) => {
-                let pattern = match from {
-                    Some(of) => Some(Pattern::read(app, caller, *of).await?),
-                    None => None,
-                };
-                let own = board.sight(app, caller).await?;
-                let partitions = reads::partitions(app).await?;
-                let accounts = reads::accounts(app, caller, PayersBy::Account).await?;
                 let shell = self.shell(app, Some(caller), "Submit");
-                Box::new(SubmitPage::new(
-                    shell,
-                    (pattern, caller),
-                    &own.overview.own,
-                    (&partitions, &accounts),
-                ))
+                Box::new(form(app, board, caller, (shell, *from)).await?)
+            }
+            View::Usage(asked) => {
+                let shell = self.shell(app, Some(caller), "Usage");
+                Box::new(used(app, caller, (shell, *asked)).await?)
             }
         })
     }
@@ -150,6 +149,12 @@ impl View {
         let View::Jobs(asked, _) = self else { return Ok(self) };
         let shown = listed::ids("shown", ids)?;
         Ok(View::Jobs(asked, shown))
+    }
+
+    /// Whether it changes while it is looked at.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        !matches!(self, View::Usage(_))
     }
 
     fn shell(&self, app: &App, caller: Option<&Caller>, what: &str) -> Shell {
@@ -165,6 +170,7 @@ impl View {
             View::Admin => ADMIN.to_owned(),
             View::Submit(None) => SUBMIT.to_owned(),
             View::Submit(Some(of)) => format!("{SUBMIT}?from={of}"),
+            View::Usage(asked) => asked.address(),
         }
     }
 }
@@ -193,6 +199,36 @@ fn from(pairs: &[(String, String)]) -> Result<Option<JobRef>, ApiError> {
     Ok(Some(of))
 }
 
+async fn form(
+    app: &App,
+    board: &Board,
+    caller: &Caller,
+    (shell, from): (Shell, Option<JobRef>),
+) -> Result<SubmitPage, ApiError> {
+    let pattern = match from {
+        Some(of) => Some(Pattern::read(app, caller, of).await?),
+        None => None,
+    };
+    let sight = board.sight(app, caller).await?;
+    let partitions = reads::partitions(app).await?;
+    let accounts = reads::accounts(app, caller, PayersBy::Account).await?;
+    let own = &sight.overview.own;
+    Ok(SubmitPage::new(shell, (pattern, caller), own, (&partitions, &accounts)))
+}
+
+async fn used(
+    app: &App,
+    caller: &Caller,
+    (shell, asked): (Shell, usage::Asked),
+) -> Result<UsagePage, ApiError> {
+    let now = clock::now();
+    let days = asked.days(now);
+    let since = days.first().copied().unwrap_or(now);
+    let days = if asked.by == "day" { &days[..] } else { &[] };
+    let query = UsageQuery::since(asked.by, since, days);
+    Ok(UsagePage::new(shell, asked, &reads::usage(app, caller, query).await?, now))
+}
+
 async fn known(app: &App, board: &Board, caller: &Caller, of: JobRef) -> Result<Known, ApiError> {
     let mut job = reads::job(app, caller, of).await?;
     if job.is_array() {
@@ -216,6 +252,7 @@ async fn known(app: &App, board: &Board, caller: &Caller, of: JobRef) -> Result<
         _ => None,
     };
     Ok(Known {
+        efficiency: Some(reads::efficiency(app, &job, &usage).await),
         usage: Some(usage),
         events: reads::events(app, caller, of, (EVENTS, None)).await?,
         attempts: reads::attempts(app, caller, of).await?,

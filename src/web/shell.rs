@@ -27,8 +27,13 @@ const HASH_BYTES: usize = 6;
 /// A year: what it is called changes with it.
 const FOR_GOOD: &str = "public, max-age=31536000, immutable";
 /// The pages that every page leads to.
-const NAV: [(&str, &str); 4] =
-    [("/", "Overview"), ("/jobs", "Jobs"), ("/submit", "Submit"), ("/admin", "Admin")];
+const NAV: [(&str, &str); 5] = [
+    ("/", "Overview"),
+    ("/jobs", "Jobs"),
+    ("/submit", "Submit"),
+    ("/usage", "Usage"),
+    ("/admin", "Admin"),
+];
 
 /// One file.
 struct Asset {

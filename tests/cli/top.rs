@@ -22,6 +22,8 @@ cases! {
     top_follows_what_happens_and_asks_before_it_acts => ["top"],
     top_says_that_the_server_is_away_and_comes_back => ["top"],
     top_leaves_the_terminal_as_it_was => ["top"],
+    top_leaves_the_terminal_as_it_was_after_a_bug => ["top"],
+    top_has_no_colours_where_nobody_wants_them => ["top"],
     top_refuses_where_it_cannot_draw => ["top"],
 }
 
@@ -35,6 +37,10 @@ struct Screen {
 
 impl Screen {
     fn of(server: &Server, words: &[&str]) -> Screen {
+        Screen::with(server, words, &[])
+    }
+
+    fn with(server: &Server, words: &[&str], variables: &[(&str, &str)]) -> Screen {
         let (lines, columns) = (24, 80);
         let (pty, pts) = open().unwrap();
         pty.resize(Size::new(lines, columns)).unwrap();
@@ -43,6 +49,7 @@ impl Screen {
         // At each start the server listens at another port, and at the same socket.
         command.env("DOWNBEAT_SERVER", format!("unix:{}", socket.display()));
         command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
+        command.envs(variables.iter().copied());
         let child = Command::from(command).spawn(pts).unwrap();
         let shown = Arc::new(Mutex::new(vt100::Parser::new(lines, columns, 0)));
         let (pty, to) = (Arc::new(pty), Arc::clone(&shown));
@@ -146,6 +153,43 @@ fn top_leaves_the_terminal_as_it_was() {
         }
         assert_eq!(screen.ends(), Some(0), "{way:?}");
     }
+}
+
+fn top_leaves_the_terminal_as_it_was_after_a_bug() {
+    let server = Server::start();
+    let faults = server.dir.path().join("faults");
+    std::fs::create_dir(&faults).unwrap();
+    let faults_dir = faults.display().to_string();
+    let screen = Screen::with(&server, &["top"], &[("DOWNBEAT_FAULT_DIR", &faults_dir)]);
+    screen.shows("Nothing runs.");
+    std::fs::write(faults.join("bug.top"), "").unwrap();
+    // Killed by its own signal, it says why where everybody can read it.
+    screen.shows("a bug that a test wanted at bug.top");
+    assert_eq!(screen.ends(), None);
+}
+
+fn top_has_no_colours_where_nobody_wants_them() {
+    let server = Server::start();
+    let id = server.submit(&json!({"script": "sleep 60", "name": "coloured"}));
+    server.started(id);
+    let colours = |screen: &Screen| {
+        screen.shows("coloured");
+        let shown = screen.shown.lock().unwrap();
+        let (lines, columns) = shown.screen().size();
+        let cells = (0..lines).flat_map(|line| (0..columns).map(move |column| (line, column)));
+        let cells = cells.filter_map(|(line, column)| shown.screen().cell(line, column));
+        cells.filter(|cell| cell.fgcolor() != vt100::Color::Default).count()
+    };
+    let screen = Screen::with(&server, &["top"], &[("NO_COLOR", "1"), ("LC_ALL", "C")]);
+    assert_eq!(colours(&screen), 0);
+    let shown = screen.shown.lock().unwrap().screen().contents();
+    assert!(shown.is_ascii() && shown.contains("> 1"), "the locale has no signs: {shown}");
+    screen.types("q");
+    assert_eq!(screen.ends(), Some(0));
+    let screen = Screen::of(&server, &["top"]);
+    assert!(colours(&screen) > 0);
+    screen.types("q");
+    assert_eq!(screen.ends(), Some(0));
 }
 
 fn top_refuses_where_it_cannot_draw() {

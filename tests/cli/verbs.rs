@@ -15,6 +15,7 @@ cases! {
     a_script_is_submitted_from_a_file_and_from_standard_input => ["submit"],
     submit_sends_folder_and_variables_as_sbatch_does => ["submit"],
     every_flag_of_submit_reaches_the_job => ["submit", "show"],
+    show_tells_what_a_job_used_of_what_it_asked => ["show"],
     a_key_submits_once => ["submit"],
     cancel_goes_on_past_a_job_that_is_not_there => ["cancel"],
     jobs_are_selected_by_what_they_are => ["cancel", "hold", "release", "wait", "logs", "show"],
@@ -418,6 +419,28 @@ fn whoami_says_whom_the_server_takes_somebody_for() {
     assert!(said.contains(&name), "{said}");
 }
 
+fn show_tells_what_a_job_used_of_what_it_asked() {
+    let server = Server::start();
+    let id = server.submit(&json!({"script": "true", "cpus": 4, "memory": "8G"}));
+    server.ended(id);
+    let line = |name: &str| {
+        let said = call(&server, &["show", &id.to_string()]).ends(0).out;
+        let line = said.lines().find(|line| line.starts_with(name)).map(str::to_owned);
+        line.map(|line| line.split_once(':').unwrap().1.trim().to_owned())
+    };
+    assert!(line("used of asked").unwrap().contains(" of 4 CPUs, "), "{:?}", line("used of asked"));
+    assert_eq!(line("advice"), None, "it ran too short");
+    let set = "start_time = end_time - 100000000, user_cpu_us = 90000000, system_cpu_us = 0";
+    server.sql(&format!("UPDATE jobs SET {set} WHERE id = {id} RETURNING '' AS line"));
+    let series = r#"{"start":0,"step_s":10,"cpus_busy":[950],"rss_bytes":[5],"gpu_load":[null]}"#;
+    server.sql(&format!(
+        "REPLACE INTO attempt_usage VALUES ({id}, 1, '{series}') RETURNING '' AS line"
+    ));
+    assert!(line("used of asked").unwrap().starts_with("0.9 of 4 CPUs, "));
+    let advice = line("advice").unwrap();
+    assert!(advice.ends_with("; `--memory 128M` would be enough"), "{advice}");
+}
+
 fn usage_adds_up_since_today_as_a_table_and_as_csv() {
     let server = Server::start();
     let said = call(&server, &["usage"]).ends(0).out;
@@ -425,7 +448,8 @@ fn usage_adds_up_since_today_as_a_table_and_as_csv() {
     let id = server.submit(&json!({"script": "true", "user": "o,ne", "account": "a"}));
     server.ended(id);
     let said = call(&server, &["usage", "--since", "now-1h"]).ends(0).out;
-    assert!(said.contains("CPU HOURS") && said.contains("o,ne"), "{said}");
+    assert!(said.contains("CPU H") && said.contains("o,ne"), "{said}");
+    assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
     let said = call(&server, &["usage", "--csv"]).ends(0).out;
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.len(), 2, "{said}");
@@ -435,7 +459,15 @@ fn usage_adds_up_since_today_as_a_table_and_as_csv() {
     let said = said.ends(0).json();
     assert_eq!((&said["by"], &said["lines"][0]["name"]), (&json!("account"), &json!("a")));
     call(&server, &["usage", "--since", "soon"]).ends(2);
-    call(&server, &["usage", "--by", "name"]).ends(2);
+    let by_day = call(&server, &["usage", "--by", "day", "--json"]).ends(0).json();
+    let days = by_day["lines"].as_array().unwrap();
+    assert!(!days.is_empty() && days.len() <= 2, "midnight may have passed: {by_day}");
+    let shown = call(&server, &["usage", "--by", "day"]).ends(0).out;
+    let date = shown.lines().last().unwrap().split_whitespace().next().unwrap();
+    assert!(date.len() == 10 && date.starts_with("20"), "{shown}");
+    let by_name = call(&server, &["usage", "--by", "name", "--csv"]).ends(0).out;
+    assert!(by_name.starts_with("name,cpu_hours,") && by_name.contains("\njob,"), "{by_name}");
+    call(&server, &["usage", "--by", "colour"]).ends(2);
 }
 
 fn token_tells_that_a_server_of_one_user_has_none_of_users() {

@@ -22,6 +22,7 @@ cases! {
     samples_that_cannot_be_are_refused_by_name => ["GET /api/v1/samples"],
     a_running_job_shows_what_it_uses_and_an_ended_one_what_it_used =>
         ["GET /api/v1/jobs/{id}/usage", "GET /api/v1/jobs/{id}"],
+    what_a_job_used_of_what_it_asked_is_told_with_advice => ["GET /api/v1/jobs/{id}/efficiency"],
 }
 
 /// A file of the system, without the end of its line.
@@ -172,4 +173,64 @@ fn a_running_job_shows_what_it_uses_and_an_ended_one_what_it_used() {
     assert_eq!(server.get(&path(id, "")).expect(200).json(), kept);
     server.ended(waits);
     server.is_clean();
+}
+
+/// Makes a job one that ran two minutes with a CPU and a half, or so.
+fn long_ago(server: &Server, id: i64) {
+    let series = json!({"start": 0, "step_s": 10, "cpus_busy": [1_500, null, 1_900],
+        "rss_bytes": [50 << 20, null, 100 << 20], "gpu_load": [null, null, null]});
+    let of = format!("WHERE id = {id} RETURNING 'done' AS line");
+    let ended = "start_time = end_time - 120500000, user_cpu_us = 180000000";
+    let rest = "system_cpu_us = 750000, max_rss_bytes = 1048576";
+    assert_eq!(server.sql(&format!("UPDATE jobs SET {ended}, {rest} {of}")), "done");
+    let row = format!("({id}, 1, '{series}') RETURNING 'done' AS line");
+    assert_eq!(server.sql(&format!("REPLACE INTO attempt_usage VALUES {row}")), "done");
+}
+
+fn what_a_job_used_of_what_it_asked_is_told_with_advice() {
+    let server = Server::start();
+    let told = |id: i64| server.get(&format!("/api/v1/jobs/{id}/efficiency")).expect(200).json();
+    let ask = json!({"script": "true", "cpus": 4, "memory": "2G", "time_limit": "1h"});
+    let (quick, long) = (server.submit(&ask), server.submit(&ask));
+    server.ended(quick);
+    server.ended(long);
+    let said = told(quick);
+    keys(&said, "attempt cpu memory gpu time advice");
+    keys(&said["cpu"], "asked used most used_s");
+    keys(&said["memory"], "asked_bytes used_bytes");
+    keys(&said["time"], "asked_s used_s");
+    assert!(said["cpu"]["used"].as_f64().unwrap() >= 0.0, "{said}");
+    for field in ["gpu", "advice"] {
+        assert_eq!(said[field], Value::Null, "it ran too short, without a GPU: {said}");
+    }
+    assert_eq!(said["cpu"]["most"], Value::Null, "it was never measured: {said}");
+    long_ago(&server, long);
+    let said = told(long);
+    assert_eq!(said["cpu"], json!({"asked": 4, "used": 1.5, "most": 1.9, "used_s": 180.75}));
+    assert_eq!(said["memory"], json!({"asked_bytes": 2_u64 << 30, "used_bytes": 100 << 20}));
+    assert_eq!(said["time"], json!({"asked_s": 3_600, "used_s": 120}));
+    let enough = "asked 2 GiB, used 100 MiB at most; `--memory 128M` would be enough";
+    assert_eq!(said["advice"], enough, "the larger part, and four are free too");
+    // Where two are free and four are not it would start, and only then.
+    let other = server.submit(&json!({"script": "exec sleep 600", "cpus": 2}));
+    server.started(other);
+    let starts = "asked 4 CPUs, used 1.5, at most 1.9; `--cpus 2` would start now";
+    assert_eq!(told(long)["advice"], starts);
+    let third = server.submit(&json!({"script": "exec sleep 600", "cpus": 1}));
+    server.started(third);
+    assert_eq!(told(long)["advice"], enough);
+    let page = server.get(&format!("/jobs/{long}")).expect(200).text();
+    assert!(page.contains(&format!("<dd>{enough}")), "{page}");
+    assert!(page.contains("1.5 of 4 busy in the mean"), "{page}");
+    // Who failed is told nothing, and who waits used nothing.
+    let state = format!("UPDATE jobs SET state = 'TIMEOUT' WHERE id = {long} RETURNING '' AS line");
+    server.sql(&state);
+    assert_eq!(told(long)["advice"], Value::Null);
+    let waits = server.submit(&json!({"script": "true", "cpus": 4}));
+    let said = told(waits);
+    assert_eq!((&said["attempt"], &said["cpu"]["used"]), (&json!(0), &Value::Null), "{said}");
+    problem(server.get("/api/v1/jobs/777/efficiency"), 404);
+    for id in [other, third] {
+        server.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).expect(202);
+    }
 }

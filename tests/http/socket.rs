@@ -30,6 +30,7 @@ cases! {
         "GET /api/v1/history", "POST /api/v1/jobs/batch", "DELETE /api/v1/jobs/{id}",
     ],
     usage_is_told_of_a_time => ["GET /api/v1/usage"],
+    usage_is_told_by_name_and_by_day_and_bounded => ["GET /api/v1/usage"],
     a_server_of_one_user_has_no_tokens_of_users => [
         "GET /api/v1/tokens", "POST /api/v1/tokens", "DELETE /api/v1/tokens/{id}",
     ],
@@ -108,10 +109,65 @@ fn with_a_token_the_socket_needs_none_and_takes_no_wrong_one() {
     assert_eq!(me("Authorization: Bearer seed\r\n").0, 401);
 }
 
+/// The fields of a line of `usage`.
+const USAGE_LINE: &str = "name cpu_hours cpu_used_hours cpu_efficiency gpu_hours memory_gib_hours \
+                          jobs completed failed cancelled running mean_wait_s";
+
+fn usage_is_told_by_name_and_by_day_and_bounded() {
+    let server = Server::start();
+    let body = json!({"script": "true", "name": "align", "memory": "1G"});
+    let ids: Vec<i64> = (0..2).map(|_| server.submit(&body)).collect();
+    ids.iter().for_each(|id| drop(server.ended(*id)));
+    // As if each had held a CPU from two hours before midnight to two after it, one busy hour.
+    let midnight = 1_795_305_600_000_000_i64;
+    let (from, to) = (midnight - 7_200_000_000, midnight + 7_200_000_000);
+    let set = |table: &str, set: String| {
+        let done = server.sql(&format!("UPDATE {table} SET {set} RETURNING 'done' AS line"));
+        assert_eq!(done, "done\ndone");
+    };
+    let times = format!("submit_time = {from}, eligible_time = {from}, start_time = {from}");
+    let used = "user_cpu_us = 3600000000, system_cpu_us = 0";
+    set("jobs", format!("{times}, end_time = {to}, {used}"));
+    let held = format!("allocation_time = {from}, released_time = {to}");
+    set("resource_allocations", held);
+    let told = |query: &str| {
+        server.get(&format!("/api/v1/usage?since=2026-11-21T00:00:00Z&{query}")).expect(200).json()
+    };
+    let by_name = told("by=name");
+    let wanted = json!({"name": "align", "cpu_hours": 8.0, "cpu_used_hours": 2.0,
+        "cpu_efficiency": 0.25, "gpu_hours": 0.0, "memory_gib_hours": 8.0, "jobs": 2,
+        "completed": 2, "failed": 0, "cancelled": 0, "running": 0, "mean_wait_s": 0.0});
+    assert_eq!(by_name["lines"], json!([wanted]), "{by_name}");
+    let days = |query: &str| -> Vec<(String, f64, u64)> {
+        let said = told(&format!("by=day{query}"));
+        let line = |line: &Value| {
+            let day = line["name"].as_str().unwrap()[..16].to_owned();
+            (day, line["cpu_hours"].as_f64().unwrap(), line["jobs"].as_u64().unwrap())
+        };
+        said["lines"].as_array().unwrap().iter().map(line).collect()
+    };
+    let (first, second) = ("2026-11-21T00:00", "2026-11-22T00:00");
+    assert_eq!(days(""), [(first.to_owned(), 4.0, 0), (second.to_owned(), 4.0, 2)]);
+    // Of a clock that is an hour ahead, days begin an hour earlier.
+    let theirs = days("&days=2026-11-21T00:00:00%2B01:00,2026-11-22T00:00:00%2B01:00");
+    assert_eq!(theirs, [(first.to_owned(), 2.0, 0), ("2026-11-21T23:00".to_owned(), 6.0, 2)]);
+    for (wrong, field) in [
+        ("by=day&days=today", "days"),
+        ("by=day&days=2026-11-22T00:00:00Z,2026-11-21T00:00:00Z", "days"),
+        ("by=user&days=2026-11-22T00:00:00Z", "days"),
+        ("by=day&since=2020-01-01T00:00:00Z", "since"),
+    ] {
+        let refused = server.get(&format!("/api/v1/usage?{wrong}")).expect(400).json();
+        assert_eq!(refused["errors"][0]["field"], field, "{wrong}: {refused}");
+    }
+    let many = vec!["2026-11-22T00:00:00Z"; 367].join(",");
+    problem(server.get(&format!("/api/v1/usage?by=day&days={many}")), 400);
+}
+
 fn usage_is_told_of_a_time() {
     let server = Server::start();
     let none = server.get("/api/v1/usage").expect(200).json();
-    keys(&none, "since until by lines");
+    keys(&none, "since until by lines left_off");
     assert_eq!((&none["by"], &none["lines"]), (&json!("user"), &json!([])));
     let held = server.submit(&json!({"script": "true", "held": true, "user": "ann"}));
     let ran = server.submit(&json!({"script": "exit 1", "user": "ann", "account": "a"}));
@@ -122,7 +178,7 @@ fn usage_is_told_of_a_time() {
     let lines = now["lines"].as_array().unwrap();
     assert_eq!(lines.len(), 2, "job {held} has only waited: {now}");
     for line in lines {
-        keys(line, "name cpu_hours gpu_hours jobs completed failed cancelled running mean_wait_s");
+        keys(line, USAGE_LINE);
     }
     let of = |name: &str| lines.iter().find(|line| line["name"] == name).unwrap().clone();
     assert_eq!((&of("ann")["jobs"], &of("ann")["failed"]), (&json!(1), &json!(1)));
@@ -132,7 +188,7 @@ fn usage_is_told_of_a_time() {
     let before = server.get(before).expect(200).json();
     let past: Vec<&Value> = before["lines"].as_array().unwrap().iter().collect();
     assert!(past.iter().all(|line| line["cpu_hours"] == 0.0 && line["jobs"] == 0), "{before}");
-    for wrong in ["by=name", "since=yesterday", "since=2030-01-01T00:00:00Z", "who=ann"] {
+    for wrong in ["by=colour", "since=yesterday", "since=2030-01-01T00:00:00Z", "who=ann"] {
         problem(server.get(&format!("/api/v1/usage?{wrong}")), 400);
     }
 }

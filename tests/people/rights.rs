@@ -44,7 +44,7 @@ fn orders(id: &str) -> Vec<(String, &'static str)> {
 
 /// Every question about a job's details.
 fn questions(id: &str) -> Vec<String> {
-    let rests = ["script", "stdout", "stderr", "events", "attempts", "usage"];
+    let rests = ["script", "stdout", "stderr", "events", "attempts", "usage", "efficiency"];
     rests.iter().map(|rest| format!("GET /api/v1/jobs/{id}/{rest}")).collect()
 }
 

@@ -126,6 +126,11 @@ fn what_a_job_used_is_told_of_its_script() {
     let seff = site.says(&format!("seff {id}"));
     assert!(seff.contains("State: COMPLETED (exit code 0)"), "{seff}");
     assert!(seff.contains("% of 200.00 MB"), "{seff}");
+    let told = site.server.get(&format!("/api/v1/jobs/{id}/efficiency")).expect(200).json();
+    let used = told["memory"]["used_bytes"].as_f64().unwrap() / f64::from(1 << 20);
+    assert!(seff.contains(&format!("Memory Utilized: {used:.2} MB\n")), "{seff}{told}");
+    let part = told["cpu"]["used"].as_f64().unwrap() / told["cpu"]["asked"].as_f64().unwrap();
+    assert!(seff.contains(&format!("CPU Efficiency: {:.2}% of ", 100.0 * part)), "{seff}{told}");
     assert_eq!(site.run("seff 9999").ends(1).err, "Job not found.\n");
 }
 

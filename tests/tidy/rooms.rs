@@ -142,6 +142,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "fault",
             "host",
             "time",
             "peer",

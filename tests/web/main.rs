@@ -247,6 +247,30 @@ fn the_server_s_own_page_says_what_its_routes_say() {
 }
 
 #[test]
+fn who_used_how_much_is_a_page_that_its_stream_fills_once() {
+    let server = server_with_token();
+    let token = format!("Bearer {TOKEN}");
+    let headers = [("authorization", token.as_str()), ("content-type", "application/json")];
+    let body = json!({"script": "exit 1", "name": "n", "account": HOSTILE}).to_string();
+    let sent = server.send("POST", "/api/v1/jobs", &headers, body.as_bytes()).expect(201).json();
+    let wait = format!("/api/v1/jobs/{}/wait", sent["id"]);
+    assert_eq!(with_token(&server, &wait).json()["state"], "FAILED");
+    let view = "/usage?by=account%26span=30d";
+    let frame = server.send("GET", "/usage?by=account&span=30d", &[], b"").expect(200).text();
+    assert!(frame.contains("data-frame") && !frame.contains("b id"), "{frame}");
+    let page = with_token(&server, "/usage?by=account&span=30d").text();
+    for html in [page, first_region(&server, view, Some(TOKEN))] {
+        assert!(html.contains("&#60;b id=x") && !html.contains("<b id"), "{html}");
+        assert!(html.contains("aria-current=\"true\">Account</a>"), "{html}");
+    }
+    let days = with_token(&server, "/usage?by=day&span=7d").text();
+    assert_eq!(days.matches("<tr><td>").count(), 1, "one day was anything used: {days}");
+    for wrong in ["by=colour", "span=2d", "user=me"] {
+        assert_eq!(with_token(&server, &format!("/usage?{wrong}")).status, 400, "{wrong}");
+    }
+}
+
+#[test]
 fn files_are_kept_for_good_and_packed_and_small() {
     let server = Server::start();
     let page = server.get("/").expect(200).text();

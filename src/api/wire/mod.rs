@@ -16,6 +16,7 @@ pub mod attempt;
 pub mod body;
 pub mod bulk;
 pub mod dialect;
+pub mod efficiency;
 pub mod export;
 mod fields;
 pub mod forecast;

@@ -9,6 +9,7 @@
 pub use super::array::ArrayState;
 pub use super::attempt::{Attempt, Retry};
 pub use super::body::{BatchBody, NestedBody, NestedJob, SubmitBody};
+pub use super::efficiency::Efficiency;
 pub use super::history::HistoryEntry;
 pub use super::job::{Allocation, BatchAccepted, Event, Job, JobList, Usage, format_rfc3339};
 pub use super::me::{Allowance, Limits, Me, Role, Via};

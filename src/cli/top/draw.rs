@@ -1,12 +1,13 @@
 //! *Purpose*: the screen.
 //!
 //! *Owns*: who gets how many lines: numbers, cores, what runs, what waits, a log, what ended, in
-//! this order; the line of numbers, the cores and the foot.
+//! this order; the line of numbers and the foot.
 //!
 //! *Promises*: nothing is drawn beyond the screen; below 60 columns or 15 lines only numbers and
 //! what runs are shown; what others wrote is seen and never obeyed.
 //!
-//! *Not here*: rows of jobs (`top::lists`).
+//! *Not here*: rows of jobs (`top::lists`), the cores (`top::map`), what was held
+//! (`top::history`).
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -15,11 +16,10 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 
 use super::input::KEYS;
-use super::lists;
 use super::state::{Mode, State};
-use super::words::{clock, fit, grouped, span};
-use crate::api::wire::v1::{JobId, StateWord};
-use crate::clock::parse_rfc3339;
+use super::words::{clock, fit, grouped};
+use super::{history, lists, map};
+use crate::api::wire::v1::StateWord;
 
 /// Below so many columns or lines there is room for little.
 const SMALL: (u16, u16) = (60, 15);
@@ -29,8 +29,6 @@ const WIDE: u16 = 100;
 const AIRY: usize = 30;
 /// Which of the parts is the log: of it the last lines are shown.
 const LOG: usize = 2;
-/// CPUs of a block of the map, between which a gap helps counting.
-const BLOCK: usize = 8;
 
 /// Lines of one part, with the least and the most that it takes.
 struct Part<'a> {
@@ -69,10 +67,11 @@ pub(super) fn screen(state: &State, frame: &mut Frame<'_>) {
 /// What stands between the numbers and the foot.
 fn parts(state: &State, (width, is_wide): (usize, bool), room: usize) -> Vec<Line<'_>> {
     let mut map = maintenance(state, width);
-    map.extend(cores(state, width, room / 4));
-    map.extend(openings(state, width));
     // Where there is room a blank line tells lists apart.
     let gap = usize::from(room >= AIRY);
+    map.extend(map::cores(state, (width, is_wide), room / 4));
+    let history = if is_wide && gap > 0 { history::line(state, width) } else { None };
+    map.extend(history.or_else(|| history::openings(state, width)));
     if gap == 0 {
         map.push(Line::default());
     }
@@ -190,104 +189,6 @@ fn maintenance(state: &State, width: usize) -> Vec<Line<'static>> {
         Line::styled(fit(&text, width, marks.cut()), marks.warning())
     });
     told.collect()
-}
-
-/// Each CPU with the letter of its holder, and its load where the server tells it.
-fn cores(state: &State, width: usize, most: usize) -> Vec<Line<'static>> {
-    let marks = state.marks;
-    let Some(overview) = &state.overview else { return Vec::new() };
-    let raw = &state.raw["resources"]["cpus"];
-    let load = |at: usize| raw[at]["load"].as_u64();
-    let has_load = (0..overview.resources.cpus.len()).any(|at| load(at).is_some());
-    let each = if has_load { 3 } else { 2 };
-    let block = BLOCK * each + 1;
-    let blocks = ((width - 1) / block).max(1);
-    let mut lines: Vec<Line<'static>> = Vec::new();
-    let doubted = &overview.resources.held_back_cpus;
-    for (row, some) in overview.resources.cpus.chunks(BLOCK * blocks).enumerate() {
-        let mut spans = vec![Span::raw(" ")];
-        for (n, cpu) in some.iter().enumerate() {
-            if n > 0 && n.is_multiple_of(BLOCK) {
-                spans.push(Span::raw(" "));
-            }
-            let (letter, style) = match cpu.job_id {
-                Some(job) => (state.letter_of(job).to_string(), holder_style(state, job)),
-                None if doubted.contains(&cpu.id) => ("!".to_owned(), marks.warning()),
-                None => (marks.free().to_owned(), Style::new()),
-            };
-            spans.push(Span::styled(letter, style));
-            if has_load {
-                let height = load(row * BLOCK * blocks + n).map_or(" ", |load| marks.load(load));
-                spans.push(Span::raw(height));
-            }
-            spans.push(Span::raw(" "));
-        }
-        lines.push(Line::from(spans));
-    }
-    let left = lines.len().saturating_sub(most.max(1));
-    if left > 0 {
-        lines.truncate(most.max(1));
-        let more = left * BLOCK * blocks;
-        lines.push(Line::raw(format!("   about {more} CPUs more")));
-    }
-    lines.extend(gpus(state, width));
-    lines
-}
-
-fn holder_style(state: &State, job: JobId) -> Style {
-    let chosen = state.row_of_chosen();
-    match chosen.is_some_and(|row| row.all.iter().any(|own| own.id == job)) {
-        true => state.marks.chosen(),
-        false => Style::new(),
-    }
-}
-
-/// GPUs with their holders, and how busy they are where the server tells it.
-fn gpus(state: &State, width: usize) -> Option<Line<'static>> {
-    let overview = state.overview.as_ref()?;
-    let gpu = overview.resources.resources.iter().find(|one| one.name == "gpu")?;
-    let told = state.raw["resources"]["gpus"].as_array();
-    let busy = |id: u32| {
-        let own = told.into_iter().flatten().find(|one| one["index"] == id)?;
-        let load = own["load"].as_u64().map(|load| format!(" {} %", load / 10));
-        let outside = own["outside"]["user"].as_str().map(|user| format!(" outside: {user}"));
-        Some(load.into_iter().chain(outside).collect::<String>())
-    };
-    let unit = |unit: &crate::api::wire::resources::UnitState| {
-        let holder = match (unit.job_id, &unit.held_back) {
-            (Some(job), _) => state.letter_of(job).to_string(),
-            (None, Some(_)) => "!".to_owned(),
-            (None, None) => state.marks.free().to_owned(),
-        };
-        format!("  {} {holder}{}", unit.id, busy(unit.id).unwrap_or_default())
-    };
-    let units: String = gpu.units.iter().map(unit).collect();
-    Some(Line::raw(fit(&format!(" GPU{units}"), width, state.marks.cut())))
-}
-
-/// What could be had now.
-fn openings(state: &State, width: usize) -> Option<Line<'static>> {
-    let overview = state.overview.as_ref()?;
-    let forecast = &overview.forecast;
-    let now = parse_rfc3339(&forecast.time)?;
-    let at_once = |one: &&crate::api::wire::forecast::Earliest| {
-        let start = one.start_time.as_deref().and_then(parse_rfc3339);
-        start.is_some_and(|start| start <= now)
-    };
-    let mut all = forecast.earliest.iter().filter(|one| one.gpus == 0).filter(at_once);
-    let text = match all.next_back() {
-        Some(one) => {
-            let unit = if one.cpus == 1 { "CPU" } else { "CPUs" };
-            let long = one.limit_s.map(|s| format!(" up to {}", span(s))).unwrap_or_default();
-            format!(" now: {} {unit}{long}", one.cpus)
-        }
-        None => {
-            let first = forecast.earliest.iter().find(|one| one.gpus == 0)?;
-            let start = first.start_time.as_ref()?;
-            format!(" next: 1 CPU at {}", clock(state.now, start))
-        }
-    };
-    Some(Line::raw(fit(&text, width, state.marks.cut())))
 }
 
 fn log(state: &State, width: usize) -> Vec<Line<'static>> {

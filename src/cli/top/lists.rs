@@ -20,6 +20,10 @@ use crate::clock::parse_rfc3339;
 const BAR: usize = 18;
 /// The same where there is less room.
 const BAR_NARROW: usize = 10;
+/// Below so many columns there is no room for who it is nor for a bar.
+pub(super) const NARROW: usize = 80;
+/// Columns of a name there.
+const NAME_SLIM: usize = 11;
 /// Columns of a bar of work.
 const BUSY: usize = 8;
 
@@ -58,7 +62,9 @@ fn chosen(state: &State, row: &Row<'_>) -> (Style, &'static str) {
 pub(super) fn running(state: &State, width: usize, is_wide: bool) -> Vec<Line<'static>> {
     let n = state.overview.as_ref().map_or(0, |overview| overview.resources.running_jobs);
     let title = format!("  RUNNING {}", grouped(n));
+    let is_slim = width < NARROW;
     let columns = match is_wide {
+        _ if is_slim => format!("{:<13} {:>3} BUSY {:>10} ENDS BY", "ID", "CPU", "TIME"),
         true => format!(
             "{:<14} {:<8} {:>4} {:>6}  {:<14} {:>10} {:<28} ENDS BY",
             "ID", "USER", "CPU", "MEM", "BUSY", "TIME", ""
@@ -68,10 +74,12 @@ pub(super) fn running(state: &State, width: usize, is_wide: bool) -> Vec<Line<'s
             "ID", "USER", "CPU", "BUSY", "TIME", ""
         ),
     };
-    let mut lines = vec![head(state, &format!("{title:<18} {columns}"), width)];
+    let title = fit(&title, if is_slim { 14 } else { 18 }, state.marks.cut());
+    let mut lines = vec![head(state, &format!("{title} {columns}"), width)];
     for row in state.running() {
         let (style, sign) = chosen(state, &row);
         let text = match is_wide {
+            _ if is_slim => slim_row(state, &row),
             true => wide_row(state, &row),
             false => narrow_row(state, &row),
         };
@@ -119,15 +127,32 @@ fn narrow_row(state: &State, row: &Row<'_>) -> String {
     )
 }
 
-/// The part of its CPUs that it uses: by their loads of now, or by what it used in all, where the
-/// server tells either.
+/// Whose it is and a bar are left out before a figure is.
+fn slim_row(state: &State, row: &Row<'_>) -> String {
+    let (job, cut) = (row.job, state.marks.cut());
+    let busy = busy(state, job).map(|part| format!("{:.0}%", part * 100.0));
+    format!(
+        "{} {} {:>3} {:>4} {:>10} {}",
+        fit(&job.name, NAME_SLIM, cut),
+        fit(&row.shown_id(), 13, cut),
+        row.cpus(),
+        busy.unwrap_or_default(),
+        elapsed(elapsed_s(state, job)),
+        ends(state, job),
+    )
+}
+
+/// The part of its CPUs that it uses: by what was measured of it last, by the loads of these CPUs,
+/// or by what it used in all, where the server tells any of it.
 fn busy(state: &State, job: &Job) -> Option<f64> {
-    let cpus = state.raw["resources"]["cpus"].as_array();
-    let own = cpus.into_iter().flatten().filter(|cpu| cpu["job_id"] == job.id.0);
-    let loads: Vec<u64> = own.filter_map(|cpu| cpu["load"].as_u64()).collect();
+    if let Some(busy) = job.usage_now.and_then(|now| now.cpus_busy) {
+        return Some(busy / f64::from(job.cpus.max(1)));
+    }
+    let cpus = state.overview.iter().flat_map(|overview| &overview.resources.cpus);
+    let own = cpus.filter(|cpu| cpu.job_id == Some(job.id));
+    let loads: Vec<f64> = own.filter_map(|cpu| cpu.load).map(f64::from).collect();
     if !loads.is_empty() {
-        let sum: u64 = loads.iter().sum();
-        return Some(sum as f64 / 1_000.0 / loads.len() as f64);
+        return Some(loads.iter().sum::<f64>() / 1_000.0 / loads.len() as f64);
     }
     let used = job.usage?;
     let held_s = elapsed_s(state, job).max(1) as f64 * f64::from(job.cpus.max(1));
@@ -162,13 +187,16 @@ fn ends(state: &State, job: &Job) -> String {
 
 /// What waits.
 pub(super) fn waiting(state: &State, width: usize, is_wide: bool) -> Vec<Line<'static>> {
+    let is_slim = width < NARROW;
     let n = state.overview.as_ref().map_or(0, |overview| overview.resources.pending_jobs);
     let title = format!("  WAITING {}", grouped(n));
     let columns = match is_wide {
         true => "ID             USER     ASKS                   STARTS BY  WHY",
+        false if is_slim => "ID            STARTS BY  WHY",
         false => "ID            USER   STARTS BY  WHY",
     };
-    let mut lines = vec![head(state, &format!("{title:<19} {columns}"), width)];
+    let title = fit(&title, if is_slim { 15 } else { 19 }, state.marks.cut());
+    let mut lines = vec![head(state, &format!("{title} {columns}"), width)];
     let cut = state.marks.cut();
     for row in state.waiting() {
         let (style, sign) = chosen(state, &row);
@@ -179,11 +207,11 @@ pub(super) fn waiting(state: &State, width: usize, is_wide: bool) -> Vec<Line<'s
             true => (14, 8, format!("{} ", fit(&asks(job), 22, cut))),
             false => (13, 6, String::new()),
         };
+        let whose = if is_slim { String::new() } else { format!("{} ", fit(&job.user, user, cut)) };
         let text = format!(
-            "{sign}{place:>2} {} {} {} {asks}{} {}",
-            fit(&job.name, 15, cut),
+            "{sign}{place:>2} {} {} {whose}{asks}{} {}",
+            fit(&job.name, if is_slim { NAME_SLIM } else { 15 }, cut),
             fit(&row.shown_id(), id, cut),
-            fit(&job.user, user, cut),
             fit(&start.unwrap_or_default(), 10, cut),
             why(job, is_wide),
         );

@@ -90,6 +90,11 @@ impl Marks {
         self.of("●", "*")
     }
 
+    /// What stands between what was and what will be.
+    pub(super) fn now(self) -> &'static str {
+        self.of("│", "|")
+    }
+
     pub(super) fn rule(self) -> &'static str {
         self.of("─", "-")
     }

@@ -9,8 +9,10 @@
 //! (`top::input`), who brings news (`top::news`).
 
 mod draw;
+mod history;
 mod input;
 mod lists;
+mod map;
 mod marks;
 mod news;
 mod orders;
@@ -22,7 +24,9 @@ use std::io::IsTerminal;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
+use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::event::Event;
+use ratatui::crossterm::execute;
 
 use self::input::Wish;
 use self::marks::Marks;
@@ -30,6 +34,7 @@ use self::news::{Desk, News};
 use self::state::State;
 use super::client::{Client, Connect};
 use super::error::CliError;
+use crate::fault;
 
 /// The clock and what has run so far go on by the second.
 const TICK: Duration = Duration::from_secs(1);
@@ -39,7 +44,7 @@ const TICK: Duration = Duration::from_secs(1);
 pub struct TopArgs {
     #[command(flatten)]
     connect: Connect,
-    /// Letters instead of signs, for terminals that have no others
+    /// Letters instead of signs, for terminals that have no others [default: as the locale says]
     #[arg(long)]
     ascii: bool,
     /// Only my own jobs to begin with
@@ -53,13 +58,25 @@ pub(super) fn run(args: &TopArgs) -> Result<u8, CliError> {
     let client = Client::new(&args.connect)?;
     // The first answer, before the screen is taken: a wrong address is said as by any verb.
     let first = client.get(news::OVERVIEW)?;
-    let mut state = State::new(Marks::new(args.ascii, has_colours()), args.me);
+    let mut state = State::new(Marks::new(args.ascii || !has_signs(), has_colours()), args.me);
     state.take(&first.text).map_err(not_understood)?;
     let mut desk = Desk::open(client)?;
+    show_cursor_after_a_bug();
     let mut terminal = ratatui::try_init().map_err(no_terminal)?;
     let done = show(&mut terminal, &mut state, &mut desk);
     ratatui::restore();
     done.map(|()| 0)
+}
+
+/// A bug ends the process before the terminal, as ratatui has it, shows its cursor again. Its own
+/// hook is before this one, and does the rest.
+fn show_cursor_after_a_bug() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        // There may be no terminal any more.
+        let _shown = execute!(std::io::stdout(), Show);
+        before(panic);
+    }));
 }
 
 fn show(
@@ -69,6 +86,7 @@ fn show(
 ) -> Result<(), CliError> {
     loop {
         state.now = crate::clock::now();
+        fault::bug(fault::BUG_IN_TOP);
         terminal.draw(|frame| draw::screen(state, frame)).map_err(no_terminal)?;
         let first = match desk.news.recv_timeout(TICK) {
             Ok(news) => news,
@@ -90,6 +108,10 @@ fn hear(news: News, state: &mut State, desk: &mut Desk) -> Result<Wish, CliError
     let wish = match news {
         News::Overview(text) => {
             state.take(&text).map_err(not_understood)?;
+            Wish::Nothing
+        }
+        News::Samples(text) => {
+            state.take_samples(&text).map_err(not_understood)?;
             Wish::Nothing
         }
         News::Same => {
@@ -124,6 +146,14 @@ fn hear(news: News, state: &mut State, desk: &mut Desk) -> Result<Wish, CliError
 /// Colours are left out where the variable says so (no-color.org).
 fn has_colours() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Signs are left out where the locale has none, as that of C has not (setlocale(3)).
+fn has_signs() -> bool {
+    let mut said = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(std::env::var_os);
+    let locale = said.find(|value| !value.is_empty()).unwrap_or_default();
+    let locale = locale.to_string_lossy().to_ascii_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
 }
 
 /// Whether this is a terminal that can be drawn upon.

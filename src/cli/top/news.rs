@@ -21,8 +21,10 @@ use signal_hook::iterator::Signals;
 use super::super::client::Client;
 use super::super::error::CliError;
 use super::super::follow::{Heard, Stream, heard};
+use super::history::BACK_S;
 use super::orders::Order;
 use crate::api::wire::v1::JobId;
+use crate::clock::monotonic;
 
 /// Where overviews are.
 pub(super) const OVERVIEW: &str = "/api/v1/overview";
@@ -30,6 +32,10 @@ pub(super) const OVERVIEW: &str = "/api/v1/overview";
 const APART: Duration = Duration::from_millis(500);
 /// Loads change without an event, and whoever hears of his own jobs alone hears of no others.
 const IN_ANY_CASE: Duration = Duration::from_secs(3);
+/// Where it is told what was held when.
+const SAMPLES: &str = "/api/v1/samples";
+/// There is a new one each minute.
+const SAMPLES_EVERY: Duration = Duration::from_secs(60);
 /// The longest wait for a server that is away.
 const AWAY_MAX: Duration = Duration::from_secs(8);
 /// Lines of a log that were there before.
@@ -39,6 +45,8 @@ const LOG_TAIL: u64 = 200;
 pub(super) enum News {
     /// Another overview.
     Overview(String),
+    /// What was held lately.
+    Samples(String),
     /// The last one holds.
     Same,
     /// The server does not answer.
@@ -144,11 +152,20 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), CliErro
     made.map(drop).map_err(|error| CliError::Other(format!("no thread: {error}")))
 }
 
-/// Asks for overviews until nobody shows them.
+/// Asks for overviews until nobody shows them, and for what was held once a minute.
 fn overviews(client: &Client, woken: &Receiver<()>, to: &Sender<News>) {
     let (mut tag, mut away) = (None, Duration::ZERO);
-    let mut has_loads = false;
+    let (mut has_loads, mut sampled) = (false, None);
     loop {
+        if sampled.is_none_or(|at| monotonic().duration_since(at) >= SAMPLES_EVERY) {
+            // Without an answer there is no line of it; that the server is away is said below.
+            if let Ok(answer) = client.get(&format!("{SAMPLES}?from=-{BACK_S}s"))
+                && to.send(News::Samples(answer.text)).is_err()
+            {
+                return;
+            }
+            sampled = Some(monotonic());
+        }
         let news = match client.get_unless(OVERVIEW, tag.as_deref()) {
             Ok((None, _)) => News::Same,
             Ok((Some(answer), newer)) => {

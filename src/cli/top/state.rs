@@ -9,13 +9,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use serde_json::Value;
-
 use super::marks::Marks;
 use super::orders::Order;
 use super::rows::{Row, rows};
 use super::words::plain;
 use crate::api::wire::overview::Overview;
+use crate::api::wire::samples::Samples;
 use crate::api::wire::v1::{Job, JobId};
 use crate::clock::{LocalTime, now};
 use crate::time::Time;
@@ -56,8 +55,8 @@ pub(super) struct State {
     /// As of when it is drawn.
     pub(super) now: Time,
     pub(super) overview: Option<Overview>,
-    /// The same as it came: other servers may say more than this program knows.
-    pub(super) raw: Value,
+    /// What was held lately, once that was told.
+    pub(super) samples: Option<Samples>,
     pub(super) is_away: bool,
     /// When the server was last heard, on the clock of this place.
     pub(super) heard: String,
@@ -78,7 +77,7 @@ impl State {
             marks,
             now: now(),
             overview: None,
-            raw: Value::Null,
+            samples: None,
             is_away: false,
             heard: String::new(),
             chosen: None,
@@ -94,7 +93,6 @@ impl State {
 
     /// Takes an overview up.
     pub(super) fn take(&mut self, text: &str) -> Result<(), serde_json::Error> {
-        self.raw = serde_json::from_str(text)?;
         let overview: Overview = serde_json::from_str(text)?;
         self.give_letters(&overview.running);
         self.overview = Some(overview);
@@ -103,6 +101,12 @@ impl State {
         if self.row_of_chosen().is_none() {
             self.chosen = self.ids().first().copied();
         }
+        Ok(())
+    }
+
+    /// Takes up what was held.
+    pub(super) fn take_samples(&mut self, text: &str) -> Result<(), serde_json::Error> {
+        self.samples = Some(serde_json::from_str(text)?);
         Ok(())
     }
 

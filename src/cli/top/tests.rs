@@ -92,7 +92,10 @@ fn ended() -> Value {
 fn overview() -> Value {
     let holders =
         [4150, 4150, 4170, 4170, 4171, 4171, 4102, 4102, 4102, 4102, 4098, 4098, 4098, 4098, 0, 0];
-    let cpu = |(id, job): (usize, &i64)| json!({"id": id, "job_id": Some(*job).filter(|j| *j > 0)});
+    let cpu = |(id, job): (usize, &i64)| {
+        let job = Some(*job).filter(|job| *job > 0);
+        json!({"id": id, "job_id": job, "node": id / 8})
+    };
     let cpus: Vec<Value> = holders.iter().enumerate().map(cpu).collect();
     let unit = |id: u32, job: Option<i64>| json!({"id": id, "type": "a100", "job_id": job});
     let earliest = |cpus: u32, start: String, limit_s: Option<i64>| {
@@ -113,7 +116,9 @@ fn overview() -> Value {
         "counts": {"failed": 17, "completed": 365},
         "running": running(), "waiting": waiting(), "ended": ended(), "own": [],
         "accounts": [], "people": [],
-        "forecast": {"time": at(28, 14, 32, 0), "free": [], "starts": [], "earliest": [
+        "forecast": {"time": at(28, 14, 32, 0), "free": [
+            {"time": at(28, 14, 32, 0), "cpus": 2}, {"time": at(28, 16, 51, 0), "cpus": 0},
+            {"time": at(28, 18, 30, 0), "cpus": 12}], "starts": [], "earliest": [
             earliest(1, at(28, 14, 32, 0), None), earliest(2, at(28, 14, 32, 0), Some(8_280)),
             earliest(4, at(28, 15, 52, 7), None)]},
         "maintenance": [{"id": 1, "start_time": at(29, 8, 0, 0), "end_time": at(29, 12, 0, 0),
@@ -152,9 +157,21 @@ fn press(state: &mut State, keys: &str) -> Vec<Wish> {
     keys.chars().map(|letter| key(state, event(letter))).collect()
 }
 
-/// With a log that is followed.
+/// Hours of which it is known what was held, and one of which it is not.
+fn samples() -> String {
+    let held = |n: u32| (n != 6).then(|| f64::from(n % 17));
+    let held: Vec<Option<f64>> = (0..17).map(held).collect();
+    let none = vec![Value::Null; held.len()];
+    json!({"start": at(27, 21, 32, 0), "step_s": 3_600, "cpus_total": 16, "cpus_held": held,
+        "memory_held_bytes": none, "gpus_held": none, "pending": none, "running": none,
+        "started": none, "ended_ok": none, "ended_not_ok": none, "wait_s": none})
+    .to_string()
+}
+
+/// With what was held, and a log that is followed.
 fn with_log() -> State {
     let mut state = state_of(&overview(), false);
+    state.take_samples(&samples()).unwrap();
     state.chosen = Some(JobId(4102));
     assert_eq!(press(&mut state, "l"), [Wish::Log(JobId(4102))]);
     state.log_says(JobId(4102), b"epoch 41/60\nprogress 1\rprogress 2\nepoch ");
@@ -196,8 +213,20 @@ fn any_size_is_drawn_and_small_ones_show_what_runs() {
 }
 
 #[test]
+fn no_figure_is_cut_on_the_smallest_screen() {
+    let small = drawn(&with_log(), (60, 15));
+    let head = small.lines().find(|line| line.contains("RUNNING")).unwrap();
+    assert!(head.ends_with("CPU BUSY       TIME ENDS BY"), "{small}");
+    let mut chosen = with_log();
+    press(&mut chosen, "/vit-large\n");
+    let small = drawn(&chosen, (60, 15));
+    assert!(small.contains("  4  86%    9:41:19 16:51\n"), "{small}");
+}
+
+#[test]
 fn letters_alone_are_enough() {
     let mut state = state_of(&overview(), true);
+    state.take_samples(&samples()).unwrap();
     press(&mut state, "m");
     let drawn = drawn(&state, (120, 40));
     assert!(drawn.is_ascii(), "{drawn}");

@@ -6,7 +6,7 @@
 //!
 //! *Not here*: the route (`api::usage`).
 
-use super::super::used::{By, Used, used};
+use super::super::used::{By, Key, Used, used};
 use super::*;
 use crate::job::state::Hold;
 use crate::kernel::access::Scope;
@@ -15,8 +15,8 @@ use crate::kernel::access::Scope;
 fn of(world: &World, name: &str, (since, until): (i64, i64), by: By) -> Option<Used> {
     let readers = world.database().readers().unwrap();
     let window = (Time(since), Time(until));
-    let found = readers.read(|c| used(c, window, by, &Scope::SERVER)).unwrap().unwrap();
-    found.get(name).cloned()
+    let found = readers.read(|c| used(c, window, &by, &Scope::SERVER)).unwrap().unwrap();
+    found.get(&Key::Name(name.to_owned())).cloned()
 }
 
 /// One job whose first attempt held a CPU from 2 to 4, and whose second one holds it since 5.
@@ -79,11 +79,54 @@ fn a_job_is_counted_where_it_ended_by_how_it_did() {
 }
 
 #[test]
+fn what_lasts_over_midnight_counts_on_both_days() {
+    let (mut world, _) = requeued();
+    world.batch("UPDATE jobs SET memory_bytes = 10");
+    let readers = world.database().readers().unwrap();
+    let days = |(since, until): (i64, i64), days: &[i64]| -> Vec<(i64, i64, i128, u64)> {
+        let by = By::Day(days.iter().map(|at| Time(*at)).collect());
+        let window = (Time(since), Time(until));
+        let found = readers.read(|c| used(c, window, &by, &Scope::SERVER)).unwrap().unwrap();
+        let row = |(key, of): (Key, Used)| match key {
+            Key::Day(day) => (day.0, of.cpu_us, of.memory_byte_us, of.running),
+            Key::Name(name) => panic!("{name} is no day"),
+        };
+        found.into_iter().map(row).collect()
+    };
+    // A CPU from 2 to 4, and one since 5.
+    assert_eq!(days((0, 10), &[]), [(0, 7, 70, 1)]);
+    assert_eq!(days((0, 10), &[3, 6]), [(0, 1, 10, 0), (3, 2, 20, 0), (6, 4, 40, 1)]);
+    assert_eq!(days((1, 8), &[0, 2, 9]), [(2, 5, 50, 1)], "days outside of the time are none");
+    assert_eq!(days((0, 10), &[5]), [(0, 2, 20, 0), (5, 5, 50, 1)]);
+}
+
+#[test]
+fn who_ended_is_told_by_name_with_how_busy_its_cpus_were() {
+    let mut world = World::new();
+    let id = world.submit();
+    world.start();
+    for fact in [Fact::Started(HANDLE), exited()] {
+        let step = world.fact(id, fact);
+        world.commit(step);
+    }
+    let set = "end_time = start_time + 10, cpus = 2, user_cpu_us = 4, system_cpu_us = 1";
+    world.batch(&format!("UPDATE jobs SET {set}"));
+    let name = world.database().readers().unwrap();
+    let names = name.read(|c| used(c, (Time(0), Time(99)), &By::Name, &Scope::SERVER));
+    let names: Vec<(Key, Used)> = names.unwrap().unwrap().into_iter().collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    assert_eq!(names[0].1.busy_us, (5, 20));
+    world.batch("UPDATE jobs SET user_cpu_us = NULL, system_cpu_us = NULL, max_rss_bytes = NULL");
+    let unknown = of(&world, "", (0, 99), By::Account).unwrap();
+    assert_eq!((unknown.ended, unknown.busy_us), (1, (0, 0)), "nobody saw what it used");
+}
+
+#[test]
 fn what_cannot_be_read_is_no_sum() {
     let (mut world, id) = requeued();
     world.batch("UPDATE resource_allocations SET allocated_cpus = 'two' WHERE attempt = 2");
     let readers = world.database().readers().unwrap();
     let window = (Time(0), Time(10));
-    let refused = readers.read(|c| used(c, window, By::User, &Scope::SERVER)).unwrap_err();
+    let refused = readers.read(|c| used(c, window, &By::User, &Scope::SERVER)).unwrap_err();
     assert!(matches!(refused, StoreError::Damaged { .. }), "job {id}: {refused}");
 }
