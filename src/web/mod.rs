@@ -20,6 +20,7 @@ mod page;
 mod region;
 mod shell;
 mod submit;
+mod trouble;
 mod words;
 
 use actix_web::web;
@@ -27,6 +28,7 @@ use actix_web::web;
 use crate::api::{Needs, RouteEntry};
 use crate::kernel::access::Action;
 pub use board::Board;
+pub use trouble::for_browsers;
 
 /// Every page, and what pages are made of.
 pub const PAGES: &[RouteEntry] = &[

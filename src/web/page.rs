@@ -24,7 +24,8 @@ use crate::api::reads::{self, ApiError, Caller, PayersBy, SamplesQuery, UsageOfQ
 use crate::clock;
 use crate::job::array_spec::JobRef;
 
-const HTML: &str = "text/html; charset=utf-8";
+/// The media type of pages.
+pub const HTML: &str = "text/html; charset=utf-8";
 /// The page that asks for a token.
 pub const LOGIN: &str = "/login";
 /// How the server itself stands.

@@ -246,6 +246,44 @@ fn the_server_s_own_page_says_what_its_routes_say() {
     assert!(page.contains("data-do=\"resume\"") && !page.contains("data-do=\"drain\""), "{page}");
 }
 
+fn as_a_browser(server: &Server, path: &str) -> Answer {
+    let accept = "text/html,application/xhtml+xml,*/*;q=0.8";
+    server.send("GET", path, &[("accept", accept)], b"")
+}
+
+#[test]
+fn a_browser_is_told_of_errors_by_a_page_and_a_program_by_json() {
+    let server = Server::start();
+    for (path, status) in [("/jobs/99", 404), ("/nothing", 404), ("/?span=3y", 400)] {
+        let page = as_a_browser(&server, path).expect(status);
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
+        assert!(page.header("content-security-policy").unwrap().contains("'none'"), "{path}");
+        let number = page.header("x-request-id").unwrap().to_owned();
+        let html = page.text();
+        assert!(html.contains(&number) && html.contains("data-still"), "{path}: {html}");
+        let said = server.get(path).expect(status);
+        assert_eq!(said.header("content-type"), Some("application/problem+json"), "{path}");
+    }
+    let named = as_a_browser(&server, "/jobs?%3Cb%20id=1").expect(400).text();
+    assert!(!named.contains("<b id") && named.contains("&#60;b id"), "{named}");
+    for path in ["/api/v1/jobs/99", "/live?view=/jobs/99", "/slurm/v0.0.43/job/99"] {
+        let said = as_a_browser(&server, path);
+        assert!(said.status >= 400, "{path}");
+        assert_ne!(said.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
+    }
+}
+
+#[test]
+fn an_error_tells_a_stranger_nothing_of_this_machine() {
+    let server = server_with_token();
+    let host = with_token(&server, "/api/v1/resources").json()["node"].clone();
+    let page = as_a_browser(&server, "/nothing").expect(401);
+    assert_eq!(page.header("www-authenticate"), Some("Bearer"));
+    let html = page.text();
+    assert!(html.contains("href=\"/login\""), "{html}");
+    assert!(!html.contains(&format!(">{}<", host.as_str().unwrap())), "{html}");
+}
+
 #[test]
 fn files_are_kept_for_good_and_packed_and_small() {
     let server = Server::start();

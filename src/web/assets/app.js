@@ -219,6 +219,7 @@ async function read(signal) {
   const answer = await ask(`/live?view=${view}${frame}`, { signal });
   if (!answer.ok) {
     const problem = await answer.json().catch(() => ({}));
+    if (document.body.hasAttribute('data-frame') && [400, 403, 404].includes(answer.status)) noPage(problem);
     throw new Error(problem.detail ?? answer.statusText);
   }
   say('Live');
@@ -231,6 +232,19 @@ async function read(signal) {
     document.body.removeAttribute('data-frame');
     begin();
   });
+}
+
+// A frame that there is nothing for says why.
+function noPage({ title, detail, request_id: number }) {
+  document.body.toggleAttribute('data-still', true);
+  document.body.removeAttribute('data-frame');
+  const main = document.getElementById('main');
+  const tags = [['h1', title], ['p', detail], ['small', `Request ${number}`]];
+  main.replaceChildren(...tags.map(([tag, words]) => {
+    const node = document.createElement(tag);
+    node.textContent = words ?? '';
+    return node;
+  }));
 }
 
 // Server-sent events of an answer: EventSource cannot send a token.
@@ -252,7 +266,7 @@ async function events(answer, each) {
 }
 
 async function follow() {
-  while (!document.hidden) {
+  while (!document.hidden && !document.body.hasAttribute('data-still')) {
     reading = new AbortController();
     let why = '';
     try {
@@ -261,6 +275,7 @@ async function follow() {
       if (reading.signal.aborted) return;
       why = error.message;
     }
+    if (document.body.hasAttribute('data-still')) return;
     const asOf = seen ? `, as of ${seen.toLocaleTimeString([], { hour12: false })}` : '';
     say(`Reconnecting${asOf}`, why);
     const wait = WAITS[Math.min(tries, WAITS.length - 1)];
