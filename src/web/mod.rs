@@ -11,6 +11,7 @@ mod admin;
 mod board;
 mod books;
 mod chart;
+mod docs;
 mod job;
 mod jobs;
 mod live;
@@ -37,6 +38,12 @@ pub const PAGES: &[RouteEntry] = &[
     RouteEntry {
         method: "GET",
         path: "/jobs/{id}",
+        needs: Needs::Page,
+        route: || get().to(page::page),
+    },
+    RouteEntry {
+        method: "GET",
+        path: page::DOCS,
         needs: Needs::Page,
         route: || get().to(page::page),
     },

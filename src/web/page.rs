@@ -13,6 +13,7 @@ use askama::Template;
 
 use super::admin::{AdminPage, Told};
 use super::board::Board;
+use super::docs::DocsPage;
 use super::job::{JobPage, Known};
 use super::jobs::{self, JobsPage};
 use super::overview::{OverviewPage, SPANS};
@@ -28,6 +29,8 @@ use crate::job::array_spec::JobRef;
 pub const HTML: &str = "text/html; charset=utf-8";
 /// The page that asks for a token.
 pub const LOGIN: &str = "/login";
+/// The routes of the API, for people to read.
+pub const DOCS: &str = "/docs";
 /// How the server itself stands.
 pub const ADMIN: &str = "/admin";
 /// The page that submits a job.
@@ -48,6 +51,8 @@ pub enum View {
     Submit(Option<JobRef>),
     /// The server itself.
     Admin,
+    /// The routes of the API.
+    Docs,
 }
 
 impl View {
@@ -70,7 +75,8 @@ impl View {
                     Err(ApiError::parameter(key, format!("is not one of {known}")))
                 }
             },
-            ADMIN => match pairs.first() {
+            ADMIN | DOCS => match pairs.first() {
+                None if path == DOCS => Ok(View::Docs),
                 None => Ok(View::Admin),
                 Some((key, _)) => Err(ApiError::parameter(key, "means nothing here")),
             },
@@ -111,6 +117,7 @@ impl View {
                 let shell = self.shell(app, Some(caller), &title);
                 Box::new(JobPage::new(shell, known, clock::now()))
             }
+            View::Docs => Box::new(DocsPage::new(self.shell(app, Some(caller), "API"))),
             View::Admin => {
                 let told = Told::read(app, board, caller).await?;
                 let shell = self.shell(app, Some(caller), "Admin");
@@ -146,6 +153,7 @@ impl View {
             View::Jobs(asked) => jobs::address(asked),
             View::Job(of) => format!("/jobs/{of}"),
             View::Admin => ADMIN.to_owned(),
+            View::Docs => DOCS.to_owned(),
             View::Submit(None) => SUBMIT.to_owned(),
             View::Submit(Some(of)) => format!("{SUBMIT}?from={of}"),
         }

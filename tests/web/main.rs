@@ -24,7 +24,11 @@ const HOSTILE: &str = "<b id=x onclick=alert(1)>&\"'";
 /// The pages of a server on which this job is.
 fn pages(job: i64) -> Vec<String> {
     let of_job = [format!("/jobs/{job}"), format!("/submit?from={job}")];
-    ["/", "/jobs", "/submit", "/admin"].map(str::to_owned).into_iter().chain(of_job).collect()
+    ["/", "/jobs", "/submit", "/admin", "/docs"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(of_job)
+        .collect()
 }
 
 fn with_token(server: &Server, path: &str) -> Answer {
@@ -127,7 +131,7 @@ fn names_are_text_wherever_they_stand() {
         let live = first_region(&server, &view, None);
         for html in [page, live] {
             assert!(!html.contains("<b id"), "{view}: {html}");
-            assert!(html.contains("&#60;b id=x"), "{view}: {html}");
+            assert!(html.contains("&#60;b id=x") || view == "/docs", "{view}: {html}");
         }
     }
 }
@@ -191,7 +195,10 @@ fn who_is_not_known_gets_a_frame_without_data() {
         let filled = first_region(&server, &view, Some(TOKEN));
         assert!(filled.starts_with("<main id=\"main\""), "{filled}");
         assert!(filled.contains(&format!("data-host=\"{host}\"")), "{filled}");
-        assert!(filled.contains("secret-name") || view == "/admin", "{filled}");
+        assert!(
+            filled.contains("secret-name") || ["/admin", "/docs"].contains(&&*view),
+            "{filled}"
+        );
     }
     // Whether there is such a job is nobody's business either.
     server.send("GET", "/jobs/99", &[], b"").expect(200);
@@ -244,6 +251,23 @@ fn the_server_s_own_page_says_what_its_routes_say() {
     server.post("/api/v1/maintenance", &json!({})).expect(201);
     let page = server.get("/admin").expect(200).text();
     assert!(page.contains("data-do=\"resume\"") && !page.contains("data-do=\"drain\""), "{page}");
+}
+
+#[test]
+fn each_route_can_be_read_about_without_a_script() {
+    let server = Server::start();
+    let page = server.get("/docs").expect(200).text();
+    let document = server.get("/openapi.json").expect(200).json();
+    let mut seen = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, route) in methods.as_object().unwrap() {
+            let said = format!("<code>{} {path}</code>", method.to_uppercase());
+            assert!(page.contains(&said), "{said}");
+            assert!(page.contains(&format!("id=\"{}\"", route["operationId"].as_str().unwrap())));
+            seen += 1;
+        }
+    }
+    assert!(seen > 60, "{seen}");
 }
 
 fn as_a_browser(server: &Server, path: &str) -> Answer {
