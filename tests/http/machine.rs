@@ -14,7 +14,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::common::{Server, until};
-use crate::help::{Gate, is_time, keys, problem};
+use crate::help::{is_time, keys, problem};
 
 cases! {
     loads_are_known_to_whoever_asks_again => ["GET /api/v1/resources"],
