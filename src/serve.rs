@@ -311,6 +311,7 @@ async fn serve(
             .app_data(web::Data::clone(&auth))
             .app_data(web::Data::clone(&board))
             .wrap(from_fn(api::guard))
+            .wrap(from_fn(pages::for_browsers))
             // Before everything else: a slash at the end is no other path.
             .wrap(NormalizePath::trim())
             // Before the pages: `/jobs/submit` is no page of a job.

@@ -132,7 +132,7 @@ impl Viewer {
 /// `GET /live`.
 ///
 /// # Errors
-/// 404 for what is no page; 503 when too many streams are open.
+/// 404 for what is no page, and what its first drawing says; 503 when too many streams are open.
 pub async fn live(
     app: web::Data<App>,
     board: web::Data<Board>,
@@ -142,7 +142,7 @@ pub async fn live(
 ) -> Result<HttpResponse, ApiError> {
     let view = View::parse(&query.view)?.showing(&query.shown)?;
     let place = app.streams.take(&caller)?;
-    let viewer = Viewer {
+    let mut viewer = Viewer {
         snapshot: app.system.snapshot.clone(),
         board: board.into_inner(),
         app,
@@ -155,6 +155,9 @@ pub async fn live(
         failed: false,
         _place: place,
     };
+    // What cannot be shown at all is an error, and no stream.
+    viewer.to_send = viewer.look().await?;
+    viewer.last = Some(clock::monotonic());
     let regions = stream::unfold(viewer, |mut viewer| async move {
         let data = match viewer.next().await? {
             Ok(region) => sse::Data::new(region.html).event(REGION),

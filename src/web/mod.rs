@@ -12,6 +12,7 @@ mod board;
 mod books;
 mod chart;
 mod charts;
+mod docs;
 mod job;
 mod jobs;
 mod life;
@@ -25,6 +26,7 @@ mod rows;
 mod shell;
 mod slots;
 mod submit;
+mod trouble;
 mod usage;
 mod waits;
 mod why;
@@ -35,6 +37,7 @@ use actix_web::web;
 use crate::api::{Needs, RouteEntry};
 use crate::kernel::access::Action;
 pub use board::Board;
+pub use trouble::for_browsers;
 
 /// Every page, and what pages are made of.
 pub const PAGES: &[RouteEntry] = &[
@@ -43,6 +46,12 @@ pub const PAGES: &[RouteEntry] = &[
     RouteEntry {
         method: "GET",
         path: "/jobs/{id}",
+        needs: Needs::Page,
+        route: || get().to(page::page),
+    },
+    RouteEntry {
+        method: "GET",
+        path: page::DOCS,
         needs: Needs::Page,
         route: || get().to(page::page),
     },

@@ -14,6 +14,7 @@ use askama::Template;
 use super::admin::{AdminPage, Told};
 use super::board::{Board, Tried};
 use super::charts::{SPANS, Span};
+use super::docs::DocsPage;
 use super::job::{JobPage, Known};
 use super::jobs::{self, JobsPage};
 use super::listed;
@@ -31,9 +32,12 @@ use crate::job::array_spec::JobRef;
 use crate::job::ids::JobId;
 use crate::job::state::StateWord;
 
-const HTML: &str = "text/html; charset=utf-8";
+/// The media type of pages.
+pub const HTML: &str = "text/html; charset=utf-8";
 /// The page that asks for a token.
 pub const LOGIN: &str = "/login";
+/// The routes of the API, for people to read.
+pub const DOCS: &str = "/docs";
 /// How the server itself stands.
 pub const ADMIN: &str = "/admin";
 /// The page that submits a job.
@@ -56,6 +60,8 @@ pub enum View {
     Admin,
     /// Who used how much.
     Usage(usage::Asked),
+    /// The routes of the API.
+    Docs,
 }
 
 impl View {
@@ -78,7 +84,8 @@ impl View {
                     Err(ApiError::parameter(key, format!("is not one of {known}")))
                 }
             },
-            ADMIN => match pairs.first() {
+            ADMIN | DOCS => match pairs.first() {
+                None if path == DOCS => Ok(View::Docs),
                 None => Ok(View::Admin),
                 Some((key, _)) => Err(ApiError::parameter(key, "means nothing here")),
             },
@@ -125,6 +132,7 @@ impl View {
                 let shell = self.shell(app, Some(caller), &title);
                 Box::new(JobPage::new(shell, known, as_of()))
             }
+            View::Docs => Box::new(DocsPage::new(self.shell(app, Some(caller), "API"))),
             View::Admin => {
                 let told = Told::read(app, board, caller).await?;
                 let shell = self.shell(app, Some(caller), "Admin");
@@ -168,6 +176,7 @@ impl View {
             View::Jobs(asked, _) => jobs::address(asked),
             View::Job(of) => format!("/jobs/{of}"),
             View::Admin => ADMIN.to_owned(),
+            View::Docs => DOCS.to_owned(),
             View::Submit(None) => SUBMIT.to_owned(),
             View::Submit(Some(of)) => format!("{SUBMIT}?from={of}"),
             View::Usage(asked) => asked.address(),

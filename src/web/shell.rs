@@ -112,6 +112,8 @@ pub struct Shell {
     pub script: &'static str,
     /// The file of the icon.
     pub icon: &'static str,
+    /// Whether no stream keeps it right.
+    pub still: bool,
 }
 
 /// A page that its stream fills.
@@ -146,7 +148,14 @@ impl Shell {
             style: &STYLE.path,
             script: &SCRIPT.path,
             icon: &ICON.path,
+            still: false,
         }
+    }
+
+    /// Around a page that nothing changes.
+    #[must_use]
+    pub fn still(self) -> Shell {
+        Shell { still: true, ..self }
     }
 
     /// The page without anything in it.
@@ -158,11 +167,11 @@ impl Shell {
     /// The page that asks for a token.
     #[must_use]
     pub fn login(self) -> Login {
-        Login { shell: self }
+        Login { shell: self.still() }
     }
 
     pub(super) fn is_frame(&self) -> bool {
-        self.host.is_empty()
+        self.host.is_empty() && !self.still
     }
 
     pub(super) fn nav(&self) -> &'static [(&'static str, &'static str)] {

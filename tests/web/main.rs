@@ -24,7 +24,11 @@ const HOSTILE: &str = "<b id=x onclick=alert(1)>&\"'";
 /// The pages of a server on which this job is.
 fn pages(job: i64) -> Vec<String> {
     let of_job = [format!("/jobs/{job}"), format!("/submit?from={job}")];
-    ["/", "/jobs", "/submit", "/admin"].map(str::to_owned).into_iter().chain(of_job).collect()
+    ["/", "/jobs", "/submit", "/admin", "/docs"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(of_job)
+        .collect()
 }
 
 fn with_token(server: &Server, path: &str) -> Answer {
@@ -127,7 +131,7 @@ fn names_are_text_wherever_they_stand() {
         let live = first_region(&server, &view, None);
         for html in [page, live] {
             assert!(!html.contains("<b id"), "{view}: {html}");
-            assert!(html.contains("&#60;b id=x"), "{view}: {html}");
+            assert!(html.contains("&#60;b id=x") || view == "/docs", "{view}: {html}");
         }
     }
 }
@@ -191,7 +195,10 @@ fn who_is_not_known_gets_a_frame_without_data() {
         let filled = first_region(&server, &view, Some(TOKEN));
         assert!(filled.starts_with("<main id=\"main\""), "{filled}");
         assert!(filled.contains(&format!("data-host=\"{host}\"")), "{filled}");
-        assert!(filled.contains("secret-name") || view == "/admin", "{filled}");
+        assert!(
+            filled.contains("secret-name") || ["/admin", "/docs"].contains(&&*view),
+            "{filled}"
+        );
     }
     // Whether there is such a job is nobody's business either.
     server.send("GET", "/jobs/99", &[], b"").expect(200);
@@ -268,6 +275,61 @@ fn who_used_how_much_is_a_page_that_its_stream_fills_once() {
     for wrong in ["by=colour", "span=2d", "user=me"] {
         assert_eq!(with_token(&server, &format!("/usage?{wrong}")).status, 400, "{wrong}");
     }
+}
+
+#[test]
+fn each_route_can_be_read_about_without_a_script() {
+    let server = Server::start();
+    let page = server.get("/docs").expect(200).text();
+    let document = server.get("/openapi.json").expect(200).json();
+    let mut seen = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, route) in methods.as_object().unwrap() {
+            let said = format!("<code>{} {path}</code>", method.to_uppercase());
+            assert!(page.contains(&said), "{said}");
+            assert!(page.contains(&format!("id=\"{}\"", route["operationId"].as_str().unwrap())));
+            seen += 1;
+        }
+    }
+    assert!(seen > 60, "{seen}");
+}
+
+fn as_a_browser(server: &Server, path: &str) -> Answer {
+    let accept = "text/html,application/xhtml+xml,*/*;q=0.8";
+    server.send("GET", path, &[("accept", accept)], b"")
+}
+
+#[test]
+fn a_browser_is_told_of_errors_by_a_page_and_a_program_by_json() {
+    let server = Server::start();
+    for (path, status) in [("/jobs/99", 404), ("/nothing", 404), ("/?span=3y", 400)] {
+        let page = as_a_browser(&server, path).expect(status);
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
+        assert!(page.header("content-security-policy").unwrap().contains("'none'"), "{path}");
+        let number = page.header("x-request-id").unwrap().to_owned();
+        let html = page.text();
+        assert!(html.contains(&number) && html.contains("data-still"), "{path}: {html}");
+        let said = server.get(path).expect(status);
+        assert_eq!(said.header("content-type"), Some("application/problem+json"), "{path}");
+    }
+    let named = as_a_browser(&server, "/jobs?%3Cb%20id=1").expect(400).text();
+    assert!(!named.contains("<b id") && named.contains("&#60;b id"), "{named}");
+    for path in ["/api/v1/jobs/99", "/live?view=/jobs/99", "/slurm/v0.0.43/job/99"] {
+        let said = as_a_browser(&server, path);
+        assert!(said.status >= 400, "{path}");
+        assert_ne!(said.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
+    }
+}
+
+#[test]
+fn an_error_tells_a_stranger_nothing_of_this_machine() {
+    let server = server_with_token();
+    let host = with_token(&server, "/api/v1/resources").json()["node"].clone();
+    let page = as_a_browser(&server, "/nothing").expect(401);
+    assert_eq!(page.header("www-authenticate"), Some("Bearer"));
+    let html = page.text();
+    assert!(html.contains("href=\"/login\""), "{html}");
+    assert!(!html.contains(&format!(">{}<", host.as_str().unwrap())), "{html}");
 }
 
 #[test]

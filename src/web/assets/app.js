@@ -264,6 +264,7 @@ async function read(signal) {
   const answer = await ask(`/live?view=${view}${frame}${shown}`, { signal });
   if (!answer.ok) {
     const problem = await answer.json().catch(() => ({}));
+    if (document.body.hasAttribute('data-frame') && [400, 403, 404].includes(answer.status)) noPage(problem);
     throw new Error(problem.detail ?? answer.statusText);
   }
   say('Live');
@@ -276,6 +277,19 @@ async function read(signal) {
     document.body.removeAttribute('data-frame');
     begin();
   });
+}
+
+// A frame that there is nothing for says why.
+function noPage({ title, detail, request_id: number }) {
+  document.body.toggleAttribute('data-still', true);
+  document.body.removeAttribute('data-frame');
+  const main = document.getElementById('main');
+  const tags = [['h1', title], ['p', detail], ['small', `Request ${number}`]];
+  main.replaceChildren(...tags.map(([tag, words]) => {
+    const node = document.createElement(tag);
+    node.textContent = words ?? '';
+    return node;
+  }));
 }
 
 // Server-sent events of an answer: EventSource cannot send a token.
@@ -301,7 +315,7 @@ let turn = 0;
 async function follow() {
   turn += 1;
   const own = turn;
-  while (!document.hidden && own === turn) {
+  while (!document.hidden && own === turn && !document.body.hasAttribute('data-still')) {
     reading = new AbortController();
     let why = '';
     try {
@@ -310,6 +324,7 @@ async function follow() {
       if (reading.signal.aborted) return;
       why = error.message;
     }
+    if (document.body.hasAttribute('data-still')) return;
     const asOf = seen ? `, as of ${seen.toLocaleTimeString([], { hour12: false })}` : '';
     say(`Reconnecting${asOf}`, why);
     const wait = WAITS[Math.min(tries, WAITS.length - 1)];
@@ -879,10 +894,6 @@ async function press(button, doing, method, path, body) {
 }
 
 const many = (n, what) => `${Number(n).toLocaleString('en')} ${what}${Number(n) === 1 ? '' : 's'}`;
-const two = (n) => String(n).padStart(2, '0');
-const asLimit = (s) => (s > 0
-  ? `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`
-  : 'UNLIMITED');
 
 const CHANGES = ['time_limit', 'cpus', 'memory', 'priority'];
 
@@ -890,7 +901,7 @@ const CHANGES = ['time_limit', 'cpus', 'memory', 'priority'];
 function rewrite(head, names) {
   const path = `/jobs/${head.job}`;
   const old = {
-    time_limit: asLimit(Number(head.limit)), cpus: head.cpus, memory: exact(Number(head.memory), SIZES),
+    time_limit: exact(Number(head.limit), SPANS) || 'UNLIMITED', cpus: head.cpus, memory: exact(Number(head.memory), SIZES),
     priority: head.priority,
   };
   const written = () => Object.fromEntries(names
