@@ -4,7 +4,8 @@
 const policy = globalThis.trustedTypes
   ? trustedTypes.createPolicy('downbeat', { createHTML: (html) => html })
   : { createHTML: (html) => html };
-const status = document.getElementById('live');
+const byId = (id) => document.getElementById(id);
+const status = byId('live');
 const TOKEN = 'downbeat-token';
 const WAITS = [1, 2, 4, 8, 10];
 
@@ -38,13 +39,13 @@ function back() {
   location.replace(/^\/(?![/\\])/.test(next) ? next : '/');
 }
 
-const login = document.getElementById('login');
+const login = byId('login');
 if (login) {
   others.postMessage({ asks: true });
   login.addEventListener('submit', async (event) => {
     event.preventDefault();
     const sent = login.elements.token.value.trim();
-    const said = document.getElementById('login-error');
+    const said = byId('login-error');
     const headers = { Authorization: `Bearer ${sent}` };
     const answer = await fetch('/api/v1/me', { headers, cache: 'no-store' }).catch(() => null);
     if (!answer?.ok) {
@@ -61,7 +62,7 @@ if (login) {
 
 // True for yes.
 function confirmed(title, text, yes, no = 'Keep') {
-  const box = document.getElementById('question');
+  const box = byId('question');
   const words = [title, text, no, yes];
   for (const [n, one] of ['h2', 'p', '[value=no]', '[value=yes]'].entries()) {
     box.querySelector(one).textContent = words[n];
@@ -78,7 +79,7 @@ function faults(fields, names, prefix, errors) {
   let first = null;
   for (const name of names) {
     const own = errors.filter(({ field }) => field.split('.')[0] === name);
-    const [input, place] = [fields[name], document.getElementById(`${prefix}-${name}`)];
+    const [input, place] = [fields[name], byId(`${prefix}-${name}`)];
     place.textContent = own.map(({ message }) => message).join('; ');
     input.toggleAttribute('aria-invalid', own.length > 0);
     if (own.length) input.setAttribute('aria-describedby', place.id);
@@ -90,7 +91,7 @@ function faults(fields, names, prefix, errors) {
 
 // A form in a dialog: it closes when it was sent and nothing was refused.
 function fill(id, names, prefix, send) {
-  const box = document.getElementById(id);
+  const box = byId(id);
   const form = box.querySelector('form');
   const told = form.querySelector('[role=status]');
   told.textContent = '';
@@ -159,15 +160,15 @@ function show(html) {
   const holder = document.createElement('template');
   holder.innerHTML = policy.createHTML(html);
   const fresh = holder.content.firstElementChild;
-  const old = fresh && document.getElementById(fresh.id);
+  const old = fresh && byId(fresh.id);
   if (!old) return;
   local(fresh);
   patch(old, fresh);
   if (fresh.id === 'main') {
     document.title = fresh.dataset.title;
     for (const name of ['host', 'who']) {
-      document.getElementById(name).textContent = fresh.dataset[name];
-      document.getElementById(name).hidden = !fresh.dataset[name];
+      byId(name).textContent = fresh.dataset[name];
+      byId(name).hidden = !fresh.dataset[name];
     }
   }
   tick();
@@ -283,7 +284,7 @@ async function read(signal) {
 function noPage({ title, detail, request_id: number }) {
   document.body.toggleAttribute('data-still', true);
   document.body.removeAttribute('data-frame');
-  const main = document.getElementById('main');
+  const main = byId('main');
   const tags = [['h1', title], ['p', detail], ['small', `Request ${number}`]];
   main.replaceChildren(...tags.map(([tag, words]) => {
     const node = document.createElement(tag);
@@ -358,7 +359,7 @@ function theme(name) {
   if (name) root.dataset.theme = name;
 }
 theme(localStorage.getItem(THEME));
-document.getElementById('theme').addEventListener('click', () => {
+byId('theme').addEventListener('click', () => {
   const dark = root.dataset.theme
     ? root.dataset.theme === 'dark'
     : matchMedia('(prefers-color-scheme: dark)').matches;
@@ -414,14 +415,14 @@ class Output {
   constructor(pane) {
     this.pane = pane;
     this.job = pane.dataset.job;
-    this.note = document.getElementById('log-note');
-    this.box = document.getElementById('log-follow');
+    this.note = byId('log-note');
+    this.box = byId('log-follow');
     this.open('stdout');
     pane.addEventListener('scroll', () => this.scrolled());
     this.box.addEventListener('change', () => this.toEnd());
     this.note.addEventListener('click', () => { this.box.checked = true; this.toEnd(); });
-    document.getElementById('log-download').addEventListener('click', () => this.download());
-    const find = document.getElementById('log-find');
+    byId('log-download').addEventListener('click', () => this.download());
+    const find = byId('log-find');
     find.addEventListener('keydown', (key) => {
       if (key.key === 'Enter') this.find(find.value, key.shiftKey);
     });
@@ -662,10 +663,10 @@ class JobForm {
       key.preventDefault();
       this.send(false);
     });
-    const start = document.getElementById('start-from');
-    document.getElementById('start-go').hidden = true;
+    const start = byId('start-from');
+    byId('start-go').hidden = true;
     start.addEventListener('change', () => start.form.requestSubmit());
-    document.getElementById('copy').addEventListener('click', () => this.copy());
+    byId('copy').addEventListener('click', () => this.copy());
     this.command();
     this.look();
   }
@@ -726,7 +727,7 @@ class JobForm {
     const script = ['job.sh', ...(this.also.args ?? []).map(quoted)].join(' ');
     const all = ['downbeat submit', ...said, ...labels, ...comment, script];
     let line = 0;
-    document.getElementById('command').textContent = all.reduce((text, part) => {
+    byId('command').textContent = all.reduce((text, part) => {
       const fits = line + part.length < 50;
       line = (fits ? line : 0) + part.length + 1;
       return text + (fits ? ' ' : ' \\\n  ') + part;
@@ -734,12 +735,12 @@ class JobForm {
   }
 
   async copy() {
-    const command = document.getElementById('command');
+    const command = byId('command');
     getSelection().selectAllChildren(command);
     // The clipboard is there only over TLS or from this machine.
     if (navigator.clipboard) await navigator.clipboard.writeText(command.textContent);
     else document.execCommand('copy');
-    document.getElementById('copy').textContent = 'Copied';
+    byId('copy').textContent = 'Copied';
   }
 
   post(query, text, options = {}) {
@@ -775,7 +776,7 @@ class JobForm {
     const asks = [`${job.cpus} CPU`, ...gpus, ...memory, limit].join(' · ');
     const why = `It ${job.state_detail}`.replace(/^It (?=[A-Z])/, '');
     this.verdict(paragraph(...head), ...(job.state_detail ? [paragraph(why)] : []), paragraph(`Asks for ${asks}.`));
-    local(document.getElementById('verdict'));
+    local(byId('verdict'));
     // What holds where a field is empty.
     const holds = {
       name: job.name, cpus: job.cpus, memory: exact(job.memory_bytes ?? 0, SIZES), account: job.account,
@@ -795,11 +796,11 @@ class JobForm {
   warn(warnings) {
     const notes = warnings.map((words) => paragraph(words.replace(/^line/, 'Line')));
     for (const note of notes) note.className = 'note';
-    document.getElementById('warnings').replaceChildren(...notes);
+    byId('warnings').replaceChildren(...notes);
   }
 
   verdict(...parts) {
-    document.getElementById('verdict').replaceChildren(...parts);
+    byId('verdict').replaceChildren(...parts);
   }
 
   refused(head, { words, errors, number }) {
@@ -852,18 +853,18 @@ class JobForm {
 let jobForm = null;
 let output = null;
 function begin() {
-  const pane = document.getElementById('log');
+  const pane = byId('log');
   if (pane && !output) output = new Output(pane);
-  const form = document.getElementById('job-form');
+  const form = byId('job-form');
   if (form && !jobForm) jobForm = new JobForm(form);
-  document.getElementById('logout')?.toggleAttribute('hidden', !token());
+  byId('logout')?.toggleAttribute('hidden', !token());
 }
 
 // -- what is done: routes of the API, after a question where it hits somebody; the stream shows it
 
 // Above the page: how the server refused, or nothing.
 function report(refused) {
-  const said = document.getElementById('deed-said');
+  const said = byId('deed-said');
   said.hidden = !refused;
   said.textContent = refused ? `${refused.words} ${refused.number && `(${refused.number})`}` : '';
 }
@@ -973,7 +974,7 @@ const DEEDS = {
     });
   },
   help() {
-    const box = document.getElementById('keys');
+    const box = byId('keys');
     const keys = box.querySelector('input');
     keys.checked = !keysAreOff();
     keys.onchange = () => localStorage.setItem(KEYS, keys.checked ? 'on' : 'off');
@@ -991,13 +992,13 @@ const DEEDS = {
 const picks = () => [...document.querySelectorAll('input[name="pick"]')];
 
 function count() {
-  const bar = document.getElementById('picked');
+  const bar = byId('picked');
   if (!bar) return;
   const all = picks();
   const n = all.filter((one) => one.checked).length;
   bar.hidden = n === 0;
   bar.querySelector('b').textContent = `${n} selected`;
-  const every = document.getElementById('pick-all');
+  const every = byId('pick-all');
   if (!every) return;
   every.checked = n > 0 && n === all.length;
   every.indeterminate = n > 0 && n < all.length;
@@ -1043,7 +1044,7 @@ document.addEventListener('click', (event) => {
     event.preventDefault();
     visit(toggle.getAttribute('href'));
   } else if (deed) {
-    const about = deed.closest('[data-job]') ?? document.getElementById('about');
+    const about = deed.closest('[data-job]') ?? byId('about');
     DEEDS[deed.dataset.do](about?.dataset ?? {}, deed.dataset, deed);
   } else if (picked) toPicked(picked.dataset.picked);
 });
@@ -1074,8 +1075,8 @@ document.addEventListener('keydown', (key) => {
   if (key.key === '/') {
     key.preventDefault();
     document.querySelector('.find input')?.focus();
-  } else if (key.key === 't') document.getElementById('theme').click();
-  else if (key.key === 'f') document.getElementById('log-follow')?.click();
+  } else if (key.key === 't') byId('theme').click();
+  else if (key.key === 'f') byId('log-follow')?.click();
   else if (key.key === 'j') move(1);
   else if (key.key === 'k') move(-1);
   else if (key.key === 'x') {
