@@ -222,7 +222,7 @@ fn happened(of: &Event, now: Time) -> Happened {
     Happened {
         id: of.id.0,
         time: of.time.clone(),
-        clock: at.map(|at| words::clock_of(at, now)).unwrap_or_default(),
+        clock: at.map(|at| words::second_of(at, now)).unwrap_or_default(),
         class,
         word,
         cause: of.cause.clone(),

@@ -61,7 +61,7 @@ pub fn of(job: &Job, attempts: &[Attempt], at: AsOf) -> Option<Life> {
     let from = words::moment(Some(&job.submit_time))?;
     let latest = words::moment(job.expected_end_time.as_deref());
     let end = words::moment(job.end_time.as_deref());
-    let whole = end.or(latest).unwrap_or(at.now).max(from.plus_s(1));
+    let whole = end.or(latest).unwrap_or(at.now).max(Time(from.0 + 1));
     let step_us = (whole.since_us(from) / STEPS).max(SECOND_US);
     let now = Time(from.0 + (at.now.since_us(from) / step_us + 1) * step_us);
     let until = end.unwrap_or(now);

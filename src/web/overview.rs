@@ -78,6 +78,7 @@ pub struct OverviewPage {
     waiting_count: String,
     waiting: Vec<Waits>,
     people: Vec<Person>,
+    told_apart: bool,
     total_cpus: u32,
     /// How wide bricks are drawn: those of a small machine have room for their names.
     few: &'static str,
@@ -122,6 +123,7 @@ impl OverviewPage {
             waiting_count: said(count(StateWord::Pending)),
             waiting: all.waiting.iter().take(ROWS).map(|job| rows::waits(job, at)).collect(),
             people: rows::people(&all.people, ROWS),
+            told_apart: all.me.limits.is_some(),
             total_cpus: all.resources.total_cpus,
             few: match all.resources.total_cpus {
                 0..=4 => " few four",

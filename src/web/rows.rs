@@ -385,7 +385,7 @@ pub fn waits(job: &Job, at: AsOf) -> Waits {
     }
 }
 
-/// Those who hold most first.
+/// Those who hold most first; none where users are not told apart.
 pub fn people(lines: &[AccountLine], most: usize) -> Vec<Person> {
     let mut people: Vec<_> = lines.iter().filter(|one| !one.name.is_empty()).collect();
     people.sort_by_key(|one| std::cmp::Reverse((one.cpus, one.running, one.waiting)));

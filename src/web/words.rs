@@ -133,6 +133,11 @@ pub struct Clock {
     pub said: String,
 }
 
+/// The same to the second.
+pub fn second_of(at: Time, now: Time) -> String {
+    format!("{}:{:02}", clock_of(at, now), LocalTime::of(at).second)
+}
+
 /// A moment as a clock on the wall shows it.
 pub fn clock_of(at: Time, now: Time) -> String {
     let (local, today) = (LocalTime::of(at), LocalTime::of(now));

@@ -177,9 +177,10 @@ function show(html) {
 
 // -- times: what only time changes is counted here
 
+const two = (n) => String(n).padStart(2, '0');
+
 function ran(seconds) {
   const s = Math.max(0, Math.floor(seconds));
-  const two = (n) => String(n).padStart(2, '0');
   const [d, h, m] = [Math.floor(s / 86400), Math.floor(s / 3600) % 24, Math.floor(s / 60) % 60];
   if (d) return `${d}-${two(h)}:${two(m)}`;
   return h ? `${h}:${two(m)}:${two(s % 60)}` : `${m}:${two(s % 60)}`;
@@ -242,7 +243,8 @@ function local(root) {
     const isToday = at.toDateString() === new Date().toDateString();
     const isNear = Math.abs(at - new Date()) < NAMED_DAYS;
     const before = isToday ? '' : `${(isNear ? day : date).format(at)} `;
-    one.textContent = before + clock.format(at);
+    const second = one.hasAttribute('data-second') ? `:${two(at.getSeconds())}` : '';
+    one.textContent = before + clock.format(at) + second;
   }
 }
 
@@ -629,7 +631,7 @@ const quoted = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replac
 
 // crypto.randomUUID is there only over TLS or from this machine.
 const freshKey = () => [...crypto.getRandomValues(new Uint8Array(16))]
-  .map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  .map((byte) => two(byte.toString(16))).join('');
 
 // One paragraph of words and links.
 function paragraph(...parts) {
