@@ -10,6 +10,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/screen.rs"]
+mod screen;
 #[macro_use]
 mod coverage;
 

@@ -1,6 +1,6 @@
 //! *Purpose*: what a bug ends, and what a standstill is told as.
 //!
-//! *Owns*: bugs in a handler, in a read of the database, in the resource manager; parts of the
+//! *Owns*: bugs in a handler, in a read, in the resource manager, in `top`; parts of the
 //! server that do not move.
 //!
 //! *Promises*: the server that goes on is the same process.
@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::common::{Server, until};
 use crate::freeze::Faults;
+use crate::screen::Screen;
 
 fn armed(server: &mut Server) -> std::path::PathBuf {
     let dir = server.dir.path().join("faults");
@@ -89,4 +90,19 @@ fn a_server_whose_writer_or_manager_does_not_move_is_not_ready_and_says_which() 
             other => Err(other.to_string()),
         });
     }
+}
+
+#[test]
+fn a_bug_in_top_leaves_the_terminal_as_it_was() {
+    let server = Server::start();
+    let dir = server.dir.path().join("faults");
+    std::fs::create_dir(&dir).unwrap();
+    let mut top = std::process::Command::new(env!("CARGO_BIN_EXE_downbeat"));
+    top.arg("top").env("DOWNBEAT_FAULT_DIR", &dir);
+    let screen = Screen::of(&server, top);
+    screen.shows("Nothing runs.");
+    std::fs::write(dir.join("bug.top"), "").unwrap();
+    // Killed by its own signal, it says why where everybody can read it.
+    screen.shows("a bug that a test wanted at bug.top");
+    assert_eq!(screen.ends(), None);
 }

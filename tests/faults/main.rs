@@ -12,6 +12,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/screen.rs"]
+mod screen;
 
 mod bugs;
 mod case;
