@@ -218,3 +218,21 @@ fn a_tree_of_imports_is_read_to_its_leaves() {
     let found = imports(&Source::new("p/q/r.rs", text));
     assert_eq!(found, ["a", "a::b", "a::d::E", "f::*", "p::g"]);
 }
+
+/// A program without fault points reads none of these variables: a test that sets one waits for
+/// ever wherever only the crash matrix is built with them.
+fn names_a_fault(source: &Source) -> bool {
+    let variable = regex::Regex::new(concat!("DOWNBEAT_", "(FAULT_DIR|CLOCK_SKEW_FILE)")).unwrap();
+    !source.path.starts_with("faults/") && variable.is_match(&source.text)
+}
+
+#[test]
+fn faults_are_caused_where_they_are_compiled_in() {
+    let sources = tree_of_sources("tests");
+    let named = sources.iter().filter(|source| names_a_fault(source));
+    let named: Vec<&str> = named.map(|source| source.path.as_str()).collect();
+    assert_eq!(named, ["process.rs"], "which looks that no release knows their names");
+    let bad = concat!("server.env.push((\"DOWNBEAT_", "FAULT_DIR\", dir));");
+    assert!(names_a_fault(&Source::new("cli/top.rs", bad)));
+    assert!(!names_a_fault(&Source::new("faults/bugs.rs", bad)));
+}
