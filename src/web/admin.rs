@@ -12,7 +12,7 @@ use std::sync::Arc;
 use askama::Template;
 
 use super::board::{Board, Sight};
-use super::region::{Page, Region};
+use super::region::page;
 use super::shell::{Shell, encoded};
 use super::words;
 use crate::api::App;
@@ -186,30 +186,16 @@ impl AdminPage {
     }
 }
 
-impl Page for AdminPage {
-    fn document(&self) -> askama::Result<String> {
-        self.render()
-    }
-
-    fn whole(&self) -> askama::Result<Region> {
-        Region::of("main", self.as_main().render())
-    }
-
-    fn regions(&self) -> askama::Result<Vec<Region>> {
-        [
-            Region::of("about", self.as_about().render()),
-            Region::of("books", self.as_books().render()),
-            Region::of("accounts", self.as_accounts().render()),
-            Region::of("parts", self.as_parts().render()),
-            Region::of("holds", self.as_holds().render()),
-            Region::of("deeds", self.as_deeds().render()),
-            Region::of("settings", self.as_settings().render()),
-            Region::of("you", self.as_you().render()),
-        ]
-        .into_iter()
-        .collect()
-    }
-}
+page!(AdminPage {
+    about: as_about,
+    books: as_books,
+    accounts: as_accounts,
+    parts: as_parts,
+    holds: as_holds,
+    deeds: as_deeds,
+    settings: as_settings,
+    you: as_you,
+});
 
 fn clock(text: &str, now: Time) -> String {
     words::moment(Some(text)).map(|at| words::clock_of(at, now)).unwrap_or_default()

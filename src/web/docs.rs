@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use askama::Template;
 use serde_json::{Map, Value};
 
-use super::region::{Page, Region};
+use super::region::page;
 use super::shell::Shell;
 use crate::api;
 
@@ -79,20 +79,8 @@ impl DocsPage {
     }
 }
 
-impl Page for DocsPage {
-    fn document(&self) -> askama::Result<String> {
-        self.render()
-    }
-
-    fn whole(&self) -> askama::Result<Region> {
-        Region::of("main", self.as_main().render())
-    }
-
-    /// None: it changes with the binary.
-    fn regions(&self) -> askama::Result<Vec<Region>> {
-        Ok(Vec::new())
-    }
-}
+// No part changes by itself: it changes with the binary.
+page!(DocsPage {});
 
 impl Book {
     fn of(document: &Value) -> Book {

@@ -10,7 +10,7 @@ use askama::Template;
 
 use super::chart::{self, Scale};
 use super::life::{self, Life};
-use super::region::{Page, Region};
+use super::region::page;
 use super::rows;
 use super::shell::Shell;
 use super::why::{Waiting, Why};
@@ -174,28 +174,14 @@ impl JobPage {
     }
 }
 
-impl Page for JobPage {
-    fn document(&self) -> askama::Result<String> {
-        self.render()
-    }
-
-    fn whole(&self) -> askama::Result<Region> {
-        Region::of("main", self.as_main().render())
-    }
-
-    fn regions(&self) -> askama::Result<Vec<Region>> {
-        [
-            Region::of("headline", self.as_headline().render()),
-            Region::of("life", self.as_life().render()),
-            Region::of("why", self.as_why().render()),
-            Region::of("usage", self.as_usage().render()),
-            Region::of("facts", self.as_facts().render()),
-            Region::of("events", self.as_events().render()),
-        ]
-        .into_iter()
-        .collect()
-    }
-}
+page!(JobPage {
+    headline: as_headline,
+    life: as_life,
+    why: as_why,
+    usage: as_usage,
+    facts: as_facts,
+    events: as_events,
+});
 
 /// Which job of whom, where, in which of its runs.
 fn about(job: &Job) -> String {

@@ -10,7 +10,7 @@
 use askama::Template;
 
 use super::listed::{Listed, ROWS, SINCE};
-use super::region::{Page, Region};
+use super::region::page;
 use super::rows::{self, Parts};
 use super::shell::{Shell, encoded};
 use super::words::{self, AsOf};
@@ -205,25 +205,7 @@ impl JobsPage {
     }
 }
 
-impl Page for JobsPage {
-    fn document(&self) -> askama::Result<String> {
-        self.render()
-    }
-
-    fn whole(&self) -> askama::Result<Region> {
-        Region::of("main", self.as_main().render())
-    }
-
-    fn regions(&self) -> askama::Result<Vec<Region>> {
-        [
-            Region::of("chips", self.as_chips().render()),
-            Region::of("offer", self.as_offer().render()),
-            Region::of("list", self.as_list().render()),
-        ]
-        .into_iter()
-        .collect()
-    }
-}
+page!(JobsPage { chips: as_chips, offer: as_offer, list: as_list });
 
 /// What a reader is offered whose list is no longer as it would be now.
 fn offer(list: &Listed) -> String {

@@ -12,7 +12,7 @@ use askama::Template;
 use super::board::Sight;
 use super::charts::{Chart, Charts, SPANS, Span};
 use super::machine::{self, Card, NodeMap};
-use super::region::{Page, Region};
+use super::region::page;
 use super::rows::{self, Ended, Own, Person, Runs, Waits};
 use super::shell::Shell;
 use super::words::{self, AsOf, Clock};
@@ -134,32 +134,18 @@ impl OverviewPage {
     }
 }
 
-impl Page for OverviewPage {
-    fn document(&self) -> askama::Result<String> {
-        self.render()
-    }
-
-    fn whole(&self) -> askama::Result<Region> {
-        Region::of("main", self.as_main().render())
-    }
-
-    fn regions(&self) -> askama::Result<Vec<Region>> {
-        [
-            Region::of("notices", self.as_notices().render()),
-            Region::of("numbers", self.as_numbers().render()),
-            Region::of("yours", self.as_yours().render()),
-            Region::of("cores", self.as_cores().render()),
-            Region::of("chart", self.as_chart().render()),
-            Region::of("forecast", self.as_forecast().render()),
-            Region::of("running", self.as_running().render()),
-            Region::of("ended", self.as_ended().render()),
-            Region::of("waiting", self.as_waiting().render()),
-            Region::of("people", self.as_people().render()),
-        ]
-        .into_iter()
-        .collect()
-    }
-}
+page!(OverviewPage {
+    notices: as_notices,
+    numbers: as_numbers,
+    yours: as_yours,
+    cores: as_cores,
+    chart: as_chart,
+    forecast: as_forecast,
+    running: as_running,
+    ended: as_ended,
+    waiting: as_waiting,
+    people: as_people,
+});
 
 fn notices(all: &Overview, now: Time) -> Vec<Notice> {
     let mut said = Vec::new();

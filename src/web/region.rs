@@ -1,6 +1,6 @@
 //! *Purpose*: a page, and a part of it that changes by itself.
 //!
-//! *Owns*: [`Page`], [`Region`].
+//! *Owns*: [`Page`], [`Region`], `page!`.
 //!
 //! *Promises*: a region's HTML is one element with its id.
 //!
@@ -36,3 +36,27 @@ pub trait Page {
     /// The parts of it that change by themselves.
     fn regions(&self) -> askama::Result<Vec<Region>>;
 }
+
+/// Makes a page of a template: these of its blocks change by themselves, each an element with the
+/// block's name as its id.
+macro_rules! page {
+    ($page:ty { $($id:ident: $block:ident),* $(,)? }) => {
+        impl $crate::web::region::Page for $page {
+            fn document(&self) -> askama::Result<String> {
+                self.render()
+            }
+
+            fn whole(&self) -> askama::Result<$crate::web::region::Region> {
+                $crate::web::region::Region::of("main", self.as_main().render())
+            }
+
+            fn regions(&self) -> askama::Result<Vec<$crate::web::region::Region>> {
+                let regions: Vec<askama::Result<$crate::web::region::Region>> = vec![
+                    $($crate::web::region::Region::of(stringify!($id), self.$block().render())),*
+                ];
+                regions.into_iter().collect()
+            }
+        }
+    };
+}
+pub(super) use page;

@@ -12,7 +12,7 @@ use std::path::Path;
 use askama::Template;
 use serde_json::{Map, Value, json};
 
-use super::region::{Page, Region};
+use super::region::page;
 use super::shell::Shell;
 use super::words;
 use crate::api::App;
@@ -135,20 +135,8 @@ impl SubmitPage {
     }
 }
 
-impl Page for SubmitPage {
-    fn document(&self) -> askama::Result<String> {
-        self.render()
-    }
-
-    fn whole(&self) -> askama::Result<Region> {
-        Region::of("main", self.as_main().render())
-    }
-
-    /// None: it is the reader's own.
-    fn regions(&self) -> askama::Result<Vec<Region>> {
-        Ok(Vec::new())
-    }
-}
+// No part changes by itself: it is the reader's own.
+page!(SubmitPage {});
 
 /// What fields say of a job beyond its script's own lines.
 fn filled(of: &Pattern, partitions: &[Partition]) -> Filled {

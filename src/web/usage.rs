@@ -9,7 +9,7 @@
 
 use askama::Template;
 
-use super::region::{Page, Region};
+use super::region::page;
 use super::shell::Shell;
 use super::words;
 use crate::api::wire::usage::{UsageLine, UsageReport};
@@ -132,19 +132,8 @@ impl UsagePage {
     }
 }
 
-impl Page for UsagePage {
-    fn document(&self) -> askama::Result<String> {
-        self.render()
-    }
-
-    fn whole(&self) -> askama::Result<Region> {
-        Region::of("main", self.as_main().render())
-    }
-
-    fn regions(&self) -> askama::Result<Vec<Region>> {
-        Ok(Vec::new())
-    }
-}
+// No part changes by itself: it is drawn once.
+page!(UsagePage {});
 
 fn head(by: &str) -> &'static str {
     match by {
