@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 
 use super::books::Books;
 use super::slots::{Slots, owner};
-use super::waits::changes;
+use super::waits::{Change, changes};
 use crate::api::App;
 use crate::api::reads::{self, ApiError, Caller};
 use crate::api::wire::array::ArrayCounts;
@@ -57,8 +57,8 @@ struct Made {
     at: Instant,
 }
 
-/// What became of changes that were tried for a job that waits, in words for each.
-pub type Tried = Arc<Vec<(String, Job)>>;
+/// What became of changes that were tried for a job that waits.
+pub type Tried = Arc<Vec<(Change, Job)>>;
 
 /// How things stand, by who looks.
 #[derive(Default)]
@@ -119,10 +119,10 @@ impl Board {
             }
         }
         let mut tried = Vec::new();
-        for (what, body) in changes(job) {
-            let body = body.to_string().into_bytes();
+        for change in changes(job) {
+            let body = change.body.to_string().into_bytes();
             if let Ok(job) = reads::tried_change(app, caller, job.id.into(), &body).await {
-                tried.push((what, job));
+                tried.push((change, job));
             }
         }
         let tried = Arc::new(tried);

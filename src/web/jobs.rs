@@ -153,7 +153,13 @@ impl<'a> Asked<'a> {
         for job in &list.jobs {
             let tasks = list.tasks.get(&job.id);
             let mut own = row(job, at);
-            if job.array.is_some() {
+            if let Some(array) = &job.array {
+                // Its own number may be that of one of its tasks by now.
+                own.path = own.key.clone();
+                own.id = match &job.array_tasks {
+                    Some(_) => own.id,
+                    None => format!("{} · {} tasks", own.key, words::number(array.total)),
+                };
                 own.toggle = self.toggled(&own.key);
                 own.is_open = tasks.is_some();
             }

@@ -1,7 +1,7 @@
 //! *Purpose*: why a job waits, measured: what it needs beside what is free, what would help it, of
 //! what its points are made.
 //!
-//! *Owns*: [`Need`], [`Help`], [`changes`].
+//! *Owns*: [`Need`], [`Change`], [`Help`], [`Point`].
 //!
 //! *Promises*: what would help is what the server answers when that change is tried, and is said
 //! only where the job would start sooner.
@@ -15,12 +15,10 @@ use crate::api::wire::job::Job;
 use crate::api::wire::overview::Overview;
 use crate::api::wire::rank::Rank;
 use crate::job::state::StateWord;
-use crate::time::SECOND_US;
+use crate::time::{SECOND_US, Time};
 
 /// Shorter limits that are tried, seconds: what people have patience for.
 const LIMITS_S: [i64; 2] = [3_600, 600];
-/// Answers that are shown.
-const SHOWN: usize = 3;
 
 /// What it needs of one thing.
 pub struct Need {
@@ -46,6 +44,31 @@ pub struct Help {
     pub now: bool,
     /// When it would.
     pub start: Clock,
+}
+
+/// What is tried.
+#[derive(Clone)]
+pub struct Change {
+    /// In words.
+    pub what: String,
+    /// As the body of a PATCH.
+    pub body: Value,
+    is_both: bool,
+}
+
+impl Change {
+    fn one(what: String, body: Value) -> Change {
+        Change { what: format!("With {what}"), body, is_both: false }
+    }
+
+    fn and(self, other: Change) -> Change {
+        let mut body = self.body;
+        if let (Some(own), Some(others)) = (body.as_object_mut(), other.body.as_object()) {
+            own.extend(others.clone());
+        }
+        let other = other.what.trim_start_matches("With ");
+        Change { what: format!("{} and {other}", self.what), body, is_both: true }
+    }
 }
 
 /// What its points are made of.
@@ -105,8 +128,8 @@ fn need(
     }
 }
 
-/// Changes that are worth a try, as the words for them and the body of a PATCH.
-pub fn changes(job: &Job) -> Vec<(String, Value)> {
+/// Changes that are worth a try, two together last.
+pub fn changes(job: &Job) -> Vec<Change> {
     if job.state != StateWord::Pending || job.held || job.is_array() {
         return Vec::new();
     }
@@ -114,31 +137,33 @@ pub fn changes(job: &Job) -> Vec<(String, Value)> {
     let limit = LIMITS_S.into_iter().find(|s| job.time_limit_s.is_none_or(|own| own > *s));
     let cpus = (half > 0).then(|| {
         let word = if half == 1 { "CPU" } else { "CPUs" };
-        (format!("{half} {word}"), json!({ "cpus": half }))
+        Change::one(format!("{half} {word}"), json!({ "cpus": half }))
     });
     let limit = limit.map(|s| {
-        (format!("a limit of {}", words::duration(s)), json!({ "time_limit": format!("{s}s") }))
+        let body = json!({ "time_limit": format!("{s}s") });
+        Change::one(format!("a limit of {}", words::duration(s)), body)
     });
-    let both = cpus.clone().zip(limit.clone()).map(|((a, mut one), (b, other))| {
-        if let (Some(one), Some(other)) = (one.as_object_mut(), other.as_object()) {
-            one.extend(other.clone());
-        }
-        (format!("{a} and {b}"), one)
-    });
-    let with = |(what, body): (String, Value)| (format!("With {what}"), body);
-    [cpus, limit, both].into_iter().flatten().map(with).collect()
+    let both = cpus.clone().zip(limit.clone()).map(|(one, other)| one.and(other));
+    [cpus, limit, both].into_iter().flatten().collect()
 }
 
-/// Those of the answers that would start sooner.
-pub fn helps(job: &Job, tried: &[(String, Job)], at: AsOf) -> Vec<Help> {
+/// Those of the answers that would start sooner; two changes together only where that is sooner
+/// than each of them.
+pub fn helps(job: &Job, tried: &[(Change, Job)], at: AsOf) -> Vec<Help> {
     let start = words::moment(job.estimated_start_time.as_deref());
-    let help = |(what, changed): &(String, Job)| {
-        let sooner = words::moment(changed.estimated_start_time.as_deref())?;
-        let helps = start.is_none_or(|start| start.since_us(sooner) > SECOND_US);
-        let clock = at.clock(changed.estimated_start_time.as_deref()).unwrap_or_default();
-        helps.then(|| Help { what: what.clone(), now: sooner <= at.now, start: clock })
-    };
-    tried.iter().filter_map(help).take(SHOWN).collect()
+    let mut helps = Vec::new();
+    let mut best = start;
+    for (change, changed) in tried {
+        let text = changed.estimated_start_time.as_deref();
+        let Some(sooner) = words::moment(text) else { continue };
+        let is_sooner = |than: Time| than.since_us(sooner) > SECOND_US;
+        if (if change.is_both { best } else { start }).is_none_or(is_sooner) {
+            best = Some(best.map_or(sooner, |best| best.min(sooner)));
+            let start = at.clock(text).unwrap_or_default();
+            helps.push(Help { what: change.what.clone(), now: sooner <= at.now, start });
+        }
+    }
+    helps
 }
 
 /// Its points, where there are any and they are the reader's business.
@@ -154,4 +179,48 @@ pub fn points(job: &Job, rank: Option<&Rank>) -> Vec<Point> {
     .filter(|(_, points)| *points != 0)
     .map(|(name, points)| Point { name, points })
     .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn job(fields: Value) -> Job {
+        let mut all = json!({"id": 1, "name": "j", "account": "", "user": "u", "partition": "p",
+            "state": "PENDING", "priority": 0, "cpus": 8, "time_limit_s": 86_400, "labels": {},
+            "attempt": 0, "submit_time": "2026-11-24T10:00:00.000000Z", "elapsed_s": 0});
+        all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        serde_json::from_value(all).unwrap()
+    }
+
+    /// What is said of a job that starts at 16:00 when the changes start at these times.
+    fn said(starts: [&str; 3]) -> Vec<(String, bool)> {
+        let start =
+            |clock: &str| json!({"estimated_start_time": format!("2026-11-24T{clock}:00.000000Z")});
+        let waits = job(start("16:00"));
+        let tried = changes(&waits).into_iter().zip(starts.map(|at| job(start(at))));
+        let now = words::moment(Some("2026-11-24T12:00:00.000000Z")).unwrap();
+        let helps = helps(&waits, &tried.collect::<Vec<_>>(), AsOf { now, is_live: false });
+        helps.into_iter().map(|help| (help.what, help.now)).collect()
+    }
+
+    #[test]
+    fn only_what_would_start_sooner_helps_and_two_changes_only_sooner_than_one() {
+        let (cpus, limit) = ("With 4 CPUs".to_owned(), "With a limit of 1 h".to_owned());
+        let both = "With 4 CPUs and a limit of 1 h".to_owned();
+        assert_eq!(said(["16:00", "16:00", "16:00"]), []);
+        assert_eq!(said(["12:00", "16:00", "12:00"]), [(cpus.clone(), true)]);
+        assert_eq!(said(["15:00", "16:00", "12:00"]), [(cpus.clone(), false), (both, true)]);
+        assert_eq!(said(["13:00", "13:00", "13:00"]), [(cpus, false), (limit, false)]);
+    }
+
+    #[test]
+    fn what_cannot_be_less_is_not_tried() {
+        let tried = |fields| changes(&job(fields)).len();
+        assert_eq!(tried(json!({"cpus": 1, "time_limit_s": 60})), 0);
+        assert_eq!(tried(json!({"cpus": 1})), 1);
+        assert_eq!(tried(json!({"held": true})), 0);
+        assert_eq!(tried(json!({"state": "RUNNING"})), 0);
+    }
 }
