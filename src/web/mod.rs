@@ -14,6 +14,7 @@ mod chart;
 mod charts;
 mod job;
 mod jobs;
+mod lately;
 mod life;
 mod listed;
 mod live;
