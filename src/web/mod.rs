@@ -26,6 +26,9 @@ mod rows;
 mod shell;
 mod slots;
 mod submit;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 mod usage;
 mod waits;
 mod why;
