@@ -39,21 +39,19 @@ const PAGE: i64 = 100;
         do. Where somebody sees his own jobs only, he sees the load of what they hold.",
     responses((status = 200, body = Resources)))]
 pub async fn resources(app: web::Data<App>, caller: Caller) -> Result<HttpResponse, ApiError> {
-    let now = app.now();
-    let seen = seen(&app, &caller, &now).await?;
-    let mut resources = held(&app, &now, seen.as_ref());
-    load::add(&mut resources, &app.machine, &now, seen.as_ref());
-    Ok(HttpResponse::Ok().json(resources))
+    Ok(HttpResponse::Ok().json(held_now(&app, &caller).await?))
 }
 
-/// The same without loads, as far as somebody sees who holds what.
+/// Who holds what and how busy it is, as far as somebody sees that.
 ///
 /// # Errors
 /// What the database says.
 pub async fn held_now(app: &App, caller: &Caller) -> Result<Resources, ApiError> {
     let now = app.now();
     let seen = seen(app, caller, &now).await?;
-    Ok(held(app, &now, seen.as_ref()))
+    let mut resources = held(app, &now, seen.as_ref());
+    load::add(&mut resources, &app.machine, &now, seen.as_ref());
+    Ok(resources)
 }
 
 fn held(app: &App, now: &Snapshot, seen: Option<&BTreeSet<JobId>>) -> Resources {

@@ -41,6 +41,7 @@ mod job_path;
 mod job_usage;
 mod job_words;
 mod jobs;
+mod let_in;
 mod live;
 mod load;
 mod log_events;

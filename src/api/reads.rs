@@ -17,6 +17,7 @@ pub use super::history::newest as history;
 pub use super::info::of as info;
 pub use super::job_usage::{UsageOfQuery, of as job_usage};
 pub use super::jobs::{array_counts, events_of as events, one as job, page_of as jobs};
+pub use super::let_in::LetIn;
 pub use super::maintenance::all as maintenance;
 pub use super::overview::{all as overview, counts};
 pub use super::partitions::all as partitions;

@@ -35,15 +35,20 @@ const UNSET: &str = "default";
 
 /// What the page is made of.
 pub struct Told {
-    sight: Arc<Sight>,
-    info: Info,
+    /// How things stand.
+    pub sight: Arc<Sight>,
+    /// What this server is.
+    pub info: Info,
     /// `None`: not the reader's business.
-    audit: Option<Arc<Audit>>,
+    pub audit: Option<Arc<Audit>>,
     /// Likewise.
-    history: Option<Vec<HistoryEntry>>,
-    partitions: Vec<Partition>,
-    windows: Vec<Window>,
-    operates: bool,
+    pub history: Option<Vec<HistoryEntry>>,
+    /// All partitions.
+    pub partitions: Vec<Partition>,
+    /// Times in which no job may run.
+    pub windows: Vec<Window>,
+    /// Whether he may drain it.
+    pub operates: bool,
 }
 
 impl Told {
@@ -240,8 +245,11 @@ fn facts(all: &Overview, info: &Info) -> Vec<Fact> {
         }
     };
     let known = |bytes: Option<u64>| bytes.map_or("not known".to_owned(), words::size);
-    let database =
-        format!("{}, {} free on its disk", known(info.database_bytes), known(info.free_bytes));
+    let free = match info.free_bytes {
+        Some(free) => format!("{} free on its disk", words::size(free)),
+        None => "what is free on its disk is not known".to_owned(),
+    };
+    let database = format!("{}, {free}", known(info.database_bytes));
     vec![Fact { name: "Held back", words: held_back }, Fact { name: "Database", words: database }]
 }
 

@@ -14,28 +14,30 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 use super::books::Books;
+use super::lately::Lately;
 use super::slots::{Slots, owner};
 use super::waits::{Change, changes};
-use crate::api::App;
 use crate::api::reads::{self, ApiError, Caller};
 use crate::api::wire::array::ArrayCounts;
+use crate::api::wire::efficiency::Efficiency;
 use crate::api::wire::job::Job;
+use crate::api::wire::job_usage::JobUsage;
 use crate::api::wire::overview::Overview;
+use crate::api::{App, Live};
 use crate::clock;
 use crate::job::ids::{CommitNo, JobId, Uid};
-use crate::kernel::access::Role;
+use crate::job::state::StateWord;
+use crate::kernel::access::{Role, Via};
 
 /// What was made within this time is new: as often as pages are drawn.
 const FRESH: Duration = Duration::from_millis(900);
 /// After this time it is made anew though nothing was committed, for the loads of cores.
 const LOADS: Duration = Duration::from_secs(4);
-/// What would help a job is asked so often.
-const TRIED: Duration = Duration::from_secs(10);
 /// After this time nobody looks any more.
 const FORGOTTEN: Duration = Duration::from_secs(30);
 
-/// Who sees the same: one user in one role.
-type Eyes = (Arc<str>, Option<Uid>, Role, bool);
+/// Who sees the same: one user who is known in one way and has one role, of what accounts.
+type Eyes = (Arc<str>, Option<Uid>, (Role, Via, bool), BTreeSet<Arc<str>>);
 
 /// What was made for somebody; who makes it holds it, so that others who see the same wait for him
 /// and nobody else does.
@@ -55,6 +57,7 @@ struct Made {
     sight: Arc<Sight>,
     commit_no: CommitNo,
     at: Instant,
+    by: Arc<Live>,
 }
 
 /// What became of changes that were tried for a job that waits.
@@ -66,12 +69,14 @@ pub struct Board {
     /// What the audit said.
     pub books: Books,
     places: Mutex<HashMap<Eyes, Place>>,
-    tried: Mutex<HashMap<(Eyes, JobId), (Instant, Tried)>>,
+    tried: Lately<(Eyes, JobId), Tried>,
+    efficiency: Lately<(Eyes, JobId, u32, StateWord), Efficiency>,
 }
 
 fn eyes(caller: &Caller) -> Eyes {
     let who = &caller.who;
-    (Arc::clone(&who.name), who.acts_as, who.role, who.sees_own_only)
+    let rights = (who.role, who.via, who.sees_own_only);
+    (Arc::clone(&who.name), who.acts_as, rights, who.coordinates.clone())
 }
 
 impl Board {
@@ -83,10 +88,12 @@ impl Board {
         let place = self.place(eyes(caller)).await;
         let mut made = place.lock().await;
         let now = clock::monotonic();
-        let commit_no = app.now().commit_no;
+        let (commit_no, by) = (app.now().commit_no, app.live());
         let is_new = |made: &&Made| {
             let age = now.duration_since(made.at);
-            age < FRESH || (age < LOADS && made.commit_no == commit_no)
+            let is_new = age < FRESH || (age < LOADS && made.commit_no == commit_no);
+            // Settings say who sees what.
+            is_new && Arc::ptr_eq(&made.by, &by)
         };
         if let Some(made) = made.as_ref().filter(is_new) {
             return Ok(Arc::clone(&made.sight));
@@ -102,32 +109,36 @@ impl Board {
         let before = made.as_ref().map(|made| made.sight.slots.clone()).unwrap_or_default();
         let slots = before.after(overview.running.iter().map(owner));
         let sight = Arc::new(Sight { overview, arrays, slots });
-        *made = Some(Made { sight: Arc::clone(&sight), commit_no, at: now });
+        *made = Some(Made { sight: Arc::clone(&sight), commit_no, at: now, by });
         Ok(sight)
     }
 
-    /// What becomes of each of these changes to a job, each tried at most every [`TRIED`]: it is
-    /// planned anew for each. What is refused is left out.
+    /// What becomes of each of these changes to a job, each tried once in a while: it is planned
+    /// anew for each. What is refused is left out.
     pub async fn tried(&self, app: &App, caller: &Caller, job: &Job) -> Tried {
-        let key = (eyes(caller), job.id);
-        let now = clock::monotonic();
-        {
-            let mut all = self.tried.lock().await;
-            all.retain(|_, (at, _)| now.duration_since(*at) < TRIED);
-            if let Some((_, tried)) = all.get(&key) {
-                return Arc::clone(tried);
+        let try_all = async {
+            let mut tried = Vec::new();
+            for change in changes(job) {
+                let body = change.body.to_string().into_bytes();
+                if let Ok(job) = reads::tried_change(app, caller, job.id.into(), &body).await {
+                    tried.push((change, job));
+                }
             }
-        }
-        let mut tried = Vec::new();
-        for change in changes(job) {
-            let body = change.body.to_string().into_bytes();
-            if let Ok(job) = reads::tried_change(app, caller, job.id.into(), &body).await {
-                tried.push((change, job));
-            }
-        }
-        let tried = Arc::new(tried);
-        self.tried.lock().await.insert(key, (now, Arc::clone(&tried)));
-        tried
+            Arc::new(tried)
+        };
+        self.tried.or((eyes(caller), job.id), try_all).await
+    }
+
+    /// What a job used of what it asked for, found out once in a while and when its state has
+    /// changed: its advice is planned with, too.
+    pub async fn efficiency(
+        &self,
+        app: &App,
+        caller: &Caller,
+        (job, usage): (&Job, &JobUsage),
+    ) -> Efficiency {
+        let key = (eyes(caller), job.id, job.attempt, job.state);
+        self.efficiency.or(key, reads::efficiency(app, job, usage)).await
     }
 
     /// His place; those that nobody looks at any more go.

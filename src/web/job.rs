@@ -129,7 +129,7 @@ pub struct JobPage {
     path: String,
     class: &'static str,
     word: &'static str,
-    about: String,
+    about: Vec<String>,
     can: Can,
     /// What would go if it were cancelled.
     goes: String,
@@ -184,7 +184,7 @@ page!(JobPage {
 });
 
 /// Which job of whom, where, in which of its runs.
-fn about(job: &Job) -> String {
+fn about(job: &Job) -> Vec<String> {
     let attempt = match &job.retry {
         Some(retry) if job.attempt > 0 => {
             format!("attempt {} of {}", job.attempt, job.attempt + retry.max - retry.used)
@@ -199,7 +199,7 @@ fn about(job: &Job) -> String {
         format!("partition {}", job.partition),
         attempt,
     ];
-    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+    parts.into_iter().filter(|part| !part.is_empty()).collect()
 }
 
 fn happened(of: &Event, now: Time) -> Happened {

@@ -196,7 +196,7 @@ impl JobsPage {
             offer: offer(list),
             jobs: asked.rows(list, at),
             nothing: match is_all {
-                true => "There are no jobs. `downbeat submit FILE` makes one.",
+                true => "There are no jobs.",
                 false => "No job is like that.",
             },
             newest: match asked.value("cursor") {

@@ -5,7 +5,8 @@
 //! *Promises*: a page is told how its parts stand, not what happened to them: whoever comes back
 //! gets all of them and is right. At most once a second, only parts that changed; who reads slowly
 //! gets the newest and never what is over. Where nothing is committed a page is drawn anew every
-//! 5 s, for the loads of cores.
+//! 5 s, for the loads of cores. Before each round its reader is asked for again: of whoever would
+//! not be let in as the same any more the stream ends.
 //!
 //! *Not here*: what stands in a region (each page), what they share (`web::board`).
 
@@ -24,7 +25,7 @@ use super::board::Board;
 use super::page::{View, undrawn};
 use super::region::Region;
 use crate::api::App;
-use crate::api::reads::{ApiError, Caller, Place};
+use crate::api::reads::{ApiError, Caller, LetIn, Place};
 use crate::clock;
 use crate::kernel::views::snapshot::Snapshot;
 
@@ -57,6 +58,7 @@ struct Viewer {
     app: web::Data<App>,
     board: Arc<Board>,
     caller: Caller,
+    let_in: LetIn,
     view: View,
     snapshot: watch::Receiver<Arc<Snapshot>>,
     /// What the page has, by hash.
@@ -78,6 +80,9 @@ impl Viewer {
                 return None;
             }
             self.wait().await?;
+            if !self.let_in.holds(&self.app).await {
+                return None;
+            }
             self.last = Some(clock::monotonic());
             match self.look().await {
                 Ok(to_send) => self.to_send = to_send,
@@ -145,6 +150,7 @@ pub async fn live(
     let mut viewer = Viewer {
         snapshot: app.system.snapshot.clone(),
         board: board.into_inner(),
+        let_in: LetIn::now(&app, &caller),
         app,
         caller,
         view,

@@ -14,7 +14,7 @@ use super::slots::{Slots, owner};
 use super::words;
 use crate::api::wire::job::Job;
 use crate::api::wire::overview::Overview;
-use crate::api::wire::resources::{Cpu, GpuState};
+use crate::api::wire::resources::{Cpu, GpuState, ResourceState};
 use crate::job::ids::{CpuId, JobId};
 
 /// CPUs of a group: bricks are at most so wide.
@@ -23,6 +23,8 @@ const GROUP: usize = 8;
 pub const OUTSIDE_LOAD: u16 = 250;
 /// The steps of a load in the sheet, per mille each.
 const LOAD_STEP: u16 = 100;
+/// What GPUs are called among resources.
+const GPU: &str = "gpu";
 /// CPUs that are drawn one by one; of a larger machine the first.
 const DRAWN_MAX: usize = 4_096;
 
@@ -75,8 +77,10 @@ pub fn nodes(sight: &Sight, own: Option<&str>) -> Vec<NodeMap> {
         nodes.entry(cpu.node).or_default().push(cpu);
     }
     let held_back = &all.resources.held_back_cpus;
+    let hidden = hides(all);
     let node = |(node, cpus): (Option<u32>, Vec<&Cpu>)| {
-        let bricks = |group: &[&Cpu]| bricks(group, (&jobs, held_back, &sight.slots), own);
+        let bricks =
+            |group: &[&Cpu]| bricks(group, (&jobs, held_back, &sight.slots), (own, hidden));
         let ids: Vec<u32> = cpus.iter().map(|cpu| cpu.id.0).collect();
         let memory = node
             .and_then(|node| all.resources.nodes.iter().find(|one| one.node == node)?.memory_bytes);
@@ -104,16 +108,30 @@ fn range(ids: &[u32]) -> String {
     }
 }
 
+/// Whether CPUs of which no holder is told are not all free: jobs that are none of the reader's
+/// business hold some of them, and nobody tells him which.
+fn hides(all: &Overview) -> bool {
+    let held = &all.resources;
+    let nobodys = held.cpus.iter().filter(|cpu| cpu.job_id.is_none());
+    let free = nobodys.filter(|cpu| !held.held_back_cpus.contains(&cpu.id)).count();
+    free > held.available_cpus as usize
+}
+
 type Known<'a> = (&'a HashMap<JobId, &'a Job>, &'a [CpuId], &'a Slots);
 
-fn bricks(group: &[&Cpu], (jobs, held_back, slots): Known<'_>, own: Option<&str>) -> Vec<Brick> {
+fn bricks(
+    group: &[&Cpu],
+    (jobs, held_back, slots): Known<'_>,
+    (own, hidden): (Option<&str>, bool),
+) -> Vec<Brick> {
     let together = |a: &&Cpu, b: &&Cpu| a.job_id.is_some() && a.job_id == b.job_id;
     let brick = |cpus: &[&Cpu]| {
         let loads: Vec<String> = cpus.iter().map(|cpu| load_class(cpu.load)).collect();
         let ids: Vec<u32> = cpus.iter().map(|cpu| cpu.id.0).collect();
         let title = format!("CPU {}", range(&ids));
         let Some(id) = cpus[0].job_id else {
-            return nobodys(cpus[0], held_back.contains(&cpus[0].id), (loads, title));
+            let held_back = held_back.contains(&cpus[0].id);
+            return nobodys(cpus[0], (held_back, hidden), (loads, title));
         };
         let busy = percent(cpus.iter().map(|cpu| cpu.load));
         let said = busy.map_or(String::new(), |busy| format!(", {busy} % busy"));
@@ -145,10 +163,15 @@ fn held(
 }
 
 /// A CPU that no job holds that whoever looks may know of.
-fn nobodys(cpu: &Cpu, held_back: bool, (loads, title): (Vec<String>, String)) -> Brick {
+fn nobodys(
+    cpu: &Cpu,
+    (held_back, hidden): (bool, bool),
+    (loads, title): (Vec<String>, String),
+) -> Brick {
     let outside = cpu.load.is_some_and(|load| load >= OUTSIDE_LOAD);
     let (class, note, why) = match (held_back, outside) {
         (true, _) => ("alien", "held back", ": held back by the audit"),
+        _ if hidden => ("free", "not yours", ": free, or held by a job that is not shown to you"),
         (_, true) => ("alien", "outside", ": free, but busy from outside the queue"),
         _ => ("free", "free", ": free"),
     };
@@ -189,6 +212,15 @@ pub fn gpus(sight: &Sight) -> (Vec<Card>, String) {
     let kind = gpus.first().map(|first| first.name.as_str()).unwrap_or_default();
     let kind = if gpus.iter().all(|gpu| gpu.name == kind) { kind } else { "" };
     (gpus.iter().map(|gpu| card(gpu, sight)).collect(), kind.to_owned())
+}
+
+/// Likewise of GPUs.
+fn hides_gpus(all: &Overview) -> bool {
+    let gpus = all.resources.resources.iter().find(|one| one.name == GPU);
+    let nobodys = |one: &ResourceState| {
+        one.units.iter().filter(|unit| unit.job_id.is_none() && unit.held_back.is_none()).count()
+    };
+    gpus.is_some_and(|one| one.available.is_some_and(|free| nobodys(one) as u64 > free))
 }
 
 fn card(gpu: &GpuState, sight: &Sight) -> Card {
@@ -236,7 +268,7 @@ fn card(gpu: &GpuState, sight: &Sight) -> Card {
         (None, None, None) => Card {
             path: String::new(),
             class: "free".to_owned(),
-            name: "free".to_owned(),
+            name: if hides_gpus(&sight.overview) { "not yours" } else { "free" }.to_owned(),
             note: note(""),
             memory,
             load,

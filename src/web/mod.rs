@@ -15,6 +15,7 @@ mod charts;
 mod docs;
 mod job;
 mod jobs;
+mod lately;
 mod life;
 mod listed;
 mod live;
@@ -26,6 +27,9 @@ mod rows;
 mod shell;
 mod slots;
 mod submit;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 mod trouble;
 mod usage;
 mod waits;

@@ -151,8 +151,11 @@ fn notices(all: &Overview, now: Time) -> Vec<Notice> {
     let mut said = Vec::new();
     let held_back = &all.resources.held_back_cpus;
     if !held_back.is_empty() {
-        let head = format!("{} CPUs are held back.", held_back.len());
-        let body = "An audit doubts that they are free; `downbeat audit` says why.".to_owned();
+        let (head, body) = match held_back.len() {
+            1 => ("One CPU is held back.".to_owned(), "An audit doubts that it is free."),
+            n => (format!("{n} CPUs are held back."), "An audit doubts that they are free."),
+        };
+        let body = format!("{body} Its findings stand on the page Admin.");
         said.push(Notice { head, body });
     }
     for window in &all.maintenance {
@@ -232,6 +235,7 @@ fn free_note(all: &Overview) -> String {
     let held = &all.resources;
     let is_busy = |load: Option<u16>| load.is_some_and(|load| load >= machine::OUTSIDE_LOAD);
     let free = held.cpus.iter().filter(|cpu| cpu.job_id.is_none());
+    let free = free.filter(|cpu| !held.held_back_cpus.contains(&cpu.id));
     match free.filter(|cpu| is_busy(cpu.load)).count() {
         0 => format!("{} free", held.available_cpus),
         n => format!("{} free, {n} of them busy from outside", held.available_cpus),

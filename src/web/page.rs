@@ -261,7 +261,7 @@ async fn known(app: &App, board: &Board, caller: &Caller, of: JobRef) -> Result<
         _ => None,
     };
     Ok(Known {
-        efficiency: Some(reads::efficiency(app, &job, &usage).await),
+        efficiency: Some(board.efficiency(app, caller, (&job, &usage)).await),
         usage: Some(usage),
         events: reads::events(app, caller, of, (EVENTS, None)).await?,
         attempts: reads::attempts(app, caller, of).await?,

@@ -36,11 +36,14 @@ const SECONDS: [(i64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "
 
 /// A job that is to be run again, and its script.
 pub struct Pattern {
-    of: JobRef,
-    job: Job,
-    script: String,
+    /// As it is named.
+    pub of: JobRef,
+    /// Itself.
+    pub job: Job,
+    /// Its script.
+    pub script: String,
     /// Whether it names no folder to run in.
-    in_own_folder: bool,
+    pub in_own_folder: bool,
 }
 
 impl Pattern {

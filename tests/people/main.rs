@@ -16,6 +16,7 @@ mod files;
 mod house;
 mod identity;
 mod limits;
+mod pages;
 mod processes;
 mod reading;
 mod record;

@@ -16,7 +16,7 @@ use std::path::Path;
 
 use common::{Answer, Server};
 use regex::Regex;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const TOKEN: &str = "a-token-of-this-test";
 const HOSTILE: &str = "<b id=x onclick=alert(1)>&\"'";
@@ -101,6 +101,25 @@ fn a_page_is_whole_without_a_script_and_says_what_the_api_says() {
     server.get("/jobs/99").expect(404);
     server.get("/jobs?colour=red").expect(400);
     server.get("/?span=3y").expect(400);
+}
+
+#[test]
+fn the_first_page_tells_of_the_machine_what_its_route_does() {
+    let server = Server::with(&["--cpus", "2"]);
+    // Loads are looked for while somebody asks, and change.
+    let without_loads = |mut resources: Value| {
+        for cpu in resources["cpus"].as_array_mut().unwrap() {
+            cpu["load"] = Value::Null;
+        }
+        resources
+    };
+    let all = server.get("/api/v1/overview").expect(200).json()["resources"].clone();
+    let own = server.get("/api/v1/resources").expect(200).json();
+    assert_eq!(without_loads(all), without_loads(own.clone()));
+    let page = server.get("/").expect(200).text();
+    for node in own["nodes"].as_array().unwrap() {
+        assert!(page.contains(&format!("<h3>Node {} · CPU", node["node"])), "{page}");
+    }
 }
 
 #[test]
