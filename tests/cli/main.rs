@@ -24,3 +24,4 @@ mod shield;
 mod simulate;
 mod top;
 mod verbs;
+mod web;
