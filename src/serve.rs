@@ -46,7 +46,7 @@ use crate::actors::{self, Parts, System, messages};
 use crate::api::wire::report::Ability;
 use crate::api::{
     self, App, Auth, FileWatcher, Files, Intake, OwnersFiles, Refusals, Room, STREAMS_MAX, Served,
-    Upkeep,
+    Upkeep, WebSessions,
 };
 use crate::config::people::Mode;
 use crate::config::{Config, ServeArgs};
@@ -291,6 +291,7 @@ async fn serve(
         host: host.clone(),
         served: served.clone(),
         tokens: token_check(&served, &system.readers),
+        web: WebSessions::at(reserved.url()),
         crowd: crowd.clone(),
         refusals: Refusals::new(Arc::clone(&system.metrics)),
         intake: Intake::new(a_part_of_the_connections()),

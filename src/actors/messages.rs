@@ -325,6 +325,18 @@ pub struct RevokeToken {
     pub by: Permitted,
 }
 
+/// api → ResourceManager: a browser is let in. Answered after the commit.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), NotDurable>")]
+pub struct NoteSignIn {
+    /// How far that is, a word.
+    pub verb: &'static str,
+    /// By what.
+    pub detail: String,
+    /// Who may.
+    pub by: Permitted,
+}
+
 /// api → ResourceManager: why do these jobs wait? Answered at once.
 #[derive(Debug, Message)]
 #[rtype(result = "Explained")]

@@ -54,8 +54,8 @@ use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
 use messages::{
     Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, GetPayers, GetRank, GetStanding,
-    KeepUsage, Maintain, MakeToken, Move, NoteStep, Reconfigure, RequeueJob, Resume, RevokeToken,
-    RunAudit, SignalJob, SplitTask, SubmitJobs, SuspendJob, TryUpdate, UpdateJob,
+    KeepUsage, Maintain, MakeToken, Move, NoteSignIn, NoteStep, Reconfigure, RequeueJob, Resume,
+    RevokeToken, RunAudit, SignalJob, SplitTask, SubmitJobs, SuspendJob, TryUpdate, UpdateJob,
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
@@ -95,6 +95,8 @@ pub struct System {
     pub make_token: Recipient<MakeToken>,
     /// Revokes them.
     pub revoke_token: Recipient<RevokeToken>,
+    /// Notes that a browser is let in.
+    pub sign_in: Recipient<NoteSignIn>,
     /// Puts other settings into force.
     pub reconfigure: Recipient<Reconfigure>,
     /// Explains why jobs wait.
@@ -231,6 +233,7 @@ pub fn start(parts: Parts) -> System {
         resume: manager.clone().recipient(),
         make_token: manager.clone().recipient(),
         revoke_token: manager.clone().recipient(),
+        sign_in: manager.clone().recipient(),
         reconfigure: manager.clone().recipient(),
         explain: manager.clone().recipient(),
         rank: manager.clone().recipient(),

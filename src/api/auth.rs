@@ -31,13 +31,15 @@ use super::code::Code;
 use super::crowd::Crowd;
 use super::error::{ApiError, RequestId};
 use super::intake::{Held, Intake};
-use super::live::InForce;
+use super::live::{InForce, Live};
 use super::parameters::Parameters;
 use super::refusals::Refusals;
 use super::route_rights::{Needs, RouteRights};
 use super::safe_headers::harden;
 use super::served::Served;
 use super::slurmrest::trouble as slurmrest;
+use super::web_sessions::WebSessions;
+use crate::clock;
 use crate::config::{PublicHost, Secret};
 use crate::kernel::access::{Action, Role, Via};
 use crate::panics::{self, Harmless};
@@ -72,6 +74,8 @@ pub struct Auth {
     pub served: Served,
     /// Who looks at tokens of users, where all users are served.
     pub tokens: Option<TokenCheck>,
+    /// Browsers that were let in by a code.
+    pub web: WebSessions,
     /// How much each may ask, likewise.
     pub crowd: Option<Arc<Crowd>>,
     /// Where refusals are noted.
@@ -114,7 +118,9 @@ pub async fn guard(
             Ok(response) => {
                 let response = response?.map_into_boxed_body();
                 if let Some(error) = own_error(&response) {
-                    note(error, (Caller::of(response.request()).ok().as_ref(), None));
+                    let remote = Connection::origin_of(response.request()).remote;
+                    let who = Caller::of(response.request()).ok();
+                    note(error, (who.as_ref(), remote.as_deref()));
                 }
                 let response = answered(response, &id);
                 if method == Method::HEAD { without_stream(response) } else { response }
@@ -268,7 +274,9 @@ async fn admit(request: &mut ServiceRequest) -> Result<(Held, Turns), ApiError> 
 async fn check(request: &ServiceRequest, auth: &Auth) -> Result<Caller, ApiError> {
     let host = text(request, &header::HOST).unwrap_or_default();
     let live = Arc::clone(&auth.in_force.borrow());
+    let of_browser = auth.by_session(request, &live).await?;
     let known = match (&auth.tokens, sent_token(request), auth.by_token(request)) {
+        _ if of_browser.is_some() => of_browser,
         (Some(tokens), Some(sent), _) => Some(tokens.caller(sent, request, &live).await?),
         // Whoever reaches the socket is known without a token; a wrong one is refused there too.
         (_, None, Err(_)) if is_over_socket(request) => None,
@@ -338,11 +346,37 @@ fn sent_token(request: &ServiceRequest) -> Option<&str> {
         sent.filter(|sent| !sent.is_empty() && slurmrest::is_ours(request.path()))
     };
     let Some(sent) = text(request, &header::AUTHORIZATION) else { return of_slurm() };
+    bearer(sent)
+}
+
+/// What stands behind `Bearer` in `Authorization`.
+pub(super) fn bearer(sent: &str) -> Option<&str> {
     let (scheme, sent) = sent.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| sent.trim())
 }
 
+/// The token of a server of one user by which its sender is called so.
+pub(super) fn server_token(live: &Live, name: &str) -> Option<Secret> {
+    match name {
+        ADMIN_TOKEN => live.admin_token.clone(),
+        TOKEN => live.token.clone(),
+        _ => None,
+    }
+}
+
 impl Auth {
+    /// Who sends this request, if a browser that was let in by a code does.
+    async fn by_session(
+        &self,
+        request: &ServiceRequest,
+        live: &Live,
+    ) -> Result<Option<Caller>, ApiError> {
+        let now = clock::now();
+        let session = sent_token(request).and_then(|sent| self.web.session(sent, now));
+        let Some(session) = session else { return Ok(None) };
+        session.caller((self.tokens.as_ref(), live), Connection::origin(request), now).await
+    }
+
     /// Who sends this request, if a token in it says so.
     ///
     /// # Errors
@@ -410,7 +444,6 @@ fn is_loopback(name: &str) -> bool {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::live::Live;
     use super::*;
     use crate::config::people::People;
     use crate::kernel::admission::Site;
@@ -435,6 +468,7 @@ mod tests {
             host: "big".to_owned(),
             served: Served::own_user(),
             tokens: None,
+            web: WebSessions::default(),
             crowd: None,
             refusals: Refusals::new(Arc::default()),
             intake: Intake::new(1),

@@ -235,7 +235,13 @@ impl Connection {
     /// Where this request on it comes from.
     #[must_use]
     pub fn origin(request: &ServiceRequest) -> Origin {
-        let connection = Connection::of(request);
+        Connection::origin_of(request.request())
+    }
+
+    /// The same, to a handler.
+    #[must_use]
+    pub fn origin_of(request: &HttpRequest) -> Origin {
+        let connection = request.conn_data::<Connection>();
         let number = request.extensions().get::<RequestId>().map(|id| id.0.as_str().into());
         Origin {
             request: number.unwrap_or_default(),

@@ -76,6 +76,8 @@ mod tail;
 mod tokens;
 mod upkeep;
 mod usage;
+mod web_login;
+mod web_sessions;
 pub mod wire;
 
 use actix_web::http::{Method, header};
@@ -99,6 +101,7 @@ pub use refusals::Refusals;
 pub use route_rights::{Needs, RouteRights};
 pub use served::Served;
 pub use upkeep::Upkeep;
+pub use web_sessions::WebSessions;
 
 use crate::kernel::access::Action;
 
@@ -215,6 +218,9 @@ routes! {
     GET "/api/v1/tokens" needs See => tokens::list,
     POST "/api/v1/tokens" needs OwnTokens => tokens::make,
     DELETE "/api/v1/tokens/{id}" needs OwnTokens => tokens::revoke,
+    POST "/api/v1/web/codes" needs See => web_login::make,
+    POST "/api/v1/web/sessions" open => web_login::exchange,
+    DELETE "/api/v1/web/sessions" needs See => web_login::end,
     POST "/api/jobs/submit" needs Submit => seed::submit,
     GET "/api/jobs/query/{id}" needs See => seed::query,
     POST "/api/jobs/cancel/{id}" needs Control => seed::cancel,

@@ -19,7 +19,7 @@ use super::wire::problem::PROBLEM_JSON;
 use super::{
     accounts, allocations, arrays, attempts, bulk, dashboard, edit, efficiency, events, forecast,
     health, history, info, job_usage, jobs, maintenance, me, overview, partitions, rank, samples,
-    seed, signal, steps, streams, submit, suspend, tokens, usage,
+    seed, signal, steps, streams, submit, suspend, tokens, usage, web_login,
 };
 
 /// The name of the one way to say who one is.
@@ -96,6 +96,9 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         tokens::list,
         tokens::make,
         tokens::revoke,
+        web_login::make,
+        web_login::exchange,
+        web_login::end,
         maintenance::list,
         maintenance::make,
         maintenance::resume,

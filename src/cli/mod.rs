@@ -58,6 +58,7 @@ mod update;
 mod usage;
 mod used;
 pub(crate) mod wait;
+mod web;
 mod whoami;
 
 use std::process::ExitCode;
@@ -149,6 +150,8 @@ pub enum Ask {
     Resume(drain::ResumeArgs),
     /// Show the server's CPUs, job counts and health
     Status(status::StatusArgs),
+    /// Open the pages in a browser, as you: print an address that is good once
+    Web(web::WebArgs),
     /// Say whom the server takes you for, and what you may do
     Whoami(whoami::WhoamiArgs),
     /// Make, list and revoke tokens: with one you are yourself over TCP too
@@ -206,6 +209,7 @@ pub fn run(ask: &Ask) -> ExitCode {
         Ask::Drain(args) => drain::drain(args),
         Ask::Resume(args) => drain::resume(args),
         Ask::Status(args) => status::run(args),
+        Ask::Web(args) => web::run(args),
         Ask::Whoami(args) => whoami::run(args),
         Ask::Token(args) => token::run(args),
         Ask::Usage(args) => used::run(args),

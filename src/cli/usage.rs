@@ -26,6 +26,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "status",
             "partitions",
             "usage",
+            "web",
             "whoami",
             "token",
             "history",

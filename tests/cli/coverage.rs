@@ -43,6 +43,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::simulate::CLAIMS,
     crate::top::CLAIMS,
     crate::verbs::CLAIMS,
+    crate::web::CLAIMS,
 ];
 
 /// Verbs that have a test program of their own.

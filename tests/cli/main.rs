@@ -26,3 +26,4 @@ mod shield;
 mod simulate;
 mod top;
 mod verbs;
+mod web;

@@ -67,6 +67,7 @@ const CLAIMED: &[&[Claim]] = &[
     crate::strangers::CLAIMS,
     crate::streams::CLAIMS,
     crate::submit::CLAIMS,
+    crate::web_login::CLAIMS,
 ];
 
 /// Runs a case and holds it to its claims.

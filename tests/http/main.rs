@@ -52,3 +52,4 @@ mod strangers;
 mod streams;
 mod submit;
 mod suspend;
+mod web_login;

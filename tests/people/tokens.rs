@@ -19,6 +19,8 @@ houses! {
         "[people]\nadmins = [\"dbt-bob\"]"
     of_a_token_nothing_but_its_hash_is_kept ""
     clients_of_slurm_s_api_are_who_their_token_says ""
+    a_browser_that_a_code_lets_in_is_its_maker_as_far_as_his_token_lets_him
+        "[people]\nadmins = [\"dbt-alice\"]\nprivate = [\"jobs\"]"
 }
 
 fn bearer(token: &str) -> String {
@@ -35,8 +37,53 @@ fn text(token: &Value) -> &str {
     token["token"].as_str().unwrap()
 }
 
+/// Lets a browser in by a code; the session's headers.
+#[track_caller]
+fn let_in(house: &House, code: &Value) -> String {
+    let code = bearer(code["code"].as_str().unwrap());
+    let opened = house.over_tcp("POST /api/v1/web/sessions", &code, "").expect(201);
+    house.over_tcp("POST /api/v1/web/sessions", &code, "").expect(401);
+    bearer(text(&opened))
+}
+
 mod cases {
     use super::*;
+
+    pub fn a_browser_that_a_code_lets_in_is_its_maker_as_far_as_his_token_lets_him(
+        mut house: House,
+    ) {
+        let job = house.submit(BOB, json!({"script": "true", "held": true}));
+        let see = format!("GET /api/v1/jobs/{job}");
+        let code =
+            |house: &House, name: &str| house.ask(name, "POST /api/v1/web/codes").expect(201);
+        let of_bob = let_in(&house, &code(&house, BOB));
+        let me = house.over_tcp("GET /api/v1/me", &of_bob, "").expect(200);
+        assert_eq!((&me["user"], &me["role"]), (&json!(BOB), &json!("user")), "{me}");
+        assert_eq!(house.over_tcp(&see, &of_bob, "").expect(200)["user"], BOB);
+        for more in ["POST /api/v1/tokens", "POST /api/v1/web/codes"] {
+            let refused = house.over_tcp(more, &of_bob, "{}").expect(403);
+            assert_eq!(refused["code"], "not_permitted", "{more}: {refused}");
+        }
+        let of_alice = let_in(&house, &code(&house, ALICE));
+        house.over_tcp(&see, &of_alice, "").expect(200);
+        // No more than her token, and no longer.
+        let token = made(&house, ALICE, json!({"role": "viewer"}));
+        let by_token = house.over_tcp("POST /api/v1/web/codes", &bearer(text(&token)), "");
+        let limited = let_in(&house, &by_token.expect(201));
+        house.over_tcp(&see, &limited, "").expect(404);
+        let submit = r#"{"script":"true"}"#;
+        house.over_tcp("POST /api/v1/jobs", &limited, submit).expect(403);
+        let revoke = format!("DELETE /api/v1/tokens/{}", token["id"].as_str().unwrap());
+        house.ask(ALICE, &revoke).expect(200);
+        house.over_tcp("GET /api/v1/me", &limited, "").expect(401);
+        // Nor more than she is now.
+        let me = |house: &House| house.over_tcp("GET /api/v1/me", &of_alice, "").expect(200);
+        assert_eq!(me(&house)["role"], "admin");
+        house.settings = "[people]\nprivate = [\"jobs\"]".to_owned();
+        house.read_again();
+        assert_eq!(me(&house)["role"], "user");
+        house.over_tcp(&see, &of_alice, "").expect(404);
+    }
 
     pub fn clients_of_slurm_s_api_are_who_their_token_says(house: House) {
         let tokens = [ALICE, BOB].map(|name| text(&made(&house, name, json!({}))).to_owned());

@@ -1,6 +1,6 @@
 //! *Purpose*: tokens of users, on their way to the disk.
 //!
-//! *Owns*: the handlers of [`MakeToken`] and [`RevokeToken`].
+//! *Owns*: the handlers of [`MakeToken`], [`RevokeToken`] and [`NoteSignIn`].
 //!
 //! *Promises*: who asked stands in the history in the same commit; answers leave after it.
 //!
@@ -11,10 +11,10 @@ use actix::prelude::*;
 use super::asked_more;
 use super::state::ResourceManagerActor;
 use super::ticket::Noted;
-use crate::actors::messages::{MakeToken, RevokeToken};
+use crate::actors::messages::{MakeToken, NoteSignIn, RevokeToken};
 use crate::clock;
 use crate::kernel::access::Permitted;
-use crate::kernel::change::{Change, Step};
+use crate::kernel::change::{Asked, Change, Step};
 
 impl ResourceManagerActor {
     fn token_changed(
@@ -47,5 +47,16 @@ impl Handler<RevokeToken> for ResourceManagerActor {
     fn handle(&mut self, RevokeToken { id, by }: RevokeToken, ctx: &mut Context<Self>) -> Noted {
         let change = Change::TokensRevoked(vec![id.clone()]);
         self.token_changed(change, (&by, "revoke token"), id, ctx)
+    }
+}
+
+impl Handler<NoteSignIn> for ResourceManagerActor {
+    type Result = Noted;
+
+    fn handle(&mut self, message: NoteSignIn, ctx: &mut Context<Self>) -> Noted {
+        let NoteSignIn { verb, detail, by } = message;
+        let asked = Asked { time: clock::now(), by, verb, target: None, count: 0, detail };
+        let changes = vec![Change::Asked(Box::new(asked))];
+        self.note(Step { changes, ..Step::default() }, ctx)
     }
 }

@@ -48,3 +48,4 @@ pub mod usage;
 pub mod v1;
 mod values;
 pub mod warnings;
+pub mod web;

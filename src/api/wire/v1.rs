@@ -24,6 +24,7 @@ pub use super::step::{Step, StepBody, StepList};
 pub use super::token::{NewToken, TokenBody, TokenInfo};
 pub use super::update::UpdateBody;
 pub use super::usage::{UsageLine, UsageReport};
+pub use super::web::{WebCode, WebSession};
 pub use crate::job::array_spec::{ArraySpec, JobRef};
 pub use crate::job::dependency::Dependencies;
 pub use crate::job::faults::FieldError;

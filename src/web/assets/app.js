@@ -5,17 +5,28 @@ const policy = globalThis.trustedTypes
   ? trustedTypes.createPolicy('downbeat', { createHTML: (html) => html })
   : { createHTML: (html) => html };
 const byId = (id) => document.getElementById(id);
+const nodes = (what) => document.querySelectorAll(what);
+// An element of words and others.
+function make(tag, ...parts) {
+  const node = document.createElement(tag);
+  node.append(...parts);
+  return node;
+}
+const page = document.body;
+// What the server or this file says of the page as a whole.
+const is = (what) => page.hasAttribute(`data-${what}`);
 const status = byId('live');
 const TOKEN = 'downbeat-token';
 const WAITS = [1, 2, 4, 8, 10];
 
 // -- who asks: a token, where the server wants one
 
+const bearer = (own) => ({ Authorization: `Bearer ${own}` });
 const token = () => sessionStorage.getItem(TOKEN) ?? localStorage.getItem(TOKEN);
 
 async function ask(path, options = {}) {
   const own = token();
-  const headers = { ...options.headers, ...(own ? { Authorization: `Bearer ${own}` } : {}) };
+  const headers = { ...options.headers, ...(own && bearer(own)) };
   const answer = await fetch(path, { ...options, headers, cache: 'no-store' });
   if (answer.status === 401 && location.pathname !== '/login') {
     location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
@@ -23,16 +34,40 @@ async function ask(path, options = {}) {
   return answer;
 }
 
-// A tab that was opened anew asks the others.
+// An address that is written into a tab of this page loads nothing.
+addEventListener('hashchange', () => location.hash.startsWith('#code=') && location.reload());
+
+// `downbeat web` leads here with a code that is good once. What stands behind # reaches no server.
+const code = /^#code=(\w+)$/.exec(location.hash)?.[1];
+if (code) {
+  history.replaceState(null, '', location.pathname);
+  const sent = { method: 'POST', headers: bearer(code) };
+  const answer = await fetch('/api/v1/web/sessions', sent).catch(() => null);
+  if (answer?.ok) sessionStorage.setItem(TOKEN, (await answer.json()).token);
+  else {
+    location.replace('/login#code');
+    // This page asks for nothing more.
+    await new Promise(() => {});
+  }
+}
+
+function forget() {
+  sessionStorage.clear();
+  localStorage.removeItem(TOKEN);
+  location.assign('/login');
+}
+
+// A tab that was opened anew asks the others, and whoever logs out logs out of all.
 const others = new BroadcastChannel('downbeat');
-others.addEventListener('message', ({ data }) => {
+others.onmessage = ({ data }) => {
   const own = token();
+  if (data.out) return forget();
   if (data.asks && own) others.postMessage({ token: own });
-  if (data.token && !token()) {
+  if (data.token && !own) {
     sessionStorage.setItem(TOKEN, data.token);
     if (location.pathname === '/login') back();
   }
-});
+};
 
 function back() {
   const next = new URLSearchParams(location.search).get('next') ?? '/';
@@ -41,13 +76,13 @@ function back() {
 
 const login = byId('login');
 if (login) {
+  byId('late').hidden = location.hash !== '#code';
   others.postMessage({ asks: true });
-  login.addEventListener('submit', async (event) => {
+  login.onsubmit = async (event) => {
     event.preventDefault();
-    const sent = login.elements.token.value.trim();
     const said = byId('login-error');
-    const headers = { Authorization: `Bearer ${sent}` };
-    const answer = await fetch('/api/v1/me', { headers, cache: 'no-store' }).catch(() => null);
+    const sent = login.elements.token.value.trim();
+    const answer = await fetch('/api/v1/me', { headers: bearer(sent) }).catch(() => null);
     if (!answer?.ok) {
       said.textContent = answer ? 'This server does not know that token.' : 'The server does not answer.';
       return;
@@ -55,7 +90,7 @@ if (login) {
     sessionStorage.setItem(TOKEN, sent);
     if (login.elements.stay.checked) localStorage.setItem(TOKEN, sent);
     back();
-  });
+  };
 }
 
 // -- dialogs: they stand in the page; the way back has the focus, and Escape is it
@@ -157,7 +192,7 @@ function patch(old, fresh) {
 }
 
 function show(html) {
-  const holder = document.createElement('template');
+  const holder = make('template');
   holder.innerHTML = policy.createHTML(html);
   const fresh = holder.content.firstElementChild;
   const old = fresh && byId(fresh.id);
@@ -178,6 +213,7 @@ function show(html) {
 // -- times: what only time changes is counted here
 
 const two = (n) => String(n).padStart(2, '0');
+const SPANS = [[86400, 'd'], [3600, 'h'], [60, 'm'], [1, 's']];
 
 function ran(seconds) {
   const s = Math.max(0, Math.floor(seconds));
@@ -186,13 +222,11 @@ function ran(seconds) {
   return h ? `${h}:${two(m)}:${two(s % 60)}` : `${m}:${two(s % 60)}`;
 }
 
-const units = [[86400, 'd'], [3600, 'h'], [60, 'm'], [1, 's']];
-
 // In two units at the most: "2 h 18 m".
 function duration(seconds) {
   let left = Math.max(0, Math.floor(seconds));
   const said = [];
-  for (const [unit, name] of units) {
+  for (const [unit, name] of SPANS) {
     if (said.length < 2 && left >= unit && (unit > 1 || !said.length)) {
       said.push(`${Math.floor(left / unit)} ${name}`);
       left %= unit;
@@ -202,36 +236,31 @@ function duration(seconds) {
 }
 
 function ago(seconds) {
-  const [unit, name] = units.find(([unit]) => seconds >= unit) ?? [1, 's'];
+  const [unit, name] = SPANS.find(([unit]) => seconds >= unit) ?? [1, 's'];
   return seconds < 5 ? 'now' : `${Math.floor(seconds / unit)} ${name} ago`;
 }
 
 // The server's clock may differ from this one; what it drew is as of its own.
 function tick() {
   const now = Date.now();
-  for (const one of document.querySelectorAll('[data-since]')) {
-    const since = Date.parse(one.dataset.since);
-    if (Number.isNaN(since)) continue;
-    const seconds = (now - since) / 1000;
+  const since = (time) => (now - Date.parse(time)) / 1000;
+  for (const one of nodes('[data-since]')) {
+    const seconds = since(one.dataset.since);
+    if (Number.isNaN(seconds)) continue;
     if (one.nodeName === 'PROGRESS') one.value = Math.min(one.max, Math.max(0, seconds));
     else one.textContent = ran(seconds);
   }
-  for (const one of document.querySelectorAll('[data-waits]')) {
-    one.textContent = duration((now - Date.parse(one.dataset.waits)) / 1000);
-  }
-  for (const one of document.querySelectorAll('time[data-ago]')) {
-    one.textContent = ago((now - Date.parse(one.dateTime)) / 1000);
-  }
-  for (const one of document.querySelectorAll('time[data-left]')) {
-    one.textContent = duration((Date.parse(one.dateTime) - now) / 1000);
-  }
+  for (const one of nodes('[data-waits]')) one.textContent = duration(since(one.dataset.waits));
+  for (const one of nodes('time[data-ago]')) one.textContent = ago(since(one.dateTime));
+  for (const one of nodes('time[data-left]')) one.textContent = duration(-since(one.dateTime));
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hour12: false });
-const day = new Intl.DateTimeFormat(undefined, { weekday: 'short' });
-const date = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+const written = (how) => new Intl.DateTimeFormat(undefined, how);
+const clock = written({ hour: '2-digit', minute: '2-digit', hour12: false });
+const day = written({ weekday: 'short' });
+const date = written({ day: 'numeric', month: 'short' });
 const NAMED_DAYS = 6 * 86400000;
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'long' });
+const full = written({ dateStyle: 'medium', timeStyle: 'long' });
 
 // Clocks in the reader's own zone, which stands in the title.
 function local(root) {
@@ -239,7 +268,7 @@ function local(root) {
     const at = new Date(one.dateTime);
     if (Number.isNaN(at.getTime())) continue;
     one.title = full.format(at);
-    if (one.hasAttribute('data-ago') || one.hasAttribute('data-left')) continue;
+    if (one.matches('[data-ago], [data-left]')) continue;
     const isToday = at.toDateString() === new Date().toDateString();
     const isNear = Math.abs(at - new Date()) < NAMED_DAYS;
     const before = isToday ? '' : `${(isNear ? day : date).format(at)} `;
@@ -260,14 +289,14 @@ function say(words, title = '') {
 }
 
 async function read(signal) {
-  const view = encodeURIComponent(document.body.dataset.view);
-  const frame = document.body.hasAttribute('data-frame') ? '&frame=true' : '';
-  const rows = [...document.querySelectorAll('#list tr[data-key]:not(.sub)')];
+  const view = encodeURIComponent(page.dataset.view);
+  const frame = is('frame') ? '&frame=true' : '';
+  const rows = [...nodes('#list tr[data-key]:not(.sub)')];
   const shown = rows.length ? `&shown=${rows.map((row) => row.dataset.key).join(',')}` : '';
   const answer = await ask(`/live?view=${view}${frame}${shown}`, { signal });
   if (!answer.ok) {
     const problem = await answer.json().catch(() => ({}));
-    if (document.body.hasAttribute('data-frame') && [400, 403, 404].includes(answer.status)) noPage(problem);
+    if (is('frame') && [400, 403, 404].includes(answer.status)) noPage(problem);
     throw new Error(problem.detail ?? answer.statusText);
   }
   say('Live');
@@ -277,22 +306,16 @@ async function read(signal) {
     if (name !== 'region') return;
     seen = new Date();
     show(data);
-    document.body.removeAttribute('data-frame');
+    page.removeAttribute('data-frame');
     begin();
   });
 }
 
 // A frame that there is nothing for says why.
 function noPage({ title, detail, request_id: number }) {
-  document.body.toggleAttribute('data-still', true);
-  document.body.removeAttribute('data-frame');
-  const main = byId('main');
-  const tags = [['h1', title], ['p', detail], ['small', `Request ${number}`]];
-  main.replaceChildren(...tags.map(([tag, words]) => {
-    const node = document.createElement(tag);
-    node.textContent = words ?? '';
-    return node;
-  }));
+  page.toggleAttribute('data-still', true);
+  page.removeAttribute('data-frame');
+  byId('main').replaceChildren(make('h1', title ?? ''), make('p', detail ?? ''), make('small', `Request ${number}`));
 }
 
 // Server-sent events of an answer: EventSource cannot send a token.
@@ -318,7 +341,7 @@ let turn = 0;
 async function follow() {
   turn += 1;
   const own = turn;
-  while (!document.hidden && own === turn && !document.body.hasAttribute('data-still')) {
+  while (!document.hidden && own === turn && !is('still')) {
     reading = new AbortController();
     let why = '';
     try {
@@ -327,10 +350,10 @@ async function follow() {
       if (reading.signal.aborted) return;
       why = error.message;
     }
-    if (document.body.hasAttribute('data-still')) return;
+    if (is('still')) return;
     const asOf = seen ? `, as of ${seen.toLocaleTimeString([], { hour12: false })}` : '';
     say(`Reconnecting${asOf}`, why);
-    const wait = WAITS[Math.min(tries, WAITS.length - 1)];
+    const wait = WAITS[tries] ?? WAITS.at(-1);
     tries += 1;
     await new Promise((go) => setTimeout(go, wait * 1000 * (0.75 + Math.random() / 2)));
   }
@@ -339,7 +362,7 @@ async function follow() {
 // The same page in another way: its parts change, nothing is loaded anew.
 function visit(address) {
   history.replaceState(null, '', address);
-  document.body.dataset.view = address;
+  page.dataset.view = address;
   reading?.abort();
   follow();
 }
@@ -357,15 +380,12 @@ document.addEventListener('visibilitychange', () => {
 
 const THEME = 'downbeat-theme';
 const root = document.documentElement;
-function theme(name) {
-  if (name) root.dataset.theme = name;
-}
-theme(localStorage.getItem(THEME));
+const chosen = localStorage.getItem(THEME);
+if (chosen) root.dataset.theme = chosen;
 byId('theme').addEventListener('click', () => {
-  const dark = root.dataset.theme
-    ? root.dataset.theme === 'dark'
-    : matchMedia('(prefers-color-scheme: dark)').matches;
-  theme(dark ? 'light' : 'dark');
+  const { matches: dark } = matchMedia('(prefers-color-scheme: dark)');
+  const now = root.dataset.theme ?? (dark ? 'dark' : 'light');
+  root.dataset.theme = now === 'dark' ? 'light' : 'dark';
   localStorage.setItem(THEME, root.dataset.theme);
 });
 
@@ -382,7 +402,7 @@ const UNSEEN = /[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]/g;
 
 // One line: the last of what was written over it, its colours as classes.
 function lineOf(text) {
-  const line = document.createElement('code');
+  const line = make('code');
   const shown = text.replace(/\r+$/, '').replace(OTHER_ESCAPES, '');
   const last = shown.slice(shown.lastIndexOf('\r') + 1);
   let classes = [];
@@ -391,9 +411,8 @@ function lineOf(text) {
     const plain = piece.replace(UNSEEN, '');
     if (!plain) return;
     if (!classes.length) return line.append(plain);
-    const span = document.createElement('span');
+    const span = make('span', plain);
     span.className = classes.join(' ');
-    span.textContent = plain;
     line.append(span);
   };
   for (const found of last.matchAll(SGR)) {
@@ -420,19 +439,18 @@ class Output {
     this.note = byId('log-note');
     this.box = byId('log-follow');
     this.open('stdout');
-    pane.addEventListener('scroll', () => this.scrolled());
-    this.box.addEventListener('change', () => this.toEnd());
-    this.note.addEventListener('click', () => { this.box.checked = true; this.toEnd(); });
-    byId('log-download').addEventListener('click', () => this.download());
+    pane.onscroll = () => this.scrolled();
+    this.box.onchange = () => this.toEnd();
+    this.note.onclick = () => { this.box.checked = true; this.toEnd(); };
+    byId('log-download').onclick = () => this.download();
     const find = byId('log-find');
     find.addEventListener('keydown', (key) => {
       if (key.key === 'Enter') this.find(find.value, key.shiftKey);
     });
-    for (const tab of document.querySelectorAll('[data-stream]')) {
+    const tabs = nodes('[data-stream]');
+    for (const tab of tabs) {
       tab.addEventListener('click', () => {
-        for (const one of document.querySelectorAll('[data-stream]')) {
-          one.setAttribute('aria-selected', String(one === tab));
-        }
+        for (const one of tabs) one.setAttribute('aria-selected', String(one === tab));
         this.open(tab.dataset.stream);
       });
     }
@@ -469,7 +487,7 @@ class Output {
         if (error.final) return;
       }
       if (this.over) return;
-      const wait = WAITS[Math.min(this.tries, WAITS.length - 1)];
+      const wait = WAITS[this.tries] ?? WAITS.at(-1);
       this.tries += 1;
       await new Promise((go) => setTimeout(go, wait * 1000));
     }
@@ -482,8 +500,7 @@ class Output {
     const path = `/api/v1/jobs/${this.job}/${this.stream}?${from}follow=true&encoding=base64`;
     const answer = await ask(path, { signal, headers });
     if (!answer.ok) {
-      const problem = await answer.json().catch(() => ({}));
-      const error = new Error(problem.detail ?? answer.statusText);
+      const error = new Error((await refusal(answer)).words);
       error.final = answer.status < 500 && answer.status !== 429;
       throw error;
     }
@@ -591,7 +608,7 @@ class Output {
       await head.body?.cancel();
       if (size > DOWNLOAD_MAX) return this.say(`too large for a page: downbeat logs ${this.job} > file`);
       const file = await (await ask(path)).blob();
-      const link = document.createElement('a');
+      const link = make('a');
       link.href = URL.createObjectURL(file);
       link.download = `job-${this.job}.${this.stream}`;
       link.click();
@@ -610,14 +627,9 @@ class Output {
 // -- the form of a job: what the server says of it, as it is written
 
 const SETTLED_MS = 400;
+const OF_JSON = { 'Content-Type': 'application/json' };
 const DRAFT = 'downbeat-draft:';
-const FLAGS = {
-  name: 'job-name', cpus: 'cpus', gpus: 'gpus', memory: 'mem', time_limit: 'time', partition: 'partition',
-  account: 'account', working_directory: 'chdir', array: 'array', dependency: 'dependency',
-  begin_time: 'begin', retry: 'retry',
-};
 const SIZES = [[2 ** 40, 'T'], [2 ** 30, 'G'], [2 ** 20, 'M'], [2 ** 10, 'K'], [1, 'B']];
-const SPANS = [[86400, 'd'], [3600, 'h'], [60, 'm'], [1, 's']];
 // A folder of its own has the number of a job that is not there yet.
 const OWN_FOLDER = '/9223372036854775807/';
 
@@ -633,12 +645,7 @@ const quoted = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replac
 const freshKey = () => [...crypto.getRandomValues(new Uint8Array(16))]
   .map((byte) => two(byte.toString(16))).join('');
 
-// One paragraph of words and links.
-function paragraph(...parts) {
-  const node = document.createElement('p');
-  node.append(...parts);
-  return node;
-}
+const paragraph = (...parts) => make('p', ...parts);
 
 // What a refusal says, with the number under which the server's log has it.
 async function refusal(answer) {
@@ -653,9 +660,11 @@ class JobForm {
     this.draft = DRAFT + form.dataset.from;
     this.also = JSON.parse(form.dataset.also);
     this.keys = {};
+    // Those of the command line: `data-flag` is what it calls them.
+    this.flags = [...form.querySelectorAll('[data-flag]')];
     this.restore();
     for (const button of form.querySelectorAll('button')) button.disabled = false;
-    form.addEventListener('input', () => this.changed());
+    form.oninput = () => this.changed();
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       this.send(event.submitter?.name === 'held');
@@ -667,8 +676,8 @@ class JobForm {
     });
     const start = byId('start-from');
     byId('start-go').hidden = true;
-    start.addEventListener('change', () => start.form.requestSubmit());
-    byId('copy').addEventListener('click', () => this.copy());
+    start.onchange = () => start.form.requestSubmit();
+    byId('copy').onclick = () => this.copy();
     this.command();
     this.look();
   }
@@ -678,7 +687,7 @@ class JobForm {
   }
 
   names() {
-    return ['script', ...Object.keys(FLAGS)];
+    return ['script', ...this.flags.map(({ name }) => name)];
   }
 
   restore() {
@@ -709,8 +718,8 @@ class JobForm {
 
   body(held) {
     const body = { ...this.also, script: this.field('script').value, data_source: 'WEB' };
-    for (const name of Object.keys(FLAGS)) {
-      const said = this.field(name).value.trim();
+    for (const { name, value } of this.flags) {
+      const said = value.trim();
       if (!said) continue;
       const whole = /^\d{1,9}$/.test(said) ? Number(said) : said;
       if (name === 'retry') body.retry = { max: whole };
@@ -721,8 +730,8 @@ class JobForm {
   }
 
   command() {
-    const flags = Object.entries(FLAGS).map(([name, flag]) => [flag, this.field(name).value.trim()]);
-    const said = flags.filter(([, value]) => value).map(([flag, value]) => `--${flag} ${quoted(value)}`);
+    const said = this.flags.filter(({ value }) => value.trim())
+      .map(({ dataset, value }) => `--${dataset.flag} ${quoted(value.trim())}`);
     const labels = Object.entries(this.also.labels ?? {})
       .map(([key, value]) => `--label ${quoted(`${key}=${value}`)}`);
     const comment = this.also.comment ? [`--comment ${quoted(this.also.comment)}`] : [];
@@ -746,7 +755,7 @@ class JobForm {
   }
 
   post(query, text, options = {}) {
-    const headers = { 'Content-Type': 'application/json', ...options.headers };
+    const headers = { ...OF_JSON, ...options.headers };
     return ask(`/api/v1/jobs${query}`, { method: 'POST', body: text, ...options, headers });
   }
 
@@ -769,7 +778,7 @@ class JobForm {
   would(job) {
     const start = Date.parse(job.estimated_start_time ?? '');
     const isNow = start - Date.parse(job.submit_time) < 1000;
-    const when = document.createElement('time');
+    const when = make('time');
     when.dateTime = job.estimated_start_time ?? '';
     const head = Number.isNaN(start) ? ['Accepted.'] : isNow ? ['Starts at once.'] : ['Starts by ', when, '.'];
     const gpus = Object.entries(job.resources).map(([name, n]) => `${n} ${name === 'gpu' ? 'GPU' : name}`);
@@ -810,14 +819,11 @@ class JobForm {
       const name = field.split('.')[0];
       const input = this.names().includes(name) && this.field(name);
       if (!input) return paragraph(`${field}: ${message}`);
-      const link = document.createElement('a');
+      const link = make('a', input.closest('label').firstChild.data.trim());
       link.href = `#${input.id}`;
-      link.textContent = input.closest('label').firstChild.data.trim();
       return paragraph(link, ` ${message}`);
     });
-    const id = document.createElement('small');
-    id.textContent = number;
-    this.verdict(paragraph(head), ...(said.length ? said : [paragraph(words)]), id);
+    this.verdict(paragraph(head), ...(said.length ? said : [paragraph(words)]), make('small', number));
     this.warn([]);
     return this.faults(errors);
   }
@@ -874,7 +880,7 @@ function report(refused) {
 // Tells the server: what it said, or how it refused.
 async function tell(method, path, body) {
   const options = { method };
-  if (body) Object.assign(options, { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } });
+  if (body) Object.assign(options, { body: JSON.stringify(body), headers: OF_JSON });
   try {
     const answer = await ask(`/api/v1${path}`, options);
     if (!answer.ok) return { refused: await refusal(answer) };
@@ -907,11 +913,11 @@ function rewrite(head, names) {
     time_limit: exact(Number(head.limit), SPANS) || 'UNLIMITED', cpus: head.cpus, memory: exact(Number(head.memory), SIZES),
     priority: head.priority,
   };
-  const written = () => Object.fromEntries(names
+  const changed = () => Object.fromEntries(names
     .map((name) => [name, form.elements[name].value.trim()])
     .filter(([name, value]) => value !== old[name])
     .map(([name, value]) => [name, /^-?\d{1,15}$/.test(value) && name !== 'memory' ? Number(value) : value]));
-  const { form, told } = fill('change', CHANGES, 'c', async () => (await tell('PATCH', path, written())).refused);
+  const { form, told } = fill('change', CHANGES, 'c', async () => (await tell('PATCH', path, changed())).refused);
   form.querySelector('h2').textContent = `Change ${head.goes}`;
   for (const name of CHANGES) {
     form.elements[name].value = old[name];
@@ -921,7 +927,7 @@ function rewrite(head, names) {
   form.oninput = () => {
     clearTimeout(later);
     later = setTimeout(async () => {
-      const { said, refused } = await tell('PATCH', `${path}?dry_run=true`, written());
+      const { said, refused } = await tell('PATCH', `${path}?dry_run=true`, changed());
       faults(form.elements, CHANGES, 'c', refused?.errors ?? []);
       const start = Date.parse(said?.estimated_start_time ?? '');
       if (refused) told.textContent = refused.errors.length ? '' : refused.words;
@@ -931,20 +937,21 @@ function rewrite(head, names) {
   };
 }
 
+const toJob = (deed, doing) => ({ job }, _, button) => press(button, doing, 'POST', `/jobs/${job}/${deed}`);
+
 const DEEDS = {
   async cancel(head, _, button) {
     const text = head.state === 'PENDING' ? 'It will not run.' : 'Its processes are told to stop, and killed if they do not.';
-    if (!await confirmed(`Cancel ${head.goes}?`, text, 'Cancel it')) return;
-    press(button, 'Cancelling…', 'POST', `/jobs/${head.job}/cancel`);
+    if (await confirmed(`Cancel ${head.goes}?`, text, 'Cancel it')) toJob('cancel', 'Cancelling…')(head, _, button);
   },
   async requeue(head, _, button) {
     const runs = head.state === 'RUNNING' ? 'It is stopped first. ' : '';
     const text = `${runs}It waits again, as the same job in a new attempt.`;
-    if (!await confirmed(`Run ${head.goes} again?`, text, 'Run again', 'Leave it')) return;
-    press(button, 'Going back…', 'POST', `/jobs/${head.job}/requeue`);
+    const again = await confirmed(`Run ${head.goes} again?`, text, 'Run again', 'Leave it');
+    if (again) toJob('requeue', 'Going back…')(head, _, button);
   },
-  hold: (head, _, button) => press(button, 'Holding…', 'POST', `/jobs/${head.job}/hold`),
-  release: (head, _, button) => press(button, 'Releasing…', 'POST', `/jobs/${head.job}/release`),
+  hold: toJob('hold', 'Holding…'),
+  release: toJob('release', 'Releasing…'),
   extend: (head) => rewrite(head, ['time_limit']),
   change: (head) => rewrite(head, CHANGES),
   async drain({ running, waiting }, _, button) {
@@ -982,16 +989,17 @@ const DEEDS = {
     keys.onchange = () => localStorage.setItem(KEYS, keys.checked ? 'on' : 'off');
     box.showModal();
   },
-  logout() {
-    sessionStorage.removeItem(TOKEN);
-    localStorage.removeItem(TOKEN);
-    location.assign('/login');
+  async logout() {
+    others.postMessage({ out: true });
+    // A session that came of a code ends here; a token stays what it is.
+    await tell('DELETE', '/web/sessions');
+    forget();
   },
 };
 
 // -- jobs that are picked
 
-const picks = () => [...document.querySelectorAll('input[name="pick"]')];
+const picks = () => [...nodes('input[name="pick"]')];
 
 function count() {
   const bar = byId('picked');
@@ -1042,6 +1050,7 @@ document.addEventListener('click', (event) => {
   const toggle = at('[data-toggle]');
   const deed = at('[data-do]');
   const picked = at('[data-picked]');
+  const json = token() && at('[data-json]');
   if (toggle && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
     visit(toggle.getAttribute('href'));
@@ -1049,6 +1058,11 @@ document.addEventListener('click', (event) => {
     const about = deed.closest('[data-job]') ?? byId('about');
     DEEDS[deed.dataset.do](about?.dataset ?? {}, deed.dataset, deed);
   } else if (picked) toPicked(picked.dataset.picked);
+  else if (json) {
+    // A link sends no token.
+    event.preventDefault();
+    ask(json.href).then((answer) => answer.blob()).then((file) => location.assign(URL.createObjectURL(file)));
+  }
 });
 
 // -- keys, never inside of a field, and off where somebody wants them off
@@ -1057,7 +1071,7 @@ const KEYS = 'downbeat-keys';
 const keysAreOff = () => localStorage.getItem(KEYS) === 'off';
 
 function move(by) {
-  const links = [...document.querySelectorAll('main tbody tr')]
+  const links = [...nodes('main tbody tr')]
     .map((row) => row.querySelector('td a[href]')).filter((link) => link?.offsetParent);
   const now = document.activeElement?.closest('tbody tr')?.querySelector('td a[href]');
   const at = links.indexOf(now);
@@ -1067,8 +1081,8 @@ function move(by) {
 let prefix = false;
 const PAGES = { o: '/', j: '/jobs', s: '/submit', a: '/admin' };
 document.addEventListener('keydown', (key) => {
-  const inField = /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement?.nodeName ?? '')
-    && document.activeElement.type !== 'checkbox';
+  const at = document.activeElement;
+  const inField = at?.matches('input:not([type=checkbox]), textarea, select');
   if (inField || key.ctrlKey || key.metaKey || key.altKey || keysAreOff()) return;
   if (document.querySelector('dialog[open]')) return;
   const follows = prefix;
@@ -1081,9 +1095,8 @@ document.addEventListener('keydown', (key) => {
   else if (key.key === 'f') byId('log-follow')?.click();
   else if (key.key === 'j') move(1);
   else if (key.key === 'k') move(-1);
-  else if (key.key === 'x') {
-    document.activeElement?.closest('tr')?.querySelector('input[name="pick"]')?.click();
-  } else if (key.key === '?') DEEDS.help();
+  else if (key.key === 'x') at?.closest('tr')?.querySelector('input[name="pick"]')?.click();
+  else if (key.key === '?') DEEDS.help();
 });
 
 local(document);

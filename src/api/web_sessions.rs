@@ -1,0 +1,305 @@
+//! *Purpose*: browsers that somebody has let in by `downbeat web`.
+//!
+//! *Owns*: [`WebSessions`], codes and what they are exchanged for; [`Maker`], who had a code made.
+//!
+//! *Promises*: a code is good once, and for a minute; a session is never more than whoever had its
+//! code made is now, nor more than he was then or his token lets him be, and ends with that token.
+//! Nothing here outlives the server, and of no text more than its hash is kept.
+//!
+//! *Not here*: the routes (`api::web_login`), tokens of users (`api::tokens`).
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use super::app;
+use super::by_token::TokenCheck;
+use super::caller::Caller;
+use super::error::ApiError;
+use super::live::Live;
+use crate::config::Secret;
+use crate::job::ids::Uid;
+use crate::kernel::access::{Origin, Role, Via};
+use crate::store::tokens;
+use crate::time::Time;
+
+/// How long a code is good for, seconds: it is followed at once, or somebody else has read it.
+pub const CODE_FOR_S: i64 = 60;
+/// How long a session lasts, seconds: a working day, and no stolen laptop opens it the next.
+pub const SESSION_FOR_S: i64 = 12 * 3_600;
+/// Codes and sessions of one person: his browsers, and then some. Of more the oldest ends.
+const OF_ONE_MAX: usize = 16;
+/// Codes and sessions of all: each takes some hundred bytes.
+const OF_ALL_MAX: usize = 4_096;
+/// What every code begins with, so that one in a file is seen to be one.
+const CODE: &str = "dbc_";
+/// What every session's text begins with.
+const SESSION: &str = "dbs_";
+/// What the number of a session begins with where the history names it; no token's does.
+const NUMBER: &str = "web-";
+/// Bytes of a hash that are a number.
+const NUMBER_BYTES: usize = 6;
+
+type Hash = [u8; 32];
+
+/// How whoever had a code made was known.
+#[derive(Clone, Debug)]
+pub enum By {
+    /// By his connection.
+    Connection,
+    /// By a token of his own, of this number.
+    OwnToken(Arc<str>),
+    /// By a token of a server of one user.
+    ServerToken(Secret),
+}
+
+/// Who had a code made.
+#[derive(Clone, Debug)]
+pub struct Maker {
+    /// His number, where it was known.
+    pub uid: Option<Uid>,
+    /// His name.
+    pub name: Arc<str>,
+    /// What he was then.
+    pub role: Role,
+    /// How he was known.
+    pub by: By,
+}
+
+/// A code or a session that is open.
+#[derive(Clone, Debug)]
+pub struct Open {
+    /// How the history names it.
+    pub number: Arc<str>,
+    /// Who had it made.
+    pub maker: Maker,
+    /// From when on it opens nothing.
+    pub expires: Time,
+}
+
+/// Those that are open.
+#[derive(Debug, Default)]
+struct Shelf(HashMap<Hash, Open>);
+
+impl Shelf {
+    /// One more.
+    fn put(&mut self, text: &str, maker: Maker, (now, expires): (Time, Time)) -> Option<Open> {
+        self.0.retain(|_, one| now < one.expires);
+        let is_his = |one: &Open| (one.maker.uid, &one.maker.name) == (maker.uid, &maker.name);
+        let his = || self.0.iter().filter(|(_, one)| is_his(one));
+        if his().count() >= OF_ONE_MAX
+            && let Some((oldest, _)) = his().min_by_key(|(_, one)| one.expires)
+        {
+            let oldest = *oldest;
+            self.0.remove(&oldest);
+        }
+        if self.0.len() >= OF_ALL_MAX {
+            return None;
+        }
+        let hash = hash(text);
+        let digits = hash.iter().take(NUMBER_BYTES).map(|byte| format!("{byte:02x}"));
+        let number = format!("{NUMBER}{}", digits.collect::<String>()).into();
+        let one = Open { number, maker, expires };
+        self.0.insert(hash, one.clone());
+        Some(one)
+    }
+}
+
+/// What is looked up is a hash, which whoever guesses does not choose: how long that takes tells
+/// him nothing.
+fn hash(text: &str) -> Hash {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+/// A text that nobody guesses, of so many times 122 random bits.
+fn text(prefix: &str, times: usize) -> String {
+    let random = (0..times).map(|_| uuid::Uuid::new_v4().simple().to_string());
+    format!("{prefix}{}", random.collect::<String>())
+}
+
+/// Codes and sessions.
+#[derive(Debug, Default)]
+pub struct WebSessions {
+    /// Where the server is reached, as `http://HOST:PORT`.
+    pub address: String,
+    codes: Mutex<Shelf>,
+    sessions: Mutex<Shelf>,
+}
+
+impl WebSessions {
+    /// None yet, of a server at this address.
+    #[must_use]
+    pub fn at(address: String) -> WebSessions {
+        WebSessions { address, ..WebSessions::default() }
+    }
+
+    /// A new code: its text, and what is known of it; `None` when there are too many.
+    #[must_use]
+    pub fn new_code(&self, maker: Maker, now: Time) -> Option<(String, Open)> {
+        let text = text(CODE, 1);
+        let one = locked(&self.codes).put(&text, maker, (now, now.plus_s(CODE_FOR_S)))?;
+        Some((text, one))
+    }
+
+    /// Whose code this is; it opens nothing any more.
+    #[must_use]
+    pub fn use_code(&self, text: &str, now: Time) -> Option<Open> {
+        let one = locked(&self.codes).0.remove(&hash(text))?;
+        (now < one.expires).then_some(one)
+    }
+
+    /// A new session; `None` when there are too many.
+    #[must_use]
+    pub fn new_session(&self, maker: Maker, now: Time) -> Option<(String, Open)> {
+        let text = text(SESSION, 2);
+        let one = locked(&self.sessions).put(&text, maker, (now, now.plus_s(SESSION_FOR_S)))?;
+        Some((text, one))
+    }
+
+    /// The session that this text opens.
+    #[must_use]
+    pub fn session(&self, text: &str, now: Time) -> Option<Open> {
+        if !text.starts_with(SESSION) {
+            return None;
+        }
+        let one = locked(&self.sessions).0.get(&hash(text)).cloned()?;
+        (now < one.expires).then_some(one)
+    }
+
+    /// Ends the session of this number.
+    pub fn end(&self, number: &str) {
+        locked(&self.sessions).0.retain(|_, one| &*one.number != number);
+    }
+}
+
+/// Whether a request with this origin came with a session.
+#[must_use]
+pub fn is_session(origin: &Origin) -> bool {
+    origin.token.as_deref().is_some_and(|number| number.starts_with(NUMBER))
+}
+
+/// A shelf is whole even if whoever looked at it was ended by a bug.
+fn locked(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
+    shelf.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Open {
+    /// Who asks with it now; `None` when it has ended: its maker's token was revoked or has
+    /// expired, or he is nobody here any more.
+    ///
+    /// # Errors
+    /// 503 when nobody can tell now.
+    pub async fn caller(
+        &self,
+        (tokens, live): (Option<&TokenCheck>, &Live),
+        origin: Origin,
+        now: Time,
+    ) -> Result<Option<Caller>, ApiError> {
+        let origin = Origin { token: Some(Arc::clone(&self.number)), ..origin };
+        let found = match tokens {
+            Some(tokens) => self.of_many(tokens, live, origin, now).await?,
+            None => self.of_one_user(live, origin),
+        };
+        Ok(found.map(|Caller { who, person }| {
+            let mut who = Arc::unwrap_or_clone(who);
+            who.role = who.role.min(self.maker.role);
+            Caller { who: Arc::new(who), person }
+        }))
+    }
+
+    async fn of_many(
+        &self,
+        TokenCheck { users, readers }: &TokenCheck,
+        live: &Live,
+        origin: Origin,
+        now: Time,
+    ) -> Result<Option<Caller>, ApiError> {
+        let Maker { uid: Some(uid), name, by, .. } = &self.maker else { return Ok(None) };
+        if let By::OwnToken(id) = by {
+            let id = id.to_string();
+            let found = app::read(readers, move |conn| tokens::by_id(conn, &id)).await?;
+            if found.is_none_or(|token| token.expires <= now) {
+                return Ok(None);
+            }
+        }
+        let person = users.by_uid(*uid).await;
+        let person = person.map_err(|error| ApiError::unavailable(error.to_string()))?;
+        let person = person.filter(|person| *person.name == **name);
+        Ok(person.map(|person| Caller::of_many(person, &live.people, (Via::Token, origin))))
+    }
+
+    fn of_one_user(&self, live: &Live, origin: Origin) -> Option<Caller> {
+        let Maker { uid, name, role, by } = &self.maker;
+        if let By::ServerToken(sent) = by {
+            let all = [&live.token, &live.admin_token].into_iter().flatten();
+            // Both are looked at, whichever it is.
+            let still = all.fold(false, |still, one| still | one.matches(sent.reveal()));
+            if !still {
+                return None;
+            }
+        }
+        let who = (Arc::clone(name), uid.map(|uid| uid.0));
+        Some(Caller::of_one_user(who, *role, (Via::Token, origin)))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn maker(uid: u32) -> Maker {
+        Maker { uid: Some(Uid(uid)), name: "alice".into(), role: Role::User, by: By::Connection }
+    }
+
+    #[test]
+    fn a_code_is_good_once_and_for_a_minute() {
+        let all = WebSessions::default();
+        let now = Time(0);
+        let (code, open) = all.new_code(maker(1), now).unwrap();
+        assert!(code.starts_with(CODE) && !format!("{all:?}").contains(&code), "{all:?}");
+        assert_eq!(open.expires, Time(60_000_000));
+        let wrong = code.replace(CODE, SESSION);
+        assert!(all.use_code(&wrong, now).is_none() && all.use_code("", now).is_none());
+        assert!(all.use_code(&code, Time(59_999_999)).is_some());
+        assert!(all.use_code(&code, now).is_none(), "it was used");
+        let (late, _) = all.new_code(maker(1), now).unwrap();
+        assert!(all.use_code(&late, Time(60_000_000)).is_none());
+        assert!(all.use_code(&late, now).is_none(), "one that was late is used too");
+    }
+
+    #[test]
+    fn a_session_ends_after_a_day_s_work_and_a_code_is_none() {
+        let all = WebSessions::default();
+        let (code, _) = all.new_code(maker(1), Time(0)).unwrap();
+        let (text, open) = all.new_session(maker(1), Time(0)).unwrap();
+        assert!(all.session(&code, Time(0)).is_none());
+        assert!(all.session(&text, Time(12 * 3_600_000_000 - 1)).is_some());
+        assert!(all.session(&text, Time(12 * 3_600_000_000)).is_none());
+        all.end(&open.number);
+        assert!(all.session(&text, Time(0)).is_none());
+    }
+
+    #[test]
+    fn there_are_so_many_of_one_and_so_many_of_all() {
+        let all = WebSessions::default();
+        let of = |uid: u32, at: i64| all.new_session(maker(uid), Time(at)).map(|(text, _)| text);
+        let first = of(1, 0).unwrap();
+        let second = of(1, 1).unwrap();
+        for at in 2..=16 {
+            of(1, at).unwrap();
+        }
+        assert!(all.session(&first, Time(20)).is_none(), "the oldest has ended");
+        assert!(all.session(&second, Time(20)).is_some());
+        let others = (OF_ALL_MAX - OF_ONE_MAX) / OF_ONE_MAX;
+        for uid in 0..others {
+            for at in 0..OF_ONE_MAX {
+                of(10 + u32::try_from(uid).unwrap(), at.try_into().unwrap()).unwrap();
+            }
+        }
+        assert!(of(2, 21).is_none(), "there are too many");
+        assert!(of(1, 21).is_some(), "who has some gets a new one for the oldest");
+        assert!(of(2, 13 * 3_600_000_000).is_some(), "those that are over do not count");
+    }
+}
