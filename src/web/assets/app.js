@@ -444,15 +444,13 @@ class Output {
     this.note.onclick = () => { this.box.checked = true; this.toEnd(); };
     byId('log-download').onclick = () => this.download();
     const find = byId('log-find');
-    find.addEventListener('keydown', (key) => {
-      if (key.key === 'Enter') this.find(find.value, key.shiftKey);
-    });
+    find.onkeydown = (key) => key.key === 'Enter' && this.find(find.value, key.shiftKey);
     const tabs = nodes('[data-stream]');
     for (const tab of tabs) {
-      tab.addEventListener('click', () => {
-        for (const one of tabs) one.setAttribute('aria-selected', String(one === tab));
+      tab.onclick = () => {
+        for (const one of tabs) one.setAttribute('aria-selected', one === tab);
         this.open(tab.dataset.stream);
-      });
+      };
     }
   }
 

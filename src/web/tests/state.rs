@@ -18,6 +18,7 @@ use super::super::job::Known;
 use super::super::listed::Listed;
 use super::super::shell::Shell;
 use super::super::slots::{Slots, owner};
+use super::super::waits::changes;
 use super::super::why::Waiting;
 use super::super::words::{self, AsOf};
 use crate::clock::{LocalTime, rfc3339};
@@ -59,6 +60,7 @@ pub fn shell(view: &str) -> Shell {
         style: "/assets/style.css",
         script: "/assets/app.js",
         icon: "/assets/icon.svg",
+        still: false,
     }
 }
 
@@ -373,9 +375,11 @@ pub fn waits() -> Waiting {
         "policy": {"order": "fcfs", "value": null, "waited_s": 5_400, "first_after_s": null}});
     let sooner = with(vit_huge(), json!({"estimated_start_time": at(28, 14, 32, 0)}));
     let later = with(vit_huge(), json!({"estimated_start_time": at(28, 15, 52, 7)}));
-    let tried = [("With 8 CPUs", later), ("With 8 CPUs and a limit of 1 h", sooner)];
-    let tried = tried.map(|(what, job)| (what.to_owned(), of(job)));
-    Waiting { sight: sight(overview()), rank: Some(of(rank)), tried: Arc::new(tried.into()) }
+    let same = vit_huge();
+    // Half of its CPUs, a shorter limit, both.
+    let changes = changes(&of(vit_huge())).into_iter();
+    let tried = changes.zip([later, same, sooner].map(of)).collect();
+    Waiting { sight: sight(overview()), rank: Some(of(rank)), tried: Arc::new(tried) }
 }
 
 /// What an operator is told of the server itself.
