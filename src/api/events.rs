@@ -23,6 +23,7 @@ use super::caller::Caller;
 use super::error::ApiError;
 use super::job_words::{label_of, states_of};
 use super::jobs::Pairs;
+use super::let_in::LetIn;
 use super::places::Place;
 use super::render;
 use crate::job::ids::{EventId, JobId};
@@ -41,6 +42,7 @@ pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 struct Reader {
     app: web::Data<App>,
+    let_in: LetIn,
     last_event: watch::Receiver<EventId>,
     sent: EventId,
     filter: Arc<EventFilter>,
@@ -63,6 +65,10 @@ impl Reader {
             }
             let sent = self.sent;
             self.last_event.wait_for(|last| *last > sent).await.ok()?;
+            if let Err(error) = self.let_in.check(&self.app).await {
+                self.failed = true;
+                return Some(Err(error));
+            }
             // Ids that a refused submission burnt: where there is nothing, nothing is behind them.
             let reached = *self.last_event.borrow();
             let (filter, scope) = (Arc::clone(&self.filter), self.scope.clone());
@@ -152,8 +158,8 @@ pub async fn stream(
     let last_event = app.system.last_event.clone();
     let page = VecDeque::new();
     let scope = caller.who.scope_of_details();
-    let (failed, _place) = (false, place);
-    let reader = Reader { app, last_event, sent, filter, scope, page, failed, _place };
+    let (failed, let_in, _place) = (false, LetIn::now(&app, &caller), place);
+    let reader = Reader { app, let_in, last_event, sent, filter, scope, page, failed, _place };
     let events = stream::unfold(reader, |mut reader| async move {
         let data = match reader.next().await? {
             Ok(event) => {

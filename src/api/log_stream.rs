@@ -26,6 +26,7 @@ use super::code::Code;
 use super::error::ApiError;
 use super::file_watch::{Followed, LOOK_EVERY};
 use super::files::Kept;
+use super::let_in::LetIn;
 use super::opener::Opener;
 use super::places::Place;
 use crate::actors::messages::Await;
@@ -139,6 +140,7 @@ pub struct Wanted {
 /// What is read, from where, and whether it goes on.
 pub struct LogStream {
     app: web::Data<App>,
+    let_in: LetIn,
     job: JobId,
     wanted: Wanted,
     file: Option<(Kept, Followed)>,
@@ -171,9 +173,24 @@ enum Stands {
 impl LogStream {
     /// Follows a stream from an offset.
     #[must_use]
-    pub fn follow(app: web::Data<App>, job: JobId, wanted: Wanted, place: Place) -> LogStream {
+    pub fn follow(
+        (app, let_in): (web::Data<App>, LetIn),
+        job: JobId,
+        wanted: Wanted,
+        place: Place,
+    ) -> LogStream {
         let over = wanted.stream.is_nowhere();
-        LogStream { app, job, wanted, file: None, attempt: 0, over, ended: None, _place: place }
+        LogStream {
+            app,
+            let_in,
+            job,
+            wanted,
+            file: None,
+            attempt: 0,
+            over,
+            ended: None,
+            _place: place,
+        }
     }
 
     /// The job as it ended, when that is why nothing more comes.
@@ -190,6 +207,9 @@ impl LogStream {
             }
             // Register first, then look, then wait: nothing falls between.
             let changed = self.app.system.await_job.send(Await { job: self.job }).await.ok()?;
+            if let Err(error) = self.let_in.check(&self.app).await {
+                return self.broken(io::Error::other(error.detail));
+            }
             let row = match self.app.job(self.job).await {
                 Ok((row, _)) => row,
                 // The person is told; a stream that merely ends says that all has been read.

@@ -24,6 +24,7 @@ use super::error::ApiError;
 use super::events::{KEEP_ALIVE, LAST_EVENT_ID, last_event_id};
 use super::files::{Asker, Kept};
 use super::job_path::{JobPath, JobPathText, row_of, single};
+use super::let_in::LetIn;
 use super::log_events::{Encoding, events};
 use super::log_stream::{LogStream, Piece, Wanted, is_one_file, part, size};
 use super::opener::Opener;
@@ -291,13 +292,15 @@ fn follow_from(
     wanted: Wanted,
     encoding: Option<Encoding>,
 ) -> Result<HttpResponse, ApiError> {
-    let place = app.streams.take(&Caller::of(request)?)?;
+    let caller = Caller::of(request)?;
+    let place = app.streams.take(&caller)?;
+    let let_in = LetIn::now(&app, &caller);
     if as_events(request) || encoding.is_some() {
-        let log = LogStream::follow(app, id, wanted, place);
+        let log = LogStream::follow((app, let_in), id, wanted, place);
         let sse = sse::Sse::from_stream(events(log, encoding)).with_keep_alive(KEEP_ALIVE);
         return Ok(actix_web::Responder::respond_to(sse, request).map_into_boxed_body());
     }
-    let log = LogStream::follow(app, id, wanted, place);
+    let log = LogStream::follow((app, let_in), id, wanted, place);
     let bytes = stream::unfold(log, |mut log| async move {
         loop {
             match log.next().await? {

@@ -33,6 +33,12 @@ impl Secret {
         Ok(Secret(text.to_owned()))
     }
 
+    /// Whether another is the same.
+    #[must_use]
+    pub fn is(&self, other: &Secret) -> bool {
+        self.matches(&other.0)
+    }
+
     /// The token that a file holds.
     ///
     /// # Errors

@@ -5,8 +5,8 @@
 //! *Promises*: a page is told how its parts stand, not what happened to them: whoever comes back
 //! gets all of them and is right. At most once a second, only parts that changed; who reads slowly
 //! gets the newest and never what is over. Where nothing is committed a page is drawn anew every
-//! 5 s, for the loads of cores. Before each round its reader is asked for again: of whoever would
-//! not be let in as the same any more the stream ends.
+//! 5 s, for the loads of cores. Before each round it is looked whether its reader would be let in
+//! as the same by now; if not, the stream ends.
 //!
 //! *Not here*: what stands in a region (each page), what they share (`web::board`).
 
@@ -80,9 +80,6 @@ impl Viewer {
                 return None;
             }
             self.wait().await?;
-            if !self.let_in.holds(&self.app).await {
-                return None;
-            }
             self.last = Some(clock::monotonic());
             match self.look().await {
                 Ok(to_send) => self.to_send = to_send,
@@ -112,6 +109,7 @@ impl Viewer {
 
     /// What the page has not got yet; a frame gets all of it, in which its parts are.
     async fn look(&mut self) -> Result<VecDeque<Region>, ApiError> {
+        self.let_in.check(&self.app).await?;
         let page = self.view.now(&self.app, &self.board, &self.caller, true).await?;
         let changed = self.changed(page.regions().map_err(undrawn)?);
         if !std::mem::take(&mut self.whole) {

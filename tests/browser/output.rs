@@ -47,6 +47,36 @@ fn long_output_is_text_with_colours_and_stays_where_it_is_read() {
 }
 
 #[test]
+fn forty_thousand_lines_a_second_are_followed() {
+    let server = Server::with(&["--cpus", "2"]);
+    let name = "forty_thousand_lines_a_second_are_followed";
+    let Some(browser) = Browser::start(name, &server) else { return };
+    browser.notes_what_is_refused();
+    let gate = server.dir.path().join("gate");
+    // A hundred times a second four hundred lines, for 10 s.
+    let script = format!(
+        "until [ -e '{}' ]; do sleep 0.02; done\nfor n in $(seq 1000); do\n\
+         seq -f \"$n epoch 41 step %.0f loss 1.8302 lr 2.0e-04 8.8 it/s\" 400\nsleep 0.0085\n\
+         done\necho over; sleep 600\n",
+        gate.display()
+    );
+    let job = server.submit(&json!({"script": script}));
+    browser.open(&format!("/jobs/{job}"));
+    browser.says("#headline", "Running");
+    browser.says("#live", "Live");
+    browser.js("window.tasks = []; new PerformanceObserver((all) => all.getEntries() \
+         .forEach((one) => tasks.push(Math.round(one.duration)))).observe({type: 'longtask'})");
+    std::fs::write(&gate, "").unwrap();
+    browser.says("#log", "over");
+    // How long they are is for docs/performance.md, and no promise of a loaded machine.
+    println!("tasks of more than 50 ms: {}", browser.js("return window.tasks"));
+    assert_eq!(browser.js("return document.querySelectorAll('#log code').length"), 5_000);
+    browser.sees("log.scrollTop + log.clientHeight >= log.scrollHeight - 4");
+    browser.is_clean();
+    server.post(&format!("/api/v1/jobs/{job}/cancel"), &json!({}));
+}
+
+#[test]
 fn a_server_that_was_killed_comes_back_on_the_page() {
     let mut server = Server::with(&["--cpus", "2"]);
     let name = "a_server_that_was_killed_comes_back_on_the_page";

@@ -17,6 +17,7 @@ use super::house::{ALICE, BOB, House, houses};
 
 houses! {
     a_stream_ends_with_the_token_that_opened_it ""
+    what_is_followed_ends_with_the_token_too ""
     a_stream_of_one_who_is_no_operator_any_more_ends
         "[people]\noperators = [\"dbt-alice\"]"
     in_a_private_house_no_page_tells_bob_of_alice
@@ -30,17 +31,22 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What stands in all that bob must not know.
 const SECRET: &str = "of-no-business";
 
-/// A page's stream, over TCP.
+/// A stream, over TCP.
 struct Live(BufReader<TcpStream>);
 
 impl Live {
     /// Opened with this token.
     fn open(house: &House, view: &str, token: &str) -> Live {
+        Live::of(house, &format!("/live?view={view}"), token)
+    }
+
+    /// Whatever is told at this path.
+    fn of(house: &House, path: &str, token: &str) -> Live {
         let address = house.url.trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let request = format!(
-            "GET /live?view={view} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
              Authorization: Bearer {token}\r\n\r\n"
         );
         stream.write_all(request.as_bytes()).unwrap();
@@ -120,6 +126,36 @@ mod cases {
         house.submit(ALICE, json!({"script": "true", "held": true, "name": "afterwards"}));
         let told = live.end();
         assert!(!told.contains("afterwards"), "{told}");
+    }
+
+    pub fn what_is_followed_ends_with_the_token_too(house: House) {
+        let made = token(&house, ALICE, json!({}));
+        let text = made["token"].as_str().unwrap();
+        let gate = house.home.path().join("gate");
+        let script = format!(
+            "echo before; until [ -e {} ]; do sleep 0.1; done; echo afterwards; sleep 600",
+            gate.display()
+        );
+        let id = house.submit(ALICE, json!({"script": script}));
+        let log = format!("/api/v1/jobs/{id}/stdout?follow=true");
+        let mut log = Live::of(&house, &log, text);
+        log.until("before");
+        let mut events = Live::of(&house, "/api/v1/events", text);
+        house.submit(ALICE, json!({"script": "true", "held": true}));
+        events.until("submitted");
+        let path = format!("DELETE /api/v1/tokens/{}", made["id"].as_str().unwrap());
+        house.ask(ALICE, &path).expect(200);
+        let revoked = Instant::now();
+        // A second later at most nothing more is told.
+        crate::until_now("another second", || {
+            if revoked.elapsed() > Duration::from_secs(1) { Ok(()) } else { Err(String::new()) }
+        });
+        let gone = house.submit(ALICE, json!({"script": "true", "held": true}));
+        std::fs::write(gate, "").unwrap();
+        let told = log.end();
+        assert!(!told.contains("afterwards"), "{told}");
+        let told = events.end();
+        assert!(!told.contains(&format!("\"job_id\":{gone}")), "{told}");
     }
 
     pub fn a_stream_of_one_who_is_no_operator_any_more_ends(mut house: House) {

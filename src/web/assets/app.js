@@ -392,6 +392,8 @@ byId('theme').addEventListener('click', () => {
 // -- output of a job: text only, one flush a frame, so many lines kept
 
 const LINES_KEPT = 5000;
+// A frame lays out so many: some milliseconds.
+const LINES_A_FRAME = 150;
 const TAIL = 1000;
 const LINE_MAX = 65536;
 const DOWNLOAD_MAX = 64 * 1024 * 1024;
@@ -466,6 +468,7 @@ class Output {
   clear() {
     this.decoder = new TextDecoder();
     this.text = '';
+    this.waiting = [];
     this.unseen = 0;
     this.last = null;
     this.pane.replaceChildren();
@@ -528,36 +531,33 @@ class Output {
   flush() {
     this.frame = null;
     const atEnd = this.isAtEnd();
-    let lines = this.text.split('\n');
+    const lines = this.text.split('\n');
     this.text = lines.pop();
     if (this.text.length > LINE_MAX) {
       lines.push(this.text);
       this.text = '';
     }
-    const fresh = lines.length;
-    if (lines.length > LINES_KEPT) {
-      lines = lines.slice(-LINES_KEPT);
+    this.waiting = this.waiting.concat(lines);
+    if (this.waiting.length > LINES_KEPT) {
+      this.waiting = this.waiting.slice(-LINES_KEPT);
       this.pane.replaceChildren();
       this.last = null;
       this.pane.classList.add('unnumbered');
     }
     const more = document.createDocumentFragment();
-    for (const line of lines) more.append(lineOf(line));
+    for (const line of this.waiting.splice(0, LINES_A_FRAME)) more.append(lineOf(line));
+    const rest = this.waiting.length > 0;
+    if (rest) this.frame = requestAnimationFrame(() => this.flush());
     this.last?.remove();
-    this.last = this.text ? lineOf(this.text) : null;
+    this.last = this.text && !rest ? lineOf(this.text) : null;
     if (this.last) more.append(this.last);
     this.pane.append(more);
     const beyond = this.pane.childElementCount - LINES_KEPT;
-    if (beyond > 0) {
-      this.pane.classList.add('unnumbered');
-      const range = document.createRange();
-      range.setStartBefore(this.pane.firstChild);
-      range.setEndAfter(this.pane.children[beyond - 1]);
-      range.deleteContents();
-    }
+    if (beyond > 0) this.pane.classList.add('unnumbered');
+    for (let n = 0; n < beyond; n += 1) this.pane.firstChild.remove();
     if (this.box.checked && (atEnd || this.unseen === 0)) this.toEnd();
     else {
-      this.unseen += fresh;
+      this.unseen += lines.length;
       if (this.unseen) this.say(`${this.unseen.toLocaleString('en')} new lines ↓`);
     }
   }

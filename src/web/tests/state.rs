@@ -279,14 +279,15 @@ pub fn sight(overview: Value) -> Arc<Sight> {
     Arc::new(Sight { overview, arrays, slots })
 }
 
-/// What was held in the last hours, one of which nobody knows.
+/// What was held in the last hours, a quarter of one of which nobody knows. A quarter begins at one
+/// time in all places.
 pub fn samples() -> Value {
-    let hours = |value: &dyn Fn(u32) -> Value| -> Vec<Value> { (0..18).map(value).collect() };
+    let quarters = |value: &dyn Fn(u32) -> Value| -> Vec<Value> { (0..18).map(value).collect() };
     let known = |n: u32, value: f64| if n == 6 { Value::Null } else { json!(value) };
-    let held = hours(&|n| known(n, f64::from(n % 17)));
-    let waited = hours(&|n| known(n, f64::from(n * n)));
-    let none = hours(&|_| Value::Null);
-    json!({"start": at(27, 20, 0, 0), "step_s": 3_600, "cpus_total": 16, "cpus_held": held,
+    let held = quarters(&|n| known(n, f64::from(n % 17)));
+    let waited = quarters(&|n| known(n, f64::from(n * n)));
+    let none = quarters(&|_| Value::Null);
+    json!({"start": at(28, 10, 0, 0), "step_s": 900, "cpus_total": 16, "cpus_held": held,
         "memory_held_bytes": none, "gpus_held": none, "pending": waited, "running": none,
         "started": none, "ended_ok": none, "ended_not_ok": none, "wait_s": none})
 }
