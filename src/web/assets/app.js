@@ -443,15 +443,15 @@ class Output {
     this.note.onclick = () => { this.box.checked = true; this.toEnd(); };
     byId('log-download').onclick = () => this.download();
     const find = byId('log-find');
-    find.addEventListener('keydown', (key) => {
+    find.onkeydown = (key) => {
       if (key.key === 'Enter') this.find(find.value, key.shiftKey);
-    });
+    };
     const tabs = nodes('[data-stream]');
     for (const tab of tabs) {
-      tab.addEventListener('click', () => {
+      tab.onclick = () => {
         for (const one of tabs) one.setAttribute('aria-selected', String(one === tab));
         this.open(tab.dataset.stream);
-      });
+      };
     }
   }
 
@@ -664,10 +664,10 @@ class JobForm {
     this.restore();
     for (const button of form.querySelectorAll('button')) button.disabled = false;
     form.oninput = () => this.changed();
-    form.addEventListener('submit', (event) => {
+    form.onsubmit = (event) => {
       event.preventDefault();
       this.send(event.submitter?.name === 'held');
-    });
+    };
     form.addEventListener('keydown', (key) => {
       if (key.key !== 'Enter' || !(key.ctrlKey || key.metaKey)) return;
       key.preventDefault();
