@@ -35,11 +35,11 @@ fn every_control_has_a_name_and_every_page_one_headline() {
     let runs = server.submit(&json!({"script": "sleep 600", "time_limit": "1h"}));
     server.started(runs);
     let waits = server.submit(&json!({"script": "true", "cpus": 4, "array": "1-3"}));
-    for path in ["/", "/jobs", "/login", &format!("/jobs/{runs}"), &format!("/jobs/{waits}")] {
+    let jobs = [runs, waits, 4711].map(|job| format!("/jobs/{job}"));
+    let others = ["/", "/jobs", "/submit", "/usage", "/admin", "/docs", "/login"];
+    for path in others.into_iter().chain(jobs.iter().map(String::as_str)) {
         browser.open(path);
-        if path != "/login" {
-            browser.says("#live", "Live");
-        }
+        browser.settled();
         let tree = tree(&browser);
         for (role, name) in &tree {
             let needs_one = CONTROLS.contains(&role.as_str());
@@ -55,9 +55,7 @@ fn every_control_has_a_name_and_every_page_one_headline() {
 
 #[test]
 fn a_token_is_asked_for_and_kept_for_this_origin_alone() {
-    let mut server = Server::unstarted(&[]);
-    server.env.push(("DOWNBEAT_TOKEN".to_owned(), TOKEN.to_owned()));
-    server.up();
+    let server = with_token();
     let name = "a_token_is_asked_for_and_kept_for_this_origin_alone";
     let Some(browser) = Browser::start(name, &server) else { return };
     browser.open("/jobs?state=FAILED");
@@ -76,4 +74,96 @@ fn a_token_is_asked_for_and_kept_for_this_origin_alone() {
     browser.says("#list", "No job is like that.");
     assert_eq!(browser.text("return document.cookie"), "");
     assert_eq!(browser.js("return localStorage.getItem('downbeat-token')"), Value::Null);
+}
+
+/// A server that wants a token.
+fn with_token() -> Server {
+    let mut server = Server::unstarted(&[]);
+    server.env.push(("DOWNBEAT_TOKEN".to_owned(), TOKEN.to_owned()));
+    server.up();
+    server
+}
+
+/// An address that lets a browser in once.
+fn let_in(server: &Server) -> String {
+    let bearer = format!("Bearer {TOKEN}");
+    let made = server.send("POST", "/api/v1/web/codes", &[("authorization", &bearer)], b"");
+    format!("/#code={}", made.expect(201).json()["code"].as_str().unwrap())
+}
+
+/// The token that a tab has.
+const KEPT: &str = "return sessionStorage.getItem('downbeat-token') \
+    ?? localStorage.getItem('downbeat-token')";
+
+#[test]
+fn a_code_lets_a_browser_in_once() {
+    let server = with_token();
+    let Some(browser) = Browser::start("a_code_lets_a_browser_in_once", &server) else { return };
+    browser.notes_what_is_refused();
+    let address = let_in(&server);
+    browser.open(&address);
+    browser.says("#live", "Live");
+    browser.sees("document.getElementById('who').innerText === 'token'");
+    assert_eq!(browser.text("return location.pathname + location.hash"), "/");
+    browser.open("/admin");
+    browser.says("#you", "Log out");
+    browser.js("sessionStorage.clear()");
+    browser.open(&address);
+    browser.sees("location.pathname === '/login'");
+    browser.says("#late", "was used already");
+    assert_eq!(browser.js(KEPT), Value::Null);
+    browser.is_clean();
+    // Into a tab that is at the page already, where nothing is loaded for what stands behind #.
+    browser.open(&let_in(&server));
+    browser.says("#live", "Live");
+    browser.js("sessionStorage.clear()");
+    let again = let_in(&server);
+    browser.open(&again);
+    browser.sees("sessionStorage.getItem('downbeat-token')");
+    browser.says("#live", "Live");
+}
+
+#[test]
+fn who_logs_out_is_out_in_all_tabs() {
+    let server = with_token();
+    let Some(browser) = Browser::start("who_logs_out_is_out_in_all_tabs", &server) else { return };
+    browser.open(&let_in(&server));
+    browser.says("#live", "Live");
+    let session = browser.text(KEPT);
+    browser.js("open('/admin')");
+    browser.tab(1);
+    browser.says("#live", "Live");
+    browser.js("document.getElementById('logout').click()");
+    browser.sees("location.pathname === '/login'");
+    browser.tab(0);
+    browser.sees("location.pathname === '/login'");
+    for tab in [0, 1] {
+        browser.tab(tab);
+        browser.open("/jobs");
+        browser.sees("location.pathname === '/login'");
+        assert_eq!(browser.js(KEPT), Value::Null);
+    }
+    let bearer = format!("Bearer {session}");
+    server.send("GET", "/api/v1/me", &[("authorization", &bearer)], b"").expect(401);
+}
+
+#[test]
+fn links_to_what_is_for_programs_are_followed_with_the_token() {
+    let server = with_token();
+    let name = "links_to_what_is_for_programs_are_followed_with_the_token";
+    let Some(browser) = Browser::start(name, &server) else { return };
+    browser.notes_what_is_refused();
+    browser.open(&let_in(&server));
+    browser.says("#live", "Live");
+    let bearer = format!("Bearer {TOKEN}");
+    let known = [("authorization", &*bearer), ("content-type", "application/json")];
+    server.send("POST", "/api/v1/jobs", &known, br#"{"script":"true","held":true}"#).expect(201);
+    for (path, words) in [("/docs", "openapi"), ("/jobs/1", "PENDING")] {
+        browser.open(path);
+        browser.sees("document.querySelector('[data-json]')");
+        browser.is_clean();
+        browser.js("document.querySelector('[data-json]').click()");
+        browser.sees("location.protocol === 'blob:'");
+        browser.sees(format!("document.body.innerText.includes({})", Value::from(words)));
+    }
 }

@@ -30,6 +30,8 @@ pub const ENTER: &str = "\u{E007}";
 pub const TAB: &str = "\u{E004}";
 /// See [`ENTER`].
 pub const ESCAPE: &str = "\u{E00C}";
+/// See [`ENTER`].
+pub const CONTROL: char = '\u{E009}';
 
 /// A browser whose pages are a server's.
 pub struct Browser {
@@ -138,6 +140,18 @@ impl Browser {
     pub fn keys(&self, keys: &str) {
         let keys = self.driver().action_chain().send_keys(keys);
         self.runtime.block_on(keys.perform()).unwrap();
+    }
+
+    /// Presses keys while another one is held down.
+    pub fn chord(&self, held: char, keys: &str) {
+        let keys = self.driver().action_chain().key_down(held).send_keys(keys).key_up(held);
+        self.runtime.block_on(keys.perform()).unwrap();
+    }
+
+    /// Waits until a page is what it will be: its stream has begun, or it has none.
+    pub fn settled(&self) {
+        let live = "document.getElementById('live').innerText === 'Live'";
+        self.sees(format!("document.body.hasAttribute('data-still') || {live}"));
     }
 
     /// Asks the browser itself.

@@ -14,6 +14,7 @@ mod common;
 
 mod access;
 mod chromium;
+mod forms;
 mod jobs;
 mod output;
 mod seen;

@@ -255,7 +255,7 @@ fn the_server_s_own_page_says_what_its_routes_say() {
         "Ledger, database and processes agree",
         "data-do=\"drain\"",
         "data-waiting=\"1\"",
-        "<td>retention<td class=\"mono\">7d<td class=\"n s\">flag",
+        "<td>retention<td class=\"mono\"><bdi>7d</bdi><td class=\"n s\">flag",
         &format!("submit <a href=\"/jobs/{job}\">{job}</a>"),
         &format!("data-window=\"{}\"", window["id"]),
         &format!(

@@ -382,12 +382,11 @@ const THEME = 'downbeat-theme';
 const root = document.documentElement;
 const chosen = localStorage.getItem(THEME);
 if (chosen) root.dataset.theme = chosen;
-byId('theme').addEventListener('click', () => {
-  const { matches: dark } = matchMedia('(prefers-color-scheme: dark)');
-  const now = root.dataset.theme ?? (dark ? 'dark' : 'light');
+byId('theme').onclick = () => {
+  const now = root.dataset.theme ?? (matchMedia('(prefers-color-scheme: dark)').matches && 'dark');
   root.dataset.theme = now === 'dark' ? 'light' : 'dark';
   localStorage.setItem(THEME, root.dataset.theme);
-});
+};
 
 // -- output of a job: text only, one flush a frame, so many lines kept
 
@@ -423,7 +422,7 @@ function lineOf(text) {
     for (const code of found[1].split(';').map(Number)) {
       if (code === 0) classes = [];
       else if (code === 1) classes.push('sgr-bold');
-      else if ((code >= 30 && code <= 37) || (code >= 90 && code <= 97)) {
+      else if (/^[39][0-7]$/.test(code)) {
         classes = classes.filter((one) => one === 'sgr-bold');
         classes.push(`sgr-${code % 10}`);
       }
@@ -663,15 +662,15 @@ class JobForm {
     this.restore();
     for (const button of form.querySelectorAll('button')) button.disabled = false;
     form.oninput = () => this.changed();
-    form.addEventListener('submit', (event) => {
+    form.onsubmit = (event) => {
       event.preventDefault();
       this.send(event.submitter?.name === 'held');
-    });
-    form.addEventListener('keydown', (key) => {
+    };
+    form.onkeydown = (key) => {
       if (key.key !== 'Enter' || !(key.ctrlKey || key.metaKey)) return;
       key.preventDefault();
       this.send(false);
-    });
+    };
     const start = byId('start-from');
     byId('start-go').hidden = true;
     start.onchange = () => start.form.requestSubmit();
@@ -900,7 +899,7 @@ async function press(button, doing, method, path, body) {
   button.disabled = false;
 }
 
-const many = (n, what) => `${Number(n).toLocaleString('en')} ${what}${Number(n) === 1 ? '' : 's'}`;
+const many = (n, what) => `${(+n).toLocaleString('en')} ${what}${+n === 1 ? '' : 's'}`;
 
 const CHANGES = ['time_limit', 'cpus', 'memory', 'priority'];
 
@@ -908,29 +907,32 @@ const CHANGES = ['time_limit', 'cpus', 'memory', 'priority'];
 function rewrite(head, names) {
   const path = `/jobs/${head.job}`;
   const old = {
-    time_limit: exact(Number(head.limit), SPANS) || 'UNLIMITED', cpus: head.cpus, memory: exact(Number(head.memory), SIZES),
+    time_limit: exact(+head.limit, SPANS) || 'UNLIMITED',
+    cpus: head.cpus,
+    memory: exact(+head.memory, SIZES),
     priority: head.priority,
   };
   const changed = () => Object.fromEntries(names
-    .map((name) => [name, form.elements[name].value.trim()])
+    .map((name) => [name, fields[name].value.trim()])
     .filter(([name, value]) => value !== old[name])
     .map(([name, value]) => [name, /^-?\d{1,15}$/.test(value) && name !== 'memory' ? Number(value) : value]));
   const { form, told } = fill('change', CHANGES, 'c', async () => (await tell('PATCH', path, changed())).refused);
-  form.querySelector('h2').textContent = `Change ${head.goes}`;
+  const fields = form.elements;
+  byId('change-title').textContent = `Change ${head.goes}`;
   for (const name of CHANGES) {
-    form.elements[name].value = old[name];
-    form.elements[name].closest('label').hidden = !names.includes(name);
+    fields[name].value = old[name];
+    fields[name].closest('label').hidden = !names.includes(name);
   }
   let later;
   form.oninput = () => {
     clearTimeout(later);
     later = setTimeout(async () => {
       const { said, refused } = await tell('PATCH', `${path}?dry_run=true`, changed());
-      faults(form.elements, CHANGES, 'c', refused?.errors ?? []);
-      const start = Date.parse(said?.estimated_start_time ?? '');
+      faults(fields, CHANGES, 'c', refused?.errors ?? []);
+      const start = said?.state === 'PENDING' && Date.parse(said.estimated_start_time ?? '');
+      const when = start <= Date.now() ? 'now' : start && `by ${full.format(start)}`;
       if (refused) told.textContent = refused.errors.length ? '' : refused.words;
-      else if (said.state !== 'PENDING' || Number.isNaN(start)) told.textContent = '';
-      else told.textContent = start <= Date.now() ? 'It would start now.' : `It would start by ${full.format(start)}.`;
+      else told.textContent = start ? `It would start ${when}.` : '';
     }, SETTLED_MS);
   };
 }
