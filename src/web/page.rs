@@ -101,49 +101,55 @@ impl View {
         }
     }
 
-    /// The page as it stands now; `is_live` for its stream, whose reader counts times by himself.
+    /// The page as it stands now; `is_live` for its stream, whose reader counts times by himself,
+    /// and before whom a list stands still from the first time on.
     ///
     /// # Errors
     /// What the database says.
     pub async fn now(
-        &self,
+        &mut self,
         app: &App,
         board: &Board,
         caller: &Caller,
         is_live: bool,
     ) -> Result<Box<dyn Page>, ApiError> {
         let as_of = || AsOf { now: clock::now(), is_live };
+        let address = self.address();
+        let shell = |what: &str| Shell::new(app, Some(caller), &address, what);
         Ok(match self {
             View::Overview(span) => {
                 let sight = board.sight(app, caller).await?;
                 let since = SamplesQuery::since(&format!("-{}", span.word), span.step_s);
                 let samples = reads::samples(app, &since).await?;
-                let shell = self.shell(app, Some(caller), "");
+                let shell = shell("");
                 Box::new(OverviewPage::new(shell, &sight, (&samples, *span), as_of()))
             }
             View::Jobs(asked, shown) => {
                 let list = listed::read(app, caller, asked, shown).await?;
-                let shell = self.shell(app, Some(caller), "Jobs");
+                if is_live && shown.is_empty() {
+                    *shown = list.jobs.iter().map(|job| job.id).collect();
+                }
+                let shell = shell("Jobs");
                 Box::new(JobsPage::new(shell, &list, asked, as_of()))
             }
             View::Job(of) => {
                 let known = known(app, board, caller, *of).await?;
                 let title = format!("{} {}", known.job.shown_id(), known.job.name);
-                let shell = self.shell(app, Some(caller), &title);
+                let shell = shell(&title);
                 Box::new(JobPage::new(shell, known, as_of()))
             }
-            View::Docs => Box::new(DocsPage::new(self.shell(app, Some(caller), "API"))),
+            View::Docs => Box::new(DocsPage::new(shell("API"))),
             View::Admin => {
                 let told = Told::read(app, board, caller).await?;
-                let shell = self.shell(app, Some(caller), "Admin");
+                let shell = shell("Admin");
                 Box::new(AdminPage::new(shell, &told, clock::now()))
             }
             View::Submit(from) => {
-                let shell = self.shell(app, Some(caller), "Submit");
+                let shell = shell("Submit");
                 Box::new(form(app, board, caller, (shell, *from)).await?)
             }
             View::Usage(asked) => {
-                let shell = self.shell(app, Some(caller), "Usage");
+                let shell = shell("Usage");
                 Box::new(used(app, caller, (shell, *asked)).await?)
             }
         })
@@ -292,7 +298,7 @@ pub async fn page(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let address = request.uri().path_and_query().map_or("/", |own| own.as_str());
-    let view = View::parse(address)?;
+    let mut view = View::parse(address)?;
     let html = match Caller::of(&request) {
         Ok(caller) => view.now(&app, &board, &caller, false).await?.document(),
         Err(_) => view.shell(&app, None, "").frame().render(),

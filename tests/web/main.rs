@@ -400,6 +400,19 @@ fn a_page_is_told_what_changed() {
     assert!(region().contains("Cancelled"));
 }
 
+#[test]
+fn a_list_that_its_stream_filled_stands_still_too() {
+    let server = Server::start();
+    let first = server.submit(&json!({"script": "true", "name": "first", "held": true}));
+    let stream = server.agent().get(server.at("/live?view=/jobs&frame=true")).call().unwrap();
+    let mut lines = BufReader::new(stream.into_body().into_reader()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains(&format!("data-key=\"{first}\""))));
+    let newer = server.submit(&json!({"script": "true", "name": "newer", "held": true}));
+    let row = format!("data-key=\"{newer}\"");
+    let offered = lines.find(|line| line.contains(&row) || line.contains("Show 1 newer job"));
+    assert!(offered.unwrap().contains("Show 1 newer job"));
+}
+
 /// Which regions come from the stream's first comment to its second one, 15 s later: the first
 /// round, and what changed behind it.
 fn regions_between_comments(server: &Server, view: &str) -> Vec<String> {
