@@ -284,6 +284,7 @@ async fn serve(
     let used = devices::usage(&machine, &system, engine);
     let settings = Settings::new(args, &config, in_force, system.reconfigure.clone());
     let crowd = crowd(&served, connections_of_a_worker() * WORKERS);
+    let sessions = Arc::new(WebSessions::at(reserved.url()));
     let auth = web::Data::new(Auth {
         in_force: settings.in_force(),
         listen_host: config.listen_host.clone(),
@@ -291,7 +292,7 @@ async fn serve(
         host: host.clone(),
         served: served.clone(),
         tokens: token_check(&served, &system.readers),
-        web: WebSessions::at(reserved.url()),
+        web: Arc::clone(&sessions),
         crowd: crowd.clone(),
         refusals: Refusals::new(Arc::clone(&system.metrics)),
         intake: Intake::new(a_part_of_the_connections()),
@@ -299,7 +300,7 @@ async fn serve(
         rights: api::rights(pages::PAGES),
     });
     let app = web::Data::new(app(
-        (&settings, served, owners_files),
+        (&settings, served, owners_files, sessions),
         (system.clone(), machine, used.clone()),
         (places, config.database_file.clone()),
         host,
@@ -397,7 +398,12 @@ fn announce(config: &Config, address: std::net::SocketAddr, local: Option<&Path>
 }
 
 fn app(
-    (settings, served, owners_files): (&Settings, Served, Option<Arc<dyn OwnersFiles>>),
+    (settings, served, owners_files, web): (
+        &Settings,
+        Served,
+        Option<Arc<dyn OwnersFiles>>,
+        Arc<WebSessions>,
+    ),
     (system, machine, usage): (System, Arc<Watch>, UsageWatch),
     (places, database): (Places, PathBuf),
     host: String,
@@ -417,6 +423,7 @@ fn app(
         system,
         in_force: settings.in_force(),
         served,
+        web,
         owners_files,
         places,
         host,

@@ -20,6 +20,7 @@ use super::opener::{Opener, OwnersFiles};
 use super::places::Room;
 use super::served::Served;
 use super::upkeep::Upkeep;
+use super::web_sessions::WebSessions;
 use super::wire::report::Ability;
 use crate::actors::System;
 use crate::actors::usage_watch::UsageWatch;
@@ -82,6 +83,8 @@ pub struct App {
     pub in_force: InForce,
     /// Whom it serves without a token.
     pub served: Served,
+    /// Browsers that somebody has let in.
+    pub web: Arc<WebSessions>,
     /// Where job files are.
     pub places: Places,
     /// This machine's name.

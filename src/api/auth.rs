@@ -75,7 +75,7 @@ pub struct Auth {
     /// Who looks at tokens of users, where all users are served.
     pub tokens: Option<TokenCheck>,
     /// Browsers that were let in by a code.
-    pub web: WebSessions,
+    pub web: Arc<WebSessions>,
     /// How much each may ask, likewise.
     pub crowd: Option<Arc<Crowd>>,
     /// Where refusals are noted.
@@ -468,7 +468,7 @@ mod tests {
             host: "big".to_owned(),
             served: Served::own_user(),
             tokens: None,
-            web: WebSessions::default(),
+            web: Arc::default(),
             crowd: None,
             refusals: Refusals::new(Arc::default()),
             intake: Intake::new(1),

@@ -4,7 +4,8 @@
 //!
 //! *Promises*: whoever would not be let in any more, or as somebody who may do other things, is
 //! told nothing more, a second later at most, by an answer that began before: a token that was
-//! revoked or has expired, a role that was taken, a house that became private.
+//! revoked or has expired, a session that was ended, a role that was taken, a house that became
+//! private.
 //!
 //! *Not here*: who is let in (`api::auth`, `api::served`, `api::by_token`).
 
@@ -12,11 +13,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::app::App;
+use super::by_token::TokenCheck;
 use super::caller::Caller;
 use super::code::Code;
 use super::error::ApiError;
 use super::live::Live;
 use super::served::Served;
+use super::web_sessions;
 use crate::clock;
 use crate::config::Secret;
 use crate::job::ids::Uid;
@@ -61,6 +64,10 @@ impl LetIn {
     /// What cannot be found out is no.
     async fn holds(&self, app: &App) -> bool {
         let now = app.live();
+        if web_sessions::is_session(&self.who.origin) {
+            let him = self.whom_a_session_lets_in(app, &now).await;
+            return him.is_some_and(|him| *him.who == *self.who);
+        }
         match (&app.served, self.who.acts_as) {
             (Served::System(users), Some(uid)) => {
                 let him = self.who_he_is((app, &now), (users, uid)).await;
@@ -75,6 +82,19 @@ impl LetIn {
                 tokens(&self.by).iter().zip(&tokens(&now)).all(same)
             }
         }
+    }
+
+    /// Whom a request with his browser's session would be taken for.
+    async fn whom_a_session_lets_in(&self, app: &App, live: &Live) -> Option<Caller> {
+        let (origin, now) = (self.who.origin.clone(), clock::now());
+        let open = app.web.numbered(origin.token.as_deref()?, now)?;
+        let tokens = match &app.served {
+            Served::System(users) => {
+                Some(TokenCheck { users: users.clone(), readers: app.system.readers.clone() })
+            }
+            Served::One(_) => None,
+        };
+        open.caller((tokens.as_ref(), live), origin, now).await.ok()?
     }
 
     /// Whom a request of his would be taken for.

@@ -167,6 +167,14 @@ impl WebSessions {
         (now < one.expires).then_some(one)
     }
 
+    /// The session of this number.
+    #[must_use]
+    pub fn numbered(&self, number: &str, now: Time) -> Option<Open> {
+        let sessions = locked(&self.sessions);
+        let mut all = sessions.0.values();
+        all.find(|one| &*one.number == number && now < one.expires).cloned()
+    }
+
     /// Ends the session of this number.
     pub fn end(&self, number: &str) {
         locked(&self.sessions).0.retain(|_, one| &*one.number != number);
@@ -277,7 +285,9 @@ mod tests {
         assert!(all.session(&code, Time(0)).is_none());
         assert!(all.session(&text, Time(12 * 3_600_000_000 - 1)).is_some());
         assert!(all.session(&text, Time(12 * 3_600_000_000)).is_none());
+        assert!(all.numbered(&open.number, Time(0)).is_some());
         all.end(&open.number);
+        assert!(all.numbered(&open.number, Time(0)).is_none());
         assert!(all.session(&text, Time(0)).is_none());
     }
 
