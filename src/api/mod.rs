@@ -76,6 +76,7 @@ mod tail;
 mod tokens;
 mod upkeep;
 mod usage;
+mod web_caller;
 mod web_login;
 mod web_sessions;
 pub mod wire;

@@ -17,6 +17,7 @@ use super::house::{ALICE, BOB, House, houses};
 
 houses! {
     a_stream_ends_with_the_token_that_opened_it ""
+    a_stream_of_a_browser_goes_on_until_it_logs_out ""
     what_is_followed_ends_with_the_token_too ""
     a_stream_of_one_who_is_no_operator_any_more_ends
         "[people]\noperators = [\"dbt-alice\"]"
@@ -113,6 +114,24 @@ fn page(house: &House, name: &str, path: &str) -> String {
 
 mod cases {
     use super::*;
+
+    pub fn a_stream_of_a_browser_goes_on_until_it_logs_out(house: House) {
+        let bearer = |text: &Value| format!("Authorization: Bearer {}\r\n", text.as_str().unwrap());
+        let code = house.ask(ALICE, "POST /api/v1/web/codes").expect(201);
+        let opened = house.over_tcp("POST /api/v1/web/sessions", &bearer(&code["code"]), "");
+        let session = opened.expect(201)["token"].clone();
+        let mut live = Live::open(&house, "/jobs", session.as_str().unwrap());
+        live.until("There are no jobs.");
+        // Each is told a round later than the one before it, when it is looked who reads.
+        for (name, told) in [("one", "one"), ("two", "Show 1 newer"), ("three", "Show 2 newer")] {
+            house.submit(ALICE, json!({"script": "true", "held": true, "name": name}));
+            live.until(told);
+        }
+        house.over_tcp("DELETE /api/v1/web/sessions", &bearer(&session), "").expect(204);
+        house.submit(ALICE, json!({"script": "true", "held": true, "name": "afterwards"}));
+        let told = live.end();
+        assert!(!told.contains("Show 3 newer"), "{told}");
+    }
 
     pub fn a_stream_ends_with_the_token_that_opened_it(house: House) {
         let made = token(&house, ALICE, json!({}));
