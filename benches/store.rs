@@ -23,7 +23,7 @@ use downbeat::kernel::testing::{KernelBuilder, exit};
 use downbeat::kernel::transition::Fact;
 use downbeat::policy::plan::Plan;
 use downbeat::store::backend::Database;
-use downbeat::store::write::Writer;
+use downbeat::store::writer::Writer;
 use downbeat::time::Time;
 
 /// CPUs: enough for the largest batch to run at once.

@@ -65,8 +65,7 @@
 //! use downbeat::kernel::parts::eligibility::DependencySnapshot;
 //! use downbeat::kernel::state::{BootContext, Kernel};
 //! use downbeat::store::backend::Database;
-//! use downbeat::store::load::load;
-//! use downbeat::store::write::Writer;
+//! use downbeat::store::writer::Writer;
 //! use tokio::sync::watch;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -75,7 +74,7 @@
 //!     // What the store remembers: nothing yet.
 //!     let database = Database::new(folder.path().join("downbeat.db"));
 //!     let mut writer = Writer::open(database.clone())?;
-//!     let loaded = load(writer.connection()?, Default::default())?;
+//!     let loaded = writer.reader()?.loaded(Default::default())?;
 //!     let readers = database.readers()?;
 //!
 //!     // Four CPUs, and a machine that started once.

@@ -60,11 +60,11 @@ use crate::job::request::GPU;
 use crate::kernel::state::{BootContext, Kernel};
 use crate::machine::Watch;
 use crate::store::backend::Database;
-use crate::store::load::{AttemptKey, jobs_of_others, load};
+use crate::store::load::AttemptKey;
 use crate::store::lock::{Lock, one_name};
 use crate::store::migrate as migrations;
-use crate::store::preflight::{Found, examine};
-use crate::store::write::Writer;
+use crate::store::sqlite::preflight::{Found, examine};
+use crate::store::writer::Writer;
 use crate::text::quote::escaped;
 use crate::threads;
 use crate::time::Time;
@@ -191,7 +191,7 @@ impl Boot {
         installation: &Installation,
     ) -> Result<Boot> {
         let loaded =
-            load(writer.connection()?, config.rules()).map_err(|e| e.at_start(database.path()))?;
+            writer.reader()?.loaded(config.rules()).map_err(|e| e.at_start(database.path()))?;
         only_own_jobs(config, &mut writer)?;
         let mut loaded = loaded;
         loaded.memory.next_job = numbers::next(&config.data_dir, loaded.memory.next_job);
@@ -215,7 +215,7 @@ fn only_own_jobs(config: &Config, writer: &mut Writer) -> Result<()> {
         return Ok(());
     }
     let own = Uid(rustix::process::geteuid().as_raw());
-    match jobs_of_others(writer.connection()?, own)? {
+    match writer.reader()?.jobs_of_others(own)? {
         0 => Ok(()),
         n => bail!(
             "{n} jobs of other users wait or run here, and --people one would run them as this \

@@ -58,7 +58,8 @@ use downbeat::resources::partitions::{Partition, Partitions};
 use downbeat::store::backend::Database;
 use downbeat::store::error::StoreError;
 use downbeat::store::read::LaunchRecords;
-use downbeat::store::write::{CommitError, Launches, Writer};
+use downbeat::store::write::{CommitError, Launches};
+use downbeat::store::writer::Writer;
 use downbeat::time::Time;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -899,8 +900,7 @@ fn a_launch_that_the_engine_refuses_is_tried_again() {
 fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
     let database = Database::new(dir.join("t.db"));
     let mut writer = Writer::open(database.clone()).unwrap();
-    let loaded =
-        downbeat::store::load::load(writer.connection().unwrap(), Default::default()).unwrap();
+    let loaded = writer.reader().unwrap().loaded(Default::default()).unwrap();
     let boot_context =
         BootContext { boot_id: "boot".into(), nonce: writer.epoch().to_string().into() };
     let kernel = KernelBuilder::of(loaded.memory).cpus(4);

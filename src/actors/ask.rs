@@ -6,16 +6,15 @@
 //!
 //! *Not here*: the questions (`store::read`).
 
-use diesel::SqliteConnection;
-
 use crate::store::backend::Readers;
 use crate::store::error::StoreError;
+use crate::store::reader::Reader;
 
 /// A question to the database, away from the actors' thread.
 pub(super) async fn ask<T, Q>(readers: &Readers, question: Q) -> Result<T, String>
 where
     T: Send + 'static,
-    Q: FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    Q: FnOnce(&mut dyn Reader) -> Result<T, StoreError> + Send + 'static,
 {
     let readers = readers.clone();
     let asked = actix_rt::task::spawn_blocking(move || readers.read(question)).await;

@@ -46,7 +46,7 @@ use crate::kernel::state::Kernel;
 use crate::kernel::views::snapshot::Snapshot;
 use crate::observe::metrics::Metrics;
 use crate::store::backend::Readers;
-use crate::store::write::Writer;
+use crate::store::writer::Writer;
 
 use device_watch::{DeviceWatchActor, LookAtDevices};
 use dials::{Dialled, Dials};

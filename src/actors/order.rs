@@ -12,7 +12,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use diesel::SqliteConnection;
 use futures_util::future::BoxFuture;
 
 use super::environment::{Told, environment};
@@ -25,9 +24,9 @@ use crate::job::signal::NumberedSignal;
 use crate::job::suspension::Suspension;
 use crate::store::backend::Readers;
 use crate::store::error::StoreError;
-use crate::store::read::{self, LaunchRecords};
+use crate::store::read::LaunchRecords;
+use crate::store::reader::Reader;
 use crate::store::record::JobRecord;
-use crate::store::signals::signals;
 use crate::time::{SECOND_US, Time};
 
 /// Why there is no order.
@@ -126,7 +125,7 @@ impl FromStore {
 impl FromStore {
     async fn read<T: Send + 'static>(
         &self,
-        ask: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+        ask: impl FnOnce(&mut dyn Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let readers = self.readers.clone();
         let read = actix_rt::task::spawn_blocking(move || readers.read(ask));
@@ -142,14 +141,14 @@ impl Orders for FromStore {
 
     fn order(&self, attempt: Attempt) -> BoxFuture<'_, Result<Order, NoOrder>> {
         Box::pin(async move {
-            let records = self.read(move |conn| read::launch(conn, attempt.job)).await?;
+            let records = self.read(move |db| db.launch(attempt.job)).await?;
             self.order_from(attempt, records).await
         })
     }
 
     fn wish(&self, attempt: Attempt, start: Time) -> BoxFuture<'_, Result<Wish, StoreError>> {
         Box::pin(async move {
-            let found = self.read(move |conn| read::job(conn, attempt.job)).await?;
+            let found = self.read(move |db| db.job(attempt.job)).await?;
             // It is live, so nobody can have forgotten it.
             let gone = || StoreError::Transient(format!("job {} is not there", attempt.job));
             let (job, _) = found.value.ok_or_else(gone)?;
@@ -165,7 +164,7 @@ impl Orders for FromStore {
         attempt: Attempt,
         after: EventId,
     ) -> BoxFuture<'_, Result<Vec<NumberedSignal>, StoreError>> {
-        Box::pin(self.read(move |conn| signals(conn, attempt, after)))
+        Box::pin(self.read(move |db| db.signals(attempt, after)))
     }
 
     fn order_from(

@@ -30,7 +30,7 @@ use crate::kernel::commands::repair::Findings;
 use crate::kernel::views::snapshot::Snapshot;
 use crate::observe::metrics::Metrics;
 use crate::store::backend::Readers;
-use crate::store::read::{self, DbSnapshot};
+use crate::store::read::DbSnapshot;
 use crate::store::record::AllocationRecord;
 use crate::time::Time;
 
@@ -233,7 +233,7 @@ async fn audit(witnesses: &Witnesses) -> Result<(Report, Findings), String> {
         let at_first = Arc::clone(&snapshots.borrow());
         let borne = borne(witnesses, &at_first).await?;
         let before = strangers(witnesses, &at_first, &DbSnapshot::default(), &borne).await?;
-        let db = ask(&witnesses.readers, read::db_snapshot).await?;
+        let db = ask(&witnesses.readers, |db| db.db_snapshot()).await?;
         let now = snapshots
             .wait_for(|s| s.commit_no >= db.commit_no)
             .await
@@ -287,7 +287,7 @@ async fn borne(witnesses: &Witnesses, now: &Snapshot) -> Result<Vec<Key>, String
     let mut ours = Vec::new();
     for key in keys.into_iter().filter(|key| !holds_cpus(now, key.attempt.job)).take(BORNE_MAX) {
         let attempt = key.attempt;
-        let row = ask(&witnesses.readers, move |conn| read::allocation_of(conn, attempt)).await?;
+        let row = ask(&witnesses.readers, move |db| db.allocation_of(attempt)).await?;
         // Of another server, or of nobody: a number says little, the random text all.
         if let Some(row) = row.filter(|row| row.nonce == key.nonce) {
             ours.push(key_of(&row));
@@ -324,8 +324,7 @@ async fn strangers(
         if !may_use_cpus {
             continue;
         }
-        let allocation =
-            ask(&witnesses.readers, move |conn| read::allocation_of(conn, key.attempt)).await?;
+        let allocation = ask(&witnesses.readers, move |db| db.allocation_of(key.attempt)).await?;
         them.units.extend(allocation.iter().flat_map(AllocationRecord::units));
     }
     for them in found.values_mut() {

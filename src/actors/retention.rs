@@ -7,7 +7,7 @@
 //! cannot be removed keeps nobody else; small steps, since commits of others wait meanwhile; jobs
 //! that have not ended are never touched.
 //!
-//! *Not here*: the rows (`store::write`), the counts (`kernel::commands::forget`), when
+//! *Not here*: the rows (`store::body::write`), the counts (`kernel::commands::forget`), when
 //! (`actors::recovery`).
 //!
 //! **No index of ends is needed.** Ids rise with submission, and nobody ends before being
@@ -29,7 +29,7 @@ use crate::job::files::Places;
 use crate::job::ids::{JobId, Owner};
 use crate::kernel::commands::forget::Old;
 use crate::store::backend::Readers;
-use crate::store::read::{self, Age};
+use crate::store::read::Age;
 use crate::time::Time;
 
 /// Jobs of one step: a commit that deletes so many takes a few milliseconds.
@@ -82,7 +82,7 @@ pub async fn forget_old(
     let Some(before) = retention.before() else { return Ok(forgot) };
     let mut behind = JobId(0);
     for _ in 0..STEPS_MAX {
-        let found = ask(readers, move |conn| read::ages(conn, behind, STEP, before)).await?;
+        let found = ask(readers, move |db| db.ages(behind, STEP, before)).await?;
         let (page, read_at) = (found.value, found.commit_no);
         let Some(last) = page.last().copied() else { break };
         let old = |age: &&Age| age.ended.is_some_and(|end| end < before);

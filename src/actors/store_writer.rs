@@ -11,7 +11,8 @@ use actix::prelude::*;
 
 use super::messages::{DoChores, MakeDurable, Move};
 use crate::clock;
-use crate::store::write::{CommitError, Launches, Writer};
+use crate::store::write::{CommitError, Launches};
+use crate::store::writer::Writer;
 
 /// Mailbox: one commit in flight and a chore.
 const MAILBOX: usize = 4;

@@ -28,7 +28,6 @@ use crate::job::request::GPU;
 use crate::job::usage_series::UsageSeries;
 use crate::kernel::views::snapshot::Snapshot;
 use crate::store::backend::Readers;
-use crate::store::used_while_running;
 use crate::time::Time;
 
 /// Mailbox: questions of people.
@@ -111,7 +110,7 @@ impl UsageWatchActor {
             let new: Vec<Attempt> = measured.iter().map(|(attempt, _)| *attempt).collect();
             let new = new.into_iter().filter(|attempt| known.binary_search(attempt).is_err());
             let new: Vec<Attempt> = new.collect();
-            let read = move || readers.read(|conn| used_while_running::of_several(conn, &new));
+            let read = move || readers.read(|db| db.used_while_running(&new));
             let kept = match actix_rt::task::spawn_blocking(read).await {
                 Ok(Ok(kept)) => kept,
                 // They begin anew; what was kept is written over.

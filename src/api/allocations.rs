@@ -27,7 +27,7 @@ use crate::job::ids::{CpuId, JobId};
 use crate::job::state::StateWord;
 use crate::kernel::views::snapshot::Snapshot;
 use crate::resources::ledger::{ResourceNow, UnitNow};
-use crate::store::{read, scope};
+use crate::store::reader::Reader;
 
 /// Allocations of a page when nobody says.
 const PAGE: i64 = 100;
@@ -92,7 +92,7 @@ async fn seen(
     let others = units.filter_map(|unit| unit.holder.map(|by| by.job));
     let holders: BTreeSet<JobId> =
         now.cpus.iter().filter_map(|(_, job)| *job).chain(others).collect();
-    app.read_raw(move |conn| scope::seen(conn, holders, &sees)).await.map(Some)
+    app.read_raw(move |db| db.seen(holders, &sees)).await.map(Some)
 }
 
 fn state(one: &ResourceNow, shown: impl Fn(Option<JobId>) -> Option<JobId>) -> ResourceState {
@@ -145,7 +145,7 @@ pub async fn list(
     let before = cursor.into_iter().chain(query.before).min();
     let (job, released) = (query.job_id.map(JobId), query.released);
     let (asked, scope) = ((job, released), caller.who.scope_of_details());
-    let read = move |conn: &mut _| read::allocations(conn, asked, before, limit, &scope);
+    let read = move |db: &mut dyn Reader| db.allocations(asked, before, limit, &scope);
     let rows = app.read(read).await?;
     let rows: Vec<AllocationRow> = rows.iter().map(render::allocation).collect();
     let next = rows.last().filter(|_| rows.len() as i64 == limit);

@@ -9,8 +9,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::SqliteConnection;
-
 use super::aside::aside;
 use super::error::ApiError;
 use super::file_watch::FileWatcher;
@@ -31,7 +29,8 @@ use crate::kernel::views::snapshot::Snapshot;
 use crate::machine::Watch;
 use crate::store::backend::Readers;
 use crate::store::error::StoreError;
-use crate::store::read::{self, AsOf, JobAndAllocation};
+use crate::store::read::{AsOf, JobAndAllocation};
+use crate::store::reader::Reader;
 use crate::store::record::JobRecord;
 
 /// How long the database is waited for: it cannot be written or read then, and a person wants to
@@ -62,7 +61,7 @@ pub async fn durable<T>(
 /// What the database says, and that it says nothing in time.
 pub async fn read<T: Send + 'static>(
     readers: &Readers,
-    body: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    body: impl FnOnce(&mut dyn Reader) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, ApiError> {
     let readers = readers.clone();
     let read = aside(move || {
@@ -136,7 +135,7 @@ impl App {
     /// What the database says, and that it says nothing in time.
     pub async fn read_raw<T: Send + 'static>(
         &self,
-        body: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+        body: impl FnOnce(&mut dyn Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ApiError> {
         read(&self.system.readers, body).await
     }
@@ -147,7 +146,7 @@ impl App {
     /// What the database says.
     pub async fn read<T: Send + 'static>(
         &self,
-        body: impl FnOnce(&mut SqliteConnection) -> Result<AsOf<T>, StoreError> + Send + 'static,
+        body: impl FnOnce(&mut dyn Reader) -> Result<AsOf<T>, StoreError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let AsOf { commit_no, value } = self.read_raw(body).await?;
         let mut snapshot = self.system.snapshot.clone();
@@ -161,6 +160,6 @@ impl App {
     /// # Errors
     /// What the database says.
     pub async fn job(&self, id: JobId) -> Result<JobAndAllocation, ApiError> {
-        self.read(move |conn| read::job(conn, id)).await?.ok_or_else(|| ApiError::no_job(id))
+        self.read(move |db| db.job(id)).await?.ok_or_else(|| ApiError::no_job(id))
     }
 }

@@ -15,7 +15,6 @@ use super::job_path::{JobPath, JobPathText, row_of};
 use super::wire::array::{ArrayState, TaskCounts};
 use crate::job::array_spec::JobRef;
 use crate::kernel::access::Action;
-use crate::store::arrays;
 
 /// `GET /jobs/{id}/array`.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/array", tag = "jobs", params(JobPathText),
@@ -29,7 +28,7 @@ pub async fn show(
 ) -> Result<HttpResponse, ApiError> {
     let JobRef { job, .. } = id.named()?;
     row_of(&app, &caller, Action::See, job.into()).await?;
-    let tally = app.read_raw(move |conn| arrays::tally(conn, job)).await?;
+    let tally = app.read_raw(move |db| db.tally(job)).await?;
     let tally = tally.ok_or_else(|| ApiError::no_array(job))?;
     Ok(HttpResponse::Ok().json(ArrayState {
         array_job_id: job,

@@ -129,7 +129,7 @@ fn conflict(detail: String) -> ApiError {
 }
 
 async fn read_at(app: &App, id: JobId) -> Result<(CommitNo, JobAndAllocation), ApiError> {
-    let found = app.read_raw(move |conn| read::job(conn, id)).await?;
+    let found = app.read_raw(move |db| db.job(id)).await?;
     let job = found.value.ok_or_else(|| ApiError::no_job(id))?;
     Ok((found.commit_no, job))
 }
@@ -182,9 +182,9 @@ pub async fn attempts(
 pub async fn of(app: &App, caller: &Caller, of: JobRef) -> Result<Vec<Attempt>, ApiError> {
     let ((row, _), _) = row_of(app, caller, Action::ReadDetails, of).await?;
     let (id, scope) = (row.id, caller.who.scope_of_details());
-    let found = app.read(move |conn| {
-        let job = read::job(conn, id)?.value;
-        let rows = read::allocations(conn, (Some(id), None), None, PAGE_MAX, &scope)?;
+    let found = app.read(move |db| {
+        let job = db.job(id)?.value;
+        let rows = db.allocations((Some(id), None), None, PAGE_MAX, &scope)?;
         Ok(read::AsOf { commit_no: rows.commit_no, value: job.map(|(job, _)| (job, rows.value)) })
     });
     let (job, rows) = found.await?.ok_or_else(|| ApiError::no_job(id))?;

@@ -20,7 +20,6 @@ use crate::clock;
 use crate::kernel::token::Token;
 use crate::people::People;
 use crate::store::backend::Readers;
-use crate::store::tokens;
 
 /// Looks at tokens of users.
 #[derive(Clone)]
@@ -48,7 +47,7 @@ impl TokenCheck {
             ApiError::new(Code::Unauthorized, detail)
         };
         let id = Token::id_in(sent).ok_or_else(closed)?.to_owned();
-        let found = app::read(&self.readers, move |conn| tokens::by_id(conn, &id)).await?;
+        let found = app::read(&self.readers, move |db| db.token(&id)).await?;
         let token = found.filter(|token| token.opens(sent, clock::now())).ok_or_else(closed)?;
         let person = self.users.by_uid(token.uid).await;
         let person = person.map_err(|error| ApiError::unavailable(error.to_string()))?;

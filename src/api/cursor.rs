@@ -5,7 +5,7 @@
 //! *Promises*: a cursor goes on in the order in which it was given and is refused in any other; it
 //! needs no escapes in a URL. By id it is the id alone, whichever way.
 //!
-//! *Not here*: what lies behind a cursor (`store::find`).
+//! *Not here*: what lies behind a cursor (`store::body::find`).
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;

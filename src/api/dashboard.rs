@@ -18,7 +18,7 @@ use crate::job::state::StateWord;
 use crate::kernel::parts::rules::WHOLE;
 use crate::kernel::views::snapshot::Snapshot;
 use crate::store::filter::JobFilter;
-use crate::store::read::{self, JobAndAllocation};
+use crate::store::read::JobAndAllocation;
 
 /// Jobs of each list.
 const JOBS: i64 = 20;
@@ -100,7 +100,7 @@ async fn list(
 ) -> Result<Vec<JobAndAllocation>, ApiError> {
     let scope = caller.who.scope();
     let filter = JobFilter { states, ascending: true, limit: JOBS, ..JobFilter::default() };
-    Ok(app.read(move |conn| read::jobs_page(conn, &filter, &scope)).await?.jobs)
+    Ok(app.read(move |db| db.jobs(&filter, &scope)).await?.jobs)
 }
 
 fn line((row, allocation): JobAndAllocation) -> DashboardJob {

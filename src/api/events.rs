@@ -28,7 +28,8 @@ use super::places::Place;
 use super::render;
 use crate::job::ids::{EventId, JobId};
 use crate::kernel::access::Scope;
-use crate::store::events::{self, EventFilter};
+use crate::store::events::EventFilter;
+use crate::store::reader::Reader;
 use crate::store::record::EventRecord;
 
 /// Events of one look.
@@ -40,7 +41,7 @@ pub(super) const LAST_EVENT_ID: &str = "Last-Event-ID";
 /// A comment line so often, so that proxies keep a silent stream open.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-struct Reader {
+struct Follower {
     app: web::Data<App>,
     let_in: LetIn,
     last_event: watch::Receiver<EventId>,
@@ -53,7 +54,7 @@ struct Reader {
     _place: Place,
 }
 
-impl Reader {
+impl Follower {
     async fn next(&mut self) -> Option<Result<EventRecord, ApiError>> {
         loop {
             if let Some(event) = self.page.pop_front() {
@@ -72,7 +73,7 @@ impl Reader {
             // Ids that a refused submission burnt: where there is nothing, nothing is behind them.
             let reached = *self.last_event.borrow();
             let (filter, scope) = (Arc::clone(&self.filter), self.scope.clone());
-            let read = move |conn: &mut _| events::page(conn, sent, PAGE, &filter, &scope);
+            let read = move |db: &mut dyn Reader| db.events(sent, PAGE, &filter, &scope);
             match self.app.read_raw(read).await {
                 Ok(page) => {
                     self.page = page.events.into();
@@ -159,9 +160,9 @@ pub async fn stream(
     let page = VecDeque::new();
     let scope = caller.who.scope_of_details();
     let (failed, let_in, _place) = (false, LetIn::now(&app, &caller), place);
-    let reader = Reader { app, let_in, last_event, sent, filter, scope, page, failed, _place };
-    let events = stream::unfold(reader, |mut reader| async move {
-        let data = match reader.next().await? {
+    let follower = Follower { app, let_in, last_event, sent, filter, scope, page, failed, _place };
+    let events = stream::unfold(follower, |mut follower| async move {
+        let data = match follower.next().await? {
             Ok(event) => {
                 let id = event.id.to_string();
                 let event = serde_json::to_string(&render::event(event)).ok()?;
@@ -170,7 +171,7 @@ pub async fn stream(
             // Without it the end of the stream would look like that of a server that stops.
             Err(error) => sse::Data::new(error.detail).event("problem"),
         };
-        Some((Ok::<_, actix_web::Error>(sse::Event::Data(data)), reader))
+        Some((Ok::<_, actix_web::Error>(sse::Event::Data(data)), follower))
     });
     let sse = sse::Sse::from_stream(events).with_keep_alive(KEEP_ALIVE);
     Ok(sse.respond_to(&request).map_into_boxed_body())

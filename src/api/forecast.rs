@@ -25,7 +25,6 @@ use crate::kernel::parts::rules::WHOLE;
 use crate::kernel::views::explain::Explained;
 use crate::observe::openings::{Opening, Outlook, outlook};
 use crate::resources::capacity::{CellSet, Demand, Part, RegionSet};
-use crate::store::scope;
 use crate::text::when::{self, Zone};
 use crate::time::Time;
 
@@ -124,7 +123,7 @@ async fn seen_starts(
     let jobs: BTreeSet<_> = starts.clone().map(|(job, _)| *job).collect();
     let seen = match sees.own() {
         None => jobs,
-        Some(_) => app.read_raw(move |conn| scope::seen(conn, jobs, &sees)).await?,
+        Some(_) => app.read_raw(move |db| db.seen(jobs, &sees)).await?,
     };
     let starts = starts.filter(|(job, _)| seen.contains(job));
     Ok(starts.map(|(job, at)| ExpectedStart { job_id: *job, start_time: time(*at) }).collect())

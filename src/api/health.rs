@@ -23,7 +23,6 @@ use crate::actors::messages::Move;
 use crate::config::people::Private;
 use crate::kernel::access::Role;
 use crate::observe::metrics::Exposition;
-use crate::store::read;
 
 /// How long each part of the server may take to show that it moves: a commit on a slow disk.
 const MOVES_WITHIN: Duration = Duration::from_secs(2);
@@ -57,7 +56,7 @@ pub async fn ready(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     manager.map_err(stopping)?;
     let writer = moves("the writer of the database", app.system.writer_moves.send(Move)).await?;
     writer.map_err(stopping)?;
-    moves("the database", app.read(|conn| read::key(conn, ""))).await??;
+    moves("the database", app.read(|db| db.key(""))).await??;
     Ok(HttpResponse::Ok().json(json!({"status": "ready"})))
 }
 

@@ -17,7 +17,7 @@ use super::page;
 use super::wire::history::HistoryEntry;
 use crate::clock::rfc3339;
 use crate::job::ids::JobId;
-use crate::store::history::{self, AskedFilter, AskedRecord};
+use crate::store::history::{AskedFilter, AskedRecord};
 
 /// Entries of a page that names no limit.
 const PAGE: i64 = 100;
@@ -72,7 +72,7 @@ async fn found(
     filter: AskedFilter,
 ) -> Result<Vec<HistoryEntry>, ApiError> {
     caller.may_know_the_server()?;
-    let found = app.read_raw(move |conn| history::page(conn, &filter)).await?;
+    let found = app.read_raw(move |db| db.asked(&filter)).await?;
     Ok(found.into_iter().map(entry).collect())
 }
 

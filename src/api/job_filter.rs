@@ -6,7 +6,7 @@
 //! *Promises*: what is no value of its parameter is refused by the parameter's name.
 //!
 //! *Not here*: which parameters there are (`api::parameters`), the words of `q` (`api::job_words`),
-//! what they find (`store::find`).
+//! what they find (`store::body::find`).
 
 use super::cursor::{self, POSITION};
 use super::error::ApiError;

@@ -18,7 +18,8 @@ use crate::kernel::views::explain::Explained;
 use crate::store::error::StoreError;
 use crate::store::filter::{IDS_MAX, JobFilter};
 use crate::store::order::SortKey;
-use crate::store::read::{self, AsOf, JobAndAllocation};
+use crate::store::read::{AsOf, JobAndAllocation};
+use crate::store::reader::Reader;
 
 /// Some of the line.
 pub(super) struct LinePage {
@@ -71,9 +72,9 @@ pub(super) async fn of_places(
     let ids = places.iter().map(|(job, _)| *job).filter(is_asked).collect();
     let most = IDS_MAX as i64;
     let filter = JobFilter { ids: Some(ids), key: SortKey::Id, fold: false, limit: most, ..filter };
-    let read = move |conn: &mut _| {
+    let read = move |db: &mut dyn Reader| {
         // Rows are read of this page alone.
-        let meant: HashSet<JobId> = read::job_ids(conn, &filter, &scope)?.into_iter().collect();
+        let meant: HashSet<JobId> = db.job_ids(&filter, &scope)?.into_iter().collect();
         let mut page = places;
         page.retain(|(job, _)| meant.contains(job));
         let more = page.len() > wanted;
@@ -81,7 +82,7 @@ pub(super) async fn of_places(
         let next = page.last().filter(|_| more).map(|(_, place)| *place);
         let ids = Some(page.iter().map(|(job, _)| *job).collect());
         let rows = JobFilter { ids, limit: most, ..JobFilter::default() };
-        let found = read::jobs_page(conn, &rows, &scope)?;
+        let found = db.jobs(&rows, &scope)?;
         let mut jobs = found.value.jobs;
         let place: HashMap<JobId, u64> = page.into_iter().collect();
         jobs.sort_by_key(|(row, _)| place.get(&row.id).copied());

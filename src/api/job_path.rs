@@ -19,7 +19,7 @@ use crate::actors::messages::{Await, Changes, SplitTask};
 use crate::job::array_spec::JobRef;
 use crate::job::ids::JobId;
 use crate::kernel::access::{Action, Permitted};
-use crate::store::arrays::{self, Named};
+use crate::store::arrays::Named;
 use crate::store::read::JobAndAllocation;
 
 /// The id in a path.
@@ -68,7 +68,7 @@ pub async fn job_of(app: &App, of: JobRef) -> Result<(JobId, bool), ApiError> {
     if of.task.is_none() {
         return Ok((of.job, false));
     }
-    match app.read_raw(move |conn| arrays::named(conn, of)).await? {
+    match app.read_raw(move |db| db.named(of)).await? {
         Named::Job(job) => Ok((job, false)),
         Named::Left => Ok((of.job, true)),
         Named::Missing => Err(ApiError::no_job(of)),

@@ -22,8 +22,8 @@ use crate::job::array_spec::JobRef;
 use crate::job::ids::Attempt;
 use crate::job::usage_series::UsageSeries;
 use crate::kernel::access::Action;
+use crate::store::reader::Reader;
 use crate::store::record::JobRecord;
-use crate::store::used_while_running;
 use crate::time::SECOND_US;
 
 /// Figures older than this are no more those of now: rounds that take long, or none.
@@ -76,7 +76,10 @@ pub async fn of(
     let live = live.map_err(|_| ApiError::unavailable("the server is stopping"))?;
     let series = match live {
         Some(series) => Some(series),
-        None => app.read_raw(move |conn| used_while_running::of(conn, attempt)).await?,
+        None => {
+            let read = move |db: &mut dyn Reader| db.used_while_running(&[attempt]);
+            app.read_raw(read).await?.remove(&attempt)
+        }
     };
     let start = series.as_ref().map(|series| rfc3339(series.start));
     let of = series.unwrap_or(UsageSeries { step_s: EVERY_S, ..UsageSeries::default() });

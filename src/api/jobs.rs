@@ -33,8 +33,6 @@ use crate::job::array_spec::JobRef;
 use crate::job::ids::{EventId, JobId};
 use crate::kernel::access::Action;
 use crate::kernel::commands::cancel::Cancelled;
-use crate::store::arrays;
-use crate::store::read;
 use crate::store::record::JobRecord;
 
 /// Longest `wait`, seconds: shorter than what proxies cut, asked again in a loop.
@@ -133,7 +131,7 @@ pub async fn page_of(
         }
         None => {
             let (key, ascending) = (filter.key, filter.ascending);
-            let page = app.read(move |conn| read::jobs_page(conn, &filter, &scope)).await?;
+            let page = app.read(move |db| db.jobs(&filter, &scope)).await?;
             (page.jobs, page.next.map(|after| cursor::written(key, ascending, &after)))
         }
     };
@@ -160,7 +158,7 @@ pub async fn array_counts(
     app: &App,
     arrays: Vec<JobId>,
 ) -> Result<BTreeMap<JobId, ArrayCounts>, ApiError> {
-    let counts = app.read_raw(move |conn| arrays::counts(conn, &arrays)).await?;
+    let counts = app.read_raw(move |db| db.array_counts(&arrays)).await?;
     Ok(counts.into_iter().map(|(id, states)| (id, ArrayCounts::from(states))).collect())
 }
 
@@ -281,7 +279,7 @@ pub async fn events_of(
     let ((row, _), _) = row_of(app, caller, Action::ReadDetails, of).await?;
     let id = row.id;
     let from = EventId(after.unwrap_or(0));
-    let rows = app.read(move |conn| read::events_of(conn, id, from, limit)).await?;
+    let rows = app.read(move |db| db.events_of(id, from, limit)).await?;
     if rows.is_empty() && after.is_none() {
         return Err(ApiError::no_job(id));
     }
@@ -342,5 +340,5 @@ async fn is_over(app: &App, of: JobRef, row: &JobRecord) -> Result<bool, ApiErro
     if !whole {
         return Ok(true);
     }
-    app.read_raw(move |conn| arrays::is_over(conn, array)).await
+    app.read_raw(move |db| db.is_array_over(array)).await
 }

@@ -25,7 +25,6 @@ use crate::config::Secret;
 use crate::job::ids::Uid;
 use crate::kernel::access;
 use crate::people::People;
-use crate::store::tokens;
 
 /// An answer is looked at at most so often: for it a row is read.
 const EVERY: Duration = Duration::from_secs(1);
@@ -108,7 +107,7 @@ impl LetIn {
         let Some(id) = origin.token.clone() else {
             return Some(Caller::of_many(person, &live.people, (self.who.via, origin)));
         };
-        let token = app.read_raw(move |conn| tokens::by_id(conn, &id)).await.ok()??;
+        let token = app.read_raw(move |db| db.token(&id)).await.ok()??;
         let is_good = token.user == person.name && clock::now() < token.expires;
         is_good.then(|| Caller::of_token(person, &live.people, &token, origin))
     }

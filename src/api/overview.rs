@@ -30,7 +30,7 @@ use crate::kernel::views::payers::PayersBy;
 use crate::kernel::views::snapshot::Snapshot;
 use crate::store::filter::JobFilter;
 use crate::store::order::SortKey;
-use crate::store::read::{self, JobAndAllocation};
+use crate::store::read::JobAndAllocation;
 
 /// Jobs that run, and that wait: more than a screen shows.
 const LISTED: i64 = 100;
@@ -142,7 +142,7 @@ async fn found(
     filter: JobFilter,
 ) -> Result<Vec<JobAndAllocation>, ApiError> {
     let scope = caller.who.scope();
-    Ok(app.read(move |conn| read::jobs_page(conn, &filter, &scope)).await?.jobs)
+    Ok(app.read(move |db| db.jobs(&filter, &scope)).await?.jobs)
 }
 
 /// The line, and behind it those that may not start yet.

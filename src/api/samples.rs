@@ -15,7 +15,7 @@ use super::app::App;
 use super::error::ApiError;
 use super::wire::samples::Samples;
 use crate::clock::{self, rfc3339};
-use crate::store::samples::{self as stored, LONG_S, MINUTE_S, MINUTES_KEPT_S, Row, Sums};
+use crate::store::samples::{LONG_S, MINUTE_S, MINUTES_KEPT_S, Row, Sums};
 use crate::text::when;
 use crate::time::{SECOND_US, Time};
 
@@ -73,7 +73,7 @@ pub async fn of(app: &App, query: &SamplesQuery) -> Result<Samples, ApiError> {
     let steps = Steps::of((from, until), query.step_s, now)
         .map_err(|(name, message)| ApiError::parameter(name, message))?;
     let span = (steps.start, steps.end());
-    let rows = app.read_raw(move |conn| stored::between(conn, span)).await?;
+    let rows = app.read_raw(move |db| db.samples(span)).await?;
     Ok(steps.shown(&rows, app.now().total_cpus))
 }
 

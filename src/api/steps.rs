@@ -27,7 +27,7 @@ use crate::job::array_spec::JobRef;
 use crate::job::ids::JobId;
 use crate::kernel::access::Action;
 use crate::store::filter::PAGE_MAX;
-use crate::store::steps::{self, StepRecord};
+use crate::store::steps::StepRecord;
 
 /// Jobs whose steps are asked for at a time.
 const IDS_MAX: usize = 1_000;
@@ -117,8 +117,7 @@ pub async fn list(
         return Err(ApiError::parameter("ids", format!("are at most {IDS_MAX}")));
     }
     let scope = caller.who.scope_of_details();
-    let rows =
-        app.read(move |conn| steps::page(conn, ids.as_deref(), &scope, (after, limit))).await?;
+    let rows = app.read(move |db| db.steps(ids.as_deref(), &scope, (after, limit))).await?;
     let next = rows.last().filter(|_| rows.len() as i64 == limit).map(|row| row.id.to_string());
     let steps = rows.iter().map(shown).collect();
     Ok(HttpResponse::Ok().json(StepList { steps, next_cursor: next }))

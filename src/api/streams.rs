@@ -35,7 +35,6 @@ use crate::job::files::{JobFiles, StreamFile};
 use crate::job::ids::JobId;
 use crate::job::script;
 use crate::kernel::access::Action;
-use crate::store::read;
 use crate::store::record::JobRecord;
 
 /// Says where the answer to `tail` begins, when the lines begin further ahead.
@@ -110,7 +109,7 @@ pub async fn script_of(
 ) -> Result<(Vec<u8>, bool), ApiError> {
     let ((job, _), _) = row_of(app, caller, Action::ReadDetails, of).await?;
     let id = job.id;
-    let row = app.read_raw(move |conn| read::script(conn, id)).await?;
+    let row = app.read_raw(move |db| db.script(id)).await?;
     let row = row.ok_or_else(|| ApiError::no_job(id))?;
     let is_bytes = job.spec.invocation.script_is_bytes;
     Ok((script::to_bytes(row.script, is_bytes), is_bytes))

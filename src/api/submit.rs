@@ -39,8 +39,8 @@ use crate::job::spec::{JobSpec, SingletonKey};
 use crate::job::state::StateWord;
 use crate::kernel::access::{self, Action, Permitted, Scope};
 use crate::kernel::parts::eligibility::DependencySnapshot;
-use crate::store::dependencies::{self, LookedUp};
-use crate::store::read::{self, JobAndAllocation};
+use crate::store::dependencies::LookedUp;
+use crate::store::read::JobAndAllocation;
 use crate::store::record::{AllocationRecord, JobRecord};
 use crate::time::Time;
 
@@ -266,7 +266,7 @@ async fn once(
     let mut looks = Looks::new("another request with this Idempotency-Key is still under way");
     loop {
         let wanted = owned.to_string();
-        let found = app.read_raw(move |conn| read::key(conn, &wanted)).await?;
+        let found = app.read_raw(move |db| db.key(&wanted)).await?;
         if let Some(row) = found.value {
             if row.body_hash != *body_hash {
                 let detail = format!("Idempotency-Key \"{key}\" was used for another body");
@@ -382,10 +382,10 @@ pub(super) async fn looked_up(
     if named.is_empty() && families.is_empty() {
         return Ok(LookedUp::default());
     }
-    let read = app.read_raw(move |conn| {
-        let mut found = dependencies::look_up(conn, &named, &scope)?;
+    let read = app.read_raw(move |db| {
+        let mut found = db.look_up(&named, &scope)?;
         for family in families {
-            let members = dependencies::of_key(conn, &family)?;
+            let members = db.family(&family)?;
             found.elsewhere.singletons.insert(family, members);
         }
         Ok(found)

@@ -25,7 +25,6 @@ use crate::job::faults::FieldError;
 use crate::kernel::access::{Action, Role, Via};
 use crate::kernel::token::{Minted, Token, Wanted};
 use crate::store::filter::PAGE_MAX;
-use crate::store::tokens;
 
 /// Tokens of one user: one for each machine and program of a person, and then some.
 const TOKENS_OF_A_USER_MAX: i64 = 100;
@@ -67,8 +66,7 @@ pub async fn list(
             None => return Ok(page::answer::<TokenInfo>(&request, &[], None)),
         },
     };
-    let found =
-        app.read_raw(move |conn| tokens::page(conn, of, (cursor.as_deref(), limit))).await?;
+    let found = app.read_raw(move |db| db.tokens(of, (cursor.as_deref(), limit))).await?;
     let next = found.last().filter(|_| found.len() as i64 == limit).map(|token| token.id.clone());
     let shown: Vec<TokenInfo> = found.into_iter().map(shown).collect();
     Ok(page::answer(&request, &shown, next))
@@ -93,7 +91,7 @@ pub async fn make(
     let by = caller.may_at_all(action, "making tokens")?;
     let random = || uuid::Uuid::new_v4().simple().to_string();
     let minted = Minted::of(&[random(), random(), random()].concat(), wanted, clock::now());
-    if app.read_raw(move |conn| tokens::count(conn, of)).await? >= TOKENS_OF_A_USER_MAX {
+    if app.read_raw(move |db| db.token_count(of)).await? >= TOKENS_OF_A_USER_MAX {
         let message = format!(
             "{} has {TOKENS_OF_A_USER_MAX} tokens, as many as one may have; revoke some first",
             minted.token.user
@@ -156,7 +154,7 @@ pub async fn revoke(
 ) -> Result<HttpResponse, ApiError> {
     let id = id.into_inner();
     let wanted = id.clone();
-    let found = app.read_raw(move |conn| tokens::by_id(conn, &wanted)).await?;
+    let found = app.read_raw(move |db| db.token(&wanted)).await?;
     // Another's token and one that is not there are answered alike.
     let others = || caller.may_at_all(Action::OthersTokens, "revoking tokens of others");
     let own = |token: &Token| caller.who.uid == Some(token.uid);

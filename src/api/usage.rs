@@ -18,7 +18,7 @@ use super::error::ApiError;
 use super::wire::usage::{UsageLine, UsageReport};
 use crate::clock::{self, rfc3339};
 use crate::config::people::Private;
-use crate::store::used::{self, By, JOBS_MAX, Key, TooMany, Used};
+use crate::store::used::{By, JOBS_MAX, Key, TooMany, Used};
 use crate::text::when::{self, Zone};
 use crate::time::{SECOND_US, Time};
 
@@ -96,7 +96,7 @@ pub async fn of(app: &App, caller: &Caller, query: UsageQuery) -> Result<UsageRe
         true => caller.who.scope_of_details(),
         false => caller.who.scope(),
     };
-    let found = app.read_raw(move |conn| used::used(conn, (since, until), &by, &scope)).await?;
+    let found = app.read_raw(move |db| db.used((since, until), &by, &scope)).await?;
     let found = found.map_err(|TooMany| {
         let message = format!("is too early: more than {JOBS_MAX} jobs ended since");
         ApiError::parameter("since", message)

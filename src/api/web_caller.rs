@@ -16,7 +16,6 @@ use super::error::ApiError;
 use super::live::Live;
 use super::web_sessions::{By, Maker, Open};
 use crate::kernel::access::{Origin, Via};
-use crate::store::tokens;
 use crate::time::Time;
 
 impl Open {
@@ -53,7 +52,7 @@ impl Open {
         let Maker { uid: Some(uid), name, by, .. } = &self.maker else { return Ok(None) };
         if let By::OwnToken(id) = by {
             let id = id.to_string();
-            let found = app::read(readers, move |conn| tokens::by_id(conn, &id)).await?;
+            let found = app::read(readers, move |db| db.token(&id)).await?;
             if found.is_none_or(|token| token.expires <= now) {
                 return Ok(None);
             }

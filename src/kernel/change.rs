@@ -5,7 +5,7 @@
 //! *Promises*: the changes of one step are never split across two commits; effects happen
 //! only after the commit that holds their step.
 //!
-//! *Not here*: SQL (`store::write`), who causes the effects (`actors::resource_manager`).
+//! *Not here*: SQL (`store::body::write`), who causes the effects (`actors::resource_manager`).
 
 use std::sync::Arc;
 

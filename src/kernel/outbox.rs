@@ -9,7 +9,7 @@
 //! that was given up is answered, and with it goes what was decided for its jobs alone: neither its
 //! effects nor theirs ever happen.
 //!
-//! *Not here*: when to flush (`actors::resource_manager`), how to commit (`store::write`).
+//! *Not here*: when to flush (`actors::resource_manager`), how to commit (`store::body::write`).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

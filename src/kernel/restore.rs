@@ -4,7 +4,7 @@
 //!
 //! *Promises*: what was committed is there again: who waits, for what, and who holds which CPUs.
 //!
-//! *Not here*: reading the database (`store::load`), what has become of live attempts since
+//! *Not here*: reading the database (`store::body::load`), what has become of live attempts since
 //! (`actors::recovery`).
 
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -5,7 +5,7 @@
 //! *Promises*: the text of a token stands in [`Minted`] alone; what is kept proves only that a text
 //! that comes is the one that was given out.
 //!
-//! *Not here*: whose a request is (`api::by_token`), the table (`store::tokens`), chance
+//! *Not here*: whose a request is (`api::by_token`), the table (`store::body::tokens`), chance
 //! (`api::tokens`).
 
 use std::fmt::Write;

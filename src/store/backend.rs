@@ -6,7 +6,7 @@
 //! is deleted is overwritten; who has to be alone with the database waits until no reader of this
 //! process is left.
 //!
-//! *Not here*: queries (`store::read`, `store::write`).
+//! *Not here*: queries (`store::body::write`).
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ use diesel::{Connection, SqliteConnection};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::error::StoreError;
+use super::reader::Reader;
 
 /// Reader connections: as many as blocking threads that read at once on a small machine; more
 /// would only queue inside SQLite.
@@ -158,6 +159,14 @@ impl Readers {
     /// # Errors
     /// When no reader is free in time, or the database refuses.
     pub fn read<T>(
+        &self,
+        body: impl FnOnce(&mut dyn Reader) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.within(|conn| body(conn))
+    }
+
+    /// The same, of whoever knows which database it is.
+    pub(super) fn within<T>(
         &self,
         body: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: a part that is not given excludes no job.
 //!
-//! *Not here*: how its jobs are found (`store::find`), the rows of a page (`store::read`).
+//! *Not here*: how its jobs are found (`store::body::find`), the rows of a page (`store::read`).
 
 use crate::job::array_spec::JobRef;
 use crate::job::ids::JobId;

@@ -1,23 +1,19 @@
-//! *Purpose*: who asked for what.
+//! *Purpose*: who asked for what, as it is asked for and answered.
 //!
-//! *Owns*: [`AskedRecord`], [`AskedFilter`], [`page`].
+//! *Owns*: [`AskedRecord`], [`AskedFilter`].
 //!
-//! *Promises*: newest first; a request stands there only if what it changed does.
+//! *Promises*: every field is of the type that it means.
 //!
-//! *Not here*: transitions of jobs (`store::events`), noting requests (`store::write`).
+//! *Not here*: the question (`store::body`), transitions of jobs (`store::events`).
 
 use diesel::prelude::*;
 
 use super::cell::{Cell, RowRef};
 use super::error::StoreError;
-use super::filter::PAGE_MAX;
-use super::rows::{get, records};
+use super::rows::get;
 use super::schema::audit;
 use crate::job::ids::{JobId, Uid};
 use crate::time::Time;
-
-/// Most jobs that one request is about (a batch), so that those of a job are found by its number.
-const JOBS_OF_A_REQUEST: i64 = 10_000;
 
 /// A request that changed something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +50,7 @@ pub struct AskedRecord {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = audit)]
-struct AskedRow {
+pub(super) struct AskedRow {
     id: i64,
     time: Cell,
     uid: Cell,
@@ -106,29 +102,4 @@ pub struct AskedFilter {
     pub before: Option<i64>,
     /// At most so many.
     pub limit: i64,
-}
-
-/// A page of requests, newest first.
-///
-/// # Errors
-/// What the database says.
-pub fn page(
-    conn: &mut SqliteConnection,
-    filter: &AskedFilter,
-) -> Result<Vec<AskedRecord>, StoreError> {
-    let mut query = audit::table.select(AskedRow::as_select()).into_boxed();
-    if let Some(user) = &filter.user {
-        query = query.filter(audit::name.eq(user.clone()));
-    }
-    if let Some(JobId(job)) = filter.job {
-        let first = job.saturating_sub(JOBS_OF_A_REQUEST - 1);
-        let last = diesel::dsl::sql::<diesel::sql_types::BigInt>("target + count");
-        query = query.filter(audit::target.between(first, job)).filter(last.gt(job));
-    }
-    if let Some(before) = filter.before {
-        query = query.filter(audit::id.lt(before));
-    }
-    let limit = filter.limit.clamp(1, PAGE_MAX);
-    let rows: Vec<AskedRow> = query.order(audit::id.desc()).limit(limit).load(conn)?;
-    records(rows)
 }

@@ -7,7 +7,7 @@
 //! still holds it. The database file itself is never opened here: closing such
 //! a descriptor would drop SQLite's locks.
 //!
-//! *Not here*: fencing inside the database (`store::write`).
+//! *Not here*: fencing inside the database (`store::body::write`).
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};

@@ -6,6 +6,11 @@
 //! from two places; the database file is never opened except through SQLite.
 //!
 //! *Not here*: what to remember (`kernel`), when (`actors::store_writer`).
+//!
+//! **Rooms.** Records, filters and the types of answers are here, and know no database. `body` asks
+//! and writes; its files are the same for every database and are compiled once for each, against
+//! the connection of that one. What a database wants in its own way stands beside its `body`
+//! (`sqlite`). Whoever reads is given a [`reader::Reader`] and cannot tell which it is.
 
 pub mod arrays;
 pub mod backend;
@@ -14,30 +19,20 @@ pub mod dependencies;
 pub mod error;
 pub mod events;
 pub mod filter;
-pub mod find;
 pub mod history;
-pub mod id_by_time;
 pub mod load;
 pub mod lock;
 pub mod migrate;
 pub mod order;
-pub mod place;
-pub mod preflight;
 pub mod read;
+pub mod reader;
 pub mod record;
 mod rows;
 pub mod samples;
 pub mod schema;
-pub mod scope;
-pub mod signals;
 pub mod spec;
+pub mod sqlite;
 pub mod steps;
-mod stops;
-pub mod tokens;
 pub mod used;
-pub mod used_while_running;
-mod wal_prealloc;
 pub mod write;
-
-#[cfg(test)]
-mod tests;
+pub mod writer;

@@ -5,7 +5,8 @@
 //! *Promises*: every job has one place: equal values stand by their ids, and whoever has no value
 //! stands last, whichever way the list goes.
 //!
-//! *Not here*: how the jobs are found (`store::find`), how a cursor is written (`api::cursor`).
+//! *Not here*: how the jobs are found (`store::body::find`), how a cursor is written
+//! (`api::cursor`).
 
 use std::cmp::Ordering;
 

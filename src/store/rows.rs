@@ -6,7 +6,7 @@
 //! *Promises*: labels, specs, environment and CPU ids are JSON text; times are µs. A row that
 //! was read becomes a record as a whole, or an error that names the column.
 //!
-//! *Not here*: queries (`store::read`, `store::write`), what is made of them (`store::record`).
+//! *Not here*: queries (`store::body::write`), what is made of them (`store::record`).
 
 use diesel::prelude::*;
 

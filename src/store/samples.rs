@@ -1,10 +1,10 @@
-//! *Purpose*: what was held, waited and ran, read.
+//! *Purpose*: what was held, waited and ran, as rows.
 //!
-//! *Owns*: [`Row`], [`between`], [`Sums`], and how long the times of rows are.
+//! *Owns*: [`Row`], [`Sums`], and how long the times of rows are.
 //!
 //! *Promises*: a time of which there is no row is not there: nobody knows what was.
 //!
-//! *Not here*: writing rows, and putting old ones together (`store::write`).
+//! *Not here*: reading, writing and putting old ones together (`store::body`).
 
 use diesel::prelude::*;
 
@@ -55,7 +55,7 @@ pub struct Row {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = samples)]
-struct StoredRow {
+pub(super) struct StoredRow {
     step_s: i64,
     start: i64,
     minutes: Cell,
@@ -183,37 +183,4 @@ impl Sums {
         let known_us = self.minutes * i128::from(MINUTE_US);
         (known_us > 0).then(|| sum_us as f64 / known_us as f64)
     }
-}
-
-/// The rows that begin in this time, seconds since 1970: those of ten minutes and those of one,
-/// each in order.
-///
-/// # Errors
-/// What the database says.
-pub fn between(
-    conn: &mut SqliteConnection,
-    (from, until): (i64, i64),
-) -> Result<Vec<Row>, StoreError> {
-    let mut rows = Vec::new();
-    for step_s in [LONG_S, MINUTE_S] {
-        rows.extend(rows_of(conn, step_s, (from, until), i64::MAX)?);
-    }
-    Ok(rows)
-}
-
-/// The first rows of this length that begin in this time, in order.
-///
-/// # Errors
-/// What the database says.
-pub(super) fn rows_of(
-    conn: &mut SqliteConnection,
-    step_s: i64,
-    (from, until): (i64, i64),
-    limit: i64,
-) -> Result<Vec<Row>, StoreError> {
-    let of = samples::step_s.eq(step_s);
-    let of = of.and(samples::start.ge(from)).and(samples::start.lt(until));
-    let found = samples::table.filter(of).order(samples::start).limit(limit);
-    let found: Vec<StoredRow> = found.select(StoredRow::as_select()).load(conn)?;
-    found.into_iter().map(Row::try_from).collect()
 }

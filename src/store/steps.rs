@@ -1,28 +1,25 @@
-//! *Purpose*: steps of jobs, read.
+//! *Purpose*: a step of a job, as a row.
 //!
-//! *Owns*: [`page`].
+//! *Owns*: [`StepRecord`].
 //!
-//! *Promises*: in the order in which they were first told of.
+//! *Promises*: every field is of the type that it means.
 //!
-//! *Not here*: writing them (`store::write`).
+//! *Not here*: reading and writing (`store::body`).
 
 use diesel::prelude::*;
 
 use super::cell::{Cell, RowRef};
 use super::error::StoreError;
-use super::read::AsOf;
 use super::rows::get;
-use super::schema::{jobs as jobs_table, steps};
-use super::{load, scope};
-use crate::job::ids::{Attempt, JobId};
+use super::schema::steps;
+use crate::job::ids::Attempt;
 use crate::job::outcome::{ExitCode, Usage};
 use crate::job::step::{Step, StepEnd};
-use crate::kernel::access::Scope;
 use crate::time::Time;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = steps)]
-struct StepRow {
+pub(super) struct StepRow {
     id: i64,
     job_id: Cell,
     attempt: Cell,
@@ -82,27 +79,4 @@ impl TryFrom<StepRow> for StepRecord {
             },
         })
     }
-}
-
-/// The steps of these jobs, or of all, as far as they are seen, behind one of them.
-///
-/// # Errors
-/// What the database says.
-pub fn page(
-    conn: &mut SqliteConnection,
-    jobs: Option<&[JobId]>,
-    scope: &Scope,
-    (after, limit): (i64, i64),
-) -> Result<AsOf<Vec<StepRecord>>, StoreError> {
-    let page = steps::table.filter(steps::id.gt(after)).order(steps::id).limit(limit);
-    let mut page = page.select(StepRow::as_select()).into_boxed();
-    if let Some(jobs) = jobs {
-        let seen = scope::seen(conn, jobs.iter().copied().collect(), scope)?;
-        page = page.filter(steps::job_id.eq_any(seen.into_iter().map(|job| job.0)));
-    } else if let Some(own) = scope.own() {
-        page = page.filter(steps::job_id.eq_any(scope::of(own).select(jobs_table::id)));
-    }
-    let rows: Vec<StepRow> = page.load(conn)?;
-    let value = rows.into_iter().map(StepRecord::try_from).collect::<Result<_, _>>()?;
-    Ok(AsOf { commit_no: load::numbers(conn)?.commit_no, value })
 }

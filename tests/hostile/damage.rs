@@ -4,7 +4,7 @@
 //!
 //! *Promises*: row and column are named; nothing is started, nothing is ended, nothing is invented.
 //!
-//! *Not here*: every column (`store::tests::damage`), pages of the file (`database`).
+//! *Not here*: every column (`store::body::tests::damage`), pages of the file (`database`).
 
 use serde_json::Value;
 

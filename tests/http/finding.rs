@@ -4,7 +4,7 @@
 //!
 //! *Promises*: what is compared is what each job itself shows.
 //!
-//! *Not here*: every filter of random jobs (`store::tests::pages`), the other orders (`orders`).
+//! *Not here*: every filter of random jobs (`store::body::tests::pages`), the other orders (`orders`).
 
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@
 //!
 //! *Promises*: the pages are followed as they are given, without a look into a cursor.
 //!
-//! *Not here*: every order of random jobs (`store::tests::orders`), the order of ids (`jobs`).
+//! *Not here*: every order of random jobs (`store::body::tests::orders`), the order of ids (`jobs`).
 
 use serde_json::{Value, json};
 

@@ -54,7 +54,10 @@ fn few_start_processes(source: &Source) -> Vec<String> {
 fn only_the_writer_changes_the_database(source: &Source) -> Vec<String> {
     let write = r#"\b(insert_into|insert_or_ignore_into|replace_into)\b|(^|[^.\w ]|[^n] )\b(update|delete)\(|"\s*(INSERT|UPDATE|DELETE|REPLACE)\b"#;
     if source.is_below(&["store/"]) || source.text.contains("diesel::") {
-        source.only_in(write, &["store/write.rs", "store/write/"])
+        source.only_in(
+            write,
+            &["store/body/write.rs", "store/body/write/", "store/sqlite/prepared.rs"],
+        )
     } else {
         vec![]
     }

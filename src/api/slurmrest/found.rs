@@ -4,7 +4,8 @@
 //!
 //! *Promises*: an answer has all jobs that it is of, or is refused with the way to fewer.
 //!
-//! *Not here*: how they are found (`store::find`), what is shown of them (`api::wire::slurm`).
+//! *Not here*: how they are found (`store::body::find`), what is shown of them
+//! (`api::wire::slurm`).
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,6 @@ use crate::job::array_spec::JobRef;
 use crate::kernel::access::Action;
 use crate::people;
 use crate::store::filter::{JobFilter, PAGE_MAX};
-use crate::store::read;
 
 /// So long jobs that have ended are among the others, seconds; Slurm's `MinJobAge`.
 pub const MIN_JOB_AGE_S: i64 = 300;
@@ -43,7 +43,7 @@ pub async fn picked(
         let mut filter = JobFilter { limit: PAGE_MAX, ascending: true, ..filter };
         loop {
             let (asked, scope) = (filter.clone(), caller.who.scope());
-            let page = app.read(move |conn| read::jobs_page(conn, &asked, &scope)).await?;
+            let page = app.read(move |db| db.jobs(&asked, &scope)).await?;
             let jobs = render::many(app, caller, page.jobs, &Fields::ALL).await;
             // Whoever has ended meanwhile comes once, as he was found last.
             all.extend(jobs.into_iter().map(|job| (job.id.0, job)));

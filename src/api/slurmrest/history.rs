@@ -30,7 +30,7 @@ use crate::api::wire::step::Step;
 use crate::job::ids::JobId;
 use crate::job::state::StateWord;
 use crate::store::filter::{JobFilter, PAGE_MAX};
-use crate::store::steps as told;
+use crate::store::reader::Reader;
 
 /// What jobs are picked by.
 const PICKS: [&str; 10] = [
@@ -227,7 +227,7 @@ async fn steps_of(
         let mut after = 0;
         loop {
             let (ids, scope) = (part.to_vec(), caller.who.scope_of_details());
-            let read = move |conn: &mut _| told::page(conn, Some(&ids), &scope, (after, PAGE_MAX));
+            let read = move |db: &mut dyn Reader| db.steps(Some(&ids), &scope, (after, PAGE_MAX));
             let rows = app.read(read).await?;
             let is_last = (rows.len() as i64) < PAGE_MAX;
             after = rows.last().map_or(after, |row| row.id);
