@@ -34,14 +34,14 @@ const BATCH: usize = 10_000;
 struct World {
     kernel: Kernel,
     outbox: Outbox<()>,
-    writer: Writer,
+    writer: Box<dyn Writer>,
     _dir: tempfile::TempDir,
 }
 
 impl World {
     fn new() -> World {
         let dir = tempfile::tempdir().unwrap();
-        let writer = Writer::open(Database::new(dir.path().join("bench.db"))).unwrap();
+        let writer = Database::file(dir.path().join("bench.db")).writer().unwrap();
         let kernel = KernelBuilder::new().cpus(CPUS).build();
         let outbox = Outbox::new(Epoch(1), CommitNo(0));
         World { kernel, outbox, writer, _dir: dir }

@@ -11,6 +11,7 @@
 //! much memory (`config::memory`).
 
 pub mod cpus;
+mod database;
 mod error;
 mod gpus;
 pub mod memory;
@@ -33,6 +34,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use database::DatabaseAt;
 pub use error::ConfigError;
 pub use gpus::Gpus;
 pub use origin::{Origin, Setting};
@@ -75,10 +77,8 @@ pub struct Config {
     pub public_hosts: Vec<PublicHost>,
     /// Absolute folder for state.
     pub data_dir: PathBuf,
-    /// As a URL.
-    pub database_url: String,
-    /// The SQLite file behind the URL, absolute.
-    pub database_file: PathBuf,
+    /// Where the database is.
+    pub database: DatabaseAt,
     /// Whom it serves.
     pub people: People,
     /// CPUs to hand out.
@@ -158,8 +158,7 @@ impl Config {
         let (listen, listen_host) = resolver.listen(&args.listen, &file.listen)?;
         let public_hosts = resolver.public_hosts(&args.public_hosts, &file.public_hosts)?;
         let data_dir = resolver.data_dir(&args.data_dir, &file.data_dir, is_root)?;
-        let (database_url, database_file) =
-            resolver.database(&args.database_url, &file.database_url, &data_dir)?;
+        let database = resolver.database(&args.database_url, &file.database_url, &data_dir)?;
         let people = resolver.people(
             (&args.people, &file.people),
             (&args.socket, &file.socket),
@@ -234,8 +233,7 @@ impl Config {
             listen_host,
             public_hosts,
             data_dir,
-            database_url,
-            database_file,
+            database,
             people,
             cpus,
             pin,

@@ -65,15 +65,14 @@
 //! use downbeat::kernel::parts::eligibility::DependencySnapshot;
 //! use downbeat::kernel::state::{BootContext, Kernel};
 //! use downbeat::store::backend::Database;
-//! use downbeat::store::writer::Writer;
 //! use tokio::sync::watch;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let folder = tempfile::tempdir()?;
 //! actix_rt::System::new().block_on(async {
 //!     // What the store remembers: nothing yet.
-//!     let database = Database::new(folder.path().join("downbeat.db"));
-//!     let mut writer = Writer::open(database.clone())?;
+//!     let database = Database::file(folder.path().join("downbeat.db"));
+//!     let mut writer = database.writer()?;
 //!     let loaded = writer.reader()?.loaded(Default::default())?;
 //!     let readers = database.readers()?;
 //!

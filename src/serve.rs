@@ -49,7 +49,7 @@ use crate::api::{
     Upkeep, WebSessions,
 };
 use crate::config::people::Mode;
-use crate::config::{Config, ServeArgs};
+use crate::config::{Config, DatabaseAt, ServeArgs};
 use crate::engine::local::{LocalConfig, LocalEngine};
 use crate::engine::{Engine, Key};
 use crate::fault;
@@ -62,7 +62,7 @@ use crate::machine::Watch;
 use crate::store::backend::Database;
 use crate::store::load::AttemptKey;
 use crate::store::lock::{Lock, one_name};
-use crate::store::migrate as migrations;
+use crate::store::sqlite::database::Database as File;
 use crate::store::sqlite::preflight::{Found, examine};
 use crate::store::writer::Writer;
 use crate::text::quote::escaped;
@@ -111,7 +111,7 @@ pub fn run(args: &ServeArgs, mut config: Config) -> Result<()> {
     folder::make(&config.data_dir.join("jobs"))?;
     folder::open(&config.data_dir.join("jobs"))?;
     folder::open(&config.data_dir.join("spool"))?;
-    config.database_file = one_name(&config.database_file)?;
+    one_name_for(&mut config.database)?;
     let mut locks = take_locks(&config)?;
     fault::point(fault::RECOVERY_LOCKED);
     let local = Local::at(&config.people.socket, open_to(&config))?;
@@ -122,8 +122,8 @@ pub fn run(args: &ServeArgs, mut config: Config) -> Result<()> {
     engine_config.people = config.people.mode == Mode::System;
     engine_config.floor = config.people.min_uid;
     engine_config.root_jobs = config.people.root_jobs;
-    let mut writer = Writer::open(database.clone())?;
-    let installation = installation(&config, &mut writer)?;
+    let mut writer = database.writer()?;
+    let installation = installation(&config, &mut *writer)?;
     engine_config.origin = Some(installation.origin.clone());
     engine_config.elsewhere = installation.elsewhere;
     // Several servers may be told the same place, and each removes what it does not know.
@@ -158,15 +158,15 @@ pub fn conceal() {
 /// A sentence for the person who asked.
 pub fn migrate(mut config: Config) -> Result<()> {
     folder::own(&config.data_dir, open_to(&config))?;
-    config.database_file = one_name(&config.database_file)?;
+    one_name_for(&mut config.database)?;
     let _locks = take_locks(&config)?;
     let database = database(&config)?;
-    let ran = migrations::run(&mut database.writer()?, &database)?;
-    let path = database.path().display();
+    let ran = database.migrate()?;
+    let place = database.place();
     let mut out = std::io::stdout().lock();
     let said = match ran.as_slice() {
-        [] => writeln!(out, "{path} is up to date"),
-        ran => writeln!(out, "{path}: ran {}", ran.join(", ")),
+        [] => writeln!(out, "{place} is up to date"),
+        ran => writeln!(out, "{place}: ran {}", ran.join(", ")),
     };
     said.context("the result cannot be printed")
 }
@@ -177,7 +177,7 @@ struct Boot {
     commit_no: crate::job::ids::CommitNo,
     /// When the last commit before this reign was.
     last_commit: Option<Time>,
-    writer: Writer,
+    writer: Box<dyn Writer>,
     database: Database,
     keys: Vec<AttemptKey>,
     boot_context: BootContext,
@@ -187,12 +187,12 @@ impl Boot {
     fn load(
         config: &Config,
         database: Database,
-        mut writer: Writer,
+        mut writer: Box<dyn Writer>,
         installation: &Installation,
     ) -> Result<Boot> {
         let loaded =
-            writer.reader()?.loaded(config.rules()).map_err(|e| e.at_start(database.path()))?;
-        only_own_jobs(config, &mut writer)?;
+            writer.reader()?.loaded(config.rules()).map_err(|e| e.at_start(&database.place()))?;
+        only_own_jobs(config, &mut *writer)?;
         let mut loaded = loaded;
         loaded.memory.next_job = numbers::next(&config.data_dir, loaded.memory.next_job);
         let nonce = uuid::Uuid::new_v4().simple().to_string();
@@ -210,7 +210,7 @@ impl Boot {
 }
 
 /// A server of one user would run the jobs of all others as that user.
-fn only_own_jobs(config: &Config, writer: &mut Writer) -> Result<()> {
+fn only_own_jobs(config: &Config, writer: &mut dyn Writer) -> Result<()> {
     if config.people.mode == Mode::System {
         return Ok(());
     }
@@ -302,7 +302,7 @@ async fn serve(
     let app = web::Data::new(app(
         (&settings, served, owners_files, sessions),
         (system.clone(), machine, used.clone()),
-        (places, config.database_file.clone()),
+        (places, config.database.file().cloned()),
         host,
         isolation,
     )?);
@@ -405,7 +405,7 @@ fn app(
         Arc<WebSessions>,
     ),
     (system, machine, usage): (System, Arc<Watch>, UsageWatch),
-    (places, database): (Places, PathBuf),
+    (places, database): (Places, Option<PathBuf>),
     host: String,
     (isolation, cannot_suspend): (BTreeMap<String, String>, Option<String>),
 ) -> Result<App> {
@@ -472,10 +472,14 @@ fn log_lines(level: log::LevelFilter) {
 
 /// The database, looked at and not yet written to.
 fn database(config: &Config) -> Result<Database> {
-    folder::is_no_link(&config.database_file)?;
-    let database = Database::new(&config.database_file);
-    if examine(&database)? == Found::Nothing && jobs_ran_in(&config.data_dir) {
-        let (file, folder) = (database.path().display(), config.data_dir.display());
+    let path = match &config.database {
+        DatabaseAt::File(path) => path,
+        DatabaseAt::Postgres(address) => return Ok(Database::postgres(address.clone())),
+    };
+    folder::is_no_link(path)?;
+    let file = File::new(path);
+    if examine(&file)? == Found::Nothing && jobs_ran_in(&config.data_dir) {
+        let (file, folder) = (file.place(), config.data_dir.display());
         bail!(
             "the database {file} is empty or missing, and {folder} holds files of jobs that ran; \
              put the database back, or move jobs/ and spool/ away to begin anew"
@@ -483,21 +487,19 @@ fn database(config: &Config) -> Result<Database> {
     }
     // Only a file that is not there yet is made here, with the mode that SQLite would not give
     // it; afterwards nobody but SQLite opens it.
-    let made =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&config.database_file);
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match made {
         Ok(_) => {}
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
         Err(e) => {
-            let path = config.database_file.display();
-            return Err(e).with_context(|| format!("cannot make the database {path}"));
+            return Err(e).with_context(|| format!("cannot make the database {}", path.display()));
         }
     }
-    Ok(database)
+    Ok(Database::Sqlite(file))
 }
 
 /// Which installation this is. A copy gets a name of its own before anything else happens.
-fn installation(config: &Config, writer: &mut Writer) -> Result<Installation> {
+fn installation(config: &Config, writer: &mut dyn Writer) -> Result<Installation> {
     let database_says = writer.installation()?;
     let installation = Installation::find(&config.data_dir, &database_says, config.adopt)?;
     if installation.is_copy {
@@ -525,9 +527,22 @@ fn jobs_ran_in(data_dir: &Path) -> bool {
 
 fn take_locks(config: &Config) -> Result<Vec<Lock>> {
     let data = config.data_dir.join("server.lock");
-    let mut beside = config.database_file.clone().into_os_string();
-    beside.push(".lock");
-    Ok(vec![Lock::take(&data)?, Lock::take(Path::new(&beside))?])
+    let mut locks = vec![Lock::take(&data)?];
+    // A schema has a lock of its own, inside.
+    if let Some(file) = config.database.file() {
+        let mut beside = file.clone().into_os_string();
+        beside.push(".lock");
+        locks.push(Lock::take(Path::new(&beside))?);
+    }
+    Ok(locks)
+}
+
+/// Whatever links name the file: two servers must meet at one lock.
+fn one_name_for(database: &mut DatabaseAt) -> Result<()> {
+    if let DatabaseAt::File(path) = database {
+        *path = one_name(path)?;
+    }
+    Ok(())
 }
 
 /// Followers and connections need descriptors; jobs get back what the server was started with.

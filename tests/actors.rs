@@ -58,8 +58,8 @@ use downbeat::resources::partitions::{Partition, Partitions};
 use downbeat::store::backend::Database;
 use downbeat::store::error::StoreError;
 use downbeat::store::read::LaunchRecords;
+use downbeat::store::sqlite::database::Database as File;
 use downbeat::store::write::{CommitError, Launches};
-use downbeat::store::writer::Writer;
 use downbeat::time::Time;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -898,8 +898,8 @@ fn a_launch_that_the_engine_refuses_is_tried_again() {
 }
 
 fn house(engine: &FakeEngine, dir: &std::path::Path) -> System {
-    let database = Database::new(dir.join("t.db"));
-    let mut writer = Writer::open(database.clone()).unwrap();
+    let database = Database::file(dir.join("t.db"));
+    let mut writer = database.writer().unwrap();
     let loaded = writer.reader().unwrap().loaded(Default::default()).unwrap();
     let boot_context =
         BootContext { boot_id: "boot".into(), nonce: writer.epoch().to_string().into() };
@@ -984,7 +984,7 @@ fn an_audit_finds_a_cpu_that_only_the_database_gives_away() {
         system.submit.send(submit(1)).await.unwrap().unwrap();
         let mut now = system.snapshot.clone();
         now.wait_for(|s| s.count(StateWord::Running) == 1).await.unwrap();
-        let mut conn = Database::new(dir.path().join("t.db")).writer().unwrap();
+        let mut conn = File::new(dir.path().join("t.db")).session().unwrap();
         conn.batch_execute("INSERT INTO held_units VALUES ('cpu', 2, 7)").unwrap();
         let report = system.audit.send(RunAudit).await.unwrap().unwrap();
         assert_eq!(report.drift.len(), 1, "{report:?}");

@@ -13,7 +13,7 @@
 use std::time::Instant;
 
 use diesel::connection::SimpleConnection;
-use downbeat::store::backend::Database;
+use downbeat::store::sqlite::database::Database;
 use serde_json::Value;
 
 use super::daily::probe;
@@ -97,7 +97,7 @@ fn with_past(jobs: usize) -> Downbeat {
         .replace("{begin}", &begin.to_string())
         .replace("{apart}", &APART_US.to_string());
     let before = Instant::now();
-    Database::new(server.database()).writer().unwrap().batch_execute(&sql).unwrap();
+    Database::new(server.database()).session().unwrap().batch_execute(&sql).unwrap();
     println!(
         "- {} ended jobs written in {:.0} s; the file has {}",
         thousands(jobs),

@@ -142,7 +142,7 @@ pub struct Parts {
     /// The commit it was loaded at.
     pub commit_no: CommitNo,
     /// The writer that loaded it.
-    pub writer: Writer,
+    pub writer: Box<dyn Writer>,
     /// Its readers.
     pub readers: Readers,
     /// What runs scripts.

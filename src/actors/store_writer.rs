@@ -19,13 +19,13 @@ const MAILBOX: usize = 4;
 
 /// Lives on an arbiter of its own, since SQLite blocks.
 pub struct StoreWriter {
-    writer: Writer,
+    writer: Box<dyn Writer>,
 }
 
 impl StoreWriter {
     /// Takes the writer over.
     #[must_use]
-    pub fn new(writer: Writer) -> StoreWriter {
+    pub fn new(writer: Box<dyn Writer>) -> StoreWriter {
         StoreWriter { writer }
     }
 }

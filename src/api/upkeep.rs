@@ -22,7 +22,8 @@ pub struct Upkeep {
     /// When it began to serve.
     pub start: Time,
     begun: Instant,
-    database: PathBuf,
+    /// Its file, if it is one of this machine.
+    database: Option<PathBuf>,
 }
 
 /// What a database takes.
@@ -37,7 +38,7 @@ pub struct Disk {
 impl Upkeep {
     /// Of a server that begins now, with this database.
     #[must_use]
-    pub fn begin(database: PathBuf) -> Upkeep {
+    pub fn begin(database: Option<PathBuf>) -> Upkeep {
         Upkeep { start: clock::now(), begun: clock::monotonic(), database }
     }
 
@@ -49,7 +50,7 @@ impl Upkeep {
 
     /// What the database takes now.
     pub async fn disk(&self) -> Disk {
-        let database = self.database.clone();
+        let Some(database) = self.database.clone() else { return Disk::default() };
         let measured = tokio::time::timeout(DISK_WAIT, aside(move || Disk::of(&database))).await;
         measured.ok().and_then(Result::ok).unwrap_or_default()
     }

@@ -71,12 +71,6 @@ pub enum ConfigError {
         /// The address.
         listen: String,
     },
-    /// PostgreSQL is asked for.
-    #[error(
-        "--database-url asks for PostgreSQL, which this version does not store to yet; leave it \
-         out for SQLite in the data folder, or name a file as sqlite:///path/downbeat.db"
-    )]
-    PostgresNotYet,
     /// No folder for state can be found.
     #[error("no home folder is known, so --data-dir has no default; name a folder")]
     NoDataDir,

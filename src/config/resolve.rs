@@ -11,6 +11,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::database::DatabaseAt;
 use super::error::ConfigError;
 use super::origin::{Origin, Setting};
 use super::people::{self, AccountPeople, Mode, People, PeopleTable, SOCKET, SYSTEM_SOCKET};
@@ -20,6 +21,7 @@ use crate::job::ids::CpuId;
 use crate::job::spec::{GRACE_S_MAX, LIMIT_S_MAX};
 use crate::policy::name::{Backfill, Policy};
 use crate::policy::order::Order;
+use crate::store::postgres::address::Address;
 use crate::text::time_limit::LimitAsked;
 use crate::text::{duration, size, time_limit};
 
@@ -191,12 +193,14 @@ impl<'a> Resolver<'a> {
         flag: &Option<String>,
         file: &Option<String>,
         data_dir: &Path,
-    ) -> Result<(String, PathBuf), ConfigError> {
+    ) -> Result<DatabaseAt, ConfigError> {
         let picked = self.first("database_url", flag.as_deref(), file.as_deref());
         let path = match &picked {
             None => data_dir.join("downbeat.db"),
             Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-                return Err(ConfigError::PostgresNotYet);
+                let address = Address::parse(url).map_err(|why| self.wrong("database_url", why))?;
+                self.show(&address);
+                return Ok(DatabaseAt::Postgres(address));
             }
             // The URL is not quoted: it may hold a password.
             Some(url) => match url.strip_prefix("sqlite://") {
@@ -205,14 +209,15 @@ impl<'a> Resolver<'a> {
                 }
                 Some(_) => return Err(self.wrong("database_url", "names no file")),
                 None => {
-                    let message = "is not understood; write sqlite:///path/downbeat.db";
+                    let message = "is not understood; write sqlite:///path/downbeat.db, or \
+                                   postgres://user@host/database";
                     return Err(self.wrong("database_url", message));
                 }
             },
         };
-        let url = format!("sqlite://{}", path.display());
-        self.show(&url);
-        Ok((url, path))
+        let at = DatabaseAt::File(path);
+        self.show(&at);
+        Ok(at)
     }
 
     pub(super) fn cpus(

@@ -1,83 +1,75 @@
-//! *Purpose*: connections.
+//! *Purpose*: which database it is.
 //!
-//! *Owns*: the database URL, SQLite's settings, the pool of readers.
+//! *Owns*: [`Database`], [`Readers`].
 //!
-//! *Promises*: writers are durable at COMMIT (WAL, `synchronous=FULL`); readers cannot write; what
-//! is deleted is overwritten; who has to be alone with the database waits until no reader of this
-//! process is left.
+//! *Promises*: whoever holds one need not know which it is.
 //!
-//! *Not here*: queries (`store::body::write`).
+//! *Not here*: connections and settings of each (`store::sqlite`, `store::postgres`).
 
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
-
-use diesel::connection::SimpleConnection;
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
-use diesel::{Connection, SqliteConnection};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use std::path::PathBuf;
 
 use super::error::StoreError;
+use super::postgres::{self, address::Address};
 use super::reader::Reader;
-
-/// Reader connections: as many as blocking threads that read at once on a small machine; more
-/// would only queue inside SQLite.
-pub const READERS: u32 = 4;
-/// How long SQLite itself waits for a lock that another program holds, milliseconds.
-const BUSY_MS: u32 = 2_000;
-/// Pages in the write-ahead log at which a commit also moves them into the database, which takes
-/// it milliseconds. SQLite's own 1,000 make that one commit in a hundred, and the same pages are
-/// written again and again; 16 MiB of log still take a start only tens of milliseconds.
-pub(super) const CHECKPOINT_PAGES: u32 = 4_000;
-/// SQLite's usual page.
-pub(super) const PAGE_BYTES: u64 = 4_096;
-/// Longest wait for a reader from the pool, seconds; then the answer is 503.
-const POOL_WAIT_S: u64 = 10;
-
-/// Readers that are kept open; none while somebody is alone with the database.
-type Shared = Arc<RwLock<Option<Pool<ConnectionManager<SqliteConnection>>>>>;
+use super::sqlite;
+use super::writer::Writer;
 
 /// Where the database is. Clones share their readers.
 #[derive(Clone, Debug)]
-pub struct Database {
-    path: PathBuf,
-    shared: Shared,
+pub enum Database {
+    /// A file.
+    Sqlite(sqlite::database::Database),
+    /// A schema of a PostgreSQL database.
+    Postgres(postgres::database::Database),
 }
 
 impl Database {
-    /// A SQLite file.
-    pub fn new(path: impl Into<PathBuf>) -> Database {
-        Database { path: path.into(), shared: Shared::default() }
+    /// A file of SQLite.
+    pub fn file(path: impl Into<PathBuf>) -> Database {
+        Database::Sqlite(sqlite::database::Database::new(path))
     }
 
-    /// The SQLite file.
+    /// A schema of a PostgreSQL database.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn postgres(address: Address) -> Database {
+        Database::Postgres(postgres::database::Database::new(address))
     }
 
-    /// The writer's connection.
+    /// How it is called in a sentence, without a password.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self {
+            Database::Sqlite(file) => file.place(),
+            Database::Postgres(schema) => schema.place(),
+        }
+    }
+
+    /// Opens and migrates the database, and takes the next epoch.
     ///
     /// # Errors
-    /// When the file cannot be opened or is not a database.
-    pub fn writer(&self) -> Result<SqliteConnection, StoreError> {
-        let mut conn = self.connect()?;
-        conn.batch_execute(&format!(
-            "PRAGMA busy_timeout = {BUSY_MS}; PRAGMA journal_mode = WAL; \
-             PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; \
-             PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};"
-        ))
-        .map_err(|e| StoreError::from(e).at_start(&self.path))?;
-        Ok(conn)
+    /// When it cannot be opened, is damaged, or is newer than this program.
+    pub fn writer(&self) -> Result<Box<dyn Writer>, StoreError> {
+        Ok(match self {
+            Database::Sqlite(file) => {
+                Box::new(sqlite::body::write::OnlyWriter::open(file.clone())?)
+            }
+            Database::Postgres(schema) => {
+                Box::new(postgres::body::write::OnlyWriter::open(schema.clone())?)
+            }
+        })
     }
 
-    fn connect(&self) -> Result<SqliteConnection, StoreError> {
-        let path = self.path.to_string_lossy();
-        SqliteConnection::establish(&path).map_err(|e| self.unopened(&e.to_string()))
-    }
-
-    fn unopened(&self, reason: &str) -> StoreError {
-        StoreError::Open { path: self.path.display().to_string(), reason: reason.to_owned() }
+    /// Brings it to this program's form; answers the names of the migrations that were run.
+    ///
+    /// # Errors
+    /// As [`Database::writer`].
+    pub fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        match self {
+            Database::Sqlite(file) => sqlite::body::migrate::run(&mut file.session()?, file),
+            Database::Postgres(schema) => {
+                postgres::body::migrate::run(&mut schema.session()?, schema)
+            }
+        }
     }
 
     /// The readers. Connections are made when first needed.
@@ -85,71 +77,20 @@ impl Database {
     /// # Errors
     /// When the pool cannot be built.
     pub fn readers(&self) -> Result<Readers, StoreError> {
-        let mut pool = self.shared.write().unwrap_or_else(PoisonError::into_inner);
-        if pool.is_none() {
-            *pool = Some(self.pool()?);
-        }
-        Ok(Readers { shared: Arc::clone(&self.shared) })
-    }
-
-    /// Does this while nobody reads.
-    pub fn pause<T>(&self, body: impl FnOnce() -> T) -> T {
-        let _nobody_reads = self.shared.write().unwrap_or_else(PoisonError::into_inner);
-        body()
-    }
-
-    /// Does this while no reader is open, and opens readers again if it succeeds. Until then reads
-    /// are refused.
-    ///
-    /// # Errors
-    /// What it says, or that no readers can be opened.
-    pub fn alone<T>(&self, body: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let mut pool = self.shared.write().unwrap_or_else(PoisonError::into_inner);
-        drop(pool.take());
-        let done = body()?;
-        *pool = Some(self.pool()?);
-        Ok(done)
-    }
-
-    fn pool(&self) -> Result<Pool<ConnectionManager<SqliteConnection>>, StoreError> {
-        // Readers never make a file: one that was deleted must not come back empty.
-        let manager = ConnectionManager::new(url(&self.path, "mode=rw"));
-        Pool::builder()
-            .max_size(READERS)
-            .min_idle(Some(1))
-            // A file does not hang up as a network peer does: asking it before each use is waste.
-            .test_on_check_out(false)
-            .connection_timeout(std::time::Duration::from_secs(POOL_WAIT_S))
-            .connection_customizer(Box::new(ReadOnly))
-            .build(manager)
-            .map_err(|e| self.unopened(&e.to_string()))
-    }
-}
-
-/// What may stand in a URL's path as it is.
-const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
-
-/// A file as SQLite's URL, which can say more than a path.
-pub(super) fn url(path: &Path, query: &str) -> String {
-    format!("file:{}?{query}", percent_encode(path.as_os_str().as_bytes(), IN_PATH))
-}
-
-#[derive(Debug)]
-struct ReadOnly;
-
-impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReadOnly {
-    fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
-        conn.batch_execute(&format!(
-            "PRAGMA busy_timeout = {BUSY_MS}; PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;"
-        ))
-        .map_err(diesel::r2d2::Error::QueryError)
+        Ok(match self {
+            Database::Sqlite(file) => Readers::Sqlite(file.readers()?),
+            Database::Postgres(schema) => Readers::Postgres(schema.readers()?),
+        })
     }
 }
 
 /// The pool of readers.
 #[derive(Clone)]
-pub struct Readers {
-    shared: Shared,
+pub enum Readers {
+    /// Those of a file.
+    Sqlite(sqlite::database::Readers),
+    /// Those of a schema.
+    Postgres(postgres::database::Readers),
 }
 
 impl Readers {
@@ -162,22 +103,9 @@ impl Readers {
         &self,
         body: impl FnOnce(&mut dyn Reader) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.within(|conn| body(conn))
-    }
-
-    /// The same, of whoever knows which database it is.
-    pub(super) fn within<T>(
-        &self,
-        body: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        // Held until the end of the read: whoever wants to be alone waits for it.
-        let shared = self.shared.read().unwrap_or_else(PoisonError::into_inner);
-        let anew = || StoreError::Transient("it is being opened anew".to_owned());
-        let mut conn = shared
-            .as_ref()
-            .ok_or_else(anew)?
-            .get()
-            .map_err(|e| StoreError::Transient(e.to_string()))?;
-        SqliteConnection::transaction(&mut conn, body)
+        match self {
+            Readers::Sqlite(readers) => readers.read(|conn| body(conn)),
+            Readers::Postgres(readers) => readers.read(|conn| body(conn)),
+        }
     }
 }

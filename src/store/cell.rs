@@ -14,6 +14,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::pg::{Pg, PgValue};
 use diesel::sqlite::{Sqlite, SqliteType, SqliteValue};
 
 use super::error::StoreError;
@@ -61,6 +62,47 @@ impl<ST> FromSql<ST, Sqlite> for Cell {
 
     fn from_nullable_sql(value: Option<SqliteValue<'_, '_, '_>>) -> deserialize::Result<Cell> {
         value.map_or(Ok(Cell::Null), <Cell as FromSql<ST, Sqlite>>::from_sql)
+    }
+}
+
+/// The numbers of PostgreSQL's types, which are the same in every version (`pg_type.dat`).
+mod oid {
+    pub const BOOL: u32 = 16;
+    pub const INT8: u32 = 20;
+    pub const INT2: u32 = 21;
+    pub const INT4: u32 = 23;
+    pub const TEXT: u32 = 25;
+    pub const FLOAT4: u32 = 700;
+    pub const FLOAT8: u32 = 701;
+    pub const VARCHAR: u32 = 1043;
+}
+
+/// A column there holds one kind of value, whatever was meant to be read; a condition is 0 or 1 as
+/// in the other database.
+impl<ST> FromSql<ST, Pg> for Cell {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Cell> {
+        let kind = value.get_oid().get();
+        let bytes = value.as_bytes();
+        let number = || {
+            bytes.iter().skip(1).fold(
+                i64::from(bytes.first().map_or(0, |first| first.cast_signed())),
+                |sum, byte| (sum << 8) | i64::from(*byte),
+            )
+        };
+        Ok(match kind {
+            oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 => Cell::Int(number()),
+            oid::FLOAT4 => Cell::Real(f32::from_be_bytes(bytes.try_into()?).into()),
+            oid::FLOAT8 => Cell::Real(f64::from_be_bytes(bytes.try_into()?)),
+            oid::TEXT | oid::VARCHAR => match std::str::from_utf8(bytes) {
+                Ok(text) => Cell::Text(text.to_owned()),
+                Err(_) => Cell::Bytes(bytes.len()),
+            },
+            _ => Cell::Bytes(bytes.len()),
+        })
+    }
+
+    fn from_nullable_sql(value: Option<PgValue<'_>>) -> deserialize::Result<Cell> {
+        value.map_or(Ok(Cell::Null), <Cell as FromSql<ST, Pg>>::from_sql)
     }
 }
 

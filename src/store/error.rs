@@ -6,9 +6,10 @@
 //!
 //! *Not here*: what is done about it (`actors::store_writer`, `serve`).
 
-use std::path::Path;
-
 use diesel::result::{DatabaseErrorKind, Error as Diesel};
+
+/// What SQLite and PostgreSQL say when there is no room.
+const FULL: [&str; 2] = ["database or disk is full", "No space left on device"];
 
 /// A database error.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,9 @@ pub enum StoreError {
     /// It may pass: disk full, I/O error, locked by another program.
     #[error("the database cannot be written or read now: {0}")]
     Transient(String),
+    /// There is no room on its disk; it passes when somebody makes some.
+    #[error("the disk of the database is full: {0}")]
+    Full(String),
     /// The file is damaged or no database at all.
     #[error("the database is damaged: {0}")]
     Malformed(String),
@@ -51,23 +55,23 @@ pub enum StoreError {
     Disagrees(String),
     /// Made by a newer Downbeat.
     #[error(
-        "the database {path} was written by a newer Downbeat (migration {version}); \
+        "the database {place} was written by a newer Downbeat (migration {version}); \
          start that version, or point --database-url at another file"
     )]
     Newer {
-        /// The file.
-        path: String,
+        /// Where it is.
+        place: String,
         /// The first migration that is unknown here.
         version: String,
     },
     /// Another program's.
     #[error(
-        "{path} is a database of another program (it has a table \"{table}\" and is not ours); \
+        "{place} is a database of another program (it has a table \"{table}\" and is not ours); \
          point --database-url at another file"
     )]
     Foreign {
-        /// The file.
-        path: String,
+        /// Where it is.
+        place: String,
         /// One of its tables.
         table: String,
     },
@@ -83,10 +87,10 @@ pub enum StoreError {
         most: usize,
     },
     /// It could not be opened.
-    #[error("cannot open the database {path}: {reason}")]
+    #[error("cannot open the database {place}: {reason}")]
     Open {
-        /// The file.
-        path: String,
+        /// Where it is.
+        place: String,
         /// Why.
         reason: String,
     },
@@ -97,6 +101,8 @@ impl From<Diesel> for StoreError {
         match &error {
             Diesel::DatabaseError(
                 DatabaseErrorKind::UniqueViolation
+                | DatabaseErrorKind::RestrictViolation
+                | DatabaseErrorKind::ExclusionViolation
                 | DatabaseErrorKind::ForeignKeyViolation
                 | DatabaseErrorKind::NotNullViolation
                 | DatabaseErrorKind::CheckViolation,
@@ -106,9 +112,15 @@ impl From<Diesel> for StoreError {
             | Diesel::DeserializationError(_)
             | Diesel::SerializationError(_)
             | Diesel::QueryBuilderError(_) => StoreError::Disagrees(error.to_string()),
+            // Who is told where in a statement something is wrong has written the statement.
+            Diesel::DatabaseError(_, about) if about.statement_position().is_some() => {
+                StoreError::Disagrees(format!("a statement is not understood: {error}"))
+            }
             _ => {
                 let text = error.to_string();
-                if text.contains("malformed") || text.contains("not a database") {
+                if FULL.iter().any(|words| text.contains(words)) {
+                    StoreError::Full(text)
+                } else if text.contains("malformed") || text.contains("not a database") {
                     StoreError::Malformed(text)
                 } else {
                     StoreError::Transient(text)
@@ -121,34 +133,32 @@ impl From<Diesel> for StoreError {
 impl StoreError {
     /// The same for the person who starts a server: which file, and what to do.
     #[must_use]
-    pub fn at_start(self, path: &Path) -> StoreError {
-        let path = path.display().to_string();
+    pub fn at_start(self, place: &str) -> StoreError {
+        let place = place.to_owned();
         let reason = match self {
             StoreError::Malformed(what) => format!(
                 "it is damaged ({what}); nothing was changed; put a backup in its place, or move \
                  it away together with jobs/ and spool/ to begin anew"
             ),
             StoreError::Transient(what) if what.contains("locked") => format!(
-                "{what}: another program has it locked; `fuser {path}` names it; end it and start \
+                "{what}: another program has it locked; `fuser {place}` names it; end it and start \
                  again"
             ),
             StoreError::Transient(what) if what.contains("readonly") => format!(
                 "it cannot be written ({what}); look at the permissions and attributes of the \
                  file, of those beside it, and of its folder"
             ),
-            StoreError::Transient(what) if what.contains("full") => {
-                format!("{what}; make room on its disk and start again")
-            }
+            StoreError::Full(what) => format!("{what}; make room on its disk and start again"),
             StoreError::Transient(what) => what,
             damaged @ StoreError::Damaged { .. } => damaged.to_string(),
             other => return other,
         };
-        StoreError::Open { path, reason }
+        StoreError::Open { place, reason }
     }
 
     /// Whether trying again later makes sense.
     #[must_use]
     pub fn may_pass(&self) -> bool {
-        matches!(self, StoreError::Transient(_) | StoreError::Open { .. })
+        matches!(self, StoreError::Transient(_) | StoreError::Full(_) | StoreError::Open { .. })
     }
 }

@@ -70,6 +70,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "kernel::parts::limits",
             "kernel::parts::priority",
             "kernel::parts::rules",
+            "store::postgres::address",
         ],
     ),
     (

@@ -54,7 +54,7 @@ fn resolved(conn: &mut Conn, filter: &JobFilter) -> Result<Option<Resolved>, Sto
 }
 
 /// The same with another bound.
-pub(super) fn find_within(
+pub(in crate::store) fn find_within(
     conn: &mut Conn,
     (filter, scope): (&JobFilter, &Scope),
     bound: usize,

@@ -15,10 +15,10 @@ use diesel::dsl::{not, sql};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
-use super::Conn;
 use super::arrays;
 use super::dependencies;
 use super::signals::signals;
+use super::{Conn, dialect};
 use crate::job::array_spec::TaskSet;
 use crate::job::dependency::{DependencyKind, Told};
 use crate::job::ids::{Attempt, CommitNo, EventId, JobId, Uid};
@@ -66,10 +66,10 @@ struct WaitsRow {
 
 /// The columns of [`RestRow`] and of [`WaitsRow`] are all empty. SQLite says so of a million rows
 /// sooner than their values are taken out of them one by one.
-const NOTHING_MORE: &str = "coalesce(start_time, end_time, exit_code, error, completing, \
+const MORE: &str = "start_time, end_time, exit_code, error, completing, \
      process_id, user_cpu_us, system_cpu_us, max_rss_bytes, begin_time, deadline, dependency, \
      array_job_id, array_task_id, array_tasks, array_spec, suspend_time, \
-     suspended_us, room_since, told) IS NULL";
+     suspended_us, room_since, told";
 /// Rows that one thread takes out of SQLite and another one reads, at a time: enough to make little
 /// of the way between them, and some 100 KiB.
 const PART: usize = 128;
@@ -392,7 +392,9 @@ fn waiting(conn: &mut Conn, mut take: impl FnMut(OpenJob)) -> Result<(), StoreEr
         rows.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?;
     if left > 0 {
-        let others = pending.filter(not(sql::<Bool>(NOTHING_MORE))).select(OpenRow::as_select());
+        let others = pending
+            .filter(not(sql::<Bool>(&dialect::nothing_in(MORE))))
+            .select(OpenRow::as_select());
         for row in others.load_iter::<OpenRow, DefaultLoadingMode>(conn)? {
             take(row?.try_into()?);
         }
@@ -403,9 +405,10 @@ fn waiting(conn: &mut Conn, mut take: impl FnMut(OpenJob)) -> Result<(), StoreEr
 /// Takes the usual ones out of the database, some at a time, until nobody wants any more.
 fn usual_rows(conn: &mut Conn, parts: mpsc::SyncSender<Vec<UsualRow>>) -> Result<(), StoreError> {
     let pending = jobs::table.filter(jobs::state.eq(StateWord::Pending.word()));
-    let usual = pending.filter(sql::<Bool>(NOTHING_MORE)).select(UsualRow::as_select());
+    let usual = pending.filter(sql::<Bool>(&dialect::nothing_in(MORE))).order(jobs::id.asc());
+    let usual = usual.select(UsualRow::as_select());
     // Fused: asked once more after the last row, SQLite begins again.
-    let mut rows = usual.load_iter::<UsualRow, DefaultLoadingMode>(conn)?.fuse();
+    let mut rows = usual.load_iter::<UsualRow, dialect::RowByRow>(conn)?.fuse();
     loop {
         let part: Vec<UsualRow> = rows.by_ref().take(PART).collect::<QueryResult<_>>()?;
         if part.is_empty() || parts.send(part).is_err() {
@@ -464,11 +467,13 @@ mod tests {
     #[test]
     fn no_column_is_left_out_unasked() {
         let columns = jobs::table.select((RestRow::as_select(), WaitsRow::as_select()));
-        let select = debug_query::<Db, _>(&columns).to_string();
-        let left_out: Vec<&str> =
-            select.split("`jobs`.`").skip(1).filter_map(|rest| rest.split('`').next()).collect();
-        let list = NOTHING_MORE.split(['(', ')']).nth(1);
-        let asked: Vec<&str> = list.into_iter().flat_map(|list| list.split(", ")).collect();
+        let select = debug_query::<Db, _>(&columns).to_string().replace(['`', '"'], "");
+        let left_out: Vec<&str> = select
+            .split("jobs.")
+            .skip(1)
+            .filter_map(|rest| rest.split([',', ' ']).next())
+            .collect();
+        let asked: Vec<&str> = MORE.split(", ").collect();
         assert_eq!(left_out, asked);
         assert!(!asked.is_empty());
     }

@@ -15,6 +15,7 @@ pub mod find;
 pub mod history;
 pub mod id_by_time;
 pub mod load;
+pub mod migrate;
 pub mod read;
 mod reader;
 pub mod samples;
@@ -30,4 +31,4 @@ pub mod write;
 use super::{Conn, Db, dialect};
 
 #[cfg(test)]
-mod tests;
+pub(in crate::store) mod tests;

@@ -39,9 +39,10 @@ use self::attempts::{ended, granted, in_partition, reclaimed, restored, started}
 use self::forget::forgotten;
 use self::guard::change_job;
 use self::requeued::requeued;
-use super::dialect::OpenDatabase;
+use super::dialect::{Database, OpenDatabase};
 use super::id_by_time::Latest;
 use super::load::{self, Numbers};
+use super::migrate;
 use super::read;
 use super::{Conn, Db, dialect};
 use crate::fault::{self, Point};
@@ -53,9 +54,7 @@ use crate::kernel::change::{Change, Event};
 use crate::kernel::outbox::Commit;
 use crate::kernel::parts::maintenance::Maintenance;
 use crate::resources::allocation::Released;
-use crate::store::backend::Database;
 use crate::store::error::StoreError;
-use crate::store::migrate;
 use crate::store::reader::Reader;
 use crate::store::record::JobRecord;
 use crate::store::rows::{
@@ -63,6 +62,7 @@ use crate::store::rows::{
 };
 use crate::store::schema::{audit, idempotency_keys, job_counts, jobs, maintenance, meta};
 use crate::store::write::{CommitError, KEY_KEPT_S, Launches};
+use crate::store::writer::Writer;
 use crate::time::Time;
 
 /// Scripts and environments that are read with a commit; an executor that finds its own not among
@@ -77,7 +77,7 @@ const EXPIRED_KEPT_S: i64 = 30 * 86_400;
 const ASKED_PER_CHORE: i64 = 10_000;
 
 /// The writer.
-pub struct Writer {
+pub struct OnlyWriter {
     database: OpenDatabase,
     epoch: Epoch,
     /// The last commit stands in a log that is not safe yet.
@@ -88,99 +88,30 @@ pub struct Writer {
     ended: BTreeMap<StateWord, u64>,
 }
 
-impl Writer {
+impl OnlyWriter {
     /// Opens and migrates the database and takes the next epoch.
     ///
     /// # Errors
     /// When the database cannot be opened, is damaged, or is newer than this program.
-    pub fn open(database: Database) -> Result<Writer, StoreError> {
-        let mut conn = database.writer()?;
+    pub fn open(database: Database) -> Result<OnlyWriter, StoreError> {
+        let mut conn = database.session()?;
         migrate::run(&mut conn, &database)?;
         // SQL would go on from a number that is none as if it were 0.
-        load::numbers(&mut conn).map_err(|e| e.at_start(database.path()))?;
+        load::numbers(&mut conn).map_err(|e| e.at_start(&database.place()))?;
         let epoch = update(meta::table)
             .set(meta::epoch.eq(meta::epoch + 1))
             .returning(meta::epoch)
             .get_result::<i64>(&mut conn)
-            .map_err(|e| StoreError::from(e).at_start(database.path()))?;
+            .map_err(|e| StoreError::from(e).at_start(&database.place()))?;
         fault::point(fault::RECOVERY_EPOCH_TAKEN);
-        let latest = Latest::read(&mut conn).map_err(|e| e.at_start(database.path()))?;
-        let ended = load::ended(&mut conn).map_err(|e| e.at_start(database.path()))?;
+        let latest = Latest::read(&mut conn).map_err(|e| e.at_start(&database.place()))?;
+        let ended = load::ended(&mut conn).map_err(|e| e.at_start(&database.place()))?;
         let (database, epoch) = (OpenDatabase::new(database, conn), Epoch(epoch));
-        Ok(Writer { database, epoch, in_doubt: false, latest, ended })
+        Ok(OnlyWriter { database, epoch, in_doubt: false, latest, ended })
     }
 
-    /// The name of the installation that this database belongs to; empty when it has none yet.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn installation(&mut self) -> Result<String, StoreError> {
-        Ok(meta::table.select(meta::installation).get_result(self.connection()?)?)
-    }
-
-    /// From now on it belongs to this one.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn belongs_to(&mut self, installation: &str) -> Result<(), StoreError> {
-        let set = update(meta::table).set(meta::installation.eq(installation));
-        set.execute(self.connection()?)?;
-        Ok(())
-    }
-
-    /// This reign.
-    #[must_use]
-    pub fn epoch(&self) -> Epoch {
-        self.epoch
-    }
-
-    /// Answers what boot asks, outside of any transaction: nobody else writes.
-    ///
-    /// # Errors
-    /// When the connection cannot be opened again.
-    pub fn reader(&mut self) -> Result<&mut dyn Reader, StoreError> {
-        let conn: &mut Conn = self.connection()?;
-        Ok(conn)
-    }
-
-    pub(super) fn connection(&mut self) -> Result<&mut Conn, StoreError> {
+    pub(in crate::store) fn connection(&mut self) -> Result<&mut Conn, StoreError> {
         self.database.connection()
-    }
-
-    /// Sees to it that what was committed outlives this process: if somebody took the log away, or
-    /// what stands beside it, all of it is moved into the database, and a new log is begun.
-    ///
-    /// # Errors
-    /// When the database is not in its place, or cannot be written now; the next commit, or the
-    /// next chore, tries again, and no reader is let in before that. When the log was cut off, so
-    /// that what stood in it is lost.
-    pub fn look_after(&mut self) -> Result<(), StoreError> {
-        self.database.look_after()
-    }
-
-    /// Wipes what was forgotten out of the log, some chores after it was. In the database SQLite
-    /// has overwritten it already (`secure_delete`).
-    ///
-    /// # Errors
-    /// When the database refuses, or another program reads it; the next chore tries again.
-    pub fn wipe(&mut self) -> Result<(), StoreError> {
-        self.database.wipe()
-    }
-
-    /// Makes a commit durable. Committing a number again that is durable already succeeds. Answers
-    /// what its launches need, as far as that is at hand and not too much.
-    ///
-    /// # Errors
-    /// [`CommitError`] says what is known.
-    pub fn commit(&mut self, commit: &Commit) -> Result<Launches, CommitError> {
-        let (clock_steps, latest) = self.latest.through(commit);
-        let launches = self.make_durable(commit, &clock_steps)?;
-        (self.latest, self.ended) = (latest, commit.ended.clone());
-        let mut changes = commit.steps.iter().flat_map(|step| step.iter());
-        if changes.any(|change| matches!(change, Change::Forgotten { .. })) {
-            self.database.wipe_soon();
-        }
-        Ok(launches)
     }
 
     fn make_durable(
@@ -253,15 +184,51 @@ impl Writer {
     }
 
     #[cfg(test)]
-    pub(super) fn lose_connection(&mut self) {
+    pub(in crate::store) fn lose_connection(&mut self) {
         self.database.close();
     }
+}
 
-    /// Forgets idempotency keys that are older than a day. A chore: idempotent, small.
-    ///
-    /// # Errors
-    /// When the database refuses; the next chore tries again.
-    pub fn forget_old_keys(&mut self, now: Time) -> Result<usize, StoreError> {
+impl Writer for OnlyWriter {
+    fn installation(&mut self) -> Result<String, StoreError> {
+        Ok(meta::table.select(meta::installation).get_result(self.connection()?)?)
+    }
+
+    fn belongs_to(&mut self, installation: &str) -> Result<(), StoreError> {
+        let set = update(meta::table).set(meta::installation.eq(installation));
+        set.execute(self.connection()?)?;
+        Ok(())
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn reader(&mut self) -> Result<&mut dyn Reader, StoreError> {
+        let conn: &mut Conn = self.connection()?;
+        Ok(conn)
+    }
+
+    fn look_after(&mut self) -> Result<(), StoreError> {
+        self.database.look_after()
+    }
+
+    fn wipe(&mut self) -> Result<(), StoreError> {
+        self.database.wipe()
+    }
+
+    fn commit(&mut self, commit: &Commit) -> Result<Launches, CommitError> {
+        let (clock_steps, latest) = self.latest.through(commit);
+        let launches = self.make_durable(commit, &clock_steps)?;
+        (self.latest, self.ended) = (latest, commit.ended.clone());
+        let mut changes = commit.steps.iter().flat_map(|step| step.iter());
+        if changes.any(|change| matches!(change, Change::Forgotten { .. })) {
+            self.database.wipe_soon();
+        }
+        Ok(launches)
+    }
+
+    fn forget_old_keys(&mut self, now: Time) -> Result<usize, StoreError> {
         let old = idempotency_keys::table
             .filter(idempotency_keys::time.lt(now.plus_s(-KEY_KEPT_S).0))
             .select(idempotency_keys::key)
@@ -271,44 +238,24 @@ impl Writer {
         Ok(delete.execute(self.connection()?)?)
     }
 
-    /// Forgets tokens that expired a month ago. A chore, likewise.
-    ///
-    /// # Errors
-    /// When the database refuses; the next chore tries again.
-    pub fn forget_old_tokens(&mut self, now: Time) -> Result<usize, StoreError> {
+    fn forget_old_tokens(&mut self, now: Time) -> Result<usize, StoreError> {
         tokens::forget(self.connection()?, now.plus_s(-EXPIRED_KEPT_S))
     }
 
-    /// Forgets signals of attempts that are over. A chore, likewise.
-    ///
-    /// # Errors
-    /// When the database refuses; the next chore tries again.
-    pub fn forget_old_signals(&mut self) -> Result<usize, StoreError> {
+    fn forget_old_signals(&mut self) -> Result<usize, StoreError> {
         signals::forget(self.connection()?)
     }
 
-    /// Puts samples of minutes together that are old. A chore, likewise.
-    ///
-    /// # Errors
-    /// When the database refuses; the next chore tries again.
-    pub fn fold_samples(&mut self, now: Time) -> Result<usize, StoreError> {
+    fn fold_samples(&mut self, now: Time) -> Result<usize, StoreError> {
         // What an error left of a transaction goes with the connection.
         samples::fold(self.connection()?, now).inspect_err(|_| self.database.close())
     }
 
-    /// Forgets samples of before then. A chore, likewise.
-    ///
-    /// # Errors
-    /// When the database refuses; the next chore tries again.
-    pub fn forget_old_samples(&mut self, before: Time) -> Result<usize, StoreError> {
+    fn forget_old_samples(&mut self, before: Time) -> Result<usize, StoreError> {
         samples::forget(self.connection()?, before)
     }
 
-    /// Forgets who asked for what before then. A chore, likewise.
-    ///
-    /// # Errors
-    /// When the database refuses; the next chore tries again.
-    pub fn forget_old_requests(&mut self, before: Time) -> Result<usize, StoreError> {
+    fn forget_old_requests(&mut self, before: Time) -> Result<usize, StoreError> {
         // By their numbers, in which they came: times have no index.
         let oldest = audit::table.order(audit::id.asc()).select((audit::id, audit::time));
         let first: Option<(i64, i64)> = oldest.first(self.connection()?).optional()?;
@@ -329,7 +276,7 @@ fn transaction(
     clock_steps: &[ClockStepRow],
     ended_before: &BTreeMap<StateWord, u64>,
 ) -> Result<Launches, StoreError> {
-    conn.batch_execute("BEGIN IMMEDIATE")?;
+    conn.batch_execute(dialect::BEGIN)?;
     apply(conn, commit)?;
     counted(conn, ended_before, &commit.ended)?;
     dialect::insert(conn, clock_steps.iter().copied())?;

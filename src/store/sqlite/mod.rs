@@ -6,12 +6,19 @@
 //!
 //! *Not here*: questions and writes (`store::body`).
 
+pub mod database;
 mod insert;
 mod open_database;
 pub mod place;
 pub mod preflight;
 mod prepared;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod wal_prealloc;
+mod words;
 
 #[path = "../body/mod.rs"]
 pub mod body;
@@ -21,6 +28,17 @@ pub use diesel::sqlite::Sqlite as Db;
 
 /// What one database does in another way than the others.
 pub(super) mod dialect {
+    use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+
+    pub use super::database::Database;
     pub use super::open_database::OpenDatabase;
     pub use super::prepared::{insert, update};
+    #[cfg(test)]
+    pub use super::testing::for_test;
+    pub use super::words::{
+        BEGIN, GREATEST, IS_TOLD_INDEXES, LEAST, RowByRow, jobs, joined, like, nothing_in,
+    };
+
+    /// The way to the shape that this program knows.
+    pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 }

@@ -11,9 +11,9 @@ use diesel::prelude::*;
 use diesel::sql_query;
 
 use super::Conn;
+use super::database::Database;
 use super::place::Place;
 use super::wal_prealloc;
-use crate::store::backend::Database;
 use crate::store::error::StoreError;
 use crate::store::schema::meta;
 
@@ -112,7 +112,7 @@ impl OpenDatabase {
 
 /// A connection to the database as it is, with its log open.
 fn opened(database: &Database) -> Result<(Conn, Place), StoreError> {
-    let mut conn = database.writer()?;
+    let mut conn = database.session()?;
     meta::table.select(meta::commit_no).get_result::<i64>(&mut conn)?;
     let place = with_full_log(database, &mut conn);
     Ok((conn, place))

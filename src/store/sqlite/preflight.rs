@@ -20,9 +20,9 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use rustix::fs::{Access, access};
 
-use crate::store::backend::{Database, url};
+use super::body::migrate;
+use super::database::{Database, url};
 use crate::store::error::StoreError;
-use crate::store::migrate;
 
 /// Files up to this size (some 35,000 jobs) are checked whole: measured at 0.3 s for 50 MiB.
 const CHECKED_BYTES_MAX: u64 = 32 << 20;
@@ -59,7 +59,7 @@ struct Verdict {
 pub fn examine(database: &Database) -> Result<Found, StoreError> {
     let path = database.path();
     let refused =
-        |why: &str| StoreError::Open { path: path.display().to_string(), reason: why.to_owned() };
+        |why: &str| StoreError::Open { place: path.display().to_string(), reason: why.to_owned() };
     let size = match fs::metadata(path) {
         Ok(file) if file.is_dir() => {
             return Err(refused("it is a folder; name a file with --database-url"));
@@ -81,7 +81,7 @@ pub fn examine(database: &Database) -> Result<Found, StoreError> {
             )));
         }
     }
-    look(path, size).map_err(|e| e.at_start(path))
+    look(path, size).map_err(|e| e.at_start(&path.display().to_string()))
 }
 
 fn look(path: &Path, size: u64) -> Result<Found, StoreError> {
@@ -90,12 +90,12 @@ fn look(path: &Path, size: u64) -> Result<Found, StoreError> {
     let tables = words(&mut conn, "SELECT name AS word FROM sqlite_master WHERE type = 'table'")?;
     let has = |name: &str| tables.iter().any(|table| table == name);
     if let Some(table) = tables.iter().find(|t| *t != NOTES_TABLE).filter(|_| !has(OUR_TABLE)) {
-        let path = path.display().to_string();
-        return Err(StoreError::Foreign { path, table: table.clone() });
+        let place = path.display().to_string();
+        return Err(StoreError::Foreign { place, table: table.clone() });
     }
     if has(NOTES_TABLE) {
         let noted = format!("SELECT version AS word FROM {NOTES_TABLE} ORDER BY version");
-        migrate::refuse_newer(&words(&mut conn, &noted)?, path)?;
+        migrate::refuse_newer(&words(&mut conn, &noted)?, &path.display().to_string())?;
     }
     if size <= CHECKED_BYTES_MAX {
         let said: Vec<Verdict> = diesel::sql_query("PRAGMA quick_check(1)").load(&mut conn)?;

@@ -21,7 +21,7 @@ use std::path::Path;
 
 use diesel::SqliteConnection;
 
-use crate::store::backend::{CHECKPOINT_PAGES, PAGE_BYTES};
+use super::database::{CHECKPOINT_PAGES, PAGE_BYTES};
 use crate::store::error::StoreError;
 
 /// Header of a page in the log, bytes.

@@ -19,7 +19,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable};
 
-use super::super::Conn;
+use super::super::{Conn, dialect};
 use super::query::{Part, Source, Sql};
 use super::window::Window;
 use crate::job::ids::JobId;
@@ -184,8 +184,10 @@ pub(super) fn reach(
         let mut sql = Sql::default();
         sql.add(&format!("SELECT count(*) AS rows, {farthest} AS farthest FROM (SELECT "));
         sql.add(&source.id("it")).add(" AS id FROM ");
-        source.rows(&mut sql, "it");
-        sql.window(&source.id("it"), window, each + 1).add(")");
+        source.table(&mut sql, "it");
+        sql.add(" WHERE ");
+        source.walk(&mut sql, "it", |_| {}, (window, each + 1));
+        sql.add(") AS walked");
         let counted: Counted = sql.query().get_result(conn)?;
         all.rows += counted.rows;
         if counted.rows > each as i64 {
@@ -217,14 +219,11 @@ fn matching(
     sql.add(&format!("SELECT {id} AS id FROM "));
     source.table(&mut sql, this);
     if of_rows && this != "job" {
-        sql.add(&format!(" CROSS JOIN jobs AS job NOT INDEXED ON job.id = {id}"));
+        sql.add(&dialect::joined("job", &id));
     }
     sql.add(" WHERE ");
-    source.condition(&mut sql, this);
-    for part in rest() {
-        part.test(&mut sql, &id);
-    }
-    sql.window(&id, window, limit);
+    let tests = |sql: &mut Sql| rest().for_each(|part| part.test(sql, &id));
+    source.walk(&mut sql, this, tests, (window, limit));
     let ids: Vec<Id> = sql.query().load(conn)?;
     Ok(ids.into_iter().map(|row| row.id).collect())
 }

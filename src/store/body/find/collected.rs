@@ -10,7 +10,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-use super::super::Conn;
+use super::super::{Conn, dialect};
 use super::by_id::{Found, reach};
 use super::query::{Question, Source, Sql};
 use super::window::Window;
@@ -125,20 +125,21 @@ fn statement(question: &Question, source: &Source, most: usize) -> Sql {
     sql.add(&format!("SELECT value, id FROM (SELECT {value} AS value, job.id AS id FROM "));
     source.table(&mut sql, this);
     if this != "job" {
-        let id = source.id(this);
-        sql.add(&format!(" CROSS JOIN jobs AS job NOT INDEXED ON job.id = {id}"));
+        sql.add(&dialect::joined("job", &source.id(this)));
     }
     sql.add(" WHERE ");
-    source.condition(&mut sql, this);
-    for part in parts.iter().filter(|part| !source.serves(**part)) {
-        part.test_row(&mut sql);
-    }
-    if let Some(after) = &filter.after {
-        behind(&mut sql, &value, after, filter.ascending);
-    }
-    sql.window(&source.id(this), *window, most);
+    let tests = |sql: &mut Sql| {
+        for part in parts.iter().filter(|part| !source.serves(**part)) {
+            part.test_row(sql);
+        }
+        if let Some(after) = &filter.after {
+            behind(sql, &value, after, filter.ascending);
+        }
+    };
+    source.walk(&mut sql, this, tests, (*window, most));
     let order = if filter.ascending { "ASC" } else { "DESC" };
-    sql.add(&format!(") ORDER BY value IS NULL, value {order}, id {order} LIMIT {}", wanted + 1));
+    sql.add(&format!(") AS walked ORDER BY value IS NULL, value {order}, id {order}"));
+    sql.add(&format!(" LIMIT {}", wanted + 1));
     sql
 }
 
@@ -149,10 +150,11 @@ fn expression(key: SortKey, Time(now): Time) -> String {
         // NULL where there is neither limit nor start; the least of two where both are known.
         SortKey::End => {
             let limit = "job.start_time + job.time_limit_s * 1000000";
-            let past = "ifnull(job.suspended_us, 0)";
-            let current = format!("ifnull(max({now} - job.suspend_time, 0), 0)");
+            let (most, least) = (dialect::GREATEST, dialect::LEAST);
+            let past = "coalesce(job.suspended_us, 0)";
+            let current = format!("coalesce({most}({now} - job.suspend_time, 0), 0)");
             let end = format!("({limit} + {past} + {current})");
-            return format!("ifnull(min({end}, job.deadline), ifnull({end}, job.deadline))");
+            return format!("coalesce({least}({end}, job.deadline), {end}, job.deadline)");
         }
         _ => return format!("job.{}", key.word()),
     }

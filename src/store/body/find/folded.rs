@@ -14,7 +14,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable};
 
-use super::super::Conn;
+use super::super::{Conn, dialect};
 use super::by_id::{self, Found};
 use super::query::{Part, Sql};
 use super::window::Window;
@@ -25,6 +25,9 @@ use crate::store::order::Cursor;
 /// Jobs of arrays that one question looks through: a row takes a microsecond or two, and the array
 /// that goes beyond is looked through to its end.
 const FAMILY_MAX: i64 = 50_000;
+
+/// The index that has the jobs of an array together.
+const INDEX: &str = "jobs_by_array";
 
 #[derive(QueryableByName)]
 struct Number {
@@ -86,11 +89,12 @@ fn arrays(
 /// The first array of a window.
 fn next(conn: &mut Conn, window: Window) -> Result<Option<i64>, StoreError> {
     let nearest = if window.ascending { "min" } else { "max" };
-    let (first, last) = (window.first, window.last);
+    let (first, last) = (window.first.max(-i64::MAX), window.last);
     let mut sql = Sql::default();
     sql.add(&format!(
-        "SELECT {nearest}(array_job_id) AS n FROM jobs INDEXED BY jobs_by_array \
-         WHERE array_job_id IS NOT NULL AND array_job_id BETWEEN {first} AND {last}"
+        "SELECT {nearest}(job.array_job_id) AS n FROM {} WHERE job.array_job_id IS NOT NULL \
+         AND job.array_job_id BETWEEN {first} AND {last}",
+        dialect::jobs("job", Some(INDEX))
     ));
     Ok(sql.query().get_result::<Number>(conn)?.n)
 }
@@ -98,16 +102,16 @@ fn next(conn: &mut Conn, window: Window) -> Result<Option<i64>, StoreError> {
 /// How many jobs an array has.
 fn size(conn: &mut Conn, array: i64) -> Result<i64, StoreError> {
     let mut sql = Sql::default();
-    let from = "SELECT count(*) AS n FROM jobs INDEXED BY jobs_by_array WHERE array_job_id = ";
-    sql.add(from).int(array);
+    sql.add("SELECT count(*) AS n FROM ").add(&dialect::jobs("job", Some(INDEX)));
+    sql.add(" WHERE job.array_job_id = ").int(array);
     Ok(sql.query().get_result::<Number>(conn)?.n.unwrap_or(0))
 }
 
 /// Whether these parts hold of a job of it.
 fn is_meant(conn: &mut Conn, array: i64, parts: &[Part]) -> Result<bool, StoreError> {
     let mut sql = Sql::default();
-    let from = "SELECT job.id AS n FROM jobs AS job INDEXED BY jobs_by_array WHERE ";
-    sql.add(from).add("job.array_job_id = ").int(array);
+    sql.add("SELECT job.id AS n FROM ").add(&dialect::jobs("job", Some(INDEX)));
+    sql.add(" WHERE job.array_job_id = ").int(array);
     parts.iter().for_each(|part| part.test_row(&mut sql));
     sql.add(" LIMIT 1");
     Ok(sql.query().get_result::<Number>(conn).optional()?.is_some())

@@ -10,13 +10,16 @@
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
 
-use super::super::Conn;
+use super::super::{Conn, dialect};
 use super::query::{Sql, USUAL_NAME};
 use crate::store::error::StoreError;
 
 /// Names of one question: each is another place to look at. People who type a few letters mean one
 /// or two.
 pub(super) const NAMES_MAX: usize = 64;
+
+/// The index of names.
+const INDEX: &str = "jobs_by_name";
 
 #[derive(QueryableByName)]
 struct Name {
@@ -37,8 +40,8 @@ pub(super) fn beginning(conn: &mut Conn, begins: &str) -> Result<Option<Vec<Stri
     let (mut from, mut sign) = (begins.to_owned(), ">=");
     loop {
         let mut sql = Sql::default();
-        sql.add("SELECT min(name) AS name FROM jobs INDEXED BY jobs_by_name WHERE name <> 'job'");
-        sql.add(&format!(" AND name {sign} ")).text(&from);
+        sql.add("SELECT min(job.name) AS name FROM ").add(&dialect::jobs("job", Some(INDEX)));
+        sql.add(&format!(" WHERE job.name <> 'job' AND job.name {sign} ")).text(&from);
         let Name { name } = sql.query().get_result(conn)?;
         let Some(name) = name.filter(|name| name.starts_with(begins)) else {
             return Ok(Some(names));

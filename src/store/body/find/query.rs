@@ -6,12 +6,10 @@
 //!
 //! *Not here*: which place is walked, and how far (`store::body::find`).
 
-use std::fmt::Write;
-
 use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
 use diesel::sql_types::{BigInt, Text};
 
-use super::super::Db;
+use super::super::{Db, dialect};
 use super::window::Window;
 use crate::job::ids::{JobId, Uid};
 use crate::job::outcome::ExitCode;
@@ -155,7 +153,10 @@ impl<'a> Part<'a> {
             Part::EndedUntil(Time(until)) => sql.add(" AND job.end_time < ").int(until),
             Part::NoArray => sql.add(" AND job.array_job_id IS NULL"),
             Part::ExitCode(code) => sql.add(" AND job.exit_code = ").text(&code.to_string()),
-            Part::NameLike(pattern) => sql.add(" AND job.name GLOB ").text(pattern),
+            Part::NameLike(pattern) => {
+                let (sign, pattern) = dialect::like(pattern);
+                sql.add(&format!(" AND job.name {sign} ")).text(&pattern)
+            }
             Part::NameBegins(text) => {
                 // Bytes, as the index has them: SQLite's LIKE takes letters for others.
                 let bytes = format!(" AND substr(job.name, 1, {}) = ", text.chars().count());
@@ -262,6 +263,9 @@ fn one_of<'s>(sql: &'s mut Sql, column: &str, all: &[String]) -> &'s mut Sql {
 
 /// Ids as text: a statement takes so many values only.
 fn listed(ids: &[JobId]) -> String {
+    if ids.is_empty() {
+        return "NULL".to_owned();
+    }
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
@@ -279,47 +283,118 @@ impl Source<'_> {
         self.condition(sql, this);
     }
 
+    /// What its rows have in common: columns in the order of its index, and their values.
+    fn keys(self) -> Vec<(&'static str, KeyValue)> {
+        let text = |value: &str| KeyValue::Text(value.to_owned());
+        match self {
+            Source::Table | Source::Ids(_) => Vec::new(),
+            Source::State(state) => vec![("state", text(state.word()))],
+            Source::Account(account) => vec![("account", text(account))],
+            Source::Name(name) => vec![("name", text(name))],
+            Source::User(user) => vec![("user", text(user))],
+            Source::Partition(name) => vec![("partition", text(name))],
+            Source::Label(key, value) => vec![("key", text(key)), ("value", text(value))],
+            Source::Array(JobId(array)) => vec![("array_job_id", KeyValue::Number(array))],
+            Source::Owner(Uid(uid)) => vec![("uid", KeyValue::Number(uid.into()))],
+        }
+    }
+
+    /// Which rows its index leaves out. A database uses it where the same words say so again.
+    fn holds(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Source::Account(_) => Some(("account", "<> ''")),
+            Source::Name(_) => Some(("name", "<> 'job'")),
+            Source::User(_) => Some(("user", "<> ''")),
+            Source::Partition(_) => Some(("partition", "<> 'default'")),
+            Source::Array(_) => Some(("array_job_id", "IS NOT NULL")),
+            Source::Owner(_) => Some(("uid", "IS NOT NULL")),
+            _ => None,
+        }
+    }
+
+    /// The index that has its rows; of the table itself, and of labels, the key.
+    fn index(self) -> Option<&'static str> {
+        Some(match self {
+            Source::Table | Source::Ids(_) | Source::Label(..) => return None,
+            Source::State(_) => "jobs_by_state",
+            Source::Account(_) => "jobs_by_account",
+            Source::Name(_) => "jobs_by_name",
+            Source::User(_) => "jobs_by_user",
+            Source::Partition(_) => "jobs_by_partition",
+            Source::Array(_) => "jobs_by_array",
+            Source::Owner(_) => "jobs_by_uid",
+        })
+    }
+
     pub(super) fn table(self, sql: &mut Sql, this: &str) {
         sql.add(&match self {
-            Source::Table | Source::Ids(_) => format!("jobs AS {this} NOT INDEXED"),
-            Source::State(_) => format!("jobs AS {this} INDEXED BY jobs_by_state"),
-            Source::Account(_) => format!("jobs AS {this} INDEXED BY jobs_by_account"),
-            Source::Name(_) => format!("jobs AS {this} INDEXED BY jobs_by_name"),
-            Source::User(_) => format!("jobs AS {this} INDEXED BY jobs_by_user"),
-            Source::Partition(_) => format!("jobs AS {this} INDEXED BY jobs_by_partition"),
             Source::Label(..) => format!("job_labels AS {this}"),
-            Source::Array(_) => format!("jobs AS {this} INDEXED BY jobs_by_array"),
-            Source::Owner(_) => format!("jobs AS {this} INDEXED BY jobs_by_uid"),
+            _ => dialect::jobs(this, self.index()),
         });
     }
 
+    /// That a row is one of these.
     pub(super) fn condition(self, sql: &mut Sql, this: &str) {
+        self.left_out(sql, this);
+        for (n, (column, value)) in self.keys().iter().enumerate() {
+            sql.add(if n == 0 { "" } else { " AND " });
+            sql.add(&format!("{this}.{column} = ")).value(value);
+        }
         match self {
-            Source::Table => sql.add("TRUE"),
-            Source::State(state) => sql.add(&format!("{this}.state = '{}'", state.word())),
-            // The index leaves some out; SQLite uses it where the same words say so again.
-            Source::Account(account) => {
-                sql.add(&format!("{this}.account <> '' AND {this}.account = ")).text(account)
+            Source::Table => {
+                sql.add("TRUE");
             }
-            Source::Name(name) => {
-                sql.add(&format!("{this}.name <> 'job' AND {this}.name = ")).text(name)
+            Source::Ids(ids) => {
+                sql.add(&format!("{this}.id IN ({})", listed(ids)));
             }
-            Source::User(user) => {
-                sql.add(&format!("{this}.user <> '' AND {this}.user = ")).text(user)
-            }
-            Source::Partition(name) => {
-                let others = format!("{this}.partition <> 'default' AND {this}.partition = ");
-                sql.add(&others).text(name)
-            }
-            Source::Ids(ids) => sql.add(&format!("{this}.id IN ({})", listed(ids))),
-            Source::Array(JobId(array)) => sql.add(&format!("{this}.array_job_id = ")).int(array),
-            Source::Owner(Uid(uid)) => sql.add(&format!("{this}.uid = ")).int(uid.into()),
-            Source::Label(key, value) => sql
-                .add(&format!("{this}.key = "))
-                .text(key)
-                .add(&format!(" AND {this}.value = "))
-                .text(value),
-        };
+            _ => {}
+        }
+    }
+
+    fn left_out(self, sql: &mut Sql, this: &str) {
+        if let Some((column, holds)) = self.holds() {
+            sql.add(&format!("{this}.{column} {holds} AND "));
+        }
+    }
+
+    /// These rows, of which `tests` hold too, and only of these ids; in order, at most so many.
+    ///
+    /// Where a database is told no index, the order tells it: rows are compared by the columns of
+    /// the index and the id together, and no other index has them in this order.
+    pub(super) fn walk(
+        self,
+        sql: &mut Sql,
+        this: &str,
+        tests: impl FnOnce(&mut Sql),
+        (window, limit): (Window, usize),
+    ) {
+        let (id, keys) = (self.id(this), self.keys());
+        let order = if window.ascending { "ASC" } else { "DESC" };
+        // The least number of all has no sign of its own, and ids are none of such.
+        let (first, last) = (window.first.max(-i64::MAX), window.last);
+        // Numbers as text: SQLite prepares a statement with a bound LIMIT anew at each run.
+        if !dialect::IS_TOLD_INDEXES && !keys.is_empty() {
+            let columns: Vec<String> =
+                keys.iter().map(|(column, _)| format!("{this}.{column}")).collect();
+            self.left_out(sql, this);
+            sql.add(&format!("({}, {id}) BETWEEN (", columns.join(", ")));
+            keys.iter().for_each(|(_, value)| {
+                sql.value(value).add(", ");
+            });
+            sql.add(&format!("{first}) AND ("));
+            keys.iter().for_each(|(_, value)| {
+                sql.value(value).add(", ");
+            });
+            sql.add(&format!("{last})"));
+            tests(sql);
+            let columns = columns.join(&format!(" {order}, "));
+            sql.add(&format!(" ORDER BY {columns} {order}, {id} {order} LIMIT {limit}"));
+            return;
+        }
+        self.condition(sql, this);
+        tests(sql);
+        sql.add(&format!(" AND {id} BETWEEN {first} AND {last}"));
+        sql.add(&format!(" ORDER BY {id} {order} LIMIT {limit}"));
     }
 
     /// Whether the part holds of all that stands here. Of names and ids a filter may have two
@@ -356,12 +431,18 @@ impl Sql {
 
     pub(super) fn text(&mut self, value: &str) -> &mut Sql {
         self.values.push(KeyValue::Text(value.to_owned()));
-        self.add("?")
+        self.placed()
     }
 
     pub(super) fn int(&mut self, value: i64) -> &mut Sql {
         self.values.push(KeyValue::Number(value));
-        self.add("?")
+        self.placed()
+    }
+
+    /// The place of the last value.
+    fn placed(&mut self) -> &mut Sql {
+        let place = format!("${}", self.values.len());
+        self.add(&place)
     }
 
     pub(super) fn value(&mut self, value: &KeyValue) -> &mut Sql {
@@ -370,18 +451,6 @@ impl Sql {
             KeyValue::Number(number) => self.int(*number),
             KeyValue::Nothing => self.add("NULL"),
         }
-    }
-
-    /// Only of these ids, in order, at most so many.
-    pub(super) fn window(&mut self, id: &str, window: Window, limit: usize) -> &mut Sql {
-        let order = if window.ascending { "ASC" } else { "DESC" };
-        let (first, last) = (window.first, window.last);
-        // Numbers as text: SQLite prepares a statement with a bound LIMIT anew at each run.
-        let _ = write!(
-            self.text,
-            " AND {id} BETWEEN {first} AND {last} ORDER BY {id} {order} LIMIT {limit}"
-        );
-        self
     }
 
     pub(super) fn query<'a>(self) -> BoxedSqlQuery<'a, Db, SqlQuery> {

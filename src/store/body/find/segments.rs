@@ -14,7 +14,7 @@ use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
-use super::super::Conn;
+use super::super::{Conn, dialect};
 use super::by_id::{self, Found, looks_of_each};
 use super::collected::value_of;
 use super::query::{NO_USER, Part, Question, Sql, USUAL_NAME};
@@ -308,15 +308,25 @@ fn statement(
     let Question { filter, parts, .. } = question;
     let Index { name, holds } = index_of(filter.key)?;
     let column = format!("job.{}", filter.key.word());
-    let (sign, order) = if filter.ascending { ('>', "ASC") } else { ('<', "DESC") };
+    let (sign, back) = if filter.ascending { ('>', '<') } else { ('<', '>') };
+    let order = if filter.ascending { "ASC" } else { "DESC" };
     let mut sql = Sql::default();
     sql.add(&format!("SELECT {column} AS value, job.id AS id, (TRUE"));
     parts.iter().for_each(|part| part.test(&mut sql, "job.id"));
-    sql.add(&format!(") IS TRUE AS hit FROM jobs AS job INDEXED BY {name} WHERE {holds}"));
+    sql.add(&format!(") IS TRUE AS hit FROM "));
+    sql.add(&dialect::jobs("job", Some(name))).add(&format!(" WHERE {holds}"));
     match equal {
         Some(Cursor { value, id: JobId(id) }) => {
-            sql.add(&format!(" AND {column} = ")).value(value);
-            sql.add(&format!(" AND job.id {sign} {id} ORDER BY job.id {order} LIMIT {limit}"));
+            if dialect::IS_TOLD_INDEXES {
+                sql.add(&format!(" AND {column} = ")).value(value);
+                sql.add(&format!(" AND job.id {sign} {id} ORDER BY job.id {order}"));
+            } else {
+                let end = if filter.ascending { i64::MAX } else { -i64::MAX };
+                sql.add(&format!(" AND ({column}, job.id) {sign} (")).value(value);
+                sql.add(&format!(", {id}) AND ({column}, job.id) {back}= (")).value(value);
+                sql.add(&format!(", {end}) ORDER BY {column} {order}, job.id {order}"));
+            }
+            sql.add(&format!(" LIMIT {limit}"));
         }
         None => {
             if let Some(over) = &between.over {

@@ -6,7 +6,6 @@
 //!
 //! *Not here*: measuring (`actors::usage_watch`).
 
-use super::super::used_while_running::{of, of_several};
 use super::*;
 use crate::job::usage_series::UsageSeries;
 
@@ -33,7 +32,7 @@ impl World {
 
 #[test]
 fn the_newest_word_of_each_attempt_is_kept_until_its_job_is_forgotten() {
-    let mut world = World::new();
+    let Some(mut world) = World::new() else { return };
     let id = world.submit();
     let run = |n| Attempt { job: id, n };
     world.keep_usage(run(1), 100);
@@ -55,7 +54,7 @@ fn the_newest_word_of_each_attempt_is_kept_until_its_job_is_forgotten() {
 
 #[test]
 fn a_series_that_cannot_be_read_is_an_error_that_says_where() {
-    let mut world = World::new();
+    let Some(mut world) = World::new() else { return };
     let attempt = Attempt { job: world.submit(), n: 1 };
     world.keep_usage(attempt, 100);
     for wrong in ["''", "'[]'", "7", "'{}'"] {

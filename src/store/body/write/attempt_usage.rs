@@ -27,11 +27,14 @@ pub(super) fn kept(
     if !is_there.get_result::<bool>(conn)? {
         return Ok(());
     }
-    let row = (
-        attempt_usage::job_id.eq(job.0),
-        attempt_usage::attempt.eq(i64::from(n)),
-        attempt_usage::series.eq(json(series)),
-    );
-    diesel::replace_into(attempt_usage::table).values(row).execute(conn)?;
+    let series = json(series);
+    let series = attempt_usage::series.eq(&series);
+    let key = (attempt_usage::job_id.eq(job.0), attempt_usage::attempt.eq(i64::from(n)));
+    diesel::insert_into(attempt_usage::table)
+        .values((key, series))
+        .on_conflict((attempt_usage::job_id, attempt_usage::attempt))
+        .do_update()
+        .set(series)
+        .execute(conn)?;
     Ok(())
 }

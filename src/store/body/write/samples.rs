@@ -10,8 +10,8 @@
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
-use super::super::Conn;
 use super::super::samples::rows_of;
+use super::super::{Conn, dialect};
 use crate::kernel::parts::samples::Sample;
 use crate::store::error::StoreError;
 use crate::store::samples::{LONG_S, MINUTE_S, MINUTES_KEPT_S, Row};
@@ -26,7 +26,7 @@ const FORGOTTEN_PER_CHORE: i64 = 1_000;
 /// A minute is over. One of this time that is there is of before the clock was set back.
 pub(super) fn sampled(conn: &mut Conn, sample: &Sample) -> Result<(), StoreError> {
     let row = Row::from(sample);
-    diesel::insert_or_ignore_into(samples::table).values(row).execute(conn)?;
+    diesel::insert_into(samples::table).values(row).on_conflict_do_nothing().execute(conn)?;
     Ok(())
 }
 
@@ -43,11 +43,11 @@ pub(super) fn fold(conn: &mut Conn, now: Time) -> Result<usize, StoreError> {
     let whole: Vec<&Row> = minutes.iter().filter(|row| row.start < end).collect();
     let of_one_ten = whole.chunk_by(|a, b| a.ten() == b.ten());
     let tens: Vec<Row> = of_one_ten.filter_map(Row::together).collect();
-    conn.batch_execute("BEGIN IMMEDIATE")?;
+    conn.batch_execute(dialect::BEGIN)?;
     let gone = samples::step_s.eq(MINUTE_S).and(samples::start.lt(end));
     diesel::delete(samples::table.filter(gone)).execute(conn)?;
     for ten in &tens {
-        diesel::insert_or_ignore_into(samples::table).values(ten).execute(conn)?;
+        diesel::insert_into(samples::table).values(ten).on_conflict_do_nothing().execute(conn)?;
     }
     conn.batch_execute("COMMIT")?;
     Ok(whole.len())

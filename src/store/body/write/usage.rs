@@ -27,12 +27,13 @@ pub fn charged<'a>(conn: &mut Conn, changes: impl Iterator<Item = &'a Change>) -
         }
     }
     for (account, (cpu_us, at)) in last {
-        let row = (
-            account_usage::account.eq(&**account),
-            account_usage::cpu_us.eq(cpu_us),
-            account_usage::as_of.eq(at),
-        );
-        diesel::replace_into(account_usage::table).values(row).execute(conn)?;
+        let used = (account_usage::cpu_us.eq(cpu_us), account_usage::as_of.eq(at));
+        diesel::insert_into(account_usage::table)
+            .values((account_usage::account.eq(&**account), used))
+            .on_conflict(account_usage::account)
+            .do_update()
+            .set(used)
+            .execute(conn)?;
     }
     Ok(())
 }

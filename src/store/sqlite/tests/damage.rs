@@ -9,11 +9,11 @@
 
 use diesel::result::Error as Diesel;
 
-use super::super::arrays;
-use super::super::dependencies;
 use super::*;
 use crate::job::array_spec::JobRef;
 use crate::kernel::access::Scope;
+use crate::store::sqlite::body::arrays;
+use crate::store::sqlite::body::dependencies;
 
 /// Columns of `jobs`, each with values that are none of its kind.
 const JOB: &[(&str, &[&str])] = &[
@@ -117,7 +117,7 @@ fn is_about(result: Result<(), StoreError>, place: (&str, &str, &str), value: &s
 
 #[test]
 fn each_column_of_a_job_is_read_or_named() {
-    let mut world = World::new();
+    let mut world = World::new().unwrap();
     let id = world.submit();
     for (column, values) in JOB {
         for value in *values {
@@ -140,7 +140,7 @@ fn each_column_of_a_job_is_read_or_named() {
 
 #[test]
 fn what_a_later_version_adds_to_a_job_is_left_alone() {
-    let mut world = World::new();
+    let mut world = World::new().unwrap();
     let id = world.submit();
     let before = world.job(id);
     world.batch(
@@ -151,7 +151,7 @@ fn what_a_later_version_adds_to_a_job_is_left_alone() {
 
 #[test]
 fn a_start_reads_all_of_what_waits_or_names_the_column() {
-    let mut world = World::new();
+    let mut world = World::new().unwrap();
     world.submit();
     for (column, values) in JOB.iter().chain(OF_PENDING) {
         for value in *values {
@@ -165,7 +165,7 @@ fn a_start_reads_all_of_what_waits_or_names_the_column() {
 
 #[test]
 fn a_start_takes_up_no_attempt_of_which_it_cannot_read_all() {
-    let mut world = World::new();
+    let mut world = World::new().unwrap();
     let id = world.submit();
     world.start();
     let step = world.fact(id, Fact::Started(HANDLE));
@@ -205,7 +205,7 @@ fn a_start_takes_up_no_attempt_of_which_it_cannot_read_all() {
 
 #[test]
 fn a_start_finds_a_state_that_is_none_in_history_too() {
-    let mut world = World::new();
+    let mut world = World::new().unwrap();
     for _ in 0..3 {
         world.one_that_ends(exited());
     }
@@ -227,7 +227,7 @@ fn a_start_finds_a_state_that_is_none_in_history_too() {
 
 #[test]
 fn a_start_goes_on_from_no_number_that_is_none() {
-    let mut world = World::new();
+    let mut world = World::new().unwrap();
     world.submit();
     for (table, row, column, value) in [
         ("meta", "row 1", "next_job_id", "'x'"),
@@ -253,13 +253,13 @@ fn a_start_goes_on_from_no_number_that_is_none() {
         world.mend(table);
     }
     world.batch("UPDATE meta SET epoch = 'x'");
-    let refused = Writer::open(world.database()).map(|_| ()).unwrap_err().to_string();
+    let refused = OnlyWriter::open(world.database()).map(|_| ()).unwrap_err().to_string();
     assert!(refused.contains("t.db") && refused.contains("row 1: column \"epoch\""), "{refused}");
 }
 
 #[test]
 fn what_stands_beside_jobs_is_read_or_named() {
-    let mut world = World::new();
+    let mut world = World::new().unwrap();
     let (id, mut step) = world.submission(job());
     let key = IdempotencyKey {
         key: "k".into(),
@@ -308,7 +308,7 @@ fn what_stands_beside_jobs_is_read_or_named() {
 
 #[test]
 fn an_array_is_counted_only_if_all_of_its_rows_can_be_read() {
-    let mut world = World::new();
+    let mut world = World::new().unwrap();
     let (id, step) = world.submission(job().array("0-2"));
     world.commit(step);
     world.start();
@@ -340,7 +340,7 @@ fn an_array_is_counted_only_if_all_of_its_rows_can_be_read() {
 
 #[test]
 fn a_search_by_time_and_retention_say_so_too() {
-    let mut world = World::new();
+    let mut world = World::new().unwrap();
     world.one_that_ends(exited());
     for (column, value) in [("submit_time", "'x'"), ("end_time", "'x'")] {
         world.spoil("jobs", column, value, "");
@@ -359,7 +359,7 @@ fn a_search_by_time_and_retention_say_so_too() {
 
 #[test]
 fn a_damaged_job_is_forgotten_with_all_that_is_its_own() {
-    let mut world = World::new();
+    let mut world = World::new().unwrap();
     let (id, step) = world.submission(job().label("k", "v"));
     world.commit(step);
     world.start();
@@ -375,7 +375,7 @@ fn a_damaged_job_is_forgotten_with_all_that_is_its_own() {
 
 #[test]
 fn a_launch_that_cannot_be_read_is_no_reason_to_refuse_a_commit() {
-    let mut world = World::new();
+    let mut world = World::new().unwrap();
     let id = world.submit();
     world.batch("UPDATE job_scripts SET environment = 'x'");
     world.start();
@@ -387,7 +387,7 @@ fn a_launch_that_cannot_be_read_is_no_reason_to_refuse_a_commit() {
 
 #[test]
 fn the_sentence_says_where_it_is_and_what_to_do() {
-    let mut world = World::new();
+    let mut world = World::new().unwrap();
     let id = world.submit();
     world.batch("UPDATE jobs SET state = 'XYZZY'");
     let conn = world.writer.connection().unwrap();
@@ -403,4 +403,14 @@ fn the_sentence_says_where_it_is_and_what_to_do() {
     let error = read::job(conn, id).unwrap_err().to_string();
     assert!(error.len() < 400 && error.contains("yyy\"…"), "{error}");
     assert!(matches!(StoreError::from(Diesel::NotFound), StoreError::Disagrees(_)));
+}
+
+#[test]
+fn a_sample_that_cannot_be_read_is_an_error_that_says_where() {
+    let mut world = World::new().unwrap();
+    world.keep([1]);
+    world.batch("UPDATE samples SET pending_us = 'many'");
+    let read = world.database().readers().unwrap().read(|db| db.samples((0, 600)));
+    let said = read.unwrap_err().to_string();
+    assert!(said.contains("samples") && said.contains("pending_us"), "{said}");
 }

@@ -8,15 +8,15 @@
 
 use diesel_migrations::{FileBasedMigrations, MigrationHarness};
 
-use super::super::find::find;
 use super::*;
 use crate::kernel::access::Scope;
+use crate::store::sqlite::body::find::find;
 
 const FIRST: &str = include_str!("../../../../migrations/sqlite/2026-11-22-000000_first/up.sql");
 
 /// Five jobs of the first version; before the fourth the clock was set back an hour.
 fn first_version(database: &Database) {
-    let mut conn = database.writer().unwrap();
+    let mut conn = database.session().unwrap();
     conn.batch_execute(FIRST).unwrap();
     let notes = "CREATE TABLE __diesel_schema_migrations \
                  (version VARCHAR(50) PRIMARY KEY NOT NULL, \
@@ -47,7 +47,7 @@ fn first_version(database: &Database) {
     conn.batch_execute(key).unwrap();
 }
 
-fn ids(writer: &mut Writer, change: impl FnOnce(&mut JobFilter)) -> Vec<i64> {
+fn ids(writer: &mut OnlyWriter, change: impl FnOnce(&mut JobFilter)) -> Vec<i64> {
     let mut filter = JobFilter { ascending: true, limit: 9, ..JobFilter::default() };
     change(&mut filter);
     find(writer.connection().unwrap(), &filter, &Scope::SERVER).unwrap().ids
@@ -57,7 +57,7 @@ fn label(key: &str, value: &str) -> Vec<(String, String)> {
     vec![(key.to_owned(), value.to_owned())]
 }
 
-fn is_as_if_it_had_always_been_so(writer: &mut Writer) {
+fn is_as_if_it_had_always_been_so(writer: &mut OnlyWriter) {
     let loaded = load(writer.connection().unwrap(), Rules::default()).unwrap();
     let ended = [(StateWord::Completed, 2), (StateWord::Failed, 1), (StateWord::NodeFail, 1)];
     assert_eq!(loaded.memory.ended, ended.into());
@@ -79,7 +79,7 @@ fn a_database_of_the_first_version_is_brought_here_and_back() {
     let dir = tempfile::tempdir().unwrap();
     let database = Database::new(dir.path().join("t.db"));
     first_version(&database);
-    let mut writer = Writer::open(database.clone()).unwrap();
+    let mut writer = OnlyWriter::open(database.clone()).unwrap();
     is_as_if_it_had_always_been_so(&mut writer);
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite");
     let all = || FileBasedMigrations::from_path(folder).unwrap();
@@ -89,7 +89,7 @@ fn a_database_of_the_first_version_is_brought_here_and_back() {
     }
     let jobs: i64 = crate::store::schema::jobs::table.count().get_result(conn).unwrap();
     assert_eq!((jobs, conn.applied_migrations().unwrap().len()), (5, 1));
-    is_as_if_it_had_always_been_so(&mut Writer::open(database).unwrap());
+    is_as_if_it_had_always_been_so(&mut OnlyWriter::open(database).unwrap());
 }
 
 #[test]
@@ -120,7 +120,9 @@ fn lines(conn: &mut Conn, columns: &[(&str, String)]) -> Vec<String> {
         let sql = format!(
             "SELECT '{table} ' || rowid || ' {name} ' || quote({value}) AS line FROM {table}"
         );
-        let rows = diesel::sql_query(sql).load::<super::counts::Line>(conn).unwrap();
+        let rows = diesel::sql_query(sql)
+            .load::<crate::store::sqlite::body::tests::counts::Line>(conn)
+            .unwrap();
         all.extend(rows.into_iter().map(|row| row.line));
     }
     all.sort();
@@ -129,7 +131,9 @@ fn lines(conn: &mut Conn, columns: &[(&str, String)]) -> Vec<String> {
 
 fn columns_of(conn: &mut Conn, table: &'static str) -> Vec<(&'static str, String)> {
     let sql = format!("SELECT name AS line FROM pragma_table_info('{table}')");
-    let rows = diesel::sql_query(sql).load::<super::counts::Line>(conn).unwrap();
+    let rows = diesel::sql_query(sql)
+        .load::<crate::store::sqlite::body::tests::counts::Line>(conn)
+        .unwrap();
     rows.into_iter().map(|row| (table, row.line)).collect()
 }
 
@@ -165,7 +169,7 @@ fn found_now((table, column): &(&'static str, String)) -> (&'static str, String)
 fn every_field_of_the_version_before_is_there_and_goes_back_with_it() {
     let dir = tempfile::tempdir().unwrap();
     let database = Database::new(dir.path().join("t.db"));
-    let mut conn = database.writer().unwrap();
+    let mut conn = database.session().unwrap();
     conn.batch_execute(BEFORE).unwrap();
     let was_applied = conn.applied_migrations().unwrap().len();
     let all: Vec<_> = ROWID_TABLES.iter().flat_map(|t| columns_of(&mut conn, t)).collect();
@@ -173,7 +177,7 @@ fn every_field_of_the_version_before_is_there_and_goes_back_with_it() {
     assert!(before.len() > 14 * 40, "{} values", before.len());
     drop(conn);
 
-    let mut writer = Writer::open(database.clone()).unwrap();
+    let mut writer = OnlyWriter::open(database.clone()).unwrap();
     let conn = writer.connection().unwrap();
     // Each start takes the next one.
     conn.batch_execute("UPDATE meta SET epoch = epoch - 1").unwrap();
@@ -191,8 +195,8 @@ fn every_field_of_the_version_before_is_there_and_goes_back_with_it() {
 fn a_server_goes_on_where_the_version_before_was_killed() {
     let dir = tempfile::tempdir().unwrap();
     let database = Database::new(dir.path().join("t.db"));
-    database.writer().unwrap().batch_execute(BEFORE).unwrap();
-    let mut writer = Writer::open(database).unwrap();
+    database.session().unwrap().batch_execute(BEFORE).unwrap();
+    let mut writer = OnlyWriter::open(database).unwrap();
     let (kernel, _) = boot(&mut writer);
     assert_eq!(check::all(&kernel), Ok(()));
     let counts = [(StateWord::Completed, 3), (StateWord::Failed, 1), (StateWord::Timeout, 1)];

@@ -1,30 +1,25 @@
 //! *Purpose*: brings a database to the shape this program knows.
 //!
-//! *Owns*: the embedded migrations.
+//! *Owns*: which migrations are missing.
 //!
 //! *Promises*: a database of a newer version is refused and left untouched.
 //!
 //! *Not here*: the shape itself (`migrations/`, `store::schema`).
 
-use std::path::Path;
-
-use diesel::SqliteConnection;
 use diesel::migration::{Migration, MigrationSource};
-use diesel::sqlite::Sqlite;
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use diesel_migrations::MigrationHarness;
 
-use super::backend::Database;
-use super::error::StoreError;
+use super::dialect::{Database, MIGRATIONS};
+use super::{Conn, Db};
 use crate::fault;
-
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+use crate::store::error::StoreError;
 
 /// Refuses a database to which a migration was applied that is unknown here.
 ///
 /// # Errors
 /// [`StoreError::Newer`].
-pub fn refuse_newer(applied: &[String], path: &Path) -> Result<(), StoreError> {
-    let open = |reason: String| StoreError::Open { path: path.display().to_string(), reason };
+pub fn refuse_newer(applied: &[String], place: &str) -> Result<(), StoreError> {
+    let open = |reason: String| StoreError::Open { place: place.to_owned(), reason };
     let known: Vec<String> = Known
         .migrations()
         .map_err(|e| open(e.to_string()))?
@@ -33,10 +28,7 @@ pub fn refuse_newer(applied: &[String], path: &Path) -> Result<(), StoreError> {
         .collect();
     match applied.iter().find(|version| !known.contains(version)) {
         None => Ok(()),
-        Some(newer) => {
-            let path = path.display().to_string();
-            Err(StoreError::Newer { path, version: newer.clone() })
-        }
+        Some(newer) => Err(StoreError::Newer { place: place.to_owned(), version: newer.clone() }),
     }
 }
 
@@ -44,14 +36,14 @@ pub fn refuse_newer(applied: &[String], path: &Path) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Newer`], or what the database says.
-pub fn run(conn: &mut SqliteConnection, database: &Database) -> Result<Vec<String>, StoreError> {
+pub fn run(conn: &mut Conn, database: &Database) -> Result<Vec<String>, StoreError> {
     let damaged = |e: Box<dyn std::error::Error + Send + Sync>| StoreError::Open {
-        path: database.path().display().to_string(),
+        place: database.place(),
         reason: e.to_string(),
     };
     let applied = conn.applied_migrations().map_err(damaged)?;
     let applied: Vec<String> = applied.iter().map(ToString::to_string).collect();
-    refuse_newer(&applied, database.path())?;
+    refuse_newer(&applied, &database.place())?;
     if !conn.has_pending_migration(Known).map_err(damaged)? {
         return Ok(Vec::new());
     }
@@ -66,8 +58,8 @@ pub fn run(conn: &mut SqliteConnection, database: &Database) -> Result<Vec<Strin
 struct Known;
 
 #[cfg(not(feature = "fault-points"))]
-impl MigrationSource<Sqlite> for Known {
-    fn migrations(&self) -> diesel::migration::Result<Vec<Box<dyn Migration<Sqlite>>>> {
+impl MigrationSource<Db> for Known {
+    fn migrations(&self) -> diesel::migration::Result<Vec<Box<dyn Migration<Db>>>> {
         MIGRATIONS.migrations()
     }
 }
@@ -81,9 +73,9 @@ mod newer {
 
     use super::*;
 
-    impl MigrationSource<Sqlite> for Known {
-        fn migrations(&self) -> Result<Vec<Box<dyn Migration<Sqlite>>>> {
-            let mut known: Vec<Box<dyn Migration<Sqlite>>> = MIGRATIONS.migrations()?;
+    impl MigrationSource<Db> for Known {
+        fn migrations(&self) -> Result<Vec<Box<dyn Migration<Db>>>> {
+            let mut known: Vec<Box<dyn Migration<Db>>> = MIGRATIONS.migrations()?;
             if let Some(folder) = fault::extra_migrations() {
                 known.extend(FileBasedMigrations::from_path(folder)?.migrations()?);
             }
@@ -91,15 +83,15 @@ mod newer {
         }
     }
 
-    struct Watched(Box<dyn Migration<Sqlite>>);
+    struct Watched(Box<dyn Migration<Db>>);
 
-    impl Migration<Sqlite> for Watched {
-        fn run(&self, conn: &mut dyn BoxableConnection<Sqlite>) -> Result<()> {
+    impl Migration<Db> for Watched {
+        fn run(&self, conn: &mut dyn BoxableConnection<Db>) -> Result<()> {
             self.0.run(conn)?;
             fault::point(fault::MIGRATION_INSIDE);
             Ok(())
         }
-        fn revert(&self, conn: &mut dyn BoxableConnection<Sqlite>) -> Result<()> {
+        fn revert(&self, conn: &mut dyn BoxableConnection<Db>) -> Result<()> {
             self.0.revert(conn)
         }
         fn metadata(&self) -> &dyn MigrationMetadata {

@@ -1,0 +1,116 @@
+//! *Purpose*: inserts and updates that stay prepared.
+//!
+//! *Owns*: [`insert`] and [`Update`], whose text does not depend on their values.
+//!
+//! *Promises*: each is parsed once for each connection.
+//!
+//! *Not here*: which columns a row fills (`write::insert`), which rows become what
+//! (`store::body::write`).
+//!
+//! Diesel prepares every UPDATE of its own anew, since in general its text depends on its values
+//! (an absent field of a changeset is left out), and every INSERT of several rows, since their
+//! number is part of it. Parsing and planning one costs several times what running it does, and a
+//! job's life has six updates. Ours set the same columns each time, so their text is a key under
+//! which diesel's cache finds them; of an insert table and number are the key.
+
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::Bool;
+
+use super::insert::New;
+use super::{Conn, Db};
+
+/// Rows of one statement, as long as there are so many: it begins, finds its place in each tree
+/// and ends once for all of them. Of what that costs a single row little is left; with more, the
+/// statement only grows.
+const MANY: usize = 16;
+
+/// Inserts rows: together as long as there are enough, then one by one.
+///
+/// # Errors
+/// What the database says.
+pub fn insert<R: New>(conn: &mut Conn, rows: impl IntoIterator<Item = R>) -> QueryResult<()> {
+    let mut waiting = Vec::new();
+    for row in rows {
+        waiting.push(row);
+        if let Some(many) = waiting.first_chunk::<MANY>() {
+            Insert(many).execute(conn)?;
+            waiting.clear();
+        }
+    }
+    for row in &waiting {
+        Insert(std::array::from_ref(row)).execute(conn)?;
+    }
+    Ok(())
+}
+
+/// `INSERT INTO table (…) VALUES (…), …`
+struct Insert<'r, R, const N: usize>(&'r [R; N]);
+
+impl<R: New, const N: usize> QueryId for Insert<'_, R, N> {
+    type QueryId = (R::Table, [(); N]);
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl<R: New, const N: usize> QueryFragment<Db> for Insert<'_, R, N> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Db>) -> QueryResult<()> {
+        // A violation ends the transaction in any case, and a statement that undoes itself alone
+        // would have to keep what it changes.
+        out.push_sql("INSERT INTO ");
+        out.push_identifier(R::TABLE)?;
+        let mut comma = " (";
+        for column in R::COLUMNS {
+            out.push_sql(std::mem::replace(&mut comma, ", "));
+            out.push_identifier(column)?;
+        }
+        comma = ") VALUES (";
+        for row in self.0 {
+            out.push_sql(std::mem::replace(&mut comma, "), ("));
+            row.bind(out.reborrow())?;
+        }
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl<R, const N: usize> RunQueryDsl<Conn> for Insert<'_, R, N> {}
+
+/// `UPDATE table SET set WHERE rows`.
+pub struct Update<F, S, W> {
+    table: F,
+    set: S,
+    rows: W,
+}
+
+/// Sets columns of the rows of a table for which `rows` holds.
+pub fn update<T, V, W>(table: T, rows: W, set: V) -> Update<T::FromClause, V::Changeset, W>
+where
+    T: QuerySource,
+    V: AsChangeset<Target = T>,
+    W: AppearsOnTable<T> + Expression<SqlType = Bool>,
+{
+    Update { table: table.from_clause(), set: set.as_changeset(), rows }
+}
+
+impl<F, S, W> QueryId for Update<F, S, W> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<F, S, W> QueryFragment<Db> for Update<F, S, W>
+where
+    F: QueryFragment<Db>,
+    S: QueryFragment<Db>,
+    W: QueryFragment<Db>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Db>) -> QueryResult<()> {
+        out.push_sql("UPDATE ");
+        self.table.walk_ast(out.reborrow())?;
+        out.push_sql(" SET ");
+        self.set.walk_ast(out.reborrow())?;
+        out.push_sql(" WHERE ");
+        self.rows.walk_ast(out)
+    }
+}
+
+impl<F, S, W> RunQueryDsl<Conn> for Update<F, S, W> {}
