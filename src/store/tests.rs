@@ -13,6 +13,7 @@ mod attempt_usage;
 mod batches;
 mod counts;
 mod damage;
+mod ended;
 mod folded;
 mod forgotten;
 mod mend;

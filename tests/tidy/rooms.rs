@@ -126,6 +126,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "store::scope",
             "store::steps",
             "store::tokens",
+            "store::ended",
             "store::used",
             "store::used_while_running",
             "observe",
