@@ -249,6 +249,8 @@ mod cases {
         let dashboard = house.ask(BOB, "GET /api/v1/dashboard").expect(200);
         assert_eq!(dashboard["running_jobs"], json!([]));
         assert_eq!(dashboard["job_stats"]["running"], 1, "counts stay");
+        let overview = house.ask(BOB, "GET /api/v1/overview").expect(200);
+        assert_eq!((&overview["counts"], &overview["ended_today"]), (&json!(null), &json!(null)));
         let resources = house.ask(BOB, "GET /api/v1/resources").expect(200).to_string();
         assert!(!resources.contains(&format!("\"job_id\":{id}")), "{resources}");
         // Root asks too, so that somebody looks; his are numbers.
