@@ -161,6 +161,18 @@ fn a_machine_of_1024_cpus_is_drawn_whole() {
 }
 
 #[test]
+fn more_ends_than_are_counted_are_said_to_be_more() {
+    let mut busy = state::overview();
+    busy["ended_today"] = json!({"since": state::at(28, 0, 0, 0), "completed": 99_999,
+        "other": 1, "is_more": true});
+    let page = first_page(busy.clone()).document().unwrap();
+    assert!(page.contains("<dt>Ended today<dd>more than 100,000<dd class=\"s\"></div>"), "{page}");
+    busy["ended_today"] = json!(null);
+    let page = first_page(busy).document().unwrap();
+    assert!(!page.contains("Ended today"), "who sees his own alone is told no number");
+}
+
+#[test]
 fn what_others_hold_unseen_is_not_called_free() {
     let mut private = state::overview();
     for cpu in private["resources"]["cpus"].as_array_mut().unwrap() {
