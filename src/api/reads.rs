@@ -10,6 +10,7 @@ pub use super::accounts::lines as accounts;
 pub use super::allocations::audited as audit;
 pub use super::attempts::of as attempts;
 pub use super::caller::Caller;
+pub use super::dependents::of as dependents;
 pub use super::edit::{may_change, tried as tried_change};
 pub use super::efficiency::of as efficiency;
 pub use super::error::ApiError;
