@@ -25,6 +25,18 @@ houses! {
     an_old_job_is_forgotten_with_what_she_left_in_its_folder "retention = \"1s\""
 }
 
+fn of_those_who_wait_for_his_job_bob_sees_his_own(house: &House) {
+    let own = house.submit(BOB, json!({"script": "true", "held": true}));
+    let after = json!({"script": "true", "dependency": format!("afterok:{own}")});
+    let (of_root, of_bob) = (house.submit("root", after.clone()), house.submit(BOB, after));
+    let waiting = |name: &str| {
+        let told = house.ask(name, &format!("GET /api/v1/jobs/{own}/dependents")).expect(200);
+        let jobs = told["jobs"].as_array().unwrap().clone();
+        jobs.iter().map(|job| job["id"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!((waiting(BOB), waiting("root")), (vec![of_bob], vec![of_root, of_bob]));
+}
+
 const HELD: &str = "#!/bin/sh\n#SBATCH --comment=quiet\necho secret";
 
 /// Every order about a job, with a body.
@@ -258,15 +270,7 @@ mod cases {
         let dashboard = house.ask(BOB, "GET /api/v1/dashboard").expect(200);
         assert_eq!(dashboard["running_jobs"], json!([]));
         assert_eq!(dashboard["job_stats"]["running"], 1, "counts stay");
-        let own = house.submit(BOB, json!({"script": "true", "held": true}));
-        let after = json!({"script": "true", "dependency": format!("afterok:{own}")});
-        let (of_root, of_bob) = (house.submit("root", after.clone()), house.submit(BOB, after));
-        let waiting = |name: &str| {
-            let told = house.ask(name, &format!("GET /api/v1/jobs/{own}/dependents")).expect(200);
-            let jobs = told["jobs"].as_array().unwrap().clone();
-            jobs.iter().map(|job| job["id"].as_i64().unwrap()).collect::<Vec<_>>()
-        };
-        assert_eq!((waiting(BOB), waiting("root")), (vec![of_bob], vec![of_root, of_bob]));
+        of_those_who_wait_for_his_job_bob_sees_his_own(&house);
         let overview = house.ask(BOB, "GET /api/v1/overview").expect(200);
         assert_eq!((&overview["counts"], &overview["ended_today"]), (&json!(null), &json!(null)));
         let resources = house.ask(BOB, "GET /api/v1/resources").expect(200).to_string();
