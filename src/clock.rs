@@ -62,6 +62,15 @@ impl LocalTime {
         }
     }
 
+    /// When the day of this moment began: at midnight, or, where a clock is set forward then, with
+    /// the first hour that the day has.
+    #[must_use]
+    pub fn day_of(time: Time) -> Time {
+        let day = LocalTime { hour: 0, minute: 0, second: 0, ..LocalTime::of(time) };
+        let hours = (0..24).map(|hour| LocalTime { hour, ..day });
+        hours.into_iter().find_map(LocalTime::moment).unwrap_or(time)
+    }
+
     /// The day of the week in three letters, as `Fri`; empty beyond the calendar.
     #[must_use]
     pub fn weekday(self) -> String {
@@ -105,6 +114,19 @@ pub fn parse_rfc3339(text: &str) -> Option<Time> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_day_begins_before_all_of_it_and_after_the_one_before() {
+        for hours in 0..24 * 400 {
+            let time = Time(1_795_318_937_123_456 + hours * 3_600_000_000);
+            let begin = LocalTime::day_of(time);
+            let (day, before) = (LocalTime::of(time), LocalTime::of(Time(begin.0 - 1)));
+            let first = LocalTime::of(begin);
+            assert!(begin <= time, "{day:?}");
+            assert_eq!((first.year, first.month, first.day), (day.year, day.month, day.day));
+            assert_ne!((before.month, before.day), (day.month, day.day), "{first:?}");
+        }
+    }
 
     #[test]
     fn times_survive_text_to_the_microsecond() {

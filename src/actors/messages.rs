@@ -40,6 +40,7 @@ use crate::kernel::parts::maintenance::{Maintenance, MaintenanceRefused};
 use crate::kernel::parts::rules::Rules;
 use crate::kernel::token::Token;
 use crate::kernel::transition::Fact;
+use crate::kernel::views::dependents::{Awaited, Dependents};
 use crate::kernel::views::explain::Explained;
 use crate::kernel::views::limits::Standing;
 use crate::kernel::views::partitions::PartitionNow;
@@ -377,6 +378,11 @@ pub struct GetRank {
     /// By this policy.
     pub policy: Policy,
 }
+
+/// api → ResourceManager: who waits for this? Answered at once.
+#[derive(Debug, Message)]
+#[rtype(result = "Dependents")]
+pub struct GetDependents(pub Awaited);
 
 /// The id under which a job is explained that was not submitted: behind all others.
 pub const DRY_RUN_ID: JobId = JobId(i64::MAX);

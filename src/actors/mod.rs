@@ -53,9 +53,10 @@ use dials::{Dialled, Dials};
 use event_hub::EventHub;
 use executor::{ExecutorActor, Tools};
 use messages::{
-    Await, CancelJobs, CancelTask, Drain, Explain, GetPartitions, GetPayers, GetRank, GetStanding,
-    KeepUsage, Maintain, MakeToken, Move, NoteSignIn, NoteStep, Reconfigure, RequeueJob, Resume,
-    RevokeToken, RunAudit, SignalJob, SplitTask, SubmitJobs, SuspendJob, TryUpdate, UpdateJob,
+    Await, CancelJobs, CancelTask, Drain, Explain, GetDependents, GetPartitions, GetPayers,
+    GetRank, GetStanding, KeepUsage, Maintain, MakeToken, Move, NoteSignIn, NoteStep, Reconfigure,
+    RequeueJob, Resume, RevokeToken, RunAudit, SignalJob, SplitTask, SubmitJobs, SuspendJob,
+    TryUpdate, UpdateJob,
 };
 use order::Orders;
 use recovery::{RecoveryActor, Told, Witnesses};
@@ -103,6 +104,8 @@ pub struct System {
     pub explain: Recipient<Explain>,
     /// Tells where a job stands in the line.
     pub rank: Recipient<GetRank>,
+    /// Tells who waits for a job.
+    pub dependents: Recipient<GetDependents>,
     /// Tells how the partitions stand.
     pub partitions: Recipient<GetPartitions>,
     /// Tells what a user has, and may have.
@@ -237,6 +240,7 @@ pub fn start(parts: Parts) -> System {
         reconfigure: manager.clone().recipient(),
         explain: manager.clone().recipient(),
         rank: manager.clone().recipient(),
+        dependents: manager.clone().recipient(),
         partitions: manager.clone().recipient(),
         standing: manager.clone().recipient(),
         payers: manager.clone().recipient(),

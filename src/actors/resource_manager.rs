@@ -32,9 +32,10 @@ use self::ticket::{Noted, Ticket, durable};
 use super::executor::Known;
 use super::messages::{
     Applied, ApplyPlan, CancelJobs, CancelTask, DRY_RUN_ID, Drain, Explain, ForgetJobs,
-    GetPartitions, GetPassInput, GetPayers, GetRank, GetStanding, Look, LookAtAll, LookAtUnits,
-    Looked, Maintain, Mend, Move, NotDurable, Observed, Resume, SplitTask, StopAttempt, SubmitJobs,
-    SubmitRefused, Submitted, TryUpdate, UpdateAnswer, UpdateJob, WouldUpdate,
+    GetDependents, GetPartitions, GetPassInput, GetPayers, GetRank, GetStanding, Look, LookAtAll,
+    LookAtUnits, Looked, Maintain, Mend, Move, NotDurable, Observed, Resume, SplitTask,
+    StopAttempt, SubmitJobs, SubmitRefused, Submitted, TryUpdate, UpdateAnswer, UpdateJob,
+    WouldUpdate,
 };
 use crate::clock;
 use crate::fault;
@@ -305,6 +306,14 @@ impl Handler<GetRank> for ResourceManagerActor {
 
     fn handle(&mut self, GetRank { job, policy }: GetRank, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.kernel.rank(job, &policy, clock::now()))
+    }
+}
+
+impl Handler<GetDependents> for ResourceManagerActor {
+    type Result = MessageResult<GetDependents>;
+
+    fn handle(&mut self, message: GetDependents, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.kernel.dependents(message.0))
     }
 }
 

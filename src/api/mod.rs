@@ -24,6 +24,7 @@ mod coding;
 mod crowd;
 mod cursor;
 mod dashboard;
+mod dependents;
 mod edit;
 mod efficiency;
 pub mod error;
@@ -196,6 +197,7 @@ routes! {
     GET "/api/v1/jobs/{id}/usage" needs ReadDetails => job_usage::usage,
     GET "/api/v1/jobs/{id}/efficiency" needs ReadDetails => efficiency::efficiency,
     GET "/api/v1/jobs/{id}/priority" needs See => rank::show,
+    GET "/api/v1/jobs/{id}/dependents" needs See => dependents::list,
     GET "/api/v1/jobs/{id}/wait" needs See => jobs::wait,
     GET "/api/v1/jobs/{id}/array" needs See => arrays::show,
     GET "/api/v1/resources" needs See => allocations::resources,

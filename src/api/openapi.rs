@@ -17,9 +17,9 @@ use utoipa::openapi::{self, ContentBuilder, Deprecated, PathItem, Ref, RefOr, Re
 
 use super::wire::problem::PROBLEM_JSON;
 use super::{
-    accounts, allocations, arrays, attempts, bulk, dashboard, edit, efficiency, events, forecast,
-    health, history, info, job_usage, jobs, maintenance, me, overview, partitions, rank, samples,
-    seed, signal, steps, streams, submit, suspend, tokens, usage, web_login,
+    accounts, allocations, arrays, attempts, bulk, dashboard, dependents, edit, efficiency, events,
+    forecast, health, history, info, job_usage, jobs, maintenance, me, overview, partitions, rank,
+    samples, seed, signal, steps, streams, submit, suspend, tokens, usage, web_login,
 };
 
 /// The name of the one way to say who one is.
@@ -81,6 +81,7 @@ const OLD_BASES: [&str; 2] = ["/api", ""];
         jobs::wait,
         arrays::show,
         rank::show,
+        dependents::list,
         streams::script,
         streams::stdout,
         streams::stderr,

@@ -19,18 +19,20 @@ use super::error::ApiError;
 use super::job_line::{self, places};
 use super::wire::array::TaskCounts;
 use super::wire::job::Job;
-use super::wire::overview::{Overview, SHOWN};
+use super::wire::overview::{EndedToday, Overview, SHOWN};
 use super::{accounts, allocations, forecast, maintenance, me, render};
 use crate::actors::messages::Explain;
-use crate::clock::{self, rfc3339};
+use crate::clock::{self, LocalTime, rfc3339};
 use crate::job::ids::JobId;
 use crate::job::state::StateWord;
 use crate::kernel::views::explain::Explained;
 use crate::kernel::views::payers::PayersBy;
 use crate::kernel::views::snapshot::Snapshot;
+use crate::store::ended::Ended;
 use crate::store::filter::JobFilter;
 use crate::store::order::SortKey;
 use crate::store::read::JobAndAllocation;
+use crate::time::Time;
 
 /// Jobs that run, and that wait: more than a screen shows.
 const LISTED: i64 = 100;
@@ -44,7 +46,8 @@ const PAYERS: usize = 100;
     description = "How it all stands, in one bounded answer: what there is and who holds it, what \
         runs, waits and ended, accounts and people, what is foretold. Its `ETag` changes with each \
         change that the server makes; with that as `If-None-Match` the answer is 304 until then. \
-        What only time changes, as how long a job has run, changes no tag.",
+        What only time changes, as how long a job has run, changes no tag, but that a day begins \
+        does.",
     params(("If-None-Match" = Option<String>, Header,
         description = "The `ETag` of the last answer")),
     responses((status = 200, body = Overview), (status = 304, description = "Nothing changed")))]
@@ -63,13 +66,14 @@ pub async fn overview(
     Ok(HttpResponse::Ok().insert_header((header::ETAG, tag)).json(overview))
 }
 
-/// What the answer depends on: the commit, what is known without one, who asks.
+/// What the answer depends on: the commit, what is known without one, the day, who asks.
 fn tag(app: &App, caller: &Caller) -> String {
     let who = &caller.who;
     let mut hasher = DefaultHasher::new();
     (&who.name, who.acts_as, who.role as u8, &who.coordinates).hash(&mut hasher);
     who.sees_own_only.hash(&mut hasher);
     format!("{:?}{:?}", app.system.trouble.borrow().drains(), app.live().policy).hash(&mut hasher);
+    LocalTime::day_of(clock::now()).0.hash(&mut hasher);
     format!("\"{}-{:x}\"", app.now().commit_no, hasher.finish())
 }
 
@@ -118,6 +122,7 @@ pub async fn all(app: &App, caller: &Caller) -> Result<Overview, ApiError> {
         me: me::of(app, caller.clone()).await?,
         resources: allocations::held_now(app, caller).await?,
         counts: counts(&now, caller),
+        ended_today: ended_today(app, caller, time).await?,
         running,
         waiting,
         ended,
@@ -134,6 +139,21 @@ pub async fn all(app: &App, caller: &Caller) -> Result<Overview, ApiError> {
 pub fn counts(now: &Snapshot, caller: &Caller) -> Option<TaskCounts> {
     let counts = || StateWord::ALL.iter().map(|state| (*state, now.count(*state))).collect();
     caller.who.scope().own().is_none().then(|| TaskCounts(counts()))
+}
+
+/// How many ended since the day began; `None` for who sees his own alone.
+async fn ended_today(
+    app: &App,
+    caller: &Caller,
+    now: Time,
+) -> Result<Option<EndedToday>, ApiError> {
+    if caller.who.scope().own().is_some() {
+        return Ok(None);
+    }
+    let since = LocalTime::day_of(now);
+    let ended = app.read_raw(move |db| db.ended_since(since)).await?;
+    let (since, Ended { completed, other, is_more }) = (rfc3339(since), ended);
+    Ok(Some(EndedToday { since, completed, other, is_more }))
 }
 
 async fn found(

@@ -134,19 +134,27 @@ pub async fn submit(
     query: web::Query<SubmitQuery>,
     Body(body): Body,
 ) -> Result<HttpResponse, ApiError> {
-    let submission = parse_submit(&body, ApiDialect::V1)?;
     if query.dry_run.unwrap_or(false) {
-        let checked = checked(&app, &caller, vec![submission]).await?;
-        let elsewhere = elsewhere(&app, &caller.who, &checked).await?;
-        let spec =
-            checked.specs.into_iter().next().ok_or_else(|| ApiError::unavailable("no job"))?;
-        return Ok(HttpResponse::Ok().json(render::dry_run(&app, spec, elsewhere).await?));
+        return Ok(HttpResponse::Ok().json(tried(&app, &caller, &body).await?));
     }
+    let submission = parse_submit(&body, ApiDialect::V1)?;
     let accepted = accept(&app, (&request, &caller), &body, vec![submission]).await?;
     let job = accepted.job(&app, &caller).await?;
     Ok(HttpResponse::build(accepted.status())
         .insert_header((header::LOCATION, format!("/api/v1/jobs/{}", job.id)))
         .json(job))
+}
+
+/// The one job of a body as it would wait now. Nothing is stored.
+///
+/// # Errors
+/// Those of its submission.
+pub async fn tried(app: &App, caller: &Caller, body: &[u8]) -> Result<Job, ApiError> {
+    let submission = parse_submit(body, ApiDialect::V1)?;
+    let checked = checked(app, caller, vec![submission]).await?;
+    let elsewhere = elsewhere(app, &caller.who, &checked).await?;
+    let spec = checked.specs.into_iter().next().ok_or_else(|| ApiError::unavailable("no job"))?;
+    render::dry_run(app, spec, elsewhere).await
 }
 
 /// `POST /jobs/batch`: all or nothing.

@@ -13,6 +13,7 @@ use super::print::{remark, say, say_json};
 use super::selection::{Act, Selection};
 use super::wait::tally;
 use super::{requeue, table, tasks, times};
+use crate::api::wire::dependents::Dependents;
 use crate::api::wire::job::Usage;
 use crate::api::wire::v1::{
     ArrayState, Attempt, Efficiency, Job, JobRef, Rank, RankParts, RankPolicy, StateWord,
@@ -35,6 +36,9 @@ pub struct ShowArgs {
     #[command(flatten)]
     selection: Selection,
 }
+
+/// Those that are named of who waits for a job.
+const THEN: usize = 3;
 
 /// Nobody is asked before jobs are looked at, and an array is shown as a whole.
 pub(super) const LOOK: Act = Act { asks: None, states: &[], whole: true };
@@ -71,7 +75,8 @@ fn one(client: &Client, args: &ShowArgs, id: JobRef) -> Result<String, CliError>
         false => Vec::new(),
     };
     let (rank, efficiency) = (rank(client, &job)?, efficiency(client, &job)?);
-    let more = More { array, attempts, rank, efficiency };
+    let then = dependents(client, id, &job)?;
+    let more = More { array, attempts, rank, efficiency, then };
     Ok(shown(&job, &more))
 }
 
@@ -82,6 +87,7 @@ struct More {
     attempts: Vec<Attempt>,
     rank: Option<Rank>,
     efficiency: Option<Efficiency>,
+    then: Option<Dependents>,
 }
 
 /// Where it stands in the line, if it waits; it may have been started by now.
@@ -107,6 +113,33 @@ fn efficiency(client: &Client, job: &Job) -> Result<Option<Efficiency>, CliError
         Err(CliError::Refused { .. }) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Who waits for it, while it is not over.
+fn dependents(client: &Client, id: JobRef, job: &Job) -> Result<Option<Dependents>, CliError> {
+    if job.state.is_final() {
+        return Ok(None);
+    }
+    match client.get(&format!("/api/v1/jobs/{id}/dependents")) {
+        Ok(answer) => answer.parse().map(Some),
+        // It was forgotten meanwhile, or the server is an older one.
+        Err(CliError::Refused { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// `4153 eval-ckpt, 4160 report and 5 more wait for it`.
+fn who_waits(of: &Dependents) -> Option<String> {
+    let first = of.jobs.iter().take(THEN).map(|job| format!("{} {}", job.shown_id(), job.name));
+    let first = first.collect::<Vec<_>>().join(", ");
+    let more = of.jobs.len().saturating_sub(THEN);
+    Some(match (of.jobs.len(), of.has_more) {
+        (0, _) => return None,
+        (_, true) => format!("{first} and more than {more} more wait for it"),
+        (1, false) => format!("{first} waits for it"),
+        (n, false) if n > THEN => format!("{first} and {more} more wait for it"),
+        _ => format!("{first} wait for it"),
+    })
 }
 
 /// What it used, how much that was of what it asked for, and what would have been enough.
@@ -210,7 +243,6 @@ fn shown(job: &Job, more: &More) -> String {
         allocation.map(|a| a.cpu_ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
     let labels: Vec<String> = job.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
     let (asked, given) = resources(job);
-    let reason = reason(job);
     let starts_by = match (&job.estimated_start_time, &job.estimate_basis) {
         (Some(start), Some(basis)) => Some(format!("{}, {basis}", times::here(start))),
         (None, Some(basis)) => Some(format!("unknown: {basis}")),
@@ -222,7 +254,7 @@ fn shown(job: &Job, more: &More) -> String {
         ("array", array.map(|array| format!("{}: {}", array.tasks, tally(array)))),
         ("name", some(&job.name)),
         ("state", Some(job.state.to_string())),
-        ("reason", reason),
+        ("reason", reason(job)),
         ("position", job.position.map(|n| n.to_string())),
         ("starts by", starts_by),
         ("exit code", job.exit_code.clone()),
@@ -236,6 +268,7 @@ fn shown(job: &Job, more: &More) -> String {
         ("not before", at(&job.begin_time)),
         ("deadline", at(&job.deadline)),
         ("depends on", job.dependency.clone()),
+        ("then", more.then.as_ref().and_then(who_waits)),
         ("cpus", Some(job.cpus.to_string())),
         ("cpu ids", cpu_ids),
         ("process", allocation.and_then(|a| a.process_id).map(|p| p.to_string())),
@@ -307,6 +340,20 @@ mod tests {
         let plain = Rank { points: Some(7), parts: Some(plain), ..rank.clone() };
         assert_eq!(points(&plain).as_deref(), Some("7"));
         assert_eq!(points(&Rank { points: None, ..rank }), None, "it is not his business");
+    }
+
+    #[test]
+    fn who_waits_for_it_is_said_with_how_many_more() {
+        let mut one: Job = serde_json::from_str(&job("PENDING", None)).unwrap();
+        one.name = "a".to_owned();
+        let said =
+            |n: usize, has_more| who_waits(&Dependents { jobs: vec![one.clone(); n], has_more });
+        let id = one.shown_id();
+        assert_eq!(said(0, false), None);
+        assert_eq!(said(1, false), Some(format!("{id} a waits for it")));
+        let three = format!("{id} a, {id} a, {id} a");
+        assert_eq!(said(5, false), Some(format!("{three} and 2 more wait for it")));
+        assert_eq!(said(100, true), Some(format!("{three} and more than 97 more wait for it")));
     }
 
     #[test]

@@ -298,9 +298,7 @@ fn instant(text: &str) -> Result<Time, Failure> {
 
 /// Midnight, from when on jobs are listed if nobody says.
 fn midnight() -> Time {
-    let now = clock::now();
-    let midnight = LocalTime { hour: 0, minute: 0, second: 0, ..LocalTime::of(now) };
-    midnight.moment().unwrap_or(now)
+    LocalTime::day_of(clock::now())
 }
 
 /// Jobs, and whether steps alone are wanted of them.

@@ -16,6 +16,7 @@ pub mod arrays;
 pub mod backend;
 mod cell;
 pub mod dependencies;
+pub mod ended;
 pub mod error;
 pub mod events;
 pub mod filter;

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::arrays::{Counts, Named, Tally};
 use super::dependencies::LookedUp;
+use super::ended::Ended;
 use super::error::StoreError;
 use super::events::{EventFilter, EventPage};
 use super::filter::JobFilter;
@@ -92,6 +93,12 @@ pub trait Reader {
         after: EventId,
         limit: i64,
     ) -> Result<AsOf<Vec<EventRecord>>, StoreError>;
+
+    /// How many jobs ended then or later.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn ended_since(&mut self, since: Time) -> Result<Ended, StoreError>;
 
     /// A page of requests, newest first.
     ///

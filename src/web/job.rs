@@ -16,12 +16,15 @@ use super::shell::Shell;
 use super::why::{Waiting, Why};
 use super::words::{self, AsOf, Clock};
 use crate::api::wire::attempt::Attempt;
+use crate::api::wire::dependents::Dependents;
 use crate::api::wire::efficiency::Efficiency;
 use crate::api::wire::job::{Event, Job};
 use crate::api::wire::job_usage::JobUsage;
 use crate::job::state::StateWord;
 use crate::time::{SECOND_US, Time};
 
+/// Those that are named of who waits for it.
+const THEN: usize = 3;
 /// Events that are shown, latest first.
 const EVENTS: usize = 50;
 
@@ -30,6 +33,14 @@ struct Fact {
     words: String,
     code: bool,
     clock: Clock,
+}
+
+/// Who waits for it.
+struct Then {
+    /// The address of each, its number and its name.
+    jobs: Vec<(String, String, String)>,
+    /// What is said behind them.
+    rest: String,
 }
 
 struct Used {
@@ -62,6 +73,8 @@ pub struct Known {
     pub attempts: Vec<Attempt>,
     /// Its script; `None` likewise, and where it is no text.
     pub script: Option<String>,
+    /// Who waits for it; `None` likewise.
+    pub then: Option<Dependents>,
     /// Whether the reader may change it.
     pub may_change: bool,
     /// What is known of its wait; `None` when it does not wait, and likewise.
@@ -79,6 +92,7 @@ impl Known {
             events: Vec::new(),
             attempts: Vec::new(),
             script: None,
+            then: None,
             may_change: false,
             waits: None,
         }
@@ -139,6 +153,7 @@ pub struct JobPage {
     usage_note: String,
     advice: Option<String>,
     facts: Vec<Fact>,
+    then: Option<Then>,
     events: Vec<Happened>,
     script: Option<String>,
 }
@@ -147,7 +162,8 @@ impl JobPage {
     /// How it stands.
     #[must_use]
     pub fn new(shell: Shell, known: Known, at: AsOf) -> JobPage {
-        let Known { job, usage, efficiency, events, attempts, script, may_change, waits } = known;
+        let Known { job, usage, efficiency, events, attempts, script, .. } = known;
+        let Known { then, may_change, waits, .. } = known;
         let (class, word) = words::state(job.state);
         JobPage {
             shell,
@@ -167,6 +183,7 @@ impl JobPage {
                 .filter(|_| job.attempt > 0)
                 .unwrap_or_default(),
             facts: facts(&job, at),
+            then: then.as_ref().and_then(who_waits),
             events: events.iter().rev().take(EVENTS).map(|one| happened(one, at.now)).collect(),
             script,
             job,
@@ -253,6 +270,21 @@ fn facts(job: &Job, at: AsOf) -> Vec<Fact> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// The first of those that wait, and how many more there are.
+fn who_waits(Dependents { jobs, has_more }: &Dependents) -> Option<Then> {
+    let named = |job: &Job| (words::path(job), job.shown_id(), job.name.clone());
+    let first: Vec<_> = jobs.iter().take(THEN).map(named).collect();
+    let more = words::number(jobs.len().saturating_sub(THEN) as u64);
+    let rest = match (jobs.len(), has_more) {
+        (0, _) => return None,
+        (_, true) => format!("and more than {more} more wait for it"),
+        (1, false) => "waits for it".to_owned(),
+        (n, false) if n > THEN => format!("and {more} more wait for it"),
+        _ => "wait for it".to_owned(),
+    };
+    Some(Then { jobs: first, rest })
 }
 
 fn used(job: &Job, known: Option<(&JobUsage, &Efficiency)>) -> Vec<Used> {

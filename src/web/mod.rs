@@ -30,6 +30,7 @@ mod submit;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod tries;
 mod trouble;
 mod usage;
 mod waits;
@@ -70,6 +71,12 @@ pub const PAGES: &[RouteEntry] = &[
         path: page::SUBMIT,
         needs: Needs::Page,
         route: || get().to(page::page),
+    },
+    RouteEntry {
+        method: "POST",
+        path: tries::PATH,
+        needs: Needs::To(Action::Submit),
+        route: || web::post().to(tries::tries),
     },
     RouteEntry {
         method: "GET",

@@ -17,7 +17,7 @@ use super::rows::{self, Ended, Own, Person, Runs, Waits};
 use super::shell::Shell;
 use super::words::{self, AsOf, Clock};
 use crate::api::wire::forecast::Earliest;
-use crate::api::wire::overview::Overview;
+use crate::api::wire::overview::{EndedToday, Overview};
 use crate::api::wire::samples::Samples;
 use crate::job::state::StateWord;
 use crate::time::Time;
@@ -38,6 +38,14 @@ struct Number {
     value: String,
     of: String,
     note: String,
+    marks: Vec<Mark>,
+}
+
+/// How many are in a state.
+struct Mark {
+    class: &'static str,
+    word: &'static str,
+    n: String,
 }
 
 struct Ask {
@@ -179,6 +187,7 @@ fn numbers(all: &Overview, now: Time) -> Vec<Number> {
         value: held.used_cpus.to_string(),
         of: held.total_cpus.to_string(),
         note: free_note(all),
+        marks: Vec::new(),
     }];
     if let Some(gpu) = held.resources.iter().find(|one| one.name == "gpu") {
         let outside = held.gpus.iter().filter(|gpu| gpu.outside.is_some()).count();
@@ -190,6 +199,7 @@ fn numbers(all: &Overview, now: Time) -> Vec<Number> {
                 0 => format!("{} free", gpu.available.unwrap_or(0)),
                 n => format!("{n} used from outside the queue"),
             },
+            marks: Vec::new(),
         });
     }
     if let (Some(total), Some(free)) = (held.total_memory_bytes, held.available_memory_bytes) {
@@ -198,6 +208,7 @@ fn numbers(all: &Overview, now: Time) -> Vec<Number> {
             value: words::size(held.used_memory_bytes),
             of: words::size(total),
             note: format!("{} free", words::size(free)),
+            marks: Vec::new(),
         });
     }
     let ends = all.running.iter().filter_map(|job| words::moment(job.expected_end_time.as_deref()));
@@ -208,6 +219,7 @@ fn numbers(all: &Overview, now: Time) -> Vec<Number> {
         note: ends.min().map_or("no end is known".to_owned(), |end| {
             format!("next end by {}", words::clock_of(end, now))
         }),
+        marks: Vec::new(),
     });
     let people = all.people.iter().filter(|person| person.waiting > 0).count();
     numbers.push(Number {
@@ -215,19 +227,24 @@ fn numbers(all: &Overview, now: Time) -> Vec<Number> {
         value: words::number(held.pending_jobs),
         of: String::new(),
         note: if people > 1 { format!("of {people} people") } else { String::new() },
+        marks: Vec::new(),
     });
-    if let Some(counts) = &all.counts {
-        let finals = StateWord::ALL.iter().filter(|state| state.is_final());
-        let ended: u64 = finals.map(|state| counts.of(*state)).sum();
-        let completed = counts.of(StateWord::Completed);
-        numbers.push(Number {
-            name: "Ended",
-            value: words::number(ended),
-            of: String::new(),
-            note: format!("{} completed", words::number(completed)),
-        });
-    }
+    numbers.extend(all.ended_today.as_ref().map(ended_today));
     numbers
+}
+
+/// Of more than are counted nobody knows how all of them ended.
+fn ended_today(ended: &EndedToday) -> Number {
+    let mark = |class, word, n| Mark { class, word, n: words::number(n) };
+    let (value, marks) = match (words::number(ended.completed + ended.other), ended.is_more) {
+        (all, true) => (format!("more than {all}"), Vec::new()),
+        (all, false) => {
+            let completed = mark("completed", "completed", ended.completed);
+            (all, vec![completed, mark("failed", "not completed", ended.other)])
+        }
+    };
+    let (of, note) = (String::new(), String::new());
+    Number { name: "Ended today", value, of, note, marks }
 }
 
 /// How many CPUs are free, and how many of these are busy all the same.

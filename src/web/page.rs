@@ -272,6 +272,7 @@ async fn known(app: &App, board: &Board, caller: &Caller, of: JobRef) -> Result<
         events: reads::events(app, caller, of, (EVENTS, None)).await?,
         attempts: reads::attempts(app, caller, of).await?,
         script: String::from_utf8(script).ok().filter(|_| !is_bytes),
+        then: Some(reads::dependents(app, caller, of).await?),
         may_change,
         waits,
         ..Known::of(job)

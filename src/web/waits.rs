@@ -66,8 +66,11 @@ impl Change {
         if let (Some(own), Some(others)) = (body.as_object_mut(), other.body.as_object()) {
             own.extend(others.clone());
         }
-        let other = other.what.trim_start_matches("With ");
-        Change { what: format!("{} and {other}", self.what), body, is_both: true }
+        let more = match other.what.strip_prefix("With ") {
+            Some(more) => format!(" and {more}"),
+            None => other.what.replacen('W', ", w", 1),
+        };
+        Change { what: self.what + &more, body, is_both: true }
     }
 }
 
@@ -147,6 +150,29 @@ pub fn changes(job: &Job) -> Vec<Change> {
     [cpus, limit, both].into_iter().flatten().collect()
 }
 
+/// The same of a job that is not submitted yet, which may ask for less of anything: half of its
+/// memory, and no GPUs.
+pub fn alternatives(job: &Job) -> Vec<Change> {
+    if job.state != StateWord::Pending || job.held || job.is_array() {
+        return Vec::new();
+    }
+    let half = job.memory_bytes.and_then(|n| u64::try_from(n / 2).ok()).filter(|n| *n > 0);
+    let memory =
+        half.map(|half| Change::one(words::size(half), json!({ "memory": format!("{half}B") })));
+    let has_gpus = job.resources.keys().any(|name| name == "gpu" || name.starts_with("gpu:"));
+    let gpus = has_gpus.then(|| Change {
+        what: "Without GPUs".to_owned(),
+        body: json!({ "gpus": null }),
+        is_both: false,
+    });
+    let both = memory.clone().zip(gpus.clone()).map(|(one, other)| one.and(other));
+    let mut all: Vec<Change> = changes(job).into_iter().chain(memory).chain(gpus).collect();
+    all.extend(both);
+    // Two together stand behind each alone, with which they are compared.
+    all.sort_by_key(|change| change.is_both);
+    all
+}
+
 /// Those of the answers that would start sooner; two changes together only where that is sooner
 /// than each of them.
 pub fn helps(job: &Job, tried: &[(Change, Job)], at: AsOf) -> Vec<Help> {
@@ -213,6 +239,30 @@ mod tests {
         assert_eq!(said(["12:00", "16:00", "12:00"]), [(cpus.clone(), true)]);
         assert_eq!(said(["15:00", "16:00", "12:00"]), [(cpus.clone(), false), (both, true)]);
         assert_eq!(said(["13:00", "13:00", "13:00"]), [(cpus, false), (limit, false)]);
+    }
+
+    #[test]
+    fn what_is_not_submitted_yet_may_ask_for_less_of_anything() {
+        let said = |fields| {
+            let all = alternatives(&job(fields)).into_iter();
+            all.map(|change| (change.what, change.body)).collect::<Vec<_>>()
+        };
+        let all = said(json!({"memory_bytes": 1_i64 << 38, "resources": {"gpu:a100": 2}}));
+        let words: Vec<&str> = all.iter().map(|(what, _)| what.as_str()).collect();
+        assert_eq!(
+            words,
+            [
+                "With 4 CPUs",
+                "With a limit of 1 h",
+                "With 128 G",
+                "Without GPUs",
+                "With 4 CPUs and a limit of 1 h",
+                "With 128 G, without GPUs"
+            ]
+        );
+        assert_eq!(all[5].1, json!({"memory": "137438953472B", "gpus": null}));
+        assert_eq!(said(json!({"cpus": 1, "time_limit_s": 60, "memory_bytes": 1})), []);
+        assert_eq!(said(json!({"held": true, "memory_bytes": 1_i64 << 38})), []);
     }
 
     #[test]

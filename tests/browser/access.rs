@@ -53,6 +53,58 @@ fn every_control_has_a_name_and_every_page_one_headline() {
     server.post("/api/v1/jobs/cancel", &json!({"ids": [runs, waits]})).expect(200);
 }
 
+/// What is not drawn of an element that has to be told from others without colours of its own.
+const FORCED: &str = "
+    const style = (one, part) => getComputedStyle(one, part);
+    const wide = (one, side) => parseFloat(style(one)['border' + side + 'Width']);
+    const faults = [];
+    for (const brick of document.querySelectorAll('.b')) {
+        if (wide(brick, 'Top') < 1) faults.push('a brick without a border');
+        if (!brick.querySelector('b').innerText.trim()) faults.push('a brick without a name');
+    }
+    for (const state of document.querySelectorAll('main .st')) {
+        const { backgroundColor, borderTopColor, borderTopWidth } = style(state, '::before');
+        const drawn = parseFloat(borderTopWidth) >= 1 ? borderTopColor : backgroundColor;
+        if (drawn !== style(document.body).color) faults.push('a state without its shape');
+    }
+    for (const bar of document.querySelectorAll('progress')) {
+        if (wide(bar, 'Top') < 1) faults.push('a bar without an edge');
+    }
+    const [here, ...others] = [...document.querySelectorAll('.top nav a')]
+        .sort((one) => one.ariaCurrent ? -1 : 1);
+    const under = (one) => style(one).borderBottomColor;
+    if (others.some((one) => under(one) === under(here))) faults.push('all tabs are underlined');
+    here.focus();
+    if (style(here).outlineStyle === 'none') faults.push('no ring around what has the focus');
+    const bricks = document.querySelectorAll('.b').length;
+    return [faults, bricks, matchMedia('(forced-colors: active)').matches]";
+
+#[test]
+fn with_colours_of_the_reader_s_own_everything_keeps_its_shape() {
+    let server = Server::with(&["--cpus", "4"]);
+    let name = "with_colours_of_the_reader_s_own_everything_keeps_its_shape";
+    let Some(browser) = Browser::start(name, &server) else { return };
+    let runs = server.submit(&json!({"script": "sleep 600", "cpus": 2, "time_limit": "1h"}));
+    server.started(runs);
+    server.ended(server.submit(&json!({"script": "exit 3"})));
+    server.submit(&json!({"script": "true", "cpus": 4}));
+    for theme in ["light", "dark"] {
+        let features = json!([{"name": "forced-colors", "value": "active"},
+            {"name": "prefers-color-scheme", "value": theme}]);
+        browser.devtools("Emulation.setEmulatedMedia", json!({"features": features}));
+        for (path, bricks) in [("/", 3), ("/jobs", 0)] {
+            browser.open(path);
+            browser.settled();
+            let seen = browser.js(FORCED);
+            assert_eq!(seen[0], json!([]), "{path} {theme}");
+            assert!(seen[1].as_u64() >= Some(bricks), "{path}: {seen}");
+            assert_eq!(seen[2], true);
+            browser.picture(&format!("forced-{}-{theme}", &path[1..]));
+        }
+    }
+    server.post("/api/v1/jobs/cancel", &json!({"ids": [runs]})).expect(200);
+}
+
 #[test]
 fn a_token_is_asked_for_and_kept_for_this_origin_alone() {
     let server = with_token();

@@ -72,6 +72,29 @@ fn what_is_wrong_stands_beside_its_field_and_has_the_focus() {
 }
 
 #[test]
+fn what_would_start_sooner_stands_below_the_answer_and_goes_with_the_next_key() {
+    let server = Server::with(&["--cpus", "4"]);
+    let name = "what_would_start_sooner_stands_below_the_answer_and_goes_with_the_next_key";
+    let Some(browser) = Browser::start(name, &server) else { return };
+    let runs = server.submit(&json!({"script": "sleep 600", "cpus": 2, "time_limit": "1h"}));
+    server.started(runs);
+    browser.open("/submit");
+    write(&browser, "script", "true");
+    write(&browser, "cpus", "4");
+    browser.says("#verdict", "Starts by");
+    browser.says("#tries", "With 2 CPUs");
+    browser.says("#tries", "starts at once");
+    write(&browser, "cpus", "2");
+    browser.says("#verdict", "Starts at once.");
+    browser.sees("!document.getElementById('tries').innerText");
+    write(&browser, "cpus", "5");
+    browser.says("#verdict", "Not accepted yet.");
+    browser.sees("!document.getElementById('tries').innerText");
+    browser.is_clean();
+    server.post("/api/v1/jobs/cancel", &json!({"ids": [runs]})).expect(200);
+}
+
+#[test]
 fn a_draft_shows_what_its_script_asks_for_and_survives_until_it_is_submitted() {
     let server = Server::with(&["--cpus", "2"]);
     let name = "a_draft_shows_what_its_script_asks_for_and_survives_until_it_is_submitted";

@@ -14,6 +14,7 @@ use crate::help::{Gate, is_job, is_time, problem};
 cases! {
     a_dependent_job_runs_after_the_other_and_one_that_never_can_says_so => ["POST /api/v1/jobs",
         "GET /api/v1/jobs/{id}"],
+    who_waits_for_a_job_is_told => ["GET /api/v1/jobs/{id}/dependents"],
     a_job_that_can_never_start_is_cancelled_if_it_was_to_be => ["POST /api/v1/jobs"],
     a_submit_behind_jobs_that_are_just_ending_is_accepted => ["POST /api/v1/jobs/batch"],
     a_held_job_waits_for_its_release => ["POST /api/v1/jobs/{id}/hold",
@@ -56,6 +57,52 @@ fn a_dependent_job_runs_after_the_other_and_one_that_never_can_says_so() {
     server.kill();
     server.up();
     assert_eq!(reason(&server.job(not_ok)), "DependencyNeverSatisfied");
+}
+
+/// Of a job that runs, of a task and of an array; after a kill too, and until it is over.
+fn who_waits_for_a_job_is_told() {
+    let mut server = Server::start();
+    let gate = Gate::new(&server);
+    let first = gate.blocker(&server);
+    let array = server.submit(&json!({"script": "true", "array": "0-2", "held": true}));
+    let after = |text: String| {
+        server.submit(&json!({"script": "true", "name": "next", "dependency": text}))
+    };
+    let waits = after(format!("afterok:{first}"));
+    let (task, all) = (after(format!("afterok:{array}_1")), after(format!("afterany:{array}")));
+    let told = |server: &Server, of: String| {
+        let answer = server.get(&format!("/api/v1/jobs/{of}/dependents")).expect(200).json();
+        assert_eq!(answer["has_more"], false, "{answer}");
+        let jobs = answer["jobs"].as_array().unwrap().clone();
+        jobs.iter().map(|job| job["id"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    for _ in 0..2 {
+        assert_eq!(told(&server, first.to_string()), [waits]);
+        assert_eq!(told(&server, array.to_string()), [task, all]);
+        assert_eq!(told(&server, format!("{array}_1")), [task, all]);
+        assert_eq!(told(&server, format!("{array}_2")), [all]);
+        assert_eq!(told(&server, waits.to_string()), [0_i64; 0]);
+        server.kill();
+        server.up();
+    }
+    let one = server.get(&format!("/api/v1/jobs/{first}/dependents")).expect(200).json();
+    let whole = server.job(waits);
+    assert_eq!(
+        (&one["jobs"][0]["name"], &one["jobs"][0]["dependency"]),
+        (&json!("next"), &whole["dependency"])
+    );
+    let page = server.get(&format!("/jobs/{first}")).expect(200).text().to_owned();
+    let link = format!("<dt>Then<dd><a href=\"/jobs/{waits}\">{waits} <bdi>next</bdi></a> waits");
+    assert!(page.contains(&link), "{page}");
+    gate.open();
+    server.ended(waits);
+    assert_eq!(told(&server, first.to_string()), [0_i64; 0], "it is met");
+    problem(server.get("/api/v1/jobs/987654/dependents"), 404);
+    let batch = vec![json!({"script": "true", "dependency": format!("afterany:{array}")}); 101];
+    server.post("/api/v1/jobs/batch", &json!({"jobs": batch})).expect(201);
+    let many = server.get(&format!("/api/v1/jobs/{array}/dependents")).expect(200).json();
+    assert_eq!(many["jobs"].as_array().map(Vec::len), Some(100));
+    assert_eq!(many["has_more"], true);
 }
 
 /// Many quick jobs, and submits behind them that hit every instant of their ends.

@@ -45,7 +45,7 @@ fn an_overview_is_what_its_parts_are() {
     let told = server.get("/api/v1/overview").expect(200).json();
     keys(
         &told,
-        "time commit_no me resources counts running waiting ended own accounts people \
+        "time commit_no me resources counts ended_today running waiting ended own accounts people \
         forecast maintenance",
     );
     for (part, path) in [
@@ -68,6 +68,10 @@ fn an_overview_is_what_its_parts_are() {
     assert_eq!(ids(&told["ended"]), [done]);
     assert_eq!(ids(&told["own"]).len(), 4);
     assert_eq!((&told["counts"]["pending"], &told["counts"]["completed"]), (&json!(11), &json!(1)));
+    let today = &told["ended_today"];
+    let counted = json!({"since": today["since"], "completed": 1, "other": 0, "is_more": false});
+    assert_eq!(*today, counted);
+    assert!(today["since"].as_str().unwrap() <= told["time"].as_str().unwrap(), "{today}");
     for list in ["running", "waiting", "ended", "own"] {
         for job in told[list].as_array().unwrap() {
             let whole = server.job(job["id"].as_i64().unwrap());

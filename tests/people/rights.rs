@@ -14,7 +14,7 @@ houses! {
     a_coordinator_gives_orders_in_his_account_and_reads_no_output
         "[[account]]\nname = \"physics\"\nusers = [\"dbt-alice\"]\ncoordinators = [\"dbt-bob\"]"
     in_a_private_house_bob_finds_nothing_of_alice_at_any_door
-        "[people]\nprivate = [\"jobs\"]"
+        "[people]\nroot_jobs = true\nprivate = [\"jobs\"]"
     an_operator_gives_orders_about_all_jobs "[people]\noperators = [\"dbt-bob\"]"
     who_gives_no_orders_suspends_nobody_his_own_jobs_neither "[people]\noperators = [\"dbt-bob\"]"
     alice_releases_her_own_hold_and_not_that_of_an_operator "[people]\noperators = [\"dbt-bob\"]"
@@ -23,6 +23,18 @@ houses! {
     what_everybody_may_read_names_no_paths_and_no_tokens ""
     a_link_in_the_place_of_her_output_or_its_folder_shows_nothing_of_root_s ""
     an_old_job_is_forgotten_with_what_she_left_in_its_folder "retention = \"1s\""
+}
+
+fn of_those_who_wait_for_his_job_bob_sees_his_own(house: &House) {
+    let own = house.submit(BOB, json!({"script": "true", "held": true}));
+    let after = json!({"script": "true", "dependency": format!("afterok:{own}")});
+    let (of_root, of_bob) = (house.submit("root", after.clone()), house.submit(BOB, after));
+    let waiting = |name: &str| {
+        let told = house.ask(name, &format!("GET /api/v1/jobs/{own}/dependents")).expect(200);
+        let jobs = told["jobs"].as_array().unwrap().clone();
+        jobs.iter().map(|job| job["id"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!((waiting(BOB), waiting("root")), (vec![of_bob], vec![of_root, of_bob]));
 }
 
 const HELD: &str = "#!/bin/sh\n#SBATCH --comment=quiet\necho secret";
@@ -226,7 +238,16 @@ mod cases {
             if job["state"] == "RUNNING" { Ok(()) } else { Err(job.to_string()) }
         });
         let missing = |of: &str| {
-            let paths = ["", "/script", "/stdout", "/events", "/attempts", "/priority", "/array"];
+            let paths = [
+                "",
+                "/script",
+                "/stdout",
+                "/events",
+                "/attempts",
+                "/priority",
+                "/array",
+                "/dependents",
+            ];
             let asked = paths.iter().map(|rest| format!("GET /api/v1/jobs/{of}{rest}"));
             let mut all: Vec<(String, &str)> = asked.map(|asked| (asked, "")).collect();
             all.extend(orders(of));
@@ -249,6 +270,9 @@ mod cases {
         let dashboard = house.ask(BOB, "GET /api/v1/dashboard").expect(200);
         assert_eq!(dashboard["running_jobs"], json!([]));
         assert_eq!(dashboard["job_stats"]["running"], 1, "counts stay");
+        of_those_who_wait_for_his_job_bob_sees_his_own(&house);
+        let overview = house.ask(BOB, "GET /api/v1/overview").expect(200);
+        assert_eq!((&overview["counts"], &overview["ended_today"]), (&json!(null), &json!(null)));
         let resources = house.ask(BOB, "GET /api/v1/resources").expect(200).to_string();
         assert!(!resources.contains(&format!("\"job_id\":{id}")), "{resources}");
         // Root asks too, so that somebody looks; his are numbers.

@@ -116,6 +116,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "store::arrays",
             "store::backend::Readers",
             "store::dependencies",
+            "store::ended",
             "store::error",
             "store::events",
             "store::filter",

@@ -189,6 +189,54 @@ fn a_form_says_once_what_the_job_before_it_had() {
     server.get("/submit?job=1").expect(400);
 }
 
+/// A job that would wait is told with what it would start sooner, tried under the rights and from
+/// the pages from which it could be submitted.
+#[test]
+fn what_would_start_sooner_is_tried_for_a_form() {
+    let server = Server::with(&["--cpus", "4", "--memory", "4G"]);
+    let tries = |headers: &[(&str, &str)], body: &Value| {
+        let json = [("content-type", "application/json")];
+        let headers = [&json, headers].concat();
+        server.send("POST", "/submit/tries", &headers, body.to_string().as_bytes())
+    };
+    let asked = |fields: Value| {
+        let mut body = json!({"script": "true", "cpus": 4, "time_limit": "2h", "memory": "1G"});
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        tries(&[], &body)
+    };
+    let none = asked(json!({})).expect(200);
+    assert!(!none.text().contains("<tr"), "it would start at once: {}", none.text());
+    assert_eq!(none.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(none.header("cache-control"), Some("no-store"));
+    assert!(none.header("content-security-policy").unwrap().contains("default-src 'none'"));
+    let sleeps = json!({"script": "sleep 600", "cpus": 2, "time_limit": "1h", "memory": "3584M"});
+    let runs = server.submit(&sleeps);
+    server.started(runs);
+    let rows = |fields| {
+        let html = asked(fields).expect(200).text().to_owned();
+        let row = Regex::new("<tr data-key=\"([^\"]*)\">.*?<td class=\"n\">(<b>starts at once)?")
+            .unwrap();
+        let all = row.captures_iter(&html);
+        all.map(|row| (row[1].to_owned(), row.get(2).is_some())).collect::<Vec<_>>()
+    };
+    let now = |words: &str| (words.to_owned(), true);
+    assert_eq!(rows(json!({"cpus": 2})), [now("With 512 M")]);
+    assert_eq!(rows(json!({"memory": null})), [now("With 2 CPUs")]);
+    assert_eq!(rows(json!({})), [], "half of one thing is not enough");
+    assert_eq!(rows(json!({"held": true})), []);
+    assert_eq!(rows(json!({"dependency": format!("afterok:{runs}"), "cpus": 2})), []);
+    let bad = asked(json!({"cpus": 5}));
+    assert_eq!((bad.status, bad.json()["errors"][0]["field"].clone()), (422, json!("cpus")));
+    let body = json!({"script": "true"});
+    for foreign in [("origin", "http://elsewhere.example"), ("host", "elsewhere.example")] {
+        tries(&[foreign], &body).expect(403);
+    }
+    assert_eq!(server.get("/api/v1/jobs").json()["jobs"].as_array().map(Vec::len), Some(1));
+    let closed = server_with_token();
+    let json = [("content-type", "application/json")];
+    closed.send("POST", "/submit/tries", &json, b"{}").expect(401);
+}
+
 fn server_with_token() -> Server {
     let mut server = Server::unstarted(&[]);
     server.env.push(("DOWNBEAT_TOKEN".to_owned(), TOKEN.to_owned()));

@@ -15,6 +15,7 @@ pub mod asked_tasks;
 pub mod attempt;
 pub mod body;
 pub mod bulk;
+pub mod dependents;
 pub mod dialect;
 pub mod efficiency;
 pub mod export;

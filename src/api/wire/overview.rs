@@ -1,6 +1,6 @@
 //! *Purpose*: all of a first page, as JSON.
 //!
-//! *Owns*: [`Overview`].
+//! *Owns*: [`Overview`], [`EndedToday`].
 //!
 //! *Promises*: each part is what the route of that part answers.
 //!
@@ -33,6 +33,10 @@ pub struct Overview {
     /// Jobs by state, those that ended over all that the server remembers: a field for each, named
     /// as the state in small letters. Null for who sees his own jobs alone.
     pub counts: Option<TaskCounts>,
+    /// Jobs that ended since midnight, by the server's clock on the wall. Null for who sees his own
+    /// jobs alone.
+    #[serde(default)]
+    pub ended_today: Option<EndedToday>,
     /// Jobs that hold CPUs, by when they end, soonest first; 100 at most.
     #[serde(serialize_with = "picked")]
     pub running: Vec<Job>,
@@ -54,6 +58,22 @@ pub struct Overview {
     pub forecast: Forecast,
     /// Times in which no job may run.
     pub maintenance: Vec<Window>,
+}
+
+/// How many jobs ended since a day began: 100,000 are counted at the most, and where there are
+/// more the newest of them. Tasks of an array are jobs; those that were cancelled with their array
+/// before they became any are one together.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct EndedToday {
+    /// When the day began.
+    #[schema(format = DateTime)]
+    pub since: String,
+    /// Those that completed.
+    pub completed: u64,
+    /// Those that ended in any other way.
+    pub other: u64,
+    /// More ended than are counted.
+    pub is_more: bool,
 }
 
 /// What of each job is told.

@@ -16,9 +16,11 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 
 use super::input::KEYS;
+use super::marks::Marks;
 use super::state::{Mode, State};
 use super::words::{clock, fit, grouped};
 use super::{history, lists, map};
+use crate::api::wire::overview::EndedToday;
 use crate::api::wire::v1::StateWord;
 
 /// Below so many columns or lines there is room for little.
@@ -151,14 +153,6 @@ fn numbers(state: &State, width: usize) -> Line<'static> {
         let text = format!("  {} {}", marks.state(word), grouped(n));
         left.push(Span::styled(text, marks.colour(word)));
     }
-    let failed = overview.counts.as_ref().map_or(0, |all| all.of(StateWord::Failed));
-    if failed > 0 {
-        let word = StateWord::Failed;
-        left.push(Span::styled(
-            format!("  {} {}", marks.state(word), grouped(failed)),
-            marks.bad(),
-        ));
-    }
     let right = match state.is_away {
         true => Span::styled(format!("reconnecting, as of {} ", state.heard), marks.warning()),
         false => Span::styled(format!("{} {} ", marks.live(), state.heard), marks.good()),
@@ -170,11 +164,37 @@ fn numbers(state: &State, width: usize) -> Line<'static> {
         used += span.width();
         used <= most
     });
+    let room = most.saturating_sub(used);
+    left.extend(overview.ended_today.iter().flat_map(|ended| ended_today(ended, marks, room)));
     let used: usize = left.iter().map(Span::width).sum();
     let gap = width.saturating_sub(used + right.width());
     left.push(Span::raw(" ".repeat(gap)));
     left.push(right);
     Line::from(left)
+}
+
+/// How many ended today and how, as far as there is room: where it is little, those that did not
+/// complete.
+fn ended_today(ended: &EndedToday, marks: Marks, room: usize) -> Vec<Span<'static>> {
+    let sign = |word, n| format!(" {} {}", marks.state(word), grouped(n));
+    let bad = Span::styled(sign(StateWord::Failed, ended.other), marks.bad());
+    let all = match ended.is_more {
+        true => {
+            let most = grouped(ended.completed + ended.other);
+            vec![Span::raw(format!("  today more than {most}"))]
+        }
+        false => {
+            let good = Span::styled(sign(StateWord::Completed, ended.completed), marks.good());
+            vec![Span::raw("  today"), good, bad.clone()]
+        }
+    };
+    let little = vec![Span::raw(" "), bad];
+    let fits = |spans: &Vec<Span>| spans.iter().map(Span::width).sum::<usize>() <= room;
+    match (fits(&all), !ended.is_more && fits(&little)) {
+        (true, _) => all,
+        (false, true) => little,
+        (false, false) => Vec::new(),
+    }
 }
 
 fn maintenance(state: &State, width: usize) -> Vec<Line<'static>> {

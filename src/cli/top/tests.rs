@@ -113,7 +113,8 @@ fn overview() -> Value {
             "resources": [{"name": "gpu", "total": 2, "used": 1, "available": 1,
                 "units": [unit(0, Some(4102)), unit(1, None)]}],
         },
-        "counts": {"failed": 17, "completed": 365},
+        "counts": {"failed": 170, "completed": 3_650},
+        "ended_today": {"since": at(28, 0, 0, 0), "completed": 365, "other": 17, "is_more": false},
         "running": running(), "waiting": waiting(), "ended": ended(), "own": [],
         "accounts": [], "people": [],
         "forecast": {"time": at(28, 14, 32, 0), "free": [
@@ -244,6 +245,20 @@ fn what_a_newer_server_tells_is_shown_and_what_it_does_not_is_left_out() {
     let with = drawn(&state_of(&told, false), (80, 24));
     assert!(with.contains("c▇") && with.contains("92 %"), "{with}");
     assert!(with.contains("outside: jonas"), "{with}");
+}
+
+#[test]
+fn ends_of_today_are_said_as_far_as_they_are_counted_and_fit() {
+    let mut told = overview();
+    told["ended_today"]["is_more"] = json!(true);
+    let more = drawn(&state_of(&told, false), (120, 40));
+    assert!(more.contains("○ 1,089  today more than 382 "), "{more}");
+    assert!(!drawn(&state_of(&told, false), (70, 24)).contains("382"), "half of it is no number");
+    told["ended_today"] = Value::Null;
+    let none = drawn(&state_of(&told, false), (120, 40));
+    assert!(!none.contains("today"), "an older server, or one that keeps jobs to whose they are");
+    let letters = drawn(&state_of(&overview(), true), (120, 40));
+    assert!(letters.contains("today + 365 x 17"), "{letters}");
 }
 
 #[test]

@@ -87,7 +87,12 @@ impl Eligibility {
 
     /// Who waits for this job, or for a task of it; or would, had it not ended already.
     pub(in crate::kernel) fn waiters_of(&self, job: JobId) -> Vec<JobId> {
-        self.waiters.get(&job).into_iter().flatten().copied().collect()
+        self.waiters(job).collect()
+    }
+
+    /// The same, one by one.
+    pub(in crate::kernel) fn waiters(&self, job: JobId) -> impl Iterator<Item = JobId> {
+        self.waiters.get(&job).into_iter().flatten().copied()
     }
 
     /// Another job stands so now.

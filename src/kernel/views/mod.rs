@@ -9,6 +9,7 @@
 pub mod as_edited;
 pub mod chain;
 pub mod dependencies;
+pub mod dependents;
 pub mod explain;
 pub mod hold;
 pub mod holding;

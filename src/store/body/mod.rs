@@ -10,6 +10,7 @@
 
 pub mod arrays;
 pub mod dependencies;
+pub mod ended;
 pub mod events;
 pub mod find;
 pub mod history;

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Conn, arrays, dependencies, events, history, load, read, samples, scope, signals, steps,
+    Conn, arrays, dependencies, ended, events, history, load, read, samples, scope, signals, steps,
     tokens, used, used_while_running,
 };
 use crate::job::array_spec::JobRef;
@@ -23,6 +23,7 @@ use crate::kernel::parts::rules::Rules;
 use crate::kernel::token::Token;
 use crate::store::arrays::{Counts, Named, Tally};
 use crate::store::dependencies::LookedUp;
+use crate::store::ended::Ended;
 use crate::store::error::StoreError;
 use crate::store::events::{EventFilter, EventPage};
 use crate::store::filter::JobFilter;
@@ -78,6 +79,10 @@ impl Reader for Conn {
         limit: i64,
     ) -> Result<AsOf<Vec<EventRecord>>, StoreError> {
         read::events_of(self, job, after, limit)
+    }
+
+    fn ended_since(&mut self, since: Time) -> Result<Ended, StoreError> {
+        ended::since(self, since)
     }
 
     fn asked(&mut self, filter: &AskedFilter) -> Result<Vec<AskedRecord>, StoreError> {

@@ -18,6 +18,9 @@ const is = (what) => page.hasAttribute(`data-${what}`);
 const status = byId('live');
 const TOKEN = 'downbeat-token';
 const WAITS = [1, 2, 4, 8, 10];
+// Until the next try, somewhat other than others wait.
+const pause = (n) => new Promise((go) => setTimeout(go, (WAITS[n] ?? 10) * (750 + Math.random() * 500)));
+const SILENT = 'The server does not answer.';
 
 // -- who asks: a token, where the server wants one
 
@@ -84,7 +87,7 @@ if (login) {
     const sent = login.elements.token.value.trim();
     const answer = await fetch('/api/v1/me', { headers: bearer(sent) }).catch(() => null);
     if (!answer?.ok) {
-      said.textContent = answer ? 'This server does not know that token.' : 'The server does not answer.';
+      said.textContent = answer ? 'This server does not know that token.' : SILENT;
       return;
     }
     sessionStorage.setItem(TOKEN, sent);
@@ -117,9 +120,10 @@ function faults(fields, names, prefix, errors) {
     const [input, place] = [fields[name], byId(`${prefix}-${name}`)];
     place.textContent = own.map(({ message }) => message).join('; ');
     input.toggleAttribute('aria-invalid', own.length > 0);
-    if (own.length) input.setAttribute('aria-describedby', place.id);
-    else input.removeAttribute('aria-describedby');
-    if (own.length) first ??= input;
+    input.removeAttribute('aria-describedby');
+    if (!own.length) continue;
+    input.setAttribute('aria-describedby', place.id);
+    first ??= input;
   }
   return first;
 }
@@ -224,15 +228,12 @@ function ran(seconds) {
 
 // In two units at the most: "2 h 18 m".
 function duration(seconds) {
-  let left = Math.max(0, Math.floor(seconds));
-  const said = [];
-  for (const [unit, name] of SPANS) {
-    if (said.length < 2 && left >= unit && (unit > 1 || !said.length)) {
-      said.push(`${Math.floor(left / unit)} ${name}`);
-      left %= unit;
-    } else if (said.length) break;
-  }
-  return said.join(' ') || '0 s';
+  const s = Math.max(0, Math.floor(seconds));
+  const at = SPANS.findIndex(([unit]) => s >= unit);
+  if (at < 0) return '0 s';
+  const [[unit, name], [next, less] = [1]] = SPANS.slice(at);
+  const rest = next > 1 ? Math.floor((s % unit) / next) : 0;
+  return `${Math.floor(s / unit)} ${name}${rest ? ` ${rest} ${less}` : ''}`;
 }
 
 function ago(seconds) {
@@ -353,9 +354,8 @@ async function follow() {
     if (is('still')) return;
     const asOf = seen ? `, as of ${seen.toLocaleTimeString([], { hour12: false })}` : '';
     say(`Reconnecting${asOf}`, why);
-    const wait = WAITS[tries] ?? WAITS.at(-1);
     tries += 1;
-    await new Promise((go) => setTimeout(go, wait * 1000 * (0.75 + Math.random() / 2)));
+    await pause(tries - 1);
   }
 }
 
@@ -368,7 +368,7 @@ function visit(address) {
 }
 
 // A browser has six connections for a host: a page that nobody sees gives its own back.
-document.addEventListener('visibilitychange', () => {
+addEventListener('visibilitychange', () => {
   reading?.abort();
   output?.reader?.abort();
   if (document.hidden) return;
@@ -395,7 +395,7 @@ const LINES_KEPT = 5000;
 const LINES_A_FRAME = 150;
 const TAIL = 1000;
 const LINE_MAX = 65536;
-const DOWNLOAD_MAX = 64 * 1024 * 1024;
+const DOWNLOAD_MAX = 2 ** 26;
 
 const SGR = /\x1b\[([\d;]*)m/g;
 const OTHER_ESCAPES = /\x1b(?:\[[\d;?]*[A-Za-ln-z]|\][^\x07]*(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78cDEHM])/g;
@@ -469,6 +469,10 @@ class Output {
     this.text = '';
     this.waiting = [];
     this.unseen = 0;
+    this.empty();
+  }
+
+  empty() {
     this.last = null;
     this.pane.replaceChildren();
     this.pane.classList.add('unnumbered');
@@ -487,16 +491,15 @@ class Output {
         if (error.final) return;
       }
       if (this.over) return;
-      const wait = WAITS[this.tries] ?? WAITS.at(-1);
       this.tries += 1;
-      await new Promise((go) => setTimeout(go, wait * 1000));
+      await pause(this.tries - 1);
     }
   }
 
   async read(signal) {
     const from = this.offset === null ? `tail=${TAIL}&` : '';
     const headers = { Accept: 'text/event-stream' };
-    if (this.offset !== null) headers['Last-Event-ID'] = String(this.offset);
+    if (this.offset !== null) headers['Last-Event-ID'] = this.offset;
     const path = `/api/v1/jobs/${this.job}/${this.stream}?${from}follow=true&encoding=base64`;
     const answer = await ask(path, { signal, headers });
     if (!answer.ok) {
@@ -510,19 +513,16 @@ class Output {
   }
 
   event(name, data, id) {
-    if (name === 'end') {
-      this.over = true;
-      return;
-    }
     if (name === 'problem') throw new Error(data);
+    this.over = name === 'end';
     if (name === 'anew') {
       this.clear();
       this.offset = 0;
-      return;
     }
+    if (name !== 'message') return;
     const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
-    if (this.offset === null && Number(id) === bytes.length) this.pane.classList.remove('unnumbered');
-    this.offset = Number(id);
+    if (this.offset === null && +id === bytes.length) this.pane.classList.remove('unnumbered');
+    this.offset = +id;
     this.text += this.decoder.decode(bytes, { stream: true });
     this.frame ??= requestAnimationFrame(() => this.flush());
   }
@@ -539,9 +539,7 @@ class Output {
     this.waiting = this.waiting.concat(lines);
     if (this.waiting.length > LINES_KEPT) {
       this.waiting = this.waiting.slice(-LINES_KEPT);
-      this.pane.replaceChildren();
-      this.last = null;
-      this.pane.classList.add('unnumbered');
+      this.empty();
     }
     const more = document.createDocumentFragment();
     for (const line of this.waiting.splice(0, LINES_A_FRAME)) more.append(lineOf(line));
@@ -585,9 +583,9 @@ class Output {
     old?.classList.remove('hit');
     if (!words) return;
     const from = old ? lines.indexOf(old) : back ? lines.length : -1;
-    const order = back
-      ? [...lines.slice(0, from).reverse(), ...lines.slice(from).reverse()]
-      : [...lines.slice(from + 1), ...lines.slice(0, from + 1)];
+    const at = back ? from : from + 1;
+    const order = [...lines.slice(at), ...lines.slice(0, at)];
+    if (back) order.reverse();
     const wanted = words.toLowerCase();
     const hit = order.find((line) => line.textContent.toLowerCase().includes(wanted));
     if (!hit) return this.say(`no line shown has “${words}”`);
@@ -718,7 +716,7 @@ class JobForm {
     for (const { name, value } of this.flags) {
       const said = value.trim();
       if (!said) continue;
-      const whole = /^\d{1,9}$/.test(said) ? Number(said) : said;
+      const whole = /^\d{1,9}$/.test(said) ? +said : said;
       if (name === 'retry') body.retry = { max: whole };
       else body[name] = name === 'cpus' || name === 'gpus' ? whole : said;
     }
@@ -751,9 +749,9 @@ class JobForm {
     byId('copy').textContent = 'Copied';
   }
 
-  post(query, text, options = {}) {
+  post(path, text, options = {}) {
     const headers = { ...OF_JSON, ...options.headers };
-    return ask(`/api/v1/jobs${query}`, { method: 'POST', body: text, ...options, headers });
+    return ask(path, { method: 'POST', body: text, ...options, headers });
   }
 
   // What would become of it. Nothing is stored.
@@ -761,17 +759,23 @@ class JobForm {
     const looking = new AbortController();
     this.looking = looking;
     try {
-      const answer = await this.post('?dry_run=true', this.body(false), { signal: looking.signal });
+      const [text, options] = [this.body(false), { signal: looking.signal }];
+      const answer = await this.post('/api/v1/jobs?dry_run=true', text, options);
       if (!answer.ok) return this.refused('Not accepted yet.', await refusal(answer));
       const job = await answer.json();
       if (looking.signal.aborted) return;
       this.faults([]);
-      this.would(job);
+      if (this.would(job)) return;
+      // With what it would start sooner.
+      const tries = await this.post('/submit/tries', text, options);
+      const rows = await tries.text();
+      if (tries.ok && !looking.signal.aborted) show(rows);
     } catch (error) {
-      if (!looking.signal.aborted) this.verdict(paragraph('The server does not answer.'), paragraph(error.message));
+      if (!looking.signal.aborted) this.silent(error);
     }
   }
 
+  // Answers whether it would start at once.
   would(job) {
     const start = Date.parse(job.estimated_start_time ?? '');
     const isNow = start - Date.parse(job.submit_time) < 1000;
@@ -799,6 +803,7 @@ class JobForm {
     }
     if (!this.field('partition').value) this.field('partition').options[0].textContent = `(${job.partition})`;
     this.warn(job.warnings);
+    return isNow;
   }
 
   warn(warnings) {
@@ -808,7 +813,12 @@ class JobForm {
   }
 
   verdict(...parts) {
+    byId('tries').replaceChildren();
     byId('verdict').replaceChildren(...parts);
+  }
+
+  silent(error, ...more) {
+    this.verdict(paragraph(SILENT), paragraph(error.message), ...more);
   }
 
   refused(head, { words, errors, number }) {
@@ -839,7 +849,7 @@ class JobForm {
     this.verdict(paragraph('Submitting…'));
     try {
       const headers = { 'Idempotency-Key': this.keys[held] };
-      const answer = await this.post('', this.body(held), { headers });
+      const answer = await this.post('/api/v1/jobs', this.body(held), { headers });
       if (answer.ok) {
         const job = await answer.json();
         sessionStorage.removeItem(this.draft);
@@ -849,7 +859,7 @@ class JobForm {
       this.refused('Nothing was submitted.', await refusal(answer))?.focus();
     } catch (error) {
       const again = 'Whether it was submitted is not known. Submit once more: it is stored once.';
-      this.verdict(paragraph('The server does not answer.'), paragraph(error.message), paragraph(again));
+      this.silent(error, paragraph(again));
     }
     this.sending = false;
   }
@@ -859,9 +869,9 @@ let jobForm = null;
 let output = null;
 function begin() {
   const pane = byId('log');
-  if (pane && !output) output = new Output(pane);
+  output ??= pane && new Output(pane);
   const form = byId('job-form');
-  if (form && !jobForm) jobForm = new JobForm(form);
+  jobForm ??= form && new JobForm(form);
   byId('logout')?.toggleAttribute('hidden', !token());
 }
 
@@ -883,7 +893,7 @@ async function tell(method, path, body) {
     if (!answer.ok) return { refused: await refusal(answer) };
     return { said: await answer.json().catch(() => null) };
   } catch (error) {
-    return { refused: { words: `The server does not answer: ${error.message}`, errors: [], number: '' } };
+    return { refused: { words: `${SILENT} ${error.message}`, errors: [], number: '' } };
   }
 }
 
@@ -915,7 +925,7 @@ function rewrite(head, names) {
   const changed = () => Object.fromEntries(names
     .map((name) => [name, fields[name].value.trim()])
     .filter(([name, value]) => value !== old[name])
-    .map(([name, value]) => [name, /^-?\d{1,15}$/.test(value) && name !== 'memory' ? Number(value) : value]));
+    .map(([name, value]) => [name, /^-?\d{1,15}$/.test(value) && name !== 'memory' ? +value : value]));
   const { form, told } = fill('change', CHANGES, 'c', async () => (await tell('PATCH', path, changed())).refused);
   const fields = form.elements;
   byId('change-title').textContent = `Change ${head.goes}`;
@@ -947,8 +957,7 @@ const DEEDS = {
   async requeue(head, _, button) {
     const runs = head.state === 'RUNNING' ? 'It is stopped first. ' : '';
     const text = `${runs}It waits again, as the same job in a new attempt.`;
-    const again = await confirmed(`Run ${head.goes} again?`, text, 'Run again', 'Leave it');
-    if (again) toJob('requeue', 'Going back…')(head, _, button);
+    if (await confirmed(`Run ${head.goes} again?`, text, 'Run again', 'Leave it')) toJob('requeue', 'Going back…')(head, _, button);
   },
   hold: toJob('hold', 'Holding…'),
   release: toJob('release', 'Releasing…'),
@@ -1033,19 +1042,19 @@ async function toPicked(deed) {
   count();
 }
 
-document.addEventListener('change', ({ target }) => {
+addEventListener('change', ({ target }) => {
   if (target.id === 'pick-all') for (const one of picks()) one.checked = target.checked;
   if (target.matches('input[name="pick"], #pick-all')) count();
   if (target.matches('form[data-filter] select')) target.form.requestSubmit();
 });
 
 // An empty field of a filter is no part of its address.
-document.addEventListener('submit', ({ target }) => {
+addEventListener('submit', ({ target }) => {
   if (!target.matches('form[data-filter]')) return;
   for (const one of target.elements) if (one.name && !one.value) one.disabled = true;
 });
 
-document.addEventListener('click', (event) => {
+addEventListener('click', (event) => {
   const at = (what) => event.target.closest?.(what);
   const toggle = at('[data-toggle]');
   const deed = at('[data-do]');
@@ -1075,12 +1084,13 @@ function move(by) {
     .map((row) => row.querySelector('td a[href]')).filter((link) => link?.offsetParent);
   const now = document.activeElement?.closest('tbody tr')?.querySelector('td a[href]');
   const at = links.indexOf(now);
-  links[at < 0 ? (by > 0 ? 0 : links.length - 1) : Math.min(Math.max(at + by, 0), links.length - 1)]?.focus();
+  const to = at < 0 && by < 0 ? links.length : at + by;
+  links[Math.min(Math.max(to, 0), links.length - 1)]?.focus();
 }
 
 let prefix = false;
 const PAGES = { o: '/', j: '/jobs', s: '/submit', a: '/admin' };
-document.addEventListener('keydown', (key) => {
+addEventListener('keydown', (key) => {
   const at = document.activeElement;
   const inField = at?.matches('input:not([type=checkbox]), textarea, select');
   if (inField || key.ctrlKey || key.metaKey || key.altKey || keysAreOff()) return;

@@ -84,6 +84,8 @@ fn pages() -> Vec<(&'static str, Box<dyn Page>)> {
     let used = state::of(state::used());
     let by_user = Asked::parse(&[]).unwrap();
     let waits = Known { waits: Some(state::waits()), ..state::known(state::vit_huge()) };
+    let awaited =
+        Known { then: Some(state::of(state::then())), ..state::known(state::vit_large()) };
     let hidden = state::with(
         state::vit_large(),
         json!({"redacted": true, "name": "",
@@ -95,7 +97,7 @@ fn pages() -> Vec<(&'static str, Box<dyn Page>)> {
         ("overview-empty", Box::new(first_page(state::nothing()))),
         ("jobs", Box::new(list())),
         ("job-pending", Box::new(page_of(waits))),
-        ("job-running", Box::new(page_of(state::known(state::vit_large())))),
+        ("job-running", Box::new(page_of(awaited))),
         ("job-ended", Box::new(page_of(state::known(state::make_dataset())))),
         ("job-redacted", Box::new(page_of(Known::of(state::of(hidden))))),
         ("admin", admin(&state::told())),
@@ -158,6 +160,41 @@ fn a_machine_of_1024_cpus_is_drawn_whole() {
     strict::page("large", &page);
     assert_eq!(page.matches("<i class=\"l9\">").count(), 1_024);
     assert_eq!(page.matches("<div class=\"g\">").count(), 128);
+}
+
+#[test]
+fn who_waits_for_a_job_is_said_with_how_many_more() {
+    let told = |n: usize, has_more: bool| {
+        let mut then = state::then();
+        let one = then["jobs"][0].clone();
+        then["jobs"] = json!(vec![one; n]);
+        then["has_more"] = json!(has_more);
+        let then = Some(state::of(then));
+        let page = page_of(Known { then, ..state::known(state::vit_large()) }).document().unwrap();
+        let found = page.split_once("<dt>Then<dd>");
+        let said = found.map(|(_, rest)| rest.split_once('\n').unwrap().0.to_owned());
+        said.map(|said| {
+            (said.matches("<a ").count(), said.rsplit("</a> ").next().unwrap().to_owned())
+        })
+    };
+    let said = |n: usize, words: &str| Some((n, words.to_owned()));
+    assert_eq!(told(0, false), None);
+    assert_eq!(told(1, false), said(1, "waits for it"));
+    assert_eq!(told(3, false), said(3, "wait for it"));
+    assert_eq!(told(4, false), said(3, "and 1 more wait for it"));
+    assert_eq!(told(100, true), said(3, "and more than 97 more wait for it"));
+}
+
+#[test]
+fn more_ends_than_are_counted_are_said_to_be_more() {
+    let mut busy = state::overview();
+    busy["ended_today"] = json!({"since": state::at(28, 0, 0, 0), "completed": 99_999,
+        "other": 1, "is_more": true});
+    let page = first_page(busy.clone()).document().unwrap();
+    assert!(page.contains("<dt>Ended today<dd>more than 100,000<dd class=\"s\"></div>"), "{page}");
+    busy["ended_today"] = json!(null);
+    let page = first_page(busy).document().unwrap();
+    assert!(!page.contains("Ended today"), "who sees his own alone is told no number");
 }
 
 #[test]

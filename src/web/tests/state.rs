@@ -241,6 +241,7 @@ pub fn overview() -> Value {
         "resources": resources(),
         "counts": {"pending": 1_089, "running": 5, "completing": 1, "failed": 17,
             "completed": 365},
+        "ended_today": {"since": at(28, 0, 0, 0), "completed": 365, "other": 17, "is_more": false},
         "running": running(), "waiting": waiting(), "ended": ended(),
         "own": [vit_huge(), job(4153, "eval-ckpt", "mara", json!({"state_reason": "Dependency"})),
             vit_large(), make_dataset()],
@@ -260,6 +261,7 @@ pub fn nothing() -> Value {
             "utilization": 0.0, "used_memory_bytes": 0, "cpus": cpus, "running_jobs": 0,
             "pending_jobs": 0, "resource_managers": 1},
         "counts": {}, "running": [], "waiting": [], "ended": [], "own": [], "accounts": [],
+        "ended_today": {"since": at(28, 0, 0, 0), "completed": 0, "other": 0, "is_more": false},
         "people": [], "forecast": {"time": at(28, 14, 32, 0), "free": [], "starts": [],
             "earliest": []},
         "maintenance": [],
@@ -313,6 +315,14 @@ pub fn listed() -> Listed {
         accounts: vec!["<b>lab</b>".to_owned(), "chem".to_owned()],
         me: "mara".to_owned(),
     }
+}
+
+/// Who waits for a job.
+pub fn then() -> Value {
+    let names = ["eval-ckpt", "<b>report</b>", "\u{202e}copy", "more"];
+    let job = |(n, name): (i64, &&str)| job(4_153 + n, name, "mara", json!({}));
+    let jobs: Vec<Value> = (0..).zip(&names).map(job).collect();
+    json!({"jobs": jobs, "has_more": false})
 }
 
 /// What is known of a job that its reader may change.

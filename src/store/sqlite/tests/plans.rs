@@ -12,8 +12,10 @@ use diesel::connection::InstrumentationEvent;
 
 use super::*;
 use crate::store::order::{Cursor, KeyValue, SortKey};
+use crate::store::sqlite::body::ended;
 use crate::store::sqlite::body::find::{LOOKS_MAX, find_within};
 use crate::store::sqlite::body::id_by_time::SLACK_US;
+use crate::store::sqlite::body::tests::ended::with_ends;
 use crate::store::sqlite::body::tests::folded::fold;
 use crate::store::sqlite::body::tests::orders::alike;
 
@@ -184,5 +186,21 @@ fn no_question_sorts_or_scans() {
             assert!(!seeks || !fetches, "{detail}\n{text}");
             assert!(!scans && !detail.contains("TEMP B-TREE"), "{detail}\n{text}");
         }
+    }
+}
+
+#[test]
+fn the_index_of_ends_has_all_that_is_counted() {
+    let mut world = with_ends().unwrap();
+    let statements = statements(&mut world, |conn| {
+        ended::within(conn, Time(0), 3).unwrap();
+    });
+    let of_ends: Vec<_> = statements.iter().filter(|text| text.contains("end_time")).collect();
+    assert_eq!(of_ends.len(), 2, "{statements:?}");
+    for text in of_ends {
+        let plan = plan_of(&mut world, text);
+        let by_index = "SEARCH job USING COVERING INDEX jobs_by_end_time (end_time>?)";
+        assert!(plan.iter().any(|detail| detail == by_index), "{plan:?}");
+        assert!(!plan.iter().any(|detail| detail.contains("TEMP B-TREE")), "{plan:?}");
     }
 }

@@ -66,7 +66,7 @@ CREATE INDEX jobs_by_account ON jobs (account, id) WHERE account <> '';
 CREATE INDEX jobs_by_name ON jobs (name, id) WHERE name <> 'job';
 CREATE INDEX jobs_by_user ON jobs ("user", id) WHERE "user" <> '';
 CREATE INDEX jobs_by_partition ON jobs (partition, id) WHERE partition <> 'default';
-CREATE INDEX jobs_by_end_time ON jobs (end_time, id) WHERE end_time IS NOT NULL;
+CREATE INDEX jobs_by_end_time ON jobs (end_time, id, state) WHERE end_time IS NOT NULL;
 CREATE INDEX jobs_by_array ON jobs (array_job_id, id) WHERE array_job_id IS NOT NULL;
 CREATE UNIQUE INDEX jobs_by_array_task ON jobs (array_job_id, array_task_id)
     WHERE array_task_id IS NOT NULL;
