@@ -22,6 +22,7 @@ mod pages;
 mod requeued;
 mod samples;
 mod used;
+mod writes;
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@
 //!
 //! *Not here*: questions and writes (`store::body`).
 
-mod insert;
+mod bind;
 mod open_database;
 pub mod place;
 pub mod preflight;
@@ -21,6 +21,7 @@ pub use diesel::sqlite::Sqlite as Db;
 
 /// What one database does in another way than the others.
 pub(super) mod dialect {
+    pub use super::bind::Change;
     pub use super::open_database::OpenDatabase;
-    pub use super::prepared::{insert, update};
+    pub use super::prepared::{free, insert, update, update_all};
 }

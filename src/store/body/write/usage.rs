@@ -12,23 +12,16 @@ use std::collections::BTreeMap;
 use diesel::prelude::*;
 
 use super::super::Conn;
-use crate::kernel::change::Change;
 use crate::store::schema::account_usage;
 
 /// Keeps what the accounts of these changes have used.
 ///
 /// # Errors
 /// What the database says.
-pub fn charged<'a>(conn: &mut Conn, changes: impl Iterator<Item = &'a Change>) -> QueryResult<()> {
-    let mut last = BTreeMap::new();
-    for change in changes {
-        if let Change::Charged { account, cpu_us, at } = change {
-            last.insert(account, (*cpu_us, at.0));
-        }
-    }
-    for (account, (cpu_us, at)) in last {
+pub fn charged(conn: &mut Conn, charged: &BTreeMap<&str, (i64, i64)>) -> QueryResult<()> {
+    for (account, (cpu_us, at)) in charged {
         let row = (
-            account_usage::account.eq(&**account),
+            account_usage::account.eq(account),
             account_usage::cpu_us.eq(cpu_us),
             account_usage::as_of.eq(at),
         );
