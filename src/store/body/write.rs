@@ -23,11 +23,13 @@ mod attempts;
 mod edit;
 mod forget;
 mod guard;
+mod maintenance;
 mod requeued;
 mod rounds;
 mod samples;
 mod signals;
 mod steps;
+mod suspended;
 mod tokens;
 mod usage;
 
@@ -37,7 +39,6 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::update;
 
-use self::guard::change_job;
 use super::dialect::OpenDatabase;
 use super::id_by_time::Latest;
 use super::load;
@@ -46,17 +47,15 @@ use super::{Conn, Db, dialect};
 use crate::fault::{self, Point};
 use crate::job::ids::{Attempt, Epoch};
 use crate::job::state::{EndReason, StateWord};
-use crate::job::suspension::Suspension;
-use crate::kernel::change::{Change, Event};
+use crate::kernel::change::Change;
 use crate::kernel::outbox::Commit;
-use crate::kernel::parts::maintenance::Maintenance;
 use crate::resources::allocation::Released;
 use crate::store::backend::Database;
 use crate::store::error::StoreError;
 use crate::store::migrate;
 use crate::store::reader::Reader;
 use crate::store::rows::{ClockStepRow, NewCount};
-use crate::store::schema::{audit, idempotency_keys, jobs, maintenance, meta};
+use crate::store::schema::{audit, idempotency_keys, meta};
 use crate::store::write::{CommitError, KEY_KEPT_S, Launches};
 use crate::store::writes::Writes;
 use crate::time::Time;
@@ -405,32 +404,6 @@ fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
         }
         Change::Ended { .. } => Some((fault::RELEASE_COMMITTING, fault::RELEASE_COMMITTED)),
     })
-}
-
-fn suspended(conn: &mut Conn, event: &Event, suspension: Suspension) -> Result<(), StoreError> {
-    let Suspension { since, past_us } = suspension;
-    let set = (
-        jobs::suspend_time.eq(since.map(|time| time.0)),
-        jobs::suspended_us.eq(Some(past_us).filter(|us| *us > 0)),
-    );
-    change_job(conn, event, set)
-}
-
-fn maintained(conn: &mut Conn, window: &Maintenance) -> Result<(), StoreError> {
-    let row = (
-        maintenance::id.eq(window.id),
-        maintenance::start_time.eq(window.start.0),
-        maintenance::end_time.eq(window.end.map(|end| end.0)),
-        maintenance::reason.eq(&*window.reason),
-        maintenance::principal.eq(&*window.principal),
-    );
-    diesel::insert_into(maintenance::table).values(row).execute(conn)?;
-    Ok(())
-}
-
-fn resumed(conn: &mut Conn, ids: &[i64]) -> Result<(), StoreError> {
-    diesel::delete(maintenance::table.filter(maintenance::id.eq_any(ids))).execute(conn)?;
-    Ok(())
 }
 
 /// How many jobs ended in which way: the rows that this commit changes, whichever states there are.

@@ -13,8 +13,10 @@ use super::attempts::{gave_back, reclaimed, restored, warned};
 use super::forget::forgotten;
 use super::guard::exactly;
 use super::requeued::requeued;
-use super::{arrays, attempt_usage, edit, requeued, samples, signals, steps, tokens, usage};
-use super::{maintained, resumed, suspended};
+use super::suspended::suspended;
+use super::{
+    arrays, attempt_usage, edit, maintenance, requeued, samples, signals, steps, tokens, usage,
+};
 use crate::job::ids::CommitNo;
 use crate::kernel::change::Change;
 use crate::store::error::StoreError;
@@ -106,7 +108,7 @@ fn alone(conn: &mut Conn, change: &Change) -> Result<(), StoreError> {
         Change::Forgotten { jobs } => forgotten(conn, jobs),
         Change::TokenMade(token) => tokens::made(conn, token),
         Change::TokensRevoked(ids) => tokens::revoked(conn, ids),
-        Change::Maintained(window) => maintained(conn, window),
-        Change::Resumed(ids) => resumed(conn, ids),
+        Change::Maintained(window) => maintenance::maintained(conn, window),
+        Change::Resumed(ids) => maintenance::resumed(conn, ids),
     }
 }
