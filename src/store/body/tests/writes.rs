@@ -142,7 +142,8 @@ impl Twice {
             Event::Started(_) => fact(kernel, live, [Fact::Started(handle)], now),
             Event::Ended(_, 2) => fact(kernel, live, [Fact::Vanished("gone".to_owned())], now),
             Event::Ended(n, code) => {
-                let left_behind = if n % 5 == 0 { vec!["sleep".to_owned()] } else { Vec::new() };
+                let left_behind =
+                    if n.is_multiple_of(5) { vec!["sleep".to_owned()] } else { Vec::new() };
                 let end = Exit { handle: Some(handle), left_behind, ..exit(code, now) };
                 fact(kernel, live, [Fact::Exited(end)], now)
             }
@@ -199,7 +200,7 @@ fn fact(
 fn specs(n: usize) -> Vec<Arc<JobSpec>> {
     let one = |n: usize| {
         let job = job().named(format!("job {n}")).cpus(1 + (n % 2) as u32);
-        let job = if n % 3 == 0 { job.label("n", n.to_string()) } else { job };
+        let job = if n.is_multiple_of(3) { job.label("n", n.to_string()) } else { job };
         let job = if n % 4 == 1 { job.retry(RetryPolicy::usual(2)) } else { job };
         let job = if n % 7 == 3 { job.array("0-2%2") } else { job };
         job.spec()
