@@ -15,6 +15,7 @@
 pub mod arrays;
 pub mod backend;
 mod cell;
+mod columns;
 pub mod dependencies;
 pub mod ended;
 pub mod error;
@@ -34,6 +35,8 @@ pub mod schema;
 pub mod spec;
 pub mod sqlite;
 pub mod steps;
+mod updates;
 pub mod used;
 pub mod write;
 pub mod writer;
+mod writes;

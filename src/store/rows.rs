@@ -8,6 +8,8 @@
 //!
 //! *Not here*: queries (`store::body::write`), what is made of them (`store::record`).
 
+use std::collections::BTreeMap;
+
 use diesel::prelude::*;
 
 use super::cell::{Cell, RowRef};
@@ -16,7 +18,7 @@ use super::record::{AllocationRecord, EventRecord, JobRecord, KeyRecord, ScriptR
 use super::schema::{events, idempotency_keys, job_scripts, jobs, resource_allocations};
 use crate::job::ids::{Attempt, CpuId, EventId, JobId};
 use crate::job::outcome::Usage;
-use crate::job::request::CPU;
+use crate::job::request::{CPU, MEMORY};
 use crate::job::spec::JobSpec;
 use crate::job::state::StateWord;
 use crate::job::suspension::Suspension;
@@ -372,9 +374,12 @@ pub(super) struct NewLabel<'a> {
 }
 
 impl<'a> NewLabel<'a> {
-    /// The labels of a new job.
-    pub fn submitted(job: JobId, spec: &'a JobSpec) -> impl Iterator<Item = NewLabel<'a>> {
-        spec.labels.iter().map(move |(key, value)| NewLabel { key, value, job_id: job.0 })
+    /// The labels of a job.
+    pub fn of(
+        job: JobId,
+        labels: &'a BTreeMap<String, String>,
+    ) -> impl Iterator<Item = NewLabel<'a>> {
+        labels.iter().map(move |(key, value)| NewLabel { key, value, job_id: job.0 })
     }
 }
 
@@ -403,6 +408,37 @@ pub(super) struct NewAllocation<'a> {
     pub resources: Option<String>,
 }
 
+impl<'a> NewAllocation<'a> {
+    /// What an attempt was granted: CPUs and the rest; its part of the key to the engine and the
+    /// boot.
+    pub fn granted(
+        event: &Event,
+        (cpus, rest): (&[CpuId], &[Share]),
+        (nonce, boot_id): (&'a str, &'a str),
+    ) -> NewAllocation<'a> {
+        NewAllocation {
+            id: event.id.0,
+            job_id: event.job.0,
+            attempt: event.attempt.cast_signed(),
+            allocated_cpus: cpus.len() as i32,
+            cpu_ids: json(&cpus),
+            released: false,
+            allocation_time: event.time.0,
+            nonce,
+            boot_id,
+            resources: others(rest),
+        }
+    }
+}
+
+/// What is held beside CPUs and memory, which is the job's own.
+pub(super) fn others(rest: &[Share]) -> Option<String> {
+    let others = rest.iter().filter(|share| &*share.resource != MEMORY);
+    let others: BTreeMap<&str, &Held> =
+        others.map(|share| (&*share.resource, &share.held)).collect();
+    (!others.is_empty()).then(|| json(&others))
+}
+
 /// One thing that nobody else can hold: the name of a resource, and which unit of it.
 pub(super) type Unit<'a> = (&'a str, u32);
 
@@ -422,6 +458,13 @@ pub(super) struct NewHeld<'a> {
     pub resource: &'a str,
     pub unit: i64,
     pub job_id: i64,
+}
+
+impl<'a> NewHeld<'a> {
+    /// This job holds that unit.
+    pub fn of(job: JobId, (resource, unit): Unit<'a>) -> NewHeld<'a> {
+        NewHeld { resource, unit: unit.into(), job_id: job.0 }
+    }
 }
 
 /// A new row of `job_counts`.

@@ -295,7 +295,9 @@ impl ResourceManagerActor {
         if self.trouble.is_none() {
             log::warn!("Commit {} failed, trying again: {error}", commit.no);
         }
-        self.trouble = Some((error.to_string(), pause));
+        let (CommitError::Unknown(why) | CommitError::NotCommitted(why) | CommitError::Fatal(why)) =
+            &error;
+        self.trouble = Some((why.to_string(), pause));
         match error {
             // Nobody may be told anything before it is known.
             CommitError::Unknown(_) => {

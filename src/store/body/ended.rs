@@ -47,7 +47,11 @@ pub fn since(conn: &mut Conn, since: Time) -> Result<Ended, StoreError> {
 }
 
 /// The same of so many at most.
-pub(in crate::store) fn within(conn: &mut Conn, Time(since): Time, most: u64) -> Result<Ended, StoreError> {
+pub(in crate::store) fn within(
+    conn: &mut Conn,
+    Time(since): Time,
+    most: u64,
+) -> Result<Ended, StoreError> {
     // Nobody knows how such a job ended.
     load::no_unknown_state(conn)?;
     let jobs = dialect::jobs("job", Some(INDEX));

@@ -28,11 +28,11 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use proptest::prelude::*;
 
+use super::dialect;
 use super::dialect::Database;
 use super::load::load;
 use super::read;
 use super::write::OnlyWriter;
-use super::dialect;
 use crate::job::ids::{Attempt, CommitNo, CpuId, Epoch, EventId, JobId};
 use crate::job::outcome::{Exit, ExitCode, Handle, Usage};
 use crate::job::spec::{JobRequest, JobSpec};

@@ -11,10 +11,11 @@
 //!
 //! *Not here*: retries and their timing (`actors::resource_manager`).
 //!
-//! **Rows together, updates alone.** SQLite has no round trip to save; what a statement costs is
-//! its text, its plan and finding its place in each tree. So all are prepared once
-//! (`dialect::insert`), and rows of one table are inserted together. An update's row count is its
-//! guard.
+//! **Lists.** A commit is made lists of rows first (`store::writes`). A database to which each
+//! statement is a way there and back takes a list as one. SQLite has no such way to save; what a
+//! statement costs is its text, its plan and finding its place in each tree. So all are prepared
+//! once (`dialect`), new rows of one table are inserted together, and each update is a statement.
+//! An update's row count is its guard.
 
 mod arrays;
 mod attempt_usage;
@@ -22,10 +23,13 @@ mod attempts;
 mod edit;
 mod forget;
 mod guard;
+mod maintenance;
 mod requeued;
+mod rounds;
 mod samples;
 mod signals;
 mod steps;
+mod suspended;
 mod tokens;
 mod usage;
 
@@ -35,34 +39,25 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::update;
 
-use self::attempts::{ended, granted, in_partition, reclaimed, restored, started};
-use self::forget::forgotten;
-use self::guard::change_job;
-use self::requeued::requeued;
 use super::dialect::{Database, OpenDatabase};
 use super::id_by_time::Latest;
-use super::load::{self, Numbers};
+use super::load;
 use super::migrate;
 use super::read;
 use super::{Conn, Db, dialect};
 use crate::fault::{self, Point};
-use crate::job::ids::{Attempt, CommitNo, Epoch};
-use crate::job::spec::JobSpec;
+use crate::job::ids::{Attempt, Epoch};
 use crate::job::state::{EndReason, StateWord};
-use crate::job::suspension::Suspension;
-use crate::kernel::change::{Change, Event};
+use crate::kernel::change::Change;
 use crate::kernel::outbox::Commit;
-use crate::kernel::parts::maintenance::Maintenance;
 use crate::resources::allocation::Released;
 use crate::store::error::StoreError;
 use crate::store::reader::Reader;
-use crate::store::record::JobRecord;
-use crate::store::rows::{
-    ClockStepRow, NewAsked, NewCount, NewEvent, NewJob, NewKey, NewLabel, NewScript,
-};
-use crate::store::schema::{audit, idempotency_keys, job_counts, jobs, maintenance, meta};
+use crate::store::rows::{ClockStepRow, NewCount};
+use crate::store::schema::{audit, idempotency_keys, meta};
 use crate::store::write::{CommitError, KEY_KEPT_S, Launches};
 use crate::store::writer::Writer;
+use crate::store::writes::Writes;
 use crate::time::Time;
 
 /// Scripts and environments that are read with a commit; an executor that finds its own not among
@@ -277,9 +272,9 @@ fn transaction(
     ended_before: &BTreeMap<StateWord, u64>,
 ) -> Result<Launches, StoreError> {
     conn.batch_execute(dialect::BEGIN)?;
-    apply(conn, commit)?;
+    rounds::write(conn, &Writes::of(commit))?;
     counted(conn, ended_before, &commit.ended)?;
-    dialect::insert(conn, clock_steps.iter().copied())?;
+    dialect::insert(conn, clock_steps)?;
     let launches = launches(conn, commit)?;
     fault::points(edges(commit).map(|(before, _)| before));
     conn.batch_execute("COMMIT")?;
@@ -358,111 +353,6 @@ fn edges(commit: &Commit) -> impl Iterator<Item = (Point, Point)> + '_ {
     })
 }
 
-fn apply(conn: &mut Conn, commit: &Commit) -> Result<(), StoreError> {
-    fence(conn, commit)?;
-    let changes = || commit.steps.iter().flat_map(|step| step.iter());
-    submitted(conn, || {
-        changes().filter_map(|change| match change {
-            Change::Submitted { event, spec } => Some((event, &**spec)),
-            _ => None,
-        })
-    })?;
-    for change in changes() {
-        match change {
-            Change::Submitted { event, spec } => {
-                if let Some(array) = &spec.array {
-                    arrays::entered(conn, event, array)?;
-                }
-            }
-            Change::Split { event, array, task, left, .. } => {
-                arrays::split(conn, event, *array, *task, left)?;
-            }
-            Change::Charged { .. } | Change::Asked(_) => {}
-            Change::StepNoted { attempt, step } => steps::noted(conn, *attempt, step)?,
-            Change::Told { job, told } => requeued::told(conn, *job, told)?,
-            Change::Claimed { job, since } => requeued::claimed(conn, *job, *since)?,
-            Change::Key(key) => dialect::insert(conn, [NewKey::from(key)])?,
-            Change::Granted { event, cpus, rest, partition, nonce, boot_id } => {
-                granted(conn, event, (cpus, rest), (nonce, boot_id))?;
-                in_partition(conn, event, partition.as_deref())?;
-            }
-            Change::Started { event, handle, .. } => started(conn, event, *handle)?,
-            Change::Edited { event, edit } => edit::edited(conn, event, edit)?,
-            Change::Signalled { event, signal, given } => {
-                signals::signalled(conn, event, *signal, *given)?;
-            }
-            Change::Suspended { event, suspension } => suspended(conn, event, *suspension)?,
-            Change::Completing { event, reason } => {
-                let set = (jobs::state.eq(event.to.word()), jobs::completing.eq(reason.word()));
-                change_job(conn, event, set)?;
-            }
-            Change::Ended { event, end, released, .. } => {
-                ended(conn, event, end, released.units)?;
-            }
-            Change::Requeued { event, past, begin, held, retries, partition } => {
-                requeued(conn, event, past.as_ref(), *begin, (*held, *retries))?;
-                in_partition(conn, event, partition.as_deref())?;
-            }
-            Change::Reclaimed { job, time, .. } => reclaimed(conn, *job, *time)?,
-            Change::Restored { attempt, cpus, rest } => restored(conn, *attempt, (cpus, rest))?,
-            Change::Sampled(sample) => samples::sampled(conn, sample)?,
-            Change::UsageKept { attempt, series } => attempt_usage::kept(conn, *attempt, series)?,
-            Change::Forgotten { jobs } => forgotten(conn, jobs)?,
-            Change::TokenMade(token) => tokens::made(conn, token)?,
-            Change::TokensRevoked(ids) => tokens::revoked(conn, ids)?,
-            Change::Maintained(window) => maintained(conn, window)?,
-            Change::Resumed(ids) => {
-                let over = maintenance::table.filter(maintenance::id.eq_any(ids));
-                diesel::delete(over).execute(conn)?;
-            }
-        }
-    }
-    let asked = changes().filter_map(|change| match change {
-        Change::Asked(asked) => Some(NewAsked::from(&**asked)),
-        _ => None,
-    });
-    dialect::insert(conn, asked)?;
-    usage::charged(conn, changes())?;
-    dialect::insert(conn, changes().filter_map(Change::event).map(NewEvent::from))?;
-    Ok(())
-}
-
-fn suspended(conn: &mut Conn, event: &Event, suspension: Suspension) -> Result<(), StoreError> {
-    let Suspension { since, past_us } = suspension;
-    let set = (
-        jobs::suspend_time.eq(since.map(|time| time.0)),
-        jobs::suspended_us.eq(Some(past_us).filter(|us| *us > 0)),
-    );
-    change_job(conn, event, set)
-}
-
-fn maintained(conn: &mut Conn, window: &Maintenance) -> Result<(), StoreError> {
-    let row = (
-        maintenance::id.eq(window.id),
-        maintenance::start_time.eq(window.start.0),
-        maintenance::end_time.eq(window.end.map(|end| end.0)),
-        maintenance::reason.eq(&*window.reason),
-        maintenance::principal.eq(&*window.principal),
-    );
-    diesel::insert_into(maintenance::table).values(row).execute(conn)?;
-    Ok(())
-}
-
-fn fence(conn: &mut Conn, commit: &Commit) -> Result<(), StoreError> {
-    let CommitNo(no) = commit.no;
-    let ours = meta::commit_no.eq(no - 1).and(meta::epoch.eq(commit.epoch.0));
-    let set = (
-        meta::commit_no.eq(no),
-        meta::next_job_id.eq(commit.next_job.0),
-        meta::next_event_id.eq(commit.next_event.0),
-    );
-    if dialect::update(meta::table, ours, set).execute(conn)? == 1 {
-        return Ok(());
-    }
-    let Numbers { commit_no: CommitNo(at), epoch, .. } = load::numbers(conn)?;
-    Err(StoreError::Fenced { at, epoch })
-}
-
 /// How many jobs ended in which way: the rows that this commit changes, whichever states there are.
 fn counted(
     conn: &mut Conn,
@@ -474,24 +364,10 @@ fn counted(
         if before.get(state) == Some(n) {
             continue;
         }
-        let (word, n) = (state.word(), n.cast_signed());
-        let row = job_counts::state.eq(word);
-        if dialect::update(job_counts::table, row, job_counts::n.eq(n)).execute(conn)? == 0 {
-            dialect::insert(conn, [NewCount { state: word, n }])?;
+        let row = [NewCount { state: state.word(), n: n.cast_signed() }];
+        if dialect::update_all(conn, &row)?.is_some() {
+            dialect::insert(conn, &row)?;
         }
     }
-    Ok(())
-}
-
-/// New jobs, table by table: rows of one table go in together.
-fn submitted<'a, I: Iterator<Item = (&'a Event, &'a JobSpec)>>(
-    conn: &mut Conn,
-    new: impl Fn() -> I,
-) -> Result<(), StoreError> {
-    let record = |(event, spec): (&Event, _)| JobRecord::submitted(event.job, event.time, spec);
-    let records: Vec<JobRecord> = new().map(record).collect();
-    dialect::insert(conn, records.iter().map(NewJob::from))?;
-    dialect::insert(conn, new().map(|(event, spec)| NewScript::submitted(event.job, spec)))?;
-    dialect::insert(conn, new().flat_map(|(event, spec)| NewLabel::submitted(event.job, spec)))?;
     Ok(())
 }

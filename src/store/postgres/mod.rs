@@ -7,10 +7,14 @@
 //! *Not here*: questions and writes (`store::body`).
 
 pub mod address;
+// Row by row, as there.
+#[path = "../sqlite/bind.rs"]
+#[allow(clippy::duplicate_mod, reason = "compiled once for each database")]
+mod bind;
 pub mod database;
-#[path = "../sqlite/insert.rs"]
-mod insert;
 mod open_database;
+#[path = "../sqlite/prepared.rs"]
+#[allow(clippy::duplicate_mod, reason = "compiled once for each database")]
 mod prepared;
 mod session;
 #[cfg(test)]
@@ -29,9 +33,10 @@ pub use diesel::pg::Pg as Db;
 pub(super) mod dialect {
     use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
+    pub use super::bind::Change;
     pub use super::database::Database;
     pub use super::open_database::OpenDatabase;
-    pub use super::prepared::{insert, update};
+    pub use super::prepared::{free, insert, update, update_all};
     #[cfg(test)]
     pub use super::testing::for_test;
     pub use super::words::{

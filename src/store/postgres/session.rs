@@ -125,9 +125,13 @@ pub(super) fn with_line(address: &Address) -> String {
     url
 }
 
-/// libpq tells each host that it tried; the last line says why nothing came of it.
+/// libpq tells each host that it tried; the last line that is no addition says why nothing came of
+/// it.
 fn last_line(text: &str) -> String {
-    let line = text.lines().map(str::trim).rfind(|line| !line.is_empty());
+    let says_why = |line: &&str| {
+        !line.is_empty() && !line.starts_with("DETAIL:") && !line.starts_with("HINT:")
+    };
+    let line = text.lines().map(str::trim).rfind(says_why);
     line.unwrap_or("it does not say why").to_owned()
 }
 

@@ -15,17 +15,15 @@ use super::database::Database;
 /// Names a server that tests may fill with schemas.
 const SERVER: &str = "DOWNBEAT_TEST_POSTGRES";
 
-/// A schema that bears the name of the folder.
-pub fn for_test(folder: &Path) -> Option<Database> {
+/// A schema of a new name.
+pub fn for_test(_folder: &Path) -> Option<Database> {
     let Ok(server) = std::env::var(SERVER) else {
         let test = thread::current().name().unwrap_or("a test of the store").to_owned();
         println!("SKIPPED {test}: no PostgreSQL is named by {SERVER}");
         return None;
     };
-    let name = folder.file_name().unwrap().to_string_lossy().to_lowercase();
-    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     let random = uuid::Uuid::new_v4().simple();
     let sign = if server.contains('?') { '&' } else { '?' };
-    let address = format!("{server}{sign}schema=t{plain}{random}");
-    Some(Database::new(Address::parse(&address).unwrap()))
+    let address = format!("{server}{sign}schema=t{random}");
+    Some(Database::new(Address::parse(&address).expect("the address of the server for tests")))
 }

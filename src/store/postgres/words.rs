@@ -8,6 +8,8 @@
 
 /// Begins a transaction that writes: the lock of the session keeps others away.
 pub const BEGIN: &str = "BEGIN";
+/// Inserts rows.
+pub const INSERT: &str = "INSERT INTO ";
 /// No statement names its index.
 pub const IS_TOLD_INDEXES: bool = false;
 /// The greatest of several values; those that are nothing do not count.

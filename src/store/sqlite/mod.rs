@@ -6,8 +6,8 @@
 //!
 //! *Not here*: questions and writes (`store::body`).
 
+mod bind;
 pub mod database;
-mod insert;
 mod open_database;
 pub mod place;
 pub mod preflight;
@@ -30,9 +30,10 @@ pub use diesel::sqlite::Sqlite as Db;
 pub(super) mod dialect {
     use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
+    pub use super::bind::Change;
     pub use super::database::Database;
     pub use super::open_database::OpenDatabase;
-    pub use super::prepared::{insert, update};
+    pub use super::prepared::{free, insert, update, update_all};
     #[cfg(test)]
     pub use super::testing::for_test;
     pub use super::words::{

@@ -1,10 +1,10 @@
 //! *Purpose*: inserts and updates that stay prepared.
 //!
-//! *Owns*: [`insert`] and [`Update`], whose text does not depend on their values.
+//! *Owns*: [`insert`], [`update_all`] and [`Update`], whose text does not depend on their values.
 //!
 //! *Promises*: each is parsed once for each connection.
 //!
-//! *Not here*: which columns a row fills (`write::insert`), which rows become what
+//! *Not here*: which columns a row fills (`store::columns`), which rows become what
 //! (`store::body::write`).
 //!
 //! Diesel prepares every UPDATE of its own anew, since in general its text depends on its values
@@ -17,8 +17,10 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::Bool;
 
-use super::insert::New;
+use super::bind::{Change, New};
+use super::words::INSERT;
 use super::{Conn, Db};
+use crate::store::schema::held_units;
 
 /// Rows of one statement, as long as there are so many: it begins, finds its place in each tree
 /// and ends once for all of them. Of what that costs a single row little is left; with more, the
@@ -29,19 +31,38 @@ const MANY: usize = 16;
 ///
 /// # Errors
 /// What the database says.
-pub fn insert<R: New>(conn: &mut Conn, rows: impl IntoIterator<Item = R>) -> QueryResult<()> {
-    let mut waiting = Vec::new();
-    for row in rows {
-        waiting.push(row);
-        if let Some(many) = waiting.first_chunk::<MANY>() {
-            Insert(many).execute(conn)?;
-            waiting.clear();
-        }
+pub fn insert<R: New>(conn: &mut Conn, rows: &[R]) -> QueryResult<()> {
+    let (many, rest) = rows.as_chunks::<MANY>();
+    for rows in many {
+        Insert(rows).execute(conn)?;
     }
-    for row in &waiting {
+    for row in rest {
         Insert(std::array::from_ref(row)).execute(conn)?;
     }
     Ok(())
+}
+
+/// Updates rows, no row twice. Answers which is the first that is not one row as its guard says.
+///
+/// # Errors
+/// What the database says.
+pub fn update_all<R: Change>(conn: &mut Conn, rows: &[R]) -> QueryResult<Option<usize>> {
+    let mut unlike = None;
+    for (n, row) in rows.iter().enumerate() {
+        if UpdateRow(row).execute(conn)? != 1 {
+            unlike = unlike.or(Some(n));
+        }
+    }
+    Ok(unlike)
+}
+
+/// These jobs hold nothing any more; how many units each did.
+///
+/// # Errors
+/// What the database says.
+pub fn free(conn: &mut Conn, jobs: impl IntoIterator<Item = i64>) -> QueryResult<Vec<usize>> {
+    let held = |job: i64| held_units::table.filter(held_units::job_id.eq(job));
+    jobs.into_iter().map(|job| diesel::delete(held(job)).execute(conn)).collect()
 }
 
 /// `INSERT INTO table (…) VALUES (…), …`
@@ -54,9 +75,7 @@ impl<R: New, const N: usize> QueryId for Insert<'_, R, N> {
 
 impl<R: New, const N: usize> QueryFragment<Db> for Insert<'_, R, N> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Db>) -> QueryResult<()> {
-        // A violation ends the transaction in any case, and a statement that undoes itself alone
-        // would have to keep what it changes.
-        out.push_sql("INSERT OR ROLLBACK INTO ");
+        out.push_sql(INSERT);
         out.push_identifier(R::TABLE)?;
         let mut comma = " (";
         for column in R::COLUMNS {
@@ -74,6 +93,29 @@ impl<R: New, const N: usize> QueryFragment<Db> for Insert<'_, R, N> {
 }
 
 impl<R, const N: usize> RunQueryDsl<Conn> for Insert<'_, R, N> {}
+
+/// `UPDATE table SET … WHERE …` of one row.
+struct UpdateRow<'r, R>(&'r R);
+
+impl<R: Change> QueryId for UpdateRow<'_, R> {
+    type QueryId = UpdateRow<'static, R::Kind>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl<R: Change> QueryFragment<Db> for UpdateRow<'_, R> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Db>) -> QueryResult<()> {
+        out.push_sql("UPDATE ");
+        out.push_identifier(R::TABLE)?;
+        out.push_sql(" SET ");
+        self.0.bind_set(out.reborrow())?;
+        out.push_sql(" WHERE ");
+        self.0.bind_guard(out.reborrow())?;
+        out.push_sql(R::ALSO);
+        Ok(())
+    }
+}
+
+impl<R> RunQueryDsl<Conn> for UpdateRow<'_, R> {}
 
 /// `UPDATE table SET set WHERE rows`.
 pub struct Update<F, S, W> {

@@ -11,6 +11,7 @@
 mod damage;
 mod migrations;
 mod plans;
+mod writes;
 
 use super::Conn;
 use super::body::events;

@@ -8,6 +8,9 @@
 
 /// Begins a transaction that writes: nobody else does meanwhile.
 pub const BEGIN: &str = "BEGIN IMMEDIATE";
+/// Inserts rows. A violation ends the transaction in any case, and a statement that undoes itself
+/// alone would have to keep what it changes.
+pub const INSERT: &str = "INSERT OR ROLLBACK INTO ";
 /// Statements name their index.
 pub const IS_TOLD_INDEXES: bool = true;
 /// The greatest of several values; nothing where one of them is nothing.

@@ -57,8 +57,7 @@ pub(super) fn split(
     let pending = jobs::id.eq(array.0).and(jobs::state.eq(StateWord::Pending.word()));
     let set = jobs::array_tasks.eq(left.to_string());
     one_row(dialect::update(jobs::table, pending, set).execute(conn)?, || disagreement(event))?;
-    let job_id = row.id;
-    dialect::insert(conn, [NewTask(row)])?;
-    dialect::insert(conn, own.labels.iter().map(|(key, value)| NewLabel { key, value, job_id }))?;
+    dialect::insert(conn, &[NewTask(row)])?;
+    dialect::insert(conn, &NewLabel::of(event.job, &own.labels).collect::<Vec<_>>())?;
     Ok(())
 }

@@ -1,12 +1,10 @@
 //! *Purpose*: attempts and what they hold, as rows.
 //!
-//! *Owns*: the writing of `resource_allocations` and `held_units`.
+//! *Owns*: what is given back, and what is mended, in `resource_allocations` and `held_units`.
 //!
-//! *Promises*: a final state and the release of what was held are one change; each guards itself.
+//! *Promises*: what is given back is what the kernel says, or the commit fails.
 //!
-//! *Not here*: jobs that only wait (`store::body::write`).
-
-use std::collections::BTreeMap;
+//! *Not here*: what is taken (`write::rounds`).
 
 use diesel::dsl::not;
 use diesel::prelude::*;
@@ -14,109 +12,16 @@ use diesel::update;
 
 use super::super::Conn;
 use super::super::dialect;
-use super::guard::{change_job, disagreement, one_row};
+use super::guard::exactly;
 use crate::job::ids::{Attempt, CpuId, JobId};
-use crate::job::outcome::{EndState, Handle};
-use crate::job::request::MEMORY;
-use crate::kernel::change::Event;
-use crate::resources::allocation::{Held, Share};
+use crate::resources::allocation::Share;
 use crate::store::cell::{Cell, RowRef};
 use crate::store::error::StoreError;
-use crate::store::rows::{NewAllocation, NewHeld, Unit, json, units};
+use crate::store::rows::{NewHeld, json, others, units};
 use crate::store::schema::{held_units, jobs, resource_allocations};
 use crate::store::spec::StoredSpec;
+use crate::store::updates::ReleasedRow;
 use crate::time::Time;
-
-pub(super) fn granted(
-    conn: &mut Conn,
-    event: &Event,
-    (cpus, rest): (&[CpuId], &[Share]),
-    (nonce, boot_id): (&str, &str),
-) -> Result<(), StoreError> {
-    let set = (jobs::state.eq(event.to.word()), jobs::attempt.eq(event.attempt as i32));
-    change_job(conn, event, set)?;
-    let allocation = NewAllocation {
-        id: event.id.0,
-        job_id: event.job.0,
-        attempt: event.attempt as i32,
-        allocated_cpus: cpus.len() as i32,
-        cpu_ids: json(&cpus),
-        released: false,
-        allocation_time: event.time.0,
-        nonce,
-        boot_id,
-        resources: written(rest),
-    };
-    dialect::insert(conn, [allocation])?;
-    held(conn, event.job, &units(cpus, rest))
-}
-
-/// A job that lists several partitions was started in this one, or waits for these again.
-pub(super) fn in_partition(
-    conn: &mut Conn,
-    event: &Event,
-    partition: Option<&str>,
-) -> Result<(), StoreError> {
-    let Some(partition) = partition else { return Ok(()) };
-    let row = jobs::table.find(event.job.0);
-    let changed = diesel::update(row).set(jobs::partition.eq(partition)).execute(conn)?;
-    one_row(changed, || disagreement(event))
-}
-
-/// A job holds these units. Who already does is refused by the key of the table.
-fn held(conn: &mut Conn, job: JobId, units: &[Unit<'_>]) -> Result<(), StoreError> {
-    let row = |&(resource, unit)| NewHeld { resource, unit: i64::from(unit), job_id: job.0 };
-    dialect::insert(conn, units.iter().map(row))?;
-    Ok(())
-}
-
-/// What is held beside CPUs and memory, which is the job's own.
-fn written(rest: &[Share]) -> Option<String> {
-    let others = rest.iter().filter(|share| &*share.resource != MEMORY);
-    let others: BTreeMap<&str, &Held> =
-        others.map(|share| (&*share.resource, &share.held)).collect();
-    (!others.is_empty()).then(|| json(&others))
-}
-
-pub(super) fn started(conn: &mut Conn, event: &Event, handle: Handle) -> Result<(), StoreError> {
-    let set = (
-        jobs::state.eq(event.to.word()),
-        jobs::start_time.eq(handle.start_time.0),
-        jobs::process_id.eq(handle.pid),
-    );
-    change_job(conn, event, set)?;
-    let set = resource_allocations::process_id.eq(handle.pid);
-    let held = unreleased(event);
-    dialect::update(resource_allocations::table, held, set).execute(conn)?;
-    Ok(())
-}
-
-pub(super) fn ended(
-    conn: &mut Conn,
-    event: &Event,
-    end: &EndState,
-    released_units: u32,
-) -> Result<(), StoreError> {
-    // An end that nobody saw has no usage, rather than one of zero.
-    let measured = end.exit_code.is_some();
-    let set = (
-        jobs::state.eq(event.to.word()),
-        jobs::end_time.eq(end.end_time.0),
-        jobs::exit_code.eq(end.exit_code.map(|c| c.to_string())),
-        jobs::error.eq(&end.error),
-        jobs::start_time.eq(end.handle.map(|h| h.start_time.0)),
-        jobs::process_id.eq(end.handle.map(|h| h.pid)),
-        jobs::user_cpu_us.eq(measured.then_some(end.usage.user_us)),
-        jobs::system_cpu_us.eq(measured.then_some(end.usage.system_us)),
-        jobs::max_rss_bytes.eq(measured.then_some(end.usage.max_rss_bytes)),
-    );
-    change_job(conn, event, set)?;
-    warned(conn, event.job, &end.warnings)?;
-    if released_units == 0 {
-        return Ok(());
-    }
-    gave_back(conn, event, event.to.word(), end, released_units)
-}
 
 /// Adds to what the person should know.
 pub(super) fn warned(conn: &mut Conn, job: JobId, warnings: &[String]) -> Result<(), StoreError> {
@@ -146,40 +51,16 @@ pub(super) fn change_spec(
     Ok(())
 }
 
-/// An attempt ended so, and gave back what it held.
-pub(super) fn gave_back(
-    conn: &mut Conn,
-    event: &Event,
-    state: &str,
-    end: &EndState,
-    released_units: u32,
-) -> Result<(), StoreError> {
-    let set = (
-        resource_allocations::released.eq(true),
-        resource_allocations::released_time.eq(event.time.0),
-        resource_allocations::process_id.eq(end.handle.map(|h| h.pid)),
-        resource_allocations::state.eq(state),
-        resource_allocations::exit_code.eq(end.exit_code.map(|c| c.to_string())),
-        resource_allocations::error.eq(&end.error),
-        resource_allocations::start_time.eq(end.handle.map(|h| h.start_time.0)),
-        resource_allocations::end_time.eq(end.end_time.0),
-    );
-    let given_back = dialect::update(resource_allocations::table, unreleased(event), set);
-    one_row(given_back.execute(conn)?, || disagreement(event))?;
-    let freed = freed(conn, event.job)?;
-    if freed == released_units as usize {
-        return Ok(());
-    }
+/// Attempts are over, and gave back what they held.
+pub(super) fn gave_back(conn: &mut Conn, rows: &[ReleasedRow<'_>]) -> Result<(), StoreError> {
+    exactly(conn, rows)?;
+    let freed = dialect::free(conn, rows.iter().map(|row| row.job_id))?;
+    let unlike = rows.iter().zip(freed).find(|(row, freed)| *freed != row.units as usize);
+    let Some((row, freed)) = unlike else { return Ok(()) };
     Err(StoreError::Disagrees(format!(
-        "job {} gave back {freed} units, not {released_units}",
-        event.job
+        "job {} gave back {freed} units, not {}",
+        row.job_id, row.units
     )))
-}
-
-/// A job holds nothing any more; how many units it did.
-fn freed(conn: &mut Conn, job: JobId) -> Result<usize, StoreError> {
-    let held = held_units::table.filter(held_units::job_id.eq(job.0));
-    Ok(diesel::delete(held).execute(conn)?)
 }
 
 /// What a job that is over holds is given back. Not guarded: how much it is, is what was doubted.
@@ -190,7 +71,7 @@ pub(super) fn reclaimed(conn: &mut Conn, job: JobId, now: Time) -> Result<(), St
     let set =
         (resource_allocations::released.eq(true), resource_allocations::released_time.eq(now.0));
     update(rows).set(set).execute(conn)?;
-    freed(conn, job)?;
+    dialect::free(conn, [job.0])?;
     Ok(())
 }
 
@@ -201,11 +82,12 @@ pub(super) fn restored(
     (cpus, rest): (&[CpuId], &[Share]),
 ) -> Result<(), StoreError> {
     let units = units(cpus, rest);
-    freed(conn, attempt.job)?;
+    dialect::free(conn, [attempt.job.0])?;
     for (resource, unit) in &units {
         diesel::delete(held_units::table.find((resource, i64::from(*unit)))).execute(conn)?;
     }
-    held(conn, attempt.job, &units)?;
+    let held: Vec<_> = units.into_iter().map(|unit| NewHeld::of(attempt.job, unit)).collect();
+    dialect::insert(conn, &held)?;
     let row = resource_allocations::table
         .filter(resource_allocations::job_id.eq(attempt.job.0))
         .filter(resource_allocations::attempt.eq(attempt.n as i32));
@@ -214,20 +96,8 @@ pub(super) fn restored(
         resource_allocations::released_time.eq(None::<i64>),
         resource_allocations::allocated_cpus.eq(cpus.len() as i32),
         resource_allocations::cpu_ids.eq(json(&cpus)),
-        resource_allocations::resources.eq(written(rest)),
+        resource_allocations::resources.eq(others(rest)),
     );
     update(row).set(set).execute(conn)?;
     Ok(())
-}
-
-/// `NOT released` as text, not as a parameter: a parameter that decides whether the partial index
-/// may be used makes SQLite prepare the statement anew at each run.
-#[diesel::dsl::auto_type(no_type_alias)]
-fn unreleased(event: &Event) -> _ {
-    let job: i64 = event.job.0;
-    let attempt: i32 = event.attempt as i32;
-    resource_allocations::job_id
-        .eq(job)
-        .and(resource_allocations::attempt.eq(attempt))
-        .and(not(resource_allocations::released))
 }

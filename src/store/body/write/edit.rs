@@ -50,8 +50,8 @@ pub(super) fn edited(conn: &mut Conn, event: &Event, edit: &Edit) -> Result<(), 
     if job.labels != before.labels {
         let job_id = event.job.0;
         diesel::delete(job_labels::table.filter(job_labels::job_id.eq(job_id))).execute(conn)?;
-        let labels = job.labels.iter().map(|(key, value)| NewLabel { key, value, job_id });
-        dialect::insert(conn, labels)?;
+        let labels: Vec<_> = NewLabel::of(event.job, &job.labels).collect();
+        dialect::insert(conn, &labels)?;
     }
     Ok(())
 }

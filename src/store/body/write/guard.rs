@@ -16,6 +16,7 @@ use crate::job::state::StateWord;
 use crate::kernel::change::Event;
 use crate::store::error::StoreError;
 use crate::store::schema::jobs;
+use crate::store::updates::Of;
 
 /// Changes the row of an event's job, which must be in the state that the event starts from.
 pub(super) fn change_job<V>(conn: &mut Conn, event: &Event, set: V) -> Result<(), StoreError>
@@ -25,6 +26,17 @@ where
 {
     let changed = dialect::update(jobs::table, in_state(event), set).execute(conn)?;
     one_row(changed, || disagreement(event))
+}
+
+/// Changes these rows, each of which must be as it says.
+pub(super) fn exactly<R: dialect::Change + Of>(
+    conn: &mut Conn,
+    rows: &[R],
+) -> Result<(), StoreError> {
+    match dialect::update_all(conn, rows)?.and_then(|n| rows.get(n)) {
+        None => Ok(()),
+        Some(row) => Err(StoreError::Disagrees(disagreement(row.event()))),
+    }
 }
 
 /// Fails unless exactly one row was touched.

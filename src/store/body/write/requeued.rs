@@ -11,7 +11,7 @@ use diesel::update;
 
 use super::super::Conn;
 use super::attempts::{change_spec, gave_back, warned};
-use super::guard::change_job;
+use super::guard::{change_job, exactly};
 use crate::job::dependency::Told;
 use crate::job::ids::JobId;
 use crate::job::state::Hold;
@@ -19,6 +19,7 @@ use crate::kernel::change::{Event, PastAttempt};
 use crate::store::error::StoreError;
 use crate::store::rows::json;
 use crate::store::schema::jobs;
+use crate::store::updates::{PlacedRow, ReleasedRow};
 use crate::time::Time;
 
 pub(super) fn requeued(
@@ -62,10 +63,21 @@ pub(super) fn requeued(
     match past {
         Some(past) => {
             warned(conn, event.job, &past.end.warnings)?;
-            gave_back(conn, event, past.state, &past.end, past.released.units)
+            let units = past.released.units;
+            gave_back(conn, &[ReleasedRow::new(event, past.state, &past.end, units)])
         }
         None => Ok(()),
     }
+}
+
+/// A job that lists several partitions waits for these again.
+pub(super) fn in_partition(
+    conn: &mut Conn,
+    event: &Event,
+    partition: Option<&str>,
+) -> Result<(), StoreError> {
+    let Some(partition) = partition else { return Ok(()) };
+    exactly(conn, &[PlacedRow { event, id: event.job.0, partition }])
 }
 
 /// Room was made for a job, or it no longer has a claim to that. It may have been forgotten since.

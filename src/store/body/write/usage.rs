@@ -12,24 +12,17 @@ use std::collections::BTreeMap;
 use diesel::prelude::*;
 
 use super::super::Conn;
-use crate::kernel::change::Change;
 use crate::store::schema::account_usage;
 
 /// Keeps what the accounts of these changes have used.
 ///
 /// # Errors
 /// What the database says.
-pub fn charged<'a>(conn: &mut Conn, changes: impl Iterator<Item = &'a Change>) -> QueryResult<()> {
-    let mut last = BTreeMap::new();
-    for change in changes {
-        if let Change::Charged { account, cpu_us, at } = change {
-            last.insert(account, (*cpu_us, at.0));
-        }
-    }
-    for (account, (cpu_us, at)) in last {
+pub fn charged(conn: &mut Conn, charged: &BTreeMap<&str, (i64, i64)>) -> QueryResult<()> {
+    for (account, (cpu_us, at)) in charged {
         let used = (account_usage::cpu_us.eq(cpu_us), account_usage::as_of.eq(at));
         diesel::insert_into(account_usage::table)
-            .values((account_usage::account.eq(&**account), used))
+            .values((account_usage::account.eq(account), used))
             .on_conflict(account_usage::account)
             .do_update()
             .set(used)
