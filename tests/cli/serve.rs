@@ -45,7 +45,7 @@ fn a_server_that_others_can_reach_needs_a_token() {
 fn what_cannot_be_served_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     for (flags, words) in [
-        (vec!["--database-url", "postgres://u:hunter2@h/d"], "PostgreSQL"),
+        (vec!["--database-url", "postgres://u:hunter2@h/d?schema=A"], "schema"),
         (vec!["--database-url", "mysql://h/d"], "--database-url"),
         (vec!["--cpus", "0"], "--cpus"),
         (vec!["--cpus", "many"], "--cpus"),
