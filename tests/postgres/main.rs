@@ -95,7 +95,8 @@ fn what_cannot_be_used_is_refused_in_a_sentence() {
         let said = refused(&on(&bad));
         assert!(said.contains(words), "{words:?} is not in: {said}");
     }
-    let foreign = good.replace(&format!("schema=refused_{}", std::process::id()), "schema=pg_toast");
+    let foreign =
+        good.replace(&format!("schema=refused_{}", std::process::id()), "schema=pg_toast");
     let said = on(&foreign).command().output().unwrap();
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(said.contains("schema begins with pg_") && !said.contains("hunter2"), "{said}");

@@ -56,7 +56,13 @@ fn only_the_writer_changes_the_database(source: &Source) -> Vec<String> {
     if source.is_below(&["store/"]) || source.text.contains("diesel::") {
         source.only_in(
             write,
-            &["store/body/write.rs", "store/body/write/", "store/sqlite/prepared.rs"],
+            &[
+                "store/body/write.rs",
+                "store/body/write/",
+                "store/sqlite/prepared.rs",
+                "store/sqlite/words.rs",
+                "store/postgres/words.rs",
+            ],
         )
     } else {
         vec![]

@@ -397,15 +397,17 @@ impl Source<'_> {
         sql.add(&format!(" ORDER BY {id} {order} LIMIT {limit}"));
     }
 
-    /// Whether the part holds of all that stands here. Of names and ids a filter may have two
+    /// Whether the part holds of all that stands here. Of names, users and ids a filter may have two
     /// parts, of which each is another.
     pub(super) fn serves(self, part: Part) -> bool {
         match (self, part) {
             (Source::State(_), Part::States(_))
-            | (Source::Account(_), Part::Account(_) | Part::Accounts(_))
-            | (Source::User(_), Part::User(_) | Part::Users(_))
             | (Source::Partition(_), Part::Partition(_))
             | (Source::Owner(_), Part::Own(_)) => true,
+            (Source::Account(account), Part::Account(other)) => account == other,
+            (Source::Account(account), Part::Accounts(all)) => has(all, account),
+            (Source::User(user), Part::User(other)) => user == other,
+            (Source::User(user), Part::Users(all)) => has(all, user),
             (Source::Name(name), Part::Name(other)) => name == other,
             (Source::Name(name), Part::Names(all)) => has(all, name),
             (Source::Ids(ids), Part::Ids(others)) => ids == others,

@@ -313,7 +313,7 @@ fn statement(
     let mut sql = Sql::default();
     sql.add(&format!("SELECT {column} AS value, job.id AS id, (TRUE"));
     parts.iter().for_each(|part| part.test(&mut sql, "job.id"));
-    sql.add(&format!(") IS TRUE AS hit FROM "));
+    sql.add(") IS TRUE AS hit FROM ");
     sql.add(&dialect::jobs("job", Some(name))).add(&format!(" WHERE {holds}"));
     match equal {
         Some(Cursor { value, id: JobId(id) }) => {

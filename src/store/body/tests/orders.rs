@@ -230,3 +230,27 @@ fn a_page_of_which_a_walk_finds_nothing_is_whole_unless_the_jobs_are_too_many() 
         }
     }
 }
+
+/// Between what the index of users has stand those of nobody, of which a filter of several users
+/// asks for none.
+#[test]
+fn jobs_of_several_users_stand_once_in_the_order_of_users() {
+    let Some(mut world) = World::new() else { return };
+    alike(&mut world, 40);
+    let users: Vec<String> = ["a", "u"].map(str::to_owned).into();
+    for ascending in [true, false] {
+        let limit = 3;
+        let filter = JobFilter {
+            key: SortKey::User,
+            users: users.clone(),
+            ascending,
+            limit,
+            ..JobFilter::default()
+        };
+        let whole = walk(&mut world, &JobFilter { limit: 1_000, ..filter.clone() }, LOOKS_MAX);
+        assert_eq!(whole.len(), 20);
+        for bound in 1..12 {
+            assert_eq!(walk(&mut world, &filter, bound), whole, "{bound} looks");
+        }
+    }
+}
