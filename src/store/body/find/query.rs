@@ -397,8 +397,8 @@ impl Source<'_> {
         sql.add(&format!(" ORDER BY {id} {order} LIMIT {limit}"));
     }
 
-    /// Whether the part holds of all that stands here. Of names, users and ids a filter may have two
-    /// parts, of which each is another.
+    /// Whether the part holds of all that stands here. Of names, users and ids a filter may have
+    /// two parts, of which each is another.
     pub(super) fn serves(self, part: Part) -> bool {
         match (self, part) {
             (Source::State(_), Part::States(_))
