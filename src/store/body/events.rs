@@ -1,6 +1,6 @@
 //! *Purpose*: transitions in their order, for whoever follows some of them.
 //!
-//! *Owns*: [`EventFilter`], [`page`].
+//! *Owns*: [`page`].
 //!
 //! *Promises*: one look takes so many transitions as it is told, however few of them are asked for,
 //! and says how far it came.

@@ -1,6 +1,6 @@
 //! *Purpose*: who asked for what.
 //!
-//! *Owns*: [`AskedRecord`], [`AskedFilter`], [`page`].
+//! *Owns*: [`page`].
 //!
 //! *Promises*: newest first; a request stands there only if what it changed does.
 //!

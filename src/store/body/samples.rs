@@ -1,6 +1,6 @@
 //! *Purpose*: what was held, waited and ran, read.
 //!
-//! *Owns*: [`Row`], [`between`], [`Sums`], and how long the times of rows are.
+//! *Owns*: [`between`].
 //!
 //! *Promises*: a time of which there is no row is not there: nobody knows what was.
 //!
