@@ -16,6 +16,9 @@ const SCHEMA_BYTES_MAX: usize = 63;
 const SCHEMA: &str = "schema";
 /// Options of libpq whose values are secret.
 const SECRET: [&str; 2] = ["password", "sslpassword"];
+/// Who reads this has a password with a sign that ends it.
+const UNWRITTEN: &str = "has a user or a password with a sign in it that has to be written in \
+     percent: @ as %40, / as %2F, ? as %3F, # as %23";
 /// What stands in place of a secret.
 const HIDDEN: &str = "***";
 
@@ -41,6 +44,11 @@ impl Address {
             return Err("holds a NUL byte".to_owned());
         }
         let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
+        // libpq would take a part of such a password for a host or a port, and say it.
+        let (before, behind) = rest.split_once('@').unwrap_or(("", rest));
+        if before.contains(['/', '?', '#']) || behind.contains('@') {
+            return Err(UNWRITTEN.to_owned());
+        }
         let (mut schema, mut kept) = (USUAL_SCHEMA.to_owned(), Vec::new());
         for option in options.split('&').filter(|option| !option.is_empty()) {
             match option.split_once('=') {
@@ -96,8 +104,7 @@ fn hidden(option: &str) -> String {
 
 /// `user:password@host` with the password hidden. An address without `@` has none.
 fn without_password(place: &str) -> String {
-    // A password that is not written in percent may hold a slash; the last @ ends it all the same.
-    let Some((who, rest)) = place.rsplit_once('@') else { return place.to_owned() };
+    let Some((who, rest)) = place.split_once('@') else { return place.to_owned() };
     match who.split_once(':') {
         Some((user, _)) => format!("{user}:{HIDDEN}@{rest}"),
         None => format!("{who}@{rest}"),
@@ -125,8 +132,7 @@ mod tests {
     fn a_password_is_never_shown() {
         for (text, shown) in [
             ("postgres://me:hunter2@h:5433/db", "postgres://me:***@h:5433/db"),
-            ("postgresql://me:hun@ter2@h/db", "postgres://me:***@h/db"),
-            ("postgres://me:hunt/er2@h/db", "postgres://me:***@h/db"),
+            ("postgresql://me:hun%40ter2@h/db", "postgres://me:***@h/db"),
             ("postgres:///db?host=/run&password=hunter2", "postgres:///db?host=/run&password=***"),
             ("postgres://h/db?sslpassword=hunter2&a=b", "postgres://h/db?sslpassword=***&a=b"),
             ("postgres://me@h1,h2/db", "postgres://me@h1,h2/db"),
@@ -150,13 +156,18 @@ mod tests {
     fn what_is_no_address_is_refused_without_being_repeated() {
         for (text, said) in [
             ("mysql://me:hunter2@h/db", "begins with neither"),
+            ("postgres://me:hun@ter2@h/db", "has a user or a password"),
+            ("postgres://me:hunt/er2@h/db", "has a user or a password"),
+            ("postgres://me:hunt?er2@h/db", "has a user or a password"),
+            ("postgres://me:hunt#er2@h/db", "has a user or a password"),
             ("postgres://me:hunter2@h/db?schema=A", "schema is not a name"),
             ("postgres://me:hunter2@h/db?schema=a;drop", "schema is not a name"),
             ("postgres://me:hunter2@h/db?schema=", "schema is not a name"),
             ("postgres://me:hunter2@h/db?schema=pg_x", "schema begins with pg_"),
         ] {
             let refused = Address::parse(text).unwrap_err();
-            assert!(refused.starts_with(said) && !refused.contains("hunter2"), "{refused}");
+            assert!(refused.starts_with(said), "{refused}");
+            assert!(!refused.contains("hun") && !refused.contains("er2"), "{refused}");
         }
     }
 }

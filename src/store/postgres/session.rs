@@ -11,6 +11,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Bool, Integer, Nullable, Text};
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 
 use super::Conn;
 use super::address::Address;
@@ -19,13 +20,12 @@ use crate::store::error::StoreError;
 /// What libpq is told where the URL says nothing of it: nobody waits for ever for a server that
 /// does not answer, and a line that is cut is noticed. Seconds, but for `tcp_user_timeout`, which
 /// is in milliseconds.
-const LINE: [(&str, &str); 6] = [
+const LINE: [(&str, &str); 5] = [
     ("connect_timeout", "10"),
     ("keepalives_idle", "15"),
     ("keepalives_interval", "5"),
     ("keepalives_count", "3"),
     ("tcp_user_timeout", "30000"),
-    ("target_session_attrs", "any"),
 ];
 /// The server notices in the same way that we are gone, and gives up what we hold.
 const LINE_THERE: &str = "SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; \
@@ -108,11 +108,10 @@ fn connected(address: &Address) -> Result<Conn, StoreError> {
 /// The URL with what it does not say of the line.
 pub(super) fn with_line(address: &Address) -> String {
     let mut url = address.url().to_owned();
-    let own = format!(
-        "downbeat%20{}%20{}",
-        rustix::system::uname().nodename().to_string_lossy(),
-        std::process::id()
-    );
+    // A name of more than 63 bytes is cut off, so what tells two servers apart comes first.
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = percent_encode(host.as_bytes(), NON_ALPHANUMERIC);
+    let own = format!("downbeat%20{}%20{host}", std::process::id());
     let named = ("application_name", own.as_str());
     for (name, value) in LINE.into_iter().chain([named]) {
         let says = |option: &str| option.split('=').next() == Some(name);
