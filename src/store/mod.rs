@@ -2,15 +2,15 @@
 //!
 //! *Owns*: the database: one writer, a pool of readers, migrations.
 //!
-//! *Promises*: what `write` has answered is on disk (`synchronous=FULL`); nothing is written
-//! from two places; the database file is never opened except through SQLite.
+//! *Promises*: what a writer has answered is durable; nothing is written from two places; a
+//! database file is never opened except through SQLite.
 //!
 //! *Not here*: what to remember (`kernel`), when (`actors::store_writer`).
 //!
 //! **Rooms.** Records, filters and the types of answers are here, and know no database. `body` asks
 //! and writes; its files are the same for every database and are compiled once for each, against
 //! the connection of that one. What a database wants in its own way stands beside its `body`
-//! (`sqlite`). Whoever reads is given a [`reader::Reader`] and cannot tell which it is.
+//! (`sqlite`, `postgres`). Whoever reads is given a [`reader::Reader`] and cannot tell which it is.
 
 pub mod arrays;
 pub mod backend;
